@@ -1,0 +1,30 @@
+"""capsmith: train, evaluate and serve your own image captioner.
+
+Importing this package loads no Keras; the names below load what they need when first used.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+_PLACES = {
+    "load_config": "capsmith.config",
+    "Config": "capsmith.config",
+    "train": "capsmith.training.fit",
+    "evaluate": "capsmith.evaluation",
+    "extract": "capsmith.pipeline",
+    "Captioner": "capsmith.captioner",
+    "Caption": "capsmith.captioner",
+    "CapsmithError": "capsmith.errors",
+}
+__all__ = ["__version__", *_PLACES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    raise AttributeError(f"module 'capsmith' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,7 @@
+"""``python -m capsmith``."""
+
+import sys
+
+from capsmith.cli import main
+
+sys.exit(main())

@@ -1,0 +1,72 @@
+"""The command line: ``capsmith VERB …``. One file a verb; nothing here loads Keras before the verb needs it."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from capsmith import __version__
+from capsmith.errors import CapsmithError, one_line
+
+VERBS = {
+    "train": "train a captioner as a config says, and score it",
+    "extract": "make the feature cache of a config's pictures",
+    "evaluate": "score a run on a split and write its report",
+    "caption": "caption pictures with a run",
+    "score": "score captions of any model against references",
+    "validate": "check a config and show it with every default",
+    "list": "name what a config can choose from",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one verb; returns the exit code: 0 done, 2 a mistake in the input, 130 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    verb = next((a for a in arguments if not a.startswith("-")), None)
+    parser = argparse.ArgumentParser(
+        prog="capsmith",
+        description="Train, evaluate and use your own image captioner.",
+        epilog="Start with: capsmith train --config quickstart.yaml",
+    )
+    parser.add_argument("--version", action="version", version=f"capsmith {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, help_text in VERBS.items():
+        sub = verbs.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        if name == verb:
+            importlib.import_module(f"capsmith.cli.{name}").add_arguments(sub)
+    return _run(parser.parse_args(arguments))
+
+
+def train_main() -> int:
+    """Runs ``train --config …``, the short form of ``capsmith train --config …``."""
+    return main(["train", *sys.argv[1:]])
+
+
+def _run(args: argparse.Namespace) -> int:
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        return importlib.import_module(f"capsmith.cli.{args.verb}").run(args) or 0
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (CapsmithError, OSError, MemoryError, KeyboardInterrupt) as error:
+        if args.debug:
+            raise
+        return _explain(error)
+
+
+def _explain(error: BaseException) -> int:
+    """Prints one line for a mistake, a full disk, or Ctrl-C; returns the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return 130
+    message = str(error)
+    if isinstance(error, OSError):
+        message = f"{error.filename}: {error.strerror}" if error.filename else one_line(error)
+    elif isinstance(error, MemoryError):
+        message = "out of memory: lower training.batch_size, evaluation.batch_size or features.batch_size"
+    print(f"capsmith: {message}", file=sys.stderr)
+    return 2

@@ -1,0 +1,41 @@
+"""``capsmith evaluate``."""
+
+import argparse
+from pathlib import Path
+
+from capsmith.cli.keras_import import load_keras
+from capsmith.cli.options import add_set
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    parser.add_argument("--split", choices=("train", "dev", "test"), default="test", help="default: test")
+    parser.add_argument(
+        "--control",
+        choices=("shuffled-images",),
+        help="print the scores of the same captions on other pictures: a model that looks does far worse",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_set(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Decodes, scores, reports."""
+    import json
+
+    from capsmith.config import run_config
+
+    run_config(args.run, args.set)  # mistakes are told before Keras loads
+    load_keras()
+    from capsmith.evaluation import evaluate
+    from capsmith.metrics.table import table
+
+    done = evaluate(args.run, args.split, args.set)
+    shown = done.control if args.control else done.scores
+    if args.json:
+        print(json.dumps({name: score.as_dict() for name, score in shown.items()}, indent=2))
+        return
+    print(f"{args.split} split" + (", pictures shuffled" if args.control else ""))
+    print(table(shown))
+    print(done.directory / "index.html")

@@ -1,0 +1,47 @@
+"""``capsmith train``."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from capsmith.cli.keras_import import load_keras
+from capsmith.cli.options import add_config, default_run
+
+_SMOKE = (
+    "data.limit=48",
+    "text.min_count=1",
+    "training.epochs=1",
+    "training.batch_size=40",
+    "evaluation.examples=8",
+    "data.max_problems=1",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    add_config(parser)
+    parser.add_argument(
+        "--run", type=Path, metavar="DIR", help="where everything goes (default: runs/NAME-OF-CONFIG)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
+    parser.add_argument(
+        "--smoke",
+        action="store_true",
+        help="try the whole way on 48 pictures a split, into DIR-smoke, made anew",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Trains."""
+    from capsmith.config import load_config
+
+    directory = args.run or default_run(args.config)
+    config = load_config(args.config, [*args.set, *(_SMOKE if args.smoke else ())])
+    if args.smoke:
+        directory = directory.with_name(directory.name + "-smoke")
+        shutil.rmtree(directory, ignore_errors=True)
+    load_keras()
+    from capsmith.training.fit import train
+
+    train(config, directory, resume=args.resume)
+    print(directory)

@@ -1,0 +1,23 @@
+"""``capsmith validate``."""
+
+import argparse
+
+from capsmith.cli.options import add_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    add_config(parser)
+    parser.add_argument("--quiet", action="store_true", help="print nothing when the config is valid")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Checks a config; prints it resolved."""
+    import yaml
+
+    from capsmith.config import find_config, load_config
+
+    config = load_config(args.config, args.set)
+    if not args.quiet:
+        print(f"# {find_config(args.config)} is valid; with every default it says:")
+        print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True), end="")

@@ -1,0 +1,222 @@
+"""The config: one YAML file that becomes settings.
+
+Every component owns its settings; this module puts them together, reads files, applies ``--set`` and says what is
+wrong, all errors at once.
+"""
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from capsmith.data import DATASETS
+from capsmith.decoders.config import DECODERS
+from capsmith.decoding import DECODINGS, GreedyConfig
+from capsmith.errors import CheckpointError, ConfigError, DataError, one_line
+from capsmith.features.config import EncoderConfig, FeaturesConfig
+from capsmith.metrics.scorer import expand
+from capsmith.runs import require_run, write_text
+from capsmith.schema import Settings, explain, nearest
+from capsmith.text.config import TextConfig
+from capsmith.training.config import EvaluationConfig, TrainingConfig
+
+AnyDataset = DATASETS.union()
+AnyDecoder = DECODERS.union()
+AnyDecoding = DECODINGS.union()
+
+
+class Config(Settings):
+    """Everything that a training depends on."""
+
+    seed: int = Field(default=1, ge=0)
+    """Seed of weights, order and dropout."""
+    data: AnyDataset
+    """The pictures and captions."""
+    text: TextConfig = TextConfig()
+    """How captions become tokens."""
+    encoder: EncoderConfig = EncoderConfig()
+    """The CNN."""
+    features: FeaturesConfig = FeaturesConfig()
+    """The cache of what the CNN says of each picture."""
+    decoder: AnyDecoder
+    """The language model."""
+    training: TrainingConfig = TrainingConfig()
+    """How it learns."""
+    decoding: AnyDecoding = GreedyConfig()
+    """How captions are searched for."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How they are scored."""
+
+    @field_validator("training")
+    @classmethod
+    def _metric(cls, value: TrainingConfig) -> TrainingConfig:
+        return _known_metrics(value, [value.metric])
+
+    @field_validator("evaluation")
+    @classmethod
+    def _metrics(cls, value: EvaluationConfig) -> EvaluationConfig:
+        return _known_metrics(value, value.metrics)
+
+
+def _known_metrics(value: Any, metrics: Sequence[str]) -> Any:
+    try:
+        expand(metrics)
+    except DataError as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+def config_folders() -> list[Path]:
+    """Returns where a bare name such as ``flickr8k.yaml`` is looked for, after the current folder."""
+    package = Path(__file__).resolve().parent
+    return [Path("configs"), package / "configs", package.parents[1] / "configs"]
+
+
+def find_config(name: str | Path) -> Path:
+    """Finds a config file by path or by bare name.
+
+    Raises:
+        ConfigError: There is none; the message lists the configs that come with capsmith.
+    """
+    path = Path(name)
+    path = path if path.suffix else path.with_suffix(".yaml")
+    candidates = (
+        [path] if path.parent != Path(".") else [path, *(folder / path for folder in config_folders())]
+    )
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    known = sorted({found.name for folder in config_folders() for found in folder.glob("*.yaml")})
+    raise ConfigError(f"no config {name}{nearest(path.name, known)} (capsmith brings: {', '.join(known)})")
+
+
+def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
+    """Reads and checks a config.
+
+    Args:
+        source: A path, a bare name that is also found among capsmith's own configs, or a mapping.
+        overrides: Changes such as ``"decoder.units=256"``; the value is read as YAML.
+
+    Returns:
+        The validated config.
+
+    Raises:
+        ConfigError: Not found, not YAML, or not valid; all errors of one file are told at once.
+    """
+    if isinstance(source, Mapping):
+        where, values = "config", dict(source)
+    else:
+        path = find_config(source)
+        where, values = str(path), read_yaml(path)
+    for override in overrides:
+        values = _override(values, override)
+    return validate(values, where)
+
+
+def validate(values: Mapping[str, Any], where: str = "config") -> Config:
+    """Turns a mapping into a config; ``where`` names its source in messages."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        lines = explain(error, Config)
+        intro = f"{where}: " if len(lines) == 1 else f"{where} has {len(lines)} errors:\n  "
+        raise ConfigError(intro + "\n  ".join(lines)) from None
+
+
+def run_config(run: Path, overrides: Sequence[str] = ()) -> Config:
+    """Reads the resolved config of a run.
+
+    Raises:
+        CheckpointError: The directory is missing, is not a run, or its config is damaged.
+        ConfigError: An override is not valid.
+    """
+    require_run(run)
+    try:
+        values = load_config(run / "config.yaml")
+    except ConfigError as error:
+        raise CheckpointError(f"{run} cannot be used: {one_line(error)}") from error
+    return load_config(values.model_dump(mode="json"), overrides) if overrides else values
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Writes the resolved config, every default included."""
+    write_text(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Reads a YAML mapping; tags, repeated keys and keys that are not words are errors."""
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_loader())  # noqa: S506  a SafeLoader
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deep") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a config is a mapping of sections (data:, decoder:, …)")
+    return values
+
+
+@cache
+def _loader() -> type[yaml.SafeLoader]:
+    class Loader(yaml.SafeLoader):
+        """PyYAML's safe loader, but 1e-3 is a number, and a key is a word that stands once."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+            seen: set[Any] = set()
+            for key_node, _ in node.value:
+                key = self.construct_object(key_node, deep=True)
+                if not isinstance(key, str):
+                    problem = f"the key {key_node.value!r} is read as {key!r}; put it in quotes"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+                if key in seen:
+                    problem = f"the key '{key}' stands twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+                seen.add(key)
+            return super().construct_mapping(node, deep)
+
+    number = re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)$")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789"))
+    return Loader
+
+
+def _override(values: dict[str, Any], override: str) -> dict[str, Any]:
+    """Applies one ``section.key=value``; a new ``type`` drops the keys of the old one that it does not take."""
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"--set {override}: write it as section.key=value")
+    try:
+        value = yaml.load(text, Loader=_loader())  # noqa: S506  a SafeLoader
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not valid YAML") from error
+    return _put(values, keys, value, override)
+
+
+def _put(values: dict[str, Any], keys: list[str], value: Any, override: str) -> dict[str, Any]:
+    head, *rest = keys
+    if not rest:
+        changed = {**values, head: value}
+    else:
+        inner = values.get(head)
+        if inner is not None and not isinstance(inner, dict):
+            raise ConfigError(f"--set {override}: {head} is not a section")
+        changed = {**values, head: _put(inner or {}, rest, value, override)}
+        if rest == ["type"] and head in _REGISTRIES:
+            settings = _REGISTRIES[head].settings.get(str(value))
+            if settings is not None:
+                kept = {k: v for k, v in changed[head].items() if k in settings.model_fields}
+                changed[head] = kept
+    return changed
+
+
+_REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}

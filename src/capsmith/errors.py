@@ -1,0 +1,47 @@
+"""What goes wrong through the user's input.
+
+Each message is one clear line: what is wrong, where, and what to do about it. The command line prints it and
+leaves with exit code 2; a traceback is shown only with ``--debug``.
+"""
+
+
+class CapsmithError(Exception):
+    """A mistake in what capsmith was given. The message is meant for people."""
+
+
+class ConfigError(CapsmithError):
+    """A config that cannot be read, or that says something not allowed."""
+
+
+class DataError(CapsmithError):
+    """Captions, splits or word vectors that cannot be used."""
+
+
+class PictureError(CapsmithError):
+    """A picture that cannot be decoded."""
+
+
+class FeatureError(CapsmithError):
+    """A feature store that is damaged, or that another encoder made."""
+
+
+class CheckpointError(CapsmithError):
+    """A run directory that is incomplete, damaged, or of another model."""
+
+
+class MissingExtraError(CapsmithError):
+    """An optional package is needed.
+
+    Args:
+        package: The package that could not be imported.
+        extra: The capsmith extra that brings it, as in ``pip install 'capsmith[coco]'``.
+        purpose: What needs it, for the message.
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}: pip install 'capsmith[{extra}]'")
+
+
+def one_line(error: BaseException) -> str:
+    """Returns the error's message on one line, or the name of its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,99 @@
+"""The base of every settings model, and validation errors in words.
+
+Each component owns a frozen model with its fields documented in place. Settings modules import no Keras, so that
+``capsmith validate`` and ``--help`` answer at once.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class Settings(BaseModel):
+    """A frozen settings model that refuses keys it does not know."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+    )
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """Returns ``"; did you mean 'x'?"`` for the closest allowed word, or an empty string."""
+    close = difflib.get_close_matches(str(word), list(allowed), n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Turns a pydantic error into lines of the form ``decoder.units: …``.
+
+    Args:
+        error: What pydantic raised.
+        model: The model that was validated; its fields give the nearest valid spelling.
+
+    Returns:
+        One line for each error, in the order of the fields.
+    """
+    return [_explain_one(dict(item), model) for item in error.errors()]
+
+
+def _explain_one(item: dict[str, Any], model: type[BaseModel]) -> str:
+    location, fields = _resolve(item["loc"], model)
+    path = ".".join(location) or "config"
+    context = item.get("ctx", {})
+    kind = item["type"]
+    if kind == "extra_forbidden":
+        where = ".".join(location[:-1]) or "config"
+        known = ", ".join(fields)
+        return f"{path}: unknown key{nearest(location[-1], fields)} ({where} takes: {known})"
+    if kind == "missing":
+        return f"{path}: required, but not given"
+    if kind == "union_tag_invalid":
+        allowed = context["expected_tags"].replace("'", "").split(", ")
+        given = context["tag"]
+        return f"{path}.type: '{given}' is not known{nearest(given, allowed)} (one of: {', '.join(allowed)})"
+    if kind == "union_tag_not_found":
+        return f"{path}.type: required, but not given"
+    if kind == "literal_error":
+        allowed = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
+        return f"{path}: {item['input']!r} is not allowed{nearest(str(item['input']), allowed)} (one of: {', '.join(allowed)})"
+    message = item["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    given = repr(item["input"])
+    return f"{path}: {message}" + (f" (given: {given[:80]})" if kind != "value_error" else "")
+
+
+def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], list[str]]:
+    """Drops union tags from an error's location; returns it with the field names at its end."""
+    path: list[str] = []
+    models = [model]
+    for part in loc:
+        tagged = [m for m in models if _tag(m) == part]
+        if tagged and not any(part in m.model_fields for m in models):
+            models = tagged
+            continue
+        path.append(str(part))
+        fields = [m.model_fields[part] for m in models if isinstance(part, str) and part in m.model_fields]
+        if fields:
+            models = [found for field in fields for found in _models_in(field.annotation)]
+        elif not isinstance(part, int):
+            break
+    names = list(dict.fromkeys(name for m in models for name in m.model_fields))
+    return path, names
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    field = model.model_fields.get("type")
+    return field.default if field is not None and isinstance(field.default, str) else None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for inner in get_args(annotation) for found in _models_in(inner)]
