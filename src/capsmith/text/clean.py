@@ -1,0 +1,158 @@
+"""Cleaning: one caption in, one line of plain tokens out, in any script.
+
+Word mode follows the convention of coco-caption's tokeniser, so that what a model learns to write is what the
+metrics count:
+
+* ``The dog's t-shirt, 1,000 "fans"!`` becomes ``the dog 's t-shirt 1,000 fans``. The English clitics
+  (``'s n't 're 've 'll 'd 'm``) are words of their own; hyphens and apostrophes inside a word stay, and so do
+  ``. , : /`` between digits. ``l'homme`` and ``rock'n'roll`` stay as they are.
+* ``'quoted' -- dogs'`` becomes ``quoted dogs``: outside a word they are punctuation.
+* ``एक कुत्ता।`` becomes ``एक कुत्ता``: marks belong to their letter.
+
+What a character is, its Unicode category says; nothing here is about ASCII. Invisible format characters (soft
+hyphen, direction marks, byte order mark) vanish, a zero-width space separates, and zero-width joiners stay
+where scripts need them. ``’`` and the hyphens U+2010 and U+2011 count as ``'`` and ``-``. The result is in
+Unicode's form NFC, and cleaning it again changes nothing.
+"""
+
+import re
+import unicodedata
+
+from capsmith.text.config import TextConfig
+
+# Each character is replaced by one letter for its class, so that plain regular expressions over the classes
+# find the words of any script:  a letter · 1 number · m mark · j joiner · ' - apostrophe, hyphen ·
+# . what joins digits · p other punctuation and symbols · blank for everything that separates.
+_UNIT = r"[a1](?:j*m)*"
+_WORD = rf"{_UNIT}(?:(?:j+|['-]|(?<=1)[.](?=1))?{_UNIT})*(?:(?<=m)j)?"
+_TOKEN = re.compile(rf"(?P<word>{_WORD})|(?P<other>[p.'-]m*)")
+_NUMBER = re.compile(r"1(?:j*m)*")
+_CLITIC = re.compile(r"n't|'(?:s|re|ve|ll|d|m)", re.IGNORECASE)
+
+
+class _Classes(dict[int, str]):
+    """A table for ``str.translate`` that classifies characters as it meets them."""
+
+    _FIXED = {"'": "'", "-": "-", ".": ".", ",": ".", ":": ".", "/": ".", "\u200c": "j", "\u200d": "j"}
+    _BY_CATEGORY = {"L": "a", "N": "1", "M": "m", "P": "p", "S": "p", "Z": " ", "Cn": "p", "Co": "p"}
+
+    def __missing__(self, code: int) -> str:
+        category = unicodedata.category(chr(code))
+        found = (
+            self._FIXED.get(chr(code))
+            or self._BY_CATEGORY.get(category)
+            or self._BY_CATEGORY.get(category[0])
+        )
+        self[code] = found or " "
+        return self[code]
+
+
+class _Visible(dict[int, int | str | None]):
+    """A table for ``str.translate`` that drops format characters and unifies apostrophes and hyphens."""
+
+    def __missing__(self, code: int) -> int | None:
+        is_format = unicodedata.category(chr(code)) == "Cf"
+        self[code] = None if is_format else code
+        return None if is_format else code
+
+
+_CLASSES = _Classes()
+_VISIBLE = _Visible(
+    {0x2019: "'", 0x2010: "-", 0x2011: "-", 0x200B: " ", 0x200C: 0x200C, 0x200D: 0x200D}
+)  # zero-width space, non-joiner and joiner are format characters too
+
+
+def classes(text: str) -> str:
+    """Returns one letter for each character: ``a`` letter, ``1`` number, ``m`` mark, and so on."""
+    return text.translate(_CLASSES)
+
+
+def clean(caption: str, config: TextConfig) -> str:
+    """Cleans one caption; see the top of this module for what that means.
+
+    Args:
+        caption: Any text.
+        config: What to keep. ``one_letter_words="remove"`` drops words of a single letter in scripts that
+            have upper and lower case (``a``, ``'s``, ``à``; never a Chinese or Hindi one), in word mode only.
+            ``digits="remove"`` drops words that hold a digit, in character mode the digits themselves.
+
+    Returns:
+        The words with one space between them; in character mode the text with its spaces run together.
+    """
+    text = unicodedata.normalize("NFC", caption.translate(_VISIBLE))
+    if config.lowercase:
+        text = unicodedata.normalize("NFC", text.lower())
+    return " ".join(_words(text, config)) if config.mode == "word" else _characters(text, config)
+
+
+def is_clitic(word: str) -> bool:
+    """Says whether a token is written together with the word before it, as ``'s`` is."""
+    return _CLITIC.fullmatch(word) is not None
+
+
+def _words(text: str, config: TextConfig) -> list[str]:
+    kinds = classes(text)
+    words: list[str] = []
+    position = 0
+    while (match := _TOKEN.search(kinds, position)) is not None:
+        start, position = match.span()
+        if match["word"]:
+            words += _split_clitics(text[start:position])
+        elif clitic := _bare_clitic(text, kinds, start):
+            words.append(clitic)
+            position = start + len(clitic)
+        elif config.punctuation == "keep":
+            words.append(text[start:position])
+    return [word for word in words if _is_wanted(word, config)]
+
+
+def _bare_clitic(text: str, kinds: str, start: int) -> str | None:
+    """Finds a clitic that already stands alone, as in ``dog 's``: data sets come tokenised."""
+    match = _CLITIC.match(text, start)
+    if match is None or text[start] != "'":
+        return None
+    after = kinds[match.end() : match.end() + 1]
+    return match[0] if after not in ("a", "1", "m", "j") else None
+
+
+def _split_clitics(word: str) -> list[str]:
+    """Splits ``don't`` into ``do`` and ``n't``."""
+    ends: list[str] = []
+    while "'" in word:
+        match = re.search(rf"(?:{_CLITIC.pattern})\Z", word, re.IGNORECASE)
+        if match is None or match.start() == 0 or classes(word[match.start() - 1]) not in "a1mj":
+            break
+        word = word[: match.start()]
+        ends.append(match[0])
+    return [word, *reversed(ends)]
+
+
+def _is_wanted(word: str, config: TextConfig) -> bool:
+    kinds = classes(word)
+    if config.digits == "remove" and "1" in kinds:
+        return False
+    if config.one_letter_words == "remove" and kinds.count("a") == 1 and "1" not in kinds:
+        letter = word[kinds.index("a")]
+        return letter.lower() == letter.upper()
+    return True
+
+
+def _characters(text: str, config: TextConfig) -> str:
+    if config.digits == "remove":
+        text = _without_numbers(text)
+    pieces = []
+    end = 0
+    for match in _TOKEN.finditer(classes(text)):
+        start, previous, end = match.start(), end, match.end()
+        pieces.append(
+            " " if start > previous else ""
+        )  # white space, or a mark or joiner that belongs to nothing
+        pieces.append(text[start:end] if match["word"] or config.punctuation == "keep" else " ")
+    return " ".join("".join(pieces).split())
+
+
+def _without_numbers(text: str) -> str:
+    spans = [match.span() for match in _NUMBER.finditer(classes(text))]
+    for start, end in reversed(spans):
+        text = text[:start] + text[end:]
+    return unicodedata.normalize("NFC", text)  # what now stands together may compose

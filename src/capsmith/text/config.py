@@ -1,0 +1,28 @@
+"""How captions become tokens."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from capsmith.schema import Settings
+
+
+class TextConfig(Settings):
+    """Cleaning, splitting and the vocabulary."""
+
+    lowercase: bool = True
+    """Write everything in lower case (Unicode-aware)."""
+    punctuation: Literal["remove", "keep"] = "remove"
+    """Drop tokens that hold no letter, digit or mark, or keep them as words of their own."""
+    digits: Literal["keep", "remove"] = "keep"
+    """Keep words that hold a digit, or drop them."""
+    one_letter_words: Literal["keep", "remove"] = "keep"
+    """The classic notebook drops them, "a" included; that costs BLEU."""
+    mode: Literal["word", "char"] = "word"
+    """``word`` splits at white space and punctuation; ``char`` takes every character (Chinese, Japanese, Thai)."""
+    min_count: int = Field(default=5, ge=1)
+    """Words seen less often in the train split become ``<unk>``."""
+    max_words: int | None = Field(default=None, ge=1)
+    """Keep only the most frequent words."""
+    max_length: int = Field(default=22, ge=1)
+    """Longest caption in tokens, the end token not counted; longer training captions are cut."""

@@ -1,0 +1,161 @@
+"""Word vectors from a GloVe text file (Pennington et al. 2014): ``word 0.1 -0.2 …``, one word a line.
+
+The file is streamed, never held; only the vocabulary's words are kept. The text files of word2vec and
+fastText, which start with a line ``count size``, are read too.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from capsmith.errors import DataError
+from capsmith.text.vocabulary import PAD, SPECIALS, Vocabulary
+
+Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
+Matrix = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+_NUMBER_BYTES = b"0123456789+-.eE "
+_LARGEST = 1e30  # a number beyond this is damage, NaN and infinity too
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a vocabulary has a vector.
+
+    Attributes:
+        found: Words with a vector.
+        total: Words of the vocabulary, specials not counted.
+        token_share: Share of the train split's words, by how often they occur, that have a vector.
+        missing: The most frequent words without one, at most ten.
+    """
+
+    found: int
+    total: int
+    token_share: float
+    missing: tuple[str, ...]
+
+    def __str__(self) -> str:
+        line = f"{self.found} of {self.total} words have a vector, {self.token_share:.1%} of the text"
+        return line + (f"; most frequent without: {', '.join(self.missing)}" if self.missing else "")
+
+
+def load_vectors(path: Path, vocabulary: Vocabulary, size: int, seed: int = 0) -> tuple[Matrix, Coverage]:
+    """Builds the first weights of an embedding.
+
+    Args:
+        path: The text file.
+        vocabulary: The words to look up.
+        size: Numbers a word; the file must have as many.
+        seed: For the words without a vector, which are drawn from a normal distribution with the mean and the
+            standard deviation of the vectors found.
+
+    Returns:
+        The vectors (V, size), the row of padding zero, and how many words were found.
+
+    Raises:
+        DataError: The file is missing, has vectors of another size or a line that is damaged, or has none of
+            the words.
+    """
+    ids = {word.encode(): index for index, word in enumerate(vocabulary.words) if word not in SPECIALS}
+    found: dict[int, Vector] = {}
+    try:
+        with path.open("rb") as file:
+            for line_number, word, numbers in _lines(file, path, size):
+                index = ids.get(word)
+                if index is None or index in found:
+                    continue
+                vector = _parse(numbers)
+                if vector is None:
+                    raise _damaged(path, line_number, word, size)
+                found[index] = vector
+    except OSError as cause:
+        raise DataError(f"cannot read the word vectors {path}: {cause.strerror or cause}") from cause
+    if not found:
+        raise DataError(
+            f"{path} has none of the vocabulary's {len(ids)} words: is it of another language or case?"
+        )
+    known = np.stack(list(found.values()))
+    random = np.random.default_rng(seed)
+    vectors = random.normal(known.mean(), known.std(), (len(vocabulary), size)).astype(np.float32)
+    vectors[list(found)] = known
+    vectors[PAD] = 0.0
+    return vectors, _coverage(vocabulary, found)
+
+
+def _coverage(vocabulary: Vocabulary, found: dict[int, Vector]) -> Coverage:
+    words = range(len(SPECIALS), len(vocabulary))
+    covered = sum(vocabulary.counts[index] for index in found)
+    tokens = sum(vocabulary.counts[index] for index in words)
+    missing = sorted((i for i in words if i not in found), key=lambda i: (-vocabulary.counts[i], i))
+    return Coverage(
+        found=len(found),
+        total=len(words),
+        token_share=covered / tokens if tokens else len(found) / max(1, len(words)),
+        missing=tuple(vocabulary.words[index] for index in missing[:10]),
+    )
+
+
+def _lines(file: BinaryIO, path: Path, size: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yields line number, word and numbers (still text); the numbers are as many as they should be."""
+    first = True
+    for line_number, raw in enumerate(file, start=1):
+        if line_number == 1:
+            raw = raw.removeprefix(b"\xef\xbb\xbf")
+            _check_kind(raw, path)
+            if size != 1 and _is_header(raw):
+                _check_size(int(raw.split()[1]), path, size)
+                continue
+        line = raw.rstrip().replace(b"\t", b" ")
+        if not line:
+            continue
+        word, _, numbers = line.partition(b" ")
+        fields = line.count(b" ")
+        if first and fields != size and _parse(numbers) is not None:
+            _check_size(fields, path, size)
+        if fields > size and _parse(numbers) is None:  # glove.840B has words with spaces inside
+            word, *rest = line.rsplit(b" ", size)
+            numbers = b" ".join(rest)
+        elif fields != size:
+            raise _damaged(path, line_number, word, size)
+        if numbers.translate(None, _NUMBER_BYTES):
+            raise _damaged(path, line_number, word, size)
+        first = False
+        yield line_number, word, numbers
+
+
+def _parse(numbers: bytes) -> Vector | None:
+    try:
+        values = [float(field) for field in numbers.split(b" ")]
+    except ValueError:
+        return None
+    return np.asarray(values, dtype=np.float32) if all(abs(value) < _LARGEST for value in values) else None
+
+
+def _damaged(path: Path, line_number: int, word: bytes, size: int) -> DataError:
+    shown = word.decode(errors="replace")[:40]
+    return DataError(
+        f"{path}, line {line_number}: '{shown}' is not followed by {size} numbers: "
+        "correct the line, or download the file again"
+    )
+
+
+def _check_kind(first: bytes, path: Path) -> None:
+    if first[:2] in (b"\x1f\x8b", b"PK"):
+        raise DataError(f"{path} is compressed: unpack it, and give the text file in it")
+    if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError(f"{path} is UTF-16 text: save it as UTF-8")
+
+
+def _is_header(line: bytes) -> bool:
+    parts = line.split()
+    return len(parts) == 2 and all(part.isdigit() for part in parts)
+
+
+def _check_size(found: int, path: Path, size: int) -> None:
+    if found != size:
+        raise DataError(
+            f"{path} has {found} numbers a word, but the config's embedding size is {size}: "
+            "change one of the two"
+        )

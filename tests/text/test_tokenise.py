@@ -1,0 +1,65 @@
+"""Tokens come back as the caption that gives the same tokens."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capsmith.text.config import TextConfig
+from capsmith.text.tokenise import join, tokenise
+
+WORDS, CHARACTERS = TextConfig(), TextConfig(mode="char")
+CONFIGS = [
+    TextConfig(lowercase=lower, punctuation=marks, mode=mode)
+    for lower, marks, mode in itertools.product((True, False), ("remove", "keep"), ("word", "char"))
+]
+CAPTIONS = st.text(
+    alphabet=st.one_of(st.sampled_from("abn'sdtT1.,- \u200d\u0301’狗"), st.characters()), max_size=14
+)
+
+
+@pytest.mark.parametrize(
+    ("caption", "tokens", "written"),
+    [
+        ("The dog's ball.", ["the", "dog", "'s", "ball"], "the dog's ball"),
+        ("the dog 's ball", ["the", "dog", "'s", "ball"], "the dog's ball"),
+        ("It wouldn't've run", ["it", "would", "n't", "'ve", "run"], "it wouldn't've run"),
+        ("...", [], ""),
+        ("", [], ""),
+    ],
+)
+def test_words(caption, tokens, written):
+    assert tokenise(caption, WORDS) == tokens
+    assert join(tokens, WORDS) == written
+
+
+def test_a_clitic_without_a_word_before_it_stands_alone():
+    assert join(["'s", "ball", "!", "'s"], WORDS) == "'s ball ! 's"
+    tokens = ["'s", "n't"]
+    assert tokenise(join(tokens, WORDS), WORDS) == tokens
+
+
+@pytest.mark.parametrize("caption", ["一只狗在跑", "con chó đang chạy", "สุนัขวิ่ง", "एक कुत्ता", "a dog's ball"])
+def test_characters_with_spaces_come_back_as_they_were(caption):
+    tokens = tokenise(caption, CHARACTERS)
+    assert len(tokens) == len(caption)
+    assert all(len(token) == 1 for token in tokens)
+    assert join(tokens, CHARACTERS) == caption
+
+
+def test_an_empty_caption_has_no_characters():
+    assert tokenise(" 。 ", CHARACTERS) == []
+
+
+@given(CAPTIONS, st.sampled_from(CONFIGS))
+def test_joining_and_splitting_again_gives_the_same_tokens(caption, config):
+    tokens = tokenise(caption, config)
+    assert tokenise(join(tokens, config), config) == tokens
+    assert all(token == " " or token.split() == [token] for token in tokens)
+
+
+@given(CAPTIONS)
+def test_no_text_becomes_a_special_token(caption):
+    for config in CONFIGS:
+        assert not {"<start>", "<end>", "<pad>", "<unk>"} & set(tokenise(f"<start>{caption} <end>", config))

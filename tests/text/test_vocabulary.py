@@ -1,0 +1,128 @@
+"""Words get ids that depend on the captions alone, and a damaged file is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from capsmith.errors import CheckpointError, DataError
+from capsmith.text.config import TextConfig
+from capsmith.text.tokenise import tokenise
+from capsmith.text.vocabulary import END, PAD, START, UNK, Vocabulary
+
+CAPTIONS = [["a", "dog", "runs"], ["a", "cat"], ["a", "dog", "एक"]]
+
+
+def test_words_by_falling_count_then_alphabetically():
+    vocabulary = Vocabulary.build(CAPTIONS)
+    assert vocabulary.words == ("<pad>", "<unk>", "<start>", "<end>", "a", "dog", "cat", "runs", "एक")
+    assert (PAD, UNK, START, END) == (0, 1, 2, 3)
+    assert Vocabulary.build(reversed(CAPTIONS)) == vocabulary
+
+
+def test_counts_are_what_training_meets_as_targets():
+    vocabulary = Vocabulary.build(CAPTIONS, min_count=2)
+    assert dict(zip(vocabulary.words, vocabulary.counts, strict=True)) == {
+        "<pad>": 0,
+        "<unk>": 3,  # cat, runs, एक
+        "<start>": 0,
+        "<end>": 3,
+        "a": 3,
+        "dog": 2,
+    }
+    ids = [id for tokens in CAPTIONS for id in [*vocabulary.encode(tokens), END]]
+    assert list(np.bincount(ids, minlength=len(vocabulary))) == list(vocabulary.counts)
+
+
+def test_max_words_keeps_the_most_frequent():
+    assert Vocabulary.build(CAPTIONS, max_words=2).words[4:] == ("a", "dog")
+
+
+def test_no_frequent_word_is_an_error():
+    with pytest.raises(DataError, match=r"none of the 5 words in 3 training captions occurs 4 times"):
+        Vocabulary.build(CAPTIONS, min_count=4)
+
+
+def test_encode_and_decode():
+    vocabulary = Vocabulary.build(CAPTIONS)
+    ids = vocabulary.encode(["a", "zebra", "dog"])
+    assert ids == [4, UNK, 5]
+    assert vocabulary.decode(np.array([START, *ids, PAD, END, 4], dtype="int32")) == ["a", "<unk>", "dog"]
+
+
+@pytest.mark.parametrize("bad", [-1, 9])
+def test_an_id_of_another_vocabulary_is_refused(bad):
+    with pytest.raises(ValueError, match="outside a vocabulary of 9"):
+        Vocabulary.build(CAPTIONS).decode([4, bad])
+
+
+def test_the_text_start_in_a_caption_is_not_the_special():
+    tokens = ["<start>", "dog", "<end>"]
+    vocabulary = Vocabulary.build([tokens])
+    assert vocabulary.words.count("<start>") == 1
+    assert vocabulary.encode(tokens) == [UNK, 4, UNK]
+    assert "<start>" not in vocabulary and "dog" in vocabulary
+    cleaned = tokenise("<start> dog <end>", TextConfig())
+    assert cleaned == ["start", "dog", "end"]
+
+
+def test_saving_and_loading(tmp_path):
+    vocabulary = Vocabulary.build([*CAPTIONS, list("一 狗")])
+    vocabulary.save(tmp_path / "vocabulary.json")
+    loaded = Vocabulary.load(tmp_path / "vocabulary.json")
+    assert loaded == vocabulary
+    assert loaded.fingerprint() == vocabulary.fingerprint()
+    assert " " in loaded
+
+
+def test_the_fingerprint_is_of_the_words_in_their_order():
+    first = Vocabulary.build([["a", "b", "b"]])
+    assert first.fingerprint() == Vocabulary.build([["b", "b", "b", "a"]]).fingerprint()
+    assert first.fingerprint() != Vocabulary.build([["a", "a", "b"]]).fingerprint()
+    assert len(first.fingerprint()) == 64
+
+
+def _content(**change):
+    return {
+        "format": 1,
+        "words": ["<pad>", "<unk>", "<start>", "<end>", "a"],
+        "counts": [0, 0, 0, 1, 1],
+    } | change
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            _content(words=["<pad>", "<unk>", "<start>", "<end>", "a", "a"], counts=[0] * 6),
+            "'a' occurs twice",
+        ),
+        (
+            _content(words=["<pad>", "<unk>", "<end>", "<start>", "a"]),
+            "first words must be <pad> <unk> <start> <end>",
+        ),
+        (_content(words=["<pad>", "<unk>", "<start>", "<end>", 7]), "'words' must be a list of texts"),
+        (_content(words="<pad> <unk> <start> <end>"), "'words' must be a list of texts"),
+        (_content(counts=[0, 0, 0, 1]), "4 counts for 5 words"),
+        (_content(counts=[0, 0, 0, 1, -1]), "'counts' must be a list of whole numbers"),
+        (_content(counts=[0, 0, 0, 1, True]), "'counts' must be a list of whole numbers"),
+        (_content(format=2), "format 1"),
+        ([], "not a capsmith vocabulary"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path, content, message):
+    path = tmp_path / "vocabulary.json"
+    path.write_text(json.dumps(_content()))
+    assert len(Vocabulary.load(path)) == 5
+    path.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=message):
+        Vocabulary.load(path)
+
+
+@pytest.mark.parametrize("text", [None, "", '{"format": 1, "words": ["<pad>"'])
+def test_a_missing_or_cut_file_is_refused(tmp_path, text):
+    path = tmp_path / "vocabulary.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(CheckpointError, match="vocabulary.json"):
+        Vocabulary.load(path)
