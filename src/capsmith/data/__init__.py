@@ -1,0 +1,9 @@
+"""Data sets: one reader a format, each a settings class and a function in a file of its own.
+
+A new format is one file here that registers its settings in ``DATASETS``, and its name in the import below.
+"""
+
+from capsmith.data import flickr8k, folder, kaggle, karpathy, scenes  # noqa: F401 - importing registers them
+from capsmith.data.records import DATASETS, Corpus, DatasetConfig, Problems, Record, SplitConfig, read_dataset
+
+__all__ = ["DATASETS", "Corpus", "DatasetConfig", "Problems", "Record", "SplitConfig", "read_dataset"]

@@ -1,0 +1,133 @@
+"""Training batches: captions of like length together, each picture's features once.
+
+P pictures · B captions · T tokens. Where a picture is costly (a grid, or pixels for an encoder that learns too), its
+captions stay in one batch and share it, and pictures whose longest captions are alike come together. A pooled vector
+costs nothing, so there captions of one length come together, whichever their pictures, and hardly any is padding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from capsmith.text.vocabulary import END, PAD, START
+
+_POOL = 16  # batches that are sorted by length together: enough to pad little, few enough to stay random
+_TOKEN_STEP, _PICTURE_STEP = 4, 8  # sizes are padded to multiples, so that few shapes are compiled
+
+
+class Source(Protocol):
+    """Where a batch's pictures come from: a feature store, or pictures themselves."""
+
+    def rows(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns the row of each picture."""
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture (its row in the source) and its captions as word ids, without start and end."""
+
+    row: int
+    captions: tuple[tuple[int, ...], ...]
+
+    @property
+    def longest(self) -> int:
+        """Words in the longest caption."""
+        return max(len(caption) for caption in self.captions)
+
+
+class Batches(keras.utils.PyDataset):
+    """Yields ``({"features": (P, …), "image": (B,), "tokens": (B, T)}, targets (B, T))``.
+
+    The order is a function of seed and epoch alone, so that a resumed training sees what the uninterrupted one saw.
+    Rows without a caption are all padding; ``targets`` is zero wherever nothing is to be learned.
+
+    Args:
+        source: The features or pictures.
+        examples: The pictures with their encoded captions.
+        batch_size: Captions a batch (B).
+        seed: Seed of the order.
+        together: Keep the captions of a picture in one batch.
+    """
+
+    def __init__(
+        self, source: Source, examples: Sequence[Example], batch_size: int, seed: int, together: bool = True
+    ) -> None:
+        super().__init__()
+        self.source, self.batch_size, self.seed = source, batch_size, seed
+        most = batch_size if together else 1
+        self.examples = [part for example in examples for part in _cut(example, most)]
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Orders the batches for an epoch."""
+        self.epoch = epoch
+        rng = np.random.default_rng((self.seed, epoch))
+        order = rng.permutation(len(self.examples))
+        captions = sum(len(example.captions) for example in self.examples)
+        pool = max(1, _POOL * self.batch_size * len(self.examples) // max(captions, 1))
+        batches: list[list[int]] = []
+        for first in range(0, len(order), pool):
+            some = sorted(order[first : first + pool], key=lambda index: self.examples[index].longest)
+            batches += self._fill(some)
+        self.batches = [batches[index] for index in rng.permutation(len(batches))]
+
+    def _fill(self, order: list[int]) -> list[list[int]]:
+        batches: list[list[int]] = []
+        room = 0
+        for index in order:
+            need = len(self.examples[index].captions)
+            if need > room:
+                batches.append([])
+                room = self.batch_size
+            batches[-1].append(index)
+            room -= need
+        return batches
+
+    def on_epoch_end(self) -> None:
+        """Moves to the next epoch's order."""
+        self.set_epoch(self.epoch + 1)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
+        examples = [self.examples[i] for i in self.batches[index]]
+        length = max(example.longest for example in examples) + 1
+        length += -length % _TOKEN_STEP
+        tokens = np.full((self.batch_size, length), PAD, np.int32)
+        targets = np.full((self.batch_size, length), PAD, np.int32)
+        image = np.zeros(self.batch_size, np.int32)
+        row = 0
+        for number, example in enumerate(examples):
+            for caption in example.captions:
+                words = len(caption)
+                tokens[row, 0], tokens[row, 1 : words + 1] = START, caption
+                targets[row, :words], targets[row, words] = caption, END
+                image[row] = number
+                row += 1
+        rows = [example.row for example in examples]
+        rows += [rows[0]] * (-len(rows) % _PICTURE_STEP)
+        features = self.source.gather(np.array(rows))
+        return {"features": features, "image": image, "tokens": tokens}, targets
+
+    @property
+    def padding(self) -> float:
+        """Share of this epoch's positions that hold nothing to learn."""
+        real = sum(len(caption) + 1 for example in self.examples for caption in example.captions)
+        padded = 0
+        for batch in self.batches:
+            length = max(self.examples[i].longest for i in batch) + 1
+            padded += self.batch_size * (length + -length % _TOKEN_STEP)
+        return 1 - real / padded
+
+
+def _cut(example: Example, most: int) -> list[Example]:
+    """Splits a picture with more captions than may stand together."""
+    captions = example.captions
+    return [Example(example.row, captions[first : first + most]) for first in range(0, len(captions), most)]

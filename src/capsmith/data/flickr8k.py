@@ -1,0 +1,44 @@
+"""Flickr8k in its official text files (Hodosh et al. 2013)."""
+
+from pathlib import Path
+from typing import Literal
+
+from capsmith.data.files import locate, numbered_lines
+from capsmith.data.records import DATASETS, Corpus, DatasetConfig
+from capsmith.data.rows import Rows
+from capsmith.data.splits import SplitLists, read_lists
+
+
+@DATASETS.register("capsmith.data.flickr8k:read")
+class Flickr8kConfig(DatasetConfig):
+    """Flickr8k's official files: Flickr8k.token.txt, three split lists, a folder of pictures."""
+
+    type: Literal["flickr8k"] = "flickr8k"
+    captions: Path = Path("Flickr8k.token.txt")
+    """The captions below ``root``, one a line: ``picture#number``, a tab, the caption."""
+    images: Path = Path("Images")
+    """The folder with the pictures, below ``root``."""
+    lists: SplitLists = SplitLists()
+    """The official splits; pictures in no list are read, but belong to no split."""
+
+
+def read(config: Flickr8kConfig) -> Corpus:
+    """Reads the captions and the official splits.
+
+    Args:
+        config: Where the files are.
+
+    Raises:
+        DataError: A file is missing or in another form, or too much of it cannot be used.
+    """
+    source = locate(config, config.captions, "captions")
+    rows = Rows(config, source, locate(config, config.images, "images", folder=True))
+    splits = read_lists(config, config.lists)
+    for number, line in numbered_lines(source):
+        key, tab, caption = line.partition("\t")
+        image_id, _, caption_number = key.rpartition("#")
+        if tab and image_id and caption_number.isdigit():
+            rows.add(image_id, caption, key=caption_number)
+        else:
+            rows.reject("row that is not picture#number, tab, caption", f"line {number}")
+    return rows.corpus(lambda _: splits)

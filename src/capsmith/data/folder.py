@@ -1,0 +1,49 @@
+"""A data set of one's own: a folder of pictures and a table of captions."""
+
+from pathlib import Path
+from typing import Literal
+
+from capsmith.data.files import locate
+from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
+from capsmith.data.rows import Rows
+from capsmith.data.splits import seeded_split
+from capsmith.data.tables import read_table, take_rows
+
+
+@DATASETS.register("capsmith.data.folder:read")
+class FolderConfig(DatasetConfig):
+    """Your own pictures: a folder, and a CSV, TSV or JSON-lines file with image, caption and maybe split."""
+
+    type: Literal["folder"] = "folder"
+    captions: Path = Path("captions.csv")
+    """The table below ``root``: .csv, .tsv or .jsonl, UTF-8, a caption a row; a picture may have many."""
+    images: Path = Path("images")
+    """The folder with the pictures, below ``root``; ``.`` is ``root`` itself."""
+    image_column: str = "image"
+    """The column with the picture's path below ``images``."""
+    caption_column: str = "caption"
+    """The column with the caption; in JSON lines a list of captions will do."""
+    split_column: str | None = None
+    """The column with train, dev (or val, validation) or test; by default ``split`` where there is one."""
+    split: SplitConfig = SplitConfig()
+    """The seeded split by picture, where the file has no such column."""
+
+
+def read(config: FolderConfig) -> Corpus:
+    """Reads the captions; the splits come from the table, or from a seed.
+
+    Args:
+        config: Where the files are.
+
+    Raises:
+        DataError: A file or column is missing, a picture is in two splits, or too much cannot be used.
+    """
+    source = locate(config, config.captions, "captions")
+    rows = Rows(config, source, locate(config, config.images, "images", folder=True))
+    required = {"image_column": config.image_column, "caption_column": config.caption_column}
+    if config.split_column is not None:
+        required["split_column"] = config.split_column
+    table = read_table(source, required)
+    column = config.split_column or ("split" if "split" in table.columns else None)
+    take_rows(rows, table, config.image_column, config.caption_column, column)
+    return rows.corpus(None if column else lambda image_ids: seeded_split(image_ids, config.split))

@@ -1,0 +1,56 @@
+"""Flickr8k and Flickr30k as Kaggle has them: one CSV with captions, one folder of pictures."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from capsmith.data.files import locate
+from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
+from capsmith.data.rows import Rows
+from capsmith.data.splits import SplitLists, read_lists, seeded_split
+from capsmith.data.tables import read_table, take_rows
+
+
+@DATASETS.register("capsmith.data.kaggle:read")
+class KaggleConfig(DatasetConfig):
+    """Kaggle's captions.txt (CSV with image and caption) and its folder Images."""
+
+    type: Literal["kaggle"] = "kaggle"
+    captions: Path = Path("captions.txt")
+    """The CSV below ``root``; columns may be separated by commas, semicolons, tabs or ``|``."""
+    images: Path = Path("Images")
+    """The folder with the pictures, below ``root``."""
+    image_column: str = "image"
+    """The column with the picture's file name."""
+    caption_column: str = "caption"
+    """The column with the caption."""
+    captions_per_picture: int = Field(default=5, ge=0)
+    """Up to so many, identical captions of a picture are of two people who agree; beyond, duplicate rows."""
+    lists: SplitLists | None = None
+    """Split lists below ``root``; ``{}`` takes the official names. By default ``split`` is used instead."""
+    split: SplitConfig = SplitConfig()
+    """The seeded split by picture, where ``lists`` are not given."""
+
+
+def read(config: KaggleConfig) -> Corpus:
+    """Reads the captions and splits the pictures.
+
+    Args:
+        config: Where the files are.
+
+    Raises:
+        DataError: A file or column is missing, or too much cannot be used.
+    """
+    source = locate(config, config.captions, "captions")
+    pictures = locate(config, config.images, "images", folder=True)
+    rows = Rows(config, source, pictures, repeats=config.captions_per_picture)
+    required = {"image_column": config.image_column, "caption_column": config.caption_column}
+    take_rows(rows, read_table(source, required), config.image_column, config.caption_column)
+    listed = None if config.lists is None else read_lists(config, config.lists)
+
+    def assign(image_ids: Iterable[str]) -> Mapping[str, str]:
+        return seeded_split(image_ids, config.split) if listed is None else listed
+
+    return rows.corpus(assign)

@@ -1,0 +1,82 @@
+"""Karpathy's ``dataset_*.json`` for Flickr8k, Flickr30k and COCO (Karpathy and Fei-Fei 2015)."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from capsmith.data.files import locate
+from capsmith.data.records import DATASETS, Corpus, DatasetConfig
+from capsmith.data.rows import Rows
+from capsmith.data.splits import split_name
+from capsmith.errors import DataError
+from capsmith.runs import read_json
+from capsmith.schema import nearest
+
+
+@DATASETS.register("capsmith.data.karpathy:read")
+class KarpathyConfig(DatasetConfig):
+    """Karpathy's dataset_flickr8k.json, dataset_flickr30k.json or dataset_coco.json, with its splits."""
+
+    type: Literal["karpathy"] = "karpathy"
+    captions: Path = Path("dataset_flickr8k.json")
+    """The JSON file below ``root``."""
+    images: Path = Path("Images")
+    """The folder with the pictures, below ``root``; for COCO the one that holds train2014 and val2014."""
+    restval: Literal["train", "drop"] = "train"
+    """COCO's 30,504 left-over validation pictures: to train on, as is usual, or left out."""
+
+
+def read(config: KarpathyConfig) -> Corpus:
+    """Reads the captions and the splits of the file.
+
+    Args:
+        config: Where the files are.
+
+    Raises:
+        DataError: The file is missing or of another kind, or too much of it cannot be used.
+    """
+    source = locate(config, config.captions, "captions")
+    rows = Rows(config, source, locate(config, config.images, "images", folder=True))
+    for number, entry in enumerate(_entries(source)):
+        if isinstance(entry, dict) and entry.get("split") == "restval":
+            if config.restval == "drop":
+                continue
+            entry = {**entry, "split": "train"}
+        _take(rows, number, entry)
+    return rows.corpus()
+
+
+def _entries(source: Path) -> list[Any]:
+    content = read_json(source, DataError)
+    keys = list(content) if isinstance(content, dict) else []
+    if "images" not in keys or not isinstance(content["images"], list):
+        found = f"keys found: {', '.join(keys)}" if keys else "not an object"
+        raise DataError(f"{source} has no list 'images'{nearest('images', keys)} ({found})")
+    entries: list[Any] = content["images"]
+    if entries and not any(isinstance(entry, dict) and "sentences" in entry for entry in entries):
+        raise DataError(
+            f"{source} has pictures without 'sentences': is it COCO's own annotation file? "
+            "This reader takes Karpathy's dataset_coco.json"
+        )
+    return entries
+
+
+def _take(rows: Rows, number: int, entry: Any) -> None:
+    """Adds the captions of one picture."""
+    where = f"images[{number}]"
+    fields = entry if isinstance(entry, dict) else {}
+    name, below, split = fields.get("filename"), fields.get("filepath", ""), fields.get("split")
+    sentences = fields.get("sentences")
+    known = split_name(split) if isinstance(split, str) else None
+    if not isinstance(name, str) or not isinstance(below, str) or not isinstance(sentences, list):
+        rows.reject("picture without filename or sentences", where)
+        return
+    if known is None:
+        rows.reject("unknown split (train, restval, val or test)", f"{split!r} in {where}")
+        return
+    image_id = f"{below}/{name}" if below else name
+    for index, sentence in enumerate(sentences):
+        raw = sentence.get("raw") if isinstance(sentence, dict) else None
+        if isinstance(raw, str):
+            rows.add(image_id, raw, known, key=str(index))
+        else:
+            rows.reject("sentence without 'raw'", f"{where}.sentences[{index}]")

@@ -1,0 +1,121 @@
+"""What every dataset reader returns: records, in splits, and what was wrong with the files."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from capsmith.registry import Registry
+from capsmith.schema import Settings
+
+DATASETS = Registry("dataset")
+SPLITS = ("train", "dev", "test")
+SplitName = Literal["train", "dev", "test"]
+
+
+class DatasetConfig(Settings):
+    """What all datasets share."""
+
+    root: Path
+    """The folder that holds the pictures and captions, relative to where you stand."""
+    max_problems: float = Field(default=0.01, ge=0, le=1)
+    """Largest share of caption rows, or of pictures, that may be unusable before reading stops with an error."""
+    limit: int | None = Field(default=None, ge=1)
+    """Use only the first N pictures of each split, for a trial."""
+
+
+class SplitConfig(Settings):
+    """A seeded split by picture: all captions of a picture land on the same side."""
+
+    dev: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the pictures for dev."""
+    test: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the pictures for test."""
+    seed: int = 0
+    """Another seed gives another split."""
+
+    @model_validator(mode="after")
+    def _leaves_some(self) -> "SplitConfig":
+        if self.dev + self.test >= 1:
+            raise ValueError(f"dev + test = {self.dev + self.test:g} leaves no picture to train on")
+        return self
+
+
+@dataclass(frozen=True)
+class Record:
+    """One picture and its captions.
+
+    Attributes:
+        image_id: Unique within the dataset: the file's name, or its path below the picture folder.
+        path: Where the picture lies.
+        captions: The captions as the dataset gives them, not cleaned; at least one.
+        split: ``train``, ``dev``, ``test``, or an empty string for a picture in none of them.
+    """
+
+    image_id: str
+    path: Path
+    captions: tuple[str, ...]
+    split: str
+
+
+@dataclass
+class Problems:
+    """Counts what a reader left out, with examples."""
+
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, example: str) -> None:
+        """Notes one defect, such as ``add("missing picture", "123.jpg")``."""
+        self.found.setdefault(kind, []).append(example)
+
+    def summary(self) -> str:
+        """Returns one line: each kind with its count and up to three examples; empty when nothing is wrong."""
+        parts = []
+        for kind, examples in self.found.items():
+            shown = ", ".join(examples[:3]) + (", …" if len(examples) > 3 else "")
+            parts.append(f"{len(examples)} × {kind} ({shown})")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """All records of a dataset, in file order, and the problems met on the way."""
+
+    records: tuple[Record, ...]
+    problems: Problems = field(default_factory=Problems)
+
+    def split(self, name: str) -> list[Record]:
+        """Returns the records of one split (``train``, ``dev`` or ``test``)."""
+        return [record for record in self.records if record.split == name]
+
+    def references(self, name: str) -> dict[str, list[str]]:
+        """Returns the raw captions of one split by image id."""
+        return {record.image_id: list(record.captions) for record in self.split(name)}
+
+
+def read_dataset(config: DatasetConfig) -> Corpus:
+    """Reads the dataset that a config's ``data`` section names.
+
+    Args:
+        config: The settings of a registered dataset.
+
+    Returns:
+        The corpus, cut to ``config.limit`` pictures a split.
+
+    Raises:
+        DataError: The files are missing or unusable beyond ``config.max_problems``.
+    """
+    corpus: Corpus = DATASETS.build(config)
+    if config.limit is None:
+        return corpus
+    seen: dict[str, int] = {}
+    return Corpus(tuple(_first(corpus.records, config.limit, seen)), corpus.problems)
+
+
+def _first(records: Iterable[Record], limit: int, seen: dict[str, int]) -> Iterable[Record]:
+    for record in records:
+        seen[record.split] = seen.get(record.split, 0) + 1
+        if seen[record.split] <= limit:
+            yield record

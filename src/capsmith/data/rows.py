@@ -1,0 +1,204 @@
+"""From caption rows to records: what every reader does the same way.
+
+A row is a picture's id and one caption. Rows that cannot be used are left out and counted, so are pictures
+that are not there; too many of either stop the reading with an error that shows examples.
+"""
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from capsmith.data.records import Corpus, DatasetConfig, Problems, Record
+from capsmith.errors import DataError
+
+Assign = Callable[[Iterable[str]], Mapping[str, str]]
+_PICTURES = frozenset(".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .tif .tiff .ppm .pgm .avif .heic".split())
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+
+
+def safe_id(image_id: str) -> str | None:
+    """Returns an image id as a relative path in NFC, or None when it climbs out of the picture folder."""
+    text = unicodedata.normalize("NFC", image_id.strip())
+    parts = re.split(r"[\\/]", text)
+    if not text or not parts[0] or ".." in parts or "\0" in text or _DRIVE.match(text):
+        return None
+    return PurePosixPath(text).as_posix()
+
+
+class PictureFolder:
+    """Looks pictures up below a folder; lists each of its folders once instead of asking for every file."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._listed: dict[PurePosixPath, dict[str, str]] = {}
+
+    def find(self, image_id: str) -> Path | None:
+        """Returns the path of a picture, or None when no such file is there."""
+        relative = PurePosixPath(image_id)
+        name = self._names(relative.parent).get(relative.name)
+        return None if name is None else self.root.joinpath(*relative.parent.parts, name)
+
+    def similar(self, image_id: str) -> str | None:
+        """Returns a file with the same name but for case or ending, to say what may have been meant."""
+        relative = PurePosixPath(image_id)
+        names = self._names(relative.parent).values()
+        wanted = {relative.name.casefold(), relative.stem.casefold()}
+        return next((name for name in names if {name.casefold(), Path(name).stem.casefold()} & wanted), None)
+
+    def _names(self, folder: PurePosixPath) -> dict[str, str]:
+        if folder not in self._listed:
+            try:
+                with os.scandir(self.root.joinpath(*folder.parts)) as entries:
+                    # A Mac writes file names decomposed: é is two characters there, one in the captions.
+                    self._listed[folder] = {
+                        unicodedata.normalize("NFC", entry.name): entry.name
+                        for entry in entries
+                        if entry.is_file()
+                    }
+            except OSError:
+                self._listed[folder] = {}
+        return self._listed[folder]
+
+
+class Rows:
+    """Collects the rows of one captions file.
+
+    Args:
+        config: The dataset's settings.
+        source: The captions file, for messages.
+        pictures: The folder with the pictures.
+        repeats: Captions a picture may have before identical ones count as duplicates: where rows carry no
+            number, two people who wrote the same look like a row given twice.
+    """
+
+    def __init__(self, config: DatasetConfig, source: Path, pictures: Path, repeats: int = 0) -> None:
+        self.config, self.source, self.repeats = config, source, repeats
+        self.folder = PictureFolder(pictures)
+        self.problems = Problems()
+        self._rows = self._bad_rows = self._bad_pictures = 0
+        self._captions: dict[str, list[str]] = {}
+        self._splits: dict[str, str] = {}
+        self._keys: set[tuple[str, str]] = set()
+
+    def reject(self, kind: str, example: str) -> None:
+        """Counts a row that cannot be used."""
+        self._rows += 1
+        self._bad_row(kind, example)
+
+    def add(self, image_id: str, caption: str, split: str = "", key: str | None = None) -> None:
+        """Takes one row.
+
+        Args:
+            image_id: The picture's name or its path below the picture folder.
+            caption: The caption, as it is written.
+            split: The picture's split, where the row says it.
+            key: What tells the captions of one picture apart, where the file has it (the number after ``#``).
+
+        Raises:
+            DataError: An earlier row puts the picture into another split.
+        """
+        self._rows += 1
+        name = safe_id(image_id)
+        if name is None:
+            self._bad_row("id outside the picture folder", image_id.strip() or "(empty)")
+            return
+        captions = self._captions.setdefault(name, [])
+        self._note_split(name, split)
+        if not any(character.isalnum() for character in caption):
+            self._bad_row("empty caption", name)
+        elif key is not None and (name, key) in self._keys:
+            self._bad_row("duplicate row", f"{name}#{key}")
+        else:
+            captions.append(caption.strip())
+            if key is not None:
+                self._keys.add((name, key))
+
+    def corpus(self, assign: Assign | None = None) -> Corpus:
+        """Checks what was collected and makes the records.
+
+        Args:
+            assign: Gives the split of each image id; None takes the splits of the rows. Ids that it names and
+                no row has are counted as problems.
+
+        Returns:
+            The records in order of their first row.
+
+        Raises:
+            DataError: More rows or pictures than ``config.max_problems`` allows cannot be used, or all.
+        """
+        splits = self._splits if assign is None else assign(self._captions)
+        named = list(self._captions)
+        for image_id in splits:
+            if image_id not in self._captions:
+                self._bad_picture("listed picture without captions", image_id)
+                named.append(image_id)
+        records = [
+            Record(image_id, path, tuple(captions), splits.get(image_id, ""))
+            for image_id, captions, path in self._usable()
+        ]
+        self._check("caption rows", self._bad_rows, self._rows)
+        self._check("pictures", self._bad_pictures, len(named))
+        if not records:
+            raise DataError(f"{self.source} has no caption that can be used{self._because()}")
+        return Corpus(tuple(records), self.problems)
+
+    def _usable(self) -> Iterable[tuple[str, list[str], Path]]:
+        for image_id, given in self._captions.items():
+            captions = given if self._keys else self._without_repeats(image_id, given)
+            path = self.folder.find(image_id)
+            if path is None:
+                is_picture = PurePosixPath(image_id).suffix.lower() in _PICTURES
+                self._bad_picture("missing picture" if is_picture else "stray id", image_id)
+            elif captions:
+                yield image_id, captions, path
+
+    def _without_repeats(self, image_id: str, captions: list[str]) -> list[str]:
+        counts = Counter(captions)
+        spare = len(captions) - self.repeats
+        kept: list[str] = []
+        for caption in reversed(captions):
+            if counts[caption] > 1 and spare > 0:
+                counts[caption] -= 1
+                spare -= 1
+                self._bad_row("duplicate row", f"{image_id}: {caption[:40]}")
+            else:
+                kept.append(caption)
+        return kept[::-1]
+
+    def _note_split(self, image_id: str, split: str) -> None:
+        known = self._splits.setdefault(image_id, split)
+        if split and not known:
+            self._splits[image_id] = split
+        elif split and known != split:
+            raise DataError(
+                f"{self.source}: {image_id} is in {known} and in {split}; "
+                "all captions of a picture must be in one split"
+            )
+
+    def _bad_row(self, kind: str, example: str) -> None:
+        self._bad_rows += 1
+        self.problems.add(kind, example)
+
+    def _bad_picture(self, kind: str, example: str) -> None:
+        self._bad_pictures += 1
+        self.problems.add(kind, example)
+
+    def _check(self, what: str, bad: int, total: int) -> None:
+        if total and bad / total > self.config.max_problems:
+            raise DataError(
+                f"{self.source}: {bad} of {total} {what} cannot be used, more than data.max_problems "
+                f"({self.config.max_problems:g}) allows{self._because()}; correct that, or raise the limit"
+            )
+
+    def _because(self) -> str:
+        if not self.problems.found:
+            return ""
+        line = f": {self.problems.summary()}"
+        lost = self.problems.found.get("missing picture", []) + self.problems.found.get("stray id", [])
+        if not lost:
+            return line
+        similar = self.folder.similar(lost[0])
+        return f"{line}; looked in {self.folder.root}" + (f", which has '{similar}'" if similar else "")

@@ -1,0 +1,125 @@
+"""What is in a drawn scene: two things with colour, size and number, their relation, a place and a sky.
+
+The rule that keeps dev and test apart from train: each kind of thing lacks two of the eight colours in train.
+One of the two is kept for dev, the other for test, and every dev or test picture shows at least one such pair
+of colour and kind. No single word is new there; the combination is.
+"""
+
+import random
+from dataclasses import asdict, dataclass
+from typing import Any
+
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
+GROUND = ("cat", "dog", "rabbit", "horse", "child", "house", "tree", "car", "ball")
+WATER = ("boat", "duck", "whale", "fish")
+AIR = ("balloon", "kite", "bird", "plane", "butterfly")
+KINDS = GROUND + WATER + AIR
+LAND = ("meadow", "snow", "desert", "city", "forest", "beach")
+PLACES = (*LAND, "sea")
+SKIES = ("sunny", "cloudy", "rain", "sunset", "night", "rainbow")
+RELATIONS = ("left", "beside", "front", "above", "on")
+
+_SEVERAL = ("rabbit", "tree", "ball", "duck", "fish", "balloon", "kite", "bird", "butterfly")
+_RIDERS = {"land": ("cat", "rabbit", "bird", "butterfly", "ball"), "sea": ("duck", "bird", "butterfly")}
+_CARRIERS = {"land": ("house", "car", "horse", "tree"), "sea": ("boat", "whale")}
+_BACKDROPS = ("house", "tree")
+_IN_FRONT = ("cat", "dog", "rabbit", "child", "car", "ball", "horse")
+_HELD_OUT = {"test": 0, "dev": 4}
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One kind of thing in a scene; ``size`` is ``small``, ``plain`` or ``big``, ``count`` 1 to 3."""
+
+    kind: str
+    colour: str
+    size: str = "plain"
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Scene:
+    """``first`` is left of, beside, in front of, above or on ``second``, as ``relation`` says."""
+
+    first: Thing
+    relation: str
+    second: Thing
+    place: str
+    sky: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain dictionaries for the manifest."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Scene":
+        """Returns the scene that ``to_json`` gave."""
+        return cls(**{**value, "first": Thing(**value["first"]), "second": Thing(**value["second"])})
+
+
+def keeper(kind: str, colour: str) -> str:
+    """Returns the split that a (colour, kind) pair is kept for: ``train``, ``dev`` or ``test``."""
+    shift = (COLOURS.index(colour) - KINDS.index(kind)) % len(COLOURS)
+    return next((split for split, held in _HELD_OUT.items() if shift == held), "train")
+
+
+def plan(rng: random.Random, split: str) -> Scene:
+    """Makes up a scene for a split.
+
+    Args:
+        rng: Where the choices come from: the same state gives the same scene.
+        split: ``train``, ``dev`` or ``test``.
+    """
+    place = "sea" if rng.random() < 0.3 else rng.choice(LAND)
+    relation, kinds = _cast(rng, "sea" if place == "sea" else "land")
+    held = {rng.randrange(2)} if split != "train" else set()
+    if held and rng.random() < 0.3:
+        held = {0, 1}
+    colours = _colours(rng, kinds, [split if index in held else "train" for index in range(2)])
+    sizes, count = _sizes(rng, relation, kinds)
+    first = Thing(kinds[0], colours[0], sizes[0], count)
+    return Scene(first, relation, Thing(kinds[1], colours[1], sizes[1]), place, rng.choice(SKIES))
+
+
+def _cast(rng: random.Random, where: str) -> tuple[str, tuple[str, str]]:
+    """Chooses a relation and two different kinds that can stand in it."""
+    pools: tuple[tuple[str, ...], tuple[str, ...]]
+    below = WATER if where == "sea" else GROUND
+    relation = rng.choices(RELATIONS, (5, 4, 3 if where == "land" else 0, 6, 3))[0]
+    if relation == "above":
+        pools = AIR, (AIR if rng.random() < 0.2 else below)
+    elif relation == "on":
+        pools = _RIDERS[where], _CARRIERS[where]
+    elif relation == "front":
+        pools = _IN_FRONT, _BACKDROPS
+    else:
+        pools = (AIR, AIR) if rng.random() < 0.2 else (below, below)
+    first = rng.choice(pools[0])
+    return relation, (first, rng.choice([kind for kind in pools[1] if kind != first]))
+
+
+def _colours(rng: random.Random, kinds: tuple[str, str], keepers: list[str]) -> list[str]:
+    """Chooses two different colours, each from those that its kind may have there."""
+    allowed = [
+        [colour for colour in COLOURS if keeper(kind, colour) == split]
+        for kind, split in zip(kinds, keepers, strict=True)
+    ]
+    while True:
+        chosen = [rng.choice(colours) for colours in allowed]
+        if chosen[0] != chosen[1]:
+            return chosen
+        if all(len(colours) == 1 for colours in allowed):
+            allowed[1] = [colour for colour in COLOURS if keeper(kinds[1], colour) == "train"]
+
+
+def _sizes(rng: random.Random, relation: str, kinds: tuple[str, str]) -> tuple[list[str], int]:
+    """Makes at most one of the two remarkably small or big, or the first one several."""
+    if kinds[0] in _SEVERAL and relation in ("left", "above") and rng.random() < 0.35:
+        return ["plain", "plain"], rng.choice((2, 3))
+    sizes = ["plain", "plain"]
+    if rng.random() < 0.6:
+        which = rng.randrange(2)
+        sizes[which] = rng.choice(("small", "big"))
+        if relation in ("on", "front"):  # what is on or in front of something is the smaller of the two
+            sizes[which] = ("small", "big")[which]
+    return sizes, 1

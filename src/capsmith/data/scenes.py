@@ -1,0 +1,136 @@
+"""The embedded data set: rendered scenes, each with five captions, drawn on the first use.
+
+Two things with colour, size, number and relation stand in one of seven places under one of six skies. dev and
+test hold (colour, kind) pairs that train never shows; ``scene_plan.py`` has the rule.
+"""
+
+import json
+import random
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from capsmith.data.records import DATASETS, SPLITS, Corpus, DatasetConfig, Record
+from capsmith.errors import DataError
+from capsmith.runs import read_json
+
+_FORMAT = "capsmith scenes 1"
+"""Counts up when the drawing or the grammar changes, so that old pictures are drawn anew."""
+
+
+@DATASETS.register("capsmith.data.scenes:read")
+class ScenesConfig(DatasetConfig):
+    """Rendered scenes with five captions each, drawn by capsmith itself: nothing to download."""
+
+    type: Literal["scenes"] = "scenes"
+    root: Path = Path("data/scenes")
+    """Folder that the pictures are drawn into on the first use."""
+    train: int = Field(default=2400, ge=1)
+    """Pictures to train on."""
+    dev: int = Field(default=200, ge=0)
+    """Pictures that choose the checkpoint; each holds a combination that train lacks."""
+    test: int = Field(default=300, ge=0)
+    """Pictures that are scored at the end; each holds a combination that train and dev lack."""
+    size: int = Field(default=96, ge=32, le=1024)
+    """Side of the square pictures in pixels."""
+    seed: int = 0
+    """Another seed gives other scenes, pictures and captions."""
+
+
+def read(config: ScenesConfig) -> Corpus:
+    """Returns the scenes, after drawing those pictures that are missing.
+
+    The manifest beside the pictures says what they show and what drew them. Another config replaces the
+    pictures; an interrupted drawing goes on where it stopped.
+
+    Args:
+        config: Which scenes, and where.
+
+    Raises:
+        DataError: The folder holds pictures that are not capsmith's, or a damaged manifest.
+        CapsmithError: The folder cannot be written.
+    """
+    manifest = describe(config)
+    folder = config.root / "images"
+    _settle(config.root, manifest)
+    wanted = [
+        entry for entry in manifest["pictures"] if config.limit is None or entry["number"] < config.limit
+    ]
+    _draw_missing(folder, wanted, config)
+    return Corpus(tuple(Record(e["id"], folder / e["id"], tuple(e["captions"]), e["split"]) for e in wanted))
+
+
+def describe(config: ScenesConfig) -> dict[str, Any]:
+    """Returns the manifest: format, config and every picture with its scene and captions; draws nothing."""
+    from capsmith.data.scene_captions import captions
+    from capsmith.data.scene_plan import plan
+
+    pictures = []
+    for split in SPLITS:
+        for number in range(getattr(config, split)):
+            rng = random.Random(f"{config.seed} {split} {number} words")  # noqa: S311 — no secret
+            scene = plan(rng, split)
+            entry = {"id": f"{split}_{number:05d}.png", "split": split, "number": number}
+            pictures.append({**entry, "captions": list(captions(scene, rng)), "scene": scene.to_json()})
+    drawn = {name: getattr(config, name) for name in ("train", "dev", "test", "size", "seed")}
+    return {"format": _FORMAT, "config": drawn, "pictures": pictures}
+
+
+def _settle(root: Path, manifest: dict[str, Any]) -> None:
+    """Makes the folder belong to this manifest, and clears away what another config drew there."""
+    from capsmith.runs import write_text
+
+    path, folder = root / "manifest.json", root / "images"
+    old: Any = {"format": _FORMAT, "pictures": []}
+    if path.exists():
+        old = read_json(path, DataError)
+        if old == manifest:
+            return
+    if not isinstance(old, dict) or not str(old.get("format")).startswith("capsmith scenes"):
+        raise DataError(f"{path} is not the manifest of drawn scenes: choose another data.root")
+    known = {str(entry.get("id")) for entry in old.get("pictures", ()) if isinstance(entry, dict)}
+    present = _names(folder)
+    strange = sorted(present - known)
+    if strange:
+        raise DataError(f"{folder} holds {strange[0]}, which capsmith did not draw: choose another data.root")
+    try:
+        for name in present:  # under the old manifest, so that an interruption here is taken up again
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot clear {folder} for other scenes: {error.strerror or error}") from error
+    write_text(path, _dump(manifest))
+
+
+def _names(folder: Path) -> set[str]:
+    """Returns the pictures in a folder; half-written ones, whose names start with a dot, do not count."""
+    try:
+        return {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
+    except FileNotFoundError:
+        return set()
+    except OSError as error:
+        raise DataError(f"cannot read {folder}: {error.strerror or error}") from error
+
+
+def _dump(manifest: dict[str, Any]) -> str:
+    """Returns JSON with one picture a line: small, and still readable."""
+    pictures = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in manifest["pictures"])
+    head = json.dumps({key: value for key, value in manifest.items() if key != "pictures"})
+    return f'{head[:-1]}, "pictures": [\n{pictures}\n]}}\n'
+
+
+def _draw_missing(folder: Path, pictures: list[dict[str, Any]], config: ScenesConfig) -> None:
+    present = _names(folder)
+    missing = [entry for entry in pictures if entry["id"] not in present]
+    if not missing:
+        return
+    from capsmith.data.scene_drawing import draw_scene
+    from capsmith.data.scene_plan import Scene
+    from capsmith.progress import track
+    from capsmith.runs import atomic
+
+    for entry in track(missing, desc="drawing scenes", unit="picture"):
+        rng = random.Random(f"{config.seed} {entry['split']} {entry['number']} looks")  # noqa: S311 — no secret
+        picture = draw_scene(Scene.from_json(entry["scene"]), rng, config.size)
+        with atomic(folder / entry["id"], "wb") as file:
+            picture.save(file, "PNG")

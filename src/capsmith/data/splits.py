@@ -1,0 +1,95 @@
+"""Which pictures train, which choose (dev), which are read once (test)."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from capsmith.data.files import locate, numbered_lines
+from capsmith.data.records import DatasetConfig, SplitConfig
+from capsmith.errors import DataError
+from capsmith.schema import Settings
+
+_SPELLINGS = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "val": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "development": "dev",
+    "test": "test",
+    "testing": "test",
+    "": "",
+}
+
+
+class SplitLists(Settings):
+    """Text files with one picture's name a line, as Flickr8k comes with."""
+
+    train: Path = Path("Flickr_8k.trainImages.txt")
+    """The pictures to train on, below ``root``."""
+    dev: Path = Path("Flickr_8k.devImages.txt")
+    """The pictures that choose the checkpoint."""
+    test: Path = Path("Flickr_8k.testImages.txt")
+    """The pictures that the reported scores come from."""
+
+
+def split_name(word: str) -> str | None:
+    """Returns ``train``, ``dev``, ``test``, or an empty string for none, whatever the spelling; else None."""
+    return _SPELLINGS.get(word.strip().lower())
+
+
+def read_lists(config: DatasetConfig, lists: SplitLists) -> dict[str, str]:
+    """Reads the split of each listed picture.
+
+    Args:
+        config: The dataset's settings; its ``root`` is where the lists are.
+        lists: The names of the files.
+
+    Returns:
+        The split by image id, in the order of the files.
+
+    Raises:
+        DataError: A file is missing, or a picture is in two lists.
+    """
+    found: dict[str, str] = {}
+    for split in ("train", "dev", "test"):
+        path = locate(config, getattr(lists, split), f"lists.{split}")
+        for number, line in numbered_lines(path):
+            image_id = line.strip()
+            if found.setdefault(image_id, split) != split:
+                raise DataError(
+                    f"{path}, line {number}: {image_id} is in the list for {found[image_id]} too; "
+                    "a picture may be in one split only"
+                )
+    return found
+
+
+def seeded_split(image_ids: Iterable[str], config: SplitConfig) -> dict[str, str]:
+    """Splits pictures at random, in a way that does not depend on their order.
+
+    Each picture's place comes from a hash of the seed and its id; adding captions, or giving the rows in
+    another order, moves no picture.
+
+    Args:
+        image_ids: The pictures; repeated ids count once.
+        config: The shares and the seed.
+
+    Returns:
+        The split by image id. From three pictures on, a share above zero gets at least one picture.
+    """
+    ranked = sorted(
+        set(image_ids), key=lambda name: (hashlib.sha256(f"{config.seed}:{name}".encode()).digest(), name)
+    )
+    total = len(ranked)
+    test = min(_rounded(config.test, total), max(0, total - 1))
+    dev = min(_rounded(config.dev, total), max(0, total - 1 - test))
+    return {
+        name: "test" if place < test else "dev" if place < test + dev else "train"
+        for place, name in enumerate(ranked)
+    }
+
+
+def _rounded(share: float, total: int) -> int:
+    least = 1 if share > 0 and total >= 3 else 0
+    return max(least, int(share * total + 0.5))

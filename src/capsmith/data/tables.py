@@ -1,0 +1,157 @@
+"""Captions in tables: CSV, TSV or JSON lines, each row an image, a caption and perhaps a split."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from capsmith.data.files import read_text
+from capsmith.data.rows import Rows
+from capsmith.data.splits import split_name
+from capsmith.errors import DataError
+from capsmith.schema import nearest
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a CSV, TSV or JSON-lines file.
+
+    Attributes:
+        columns: The column names.
+        rows: Line number and values by column; None for a row with too many or too few fields.
+    """
+
+    columns: tuple[str, ...]
+    rows: Iterator[tuple[int, dict[str, Any] | None]]
+
+
+def read_table(path: Path, required: Mapping[str, str]) -> Table:
+    """Opens a table by the end of its name: ``.jsonl`` and ``.ndjson``, ``.tsv``, else CSV.
+
+    CSV may be separated by commas, semicolons, tabs or ``|``, whichever makes the required columns appear.
+    Quotes have a meaning between commas and semicolons; between tabs and ``|`` only around a whole field.
+
+    Args:
+        path: The file.
+        required: The columns that must be there, by the field of the config that names them.
+
+    Raises:
+        DataError: A column is missing, or the file is not such a table.
+    """
+    text = read_text(path)
+    if not text.strip():
+        raise DataError(f"{path} is empty: it needs the columns {', '.join(required.values())}")
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
+        table = _json_lines(path, text)
+    else:
+        table = _delimited(path, text, tuple(required.values()))
+    for key, column in required.items():
+        if column not in table.columns:
+            raise DataError(
+                f"{path} has no column '{column}'{nearest(column, table.columns)} "
+                f"(columns found: {', '.join(table.columns)}); name it with data.{key}"
+            )
+    return table
+
+
+def take_rows(rows: Rows, table: Table, image: str, caption: str, split: str | None = None) -> None:
+    """Adds each row of a table; rows that are no image and caption are counted as problems.
+
+    Args:
+        rows: Where they go.
+        table: The opened table.
+        image: The column with the picture's name.
+        caption: The column with the caption; in JSON lines it may hold a list of captions.
+        split: The column with the split's name, if there is one.
+    """
+    for number, values in table.rows:
+        where = f"line {number}"
+        if values is None:
+            rows.reject(f"row without exactly {len(table.columns)} fields", where)
+            continue
+        image_id, given = values.get(image), values.get(caption)
+        texts: list[Any] = given if isinstance(given, list) and given else [given]
+        word = str(values.get(split) or "") if split else ""
+        name = split_name(word)
+        if name is None:
+            rows.reject("unknown split (train, dev or test)", f"'{word}' in {where}")
+        elif not isinstance(image_id, str) or not all(isinstance(text, str) for text in texts):
+            rows.reject(f"row whose '{image}' or '{caption}' is not text", where)
+        else:
+            for text in texts:
+                rows.add(image_id, text, name)
+
+
+def _json_lines(path: Path, text: str) -> Table:
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    columns = tuple(_json_object(path, *lines[0]))
+
+    def rows() -> Iterator[tuple[int, dict[str, Any] | None]]:
+        for number, line in lines:
+            yield number, _json_object(path, number, line)
+
+    return Table(columns, rows())
+
+
+def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as cause:
+        raise DataError(f"{path}, line {number}: not valid JSON ({cause})") from cause
+    if not isinstance(value, dict):
+        raise DataError(f'{path}, line {number}: each line must be an object, as in {{"image": …}}')
+    return value
+
+
+def _delimited(path: Path, text: str, required: Sequence[str]) -> Table:
+    head = next(line for line in text.split("\n") if line.strip())
+    candidates = "\t" if path.suffix.lower() in (".tsv", ".tab") else ",;\t|"
+    headers = {mark: tuple(_fields(head, mark)) for mark in candidates}
+    delimiter = next((mark for mark, found in headers.items() if set(required) <= set(found)), candidates[0])
+    columns = headers[delimiter]
+    records = _quoted(path, text, delimiter) if delimiter in ",;" else _plain(text, delimiter)
+
+    def rows() -> Iterator[tuple[int, dict[str, Any] | None]]:
+        next(records)
+        for number, fields in records:
+            yield number, dict(zip(columns, fields, strict=True)) if len(fields) == len(columns) else None
+
+    return Table(columns, rows())
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    try:
+        return [field.strip() for field in next(csv.reader([line], delimiter=delimiter))]
+    except csv.Error:
+        return []
+
+
+def _quoted(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
+    )
+    start = 1
+    try:
+        for fields in reader:
+            if any(field.strip() for field in fields):
+                yield start, [field.strip() for field in fields]
+            start = reader.line_num + 1
+    except csv.Error as cause:
+        raise DataError(
+            f'{path}, line {start}: a quote is not closed, or not doubled ("") in a quoted field ({cause})'
+        ) from cause
+
+
+def _plain(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, [_unquoted(field.strip()) for field in line.split(delimiter)]
+
+
+def _unquoted(field: str) -> str:
+    match = re.fullmatch(r'"((?:[^"]|"")*)"', field)
+    return match[1].replace('""', '"') if match else field

@@ -1,0 +1,57 @@
+"""Files are found, or the error says what is there; text is read in the forms it comes in."""
+
+import pytest
+
+from capsmith.data.files import locate, numbered_lines, read_text
+from capsmith.data.folder import FolderConfig
+from capsmith.errors import DataError
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "a é\nb\n".encode(),
+        "a é\r\nb\r\n".encode(),
+        "a é\rb\r".encode(),
+        b"\xef\xbb\xbf" + "a é\nb\n".encode(),
+    ],
+    ids=["plain", "crlf", "cr", "bom"],
+)
+def test_text_in_all_its_forms(tmp_path, raw):
+    (tmp_path / "t").write_bytes(raw)
+    assert read_text(tmp_path / "t") == "a é\nb\n"
+
+
+def test_only_line_ends_end_lines(tmp_path):
+    (tmp_path / "t").write_text("one\u2028still one\x85\x0bone\n\n \nfour", encoding="utf-8")
+    assert list(numbered_lines(tmp_path / "t")) == [(1, "one\u2028still one\x85\x0bone"), (4, "four")]
+
+
+def test_another_encoding_is_named_with_line_and_byte(tmp_path):
+    (tmp_path / "t").write_bytes(b"\xef\xbb\xbfplain\nca" + "fé\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"t, line 2, byte 4: 0xe9 is not UTF-8"):
+        read_text(tmp_path / "t")
+    (tmp_path / "t").write_text("plain", encoding="utf-16")
+    with pytest.raises(DataError, match="UTF-16 text: save it as UTF-8"):
+        read_text(tmp_path / "t")
+
+
+def test_locate_says_what_is_there(tmp_path):
+    config = FolderConfig(root=tmp_path)
+    (tmp_path / "caption.csv").write_text("x")
+    (tmp_path / "Images").mkdir()
+    with pytest.raises(
+        DataError, match=r"data.captions: .* has no file captions.csv; did you mean 'caption.csv'"
+    ):
+        locate(config, config.captions, "captions")
+    with pytest.raises(DataError, match=r"data.images: .*'Images'\? \(folders found: Images\)"):
+        locate(config, config.images, "images", folder=True)
+    with pytest.raises(DataError, match=r"has no file Images .*\(files found: caption.csv\)"):
+        locate(config, tmp_path / "Images", "captions")
+    assert locate(config, tmp_path / "caption.csv", "captions").read_text() == "x"
+
+
+def test_a_missing_root(tmp_path):
+    config = FolderConfig(root=tmp_path / "absent")
+    with pytest.raises(DataError, match=r"data.root: the folder .*absent does not exist"):
+        locate(config, config.captions, "captions")

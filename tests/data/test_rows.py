@@ -1,0 +1,188 @@
+"""What cannot be used is left out and counted; too much of it is an error that says what and where."""
+
+import unicodedata
+
+import pytest
+
+from capsmith.data.folder import FolderConfig
+from capsmith.data.rows import PictureFolder, Rows, safe_id
+from capsmith.errors import DataError
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "images"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg", "sub/c.png"):
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def _rows(pictures, max_problems=1.0, repeats=0):
+    config = FolderConfig(root=pictures.parent, max_problems=max_problems)
+    return Rows(config, pictures.parent / "captions.csv", pictures, repeats)
+
+
+@pytest.mark.parametrize(
+    ("given", "safe"),
+    [
+        ("a.jpg", "a.jpg"),
+        (" a.jpg ", "a.jpg"),
+        ("./sub//a.jpg", "sub/a.jpg"),
+        ("a..b.jpg", "a..b.jpg"),
+        ("e\u0301.jpg", "é.jpg"),
+        ("../../etc/passwd", None),
+        ("sub/../../x.jpg", None),
+        ("/etc/passwd", None),
+        ("..\\x.jpg", None),
+        ("\\\\host\\x.jpg", None),
+        ("C:\\x.jpg", None),
+        ("a\0.jpg", None),
+        ("", None),
+    ],
+)
+def test_ids_that_climb_out_of_the_folder_are_refused(given, safe):
+    assert safe_id(given) == safe
+
+
+def test_an_id_outside_the_folder_is_a_problem_and_no_record(pictures):
+    (pictures.parent / "secret.jpg").write_bytes(b"")
+    rows = _rows(pictures)
+    rows.add("../secret.jpg", "a secret")
+    rows.add("a.jpg", "a dog")
+    corpus = rows.corpus()
+    assert [record.image_id for record in corpus.records] == ["a.jpg"]
+    assert corpus.problems.found == {"id outside the picture folder": ["../secret.jpg"]}
+
+
+def test_records_keep_order_and_captions(pictures):
+    rows = _rows(pictures, max_problems=0)
+    for name, caption, split in [
+        ("b.jpg", " One .", "dev"),
+        ("sub/c.png", "Two", ""),
+        ("b.jpg", "Three", ""),
+    ]:
+        rows.add(name, caption, split)
+    corpus = rows.corpus()
+    assert [(r.image_id, r.captions, r.split) for r in corpus.records] == [
+        ("b.jpg", ("One .", "Three"), "dev"),
+        ("sub/c.png", ("Two",), ""),
+    ]
+    assert all(record.path.is_file() for record in corpus.records)
+    assert corpus.problems.summary() == ""
+
+
+def test_each_kind_of_problem_is_counted(pictures):
+    rows = _rows(pictures)
+    rows.reject("row without exactly 2 fields", "line 3")
+    rows.add("a.jpg", "a dog")
+    rows.add("a.jpg", "a dog")
+    rows.add("a.jpg", " ... ")
+    rows.add("b.jpg", "")
+    rows.add("absent.jpg", "a cat")
+    rows.add("a.jpg.1", "a stray")
+    rows.add("a.jpg.1", "a stray again")
+    corpus = rows.corpus(lambda ids: dict.fromkeys([*ids, "listed.jpg"], "train"))
+    assert [(r.image_id, r.captions) for r in corpus.records] == [("a.jpg", ("a dog",))]
+    assert corpus.problems.found == {
+        "row without exactly 2 fields": ["line 3"],
+        "duplicate row": ["a.jpg: a dog"],
+        "empty caption": ["a.jpg", "b.jpg"],
+        "missing picture": ["absent.jpg"],
+        "stray id": ["a.jpg.1"],
+        "listed picture without captions": ["listed.jpg"],
+    }
+
+
+def test_rows_above_the_threshold_are_an_error_just_below_not(pictures):
+    for bad, allowed in ((1, True), (2, False)):
+        rows = _rows(pictures, max_problems=0.1)
+        for number in range(10 - bad):
+            rows.add("a.jpg", f"caption {number}")
+        for _ in range(bad):
+            rows.add("a.jpg", "")
+        if allowed:
+            assert len(rows.corpus().records[0].captions) == 9
+            continue
+        message = (
+            r"captions.csv: 2 of 10 caption rows cannot be used.*2 × empty caption \(a.jpg, a.jpg\); correct"
+        )
+        with pytest.raises(DataError, match=message) as caught:
+            rows.corpus()
+        assert "\n" not in str(caught.value)
+
+
+def test_missing_pictures_above_the_threshold_say_where_they_were_looked_for(pictures):
+    rows = _rows(pictures, max_problems=0.4)
+    for name in ("A.JPG", "b", "b.jpg"):
+        rows.add(name, "a dog")
+    message = (
+        r"2 of 3 pictures .*missing picture \(A.JPG\).*stray id \(b\); looked in .*images, which has 'a.jpg'"
+    )
+    with pytest.raises(DataError, match=message):
+        rows.corpus()
+
+
+def test_no_usable_caption_is_an_error_whatever_the_threshold(pictures):
+    with pytest.raises(DataError, match=r"captions.csv has no caption that can be used$"):
+        _rows(pictures).corpus()
+    rows = _rows(pictures)
+    rows.add("absent.jpg", "a dog")
+    with pytest.raises(DataError, match=r"no caption that can be used: 1 × missing picture"):
+        rows.corpus()
+
+
+def test_a_picture_in_two_splits_is_an_error(pictures):
+    rows = _rows(pictures)
+    rows.add("a.jpg", "a dog", "train")
+    with pytest.raises(DataError, match=r"a.jpg is in train and in test"):
+        rows.add("./a.jpg", "the dog", "test")
+
+
+def test_numbered_captions_may_agree_but_a_number_may_not_repeat(pictures):
+    rows = _rows(pictures)
+    for key in ("0", "1", "1"):
+        rows.add("a.jpg", "a dog", key=key)
+    corpus = rows.corpus()
+    assert corpus.records[0].captions == ("a dog", "a dog")
+    assert corpus.problems.found == {"duplicate row": ["a.jpg#1"]}
+
+
+def test_without_numbers_identical_captions_beyond_the_usual_count_are_duplicates(pictures):
+    five = ["a", "b", "a", "c", "d"]
+    for given, kept, dropped in ((five, five, 0), (five + five, five, 5), (["a"] * 7, ["a"] * 5, 2)):
+        rows = _rows(pictures, repeats=5)
+        for caption in given:
+            rows.add("a.jpg", caption)
+        corpus = rows.corpus()
+        assert list(corpus.records[0].captions) == kept
+        assert len(corpus.problems.found.get("duplicate row", [])) == dropped
+
+
+def test_names_in_either_unicode_form_are_found(pictures):
+    decomposed = unicodedata.normalize("NFD", "chó.jpg")
+    (pictures / decomposed).write_bytes(b"")
+    rows = _rows(pictures, max_problems=0)
+    rows.add("chó.jpg", "một con chó")
+    record = rows.corpus().records[0]
+    assert record.image_id == "chó.jpg"
+    assert record.path.is_file()
+
+
+def test_a_folder_is_not_a_picture(pictures):
+    folder = PictureFolder(pictures)
+    assert folder.find("sub") is None
+    assert folder.find("nowhere/a.jpg") is None
+    assert folder.find("sub/c.png") == pictures / "sub" / "c.png"
+
+
+def test_each_folder_is_listed_once(pictures, monkeypatch):
+    import os
+
+    listed = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: listed.append(path) or scandir(path))
+    folder = PictureFolder(pictures)
+    for _ in range(3):
+        folder.find("a.jpg"), folder.find("sub/c.png"), folder.find("absent.jpg")
+    assert listed == [pictures, pictures / "sub"]
