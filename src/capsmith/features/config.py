@@ -1,0 +1,85 @@
+"""Settings of the encoder and of the feature cache."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from capsmith.features.encoders import ENCODERS
+from capsmith.schema import Settings, nearest
+
+
+class EncoderConfig(Settings):
+    """The CNN that turns a picture into features."""
+
+    type: str = "resnet50"
+    """A name from ``capsmith list encoders``."""
+    weights: str = "imagenet"
+    """``imagenet`` (downloads once), ``none`` (random), or the path of a Keras weights file or ``.keras`` model."""
+    layer: str | None = None
+    """The layer to cut at; by default the encoder's last one before its classifier."""
+    output: Literal["pooled", "grid"] = "pooled"
+    """``pooled`` is one vector (D,) a picture; ``grid`` keeps the regions (L, D), for attention."""
+    image_size: int | tuple[int, int] | None = None
+    """Pictures are resized to this (height, width); by default what the encoder was trained on."""
+    preprocess: Literal["caffe", "tf", "torch", "unit", "none"] | None = None
+    """Pixel scaling; by default the encoder's own. ``tf``: [-1, 1]; ``unit``: [0, 1]; ``none``: 0–255."""
+    trainable: bool = False
+    """Train the encoder together with the decoder; no features are cached then."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_default(cls, values: Any) -> Any:
+        """Our own small CNN exists only untrained, so that is its default."""
+        if isinstance(values, dict) and values.get("type") == "small_cnn":
+            return {"weights": "none", **values}
+        return values
+
+    @field_validator("type")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in ENCODERS:
+            raise ValueError(
+                f"'{value}' is not known{nearest(value, ENCODERS)} (see: capsmith list encoders)"
+            )
+        return value
+
+    @field_validator("image_size")
+    @classmethod
+    def _sensible(cls, value: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
+        sides = value if isinstance(value, tuple) else (value,)
+        if any(side is not None and not 8 <= side <= 4096 for side in sides):
+            raise ValueError(f"{value} is not between 8 and 4096 pixels")
+        return value
+
+    @model_validator(mode="after")
+    def _weights_exist_for(self) -> "EncoderConfig":
+        if self.type == "small_cnn" and self.weights == "imagenet":
+            raise ValueError(
+                "small_cnn has no ImageNet weights: say weights: none, or the path of a weights file"
+            )
+        if self.type == "custom" and not self.weights.endswith(".keras"):
+            raise ValueError("type custom needs weights: PATH.keras, a whole Keras model")
+        return self
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of the input; None where only a custom model's own file says it."""
+        if self.image_size is None:
+            return ENCODERS[self.type].size
+        return self.image_size if isinstance(self.image_size, tuple) else (self.image_size, self.image_size)
+
+
+class FeaturesConfig(Settings):
+    """Extraction and its cache."""
+
+    cache: Path = Path("cache")
+    """Folder of the feature stores; each store carries the fingerprint of its encoder in its name."""
+    store: Path | None = None
+    """Use exactly this store, and stop with an error when another encoder made it."""
+    batch_size: int = Field(default=32, ge=1)
+    """Pictures a batch."""
+    workers: int = Field(default=2, ge=1)
+    """Threads that decode pictures."""
+    max_broken: float = Field(default=0.01, ge=0, le=1)
+    """Largest share of pictures that may be unreadable before extraction stops with an error."""

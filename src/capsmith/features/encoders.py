@@ -1,0 +1,101 @@
+"""The table of encoders: which network, at what picture size, with what pixel scaling.
+
+No Keras here, so that ``capsmith list encoders`` and ``capsmith validate`` answer at once. The networks are built in
+``backbone.py``. Another network of ``keras.applications`` is one more line below.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Preprocess = Literal["caffe", "tf", "torch", "unit", "none"]
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """One encoder.
+
+    Attributes:
+        name: What a config calls it (``encoder.type``).
+        application: The function of ``keras.applications`` that builds it; None for capsmith's own.
+        size: Height and width in pixels that it was trained on; None when its own file says so.
+        preprocess: ``caffe``: BGR minus ImageNet's mean colour; ``tf``: [-1, 1]; ``torch``: [0, 1], then ImageNet's
+            mean and deviation; ``unit``: [0, 1]; ``none``: 0–255 as they are (the network scales them itself).
+        layer: Where to cut by default; None is the last layer before the classifier.
+        description: For ``capsmith list encoders``: D, and what it is good for.
+        pooling: How a grid becomes one vector: its ``mean``, or mean and maximum side by side.
+    """
+
+    name: str
+    application: str | None
+    size: tuple[int, int] | None
+    preprocess: Preprocess
+    layer: str | None
+    description: str
+    pooling: Literal["mean", "mean_max"] = "mean"
+
+
+def _network(name: str, application: str, side: int, preprocess: Preprocess, description: str) -> EncoderSpec:
+    return EncoderSpec(name, application, (side, side), preprocess, None, description)
+
+
+_V1_SIDES = (224, 240, 260, 300, 380, 456, 528, 600)
+_V1_CHANNELS = (1280, 1280, 1408, 1536, 1792, 2048, 2304, 2560)
+_V2_SIDES = {"b0": 224, "b1": 240, "b2": 260, "b3": 300, "s": 384, "m": 480, "l": 480}
+_V2_CHANNELS = {"b0": 1280, "b1": 1280, "b2": 1408, "b3": 1536, "s": 1280, "m": 1280, "l": 1280}
+
+_SPECS = (
+    *(
+        _network(
+            f"resnet{depth}", f"ResNet{depth}", 224, "caffe", f"2048-d; residual network, {depth} layers"
+        )
+        for depth in (50, 101, 152)
+    ),
+    *(
+        _network(
+            f"resnet{depth}_v2", f"ResNet{depth}V2", 224, "tf", f"2048-d; pre-activation, {depth} layers"
+        )
+        for depth in (50, 101, 152)
+    ),
+    _network("vgg16", "VGG16", 224, "caffe", "512-d; `layer: fc2` gives the classic 4096-d vector"),
+    _network("vgg19", "VGG19", 224, "caffe", "512-d; `layer: fc2` gives the classic 4096-d vector"),
+    _network("inception_v3", "InceptionV3", 299, "tf", "2048-d; the encoder of Show and Tell"),
+    _network("xception", "Xception", 299, "tf", "2048-d; separable convolutions"),
+    _network("mobilenet_v2", "MobileNetV2", 224, "tf", "1280-d; small and fast on a CPU"),
+    *(
+        _network(
+            f"efficientnet_b{n}",
+            f"EfficientNetB{n}",
+            _V1_SIDES[n],
+            "none",
+            f"{_V1_CHANNELS[n]}-d; scales pixels itself",
+        )
+        for n in range(8)
+    ),
+    *(
+        _network(
+            f"efficientnet_v2_{n}",
+            f"EfficientNetV2{n.upper()}",
+            _V2_SIDES[n],
+            "none",
+            f"{_V2_CHANNELS[n]}-d; scales pixels itself",
+        )
+        for n in _V2_SIDES
+    ),
+    _network("densenet121", "DenseNet121", 224, "torch", "1024-d; densely connected"),
+    _network("convnext_tiny", "ConvNeXtTiny", 224, "none", "768-d; scales pixels itself"),
+    _network("convnext_small", "ConvNeXtSmall", 224, "none", "768-d; scales pixels itself"),
+    _network("convnext_base", "ConvNeXtBase", 224, "none", "1024-d; scales pixels itself"),
+    EncoderSpec(
+        "small_cnn",
+        application=None,
+        size=(96, 96),
+        preprocess="tf",
+        layer=None,
+        description="256-d; for training end to end on small pictures (trainable: true)",
+        pooling="mean_max",
+    ),
+    EncoderSpec("custom", None, None, "none", None, "a Keras model of your own (weights: PATH.keras)"),
+)
+
+ENCODERS: dict[str, EncoderSpec] = {spec.name: spec for spec in _SPECS}
+"""All encoders by name, in the order in which they are listed."""

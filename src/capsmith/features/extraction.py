@@ -1,0 +1,216 @@
+"""From picture files to a feature store: decode, encode, keep; stop and go on at any time."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from capsmith.errors import FeatureError, PictureError
+from capsmith.features.config import EncoderConfig, FeaturesConfig
+from capsmith.features.fingerprint import digest, fingerprint
+from capsmith.features.images import load_image
+from capsmith.features.journal import Journal, known, locked
+from capsmith.features.store import FeatureStore, Manifest
+from capsmith.progress import bar
+
+if TYPE_CHECKING:
+    from capsmith.features.backbone import Encoder
+
+Log = Callable[[str], None]
+_AHEAD = 3  # batches decoded before the encoder asks for them
+_SHOWN = 10  # unreadable pictures named in the log
+
+
+@dataclass(frozen=True)
+class _Picture:
+    id: str
+    path: Path
+    size: int  # bytes; -1: no such file
+
+
+def extract(
+    pictures: Sequence[tuple[str, Path]],
+    encoder_config: EncoderConfig,
+    features_config: FeaturesConfig,
+    log: Log,
+) -> FeatureStore:
+    """Returns the features of pictures, computing those that the store does not have yet.
+
+    A run that was killed goes on where it stopped and ends in the same numbers. Pictures that are new, or whose file
+    has another size than when it was read, are computed; the rest stays. When nothing is missing, no network is built.
+
+    Args:
+        pictures: (image id, path) pairs; repeats are welcome.
+        encoder_config: The encoder.
+        features_config: Where the store is kept, and how much may be unreadable.
+        log: Takes lines for people.
+
+    Raises:
+        FeatureError: Too many pictures are unreadable, the store is of another encoder, or the disk is full.
+    """
+    wanted = _stat(pictures)
+    expected = fingerprint(encoder_config)
+    folder = store_folder(pictures, encoder_config, features_config)
+    with locked(folder):
+        manifest = known(folder, expected)
+        sizes = manifest.file_sizes() if manifest else {}
+        todo = [picture for picture in wanted if sizes.get(picture.id) != picture.size]
+        missing = {picture.id: f"{picture.path}: no such file" for picture in todo if picture.size < 0}
+        _check_broken(wanted, (manifest.reasons() if manifest else {}) | missing, features_config)
+        if todo:
+            _run(todo, wanted, folder, manifest, encoder_config, features_config, log)
+        else:
+            log(f"features: all {len(wanted):,} pictures are in {folder}")
+            if manifest is not None and (folder / "journal.jsonl").exists():
+                Journal(folder, manifest).finish()  # killed after the last batch
+    return FeatureStore.open(folder, expected)
+
+
+def store_folder(
+    pictures: Sequence[tuple[str, Path]], encoder_config: EncoderConfig, features_config: FeaturesConfig
+) -> Path:
+    """Returns the folder of the store for these pictures and this encoder.
+
+    ``features.store`` if given; else a name in ``features.cache`` made of the encoder, its fingerprint, and the folder
+    that holds the pictures.
+    """
+    if features_config.store is not None:
+        return features_config.store
+    place = os.path.commonpath([os.path.abspath(path.parent) for _, path in pictures])
+    made_by = digest(fingerprint(encoder_config))[:10]
+    return (
+        features_config.cache / f"{encoder_config.type}-{encoder_config.output}-{made_by}-{digest(place)[:8]}"
+    )
+
+
+def _stat(pictures: Sequence[tuple[str, Path]]) -> list[_Picture]:
+    if not pictures:
+        raise FeatureError("there are no pictures to extract features from")
+    paths: dict[str, Path] = {}
+    for image, path in pictures:
+        if paths.setdefault(image, path) != path:
+            raise FeatureError(f"two pictures have the id {image}: {paths[image]} and {path}")
+    return [_Picture(image, path, _file_size(path)) for image, path in paths.items()]
+
+
+def _file_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _run(
+    todo: list[_Picture],
+    wanted: list[_Picture],
+    folder: Path,
+    manifest: Manifest | None,
+    encoder_config: EncoderConfig,
+    features_config: FeaturesConfig,
+    log: Log,
+) -> None:
+    from capsmith.features.backbone import build_encoder
+
+    encoder = build_encoder(encoder_config)
+    if manifest is None:
+        dtype = "float32" if encoder_config.output == "pooled" else "float16"
+        manifest = Manifest(encoder.fingerprint, encoder.feature_shape, dtype)
+    log(f"features: {len(todo):,} of {len(wanted):,} pictures go through {encoder_config.type} into {folder}")
+    began = time.monotonic()
+    batch = min(
+        features_config.batch_size, len(wanted)
+    )  # one shape for all batches, and the same after a restart
+    journal = Journal(folder, manifest)
+    try:
+        with bar(
+            total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="picture"
+        ) as shown:
+            for good, broken in _batches(todo, encoder.image_size, features_config.workers, batch):
+                features = _encode(encoder, [pixels for _, pixels in good], batch)
+                journal.append([p.id for p, _ in good], [p.size for p, _ in good], features, broken)
+                _check_broken(wanted, manifest.reasons(), features_config)
+                shown.update(len(good) + len(broken))
+        journal.finish()
+    finally:
+        journal.close()
+    seconds = time.monotonic() - began
+    log(f"features: done in {seconds:,.0f} s ({len(todo) / seconds:,.1f} pictures a second)")
+    _report_broken(todo, manifest, log)
+
+
+def _encode(encoder: "Encoder", pictures: list[np.ndarray], batch: int) -> np.ndarray:
+    """Returns (len(pictures), *shape); the input is filled up to ``batch`` so that nothing is compiled twice."""
+    pixels = np.zeros((batch, *encoder.image_size, 3), np.uint8)
+    for row, picture in enumerate(pictures):
+        pixels[row] = picture
+    return encoder.encode(pixels)[: len(pictures)]
+
+
+def _batches(
+    pictures: list[_Picture], size: tuple[int, int], workers: int, batch: int
+) -> Iterator[tuple[list[tuple[_Picture, np.ndarray]], dict[str, dict[str, Any]]]]:
+    """Yields ``batch`` decoded pictures at a time (fewer at the end), with those found unreadable on the way."""
+    good: list[tuple[_Picture, np.ndarray]] = []
+    broken: dict[str, dict[str, Any]] = {}
+    for picture, result in _decoded(pictures, size, workers, _AHEAD * batch):
+        if isinstance(result, PictureError):
+            broken[picture.id] = {"reason": str(result), "size": picture.size}
+        else:
+            good.append((picture, result))
+        if len(good) == batch:
+            yield good, broken
+            good, broken = [], {}
+    if good or broken:
+        yield good, broken
+
+
+def _decoded(
+    pictures: list[_Picture], size: tuple[int, int], workers: int, ahead: int
+) -> Iterator[tuple[_Picture, np.ndarray | PictureError]]:
+    """Decodes in threads, in order, at most ``ahead`` pictures before they are asked for."""
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    waiting: deque[tuple[_Picture, Future[np.ndarray | PictureError]]] = deque()
+    try:
+        for picture in pictures:
+            waiting.append((picture, pool.submit(_read, picture, size)))
+            if len(waiting) > ahead:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read(picture: _Picture, size: tuple[int, int]) -> np.ndarray | PictureError:
+    try:
+        return load_image(picture.path, size)
+    except PictureError as error:
+        return error
+
+
+def _check_broken(wanted: list[_Picture], reasons: dict[str, str], config: FeaturesConfig) -> None:
+    """Stops as soon as too much is unreadable: a wrong folder shows at once, not after hours."""
+    if len(reasons) <= config.max_broken * len(wanted):
+        return
+    found = [picture.id for picture in wanted if picture.id in reasons]
+    if len(found) > config.max_broken * len(wanted):
+        raise FeatureError(
+            f"{len(found):,} of {len(wanted):,} pictures cannot be read, more than features.max_broken allows "
+            f"({config.max_broken:g}); the first: {reasons[found[0]]}"
+        )
+
+
+def _report_broken(todo: list[_Picture], manifest: Manifest, log: Log) -> None:
+    found = manifest.reasons()
+    reasons = [found[picture.id] for picture in todo if picture.id in found]
+    for reason in reasons[:_SHOWN]:
+        log(f"features: left out {reason}")
+    if len(reasons) > _SHOWN:
+        log(f"features: left out {len(reasons) - _SHOWN} more, listed in the store's manifest.json")

@@ -1,0 +1,84 @@
+"""What makes two encoders the same, so that features of different ones are never mixed.
+
+Everything here is known without building the network: a complete cache opens without Keras.
+"""
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from capsmith.errors import FeatureError
+from capsmith.features.config import EncoderConfig
+from capsmith.features.encoders import ENCODERS
+
+FEATURE_FORMAT = 1
+"""Goes up when the same encoder would give other numbers, as when pictures are resized in another way."""
+
+
+def fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, Any]:
+    """Returns what decides the features: network, layer, weights, input size, pixel scaling and output.
+
+    Args:
+        config: The encoder's settings.
+        weights: What to enter for the weights; by default the config's are looked at.
+
+    Returns:
+        A flat dict fit for JSON. A weights file counts by its content (SHA-256), not by its path.
+
+    Raises:
+        FeatureError: The weights file cannot be read.
+    """
+    spec = ENCODERS[config.type]
+    if weights is None:
+        named = config.weights in ("imagenet", "none")
+        weights = config.weights if named else f"sha256:{file_hash(Path(config.weights).expanduser())}"
+    return {
+        "format": FEATURE_FORMAT,
+        "type": config.type,
+        "layer": config.layer or spec.layer or "last",
+        "weights": weights,
+        "size": list(config.size) if config.size else "the model's own",
+        "preprocess": config.preprocess or spec.preprocess,
+        "output": config.output,
+    }
+
+
+def digest(value: Any) -> str:
+    """Returns the SHA-256 of a JSON value as 64 hexadecimal digits; the order of keys does not matter."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(found: dict[str, Any], expected: dict[str, Any]) -> str:
+    """Returns the keys in which two fingerprints differ, as in ``"layer: mixed8 instead of last"``; empty if none."""
+    keys = [key for key in (*expected, *found) if found.get(key) != expected.get(key)]
+    return ", ".join(
+        f"{key}: {_short(found.get(key))} instead of {_short(expected.get(key))}"
+        for key in dict.fromkeys(keys)
+    )
+
+
+def file_hash(path: Path) -> str:
+    """Returns the SHA-256 of a file; repeated calls read the file again only if it changed.
+
+    Raises:
+        FeatureError: The file is missing or cannot be read.
+    """
+    try:
+        stat = path.stat()
+        return _hash(path, stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise FeatureError(f"encoder weights {path}: {error.strerror or error}") from error
+
+
+@functools.lru_cache(maxsize=64)
+def _hash(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text[:19] + "…" if text.startswith("sha256:") else text

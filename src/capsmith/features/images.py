@@ -1,0 +1,157 @@
+"""Pictures of any kind become upright RGB arrays of one size.
+
+Training, extraction and captioning all go through `load_image`, so that a picture gives the same pixels everywhere.
+Resizing is Pillow's bilinear filter with antialiasing (its support grows with the scale), straight to the wanted
+height and width; the aspect ratio is not kept, as in the encoders' own training. Large JPEG files are decoded at 1/2,
+1/4 or 1/8 size (Pillow's draft mode) when that still leaves twice the wanted pixels in each direction: several times
+faster, and within a few levels of the full decode.
+"""
+
+import contextlib
+import threading
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from capsmith.errors import PictureError, one_line
+
+Source = str | Path | bytes | Image.Image | np.ndarray
+MAX_PIXELS = 100_000_000
+"""Larger pictures are refused from their header, before any of their pixels are decoded."""
+
+_OPENING = threading.Lock()
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+def load_image(source: Source, size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Reads one picture as upright 8-bit RGB of the given size.
+
+    EXIF rotation is applied; transparency is laid on white; 16 bits are scaled to 8; of an animation the first frame
+    counts; CMYK, palettes, grey and black-and-white become RGB.
+
+    Args:
+        source: A path, the bytes of a file, a Pillow image, or an array: (H, W), (H, W, 3) or (H, W, 4); uint8 or
+            uint16 over their whole range, bool, or floats in [0, 1].
+        size: Height and width wanted, in pixels.
+        max_pixels: Pictures with more pixels than this are refused unread.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        PictureError: One line that names the picture and says why it cannot be read.
+    """
+    name = picture_name(source)
+    if isinstance(source, np.ndarray):
+        return _finish(_from_array(source, name), size, max_pixels, name)
+    if isinstance(source, Image.Image):
+        return _finish(source.copy(), size, max_pixels, name)
+    with _open(source, name) as image:
+        if image.format in ("JPEG", "MPO") and image.size[0] * image.size[1] <= max_pixels:
+            side = 2 * max(size)  # both ways, since an EXIF rotation may still swap them
+            image.draft(None, (side, side))
+        return _finish(image, size, max_pixels, name)
+
+
+def picture_name(source: Source) -> str:
+    """Returns how messages call a picture: its path, or what kind of thing it is."""
+    if isinstance(source, str | Path):
+        return str(source)
+    if isinstance(source, Image.Image):
+        return str(getattr(source, "filename", "")) or "picture"
+    return "picture (bytes)" if isinstance(source, bytes) else "picture (array)"
+
+
+def _open(source: str | Path | bytes, name: str) -> Image.Image:
+    """Reads the header only."""
+    try:
+        data = BytesIO(source) if isinstance(source, bytes) else source
+        if not (len(source) if isinstance(source, bytes) else Path(source).stat().st_size):
+            raise PictureError(f"{name}: the file is empty")
+        with (
+            _OPENING
+        ):  # our own limit replaces Pillow's, which warns; its switch is global, so hold it briefly
+            kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                return Image.open(data)
+            finally:
+                Image.MAX_IMAGE_PIXELS = kept
+    except UnidentifiedImageError as error:
+        raise PictureError(
+            f"{name}: not a picture in a known format (JPEG, PNG, GIF, WebP, BMP, TIFF, …)"
+        ) from error
+    except OSError as error:
+        raise PictureError(f"{name}: {error.strerror or one_line(error)}") from error
+    except PictureError:
+        raise
+    except Exception as error:  # as above: headers are parsed by the same decoders
+        raise PictureError(f"{name}: the picture is damaged ({one_line(error)})") from error
+
+
+def _finish(image: Image.Image, size: tuple[int, int], max_pixels: int, name: str) -> np.ndarray:
+    (width, height), wanted = image.size, (size[1], size[0])
+    if width * height > max_pixels:
+        limit = f"{max_pixels / 1e6:,.0f} megapixels"
+        raise PictureError(f"{name}: {width} × {height} pixels is more than the limit of {limit}")
+    if not width or not height:
+        raise PictureError(f"{name}: the picture has no pixels")
+    try:
+        image.load()
+        image = _rgb(_upright(image))
+        return np.array(image if image.size == wanted else image.resize(wanted, Image.Resampling.BILINEAR))
+    except Exception as error:  # Pillow's decoders raise nearly every kind of exception on damaged files
+        raise PictureError(f"{name}: the picture is truncated or damaged ({one_line(error)})") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    with contextlib.suppress(Exception):  # a damaged EXIF block says nothing about the pixels
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _SIXTEEN_BIT:
+        return _eight_bits(np.asarray(image) / np.float32(257))
+    if (
+        image.mode == "I"
+    ):  # wide integers say nothing about their range: 8 bits, 16 bits, or as far as they go
+        values = np.asarray(image)
+        top = int(values.max())
+        return _eight_bits(values / np.float32(1 if top <= 255 else 257 if top <= 65535 else top / 255))
+    if image.mode == "F":
+        values = np.nan_to_num(np.asarray(image))
+        return _eight_bits(values * 255 if values.max() <= 1 else values)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
+
+
+def _from_array(array: np.ndarray, name: str) -> Image.Image:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        raise PictureError(f"{name}: shape {array.shape} is not (H, W), (H, W, 3) or (H, W, 4)")
+    if not array.size:
+        raise PictureError(f"{name}: the picture has no pixels")
+    if array.dtype == np.uint16:
+        array = np.rint(array.astype(np.float32) / 257).astype(np.uint8)
+    elif array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
+    elif np.issubdtype(array.dtype, np.floating):
+        low, high = float(array.min()), float(array.max())
+        if not (low >= 0 and high <= 1):  # also refuses NaN
+            raise PictureError(
+                f"{name}: floats from {low:g} to {high:g}; give floats in [0, 1], or uint8 for pixels 0–255"
+            )
+        array = np.rint(array * 255).astype(np.uint8)
+    elif array.dtype != np.uint8:
+        raise PictureError(f"{name}: {array.dtype} pixels; give uint8, uint16, bool, or floats in [0, 1]")
+    return Image.fromarray(np.ascontiguousarray(array))

@@ -1,0 +1,92 @@
+"""Gets weights into an encoder: from a file of whatever extent, from keras.applications, or at random."""
+
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+from capsmith.errors import FeatureError, one_line
+
+_OPTIMIZER = ("optimizer", "optimizer_weights")
+
+
+def count_numbers(path: Path) -> int:
+    """Returns how many numbers a weights file holds, the optimizer's and random generators' states left out.
+
+    Args:
+        path: ``.weights.h5``, ``.h5`` or ``.keras``.
+
+    Raises:
+        FeatureError: It is missing, or no Keras weights file.
+    """
+    if not path.is_file():
+        raise FeatureError(f"encoder weights {path}: no such file")
+    total = 0
+
+    def add(name: str, item: Any) -> None:
+        nonlocal total
+        parts = name.split("/")
+        if isinstance(item, h5py.Dataset) and parts[0] not in _OPTIMIZER and "seed_generator" not in name:
+            total += int(np.prod(item.shape))
+
+    try:
+        with h5py.File(_h5_part(path), "r") as file:
+            file.visititems(add)
+    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        raise FeatureError(f"encoder weights {path}: damaged, or not a Keras weights file") from error
+    return total
+
+
+def _h5_part(path: Path) -> Path | BytesIO:
+    if path.suffix != ".keras":
+        return path
+    with zipfile.ZipFile(path) as archive:
+        return BytesIO(archive.read("model.weights.h5"))
+
+
+def load_file(model: keras.Model, path: Path) -> None:
+    """Loads a weights file whose extent is exactly the model's.
+
+    Raises:
+        FeatureError: Its layers are not the model's, or its name hides its format.
+    """
+    if path.suffix != ".keras":
+        with h5py.File(path, "r") as file:
+            old = "layer_names" in file.attrs or "model_weights" in file
+        if old == path.name.endswith(".weights.h5"):
+            named = (
+                ".h5, not .weights.h5 (it is in Keras 2's format)"
+                if old
+                else ".weights.h5 (it is in Keras 3's format)"
+            )
+            raise FeatureError(f"encoder weights {path}: Keras goes by the name; rename it to end in {named}")
+    try:
+        model.load_weights(path)
+    except Exception as error:  # Keras raises many kinds; all mean that the file does not fit
+        raise FeatureError(
+            f"encoder weights {path} do not fit {model.name}: {one_line(error)[:200]}"
+        ) from error
+
+
+def size_of(model: keras.Model) -> int:
+    """Returns how many numbers a model's weights hold."""
+    return sum(int(np.prod(weight.shape)) for weight in model.weights)
+
+
+def draw(model: keras.Model, seed: int) -> None:
+    """Gives every kernel fixed random values of variance 1 / inputs, the same on every machine and backend.
+
+    A frozen random encoder must give the same features each time it is built, or its cache would mean nothing.
+    """
+    random = np.random.default_rng(seed)
+    for weight in model.weights:
+        shape = tuple(int(n) for n in weight.shape)
+        if len(shape) < 2:
+            continue
+        depthwise = len(shape) == 4 and shape[-1] == 1
+        inputs = np.prod(shape[:2]) if depthwise else np.prod(shape[:-1])
+        weight.assign(random.normal(0, 1 / np.sqrt(inputs), shape).astype(np.float32))

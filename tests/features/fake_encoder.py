@@ -1,0 +1,102 @@
+"""An encoder of numpy alone, so that extraction is tested in milliseconds; as a script, a run that kills itself."""
+
+import os
+import signal
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIZE = (16, 12)
+_WEIGHTS = np.random.default_rng(1).normal(size=(SIZE[0] * SIZE[1] * 3, 20)).astype(np.float32) / 300
+
+
+class FakeEncoder:
+    """Projects the pixels at random; counts what it is asked."""
+
+    image_size = SIZE
+    calls: list[int] = []
+
+    def __init__(self, config):
+        from capsmith.features.fingerprint import fingerprint
+
+        self.fingerprint = fingerprint(config)
+        self.feature_shape = (20,) if config.output == "pooled" else (4, 5)
+
+    def encode(self, pixels):
+        assert pixels.dtype == np.uint8 and pixels.shape[1:] == (*SIZE, 3)
+        type(self).calls.append(len(pixels))
+        flat = pixels.reshape(len(pixels), -1).astype(np.float32) - 128
+        return (flat @ _WEIGHTS).reshape(len(pixels), *self.feature_shape)
+
+
+def install(modules=sys.modules):
+    """Puts the fake in the place of capsmith.features.backbone."""
+    stand_in = types.ModuleType("capsmith.features.backbone")
+    stand_in.build_encoder = FakeEncoder
+    modules["capsmith.features.backbone"] = stand_in
+
+
+def pictures_in(folder: Path, count: int = 23) -> list[tuple[str, Path]]:
+    """Draws small random pictures, each of its own file size."""
+    folder.mkdir(exist_ok=True)
+    random = np.random.default_rng(0)
+    made = []
+    for number in range(count):
+        path = folder / f"{number:02d}.png"
+        if not path.exists():
+            Image.fromarray(random.integers(0, 256, (20, 30 + number, 3)).astype(np.uint8)).save(path)
+        made.append((path.name, path))
+    return made
+
+
+def _main(pictures: str, store: str, output: str, moment: str, batch: int) -> None:
+    from capsmith.features import journal
+    from capsmith.features.config import EncoderConfig, FeaturesConfig
+    from capsmith.features.extraction import extract
+
+    install()
+    counted = {"append": 0}
+
+    def die(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    append, write_line, finish = journal.Journal.append, journal.Journal._write_line, journal.Journal.finish
+
+    def dying_append(self, *args):
+        counted["append"] += 1
+        if counted["append"] == batch:
+            if moment == "before the data":
+                die()
+            if moment == "before the line":
+                journal.Journal._write_line = die
+            if moment == "within the line":
+                journal.Journal._write_line = torn
+        append(self, *args)
+
+    def torn(self, value):
+        import json
+
+        self._lines.write(json.dumps(value)[:-9].encode())
+        self._lines.flush()
+        die()
+
+    journal.Journal.append = dying_append
+    if moment == "before finishing":
+        journal.Journal.finish = die
+    if moment == "before the manifest":
+        journal.Manifest.write = die
+    if moment == "after the manifest":
+        journal.Path.unlink = die
+    extract(
+        pictures_in(Path(pictures)),
+        EncoderConfig(type="small_cnn", output=output),
+        FeaturesConfig(store=Path(store), batch_size=4),
+        print,
+    )
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:5], int(sys.argv[5]))

@@ -1,0 +1,271 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from capsmith.errors import CheckpointError, FeatureError
+from capsmith.features import backbone
+from capsmith.features.backbone import build_encoder, load_encoder, save_encoder
+from capsmith.features.config import EncoderConfig
+from capsmith.features.fingerprint import fingerprint
+
+RANDOM = np.random.default_rng(0)
+PIXELS = RANDOM.integers(0, 256, (3, 96, 96, 3)).astype(np.uint8)
+
+
+def small(**more):
+    return EncoderConfig(**({"type": "small_cnn"} | more))
+
+
+@pytest.fixture(scope="module")
+def own_weights(tmp_path_factory):
+    """MobileNetV2 with random weights, and its file."""
+    model = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(96, 96, 3))
+    path = tmp_path_factory.mktemp("weights") / "own.weights.h5"
+    model.save_weights(path)
+    return model, path
+
+
+def mobilenet(path, **more):
+    return EncoderConfig(**({"type": "mobilenet_v2", "weights": str(path), "image_size": 96} | more))
+
+
+def test_features_are_those_of_keras_applications_used_by_hand(own_weights):
+    model, path = own_weights
+    by_hand = model.predict_on_batch(
+        keras.applications.mobilenet_v2.preprocess_input(PIXELS.astype(np.float32))
+    )
+    grid = build_encoder(mobilenet(path, output="grid"))
+    assert grid.feature_shape == (9, 1280) and grid.image_size == (96, 96)
+    np.testing.assert_allclose(grid.encode(PIXELS), by_hand.reshape(3, 9, 1280), atol=1e-5)
+    pooled = build_encoder(mobilenet(path))
+    assert pooled.feature_shape == (1280,)
+    np.testing.assert_allclose(pooled.encode(PIXELS), by_hand.mean((1, 2)), atol=1e-5)
+    wrong = grid.encode(PIXELS[..., ::-1])  # the control: blue first gives other features
+    assert np.abs(wrong - grid.encode(PIXELS)).max() > 1e-3
+
+
+def test_the_grid_runs_row_by_row_from_the_top_left():
+    encoder = build_encoder(small(output="grid", layer="block4_conv"))
+    base, marked = np.zeros((2, 1, 96, 96, 3), np.uint8)
+    marked[0, 32:48, 80:] = 255  # row 2, column 5 of 6
+    change = np.abs(encoder.encode(marked) - encoder.encode(base))[0].sum(-1)
+    assert encoder.feature_shape == (36, 128) and change.argmax() == 2 * 6 + 5
+
+
+def test_small_cnn_s_vector_is_mean_and_maximum_of_its_grid():
+    grid = build_encoder(small(output="grid")).encode(PIXELS)
+    pooled = build_encoder(small())
+    assert pooled.feature_shape == (256,)
+    np.testing.assert_allclose(
+        pooled.encode(PIXELS), np.concatenate([grid.mean(1), grid.max(1)], 1), atol=1e-5
+    )
+
+
+def test_whole_and_fractional_pixels_are_the_same_scale():
+    encoder = build_encoder(small())
+    np.testing.assert_allclose(encoder.encode(PIXELS), encoder.encode(PIXELS.astype(np.float32)), atol=1e-6)
+    assert (
+        np.abs(encoder.encode(PIXELS) - encoder.encode(PIXELS + np.float32(0.9))).max() > 1e-5
+    )  # not cut to whole
+
+
+def test_other_picture_sizes_work():
+    encoder = build_encoder(small(image_size=(64, 128), output="grid"))
+    assert encoder.image_size == (64, 128) and encoder.feature_shape == (32, 128)
+    assert encoder.encode(np.zeros((2, 64, 128, 3), np.uint8)).shape == (2, 32, 128)
+
+
+def test_the_fingerprint_is_the_one_known_beforehand(own_weights):
+    for settings in (small(), mobilenet(own_weights[1], layer="block_2_add", output="grid")):
+        assert build_encoder(settings).fingerprint == fingerprint(settings)
+
+
+def test_a_vector_layer_gives_no_grid(monkeypatch):
+    monkeypatch.setattr(
+        backbone,
+        "build_core",
+        lambda config: keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()]),
+    )
+    with pytest.raises(FeatureError, match=r"grid needs a grid, but 'fc2' gives \(None, 192\)"):
+        build_encoder(
+            EncoderConfig(layer="fc2", output="grid", image_size=8, weights="none", preprocess="none")
+        )
+
+
+def norms(encoder):
+    return [layer for layer in encoder.core.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def test_pretrained_batch_norm_stays_frozen_in_training_and_one_s_own_learns(own_weights):
+    for settings, learns in (
+        (mobilenet(own_weights[1], trainable=True), False),
+        (small(trainable=True), True),
+    ):
+        encoder = build_encoder(settings)
+        assert encoder.model.trainable_variables
+        before = [np.asarray(layer.moving_mean) for layer in norms(encoder)]
+        encoder.model(PIXELS, training=True)
+        moved = [
+            np.abs(np.asarray(n.moving_mean) - b).max() > 0
+            for n, b in zip(norms(encoder), before, strict=True)
+        ]
+        assert all(moved) if learns else not any(moved)
+    assert not build_encoder(small()).model.trainable_variables
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_run_directory_needs_nothing_else(own_weights, tmp_path, trained):
+    copy = tmp_path / "elsewhere.weights.h5"
+    copy.write_bytes(own_weights[1].read_bytes())
+    settings = mobilenet(copy, layer="block_5_add", trainable=trained)
+    encoder = build_encoder(settings)
+    if trained:
+        variable = encoder.model.trainable_variables[0]
+        variable.assign(np.asarray(variable) + 0.1)
+    save_encoder(encoder, tmp_path / "run")
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "encoder.json",
+        "encoder.weights.h5",
+    ]
+    copy.unlink()
+    again = load_encoder(settings, tmp_path / "run")
+    np.testing.assert_allclose(again.encode(PIXELS), encoder.encode(PIXELS), atol=1e-6)
+    assert again.feature_shape == encoder.feature_shape
+    assert (again.fingerprint == encoder.fingerprint) is not trained  # trained weights are other weights
+
+
+def test_saving_again_replaces_and_leaves_nothing_behind(tmp_path):
+    for _ in range(2):
+        save_encoder(build_encoder(small()), tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_damaged_run_directory_is_one_clear_line(tmp_path):
+    save_encoder(build_encoder(small()), tmp_path)
+    with pytest.raises(
+        CheckpointError, match=r"another encoder than its config says \(output: pooled instead of grid\)"
+    ):
+        load_encoder(small(output="grid"), tmp_path)
+    whole = (tmp_path / "encoder.weights.h5").read_bytes()
+    (tmp_path / "encoder.weights.h5").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError) as found:
+        load_encoder(small(), tmp_path)
+    assert "\n" not in str(found.value)
+    (tmp_path / "encoder.weights.h5").unlink()
+    with pytest.raises(CheckpointError, match="incomplete: it lacks encoder.weights.h5"):
+        load_encoder(small(), tmp_path)
+    (tmp_path / "encoder.json").write_text(json.dumps([]))
+    with pytest.raises(CheckpointError, match="incomplete"):
+        load_encoder(small(), tmp_path)
+    (tmp_path / "encoder.json").unlink()
+    with pytest.raises(CheckpointError, match="cannot read"):
+        load_encoder(small(), tmp_path)
+
+
+def test_a_full_disk_while_saving_is_one_line_and_keeps_the_old_file(tmp_path):
+    resource = pytest.importorskip("resource")
+    encoder = build_encoder(small())
+    save_encoder(encoder, tmp_path)
+    before = (tmp_path / "encoder.weights.h5").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        with pytest.raises(CheckpointError, match="cannot write .*encoder.weights.h5"):
+            save_encoder(encoder, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "encoder.weights.h5").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+BACKEND = """
+import sys, numpy as np
+from capsmith.features.backbone import build_encoder
+from capsmith.features.config import EncoderConfig
+pixels = np.load(sys.argv[1] + "/pixels.npy")
+for mode in ("caffe", "tf", "torch", "unit", "none"):
+    for output in ("grid", "pooled"):
+        encoder = build_encoder(EncoderConfig(type="small_cnn", preprocess=mode, output=output))
+        np.save(f"{sys.argv[1]}/{mode}-{output}.npy", encoder.encode(pixels))
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_every_backend_gives_the_same_features(backend, tmp_path):
+    if backend == keras.backend.backend():
+        pytest.skip("it is the one that the others are compared with")
+    pytest.importorskip(backend)
+    np.save(tmp_path / "pixels.npy", PIXELS)
+    source = str(Path(backbone.__file__).parents[2])
+    environment = os.environ | {"PYTHONPATH": source, "KERAS_BACKEND": backend}
+    subprocess.run(
+        [sys.executable, "-c", BACKEND, str(tmp_path)], env=environment, check=True, capture_output=True
+    )
+    for mode in ("caffe", "tf", "torch", "unit", "none"):
+        for output in ("grid", "pooled"):
+            expected = build_encoder(small(preprocess=mode, output=output)).encode(PIXELS)
+            found = np.load(tmp_path / f"{mode}-{output}.npy")
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from capsmith.features import journal
+from capsmith.features.config import EncoderConfig, FeaturesConfig
+from capsmith.features.extraction import extract
+append, count = journal.Journal.append, []
+def dying(self, *args):
+    append(self, *args)
+    count.append(1)
+    if len(count) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+journal.Journal.append = dying
+pictures = [(path.name, path) for path in sorted(Path(sys.argv[1]).iterdir())]
+extract(pictures, EncoderConfig(type="small_cnn", output="grid"), FeaturesConfig(store=Path(sys.argv[2]), batch_size=4), print)
+"""
+
+
+def test_a_killed_extraction_with_a_real_network_ends_in_the_same_features(tmp_path):
+    from fake_encoder import pictures_in
+
+    from capsmith.features.config import FeaturesConfig
+    from capsmith.features.extraction import extract
+
+    pictures = pictures_in(tmp_path / "p")
+    source = str(Path(backbone.__file__).parents[2])
+    arguments = [sys.executable, "-c", KILLED, str(tmp_path / "p"), str(tmp_path / "killed")]
+    assert (
+        subprocess.run(arguments, env=os.environ | {"PYTHONPATH": source}, capture_output=True).returncode
+        == -9
+    )
+    stores = [
+        extract(
+            pictures,
+            small(output="grid"),
+            FeaturesConfig(store=tmp_path / name, batch_size=4),
+            lambda line: None,
+        )
+        for name in ("killed", "whole")
+    ]
+    assert stores[0].ids == stores[1].ids and len(stores[0]) == len(pictures)
+    one, other = (store.gather(store.rows(store.ids)) for store in stores)
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.shared
+def test_real_weights_see_that_two_pictures_are_the_same(shared):
+    from capsmith.features.images import load_image
+
+    weights = shared / "weights" / "mobilenet_v2_1.0_224_notop.weights.h5"
+    names = ["2851198725_37b6027625.jpg", "3050606344_af711c726c.jpg", "1000268201_693b08cb0e.jpg"]
+    pixels = np.stack([load_image(shared / "flickr8k" / "Images" / name, (224, 224)) for name in names])
+    vectors = build_encoder(EncoderConfig(type="mobilenet_v2", weights=str(weights))).encode(pixels)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert vectors[0] @ vectors[1] > 0.99 > 0.8 > vectors[0] @ vectors[2]

@@ -1,0 +1,121 @@
+import json
+
+import numpy as np
+import pytest
+
+from capsmith.errors import FeatureError
+from capsmith.features import journal
+from capsmith.features.journal import Journal, known
+from capsmith.features.store import FeatureStore, Manifest
+
+PRINT = {"type": "test"}
+
+
+def begin(folder, shape=(3,), print_=PRINT):
+    folder.mkdir(exist_ok=True)
+    return Journal(folder, Manifest(print_, shape, "float32" if len(shape) == 1 else "float16"))
+
+
+def rows(*values):
+    return np.array([[value] * 3 for value in values], np.float32)
+
+
+def test_nothing_is_known_of_an_empty_folder(tmp_path):
+    assert known(tmp_path, PRINT) is None
+
+
+def test_whole_lines_count_and_a_torn_one_does_not(tmp_path):
+    writer = begin(tmp_path)
+    writer.append(["a", "b"], [10, 20], rows(1, 2), {})
+    writer.append(["c"], [30], rows(3), {"d": {"reason": "d: empty", "size": 0}})
+    writer.close()
+    path = tmp_path / "journal.jsonl"
+    whole = path.read_bytes()
+    last = whole[:-1].rindex(b"\n") + 1
+    for length in range(last, len(whole)):
+        path.write_bytes(whole[:length])
+        found = known(tmp_path, PRINT)
+        assert found.ids == ["a", "b"] and not found.broken
+    path.write_bytes(whole)
+    found = known(tmp_path, PRINT)
+    assert found.ids == ["a", "b", "c"] and found.file_sizes() == {"a": 10, "b": 20, "c": 30, "d": 0}
+
+
+def test_a_torn_line_is_cut_off_before_the_next_is_written(tmp_path):
+    writer = begin(tmp_path)
+    writer.append(["a"], [1], rows(1), {})
+    writer.close()
+    with (tmp_path / "journal.jsonl").open("ab") as file:
+        file.write(b'{"rows": [1], "ids": ["b"')
+    again = Journal(tmp_path, known(tmp_path, PRINT))
+    again.append(["c"], [1], rows(3), {})
+    again.finish()
+    store = FeatureStore.open(tmp_path, PRINT)
+    assert store.ids == ["a", "c"]
+    np.testing.assert_array_equal(store.gather(store.rows(["c", "a"])), rows(3, 1))
+
+
+def test_a_torn_first_line_begins_anew(tmp_path):
+    begin(tmp_path).close()
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(path.read_bytes()[:-3])
+    assert known(tmp_path, PRINT) is None
+    writer = begin(tmp_path)
+    writer.append(["a"], [1], rows(1), {})
+    writer.finish()
+    assert FeatureStore.open(tmp_path).ids == ["a"]
+
+
+def test_features_are_on_the_disk_before_their_line(tmp_path, monkeypatch):
+    writer = begin(tmp_path)
+    events = []
+    sync = journal._sync
+    monkeypatch.setattr(journal, "_sync", lambda file: events.append(file.name) or sync(file))
+    writer.append(["a"], [1], rows(1), {})
+    assert [str(name).rpartition("/")[2] for name in events] == ["rows.part.npy", "journal.jsonl"]
+    writer.close()
+
+
+def test_another_encoder_is_refused(tmp_path):
+    begin(tmp_path).close()
+    with pytest.raises(FeatureError, match="type: test instead of other"):
+        known(tmp_path, {"type": "other"})
+
+
+def test_a_picture_read_again_keeps_its_row(tmp_path):
+    writer = begin(tmp_path)
+    writer.append(["a", "b"], [1, 1], rows(1, 2), {})
+    writer.append(["a", "c"], [5, 1], rows(9, 3), {})
+    assert writer.manifest.ids == ["a", "b", "c"] and writer.manifest.sizes == [5, 1, 1]
+    writer.finish()
+    store = FeatureStore.open(tmp_path)
+    np.testing.assert_array_equal(store.gather(store.rows(["a", "b", "c"])), rows(9, 2, 3))
+
+
+def test_grid_rows_are_a_plain_npy_file_that_grows_in_place(tmp_path):
+    writer = begin(tmp_path, (2, 3))
+    writer.append(["a"], [1], np.ones((1, 2, 3)), {})
+    writer.finish()
+    inode = (tmp_path / "features.npy").stat().st_ino
+    more = Journal(tmp_path, known(tmp_path, PRINT))
+    more.append([f"{n}" for n in range(1000)], [1] * 1000, np.full((1000, 2, 3), 2.0), {})
+    assert FeatureStore.open(tmp_path).ids == ["a"]  # the finished part can be read meanwhile
+    more.finish()
+    found = np.load(tmp_path / "features.npy")
+    assert found.shape == (1001, 2, 3) and found[0].max() == 1 and found[1:].min() == 2
+    assert (tmp_path / "features.npy").stat().st_ino == inode
+    assert len(FeatureStore.open(tmp_path)) == 1001
+
+
+def test_the_npy_header_has_one_length_whatever_the_rows():
+    manifest = Manifest(PRINT, (49, 1280), "float16")
+    assert len({len(journal._header(manifest, n)) for n in (0, 1, 10**6, 10**12)}) == 1
+
+
+def test_the_journal_is_plain_json_lines(tmp_path):
+    writer = begin(tmp_path)
+    writer.append(["ü.jpg"], [7], rows(1), {})
+    writer.close()
+    first, second = (json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines())
+    assert first == {"fingerprint": PRINT, "shape": [3], "dtype": "float32"}
+    assert second == {"rows": [0], "ids": ["ü.jpg"], "sizes": [7], "broken": {}}

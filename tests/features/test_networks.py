@@ -1,0 +1,181 @@
+import keras
+import numpy as np
+import pytest
+
+from capsmith.errors import FeatureError
+from capsmith.features import networks
+from capsmith.features.config import EncoderConfig
+from capsmith.features.networks import build_core, cut, layers_by_name
+
+SIZE = 96
+
+
+def config(**more):
+    return EncoderConfig(**({"type": "mobilenet_v2", "image_size": SIZE, "weights": "none"} | more))
+
+
+def network(top=False, size=SIZE):
+    model = keras.applications.MobileNetV2(weights=None, include_top=top, input_shape=(size, size, 3))
+    random = np.random.default_rng(5)
+    for weight in model.weights:  # nothing that initialisation could give
+        weight.assign(np.abs(random.normal(0.2, 0.1, tuple(weight.shape))) + 0.01)
+    return model
+
+
+def same_weights(model, expected):
+    assert len(model.weights) == len(expected.weights)
+    for one, other in zip(model.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_cut_is_the_named_layer():
+    core = build_core(config(layer="block_6_expand_relu"))
+    assert core.output_shape == (None, 12, 12, 192)
+    assert build_core(config()).output_shape == (None, 3, 3, 1280)
+
+
+def test_layers_that_keras_numbers_keep_their_numbers_in_every_model():
+    def three():
+        inputs = keras.Input((8, 8, 3))
+        x = keras.layers.Conv2D(4, 3)(inputs)
+        x = keras.layers.Conv2D(5, 3, name="block_7")(x)
+        return keras.Model(inputs, keras.layers.Conv2D(6, 3)(x))
+
+    for model in (three(), three()):
+        names = layers_by_name(model)
+        assert list(names)[1:] == ["conv2d", "block_7", "conv2d_1"]
+        assert cut(model, "conv2d_1").output_shape[-1] == 6
+
+
+@pytest.mark.parametrize("name", ["a.weights.h5", "a.h5", "a.keras"])
+def test_a_file_of_the_whole_network_without_classifier(tmp_path, name):
+    given = network()
+    given.save_weights(tmp_path / name) if name == "a.weights.h5" else given.save(tmp_path / name)
+    same_weights(build_core(config(weights=str(tmp_path / name))), given)
+    partial = build_core(
+        config(weights=str(tmp_path / name), layer="block_3_add" if False else "block_2_add")
+    )
+    same_weights(partial, keras.Model(given.input, given.get_layer("block_2_add").output))
+
+
+def test_a_file_that_ends_at_the_cut(tmp_path):
+    given = network()
+    expected = keras.Model(given.input, given.get_layer("block_5_add").output)
+    expected.save_weights(tmp_path / "cut.weights.h5")
+    same_weights(build_core(config(weights=str(tmp_path / "cut.weights.h5"), layer="block_5_add")), expected)
+
+
+def test_a_file_with_the_classifier_serves_the_network_without_and_at_another_size(tmp_path):
+    given = network(top=True, size=224)
+    given.save_weights(tmp_path / "top.weights.h5")
+    expected = keras.Model(given.input, given.get_layer("out_relu").output)
+    same_weights(build_core(config(weights=str(tmp_path / "top.weights.h5"))), expected)
+
+
+def test_a_layer_within_the_classifier(tmp_path):
+    given = network(top=True, size=224)
+    given.save_weights(tmp_path / "top.weights.h5")
+    settings = {"weights": str(tmp_path / "top.weights.h5"), "layer": "predictions"}
+    core = build_core(config(**settings, image_size=224))
+    assert core.output_shape == (None, 1000)
+    same_weights(core, given)
+    with pytest.raises(
+        FeatureError, match=r"'predictions' is part of the classifier, which needs image_size \(224, 224\)"
+    ):
+        build_core(config(**settings))
+    network(size=224).save_weights(tmp_path / "notop.weights.h5")
+    with pytest.raises(FeatureError, match="3,538,984 with its classifier: is it"):
+        build_core(config(weights=str(tmp_path / "notop.weights.h5"), layer="predictions", image_size=224))
+
+
+def test_a_file_of_another_extent_is_refused_though_keras_would_take_it(tmp_path):
+    given = network()
+    keras.Model(given.input, given.get_layer("block_5_add").output).save_weights(tmp_path / "five.weights.h5")
+    with pytest.raises(FeatureError, match="is it the file of another encoder") as found:
+        build_core(config(weights=str(tmp_path / "five.weights.h5"), layer="block_2_add"))
+    assert "up to 'block_2_add'" in str(found.value) and "\n" not in str(found.value)
+    loose = keras.Model(given.input, given.get_layer("block_2_add").output)
+    loose.load_weights(tmp_path / "five.weights.h5")  # the control: Keras says nothing
+
+
+def test_misspelt_layers_are_answered_with_the_nearest():
+    with pytest.raises(
+        FeatureError, match="no layer 'block_6_expand_rel'; did you mean 'block_6_expand_relu'"
+    ):
+        build_core(config(layer="block_6_expand_rel"))
+    with pytest.raises(FeatureError, match="small_cnn has no layer 'block9_out'; did you mean 'block"):
+        build_core(EncoderConfig(type="small_cnn", layer="block9_out"))
+
+
+def test_too_small_a_picture_is_said():
+    with pytest.raises(
+        FeatureError, match="encoder.image_size: inception_v3 cannot be built: Input size must be at least 75"
+    ):
+        build_core(EncoderConfig(type="inception_v3", image_size=32, weights="none"))
+
+
+def test_imagenet_weights_come_from_keras_applications(monkeypatch):
+    build, asked = keras.applications.MobileNetV2, []
+    given = network()
+
+    def fetch(weights, include_top, input_shape):
+        asked.append((weights, include_top, input_shape))
+        model = build(weights=None, include_top=include_top, input_shape=input_shape)
+        if weights == "imagenet":
+            model.set_weights(given.get_weights())
+        return model
+
+    monkeypatch.setattr(networks.keras.applications, "MobileNetV2", fetch)
+    same_weights(build_core(config(weights="imagenet")), given)
+    assert asked == [("imagenet", False, (SIZE, SIZE, 3))]
+    expected = keras.Model(given.input, given.get_layer("block_2_add").output)
+    same_weights(build_core(config(weights="imagenet", layer="block_2_add")), expected)
+
+
+def test_no_network_is_one_line_that_says_what_to_do(monkeypatch):
+    def fetch(weights, **kwargs):
+        raise Exception(
+            f"URL fetch failure on https://example.org/{weights}.h5: None -- [Errno -2] Name or\nservice"
+        )
+
+    monkeypatch.setattr(networks.keras.applications, "MobileNetV2", fetch)
+    with pytest.raises(
+        FeatureError, match=r"cannot get the ImageNet weights of mobilenet_v2 \(URL fetch.*give a file"
+    ) as found:
+        build_core(config(weights="imagenet"))
+    assert "\n" not in str(found.value)
+
+
+def test_random_frozen_weights_repeat_and_trainable_ones_follow_the_seed():
+    small = {"type": "small_cnn"}
+    same_weights(build_core(EncoderConfig(**small)), build_core(EncoderConfig(**small)))
+    kernels = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        kernels.append(build_core(EncoderConfig(**small, trainable=True)).get_weights()[0])
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[0] - kernels[2]).max() > 0.01
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("settings", "name", "shape"),
+    [
+        ({"type": "mobilenet_v2"}, "mobilenet_v2_1.0_224_notop.weights.h5", (7, 7, 1280)),
+        ({"type": "inception_v3", "layer": "mixed8"}, "inception_v3_to_mixed8.weights.h5", (8, 8, 1280)),
+    ],
+)
+def test_the_shared_weights_load_whole(shared, settings, name, shape):
+    import h5py
+
+    core = build_core(EncoderConfig(**settings, weights=str(shared / "weights" / name)))
+    assert core.output_shape[1:] == shape
+    stored = []
+    with h5py.File(shared / "weights" / name) as file:
+        file.visititems(
+            lambda _, item: stored.append(np.asarray(item)) if isinstance(item, h5py.Dataset) else None
+        )
+    digests = [
+        sorted((array.shape, array.tobytes()) for array in arrays) for arrays in (stored, core.get_weights())
+    ]
+    assert digests[0] == digests[1]
