@@ -1,0 +1,88 @@
+"""Checks on what people hand in to be scored: one clear line for each mistake."""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from capsmith.errors import DataError
+
+
+def check_ids(hypotheses: Mapping[Any, Any], ids: Sequence[Any]) -> None:
+    """Sees that captions and references are about the same pictures.
+
+    Raises:
+        DataError: They are not; names and counts those that differ.
+    """
+    known = set(ids)
+    extra = [key for key in hypotheses if key not in known]
+    absent = [key for key in ids if key not in hypotheses]
+    parts = []
+    if extra:
+        parts.append(f"{count(extra, 'caption')} without references ({named(extra)})")
+    if absent:
+        parts.append(f"{count(absent, 'picture')} with references but without a caption ({named(absent)})")
+    if parts:
+        hint = ""
+        if {str(key) for key in extra} & {str(key) for key in absent}:
+            hint = "; some ids are numbers on one side and text on the other"
+        raise DataError(f"captions and references do not match: {' and '.join(parts)}{hint}")
+
+
+def check_references(references: Mapping[Any, Any]) -> None:
+    """Sees that each picture has a list of references.
+
+    Raises:
+        DataError: There are no pictures, or some without a list or with an empty one.
+    """
+    if not references:
+        raise DataError("there are no references: nothing to score against")
+    loose = [key for key, group in references.items() if not is_list(group)]
+    if loose:
+        kind = type(references[loose[0]]).__name__
+        raise DataError(
+            f"{count(loose, 'picture')} with references that are no list but {kind}: {named(loose)}"
+        )
+    empty = [key for key, group in references.items() if len(group) == 0]
+    if empty:
+        raise DataError(f"{count(empty, 'picture')} without references: {named(empty)}")
+
+
+def check_caption(caption: Any, key: Any) -> str:
+    """Returns the caption if it is text.
+
+    Raises:
+        DataError: It is something else, such as the NaN of an empty table cell.
+    """
+    if isinstance(caption, str):
+        return caption
+    if caption is None or (isinstance(caption, float) and math.isnan(caption)):
+        raise DataError(f"picture {key}: the caption is missing ({caption})")
+    raise DataError(f"picture {key}: a caption must be text, not {type(caption).__name__} ({caption!r:.60})")
+
+
+def only(caption: Any, key: Any) -> Any:
+    """Unwraps a list that holds the one caption, as coco-caption's results have it.
+
+    Raises:
+        DataError: The list holds none, or several.
+    """
+    if not is_list(caption):
+        return caption
+    if len(caption) != 1:
+        raise DataError(f"picture {key} has {len(caption)} captions to score: give the one that counts")
+    return caption[0]
+
+
+def is_list(value: Any) -> bool:
+    """Tells whether a value is a sequence that is no text."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
+def named(keys: Sequence[Hashable]) -> str:
+    """Returns up to three ids for a message."""
+    return ", ".join(str(key) for key in keys[:3]) + (", …" if len(keys) > 3 else "")
+
+
+def count(items: Sequence[Any], noun: str) -> str:
+    """Returns ``1 caption``, ``2 captions``, …"""
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"

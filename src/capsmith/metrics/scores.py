@@ -1,0 +1,87 @@
+"""A score: its value, its pictures, its interval, and the signature that says how it was computed."""
+
+import functools
+import importlib.metadata
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capsmith.metrics import resampling
+
+Floats = NDArray[np.float64]
+PERCENT = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge", "meteor", "spice")
+"""Scores that papers often print times 100; CIDEr goes from 0 to 10."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric over a set of pictures.
+
+    Attributes:
+        name: ``bleu1`` … ``bleu4``, ``rouge``, ``cider``, ``cider_d``, ``cider_plain``, ``meteor``, ``spice``.
+        value: A fraction from 0 to 1; for CIDEr from 0 to 10.
+        per_image: The score of each picture by its id. BLEU and METEOR of a corpus are not the mean of these.
+        signature: How the value came about; two scores compare only when their signatures are equal.
+        statistics: What the value is computed from, one row a picture, (N, S).
+        combine: Turns summed rows (…, S) into values (…); the last column counts the pictures.
+    """
+
+    name: str
+    value: float
+    per_image: Mapping[Hashable, float] = field(repr=False)
+    signature: str
+    statistics: Floats = field(repr=False, compare=False)
+    combine: Callable[[Floats], Floats] = field(repr=False, compare=False)
+
+    @functools.cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % bootstrap interval over pictures (percentile, 1,000 resamples, fixed seed); None for one picture."""
+        return resampling.interval(self.statistics, self.combine)
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __str__(self) -> str:
+        around = "" if self.interval is None else f" [{self.interval[0]:.3f}, {self.interval[1]:.3f}]"
+        return f"{self.name} {self.value:.3f}{around} {self.signature}"
+
+    def as_dict(self, per_image: bool = False) -> dict[str, Any]:
+        """Returns what ``--json`` prints.
+
+        Args:
+            per_image: With the score of every picture.
+        """
+        shown: dict[str, Any] = {"value": self.value, "interval": self.interval, "signature": self.signature}
+        if per_image:
+            shown["per_image"] = dict(self.per_image)
+        return shown
+
+
+def version() -> str:
+    """Returns capsmith's version, for signatures."""
+    try:
+        return importlib.metadata.version("capsmith")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def signature(
+    name: str, tokeniser: str, case: str, references: tuple[int, int], pictures: int, *extra: str
+) -> str:
+    """Builds a signature such as ``bleu4|order:4|tok:coco.1|case:lower|nrefs:5|n:1000|capsmith:0.1.0``.
+
+    Args:
+        name: The metric.
+        tokeniser: Name and version.
+        case: ``lower`` or ``mixed``.
+        references: Fewest and most references a picture.
+        pictures: How many pictures.
+        *extra: More ``key:value`` parts, right after the name.
+    """
+    fewest, most = references
+    span = str(fewest) if fewest == most else f"{fewest}-{most}"
+    parts = [name, *extra, f"tok:{tokeniser}", f"case:{case}", f"nrefs:{span}", f"n:{pictures}"]
+    return "|".join([*parts, f"capsmith:{version()}"])
