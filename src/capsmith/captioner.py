@@ -1,0 +1,227 @@
+"""The captioner: encoder, decoder and vocabulary, from pictures to sentences.
+
+Its directory holds everything that captioning needs: ``config.yaml``, ``vocabulary.json``, ``captioner.json``, the
+encoder's files and ``model.weights.h5``. Loading executes nothing from them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+import keras
+import numpy as np
+
+from capsmith.compiled import compiled
+from capsmith.config import Config, run_config, save_config
+from capsmith.decoders.config import DECODERS
+from capsmith.decoding import DecodingConfig, Hypothesis, search
+from capsmith.errors import CheckpointError
+from capsmith.features.backbone import Encoder, load_encoder, save_encoder
+from capsmith.features.images import Source, load_image
+from capsmith.runs import read_json, write_json
+from capsmith.stepping import DecoderStepper
+from capsmith.text.tokenise import join
+from capsmith.text.vocabulary import Vocabulary
+from capsmith.network import CaptionModel
+from capsmith.checkpoints import load_weights, save_weights
+
+WEIGHTS = "model.weights.h5"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A sentence about a picture.
+
+    Attributes:
+        text: The sentence.
+        score: What the search ranked by; comparable within one picture.
+        log_probability: Natural logarithm of the model's probability for it.
+        alternatives: The search's other captions, best first.
+    """
+
+    text: str
+    score: float
+    log_probability: float
+    alternatives: tuple["Caption", ...] = field(default=())
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Captioner:
+    """Captions pictures.
+
+    Args:
+        config: The resolved config of the training.
+        vocabulary: The words.
+        model: The trained network; its decoder is built.
+        feature_shape: What the decoder takes, (D,) or (L, D).
+        encoder: Turns pictures into features; None when only features will be captioned.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        vocabulary: Vocabulary,
+        model: CaptionModel,
+        feature_shape: tuple[int, ...],
+        encoder: Encoder | None,
+    ) -> None:
+        self.config, self.vocabulary, self.model = config, vocabulary, model
+        self.feature_shape, self.encoder = feature_shape, encoder
+
+    @classmethod
+    def load(cls, run: str | Path, encoder: bool = True) -> "Captioner":
+        """Loads a run's best checkpoint.
+
+        Args:
+            run: The run directory.
+            encoder: Also load the encoder; without it only features can be captioned.
+
+        Raises:
+            CheckpointError: The directory is not a run, is incomplete, or its files do not belong together.
+        """
+        run = Path(run)
+        config = run_config(run)
+        vocabulary = Vocabulary.load(run / "vocabulary.json")
+        about = read_json(run / "captioner.json", CheckpointError)
+        shape = _check(about, vocabulary, run)
+        needed = encoder or config.encoder.trainable
+        loaded = load_encoder(config.encoder, run) if needed else None
+        model = build_model(config, vocabulary, shape, loaded)
+        load_weights(model, run / WEIGHTS)
+        return cls(config, vocabulary, model, shape, loaded)
+
+    def save(self, run: str | Path) -> None:
+        """Writes everything that ``load`` needs into a directory."""
+        run = Path(run)
+        self.save_parts(run)
+        self.save_weights(run)
+
+    def save_parts(self, run: Path) -> None:
+        """Writes what training does not change: config, vocabulary, and the encoder as it is now."""
+        run.mkdir(parents=True, exist_ok=True)
+        save_config(self.config, run / "config.yaml")
+        self.vocabulary.save(run / "vocabulary.json")
+        if self.encoder is not None:
+            save_encoder(self.encoder, run)
+        about = {
+            "format": _FORMAT,
+            "feature_shape": list(self.feature_shape),
+            "vocabulary": self.vocabulary.fingerprint(),
+        }
+        write_json(run / "captioner.json", about)
+
+    def save_weights(self, run: Path) -> None:
+        """Writes the trained weights, atomically."""
+        save_weights(self.model, run / WEIGHTS)
+
+    @overload
+    def caption(self, images: Sequence[Source], decoding: DecodingConfig | None = None) -> list[Caption]: ...
+    @overload
+    def caption(self, images: Source, decoding: DecodingConfig | None = None) -> Caption: ...
+
+    def caption(self, images: Any, decoding: DecodingConfig | None = None) -> Any:
+        """Captions one picture or several.
+
+        Args:
+            images: A path, bytes, a PIL image or an array (H, W, 3), or a list of them.
+            decoding: How to search; by default as the config says.
+
+        Returns:
+            A ``Caption``, or a list of them for a list.
+
+        Raises:
+            PictureError: A picture cannot be decoded.
+        """
+        if not isinstance(images, list | tuple):
+            return self.caption([images], decoding)[0]
+        captions: list[Caption] = []
+        for some in _batches(images, self.config.evaluation.batch_size):
+            captions += self.caption_features(self.features(some), decoding)
+        return captions
+
+    def features(self, images: Sequence[Source]) -> np.ndarray:
+        """Returns the features (P, D) or (P, L, D) of pictures."""
+        if self.encoder is None:
+            raise CheckpointError("this captioner was loaded without its encoder: it captions features alone")
+        return self.encode(np.stack([load_image(image, self.encoder.image_size) for image in images]))
+
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """Returns the features of pixels (P, H, W, 3) in 0–255."""
+        return keras.ops.convert_to_numpy(self._encode(keras.ops.convert_to_tensor(pixels)))
+
+    def caption_features(self, features: np.ndarray, decoding: DecodingConfig | None = None) -> list[Caption]:
+        """Captions pictures by their features (P, D) or (P, L, D)."""
+        found = search(self._stepper, features, decoding or self.config.decoding)
+        return [self._caption(hypotheses) for hypotheses in found]
+
+    @cached_property
+    def _stepper(self) -> DecoderStepper:
+        return DecoderStepper(self.model.decoder)
+
+    @cached_property
+    def _encode(self) -> Any:
+        if self.encoder is None:
+            raise CheckpointError("this captioner was loaded without its encoder: it captions features alone")
+        network = self.encoder.model
+        return compiled(lambda pixels: network(pixels, training=False), network)
+
+    def _caption(self, hypotheses: list[Hypothesis]) -> Caption:
+        first, *others = (
+            Caption(join(self.vocabulary.decode(h.tokens), self.config.text), h.score, h.log_probability)
+            for h in hypotheses
+        )
+        return Caption(first.text, first.score, first.log_probability, tuple(others))
+
+
+def build_model(
+    config: Config,
+    vocabulary: Vocabulary,
+    feature_shape: tuple[int, ...],
+    encoder: Encoder | None = None,
+    vectors: np.ndarray | None = None,
+) -> CaptionModel:
+    """Builds the network of a config.
+
+    Args:
+        config: Names decoder and loss.
+        vocabulary: Its size and frequencies.
+        feature_shape: (D,) or (L, D).
+        encoder: Becomes part of the network where the config trains it.
+        vectors: Word vectors (V, E) to start from.
+    """
+    counts = np.array(vocabulary.counts, np.float64)
+    start = np.log((counts + 1) / (counts + 1).sum()) if counts.any() else None
+    decoder = DECODERS.build(config.decoder, len(vocabulary), vectors=vectors, log_frequencies=start)
+    decoder(np.zeros((1, *feature_shape), "float32"), np.zeros((1, 2), "int32"))
+    trained = encoder.model if encoder is not None and config.encoder.trainable else None
+    model = CaptionModel(decoder, trained, config.training.label_smoothing)
+    model.built = True
+    return model
+
+
+def _check(about: Any, vocabulary: Vocabulary, run: Path) -> tuple[int, ...]:
+    """Returns the feature shape, or raises when the files do not belong together."""
+    if not isinstance(about, dict) or about.get("format") != _FORMAT:
+        raise CheckpointError(f"{run}/captioner.json is not of this version of capsmith, or damaged")
+    if about.get("vocabulary") != vocabulary.fingerprint():
+        raise CheckpointError(
+            f"{run}/vocabulary.json is not the vocabulary that this checkpoint was trained with"
+        )
+    shape = about.get("feature_shape")
+    if (
+        not isinstance(shape, list)
+        or not 1 <= len(shape) <= 2
+        or not all(type(n) is int and n > 0 for n in shape)
+    ):
+        raise CheckpointError(f"{run}/captioner.json: feature_shape is damaged")
+    return tuple(shape)
+
+
+def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for first in range(0, len(items), size):
+        yield items[first : first + size]

@@ -1,0 +1,89 @@
+"""Weights and training state on disk, each file whole or not there.
+
+Weights of a checkpoint are Keras's HDF5; the state that ``--resume`` continues from is one ``.npz`` with the arrays
+of every variable (weights, optimizer, dropout seeds) and the progress as JSON. Neither can execute anything.
+"""
+
+import contextlib
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from capsmith.errors import CapsmithError, CheckpointError, one_line
+from capsmith.runs import atomic
+
+
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Writes a model's weights as ``….weights.h5``, atomically.
+
+    Raises:
+        CapsmithError: The disk is full, or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        model.save_weights(temporary, overwrite=True)
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        raise CapsmithError(
+            f"cannot write {path}: {getattr(error, 'strerror', None) or one_line(error)}"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Reads weights that ``save_weights`` wrote into a built model.
+
+    Raises:
+        CheckpointError: Missing, damaged, or of a model of other sizes.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing: the training made no checkpoint yet, or it was removed")
+    try:
+        model.load_weights(path)
+    except Exception as error:  # Keras and h5py raise whatever a damaged byte leads to
+        raise CheckpointError(f"{path} is damaged, or of another model: {one_line(error)[:200]}") from error
+
+
+def save_state(path: Path, model: keras.Model, progress: dict[str, Any]) -> None:
+    """Writes all variables of a compiled model, and the progress, atomically."""
+    arrays = {f"v{index}": ops.convert_to_numpy(v) for index, v in enumerate(_variables(model))}
+    text = np.frombuffer(json.dumps(progress).encode(), np.uint8)
+    with atomic(path, "wb") as file:
+        np.savez(file, progress=text, **arrays)
+
+
+def load_state(path: Path, model: keras.Model) -> dict[str, Any]:
+    """Sets all variables of a compiled model as ``save_state`` wrote them; returns the progress.
+
+    Raises:
+        CheckpointError: Damaged, or of another model.
+    """
+    variables = _variables(model)
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            arrays = [saved[f"v{index}"] for index in range(len(saved.files) - 1)]
+            progress: dict[str, Any] = json.loads(saved["progress"].tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path} is damaged: {one_line(error)} (remove it to train from the start)"
+        ) from error
+    if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:
+        raise CheckpointError(f"{path} is of another model: train into another --run directory")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+    return progress
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    """All variables that training changes: weights, batch statistics, dropout seeds, optimizer."""
+    passing = {id(v) for v in model.metrics_variables}
+    return [*(v for v in model.variables if id(v) not in passing), *model.optimizer.variables]

@@ -1,0 +1,1 @@
+"""Decoders: language models that look at a picture."""

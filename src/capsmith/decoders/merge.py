@@ -1,0 +1,37 @@
+"""The merge decoder: the recurrence reads words alone, the picture joins after it.
+
+Tanti, Gatt and Camilleri 2018, "Where to put the image in an image caption generator", fig. 2 (d). It is the model
+of the classic notebook, computed once a sentence instead of once a word.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from capsmith.decoders.base import RecurrentDecoder
+from capsmith.decoders.config import MergeConfig
+
+
+class Merge(RecurrentDecoder):
+    """Adds, concatenates or multiplies words and picture, then mixes them in one dense layer."""
+
+    def __init__(self, config: MergeConfig, vocabulary_size: int, **kwargs: Any) -> None:
+        super().__init__(config, vocabulary_size, **kwargs)
+        self.how = config.join
+        self.picture_layer = keras.layers.Dense(config.units, activation="relu", name="picture")
+        self.mix = keras.layers.Dense(config.units, activation="relu", name="mix")
+
+    def look(self, features: Any, training: bool) -> Any:
+        """Projects the features to (P, U)."""
+        return self.picture_layer(super().look(features, training))
+
+    def join(self, h_BTU: Any, picture: Any, training: bool) -> Any:
+        """Brings words (B, T, U) and picture (B, U) together: (B, T, U)."""
+        h = self.dropout(h_BTU, training=training)
+        v = picture[:, None]
+        if self.how == "add":
+            return self.mix(h + v)
+        if self.how == "multiply":
+            return self.mix(h * v)
+        return self.mix(ops.concatenate([h, ops.broadcast_to(v, ops.shape(h))], axis=-1))

@@ -1,0 +1,71 @@
+"""The model that is trained: an encoder where it learns too, and a decoder."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from capsmith.text.vocabulary import PAD
+
+
+class CaptionModel(keras.Model):
+    """Teacher forcing with a loss over real tokens alone.
+
+    Args:
+        decoder: Speaks the decoder protocol.
+        encoder: Pixels to features, when it is trained too; None when the batches hold features.
+        label_smoothing: Share of the target probability spread evenly over the vocabulary.
+    """
+
+    def __init__(
+        self, decoder: keras.layers.Layer, encoder: keras.Model | None = None, label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(name="captioner")
+        self.decoder = decoder
+        self.encoder = encoder
+        self.label_smoothing = label_smoothing
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        """Returns logits (B, T, V) for a batch of ``capsmith.data.batches.Batches``."""
+        features = inputs["features"]
+        if self.encoder is not None:
+            features = self.encoder(features, training=training)
+        features = ops.cast(features, self.compute_dtype)
+        return self.decoder(features, inputs["tokens"], inputs["image"], training=training)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Returns the mean cross-entropy over the tokens that are not padding, in nats."""
+        loss = masked_cross_entropy(y, y_pred, self.label_smoothing)
+        for extra in self.losses:
+            loss = loss + extra
+        return loss
+
+
+def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0) -> Any:
+    """Mean cross-entropy over real tokens.
+
+    Args:
+        targets: Word ids (B, T); 0 is padding.
+        logits: (B, T, V).
+        smoothing: With share ``s`` the target is ``1 - s`` on the word and ``s / V`` on every word (Szegedy et al.
+            2016, sec. 7).
+
+    Returns:
+        A scalar, in nats.
+    """
+    mask = ops.cast(ops.not_equal(targets, PAD), logits.dtype)
+    log_normaliser = ops.logsumexp(logits, axis=-1)
+    chosen = ops.squeeze(
+        ops.take_along_axis(logits, ops.expand_dims(ops.cast(targets, "int32"), -1), axis=-1), -1
+    )
+    loss = log_normaliser - chosen
+    if smoothing:
+        loss = (1.0 - smoothing) * loss + smoothing * (log_normaliser - ops.mean(logits, axis=-1))
+    return ops.sum(loss * mask) / ops.maximum(ops.sum(mask), 1.0)

@@ -1,0 +1,154 @@
+"""From a config to what training and evaluation work on: records, references, and features or pixels by picture."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from capsmith.config import Config
+from capsmith.data.records import SPLITS, Corpus, Record, read_dataset
+from capsmith.errors import DataError, PictureError
+from capsmith.features.extraction import extract as extract_features
+from capsmith.features.images import load_image
+from capsmith.features.store import FeatureStore
+from capsmith.runs import Log
+
+if TYPE_CHECKING:
+    from capsmith.features.backbone import Encoder
+
+_NAMED = 5  # broken pictures named in the log
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Pictures that can be used, and where their features or pixels come from.
+
+    Attributes:
+        records: Those with a readable picture, in the order of the dataset.
+        source: Features, or pixels where the encoder is trained.
+        feature_shape: What the decoder gets of a picture: (D,) or (L, D).
+        encoder: The built encoder where it is trained; else None.
+    """
+
+    records: tuple[Record, ...]
+    source: "FeatureStore | Pictures"
+    feature_shape: tuple[int, ...]
+    encoder: "Encoder | None"
+
+    def split(self, name: str) -> list[Record]:
+        """Returns the records of one split."""
+        return [record for record in self.records if record.split == name]
+
+
+class Pictures:
+    """Pixels by picture, decoded once and kept in memory as bytes.
+
+    Args:
+        records: The pictures.
+        size: (height, width) that they are resized to.
+        workers: Threads that decode.
+        log: Takes a line for each unreadable picture.
+    """
+
+    def __init__(
+        self, records: Sequence[Record], size: tuple[int, int], workers: int, log: Callable[[str], None]
+    ):
+        self._pixels = np.zeros((len(records), *size, 3), np.uint8)
+        self.broken: dict[str, str] = {}
+
+        def read(index: int) -> None:
+            try:
+                self._pixels[index] = load_image(records[index].path, size)
+            except PictureError as error:
+                self.broken[records[index].image_id] = str(error)
+
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(read, range(len(records))))
+        for message in list(self.broken.values())[:_NAMED]:
+            log(f"left out: {message}")
+        self._row = {r.image_id: index for index, r in enumerate(records) if r.image_id not in self.broken}
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._row
+
+    def rows(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns the row of each picture."""
+        return np.array([self._row[image_id] for image_id in ids], np.int64)
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Returns pixels (P, H, W, 3), uint8."""
+        return self._pixels[rows]
+
+
+def read_corpus(config: Config, log: Log) -> Corpus:
+    """Reads the dataset and says what it holds and what was left out."""
+    corpus = read_dataset(config.data)
+    sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
+    log(f"data: {config.data.type} at {config.data.root}: pictures {sizes}")
+    if summary := corpus.problems.summary():
+        log(f"data: left out {summary}")
+    return corpus
+
+
+def extract(config: Config, log: Log | None = None) -> FeatureStore:
+    """Makes or completes the feature store of a config's dataset.
+
+    Raises:
+        DataError: The config trains its encoder, so there is nothing to store.
+    """
+    log = log or Log()
+    if config.encoder.trainable:
+        raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
+    return _store(config, read_corpus(config, log).records, log)
+
+
+def _store(config: Config, records: Sequence[Record], log: Log) -> FeatureStore:
+    pictures = [(record.image_id, record.path) for record in records]
+    return extract_features(pictures, config.encoder, config.features, log)
+
+
+def prepare(
+    config: Config,
+    splits: Sequence[str],
+    log: Log,
+    corpus: Corpus | None = None,
+    encoder: "Encoder | None" = None,
+) -> Prepared:
+    """Reads the dataset and makes its features ready.
+
+    Args:
+        config: The config.
+        splits: The splits that will be used; each must hold a picture.
+        log: Takes lines for people.
+        corpus: The dataset, when it was read already.
+        encoder: The encoder, when it is trained and was built already.
+    """
+    corpus = corpus or read_corpus(config, log)
+    for name in splits:
+        if not corpus.split(name):
+            raise DataError(
+                f"the {name} split of {config.data.root} holds no picture (see the data section's split)"
+            )
+    records = [record for record in corpus.records if record.split in SPLITS]
+    if not config.encoder.trainable:
+        store = _store(config, records, log)
+        return Prepared(_readable(records, store), store, store.shape, None)
+    if encoder is None:
+        from capsmith.features.backbone import build_encoder
+
+        encoder = build_encoder(config.encoder)
+    used = [record for record in records if record.split in splits]
+    pictures = Pictures(used, encoder.image_size, config.features.workers, log)
+    share = len(pictures.broken) / len(used)
+    if share > config.features.max_broken:
+        raise DataError(
+            f"{len(pictures.broken)} of {len(used)} pictures cannot be read (features.max_broken allows "
+            f"{config.features.max_broken:.0%}); the first: {next(iter(pictures.broken.values()))}"
+        )
+    return Prepared(_readable(used, pictures), pictures, encoder.feature_shape, encoder)
+
+
+def _readable(records: Sequence[Record], source: FeatureStore | Pictures) -> tuple[Record, ...]:
+    return tuple(record for record in records if record.image_id in source)

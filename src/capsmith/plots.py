@@ -1,0 +1,114 @@
+"""Pictures for people: the course of a training, and pictures with their captions. Pillow draws them."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from capsmith.charts import COLOURS, GREY, INK, Canvas, Line, Panel
+from capsmith.errors import CapsmithError
+from capsmith.features.images import Source
+from capsmith.lettering import font_for, wrap
+from capsmith.runs import atomic
+from capsmith.thumbnails import thumbnail
+
+_GAP = 18
+_PAPER = (240, 242, 246)
+
+
+def plot_history(rows: Sequence[dict[str, float]], path: Path, best_by: str | None = None) -> None:
+    """Draws the course of a training: the loss on the left, the dev scores on the right, a PNG.
+
+    CIDEr has an axis of its own on the right side, since it is not a fraction.
+
+    Args:
+        rows: One dictionary an epoch with ``epoch``, ``loss`` and ``dev_…`` scores; other keys are left out.
+        path: The file to write.
+        best_by: The dev score whose best epoch is marked, such as ``cider``; by default CIDEr, else BLEU-4.
+
+    Raises:
+        CapsmithError: The file cannot be written.
+    """
+    names = list(dict.fromkeys(key for row in rows for key in row if key.startswith("dev_")))
+    lines = [
+        Line(name.removeprefix("dev_"), _points(rows, name), COLOURS[index % len(COLOURS)])
+        for index, name in enumerate(names)
+    ]
+    own = [line for line in lines if line.name.startswith("cider")]
+    others = [line for line in lines if line not in own]
+    best = best_point(lines, best_by)
+    canvas = Canvas(1360, 524)
+    epochs = (min((row["epoch"] for row in rows), default=1), max((row["epoch"] for row in rows), default=1))
+    left = Panel(canvas, (70, 56, 610, 430), epochs)
+    left.draw("train loss", [Line("loss", _points(rows, "loss"), COLOURS[0])], [])
+    right = Panel(canvas, (740, 56, 1290, 430), epochs)
+    right.draw("dev scores", others or own, own if others else [])
+    if best is not None:
+        right.mark(*best)
+    right.legend(lines)
+    _save(canvas.finished(), path)
+
+
+def _points(rows: Sequence[dict[str, float]], name: str) -> list[tuple[float, float]]:
+    return [(row["epoch"], row[name]) for row in rows if name in row and math.isfinite(row[name])]
+
+
+def best_point(lines: list[Line], best_by: str | None) -> tuple[Line, tuple[float, float]] | None:
+    """Returns the line that chose and its highest point, the first of equals."""
+    for name in [best_by] if best_by else ["cider", "bleu4", *(line.name for line in lines)]:
+        for line in lines:
+            if line.name == name and line.points:
+                return line, max(line.points, key=lambda point: point[1])
+    return None
+
+
+def contact_sheet(items: Sequence[tuple[Source, str, str]], path: Path, cell: int = 320) -> None:
+    """Draws pictures with their captions beneath, up to four in a row.
+
+    Args:
+        items: For each picture: what ``load_image`` takes, its caption, and a smaller second line.
+        path: The file to write; its ending names the format (PNG, JPEG, …).
+        cell: Width of a picture in pixels.
+
+    Raises:
+        PictureError: A picture cannot be read.
+        CapsmithError: The file cannot be written, or its ending names no format.
+    """
+    columns = min(4, max(1, math.ceil(math.sqrt(len(items)))))
+    cards = [
+        _card(thumbnail(picture, cell, enlarge=True), caption, sub, cell) for picture, caption, sub in items
+    ]
+    rows = [cards[first : first + columns] for first in range(0, len(cards), columns)]
+    heights = [max(card.height for card in row) for row in rows]
+    width, height = columns * (cell + _GAP) + _GAP, sum(heights) + (len(rows) + 1) * _GAP
+    sheet = Image.new("RGB", (width, max(height, 1)), _PAPER)
+    y = _GAP
+    for row, tall in zip(rows, heights, strict=True):
+        for column, card in enumerate(row):
+            sheet.paste(card, (_GAP + column * (cell + _GAP), y))
+        y += tall + _GAP
+    _save(sheet, path)
+
+
+def _card(picture: Image.Image, caption: str, sub: str, cell: int) -> Image.Image:
+    """Returns a picture on white with its texts."""
+    font, small = font_for(caption, 19), font_for(sub, 13)
+    lines = [(line, font, INK, 26) for line in wrap(caption, font, cell - 24)]
+    lines += [(line, small, GREY, 18) for line in wrap(sub, small, cell - 24)]
+    card = Image.new("RGB", (cell, picture.height + 20 + sum(line[3] for line in lines)), "white")
+    card.paste(picture, ((cell - picture.width) // 2, 0))
+    draw = ImageDraw.Draw(card)
+    y = picture.height + 10
+    for text, letters, colour, step in lines:
+        draw.text((12, y), text, fill=colour, font=letters)
+        y += step
+    return card
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind not in Image.SAVE:
+        raise CapsmithError(f"cannot write {path}: the ending names no picture format (try .png)")
+    with atomic(path, "wb") as file:
+        image.save(file, kind)

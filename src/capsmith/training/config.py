@@ -1,0 +1,55 @@
+"""Settings of training and evaluation."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from capsmith.schema import Settings
+
+
+class TrainingConfig(Settings):
+    """How the decoder is trained."""
+
+    epochs: int = Field(default=20, ge=1)
+    """Most passes over the train split."""
+    batch_size: int = Field(default=160, ge=1)
+    """Captions a batch; the captions of one picture stay together and share its features."""
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """Adam, or Adam with decoupled weight decay."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """The peak rate."""
+    weight_decay: float = Field(default=1e-4, ge=0)
+    """Only for ``adamw``."""
+    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
+    """``cosine`` falls to ``final_rate`` over ``epochs``; ``plateau`` divides when the dev score stands still."""
+    warmup: float = Field(default=0.5, ge=0)
+    """Epochs over which the rate climbs from zero."""
+    final_rate: float = Field(default=0.01, ge=0, le=1)
+    """Last rate of ``cosine``, as a share of the peak."""
+    plateau_factor: float = Field(default=0.5, gt=0, lt=1)
+    """What ``plateau`` multiplies the rate by."""
+    plateau_patience: int = Field(default=2, ge=1)
+    """Epochs without a better dev score before ``plateau`` acts."""
+    clip_norm: float | None = Field(default=5.0, gt=0)
+    """Largest global gradient norm; null leaves gradients as they are."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target probability spread evenly over the vocabulary."""
+    metric: str = "cider"
+    """The dev metric that chooses the best checkpoint."""
+    patience: int | None = Field(default=5, ge=1)
+    """Stop after so many epochs without a better dev score; null trains all epochs."""
+
+
+class EvaluationConfig(Settings):
+    """What ``evaluate`` measures."""
+
+    metrics: tuple[str, ...] = ("bleu", "rouge", "cider")
+    """Names from ``capsmith list metrics``."""
+    tokeniser: Literal["coco", "simple", "char"] | None = None
+    """How captions are split for scoring; by default ``coco``, or ``char`` where ``text.mode`` is ``char``."""
+    after_training: Literal["test", "dev"] | None = "test"
+    """The split that ``train`` scores and reports when it is done; null for none."""
+    batch_size: int = Field(default=128, ge=1)
+    """Pictures decoded together."""
+    examples: int = Field(default=60, ge=0)
+    """Pictures shown in the report, best and worst first."""

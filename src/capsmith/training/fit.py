@@ -1,0 +1,232 @@
+"""Training: from a config to a run directory, resumable to the same numbers."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from capsmith.captioner import Captioner, build_model
+from capsmith.checkpoints import load_state, load_weights, save_state
+from capsmith.config import Config, run_config, save_config
+from capsmith.data.batches import Batches, Example
+from capsmith.data.records import Corpus, Record
+from capsmith.decoding import GreedyConfig
+from capsmith.errors import CapsmithError, CheckpointError
+from capsmith.evaluation import caption_source, evaluate_captioner, tokeniser
+from capsmith.metrics.scorer import Scorer, expand
+from capsmith.pipeline import Prepared, prepare, read_corpus
+from capsmith.plots import plot_history
+from capsmith.progress import bar
+from capsmith.runs import Log, versions, write_json
+from capsmith.text.glove import load_vectors
+from capsmith.text.tokenise import tokenise
+from capsmith.text.vocabulary import Vocabulary
+from capsmith.training.config import TrainingConfig
+from capsmith.training.history import History
+from capsmith.training.schedules import learning_rate
+
+STATE = "state.npz"
+_SLOW_METRICS = {"meteor", "spice"}  # a Java start each: not in every epoch
+
+
+def train(config: Config, run: str | Path, resume: bool = False, log: Log | None = None) -> Captioner:
+    """Trains a captioner and leaves everything in a run directory.
+
+    Args:
+        config: The resolved config.
+        run: The run directory; made when missing.
+        resume: Go on with a training that was interrupted; nothing happens when it had finished.
+        log: Takes lines for people; by default standard error and the run's ``log.txt``.
+
+    Returns:
+        The captioner of the best dev epoch.
+
+    Raises:
+        CheckpointError: The directory already holds a training, and ``resume`` is false, or it is of another config.
+        CapsmithError: The data or features cannot be used, or the loss is no longer a number.
+    """
+    run = Path(run)
+    begun = (run / STATE).exists()
+    _check_run(run, config, resume, begun)
+    log = log or Log(run / "log.txt")
+    started = time.perf_counter()
+    save_config(config, run / "config.yaml")
+    write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend()})
+    keras.utils.set_random_seed(config.seed)
+
+    corpus = read_corpus(config, log)
+    vocabulary, vectors = _vocabulary(config, corpus, log)
+    prepared = prepare(config, ("train", "dev"), log, corpus)
+    keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
+    captioner = _captioner(config, vocabulary, vectors, prepared)
+    history = _Fit(captioner, prepared, run, log).run(begun)
+    load_weights(captioner.model, run / "model.weights.h5")
+    best = history.rows[history.best or 0]
+    minutes = (time.perf_counter() - started) / 60
+    log(f"best epoch {best['epoch']:.0f}: dev {history.metric} {history.score(history.best or 0):.4f}")
+    log(f"trained in {minutes:.1f} minutes: {run}")
+    if config.evaluation.after_training is not None:
+        evaluate_captioner(captioner, run, corpus, config.evaluation.after_training, log=log)
+    return captioner
+
+
+def _check_run(run: Path, config: Config, resume: bool, begun: bool) -> None:
+    if begun and not resume:
+        raise CheckpointError(
+            f"{run} already holds a training: add --resume to go on with it, or choose another --run"
+        )
+    if run.exists() and not run.is_dir():
+        raise CheckpointError(f"{run} is a file, not a run directory: choose another --run")
+    if begun:
+        before, now = (c.model_dump(exclude={"evaluation", "decoding"}) for c in (run_config(run), config))
+        changed = [section for section in now if now[section] != before[section]]
+        if changed:
+            raise CheckpointError(
+                f"{run} was trained with another {changed[0]} section: choose another --run"
+            )
+
+
+def _vocabulary(config: Config, corpus: Corpus, log: Log) -> tuple[Vocabulary, np.ndarray | None]:
+    captions = [tokenise(c, config.text) for record in corpus.split("train") for c in record.captions]
+    vocabulary = Vocabulary.build(captions, config.text.min_count, config.text.max_words)
+    log(f"vocabulary: {len(vocabulary):,} words from {len(captions):,} training captions")
+    embedding = config.decoder.embedding
+    if embedding.vectors is None:
+        return vocabulary, None
+    vectors, coverage = load_vectors(embedding.vectors, vocabulary, embedding.size, config.seed)
+    log(f"word vectors: {coverage}")
+    return vocabulary, vectors
+
+
+def _captioner(
+    config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None, prepared: Prepared
+) -> Captioner:
+    encoder = prepared.encoder
+    if encoder is None:
+        from capsmith.features.backbone import build_encoder
+
+        encoder = build_encoder(config.encoder)
+    model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
+    return Captioner(config, vocabulary, model, prepared.feature_shape, encoder)
+
+
+def examples(
+    records: Sequence[Record], vocabulary: Vocabulary, config: Config, rows: np.ndarray
+) -> list[Example]:
+    """Encodes captions for training, cut at ``text.max_length``; captions that cleaning empties are left out."""
+    found = []
+    for record, row in zip(records, rows, strict=True):
+        encoded = (
+            vocabulary.encode(tokenise(c, config.text))[: config.text.max_length] for c in record.captions
+        )
+        captions = tuple(tuple(ids) for ids in encoded if ids)
+        if captions:
+            found.append(Example(int(row), captions))
+    return found
+
+
+def _optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
+    common = {"learning_rate": config.learning_rate, "global_clipnorm": config.clip_norm}
+    if config.optimizer == "adamw":
+        return keras.optimizers.AdamW(weight_decay=config.weight_decay, **common)
+    return keras.optimizers.Adam(**common)
+
+
+class _Fit:
+    """The epochs of one training."""
+
+    def __init__(self, captioner: Captioner, prepared: Prepared, run: Path, log: Log) -> None:
+        self.captioner, self.prepared, self.directory, self.log = captioner, prepared, run, log
+        self.config, self.model = captioner.config.training, captioner.model
+        records = prepared.split("train")
+        rows = prepared.source.rows([record.image_id for record in records])
+        encoded = examples(records, captioner.vocabulary, captioner.config, rows)
+        together = prepared.encoder is not None or len(prepared.feature_shape) > 1
+        self.batches = Batches(
+            prepared.source, encoded, self.config.batch_size, captioner.config.seed, together
+        )
+        dev = prepared.split("dev")
+        self.dev_ids = [record.image_id for record in dev]
+        metrics = [m for m in captioner.config.evaluation.metrics if m not in _SLOW_METRICS]
+        deciding = expand([self.config.metric])[-1]
+        self.scorer = Scorer(
+            {record.image_id: record.captions for record in dev},
+            dict.fromkeys([*metrics, deciding]),
+            tokeniser(captioner.config),
+        )
+        self.history = History(deciding)
+        self.model.compile(optimizer=_optimizer(self.config), jit_compile=False)
+        self.model.optimizer.build(self.model.trainable_variables)
+
+    def run(self, resume: bool) -> History:
+        """Trains until done; returns the history."""
+        if resume:
+            self.history = History.from_json(load_state(self.directory / STATE, self.model))
+            self.log(f"resuming after epoch {self.history.epochs}")
+        else:
+            self.captioner.save_parts(self.directory)
+            self._describe()
+        try:
+            while not self.history.finished(self.config):
+                self._epoch()
+        except KeyboardInterrupt:
+            self.log(
+                f"interrupted after epoch {self.history.epochs}; go on with --resume --run {self.directory}"
+            )
+            raise
+        return self.history
+
+    def _describe(self) -> None:
+        count = sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
+        self.log(
+            f"model: {self.captioner.config.decoder.type}, {count:,} trained parameters; {len(self.batches)} batches "
+            f"of {self.config.batch_size} captions an epoch, {self.batches.padding:.0%} padding"
+        )
+
+    def _epoch(self) -> None:
+        epoch = self.history.epochs
+        started = time.perf_counter()
+        loss, rate = self._pass(epoch)
+        scores = self.scorer.score(self._dev_captions())
+        row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rate}
+        row |= {f"dev_{name}": score.value for name, score in scores.items()}
+        row["seconds"] = round(time.perf_counter() - started, 2)
+        best = self.history.add(row, self.config)
+        if best:
+            self.captioner.save_weights(self.directory)
+        save_state(self.directory / STATE, self.model, self.history.to_json())
+        self.history.write_csv(self.directory / "history.csv")
+        plot_history(self.history.rows, self.directory / "history.png")
+        shown = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
+        self.log(
+            f"epoch {epoch + 1}/{self.config.epochs}  loss {loss:.4f}  dev {shown}  {row['seconds']:.0f} s"
+            + ("  *" if best else "")
+        )
+
+    def _pass(self, epoch: int) -> tuple[float, float]:
+        """Trains one epoch; returns its mean loss and its last learning rate."""
+        self.batches.set_epoch(epoch)
+        self.model.reset_metrics()
+        steps = len(self.batches)
+        loss = rate = 0.0
+        with bar(total=steps, desc=f"epoch {epoch + 1}", unit="batch") as shown:
+            for index in range(steps):
+                rate = learning_rate(self.config, epoch * steps + index, steps, self.history.scale)
+                self.model.optimizer.learning_rate = rate
+                loss = float(self.model.train_on_batch(*self.batches[index]))
+                if not np.isfinite(loss):
+                    raise CapsmithError(
+                        f"the loss is {loss} in epoch {epoch + 1}: lower training.learning_rate or "
+                        f"training.clip_norm; the best checkpoint so far is kept in {self.directory}"
+                    )
+                shown.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                shown.update()
+        return loss, rate
+
+    def _dev_captions(self) -> dict[str, str]:
+        length = max(self.captioner.config.decoding.max_length, 1)
+        greedy = GreedyConfig(max_length=length)
+        captions = caption_source(self.captioner, self.prepared.source, self.dev_ids, greedy)
+        return {image_id: caption.text for image_id, caption in captions.items()}

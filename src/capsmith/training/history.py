@@ -1,0 +1,84 @@
+"""What happened in each epoch, and what follows from it: best epoch, patience, plateau."""
+
+import csv
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from capsmith.runs import write_text
+from capsmith.training.config import TrainingConfig
+
+Row = dict[str, float]
+
+
+@dataclass
+class History:
+    """The epochs so far.
+
+    Attributes:
+        metric: The dev score that decides.
+        rows: One an epoch: ``epoch`` (from 1), ``loss``, ``learning_rate``, the dev scores as ``dev_…``, ``seconds``.
+        scale: What ``plateau`` has multiplied the learning rate by.
+    """
+
+    metric: str
+    rows: list[Row] = field(default_factory=list)
+    scale: float = 1.0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self.rows)
+
+    @property
+    def best(self) -> int | None:
+        """Index of the best row, the earlier one of equals; None before the first epoch."""
+        if not self.rows:
+            return None
+        return max(range(len(self.rows)), key=lambda index: (self.score(index), -index))
+
+    def score(self, index: int) -> float:
+        """Returns the deciding dev score of one row."""
+        return self.rows[index][f"dev_{self.metric}"]
+
+    def add(self, row: Row, config: TrainingConfig) -> bool:
+        """Adds an epoch and lets ``plateau`` act; returns whether it is the best so far."""
+        self.rows.append(row)
+        since = self.since_best
+        if config.schedule == "plateau" and since and since % config.plateau_patience == 0:
+            self.scale *= config.plateau_factor
+        return since == 0
+
+    @property
+    def since_best(self) -> int:
+        """Epochs since the best one."""
+        return 0 if self.best is None else len(self.rows) - 1 - self.best
+
+    def finished(self, config: TrainingConfig) -> bool:
+        """Whether training is over: all epochs done, or patience used up."""
+        tired = config.patience is not None and self.since_best >= config.patience
+        return tired or self.epochs >= config.epochs
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what ``from_json`` takes."""
+        return {"metric": self.metric, "rows": self.rows, "scale": self.scale}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "History":
+        """Restores a history."""
+        return cls(value["metric"], value["rows"], value["scale"])
+
+    def write_csv(self, path: Path) -> None:
+        """Writes the rows as CSV, atomically."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(self.rows[0]) if self.rows else ["epoch"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(path, text.getvalue())
+
+
+def read_csv(path: Path) -> list[Row]:
+    """Reads the rows of a ``history.csv``."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]

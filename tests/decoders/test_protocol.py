@@ -1,0 +1,127 @@
+"""Every decoder: one call over the sentence and one step a word are the same function."""
+
+import keras
+import numpy as np
+import pytest
+
+from capsmith.decoders.config import DECODERS, EmbeddingConfig, InjectConfig, MergeConfig
+
+V, T, D, L = 23, 9, 11, 6
+SMALL = {"units": 16, "embedding": EmbeddingConfig(size=8), "dropout": 0.4}
+
+
+DEEP = {**SMALL, "layers": 2, "layer_norm": True, "tie_embeddings": True}
+VARIANTS = [
+    *(MergeConfig(join=join, **SMALL) for join in ("add", "concat", "multiply")),
+    *(InjectConfig(mode=mode, **SMALL) for mode in ("init", "pre", "par")),
+    *(InjectConfig(mode=mode, cell="gru", **DEEP) for mode in ("init", "pre")),
+    InjectConfig(mode="init", **DEEP),
+    MergeConfig(cell="gru", **SMALL),
+]
+
+
+def name(config):
+    how = config.join if config.type == "merge" else config.mode
+    return f"{config.type}-{how}-{config.cell}-{config.layers}"
+
+
+def build(config, shape=(D,), **kwargs):
+    keras.utils.set_random_seed(3)
+    decoder = DECODERS.build(config, V, **kwargs)
+    decoder(np.zeros((1, *shape), "float32"), np.zeros((1, 2), "int32"))
+    rng = np.random.default_rng(0)
+    for variable in decoder.trainable_variables:  # biases and norms away from their tidy starts
+        variable.assign(variable + rng.normal(scale=0.3, size=variable.shape).astype("float32"))
+    return decoder
+
+
+def inputs(shape=(D,), pictures=4):
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(pictures, *shape)).astype("float32")
+    return features, rng.integers(1, V, (pictures, T)).astype("int32")
+
+
+def numpy(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def stepped(decoder, features, tokens):
+    state, logits = decoder.start(features), []
+    for t in range(tokens.shape[1]):
+        step, state = decoder.step(keras.ops.convert_to_tensor(tokens[:, t]), state)
+        logits.append(numpy(step))
+    return np.stack(logits, axis=1)
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=name)
+@pytest.mark.parametrize("shape", [(D,), (L, D)], ids=["pooled", "grid"])
+def test_whole_sentence_equals_word_by_word(config, shape):
+    decoder = build(config, shape)
+    features, tokens = inputs(shape)
+    at_once = numpy(decoder(features, tokens))
+    assert at_once.shape == (4, T, V)
+    np.testing.assert_allclose(stepped(decoder, features, tokens), at_once, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=name)
+def test_sees_the_picture_and_not_the_future(config):
+    decoder = build(config)
+    features, tokens = inputs()
+    before = numpy(decoder(features, tokens))
+    assert np.abs(numpy(decoder(features[::-1].copy(), tokens)) - before).max() > 1e-3
+    later = tokens.copy()
+    later[:, 5:] = 1 + later[:, 5:] % (V - 1)
+    np.testing.assert_allclose(numpy(decoder(features, later))[:, :5], before[:, :5], atol=1e-6)
+    assert np.abs(numpy(decoder(features, later))[:, 5:] - before[:, 5:]).max() > 1e-3
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=name)
+def test_captions_share_a_picture_by_index(config):
+    decoder = build(config)
+    features, tokens = inputs()
+    image = np.array([2, 2, 0, 1], "int32")
+    np.testing.assert_allclose(
+        numpy(decoder(features, tokens, image)), numpy(decoder(features[image], tokens)), atol=1e-6
+    )
+
+
+def test_dropout_acts_in_training_alone():
+    decoder = build(MergeConfig(**SMALL))
+    features, tokens = inputs()
+    plain = numpy(decoder(features, tokens, training=False))
+    np.testing.assert_array_equal(numpy(decoder(features, tokens, training=False)), plain)
+    assert np.abs(numpy(decoder(features, tokens, training=True)) - plain).max() > 1e-3
+
+
+def test_starts_from_given_vectors_and_frequencies():
+    vectors = np.random.default_rng(2).normal(size=(V, 8)).astype("float32")
+    frequencies = np.log(np.arange(1, V + 1) / 100).astype("float32")
+    keras.utils.set_random_seed(0)
+    frozen = {**SMALL, "embedding": EmbeddingConfig(size=8, trainable=False)}
+    decoder = DECODERS.build(MergeConfig(**frozen), V, vectors=vectors, log_frequencies=frequencies)
+    decoder(np.zeros((1, D), "float32"), np.zeros((1, 2), "int32"))
+    np.testing.assert_array_equal(numpy(decoder.embedding.embeddings), vectors)
+    np.testing.assert_array_equal(numpy(decoder.output_layer.bias), frequencies)
+    assert not any(v.shape == (V, 8) for v in decoder.trainable_variables)
+
+
+def test_unnormalised_lstm_equals_the_equations():
+    """One step of ``inject`` (par) against the LSTM written out in NumPy."""
+    decoder = build(InjectConfig(mode="par", **SMALL))
+    features, tokens = inputs(pictures=2)
+    weights = {v.path.split("/", 1)[1]: numpy(v) for v in decoder.trainable_variables}
+
+    def weight(end):
+        return next(value for path, value in weights.items() if path.endswith(end))
+
+    word = weight("embedding/embeddings")[tokens[:, 0]]
+    picture = features @ weight("to_word/kernel") + weight("to_word/bias")
+    z = np.concatenate([word, picture], axis=1) @ weight("cell_0/kernel") + weight("cell_0/bias")
+    i, _, g, o = np.split(z, 4, axis=1)  # from a zero state the forget gate does not matter
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    h = sigmoid(o) * np.tanh(sigmoid(i) * np.tanh(g))
+    expected = h @ weight("output/kernel") + weight("output/bias")
+    np.testing.assert_allclose(numpy(decoder(features, tokens))[:, 0], expected, atol=1e-5)
