@@ -13,6 +13,7 @@ from typing import Any, overload
 import keras
 import numpy as np
 
+from capsmith.checkpoints import load_weights, save_weights
 from capsmith.compiled import compiled
 from capsmith.config import Config, run_config, save_config
 from capsmith.decoders.config import DECODERS
@@ -20,12 +21,11 @@ from capsmith.decoding import DecodingConfig, Hypothesis, search
 from capsmith.errors import CheckpointError
 from capsmith.features.backbone import Encoder, load_encoder, save_encoder
 from capsmith.features.images import Source, load_image
+from capsmith.network import CaptionModel
 from capsmith.runs import read_json, write_json
 from capsmith.stepping import DecoderStepper
 from capsmith.text.tokenise import join
 from capsmith.text.vocabulary import Vocabulary
-from capsmith.network import CaptionModel
-from capsmith.checkpoints import load_weights, save_weights
 
 WEIGHTS = "model.weights.h5"
 _FORMAT = 1
@@ -120,7 +120,7 @@ class Captioner:
         save_weights(self.model, run / WEIGHTS)
 
     @overload
-    def caption(self, images: Sequence[Source], decoding: DecodingConfig | None = None) -> list[Caption]: ...
+    def caption(self, images: list[Source], decoding: DecodingConfig | None = None) -> list[Caption]: ...
     @overload
     def caption(self, images: Source, decoding: DecodingConfig | None = None) -> Caption: ...
 

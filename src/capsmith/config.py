@@ -8,7 +8,7 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
@@ -24,9 +24,12 @@ from capsmith.schema import Settings, explain, nearest
 from capsmith.text.config import TextConfig
 from capsmith.training.config import EvaluationConfig, TrainingConfig
 
-AnyDataset = DATASETS.union()
-AnyDecoder = DECODERS.union()
-AnyDecoding = DECODINGS.union()
+if TYPE_CHECKING:
+    from capsmith.data import DatasetConfig as AnyDataset
+    from capsmith.decoders.config import DecoderConfig as AnyDecoder
+    from capsmith.decoding import DecodingConfig as AnyDecoding
+else:
+    AnyDataset, AnyDecoder, AnyDecoding = DATASETS.union(), DECODERS.union(), DECODINGS.union()
 
 
 class Config(Settings):

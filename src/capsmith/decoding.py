@@ -43,6 +43,8 @@ class Stepper(Protocol):
 class DecodingConfig(Settings):
     """What every search shares."""
 
+    type: str
+    """``greedy``, ``beam`` or ``sample``."""
     max_length: int = Field(default=30, ge=1)
     """Longest caption in tokens, the end token not counted."""
     min_length: int = Field(default=1, ge=0)

@@ -1,7 +1,7 @@
 """Progress bars that are quiet when nobody watches."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -22,7 +22,7 @@ def bar(**kwargs: Any) -> "tqdm[Any]":
 
 def track(items: Iterable[T], **kwargs: Any) -> Iterator[T]:
     """Yields the items and moves a bar along."""
-    with bar(total=len(items) if hasattr(items, "__len__") else None, **kwargs) as shown:
+    with bar(total=len(items) if isinstance(items, Sized) else None, **kwargs) as shown:
         for item in items:
             yield item
             shown.update()

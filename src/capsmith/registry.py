@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypeVar, Union
 
 from pydantic import Field
+from pydantic.fields import FieldInfo
 
 from capsmith.schema import Settings
 
@@ -38,7 +39,8 @@ class Registry:
         """Returns a decorator that enters a settings class; ``target`` is ``"package.module:name"``."""
 
         def enter(settings: S) -> S:
-            name = settings.model_fields["type"].default
+            fields: dict[str, FieldInfo] = settings.model_fields  # type: ignore[call-overload]
+            name = str(fields["type"].default)
             if name in self.settings:
                 raise ValueError(f"{self.kind} '{name}' is registered twice")
             self.settings[name] = settings

@@ -62,7 +62,8 @@ def _explain_one(item: dict[str, Any], model: type[BaseModel]) -> str:
         return f"{path}.type: required, but not given"
     if kind == "literal_error":
         allowed = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
-        return f"{path}: {item['input']!r} is not allowed{nearest(str(item['input']), allowed)} (one of: {', '.join(allowed)})"
+        close = nearest(str(item["input"]), allowed)
+        return f"{path}: {item['input']!r} is not allowed{close} (one of: {', '.join(allowed)})"
     message = item["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     given = repr(item["input"])

@@ -13,6 +13,7 @@ from capsmith.features import backbone
 from capsmith.features.backbone import build_encoder, load_encoder, save_encoder
 from capsmith.features.config import EncoderConfig
 from capsmith.features.fingerprint import fingerprint
+from capsmith.features.weights import draw
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (3, 96, 96, 3)).astype(np.uint8)
@@ -26,6 +27,7 @@ def small(**more):
 def own_weights(tmp_path_factory):
     """MobileNetV2 with random weights, and its file."""
     model = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(96, 96, 3))
+    draw(model, seed=3)
     path = tmp_path_factory.mktemp("weights") / "own.weights.h5"
     model.save_weights(path)
     return model, path
@@ -37,42 +39,40 @@ def mobilenet(path, **more):
 
 def test_features_are_those_of_keras_applications_used_by_hand(own_weights):
     model, path = own_weights
-    by_hand = model.predict_on_batch(
-        keras.applications.mobilenet_v2.preprocess_input(PIXELS.astype(np.float32))
-    )
+    by_hand = model.predict_on_batch(keras.applications.mobilenet_v2.preprocess_input(PIXELS.astype(np.float32)))
     grid = build_encoder(mobilenet(path, output="grid"))
     assert grid.feature_shape == (9, 1280) and grid.image_size == (96, 96)
-    np.testing.assert_allclose(grid.encode(PIXELS), by_hand.reshape(3, 9, 1280), atol=1e-5)
+    np.testing.assert_allclose(grid.encode(PIXELS), by_hand.reshape(3, 9, 1280), atol=1e-4 * by_hand.max())
     pooled = build_encoder(mobilenet(path))
     assert pooled.feature_shape == (1280,)
-    np.testing.assert_allclose(pooled.encode(PIXELS), by_hand.mean((1, 2)), atol=1e-5)
+    np.testing.assert_allclose(pooled.encode(PIXELS), by_hand.mean((1, 2)), atol=1e-4 * by_hand.max())
     wrong = grid.encode(PIXELS[..., ::-1])  # the control: blue first gives other features
-    assert np.abs(wrong - grid.encode(PIXELS)).max() > 1e-3
+    assert np.abs(wrong - grid.encode(PIXELS)).max() > 0.05 * by_hand.max()
 
 
-def test_the_grid_runs_row_by_row_from_the_top_left():
-    encoder = build_encoder(small(output="grid", layer="block4_conv"))
-    base, marked = np.zeros((2, 1, 96, 96, 3), np.uint8)
-    marked[0, 32:48, 80:] = 255  # row 2, column 5 of 6
-    change = np.abs(encoder.encode(marked) - encoder.encode(base))[0].sum(-1)
-    assert encoder.feature_shape == (36, 128) and change.argmax() == 2 * 6 + 5
+def test_the_grid_runs_row_by_row_from_the_top_left(monkeypatch):
+    inputs = keras.Input((96, 64, 3))
+    averages = keras.Model(inputs, keras.layers.AveragePooling2D(16)(inputs))
+    monkeypatch.setattr(backbone, "build_core", lambda config: averages)
+    encoder = build_encoder(EncoderConfig(weights="none", image_size=(96, 64), preprocess="none", output="grid"))
+    pixels = np.zeros((1, 96, 64, 3), np.uint8)
+    pixels[0, 32:48, 48:64] = 200, 100, 50  # row 2 of 6, column 3 of 4
+    found = encoder.encode(pixels)
+    assert found.shape == (1, 24, 3) and found.sum() == 350
+    np.testing.assert_allclose(found[0, 2 * 4 + 3], [200, 100, 50])
 
 
 def test_small_cnn_s_vector_is_mean_and_maximum_of_its_grid():
     grid = build_encoder(small(output="grid")).encode(PIXELS)
     pooled = build_encoder(small())
     assert pooled.feature_shape == (256,)
-    np.testing.assert_allclose(
-        pooled.encode(PIXELS), np.concatenate([grid.mean(1), grid.max(1)], 1), atol=1e-5
-    )
+    np.testing.assert_allclose(pooled.encode(PIXELS), np.concatenate([grid.mean(1), grid.max(1)], 1), atol=1e-5)
 
 
 def test_whole_and_fractional_pixels_are_the_same_scale():
     encoder = build_encoder(small())
     np.testing.assert_allclose(encoder.encode(PIXELS), encoder.encode(PIXELS.astype(np.float32)), atol=1e-6)
-    assert (
-        np.abs(encoder.encode(PIXELS) - encoder.encode(PIXELS + np.float32(0.9))).max() > 1e-5
-    )  # not cut to whole
+    assert np.abs(encoder.encode(PIXELS) - encoder.encode(PIXELS + np.float32(0.9))).max() > 1e-5  # not cut to whole
 
 
 def test_other_picture_sizes_work():
@@ -93,9 +93,7 @@ def test_a_vector_layer_gives_no_grid(monkeypatch):
         lambda config: keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()]),
     )
     with pytest.raises(FeatureError, match=r"grid needs a grid, but 'fc2' gives \(None, 192\)"):
-        build_encoder(
-            EncoderConfig(layer="fc2", output="grid", image_size=8, weights="none", preprocess="none")
-        )
+        build_encoder(EncoderConfig(layer="fc2", output="grid", image_size=8, weights="none", preprocess="none"))
 
 
 def norms(encoder):
@@ -111,10 +109,7 @@ def test_pretrained_batch_norm_stays_frozen_in_training_and_one_s_own_learns(own
         assert encoder.model.trainable_variables
         before = [np.asarray(layer.moving_mean) for layer in norms(encoder)]
         encoder.model(PIXELS, training=True)
-        moved = [
-            np.abs(np.asarray(n.moving_mean) - b).max() > 0
-            for n, b in zip(norms(encoder), before, strict=True)
-        ]
+        moved = [np.abs(np.asarray(n.moving_mean) - b).max() > 0 for n, b in zip(norms(encoder), before, strict=True)]
         assert all(moved) if learns else not any(moved)
     assert not build_encoder(small()).model.trainable_variables
 
@@ -168,6 +163,7 @@ def test_a_damaged_run_directory_is_one_clear_line(tmp_path):
         load_encoder(small(), tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # HDF5's, when a limit hits midway
 def test_a_full_disk_while_saving_is_one_line_and_keeps_the_old_file(tmp_path):
     resource = pytest.importorskip("resource")
     encoder = build_encoder(small())
@@ -184,15 +180,22 @@ def test_a_full_disk_while_saving_is_one_line_and_keeps_the_old_file(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_disk_without_room_is_seen_beforehand(tmp_path, monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(backbone.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(CheckpointError, match="cannot write .*encoder.weights.h5: No space left on device"):
+        save_encoder(build_encoder(small()), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 BACKEND = """
 import sys, numpy as np
 from capsmith.features.backbone import build_encoder
 from capsmith.features.config import EncoderConfig
 pixels = np.load(sys.argv[1] + "/pixels.npy")
-for mode in ("caffe", "tf", "torch", "unit", "none"):
-    for output in ("grid", "pooled"):
-        encoder = build_encoder(EncoderConfig(type="small_cnn", preprocess=mode, output=output))
-        np.save(f"{sys.argv[1]}/{mode}-{output}.npy", encoder.encode(pixels))
+for mode, output in (("caffe", "grid"), ("torch", "pooled")):
+    encoder = build_encoder(EncoderConfig(type="small_cnn", preprocess=mode, output=output))
+    np.save(f"{sys.argv[1]}/{mode}.npy", encoder.encode(pixels))
 """
 
 
@@ -204,14 +207,10 @@ def test_every_backend_gives_the_same_features(backend, tmp_path):
     np.save(tmp_path / "pixels.npy", PIXELS)
     source = str(Path(backbone.__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": source, "KERAS_BACKEND": backend}
-    subprocess.run(
-        [sys.executable, "-c", BACKEND, str(tmp_path)], env=environment, check=True, capture_output=True
-    )
-    for mode in ("caffe", "tf", "torch", "unit", "none"):
-        for output in ("grid", "pooled"):
-            expected = build_encoder(small(preprocess=mode, output=output)).encode(PIXELS)
-            found = np.load(tmp_path / f"{mode}-{output}.npy")
-            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    subprocess.run([sys.executable, "-c", BACKEND, str(tmp_path)], env=environment, check=True, capture_output=True)
+    for mode, output in (("caffe", "grid"), ("torch", "pooled")):
+        expected = build_encoder(small(preprocess=mode, output=output)).encode(PIXELS)
+        np.testing.assert_allclose(np.load(tmp_path / f"{mode}.npy"), expected, atol=1e-4 * np.abs(expected).max())
 
 
 KILLED = """
@@ -241,10 +240,7 @@ def test_a_killed_extraction_with_a_real_network_ends_in_the_same_features(tmp_p
     pictures = pictures_in(tmp_path / "p")
     source = str(Path(backbone.__file__).parents[2])
     arguments = [sys.executable, "-c", KILLED, str(tmp_path / "p"), str(tmp_path / "killed")]
-    assert (
-        subprocess.run(arguments, env=os.environ | {"PYTHONPATH": source}, capture_output=True).returncode
-        == -9
-    )
+    assert subprocess.run(arguments, env=os.environ | {"PYTHONPATH": source}, capture_output=True).returncode == -9
     stores = [
         extract(
             pictures,

@@ -15,9 +15,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (2, 24, 32, 3)).astype(np.uin
 
 def own_model(height=24, width=32, channels=3):
     inputs = keras.Input((height, width, channels))
-    x = keras.layers.Conv2D(6, 3, strides=2, activation="relu", name="first")(
-        keras.layers.Rescaling(1 / 255)(inputs)
-    )
+    x = keras.layers.Conv2D(6, 3, strides=2, activation="relu", name="first")(keras.layers.Rescaling(1 / 255)(inputs))
     x = keras.layers.Conv2D(5, 3, name="second")(x)
     return keras.Model(inputs, keras.layers.Dense(7, name="head")(keras.layers.GlobalMaxPooling2D()(x)))
 
@@ -37,9 +35,7 @@ def test_a_model_of_one_s_own_gives_its_own_output(saved):
     model, path = saved
     encoder = build_encoder(config(path))
     assert encoder.image_size == (24, 32) and encoder.feature_shape == (7,)
-    np.testing.assert_allclose(
-        encoder.encode(PIXELS), model.predict_on_batch(PIXELS.astype(np.float32)), rtol=1e-5
-    )
+    np.testing.assert_allclose(encoder.encode(PIXELS), model.predict_on_batch(PIXELS.astype(np.float32)), rtol=1e-5)
 
 
 def test_cut_at_a_layer_as_a_grid_and_kept_in_a_run(saved, tmp_path):
@@ -47,9 +43,7 @@ def test_cut_at_a_layer_as_a_grid_and_kept_in_a_run(saved, tmp_path):
     settings = config(path, layer="second", output="grid")
     encoder = build_encoder(settings)
     assert encoder.feature_shape == (9 * 13, 5)
-    expected = keras.Model(model.inputs, model.get_layer("second").output).predict_on_batch(
-        PIXELS.astype(np.float32)
-    )
+    expected = keras.Model(model.inputs, model.get_layer("second").output).predict_on_batch(PIXELS.astype(np.float32))
     np.testing.assert_allclose(encoder.encode(PIXELS), expected.reshape(2, -1, 5), rtol=1e-5, atol=1e-6)
     save_encoder(encoder, tmp_path / "run")
     path.unlink()
@@ -84,9 +78,7 @@ def test_input_sizes_are_checked(saved, tmp_path):
 def test_a_lambda_layer_is_refused_and_does_not_run(tmp_path):
     mark = tmp_path / "executed"
     inputs = keras.Input((24, 32, 3))
-    code = keras.layers.Lambda(
-        lambda x, path=str(mark): (open(path, "w").close(), x)[1], output_shape=(24, 32, 3)
-    )
+    code = keras.layers.Lambda(lambda x, path=str(mark): (open(path, "w").close(), x)[1], output_shape=(24, 32, 3))
     keras.Model(inputs, code(inputs)).save(tmp_path / "bad.keras")
     mark.unlink(missing_ok=True)
     with pytest.raises(FeatureError, match="refused: it contains a Lambda layer"):

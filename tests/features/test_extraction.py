@@ -75,9 +75,7 @@ def test_what_is_there_is_not_computed_again_nor_the_network_built(encoder, tmp_
     assert len(lines) == 1 and "all 23 pictures are in" in lines[0]
 
 
-@pytest.mark.parametrize(
-    ("moment", "batch"), [(m, b) for m in MOMENTS for b in (1, 6)] + [(m, 0) for m in AT_THE_END]
-)
+@pytest.mark.parametrize(("moment", "batch"), [(m, b) for m in MOMENTS for b in (1, 6)] + [(m, 0) for m in AT_THE_END])
 def test_killed_anywhere_goes_on_and_ends_in_the_same_numbers(encoder, tmp_path, moment, batch):
     pictures = pictures_in(tmp_path / "p")
     whole = extract(pictures, encoder, settings(tmp_path / "whole"), quiet)
@@ -118,9 +116,7 @@ def test_fewer_pictures_use_the_same_store(encoder, tmp_path):
     pictures = pictures_in(tmp_path / "p")
     extract(pictures, encoder, settings(tmp_path / "s"), quiet)
     FakeEncoder.calls = []
-    assert (
-        len(extract(pictures[:5], encoder, settings(tmp_path / "s"), quiet)) == 23 and not FakeEncoder.calls
-    )
+    assert len(extract(pictures[:5], encoder, settings(tmp_path / "s"), quiet)) == 23 and not FakeEncoder.calls
 
 
 def test_unreadable_pictures_are_named_and_the_others_go_on(encoder, tmp_path):
@@ -134,12 +130,8 @@ def test_unreadable_pictures_are_named_and_the_others_go_on(encoder, tmp_path):
     assert "No such file" in store.broken["gone.png"] and "truncated" in store.broken["03.png"]
     assert sum("left out" in line and str(tmp_path / "p") in line for line in lines) == 3
     good = [image for image, _ in pictures if image in store]
-    direct = FakeEncoder(encoder).encode(
-        np.stack([load_image(dict(pictures)[image], SIZE) for image in good])
-    )
-    np.testing.assert_allclose(
-        store.gather(store.rows(good)), direct.astype(store.dtype), rtol=2e-3, atol=1e-3
-    )
+    direct = FakeEncoder(encoder).encode(np.stack([load_image(dict(pictures)[image], SIZE) for image in good]))
+    np.testing.assert_allclose(store.gather(store.rows(good)), direct.astype(store.dtype), rtol=2e-3, atol=1e-3)
     FakeEncoder.calls = []
     extract(pictures, encoder, settings(tmp_path / "s", max_broken=0.2), quiet)
     assert not FakeEncoder.calls  # they are not tried again …
@@ -199,12 +191,8 @@ def test_stores_in_the_cache_are_apart_by_encoder_output_and_folder(tmp_path):
     here, there = ([("a", tmp_path / name / "a.jpg")] for name in ("here", "there"))
     pooled, grid = (EncoderConfig(type="small_cnn", output=output) for output in ("pooled", "grid"))
     names = {store_folder(p, e, cache).name for p in (here, there) for e in (pooled, grid)}
-    assert len(names) == 4 and all(
-        name.startswith(("small_cnn-pooled-", "small_cnn-grid-")) for name in names
-    )
-    assert store_folder(here, pooled, cache) == store_folder(
-        [*here, ("b", tmp_path / "here" / "b.jpg")], pooled, cache
-    )
+    assert len(names) == 4 and all(name.startswith(("small_cnn-pooled-", "small_cnn-grid-")) for name in names)
+    assert store_folder(here, pooled, cache) == store_folder([*here, ("b", tmp_path / "here" / "b.jpg")], pooled, cache)
 
 
 def test_a_full_disk_is_one_line_and_a_later_run_goes_on(encoder, tmp_path):
@@ -216,9 +204,7 @@ def test_a_full_disk_is_one_line_and_a_later_run_goes_on(encoder, tmp_path):
     limit = 128 + 11 * 20 * (4 if encoder.output == "pooled" else 2)  # bytes: two batches and most of a third
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))  # what a file may hold, as a full disk would
-        with pytest.raises(
-            CapsmithError, match="cannot write .*: File too large; make room and run again"
-        ) as found:
+        with pytest.raises(CapsmithError, match="cannot write .*: File too large; make room and run again") as found:
             extract(pictures, encoder, settings(tmp_path / "s"), quiet)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -227,9 +213,7 @@ def test_a_full_disk_is_one_line_and_a_later_run_goes_on(encoder, tmp_path):
 
 
 def test_features_that_are_not_numbers_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        FakeEncoder, "encode", lambda self, pixels: np.full((len(pixels), 4, 5), 1e6, np.float32)
-    )
+    monkeypatch.setattr(FakeEncoder, "encode", lambda self, pixels: np.full((len(pixels), 4, 5), 1e6, np.float32))
     with pytest.raises(FeatureError, match="too large for float16"):
         extract(
             pictures_in(tmp_path / "p"),

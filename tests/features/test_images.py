@@ -84,9 +84,7 @@ def test_sixteen_bits_are_scaled_not_clipped():
     data = encoded(Image.fromarray(values), "PNG")
     expected = np.array([0, 1, 128, 255, 254])
     np.testing.assert_array_equal(load_image(data, (1, 5))[0, :, 0], expected)
-    np.testing.assert_array_equal(
-        load_image(encoded(Image.fromarray(values), "TIFF"), (1, 5))[0, :, 1], expected
-    )
+    np.testing.assert_array_equal(load_image(encoded(Image.fromarray(values), "TIFF"), (1, 5))[0, :, 1], expected)
     np.testing.assert_array_equal(load_image(values, (1, 5))[0, :, 2], expected)
     wide = Image.fromarray(values.astype(np.int32))
     assert wide.mode == "I"
@@ -99,12 +97,7 @@ def sixteen_bit_colour_png():
 
     header = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
     row = b"\0" + struct.pack(">6H", 65535, 0, 32896, 257, 514, 65535)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(row))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
 
 
 def test_sixteen_bit_colour():
@@ -146,9 +139,7 @@ def test_animation_gives_its_first_frame():
 
 
 def test_one_pixel_and_a_very_wide_picture(tmp_path):
-    np.testing.assert_array_equal(
-        load_image(np.array([[[1, 2, 3]]], np.uint8), (5, 4)), np.tile([1, 2, 3], (5, 4, 1))
-    )
+    np.testing.assert_array_equal(load_image(np.array([[[1, 2, 3]]], np.uint8), (5, 4)), np.tile([1, 2, 3], (5, 4, 1)))
     wide = smooth(300, 12_000)
     path = tmp_path / "wide.jpg"
     Image.fromarray(wide).save(path, quality=95)
@@ -184,9 +175,9 @@ def test_large_jpegs_are_decoded_small_and_look_the_same():
         (1800, 1200), Image.Resampling.BICUBIC
     )
     data = encoded(scene, "JPEG", quality=92)
-    full = np.asarray(
-        Image.open(io.BytesIO(data)).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
-    ).astype(int)
+    full = np.asarray(Image.open(io.BytesIO(data)).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)).astype(
+        int
+    )
     difference = np.abs(load_image(data, (224, 224)) - full)
     assert difference.mean() < 1 and difference.max() <= 12
     shifted = np.abs(np.roll(full, 1, axis=1) - full)
@@ -253,7 +244,5 @@ def test_broken_files_each_give_one_line_with_path_and_reason(tmp_path):
 
 
 def test_a_damaged_exif_block_does_not_lose_the_picture():
-    data = encoded(
-        Image.fromarray(smooth()), "JPEG", quality=95, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff garbage"
-    )
+    data = encoded(Image.fromarray(smooth()), "JPEG", quality=95, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff garbage")
     close(load_image(data, (60, 80)), smooth(), 8)

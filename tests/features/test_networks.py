@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -5,9 +7,32 @@ import pytest
 from capsmith.errors import FeatureError
 from capsmith.features import networks
 from capsmith.features.config import EncoderConfig
+from capsmith.features.encoders import ENCODERS
 from capsmith.features.networks import build_core, cut, layers_by_name
 
-SIZE = 96
+SIZE = 48
+FULL = 64
+
+
+def tiny(weights="imagenet", include_top=True, input_shape=None):
+    """What keras.applications offers, in small: two branches, layers that Keras numbers, a classifier that flattens."""
+    layers = keras.layers
+    inputs = keras.Input(input_shape or (FULL, FULL, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, strides=4, name="block_1_add")(inputs))
+    left, right = layers.Conv2D(5, 1)(x), layers.Conv2D(5, 1)(x)
+    x = layers.Conv2D(6, 1, name="block_2_add")(layers.Concatenate()([layers.ReLU()(right), left]))
+    x = layers.Dropout(0.1, name="out_relu")(layers.Conv2D(7, 1)(x))
+    if include_top:
+        x = layers.Dense(9, name="predictions")(layers.Flatten(name="flatten")(x))
+    return keras.Model(inputs, x, name="tiny")
+
+
+@pytest.fixture(autouse=True)
+def tiny_mobilenet(request, monkeypatch):
+    if "shared" not in request.fixturenames:
+        monkeypatch.setattr(networks.keras.applications, "MobileNetV2", tiny)
+        small = dataclasses.replace(ENCODERS["mobilenet_v2"], size=(FULL, FULL))
+        monkeypatch.setitem(networks.ENCODERS, "mobilenet_v2", small)
 
 
 def config(**more):
@@ -15,10 +40,10 @@ def config(**more):
 
 
 def network(top=False, size=SIZE):
-    model = keras.applications.MobileNetV2(weights=None, include_top=top, input_shape=(size, size, 3))
+    model = tiny(include_top=top, input_shape=(size, size, 3))
     random = np.random.default_rng(5)
     for weight in model.weights:  # nothing that initialisation could give
-        weight.assign(np.abs(random.normal(0.2, 0.1, tuple(weight.shape))) + 0.01)
+        weight.assign(random.normal(2, 0.1, tuple(weight.shape)))
     return model
 
 
@@ -29,9 +54,9 @@ def same_weights(model, expected):
 
 
 def test_the_cut_is_the_named_layer():
-    core = build_core(config(layer="block_6_expand_relu"))
-    assert core.output_shape == (None, 12, 12, 192)
-    assert build_core(config()).output_shape == (None, 3, 3, 1280)
+    assert build_core(config(layer="block_2_add")).output_shape == (None, 12, 12, 6)
+    assert build_core(config(layer="conv2d_1")).output_shape == (None, 12, 12, 5)
+    assert build_core(config()).output_shape == (None, 12, 12, 7)
 
 
 def test_layers_that_keras_numbers_keep_their_numbers_in_every_model():
@@ -52,57 +77,53 @@ def test_a_file_of_the_whole_network_without_classifier(tmp_path, name):
     given = network()
     given.save_weights(tmp_path / name) if name == "a.weights.h5" else given.save(tmp_path / name)
     same_weights(build_core(config(weights=str(tmp_path / name))), given)
-    partial = build_core(
-        config(weights=str(tmp_path / name), layer="block_3_add" if False else "block_2_add")
-    )
+    partial = build_core(config(weights=str(tmp_path / name), layer="block_2_add"))
     same_weights(partial, keras.Model(given.input, given.get_layer("block_2_add").output))
 
 
 def test_a_file_that_ends_at_the_cut(tmp_path):
     given = network()
-    expected = keras.Model(given.input, given.get_layer("block_5_add").output)
+    expected = keras.Model(given.input, given.get_layer("block_2_add").output)
     expected.save_weights(tmp_path / "cut.weights.h5")
-    same_weights(build_core(config(weights=str(tmp_path / "cut.weights.h5"), layer="block_5_add")), expected)
+    same_weights(build_core(config(weights=str(tmp_path / "cut.weights.h5"), layer="block_2_add")), expected)
 
 
 def test_a_file_with_the_classifier_serves_the_network_without_and_at_another_size(tmp_path):
-    given = network(top=True, size=224)
+    given = network(top=True, size=FULL)
     given.save_weights(tmp_path / "top.weights.h5")
     expected = keras.Model(given.input, given.get_layer("out_relu").output)
     same_weights(build_core(config(weights=str(tmp_path / "top.weights.h5"))), expected)
 
 
 def test_a_layer_within_the_classifier(tmp_path):
-    given = network(top=True, size=224)
+    given = network(top=True, size=FULL)
     given.save_weights(tmp_path / "top.weights.h5")
     settings = {"weights": str(tmp_path / "top.weights.h5"), "layer": "predictions"}
-    core = build_core(config(**settings, image_size=224))
-    assert core.output_shape == (None, 1000)
+    core = build_core(config(**settings, image_size=FULL))
+    assert core.output_shape == (None, 9)
     same_weights(core, given)
     with pytest.raises(
-        FeatureError, match=r"'predictions' is part of the classifier, which needs image_size \(224, 224\)"
+        FeatureError, match=r"'predictions' is part of the classifier, which needs image_size \(64, 64\)"
     ):
         build_core(config(**settings))
-    network(size=224).save_weights(tmp_path / "notop.weights.h5")
-    with pytest.raises(FeatureError, match="3,538,984 with its classifier: is it"):
-        build_core(config(weights=str(tmp_path / "notop.weights.h5"), layer="predictions", image_size=224))
+    network(size=FULL).save_weights(tmp_path / "notop.weights.h5")
+    with pytest.raises(FeatureError, match="with its classifier: is it the file of another encoder"):
+        build_core(config(weights=str(tmp_path / "notop.weights.h5"), layer="predictions", image_size=FULL))
 
 
 def test_a_file_of_another_extent_is_refused_though_keras_would_take_it(tmp_path):
     given = network()
-    keras.Model(given.input, given.get_layer("block_5_add").output).save_weights(tmp_path / "five.weights.h5")
+    keras.Model(given.input, given.get_layer("block_2_add").output).save_weights(tmp_path / "two.weights.h5")
     with pytest.raises(FeatureError, match="is it the file of another encoder") as found:
-        build_core(config(weights=str(tmp_path / "five.weights.h5"), layer="block_2_add"))
-    assert "up to 'block_2_add'" in str(found.value) and "\n" not in str(found.value)
-    loose = keras.Model(given.input, given.get_layer("block_2_add").output)
-    loose.load_weights(tmp_path / "five.weights.h5")  # the control: Keras says nothing
+        build_core(config(weights=str(tmp_path / "two.weights.h5"), layer="block_1_add"))
+    assert "up to 'block_1_add'" in str(found.value) and "\n" not in str(found.value)
+    loose = keras.Model(given.input, given.get_layer("block_1_add").output)
+    loose.load_weights(tmp_path / "two.weights.h5")  # the control: Keras says nothing
 
 
 def test_misspelt_layers_are_answered_with_the_nearest():
-    with pytest.raises(
-        FeatureError, match="no layer 'block_6_expand_rel'; did you mean 'block_6_expand_relu'"
-    ):
-        build_core(config(layer="block_6_expand_rel"))
+    with pytest.raises(FeatureError, match="no layer 'block_2_ad'; did you mean 'block_2_add'"):
+        build_core(config(layer="block_2_ad"))
     with pytest.raises(FeatureError, match="small_cnn has no layer 'block9_out'; did you mean 'block"):
         build_core(EncoderConfig(type="small_cnn", layer="block9_out"))
 
@@ -115,12 +136,12 @@ def test_too_small_a_picture_is_said():
 
 
 def test_imagenet_weights_come_from_keras_applications(monkeypatch):
-    build, asked = keras.applications.MobileNetV2, []
+    asked = []
     given = network()
 
     def fetch(weights, include_top, input_shape):
         asked.append((weights, include_top, input_shape))
-        model = build(weights=None, include_top=include_top, input_shape=input_shape)
+        model = tiny(weights=None, include_top=include_top, input_shape=input_shape)
         if weights == "imagenet":
             model.set_weights(given.get_weights())
         return model
@@ -134,9 +155,7 @@ def test_imagenet_weights_come_from_keras_applications(monkeypatch):
 
 def test_no_network_is_one_line_that_says_what_to_do(monkeypatch):
     def fetch(weights, **kwargs):
-        raise Exception(
-            f"URL fetch failure on https://example.org/{weights}.h5: None -- [Errno -2] Name or\nservice"
-        )
+        raise Exception(f"URL fetch failure on https://example.org/{weights}.h5: None -- [Errno -2] Name or\nservice")
 
     monkeypatch.setattr(networks.keras.applications, "MobileNetV2", fetch)
     with pytest.raises(
@@ -172,10 +191,6 @@ def test_the_shared_weights_load_whole(shared, settings, name, shape):
     assert core.output_shape[1:] == shape
     stored = []
     with h5py.File(shared / "weights" / name) as file:
-        file.visititems(
-            lambda _, item: stored.append(np.asarray(item)) if isinstance(item, h5py.Dataset) else None
-        )
-    digests = [
-        sorted((array.shape, array.tobytes()) for array in arrays) for arrays in (stored, core.get_weights())
-    ]
+        file.visititems(lambda _, item: stored.append(np.asarray(item)) if isinstance(item, h5py.Dataset) else None)
+    digests = [sorted((array.shape, array.tobytes()) for array in arrays) for arrays in (stored, core.get_weights())]
     assert digests[0] == digests[1]

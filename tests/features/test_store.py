@@ -53,9 +53,7 @@ def test_the_files_are_what_the_documentation_says(made):
 
 def test_missing_pictures_are_named(made):
     store, _ = made
-    with pytest.raises(
-        FeatureError, match=r"picture has no features in .*: new.jpg \(run `capsmith extract`"
-    ):
+    with pytest.raises(FeatureError, match=r"picture has no features in .*: new.jpg \(run `capsmith extract`"):
         store.rows([IDS[0], "new.jpg"])
     with pytest.raises(FeatureError, match="2 pictures have no features"):
         store.rows(["a.jpg", "b.jpg"])

@@ -18,6 +18,8 @@ SplitName = Literal["train", "dev", "test"]
 class DatasetConfig(Settings):
     """What all datasets share."""
 
+    type: str
+    """A name from ``capsmith list datasets``."""
     root: Path
     """The folder that holds the pictures and captions, relative to where you stand."""
     max_problems: float = Field(default=0.01, ge=0, le=1)

@@ -25,6 +25,8 @@ class EmbeddingConfig(Settings):
 class DecoderConfig(Settings):
     """What all decoders share."""
 
+    type: str
+    """A name from ``capsmith list decoders``."""
     cell: Literal["lstm", "gru"] = "lstm"
     """The recurrent cell."""
     units: int = Field(default=512, ge=1)

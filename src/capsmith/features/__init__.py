@@ -1,0 +1,1 @@
+"""Features: what a CNN says of a picture."""

@@ -1,7 +1,9 @@
 """Builds encoders: pixels 0–255 in, features out, everything between inside one Keras model."""
 
 import contextlib
+import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from capsmith.features.custom import load_custom
 from capsmith.features.encoders import ENCODERS, Preprocess
 from capsmith.features.fingerprint import differences, file_hash, fingerprint
 from capsmith.features.networks import build_core
+from capsmith.features.weights import size_of
 
 
 @dataclass
@@ -73,7 +76,7 @@ def save_encoder(encoder: Encoder, directory: Path) -> None:
     """
     name = _file_name(encoder.fingerprint["type"])
     found = dict(encoder.fingerprint)
-    with _replacing(directory / name) as temporary:
+    with _replacing(directory / name, 4 * size_of(encoder.core)) as temporary:
         encoder.core.save(temporary) if name.endswith(".keras") else encoder.core.save_weights(temporary)
     if encoder.core.trainable:
         found["weights"] = f"sha256:{file_hash(directory / name)}"
@@ -116,9 +119,7 @@ def preprocess(pixels: Any, mode: Preprocess) -> Any:
 def _assemble(core: keras.Model, config: EncoderConfig, found: dict[str, Any]) -> Encoder:
     height, width = config.size or core.inputs[0].shape[1:3]
     pixels = keras.Input((height, width, 3), name="pixels")
-    features = _output(
-        core(preprocess(pixels, config.preprocess or ENCODERS[config.type].preprocess)), config
-    )
+    features = _output(core(preprocess(pixels, config.preprocess or ENCODERS[config.type].preprocess)), config)
     _set_trainable(core, config)
     model = keras.Model(pixels, features, name="encoder")
     if keras.backend.backend() == "tensorflow":
@@ -133,9 +134,7 @@ def _output(features: Any, config: EncoderConfig) -> Any:
         return features
     if rank not in (3, 4):
         at = f"'{config.layer}'" if config.layer else "the encoder's last layer"
-        raise FeatureError(
-            f"encoder.output: {config.output} needs a grid, but {at} gives {tuple(features.shape)}"
-        )
+        raise FeatureError(f"encoder.output: {config.output} needs a grid, but {at} gives {tuple(features.shape)}")
     grid = layers.Reshape((-1, features.shape[-1]), name="grid")(features) if rank == 4 else features
     if config.output == "grid":
         return grid
@@ -165,10 +164,12 @@ def _file_name(kind: str) -> str:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def _replacing(path: Path, size: int) -> Iterator[Path]:
     """Gives a name with the same ending, which becomes ``path`` when all is written; Keras goes by the ending."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(path.parent).free < size:  # HDF5 would litter the screen on a full disk
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".encoder-") as folder:
             temporary = Path(folder) / path.name
             yield temporary

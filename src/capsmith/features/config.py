@@ -39,9 +39,7 @@ class EncoderConfig(Settings):
     @classmethod
     def _known(cls, value: str) -> str:
         if value not in ENCODERS:
-            raise ValueError(
-                f"'{value}' is not known{nearest(value, ENCODERS)} (see: capsmith list encoders)"
-            )
+            raise ValueError(f"'{value}' is not known{nearest(value, ENCODERS)} (see: capsmith list encoders)")
         return value
 
     @field_validator("image_size")
@@ -55,9 +53,7 @@ class EncoderConfig(Settings):
     @model_validator(mode="after")
     def _weights_exist_for(self) -> "EncoderConfig":
         if self.type == "small_cnn" and self.weights == "imagenet":
-            raise ValueError(
-                "small_cnn has no ImageNet weights: say weights: none, or the path of a weights file"
-            )
+            raise ValueError("small_cnn has no ImageNet weights: say weights: none, or the path of a weights file")
         if self.type == "custom" and not self.weights.endswith(".keras"):
             raise ValueError("type custom needs weights: PATH.keras, a whole Keras model")
         return self

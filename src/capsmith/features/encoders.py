@@ -45,15 +45,11 @@ _V2_CHANNELS = {"b0": 1280, "b1": 1280, "b2": 1408, "b3": 1536, "s": 1280, "m": 
 
 _SPECS = (
     *(
-        _network(
-            f"resnet{depth}", f"ResNet{depth}", 224, "caffe", f"2048-d; residual network, {depth} layers"
-        )
+        _network(f"resnet{depth}", f"ResNet{depth}", 224, "caffe", f"2048-d; residual network, {depth} layers")
         for depth in (50, 101, 152)
     ),
     *(
-        _network(
-            f"resnet{depth}_v2", f"ResNet{depth}V2", 224, "tf", f"2048-d; pre-activation, {depth} layers"
-        )
+        _network(f"resnet{depth}_v2", f"ResNet{depth}V2", 224, "tf", f"2048-d; pre-activation, {depth} layers")
         for depth in (50, 101, 152)
     ),
     _network("vgg16", "VGG16", 224, "caffe", "512-d; `layer: fc2` gives the classic 4096-d vector"),

@@ -84,9 +84,7 @@ def store_folder(
         return features_config.store
     place = os.path.commonpath([os.path.abspath(path.parent) for _, path in pictures])
     made_by = digest(fingerprint(encoder_config))[:10]
-    return (
-        features_config.cache / f"{encoder_config.type}-{encoder_config.output}-{made_by}-{digest(place)[:8]}"
-    )
+    return features_config.cache / f"{encoder_config.type}-{encoder_config.output}-{made_by}-{digest(place)[:8]}"
 
 
 def _stat(pictures: Sequence[tuple[str, Path]]) -> list[_Picture]:
@@ -123,14 +121,10 @@ def _run(
         manifest = Manifest(encoder.fingerprint, encoder.feature_shape, dtype)
     log(f"features: {len(todo):,} of {len(wanted):,} pictures go through {encoder_config.type} into {folder}")
     began = time.monotonic()
-    batch = min(
-        features_config.batch_size, len(wanted)
-    )  # one shape for all batches, and the same after a restart
+    batch = min(features_config.batch_size, len(wanted))  # one shape for all batches, and the same after a restart
     journal = Journal(folder, manifest)
     try:
-        with bar(
-            total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="picture"
-        ) as shown:
+        with bar(total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="picture") as shown:
             for good, broken in _batches(todo, encoder.image_size, features_config.workers, batch):
                 features = _encode(encoder, [pixels for _, pixels in good], batch)
                 journal.append([p.id for p, _ in good], [p.size for p, _ in good], features, broken)

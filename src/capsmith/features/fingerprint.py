@@ -55,8 +55,7 @@ def differences(found: dict[str, Any], expected: dict[str, Any]) -> str:
     """Returns the keys in which two fingerprints differ, as in ``"layer: mixed8 instead of last"``; empty if none."""
     keys = [key for key in (*expected, *found) if found.get(key) != expected.get(key)]
     return ", ".join(
-        f"{key}: {_short(found.get(key))} instead of {_short(expected.get(key))}"
-        for key in dict.fromkeys(keys)
+        f"{key}: {_short(found.get(key))} instead of {_short(expected.get(key))}" for key in dict.fromkeys(keys)
     )
 
 

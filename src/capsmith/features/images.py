@@ -70,18 +70,14 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
         data = BytesIO(source) if isinstance(source, bytes) else source
         if not (len(source) if isinstance(source, bytes) else Path(source).stat().st_size):
             raise PictureError(f"{name}: the file is empty")
-        with (
-            _OPENING
-        ):  # our own limit replaces Pillow's, which warns; its switch is global, so hold it briefly
+        with _OPENING:  # our own limit replaces Pillow's, which warns; its switch is global, so hold it briefly
             kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
                 return Image.open(data)
             finally:
                 Image.MAX_IMAGE_PIXELS = kept
     except UnidentifiedImageError as error:
-        raise PictureError(
-            f"{name}: not a picture in a known format (JPEG, PNG, GIF, WebP, BMP, TIFF, …)"
-        ) from error
+        raise PictureError(f"{name}: not a picture in a known format (JPEG, PNG, GIF, WebP, BMP, TIFF, …)") from error
     except OSError as error:
         raise PictureError(f"{name}: {error.strerror or one_line(error)}") from error
     except PictureError:
@@ -114,9 +110,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode in _SIXTEEN_BIT:
         return _eight_bits(np.asarray(image) / np.float32(257))
-    if (
-        image.mode == "I"
-    ):  # wide integers say nothing about their range: 8 bits, 16 bits, or as far as they go
+    if image.mode == "I":  # wide integers say nothing about their range: 8 bits, 16 bits, or as far as they go
         values = np.asarray(image)
         top = int(values.max())
         return _eight_bits(values / np.float32(1 if top <= 255 else 257 if top <= 65535 else top / 255))

@@ -45,9 +45,7 @@ def locked(folder: Path) -> Iterator[None]:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise FeatureError(
-                f"another process is extracting into {folder}; wait for it, or stop it"
-            ) from error
+            raise FeatureError(f"another process is extracting into {folder}; wait for it, or stop it") from error
         yield
 
 
@@ -106,9 +104,7 @@ class Journal:
                 }
                 self._write_line(first)
 
-    def append(
-        self, ids: list[str], sizes: list[int], features: np.ndarray, broken: dict[str, dict[str, Any]]
-    ) -> None:
+    def append(self, ids: list[str], sizes: list[int], features: np.ndarray, broken: dict[str, dict[str, Any]]) -> None:
         """Keeps one batch for good.
 
         Args:
@@ -172,11 +168,7 @@ class Journal:
             if rows:
                 done = FeatureStore.open(self.folder)
                 for image in self.manifest.ids:
-                    vector = (
-                        done.gather(done.rows([image]))
-                        if image is not None
-                        else np.zeros(self.manifest.shape)
-                    )
+                    vector = done.gather(done.rows([image])) if image is not None else np.zeros(self.manifest.shape)
                     file.write(np.ascontiguousarray(vector, self.manifest.dtype).data)
             _sync(file)
 

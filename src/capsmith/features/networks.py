@@ -52,9 +52,7 @@ def layers_by_name(model: keras.Model) -> dict[str, keras.layers.Layer]:
     numbers: dict[str, tuple[str, int]] = {}
     first: dict[str, int] = {}
     for layer in model.layers:
-        base = re.sub(
-            "([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)
-        ).lower()
+        base = re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)).lower()
         if own := re.fullmatch(rf"{base}(?:_(\d+))?", layer.name):
             number = int(own[1] or 0)
             numbers[layer.name] = base, number
@@ -84,9 +82,7 @@ def cut(model: keras.Model, layer: str | None) -> keras.Model:
 def _no_layer(layer: str, model: keras.Model) -> FeatureError:
     known = list(layers_by_name(model))
     last = ", ".join(known[-6:])
-    return FeatureError(
-        f"encoder.layer: {model.name} has no layer '{layer}'{nearest(layer, known)} (its last: {last})"
-    )
+    return FeatureError(f"encoder.layer: {model.name} has no layer '{layer}'{nearest(layer, known)} (its last: {last})")
 
 
 def _network(spec: EncoderSpec, size: tuple[int, int], top: bool, weights: str | None) -> keras.Model:
@@ -97,9 +93,7 @@ def _network(spec: EncoderSpec, size: tuple[int, int], top: bool, weights: str |
         return build(weights=weights, include_top=top, input_shape=(*size, 3))
     except Exception as error:
         if weights is None:
-            raise FeatureError(
-                f"encoder.image_size: {spec.name} cannot be built: {one_line(error)}"
-            ) from error
+            raise FeatureError(f"encoder.image_size: {spec.name} cannot be built: {one_line(error)}") from error
         raise FeatureError(
             f"cannot get the ImageNet weights of {spec.name} ({one_line(error)[:160]}); "
             "without a network, give a file: encoder.weights: PATH.weights.h5"
@@ -117,15 +111,11 @@ def _with_layer(spec: EncoderSpec, size: tuple[int, int], layer: str | None) -> 
     if layer not in layers_by_name(full):
         raise _no_layer(layer, bare)
     if size != spec.size:
-        raise FeatureError(
-            f"encoder.layer: '{layer}' is part of the classifier, which needs image_size {spec.size}"
-        )
+        raise FeatureError(f"encoder.layer: '{layer}' is part of the classifier, which needs image_size {spec.size}")
     return full, True
 
 
-def _load(
-    spec: EncoderSpec, network: keras.Model, core: keras.Model, path: Path, layer: str | None, top: bool
-) -> None:
+def _load(spec: EncoderSpec, network: keras.Model, core: keras.Model, path: Path, layer: str | None, top: bool) -> None:
     """Loads a file that holds the network with its classifier, without it, or just up to the cut.
 
     The three are told apart by how many numbers they hold: Keras itself would load some files of another extent
@@ -137,7 +127,7 @@ def _load(
     if numbers == size_of(core):
         return load_file(core, path)
     expected = [f"{size_of(network):,} {'with' if top else 'without'} its classifier"]
-    if core is not network:
+    if size_of(core) != size_of(network):
         expected.append(f"{size_of(core):,} up to '{layer}'")
     if spec.application is not None and spec.size is not None and not top:
         full = _network(spec, spec.size, True, None)

@@ -31,9 +31,7 @@ def load_arrays(file: IO[bytes], name: str) -> Any:
     except FeatureError as error:
         raise FeatureError(f"{name}: {error}") from error
     except Exception as error:  # a damaged pickle fails in as many ways as there are instructions
-        raise FeatureError(
-            f"{name}: damaged pickle ({type(error).__name__}); extract the features again"
-        ) from error
+        raise FeatureError(f"{name}: damaged pickle ({type(error).__name__}); extract the features again") from error
 
 
 class _Arrays(pickle.Unpickler):
@@ -63,9 +61,7 @@ def _frombuffer() -> Callable[..., np.ndarray]:
 
 def _dtype() -> Callable[..., np.dtype]:
     def build(code: str, *_: bool) -> np.dtype:
-        found = np.dtype(
-            str(code), copy=True
-        )  # its byte order follows as state; the shared object stays as it is
+        found = np.dtype(str(code), copy=True)  # its byte order follows as state; the shared object stays as it is
         if found.hasobject or found.names:
             raise FeatureError(f"refused: this pickle holds arrays of {found}; only numbers are read")
         return found

@@ -150,9 +150,7 @@ class FeatureStore:
             fingerprint: Of whatever made them; by default one that no encoder has.
         """
         dtype = "float32" if features.ndim == 2 else "float16"
-        manifest = Manifest(
-            fingerprint or {"type": "given"}, features.shape[1:], dtype, list(ids), [-1] * len(ids)
-        )
+        manifest = Manifest(fingerprint or {"type": "given"}, features.shape[1:], dtype, list(ids), [-1] * len(ids))
         if features.ndim == 2:
             write_pooled(Path(path), manifest, features)
         else:
@@ -195,10 +193,8 @@ class FeatureStore:
         with self._lock:  # one file position
             for target, row in zip(out, rows, strict=True):
                 self._file.seek(self._start + int(row) * self._row_bytes)
-                if self._file.readinto(target) != self._row_bytes:  # type: ignore[arg-type]
-                    raise FeatureError(
-                        f"{self.path / 'features.npy'} is truncated; extract the features again"
-                    )
+                if self._file.readinto(target) != self._row_bytes:
+                    raise FeatureError(f"{self.path / 'features.npy'} is truncated; extract the features again")
         return out
 
 
@@ -215,18 +211,14 @@ def _read_pooled(folder: Path, manifest: Manifest) -> np.ndarray:
         with path.open("rb") as file:
             found = load_arrays(file, str(path))
     except OSError as error:
-        raise FeatureError(
-            f"cannot read {path}: {error.strerror or error}; extract the features again"
-        ) from error
+        raise FeatureError(f"cannot read {path}: {error.strerror or error}; extract the features again") from error
     matrix = np.zeros((len(manifest.ids), *manifest.shape), np.float32)
     for row, image in enumerate(manifest.ids):
         if image is None:
             continue
         vector = found.get(image) if isinstance(found, dict) else None
         if not isinstance(vector, np.ndarray) or vector.shape != manifest.shape or vector.dtype.kind != "f":
-            raise FeatureError(
-                f"{path} does not match its manifest at {image}; delete {folder} and extract again"
-            )
+            raise FeatureError(f"{path} does not match its manifest at {image}; delete {folder} and extract again")
         matrix[row] = vector
     return matrix
 
@@ -241,9 +233,7 @@ def _open_grid(folder: Path, manifest: Manifest) -> tuple[Any, int]:
             raise FeatureError(f"{path} does not match its manifest; delete {folder} and extract again")
         return path.open("rb", buffering=0), offset
     except OSError as error:
-        raise FeatureError(
-            f"cannot read {path}: {error.strerror or error}; extract the features again"
-        ) from error
+        raise FeatureError(f"cannot read {path}: {error.strerror or error}; extract the features again") from error
     except (
         ValueError,
         EOFError,

@@ -55,21 +55,20 @@ def load_file(model: keras.Model, path: Path) -> None:
         FeatureError: Its layers are not the model's, or its name hides its format.
     """
     if path.suffix != ".keras":
-        with h5py.File(path, "r") as file:
-            old = "layer_names" in file.attrs or "model_weights" in file
+        try:
+            with h5py.File(path, "r") as file:
+                old = "layer_names" in file.attrs or "model_weights" in file
+        except OSError as error:
+            raise FeatureError(f"encoder weights {path}: damaged, or not a Keras weights file") from error
         if old == path.name.endswith(".weights.h5"):
             named = (
-                ".h5, not .weights.h5 (it is in Keras 2's format)"
-                if old
-                else ".weights.h5 (it is in Keras 3's format)"
+                ".h5, not .weights.h5 (it is in Keras 2's format)" if old else ".weights.h5 (it is in Keras 3's format)"
             )
             raise FeatureError(f"encoder weights {path}: Keras goes by the name; rename it to end in {named}")
     try:
         model.load_weights(path)
     except Exception as error:  # Keras raises many kinds; all mean that the file does not fit
-        raise FeatureError(
-            f"encoder weights {path} do not fit {model.name}: {one_line(error)[:200]}"
-        ) from error
+        raise FeatureError(f"encoder weights {path} do not fit {model.name}: {one_line(error)[:200]}") from error
 
 
 def size_of(model: keras.Model) -> int:

@@ -198,7 +198,7 @@ class _Fit:
             self.captioner.save_weights(self.directory)
         save_state(self.directory / STATE, self.model, self.history.to_json())
         self.history.write_csv(self.directory / "history.csv")
-        plot_history(self.history.rows, self.directory / "history.png")
+        plot_history(self.history.rows, self.directory / "history.png", self.history.metric)
         shown = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
         self.log(
             f"epoch {epoch + 1}/{self.config.epochs}  loss {loss:.4f}  dev {shown}  {row['seconds']:.0f} s"

@@ -1,0 +1,50 @@
+# capsmith: three commands that matter: make quickstart, make test, make bench.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help install quickstart test test-jax format tables bench clean
+.DEFAULT_GOAL := help
+
+help:                ## show what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(BIN)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(BIN)/.installed-dev: $(BIN)/.installed
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+install: $(BIN)/.installed  ## make .venv with capsmith in it
+
+quickstart: $(BIN)/.installed  ## train on the rendered scenes, evaluate, caption: minutes, no download
+	$(BIN)/capsmith train --config quickstart.yaml --run runs/quickstart --resume
+	$(BIN)/capsmith caption runs/quickstart data/scenes/images/test_0000[0-8].png --show runs/quickstart/captions.png
+	@echo
+	@echo "Look at  runs/quickstart/report/index.html   the held-out pictures, best and worst first"
+	@echo "         runs/quickstart/captions.png        pictures with their captions"
+	@echo "         runs/quickstart/history.png         how it learned"
+	@echo "Next     $(BIN)/capsmith train --config flickr8k.yaml --set data.root=/where/Flickr8k/is"
+
+test: $(BIN)/.installed-dev  ## lint, types and tests
+	$(BIN)/ruff format --check src tests benchmarks results
+	$(BIN)/ruff check src tests benchmarks results
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not slow"
+
+test-jax: $(BIN)/.installed-dev  ## the decoders and the toy training on JAX
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt jax
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q tests/decoders tests/training tests/test_captioner.py
+
+format: $(BIN)/.installed-dev  ## format the code
+	$(BIN)/ruff format src tests benchmarks results
+	$(BIN)/ruff check --fix src tests benchmarks results
+
+tables: $(BIN)/.installed  ## write the README's tables from results/summary.json
+	$(BIN)/python results/tables.py
+
+clean:               ## remove the environment, runs, caches and drawn pictures
+	rm -rf $(VENV) runs cache data/scenes .mypy_cache .ruff_cache .pytest_cache
