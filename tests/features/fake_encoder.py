@@ -63,7 +63,7 @@ def _main(pictures: str, store: str, output: str, moment: str, batch: int) -> No
     def die(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    append, write_line, finish = journal.Journal.append, journal.Journal._write_line, journal.Journal.finish
+    append = journal.Journal.append
 
     def dying_append(self, *args):
         counted["append"] += 1

@@ -227,7 +227,8 @@ def dying(self, *args):
         os.kill(os.getpid(), signal.SIGKILL)
 journal.Journal.append = dying
 pictures = [(path.name, path) for path in sorted(Path(sys.argv[1]).iterdir())]
-extract(pictures, EncoderConfig(type="small_cnn", output="grid"), FeaturesConfig(store=Path(sys.argv[2]), batch_size=4), print)
+features = FeaturesConfig(store=Path(sys.argv[2]), batch_size=4)
+extract(pictures, EncoderConfig(type="small_cnn", output="grid"), features, print)
 """
 
 

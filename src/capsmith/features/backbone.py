@@ -105,15 +105,22 @@ def load_encoder(config: EncoderConfig, directory: Path) -> Encoder:
 
 
 def preprocess(pixels: Any, mode: Preprocess) -> Any:
-    """Scales pixels 0–255 (B, H, W, 3), as `keras.applications` does under the same names."""
+    """Scales pixels 0–255 (B, H, W, 3), as `keras.applications` does under the same names.
+
+    Always in float32: bfloat16 would round pixels before the network sees them.
+    """
+    if mode == "none":
+        return pixels
     if mode == "caffe":
-        return layers.Rescaling(1.0, [-103.939, -116.779, -123.68], name="caffe")(ops.flip(pixels, axis=-1))
-    if mode == "tf":
-        return layers.Rescaling(1 / 127.5, -1.0, name="tf")(pixels)
-    if mode == "torch":
-        mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-        return layers.Rescaling(list(1 / 255 / deviation), list(-mean / deviation), name="torch")(pixels)
-    return layers.Rescaling(1 / 255, name="unit")(pixels) if mode == "unit" else pixels
+        pixels = ops.flip(pixels, axis=-1)  # to blue, green, red
+    deviation = np.array([0.229, 0.224, 0.225])
+    scale, offset = {
+        "caffe": (1.0, [-103.939, -116.779, -123.68]),
+        "tf": (1 / 127.5, -1.0),
+        "torch": (list(1 / 255 / deviation), list(-np.array([0.485, 0.456, 0.406]) / deviation)),
+        "unit": (1 / 255, 0.0),
+    }[mode]
+    return layers.Rescaling(scale, offset, dtype="float32", name=mode)(pixels)
 
 
 def _assemble(core: keras.Model, config: EncoderConfig, found: dict[str, Any]) -> Encoder:
@@ -123,7 +130,7 @@ def _assemble(core: keras.Model, config: EncoderConfig, found: dict[str, Any]) -
     _set_trainable(core, config)
     model = keras.Model(pixels, features, name="encoder")
     if keras.backend.backend() == "tensorflow":
-        model.jit_compile = False  # XLA's convolutions are ten times slower on a CPU, and no faster on a GPU
+        model.jit_compile = False  # XLA's convolutions are ten times slower on a CPU (MobileNetV2)
     shape = tuple(int(n) for n in model.output_shape[1:])
     return Encoder(model, core, (int(height), int(width)), shape, found)
 

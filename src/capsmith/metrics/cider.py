@@ -1,13 +1,13 @@
 """CIDEr and CIDEr-D (Vedantam, Zitnick and Parikh 2015).
 
-    g(c)    = tf · (log N - log max(1, df))                                   eq. 1; N pictures, df: pictures whose
-                                                                              references hold the n-gram
-    CIDEr_n = 1/m Σ_j  g(c)·g(s_j) / (|g(c)| |g(s_j)|)                        eq. 2, plain CIDEr
-    D_n     = 1/m Σ_j  e^(-(l_c - l_j)² / 2σ²) min(g(c), g(s_j))·g(s_j) / (|g(c)| |g(s_j)|)      section 6, CIDEr-D
-    score   = 10 · mean over n = 1…4                                          σ = 6, the same factor for all three names
+    g(c)    = tf · (log N - log max(1, df))                 eq. 1; N pictures, df of them with the n-gram
+    CIDEr_n = 1/m Σ_j  g(c)·g(s_j) / (|g(c)| |g(s_j)|)      eq. 2, plain CIDEr
+    D_n     = 1/m Σ_j  e^(-(l_c - l_j)² / 2σ²) · min(g(c), g(s_j))·g(s_j) / (|g(c)| |g(s_j)|)
+                                                            section 6, CIDEr-D; σ = 6
+    score   = 10 · mean over n = 1…4                        the same factor for all three names
 
-What papers print as "CIDEr" comes from coco-caption, and coco-caption's ``Cider`` computes CIDEr-**D**: clipped and with
-the length penalty. So three names, and the truth about each:
+What papers print as "CIDEr" comes from coco-caption, and coco-caption's ``Cider`` computes CIDEr-D: clipped and
+with the length penalty, line for line what the authors call ``ciderD``. So three names, and the truth about each:
 
 - ``cider``: what coco-caption prints and papers report: CIDEr-D's equation, document frequencies from the very
   references that are scored. Equal to pycocoevalcap to 1e-9.

@@ -84,5 +84,5 @@ def named(keys: Sequence[Hashable]) -> str:
 
 
 def count(items: Sequence[Any], noun: str) -> str:
-    """Returns ``1 caption``, ``2 captions``, …"""
+    """Returns ``1 caption``, ``2 captions`` and so on."""
     return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from capsmith.errors import CapsmithError, MissingExtraError
 
 Floats = NDArray[np.float64]
-TITLES = {"meteor": "METEOR", "spice": "SPICE"}
+_TITLES = {"meteor": "METEOR", "spice": "SPICE"}
 _MODELS = "stanford-corenlp-3.6.0-models.jar"
 # METEOR 1.5's English parameters, task "rank": alpha, beta, gamma, delta; weights of exact, stem, synonym, paraphrase.
 _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
@@ -35,9 +35,9 @@ def require(names: Iterable[str]) -> None:
         CapsmithError: There is no Java, or SPICE's models were not downloaded.
     """
     for name in names:
-        if name not in TITLES:
+        if name not in _TITLES:
             continue
-        title, folder = TITLES[name], _folder(name)
+        title, folder = _TITLES[name], _folder(name)
         if shutil.which("java") is None:
             raise CapsmithError(
                 f"{title} needs Java, and there is no 'java' to run: install it, or leave {name} out"
@@ -150,7 +150,7 @@ def spice(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Flo
 def _folder(name: str) -> Path:
     spec = importlib.util.find_spec("pycocoevalcap")
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError("pycocoevalcap", "coco", TITLES[name])
+        raise MissingExtraError("pycocoevalcap", "coco", _TITLES[name])
     return Path(spec.submodule_search_locations[0]) / name
 
 

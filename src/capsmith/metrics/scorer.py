@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsmith.errors import DataError
-from capsmith.metrics import bleu, java, resampling, tokenisers
+from capsmith.metrics import bleu, resampling, tokenisers
 from capsmith.metrics.cider import END, Cider
 from capsmith.metrics.inputs import check_caption, check_ids, check_references, is_list, only
 from capsmith.metrics.ngrams import ORDER, ReferenceNgrams
@@ -29,6 +29,8 @@ METRICS = {
     "spice": "SPICE (Anderson et al. 2016); extra [coco], Java, and a download of its own",
 }
 """Every metric by name, with one line about it."""
+JAVA = ("meteor", "spice")
+"""Metrics that need Java and the extra ``[coco]``."""
 DEFAULT = ("bleu", "rouge", "cider")
 BLEU = tuple(f"bleu{n}" for n in range(1, ORDER + 1))
 
@@ -85,7 +87,10 @@ class Scorer:
     ) -> None:
         self.names = expand(metrics)
         self.tokeniser = tokenisers.find(tokeniser)
-        java.require(self.names)
+        if set(self.names) & set(JAVA):
+            from capsmith.metrics import java
+
+            java.require(self.names)
         self.ids = list(references)
         self.tokens = self._references(references)
         self._frequencies = None if frequencies is None else self._references(frequencies)
@@ -131,7 +136,7 @@ class Scorer:
             tables[name] = _mean_table(self.cider(name).scores(counts, pictures), "df:references")
         if "cider_d" in wanted:
             tables["cider_d"] = self._cider_d(hypotheses, pictures)
-        if wanted & set(java.TITLES):
+        if wanted & set(JAVA):
             tables.update(self._java(hypotheses))
         return {name: self._score(name, tables[name]) for name in self.names}
 
@@ -173,6 +178,8 @@ class Scorer:
         return _mean_table(cider.scores(counts, pictures), *note)
 
     def _java(self, hypotheses: list[Tokens]) -> "dict[str, _Table]":
+        from capsmith.metrics import java
+
         lines = [" ".join(h) for h in hypotheses]
         references = [[" ".join(sentence) for sentence in group] for group in self.tokens]
         tables = {}

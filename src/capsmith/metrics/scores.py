@@ -1,7 +1,6 @@
 """A score: its value, its pictures, its interval, and the signature that says how it was computed."""
 
 import functools
-import importlib.metadata
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,11 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capsmith import __version__
+from capsmith.errors import DataError
 from capsmith.metrics import resampling
 
 Floats = NDArray[np.float64]
-PERCENT = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge", "meteor", "spice")
-"""Scores that papers often print times 100; CIDEr goes from 0 to 10."""
+TITLES = {
+    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
+    **{"rouge": "ROUGE-L", "cider": "CIDEr", "cider_d": "CIDEr-D", "cider_plain": "CIDEr plain"},
+    **{"meteor": "METEOR", "spice": "SPICE"},
+}
+"""How people write the metrics' names."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,19 @@ class Score:
         return shown
 
 
-def version() -> str:
-    """Returns capsmith's version, for signatures."""
-    try:
-        return importlib.metadata.version("capsmith")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
+def compare(first: Score, second: Score) -> resampling.Comparison:
+    """Tests whether two sets of captions of the same pictures differ (paired bootstrap).
+
+    Args:
+        first: One metric over the first set.
+        second: The same metric over the second, from the same ``Scorer``.
+
+    Raises:
+        DataError: The scores were not computed in the same way.
+    """
+    if first.signature != second.signature or list(first.per_image) != list(second.per_image):
+        raise DataError(f"scores of different kinds do not compare: {first.signature} and {second.signature}")
+    return resampling.compare(first.statistics, second.statistics, first.combine)
 
 
 def signature(
@@ -84,4 +96,4 @@ def signature(
     fewest, most = references
     span = str(fewest) if fewest == most else f"{fewest}-{most}"
     parts = [name, *extra, f"tok:{tokeniser}", f"case:{case}", f"nrefs:{span}", f"n:{pictures}"]
-    return "|".join([*parts, f"capsmith:{version()}"])
+    return "|".join([*parts, f"capsmith:{__version__}"])

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from capsmith.errors import DataError
-from capsmith.metrics import ptb
 from capsmith.schema import nearest
 
 _WORD = re.compile(r"[^\s'’-]+(?:['’-][^\s'’-]+)*")
@@ -54,6 +53,13 @@ class _Separators(dict[int, str]):
 
 
 _SEPARATORS = _Separators()
+
+
+def coco(caption: str) -> list[str]:
+    """The Penn Treebank tokens that coco-caption scores: see ``capsmith.metrics.ptb``."""
+    from capsmith.metrics import ptb  # compiles its rules: only when needed
+
+    return ptb.coco(caption)
 
 
 def simple(caption: str) -> list[str]:

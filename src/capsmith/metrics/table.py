@@ -1,0 +1,94 @@
+"""Scores as text for a terminal."""
+
+from collections.abc import Mapping, Sequence
+
+from capsmith.metrics.diversity import Diversity
+from capsmith.metrics.scores import TITLES, Score, compare
+
+
+def table(scores: Mapping[str, Score], signatures: bool = True) -> str:
+    """Returns scores with their intervals, and below them their signatures.
+
+    Args:
+        scores: As ``Scorer.score`` returns them.
+        signatures: With the signatures.
+    """
+    rows = [["", "score", "95 % interval"]]
+    rows += [[TITLES[name], f"{score.value:.3f}", span(score.interval)] for name, score in scores.items()]
+    lines = columns(rows)
+    return "\n".join([*lines, "", *(score.signature for score in scores.values())] if signatures else lines)
+
+
+def comparison(first: Mapping[str, Score], second: Mapping[str, Score], names: tuple[str, str]) -> str:
+    """Returns two sets of captions side by side, with the paired test of their differences.
+
+    Args:
+        first: Scores of the first set.
+        second: Scores of the second, from the same ``Scorer``.
+        names: What to call them.
+    """
+    rows = [["", *names, "difference", "95 % interval", "p"]]
+    for name, score in first.items():
+        tested = compare(second[name], score)
+        mark = " *" if tested.p_value < 0.05 else ""
+        rows.append(
+            [
+                TITLES[name],
+                f"{score.value:.3f}",
+                f"{second[name].value:.3f}",
+                f"{tested.difference:+.3f}",
+                span(tested.interval, "+.3f"),
+                f"{tested.p_value:.3f}{mark}",
+            ]
+        )
+    note = f"difference: {names[1]} minus {names[0]}; paired bootstrap over pictures; * p < 0.05"
+    return "\n".join([*columns(rows), note, "", *(score.signature for score in first.values())])
+
+
+def human_row(each: Sequence[Mapping[str, Score]], model: Mapping[str, Score]) -> str:
+    """Returns what people score: each reference against the others.
+
+    Args:
+        each: As ``human.human_rows`` returns them.
+        model: The scores to stand beside; their references are one more.
+    """
+    rows = [["", "captions", "people, mean", *(f"reference {k}" for k in range(1, len(each) + 1))]]
+    for name, score in model.items():
+        values = [row[name].value for row in each]
+        mean = sum(values) / len(values)
+        rows.append([TITLES[name], f"{score.value:.3f}", f"{mean:.3f}", *(f"{value:.3f}" for value in values)])
+    note = "people: each reference in turn against the others, so one reference fewer than the captions have"
+    return "\n".join([*columns(rows), note])
+
+
+def behaviour(found: Mapping[str, Diversity]) -> str:
+    """Returns the measures of diversity, one column for each set of captions."""
+    rows = [["", *found]]
+    fields: dict[str, str] = {
+        "captions": ",",
+        "vocabulary": ",",
+        "mean_length": ".1f",
+        "distinct": ".1%",
+        "novel": ".1%",
+        "repeats": ".1%",
+        "mbleu4": ".3f",
+    }
+    for field, shape in fields.items():
+        values = [getattr(measures, field) for measures in found.values()]
+        if any(value is not None for value in values):
+            rows.append([field.replace("_", " "), *("" if v is None else format(v, shape) for v in values)])
+    return "\n".join(columns(rows))
+
+
+def span(interval: tuple[float, float] | None, shape: str = ".3f") -> str:
+    """Returns an interval as text."""
+    return "" if interval is None else f"{interval[0]:{shape}} to {interval[1]:{shape}}"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Aligns rows of cells: the first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
+        for row in rows
+    ]

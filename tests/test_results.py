@@ -1,0 +1,43 @@
+"""The README says what results/summary.json says, and every figure has a command."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SUMMARY = json.loads((ROOT / "results" / "summary.json").read_text(encoding="utf-8"))
+
+
+def tables():
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "results" / "tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_is_up_to_date():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert tables().fill(readme, SUMMARY) == readme
+
+
+def test_another_figure_would_be_noticed():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    name = next(iter(SUMMARY))
+    changed = {**SUMMARY, name: {**SUMMARY[name], "value": 12345.0}}
+    assert tables().fill(readme, changed) != readme
+
+
+def test_every_figure_has_a_value_and_a_command():
+    for name, entry in SUMMARY.items():
+        assert isinstance(entry["value"], int | float) and not isinstance(entry["value"], bool), name
+        assert entry["command"], name
+
+
+def test_figures_agree_with_the_scores_kept_beside_them():
+    """Scores in the summary are those in the kept reports, to the last digit shown."""
+    for name, entry in SUMMARY.items():
+        if "scores" in entry:
+            kept = json.loads((ROOT / entry["scores"][0]).read_text(encoding="utf-8"))
+            for key in entry["scores"][1:]:
+                kept = kept[key]
+            assert abs(kept - entry["value"]) < 1e-9, name
