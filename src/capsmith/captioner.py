@@ -18,7 +18,7 @@ from capsmith.compiled import compiled
 from capsmith.config import Config, run_config, save_config
 from capsmith.decoders.config import DECODERS
 from capsmith.decoding import DecodingConfig, Hypothesis, search
-from capsmith.errors import CheckpointError
+from capsmith.errors import CheckpointError, FeatureError
 from capsmith.features.backbone import Encoder, load_encoder, save_encoder
 from capsmith.features.images import Source, load_image
 from capsmith.network import CaptionModel
@@ -91,6 +91,8 @@ class Captioner:
         shape = _check(about, vocabulary, run)
         needed = encoder or config.encoder.trainable
         loaded = load_encoder(config.encoder, run) if needed else None
+        if loaded is not None and loaded.feature_shape != shape:
+            raise CheckpointError(f"{run}/captioner.json: feature_shape is not its encoder's, {loaded.feature_shape}")
         model = build_model(config, vocabulary, shape, loaded)
         load_weights(model, run / WEIGHTS)
         return cls(config, vocabulary, model, shape, loaded)
@@ -155,7 +157,16 @@ class Captioner:
         return keras.ops.convert_to_numpy(self._encode(keras.ops.convert_to_tensor(pixels)))
 
     def caption_features(self, features: np.ndarray, decoding: DecodingConfig | None = None) -> list[Caption]:
-        """Captions pictures by their features (P, D) or (P, L, D)."""
+        """Captions pictures by their features (P, D) or (P, L, D).
+
+        Raises:
+            FeatureError: They are of another shape than what the decoder was trained on.
+        """
+        if features.shape[1:] != self.feature_shape:
+            raise FeatureError(
+                f"the features of a picture have shape {features.shape[1:]}, but this captioner takes "
+                f"{self.feature_shape}: are they of another encoder?"
+            )
         found = search(self._stepper, features, decoding or self.config.decoding)
         return [self._caption(hypotheses) for hypotheses in found]
 
@@ -209,17 +220,15 @@ def _check(about: Any, vocabulary: Vocabulary, run: Path) -> tuple[int, ...]:
     if not isinstance(about, dict) or about.get("format") != _FORMAT:
         raise CheckpointError(f"{run}/captioner.json is not of this version of capsmith, or damaged")
     if about.get("vocabulary") != vocabulary.fingerprint():
-        raise CheckpointError(
-            f"{run}/vocabulary.json is not the vocabulary that this checkpoint was trained with"
-        )
+        raise CheckpointError(f"{run}/vocabulary.json is not the vocabulary that this checkpoint was trained with")
     shape = about.get("feature_shape")
-    if (
-        not isinstance(shape, list)
-        or not 1 <= len(shape) <= 2
-        or not all(type(n) is int and n > 0 for n in shape)
-    ):
+    if not isinstance(shape, list) or not 1 <= len(shape) <= 2 or not all(_is_size(n) for n in shape):
         raise CheckpointError(f"{run}/captioner.json: feature_shape is damaged")
     return tuple(shape)
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 < value < 1_000_000
 
 
 def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 
 from capsmith.errors import CapsmithError, CheckpointError, one_line
+from capsmith.features.weights import load_strictly
 from capsmith.runs import atomic
 
 
@@ -29,11 +30,11 @@ def save_weights(model: keras.Model, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         model.save_weights(temporary, overwrite=True)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
-        raise CapsmithError(
-            f"cannot write {path}: {getattr(error, 'strerror', None) or one_line(error)}"
-        ) from error
+        raise CapsmithError(f"cannot write {path}: {getattr(error, 'strerror', None) or one_line(error)}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -48,7 +49,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
     if not path.is_file():
         raise CheckpointError(f"{path} is missing: the training made no checkpoint yet, or it was removed")
     try:
-        model.load_weights(path)
+        load_strictly(model, path)
     except Exception as error:  # Keras and h5py raise whatever a damaged byte leads to
         raise CheckpointError(f"{path} is damaged, or of another model: {one_line(error)[:200]}") from error
 
@@ -73,9 +74,7 @@ def load_state(path: Path, model: keras.Model) -> dict[str, Any]:
             arrays = [saved[f"v{index}"] for index in range(len(saved.files) - 1)]
             progress: dict[str, Any] = json.loads(saved["progress"].tobytes())
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise CheckpointError(
-            f"{path} is damaged: {one_line(error)} (remove it to train from the start)"
-        ) from error
+        raise CheckpointError(f"{path} is damaged: {one_line(error)} (remove it to train from the start)") from error
     if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:
         raise CheckpointError(f"{path} is of another model: train into another --run directory")
     for variable, array in zip(variables, arrays, strict=True):

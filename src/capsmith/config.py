@@ -6,19 +6,19 @@ wrong, all errors at once.
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from capsmith.data import DATASETS
 from capsmith.decoders.config import DECODERS
 from capsmith.decoding import DECODINGS, GreedyConfig
-from capsmith.errors import CheckpointError, ConfigError, DataError, one_line
+from capsmith.errors import CheckpointError, ConfigError, one_line
 from capsmith.features.config import EncoderConfig, FeaturesConfig
-from capsmith.metrics.scorer import expand
 from capsmith.runs import require_run, write_text
 from capsmith.schema import Settings, explain, nearest
 from capsmith.text.config import TextConfig
@@ -35,7 +35,7 @@ else:
 class Config(Settings):
     """Everything that a training depends on."""
 
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, lt=2**32)
     """Seed of weights, order and dropout."""
     data: AnyDataset
     """The pictures and captions."""
@@ -54,24 +54,6 @@ class Config(Settings):
     evaluation: EvaluationConfig = EvaluationConfig()
     """How they are scored."""
 
-    @field_validator("training")
-    @classmethod
-    def _metric(cls, value: TrainingConfig) -> TrainingConfig:
-        return _known_metrics(value, [value.metric])
-
-    @field_validator("evaluation")
-    @classmethod
-    def _metrics(cls, value: EvaluationConfig) -> EvaluationConfig:
-        return _known_metrics(value, value.metrics)
-
-
-def _known_metrics(value: Any, metrics: Sequence[str]) -> Any:
-    try:
-        expand(metrics)
-    except DataError as error:
-        raise ValueError(str(error)) from error
-    return value
-
 
 def config_folders() -> list[Path]:
     """Returns where a bare name such as ``flickr8k.yaml`` is looked for, after the current folder."""
@@ -86,10 +68,8 @@ def find_config(name: str | Path) -> Path:
         ConfigError: There is none; the message lists the configs that come with capsmith.
     """
     path = Path(name)
-    path = path if path.suffix else path.with_suffix(".yaml")
-    candidates = (
-        [path] if path.parent != Path(".") else [path, *(folder / path for folder in config_folders())]
-    )
+    path = path if path.suffix or not path.name else path.with_suffix(".yaml")
+    candidates = [path] if path.parent != Path(".") else [path, *(folder / path for folder in config_folders())]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
@@ -133,16 +113,45 @@ def validate(values: Mapping[str, Any], where: str = "config") -> Config:
 def run_config(run: Path, overrides: Sequence[str] = ()) -> Config:
     """Reads the resolved config of a run.
 
+    Args:
+        run: The run directory.
+        overrides: Changes of what a trained model leaves open: data, features, decoding, evaluation, and the place
+            of the encoder's weights.
+
     Raises:
         CheckpointError: The directory is missing, is not a run, or its config is damaged.
-        ConfigError: An override is not valid.
+        ConfigError: An override is not valid, or would change the model.
     """
     require_run(run)
     try:
-        values = load_config(run / "config.yaml")
+        trained = load_config(run / "config.yaml")
     except ConfigError as error:
         raise CheckpointError(f"{run} cannot be used: {one_line(error)}") from error
-    return load_config(values.model_dump(mode="json"), overrides) if overrides else values
+    if not overrides:
+        return trained
+    config = load_config(trained.model_dump(mode="json"), overrides)
+    if changed := difference(trained, config, {*_OPEN, "seed"}, {"encoder.weights"}):
+        raise ConfigError(f"--set cannot change what {run} was trained with ({changed})")
+    return config
+
+
+def difference(before: Config, now: Config, sections: AbstractSet[str], keys: AbstractSet[str] = frozenset()) -> str:
+    """Returns the first key that differs, as in ``decoder.units: 256, now 512``; empty when none does.
+
+    Args:
+        before: One config.
+        now: The other.
+        sections: What may differ as a whole, such as ``{"evaluation"}``.
+        keys: What else may differ, such as ``{"data.root"}``.
+    """
+    old, new = before.model_dump(mode="json"), now.model_dump(mode="json")
+    for section in [name for name in old if name not in sections]:
+        olds, news = (v[section] if isinstance(v[section], dict) else {"": v[section]} for v in (old, new))
+        for key in {**olds, **news}:
+            path = f"{section}.{key}".rstrip(".")
+            if path not in keys and olds.get(key) != news.get(key):
+                return f"{path}: {olds.get(key)}, now {news.get(key)}"
+    return ""
 
 
 def save_config(config: Config, path: Path) -> None:
@@ -153,7 +162,7 @@ def save_config(config: Config, path: Path) -> None:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Reads a YAML mapping; tags, repeated keys and keys that are not words are errors."""
     try:
-        values = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_loader())  # noqa: S506  a SafeLoader
+        values = _parse(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -161,18 +170,45 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
+        problem = getattr(error, "problem", None) or one_line(error)
+        raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deep") from error
+    except _VALUE_ERRORS as error:
+        raise ConfigError(f"{path}: a value cannot be read: {one_line(error)}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a config is a mapping of sections (data:, decoder:, …)")
     return values
+
+
+_VALUE_ERRORS = (ValueError, TypeError, AttributeError)  # PyYAML on 2024-13-45, !!int x, !!set [x], !!timestamp x
+
+
+def _parse(text: str) -> Any:
+    """Reads YAML of a sensible size: aliases of aliases, or of themselves, can stand for more than memory holds."""
+    values = yaml.load(text, Loader=_loader())  # noqa: S506  a SafeLoader
+    waiting = [values]
+    for _ in range(_MOST_VALUES):
+        if not waiting:
+            return values
+        value = waiting.pop()
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    raise yaml.YAMLError(f"more than {_MOST_VALUES:,} values; each use of an alias (*name) counts all of its own")
+
+
+_MOST_VALUES = 10_000
 
 
 @cache
 def _loader() -> type[yaml.SafeLoader]:
     class Loader(yaml.SafeLoader):
         """PyYAML's safe loader, but 1e-3 is a number, and a key is a word that stands once."""
+
+        def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except _VALUE_ERRORS as error:
+                raise yaml.constructor.ConstructorError(None, None, one_line(error), node.start_mark) from error
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
             seen: set[Any] = set()
@@ -199,9 +235,9 @@ def _override(values: dict[str, Any], override: str) -> dict[str, Any]:
     if not equals or not all(keys):
         raise ConfigError(f"--set {override}: write it as section.key=value")
     try:
-        value = yaml.load(text, Loader=_loader())  # noqa: S506  a SafeLoader
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not valid YAML") from error
+        value = _parse(text)
+    except (yaml.YAMLError, RecursionError, *_VALUE_ERRORS) as error:
+        raise ConfigError(f"--set {override[:80]}: the value is not valid YAML") from error
     return _put(values, keys, value, override)
 
 
@@ -222,4 +258,5 @@ def _put(values: dict[str, Any], keys: list[str], value: Any, override: str) -> 
     return changed
 
 
+_OPEN = frozenset({"data", "features", "decoding", "evaluation"})  # what a trained model leaves open
 _REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}

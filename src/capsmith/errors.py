@@ -45,3 +45,13 @@ class MissingExtraError(CapsmithError):
 def one_line(error: BaseException) -> str:
     """Returns the error's message on one line, or the name of its type where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def printable(error: BaseException) -> str:
+    """Returns the error's message as a terminal may show it: names of files can hold any character.
+
+    Characters that are not printable, such as the escape that moves the cursor, become ``\\x1b`` and the like. Only
+    a ``ConfigError`` has more than one line, where it lists several errors.
+    """
+    kept = "\n" if isinstance(error, ConfigError) else ""
+    return "".join(c if c.isprintable() or c == kept else repr(c)[1:-1] for c in str(error))

@@ -13,7 +13,7 @@ from capsmith.data.batches import Source
 from capsmith.data.records import Corpus
 from capsmith.decoding import DecodingConfig
 from capsmith.metrics import Score, Scorer
-from capsmith.pipeline import prepare, read_corpus
+from capsmith.pipeline import prepare, read_corpus, require_encoder
 from capsmith.progress import track
 from capsmith.report import write_report
 from capsmith.runs import Log, write_json, write_text
@@ -54,10 +54,11 @@ def evaluate(
 
     Raises:
         CheckpointError: The directory is not a run, or is incomplete.
-        ConfigError: An override is not valid.
+        ConfigError: An override is not valid, or would change the model.
     """
     run, log = Path(run), log or Log()
     config = run_config(run, overrides)
+    require_encoder(config, run)
     captioner = Captioner.load(run, encoder=False)
     captioner.config = config
     return evaluate_captioner(captioner, run, read_corpus(captioner.config, log), split, log)
@@ -118,9 +119,7 @@ def _search_name(decoding: DecodingConfig) -> str:
     return " ".join([values.pop("type"), *(f"{key}={value}" for key, value in values.items())])
 
 
-def _write(
-    done: Evaluation, config: Config, paths: dict[str, Path], references: dict[str, list[str]]
-) -> None:
+def _write(done: Evaluation, config: Config, paths: dict[str, Path], references: dict[str, list[str]]) -> None:
     lines = [
         {"image": image_id, "caption": caption.text, "log_probability": round(caption.log_probability, 4)}
         for image_id, caption in done.captions.items()

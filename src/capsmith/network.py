@@ -62,9 +62,7 @@ def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0) -> A
     """
     mask = ops.cast(ops.not_equal(targets, PAD), logits.dtype)
     log_normaliser = ops.logsumexp(logits, axis=-1)
-    chosen = ops.squeeze(
-        ops.take_along_axis(logits, ops.expand_dims(ops.cast(targets, "int32"), -1), axis=-1), -1
-    )
+    chosen = ops.squeeze(ops.take_along_axis(logits, ops.expand_dims(ops.cast(targets, "int32"), -1), axis=-1), -1)
     loss = log_normaliser - chosen
     if smoothing:
         loss = (1.0 - smoothing) * loss + smoothing * (log_normaliser - ops.mean(logits, axis=-1))

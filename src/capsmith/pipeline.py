@@ -3,17 +3,19 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from capsmith.config import Config
 from capsmith.data.records import SPLITS, Corpus, Record, read_dataset
-from capsmith.errors import DataError, PictureError
+from capsmith.errors import CheckpointError, DataError, PictureError
 from capsmith.features.extraction import extract as extract_features
+from capsmith.features.fingerprint import differences, fingerprint
 from capsmith.features.images import load_image
 from capsmith.features.store import FeatureStore
-from capsmith.runs import Log
+from capsmith.runs import Log, read_json
 
 if TYPE_CHECKING:
     from capsmith.features.backbone import Encoder
@@ -52,20 +54,19 @@ class Pictures:
         log: Takes a line for each unreadable picture.
     """
 
-    def __init__(
-        self, records: Sequence[Record], size: tuple[int, int], workers: int, log: Callable[[str], None]
-    ):
+    def __init__(self, records: Sequence[Record], size: tuple[int, int], workers: int, log: Callable[[str], None]):
         self._pixels = np.zeros((len(records), *size, 3), np.uint8)
-        self.broken: dict[str, str] = {}
 
-        def read(index: int) -> None:
+        def read(index: int) -> str | None:
             try:
                 self._pixels[index] = load_image(records[index].path, size)
             except PictureError as error:
-                self.broken[records[index].image_id] = str(error)
+                return str(error)
+            return None
 
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(read, range(len(records))))
+            wrong = list(pool.map(read, range(len(records))))
+        self.broken = {r.image_id: why for r, why in zip(records, wrong, strict=True) if why is not None}
         for message in list(self.broken.values())[:_NAMED]:
             log(f"left out: {message}")
         self._row = {r.image_id: index for index, r in enumerate(records) if r.image_id not in self.broken}
@@ -126,11 +127,7 @@ def prepare(
         encoder: The encoder, when it is trained and was built already.
     """
     corpus = corpus or read_corpus(config, log)
-    for name in splits:
-        if not corpus.split(name):
-            raise DataError(
-                f"the {name} split of {config.data.root} holds no picture (see the data section's split)"
-            )
+    require_splits(config, corpus, splits)
     records = [record for record in corpus.records if record.split in SPLITS]
     if not config.encoder.trainable:
         store = _store(config, records, log)
@@ -148,6 +145,33 @@ def prepare(
             f"{config.features.max_broken:.0%}); the first: {next(iter(pictures.broken.values()))}"
         )
     return Prepared(_readable(used, pictures), pictures, encoder.feature_shape, encoder)
+
+
+def require_splits(config: Config, corpus: Corpus, splits: Sequence[str]) -> None:
+    """Raises DataError when a split holds no picture."""
+    for name in splits:
+        if not corpus.split(name):
+            hint = ", or evaluation.after_training" if name == config.evaluation.after_training else ""
+            raise DataError(
+                f"the {name} split of {config.data.root} holds no picture (see the data section's split{hint})"
+            )
+
+
+def require_encoder(config: Config, run: Path) -> None:
+    """Checks that a config's encoder is still the one whose features a run was trained with.
+
+    Raises:
+        CheckpointError: It differs, as when another file lies where its weights were; or the run is damaged.
+        FeatureError: Its weights are not there.
+    """
+    if config.encoder.trainable:
+        return  # it is part of the checkpoint
+    note = read_json(run / "encoder.json", CheckpointError)
+    trained = note.get("fingerprint") if isinstance(note, dict) else None
+    if not isinstance(trained, dict):
+        raise CheckpointError(f"{run}/encoder.json is damaged")
+    if differs := differences(fingerprint(config.encoder), trained):
+        raise CheckpointError(f"{run} was trained with features of another encoder ({differs})")
 
 
 def _readable(records: Sequence[Record], source: FeatureStore | Pictures) -> tuple[Record, ...]:

@@ -41,7 +41,8 @@ def atomic(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise CapsmithError(f"cannot write {path}: {error.strerror or error}") from error
+        why = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror or error
+        raise CapsmithError(f"cannot write {path}: {why}") from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -70,7 +71,7 @@ def read_json(path: Path, error: type[CapsmithError] = CapsmithError) -> Any:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as cause:
         raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
-    except ValueError as cause:
+    except (ValueError, RecursionError) as cause:
         raise error(f"{path} is not valid JSON: {cause}") from cause
 
 

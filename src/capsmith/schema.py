@@ -5,10 +5,12 @@ Each component owns a frozen model with its fields documented in place. Settings
 """
 
 import difflib
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 
 class Settings(BaseModel):
@@ -22,6 +24,20 @@ class Settings(BaseModel):
         allow_inf_nan=False,
         protected_namespaces=(),
     )
+
+    @field_validator("*")
+    @classmethod
+    def _home(cls, value: Any) -> Any:
+        """No shell opens the ``~`` of a path in YAML, or behind ``--set data.root=``."""
+        return Path(os.path.expanduser(value)) if isinstance(value, Path) else value
+
+    @field_validator("*")
+    @classmethod
+    def _writable(cls, value: Any) -> Any:
+        """No file's name holds such a character, and no UTF-8 file can hold half a surrogate pair."""
+        if isinstance(value, str | Path) and any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in str(value)):
+            raise ValueError(f"{str(value)!r:.80} holds a control character")
+        return value
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
@@ -38,13 +54,18 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
         model: The model that was validated; its fields give the nearest valid spelling.
 
     Returns:
-        One line for each error, in the order of the fields.
+        One line for each error, in the order of the fields; a value that fits none of a field's types has one.
     """
-    return [_explain_one(dict(item), model) for item in error.errors()]
+    lines: dict[str, str] = {}
+    for item in error.errors():
+        location, fields = _resolve(item["loc"], model)
+        path = ".".join(location) or "config"
+        line = _explain_one(dict(item), location, fields)
+        lines[path] = line if path not in lines else f"{lines[path]}, or {line.removeprefix(f'{path}: ')}"
+    return list(lines.values())
 
 
-def _explain_one(item: dict[str, Any], model: type[BaseModel]) -> str:
-    location, fields = _resolve(item["loc"], model)
+def _explain_one(item: dict[str, Any], location: list[str], fields: list[str]) -> str:
     path = ".".join(location) or "config"
     context = item.get("ctx", {})
     kind = item["type"]
@@ -56,14 +77,16 @@ def _explain_one(item: dict[str, Any], model: type[BaseModel]) -> str:
         return f"{path}: required, but not given"
     if kind == "union_tag_invalid":
         allowed = context["expected_tags"].replace("'", "").split(", ")
-        given = context["tag"]
+        given = context["tag"][:80]
         return f"{path}.type: '{given}' is not known{nearest(given, allowed)} (one of: {', '.join(allowed)})"
     if kind == "union_tag_not_found":
         return f"{path}.type: required, but not given"
     if kind == "literal_error":
         allowed = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
         close = nearest(str(item["input"]), allowed)
-        return f"{path}: {item['input']!r} is not allowed{close} (one of: {', '.join(allowed)})"
+        return f"{path}: {item['input']!r:.80} is not allowed{close} (one of: {', '.join(allowed)})"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{path}: a section of keys and values is needed (given: {item['input']!r:.80})"
     message = item["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     given = repr(item["input"])
@@ -79,6 +102,8 @@ def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[s
         if tagged and not any(part in m.model_fields for m in models):
             models = tagged
             continue
+        if not models and isinstance(part, str):
+            break  # pydantic's name for one type of several, as in ("image_size", "tuple[int, int]", 0)
         path.append(str(part))
         fields = [m.model_fields[part] for m in models if isinstance(part, str) and part in m.model_fields]
         if fields:

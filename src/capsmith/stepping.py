@@ -37,7 +37,5 @@ class DecoderStepper:
 
     def step(self, tokens_N: np.ndarray, parents_N: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:  # noqa: N803
         """Reads a word a row; returns log probabilities (N, V) and the state after."""
-        log_probs, after = self._go_on(
-            ops.convert_to_tensor(tokens_N), ops.convert_to_tensor(parents_N), state
-        )
+        log_probs, after = self._go_on(ops.convert_to_tensor(tokens_N), ops.convert_to_tensor(parents_N), state)
         return ops.convert_to_numpy(log_probs), after

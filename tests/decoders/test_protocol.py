@@ -115,7 +115,7 @@ def test_unnormalised_lstm_equals_the_equations():
         return next(value for path, value in weights.items() if path.endswith(end))
 
     word = weight("embedding/embeddings")[tokens[:, 0]]
-    picture = features @ weight("to_word/kernel") + weight("to_word/bias")
+    picture = np.maximum(features @ weight("beside_words/kernel") + weight("beside_words/bias"), 0)
     z = np.concatenate([word, picture], axis=1) @ weight("cell_0/kernel") + weight("cell_0/bias")
     i, _, g, o = np.split(z, 4, axis=1)  # from a zero state the forget gate does not matter
 

@@ -96,6 +96,15 @@ def test_a_vector_layer_gives_no_grid(monkeypatch):
         build_encoder(EncoderConfig(layer="fc2", output="grid", image_size=8, weights="none", preprocess="none"))
 
 
+@pytest.fixture
+def trained_weights(tmp_path):
+    """A file of small_cnn's weights, standing for any pretrained network's."""
+    path = tmp_path / "elsewhere" / "trained.weights.h5"
+    path.parent.mkdir()
+    build_encoder(small()).core.save_weights(path)
+    return path
+
+
 def norms(encoder):
     return [layer for layer in encoder.core.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
@@ -115,10 +124,8 @@ def test_pretrained_batch_norm_stays_frozen_in_training_and_one_s_own_learns(own
 
 
 @pytest.mark.parametrize("trained", [False, True])
-def test_a_run_directory_needs_nothing_else(own_weights, tmp_path, trained):
-    copy = tmp_path / "elsewhere.weights.h5"
-    copy.write_bytes(own_weights[1].read_bytes())
-    settings = mobilenet(copy, layer="block_5_add", trainable=trained)
+def test_a_run_directory_needs_nothing_else(trained_weights, tmp_path, trained):
+    settings = small(weights=str(trained_weights), layer="block4_out", trainable=trained)
     encoder = build_encoder(settings)
     if trained:
         variable = encoder.model.trainable_variables[0]
@@ -128,7 +135,7 @@ def test_a_run_directory_needs_nothing_else(own_weights, tmp_path, trained):
         "encoder.json",
         "encoder.weights.h5",
     ]
-    copy.unlink()
+    trained_weights.unlink()
     again = load_encoder(settings, tmp_path / "run")
     np.testing.assert_allclose(again.encode(PIXELS), encoder.encode(PIXELS), atol=1e-6)
     assert again.feature_shape == encoder.feature_shape

@@ -230,7 +230,8 @@ def _message_faults(case: Case, outcome: Outcome) -> Iterator[str]:
     if outcome.code != 2:
         yield f"exit code {outcome.code} instead of 2"
     if "Traceback" in outcome.errors:
-        yield "a traceback"
+        yield "a traceback: " + outcome.errors.splitlines()[-1]
+        return
     if outcome.errors.count("capsmith: ") != 1:
         yield f"{outcome.errors.count('capsmith: ')} error messages instead of 1"
     expected = 1 if case.errors == 1 else case.errors + 1

@@ -24,7 +24,9 @@ def _(shop: Workshop) -> list[str]:
     return _text(shop, "trainning: {epochs: 3}")
 
 
-@mistake("five errors at once", "has 5 errors", "decoder.units", "seed", "encoder", "training.epochs", "data.rot", errors=5)
+@mistake(
+    "five errors at once", "has 5 errors", "decoder.units", "seed", "encoder", "training.epochs", "data.rot", errors=5
+)
 def _(shop: Workshop) -> list[str]:
     return [
         *["validate", "--config", shop.config(decoder={"units": 0}, encoder={"type": "resnet51"}, data={"rot": 1})],
@@ -79,7 +81,7 @@ def _(shop: Workshop) -> list[str]:
 
 @mistake("dataset without a type", "data.type", "required")
 def _(shop: Workshop) -> list[str]:
-    return ["validate", "--config", shop.config(data={"type": None})]
+    return ["validate", "--config", shop.config(), "--set", "data={root: x}"]
 
 
 @mistake("unknown metric", "training", "bleu5", "did you mean 'bleu")
@@ -107,7 +109,7 @@ def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(data={"split": {"dev": 0.5, "test": 0.6}})]
 
 
-@mistake("seed beyond what numpy takes", "seed", "4294967295")
+@mistake("seed beyond what numpy takes", "seed", "4294967296")
 def _(shop: Workshop) -> list[str]:
     return ["train", "--config", shop.config(), "--set", "seed=99999999999", "--run", str(shop / "new")]
 
@@ -208,21 +210,21 @@ def _(shop: Workshop) -> list[str]:
     return _validate(shop, f"data: !!python/object/apply:os.system ['touch {shop.sentinel}']\n")
 
 
-@mistake("nested 20,000 deep", "bad.yaml", "nested too deep")
+@mistake("nested 1,000 deep", "bad.yaml", "nested too deep")
 def _(shop: Workshop) -> list[str]:
-    return _validate(shop, "data: " + "[" * 20_000)
+    return _validate(shop, "data: " + "[" * 1_000)
 
 
-@mistake("a billion laughs", "bad.yaml", "alias")
+@mistake("a billion laughs", "bad.yaml", "more than 10,000 values", "alias")
 def _(shop: Workshop) -> list[str]:
-    lines = ["a: &a [lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
-    lines += [f"{y}: &{y} [{', '.join([f'*{x}'] * 9)}]" for x, y in zip("abcdefgh", "bcdefghi", strict=True)]
-    return _validate(shop, "\n".join(lines) + "\n")
+    lists = ["&a [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
+    lists += [f"&{y} [{', '.join([f'*{x}'] * 10)}]" for x, y in zip("abcdefgh", "bcdefghi", strict=True)]
+    return _validate(shop, "seed: [" + ", ".join(lists) + "]\ndata: {type: scenes}\ndecoder: {type: merge}\n")
 
 
-@mistake("an alias of itself", "bad.yaml", "alias")
+@mistake("an alias of itself", "bad.yaml", "more than 10,000 values", "alias")
 def _(shop: Workshop) -> list[str]:
-    return _validate(shop, "data: &a {type: folder, root: *a}\n")
+    return _validate(shop, "data: &a {type: folder, root: *a}\ndecoder: {type: merge}\n")
 
 
 @mistake("--set without a value", "--set decoder.units", "section.key=value")
@@ -261,7 +263,7 @@ def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(), "--set", "seed=2020-13-45"]
 
 
-@mistake("--set nested 20,000 deep", "--set seed=[", "nested too deep")
+@mistake("--set nested 1,000 deep", "--set seed=[", "not valid YAML")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(), "--set", "seed=" + "[" * 20_000]
 

@@ -2,12 +2,14 @@
 
 import argparse
 import importlib
+import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from capsmith import __version__
-from capsmith.errors import CapsmithError, one_line
+from capsmith.errors import CapsmithError, one_line, printable
 
 VERBS = {
     "train": "train a captioner as a config says, and score it",
@@ -47,6 +49,9 @@ def train_main() -> int:
 def _run(args: argparse.Namespace) -> int:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names, or captions where the terminal is not UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
+    warnings.filterwarnings("ignore", module="PIL")  # of damaged EXIF and the like: the picture is read or refused
     try:
         return importlib.import_module(f"capsmith.cli.{args.verb}").run(args) or 0
     except BrokenPipeError:
@@ -63,10 +68,9 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return 130
-    message = str(error)
     if isinstance(error, OSError):
-        message = f"{error.filename}: {error.strerror}" if error.filename else one_line(error)
+        error = CapsmithError(f"{error.filename}: {error.strerror}" if error.filename else one_line(error))
     elif isinstance(error, MemoryError):
-        message = "out of memory: lower training.batch_size, evaluation.batch_size or features.batch_size"
-    print(f"capsmith: {message}", file=sys.stderr)
+        error = MemoryError("out of memory: lower training.batch_size, evaluation.batch_size or features.batch_size")
+    print(f"capsmith: {printable(error)}", file=sys.stderr)
     return 2

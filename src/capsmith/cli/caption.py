@@ -9,14 +9,14 @@ from typing import Any
 from capsmith.cli.keras_import import load_keras
 from capsmith.cli.options import add_set
 
+_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures, or folders of pictures")
-    parser.add_argument(
-        "--json", action="store_true", help="print a JSON line a picture, with all beams and scores"
-    )
+    parser.add_argument("--json", action="store_true", help="print a JSON line a picture, with all beams and scores")
     parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the pictures with their captions")
     add_set(parser)
 
@@ -24,10 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Captions each picture; a broken one is reported and the others go on."""
     from capsmith.config import run_config
-    from capsmith.errors import PictureError
+    from capsmith.errors import PictureError, printable
 
-    decoding = run_config(args.run, args.set).decoding  # mistakes are told before Keras loads
     images = [path for given in args.images for path in _pictures(Path(given))]
+    decoding = run_config(args.run, args.set).decoding  # mistakes are told before Keras loads
     load_keras()
     from capsmith.captioner import Captioner
 
@@ -37,12 +37,10 @@ def run(args: argparse.Namespace) -> int:
         try:
             caption = captioner.caption(path, decoding)
         except PictureError as error:
-            print(f"capsmith: {error}", file=sys.stderr)
+            print(f"capsmith: {printable(error)}", file=sys.stderr)
             continue
         done.append((path, caption))
-        print(
-            json.dumps(_record(path, caption), ensure_ascii=False) if args.json else f"{path}\t{caption.text}"
-        )
+        print(json.dumps(_record(path, caption), ensure_ascii=False) if args.json else f"{path}\t{caption.text}")
     if args.show and done:
         from capsmith.plots import contact_sheet
 
@@ -51,10 +49,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pictures(given: Path) -> list[Path]:
+    from capsmith.errors import PictureError
+
     if not given.is_dir():
         return [given]
-    endings = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
-    return sorted(path for path in given.iterdir() if path.suffix.lower() in endings)
+    found = sorted(path for path in given.iterdir() if path.suffix.lower() in _ENDINGS)
+    if not found:
+        raise PictureError(f"the folder {given} holds no picture ({' '.join(_ENDINGS)})")
+    return found
 
 
 def _record(path: Path, caption: Any) -> dict[str, Any]:

@@ -5,9 +5,7 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument(
-        "kind", choices=("encoders", "decoders", "datasets", "metrics", "decodings", "configs")
-    )
+    parser.add_argument("kind", choices=("encoders", "decoders", "datasets", "metrics", "decodings", "configs"))
 
 
 def run(args: argparse.Namespace) -> None:
@@ -31,13 +29,8 @@ def _rows(kind: str) -> dict[str, str]:
     if kind == "metrics":
         return dict(METRICS)
     if kind == "configs":
-        found = {
-            path.name: path for folder in reversed(config.config_folders()) for path in folder.glob("*.yaml")
-        }
+        found = {path.name: path for folder in reversed(config.config_folders()) for path in folder.glob("*.yaml")}
         return {
-            name: path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-            for name, path in sorted(found.items())
+            name: path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ") for name, path in sorted(found.items())
         }
-    return {"decoders": config.DECODERS, "datasets": config.DATASETS, "decodings": config.DECODINGS}[
-        kind
-    ].describe()
+    return {"decoders": config.DECODERS, "datasets": config.DATASETS, "decodings": config.DECODINGS}[kind].describe()

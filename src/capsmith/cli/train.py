@@ -20,9 +20,7 @@ _SMOKE = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add_config(parser)
-    parser.add_argument(
-        "--run", type=Path, metavar="DIR", help="where everything goes (default: runs/NAME-OF-CONFIG)"
-    )
+    parser.add_argument("--run", type=Path, metavar="DIR", help="where everything goes (default: runs/NAME-OF-CONFIG)")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
     parser.add_argument(
         "--smoke",
@@ -34,11 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Trains."""
     from capsmith.config import load_config
+    from capsmith.errors import CheckpointError
 
     directory = args.run or default_run(args.config)
     config = load_config(args.config, [*args.set, *(_SMOKE if args.smoke else ())])
     if args.smoke:
+        directory = directory if directory.name else directory.absolute()
         directory = directory.with_name(directory.name + "-smoke")
+        if directory.exists() and not (directory / "config.yaml").is_file():
+            raise CheckpointError(f"{directory} is not a run: --smoke would remove it; choose another --run")
         shutil.rmtree(directory, ignore_errors=True)
     load_keras()
     from capsmith.training.fit import train

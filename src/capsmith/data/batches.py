@@ -111,9 +111,9 @@ class Batches(keras.utils.PyDataset):
                 targets[row, :words], targets[row, words] = caption, END
                 image[row] = number
                 row += 1
-        rows = [example.row for example in examples]
-        rows += [rows[0]] * (-len(rows) % _PICTURE_STEP)
-        features = self.source.gather(np.array(rows))
+        rows = np.array([example.row for example in examples])
+        rows = np.resize(rows, len(rows) + -len(rows) % _PICTURE_STEP)  # filled up with the first ones again
+        features = self.source.gather(rows)
         return {"features": features, "image": image, "tokens": tokens}, targets
 
     @property

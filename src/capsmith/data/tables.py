@@ -53,7 +53,7 @@ def read_table(path: Path, required: Mapping[str, str]) -> Table:
         if column not in table.columns:
             raise DataError(
                 f"{path} has no column '{column}'{nearest(column, table.columns)} "
-                f"(columns found: {', '.join(table.columns)}); name it with data.{key}"
+                f"(columns found: {', '.join(table.columns):.100}); name it with data.{key}"
             )
     return table
 

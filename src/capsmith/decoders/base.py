@@ -136,9 +136,7 @@ class RecurrentDecoder(keras.layers.Layer):
         for index, recurrence in enumerate(self.recurrences):
             if index:
                 x = self.dropout(x, training=training)
-            x, *states = recurrence(
-                x, initial_state=state[index * count : (index + 1) * count], training=training
-            )
+            x, *states = recurrence(x, initial_state=state[index * count : (index + 1) * count], training=training)
             after += states
         return x, after
 

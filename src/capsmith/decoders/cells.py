@@ -40,9 +40,7 @@ class _LayerNormCell(keras.layers.Layer):
 
     def products(self, x: Any, h: Any) -> tuple[Any, Any]:
         """Returns the normalised products of input and of state, each (B, gates · U)."""
-        return self.input_norm(ops.matmul(x, self.kernel)), self.state_norm(
-            ops.matmul(h, self.recurrent_kernel)
-        )
+        return self.input_norm(ops.matmul(x, self.kernel)), self.state_norm(ops.matmul(h, self.recurrent_kernel))
 
 
 class LayerNormLSTMCell(_LayerNormCell):

@@ -20,15 +20,15 @@ class Inject(RecurrentDecoder):
         super().__init__(config, vocabulary_size, **kwargs)
         self.mode = config.mode
         if self.mode == "init":
-            self.to_state = keras.layers.Dense(
-                self._state_count * config.units, activation="tanh", name="to_state"
-            )
+            self.enter = keras.layers.Dense(self._state_count * config.units, activation="tanh", name="to_state")
+        elif self.mode == "pre":
+            self.enter = keras.layers.Dense(config.embedding.size, name="to_word")
         else:
-            self.to_word = keras.layers.Dense(config.embedding.size, name="to_word")
+            self.enter = keras.layers.Dense(config.units, activation="relu", name="beside_words")
 
     def look(self, features: Any, training: bool) -> Any:
-        """Returns the first state (P, layers · states · U), or the picture as a word (P, E)."""
-        return (self.to_state if self.mode == "init" else self.to_word)(super().look(features, training))
+        """Returns the first state (P, layers · states · U), the picture as a word (P, E), or what stands beside (P, U)."""
+        return self.enter(super().look(features, training))
 
     def first(self, picture: Any) -> list[Any]:
         """Returns the initial state of every layer."""
@@ -40,7 +40,8 @@ class Inject(RecurrentDecoder):
         return state
 
     def read(self, x_BTE: Any, picture: Any) -> Any:
-        """Puts the picture beside every word in mode ``par``: (B, T, 2 · E)."""
+        """Puts the picture beside every word in mode ``par``: (B, T, E + U)."""
         if self.mode != "par":
             return x_BTE
-        return ops.concatenate([x_BTE, ops.broadcast_to(picture[:, None], ops.shape(x_BTE))], axis=-1)
+        beside = ops.repeat(picture[:, None], ops.shape(x_BTE)[1], axis=1)
+        return ops.concatenate([x_BTE, beside], axis=-1)

@@ -44,10 +44,10 @@ def _refuse_code(path: Path) -> None:
         raise FeatureError(f"encoder model {path}: no such file")
     try:
         with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            culprit = _code(json.loads(archive.read("config.json")))
+    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise FeatureError(f"encoder model {path}: damaged, or not a .keras file") from error
-    if culprit := _code(config):
+    if culprit:
         raise FeatureError(
             f"encoder model {path} is refused: it contains {culprit}, which would run code from the file; "
             "rebuild it of Keras's own layers"
@@ -62,6 +62,8 @@ def _code(value: Any) -> str | None:
     name, module = value.get("class_name"), value.get("module")
     if name in ("Lambda", "__lambda__"):
         return "a Lambda layer"
+    if name == "function" and module != "builtins":  # a call of any function that a module has, of Keras's own too
+        return f"{module}.{value.get('config')}"
     foreign = isinstance(module, str) and module != "builtins" and module.split(".")[0] != "keras"
     if foreign and keras.saving.get_registered_object(value.get("registered_name")) is None:
         return f"{module}.{name}"

@@ -67,15 +67,20 @@ def picture_name(source: Source) -> str:
 def _open(source: str | Path | bytes, name: str) -> Image.Image:
     """Reads the header only."""
     try:
-        data = BytesIO(source) if isinstance(source, bytes) else source
-        if not (len(source) if isinstance(source, bytes) else Path(source).stat().st_size):
+        data = BytesIO(source) if isinstance(source, bytes) else Path(source)
+        if isinstance(data, Path) and data.exists() and not (data.is_file() or data.is_dir()):
+            raise PictureError(f"{name}: not a file")  # a device or a pipe may never end
+        if not (data.stat().st_size if isinstance(data, Path) else len(data.getvalue())):
             raise PictureError(f"{name}: the file is empty")
         with _OPENING:  # our own limit replaces Pillow's, which warns; its switch is global, so hold it briefly
             kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
-                return Image.open(data)
+                image = Image.open(data)
             finally:
                 Image.MAX_IMAGE_PIXELS = kept
+        if image.format == "EPS":
+            raise PictureError(f"{name}: PostScript is a program, which Pillow would have Ghostscript run; save a PNG")
+        return image
     except UnidentifiedImageError as error:
         raise PictureError(f"{name}: not a picture in a known format (JPEG, PNG, GIF, WebP, BMP, TIFF, …)") from error
     except OSError as error:

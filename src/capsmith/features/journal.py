@@ -61,14 +61,18 @@ def known(folder: Path, fingerprint: dict[str, Any]) -> Manifest | None:
     """
     manifest = Manifest.read(folder) if (folder / "manifest.json").exists() else None
     lines, _ = _whole_lines(folder / "journal.jsonl")
-    if manifest is None and lines:
-        manifest = Manifest(lines[0]["fingerprint"], tuple(lines[0]["shape"]), lines[0]["dtype"])
-    if manifest is None:
-        return None
-    manifest.check(fingerprint, folder)
-    row_of = _rows_by_id(manifest)
-    for line in lines[1:]:
-        _apply(manifest, row_of, line)
+    try:
+        if manifest is None and lines:
+            manifest = Manifest(lines[0]["fingerprint"], tuple(lines[0]["shape"]), str(np.dtype(lines[0]["dtype"])))
+        if manifest is None:
+            return None
+        manifest.check(fingerprint, folder)
+        row_of = _rows_by_id(manifest)
+        for line in lines[1:]:
+            _apply(manifest, row_of, line)
+        manifest.file_sizes(), manifest.reasons()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FeatureError(f"{folder / 'journal.jsonl'} is damaged; delete {folder} and extract again") from error
     return manifest
 
 
@@ -93,6 +97,8 @@ class Journal:
                 self._begin()
                 end = 0
             self._data: IO[bytes] = self._data_path.open("r+b")
+            if self._data.seek(0, os.SEEK_END) < self._header_bytes + len(manifest.ids) * self._row_bytes:
+                raise FeatureError(f"{self._data_path} is truncated; delete {folder} and extract again")
             self._lines = (folder / "journal.jsonl").open("r+b" if lines else "w+b")
             self._lines.truncate(end)
             self._lines.seek(end)
@@ -189,6 +195,8 @@ def _apply(manifest: Manifest, row_of: dict[str, int], line: dict[str, Any]) -> 
             manifest.ids[row] = None
     for row, image, size in zip(line["rows"], line["ids"], line["sizes"], strict=True):
         grow = row + 1 - len(manifest.ids)
+        if not 0 <= row < len(manifest.ids) + len(line["rows"]):
+            raise ValueError(f"row {row} leaves a gap")
         manifest.ids.extend([None] * grow)
         manifest.sizes.extend([-1] * grow)
         manifest.ids[row], manifest.sizes[row] = image, size

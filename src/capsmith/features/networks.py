@@ -76,7 +76,7 @@ def cut(model: keras.Model, layer: str | None) -> keras.Model:
     known = layers_by_name(model)
     if layer not in known:
         raise _no_layer(layer, model)
-    return keras.Model(model.inputs, known[layer].output, name=model.name)
+    return keras.Model(model.inputs[0], known[layer].output, name=model.name)
 
 
 def _no_layer(layer: str, model: keras.Model) -> FeatureError:

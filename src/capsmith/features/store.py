@@ -62,10 +62,13 @@ class Manifest:
             value = runs.read_json(path, FeatureError)
             found = cls(**{key: value[key] for key in cls.__dataclass_fields__})
             found.shape = tuple(int(n) for n in found.shape)
+            found.sizes = [int(n) for n in found.sizes]
             right = isinstance(found.fingerprint, dict) and len(found.ids) == len(found.sizes)
+            right = right and all(image is None or isinstance(image, str) for image in found.ids)
             if not right or len(found.shape) not in (1, 2) or found.dtype not in ("float16", "float32"):
                 raise ValueError
-        except (KeyError, TypeError, ValueError) as error:
+            found.file_sizes(), found.reasons()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FeatureError(f"{path} is damaged; delete {folder} and extract again") from error
         return found
 
@@ -212,14 +215,14 @@ def _read_pooled(folder: Path, manifest: Manifest) -> np.ndarray:
             found = load_arrays(file, str(path))
     except OSError as error:
         raise FeatureError(f"cannot read {path}: {error.strerror or error}; extract the features again") from error
-    matrix = np.zeros((len(manifest.ids), *manifest.shape), np.float32)
-    for row, image in enumerate(manifest.ids):
-        if image is None:
-            continue
+    kept = [(row, image) for row, image in enumerate(manifest.ids) if image is not None]
+    for _, image in kept:
         vector = found.get(image) if isinstance(found, dict) else None
         if not isinstance(vector, np.ndarray) or vector.shape != manifest.shape or vector.dtype.kind != "f":
             raise FeatureError(f"{path} does not match its manifest at {image}; delete {folder} and extract again")
-        matrix[row] = vector
+    matrix = np.zeros((len(manifest.ids), *manifest.shape), np.float32)
+    for row, image in kept:
+        matrix[row] = found[image]
     return matrix
 
 

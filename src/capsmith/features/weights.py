@@ -1,5 +1,6 @@
 """Gets weights into an encoder: from a file of whatever extent, from keras.applications, or at random."""
 
+import warnings
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -66,9 +67,26 @@ def load_file(model: keras.Model, path: Path) -> None:
             )
             raise FeatureError(f"encoder weights {path}: Keras goes by the name; rename it to end in {named}")
     try:
-        model.load_weights(path)
+        load_strictly(model, path)
     except Exception as error:  # Keras raises many kinds; all mean that the file does not fit
         raise FeatureError(f"encoder weights {path} do not fit {model.name}: {one_line(error)[:200]}") from error
+
+
+def load_strictly(model: keras.Model, path: Path) -> None:
+    """Loads a weights file that must hold exactly the model's weights.
+
+    Keras itself passes over layers that a file has beyond the model's, and over layers in lists that it lacks: those
+    would keep random weights.
+
+    Raises:
+        ValueError: The file holds more or less; or whatever Keras raises.
+    """
+    numbers, expected = count_numbers(path), size_of(model)
+    if numbers != expected:
+        raise ValueError(f"it holds {numbers:,} numbers, the model {expected:,}")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Skipping nested container")
+        model.load_weights(path)
 
 
 def size_of(model: keras.Model) -> int:

@@ -48,9 +48,7 @@ class Cider:
         self._idf = np.append(_idf(found, self.pictures), math.log(self.pictures))  # the last: never seen
         self._weight = references.count * self._idf[references.gram]
         self._norm = _norms(references.reference, references.order, self._weight, len(references.picture_of))
-        self._bigrams = np.maximum(
-            0, np.array([n - 1 for group in references.lengths for n in group], np.int64)
-        )
+        self._bigrams = np.maximum(0, np.array([n - 1 for group in references.lengths for n in group], np.int64))
         self._group_size = np.array([len(group) for group in references.lengths], np.int64)
         self._first = np.cumsum(self._group_size) - self._group_size
 
@@ -82,7 +80,8 @@ class Cider:
         pair = start[sentence] + reference - self._first[pictures[sentence]]
         cells = np.bincount(
             pair * ORDER + self.references.order[row], weights=product, minlength=int(size.sum()) * ORDER
-        ).reshape(-1, ORDER)
+        )
+        cells = cells.astype(np.float64).reshape(-1, ORDER)  # NumPy counts nothing in integers
         owner = np.repeat(np.arange(len(size)), size)
         against = np.arange(len(owner)) - start[owner] + self._first[pictures[owner]]
         scale = norm[owner] * self._norm[against]
@@ -90,12 +89,7 @@ class Cider:
         if not self.plain:
             apart = np.maximum(0, hypotheses.length - 1)[owner] - self._bigrams[against]
             cells *= np.exp(-(apart**2) / (2 * SIGMA**2))[:, None]
-        totals = np.bincount(
-            (owner[:, None] * ORDER + np.arange(ORDER)).ravel(),
-            weights=cells.ravel(),
-            minlength=len(size) * ORDER,
-        ).reshape(-1, ORDER)
-        return 10.0 * totals / size[:, None]
+        return 10.0 * np.add.reduceat(cells, start) / size[:, None]
 
 
 class CiderD:

@@ -1,5 +1,6 @@
 """How varied captions are, and how they behave: what a high BLEU can hide."""
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -118,11 +119,10 @@ def _highest_elsewhere(keys: Ints, count: Ints) -> Ints:
 
 def _closest_elsewhere(lengths: Sequence[int]) -> int:
     """Sums, over captions, the length among the others that is closest; the shorter on a tie."""
-    different = sorted(set(lengths))
     total = 0
-    for length in lengths:
-        if lengths.count(length) > 1:
-            total += length
+    for length, times in (found := Counter(lengths)).items():
+        if times > 1:
+            total += times * length
         else:
-            total += min((other for other in different if other != length), key=lambda o: (abs(o - length), o))
+            total += min((other for other in found if other != length), key=lambda o: (abs(o - length), o))
     return total

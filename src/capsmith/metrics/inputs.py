@@ -39,9 +39,7 @@ def check_references(references: Mapping[Any, Any]) -> None:
     loose = [key for key, group in references.items() if not is_list(group)]
     if loose:
         kind = type(references[loose[0]]).__name__
-        raise DataError(
-            f"{count(loose, 'picture')} with references that are no list but {kind}: {named(loose)}"
-        )
+        raise DataError(f"{count(loose, 'picture')} with references that are no list but {kind}: {named(loose)}")
     empty = [key for key, group in references.items() if len(group) == 0]
     if empty:
         raise DataError(f"{count(empty, 'picture')} without references: {named(empty)}")

@@ -37,16 +37,12 @@ def require(names: Iterable[str]) -> None:
     for name in names:
         if name not in _TITLES:
             continue
-        title, folder = _TITLES[name], _folder(name)
+        title, folder = _TITLES[name], package_folder(name)
         if shutil.which("java") is None:
-            raise CapsmithError(
-                f"{title} needs Java, and there is no 'java' to run: install it, or leave {name} out"
-            )
+            raise CapsmithError(f"{title} needs Java, and there is no 'java' to run: install it, or leave {name} out")
         if name == "spice" and not (folder / "lib" / _MODELS).exists():
             fetch = "from pycocoevalcap.spice.get_stanford_models import get_stanford_models as get; get()"
-            raise CapsmithError(
-                f'SPICE needs a download of its own (about 400 MB, once): python -c "{fetch}"'
-            )
+            raise CapsmithError(f'SPICE needs a download of its own (about 400 MB, once): python -c "{fetch}"')
 
 
 def meteor(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[Floats, Floats]:
@@ -62,9 +58,7 @@ def meteor(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tu
     Raises:
         CapsmithError: Java failed.
     """
-    lines = [
-        " ||| ".join(["SCORE", *map(_clean, group), _clean(h)]) for h, group in _pairs(hypotheses, references)
-    ]
+    lines = [" ||| ".join(["SCORE", *map(_clean, group), _clean(h)]) for h, group in _pairs(hypotheses, references)]
     command = [
         "java",
         "-Xmx2G",
@@ -79,13 +73,14 @@ def meteor(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> tu
     ]
     # The jar looks for its paraphrases by URL and fails on a space in the path: name them.
     command += ["-norm", "-a", "data/paraphrase-en.gz"]
-    answer = _run("METEOR", command, _folder("meteor"), "\n".join(lines) + "\n").split("\n")
+    answer = _run("METEOR", command, package_folder("meteor"), "\n".join(lines) + "\n").split("\n")
     rows = [[float(number) for number in line.split()] for line in answer if line.strip()]
     if len(rows) != len(lines) or any(len(row) != 23 for row in rows):
-        raise CapsmithError(
-            f"METEOR answered {len(rows)} of {len(lines)} captions: {' '.join(answer)[-200:]!r}"
-        )
+        raise CapsmithError(f"METEOR answered {len(rows)} of {len(lines)} captions: {' '.join(answer)[-200:]!r}")
     statistics = np.array(rows, np.float64)
+    # A caption that equals its reference is one chunk but not fragmented; the program adds no chunk for it.
+    whole = (statistics[:, 20] == 1) & (statistics[:, 21:23] == statistics[:, 0:2]).all(axis=1)
+    statistics[whole, 20] = 0
     return statistics, combine_meteor(statistics)
 
 
@@ -108,10 +103,7 @@ def combine_meteor(summed: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         precision, recall = np.moveaxis(np.where(total > 0, weighted / total, 0.0), -1, 0)
         mean = precision * recall / (_ALPHA * precision + (1 - _ALPHA) * recall)
-        fragmented = chunks / matched.mean(axis=-1)
-        # One chunk that covers both sentences is no fragmentation at all.
-        whole = (chunks == 1) & (matched == lengths).all(axis=-1)
-        penalty = np.where(whole, 0.0, _GAMMA * fragmented**_BETA)
+        penalty = _GAMMA * (chunks / matched.mean(axis=-1)) ** _BETA
         return np.where(precision * recall > 0, mean * (1 - penalty), 0.0)
 
 
@@ -136,21 +128,20 @@ def spice(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Flo
         given, answer = Path(folder, "captions.json"), Path(folder, "scores.json")
         given.write_text(json.dumps(rows), encoding="utf-8")
         command = ["java", "-Xmx8G", "-jar", "spice-1.0.jar", str(given), "-out", str(answer), "-silent"]
-        _run("SPICE", command, _folder("spice"), "")
+        _run("SPICE", command, package_folder("spice"), "")
         try:
-            found = {
-                row["image_id"]: row["scores"]["All"]["f"] for row in json.loads(answer.read_text("utf-8"))
-            }
+            found = {row["image_id"]: row["scores"]["All"]["f"] for row in json.loads(answer.read_text("utf-8"))}
             scores = np.array([found[number] for number in range(len(rows))], np.float64)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CapsmithError(f"SPICE gave no usable answer: {error}") from error
     return np.nan_to_num(scores)
 
 
-def _folder(name: str) -> Path:
+def package_folder(name: str) -> Path:
+    """Returns a folder of the installed ``pycocoevalcap``: ``meteor``, ``spice`` or ``tokenizer``."""
     spec = importlib.util.find_spec("pycocoevalcap")
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError("pycocoevalcap", "coco", _TITLES[name])
+        raise MissingExtraError("pycocoevalcap", "coco", _TITLES.get(name, name))
     return Path(spec.submodule_search_locations[0]) / name
 
 
@@ -170,7 +161,5 @@ def _clean(text: str) -> str:
     return " ".join(text.replace("|||", " ").split())
 
 
-def _pairs(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]]
-) -> Iterable[tuple[str, Sequence[str]]]:
+def _pairs(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Iterable[tuple[str, Sequence[str]]]:
     return zip(hypotheses, references, strict=True)

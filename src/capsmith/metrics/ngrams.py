@@ -62,20 +62,6 @@ class NgramIndex:
         """Counts other sentences with this index's numbers; it learns nothing."""
         return self._count(sentences, learn=False)
 
-    def decode(self, gram: int) -> tuple[Hashable, ...]:
-        """Returns the tokens of a known n-gram. Slow: for explanations."""
-        level, number = 0, gram
-        while number >= len(self._keys[level]):
-            number -= len(self._keys[level])
-            level += 1
-        spelled = []
-        for keys in reversed(self._keys[1 : level + 1]):
-            number, token = divmod(int(keys[number]), int(_BASE))
-            spelled.append(token)
-        spelled.append(int(self._keys[0][number]))
-        names = list(self._tokens)
-        return tuple(names[token] for token in reversed(spelled))
-
     def _count(self, sentences: Sequence[Sequence[Hashable]], learn: bool) -> Counts:
         length = np.fromiter((len(s) for s in sentences), np.int64, len(sentences))
         owner = np.repeat(np.arange(len(sentences), dtype=np.int64), length)
@@ -92,7 +78,7 @@ class NgramIndex:
             number, known, unknown = self._number(n, keys[inside], learn)
             sentence, local, count = _unique_pairs(owner[: len(inside)][inside], number, known + unknown)
             # Known n-grams of all orders are numbered through; unknown ones follow after the last known.
-            gram = np.where(local < known, local + known_before, local - known + unknown_before + (1 << 40))
+            gram = np.where(local < known, local + known_before, local - known + unknown_before + self.size)
             parts.append((sentence, gram, count))
             previous = np.full(len(inside), -1, np.int64)
             previous[inside] = number
@@ -101,7 +87,6 @@ class NgramIndex:
             self.size = known_before
         order = np.repeat(np.arange(self.order, dtype=np.int64), [len(part[0]) for part in parts])
         sentence, gram, count = (np.concatenate([part[i] for part in parts]) for i in range(3))
-        gram = np.where(gram >= 1 << 40, gram - (1 << 40) + self.size, gram)
         return Counts(sentence, gram, count, order, length)
 
     def _token_numbers(self, sentences: Sequence[Sequence[Hashable]], learn: bool, size: int) -> Ints:
@@ -162,19 +147,20 @@ class ReferenceNgrams:
         self.index = NgramIndex([sentence for group in groups for sentence in group], order)
         counts, self._width = self.index.counts, np.int64(max(1, self.index.size))
         key = owner[counts.sentence] * self._width + counts.gram
-        different = np.unique(key)
-        mine = different < self.pictures * self._width
-        self.document_frequency = np.bincount(different[mine] % self._width, minlength=self.index.size)
-        self.other_frequency = np.bincount(different[~mine] % self._width, minlength=self.index.size)
-        self._key = different[mine]
         by_key = np.argsort(key, kind="stable")
-        by_key = by_key[: np.searchsorted(key[by_key], self.pictures * self._width)]
+        ordered = key[by_key]
+        first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)])
+        different = ordered[first]  # pairs (picture, n-gram), sorted; those of ``others`` come last
+        mine = int(np.searchsorted(different, self.pictures * self._width))
+        self.document_frequency = np.bincount(different[:mine] % self._width, minlength=self.index.size)
+        self.other_frequency = np.bincount(different[mine:] % self._width, minlength=self.index.size)
+        by_key = by_key[: np.searchsorted(ordered, self.pictures * self._width)]
         self.reference, self.gram = counts.sentence[by_key], counts.gram[by_key]
         self.count, self.order = counts.count[by_key], counts.order[by_key]
         self.picture_of = owner[owner < self.pictures]
-        self._start = np.searchsorted(key[by_key], self._key)
-        self._stop = np.append(self._start[1:], len(by_key))
-        self.highest = np.maximum.reduceat(self.count, self._start) if len(by_key) else np.zeros(0, np.int64)
+        self._key, self._start = different[:mine], first[:mine]
+        self._stop = np.append(self._start[1:], len(by_key))[: len(self._start)]
+        self.highest = np.maximum.reduceat(self.count, self._start) if mine else np.zeros(0, np.int64)
 
     def find(self, pictures: Ints, grams: Ints) -> tuple[Ints, Ints]:
         """Looks n-grams up in the references of pictures.

@@ -68,9 +68,7 @@ class _Shapes(dict[int, str]):
     )
 
     def __missing__(self, code: int) -> str:
-        self[code] = next(
-            (shape for codes, shape in self._kinds if code in codes), None
-        ) or self._by_category(code)
+        self[code] = next((shape for codes, shape in self._kinds if code in codes), None) or self._by_category(code)
         return self[code]
 
     @staticmethod

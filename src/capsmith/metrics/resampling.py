@@ -33,9 +33,7 @@ def interval(
     """
     if len(statistics) < 2:
         return None
-    values = np.concatenate(
-        [combine(drawn @ statistics) for drawn in _draws(len(statistics), resamples, seed)]
-    )
+    values = np.concatenate([combine(drawn @ statistics) for drawn in _draws(len(statistics), resamples, seed)])
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
 

@@ -116,9 +116,7 @@ class Scorer:
         """Returns the captions' tokens in the order of ``ids``; raises as ``score`` does."""
         check_ids(hypotheses, self.ids)
         split = self.tokeniser.name != "none"
-        return [
-            self._split(only(hypotheses[key], key) if split else hypotheses[key], key) for key in self.ids
-        ]
+        return [self._split(only(hypotheses[key], key) if split else hypotheses[key], key) for key in self.ids]
 
     def score_tokens(self, hypotheses: list[Tokens]) -> dict[str, Score]:
         """Scores captions that are tokens already, in the order of ``ids``."""

@@ -80,9 +80,7 @@ def compare(first: Score, second: Score) -> resampling.Comparison:
     return resampling.compare(first.statistics, second.statistics, first.combine)
 
 
-def signature(
-    name: str, tokeniser: str, case: str, references: tuple[int, int], pictures: int, *extra: str
-) -> str:
+def signature(name: str, tokeniser: str, case: str, references: tuple[int, int], pictures: int, *extra: str) -> str:
     """Builds a signature such as ``bleu4|order:4|tok:coco.1|case:lower|nrefs:5|n:1000|capsmith:0.1.0``.
 
     Args:

@@ -75,16 +75,10 @@ def characters(caption: str) -> list[str]:
 TOKENISERS = {
     tokeniser.name: tokeniser
     for tokeniser in (
-        Tokeniser(
-            "coco", 1, "lower", "Penn Treebank and punctuation removal, as coco-caption does", ptb.coco
-        ),
-        Tokeniser(
-            "simple", 1, "lower", "runs of letters, digits and marks, for any script with spaces", simple
-        ),
+        Tokeniser("coco", 1, "lower", "Penn Treebank and punctuation removal, as coco-caption does", coco),
+        Tokeniser("simple", 1, "lower", "runs of letters, digits and marks, for any script with spaces", simple),
         Tokeniser("char", 1, "lower", "single characters, for scripts without spaces", characters),
-        Tokeniser(
-            "none", 1, "mixed", "split at white space only: the captions are tokens already", str.split
-        ),
+        Tokeniser("none", 1, "mixed", "split at white space only: the captions are tokens already", str.split),
     )
 }
 
@@ -96,7 +90,5 @@ def find(name: str) -> Tokeniser:
         DataError: There is none of that name.
     """
     if name not in TOKENISERS:
-        raise DataError(
-            f"tokeniser '{name}' is not known{nearest(name, TOKENISERS)} (one of: {', '.join(TOKENISERS)})"
-        )
+        raise DataError(f"tokeniser '{name}' is not known{nearest(name, TOKENISERS)} (one of: {', '.join(TOKENISERS)})")
     return TOKENISERS[name]

@@ -125,7 +125,7 @@ class Vocabulary:
         words, counts = content.get("words"), content.get("counts")
         if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
             raise CheckpointError(f"{damaged}: 'words' must be a list of texts")
-        if not isinstance(counts, list) or not all(type(count) is int and count >= 0 for count in counts):
+        if not isinstance(counts, list) or not all(type(count) is int and 0 <= count < 2**63 for count in counts):
             raise CheckpointError(f"{damaged}: 'counts' must be a list of whole numbers")
         try:
             return cls(words, counts)

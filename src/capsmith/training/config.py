@@ -2,8 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from capsmith.errors import DataError
+from capsmith.metrics.scorer import expand
 from capsmith.schema import Settings
 
 
@@ -39,6 +41,12 @@ class TrainingConfig(Settings):
     patience: int | None = Field(default=5, ge=1)
     """Stop after so many epochs without a better dev score; null trains all epochs."""
 
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        _check_metrics(value)
+        return value
+
 
 class EvaluationConfig(Settings):
     """What ``evaluate`` measures."""
@@ -53,3 +61,16 @@ class EvaluationConfig(Settings):
     """Pictures decoded together."""
     examples: int = Field(default=60, ge=0)
     """Pictures shown in the report, best and worst first."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _check_metrics(*value)
+        return value
+
+
+def _check_metrics(*names: str) -> None:
+    try:
+        expand(names)
+    except DataError as error:
+        raise ValueError(str(error)) from error

@@ -9,26 +9,28 @@ import numpy as np
 
 from capsmith.captioner import Captioner, build_model
 from capsmith.checkpoints import load_state, load_weights, save_state
-from capsmith.config import Config, run_config, save_config
+from capsmith.config import Config, difference, run_config, save_config
 from capsmith.data.batches import Batches, Example
 from capsmith.data.records import Corpus, Record
 from capsmith.decoding import GreedyConfig
 from capsmith.errors import CapsmithError, CheckpointError
 from capsmith.evaluation import caption_source, evaluate_captioner, tokeniser
 from capsmith.metrics.scorer import Scorer, expand
-from capsmith.pipeline import Prepared, prepare, read_corpus
+from capsmith.pipeline import Prepared, prepare, read_corpus, require_encoder, require_splits
 from capsmith.plots import plot_history
 from capsmith.progress import bar
 from capsmith.runs import Log, versions, write_json
 from capsmith.text.glove import load_vectors
 from capsmith.text.tokenise import tokenise
-from capsmith.text.vocabulary import Vocabulary
+from capsmith.text.vocabulary import PAD, Vocabulary
 from capsmith.training.config import TrainingConfig
 from capsmith.training.history import History
 from capsmith.training.schedules import learning_rate
 
 STATE = "state.npz"
 _SLOW_METRICS = {"meteor", "spice"}  # a Java start each: not in every epoch
+_OPEN = {"features", "decoding", "evaluation"}  # may change when a training is resumed: its numbers stay the same
+_PLACES = {"data.root", "data.max_problems", "encoder.weights", "decoder.embedding.vectors"}
 
 
 def train(config: Config, run: str | Path, resume: bool = False, log: Log | None = None) -> Captioner:
@@ -52,13 +54,16 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     _check_run(run, config, resume, begun)
     log = log or Log(run / "log.txt")
     started = time.perf_counter()
+    keras.utils.set_random_seed(config.seed)
+    corpus = read_corpus(config, log)
+    after = [config.evaluation.after_training] if config.evaluation.after_training else []
+    require_splits(config, corpus, ("train", "dev", *after))  # not after hours of training
+    vocabulary, vectors = _vocabulary(config, corpus, log)
+    if begun and vocabulary != Vocabulary.load(run / "vocabulary.json"):
+        raise CheckpointError(f"{run}: the training captions are no longer those it began with: choose another --run")
+    prepared = prepare(config, ("train", "dev"), log, corpus)
     save_config(config, run / "config.yaml")
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend()})
-    keras.utils.set_random_seed(config.seed)
-
-    corpus = read_corpus(config, log)
-    vocabulary, vectors = _vocabulary(config, corpus, log)
-    prepared = prepare(config, ("train", "dev"), log, corpus)
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
     captioner = _captioner(config, vocabulary, vectors, prepared)
     history = _Fit(captioner, prepared, run, log).run(begun)
@@ -74,18 +79,13 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
 
 def _check_run(run: Path, config: Config, resume: bool, begun: bool) -> None:
     if begun and not resume:
-        raise CheckpointError(
-            f"{run} already holds a training: add --resume to go on with it, or choose another --run"
-        )
+        raise CheckpointError(f"{run} already holds a training: add --resume to go on with it, or choose another --run")
     if run.exists() and not run.is_dir():
         raise CheckpointError(f"{run} is a file, not a run directory: choose another --run")
     if begun:
-        before, now = (c.model_dump(exclude={"evaluation", "decoding"}) for c in (run_config(run), config))
-        changed = [section for section in now if now[section] != before[section]]
-        if changed:
-            raise CheckpointError(
-                f"{run} was trained with another {changed[0]} section: choose another --run"
-            )
+        if changed := difference(run_config(run), config, _OPEN, _PLACES):
+            raise CheckpointError(f"{run} was begun with another config ({changed}): choose another --run")
+        require_encoder(config, run)
 
 
 def _vocabulary(config: Config, corpus: Corpus, log: Log) -> tuple[Vocabulary, np.ndarray | None]:
@@ -100,9 +100,7 @@ def _vocabulary(config: Config, corpus: Corpus, log: Log) -> tuple[Vocabulary, n
     return vocabulary, vectors
 
 
-def _captioner(
-    config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None, prepared: Prepared
-) -> Captioner:
+def _captioner(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None, prepared: Prepared) -> Captioner:
     encoder = prepared.encoder
     if encoder is None:
         from capsmith.features.backbone import build_encoder
@@ -112,15 +110,11 @@ def _captioner(
     return Captioner(config, vocabulary, model, prepared.feature_shape, encoder)
 
 
-def examples(
-    records: Sequence[Record], vocabulary: Vocabulary, config: Config, rows: np.ndarray
-) -> list[Example]:
+def examples(records: Sequence[Record], vocabulary: Vocabulary, config: Config, rows: np.ndarray) -> list[Example]:
     """Encodes captions for training, cut at ``text.max_length``; captions that cleaning empties are left out."""
     found = []
     for record, row in zip(records, rows, strict=True):
-        encoded = (
-            vocabulary.encode(tokenise(c, config.text))[: config.text.max_length] for c in record.captions
-        )
+        encoded = (vocabulary.encode(tokenise(c, config.text))[: config.text.max_length] for c in record.captions)
         captions = tuple(tuple(ids) for ids in encoded if ids)
         if captions:
             found.append(Example(int(row), captions))
@@ -144,9 +138,7 @@ class _Fit:
         rows = prepared.source.rows([record.image_id for record in records])
         encoded = examples(records, captioner.vocabulary, captioner.config, rows)
         together = prepared.encoder is not None or len(prepared.feature_shape) > 1
-        self.batches = Batches(
-            prepared.source, encoded, self.config.batch_size, captioner.config.seed, together
-        )
+        self.batches = Batches(prepared.source, encoded, self.config.batch_size, captioner.config.seed, together)
         dev = prepared.split("dev")
         self.dev_ids = [record.image_id for record in dev]
         metrics = [m for m in captioner.config.evaluation.metrics if m not in _SLOW_METRICS]
@@ -157,13 +149,15 @@ class _Fit:
             tokeniser(captioner.config),
         )
         self.history = History(deciding)
-        self.model.compile(optimizer=_optimizer(self.config), jit_compile=False)
+        # XLA is what makes JAX fast; TensorFlow would compile anew for each shape, and torch for each call
+        self.model.compile(_optimizer(self.config), jit_compile=keras.backend.backend() == "jax")
         self.model.optimizer.build(self.model.trainable_variables)
 
     def run(self, resume: bool) -> History:
         """Trains until done; returns the history."""
         if resume:
             self.history = History.from_json(load_state(self.directory / STATE, self.model))
+            self._show_history()  # it may have been killed between the state and these
             self.log(f"resuming after epoch {self.history.epochs}")
         else:
             self.captioner.save_parts(self.directory)
@@ -172,9 +166,7 @@ class _Fit:
             while not self.history.finished(self.config):
                 self._epoch()
         except KeyboardInterrupt:
-            self.log(
-                f"interrupted after epoch {self.history.epochs}; go on with --resume --run {self.directory}"
-            )
+            self.log(f"interrupted after epoch {self.history.epochs}; go on with --resume --run {self.directory}")
             raise
         return self.history
 
@@ -197,33 +189,39 @@ class _Fit:
         if best:
             self.captioner.save_weights(self.directory)
         save_state(self.directory / STATE, self.model, self.history.to_json())
-        self.history.write_csv(self.directory / "history.csv")
-        plot_history(self.history.rows, self.directory / "history.png", self.history.metric)
+        self._show_history()
         shown = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
         self.log(
             f"epoch {epoch + 1}/{self.config.epochs}  loss {loss:.4f}  dev {shown}  {row['seconds']:.0f} s"
             + ("  *" if best else "")
         )
 
+    def _show_history(self) -> None:
+        self.history.write_csv(self.directory / "history.csv")
+        plot_history(self.history.rows, self.directory / "history.png", self.history.metric)
+
     def _pass(self, epoch: int) -> tuple[float, float]:
-        """Trains one epoch; returns its mean loss and its last learning rate."""
+        """Trains one epoch; returns its mean loss over words and its last learning rate."""
         self.batches.set_epoch(epoch)
-        self.model.reset_metrics()
         steps = len(self.batches)
-        loss = rate = 0.0
+        words = 0
+        total = rate = 0.0
         with bar(total=steps, desc=f"epoch {epoch + 1}", unit="batch") as shown:
             for index in range(steps):
                 rate = learning_rate(self.config, epoch * steps + index, steps, self.history.scale)
                 self.model.optimizer.learning_rate = rate
-                loss = float(self.model.train_on_batch(*self.batches[index]))
+                inputs, targets = self.batches[index]
+                loss = float(self.model.train_on_batch(inputs, targets))
                 if not np.isfinite(loss):
                     raise CapsmithError(
                         f"the loss is {loss} in epoch {epoch + 1}: lower training.learning_rate or "
                         f"training.clip_norm; the best checkpoint so far is kept in {self.directory}"
                     )
-                shown.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                here = int(np.count_nonzero(targets != PAD))
+                total, words = total + loss * here, words + here
+                shown.set_postfix(loss=f"{total / words:.3f}", refresh=False)
                 shown.update()
-        return loss, rate
+        return total / words, rate
 
     def _dev_captions(self) -> dict[str, str]:
         length = max(self.captioner.config.decoding.max_length, 1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from capsmith.errors import CheckpointError
 from capsmith.runs import write_text
 from capsmith.training.config import TrainingConfig
 
@@ -66,19 +67,30 @@ class History:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "History":
-        """Restores a history."""
-        return cls(value["metric"], value["rows"], value["scale"])
+        """Restores a history.
+
+        Raises:
+            CheckpointError: It is damaged.
+        """
+        try:
+            restored = cls(value["metric"], value["rows"], float(value["scale"]))
+            for index, row in enumerate(restored.rows):
+                float(restored.score(index)), [float(number) for number in row.values()]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError("the history is damaged") from error
+        return restored
 
     def write_csv(self, path: Path) -> None:
         """Writes the rows as CSV, atomically."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(self.rows[0]) if self.rows else ["epoch"], lineterminator="\n")
+        columns = dict.fromkeys(key for row in self.rows for key in row)  # a resumed run may score more, or less
+        writer = csv.DictWriter(text, list(columns) or ["epoch"], lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(path, text.getvalue())
 
 
 def read_csv(path: Path) -> list[Row]:
-    """Reads the rows of a ``history.csv``."""
+    """Reads the rows of a ``history.csv``; what an epoch did not measure is left out."""
     with path.open(encoding="utf-8", newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]

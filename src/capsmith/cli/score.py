@@ -1,0 +1,126 @@
+"""``capsmith score``."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    formats = "JSON lines, COCO or Karpathy JSON, CSV, Flickr8k's token file, or one caption a line"
+    parser.add_argument("--hypotheses", type=Path, required=True, metavar="FILE", help=f"captions to score: {formats}")
+    parser.add_argument(
+        "--references", type=Path, required=True, nargs="+", metavar="FILE", help="references, in the same formats"
+    )
+    parser.add_argument(
+        "--metrics",
+        default="bleu,rouge,cider",
+        metavar="LIST",
+        help="of bleu, rouge, cider, cider_d, cider_plain, meteor, spice; default: %(default)s",
+    )
+    parser.add_argument("--tokeniser", default="coco", metavar="NAME", help="coco (default), simple, char or none")
+    parser.add_argument("--split", metavar="NAME", help="take the references of this split, where the file has splits")
+    parser.add_argument("--subset", action="store_true", help="score only the pictures that have a caption")
+    parser.add_argument("--compare", type=Path, metavar="FILE", help="other captions of the same pictures: test both")
+    parser.add_argument("--human", action="store_true", help="score each reference against the others as well")
+    parser.add_argument("--diversity", action="store_true", help="measure vocabulary, repetition and novelty as well")
+    parser.add_argument("--train", type=Path, metavar="FILE", help="training captions, for novelty in --diversity")
+    parser.add_argument("--cider-df", type=Path, metavar="FILE", help="references that give cider_d its frequencies")
+    parser.add_argument("--cider-end", action="store_true", help="count the end of a caption as a word in cider_d")
+    parser.add_argument("--explain", metavar="IMAGE_ID", help="show what earned and lost points for one picture")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--per-image", action="store_true", help="with --json: the scores of every picture")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Reads, scores, prints."""
+    from capsmith.metrics import files
+    from capsmith.metrics.scorer import JAVA, Scorer
+
+    references = files.read_references(args.references, args.split)
+    given = {path: files.read_hypotheses(path) for path in (args.hypotheses, args.compare) if path is not None}
+    captions = {path: files.align(found, references) for path, found in given.items()}
+    for note in [*references.notes, *(note for found in given.values() for note in found.notes)]:
+        print(f"note: {note}", file=sys.stderr)
+    kept = references.captions
+    if args.subset:
+        kept = {key: group for key, group in kept.items() if key in captions[args.hypotheses]}
+        print(f"note: {len(kept)} of {len(references.captions)} pictures have a caption", file=sys.stderr)
+    frequencies = None if args.cider_df is None else files.read_references([args.cider_df]).captions
+    scorer = Scorer(
+        kept,
+        [name.strip() for name in args.metrics.split(",") if name.strip()],
+        args.tokeniser,
+        frequencies,
+        "" if args.cider_df is None else args.cider_df.stem,
+        args.cider_end,
+    )
+    quick = [name for name in scorer.names if name not in JAVA]
+    if args.human and not quick:
+        args.human = False
+        print("note: --human leaves out METEOR and SPICE, and nothing else was asked for", file=sys.stderr)
+    shown, parts = _results(args, scorer, captions, quick)
+    print(json.dumps(shown, indent=2, ensure_ascii=False) if args.json else "\n\n".join(parts))
+
+
+def _results(
+    args: argparse.Namespace, scorer: Any, captions: dict[Path, dict[str, str]], quick: list[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Returns all that was asked for, as an object for JSON and as text."""
+    from capsmith.metrics import scores, table
+    from capsmith.metrics.explain import explain
+
+    first = captions[args.hypotheses]
+    found = scorer.score(first)
+    shown: dict[str, Any] = {"hypotheses": str(args.hypotheses), "references": [str(p) for p in args.references]}
+    shown["scores"] = {name: score.as_dict(args.per_image) for name, score in found.items()}
+    parts = []
+    if args.compare is None:
+        parts.append("" if args.json else table.table(found))
+    else:
+        other = scorer.score(captions[args.compare])
+        shown["compare"] = {
+            "hypotheses": str(args.compare),
+            "scores": {name: score.as_dict(args.per_image) for name, score in other.items()},
+            "tests": {name: scores.compare(other[name], found[name]).__dict__ for name in found},
+        }
+        names = (args.hypotheses.name, args.compare.name)
+        parts.append("" if args.json else table.comparison(found, other, names))
+    if args.human:
+        rows, mine = _human(scorer, quick), {name: found[name] for name in quick}
+        shown["human"] = {name: [row[name].value for row in rows] for name in quick}
+        parts.append("" if args.json else table.human_row(rows, mine))
+    if args.diversity:
+        measured = _diversity(args, scorer, captions)
+        shown["diversity"] = {name: found.as_dict() for name, found in measured.items()}
+        parts.append(table.behaviour(measured))
+    if args.explain is not None:
+        explanation = explain(scorer, first, args.explain)
+        shown["explain"] = explanation.as_dict()
+        parts.append(str(explanation))
+    return shown, parts
+
+
+def _human(scorer: Any, names: list[str]) -> Any:
+    from capsmith.metrics.human import human_rows
+
+    every, scorer.names = scorer.names, names
+    try:
+        return human_rows(scorer)
+    finally:
+        scorer.names = every
+
+
+def _diversity(args: argparse.Namespace, scorer: Any, captions: dict[Path, dict[str, str]]) -> Any:
+    from capsmith.metrics.diversity import diversity
+    from capsmith.metrics.files import read_captions
+
+    training = None
+    if args.train is not None:
+        read = read_captions(args.train).captions
+        training = [scorer.tokeniser(caption) for group in read.values() for caption in group]
+    sets = {path.name: scorer.tokenise(found) for path, found in captions.items()}
+    sets["people (reference 1)"] = [group[0] for group in scorer.tokens]
+    return {name: diversity(tokens, training) for name, tokens in sets.items()}

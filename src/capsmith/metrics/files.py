@@ -1,0 +1,257 @@
+"""Readers for captions to score and for references, in the formats that people have.
+
+Recognised by suffix and content:
+
+- JSON lines: ``{"image": "a.jpg", "caption": "…"}``, capsmith's own predictions; ``captions`` with a list also works;
+- COCO results (a JSON list of ``image_id`` and ``caption``) and COCO annotations (``images`` and ``annotations``);
+- Karpathy's JSON (``images`` with ``sentences`` and ``split``);
+- a JSON object from id to a caption or a list of captions;
+- CSV or TSV with a header, such as Kaggle's ``image,caption``;
+- Flickr8k's token file, ``a.jpg#0<TAB>caption``;
+- plain text, one caption a line: ids are line numbers; references come in several files, line by line the same.
+
+Ids become text everywhere, so that 42 and "42" are one picture.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from capsmith.errors import DataError
+from capsmith.metrics.inputs import check_caption, count, is_list, named
+
+_IDS = ("image_id", "image", "filename", "file_name", "file", "path", "id", "img")
+_TEXTS = ("caption", "captions", "text", "hypothesis", "prediction", "references", "raw")
+_FLICKR = re.compile(r"(\S.*?)#\d+\t(.*)")
+_SPLITS = {"dev": "val"}  # Karpathy's word for it
+Row = tuple[str, Any, str]  # id, caption or captions, where it stands
+
+
+@dataclass
+class CaptionFile:
+    """What was read.
+
+    Attributes:
+        captions: For each picture id its captions, in the order of the file.
+        names: Other names of the pictures, such as file names where ids are numbers: from name to id.
+        notes: What people should know, one line each.
+    """
+
+    captions: dict[str, list[str]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_captions(path: Path, split: str | None = None) -> CaptionFile:
+    """Reads one file of any known format.
+
+    Args:
+        path: The file.
+        split: Take only this split, in formats that have splits.
+
+    Raises:
+        DataError: The file cannot be read, is of no known format, or holds a caption that is no text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    found = CaptionFile()
+    empty: list[str] = []
+    for key, value, where in _rows(path, text, split, found):
+        group = found.captions.setdefault(key, [])
+        for caption in value if is_list(value) else [value]:
+            group.append(_checked(caption, key, where))
+            if not group[-1].strip():
+                empty.append(key)
+    if not found.captions:
+        raise DataError(f"{path}: no captions" + (f" of split '{split}'" if split else ""))
+    if empty:
+        found.notes.append(f"{path}: {count(empty, 'empty caption')} ({named(empty)})")
+    return found
+
+
+def read_hypotheses(path: Path) -> CaptionFile:
+    """Reads captions to score: as ``read_captions``, and each picture has exactly one.
+
+    Raises:
+        DataError: As ``read_captions``; or pictures with several captions, or none.
+    """
+    found = read_captions(path)
+    several = [key for key, group in found.captions.items() if len(group) != 1]
+    if several:
+        raise DataError(f"{path}: {count(several, 'picture')} with more than one caption, or none: {named(several)}")
+    return found
+
+
+def read_references(paths: Sequence[Path], split: str | None = None) -> CaptionFile:
+    """Reads references from one file or several.
+
+    Plain text files must have the same number of lines; in other formats a picture's references add up.
+
+    Raises:
+        DataError: As ``read_captions``; or plain text files of different lengths.
+    """
+    found = CaptionFile()
+    sizes = {}
+    for path in paths:
+        one = read_captions(path, split)
+        if all(key.isdigit() for key in one.captions):
+            sizes[path] = len(one.captions)
+        for key, group in one.captions.items():
+            found.captions.setdefault(key, []).extend(group)
+        found.names |= one.names
+        found.notes += one.notes
+    if len(paths) > 1 and len(sizes) == len(paths) and len(set(sizes.values())) > 1:
+        lines = ", ".join(f"{path.name} {size}" for path, size in sizes.items())
+        raise DataError(f"the files of references have different numbers of captions: {lines}")
+    return found
+
+
+def align(captions: CaptionFile, references: CaptionFile) -> dict[str, str]:
+    """Returns one caption a picture under the references' ids, where necessary by the pictures' other names."""
+    single = {key: group[0] for key, group in captions.captions.items()}
+    if single.keys() & references.captions.keys() or not all(key in references.names for key in single):
+        return single
+    return {references.names[key]: caption for key, caption in single.items()}
+
+
+def _rows(path: Path, text: str, split: str | None, found: CaptionFile) -> Iterator[Row]:
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".ndjson"):
+        return _objects(_json_lines(path, text), split)
+    if suffix == ".json":
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise DataError(f"{path} is not valid JSON: {error}") from error
+        return _json(path, value, split, found)
+    if suffix in (".csv", ".tsv") or _is_header(text.partition("\n")[0]):  # Kaggle's CSV is called captions.txt
+        return _csv(path, text, split)
+    if split is not None:
+        raise DataError(f"{path}: this format knows no splits, so --split has no meaning")
+    return _lines(path, text)
+
+
+def _json_lines(path: Path, text: str) -> Iterator[tuple[Any, str]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                yield json.loads(line), f"{path} line {number}"
+            except ValueError as error:
+                raise DataError(f"{path} line {number} is not valid JSON: {error}") from error
+
+
+def _json(path: Path, value: Any, split: str | None, found: CaptionFile) -> Iterator[Row]:
+    if isinstance(value, list):
+        return _objects(((item, f"{path} entry {n}") for n, item in enumerate(value, 1)), split)
+    if isinstance(value, dict) and is_list(value.get("annotations")):
+        for image in value.get("images") or []:
+            if isinstance(image, dict) and "id" in image and "file_name" in image:
+                found.names[str(image["file_name"])] = str(image["id"])
+        items = ((item, f"{path} annotation {n}") for n, item in enumerate(value["annotations"], 1))
+        return _objects(items, split, ids=("image_id",))
+    if isinstance(value, dict) and is_list(value.get("images")):
+        return _karpathy(path, value["images"], split, found)
+    if isinstance(value, dict) and split is None:
+        return ((str(key), group, str(path)) for key, group in value.items())
+    raise DataError(f"{path}: no captions in a form that is known" + (f", with splits such as '{split}'" * bool(split)))
+
+
+def _objects(items: Iterable[tuple[Any, str]], split: str | None, ids: Sequence[str] = _IDS) -> Iterator[Row]:
+    for item, where in items:
+        if not isinstance(item, Mapping):
+            raise DataError(f"{where}: expected an object with an id and a caption, not {item!r:.60}")
+        if split is not None and _split_of(item, where) != split:
+            continue
+        key = next((item[name] for name in ids if name in item), None)
+        text = next((name for name in _TEXTS if name in item), None)
+        if key is None or isinstance(key, (dict, list, float)) or text is None:
+            what = "id" if text is not None else "caption"
+            names = ", ".join(ids if text is not None else _TEXTS)
+            raise DataError(f"{where}: no {what} (one of the keys: {names})")
+        yield str(key), item[text], where
+
+
+def _karpathy(path: Path, images: Sequence[Any], split: str | None, found: CaptionFile) -> Iterator[Row]:
+    for number, image in enumerate(images, 1):
+        where = f"{path} image {number}"
+        if not isinstance(image, dict) or not is_list(image.get("sentences")) or "filename" not in image:
+            raise DataError(f"{where}: expected 'filename' and 'sentences', as in Karpathy's files")
+        if split is not None and _split_of(image, where) not in (split, _SPLITS.get(split)):
+            continue
+        key = str(image["filename"])
+        for name in ("cocoid", "imgid"):
+            if name in image:
+                found.names.setdefault(str(image[name]), key)
+        yield key, [s.get("raw") if isinstance(s, dict) else s for s in image["sentences"]], where
+
+
+def _split_of(item: Mapping[str, Any], where: str) -> Any:
+    if "split" not in item:
+        raise DataError(f"{where}: no 'split', so --split has no meaning")
+    return item["split"]
+
+
+def _csv(path: Path, text: str, split: str | None) -> Iterator[Row]:
+    head = text.splitlines()[0] if text.strip() else ""
+    mark = _separator(head)
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+    names = [name.strip().lower() for name in rows.fieldnames or []]
+    if not _is_header(head):
+        raise DataError(f"{path}: the first line must name the columns, such as image,caption; it is {head!r:.80}")
+    rows.fieldnames = names
+
+    def items() -> Iterator[tuple[Any, str]]:
+        try:
+            for row in rows:
+                where = f"{path} line {rows.line_num}"
+                if None in row or None in row.values():
+                    raise DataError(f"{where}: {len(names)} columns expected; a caption with a '{mark}' needs quotes")
+                yield row, where
+        except csv.Error as error:
+            raise DataError(f"{path} line {rows.line_num + 1}: {error}") from error
+
+    return _objects(items(), split)
+
+
+def _separator(head: str) -> str:
+    return max(",;\t", key=head.count)
+
+
+def _is_header(line: str) -> bool:
+    names = {name.strip().strip('"').lower() for name in line.split(_separator(line))}
+    return bool(names & set(_IDS) and names & set(_TEXTS))
+
+
+def _lines(path: Path, text: str) -> Iterator[Row]:
+    lines = text.split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    flickr = [_FLICKR.fullmatch(line.rstrip("\r")) for line in lines]
+    if lines and flickr[0] is not None:
+        for number, match in enumerate(flickr, 1):
+            if match is not None:
+                yield match[1], match[2], f"{path} line {number}"
+            elif lines[number - 1].strip():
+                raise DataError(f"{path} line {number}: expected name#number, a tab and a caption")
+        return
+    for number, line in enumerate(lines, 1):
+        yield str(number), line.rstrip("\r"), f"{path} line {number}"
+
+
+def _checked(caption: Any, key: str, where: str) -> str:
+    try:
+        text = check_caption(caption, key)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    if text.strip().lower() == "nan":
+        raise DataError(f"{where}: picture {key}: the caption is missing ({text.strip()})")
+    return text

@@ -1,0 +1,23 @@
+"""coco-caption's own scorers, as an independent truth; tests skip where pycocoevalcap is not installed."""
+
+import pytest
+
+
+def scores(hypotheses, references, names=("bleu", "rouge", "cider")):
+    """BLEU-1..4, ROUGE-L and CIDEr with their values per picture, from pycocoevalcap; tokens in, tokens out."""
+    pytest.importorskip("pycocoevalcap")
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.rouge.rouge import Rouge
+
+    given = {key: [" ".join(tokens)] for key, tokens in hypotheses.items()}
+    truth = {key: [" ".join(tokens) for tokens in group] for key, group in references.items()}
+    found = {}
+    if "bleu" in names:
+        bleu, _ = Bleu(4).compute_score(truth, given, verbose=0)
+        found |= {f"bleu{n}": (value, None) for n, value in enumerate(bleu, 1)}
+    if "rouge" in names:
+        found["rouge"] = Rouge().compute_score(truth, given)
+    if "cider" in names:
+        found["cider"] = Cider().compute_score(truth, given)
+    return found

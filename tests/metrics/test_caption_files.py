@@ -1,0 +1,164 @@
+import json
+
+import pytest
+
+from capsmith.errors import DataError
+from capsmith.metrics.files import align, read_captions, read_hypotheses, read_references
+
+EXPECTED = {"a.jpg": ["A dog, running .", "dogs"], "b.jpg": ["two people"]}
+KARPATHY = {
+    "images": [
+        {
+            "filename": "a.jpg",
+            "imgid": 0,
+            "cocoid": 11,
+            "split": "test",
+            "sentences": [{"raw": t} for t in EXPECTED["a.jpg"]],
+        },
+        {"filename": "b.jpg", "imgid": 1, "cocoid": 12, "split": "val", "sentences": [{"raw": "two people"}]},
+    ],
+    "dataset": "flickr8k",
+}
+COCO = {
+    "images": [{"id": 11, "file_name": "a.jpg"}, {"id": 12, "file_name": "b.jpg"}],
+    "annotations": [
+        {"image_id": 11, "id": 1, "caption": "A dog, running ."},
+        {"image_id": 12, "id": 2, "caption": "two people"},
+        {"image_id": 11, "id": 3, "caption": "dogs"},
+    ],
+}
+LINES = [("a.jpg", "A dog, running ."), ("a.jpg", "dogs"), ("b.jpg", "two people")]
+FORMATS = {
+    "rows.jsonl": "".join(json.dumps({"image": k, "caption": t}) + "\n" for k, t in LINES),
+    "lists.jsonl": "".join(json.dumps({"image_id": k, "captions": g}) + "\n\n" for k, g in EXPECTED.items()),
+    "results.json": json.dumps([{"image_id": k, "caption": t, "score": 1.5} for k, t in LINES]),
+    "karpathy.json": json.dumps(KARPATHY),
+    "mapping.json": json.dumps(EXPECTED),
+    "kaggle.csv": 'image,caption\na.jpg,"A dog, running ."\na.jpg,dogs\nb.jpg,two people\n',
+    "semicolons.csv": "Filename;Text\r\na.jpg;A dog, running .\r\na.jpg;dogs\r\nb.jpg;two people\r\n",
+    "table.tsv": "image_id\tcaption\na.jpg\tA dog, running .\na.jpg\tdogs\nb.jpg\ttwo people\n",
+    "captions.txt": 'image,caption\na.jpg,"A dog, running ."\na.jpg,dogs\nb.jpg,two people\n',
+    "flickr.token.txt": "a.jpg#0\tA dog, running .\na.jpg#1\tdogs\nb.jpg#0\ttwo people\n",
+    "mark.json": "\ufeff" + json.dumps(EXPECTED),
+}
+
+
+def written(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_says_the_same(tmp_path, name):
+    assert read_captions(written(tmp_path, name, FORMATS[name])).captions == EXPECTED
+
+
+def test_coco_annotations_have_numbers_for_ids_and_file_names_beside(tmp_path):
+    found = read_references([written(tmp_path, "annotations.json", json.dumps(COCO))])
+    assert found.captions == {"11": EXPECTED["a.jpg"], "12": EXPECTED["b.jpg"]}
+    numbers = written(
+        tmp_path, "n.json", json.dumps([{"image_id": 11, "caption": "x"}, {"image_id": 12, "caption": "y"}])
+    )
+    names = written(tmp_path, "n.jsonl", '{"image": "a.jpg", "caption": "x"}\n{"image": "b.jpg", "caption": "y"}')
+    for path in (numbers, names):
+        assert align(read_hypotheses(path), found) == {"11": "x", "12": "y"}
+
+
+def test_karpathys_pictures_go_by_their_coco_number_too(tmp_path):
+    found = read_references([written(tmp_path, "k.json", json.dumps(KARPATHY))])
+    given = read_hypotheses(written(tmp_path, "h.json", '{"11": "x", "12": "y"}'))
+    assert align(given, found) == {"a.jpg": "x", "b.jpg": "y"}
+
+
+def test_ids_that_match_nothing_stay_as_they_are(tmp_path):
+    found = read_references([written(tmp_path, "r.json", json.dumps(COCO))])
+    given = read_hypotheses(written(tmp_path, "h.json", '{"a.jpg": "x", "z.jpg": "y"}'))
+    assert align(given, found) == {"a.jpg": "x", "z.jpg": "y"}
+
+
+@pytest.mark.parametrize(("split", "expected"), [("test", ["a.jpg"]), ("val", ["b.jpg"]), ("dev", ["b.jpg"])])
+def test_karpathys_splits(tmp_path, split, expected):
+    path = written(tmp_path, "k.json", json.dumps(KARPATHY))
+    assert list(read_captions(path, split).captions) == expected
+
+
+def test_plain_lines_are_numbered_and_references_come_in_several_files(tmp_path):
+    hypotheses = written(tmp_path, "h.txt", "a dog\ntwo people\n")
+    assert read_hypotheses(hypotheses).captions == {"1": ["a dog"], "2": ["two people"]}
+    paths = [written(tmp_path, f"r{k}", f"one {k}\ntwo {k}\n") for k in range(3)]
+    assert read_references(paths).captions == {"1": ["one 0", "one 1", "one 2"], "2": ["two 0", "two 1", "two 2"]}
+    paths.append(written(tmp_path, "r3", "one line only\n"))
+    with pytest.raises(DataError, match="different numbers of captions: r0 2, r1 2, r2 2, r3 1"):
+        read_references(paths)
+
+
+def test_an_empty_line_is_an_empty_caption_and_is_told(tmp_path):
+    found = read_hypotheses(written(tmp_path, "h.txt", "a dog\n\nend\n"))
+    assert found.captions == {"1": ["a dog"], "2": [""], "3": ["end"]}
+    assert found.notes == [f"{tmp_path / 'h.txt'}: 1 empty caption (2)"]
+
+
+def test_line_separators_inside_json_strings_do_not_end_a_line(tmp_path):
+    text = '{"image": "a", "caption": "one\u2028two\x85three"}\n'
+    assert read_captions(written(tmp_path, "x.jsonl", text)).captions == {"a": ["one\u2028two\x85three"]}
+
+
+BAD = {
+    "none.txt": (None, "cannot read .*none.txt: No such file"),
+    "latin.csv": (b"image,caption\na,caf\xe9\n", r"is not UTF-8 text \(byte 19\)"),
+    "broken.json": ("{", "is not valid JSON"),
+    "broken.jsonl": ('{"image": "a", "caption": "x"}\n{oops\n', "line 2 is not valid JSON"),
+    "number.json": ("3", "no captions in a form that is known"),
+    "list.json": ('["a dog"]', "entry 1: expected an object with an id and a caption, not 'a dog'"),
+    "noid.jsonl": ('{"caption": "x"}', r"line 1: no id \(one of the keys: image_id, image"),
+    "nocaption.jsonl": ('{"image": "x"}', r"line 1: no caption \(one of the keys: caption, captions"),
+    "nan.json": ('[{"image_id": 1, "caption": NaN}]', r"entry 1: picture 1: the caption is missing \(nan\)"),
+    "null.json": ('{"a": null}', r"picture a: the caption is missing \(None\)"),
+    "nan.csv": ("image,caption\na,x\nb,nan\n", r"line 3: picture b: the caption is missing \(nan\)"),
+    "number.jsonl": ('{"image": "a", "caption": 5}', "a caption must be text, not int"),
+    "nested.jsonl": ('{"image": "a", "captions": ["x", {"raw": "y"}]}', "must be text, not dict"),
+    "header.csv": ("a.jpg,a dog\nb.jpg,a cat\n", "the first line must name the columns, such as image,caption"),
+    "comma.csv": (
+        "image,caption\na.jpg,a dog, running\n",
+        "line 2: 2 columns expected; a caption with a ',' needs quotes",
+    ),
+    "short.csv": ("image,caption\na.jpg\n", "line 2: 2 columns expected"),
+    "quote.csv": ('image,caption\na.jpg,"a dog" runs\n', "line 2: "),
+    "empty.csv": ("", "the first line must name the columns"),
+    "empty.jsonl": ("\n\n", "no captions"),
+    "empty.txt": ("", "no captions"),
+    "flickr.txt": ("a.jpg#0\tx\nno tab here\n", "line 2: expected name#number, a tab and a caption"),
+    "karpathy.json": ('{"images": [{"filename": "a.jpg"}]}', "image 1: expected 'filename' and 'sentences'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_told_in_one_line(tmp_path, name):
+    text, message = BAD[name]
+    path = tmp_path / name if text is None else written(tmp_path, name, text)
+    with pytest.raises(DataError, match=message) as caught:
+        read_captions(path)
+    assert "\n" not in str(caught.value) and name in str(caught.value)
+
+
+def test_captions_to_score_come_once(tmp_path):
+    path = written(tmp_path, "h.jsonl", FORMATS["rows.jsonl"])
+    with pytest.raises(DataError, match=r"1 picture with more than one caption, or none: a.jpg"):
+        read_hypotheses(path)
+
+
+@pytest.mark.parametrize("name", ["kaggle.csv", "flickr.token.txt", "mapping.json", "karpathy.json"])
+def test_a_split_that_is_not_there_is_told(tmp_path, name):
+    with pytest.raises(DataError, match="split"):
+        read_captions(written(tmp_path, name, FORMATS[name]), "nowhere")
+
+
+@pytest.mark.shared
+def test_flickr8ks_two_layouts_hold_the_same(shared):
+    token, kaggle = (
+        read_captions(shared / "flickr8k" / name).captions for name in ("Flickr8k.token.txt", "captions.txt")
+    )
+    assert len(token) == 8092
+    same = sum(token[key] == kaggle.get(key) for key in token)
+    assert same > 8000

@@ -1,0 +1,265 @@
+"""Run directories that cannot be used."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+from mistakes import Workshop, mistake
+from mistakes.features import Payload, lambda_model
+
+PICTURE = "data/images/red_ball.png"
+
+
+def _caption(shop: Workshop, run: Path) -> list[str]:
+    return ["caption", str(run), str(shop.toy.root / PICTURE)]
+
+
+def _without(shop: Workshop, name: str) -> list[str]:
+    run = shop.run()
+    (run / name).unlink()
+    return _caption(shop, run)
+
+
+def _with(shop: Workshop, name: str, content: str | bytes) -> list[str]:
+    run = shop.run()
+    (run / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return _caption(shop, run)
+
+
+def _cut(shop: Workshop, name: str) -> list[str]:
+    content = (shop.toy.run / name).read_bytes()
+    return _with(shop, name, content[: len(content) * 2 // 3])
+
+
+def _replaced(shop: Workshop, name: str, old: str, new: str) -> list[str]:
+    text = (shop.toy.run / name).read_text()
+    assert old in text
+    return _with(shop, name, text.replace(old, new))
+
+
+@mistake("no such run", "no run directory", "capsmith train")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, shop / "gone")
+
+
+@mistake("a run that is a file", "no run directory", "capsmith train")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, shop.write("run", "x"))
+
+
+@mistake("a folder that is no run", "data is not a run", "config.yaml")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, shop.data())
+
+
+@mistake("a run without its vocabulary", "vocabulary.json", "No such file")
+def _(shop: Workshop) -> list[str]:
+    return _without(shop, "vocabulary.json")
+
+
+@mistake("a checkpoint with another vocabulary", "vocabulary.json is not the vocabulary", "trained with")
+def _(shop: Workshop) -> list[str]:
+    return _replaced(shop, "vocabulary.json", '"ball"', '"bell"')
+
+
+@mistake("a vocabulary that is no JSON", "vocabulary.json", "not valid JSON")
+def _(shop: Workshop) -> list[str]:
+    return _cut(shop, "vocabulary.json")
+
+
+@mistake("a vocabulary nested 100,000 deep", "vocabulary.json", "JSON")
+def _(shop: Workshop) -> list[str]:
+    return _with(shop, "vocabulary.json", "[" * 100_000)
+
+
+@mistake("a vocabulary without its specials", "vocabulary.json is not a capsmith vocabulary", "first words")
+def _(shop: Workshop) -> list[str]:
+    return _replaced(shop, "vocabulary.json", "<start>", "<begin>")
+
+
+@mistake("a vocabulary with a count too large", "vocabulary.json", "not a capsmith vocabulary")
+def _(shop: Workshop) -> list[str]:
+    vocabulary = json.loads((shop.toy.run / "vocabulary.json").read_text())
+    vocabulary["counts"][5] = 10**400
+    return _with(shop, "vocabulary.json", json.dumps(vocabulary))
+
+
+@mistake("a run without captioner.json", "captioner.json", "No such file")
+def _(shop: Workshop) -> list[str]:
+    return _without(shop, "captioner.json")
+
+
+@mistake("captioner.json of another format", "captioner.json is not of this version")
+def _(shop: Workshop) -> list[str]:
+    return _with(shop, "captioner.json", '{"format": 99}')
+
+
+@mistake("captioner.json with a damaged shape", "captioner.json", "feature_shape")
+def _(shop: Workshop) -> list[str]:
+    return _replaced(shop, "captioner.json", "256", '"many"')
+
+
+@mistake("captioner.json with a shape that is not the encoder's", "captioner.json", "feature_shape")
+def _(shop: Workshop) -> list[str]:
+    return _replaced(shop, "captioner.json", "256", "999999999999")
+
+
+@mistake("a run without weights", "model.weights.h5 is missing")
+def _(shop: Workshop) -> list[str]:
+    return _without(shop, "model.weights.h5")
+
+
+@mistake("truncated weights", "model.weights.h5 is damaged")
+def _(shop: Workshop) -> list[str]:
+    return _cut(shop, "model.weights.h5")
+
+
+@mistake("weights that are text", "model.weights.h5 is damaged")
+def _(shop: Workshop) -> list[str]:
+    return _with(shop, "model.weights.h5", "weights " * 99)
+
+
+@mistake("weights that are a pickle", "model.weights.h5 is damaged")
+def _(shop: Workshop) -> list[str]:
+    return _with(shop, "model.weights.h5", pickle.dumps(Payload(shop.sentinel)))
+
+
+@mistake("weights of other sizes", "model.weights.h5", "of another model")
+def _(shop: Workshop) -> list[str]:
+    return _replaced(shop, "config.yaml", "units: 16", "units: 24")
+
+
+@mistake("weights of fewer layers, which Keras would leave random", "model.weights.h5", "of another model")
+def _(shop: Workshop) -> list[str]:
+    return _replaced(shop, "config.yaml", "layers: 1", "layers: 2")
+
+
+@mistake("weights of the encoder", "model.weights.h5", "of another model")
+def _(shop: Workshop) -> list[str]:
+    return _with(shop, "model.weights.h5", (shop.toy.run / "encoder.weights.h5").read_bytes())
+
+
+@mistake("weights that are a folder", "model.weights.h5 is missing")
+def _(shop: Workshop) -> list[str]:
+    run = shop.run()
+    (run / "model.weights.h5").unlink()
+    (run / "model.weights.h5").mkdir()
+    return _caption(shop, run)
+
+
+@mistake("a run without encoder.json", "encoder.json", "No such file")
+def _(shop: Workshop) -> list[str]:
+    return _without(shop, "encoder.json")
+
+
+@mistake("encoder.json that is damaged", "encoder.json is damaged")
+def _(shop: Workshop) -> list[str]:
+    return _with(shop, "encoder.json", '{"fingerprint": 3}')
+
+
+@mistake("encoder.json of another encoder", "another encoder than its config says", "tf instead of unit")
+def _(shop: Workshop) -> list[str]:
+    return _replaced(shop, "config.yaml", "preprocess: null", "preprocess: unit")
+
+
+@mistake("a run without encoder weights", "lacks encoder.weights.h5")
+def _(shop: Workshop) -> list[str]:
+    return _without(shop, "encoder.weights.h5")
+
+
+@mistake("truncated encoder weights", "encoder.weights.h5", "damaged")
+def _(shop: Workshop) -> list[str]:
+    return _cut(shop, "encoder.weights.h5")
+
+
+@mistake("encoder weights of other sizes", "encoder.weights.h5 do not fit")
+def _(shop: Workshop) -> list[str]:
+    return _with(shop, "encoder.weights.h5", (shop.toy.run / "model.weights.h5").read_bytes())
+
+
+@mistake("a run's config that is damaged", "cannot be used", "config.yaml", "not valid YAML")
+def _(shop: Workshop) -> list[str]:
+    return _with(shop, "config.yaml", "data: {type")
+
+
+@mistake("a run's config with unknown keys", "cannot be used", "config.yaml", "decoder.untis")
+def _(shop: Workshop) -> list[str]:
+    return _replaced(shop, "config.yaml", "units: 16", "untis: 16")
+
+
+@mistake("a run's config that runs a command", "cannot be used", "config.yaml", "python/object/apply")
+def _(shop: Workshop) -> list[str]:
+    return _with(shop, "config.yaml", f"seed: !!python/object/apply:os.system ['touch {shop.sentinel}']\n")
+
+
+@mistake("a run whose encoder holds a Lambda layer", "encoder.keras is refused", "Lambda")
+def _(shop: Workshop) -> list[str]:
+    run = shop.run()
+    lambda_model(run / "encoder.keras", shop.sentinel)
+    note = json.loads((run / "encoder.json").read_text())
+    note["fingerprint"] |= {"type": "custom", "size": [16, 16], "preprocess": "none"}
+    (run / "encoder.json").write_text(json.dumps(note))
+    old = (run / "config.yaml").read_text()
+    new = old.replace("type: small_cnn", "type: custom").replace("weights: none", "weights: mine.keras")
+    (run / "config.yaml").write_text(new.replace("image_size: 32", "image_size: 16"))
+    return _caption(shop, run)
+
+
+@mistake("a misspelt search", "decoding.type", "'bean'", "did you mean 'beam'?")
+def _(shop: Workshop) -> list[str]:
+    return [*_caption(shop, shop.toy.run), "--set", "decoding.type=bean"]
+
+
+@mistake("a decoder that the run was not trained with", "decoder", "trained with")
+def _(shop: Workshop) -> list[str]:
+    return ["evaluate", str(shop.run()), "--set", "decoder.units=24"]
+
+
+def _resume(shop: Workshop, run: Path, *more: str) -> list[str]:
+    shop.sections["features"]["cache"] = str(shop.toy.cache)
+    return ["train", "--config", shop.config(), "--run", str(run), "--resume", *more]
+
+
+@mistake("an existing run without --resume", "already holds a training", "--resume")
+def _(shop: Workshop) -> list[str]:
+    return _resume(shop, shop.run())[:-1]
+
+
+@mistake("a run to go on with that had another decoder", "decoder.units: 16, now 24", "another --run")
+def _(shop: Workshop) -> list[str]:
+    return _resume(shop, shop.run(), "--set", "decoder.units=24")
+
+
+@mistake("a damaged training state", "state.npz is damaged", "remove it", may_change=("versions.json",))
+def _(shop: Workshop) -> list[str]:
+    run = shop.run()
+    (run / "state.npz").write_bytes((run / "state.npz").read_bytes()[:50_000])
+    return _resume(shop, run)
+
+
+@mistake("a training state with a pickle", "state.npz is damaged", "remove it", may_change=("versions.json",))
+def _(shop: Workshop) -> list[str]:
+    run = shop.run()
+    with np.load(run / "state.npz") as saved:
+        arrays = dict(saved)
+    np.savez(run / "state.npz", **{**arrays, "v0": np.array([Payload(shop.sentinel)], dtype=object)})
+    return _resume(shop, run)
+
+
+@mistake("a training state without its progress", "history is damaged", may_change=("versions.json",))
+def _(shop: Workshop) -> list[str]:
+    run = shop.run()
+    with np.load(run / "state.npz") as saved:
+        arrays = dict(saved)
+    np.savez(run / "state.npz", **{**arrays, "progress": np.frombuffer(b'{"rows": 5}', np.uint8)})
+    return _resume(shop, run)
+
+
+@mistake("a training state of another model", "state.npz is of another model", may_change=("versions.json",))
+def _(shop: Workshop) -> list[str]:
+    run = shop.run()
+    with np.load(run / "state.npz") as saved:
+        arrays = dict(saved)
+    np.savez(run / "state.npz", **{**arrays, "v0": np.zeros((3, 3))})
+    return _resume(shop, run)

@@ -1,0 +1,319 @@
+"""Feature stores, encoders and their weights."""
+
+import io
+import json
+import os
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from mistakes import Workshop, mistake
+
+
+class Payload:
+    """Makes the sentinel when a pickle or a YAML tag is obeyed."""
+
+    def __init__(self, sentinel: Path) -> None:
+        self.sentinel = sentinel
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.sentinel}'",)
+
+
+def _extract(shop: Workshop, **changes) -> list[str]:
+    return ["extract", "--config", shop.config(**changes)]
+
+
+def _edit(path: Path, **changes) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@mistake("features of another encoder", "features in", "of another encoder", "preprocess: tf instead of unit")
+def _(shop: Workshop) -> list[str]:
+    shop.store()
+    return _extract(shop, encoder={"preprocess": "unit"})
+
+
+@mistake("features of another encoder, to evaluate on", "of another encoder", "caffe instead of tf")
+def _(shop: Workshop) -> list[str]:
+    store = shop.store()
+    manifest = json.loads((store / "manifest.json").read_text())
+    _edit(store / "manifest.json", fingerprint={**manifest["fingerprint"], "preprocess": "caffe"})
+    return ["evaluate", str(shop.run()), "--set", f"features.store={store}"]
+
+
+@mistake("an encoder that the run was not trained with", "encoder", "trained with")
+def _(shop: Workshop) -> list[str]:
+    return ["evaluate", str(shop.run()), "--set", "encoder.preprocess=unit", "--set", f"features.cache={shop / 'c'}"]
+
+
+@mistake("a store that is a file", "store", "cannot write features")
+def _(shop: Workshop) -> list[str]:
+    return _extract(shop, features={"store": str(shop.write("store", "x"))})
+
+
+@mistake("a cache below a file", "file/cache", "Not a directory")
+def _(shop: Workshop) -> list[str]:
+    shop.write("file", "x")
+    return _extract(shop, features={"cache": str(shop / "file" / "cache")})
+
+
+@mistake("a manifest that is no JSON", "manifest.json", "not valid JSON")
+def _(shop: Workshop) -> list[str]:
+    (shop.store() / "manifest.json").write_text('{"fingerprint": {')
+    return _extract(shop)
+
+
+@mistake("a manifest that lacks keys", "manifest.json is damaged", "extract again")
+def _(shop: Workshop) -> list[str]:
+    (shop.store() / "manifest.json").write_text("{}")
+    return _extract(shop)
+
+
+@mistake("a manifest that is a list", "manifest.json is damaged", "extract again")
+def _(shop: Workshop) -> list[str]:
+    (shop.store() / "manifest.json").write_text("[1, 2]")
+    return _extract(shop)
+
+
+@mistake("a manifest with wrong sizes", "manifest.json is damaged", "extract again")
+def _(shop: Workshop) -> list[str]:
+    _edit(shop.store() / "manifest.json", sizes=["many"] * 12)
+    return _extract(shop)
+
+
+@mistake("a manifest with ids that are lists", "manifest.json is damaged", "extract again")
+def _(shop: Workshop) -> list[str]:
+    _edit(shop.store() / "manifest.json", ids=[["x"]] * 12)
+    return _extract(shop)
+
+
+@mistake("a manifest with a shape beyond memory", "features.pkl does not match its manifest", "extract again")
+def _(shop: Workshop) -> list[str]:
+    _edit(shop.store() / "manifest.json", shape=[10**13])
+    return _extract(shop)
+
+
+@mistake("a manifest with damaged notes", "manifest.json is damaged", "extract again")
+def _(shop: Workshop) -> list[str]:
+    _edit(shop.store() / "manifest.json", broken={"red_ball.png": 3})
+    return _extract(shop)
+
+
+@mistake("a hostile pickle", "features.pkl", "refused", "posix.system")
+def _(shop: Workshop) -> list[str]:
+    (shop.store() / "features.pkl").write_bytes(pickle.dumps({"red_ball.png": Payload(shop.sentinel)}))
+    return _extract(shop)
+
+
+@mistake("a hostile pickle, when a run is evaluated", "features.pkl", "refused", "posix.system")
+def _(shop: Workshop) -> list[str]:
+    store = shop.store()
+    (store / "features.pkl").write_bytes(pickle.dumps(Payload(shop.sentinel)))
+    return ["evaluate", str(shop.run()), "--set", f"features.store={store}"]
+
+
+@mistake("a hostile pickle of protocol 0", "features.pkl", "refused")
+def _(shop: Workshop) -> list[str]:
+    (shop.store() / "features.pkl").write_bytes(pickle.dumps(Payload(shop.sentinel), protocol=0))
+    return _extract(shop)
+
+
+@mistake("a pickle within a pickle", "features.pkl", "refused")
+def _(shop: Workshop) -> list[str]:
+    inner = pickle.dumps(Payload(shop.sentinel), protocol=2)
+
+    class Wrapped:
+        def __reduce__(self):
+            return pickle.loads, (inner,)
+
+    (shop.store() / "features.pkl").write_bytes(pickle.dumps(Wrapped(), protocol=2))
+    return _extract(shop)
+
+
+@mistake("a truncated pickle", "features.pkl", "damaged pickle", "extract the features again")
+def _(shop: Workshop) -> list[str]:
+    path = shop.store() / "features.pkl"
+    path.write_bytes(path.read_bytes()[:5000])
+    return _extract(shop)
+
+
+@mistake("a pickle of vectors of another size", "features.pkl does not match its manifest", "extract again")
+def _(shop: Workshop) -> list[str]:
+    store = shop.store()
+    ids = json.loads((store / "manifest.json").read_text())["ids"]
+    (store / "features.pkl").write_bytes(pickle.dumps({name: np.zeros(3, "float32") for name in ids}))
+    return _extract(shop)
+
+
+@mistake("a missing pickle", "features.pkl", "No such file", "extract the features again")
+def _(shop: Workshop) -> list[str]:
+    (shop.store() / "features.pkl").unlink()
+    return _extract(shop)
+
+
+def _grid(shop: Workshop, content: bytes) -> list[str]:
+    """A finished store of grids, whose array is what is given."""
+    from capsmith.features.config import EncoderConfig
+    from capsmith.features.fingerprint import fingerprint
+
+    store = shop.store()
+    changed = EncoderConfig(type="small_cnn", image_size=32, output="grid")
+    _edit(store / "manifest.json", shape=[4, 128], dtype="float16", fingerprint=fingerprint(changed))
+    (store / "features.npy").write_bytes(content)
+    return _extract(shop, encoder={"output": "grid"})
+
+
+def _npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+@mistake("a truncated array", "features.npy is truncated or damaged", "extract again")
+def _(shop: Workshop) -> list[str]:
+    return _grid(shop, _npy(np.zeros((12, 4, 128), "float16"))[:6000])
+
+
+@mistake("an array of another shape", "features.npy does not match its manifest", "extract again")
+def _(shop: Workshop) -> list[str]:
+    return _grid(shop, _npy(np.zeros((12, 4, 64), "float16")))
+
+
+@mistake("an array of pickled objects", "features.npy", "extract again")
+def _(shop: Workshop) -> list[str]:
+    return _grid(shop, _npy(np.array([Payload(shop.sentinel)], dtype=object)))
+
+
+@mistake("an array that is text", "features.npy is truncated or damaged", "extract again")
+def _(shop: Workshop) -> list[str]:
+    return _grid(shop, b"not an array\n" * 20)
+
+
+def _journal(shop: Workshop, *lines: str) -> list[str]:
+    """An unfinished store whose journal is what is given."""
+    store = shop.store()
+    (store / "manifest.json").unlink()
+    (store / "journal.jsonl").write_text("".join(line + "\n" for line in lines))
+    return _extract(shop)
+
+
+@mistake("a journal without its head", "journal.jsonl is damaged", "extract again")
+def _(shop: Workshop) -> list[str]:
+    return _journal(shop, '{"rows": [0]}')
+
+
+@mistake("a journal with a damaged line", "journal.jsonl is damaged", "extract again")
+def _(shop: Workshop) -> list[str]:
+    return _journal(shop, _head(shop), '{"rows": ["x"], "ids": ["a"], "sizes": [1], "broken": {}}')
+
+
+@mistake("a journal with a row beyond memory", "journal.jsonl is damaged", "extract again")
+def _(shop: Workshop) -> list[str]:
+    return _journal(shop, _head(shop), '{"rows": [99999999999999], "ids": ["a"], "sizes": [1], "broken": {}}')
+
+
+@mistake("a journal whose rows are gone", "rows.part.npy is truncated", "extract again")
+def _(shop: Workshop) -> list[str]:
+    arguments = _journal(shop, _head(shop), '{"rows": [0], "ids": ["red_ball.png"], "sizes": [205], "broken": {}}')
+    (shop / "store" / "rows.part.npy").write_bytes(b"\x93NUMPY")
+    return arguments
+
+
+def _head(shop: Workshop) -> str:
+    manifest = json.loads((shop.toy.store / "manifest.json").read_text())
+    return json.dumps({key: manifest[key] for key in ("fingerprint", "shape", "dtype")})
+
+
+@mistake("missing encoder weights", "encoder weights", "gone.weights.h5", "No such file")
+def _(shop: Workshop) -> list[str]:
+    return _extract(shop, encoder={"weights": str(shop / "gone.weights.h5")})
+
+
+@mistake("encoder weights that are text", "text.weights.h5", "not a Keras weights file")
+def _(shop: Workshop) -> list[str]:
+    return _extract(shop, encoder={"weights": str(shop.write("text.weights.h5", "weights" * 99))})
+
+
+@mistake("encoder weights of another encoder", "model.weights.h5 hold", "another encoder")
+def _(shop: Workshop) -> list[str]:
+    return _extract(shop, encoder={"weights": str(shop.toy.run / "model.weights.h5")})
+
+
+@mistake("a layer that the encoder lacks", "encoder.layer", "'block9_out'", "did you mean 'block")
+def _(shop: Workshop) -> list[str]:
+    return _extract(shop, encoder={"layer": "block9_out"})
+
+
+def _custom(shop: Workshop, path: Path) -> list[str]:
+    return _extract(shop, encoder={"type": "custom", "weights": str(path)})
+
+
+def _archive(shop: Workshop, name: str, config: object) -> Path:
+    """A ``.keras`` file with a config of any kind."""
+    with zipfile.ZipFile(shop / name, "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.9.0", "date_saved": "2025-01-01"}))
+        archive.writestr("model.weights.h5", b"")
+    return shop / name
+
+
+@mistake("a custom encoder that is no archive", "mine.keras", "not a .keras file")
+def _(shop: Workshop) -> list[str]:
+    return _custom(shop, shop.write("mine.keras", b"x" * 500))
+
+
+@mistake("a custom encoder with a Lambda layer", "mine.keras is refused", "Lambda", "Keras's own layers")
+def _(shop: Workshop) -> list[str]:
+    return _custom(shop, lambda_model(shop / "mine.keras", shop.sentinel))
+
+
+def lambda_model(path: Path, sentinel: Path) -> Path:
+    """Saves a model that makes the sentinel when its Lambda layer is loaded and built."""
+    import keras
+
+    command = f"touch '{sentinel}'"
+    inputs = keras.Input((16, 16, 3))
+    outputs = keras.layers.Lambda(lambda x, command=command: (__import__("os").system(command), x)[1])(inputs)
+    keras.Model(inputs, outputs).save(path)
+    sentinel.unlink(missing_ok=True)  # building it ran the layer
+    return path
+
+
+def _function(module: str, name: str, *args: object) -> dict[str, object]:
+    """What a Keras config says to make a layer of a function call."""
+    layer = {
+        "module": module,
+        "class_name": "function",
+        "config": name,
+        "registered_name": name,
+        "name": "a",
+        "inbound_nodes": [{"args": list(args), "kwargs": {}}],
+    }
+    settings = {"name": "m", "layers": [layer], "input_layers": [["a", 0, 0]], "output_layers": [["a", 0, 0]]}
+    return {"module": "keras", "class_name": "Functional", "config": settings, "registered_name": "Functional"}
+
+
+@mistake("a custom encoder that calls os.system", "mine.keras is refused", "os.system")
+def _(shop: Workshop) -> list[str]:
+    return _custom(shop, _archive(shop, "mine.keras", _function("os", "system", f"touch '{shop.sentinel}'")))
+
+
+@mistake("a custom encoder that calls a function of Keras's own", "mine.keras is refused", "keras.utils.get_file")
+def _(shop: Workshop) -> list[str]:
+    config = _function("keras.utils", "get_file", str(shop.sentinel), "file:///etc/hostname")
+    return _custom(shop, _archive(shop, "mine.keras", config))
+
+
+@mistake("a custom encoder whose class is not Keras's", "mine.keras is refused", "subprocess.Popen")
+def _(shop: Workshop) -> list[str]:
+    config = {"module": "subprocess", "class_name": "Popen", "config": {"args": ["touch", str(shop.sentinel)]}}
+    return _custom(shop, _archive(shop, "mine.keras", config))
+
+
+@mistake("a custom encoder nested 100,000 deep", "mine.keras", "damaged")
+def _(shop: Workshop) -> list[str]:
+    with zipfile.ZipFile(shop / "mine.keras", "w") as archive:
+        archive.writestr("config.json", "[" * 100_000)
+    return _custom(shop, shop / "mine.keras")

@@ -1,0 +1,125 @@
+"""A training that is killed again and again ends in the numbers of one that was left alone."""
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapes
+
+from capsmith.config import load_config, save_config
+from capsmith.data.records import read_dataset
+from capsmith.runs import Log
+from capsmith.training.fit import train
+from capsmith.training.history import read_csv
+
+QUIET = Log(quiet=True)
+DROPPING = {"units": 16, "dropout": 0.4}
+FROZEN = {"decoder": DROPPING, "training": {"epochs": 5, "metric": "bleu1"}}
+LEARNING = {  # with batch norm that learns, on a few small batches
+    "encoder": {"trainable": True},
+    "decoder": DROPPING,
+    "data": {"limit": 24},
+    "training": {"epochs": 3, "schedule": "plateau", "warmup": 0, "optimizer": "adamw"},
+}
+CHAINS = {  # epoch and moment of each kill
+    "frozen": (FROZEN, [(2, "batch"), (0, "weights"), (5, "state")]),
+    "learning": (LEARNING, [(2, "writing")]),
+}
+
+
+def config_of(changes):
+    return load_config(shapes.settings(text={"max_length": 7}, **changes))
+
+
+def killed(run, changes, moments):
+    """Kills a training at each moment and goes on each time, as ``capsmith train --resume`` does."""
+    run.mkdir()
+    save_config(config_of(changes), run / "given.yaml")
+    for epoch, moment in moments:
+        script = Path(__file__).with_name("dying.py")
+        done = subprocess.run(
+            [sys.executable, str(script), str(run / "given.yaml"), str(run), str(epoch), moment],
+            capture_output=True,
+            text=True,
+            timeout=500,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    return run
+
+
+@pytest.fixture(scope="module")
+def chains(tmp_path_factory):
+    """All kills at once, in other processes, while this one trains undisturbed."""
+    folder = tmp_path_factory.mktemp("killed")
+    shapes.settings()  # draws the data once
+    with ThreadPoolExecutor() as pool:
+        yield {name: pool.submit(killed, folder / name, *chain) for name, chain in CHAINS.items()}
+
+
+@pytest.fixture(scope="module")
+def frozen(chains, tmp_path_factory):
+    run = tmp_path_factory.mktemp("frozen") / "run"
+    return train(config_of(FROZEN), run, log=QUIET), run
+
+
+def go_on(run, changes):
+    return train(config_of(changes), run, resume=True, log=Log(run / "log.txt", quiet=True))
+
+
+def captions(captioner):
+    return captioner.caption([record.path for record in read_dataset(captioner.config.data).split("test")])
+
+
+def assert_same_history(one, other):
+    rows = [read_csv(run / "history.csv") for run in (one, other)]
+    assert len(rows[0]) == len(rows[1]) > 0
+    for left, right in zip(*rows, strict=True):
+        assert left.keys() == right.keys()
+        for key in left.keys() - {"seconds"}:
+            assert left[key] == pytest.approx(right[key], abs=1e-6), key
+
+
+def assert_same_state(one, other):
+    """Every weight, moment and statistic, not only what the captions happen to show."""
+    with np.load(one / "state.npz") as left, np.load(other / "state.npz") as right:
+        assert set(left.files) == set(right.files)
+        for name in set(left.files) - {"progress"}:
+            np.testing.assert_allclose(left[name], right[name], atol=1e-5, err_msg=name)
+
+
+def test_killed_at_any_moment_ends_the_same(chains, frozen):
+    captioner, run = frozen
+    resumed = chains["frozen"].result()
+    again = go_on(resumed, FROZEN)
+    log = (resumed / "log.txt").read_text()
+    assert log.count("resuming after epoch") == 3
+    assert "resuming after epoch 5\n" in log  # only history.csv and the report were still to be written
+    assert_same_history(run, resumed)
+    assert_same_state(run, resumed)
+    assert captions(captioner) == captions(again)
+    assert (run / "report/predictions.jsonl").read_text() == (resumed / "report/predictions.jsonl").read_text()
+
+
+def test_another_seed_ends_elsewhere(frozen, tmp_path):
+    train(config_of({**FROZEN, "seed": 2, "training": {"epochs": 1}}), tmp_path / "run", log=QUIET)
+    losses = [read_csv(run / "history.csv")[0]["loss"] for run in (frozen[1], tmp_path / "run")]
+    assert abs(losses[0] - losses[1]) > 1e-3
+
+
+def test_an_encoder_that_learns_is_resumed_too(chains, tmp_path):
+    captioner = train(config_of(LEARNING), tmp_path / "run", log=QUIET)
+    resumed = chains["learning"].result()
+    again = go_on(resumed, LEARNING)
+    assert "resuming after epoch 1\n" in (resumed / "log.txt").read_text()
+    assert_same_history(tmp_path / "run", resumed)
+    assert_same_state(tmp_path / "run", resumed)
+    assert captions(captioner) == captions(again)
+    statistics = [v for v in captioner.model.non_trainable_variables if "moving_mean" in v.path]
+    assert len(statistics) == 5
+    assert all(np.abs(np.asarray(v)).max() > 0 for v in statistics)  # they did learn
