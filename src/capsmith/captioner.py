@@ -119,7 +119,7 @@ class Captioner:
 
     def save_weights(self, run: Path) -> None:
         """Writes the trained weights, atomically."""
-        save_weights(self.model, run / WEIGHTS)
+        save_weights(self.model.bare(), run / WEIGHTS)
 
     @overload
     def caption(self, images: list[Source], decoding: DecodingConfig | None = None) -> list[Caption]: ...

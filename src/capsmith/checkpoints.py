@@ -4,9 +4,7 @@ Weights of a checkpoint are Keras's HDF5; the state that ``--resume`` continues 
 of every variable (weights, optimizer, dropout seeds) and the progress as JSON. Neither can execute anything.
 """
 
-import contextlib
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.errors import CapsmithError, CheckpointError, one_line
-from capsmith.features.weights import load_strictly
+from capsmith.errors import CheckpointError, one_line
+from capsmith.features.weights import load_strictly, replacing
 from capsmith.runs import atomic
 
 
@@ -24,20 +22,10 @@ def save_weights(model: keras.Model, path: Path) -> None:
     """Writes a model's weights as ``….weights.h5``, atomically.
 
     Raises:
-        CapsmithError: The disk is full, or the folder cannot be written.
+        CheckpointError: The disk is full, or the folder cannot be written.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        model.save_weights(temporary, overwrite=True)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:
-        raise CapsmithError(f"cannot write {path}: {getattr(error, 'strerror', None) or one_line(error)}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    with replacing(path, model) as temporary:
+        model.save_weights(temporary)
 
 
 def load_weights(model: keras.Model, path: Path) -> None:

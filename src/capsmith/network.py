@@ -25,6 +25,12 @@ class CaptionModel(keras.Model):
         self.encoder = encoder
         self.label_smoothing = label_smoothing
 
+    def bare(self) -> "CaptionModel":
+        """Returns the same layers without the optimizer, whose state would make a checkpoint three times as large."""
+        other = CaptionModel(self.decoder, self.encoder, self.label_smoothing)
+        other.built = True
+        return other
+
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """Returns logits (B, T, V) for a batch of ``capsmith.data.batches.Batches``."""
         features = inputs["features"]

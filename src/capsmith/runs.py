@@ -100,9 +100,12 @@ class Log:
         if not self.quiet:
             print(line, file=sys.stderr, flush=True)
         if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(line + "\n")
+            except OSError as error:
+                raise CapsmithError(f"cannot write {self.path}: {error.strerror or error}") from error
 
 
 def require_run(run: Path) -> None:

@@ -7,6 +7,8 @@ from capsmith.data.scene_drawing import SHAPES
 from capsmith.data.scene_plan import (
     AIR,
     COLOURS,
+    FEW_COLOURS,
+    FEW_KINDS,
     GROUND,
     KINDS,
     PLACES,
@@ -19,8 +21,8 @@ from capsmith.data.scene_plan import (
 )
 
 
-def scenes(split, count=1200):
-    return [plan(random.Random(f"{split} {i}"), split) for i in range(count)]
+def scenes(split, count=1200, few=False):
+    return [plan(random.Random(f"{split} {i}"), split, few) for i in range(count)]
 
 
 def pair(scene):
@@ -39,6 +41,18 @@ def test_held_out_pictures_show_a_pair_that_train_never_shows():
     assert not shown["train"] & (shown["dev"] | shown["test"])
     assert not shown["dev"] & shown["test"]
     assert len(shown["train"]) >= 80 and len(shown["dev"]) >= 12 and len(shown["test"]) >= 12
+
+
+def test_few_things_keep_the_same_promise():
+    shown = {split: {pair(scene) for scene in scenes(split, 2400, few=True)} for split in ("train", "dev", "test")}
+    assert not shown["train"] & (shown["dev"] | shown["test"]) and not shown["dev"] & shown["test"]
+    assert len(shown["train"]) >= 30 and len(shown["dev"]) >= 5 and len(shown["test"]) >= 5
+    for split in shown:
+        things = [thing for scene in scenes(split, few=True) for thing in (scene.first, scene.second)]
+        kinds = {thing.kind for thing in things}
+        assert kinds == set(FEW_KINDS) if split == "train" else len(kinds) >= 7 and kinds <= set(FEW_KINDS)
+        assert {thing.colour for thing in things} == set(FEW_COLOURS)
+        assert len({scene.relation for scene in scenes(split, few=True)}) >= 4
 
 
 def test_every_part_of_a_scene_occurs_in_every_split():

@@ -51,7 +51,7 @@ def test_same_config_elsewhere_gives_the_same_bytes(tmp_path):
 def test_manifest_describes_every_picture(tmp_path):
     corpus = read(config(tmp_path))
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["config"] == {"train": 6, "dev": 2, "test": 3, "size": 48, "seed": 0}
+    assert manifest["config"] == {"train": 6, "dev": 2, "test": 3, "size": 48, "things": "few", "seed": 0}
     for record, entry in zip(corpus.records, manifest["pictures"], strict=True):
         assert entry["id"] == record.image_id and tuple(entry["captions"]) == record.captions
         assert entry["scene"]["first"]["colour"] in record.captions[0]

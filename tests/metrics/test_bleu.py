@@ -55,7 +55,7 @@ def test_brevity_penalty_by_hand():
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:nltk")
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(corpora(hypotheses=st.lists(st.sampled_from("abcd"), min_size=4, max_size=12)))
 def test_equal_to_nltk(corpus):
     assert values(*corpus) == pytest.approx(nltk_values(*corpus), abs=1e-12)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from capsmith.errors import DataError
-from capsmith.metrics.files import align, read_captions, read_hypotheses, read_references
+from capsmith.metrics.files import align, read_captions, read_hypotheses, read_references, read_training
 
 EXPECTED = {"a.jpg": ["A dog, running .", "dogs"], "b.jpg": ["two people"]}
 KARPATHY = {
@@ -81,6 +81,15 @@ def test_ids_that_match_nothing_stay_as_they_are(tmp_path):
 def test_karpathys_splits(tmp_path, split, expected):
     path = written(tmp_path, "k.json", json.dumps(KARPATHY))
     assert list(read_captions(path, split).captions) == expected
+
+
+def test_training_captions_are_those_of_the_train_split_where_there_are_splits(tmp_path):
+    images = [{**image, "split": split} for image, split in zip(KARPATHY["images"], ["train", "test"], strict=True)]
+    path = written(tmp_path, "k.json", json.dumps({"images": images}))
+    assert list(read_training(path).captions) == ["a.jpg"]
+    assert list(read_training(written(tmp_path, "t.txt", FORMATS["flickr.token.txt"])).captions) == ["a.jpg", "b.jpg"]
+    with pytest.raises(DataError, match="is not valid JSON"):
+        read_training(written(tmp_path, "x.json", "{"))
 
 
 def test_plain_lines_are_numbered_and_references_come_in_several_files(tmp_path):

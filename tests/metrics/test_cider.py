@@ -144,7 +144,7 @@ def test_a_batch_of_80_is_quick():
     import time
 
     references = {
-        key: [["w%d" % ((key * 7 + k * 3 + i) % 900) for i in range(11)] for k in range(5)] for key in range(1000)
+        key: [[f"w{(key * 7 + k * 3 + i) % 900}" for i in range(11)] for k in range(5)] for key in range(1000)
     }
     reward = CiderD(references)
     batch = [references[key][0] for key in range(80)]

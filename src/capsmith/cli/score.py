@@ -26,7 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compare", type=Path, metavar="FILE", help="other captions of the same pictures: test both")
     parser.add_argument("--human", action="store_true", help="score each reference against the others as well")
     parser.add_argument("--diversity", action="store_true", help="measure vocabulary, repetition and novelty as well")
-    parser.add_argument("--train", type=Path, metavar="FILE", help="training captions, for novelty in --diversity")
+    parser.add_argument(
+        "--train",
+        type=Path,
+        metavar="FILE",
+        help="training captions, for novelty in --diversity: the train split, where the file has splits",
+    )
     parser.add_argument("--cider-df", type=Path, metavar="FILE", help="references that give cider_d its frequencies")
     parser.add_argument("--cider-end", action="store_true", help="count the end of a caption as a word in cider_d")
     parser.add_argument("--explain", metavar="IMAGE_ID", help="show what earned and lost points for one picture")
@@ -48,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     if args.subset:
         kept = {key: group for key, group in kept.items() if key in captions[args.hypotheses]}
         print(f"note: {len(kept)} of {len(references.captions)} pictures have a caption", file=sys.stderr)
-    frequencies = None if args.cider_df is None else files.read_references([args.cider_df]).captions
+    frequencies = None if args.cider_df is None else files.read_training(args.cider_df).captions
     scorer = Scorer(
         kept,
         [name.strip() for name in args.metrics.split(",") if name.strip()],
@@ -115,11 +120,11 @@ def _human(scorer: Any, names: list[str]) -> Any:
 
 def _diversity(args: argparse.Namespace, scorer: Any, captions: dict[Path, dict[str, str]]) -> Any:
     from capsmith.metrics.diversity import diversity
-    from capsmith.metrics.files import read_captions
+    from capsmith.metrics.files import read_training
 
     training = None
     if args.train is not None:
-        read = read_captions(args.train).captions
+        read = read_training(args.train).captions
         training = [scorer.tokeniser(caption) for group in read.values() for caption in group]
     sets = {path.name: scorer.tokenise(found) for path, found in captions.items()}
     sets["people (reference 1)"] = [group[0] for group in scorer.tokens]

@@ -15,7 +15,7 @@ from capsmith.data.records import DATASETS, SPLITS, Corpus, DatasetConfig, Recor
 from capsmith.errors import DataError
 from capsmith.runs import read_json
 
-_FORMAT = "capsmith scenes 2"
+_FORMAT = "capsmith scenes 3"
 """Counts up when the drawing or the grammar changes, so that old pictures are drawn anew."""
 
 
@@ -34,6 +34,8 @@ class ScenesConfig(DatasetConfig):
     """Pictures that are scored at the end; each holds a pair of kinds that train and dev lack."""
     size: int = Field(default=96, ge=32, le=1024)
     """Side of the square pictures in pixels."""
+    things: Literal["few", "all"] = "few"
+    """``few``: twelve kinds of thing in six colours; ``all``: eighteen in eight, which takes longer to learn."""
     seed: int = 0
     """Another seed gives other scenes, pictures and captions."""
 
@@ -70,10 +72,10 @@ def describe(config: ScenesConfig) -> dict[str, Any]:
     for split in SPLITS:
         for number in range(getattr(config, split)):
             rng = random.Random(f"{config.seed} {split} {number} words")  # noqa: S311 — no secret
-            scene = plan(rng, split)
+            scene = plan(rng, split, config.things == "few")
             entry = {"id": f"{split}_{number:05d}.png", "split": split, "number": number}
             pictures.append({**entry, "captions": list(captions(scene, rng)), "scene": scene.to_json()})
-    drawn = {name: getattr(config, name) for name in ("train", "dev", "test", "size", "seed")}
+    drawn = {name: getattr(config, name) for name in ("train", "dev", "test", "size", "things", "seed")}
     return {"format": _FORMAT, "config": drawn, "pictures": pictures}
 
 

@@ -1,10 +1,5 @@
 """Builds encoders: pixels 0–255 in, features out, everything between inside one Keras model."""
 
-import contextlib
-import errno
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +16,7 @@ from capsmith.features.custom import load_custom
 from capsmith.features.encoders import ENCODERS, Preprocess
 from capsmith.features.fingerprint import differences, file_hash, fingerprint
 from capsmith.features.networks import build_core
-from capsmith.features.weights import size_of
+from capsmith.features.weights import replacing
 
 
 @dataclass
@@ -76,7 +71,7 @@ def save_encoder(encoder: Encoder, directory: Path) -> None:
     """
     name = _file_name(encoder.fingerprint["type"])
     found = dict(encoder.fingerprint)
-    with _replacing(directory / name, 4 * size_of(encoder.core)) as temporary:
+    with replacing(directory / name, encoder.core) as temporary:
         encoder.core.save(temporary) if name.endswith(".keras") else encoder.core.save_weights(temporary)
     if encoder.core.trainable:
         found["weights"] = f"sha256:{file_hash(directory / name)}"
@@ -168,20 +163,3 @@ def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
 
 def _file_name(kind: str) -> str:
     return "encoder.keras" if kind == "custom" else "encoder.weights.h5"
-
-
-@contextlib.contextmanager
-def _replacing(path: Path, size: int) -> Iterator[Path]:
-    """Gives a name with the same ending, which becomes ``path`` when all is written; Keras goes by the ending."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(path.parent).free < size:  # HDF5 would litter the screen on a full disk
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".encoder-") as folder:
-            temporary = Path(folder) / path.name
-            yield temporary
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from error

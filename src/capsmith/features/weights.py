@@ -1,7 +1,13 @@
 """Gets weights into an encoder: from a file of whatever extent, from keras.applications, or at random."""
 
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
 import warnings
 import zipfile
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +16,7 @@ import h5py
 import keras
 import numpy as np
 
-from capsmith.errors import FeatureError, one_line
+from capsmith.errors import CheckpointError, FeatureError, one_line
 
 _OPTIMIZER = ("optimizer", "optimizer_weights")
 
@@ -87,6 +93,43 @@ def load_strictly(model: keras.Model, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Skipping nested container")
         model.load_weights(path)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, model: keras.Model) -> Iterator[Path]:
+    """Gives a name with the same ending, which becomes ``path`` when all is written; Keras goes by the ending.
+
+    Args:
+        path: The final name; its folder is made when missing.
+        model: What will be written.
+
+    Raises:
+        CheckpointError: The disk is full, or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".weights-") as folder:
+            temporary = Path(folder) / path.name
+            _reserve(temporary, 4 * size_of(model) + _HDF5_BYTES * (1 + len(model.weights)))
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or one_line(error)
+        raise CheckpointError(f"cannot write {path}: {why}") from error
+
+
+_HDF5_BYTES = 16_384  # of groups and tables around each array; measured: 11,000
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Raises OSError when ``size`` bytes cannot be had: HDF5 meets a full disk with a screen of tracebacks."""
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        elif shutil.disk_usage(path.parent).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def size_of(model: keras.Model) -> int:

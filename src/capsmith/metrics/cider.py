@@ -78,18 +78,17 @@ class Cider:
         sentence = hypotheses.sentence[rows][source]
         reference = self.references.reference[row]
         pair = start[sentence] + reference - self._first[pictures[sentence]]
-        cells = np.bincount(
-            pair * ORDER + self.references.order[row], weights=product, minlength=int(size.sum()) * ORDER
-        )
-        cells = cells.astype(np.float64).reshape(-1, ORDER)  # NumPy counts nothing in integers
+        cell, cells = pair * ORDER + self.references.order[row], int(size.sum()) * ORDER
+        dots = np.bincount(cell, weights=product, minlength=cells)
+        cosines: Floats = dots.astype(np.float64).reshape(-1, ORDER)  # NumPy sums nothing to integers
         owner = np.repeat(np.arange(len(size)), size)
         against = np.arange(len(owner)) - start[owner] + self._first[pictures[owner]]
         scale = norm[owner] * self._norm[against]
-        np.divide(cells, scale, out=cells, where=scale != 0)
+        np.divide(cosines, scale, out=cosines, where=scale != 0)
         if not self.plain:
             apart = np.maximum(0, hypotheses.length - 1)[owner] - self._bigrams[against]
-            cells *= np.exp(-(apart**2) / (2 * SIGMA**2))[:, None]
-        return 10.0 * np.add.reduceat(cells, start) / size[:, None]
+            cosines *= np.exp(-(apart**2) / (2 * SIGMA**2))[:, None]
+        return 10.0 * np.add.reduceat(cosines, start) / size[:, None]
 
 
 class CiderD:

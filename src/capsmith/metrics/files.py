@@ -115,6 +115,18 @@ def read_references(paths: Sequence[Path], split: str | None = None) -> CaptionF
     return found
 
 
+def read_training(path: Path) -> CaptionFile:
+    """Reads training captions: the train split of a file that has splits, everything of one that has none.
+
+    Raises:
+        DataError: As ``read_captions``.
+    """
+    try:
+        return read_captions(path, "train")
+    except DataError:
+        return read_captions(path)
+
+
 def align(captions: CaptionFile, references: CaptionFile) -> dict[str, str]:
     """Returns one caption a picture under the references' ids, where necessary by the pictures' other names."""
     single = {key: group[0] for key, group in captions.captions.items()}

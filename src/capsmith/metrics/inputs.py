@@ -22,7 +22,7 @@ def check_ids(hypotheses: Mapping[Any, Any], ids: Sequence[Any]) -> None:
     if absent:
         parts.append(f"{count(absent, 'picture')} with references but without a caption ({named(absent)})")
     if parts:
-        hint = ""
+        hint = "; --subset scores only the pictures with a caption" if hypotheses and not extra else ""
         if {str(key) for key in extra} & {str(key) for key in absent}:
             hint = "; some ids are numbers on one side and text on the other"
         raise DataError(f"captions and references do not match: {' and '.join(parts)}{hint}")

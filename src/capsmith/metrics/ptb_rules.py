@@ -117,7 +117,7 @@ _TAIL = "(?i:[msd]|re|ve|ll)"
 _LETTERS = r"[A-Za-z](?:\.[A-Za-z])+"
 _PART = f"(?:[dDoOlL]{_ANY}{_LD})?{_LD}+"
 _JOINED = f"{_PART}(?:[-‐_]{_PART})*"
-_DOTTED = rf"[A-Za-z0-9][A-Za-z0-9.,]*(?:-(?:[A-Za-z0-9]+|{_LETTERS}\.))+"
+_DOTTED = rf"[A-Za-z0-9][A-Za-z0-9.,]{{0,99}}(?:-(?:[A-Za-z0-9]+|{_LETTERS}\.))+"
 _SLASHED = "[A-Za-z0-9]+(?:-[A-Za-z]+){0,2}"
 _PLACE = r'[^\s"<>|(){}]'
 _HOST = r'[^\s"<>|.(){}]'
@@ -166,7 +166,7 @@ RULES = [
         rf"((?:{_D}{{1,4}}[- ])?{_D}{{1,4}}\\?/{_D}{{1,4}})",
         r"(\([0-9]{2,3}\) ?[0-9]{3,4}[- ]?[0-9]{3,5})",
         # Addresses, names of files and people, tags.
-        rf"(<?[A-Za-z0-9]{_PLACE}*@(?:{_HOST}+\.)*{_HOST}+>?)",
+        rf"(<?[A-Za-z0-9]{_PLACE}{{0,99}}@(?:{_HOST}+\.)*{_HOST}+>?)",
         rf"(https?://{_PLACE}+[^\s\"<>|.!?(){{}},-])",
         r"(www\.(?:[^\s\"<>|.!?(){},]+\.)+[A-Za-z]{2,4})",
         rf"((?:[A-Za-z][^\s\"`'<>|.!?(){{}},_$-]*\.)+(?:com|net|org|edu)(?:/{_PLACE}+[^\s\"<>|.!?(){{}},-])?)",

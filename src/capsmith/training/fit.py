@@ -62,12 +62,12 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     if begun and vocabulary != Vocabulary.load(run / "vocabulary.json"):
         raise CheckpointError(f"{run}: the training captions are no longer those it began with: choose another --run")
     prepared = prepare(config, ("train", "dev"), log, corpus)
-    save_config(config, run / "config.yaml")
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend()})
+    save_config(config, run / "config.yaml")
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
     captioner = _captioner(config, vocabulary, vectors, prepared)
     history = _Fit(captioner, prepared, run, log).run(begun)
-    load_weights(captioner.model, run / "model.weights.h5")
+    load_weights(captioner.model.bare(), run / "model.weights.h5")
     best = history.rows[history.best or 0]
     minutes = (time.perf_counter() - started) / 60
     log(f"best epoch {best['epoch']:.0f}: dev {history.metric} {history.score(history.best or 0):.4f}")
@@ -82,6 +82,12 @@ def _check_run(run: Path, config: Config, resume: bool, begun: bool) -> None:
         raise CheckpointError(f"{run} already holds a training: add --resume to go on with it, or choose another --run")
     if run.exists() and not run.is_dir():
         raise CheckpointError(f"{run} is a file, not a run directory: choose another --run")
+    if (run / "config.yaml").exists() and not (run / "versions.json").exists():
+        raise CheckpointError(f"{run} holds a config.yaml that no training wrote: choose another --run")
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot make {run}: {error.strerror or error}; choose another --run") from error
     if begun:
         if changed := difference(run_config(run), config, _OPEN, _PLACES):
             raise CheckpointError(f"{run} was begun with another config ({changed}): choose another --run")

@@ -1,0 +1,140 @@
+"""Training batches: nothing lost, nothing twice, the right picture for every caption."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from capsmith.data.batches import Batches, Example
+from capsmith.text.vocabulary import END, PAD, START
+
+PICTURES = 60
+
+
+class Source:
+    """Features that say which picture they are of."""
+
+    def rows(self, ids):
+        return np.array([int(i) for i in ids])
+
+    def gather(self, rows):
+        return np.stack([np.array([row, -row], "float32") for row in rows])
+
+
+def examples(pictures=PICTURES, captions=5, seed=0, longest=20):
+    """Returns pictures whose every caption starts with the picture's number (as a word) and is unlike all others."""
+    rng = np.random.default_rng(seed)
+    return [
+        Example(row, tuple((row + 10, n + 10, *range(30, 30 + rng.integers(1, longest))) for n in range(captions)))
+        for row in range(pictures)
+    ]
+
+
+def read(batches):
+    """Returns (row of the features, caption) of everything in one epoch, batch by batch."""
+    found = []
+    for index in range(len(batches)):
+        inputs, targets = batches[index]
+        some = []
+        for tokens, wanted, number in zip(inputs["tokens"], targets, inputs["image"], strict=True):
+            assert (np.flatnonzero(wanted) == np.arange(np.count_nonzero(wanted))).all()  # padding comes last
+            words = wanted[wanted != PAD]
+            assert (np.flatnonzero(tokens) == np.flatnonzero(wanted)).all()
+            if not len(words):
+                continue
+            assert words[-1] == END
+            assert tokens[0] == START
+            assert (tokens[1 : len(words)] == words[:-1]).all()
+            some.append((int(inputs["features"][number][0]), tuple(int(w) for w in words[:-1])))
+        found.append(some)
+    return found
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("size", [1, 7, 40, 1000])
+def test_every_caption_once_and_with_its_picture(together, size):
+    given = examples()
+    batches = Batches(Source(), given, size, seed=3, together=together)
+    for epoch in (0, 5):
+        batches.set_epoch(epoch)
+        seen = Counter(pair for some in read(batches) for pair in some)
+        assert seen == Counter((example.row, caption) for example in given for caption in example.captions)
+
+
+def test_pictures_of_different_numbers_of_captions():
+    given = [Example(e.row, e.captions[: 1 + e.row % 5]) for e in examples()]
+    batches = Batches(Source(), given, 16, seed=3)
+    assert sum(len(some) for some in read(batches)) == sum(len(e.captions) for e in given)
+    assert all(0 < len(some) <= 16 for some in read(batches))
+
+
+def test_order_is_a_function_of_seed_and_epoch_alone():
+    def order(seed, epoch, after=()):
+        batches = Batches(Source(), examples(), 40, seed)
+        for earlier in after:
+            batches.set_epoch(earlier)
+        batches.set_epoch(epoch)
+        return read(batches)
+
+    assert order(1, 3) == order(1, 3, after=(0, 1, 2)) == order(1, 3, after=(7,))
+    assert order(1, 3) != order(1, 2)
+    assert order(1, 3) != order(2, 3)
+    walked = Batches(Source(), examples(), 40, 1)
+    walked.on_epoch_end()
+    walked.on_epoch_end()
+    assert read(walked) == order(1, 2)
+
+
+def test_captions_of_a_picture_stay_together():
+    for some in read(Batches(Source(), examples(), 40, seed=0)):
+        assert all(count == 5 for count in Counter(row for row, _ in some).values())
+
+
+def test_apart_they_do_not():
+    shared = [Counter(row for row, _ in some) for some in read(Batches(Source(), examples(), 40, 0, together=False))]
+    assert any(count < 5 for counts in shared for count in counts.values())
+
+
+def test_a_picture_with_more_captions_than_a_batch():
+    given = [*examples(9, captions=5), Example(9, tuple((19, n) for n in range(100, 123)))]
+    found = read(Batches(Source(), given, 10, seed=0))
+    assert all(len(some) <= 10 for some in found)
+    assert sorted(c for some in found for row, c in some if row == 9) == sorted(given[-1].captions)
+    assert sum(len(some) for some in found) == 45 + 23
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_little_padding(together):
+    """Far less than captions in the order that they come in, padded to the longest of each batch."""
+    rng = np.random.default_rng(4)  # as with real captions: a picture's are of like length
+    given = [
+        Example(row, tuple((5,) * (base + rng.integers(0, 4)) for _ in range(5)))
+        for row, base in enumerate(rng.integers(2, 20, 400))
+    ]
+    lengths = np.array([len(c) + 1 for e in given for c in e.captions]).reshape(-1, 50)
+    unsorted = 1 - lengths.sum() / (lengths.max(axis=1).sum() * 50)
+    batches = Batches(Source(), given, 50, seed=0, together=together)
+    tokens = [batches[i][0]["tokens"] for i in range(len(batches))]
+    assert batches.padding == pytest.approx(1 - lengths.sum() / sum(t.size for t in tokens))
+    assert batches.padding < (0.5 * unsorted if together else 0.4 * unsorted)
+
+
+def test_few_shapes():
+    batches = Batches(Source(), examples(400), 50, seed=0)
+    shapes = {(batches[i][0]["tokens"].shape, batches[i][0]["features"].shape) for i in range(len(batches))}
+    assert len(shapes) <= 6
+    assert all(tokens[0] == 50 and tokens[1] % 4 == 0 and pictures[0] % 8 == 0 for tokens, pictures in shapes)
+
+
+def test_batches_are_not_in_order_of_length():
+    batches = Batches(Source(), examples(400), 50, seed=0)
+    lengths = [batches[i][1].shape[1] for i in range(len(batches))]
+    assert lengths != sorted(lengths)
+    assert lengths != sorted(lengths, reverse=True)
+
+
+def test_filled_up_pictures_are_the_batch_s_own():
+    """A picture added to round the number up must not weigh more than twice in batch norm."""
+    inputs, _ = Batches(Source(), examples(5, captions=1), 5, seed=0)[0]
+    assert Counter(inputs["features"][:, 0].astype(int).tolist()).most_common()[0][1] == 2
+    assert set(inputs["features"][:, 0]) == set(range(5))

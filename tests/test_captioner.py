@@ -1,0 +1,215 @@
+"""From pictures to sentences, and a run directory that carries all of it elsewhere."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import shapes
+from capsmith import Caption, Captioner
+from capsmith.captioner import build_model
+from capsmith.config import load_config
+from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig
+from capsmith.errors import CheckpointError, FeatureError, PictureError
+from capsmith.features.backbone import build_encoder
+from capsmith.text.vocabulary import Vocabulary
+
+TEST = [shapes.data() / "images" / f"{'_'.join(scene)}_4.png" for scene in shapes.SCENES]
+LOAD_ELSEWHERE = """
+import json, sys
+from capsmith import Captioner
+found = Captioner.load(sys.argv[1]).caption(sys.argv[2:])
+print(json.dumps([[c.text, c.score, c.log_probability] for c in found]))
+"""
+
+
+@pytest.fixture(scope="module")
+def captioner():
+    return Captioner.load(shapes.trained())
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """Returns a copy of the run, to be damaged."""
+    return shutil.copytree(shapes.trained(), tmp_path / "run")
+
+
+def test_says_what_it_sees(captioner):
+    right = [str(c) in shapes.captions(*scene) for c, scene in zip(captioner.caption(TEST), shapes.SCENES, strict=True)]
+    assert np.mean(right) >= 0.75
+    wrong = [
+        str(c) in shapes.captions(*scene) for c, scene in zip(captioner.caption(TEST), shapes.SCENES[1:], strict=False)
+    ]
+    assert np.mean(wrong) <= 0.25  # it is not one sentence that fits all
+
+
+def test_elsewhere_without_data_and_weights(captioner, tmp_path):
+    """A fresh process, a copied run; the data set and the encoder's own file are not there."""
+    run = shutil.copytree(shapes.trained(), tmp_path / "copied")
+    pictures = [shutil.copy(path, tmp_path / path.name) for path in TEST[:6]]
+    gone = [shapes.data(), shapes.workplace() / "patches.keras"]
+    try:
+        for path in gone:
+            path.rename(path.with_suffix(".gone"))
+        done = subprocess.run(
+            [sys.executable, "-c", LOAD_ELSEWHERE, str(run), *map(str, pictures)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=300,
+        )
+    finally:
+        for path in gone:
+            path.with_suffix(".gone").rename(path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout)
+    here = captioner.caption(TEST[:6])
+    assert [text for text, _, _ in found] == [c.text for c in here]
+    np.testing.assert_allclose(
+        [numbers for _, *numbers in found], [[c.score, c.log_probability] for c in here], atol=1e-6
+    )
+
+
+def test_saved_and_loaded_is_the_same(captioner, tmp_path):
+    captioner.save(tmp_path / "saved")
+    again = Captioner.load(tmp_path / "saved")
+    assert again.config == captioner.config
+    assert again.vocabulary == captioner.vocabulary
+    assert again.caption(TEST[:4]) == captioner.caption(TEST[:4])
+
+
+def test_an_encoder_that_was_trained_is_saved_as_it_is(tmp_path):
+    config = load_config(shapes.settings(encoder={"trainable": True}))
+    encoder = build_encoder(config.encoder)
+    vocabulary = Vocabulary.build([["a", "red", "bar"]])
+    one = Captioner(config, vocabulary, build_model(config, vocabulary, (256,), encoder), (256,), encoder)
+    one.save_parts(tmp_path)  # as training does before it begins …
+    rng = np.random.default_rng(0)
+    for variable in one.model.variables:  # … and learns: weights and batch statistics
+        if variable.dtype == "float32":
+            variable.assign(np.abs(rng.normal(scale=0.3, size=variable.shape)).astype("float32"))
+    one.save_weights(tmp_path)
+    again = Captioner.load(tmp_path)
+    np.testing.assert_allclose(again.features(TEST[:3]), one.features(TEST[:3]), rtol=1e-5)
+    assert again.caption(TEST[:3]) == one.caption(TEST[:3])
+
+
+def test_several_are_captioned_as_one_by_one(captioner):
+    together, alone = captioner.caption(TEST), [captioner.caption(path) for path in TEST]
+    assert [c.text for c in together] == [c.text for c in alone]
+    assert len({c.text for c in together}) > 12
+    for one, other in zip(together, alone, strict=True):
+        assert one.score == pytest.approx(other.score, abs=1e-5)
+        assert [a.text for a in one.alternatives] == [a.text for a in other.alternatives]
+
+
+def test_small_batches_change_nothing(captioner):
+    small = captioner.config.evaluation.model_copy(update={"batch_size": 5})
+    config = captioner.config.model_copy(update={"evaluation": small})
+    other = Captioner(config, captioner.vocabulary, captioner.model, captioner.feature_shape, captioner.encoder)
+    assert [c.text for c in other.caption(TEST)] == [c.text for c in captioner.caption(TEST)]
+
+
+def test_path_bytes_image_and_array_are_the_same_picture(captioner):
+    path = TEST[3]
+    image = Image.open(path)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    forms = [path, str(path), path.read_bytes(), buffer.getvalue(), image, np.array(image)]
+    found = [captioner.caption(form) for form in forms]
+    assert all(caption == found[0] for caption in found)
+    assert captioner.caption(forms) == found or captioner.caption(forms)[0].text == found[0].text
+    assert captioner.caption(TEST[4]) != found[0]
+
+
+def test_a_list_gives_a_list(captioner):
+    assert isinstance(captioner.caption(TEST[0]), Caption)
+    assert [type(c) for c in captioner.caption([TEST[0]])] == [Caption]
+    assert captioner.caption([]) == []
+
+
+def test_alternatives_come_best_first(captioner):
+    caption = captioner.caption(TEST[0], BeamConfig(beam_size=4, max_length=12))
+    scores = [caption.score, *(other.score for other in caption.alternatives)]
+    assert len(scores) == 4
+    assert scores == sorted(scores, reverse=True)
+    assert len({caption.text, *(other.text for other in caption.alternatives)}) == 4
+    assert str(caption) == caption.text
+    assert captioner.caption(TEST[0], GreedyConfig()).alternatives == ()
+    drawn = captioner.caption(TEST[0], SampleConfig(samples=3, seed=1))
+    assert len(drawn.alternatives) == 2
+    assert captioner.caption(TEST[0], SampleConfig(samples=3, seed=1)) == drawn
+
+
+def test_a_broken_picture_is_one_error(captioner, tmp_path):
+    (tmp_path / "text.jpg").write_text("not a picture")
+    for source in (tmp_path / "text.jpg", tmp_path / "none.jpg", b"", b"not a picture"):
+        with pytest.raises(PictureError) as caught:
+            captioner.caption([TEST[0], source])
+        assert "\n" not in str(caught.value)
+
+
+def test_without_an_encoder_features_alone(captioner):
+    blind = Captioner.load(shapes.trained(), encoder=False)
+    found = blind.caption_features(captioner.features(TEST[:3]))
+    assert [c.text for c in found] == [c.text for c in captioner.caption(TEST[:3])]
+    with pytest.raises(CheckpointError, match="loaded without its encoder"):
+        blind.caption(TEST[0])
+    with pytest.raises(CheckpointError, match="loaded without its encoder"):
+        blind.encode(np.zeros((1, 32, 32, 3), np.uint8))
+
+
+@pytest.mark.parametrize("shape", [(1, 191), (1, 4, 192), (192,)])
+def test_features_of_another_encoder(captioner, shape):
+    with pytest.raises(FeatureError, match="of another encoder"):
+        captioner.caption_features(np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "vocabulary.json", "captioner.json", "model.weights.h5"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "half"])
+def test_a_damaged_run_is_one_error(copy, name, damage):
+    path = copy / name
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(b"" if damage == "empty" else content[: len(content) // 2])
+    with pytest.raises(CheckpointError) as caught:
+        Captioner.load(copy)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_the_vocabulary_of_another_run(copy):
+    about = json.loads((copy / "vocabulary.json").read_text())
+    about["words"][-1], about["words"][-2] = about["words"][-2], about["words"][-1]
+    (copy / "vocabulary.json").write_text(json.dumps(about))
+    with pytest.raises(CheckpointError, match="is not the vocabulary that this checkpoint was trained with"):
+        Captioner.load(copy)
+
+
+@pytest.mark.parametrize("shape", [None, [], [0], ["192"], [1, 2, 3], [True], 192])
+def test_a_feature_shape_that_is_none(copy, shape):
+    about = json.loads((copy / "captioner.json").read_text())
+    (copy / "captioner.json").write_text(json.dumps({**about, "feature_shape": shape}))
+    with pytest.raises(CheckpointError, match="feature_shape is damaged"):
+        Captioner.load(copy)
+
+
+def test_another_format(copy):
+    about = json.loads((copy / "captioner.json").read_text())
+    (copy / "captioner.json").write_text(json.dumps({**about, "format": 99}))
+    with pytest.raises(CheckpointError, match="not of this version"):
+        Captioner.load(copy)
+
+
+def test_weights_of_another_decoder(copy):
+    text = (copy / "config.yaml").read_text()
+    assert "units: 64" in text
+    (copy / "config.yaml").write_text(text.replace("units: 64", "units: 65"))
+    with pytest.raises(CheckpointError, match="model.weights.h5 is damaged, or of another model"):
+        Captioner.load(copy)

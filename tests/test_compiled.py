@@ -1,0 +1,108 @@
+"""A compiled function sees the weights as they are when it is called."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from capsmith.compiled import compiled
+from capsmith.decoders.config import DECODERS, MergeConfig
+from capsmith.decoding import BeamConfig, GreedyConfig, search
+from capsmith.stepping import DecoderStepper
+
+V, D = 9, 5
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def dense():
+    layer = keras.layers.Dense(3, kernel_initializer="ones")
+    layer.build((None, 2))
+    return layer
+
+
+def test_equals_the_function_itself():
+    layer = dense()
+    x = np.random.default_rng(0).normal(size=(4, 2)).astype("float32")
+    found = compiled(lambda a, b: (layer(a), b + 1), layer)(ops.convert_to_tensor(x), ops.convert_to_tensor(x))
+    np.testing.assert_allclose(numpy(found[0]), x.sum(1, keepdims=True).repeat(3, 1), rtol=1e-5)
+    np.testing.assert_allclose(numpy(found[1]), x + 1)
+
+
+def test_weights_changed_later_are_seen():
+    layer = dense()
+    function = compiled(lambda x: layer(x), layer)
+    x = ops.ones((1, 2))
+    assert numpy(function(x)).tolist() == [[2, 2, 2]]
+    layer.kernel.assign(ops.full((2, 3), 5.0))
+    assert numpy(function(x)).tolist() == [[10, 10, 10]]
+    layer.bias.assign(ops.full((3,), 1.0))
+    assert numpy(function(x)).tolist() == [[11, 11, 11]]
+
+
+def test_other_batch_sizes():
+    layer = dense()
+    function = compiled(lambda x: layer(x), layer)
+    for rows in (1, 3, 2, 7):
+        assert numpy(function(ops.ones((rows, 2)))).shape == (rows, 3)
+
+
+def decoder(seed=0):
+    keras.utils.set_random_seed(seed)
+    made = DECODERS.build(MergeConfig(units=8, embedding={"size": 4}, dropout=0.5), V)
+    made(np.zeros((1, D), "float32"), np.zeros((1, 2), "int32"))
+    for variable in made.trainable_variables:
+        variable.assign(variable + np.random.default_rng(seed).normal(size=variable.shape).astype("float32"))
+    return made
+
+
+def features(pictures):
+    return np.random.default_rng(1).normal(size=(pictures, D)).astype("float32")
+
+
+def test_stepper_gives_the_decoder_s_log_probabilities():
+    made, tokens = decoder(), np.array([[2, 4, 5], [2, 6, 7]], "int32")
+    logits = numpy(made(features(2), tokens))
+    expected = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    stepper = DecoderStepper(made)
+    state = stepper.start(features(2))
+    for position in range(3):
+        found, state = stepper.step(tokens[:, position], np.arange(2, dtype=np.int32), state)
+        np.testing.assert_allclose(found, expected[:, position], atol=1e-5)
+
+
+def test_stepper_follows_parents():
+    made = decoder()
+    stepper = DecoderStepper(made)
+    start = np.full(4, 2, np.int32)
+    one, _ = stepper.step(start, np.array([1, 1, 0, 2], np.int32), stepper.start(features(3)))
+    alone, _ = stepper.step(start[:3], np.arange(3, dtype=np.int32), stepper.start(features(3)))
+    np.testing.assert_allclose(one, alone[[1, 1, 0, 2]], atol=1e-6)
+
+
+def test_searching_again_after_more_training():
+    """A captioner is compiled once and decodes after every epoch."""
+    made, stepper = decoder(), None
+    stepper = DecoderStepper(made)
+    before = search(stepper, features(6), GreedyConfig(max_length=5))
+    for mine, other in zip(made.variables, decoder(seed=7).variables, strict=True):
+        if mine.dtype == "float32":
+            mine.assign(other)
+    after = search(stepper, features(6), GreedyConfig(max_length=5))
+    assert after != before
+    fresh = search(DecoderStepper(made), features(6), GreedyConfig(max_length=5))
+    assert [h[0].tokens for h in after] == [h[0].tokens for h in fresh]
+
+
+def test_scores_are_those_of_teacher_forcing():
+    """What a beam found, put through the whole-sentence call, has the probability that it says."""
+    made = decoder()
+    for picture, found in enumerate(search(DecoderStepper(made), features(4), BeamConfig(beam_size=3, max_length=6))):
+        for hypothesis in found:
+            read = np.array([[2, *hypothesis.tokens]], "int32")
+            wanted = [*hypothesis.tokens, 3] if hypothesis.ended else list(hypothesis.tokens)
+            logits = numpy(made(features(4)[picture : picture + 1], read))[0].astype(float)
+            log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+            total = sum(log_probabilities[t, word] for t, word in enumerate(wanted))
+            np.testing.assert_allclose(hypothesis.log_probability, total, atol=1e-4)

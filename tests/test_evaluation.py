@@ -1,0 +1,119 @@
+"""Scores of a trained captioner, and of one that does not look."""
+
+import json
+import shutil
+from collections import Counter
+
+import pytest
+
+import shapes
+from capsmith.config import load_config
+from capsmith.data.records import read_dataset
+from capsmith.errors import CheckpointError, ConfigError, DataError
+from capsmith.evaluation import evaluate, shuffled, tokeniser
+from capsmith.metrics import score
+from capsmith.runs import Log
+from capsmith.training.history import read_csv
+
+QUIET = Log(quiet=True)
+
+
+@pytest.mark.parametrize("pictures", [2, 3, 24, 1000])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_shuffled_gives_every_picture_another_one_s_caption(pictures, seed):
+    given = {f"{n}.jpg": f"caption of {n}" for n in range(pictures)}
+    found = shuffled(given, seed)
+    assert found.keys() == given.keys()
+    assert Counter(found.values()) == Counter(given.values())
+    assert all(found[image] != given[image] for image in given)
+    assert shuffled(given, seed) == found
+
+
+def test_shuffled_depends_on_the_seed_and_is_not_the_order_of_the_file():
+    given = {str(n): str(n) for n in range(50)}
+    assert shuffled(given, 1) != shuffled(given, 2)
+    assert sum(int(shuffled(given, 1)[str(n)]) == (n - 1) % 50 for n in range(50)) < 10
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return shutil.copytree(shapes.trained(), tmp_path_factory.mktemp("evaluation") / "run")
+
+
+@pytest.fixture(scope="module")
+def dev(run):
+    return evaluate(run, "dev", log=QUIET)
+
+
+def test_it_learned_and_it_looks(dev):
+    assert dev.scores["bleu4"].value > 0.8
+    assert dev.control["bleu4"].value < 0.6 * dev.scores["bleu4"].value
+    assert dev.control["cider"].value < 0.4 * dev.scores["cider"].value
+
+
+def test_scores_are_those_of_the_predictions_file(dev):
+    """The numbers again, from the files that a run leaves, through the metrics alone."""
+    lines = [json.loads(line) for line in (dev.directory / "predictions.jsonl").read_text().splitlines()]
+    captions = {line["image"]: line["caption"] for line in lines}
+    config = load_config(shapes.settings())
+    again = score(captions, read_dataset(config.data).references("dev"))
+    saved = json.loads((dev.directory / "scores.json").read_text())
+    assert saved["pictures"] == len(captions) == 24
+    assert list(saved["scores"]) == list(again) == list(dev.scores)
+    for name, expected in again.items():
+        assert dev.scores[name].value == pytest.approx(expected.value, abs=1e-12)
+        assert saved["scores"][name]["value"] == pytest.approx(expected.value, abs=1e-6)
+        assert dev.scores[name].signature == expected.signature
+        assert saved["shuffled_images"][name] == dev.control[name].value
+
+
+def test_the_report_of_each_split_has_its_own_place(run, dev):
+    assert dev.directory == run / "report" / "dev"
+    assert (run / "report" / "index.html").stat().st_size > 1000  # of the test split, from training
+    page = (dev.directory / "index.html").read_text(encoding="utf-8")
+    assert "on the left" in page
+    assert json.loads((run / "report" / "scores.json").read_text())["split"] == "test"
+
+
+def test_greedy_on_dev_is_what_the_best_epoch_measured(run):
+    """The weights that a run keeps are those of its best epoch, whole."""
+    rows = read_csv(run / "history.csv")
+    best = max(rows, key=lambda row: row["dev_cider"])
+    found = evaluate(run, "dev", ["decoding.type=greedy"], QUIET)
+    for name, measured in found.scores.items():
+        assert measured.value == pytest.approx(best[f"dev_{name}"], abs=1e-6)
+    assert best["dev_cider"] > rows[0]["dev_cider"] + 1
+
+
+def test_overrides_act_and_do_not_stay(run, dev):
+    before = (run / "config.yaml").read_text()
+    found = evaluate(run, "dev", ["decoding.max_length=2", "evaluation.metrics=[bleu1]"], QUIET)
+    assert list(found.scores) == ["bleu1"]
+    assert all(len(caption.text.split()) <= 2 for caption in found.captions.values())
+    assert (run / "config.yaml").read_text() == before
+
+
+def test_what_cannot_be_evaluated(run, tmp_path):
+    with pytest.raises(CheckpointError, match="no run directory"):
+        evaluate(tmp_path / "none", log=QUIET)
+    with pytest.raises(ConfigError, match="cannot change what"):
+        evaluate(run, overrides=["decoder.units=3"], log=QUIET)
+    with pytest.raises(ConfigError, match="decoding.beam_sise"):
+        evaluate(run, overrides=["decoding.beam_sise=3"], log=QUIET)
+    with pytest.raises(DataError, match="does not exist"):
+        evaluate(run, overrides=[f"data.root={tmp_path}/none"], log=QUIET)
+
+
+def test_features_of_other_weights_are_found_out(run, tmp_path):
+    other = shutil.copy(shapes.workplace() / "patches.keras", tmp_path / "other.keras")
+    with open(other, "ab") as file:
+        file.write(b"\0")
+    with pytest.raises(CheckpointError, match="features of another encoder"):
+        evaluate(run, overrides=[f"encoder.weights={other}"], log=QUIET)
+
+
+def test_the_tokeniser_follows_the_text():
+    assert tokeniser(load_config(shapes.settings())) == "coco"
+    assert tokeniser(load_config(shapes.settings(text={"mode": "char"}))) == "char"
+    chosen = shapes.settings(text={"mode": "char"}, evaluation={"tokeniser": "simple"})
+    assert tokeniser(load_config(chosen)) == "simple"

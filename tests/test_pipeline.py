@@ -1,0 +1,145 @@
+"""From a config to records and what the model sees of each picture."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import shapes
+from capsmith.config import load_config
+from capsmith.data.records import Record
+from capsmith.errors import CheckpointError, DataError, FeatureError
+from capsmith.features.images import load_image
+from capsmith.pipeline import Pictures, extract, prepare, read_corpus, require_encoder, require_splits
+from capsmith.runs import Log, write_json
+
+QUIET = Log(quiet=True)
+
+
+class Lines(list):
+    """A log that keeps its lines."""
+
+    def __call__(self, line):
+        self.append(line)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Returns a copy of the drawn data, to be damaged."""
+    return shutil.copytree(shapes.data(), tmp_path / "data")
+
+
+def records(paths):
+    return [Record(path.name, path, ("a",), "train") for path in paths]
+
+
+def test_pictures_are_decoded_once_and_found_by_id():
+    paths = sorted((shapes.data() / "images").iterdir())[:5]
+    pictures = Pictures(records(paths), (32, 24), 2, QUIET)
+    rows = pictures.rows([paths[3].name, paths[0].name, paths[3].name])
+    found = pictures.gather(rows)
+    assert found.dtype == np.uint8
+    for pixels, path in zip(found, (paths[3], paths[0], paths[3]), strict=True):
+        np.testing.assert_array_equal(pixels, load_image(path, (32, 24)))
+    assert paths[0].name in pictures
+    assert "other.png" not in pictures
+
+
+def test_unreadable_pictures_are_named_and_left_out(data):
+    paths = sorted((data / "images").iterdir())[:12]
+    for path in paths[2:10]:
+        path.write_bytes(b"broken")
+    log = Lines()
+    pictures = Pictures(records(paths), (32, 32), 2, log)
+    assert list(pictures.broken) == [path.name for path in paths[2:10]]
+    assert len(log) == 5
+    assert all(path.name in line for path, line in zip(paths[2:7], log, strict=True))
+    assert [path.name in pictures for path in paths] == [True] * 2 + [False] * 8 + [True] * 2
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_broken_pictures_up_to_a_limit(data, tmp_path, trainable):
+    broken = sorted((data / "images").glob("*_0.png"))[:3]
+    for path in broken:
+        path.write_bytes(b"broken")
+    sections = {"encoder": {"trainable": trainable}, "data": {"root": str(data)}}
+    features = {"cache": str(tmp_path / "cache")}
+    strict = load_config(shapes.settings(**sections, features={**features, "max_broken": 0.02}))
+    with pytest.raises((DataError, FeatureError), match="3 of (96|120) pictures cannot be read.*features.max_broken"):
+        prepare(strict, ("train", "dev"), QUIET)
+    loose = load_config(shapes.settings(**sections, features={**features, "max_broken": 0.1}))
+    prepared = prepare(loose, ("train", "dev"), QUIET)
+    assert len(prepared.split("train")) == 72 - 3
+    assert not {path.name for path in broken} & {record.image_id for record in prepared.records}
+    assert (prepared.encoder is not None) == trainable
+
+
+def test_features_are_those_of_the_encoder():
+    config = load_config(shapes.settings())
+    prepared = prepare(config, ("test",), QUIET)
+    from capsmith.features.backbone import build_encoder
+
+    some = prepared.split("test")[:3]
+    pixels = np.stack([load_image(record.path, (32, 32)) for record in some])
+    found = prepared.source.gather(prepared.source.rows([record.image_id for record in some]))
+    np.testing.assert_allclose(found, build_encoder(config.encoder).encode(pixels), atol=1e-5)
+    assert prepared.feature_shape == found.shape[1:]
+
+
+def test_a_trained_encoder_gets_only_the_pictures_of_the_split():
+    prepared = prepare(load_config(shapes.settings(encoder={"trainable": True})), ("dev",), QUIET)
+    assert {record.split for record in prepared.records} == {"dev"}
+    assert len(prepared.records) == 24
+
+
+def test_a_split_without_pictures(data):
+    lines = (data / "captions.csv").read_text().replace(",test", ",train")
+    (data / "captions.csv").write_text(lines)
+    config = load_config(shapes.settings(data={"root": str(data)}))
+    corpus = read_corpus(config, QUIET)
+    require_splits(config, corpus, ("train", "dev"))
+    with pytest.raises(DataError, match="the test split of .* holds no picture.*evaluation.after_training"):
+        require_splits(config, corpus, ("train", "test"))
+    with pytest.raises(DataError, match="the test split"):
+        prepare(config, ("test",), QUIET)
+
+
+def test_what_was_read_and_left_out_is_said(data):
+    (data / "images" / "red_bar_left_0.png").unlink()
+    log = Lines()
+    read_corpus(load_config(shapes.settings(data={"root": str(data)})), log)
+    assert "pictures 71 train, 24 dev, 24 test" in log[0]
+    assert "red_bar_left_0.png" in log[1]
+
+
+def test_nothing_to_extract_for_an_encoder_that_learns():
+    with pytest.raises(DataError, match="encoder.trainable is true"):
+        extract(load_config(shapes.settings(encoder={"trainable": True})), QUIET)
+
+
+def test_extract_holds_every_picture():
+    store = extract(load_config(shapes.settings()), QUIET)
+    assert len([1 for path in (shapes.data() / "images").iterdir() if path.name in store]) == 120
+
+
+def test_the_encoder_of_a_run(tmp_path):
+    """Another file in the place of the weights is found out; another place of the same file does not matter."""
+    run = shapes.trained()
+    saved = load_config(run / "config.yaml")
+    require_encoder(saved, run)
+    moved = shutil.copy(shapes.workplace() / "patches.keras", tmp_path / "moved.keras")
+    require_encoder(load_config(run / "config.yaml", [f"encoder.weights={moved}"]), run)
+    with (tmp_path / "moved.keras").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(CheckpointError, match="features of another encoder .*weights: sha256"):
+        require_encoder(load_config(run / "config.yaml", [f"encoder.weights={moved}"]), run)
+    with pytest.raises(FeatureError, match="No such file"):
+        require_encoder(load_config(run / "config.yaml", [f"encoder.weights={tmp_path}/none.keras"]), run)
+
+
+@pytest.mark.parametrize("content", [[], {}, {"fingerprint": 3}])
+def test_a_run_with_a_damaged_encoder_note(tmp_path, content):
+    write_json(tmp_path / "encoder.json", content)
+    with pytest.raises(CheckpointError, match="encoder.json is damaged"):
+        require_encoder(load_config(shapes.settings()), tmp_path)
+    require_encoder(load_config(shapes.settings(encoder={"trainable": True})), tmp_path)  # in the checkpoint itself

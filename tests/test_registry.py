@@ -1,0 +1,109 @@
+import subprocess
+import sys
+from typing import Literal
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from capsmith.registry import Registry
+from capsmith.schema import Settings
+
+
+def things():
+    """Returns a registry of two things, whose implementations are in the standard library."""
+    registry = Registry("thing")
+
+    @registry.register("collections:namedtuple")
+    class Pair(Settings):
+        """Two values.
+
+        More about them.
+        """
+
+        type: Literal["pair"] = "pair"
+
+    @registry.register("fractions:Fraction")
+    class Share(Settings):
+        """One over another."""
+
+        type: Literal["share"] = "share"
+        of: int = 2
+
+    return registry, Pair, Share
+
+
+def test_names_and_descriptions():
+    registry, pair, share = things()
+    assert registry.names() == ["pair", "share"]
+    assert registry.describe() == {"pair": "Two values.", "share": "One over another."}
+    assert registry.settings == {"pair": pair, "share": share}
+
+
+def test_builds_what_a_setting_names():
+    registry = Registry("text")
+
+    @registry.register("builtins:repr")
+    class Plain(Settings):
+        """Itself."""
+
+        type: Literal["plain"] = "plain"
+
+    assert registry.target(Plain()) is repr
+    assert registry.build(Plain()) == repr(Plain())
+
+
+def test_arguments_follow_the_settings():
+    registry = Registry("call")
+
+    @registry.register("builtins:dict")
+    class Pairs(Settings):
+        """Takes pairs: a settings object yields its fields as pairs."""
+
+        type: Literal["pairs"] = "pairs"
+
+    assert registry.build(Pairs(), extra=3) == {"type": "pairs", "extra": 3}
+
+
+def test_union_tells_types_apart():
+    registry, pair, share = things()
+    union = TypeAdapter(registry.union())
+    assert union.validate_python({"type": "share", "of": 5}) == share(of=5)
+    assert isinstance(union.validate_python({"type": "pair"}), pair)
+    for wrong in ({"type": "pair", "of": 5}, {"type": "nothing"}, {}):
+        with pytest.raises(ValidationError):
+            union.validate_python(wrong)
+
+
+def test_a_name_is_registered_once():
+    registry, _, _ = things()
+    with pytest.raises(ValueError, match="thing 'pair' is registered twice"):
+
+        @registry.register("builtins:int")
+        class Again(Settings):
+            """Taken."""
+
+            type: Literal["pair"] = "pair"
+
+
+LIGHT = (
+    "capsmith capsmith.cli capsmith.config capsmith.registry capsmith.schema capsmith.runs capsmith.decoding "
+    "capsmith.text.clean capsmith.text.tokenise capsmith.text.vocabulary capsmith.text.glove capsmith.metrics "
+    "capsmith.metrics.scorer capsmith.data capsmith.data.flickr8k capsmith.data.scenes capsmith.features.store "
+    "capsmith.features.extraction capsmith.features.fingerprint capsmith.decoders.config capsmith.training.config "
+    "capsmith.training.history capsmith.training.schedules capsmith.pipeline capsmith.report capsmith.plots"
+).split()
+
+
+def test_these_modules_load_no_keras():
+    """Config, text, metrics, readers, search and the feature store work, and start, without a network library."""
+    code = (
+        "import sys, importlib\n"
+        "for name in sys.argv[1:]:\n"
+        "    importlib.import_module(name)\n"
+        "    found = {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)\n"
+        "    assert not found, f'{name} loads {found}'\n"
+        "import capsmith.network\n"
+        "assert 'keras' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *LIGHT], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-500:]

@@ -1,0 +1,125 @@
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field, ValidationError, model_validator
+
+from capsmith.schema import Settings, explain, nearest
+
+
+class Cat(Settings):
+    """A cat."""
+
+    type: Literal["cat"] = "cat"
+    lives: int = Field(default=9, ge=1)
+    """How many are left."""
+
+
+class Dog(Settings):
+    """A dog."""
+
+    type: Literal["dog"] = "dog"
+    name: str
+
+    @model_validator(mode="after")
+    def _good(self):
+        if self.name == "bad":
+            raise ValueError("there are no bad dogs")
+        return self
+
+
+class House(Settings):
+    """A house."""
+
+    pet: Annotated[Cat | Dog, Field(discriminator="type")] = Cat()
+    spare: Cat | None = None
+    size: int | tuple[int, int] = 1
+    rooms: tuple[int, ...] = ()
+    home: Path = Path(".")
+    cat: bool = False
+
+
+def lines(**values):
+    with pytest.raises(ValidationError) as caught:
+        House(**values)
+    return explain(caught.value, House)
+
+
+def test_settings_are_frozen_and_closed():
+    with pytest.raises(ValidationError):
+        Cat().lives = 3
+    with pytest.raises(ValidationError):
+        Cat(wings=2)
+    with pytest.raises(ValidationError):
+        Cat(lives=float("inf"))
+    assert Cat.model_fields["lives"].description == "How many are left."
+
+
+def test_defaults_are_checked_too():
+    class Wrong(Settings):
+        """Its own default is not allowed."""
+
+        share: float = Field(default=2, le=1)
+
+    with pytest.raises(ValidationError):
+        Wrong()
+
+
+def test_nearest():
+    assert nearest("untis", ["type", "units"]) == "; did you mean 'units'?"
+    assert nearest("zzz", ["type", "units"]) == ""
+    assert nearest("", []) == ""
+
+
+def test_paths_leave_out_the_type_of_a_union():
+    assert lines(pet={"type": "cat", "lives": 0}) == [
+        "pet.lives: input should be greater than or equal to 1 (given: 0)"
+    ]
+    assert lines(pet={"type": "dog"}) == ["pet.name: required, but not given"]
+
+
+def test_a_field_may_have_the_name_of_a_type():
+    assert lines(cat="maybe")[0].startswith("cat: ")
+
+
+def test_unknown_keys_name_what_is_taken():
+    assert lines(pet={"type": "cat", "live": 3}) == [
+        "pet.live: unknown key; did you mean 'lives'? (pet takes: type, lives)"
+    ]
+    assert lines(spare={"colour": 1})[0] == "spare.colour: unknown key (spare takes: type, lives)"
+    assert lines(pets=1)[0].startswith("pets: unknown key; did you mean 'pet'? (config takes: pet, spare,")
+
+
+def test_types():
+    assert lines(pet={"type": "cow"}) == ["pet.type: 'cow' is not known (one of: cat, dog)"]
+    assert lines(pet={"type": "dgo"}) == ["pet.type: 'dgo' is not known; did you mean 'dog'? (one of: cat, dog)"]
+    assert lines(pet={"name": "x"}) == ["pet.type: required, but not given"]
+    assert lines(pet=3) == ["pet: a section of keys and values is needed (given: 3)"]
+    assert lines(spare=3) == ["spare: a section of keys and values is needed (given: 3)"]
+
+
+def test_a_value_of_none_of_several_types_is_one_line():
+    assert lines(size="big") == [
+        "size: input should be a valid integer, unable to parse string as an integer (given: 'big'), "
+        "or input should be a valid tuple (given: 'big')"
+    ]
+    assert len(lines(size=(1, "x"))) == 1
+
+
+def test_a_list_s_item_is_named_by_its_place():
+    assert lines(rooms=[1, "x"])[0].startswith("rooms.1: input should be a valid integer")
+
+
+def test_own_errors_are_given_as_they_are():
+    assert lines(pet={"type": "dog", "name": "bad"}) == ["pet: there are no bad dogs"]
+
+
+def test_long_values_are_cut():
+    (line,) = lines(rooms="x" * 1000)
+    assert len(line) < 160
+
+
+def test_home_is_opened(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/x")
+    assert House(home="~/a").home == Path("/home/x/a")
+    assert House(home="a~").home == Path("a~")
