@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from capsmith.data.records import DATASETS, read_dataset
-from capsmith.data.scene_plan import keeper
+from capsmith.data.scene_plan import Scene, keeper
 from capsmith.data.scenes import ScenesConfig, describe, read
 from capsmith.errors import CapsmithError, DataError
 
@@ -64,8 +64,9 @@ def test_default_splits_keep_their_promise():
     words = {"train": set(), "dev": set(), "test": set()}
     for entry in manifest["pictures"]:
         words[entry["split"]].update(word for one in entry["captions"] for word in one.split())
-        pairs[entry["split"]].add(frozenset(entry["scene"][which]["kind"] for which in ("first", "second")))
-        assert keeper(entry["scene"]["first"]["kind"], entry["scene"]["second"]["kind"]) == entry["split"]
+        scene = Scene.from_json(entry["scene"])
+        pairs[entry["split"]].add(frozenset((t.kind, t.colour) for t in (scene.first, scene.second)))
+        assert keeper(scene.first, scene.second) == entry["split"]
     assert not pairs["train"] & pairs["dev"] and not pairs["train"] & pairs["test"] and not pairs["dev"] & pairs["test"]
     assert words["dev"] | words["test"] <= words["train"]
 

@@ -1,7 +1,7 @@
 """The embedded data set: rendered scenes, each with five captions, drawn on the first use.
 
 Two things with colour, size, number and relation stand in one of seven places under one of six skies. dev and
-test hold (colour, kind) pairs that train never shows; ``scene_plan.py`` has the rule.
+test hold pairs of coloured things that train never shows; ``scene_plan.py`` has the rule.
 """
 
 import json
@@ -15,7 +15,7 @@ from capsmith.data.records import DATASETS, SPLITS, Corpus, DatasetConfig, Recor
 from capsmith.errors import DataError
 from capsmith.runs import read_json
 
-_FORMAT = "capsmith scenes 3"
+_FORMAT = "capsmith scenes 4"
 """Counts up when the drawing or the grammar changes, so that old pictures are drawn anew."""
 
 
@@ -29,9 +29,9 @@ class ScenesConfig(DatasetConfig):
     train: int = Field(default=2400, ge=1)
     """Pictures to train on."""
     dev: int = Field(default=200, ge=0)
-    """Pictures that choose the checkpoint; each holds a pair of kinds that train lacks."""
+    """Pictures that choose the checkpoint; each shows a pair of things that train lacks."""
     test: int = Field(default=300, ge=0)
-    """Pictures that are scored at the end; each holds a pair of kinds that train and dev lack."""
+    """Pictures that are scored at the end; each shows a pair of things that train and dev lack."""
     size: int = Field(default=96, ge=32, le=1024)
     """Side of the square pictures in pixels."""
     things: Literal["few", "all"] = "few"
