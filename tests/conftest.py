@@ -6,6 +6,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 
+from toy_run import tiny_run  # noqa: E402, F401  a fixture
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

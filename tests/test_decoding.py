@@ -16,9 +16,7 @@ class Table:
     """A model of order two with random tables, one a picture; its state is the picture and the word before."""
 
     def __init__(self, pictures, seed=0, sharpness=1.0):
-        self.table = (
-            np.random.default_rng(seed).normal(scale=sharpness, size=(pictures, V, V, V)).astype(np.float32)
-        )
+        self.table = np.random.default_rng(seed).normal(scale=sharpness, size=(pictures, V, V, V)).astype(np.float32)
         self.table -= np.log(np.exp(self.table).sum(-1, keepdims=True))
 
     def start(self, features):
@@ -61,9 +59,7 @@ def test_wide_beam_equals_enumeration(penalty, min_length):
         ended = [h for h in found if h.ended]
         assert {h.tokens for h in ended} == set(expected)
         assert [h.tokens for h in ended] == sorted(expected, key=expected.get, reverse=True)
-        np.testing.assert_allclose(
-            [h.score for h in ended], sorted(expected.values(), reverse=True), rtol=1e-5
-        )
+        np.testing.assert_allclose([h.score for h in ended], sorted(expected.values(), reverse=True), rtol=1e-5)
 
 
 def test_beam_without_penalty_stops_early_and_still_finds_the_best():
@@ -101,17 +97,13 @@ def test_greedy_takes_the_likeliest_word():
             words.append(word)
         assert found.tokens == tuple(words)
         assert found.ended == (word == END)
-        np.testing.assert_allclose(
-            found.log_probability, model.log_probability(picture, words, found.ended), rtol=1e-5
-        )
+        np.testing.assert_allclose(found.log_probability, model.log_probability(picture, words, found.ended), rtol=1e-5)
 
 
 def test_wider_beams_never_score_less_than_greedy_here():
     model = Table(200, seed=3)
     kinds = (GreedyConfig(max_length=12), BeamConfig(beam_size=3, max_length=12, length_penalty=0.0))
-    greedy, beam = (
-        np.mean([h[0].log_probability for h in search(model, features(200), kind)]) for kind in kinds
-    )
+    greedy, beam = (np.mean([h[0].log_probability for h in search(model, features(200), kind)]) for kind in kinds)
     assert beam > greedy
 
 
@@ -154,9 +146,7 @@ def test_pictures_do_not_disturb_each_other():
             self.table = model.table[picture : picture + 1]
 
     for picture in range(6):
-        assert (
-            search(One(picture), features(1), BeamConfig(beam_size=3, max_length=9))[0] == together[picture]
-        )
+        assert search(One(picture), features(1), BeamConfig(beam_size=3, max_length=9))[0] == together[picture]
 
 
 def test_sampling_follows_the_distribution():

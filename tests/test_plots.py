@@ -73,9 +73,7 @@ def solid(colour, size=(60, 40)):
 
 def test_contact_sheet_shows_each_picture_and_its_text(tmp_path):
     path = tmp_path / "sheet.png"
-    contact_sheet(
-        [(solid("red"), "one", "a"), (solid("blue"), "two", "b"), (solid("lime"), "", "")], path, cell=100
-    )
+    contact_sheet([(solid("red"), "one", "a"), (solid("blue"), "two", "b"), (solid("lime"), "", "")], path, cell=100)
     sheet = pixels(path)
     y, x = drawn(sheet, (255, 0, 0))
     assert np.ptp(x) + 1 == 100 and abs(np.ptp(y) + 1 - 67) <= 1

@@ -91,9 +91,7 @@ def test_page_shows_scores_and_pictures_in_order(tmp_path):
         "reference of mid",
     ):
         assert shown in text
-    assert [image["alt"] for image in page.images] == [
-        f"prediction of {name}" for name in ("high", "mid", "low")
-    ]
+    assert [image["alt"] for image in page.images] == [f"prediction of {name}" for name in ("high", "mid", "low")]
     for image in page.images:
         with Image.open(path.parent / image["src"]) as small:
             assert small.format == "JPEG" and small.size == (320, 240)

@@ -59,9 +59,7 @@ class Canvas:
         box = [v * _SCALE for v in (x - radius, y - radius, x + radius, y + radius)]
         self._draw.ellipse(box, fill=fill, outline=edge, width=2 * _SCALE)
 
-    def text(
-        self, x: float, y: float, text: str, colour: RGB = GREY, size: int = 15, anchor: str = "lm"
-    ) -> float:
+    def text(self, x: float, y: float, text: str, colour: RGB = GREY, size: int = 15, anchor: str = "lm") -> float:
         """Writes a line; returns its width."""
         font = font_for(text, size * _SCALE)
         self._draw.text((x * _SCALE, y * _SCALE), text, fill=colour, font=font, anchor=anchor)
@@ -84,9 +82,7 @@ class Panel:
         """Draws axes and lines; ``second`` has its scale on the right side."""
         self.canvas.text(self.left, self.top - 30, title, INK, 20)
         if not any(line.points for line in lines):
-            self.canvas.text(
-                (self.left + self.right) / 2, (self.top + self.low) / 2, "nothing yet", anchor="mm"
-            )
+            self.canvas.text((self.left + self.right) / 2, (self.top + self.low) / 2, "nothing yet", anchor="mm")
         steps = self._scale(lines)
         for value in steps:
             y = self._y(lines[0], value) if lines else self.low
@@ -94,9 +90,7 @@ class Panel:
             self.canvas.text(self.left - 10, y, written(value, steps), anchor="rm")
         steps = self._scale(second)
         for value in steps:
-            self.canvas.text(
-                self.right + 10, self._y(second[0], value), written(value, steps), second[0].colour
-            )
+            self.canvas.text(self.right + 10, self._y(second[0], value), written(value, steps), second[0].colour)
         if second:
             self.canvas.text(self.right + 10, self.top - 30, "cider", second[0].colour)
         for value in whole_ticks(*self.epochs):

@@ -203,9 +203,7 @@ def _one_by_one(
             break
         walk.choose(word)
     found = [_hypothesis(words[row], total[row], total[row], bool(ended[row])) for row in rows]
-    return [
-        sorted(found[first : first + each], key=lambda h: -h.score) for first in range(0, len(found), each)
-    ]
+    return [sorted(found[first : first + each], key=lambda h: -h.score) for first in range(0, len(found), each)]
 
 
 def _hypothesis(words: np.ndarray, log_probability: float, score: float, ended: bool) -> Hypothesis:
@@ -290,7 +288,5 @@ class _Finished:
         for words, total in zip(cut, live, strict=True):
             if len(found) < self.beams and np.isfinite(total):
                 length = int((words != END).sum())
-                found.append(
-                    _hypothesis(words, total, total / max(length, 1) ** config.length_penalty, ended=False)
-                )
+                found.append(_hypothesis(words, total, total / max(length, 1) ** config.length_penalty, ended=False))
         return found or [Hypothesis((), 0.0, 0.0, ended=True)]

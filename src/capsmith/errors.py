@@ -48,9 +48,9 @@ def one_line(error: BaseException) -> str:
 
 
 def printable(error: BaseException) -> str:
-    """Returns the error's message as a terminal may show it: names of files can hold any character.
+    r"""Returns the error's message as a terminal may show it: names of files can hold any character.
 
-    Characters that are not printable, such as the escape that moves the cursor, become ``\\x1b`` and the like. Only
+    Characters that are not printable, such as the escape that moves the cursor, become ``\x1b`` and the like. Only
     a ``ConfigError`` has more than one line, where it lists several errors.
     """
     kept = "\n" if isinstance(error, ConfigError) else ""

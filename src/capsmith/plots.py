@@ -76,9 +76,7 @@ def contact_sheet(items: Sequence[tuple[Source, str, str]], path: Path, cell: in
         CapsmithError: The file cannot be written, or its ending names no format.
     """
     columns = min(4, max(1, math.ceil(math.sqrt(len(items)))))
-    cards = [
-        _card(thumbnail(picture, cell, enlarge=True), caption, sub, cell) for picture, caption, sub in items
-    ]
+    cards = [_card(thumbnail(picture, cell, enlarge=True), caption, sub, cell) for picture, caption, sub in items]
     rows = [cards[first : first + columns] for first in range(0, len(cards), columns)]
     heights = [max(card.height for card in row) for row in rows]
     width, height = columns * (cell + _GAP) + _GAP, sum(heights) + (len(rows) + 1) * _GAP

@@ -15,9 +15,7 @@ def bar(**kwargs: Any) -> "tqdm[Any]":
     Args:
         **kwargs: As for ``tqdm``: ``total``, ``desc``, ``unit``, ``initial``, …
     """
-    return tqdm(
-        file=sys.stderr, disable=not sys.stderr.isatty(), delay=1.0, dynamic_ncols=True, leave=False, **kwargs
-    )
+    return tqdm(file=sys.stderr, disable=not sys.stderr.isatty(), delay=1.0, dynamic_ncols=True, leave=False, **kwargs)
 
 
 def track(items: Iterable[T], **kwargs: Any) -> Iterator[T]:

@@ -154,11 +154,7 @@ def _table(scores: Sequence[Mapping[str, Any]]) -> str:
         cells.append(f"<td><code>{escape(str(score.get('signature', '')))}</code></td>")
         rows.append(f'<tr><th scope="row">{escape(str(score["name"]))}</th>{"".join(cells)}</tr>')
     top = "".join(f'<th scope="col">{head}</th>' for head in [*heads, "signature"])
-    told = (
-        "<p>Shuffled pictures: the same captions, each scored as that of another picture.</p>"
-        if control
-        else ""
-    )
+    told = "<p>Shuffled pictures: the same captions, each scored as that of another picture.</p>" if control else ""
     table = f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f'<div class="wide">{table}</div>{told}'
 

@@ -40,9 +40,7 @@ def test_locate_says_what_is_there(tmp_path):
     config = FolderConfig(root=tmp_path)
     (tmp_path / "caption.csv").write_text("x")
     (tmp_path / "Images").mkdir()
-    with pytest.raises(
-        DataError, match=r"data.captions: .* has no file captions.csv; did you mean 'caption.csv'"
-    ):
+    with pytest.raises(DataError, match=r"data.captions: .* has no file captions.csv; did you mean 'caption.csv'"):
         locate(config, config.captions, "captions")
     with pytest.raises(DataError, match=r"data.images: .*'Images'\? \(folders found: Images\)"):
         locate(config, config.images, "images", folder=True)

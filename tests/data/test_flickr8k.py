@@ -6,9 +6,7 @@ from capsmith.data import DATASETS, read_dataset
 from capsmith.data.flickr8k import Flickr8kConfig
 from capsmith.errors import DataError
 
-TOKENS = (
-    "a.jpg#0\tA dog .\na.jpg#1\tA dog .\nb.jpg#0\tTwo cats , one hat .\nc.jpg#0\tA bird .\nd.jpg#0\tA cow .\n"
-)
+TOKENS = "a.jpg#0\tA dog .\na.jpg#1\tA dog .\nb.jpg#0\tTwo cats , one hat .\nc.jpg#0\tA bird .\nd.jpg#0\tA cow .\n"
 
 
 @pytest.fixture
@@ -50,9 +48,7 @@ def test_rows_in_another_form(root):
 
 def test_lists_of_another_data_set(root):
     (root / "Flickr_8k.testImages.txt").write_text("x.jpg\ny.jpg\n")
-    with pytest.raises(
-        DataError, match=r"2 of 6 pictures .*listed picture without captions \(x.jpg, y.jpg\)"
-    ):
+    with pytest.raises(DataError, match=r"2 of 6 pictures .*listed picture without captions \(x.jpg, y.jpg\)"):
         read_dataset(Flickr8kConfig(root=root))
 
 

@@ -104,9 +104,7 @@ def test_rows_above_the_threshold_are_an_error_just_below_not(pictures):
         if allowed:
             assert len(rows.corpus().records[0].captions) == 9
             continue
-        message = (
-            r"captions.csv: 2 of 10 caption rows cannot be used.*2 × empty caption \(a.jpg, a.jpg\); correct"
-        )
+        message = r"captions.csv: 2 of 10 caption rows cannot be used.*2 × empty caption \(a.jpg, a.jpg\); correct"
         with pytest.raises(DataError, match=message) as caught:
             rows.corpus()
         assert "\n" not in str(caught.value)
@@ -116,9 +114,7 @@ def test_missing_pictures_above_the_threshold_say_where_they_were_looked_for(pic
     rows = _rows(pictures, max_problems=0.4)
     for name in ("A.JPG", "b", "b.jpg"):
         rows.add(name, "a dog")
-    message = (
-        r"2 of 3 pictures .*missing picture \(A.JPG\).*stray id \(b\); looked in .*images, which has 'a.jpg'"
-    )
+    message = r"2 of 3 pictures .*missing picture \(A.JPG\).*stray id \(b\); looked in .*images, which has 'a.jpg'"
     with pytest.raises(DataError, match=message):
         rows.corpus()
 

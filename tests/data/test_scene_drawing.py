@@ -53,9 +53,7 @@ def test_size_words_are_visible(seed):
     areas = [
         len(
             where(
-                draw(
-                    Scene(Thing("ball", "red", size), "left", Thing("cat", "white"), "snow", "cloudy"), seed
-                ),
+                draw(Scene(Thing("ball", "red", size), "left", Thing("cat", "white"), "snow", "cloudy"), seed),
                 "red",
             )[0]
         )

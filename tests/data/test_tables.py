@@ -38,9 +38,7 @@ def test_forms(tmp_path, name, text, encoding):
 
 def test_flickr30k_of_kaggle(tmp_path):
     path = tmp_path / "results.csv"
-    path.write_text(
-        'image_name| comment_number| comment\n1.jpg| 0| Two "friends" , here .\n2.jpg| 4   A dog runs .\n'
-    )
+    path.write_text('image_name| comment_number| comment\n1.jpg| 0| Two "friends" , here .\n2.jpg| 4   A dog runs .\n')
     table = read_table(path, {"image_column": "image_name", "caption_column": "comment"})
     assert list(table.rows) == [
         (2, {"image_name": "1.jpg", "comment_number": "0", "comment": 'Two "friends" , here .'}),

@@ -169,6 +169,13 @@ def _(shop: Workshop) -> list[str]:
     return _captions(shop, '{"image": 17, "caption": "x"}\n' * 5, "captions.jsonl")
 
 
+@mistake("half a surrogate pair in a caption", "captions.jsonl", "is not text")
+def _(shop: Workshop) -> list[str]:
+    lines = "".join(json.dumps({**row, "caption": row["caption"] + " \ud83d"}) + "\n" for row in toy.rows())
+    arguments = _captions(shop, lines, "captions.jsonl")
+    return ["train", *arguments[1:], "--run", str(shop / "new")]
+
+
 @mistake("COCO's own annotation file", "coco.json", "Karpathy")
 def _(shop: Workshop) -> list[str]:
     shop.data()

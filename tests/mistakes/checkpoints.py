@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+
 from mistakes import Workshop, mistake
 from mistakes.features import Payload, lambda_model
 
@@ -209,6 +210,11 @@ def _(shop: Workshop) -> list[str]:
 @mistake("a misspelt search", "decoding.type", "'bean'", "did you mean 'beam'?")
 def _(shop: Workshop) -> list[str]:
     return [*_caption(shop, shop.toy.run), "--set", "decoding.type=bean"]
+
+
+@mistake("a seed below zero to sample with", "decoding.seed", "greater than or equal to 0")
+def _(shop: Workshop) -> list[str]:
+    return [*_caption(shop, shop.toy.run), "--set", "decoding.type=sample", "--set", "decoding.seed=-1"]
 
 
 @mistake("a decoder that the run was not trained with", "decoder", "trained with")

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+
 from mistakes import Workshop, mistake
 
 

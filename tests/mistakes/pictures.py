@@ -5,9 +5,10 @@ import struct
 import zlib
 from pathlib import Path
 
+from PIL import Image
+
 import toy
 from mistakes import Workshop, mistake
-from PIL import Image
 
 
 def jpeg(side: int = 200) -> bytes:

@@ -14,9 +14,7 @@ CONFIGS = [
     TextConfig(lowercase=lower, punctuation=marks, mode=mode)
     for lower, marks, mode in itertools.product((True, False), ("remove", "keep"), ("word", "char"))
 ]
-CAPTIONS = st.text(
-    alphabet=st.one_of(st.sampled_from("abn'sdtT1.,- \u200d\u0301’狗"), st.characters()), max_size=14
-)
+CAPTIONS = st.text(alphabet=st.one_of(st.sampled_from("abn'sdtT1.,- \u200d\u0301’狗"), st.characters()), max_size=14)
 
 
 @pytest.mark.parametrize(

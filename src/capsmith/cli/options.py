@@ -6,9 +6,7 @@ from pathlib import Path
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Adds ``--config`` and ``--set``."""
-    parser.add_argument(
-        "--config", required=True, metavar="FILE", help="a YAML file, or the name of one of ours"
-    )
+    parser.add_argument("--config", required=True, metavar="FILE", help="a YAML file, or the name of one of ours")
     add_set(parser)
 
 

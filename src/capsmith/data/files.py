@@ -35,8 +35,7 @@ def locate(config: DatasetConfig, name: Path, key: str, folder: bool = False) ->
         place, present = config.root, sorted(entry.name for entry in config.root.iterdir())
     found = ", ".join(present[:_SHOWN]) + (", …" if len(present) > _SHOWN else "")
     raise DataError(
-        f"data.{key}: {place} has no {kind} {path.name}{nearest(path.name, present)} "
-        f"({kind}s found: {found or 'none'})"
+        f"data.{key}: {place} has no {kind} {path.name}{nearest(path.name, present)} ({kind}s found: {found or 'none'})"
     )
 
 

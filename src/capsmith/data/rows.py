@@ -54,9 +54,7 @@ class PictureFolder:
                 with os.scandir(self.root.joinpath(*folder.parts)) as entries:
                     # A Mac writes file names decomposed: é is two characters there, one in the captions.
                     self._listed[folder] = {
-                        unicodedata.normalize("NFC", entry.name): entry.name
-                        for entry in entries
-                        if entry.is_file()
+                        unicodedata.normalize("NFC", entry.name): entry.name for entry in entries if entry.is_file()
                     }
             except OSError:
                 self._listed[folder] = {}

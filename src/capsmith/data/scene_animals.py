@@ -28,9 +28,7 @@ def _cat(pen: Pen) -> None:
     pen.oval(0.47, 0.76, 0.23, 0.24, pen.main)
     pen.oval(0.47, 0.8, 0.1, 0.17, pen.light)
     for side in (-1, 1):
-        pen.poly(
-            [(0.47 + side * 0.25, 0.06), (0.47 + side * 0.05, 0.2), (0.47 + side * 0.25, 0.36)], pen.main
-        )
+        pen.poly([(0.47 + side * 0.25, 0.06), (0.47 + side * 0.05, 0.2), (0.47 + side * 0.25, 0.36)], pen.main)
         pen.poly([(0.47 + side * 0.22, 0.13), (0.47 + side * 0.12, 0.2), (0.47 + side * 0.22, 0.28)], _ROSE)
     pen.oval(0.47, 0.36, 0.26, 0.21, pen.main)
     for side in (-1, 1):
@@ -51,9 +49,7 @@ def _dog(pen: Pen) -> None:
     pen.oval(0.73, 0.28, 0.17, 0.16, pen.main)
     pen.box(0.72, 0.25, 0.99, 0.42, pen.light, 0.08)
     pen.oval(0.965, 0.29, 0.04, 0.035, INK)
-    pen.line(
-        [(0.58, 0.49), (0.77, 0.53)], 0.05, (210, 60, 60) if pen.main != PALETTE["red"] else PALETTE["blue"]
-    )
+    pen.line([(0.58, 0.49), (0.77, 0.53)], 0.05, (210, 60, 60) if pen.main != PALETTE["red"] else PALETTE["blue"])
     pen.oval(0.6, 0.32, 0.075, 0.17, pen.dark)
     pen.eye(0.76, 0.24, 0.032)
 

@@ -75,9 +75,7 @@ class Pen:
         """Fills a polygon."""
         self._draw.polygon(self._at(points), fill=fill)
 
-    def box(
-        self, left: float, top: float, right: float, bottom: float, fill: RGB, radius: float = 0.0
-    ) -> None:
+    def box(self, left: float, top: float, right: float, bottom: float, fill: RGB, radius: float = 0.0) -> None:
         """Fills a rectangle with rounded corners."""
         self._draw.rounded_rectangle(self._at([(left, top), (right, bottom)]), radius * SIDE, fill=fill)
 

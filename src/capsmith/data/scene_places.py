@@ -38,9 +38,7 @@ def _snow(stage: Stage, rng: random.Random) -> None:
         for tier in range(3):
             y, half = foot - 0.045 * tier, 0.05 - 0.012 * tier
             stage.poly([(x - half, y), (x + half, y), (x, y - 0.085)], stage.lit((70, 116, 110)))
-            stage.poly(
-                [(x - half * 0.45, y - 0.047), (x + half * 0.45, y - 0.047), (x, y - 0.085)], stage.lit(PAPER)
-            )
+            stage.poly([(x - half * 0.45, y - 0.047), (x + half * 0.45, y - 0.047), (x, y - 0.085)], stage.lit(PAPER))
     stage.hill(h + 0.09, 0.03, rng.uniform(0, 6), 0.8, stage.lit((226, 236, 248)))
     stage.hill(h + 0.22, 0.025, rng.uniform(0, 6), 1.1, stage.lit((243, 248, 255)))
     for _ in range(26):
@@ -83,9 +81,7 @@ def _city(stage: Stage, rng: random.Random) -> None:
     start = rng.uniform(-0.1, 0.1)
     for dash in range(6):
         x = start + dash * 0.2
-        stage.poly(
-            [(x, 0.93), (x + 0.1, 0.93), (x + 0.095, 0.95), (x - 0.005, 0.95)], stage.lit((240, 236, 220))
-        )
+        stage.poly([(x, 0.93), (x + 0.1, 0.93), (x + 0.095, 0.95), (x - 0.005, 0.95)], stage.lit((240, 236, 220)))
 
 
 def _forest(stage: Stage, rng: random.Random) -> None:
@@ -157,9 +153,7 @@ _PLACE: dict[str, Callable[[Stage, random.Random], None]] = {
 def wave(stage: Stage, x: float, y: float, half: float) -> None:
     """Draws a little water over the foot of something that swims."""
     crest = [(x - half + 2 * half * i / 24, y - 0.012 * abs(math.sin(math.pi * i / 6))) for i in range(25)]
-    stage.poly(
-        [*crest, (x + half * 0.9, y + 0.03), (x - half * 0.9, y + 0.03)], stage.lit((48, 128, 188)), 150
-    )
+    stage.poly([*crest, (x + half * 0.9, y + 0.03), (x - half * 0.9, y + 0.03)], stage.lit((48, 128, 188)), 150)
     stage.line(crest, 0.008, stage.lit(PAPER), 210)
 
 

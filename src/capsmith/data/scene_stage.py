@@ -71,9 +71,7 @@ class Stage:
     def hill(self, y: float, height: float, phase: float, waves: float, fill: RGB) -> None:
         """Fills everything below a wavy line at about ``y``."""
         steps = 48
-        top = [
-            (x / steps, y - height * math.sin(phase + waves * math.tau * x / steps)) for x in range(steps + 1)
-        ]
+        top = [(x / steps, y - height * math.sin(phase + waves * math.tau * x / steps)) for x in range(steps + 1)]
         self.poly([*top, (1.0, 1.01), (0.0, 1.01)], fill)
 
 
@@ -109,9 +107,7 @@ def draw_sky(stage: Stage, rng: random.Random) -> None:
         for band, colour in enumerate(_RAINBOW):
             r = (radius - band * 0.022) * stage.side
             cx, cy = centre * stage.side, (stage.horizon + 0.04) * stage.side
-            stage.draw.arc(
-                (cx - r, cy - r, cx + r, cy + r), 180, 360, (*colour, 225), round(stage.side * 0.024)
-            )
+            stage.draw.arc((cx - r, cy - r, cx + r, cy + r), 180, 360, (*colour, 225), round(stage.side * 0.024))
         _cloud(stage, rng, rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.3), PAPER, 235)
     else:
         grey = (236, 240, 244) if stage.sky == "cloudy" else (104, 114, 136)
@@ -132,10 +128,7 @@ def _sun(stage: Stage, x: float, y: float, radius: float) -> None:
     for ray in range(12):
         angle = ray * math.tau / 12
         tip = (x + 1.75 * radius * math.cos(angle), y + 1.75 * radius * math.sin(angle))
-        feet = [
-            (x + 1.1 * radius * math.cos(angle + d), y + 1.1 * radius * math.sin(angle + d))
-            for d in (-0.16, 0.16)
-        ]
+        feet = [(x + 1.1 * radius * math.cos(angle + d), y + 1.1 * radius * math.sin(angle + d)) for d in (-0.16, 0.16)]
         stage.poly([tip, *feet], (255, 204, 64))
     stage.oval(x, y, radius, radius, (255, 214, 72))
 

@@ -56,9 +56,7 @@ def read(config: ScenesConfig) -> Corpus:
     manifest = describe(config)
     folder = config.root / "images"
     _settle(config.root, manifest)
-    wanted = [
-        entry for entry in manifest["pictures"] if config.limit is None or entry["number"] < config.limit
-    ]
+    wanted = [entry for entry in manifest["pictures"] if config.limit is None or entry["number"] < config.limit]
     _draw_missing(folder, wanted, config)
     return Corpus(tuple(Record(e["id"], folder / e["id"], tuple(e["captions"]), e["split"]) for e in wanted))
 

@@ -78,15 +78,12 @@ def seeded_split(image_ids: Iterable[str], config: SplitConfig) -> dict[str, str
     Returns:
         The split by image id. From three pictures on, a share above zero gets at least one picture.
     """
-    ranked = sorted(
-        set(image_ids), key=lambda name: (hashlib.sha256(f"{config.seed}:{name}".encode()).digest(), name)
-    )
+    ranked = sorted(set(image_ids), key=lambda name: (hashlib.sha256(f"{config.seed}:{name}".encode()).digest(), name))
     total = len(ranked)
     test = min(_rounded(config.test, total), max(0, total - 1))
     dev = min(_rounded(config.dev, total), max(0, total - 1 - test))
     return {
-        name: "test" if place < test else "dev" if place < test + dev else "train"
-        for place, name in enumerate(ranked)
+        name: "test" if place < test else "dev" if place < test + dev else "train" for place, name in enumerate(ranked)
     }
 
 

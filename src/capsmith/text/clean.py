@@ -38,11 +38,7 @@ class _Classes(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         category = unicodedata.category(chr(code))
-        found = (
-            self._FIXED.get(chr(code))
-            or self._BY_CATEGORY.get(category)
-            or self._BY_CATEGORY.get(category[0])
-        )
+        found = self._FIXED.get(chr(code)) or self._BY_CATEGORY.get(category) or self._BY_CATEGORY.get(category[0])
         self[code] = found or " "
         return self[code]
 
@@ -144,9 +140,7 @@ def _characters(text: str, config: TextConfig) -> str:
     end = 0
     for match in _TOKEN.finditer(classes(text)):
         start, previous, end = match.start(), end, match.end()
-        pieces.append(
-            " " if start > previous else ""
-        )  # white space, or a mark or joiner that belongs to nothing
+        pieces.append(" " if start > previous else "")  # white space, or a mark or joiner that belongs to nothing
         pieces.append(text[start:end] if match["word"] or config.punctuation == "keep" else " ")
     return " ".join("".join(pieces).split())
 

@@ -73,9 +73,7 @@ def load_vectors(path: Path, vocabulary: Vocabulary, size: int, seed: int = 0) -
     except OSError as cause:
         raise DataError(f"cannot read the word vectors {path}: {cause.strerror or cause}") from cause
     if not found:
-        raise DataError(
-            f"{path} has none of the vocabulary's {len(ids)} words: is it of another language or case?"
-        )
+        raise DataError(f"{path} has none of the vocabulary's {len(ids)} words: is it of another language or case?")
     known = np.stack(list(found.values()))
     random = np.random.default_rng(seed)
     vectors = random.normal(known.mean(), known.std(), (len(vocabulary), size)).astype(np.float32)
@@ -156,6 +154,5 @@ def _is_header(line: bytes) -> bool:
 def _check_size(found: int, path: Path, size: int) -> None:
     if found != size:
         raise DataError(
-            f"{path} has {found} numbers a word, but the config's embedding size is {size}: "
-            "change one of the two"
+            f"{path} has {found} numbers a word, but the config's embedding size is {size}: change one of the two"
         )

@@ -1,0 +1,247 @@
+"""Every mistake of ``tests/mistakes`` is refused with one line and exit code 2; what looks like one but is none, works."""
+
+import dataclasses
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+import mistakes
+import toy
+from mistakes import CASES, Case, Workshop, attempt, run
+from mistakes.features import Payload, lambda_model
+from mistakes.pictures import bomb
+
+
+@pytest.fixture
+def shop(tmp_path, tiny_run):
+    return Workshop(tmp_path, tiny_run)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_refused(case, shop):
+    outcome = attempt(case, shop)
+    assert not outcome.faults, f"{outcome.faults}\n{outcome.errors}"
+
+
+def test_there_are_many_and_each_has_its_name():
+    assert len(CASES) >= 150
+    assert len({case.name for case in CASES}) == len(CASES)
+    assert all(case.says for case in CASES)
+
+
+# --- the checks themselves can fail -----------------------------------------------------------------------------------
+
+
+def good(shop):
+    return ["validate", "--quiet", "--config", shop.config()]
+
+
+def bad(shop):
+    return ["validate", "--config", shop.config(decoder={"untis": 5})]
+
+
+def faults(shop, prepare, **more):
+    return " | ".join(attempt(Case("a control", prepare, more.pop("says", ()), **more), shop).faults)
+
+
+def test_a_command_that_works_is_no_refusal(shop):
+    assert "exit code 0 instead of 2" in faults(shop, good)
+
+
+def test_a_message_that_says_something_else_is_a_fault(shop):
+    assert faults(shop, bad, says=("decoder.units",)) == "the message does not say 'decoder.units'"
+
+
+def test_an_unforeseen_error_is_a_fault(shop, monkeypatch):
+    def fail(*_):
+        raise LookupError("a bug")
+
+    monkeypatch.setattr("capsmith.config.load_config", fail)
+    assert "a traceback: LookupError: a bug" in faults(shop, good)
+
+
+def test_files_that_change_vanish_or_stay_behind_are_faults(shop, monkeypatch):
+    def spoil(*_):
+        (shop / "changed").write_text("new")
+        (shop / "gone").unlink()
+        (shop / ".config.yaml.x7").write_text("half")
+        raise OSError(5, "Input/output error", "somewhere")
+
+    def prepare(shop):
+        shop.write("changed", "old")
+        shop.write("gone", "old")
+        return good(shop)
+
+    monkeypatch.setattr("capsmith.config.load_config", spoil)
+    found = faults(shop, prepare)
+    assert "changed was changed" in found and "gone is gone" in found and "x7 is left over" in found
+
+
+def test_the_hostile_files_would_do_harm_elsewhere(tmp_path):
+    sentinel = tmp_path / "EXECUTED"
+    pickle.loads(pickle.dumps(Payload(sentinel)))
+    assert sentinel.exists()
+    sentinel.unlink()
+    yaml.unsafe_load(f"!!python/object/apply:os.system ['touch {sentinel}']")
+    assert sentinel.exists()
+    import keras
+
+    path = lambda_model(tmp_path / "mine.keras", sentinel)
+    assert not sentinel.exists()
+    keras.saving.load_model(path, safe_mode=False)
+    assert sentinel.exists()
+
+
+def test_the_bomb_is_a_whole_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    small = tmp_path / "small.png"
+    small.write_bytes(bomb(200))
+    assert Image.open(small).getextrema() == (0, 0)
+    assert len(bomb()) < 1_000_000
+
+
+# --- what is no mistake -----------------------------------------------------------------------------------------------
+
+
+def extracted(shop, **changes):
+    """Extracts features; returns the ids of the store, sorted."""
+    outcome = run(["extract", "--config", shop.config(**changes)])
+    assert outcome.code == 0, outcome.errors
+    return sorted(json.loads((Path(outcome.output.strip()) / "manifest.json").read_text())["ids"])
+
+
+ALL = sorted({row["image"] for row in toy.rows()})
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{"encoding": "utf-8-sig"}, {"newline": "\r\n"}, {"encoding": "utf-8-sig", "newline": "\r\n"}, {"newline": "\r"}],
+    ids=["BOM", "CRLF", "BOM and CRLF", "CR"],
+)
+def test_captions_with_a_bom_or_crlf_are_fine(shop, form):
+    path = shop.data() / "captions.csv"
+    text = path.read_text()
+    with path.open("w", **{"encoding": "utf-8", **form}) as file:
+        file.write(text)
+    assert path.read_bytes() != text.encode()
+    assert extracted(shop) == ALL
+
+
+def test_duplicate_rows_below_the_threshold_are_counted_and_left_out(shop):
+    toy.write_captions(shop.data() / "captions.csv", [*toy.rows(), toy.rows()[0]])
+    outcome = run(["extract", "--config", shop.config(data={"max_problems": 0.05})])
+    assert outcome.code == 0
+    assert "left out 1 × duplicate row (red_ball.png: A red ball on grey.)" in outcome.errors
+
+
+def test_a_missing_picture_below_the_threshold_is_left_out(shop):
+    (shop.data() / "images" / "red_ball.png").unlink()
+    assert extracted(shop, data={"max_problems": 0.1}) == [name for name in ALL if name != "red_ball.png"]
+
+
+def test_an_unreadable_picture_below_the_threshold_is_left_out_and_noted(shop):
+    (shop.data() / "images" / "red_ball.png").write_bytes(b"")
+    outcome = run(["extract", "--config", shop.config(features={"max_broken": 0.1})])
+    assert outcome.code == 0
+    assert "features: left out" in outcome.errors and "red_ball.png: the file is empty" in outcome.errors
+
+
+def test_a_hostile_pickle_among_pictures_to_evaluate_changes_nothing_of_the_run(shop):
+    copy = shop.run()
+    before = mistakes.snapshot(copy)
+    (shop.store() / "features.pkl").write_bytes(pickle.dumps(Payload(shop.sentinel)))
+    assert run(["evaluate", str(copy), "--set", f"features.store={shop / 'store'}"]).code == 2
+    assert mistakes.snapshot(copy) == before and not shop.sentinel.exists()
+
+
+# --- the process itself -----------------------------------------------------------------------------------------------
+
+
+def python(*arguments, **more):
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=300, errors="surrogateescape", **more
+    )
+
+
+def test_as_a_module_and_with_debug(shop):
+    config = shop.config(decoder={"untis": 5})
+    plain = python("-m", "capsmith", "validate", "--config", config)
+    assert plain.returncode == 2
+    assert plain.stderr.count("\n") == 1 and plain.stderr.startswith("capsmith: ")
+    debug = python("-m", "capsmith", "validate", "--config", config, "--debug")
+    assert debug.returncode != 0
+    assert "Traceback" in debug.stderr and "ConfigError" in debug.stderr
+
+
+def test_train_alone_is_a_command(shop):
+    script = "import sys; from capsmith.cli import train_main; sys.exit(train_main())"
+    done = python("-c", script, "--config", shop.config(decoder={"untis": 5}))
+    assert done.returncode == 2 and "did you mean 'units'?" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["train"], ["caption"], ["list", "cats"]])
+def test_a_command_line_that_is_not_understood(arguments, capsys):
+    assert run(arguments).code == 2
+
+
+@pytest.mark.parametrize("backend", ["tensrflow", "numpy.random"])
+def test_an_unknown_backend(shop, backend):
+    done = python(
+        *["-m", "capsmith", "caption", str(shop.toy.run), "x.png"], env={**os.environ, "KERAS_BACKEND": backend}
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("capsmith: ") and done.stderr.count("\n") == 1
+    assert f"KERAS_BACKEND={backend}" in done.stderr
+
+
+def test_names_that_the_terminal_cannot_show(shop):
+    folder = shop / "caf\udce9"
+    shutil.copytree(shop.toy.data / "images", folder)
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = python("-m", "capsmith", "caption", str(shop.toy.run), str(folder), env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("caf\\udce9") == len(ALL)
+
+
+def test_a_disk_that_is_really_full(shop):
+    """A file system of its own, too small for the checkpoint; it is gone with the process."""
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    disk = shop / "disk"
+    disk.mkdir()
+    shop.sections["features"]["cache"] = str(shop.toy.cache)
+    train = f"'{sys.executable}' -m capsmith train --config '{shop.config()}' --run '{disk}/run'"
+    script = f"mount -t tmpfs -o size=1780k none '{disk}' && {train}; code=$?; ls -A '{disk}/run'; exit $code"
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2, done.stderr
+    assert "No space left on device" in done.stderr.splitlines()[-1]
+    assert done.stderr.count("capsmith: ") == 1 and "Traceback" not in done.stderr
+    left = done.stdout.split()
+    assert "config.yaml" in left and not [name for name in left if name.startswith(".")]
+
+
+def test_from_python(tiny_run):
+    from capsmith import CapsmithError, Captioner, load_config, train
+    from capsmith.errors import CheckpointError, ConfigError, PictureError
+
+    captioner = Captioner.load(tiny_run.run)
+    for nothing in (None, 3, b"", "gone.jpg", object(), Path("/")):
+        with pytest.raises(PictureError):
+            captioner.caption(nothing)
+    assert captioner.caption([]) == []
+    with pytest.raises(ConfigError, match="did you mean 'units'"):
+        load_config({"data": {"type": "scenes"}, "decoder": {"type": "merge", "untis": 5}})
+    with pytest.raises(CheckpointError, match="no run directory"):
+        Captioner.load("gone")
+    with pytest.raises(CheckpointError, match="already holds a training"):
+        train(load_config(tiny_run.run / "config.yaml"), tiny_run.run)
+    assert all(issubclass(kind, CapsmithError) for kind in (CheckpointError, ConfigError, PictureError))
+    assert dataclasses.is_dataclass(captioner.caption(tiny_run.data / "images" / "red_ball.png"))

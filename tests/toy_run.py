@@ -1,0 +1,11 @@
+"""The fixture ``tiny_run``: a captioner trained on the toy data, once for all tests that only read it."""
+
+import pytest
+
+import mistakes
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> mistakes.Toy:
+    """A data set, a run trained on it, and its feature store; nobody may write to them."""
+    return mistakes.make_toy(tmp_path_factory.mktemp("toy"))
