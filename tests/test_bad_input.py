@@ -1,4 +1,4 @@
-"""Every mistake of ``tests/mistakes`` is refused with one line and exit code 2; what looks like one but is none, works."""
+"""Every mistake of ``tests/mistakes`` is refused with one line and exit code 2; what is no mistake works."""
 
 import dataclasses
 import json
@@ -16,7 +16,8 @@ from PIL import Image
 import mistakes
 import toy
 from mistakes import CASES, Case, Workshop, attempt, run
-from mistakes.features import Payload, lambda_model
+from mistakes.encoders import lambda_model
+from mistakes.features import Payload
 from mistakes.pictures import bomb
 
 
@@ -219,7 +220,7 @@ def test_a_disk_that_is_really_full(shop):
     disk.mkdir()
     shop.sections["features"]["cache"] = str(shop.toy.cache)
     train = f"'{sys.executable}' -m capsmith train --config '{shop.config()}' --run '{disk}/run'"
-    script = f"mount -t tmpfs -o size=1780k none '{disk}' && {train}; code=$?; ls -A '{disk}/run'; exit $code"
+    script = f"mount -t tmpfs -o size=1000k none '{disk}' && {train}; code=$?; ls -A '{disk}/run'; exit $code"
     done = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, timeout=300)
     assert done.returncode == 2, done.stderr
     assert "No space left on device" in done.stderr.splitlines()[-1]

@@ -28,6 +28,7 @@ from capsmith.text.tokenise import join
 from capsmith.text.vocabulary import Vocabulary
 
 WEIGHTS = "model.weights.h5"
+_PARTS = ("vocabulary.json", "captioner.json")
 _FORMAT = 1
 
 
@@ -86,6 +87,8 @@ class Captioner:
         """
         run = Path(run)
         config = run_config(run)
+        if absent := [name for name in _PARTS if not (run / name).is_file()]:
+            raise CheckpointError(f"{run} is incomplete: it lacks {', '.join(absent)}; copy or train the run again")
         vocabulary = Vocabulary.load(run / "vocabulary.json")
         about = read_json(run / "captioner.json", CheckpointError)
         shape = _check(about, vocabulary, run)

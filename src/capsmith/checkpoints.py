@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.errors import CheckpointError, one_line
+from capsmith.errors import CheckpointError, FeatureError, one_line
 from capsmith.features.weights import load_strictly, replacing
 from capsmith.runs import atomic
 
@@ -38,6 +38,8 @@ def load_weights(model: keras.Model, path: Path) -> None:
         raise CheckpointError(f"{path} is missing: the training made no checkpoint yet, or it was removed")
     try:
         load_strictly(model, path)
+    except FeatureError as error:
+        raise CheckpointError(f"{path} is damaged, or no Keras weights file: copy it again, or train again") from error
     except Exception as error:  # Keras and h5py raise whatever a damaged byte leads to
         raise CheckpointError(f"{path} is damaged, or of another model: {one_line(error)[:200]}") from error
 
@@ -58,10 +60,10 @@ def load_state(path: Path, model: keras.Model) -> dict[str, Any]:
     """
     variables = _variables(model)
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
             arrays = [saved[f"v{index}"] for index in range(len(saved.files) - 1)]
             progress: dict[str, Any] = json.loads(saved["progress"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, RecursionError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path} is damaged: {one_line(error)} (remove it to train from the start)") from error
     if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:
         raise CheckpointError(f"{path} is of another model: train into another --run directory")

@@ -74,7 +74,8 @@ def find_config(name: str | Path) -> Path:
         if candidate.is_file():
             return candidate
     known = sorted({found.name for folder in config_folders() for found in folder.glob("*.yaml")})
-    raise ConfigError(f"no config {name}{nearest(path.name, known)} (capsmith brings: {', '.join(known)})")
+    hint = "; that is a folder" if path.is_dir() else nearest(path.name, known)
+    raise ConfigError(f"no config {name}{hint} (capsmith brings: {', '.join(known)})")
 
 
 def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:

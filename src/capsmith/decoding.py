@@ -82,7 +82,7 @@ class SampleConfig(DecodingConfig):
     """Draw from the k likeliest words alone."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Draw from the fewest words that hold this much probability (Holtzman et al. 2020)."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Another seed, other captions."""
 
 

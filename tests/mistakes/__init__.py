@@ -267,4 +267,13 @@ def _file_faults(case: Case, before: dict[Path, str], after: dict[Path, str]) ->
             yield f"{path} is left over"
 
 
-from mistakes import captions, checkpoints, configs, features, pictures, writing  # noqa: E402, F401 - they enter cases
+from mistakes import (  # noqa: E402, F401 - they enter their cases
+    captions,
+    checkpoints,
+    configs,
+    encoders,
+    features,
+    pictures,
+    scoring,
+    writing,
+)

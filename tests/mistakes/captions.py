@@ -169,7 +169,7 @@ def _(shop: Workshop) -> list[str]:
     return _captions(shop, '{"image": 17, "caption": "x"}\n' * 5, "captions.jsonl")
 
 
-@mistake("half a surrogate pair in a caption", "captions.jsonl", "is not text")
+@mistake("half a surrogate pair in a caption", "captions.jsonl", "surrogate pair", "data.max_problems")
 def _(shop: Workshop) -> list[str]:
     lines = "".join(json.dumps({**row, "caption": row["caption"] + " \ud83d"}) + "\n" for row in toy.rows())
     arguments = _captions(shop, lines, "captions.jsonl")

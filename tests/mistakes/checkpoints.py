@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mistakes import Workshop, mistake
-from mistakes.features import Payload, lambda_model
+from mistakes.encoders import lambda_model
+from mistakes.features import Payload
 
 PICTURE = "data/images/red_ball.png"
 
@@ -54,7 +55,7 @@ def _(shop: Workshop) -> list[str]:
     return _caption(shop, shop.data())
 
 
-@mistake("a run without its vocabulary", "vocabulary.json", "No such file")
+@mistake("a run without its vocabulary", "incomplete", "lacks vocabulary.json", "train the run again")
 def _(shop: Workshop) -> list[str]:
     return _without(shop, "vocabulary.json")
 
@@ -86,7 +87,7 @@ def _(shop: Workshop) -> list[str]:
     return _with(shop, "vocabulary.json", json.dumps(vocabulary))
 
 
-@mistake("a run without captioner.json", "captioner.json", "No such file")
+@mistake("a run without captioner.json", "incomplete", "lacks captioner.json", "train the run again")
 def _(shop: Workshop) -> list[str]:
     return _without(shop, "captioner.json")
 
@@ -101,9 +102,14 @@ def _(shop: Workshop) -> list[str]:
     return _replaced(shop, "captioner.json", "256", '"many"')
 
 
-@mistake("captioner.json with a shape that is not the encoder's", "captioner.json", "feature_shape")
+@mistake("captioner.json with a shape beyond memory", "captioner.json", "feature_shape")
 def _(shop: Workshop) -> list[str]:
     return _replaced(shop, "captioner.json", "256", "999999999999")
+
+
+@mistake("captioner.json with another encoder's shape", "captioner.json", "not its encoder's", "256")
+def _(shop: Workshop) -> list[str]:
+    return _replaced(shop, "captioner.json", "256", "255")
 
 
 @mistake("a run without weights", "model.weights.h5 is missing")
@@ -253,7 +259,12 @@ def _(shop: Workshop) -> list[str]:
     return _resume(shop, run)
 
 
-@mistake("a training state without its progress", "history is damaged", may_change=("versions.json",))
+@mistake(
+    "a training state without its progress",
+    "state.npz has a damaged history",
+    "remove it",
+    may_change=("versions.json",),
+)
 def _(shop: Workshop) -> list[str]:
     run = shop.run()
     with np.load(run / "state.npz") as saved:

@@ -129,7 +129,7 @@ def _(shop: Workshop) -> list[str]:
     return ["train", "--config", "quikstart.yaml"]
 
 
-@mistake("config that is a folder", "no config")
+@mistake("config that is a folder", "no config", "folder.yaml; that is a folder")
 def _(shop: Workshop) -> list[str]:
     (shop / "folder.yaml").mkdir()
     return ["validate", "--config", str(shop / "folder.yaml")]

@@ -1,6 +1,7 @@
 """``capsmith list``."""
 
 import argparse
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +31,10 @@ def _rows(kind: str) -> dict[str, str]:
         return dict(METRICS)
     if kind == "configs":
         found = {path.name: path for folder in reversed(config.config_folders()) for path in folder.glob("*.yaml")}
-        return {
-            name: path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ") for name, path in sorted(found.items())
-        }
+        return {name: _first_line(path) for name, path in sorted(found.items())}
     return {"decoders": config.DECODERS, "datasets": config.DATASETS, "decodings": config.DECODINGS}[kind].describe()
+
+
+def _first_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return lines[0].lstrip("# ") if lines else ""

@@ -99,6 +99,9 @@ class Rows:
             DataError: An earlier row puts the picture into another split.
         """
         self._rows += 1
+        if any("\ud800" <= character <= "\udfff" for character in image_id + caption):
+            self._bad_row("row with half of a surrogate pair, which no UTF-8 file can hold", ascii(image_id))
+            return
         name = safe_id(image_id)
         if name is None:
             self._bad_row("id outside the picture folder", image_id.strip() or "(empty)")

@@ -15,7 +15,7 @@ from capsmith.data.records import DATASETS, SPLITS, Corpus, DatasetConfig, Recor
 from capsmith.errors import DataError
 from capsmith.runs import read_json
 
-_FORMAT = "capsmith scenes 4"
+_FORMAT = "capsmith scenes 5"
 """Counts up when the drawing or the grammar changes, so that old pictures are drawn anew."""
 
 
@@ -35,7 +35,7 @@ class ScenesConfig(DatasetConfig):
     size: int = Field(default=96, ge=32, le=1024)
     """Side of the square pictures in pixels."""
     things: Literal["few", "all"] = "few"
-    """``few``: twelve kinds of thing in six colours; ``all``: eighteen in eight, which takes longer to learn."""
+    """``few``: eight kinds of thing in six colours; ``all``: eighteen in eight, which takes longer to learn."""
     seed: int = 0
     """Another seed gives other scenes, pictures and captions."""
 

@@ -27,7 +27,7 @@ class Inject(RecurrentDecoder):
             self.enter = keras.layers.Dense(config.units, activation="relu", name="beside_words")
 
     def look(self, features: Any, training: bool) -> Any:
-        """Returns the first state (P, layers · states · U), the picture as a word (P, E), or what stands beside (P, U)."""
+        """Returns the first state (P, layers · states · U), a word (P, E), or what stands beside words (P, U)."""
         return self.enter(super().look(features, training))
 
     def first(self, picture: Any) -> list[Any]:

@@ -79,6 +79,7 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
             finally:
                 Image.MAX_IMAGE_PIXELS = kept
         if image.format == "EPS":
+            image.close()
             raise PictureError(f"{name}: PostScript is a program, which Pillow would have Ghostscript run; save a PNG")
         return image
     except UnidentifiedImageError as error:

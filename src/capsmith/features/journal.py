@@ -98,6 +98,7 @@ class Journal:
                 end = 0
             self._data: IO[bytes] = self._data_path.open("r+b")
             if self._data.seek(0, os.SEEK_END) < self._header_bytes + len(manifest.ids) * self._row_bytes:
+                self._data.close()
                 raise FeatureError(f"{self._data_path} is truncated; delete {folder} and extract again")
             self._lines = (folder / "journal.jsonl").open("r+b" if lines else "w+b")
             self._lines.truncate(end)
@@ -215,7 +216,7 @@ def _whole_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
     for raw in data.splitlines(keepends=True):
         try:
             line = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         if not raw.endswith(b"\n") or not isinstance(line, dict):
             break
@@ -248,4 +249,5 @@ def _reported(folder: Path) -> Iterator[None]:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         advice = "; make room and run again, it goes on from here" if full else ""
-        raise FeatureError(f"cannot write features to {folder}: {error.strerror or error}{advice}") from error
+        why = "it is a file, not a folder" if isinstance(error, FileExistsError) else error.strerror or error
+        raise FeatureError(f"cannot write features to {folder}: {why}{advice}") from error

@@ -142,7 +142,7 @@ def _rows(path: Path, text: str, split: str | None, found: CaptionFile) -> Itera
     if suffix == ".json":
         try:
             value = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path} is not valid JSON: {error}") from error
         return _json(path, value, split, found)
     if suffix in (".csv", ".tsv") or _is_header(text.partition("\n")[0]):  # Kaggle's CSV is called captions.txt
@@ -157,7 +157,7 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[Any, str]]:
         if line.strip():
             try:
                 yield json.loads(line), f"{path} line {number}"
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{path} line {number} is not valid JSON: {error}") from error
 
 

@@ -162,7 +162,8 @@ class _Fit:
     def run(self, resume: bool) -> History:
         """Trains until done; returns the history."""
         if resume:
-            self.history = History.from_json(load_state(self.directory / STATE, self.model))
+            state = self.directory / STATE
+            self.history = History.from_json(load_state(state, self.model), str(state))
             self._show_history()  # it may have been killed between the state and these
             self.log(f"resuming after epoch {self.history.epochs}")
         else:
@@ -219,9 +220,10 @@ class _Fit:
                 inputs, targets = self.batches[index]
                 loss = float(self.model.train_on_batch(inputs, targets))
                 if not np.isfinite(loss):
+                    kept = f"; the best checkpoint so far is kept in {self.directory}" if epoch else ""
                     raise CapsmithError(
                         f"the loss is {loss} in epoch {epoch + 1}: lower training.learning_rate or "
-                        f"training.clip_norm; the best checkpoint so far is kept in {self.directory}"
+                        f"training.clip_norm{kept}"
                     )
                 here = int(np.count_nonzero(targets != PAD))
                 total, words = total + loss * here, words + here

@@ -66,8 +66,12 @@ class History:
         return {"metric": self.metric, "rows": self.rows, "scale": self.scale}
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "History":
+    def from_json(cls, value: dict[str, Any], where: str = "the training state") -> "History":
         """Restores a history.
+
+        Args:
+            value: What ``to_json`` gave.
+            where: What to call its file in a message.
 
         Raises:
             CheckpointError: It is damaged.
@@ -77,7 +81,7 @@ class History:
             for index, row in enumerate(restored.rows):
                 float(restored.score(index)), [float(number) for number in row.values()]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError("the history is damaged") from error
+            raise CheckpointError(f"{where} has a damaged history (remove it to train from the start)") from error
         return restored
 
     def write_csv(self, path: Path) -> None:

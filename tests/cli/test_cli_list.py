@@ -1,0 +1,38 @@
+import pytest
+
+from capsmith.cli import main
+from capsmith.data import DATASETS
+from capsmith.decoders.config import DECODERS
+from capsmith.decoding import DECODINGS
+from capsmith.features.encoders import ENCODERS
+from capsmith.metrics.scorer import METRICS
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("encoders", ENCODERS),
+        ("decoders", DECODERS.names()),
+        ("datasets", DATASETS.names()),
+        ("metrics", METRICS),
+        ("decodings", DECODINGS.names()),
+        ("configs", ["quickstart.yaml", "flickr8k.yaml", "folder.yaml"]),
+    ],
+)
+def test_names_everything_with_what_it_is(kind, names, capsys):
+    assert main(["list", kind]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    shown = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines}
+    assert set(names) <= set(shown)
+    assert all(len(text) > 10 for text in shown.values())
+
+
+def test_configs_of_ones_own_whatever_is_in_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "empty.yaml").write_bytes(b"")
+    (tmp_path / "configs" / "other.yaml").write_bytes(b"# \xff\xfe not UTF-8\n")
+    assert main(["list", "configs"]) == 0
+    shown = capsys.readouterr().out
+    assert "empty.yaml" in shown
+    assert "quickstart.yaml" in shown

@@ -1,0 +1,148 @@
+"""The command line as a whole: what all verbs share."""
+
+import importlib
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+import capsmith
+from capsmith import cli
+from capsmith.cli import VERBS, main, train_main
+from capsmith.errors import ConfigError
+
+HELP_WITHOUT_KERAS = """
+import contextlib, io, sys
+from capsmith.cli import VERBS, main
+for arguments in (["--help"], ["--version"], *([verb, "--help"] for verb in VERBS)):
+    shown = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(shown):
+            main(arguments)
+    except SystemExit as end:
+        assert end.code == 0, arguments
+    assert len(shown.getvalue()) > 10, arguments
+assert main(["validate", "--quiet", "--config", "flickr8k"]) == 0
+assert main(["list", "encoders"]) == 0
+found = {"keras", "tensorflow", "jax", "torch"} & set(sys.modules)
+assert not found, found
+"""
+
+
+def python(*arguments):
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120)
+
+
+def test_help_validate_and_list_load_no_keras():
+    done = python("-c", HELP_WITHOUT_KERAS)
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_m_capsmith():
+    done = python("-m", "capsmith", "--version")
+    assert (done.returncode, done.stdout) == (0, f"capsmith {capsmith.__version__}\n")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_its_file(verb, capsys):
+    module = importlib.import_module(f"capsmith.cli.{verb}")
+    assert module.__doc__.startswith(f"``capsmith {verb}``")
+    with pytest.raises(SystemExit) as end:
+        main([verb, "--help"])
+    assert end.value.code == 0
+    assert f"usage: capsmith {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["train"], ["list", "nothing"], ["train", "--nonsense"]])
+def test_a_wrong_call_ends_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "usage: capsmith" in capsys.readouterr().err
+
+
+def verb_that(monkeypatch, action):
+    """Puts another ``run`` behind ``capsmith validate``."""
+    real = importlib.import_module
+
+    def load(name):
+        module = real(name)
+        return SimpleNamespace(add_arguments=module.add_arguments, run=action) if name.endswith(".validate") else module
+
+    monkeypatch.setattr(cli.importlib, "import_module", load)
+
+
+def raising(error):
+    def action(args):
+        raise error
+
+    return action
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ConfigError("seed: too large"), 2, "capsmith: seed: too large\n"),
+        (FileNotFoundError(2, "No such file or directory", "x.csv"), 2, "capsmith: x.csv: No such file or directory\n"),
+        (OSError(28, "No space left on device"), 2, "capsmith: [Errno 28] No space left on device\n"),
+        (MemoryError(), 2, "capsmith: out of memory: lower training.batch_size"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_errors_become_one_line_and_a_code(monkeypatch, capsys, error, code, said):
+    verb_that(monkeypatch, raising(error))
+    assert main(["validate", "--config", "x"]) == code
+    shown = capsys.readouterr().err
+    assert shown.startswith(said)
+    assert shown.count("\n") == 1
+
+
+def test_debug_shows_the_traceback(monkeypatch):
+    verb_that(monkeypatch, raising(ConfigError("x")))
+    with pytest.raises(ConfigError):
+        main(["validate", "--config", "x", "--debug"])
+
+
+def test_a_bug_is_not_hidden(monkeypatch):
+    verb_that(monkeypatch, raising(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        main(["validate", "--config", "x"])
+
+
+def test_what_a_verb_returns_is_the_exit_code(monkeypatch):
+    for value, code in ((None, 0), (0, 0), (2, 2)):
+        verb_that(monkeypatch, lambda args, value=value: value)
+        assert main(["validate", "--config", "x"]) == code
+
+
+def test_a_closed_pipe_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m capsmith list encoders | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
+
+
+def test_plain_train_is_capsmith_train(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train", "--config", "no_such"])
+    assert train_main() == 2
+    assert capsys.readouterr().err.startswith("capsmith: no config no_such")
+
+
+def test_an_unknown_backend_is_one_line():
+    code = "import sys; from capsmith.cli import main; sys.exit(main(['extract', '--config', 'folder']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**dict(cli.os.environ), "KERAS_BACKEND": "nonsense"},
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("capsmith: cannot load Keras with KERAS_BACKEND=nonsense: ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import yaml
+
+from capsmith.cli import main
+from capsmith.config import load_config
+
+
+def test_prints_the_whole_config(capsys):
+    assert main(["validate", "--config", "flickr8k", "--set", "decoder.units=3"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("# ")
+    assert "flickr8k.yaml is valid" in shown.splitlines()[0]
+    assert load_config(yaml.safe_load(shown)) == load_config("flickr8k", ["decoder.units=3"])
+
+
+def test_quiet(capsys):
+    assert main(["validate", "--quiet", "--config", "folder"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_several_mistakes_are_told_at_once(capsys):
+    assert main(["validate", "--config", "folder", "--set", "seed=-1", "--set", "decoder.untis=1"]) == 2
+    shown = capsys.readouterr().err
+    assert "has 2 errors" in shown
+    assert "seed" in shown
+    assert "did you mean 'units'?" in shown
+
+
+def test_a_path(tmp_path, capsys):
+    path = Path(tmp_path / "mine.yaml")
+    path.write_text("data: {type: folder, root: x}\ndecoder: {type: merge}\n")
+    assert main(["validate", "--config", str(path)]) == 0
+    assert str(path) in capsys.readouterr().out

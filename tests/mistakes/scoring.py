@@ -1,0 +1,87 @@
+"""Captions to score."""
+
+import json
+
+import toy
+from mistakes import Workshop, mistake
+
+LINES = "".join(json.dumps({"image": row["image"], "caption": row["caption"]}) + "\n" for row in toy.rows())
+
+
+def _score(shop: Workshop, hypotheses: str | bytes | None, *more: str, references: str | bytes = LINES) -> list[str]:
+    said, true = shop / "said.jsonl", shop.write("true.jsonl", references)
+    if hypotheses is not None:
+        shop.write("said.jsonl", hypotheses)
+    return ["score", "--hypotheses", str(said), "--references", str(true), *more]
+
+
+def _said(*rows: dict[str, object]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+ONE_EACH = "".join(LINES.splitlines(keepends=True)[::2])
+
+
+@mistake("captions to score that are missing", "said.jsonl", "No such file")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, None)
+
+
+@mistake("captions to score in an empty file", "said.jsonl")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, "")
+
+
+@mistake("captions to score that are a picture", "said.jsonl")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, (shop.toy.data / "images" / "red_ball.png").read_bytes())
+
+
+@mistake("captions to score of other pictures", "without references", "other.png")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, _said({"image": "other.png", "caption": "a ball"}))
+
+
+@mistake("captions to score for some pictures only", "without a caption", "red_box.png")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, _said({"image": "red_ball.png", "caption": "a ball"}))
+
+
+@mistake("captions to score that are numbers", "said.jsonl")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, _said(*({"image": row["image"], "caption": 3} for row in toy.rows()[::2])))
+
+
+@mistake("two captions for a picture to score", "red_ball.png")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, LINES)
+
+
+@mistake("references in an empty file", "true.jsonl")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, ONE_EACH, references="")
+
+
+@mistake("JSON lines to score nested 100,000 deep", "said.jsonl")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, '{"image": ' + "[" * 100_000)
+
+
+@mistake("an unknown metric to score with", "blue4", "did you mean 'bleu4'?")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, ONE_EACH, "--metrics", "blue4")
+
+
+@mistake("an unknown tokeniser to score with", "'cocoa'", "did you mean 'coco'?")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, ONE_EACH, "--tokeniser", "cocoa")
+
+
+@mistake("a picture to explain that is not there", "gone.png")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, ONE_EACH, "--explain", "gone.png")
+
+
+@mistake("a split to score that the references lack", "split")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, ONE_EACH, "--split", "holdout")

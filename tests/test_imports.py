@@ -1,0 +1,78 @@
+"""What starts fast stays fast: these modules load no Keras, and the help loads hardly anything."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("keras", "tensorflow", "jax", "torch", "h5py")
+LIGHT = [
+    "capsmith",
+    "capsmith.cli",
+    "capsmith.config",
+    "capsmith.registry",
+    "capsmith.runs",
+    "capsmith.schema",
+    "capsmith.data",
+    "capsmith.data.flickr8k",
+    "capsmith.data.folder",
+    "capsmith.data.kaggle",
+    "capsmith.data.karpathy",
+    "capsmith.data.scenes",
+    "capsmith.decoders.config",
+    "capsmith.decoding",
+    "capsmith.features.config",
+    "capsmith.features.encoders",
+    "capsmith.features.extraction",
+    "capsmith.features.fingerprint",
+    "capsmith.features.images",
+    "capsmith.features.journal",
+    "capsmith.features.pickles",
+    "capsmith.features.store",
+    "capsmith.metrics",
+    "capsmith.pipeline",
+    "capsmith.plots",
+    "capsmith.report",
+    "capsmith.text.clean",
+    "capsmith.text.glove",
+    "capsmith.text.tokenise",
+    "capsmith.text.vocabulary",
+    "capsmith.training.config",
+    "capsmith.training.history",
+    "capsmith.training.schedules",
+]
+
+
+def loaded_by(script):
+    """Returns the names of the packages that a script has loaded at its end."""
+    tail = "\nimport json; print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys\n" + script + tail], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_light_modules_load_no_keras():
+    """All in one process, which is quicker; one at a time only to name the culprit."""
+    if any(name in loaded_by("import " + ", ".join(LIGHT)) for name in HEAVY):
+        culprits = {name: [h for h in HEAVY if h in loaded_by(f"import {name}")] for name in LIGHT}
+        pytest.fail(str({name: found for name, found in culprits.items() if found}))
+
+
+def test_the_check_sees_keras():
+    assert "h5py" in loaded_by("import h5py")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["caption", "--help"]])
+def test_help_loads_neither_keras_nor_numpy(arguments):
+    script = f"from capsmith.cli import main\ntry: main({arguments})\nexcept SystemExit as end: assert end.code == 0"
+    assert not {*HEAVY, "numpy", "PIL", "pydantic", "yaml"} & set(loaded_by(script))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list", "encoders"], ["list", "metrics"], ["validate", "--config", "quickstart"]]
+)
+def test_list_and_validate_load_no_keras(arguments):
+    assert not set(HEAVY) & set(loaded_by(f"from capsmith.cli import main\nassert main({arguments}) == 0"))

@@ -1,0 +1,235 @@
+"""Training, in one process: what it writes, refuses and reports. Interruptions are in test_resume."""
+
+import csv
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import shapes
+from capsmith import Captioner
+from capsmith.config import load_config
+from capsmith.data.batches import Batches
+from capsmith.data.records import Record
+from capsmith.errors import CapsmithError, CheckpointError, DataError
+from capsmith.pipeline import prepare
+from capsmith.runs import Log
+from capsmith.text.vocabulary import UNK, Vocabulary
+from capsmith.training.fit import examples, train
+from capsmith.training.history import read_csv
+
+QUIET = Log(quiet=True)
+SHORT = {
+    "text": {"max_length": 7},
+    "training": {"epochs": 1, "learning_rate": 1e-9, "warmup": 0},
+    "decoder": {"dropout": 0.0},
+    "evaluation": {"after_training": None},
+}
+
+
+def settings(**sections):
+    """The shortest training: one epoch in which next to nothing is learned, without a test at its end."""
+    return shapes.settings(**{**SHORT, **{name: {**SHORT.get(name, {}), **s} for name, s in sections.items()}})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    run = tmp_path_factory.mktemp("fit") / "run"
+    return train(load_config(settings()), run, log=QUIET), run
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """Returns a copy of the run, to be gone on with."""
+    return shutil.copytree(trained[1], tmp_path / "run")
+
+
+def test_what_a_run_holds(trained):
+    expected = "captioner.json config.yaml encoder.json encoder.weights.h5 history.csv history.png "
+    expected += "model.weights.h5 state.npz versions.json vocabulary.json"
+    assert sorted(path.name for path in trained[1].iterdir()) == expected.split()
+    assert load_config(trained[1] / "config.yaml") == load_config(settings())
+    versions = json.loads((trained[1] / "versions.json").read_text())
+    assert versions["keras"] == keras.__version__
+    assert versions["backend"] == keras.backend.backend()
+
+
+def test_with_a_test_at_its_end_there_is_a_report():
+    run = shapes.trained()
+    assert {"index.html", "predictions.jsonl", "scores.json"} <= {path.name for path in (run / "report").iterdir()}
+    log = (run / "log.txt").read_text()
+    for said in ("pictures 72 train, 24 dev, 24 test", "vocabulary: 18 words from 144", "epoch 20/20", "best epoch"):
+        assert said in log
+
+
+def test_the_loss_is_the_mean_over_words(trained):
+    """Computed here over the whole train split, one word after another."""
+    captioner, run = trained
+    prepared = prepare(captioner.config, ("train",), QUIET)
+    records = prepared.split("train")
+    rows = prepared.source.rows([record.image_id for record in records])
+    given = examples(records, captioner.vocabulary, captioner.config, rows)
+    batches = Batches(prepared.source, given, 18, seed=9, together=False)
+    total = words = 0
+    for inputs, targets in (batches[index] for index in range(len(batches))):
+        logits = keras.ops.convert_to_numpy(captioner.model(inputs)).astype(float)
+        log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        rows, positions = np.nonzero(targets)
+        total -= log_probabilities[rows, positions, targets[rows, positions]].sum()
+        words += len(rows)
+    assert words == 72 * (6 + 1) + 72 * (7 + 1)
+    assert read_csv(run / "history.csv")[0]["loss"] == pytest.approx(total / words, abs=1e-5)
+
+
+def test_before_learning_the_loss_is_that_of_word_frequencies(trained):
+    """The output starts from the frequencies of the train split, so no epoch is spent on learning them."""
+    captioner, run = trained
+    counts = np.array(captioner.vocabulary.counts, float)
+    shares = counts[counts > 0] / counts.sum()
+    entropy = -(shares * np.log(shares)).sum()
+    assert read_csv(run / "history.csv")[0]["loss"] == pytest.approx(entropy, abs=0.1)
+    assert entropy < 0.95 * np.log(len(captioner.vocabulary))
+
+
+def test_captions_become_examples():
+    config = load_config(shapes.settings(text={"max_length": 4}))
+    vocabulary = Vocabulary.build([["a", "red", "bar", "here"]])
+    captions = ("A red, red bar; a bar!", "...", "a strange bar")
+    found = examples(
+        [Record("x", None, captions, "train"), Record("y", None, ("!",), "train")], vocabulary, config, [7, 8]
+    )
+    a, bar, red = vocabulary.encode(["a", "bar", "red"])
+    assert [(e.row, e.captions) for e in found] == [(7, ((a, red, red, bar), (a, UNK, bar)))]
+
+
+def test_the_same_seed_gives_the_same_numbers(trained, tmp_path):
+    train(load_config(settings()), tmp_path / "again", log=QUIET)
+    first, second = (read_csv(run / "history.csv")[0] for run in (trained[1], tmp_path / "again"))
+    assert {**first, "seconds": 0} == pytest.approx({**second, "seconds": 0}, abs=1e-9)
+
+
+def test_a_run_is_not_overwritten(run):
+    with pytest.raises(CheckpointError, match="already holds a training: add --resume"):
+        train(load_config(settings()), run, log=QUIET)
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "said"),
+    [
+        ("training", {"learning_rate": 0.5}, "training.learning_rate"),
+        ("decoder", {"units": 17}, "decoder.units: 16, now 17"),
+        ("text", {"max_length": 6}, "text.max_length"),
+        ("data", {"limit": 5}, "data.limit"),
+        ("encoder", {"image_size": 40}, "encoder.image_size"),
+    ],
+)
+def test_another_config_does_not_go_on(run, section, value, said):
+    before = (run / "config.yaml").read_text()
+    with pytest.raises(CheckpointError, match="was begun with another config") as caught:
+        train(load_config(settings(**{section: value})), run, resume=True, log=QUIET)
+    assert said in str(caught.value)
+    assert (run / "config.yaml").read_text() == before
+
+
+def test_what_does_not_touch_the_numbers_may_change(run, tmp_path):
+    """A moved data set, another cache, other metrics; and what was finished stays as it was."""
+    data = shutil.copytree(shapes.data(), tmp_path / "moved")
+    before = read_csv(run / "history.csv")
+    (run / "history.csv").unlink()  # killed between the state and the history
+    weights = (run / "model.weights.h5").read_bytes()
+    changes = {"data": {"root": str(data)}, "features": {"cache": str(tmp_path / "cache"), "workers": 1}}
+    config = load_config(settings(**changes, evaluation={"metrics": ["rouge"]}))
+    train(config, run, resume=True, log=QUIET)
+    assert read_csv(run / "history.csv") == before
+    assert (run / "model.weights.h5").read_bytes() == weights
+    assert load_config(run / "config.yaml") == config
+
+
+def test_resumed_with_other_metrics_it_scores_those_too(tmp_path):
+    """The rows of one history may measure different things."""
+    sections = {"training": {"epochs": 2}, "evaluation": {"metrics": ["bleu1"]}}
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(load_config(settings(**sections)), run, log=Interrupting())
+    config = load_config(settings(**{**sections, "evaluation": {"metrics": ["bleu1", "rouge"]}}))
+    train(config, run, resume=True, log=QUIET)
+    one, two = read_csv(run / "history.csv")
+    assert set(two) - set(one) == {"dev_rouge"}
+    assert (one["epoch"], two["epoch"]) == (1, 2)
+
+
+class Interrupting(Log):
+    """Ctrl-C after the first epoch."""
+
+    def __init__(self):
+        super().__init__(quiet=True)
+        self.lines = []
+
+    def __call__(self, line):
+        self.lines.append(line)
+        if line.startswith("epoch 1/"):
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    log = Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        train(load_config(settings(training={"epochs": 2})), tmp_path / "run", log=log)
+    assert log.lines[-1] == f"interrupted after epoch 1; go on with --resume --run {tmp_path / 'run'}"
+
+
+def edited(tmp_path, edit):
+    """Returns a copy of the data with other captions."""
+    data = shutil.copytree(shapes.data(), tmp_path / "edited")
+    with (data / "captions.csv").open(newline="") as file:
+        rows = [edit(row) for row in csv.reader(file)]
+    with (data / "captions.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return {"data": {"root": str(data)}}
+
+
+def test_captions_that_changed_do_not_go_on(run, tmp_path):
+    changed = edited(tmp_path, lambda row: [row[0], row[1].replace("a red bar", "a red red bar"), row[2]])
+    with pytest.raises(CheckpointError, match="the training captions are no longer those it began with"):
+        train(load_config(settings(**changed)), run, resume=True, log=QUIET)
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_a_missing_split_is_told_before_training(tmp_path, split):
+    changed = edited(tmp_path, lambda row: [*row[:2], row[2].replace(split, "train")])
+    with pytest.raises(DataError, match=f"the {split} split .* holds no picture"):
+        train(load_config(settings(**changed, evaluation={"after_training": "test"})), tmp_path / "run", log=QUIET)
+    assert not (tmp_path / "run" / "state.npz").exists()
+
+
+def test_a_loss_that_is_no_number_stops(tmp_path):
+    wild = settings(training={"learning_rate": 1e38, "clip_norm": None, "epochs": 5})
+    with pytest.raises(CapsmithError, match="the loss is (nan|inf) in epoch .: lower training.learning_rate"):
+        train(load_config(wild), tmp_path / "run", log=QUIET)
+
+
+def test_patience_ends_the_training(tmp_path):
+    """At a rate of next to nothing no epoch is better than the first."""
+    train(load_config(settings(training={"epochs": 9, "patience": 2})), tmp_path / "run", log=QUIET)
+    assert len(read_csv(tmp_path / "run" / "history.csv")) == 3
+
+
+def test_leftovers_of_a_training_that_saved_no_state_do_not_matter(run):
+    (run / "state.npz").unlink()
+    (run / "model.weights.h5").write_bytes(b"half")
+    captioner = train(load_config(settings()), run, log=QUIET)
+    path = shapes.data() / "images" / "red_bar_left_3.png"
+    assert Captioner.load(run).caption(path) == captioner.caption(path)
+
+
+def test_weights_decay_with_adamw(trained, tmp_path):
+    """By rate × decay a step: six steps of five percent."""
+    sections = {"optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 50.0, "schedule": "constant"}
+    captioner = train(load_config(settings(training=sections)), tmp_path / "run", log=QUIET)
+    norms = [
+        np.linalg.norm(keras.ops.convert_to_numpy(made.model.decoder.output_layer.kernel))
+        for made in (captioner, trained[0])
+    ]
+    assert norms[0] / norms[1] == pytest.approx(0.95**6, abs=0.03)
