@@ -59,7 +59,7 @@ def test_manifest_describes_every_picture(tmp_path):
 
 def test_default_splits_keep_their_promise():
     manifest = describe(ScenesConfig())
-    assert len(manifest["pictures"]) == 2900
+    assert len(manifest["pictures"]) == 3500
     pairs = {"train": set(), "dev": set(), "test": set()}
     words = {"train": set(), "dev": set(), "test": set()}
     for entry in manifest["pictures"]:

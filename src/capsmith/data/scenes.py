@@ -26,7 +26,7 @@ class ScenesConfig(DatasetConfig):
     type: Literal["scenes"] = "scenes"
     root: Path = Path("data/scenes")
     """Folder that the pictures are drawn into on the first use."""
-    train: int = Field(default=2400, ge=1)
+    train: int = Field(default=3000, ge=1)
     """Pictures to train on."""
     dev: int = Field(default=200, ge=0)
     """Pictures that choose the checkpoint; each shows a pair of things that train lacks."""
