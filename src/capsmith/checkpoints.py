@@ -42,6 +42,8 @@ def load_weights(model: keras.Model, path: Path) -> None:
         raise CheckpointError(f"{path} is damaged, or no Keras weights file: copy it again, or train again") from error
     except Exception as error:  # Keras and h5py raise whatever a damaged byte leads to
         raise CheckpointError(f"{path} is damaged, or of another model: {one_line(error)[:200]}") from error
+    if not all(np.isfinite(ops.convert_to_numpy(weight)).all() for weight in model.weights):
+        raise CheckpointError(f"{path} is damaged: it holds weights that are no numbers; copy it again, or train again")
 
 
 def save_state(path: Path, model: keras.Model, progress: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ class SampleConfig(DecodingConfig):
     type: Literal["sample"] = "sample"
     samples: int = Field(default=1, ge=1)
     """Captions a picture."""
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=1.0, ge=1e-4, le=1e4)
     """Below 1 is safer, above 1 wilder."""
     top_k: int | None = Field(default=None, ge=1)
     """Draw from the k likeliest words alone."""

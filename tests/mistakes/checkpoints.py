@@ -4,6 +4,7 @@ import json
 import pickle
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from mistakes import Workshop, mistake
@@ -140,6 +141,19 @@ def _(shop: Workshop) -> list[str]:
 @mistake("weights of fewer layers, which Keras would leave random", "model.weights.h5", "of another model")
 def _(shop: Workshop) -> list[str]:
     return _replaced(shop, "config.yaml", "layers: 1", "layers: 2")
+
+
+@mistake("weights that are not numbers", "model.weights.h5 is damaged", "no numbers", "train again")
+def _(shop: Workshop) -> list[str]:
+    run = shop.run()
+
+    def spoil(_: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and item.size:
+            item[(0,) * item.ndim] = np.nan
+
+    with h5py.File(run / "model.weights.h5", "r+") as file:
+        file.visititems(spoil)
+    return _caption(shop, run)
 
 
 @mistake("weights of the encoder", "model.weights.h5", "of another model")
