@@ -37,7 +37,9 @@ test: $(BIN)/.installed-dev  ## lint, types and tests
 
 test-jax: $(BIN)/.installed-dev  ## the decoders and the toy training on JAX
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt jax
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q tests/decoders tests/training tests/test_captioner.py
+	KERAS_BACKEND=jax $(BIN)/capsmith train --smoke --config quickstart.yaml --run runs/jax
+	KERAS_BACKEND=jax $(BIN)/capsmith caption runs/jax-smoke data/scenes/images/test_0000[0-2].png
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "not slow" tests/decoders tests/test_compiled.py
 
 format: $(BIN)/.installed-dev  ## format the code
 	$(BIN)/ruff format src tests benchmarks results

@@ -1,8 +1,8 @@
 """What is in a drawn scene: two things with colour, size and number, their relation, a place and a sky.
 
 The rule that keeps dev and test apart from train: of all pairs of coloured things, such as a yellow cat and a red car,
-one in nine is kept for dev and one in nine for test, and never stands together in train. No thing, colour or word is new
-there, nor a cat with a car; the combination is.
+one in nine is kept for dev and one in nine for test, and never stands together in train. No thing, colour or word is
+new there, nor a cat with a car; the combination is.
 """
 
 import random
