@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import shapes
 
+import shapes
 from capsmith.config import load_config, save_config
 from capsmith.data.records import read_dataset
 from capsmith.runs import Log
