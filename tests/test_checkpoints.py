@@ -121,7 +121,12 @@ def test_a_state_damaged_or_of_another_model(tmp_path):
     before = weights(made)
     weight = keras.ops.convert_to_numpy(made.layers[0].kernel).tobytes()
     assert weight in whole
-    for content in (b"", whole[:1000], whole[: len(whole) // 2], whole.replace(weight, bytes([weight[0] ^ 0xFF]) + weight[1:])):
+    for content in (
+        b"",
+        whole[:1000],
+        whole[: len(whole) // 2],
+        whole.replace(weight, bytes([weight[0] ^ 0xFF]) + weight[1:]),
+    ):
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match="is damaged: .*remove it to train from the start") as caught:
             load_state(path, made)
