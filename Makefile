@@ -1,9 +1,9 @@
-# capsmith: three commands that matter: make quickstart, make test, make bench.
+# capsmith: make quickstart trains and captions, make test checks the code, make tables writes the README's tables.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install quickstart test test-jax format tables bench clean
+.PHONY: help install quickstart test test-jax format tables clean
 .DEFAULT_GOAL := help
 
 help:                ## show what can be made

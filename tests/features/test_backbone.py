@@ -189,7 +189,7 @@ def test_a_full_disk_while_saving_is_one_line_and_keeps_the_old_file(tmp_path):
 
 def test_a_disk_without_room_is_seen_beforehand(tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(backbone.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     with pytest.raises(CheckpointError, match="cannot write .*encoder.weights.h5: No space left on device"):
         save_encoder(build_encoder(small()), tmp_path)
     assert not list(tmp_path.iterdir())
