@@ -2,11 +2,13 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
-from capsmith.compiled import compiled
-from capsmith.decoders.config import DECODERS, MergeConfig
+from capsmith.compiled import compiled, learner
+from capsmith.decoders.config import DECODERS, AttentionConfig, MergeConfig
 from capsmith.decoding import BeamConfig, GreedyConfig, search
+from capsmith.network import CaptionModel
 from capsmith.stepping import DecoderStepper
 
 V, D = 9, 5
@@ -48,17 +50,21 @@ def test_other_batch_sizes():
         assert numpy(function(ops.ones((rows, 2)))).shape == (rows, 3)
 
 
-def decoder(seed=0):
+MERGE = MergeConfig(units=8, embedding={"size": 4}, dropout=0.5)
+ATTENTION = AttentionConfig(units=8, embedding={"size": 4}, dropout=0.5, attention_units=6)
+
+
+def decoder(seed=0, config=MERGE, shape=(D,)):
     keras.utils.set_random_seed(seed)
-    made = DECODERS.build(MergeConfig(units=8, embedding={"size": 4}, dropout=0.5), V)
-    made(np.zeros((1, D), "float32"), np.zeros((1, 2), "int32"))
+    made = DECODERS.build(config, V)
+    made(np.zeros((1, *shape), "float32"), np.zeros((1, 2), "int32"))
     for variable in made.trainable_variables:
         variable.assign(variable + np.random.default_rng(seed).normal(size=variable.shape).astype("float32"))
     return made
 
 
-def features(pictures):
-    return np.random.default_rng(1).normal(size=(pictures, D)).astype("float32")
+def features(pictures, shape=(D,)):
+    return np.random.default_rng(1).normal(size=(pictures, *shape)).astype("float32")
 
 
 def test_stepper_gives_the_decoder_s_log_probabilities():
@@ -72,13 +78,40 @@ def test_stepper_gives_the_decoder_s_log_probabilities():
         np.testing.assert_allclose(found, expected[:, position], atol=1e-5)
 
 
-def test_stepper_follows_parents():
-    made = decoder()
+@pytest.mark.parametrize("config, shape", [(MERGE, (D,)), (ATTENTION, (3, D))], ids=["pooled", "grid"])
+def test_stepper_follows_parents(config, shape):
+    """Two pictures with two rows each; at the third word, every row goes on from one of its picture's rows."""
+    made = decoder(config=config, shape=shape)
     stepper = DecoderStepper(made)
-    start = np.full(4, 2, np.int32)
-    one, _ = stepper.step(start, np.array([1, 1, 0, 2], np.int32), stepper.start(features(3)))
-    alone, _ = stepper.step(start[:3], np.arange(3, dtype=np.int32), stepper.start(features(3)))
-    np.testing.assert_allclose(one, alone[[1, 1, 0, 2]], atol=1e-6)
+    state = stepper.start(features(2, shape))
+    _, state = stepper.step(np.full(4, 2, np.int32), np.array([0, 0, 1, 1], np.int32), state)
+    _, state = stepper.step(np.array([4, 5, 6, 7], np.int32), np.arange(4, dtype=np.int32), state)
+    found, _ = stepper.step(np.array([8, 4, 5, 6], np.int32), np.array([1, 0, 3, 3], np.int32), state)
+    sentences = np.array([[2, 5, 8], [2, 4, 4], [2, 7, 5], [2, 7, 6]], "int32")
+    logits = numpy(made(features(2, shape), sentences))[:, -1]
+    np.testing.assert_allclose(found, logits - np.log(np.exp(logits).sum(-1, keepdims=True)), atol=1e-5)
+
+
+def batch(words, pictures, seed=0):
+    """Captions of ``words`` words and their targets; two a picture."""
+    tokens = np.random.default_rng(seed).integers(4, V, (2 * pictures, words + 1)).astype("int32")
+    return {"features": features(pictures), "tokens": tokens[:, :-1]}, tokens[:, 1:]
+
+
+def test_learner_takes_keras_s_training_step():
+    """Same losses and same weights after steps of several shapes as by ``train_on_batch``."""
+    made = []
+    for learns in (learner, lambda model: model.train_on_batch):
+        model = CaptionModel(decoder(config=MERGE.model_copy(update={"dropout": 0.0})))
+        model.built = True
+        model.compile(keras.optimizers.Adam(0.01, global_clipnorm=1.0), jit_compile=False)
+        step = learns(model)
+        losses = [float(step(*batch(words, pictures))) for words, pictures in ((4, 3), (6, 3), (4, 2), (4, 3))]
+        made.append((losses, [numpy(v) for v in model.trainable_variables]))
+    np.testing.assert_allclose(made[0][0], made[1][0], rtol=1e-5)
+    assert made[0][0][3] < made[0][0][0]
+    for mine, keras_s in zip(made[0][1], made[1][1], strict=True):
+        np.testing.assert_allclose(mine, keras_s, atol=1e-5)
 
 
 def test_searching_again_after_more_training():

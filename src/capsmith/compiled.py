@@ -1,7 +1,8 @@
-"""Compiles a function of a Keras layer, on whichever backend runs.
+"""Compiles functions of a Keras model, on whichever backend runs.
 
 Keras compiles ``fit`` and ``predict`` alone; decoding calls a step a hundred times a second and keeps its state on
-the device, so it compiles its own.
+the device, so it compiles its own. A training step is Keras's own but on TensorFlow, where Keras would forget the
+sentence's length as soon as a second one comes, and a recurrence whose length is known runs a fifth faster.
 """
 
 from collections.abc import Callable
@@ -46,3 +47,32 @@ def _torch(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args)
 
     return run
+
+
+def learner(model: keras.Model) -> Callable[[dict[str, Any], Any], float]:
+    """Returns a function that takes one training step of a compiled model and returns the loss.
+
+    Args:
+        model: Compiled and built; its inputs' ``"tokens"`` are (B, T).
+    """
+    if keras.backend.backend() != "tensorflow" or model.run_eagerly:
+        return lambda inputs, targets: float(model.train_on_batch(inputs, targets))
+    import tensorflow as tf
+
+    def learn(inputs: dict[str, Any], targets: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(inputs, targets, model(inputs, training=True))
+        variables = model.trainable_variables
+        model.optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss
+
+    functions: dict[int, Any] = {}  # by length: each is traced once, whatever the number of pictures
+
+    def step(inputs: dict[str, Any], targets: Any) -> float:
+        length = targets.shape[1]
+        if length not in functions:
+            functions[length] = tf.function(learn, reduce_retracing=True)
+        tensors = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
+        return float(functions[length](tensors, tf.convert_to_tensor(targets)))
+
+    return step

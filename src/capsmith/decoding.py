@@ -32,7 +32,8 @@ class Stepper(Protocol):
 
         Args:
             tokens_N: The words, int32.
-            parents_N: For each row, the row of ``state`` that it continues.
+            parents_N: For each row, the row of ``state`` that it continues, of the same picture; after ``start`` the
+                picture itself. The rows of a picture stand together, and every picture has as many.
             state: From ``start`` or from the step before.
 
         Returns:

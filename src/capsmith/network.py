@@ -37,7 +37,7 @@ class CaptionModel(keras.Model):
         if self.encoder is not None:
             features = self.encoder(features, training=training)
         features = ops.cast(features, self.compute_dtype)
-        return self.decoder(features, inputs["tokens"], inputs["image"], training=training)
+        return self.decoder(features, inputs["tokens"], inputs.get("image"), training=training)
 
     def compute_loss(
         self,

@@ -24,8 +24,8 @@ class DecoderStepper:
             return decoder.start(ops.cast(features, decoder.compute_dtype))
 
         def go_on(tokens: Any, parents: Any, state: Any) -> Any:
-            alive = tuple(ops.take(tensor, parents, axis=0) for tensor in state)
-            logits, after = decoder.step(tokens, alive)
+            rows = (ops.take(tensor, parents, axis=0) for tensor in state[decoder.kept :])
+            logits, after = decoder.step(tokens, (*state[: decoder.kept], *rows))
             return ops.log_softmax(ops.cast(logits, "float32"), axis=-1), after
 
         self._begin = compiled(begin, decoder)

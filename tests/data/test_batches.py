@@ -36,7 +36,9 @@ def read(batches):
     for index in range(len(batches)):
         inputs, targets = batches[index]
         some = []
-        for tokens, wanted, number in zip(inputs["tokens"], targets, inputs["image"], strict=True):
+        each = len(targets) // len(inputs["features"])
+        image = inputs["image"] if "image" in inputs else np.arange(len(targets)) // each
+        for tokens, wanted, number in zip(inputs["tokens"], targets, image, strict=True):
             assert (np.flatnonzero(wanted) == np.arange(np.count_nonzero(wanted))).all()  # padding comes last
             words = wanted[wanted != PAD]
             assert (np.flatnonzero(tokens) == np.flatnonzero(wanted)).all()
@@ -119,11 +121,13 @@ def test_little_padding(together):
     assert batches.padding < (0.5 * unsorted if together else 0.4 * unsorted)
 
 
-def test_few_shapes():
-    batches = Batches(Source(), examples(400), 50, seed=0)
+@pytest.mark.parametrize("together", [True, False])
+def test_few_shapes(together):
+    batches = Batches(Source(), examples(400), 50, seed=0, together=together)
     shapes = {(batches[i][0]["tokens"].shape, batches[i][0]["features"].shape) for i in range(len(batches))}
-    assert len(shapes) <= 6
-    assert all(tokens[0] == 50 and tokens[1] % 4 == 0 and pictures[0] % 8 == 0 for tokens, pictures in shapes)
+    assert len(shapes) <= 12
+    assert all(tokens[0] == 50 and tokens[1] % 4 == 0 for tokens, _ in shapes)
+    assert all(pictures[0] == 10 if together else pictures[0] % 8 == 0 for _, pictures in shapes)
 
 
 def test_batches_are_not_in_order_of_length():
@@ -135,6 +139,12 @@ def test_batches_are_not_in_order_of_length():
 
 def test_filled_up_pictures_are_the_batch_s_own():
     """A picture added to round the number up must not weigh more than twice in batch norm."""
-    inputs, _ = Batches(Source(), examples(5, captions=1), 5, seed=0)[0]
+    inputs, targets = Batches(Source(), examples(5, captions=1), 8, seed=0)[0]
     assert Counter(inputs["features"][:, 0].astype(int).tolist()).most_common()[0][1] == 2
     assert set(inputs["features"][:, 0]) == set(range(5))
+    assert (targets.any(axis=1) == (np.arange(8) < 5)).all()
+
+
+def test_a_picture_s_features_come_once_where_its_captions_are_apart():
+    inputs, _ = Batches(Source(), examples(16), 80, seed=0, together=False)[0]
+    assert sorted(inputs["features"][:, 0]) == list(range(16))

@@ -4,25 +4,46 @@ import keras
 import numpy as np
 import pytest
 
-from capsmith.decoders.config import DECODERS, EmbeddingConfig, InjectConfig, MergeConfig
+from capsmith.decoders.config import (
+    DECODERS,
+    AttentionConfig,
+    AttentionOnAttentionConfig,
+    EmbeddingConfig,
+    InjectConfig,
+    MergeConfig,
+    UpDownConfig,
+)
 
 V, T, D, L = 23, 9, 11, 6
 SMALL = {"units": 16, "embedding": EmbeddingConfig(size=8), "dropout": 0.4}
 
 
 DEEP = {**SMALL, "layers": 2, "layer_norm": True, "tie_embeddings": True}
-VARIANTS = [
+HEADS = {**SMALL, "attention": "multihead", "attention_units": 12, "heads": 3}
+ADDITIVE = {**SMALL, "attention": "additive", "attention_units": 12}
+ATTENTIVE = [
+    *(kind(**how) for kind in (AttentionConfig, UpDownConfig, AttentionOnAttentionConfig) for how in (HEADS, ADDITIVE)),
+    AttentionConfig(cell="gru", gate=False, refine=True, **{**ADDITIVE, "layers": 2, "layer_norm": True}),
+    UpDownConfig(cell="gru", refine=True, **{**HEADS, "layer_norm": True, "tie_embeddings": True}),
+]
+POOLED = [
     *(MergeConfig(join=join, **SMALL) for join in ("add", "concat", "multiply")),
     *(InjectConfig(mode=mode, **SMALL) for mode in ("init", "pre", "par")),
     *(InjectConfig(mode=mode, cell="gru", **DEEP) for mode in ("init", "pre")),
     InjectConfig(mode="init", **DEEP),
     MergeConfig(cell="gru", **SMALL),
 ]
+VARIANTS = [*((config, shape) for config in POOLED for shape in ((D,), (L, D))), *((c, (L, D)) for c in ATTENTIVE)]
 
 
-def name(config):
-    how = config.join if config.type == "merge" else config.mode
-    return f"{config.type}-{how}-{config.cell}-{config.layers}"
+def name(value):
+    if isinstance(value, tuple):
+        return "grid" if len(value) == 2 else "pooled"
+    how = next(getattr(value, key) for key in ("join", "mode", "attention") if hasattr(value, key))
+    return f"{value.type}-{how}-{value.cell}-{value.layers}"
+
+
+every_decoder = pytest.mark.parametrize("config, shape", VARIANTS, ids=name)
 
 
 def build(config, shape=(D,), **kwargs):
@@ -53,8 +74,7 @@ def stepped(decoder, features, tokens):
     return np.stack(logits, axis=1)
 
 
-@pytest.mark.parametrize("config", VARIANTS, ids=name)
-@pytest.mark.parametrize("shape", [(D,), (L, D)], ids=["pooled", "grid"])
+@every_decoder
 def test_whole_sentence_equals_word_by_word(config, shape):
     decoder = build(config, shape)
     features, tokens = inputs(shape)
@@ -63,10 +83,10 @@ def test_whole_sentence_equals_word_by_word(config, shape):
     np.testing.assert_allclose(stepped(decoder, features, tokens), at_once, atol=1e-5)
 
 
-@pytest.mark.parametrize("config", VARIANTS, ids=name)
-def test_sees_the_picture_and_not_the_future(config):
-    decoder = build(config)
-    features, tokens = inputs()
+@every_decoder
+def test_sees_the_picture_and_not_the_future(config, shape):
+    decoder = build(config, shape)
+    features, tokens = inputs(shape)
     before = numpy(decoder(features, tokens))
     assert np.abs(numpy(decoder(features[::-1].copy(), tokens)) - before).max() > 1e-3
     later = tokens.copy()
@@ -75,14 +95,29 @@ def test_sees_the_picture_and_not_the_future(config):
     assert np.abs(numpy(decoder(features, later))[:, 5:] - before[:, 5:]).max() > 1e-3
 
 
-@pytest.mark.parametrize("config", VARIANTS, ids=name)
-def test_captions_share_a_picture_by_index(config):
+@pytest.mark.parametrize("config", POOLED, ids=name)
+def test_captions_name_their_picture(config):
     decoder = build(config)
     features, tokens = inputs()
     image = np.array([2, 2, 0, 1], "int32")
     np.testing.assert_allclose(
         numpy(decoder(features, tokens, image)), numpy(decoder(features[image], tokens)), atol=1e-6
     )
+
+
+@every_decoder
+def test_captions_of_one_picture_share_it(config, shape):
+    """Two pictures with three captions each are six pictures with one caption each, at once and word by word."""
+    decoder = build(config, shape)
+    features, _ = inputs(shape, pictures=2)
+    _, tokens = inputs(shape, pictures=6)
+    expected = numpy(decoder(np.repeat(features, 3, axis=0), tokens))
+    np.testing.assert_allclose(numpy(decoder(features, tokens)), expected, atol=1e-5)
+    state = decoder.start(features)
+    rows = [keras.ops.repeat(tensor, 3, axis=0) for tensor in state[decoder.kept :]]
+    logits, after = decoder.step(keras.ops.convert_to_tensor(tokens[:, 0]), (*state[: decoder.kept], *rows))
+    np.testing.assert_allclose(numpy(logits), expected[:, 0], atol=1e-5)
+    assert [t.shape[0] for t in after] == [2] * decoder.kept + [6] * (len(after) - decoder.kept)
 
 
 def test_dropout_acts_in_training_alone():
@@ -109,7 +144,7 @@ def test_unnormalised_lstm_equals_the_equations():
     """One step of ``inject`` (par) against the LSTM written out in NumPy."""
     decoder = build(InjectConfig(mode="par", **SMALL))
     features, tokens = inputs(pictures=2)
-    weights = {v.path.split("/", 1)[1]: numpy(v) for v in decoder.trainable_variables}
+    weights = {v.path: numpy(v) for v in decoder.trainable_variables}
 
     def weight(end):
         return next(value for path, value in weights.items() if path.endswith(end))

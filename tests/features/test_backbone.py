@@ -1,8 +1,11 @@
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -187,9 +190,17 @@ def test_a_full_disk_while_saving_is_one_line_and_keeps_the_old_file(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_disk_without_room_is_seen_beforehand(tmp_path, monkeypatch):
-    usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+def no_space(file, start, size):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("allocates", [True, False], ids=["posix", "elsewhere"])
+def test_a_disk_without_room_is_seen_beforehand(allocates, tmp_path, monkeypatch):
+    if allocates:
+        monkeypatch.setattr(os, "posix_fallocate", no_space, raising=False)
+    else:
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     with pytest.raises(CheckpointError, match="cannot write .*encoder.weights.h5: No space left on device"):
         save_encoder(build_encoder(small()), tmp_path)
     assert not list(tmp_path.iterdir())

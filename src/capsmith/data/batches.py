@@ -1,8 +1,9 @@
 """Training batches: captions of like length together, each picture's features once.
 
 P pictures · B captions · T tokens. Where a picture is costly (a grid, or pixels for an encoder that learns too), its
-captions stay in one batch and share it, and pictures whose longest captions are alike come together. A pooled vector
-costs nothing, so there captions of one length come together, whichever their pictures, and hardly any is padding.
+captions stand together, B / P rows a picture, and pictures whose longest captions are alike come together. A pooled
+vector costs nothing, so there captions of one length come together, whichever their pictures, and hardly any is
+padding.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from capsmith.text.vocabulary import END, PAD, START
 
 _POOL = 16  # batches that are sorted by length together: enough to pad little, few enough to stay random
 _TOKEN_STEP, _PICTURE_STEP = 4, 8  # sizes are padded to multiples, so that few shapes are compiled
+_MOST_ROWS = 5  # of one picture in a batch; the others come in another batch
 
 
 class Source(Protocol):
@@ -42,7 +44,10 @@ class Example:
 
 
 class Batches(keras.utils.PyDataset):
-    """Yields ``({"features": (P, …), "image": (B,), "tokens": (B, T)}, targets (B, T))``.
+    """Yields ``({"features": (P, …), "tokens": (B, T), "image": (B,)}, targets (B, T))``.
+
+    ``image`` is the row of ``features`` of each caption; with ``together`` it is left out, since the captions of
+    picture p are rows p · B / P and those after it.
 
     The order is a function of seed and epoch alone, so that a resumed training sees what the uninterrupted one saw.
     Rows without a caption are all padding; ``targets`` is zero wherever nothing is to be learned.
@@ -59,9 +64,13 @@ class Batches(keras.utils.PyDataset):
         self, source: Source, examples: Sequence[Example], batch_size: int, seed: int, together: bool = True
     ) -> None:
         super().__init__()
-        self.source, self.batch_size, self.seed = source, batch_size, seed
-        most = batch_size if together else 1
-        self.examples = [part for example in examples for part in _cut(example, most)]
+        self.source, self.seed = source, seed
+        most = max((len(example.captions) for example in examples), default=1)
+        self.each = min(most, batch_size, _MOST_ROWS) if together else 1
+        self.together = together
+        self.pictures = max(1, batch_size // self.each)
+        self.batch_size = self.pictures * self.each
+        self.examples = [part for example in examples for part in _cut(example, self.each)]
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -69,25 +78,12 @@ class Batches(keras.utils.PyDataset):
         self.epoch = epoch
         rng = np.random.default_rng((self.seed, epoch))
         order = rng.permutation(len(self.examples))
-        captions = sum(len(example.captions) for example in self.examples)
-        pool = max(1, _POOL * self.batch_size * len(self.examples) // max(captions, 1))
+        pool = _POOL * self.pictures
         batches: list[list[int]] = []
         for first in range(0, len(order), pool):
             some = sorted(order[first : first + pool], key=lambda index: self.examples[index].longest)
-            batches += self._fill(some)
+            batches += [some[start : start + self.pictures] for start in range(0, len(some), self.pictures)]
         self.batches = [batches[index] for index in rng.permutation(len(batches))]
-
-    def _fill(self, order: list[int]) -> list[list[int]]:
-        batches: list[list[int]] = []
-        room = 0
-        for index in order:
-            need = len(self.examples[index].captions)
-            if need > room:
-                batches.append([])
-                room = self.batch_size
-            batches[-1].append(index)
-            room -= need
-        return batches
 
     def on_epoch_end(self) -> None:
         """Moves to the next epoch's order."""
@@ -102,19 +98,18 @@ class Batches(keras.utils.PyDataset):
         length += -length % _TOKEN_STEP
         tokens = np.full((self.batch_size, length), PAD, np.int32)
         targets = np.full((self.batch_size, length), PAD, np.int32)
-        image = np.zeros(self.batch_size, np.int32)
-        row = 0
         for number, example in enumerate(examples):
-            for caption in example.captions:
+            for row, caption in enumerate(example.captions, start=number * self.each):
                 words = len(caption)
                 tokens[row, 0], tokens[row, 1 : words + 1] = START, caption
                 targets[row, :words], targets[row, words] = caption, END
-                image[row] = number
-                row += 1
         rows = np.array([example.row for example in examples])
-        rows = np.resize(rows, len(rows) + -len(rows) % _PICTURE_STEP)  # filled up with the first ones again
-        features = self.source.gather(rows)
-        return {"features": features, "image": image, "tokens": tokens}, targets
+        if self.together:
+            return {"features": self.source.gather(np.resize(rows, self.pictures)), "tokens": tokens}, targets
+        found, image = np.unique(rows, return_inverse=True)
+        found = np.resize(found, len(found) + -len(found) % _PICTURE_STEP)  # filled up with the first ones again
+        image = np.resize(image.astype(np.int32), self.batch_size)
+        return {"features": self.source.gather(found), "tokens": tokens, "image": image}, targets
 
     @property
     def padding(self) -> float:

@@ -2,8 +2,9 @@
 
 P pictures · B captions · N rows of a search · T tokens · E word channels · U units · V vocabulary.
 
-``decoder(features_P, tokens_BT, image_B)`` gives the logits of the whole sentence in one call (teacher forcing);
-``start`` and ``step`` give the same logits one word at a time. The two agree at every position.
+``decoder(features_P, tokens_BT)`` gives the logits of the whole sentence in one call (teacher forcing); ``start`` and
+``step`` give the same logits one word at a time. The two agree at every position. B and N are multiples of P, and the
+rows of one picture stand together, so that a picture is kept once however many rows read it.
 """
 
 from typing import Any
@@ -12,23 +13,27 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.decoders.cells import build_cell
+from capsmith.decoders.cells import Recurrence, build_recurrence, over_time
 from capsmith.decoders.config import DecoderConfig
+from capsmith.text.vocabulary import END, PAD, UNK
 
 State = tuple[Any, ...]
+Picture = tuple[Any, ...]
 
 
 class RecurrentDecoder(keras.layers.Layer):
     """Words through a recurrent stack to logits; subclasses say where the picture enters.
 
-    A subclass may override four places: ``look`` (features to a picture vector), ``first`` (picture to initial
-    state), ``read`` (picture beside the words) and ``join`` (picture after the recurrence).
+    A subclass may override four places: ``look`` (features to what is kept of a picture), ``first`` (picture to
+    initial state), ``beside`` (picture beside the words) and ``join`` (picture after the recurrence); or ``sentence``
+    and ``word`` together, when its recurrence is of another shape.
 
     Args:
         config: The decoder's settings.
         vocabulary_size: V, specials included.
         vectors: Word vectors (V, E) to start from; None starts at random.
         log_frequencies: Log word probabilities (V,) that the output bias starts from; None starts at zero.
+        beside: Channels of what ``beside`` returns.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class RecurrentDecoder(keras.layers.Layer):
         vocabulary_size: int,
         vectors: np.ndarray | None = None,
         log_frequencies: np.ndarray | None = None,
+        beside: int = 0,
     ) -> None:
         super().__init__(name="decoder")
         self.config = config
@@ -50,15 +56,10 @@ class RecurrentDecoder(keras.layers.Layer):
             name="embedding",
         )
         self.dropout = keras.layers.Dropout(config.dropout)
-        self.recurrences = [
-            keras.layers.RNN(
-                build_cell(config.cell, config.units, config.layer_norm, name=f"cell_{index}"),
-                return_sequences=True,
-                return_state=True,
-                name=f"recurrence_{index}",
-            )
-            for index in range(config.layers)
-        ]
+        along = (None, 1, None) if config.variational else None  # (B, T, C): one mask for all words
+        self.word_dropout = keras.layers.Dropout(config.dropout, noise_shape=along, name="word_dropout")
+        self.chance = keras.random.SeedGenerator() if config.word_dropout else None
+        self.recurrences = self.stack(config.embedding.size + beside)
         bias = "zeros" if log_frequencies is None else _constant(log_frequencies)
         if config.tie_embeddings:
             self.to_embedding = keras.layers.Dense(config.embedding.size, name="to_embedding")
@@ -66,24 +67,58 @@ class RecurrentDecoder(keras.layers.Layer):
         else:
             self.output_layer = keras.layers.Dense(vocabulary_size, bias_initializer=bias, name="output")
 
+    def stack(self, channels: int) -> list[Recurrence]:
+        """Makes the recurrent layers; the first takes so many channels."""
+        config = self.config
+        sizes = [channels] + [config.units] * (config.layers - 1)
+        return [
+            build_recurrence(config.cell, config.units, size, config.layer_norm, name=f"cell_{index}")
+            for index, size in enumerate(sizes)
+        ]
+
     # --- where the picture enters -------------------------------------------------------------------------------
 
-    def look(self, features: Any, training: bool) -> Any:
-        """Maps features (P, D) or (P, L, D) to what the decoder keeps of a picture, (P, …)."""
-        return self.dropout(_pooled(features), training=training)
+    def look(self, features: Any, training: bool) -> Picture:
+        """Maps features (P, D) or (P, L, D) to what the decoder keeps of a picture: tensors (P, …)."""
+        return (self.dropout(pooled(features), training=training),)
 
-    def first(self, picture: Any) -> list[Any]:
+    def spread(self, picture: Picture, rows: Any) -> Picture:
+        """Repeats what is kept of each picture (P, …) for its rows: (N, …)."""
+        return tuple(_repeated(tensor, rows) for tensor in picture)
+
+    def first(self, picture: Picture) -> list[Any]:
         """Returns the initial recurrent state from the pictures (N, …): one flat list over all layers."""
-        rows = ops.shape(picture)[0]
-        return [ops.zeros((rows, self.config.units), picture.dtype) for _ in range(self._state_count)]
+        return [tensor for layer in self.recurrences for tensor in layer.zero(picture[0])]
 
-    def read(self, x_BTE: Any, picture: Any) -> Any:
-        """Lets the recurrence see the picture: returns its inputs (B, T, …)."""
-        return x_BTE
+    def beside(self, picture: Picture) -> Any:
+        """Returns what stands beside every word (N, C) for the recurrence to see, or None."""
+        return None
 
-    def join(self, h_BTU: Any, picture: Any, training: bool) -> Any:
+    def join(self, h_BTU: Any, picture: Picture, training: bool) -> Any:
         """Lets the output see the picture: returns what the output layer reads (B, T, …)."""
         return h_BTU
+
+    # --- the recurrence -----------------------------------------------------------------------------------------
+
+    def sentence(self, x_BTE: Any, mask_BT: Any, picture: Picture, training: bool) -> Any:
+        """Returns what the output layer reads (B, T, …) for word vectors (B, T, E); the mask says which are real."""
+        state, x, beside = self.first(picture), x_BTE, self.beside(picture)
+        for index, layer in enumerate(self.recurrences):
+            if index:
+                x, beside = self.word_dropout(x, training=training), None
+            own = state[index * layer.states : (index + 1) * layer.states]
+            x = over_time(layer.step, layer.inputs(x, beside), own)[0]
+        return self.join(x, picture, training)
+
+    def word(self, x_NE: Any, picture: Picture, state: list[Any]) -> tuple[Any, list[Any]]:
+        """Returns what the output layer reads (N, …) for one word vector a row, and the state after it."""
+        x, beside = x_NE, self.beside(picture)
+        after: list[Any] = []
+        for layer in self.recurrences:
+            now = layer.step(layer.inputs(x, beside), state[len(after) : len(after) + layer.states])
+            x, beside = now[0], None
+            after += now
+        return self.join(x[:, None], picture, False)[:, 0], after
 
     # --- the protocol -------------------------------------------------------------------------------------------
 
@@ -93,62 +128,63 @@ class RecurrentDecoder(keras.layers.Layer):
         Args:
             features: (P, D) or (P, L, D).
             tokens: (B, T) ids; position t is what the decoder reads before it predicts word t.
-            image: (B,) row of ``features`` for each caption; None when P = B and the rows match.
+            image: (B,) row of ``features`` for each caption; None when a picture's B / P captions stand together.
             training: Apply dropout.
         """
         picture = self.look(features, training)
         if image is not None:
-            picture = ops.take(picture, image, axis=0)
-        x = self.dropout(self.embedding(tokens), training=training)
-        h, _ = self._run(self.read(x, picture), self.first(picture), training)
-        return self._logits(self.join(h, picture, training), training)
+            picture = tuple(ops.take(tensor, image, axis=0) for tensor in picture)
+        read = self._hide(tokens) if training and self.chance is not None else tokens
+        x = self.word_dropout(self.embedding(read), training=training)
+        h = self.sentence(x, ops.not_equal(tokens, PAD), self.spread(picture, ops.shape(tokens)[0]), training)
+        return self._logits(h, training)
 
     def start(self, features: Any) -> State:
-        """Returns the state before the first word: a tuple of tensors with leading axis N = P."""
+        """Returns the state before the first word: a tuple of tensors with leading axis P.
+
+        The first ``kept`` belong to the pictures and stay (P, …) at every step; the others belong to the rows.
+        """
         picture = self.look(features, training=False)
-        return (picture, *self.first(picture))
+        return (*picture, *self.first(picture))
 
     def step(self, tokens: Any, state: State) -> tuple[Any, State]:
-        """Reads one word a row (N,); returns the next word's logits (N, V) and the state after it."""
-        picture, recurrent = state[0], list(state[1:])
-        x = self.read(self.embedding(tokens)[:, None], picture)[:, 0]
-        after: list[Any] = []
-        for recurrence in self.recurrences:
-            count = self._states_per_layer
-            x, states = recurrence.cell(x, recurrent[len(after) : len(after) + count])
-            after += list(states) if isinstance(states, list | tuple) else [states]
-        logits = self._logits(self.join(x[:, None], picture, False), False)[:, 0]
-        return logits, (picture, *after)
+        """Reads one word a row (N,); returns the next word's logits (N, V) and the state after it.
+
+        N is a multiple of P, and the rows of a picture stand together: its captions in a search.
+        """
+        picture, recurrent = state[: self.kept], list(state[self.kept :])
+        h, after = self.word(self.embedding(tokens), self.spread(picture, ops.shape(tokens)[0]), recurrent)
+        return self._logits(h, False), (*picture, *after)
+
+    kept = 1
+    """How many tensors ``look`` returns: they stand first in the state, and no step changes them."""
+    attends = False
+    """Whether the state's last tensor says how much each region counted for the last word, (N, L)."""
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    @property
-    def _states_per_layer(self) -> int:
-        return 2 if self.config.cell == "lstm" else 1
-
-    @property
-    def _state_count(self) -> int:
-        return self._states_per_layer * self.config.layers
-
-    def _run(self, x: Any, state: list[Any], training: bool) -> tuple[Any, list[Any]]:
-        after: list[Any] = []
-        count = self._states_per_layer
-        for index, recurrence in enumerate(self.recurrences):
-            if index:
-                x = self.dropout(x, training=training)
-            x, *states = recurrence(x, initial_state=state[index * count : (index + 1) * count], training=training)
-            after += states
-        return x, after
+    def _hide(self, tokens_BT: Any) -> Any:
+        """Replaces some words by ``<unk>``; padding, start and end stay."""
+        hidden = keras.random.uniform(ops.shape(tokens_BT), seed=self.chance) < self.config.word_dropout
+        return ops.where(hidden & (tokens_BT > END), UNK, tokens_BT)
 
     def _logits(self, h: Any, training: bool) -> Any:
-        h = self.dropout(h, training=training)
+        if training:
+            h = self.word_dropout(h, training=training)
         if not self.config.tie_embeddings:
             return self.output_layer(h)
         return ops.matmul(self.to_embedding(h), ops.transpose(self.embedding.embeddings)) + self.bias
 
 
-def _pooled(features: Any) -> Any:
+def pooled(features: Any) -> Any:
+    """Returns the mean over the regions of (P, L, D), or (P, D) as it is."""
     return features if len(features.shape) == 2 else ops.mean(features, axis=1)
+
+
+def _repeated(x_PC: Any, rows: Any) -> Any:
+    pictures = ops.shape(x_PC)[0]
+    each = ops.broadcast_to(x_PC[:, None], (pictures, rows // pictures, x_PC.shape[-1]))
+    return ops.reshape(each, (-1, x_PC.shape[-1]))
 
 
 def _constant(values: np.ndarray) -> Any:

@@ -1,88 +1,156 @@
-"""Recurrent cells, with and without layer normalisation.
+"""Recurrent layers that take the products of their inputs for the whole sentence at once.
 
-B batch · E input channels · U units. Each cell maps ``(x_BE, [state_BU, …])`` to ``(h_BU, [state_BU, …])``.
+B captions · T words · C input channels · U units · G gates' width (4 U for an LSTM, 3 U for a GRU).
+
+A recurrent layer spends its time in two products: input by kernel and state by kernel. Only the second depends on the
+step before; `inputs` takes the first for all words together, and what stands beside every word (the picture, in
+``inject par``) is multiplied once a sentence instead of once a word. `step` goes one word further; `over_time` runs
+a step along a sentence.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-
-def build_cell(kind: str, units: int, layer_norm: bool, name: str) -> keras.layers.Layer:
-    """Returns a cell for ``keras.layers.RNN``; ``kind`` is ``"lstm"`` or ``"gru"``."""
-    if layer_norm:
-        return {"lstm": LayerNormLSTMCell, "gru": LayerNormGRUCell}[kind](units, name=name)
-    return {"lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}[kind](units, name=name)
+Step = Callable[[Any, list[Any]], list[Any]]
 
 
-class _LayerNormCell(keras.layers.Layer):
-    """What the two normalised cells share: gates from input and state, each normalised (Ba et al. 2016, eq. 20)."""
+def build_recurrence(
+    kind: str, units: int, channels: int, layer_norm: bool = False, name: str | None = None
+) -> "Recurrence":
+    """Returns a recurrent layer; ``kind`` is ``"lstm"`` or ``"gru"``."""
+    return {"lstm": LSTM, "gru": GRU}[kind](units, channels, layer_norm, name=name)
+
+
+class Recurrence(keras.layers.Layer):
+    """What both kinds share.
+
+    Args:
+        units: U.
+        channels: Channels of all inputs together, beside inputs included.
+        layer_norm: Normalise the products of input and of state (Ba et al. 2016, eq. 20), and an LSTM's cell state.
+        name: Of the layer and its weights.
+    """
 
     gates: int
+    states: int
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.units = units
-        self.output_size = units
-        self.input_norm = keras.layers.LayerNormalization(name="input_norm")
-        self.state_norm = keras.layers.LayerNormalization(name="state_norm")
+    def __init__(self, units: int, channels: int, layer_norm: bool = False, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.units, self.channels, self.layer_norm = units, channels, layer_norm
+        width = self.gates * units
+        self.kernel = self.add_weight(shape=(channels, width), initializer="glorot_uniform", name="kernel")
+        self.recurrent_kernel = self.add_weight(shape=(units, width), initializer="orthogonal", name="recurrent_kernel")
+        self.bias = self.add_weight(shape=(width,), initializer=self._first_bias, name="bias")
+        if layer_norm:
+            self.input_norm = _norm(width, "input_norm")
+            self.state_norm = _norm(width, "state_norm")
+        self.built = True  # all weights are there; the layer is used by its methods, never called
 
-    def build(self, input_shape: Any) -> None:
-        """Makes the kernels for inputs of ``input_shape[-1]`` channels."""
-        width = self.gates * self.units
-        self.kernel = self.add_weight(shape=(input_shape[-1], width), name="kernel")
-        self.recurrent_kernel = self.add_weight(
-            shape=(self.units, width), initializer="orthogonal", name="recurrent_kernel"
-        )
-        self.input_norm.build((None, width))
-        self.state_norm.build((None, width))
+    def inputs(self, x: Any, beside: Any = None) -> Any:
+        """Multiplies inputs by the kernel.
 
-    def products(self, x: Any, h: Any) -> tuple[Any, Any]:
-        """Returns the normalised products of input and of state, each (B, gates · U)."""
-        return self.input_norm(ops.matmul(x, self.kernel)), self.state_norm(ops.matmul(h, self.recurrent_kernel))
+        Args:
+            x: (B, T, C) or (N, C).
+            beside: (B, C') that stands beside every word; C + C' are the layer's channels.
 
+        Returns:
+            The gates' share from the inputs, bias included: (B, T, G) or (N, G).
+        """
+        first = x.shape[-1]
+        z = ops.matmul(x, self.kernel if beside is None else self.kernel[:first])
+        if beside is not None:
+            same = ops.matmul(beside, self.kernel[first:])
+            z = z + (same[:, None] if len(z.shape) == 3 else same)
+        return (self.input_norm(z) if self.layer_norm else z) + self.bias
 
-class LayerNormLSTMCell(_LayerNormCell):
-    """An LSTM cell with normalised gates and cell state (Ba et al. 2016, eq. 20–22)."""
+    def step(self, z: Any, state: list[Any]) -> list[Any]:
+        """Goes one word further: gates' inputs (N, G) and the state before, to the state after; h comes first."""
+        raise NotImplementedError
 
-    gates = 4
+    def zero(self, like: Any) -> list[Any]:
+        """Returns the empty state for as many rows as ``like`` has."""
+        return [ops.zeros((ops.shape(like)[0], self.units), like.dtype) for _ in range(self.states)]
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        super().__init__(units, **kwargs)
-        self.state_size = [units, units]
-        self.cell_norm = keras.layers.LayerNormalization(name="cell_norm")
+    def _from_state(self, h: Any) -> Any:
+        z = ops.matmul(h, self.recurrent_kernel)
+        return self.state_norm(z) if self.layer_norm else z
 
-    def build(self, input_shape: Any) -> None:
-        """Makes the weights."""
-        super().build(input_shape)
-        self.cell_norm.build((None, self.units))
-
-    def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
-        """Takes one step; the forget gate starts open (+1)."""
-        h, c = states
-        from_input, from_state = self.products(inputs, h)
-        i, f, candidate, o = ops.split(from_input + from_state, 4, axis=-1)
-        c = ops.sigmoid(f + 1.0) * c + ops.sigmoid(i) * ops.tanh(candidate)
-        h = ops.sigmoid(o) * ops.tanh(self.cell_norm(c))
-        return h, [h, c]
+    def _first_bias(self, shape: Any, dtype: Any = None) -> Any:
+        return ops.zeros(shape, dtype)
 
 
-class LayerNormGRUCell(_LayerNormCell):
-    """A GRU cell (Cho et al. 2014, reset after the product) with normalised gates."""
+class LSTM(Recurrence):
+    """Hochreiter and Schmidhuber's cell, its forget gate open at first; normalised as Ba et al. 2016, eq. 20–22."""
 
-    gates = 3
+    gates, states = 4, 2
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        super().__init__(units, **kwargs)
-        self.state_size = units
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.layer_norm:
+            self.cell_norm = _norm(self.units, "cell_norm")
 
-    def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
-        """Takes one step."""
-        h = states[0]
-        from_input, from_state = self.products(inputs, h)
-        xz, xr, xh = ops.split(from_input, 3, axis=-1)
-        hz, hr, hh = ops.split(from_state, 3, axis=-1)
-        z = ops.sigmoid(xz + hz)
-        h = z * h + (1.0 - z) * ops.tanh(xh + ops.sigmoid(xr + hr) * hh)
-        return h, [h]
+    def step(self, z: Any, state: list[Any]) -> list[Any]:
+        """Returns [h, c]."""
+        h, c = state
+        i, f, candidate, o = ops.split(z + self._from_state(h), 4, axis=-1)
+        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(candidate)
+        return [ops.sigmoid(o) * ops.tanh(self.cell_norm(c) if self.layer_norm else c), c]
+
+    def _first_bias(self, shape: Any, dtype: Any = None) -> Any:
+        bias = np.zeros(shape, "float32")
+        bias[self.units : 2 * self.units] = 1.0  # the forget gate (Jozefowicz et al. 2015)
+        return ops.convert_to_tensor(bias, dtype)
+
+
+class GRU(Recurrence):
+    """Cho et al.'s cell, the reset gate after the product."""
+
+    gates, states = 3, 1
+
+    def step(self, z: Any, state: list[Any]) -> list[Any]:
+        """Returns [h]."""
+        h = state[0]
+        xz, xr, xh = ops.split(z, 3, axis=-1)
+        hz, hr, hh = ops.split(self._from_state(h), 3, axis=-1)
+        keep = ops.sigmoid(xz + hz)
+        return [keep * h + (1.0 - keep) * ops.tanh(xh + ops.sigmoid(xr + hr) * hh)]
+
+
+def over_time(step: Step, z: Any, state: list[Any]) -> list[Any]:
+    """Runs a step along a sentence.
+
+    Where the length is known the loop is written out, which TensorFlow runs fastest; JAX, which would compile every
+    step anew, and lengths that are not known get a scan.
+
+    Args:
+        step: From one word's inputs (B, …) and the state before to the state after.
+        z: Inputs (B, T, …).
+        state: Tensors with leading axis B.
+
+    Returns:
+        The state after every word: each tensor (B, T, …).
+    """
+    length = z.shape[1]
+    if length is None or keras.backend.backend() == "jax":
+
+        def body(carry: Any, now: Any) -> Any:
+            after = step(now, list(carry))
+            return after, after
+
+        _, path = ops.scan(body, list(state), ops.swapaxes(z, 0, 1))
+        return [ops.swapaxes(tensor, 0, 1) for tensor in path]
+    steps = []
+    for now in ops.unstack(z, length, axis=1):
+        state = step(now, state)
+        steps.append(state)
+    return [ops.stack(tensors, axis=1) for tensors in zip(*steps, strict=True)]
+
+
+def _norm(width: int, name: str) -> keras.layers.Layer:
+    norm = keras.layers.LayerNormalization(name=name)
+    norm.build((None, width))
+    return norm

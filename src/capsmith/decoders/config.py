@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from capsmith.registry import Registry
 from capsmith.schema import Settings
@@ -37,6 +37,10 @@ class DecoderConfig(Settings):
     """Normalise the gates' inputs and the cell state (Ba et al. 2016)."""
     dropout: float = Field(default=0.3, ge=0, lt=1)
     """Dropout on word vectors, features and the layer before the vocabulary."""
+    variational: bool = False
+    """Drop the same channels at every word of a sentence (Gal and Ghahramani 2016), instead of others at each."""
+    word_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the words read in training that are hidden behind ``<unk>`` (Bowman et al. 2016)."""
     embedding: EmbeddingConfig = EmbeddingConfig()
     """The word vectors."""
     tie_embeddings: bool = False
@@ -59,3 +63,56 @@ class InjectConfig(DecoderConfig):
     type: Literal["inject"] = "inject"
     mode: Literal["init", "pre", "par"] = "init"
     """``init``: as first state; ``pre``: as a word before the first; ``par``: beside every word."""
+
+
+class AttendConfig(DecoderConfig):
+    """What the decoders with attention share."""
+
+    attention: Literal["additive", "multihead"] = "multihead"
+    """How regions are scored: by a small network (Bahdanau et al. 2015) or by products (Vaswani et al. 2017)."""
+    attention_units: int = Field(default=512, ge=1)
+    """Width of the attention (A)."""
+    heads: int = Field(default=8, ge=1)
+    """Only for ``multihead``: A is split into so many."""
+    refine: bool = False
+    """Attention on attention: weigh the answer by the question (Huang et al. 2019)."""
+    doubly_stochastic: float = Field(default=0.0, ge=0)
+    """Weight of the loss that asks for every region to be looked at over a sentence (Xu et al. 2015, eq. 14)."""
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "AttendConfig":
+        if self.attention == "multihead" and self.attention_units % self.heads:
+            raise ValueError(f"attention_units {self.attention_units} cannot be split into {self.heads} heads")
+        return self
+
+    @property
+    def answer_width(self) -> int:
+        """Channels of what attention answers."""
+        return self.units if self.refine or self.attention == "additive" else self.attention_units
+
+
+@DECODERS.register("capsmith.decoders.attention:Attention")
+class AttentionConfig(AttendConfig):
+    """An LSTM that looks at the regions anew for every word (Show, Attend and Tell, Xu et al. 2015)."""
+
+    type: Literal["attention"] = "attention"
+    attention: Literal["additive", "multihead"] = "additive"
+    """How regions are scored: by a small network (Bahdanau et al. 2015) or by products (Vaswani et al. 2017)."""
+    gate: bool = True
+    """Let the state say how much of the context counts (Xu et al. 2015, sec. 4.2.1)."""
+
+
+@DECODERS.register("capsmith.decoders.attention:UpDown")
+class UpDownConfig(AttendConfig):
+    """Two LSTMs, one that asks the picture and one that writes (top-down attention, Anderson et al. 2018)."""
+
+    type: Literal["updown"] = "updown"
+
+
+@DECODERS.register("capsmith.decoders.attention:AttentionOnAttention")
+class AttentionOnAttentionConfig(AttendConfig):
+    """An LSTM whose state asks after every word, and whose refined answer is the output (Huang et al. 2019)."""
+
+    type: Literal["aoa"] = "aoa"
+    refine: bool = True
+    """Attention on attention: weigh the answer by the question (Huang et al. 2019)."""

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from capsmith.decoders.base import RecurrentDecoder
+from capsmith.decoders.base import Picture, RecurrentDecoder
 from capsmith.decoders.config import InjectConfig
 
 
@@ -17,31 +17,29 @@ class Inject(RecurrentDecoder):
     """A recurrent decoder conditioned on the picture."""
 
     def __init__(self, config: InjectConfig, vocabulary_size: int, **kwargs: Any) -> None:
-        super().__init__(config, vocabulary_size, **kwargs)
         self.mode = config.mode
+        super().__init__(config, vocabulary_size, beside=config.units if self.mode == "par" else 0, **kwargs)
         if self.mode == "init":
-            self.enter = keras.layers.Dense(self._state_count * config.units, activation="tanh", name="to_state")
+            width = sum(layer.states for layer in self.recurrences) * config.units
+            self.enter = keras.layers.Dense(width, activation="tanh", name="to_state")
         elif self.mode == "pre":
             self.enter = keras.layers.Dense(config.embedding.size, name="to_word")
         else:
             self.enter = keras.layers.Dense(config.units, activation="relu", name="beside_words")
 
-    def look(self, features: Any, training: bool) -> Any:
+    def look(self, features: Any, training: bool) -> Picture:
         """Returns the first state (P, layers · states · U), a word (P, E), or what stands beside words (P, U)."""
-        return self.enter(super().look(features, training))
+        return (self.enter(super().look(features, training)[0]),)
 
-    def first(self, picture: Any) -> list[Any]:
+    def first(self, picture: Picture) -> list[Any]:
         """Returns the initial state of every layer."""
         if self.mode == "init":
-            return list(ops.split(picture, self._state_count, axis=-1))
+            return list(ops.split(picture[0], picture[0].shape[-1] // self.config.units, axis=-1))
         state = super().first(picture)
         if self.mode == "pre":
-            _, state = self._run(picture[:, None], state, training=False)
+            _, state = self.word(picture[0], picture, state)
         return state
 
-    def read(self, x_BTE: Any, picture: Any) -> Any:
-        """Puts the picture beside every word in mode ``par``: (B, T, E + U)."""
-        if self.mode != "par":
-            return x_BTE
-        beside = ops.repeat(picture[:, None], ops.shape(x_BTE)[1], axis=1)
-        return ops.concatenate([x_BTE, beside], axis=-1)
+    def beside(self, picture: Picture) -> Any:
+        """Returns the picture in mode ``par``."""
+        return picture[0] if self.mode == "par" else None

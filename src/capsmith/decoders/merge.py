@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from capsmith.decoders.base import RecurrentDecoder
+from capsmith.decoders.base import Picture, RecurrentDecoder
 from capsmith.decoders.config import MergeConfig
 
 
@@ -22,14 +22,14 @@ class Merge(RecurrentDecoder):
         self.picture_layer = keras.layers.Dense(config.units, activation="relu", name="picture")
         self.mix = keras.layers.Dense(config.units, activation="relu", name="mix")
 
-    def look(self, features: Any, training: bool) -> Any:
+    def look(self, features: Any, training: bool) -> Picture:
         """Projects the features to (P, U)."""
-        return self.picture_layer(super().look(features, training))
+        return (self.picture_layer(super().look(features, training)[0]),)
 
-    def join(self, h_BTU: Any, picture: Any, training: bool) -> Any:
+    def join(self, h_BTU: Any, picture: Picture, training: bool) -> Any:
         """Brings words (B, T, U) and picture (B, U) together: (B, T, U)."""
         h = self.dropout(h_BTU, training=training)
-        v = picture[:, None]
+        v = picture[0][:, None]
         if self.how == "add":
             return self.mix(h + v)
         if self.how == "multiply":

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-CHANNELS = (32, 64, 96, 128, 128)
+CHANNELS = (16, 48, 96, 128, 128)
 """Of the five blocks; the first four halve the picture, so 96 × 96 pixels become a grid of 6 × 6."""
 
 

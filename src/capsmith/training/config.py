@@ -34,6 +34,8 @@ class TrainingConfig(Settings):
     """Epochs without a better dev score before ``plateau`` acts."""
     clip_norm: float | None = Field(default=5.0, gt=0)
     """Largest global gradient norm; null leaves gradients as they are."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Decode and keep a running mean of the weights that follows by ``1 - ema`` a step; null keeps the last ones."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target probability spread evenly over the vocabulary."""
     metric: str = "cider"

@@ -1,14 +1,17 @@
 """Training: from a config to a run directory, resumable to the same numbers."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from capsmith.captioner import Captioner, build_model
 from capsmith.checkpoints import load_state, load_weights, save_state
+from capsmith.compiled import learner
 from capsmith.config import Config, difference, run_config, save_config
 from capsmith.data.batches import Batches, Example
 from capsmith.data.records import Corpus, Record
@@ -128,7 +131,9 @@ def examples(records: Sequence[Record], vocabulary: Vocabulary, config: Config, 
 
 
 def _optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
-    common = {"learning_rate": config.learning_rate, "global_clipnorm": config.clip_norm}
+    common: dict[str, Any] = {"learning_rate": config.learning_rate, "global_clipnorm": config.clip_norm}
+    if config.ema is not None:
+        common |= {"use_ema": True, "ema_momentum": config.ema}
     if config.optimizer == "adamw":
         return keras.optimizers.AdamW(weight_decay=config.weight_decay, **common)
     return keras.optimizers.Adam(**common)
@@ -158,6 +163,7 @@ class _Fit:
         # XLA is what makes JAX fast; TensorFlow would compile anew for each shape, and torch for each call
         self.model.compile(_optimizer(self.config), jit_compile=keras.backend.backend() == "jax")
         self.model.optimizer.build(self.model.trainable_variables)
+        self.learn = learner(self.model)
 
     def run(self, resume: bool) -> History:
         """Trains until done; returns the history."""
@@ -188,13 +194,14 @@ class _Fit:
         epoch = self.history.epochs
         started = time.perf_counter()
         loss, rate = self._pass(epoch)
-        scores = self.scorer.score(self._dev_captions())
-        row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rate}
-        row |= {f"dev_{name}": score.value for name, score in scores.items()}
-        row["seconds"] = round(time.perf_counter() - started, 2)
-        best = self.history.add(row, self.config)
-        if best:
-            self.captioner.save_weights(self.directory)
+        with self._averaged():
+            scores = self.scorer.score(self._dev_captions())
+            row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rate}
+            row |= {f"dev_{name}": score.value for name, score in scores.items()}
+            row["seconds"] = round(time.perf_counter() - started, 2)
+            best = self.history.add(row, self.config)
+            if best:
+                self.captioner.save_weights(self.directory)
         save_state(self.directory / STATE, self.model, self.history.to_json())
         self._show_history()
         shown = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
@@ -202,6 +209,21 @@ class _Fit:
             f"epoch {epoch + 1}/{self.config.epochs}  loss {loss:.4f}  dev {shown}  {row['seconds']:.0f} s"
             + ("  *" if best else "")
         )
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Puts the running mean of the weights, if there is one, in the place of the last ones."""
+        if self.config.ema is None:
+            yield
+            return
+        variables = self.model.trainable_variables
+        last = [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+        self.model.optimizer.finalize_variable_values(variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, last, strict=True):
+                variable.assign(value)
 
     def _show_history(self) -> None:
         self.history.write_csv(self.directory / "history.csv")
@@ -218,7 +240,7 @@ class _Fit:
                 rate = learning_rate(self.config, epoch * steps + index, steps, self.history.scale)
                 self.model.optimizer.learning_rate = rate
                 inputs, targets = self.batches[index]
-                loss = float(self.model.train_on_batch(inputs, targets))
+                loss = self.learn(inputs, targets)
                 if not np.isfinite(loss):
                     kept = f"; the best checkpoint so far is kept in {self.directory}" if epoch else ""
                     raise CapsmithError(

@@ -1,0 +1,109 @@
+"""Attention over the regions of a picture.
+
+P pictures · N rows, those of one picture together, N a multiple of P · L regions · U channels of a region · A width of
+the attention · Q channels of a query · H heads.
+
+Regions stay one copy a picture however many rows ask about it: five captions in training, K beams in a search.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from capsmith.decoders.config import AttendConfig
+
+Memory = tuple[Any, Any]
+
+
+def build_attend(config: AttendConfig, name: str = "attend") -> "Attend":
+    """Returns the attention that a config names."""
+    return {"additive": Additive, "multihead": MultiHead}[config.attention](config, name=name)
+
+
+class Attend(keras.layers.Layer):
+    """What both kinds share: an answer, refined by the question where the config says so.
+
+    The refinement is attention on attention (Huang et al. 2019, eq. 4–6): information and a gate, both from query and
+    context, so that an irrelevant context can be turned down.
+    """
+
+    def __init__(self, config: AttendConfig, name: str) -> None:
+        super().__init__(name=name)
+        self.width = config.attention_units
+        self.question = keras.layers.Dense(self.width, name="question")
+        self.refine = keras.layers.Dense(2 * config.units, name="refine") if config.refine else None
+
+    def memory(self, regions_PLU: Any) -> Memory:
+        """Returns what is computed once a picture from its regions: two tensors with leading axis P."""
+        raise NotImplementedError
+
+    def weigh(self, query_NQ: Any, memory: Memory) -> tuple[Any, Any]:
+        """Returns the context (N, …) and how much each region counts, (N, L); a row of weights sums to 1."""
+        raise NotImplementedError
+
+    def call(self, query_NQ: Any, first: Any, second: Any) -> tuple[Any, Any]:
+        """Returns what the query learns from a picture (N, U), and the weights (N, L)."""
+        context, weights = self.weigh(query_NQ, (first, second))
+        if self.refine is not None:
+            both = self.refine(ops.concatenate([query_NQ, context], axis=-1))
+            information, gate = ops.split(both, 2, axis=-1)
+            context = information * ops.sigmoid(gate)
+        return context, weights
+
+
+class Additive(Attend):
+    """A small network scores every region (Bahdanau et al. 2015; Xu et al. 2015, eq. 4–6)."""
+
+    def __init__(self, config: AttendConfig, name: str) -> None:
+        super().__init__(config, name)
+        self.key = keras.layers.Dense(self.width, use_bias=False, name="key")
+        self.score = keras.layers.Dense(1, use_bias=False, name="score")
+
+    def memory(self, regions_PLU: Any) -> Memory:
+        """Returns the regions (P, L, U) and their keys (P, L, A)."""
+        return regions_PLU, self.key(regions_PLU)
+
+    def weigh(self, query_NQ: Any, memory: Memory) -> tuple[Any, Any]:
+        """Returns the weighted mean of the regions, and the weights."""
+        regions, keys = memory
+        question = _by_picture(self.question(query_NQ), regions)  # (P, N/P, A)
+        scores = self.score(ops.tanh(keys[:, None] + question[:, :, None]))[..., 0]
+        weights = ops.softmax(scores, axis=-1)
+        return _by_row(ops.matmul(weights, regions)), _by_row(weights)
+
+
+class MultiHead(Attend):
+    """Scaled products, several at once (Vaswani et al. 2017); the weights are the heads' mean."""
+
+    def __init__(self, config: AttendConfig, name: str) -> None:
+        super().__init__(config, name)
+        self.heads = config.heads
+        self.key = keras.layers.Dense(self.width, name="key")
+        self.value = keras.layers.Dense(self.width, name="value")
+
+    def memory(self, regions_PLU: Any) -> Memory:
+        """Returns keys (P, H, A/H, L) and values (P, H, L, A/H)."""
+        keys = ops.transpose(self._heads(self.key(regions_PLU)), (0, 2, 3, 1))
+        return keys, ops.transpose(self._heads(self.value(regions_PLU)), (0, 2, 1, 3))
+
+    def weigh(self, query_NQ: Any, memory: Memory) -> tuple[Any, Any]:
+        """Returns the heads' contexts side by side (N, A), and the weights."""
+        keys, values = memory
+        question = ops.transpose(self._heads(_by_picture(self.question(query_NQ), keys)), (0, 2, 1, 3))
+        scores = ops.matmul(question, keys) * (self.width / self.heads) ** -0.5  # (P, H, N/P, L)
+        weights = ops.softmax(scores, axis=-1)
+        context = ops.transpose(ops.matmul(weights, values), (0, 2, 1, 3))
+        return ops.reshape(context, (-1, self.width)), _by_row(ops.mean(weights, axis=1))
+
+    def _heads(self, x: Any) -> Any:
+        rows, others = ops.shape(x)[0], ops.shape(x)[1]
+        return ops.reshape(x, (rows, others, self.heads, self.width // self.heads))
+
+
+def _by_picture(x_NC: Any, like_P: Any) -> Any:
+    return ops.reshape(x_NC, (ops.shape(like_P)[0], -1, x_NC.shape[-1]))
+
+
+def _by_row(x_PNC: Any) -> Any:
+    return ops.reshape(x_PNC, (-1, x_PNC.shape[-1]))

@@ -1,0 +1,176 @@
+"""Decoders that look at a picture anew for every word.
+
+P pictures · N rows (B captions) · T words · L regions · U units · E word channels.
+
+All three keep one recurrence over the sentence, in which a step attends to the regions; they differ in who asks and
+who reads the answer.
+"""
+
+from functools import partial
+from typing import Any
+
+import keras
+from keras import ops
+
+from capsmith.decoders.attend import build_attend
+from capsmith.decoders.base import Picture, RecurrentDecoder, pooled
+from capsmith.decoders.cells import Recurrence, build_recurrence, over_time
+from capsmith.decoders.config import AttendConfig, AttentionConfig
+from capsmith.errors import ConfigError
+
+
+class AttentiveDecoder(RecurrentDecoder):
+    """What they share. The recurrent state ends with the context (N, …) and the attention weights (N, L).
+
+    A subclass says in ``stack`` which recurrences it has, and in ``advance`` how a word passes through them.
+    """
+
+    kept = 3
+    attends = True
+    config: AttendConfig
+
+    def __init__(self, config: AttendConfig, vocabulary_size: int, **kwargs: Any) -> None:
+        super().__init__(config, vocabulary_size, beside=config.units, **kwargs)
+        self.regions = keras.layers.Dense(config.units, activation="relu", name="regions")
+        self.attend = build_attend(config)
+        self.doubly_stochastic = config.doubly_stochastic
+
+    def look(self, features: Any, training: bool) -> Picture:
+        """Returns the regions' mean (P, U), and the attention's memory of them."""
+        if len(features.shape) != 3:
+            raise ConfigError(f"decoder.type {self.config.type} attends to regions: set encoder.output to grid")
+        regions = self.regions(self.dropout(features, training=training))
+        return (pooled(regions), *self.attend.memory(regions))
+
+    def spread(self, picture: Picture, rows: Any) -> Picture:
+        """Repeats the mean for every row; the regions stay one copy a picture."""
+        return (*super().spread(picture[:1], rows), *picture[1:])
+
+    def first(self, picture: Picture) -> list[Any]:
+        """Returns zeros everywhere: no word was read, nothing was looked at."""
+        mean = picture[0]
+        state = [tensor for layer in self.recurrences for tensor in layer.zero(mean)]
+        rows, regions = ops.shape(mean)[0], self._regions_of(picture)
+        return [*state, ops.zeros((rows, self.config.answer_width), mean.dtype), ops.zeros((rows, regions), mean.dtype)]
+
+    def advance(self, picture: Picture, z: Any, state: list[Any]) -> list[Any]:
+        """Goes one word further: (N, G) from the word, and the state before, to the state after."""
+        raise NotImplementedError
+
+    def read_out(self, state: list[Any]) -> Any:
+        """Returns what the output layer reads: (…, C) from the state, one word's (N, …) or a sentence's (B, T, …)."""
+        raise NotImplementedError
+
+    def sentence(self, x_BTE: Any, mask_BT: Any, picture: Picture, training: bool) -> Any:
+        """Runs the recurrence along the sentence."""
+        z = self.recurrences[0].inputs(x_BTE, self.beside(picture))
+        path = over_time(partial(self.advance, picture), z, self.first(picture))
+        if training and self.doubly_stochastic:
+            self.add_loss(self.doubly_stochastic * _neglect(path[-1], mask_BT))
+        return self.read_out(path)
+
+    def word(self, x_NE: Any, picture: Picture, state: list[Any]) -> tuple[Any, list[Any]]:
+        """Goes one word further."""
+        after = self.advance(picture, self.recurrences[0].inputs(x_NE, self.beside(picture)), state)
+        return self.read_out(after), after
+
+    def beside(self, picture: Picture) -> Any:
+        """Returns the regions' mean (N, U), which stands beside every word."""
+        return picture[0]
+
+    def _from_context(self, name: str) -> keras.layers.Layer:
+        """Returns the product that brings a vector into the first recurrence's gates."""
+        return keras.layers.Dense(self.recurrences[0].gates * self.config.units, use_bias=False, name=name)
+
+    def _regions_of(self, picture: Picture) -> int:
+        last = picture[-1].shape
+        return int(last[2] if len(last) == 4 else last[1])
+
+
+class Attention(AttentiveDecoder):
+    """The state before a word asks, and the recurrence reads the answer (Xu et al. 2015, "soft" attention)."""
+
+    def __init__(self, config: AttentionConfig, vocabulary_size: int, **kwargs: Any) -> None:
+        super().__init__(config, vocabulary_size, **kwargs)
+        self.own = sum(layer.states for layer in self.recurrences)
+        self.to_state = keras.layers.Dense(self.own * config.units, activation="tanh", name="to_state")
+        self.context = self._from_context("context")
+        self.gate = keras.layers.Dense(1, activation="sigmoid", name="gate") if config.gate else None
+        self.mix = keras.layers.Dense(config.units, activation="tanh", name="mix")
+
+    def first(self, picture: Picture) -> list[Any]:
+        """Starts from the regions' mean (Xu et al. 2015, sec. 3.1.2)."""
+        begun = ops.split(self.to_state(picture[0]), self.own, axis=-1)
+        return [*begun, *super().first(picture)[-2:]]
+
+    def advance(self, picture: Picture, z: Any, state: list[Any]) -> list[Any]:
+        """Attends, then reads word and context."""
+        asking = state[self.own - self.recurrences[-1].states]  # the top layer's h
+        context, weights = self.attend(asking, *picture[1:])
+        if self.gate is not None:
+            context = context * self.gate(asking)
+        after: list[Any] = []
+        for index, layer in enumerate(self.recurrences):
+            now = z + self.context(context) if index == 0 else layer.inputs(after[-layer.states])
+            after += layer.step(now, state[len(after) : len(after) + layer.states])
+        return [*after, context, weights]
+
+    def read_out(self, state: list[Any]) -> Any:
+        """Returns a mix of the top layer and the context (the deep output of Xu et al. 2015, eq. 7)."""
+        top = state[self.own - self.recurrences[-1].states]
+        return self.mix(ops.concatenate([top, state[-2]], axis=-1))
+
+
+class UpDown(AttentiveDecoder):
+    """One recurrence asks, a second reads the answer (Anderson et al. 2018, sec. 3.2)."""
+
+    def __init__(self, config: AttendConfig, vocabulary_size: int, **kwargs: Any) -> None:
+        super().__init__(config, vocabulary_size, **kwargs)
+        self.from_language = self._from_context("from_language")
+
+    def stack(self, channels: int) -> list[Recurrence]:
+        """Makes the attention recurrence and the language recurrence."""
+        width = self.config.answer_width
+        return [
+            build_recurrence(self.config.cell, self.config.units, size, self.config.layer_norm, name=name)
+            for name, size in (("asking", channels), ("language", width + self.config.units))
+        ]
+
+    def advance(self, picture: Picture, z: Any, state: list[Any]) -> list[Any]:
+        """Reads the word, attends, and takes in what was found."""
+        asking, language = self.recurrences
+        before = state[asking.states : -2]
+        first = asking.step(z + self.from_language(before[0]), state[: asking.states])
+        context, weights = self.attend(first[0], *picture[1:])
+        second = language.step(language.inputs(ops.concatenate([context, first[0]], axis=-1)), before)
+        return [*first, *second, context, weights]
+
+    def read_out(self, state: list[Any]) -> Any:
+        """Returns the language recurrence's output."""
+        return state[self.recurrences[0].states]
+
+
+class AttentionOnAttention(AttentiveDecoder):
+    """The state after a word asks, and the refined answer is the output (Huang et al. 2019, sec. 3.3)."""
+
+    def __init__(self, config: AttendConfig, vocabulary_size: int, **kwargs: Any) -> None:
+        super().__init__(config, vocabulary_size, **kwargs)
+        self.from_answer = self._from_context("from_answer")
+
+    def advance(self, picture: Picture, z: Any, state: list[Any]) -> list[Any]:
+        """Reads the word and the answer before, then attends."""
+        after = self.recurrences[0].step(z + self.from_answer(state[-2]), state[:-2])
+        context, weights = self.attend(after[0], *picture[1:])
+        return [*after, context, weights]
+
+    def read_out(self, state: list[Any]) -> Any:
+        """Returns the answer."""
+        return state[-2]
+
+
+def _neglect(weights_BTL: Any, mask_BT: Any) -> Any:
+    """Mean over captions of how far each region's attention over the sentence is from 1 (Xu et al. 2015, eq. 14)."""
+    mask = ops.cast(mask_BT, weights_BTL.dtype)
+    total = ops.sum(weights_BTL * mask[:, :, None], axis=1)
+    real = mask[:, 0]  # a row without a caption is padding from its first word
+    return ops.sum(ops.sum((1.0 - total) ** 2, axis=-1) * real) / ops.maximum(ops.sum(real), 1.0)
