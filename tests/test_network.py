@@ -62,6 +62,14 @@ def test_gradient_is_softmax_minus_target_and_zero_on_padding(smoothing):
     assert found[real].any()
 
 
+def test_captions_can_be_weighed():
+    """Against the definition, with weights of either sign."""
+    weight = np.array([0.5, -2.0, 0.0], "float32")
+    each = [by_hand(TARGETS[i : i + 1], LOGITS[i : i + 1]) * np.count_nonzero(TARGETS[i]) for i in range(B)]
+    found = float(masked_cross_entropy(keras.ops.convert_to_tensor(TARGETS), LOGITS, 0.0, weight))
+    assert found == pytest.approx(np.dot(weight, each) / np.count_nonzero(TARGETS), rel=1e-5)
+
+
 def test_nothing_but_padding_is_no_loss():
     assert loss(np.zeros((B, T), "int32"), LOGITS) == 0
 

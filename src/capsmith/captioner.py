@@ -170,11 +170,12 @@ class Captioner:
                 f"the features of a picture have shape {features.shape[1:]}, but this captioner takes "
                 f"{self.feature_shape}: are they of another encoder?"
             )
-        found = search(self._stepper, features, decoding or self.config.decoding)
+        found = search(self.stepper, features, decoding or self.config.decoding)
         return [self._caption(hypotheses) for hypotheses in found]
 
     @cached_property
-    def _stepper(self) -> DecoderStepper:
+    def stepper(self) -> DecoderStepper:
+        """The decoder, compiled once for every search."""
         return DecoderStepper(self.model.decoder)
 
     @cached_property

@@ -24,6 +24,8 @@ class CaptionModel(keras.Model):
         self.decoder = decoder
         self.encoder = encoder
         self.label_smoothing = label_smoothing
+        self.dropping = True
+        """False trains without dropout: what was sampled is then what is learned from."""
 
     def bare(self) -> "CaptionModel":
         """Returns the same layers without the optimizer, whose state would make a checkpoint three times as large."""
@@ -33,7 +35,7 @@ class CaptionModel(keras.Model):
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """Returns logits (B, T, V) for a batch of ``capsmith.data.batches.Batches``."""
-        features = inputs["features"]
+        features, training = inputs["features"], training and self.dropping
         if self.encoder is not None:
             features = self.encoder(features, training=training)
         features = ops.cast(features, self.compute_dtype)
@@ -47,14 +49,19 @@ class CaptionModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """Returns the mean cross-entropy over the tokens that are not padding, in nats."""
-        loss = masked_cross_entropy(y, y_pred, self.label_smoothing)
+        """Returns the mean cross-entropy over the tokens that are not padding, in nats.
+
+        A batch with ``"weight"`` (B,) weighs its captions by it, without smoothing: with a caption's advantage this
+        is the policy gradient (Williams 1992).
+        """
+        weight = x.get("weight")
+        loss = masked_cross_entropy(y, y_pred, self.label_smoothing if weight is None else 0.0, weight)
         for extra in self.losses:
             loss = loss + extra
         return loss
 
 
-def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0) -> Any:
+def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0, weight: Any = None) -> Any:
     """Mean cross-entropy over real tokens.
 
     Args:
@@ -62,6 +69,7 @@ def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0) -> A
         logits: (B, T, V).
         smoothing: With share ``s`` the target is ``1 - s`` on the word and ``s / V`` on every word (Szegedy et al.
             2016, sec. 7).
+        weight: What each caption counts (B,), of either sign; None counts all as one.
 
     Returns:
         A scalar, in nats.
@@ -72,4 +80,6 @@ def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0) -> A
     loss = log_normaliser - chosen
     if smoothing:
         loss = (1.0 - smoothing) * loss + smoothing * (log_normaliser - ops.mean(logits, axis=-1))
+    if weight is not None:
+        loss = loss * ops.cast(weight, loss.dtype)[:, None]
     return ops.sum(loss * mask) / ops.maximum(ops.sum(mask), 1.0)

@@ -94,15 +94,8 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
         examples = [self.examples[i] for i in self.batches[index]]
-        length = max(example.longest for example in examples) + 1
-        length += -length % _TOKEN_STEP
-        tokens = np.full((self.batch_size, length), PAD, np.int32)
-        targets = np.full((self.batch_size, length), PAD, np.int32)
-        for number, example in enumerate(examples):
-            for row, caption in enumerate(example.captions, start=number * self.each):
-                words = len(caption)
-                tokens[row, 0], tokens[row, 1 : words + 1] = START, caption
-                targets[row, :words], targets[row, words] = caption, END
+        sentences = [(words, True) for example in examples for words in self._rows_of(example)]
+        tokens, targets = pad(sentences, self.batch_size)
         rows = np.array([example.row for example in examples])
         if self.together:
             return {"features": self.source.gather(np.resize(rows, self.pictures)), "tokens": tokens}, targets
@@ -110,6 +103,10 @@ class Batches(keras.utils.PyDataset):
         found = np.resize(found, len(found) + -len(found) % _PICTURE_STEP)  # filled up with the first ones again
         image = np.resize(image.astype(np.int32), self.batch_size)
         return {"features": self.source.gather(found), "tokens": tokens, "image": image}, targets
+
+    def _rows_of(self, example: Example) -> tuple[tuple[int, ...], ...]:
+        """Returns a picture's captions, filled up with empty ones to as many as every picture has."""
+        return example.captions + ((),) * (self.each - len(example.captions))
 
     @property
     def padding(self) -> float:
@@ -120,6 +117,29 @@ class Batches(keras.utils.PyDataset):
             length = max(self.examples[i].longest for i in batch) + 1
             padded += self.batch_size * (length + -length % _TOKEN_STEP)
         return 1 - real / padded
+
+
+def pad(sentences: Sequence[tuple[Sequence[int], bool]], rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lays sentences out for teacher forcing.
+
+    Args:
+        sentences: Word ids, and whether the end token follows; an empty one is left out, its row all padding.
+        rows: How many rows (B) there are to be; those left over are all padding.
+
+    Returns:
+        What is read, from the start token, and what is to be said next, both (B, T) int32; T is rounded up.
+    """
+    length = max((len(words) + 1 for words, _ in sentences), default=1)
+    length += -length % _TOKEN_STEP
+    tokens, targets = np.full((2, rows, length), PAD, np.int32)
+    for row, (words, ends) in enumerate(sentences):
+        count = len(words)
+        if not count:
+            continue
+        said = (*words, END) if ends else tuple(words)
+        tokens[row, 0], tokens[row, 1 : len(said)] = START, said[:-1]
+        targets[row, : len(said)] = said
+    return tokens, targets
 
 
 def _cut(example: Example, most: int) -> list[Example]:

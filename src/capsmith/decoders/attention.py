@@ -15,7 +15,7 @@ from keras import ops
 from capsmith.decoders.attend import build_attend
 from capsmith.decoders.base import Picture, RecurrentDecoder, pooled
 from capsmith.decoders.cells import Recurrence, build_recurrence, over_time
-from capsmith.decoders.config import AttendConfig, AttentionConfig
+from capsmith.decoders.config import AttendConfig, AttentionConfig, AttentionOnAttentionConfig
 from capsmith.errors import ConfigError
 
 
@@ -33,7 +33,6 @@ class AttentiveDecoder(RecurrentDecoder):
         super().__init__(config, vocabulary_size, beside=config.units, **kwargs)
         self.regions = keras.layers.Dense(config.units, activation="relu", name="regions")
         self.attend = build_attend(config)
-        self.doubly_stochastic = config.doubly_stochastic
 
     def look(self, features: Any, training: bool) -> Picture:
         """Returns the regions' mean (P, U), and the attention's memory of them."""
@@ -65,8 +64,7 @@ class AttentiveDecoder(RecurrentDecoder):
         """Runs the recurrence along the sentence."""
         z = self.recurrences[0].inputs(x_BTE, self.beside(picture))
         path = over_time(partial(self.advance, picture), z, self.first(picture))
-        if training and self.doubly_stochastic:
-            self.add_loss(self.doubly_stochastic * _neglect(path[-1], mask_BT))
+        self._add_neglect(path[-1], mask_BT, training)
         return self.read_out(path)
 
     def word(self, x_NE: Any, picture: Picture, state: list[Any]) -> tuple[Any, list[Any]]:
@@ -77,6 +75,18 @@ class AttentiveDecoder(RecurrentDecoder):
     def beside(self, picture: Picture) -> Any:
         """Returns the regions' mean (N, U), which stands beside every word."""
         return picture[0]
+
+    def _stacked(self, z: Any, state: list[Any]) -> list[Any]:
+        """Takes one step through all recurrences, one on the other; the first one's inputs are given."""
+        after: list[Any] = []
+        for layer in self.recurrences:
+            z = layer.inputs(after[-layer.states]) if after else z
+            after += layer.step(z, state[len(after) : len(after) + layer.states])
+        return after
+
+    def _add_neglect(self, weights_BTL: Any, mask_BT: Any, training: bool) -> None:
+        if training and self.config.doubly_stochastic:
+            self.add_loss(self.config.doubly_stochastic * _neglect(weights_BTL, mask_BT))
 
     def _from_context(self, name: str) -> keras.layers.Layer:
         """Returns the product that brings a vector into the first recurrence's gates."""
@@ -109,11 +119,7 @@ class Attention(AttentiveDecoder):
         context, weights = self.attend(asking, *picture[1:])
         if self.gate is not None:
             context = context * self.gate(asking)
-        after: list[Any] = []
-        for index, layer in enumerate(self.recurrences):
-            now = z + self.context(context) if index == 0 else layer.inputs(after[-layer.states])
-            after += layer.step(now, state[len(after) : len(after) + layer.states])
-        return [*after, context, weights]
+        return [*self._stacked(z + self.context(context), state), context, weights]
 
     def read_out(self, state: list[Any]) -> Any:
         """Returns a mix of the top layer and the context (the deep output of Xu et al. 2015, eq. 7)."""
@@ -151,16 +157,35 @@ class UpDown(AttentiveDecoder):
 
 
 class AttentionOnAttention(AttentiveDecoder):
-    """The state after a word asks, and the refined answer is the output (Huang et al. 2019, sec. 3.3)."""
+    """The state after a word asks, and the refined answer is the output (Huang et al. 2019, sec. 3.3).
 
-    def __init__(self, config: AttendConfig, vocabulary_size: int, **kwargs: Any) -> None:
+    Without ``feedback`` no answer is read again: all words of a sentence then ask at once (as in Lu et al. 2017).
+    """
+
+    config: AttentionOnAttentionConfig
+
+    def __init__(self, config: AttentionOnAttentionConfig, vocabulary_size: int, **kwargs: Any) -> None:
         super().__init__(config, vocabulary_size, **kwargs)
-        self.from_answer = self._from_context("from_answer")
+        self.from_answer = self._from_context("from_answer") if config.feedback else None
+
+    def sentence(self, x_BTE: Any, mask_BT: Any, picture: Picture, training: bool) -> Any:
+        """Runs the recurrence along the sentence, and asks on the way or afterwards."""
+        if self.from_answer is not None:
+            return super().sentence(x_BTE, mask_BT, picture, training)
+        h, beside = x_BTE, self.beside(picture)
+        for layer in self.recurrences:
+            h, beside = over_time(layer.step, layer.inputs(h, beside), layer.zero(picture[0]))[0], None
+        rows, words = ops.shape(h)[0], ops.shape(h)[1]
+        context, weights = self.attend(ops.reshape(h, (-1, self.config.units)), *picture[1:])
+        self._add_neglect(ops.reshape(weights, (rows, words, -1)), mask_BT, training)
+        return ops.reshape(context, (rows, words, self.config.answer_width))
 
     def advance(self, picture: Picture, z: Any, state: list[Any]) -> list[Any]:
-        """Reads the word and the answer before, then attends."""
-        after = self.recurrences[0].step(z + self.from_answer(state[-2]), state[:-2])
-        context, weights = self.attend(after[0], *picture[1:])
+        """Reads the word, and the answer before where it is fed back; then attends."""
+        if self.from_answer is not None:
+            z = z + self.from_answer(state[-2])
+        after = self._stacked(z, state)
+        context, weights = self.attend(after[-self.recurrences[-1].states], *picture[1:])
         return [*after, context, weights]
 
     def read_out(self, state: list[Any]) -> Any:

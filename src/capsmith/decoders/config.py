@@ -108,6 +108,12 @@ class UpDownConfig(AttendConfig):
 
     type: Literal["updown"] = "updown"
 
+    @model_validator(mode="after")
+    def _two_layers(self) -> "UpDownConfig":
+        if self.layers != 1:
+            raise ValueError("updown has its two recurrences always: leave layers out")
+        return self
+
 
 @DECODERS.register("capsmith.decoders.attention:AttentionOnAttention")
 class AttentionOnAttentionConfig(AttendConfig):
@@ -116,3 +122,5 @@ class AttentionOnAttentionConfig(AttendConfig):
     type: Literal["aoa"] = "aoa"
     refine: bool = True
     """Attention on attention: weigh the answer by the question (Huang et al. 2019)."""
+    feedback: bool = True
+    """Let the recurrence read the answer before; without, all words ask at once: a third of the time to train."""

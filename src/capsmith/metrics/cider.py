@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsmith.errors import DataError
+from capsmith.metrics.bleu import from_statistics, statistics
 from capsmith.metrics.ngrams import ORDER, Counts, Ints, ReferenceNgrams
 
 Floats = NDArray[np.float64]
@@ -97,6 +98,7 @@ class CiderD:
     Args:
         references: For each picture id its references as tokens (strings or integers, as the hypotheses will be).
         frequencies: References for document frequencies, in the same form; None takes them from ``references``.
+        bleu: Adds so many times each sentence's BLEU-4 (unsmoothed, 0 to 10 as CIDEr-D is) to the reward.
         end: A token put at the end of each finished sentence, so that stopping in the right place earns points and
             breaking off does not; None counts no end.
 
@@ -109,6 +111,7 @@ class CiderD:
         references: Mapping[Hashable, Sequence[Sequence[Hashable]]],
         frequencies: Mapping[Hashable, Sequence[Sequence[Hashable]]] | None = None,
         end: Hashable | None = END,
+        bleu: float = 0.0,
     ) -> None:
         empty = [key for key, group in references.items() if not group]
         if not references or empty:
@@ -118,6 +121,7 @@ class CiderD:
         others = [] if frequencies is None else [self._ended(group) for group in frequencies.values()]
         grams = ReferenceNgrams([self._ended(group) for group in references.values()], others)
         self._cider = Cider(grams, others=frequencies is not None)
+        self._bleu = bleu
 
     def reward(
         self,
@@ -134,7 +138,7 @@ class CiderD:
                 they get the end token. None: all.
 
         Returns:
-            (S,): 0 to 10.
+            (S,): CIDEr-D from 0 to 10, and what ``bleu`` adds.
 
         Raises:
             DataError: An id has no references.
@@ -143,8 +147,13 @@ class CiderD:
             pictures = np.fromiter((self._number[key] for key in ids), np.int64, len(ids))
         except KeyError as error:
             raise DataError(f"no references for picture {error.args[0]}") from None
-        ended = self._ended(hypotheses, finished)
-        return self._cider.scores(self._cider.references.index.encode(ended), pictures)
+        references = self._cider.references
+        counts = references.index.encode(self._ended(hypotheses, finished))
+        reward = self._cider.scores(counts, pictures)
+        if self._bleu:
+            each = statistics(counts, pictures, references).astype(np.float64)
+            reward = reward + self._bleu * 10.0 * from_statistics(each, ORDER)
+        return reward
 
     def _ended(
         self, sentences: Sequence[Sequence[Hashable]], finished: Sequence[bool] | None = None

@@ -24,6 +24,8 @@ class Diversity:
             different wordings / captions.
         novel: Share of captions that are no training caption, word for word; None without training captions.
         repeats: Share of captions that say a run of one word or more twice in a row ("a dog a dog").
+        broken: Share of captions that break off: their last word is an article, a conjunction or another English
+            word that asks for more ("a man in a"). References have a few too: compare with theirs.
         mbleu4: BLEU-4 of each caption against all others (mutual BLEU): low when they differ; None for one caption.
     """
 
@@ -33,6 +35,7 @@ class Diversity:
     distinct: float
     novel: float | None
     repeats: float
+    broken: float
     mbleu4: float | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -64,8 +67,20 @@ def diversity(
         distinct=len(set(wordings)) / count,
         novel=None if known is None else sum(caption not in known for caption in wordings) / count,
         repeats=sum(map(repeats, wordings)) / count,
+        broken=sum(map(broken_off, wordings)) / count,
         mbleu4=mutual_bleu([wordings]) if count > 1 else None,
     )
+
+
+_UNFINISHED = frozenset(
+    "a an the and or but while as of with at for from to into onto near next in on by his her its their is are".split()
+)
+"""Words that hardly end an English sentence; "in" and "on" sometimes do, as in "looking on"."""
+
+
+def broken_off(caption: Sequence[Hashable]) -> bool:
+    """Tells whether a caption's last word asks for more words after it; English."""
+    return bool(caption) and caption[-1] in _UNFINISHED
 
 
 def repeats(caption: Sequence[Hashable]) -> bool:

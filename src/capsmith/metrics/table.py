@@ -71,6 +71,7 @@ def behaviour(found: Mapping[str, Diversity]) -> str:
         "distinct": ".1%",
         "novel": ".1%",
         "repeats": ".1%",
+        "broken": ".1%",
         "mbleu4": ".3f",
     }
     for field, shape in fields.items():

@@ -1,8 +1,9 @@
 """Settings of training and evaluation."""
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from capsmith.errors import DataError
 from capsmith.metrics.scorer import expand
@@ -12,6 +13,18 @@ from capsmith.schema import Settings
 class TrainingConfig(Settings):
     """How the decoder is trained."""
 
+    objective: Literal["cross_entropy", "scst"] = "cross_entropy"
+    """``cross_entropy`` imitates the references word by word; ``scst`` then trains for CIDEr-D itself, by the model's
+    own captions (self-critical training, Rennie et al. 2017), and needs ``start``."""
+    start: Path | None = None
+    """Begin with the weights of this run, which has the same encoder, decoder and words."""
+    samples: int = Field(default=5, ge=1)
+    """Only for ``scst``: captions drawn for each picture."""
+    baseline: Literal["others", "greedy"] = "others"
+    """Only for ``scst``: a caption is rewarded for beating the mean of the picture's other samples (Luo 2020), or the
+    greedy caption (Rennie et al. 2017)."""
+    bleu_weight: float = Field(default=0.0, ge=0)
+    """Only for ``scst``: how much of BLEU-4 is added to the reward of CIDEr-D."""
     epochs: int = Field(default=20, ge=1)
     """Most passes over the train split."""
     batch_size: int = Field(default=160, ge=1)
@@ -48,6 +61,14 @@ class TrainingConfig(Settings):
     def _known(cls, value: str) -> str:
         _check_metrics(value)
         return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> "TrainingConfig":
+        if self.objective == "scst" and self.start is None:
+            raise ValueError("scst goes on from a trained model: set start to a run trained with cross_entropy")
+        if self.objective == "scst" and self.baseline == "others" and self.samples < 2:
+            raise ValueError("the baseline of the others needs samples of 2 or more")
+        return self
 
 
 class EvaluationConfig(Settings):

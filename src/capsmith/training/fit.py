@@ -18,6 +18,7 @@ from capsmith.data.records import Corpus, Record
 from capsmith.decoding import GreedyConfig
 from capsmith.errors import CapsmithError, CheckpointError
 from capsmith.evaluation import caption_source, evaluate_captioner, tokeniser
+from capsmith.metrics.diversity import diversity
 from capsmith.metrics.scorer import Scorer, expand
 from capsmith.pipeline import Prepared, prepare, read_corpus, require_encoder, require_splits
 from capsmith.plots import plot_history
@@ -29,6 +30,8 @@ from capsmith.text.vocabulary import PAD, Vocabulary
 from capsmith.training.config import TrainingConfig
 from capsmith.training.history import History
 from capsmith.training.schedules import learning_rate
+from capsmith.training.self_critical import SampledBatches
+from capsmith.training.starting import begin_from
 
 STATE = "state.npz"
 _SLOW_METRICS = {"meteor", "spice"}  # a Java start each: not in every epoch
@@ -69,6 +72,9 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     save_config(config, run / "config.yaml")
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
     captioner = _captioner(config, vocabulary, vectors, prepared)
+    if config.training.start is not None and not begun:
+        begin_from(captioner, config.training.start)
+        log(f"begins with the weights of {config.training.start}")
     history = _Fit(captioner, prepared, run, log).run(begun)
     load_weights(captioner.model.bare(), run / "model.weights.h5")
     best = history.rows[history.best or 0]
@@ -147,9 +153,14 @@ class _Fit:
         self.config, self.model = captioner.config.training, captioner.model
         records = prepared.split("train")
         rows = prepared.source.rows([record.image_id for record in records])
-        encoded = examples(records, captioner.vocabulary, captioner.config, rows)
-        together = prepared.encoder is not None or len(prepared.feature_shape) > 1
-        self.batches = Batches(prepared.source, encoded, self.config.batch_size, captioner.config.seed, together)
+        self.batches: Batches | SampledBatches
+        if self.config.objective == "scst":
+            self.model.dropping = False
+            self.batches = SampledBatches(captioner, prepared.source, records)
+        else:
+            encoded = examples(records, captioner.vocabulary, captioner.config, rows)
+            together = prepared.encoder is not None or len(prepared.feature_shape) > 1
+            self.batches = Batches(prepared.source, encoded, self.config.batch_size, captioner.config.seed, together)
         dev = prepared.split("dev")
         self.dev_ids = [record.image_id for record in dev]
         metrics = [m for m in captioner.config.evaluation.metrics if m not in _SLOW_METRICS]
@@ -187,7 +198,8 @@ class _Fit:
         count = sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
         self.log(
             f"model: {self.captioner.config.decoder.type}, {count:,} trained parameters; {len(self.batches)} batches "
-            f"of {self.config.batch_size} captions an epoch, {self.batches.padding:.0%} padding"
+            f"of {self.batches.batch_size} captions an epoch"
+            + (f", {self.batches.padding:.0%} padding" if isinstance(self.batches, Batches) else ", all sampled")
         )
 
     def _epoch(self) -> None:
@@ -195,8 +207,12 @@ class _Fit:
         started = time.perf_counter()
         loss, rate = self._pass(epoch)
         with self._averaged():
-            scores = self.scorer.score(self._dev_captions())
+            captions = self._dev_captions()
+            scores = self.scorer.score(captions)
             row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rate}
+            if isinstance(self.batches, SampledBatches):
+                row["reward"] = float(np.mean(self.batches.rewards))
+                row["dev_broken"] = diversity([caption.split() for caption in captions.values()]).broken
             row |= {f"dev_{name}": score.value for name, score in scores.items()}
             row["seconds"] = round(time.perf_counter() - started, 2)
             best = self.history.add(row, self.config)
@@ -205,8 +221,9 @@ class _Fit:
         save_state(self.directory / STATE, self.model, self.history.to_json())
         self._show_history()
         shown = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
+        learned = f"reward {row['reward']:.4f}" if "reward" in row else f"loss {loss:.4f}"
         self.log(
-            f"epoch {epoch + 1}/{self.config.epochs}  loss {loss:.4f}  dev {shown}  {row['seconds']:.0f} s"
+            f"epoch {epoch + 1}/{self.config.epochs}  {learned}  dev {shown}  {row['seconds']:.0f} s"
             + ("  *" if best else "")
         )
 
@@ -249,9 +266,9 @@ class _Fit:
                     )
                 here = int(np.count_nonzero(targets != PAD))
                 total, words = total + loss * here, words + here
-                shown.set_postfix(loss=f"{total / words:.3f}", refresh=False)
+                shown.set_postfix(loss=f"{total / max(words, 1):.3f}", refresh=False)
                 shown.update()
-        return total / words, rate
+        return total / max(words, 1), rate
 
     def _dev_captions(self) -> dict[str, str]:
         length = max(self.captioner.config.decoding.max_length, 1)

@@ -1,0 +1,96 @@
+"""Self-critical training: batches of the model's own captions, weighted by how much better they are than expected.
+
+P pictures · S samples a picture · B = P · S captions · T tokens.
+
+Cross-entropy asks for the references' words one at a time, given the references' words before; a search is later
+judged by whole captions of its own. Rennie et al. 2017 sample captions, reward each with its CIDEr-D, and raise the
+probability of those that beat a baseline: the picture's greedy caption, or the mean of its other samples (Luo 2020,
+"A better variant of self-critical sequence training").
+
+The end of a sentence counts as a word in the reward. Without it, models learn to break off ("a man in a"), since the
+words that they leave out cost nothing.
+"""
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from capsmith.captioner import Captioner
+from capsmith.data.batches import Source, pad
+from capsmith.data.records import Record
+from capsmith.decoding import GreedyConfig, Hypothesis, SampleConfig, search
+from capsmith.metrics.cider import CiderD
+from capsmith.text.tokenise import tokenise
+
+
+class SampledBatches:
+    """Yields ``({"features": (P, …), "tokens": (B, T), "weight": (B,)}, targets (B, T))`` from the model as it is.
+
+    Pictures' order and samples are functions of seed, epoch and batch, so that a resumed training goes on the same.
+
+    Args:
+        captioner: The model, its config and its words.
+        source: The features or pictures.
+        records: The pictures to train on, with their references.
+    """
+
+    def __init__(self, captioner: Captioner, source: Source, records: Sequence[Record]) -> None:
+        self.captioner, self.source = captioner, source
+        self.config, self.seed = captioner.config.training, captioner.config.seed
+        self.rows = source.rows([record.image_id for record in records])
+        self.pictures = max(1, self.config.batch_size // self.config.samples)
+        text = captioner.config.text
+        references: dict[Hashable, list[list[str]]] = {
+            int(row): [tokenise(caption, text) for caption in record.captions]
+            for row, record in zip(self.rows, records, strict=True)
+        }
+        self.reward_of = CiderD(references, bleu=self.config.bleu_weight)
+        self.rewards: list[float] = []
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Orders the pictures for an epoch, and forgets the rewards of the one before."""
+        self.epoch = epoch
+        self.order = np.random.default_rng((self.seed, epoch)).permutation(self.rows)
+        self.rewards = []
+
+    @property
+    def batch_size(self) -> int:
+        """Captions a batch (B)."""
+        return self.pictures * self.config.samples
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.pictures)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
+        rows = self.order[index * self.pictures : (index + 1) * self.pictures]
+        real = len(rows)
+        features = self.source.gather(np.resize(rows, self.pictures))
+        seen = self.captioner.encode(features) if self.captioner.config.encoder.trainable else features
+        length = self.captioner.config.text.max_length
+        seed = int(np.random.default_rng((self.seed, self.epoch, index)).integers(2**32))
+        drawing = SampleConfig(samples=self.config.samples, max_length=length, seed=seed)
+        samples = search(self.captioner.stepper, seen, drawing)[:real]
+        rewards = self._rewards(rows, samples)
+        self.rewards += rewards.ravel().tolist()
+        weight = np.zeros(self.batch_size, np.float32)
+        weight[: rewards.size] = (rewards - self._baseline(rows, seen, rewards)).ravel()
+        sentences = [(hypothesis.tokens, hypothesis.ended) for found in samples for hypothesis in found]
+        tokens, targets = pad(sentences, self.batch_size)
+        return {"features": features, "tokens": tokens, "weight": weight}, targets
+
+    def _rewards(self, rows: np.ndarray, found: list[list[Hypothesis]]) -> np.ndarray:
+        """Returns (P, S)."""
+        each = [hypothesis for samples in found for hypothesis in samples]
+        words = [self.captioner.vocabulary.decode(hypothesis.tokens) for hypothesis in each]
+        ids = np.repeat(rows, len(found[0])).tolist()
+        return self.reward_of.reward(ids, words, [hypothesis.ended for hypothesis in each]).reshape(len(rows), -1)
+
+    def _baseline(self, rows: np.ndarray, features: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+        """Returns what was to be expected of each sample, (P, S) or (P, 1)."""
+        if self.config.baseline == "others":
+            return (rewards.sum(axis=1, keepdims=True) - rewards) / (rewards.shape[1] - 1)
+        greedy = GreedyConfig(max_length=self.captioner.config.text.max_length)
+        found = search(self.captioner.stepper, features, greedy)[: len(rows)]
+        return self._rewards(rows, found)

@@ -1,0 +1,164 @@
+"""Self-critical training: advantages by hand, the gradient's direction, and a reward that rises."""
+
+import keras
+import numpy as np
+import pytest
+
+import shapes
+from capsmith import Captioner
+from capsmith.config import load_config
+from capsmith.decoding import GreedyConfig
+from capsmith.errors import CheckpointError, ConfigError
+from capsmith.metrics.cider import CiderD
+from capsmith.pipeline import prepare
+from capsmith.runs import Log
+from capsmith.text.tokenise import tokenise
+from capsmith.text.vocabulary import END, PAD, START
+from capsmith.training.fit import train
+from capsmith.training.history import read_csv
+from capsmith.training.self_critical import SampledBatches
+
+QUIET = Log(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A captioner that has learned a little: its samples are often wrong."""
+    run = tmp_path_factory.mktemp("scst") / "begun"
+    config = shapes.settings(training={"epochs": 3}, evaluation={"after_training": None})
+    train(load_config(config), run, log=QUIET)
+    return run
+
+
+def settings(begun, **training):
+    values = {
+        "objective": "scst",
+        "start": str(begun),
+        "learning_rate": 2e-3,
+        "warmup": 0,
+        "batch_size": 20,
+        **training,
+    }
+    return shapes.settings(training=values, decoder={"dropout": 0.0}, evaluation={"after_training": None})
+
+
+def batches(begun, **training):
+    config = load_config(settings(begun, **training))
+    captioner = Captioner.load(begun)
+    captioner.config = config
+    prepared = prepare(config, ("train",), QUIET)
+    records = prepared.split("train")
+    made = SampledBatches(captioner, prepared.source, records)
+    by_row = dict(zip((int(row) for row in made.rows), records, strict=True))
+    return made, by_row
+
+
+def read(made, index):
+    """Returns the words of every row of a batch and what each counts."""
+    inputs, targets = made[index]
+    sentences = []
+    for tokens, wanted in zip(inputs["tokens"], targets, strict=True):
+        words = wanted[wanted != PAD]
+        assert tokens[0] == (START if len(words) else PAD)
+        assert (tokens[1 : len(words)] == words[:-1]).all()
+        sentences.append(words.tolist())
+    return inputs, sentences
+
+
+def test_weights_are_rewards_over_the_mean_of_the_others(begun):
+    made, by_row = batches(begun, samples=4)
+    text = made.captioner.config.text
+    references = {row: [tokenise(c, text) for c in record.captions] for row, record in by_row.items()}
+    reward_of = CiderD(references)
+    inputs, sentences = read(made, 0)
+    assert len(sentences) == 20
+    rows = np.repeat(made.order[:5], 4)
+    for first in range(0, 20, 4):
+        some = sentences[first : first + 4]
+        words = [[made.captioner.vocabulary.words[i] for i in s if i != END] for s in some]
+        rewards = [
+            float(reward_of.reward([int(row)], [w], [s[-1] == END])[0])
+            for row, w, s in zip(rows[first : first + 4], words, some, strict=True)
+        ]
+        expected = [r - (sum(rewards) - r) / 3 for r in rewards]
+        np.testing.assert_allclose(inputs["weight"][first : first + 4], expected, atol=1e-5)
+    assert np.ptp(inputs["weight"]) > 0.1
+
+
+def test_greedy_baseline(begun):
+    made, _ = batches(begun, samples=4, baseline="greedy")
+    inputs, _ = read(made, 0)
+    rewards = np.array(made.rewards).reshape(5, 4)
+    expected = rewards - inputs["weight"].reshape(5, 4)
+    np.testing.assert_allclose(expected, expected[:, :1].repeat(4, 1), atol=1e-5)  # one baseline a picture
+    greedy = made.captioner.caption_features(inputs["features"], GreedyConfig(max_length=12))
+    words = [tokenise(caption.text, made.captioner.config.text) for caption in greedy]
+    found = made.reward_of.reward([int(row) for row in made.order[:5]], words)
+    np.testing.assert_allclose(expected[:, 0], found, atol=1e-5)
+
+
+def test_samples_are_a_function_of_seed_epoch_and_batch(begun):
+    made, _ = batches(begun)
+    made.set_epoch(3)
+    first = read(made, 1)[1]
+    made.set_epoch(0)
+    assert read(made, 1)[1] != first
+    made.set_epoch(3)
+    read(made, 0)
+    assert read(made, 1)[1] == first
+
+
+def test_every_picture_once_an_epoch(begun):
+    made, by_row = batches(begun, samples=3)
+    assert len(made) == -(-len(by_row) // (20 // 3))
+    assert sorted(made.order) == sorted(by_row)
+    last, sentences = read(made, len(made) - 1)
+    real = 3 * (len(by_row) - (len(made) - 1) * (20 // 3))
+    assert all(sentences[:real])
+    assert not any(sentences[real:])
+    assert not last["weight"][real:].any()
+
+
+def test_a_better_caption_becomes_likelier(begun):
+    """One step with one sample praised and one blamed moves their probabilities apart."""
+    captioner = Captioner.load(begun)
+    config = load_config(settings(begun))
+    features = prepare(config, ("train",), QUIET).source.gather(np.array([0]))
+    model = captioner.model
+    model.dropping = False
+    tokens = np.array([[START, 5, 6, 7], [START, 8, 5, 4]], "int32")
+    targets = np.array([[5, 6, 7, END], [8, 5, 4, END]], "int32")
+
+    def likelihoods():
+        logits = keras.ops.convert_to_numpy(model({"features": features, "tokens": tokens}))
+        chosen = np.take_along_axis(logits - np.log(np.exp(logits).sum(-1, keepdims=True)), targets[..., None], -1)
+        return chosen[..., 0].sum(axis=1)
+
+    before = likelihoods()
+    model.compile(keras.optimizers.SGD(0.5), run_eagerly=True)
+    weight = np.array([1.0, -1.0], "float32")
+    model.train_on_batch({"features": features, "tokens": tokens, "weight": weight}, targets)
+    praised, blamed = likelihoods() - before
+    assert praised > 0.01 > -0.01 > blamed
+
+
+def test_the_reward_rises(begun, tmp_path):
+    train(load_config(settings(begun, epochs=10, learning_rate=5e-3)), tmp_path / "run", log=QUIET)
+    rows = read_csv(tmp_path / "run" / "history.csv")
+    assert rows[-1]["reward"] > 1.3 * rows[0]["reward"]
+    before = read_csv(begun / "history.csv")[-1]
+    print([row["reward"] for row in rows], [row["dev_cider"] for row in rows], before)
+    assert max(row["dev_cider"] for row in rows) > 1.1 * before["dev_cider"]
+    assert all(0 <= row["dev_broken"] <= 1 for row in rows)
+
+
+def test_it_needs_a_run_to_start_from(begun, tmp_path):
+    with pytest.raises(ConfigError, match="set start to a run trained with cross_entropy"):
+        load_config(shapes.settings(training={"objective": "scst"}))
+    with pytest.raises(ConfigError, match="samples of 2 or more"):
+        load_config(settings(begun, samples=1))
+    other = {**settings(begun), "decoder": {**settings(begun)["decoder"], "units": 17}}
+    with pytest.raises(CheckpointError, match=r"of another model \(decoder.units: 16, now 17\)"):
+        train(load_config(other), tmp_path / "run", log=QUIET)
+    with pytest.raises(CheckpointError, match="no run|is not a run|does not exist"):
+        train(load_config(settings(tmp_path / "nowhere")), tmp_path / "other", log=QUIET)
