@@ -5,7 +5,7 @@ encoder's files and ``model.weights.h5``. Loading executes nothing from them.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -18,14 +18,14 @@ from capsmith.compiled import compiled
 from capsmith.config import Config, run_config, save_config
 from capsmith.decoders.config import DECODERS
 from capsmith.decoding import DecodingConfig, Hypothesis, search
-from capsmith.errors import CheckpointError, FeatureError
+from capsmith.errors import CheckpointError, ConfigError, FeatureError
 from capsmith.features.backbone import Encoder, load_encoder, save_encoder
 from capsmith.features.images import Source, load_image
 from capsmith.network import CaptionModel
 from capsmith.runs import read_json, write_json
 from capsmith.stepping import DecoderStepper
 from capsmith.text.tokenise import join
-from capsmith.text.vocabulary import Vocabulary
+from capsmith.text.vocabulary import START, Vocabulary
 
 WEIGHTS = "model.weights.h5"
 _PARTS = ("vocabulary.json", "captioner.json")
@@ -41,12 +41,16 @@ class Caption:
         score: What the search ranked by; comparable within one picture.
         log_probability: Natural logarithm of the model's probability for it.
         alternatives: The search's other captions, best first.
+        words: The sentence's words.
+        attention: How much each region counted for each word, (words, rows, columns), where that was asked for.
     """
 
     text: str
     score: float
     log_probability: float
     alternatives: tuple["Caption", ...] = field(default=())
+    words: tuple[str, ...] = field(default=())
+    attention: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.text
@@ -125,28 +129,34 @@ class Captioner:
         save_weights(self.model.bare(), run / WEIGHTS)
 
     @overload
-    def caption(self, images: list[Source], decoding: DecodingConfig | None = None) -> list[Caption]: ...
+    def caption(
+        self, images: list[Source], decoding: DecodingConfig | None = None, attention: bool = False
+    ) -> list[Caption]: ...
     @overload
-    def caption(self, images: Source, decoding: DecodingConfig | None = None) -> Caption: ...
+    def caption(self, images: Source, decoding: DecodingConfig | None = None, attention: bool = False) -> Caption: ...
 
-    def caption(self, images: Any, decoding: DecodingConfig | None = None) -> Any:
+    def caption(self, images: Any, decoding: DecodingConfig | None = None, attention: bool = False) -> Any:
         """Captions one picture or several.
 
         Args:
             images: A path, bytes, a PIL image or an array (H, W, 3), or a list of them.
             decoding: How to search; by default as the config says.
+            attention: Also tell where the decoder looked for each word.
 
         Returns:
             A ``Caption``, or a list of them for a list.
 
         Raises:
             PictureError: A picture cannot be decoded.
+            ConfigError: Attention is asked of a decoder that has none.
         """
         if not isinstance(images, list | tuple):
-            return self.caption([images], decoding)[0]
+            return self.caption([images], decoding, attention)[0]
         captions: list[Caption] = []
         for some in _batches(images, self.config.evaluation.batch_size):
-            captions += self.caption_features(self.features(some), decoding)
+            features = self.features(some)
+            found = self.caption_features(features, decoding)
+            captions += self._looked(features, found) if attention else found
         return captions
 
     def features(self, images: Sequence[Source]) -> np.ndarray:
@@ -171,7 +181,7 @@ class Captioner:
                 f"{self.feature_shape}: are they of another encoder?"
             )
         found = search(self.stepper, features, decoding or self.config.decoding)
-        return [self._caption(hypotheses) for hypotheses in found]
+        return [self.worded(hypotheses) for hypotheses in found]
 
     @cached_property
     def stepper(self) -> DecoderStepper:
@@ -185,12 +195,33 @@ class Captioner:
         network = self.encoder.model
         return compiled(lambda pixels: network(pixels, training=False), network)
 
-    def _caption(self, hypotheses: list[Hypothesis]) -> Caption:
+    def worded(self, hypotheses: list[Hypothesis]) -> Caption:
+        """Returns what a search found as a caption with its alternatives."""
         first, *others = (
-            Caption(join(self.vocabulary.decode(h.tokens), self.config.text), h.score, h.log_probability)
+            Caption(join(words, self.config.text), h.score, h.log_probability, words=tuple(words))
             for h in hypotheses
+            for words in [self.vocabulary.decode(h.tokens)]
         )
-        return Caption(first.text, first.score, first.log_probability, tuple(others))
+        return replace(first, alternatives=tuple(others))
+
+    def _looked(self, features: np.ndarray, captions: list[Caption]) -> list[Caption]:
+        """Adds where the decoder looked: reads each caption again, and keeps the weights of every step."""
+        if not self.model.decoder.attends or self.encoder is None:
+            raise ConfigError(
+                f"a decoder of type {self.config.decoder.type} has no attention to show: "
+                "train one with attention, such as flickr8k_attention.yaml"
+            )
+        grid = tuple(int(n) for n in self.encoder.core.output.shape[1:3])
+        words = [self.vocabulary.encode(caption.words) for caption in captions]
+        said = np.full((len(captions), 1 + max(map(len, words))), START, np.int32)
+        for row, ids in enumerate(words):
+            said[row, 1 : len(ids) + 1] = ids
+        rows, state, maps = np.arange(len(captions), dtype=np.int32), self.stepper.start(features), []
+        for position in range(said.shape[1] - 1):
+            _, state = self.stepper.step(said[:, position], rows, state)
+            maps.append(keras.ops.convert_to_numpy(state[-1]).reshape(-1, *grid))
+        path = np.stack(maps, axis=1) if maps else np.zeros((len(captions), 0, *grid), np.float32)
+        return [replace(c, attention=path[row, : len(c.words)]) for row, c in enumerate(captions)]
 
 
 def build_model(

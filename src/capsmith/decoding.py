@@ -12,19 +12,18 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from pydantic import Field
 
+from capsmith.banning import IMPOSSIBLE, allowed
 from capsmith.registry import Registry
 from capsmith.schema import Settings
-from capsmith.text.vocabulary import END, PAD, START, UNK
+from capsmith.text.vocabulary import END, START
 
 DECODINGS = Registry("decoding")
-_NEVER = (PAD, UNK, START)
-_IMPOSSIBLE = np.float32(-np.inf)
 
 
 class Stepper(Protocol):
     """A decoder, ready to be searched."""
 
-    def start(self, features: np.ndarray) -> Any:
+    def start(self, features: Any) -> Any:
         """Returns the state for B pictures, before the first word."""
 
     def step(self, tokens_N: np.ndarray, parents_N: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:  # noqa: N803
@@ -50,6 +49,8 @@ class DecodingConfig(Settings):
     """Longest caption in tokens, the end token not counted."""
     min_length: int = Field(default=1, ge=0)
     """The end token is not allowed before so many words."""
+    no_repeat: int = Field(default=0, ge=0)
+    """No run of so many words comes twice in a caption (3: Paulus et al. 2018); 0 allows all."""
 
 
 @DECODINGS.register("capsmith.decoding:greedy")
@@ -104,12 +105,12 @@ class Hypothesis:
     ended: bool
 
 
-def search(stepper: Stepper, features: np.ndarray, config: DecodingConfig) -> list[list[Hypothesis]]:
+def search(stepper: Stepper, features: Any, config: DecodingConfig) -> list[list[Hypothesis]]:
     """Finds captions for a batch of pictures.
 
     Args:
         stepper: The model.
-        features: (B, D) or (B, L, D).
+        features: What ``stepper.start`` takes of B pictures: (B, D) or (B, L, D); its length is B.
         config: The settings of a registered search.
 
     Returns:
@@ -119,19 +120,14 @@ def search(stepper: Stepper, features: np.ndarray, config: DecodingConfig) -> li
     return found
 
 
-def _allowed(log_probs: np.ndarray, words: int, config: DecodingConfig) -> np.ndarray:
-    """Returns a copy of (N, V) with the specials forbidden, and the end too before ``min_length`` words."""
-    log_probs = np.array(log_probs, dtype=np.float32)
-    log_probs[:, _NEVER] = _IMPOSSIBLE
-    if words < config.min_length:
-        log_probs[:, END] = _IMPOSSIBLE
-    return log_probs
+def _allowed(log_probs: np.ndarray, words: np.ndarray, config: DecodingConfig) -> np.ndarray:
+    return allowed(log_probs, words, config.min_length, config.no_repeat)
 
 
 class _Walk:
     """Tokens, parents and decoder state between the steps of a search over B · K rows."""
 
-    def __init__(self, stepper: Stepper, features: np.ndarray, each: int) -> None:
+    def __init__(self, stepper: Stepper, features: Any, each: int) -> None:
         self.stepper = stepper
         self.state = stepper.start(features)
         self.parents = np.repeat(np.arange(len(features), dtype=np.int32), each)
@@ -148,12 +144,12 @@ class _Walk:
         self.parents = np.arange(len(tokens), dtype=np.int32) if parents is None else parents.astype(np.int32)
 
 
-def greedy(config: GreedyConfig, stepper: Stepper, features: np.ndarray) -> list[list[Hypothesis]]:
+def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
     """Takes the likeliest word at every step."""
     return _one_by_one(config, stepper, features, 1, lambda log_probs: log_probs.argmax(axis=1))
 
 
-def sample(config: SampleConfig, stepper: Stepper, features: np.ndarray) -> list[list[Hypothesis]]:
+def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
     """Draws words at random; a picture's samples come likeliest first."""
     rng = np.random.default_rng(config.seed)
 
@@ -170,21 +166,21 @@ def _truncate(logits: np.ndarray, top_k: int | None, top_p: float | None) -> np.
     logits = logits.copy()
     if top_k is not None and top_k < logits.shape[1]:
         kth = np.partition(logits, -top_k, axis=1)[:, -top_k, None]
-        logits[logits < kth] = _IMPOSSIBLE
+        logits[logits < kth] = IMPOSSIBLE
     if top_p is not None and top_p < 1:
         order = np.argsort(-logits, axis=1)
         ranked = np.exp(np.take_along_axis(logits, order, axis=1) - logits.max(axis=1, keepdims=True))
         ranked /= ranked.sum(axis=1, keepdims=True)
         beyond = np.cumsum(ranked, axis=1) - ranked >= top_p
         rows, columns = np.nonzero(beyond)
-        logits[rows, order[rows, columns]] = _IMPOSSIBLE
+        logits[rows, order[rows, columns]] = IMPOSSIBLE
     return logits
 
 
 def _one_by_one(
     config: DecodingConfig,
     stepper: Stepper,
-    features: np.ndarray,
+    features: Any,
     each: int,
     pick: Callable[[np.ndarray], np.ndarray],
 ) -> list[list[Hypothesis]]:
@@ -195,7 +191,7 @@ def _one_by_one(
     total = np.zeros(len(rows), np.float64)
     ended = np.zeros(len(rows), bool)
     for position in range(config.max_length):
-        log_probs = _allowed(walk.advance(), position, config)
+        log_probs = _allowed(walk.advance(), words[:, :position], config)
         word = np.where(ended, END, pick(log_probs))
         total += np.where(ended, 0.0, log_probs[rows, word])
         words[:, position] = word
@@ -212,7 +208,7 @@ def _hypothesis(words: np.ndarray, log_probability: float, score: float, ended: 
     return Hypothesis(tuple(int(word) for word in words[:stop]), float(log_probability), float(score), ended)
 
 
-def beam(config: BeamConfig, stepper: Stepper, features: np.ndarray) -> list[list[Hypothesis]]:
+def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
     """Keeps the K best unfinished captions at every step and the K best finished ones over all steps.
 
     A candidate that ends counts as finished when it ranks among the K best of its step. A picture is settled when
@@ -221,21 +217,22 @@ def beam(config: BeamConfig, stepper: Stepper, features: np.ndarray) -> list[lis
     """
     pictures, beams = len(features), config.beam_size
     walk = _Walk(stepper, features, beams)
-    live = np.full((pictures, beams), _IMPOSSIBLE, np.float32)
+    live = np.full((pictures, beams), IMPOSSIBLE, np.float32)
     live[:, 0] = 0.0  # the beams start alike: one is enough
     words = np.full((pictures, beams, config.max_length), END, np.int32)
     finished = _Finished(pictures, beams, config.max_length)
     picture = np.arange(pictures)[:, None]
     for position in range(config.max_length):
-        log_probs = _allowed(walk.advance(), position, config).reshape(pictures, beams, -1)
+        said = words[:, :, :position].reshape(pictures * beams, position)
+        log_probs = _allowed(walk.advance(), said, config).reshape(pictures, beams, -1)
         scores, parents, word = _best(live[:, :, None] + log_probs, 2 * beams)
         ends = word == END
         among_best = np.arange(scores.shape[1]) < beams
-        ending = np.where(ends & among_best, scores, _IMPOSSIBLE)
+        ending = np.where(ends & among_best, scores, IMPOSSIBLE)
         finished.add(ending, ending / (position + 1) ** config.length_penalty, words[picture, parents])
         keep = np.argsort(ends, axis=1, kind="stable")[:, :beams]  # the K best that go on
         live, parents, word = (np.take_along_axis(a, keep, axis=1) for a in (scores, parents, word))
-        live = np.where(word == END, _IMPOSSIBLE, live)  # a vocabulary smaller than the beam
+        live = np.where(word == END, IMPOSSIBLE, live)  # a vocabulary smaller than the beam
         words = words[picture, parents]
         words[:, :, position] = word
         if (finished.score[:, -1] >= live[:, 0] / (position + 2) ** config.length_penalty).all():
@@ -261,7 +258,7 @@ class _Finished:
 
     def __init__(self, pictures: int, beams: int, length: int) -> None:
         self.beams = beams
-        self.score = np.full((pictures, beams), _IMPOSSIBLE, np.float32)
+        self.score = np.full((pictures, beams), IMPOSSIBLE, np.float32)
         self.log_probability = self.score.copy()
         self.words = np.full((pictures, beams, length), END, np.int32)
 

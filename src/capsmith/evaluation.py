@@ -9,9 +9,9 @@ import numpy as np
 
 from capsmith.captioner import Caption, Captioner
 from capsmith.config import Config, run_config
-from capsmith.data.batches import Source
 from capsmith.data.records import Corpus
-from capsmith.decoding import DecodingConfig
+from capsmith.decoding import DecodingConfig, search
+from capsmith.ensembles import Ensemble, Member, Views, require_same_words
 from capsmith.metrics import Score, Scorer
 from capsmith.pipeline import prepare, read_corpus, require_encoder
 from capsmith.progress import track
@@ -39,43 +39,60 @@ class Evaluation:
 
 
 def evaluate(
-    run: str | Path,
+    run: str | Path | Sequence[str | Path],
     split: str = "test",
     overrides: Sequence[str] = (),
     log: Log | None = None,
+    out: Path | None = None,
 ) -> Evaluation:
     """Scores a run's best checkpoint on a split and writes the report.
 
     Args:
-        run: The run directory.
+        run: The run directory; several are scored as one model that follows the mean of their probabilities.
         split: ``train``, ``dev`` or ``test``.
         overrides: Changes of the run's config such as ``"decoding.type=beam"``.
         log: Takes lines for people.
+        out: Where the report goes; by default ``report`` in the (first) run.
 
     Raises:
-        CheckpointError: The directory is not a run, or is incomplete.
+        CheckpointError: A directory is not a run, or is incomplete, or the runs cannot write together.
         ConfigError: An override is not valid, or would change the model.
     """
-    run, log = Path(run), log or Log()
-    config = run_config(run, overrides)
-    require_encoder(config, run)
-    captioner = Captioner.load(run, encoder=False)
-    captioner.config = config
-    return evaluate_captioner(captioner, run, read_corpus(captioner.config, log), split, log)
+    log = log or Log()
+    runs = [Path(run)] if isinstance(run, str | Path) else [Path(one) for one in run]
+    captioners = []
+    for one in runs:
+        config = run_config(one, overrides)
+        require_encoder(config, one)
+        captioners.append(Captioner.load(one, encoder=False))
+        captioners[-1].config = config
+    require_same_words(captioners, runs)
+    name = "report" if len(runs) == 1 else "report/ensemble"
+    return evaluate_captioners(captioners, out or runs[0] / name, read_corpus(captioners[0].config, log), split, log)
 
 
-def evaluate_captioner(captioner: Captioner, run: Path, corpus: Corpus, split: str, log: Log) -> Evaluation:
-    """Decodes a split with a loaded captioner, scores it, and writes the report under the run directory."""
-    config = captioner.config
-    prepared = prepare(config, (split,), log, corpus, captioner.encoder)
-    records = prepared.split(split)
+def evaluate_captioners(captioners: Sequence[Captioner], out: Path, corpus: Corpus, split: str, log: Log) -> Evaluation:
+    """Decodes a split with loaded captioners that write together, scores it, and writes the report.
+
+    Args:
+        captioners: The model, or the members of an ensemble; the first one's config says how to search and score.
+        out: The report of ``test`` goes here, that of another split into a folder of its name.
+        corpus: The dataset.
+        split: Which pictures.
+        log: Takes lines for people.
+    """
+    config = captioners[0].config
+    all_prepared = [prepare(one.config, (split,), log, corpus, one.encoder) for one in captioners]
+    prepared = all_prepared[0]
+    members = [Member(one, its.source) for one, its in zip(captioners, all_prepared, strict=True)]
+    records = [record for record in prepared.split(split) if all(record in its.records for its in all_prepared[1:])]
     references = {record.image_id: list(record.captions) for record in records}
-    captions = caption_source(captioner, prepared.source, list(references), config.decoding)
+    captions = caption_source(members, list(references), config.decoding)
     scorer = Scorer(references, config.evaluation.metrics, tokeniser(config))
     texts = {image_id: caption.text for image_id, caption in captions.items()}
     scores = scorer.score(texts)
     control = scorer.score(shuffled(texts, config.seed)) if len(texts) > 1 else {}
-    directory = run / "report" / ("" if split == "test" else split)
+    directory = out / ("" if split == "test" else split)
     done = Evaluation(split, captions, scores, control, directory)
     _write(done, config, {record.image_id: record.path for record in records}, references)
     log(f"{split}: {len(texts):,} pictures, {_search_name(config.decoding)}")
@@ -86,19 +103,17 @@ def evaluate_captioner(captioner: Captioner, run: Path, corpus: Corpus, split: s
     return done
 
 
-def caption_source(
-    captioner: Captioner, source: Source, ids: Sequence[str], decoding: DecodingConfig
-) -> dict[str, Caption]:
-    """Captions pictures of a feature store, or of pixels where the encoder was trained too."""
-    size = captioner.config.evaluation.batch_size
-    rows = source.rows(ids)
+def caption_source(members: Sequence[Member], ids: Sequence[str], decoding: DecodingConfig) -> dict[str, Caption]:
+    """Captions pictures of feature stores, or of pixels where the encoder was trained too."""
+    first = members[0].captioner
+    stepper = first.stepper if len(members) == 1 else Ensemble([member.captioner.stepper for member in members])
+    size = first.config.evaluation.batch_size
     captions: dict[str, Caption] = {}
-    for first in track(range(0, len(ids), size), desc="captions", unit="batch"):
-        features = source.gather(rows[first : first + size])
-        if captioner.config.encoder.trainable:
-            features = captioner.encode(features)
-        found = captioner.caption_features(features, decoding)
-        captions |= zip(ids[first : first + size], found, strict=True)
+    for start in track(range(0, len(ids), size), desc="captions", unit="batch"):
+        some = ids[start : start + size]
+        views = [member.features(some) for member in members]
+        found = search(stepper, views[0] if len(members) == 1 else Views(views), decoding)
+        captions |= zip(some, map(first.worded, found), strict=True)
     return captions
 
 

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures, or folders of pictures")
     parser.add_argument("--json", action="store_true", help="print a JSON line a picture, with all beams and scores")
     parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the pictures with their captions")
+    parser.add_argument("--attention", type=Path, metavar="OUT.png", help="draw where it looked for each word")
     add_set(parser)
 
 
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     done: list[tuple[Path, Any]] = []
     for path in images:
         try:
-            caption = captioner.caption(path, decoding)
+            caption = captioner.caption(path, decoding, attention=args.attention is not None)
         except PictureError as error:
             print(f"capsmith: {printable(error)}", file=sys.stderr)
             continue
@@ -45,6 +46,10 @@ def run(args: argparse.Namespace) -> int:
         from capsmith.plots import contact_sheet
 
         contact_sheet([(path, caption.text, path.name) for path, caption in done], args.show)
+    if args.attention and done:
+        from capsmith.plots import attention_sheet
+
+        attention_sheet([(path, caption.words, caption.attention) for path, caption in done], args.attention)
     return 0 if len(done) == len(images) else 2
 
 

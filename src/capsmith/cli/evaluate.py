@@ -9,13 +9,16 @@ from capsmith.cli.options import add_set
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run directory; several write their captions together"
+    )
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test", help="default: test")
     parser.add_argument(
         "--control",
         choices=("shuffled-images",),
         help="print the scores of the same captions on other pictures: a model that looks does far worse",
     )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes; default: report in RUN")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_set(parser)
 
@@ -26,12 +29,13 @@ def run(args: argparse.Namespace) -> None:
 
     from capsmith.config import run_config
 
-    run_config(args.run, args.set)  # mistakes are told before Keras loads
+    for one in args.runs:
+        run_config(one, args.set)  # mistakes are told before Keras loads
     load_keras()
     from capsmith.evaluation import evaluate
     from capsmith.metrics.table import table
 
-    done = evaluate(args.run, args.split, args.set)
+    done = evaluate(args.runs, args.split, args.set, out=args.out)
     shown = done.control if args.control else done.scores
     if args.json:
         print(json.dumps({name: score.as_dict() for name, score in shown.items()}, indent=2))

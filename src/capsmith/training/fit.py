@@ -16,8 +16,9 @@ from capsmith.config import Config, difference, run_config, save_config
 from capsmith.data.batches import Batches, Example
 from capsmith.data.records import Corpus, Record
 from capsmith.decoding import GreedyConfig
+from capsmith.ensembles import Member
 from capsmith.errors import CapsmithError, CheckpointError
-from capsmith.evaluation import caption_source, evaluate_captioner, tokeniser
+from capsmith.evaluation import caption_source, evaluate_captioners, tokeniser
 from capsmith.metrics.diversity import diversity
 from capsmith.metrics.scorer import Scorer, expand
 from capsmith.pipeline import Prepared, prepare, read_corpus, require_encoder, require_splits
@@ -82,7 +83,7 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     log(f"best epoch {best['epoch']:.0f}: dev {history.metric} {history.score(history.best or 0):.4f}")
     log(f"trained in {minutes:.1f} minutes: {run}")
     if config.evaluation.after_training is not None:
-        evaluate_captioner(captioner, run, corpus, config.evaluation.after_training, log=log)
+        evaluate_captioners([captioner], run / "report", corpus, config.evaluation.after_training, log)
     return captioner
 
 
@@ -273,5 +274,5 @@ class _Fit:
     def _dev_captions(self) -> dict[str, str]:
         length = max(self.captioner.config.decoding.max_length, 1)
         greedy = GreedyConfig(max_length=length)
-        captions = caption_source(self.captioner, self.prepared.source, self.dev_ids, greedy)
+        captions = caption_source([Member(self.captioner, self.prepared.source)], self.dev_ids, greedy)
         return {image_id: caption.text for image_id, caption in captions.items()}
