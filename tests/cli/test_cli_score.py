@@ -1,8 +1,10 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from capsmith.cli import main
+from capsmith.cli.score import names_apart
 
 ROWS = {
     "a.jpg": ("a dog runs through the snow", ["A dog runs in the snow .", "The dog is running ."]),
@@ -104,3 +106,17 @@ def test_an_empty_caption_scores_and_is_told(files, capsys):
     found = run(capsys, "--compare", "other.csv", "--json")
     assert found.err == "note: other.csv: 1 empty caption (a.jpg)\n"
     assert json.loads(found.out)["compare"]["scores"]["bleu1"]["value"] >= 0
+
+
+@pytest.mark.parametrize(
+    "paths, names",
+    [
+        (["a/preds.jsonl", "b/preds.jsonl"], ["a/preds.jsonl", "b/preds.jsonl"]),
+        (["x/a/r/p.json", "x/b/r/p.json"], ["a/r/p.json", "b/r/p.json"]),
+        (["a/one.csv", "a/two.csv"], ["one.csv", "two.csv"]),
+        (["p.csv"], ["p.csv"]),
+        (["p.csv", "a/p.csv"], ["p.csv", "a/p.csv"]),
+    ],
+)
+def test_files_of_one_name_are_told_apart(paths, names):
+    assert names_apart([Path(path) for path in paths]) == names

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,8 @@ def _results(
             "scores": {name: score.as_dict(args.per_image) for name, score in other.items()},
             "tests": {name: scores.compare(other[name], found[name]).__dict__ for name in found},
         }
-        names = (args.hypotheses.name, args.compare.name)
-        parts.append("" if args.json else table.comparison(found, other, names))
+        names = names_apart([args.hypotheses, args.compare])
+        parts.append("" if args.json else table.comparison(found, other, (names[0], names[1])))
     if args.human:
         rows, mine = _human(scorer, quick), {name: found[name] for name in quick}
         shown["human"] = {name: [row[name].value for row in rows] for name in quick}
@@ -126,6 +127,16 @@ def _diversity(args: argparse.Namespace, scorer: Any, captions: dict[Path, dict[
     if args.train is not None:
         read = read_training(args.train).captions
         training = [scorer.tokeniser(caption) for group in read.values() for caption in group]
-    sets = {path.name: scorer.tokenise(found) for path, found in captions.items()}
+    names = names_apart([*captions])
+    sets = {name: scorer.tokenise(found) for name, found in zip(names, captions.values(), strict=True)}
     sets["people (reference 1)"] = [group[0] for group in scorer.tokens]
     return {name: diversity(tokens, training) for name, tokens in sets.items()}
+
+
+def names_apart(paths: Sequence[Path]) -> list[str]:
+    """Returns the files' names, each with as many of its folders as tell it from the others."""
+    for parts in range(1, max(len(path.parts) for path in paths)):
+        names = ["/".join(path.parts[-parts:]) for path in paths]
+        if len(set(names)) == len(set(paths)):
+            return names
+    return [str(path) for path in paths]
