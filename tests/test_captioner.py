@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,8 +16,9 @@ from capsmith import Caption, Captioner
 from capsmith.captioner import build_model
 from capsmith.config import load_config
 from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig
-from capsmith.errors import CheckpointError, FeatureError, PictureError
+from capsmith.errors import CheckpointError, ConfigError, FeatureError, PictureError
 from capsmith.features.backbone import build_encoder
+from capsmith.plots import attention_sheet
 from capsmith.text.vocabulary import Vocabulary
 
 TEST = [shapes.data() / "images" / f"{'_'.join(scene)}_4.png" for scene in shapes.SCENES]
@@ -213,3 +215,28 @@ def test_weights_of_another_decoder(copy):
     (copy / "config.yaml").write_text(text.replace("units: 64", "units: 65"))
     with pytest.raises(CheckpointError, match="model.weights.h5 is damaged, or of another model"):
         Captioner.load(copy)
+
+
+def test_where_it_looked_for_each_word(tmp_path):
+    keras.utils.set_random_seed(0)
+    settings = shapes.settings(encoder={"output": "grid", "image_size": 48}, decoder={"type": "updown", "heads": 2})
+    settings["decoder"] = {"type": "updown", "units": 16, "attention_units": 8, "heads": 2, "embedding": {"size": 8}}
+    config = load_config(settings)
+    vocabulary = Vocabulary.build([["a", "red", "bar"]], 1, None)
+    encoder = build_encoder(config.encoder)
+    made = Captioner(
+        config, vocabulary, build_model(config, vocabulary, encoder.feature_shape, encoder), (9, 128), encoder
+    )
+    one, other = made.caption(TEST[:2], BeamConfig(beam_size=3, max_length=6, min_length=3), attention=True)
+    assert one.attention.shape == (len(one.words), 3, 3)
+    np.testing.assert_allclose(one.attention.sum(axis=(1, 2)), 1, atol=1e-5)
+    alone = made.caption(TEST[1], BeamConfig(beam_size=3, max_length=6, min_length=3), attention=True)
+    np.testing.assert_allclose(alone.attention, other.attention, atol=1e-5)
+    attention_sheet([(TEST[0], one.words, one.attention)], tmp_path / "seen.png")
+    assert Image.open(tmp_path / "seen.png").size[0] > 220 * 4
+    assert made.caption(TEST[0]).attention is None
+
+
+def test_a_decoder_without_attention_says_so(captioner):
+    with pytest.raises(ConfigError, match="inject has no attention to show"):
+        captioner.caption(TEST[0], attention=True)

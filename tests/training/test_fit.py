@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import shapes
-from capsmith import Captioner
+from capsmith import Captioner, evaluate
 from capsmith.config import load_config
 from capsmith.data.batches import Batches
 from capsmith.data.records import Record
@@ -233,3 +233,27 @@ def test_weights_decay_with_adamw(trained, tmp_path):
         for made in (captioner, trained[0])
     ]
     assert norms[0] / norms[1] == pytest.approx(0.95**6, abs=0.03)
+
+
+def test_a_running_mean_is_what_is_scored_and_kept(tmp_path):
+    """The kept weights are neither the last ones nor the first, and score on dev what the history says."""
+    training = {"epochs": 3, "learning_rate": 0.01, "ema": 0.9, "metric": "bleu1"}
+    made = train(load_config(settings(training=training)), tmp_path / "run", log=QUIET)
+    rows = read_csv(tmp_path / "run" / "history.csv")
+    with np.load(tmp_path / "run" / "state.npz") as state:
+        last = [state[name] for name in state.files if name != "progress"]
+    kept = [keras.ops.convert_to_numpy(v) for v in made.model.trainable_variables]
+    assert all(min(np.abs(k - v).max() if k.shape == v.shape else 9 for v in last[: len(kept)]) > 1e-5 for k in kept)
+    changes = ["decoding.type=greedy", "evaluation.metrics=[bleu1]"]
+    found = evaluate(tmp_path / "run", "dev", changes, log=QUIET).scores["bleu1"].value
+    assert found == pytest.approx(max(row["dev_bleu1"] for row in rows), abs=1e-6)
+
+
+def test_a_training_may_begin_with_another_s_weights(trained, tmp_path):
+    before = [keras.ops.convert_to_numpy(v) for v in trained[0].model.trainable_variables]
+    config = load_config(settings(training={"start": str(trained[1])}))
+    after = train(config, tmp_path / "run", log=QUIET).model.trainable_variables
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_allclose(one, keras.ops.convert_to_numpy(other), atol=1e-5)  # its rate is next to nothing
+    fresh = train(load_config(settings(), ["seed=3"]), tmp_path / "fresh", log=QUIET).model.trainable_variables
+    assert any(np.abs(one - keras.ops.convert_to_numpy(v)).max() > 1e-2 for one, v in zip(before, fresh, strict=True))
