@@ -22,25 +22,72 @@ TABLES: dict[str, tuple[str, ...]] = {
 }
 
 
-def table(summary: dict[str, dict[str, Any]], prefixes: tuple[str, ...]) -> str:
-    """Returns a Markdown table of the figures whose names start with one of the prefixes."""
-    rows = ["| figure | value | what it is | command |", "|---|---|---|---|"]
-    for name, entry in summary.items():
-        if name.startswith(prefixes):
-            value = f"{entry['value']:,.4g}" if isinstance(entry["value"], float) else f"{entry['value']:,}"
-            unit = f" {entry['unit']}" if entry.get("unit") else ""
-            rows.append(f"| `{name}` | **{value}**{unit} | {entry.get('note', '')} | `{entry['command']}` |")
-    return "\n".join(rows)
+MODELS = {
+    "merge": "merge LSTM, MobileNetV2 pooled, GloVe 50d",
+    "merge_inception": "merge LSTM, InceptionV3 mixed8 pooled, GloVe 50d",
+    "xe": "attention on attention, InceptionV3 mixed8 8 × 8",
+    "scst": "the same, then self-critical training",
+    "best": "ensemble",
+}
+"""What stands in the first column for ``flickr8k.NAME.…``, in this order."""
+COLUMNS = {
+    "bleu1": "BLEU-1",
+    "bleu2": "BLEU-2",
+    "bleu3": "BLEU-3",
+    "bleu4": "BLEU-4",
+    "meteor": "METEOR",
+    "rouge": "ROUGE-L",
+    "cider": "CIDEr",
+    "shuffled_cider": "CIDEr, pictures shuffled",
+    "minutes": "minutes",
+}
+
+
+def table(summary: dict[str, dict[str, Any]], name: str) -> str:
+    """Returns one table in Markdown, and beneath it the commands that give its figures."""
+    entries = {key: entry for key, entry in summary.items() if key.startswith(TABLES[name])}
+    rows = models(entries) if name == "flickr8k" else figures(entries)
+    given: dict[str, list[str]] = {}
+    for key, entry in entries.items():
+        given.setdefault(entry["command"], []).append(key)
+    lines = [
+        line
+        for command, keys in given.items()
+        for line in ("", " ".join(f"`{k}`" for k in keys), f"```\n{command}\n```")
+    ]
+    return "\n".join([*rows, "", "<details><summary>commands</summary>", *lines, "", "</details>"])
+
+
+def models(entries: dict[str, dict[str, Any]]) -> list[str]:
+    """Returns a row for each model and a column for each metric."""
+    shown = [column for column in COLUMNS if any(key.endswith(f".{column}") for key in entries)]
+    rows = ["| model | " + " | ".join(COLUMNS[c] for c in shown) + " |", "|---" * (len(shown) + 1) + "|"]
+    for model, said in MODELS.items():
+        cells = [entries.get(f"flickr8k.{model}.{column}") for column in shown]
+        if any(cells):
+            texts = ["" if cell is None else f"{cell['value']:.{1 if cell['unit'] else 3}f}" for cell in cells]
+            rows.append(f"| {said} | " + " | ".join(texts) + " |")
+    return rows
+
+
+def figures(entries: dict[str, dict[str, Any]]) -> list[str]:
+    """Returns a row for each figure."""
+    rows = ["| figure | value | what it is |", "|---|---|---|"]
+    for name, entry in entries.items():
+        value = f"{entry['value']:,.4g}" if isinstance(entry["value"], float) else f"{entry['value']:,}"
+        unit = f" {entry['unit']}" if entry.get("unit") else ""
+        rows.append(f"| `{name}` | **{value}**{unit} | {entry.get('note', '')} |")
+    return rows
 
 
 def fill(readme: str, summary: dict[str, dict[str, Any]]) -> str:
     """Returns the README with every marked table written anew."""
-    for name, prefixes in TABLES.items():
+    for name in TABLES:
         start, end = f"<!-- table {name} -->", "<!-- end -->"
         before, found, rest = readme.partition(start)
         if found:
             _, _, after = rest.partition(end)
-            readme = f"{before}{start}\n{table(summary, prefixes)}\n{end}{after}"
+            readme = f"{before}{start}\n{table(summary, name)}\n{end}{after}"
     return readme
 
 

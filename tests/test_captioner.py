@@ -77,12 +77,19 @@ def test_elsewhere_without_data_and_weights(captioner, tmp_path):
     )
 
 
+def assert_same(some, others):
+    """Words alike; scores too, but for the last bits, which a threaded product may round otherwise."""
+    for one, other in zip(some, others, strict=True):
+        assert [c.text for c in (one, *one.alternatives)] == [c.text for c in (other, *other.alternatives)]
+        assert one.log_probability == pytest.approx(other.log_probability, abs=1e-4)
+
+
 def test_saved_and_loaded_is_the_same(captioner, tmp_path):
     captioner.save(tmp_path / "saved")
     again = Captioner.load(tmp_path / "saved")
     assert again.config == captioner.config
     assert again.vocabulary == captioner.vocabulary
-    assert again.caption(TEST[:4]) == captioner.caption(TEST[:4])
+    assert_same(again.caption(TEST[:4]), captioner.caption(TEST[:4]))
 
 
 def test_an_encoder_that_was_trained_is_saved_as_it_is(tmp_path):
@@ -98,7 +105,7 @@ def test_an_encoder_that_was_trained_is_saved_as_it_is(tmp_path):
     one.save_weights(tmp_path)
     again = Captioner.load(tmp_path)
     np.testing.assert_allclose(again.features(TEST[:3]), one.features(TEST[:3]), rtol=1e-5)
-    assert again.caption(TEST[:3]) == one.caption(TEST[:3])
+    assert_same(again.caption(TEST[:3]), one.caption(TEST[:3]))
 
 
 def test_several_are_captioned_as_one_by_one(captioner):
@@ -124,9 +131,9 @@ def test_path_bytes_image_and_array_are_the_same_picture(captioner):
     image.save(buffer, "PNG")
     forms = [path, str(path), path.read_bytes(), buffer.getvalue(), image, np.array(image)]
     found = [captioner.caption(form) for form in forms]
-    assert all(caption == found[0] for caption in found)
-    assert captioner.caption(forms) == found or captioner.caption(forms)[0].text == found[0].text
-    assert captioner.caption(TEST[4]) != found[0]
+    assert_same(found, [found[0]] * len(forms))
+    assert_same(captioner.caption(forms), found)
+    assert captioner.caption(TEST[4]).text != found[0].text
 
 
 def test_a_list_gives_a_list(captioner):
@@ -145,7 +152,7 @@ def test_alternatives_come_best_first(captioner):
     assert captioner.caption(TEST[0], GreedyConfig()).alternatives == ()
     drawn = captioner.caption(TEST[0], SampleConfig(samples=3, seed=1))
     assert len(drawn.alternatives) == 2
-    assert captioner.caption(TEST[0], SampleConfig(samples=3, seed=1)) == drawn
+    assert_same([captioner.caption(TEST[0], SampleConfig(samples=3, seed=1))], [drawn])
 
 
 def test_a_broken_picture_is_one_error(captioner, tmp_path):

@@ -159,7 +159,7 @@ def test_home_is_opened(monkeypatch):
         ("decoder.untis=5", "decoder.untis: unknown key; did you mean 'units'?"),
         ("trainign.epochs=5", "trainign: unknown key; did you mean 'training'?"),
         ("decoder.embedding.siz=5", "decoder.embedding.siz: unknown key; did you mean 'size'?"),
-        ("decoder.type=injct", "decoder.type: 'injct' is not known; did you mean 'inject'? (one of: merge, inject)"),
+        ("decoder.type=injct", "decoder.type: 'injct' is not known; did you mean 'inject'? (one of: merge, inject, "),
         ("decoder.cell=lstn", "decoder.cell: 'lstn' is not allowed; did you mean 'lstm'? (one of: lstm, gru)"),
         ("data.type=fliker8k", "data.type: 'fliker8k' is not known; did you mean 'flickr8k'?"),
         ("encoder.type=resnet5", "encoder.type: 'resnet5' is not known; did you mean 'resnet50'?"),
@@ -231,7 +231,7 @@ def test_values_may_hold_equal_signs_and_commas():
 def test_another_type_drops_what_it_does_not_take():
     beam = {**BASE, "decoding": {"type": "beam", "beam_size": 4, "max_length": 9}}
     greedy = load_config(beam, ["decoding.type=greedy"])
-    assert greedy.decoding.model_dump() == {"type": "greedy", "max_length": 9, "min_length": 1}
+    assert greedy.decoding.model_dump() == {"type": "greedy", "max_length": 9, "min_length": 1, "no_repeat": 0}
     sample = load_config(beam, ["decoding.type=sample", "decoding.top_k=3"]).decoding
     assert (sample.type, sample.top_k, sample.max_length) == ("sample", 3, 9)
     same = load_config(beam, ["decoding.type=beam"])
