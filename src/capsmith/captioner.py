@@ -16,8 +16,9 @@ import numpy as np
 from capsmith.checkpoints import load_weights, save_weights
 from capsmith.compiled import compiled
 from capsmith.config import Config, run_config, save_config
+from capsmith.consensus import by_consensus
 from capsmith.decoders.config import DECODERS
-from capsmith.decoding import DecodingConfig, Hypothesis, search
+from capsmith.decoding import BeamConfig, DecodingConfig, Hypothesis, search
 from capsmith.errors import CheckpointError, ConfigError, FeatureError
 from capsmith.features.backbone import Encoder, load_encoder, save_encoder
 from capsmith.features.images import Source, load_image
@@ -180,8 +181,8 @@ class Captioner:
                 f"the features of a picture have shape {features.shape[1:]}, but this captioner takes "
                 f"{self.feature_shape}: are they of another encoder?"
             )
-        found = search(self.stepper, features, decoding or self.config.decoding)
-        return [self.worded(hypotheses) for hypotheses in found]
+        decoding = decoding or self.config.decoding
+        return [self.worded(found, decoding) for found in search(self.stepper, features, decoding)]
 
     @cached_property
     def stepper(self) -> DecoderStepper:
@@ -195,8 +196,10 @@ class Captioner:
         network = self.encoder.model
         return compiled(lambda pixels: network(pixels, training=False), network)
 
-    def worded(self, hypotheses: list[Hypothesis]) -> Caption:
-        """Returns what a search found as a caption with its alternatives."""
+    def worded(self, hypotheses: list[Hypothesis], decoding: DecodingConfig) -> Caption:
+        """Returns what a search found for one picture as a caption with its alternatives."""
+        if isinstance(decoding, BeamConfig) and decoding.rerank == "consensus":
+            hypotheses = by_consensus(hypotheses, self.vocabulary.rarity)
         first, *others = (
             Caption(join(words, self.config.text), h.score, h.log_probability, words=tuple(words))
             for h in hypotheses

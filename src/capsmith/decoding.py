@@ -69,6 +69,8 @@ class BeamConfig(DecodingConfig):
     """Beams kept (K), and captions returned at most."""
     length_penalty: float = Field(default=0.7, ge=0)
     """A caption's score is its log probability over its length to this power; 0 favours short captions."""
+    rerank: Literal["none", "consensus"] = "none"
+    """``consensus`` puts the caption first that agrees most with the other beams; wants 5 beams or more."""
 
 
 @DECODINGS.register("capsmith.decoding:sample")

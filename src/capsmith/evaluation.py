@@ -113,7 +113,7 @@ def caption_source(members: Sequence[Member], ids: Sequence[str], decoding: Deco
         some = ids[start : start + size]
         views = [member.features(some) for member in members]
         found = search(stepper, views[0] if len(members) == 1 else Views(views), decoding)
-        captions |= zip(some, map(first.worded, found), strict=True)
+        captions |= zip(some, (first.worded(one, decoding) for one in found), strict=True)
     return captions
 
 
