@@ -42,6 +42,9 @@ def run(args: argparse.Namespace) -> None:
         if directory.exists() and not (directory / "config.yaml").is_file():
             raise CheckpointError(f"{directory} is not a run: --smoke would remove it; choose another --run")
         shutil.rmtree(directory, ignore_errors=True)
+        if config.training.start_config is not None:  # the first stage is tried too, in there
+            begun = config.training.model_copy(update={"start": directory / "start"})
+            config = config.model_copy(update={"training": begun})
     load_keras()
     from capsmith.training.fit import train
 

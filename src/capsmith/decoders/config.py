@@ -123,4 +123,4 @@ class AttentionOnAttentionConfig(AttendConfig):
     refine: bool = True
     """Attention on attention: weigh the answer by the question (Huang et al. 2019)."""
     feedback: bool = True
-    """Let the recurrence read the answer before; without, all words ask at once: a third of the time to train."""
+    """Let the recurrence read the answer before; without, all words ask at once, in two thirds of the time."""

@@ -18,6 +18,8 @@ class TrainingConfig(Settings):
     own captions (self-critical training, Rennie et al. 2017), and needs ``start``."""
     start: Path | None = None
     """Begin with the weights of this run, which has the same encoder, decoder and words."""
+    start_config: str | None = None
+    """When ``start`` is not there yet, train it first by this config, on this one's data, words, encoder, seed."""
     samples: int = Field(default=5, ge=1)
     """Only for ``scst``: captions drawn for each picture."""
     baseline: Literal["others", "greedy"] = "others"
@@ -66,6 +68,8 @@ class TrainingConfig(Settings):
     def _complete(self) -> "TrainingConfig":
         if self.objective == "scst" and self.start is None:
             raise ValueError("scst goes on from a trained model: set start to a run trained with cross_entropy")
+        if self.start_config is not None and self.start is None:
+            raise ValueError("start_config trains the run that start names: set start too")
         if self.objective == "scst" and self.baseline == "others" and self.samples < 2:
             raise ValueError("the baseline of the others needs samples of 2 or more")
         return self

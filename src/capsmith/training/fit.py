@@ -32,7 +32,7 @@ from capsmith.training.config import TrainingConfig
 from capsmith.training.history import History
 from capsmith.training.schedules import learning_rate
 from capsmith.training.self_critical import SampledBatches
-from capsmith.training.starting import begin_from
+from capsmith.training.starting import begin_from, first_stage
 
 STATE = "state.npz"
 _SLOW_METRICS = {"meteor", "spice"}  # a Java start each: not in every epoch
@@ -60,6 +60,9 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     begun = (run / STATE).exists()
     _check_run(run, config, resume, begun)
     log = log or Log(run / "log.txt")
+    if before := first_stage(config):
+        log(f"first {config.training.start_config} into {before[1]}")
+        train(*before, resume=True, log=log)
     started = time.perf_counter()
     keras.utils.set_random_seed(config.seed)
     corpus = read_corpus(config, log)

@@ -1,0 +1,60 @@
+"""A training that begins where another one ended, which is trained first when it is not there."""
+
+import pytest
+import yaml
+
+import shapes
+from capsmith.config import load_config
+from capsmith.errors import ConfigError
+from capsmith.runs import Log
+from capsmith.training.fit import train
+from capsmith.training.history import read_csv
+from capsmith.training.starting import first_stage
+
+
+class Lines(Log):
+    """A log that keeps its lines."""
+
+    def __init__(self):
+        super().__init__(quiet=True)
+        self.lines = []
+
+    def __call__(self, line):
+        self.lines.append(line)
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Self-critical training whose first stage is another file's, with another seed and another place of data."""
+    first = shapes.settings(seed=9, data={"root": "nowhere"}, evaluation={"after_training": None})
+    (tmp_path / "first.yaml").write_text(yaml.safe_dump(first))
+    further = {"objective": "scst", "start": str(tmp_path / "start"), "start_config": str(tmp_path / "first.yaml")}
+    changes = {"training": {**further, "epochs": 1, "learning_rate": 1e-4}, "evaluation": {"after_training": None}}
+    return load_config(shapes.settings(**changes))
+
+
+def test_both_stages_by_one_command(config, tmp_path):
+    log = Lines()
+    train(config, tmp_path / "run", log=log)
+    assert sum("first" in line and "first.yaml" in line for line in log.lines) == 1
+    assert len(read_csv(tmp_path / "start" / "history.csv")) == 4
+    assert "reward" in read_csv(tmp_path / "run" / "history.csv")[0]
+    stage = load_config(tmp_path / "start" / "config.yaml")
+    assert (stage.seed, stage.data) == (config.seed, config.data)  # not the file's own
+    assert first_stage(config) is None  # it is over: not trained again
+    changed = (tmp_path / "start" / "model.weights.h5").stat().st_mtime_ns
+    train(config, tmp_path / "again", log=log)
+    assert (tmp_path / "start" / "model.weights.h5").stat().st_mtime_ns == changed
+
+
+def test_a_first_stage_that_is_not_over_is_seen(config, tmp_path):
+    stage, start = first_stage(config)
+    train(stage.model_copy(update={"training": stage.training.model_copy(update={"epochs": 2})}), start, log=Lines())
+    rows = (start / "history.csv").read_text()
+    assert first_stage(config) is not None  # two epochs of four
+    assert rows == (start / "history.csv").read_text()
+
+
+def test_a_config_without_a_place_for_it():
+    with pytest.raises(ConfigError, match="set start too"):
+        load_config(shapes.settings(training={"start_config": "flickr8k.yaml"}))
