@@ -41,3 +41,18 @@ def test_set_chooses_the_search_and_the_metrics(run, capsys):
     )
     assert list(found) == ["rouge"]
     assert json.loads((run / "report" / "scores.json").read_text())["decoding"]["type"] == "greedy"
+
+
+def test_several_runs_write_together(run, tmp_path, capsys):
+    """Two of the same are the same; the report has a place of its own."""
+    alone = json.loads(evaluated(capsys, run, "--json"))
+    both = json.loads(evaluated(capsys, run, str(run), "--json", "--out", str(tmp_path / "both")))
+    assert both == alone
+    assert (tmp_path / "both" / "predictions.jsonl").exists()
+    evaluated(capsys, run, str(run))
+    assert (run / "report" / "ensemble" / "index.html").exists()
+
+
+def test_runs_with_other_words_do_not(run, tiny_run, capsys):
+    assert main(["evaluate", str(run), str(tiny_run.run)]) == 2
+    assert f"{tiny_run.run} has other words than {run}" in capsys.readouterr().err
