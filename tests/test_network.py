@@ -7,6 +7,7 @@ import pytest
 from backends import gradient
 from capsmith.decoders.config import DECODERS, InjectConfig
 from capsmith.network import CaptionModel, masked_cross_entropy
+from capsmith.text.vocabulary import END
 
 B, T, V = 3, 5, 7
 TARGETS = np.array([[4, 5, 3, 0, 0], [6, 3, 0, 0, 0], [4, 4, 6, 5, 3]], "int32")
@@ -124,3 +125,28 @@ def test_an_encoder_inside_is_trained_too():
     ]
     assert all(changed)
     assert any("see" in v.path for v in made.trainable_variables)
+
+
+def test_words_read_are_mixed_with_the_model_s_own():
+    """At rate 1 every word but specials is what the model draws; sure of itself, it draws its likeliest."""
+    made = model()
+    made.decoder.output_layer.kernel.assign(made.decoder.output_layer.kernel * 1e4)
+    made.sample_inputs()
+    features = np.random.default_rng(1).normal(size=(2, 4)).astype("float32")
+    inputs = {name: keras.ops.convert_to_tensor(value) for name, value in batch(features).items()}
+    tokens = batch(features)["tokens"]
+    plain = keras.ops.convert_to_numpy(made.decoder(inputs["features"], inputs["tokens"], inputs["image"]))
+
+    def mixed():
+        return keras.ops.convert_to_numpy(made._mixed(inputs["features"], inputs["tokens"], inputs["image"]))
+
+    np.testing.assert_array_equal(mixed(), tokens)
+    made.mixing.assign(1.0)
+    said = np.concatenate([tokens[:, :1], plain.argmax(-1)[:, :-1]], axis=1)
+    words = tokens > END
+    np.testing.assert_array_equal(mixed(), np.where(words, said, tokens))
+    assert (mixed() != tokens).any()
+    assert (mixed()[~words] == tokens[~words]).all()
+    made.mixing.assign(0.5)
+    share = np.mean([(mixed() == said)[words & (said != tokens)].mean() for _ in range(60)])
+    assert 0.35 < share < 0.65

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from capsmith.text.vocabulary import PAD
+from capsmith.text.vocabulary import END, PAD
 
 
 class CaptionModel(keras.Model):
@@ -24,8 +24,14 @@ class CaptionModel(keras.Model):
         self.decoder = decoder
         self.encoder = encoder
         self.label_smoothing = label_smoothing
+        self.mixing: keras.Variable | None = None
         self.dropping = True
         """False trains without dropout: what was sampled is then what is learned from."""
+
+    def sample_inputs(self) -> None:
+        """Lets training replace words by the model's own, at the rate that ``mixing`` holds; 0 until it is set."""
+        self.mixing = keras.Variable(0.0, trainable=False, name="mixing")
+        self.chance = keras.random.SeedGenerator()
 
     def bare(self) -> "CaptionModel":
         """Returns the same layers without the optimizer, whose state would make a checkpoint three times as large."""
@@ -39,7 +45,23 @@ class CaptionModel(keras.Model):
         if self.encoder is not None:
             features = self.encoder(features, training=training)
         features = ops.cast(features, self.compute_dtype)
-        return self.decoder(features, inputs["tokens"], inputs.get("image"), training=training)
+        tokens, image = inputs["tokens"], inputs.get("image")
+        if training and self.mixing is not None:
+            tokens = self._mixed(features, tokens, image)
+        return self.decoder(features, tokens, image, training=training)
+
+    def _mixed(self, features: Any, tokens: Any, image: Any) -> Any:
+        """Replaces some of the words read by words that the model draws in their places.
+
+        Scheduled sampling (Bengio et al. 2015) in two passes over the whole sentence instead of one pass word by word
+        (Mihaylova and Martins 2019): the draws follow the references' words before them.
+        """
+        logits = ops.stop_gradient(self.decoder(features, tokens, image, training=True))
+        noise = -ops.log(-ops.log(keras.random.uniform(ops.shape(logits), 1e-7, 1.0, seed=self.chance)))
+        said = ops.cast(ops.argmax(logits + noise, axis=-1), tokens.dtype)
+        said = ops.concatenate([tokens[:, :1], said[:, :-1]], axis=1)  # what is said at t is read at t + 1
+        chosen = keras.random.uniform(ops.shape(tokens), seed=self.chance) < self.mixing
+        return ops.where(chosen & (tokens > END), said, tokens)
 
     def compute_loss(
         self,

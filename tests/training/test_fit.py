@@ -257,3 +257,15 @@ def test_a_training_may_begin_with_another_s_weights(trained, tmp_path):
         np.testing.assert_allclose(one, keras.ops.convert_to_numpy(other), atol=1e-5)  # its rate is next to nothing
     fresh = train(load_config(settings(), ["seed=3"]), tmp_path / "fresh", log=QUIET).model.trainable_variables
     assert any(np.abs(one - keras.ops.convert_to_numpy(v)).max() > 1e-2 for one, v in zip(before, fresh, strict=True))
+
+
+def test_scheduled_sampling_changes_what_is_read_and_not_what_is_kept(tmp_path):
+    training = {"epochs": 2, "learning_rate": 0.01, "scheduled_sampling": 0.9}
+    made = train(load_config(settings(training=training)), tmp_path / "run", log=QUIET)
+    assert float(keras.ops.convert_to_numpy(made.model.mixing)) == pytest.approx(0.9)
+    plain = train(load_config(settings(training={**training, "scheduled_sampling": 0})), tmp_path / "plain", log=QUIET)
+    losses = [read_csv(tmp_path / name / "history.csv") for name in ("run", "plain")]
+    assert losses[0][0]["loss"] == pytest.approx(losses[1][0]["loss"], rel=0.05)  # it begins with none
+    assert losses[0][1]["loss"] > 1.003 * losses[1][1]["loss"]
+    assert Captioner.load(tmp_path / "run").model.mixing is None
+    assert [v.path for v in plain.model.decoder.weights] == [v.path for v in made.model.decoder.weights]

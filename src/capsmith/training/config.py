@@ -51,6 +51,8 @@ class TrainingConfig(Settings):
     """Largest global gradient norm; null leaves gradients as they are."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decode and keep a running mean of the weights that follows by ``1 - ema`` a step; null keeps the last ones."""
+    scheduled_sampling: float = Field(default=0.0, ge=0, le=1)
+    """Share of words read that are the model's own by the last epoch, rising from none (Bengio et al. 2015)."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target probability spread evenly over the vocabulary."""
     metric: str = "cider"

@@ -165,6 +165,8 @@ class _Fit:
             encoded = examples(records, captioner.vocabulary, captioner.config, rows)
             together = prepared.encoder is not None or len(prepared.feature_shape) > 1
             self.batches = Batches(prepared.source, encoded, self.config.batch_size, captioner.config.seed, together)
+        if self.config.scheduled_sampling:
+            self.model.sample_inputs()
         dev = prepared.split("dev")
         self.dev_ids = [record.image_id for record in dev]
         metrics = [m for m in captioner.config.evaluation.metrics if m not in _SLOW_METRICS]
@@ -253,6 +255,8 @@ class _Fit:
     def _pass(self, epoch: int) -> tuple[float, float]:
         """Trains one epoch; returns its mean loss over words and its last learning rate."""
         self.batches.set_epoch(epoch)
+        if self.model.mixing is not None:
+            self.model.mixing.assign(self.config.scheduled_sampling * epoch / max(self.config.epochs - 1, 1))
         steps = len(self.batches)
         words = 0
         total = rate = 0.0
