@@ -85,7 +85,8 @@ def evaluate_captioners(captioners: Sequence[Captioner], out: Path, corpus: Corp
     all_prepared = [prepare(one.config, (split,), log, corpus, one.encoder) for one in captioners]
     prepared = all_prepared[0]
     members = [Member(one, its.source) for one, its in zip(captioners, all_prepared, strict=True)]
-    records = [record for record in prepared.split(split) if all(record in its.records for its in all_prepared[1:])]
+    readable = [{record.image_id for record in its.records} for its in all_prepared]
+    records = [record for record in prepared.split(split) if all(record.image_id in ids for ids in readable)]
     references = {record.image_id: list(record.captions) for record in records}
     captions = caption_source(members, list(references), config.decoding)
     scorer = Scorer(references, config.evaluation.metrics, tokeniser(config))

@@ -1,5 +1,7 @@
 """A training that begins where another one ended, which is trained first when it is not there."""
 
+import shutil
+
 import pytest
 import yaml
 
@@ -45,6 +47,9 @@ def test_both_stages_by_one_command(config, tmp_path):
     changed = (tmp_path / "start" / "model.weights.h5").stat().st_mtime_ns
     train(config, tmp_path / "again", log=log)
     assert (tmp_path / "start" / "model.weights.h5").stat().st_mtime_ns == changed
+    shutil.rmtree(tmp_path / "start")
+    train(config, tmp_path / "run", resume=True, log=log)  # it has begun: the first stage is not needed again
+    assert not (tmp_path / "start").exists()
 
 
 def test_a_first_stage_that_is_not_over_is_seen(config, tmp_path):

@@ -6,6 +6,7 @@ the attention · Q channels of a query · H heads.
 Regions stay one copy a picture however many rows ask about it: five captions in training, K beams in a search.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import keras
@@ -21,7 +22,7 @@ def build_attend(config: AttendConfig, name: str = "attend") -> "Attend":
     return {"additive": Additive, "multihead": MultiHead}[config.attention](config, name=name)
 
 
-class Attend(keras.layers.Layer):
+class Attend(keras.layers.Layer, ABC):
     """What both kinds share: an answer, refined by the question where the config says so.
 
     The refinement is attention on attention (Huang et al. 2019, eq. 4–6): information and a gate, both from query and
@@ -34,13 +35,13 @@ class Attend(keras.layers.Layer):
         self.question = keras.layers.Dense(self.width, name="question")
         self.refine = keras.layers.Dense(2 * config.units, name="refine") if config.refine else None
 
+    @abstractmethod
     def memory(self, regions_PLU: Any) -> Memory:
         """Returns what is computed once a picture from its regions: two tensors with leading axis P."""
-        raise NotImplementedError
 
+    @abstractmethod
     def weigh(self, query_NQ: Any, memory: Memory) -> tuple[Any, Any]:
         """Returns the context (N, …) and how much each region counts, (N, L); a row of weights sums to 1."""
-        raise NotImplementedError
 
     def call(self, query_NQ: Any, first: Any, second: Any) -> tuple[Any, Any]:
         """Returns what the query learns from a picture (N, U), and the weights (N, L)."""

@@ -6,6 +6,7 @@ All three keep one recurrence over the sentence, in which a step attends to the 
 who reads the answer.
 """
 
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from capsmith.decoders.config import AttendConfig, AttentionConfig, AttentionOnA
 from capsmith.errors import ConfigError
 
 
-class AttentiveDecoder(RecurrentDecoder):
+class AttentiveDecoder(RecurrentDecoder, ABC):
     """What they share. The recurrent state ends with the context (N, …) and the attention weights (N, L).
 
     A subclass says in ``stack`` which recurrences it has, and in ``advance`` how a word passes through them.
@@ -52,13 +53,13 @@ class AttentiveDecoder(RecurrentDecoder):
         rows, regions = ops.shape(mean)[0], self._regions_of(picture)
         return [*state, ops.zeros((rows, self.config.answer_width), mean.dtype), ops.zeros((rows, regions), mean.dtype)]
 
+    @abstractmethod
     def advance(self, picture: Picture, z: Any, state: list[Any]) -> list[Any]:
         """Goes one word further: (N, G) from the word, and the state before, to the state after."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_out(self, state: list[Any]) -> Any:
         """Returns what the output layer reads: (…, C) from the state, one word's (N, …) or a sentence's (B, T, …)."""
-        raise NotImplementedError
 
     def sentence(self, x_BTE: Any, mask_BT: Any, picture: Picture, training: bool) -> Any:
         """Runs the recurrence along the sentence."""

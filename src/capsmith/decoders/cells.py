@@ -8,6 +8,7 @@ step before; `inputs` takes the first for all words together, and what stands be
 a step along a sentence.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ def build_recurrence(
     return {"lstm": LSTM, "gru": GRU}[kind](units, channels, layer_norm, name=name)
 
 
-class Recurrence(keras.layers.Layer):
+class Recurrence(keras.layers.Layer, ABC):
     """What both kinds share.
 
     Args:
@@ -67,9 +68,9 @@ class Recurrence(keras.layers.Layer):
             z = z + (same[:, None] if len(z.shape) == 3 else same)
         return (self.input_norm(z) if self.layer_norm else z) + self.bias
 
+    @abstractmethod
     def step(self, z: Any, state: list[Any]) -> list[Any]:
         """Goes one word further: gates' inputs (N, G) and the state before, to the state after; h comes first."""
-        raise NotImplementedError
 
     def zero(self, like: Any) -> list[Any]:
         """Returns the empty state for as many rows as ``like`` has."""

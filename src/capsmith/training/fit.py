@@ -37,7 +37,7 @@ from capsmith.training.starting import begin_from, first_stage
 STATE = "state.npz"
 _SLOW_METRICS = {"meteor", "spice"}  # a Java start each: not in every epoch
 _OPEN = {"features", "decoding", "evaluation"}  # may change when a training is resumed: its numbers stay the same
-_PLACES = {"data.root", "data.max_problems", "encoder.weights", "decoder.embedding.vectors"}
+_PLACES = {"data.root", "data.max_problems", "encoder.weights", "decoder.embedding.vectors", "training.start"}
 
 
 def train(config: Config, run: str | Path, resume: bool = False, log: Log | None = None) -> Captioner:
@@ -60,7 +60,7 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     begun = (run / STATE).exists()
     _check_run(run, config, resume, begun)
     log = log or Log(run / "log.txt")
-    if before := first_stage(config):
+    if not begun and (before := first_stage(config)):
         log(f"first {config.training.start_config} into {before[1]}")
         train(*before, resume=True, log=log)
     started = time.perf_counter()
