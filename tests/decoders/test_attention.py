@@ -103,7 +103,7 @@ def where_to_look(pictures, rng):
     return {"features": features, "tokens": tokens}, targets, place
 
 
-SMALL = {"units": 16, "embedding": {"size": 6}, "dropout": 0.0, "attention_units": 8, "heads": 2}
+SMALL = {"units": 16, "embedding": {"size": 6}, "dropout": 0.0, "attention_units": 8, "heads": 1}  # one must find it
 
 
 @pytest.mark.parametrize(
