@@ -4,9 +4,9 @@ Its directory holds everything that captioning needs: ``config.yaml``, ``vocabul
 encoder's files and ``model.weights.h5``. Loading executes nothing from them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -20,8 +20,9 @@ from capsmith.consensus import by_consensus
 from capsmith.decoders.config import DECODERS
 from capsmith.decoding import BeamConfig, DecodingConfig, Hypothesis, search
 from capsmith.errors import CheckpointError, ConfigError, FeatureError
-from capsmith.features.backbone import Encoder, load_encoder, save_encoder
+from capsmith.features.backbone import Encoder, load_encoders, save_encoders
 from capsmith.features.images import Source, load_image
+from capsmith.features.joined import JoinedEncoder, join
 from capsmith.network import CaptionModel
 from capsmith.runs import read_json, write_json
 from capsmith.stepping import DecoderStepper
@@ -74,7 +75,7 @@ class Captioner:
         vocabulary: Vocabulary,
         model: CaptionModel,
         feature_shape: tuple[int, ...],
-        encoder: Encoder | None,
+        encoder: Encoder | JoinedEncoder | None,
     ) -> None:
         self.config, self.vocabulary, self.model = config, vocabulary, model
         self.feature_shape, self.encoder = feature_shape, encoder
@@ -97,8 +98,8 @@ class Captioner:
         vocabulary = Vocabulary.load(run / "vocabulary.json")
         about = read_json(run / "captioner.json", CheckpointError)
         shape = _check(about, vocabulary, run)
-        needed = encoder or config.encoder.trainable
-        loaded = load_encoder(config.encoder, run) if needed else None
+        needed = encoder or config.trains_encoder
+        loaded = load_encoders(config.encoders, run) if needed else None
         if loaded is not None and loaded.feature_shape != shape:
             raise CheckpointError(f"{run}/captioner.json: feature_shape is not its encoder's, {loaded.feature_shape}")
         model = build_model(config, vocabulary, shape, loaded)
@@ -117,7 +118,7 @@ class Captioner:
         save_config(self.config, run / "config.yaml")
         self.vocabulary.save(run / "vocabulary.json")
         if self.encoder is not None:
-            save_encoder(self.encoder, run)
+            save_encoders(self.encoder, run)
         about = {
             "format": _FORMAT,
             "feature_shape": list(self.feature_shape),
@@ -162,13 +163,13 @@ class Captioner:
 
     def features(self, images: Sequence[Source]) -> np.ndarray:
         """Returns the features (P, D) or (P, L, D) of pictures."""
-        if self.encoder is None:
-            raise CheckpointError("this captioner was loaded without its encoder: it captions features alone")
-        return self.encode(np.stack([load_image(image, self.encoder.image_size) for image in images]))
+        pixels = [np.stack([load_image(image, part.image_size) for image in images]) for part in self._parts]
+        return self.encode(*pixels)
 
-    def encode(self, pixels: np.ndarray) -> np.ndarray:
-        """Returns the features of pixels (P, H, W, 3) in 0–255."""
-        return keras.ops.convert_to_numpy(self._encode(keras.ops.convert_to_tensor(pixels)))
+    def encode(self, *pixels: np.ndarray) -> np.ndarray:
+        """Returns the features of pixels (P, H, W, 3) in 0–255, given once for each encoder at its size."""
+        seen = zip(self._encode, pixels, strict=True)
+        return join([keras.ops.convert_to_numpy(see(keras.ops.convert_to_tensor(given))) for see, given in seen])
 
     def caption_features(self, features: np.ndarray, decoding: DecodingConfig | None = None) -> list[Caption]:
         """Captions pictures by their features (P, D) or (P, L, D).
@@ -189,12 +190,15 @@ class Captioner:
         """The decoder, compiled once for every search."""
         return DecoderStepper(self.model.decoder)
 
-    @cached_property
-    def _encode(self) -> Any:
+    @property
+    def _parts(self) -> tuple[Encoder, ...]:
         if self.encoder is None:
             raise CheckpointError("this captioner was loaded without its encoder: it captions features alone")
-        network = self.encoder.model
-        return compiled(lambda pixels: network(pixels, training=False), network)
+        return self.encoder.parts
+
+    @cached_property
+    def _encode(self) -> list[Callable[[Any], Any]]:
+        return [compiled(partial(part.model, training=False), part.model) for part in self._parts]
 
     def worded(self, hypotheses: list[Hypothesis], decoding: DecodingConfig) -> Caption:
         """Returns what a search found for one picture as a caption with its alternatives."""
@@ -214,7 +218,7 @@ class Captioner:
                 f"a decoder of type {self.config.decoder.type} has no attention to show: "
                 "train one with attention, such as flickr8k_attention.yaml"
             )
-        grid = tuple(int(n) for n in self.encoder.core.output.shape[1:3])
+        grid = tuple(int(n) for n in self.encoder.parts[0].core.output.shape[1:3])
         words = [self.vocabulary.encode(caption.words) for caption in captions]
         said = np.full((len(captions), 1 + max(map(len, words))), START, np.int32)
         for row, ids in enumerate(words):
@@ -231,7 +235,7 @@ def build_model(
     config: Config,
     vocabulary: Vocabulary,
     feature_shape: tuple[int, ...],
-    encoder: Encoder | None = None,
+    encoder: Encoder | JoinedEncoder | None = None,
     vectors: np.ndarray | None = None,
 ) -> CaptionModel:
     """Builds the network of a config.
@@ -247,7 +251,7 @@ def build_model(
     start = np.log((counts + 1) / (counts + 1).sum()) if counts.any() else None
     decoder = DECODERS.build(config.decoder, len(vocabulary), vectors=vectors, log_frequencies=start)
     decoder(np.zeros((1, *feature_shape), "float32"), np.zeros((1, 2), "int32"))
-    trained = encoder.model if encoder is not None and config.encoder.trainable else None
+    trained = encoder.parts[0].model if encoder is not None and config.trains_encoder else None
     model = CaptionModel(decoder, trained, config.training.label_smoothing)
     model.built = True
     return model

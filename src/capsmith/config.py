@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from capsmith.data import DATASETS
 from capsmith.decoders.config import DECODERS
 from capsmith.decoding import DECODINGS, GreedyConfig
 from capsmith.errors import CheckpointError, ConfigError, one_line
-from capsmith.features.config import EncoderConfig, FeaturesConfig
+from capsmith.features.config import EncoderConfig, Encoders, FeaturesConfig
 from capsmith.runs import require_run, write_text
 from capsmith.schema import Settings, explain, nearest
 from capsmith.text.config import TextConfig
@@ -41,8 +41,8 @@ class Config(Settings):
     """The pictures and captions."""
     text: TextConfig = TextConfig()
     """How captions become tokens."""
-    encoder: EncoderConfig = EncoderConfig()
-    """The CNN."""
+    encoder: Encoders = EncoderConfig()
+    """The CNN, or a list of several whose features are joined."""
     features: FeaturesConfig = FeaturesConfig()
     """The cache of what the CNN says of each picture."""
     decoder: AnyDecoder
@@ -53,6 +53,38 @@ class Config(Settings):
     """How captions are searched for."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How they are scored."""
+
+    @field_validator("encoder")
+    @classmethod
+    def _joinable(cls, value: Any) -> Any:
+        if isinstance(value, tuple):
+            if not value:
+                raise ValueError("an empty list names no encoder")
+            if len({one.output for one in value}) > 1:
+                raise ValueError("encoders are joined as pooled vectors or as grids: give all the same output")
+            if len(value) > 1 and any(one.trainable for one in value):
+                raise ValueError("several encoders are joined as they are: trainable takes a single one")
+        return value
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "Config":
+        if len(self.encoders) > 1 and self.features.store is not None:
+            raise ValueError("features.store is one store, but there are several encoders: leave it out")
+        if self.training.views and self.trains_encoder:
+            raise ValueError("training.views are views for frozen encoders: leave it out, or set trainable: false")
+        if self.decoder.standardise and self.trains_encoder:
+            raise ValueError("decoder.standardise is for features of frozen encoders: leave it out")
+        return self
+
+    @property
+    def encoders(self) -> tuple[EncoderConfig, ...]:
+        """The encoders whose features are joined; most often one."""
+        return self.encoder if isinstance(self.encoder, tuple) else (self.encoder,)
+
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether the encoder learns together with the decoder."""
+        return self.encoders[0].trainable
 
 
 def config_folders() -> list[Path]:
@@ -147,12 +179,20 @@ def difference(before: Config, now: Config, sections: AbstractSet[str], keys: Ab
     """
     old, new = before.model_dump(mode="json"), now.model_dump(mode="json")
     for section in [name for name in old if name not in sections]:
-        olds, news = (v[section] if isinstance(v[section], dict) else {"": v[section]} for v in (old, new))
-        for key in {**olds, **news}:
-            path = f"{section}.{key}".rstrip(".")
-            if path not in keys and olds.get(key) != news.get(key):
-                return f"{path}: {olds.get(key)}, now {news.get(key)}"
+        olds, news = (_flat(section, v[section]) for v in (old, new))
+        for path in {**olds, **news}:
+            if re.sub(r"\.\d+", "", path) not in keys and olds.get(path) != news.get(path):
+                return f"{path}: {olds.get(path)}, now {news.get(path)}"
     return ""
+
+
+def _flat(section: str, value: Any) -> dict[str, Any]:
+    """Returns the values of a section by path, as in ``encoder.weights``, or ``encoder.0.weights`` of several."""
+    if isinstance(value, dict):
+        return {f"{section}.{key}": inner for key, inner in value.items()}
+    if isinstance(value, list):
+        return {path: v for index, inner in enumerate(value) for path, v in _flat(f"{section}.{index}", inner).items()}
+    return {section: value}
 
 
 def save_config(config: Config, path: Path) -> None:
@@ -244,6 +284,8 @@ def _override(values: dict[str, Any], override: str) -> dict[str, Any]:
 
 def _put(values: dict[str, Any], keys: list[str], value: Any, override: str) -> dict[str, Any]:
     head, *rest = keys
+    if rest and isinstance(values.get(head), list):
+        return {**values, head: _put_in_list(values[head], rest, value, override)}
     if not rest:
         changed = {**values, head: value}
     else:
@@ -257,6 +299,17 @@ def _put(values: dict[str, Any], keys: list[str], value: Any, override: str) -> 
                 kept = {k: v for k, v in changed[head].items() if k in settings.model_fields}
                 changed[head] = kept
     return changed
+
+
+def _put_in_list(items: list[Any], keys: list[str], value: Any, override: str) -> list[Any]:
+    index, *rest = keys
+    if not index.isdecimal() or int(index) >= len(items):
+        raise ConfigError(f"--set {override}: a list of {len(items)} has places 0 to {len(items) - 1}, not {index!r}")
+    item = items[int(index)]
+    if rest and not isinstance(item, dict):
+        raise ConfigError(f"--set {override}: place {index} is not a section")
+    new = _put(item, rest, value, override) if rest else value
+    return [new if place == int(index) else other for place, other in enumerate(items)]
 
 
 _OPEN = frozenset({"data", "features", "decoding", "evaluation"})  # what a trained model leaves open

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from capsmith.captioner import Captioner
-from capsmith.data.batches import Source
+from capsmith.data.sources import Source
 from capsmith.decoding import Stepper
 from capsmith.errors import CheckpointError
 
@@ -30,7 +30,7 @@ class Member:
     def features(self, ids: Sequence[str]) -> np.ndarray:
         """Returns what the decoder takes, (P, …)."""
         found = self.source.gather(self.source.rows(ids))
-        return self.captioner.encode(found) if self.captioner.config.encoder.trainable else found
+        return self.captioner.encode(found) if self.captioner.config.trains_encoder else found
 
 
 class Views:

@@ -182,7 +182,7 @@ def _write(done: Evaluation, config: Config, paths: dict[str, Path], references:
         most=config.evaluation.examples,
         notes=[
             f"Search: {_search_name(config.decoding)}",
-            f"Encoder: {config.encoder.type}",
+            f"Encoder: {' + '.join(one.type for one in config.encoders)}",
             f"Seed: {config.seed}",
         ],
     )

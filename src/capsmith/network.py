@@ -25,8 +25,6 @@ class CaptionModel(keras.Model):
         self.encoder = encoder
         self.label_smoothing = label_smoothing
         self.mixing: keras.Variable | None = None
-        self.dropping = True
-        """False trains without dropout: what was sampled is then what is learned from."""
 
     def sample_inputs(self) -> None:
         """Lets training replace words by the model's own, at the rate that ``mixing`` holds; 0 until it is set."""
@@ -41,7 +39,7 @@ class CaptionModel(keras.Model):
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """Returns logits (B, T, V) for a batch of ``capsmith.data.batches.Batches``."""
-        features, training = inputs["features"], training and self.dropping
+        features = inputs["features"]
         if self.encoder is not None:
             features = self.encoder(features, training=training)
         features = ops.cast(features, self.compute_dtype)

@@ -14,12 +14,15 @@ from capsmith.errors import CheckpointError, DataError, PictureError
 from capsmith.features.extraction import extract as extract_features
 from capsmith.features.fingerprint import differences, fingerprint
 from capsmith.features.images import load_image
+from capsmith.features.joined import JoinedStore, folders
 from capsmith.features.store import FeatureStore
 from capsmith.runs import Log, read_json
 
 if TYPE_CHECKING:
     from capsmith.features.backbone import Encoder
+    from capsmith.features.joined import JoinedEncoder
 
+Features = FeatureStore | JoinedStore
 _NAMED = 5  # broken pictures named in the log
 
 
@@ -32,12 +35,14 @@ class Prepared:
         source: Features, or pixels where the encoder is trained.
         feature_shape: What the decoder gets of a picture: (D,) or (L, D).
         encoder: The built encoder where it is trained; else None.
+        views: Features of random views of the training pictures, where the config asks for them.
     """
 
     records: tuple[Record, ...]
-    source: "FeatureStore | Pictures"
+    source: "Features | Pictures"
     feature_shape: tuple[int, ...]
     encoder: "Encoder | None"
+    views: tuple[Features, ...] = ()
 
     def split(self, name: str) -> list[Record]:
         """Returns the records of one split."""
@@ -93,21 +98,22 @@ def read_corpus(config: Config, log: Log) -> Corpus:
     return corpus
 
 
-def extract(config: Config, log: Log | None = None) -> FeatureStore:
-    """Makes or completes the feature store of a config's dataset.
+def extract(config: Config, log: Log | None = None) -> Features:
+    """Makes or completes the feature store of a config's dataset, or the several of a list of encoders.
 
     Raises:
         DataError: The config trains its encoder, so there is nothing to store.
     """
     log = log or Log()
-    if config.encoder.trainable:
+    if config.trains_encoder:
         raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
     return _store(config, read_corpus(config, log).records, log)
 
 
-def _store(config: Config, records: Sequence[Record], log: Log) -> FeatureStore:
+def _store(config: Config, records: Sequence[Record], log: Log, view: int = 0) -> Features:
     pictures = [(record.image_id, record.path) for record in records]
-    return extract_features(pictures, config.encoder, config.features, log)
+    stores = [extract_features(pictures, encoder, config.features, log, view) for encoder in config.encoders]
+    return stores[0] if len(stores) == 1 else JoinedStore(stores)
 
 
 def prepare(
@@ -115,7 +121,7 @@ def prepare(
     splits: Sequence[str],
     log: Log,
     corpus: Corpus | None = None,
-    encoder: "Encoder | None" = None,
+    encoder: "Encoder | JoinedEncoder | None" = None,
 ) -> Prepared:
     """Reads the dataset and makes its features ready.
 
@@ -129,13 +135,17 @@ def prepare(
     corpus = corpus or read_corpus(config, log)
     require_splits(config, corpus, splits)
     records = [record for record in corpus.records if record.split in SPLITS]
-    if not config.encoder.trainable:
+    if not config.trains_encoder:
         store = _store(config, records, log)
-        return Prepared(_readable(records, store), store, store.shape, None)
+        readable = _readable(records, store)
+        shown = [record for record in readable if record.split == "train" and "train" in splits]
+        views = [_store(config, shown, log, number + 1) for number in range(config.training.views if shown else 0)]
+        return Prepared(readable, store, store.shape, None, tuple(views))
     if encoder is None:
-        from capsmith.features.backbone import build_encoder
+        from capsmith.features.backbone import build_encoders
 
-        encoder = build_encoder(config.encoder)
+        encoder = build_encoders(config.encoders)
+    (encoder,) = encoder.parts
     used = [record for record in records if record.split in splits]
     pictures = Pictures(used, encoder.image_size, config.features.workers, log)
     share = len(pictures.broken) / len(used)
@@ -164,15 +174,16 @@ def require_encoder(config: Config, run: Path) -> None:
         CheckpointError: It differs, as when another file lies where its weights were; or the run is damaged.
         FeatureError: Its weights are not there.
     """
-    if config.encoder.trainable:
+    if config.trains_encoder:
         return  # it is part of the checkpoint
-    note = read_json(run / "encoder.json", CheckpointError)
-    trained = note.get("fingerprint") if isinstance(note, dict) else None
-    if not isinstance(trained, dict):
-        raise CheckpointError(f"{run}/encoder.json is damaged")
-    if differs := differences(fingerprint(config.encoder), trained):
-        raise CheckpointError(f"{run} was trained with features of another encoder ({differs})")
+    for encoder, folder in zip(config.encoders, folders(run, len(config.encoders)), strict=True):
+        note = read_json(folder / "encoder.json", CheckpointError)
+        trained = note.get("fingerprint") if isinstance(note, dict) else None
+        if not isinstance(trained, dict):
+            raise CheckpointError(f"{folder}/encoder.json is damaged")
+        if differs := differences(fingerprint(encoder), trained):
+            raise CheckpointError(f"{run} was trained with features of another encoder ({differs})")
 
 
-def _readable(records: Sequence[Record], source: FeatureStore | Pictures) -> tuple[Record, ...]:
+def _readable(records: Sequence[Record], source: Features | Pictures) -> tuple[Record, ...]:
     return tuple(record for record in records if record.image_id in source)

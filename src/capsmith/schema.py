@@ -98,6 +98,8 @@ def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[s
     path: list[str] = []
     models = [model]
     for part in loc:
+        if path and part in ("one", "several"):
+            continue  # whether a value is a section or a list of sections
         tagged = [m for m in models if _tag(m) == part]
         if tagged and not any(part in m.model_fields for m in models):
             models = tagged

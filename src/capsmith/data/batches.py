@@ -8,26 +8,17 @@ padding.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
 
+from capsmith.data.sources import Source, ViewedSource
 from capsmith.text.vocabulary import END, PAD, START
 
 _POOL = 16  # batches that are sorted by length together: enough to pad little, few enough to stay random
 _TOKEN_STEP, _PICTURE_STEP = 4, 8  # sizes are padded to multiples, so that few shapes are compiled
 _MOST_ROWS = 5  # of one picture in a batch; the others come in another batch
-
-
-class Source(Protocol):
-    """Where a batch's pictures come from: a feature store, or pictures themselves."""
-
-    def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the row of each picture."""
-
-    def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +49,20 @@ class Batches(keras.utils.PyDataset):
         batch_size: Captions a batch (B).
         seed: Seed of the order.
         together: Keep the captions of a picture in one batch.
+        mirror: The word to say of a mirrored picture in the place of each (V,), where the source has views.
     """
 
     def __init__(
-        self, source: Source, examples: Sequence[Example], batch_size: int, seed: int, together: bool = True
+        self,
+        source: Source | ViewedSource,
+        examples: Sequence[Example],
+        batch_size: int,
+        seed: int,
+        together: bool = True,
+        mirror: np.ndarray | None = None,
     ) -> None:
         super().__init__()
-        self.source, self.seed = source, seed
+        self.source, self.seed, self.mirror = source, seed, mirror
         most = max((len(example.captions) for example in examples), default=1)
         self.each = min(most, batch_size, _MOST_ROWS) if together else 1
         self.together = together
@@ -84,6 +82,9 @@ class Batches(keras.utils.PyDataset):
             some = sorted(order[first : first + pool], key=lambda index: self.examples[index].longest)
             batches += [some[start : start + self.pictures] for start in range(0, len(some), self.pictures)]
         self.batches = [batches[index] for index in rng.permutation(len(batches))]
+        self.rows = np.array([example.row for example in self.examples], np.int64)
+        if isinstance(self.source, ViewedSource):
+            self.rows = self.source.drawn(self.rows, rng)
 
     def on_epoch_end(self) -> None:
         """Moves to the next epoch's order."""
@@ -93,10 +94,13 @@ class Batches(keras.utils.PyDataset):
         return len(self.batches)
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
-        examples = [self.examples[i] for i in self.batches[index]]
+        examples, rows = [self.examples[i] for i in self.batches[index]], self.rows[self.batches[index]]
         sentences = [(words, True) for example in examples for words in self._rows_of(example)]
         tokens, targets = pad(sentences, self.batch_size)
-        rows = np.array([example.row for example in examples])
+        if isinstance(self.source, ViewedSource) and self.mirror is not None:
+            turned = np.zeros(self.batch_size, bool)
+            turned[: len(sentences)] = np.repeat(self.source.mirrored(rows), self.each)
+            tokens[turned], targets[turned] = self.mirror[tokens[turned]], self.mirror[targets[turned]]
         if self.together:
             return {"features": self.source.gather(np.resize(rows, self.pictures)), "tokens": tokens}, targets
         found, image = np.unique(rows, return_inverse=True)

@@ -15,6 +15,7 @@ from keras import ops
 
 from capsmith.decoders.cells import Recurrence, build_recurrence, over_time
 from capsmith.decoders.config import DecoderConfig
+from capsmith.decoders.standardise import Standardise
 from capsmith.text.vocabulary import END, PAD, UNK
 
 State = tuple[Any, ...]
@@ -55,6 +56,7 @@ class RecurrentDecoder(keras.layers.Layer):
             trainable=config.embedding.trainable,
             name="embedding",
         )
+        self.standardise = Standardise(name="standardise") if config.standardise else None
         self.dropout = keras.layers.Dropout(config.dropout)
         along = (None, 1, None) if config.variational else None  # (B, T, C): one mask for all words
         self.word_dropout = keras.layers.Dropout(config.dropout, noise_shape=along, name="word_dropout")
@@ -131,7 +133,7 @@ class RecurrentDecoder(keras.layers.Layer):
             image: (B,) row of ``features`` for each caption; None when a picture's B / P captions stand together.
             training: Apply dropout.
         """
-        picture = self.look(features, training)
+        picture = self.look(self._scaled(features), training)
         if image is not None:
             picture = tuple(ops.take(tensor, image, axis=0) for tensor in picture)
         read = self._hide(tokens) if training and self.chance is not None else tokens
@@ -144,7 +146,7 @@ class RecurrentDecoder(keras.layers.Layer):
 
         The first ``kept`` belong to the pictures and stay (P, …) at every step; the others belong to the rows.
         """
-        picture = self.look(features, training=False)
+        picture = self.look(self._scaled(features), training=False)
         return (*picture, *self.first(picture))
 
     def step(self, tokens: Any, state: State) -> tuple[Any, State]:
@@ -162,6 +164,9 @@ class RecurrentDecoder(keras.layers.Layer):
     """Whether the state's last tensor says how much each region counted for the last word, (N, L)."""
 
     # --- inside -------------------------------------------------------------------------------------------------
+
+    def _scaled(self, features: Any) -> Any:
+        return features if self.standardise is None else self.standardise(features)
 
     def _hide(self, tokens_BT: Any) -> Any:
         """Replaces some words by ``<unk>``; padding, start and end stay."""

@@ -37,6 +37,8 @@ class DecoderConfig(Settings):
     """Normalise the gates' inputs and the cell state (Ba et al. 2016)."""
     dropout: float = Field(default=0.3, ge=0, lt=1)
     """Dropout on word vectors, features and the layer before the vocabulary."""
+    standardise: bool = False
+    """Bring every channel of the features to mean 0 and deviation 1 over the training pictures."""
     variational: bool = False
     """Drop the same channels at every word of a sentence (Gal and Ghahramani 2016), instead of others at each."""
     word_dropout: float = Field(default=0.0, ge=0, lt=1)

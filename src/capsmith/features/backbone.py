@@ -1,6 +1,6 @@
 """Builds encoders: pixels 0–255 in, features out, everything between inside one Keras model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from capsmith.features.config import EncoderConfig
 from capsmith.features.custom import load_custom
 from capsmith.features.encoders import ENCODERS, Preprocess
 from capsmith.features.fingerprint import differences, file_hash, fingerprint
+from capsmith.features.joined import JoinedEncoder, folders, joined_shape
 from capsmith.features.networks import build_core
 from capsmith.features.weights import replacing
 
@@ -37,9 +38,37 @@ class Encoder:
     feature_shape: tuple[int, ...]
     fingerprint: dict[str, Any]
 
+    @property
+    def parts(self) -> "tuple[Encoder, ...]":
+        """The encoder itself, as the one part of what may be several (see ``joined.py``)."""
+        return (self,)
+
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """Returns the features (B, D) or (B, L, D), float32, of uint8 pictures (B, H, W, 3)."""
         return np.asarray(self.model.predict_on_batch(pixels), np.float32)
+
+
+def build_encoders(configs: Sequence[EncoderConfig]) -> Encoder | JoinedEncoder:
+    """Builds the encoder that configs name, joined when they are several; raises as `build_encoder`."""
+    return _joined([build_encoder(config) for config in configs])
+
+
+def save_encoders(encoder: Encoder | JoinedEncoder, directory: Path) -> None:
+    """Keeps each part as `save_encoder` does, in folders of their own when there are several."""
+    for part, folder in zip(encoder.parts, folders(directory, len(encoder.parts)), strict=True):
+        save_encoder(part, folder)
+
+
+def load_encoders(configs: Sequence[EncoderConfig], directory: Path) -> Encoder | JoinedEncoder:
+    """Loads what `save_encoders` kept; raises as `load_encoder`."""
+    places = zip(configs, folders(directory, len(configs)), strict=True)
+    return _joined([load_encoder(config, folder) for config, folder in places])
+
+
+def _joined(parts: list[Encoder]) -> Encoder | JoinedEncoder:
+    if len(parts) == 1:
+        return parts[0]
+    return JoinedEncoder(tuple(parts), joined_shape([part.feature_shape for part in parts]))
 
 
 def build_encoder(config: EncoderConfig) -> Encoder:

@@ -1,9 +1,9 @@
 """Settings of the encoder and of the feature cache."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from capsmith.features.encoders import ENCODERS
 from capsmith.schema import Settings, nearest
@@ -64,6 +64,17 @@ class EncoderConfig(Settings):
         if self.image_size is None:
             return ENCODERS[self.type].size
         return self.image_size if isinstance(self.image_size, tuple) else (self.image_size, self.image_size)
+
+
+def _one_or_several(value: Any) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+Encoders = Annotated[
+    Annotated[EncoderConfig, Tag("one")] | Annotated[tuple[EncoderConfig, ...], Tag("several")],
+    Discriminator(_one_or_several),
+]
+"""One encoder, or a list of them whose features are joined."""
 
 
 class FeaturesConfig(Settings):

@@ -17,6 +17,7 @@ from capsmith.features.fingerprint import digest, fingerprint
 from capsmith.features.images import load_image
 from capsmith.features.journal import Journal, known, locked
 from capsmith.features.store import FeatureStore, Manifest
+from capsmith.features.views import view_of
 from capsmith.progress import bar
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def extract(
     encoder_config: EncoderConfig,
     features_config: FeaturesConfig,
     log: Log,
+    view: int = 0,
 ) -> FeatureStore:
     """Returns the features of pictures, computing those that the store does not have yet.
 
@@ -50,13 +52,14 @@ def extract(
         encoder_config: The encoder.
         features_config: Where the store is kept, and how much may be unreadable.
         log: Takes lines for people.
+        view: Which view of the pictures, see ``views.py``; 0 is the pictures as they are.
 
     Raises:
         FeatureError: Too many pictures are unreadable, the store is of another encoder, or the disk is full.
     """
     wanted = _stat(pictures)
-    expected = fingerprint(encoder_config)
-    folder = store_folder(pictures, encoder_config, features_config)
+    expected = _fingerprint(encoder_config, view)
+    folder = store_folder(pictures, encoder_config, features_config, view)
     with locked(folder):
         manifest = known(folder, expected)
         sizes = manifest.file_sizes() if manifest else {}
@@ -64,7 +67,7 @@ def extract(
         missing = {picture.id: f"{picture.path}: no such file" for picture in todo if picture.size < 0}
         _check_broken(wanted, (manifest.reasons() if manifest else {}) | missing, features_config)
         if todo:
-            _run(todo, wanted, folder, manifest, encoder_config, features_config, log)
+            _run(todo, wanted, folder, manifest, encoder_config, features_config, log, view)
         else:
             log(f"features: all {len(wanted):,} pictures are in {folder}")
             if manifest is not None and (folder / "journal.jsonl").exists():
@@ -73,18 +76,24 @@ def extract(
 
 
 def store_folder(
-    pictures: Sequence[tuple[str, Path]], encoder_config: EncoderConfig, features_config: FeaturesConfig
+    pictures: Sequence[tuple[str, Path]], encoder_config: EncoderConfig, features_config: FeaturesConfig, view: int = 0
 ) -> Path:
     """Returns the folder of the store for these pictures and this encoder.
 
     ``features.store`` if given; else a name in ``features.cache`` made of the encoder, its fingerprint, and the folder
-    that holds the pictures.
+    that holds the pictures. A view's folder has its number behind that.
     """
+    ending = f"-view{view}" if view else ""
     if features_config.store is not None:
-        return features_config.store
+        return features_config.store.with_name(features_config.store.name + ending)
     place = os.path.commonpath([os.path.abspath(path.parent) for _, path in pictures])
     made_by = digest(fingerprint(encoder_config))[:10]
-    return features_config.cache / f"{encoder_config.type}-{encoder_config.output}-{made_by}-{digest(place)[:8]}"
+    name = f"{encoder_config.type}-{encoder_config.output}-{made_by}-{digest(place)[:8]}{ending}"
+    return features_config.cache / name
+
+
+def _fingerprint(encoder_config: EncoderConfig, view: int) -> dict[str, Any]:
+    return fingerprint(encoder_config) | ({"view": view} if view else {})
 
 
 def _stat(pictures: Sequence[tuple[str, Path]]) -> list[_Picture]:
@@ -112,20 +121,22 @@ def _run(
     encoder_config: EncoderConfig,
     features_config: FeaturesConfig,
     log: Log,
+    view: int,
 ) -> None:
     from capsmith.features.backbone import build_encoder
 
     encoder = build_encoder(encoder_config)
     if manifest is None:
         dtype = "float32" if encoder_config.output == "pooled" else "float16"
-        manifest = Manifest(encoder.fingerprint, encoder.feature_shape, dtype)
-    log(f"features: {len(todo):,} of {len(wanted):,} pictures go through {encoder_config.type} into {folder}")
+        manifest = Manifest(_fingerprint(encoder_config, view), encoder.feature_shape, dtype)
+    seen = f" (view {view})" if view else ""
+    log(f"features: {len(todo):,} of {len(wanted):,} pictures{seen} go through {encoder_config.type} into {folder}")
     began = time.monotonic()
     batch = min(features_config.batch_size, len(wanted))  # one shape for all batches, and the same after a restart
     journal = Journal(folder, manifest)
     try:
         with bar(total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="picture") as shown:
-            for good, broken in _batches(todo, encoder.image_size, features_config.workers, batch):
+            for good, broken in _batches(todo, encoder.image_size, features_config.workers, batch, view):
                 features = _encode(encoder, [pixels for _, pixels in good], batch)
                 journal.append([p.id for p, _ in good], [p.size for p, _ in good], features, broken)
                 _check_broken(wanted, manifest.reasons(), features_config)
@@ -147,12 +158,12 @@ def _encode(encoder: "Encoder", pictures: list[np.ndarray], batch: int) -> np.nd
 
 
 def _batches(
-    pictures: list[_Picture], size: tuple[int, int], workers: int, batch: int
+    pictures: list[_Picture], size: tuple[int, int], workers: int, batch: int, view: int
 ) -> Iterator[tuple[list[tuple[_Picture, np.ndarray]], dict[str, dict[str, Any]]]]:
     """Yields ``batch`` decoded pictures at a time (fewer at the end), with those found unreadable on the way."""
     good: list[tuple[_Picture, np.ndarray]] = []
     broken: dict[str, dict[str, Any]] = {}
-    for picture, result in _decoded(pictures, size, workers, _AHEAD * batch):
+    for picture, result in _decoded(pictures, size, workers, _AHEAD * batch, view):
         if isinstance(result, PictureError):
             broken[picture.id] = {"reason": str(result), "size": picture.size}
         else:
@@ -165,14 +176,14 @@ def _batches(
 
 
 def _decoded(
-    pictures: list[_Picture], size: tuple[int, int], workers: int, ahead: int
+    pictures: list[_Picture], size: tuple[int, int], workers: int, ahead: int, view: int
 ) -> Iterator[tuple[_Picture, np.ndarray | PictureError]]:
     """Decodes in threads, in order, at most ``ahead`` pictures before they are asked for."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     waiting: deque[tuple[_Picture, Future[np.ndarray | PictureError]]] = deque()
     try:
         for picture in pictures:
-            waiting.append((picture, pool.submit(_read, picture, size)))
+            waiting.append((picture, pool.submit(_read, picture, size, view)))
             if len(waiting) > ahead:
                 first, future = waiting.popleft()
                 yield first, future.result()
@@ -182,9 +193,9 @@ def _decoded(
         pool.shutdown(cancel_futures=True)
 
 
-def _read(picture: _Picture, size: tuple[int, int]) -> np.ndarray | PictureError:
+def _read(picture: _Picture, size: tuple[int, int], view: int) -> np.ndarray | PictureError:
     try:
-        return load_image(picture.path, size)
+        return load_image(picture.path, size, view=view_of(picture.id, view))
     except PictureError as error:
         return error
 

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from capsmith.errors import PictureError, one_line
+from capsmith.features.views import View
 
 Source = str | Path | bytes | Image.Image | np.ndarray
 MAX_PIXELS = 100_000_000
@@ -25,7 +26,9 @@ _OPENING = threading.Lock()
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
-def load_image(source: Source, size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def load_image(
+    source: Source, size: tuple[int, int], max_pixels: int = MAX_PIXELS, view: View | None = None
+) -> np.ndarray:
     """Reads one picture as upright 8-bit RGB of the given size.
 
     EXIF rotation is applied; transparency is laid on white; 16 bits are scaled to 8; of an animation the first frame
@@ -36,6 +39,7 @@ def load_image(source: Source, size: tuple[int, int], max_pixels: int = MAX_PIXE
             uint16 over their whole range, bool, or floats in [0, 1].
         size: Height and width wanted, in pixels.
         max_pixels: Pictures with more pixels than this are refused unread.
+        view: What of the upright picture is kept, and whether it is mirrored; None keeps it as it is.
 
     Returns:
         uint8 (H, W, 3).
@@ -45,14 +49,14 @@ def load_image(source: Source, size: tuple[int, int], max_pixels: int = MAX_PIXE
     """
     name = picture_name(source)
     if isinstance(source, np.ndarray):
-        return _finish(_from_array(source, name), size, max_pixels, name)
+        return _finish(_from_array(source, name), size, max_pixels, name, view)
     if isinstance(source, Image.Image):
-        return _finish(source.copy(), size, max_pixels, name)
+        return _finish(source.copy(), size, max_pixels, name, view)
     with _open(source, name) as image:
         if image.format in ("JPEG", "MPO") and image.size[0] * image.size[1] <= max_pixels:
             side = 2 * max(size)  # both ways, since an EXIF rotation may still swap them
             image.draft(None, (side, side))
-        return _finish(image, size, max_pixels, name)
+        return _finish(image, size, max_pixels, name, view)
 
 
 def picture_name(source: Source) -> str:
@@ -92,7 +96,9 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
         raise PictureError(f"{name}: the picture is damaged ({one_line(error)})") from error
 
 
-def _finish(image: Image.Image, size: tuple[int, int], max_pixels: int, name: str) -> np.ndarray:
+def _finish(
+    image: Image.Image, size: tuple[int, int], max_pixels: int, name: str, view: View | None
+) -> np.ndarray:
     (width, height), wanted = image.size, (size[1], size[0])
     if width * height > max_pixels:
         limit = f"{max_pixels / 1e6:,.0f} megapixels"
@@ -102,9 +108,18 @@ def _finish(image: Image.Image, size: tuple[int, int], max_pixels: int, name: st
     try:
         image.load()
         image = _rgb(_upright(image))
+        if view is not None:
+            return np.array(_seen(image, view, wanted))
         return np.array(image if image.size == wanted else image.resize(wanted, Image.Resampling.BILINEAR))
     except Exception as error:  # Pillow's decoders raise nearly every kind of exception on damaged files
         raise PictureError(f"{name}: the picture is truncated or damaged ({one_line(error)})") from error
+
+
+def _seen(image: Image.Image, view: View, wanted: tuple[int, int]) -> Image.Image:
+    if view.mirrored:
+        image = ImageOps.mirror(image)
+    left, top, right, bottom = (share * side for share, side in zip(view.box, image.size * 2, strict=True))
+    return image.resize(wanted, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
 
 
 def _upright(image: Image.Image) -> Image.Image:

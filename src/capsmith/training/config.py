@@ -51,6 +51,11 @@ class TrainingConfig(Settings):
     """Largest global gradient norm; null leaves gradients as they are."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decode and keep a running mean of the weights that follows by ``1 - ema`` a step; null keeps the last ones."""
+    views: int = Field(default=0, ge=0, le=32)
+    """Random views of every training picture beside the picture itself: crops, every other one mirrored. Each is
+    extracted once; an epoch shows each picture in one of them."""
+    mirror_words: tuple[tuple[str, str], ...] = (("left", "right"),)
+    """Words that exchange their places in the captions of a mirrored picture."""
     scheduled_sampling: float = Field(default=0.0, ge=0, le=1)
     """Share of words read that are the model's own by the last epoch, rising from none (Bengio et al. 2015)."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)

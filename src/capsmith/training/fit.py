@@ -15,6 +15,7 @@ from capsmith.compiled import learner
 from capsmith.config import Config, difference, run_config, save_config
 from capsmith.data.batches import Batches, Example
 from capsmith.data.records import Corpus, Record
+from capsmith.data.sources import ViewedSource, mirror_words
 from capsmith.decoding import GreedyConfig
 from capsmith.ensembles import Member
 from capsmith.errors import CapsmithError, CheckpointError
@@ -35,6 +36,7 @@ from capsmith.training.self_critical import SampledBatches
 from capsmith.training.starting import begin_from, first_stage
 
 STATE = "state.npz"
+_SAMPLE = 500  # pictures whose features are looked at before training: their scale differs little from that of all
 _SLOW_METRICS = {"meteor", "spice"}  # a Java start each: not in every epoch
 _OPEN = {"features", "decoding", "evaluation"}  # may change when a training is resumed: its numbers stay the same
 _PLACES = {"data.root", "data.max_problems", "encoder.weights", "decoder.embedding.vectors", "training.start"}
@@ -76,6 +78,8 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     save_config(config, run / "config.yaml")
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
     captioner = _captioner(config, vocabulary, vectors, prepared)
+    if captioner.model.decoder.standardise is not None:
+        captioner.model.decoder.standardise.learn(_seen(prepared, config.seed))
     if config.training.start is not None and not begun:
         begin_from(captioner, config.training.start)
         log(f"begins with the weights of {config.training.start}")
@@ -122,11 +126,18 @@ def _vocabulary(config: Config, corpus: Corpus, log: Log) -> tuple[Vocabulary, n
 def _captioner(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None, prepared: Prepared) -> Captioner:
     encoder = prepared.encoder
     if encoder is None:
-        from capsmith.features.backbone import build_encoder
+        from capsmith.features.backbone import build_encoders
 
-        encoder = build_encoder(config.encoder)
+        encoder = build_encoders(config.encoders)
     model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
     return Captioner(config, vocabulary, model, prepared.feature_shape, encoder)
+
+
+def _seen(prepared: Prepared, seed: int) -> np.ndarray:
+    """Returns the features of some training pictures."""
+    ids = [record.image_id for record in prepared.split("train")]
+    some = np.random.default_rng(seed).permutation(len(ids))[:_SAMPLE]
+    return prepared.source.gather(prepared.source.rows([ids[index] for index in np.sort(some)]))
 
 
 def examples(records: Sequence[Record], vocabulary: Vocabulary, config: Config, rows: np.ndarray) -> list[Example]:
@@ -156,15 +167,17 @@ class _Fit:
         self.captioner, self.prepared, self.directory, self.log = captioner, prepared, run, log
         self.config, self.model = captioner.config.training, captioner.model
         records = prepared.split("train")
-        rows = prepared.source.rows([record.image_id for record in records])
+        ids = [record.image_id for record in records]
+        source = ViewedSource([prepared.source, *prepared.views], ids) if prepared.views else prepared.source
+        mirror = mirror_words(captioner.vocabulary, self.config.mirror_words)
         self.batches: Batches | SampledBatches
         if self.config.objective == "scst":
-            self.model.dropping = False
-            self.batches = SampledBatches(captioner, prepared.source, records)
+            self.batches = SampledBatches(captioner, source, records, mirror)
         else:
-            encoded = examples(records, captioner.vocabulary, captioner.config, rows)
+            encoded = examples(records, captioner.vocabulary, captioner.config, source.rows(ids))
             together = prepared.encoder is not None or len(prepared.feature_shape) > 1
-            self.batches = Batches(prepared.source, encoded, self.config.batch_size, captioner.config.seed, together)
+            seed = captioner.config.seed
+            self.batches = Batches(source, encoded, self.config.batch_size, seed, together, mirror)
         if self.config.scheduled_sampling:
             self.model.sample_inputs()
         dev = prepared.split("dev")

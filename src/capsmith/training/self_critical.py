@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from capsmith.captioner import Captioner
-from capsmith.data.batches import Source, pad
+from capsmith.data.batches import pad
 from capsmith.data.records import Record
+from capsmith.data.sources import Source, ViewedSource
 from capsmith.decoding import GreedyConfig, Hypothesis, SampleConfig, search
 from capsmith.metrics.cider import CiderD
 from capsmith.text.tokenise import tokenise
@@ -33,10 +34,17 @@ class SampledBatches:
         captioner: The model, its config and its words.
         source: The features or pictures.
         records: The pictures to train on, with their references.
+        mirror: The word to say of a mirrored picture in the place of each (V,), where the source has views.
     """
 
-    def __init__(self, captioner: Captioner, source: Source, records: Sequence[Record]) -> None:
-        self.captioner, self.source = captioner, source
+    def __init__(
+        self,
+        captioner: Captioner,
+        source: Source | ViewedSource,
+        records: Sequence[Record],
+        mirror: np.ndarray | None = None,
+    ) -> None:
+        self.captioner, self.source, self.mirror = captioner, source, mirror
         self.config, self.seed = captioner.config.training, captioner.config.seed
         self.rows = source.rows([record.image_id for record in records])
         self.pictures = max(1, self.config.batch_size // self.config.samples)
@@ -52,7 +60,10 @@ class SampledBatches:
     def set_epoch(self, epoch: int) -> None:
         """Orders the pictures for an epoch, and forgets the rewards of the one before."""
         self.epoch = epoch
-        self.order = np.random.default_rng((self.seed, epoch)).permutation(self.rows)
+        rng = np.random.default_rng((self.seed, epoch))
+        self.order = rng.permutation(self.rows)
+        if isinstance(self.source, ViewedSource):
+            self.order = self.source.drawn(self.order, rng)
         self.rewards = []
 
     @property
@@ -67,7 +78,7 @@ class SampledBatches:
         rows = self.order[index * self.pictures : (index + 1) * self.pictures]
         real = len(rows)
         features = self.source.gather(np.resize(rows, self.pictures))
-        seen = self.captioner.encode(features) if self.captioner.config.encoder.trainable else features
+        seen = self.captioner.encode(features) if self.captioner.config.trains_encoder else features
         length = self.captioner.config.text.max_length
         seed = int(np.random.default_rng((self.seed, self.epoch, index)).integers(2**32))
         drawing = SampleConfig(samples=self.config.samples, max_length=length, seed=seed)
@@ -83,9 +94,15 @@ class SampledBatches:
     def _rewards(self, rows: np.ndarray, found: list[list[Hypothesis]]) -> np.ndarray:
         """Returns (P, S)."""
         each = [hypothesis for samples in found for hypothesis in samples]
-        words = [self.captioner.vocabulary.decode(hypothesis.tokens) for hypothesis in each]
-        ids = np.repeat(rows, len(found[0])).tolist()
-        return self.reward_of.reward(ids, words, [hypothesis.ended for hypothesis in each]).reshape(len(rows), -1)
+        said = [np.array(hypothesis.tokens, np.int64) for hypothesis in each]
+        ids = np.repeat(rows, len(found[0]))
+        if isinstance(self.source, ViewedSource):
+            if self.mirror is not None:  # turned back, since the references speak of the picture as it is
+                turned = self.source.mirrored(ids)
+                said = [self.mirror[ids] if back else ids for ids, back in zip(said, turned, strict=True)]
+            ids = self.source.pictures(ids)
+        words = [self.captioner.vocabulary.decode(one) for one in said]
+        return self.reward_of.reward(ids.tolist(), words, [hypothesis.ended for hypothesis in each]).reshape(len(rows), -1)
 
     def _baseline(self, rows: np.ndarray, features: np.ndarray, rewards: np.ndarray) -> np.ndarray:
         """Returns what was to be expected of each sample, (P, S) or (P, 1)."""

@@ -1,0 +1,88 @@
+"""Pictures and their views as one source: the same picture, another look, and words that turn with it."""
+
+from collections import Counter
+
+import numpy as np
+
+from capsmith.data.batches import Batches, Example
+from capsmith.data.sources import ViewedSource, mirror_words
+from capsmith.text.vocabulary import END, SPECIALS, Vocabulary
+
+IDS = [f"{n}.jpg" for n in range(40)]
+VOCABULARY = Vocabulary([*SPECIALS, "left", "right", "dog", *(f"w{n}" for n in range(60))])
+LEFT, RIGHT, DOG = VOCABULARY.encode(["left", "right", "dog"])
+
+
+class Source:
+    """Features that say which view of which picture they are; rows in an order of its own."""
+
+    def __init__(self, view):
+        self.view = view
+        order = np.random.default_rng(view).permutation(len(IDS))
+        self.number = {IDS[n]: row for row, n in enumerate(order)}
+        self.order = order
+
+    def rows(self, ids):
+        return np.array([self.number[image] for image in ids])
+
+    def gather(self, rows):
+        return np.stack([np.array([self.order[row], self.view], "float32") for row in rows])
+
+
+def viewed(views=3):
+    return ViewedSource([Source(view) for view in range(views)], IDS)
+
+
+def test_every_view_of_every_picture_is_a_row():
+    source = viewed()
+    rows = np.arange(3 * len(IDS))[::-1]
+    found = source.gather(rows)
+    np.testing.assert_array_equal(found[:, 0], source.pictures(rows))
+    np.testing.assert_array_equal(found[:, 1] % 2 == 1, source.mirrored(rows))
+    assert {tuple(row) for row in found} == {(n, view) for n in range(len(IDS)) for view in range(3)}
+    np.testing.assert_array_equal(source.rows(["3.jpg", "0.jpg"]), [3, 0])
+
+
+def test_views_are_drawn_evenly():
+    source, rows = viewed(), np.arange(len(IDS)).repeat(100)
+    drawn = source.drawn(rows, np.random.default_rng(0))
+    np.testing.assert_array_equal(source.pictures(drawn), rows)
+    counts = Counter((drawn // len(IDS)).tolist())
+    assert set(counts) == {0, 1, 2} and min(counts.values()) > 4000 / 3 * 0.9
+
+
+def test_words_of_a_mirrored_picture():
+    other = mirror_words(VOCABULARY, [("left", "right"), ("up", "dog")])
+    assert other[LEFT] == RIGHT and other[RIGHT] == LEFT
+    rest = np.delete(np.arange(len(VOCABULARY)), [LEFT, RIGHT])
+    np.testing.assert_array_equal(other[rest], rest)
+
+
+def test_batches_turn_the_words_with_the_picture():
+    """Each caption tells its picture; it says left where the picture is as it is, and right where it is mirrored."""
+    examples = [Example(n, ((LEFT, DOG + 1 + n), (DOG + 1 + n, DOG, LEFT))) for n in range(len(IDS))]
+    for together in (True, False):
+        batches = Batches(viewed(), examples, 12, 1, together, mirror_words(VOCABULARY, [("left", "right")]))
+        seen = Counter()
+        for epoch in range(6):
+            batches.set_epoch(epoch)
+            for index in range(len(batches)):
+                inputs, targets = batches[index]
+                each = len(targets) // len(inputs["features"])
+                image = inputs["image"] if "image" in inputs else np.arange(len(targets)) // each
+                for tokens, wanted, row in zip(inputs["tokens"], targets, image, strict=True):
+                    if END not in wanted:
+                        continue
+                    picture, view = inputs["features"][row]
+                    words = wanted[: list(wanted).index(END)]
+                    assert DOG + 1 + picture in words
+                    assert (RIGHT in words, LEFT in words) == ((True, False) if view == 1 else (False, True))
+                    np.testing.assert_array_equal(tokens[1 : len(words) + 1], words)
+                    seen[int(view)] += 1
+        assert sum(seen.values()) == 6 * 2 * len(IDS) and min(seen.values()) > 100
+        batches.set_epoch(2)
+        first = [batches[index][0]["features"] for index in range(len(batches))]
+        batches.set_epoch(3)
+        batches.set_epoch(2)
+        for before, after in zip(first, [batches[i][0]["features"] for i in range(len(batches))], strict=True):
+            np.testing.assert_array_equal(before, after)  # a resumed training sees the same views

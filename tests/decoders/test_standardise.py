@@ -1,0 +1,30 @@
+"""Features of one scale: mean and deviation by hand."""
+
+import keras
+import numpy as np
+
+from capsmith.decoders.standardise import Standardise
+
+
+def test_mean_zero_deviation_one():
+    rng = np.random.default_rng(0)
+    features = rng.normal([5.0, -2.0, 0.5], [2.0, 0.5, 1.0], size=(200, 4, 3)).astype(np.float16)
+    layer = Standardise()
+    layer.build((None, 4, 3))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(features.astype("float32"))), features)
+    layer.learn(features)
+    found = keras.ops.convert_to_numpy(layer(features.astype("float32"))).reshape(-1, 3)
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=2e-3)
+    np.testing.assert_allclose(found.std(axis=0), 1, atol=0.04)  # the floor takes a little from the quiet channel
+
+
+def test_a_silent_channel_stays_silent():
+    features = np.zeros((50, 2), np.float32)
+    features[:, 0] = np.random.default_rng(0).normal(size=50)
+    features[0, 1] = 1e-4
+    layer = Standardise()
+    layer.build((None, 2))
+    layer.learn(features)
+    assert np.abs(keras.ops.convert_to_numpy(layer(features))[:, 1]).max() < 0.01
+    layer.learn(np.ones((5, 2), np.float32))
+    assert np.isfinite(keras.ops.convert_to_numpy(layer(features))).all()

@@ -1,0 +1,64 @@
+"""Views: what is cut and turned, checked on pictures whose pixels say where they come from."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from capsmith.features.images import load_image
+from capsmith.features.views import SMALLEST, View, is_mirrored, view_of
+
+
+def gradient(width, height):
+    """Returns a picture whose red says how far right, and whose green how far down, a pixel lies."""
+    red = np.linspace(0, 255, width)[None].repeat(height, 0)
+    green = np.linspace(0, 255, height)[:, None].repeat(width, 1)
+    return np.stack([red, green, np.zeros_like(red)], -1).astype(np.uint8)
+
+
+def test_number_zero_is_the_picture():
+    assert view_of("a.jpg", 0) is None
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_view_is_a_function_of_picture_and_number(number):
+    one = view_of("a.jpg", number)
+    assert one == view_of("a.jpg", number)
+    assert one != view_of("b.jpg", number) and one.box != view_of("a.jpg", number + 1).box
+    assert one.mirrored == is_mirrored(number) == bool(number % 2)
+
+
+def test_crops_lie_inside_and_keep_enough():
+    boxes = np.array([view_of(f"{n}.jpg", 1).box for n in range(500)])
+    left, top, right, bottom = boxes.T
+    assert boxes.min() >= 0 and boxes.max() <= 1
+    for side in (right - left, bottom - top):
+        assert side.min() >= SMALLEST and side.max() <= 1
+        assert abs(side.mean() - (1 + SMALLEST) / 2) < 0.02
+    assert np.ptp(left) > 0.15 and np.ptp(top) > 0.15
+
+
+def test_mirrored():
+    picture = gradient(40, 30)
+    seen = load_image(picture, (30, 40), view=View(True, (0.0, 0.0, 1.0, 1.0)))
+    np.testing.assert_array_equal(seen, picture[:, ::-1])
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_cropped(mirrored):
+    """The left half, upper quarter, of what is looked at."""
+    seen = load_image(gradient(400, 400), (50, 50), view=View(mirrored, (0.0, 0.0, 0.5, 0.25)))
+    red, green = seen[..., 0].astype(float), seen[..., 1].astype(float)
+    expected = (255 - red.mean()) if mirrored else red.mean()
+    assert abs(expected - 255 / 4) < 3
+    assert abs(green.mean() - 255 / 8) < 3
+    assert (np.diff(red[0]) > 0).all() != mirrored
+
+
+def test_the_box_is_of_the_upright_picture(tmp_path):
+    """A camera held sideways: the file's rows are the picture's columns."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by 90 degrees
+    Image.fromarray(gradient(200, 100)).save(tmp_path / "sideways.png", exif=exif)
+    seen = load_image(tmp_path / "sideways.png", (64, 64), view=View(False, (0.0, 0.0, 1.0, 0.5)))
+    assert abs(seen[..., 0].mean() - 255 / 4) < 4  # the upper half is where the file is left
+    assert abs(seen[..., 1].mean() - 255 / 2) < 4
