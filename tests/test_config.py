@@ -267,6 +267,45 @@ def test_set_below_a_value():
     assert "root is not a section" in error(BASE, "data.root.deeper=5")
 
 
+TWO = {**BASE, "encoder": [{"type": "vgg16", "output": "grid"}, {"type": "resnet50", "output": "grid"}]}
+
+
+def test_several_encoders():
+    config = load_config(TWO)
+    assert [one.type for one in config.encoders] == ["vgg16", "resnet50"] and not config.trains_encoder
+    assert [one.type for one in load_config(BASE).encoders] == ["resnet50"]
+    changed = load_config(TWO, ["encoder.1.image_size=256"])
+    assert changed.encoders[1].size == (256, 256) and changed.encoders[0] == config.encoders[0]
+    assert load_config(changed.model_dump(mode="json")) == changed
+    assert difference(config, changed, set()) == "encoder.1.image_size: None, now 256"
+    assert difference(config, changed, set(), {"encoder.image_size"}) == ""
+    assert difference(config, load_config(BASE), set()).startswith("encoder.0.type: vgg16, now None")
+
+
+@pytest.mark.parametrize(
+    ("source", "overrides", "said"),
+    [
+        (TWO, ["encoder.2.type=vgg16"], "a list of 2 has places 0 to 1"),
+        (TWO, ["encoder.type=vgg16"], "a list of 2 has places 0 to 1, not 'type'"),
+        (TWO, ["encoder.0.typ=vgg16"], "encoder.0.typ: unknown key; did you mean 'type'?"),
+        (TWO, ["encoder.1.type=vgg61"], "encoder.1.type: 'vgg61' is not known; did you mean 'vgg1"),
+        (TWO, ["encoder.1.output=pooled"], "give all the same output"),
+        (TWO, ["encoder.0.trainable=true"], "trainable takes a single one"),
+        (TWO, ["encoder=[]"], "an empty list names no encoder"),
+        (TWO, ["encoder=[vgg16]"], "encoder.0: a section of keys and values is needed"),
+        (TWO, ["features.store=here"], "features.store is one store"),
+        (BASE, ["encoder.trainable=true", "training.views=1"], "training.views are views for frozen encoders"),
+        (BASE, ["encoder.trainable=true", "decoder.standardise=true"], "decoder.standardise is for features of frozen"),
+        (BASE, ["decoding.type=beam", "decoding.groups=2"], "cannot be split into 2 groups"),
+        (BASE, ["decoding.type=consensus", "decoding.neighbours=-1"], "decoding.neighbours: "),
+        (BASE, ["training.mirror_words=[[left]]"], "training.mirror_words"),
+    ],
+)
+def test_mistakes_with_several_encoders_views_and_groups(source, overrides, said):
+    message = error(source, *overrides)
+    assert said in message and "\n" not in message.strip()
+
+
 # --- runs ------------------------------------------------------------------------------------------------------------
 
 

@@ -1,65 +1,123 @@
-"""The consensus against its definition written out, and what it chooses."""
-
-import math
-from collections import Counter
+"""The consensus: what each judge wants, and that all of it comes from pool, neighbours and weights."""
 
 import numpy as np
 import pytest
 
-from capsmith.consensus import by_consensus, likeness
-from capsmith.decoding import Hypothesis
-from capsmith.text.vocabulary import Vocabulary
+import shapes
+from capsmith import Captioner
+from capsmith.consensus import ConsensusConfig, candidates, choose
+from capsmith.decoding import BeamConfig, Hypothesis, SampleConfig, search
+from capsmith.errors import CheckpointError, ConfigError
+from capsmith.evaluation import evaluate
+from capsmith.metrics.agreement import DocumentFrequencies
+from capsmith.metrics.cider import CiderD
+from capsmith.runs import Log
+from test_decoding import Table, features
 
-RARITY = np.random.default_rng(0).uniform(0.1, 3, 30)
-
-
-def grams(sentence, n):
-    found = Counter(tuple(sentence[i : i + n]) for i in range(len(sentence) - n + 1))
-    return {gram: count * sum(RARITY[word] for word in gram) for gram, count in found.items()}
-
-
-def by_definition(candidate, reference):
-    total = 0.0
-    for n in range(1, 5):
-        mine, theirs = grams(candidate, n), grams(reference, n)
-        norm = math.sqrt(sum(v * v for v in mine.values())) * math.sqrt(sum(v * v for v in theirs.values()))
-        if norm:
-            total += sum(min(value, theirs.get(gram, 0)) * theirs.get(gram, 0) for gram, value in mine.items()) / norm
-    return math.exp(-((len(candidate) - len(reference)) ** 2) / 72) * total / 4
+RNG = np.random.default_rng(0)
+TRAINING = [[tuple(RNG.integers(4, 20, RNG.integers(4, 9)).tolist()) for _ in range(3)] for _ in range(40)]
+FREQUENCIES = DocumentFrequencies(TRAINING, 30)
+LONER, SHARED, NEAR, LIKE = (4, 5, 6, 7, 8), (10, 11, 12, 13, 14), (10, 11, 12, 13, 15), (9, 11, 12, 13, 14)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_likeness_is_cider_d_with_these_weights(seed):
-    rng = np.random.default_rng(seed)
-    sentences = [tuple(rng.integers(4, 9 + 5 * seed, rng.integers(0, 12)).tolist()) for _ in range(7)]
-    expected = [[by_definition(one, other) for other in sentences] for one in sentences]
-    np.testing.assert_allclose(likeness(sentences, RARITY), expected, atol=1e-9)
+def found(*sentences, ended=True):
+    return [Hypothesis(tuple(s), -float(i + 1), -float(i + 1), ended) for i, s in enumerate(sentences)]
 
 
-def found(*sentences):
-    return [Hypothesis(tuple(s), -float(i), -float(i), True) for i, s in enumerate(sentences)]
+def weights(**given):
+    return ConsensusConfig(**{"agreement": 0, "neighbour_agreement": 0, "likelihood": 0, **given})
 
 
-def test_the_one_that_the_others_resemble_comes_first():
-    loner, shared, near, like = (4, 5, 6, 7, 8), (10, 11, 12, 13, 14), (10, 11, 12, 13, 15), (9, 11, 12, 13, 14)
-    ordered = by_consensus(found(loner, near, like, shared), RARITY)
-    assert ordered[0].tokens == shared
-    assert ordered[-1].tokens == loner
-    assert len(ordered) == 4
+def test_the_pool_alone_chooses_what_most_resemble():
+    ordered = choose(found(LONER, NEAR, LIKE, SHARED), [], weights(agreement=1), FREQUENCIES)
+    assert ordered[0].tokens == SHARED and ordered[-1].tokens == LONER and len(ordered) == 4
 
 
-def test_two_captions_and_captions_alike_stay_in_their_order():
-    two = found((4, 5), (6, 7))
-    assert by_consensus(two, RARITY) == two
-    alike = found((4, 5), (4, 5), (4, 5))
-    assert by_consensus(alike, RARITY) == alike
-    assert by_consensus(found((), (), ()), RARITY)[0].tokens == ()
+def test_a_caption_drawn_often_votes_often_and_stands_once():
+    ordered = choose(found(SHARED, LIKE, LONER, LONER, LONER, LONER), [], weights(agreement=1), FREQUENCIES)
+    assert [h.tokens for h in ordered].count(LONER) == 1 and ordered[0].tokens == LONER
 
 
-def test_rarity_is_the_logarithm_of_captions_over_occurrences():
-    vocabulary = Vocabulary.build([["a", "dog"], ["a", "a", "cat"], ["a", "dog"], ["two", "dog"]])
-    says = dict(zip(vocabulary.words, vocabulary.rarity, strict=True))
-    assert says["dog"] == pytest.approx(math.log(4 / 3))
-    assert says["cat"] == pytest.approx(math.log(4))
-    assert says["a"] == 0
-    assert (Vocabulary(vocabulary.words).rarity == 1).all()
+def test_neighbours_alone_choose_what_they_would_say():
+    ordered = choose(found(SHARED, NEAR, LONER), [LONER, (4, 5, 6, 9)], weights(neighbour_agreement=1), FREQUENCIES)
+    assert ordered[0].tokens == LONER
+
+
+def test_likelihood_alone_is_the_beam_s_order():
+    config = weights(likelihood=1, length_penalty=0.7)
+    pool = found(SHARED, NEAR, LONER)
+    ordered = choose(pool, [LIKE], config, FREQUENCIES)
+    assert [h.tokens for h in ordered] == [h.tokens for h in pool]
+    assert ordered[1].score == pytest.approx(-2 / 6**0.7)
+
+
+def test_the_score_is_the_weighted_sum_of_the_three():
+    pool, neighbours = found(SHARED, NEAR, SHARED, LONER), [LIKE, NEAR]
+    config = weights(agreement=0.5, neighbour_agreement=3, likelihood=2, length_penalty=0)
+    frequencies = dict(enumerate(TRAINING))
+    for h in choose(pool, neighbours, config, FREQUENCIES):
+        own = CiderD({0: [p.tokens for p in pool]}, frequencies, end=None).reward([0], [h.tokens])[0]
+        theirs = CiderD({0: neighbours}, frequencies, end=None).reward([0], [h.tokens])[0]
+        assert h.score == pytest.approx(0.5 * own + 3 * theirs + 2 * h.log_probability)
+
+
+def test_captions_that_broke_off_are_not_judged():
+    pool = [*found(LONER), *found(SHARED, ended=False)]
+    assert [h.tokens for h in choose(pool, [SHARED], weights(neighbour_agreement=1), FREQUENCIES)] == [LONER]
+    cut = found(SHARED, LONER, ended=False)
+    assert len(choose(cut, [SHARED], weights(neighbour_agreement=1), FREQUENCIES)) == 2
+
+
+def test_the_pool_is_the_beam_and_the_samples():
+    model = Table(3, seed=1)
+    config = ConsensusConfig(beam_size=4, samples=6, temperature=0.9, max_length=5, seed=2)
+    beams = search(model, features(3), BeamConfig(beam_size=4, max_length=5))
+    drawn = search(model, features(3), SampleConfig(samples=6, temperature=0.9, max_length=5, seed=2))
+    assert candidates(config, model, features(3)) == [b + s for b, s in zip(beams, drawn, strict=True)]
+    assert candidates(config.model_copy(update={"samples": 0}), model, features(3)) == beams
+
+
+def test_judges_without_a_weight_are_a_mistake():
+    with pytest.raises(ValueError, match="nothing is left to choose by"):
+        weights()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A trained run's copy that remembers nothing yet."""
+    import shutil
+
+    return shutil.copytree(shapes.trained(), tmp_path_factory.mktemp("consensus") / "run")
+
+
+CONSENSUS = ["decoding.type=consensus", "decoding.neighbours=3", "decoding.samples=5"]
+
+
+def test_a_run_without_a_memory_says_what_to_do(run):
+    with pytest.raises(CheckpointError, match="evaluate it once"):
+        Captioner.load(run).caption(next((shapes.data() / "images").iterdir()), ConsensusConfig(neighbours=3))
+
+
+def test_evaluation_fills_the_memory_and_captioning_uses_it(run):
+    quiet = Log(quiet=True)
+    first = evaluate(run, "test", CONSENSUS, quiet)
+    assert (run / "memory.npz").exists()
+    assert evaluate(run, "test", CONSENSUS, quiet).captions == first.captions
+    assert first.scores["cider"].value > 1.5 * first.control["cider"].value
+    captioner = Captioner.load(run)
+    assert len(captioner.memory.captions) == len(captioner.memory.vectors)
+    picture = shapes.data() / "images" / next(iter(first.captions))
+    said = captioner.caption(picture, ConsensusConfig(neighbours=3, samples=0, agreement=0))
+    assert said.words and len(said.alternatives) >= 1 and said.score >= said.alternatives[0].score
+
+
+def test_a_damaged_memory(run):
+    evaluate(run, "test", CONSENSUS, Log(quiet=True))
+    whole = (run / "memory.npz").read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], b"PK" + whole[2:100]):
+        (run / "memory.npz").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="memory.npz is damaged"):
+            _ = Captioner.load(run).memory
+    (run / "memory.npz").unlink()
+    with pytest.raises(ConfigError, match="neighbours"):
+        evaluate(run, "test", [*CONSENSUS, "decoding.neighbours=-1"], Log(quiet=True))

@@ -210,3 +210,38 @@ def test_top_p_keeps_the_fewest_words_that_hold_the_share():
     for top_p, kept in ((0.5, {A}), (0.51, {A, B}), (0.8, {A, B}), (0.81, {A, B, C})):
         drawn = search(model, features(1), SampleConfig(samples=2000, max_length=1, top_p=top_p))[0]
         assert {h.tokens[0] for h in drawn} == kept
+
+
+def test_groups_without_diversity_are_one_narrow_beam():
+    model = Table(4, seed=8)
+    narrow = search(model, features(4), BeamConfig(beam_size=3, max_length=8))
+    grouped = search(model, features(4), BeamConfig(beam_size=9, groups=3, diversity=0, max_length=8))
+    assert [[h.tokens for h in found] for found in grouped] == [[h.tokens for h in found] for found in narrow]
+
+
+@pytest.mark.parametrize("diversity", [0.3, 1.0, 50.0])
+def test_groups_of_one_are_greedy_with_a_handicap_for_words_used(diversity):
+    """Diverse beam search written out: at every step each group takes the best word, those used before penalised."""
+    model, longest, groups = Table(3, seed=9), 6, 3
+    config = BeamConfig(beam_size=groups, groups=groups, diversity=diversity, max_length=longest, min_length=longest)
+    for picture, found in enumerate(search(model, features(3), config)):
+        paths = [[] for _ in range(groups)]
+        for _ in range(longest):
+            used = []
+            for path in paths:
+                before, word = ([PAD, START, *path])[-2:]
+                scores = {w: model.table[picture, before, word, w] - diversity * used.count(w) for w in (A, B, C)}
+                path.append(max(scores, key=scores.get))
+                used.append(path[-1])
+        assert {h.tokens for h in found} == {tuple(path) for path in paths}
+        for h in found:
+            assert h.log_probability == pytest.approx(model.log_probability(picture, h.tokens, ended=False), rel=1e-4)
+
+
+def test_groups_say_other_things():
+    model = Table(20, seed=10)
+    plain = search(model, features(20), BeamConfig(beam_size=6, max_length=6))
+    diverse = search(model, features(20), BeamConfig(beam_size=6, groups=3, diversity=2.0, max_length=6))
+    first = [np.mean([len({h.tokens[:1] for h in found}) for found in some]) for some in (plain, diverse)]
+    assert first[1] > first[0]
+    assert all(found[0].score >= other.score for found in diverse for other in found if other.ended)

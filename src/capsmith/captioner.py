@@ -16,18 +16,21 @@ import numpy as np
 from capsmith.checkpoints import load_weights, save_weights
 from capsmith.compiled import compiled
 from capsmith.config import Config, run_config, save_config
-from capsmith.consensus import by_consensus
+from capsmith.consensus import ConsensusConfig, choose
 from capsmith.decoders.config import DECODERS
-from capsmith.decoding import BeamConfig, DecodingConfig, Hypothesis, search
+from capsmith.decoding import DecodingConfig, Hypothesis, search
 from capsmith.errors import CheckpointError, ConfigError, FeatureError
 from capsmith.features.backbone import Encoder, load_encoders, save_encoders
 from capsmith.features.images import Source, load_image
-from capsmith.features.joined import JoinedEncoder, join
+from capsmith.features.joined import JoinedEncoder
+from capsmith.features.joined import join as join_features
+from capsmith.looking import attention_maps
+from capsmith.memory import Memory
 from capsmith.network import CaptionModel
 from capsmith.runs import read_json, write_json
 from capsmith.stepping import DecoderStepper
 from capsmith.text.tokenise import join
-from capsmith.text.vocabulary import START, Vocabulary
+from capsmith.text.vocabulary import Vocabulary
 
 WEIGHTS = "model.weights.h5"
 _PARTS = ("vocabulary.json", "captioner.json")
@@ -79,6 +82,7 @@ class Captioner:
     ) -> None:
         self.config, self.vocabulary, self.model = config, vocabulary, model
         self.feature_shape, self.encoder = feature_shape, encoder
+        self.run: Path | None = None  # where it was loaded from
 
     @classmethod
     def load(cls, run: str | Path, encoder: bool = True) -> "Captioner":
@@ -104,7 +108,9 @@ class Captioner:
             raise CheckpointError(f"{run}/captioner.json: feature_shape is not its encoder's, {loaded.feature_shape}")
         model = build_model(config, vocabulary, shape, loaded)
         load_weights(model, run / WEIGHTS)
-        return cls(config, vocabulary, model, shape, loaded)
+        captioner = cls(config, vocabulary, model, shape, loaded)
+        captioner.run = run
+        return captioner
 
     def save(self, run: str | Path) -> None:
         """Writes everything that ``load`` needs into a directory."""
@@ -169,7 +175,9 @@ class Captioner:
     def encode(self, *pixels: np.ndarray) -> np.ndarray:
         """Returns the features of pixels (P, H, W, 3) in 0–255, given once for each encoder at its size."""
         seen = zip(self._encode, pixels, strict=True)
-        return join([keras.ops.convert_to_numpy(see(keras.ops.convert_to_tensor(given))) for see, given in seen])
+        return join_features(
+            [keras.ops.convert_to_numpy(see(keras.ops.convert_to_tensor(given))) for see, given in seen]
+        )
 
     def caption_features(self, features: np.ndarray, decoding: DecodingConfig | None = None) -> list[Caption]:
         """Captions pictures by their features (P, D) or (P, L, D).
@@ -183,7 +191,7 @@ class Captioner:
                 f"{self.feature_shape}: are they of another encoder?"
             )
         decoding = decoding or self.config.decoding
-        return [self.worded(found, decoding) for found in search(self.stepper, features, decoding)]
+        return self.worded(search(self.stepper, features, decoding), features, decoding)
 
     @cached_property
     def stepper(self) -> DecoderStepper:
@@ -200,10 +208,17 @@ class Captioner:
     def _encode(self) -> list[Callable[[Any], Any]]:
         return [compiled(partial(part.model, training=False), part.model) for part in self._parts]
 
-    def worded(self, hypotheses: list[Hypothesis], decoding: DecodingConfig) -> Caption:
-        """Returns what a search found for one picture as a caption with its alternatives."""
-        if isinstance(decoding, BeamConfig) and decoding.rerank == "consensus":
-            hypotheses = by_consensus(hypotheses, self.vocabulary.rarity)
+    def worded(self, found: list[list[Hypothesis]], features: np.ndarray, decoding: DecodingConfig) -> list[Caption]:
+        """Returns what a search found for pictures as captions with their alternatives.
+
+        Raises:
+            CheckpointError: The decoding asks training pictures, and the run remembers none.
+        """
+        if isinstance(decoding, ConsensusConfig):
+            found = self._agreed(found, features, decoding)
+        return [self._caption(hypotheses) for hypotheses in found]
+
+    def _caption(self, hypotheses: list[Hypothesis]) -> Caption:
         first, *others = (
             Caption(join(words, self.config.text), h.score, h.log_probability, words=tuple(words))
             for h in hypotheses
@@ -211,8 +226,23 @@ class Captioner:
         )
         return replace(first, alternatives=tuple(others))
 
+    def _agreed(
+        self, found: list[list[Hypothesis]], features: np.ndarray, decoding: ConsensusConfig
+    ) -> list[list[Hypothesis]]:
+        memory = self.memory
+        alike = memory.alike(features, decoding.neighbours)
+        votes = [[caption for picture in row for caption in memory.captions[picture]] for row in alike]
+        each = zip(found, votes, strict=True)
+        return [choose(pool, neighbours, decoding, memory.frequencies) for pool, neighbours in each]
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What the run remembers of its training pictures; read when it is first asked for."""
+        if self.run is None:
+            raise CheckpointError("this captioner remembers no training pictures: set its memory")
+        return Memory.load(self.run)
+
     def _looked(self, features: np.ndarray, captions: list[Caption]) -> list[Caption]:
-        """Adds where the decoder looked: reads each caption again, and keeps the weights of every step."""
         if not self.model.decoder.attends or self.encoder is None:
             raise ConfigError(
                 f"a decoder of type {self.config.decoder.type} has no attention to show: "
@@ -220,15 +250,8 @@ class Captioner:
             )
         grid = tuple(int(n) for n in self.encoder.parts[0].core.output.shape[1:3])
         words = [self.vocabulary.encode(caption.words) for caption in captions]
-        said = np.full((len(captions), 1 + max(map(len, words))), START, np.int32)
-        for row, ids in enumerate(words):
-            said[row, 1 : len(ids) + 1] = ids
-        rows, state, maps = np.arange(len(captions), dtype=np.int32), self.stepper.start(features), []
-        for position in range(said.shape[1] - 1):
-            _, state = self.stepper.step(said[:, position], rows, state)
-            maps.append(keras.ops.convert_to_numpy(state[-1]).reshape(-1, *grid))
-        path = np.stack(maps, axis=1) if maps else np.zeros((len(captions), 0, *grid), np.float32)
-        return [replace(c, attention=path[row, : len(c.words)]) for row, c in enumerate(captions)]
+        maps = attention_maps(self.stepper, features, words, grid)
+        return [replace(caption, attention=path) for caption, path in zip(captions, maps, strict=True)]
 
 
 def build_model(

@@ -5,24 +5,26 @@ wrong, all errors at once.
 """
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from capsmith.consensus import ConsensusConfig  # noqa: F401 - importing registers it
 from capsmith.data import DATASETS
 from capsmith.decoders.config import DECODERS
 from capsmith.decoding import DECODINGS, GreedyConfig
 from capsmith.errors import CheckpointError, ConfigError, one_line
 from capsmith.features.config import EncoderConfig, Encoders, FeaturesConfig
+from capsmith.overrides import override_in
 from capsmith.runs import require_run, write_text
 from capsmith.schema import Settings, explain, nearest
 from capsmith.text.config import TextConfig
 from capsmith.training.config import EvaluationConfig, TrainingConfig
+from capsmith.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from capsmith.data import DatasetConfig as AnyDataset
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from capsmith.decoding import DecodingConfig as AnyDecoding
 else:
     AnyDataset, AnyDecoder, AnyDecoding = DATASETS.union(), DECODERS.union(), DECODINGS.union()
+
+
+_OPEN = frozenset({"data", "features", "decoding", "evaluation"})  # what a trained model leaves open
+_REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}
 
 
 class Config(Settings):
@@ -129,7 +135,7 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
         path = find_config(source)
         where, values = str(path), read_yaml(path)
     for override in overrides:
-        values = _override(values, override)
+        values = override_in(values, override, _REGISTRIES)
     return validate(values, where)
 
 
@@ -198,119 +204,3 @@ def _flat(section: str, value: Any) -> dict[str, Any]:
 def save_config(config: Config, path: Path) -> None:
     """Writes the resolved config, every default included."""
     write_text(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Reads a YAML mapping; tags, repeated keys and keys that are not words are errors."""
-    try:
-        values = _parse(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or one_line(error)
-        raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: nested too deep") from error
-    except _VALUE_ERRORS as error:
-        raise ConfigError(f"{path}: a value cannot be read: {one_line(error)}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: a config is a mapping of sections (data:, decoder:, …)")
-    return values
-
-
-_VALUE_ERRORS = (ValueError, TypeError, AttributeError)  # PyYAML on 2024-13-45, !!int x, !!set [x], !!timestamp x
-
-
-def _parse(text: str) -> Any:
-    """Reads YAML of a sensible size: aliases of aliases, or of themselves, can stand for more than memory holds."""
-    values = yaml.load(text, Loader=_loader())  # noqa: S506  a SafeLoader
-    waiting = [values]
-    for _ in range(_MOST_VALUES):
-        if not waiting:
-            return values
-        value = waiting.pop()
-        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    raise yaml.YAMLError(f"more than {_MOST_VALUES:,} values; each use of an alias (*name) counts all of its own")
-
-
-_MOST_VALUES = 10_000
-
-
-@cache
-def _loader() -> type[yaml.SafeLoader]:
-    class Loader(yaml.SafeLoader):
-        """PyYAML's safe loader, but 1e-3 is a number, and a key is a word that stands once."""
-
-        def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-            try:
-                return super().construct_object(node, deep)
-            except _VALUE_ERRORS as error:
-                raise yaml.constructor.ConstructorError(None, None, one_line(error), node.start_mark) from error
-
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-            seen: set[Any] = set()
-            for key_node, _ in node.value:
-                key = self.construct_object(key_node, deep=True)
-                if not isinstance(key, str):
-                    problem = f"the key {key_node.value!r} is read as {key!r}; put it in quotes"
-                    raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-                if key in seen:
-                    problem = f"the key '{key}' stands twice"
-                    raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-                seen.add(key)
-            return super().construct_mapping(node, deep)
-
-    number = re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)$")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789"))
-    return Loader
-
-
-def _override(values: dict[str, Any], override: str) -> dict[str, Any]:
-    """Applies one ``section.key=value``; a new ``type`` drops the keys of the old one that it does not take."""
-    path, equals, text = override.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise ConfigError(f"--set {override}: write it as section.key=value")
-    try:
-        value = _parse(text)
-    except (yaml.YAMLError, RecursionError, *_VALUE_ERRORS) as error:
-        raise ConfigError(f"--set {override[:80]}: the value is not valid YAML") from error
-    return _put(values, keys, value, override)
-
-
-def _put(values: dict[str, Any], keys: list[str], value: Any, override: str) -> dict[str, Any]:
-    head, *rest = keys
-    if rest and isinstance(values.get(head), list):
-        return {**values, head: _put_in_list(values[head], rest, value, override)}
-    if not rest:
-        changed = {**values, head: value}
-    else:
-        inner = values.get(head)
-        if inner is not None and not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: {head} is not a section")
-        changed = {**values, head: _put(inner or {}, rest, value, override)}
-        if rest == ["type"] and head in _REGISTRIES:
-            settings = _REGISTRIES[head].settings.get(str(value))
-            if settings is not None:
-                kept = {k: v for k, v in changed[head].items() if k in settings.model_fields}
-                changed[head] = kept
-    return changed
-
-
-def _put_in_list(items: list[Any], keys: list[str], value: Any, override: str) -> list[Any]:
-    index, *rest = keys
-    if not index.isdecimal() or int(index) >= len(items):
-        raise ConfigError(f"--set {override}: a list of {len(items)} has places 0 to {len(items) - 1}, not {index!r}")
-    item = items[int(index)]
-    if rest and not isinstance(item, dict):
-        raise ConfigError(f"--set {override}: place {index} is not a section")
-    new = _put(item, rest, value, override) if rest else value
-    return [new if place == int(index) else other for place, other in enumerate(items)]
-
-
-_OPEN = frozenset({"data", "features", "decoding", "evaluation"})  # what a trained model leaves open
-_REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}

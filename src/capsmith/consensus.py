@@ -1,58 +1,86 @@
-"""Choosing, among the captions that a search found for one picture, the one that agrees most with the others.
+"""Choosing, among many captions of one picture, the one on which most agree.
 
-K captions · G different runs of n words.
+B pictures · C candidates · V voters.
 
-The likeliest caption is not the one that people's captions resemble most: a beam's captions are near-copies of few
-ideas, and the idea that most of them share is the safer one. Each caption is scored by its mean likeness to all of
-them, and likeness is CIDEr-D's (Vedantam et al. 2015, sec. 6), which the reader's metric rewards as well. This is
-minimum Bayes risk decoding (Kumar and Byrne 2004) with a beam for a posterior; Devlin et al. 2015 choose by the same
-consensus among captions of like training pictures.
+The likeliest caption is not the one that people's captions resemble most. Here a beam and random samples are pooled,
+and each candidate is judged by three things: its mean likeness (CIDEr-D) to the pool, which is minimum Bayes risk
+decoding with the pool for a posterior (Kumar and Byrne 2004); its mean likeness to the captions of the training
+pictures that look most alike (Devlin et al. 2015, "Exploring nearest neighbor approaches"); and its own probability.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from capsmith.decoding import Hypothesis
+from capsmith.beam import beam
+from capsmith.decoding import DECODINGS, BeamConfig, Hypothesis, SampleConfig, Stepper, sample
+from capsmith.metrics.agreement import DocumentFrequencies, agreement
 
-_ORDER = 4
-_SIGMA = 6.0
+
+@DECODINGS.register("capsmith.consensus:candidates")
+class ConsensusConfig(BeamConfig):
+    """A beam and samples; the caption on which most agree, they and the captions of like training pictures."""
+
+    type: Literal["consensus"] = "consensus"  # type: ignore[assignment]
+    beam_size: int = Field(default=10, ge=1)
+    """Beams kept (K): candidates, and voters."""
+    samples: int = Field(default=40, ge=0)
+    """Random captions beside the beam: candidates, and voters."""
+    temperature: float = Field(default=0.8, ge=1e-4, le=1e4)
+    """Of the samples: below 1 is safer, above 1 wilder."""
+    neighbours: int = Field(default=30, ge=0)
+    """Training pictures whose captions vote."""
+    agreement: float = Field(default=1.0, ge=0)
+    """What the mean likeness to the pool counts."""
+    neighbour_agreement: float = Field(default=4.0, ge=0)
+    """What the mean likeness to the neighbours' captions counts."""
+    likelihood: float = Field(default=1.0, ge=0)
+    """What the log probability over the length, to the power ``length_penalty``, counts."""
+    seed: int = Field(default=0, ge=0)
+    """Of the samples."""
+
+    @model_validator(mode="after")
+    def _judges(self) -> "ConsensusConfig":
+        if not (self.agreement or self.likelihood or (self.neighbours and self.neighbour_agreement)):
+            raise ValueError("nothing is left to choose by: give agreement, neighbour_agreement or likelihood a weight")
+        return self
 
 
-def by_consensus(found: Sequence[Hypothesis], rarity: np.ndarray) -> list[Hypothesis]:
-    """Returns one picture's captions, the one that all resemble most first; of equals the likelier one.
+def candidates(config: ConsensusConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
+    """Returns each picture's beam, and its samples after it; a caption that was drawn twice stands twice."""
+    found = beam(config, stepper, features)
+    if config.samples:
+        shared = ("samples", "temperature", "seed", "max_length", "min_length", "no_repeat")
+        drawing = SampleConfig(**{name: getattr(config, name) for name in shared})
+        found = [[*one, *drawn] for one, drawn in zip(found, sample(drawing, stepper, features), strict=True)]
+    return found
+
+
+def choose(
+    pool: Sequence[Hypothesis],
+    neighbours: Sequence[Sequence[int]],
+    config: ConsensusConfig,
+    frequencies: DocumentFrequencies,
+) -> list[Hypothesis]:
+    """Returns one picture's different captions, best first, with what each was judged at as its score.
 
     Args:
-        found: The captions, likeliest first.
-        rarity: How much a word says, (V,): the logarithm of one over its share of captions. A run of words says as
-            much as its words together.
+        pool: What was found for the picture; captions that were cut are judged only where nothing ended.
+        neighbours: Captions of like training pictures as word ids.
+        config: The weights.
+        frequencies: Of n-grams in the training captions.
     """
-    if len(found) < 3:  # each resembles the other as much as the other it
-        return [*found]
-    agreement = likeness([hypothesis.tokens for hypothesis in found], rarity).mean(axis=1)
-    return [found[index] for index in np.argsort(-agreement, kind="stable")]
-
-
-def likeness(sentences: Sequence[Sequence[int]], rarity: np.ndarray) -> np.ndarray:
-    """Returns how much each sentence resembles each, (K, K), 0 to 1; rows are candidates, columns references."""
-    lengths = np.array([len(sentence) for sentence in sentences])
-    near = np.exp(-((lengths[:, None] - lengths[None]) ** 2) / (2 * _SIGMA**2))
-    total = np.zeros((len(sentences), len(sentences)))
-    for size in range(1, _ORDER + 1):
-        weights = _weights(sentences, size, rarity)
-        norms = np.sqrt((weights**2).sum(axis=1))
-        dots = np.minimum(weights[:, None], weights[None]) * weights[None]
-        scale = norms[:, None] * norms[None]
-        total += np.divide(dots.sum(axis=2), scale, out=np.zeros_like(scale), where=scale > 0)
-    return near * total / _ORDER
-
-
-def _weights(sentences: Sequence[Sequence[int]], size: int, rarity: np.ndarray) -> np.ndarray:
-    """Returns how much each run of ``size`` words counts in each sentence, (K, G)."""
-    runs = [tuple(s[i : i + size]) for s in sentences for i in range(len(s) - size + 1)]
-    owner = [k for k, s in enumerate(sentences) for _ in range(len(s) - size + 1)]
-    number = {run: index for index, run in enumerate(dict.fromkeys(runs))}
-    counts = np.zeros((len(sentences), len(number)))
-    np.add.at(counts, (owner, [number[run] for run in runs]), 1.0)
-    worth = np.array([sum(rarity[word] for word in run) for run in number], np.float64)
-    return counts * worth
+    whole = [hypothesis for hypothesis in pool if hypothesis.ended] or list(pool)
+    different = list({hypothesis.tokens: hypothesis for hypothesis in whole}.values())
+    tokens = [hypothesis.tokens for hypothesis in different]
+    total = np.array([h.log_probability / (len(h.tokens) + 1) ** config.length_penalty for h in different])
+    total *= config.likelihood
+    if config.agreement:
+        total += config.agreement * agreement(tokens, [h.tokens for h in whole], frequencies).mean(axis=1)
+    if config.neighbour_agreement and neighbours:
+        total += config.neighbour_agreement * agreement(tokens, neighbours, frequencies).mean(axis=1)
+    order = np.argsort(-total, kind="stable")
+    return [replace(different[index], score=float(total[index])) for index in order]

@@ -1,4 +1,4 @@
-"""Search for captions over the decoder protocol: greedy, beam, sampling.
+"""Search for captions over the decoder protocol: what all searches share, greedy, sampling (``beam.py`` has the beam).
 
 B pictures · K beams (or samples) · N = B · K rows · V vocabulary. The search is NumPy and knows no decoder: it asks
 a ``Stepper`` for the next word's log probabilities and tells it which rows live on. Pad, start and unknown are never
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from capsmith.banning import IMPOSSIBLE, allowed
 from capsmith.registry import Registry
@@ -60,7 +60,7 @@ class GreedyConfig(DecodingConfig):
     type: Literal["greedy"] = "greedy"
 
 
-@DECODINGS.register("capsmith.decoding:beam")
+@DECODINGS.register("capsmith.beam:beam")
 class BeamConfig(DecodingConfig):
     """Beam search."""
 
@@ -69,8 +69,16 @@ class BeamConfig(DecodingConfig):
     """Beams kept (K), and captions returned at most."""
     length_penalty: float = Field(default=0.7, ge=0)
     """A caption's score is its log probability over its length to this power; 0 favours short captions."""
-    rerank: Literal["none", "consensus"] = "none"
-    """``consensus`` puts the caption first that agrees most with the other beams; wants 5 beams or more."""
+    groups: int = Field(default=1, ge=1)
+    """Diverse beam search: the beams form so many groups, which are to say other words than the groups before."""
+    diversity: float = Field(default=0.5, ge=0)
+    """Only for groups: taken from a word's log probability for every beam before that chose it at this step."""
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> "BeamConfig":
+        if self.beam_size % self.groups:
+            raise ValueError(f"beam_size {self.beam_size} cannot be split into {self.groups} groups")
+        return self
 
 
 @DECODINGS.register("capsmith.decoding:sample")
@@ -122,11 +130,12 @@ def search(stepper: Stepper, features: Any, config: DecodingConfig) -> list[list
     return found
 
 
-def _allowed(log_probs: np.ndarray, words: np.ndarray, config: DecodingConfig) -> np.ndarray:
+def permitted(log_probs: np.ndarray, words: np.ndarray, config: DecodingConfig) -> np.ndarray:
+    """Returns the next word's log probabilities (N, V) after words (N, t), what may not be said at minus infinity."""
     return allowed(log_probs, words, config.min_length, config.no_repeat)
 
 
-class _Walk:
+class Walk:
     """Tokens, parents and decoder state between the steps of a search over B · K rows."""
 
     def __init__(self, stepper: Stepper, features: Any, each: int) -> None:
@@ -157,7 +166,8 @@ def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[H
 
     def draw(log_probs: np.ndarray) -> np.ndarray:
         logits = _truncate(log_probs / config.temperature, config.top_k, config.top_p)
-        drawn: np.ndarray = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+        reached = np.cumsum(np.exp(logits - logits.max(axis=1, keepdims=True)), axis=1, dtype=np.float64)
+        drawn: np.ndarray = (reached > rng.random((len(logits), 1)) * reached[:, -1:]).argmax(axis=1)
         return drawn
 
     return _one_by_one(config, stepper, features, config.samples, draw)
@@ -187,13 +197,13 @@ def _one_by_one(
     pick: Callable[[np.ndarray], np.ndarray],
 ) -> list[list[Hypothesis]]:
     """Extends every row by the picked word until all have ended or are cut; rows never meet."""
-    walk = _Walk(stepper, features, each)
+    walk = Walk(stepper, features, each)
     rows = np.arange(len(walk.tokens))
     words = np.full((len(rows), config.max_length), END, np.int32)
     total = np.zeros(len(rows), np.float64)
     ended = np.zeros(len(rows), bool)
     for position in range(config.max_length):
-        log_probs = _allowed(walk.advance(), words[:, :position], config)
+        log_probs = permitted(walk.advance(), words[:, :position], config)
         word = np.where(ended, END, pick(log_probs))
         total += np.where(ended, 0.0, log_probs[rows, word])
         words[:, position] = word
@@ -201,92 +211,11 @@ def _one_by_one(
         if ended.all():
             break
         walk.choose(word)
-    found = [_hypothesis(words[row], total[row], total[row], bool(ended[row])) for row in rows]
+    found = [hypothesis(words[row], total[row], total[row], bool(ended[row])) for row in rows]
     return [sorted(found[first : first + each], key=lambda h: -h.score) for first in range(0, len(found), each)]
 
 
-def _hypothesis(words: np.ndarray, log_probability: float, score: float, ended: bool) -> Hypothesis:
+def hypothesis(words: np.ndarray, log_probability: float, score: float, ended: bool) -> Hypothesis:
+    """Returns a row's words (T,) up to its end token as a hypothesis."""
     stop = int(np.argmax(words == END)) if (words == END).any() else len(words)
     return Hypothesis(tuple(int(word) for word in words[:stop]), float(log_probability), float(score), ended)
-
-
-def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
-    """Keeps the K best unfinished captions at every step and the K best finished ones over all steps.
-
-    A candidate that ends counts as finished when it ranks among the K best of its step. A picture is settled when
-    its K finished captions all score at least what its best unfinished one would score if it ended now. Captions cut
-    at ``max_length`` come after the finished ones.
-    """
-    pictures, beams = len(features), config.beam_size
-    walk = _Walk(stepper, features, beams)
-    live = np.full((pictures, beams), IMPOSSIBLE, np.float32)
-    live[:, 0] = 0.0  # the beams start alike: one is enough
-    words = np.full((pictures, beams, config.max_length), END, np.int32)
-    finished = _Finished(pictures, beams, config.max_length)
-    picture = np.arange(pictures)[:, None]
-    for position in range(config.max_length):
-        said = words[:, :, :position].reshape(pictures * beams, position)
-        log_probs = _allowed(walk.advance(), said, config).reshape(pictures, beams, -1)
-        scores, parents, word = _best(live[:, :, None] + log_probs, 2 * beams)
-        ends = word == END
-        among_best = np.arange(scores.shape[1]) < beams
-        ending = np.where(ends & among_best, scores, IMPOSSIBLE)
-        finished.add(ending, ending / (position + 1) ** config.length_penalty, words[picture, parents])
-        keep = np.argsort(ends, axis=1, kind="stable")[:, :beams]  # the K best that go on
-        live, parents, word = (np.take_along_axis(a, keep, axis=1) for a in (scores, parents, word))
-        live = np.where(word == END, IMPOSSIBLE, live)  # a vocabulary smaller than the beam
-        words = words[picture, parents]
-        words[:, :, position] = word
-        if (finished.score[:, -1] >= live[:, 0] / (position + 2) ** config.length_penalty).all():
-            break
-        walk.choose(word.ravel(), (picture * beams + parents).ravel())
-    return [finished.of(row, words[row], live[row], config) for row in range(pictures)]
-
-
-def _best(total: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns scores, beams and words (B, count) of the best entries of (B, K, V), best first."""
-    pictures, _, size = total.shape
-    flat = total.reshape(pictures, -1)
-    count = min(count, flat.shape[1])
-    index = np.argpartition(flat, -count, axis=1)[:, -count:]
-    scores = np.take_along_axis(flat, index, axis=1)
-    order = np.argsort(-scores, axis=1, kind="stable")
-    index = np.take_along_axis(index, order, axis=1)
-    return np.take_along_axis(scores, order, axis=1), index // size, index % size
-
-
-class _Finished:
-    """The K best finished captions of every picture, best first."""
-
-    def __init__(self, pictures: int, beams: int, length: int) -> None:
-        self.beams = beams
-        self.score = np.full((pictures, beams), IMPOSSIBLE, np.float32)
-        self.log_probability = self.score.copy()
-        self.words = np.full((pictures, beams, length), END, np.int32)
-
-    def add(self, log_probability: np.ndarray, score: np.ndarray, words: np.ndarray) -> None:
-        """Takes in candidates (B, C) with their words (B, C, T); those at -inf are none."""
-        if not np.isfinite(score).any():
-            return
-        scores = np.concatenate([self.score, score], axis=1)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, : self.beams]
-        self.score = np.take_along_axis(scores, order, axis=1)
-        both = np.concatenate([self.log_probability, log_probability], axis=1)
-        self.log_probability = np.take_along_axis(both, order, axis=1)
-        all_words = np.concatenate([self.words, words], axis=1)
-        self.words = all_words[np.arange(len(order))[:, None], order]
-
-    def of(self, row: int, cut: np.ndarray, live: np.ndarray, config: BeamConfig) -> list[Hypothesis]:
-        """Returns one picture's captions: the finished ones, then cut ones where beams are left over."""
-        found = [
-            _hypothesis(words, log_probability, score, ended=True)
-            for words, log_probability, score in zip(
-                self.words[row], self.log_probability[row], self.score[row], strict=True
-            )
-            if np.isfinite(score)
-        ]
-        for words, total in zip(cut, live, strict=True):
-            if len(found) < self.beams and np.isfinite(total):
-                length = int((words != END).sum())
-                found.append(_hypothesis(words, total, total / max(length, 1) ** config.length_penalty, ended=False))
-        return found or [Hypothesis((), 0.0, 0.0, ended=True)]

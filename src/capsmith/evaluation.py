@@ -9,14 +9,18 @@ import numpy as np
 
 from capsmith.captioner import Caption, Captioner
 from capsmith.config import Config, run_config
+from capsmith.consensus import ConsensusConfig
 from capsmith.data.records import Corpus
 from capsmith.decoding import DecodingConfig, search
 from capsmith.ensembles import Ensemble, Member, Views, require_same_words
+from capsmith.memory import FILE as MEMORY
+from capsmith.memory import Memory
 from capsmith.metrics import Score, Scorer
-from capsmith.pipeline import prepare, read_corpus, require_encoder
+from capsmith.pipeline import Prepared, prepare, read_corpus, require_encoder
 from capsmith.progress import track
 from capsmith.report import write_report
 from capsmith.runs import Log, write_json, write_text
+from capsmith.text.tokenise import tokenise
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,28 @@ def evaluate(
         captioners.append(Captioner.load(one, encoder=False))
         captioners[-1].config = config
     require_same_words(captioners, runs)
+    corpus = read_corpus(captioners[0].config, log)
+    if isinstance(captioners[0].config.decoding, ConsensusConfig) and not (runs[0] / MEMORY).exists():
+        remember(captioners[0], prepare(captioners[0].config, ("train",), log, corpus), log).save(runs[0])
     name = "report" if len(runs) == 1 else "report/ensemble"
-    return evaluate_captioners(captioners, out or runs[0] / name, read_corpus(captioners[0].config, log), split, log)
+    return evaluate_captioners(captioners, out or runs[0] / name, corpus, split, log)
+
+
+def remember(captioner: Captioner, prepared: Prepared, log: Log) -> Memory:
+    """Lets a captioner remember its training pictures, for the decodings that ask them.
+
+    Args:
+        captioner: Its vocabulary says how captions are remembered; the memory becomes its own.
+        prepared: The training pictures and their features.
+        log: Takes a line for people.
+    """
+    words, text = captioner.vocabulary, captioner.config.text
+    records = prepared.split("train")
+    log(f"remembering the captions and looks of {len(records):,} training pictures")
+    captions = [[words.encode(tokenise(caption, text)) for caption in record.captions] for record in records]
+    ids = [record.image_id for record in records]
+    captioner.memory = Memory.of(Member(captioner, prepared.source), ids, captions)
+    return captioner.memory
 
 
 def evaluate_captioners(captioners: Sequence[Captioner], out: Path, corpus: Corpus, split: str, log: Log) -> Evaluation:
@@ -114,7 +138,7 @@ def caption_source(members: Sequence[Member], ids: Sequence[str], decoding: Deco
         some = ids[start : start + size]
         views = [member.features(some) for member in members]
         found = search(stepper, views[0] if len(members) == 1 else Views(views), decoding)
-        captions |= zip(some, (first.worded(one, decoding) for one in found), strict=True)
+        captions |= zip(some, first.worded(found, views[0], decoding), strict=True)
     return captions
 
 

@@ -41,3 +41,11 @@ def test_a_warm_up_longer_than_the_training_never_reaches_the_peak():
     found = rates(range(5 * STEPS), schedule="cosine", warmup=10)
     assert max(found) < 0.5e-3
     assert found == sorted(found)
+
+
+def test_one_cycle_at_points_worked_out_by_hand():
+    """Ten epochs: up over three of them from a 25th, half-way after one and a half, then down over seven."""
+    found = rates([0, 6, 12, 26, 40], schedule="onecycle", epochs=10, final_rate=0.1, warmup=2)
+    assert found == pytest.approx([0.04e-3, 0.52e-3, 1e-3, 0.55e-3, 0.1e-3])
+    every = rates(range(41), schedule="onecycle", epochs=10)
+    assert max(every) == every[12] == pytest.approx(1e-3)

@@ -18,5 +18,5 @@ def run(args: argparse.Namespace) -> None:
 
     config = load_config(args.config, args.set)
     load_keras()
-    store = extract(config)
-    print(store.path)
+    for store in extract(config).stores:
+        print(store.path)

@@ -96,9 +96,7 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
         raise PictureError(f"{name}: the picture is damaged ({one_line(error)})") from error
 
 
-def _finish(
-    image: Image.Image, size: tuple[int, int], max_pixels: int, name: str, view: View | None
-) -> np.ndarray:
+def _finish(image: Image.Image, size: tuple[int, int], max_pixels: int, name: str, view: View | None) -> np.ndarray:
     (width, height), wanted = image.size, (size[1], size[0])
     if width * height > max_pixels:
         limit = f"{max_pixels / 1e6:,.0f} megapixels"

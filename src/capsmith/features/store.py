@@ -162,6 +162,11 @@ class FeatureStore:
         manifest.write(Path(path))
         return cls.open(path)
 
+    @property
+    def stores(self) -> "tuple[FeatureStore, ...]":
+        """The store itself, as the one part of what may be several (see ``joined.py``)."""
+        return (self,)
+
     def __contains__(self, image_id: object) -> bool:
         return image_id in self._row
 

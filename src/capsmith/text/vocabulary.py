@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from capsmith.errors import CheckpointError, DataError
 from capsmith.runs import read_json, write_json
 
@@ -80,14 +78,6 @@ class Vocabulary:
             )
         known = [seen[word] for word in ranked]
         return cls([*SPECIALS, *ranked], [0, seen.total() - sum(known), 0, captions, *known])
-
-    @property
-    def rarity(self) -> np.ndarray:
-        """Returns how much each word says, (V,): the logarithm of captions over occurrences in training, 0 at least."""
-        counts = np.array(self.counts, np.float64)
-        if not counts[END]:
-            return np.ones(len(counts))
-        return np.log(np.maximum(1.0, counts[END] / np.maximum(1.0, counts)))
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Returns the ids of tokens; start and end are not added."""

@@ -37,8 +37,9 @@ class TrainingConfig(Settings):
     """The peak rate."""
     weight_decay: float = Field(default=1e-4, ge=0)
     """Only for ``adamw``."""
-    schedule: Literal["constant", "cosine", "plateau"] = "cosine"
-    """``cosine`` falls to ``final_rate`` over ``epochs``; ``plateau`` divides when the dev score stands still."""
+    schedule: Literal["constant", "cosine", "onecycle", "plateau"] = "cosine"
+    """``cosine`` falls to ``final_rate`` over ``epochs``; ``onecycle`` first climbs over 30 % of them, whatever
+    ``warmup`` says; ``plateau`` divides when the dev score stands still."""
     warmup: float = Field(default=0.5, ge=0)
     """Epochs over which the rate climbs from zero."""
     final_rate: float = Field(default=0.01, ge=0, le=1)

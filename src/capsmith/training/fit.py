@@ -1,7 +1,7 @@
 """Training: from a config to a run directory, resumable to the same numbers."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,34 +9,32 @@ from typing import Any
 import keras
 import numpy as np
 
-from capsmith.captioner import Captioner, build_model
+from capsmith.captioner import Captioner
 from capsmith.checkpoints import load_state, load_weights, save_state
 from capsmith.compiled import learner
 from capsmith.config import Config, difference, run_config, save_config
-from capsmith.data.batches import Batches, Example
-from capsmith.data.records import Corpus, Record
+from capsmith.consensus import ConsensusConfig
+from capsmith.data.batches import Batches
 from capsmith.data.sources import ViewedSource, mirror_words
 from capsmith.decoding import GreedyConfig
 from capsmith.ensembles import Member
 from capsmith.errors import CapsmithError, CheckpointError
-from capsmith.evaluation import caption_source, evaluate_captioners, tokeniser
+from capsmith.evaluation import caption_source, evaluate_captioners, remember, tokeniser
 from capsmith.metrics.diversity import diversity
 from capsmith.metrics.scorer import Scorer, expand
 from capsmith.pipeline import Prepared, prepare, read_corpus, require_encoder, require_splits
 from capsmith.plots import plot_history
 from capsmith.progress import bar
 from capsmith.runs import Log, versions, write_json
-from capsmith.text.glove import load_vectors
-from capsmith.text.tokenise import tokenise
 from capsmith.text.vocabulary import PAD, Vocabulary
 from capsmith.training.config import TrainingConfig
 from capsmith.training.history import History
+from capsmith.training.preparing import examples, make_vocabulary, new_captioner
 from capsmith.training.schedules import learning_rate
 from capsmith.training.self_critical import SampledBatches
 from capsmith.training.starting import begin_from, first_stage
 
 STATE = "state.npz"
-_SAMPLE = 500  # pictures whose features are looked at before training: their scale differs little from that of all
 _SLOW_METRICS = {"meteor", "spice"}  # a Java start each: not in every epoch
 _OPEN = {"features", "decoding", "evaluation"}  # may change when a training is resumed: its numbers stay the same
 _PLACES = {"data.root", "data.max_problems", "encoder.weights", "decoder.embedding.vectors", "training.start"}
@@ -70,16 +68,14 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     corpus = read_corpus(config, log)
     after = [config.evaluation.after_training] if config.evaluation.after_training else []
     require_splits(config, corpus, ("train", "dev", *after))  # not after hours of training
-    vocabulary, vectors = _vocabulary(config, corpus, log)
+    vocabulary, vectors = make_vocabulary(config, corpus, log)
     if begun and vocabulary != Vocabulary.load(run / "vocabulary.json"):
         raise CheckpointError(f"{run}: the training captions are no longer those it began with: choose another --run")
     prepared = prepare(config, ("train", "dev"), log, corpus)
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend()})
     save_config(config, run / "config.yaml")
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
-    captioner = _captioner(config, vocabulary, vectors, prepared)
-    if captioner.model.decoder.standardise is not None:
-        captioner.model.decoder.standardise.learn(_seen(prepared, config.seed))
+    captioner = new_captioner(config, vocabulary, vectors, prepared)
     if config.training.start is not None and not begun:
         begin_from(captioner, config.training.start)
         log(f"begins with the weights of {config.training.start}")
@@ -89,6 +85,8 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     minutes = (time.perf_counter() - started) / 60
     log(f"best epoch {best['epoch']:.0f}: dev {history.metric} {history.score(history.best or 0):.4f}")
     log(f"trained in {minutes:.1f} minutes: {run}")
+    if isinstance(config.decoding, ConsensusConfig):
+        remember(captioner, prepared, log).save(run)
     if config.evaluation.after_training is not None:
         evaluate_captioners([captioner], run / "report", corpus, config.evaluation.after_training, log)
     return captioner
@@ -109,46 +107,6 @@ def _check_run(run: Path, config: Config, resume: bool, begun: bool) -> None:
         if changed := difference(run_config(run), config, _OPEN, _PLACES):
             raise CheckpointError(f"{run} was begun with another config ({changed}): choose another --run")
         require_encoder(config, run)
-
-
-def _vocabulary(config: Config, corpus: Corpus, log: Log) -> tuple[Vocabulary, np.ndarray | None]:
-    captions = [tokenise(c, config.text) for record in corpus.split("train") for c in record.captions]
-    vocabulary = Vocabulary.build(captions, config.text.min_count, config.text.max_words)
-    log(f"vocabulary: {len(vocabulary):,} words from {len(captions):,} training captions")
-    embedding = config.decoder.embedding
-    if embedding.vectors is None:
-        return vocabulary, None
-    vectors, coverage = load_vectors(embedding.vectors, vocabulary, embedding.size, config.seed)
-    log(f"word vectors: {coverage}")
-    return vocabulary, vectors
-
-
-def _captioner(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None, prepared: Prepared) -> Captioner:
-    encoder = prepared.encoder
-    if encoder is None:
-        from capsmith.features.backbone import build_encoders
-
-        encoder = build_encoders(config.encoders)
-    model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
-    return Captioner(config, vocabulary, model, prepared.feature_shape, encoder)
-
-
-def _seen(prepared: Prepared, seed: int) -> np.ndarray:
-    """Returns the features of some training pictures."""
-    ids = [record.image_id for record in prepared.split("train")]
-    some = np.random.default_rng(seed).permutation(len(ids))[:_SAMPLE]
-    return prepared.source.gather(prepared.source.rows([ids[index] for index in np.sort(some)]))
-
-
-def examples(records: Sequence[Record], vocabulary: Vocabulary, config: Config, rows: np.ndarray) -> list[Example]:
-    """Encodes captions for training, cut at ``text.max_length``; captions that cleaning empties are left out."""
-    found = []
-    for record, row in zip(records, rows, strict=True):
-        encoded = (vocabulary.encode(tokenise(c, config.text))[: config.text.max_length] for c in record.captions)
-        captions = tuple(tuple(ids) for ids in encoded if ids)
-        if captions:
-            found.append(Example(int(row), captions))
-    return found
 
 
 def _optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:

@@ -102,7 +102,9 @@ class SampledBatches:
                 said = [self.mirror[ids] if back else ids for ids, back in zip(said, turned, strict=True)]
             ids = self.source.pictures(ids)
         words = [self.captioner.vocabulary.decode(one) for one in said]
-        return self.reward_of.reward(ids.tolist(), words, [hypothesis.ended for hypothesis in each]).reshape(len(rows), -1)
+        return self.reward_of.reward(ids.tolist(), words, [hypothesis.ended for hypothesis in each]).reshape(
+            len(rows), -1
+        )
 
     def _baseline(self, rows: np.ndarray, features: np.ndarray, rewards: np.ndarray) -> np.ndarray:
         """Returns what was to be expected of each sample, (P, S) or (P, 1)."""

@@ -1,0 +1,142 @@
+"""Beam search, plain or in diverse groups.
+
+B pictures · K beams of a group · G groups · N = B · G · K rows · V vocabulary.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from capsmith.banning import IMPOSSIBLE
+from capsmith.decoding import BeamConfig, Hypothesis, Stepper, Walk, hypothesis, permitted
+from capsmith.text.vocabulary import END
+
+
+def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
+    """Keeps the K best unfinished captions at every step and the K best finished ones over all steps.
+
+    A candidate that ends counts as finished when it ranks among the K best of its step. A picture is settled when
+    its K finished captions all score at least what its best unfinished one would score if it ended now. Captions cut
+    at ``max_length`` come after the finished ones. With several groups this is diverse beam search (Vijayakumar et
+    al. 2018) with the Hamming distance.
+    """
+    pictures, each = len(features), config.beam_size // config.groups
+    walk = Walk(stepper, features, config.beam_size)
+    groups = [_Group(pictures, each, config) for _ in range(config.groups)]
+    first = np.arange(pictures)[:, None] * config.beam_size
+    for position in range(config.max_length):
+        said = np.concatenate([group.words[:, :, :position] for group in groups], axis=1)
+        log_probs = permitted(walk.advance(), said.reshape(pictures * config.beam_size, position), config)
+        log_probs = log_probs.reshape(pictures, config.groups, each, -1)
+        used = np.zeros((pictures, log_probs.shape[-1]), np.float32)  # how many beams before chose a word
+        parents = [group.extend(log_probs[:, g], used, position) for g, group in enumerate(groups)]
+        if all(group.settled(position) for group in groups):
+            break
+        rows = [first + g * each + own for g, own in enumerate(parents)]
+        word = [group.words[:, :, position] for group in groups]
+        walk.choose(np.concatenate(word, axis=1).ravel(), np.concatenate(rows, axis=1).ravel())
+    return [_merged([group.of(row) for group in groups]) for row in range(pictures)]
+
+
+def _merged(groups: list[list[Hypothesis]]) -> list[Hypothesis]:
+    """Returns the different captions of all groups, best first, cut ones last."""
+    found = {h.tokens: h for group in reversed(groups) for h in group}
+    return sorted(found.values(), key=lambda h: (not h.ended, -h.score))
+
+
+class _Group:
+    """Beams of all pictures that are chosen among themselves; plain beam search has one group."""
+
+    def __init__(self, pictures: int, beams: int, config: BeamConfig) -> None:
+        self.config, self.beams = config, beams
+        self.live = np.full((pictures, beams), IMPOSSIBLE, np.float32)
+        self.live[:, 0] = 0.0  # the beams start alike: one is enough
+        self.words = np.full((pictures, beams, config.max_length), END, np.int32)
+        self.finished = _Finished(pictures, beams, config.max_length)
+        self._picture = np.arange(pictures)[:, None]
+
+    def extend(self, log_probs: np.ndarray, used: np.ndarray, position: int) -> np.ndarray:
+        """Goes one word further.
+
+        Args:
+            log_probs: (B, K, V).
+            used: How many beams of the groups before chose each word, (B, V); this group's are added.
+            position: How many words were said before.
+
+        Returns:
+            Which beam each beam continues, (B, K).
+        """
+        scores, parents, word = _best(self.live[:, :, None] + log_probs, 2 * self.beams, self.config.diversity * used)
+        ends = word == END
+        among_best = np.arange(scores.shape[1]) < self.beams
+        ending = np.where(ends & among_best, scores, IMPOSSIBLE)
+        by_length = ending / (position + 1) ** self.config.length_penalty
+        self.finished.add(ending, by_length, self.words[self._picture, parents])
+        keep = np.argsort(ends, axis=1, kind="stable")[:, : self.beams]  # the K best that go on
+        live, parents, word = (np.take_along_axis(a, keep, axis=1) for a in (scores, parents, word))
+        self.live = np.where(word == END, IMPOSSIBLE, live)  # a vocabulary smaller than the beam
+        self.words = self.words[self._picture, parents]
+        self.words[:, :, position] = word
+        np.add.at(used, (self._picture, word), np.isfinite(self.live))
+        return parents
+
+    def settled(self, position: int) -> bool:
+        """Returns whether no unfinished caption can become better than the finished ones."""
+        ahead = self.live.max(axis=1) / (position + 2) ** self.config.length_penalty
+        return bool((self.finished.score[:, -1] >= ahead).all())
+
+    def of(self, row: int) -> list[Hypothesis]:
+        """Returns one picture's captions."""
+        return self.finished.of(row, self.words[row], self.live[row], self.config)
+
+
+def _best(total: np.ndarray, count: int, handicap: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns scores, beams and words (B, count) of the best entries of (B, K, V), best first.
+
+    A word's ``handicap`` (B, V) is taken away for the choice alone.
+    """
+    pictures, _, size = total.shape
+    flat = total.reshape(pictures, -1)
+    rank = flat if not handicap.any() else (total - handicap[:, None]).reshape(pictures, -1)
+    count = min(count, flat.shape[1])
+    index = np.argpartition(rank, -count, axis=1)[:, -count:]
+    order = np.argsort(-np.take_along_axis(rank, index, axis=1), axis=1, kind="stable")
+    index = np.take_along_axis(index, order, axis=1)
+    return np.take_along_axis(flat, index, axis=1), index // size, index % size
+
+
+class _Finished:
+    """The K best finished captions of every picture, best first."""
+
+    def __init__(self, pictures: int, beams: int, length: int) -> None:
+        self.beams = beams
+        self.score = np.full((pictures, beams), IMPOSSIBLE, np.float32)
+        self.log_probability = self.score.copy()
+        self.words = np.full((pictures, beams, length), END, np.int32)
+
+    def add(self, log_probability: np.ndarray, score: np.ndarray, words: np.ndarray) -> None:
+        """Takes in candidates (B, C) with their words (B, C, T); those at -inf are none."""
+        if not np.isfinite(score).any():
+            return
+        scores = np.concatenate([self.score, score], axis=1)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, : self.beams]
+        self.score = np.take_along_axis(scores, order, axis=1)
+        both = np.concatenate([self.log_probability, log_probability], axis=1)
+        self.log_probability = np.take_along_axis(both, order, axis=1)
+        all_words = np.concatenate([self.words, words], axis=1)
+        self.words = all_words[np.arange(len(order))[:, None], order]
+
+    def of(self, row: int, cut: np.ndarray, live: np.ndarray, config: BeamConfig) -> list[Hypothesis]:
+        """Returns one picture's captions: the finished ones, then cut ones where beams are left over."""
+        found = [
+            hypothesis(words, log_probability, score, ended=True)
+            for words, log_probability, score in zip(
+                self.words[row], self.log_probability[row], self.score[row], strict=True
+            )
+            if np.isfinite(score)
+        ]
+        for words, total in zip(cut, live, strict=True):
+            if len(found) < self.beams and np.isfinite(total):
+                length = int((words != END).sum())
+                found.append(hypothesis(words, total, total / max(length, 1) ** config.length_penalty, ended=False))
+        return found or [Hypothesis((), 0.0, 0.0, ended=True)]

@@ -1,0 +1,152 @@
+"""What a captioner remembers of its training pictures: their captions, and a vector of each to find it by.
+
+P training pictures · D feature channels · d dimensions of a vector · k neighbours.
+
+A picture's vector is the mean of its regions, every channel brought to one scale, projected on the directions in which
+training pictures differ most (principal components, at most 256) and brought to length 1. So 6,000 pictures take 3 MB,
+and a run can look its neighbours up without the pictures, the data set or the features.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from capsmith.errors import CheckpointError
+from capsmith.metrics.agreement import DocumentFrequencies
+from capsmith.runs import atomic
+
+FILE = "memory.npz"
+_DIMENSIONS = 256
+_WHITENING = 0.25  # a component counts by its deviation to the power 1 - 2 · this: none would let the first few rule
+_FLOOR = 0.01
+_BATCH = 256
+_KEYS = ("vectors", "mean", "projection", "words", "lengths", "groups")
+
+
+class Seen(Protocol):
+    """Where the features of pictures are found, such as a member of an ensemble."""
+
+    def features(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns features (N, D) or (N, L, D)."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Captions and vectors of training pictures.
+
+    Attributes:
+        captions: For each picture its captions as word ids, without start and end.
+        vectors: (P, d), each of length 1.
+        mean: Of the pooled features, (D,).
+        projection: (D, d).
+    """
+
+    captions: tuple[tuple[tuple[int, ...], ...], ...]
+    vectors: np.ndarray
+    mean: np.ndarray
+    projection: np.ndarray
+
+    @classmethod
+    def of(cls, seen: Seen, ids: Sequence[str], captions: Sequence[Sequence[Sequence[int]]]) -> "Memory":
+        """Remembers pictures.
+
+        Args:
+            seen: Gives the features of pictures, (N, D) or (N, L, D).
+            ids: The pictures.
+            captions: For each picture its captions as word ids.
+        """
+        pooled = np.concatenate(
+            [pool(seen.features(ids[first : first + _BATCH])) for first in range(0, len(ids), _BATCH)]
+        )
+        mean, variance = pooled.mean(axis=0), pooled.var(axis=0)
+        scale = 1.0 / np.sqrt(variance + _FLOOR * (np.median(variance) or variance.mean()) + np.float32(1e-12))
+        scaled = (pooled - mean) * scale
+        strength, directions = np.linalg.eigh(scaled.T @ scaled / len(scaled))
+        kept = np.argsort(-strength)[: min(_DIMENSIONS, len(ids))]
+        weight = np.maximum(strength[kept], 1e-6) ** -_WHITENING
+        projection = (scale[:, None] * directions[:, kept] * weight).astype(np.float32)
+        remembered = tuple(tuple(tuple(int(word) for word in c) for c in group) for group in captions)
+        return cls(remembered, _unit((pooled - mean) @ projection).astype(np.float16), mean, projection)
+
+    def alike(self, features: np.ndarray, count: int) -> np.ndarray:
+        """Returns the k training pictures most like each of some pictures, the most alike first.
+
+        Args:
+            features: (N, D) or (N, L, D).
+            count: k.
+
+        Returns:
+            Numbers of training pictures, (N, k).
+        """
+        likeness = _unit((pool(features) - self.mean) @ self.projection) @ self.vectors.astype(np.float32).T
+        nearest: np.ndarray = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
+        return nearest
+
+    @cached_property
+    def frequencies(self) -> DocumentFrequencies:
+        """In how many pictures' captions each n-gram stands."""
+        highest = max((word for group in self.captions for caption in group for word in caption), default=0)
+        return DocumentFrequencies(self.captions, highest + 1)
+
+    def save(self, run: Path) -> None:
+        """Writes ``memory.npz`` into a run directory, all of it or nothing."""
+        flat = [caption for group in self.captions for caption in group]
+        with atomic(run / FILE, "wb") as file:
+            np.savez_compressed(
+                file,
+                vectors=self.vectors,
+                mean=self.mean,
+                projection=self.projection,
+                words=np.array([word for caption in flat for word in caption], np.int32),
+                lengths=np.array([len(caption) for caption in flat], np.int32),
+                groups=np.array([len(group) for group in self.captions], np.int32),
+            )
+
+    @classmethod
+    def load(cls, run: Path) -> "Memory":
+        """Reads what ``save`` wrote.
+
+        Raises:
+            CheckpointError: It is missing or damaged.
+        """
+        path = run / FILE
+        if not path.is_file():
+            raise CheckpointError(
+                f"{run} remembers no training pictures, which this decoding asks: evaluate it once where the data is"
+            )
+        damaged = f"{path} is damaged: delete it, and evaluate the run once where the data is"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                vectors, mean, projection, words, lengths, groups = (file[key] for key in _KEYS)
+            captions = _grouped(_grouped([int(word) for word in words], lengths), groups)
+            right = len(captions) == len(vectors) and vectors.ndim == projection.ndim == 2
+            right = right and projection.shape == (len(mean), vectors.shape[1])
+            if not right or not all(np.isfinite(array).all() for array in (vectors, mean, projection)):
+                raise CheckpointError(damaged)
+        except (OSError, KeyError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+            raise CheckpointError(damaged) from error
+        return cls(captions, vectors, mean, projection)
+
+
+def pool(features: np.ndarray) -> np.ndarray:
+    """Returns the mean over regions of (N, L, D), or (N, D) as it is, in float32."""
+    features = np.asarray(features, np.float32)
+    return features.mean(axis=1) if features.ndim == 3 else features
+
+
+def _grouped(items: Sequence[Any], sizes: np.ndarray) -> tuple[Any, ...]:
+    if (sizes < 0).any() or int(sizes.sum()) != len(items):
+        raise ValueError("sizes do not add up")
+    ends = np.cumsum(sizes)
+    return tuple(tuple(items[end - size : end]) for end, size in zip(ends.tolist(), sizes.tolist(), strict=True))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit

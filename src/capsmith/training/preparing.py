@@ -1,0 +1,58 @@
+"""What a training begins with: the words, an untrained captioner, and encoded captions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from capsmith.captioner import Captioner, build_model
+from capsmith.config import Config
+from capsmith.data.batches import Example
+from capsmith.data.records import Corpus, Record
+from capsmith.features.backbone import build_encoders
+from capsmith.pipeline import Prepared
+from capsmith.runs import Log
+from capsmith.text.glove import load_vectors
+from capsmith.text.tokenise import tokenise
+from capsmith.text.vocabulary import Vocabulary
+
+_SAMPLE = 500  # pictures whose features are looked at before training: their scale differs little from that of all
+
+
+def make_vocabulary(config: Config, corpus: Corpus, log: Log) -> tuple[Vocabulary, np.ndarray | None]:
+    """Returns the words of the training captions, and the vectors (V, E) that they start from, if any."""
+    captions = [tokenise(c, config.text) for record in corpus.split("train") for c in record.captions]
+    vocabulary = Vocabulary.build(captions, config.text.min_count, config.text.max_words)
+    log(f"vocabulary: {len(vocabulary):,} words from {len(captions):,} training captions")
+    embedding = config.decoder.embedding
+    if embedding.vectors is None:
+        return vocabulary, None
+    vectors, coverage = load_vectors(embedding.vectors, vocabulary, embedding.size, config.seed)
+    log(f"word vectors: {coverage}")
+    return vocabulary, vectors
+
+
+def new_captioner(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None, prepared: Prepared) -> Captioner:
+    """Returns an untrained captioner that knows the scale of its features."""
+    encoder = prepared.encoder or build_encoders(config.encoders)
+    model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
+    if model.decoder.standardise is not None:
+        model.decoder.standardise.learn(_seen(prepared, config.seed))
+    return Captioner(config, vocabulary, model, prepared.feature_shape, encoder)
+
+
+def examples(records: Sequence[Record], vocabulary: Vocabulary, config: Config, rows: np.ndarray) -> list[Example]:
+    """Encodes captions for training, cut at ``text.max_length``; captions that cleaning empties are left out."""
+    found = []
+    for record, row in zip(records, rows, strict=True):
+        encoded = (vocabulary.encode(tokenise(c, config.text))[: config.text.max_length] for c in record.captions)
+        captions = tuple(tuple(ids) for ids in encoded if ids)
+        if captions:
+            found.append(Example(int(row), captions))
+    return found
+
+
+def _seen(prepared: Prepared, seed: int) -> np.ndarray:
+    """Returns the features of some training pictures."""
+    ids = [record.image_id for record in prepared.split("train")]
+    some = np.random.default_rng(seed).permutation(len(ids))[:_SAMPLE]
+    return prepared.source.gather(prepared.source.rows([ids[index] for index in np.sort(some)]))

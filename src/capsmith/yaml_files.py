@@ -1,0 +1,80 @@
+"""YAML as people write it in configs, read without running anything."""
+
+import re
+from collections.abc import Hashable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from capsmith.errors import ConfigError, one_line
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Reads a YAML mapping; tags, repeated keys and keys that are not words are errors."""
+    try:
+        values = parse(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or one_line(error)
+        raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deep") from error
+    except VALUE_ERRORS as error:
+        raise ConfigError(f"{path}: a value cannot be read: {one_line(error)}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a config is a mapping of sections (data:, decoder:, …)")
+    return values
+
+
+VALUE_ERRORS = (ValueError, TypeError, AttributeError)  # PyYAML on 2024-13-45, !!int x, !!set [x], !!timestamp x
+
+
+def parse(text: str) -> Any:
+    """Reads YAML of a sensible size: aliases of aliases, or of themselves, can stand for more than memory holds."""
+    values = yaml.load(text, Loader=_loader())  # noqa: S506  a SafeLoader
+    waiting = [values]
+    for _ in range(_MOST_VALUES):
+        if not waiting:
+            return values
+        value = waiting.pop()
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    raise yaml.YAMLError(f"more than {_MOST_VALUES:,} values; each use of an alias (*name) counts all of its own")
+
+
+_MOST_VALUES = 10_000
+
+
+@cache
+def _loader() -> type[yaml.SafeLoader]:
+    class Loader(yaml.SafeLoader):
+        """PyYAML's safe loader, but 1e-3 is a number, and a key is a word that stands once."""
+
+        def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except VALUE_ERRORS as error:
+                raise yaml.constructor.ConstructorError(None, None, one_line(error), node.start_mark) from error
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+            seen: set[Any] = set()
+            for key_node, _ in node.value:
+                key = self.construct_object(key_node, deep=True)
+                if not isinstance(key, str):
+                    problem = f"the key {key_node.value!r} is read as {key!r}; put it in quotes"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+                if key in seen:
+                    problem = f"the key '{key}' stands twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+                seen.add(key)
+            return super().construct_mapping(node, deep)
+
+    number = re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)$")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789"))
+    return Loader

@@ -1,0 +1,52 @@
+"""What a run remembers: found again by looks, and the same after saving."""
+
+import numpy as np
+import pytest
+
+from capsmith.memory import Memory
+
+RNG = np.random.default_rng(3)
+KINDS = 6
+CENTRES = RNG.normal(size=(KINDS, 20)) * 2
+CAPTIONS = [[(4 + n % KINDS, 20 + n), (5, 6)][: 1 + n % 2] for n in range(60)]
+
+
+class Seen:
+    """Pictures of six kinds; one channel is a thousand times larger than the others and says nothing."""
+
+    def __init__(self, regions):
+        noise = RNG.normal(size=(60, regions, 20))
+        self.features_ = CENTRES[np.arange(60) % KINDS][:, None] + noise * (0.3 * regions**0.5)
+        self.features_[..., 7] = RNG.normal(size=(60, regions)) * 1000
+        if regions == 1:
+            self.features_ = self.features_[:, 0]
+
+    def features(self, ids):
+        return self.features_[[int(i) for i in ids]].astype(np.float32)
+
+
+@pytest.mark.parametrize("regions", [1, 4])
+def test_like_pictures_are_found(regions):
+    seen = Seen(regions)
+    ids = [str(n) for n in range(60)]
+    memory = Memory.of(seen, ids[:48], CAPTIONS[:48])
+    nearest = memory.alike(seen.features(ids[48:]), 5)
+    assert nearest.shape == (12, 5)
+    assert (nearest % KINDS == np.arange(48, 60)[:, None] % KINDS).mean() > 0.9
+    itself = memory.alike(seen.features(ids[:48]), 1)[:, 0]
+    assert (itself == np.arange(48)).mean() > 0.9
+    np.testing.assert_allclose(np.linalg.norm(memory.vectors.astype(float), axis=1), 1, atol=1e-2)
+
+
+def test_saved_and_loaded_is_the_same(tmp_path):
+    seen = Seen(4)
+    memory = Memory.of(seen, [str(n) for n in range(60)], CAPTIONS)
+    memory.save(tmp_path)
+    again = Memory.load(tmp_path)
+    assert again.captions == memory.captions == tuple(tuple(group) for group in CAPTIONS)
+    some = seen.features(["1", "7"])
+    np.testing.assert_array_equal(again.alike(some, 60), memory.alike(some, 60))
+    assert again.alike(some, 100).shape == (2, 60)  # no more than there are
+    assert again.frequencies.rarity(np.array([5], np.uint64), 1)[0] == pytest.approx(
+        np.log(60 / sum(any(5 in c for c in group) for group in CAPTIONS))
+    )
