@@ -192,6 +192,13 @@ def difference(before: Config, now: Config, sections: AbstractSet[str], keys: Ab
     return ""
 
 
+def model_difference(one: Config, other: Config) -> str:
+    """Returns the first key by which two configs describe models whose weights do not fit each other; else empty."""
+    sections = set(Config.model_fields) - {"text", "encoder", "decoder"}
+    may_differ = {"encoder.weights", "decoder.embedding.vectors", "decoder.dropout", "decoder.word_dropout"}
+    return difference(one, other, sections, may_differ)
+
+
 def _flat(section: str, value: Any) -> dict[str, Any]:
     """Returns the values of a section by path, as in ``encoder.weights``, or ``encoder.0.weights`` of several."""
     if isinstance(value, dict):

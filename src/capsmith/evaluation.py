@@ -12,7 +12,7 @@ from capsmith.config import Config, run_config
 from capsmith.consensus import ConsensusConfig
 from capsmith.data.records import Corpus
 from capsmith.decoding import DecodingConfig, search
-from capsmith.ensembles import Ensemble, Member, Views, require_same_words
+from capsmith.ensembles import Ensemble, Member, Views, average, require_same_words
 from capsmith.memory import FILE as MEMORY
 from capsmith.memory import Memory
 from capsmith.metrics import Score, Scorer
@@ -48,6 +48,7 @@ def evaluate(
     overrides: Sequence[str] = (),
     log: Log | None = None,
     out: Path | None = None,
+    averaged: bool = False,
 ) -> Evaluation:
     """Scores a run's best checkpoint on a split and writes the report.
 
@@ -57,6 +58,8 @@ def evaluate(
         overrides: Changes of the run's config such as ``"decoding.type=beam"``.
         log: Takes lines for people.
         out: Where the report goes; by default ``report`` in the (first) run.
+        averaged: Of several runs, take the mean of their weights and not that of their probabilities: for stages of
+            one training.
 
     Raises:
         CheckpointError: A directory is not a run, or is incomplete, or the runs cannot write together.
@@ -74,7 +77,9 @@ def evaluate(
     corpus = read_corpus(captioners[0].config, log)
     if isinstance(captioners[0].config.decoding, ConsensusConfig) and not (runs[0] / MEMORY).exists():
         remember(captioners[0], prepare(captioners[0].config, ("train",), log, corpus), log).save(runs[0])
-    name = "report" if len(runs) == 1 else "report/ensemble"
+    name = "report" if len(runs) == 1 else "report/average" if averaged else "report/ensemble"
+    if averaged:
+        captioners = [average(captioners, runs)]
     return evaluate_captioners(captioners, out or runs[0] / name, corpus, split, log)
 
 

@@ -1,9 +1,11 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 import shapes
+from capsmith import Captioner
 from capsmith.cli import main
 
 
@@ -56,3 +58,29 @@ def test_several_runs_write_together(run, tmp_path, capsys):
 def test_runs_with_other_words_do_not(run, tiny_run, capsys):
     assert main(["evaluate", str(run), str(tiny_run.run)]) == 2
     assert f"{tiny_run.run} has other words than {run}" in capsys.readouterr().err
+
+
+def test_the_mean_of_weights(run, tmp_path, capsys):
+    """One run's weights moved one way, the other's the other: their mean is the model that both came from."""
+    alone = json.loads(evaluated(capsys, run, "--json"))
+    moved = []
+    for number, sign in enumerate((1, -1)):
+        captioner = Captioner.load(run)
+        for index, weight in enumerate(captioner.model.weights):
+            noise = np.random.default_rng(index).normal(size=weight.shape).astype("float32")
+            weight.assign(weight + sign * noise)
+        moved.append(shutil.copytree(run, tmp_path / str(number), ignore=shutil.ignore_patterns("report")))
+        captioner.save_weights(moved[-1])
+    spoilt = json.loads(evaluated(capsys, moved[0], "--json"))
+    mean = json.loads(evaluated(capsys, moved[0], str(moved[1]), "--average", "--json"))
+    assert spoilt["cider"]["value"] < 0.5 * alone["cider"]["value"]
+    assert mean["cider"]["value"] == pytest.approx(alone["cider"]["value"], rel=0.02)
+    assert (moved[0] / "report" / "average" / "index.html").exists()
+
+
+def test_other_models_have_no_mean(run, tmp_path, capsys):
+    other = shutil.copytree(run, tmp_path / "other")
+    text = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(text.replace("  tie_embeddings: false", "  tie_embeddings: true"))
+    assert main(["evaluate", str(run), str(other), "--average"]) == 2
+    assert str(other) in capsys.readouterr().err

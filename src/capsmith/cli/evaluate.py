@@ -12,6 +12,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN", help="a run directory; several write their captions together"
     )
+    parser.add_argument(
+        "--average",
+        action="store_true",
+        help="of several runs, take the mean of their weights: for stages of one training",
+    )
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test", help="default: test")
     parser.add_argument(
         "--control",
@@ -35,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.evaluation import evaluate
     from capsmith.metrics.table import table
 
-    done = evaluate(args.runs, args.split, args.set, out=args.out)
+    done = evaluate(args.runs, args.split, args.set, out=args.out, averaged=args.average)
     shown = done.control if args.control else done.scores
     if args.json:
         print(json.dumps({name: score.as_dict() for name, score in shown.items()}, indent=2))

@@ -4,15 +4,13 @@ from pathlib import Path
 
 from capsmith.captioner import WEIGHTS, Captioner
 from capsmith.checkpoints import load_weights
-from capsmith.config import Config, difference, load_config, run_config
+from capsmith.config import Config, load_config, model_difference, run_config
 from capsmith.errors import CheckpointError
 from capsmith.metrics.scorer import expand
 from capsmith.text.vocabulary import Vocabulary
 from capsmith.training.history import History, read_csv
 
 _CARRIED = ("seed", "data", "text", "features", "encoder")
-_SAME = {"text", "encoder", "decoder"}
-_MAY_DIFFER = {"encoder.weights", "decoder.embedding.vectors", "decoder.dropout", "decoder.word_dropout"}
 
 
 def begin_from(captioner: Captioner, run: Path) -> None:
@@ -22,8 +20,7 @@ def begin_from(captioner: Captioner, run: Path) -> None:
         CheckpointError: There is no such run, or its words, encoder or decoder are others.
     """
     config = run_config(run)
-    others = set(type(config).model_fields) - _SAME
-    if changed := difference(config, captioner.config, others, _MAY_DIFFER):
+    if changed := model_difference(config, captioner.config):
         raise CheckpointError(f"training.start: {run} is of another model ({changed})")
     if Vocabulary.load(run / "vocabulary.json").fingerprint() != captioner.vocabulary.fingerprint():
         raise CheckpointError(f"training.start: {run} was trained with other words: its training captions were others")
