@@ -23,7 +23,7 @@ from capsmith.overrides import override_in
 from capsmith.runs import require_run, write_text
 from capsmith.schema import Settings, explain, nearest
 from capsmith.text.config import TextConfig
-from capsmith.training.config import EvaluationConfig, TrainingConfig
+from capsmith.training.config import EvaluationConfig, MemberConfig, TrainingConfig
 from capsmith.yaml_files import read_yaml
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ else:
     AnyDataset, AnyDecoder, AnyDecoding = DATASETS.union(), DECODERS.union(), DECODINGS.union()
 
 
-_OPEN = frozenset({"data", "features", "decoding", "evaluation"})  # what a trained model leaves open
+_OPEN = frozenset({"data", "features", "decoding", "evaluation", "ensemble"})  # what a trained model leaves open
 _REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}
 
 
@@ -59,6 +59,8 @@ class Config(Settings):
     """How captions are searched for."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How they are scored."""
+    ensemble: tuple[MemberConfig, ...] = ()
+    """Runs that write along when captions are scored after training; those that are missing are trained too."""
 
     @field_validator("encoder")
     @classmethod

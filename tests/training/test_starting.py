@@ -1,5 +1,6 @@
 """A training that begins where another one ended, which is trained first when it is not there."""
 
+import json
 import shutil
 
 import pytest
@@ -8,10 +9,11 @@ import yaml
 import shapes
 from capsmith.config import load_config
 from capsmith.errors import ConfigError
+from capsmith.evaluation import evaluate
 from capsmith.runs import Log
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
-from capsmith.training.starting import first_stage
+from capsmith.training.starting import first_stage, missing_members
 
 
 class Lines(Log):
@@ -63,3 +65,26 @@ def test_a_first_stage_that_is_not_over_is_seen(config, tmp_path):
 def test_a_config_without_a_place_for_it():
     with pytest.raises(ConfigError, match="set start too"):
         load_config(shapes.settings(training={"start_config": "flickr8k.yaml"}))
+
+
+def test_an_ensemble_by_one_command(tmp_path):
+    """Two members that are not there are trained with their own seeds, and all three write the report together."""
+    other = shapes.settings(seed=9, data={"root": "nowhere"}, training={"epochs": 2})
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(other))
+    members = [
+        {"run": str(tmp_path / f"member{seed}"), "config": str(tmp_path / "other.yaml"), "set": [f"seed={seed}"]}
+        for seed in (11, 12)
+    ]
+    config = load_config({**shapes.settings(training={"epochs": 2}), "ensemble": members})
+    log = Lines()
+    train(config, tmp_path / "run", log=log)
+    seeds = [load_config(tmp_path / f"member{seed}" / "config.yaml") for seed in (11, 12)]
+    assert [one.seed for one in seeds] == [11, 12] and all(one.data == config.data for one in seeds)
+    assert not (tmp_path / "member11" / "report").exists()  # scored as a whole, once
+    runs = [tmp_path / name for name in ("run", "member11", "member12")]
+    together = evaluate(runs, "test", log=log, out=tmp_path / "again")
+    report = json.loads((tmp_path / "run" / "report" / "scores.json").read_text())
+    assert report["scores"]["cider"]["value"] == pytest.approx(together.scores["cider"].value)
+    alone = evaluate(runs[0], "test", log=log, out=tmp_path / "alone")
+    assert any(alone.captions[i].log_probability != c.log_probability for i, c in together.captions.items())
+    assert not missing_members(config)

@@ -83,6 +83,17 @@ class TrainingConfig(Settings):
         return self
 
 
+class MemberConfig(Settings):
+    """Another run whose captioner writes along."""
+
+    run: Path
+    """Its directory."""
+    config: str
+    """What trains it when it is not there; it gets this config's data, text, features and encoder."""
+    set: tuple[str, ...] = ()
+    """Changes of that config, such as ``seed=2``."""
+
+
 class EvaluationConfig(Settings):
     """What ``evaluate`` measures."""
 

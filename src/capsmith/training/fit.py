@@ -17,7 +17,7 @@ from capsmith.consensus import ConsensusConfig
 from capsmith.data.batches import Batches
 from capsmith.data.sources import ViewedSource, mirror_words
 from capsmith.decoding import GreedyConfig
-from capsmith.ensembles import Member
+from capsmith.ensembles import Member, require_same_words
 from capsmith.errors import CapsmithError, CheckpointError
 from capsmith.evaluation import caption_source, evaluate_captioners, remember, tokeniser
 from capsmith.metrics.diversity import diversity
@@ -32,11 +32,16 @@ from capsmith.training.history import History
 from capsmith.training.preparing import examples, make_vocabulary, new_captioner
 from capsmith.training.schedules import learning_rate
 from capsmith.training.self_critical import SampledBatches
-from capsmith.training.starting import begin_from, first_stage
+from capsmith.training.starting import begin_from, first_stage, missing_members
 
 STATE = "state.npz"
 _SLOW_METRICS = {"meteor", "spice"}  # a Java start each: not in every epoch
-_OPEN = {"features", "decoding", "evaluation"}  # may change when a training is resumed: its numbers stay the same
+_OPEN = {
+    "features",
+    "decoding",
+    "evaluation",
+    "ensemble",
+}  # may change when a training is resumed: its numbers stay the same
 _PLACES = {"data.root", "data.max_problems", "encoder.weights", "decoder.embedding.vectors", "training.start"}
 
 
@@ -87,8 +92,13 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     log(f"trained in {minutes:.1f} minutes: {run}")
     if isinstance(config.decoding, ConsensusConfig):
         remember(captioner, prepared, log).save(run)
+    for member, folder in missing_members(config):
+        log(f"training another member of the ensemble into {folder}")
+        train(member, folder, resume=True, log=log)
     if config.evaluation.after_training is not None:
-        evaluate_captioners([captioner], run / "report", corpus, config.evaluation.after_training, log)
+        members = [captioner, *(Captioner.load(one.run, encoder=False) for one in config.ensemble)]
+        require_same_words(members, [run, *(one.run for one in config.ensemble)])
+        evaluate_captioners(members, run / "report", corpus, config.evaluation.after_training, log)
     return captioner
 
 

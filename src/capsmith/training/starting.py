@@ -33,10 +33,25 @@ def first_stage(config: Config) -> tuple[Config, Path] | None:
     if start is None or name is None:
         return None
     stage = load_config(name).model_copy(update={section: getattr(config, section) for section in _CARRIED})
-    history = start / "history.csv"
-    if history.exists() and (start / WEIGHTS).exists():
-        rows = read_csv(history)
-        metric = expand([stage.training.metric])[-1]
-        if rows and f"dev_{metric}" in rows[-1] and History(metric, rows).finished(stage.training):
-            return None
-    return stage, start
+    return None if _over(stage, start) else (stage, start)
+
+
+def missing_members(config: Config) -> list[tuple[Config, Path]]:
+    """Returns the trainings that an ensemble still lacks, and their runs.
+
+    They carry this config's data, text, features and encoder, as first stages do, but have seeds of their own.
+    """
+    carried = {section: getattr(config, section) for section in _CARRIED if section != "seed"}
+    quiet = {"evaluation": config.evaluation.model_copy(update={"after_training": None})}  # it is scored as a whole
+    found = [(load_config(one.config, one.set).model_copy(update=carried | quiet), one.run) for one in config.ensemble]
+    return [(member, run) for member, run in found if not _over(member, run)]
+
+
+def _over(config: Config, run: Path) -> bool:
+    """Returns whether a run holds a training that came to its end."""
+    history = run / "history.csv"
+    if not history.exists() or not (run / WEIGHTS).exists():
+        return False
+    rows = read_csv(history)
+    metric = expand([config.training.metric])[-1]
+    return bool(rows) and f"dev_{metric}" in rows[-1] and History(metric, rows).finished(config.training)
