@@ -82,6 +82,11 @@ class Config(Settings):
             raise ValueError("training.views are views for frozen encoders: leave it out, or set trainable: false")
         if self.decoder.standardise and self.trains_encoder:
             raise ValueError("decoder.standardise is for features of frozen encoders: leave it out")
+        if self.training.objective == "scst" and (self.decoder.dropout or self.decoder.word_dropout):
+            raise ValueError(
+                "scst learns from its samples, which are drawn without dropout: set decoder.dropout and "
+                "decoder.word_dropout to 0 (the first stage has its own)"
+            )
         return self
 
     @property

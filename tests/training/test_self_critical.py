@@ -7,6 +7,7 @@ import pytest
 import shapes
 from capsmith import Captioner
 from capsmith.config import load_config
+from capsmith.data.sources import ViewedSource
 from capsmith.decoding import GreedyConfig
 from capsmith.errors import CheckpointError, ConfigError
 from capsmith.metrics.cider import CiderD
@@ -38,6 +39,7 @@ FURTHER = {"objective": "scst", "learning_rate": 1e-3, "warmup": 0, "batch_size"
 def settings(begun, **training):
     values = load_config(begun / "config.yaml").model_dump(mode="json") if (begun / "config.yaml").exists() else {}
     values = values or shapes.settings(**LITTLE)
+    values["decoder"]["dropout"] = 0.0
     values["training"] = {**values["training"], **FURTHER, "start": str(begun), **training}
     return values
 
@@ -125,7 +127,7 @@ def test_a_better_caption_becomes_likelier(begun):
     config = load_config(settings(begun))
     features = prepare(config, ("train",), QUIET).source.gather(np.array([0]))
     model = captioner.model
-    model.dropping = False
+    model.decoder.dropout.rate = model.decoder.word_dropout.rate = 0.0  # the loaded run's own
     tokens = np.array([[START, 5, 6, 7], [START, 8, 5, 4]], "int32")
     targets = np.array([[5, 6, 7, END], [8, 5, 4, END]], "int32")
 
@@ -167,3 +169,45 @@ def test_it_needs_a_run_to_start_from(begun, tmp_path):
         train(load_config(other), tmp_path / "run", log=QUIET)
     with pytest.raises(CheckpointError, match="no run|is not a run|does not exist"):
         train(load_config(settings(tmp_path / "nowhere")), tmp_path / "other", log=QUIET)
+
+
+def test_interrupted_it_goes_on_to_the_same_numbers(begun, tmp_path, monkeypatch):
+    """Samples, dropout, running mean and optimizer go on where they stopped, in the middle of an epoch too."""
+    config = load_config(settings(begun, epochs=3, samples=4, ema=0.9, schedule="cosine"))
+    train(config, tmp_path / "whole", log=QUIET)
+
+    def dying(self, index, original=SampledBatches.__getitem__):
+        if (self.epoch, index) == (1, 1):
+            raise KeyboardInterrupt
+        return original(self, index)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(SampledBatches, "__getitem__", dying)
+        train(config, tmp_path / "cut", log=QUIET)
+    assert len(read_csv(tmp_path / "cut" / "history.csv")) == 1
+    train(config, tmp_path / "cut", resume=True, log=QUIET)
+    whole, cut = (read_csv(tmp_path / name / "history.csv") for name in ("whole", "cut"))
+    assert len(whole) == len(cut) == 3
+    for one, other in zip(whole, cut, strict=True):
+        assert one | {"seconds": 0} == pytest.approx(other | {"seconds": 0}, rel=1e-5, abs=1e-6)
+
+
+def test_captions_of_mirrored_pictures_are_judged_with_their_words_turned_back(begun):
+    made, by_row = batches(begun, samples=4)
+    vocabulary = made.captioner.vocabulary
+    other = np.arange(len(vocabulary))
+    first, second = vocabulary.encode(tokenise(by_row[0].captions[0], made.captioner.config.text))[:2]
+    other[first], other[second] = second, first
+    ids = [record.image_id for record in by_row.values()]
+    viewed = ViewedSource([made.source, made.source], ids)
+    turned = SampledBatches(made.captioner, viewed, list(by_row.values()), other)
+    inputs, sentences = read(turned, 0)
+    rows = np.repeat(turned.order[:5], 4)
+    mirrored = viewed.mirrored(rows)
+    assert 0 < mirrored.sum() < len(rows)
+    said = [[i for i in s if i != END] for s in sentences]
+    meant = [[int(other[i]) for i in s] if back else s for s, back in zip(said, mirrored, strict=True)]
+    words = [[vocabulary.words[i] for i in s] for s in meant]
+    ended = [s[-1] == END for s in sentences]
+    expected = made.reward_of.reward([int(r) for r in viewed.pictures(rows)], words, ended)
+    np.testing.assert_allclose(np.array(turned.rewards), expected, atol=1e-5)

@@ -34,6 +34,7 @@ def config(tmp_path):
     (tmp_path / "first.yaml").write_text(yaml.safe_dump(first))
     further = {"objective": "scst", "start": str(tmp_path / "start"), "start_config": str(tmp_path / "first.yaml")}
     changes = {"training": {**further, "epochs": 1, "learning_rate": 1e-4}, "evaluation": {"after_training": None}}
+    changes["decoder"] = {"dropout": 0.0}
     return load_config(shapes.settings(**changes))
 
 
