@@ -1,0 +1,105 @@
+"""Keeps what a figure rests on: copies runs into ``results/`` and enters their scores into ``summary.json``.
+
+    python results/keep.py xe runs/flickr8k_attention runs/seed2 runs/seed3 --note "beam 5" --command "capsmith train …"
+
+Of several runs (seeds of one config) the mean is entered, with the spread in the note. ``--report`` names another
+folder of the first run whose report counts, such as ``report/ensemble``. Paths of this machine are replaced by those
+of the command: ``--say /where/it/was=../shared``.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import statistics
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORD = ("config.yaml", "history.csv", "history.png", "log.txt", "versions.json")
+REPORT = ("predictions.jsonl", "scores.json")
+METRICS = ("bleu1", "bleu2", "bleu3", "bleu4", "meteor", "rouge", "cider")
+CONTROLS = ("bleu4", "cider")
+
+
+def keep(run: Path, report: Path, folder: Path, say: dict[str, str]) -> dict[str, Any]:
+    """Copies a run's record and its report's captions and scores; returns the scores."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "report").mkdir(parents=True)
+    files = [(run / name, folder / name) for name in RECORD] + [(report / n, folder / "report" / n) for n in REPORT]
+    for source, target in files:
+        if not source.exists():
+            continue
+        shutil.copy(source, target)
+        if target.suffix in (".yaml", ".txt", ".json"):
+            text = target.read_text(encoding="utf-8")
+            for here, said in say.items():
+                text = text.replace(here, said)
+            target.write_text(text, encoding="utf-8")
+    scores: dict[str, Any] = json.loads((folder / "report" / "scores.json").read_text(encoding="utf-8"))
+    return scores
+
+
+def minutes(run: Path) -> float:
+    """Returns the minutes that a run's epochs took, dev decoding included."""
+    lines = (run / "history.csv").read_text(encoding="utf-8").splitlines()
+    column = lines[0].split(",").index("seconds")
+    return sum(float(line.split(",")[column]) for line in lines[1:]) / 60
+
+
+def parameters(run: Path) -> int:
+    """Returns how many numbers a run trained, as its log says."""
+    found = re.search(r"([\d,]+) trained parameters", (run / "log.txt").read_text(encoding="utf-8"))
+    return int(found[1].replace(",", "")) if found else 0
+
+
+def main() -> None:
+    """Keeps one row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("row", help="the figures' name: flickr8k.ROW.…")
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--report", default="report")
+    parser.add_argument("--command", required=True, help="what gives the figures")
+    parser.add_argument("--note", required=True, help="what they are of")
+    parser.add_argument("--members", type=int, default=1, help="models that write together")
+    parser.add_argument("--say", action="append", default=[], metavar="HERE=SAID")
+    args = parser.parse_args()
+    path = ROOT / "results" / "summary.json"
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    for old in [key for key in summary if key.startswith(f"flickr8k.{args.row}.")]:
+        del summary[old]
+    say = dict(one.split("=", 1) for one in args.say)
+    names = [f"flickr8k_{args.row}" + (f"_{n + 1}" if n else "") for n in range(len(args.runs))]
+    places = zip(args.runs, names, strict=True)
+    scores = [keep(run, run / args.report, ROOT / "results" / name, say) for run, name in places]
+
+    def enter(name: str, values: list[float], unit: str = "", note: str = args.note, **more: Any) -> None:
+        spread = f"; {len(values)} seeds, ± {statistics.stdev(values):.4f}" if len(values) > 1 and more else ""
+        summary[f"flickr8k.{args.row}.{name}"] = {
+            "value": statistics.mean(values),
+            "unit": unit,
+            "command": args.command,
+            "seeds": len(values),
+            "note": note + spread,
+            **more,
+        }
+
+    files = [f"results/{name}/report/scores.json" for name in names]
+    for metric in METRICS:
+        if all(metric in one["scores"] for one in scores):
+            values = [one["scores"][metric]["value"] for one in scores]
+            enter(metric, values, scores=[[file, "scores", metric, "value"] for file in files])
+    for metric in CONTROLS:
+        values = [one["shuffled_images"][metric] for one in scores]
+        note = "the same captions on shuffled pictures"
+        enter(f"shuffled_{metric}", values, note=note, scores=[[f, "shuffled_images", metric] for f in files])
+    each = [minutes(run) for run in args.runs]
+    enter("minutes", each, "min", "epochs and dev decoding of one run, on two cores shared with other work")
+    enter("parameters", [parameters(args.runs[0]) * args.members], note="trained numbers")
+    size = (args.runs[0] / "model.weights.h5").stat().st_size / 1e6 * args.members
+    enter("checkpoint_mb", [round(size, 1)], "MB", "model.weights.h5")
+    path.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
