@@ -1,5 +1,7 @@
 """Self-critical training: advantages by hand, the gradient's direction, and a reward that rises."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -8,13 +10,14 @@ import shapes
 from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.data.sources import ViewedSource
-from capsmith.decoding import GreedyConfig
+from capsmith.decoding import GreedyConfig, search
 from capsmith.errors import CheckpointError, ConfigError
 from capsmith.metrics.cider import CiderD
 from capsmith.pipeline import prepare
 from capsmith.runs import Log
 from capsmith.text.tokenise import tokenise
 from capsmith.text.vocabulary import END, PAD, START
+from capsmith.training import self_critical
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from capsmith.training.self_critical import SampledBatches
@@ -211,3 +214,33 @@ def test_captions_of_mirrored_pictures_are_judged_with_their_words_turned_back(b
     ended = [s[-1] == END for s in sentences]
     expected = made.reward_of.reward([int(r) for r in viewed.pictures(rows)], words, ended)
     np.testing.assert_allclose(np.array(turned.rewards), expected, atol=1e-5)
+
+
+def test_hidden_features_are_hidden_alike_while_drawing_and_learning(begun, monkeypatch):
+    made, _ = batches(begun, samples=4, feature_dropout=0.25)
+    seen = []
+
+    def watched(stepper, features, config):
+        seen.append(features)
+        return search(stepper, features, config)
+
+    monkeypatch.setattr(self_critical, "search", watched)
+    whole = made.source.gather(made.order[:5]).astype("float32")
+    features = made[0][0]["features"]
+    np.testing.assert_array_equal(seen[0], features)
+    hidden = features == 0
+    assert abs(hidden[whole != 0].mean() - 0.25) < 0.06
+    np.testing.assert_allclose(features[~hidden], whole[~hidden] / 0.75, rtol=1e-3)
+    np.testing.assert_array_equal(made[0][0]["features"], features)
+    made.set_epoch(1)
+    assert (made[0][0]["features"].shape == features.shape) and not np.array_equal(made[0][0]["features"], features)
+
+
+def test_hidden_features_of_one_scale_are_what_they_are_on_average(begun):
+    made, _ = batches(begun, samples=4, feature_dropout=0.25)
+    mean = np.full(made.source.shape[-1], 3.0, "float32")
+    made.captioner.model.decoder.standardise = SimpleNamespace(mean=keras.ops.convert_to_tensor(mean))
+    whole = np.random.default_rng(0).normal(3.0, 1.0, (200, *made.source.shape)).astype("float32")
+    features = made._hidden(whole, 0)
+    assert abs((features == 3.0).mean() - 0.25) < 0.03
+    assert abs(features.mean() - whole.mean()) < 0.05

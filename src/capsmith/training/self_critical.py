@@ -14,6 +14,7 @@ words that they leave out cost nothing.
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from capsmith.captioner import Captioner
@@ -23,6 +24,8 @@ from capsmith.data.sources import Source, ViewedSource
 from capsmith.decoding import GreedyConfig, Hypothesis, SampleConfig, search
 from capsmith.metrics.cider import CiderD
 from capsmith.text.tokenise import tokenise
+
+_HIDING = 1  # keeps the draws of hidden features apart from those of captions
 
 
 class SampledBatches:
@@ -77,7 +80,7 @@ class SampledBatches:
     def __getitem__(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
         rows = self.order[index * self.pictures : (index + 1) * self.pictures]
         real = len(rows)
-        features = self.source.gather(np.resize(rows, self.pictures))
+        features = self._hidden(self.source.gather(np.resize(rows, self.pictures)), index)
         seen = self.captioner.encode(features) if self.captioner.config.trains_encoder else features
         length = self.captioner.config.text.max_length
         seed = int(np.random.default_rng((self.seed, self.epoch, index)).integers(2**32))
@@ -90,6 +93,17 @@ class SampledBatches:
         sentences = [(hypothesis.tokens, hypothesis.ended) for found in samples for hypothesis in found]
         tokens, targets = pad(sentences, self.batch_size)
         return {"features": features, "tokens": tokens, "weight": weight}, targets
+
+    def _hidden(self, features: np.ndarray, index: int) -> np.ndarray:
+        """Hides some features behind what they are on average, and stretches the others accordingly."""
+        share = self.config.feature_dropout
+        if not share:
+            return features
+        rng = np.random.default_rng((self.seed, self.epoch, index, _HIDING))
+        kept = rng.random(features.shape, np.float32) >= share
+        scale = self.captioner.model.decoder.standardise
+        mean = 0.0 if scale is None else keras.ops.convert_to_numpy(scale.mean)
+        return mean + (features - mean) * (kept / np.float32(1 - share))
 
     def _rewards(self, rows: np.ndarray, found: list[list[Hypothesis]]) -> np.ndarray:
         """Returns (P, S)."""
