@@ -24,7 +24,7 @@ ADDITIVE = {**SMALL, "attention": "additive", "attention_units": 12}
 ATTENTIVE = [
     *(kind(**how) for kind in (AttentionConfig, UpDownConfig, AttentionOnAttentionConfig) for how in (HEADS, ADDITIVE)),
     AttentionConfig(cell="gru", gate=False, refine=True, **{**ADDITIVE, "layers": 2, "layer_norm": True}),
-    AttentionOnAttentionConfig(feedback=False, **{**HEADS, "layers": 2}),
+    AttentionOnAttentionConfig(feedback=False, standardise=True, **{**HEADS, "layers": 2}),
     AttentionOnAttentionConfig(feedback=False, refine=False, cell="gru", **ADDITIVE),
     UpDownConfig(cell="gru", refine=True, **{**HEADS, "layer_norm": True, "tie_embeddings": True}),
 ]
@@ -33,7 +33,7 @@ POOLED = [
     *(InjectConfig(mode=mode, **SMALL) for mode in ("init", "pre", "par")),
     *(InjectConfig(mode=mode, cell="gru", **DEEP) for mode in ("init", "pre")),
     InjectConfig(mode="init", **DEEP),
-    MergeConfig(cell="gru", **SMALL),
+    MergeConfig(cell="gru", standardise=True, **SMALL),
 ]
 VARIANTS = [*((config, shape) for config in POOLED for shape in ((D,), (L, D))), *((c, (L, D)) for c in ATTENTIVE)]
 

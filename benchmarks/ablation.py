@@ -1,0 +1,89 @@
+"""What each part of the recipe is worth: one training a factor, each differing from the base in that factor alone.
+
+    python benchmarks/ablation.py --set data.root=/where/Flickr8k/is [--set …] [--only views ema] [--epochs 6]
+
+Trains ``flickr8k_attention.yaml`` for a few epochs, once as it is and once for each factor below, and writes
+``results/ablation.json`` with the best dev scores: a factor's row says what changes when it is taken away or added. A
+run that is there goes on where it stopped, so the command can be interrupted and repeated. Dev alone is read.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from capsmith.config import load_config
+from capsmith.training.fit import train
+from capsmith.training.history import History, read_csv
+
+FACTORS: dict[str, tuple[str, ...]] = {
+    "base": (),
+    "without the second encoder": ("encoder={first}",),
+    "without views": ("training.views=0",),
+    "without standardised features": ("decoder.standardise=false",),
+    "without label smoothing": ("training.label_smoothing=0",),
+    "without the running mean of weights": ("training.ema=null",),
+    "without tied embeddings": ("decoder.tie_embeddings=false",),
+    "without attention on attention": ("decoder.refine=false",),
+    "without weight decay": ("training.weight_decay=0",),
+    "dropout 0.3": ("decoder.dropout=0.3",),
+    "256 units": ("decoder.units=256", "decoder.attention_units=256"),
+    "additive attention": ("decoder.attention=additive",),
+    "answers fed back": ("decoder.feedback=true",),
+    "variational dropout": ("decoder.variational=true",),
+    "word dropout 0.1": ("decoder.word_dropout=0.1",),
+    "scheduled sampling 0.25": ("training.scheduled_sampling=0.25",),
+    "layer norm": ("decoder.layer_norm=true",),
+    "one-cycle schedule": ("training.schedule=onecycle",),
+    "weight decay 0.05": ("training.weight_decay=0.05",),
+}
+SHOWN = ("dev_bleu4", "dev_cider")
+
+
+def main() -> None:
+    """Trains what is asked for and writes what is there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="flickr8k_attention.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--only", nargs="*", metavar="WORD", help="factors whose name holds one of these")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
+    parser.add_argument("--out", type=Path, default=Path("results/ablation.json"))
+    args = parser.parse_args()
+    common = [*args.set, f"training.epochs={args.epochs}", "training.patience=null", "evaluation.after_training=null"]
+    for name, changes in FACTORS.items():
+        if args.only and not any(word in name for word in args.only):
+            continue
+        config = load_config(args.config, [*common, *(c for c in changes if "{" not in c)])
+        if "encoder={first}" in changes:
+            config = config.model_copy(update={"encoder": config.encoders[0]})
+        if finished(args.runs, name, args.epochs) is None:
+            train(config, args.runs / name.replace(" ", "_"), resume=True)
+        write(args.runs, args.out, args.epochs)
+
+
+def finished(runs: Path, name: str, epochs: int) -> History | None:
+    """Returns the history of a run that has all its epochs."""
+    path = runs / name.replace(" ", "_") / "history.csv"
+    found = History("cider", read_csv(path)) if path.exists() else None
+    return found if found is not None and found.epochs >= epochs else None
+
+
+def write(runs: Path, out: Path, epochs: int) -> None:
+    """Writes the best epoch of every run that is there, and how far it is from the base's."""
+    rows = {}
+    for name, changes in FACTORS.items():
+        found = finished(runs, name, epochs)
+        if found is None:
+            continue
+        best = found.rows[found.best or 0]
+        seconds = sum(row["seconds"] for row in found.rows) / found.epochs
+        rows[name] = {"set": list(changes), **{key: best[key] for key in SHOWN}, "seconds_an_epoch": round(seconds, 1)}
+    base = rows.get("base")
+    for row in rows.values():
+        row |= {f"{key}_change": row[key] - base[key] for key in SHOWN} if base else {}
+        print(json.dumps(row))
+    out.write_text(json.dumps({"epochs": epochs, "seed": 1, "rows": rows}, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
