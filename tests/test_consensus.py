@@ -1,5 +1,7 @@
 """The consensus: what each judge wants, and that all of it comes from pool, neighbours and weights."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,14 @@ def test_the_pool_alone_chooses_what_most_resemble():
 def test_a_caption_drawn_often_votes_often_and_stands_once():
     ordered = choose(found(SHARED, LIKE, LONER, LONER, LONER, LONER), [], weights(agreement=1), FREQUENCIES)
     assert [h.tokens for h in ordered].count(LONER) == 1 and ordered[0].tokens == LONER
+
+
+def test_where_captions_were_drawn_they_alone_vote():
+    """The beam is of one mind; the samples are of another."""
+    drawn = [replace(h, drawn=True) for h in found(LONER, LONER, SHARED)]
+    pool = [*found(SHARED, NEAR, LIKE), *drawn]
+    assert choose(pool, [], weights(agreement=1), FREQUENCIES)[0].tokens == LONER
+    assert choose(pool[:3], [], weights(agreement=1), FREQUENCIES)[0].tokens == SHARED
 
 
 def test_neighbours_alone_choose_what_they_would_say():

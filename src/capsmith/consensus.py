@@ -3,8 +3,8 @@
 B pictures · C candidates · V voters.
 
 The likeliest caption is not the one that people's captions resemble most. Here a beam and random samples are pooled,
-and each candidate is judged by three things: its mean likeness (CIDEr-D) to the pool, which is minimum Bayes risk
-decoding with the pool for a posterior (Kumar and Byrne 2004); its mean likeness to the captions of the training
+and each candidate is judged by three things: its mean likeness (CIDEr-D) to the samples, which is minimum Bayes risk
+decoding with the samples for a posterior (Kumar and Byrne 2004); its mean likeness to the captions of the training
 pictures that look most alike (Devlin et al. 2015, "Exploring nearest neighbor approaches"); and its own probability.
 """
 
@@ -26,15 +26,15 @@ class ConsensusConfig(BeamConfig):
 
     type: Literal["consensus"] = "consensus"  # type: ignore[assignment]
     beam_size: int = Field(default=10, ge=1)
-    """Beams kept (K): candidates, and voters."""
+    """Beams kept (K): candidates."""
     samples: int = Field(default=40, ge=0)
-    """Random captions beside the beam: candidates, and voters."""
+    """Random captions beside the beam: candidates, and voters; without any the beam votes."""
     temperature: float = Field(default=0.8, ge=1e-4, le=1e4)
     """Of the samples: below 1 is safer, above 1 wilder."""
     neighbours: int = Field(default=30, ge=0)
     """Training pictures whose captions vote."""
     agreement: float = Field(default=1.0, ge=0)
-    """What the mean likeness to the pool counts."""
+    """What the mean likeness to the samples counts."""
     neighbour_agreement: float = Field(default=4.0, ge=0)
     """What the mean likeness to the neighbours' captions counts."""
     likelihood: float = Field(default=1.0, ge=0)
@@ -68,7 +68,7 @@ def choose(
     """Returns one picture's different captions, best first, with what each was judged at as its score.
 
     Args:
-        pool: What was found for the picture; captions that were cut are judged only where nothing ended.
+        pool: What was found for the picture; captions that were cut count only where nothing ended.
         neighbours: Captions of like training pictures as word ids.
         config: The weights.
         frequencies: Of n-grams in the training captions.
@@ -76,10 +76,11 @@ def choose(
     whole = [hypothesis for hypothesis in pool if hypothesis.ended] or list(pool)
     different = list({hypothesis.tokens: hypothesis for hypothesis in whole}.values())
     tokens = [hypothesis.tokens for hypothesis in different]
+    voters = [hypothesis.tokens for hypothesis in whole if hypothesis.drawn] or [h.tokens for h in whole]
     total = np.array([h.log_probability / (len(h.tokens) + 1) ** config.length_penalty for h in different])
     total *= config.likelihood
     if config.agreement:
-        total += config.agreement * agreement(tokens, [h.tokens for h in whole], frequencies).mean(axis=1)
+        total += config.agreement * agreement(tokens, voters, frequencies).mean(axis=1)
     if config.neighbour_agreement and neighbours:
         total += config.neighbour_agreement * agreement(tokens, neighbours, frequencies).mean(axis=1)
     order = np.argsort(-total, kind="stable")

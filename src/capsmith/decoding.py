@@ -6,7 +6,7 @@ emitted; a model that never ends a sentence is cut at ``max_length``.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -107,12 +107,14 @@ class Hypothesis:
         log_probability: Sum over the words, and over the end token when the sentence ended.
         score: What the search ranked by.
         ended: False when it was cut at the longest length.
+        drawn: Whether it is a random sample, and so stands for how probable it is by how often it comes.
     """
 
     tokens: tuple[int, ...]
     log_probability: float
     score: float
     ended: bool
+    drawn: bool = False
 
 
 def search(stepper: Stepper, features: Any, config: DecodingConfig) -> list[list[Hypothesis]]:
@@ -170,7 +172,8 @@ def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[H
         drawn: np.ndarray = (reached > rng.random((len(logits), 1)) * reached[:, -1:]).argmax(axis=1)
         return drawn
 
-    return _one_by_one(config, stepper, features, config.samples, draw)
+    found = _one_by_one(config, stepper, features, config.samples, draw)
+    return [[replace(hypothesis, drawn=True) for hypothesis in some] for some in found]
 
 
 def _truncate(logits: np.ndarray, top_k: int | None, top_p: float | None) -> np.ndarray:

@@ -24,7 +24,7 @@ ADDITIVE = {**SMALL, "attention": "additive", "attention_units": 12}
 ATTENTIVE = [
     *(kind(**how) for kind in (AttentionConfig, UpDownConfig, AttentionOnAttentionConfig) for how in (HEADS, ADDITIVE)),
     AttentionConfig(cell="gru", gate=False, refine=True, **{**ADDITIVE, "layers": 2, "layer_norm": True}),
-    AttentionOnAttentionConfig(feedback=False, standardise=True, **{**HEADS, "layers": 2}),
+    AttentionOnAttentionConfig(feedback=False, standardise=True, channel_dropout=0.3, **{**HEADS, "layers": 2}),
     AttentionOnAttentionConfig(feedback=False, refine=False, cell="gru", **ADDITIVE),
     UpDownConfig(cell="gru", refine=True, **{**HEADS, "layer_norm": True, "tie_embeddings": True}),
 ]

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from capsmith.decoders.standardise import Standardise
+from capsmith.decoders.standardise import ChannelDropout, Standardise
 
 
 def test_mean_zero_deviation_one():
@@ -28,3 +28,16 @@ def test_a_silent_channel_stays_silent():
     assert np.abs(keras.ops.convert_to_numpy(layer(features))[:, 1]).max() < 0.01
     layer.learn(np.ones((5, 2), np.float32))
     assert np.isfinite(keras.ops.convert_to_numpy(layer(features))).all()
+
+
+def test_a_channel_is_hidden_in_all_regions_at_once():
+    layer = ChannelDropout(0.25, seed=1)
+    features = np.ones((64, 5, 40), "float32")
+    found = keras.ops.convert_to_numpy(layer(features, training=True))
+    hidden = found[:, 0] == 0
+    np.testing.assert_array_equal(found == 0, np.repeat(hidden[:, None], 5, axis=1))
+    np.testing.assert_allclose(found[found != 0], 1 / 0.75, rtol=1e-6)
+    assert abs(hidden.mean() - 0.25) < 0.03 and 0 < hidden.any(axis=0).mean() and not hidden.all(axis=0).any()
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(features, training=False)), features)
+    pooled = keras.ops.convert_to_numpy(ChannelDropout(0.5, seed=1)(np.ones((50, 30), "float32"), training=True))
+    assert abs((pooled == 0).mean() - 0.5) < 0.06

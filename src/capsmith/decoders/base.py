@@ -15,7 +15,7 @@ from keras import ops
 
 from capsmith.decoders.cells import Recurrence, build_recurrence, over_time
 from capsmith.decoders.config import DecoderConfig
-from capsmith.decoders.standardise import Standardise
+from capsmith.decoders.standardise import ChannelDropout, Standardise
 from capsmith.text.vocabulary import END, PAD, UNK
 
 State = tuple[Any, ...]
@@ -57,6 +57,7 @@ class RecurrentDecoder(keras.layers.Layer):
             name="embedding",
         )
         self.standardise = Standardise(name="standardise") if config.standardise else None
+        self.channel_dropout = ChannelDropout(config.channel_dropout) if config.channel_dropout else None
         self.dropout = keras.layers.Dropout(config.dropout)
         along = (None, 1, None) if config.variational else None  # (B, T, C): one mask for all words
         self.word_dropout = keras.layers.Dropout(config.dropout, noise_shape=along, name="word_dropout")
@@ -133,7 +134,7 @@ class RecurrentDecoder(keras.layers.Layer):
             image: (B,) row of ``features`` for each caption; None when a picture's B / P captions stand together.
             training: Apply dropout.
         """
-        picture = self.look(self._scaled(features), training)
+        picture = self.look(self._scaled(features, training), training)
         if image is not None:
             picture = tuple(ops.take(tensor, image, axis=0) for tensor in picture)
         read = self._hide(tokens) if training and self.chance is not None else tokens
@@ -146,7 +147,7 @@ class RecurrentDecoder(keras.layers.Layer):
 
         The first ``kept`` belong to the pictures and stay (P, …) at every step; the others belong to the rows.
         """
-        picture = self.look(self._scaled(features), training=False)
+        picture = self.look(self._scaled(features, False), training=False)
         return (*picture, *self.first(picture))
 
     def step(self, tokens: Any, state: State) -> tuple[Any, State]:
@@ -165,8 +166,10 @@ class RecurrentDecoder(keras.layers.Layer):
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _scaled(self, features: Any) -> Any:
-        return features if self.standardise is None else self.standardise(features)
+    def _scaled(self, features: Any, training: bool) -> Any:
+        if self.standardise is not None:
+            features = self.standardise(features)
+        return features if self.channel_dropout is None else self.channel_dropout(features, training=training)
 
     def _hide(self, tokens_BT: Any) -> Any:
         """Replaces some words by ``<unk>``; padding, start and end stay."""

@@ -39,6 +39,9 @@ class DecoderConfig(Settings):
     """Dropout on word vectors, features and the layer before the vocabulary."""
     standardise: bool = False
     """Bring every channel of the features to mean 0 and deviation 1 over the training pictures."""
+    channel_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the feature channels hidden, the same in all regions of a picture (Tompson et al. 2015): what plain
+    dropout hides in one region another one still shows."""
     variational: bool = False
     """Drop the same channels at every word of a sentence (Gal and Ghahramani 2016), instead of others at each."""
     word_dropout: float = Field(default=0.0, ge=0, lt=1)

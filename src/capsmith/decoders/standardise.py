@@ -15,6 +15,15 @@ from keras import ops
 _FLOOR = 0.01  # of the channels' mean variance: a channel that hardly ever speaks is not blown up
 
 
+class ChannelDropout(keras.layers.Dropout):
+    """Hides whole channels of a picture, in all its regions at once: (P, D) or (P, L, D)."""
+
+    def call(self, features: Any, training: bool = False) -> Any:
+        """Returns features, in training with some channels at zero and the others stretched."""
+        self.noise_shape = None if len(features.shape) == 2 else (None, 1, None)
+        return super().call(features, training=training)
+
+
 class Standardise(keras.layers.Layer):
     """Takes away each channel's mean over the training pictures, and divides by its deviation.
 
