@@ -7,10 +7,13 @@ import pytest
 
 import shapes
 from capsmith import Captioner
+from capsmith.config import run_config
 from capsmith.consensus import ConsensusConfig, candidates, choose
+from capsmith.data import read_dataset
 from capsmith.decoding import BeamConfig, Hypothesis, SampleConfig, search
 from capsmith.errors import CheckpointError, ConfigError
 from capsmith.evaluation import evaluate
+from capsmith.memory import Memory
 from capsmith.metrics.agreement import DocumentFrequencies
 from capsmith.metrics.cider import CiderD
 from capsmith.runs import Log
@@ -110,8 +113,9 @@ def test_a_run_without_a_memory_says_what_to_do(run):
 
 def test_evaluation_fills_the_memory_and_captioning_uses_it(run):
     quiet = Log(quiet=True)
+    evaluate(run, "test", [*CONSENSUS, "data.limit=2"], quiet)  # a trial must not leave a memory of two pictures
     first = evaluate(run, "test", CONSENSUS, quiet)
-    assert (run / "memory.npz").exists()
+    assert len(Memory.load(run).captions) == len(read_dataset(run_config(run).data).split("train"))
     assert evaluate(run, "test", CONSENSUS, quiet).captions == first.captions
     assert first.scores["cider"].value > 1.5 * first.control["cider"].value
     captioner = Captioner.load(run)

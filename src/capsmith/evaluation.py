@@ -76,11 +76,19 @@ def evaluate(
     require_same_words(captioners, runs)
     corpus = read_corpus(captioners[0].config, log)
     if isinstance(captioners[0].config.decoding, ConsensusConfig) and not (runs[0] / MEMORY).exists():
-        remember(captioners[0], prepare(captioners[0].config, ("train",), log, corpus), log).save(runs[0])
+        remember(captioners[0], _trained_on(captioners[0].config, runs[0], corpus, log), log).save(runs[0])
     name = "report" if len(runs) == 1 else "report/average" if averaged else "report/ensemble"
     if averaged:
         captioners = [average(captioners, runs)]
     return evaluate_captioners(captioners, out or runs[0] / name, corpus, split, log)
+
+
+def _trained_on(config: Config, run: Path, corpus: Corpus, log: Log) -> Prepared:
+    """Returns the training pictures of a run, however few of them an evaluation for trial is limited to."""
+    limit = run_config(run).data.limit
+    if limit == config.data.limit:
+        return prepare(config, ("train",), log, corpus)
+    return prepare(config.model_copy(update={"data": config.data.model_copy(update={"limit": limit})}), ("train",), log)
 
 
 def remember(captioner: Captioner, prepared: Prepared, log: Log) -> Memory:
