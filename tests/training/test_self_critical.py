@@ -100,6 +100,7 @@ def test_greedy_baseline(begun):
     words = [tokenise(caption.text, made.captioner.config.text) for caption in greedy]
     found = made.reward_of.reward([int(row) for row in made.order[:5]], words)
     np.testing.assert_allclose(expected[:, 0], found, atol=1e-5)
+    np.testing.assert_allclose(made.baselines, found, atol=1e-5)
 
 
 def test_samples_are_a_function_of_seed_epoch_and_batch(begun):

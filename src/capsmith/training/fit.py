@@ -199,6 +199,7 @@ class _Fit:
             row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rate}
             if isinstance(self.batches, SampledBatches):
                 row["reward"] = float(np.mean(self.batches.rewards))
+                row["baseline"] = float(np.mean(self.batches.baselines))
                 row["dev_broken"] = diversity([caption.split() for caption in captions.values()]).broken
             row |= {f"dev_{name}": score.value for name, score in scores.items()}
             row["seconds"] = round(time.perf_counter() - started, 2)

@@ -58,6 +58,7 @@ class SampledBatches:
         }
         self.reward_of = CiderD(references, bleu=self.config.bleu_weight)
         self.rewards: list[float] = []
+        self.baselines: list[float] = []
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -67,7 +68,7 @@ class SampledBatches:
         self.order = rng.permutation(self.rows)
         if isinstance(self.source, ViewedSource):
             self.order = self.source.drawn(self.order, rng)
-        self.rewards = []
+        self.rewards, self.baselines = [], []
 
     @property
     def batch_size(self) -> int:
@@ -87,9 +88,11 @@ class SampledBatches:
         drawing = SampleConfig(samples=self.config.samples, max_length=length, seed=seed)
         samples = search(self.captioner.stepper, seen, drawing)[:real]
         rewards = self._rewards(rows, samples)
+        baseline = self._baseline(rows, seen, rewards)
         self.rewards += rewards.ravel().tolist()
+        self.baselines += baseline.ravel().tolist()
         weight = np.zeros(self.batch_size, np.float32)
-        weight[: rewards.size] = (rewards - self._baseline(rows, seen, rewards)).ravel()
+        weight[: rewards.size] = (rewards - baseline).ravel()
         sentences = [(hypothesis.tokens, hypothesis.ended) for found in samples for hypothesis in found]
         tokens, targets = pad(sentences, self.batch_size)
         return {"features": features, "tokens": tokens, "weight": weight}, targets
