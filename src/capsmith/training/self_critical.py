@@ -103,8 +103,7 @@ class SampledBatches:
         if not share:
             return features
         rng = np.random.default_rng((self.seed, self.epoch, index, _HIDING))
-        shape = (len(features), *(1,) * (features.ndim - 2), features.shape[-1])  # a channel of all regions at once
-        kept = rng.random(shape, np.float32) >= share
+        kept = rng.random(features.shape, np.float32) >= share
         scale = self.captioner.model.decoder.standardise
         mean = 0.0 if scale is None else keras.ops.convert_to_numpy(scale.mean)
         return mean + (features - mean) * (kept / np.float32(1 - share))
