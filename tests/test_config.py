@@ -302,6 +302,9 @@ def test_several_encoders():
         (BASE, ["decoding.type=beam", "decoding.groups=2"], "cannot be split into 2 groups"),
         (BASE, ["decoding.type=consensus", "decoding.neighbours=-1"], "decoding.neighbours: "),
         (BASE, ["training.objective=scst", "training.start=x"], "set decoder.dropout and decoder.word_dropout to 0"),
+        (BASE, ["ensemble=[{run: r, config: coco.yaml, encoders: [1]}]"], "r asks for encoders [1]; there are 1"),
+        (BASE, ["ensemble=[{run: r, config: coco.yaml, encoders: []}]"], "r asks for encoders []; there are 1"),
+        (BASE, ["ensemble=[{run: r}]"], "ensemble.0.config: required, but not given"),
         (BASE, ["training.mirror_words=[[left]]"], "training.mirror_words"),
     ],
 )

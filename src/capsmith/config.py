@@ -91,6 +91,17 @@ class Config(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _members_see(self) -> "Config":
+        count = len(self.encoders)
+        for member in self.ensemble:
+            places = range(count) if member.encoders is None else member.encoders
+            if not places or not all(0 <= place < count for place in places):
+                raise ValueError(
+                    f"ensemble: {member.run} asks for encoders {[*places]}; there are {count}, counted from 0"
+                )
+        return self
+
     @property
     def encoders(self) -> tuple[EncoderConfig, ...]:
         """The encoders whose features are joined; most often one."""

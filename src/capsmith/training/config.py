@@ -95,6 +95,8 @@ class MemberConfig(Settings):
     """What trains it when it is not there; it gets this config's data, text, features and encoder."""
     set: tuple[str, ...] = ()
     """Changes of that config, such as ``seed=2``."""
+    encoders: tuple[int, ...] | None = None
+    """Which of the encoders it looks through, by their places in the list; null for all."""
 
 
 class EvaluationConfig(Settings):

@@ -8,6 +8,7 @@ from capsmith.config import Config, load_config, model_difference, run_config
 from capsmith.errors import CheckpointError
 from capsmith.metrics.scorer import expand
 from capsmith.text.vocabulary import Vocabulary
+from capsmith.training.config import MemberConfig
 from capsmith.training.history import History, read_csv
 
 _CARRIED = ("seed", "data", "text", "features", "encoder")
@@ -41,10 +42,17 @@ def missing_members(config: Config) -> list[tuple[Config, Path]]:
 
     They carry this config's data, text, features and encoder, as first stages do, but have seeds of their own.
     """
-    carried = {section: getattr(config, section) for section in _CARRIED if section != "seed"}
-    quiet = {"evaluation": config.evaluation.model_copy(update={"after_training": None})}  # it is scored as a whole
-    found = [(load_config(one.config, one.set).model_copy(update=carried | quiet), one.run) for one in config.ensemble]
+    found = [(_member(one, config), one.run) for one in config.ensemble]
     return [(member, run) for member, run in found if not _over(member, run)]
+
+
+def _member(one: MemberConfig, config: Config) -> Config:
+    carried = {section: getattr(config, section) for section in _CARRIED if section != "seed"}
+    carried["evaluation"] = config.evaluation.model_copy(update={"after_training": None})  # it is scored as a whole
+    if one.encoders is not None:
+        some = tuple(config.encoders[place] for place in one.encoders)
+        carried["encoder"] = some if len(some) > 1 else some[0]
+    return load_config(one.config, one.set).model_copy(update=carried)
 
 
 def _over(config: Config, run: Path) -> bool:
