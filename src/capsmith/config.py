@@ -34,6 +34,7 @@ else:
     AnyDataset, AnyDecoder, AnyDecoding = DATASETS.union(), DECODERS.union(), DECODINGS.union()
 
 
+_WRITTEN = ("data", "text", "encoder", "features", "decoder", "training", "decoding", "evaluation")  # by save_config
 _OPEN = frozenset({"data", "features", "decoding", "evaluation", "ensemble"})  # what a trained model leaves open
 _REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}
 
@@ -183,7 +184,10 @@ def run_config(run: Path, overrides: Sequence[str] = ()) -> Config:
     """
     require_run(run)
     try:
-        trained = load_config(run / "config.yaml")
+        values = read_yaml(run / "config.yaml")
+        if cut := [name for name in _WRITTEN if name not in values]:
+            raise ConfigError(f"{run}/config.yaml is damaged: it lacks {', '.join(cut)}")
+        trained = validate(values, str(run / "config.yaml"))
     except ConfigError as error:
         raise CheckpointError(f"{run} cannot be used: {one_line(error)}") from error
     if not overrides:

@@ -13,6 +13,7 @@ from capsmith.features.config import EncoderConfig, FeaturesConfig
 from capsmith.features.extraction import extract, store_folder
 from capsmith.features.images import load_image
 from capsmith.features.store import FeatureStore, Manifest
+from capsmith.features.views import view_of
 
 MOMENTS = ["before the data", "before the line", "within the line"]
 AT_THE_END = ["before finishing", "before the manifest", "after the manifest"]
@@ -240,19 +241,30 @@ def test_ids_must_be_of_one_picture_each(encoder, tmp_path):
         extract([], encoder, settings(tmp_path / "s"), quiet)
 
 
-def test_decoding_runs_ahead_but_not_without_bound(tmp_path):
+def test_decoding_runs_ahead_but_not_without_bound(tmp_path, monkeypatch):
     pictures = [extraction._Picture(image, path, 1) for image, path in pictures_in(tmp_path / "p")]
     seen = []
     original = extraction._read
-    extraction._read = lambda picture, size: seen.append(picture.id) or original(picture, size)
-    try:
-        stream = extraction._decoded(pictures, SIZE, workers=2, ahead=5)
-        order = [next(stream)[0].id]
-        assert len(seen) <= 6
-        order += [picture.id for picture, _ in stream]
-    finally:
-        extraction._read = original
+    monkeypatch.setattr(extraction, "_read", lambda picture, *how: seen.append(picture.id) or original(picture, *how))
+    stream = extraction._decoded(pictures, SIZE, workers=2, ahead=5)
+    order = [next(stream)[0].id]
+    assert len(seen) <= 6
+    order += [picture.id for picture, _ in stream]
     assert order == [picture.id for picture in pictures]
+
+
+def test_a_view_has_a_store_of_its_own(encoder, tmp_path):
+    """Features of a view are those of the cropped, mirrored pixels, and stand beside those of the pictures."""
+    pictures = pictures_in(tmp_path / "pictures", 5)
+    plain = extract(pictures, encoder, settings(tmp_path / "store"), quiet)
+    view = extract(pictures, encoder, settings(tmp_path / "store"), quiet, view=1)
+    assert view.path != plain.path and view.fingerprint == plain.fingerprint | {"view": 1}
+    pixels = [load_image(path, SIZE, view=view_of(image, 1)) for image, path in pictures]
+    direct = FakeEncoder(encoder).encode(np.stack(pixels))
+    np.testing.assert_allclose(contents(view)[1], direct.astype(view.dtype), rtol=2e-3, atol=1e-3)
+    assert not np.allclose(contents(view)[1], contents(plain)[1], atol=1e-2)
+    with pytest.raises(FeatureError, match="view"):
+        FeatureStore.open(view.path, plain.fingerprint)
 
 
 def test_the_manifest_knows_sizes(tmp_path):

@@ -176,7 +176,7 @@ def _batches(
 
 
 def _decoded(
-    pictures: list[_Picture], size: tuple[int, int], workers: int, ahead: int, view: int
+    pictures: list[_Picture], size: tuple[int, int], workers: int, ahead: int, view: int = 0
 ) -> Iterator[tuple[_Picture, np.ndarray | PictureError]]:
     """Decodes in threads, in order, at most ``ahead`` pictures before they are asked for."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
