@@ -31,9 +31,10 @@ MODELS = {
     "xe_inception": "attention on attention, InceptionV3 mixed8 8 × 8",
     "xe": "attention on attention, InceptionV3 mixed8 and MobileNetV2, 8 × 8",
     "xe_consensus": "the same, consensus with neighbours",
-    "scst": "the same, then self-critical training",
-    "scst_consensus": "self-critical training, consensus with neighbours",
-    "best": "ensemble, consensus with neighbours",
+    "scst_inception": "InceptionV3 alone, then self-critical training",
+    "scst": "both encoders, then self-critical training",
+    "scst_consensus": "the same, consensus with neighbours",
+    "best": "ensemble of these four, consensus with neighbours",
 }
 """What stands in the first column for ``flickr8k.NAME.…``, in this order."""
 COLUMNS = {
