@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--report", default="report")
     parser.add_argument("--command", required=True, help="what gives the figures")
     parser.add_argument("--note", required=True, help="what they are of")
-    parser.add_argument("--members", type=int, default=1, help="models that write together")
+    parser.add_argument("--along", type=Path, nargs="*", default=[], help="runs that write along, or came before")
     parser.add_argument("--say", action="append", default=[], metavar="HERE=SAID")
     args = parser.parse_args()
     path = ROOT / "results" / "summary.json"
@@ -93,10 +93,12 @@ def main() -> None:
         values = [one["shuffled_images"][metric] for one in scores]
         note = "the same captions on shuffled pictures"
         enter(f"shuffled_{metric}", values, note=note, scores=[[f, "shuffled_images", metric] for f in files])
-    each = [minutes(run) for run in args.runs]
-    enter("minutes", each, "min", "epochs and dev decoding of one run, on two cores shared with other work")
-    enter("parameters", [parameters(args.runs[0]) * args.members], note="trained numbers")
-    size = (args.runs[0] / "model.weights.h5").stat().st_size / 1e6 * args.members
+    along = sum(minutes(run) for run in args.along)
+    each = [minutes(run) + along for run in args.runs]
+    enter("minutes", each, "min", "epochs and dev decoding of all its trainings, on two cores shared with other work")
+    writing = [args.runs[0], *(args.along if "ensemble" in args.report else [])]
+    enter("parameters", [sum(map(parameters, writing))], note="trained numbers")
+    size = sum((run / "model.weights.h5").stat().st_size for run in writing) / 1e6
     enter("checkpoint_mb", [round(size, 1)], "MB", "model.weights.h5")
     path.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
