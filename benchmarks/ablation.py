@@ -29,6 +29,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "256 units": ("decoder.units=256", "decoder.attention_units=256"),
     "additive attention": ("decoder.attention=additive",),
     "answers fed back": ("decoder.feedback=true",),
+    "channel dropout 0.3": ("decoder.channel_dropout=0.3",),
     "variational dropout": ("decoder.variational=true",),
     "word dropout 0.1": ("decoder.word_dropout=0.1",),
     "scheduled sampling 0.25": ("training.scheduled_sampling=0.25",),

@@ -21,7 +21,7 @@ from test_decoding import Table, features
 
 RNG = np.random.default_rng(0)
 TRAINING = [[tuple(RNG.integers(4, 20, RNG.integers(4, 9)).tolist()) for _ in range(3)] for _ in range(40)]
-FREQUENCIES = DocumentFrequencies(TRAINING, 30)
+FREQUENCIES = DocumentFrequencies(TRAINING)
 LONER, SHARED, NEAR, LIKE = (4, 5, 6, 7, 8), (10, 11, 12, 13, 14), (10, 11, 12, 13, 15), (9, 11, 12, 13, 14)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from capsmith.banning import IMPOSSIBLE
-from capsmith.decoding import BeamConfig, Hypothesis, Stepper, Walk, hypothesis, permitted
+from capsmith.banning import IMPOSSIBLE, allowed
+from capsmith.decoding import BeamConfig, Hypothesis, Stepper, Walk, hypothesis
 from capsmith.text.vocabulary import END
 
 
@@ -26,7 +26,9 @@ def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypot
     first = np.arange(pictures)[:, None] * config.beam_size
     for position in range(config.max_length):
         said = np.concatenate([group.words[:, :, :position] for group in groups], axis=1)
-        log_probs = permitted(walk.advance(), said.reshape(pictures * config.beam_size, position), config)
+        log_probs = allowed(
+            walk.advance(), said.reshape(pictures * config.beam_size, position), config.min_length, config.no_repeat
+        )
         log_probs = log_probs.reshape(pictures, config.groups, each, -1)
         used = np.zeros((pictures, log_probs.shape[-1]), np.float32)  # how many beams before chose a word
         parents = [group.extend(log_probs[:, g], used, position) for g, group in enumerate(groups)]

@@ -132,11 +132,6 @@ def search(stepper: Stepper, features: Any, config: DecodingConfig) -> list[list
     return found
 
 
-def permitted(log_probs: np.ndarray, words: np.ndarray, config: DecodingConfig) -> np.ndarray:
-    """Returns the next word's log probabilities (N, V) after words (N, t), what may not be said at minus infinity."""
-    return allowed(log_probs, words, config.min_length, config.no_repeat)
-
-
 class Walk:
     """Tokens, parents and decoder state between the steps of a search over B · K rows."""
 
@@ -206,7 +201,7 @@ def _one_by_one(
     total = np.zeros(len(rows), np.float64)
     ended = np.zeros(len(rows), bool)
     for position in range(config.max_length):
-        log_probs = permitted(walk.advance(), words[:, :position], config)
+        log_probs = allowed(walk.advance(), words[:, :position], config.min_length, config.no_repeat)
         word = np.where(ended, END, pick(log_probs))
         total += np.where(ended, 0.0, log_probs[rows, word])
         words[:, position] = word

@@ -91,8 +91,7 @@ class Memory:
     @cached_property
     def frequencies(self) -> DocumentFrequencies:
         """In how many pictures' captions each n-gram stands."""
-        highest = max((word for group in self.captions for caption in group for word in caption), default=0)
-        return DocumentFrequencies(self.captions, highest + 1)
+        return DocumentFrequencies(self.captions)
 
     def save(self, run: Path) -> None:
         """Writes ``memory.npz`` into a run directory, all of it or nothing."""

@@ -35,14 +35,12 @@ class Prepared:
         source: Features, or pixels where the encoder is trained.
         feature_shape: What the decoder gets of a picture: (D,) or (L, D).
         encoder: The built encoder where it is trained; else None.
-        views: Features of random views of the training pictures, where the config asks for them.
     """
 
     records: tuple[Record, ...]
     source: "Features | Pictures"
     feature_shape: tuple[int, ...]
     encoder: "Encoder | None"
-    views: tuple[Features, ...] = ()
 
     def split(self, name: str) -> list[Record]:
         """Returns the records of one split."""
@@ -137,10 +135,7 @@ def prepare(
     records = [record for record in corpus.records if record.split in SPLITS]
     if not config.trains_encoder:
         store = _store(config, records, log)
-        readable = _readable(records, store)
-        shown = [record for record in readable if record.split == "train" and "train" in splits]
-        views = [_store(config, shown, log, number + 1) for number in range(config.training.views if shown else 0)]
-        return Prepared(readable, store, store.shape, None, tuple(views))
+        return Prepared(_readable(records, store), store, store.shape, None)
     if encoder is None:
         from capsmith.features.backbone import build_encoders
 
@@ -155,6 +150,12 @@ def prepare(
             f"{config.features.max_broken:.0%}); the first: {next(iter(pictures.broken.values()))}"
         )
     return Prepared(_readable(used, pictures), pictures, encoder.feature_shape, encoder)
+
+
+def training_views(config: Config, prepared: Prepared, log: Log) -> list[Features]:
+    """Makes the features of the random views that a training shows of its pictures, one store a view."""
+    records = prepared.split("train")
+    return [_store(config, records, log, number) for number in range(1, config.training.views + 1)]
 
 
 def require_splits(config: Config, corpus: Corpus, splits: Sequence[str]) -> None:

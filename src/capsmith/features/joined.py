@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -125,8 +125,3 @@ class JoinedEncoder:
 
     parts: "tuple[Encoder, ...]"
     feature_shape: tuple[int, ...]
-
-    @property
-    def fingerprint(self) -> dict[str, Any]:
-        """What decides the features."""
-        return {"joined": [part.fingerprint for part in self.parts]}

@@ -2,8 +2,8 @@
 
 C candidates · V voters · E n-grams in them · G different n-grams.
 
-Captions are word ids here, as a search finds them, and an n-gram is one number: its words as the digits of a number
-whose base is the size of the vocabulary, modulo 2^64.
+Captions are word ids here, as a search finds them, and an n-gram is one number of 64 bits: a polynomial in its words'
+ids, modulo 2^64. That two n-grams share a number is as unlikely as guessing it.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from capsmith.metrics.cider import SIGMA
 from capsmith.metrics.ngrams import ORDER
 
 Sentences = Sequence[Sequence[int]]
+_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd and of no pattern: 2^64 over the golden ratio
 
 
 class DocumentFrequencies:
@@ -21,16 +22,15 @@ class DocumentFrequencies:
 
     Args:
         captions: For each picture its captions as word ids.
-        base: More than the largest word id.
     """
 
-    def __init__(self, captions: Sequence[Sentences], base: int) -> None:
-        self.pictures, self.base = len(captions), base
+    def __init__(self, captions: Sequence[Sentences]) -> None:
+        self.pictures = len(captions)
         flat = [sentence for group in captions for sentence in group]
         picture = np.repeat(np.arange(len(captions)), [len(group) for group in captions])
         self._keys, self._idf = [], []
         for order in range(1, ORDER + 1):
-            owner, key = _grams(flat, order, base)
+            owner, key = _grams(flat, order)
             pairs = np.unique(np.stack([key, picture[owner].astype(np.uint64)], axis=1), axis=0)
             keys, count = np.unique(pairs[:, 0], return_counts=True)
             self._keys.append(keys)
@@ -54,7 +54,7 @@ def agreement(candidates: Sentences, voters: Sentences, frequencies: DocumentFre
     near = np.exp(-((lengths[0][:, None] - lengths[1][None]) ** 2) / (2 * SIGMA**2))
     total = np.zeros(near.shape)
     for order in range(1, ORDER + 1):
-        mine, theirs = (_grams(some, order, frequencies.base) for some in (candidates, voters))
+        mine, theirs = (_grams(some, order) for some in (candidates, voters))
         known, index = np.unique(mine[1], return_inverse=True)
         rarity = frequencies.rarity(known, order)
         ours = _counts(mine[0], index, len(candidates), len(known))
@@ -91,7 +91,7 @@ def _counts(owner: np.ndarray, index: np.ndarray, rows: int, columns: int) -> np
     return np.bincount(owner * columns + index, minlength=rows * columns).reshape(rows, columns).astype(np.float64)
 
 
-def _grams(sentences: Sentences, order: int, base: int) -> tuple[np.ndarray, np.ndarray]:
+def _grams(sentences: Sentences, order: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the sentence of each n-gram (E,) and its number (E,)."""
     length = np.fromiter((len(s) for s in sentences), np.int64, len(sentences))
     words = np.fromiter((word for s in sentences for word in s), np.uint64, int(length.sum()))
@@ -100,5 +100,5 @@ def _grams(sentences: Sentences, order: int, base: int) -> tuple[np.ndarray, np.
     whole = owner[:stop] == owner[order - 1 :][:stop]
     key = np.zeros(stop, np.uint64)
     for place in range(order):
-        key = key * np.uint64(base) + words[place : place + stop]
+        key = key * _BASE + words[place : place + stop]
     return owner[:stop][whole], key[whole]

@@ -22,7 +22,7 @@ from capsmith.errors import CapsmithError, CheckpointError
 from capsmith.evaluation import caption_source, evaluate_captioners, remember, tokeniser
 from capsmith.metrics.diversity import diversity
 from capsmith.metrics.scorer import Scorer, expand
-from capsmith.pipeline import Prepared, prepare, read_corpus, require_encoder, require_splits
+from capsmith.pipeline import Prepared, prepare, read_corpus, require_encoder, require_splits, training_views
 from capsmith.plots import plot_history
 from capsmith.progress import bar
 from capsmith.runs import Log, versions, write_json
@@ -136,7 +136,8 @@ class _Fit:
         self.config, self.model = captioner.config.training, captioner.model
         records = prepared.split("train")
         ids = [record.image_id for record in records]
-        source = ViewedSource([prepared.source, *prepared.views], ids) if prepared.views else prepared.source
+        views = training_views(captioner.config, prepared, log)
+        source = ViewedSource([prepared.source, *views], ids) if views else prepared.source
         mirror = mirror_words(captioner.vocabulary, self.config.mirror_words)
         self.batches: Batches | SampledBatches
         if self.config.objective == "scst":

@@ -1,0 +1,78 @@
+"""Two encoders and views of the training pictures, from config to captions."""
+
+import numpy as np
+import pytest
+
+import shapes
+from capsmith import Captioner
+from capsmith.config import load_config
+from capsmith.errors import CheckpointError
+from capsmith.evaluation import evaluate
+from capsmith.pipeline import prepare, require_encoder
+from capsmith.runs import Log
+from capsmith.training.fit import train
+
+QUIET = Log(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory):
+    """A captioner trained on two encoders' grids of other sizes, and on one view of each picture."""
+    folder = tmp_path_factory.mktemp("joined")
+    settings = shapes.settings(
+        decoder={"type": "aoa", "units": 16, "attention_units": 16, "heads": 2, "standardise": True},
+        features={"cache": str(folder / "cache")},
+        training={"epochs": 2, "views": 1},
+        evaluation={"after_training": None},
+    )
+    settings["decoder"].pop("mode", None)
+    random = {"type": "small_cnn", "weights": "none", "output": "grid"}
+    settings["encoder"] = [{**random, "image_size": 96}, {**random, "image_size": 64}]
+    config = load_config(settings)
+    train(config, folder / "run", log=QUIET)
+    return folder, config
+
+
+def test_a_picture_gives_what_the_stores_hold(joined):
+    folder, config = joined
+    captioner = Captioner.load(folder / "run")
+    prepared = prepare(config, ("test",), QUIET)
+    records = prepared.split("test")[:5]
+    stored = prepared.source.gather(prepared.source.rows([r.image_id for r in records]))
+    found = captioner.features([r.path for r in records])
+    assert found.shape[1:] == captioner.feature_shape == prepared.feature_shape
+    np.testing.assert_allclose(found, stored.astype("float32"), rtol=5e-3, atol=5e-3)
+    assert str(captioner.caption(records[0].path)) == str(captioner.caption_features(stored[:1])[0])
+    maps = captioner.caption(records[0].path, attention=True)
+    assert maps.attention.shape[0] == len(maps.words) and np.prod(maps.attention.shape[1:]) == found.shape[1]
+
+
+def test_the_scale_of_the_features_is_in_the_checkpoint(joined):
+    folder, config = joined
+    prepared = prepare(config, ("train",), QUIET)
+    seen = prepared.source.gather(prepared.source.rows([r.image_id for r in prepared.split("train")]))
+    mean = np.asarray(Captioner.load(folder / "run").model.decoder.standardise.mean)
+    np.testing.assert_allclose(mean, seen.astype("float32").mean(axis=(0, 1)), rtol=0.05, atol=0.02)
+
+
+def test_only_training_makes_views(joined):
+    folder, config = joined
+    stores = sorted(path.name for path in (folder / "cache").iterdir())
+    assert len(stores) == 4 and sum(name.endswith("-view1") for name in stores) == 2
+    elsewhere = folder / "elsewhere"
+    overrides = [f"features.cache={elsewhere}", "decoding.type=consensus", "decoding.neighbours=3"]
+    evaluate(folder / "run", "test", overrides, QUIET)  # which looks at the training pictures, as they are
+    assert len(list(elsewhere.iterdir())) == 2
+
+
+def test_each_encoder_has_to_be_the_one_of_the_training(joined):
+    folder, config = joined
+    require_encoder(config, folder / "run")
+    note = folder / "run" / "encoder_2" / "encoder.json"
+    text = note.read_text()
+    try:
+        note.write_text(text.replace("small_cnn", "vgg16"))
+        with pytest.raises(CheckpointError, match="another encoder"):
+            require_encoder(config, folder / "run")
+    finally:
+        note.write_text(text)
