@@ -12,6 +12,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+ONE, SEVERAL = "(one)", "(several)"
+"""Tags of a union of a section and a list of such sections: no key is called so, and no message shows them."""
+
 
 class Settings(BaseModel):
     """A frozen settings model that refuses keys it does not know."""
@@ -98,8 +101,8 @@ def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[s
     path: list[str] = []
     models = [model]
     for part in loc:
-        if path and part in ("one", "several"):
-            continue  # whether a value is a section or a list of sections
+        if part in (ONE, SEVERAL):
+            continue
         tagged = [m for m in models if _tag(m) == part]
         if tagged and not any(part in m.model_fields for m in models):
             models = tagged

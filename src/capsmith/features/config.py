@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from capsmith.features.encoders import ENCODERS
-from capsmith.schema import Settings, nearest
+from capsmith.schema import ONE, SEVERAL, Settings, nearest
 
 
 class EncoderConfig(Settings):
@@ -67,11 +67,11 @@ class EncoderConfig(Settings):
 
 
 def _one_or_several(value: Any) -> str:
-    return "several" if isinstance(value, list | tuple) else "one"
+    return SEVERAL if isinstance(value, list | tuple) else ONE
 
 
 Encoders = Annotated[
-    Annotated[EncoderConfig, Tag("one")] | Annotated[tuple[EncoderConfig, ...], Tag("several")],
+    Annotated[EncoderConfig, Tag(ONE)] | Annotated[tuple[EncoderConfig, ...], Tag(SEVERAL)],
     Discriminator(_one_or_several),
 ]
 """One encoder, or a list of them whose features are joined."""
