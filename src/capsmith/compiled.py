@@ -72,7 +72,7 @@ def learner(model: keras.Model) -> Callable[[dict[str, Any], Any], float]:
         length = targets.shape[1]
         if length not in functions:
             functions[length] = tf.function(learn, reduce_retracing=True)
-        tensors = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
+        tensors = tf.nest.map_structure(tf.convert_to_tensor, inputs)
         return float(functions[length](tensors, tf.convert_to_tensor(targets)))
 
     return step

@@ -81,15 +81,8 @@ class Config(Settings):
             raise ValueError("features.store is one store, but there are several encoders: leave it out")
         if self.training.views and self.trains_encoder:
             raise ValueError("training.views are views for frozen encoders: leave it out, or set trainable: false")
-        if self.training.feature_dropout and self.trains_encoder:
-            raise ValueError("training.feature_dropout hides features of frozen encoders: leave it out")
         if self.decoder.standardise and self.trains_encoder:
             raise ValueError("decoder.standardise is for features of frozen encoders: leave it out")
-        if self.training.objective == "scst" and (self.decoder.dropout or self.decoder.word_dropout):
-            raise ValueError(
-                "scst learns from its samples, which are drawn without dropout: set decoder.dropout and "
-                "decoder.word_dropout to 0 (the first stage has its own; training.feature_dropout fits both)"
-            )
         return self
 
     @model_validator(mode="after")

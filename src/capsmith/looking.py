@@ -32,6 +32,6 @@ def attention_maps(
     rows, state, maps = np.arange(len(sentences), dtype=np.int32), stepper.start(features), []
     for position in range(said.shape[1] - 1):
         _, state = stepper.step(said[:, position], rows, state)
-        maps.append(keras.ops.convert_to_numpy(state[-1]).reshape(-1, *grid))
+        maps.append(keras.ops.convert_to_numpy(state[0][-1]).reshape(-1, *grid))
     path = np.stack(maps, axis=1) if maps else np.zeros((len(sentences), 0, *grid), np.float32)
     return [path[row, : len(ids)] for row, ids in enumerate(sentences)]

@@ -46,7 +46,7 @@ class CaptionModel(keras.Model):
         tokens, image = inputs["tokens"], inputs.get("image")
         if training and self.mixing is not None:
             tokens = self._mixed(features, tokens, image)
-        return self.decoder(features, tokens, image, training=training)
+        return self.decoder(features, tokens, image, training=training, shown=inputs.get("shown"))
 
     def _mixed(self, features: Any, tokens: Any, image: Any) -> Any:
         """Replaces some of the words read by words that the model draws in their places.

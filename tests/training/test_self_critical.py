@@ -15,6 +15,7 @@ from capsmith.errors import CheckpointError, ConfigError
 from capsmith.metrics.cider import CiderD
 from capsmith.pipeline import prepare
 from capsmith.runs import Log
+from capsmith.stepping import Partly
 from capsmith.text.tokenise import tokenise
 from capsmith.text.vocabulary import END, PAD, START
 from capsmith.training import self_critical
@@ -39,16 +40,16 @@ LITTLE = {"decoder": {"units": 32}, "training": {"epochs": 8}, "evaluation": {"a
 FURTHER = {"objective": "scst", "learning_rate": 1e-3, "warmup": 0, "batch_size": 20, "epochs": 8}
 
 
-def settings(begun, **training):
+def settings(begun, dropout=0.0, **training):
     values = load_config(begun / "config.yaml").model_dump(mode="json") if (begun / "config.yaml").exists() else {}
     values = values or shapes.settings(**LITTLE)
-    values["decoder"]["dropout"] = 0.0
+    values["decoder"]["dropout"] = dropout
     values["training"] = {**values["training"], **FURTHER, "start": str(begun), **training}
     return values
 
 
-def batches(begun, **training):
-    config = load_config(settings(begun, **training))
+def batches(begun, dropout=0.0, **training):
+    config = load_config(settings(begun, dropout, **training))
     captioner = Captioner.load(begun)
     captioner.config = config
     prepared = prepare(config, ("train",), QUIET)
@@ -177,7 +178,7 @@ def test_it_needs_a_run_to_start_from(begun, tmp_path):
 
 def test_interrupted_it_goes_on_to_the_same_numbers(begun, tmp_path, monkeypatch):
     """Samples, dropout, running mean and optimizer go on where they stopped, in the middle of an epoch too."""
-    config = load_config(settings(begun, epochs=3, samples=4, ema=0.9, schedule="cosine"))
+    config = load_config(settings(begun, 0.25, epochs=3, samples=4, ema=0.9, schedule="cosine"))
     train(config, tmp_path / "whole", log=QUIET)
 
     def dying(self, index, original=SampledBatches.__getitem__):
@@ -217,31 +218,68 @@ def test_captions_of_mirrored_pictures_are_judged_with_their_words_turned_back(b
     np.testing.assert_allclose(np.array(turned.rewards), expected, atol=1e-5)
 
 
-def test_hidden_features_are_hidden_alike_while_drawing_and_learning(begun, monkeypatch):
-    made, _ = batches(begun, samples=4, feature_dropout=0.25)
-    seen = []
+def test_drawing_and_learning_have_the_same_hidden(begun, monkeypatch):
+    """The probability that each sample was drawn with is the one that its gradient is taken of."""
+    made, _ = batches(begun, dropout=0.25, samples=4)
+    drawn = []
 
     def watched(stepper, features, config):
-        seen.append(features)
-        return search(stepper, features, config)
+        drawn.append((features, search(stepper, features, config)))
+        return drawn[-1][1]
 
     monkeypatch.setattr(self_critical, "search", watched)
+    inputs, targets = made[0]
+    model = made.captioner.model
+    logits = keras.ops.convert_to_numpy(model(inputs, training=True))
+    said = np.take_along_axis(logits - np.log(np.exp(logits).sum(-1, keepdims=True)), targets[..., None], -1)[..., 0]
+    seen, found = drawn[0]
+    np.testing.assert_array_equal(seen.features, inputs["features"])
+    for row, hypothesis in enumerate(one for samples in found for one in samples):
+        kept = decoded_alone(made.captioner, seen, row // 4, hypothesis)
+        length = len(kept)
+        np.testing.assert_allclose(said[row, :length], kept, atol=1e-4)
+    bare = {name: value for name, value in inputs.items() if name != "shown"}
+    assert not np.allclose(keras.ops.convert_to_numpy(model(bare)), logits, atol=1e-2)
+
+
+def decoded_alone(captioner, seen, picture, hypothesis):
+    """Returns the log probability of every word of a sample, read one by one by the stepper that drew it."""
+    one = np.array([picture])
+    state = captioner.stepper.start(Partly(seen.features[one], tuple(mask[one] for mask in seen.shown)))
+    words, read = [*hypothesis.tokens, *([END] if hypothesis.ended else [])], START
+    path = []
+    for word in words:
+        log_probs, state = captioner.stepper.step(np.array([read], np.int32), np.array([0], np.int32), state)
+        path.append(log_probs[0, word])
+        read = word
+    return path
+
+
+def test_dropout_hides_its_share_and_stretches_the_rest(begun):
+    made, _ = batches(begun, dropout=0.25, samples=4)
     whole = made.source.gather(made.order[:5]).astype("float32")
-    features = made[0][0]["features"]
-    np.testing.assert_array_equal(seen[0], features)
+    inputs, _ = made[0]
+    features, shown = inputs["features"], inputs["shown"]
     hidden = features == 0
     assert abs(hidden[whole != 0].mean() - 0.25) < 0.06
     np.testing.assert_allclose(features[~hidden], whole[~hidden] / 0.75, rtol=1e-3)
-    np.testing.assert_array_equal(made[0][0]["features"], features)
+    for mask, width in zip(shown, made.captioner.model.decoder.widths, strict=True):
+        assert mask.shape == (5, width)
+        assert set(np.unique(mask)) == {np.float32(0), np.float32(1 / 0.75)}
+    again = made[0][0]
+    np.testing.assert_array_equal(again["features"], features)
+    np.testing.assert_array_equal(again["shown"][1], shown[1])
     made.set_epoch(1)
-    assert (made[0][0]["features"].shape == features.shape) and not np.array_equal(made[0][0]["features"], features)
+    assert not np.array_equal(made[0][0]["features"], features)
+    assert not np.array_equal(made[0][0]["shown"][1], shown[1])
+    assert "shown" not in batches(begun, samples=4)[0][0][0]
 
 
 def test_hidden_features_of_one_scale_are_what_they_are_on_average(begun):
-    made, _ = batches(begun, samples=4, feature_dropout=0.25)
+    made, _ = batches(begun, dropout=0.25, samples=4)
     mean = np.full(made.source.shape[-1], 3.0, "float32")
     made.captioner.model.decoder.standardise = SimpleNamespace(mean=keras.ops.convert_to_tensor(mean))
     whole = np.random.default_rng(0).normal(3.0, 1.0, (200, *made.source.shape)).astype("float32")
-    features = made._hidden(whole, 0)
+    features, _ = made._hidden(whole, 0)
     assert abs((features == 3.0).mean() - 0.25) < 0.03
     assert abs(features.mean() - whole.mean()) < 0.05

@@ -20,6 +20,9 @@ from capsmith.text.vocabulary import END, PAD, UNK
 
 State = tuple[Any, ...]
 Picture = tuple[Any, ...]
+Shown = tuple[Any, Any]
+"""Multipliers (P, C) of a picture's captions, the same at every word: of the word vectors, and of what the output layer
+reads (the decoder's ``widths``). 0 hides a channel."""
 
 
 class RecurrentDecoder(keras.layers.Layer):
@@ -125,7 +128,9 @@ class RecurrentDecoder(keras.layers.Layer):
 
     # --- the protocol -------------------------------------------------------------------------------------------
 
-    def call(self, features: Any, tokens: Any, image: Any = None, training: bool = False) -> Any:
+    def call(
+        self, features: Any, tokens: Any, image: Any = None, training: bool = False, shown: Shown | None = None
+    ) -> Any:
         """Returns logits (B, T, V) under teacher forcing.
 
         Args:
@@ -133,14 +138,17 @@ class RecurrentDecoder(keras.layers.Layer):
             tokens: (B, T) ids; position t is what the decoder reads before it predicts word t.
             image: (B,) row of ``features`` for each caption; None when a picture's B / P captions stand together.
             training: Apply dropout.
+            shown: In the place of dropout, what is shown of each picture's captions, see ``Shown``.
         """
+        training = training and shown is None
         picture = self.look(self._scaled(features, training), training)
         if image is not None:
             picture = tuple(ops.take(tensor, image, axis=0) for tensor in picture)
         read = self._hide(tokens) if training and self.chance is not None else tokens
-        x = self.word_dropout(self.embedding(read), training=training)
-        h = self.sentence(x, ops.not_equal(tokens, PAD), self.spread(picture, ops.shape(tokens)[0]), training)
-        return self._logits(h, training)
+        rows = ops.shape(tokens)[0]
+        x = self._seen(self.word_dropout(self.embedding(read), training=training), shown, 0, rows)
+        h = self.sentence(x, ops.not_equal(tokens, PAD), self.spread(picture, rows), training)
+        return self._logits(self._seen(h, shown, 1, rows), training)
 
     def start(self, features: Any) -> State:
         """Returns the state before the first word: a tuple of tensors with leading axis P.
@@ -150,21 +158,36 @@ class RecurrentDecoder(keras.layers.Layer):
         picture = self.look(self._scaled(features, False), training=False)
         return (*picture, *self.first(picture))
 
-    def step(self, tokens: Any, state: State) -> tuple[Any, State]:
+    def step(self, tokens: Any, state: State, shown: Shown | None = None) -> tuple[Any, State]:
         """Reads one word a row (N,); returns the next word's logits (N, V) and the state after it.
 
-        N is a multiple of P, and the rows of a picture stand together: its captions in a search.
+        N is a multiple of P, and the rows of a picture stand together: its captions in a search. ``shown`` is that of
+        ``call``.
         """
-        picture, recurrent = state[: self.kept], list(state[self.kept :])
-        h, after = self.word(self.embedding(tokens), self.spread(picture, ops.shape(tokens)[0]), recurrent)
-        return self._logits(h, False), (*picture, *after)
+        rows, picture, recurrent = ops.shape(tokens)[0], state[: self.kept], list(state[self.kept :])
+        x = self._seen(self.embedding(tokens), shown, 0, rows)
+        h, after = self.word(x, self.spread(picture, rows), recurrent)
+        return self._logits(self._seen(h, shown, 1, rows), False), (*picture, *after)
 
     kept = 1
     """How many tensors ``look`` returns: they stand first in the state, and no step changes them."""
     attends = False
     """Whether the state's last tensor says how much each region counted for the last word, (N, L)."""
 
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Channels of a word vector, and of what the output layer reads, of a built decoder."""
+        last = self.to_embedding if self.config.tie_embeddings else self.output_layer
+        return self.config.embedding.size, last.kernel.shape[0]
+
     # --- inside -------------------------------------------------------------------------------------------------
+
+    def _seen(self, x: Any, shown: Shown | None, which: int, rows: Any) -> Any:
+        """Multiplies words' channels (N, C) or (B, T, C) by what is shown of them."""
+        if shown is None:
+            return x
+        mask = ops.cast(_repeated(shown[which], rows), x.dtype)
+        return x * (mask[:, None] if len(x.shape) == 3 else mask)
 
     def _scaled(self, features: Any, training: bool) -> Any:
         if self.standardise is not None:

@@ -52,9 +52,6 @@ class TrainingConfig(Settings):
     """Largest global gradient norm; null leaves gradients as they are."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decode and keep a running mean of the weights that follows by ``1 - ema`` a step; null keeps the last ones."""
-    feature_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Only for ``scst``: share of a picture's features hidden, the same ones while captions are drawn and while they
-    are learned from. What ``decoder.dropout`` does in the first stage; without, it learns its pictures by heart."""
     views: int = Field(default=0, ge=0, le=32)
     """Random views of every training picture beside the picture itself: crops, every other one mirrored. Each is
     extracted once; an epoch shows each picture in one of them."""

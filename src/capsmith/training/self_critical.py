@@ -9,6 +9,10 @@ probability of those that beat a baseline: the picture's greedy caption, or the 
 
 The end of a sentence counts as a word in the reward. Without it, models learn to break off ("a man in a"), since the
 words that they leave out cost nothing.
+
+Dropout hides the same things while a picture's captions are drawn and while they are learned from: features, channels
+of the words, and units before the vocabulary. Drawn otherwise they would be another network's captions, and praise or
+blame would teach nothing; without dropout a model learns its pictures by heart.
 """
 
 from collections.abc import Hashable, Sequence
@@ -23,6 +27,7 @@ from capsmith.data.records import Record
 from capsmith.data.sources import Source, ViewedSource
 from capsmith.decoding import GreedyConfig, Hypothesis, SampleConfig, search
 from capsmith.metrics.cider import CiderD
+from capsmith.stepping import Partly
 from capsmith.text.tokenise import tokenise
 
 _HIDING = 1  # keeps the draws of hidden features apart from those of captions
@@ -30,6 +35,8 @@ _HIDING = 1  # keeps the draws of hidden features apart from those of captions
 
 class SampledBatches:
     """Yields ``({"features": (P, …), "tokens": (B, T), "weight": (B,)}, targets (B, T))`` from the model as it is.
+
+    With dropout ``"shown"`` says what the decoder shows of each picture's captions, two arrays (P, C).
 
     Pictures' order and samples are functions of seed, epoch and batch, so that a resumed training goes on the same.
 
@@ -81,8 +88,9 @@ class SampledBatches:
     def __getitem__(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
         rows = self.order[index * self.pictures : (index + 1) * self.pictures]
         real = len(rows)
-        features = self._hidden(self.source.gather(np.resize(rows, self.pictures)), index)
-        seen = self.captioner.encode(features) if self.captioner.config.trains_encoder else features
+        features, shown = self._hidden(self.source.gather(np.resize(rows, self.pictures)), index)
+        encoded = self.captioner.encode(features) if self.captioner.config.trains_encoder else features
+        seen = encoded if shown is None else Partly(encoded, shown)
         length = self.captioner.config.text.max_length
         seed = int(np.random.default_rng((self.seed, self.epoch, index)).integers(2**32))
         drawing = SampleConfig(samples=self.config.samples, max_length=length, seed=seed)
@@ -95,18 +103,28 @@ class SampledBatches:
         weight[: rewards.size] = (rewards - baseline).ravel()
         sentences = [(hypothesis.tokens, hypothesis.ended) for found in samples for hypothesis in found]
         tokens, targets = pad(sentences, self.batch_size)
-        return {"features": features, "tokens": tokens, "weight": weight}, targets
+        inputs = {"features": features, "tokens": tokens, "weight": weight}
+        return inputs if shown is None else inputs | {"shown": shown}, targets
 
-    def _hidden(self, features: np.ndarray, index: int) -> np.ndarray:
-        """Hides some features behind what they are on average, and stretches the others accordingly."""
-        share = self.config.feature_dropout
-        if not share:
-            return features
+    def _hidden(self, features: np.ndarray, index: int) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+        """Hides some features behind what they are on average, and says what else is hidden: dropout for a batch.
+
+        What is not hidden is stretched, as usual. Pixels are not hidden: their encoder has its own regularisation.
+        """
+        config, decoder = self.captioner.config, self.captioner.model.decoder
+        if not config.decoder.dropout:
+            return features, None
+        kept = np.float32(1 - config.decoder.dropout)
         rng = np.random.default_rng((self.seed, self.epoch, index, _HIDING))
-        kept = rng.random(features.shape, np.float32) >= share
-        scale = self.captioner.model.decoder.standardise
-        mean = 0.0 if scale is None else keras.ops.convert_to_numpy(scale.mean)
-        return mean + (features - mean) * (kept / np.float32(1 - share))
+
+        def mask(*shape: int) -> np.ndarray:
+            return (rng.random(shape, np.float32) < kept) / kept
+
+        words, last = (mask(len(features), width) for width in decoder.widths)
+        if not config.trains_encoder:
+            mean = 0.0 if decoder.standardise is None else keras.ops.convert_to_numpy(decoder.standardise.mean)
+            features = mean + (features - mean) * mask(*features.shape)
+        return features, (words, last)
 
     def _rewards(self, rows: np.ndarray, found: list[list[Hypothesis]]) -> np.ndarray:
         """Returns (P, S)."""
@@ -123,7 +141,7 @@ class SampledBatches:
             len(rows), -1
         )
 
-    def _baseline(self, rows: np.ndarray, features: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    def _baseline(self, rows: np.ndarray, features: np.ndarray | Partly, rewards: np.ndarray) -> np.ndarray:
         """Returns what was to be expected of each sample, (P, S) or (P, 1)."""
         if self.config.baseline == "others":
             return (rewards.sum(axis=1, keepdims=True) - rewards) / (rewards.shape[1] - 1)
