@@ -301,7 +301,6 @@ def test_several_encoders():
         (BASE, ["encoder.trainable=true", "decoder.standardise=true"], "decoder.standardise is for features of frozen"),
         (BASE, ["decoding.type=beam", "decoding.groups=2"], "cannot be split into 2 groups"),
         (BASE, ["decoding.type=consensus", "decoding.neighbours=-1"], "decoding.neighbours: "),
-        (BASE, ["training.objective=scst", "training.start=x"], "set decoder.dropout and decoder.word_dropout to 0"),
         (BASE, ["ensemble=[{run: r, config: coco.yaml, encoders: [1]}]"], "r asks for encoders [1]; there are 1"),
         (BASE, ["ensemble=[{run: r, config: coco.yaml, encoders: []}]"], "r asks for encoders []; there are 1"),
         (BASE, ["ensemble=[{run: r}]"], "ensemble.0.config: required, but not given"),
