@@ -34,7 +34,7 @@ MODELS = {
     "scst_inception": "InceptionV3 alone, then self-critical training",
     "scst": "both encoders, then self-critical training",
     "scst_consensus": "the same, consensus with neighbours",
-    "best": "ensemble of these four, consensus with neighbours",
+    "best": "five of both stages writing together, consensus with neighbours",
 }
 """What stands in the first column for ``flickr8k.NAME.…``, in this order."""
 COLUMNS = {
