@@ -138,17 +138,17 @@ class RecurrentDecoder(keras.layers.Layer):
             tokens: (B, T) ids; position t is what the decoder reads before it predicts word t.
             image: (B,) row of ``features`` for each caption; None when a picture's B / P captions stand together.
             training: Apply dropout.
-            shown: In the place of dropout, what is shown of each picture's captions, see ``Shown``.
+            shown: In the place of all that ``training`` does, what is shown of each picture's captions: ``Shown``.
         """
         training = training and shown is None
         picture = self.look(self._scaled(features, training), training)
         if image is not None:
             picture = tuple(ops.take(tensor, image, axis=0) for tensor in picture)
         read = self._hide(tokens) if training and self.chance is not None else tokens
-        rows = ops.shape(tokens)[0]
-        x = self._seen(self.word_dropout(self.embedding(read), training=training), shown, 0, rows)
+        rows, (words, last) = ops.shape(tokens)[0], shown or (None, None)
+        x = _masked(self.word_dropout(self.embedding(read), training=training), words, rows)
         h = self.sentence(x, ops.not_equal(tokens, PAD), self.spread(picture, rows), training)
-        return self._logits(self._seen(h, shown, 1, rows), training)
+        return self._logits(_masked(h, last, rows), training)
 
     def start(self, features: Any) -> State:
         """Returns the state before the first word: a tuple of tensors with leading axis P.
@@ -164,10 +164,10 @@ class RecurrentDecoder(keras.layers.Layer):
         N is a multiple of P, and the rows of a picture stand together: its captions in a search. ``shown`` is that of
         ``call``.
         """
-        rows, picture, recurrent = ops.shape(tokens)[0], state[: self.kept], list(state[self.kept :])
-        x = self._seen(self.embedding(tokens), shown, 0, rows)
-        h, after = self.word(x, self.spread(picture, rows), recurrent)
-        return self._logits(self._seen(h, shown, 1, rows), False), (*picture, *after)
+        rows, (words, last) = ops.shape(tokens)[0], shown or (None, None)
+        picture, recurrent = state[: self.kept], list(state[self.kept :])
+        h, after = self.word(_masked(self.embedding(tokens), words, rows), self.spread(picture, rows), recurrent)
+        return self._logits(_masked(h, last, rows), False), (*picture, *after)
 
     kept = 1
     """How many tensors ``look`` returns: they stand first in the state, and no step changes them."""
@@ -181,13 +181,6 @@ class RecurrentDecoder(keras.layers.Layer):
         return self.config.embedding.size, last.kernel.shape[0]
 
     # --- inside -------------------------------------------------------------------------------------------------
-
-    def _seen(self, x: Any, shown: Shown | None, which: int, rows: Any) -> Any:
-        """Multiplies words' channels (N, C) or (B, T, C) by what is shown of them."""
-        if shown is None:
-            return x
-        mask = ops.cast(_repeated(shown[which], rows), x.dtype)
-        return x * (mask[:, None] if len(x.shape) == 3 else mask)
 
     def _scaled(self, features: Any, training: bool) -> Any:
         if self.standardise is not None:
@@ -216,6 +209,14 @@ def _repeated(x_PC: Any, rows: Any) -> Any:
     pictures = ops.shape(x_PC)[0]
     each = ops.broadcast_to(x_PC[:, None], (pictures, rows // pictures, x_PC.shape[-1]))
     return ops.reshape(each, (-1, x_PC.shape[-1]))
+
+
+def _masked(x: Any, mask_PC: Any, rows: Any) -> Any:
+    """Multiplies the channels of rows (N, C) or sentences (B, T, C) by their picture's mask; None leaves them."""
+    if mask_PC is None:
+        return x
+    mask = ops.cast(_repeated(mask_PC, rows), x.dtype)
+    return x * (mask[:, None] if len(x.shape) == 3 else mask)
 
 
 def _constant(values: np.ndarray) -> Any:

@@ -34,10 +34,9 @@ _HIDING = 1  # keeps the draws of hidden features apart from those of captions
 
 
 class SampledBatches:
-    """Yields ``({"features": (P, …), "tokens": (B, T), "weight": (B,)}, targets (B, T))`` from the model as it is.
+    """Yields batches of the model's own captions, from the model as it is.
 
-    With dropout ``"shown"`` says what the decoder shows of each picture's captions, two arrays (P, C).
-
+    That is ``({"features": (P, …), "tokens": (B, T), "weight": (B,), "shown": two masks (P, C)}, targets (B, T))``.
     Pictures' order and samples are functions of seed, epoch and batch, so that a resumed training goes on the same.
 
     Args:
@@ -90,7 +89,7 @@ class SampledBatches:
         real = len(rows)
         features, shown = self._hidden(self.source.gather(np.resize(rows, self.pictures)), index)
         encoded = self.captioner.encode(features) if self.captioner.config.trains_encoder else features
-        seen = encoded if shown is None else Partly(encoded, shown)
+        seen = Partly(encoded, shown)
         length = self.captioner.config.text.max_length
         seed = int(np.random.default_rng((self.seed, self.epoch, index)).integers(2**32))
         drawing = SampleConfig(samples=self.config.samples, max_length=length, seed=seed)
@@ -103,17 +102,14 @@ class SampledBatches:
         weight[: rewards.size] = (rewards - baseline).ravel()
         sentences = [(hypothesis.tokens, hypothesis.ended) for found in samples for hypothesis in found]
         tokens, targets = pad(sentences, self.batch_size)
-        inputs = {"features": features, "tokens": tokens, "weight": weight}
-        return inputs if shown is None else inputs | {"shown": shown}, targets
+        return {"features": features, "tokens": tokens, "weight": weight, "shown": shown}, targets
 
-    def _hidden(self, features: np.ndarray, index: int) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+    def _hidden(self, features: np.ndarray, index: int) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
         """Hides some features behind what they are on average, and says what else is hidden: dropout for a batch.
 
         What is not hidden is stretched, as usual. Pixels are not hidden: their encoder has its own regularisation.
         """
         config, decoder = self.captioner.config, self.captioner.model.decoder
-        if not config.decoder.dropout:
-            return features, None
         kept = np.float32(1 - config.decoder.dropout)
         rng = np.random.default_rng((self.seed, self.epoch, index, _HIDING))
 
@@ -121,7 +117,7 @@ class SampledBatches:
             return (rng.random(shape, np.float32) < kept) / kept
 
         words, last = (mask(len(features), width) for width in decoder.widths)
-        if not config.trains_encoder:
+        if config.decoder.dropout and not config.trains_encoder:
             mean = 0.0 if decoder.standardise is None else keras.ops.convert_to_numpy(decoder.standardise.mean)
             features = mean + (features - mean) * mask(*features.shape)
         return features, (words, last)
@@ -141,7 +137,7 @@ class SampledBatches:
             len(rows), -1
         )
 
-    def _baseline(self, rows: np.ndarray, features: np.ndarray | Partly, rewards: np.ndarray) -> np.ndarray:
+    def _baseline(self, rows: np.ndarray, features: Partly, rewards: np.ndarray) -> np.ndarray:
         """Returns what was to be expected of each sample, (P, S) or (P, 1)."""
         if self.config.baseline == "others":
             return (rewards.sum(axis=1, keepdims=True) - rewards) / (rewards.shape[1] - 1)
