@@ -2,9 +2,9 @@
 
     python benchmarks/ablation.py --set data.root=/where/Flickr8k/is [--set …] [--only views ema] [--epochs 6]
 
-Trains ``flickr8k_attention.yaml`` for a few epochs, once as it is and once for each factor below, and writes
-``results/ablation.json`` with the best dev scores: a factor's row says what changes when it is taken away or added. A
-run that is there goes on where it stopped, so the command can be interrupted and repeated. Dev alone is read.
+Trains ``flickr8k_attention.yaml`` at half its width for a few epochs, once as it is and once for each factor below, and
+writes ``results/ablation.json`` with the best dev scores: a factor's row says what changes when it is taken away or
+added. A run that is there goes on where it stopped, so the command can be interrupted and repeated. Dev alone is read.
 """
 
 import argparse
@@ -15,6 +15,8 @@ from capsmith.config import load_config
 from capsmith.training.fit import train
 from capsmith.training.history import History, read_csv
 
+BASE = ("decoder.units=256", "decoder.attention_units=256")
+"""Half the width: a quarter of the time."""
 FACTORS: dict[str, tuple[str, ...]] = {
     "base": (),
     "without the second encoder": ("encoder={first}",),
@@ -26,7 +28,9 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "without attention on attention": ("decoder.refine=false",),
     "without weight decay": ("training.weight_decay=0",),
     "dropout 0.3": ("decoder.dropout=0.3",),
-    "256 units": ("decoder.units=256", "decoder.attention_units=256"),
+    "512 units": ("decoder.units=512", "decoder.attention_units=512"),
+    "a decoder that attends before it reads": ("decoder.type=attention",),
+    "two recurrences, top-down": ("decoder.type=updown",),
     "additive attention": ("decoder.attention=additive",),
     "answers fed back": ("decoder.feedback=true",),
     "channel dropout 0.3": ("decoder.channel_dropout=0.3",),
@@ -50,7 +54,13 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--out", type=Path, default=Path("results/ablation.json"))
     args = parser.parse_args()
-    common = [*args.set, f"training.epochs={args.epochs}", "training.patience=null", "evaluation.after_training=null"]
+    common = [
+        *BASE,
+        *args.set,
+        f"training.epochs={args.epochs}",
+        "training.patience=null",
+        "evaluation.after_training=null",
+    ]
     for name, changes in FACTORS.items():
         if args.only and not any(word in name for word in args.only):
             continue
@@ -83,7 +93,8 @@ def write(runs: Path, out: Path, epochs: int) -> None:
     for row in rows.values():
         row |= {f"{key}_change": row[key] - base[key] for key in SHOWN} if base else {}
         print(json.dumps(row))
-    out.write_text(json.dumps({"epochs": epochs, "seed": 1, "rows": rows}, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps({"base": list(BASE), "epochs": epochs, "seed": 1, "rows": rows}, indent=2)
+    out.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
