@@ -186,7 +186,7 @@ def run_config(run: Path, overrides: Sequence[str] = ()) -> Config:
     if not overrides:
         return trained
     config = load_config(trained.model_dump(mode="json"), overrides)
-    if changed := difference(trained, config, {*_OPEN, "seed"}, {"encoder.weights"}):
+    if changed := difference(trained, config, {*_OPEN, "seed"}, {"encoder.weights", "encoder.adapt.into"}):
         raise ConfigError(f"--set cannot change what {run} was trained with ({changed})")
     return config
 
@@ -212,14 +212,20 @@ def difference(before: Config, now: Config, sections: AbstractSet[str], keys: Ab
 def model_difference(one: Config, other: Config) -> str:
     """Returns the first key by which two configs describe models whose weights do not fit each other; else empty."""
     sections = set(Config.model_fields) - {"text", "encoder", "decoder"}
-    may_differ = {"encoder.weights", "decoder.embedding.vectors", "decoder.dropout", "decoder.word_dropout"}
+    may_differ = {
+        "encoder.weights",
+        "encoder.adapt.into",
+        "decoder.embedding.vectors",
+        "decoder.dropout",
+        "decoder.word_dropout",
+    }
     return difference(one, other, sections, may_differ)
 
 
 def _flat(section: str, value: Any) -> dict[str, Any]:
     """Returns the values of a section by path, as in ``encoder.weights``, or ``encoder.0.weights`` of several."""
     if isinstance(value, dict):
-        return {f"{section}.{key}": inner for key, inner in value.items()}
+        return {path: v for key, inner in value.items() for path, v in _flat(f"{section}.{key}", inner).items()}
     if isinstance(value, list):
         return {path: v for index, inner in enumerate(value) for path, v in _flat(f"{section}.{index}", inner).items()}
     return {section: value}

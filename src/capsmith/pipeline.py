@@ -105,7 +105,12 @@ def extract(config: Config, log: Log | None = None) -> Features:
     log = log or Log()
     if config.trains_encoder:
         raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
-    return _store(config, read_corpus(config, log).records, log)
+    corpus = read_corpus(config, log)
+    if any(encoder.adapt for encoder in config.encoders):
+        from capsmith.training.adapting import adapt_encoders
+
+        adapt_encoders(config, corpus, log)
+    return _store(config, corpus.records, log)
 
 
 def _store(config: Config, records: Sequence[Record], log: Log, view: int = 0) -> Features:

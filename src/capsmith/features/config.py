@@ -9,6 +9,25 @@ from capsmith.features.encoders import ENCODERS
 from capsmith.schema import ONE, SEVERAL, Settings, nearest
 
 
+class AdaptConfig(Settings):
+    """Fine-tuning of an encoder on the words of the training captions, before its features are made."""
+
+    into: Path
+    """The folder that keeps the adapted encoder: made when it is missing, and shared by all configs that name it."""
+    after: str | None = None
+    """The layers after this one learn; by default those of the network's last block."""
+    epochs: int = Field(default=4, ge=1)
+    """Passes over the training pictures at most; the one that finds the dev pictures' words best is kept."""
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Of the encoder's layers, at first; it falls to nothing along half a cosine."""
+    batch_size: int = Field(default=50, ge=2)
+    """Pictures a batch."""
+    min_pictures: int = Field(default=20, ge=1)
+    """Words of fewer training pictures' captions are left out."""
+    seed: int = Field(default=0, ge=0)
+    """Of order, dropout and mirroring."""
+
+
 class EncoderConfig(Settings):
     """The CNN that turns a picture into features."""
 
@@ -26,6 +45,8 @@ class EncoderConfig(Settings):
     """Pixel scaling; by default the encoder's own. ``tf``: [-1, 1]; ``unit``: [0, 1]; ``none``: 0–255."""
     trainable: bool = False
     """Train the encoder together with the decoder; no features are cached then."""
+    adapt: AdaptConfig | None = None
+    """First teach the encoder's last layers which words captions have; features are those of the adapted encoder."""
 
     @model_validator(mode="before")
     @classmethod
@@ -56,7 +77,15 @@ class EncoderConfig(Settings):
             raise ValueError("small_cnn has no ImageNet weights: say weights: none, or the path of a weights file")
         if self.type == "custom" and not self.weights.endswith(".keras"):
             raise ValueError("type custom needs weights: PATH.keras, a whole Keras model")
+        if self.adapt is not None and (self.type == "custom" or self.trainable):
+            said = "a custom encoder" if self.type == "custom" else "trainable: true"
+            raise ValueError(f"adapt is for frozen encoders of the list (capsmith list encoders), not for {said}")
         return self
+
+    @property
+    def origin(self) -> str:
+        """Where the weights come from: the adapted ones', or ``weights``."""
+        return self.weights if self.adapt is None else str(self.adapt.into / "encoder.weights.h5")
 
     @property
     def size(self) -> tuple[int, int] | None:

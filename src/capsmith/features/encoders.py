@@ -23,6 +23,7 @@ class EncoderSpec:
         layer: Where to cut by default; None is the last layer before the classifier.
         description: For ``capsmith list encoders``: D, and what it is good for.
         pooling: How a grid becomes one vector: its ``mean``, or mean and maximum side by side.
+        block: The layer before its last block, the one that adapting teaches; None where that must be named.
     """
 
     name: str
@@ -32,10 +33,16 @@ class EncoderSpec:
     layer: str | None
     description: str
     pooling: Literal["mean", "mean_max"] = "mean"
+    block: str | None = None
 
 
-def _network(name: str, application: str, side: int, preprocess: Preprocess, description: str) -> EncoderSpec:
-    return EncoderSpec(name, application, (side, side), preprocess, None, description)
+def _network(
+    name: str, application: str, side: int, preprocess: Preprocess, description: str, block: str | None = None
+) -> EncoderSpec:
+    return EncoderSpec(name, application, (side, side), preprocess, None, description, block=block)
+
+
+_FOURTH = {50: "conv4_block6_out", 101: "conv4_block23_out", 152: "conv4_block36_out"}
 
 
 _V1_SIDES = (224, 240, 260, 300, 380, 456, 528, 600)
@@ -45,18 +52,18 @@ _V2_CHANNELS = {"b0": 1280, "b1": 1280, "b2": 1408, "b3": 1536, "s": 1280, "m": 
 
 _SPECS = (
     *(
-        _network(f"resnet{depth}", f"ResNet{depth}", 224, "caffe", f"2048-d; residual network, {depth} layers")
-        for depth in (50, 101, 152)
+        _network(f"resnet{depth}", f"ResNet{depth}", 224, "caffe", f"2048-d; residual network, {depth} layers", block)
+        for depth, block in _FOURTH.items()
     ),
     *(
-        _network(f"resnet{depth}_v2", f"ResNet{depth}V2", 224, "tf", f"2048-d; pre-activation, {depth} layers")
-        for depth in (50, 101, 152)
+        _network(f"resnet{depth}_v2", f"ResNet{depth}V2", 224, "tf", f"2048-d; pre-activation, {depth} layers", block)
+        for depth, block in _FOURTH.items()
     ),
-    _network("vgg16", "VGG16", 224, "caffe", "512-d; `layer: fc2` gives the classic 4096-d vector"),
-    _network("vgg19", "VGG19", 224, "caffe", "512-d; `layer: fc2` gives the classic 4096-d vector"),
-    _network("inception_v3", "InceptionV3", 299, "tf", "2048-d; the encoder of Show and Tell"),
+    _network("vgg16", "VGG16", 224, "caffe", "512-d; `layer: fc2` gives the classic 4096-d vector", "block4_pool"),
+    _network("vgg19", "VGG19", 224, "caffe", "512-d; `layer: fc2` gives the classic 4096-d vector", "block4_pool"),
+    _network("inception_v3", "InceptionV3", 299, "tf", "2048-d; the encoder of Show and Tell", "mixed7"),
     _network("xception", "Xception", 299, "tf", "2048-d; separable convolutions"),
-    _network("mobilenet_v2", "MobileNetV2", 224, "tf", "1280-d; small and fast on a CPU"),
+    _network("mobilenet_v2", "MobileNetV2", 224, "tf", "1280-d; small and fast on a CPU", "block_12_add"),
     *(
         _network(
             f"efficientnet_b{n}",
@@ -77,7 +84,7 @@ _SPECS = (
         )
         for n in _V2_SIDES
     ),
-    _network("densenet121", "DenseNet121", 224, "torch", "1024-d; densely connected"),
+    _network("densenet121", "DenseNet121", 224, "torch", "1024-d; densely connected", "pool4_pool"),
     _network("convnext_tiny", "ConvNeXtTiny", 224, "none", "768-d; scales pixels itself"),
     _network("convnext_small", "ConvNeXtSmall", 224, "none", "768-d; scales pixels itself"),
     _network("convnext_base", "ConvNeXtBase", 224, "none", "1024-d; scales pixels itself"),
@@ -89,6 +96,7 @@ _SPECS = (
         layer=None,
         description="256-d; for training end to end on small pictures (trainable: true)",
         pooling="mean_max",
+        block="block4_out",
     ),
     EncoderSpec("custom", None, None, "none", None, "a Keras model of your own (weights: PATH.keras)"),
 )

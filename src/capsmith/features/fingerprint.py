@@ -32,8 +32,8 @@ def fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, 
     """
     spec = ENCODERS[config.type]
     if weights is None:
-        named = config.weights in ("imagenet", "none")
-        weights = config.weights if named else f"sha256:{file_hash(Path(config.weights).expanduser())}"
+        named = config.origin in ("imagenet", "none")
+        weights = config.origin if named else f"sha256:{file_hash(Path(config.origin).expanduser())}"
     return {
         "format": FEATURE_FORMAT,
         "type": config.type,

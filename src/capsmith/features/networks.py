@@ -28,18 +28,18 @@ def build_core(config: EncoderConfig, weights: Path | None = None) -> keras.Mode
     """
     spec = ENCODERS[config.type]
     size, layer = config.size or (0, 0), config.layer or spec.layer
-    download = config.weights == "imagenet" and weights is None
+    download = config.origin == "imagenet" and weights is None
     network, top = (None, False) if download and layer is None else _with_layer(spec, size, layer)
     if network is None or download:
         network = _network(spec, size, top, "imagenet")
     core = cut(network, layer)
     if weights is not None:
         load_file(core, weights)
-    elif config.weights == "none":
+    elif config.origin == "none":
         if not config.trainable:
             draw(core, seed=0)
     elif not download:
-        _load(spec, network, core, Path(config.weights).expanduser(), layer, top)
+        _load(spec, network, core, Path(config.origin).expanduser(), layer, top)
     return core
 
 
@@ -77,6 +77,21 @@ def cut(model: keras.Model, layer: str | None) -> keras.Model:
     if layer not in known:
         raise _no_layer(layer, model)
     return keras.Model(model.inputs[0], known[layer].output, name=model.name)
+
+
+def behind(model: keras.Model, layer: str) -> keras.Model:
+    """Returns the part of a model after a layer, from that layer's output on; the layers are the model's own.
+
+    Raises:
+        FeatureError: No such layer, or other ways lead past it.
+    """
+    known = layers_by_name(model)
+    if layer not in known:
+        raise _no_layer(layer, model)
+    try:
+        return keras.Model(known[layer].output, model.outputs[0], name="behind")
+    except ValueError as error:
+        raise FeatureError(f"encoder: not all of {model.name} goes through '{layer}': name another layer") from error
 
 
 def _no_layer(layer: str, model: keras.Model) -> FeatureError:

@@ -27,6 +27,7 @@ from capsmith.plots import plot_history
 from capsmith.progress import bar
 from capsmith.runs import Log, versions, write_json
 from capsmith.text.vocabulary import PAD, Vocabulary
+from capsmith.training.adapting import adapt_encoders
 from capsmith.training.config import TrainingConfig
 from capsmith.training.history import History
 from capsmith.training.preparing import examples, make_vocabulary, new_captioner
@@ -42,7 +43,14 @@ _OPEN = {
     "evaluation",
     "ensemble",
 }  # may change when a training is resumed: its numbers stay the same
-_PLACES = {"data.root", "data.max_problems", "encoder.weights", "decoder.embedding.vectors", "training.start"}
+_PLACES = {
+    "data.root",
+    "data.max_problems",
+    "encoder.weights",
+    "encoder.adapt.into",
+    "decoder.embedding.vectors",
+    "training.start",
+}
 
 
 def train(config: Config, run: str | Path, resume: bool = False, log: Log | None = None) -> Captioner:
@@ -73,6 +81,7 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     corpus = read_corpus(config, log)
     after = [config.evaluation.after_training] if config.evaluation.after_training else []
     require_splits(config, corpus, ("train", "dev", *after))  # not after hours of training
+    adapt_encoders(config, corpus, log)
     vocabulary, vectors = make_vocabulary(config, corpus, log)
     if begun and vocabulary != Vocabulary.load(run / "vocabulary.json"):
         raise CheckpointError(f"{run}: the training captions are no longer those it began with: choose another --run")

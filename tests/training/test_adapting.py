@@ -1,0 +1,190 @@
+"""Adapting an encoder: what it learns, what stays, that it is done once, resumed, and found in the run."""
+
+import json
+
+import numpy as np
+import pytest
+
+import shapes
+from capsmith import Captioner
+from capsmith.config import load_config
+from capsmith.data.records import Corpus, Record
+from capsmith.errors import CheckpointError, ConfigError, FeatureError
+from capsmith.features.backbone import build_encoder
+from capsmith.features.config import EncoderConfig
+from capsmith.features.encoders import ENCODERS
+from capsmith.features.networks import behind, build_core, layers_by_name
+from capsmith.pipeline import extract, prepare, read_corpus
+from capsmith.runs import Log
+from capsmith.training import adapting
+from capsmith.training.adapting import Words, adapt_encoders, average_precision
+from capsmith.training.fit import train
+
+QUIET = Log(quiet=True)
+
+
+def settings(folder, **adapt):
+    """A frozen random CNN whose last two blocks are taught the words of the shapes."""
+    how = {"into": str(folder / "adapted"), "after": "block3_out", "epochs": 12, "learning_rate": 0.003}
+    values = shapes.settings(
+        features={"cache": str(folder / "cache")}, training={"epochs": 1}, evaluation={"after_training": None}
+    )
+    values["encoder"] |= {"output": "grid", "adapt": {**how, "batch_size": 12, "min_pictures": 2, **adapt}}
+    values["decoder"] = {"type": "attention", "units": 16, "attention_units": 16, "embedding": {"size": 16}}
+    return values
+
+
+def scores(folder):
+    return json.loads((folder / "adapted" / "adapted.json").read_text())["dev_average_precision"]
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory):
+    """A folder with an adapted encoder and a run of one epoch on its features."""
+    folder = tmp_path_factory.mktemp("adapting")
+    config = load_config(settings(folder))
+    train(config, folder / "run", log=QUIET)
+    return folder, config
+
+
+def test_average_precision_by_hand():
+    """Ranked right, wrong, right: (1/1 + 2/3) / 2; a word of fewer than five pictures does not count."""
+    there = np.zeros((12, 2), bool)
+    there[[0, 2, 5, 6, 9], 0] = True
+    there[0, 1] = True
+    found = np.stack([-np.arange(12.0), np.arange(12.0)], axis=1)
+    assert average_precision(found, there) == pytest.approx((1 / 1 + 2 / 3 + 3 / 6 + 4 / 7 + 5 / 10) / 5)
+    assert average_precision(found[:, 1:], there[:, 1:]) == 0.0
+
+
+def test_words_of_held_out_pictures_are_found(adapted):
+    found = scores(adapted[0])
+    assert found[-1] > 0.8 and found[-1] > found[0] + 0.1
+
+
+def test_with_captions_of_other_pictures_nothing_is_learned(adapted, tmp_path):
+    config = load_config(settings(tmp_path))
+    corpus = read_corpus(config, QUIET)
+    train_records, rest = corpus.split("train"), [r for r in corpus.records if r.split != "train"]
+    moved = np.random.default_rng(0).permutation(len(train_records))
+    shuffled = [
+        Record(r.image_id, r.path, train_records[other].captions, r.split)
+        for r, other in zip(train_records, moved, strict=True)
+    ]
+    adapt_encoders(config, Corpus((*shuffled, *rest), corpus.problems), QUIET)
+    assert max(scores(tmp_path)) < scores(adapted[0])[-1] - 0.2
+
+
+def test_the_layers_before_stay_and_those_after_learn(adapted):
+    folder, config = adapted
+    before = build_encoder(config.encoders[0].model_copy(update={"adapt": None})).core
+    after = build_encoder(config.encoders[0]).core
+    for name, layer in layers_by_name(before).items():
+        other = layers_by_name(after)[name]
+        same = all(np.array_equal(a, b) for a, b in zip(layer.get_weights(), other.get_weights(), strict=True))
+        assert same == (name not in ("block4_conv", "block5_conv")), name
+    assert not any(layer.trainable_variables for layer in after.layers)
+
+
+def test_features_and_captions_are_those_of_the_adapted_encoder(adapted):
+    folder, config = adapted
+    record = prepare(config, ("test",), QUIET).split("test")[0]
+    store = prepare(config, ("test",), QUIET).source
+    stored = store.gather(store.rows([record.image_id])).astype("float32")
+    plain = build_encoder(config.encoders[0].model_copy(update={"adapt": None}))
+    captioner = Captioner.load(folder / "run")
+    np.testing.assert_allclose(captioner.features([record.path]), stored, rtol=5e-3, atol=5e-3)
+    captioner.encoder = plain
+    del captioner.__dict__["_encode"]
+    assert np.abs(captioner.features([record.path]) - stored).max() > 0.1
+
+
+def test_what_was_adapted_is_used_again(adapted, monkeypatch):
+    folder, config = adapted
+    monkeypatch.setattr(adapting, "_Lesson", None)
+    train(config, folder / "second", log=QUIET)
+    assert extract(config, QUIET).shape == Captioner.load(folder / "second").feature_shape
+
+
+def test_what_was_adapted_otherwise_is_not(adapted):
+    folder, _ = adapted
+    with pytest.raises(CheckpointError, match="adapted otherwise .*epochs: 12 instead of 13"):
+        adapt_encoders(*asked(load_config(settings(folder, epochs=13))))
+    (folder / "adapted" / "adapted.json").rename(folder / "kept.json")
+    try:
+        (folder / "adapted" / "adapted.json").write_text("[1]")
+        with pytest.raises(CheckpointError, match=r"adapted\.json is damaged: delete"):
+            adapt_encoders(*asked(load_config(settings(folder))))
+    finally:
+        (folder / "kept.json").rename(folder / "adapted" / "adapted.json")
+
+
+def asked(config):
+    return config, read_corpus(config, QUIET), QUIET
+
+
+def test_interrupted_it_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    whole, parts = (load_config(settings(tmp_path / name, epochs=3)) for name in ("whole", "parts"))
+    adapt_encoders(*asked(whole))
+    one_pass = adapting._Lesson._pass
+
+    def dying(self, number, *rest):
+        if number == 2:
+            raise KeyboardInterrupt
+        return one_pass(self, number, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(adapting._Lesson, "_pass", dying)
+        with pytest.raises(KeyboardInterrupt):
+            adapt_encoders(*asked(parts))
+    assert not (tmp_path / "parts" / "adapted" / "adapted.json").exists()
+    adapt_encoders(*asked(parts))
+    assert scores(tmp_path / "parts") == pytest.approx(scores(tmp_path / "whole"), abs=1e-6)
+    cores = [build_encoder(config.encoders[0]).core.get_weights() for config in (whole, parts)]
+    for one, other in zip(*cores, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_words_of_mirrored_pictures_change_sides(tmp_path):
+    config, corpus, _ = asked(load_config(settings(tmp_path)))
+    words = Words.of(corpus.split("train"), config, 2)
+    left, right, red = (words.column[word] for word in ("left", "right", "red"))
+    assert (words.mirrored[left], words.mirrored[right], words.mirrored[red]) == (right, left, red)
+    assert "a" not in words.column  # it stands in every picture's captions
+    record = next(r for r in corpus.split("train") if r.image_id.startswith("red_bar_left"))
+    sure = words.of_pictures([record])
+    assert sure[0, left] == sure[0, red] == 1.0 and sure[0, right] == 0.0
+    once = Record(record.image_id, record.path, (*record.captions[:1], "a green thing"), "train")
+    assert words.of_pictures([once])[0, red] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"after": "block9_out"}, FeatureError, "has no layer 'block9_out'"),
+        ({"min_pictures": 1000}, FeatureError, "no word stands in 1000 pictures"),
+    ],
+)
+def test_what_cannot_be_adapted(tmp_path, changes, error, said):
+    with pytest.raises(error, match=said):
+        adapt_encoders(*asked(load_config(settings(tmp_path, **changes))))
+
+
+def test_only_a_frozen_encoder_is_adapted(tmp_path):
+    values = settings(tmp_path)
+    values["encoder"]["trainable"] = True
+    with pytest.raises(ConfigError, match="not for trainable: true"):
+        load_config(values)
+
+
+def test_a_layer_that_others_lead_past_is_refused():
+    core = build_core(EncoderConfig(type="mobilenet_v2", weights="none"))
+    with pytest.raises(FeatureError, match="not all of .* goes through 'block_14_expand'"):
+        behind(core, "block_14_expand")
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "resnet50_v2", "inception_v3", "mobilenet_v2", "densenet121"])
+def test_the_last_block_begins_where_the_table_says(name):
+    core = build_core(EncoderConfig(type=name, weights="none"))
+    block = behind(core, ENCODERS[name].block)
+    assert 0 < len(block.layers) < len(core.layers) and block.output.shape == core.output.shape
