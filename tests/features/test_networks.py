@@ -113,7 +113,8 @@ def test_a_layer_within_the_classifier(tmp_path):
 
 def test_a_file_of_another_extent_is_refused_though_keras_would_take_it(tmp_path):
     given = network()
-    keras.Model(given.input, given.get_layer("block_2_add").output).save_weights(tmp_path / "two.weights.h5")
+    more = keras.layers.Conv2D(3, 1, name="another")(given.get_layer("block_2_add").output)
+    keras.Model(given.input, more).save_weights(tmp_path / "two.weights.h5")
     with pytest.raises(FeatureError, match="is it the file of another encoder") as found:
         build_core(config(weights=str(tmp_path / "two.weights.h5"), layer="block_1_add"))
     assert "up to 'block_1_add'" in str(found.value) and "\n" not in str(found.value)
@@ -194,3 +195,14 @@ def test_the_shared_weights_load_whole(shared, settings, name, shape):
         file.visititems(lambda _, item: stored.append(np.asarray(item)) if isinstance(item, h5py.Dataset) else None)
     digests = [sorted((array.shape, array.tobytes()) for array in arrays) for arrays in (stored, core.get_weights())]
     assert digests[0] == digests[1]
+
+
+def test_a_file_up_to_a_later_layer_than_the_cut_is_taken(tmp_path):
+    later, cut_at = (
+        EncoderConfig(type="small_cnn", weights="none", layer=layer) for layer in ("block4_out", "block2_out")
+    )
+    whole = build_core(later)
+    whole.save_weights(tmp_path / "later.weights.h5")
+    core = build_core(cut_at.model_copy(update={"weights": str(tmp_path / "later.weights.h5")}))
+    for given, found in zip(cut(whole, "block2_out").get_weights(), core.get_weights(), strict=True):
+        np.testing.assert_array_equal(given, found)

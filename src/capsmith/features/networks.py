@@ -131,10 +131,10 @@ def _with_layer(spec: EncoderSpec, size: tuple[int, int], layer: str | None) -> 
 
 
 def _load(spec: EncoderSpec, network: keras.Model, core: keras.Model, path: Path, layer: str | None, top: bool) -> None:
-    """Loads a file that holds the network with its classifier, without it, or just up to the cut.
+    """Loads a file that holds the network with its classifier, without it, up to the cut, or up to a later layer.
 
-    The three are told apart by how many numbers they hold: Keras itself would load some files of another extent
-    without a word, and into the wrong layers.
+    They are told apart by how many numbers they hold: Keras itself would load some files of another extent without a
+    word, and into the wrong layers.
     """
     numbers = count_numbers(path)
     if numbers == size_of(network):
@@ -150,10 +150,25 @@ def _load(spec: EncoderSpec, network: keras.Model, core: keras.Model, path: Path
             load_file(full, path)
             return _transfer(full, network)
         expected.append(f"{size_of(full):,} with its classifier")
+    longer = _holding(network, core, numbers)
+    if longer is not None:
+        return load_file(longer, path)
     raise FeatureError(
         f"encoder weights {path} hold {numbers:,} numbers, but {spec.name} has {', '.join(expected)}: "
         "is it the file of another encoder?"
     )
+
+
+def _holding(network: keras.Model, core: keras.Model, numbers: int) -> keras.Model | None:
+    """Returns the part of a network, beyond the core, that has so many weights: a file may hold more than is used."""
+    if not size_of(core) < numbers < size_of(network):
+        return None
+    needed = {id(layer) for layer in core.layers}
+    for layer in reversed(network.layers):
+        part = keras.Model(network.inputs[0], layer.output)
+        if size_of(part) == numbers and needed <= {id(layer) for layer in part.layers}:
+            return part
+    return None
 
 
 def _transfer(source: keras.Model, target: keras.Model) -> None:
