@@ -107,7 +107,7 @@ def extract(config: Config, log: Log | None = None) -> Features:
         raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
     corpus = read_corpus(config, log)
     if any(encoder.adapt for encoder in config.encoders):
-        from capsmith.training.adapting import adapt_encoders
+        from capsmith.adapting import adapt_encoders
 
         adapt_encoders(config, corpus, log)
     return _store(config, corpus.records, log)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from capsmith.adapting import adapt_encoders
 from capsmith.captioner import Captioner
 from capsmith.checkpoints import load_state, load_weights, save_state
 from capsmith.compiled import learner
@@ -27,7 +28,6 @@ from capsmith.plots import plot_history
 from capsmith.progress import bar
 from capsmith.runs import Log, versions, write_json
 from capsmith.text.vocabulary import PAD, Vocabulary
-from capsmith.training.adapting import adapt_encoders
 from capsmith.training.config import TrainingConfig
 from capsmith.training.history import History
 from capsmith.training.preparing import examples, make_vocabulary, new_captioner

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import shapes
-from capsmith import Captioner
+from capsmith import Captioner, adapting
+from capsmith.adapting import Words, adapt_encoders, average_precision
 from capsmith.config import load_config
 from capsmith.data.records import Corpus, Record
 from capsmith.errors import CheckpointError, ConfigError, FeatureError
@@ -16,8 +17,6 @@ from capsmith.features.encoders import ENCODERS
 from capsmith.features.networks import behind, build_core, layers_by_name
 from capsmith.pipeline import extract, prepare, read_corpus
 from capsmith.runs import Log
-from capsmith.training import adapting
-from capsmith.training.adapting import Words, adapt_encoders, average_precision
 from capsmith.training.fit import train
 
 QUIET = Log(quiet=True)
