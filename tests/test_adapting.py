@@ -34,7 +34,7 @@ def settings(folder, **adapt):
 
 
 def scores(folder):
-    return json.loads((folder / "adapted" / "adapted.json").read_text())["dev_average_precision"]
+    return json.loads((folder / "adapted" / "adapted.json").read_text())["scores"]
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +167,19 @@ def test_words_of_mirrored_pictures_change_sides(tmp_path):
 def test_what_cannot_be_adapted(tmp_path, changes, error, said):
     with pytest.raises(error, match=said):
         adapt_encoders(*asked(load_config(settings(tmp_path, **changes))))
+
+
+def test_an_adapted_encoder_that_is_gone_is_said(tmp_path):
+    config = load_config(settings(tmp_path))
+    with pytest.raises(FeatureError, match=r"adapted.encoder\.weights\.h5 is not there: .*train.* makes it"):
+        prepare(config, ("test",), QUIET)
+
+
+def test_without_dev_pictures_the_last_pass_counts(tmp_path):
+    config, corpus, _ = asked(load_config(settings(tmp_path, epochs=2)))
+    adapt_encoders(config, Corpus(tuple(corpus.split("train")), corpus.problems), QUIET)
+    assert scores(tmp_path)[0] < scores(tmp_path)[1] < 0
+    assert (tmp_path / "adapted" / "encoder.weights.h5").exists()
 
 
 def test_only_a_frozen_encoder_is_adapted(tmp_path):

@@ -76,7 +76,7 @@ def _adapt(encoder: EncoderConfig, how: AdaptConfig, config: Config, corpus: Cor
         records = [record for record in records if record.image_id in store]
         words = Words.of([r for r in records if r.split == "train"], config, how.min_pictures)
         found = _Lesson(build_encoder(before), made_from["after"], words, how).run(records, store, log)
-        write_json(how.into / NOTE, {"made_from": made_from, "dev_average_precision": found})
+        write_json(how.into / NOTE, {"made_from": made_from, "scores": found})
         (how.into / STATE).unlink(missing_ok=True)
 
 
@@ -121,7 +121,9 @@ class Words:
         pictures = Counter(word for record in records for word in _counted(record, config.text))
         chosen = [w for w, count in sorted(pictures.items()) if min_pictures <= count <= _COMMON * len(records)]
         if not chosen:
-            raise FeatureError(f"encoder.adapt.min_pictures: no word stands in {min_pictures} pictures' captions")
+            raise FeatureError(
+                f"encoder.adapt.min_pictures: no word stands in {min_pictures} pictures' captions: lower it"
+            )
         column = {word: number for number, word in enumerate(chosen)}
         mirrored = np.arange(len(chosen))
         for pair in config.training.mirror_words:
@@ -164,7 +166,7 @@ class _Lesson:
         self.detector.optimizer.build(self.detector.trainable_variables)
 
     def run(self, records: Sequence[Record], store: FeatureStore, log: Log) -> list[float]:
-        """Learns; returns how well the words of dev pictures were found after each pass."""
+        """Learns; returns how well the words of dev pictures were found after each pass (minus the loss without any)."""
         train, dev = ([r for r in records if r.split == split] for split in ("train", "dev"))
         sure, there = self.words.of_pictures(train), self.words.of_pictures(dev) > 0
         rows, dev_rows = (store.rows([r.image_id for r in some]) for some in (train, dev))
@@ -176,11 +178,9 @@ class _Lesson:
             log(f"going on after pass {len(scores)}")
         for number in range(len(scores), self.how.epochs):
             loss = self._pass(number, rows, sure, store)
-            scores.append(average_precision(self._found(dev_rows, store), there) if dev else float(number))
-            log(
-                f"pass {number + 1}/{self.how.epochs}  loss {loss:.2f}  "
-                f"dev: words found with average precision {scores[-1]:.4f}"
-            )
+            scores.append(average_precision(self._found(dev_rows, store), there) if dev else -loss)
+            seen = f"  dev: words found with average precision {scores[-1]:.4f}" if dev else ""
+            log(f"pass {number + 1}/{self.how.epochs}  loss {loss:.2f}{seen}")
             if scores[-1] == max(scores):
                 with replacing(self.folder / "encoder.weights.h5", self.encoder.core) as temporary:
                     self.encoder.core.save_weights(temporary)

@@ -32,6 +32,8 @@ def fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, 
     """
     spec = ENCODERS[config.type]
     if weights is None:
+        if config.adapt is not None and not Path(config.origin).exists():
+            raise FeatureError(f"encoder.adapt: {config.origin} is not there: `capsmith train` or `extract` makes it")
         named = config.origin in ("imagenet", "none")
         weights = config.origin if named else f"sha256:{file_hash(Path(config.origin).expanduser())}"
     return {
