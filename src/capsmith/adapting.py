@@ -166,7 +166,7 @@ class _Lesson:
         self.detector.optimizer.build(self.detector.trainable_variables)
 
     def run(self, records: Sequence[Record], store: FeatureStore, log: Log) -> list[float]:
-        """Learns; returns how well the words of dev pictures were found after each pass; without any, minus the loss."""
+        """Learns; returns each pass's score: how well dev pictures' words were found, or without any minus the loss."""
         train, dev = ([r for r in records if r.split == split] for split in ("train", "dev"))
         sure, there = self.words.of_pictures(train), self.words.of_pictures(dev) > 0
         rows, dev_rows = (store.rows([r.image_id for r in some]) for some in (train, dev))
