@@ -39,7 +39,7 @@ test-jax: $(BIN)/.installed-dev  ## the decoders and the toy training on JAX
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt jax
 	KERAS_BACKEND=jax $(BIN)/capsmith train --smoke --config quickstart.yaml --run runs/jax
 	KERAS_BACKEND=jax $(BIN)/capsmith caption runs/jax-smoke data/scenes/images/test_0000[0-2].png
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "not slow" -k "whole_sentence or learns or stepper or learner" tests/decoders tests/test_compiled.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "not slow" -k "whole_sentence or learns or stepper or learner or held_out_pictures" tests/decoders tests/test_compiled.py tests/test_adapting.py
 
 format: $(BIN)/.installed-dev  ## format the code
 	$(BIN)/ruff format src tests benchmarks results

@@ -1,23 +1,26 @@
 """Adapting an encoder: what it learns, what stays, that it is done once, resumed, and found in the run."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 import shapes
 from capsmith import Captioner, adapting
-from capsmith.adapting import Words, adapt_encoders, average_precision
-from capsmith.config import load_config
+from capsmith.adapting import adapt_encoders
+from capsmith.config import load_config, run_config
 from capsmith.data.records import Corpus, Record
 from capsmith.errors import CheckpointError, ConfigError, FeatureError
+from capsmith.evaluation import evaluate
 from capsmith.features.backbone import build_encoder
 from capsmith.features.config import EncoderConfig
 from capsmith.features.encoders import ENCODERS
 from capsmith.features.networks import behind, build_core, layers_by_name
-from capsmith.pipeline import extract, prepare, read_corpus
+from capsmith.pipeline import extract, prepare, read_corpus, require_encoder
 from capsmith.runs import Log
 from capsmith.training.fit import train
+from capsmith.wording import Words, average_precision
 
 QUIET = Log(quiet=True)
 
@@ -53,7 +56,7 @@ def test_average_precision_by_hand():
     there[0, 1] = True
     found = np.stack([-np.arange(12.0), np.arange(12.0)], axis=1)
     assert average_precision(found, there) == pytest.approx((1 / 1 + 2 / 3 + 3 / 6 + 4 / 7 + 5 / 10) / 5)
-    assert average_precision(found[:, 1:], there[:, 1:]) == 0.0
+    assert average_precision(found[:, 1:], there[:, 1:]) is None
 
 
 def test_words_of_held_out_pictures_are_found(adapted):
@@ -112,7 +115,7 @@ def test_what_was_adapted_otherwise_is_not(adapted):
     (folder / "adapted" / "adapted.json").rename(folder / "kept.json")
     try:
         (folder / "adapted" / "adapted.json").write_text("[1]")
-        with pytest.raises(CheckpointError, match=r"adapted\.json is damaged: delete"):
+        with pytest.raises(CheckpointError, match="is damaged or incomplete: delete"):
             adapt_encoders(*asked(load_config(settings(folder))))
     finally:
         (folder / "kept.json").rename(folder / "adapted" / "adapted.json")
@@ -122,31 +125,141 @@ def asked(config):
     return config, read_corpus(config, QUIET), QUIET
 
 
-def test_interrupted_it_goes_on_to_the_same_weights(tmp_path, monkeypatch):
-    whole, parts = (load_config(settings(tmp_path / name, epochs=3)) for name in ("whole", "parts"))
-    adapt_encoders(*asked(whole))
+def interrupted(config, monkeypatch, at=2):
+    """Adapts until a pass, and is then interrupted."""
     one_pass = adapting._Lesson._pass
 
     def dying(self, number, *rest):
-        if number == 2:
+        if number == at:
             raise KeyboardInterrupt
         return one_pass(self, number, *rest)
 
     with monkeypatch.context() as patched:
         patched.setattr(adapting._Lesson, "_pass", dying)
         with pytest.raises(KeyboardInterrupt):
-            adapt_encoders(*asked(parts))
-    assert not (tmp_path / "parts" / "adapted" / "adapted.json").exists()
+            adapt_encoders(*asked(config))
+
+
+def test_interrupted_it_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    whole, parts = (load_config(settings(tmp_path / name, epochs=3)) for name in ("whole", "parts"))
+    adapt_encoders(*asked(whole))
+    interrupted(parts, monkeypatch)
+    folder, done, one_pass = tmp_path / "parts" / "adapted", [], adapting._Lesson._pass
+    assert (folder / "adapting.npz").exists() and not (folder / "adapted.json").exists()
+    monkeypatch.setattr(adapting._Lesson, "_pass", lambda self, n, *rest: done.append(n) or one_pass(self, n, *rest))
     adapt_encoders(*asked(parts))
+    assert done == [2] and not (folder / "adapting.npz").exists()
     assert scores(tmp_path / "parts") == pytest.approx(scores(tmp_path / "whole"), abs=1e-6)
     cores = [build_encoder(config.encoders[0]).core.get_weights() for config in (whole, parts)]
     for one, other in zip(*cores, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+def test_with_other_settings_it_does_not_go_on(tmp_path, monkeypatch):
+    interrupted(load_config(settings(tmp_path)), monkeypatch, at=1)
+    with pytest.raises(CheckpointError, match="adapted otherwise .*seed: 0 instead of 7"):
+        adapt_encoders(*asked(load_config(settings(tmp_path, seed=7))))
+
+
+def test_the_best_pass_is_kept(tmp_path, monkeypatch):
+    """Passes score 0.5, 0.9, 0.7: the weights are those after the second."""
+    said, seen = iter([0.5, 0.9, 0.7]), []
+
+    def scored(found, there):
+        seen.append(None)
+        return next(said)
+
+    cores = []
+    found = adapting._Lesson._found
+
+    def watched(self, rows, store):
+        cores.append([np.array(w) for w in self.encoder.core.get_weights()])
+        return found(self, rows, store)
+
+    monkeypatch.setattr(adapting, "average_precision", scored)
+    monkeypatch.setattr(adapting._Lesson, "_found", watched)
+    config = load_config(settings(tmp_path, epochs=3))
+    adapt_encoders(*asked(config))
+    kept = build_encoder(config.encoders[0]).core.get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(kept, cores[1], strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(kept, cores[2], strict=True))
+
+
+def test_a_mirrored_picture_is_learned_with_its_words_mirrored(tmp_path):
+    """Every other picture's features are turned round, and "left" is then learned as "right"."""
+    config, corpus, _ = asked(load_config(settings(tmp_path)))
+    records = corpus.split("train")
+    plain, how = build_encoder(config.encoders[0].model_copy(update={"adapt": None})), config.encoders[0].adapt
+    words = Words.of(records, config.text, config.training.mirror_words, 2)
+    lesson = adapting._Lesson(plain, "block3_out", words, how, {})
+    given, sure = [], words.of_pictures(records)
+    columns = np.arange(lesson.grid[1], dtype=np.float32)
+
+    class Numbered:
+        def gather(self, rows):
+            grid = np.zeros((len(rows), *lesson.grid), np.float32)
+            grid[:, 0, :, 0] = columns
+            grid[:, 0, :, 1] = rows[:, None]
+            return grid.reshape(len(rows), -1, lesson.grid[2])
+
+    class Fake:
+        optimizer = lesson.detector.optimizer
+
+        def train_on_batch(self, seen, said):
+            given.append((seen, said))
+            return 0.0
+
+    lesson.detector = Fake()
+    lesson._pass(0, np.arange(len(records)), sure, Numbered())
+    turned = 0
+    for seen, said in zip(*(np.concatenate(part) for part in zip(*given, strict=True)), strict=True):
+        mirrored, own = seen[0, 0, 0] != 0, sure[int(seen[0, 0, 1])]
+        turned += mirrored
+        np.testing.assert_array_equal(said, own[words.mirrored] if mirrored else own)
+    assert 20 < turned < 52
+
+
+def test_a_run_has_a_copy_for_when_the_folder_is_gone(adapted):
+    folder, config = adapted
+    (folder / "adapted").rename(folder / "away")
+    try:
+        assert (folder / "run" / "encoder.weights.h5").read_bytes() == (
+            folder / "away" / "encoder.weights.h5"
+        ).read_bytes()
+        evaluate(folder / "run", "test", log=QUIET)
+        assert run_config(folder / "run").encoders[0].adapt.into == folder / "run"
+        require_encoder(config.adapted_into([folder / "run"]), folder / "run")
+        adapt_encoders(*asked(config.adapted_into([folder / "run"])))  # is there: nothing to do
+        with pytest.raises(FeatureError, match="is not there: .* makes it; to go on with a run, say --set"):
+            train(config, folder / "run", resume=True, log=QUIET)
+    finally:
+        (folder / "away").rename(folder / "adapted")
+
+
+def test_weights_of_unknown_making_are_not_overwritten(tmp_path):
+    (tmp_path / "adapted").mkdir()
+    (tmp_path / "adapted" / "encoder.weights.h5").write_bytes(b"dear")
+    with pytest.raises(CheckpointError, match="but not how it was made"):
+        adapt_encoders(*asked(load_config(settings(tmp_path))))
+    assert (tmp_path / "adapted" / "encoder.weights.h5").read_bytes() == b"dear"
+
+
+def test_a_note_without_weights_is_said(adapted, tmp_path):
+    (tmp_path / "adapted").mkdir()
+    shutil.copy(adapted[0] / "adapted" / "adapted.json", tmp_path / "adapted")
+    with pytest.raises(CheckpointError, match="damaged or incomplete: delete it"):
+        adapt_encoders(*asked(load_config(settings(tmp_path))))
+
+
+def test_a_store_of_one_s_own_holds_the_adapted_features(tmp_path):
+    values = settings(tmp_path, epochs=1)
+    values["features"] = {"store": str(tmp_path / "mine"), "cache": str(tmp_path / "cache")}
+    assert extract(load_config(values), QUIET).shape == (4, 128)
+
+
 def test_words_of_mirrored_pictures_change_sides(tmp_path):
     config, corpus, _ = asked(load_config(settings(tmp_path)))
-    words = Words.of(corpus.split("train"), config, 2)
+    words = Words.of(corpus.split("train"), config.text, config.training.mirror_words, 2)
     left, right, red = (words.column[word] for word in ("left", "right", "red"))
     assert (words.mirrored[left], words.mirrored[right], words.mirrored[red]) == (right, left, red)
     assert "a" not in words.column  # it stands in every picture's captions
@@ -161,12 +274,21 @@ def test_words_of_mirrored_pictures_change_sides(tmp_path):
     ("changes", "error", "said"),
     [
         ({"after": "block9_out"}, FeatureError, "has no layer 'block9_out'"),
-        ({"min_pictures": 1000}, FeatureError, "no word stands in 1000 pictures"),
+        (
+            {"min_pictures": 1000},
+            FeatureError,
+            "no word stands .* of 1000 to 54 of the 72 training pictures",
+        ),
+        ({"after": "block5_out"}, FeatureError, "encoder.adapt.after: 'block5_out' is the last layer"),
+        ({"after": "block5_norm"}, FeatureError, "behind 'block5_norm' no layer of a grid learns"),
+        ({"learning_rate": 1e30}, FeatureError, "the loss is .* in pass .: lower encoder.adapt.learning_rate"),
     ],
 )
 def test_what_cannot_be_adapted(tmp_path, changes, error, said):
     with pytest.raises(error, match=said):
         adapt_encoders(*asked(load_config(settings(tmp_path, **changes))))
+    assert "learning_rate" in changes or not (tmp_path / "cache").exists()  # said before the long work
+    assert not (tmp_path / "adapted" / "encoder.weights.h5").exists()
 
 
 def test_an_adapted_encoder_that_is_gone_is_said(tmp_path):
@@ -195,8 +317,19 @@ def test_a_layer_that_others_lead_past_is_refused():
         behind(core, "block_14_expand")
 
 
-@pytest.mark.parametrize("name", ["vgg16", "resnet50", "resnet50_v2", "inception_v3", "mobilenet_v2", "densenet121"])
-def test_the_last_block_begins_where_the_table_says(name):
+@pytest.mark.parametrize(
+    ("name", "before", "first"),
+    [
+        ("vgg16", (14, 14, 512), "block5_conv1"),
+        ("resnet50", (14, 14, 1024), "conv5_block1_1_conv"),
+        ("resnet50_v2", (7, 7, 1024), "conv5_block1_preact_bn"),
+        ("inception_v3", (17, 17, 768), None),
+        ("mobilenet_v2", (14, 14, 96), "block_13_expand"),
+        ("densenet121", (7, 7, 512), "conv5_block1_0_bn"),
+    ],
+)
+def test_the_last_block_begins_where_the_table_says(name, before, first):
     core = build_core(EncoderConfig(type=name, weights="none"))
     block = behind(core, ENCODERS[name].block)
-    assert 0 < len(block.layers) < len(core.layers) and block.output.shape == core.output.shape
+    assert block.inputs[0].shape[1:] == before and block.output.shape == core.output.shape
+    assert first is None or block.layers[1].name == first

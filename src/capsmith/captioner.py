@@ -13,6 +13,7 @@ from typing import Any, overload
 import keras
 import numpy as np
 
+from capsmith.adapting import keep_adapted
 from capsmith.checkpoints import load_weights, save_weights
 from capsmith.compiled import compiled
 from capsmith.config import Config, run_config, save_config
@@ -125,6 +126,7 @@ class Captioner:
         self.vocabulary.save(run / "vocabulary.json")
         if self.encoder is not None:
             save_encoders(self.encoder, run)
+            keep_adapted(self.config, run)
         about = {
             "format": _FORMAT,
             "feature_shape": list(self.feature_shape),

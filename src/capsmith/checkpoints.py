@@ -61,17 +61,31 @@ def load_state(path: Path, model: keras.Model) -> dict[str, Any]:
         CheckpointError: Damaged, or of another model.
     """
     variables = _variables(model)
+    arrays, progress = _read_state(path)
+    if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:
+        raise CheckpointError(f"{path} is of another model: train into another --run directory")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+    return progress
+
+
+def read_progress(path: Path) -> dict[str, Any]:
+    """Returns the progress that ``save_state`` wrote, without a model to set.
+
+    Raises:
+        CheckpointError: Damaged.
+    """
+    return _read_state(path)[1]
+
+
+def _read_state(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
             arrays = [saved[f"v{index}"] for index in range(len(saved.files) - 1)]
             progress: dict[str, Any] = json.loads(saved["progress"].tobytes())
     except (OSError, ValueError, KeyError, EOFError, RecursionError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path} is damaged: {one_line(error)} (remove it to train from the start)") from error
-    if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:
-        raise CheckpointError(f"{path} is of another model: train into another --run directory")
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)
-    return progress
+    return arrays, progress
 
 
 def _variables(model: keras.Model) -> list[Any]:

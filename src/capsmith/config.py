@@ -101,6 +101,16 @@ class Config(Settings):
         """The encoders whose features are joined; most often one."""
         return self.encoder if isinstance(self.encoder, tuple) else (self.encoder,)
 
+    def adapted_into(self, folders: Sequence[Path | None]) -> "Config":
+        """Returns this config with its adapted encoders kept elsewhere: a folder for each encoder, None as it is."""
+        kept = tuple(
+            one.model_copy(update={"adapt": one.adapt.model_copy(update={"into": folder})})
+            if one.adapt is not None and folder is not None
+            else one
+            for one, folder in zip(self.encoders, folders, strict=True)
+        )
+        return self.model_copy(update={"encoder": kept if isinstance(self.encoder, tuple) else kept[0]})
+
     @property
     def trains_encoder(self) -> bool:
         """Whether the encoder learns together with the decoder."""
@@ -183,12 +193,28 @@ def run_config(run: Path, overrides: Sequence[str] = ()) -> Config:
         trained = validate(values, str(run / "config.yaml"))
     except ConfigError as error:
         raise CheckpointError(f"{run} cannot be used: {one_line(error)}") from error
+    trained = _with_its_encoders(trained, run)
     if not overrides:
         return trained
     config = load_config(trained.model_dump(mode="json"), overrides)
     if changed := difference(trained, config, {*_OPEN, "seed"}, {"encoder.weights", "encoder.adapt.into"}):
         raise ConfigError(f"--set cannot change what {run} was trained with ({changed})")
     return config
+
+
+def _with_its_encoders(config: Config, run: Path) -> Config:
+    """Takes the run's own copies of adapted encoders that are no longer where they were made."""
+    if not any(encoder.adapt for encoder in config.encoders):
+        return config
+    from capsmith.features.joined import folders  # NumPy, which a config need not wait for
+
+    places = zip(config.encoders, folders(run, len(config.encoders)), strict=True)
+    return config.adapted_into(
+        [
+            own if not Path(encoder.origin).exists() and (own / "adapted.json").exists() else None
+            for encoder, own in places
+        ]
+    )
 
 
 def difference(before: Config, now: Config, sections: AbstractSet[str], keys: AbstractSet[str] = frozenset()) -> str:

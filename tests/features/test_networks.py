@@ -197,12 +197,11 @@ def test_the_shared_weights_load_whole(shared, settings, name, shape):
     assert digests[0] == digests[1]
 
 
-def test_a_file_up_to_a_later_layer_than_the_cut_is_taken(tmp_path):
-    later, cut_at = (
-        EncoderConfig(type="small_cnn", weights="none", layer=layer) for layer in ("block4_out", "block2_out")
-    )
-    whole = build_core(later)
-    whole.save_weights(tmp_path / "later.weights.h5")
-    core = build_core(cut_at.model_copy(update={"weights": str(tmp_path / "later.weights.h5")}))
-    for given, found in zip(cut(whole, "block2_out").get_weights(), core.get_weights(), strict=True):
-        np.testing.assert_array_equal(given, found)
+@pytest.mark.parametrize("cut_at", ["block_1_add", "conv2d"])
+def test_a_file_up_to_a_later_layer_than_the_cut_is_taken(tmp_path, cut_at):
+    given = network()
+    longer = cut(given, "block_2_add")
+    longer.save_weights(tmp_path / "longer.weights.h5")
+    core = build_core(config(weights=str(tmp_path / "longer.weights.h5"), layer=cut_at))
+    for one, other in zip(cut(given, cut_at).get_weights(), core.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)

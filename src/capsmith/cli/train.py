@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> None:
         if config.training.start_config is not None:  # the first stage is tried too, in there
             begun = config.training.model_copy(update={"start": directory / "start"})
             config = config.model_copy(update={"training": begun})
+        config = config.adapted_into([directory / f"adapted_{n + 1}" for n in range(len(config.encoders))])
     load_keras()
     from capsmith.training.fit import train
 

@@ -33,7 +33,10 @@ def fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, 
     spec = ENCODERS[config.type]
     if weights is None:
         if config.adapt is not None and not Path(config.origin).exists():
-            raise FeatureError(f"encoder.adapt: {config.origin} is not there: `capsmith train` or `extract` makes it")
+            raise FeatureError(
+                f"encoder.adapt: {config.origin} is not there: `capsmith train` or `extract` makes it; "
+                "to go on with a run, say --set encoder.adapt.into=THAT RUN, which has a copy"
+            )
         named = config.origin in ("imagenet", "none")
         weights = config.origin if named else f"sha256:{file_hash(Path(config.origin).expanduser())}"
     return {

@@ -83,21 +83,25 @@ def behind(model: keras.Model, layer: str) -> keras.Model:
     """Returns the part of a model after a layer, from that layer's output on; the layers are the model's own.
 
     Raises:
-        FeatureError: No such layer, or other ways lead past it.
+        FeatureError: No such layer, nothing after it, or other ways lead past it.
     """
     known = layers_by_name(model)
     if layer not in known:
-        raise _no_layer(layer, model)
+        raise _no_layer(layer, model, "encoder.adapt.after")
+    if known[layer] is model.layers[-1]:
+        raise FeatureError(f"encoder.adapt.after: '{layer}' is the last layer of {model.name}: name an earlier one")
     try:
         return keras.Model(known[layer].output, model.outputs[0], name="behind")
     except ValueError as error:
-        raise FeatureError(f"encoder: not all of {model.name} goes through '{layer}': name another layer") from error
+        raise FeatureError(
+            f"encoder.adapt.after: not all of {model.name} goes through '{layer}': name another layer"
+        ) from error
 
 
-def _no_layer(layer: str, model: keras.Model) -> FeatureError:
+def _no_layer(layer: str, model: keras.Model, key: str = "encoder.layer") -> FeatureError:
     known = list(layers_by_name(model))
     last = ", ".join(known[-6:])
-    return FeatureError(f"encoder.layer: {model.name} has no layer '{layer}'{nearest(layer, known)} (its last: {last})")
+    return FeatureError(f"{key}: {model.name} has no layer '{layer}'{nearest(layer, known)} (its last: {last})")
 
 
 def _network(spec: EncoderSpec, size: tuple[int, int], top: bool, weights: str | None) -> keras.Model:

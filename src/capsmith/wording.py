@@ -1,0 +1,98 @@
+"""Which words pictures' captions hold, and how well a model finds them: what an encoder is adapted by.
+
+P pictures · W words.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from capsmith.data.records import Record
+from capsmith.errors import FeatureError
+from capsmith.text.config import TextConfig
+from capsmith.text.tokenise import tokenise
+
+_COMMON = 0.75  # words of more pictures than this share say nothing about any
+_FEW = 5  # dev pictures that must have a word for its average precision to mean something
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words that are looked for.
+
+    Attributes:
+        column: Of each word.
+        text: How captions are cut into words.
+        mirrored: For each column that of the word to say of a mirrored picture: ``right``'s for ``left``'s.
+    """
+
+    column: dict[str, int]
+    text: TextConfig
+    mirrored: np.ndarray
+
+    @classmethod
+    def of(
+        cls, records: Sequence[Record], text: TextConfig, pairs: Sequence[tuple[str, str]], min_pictures: int
+    ) -> "Words":
+        """Chooses the words of enough pictures, but not of nearly all.
+
+        Args:
+            records: The training pictures.
+            text: How captions are cut into words.
+            pairs: Words that exchange their places in mirrored pictures.
+            min_pictures: How many pictures are enough.
+
+        Raises:
+            FeatureError: None is left.
+        """
+        pictures = Counter(word for record in records for word in counted(record, text))
+        most = int(_COMMON * len(records))
+        column = {
+            word: at for at, word in enumerate(sorted(w for w, n in pictures.items() if min_pictures <= n <= most))
+        }
+        if not column:
+            raise FeatureError(
+                f"encoder.adapt.min_pictures: no word stands in the captions of {min_pictures} to {most} of the "
+                f"{len(records)} training pictures: lower it"
+            )
+        mirrored = np.arange(len(column))
+        for one, other in pairs:
+            if one in column and other in column:
+                mirrored[[column[one], column[other]]] = column[other], column[one]
+        return cls(column, text, mirrored)
+
+    def of_pictures(self, records: Sequence[Record]) -> np.ndarray:
+        """Returns how sure it is that a picture shows a word (P, W): 1 where two captions say so, or the only one."""
+        sure = np.zeros((len(records), len(self.column)), np.float32)
+        for row, record in enumerate(records):
+            for word, count in counted(record, self.text).items():
+                if word in self.column:
+                    sure[row, self.column[word]] = min(1.0, count / min(2, len(record.captions)))
+        return sure
+
+
+def counted(record: Record, text: TextConfig) -> Counter[str]:
+    """Returns in how many of a picture's captions each word stands."""
+    return Counter(word for caption in record.captions for word in set(tokenise(caption, text)))
+
+
+def average_precision(found: np.ndarray, there: np.ndarray) -> float | None:
+    """Returns the mean over words of the average precision with which pictures that show them are ranked.
+
+    Words of fewer than five pictures do not count; None when no word does.
+
+    Args:
+        found: How sure a model is, (P, W).
+        there: Whether the word stands in the picture's captions, (P, W).
+    """
+    each = [*_precisions(found, there)]
+    return float(np.mean(each)) if each else None
+
+
+def _precisions(found: np.ndarray, there: np.ndarray) -> Iterator[float]:
+    for scores, right in zip(found.T, there.T, strict=True):
+        if right.sum() >= _FEW:
+            ranked = right[np.argsort(-scores, kind="stable")]
+            yield float((np.cumsum(ranked) / np.arange(1, len(ranked) + 1))[ranked].mean())
