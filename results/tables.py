@@ -27,7 +27,7 @@ TABLES: dict[str, tuple[str, ...]] = {
 MODELS = {
     "merge": "merge LSTM, MobileNetV2 pooled, GloVe 50d",
     "merge_inception": "merge LSTM, InceptionV3 mixed8 pooled, GloVe 50d",
-    "inject": "inject LSTM, both encoders pooled",
+    "inject": "inject LSTM, InceptionV3 mixed8 pooled, GloVe 50d",
     "attention": "soft attention (Show, Attend and Tell), both encoders 8 × 8",
     "updown": "top-down attention, both encoders 8 × 8",
     "xe_inception": "attention on attention, InceptionV3 mixed8 8 × 8",
