@@ -163,20 +163,14 @@ def test_with_other_settings_it_does_not_go_on(tmp_path, monkeypatch):
 
 def test_the_best_pass_is_kept(tmp_path, monkeypatch):
     """Passes score 0.5, 0.9, 0.7: the weights are those after the second."""
-    said, seen = iter([0.5, 0.9, 0.7]), []
-
-    def scored(found, there):
-        seen.append(None)
-        return next(said)
-
-    cores = []
+    said, cores = iter([0.5, 0.9, 0.7]), []
     found = adapting._Lesson._found
 
     def watched(self, rows, store):
         cores.append([np.array(w) for w in self.encoder.core.get_weights()])
         return found(self, rows, store)
 
-    monkeypatch.setattr(adapting, "average_precision", scored)
+    monkeypatch.setattr(adapting, "average_precision", lambda found, there: next(said))
     monkeypatch.setattr(adapting._Lesson, "_found", watched)
     config = load_config(settings(tmp_path, epochs=3))
     adapt_encoders(*asked(config))
@@ -230,7 +224,9 @@ def test_a_run_has_a_copy_for_when_the_folder_is_gone(adapted):
         assert run_config(folder / "run").encoders[0].adapt.into == folder / "run"
         require_encoder(config.adapted_into([folder / "run"]), folder / "run")
         adapt_encoders(*asked(config.adapted_into([folder / "run"])))  # is there: nothing to do
-        with pytest.raises(FeatureError, match="is not there: .* makes it; to go on with a run, say --set"):
+        with pytest.raises(
+            FeatureError, match="is not there: .* makes it; to go on with a run, set encoder.adapt.into to it"
+        ):
             train(config, folder / "run", resume=True, log=QUIET)
     finally:
         (folder / "away").rename(folder / "adapted")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capsmith.data.records import Record
+from capsmith.data.sources import mirror_words
 from capsmith.errors import FeatureError
 from capsmith.text.config import TextConfig
 from capsmith.text.tokenise import tokenise
@@ -49,19 +50,13 @@ class Words:
         """
         pictures = Counter(word for record in records for word in counted(record, text))
         most = int(_COMMON * len(records))
-        column = {
-            word: at for at, word in enumerate(sorted(w for w, n in pictures.items() if min_pictures <= n <= most))
-        }
-        if not column:
+        chosen = sorted(word for word, count in pictures.items() if min_pictures <= count <= most)
+        if not chosen:
             raise FeatureError(
                 f"encoder.adapt.min_pictures: no word stands in the captions of {min_pictures} to {most} of the "
                 f"{len(records)} training pictures: lower it"
             )
-        mirrored = np.arange(len(column))
-        for one, other in pairs:
-            if one in column and other in column:
-                mirrored[[column[one], column[other]]] = column[other], column[one]
-        return cls(column, text, mirrored)
+        return cls({word: number for number, word in enumerate(chosen)}, text, mirror_words(chosen, pairs))
 
     def of_pictures(self, records: Sequence[Record]) -> np.ndarray:
         """Returns how sure it is that a picture shows a word (P, W): 1 where two captions say so, or the only one."""

@@ -52,7 +52,7 @@ def test_views_are_drawn_evenly():
 
 
 def test_words_of_a_mirrored_picture():
-    other = mirror_words(VOCABULARY, [("left", "right"), ("up", "dog")])
+    other = mirror_words(VOCABULARY.words, [("left", "right"), ("up", "dog")])
     assert other[LEFT] == RIGHT and other[RIGHT] == LEFT
     rest = np.delete(np.arange(len(VOCABULARY)), [LEFT, RIGHT])
     np.testing.assert_array_equal(other[rest], rest)
@@ -62,7 +62,7 @@ def test_batches_turn_the_words_with_the_picture():
     """Each caption tells its picture; it says left where the picture is as it is, and right where it is mirrored."""
     examples = [Example(n, ((LEFT, DOG + 1 + n), (DOG + 1 + n, DOG, LEFT))) for n in range(len(IDS))]
     for together in (True, False):
-        batches = Batches(viewed(), examples, 12, 1, together, mirror_words(VOCABULARY, [("left", "right")]))
+        batches = Batches(viewed(), examples, 12, 1, together, mirror_words(VOCABULARY.words, [("left", "right")]))
         seen = Counter()
         for epoch in range(6):
             batches.set_epoch(epoch)

@@ -9,6 +9,7 @@ from capsmith.features import networks
 from capsmith.features.config import EncoderConfig
 from capsmith.features.encoders import ENCODERS
 from capsmith.features.networks import build_core, cut, layers_by_name
+from capsmith.features.weights import size_of
 
 SIZE = 48
 FULL = 64
@@ -205,3 +206,14 @@ def test_a_file_up_to_a_later_layer_than_the_cut_is_taken(tmp_path, cut_at):
     core = build_core(config(weights=str(tmp_path / "longer.weights.h5"), layer=cut_at))
     for one, other in zip(cut(given, cut_at).get_weights(), core.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_longer_file_has_to_hold_all_of_the_cut():
+    """A large branch beside the cut's has numbers enough, but not the cut's own."""
+    inputs = keras.Input((8, 8, 3))
+    small, large = keras.layers.Conv2D(2, 1, name="small")(inputs), keras.layers.Conv2D(9, 1, name="large")(inputs)
+    both = keras.layers.Concatenate(name="both")([small, large])
+    whole = keras.Model(inputs, keras.layers.Conv2D(3, 1)(both))
+    core, beside, longer = (cut(whole, name) for name in ("small", "large", "both"))
+    assert networks._holding(whole, core, size_of(beside)) is None
+    assert size_of(networks._holding(whole, core, size_of(longer))) == size_of(longer)

@@ -11,7 +11,6 @@ from typing import Protocol
 import numpy as np
 
 from capsmith.features.views import is_mirrored
-from capsmith.text.vocabulary import Vocabulary
 
 
 class Source(Protocol):
@@ -63,18 +62,18 @@ class ViewedSource:
         return np.array([is_mirrored(int(view)) for view in rows // len(self._row)], bool)
 
 
-def mirror_words(vocabulary: Vocabulary, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-    """Returns for each word's id (V,) that of the word to say of a mirrored picture: ``right`` for ``left``.
+def mirror_words(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Returns for each word's place (W,) that of the word to say of a mirrored picture: ``right`` for ``left``.
 
     Args:
-        vocabulary: The words; a pair of which it lacks one is left alone.
+        words: The words; a pair of which they lack one is left alone.
         pairs: Words that exchange their places.
     """
-    other = np.arange(len(vocabulary))
+    place = {word: number for number, word in enumerate(words)}
+    other = np.arange(len(words))
     for one, two in pairs:
-        if one in vocabulary and two in vocabulary:
-            first, second = vocabulary.encode([one, two])
-            other[first], other[second] = second, first
+        if one in place and two in place:
+            other[place[one]], other[place[two]] = place[two], place[one]
     return other
 
 

@@ -35,7 +35,7 @@ def fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, 
         if config.adapt is not None and not Path(config.origin).exists():
             raise FeatureError(
                 f"encoder.adapt: {config.origin} is not there: `capsmith train` or `extract` makes it; "
-                "to go on with a run, say --set encoder.adapt.into=THAT RUN, which has a copy"
+                "to go on with a run, set encoder.adapt.into to it, or to its encoder_1, encoder_2 …: they are copies"
             )
         named = config.origin in ("imagenet", "none")
         weights = config.origin if named else f"sha256:{file_hash(Path(config.origin).expanduser())}"

@@ -147,7 +147,7 @@ class _Fit:
         ids = [record.image_id for record in records]
         views = training_views(captioner.config, prepared, log)
         source = ViewedSource([prepared.source, *views], ids) if views else prepared.source
-        mirror = mirror_words(captioner.vocabulary, self.config.mirror_words)
+        mirror = mirror_words(captioner.vocabulary.words, self.config.mirror_words)
         self.batches: Batches | SampledBatches
         if self.config.objective == "scst":
             self.batches = SampledBatches(captioner, source, records, mirror)
