@@ -19,6 +19,8 @@ BASE = ("decoder.units=256", "decoder.attention_units=256")
 """Half the width: a quarter of the time."""
 FACTORS: dict[str, tuple[str, ...]] = {
     "base": (),
+    "another seed": ("seed=2",),  # what chance does: a smaller change says nothing
+    "without adapted encoders": ("encoder.0.adapt=null", "encoder.1.adapt=null"),
     "without the second encoder": ("encoder={first}",),
     "without views": ("training.views=0",),
     "without standardised features": ("decoder.standardise=false",),
