@@ -31,12 +31,17 @@ MODELS = {
     "attention": "soft attention (Show, Attend and Tell), both encoders 8 × 8",
     "updown": "top-down attention, both encoders 8 × 8",
     "xe_inception": "attention on attention, InceptionV3 mixed8 8 × 8",
-    "xe": "attention on attention, InceptionV3 mixed8 and MobileNetV2, 8 × 8",
+    "xe_frozen": "attention on attention, InceptionV3 mixed8 and MobileNetV2, 8 × 8, as ImageNet left them",
+    "xe_frozen_consensus": "the same, consensus with neighbours",
+    "xe": "attention on attention, both encoders adapted to the captions' words",
     "xe_consensus": "the same, consensus with neighbours",
     "scst_inception": "InceptionV3 alone, then self-critical training",
-    "scst": "both encoders, then self-critical training",
+    "scst_frozen": "both encoders as ImageNet left them, then self-critical training",
+    "scst_frozen_consensus": "the same, consensus with neighbours",
+    "scst": "both encoders adapted, then self-critical training",
     "scst_consensus": "the same, consensus with neighbours",
-    "best": "five of both stages writing together, consensus with neighbours",
+    "best_frozen": "five of both stages writing together, encoders as ImageNet left them, consensus with neighbours",
+    "best": "both stages of several seeds writing together, encoders adapted, consensus with neighbours",
 }
 """What stands in the first column for ``flickr8k.NAME.…``, in this order."""
 COLUMNS = {
