@@ -41,7 +41,7 @@ MODELS = {
     "scst": "both encoders adapted, then self-critical training",
     "scst_consensus": "the same, consensus with neighbours",
     "best_frozen": "five of both stages writing together, encoders as ImageNet left them, consensus with neighbours",
-    "best": "both stages of several seeds writing together, encoders adapted, consensus with neighbours",
+    "best": "three of both stages writing together, encoders adapted, consensus with neighbours",
 }
 """What stands in the first column for ``flickr8k.NAME.…``, in this order."""
 COLUMNS = {
