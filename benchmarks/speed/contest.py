@@ -1,0 +1,119 @@
+"""Several ways of doing one thing, turn by turn, each in a process of its own.
+
+Machines are shared and noisy: what one way took at noon says nothing about what another takes in the evening. So all
+ways are set up and warmed up first and then take turns, a round of seconds each, while the others sleep. What counts
+is a ratio: the median, over rounds, of one way's rate over another's in the same round.
+"""
+
+import importlib
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any
+
+Round = Callable[[], float]
+"""Does some work, and returns how much of it."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One way.
+
+    Attributes:
+        name: How tables call it.
+        setup: ``module:function``, which takes ``options``, warms up and returns a ``Round``.
+        options: Keyword arguments of ``setup``.
+        backend: The Keras backend of its process.
+    """
+
+    name: str
+    setup: str
+    options: dict[str, Any] = field(default_factory=dict)
+    backend: str = "tensorflow"
+
+
+@dataclass
+class Result:
+    """What one way did, round by round.
+
+    Attributes:
+        rates: Work a second.
+        error: Why it could not take part; then there are no rates.
+    """
+
+    rates: list[float]
+    error: str = ""
+
+    @property
+    def rate(self) -> float:
+        """The median round."""
+        return statistics.median(self.rates)
+
+    def summary(self) -> dict[str, Any]:
+        """Returns median, slowest and fastest round."""
+        if self.error:
+            return {"error": self.error}
+        return {"rate": self.rate, "slowest": min(self.rates), "fastest": max(self.rates), "rounds": len(self.rates)}
+
+
+def contest(entrants: Sequence[Entrant], rounds: int, say: Callable[[str], None]) -> dict[str, Result]:
+    """Lets all take turns; returns each one's rounds by its name."""
+    context = get_context("spawn")
+    results, waiting = {}, {}
+    try:
+        for entrant in entrants:
+            ours, theirs = context.Pipe()
+            os.environ["KERAS_BACKEND"] = entrant.backend  # read when the new process imports Keras
+            process = context.Process(target=_serve, args=(theirs, entrant), daemon=True)
+            process.start()
+            theirs.close()
+            error = _answer(ours)
+            results[entrant.name] = Result([], error or "")
+            say(f"{entrant.name}: {error or 'ready'}")
+            if error is None:
+                waiting[entrant.name] = (ours, process)
+        for turn in range(rounds):
+            for name, (ours, _) in waiting.items():
+                ours.send("go")
+                results[name].rates.append(_answer(ours))
+            say(f"round {turn + 1} of {rounds}: " + ", ".join(f"{n} {results[n].rates[-1]:,.4g}" for n in waiting))
+    finally:
+        for _, process in waiting.values():
+            process.terminate()
+            process.join()
+    return results
+
+
+def ratio(one: Result, other: Result) -> float | None:
+    """Returns the median over rounds of how many times faster one is than the other; None when either is missing."""
+    if not one.rates or not other.rates:
+        return None
+    return statistics.median(a / b for a, b in zip(one.rates, other.rates, strict=True))
+
+
+def _answer(connection: Connection) -> Any:
+    try:
+        return connection.recv()
+    except EOFError:
+        return "its process ended before it was ready"
+
+
+def _serve(connection: Connection, entrant: Entrant) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+    module, function = entrant.setup.split(":")
+    try:
+        work: Round = getattr(importlib.import_module(module), function)(**entrant.options)
+    except ImportError as error:
+        connection.send(f"left out: {error}")
+        return
+    connection.send(None)
+    while True:
+        connection.recv()
+        started = time.perf_counter()
+        amount = work()
+        connection.send(amount / (time.perf_counter() - started))

@@ -1,0 +1,85 @@
+"""Ways of writing captions with one merge model: capsmith's searches, and the notebook's loop."""
+
+from typing import Any
+
+import numpy as np
+from benchmarks.speed.contest import Round
+from benchmarks.speed.corpus import VOCABULARY, features, vocabulary
+from benchmarks.speed.ways import CHANNELS, NOTEBOOK_LENGTH, UNITS, D
+
+WORDS = 12
+"""A caption's length here: an untrained model would never end, so all are made to end after as many words."""
+
+
+class Ending:
+    """A stepper whose captions end after ``WORDS`` words, as trained ones would on average."""
+
+    def __init__(self, stepper: Any) -> None:
+        self.stepper = stepper
+
+    def start(self, seen: Any) -> Any:
+        """Returns the state, and how many words there are."""
+        return self.stepper.start(seen), 0
+
+    def step(self, tokens: np.ndarray, parents: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
+        """Makes the end certain when it is time, and impossible before."""
+        from capsmith.text.vocabulary import END
+
+        log_probs, after = self.stepper.step(tokens, parents, state[0])
+        count = state[1] + 1
+        log_probs = np.array(log_probs)
+        log_probs[:, END] = 0.0 if count > WORDS else -50.0
+        return log_probs, (after, count)
+
+
+def capsmith(decoder: str, search: str, beams: int, batch: int, rounds: int) -> Round:
+    """Captions ``rounds`` batches of pictures from their features."""
+    from capsmith.captioner import build_model
+    from capsmith.config import load_config
+    from capsmith.decoding import BeamConfig, GreedyConfig
+    from capsmith.decoding import search as run
+    from capsmith.stepping import DecoderStepper
+
+    attends = decoder not in ("merge", "inject")
+    shape = (64, D) if attends else (D,)
+    sets = [f"decoder.type={decoder}", f"decoder.units={UNITS}", f"decoder.embedding.size={CHANNELS}"]
+    config = load_config("flickr8k_attention.yaml" if attends else "flickr8k.yaml", sets)
+    model = build_model(config, vocabulary(), shape, None, None)
+    stepper = Ending(DecoderStepper(model.decoder))
+    seen = features(shape).gather(np.arange(batch))
+    how = GreedyConfig() if search == "greedy" else BeamConfig(beam_size=beams)
+    run(stepper, seen, how)
+
+    def work() -> float:
+        for _ in range(rounds):
+            run(stepper, seen, how)
+        return batch * rounds
+
+    return work
+
+
+def notebook(captions: int) -> Round:
+    """One picture at a time, and ``predict`` over the padded prefix for every word."""
+    import keras
+
+    picture, words = keras.Input((D,)), keras.Input((NOTEBOOK_LENGTH,))
+    v = keras.layers.Dense(UNITS, activation="relu")(picture)
+    h = keras.layers.LSTM(UNITS)(keras.layers.Embedding(VOCABULARY, CHANNELS, mask_zero=True)(words))
+    mixed = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Add()([v, h]))
+    model = keras.Model([picture, words], keras.layers.Dense(VOCABULARY, activation="softmax")(mixed))
+    seen = features((D,)).gather(np.arange(1))
+
+    def caption() -> None:
+        sentence = [1]
+        for _ in range(WORDS + 1):  # the end is a word too
+            padded = np.array([[0] * (NOTEBOOK_LENGTH - len(sentence)) + sentence])
+            sentence.append(int(np.argmax(model.predict([seen, padded], verbose=0))))
+
+    caption()
+
+    def work() -> float:
+        for _ in range(captions):
+            caption()
+        return captions
+
+    return work

@@ -1,0 +1,134 @@
+"""The parts of the benchmark: who takes turns with whom, and which ratios are drawn from it."""
+
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.speed.contest import Entrant, Result, contest, ratio
+from benchmarks.speed.corpus import EACH, LENGTHS, VOCABULARY
+from benchmarks.speed.ways import CHANNELS, UNITS, D
+
+Say = Callable[[str], None]
+WORDS = sum(length * share for length, share in LENGTHS.items()) / sum(LENGTHS.values()) + 1
+"""Words to be said of a caption, its end counted."""
+_WAYS, _ENCODERS, _DECODERS = (f"benchmarks.speed.{module}" for module in ("ways", "encoders", "decoders"))
+
+
+def training(rounds: int, share: float, say: Say) -> dict[str, Any]:
+    """Training the merge model, and capsmith's other decoders."""
+    few, many = max(2, round(6 * share)), max(2, round(12 * share))
+    entrants = [
+        *(
+            Entrant(f"products, {precision}", f"{_WAYS}:products", {"precision": precision})
+            for precision in ("float32", "bfloat16")
+        ),
+        *(
+            Entrant(
+                f"capsmith {kind}, {precision}",
+                f"{_WAYS}:capsmith",
+                {"decoder": kind, "precision": precision, "batches": many},
+            )
+            for kind, precision in (("merge", "float32"), ("merge", "bfloat16"), ("inject", "float32"))
+        ),
+        Entrant(
+            "capsmith attention, float32",
+            f"{_WAYS}:capsmith",
+            {"decoder": "aoa", "precision": "float32", "batches": few},
+        ),
+        Entrant("plain Keras", f"{_WAYS}:plain_keras", {"batches": few}),
+        *(
+            Entrant(f"plain PyTorch, {precision}", f"{_WAYS}:plain_torch", {"batches": few, "precision": precision})
+            for precision in ("float32", "bfloat16")
+        ),
+        Entrant("notebook", f"{_WAYS}:notebook", {"pictures": max(2, round(10 * share))}),
+    ]
+    found = contest(entrants, rounds, say)
+    ours, peak = found["capsmith merge, float32"], found["products, float32"]
+    torch = max((found[f"plain PyTorch, {p}"] for p in ("float32", "bfloat16")), key=lambda r: r.rate if r.rates else 0)
+    best = max((found[f"capsmith merge, {p}"] for p in ("float32", "bfloat16")), key=lambda r: r.rate if r.rates else 0)
+    ratios = {
+        "train_vs_notebook": ratio(best, found["notebook"]),
+        "train_vs_keras": ratio(best, found["plain Keras"]),
+        "train_vs_torch": ratio(best, torch),
+        "train_share_of_peak": _scaled(ratio(ours, peak), merge_operations()),
+        "attention_share_of_peak": _scaled(ratio(found["capsmith attention, float32"], peak), attention_operations()),
+    }
+    return _told(found, ratios, "captions")
+
+
+def extraction(rounds: int, share: float, say: Say) -> dict[str, Any]:
+    """From JPEG files to stored features."""
+    with tempfile.TemporaryDirectory() as folder:
+        count = max(32, 32 * round(4 * share))
+        entrants = [
+            Entrant(f"capsmith {name}", f"{_ENCODERS}:capsmith", {"encoder": name, "folder": folder, "count": count})
+            for name in ("mobilenet_v2", "resnet50")
+        ] + [
+            Entrant(f"{name} alone", f"{_ENCODERS}:alone", {"encoder": name, "batches": count // 32})
+            for name in ("mobilenet_v2", "resnet50")
+        ]
+        few = {"application": "MobileNetV2", "folder": folder, "count": max(8, round(24 * share))}
+        found = contest([*entrants, Entrant("notebook", f"{_ENCODERS}:notebook", few)], rounds, say)
+    ratios = {
+        "extract_share_of_cnn": ratio(found["capsmith mobilenet_v2"], found["mobilenet_v2 alone"]),
+        "extract_share_of_cnn_resnet50": ratio(found["capsmith resnet50"], found["resnet50 alone"]),
+        "extract_vs_notebook": ratio(found["capsmith mobilenet_v2"], found["notebook"]),
+    }
+    return _told(found, ratios, "pictures")
+
+
+def decoding(rounds: int, share: float, say: Say) -> dict[str, Any]:
+    """From features to captions."""
+    entrants = [
+        Entrant(
+            f"capsmith {kind}, {search if search == 'greedy' else f'beam {beams}'}, batch {batch}",
+            f"{_DECODERS}:capsmith",
+            {"decoder": kind, "search": search, "beams": beams, "batch": batch, "rounds": max(1, round(times * share))},
+        )
+        for kind in ("merge", "aoa")
+        for search, beams, batch, times in (
+            ("greedy", 1, 1, 20),
+            ("greedy", 1, 256, 2),
+            ("beam", 3, 256, 1),
+            ("beam", 5, 1, 10),
+            ("beam", 5, 256, 1),
+        )
+    ]
+    entrants.append(Entrant("notebook, greedy", f"{_DECODERS}:notebook", {"captions": max(1, round(3 * share))}))
+    found = contest(entrants, rounds, say)
+    loop = found["notebook, greedy"]
+    ratios = {
+        "decode_beam5_per_second": found["capsmith merge, beam 5, batch 256"].rate,
+        "decode_vs_notebook": ratio(found["capsmith merge, beam 5, batch 256"], loop),
+        "decode_one_vs_notebook": ratio(found["capsmith merge, greedy, batch 1"], loop),
+    }
+    return _told(found, ratios, "captions")
+
+
+PARTS: dict[str, Callable[[int, float, Say], dict[str, Any]]] = {
+    "training": training,
+    "extraction": extraction,
+    "decoding": decoding,
+}
+
+
+def merge_operations() -> float:
+    """Returns the floating-point operations of products to learn from one caption, padding not counted."""
+    word = CHANNELS * 4 * UNITS + UNITS * 4 * UNITS + UNITS * UNITS + UNITS * VOCABULARY
+    return 3 * 2 * (WORDS * word + D * UNITS / EACH)
+
+
+def attention_operations() -> float:
+    """Returns the same for ``aoa`` with 512 units, tied embeddings and 64 regions, which five captions share."""
+    word = CHANNELS * 4 * UNITS + UNITS * 4 * UNITS + UNITS * UNITS + 2 * 64 * UNITS + 2 * UNITS * 2 * UNITS
+    word += UNITS * CHANNELS + CHANNELS * VOCABULARY
+    picture = 64 * UNITS * (D * 2 / 3 + 2 * UNITS) + UNITS * 4 * UNITS  # nothing learns from features' gradients
+    return 3 * 2 * (WORDS * word + picture / EACH)
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def _told(found: dict[str, Result], ratios: dict[str, float | None], unit: str) -> dict[str, Any]:
+    return {"unit": f"{unit} a second", "rates": {n: r.summary() for n, r in found.items()}, "ratios": ratios}

@@ -1,0 +1,202 @@
+"""Ways of training the merge model: capsmith's, and those of notebooks, of plain Keras and of plain PyTorch.
+
+All have the same layers: words of E channels through an LSTM of U units, the picture through a dense layer of U units,
+their sum through another, and a product with the vocabulary. A round trains on some captions; what is counted is
+captions.
+
+B captions · T words · U units · E word channels · V vocabulary · D feature channels.
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+from benchmarks.speed.contest import Round
+from benchmarks.speed.corpus import EACH, VOCABULARY, examples, features
+
+UNITS, CHANNELS, D = 512, 300, 1280
+BATCH, LONGEST = 160, 24
+NOTEBOOK_LENGTH = 34
+"""What notebooks pad to: the longest caption of Flickr8k with its start and end."""
+
+
+def capsmith(decoder: str, precision: str, batches: int, sets: tuple[str, ...] = ()) -> Round:
+    """Trains as ``capsmith train`` does, batches made on the way."""
+    import keras
+
+    if precision != "float32":
+        keras.config.set_dtype_policy(f"mixed_{precision}")
+    from benchmarks.speed.corpus import vocabulary
+
+    from capsmith.captioner import build_model
+    from capsmith.compiled import learner
+    from capsmith.config import load_config
+    from capsmith.data.batches import Batches
+    from capsmith.decoders.config import DECODERS  # noqa: F401
+
+    attends = decoder not in ("merge", "inject")
+    config = load_config(
+        "flickr8k_attention.yaml" if attends else "flickr8k.yaml",
+        [f"decoder.type={decoder}", f"decoder.units={UNITS}", f"decoder.embedding.size={CHANNELS}", *sets],
+    )
+    shape = (64, D) if attends else (D,)
+    model = build_model(config, vocabulary(), shape, None, None)
+    model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=5.0), jit_compile=keras.backend.backend() == "jax")
+    model.optimizer.build(model.trainable_variables)
+    made = Batches(features(shape), examples(6000), BATCH, 0, together=attends)
+    learn, place = learner(model), [0]
+    seen: set[tuple[int, ...]] = set()
+    for index in range(len(made)):  # every length is compiled before the clock runs
+        inputs, targets = made[index]
+        if targets.shape not in seen:
+            seen.add(targets.shape)
+            learn(inputs, targets)
+            learn(inputs, targets)
+
+    def work() -> float:
+        captions = 0
+        for index in range(place[0], place[0] + batches):
+            inputs, targets = made[index % len(made)]
+            learn(inputs, targets)
+            captions += int((targets[:, 0] != 0).sum())
+        place[0] += batches
+        return captions
+
+    return work
+
+
+def plain_keras(batches: int) -> Round:
+    """``keras.layers.LSTM`` and ``fit`` over whole sentences, all padded to one length."""
+    import keras
+
+    words = keras.Input((LONGEST,), dtype="int32")
+    picture = keras.Input((D,))
+    x = keras.layers.Embedding(VOCABULARY, CHANNELS)(words)
+    h = keras.layers.LSTM(UNITS, return_sequences=True)(keras.layers.Dropout(0.4)(x))
+    v = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Dropout(0.4)(picture))
+    both = keras.layers.Add()([h, keras.layers.Reshape((1, UNITS))(v)])
+    out = keras.layers.Dense(VOCABULARY)(keras.layers.Dense(UNITS, activation="relu")(both))
+    model = keras.Model([picture, words], out)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
+    model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=5.0), loss)
+    seen, read, said = _padded(BATCH * batches)
+    fit = {"batch_size": BATCH, "epochs": 1, "verbose": 0, "shuffle": False}
+    model.fit([seen[:BATCH], read[:BATCH]], said[:BATCH], **fit)
+
+    def work() -> float:
+        model.fit([seen, read], said, **fit)
+        return len(seen)
+
+    return work
+
+
+def notebook(pictures: int) -> Round:
+    """A row for every prefix, one-hot targets, a generator that gives one picture's rows at a time."""
+    import keras
+
+    picture = keras.Input((D,))
+    words = keras.Input((NOTEBOOK_LENGTH,))
+    v = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Dropout(0.4)(picture))
+    x = keras.layers.Embedding(VOCABULARY, CHANNELS, mask_zero=True)(words)
+    h = keras.layers.LSTM(UNITS)(keras.layers.Dropout(0.4)(x))
+    mixed = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Add()([v, h]))
+    model = keras.Model([picture, words], keras.layers.Dense(VOCABULARY, activation="softmax")(mixed))
+    model.compile("adam", "categorical_crossentropy")
+    source, made = features((D,)), examples(pictures + 2)
+
+    class Rows(keras.utils.PyDataset):
+        def __init__(self, first: int, count: int) -> None:
+            super().__init__()
+            self.first, self.count = first, count
+
+        def __len__(self) -> int:
+            return self.count
+
+        def __getitem__(self, index: int) -> Any:
+            example = made[self.first + index]
+            prefixes, nexts = [], []
+            for caption in example.captions:
+                sentence = [1, *caption, 2]
+                for end in range(1, len(sentence)):
+                    prefixes.append(np.array([0] * (NOTEBOOK_LENGTH - end) + sentence[:end]))
+                    nexts.append(keras.utils.to_categorical(sentence[end], VOCABULARY))
+            seen = source.gather(np.full(len(prefixes), example.row))
+            return (seen, np.array(prefixes)), np.array(nexts)
+
+    model.fit(Rows(0, 2), epochs=1, verbose=0)
+
+    def work() -> float:
+        model.fit(Rows(2, pictures), epochs=1, verbose=0)
+        return pictures * EACH
+
+    return work
+
+
+def plain_torch(batches: int, precision: str) -> Round:
+    """``torch.nn.LSTM`` over whole sentences, all padded to one length."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(os.cpu_count() or 1)
+
+    class Merge(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(VOCABULARY, CHANNELS, padding_idx=0)
+            self.lstm = nn.LSTM(CHANNELS, UNITS, batch_first=True)
+            self.picture, self.mix = nn.Linear(D, UNITS), nn.Linear(UNITS, UNITS)
+            self.out, self.dropout = nn.Linear(UNITS, VOCABULARY), nn.Dropout(0.4)
+
+        def forward(self, seen: Any, read: Any) -> Any:
+            h, _ = self.lstm(self.dropout(self.embedding(read)))
+            v = torch.relu(self.picture(self.dropout(seen)))
+            return self.out(torch.relu(self.mix(self.dropout(h) + v[:, None])))
+
+    model = Merge()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    loss = nn.CrossEntropyLoss(ignore_index=0)
+    seen, read, said = (torch.from_numpy(array) for array in _padded(BATCH * batches))
+
+    def work() -> float:
+        for first in range(0, len(seen), BATCH):
+            some = slice(first, first + BATCH)
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                logits = model(seen[some], read[some].int())
+                value = loss(logits.flatten(0, 1).float(), said[some].long().flatten())
+            value.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+            optimizer.step()
+        return len(seen)
+
+    work()
+    return work
+
+
+def products(precision: str, side: int = 2048, times: int = 6) -> Round:
+    """Square products; what is counted is floating-point operations."""
+    import tensorflow as tf
+
+    one, other = (tf.cast(tf.random.normal((side, side)), precision) for _ in range(2))
+    multiply = tf.function(tf.matmul)
+    multiply(one, other).numpy()
+
+    def work() -> float:
+        for _ in range(times):
+            result = multiply(one, other)
+        result.numpy()
+        return 2.0 * side**3 * times
+
+    return work
+
+
+def _padded(captions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns features (B, D), what is read and what is to be said, (B, T) each."""
+    made = examples(-(-captions // EACH))
+    flat = [(example.row, caption) for example in made for caption in example.captions][:captions]
+    seen = features((D,)).gather(np.array([row for row, _ in flat]))
+    read, said = np.zeros((2, len(flat), LONGEST), np.int32)
+    for place, (_, caption) in enumerate(flat):
+        read[place, : len(caption) + 1] = (1, *caption)
+        said[place, : len(caption) + 1] = (*caption, 2)
+    return seen, read, said
