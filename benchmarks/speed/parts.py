@@ -4,14 +4,18 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks import startup
 from benchmarks.speed.contest import Entrant, Result, contest, ratio
 from benchmarks.speed.corpus import EACH, LENGTHS, VOCABULARY
+from benchmarks.speed.growth import measure
 from benchmarks.speed.ways import CHANNELS, UNITS, D
 
 Say = Callable[[str], None]
 WORDS = sum(length * share for length, share in LENGTHS.items()) / sum(LENGTHS.values()) + 1
 """Words to be said of a caption, its end counted."""
-_WAYS, _ENCODERS, _DECODERS = (f"benchmarks.speed.{module}" for module in ("ways", "encoders", "decoders"))
+_WAYS, _ENCODERS, _DECODERS, _LATENCY = (
+    f"benchmarks.speed.{module}" for module in ("ways", "encoders", "decoders", "latency")
+)
 
 
 def training(rounds: int, share: float, say: Say) -> dict[str, Any]:
@@ -105,10 +109,43 @@ def decoding(rounds: int, share: float, say: Say) -> dict[str, Any]:
     return _told(found, ratios, "captions")
 
 
+def latency(rounds: int, share: float, say: Say) -> dict[str, Any]:
+    """One picture, from its file to its caption; and how long the command line takes to answer."""
+    times = max(1, round(10 * share))
+    entrants = [
+        Entrant(
+            f"{name}, {decoder}", f"{_LATENCY}:{way}", {"encoder": "mobilenet_v2", "decoder": decoder, "times": times}
+        )
+        for decoder in ("merge", "aoa")
+        for name, way in (("caption", "caption"), ("CNN alone", "alone"))
+    ]
+    found = contest(entrants, rounds, say)
+    ratios = {
+        "latency_vs_cnn": ratio(found["CNN alone, merge"], found["caption, merge"]),
+        "latency_vs_cnn_attention": ratio(found["CNN alone, aoa"], found["caption, aoa"]),
+    }
+    verbs = (("--help",), ("list", "decoders"), ("validate", "--config", "flickr8k.yaml"))
+    answers = {" ".join(verb): startup.seconds(*verb) for verb in verbs}
+    return _told(found, ratios, "pictures") | {"answers_after_seconds": answers}
+
+
+def growing(rounds: int, share: float, say: Say) -> dict[str, Any]:
+    """Memory and time of each stage with more and more pictures."""
+    sizes = {"train": (1000, 8000, 64000), "extract": (64, 512), "decode": (512, 2048)}
+    rows: dict[str, dict[str, Any]] = {}
+    for stage, counts in sizes.items():
+        for count in counts:
+            rows.setdefault(stage, {})[str(count)] = found = measure(stage, count)
+            say(f"{stage}, {count:,} pictures: {found['gigabytes']:.2f} GB, {found['seconds']:.4f} s each")
+    return {"stages": rows, "ratios": {"train_memory_gb": rows["train"]["8000"]["gigabytes"]}}
+
+
 PARTS: dict[str, Callable[[int, float, Say], dict[str, Any]]] = {
     "training": training,
     "extraction": extraction,
     "decoding": decoding,
+    "latency": latency,
+    "growth": growing,
 }
 
 

@@ -1,0 +1,125 @@
+"""How memory and time grow with the data: one stage on so many pictures, in a process of its own.
+
+python -m benchmarks.speed.growth train 8000
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+STAGES = ("train", "extract", "decode")
+GRID = (64, 1280)
+
+
+def measure(stage: str, count: int) -> dict[str, float]:
+    """Returns seconds and gigabytes of a stage, measured in a new process."""
+    command = [sys.executable, "-m", "benchmarks.speed.growth", stage, str(count)]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Runs one stage and prints its figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("pictures", type=int)
+    args = parser.parse_args()
+    import keras
+    import tensorflow as tf
+
+    tf.matmul(tf.ones((8, 8)), tf.ones((8, 8))).numpy()
+    imported = peak()
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = {"train": train, "extract": extract, "decode": decode}[args.stage](Path(folder), args.pictures)
+    print(
+        json.dumps(
+            {"seconds": seconds, "gigabytes": peak() - imported, "imported": imported, "keras": keras.__version__}
+        )
+    )
+
+
+def peak() -> float:
+    """Returns the most memory that this process has held, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+
+
+def store(folder: Path, count: int) -> Any:
+    """Makes a grid store of so many pictures; the file has holes, so that it takes no disk."""
+    import numpy as np
+
+    from capsmith.features.store import FeatureStore, Manifest
+
+    np.lib.format.open_memmap(folder / "features.npy", "w+", np.float16, (count, *GRID)).flush()
+    Manifest({}, GRID, "float16", [str(n) for n in range(count)], [0] * count).write(folder)
+    return FeatureStore.open(folder)
+
+
+def train(folder: Path, count: int, steps: int = 30) -> float:
+    """Trains the attention model for some steps on pictures from all over the store; returns seconds a step."""
+    import keras
+    from benchmarks.speed.corpus import examples, vocabulary
+
+    from capsmith.captioner import build_model
+    from capsmith.compiled import learner
+    from capsmith.config import load_config
+    from capsmith.data.batches import Batches, Example
+
+    config = load_config("flickr8k_attention.yaml")
+    model = build_model(config, vocabulary(), GRID, None, None)
+    model.compile(keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=0.99))
+    model.optimizer.build(model.trainable_variables)
+    some = examples(1000)
+    made = Batches(store(folder, count), [Example(n, some[n % 1000].captions) for n in range(count)], 160, 0)
+    learn = learner(model)
+    started = time.perf_counter()
+    for index in range(steps):
+        learn(*made[index % len(made)])
+    return (time.perf_counter() - started) / steps
+
+
+def extract(folder: Path, count: int) -> float:
+    """Extracts MobileNetV2's features of files, the same few over and over; returns seconds a picture."""
+    from benchmarks.speed.corpus import pictures
+
+    from capsmith.features.config import EncoderConfig, FeaturesConfig
+    from capsmith.features.extraction import extract as run
+
+    few = pictures(folder / "pictures", 64)
+    config = EncoderConfig(type="mobilenet_v2", weights="none", output="grid")
+    started = time.perf_counter()
+    run([(str(n), few[n % 64][1]) for n in range(count)], config, FeaturesConfig(cache=folder), lambda line: None)
+    return (time.perf_counter() - started) / count
+
+
+def decode(folder: Path, count: int) -> float:
+    """Captions pictures from a store, beam 5; returns seconds a picture."""
+    import numpy as np
+    from benchmarks.speed.corpus import vocabulary
+
+    from capsmith.captioner import build_model
+    from capsmith.config import load_config
+    from capsmith.decoding import BeamConfig, search
+    from capsmith.stepping import DecoderStepper
+
+    seen = store(folder, count)
+    model = build_model(load_config("flickr8k_attention.yaml"), vocabulary(), GRID, None, None)
+    stepper = DecoderStepper(model.decoder)
+    started = time.perf_counter()
+    for first in range(0, count, 128):
+        rows = np.arange(first, min(first + 128, count))
+        search(stepper, seen.gather(rows), BeamConfig(beam_size=5, max_length=12))
+    return (time.perf_counter() - started) / count
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""One picture, from its file to its caption, and the CNN alone on the same picture."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from benchmarks.speed.contest import Round
+from benchmarks.speed.corpus import pictures, vocabulary
+
+if TYPE_CHECKING:
+    from capsmith.captioner import Captioner
+
+
+def untrained(encoder: str, decoder: str) -> "Captioner":
+    """Returns a captioner with random weights: as quick as a trained one."""
+    from capsmith.captioner import Captioner, build_model
+    from capsmith.config import load_config
+    from capsmith.features.backbone import build_encoder
+    from capsmith.features.config import EncoderConfig
+
+    attends = decoder not in ("merge", "inject")
+    sets = ["encoder={type: %s, weights: none, output: %s}" % (encoder, "grid" if attends else "pooled")]
+    config = load_config("flickr8k_attention.yaml" if attends else "flickr8k.yaml", [*sets, f"decoder.type={decoder}"])
+    built = build_encoder(EncoderConfig.model_validate(config.encoders[0].model_dump()))
+    words = vocabulary()
+    model = build_model(config, words, built.feature_shape, None, None)
+    return Captioner(config, words, model, built.feature_shape, built)
+
+
+def caption(encoder: str, decoder: str, times: int) -> Round:
+    """``Captioner.caption(path)``, beam 5, captions of at most 12 words (an untrained model would not end)."""
+    from capsmith.decoding import BeamConfig
+
+    captioner = untrained(encoder, decoder)
+    folder = tempfile.TemporaryDirectory()
+    path = pictures(Path(folder.name), 1)[0][1]
+    how = BeamConfig(beam_size=5, max_length=12)
+    captioner.caption(path, how)
+
+    def work() -> float:
+        for _ in range(times):
+            captioner.caption(path, how)
+        return times if folder else 0  # the folder lives as long as this function
+
+    return work
+
+
+def alone(encoder: str, decoder: str, times: int) -> Round:
+    """The CNN on one picture that is decoded already."""
+    captioner = untrained(encoder, decoder)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8)
+    captioner.encode(pixels)
+
+    def work() -> float:
+        for _ in range(times):
+            captioner.encode(pixels)
+        return times
+
+    return work
