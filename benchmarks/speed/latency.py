@@ -20,7 +20,8 @@ def untrained(encoder: str, decoder: str) -> "Captioner":
     from capsmith.features.config import EncoderConfig
 
     attends = decoder not in ("merge", "inject")
-    sets = ["encoder={type: %s, weights: none, output: %s}" % (encoder, "grid" if attends else "pooled")]
+    output = "grid" if attends else "pooled"
+    sets = [f"encoder={{type: {encoder}, weights: none, output: {output}}}"]
     config = load_config("flickr8k_attention.yaml" if attends else "flickr8k.yaml", [*sets, f"decoder.type={decoder}"])
     built = build_encoder(EncoderConfig.model_validate(config.encoders[0].model_dump()))
     words = vocabulary()
