@@ -8,7 +8,8 @@ import numpy as np
 from capsmith.text.vocabulary import END, PAD, START, UNK
 
 IMPOSSIBLE = np.float32(-np.inf)
-_NEVER = (PAD, UNK, START)
+NEVER = (PAD, UNK, START)
+"""Words that no caption has."""
 
 
 def allowed(log_probs: np.ndarray, words: np.ndarray, min_length: int, no_repeat: int) -> np.ndarray:
@@ -21,7 +22,7 @@ def allowed(log_probs: np.ndarray, words: np.ndarray, min_length: int, no_repeat
         no_repeat: No run of so many words may come a second time in a row's sentence; 0 allows all.
     """
     log_probs = np.array(log_probs, dtype=np.float32)
-    log_probs[:, _NEVER] = IMPOSSIBLE
+    log_probs[:, NEVER] = IMPOSSIBLE
     if words.shape[1] < min_length:
         log_probs[:, END] = IMPOSSIBLE
     if no_repeat:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from capsmith.banning import IMPOSSIBLE, allowed
-from capsmith.decoding import BeamConfig, Hypothesis, Stepper, Walk, hypothesis
+from capsmith.decoding import BeamConfig, Hypothesis, Stepper, Walk, at_once, hypothesis
 from capsmith.text.vocabulary import END
 
 
@@ -20,6 +20,8 @@ def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypot
     at ``max_length`` come after the finished ones. With several groups this is diverse beam search (Vijayakumar et
     al. 2018) with the Hamming distance.
     """
+    if (found := at_once(stepper, features, config)) is not None:
+        return found
     pictures, each = len(features), config.beam_size // config.groups
     walk = Walk(stepper, features, config.beam_size)
     groups = [_Group(pictures, each, config) for _ in range(config.groups)]
@@ -89,7 +91,10 @@ class _Group:
 
     def of(self, row: int) -> list[Hypothesis]:
         """Returns one picture's captions."""
-        return self.finished.of(row, self.words[row], self.live[row], self.config)
+        done = self.finished
+        return captions_of(
+            done.score[row], done.log_probability[row], done.words[row], self.words[row], self.live[row], self.config
+        )
 
 
 def _best(total: np.ndarray, count: int, handicap: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -128,17 +133,29 @@ class _Finished:
         all_words = np.concatenate([self.words, words], axis=1)
         self.words = all_words[np.arange(len(order))[:, None], order]
 
-    def of(self, row: int, cut: np.ndarray, live: np.ndarray, config: BeamConfig) -> list[Hypothesis]:
-        """Returns one picture's captions: the finished ones, then cut ones where beams are left over."""
-        found = [
-            hypothesis(words, log_probability, score, ended=True)
-            for words, log_probability, score in zip(
-                self.words[row], self.log_probability[row], self.score[row], strict=True
-            )
-            if np.isfinite(score)
-        ]
-        for words, total in zip(cut, live, strict=True):
-            if len(found) < self.beams and np.isfinite(total):
-                length = int((words != END).sum())
-                found.append(hypothesis(words, total, total / max(length, 1) ** config.length_penalty, ended=False))
-        return found or [Hypothesis((), 0.0, 0.0, ended=True)]
+
+def captions_of(
+    score: np.ndarray,
+    log_probability: np.ndarray,
+    words: np.ndarray,
+    cut: np.ndarray,
+    live: np.ndarray,
+    config: BeamConfig,
+) -> list[Hypothesis]:
+    """Returns one picture's captions: the finished ones, then cut ones where beams are left over.
+
+    Args:
+        score: Of the finished captions (K,), best first; those at -inf are none.
+        log_probability: Theirs (K,).
+        words: Theirs (K, T).
+        cut: Words of those that never ended (K, T).
+        live: Their log probability (K,).
+        config: Of the search.
+    """
+    ended = np.isfinite(score)
+    found = [hypothesis(*row, ended=True) for row in zip(words[ended], log_probability[ended], score[ended], strict=True)]
+    for row, total in zip(cut, live, strict=True):
+        if len(found) < len(score) and np.isfinite(total):
+            length = int((row != END).sum())
+            found.append(hypothesis(row, total, total / max(length, 1) ** config.length_penalty, ended=False))
+    return found or [Hypothesis((), 0.0, 0.0, ended=True)]

@@ -22,7 +22,7 @@ def compiled(function: Callable[..., Any], layer: keras.layers.Layer) -> Callabl
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, reduce_retracing=True)
+        return tf.function(function, reduce_retracing=True, autograph=False)
     if backend == "jax":
         return _jax(function, layer)
     return _torch(function)
@@ -71,7 +71,7 @@ def learner(model: keras.Model) -> Callable[[dict[str, Any], Any], float]:
     def step(inputs: dict[str, Any], targets: Any) -> float:
         length = targets.shape[1]
         if length not in functions:
-            functions[length] = tf.function(learn, reduce_retracing=True)
+            functions[length] = tf.function(learn, reduce_retracing=True, autograph=False)
         tensors = tf.nest.map_structure(tf.convert_to_tensor, inputs)
         return float(functions[length](tensors, tf.convert_to_tensor(targets)))
 

@@ -117,6 +117,13 @@ class Hypothesis:
     drawn: bool = False
 
 
+def at_once(stepper: Stepper, features: Any, config: DecodingConfig) -> list[list[Hypothesis]] | None:
+    """Lets a stepper that can run a search of its own do so; None when it cannot, or not this one."""
+    whole = getattr(stepper, "at_once", None)
+    found: list[list[Hypothesis]] | None = whole(features, config) if whole else None
+    return found
+
+
 def search(stepper: Stepper, features: Any, config: DecodingConfig) -> list[list[Hypothesis]]:
     """Finds captions for a batch of pictures.
 
@@ -154,7 +161,9 @@ class Walk:
 
 def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
     """Takes the likeliest word at every step."""
-    return _one_by_one(config, stepper, features, 1, lambda log_probs: log_probs.argmax(axis=1))
+    return at_once(stepper, features, config) or _one_by_one(
+        config, stepper, features, 1, lambda log_probs: log_probs.argmax(axis=1)
+    )
 
 
 def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
@@ -167,7 +176,7 @@ def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[H
         drawn: np.ndarray = (reached > rng.random((len(logits), 1)) * reached[:, -1:]).argmax(axis=1)
         return drawn
 
-    found = _one_by_one(config, stepper, features, config.samples, draw)
+    found = at_once(stepper, features, config) or _one_by_one(config, stepper, features, config.samples, draw)
     return [[replace(hypothesis, drawn=True) for hypothesis in some] for some in found]
 
 
@@ -209,11 +218,23 @@ def _one_by_one(
         if ended.all():
             break
         walk.choose(word)
-    found = [hypothesis(words[row], total[row], total[row], bool(ended[row])) for row in rows]
+    return rows_found(words, total, ended, each)
+
+
+def rows_found(words: np.ndarray, total: np.ndarray, ended: np.ndarray, each: int) -> list[list[Hypothesis]]:
+    """Returns the captions of each picture, likeliest first, from those of its rows.
+
+    Args:
+        words: (N, T), filled up with ends.
+        total: Log probabilities (N,).
+        ended: Whether a row said its end (N,).
+        each: Rows a picture.
+    """
+    found = [hypothesis(*row) for row in zip(words, total, total, ended, strict=True)]
     return [sorted(found[first : first + each], key=lambda h: -h.score) for first in range(0, len(found), each)]
 
 
 def hypothesis(words: np.ndarray, log_probability: float, score: float, ended: bool) -> Hypothesis:
     """Returns a row's words (T,) up to its end token as a hypothesis."""
     stop = int(np.argmax(words == END)) if (words == END).any() else len(words)
-    return Hypothesis(tuple(int(word) for word in words[:stop]), float(log_probability), float(score), ended)
+    return Hypothesis(tuple(words[:stop].tolist()), float(log_probability), float(score), bool(ended))

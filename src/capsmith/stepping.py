@@ -3,6 +3,7 @@
 P pictures · N rows of a search · V vocabulary.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from capsmith.beam import captions_of
 from capsmith.compiled import compiled
+from capsmith.decoding import BeamConfig, DecodingConfig, GreedyConfig, Hypothesis, SampleConfig, rows_found
+from capsmith.whole import beam_loop, row_loop
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,77 @@ class DecoderStepper:
             logits, after = decoder.step(tokens, (*state[: decoder.kept], *rows), shown)
             return ops.log_softmax(ops.cast(logits, "float32"), axis=-1), (after, shown)
 
+        self.decoder = decoder
         self._begin = compiled(begin, decoder)
         self._go_on = compiled(go_on, decoder)
+        self._searches: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def start(self, features: np.ndarray | Partly) -> Any:
         """Returns the state before the first word for features (P, …): the decoder's own, and what is shown."""
+        seen, shown = self._seen(features)
+        return self._begin(seen), shown
+
+    def at_once(self, features: np.ndarray | Partly, config: DecodingConfig) -> list[list[Hypothesis]] | None:
+        """Runs a whole search on the device, see ``capsmith.whole``; None where the config asks for what it cannot."""
+        if config.no_repeat:
+            return None
+        if isinstance(config, BeamConfig):
+            return self._beam(features, config) if config.groups == 1 else None
+        if isinstance(config, SampleConfig):
+            return self._rows(features, config) if config.top_k is None and config.top_p in (None, 1) else None
+        return self._rows(features, config) if isinstance(config, GreedyConfig) else None
+
+    def _beam(self, features: np.ndarray | Partly, config: BeamConfig) -> list[list[Hypothesis]]:
+        settings = (config.beam_size, config.max_length, config.min_length, config.length_penalty)
+
+        def run(seen: Any, shown: Any) -> Any:
+            step, state, pictures = self._opened(seen, shown, config.beam_size)
+            return beam_loop(step, state, pictures, settings)
+
+        found = self._compiled(("beam", *settings), run)(*self._seen(features))
+        arrays = [ops.convert_to_numpy(tensor) for tensor in found]
+        return [captions_of(*row, config) for row in zip(*arrays, strict=True)]
+
+    def _rows(self, features: np.ndarray | Partly, config: GreedyConfig | SampleConfig) -> list[list[Hypothesis]]:
+        samples, temperature = 1, 1.0
+        if isinstance(config, SampleConfig):
+            samples, temperature = config.samples, config.temperature
+
+        def run(seen: Any, shown: Any, chance: Any) -> Any:
+            step, state, pictures = self._opened(seen, shown, samples)
+            return row_loop(
+                step, state, pictures * samples, config.max_length, config.min_length, chance, temperature
+            )
+
+        chance = None
+        if isinstance(config, SampleConfig):
+            shape = (config.max_length, len(features) * samples)
+            chance = ops.convert_to_tensor(np.random.default_rng(config.seed).random(shape).astype(np.float32))
+        key = (config.type, samples, config.max_length, config.min_length, temperature)
+        found = self._compiled(key, run)(*self._seen(features), chance)
+        return rows_found(*(ops.convert_to_numpy(tensor) for tensor in found), samples)
+
+    def _opened(self, features: Any, shown: Any, each: int) -> tuple[Any, list[Any], Any]:
+        """Returns the step of a search over these pictures, the state of so many rows a picture, and P."""
+        decoder = self.decoder
+        state = decoder.start(ops.cast(features, decoder.compute_dtype))
+        picture, own = state[: decoder.kept], state[decoder.kept :]
+
+        def step(tokens: Any, rows: Any) -> tuple[Any, list[Any]]:
+            logits, after = decoder.step(tokens, (*picture, *rows), shown)
+            return ops.log_softmax(ops.cast(logits, "float32"), axis=-1), list(after[decoder.kept :])
+
+        return step, [ops.repeat(tensor, each, axis=0) for tensor in own], ops.shape(features)[0]
+
+    def _compiled(self, key: tuple[Any, ...], run: Callable[..., Any]) -> Callable[..., Any]:
+        if key not in self._searches:
+            self._searches[key] = compiled(run, self.decoder)
+        return self._searches[key]
+
+    def _seen(self, features: np.ndarray | Partly) -> tuple[Any, Any]:
         if not isinstance(features, Partly):
-            return self._begin(ops.convert_to_tensor(features)), None
-        shown = tuple(ops.convert_to_tensor(mask) for mask in features.shown)
-        return self._begin(ops.convert_to_tensor(features.features)), shown
+            return ops.convert_to_tensor(features), None
+        return ops.convert_to_tensor(features.features), tuple(ops.convert_to_tensor(mask) for mask in features.shown)
 
     def step(self, tokens_N: np.ndarray, parents_N: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:  # noqa: N803
         """Reads a word a row; returns log probabilities (N, V) and the state after."""

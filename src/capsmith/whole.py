@@ -1,0 +1,140 @@
+"""Searches as one compiled function each, for a decoder on the device: no word passes through Python.
+
+P pictures · K beams or samples of a picture · N = P · K rows · T longest caption · V vocabulary.
+
+``decoding.py`` and ``beam.py`` say what the searches are, over any stepper and with everything that a config can ask;
+these find the same captions where nothing unusual is asked. A step then costs neither a call nor a copy of N × V
+numbers, which for one picture is most of the time.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from capsmith.banning import IMPOSSIBLE, NEVER
+from capsmith.text.vocabulary import END, START
+
+Step = Callable[[Any, Any], tuple[Any, Any]]
+"""From the words read (N,) and the rows' state to the next words' log probabilities (N, V) and the state after."""
+
+
+def beam_loop(step: Step, state: list[Any], pictures: Any, settings: tuple[int, int, int, float]) -> tuple[Any, ...]:
+    """Keeps the best beams of every picture until none can become better than its finished captions.
+
+    Args:
+        step: The decoder's.
+        state: Of the rows: tensors with leading axis N.
+        pictures: P.
+        settings: Beams, longest and shortest caption, length penalty.
+
+    Returns:
+        Score, log probability and words of the finished captions, (P, K), (P, K) and (P, K, T), best first; and words
+        and log probability of those that go on, (P, K, T) and (P, K).
+    """
+    beams, longest, shortest, penalty = settings
+    first = ops.cast(ops.arange(pictures)[:, None] * beams, "int32")  # each picture's first row
+
+    def body(position: Any, _: Any, tokens: Any, live: Any, said: Any, done: tuple[Any, ...], *own: Any) -> Any:
+        log_probs, after = step(tokens, own)
+        size = log_probs.shape[-1]
+        log_probs = ops.reshape(_allowed(log_probs, position, shortest), (pictures, beams, size))
+        total = ops.reshape(live[..., None] + log_probs, (pictures, beams * size))
+        scores, index = ops.top_k(total, min(2, size) * beams)
+        index = ops.cast(index, "int32")
+        parents, word = index // size, index % size
+        among_best = ops.arange(scores.shape[1]) < beams
+        ending = ops.where((word == END) & among_best, scores, IMPOSSIBLE)
+        by_length = ending / ops.cast(position + 1, "float32") ** penalty
+        done = _merged(done, (by_length, ending, _taken(said, parents)), beams)
+        order = ops.where(word == END, scores.shape[1], 0) + ops.arange(scores.shape[1])
+        keep = ops.argsort(order, axis=1)[:, :beams]  # the best that go on
+        live, parents, word = (ops.take_along_axis(x, keep, axis=1) for x in (scores, parents, word))
+        live = ops.where(word == END, IMPOSSIBLE, live)  # a vocabulary smaller than the beam
+        said = ops.where(ops.arange(longest) == position, word[..., None], _taken(said, parents))
+        ahead = ops.max(live, axis=1) / ops.cast(position + 2, "float32") ** penalty
+        going = ops.logical_not(ops.all(done[0][:, -1] >= ahead))
+        rows = ops.reshape(first + parents, (-1,))
+        after = [ops.take(tensor, rows, axis=0) for tensor in after]
+        return position + 1, going, ops.reshape(word, (-1,)), live, said, *done, *after
+
+    def flat(position: Any, going: Any, tokens: Any, live: Any, said: Any, *rest: Any) -> Any:
+        return body(position, going, tokens, live, said, rest[:3], *rest[3:])
+
+    nothing = ops.zeros((pictures, beams), "float32") + IMPOSSIBLE
+    ends = ops.zeros((pictures, beams, longest), "int32") + END
+    live = ops.where(ops.arange(beams) == 0, ops.zeros_like(nothing), nothing)  # they start alike: one is enough
+    begun = (ops.zeros((pictures * beams,), "int32") + START, live, ends, nothing, nothing, ends)
+    *_, live, said, score, total, words = _while(flat, longest, begun, state)[: 3 + 5]
+    return score, total, words, said, live
+
+
+def row_loop(
+    step: Step, state: list[Any], rows: Any, longest: int, shortest: int, chance: Any, temperature: float
+) -> tuple[Any, ...]:
+    """Extends every row by its likeliest word, or by one that chance picks, until all have ended.
+
+    Args:
+        step: The decoder's.
+        state: Of the rows: tensors with leading axis N.
+        rows: N.
+        longest: Words at most (T).
+        shortest: Words before which none ends.
+        chance: Uniform numbers (T, N) that pick the words; None takes the likeliest.
+        temperature: Of the draw.
+
+    Returns:
+        The words (N, T), filled up with ends, and their log probability (N,).
+    """
+
+    def body(position: Any, _: Any, tokens: Any, said: Any, total: Any, ended: Any, *own: Any) -> Any:
+        log_probs, after = step(tokens, own)
+        log_probs = _allowed(log_probs, position, shortest)
+        word = ops.argmax(log_probs, axis=-1) if chance is None else _drawn(log_probs / temperature, chance[position])
+        word = ops.where(ended, END, ops.cast(word, "int32"))
+        gained = ops.take_along_axis(log_probs, word[:, None], axis=1)[:, 0]
+        total = total + ops.where(ended, 0.0, gained)
+        said = ops.where(ops.arange(longest) == position, word[:, None], said)
+        ended = ended | (word == END)
+        return position + 1, ops.logical_not(ops.all(ended)), word, said, total, ended, *after
+
+    begun = (
+        ops.zeros((rows,), "int32") + START,
+        ops.zeros((rows, longest), "int32") + END,
+        ops.zeros((rows,), "float32"),
+        ops.zeros((rows,), "bool"),
+    )
+    found = _while(body, longest, begun, state)
+    return found[3], found[4], found[5]
+
+
+def _while(body: Callable[..., Any], longest: int, begun: tuple[Any, ...], state: list[Any]) -> Any:
+    """Runs the body until it is not going on, or the longest caption is reached."""
+    start = (ops.convert_to_tensor(0, "int32"), ops.convert_to_tensor(True), *begun, *state)
+    return ops.while_loop(lambda position, going, *_: going & (position < longest), body, start)
+
+
+def _allowed(log_probs: Any, position: Any, shortest: int) -> Any:
+    size = log_probs.shape[-1]
+    never, end = np.zeros((2, size), np.float32)
+    never[list(NEVER)], end[END] = IMPOSSIBLE, IMPOSSIBLE
+    return log_probs + ops.where(position < shortest, ops.convert_to_tensor(never + end), ops.convert_to_tensor(never))
+
+
+def _drawn(logits: Any, chance: Any) -> Any:
+    """Returns the first word (N,) at which the running sum of probabilities exceeds the chance."""
+    reached = ops.cumsum(ops.exp(logits - ops.max(logits, axis=1, keepdims=True)), axis=1)
+    return ops.argmax(ops.cast(reached > chance[:, None] * reached[:, -1:], "int32"), axis=1)
+
+
+def _taken(said: Any, parents: Any) -> Any:
+    """Returns the words (P, C, T) of the beams that candidates (P, C) continue."""
+    return ops.take_along_axis(said, parents[..., None], axis=1)
+
+
+def _merged(one: tuple[Any, ...], two: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+    """Returns the ``count`` best of two lists of score, log probability and words of captions."""
+    score, total, words = (ops.concatenate(pair, axis=1) for pair in zip(one, two, strict=True))
+    score, order = ops.top_k(score, count)
+    return score, ops.take_along_axis(total, order, axis=1), _taken(words, order)
