@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help install quickstart test test-jax format tables clean
+.PHONY: help install quickstart test test-jax bench format tables clean
 .DEFAULT_GOAL := help
 
 help:                ## show what can be made
@@ -40,6 +40,9 @@ test-jax: $(BIN)/.installed-dev  ## the decoders and the toy training on JAX
 	KERAS_BACKEND=jax $(BIN)/capsmith train --smoke --config quickstart.yaml --run runs/jax
 	KERAS_BACKEND=jax $(BIN)/capsmith caption runs/jax-smoke data/scenes/images/test_0000[0-2].png
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "not slow" -k "whole_sentence or learns or stepper or learner or held_out_pictures" tests/decoders tests/test_compiled.py tests/test_adapting.py
+
+bench: $(BIN)/.installed-dev  ## measure speed beside the usual ways; BENCH="decoding latency" for some parts
+	$(BIN)/python -m benchmarks.speed $(BENCH)
 
 format: $(BIN)/.installed-dev  ## format the code
 	$(BIN)/ruff format src tests benchmarks results

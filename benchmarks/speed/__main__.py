@@ -1,4 +1,4 @@
-"""Measures how fast capsmith is beside the usual ways, and writes results/benchmarks.json.
+"""Measures how fast capsmith is beside the usual ways: results/benchmarks.json, .md and .png, and results/summary.json.
 
     python -m benchmarks.speed [training extraction decoding latency growth] [--rounds 5] [--quick]
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed import parts
+from benchmarks.speed import parts, report
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "results" / "benchmarks.json"
@@ -41,6 +41,10 @@ def main() -> int:
         args.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         for key, value in found[name]["ratios"].items():
             print(f"{key:44} {value:.3g}" if value is not None else f"{key:44} not measured")
+    args.out.with_suffix(".md").write_text(report.tables(found), encoding="utf-8")
+    report.plot(found, args.out.with_suffix(".png"))
+    if args.out == OUT and not args.quick:
+        report.enter(found, OUT.with_name("summary.json"))
     return 0
 
 

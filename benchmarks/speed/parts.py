@@ -13,49 +13,40 @@ from benchmarks.speed.ways import CHANNELS, UNITS, D
 Say = Callable[[str], None]
 WORDS = sum(length * share for length, share in LENGTHS.items()) / sum(LENGTHS.values()) + 1
 """Words to be said of a caption, its end counted."""
-_WAYS, _ENCODERS, _DECODERS, _LATENCY = (
-    f"benchmarks.speed.{module}" for module in ("ways", "encoders", "decoders", "latency")
+_WAYS, _TORCH, _ENCODERS, _DECODERS, _LATENCY = (
+    f"benchmarks.speed.{module}" for module in ("ways", "torch_ways", "encoders", "decoders", "latency")
 )
+_PRECISIONS = ("float32", "bfloat16")
 
 
 def training(rounds: int, share: float, say: Say) -> dict[str, Any]:
     """Training the merge model, and capsmith's other decoders."""
     few, many = max(2, round(6 * share)), max(2, round(12 * share))
+    ours = (("merge", many), ("inject", many), ("attention", few), ("aoa", few))
     entrants = [
+        *(Entrant(f"products, {p}", f"{_WAYS}:products", {"precision": p}) for p in _PRECISIONS),
         *(
-            Entrant(f"products, {precision}", f"{_WAYS}:products", {"precision": precision})
-            for precision in ("float32", "bfloat16")
-        ),
-        *(
-            Entrant(
-                f"capsmith {kind}, {precision}",
-                f"{_WAYS}:capsmith",
-                {"decoder": kind, "precision": precision, "batches": many},
-            )
-            for kind, precision in (("merge", "float32"), ("merge", "bfloat16"), ("inject", "float32"))
-        ),
-        Entrant(
-            "capsmith attention, float32",
-            f"{_WAYS}:capsmith",
-            {"decoder": "aoa", "precision": "float32", "batches": few},
+            Entrant(f"capsmith {kind}, {p}", f"{_WAYS}:capsmith", {"decoder": kind, "precision": p, "batches": batches})
+            for kind, batches in ours
+            for p in _PRECISIONS[: 1 + (kind == "merge")]
         ),
         Entrant("plain Keras", f"{_WAYS}:plain_keras", {"batches": few}),
         *(
-            Entrant(f"plain PyTorch, {precision}", f"{_WAYS}:plain_torch", {"batches": few, "precision": precision})
-            for precision in ("float32", "bfloat16")
+            Entrant(f"PyTorch {kind}, {p}", f"{_TORCH}:{kind}", {"batches": max(1, batches // 2), "precision": p})
+            for kind, batches in (("merge", many), ("attention", few))
+            for p in _PRECISIONS
         ),
         Entrant("notebook", f"{_WAYS}:notebook", {"pictures": max(2, round(10 * share))}),
     ]
     found = contest(entrants, rounds, say)
-    ours, peak = found["capsmith merge, float32"], found["products, float32"]
-    torch = max((found[f"plain PyTorch, {p}"] for p in ("float32", "bfloat16")), key=lambda r: r.rate if r.rates else 0)
-    best = max((found[f"capsmith merge, {p}"] for p in ("float32", "bfloat16")), key=lambda r: r.rate if r.rates else 0)
+    peak, best = found["products, float32"], _best(found, "capsmith merge")
     ratios = {
         "train_vs_notebook": ratio(best, found["notebook"]),
         "train_vs_keras": ratio(best, found["plain Keras"]),
-        "train_vs_torch": ratio(best, torch),
-        "train_share_of_peak": _scaled(ratio(ours, peak), merge_operations()),
-        "attention_share_of_peak": _scaled(ratio(found["capsmith attention, float32"], peak), attention_operations()),
+        "train_vs_torch": ratio(best, _best(found, "PyTorch merge")),
+        "attention_vs_torch": ratio(found["capsmith attention, float32"], _best(found, "PyTorch attention")),
+        "train_share_of_peak": _scaled(ratio(found["capsmith merge, float32"], peak), merge_operations()),
+        "attention_share_of_peak": _scaled(ratio(found["capsmith aoa, float32"], peak), attention_operations()),
     }
     return _told(found, ratios, "captions")
 
@@ -112,17 +103,21 @@ def decoding(rounds: int, share: float, say: Say) -> dict[str, Any]:
 def latency(rounds: int, share: float, say: Say) -> dict[str, Any]:
     """One picture, from its file to its caption; and how long the command line takes to answer."""
     times = max(1, round(10 * share))
+    models = (("mobilenet_v2", "merge"), ("resnet50", "merge"), ("mobilenet_v2", "aoa"))
     entrants = [
         Entrant(
-            f"{name}, {decoder}", f"{_LATENCY}:{way}", {"encoder": "mobilenet_v2", "decoder": decoder, "times": times}
+            f"{name}, {encoder} {decoder}",
+            f"{_LATENCY}:{way}",
+            {"encoder": encoder, "decoder": decoder, "times": times},
         )
-        for decoder in ("merge", "aoa")
+        for encoder, decoder in models
         for name, way in (("caption", "caption"), ("CNN alone", "alone"))
     ]
     found = contest(entrants, rounds, say)
+    names = ("latency_vs_cnn", "latency_vs_cnn_resnet50", "latency_vs_cnn_attention")
     ratios = {
-        "latency_vs_cnn": ratio(found["CNN alone, merge"], found["caption, merge"]),
-        "latency_vs_cnn_attention": ratio(found["CNN alone, aoa"], found["caption, aoa"]),
+        name: ratio(found[f"CNN alone, {encoder} {decoder}"], found[f"caption, {encoder} {decoder}"])
+        for name, (encoder, decoder) in zip(names, models, strict=True)
     }
     verbs = (("--help",), ("list", "decoders"), ("validate", "--config", "flickr8k.yaml"))
     answers = {" ".join(verb): startup.seconds(*verb) for verb in verbs}
@@ -161,6 +156,11 @@ def attention_operations() -> float:
     word += UNITS * CHANNELS + CHANNELS * VOCABULARY
     picture = 64 * UNITS * (D * 2 / 3 + 2 * UNITS) + UNITS * 4 * UNITS  # nothing learns from features' gradients
     return 3 * 2 * (WORDS * word + picture / EACH)
+
+
+def _best(found: dict[str, Result], name: str) -> Result:
+    """Returns the result in the faster precision."""
+    return max((found[f"{name}, {p}"] for p in _PRECISIONS), key=lambda result: result.rate if result.rates else 0.0)
 
 
 def _scaled(value: float | None, factor: float) -> float | None:

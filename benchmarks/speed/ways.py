@@ -1,4 +1,4 @@
-"""Ways of training the merge model: capsmith's, and those of notebooks, of plain Keras and of plain PyTorch.
+"""Ways of training the merge model: capsmith's, and those of notebooks and of plain Keras (``torch_ways`` has PyTorch).
 
 All have the same layers: words of E channels through an LSTM of U units, the picture through a dense layer of U units,
 their sum through another, and a product with the vocabulary. A round trains on some captions; what is counted is
@@ -7,7 +7,6 @@ captions.
 B captions · T words · U units · E word channels · V vocabulary · D feature channels.
 """
 
-import os
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,6 @@ def capsmith(decoder: str, precision: str, batches: int, sets: tuple[str, ...] =
     from capsmith.compiled import learner
     from capsmith.config import load_config
     from capsmith.data.batches import Batches
-    from capsmith.decoders.config import DECODERS  # noqa: F401
 
     attends = decoder not in ("merge", "inject")
     config = load_config(
@@ -79,7 +77,8 @@ def plain_keras(batches: int) -> Round:
     model = keras.Model([picture, words], out)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
     model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=5.0), loss)
-    seen, read, said = _padded(BATCH * batches)
+    rows, read, said = padded(BATCH * batches)
+    seen = features((D,)).gather(rows)
     fit = {"batch_size": BATCH, "epochs": 1, "verbose": 0, "shuffle": False}
     model.fit([seen[:BATCH], read[:BATCH]], said[:BATCH], **fit)
 
@@ -132,47 +131,6 @@ def notebook(pictures: int) -> Round:
     return work
 
 
-def plain_torch(batches: int, precision: str) -> Round:
-    """``torch.nn.LSTM`` over whole sentences, all padded to one length."""
-    import torch
-    from torch import nn
-
-    torch.set_num_threads(os.cpu_count() or 1)
-
-    class Merge(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.embedding = nn.Embedding(VOCABULARY, CHANNELS, padding_idx=0)
-            self.lstm = nn.LSTM(CHANNELS, UNITS, batch_first=True)
-            self.picture, self.mix = nn.Linear(D, UNITS), nn.Linear(UNITS, UNITS)
-            self.out, self.dropout = nn.Linear(UNITS, VOCABULARY), nn.Dropout(0.4)
-
-        def forward(self, seen: Any, read: Any) -> Any:
-            h, _ = self.lstm(self.dropout(self.embedding(read)))
-            v = torch.relu(self.picture(self.dropout(seen)))
-            return self.out(torch.relu(self.mix(self.dropout(h) + v[:, None])))
-
-    model = Merge()
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
-    loss = nn.CrossEntropyLoss(ignore_index=0)
-    seen, read, said = (torch.from_numpy(array) for array in _padded(BATCH * batches))
-
-    def work() -> float:
-        for first in range(0, len(seen), BATCH):
-            some = slice(first, first + BATCH)
-            optimizer.zero_grad(set_to_none=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-                logits = model(seen[some], read[some].int())
-                value = loss(logits.flatten(0, 1).float(), said[some].long().flatten())
-            value.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-            optimizer.step()
-        return len(seen)
-
-    work()
-    return work
-
-
 def products(precision: str, side: int = 2048, times: int = 6) -> Round:
     """Square products; what is counted is floating-point operations."""
     import tensorflow as tf
@@ -190,13 +148,13 @@ def products(precision: str, side: int = 2048, times: int = 6) -> Round:
     return work
 
 
-def _padded(captions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns features (B, D), what is read and what is to be said, (B, T) each."""
+def padded(captions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns each caption's picture (B,), what is read and what is to be said, (B, T) each."""
     made = examples(-(-captions // EACH))
     flat = [(example.row, caption) for example in made for caption in example.captions][:captions]
-    seen = features((D,)).gather(np.array([row for row, _ in flat]))
+    rows = np.array([row for row, _ in flat])
     read, said = np.zeros((2, len(flat), LONGEST), np.int32)
     for place, (_, caption) in enumerate(flat):
         read[place, : len(caption) + 1] = (1, *caption)
         said[place, : len(caption) + 1] = (*caption, 2)
-    return seen, read, said
+    return rows, read, said

@@ -153,7 +153,9 @@ def captions_of(
         config: Of the search.
     """
     ended = np.isfinite(score)
-    found = [hypothesis(*row, ended=True) for row in zip(words[ended], log_probability[ended], score[ended], strict=True)]
+    found = [
+        hypothesis(*row, ended=True) for row in zip(words[ended], log_probability[ended], score[ended], strict=True)
+    ]
     for row, total in zip(cut, live, strict=True):
         if len(found) < len(score) and np.isfinite(total):
             length = int((row != END).sum())

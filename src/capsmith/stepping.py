@@ -88,9 +88,7 @@ class DecoderStepper:
 
         def run(seen: Any, shown: Any, chance: Any) -> Any:
             step, state, pictures = self._opened(seen, shown, samples)
-            return row_loop(
-                step, state, pictures * samples, config.max_length, config.min_length, chance, temperature
-            )
+            return row_loop(step, state, pictures * samples, config.max_length, config.min_length, chance, temperature)
 
         chance = None
         if isinstance(config, SampleConfig):

@@ -1,0 +1,113 @@
+"""What results/benchmarks.json says, as bars, as tables, and as figures of results/summary.json."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from capsmith.charts import COLOURS, GREY, INK, RULE, Canvas
+
+COMMAND = "make bench"
+FIGURES = {
+    "train_vs_notebook": "× the captions/s of a row for every prefix with one-hot targets, the same merge model",
+    "train_vs_keras": "× the captions/s of keras.layers.LSTM and fit on padded sentences, the same merge model",
+    "train_vs_torch": "× the captions/s of torch.nn.LSTM on padded sentences, the same model, its better precision",
+    "attention_vs_torch": "× the captions/s of PyTorch soft attention over 8 × 8 regions, its better precision",
+    "train_share_of_peak": "of the machine's rate of products, padding not counted: the merge model",
+    "attention_share_of_peak": "of the machine's rate of products, padding not counted: attention on attention",
+    "extract_share_of_cnn": "of the bare CNN's pictures/s at batch 32, from JPEG files to stored features: MobileNetV2",
+    "extract_share_of_cnn_resnet50": "the same with ResNet50",
+    "extract_vs_notebook": "× the pictures/s of load_img and predict one by one: MobileNetV2",
+    "extract_bf16_gain": "× the pictures/s of float32, ResNet50 in bfloat16",
+    "decode_beam5_per_second": "captions/s from features, merge model, beam 5, batch 256",
+    "decode_vs_notebook": "× the captions/s of the notebook's greedy loop of predict: beam 5, batch 256",
+    "decode_one_vs_notebook": "× the captions/s of the same loop: greedy, one picture at a time",
+    "latency_vs_cnn": "× the CNN's time on one picture, from its file to its caption: MobileNetV2, merge, beam 5",
+    "latency_vs_cnn_resnet50": "the same with ResNet50",
+    "latency_vs_cnn_attention": "the same with MobileNetV2 and attention on attention",
+    "train_memory_gb": "GB above the process's import: attention model, 8,000 grids of 8 × 8 × 1280",
+}
+"""Figures by their name in ``speed.NAME``, and what they are."""
+_WIDTH, _ROW, _LABELS = 980, 26, 330
+
+
+def ratios(found: dict[str, Any]) -> dict[str, float]:
+    """Returns every figure that was measured."""
+    parts = [part["ratios"] for part in found.values() if isinstance(part, dict) and "ratios" in part]
+    return {name: value for part in parts for name, value in part.items() if value is not None}
+
+
+def enter(found: dict[str, Any], summary: Path) -> None:
+    """Puts the figures into the summary."""
+    entries = json.loads(summary.read_text(encoding="utf-8"))
+    measured = ratios(found)
+    for name, note in FIGURES.items():
+        if name in measured:
+            unit = "GB" if name.endswith("_gb") else ""
+            value = round(measured[name], 3)
+            entries[f"speed.{name}"] = {"value": value, "unit": unit, "command": COMMAND, "seeds": 1, "note": note}
+    summary.write_text(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def tables(found: dict[str, Any]) -> str:
+    """Returns every part's rates in Markdown."""
+    cpu = found["machine"]
+    lines = [f"{cpu['cpu']}, {cpu['cores']} cores, {', '.join(cpu['has']) or 'no vector extensions known'}.", ""]
+    for part, about in found.items():
+        if not isinstance(about, dict) or "rates" not in about:
+            continue
+        lines += [f"**{part}**, {about['unit']}", "", "| way | median | slowest | fastest |", "|---|---|---|---|"]
+        lines += [f"| {name} | {_row(result)} |" for name, result in about["rates"].items()]
+        lines.append("")
+    if stages := found.get("growth", {}).get("stages"):
+        lines += [
+            "**growth**",
+            "",
+            "| stage | pictures | GB above import | seconds a step or picture |",
+            "|---|---|---|---|",
+        ]
+        lines += [
+            f"| {stage} | {int(count):,} | {row['gigabytes']:.2f} | {row['seconds']:.4f} |"
+            for stage, counts in stages.items()
+            for count, row in counts.items()
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """Draws each part's ways as bars, on a scale of its own."""
+    parts = {n: p for n, p in found.items() if isinstance(p, dict) and "rates" in p}
+    shown = {
+        n: [(w, r) for w, r in p["rates"].items() if "rate" in r and "products" not in w] for n, p in parts.items()
+    }
+    height = sum(60 + _ROW * len(ways) for ways in shown.values()) + 20
+    canvas, y = Canvas(_WIDTH, height), 10
+    for part, ways in shown.items():
+        canvas.text(20, y + 20, f"{part}: {parts[part]['unit']}", INK, 18)
+        y += 46
+        most = max(result["fastest"] for _, result in ways)
+        for way, result in ways:
+            _bar(canvas, y, way, result, (_WIDTH - _LABELS - 110) / most)
+            y += _ROW
+        y += 14
+    canvas.finished().save(path)
+
+
+def _bar(canvas: Canvas, y: float, way: str, result: dict[str, Any], scale: float) -> None:
+    own = way.startswith(("capsmith", "caption"))
+    middle, end = y + _ROW / 2, _LABELS + result["rate"] * scale
+    canvas.text(_LABELS - 10, middle, way, INK if own else GREY, 14, "rm")
+    canvas.line([(_LABELS, middle), (max(end, _LABELS + 1), middle)], COLOURS[0] if own else COLOURS[6], 14)
+    canvas.line([(_LABELS + result[key] * scale, middle) for key in ("slowest", "fastest")], INK, 1.5)
+    canvas.text(_LABELS + result["fastest"] * scale + 8, middle, _number(result["rate"]), INK if own else GREY, 14)
+    canvas.line([(_LABELS, y), (_LABELS, y + _ROW)], RULE)
+
+
+def _row(result: dict[str, Any]) -> str:
+    if "error" in result:
+        return f"{result['error']} | | "
+    return " | ".join(_number(result[key]) for key in ("rate", "slowest", "fastest"))
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < 100 or value > 1e6 else f"{value:,.0f}"
