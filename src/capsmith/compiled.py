@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 
+from capsmith.precision import Within
+
 
 def compiled(function: Callable[..., Any], layer: keras.layers.Layer) -> Callable[..., Any]:
     """Returns ``function``, compiled for inference.
@@ -19,6 +21,8 @@ def compiled(function: Callable[..., Any], layer: keras.layers.Layer) -> Callabl
         layer: The built layer; later changes of its weights are seen.
     """
     backend = keras.backend.backend()
+    if layer.compute_dtype != layer.variable_dtype:
+        function = Within(layer, function)
     if backend == "tensorflow":
         import tensorflow as tf
 

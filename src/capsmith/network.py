@@ -94,6 +94,7 @@ def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0, weig
     Returns:
         A scalar, in nats.
     """
+    logits = ops.cast(logits, "float32")  # bfloat16 would lose a word's share of a probability
     mask = ops.cast(ops.not_equal(targets, PAD), logits.dtype)
     log_normaliser = ops.logsumexp(logits, axis=-1)
     chosen = ops.squeeze(ops.take_along_axis(logits, ops.expand_dims(ops.cast(targets, "int32"), -1), axis=-1), -1)

@@ -8,10 +8,12 @@ import difflib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+Precision = Literal["auto", "float32", "bfloat16"]
+"""What is calculated in; ``auto`` asks ``precision.py``."""
 ONE, SEVERAL = "(one)", "(several)"
 """Tags of a union of a section and a list of such sections: no key is called so, and no message shows them."""
 

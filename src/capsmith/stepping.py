@@ -78,8 +78,9 @@ class DecoderStepper:
             return beam_loop(step, state, pictures, settings)
 
         found = self._compiled(("beam", *settings), run)(*self._seen(features))
-        arrays = [ops.convert_to_numpy(tensor) for tensor in found]
-        return [captions_of(*row, config) for row in zip(*arrays, strict=True)]
+        score, total, words, said, live = (ops.convert_to_numpy(tensor) for tensor in found)
+        each = zip(score, total, words, said, live, strict=True)
+        return [captions_of(*row, config=config) for row in each]
 
     def _rows(self, features: np.ndarray | Partly, config: GreedyConfig | SampleConfig) -> list[list[Hypothesis]]:
         samples, temperature = 1, 1.0
@@ -96,7 +97,8 @@ class DecoderStepper:
             chance = ops.convert_to_tensor(np.random.default_rng(config.seed).random(shape).astype(np.float32))
         key = (config.type, samples, config.max_length, config.min_length, temperature)
         found = self._compiled(key, run)(*self._seen(features), chance)
-        return rows_found(*(ops.convert_to_numpy(tensor) for tensor in found), samples)
+        words, total, ended = (ops.convert_to_numpy(tensor) for tensor in found)
+        return rows_found(words, total, ended, samples)
 
     def _opened(self, features: Any, shown: Any, each: int) -> tuple[Any, list[Any], Any]:
         """Returns the step of a search over these pictures, the state of so many rows a picture, and P."""

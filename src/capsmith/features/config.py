@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from capsmith.features.encoders import ENCODERS
-from capsmith.schema import ONE, SEVERAL, Settings, nearest
+from capsmith.schema import ONE, SEVERAL, Precision, Settings, nearest
 
 
 class AdaptConfig(Settings):
@@ -117,5 +117,7 @@ class FeaturesConfig(Settings):
     """Pictures a batch."""
     workers: int = Field(default=2, ge=1)
     """Threads that decode pictures."""
+    precision: Precision = "auto"
+    """What the CNN calculates in; ``auto`` is bfloat16 where this machine is faster with it."""
     max_broken: float = Field(default=0.01, ge=0, le=1)
     """Largest share of pictures that may be unreadable before extraction stops with an error."""

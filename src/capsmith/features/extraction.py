@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Log = Callable[[str], None]
 _AHEAD = 3  # batches decoded before the encoder asks for them
+_MANY = 1000  # pictures from which on it is worth to time both precisions
 _SHOWN = 10  # unreadable pictures named in the log
 
 
@@ -123,14 +124,13 @@ def _run(
     log: Log,
     view: int,
 ) -> None:
-    from capsmith.features.backbone import build_encoder
-
-    encoder = build_encoder(encoder_config)
+    encoder, precision = _encoder(encoder_config, features_config, len(todo))
     if manifest is None:
         dtype = "float32" if encoder_config.output == "pooled" else "float16"
         manifest = Manifest(_fingerprint(encoder_config, view), encoder.feature_shape, dtype)
     seen = f" (view {view})" if view else ""
-    log(f"features: {len(todo):,} of {len(wanted):,} pictures{seen} go through {encoder_config.type} into {folder}")
+    through = encoder_config.type + precision
+    log(f"features: {len(todo):,} of {len(wanted):,} pictures{seen} go through {through} into {folder}")
     began = time.monotonic()
     batch = min(features_config.batch_size, len(wanted))  # one shape for all batches, and the same after a restart
     journal = Journal(folder, manifest)
@@ -147,6 +147,32 @@ def _run(
     seconds = time.monotonic() - began
     log(f"features: done in {seconds:,.0f} s ({len(todo) / seconds:,.1f} pictures a second)")
     _report_broken(todo, manifest, log)
+
+
+def _encoder(config: EncoderConfig, how: FeaturesConfig, pictures: int) -> tuple["Encoder", str]:
+    """Builds the encoder in the precision asked for, and says so when it is not float32.
+
+    Which one is faster is a question of the network: convolutions of single channels gain nothing. So both are timed,
+    on machines that have bfloat16 and where there are pictures enough to be worth it.
+    """
+    from capsmith.features.backbone import build_encoder
+    from capsmith.precision import calculating, faster, has_bfloat16
+
+    if how.precision == "float32" or (how.precision == "auto" and not (pictures > _MANY and has_bfloat16())):
+        return build_encoder(config), ""
+    built = {}
+
+    def make(precision: str) -> Callable[[], Any]:
+        with calculating(precision):
+            encoder = built[precision] = build_encoder(config)
+        return lambda: encoder.encode(np.zeros((how.batch_size, *encoder.image_size, 3), np.uint8))
+
+    if how.precision == "auto":
+        chosen = faster(make)
+    else:
+        chosen = how.precision
+        make(chosen)
+    return built[chosen], "" if chosen == "float32" else f" in {chosen}"
 
 
 def _encode(encoder: "Encoder", pictures: list[np.ndarray], batch: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from capsmith.errors import DataError
 from capsmith.metrics.scorer import expand
-from capsmith.schema import Settings
+from capsmith.schema import Precision, Settings
 
 
 class TrainingConfig(Settings):
@@ -31,6 +31,8 @@ class TrainingConfig(Settings):
     """Most passes over the train split."""
     batch_size: int = Field(default=160, ge=1)
     """Captions a batch; the captions of one picture stay together and share its features."""
+    precision: Precision = "auto"
+    """What the decoder calculates in while it learns; ``auto`` is bfloat16 where this machine is faster with it."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """Adam, or Adam with decoupled weight decay."""
     learning_rate: float = Field(default=1e-3, gt=0)

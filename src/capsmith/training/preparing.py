@@ -10,6 +10,7 @@ from capsmith.data.batches import Example
 from capsmith.data.records import Corpus, Record
 from capsmith.features.backbone import build_encoders
 from capsmith.pipeline import Prepared
+from capsmith.precision import calculating, for_products
 from capsmith.runs import Log
 from capsmith.text.glove import load_vectors
 from capsmith.text.tokenise import tokenise
@@ -34,7 +35,9 @@ def make_vocabulary(config: Config, corpus: Corpus, log: Log) -> tuple[Vocabular
 def new_captioner(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None, prepared: Prepared) -> Captioner:
     """Returns an untrained captioner that knows the scale of its features."""
     encoder = prepared.encoder or build_encoders(config.encoders)
-    model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
+    asked = config.training.precision
+    with calculating(for_products() if asked == "auto" else asked):
+        model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
     if model.decoder.standardise is not None:
         model.decoder.standardise.learn(_seen(prepared, config.seed))
     return Captioner(config, vocabulary, model, prepared.feature_shape, encoder)

@@ -1,0 +1,141 @@
+"""bfloat16: chosen where it is there and faster, and close enough to float32."""
+
+import time
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from tests.toy import make_data, settings
+
+from capsmith import precision
+from capsmith.config import Config
+from capsmith.features.config import EncoderConfig, FeaturesConfig
+from capsmith.features.extraction import extract
+from capsmith.network import masked_cross_entropy
+from capsmith.training.fit import train
+from capsmith.training.history import read_csv
+
+
+def machine(monkeypatch, tmp_path, text):
+    (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(precision, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(precision, "_accelerated", lambda: False)
+    precision.has_bfloat16.cache_clear()
+    precision.for_products.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    yield
+    precision.has_bfloat16.cache_clear()
+    precision.for_products.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_bf16\n", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile\n", True),
+        ("Features\t: fp asimd bf16 sve\n", True),
+        ("flags\t\t: fpu avx2 avx512f\nmodel name: bf16\n", False),
+        ("", False),
+    ],
+)
+def test_what_the_processor_has(monkeypatch, tmp_path, text, has):
+    machine(monkeypatch, tmp_path, text)
+    assert precision.has_bfloat16() is has
+
+
+def test_a_processor_that_cannot_be_asked_has_none(monkeypatch, tmp_path):
+    machine(monkeypatch, tmp_path, "flags : avx512_bf16")
+    (tmp_path / "cpuinfo").unlink()
+    assert not precision.has_bfloat16() and precision.for_products() == "float32"
+
+
+def taking(**seconds):
+    return lambda dtype: lambda: time.sleep(seconds[dtype])
+
+
+def test_the_slower_one_is_never_chosen():
+    assert precision.faster(taking(float32=0.02, bfloat16=0.005)) == "bfloat16"
+    assert precision.faster(taking(float32=0.005, bfloat16=0.02)) == "float32"
+    assert precision.faster(taking(float32=0.02, bfloat16=0.02)) == "float32"
+
+
+def test_without_bfloat16_nothing_is_timed(monkeypatch, tmp_path):
+    machine(monkeypatch, tmp_path, "flags : avx2")
+    monkeypatch.setattr(precision, "faster", None)
+    assert precision.for_products() == "float32"
+
+
+def test_the_policy_holds_for_a_while():
+    with precision.calculating("bfloat16"):
+        inside = keras.layers.Dense(1)
+    with pytest.raises(ZeroDivisionError), precision.calculating("bfloat16"):
+        raise ZeroDivisionError
+    outside = keras.layers.Dense(1)
+    assert (inside.compute_dtype, inside.variable_dtype, outside.compute_dtype) == ("bfloat16", "float32", "float32")
+
+
+def pictures(folder, count):
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    for n in range(count):
+        rough = Image.fromarray(rng.integers(0, 256, (4, 4, 3), np.uint8))
+        rough.resize((64, 64), Image.Resampling.BICUBIC).save(folder / f"{n}.png")
+    return [(str(n), folder / f"{n}.png") for n in range(count)]
+
+
+def test_features_in_bfloat16_point_the_same_way(tmp_path):
+    found, lines = {}, []
+    files = pictures(tmp_path / "pictures", 5)
+    config = EncoderConfig(type="mobilenet_v2", weights="none", image_size=64)
+    for name in ("float32", "bfloat16"):
+        how = FeaturesConfig(store=tmp_path / name, batch_size=5, precision=name)
+        store = extract(files, config, how, lines.append)
+        found[name] = np.asarray(store.gather(np.arange(5)), np.float64)
+    one, other = found.values()
+    cosine = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    assert cosine.min() >= 0.999 and (one != other).any()
+    assert ["in bfloat16" in line for line in lines if "go through" in line] == [False, True]
+
+
+def test_many_pictures_are_worth_a_trial(tmp_path, monkeypatch):
+    """On a machine with bfloat16 both are built and timed; what is faster makes the features."""
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
+    monkeypatch.setattr("capsmith.features.extraction._MANY", 3)
+    files = pictures(tmp_path / "pictures", 5)
+    config = EncoderConfig(type="small_cnn", weights="none", image_size=32)
+    for chosen in ("float32", "bfloat16"):
+        lines = []
+
+        def choose(make, chosen=chosen):
+            assert [make(name)().dtype for name in ("float32", "bfloat16")] == [np.float32, np.float32]
+            return chosen
+
+        monkeypatch.setattr(precision, "faster", choose)
+        extract(files, config, FeaturesConfig(store=tmp_path / chosen, batch_size=5), lines.append)
+        assert any("in bfloat16" in line for line in lines) is (chosen == "bfloat16")
+
+
+def test_a_training_in_bfloat16_learns_the_same(tmp_path):
+    """The toy's loss after ten epochs, in both precisions; the weights are kept in float32."""
+    data, losses = make_data(tmp_path / "data"), {}
+    for name in ("float32", "bfloat16"):
+        values = settings(data, tmp_path / "cache")
+        values["training"] |= {"epochs": 10, "learning_rate": 0.05, "precision": name}
+        train(Config.model_validate(values), tmp_path / name, log=lambda line: None)
+        losses[name] = [row["loss"] for row in read_csv(tmp_path / name / "history.csv")]
+    assert losses["bfloat16"] != losses["float32"]
+    np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.05)
+    assert losses["float32"][-1] < 0.8 * losses["float32"][0]
+
+
+def test_the_loss_is_taken_in_float32():
+    logits = np.random.default_rng(0).normal(size=(2, 3, 50)).astype("float32")
+    rounded = keras.ops.cast(logits, "bfloat16")
+    targets = np.array([[4, 5, 0], [7, 2, 9]], np.int32)
+    loss = masked_cross_entropy(targets, rounded, 0.1)
+    exact = masked_cross_entropy(targets, keras.ops.cast(rounded, "float32"), 0.1)
+    assert keras.backend.standardize_dtype(loss.dtype) == "float32" and float(loss) == float(exact)
