@@ -129,7 +129,7 @@ def test_a_training_in_bfloat16_learns_the_same(tmp_path):
         losses[name] = [row["loss"] for row in read_csv(tmp_path / name / "history.csv")]
     assert losses["bfloat16"] != losses["float32"]
     np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.05)
-    assert losses["float32"][-1] < 0.8 * losses["float32"][0]
+    assert losses["float32"][-1] < 0.85 * losses["float32"][0]
 
 
 def test_the_loss_is_taken_in_float32():
