@@ -94,13 +94,37 @@ def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0, weig
     Returns:
         A scalar, in nats.
     """
-    logits = ops.cast(logits, "float32")  # bfloat16 would lose a word's share of a probability
-    mask = ops.cast(ops.not_equal(targets, PAD), logits.dtype)
-    log_normaliser = ops.logsumexp(logits, axis=-1)
-    chosen = ops.squeeze(ops.take_along_axis(logits, ops.expand_dims(ops.cast(targets, "int32"), -1), axis=-1), -1)
-    loss = log_normaliser - chosen
-    if smoothing:
-        loss = (1.0 - smoothing) * loss + smoothing * (log_normaliser - ops.mean(logits, axis=-1))
+    mask = ops.cast(ops.not_equal(targets, PAD), "float32")
+    loss = _smoothed(ops.cast(logits, "float32"), ops.cast(targets, "int32"), smoothing)  # bfloat16 is too coarse here
     if weight is not None:
         loss = loss * ops.cast(weight, loss.dtype)[:, None]
     return ops.sum(loss * mask) / ops.maximum(ops.sum(mask), 1.0)
+
+
+def _smoothed(logits_BTV: Any, targets_BT: Any, smoothing: float) -> Any:
+    """Returns every token's cross-entropy (B, T).
+
+    Its gradient is written out: B × T × V numbers are passed over three times instead of ten.
+    """
+    size = logits_BTV.shape[-1]
+
+    @ops.custom_gradient
+    def loss_of(logits: Any) -> Any:
+        highest = ops.max(logits, axis=-1, keepdims=True)
+        exponential = ops.exp(logits - highest)
+        total = ops.sum(exponential, axis=-1, keepdims=True)
+        chosen = ops.take_along_axis(logits, targets_BT[..., None], axis=-1)[..., 0]
+        loss = (highest + ops.log(total))[..., 0] - (1.0 - smoothing) * chosen
+        if smoothing:
+            loss = loss - smoothing * ops.mean(logits, axis=-1)
+
+        def gradient(*passed: Any, upstream: Any = None) -> Any:
+            above = (passed[-1] if upstream is None else upstream)[..., None]
+            probable = exponential * (above / total)
+            everywhere = probable - (smoothing / size) * above if smoothing else probable
+            said = ops.equal(ops.arange(size, dtype="int32"), targets_BT[..., None])
+            return ops.where(said, everywhere - (1.0 - smoothing) * above, everywhere)
+
+        return loss, gradient
+
+    return loss_of(logits_BTV)

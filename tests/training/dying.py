@@ -22,7 +22,7 @@ def die():
 
 
 def arm(epoch, moment):
-    get, save, replace = Batches.__getitem__, fit.save_state, os.replace
+    get, save, replace = Batches.prepared, fit.save_state, os.replace
 
     def batch(self, index):
         if moment == "batch" and self.epoch == epoch - 1 and index == len(self) // 2:
@@ -40,7 +40,7 @@ def arm(epoch, moment):
         if here and moment == "state":
             die()
 
-    Batches.__getitem__, fit.save_state = batch, state
+    Batches.prepared, fit.save_state = batch, state
 
 
 if __name__ == "__main__":

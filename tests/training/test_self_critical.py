@@ -180,13 +180,13 @@ def test_interrupted_it_goes_on_to_the_same_numbers(begun, tmp_path, monkeypatch
     config = load_config(settings(begun, 0.25, epochs=3, samples=4, ema=0.9, schedule="cosine"))
     train(config, tmp_path / "whole", log=QUIET)
 
-    def dying(self, index, original=SampledBatches.__getitem__):
+    def dying(self, index, original=SampledBatches.prepared):
         if (self.epoch, index) == (1, 1):
             raise KeyboardInterrupt
         return original(self, index)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(SampledBatches, "__getitem__", dying)
+        patch.setattr(SampledBatches, "prepared", dying)
         train(config, tmp_path / "cut", log=QUIET)
     assert len(read_csv(tmp_path / "cut" / "history.csv")) == 1
     train(config, tmp_path / "cut", resume=True, log=QUIET)

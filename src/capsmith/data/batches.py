@@ -94,6 +94,14 @@ class Batches(keras.utils.PyDataset):
         return len(self.batches)
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
+        return self.prepared(index)
+
+    def completed(self, batch: tuple[dict[str, Any], np.ndarray]) -> tuple[dict[str, Any], np.ndarray]:
+        """Returns a prepared batch, to which nothing is to be added."""
+        return batch
+
+    def prepared(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
+        """Returns a batch; it can be had while the one before is learned from."""
         examples, rows = [self.examples[i] for i in self.batches[index]], self.rows[self.batches[index]]
         sentences = [(words, True) for example in examples for words in self._rows_of(example)]
         tokens, targets = pad(sentences, self.batch_size)

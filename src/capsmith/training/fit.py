@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from capsmith.adapting import adapt_encoders
+from capsmith.ahead import ahead
 from capsmith.captioner import Captioner
 from capsmith.checkpoints import load_state, load_weights, save_state
 from capsmith.compiled import learner
@@ -252,11 +253,12 @@ class _Fit:
         steps = len(self.batches)
         words = 0
         total = rate = 0.0
+        prepared: Any
         with bar(total=steps, desc=f"epoch {epoch + 1}", unit="batch") as shown:
-            for index in range(steps):
+            for index, prepared in ahead(self.batches.prepared, steps):
                 rate = learning_rate(self.config, epoch * steps + index, steps, self.history.scale)
                 self.model.optimizer.learning_rate = rate
-                inputs, targets = self.batches[index]
+                inputs, targets = self.batches.completed(prepared)
                 loss = self.learn(inputs, targets)
                 if not np.isfinite(loss):
                     kept = f"; the best checkpoint so far is kept in {self.directory}" if epoch else ""

@@ -16,6 +16,7 @@ blame would teach nothing; without dropout a model learns its pictures by heart.
 """
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -30,7 +31,18 @@ from capsmith.metrics.cider import CiderD
 from capsmith.stepping import Partly
 from capsmith.text.tokenise import tokenise
 
+Shown = tuple[np.ndarray, np.ndarray]
 _HIDING = 1  # keeps the draws of hidden features apart from those of captions
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A batch before its captions: which pictures, their features, and what is shown of words and units."""
+
+    index: int
+    rows: np.ndarray
+    features: np.ndarray
+    shown: Shown
 
 
 class SampledBatches:
@@ -85,13 +97,22 @@ class SampledBatches:
         return -(-len(self.order) // self.pictures)
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
+        return self.completed(self.prepared(index))
+
+    def prepared(self, index: int) -> "_Drawn":
+        """Returns what a batch shows, which does not depend on the model and can be had while the one before learns."""
         rows = self.order[index * self.pictures : (index + 1) * self.pictures]
-        real = len(rows)
         features, shown = self._hidden(self.source.gather(np.resize(rows, self.pictures)), index)
+        return _Drawn(index, rows, features, shown)
+
+    def completed(self, drawn: "_Drawn") -> tuple[dict[str, Any], np.ndarray]:
+        """Lets the model, as it is now, write the captions of a batch, and weighs them."""
+        rows, features, shown = drawn.rows, drawn.features, drawn.shown
+        real = len(rows)
         encoded = self.captioner.encode(features) if self.captioner.config.trains_encoder else features
         seen = Partly(encoded, shown)
         length = self.captioner.config.text.max_length
-        seed = int(np.random.default_rng((self.seed, self.epoch, index)).integers(2**32))
+        seed = int(np.random.default_rng((self.seed, self.epoch, drawn.index)).integers(2**32))
         drawing = SampleConfig(samples=self.config.samples, max_length=length, seed=seed)
         samples = search(self.captioner.stepper, seen, drawing)[:real]
         rewards = self._rewards(rows, samples)
@@ -104,7 +125,7 @@ class SampledBatches:
         tokens, targets = pad(sentences, self.batch_size)
         return {"features": features, "tokens": tokens, "weight": weight, "shown": shown}, targets
 
-    def _hidden(self, features: np.ndarray, index: int) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    def _hidden(self, features: np.ndarray, index: int) -> tuple[np.ndarray, Shown]:
         """Hides some features behind what they are on average, and says what else is hidden: dropout for a batch.
 
         What is not hidden is stretched, as usual. Pixels are not hidden: their encoder has its own regularisation.
