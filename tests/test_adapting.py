@@ -16,6 +16,7 @@ from capsmith.evaluation import evaluate
 from capsmith.features.backbone import build_encoder
 from capsmith.features.config import EncoderConfig
 from capsmith.features.encoders import ENCODERS
+from capsmith.features.images import load_image
 from capsmith.features.networks import behind, build_core, layers_by_name
 from capsmith.pipeline import extract, prepare, read_corpus, require_encoder
 from capsmith.runs import Log
@@ -99,6 +100,26 @@ def test_features_and_captions_are_those_of_the_adapted_encoder(adapted):
     captioner.encoder = plain
     del captioner.__dict__["_encode"]
     assert np.abs(captioner.features([record.path]) - stored).max() > 0.1
+
+
+@pytest.mark.parametrize("output", ["grid", "pooled"])
+def test_features_go_on_from_those_of_the_layer_before(tmp_path, output):
+    """Those of train and dev are there when the encoder is; they are what the whole network gives of the pictures."""
+    values = settings(tmp_path, epochs=2)
+    values["encoder"]["output"] = output
+    values["decoder"] = {"type": "inject", "units": 8} if output == "pooled" else values["decoder"]
+    config, lines = load_config(values), []
+    corpus = read_corpus(config, QUIET)
+    adapt_encoders(config, corpus, lines.append)
+    assert any("96 pictures go on from an earlier layer" in line for line in lines)
+    extract(config, lines.append)
+    assert any("24 of 120 pictures go through small_cnn" in line for line in lines)
+    store = prepare(config, ("train", "dev", "test"), QUIET).source
+    encoder = build_encoder(config.encoders[0])
+    for record in corpus.records[::17]:
+        pixels = load_image(record.path, encoder.image_size)[None]
+        kept = store.gather(store.rows([record.image_id])).astype("float32")
+        np.testing.assert_allclose(kept, encoder.encode(pixels), rtol=5e-3, atol=5e-3)
 
 
 def test_what_was_adapted_is_used_again(adapted, monkeypatch):

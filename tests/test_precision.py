@@ -10,11 +10,19 @@ from tests.toy import make_data, settings
 
 from capsmith import precision
 from capsmith.config import Config
+from capsmith.decoders.config import DECODERS, MergeConfig
+from capsmith.decoding import SampleConfig, search
+from capsmith.errors import FeatureError
 from capsmith.features.config import EncoderConfig, FeaturesConfig
 from capsmith.features.extraction import extract
 from capsmith.network import masked_cross_entropy
+from capsmith.runs import Log
+from capsmith.stepping import DecoderStepper
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
+from capsmith.training.preparing import new_captioner
+
+QUIET = Log(quiet=True)
 
 
 def machine(monkeypatch, tmp_path, text):
@@ -119,13 +127,62 @@ def test_many_pictures_are_worth_a_trial(tmp_path, monkeypatch):
         assert any("in bfloat16" in line for line in lines) is (chosen == "bfloat16")
 
 
+def test_a_store_goes_on_as_it_began(tmp_path):
+    """New pictures are calculated in the precision of those that are there; asked for another, it says no."""
+    files = pictures(tmp_path / "pictures", 6)
+    config = EncoderConfig(type="small_cnn", weights="none", image_size=32)
+    lines = []
+    for some, name in ((files[:4], "bfloat16"), (files, "auto")):
+        extract(some, config, FeaturesConfig(store=tmp_path / "store", batch_size=2, precision=name), lines.append)
+    assert [("in bfloat16" in line) for line in lines if "go through" in line] == [True, True]
+    (tmp_path / "pictures" / "0.png").write_bytes((tmp_path / "pictures" / "1.png").read_bytes() + b"x")
+    with pytest.raises(FeatureError, match="were made in bfloat16: leave it at auto"):
+        extract(files, config, FeaturesConfig(store=tmp_path / "store", precision="float32"), lines.append)
+
+
+def test_a_training_goes_on_as_it_began(tmp_path, monkeypatch):
+    """What is faster is asked once; a resumed run calculates as before, whatever is faster now."""
+    values = settings(make_data(tmp_path / "data"), tmp_path / "cache")
+    values["training"] |= {"epochs": 1, "precision": "auto"}
+    made = []
+    monkeypatch.setattr("capsmith.training.fit.for_products", lambda: "bfloat16")
+    monkeypatch.setattr("capsmith.training.fit.new_captioner", watched(made))
+    captioner = train(Config.model_validate(values), tmp_path / "run", log=QUIET)
+    assert captioner.model.decoder.compute_dtype == "float32"  # as it will be loaded
+    monkeypatch.setattr("capsmith.training.fit.for_products", lambda: "float32")
+    train(Config.model_validate(values), tmp_path / "run", resume=True, log=QUIET)
+    assert made == ["bfloat16", "bfloat16"]
+
+
+def watched(made):
+    def new(config, vocabulary, vectors, prepared, precision):
+        made.append(precision)
+        return new_captioner(config, vocabulary, vectors, prepared, precision)
+
+    return new
+
+
+def test_samples_in_bfloat16_are_drawn_from_all_words():
+    """Chances are not rounded with the weights: none lies beyond the last word, and no word is out of reach."""
+    keras.utils.set_random_seed(0)
+    with precision.calculating("bfloat16"):
+        decoder = DECODERS.build(MergeConfig(units=8, embedding={"size": 4}), 3000)
+        features = np.ones((8, 6), np.float32)
+        decoder(features, np.ones((8, 2), np.int32))
+    assert decoder.compute_dtype == "bfloat16"
+    found = search(DecoderStepper(decoder), features, SampleConfig(samples=100, max_length=4, seed=1))
+    words = np.array([word for some in found for h in some for word in h.tokens])
+    assert words.min() > 2 and all(np.isfinite(h.log_probability) for some in found for h in some)
+    assert len(np.unique(words)) > 1500  # of 3,200 draws
+
+
 def test_a_training_in_bfloat16_learns_the_same(tmp_path):
     """The toy's loss after ten epochs, in both precisions; the weights are kept in float32."""
     data, losses = make_data(tmp_path / "data"), {}
     for name in ("float32", "bfloat16"):
         values = settings(data, tmp_path / "cache")
         values["training"] |= {"epochs": 10, "learning_rate": 0.05, "precision": name}
-        train(Config.model_validate(values), tmp_path / name, log=lambda line: None)
+        train(Config.model_validate(values), tmp_path / name, log=QUIET)
         losses[name] = [row["loss"] for row in read_csv(tmp_path / name / "history.csv")]
     assert losses["bfloat16"] != losses["float32"]
     np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.05)

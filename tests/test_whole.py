@@ -119,3 +119,12 @@ def test_the_candidates_of_a_consensus():
     stepper, features = decoder()
     config = ConsensusConfig(beam_size=3, samples=5, max_length=6)
     same(candidates(config, stepper, features), candidates(config, StepByStep(stepper), features))
+
+
+def test_another_penalty_compiles_nothing_anew():
+    stepper, features = decoder()
+    for penalty, shortest in ((0.0, 0), (0.9, 3), (1.5, 1)):
+        search(stepper, features, BeamConfig(beam_size=3, max_length=6, length_penalty=penalty, min_length=shortest))
+    search(stepper, features, SampleConfig(samples=2, max_length=6, temperature=0.5))
+    search(stepper, features, SampleConfig(samples=2, max_length=6, temperature=2.0))
+    assert len(stepper._searches) == 2

@@ -8,28 +8,7 @@ from benchmarks.speed.corpus import VOCABULARY, features, vocabulary
 from benchmarks.speed.ways import CHANNELS, NOTEBOOK_LENGTH, UNITS, D
 
 WORDS = 12
-"""A caption's length here: an untrained model would never end, so all are made to end after as many words."""
-
-
-class Ending:
-    """A stepper whose captions end after ``WORDS`` words, as trained ones would on average."""
-
-    def __init__(self, stepper: Any) -> None:
-        self.stepper = stepper
-
-    def start(self, seen: Any) -> Any:
-        """Returns the state, and how many words there are."""
-        return self.stepper.start(seen), 0
-
-    def step(self, tokens: np.ndarray, parents: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
-        """Makes the end certain when it is time, and impossible before."""
-        from capsmith.text.vocabulary import END
-
-        log_probs, after = self.stepper.step(tokens, parents, state[0])
-        count = state[1] + 1
-        log_probs = np.array(log_probs)
-        log_probs[:, END] = 0.0 if count > WORDS else -50.0
-        return log_probs, (after, count)
+"""A caption's length here: an untrained model would never end, so all are cut after as many words."""
 
 
 def capsmith(decoder: str, search: str, beams: int, batch: int, rounds: int) -> Round:
@@ -45,9 +24,9 @@ def capsmith(decoder: str, search: str, beams: int, batch: int, rounds: int) -> 
     sets = [f"decoder.type={decoder}", f"decoder.units={UNITS}", f"decoder.embedding.size={CHANNELS}"]
     config = load_config("flickr8k_attention.yaml" if attends else "flickr8k.yaml", sets)
     model = build_model(config, vocabulary(), shape, None, None)
-    stepper = Ending(DecoderStepper(model.decoder))
+    stepper = DecoderStepper(never_ending(model.decoder))
     seen = features(shape).gather(np.arange(batch))
-    how = GreedyConfig() if search == "greedy" else BeamConfig(beam_size=beams)
+    how = GreedyConfig(max_length=WORDS) if search == "greedy" else BeamConfig(beam_size=beams, max_length=WORDS)
     run(stepper, seen, how)
 
     def work() -> float:
@@ -56,6 +35,17 @@ def capsmith(decoder: str, search: str, beams: int, batch: int, rounds: int) -> 
         return batch * rounds
 
     return work
+
+
+def never_ending(decoder: Any) -> Any:
+    """Returns a decoder that never says its end: every search goes as far as the longest caption."""
+    from capsmith.text.vocabulary import END
+
+    bias = decoder.bias if decoder.config.tie_embeddings else decoder.output_layer.bias
+    values = np.array(bias)
+    values[END] = -1e4
+    bias.assign(values)
+    return decoder
 
 
 def notebook(captions: int) -> Round:
@@ -71,7 +61,7 @@ def notebook(captions: int) -> Round:
 
     def caption() -> None:
         sentence = [1]
-        for _ in range(WORDS + 1):  # the end is a word too
+        for _ in range(WORDS):
             padded = np.array([[0] * (NOTEBOOK_LENGTH - len(sentence)) + sentence])
             sentence.append(int(np.argmax(model.predict([seen, padded], verbose=0))))
 

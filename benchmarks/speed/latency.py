@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from benchmarks.speed.contest import Round
 from benchmarks.speed.corpus import pictures, vocabulary
+from benchmarks.speed.decoders import WORDS, never_ending
 
 if TYPE_CHECKING:
     from capsmith.captioner import Captioner
@@ -30,13 +31,14 @@ def untrained(encoder: str, decoder: str) -> "Captioner":
 
 
 def caption(encoder: str, decoder: str, times: int) -> Round:
-    """``Captioner.caption(path)``, beam 5, captions of at most 12 words (an untrained model would not end)."""
+    """``Captioner.caption(path)``, beam 5, captions of 12 words."""
     from capsmith.decoding import BeamConfig
 
     captioner = untrained(encoder, decoder)
+    never_ending(captioner.model.decoder)
     folder = tempfile.TemporaryDirectory()
     path = pictures(Path(folder.name), 1)[0][1]
-    how = BeamConfig(beam_size=5, max_length=12)
+    how = BeamConfig(beam_size=5, max_length=WORDS)
     captioner.caption(path, how)
 
     def work() -> float:

@@ -27,6 +27,7 @@ def capsmith(decoder: str, precision: str, batches: int, sets: tuple[str, ...] =
         keras.config.set_dtype_policy(f"mixed_{precision}")
     from benchmarks.speed.corpus import vocabulary
 
+    from capsmith.ahead import ahead
     from capsmith.captioner import build_model
     from capsmith.compiled import learner
     from capsmith.config import load_config
@@ -53,8 +54,7 @@ def capsmith(decoder: str, precision: str, batches: int, sets: tuple[str, ...] =
 
     def work() -> float:
         captions = 0
-        for index in range(place[0], place[0] + batches):
-            inputs, targets = made[index % len(made)]
+        for _, (inputs, targets) in ahead(lambda index: made[(place[0] + index) % len(made)], batches):
             learn(inputs, targets)
             captions += int((targets[:, 0] != 0).sum())
         place[0] += batches

@@ -21,16 +21,17 @@ from capsmith.checkpoints import load_state, read_progress, save_state
 from capsmith.config import Config
 from capsmith.data.records import Corpus, Record
 from capsmith.errors import CheckpointError, FeatureError
-from capsmith.features.backbone import Encoder, build_encoder
+from capsmith.features.backbone import Encoder, build_encoder, rest_of
 from capsmith.features.config import AdaptConfig, EncoderConfig
 from capsmith.features.encoders import ENCODERS
 from capsmith.features.extraction import extract
+from capsmith.features.filling import fill
 from capsmith.features.fingerprint import differences, digest, fingerprint
 from capsmith.features.joined import folders
 from capsmith.features.journal import locked
 from capsmith.features.networks import behind
 from capsmith.features.store import FeatureStore
-from capsmith.features.weights import replacing
+from capsmith.features.weights import load_file, replacing
 from capsmith.progress import bar
 from capsmith.runs import Log, atomic, read_json, write_json
 from capsmith.wording import Words, average_precision, counted
@@ -83,6 +84,9 @@ def _adapt(encoder: EncoderConfig, how: AdaptConfig, config: Config, corpus: Cor
         scores = lesson.run([record for record in records if record.image_id in store], store, log)
         write_json(how.into / NOTE, {"made_from": made_from, "scores": scores})
         (how.into / STATE).unlink(missing_ok=True)
+        load_file(lesson.encoder.core, how.into / WEIGHTS)  # of the best pass
+        pictures = [(record.image_id, record.path) for record in corpus.records if record.image_id in store]
+        fill(store, pictures, rest_of(lesson.encoder, encoder, after), encoder, config.features, log)
 
 
 def _made_from(before: EncoderConfig, after: str, how: AdaptConfig, config: Config, corpus: Corpus) -> dict[str, Any]:

@@ -289,13 +289,10 @@ def _check(about: Any, vocabulary: Vocabulary, run: Path) -> tuple[int, ...]:
     if about.get("vocabulary") != vocabulary.fingerprint():
         raise CheckpointError(f"{run}/vocabulary.json is not the vocabulary that this checkpoint was trained with")
     shape = about.get("feature_shape")
-    if not isinstance(shape, list) or not 1 <= len(shape) <= 2 or not all(_is_size(n) for n in shape):
+    sizes = shape if isinstance(shape, list) and 1 <= len(shape) <= 2 else [None]
+    if not all(type(n) is int and 0 < n < 10**6 for n in sizes):
         raise CheckpointError(f"{run}/captioner.json: feature_shape is damaged")
     return tuple(shape)
-
-
-def _is_size(value: Any) -> bool:
-    return type(value) is int and 0 < value < 1_000_000
 
 
 def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

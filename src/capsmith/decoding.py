@@ -161,9 +161,9 @@ class Walk:
 
 def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
     """Takes the likeliest word at every step."""
-    return at_once(stepper, features, config) or _one_by_one(
-        config, stepper, features, 1, lambda log_probs: log_probs.argmax(axis=1)
-    )
+    if (found := at_once(stepper, features, config)) is not None:
+        return found
+    return _one_by_one(config, stepper, features, 1, lambda log_probs: log_probs.argmax(axis=1))
 
 
 def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
@@ -176,7 +176,8 @@ def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[H
         drawn: np.ndarray = (reached > rng.random((len(logits), 1)) * reached[:, -1:]).argmax(axis=1)
         return drawn
 
-    found = at_once(stepper, features, config) or _one_by_one(config, stepper, features, config.samples, draw)
+    if (found := at_once(stepper, features, config)) is None:
+        found = _one_by_one(config, stepper, features, config.samples, draw)
     return [[replace(hypothesis, drawn=True) for hypothesis in some] for some in found]
 
 

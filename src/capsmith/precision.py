@@ -1,7 +1,7 @@
 """Which precision to calculate in: bfloat16 where the machine has it and is faster with it, else float32.
 
 Weights stay in float32 either way; what is calculated with them is rounded to bfloat16 (Micikevicius et al. 2018). On
-processors without instructions for it bfloat16 is many times slower, so it is never tried there.
+processors without instructions for it bfloat16 is many times slower, so ``auto`` does not even try it there.
 """
 
 import time
@@ -40,7 +40,7 @@ class Within(keras.layers.Layer):
     """
 
     def __init__(self, layer: keras.layers.Layer, function: Callable[..., Any]) -> None:
-        super().__init__(dtype=layer.dtype_policy, name="within")
+        super().__init__(dtype=layer.dtype_policy, autocast=False, name="within")  # casts weights alone
         self.function = function
         self.built = True
 

@@ -16,6 +16,8 @@ from capsmith.compiled import compiled
 from capsmith.decoding import BeamConfig, DecodingConfig, GreedyConfig, Hypothesis, SampleConfig, rows_found
 from capsmith.whole import beam_loop, row_loop
 
+_BELOW_ONE = np.float32(1 - 2**-24)  # 1 itself would lie beyond the last word
+
 
 @dataclass(frozen=True)
 class Partly:
@@ -48,7 +50,7 @@ class DecoderStepper:
             state, shown = state
             rows = (ops.take(tensor, parents, axis=0) for tensor in state[decoder.kept :])
             logits, after = decoder.step(tokens, (*state[: decoder.kept], *rows), shown)
-            return ops.log_softmax(ops.cast(logits, "float32"), axis=-1), (after, shown)
+            return _log_probabilities(logits), (after, shown)
 
         self.decoder = decoder
         self._begin = compiled(begin, decoder)
@@ -71,32 +73,31 @@ class DecoderStepper:
         return self._rows(features, config) if isinstance(config, GreedyConfig) else None
 
     def _beam(self, features: np.ndarray | Partly, config: BeamConfig) -> list[list[Hypothesis]]:
-        settings = (config.beam_size, config.max_length, config.min_length, config.length_penalty)
+        sizes = (config.beam_size, config.max_length)
 
-        def run(seen: Any, shown: Any) -> Any:
+        def run(seen: Any, shown: Any, shortest: Any, penalty: Any) -> Any:
             step, state, pictures = self._opened(seen, shown, config.beam_size)
-            return beam_loop(step, state, pictures, settings)
+            return beam_loop(step, state, pictures, sizes, shortest, penalty)
 
-        found = self._compiled(("beam", *settings), run)(*self._seen(features))
+        given = (*self._seen(features), _number(config.min_length), _number(config.length_penalty))
+        found = self._compiled(("beam", *sizes), run)(*given)
         score, total, words, said, live = (ops.convert_to_numpy(tensor) for tensor in found)
         each = zip(score, total, words, said, live, strict=True)
         return [captions_of(*row, config=config) for row in each]
 
     def _rows(self, features: np.ndarray | Partly, config: GreedyConfig | SampleConfig) -> list[list[Hypothesis]]:
-        samples, temperature = 1, 1.0
+        samples, temperature, chance = 1, 1.0, None
         if isinstance(config, SampleConfig):
             samples, temperature = config.samples, config.temperature
+            drawn = np.random.default_rng(config.seed).random((config.max_length, len(features) * samples))
+            chance = ops.convert_to_tensor(np.minimum(drawn.astype(np.float32), _BELOW_ONE))
 
-        def run(seen: Any, shown: Any, chance: Any) -> Any:
+        def run(seen: Any, shown: Any, shortest: Any, chance: Any, heat: Any) -> Any:
             step, state, pictures = self._opened(seen, shown, samples)
-            return row_loop(step, state, pictures * samples, config.max_length, config.min_length, chance, temperature)
+            return row_loop(step, state, pictures * samples, config.max_length, shortest, chance, heat)
 
-        chance = None
-        if isinstance(config, SampleConfig):
-            shape = (config.max_length, len(features) * samples)
-            chance = ops.convert_to_tensor(np.random.default_rng(config.seed).random(shape).astype(np.float32))
-        key = (config.type, samples, config.max_length, config.min_length, temperature)
-        found = self._compiled(key, run)(*self._seen(features), chance)
+        given = (*self._seen(features), _number(config.min_length), chance, _number(temperature))
+        found = self._compiled((config.type, samples, config.max_length), run)(*given)
         words, total, ended = (ops.convert_to_numpy(tensor) for tensor in found)
         return rows_found(words, total, ended, samples)
 
@@ -108,7 +109,7 @@ class DecoderStepper:
 
         def step(tokens: Any, rows: Any) -> tuple[Any, list[Any]]:
             logits, after = decoder.step(tokens, (*picture, *rows), shown)
-            return ops.log_softmax(ops.cast(logits, "float32"), axis=-1), list(after[decoder.kept :])
+            return _log_probabilities(logits), list(after[decoder.kept :])
 
         return step, [ops.repeat(tensor, each, axis=0) for tensor in own], ops.shape(features)[0]
 
@@ -126,3 +127,11 @@ class DecoderStepper:
         """Reads a word a row; returns log probabilities (N, V) and the state after."""
         log_probs, after = self._go_on(ops.convert_to_tensor(tokens_N), ops.convert_to_tensor(parents_N), state)
         return ops.convert_to_numpy(log_probs), after
+
+
+def _log_probabilities(logits: Any) -> Any:
+    return ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+
+
+def _number(value: float) -> Any:
+    return ops.convert_to_tensor(value, "float32")  # not a constant of the program: another value compiles nothing

@@ -20,20 +20,24 @@ Step = Callable[[Any, Any], tuple[Any, Any]]
 """From the words read (N,) and the rows' state to the next words' log probabilities (N, V) and the state after."""
 
 
-def beam_loop(step: Step, state: list[Any], pictures: Any, settings: tuple[int, int, int, float]) -> tuple[Any, ...]:
+def beam_loop(
+    step: Step, state: list[Any], pictures: Any, sizes: tuple[int, int], shortest: Any, penalty: Any
+) -> tuple[Any, ...]:
     """Keeps the best beams of every picture until none can become better than its finished captions.
 
     Args:
         step: The decoder's.
         state: Of the rows: tensors with leading axis N.
         pictures: P.
-        settings: Beams, longest and shortest caption, length penalty.
+        sizes: Beams a picture, and words of the longest caption.
+        shortest: Words before which none ends.
+        penalty: Power of the length that a caption's score is divided by.
 
     Returns:
         Score, log probability and words of the finished captions, (P, K), (P, K) and (P, K, T), best first; and words
         and log probability of those that go on, (P, K, T) and (P, K).
     """
-    beams, longest, shortest, penalty = settings
+    beams, longest = sizes
     first = ops.cast(ops.arange(pictures)[:, None] * beams, "int32")  # each picture's first row
 
     def body(position: Any, _: Any, tokens: Any, live: Any, said: Any, done: tuple[Any, ...], *own: Any) -> Any:
@@ -71,7 +75,7 @@ def beam_loop(step: Step, state: list[Any], pictures: Any, settings: tuple[int, 
 
 
 def row_loop(
-    step: Step, state: list[Any], rows: Any, longest: int, shortest: int, chance: Any, temperature: float
+    step: Step, state: list[Any], rows: Any, longest: int, shortest: Any, chance: Any, temperature: Any
 ) -> tuple[Any, ...]:
     """Extends every row by its likeliest word, or by one that chance picks, until all have ended.
 
@@ -115,11 +119,12 @@ def _while(body: Callable[..., Any], longest: int, begun: tuple[Any, ...], state
     return ops.while_loop(lambda position, going, *_: going & (position < longest), body, start)
 
 
-def _allowed(log_probs: Any, position: Any, shortest: int) -> Any:
+def _allowed(log_probs: Any, position: Any, shortest: Any) -> Any:
     size = log_probs.shape[-1]
     never, end = np.zeros((2, size), np.float32)
     never[list(NEVER)], end[END] = IMPOSSIBLE, IMPOSSIBLE
-    return log_probs + ops.where(position < shortest, ops.convert_to_tensor(never + end), ops.convert_to_tensor(never))
+    early = ops.cast(position, "float32") < shortest
+    return log_probs + ops.where(early, ops.convert_to_tensor(never + end), ops.convert_to_tensor(never))
 
 
 def _drawn(logits: Any, chance: Any) -> Any:

@@ -117,5 +117,5 @@ def test_the_journal_is_plain_json_lines(tmp_path):
     writer.append(["ü.jpg"], [7], rows(1), {})
     writer.close()
     first, second = (json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines())
-    assert first == {"fingerprint": PRINT, "shape": [3], "dtype": "float32"}
+    assert first == {"fingerprint": PRINT, "shape": [3], "dtype": "float32", "precision": "float32"}
     assert second == {"rows": [0], "ids": ["ü.jpg"], "sizes": [7], "broken": {}}

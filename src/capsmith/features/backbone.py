@@ -16,7 +16,7 @@ from capsmith.features.custom import load_custom
 from capsmith.features.encoders import ENCODERS, Preprocess
 from capsmith.features.fingerprint import differences, file_hash, fingerprint
 from capsmith.features.joined import JoinedEncoder, folders, joined_shape
-from capsmith.features.networks import build_core
+from capsmith.features.networks import behind, build_core
 from capsmith.features.weights import replacing
 
 
@@ -86,6 +86,12 @@ def build_encoder(config: EncoderConfig) -> Encoder:
     else:
         core = build_core(config)
     return _assemble(core, config, found)
+
+
+def rest_of(encoder: Encoder, config: EncoderConfig, after: str) -> keras.Model:
+    """Returns an encoder's part from a layer's output (P, H, W, C) on to its features; the layers are its own."""
+    block = behind(encoder.core, after)
+    return keras.Model(block.inputs, _output(block.outputs[0], config), name="rest")
 
 
 def save_encoder(encoder: Encoder, directory: Path) -> None:

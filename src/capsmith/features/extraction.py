@@ -124,12 +124,12 @@ def _run(
     log: Log,
     view: int,
 ) -> None:
-    encoder, precision = _encoder(encoder_config, features_config, len(todo))
+    encoder, precision = _encoder(encoder_config, features_config, len(todo), manifest)
     if manifest is None:
         dtype = "float32" if encoder_config.output == "pooled" else "float16"
-        manifest = Manifest(_fingerprint(encoder_config, view), encoder.feature_shape, dtype)
+        manifest = Manifest(_fingerprint(encoder_config, view), encoder.feature_shape, dtype, precision=precision)
     seen = f" (view {view})" if view else ""
-    through = encoder_config.type + precision
+    through = encoder_config.type + ("" if precision == "float32" else f" in {precision}")
     log(f"features: {len(todo):,} of {len(wanted):,} pictures{seen} go through {through} into {folder}")
     began = time.monotonic()
     batch = min(features_config.batch_size, len(wanted))  # one shape for all batches, and the same after a restart
@@ -149,8 +149,10 @@ def _run(
     _report_broken(todo, manifest, log)
 
 
-def _encoder(config: EncoderConfig, how: FeaturesConfig, pictures: int) -> tuple["Encoder", str]:
-    """Builds the encoder in the precision asked for, and says so when it is not float32.
+def _encoder(
+    config: EncoderConfig, how: FeaturesConfig, pictures: int, manifest: Manifest | None
+) -> tuple["Encoder", str]:
+    """Builds the encoder, and says in which precision: that in which a store was begun, else the one asked for.
 
     Which one is faster is a question of the network: convolutions of single channels gain nothing. So both are timed,
     on machines that have bfloat16 and where there are pictures enough to be worth it.
@@ -158,8 +160,13 @@ def _encoder(config: EncoderConfig, how: FeaturesConfig, pictures: int) -> tuple
     from capsmith.features.backbone import build_encoder
     from capsmith.precision import calculating, faster, has_bfloat16
 
-    if how.precision == "float32" or (how.precision == "auto" and not (pictures > _MANY and has_bfloat16())):
-        return build_encoder(config), ""
+    asked = how.precision if manifest is None else manifest.precision
+    if manifest is not None and how.precision not in ("auto", asked):
+        raise FeatureError(
+            f"features.precision: the features that are there were made in {asked}: leave it at auto, or delete them"
+        )
+    if asked == "auto" and not (pictures > _MANY and has_bfloat16()):
+        asked = "float32"
     built = {}
 
     def make(precision: str) -> Callable[[], Any]:
@@ -167,12 +174,10 @@ def _encoder(config: EncoderConfig, how: FeaturesConfig, pictures: int) -> tuple
             encoder = built[precision] = build_encoder(config)
         return lambda: encoder.encode(np.zeros((how.batch_size, *encoder.image_size, 3), np.uint8))
 
-    if how.precision == "auto":
-        chosen = faster(make)
-    else:
-        chosen = how.precision
+    chosen = faster(make) if asked == "auto" else asked
+    if chosen not in built:
         make(chosen)
-    return built[chosen], "" if chosen == "float32" else f" in {chosen}"
+    return built[chosen], chosen
 
 
 def _encode(encoder: "Encoder", pictures: list[np.ndarray], batch: int) -> np.ndarray:

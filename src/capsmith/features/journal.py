@@ -64,6 +64,7 @@ def known(folder: Path, fingerprint: dict[str, Any]) -> Manifest | None:
     try:
         if manifest is None and lines:
             manifest = Manifest(lines[0]["fingerprint"], tuple(lines[0]["shape"]), str(np.dtype(lines[0]["dtype"])))
+            manifest.precision = str(lines[0].get("precision", "float32"))
         if manifest is None:
             return None
         manifest.check(fingerprint, folder)
@@ -108,6 +109,7 @@ class Journal:
                     "fingerprint": manifest.fingerprint,
                     "shape": manifest.shape,
                     "dtype": manifest.dtype,
+                    "precision": manifest.precision,
                 }
                 self._write_line(first)
 

@@ -35,6 +35,7 @@ class Manifest:
         ids: The picture of each row; None for a row given up, its picture having become unreadable.
         sizes: The size in bytes of each row's picture file when it was read.
         broken: Unreadable pictures: ``{id: {"reason": …, "size": …}}``; size -1 for a missing file.
+        precision: What the encoder calculated in.
     """
 
     fingerprint: dict[str, Any]
@@ -43,6 +44,7 @@ class Manifest:
     ids: list[str | None] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     broken: dict[str, dict[str, Any]] = field(default_factory=dict)
+    precision: str = "float32"
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -60,6 +62,7 @@ class Manifest:
             )
         try:
             value = runs.read_json(path, FeatureError)
+            value = {"precision": "float32", **value}  # stores of before have none
             found = cls(**{key: value[key] for key in cls.__dataclass_fields__})
             found.shape = tuple(int(n) for n in found.shape)
             found.sizes = [int(n) for n in found.sizes]

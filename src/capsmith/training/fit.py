@@ -26,8 +26,9 @@ from capsmith.metrics.diversity import diversity
 from capsmith.metrics.scorer import Scorer, expand
 from capsmith.pipeline import Prepared, prepare, read_corpus, require_encoder, require_splits, training_views
 from capsmith.plots import plot_history
+from capsmith.precision import for_products
 from capsmith.progress import bar
-from capsmith.runs import Log, versions, write_json
+from capsmith.runs import Log, read_json, versions, write_json
 from capsmith.text.vocabulary import PAD, Vocabulary
 from capsmith.training.config import TrainingConfig
 from capsmith.training.history import History
@@ -87,15 +88,18 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     if begun and vocabulary != Vocabulary.load(run / "vocabulary.json"):
         raise CheckpointError(f"{run}: the training captions are no longer those it began with: choose another --run")
     prepared = prepare(config, ("train", "dev"), log, corpus)
-    write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend()})
+    precision = _precision(config.training, run if begun else None)
+    write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})
     save_config(config, run / "config.yaml")
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
-    captioner = new_captioner(config, vocabulary, vectors, prepared)
+    captioner = new_captioner(config, vocabulary, vectors, prepared, precision)
     if config.training.start is not None and not begun:
         begin_from(captioner, config.training.start)
         log(f"begins with the weights of {config.training.start}")
     history = _Fit(captioner, prepared, run, log).run(begun)
     load_weights(captioner.model.bare(), run / "model.weights.h5")
+    if precision != "float32":
+        captioner = Captioner.load(run)  # which calculates in float32, as it will for everyone
     best = history.rows[history.best or 0]
     minutes = (time.perf_counter() - started) / 60
     log(f"best epoch {best['epoch']:.0f}: dev {history.metric} {history.score(history.best or 0):.4f}")
@@ -127,6 +131,16 @@ def _check_run(run: Path, config: Config, resume: bool, begun: bool) -> None:
         if changed := difference(run_config(run), config, _OPEN, _PLACES):
             raise CheckpointError(f"{run} was begun with another config ({changed}): choose another --run")
         require_encoder(config, run)
+
+
+def _precision(config: TrainingConfig, begun: Path | None) -> str:
+    """Returns what to calculate in: as the config says, and a run that has begun goes on as it began."""
+    if config.precision != "auto":
+        return config.precision
+    if begun is None:
+        return for_products()
+    found = read_json(begun / "versions.json", CheckpointError)
+    return str(found.get("precision", "float32")) if isinstance(found, dict) else "float32"
 
 
 def _optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:

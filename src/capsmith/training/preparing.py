@@ -10,7 +10,7 @@ from capsmith.data.batches import Example
 from capsmith.data.records import Corpus, Record
 from capsmith.features.backbone import build_encoders
 from capsmith.pipeline import Prepared
-from capsmith.precision import calculating, for_products
+from capsmith.precision import calculating
 from capsmith.runs import Log
 from capsmith.text.glove import load_vectors
 from capsmith.text.tokenise import tokenise
@@ -32,11 +32,12 @@ def make_vocabulary(config: Config, corpus: Corpus, log: Log) -> tuple[Vocabular
     return vocabulary, vectors
 
 
-def new_captioner(config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None, prepared: Prepared) -> Captioner:
-    """Returns an untrained captioner that knows the scale of its features."""
+def new_captioner(
+    config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None, prepared: Prepared, precision: str = "float32"
+) -> Captioner:
+    """Returns an untrained captioner that knows the scale of its features, to be trained in a precision."""
     encoder = prepared.encoder or build_encoders(config.encoders)
-    asked = config.training.precision
-    with calculating(for_products() if asked == "auto" else asked):
+    with calculating(precision):
         model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
     if model.decoder.standardise is not None:
         model.decoder.standardise.learn(_seen(prepared, config.seed))

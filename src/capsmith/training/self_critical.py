@@ -87,6 +87,8 @@ class SampledBatches:
         if isinstance(self.source, ViewedSource):
             self.order = self.source.drawn(self.order, rng)
         self.rewards, self.baselines = [], []
+        standardise = self.captioner.model.decoder.standardise  # read here: a thread may not while a step has it
+        self.mean = 0.0 if standardise is None else np.array(keras.ops.convert_to_numpy(standardise.mean))
 
     @property
     def batch_size(self) -> int:
@@ -139,8 +141,7 @@ class SampledBatches:
 
         words, last = (mask(len(features), width) for width in decoder.widths)
         if config.decoder.dropout and not config.trains_encoder:
-            mean = 0.0 if decoder.standardise is None else keras.ops.convert_to_numpy(decoder.standardise.mean)
-            features = mean + (features - mean) * mask(*features.shape)
+            features = self.mean + (features - self.mean) * mask(*features.shape)
         return features, (words, last)
 
     def _rewards(self, rows: np.ndarray, found: list[list[Hypothesis]]) -> np.ndarray:

@@ -1,0 +1,68 @@
+"""Features made from those of an earlier layer that are there already, instead of from the pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from capsmith.features.config import EncoderConfig, FeaturesConfig
+from capsmith.features.extraction import Log, store_folder
+from capsmith.features.fingerprint import fingerprint
+from capsmith.features.journal import Journal, known, locked
+from capsmith.features.store import FeatureStore, Manifest
+from capsmith.progress import bar
+
+
+def fill(
+    earlier: FeatureStore,
+    pictures: Sequence[tuple[str, Path]],
+    rest: keras.Model,
+    encoder: EncoderConfig,
+    features: FeaturesConfig,
+    log: Log,
+) -> None:
+    """Begins an encoder's store with the pictures whose features up to a layer are known; the rest is for `extract`.
+
+    The numbers are those of `extract` but for the rounding of the earlier features to float16.
+
+    Args:
+        earlier: Grids (L, C) of the earlier layer.
+        pictures: (image id, path) of all pictures of the data set, or of a part of it.
+        rest: From the earlier layer's grid (P, H, W, C) to the encoder's features.
+        encoder: The encoder whose store it is.
+        features: Where the store is kept.
+        log: Takes lines for people.
+    """
+    folder = store_folder(pictures, encoder, features)
+    expected = fingerprint(encoder)
+    with locked(folder):
+        manifest = known(folder, expected)
+        there = manifest.file_sizes() if manifest else {}
+        todo = [
+            (image, path.stat().st_size)
+            for image, path in dict(pictures).items()
+            if image in earlier and image not in there
+        ]
+        if not todo:
+            return
+        if manifest is None:
+            shape = tuple(int(n) for n in rest.output_shape[1:])
+            manifest = Manifest(expected, shape, "float32" if encoder.output == "pooled" else "float16")
+        log(f"features: {len(todo):,} pictures go on from an earlier layer of {encoder.type} into {folder}")
+        journal = Journal(folder, manifest)
+        try:
+            with bar(total=len(todo), desc="features", unit="picture") as shown:
+                for first in range(0, len(todo), features.batch_size):
+                    some = todo[first : first + features.batch_size]
+                    journal.append([i for i, _ in some], [s for _, s in some], _through(rest, earlier, some), {})
+                    shown.update(len(some))
+            journal.finish()
+        finally:
+            journal.close()
+
+
+def _through(rest: keras.Model, earlier: FeatureStore, some: Sequence[tuple[str, int]]) -> np.ndarray:
+    grid = rest.input_shape[1:]
+    seen = earlier.gather(earlier.rows([image for image, _ in some])).astype(np.float32).reshape(-1, *grid)
+    return np.asarray(rest.predict_on_batch(seen), np.float32)
