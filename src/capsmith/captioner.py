@@ -289,10 +289,10 @@ def _check(about: Any, vocabulary: Vocabulary, run: Path) -> tuple[int, ...]:
     if about.get("vocabulary") != vocabulary.fingerprint():
         raise CheckpointError(f"{run}/vocabulary.json is not the vocabulary that this checkpoint was trained with")
     shape = about.get("feature_shape")
-    sizes = shape if isinstance(shape, list) and 1 <= len(shape) <= 2 else [None]
+    sizes: list[Any] = shape if isinstance(shape, list) and len(shape) in (1, 2) else [None]
     if not all(type(n) is int and 0 < n < 10**6 for n in sizes):
         raise CheckpointError(f"{run}/captioner.json: feature_shape is damaged")
-    return tuple(shape)
+    return tuple(sizes)
 
 
 def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
