@@ -21,6 +21,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "flickr8k": ("flickr8k.",),
     "score": ("score.", "human."),
     "machine": ("train.", "cli.", "badinput."),
+    "speed": ("speed.",),
 }
 
 
