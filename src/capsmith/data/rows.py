@@ -15,7 +15,8 @@ from capsmith.data.records import Corpus, DatasetConfig, Problems, Record
 from capsmith.errors import DataError
 
 Assign = Callable[[Iterable[str]], Mapping[str, str]]
-_PICTURES = frozenset(".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .tif .tiff .ppm .pgm .avif .heic".split())
+PICTURES = frozenset(".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .tif .tiff .ppm .pgm .avif .heic".split())
+"""Endings of pictures' names."""
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -151,7 +152,7 @@ class Rows:
             captions = given if self._keys else self._without_repeats(image_id, given)
             path = self.folder.find(image_id)
             if path is None:
-                is_picture = PurePosixPath(image_id).suffix.lower() in _PICTURES
+                is_picture = PurePosixPath(image_id).suffix.lower() in PICTURES
                 self._bad_picture("missing picture" if is_picture else "stray id", image_id)
             elif captions:
                 yield image_id, captions, path

@@ -15,6 +15,8 @@ from capsmith.data.splits import split_name
 from capsmith.errors import DataError
 from capsmith.schema import nearest
 
+_FEW = 20  # lines that show what separates columns
+
 
 @dataclass(frozen=True)
 class Table:
@@ -56,6 +58,25 @@ def read_table(path: Path, required: Mapping[str, str]) -> Table:
                 f"(columns found: {', '.join(table.columns):.100}); name it with data.{key}"
             )
     return table
+
+
+def guess_table(path: Path) -> Table:
+    """Opens a table of which nothing is known: by the end of its name, else separated by what its first lines share.
+
+    Raises:
+        DataError: It is empty, or not a table of two columns or more.
+    """
+    text = read_text(path)
+    if not text.strip():
+        raise DataError(f"{path} is empty")
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
+        return _json_lines(path, text)
+    lines = [line for line in text.split("\n") if line.strip()][:_FEW]
+    widths = {mark: [len(_fields(line, mark)) for line in lines] for mark in "\t;|,"}
+    even = {mark: found[0] for mark, found in widths.items() if found[0] > 1 and found.count(found[0]) > len(found) / 2}
+    if not even:
+        raise DataError(f"{path} is not a table: its lines have no columns separated by commas, semicolons, tabs or |")
+    return _delimited(path, text, _fields(lines[0], next(iter(even))))
 
 
 def take_rows(rows: Rows, table: Table, image: str, caption: str, split: str | None = None) -> None:

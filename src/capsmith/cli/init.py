@@ -1,0 +1,33 @@
+"""``capsmith init``."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds the pictures, at any depth")
+    parser.add_argument(
+        "--captions", type=Path, metavar="FILE", help="CSV, TSV or JSON lines; found by itself in FOLDER"
+    )
+    parser.add_argument("--out", type=Path, metavar="CONFIG", help="the config to write (default: NAME-OF-FOLDER.yaml)")
+    parser.add_argument("--force", action="store_true", help="replace a config that is there")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Looks at a folder, says what it found, and writes a config that trains on it."""
+    import re
+
+    from capsmith.errors import ConfigError
+    from capsmith.runs import write_text
+    from capsmith.starting_out import begin, told
+
+    name = re.sub(r"[^\w.-]+", "_", args.folder.resolve().name).strip("_.") or "mine"
+    out = args.out or Path(f"{name}.yaml")
+    if out.exists() and not args.force:
+        raise ConfigError(f"{out} is there already: say --force to replace it, or --out for another name")
+    data, found, text = begin(args.folder, args.captions, out)
+    for line in told(data, found):
+        print(line)
+    write_text(out, text)
+    print(f"\n{out} trains on them:\n  capsmith train --config {out}")

@@ -1,0 +1,135 @@
+"""A config that suits a data set, with a comment wherever the data decided."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from capsmith.data.folder import FolderConfig
+from capsmith.data.records import DatasetConfig, SplitConfig
+from capsmith.features.config import FeaturesConfig
+from capsmith.survey import Survey
+from capsmith.text.config import TextConfig
+from capsmith.text.language import SPACELESS, Writing
+
+_UNKNOWN = 0.03  # share of dev's words that may be unknown for the sake of words that are seen more often
+_LARGEST = 1000  # pictures of dev or test that are enough
+_LEAST = 20  # pictures below which a score of dev says nothing
+
+
+def suggested_text(writing: Writing) -> TextConfig:
+    """Returns how captions of a script become tokens: characters where words do not stand apart."""
+    spaceless = writing.script in SPACELESS and not writing.spaced
+    return TextConfig(mode="char" if spaceless else "word", min_count=1, max_length=1000)
+
+
+def suggested_split(pictures: int) -> SplitConfig:
+    """Returns shares of dev and test: a tenth each, at most 1,000 pictures."""
+    share = round(min(0.1, _LARGEST / max(pictures, 1)), 4)
+    return SplitConfig(dev=share, test=share)
+
+
+def suggested_min_count(survey: Survey) -> int:
+    """Returns how often a word has to be seen: as often as leaves few words of dev unknown."""
+    if survey.text.mode == "char":
+        return 1 if survey.captions < 2000 else 2
+    most = 5 if survey.captions > 10_000 else 3 if survey.captions > 2000 else 2
+    base = survey.unknown(1)  # words that train has not, which no count can save
+    return max((n for n in range(1, most + 1) if survey.unknown(n) - base <= _UNKNOWN), default=1)
+
+
+def suggested_length(survey: Survey) -> int:
+    """Returns the longest caption in tokens: longer than 99 % of the captions are."""
+    return max(5, survey.length(0.99))
+
+
+def config_text(data: DatasetConfig, survey: Survey, name: str) -> str:
+    """Returns the YAML of a config that trains as it is.
+
+    Args:
+        data: How the data set is read.
+        survey: What it holds.
+        name: The config's file name, for the commands in its head.
+    """
+    min_count, length = suggested_min_count(survey), suggested_length(survey)
+    char, many = survey.text.mode == "char", survey.captions > 20_000
+    sizes = survey.sizes
+    unknown = survey.unknown(min_count)
+    kind = "characters" if char else "words"
+    kept = f"{survey.vocabulary(min_count):,} of {len(survey.words):,} {kind} are kept; {unknown:.1%} of dev's are not"
+    found = f"{len(survey.corpus.records):,} pictures with {survey.captions:,} captions ({survey.writing})"
+    spaces = "words do not stand apart: every character is a token" if char else "words stand apart"
+    share = f"{survey.length(0.5)} in the middle, {survey.length(0.99)} for 99 % of the captions"
+    patience = 5 if sizes["dev"] >= _LEAST else 10
+    return f"""\
+# {found}, as `capsmith init` found them.
+#
+#   capsmith inspect --config {name}     # a page with pictures, captions and what is wrong with them
+#   capsmith train   --config {name}     # then: capsmith caption runs/{Path(name).stem} PICTURE…
+#
+# `capsmith validate --config {name}` prints every key; flickr8k_attention.yaml has what makes captions better still.
+
+seed: 1
+
+data:
+{_section(data)}
+text:
+  mode: {survey.text.mode:<18} # {spaces}
+  min_count: {min_count:<13} # {kept}
+  max_length: {length:<12} # tokens a caption: {share}
+
+encoder:
+  type: mobilenet_v2       # small and quick; resnet50, inception_v3, …: see `capsmith list encoders`
+  weights: imagenet        # downloads once; or the path of a weights file
+{_features(survey)}
+decoder:
+  type: merge
+  units: {512 if many else 256}
+  dropout: {0.4 if many else 0.5}             # {"much" if many else "little"} data
+  embedding: {{size: {300 if many else 200}}}
+
+training:
+  epochs: {15 if many else 30}               # stops earlier when dev gets no better
+  batch_size: {160 if many else 80}
+  patience: {patience}
+
+decoding:
+  type: beam
+  beam_size: 3
+  max_length: {length + max(5, length // 4)}
+
+evaluation:
+  metrics: [bleu, rouge, cider]
+"""
+
+
+def _features(survey: Survey) -> str:
+    """Returns the section that lets extraction pass over more broken pictures than usual, where there are more."""
+    share = len(survey.looked.broken) / max(survey.looked.looked_at, 1)
+    if share <= FeaturesConfig().max_broken:
+        return ""
+    allowed = min(1.0, round(share * 1.1 + 0.005, 2))
+    return f"\nfeatures:\n  max_broken: {allowed:<12} # share of pictures that cannot be read: they are left out\n"
+
+
+def _section(data: DatasetConfig) -> str:
+    """Returns the lines of ``data``: what is not as it would be anyway."""
+    values = data.model_dump(mode="json", exclude_defaults=True)
+    lines = [f"  type: {data.type}", f"  root: {_written(values.pop('root'))}"]
+    values.pop("type", None)
+    split = values.pop("split", None)
+    lines += [f"  {key}: {_written(value)}" for key, value in values.items()]
+    if isinstance(data, FolderConfig) and split:
+        shares = ", ".join(f"{key}: {value}" for key, value in (data.split.model_dump()).items())
+        lines.append(f"  split: {{{shares}}}   # by picture, at random")
+    return "\n".join(lines) + "\n"
+
+
+def _written(value: Any) -> str:
+    """Writes a value as YAML reads it: JSON is YAML, and plain names need no quotes."""
+    plain = (
+        isinstance(value, str) and value.replace("/", "").replace("_", "").replace(".", "").replace("-", "").isalnum()
+    )
+    ordinary = (
+        plain and not str(value).replace(".", "").isdigit() and str(value).lower() not in ("null", "true", "no", "yes")
+    )
+    return str(value) if ordinary and value[0] not in "-." else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,146 @@
+"""What a data set holds, looked at before anything is trained: captions, pictures, and what is wrong with them."""
+
+import os
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from capsmith.data.records import SPLITS, Corpus, Record
+from capsmith.errors import PictureError
+from capsmith.features.images import load_image
+from capsmith.features.likeness import SIDE, alike, grey
+from capsmith.progress import track
+from capsmith.text.config import TextConfig
+from capsmith.text.language import Writing, writing_of
+from capsmith.text.tokenise import tokenise
+
+_SMALL = 4 * SIDE  # pixels a side that a picture is decoded at
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What looking at every picture tells.
+
+    Attributes:
+        broken: Why a picture cannot be read, by its id.
+        same: Pairs of ids whose pictures show the same, in order.
+        looked_at: How many pictures were looked at.
+    """
+
+    broken: dict[str, str]
+    same: list[tuple[str, str]]
+    looked_at: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A data set in numbers.
+
+    Attributes:
+        corpus: What the reader gave.
+        writing: How its captions are written.
+        text: How captions become tokens here.
+        lengths: Tokens of each caption, all splits.
+        words: How often each token stands in the train split.
+        repeated: Captions that belong to several pictures, and to how many.
+        looked: What the pictures say.
+    """
+
+    corpus: Corpus
+    writing: Writing
+    text: TextConfig
+    lengths: tuple[int, ...]
+    words: Counter[str]
+    repeated: dict[str, int]
+    looked: Looked = field(default_factory=lambda: Looked({}, [], 0))
+
+    @property
+    def captions(self) -> int:
+        """How many captions there are."""
+        return len(self.lengths)
+
+    @property
+    def each(self) -> tuple[int, float, int]:
+        """Captions a picture: fewest, median and most."""
+        counts = [len(record.captions) for record in self.corpus.records]
+        return min(counts), statistics.median(counts), max(counts)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Pictures of each split."""
+        return {name: len(self.corpus.split(name)) for name in SPLITS}
+
+    def length(self, share: float) -> int:
+        """Returns the length that so large a share of the captions does not exceed."""
+        ranked = sorted(self.lengths)
+        return ranked[min(int(share * len(ranked)), len(ranked) - 1)]
+
+    def vocabulary(self, min_count: int) -> int:
+        """Returns how many words are left when rarer ones are unknown."""
+        return sum(count >= min_count for count in self.words.values())
+
+    def unknown(self, min_count: int, split: str = "dev") -> float:
+        """Returns the share of a split's words that would be unknown; 0 for an empty split."""
+        known = {word for word, count in self.words.items() if count >= min_count}
+        said = [word for record in self.corpus.split(split) for c in record.captions for word in tokenise(c, self.text)]
+        return sum(word not in known for word in said) / max(len(said), 1)
+
+    @property
+    def leaks(self) -> list[tuple[str, str]]:
+        """Pairs of pictures that show the same and lie in different splits: what is tested was trained on."""
+        split = {record.image_id: record.split for record in self.corpus.records}
+        return [(one, two) for one, two in self.looked.same if split[one] != split[two] and split[one] and split[two]]
+
+
+def survey(corpus: Corpus, text: TextConfig, pictures: bool = True) -> Survey:
+    """Looks at a data set.
+
+    Args:
+        corpus: The data set.
+        text: How captions become tokens.
+        pictures: Look at every picture too: a few milliseconds each.
+    """
+    records = corpus.records
+    tokens = [[tokenise(caption, text) for caption in record.captions] for record in records]
+    train = [said for record, each in zip(records, tokens, strict=True) if record.split == "train" for said in each]
+    spread: dict[str, set[str]] = {}
+    for record in records:
+        for caption in record.captions:
+            spread.setdefault(" ".join(caption.lower().split()), set()).add(record.image_id)
+    return Survey(
+        corpus=corpus,
+        writing=writing_of(caption for record in records for caption in record.captions),
+        text=text,
+        lengths=tuple(len(said) for each in tokens for said in each),
+        words=Counter(word for said in train for word in said),
+        repeated={caption: len(ids) for caption, ids in spread.items() if len(ids) > 1},
+        looked=look(records) if pictures else Looked({}, [], 0),
+    )
+
+
+def look(records: Sequence[Record]) -> Looked:
+    """Decodes every picture; returns which are broken and which show the same."""
+    copies: dict[str, np.ndarray] = {}
+    broken: dict[str, str] = {}
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        seen = pool.map(_small, [record.path for record in records])
+        for record in track(records, desc="pictures", unit="picture"):
+            found = next(seen)
+            if isinstance(found, str):
+                broken[record.image_id] = found
+            else:
+                copies[record.image_id] = found
+    ids = list(copies)
+    return Looked(broken, [(ids[one], ids[two]) for one, two in alike(list(copies.values()))], len(records))
+
+
+def _small(path: Path) -> np.ndarray | str:
+    try:
+        return grey(load_image(path, (_SMALL, _SMALL)))
+    except PictureError as error:
+        return str(error)

@@ -1,0 +1,97 @@
+"""Which script and, as far as common words tell, which language captions are written in."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+SPACELESS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
+"""Scripts that write sentences without spaces between words."""
+RIGHT_TO_LEFT = ("Arabic", "Hebrew", "Syriac", "Thaana")
+_NAMES = {"CJK": "Han", "HIRAGANA": "Hiragana", "KATAKANA": "Katakana", "HANGUL": "Hangul"}
+_BY_SCRIPT = {
+    "Hiragana": "Japanese", "Katakana": "Japanese", "Han": "Chinese", "Hangul": "Korean", "Thai": "Thai", "Lao": "Lao",
+    "Khmer": "Khmer", "Myanmar": "Burmese", "Greek": "Greek", "Hebrew": "Hebrew", "Armenian": "Armenian",
+    "Georgian": "Georgian", "Tamil": "Tamil", "Telugu": "Telugu", "Bengali": "Bengali", "Gujarati": "Gujarati",
+    "Tibetan": "Tibetan", "Ethiopic": "Amharic",
+}  # fmt: skip
+_COMMON = {
+    "English": "a the is are of in on and with to at",
+    "German": "ein eine der die das und ist auf mit im einem",
+    "French": "un une le la les et est des sur dans avec",
+    "Spanish": "un una el la los y es en con de por",
+    "Italian": "un una il la gli e è di con che sul",
+    "Portuguese": "um uma o os e é em com de na no",
+    "Dutch": "een de het en is van op met in aan zijn",
+    "Swedish": "en ett och är på med som i av den",
+    "Polish": "i w na z jest się do to są przez",
+    "Turkish": "bir ve bu için ile da de olan üzerinde",
+    "Vietnamese": "một và đang trên với của người các trong là",
+    "Indonesian": "yang dan di seorang sedang dengan sebuah ke dari",
+    "Russian": "и в на с по из он она у за",
+    "Ukrainian": "і з та до що є під із він біля",
+    "Bulgarian": "е от се да един една две със която който",
+    "Arabic": "في من على مع و إلى رجل هذا أن التي",
+    "Persian": "یک در و از به با است که را روی",
+    "Urdu": "ایک میں اور ہے کے پر کی سے کا ہیں",
+    "Hindi": "एक में है और के पर की से का हैं",
+    "Marathi": "एक आहे आणि मध्ये आहेत वर या तो",
+    "Hebrew": "של על עם את הוא היא זה לא",
+}
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How captions are written.
+
+    Attributes:
+        script: The script of most letters, such as ``Latin``; empty without letters.
+        language: The language, or an empty string when common words do not tell.
+        spaced: Whether words stand apart.
+    """
+
+    script: str
+    language: str
+    spaced: bool
+
+    @property
+    def right_to_left(self) -> bool:
+        """Whether lines run from right to left."""
+        return self.script in RIGHT_TO_LEFT
+
+    def __str__(self) -> str:
+        told = f"{self.language}, " if self.language else ""
+        return f"{told}{self.script or 'no'} script" + (", right to left" if self.right_to_left else "")
+
+
+def writing_of(captions: Iterable[str]) -> Writing:
+    """Returns how captions are written, by counting their letters and common words."""
+    texts = list(captions)
+    letters = Counter(script_of(character) for text in texts for character in text if character.isalpha())
+    script = max(letters, key=lambda name: letters[name], default="")
+    if script == "Han" and letters["Hiragana"] + letters["Katakana"] > letters["Han"] / 20:
+        script = "Hiragana"  # Japanese writes its nouns in Chinese characters
+    spaced = sum(len(text.split()) for text in texts) > 2 * len(texts)
+    return Writing(script, _language(texts, script), spaced or script not in SPACELESS)
+
+
+@cache
+def script_of(letter: str) -> str:
+    """Returns a letter's script, as Unicode's name of the letter begins: ``Latin``, ``Arabic``, ``Han``."""
+    first = unicodedata.name(letter, "").split(" ", 1)[0].split("-")[0]
+    return _NAMES.get(first, first.capitalize())
+
+
+def _language(texts: Sequence[str], script: str) -> str:
+    words = Counter(word for text in texts for word in text.lower().split())
+    total = sum(words.values())
+    share = {
+        language: sum(words[word] for word in common.split()) / max(total, 1)
+        for language, common in _COMMON.items()
+        if script_of(common[0]) == script
+    }
+    ranked = sorted(share, key=lambda language: -share[language])
+    if ranked and share[ranked[0]] > 0.08 and (len(ranked) == 1 or share[ranked[0]] > 1.1 * share[ranked[1]]):
+        return ranked[0]
+    return _BY_SCRIPT.get(script, "")
