@@ -53,16 +53,15 @@ def _tolerated(corpus: Corpus, found: Survey, data: DatasetConfig) -> float:
     return usual if share <= usual else min(1.0, round(share * 1.1 + 0.005, 2))
 
 
-def told(data: DatasetConfig, found: Survey) -> Iterator[str]:
-    """Yields lines for people: what was found, and what they may want to look at."""
+def told(data: DatasetConfig | None, found: Survey) -> Iterator[str]:
+    """Yields lines for people: what was found, and what they may want to look at; 16 characters say what a line is."""
     records, each = found.corpus.records, found.each
     looked = found.looked
-    captions = (
-        "one caption each"
-        if each[0] == each[2] == 1
-        else f"{each[0]} to {each[2]} captions each, {each[1]:g} in the middle"
-    )
-    yield f"read as         {data.type}: {getattr(data, 'captions', '')} in {data.root}"
+    several = f"{each[0]} to {each[2]} captions each, {each[1]:g} in the middle"
+    alike = "one caption each" if each[2] == 1 else f"{each[2]} captions each"
+    captions = alike if each[0] == each[2] else several
+    if data is not None:
+        yield f"read as         {data.type}: {getattr(data, 'captions', '')} in {data.root}"
     yield f"pictures        {len(records):,}, {captions}"
     yield f"captions        {found.captions:,}: {found.writing}"
     unit = "characters" if found.text.mode == "char" else "words"
@@ -76,19 +75,19 @@ def told(data: DatasetConfig, found: Survey) -> Iterator[str]:
         yield f"left out        {len(examples):,} × {kind} ({_some(examples)})"
     if looked.broken:
         reasons = _some(list(looked.broken.values()))
-        yield f"left out        {len(looked.broken):,} pictures that cannot be read ({reasons})"
+        yield f"left out        {len(looked.broken):,} × picture that cannot be read ({reasons})"
     if found.repeated:
         example = max(found.repeated, key=lambda caption: found.repeated[caption])
         yield (
-            f"look at this    {len(found.repeated):,} captions stand at several pictures; "
+            f"look at this    {len(found.repeated):,} × the same caption at several pictures; "
             f"“{example[:50]}” at {found.repeated[example]}"
         )
     if looked.same:
         pairs = [f"{one} = {two}" for one, two in looked.same]
-        yield f"look at this    {len(pairs):,} pairs of pictures show the same ({_some(pairs)})"
+        yield f"look at this    {len(pairs):,} × two pictures that show the same ({_some(pairs)})"
     if found.leaks:
         pairs = [f"{one} = {two}" for one, two in found.leaks]
-        yield f"look at this    {len(pairs):,} are in two splits: what is tested was trained on ({_some(pairs)})"
+        yield f"look at this    {len(pairs):,} × the same picture in two splits: what is tested was trained on ({_some(pairs)})"
 
 
 def _some(examples: list[str]) -> str:

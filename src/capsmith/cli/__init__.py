@@ -13,6 +13,7 @@ from capsmith.errors import CapsmithError, one_line, printable
 
 VERBS = {
     "init": "look at a folder of pictures and captions, and write a config for it",
+    "inspect": "make a page about a data set: pictures, captions, and what is wrong with them",
     "train": "train a captioner as a config says, and score it",
     "extract": "make the feature cache of a config's pictures",
     "evaluate": "score a run on a split and write its report",

@@ -1,0 +1,39 @@
+"""``capsmith inspect``."""
+
+import argparse
+from pathlib import Path
+
+from capsmith.cli.options import add_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    add_config(parser)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the page goes (default: inspect/NAME-OF-CONFIG)")
+    parser.add_argument("--pictures", type=int, default=24, metavar="N", help="pictures shown (default: 24)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed shows other pictures")
+    parser.add_argument(
+        "--augment", action="store_true", help="also show the views of pictures that training.views adds"
+    )
+    parser.add_argument("--fast", action="store_true", help="read the captions alone: decode no picture to judge it")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Looks at a config's data set; writes a page."""
+    from capsmith.config import load_config
+    from capsmith.data.records import read_dataset
+    from capsmith.errors import ConfigError
+    from capsmith.inspecting import write_inspection
+    from capsmith.starting_out import told
+    from capsmith.survey import survey
+
+    if args.pictures < 0 or args.seed < 0:
+        raise ConfigError("--pictures and --seed take numbers from 0 on")
+    config = load_config(args.config, args.set)
+    data = config.data.model_copy(update={"max_problems": 1.0})  # all problems are to be seen
+    found = survey(read_dataset(data), config.text, pictures=not args.fast)
+    for line in told(data, found):
+        print(line)
+    directory = args.out or Path("inspect") / Path(args.config).stem
+    pairs = config.training.mirror_words if args.augment else None
+    print(write_inspection(directory, f"{Path(args.config).stem}: the data", found, args.pictures, args.seed, pairs))

@@ -1,0 +1,199 @@
+"""A page about a data set: pictures with their captions, how long and how frequent, and what is wrong."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from capsmith.data.records import SPLITS, Record
+from capsmith.data.sources import mirror_words
+from capsmith.errors import PictureError
+from capsmith.features.images import load_image
+from capsmith.features.views import is_mirrored, view_of
+from capsmith.pages import THUMBNAIL, clear_copies, footer, image, save_copy, small_copy, write_page
+from capsmith.starting_out import told
+from capsmith.survey import Survey
+from capsmith.text.tokenise import join, tokenise
+
+_WORDS, _PROBLEMS, _PAIRS, _VIEWS = 30, 40, 12, 3
+_COUNTS = (1, 2, 3, 5, 10)
+
+
+def write_inspection(
+    directory: Path,
+    title: str,
+    found: Survey,
+    pictures: int = 24,
+    seed: int = 0,
+    mirrored_words: Sequence[tuple[str, str]] | None = None,
+) -> Path:
+    """Writes ``index.html`` and the pictures that it shows.
+
+    Args:
+        directory: Folder of the page.
+        title: Its heading.
+        found: The data set.
+        pictures: How many are shown, drawn at random, the same share of each split.
+        seed: Another seed shows others.
+        mirrored_words: Words that exchange their places in a mirrored picture; given, the page shows the views of
+            some pictures that training would see, and what their captions become.
+
+    Returns:
+        The page's path.
+    """
+    folder, used = directory / "images", set[str]()
+    shown = _drawn(found.corpus.records, pictures, seed)
+    parts = [
+        _facts(found),
+        "<h2>Tokens a caption</h2>" + _bars(_lengths(found)),
+        f"<h2>The {_WORDS} most frequent {_unit(found)}</h2>" + _bars(_frequent(found)),
+        _unknown(found),
+        "<h2>Pictures</h2>" + _cards(_picture(record, folder, used) for record in shown),
+        "" if mirrored_words is None else _views(shown[:6], found, mirrored_words, folder, used),
+        _same(found, folder, used),
+        _problems(found),
+        footer(["Pictures are drawn at random; what is wrong is listed in full or to the first few dozen."]),
+    ]
+    clear_copies(folder, used)
+    return write_page(directory / "index.html", title, [part for part in parts if part])
+
+
+def _facts(found: Survey) -> str:
+    rows = []
+    for line in told(None, found):
+        head, text = line[:16].strip(), line[16:]
+        rows.append(f'<tr><th scope="row">{escape(head)}</th><td>{escape(text)}</td></tr>')
+    return f'<div class="wide"><table><tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def _lengths(found: Survey) -> list[tuple[str, int]]:
+    counts = Counter(found.lengths)
+    step = max(1, -(-(max(counts) + 1) // 40))
+    bins = range(0, max(counts) + 1, step)
+    label = "{0}" if step == 1 else "{0}–{1}"
+    return [(label.format(n, n + step - 1), sum(counts[n + more] for more in range(step))) for n in bins]
+
+
+def _frequent(found: Survey) -> list[tuple[str, int]]:
+    return [(word if word != " " else "␣", count) for word, count in found.words.most_common(_WORDS)]
+
+
+def _bars(values: Sequence[tuple[str, int]]) -> str:
+    """Draws upright bars with their labels beneath."""
+    width, height, wide = 940, 190, 940 / max(len(values), 1)
+    most = max((count for _, count in values), default=1) or 1
+    shapes = []
+    for place, (label, count) in enumerate(values):
+        x, tall = place * wide, 130 * count / most
+        shapes.append(
+            f'<rect x="{x + 1:.1f}" y="{140 - tall:.1f}" width="{max(wide - 2, 1):.1f}" height="{tall:.1f}">'
+            f"<title>{escape(label)}: {count:,}</title></rect>"
+            f'<text transform="translate({x + wide / 2 + 3:.1f},147) rotate(60)">{escape(label)}</text>'
+        )
+    return f'<svg class="bars" viewBox="0 0 {width} {height}" role="img">{"".join(shapes)}</svg>'
+
+
+def _unknown(found: Survey) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{count}</th><td>{found.vocabulary(count):,}</td><td>{found.unknown(count):.2%}</td></tr>'
+        for count in _COUNTS
+    )
+    head = f"<tr><th>text.min_count</th><th>{_unit(found)} kept</th><th>unknown in dev</th></tr>"
+    return (
+        "<h2>What a vocabulary would miss</h2>"
+        f'<div class="wide"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _picture(record: Record, folder: Path, used: set[str]) -> str:
+    file = small_copy(record.path, record.image_id, folder)
+    if file:
+        used.add(file)
+    captions = "".join(f'<li dir="auto">{escape(caption)}</li>' for caption in record.captions)
+    name = escape(record.image_id)
+    return (
+        f"<figure>{image(file, record.captions[0])}<figcaption><ul>{captions}</ul>"
+        f'<div class="id"><span title="{name}">{name}</span><span>{record.split}</span></div></figcaption></figure>'
+    )
+
+
+def _views(
+    records: Sequence[Record], found: Survey, pairs: Sequence[tuple[str, str]], folder: Path, used: set[str]
+) -> str:
+    """Shows what ``training.views`` makes of pictures, and of their first captions."""
+    cards = []
+    for record in records:
+        tokens = tokenise(record.captions[0], found.text)
+        words = sorted(set(tokens) | {word for pair in pairs for word in pair})
+        other = mirror_words(words, pairs)
+        turned = [words[other[words.index(word)]] for word in tokens]
+        for number in range(1, _VIEWS + 1):
+            file = _view(record, number, folder)
+            said = join(turned if is_mirrored(number) else tokens, found.text)
+            cards.append(
+                f'<figure>{image(file, said)}<figcaption><p class="said" dir="auto">{escape(said)}</p><div class="id">'
+                f"<span>{escape(record.image_id)}</span><span>view {number}</span></div></figcaption></figure>"
+            )
+            used |= {file} if file else set()
+    told_so = "<p>Crops of training.views; odd ones are mirrored, and words of sides change places.</p>"
+    return "<h2>Views that training would see</h2>" + told_so + _cards(cards)
+
+
+def _view(record: Record, number: int, folder: Path) -> str | None:
+    try:
+        pixels = load_image(record.path, (THUMBNAIL * 3 // 4, THUMBNAIL), view=view_of(record.image_id, number))
+    except PictureError:
+        return None
+    name = hashlib.sha256(f"{record.image_id}\0{number}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return save_copy(Image.fromarray(pixels), f"{name}.jpg", folder)
+
+
+def _same(found: Survey, folder: Path, used: set[str]) -> str:
+    by_id = {record.image_id: record for record in found.corpus.records}
+    leaks = set(found.leaks)
+    pairs = sorted(found.looked.same, key=lambda pair: pair not in leaks)
+    if not pairs:
+        return ""
+    cards = (
+        f'<div class="pair">{_picture(by_id[one], folder, used)}{_picture(by_id[two], folder, used)}</div>'
+        for one, two in pairs[:_PAIRS]
+    )
+    told_so = f"<p>{len(pairs):,} pair{'s' * (len(pairs) > 1)}, {len(leaks):,} of them in two splits: what is tested was trained on.</p>"
+    return "<h2>Pictures that show the same</h2>" + told_so + _cards(cards)
+
+
+def _problems(found: Survey) -> str:
+    kinds = dict(found.corpus.problems.found)
+    if found.looked.broken:
+        kinds["picture that cannot be read"] = list(found.looked.broken.values())
+    if not kinds:
+        return "<h2>Problems</h2><p>None: every row and every picture can be used.</p>"
+    return "<h2>Problems</h2>" + "".join(_listed(kind, examples) for kind, examples in kinds.items())
+
+
+def _listed(kind: str, examples: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(example)}</li>" for example in examples[:_PROBLEMS])
+    more = f"<li>and {len(examples) - _PROBLEMS:,} more</li>" if len(examples) > _PROBLEMS else ""
+    return f'<p>{len(examples):,} × {escape(kind)}</p><ul class="plain">{items}{more}</ul>'
+
+
+def _drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
+    rng = np.random.default_rng(seed)
+    chosen: list[Record] = []
+    for split in (*SPLITS, ""):
+        there = [record for record in records if record.split == split]
+        share = min(len(there), -(-count * len(there) // max(len(records), 1)))
+        chosen += [there[place] for place in rng.permutation(len(there))[:share]]
+    return chosen[:count]
+
+
+def _cards(cards: Iterable[str] | Iterator[str]) -> str:
+    return f'<div class="cards">{"".join(cards)}</div>'
+
+
+def _unit(found: Survey) -> str:
+    return "characters" if found.text.mode == "char" else "words"

@@ -1,0 +1,73 @@
+"""The page about a data set says what is in it and what is wrong."""
+
+import csv
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from capsmith.cli import main
+
+SAID = ("a dog on the left of a tree", "two men & a <ball>", "the sea at night", "رجل على حصان")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    rng = np.random.default_rng(0)
+    for n in range(12):
+        rough = Image.fromarray(rng.integers(0, 256, (5, 7, 3), np.uint8))
+        rough.resize((90, 60), Image.Resampling.BICUBIC).save(tmp_path / "mine" / f"{n}.png")
+    Image.open(tmp_path / "mine" / "1.png").resize((180, 120)).save(tmp_path / "mine" / "11.png")
+    (tmp_path / "mine" / "2.png").write_bytes((tmp_path / "mine" / "2.png").read_bytes()[:90])
+    splits = ["train"] * 8 + ["dev"] * 2 + ["test"] * 2
+    with (tmp_path / "mine" / "c.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = [(f"{n}.png", SAID[n % 4], splits[n]) for n in range(12)] + [("gone.png", "x", "train")]
+        csv.writer(file).writerows([("image", "caption", "split"), *rows])
+    assert main(["init", "mine"]) == 0
+    return tmp_path
+
+
+def page(*arguments):
+    code = main(["inspect", "--config", "mine.yaml", *arguments])
+    assert code == 0
+    return open("inspect/mine/index.html", encoding="utf-8").read()
+
+
+def test_everything_is_on_the_page(folder, capsys):
+    text = page("--pictures", "12")
+    out = capsys.readouterr().out
+    assert out.strip().endswith("inspect/mine/index.html") and "pictures        12, one caption each" in out
+    assert "two men &amp; a &lt;ball&gt;" in text and "<ball>" not in text
+    assert '<li dir="auto">رجل على حصان</li>' in text
+    assert "1 pair, 1 of them in two splits" in text and "1 × missing picture" in text and "gone.png" in text
+    assert "1 × picture that cannot be read" in text and "the picture cannot be read</div>" in text
+    named = set(re.findall(r'src="images/([0-9a-f]{16}\.jpg)"', text))
+    assert named == {path.name for path in (folder / "inspect" / "mine" / "images").iterdir()} and len(named) == 11
+    bars = [(int(length), int(count)) for length, count in re.findall(r"<title>(\d+): (\d+)</title>", text)]
+    assert bars == [(length, {3: 3, 4: 6, 8: 3}.get(length, 0)) for length in range(9)]
+
+
+def test_another_seed_shows_other_pictures(folder):
+    shown = [re.findall(r'<span title="([^"]+)"', page("--fast", "--pictures", "4", "--seed", seed)) for seed in "012"]
+    assert len({tuple(names) for names in shown}) > 1 and all(len(names) == 4 for names in shown)
+    assert len(list((folder / "inspect" / "mine" / "images").iterdir())) <= 4  # those of before are gone
+
+
+def test_views_are_shown_with_their_words_turned(folder):
+    text = page("--augment", "--fast", "--pictures", "12")
+    assert "a dog on the right of a tree" in text and "view 1" in text and "view 2" in text
+    assert "a dog on the right of a tree" not in page("--fast", "--pictures", "12")
+
+
+def test_without_looking_at_the_pictures(folder):
+    text = page("--fast")
+    assert "cannot be read (" not in text and "show the same" not in text and "missing picture" in text
+
+
+def test_mistakes_are_one_line(folder, capsys):
+    assert main(["inspect", "--config", "mine.yaml", "--pictures", "-1"]) == 2
+    assert main(["inspect", "--config", "mine.yaml", "--set", "data.root=nowhere"]) == 2
+    assert all(line.startswith("capsmith: ") for line in capsys.readouterr().err.splitlines())
