@@ -162,7 +162,8 @@ def _same(found: Survey, folder: Path, used: set[str]) -> str:
         f'<div class="pair">{_picture(by_id[one], folder, used)}{_picture(by_id[two], folder, used)}</div>'
         for one, two in pairs[:_PAIRS]
     )
-    told_so = f"<p>{len(pairs):,} pair{'s' * (len(pairs) > 1)}, {len(leaks):,} of them in two splits: what is tested was trained on.</p>"
+    count = f"{len(pairs):,} pair{'s' * (len(pairs) > 1)}, {len(leaks):,} of them in two splits"
+    told_so = f"<p>{count}: what is tested was trained on.</p>"
     return "<h2>Pictures that show the same</h2>" + told_so + _cards(cards)
 
 

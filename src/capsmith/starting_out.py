@@ -87,7 +87,8 @@ def told(data: DatasetConfig | None, found: Survey) -> Iterator[str]:
         yield f"look at this    {len(pairs):,} × two pictures that show the same ({_some(pairs)})"
     if found.leaks:
         pairs = [f"{one} = {two}" for one, two in found.leaks]
-        yield f"look at this    {len(pairs):,} × the same picture in two splits: what is tested was trained on ({_some(pairs)})"
+        kind = "the same picture in two splits: what is tested was trained on"
+        yield f"look at this    {len(pairs):,} × {kind} ({_some(pairs)})"
 
 
 def _some(examples: list[str]) -> str:

@@ -20,6 +20,7 @@ VERBS = {
     "caption": "caption pictures with a run",
     "score": "score captions of any model against references",
     "validate": "check a config and show it with every default",
+    "doctor": "look at this machine, try everything out, and say what to do",
     "list": "name what a config can choose from",
 }
 

@@ -1,0 +1,18 @@
+"""``capsmith doctor``."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    parser.add_argument(
+        "--fast", action="store_true", help="leave out the trial, which trains on a dozen drawn pictures"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Looks at the machine; returns 2 when capsmith cannot work on it."""
+    from capsmith.doctor import healthy
+
+    return 0 if healthy(print, Path.cwd(), trial=not args.fast) else 2

@@ -1,0 +1,199 @@
+"""Looks at the machine that capsmith is to run on, and says what to do about what it finds."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+GIB = 1024**3
+_PACKAGES = ("capsmith", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "pydantic", "nltk")
+_CGROUP = Path("/sys/fs/cgroup")
+_MEMINFO = Path("/proc/meminfo")
+_NEEDED_MEMORY, _NEEDED_DISK = 3.0, 3.0  # GiB: an attention model on Flickr8k, and its features
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: Its name.
+        found: What it is.
+        advice: What to do; empty when nothing is to be done.
+        broken: Whether capsmith cannot work so.
+    """
+
+    what: str
+    found: str
+    advice: str = ""
+    broken: bool = False
+
+    def __str__(self) -> str:
+        mark = "!!" if self.broken else "! " if self.advice else "ok"
+        return f"{mark}  {self.what:<12} {self.found}" + (f"\n    {'':<12} → {self.advice}" if self.advice else "")
+
+
+def examine(folder: Path, trial: bool = True) -> Iterator[Finding]:
+    """Yields what is found, one thing after another.
+
+    Args:
+        folder: Where runs and features would be written.
+        trial: Also train, save, load and caption on a dozen drawn pictures.
+    """
+    yield _python()
+    yield from _versions()
+    yield _cores()
+    yield _memory()
+    yield _disk(folder)
+    yield _text()
+    yield _java()
+    backend = _backend()
+    yield backend
+    if not backend.broken:
+        yield _precision()
+        if trial:
+            yield _trial()
+
+
+def _python() -> Finding:
+    text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    old = sys.version_info < (3, 11)
+    return Finding("Python", text, "capsmith needs Python 3.11 or later" if old else "", broken=old)
+
+
+def _versions() -> Iterator[Finding]:
+    found = {name: version for name in _PACKAGES if (version := _version(name))}
+    yield Finding("packages", ", ".join(f"{name} {version}" for name, version in found.items()))
+    wanted = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if wanted not in found:
+        yield Finding(
+            "backend", f"{wanted} is not installed", f"pip install {wanted}, or set KERAS_BACKEND", broken=True
+        )
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _cores() -> Finding:
+    there, allowed = os.cpu_count() or 1, usable_cores()
+    text = f"{there} cores" if allowed >= there else f"{there} cores, of which this process may use {allowed:g}"
+    known = ", ".join(
+        f"{key}={os.environ[key]}" for key in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS") if key in os.environ
+    )
+    few = "OMP_NUM_THREADS" in os.environ and os.environ["OMP_NUM_THREADS"] == "1" and allowed > 1
+    advice = "unset OMP_NUM_THREADS: it holds the calculation to one core" if few else ""
+    return Finding("processor", f"{text}; {known}" if known else text, advice)
+
+
+def usable_cores() -> float:
+    """Returns how many cores this process may use: a container may have fewer than the machine."""
+    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    try:
+        quota, period = (_CGROUP / "cpu.max").read_text(encoding="ascii").split()
+        return cores if quota == "max" else min(cores, int(quota) / int(period))
+    except (OSError, ValueError):
+        return cores
+
+
+def _memory() -> Finding:
+    total = usable_memory()
+    if total is None:
+        return Finding("memory", "cannot be told on this system")
+    text = f"{total / GIB:.1f} GiB may be used"
+    if total >= _NEEDED_MEMORY * GIB:
+        return Finding("memory", text)
+    return Finding(
+        "memory", text, "attention on grids needs about 3 GiB: use encoder.output: pooled, or a smaller batch"
+    )
+
+
+def usable_memory() -> int | None:
+    """Returns the bytes of memory that are free, within the container's limit; None where it cannot be told."""
+    found = []
+    try:
+        lines = _MEMINFO.read_text(encoding="ascii").splitlines()
+        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    except (OSError, ValueError):
+        pass
+    try:
+        limit = int((_CGROUP / "memory.max").read_text(encoding="ascii"))
+        found.append(limit - int((_CGROUP / "memory.current").read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        pass
+    return min(found) if found else None
+
+
+def _disk(folder: Path) -> Finding:
+    try:
+        free = shutil.disk_usage(folder).free
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        return Finding("disk", f"{folder} cannot be written ({error.strerror})", "go to a folder of yours", broken=True)
+    text = f"{free / GIB:.1f} GiB free in {folder.resolve()}"
+    few = free < _NEEDED_DISK * GIB
+    return Finding(
+        "disk", text, "features of Flickr8k's grids take 1.3 GB an encoder: set features.cache" if few else ""
+    )
+
+
+def _text() -> Finding:
+    encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "")
+    advice = "" if encoding == "utf8" else "set PYTHONUTF8=1, or captions in other scripts are shown as \\u…"
+    return Finding("terminal", f"writes {encoding or 'nothing known'}", advice)
+
+
+def _java() -> Finding:
+    path = shutil.which("java")
+    return Finding("Java", path or "not there: METEOR and SPICE need it, nothing else does")
+
+
+def _backend() -> Finding:
+    started = time.perf_counter()
+    try:
+        import keras
+
+        keras.ops.convert_to_numpy(keras.ops.matmul(keras.ops.ones((2, 2)), keras.ops.ones((2, 2))))
+    except Exception as error:
+        return Finding(
+            "Keras", f"does not start: {error}".splitlines()[0], "install capsmith in a new environment", True
+        )
+    return Finding("Keras", f"{keras.backend.backend()}, ready in {time.perf_counter() - started:.0f} s")
+
+
+def _precision() -> Finding:
+    from capsmith.precision import for_products, has_bfloat16
+
+    if not has_bfloat16():
+        return Finding("precision", "float32: this processor has no instructions for bfloat16")
+    return Finding("precision", f"{for_products()} is the faster one for training")
+
+
+def _trial() -> Finding:
+    from capsmith.trial import try_out
+
+    started = time.perf_counter()
+    try:
+        said = try_out()
+    except Exception as error:
+        return Finding("trial", f"failed: {type(error).__name__}: {error}".splitlines()[0], "please report this", True)
+    return Finding("trial", f"trained, saved, loaded and captioned in {time.perf_counter() - started:.0f} s: {said}")
+
+
+def healthy(say: Callable[[str], None], folder: Path, trial: bool = True) -> bool:
+    """Says everything that is found; returns whether capsmith can work here."""
+    fine = True
+    for finding in examine(folder, trial):
+        say(str(finding))
+        fine &= not finding.broken
+    return fine
