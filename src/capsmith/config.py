@@ -5,7 +5,7 @@ wrong, all errors at once.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -235,17 +235,23 @@ def difference(before: Config, now: Config, sections: AbstractSet[str], keys: Ab
     return ""
 
 
-def model_difference(one: Config, other: Config) -> str:
-    """Returns the first key by which two configs describe models whose weights do not fit each other; else empty."""
+def model_difference(one: Config, other: Config, may_differ: Collection[str] = ()) -> str:
+    """Returns the first key by which two configs describe models whose weights do not fit each other; else empty.
+
+    Args:
+        one: A config.
+        other: The other.
+        may_differ: Keys that may differ besides those that never matter.
+    """
     sections = set(Config.model_fields) - {"text", "encoder", "decoder"}
-    may_differ = {
+    never = {
         "encoder.weights",
         "encoder.adapt.into",
         "decoder.embedding.vectors",
         "decoder.dropout",
         "decoder.word_dropout",
     }
-    return difference(one, other, sections, may_differ)
+    return difference(one, other, sections, never | set(may_differ))
 
 
 def _flat(section: str, value: Any) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 import json
 import shutil
 
+import keras
+import numpy as np
 import pytest
 import yaml
 
 import shapes
+from capsmith.captioner import Captioner
 from capsmith.config import load_config
-from capsmith.errors import ConfigError
+from capsmith.errors import CheckpointError, ConfigError
 from capsmith.evaluation import evaluate
 from capsmith.runs import Log
 from capsmith.training.fit import train
@@ -89,3 +92,59 @@ def test_an_ensemble_by_one_command(tmp_path):
     alone = evaluate(runs[0], "test", log=log, out=tmp_path / "alone")
     assert any(alone.captions[i].log_probability != c.log_probability for i, c in together.captions.items())
     assert not missing_members(config)
+
+
+def greener(tmp_path, old="red", new="crimson"):
+    """Returns the same data set in a place of its own, one word of its captions replaced by a new one."""
+    place = tmp_path / "other"
+    shutil.copytree(shapes.data(), place)
+    table = place / "captions.csv"
+    table.write_text(table.read_text().replace(f" {old} ", f" {new} "))
+    return str(place)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_known_words_keep_what_is_theirs(tmp_path, tied):
+    """Before anything is learned, the grown model says of every old word what the old one says."""
+    decoder = {"tie_embeddings": tied}
+    train(load_config(shapes.settings(decoder=decoder, training={"epochs": 2})), tmp_path / "old", log=Lines())
+    log, root = Lines(), greener(tmp_path)
+    again = {"epochs": 1, "learning_rate": 1e-12, "ema": None, "init": str(tmp_path / "old")}
+    train(load_config(shapes.settings(decoder=decoder, data={"root": root}, training=again)), tmp_path / "new", log=log)
+    old, new = (Captioner.load(tmp_path / name) for name in ("old", "new"))
+    assert "crimson" in new.vocabulary and "red" not in new.vocabulary
+    assert any(line.endswith(f"{len(new.vocabulary) - 1:,} of {len(new.vocabulary):,} words") for line in log.lines)
+    features = np.random.default_rng(0).normal(size=(3, *old.feature_shape)).astype("float32")
+    words = [word for word in old.vocabulary.words if word in new.vocabulary]
+    logits = []
+    for one in (old, new):
+        tokens = np.array([one.vocabulary.encode(["on", "the", "left"])] * 3, np.int32)
+        found = keras.ops.convert_to_numpy(one.model.decoder(features, tokens))
+        logits.append(found[..., one.vocabulary.encode(words)])
+    np.testing.assert_allclose(logits[0], logits[1], atol=1e-4)
+
+
+def test_it_learns_faster_than_from_nothing(tmp_path):
+    """One word is new, all else is known: an epoch suffices."""
+    run, root, losses = shapes.trained(), greener(tmp_path), {}
+    model = {"encoder": load_config(run / "config.yaml").encoders[0].model_dump(mode="json"), "decoder": {"units": 64}}
+    for name, init in (("nothing", None), ("known", str(run))):
+        changed = shapes.settings(data={"root": root}, training={"epochs": 1, "init": init}, **model)
+        train(load_config(changed), tmp_path / name, log=Lines())
+        losses[name] = read_csv(tmp_path / name / "history.csv")[0]["loss"]
+    assert losses["known"] < 0.5 * losses["nothing"]
+
+
+def test_of_another_model_nothing_is_taken(tmp_path):
+    train(load_config(shapes.settings(training={"epochs": 1})), tmp_path / "old", log=Lines())
+    init = {"epochs": 1, "init": str(tmp_path / "old")}
+    for changes, says in (
+        ({"decoder": {"units": 9}}, r"training.init: .* is of another model \(decoder.units: .*, now 9\)"),
+        ({"text": {"mode": "char"}}, r"another model \(text.mode: word, now char\)"),
+    ):
+        with pytest.raises(CheckpointError, match=says):
+            train(load_config(shapes.settings(training=init, **changes)), tmp_path / "new", log=Lines())
+    with pytest.raises(CheckpointError, match="nowhere"):
+        train(load_config(shapes.settings(training={"init": str(tmp_path / "nowhere")})), tmp_path / "b", log=Lines())
+    with pytest.raises(ConfigError, match="leave one of them out"):
+        load_config(shapes.settings(training={"init": "a", "start": "b"}))

@@ -180,6 +180,16 @@ class RecurrentDecoder(keras.layers.Layer):
         last = self.to_embedding if self.config.tie_embeddings else self.output_layer
         return self.config.embedding.size, last.kernel.shape[0]
 
+    @property
+    def by_word(self) -> list[tuple[Any, int]]:
+        """The weights of a built decoder that have an entry for every word, and the axis along which."""
+        output = (
+            [(self.bias, 0)]
+            if self.config.tie_embeddings
+            else [(self.output_layer.kernel, 1), (self.output_layer.bias, 0)]
+        )
+        return [(self.embedding.embeddings, 0), *output]
+
     # --- inside -------------------------------------------------------------------------------------------------
 
     def _scaled(self, features: Any, training: bool) -> Any:

@@ -20,6 +20,9 @@ class TrainingConfig(Settings):
     """Begin with the weights of this run, which has the same encoder, decoder and words."""
     start_config: str | None = None
     """When ``start`` is not there yet, train it first by this config, on this one's data, words, encoder, seed."""
+    init: Path | None = None
+    """Begin with what this run knows, on other data: the words that both have keep their vectors, new ones are
+    learned. It has the same encoder, and a decoder of the same sizes."""
     samples: int = Field(default=5, ge=1)
     """Only for ``scst``: captions drawn for each picture."""
     baseline: Literal["others", "greedy"] = "others"
@@ -78,6 +81,8 @@ class TrainingConfig(Settings):
     def _complete(self) -> "TrainingConfig":
         if self.objective == "scst" and self.start is None:
             raise ValueError("scst goes on from a trained model: set start to a run trained with cross_entropy")
+        if self.init is not None and self.start is not None:
+            raise ValueError("init takes a run of other words, start one of the same: leave one of them out")
         if self.start_config is not None and self.start is None:
             raise ValueError("start_config trains the run that start names: set start too")
         if self.objective == "scst" and self.baseline == "others" and self.samples < 2:

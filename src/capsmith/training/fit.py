@@ -35,7 +35,7 @@ from capsmith.training.history import History
 from capsmith.training.preparing import examples, make_vocabulary, new_captioner
 from capsmith.training.schedules import learning_rate
 from capsmith.training.self_critical import SampledBatches
-from capsmith.training.starting import begin_from, first_stage, missing_members
+from capsmith.training.starting import begin_from, first_stage, grow_from, missing_members
 
 STATE = "state.npz"
 _SLOW_METRICS = {"meteor", "spice"}  # a Java start each: not in every epoch
@@ -96,6 +96,9 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     if config.training.start is not None and not begun:
         begin_from(captioner, config.training.start)
         log(f"begins with the weights of {config.training.start}")
+    if config.training.init is not None and not begun:
+        known = grow_from(captioner, config.training.init)
+        log(f"begins with what {config.training.init} knows: {known:,} of {len(vocabulary):,} words")
     history = _Fit(captioner, prepared, run, log).run(begun)
     load_weights(captioner.model.bare(), run / "model.weights.h5")
     if precision != "float32":

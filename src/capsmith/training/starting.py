@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from capsmith.captioner import WEIGHTS, Captioner
+import keras
+import numpy as np
+
+from capsmith.captioner import WEIGHTS, Captioner, build_model
 from capsmith.checkpoints import load_weights
 from capsmith.config import Config, load_config, model_difference, run_config
 from capsmith.errors import CheckpointError
@@ -26,6 +29,40 @@ def begin_from(captioner: Captioner, run: Path) -> None:
     if Vocabulary.load(run / "vocabulary.json").fingerprint() != captioner.vocabulary.fingerprint():
         raise CheckpointError(f"training.start: {run} was trained with other words: its training captions were others")
     load_weights(captioner.model.bare(), run / WEIGHTS)
+
+
+def grow_from(captioner: Captioner, run: Path) -> int:
+    """Gives a captioner that was just built what a run of other data knows.
+
+    What belongs to a word goes to the same word; the words that the run lacks stay as they were drawn, or read from a
+    file of vectors. All else is loaded as it is.
+
+    Returns:
+        How many of the captioner's words the run knows.
+
+    Raises:
+        CheckpointError: There is no such run, or its encoder, decoder or way of splitting captions is another.
+    """
+    known = run_config(run)
+    if changed := model_difference(known, captioner.config, {"text.min_count", "text.max_words", "text.max_length"}):
+        raise CheckpointError(f"training.init: {run} is of another model ({changed})")
+    words = Vocabulary.load(run / "vocabulary.json")
+    before = build_model(known, words, captioner.feature_shape, captioner.encoder)
+    load_weights(before, run / WEIGHTS)
+    place = {word: row for row, word in enumerate(words.words)}
+    shared = [(row, place[word]) for row, word in enumerate(captioner.vocabulary.words) if word in place]
+    ours, theirs = (np.array(rows) for rows in zip(*shared, strict=True))
+    by_word = {id(weight): axis for weight, axis in captioner.model.decoder.by_word}
+    for weight, given in zip(captioner.model.weights, before.weights, strict=True):
+        value = keras.ops.convert_to_numpy(given)
+        if (axis := by_word.get(id(weight))) is not None:
+            grown = np.array(keras.ops.convert_to_numpy(weight))
+            np.moveaxis(grown, axis, 0)[ours] = np.moveaxis(value, axis, 0)[theirs]
+            value = grown
+        if weight.shape != value.shape:
+            raise CheckpointError(f"training.init: {run} has another {weight.path}: {value.shape}, now {weight.shape}")
+        weight.assign(value)
+    return len(shared)
 
 
 def first_stage(config: Config) -> tuple[Config, Path] | None:
