@@ -42,10 +42,14 @@ def test_everything_is_on_the_page(folder, capsys):
     assert out.strip().endswith("inspect/mine/index.html") and "pictures        12, one caption each" in out
     assert "two men &amp; a &lt;ball&gt;" in text and "<ball>" not in text
     assert '<li dir="auto">رجل على حصان</li>' in text
-    assert "1 pair, 1 of them in two splits" in text and "1 × missing picture" in text and "gone.png" in text
+    assert (
+        "1 group of pictures, 1 of them in several splits" in text
+        and "1 × missing picture" in text
+        and "gone.png" in text
+    )
     assert "1 × picture that cannot be read" in text and "the picture cannot be read</div>" in text
     named = set(re.findall(r'src="images/([0-9a-f]{16}\.jpg)"', text))
-    assert named == {path.name for path in (folder / "inspect" / "mine" / "images").iterdir()} and len(named) == 11
+    assert named == {path.name for path in (folder / "inspect" / "mine" / "images").glob("*.jpg")} and len(named) == 11
     bars = [(int(length), int(count)) for length, count in re.findall(r"<title>(\d+): (\d+)</title>", text)]
     assert bars == [(length, {3: 3, 4: 6, 8: 3}.get(length, 0)) for length in range(9)]
 
@@ -53,7 +57,7 @@ def test_everything_is_on_the_page(folder, capsys):
 def test_another_seed_shows_other_pictures(folder):
     shown = [re.findall(r'<span title="([^"]+)"', page("--fast", "--pictures", "4", "--seed", seed)) for seed in "012"]
     assert len({tuple(names) for names in shown}) > 1 and all(len(names) == 4 for names in shown)
-    assert len(list((folder / "inspect" / "mine" / "images").iterdir())) <= 4  # those of before are gone
+    assert len(list((folder / "inspect" / "mine" / "images").glob("*.jpg"))) <= 4  # those of before are gone
 
 
 def test_views_are_shown_with_their_words_turned(folder):
@@ -71,3 +75,19 @@ def test_mistakes_are_one_line(folder, capsys):
     assert main(["inspect", "--config", "mine.yaml", "--pictures", "-1"]) == 2
     assert main(["inspect", "--config", "mine.yaml", "--set", "data.root=nowhere"]) == 2
     assert all(line.startswith("capsmith: ") for line in capsys.readouterr().err.splitlines())
+
+
+def test_files_of_others_are_not_touched(folder, capsys):
+    """A folder with a page or pictures of somebody else is refused; their pictures stay."""
+    (folder / "theirs" / "images").mkdir(parents=True)
+    (folder / "theirs" / "images" / "0001eeaf4aed83f9.jpg").write_bytes(b"mine")
+    assert main(["inspect", "--config", "mine.yaml", "--out", "theirs"]) == 2
+    (folder / "page").mkdir()
+    (folder / "page" / "index.html").write_text("<h1>mine</h1>")
+    assert main(["inspect", "--config", "mine.yaml", "--out", "page"]) == 2
+    assert "name another folder" in capsys.readouterr().err
+    assert (folder / "theirs" / "images" / "0001eeaf4aed83f9.jpg").exists()
+    page("--fast")
+    (folder / "inspect" / "mine" / "images" / "0001eeaf4aed83f9.jpg").write_bytes(b"mine")
+    page("--fast", "--seed", "3")
+    assert (folder / "inspect" / "mine" / "images" / "0001eeaf4aed83f9.jpg").exists()

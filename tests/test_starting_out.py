@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from capsmith.config import load_config
 from capsmith.data.guess import guess_dataset
 from capsmith.data.records import read_dataset
 from capsmith.errors import DataError
-from capsmith.features.likeness import alike, grey
+from capsmith.features.images import load_image
+from capsmith.features.likeness import alike, small_copy
 from capsmith.suggest import suggested_length, suggested_min_count, suggested_split
 from capsmith.survey import survey
 from capsmith.text.config import TextConfig
@@ -62,7 +64,7 @@ def test_tables_of_any_kind_are_found_and_read(tmp_path, file, head, mark, below
     (tmp_path / file).parent.mkdir(exist_ok=True)
     table(tmp_path / file, ("number", head[1], head[0], "who"), rows, mark)
     (tmp_path / "readme.txt").write_text("Pictures of mine.\nNot a table.\n")
-    config = guess_dataset(tmp_path)
+    config = guess_dataset(tmp_path).config
     assert (config.image_column, config.caption_column, config.images.as_posix()) == (*head, below)
     corpus = read_dataset(config)
     assert {r.image_id: r.captions[0] for r in corpus.records} == dict(captioned(names))
@@ -74,7 +76,7 @@ def test_names_with_their_folder(tmp_path):
         pictures(tmp_path / "pictures" / part, 5)
     rows = [(f"{part}/p{n}.jpg", f"caption {part} {n}") for part in ("a", "b") for n in range(5)]
     table(tmp_path / "captions.csv", ("image", "caption"), rows)
-    config = guess_dataset(tmp_path)
+    config = guess_dataset(tmp_path).config
     assert config.images.as_posix() == "pictures" and len(read_dataset(config).records) == 10
 
 
@@ -85,7 +87,7 @@ def test_json_lines_with_lists_and_a_split(tmp_path):
         for n, (name, caption) in enumerate(captioned(names))
     ]
     (tmp_path / "c.jsonl").write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
-    config = guess_dataset(tmp_path)
+    config = guess_dataset(tmp_path).config
     assert (config.image_column, config.caption_column, config.split_column) == ("img", "texts", "part")
     corpus = read_dataset(config)
     assert {name: len(corpus.split(name)) for name in ("train", "dev", "test")} == {"train": 10, "dev": 5, "test": 5}
@@ -97,13 +99,13 @@ def test_karpathy_and_flickr8k(tmp_path):
     sentences = [{"raw": "a ball", "tokens": ["a", "ball"]}]
     entries = [{"filename": name, "split": "train", "sentences": sentences} for name in names]
     (tmp_path / "k" / "dataset_mine.json").write_text(json.dumps({"images": entries}))
-    config = guess_dataset(tmp_path / "k")
+    config = guess_dataset(tmp_path / "k").config
     assert config.type == "karpathy" and len(read_dataset(config).records) == 20
     names = pictures(tmp_path / "f" / "Flicker8k_Dataset")
     (tmp_path / "f" / "Flickr8k.token.txt").write_text("".join(f"{name}#0\ta ball .\n" for name in names))
     for split, some in (("train", names[:10]), ("dev", names[10:15]), ("test", names[15:])):
         (tmp_path / "f" / f"Flickr_8k.{split}Images.txt").write_text("\n".join(some))
-    config = guess_dataset(tmp_path / "f")
+    config = guess_dataset(tmp_path / "f").config
     assert (config.type, config.images.as_posix()) == ("flickr8k", "Flicker8k_Dataset")
     assert len(read_dataset(config).split("train")) == 10
 
@@ -112,8 +114,8 @@ def test_of_several_files_the_one_that_names_most(tmp_path):
     names = pictures(tmp_path)
     table(tmp_path / "a.csv", ("image", "caption"), captioned(names[:6]))
     table(tmp_path / "b.csv", ("image", "caption"), captioned(names))
-    assert guess_dataset(tmp_path).captions.name == "b.csv"
-    assert guess_dataset(tmp_path, tmp_path / "a.csv").captions.name == "a.csv"
+    assert guess_dataset(tmp_path).config.captions.name == "b.csv"
+    assert guess_dataset(tmp_path, tmp_path / "a.csv").config.captions.name == "a.csv"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_of_several_files_the_one_that_names_most(tmp_path):
         (lambda d: table(d / "c.csv", ("n", "t"), [("p1", "b"), ("p2", "c")]), r"have no ending; write p1\.jpg"),
         (
             lambda d: table(d / "c.csv", ("n", "t"), [("x.jpg", "b")]),
-            r"no column names pictures below .*, such as p0\.jpg",
+            r"has names such as x\.jpg, but the pictures .* are called like p0\.jpg",
         ),
         (lambda d: table(d / "c.csv", ("n", "t"), [("p1.jpg", "")]), "has no column with captions"),
         (lambda d: (d / "c.csv").write_text("\n"), "c.csv is empty"),
@@ -175,18 +177,30 @@ def test_how_captions_are_written(captions, language, script, spaced):
 
 
 def test_pictures_that_show_the_same_are_found(tmp_path):
-    """The same scene in other sizes, formats and qualities; other scenes, and flat ones, are not mixed up with it."""
+    """The same scene in other sizes, formats and qualities; other scenes, flat ones and other colours are apart."""
     for n in range(12):
         scene(n).save(tmp_path / f"{n}.png")
     scene(3, (192, 128)).save(tmp_path / "larger.jpg", quality=60)
+    scene(3, (120, 80)).save(tmp_path / "middle.jpg", quality=80)
     scene(7).convert("L").save(tmp_path / "grey.png")
-    Image.new("RGB", (90, 60), (250, 250, 250)).save(tmp_path / "white.png")
-    Image.new("RGB", (90, 60), (10, 10, 10)).save(tmp_path / "black.png")
-    names = [*(f"{n}.png" for n in range(12)), "larger.jpg", "grey.png", "white.png", "black.png"]
-    from capsmith.features.images import load_image
+    for name, colour in (("white", (250, 250, 250)), ("red", (150, 76, 76)), ("grey2", (98, 98, 98))):
+        Image.new("RGB", (90, 60), colour).save(tmp_path / f"{name}.png")
+    names = [
+        *(f"{n}.png" for n in range(12)),
+        "larger.jpg",
+        "middle.jpg",
+        "grey.png",
+        "white.png",
+        "red.png",
+        "grey2.png",
+    ]
+    found = alike([small_copy(load_image(tmp_path / name, (64, 64))) for name in names])
+    assert [[names[place] for place in group] for group in found] == [["3.png", "larger.jpg", "middle.jpg"]]
 
-    found = alike([grey(load_image(tmp_path / name, (64, 64))) for name in names])
-    assert {(names[a], names[b]) for a, b in found} == {("3.png", "larger.jpg"), ("7.png", "grey.png")}
+
+def test_thousands_of_equal_pictures_are_one_group():
+    copies = [np.zeros((16, 16, 3), np.uint8)] * 5000 + [np.full((16, 16, 3), 90, np.uint8)] * 3
+    assert [len(group) for group in alike(copies)] == [5000, 3]
 
 
 def mine(root, captions=captioned, count=40):
@@ -227,11 +241,11 @@ def test_a_leak_between_splits_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = pictures(tmp_path / "d", 20)
     scene(2).save(tmp_path / "d" / "p15.jpg", quality=70)
-    rows = [(name, caption, "test" if n >= 15 else "train") for n, (name, caption) in enumerate(captioned(names))]
+    splits = ["train"] * 12 + ["dev"] * 3 + ["test"] * 5
+    rows = [(*one, split) for one, split in zip(captioned(names), splits, strict=True)]
     table(tmp_path / "d" / "c.csv", ("image", "caption", "split"), rows)
     code, out, _ = init(capsys, "d", "--out", "leak.yaml")
     assert code == 0 and "what is tested was trained on (p2.jpg = p15.jpg)" in out
-    assert "no picture is in dev" in out
 
 
 def test_languages_without_spaces_get_characters(tmp_path, monkeypatch, capsys):
@@ -250,9 +264,200 @@ def test_suggestions_follow_from_the_data(tmp_path):
         tmp_path,
         lambda names: [(n, f"ball {'x' * (i % 7)} of {'many ' * (30 if i == 0 else 2)}") for i, n in enumerate(names)],
     )
-    found = survey(read_dataset(guess_dataset(root)), TextConfig(min_count=1, max_length=1000))
+    found = survey(read_dataset(guess_dataset(root).config), TextConfig(min_count=1, max_length=1000))
     assert 1 <= suggested_min_count(found) <= 2
     assert suggested_length(found) == max(found.lengths) == 32
     assert found.unknown(1) < found.unknown(10_000) == 1.0
     assert found.vocabulary(1) == len(found.words) > found.vocabulary(30)
     assert suggested_split(100).dev == 0.1 and suggested_split(50_000).test == 0.02
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "image", "caption", "unused"),
+    [
+        (
+            ("image", "caption", "url"),
+            lambda n, name, said: (name, said, f"http://x/{n}/{said * 3}"),
+            "image",
+            "caption",
+            "url",
+        ),
+        (
+            ("image", "caption", "licence"),
+            lambda n, name, said: (name, said, "free for all " * 9),
+            "image",
+            "caption",
+            "licence",
+        ),
+        (("thumb", "image", "caption"), lambda n, name, said: (name, name, said), "image", "caption", "thumb"),
+        (
+            ("image", "long story", "caption"),
+            lambda n, name, said: (name, f"{n} {said}" * 5, said),
+            "image",
+            "caption",
+            "long story",
+        ),
+        (("image", "c1", "c2"), lambda n, name, said: (name, said, said + " too"), "image", ("c1", "c2"), None),
+    ],
+)
+def test_of_several_columns_the_right_ones(tmp_path, head, row, image, caption, unused):
+    names = pictures(tmp_path)
+    table(tmp_path / "c.csv", head, [row(n, *one) for n, one in enumerate(captioned(names))])
+    guess = guess_dataset(tmp_path)
+    assert (guess.config.image_column, guess.config.caption_column) == (image, caption)
+    assert guess.unused == ((unused,) if unused else ())
+    each = [record.captions for record in read_dataset(guess.config).records]
+    assert {len(one) for one in each} == {2 if unused is None else 1}
+    assert {one[0] for one in each} == {said for _, said in captioned(names)}
+
+
+def test_empty_columns_of_several_are_passed_over(tmp_path):
+    names = pictures(tmp_path)
+    rows = [(name, said, "" if n % 2 else "more " + said) for n, (name, said) in enumerate(captioned(names))]
+    table(tmp_path / "c.csv", ("image", "caption_1", "caption_2"), rows)
+    corpus = read_dataset(guess_dataset(tmp_path).config)
+    assert (
+        sorted(len(record.captions) for record in corpus.records) == [1] * 10 + [2] * 10 and not corpus.problems.found
+    )
+
+
+def test_a_split_with_a_gap_is_still_the_split(tmp_path):
+    names = pictures(tmp_path)
+    rows = [(name, said, ("train", "dev", "test", "")[n % 4]) for n, (name, said) in enumerate(captioned(names))]
+    table(tmp_path / "c.csv", ("image", "caption", "part"), rows)
+    guess = guess_dataset(tmp_path)
+    assert guess.config.split_column == "part" and guess.split_given
+
+
+@pytest.mark.parametrize(
+    "name", ["on", "1e3", "0x1F", "2024-01-01", "a: b", "#x", "~", "-x", "null", "é ü", "'q'", "x "]
+)
+def test_names_that_yaml_would_read_otherwise(tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    names = pictures(tmp_path / name / "images", 12)
+    table(tmp_path / name / "c.csv", (name.strip() or "x", "caption"), captioned(names))
+    assert main(["init", f"./{name}", "--out", "c.yaml"]) == 0
+    config = load_config("c.yaml")
+    assert config.data.root.resolve() == (tmp_path / name).resolve() and config.data.image_column == name.strip()
+    assert len(read_dataset(config.data).records) == 12
+
+
+def test_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    root = mine(tmp_path / "d", count=12)
+    before = (root / "captions.csv").read_bytes()
+    assert main(["init", "d", "--captions", "d/captions.csv", "--out", "d/captions.csv", "--force"]) == 2
+    assert main(["init", "d", "--out", "conf"]) == 2
+    assert (root / "captions.csv").read_bytes() == before and not (tmp_path / "conf").exists()
+    (tmp_path / "d.yaml").symlink_to(tmp_path / "nowhere.yaml")
+    assert main(["init", "d"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("splits", "says"),
+    [
+        (["test"] * 12, r"is in train or dev \(train 0, dev 0, test 12\)"),
+        (["train"] * 9 + ["test"] * 3, r"is in dev \(train 9, dev 0, test 3\)"),
+    ],
+)
+def test_what_cannot_be_trained_on_gets_no_config(tmp_path, monkeypatch, capsys, splits, says):
+    monkeypatch.chdir(tmp_path)
+    names = pictures(tmp_path / "d", 12)
+    rows = [(*one, split) for one, split in zip(captioned(names), splits, strict=True)]
+    table(tmp_path / "d" / "c.csv", ("image", "caption", "split"), rows)
+    assert main(["init", "d"]) == 2
+    assert re.search(says, capsys.readouterr().err) and not (tmp_path / "d.yaml").exists()
+
+
+def test_pictures_that_cannot_be_read_are_not_counted_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    root = mine(tmp_path / "d", count=12)
+    for path in (root / "images").iterdir():
+        path.write_bytes(b"no picture")
+    assert main(["init", "d"]) == 2
+    assert "none of the 12 pictures can be read (" in capsys.readouterr().err
+
+
+def test_without_a_test_split_dev_is_scored(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = pictures(tmp_path / "d", 12)
+    rows = [(*one, "dev" if n > 8 else "train") for n, one in enumerate(captioned(names))]
+    table(tmp_path / "d" / "c.csv", ("image", "caption", "split"), rows)
+    assert main(["init", "d"]) == 0
+    assert load_config("d.yaml").evaluation.after_training == "dev"
+    assert "no picture is in test" in capsys.readouterr().out
+
+
+def test_one_endless_caption_decides_nothing(tmp_path):
+    root = mine(tmp_path, lambda names: [(n, "word " * 5000 if i == 3 else "a red ball") for i, n in enumerate(names)])
+    found = survey(read_dataset(guess_dataset(root).config), TextConfig(min_count=1, max_length=9999))
+    assert suggested_length(found) == 40
+
+
+@pytest.mark.parametrize("text", ["ผู้ชายสวมหมวก ยืนอยู่ข้างถนน กับสุนัข", "一只狗 在草地上跑 非常快"])
+def test_spaces_between_phrases_make_no_words(text):
+    assert not writing_of([text]).spaced
+    assert writing_of(["一 只 狗 在 草地 上 跑"]).spaced  # cut into words by a tool
+
+
+def test_what_captions_hold_cannot_move_the_cursor(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    mine(tmp_path / "d", lambda names: [(name, "a \x1b[2Jball") for name in names], 12)
+    assert main(["init", "d"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_odd_files_and_folders_are_no_traceback(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = pictures(tmp_path / "d", 12)
+    (tmp_path / "lo").symlink_to("lo")
+    (tmp_path / "d" / "loop").symlink_to(tmp_path / "d")
+    for name, content in (
+        ("a.jsonl", "{}\n"),
+        ("b.jsonl", '{"a\\nb": "p0.jpg", "caption": "x"}\n'),
+        ("c.csv", ",,\n1,2,3\n"),
+    ):
+        (tmp_path / "d" / name).write_text(content)
+        assert main(["init", "d", "--captions", f"d/{name}"]) == 2
+    assert main(["init", "lo"]) == 2
+    table(tmp_path / "d" / "z.csv", ("image", "caption"), captioned(names))
+    assert main(["init", "d"]) == 0  # the broken ones do not stop the search
+    assert all(line.startswith("capsmith: ") for line in capsys.readouterr().err.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([("P0.JPG", "a"), ("P1.JPG", "b")], r"has names such as P0.JPG, but the pictures .* are called like p0.jpg"),
+        ([(r"img\p0.jpg", "a"), (r"img\p1.jpg", "b")], "write them so"),
+        ([("http://x/p0.jpg", "a")], "write them so"),
+        ([("p0.jpg", "a"), *[(f"x{n}.jpg", "b") for n in range(9)]], "only 1 of the first 10 rows name a picture"),
+    ],
+)
+def test_names_that_do_not_fit_are_shown_beside_those_that_would(tmp_path, rows, says):
+    pictures(tmp_path)
+    table(tmp_path / "c.csv", ("image", "caption"), rows)
+    with pytest.raises(DataError, match=says):
+        guess_dataset(tmp_path)
+
+
+def test_captions_over_several_lines_and_commas(tmp_path):
+    names = pictures(tmp_path)
+    table(
+        tmp_path / "c.csv", ("image", "caption"), [(name, f"one, two\nthree {said}") for name, said in captioned(names)]
+    )
+    assert len(read_dataset(guess_dataset(tmp_path).config).records) == 20
+    (tmp_path / "c.csv").write_text("image,caption\n" + "\n".join(f"{name},a ball, red" for name in names))
+    with pytest.raises(
+        DataError, match="most lines have others .up to 3.: put captions that hold the separator in quotes"
+    ):
+        guess_dataset(tmp_path)
+
+
+def test_folders_as_a_mac_writes_them(tmp_path):
+    import unicodedata
+
+    names = pictures(tmp_path / unicodedata.normalize("NFD", "Bücher"))
+    table(tmp_path / "c.csv", ("image", "caption"), captioned(names))
+    assert len(read_dataset(guess_dataset(tmp_path).config).records) == 20

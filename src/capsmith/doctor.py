@@ -70,7 +70,7 @@ def _python() -> Finding:
 def _versions() -> Iterator[Finding]:
     found = {name: version for name in _PACKAGES if (version := _version(name))}
     yield Finding("packages", ", ".join(f"{name} {version}" for name, version in found.items()))
-    wanted = os.environ.get("KERAS_BACKEND", "tensorflow")
+    wanted = ascii(os.environ.get("KERAS_BACKEND") or "tensorflow")[1:-1]
     if wanted not in found:
         yield Finding(
             "backend", f"{wanted} is not installed", f"pip install {wanted}, or set KERAS_BACKEND", broken=True

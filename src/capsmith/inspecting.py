@@ -64,7 +64,7 @@ def write_inspection(
 
 def _facts(found: Survey) -> str:
     rows = []
-    for line in told(None, found):
+    for line in told(found):
         head, text = line[:16].strip(), line[16:]
         rows.append(f'<tr><th scope="row">{escape(head)}</th><td>{escape(text)}</td></tr>')
     return f'<div class="wide"><table><tbody>{"".join(rows)}</tbody></table></div>'
@@ -154,16 +154,16 @@ def _view(record: Record, number: int, folder: Path) -> str | None:
 
 def _same(found: Survey, folder: Path, used: set[str]) -> str:
     by_id = {record.image_id: record for record in found.corpus.records}
-    leaks = set(found.leaks)
-    pairs = sorted(found.looked.same, key=lambda pair: pair not in leaks)
-    if not pairs:
+    leaks = found.leaks
+    groups = sorted(found.looked.same, key=lambda group: group not in leaks)
+    if not groups:
         return ""
     cards = (
-        f'<div class="pair">{_picture(by_id[one], folder, used)}{_picture(by_id[two], folder, used)}</div>'
-        for one, two in pairs[:_PAIRS]
+        f'<div class="pair">{"".join(_picture(by_id[one], folder, used) for one in group[:2])}</div>'
+        for group in groups[:_PAIRS]
     )
-    count = f"{len(pairs):,} pair{'s' * (len(pairs) > 1)}, {len(leaks):,} of them in two splits"
-    told_so = f"<p>{count}: what is tested was trained on.</p>"
+    in_several = f", {len(leaks):,} of them in several splits: what is tested was trained on" if leaks else ""
+    told_so = f"<p>{len(groups):,} group{'s' * (len(groups) > 1)} of pictures{in_several}.</p>"
     return "<h2>Pictures that show the same</h2>" + told_so + _cards(cards)
 
 

@@ -5,6 +5,7 @@ A page needs no network, no script and nothing outside its folder.
 
 import contextlib
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -12,11 +13,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from capsmith.errors import PictureError
+from capsmith.errors import ConfigError, PictureError
 from capsmith.features.images import Source
 from capsmith.runs import atomic, write_text
 from capsmith.thumbnails import thumbnail
 
+_MARK = '<meta name="generator" content="capsmith">'
+_COPIES = "copies.json"  # names the copies that are ours
 THUMBNAIL = 320
 """Longest side of the pictures in the report, in pixels."""
 
@@ -75,10 +78,10 @@ def write_page(path: Path, title: str, parts: Iterable[str]) -> Path:
     Raises:
         CapsmithError: The folder cannot be written.
     """
-    heading = escape(title)
+    heading = escape(title.encode("utf-8", "backslashreplace").decode())
     page = (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'{_MARK}\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{heading}</title>\n<style>{_STYLE}</style>\n<body>\n<h1>{heading}</h1>\n"
     )
     write_text(path, page + "\n".join(parts) + "\n</body>\n</html>\n")
@@ -114,12 +117,33 @@ def save_copy(image: Image.Image, file: str, folder: Path) -> str:
 
 
 def clear_copies(folder: Path, wanted: set[str]) -> None:
-    """Takes away the pictures that an earlier page showed and this one does not."""
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if re.fullmatch(r"[0-9a-f]{16}\.jpg", path.name) and path.name not in wanted:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+    """Takes away the copies that an earlier page showed and this one does not, and no other file."""
+    note = folder / _COPIES
+    try:
+        before = set(json.loads(note.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        before = set()
+    for name in before - wanted:
+        if re.fullmatch(r"[0-9a-f]{16}\.jpg", str(name)):
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()
+    if folder.is_dir() or wanted:
+        write_text(note, json.dumps(sorted(wanted)))
+
+
+def require_ours(directory: Path) -> None:
+    """Checks that a page may be written into a folder.
+
+    Raises:
+        ConfigError: It holds a page or pictures that are not ours.
+    """
+    page, pictures = directory / "index.html", directory / "images"
+    try:
+        foreign = page.exists() and _MARK not in page.read_text(encoding="utf-8", errors="replace")[:400]
+    except OSError:
+        foreign = True
+    if foreign or (pictures.exists() and not (pictures / _COPIES).exists()):
+        raise ConfigError(f"--out {directory}: holds files that are not of such a page: name another folder")
 
 
 def image(file: str | None, alt: str) -> str:

@@ -1,10 +1,11 @@
 """From a folder that nobody has looked at to a config, and what people should know about what is in it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from capsmith.data.folder import FolderConfig
-from capsmith.data.guess import guess_dataset
+from capsmith.data.guess import Guess, guess_dataset
 from capsmith.data.records import Corpus, DatasetConfig, read_dataset
 from capsmith.errors import DataError
 from capsmith.suggest import config_text, suggested_split, suggested_text
@@ -12,9 +13,10 @@ from capsmith.survey import Survey, survey
 from capsmith.text.language import writing_of
 
 _SHOWN = 3
+_LEAK = "the same picture in several splits: what is tested was trained on"
 
 
-def begin(folder: Path, captions: Path | None, out: Path) -> tuple[DatasetConfig, Survey, str]:
+def begin(folder: Path, captions: Path | None, out: Path) -> tuple[Guess, Survey, str]:
     """Looks at a folder and writes a config for it.
 
     Args:
@@ -23,26 +25,40 @@ def begin(folder: Path, captions: Path | None, out: Path) -> tuple[DatasetConfig
         out: Where the config will be.
 
     Returns:
-        How the data set is read, what is in it, and the config's YAML.
+        How the data set is laid out, what is in it, and the config's YAML.
 
     Raises:
-        DataError: What is there cannot be read as pictures with captions.
+        DataError: What is there cannot be read as pictures with captions, or is not enough to train on.
     """
-    data = guess_dataset(folder, captions)
-    data = data.model_copy(update={"max_problems": 1.0})  # all problems are to be told
+    if str(folder).startswith("~"):
+        folder = folder.absolute()  # a folder of that name, which a config would take for somebody's home
+    guess = guess_dataset(folder, captions)
+    data = guess.config.model_copy(update={"max_problems": 1.0})  # all problems are to be told
     corpus = read_dataset(data)
-    if isinstance(data, FolderConfig) and not any(record.split for record in corpus.records):
-        raise DataError(
-            f"{data.captions}: column '{data.split_column or 'split'}' puts no picture into train, dev or test"
-        )
-    if isinstance(data, FolderConfig):
+    if isinstance(data, FolderConfig) and not guess.split_given:
         data = data.model_copy(update={"split": suggested_split(len(corpus.records))})
         corpus = read_dataset(data)
-    text = suggested_text(writing_of(c for record in corpus.records for c in record.captions))
-    found = survey(corpus, text)
+    found = survey(corpus, suggested_text(writing_of(c for record in corpus.records for c in record.captions)))
+    _require_enough(found, data)
     data = data.model_copy(update={"max_problems": _tolerated(corpus, found, data)})
-    written = config_text(data, found, str(out))
-    return data, found, written
+    return replace(guess, config=data), found, config_text(data, found, _shown(out), guess.split_given)
+
+
+def _require_enough(found: Survey, data: DatasetConfig) -> None:
+    """Raises DataError where no training could begin."""
+    counts = found.readable
+    missing = [name for name in ("train", "dev") if not counts[name]]
+    if not missing:
+        return
+    source = getattr(data, "captions", data.root)
+    reason = next(iter(found.looked.broken.values()), "")
+    if not sum(counts.values()) and reason:
+        raise DataError(f"{source}: none of the {len(found.looked.broken)} pictures can be read ({reason})")
+    raise DataError(
+        f"{source}: no picture that can be read is in {' or '.join(missing)} ("
+        + ", ".join(f"{name} {count}" for name, count in counts.items())
+        + "): training needs pictures to learn from (train) and to choose by (dev); three in all are the least"
+    )
 
 
 def _tolerated(corpus: Corpus, found: Survey, data: DatasetConfig) -> float:
@@ -53,43 +69,61 @@ def _tolerated(corpus: Corpus, found: Survey, data: DatasetConfig) -> float:
     return usual if share <= usual else min(1.0, round(share * 1.1 + 0.005, 2))
 
 
-def told(data: DatasetConfig | None, found: Survey) -> Iterator[str]:
+def told(found: Survey, guess: Guess | None = None) -> Iterator[str]:
     """Yields lines for people: what was found, and what they may want to look at; 16 characters say what a line is."""
-    records, each = found.corpus.records, found.each
-    looked = found.looked
+    yield from (_shown(line) for line in _told(found, guess))
+
+
+def _told(found: Survey, guess: Guess | None) -> Iterator[str]:
+    records, each, looked = found.corpus.records, found.each, found.looked
+    if guess is not None:
+        yield from _layout(guess)
     several = f"{each[0]} to {each[2]} captions each, {each[1]:g} in the middle"
     alike = "one caption each" if each[2] == 1 else f"{each[2]} captions each"
-    captions = alike if each[0] == each[2] else several
-    if data is not None:
-        yield f"read as         {data.type}: {getattr(data, 'captions', '')} in {data.root}"
-    yield f"pictures        {len(records):,}, {captions}"
+    yield f"pictures        {len(records):,}, {alike if each[0] == each[2] else several}"
     yield f"captions        {found.captions:,}: {found.writing}"
     unit = "characters" if found.text.mode == "char" else "words"
     yield f"length          {found.length(0.01)} to {max(found.lengths)} {unit}, {found.length(0.5)} in the middle"
     yield f"different       {len(found.words):,} {unit} in the captions to train on"
     yield "splits          " + ", ".join(f"{name} {count:,}" for name, count in found.sizes.items())
-    for name in ("train", "dev", "test"):
-        if not found.sizes[name]:
-            yield f"look at this    no picture is in {name}"
     for kind, examples in found.corpus.problems.found.items():
         yield f"left out        {len(examples):,} × {kind} ({_some(examples)})"
     if looked.broken:
         reasons = _some(list(looked.broken.values()))
         yield f"left out        {len(looked.broken):,} × picture that cannot be read ({reasons})"
+    if not found.sizes["test"]:
+        yield "look at this    no picture is in test: dev will be scored in its place"
     if found.repeated:
         example = max(found.repeated, key=lambda caption: found.repeated[caption])
-        yield (
-            f"look at this    {len(found.repeated):,} × the same caption at several pictures; "
-            f"“{example[:50]}” at {found.repeated[example]}"
-        )
-    if looked.same:
-        pairs = [f"{one} = {two}" for one, two in looked.same]
-        yield f"look at this    {len(pairs):,} × two pictures that show the same ({_some(pairs)})"
-    if found.leaks:
-        pairs = [f"{one} = {two}" for one, two in found.leaks]
-        kind = "the same picture in two splits: what is tested was trained on"
-        yield f"look at this    {len(pairs):,} × {kind} ({_some(pairs)})"
+        said = f"the same caption at several pictures; “{example[:50]}” at {found.repeated[example]}"
+        yield f"look at this    {len(found.repeated):,} × {said}"
+    for groups, kind in ((looked.same, "pictures that show the same"), (found.leaks, _LEAK)):
+        if groups:
+            yield f"look at this    {len(groups):,} × {kind} ({_some([_group(group) for group in groups])})"
+
+
+def _layout(guess: Guess) -> Iterator[str]:
+    data = guess.config
+    yield f"read as         {data.type}: {getattr(data, 'captions', '')} in {data.root}"
+    if isinstance(data, FolderConfig):
+        captions = data.caption_column if isinstance(data.caption_column, str) else ", ".join(data.caption_column)
+        columns = f"picture: {data.image_column} (below {data.images}), caption: {captions}"
+        split = f", split: {data.split_column or 'split'}" if guess.split_given else ""
+        yield f"columns         {columns}{split}"
+    if guess.unused:
+        yield f"not read        the columns {_some(list(guess.unused))}"
+    if guess.others:
+        yield f"not read        {_some(list(guess.others))}: say --captions FILE to take another"
+
+
+def _group(ids: list[str]) -> str:
+    return " = ".join(ids[:_SHOWN]) + (" = …" if len(ids) > _SHOWN else "")
 
 
 def _some(examples: list[str]) -> str:
     return ", ".join(examples[:_SHOWN]) + (", …" if len(examples) > _SHOWN else "")
+
+
+def _shown(text: object) -> str:
+    r"""Returns text as a terminal and a file may hold it: what is not printable becomes ``\x1b`` and the like."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))

@@ -1,8 +1,12 @@
 """A config that suits a data set, with a comment wherever the data decided."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from capsmith.data.folder import FolderConfig
 from capsmith.data.records import DatasetConfig, SplitConfig
@@ -10,9 +14,11 @@ from capsmith.features.config import FeaturesConfig
 from capsmith.survey import Survey
 from capsmith.text.config import TextConfig
 from capsmith.text.language import SPACELESS, Writing
+from capsmith.yaml_files import VALUE_ERRORS, parse
 
 _UNKNOWN = 0.03  # share of dev's words that may be unknown for the sake of words that are seen more often
 _LARGEST = 1000  # pictures of dev or test that are enough
+_FEW_WORDS, _USUAL = 20, 40  # words to keep at least; tokens that a caption may well have
 _LEAST = 20  # pictures below which a score of dev says nothing
 
 
@@ -29,26 +35,32 @@ def suggested_split(pictures: int) -> SplitConfig:
 
 
 def suggested_min_count(survey: Survey) -> int:
-    """Returns how often a word has to be seen: as often as leaves few words of dev unknown."""
+    """Returns how often a word has to be seen: as often as leaves few words of dev unknown, and words enough."""
+    if not survey.sizes["dev"]:
+        return 1
     if survey.text.mode == "char":
         return 1 if survey.captions < 2000 else 2
     most = 5 if survey.captions > 10_000 else 3 if survey.captions > 2000 else 2
     base = survey.unknown(1)  # words that train has not, which no count can save
-    return max((n for n in range(1, most + 1) if survey.unknown(n) - base <= _UNKNOWN), default=1)
+    enough = min(_FEW_WORDS, survey.vocabulary(1))
+    fit = (n for n in range(1, most + 1) if survey.unknown(n) - base <= _UNKNOWN and survey.vocabulary(n) >= enough)
+    return max(fit, default=1)
 
 
 def suggested_length(survey: Survey) -> int:
-    """Returns the longest caption in tokens: longer than 99 % of the captions are."""
-    return max(5, survey.length(0.99))
+    """Returns the longest caption in tokens: longer than 99 % of the captions are, but for a few far too long ones."""
+    usual = max(_USUAL, 4 * survey.length(0.5))
+    return max(5, min(survey.length(0.99), usual))
 
 
-def config_text(data: DatasetConfig, survey: Survey, name: str) -> str:
+def config_text(data: DatasetConfig, survey: Survey, name: str, split_given: bool = True) -> str:
     """Returns the YAML of a config that trains as it is.
 
     Args:
         data: How the data set is read.
         survey: What it holds.
-        name: The config's file name, for the commands in its head.
+        name: The config's path, for the commands in its head.
+        split_given: Whether the data say their splits; else they are drawn.
     """
     min_count, length = suggested_min_count(survey), suggested_length(survey)
     char, many = survey.text.mode == "char", survey.captions > 20_000
@@ -64,14 +76,14 @@ def config_text(data: DatasetConfig, survey: Survey, name: str) -> str:
 # {found}, as `capsmith init` found them.
 #
 #   capsmith inspect --config {name}     # a page with pictures, captions and what is wrong with them
-#   capsmith train   --config {name}     # then: capsmith caption runs/{Path(name).stem} PICTURE…
+#   capsmith train   --config {name}     # then: capsmith caption runs/{shlex.quote(Path(name).stem)} PICTURE…
 #
 # `capsmith validate --config {name}` prints every key; flickr8k_attention.yaml has what makes captions better still.
 
 seed: 1
 
 data:
-{_section(data)}
+{_section(data, split_given)}
 text:
   mode: {survey.text.mode:<18} # {spaces}
   min_count: {min_count:<13} # {kept}
@@ -99,7 +111,7 @@ decoding:
 
 evaluation:
   metrics: [bleu, rouge, cider]
-"""
+{"" if sizes["test"] else "  after_training: dev      # there are no pictures to test on" + chr(10)}"""
 
 
 def _features(survey: Survey) -> str:
@@ -111,25 +123,28 @@ def _features(survey: Survey) -> str:
     return f"\nfeatures:\n  max_broken: {allowed:<12} # share of pictures that cannot be read: they are left out\n"
 
 
-def _section(data: DatasetConfig) -> str:
+def _section(data: DatasetConfig, split_given: bool) -> str:
     """Returns the lines of ``data``: what is not as it would be anyway."""
     values = data.model_dump(mode="json", exclude_defaults=True)
-    lines = [f"  type: {data.type}", f"  root: {_written(values.pop('root'))}"]
+    root = str(values.pop("root"))
+    lines = [f"  type: {data.type}", f"  root: {written(f'./{root}' if root[:1] in '~-' else root)}"]
     values.pop("type", None)
-    split = values.pop("split", None)
-    lines += [f"  {key}: {_written(value)}" for key, value in values.items()]
-    if isinstance(data, FolderConfig) and split:
-        shares = ", ".join(f"{key}: {value}" for key, value in (data.split.model_dump()).items())
+    values.pop("split", None)
+    lines += [f"  {key}: {written(value)}" for key, value in values.items()]
+    if isinstance(data, FolderConfig) and not split_given:
+        shares = ", ".join(f"{key}: {value}" for key, value in data.split.model_dump().items())
         lines.append(f"  split: {{{shares}}}   # by picture, at random")
     return "\n".join(lines) + "\n"
 
 
-def _written(value: Any) -> str:
-    """Writes a value as YAML reads it: JSON is YAML, and plain names need no quotes."""
-    plain = (
-        isinstance(value, str) and value.replace("/", "").replace("_", "").replace(".", "").replace("-", "").isalnum()
-    )
-    ordinary = (
-        plain and not str(value).replace(".", "").isdigit() and str(value).lower() not in ("null", "true", "no", "yes")
-    )
-    return str(value) if ordinary and value[0] not in "-." else json.dumps(value, ensure_ascii=False)
+def written(value: Any) -> str:
+    """Returns a value as YAML that is read back as the same value: plain where that does, else quoted as JSON."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(written(one) for one in value)}]"
+    plain = str(value)
+    try:
+        if isinstance(value, str) and re.fullmatch(r"[\w./ -]+", plain) and parse(f"[{plain}]") == [value]:
+            return plain
+    except (yaml.YAMLError, *VALUE_ERRORS):
+        pass
+    return json.dumps(value)

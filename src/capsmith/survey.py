@@ -13,7 +13,7 @@ import numpy as np
 from capsmith.data.records import SPLITS, Corpus, Record
 from capsmith.errors import PictureError
 from capsmith.features.images import load_image
-from capsmith.features.likeness import SIDE, alike, grey
+from capsmith.features.likeness import SIDE, alike, small_copy
 from capsmith.progress import track
 from capsmith.text.config import TextConfig
 from capsmith.text.language import Writing, writing_of
@@ -28,12 +28,12 @@ class Looked:
 
     Attributes:
         broken: Why a picture cannot be read, by its id.
-        same: Pairs of ids whose pictures show the same, in order.
+        same: Groups of ids whose pictures show the same.
         looked_at: How many pictures were looked at.
     """
 
     broken: dict[str, str]
-    same: list[tuple[str, str]]
+    same: list[list[str]]
     looked_at: int
 
 
@@ -91,10 +91,16 @@ class Survey:
         return sum(word not in known for word in said) / max(len(said), 1)
 
     @property
-    def leaks(self) -> list[tuple[str, str]]:
-        """Pairs of pictures that show the same and lie in different splits: what is tested was trained on."""
+    def leaks(self) -> list[list[str]]:
+        """Groups of pictures that show the same and lie in several splits: what is tested was trained on."""
         split = {record.image_id: record.split for record in self.corpus.records}
-        return [(one, two) for one, two in self.looked.same if split[one] != split[two] and split[one] and split[two]]
+        return [group for group in self.looked.same if len({split[one] for one in group} - {""}) > 1]
+
+    @property
+    def readable(self) -> dict[str, int]:
+        """Pictures of each split that can be read."""
+        broken = self.looked.broken
+        return {name: sum(r.image_id not in broken for r in self.corpus.split(name)) for name in SPLITS}
 
 
 def survey(corpus: Corpus, text: TextConfig, pictures: bool = True) -> Survey:
@@ -136,11 +142,12 @@ def look(records: Sequence[Record]) -> Looked:
             else:
                 copies[record.image_id] = found
     ids = list(copies)
-    return Looked(broken, [(ids[one], ids[two]) for one, two in alike(list(copies.values()))], len(records))
+    same = [[ids[place] for place in group] for group in alike(list(copies.values()))]
+    return Looked(broken, same, len(records))
 
 
 def _small(path: Path) -> np.ndarray | str:
     try:
-        return grey(load_image(path, (_SMALL, _SMALL)))
+        return small_copy(load_image(path, (_SMALL, _SMALL)))
     except PictureError as error:
         return str(error)

@@ -1,6 +1,9 @@
 """``capsmith init``."""
 
 import argparse
+import os
+import re
+import shlex
 from pathlib import Path
 
 
@@ -16,18 +19,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Looks at a folder, says what it found, and writes a config that trains on it."""
-    import re
-
     from capsmith.errors import ConfigError
     from capsmith.runs import write_text
     from capsmith.starting_out import begin, told
 
-    name = re.sub(r"[^\w.-]+", "_", args.folder.resolve().name).strip("_.") or "mine"
-    out = args.out or Path(f"{name}.yaml")
-    if out.exists() and not args.force:
+    name = re.sub(r"[^\w.-]+", "_", os.path.basename(os.path.realpath(args.folder)), flags=re.ASCII).strip("_.-")
+    out = args.out or Path(f"{name or 'mine'}.yaml")
+    if out.suffix not in (".yaml", ".yml") or not str(out).isprintable():
+        raise ConfigError(f"--out {out}: a config's name ends in .yaml")
+    if os.path.lexists(out) and not args.force:
         raise ConfigError(f"{out} is there already: say --force to replace it, or --out for another name")
-    data, found, text = begin(args.folder, args.captions, out)
-    for line in told(data, found):
+    guess, found, text = begin(args.folder, args.captions, out)
+    for line in told(found, guess):
         print(line)
     write_text(out, text)
-    print(f"\n{out} trains on them:\n  capsmith train --config {out}")
+    shown = shlex.quote(f"./{out}" if str(out).startswith("-") else str(out))
+    print(f"\n{out} trains on them:\n  capsmith train --config {shown}")

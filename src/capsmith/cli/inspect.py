@@ -24,16 +24,18 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.data.records import read_dataset
     from capsmith.errors import ConfigError
     from capsmith.inspecting import write_inspection
+    from capsmith.pages import require_ours
     from capsmith.starting_out import told
     from capsmith.survey import survey
 
     if args.pictures < 0 or args.seed < 0:
         raise ConfigError("--pictures and --seed take numbers from 0 on")
     config = load_config(args.config, args.set)
+    directory = args.out or Path("inspect") / Path(args.config).stem
+    require_ours(directory)
     data = config.data.model_copy(update={"max_problems": 1.0})  # all problems are to be seen
     found = survey(read_dataset(data), config.text, pictures=not args.fast)
-    for line in told(data, found):
+    for line in told(found):
         print(line)
-    directory = args.out or Path("inspect") / Path(args.config).stem
     pairs = config.training.mirror_words if args.augment else None
     print(write_inspection(directory, f"{Path(args.config).stem}: the data", found, args.pictures, args.seed, pairs))

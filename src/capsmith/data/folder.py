@@ -21,8 +21,8 @@ class FolderConfig(DatasetConfig):
     """The folder with the pictures, below ``root``; ``.`` is ``root`` itself."""
     image_column: str = "image"
     """The column with the picture's path below ``images``."""
-    caption_column: str = "caption"
-    """The column with the caption; in JSON lines a list of captions will do."""
+    caption_column: str | tuple[str, ...] = "caption"
+    """The column with the caption, or several; in JSON lines a list of captions will do."""
     split_column: str | None = None
     """The column with train, dev (or val, validation) or test; by default ``split`` where there is one."""
     split: SplitConfig = SplitConfig()
@@ -40,10 +40,12 @@ def read(config: FolderConfig) -> Corpus:
     """
     source = locate(config, config.captions, "captions")
     rows = Rows(config, source, locate(config, config.images, "images", folder=True))
-    required = {"image_column": config.image_column, "caption_column": config.caption_column}
+    captions = (config.caption_column,) if isinstance(config.caption_column, str) else config.caption_column
+    required = {"image_column": config.image_column}
+    required |= {f"caption_column.{n}" if n else "caption_column": column for n, column in enumerate(captions)}
     if config.split_column is not None:
         required["split_column"] = config.split_column
     table = read_table(source, required)
     column = config.split_column or ("split" if "split" in table.columns else None)
-    take_rows(rows, table, config.image_column, config.caption_column, column)
+    take_rows(rows, table, config.image_column, captions, column)
     return rows.corpus(None if column else lambda image_ids: seeded_split(image_ids, config.split))

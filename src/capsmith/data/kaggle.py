@@ -47,7 +47,7 @@ def read(config: KaggleConfig) -> Corpus:
     pictures = locate(config, config.images, "images", folder=True)
     rows = Rows(config, source, pictures, repeats=config.captions_per_picture)
     required = {"image_column": config.image_column, "caption_column": config.caption_column}
-    take_rows(rows, read_table(source, required), config.image_column, config.caption_column)
+    take_rows(rows, read_table(source, required), config.image_column, (config.caption_column,))
     listed = None if config.lists is None else read_lists(config, config.lists)
 
     def assign(image_ids: Iterable[str]) -> Mapping[str, str]:

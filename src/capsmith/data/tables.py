@@ -71,22 +71,48 @@ def guess_table(path: Path) -> Table:
         raise DataError(f"{path} is empty")
     if path.suffix.lower() in (".jsonl", ".ndjson"):
         return _json_lines(path, text)
-    lines = [line for line in text.split("\n") if line.strip()][:_FEW]
-    widths = {mark: [len(_fields(line, mark)) for line in lines] for mark in "\t;|,"}
-    even = {mark: found[0] for mark, found in widths.items() if found[0] > 1 and found.count(found[0]) > len(found) / 2}
+    widths = {mark: _widths(text, mark) for mark in "\t;|,"}
+    even = [mark for mark, found in widths.items() if found[0] > 1 and found.count(found[0]) > len(found) / 2]
     if not even:
-        raise DataError(f"{path} is not a table: its lines have no columns separated by commas, semicolons, tabs or |")
-    return _delimited(path, text, _fields(lines[0], next(iter(even))))
+        uneven = max((found for found in widths.values() if found[0] > 1), default=None)
+        if uneven is None:
+            raise DataError(f"{path} is not a table: its lines have no columns separated by , ; | or tabs")
+        raise DataError(
+            f"{path}: its first line has {uneven[0]} columns, but most lines have others (up to {max(uneven)}): "
+            "put captions that hold the separator in quotes"
+        )
+    if path.suffix.lower() in (".tsv", ".tab") and even[0] != "\t":
+        raise DataError(f"{path}: its columns are separated by '{even[0]}', not by tabs: call it .csv")
+    head = next(line for line in text.split("\n") if line.strip())
+    return _delimited(path, text, _fields(head, even[0]))
 
 
-def take_rows(rows: Rows, table: Table, image: str, caption: str, split: str | None = None) -> None:
+def _widths(text: str, mark: str) -> list[int]:
+    """Returns how many fields each of the first records has, if columns were separated so."""
+    if mark in "\t|":
+        return [line.count(mark) + 1 for line in text.split("\n") if line.strip()][:_FEW]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, skipinitialspace=True)
+    found: list[int] = []
+    try:
+        for fields in reader:
+            if any(field.strip() for field in fields):
+                found.append(len(fields))
+            if len(found) == _FEW:
+                break
+    except csv.Error:
+        return found or [0]
+    return found
+
+
+def take_rows(rows: Rows, table: Table, image: str, captions: Sequence[str], split: str | None = None) -> None:
     """Adds each row of a table; rows that are no image and caption are counted as problems.
 
     Args:
         rows: Where they go.
         table: The opened table.
         image: The column with the picture's name.
-        caption: The column with the caption; in JSON lines it may hold a list of captions.
+        captions: The columns with captions; in JSON lines one may hold a list of captions. Of several columns, those
+            that are empty in a row are passed over.
         split: The column with the split's name, if there is one.
     """
     for number, values in table.rows:
@@ -94,17 +120,24 @@ def take_rows(rows: Rows, table: Table, image: str, caption: str, split: str | N
         if values is None:
             rows.reject(f"row without exactly {len(table.columns)} fields", where)
             continue
-        image_id, given = values.get(image), values.get(caption)
-        texts: list[Any] = given if isinstance(given, list) and given else [given]
+        image_id = values.get(image)
+        texts = _captions(values, captions)
         word = str(values.get(split) or "") if split else ""
         name = split_name(word)
         if name is None:
             rows.reject("unknown split (train, dev or test)", f"'{word}' in {where}")
         elif not isinstance(image_id, str) or not all(isinstance(text, str) for text in texts):
-            rows.reject(f"row whose '{image}' or '{caption}' is not text", where)
+            rows.reject(f"row whose '{image}' or '{captions[0]}' is not text", where)
         else:
             for text in texts:
                 rows.add(image_id, text, name)
+
+
+def _captions(values: dict[str, Any], columns: Sequence[str]) -> list[Any]:
+    given = [values.get(column) for column in columns]
+    texts = [text for value in given for text in (value if isinstance(value, list) and value else [value])]
+    filled = [text for text in texts if text not in ("", None)] if len(columns) > 1 else texts
+    return filled or texts[:1]
 
 
 def _json_lines(path: Path, text: str) -> Table:
@@ -134,6 +167,8 @@ def _delimited(path: Path, text: str, required: Sequence[str]) -> Table:
     headers = {mark: tuple(_fields(head, mark)) for mark in candidates}
     delimiter = next((mark for mark, found in headers.items() if set(required) <= set(found)), candidates[0])
     columns = headers[delimiter]
+    if twice := next((name for name in columns if name and columns.count(name) > 1), None):
+        raise DataError(f"{path}, line 1: two columns are called '{twice}': give them names of their own")
     records = _quoted(path, text, delimiter) if delimiter in ",;" else _plain(text, delimiter)
 
     def rows() -> Iterator[tuple[int, dict[str, Any] | None]]:

@@ -8,6 +8,8 @@ from functools import cache
 
 SPACELESS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan")
 """Scripts that write sentences without spaces between words."""
+_KANA = ("Hiragana", "Katakana")
+_LONG_WORD, _LONG_SYLLABLES = 3.5, 8.0  # letters a piece beyond which pieces are phrases, not words
 RIGHT_TO_LEFT = ("Arabic", "Hebrew", "Syriac", "Thaana")
 _NAMES = {"CJK": "Han", "HIRAGANA": "Hiragana", "KATAKANA": "Katakana", "HANGUL": "Hangul"}
 _BY_SCRIPT = {
@@ -72,8 +74,9 @@ def writing_of(captions: Iterable[str]) -> Writing:
     script = max(letters, key=lambda name: letters[name], default="")
     if script == "Han" and letters["Hiragana"] + letters["Katakana"] > letters["Han"] / 20:
         script = "Hiragana"  # Japanese writes its nouns in Chinese characters
-    spaced = sum(len(text.split()) for text in texts) > 2 * len(texts)
-    return Writing(script, _language(texts, script), spaced or script not in SPACELESS)
+    pieces = sum(len(text.split()) for text in texts)
+    long = sum(letters.values()) / max(pieces, 1) > (_LONG_WORD if script in ("Han", *_KANA) else _LONG_SYLLABLES)
+    return Writing(script, _language(texts, script), script not in SPACELESS or (pieces > len(texts) and not long))
 
 
 @cache

@@ -1,0 +1,75 @@
+"""The pictures below a folder."""
+
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from capsmith.data.rows import PICTURES, safe_id
+from capsmith.errors import DataError
+
+
+class Pictures:
+    """The pictures below a folder, by their path below it.
+
+    Attributes:
+        folder: The folder.
+        paths: In Unicode's form NFC, as captions name them.
+
+    Raises:
+        DataError: No such folder, none that may be read, or no pictures.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder")
+        try:
+            next(folder.iterdir(), None)
+        except OSError as error:
+            raise DataError(f"{folder}: {error.strerror}") from error
+        self.folder = folder
+        self._place: dict[PurePosixPath, str] = {PurePosixPath("."): "."}
+        self.paths = frozenset(self._below())
+        if not self.paths:
+            some = ", ".join(sorted(PICTURES)[:6])
+            raise DataError(f"{folder} has no pictures ({some}, …), nor have the folders in it that can be read")
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Endings of pictures' names."""
+        return tuple(PICTURES)
+
+    def base(self, names: Iterable[str]) -> tuple[Path, int]:
+        """Returns the folder below which most of these names are pictures, as it is on the disk, and how many are."""
+        ids = [name for name in map(safe_id, names) if name]
+        places = sorted(self._place, key=lambda place: (len(place.parts), place))
+        counted = [(place, sum((place / name).as_posix() in self.paths for name in ids)) for place in places]
+        best, found = max(counted, key=lambda item: item[1])
+        return Path(self._place[best]), found
+
+    def below(self, path: Path) -> Path:
+        """Returns a path as a config has it: below the root where it is there, else absolute."""
+        full, root = Path(os.path.realpath(path)), Path(os.path.realpath(self.folder))
+        return full.relative_to(root) if full.is_relative_to(root) else full
+
+    def _below(self) -> Iterator[str]:
+        walked: set[str] = set()
+        for place, folders, files in os.walk(self.folder, followlinks=True):
+            walked.add(os.path.realpath(place))
+            folders[:] = sorted(
+                name
+                for name in folders
+                if not name.startswith(".") and os.path.realpath(os.path.join(place, name)) not in walked
+            )
+            below = Path(place).relative_to(self.folder)
+            for name in files:
+                if not name.startswith(".") and os.path.splitext(name)[1].lower() in PICTURES:
+                    known = safe_id((below / name).as_posix())
+                    if known is not None:
+                        self._keep(below)
+                        yield known
+
+    def _keep(self, below: Path) -> None:
+        """Notes a folder that holds pictures, and those above it."""
+        for place in (below, *below.parents):
+            self._place.setdefault(PurePosixPath(unicodedata.normalize("NFC", place.as_posix())), place.as_posix())
