@@ -142,7 +142,7 @@ def test_second_report_takes_old_thumbnails_away_and_nothing_else(tmp_path):
     (tmp_path / "report" / "images" / "mine.jpg").write_bytes(b"mine")
     _, page = report(tmp_path, [example(tmp_path, "b", 0.3)])
     left = {path.name for path in (tmp_path / "report" / "images").iterdir()}
-    assert left == {"mine.jpg", page.images[0]["src"].split("/")[1]}
+    assert left == {"mine.jpg", "copies.json", page.images[0]["src"].split("/")[1]}
 
 
 def test_ids_with_folders_and_odd_letters(tmp_path):
