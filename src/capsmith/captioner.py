@@ -251,8 +251,8 @@ class Captioner:
                 "train one with attention, such as flickr8k_attention.yaml"
             )
         grid = tuple(int(n) for n in self.encoder.parts[0].core.output.shape[1:3])
-        words = [self.vocabulary.encode(caption.words) for caption in captions]
-        maps = attention_maps(self.stepper, features, words, grid)
+        ids = [self.vocabulary.encode_words(caption.words) for caption in captions]
+        maps = attention_maps(self.stepper, features, ids, grid)
         return [replace(caption, attention=path) for caption, path in zip(captions, maps, strict=True)]
 
 

@@ -78,7 +78,7 @@ def clean(caption: str, config: TextConfig) -> str:
     text = unicodedata.normalize("NFC", caption.translate(_VISIBLE))
     if config.lowercase:
         text = unicodedata.normalize("NFC", text.lower())
-    return " ".join(_words(text, config)) if config.mode == "word" else _characters(text, config)
+    return _characters(text, config) if config.mode == "char" else " ".join(_words(text, config))
 
 
 def is_clitic(word: str) -> bool:

@@ -18,11 +18,12 @@ class TextConfig(Settings):
     """Keep words that hold a digit, or drop them."""
     one_letter_words: Literal["keep", "remove"] = "keep"
     """The classic notebook drops them, "a" included; that costs BLEU."""
-    mode: Literal["word", "char"] = "word"
-    """``word`` splits at white space and punctuation; ``char`` takes every character (Chinese, Japanese, Thai)."""
+    mode: Literal["word", "char", "subword"] = "word"
+    """``word`` splits at white space and punctuation; ``char`` takes every character (Chinese, Japanese, Thai);
+    ``subword`` cuts words into pieces, so that rare ones can be said too (needs ``capsmith[text]``)."""
     min_count: int = Field(default=5, ge=1)
-    """Words seen less often in the train split become ``<unk>``."""
+    """Words seen less often in the train split become ``<unk>``; for ``subword`` it says nothing."""
     max_words: int | None = Field(default=None, ge=1)
-    """Keep only the most frequent words."""
+    """Keep only the most frequent words; for ``subword``, learn so many pieces (4,000 when nothing is said)."""
     max_length: int = Field(default=22, ge=1)
     """Longest caption in tokens, the end token not counted; longer training captions are cut."""

@@ -1,6 +1,7 @@
 """Tokens of a caption, and the caption of tokens.
 
-In word mode a token is a word of the cleaned caption. In character mode it is one character (Unicode code
+In word mode a token is a word of the cleaned caption; so it is in subword mode, where the vocabulary cuts words into
+pieces and puts them together again. In character mode it is one character (Unicode code
 point), and a space is a token too: text with spaces comes back as it was.
 """
 
@@ -21,7 +22,7 @@ def tokenise(caption: str, config: TextConfig) -> list[str]:
         The tokens, without start and end; none when cleaning leaves nothing.
     """
     cleaned = clean(caption, config)
-    return cleaned.split(" ") if cleaned and config.mode == "word" else list(cleaned)
+    return list(cleaned) if config.mode == "char" else cleaned.split()
 
 
 def join(tokens: Sequence[str], config: TextConfig) -> str:

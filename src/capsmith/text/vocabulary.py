@@ -9,6 +9,7 @@ from typing import Any
 
 from capsmith.errors import CheckpointError, DataError
 from capsmith.runs import read_json, write_json
+from capsmith.text.pieces import SIZE, cut, learn_pieces, words_of
 
 PAD, UNK, START, END = range(4)
 PAD_WORD, UNK_WORD, START_WORD, END_WORD = "<pad>", "<unk>", "<start>", "<end>"
@@ -25,15 +26,18 @@ class Vocabulary:
     Args:
         words: All words in order of id, the four specials first.
         counts: How often training will meet each as a target; zeros when not known.
+        pieces: They are pieces of words: `encode` cuts words into them, and `decode` puts them together.
 
     Raises:
         ValueError: The specials are not in their places, a word occurs twice, or the lengths differ.
     """
 
-    def __init__(self, words: Sequence[str], counts: Sequence[int] | None = None) -> None:
+    def __init__(self, words: Sequence[str], counts: Sequence[int] | None = None, pieces: bool = False) -> None:
         if tuple(words[: len(SPECIALS)]) != SPECIALS:
             raise ValueError(f"the first words must be {' '.join(SPECIALS)}")
         self.words: tuple[str, ...] = tuple(words)
+        self.pieces = pieces
+        self._cuts: dict[str, list[int]] = {}
         self.counts: tuple[int, ...] = tuple(counts) if counts is not None else (0,) * len(self.words)
         """Frequencies in the train split by id: ``<unk>`` counts words left out, ``<end>`` the captions."""
         if len(self.counts) != len(self.words):
@@ -79,9 +83,49 @@ class Vocabulary:
         known = [seen[word] for word in ranked]
         return cls([*SPECIALS, *ranked], [0, seen.total() - sum(known), 0, captions, *known])
 
+    @classmethod
+    def of_pieces(cls, token_lists: Iterable[Sequence[str]], size: int = SIZE) -> "Vocabulary":
+        """Learns the pieces of the train split's words.
+
+        Args:
+            token_lists: The words of each caption, without start and end.
+            size: Pieces at most.
+
+        Raises:
+            MissingExtraError: The package ``tokenizers`` is not installed.
+            DataError: There are no words.
+        """
+        captions = [list(tokens) for tokens in token_lists]
+        found = learn_pieces(captions, size, SPECIALS)
+        if not found:
+            raise DataError(f"the {len(captions)} training captions have no words: look at the captions")
+        made = cls([*SPECIALS, *found], pieces=True).counted(captions)
+        order = sorted(range(len(SPECIALS), len(made)), key=lambda n: (-made.counts[n], made.words[n]))
+        return cls([*SPECIALS, *(made.words[n] for n in order)], pieces=True).counted(captions)
+
+    def counted(self, token_lists: Iterable[Sequence[str]]) -> "Vocabulary":
+        """Returns the same words with their counts in these captions."""
+        captions = list(token_lists)
+        seen = Counter(index for tokens in captions for index in self.encode(tokens))
+        counts = [seen[n] for n in range(len(self))]
+        counts[END] = len(captions)
+        return Vocabulary(self.words, counts, self.pieces)
+
     def encode(self, tokens: Iterable[str]) -> list[int]:
-        """Returns the ids of tokens; start and end are not added."""
+        """Returns the ids of tokens; start and end are not added. Of pieces, a word may have several."""
+        if self.pieces:
+            return [index for group in self.encode_words(tokens) for index in group]
         return [self._ids.get(token, UNK) for token in tokens]
+
+    def encode_words(self, tokens: Iterable[str]) -> list[list[int]]:
+        """Returns the ids of each token: one, or those of a word's pieces."""
+        return [self._cut(token) for token in tokens] if self.pieces else [[self._ids.get(t, UNK)] for t in tokens]
+
+    def _cut(self, word: str) -> list[int]:
+        if word not in self._cuts:
+            found = cut(word, self._ids)
+            self._cuts[word] = [UNK] if found is None else [self._ids[piece] for piece in found]
+        return self._cuts[word]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Returns the words up to the first end token, without start and padding.
@@ -101,15 +145,17 @@ class Vocabulary:
                 break
             if index not in (PAD, START):
                 words.append(self.words[index])
-        return words
+        return words_of(words) if self.pieces else words
 
     def fingerprint(self) -> str:
         """Returns a SHA-256 over the words and their order, in hexadecimal."""
-        return hashlib.sha256(json.dumps(self.words).encode("ascii")).hexdigest()
+        kind = "pieces" if self.pieces else ""
+        return hashlib.sha256((json.dumps(self.words) + kind).encode("ascii")).hexdigest()
 
     def save(self, path: Path) -> None:
         """Writes the vocabulary as JSON, all of it or nothing."""
-        write_json(path, {"format": _FORMAT, "words": self.words, "counts": self.counts})
+        kind = {"pieces": True} if self.pieces else {}
+        write_json(path, {"format": _FORMAT, "words": self.words, "counts": self.counts, **kind})
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
@@ -128,7 +174,7 @@ class Vocabulary:
         if not isinstance(counts, list) or not all(type(count) is int and 0 <= count < 2**63 for count in counts):
             raise CheckpointError(f"{damaged}: 'counts' must be a list of whole numbers")
         try:
-            return cls(words, counts)
+            return cls(words, counts, content.get("pieces") is True)
         except ValueError as cause:
             raise CheckpointError(f"{damaged}: {cause}") from cause
 
@@ -139,7 +185,9 @@ class Vocabulary:
         return word in self._ids
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Vocabulary) and self.words == other.words and self.counts == other.counts
+        if not isinstance(other, Vocabulary):
+            return False
+        return (self.words, self.counts, self.pieces) == (other.words, other.counts, other.pieces)
 
     def __hash__(self) -> int:
         return hash(self.words)

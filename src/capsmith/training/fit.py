@@ -84,8 +84,9 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     after = [config.evaluation.after_training] if config.evaluation.after_training else []
     require_splits(config, corpus, ("train", "dev", *after))  # not after hours of training
     adapt_encoders(config, corpus, log)
-    vocabulary, vectors = make_vocabulary(config, corpus, log)
-    if begun and vocabulary != Vocabulary.load(run / "vocabulary.json"):
+    known = Vocabulary.load(run / "vocabulary.json") if begun else None
+    vocabulary, vectors = make_vocabulary(config, corpus, log, known)
+    if begun and vocabulary != known:
         raise CheckpointError(f"{run}: the training captions are no longer those it began with: choose another --run")
     prepared = prepare(config, ("train", "dev"), log, corpus)
     precision = _precision(config.training, run if begun else None)
@@ -97,8 +98,8 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
         begin_from(captioner, config.training.start)
         log(f"begins with the weights of {config.training.start}")
     if config.training.init is not None and not begun:
-        known = grow_from(captioner, config.training.init)
-        log(f"begins with what {config.training.init} knows: {known:,} of {len(vocabulary):,} words")
+        shared = grow_from(captioner, config.training.init)
+        log(f"begins with what {config.training.init} knows: {shared:,} of {len(vocabulary):,} words")
     history = _Fit(captioner, prepared, run, log).run(begun)
     load_weights(captioner.model.bare(), run / "model.weights.h5")
     if precision != "float32":

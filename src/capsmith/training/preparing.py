@@ -13,17 +13,31 @@ from capsmith.pipeline import Prepared
 from capsmith.precision import calculating
 from capsmith.runs import Log
 from capsmith.text.glove import load_vectors
+from capsmith.text.pieces import SIZE
 from capsmith.text.tokenise import tokenise
 from capsmith.text.vocabulary import Vocabulary
 
 _SAMPLE = 500  # pictures whose features are looked at before training: their scale differs little from that of all
 
 
-def make_vocabulary(config: Config, corpus: Corpus, log: Log) -> tuple[Vocabulary, np.ndarray | None]:
-    """Returns the words of the training captions, and the vectors (V, E) that they start from, if any."""
+def make_vocabulary(
+    config: Config, corpus: Corpus, log: Log, begun: Vocabulary | None = None
+) -> tuple[Vocabulary, np.ndarray | None]:
+    """Returns the words of the training captions, and the vectors (V, E) that they start from, if any.
+
+    Args:
+        config: Says what a word is.
+        corpus: The captions.
+        log: Takes lines for people.
+        begun: The vocabulary of the training that goes on: pieces of words are learned once.
+    """
     captions = [tokenise(c, config.text) for record in corpus.split("train") for c in record.captions]
-    vocabulary = Vocabulary.build(captions, config.text.min_count, config.text.max_words)
-    log(f"vocabulary: {len(vocabulary):,} words from {len(captions):,} training captions")
+    if config.text.mode == "subword":
+        vocabulary = begun.counted(captions) if begun else Vocabulary.of_pieces(captions, config.text.max_words or SIZE)
+    else:
+        vocabulary = Vocabulary.build(captions, config.text.min_count, config.text.max_words)
+    kind = "pieces of words" if vocabulary.pieces else "words"
+    log(f"vocabulary: {len(vocabulary):,} {kind} from {len(captions):,} training captions")
     embedding = config.decoder.embedding
     if embedding.vectors is None:
         return vocabulary, None

@@ -1,0 +1,147 @@
+"""Words cut into pieces and put together again, for words nobody wrote in training too."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import shapes
+from capsmith.captioner import Captioner
+from capsmith.config import load_config
+from capsmith.errors import ConfigError, MissingExtraError
+from capsmith.runs import Log
+from capsmith.text.config import TextConfig
+from capsmith.text.pieces import cut, goes_on, words_of
+from capsmith.text.tokenise import join, tokenise
+from capsmith.text.vocabulary import UNK, Vocabulary
+from capsmith.training.fit import train
+
+CAPTIONS = [
+    "a dog is running",
+    "the runner runs",
+    "two dogs jump",
+    "a jumping dog",
+    "the dogs are running",
+    "she jumps",
+]
+CONFIG = TextConfig(mode="subword", min_count=1)
+
+
+def made(captions=CAPTIONS, size=60):
+    return Vocabulary.of_pieces([tokenise(caption, CONFIG) for caption in captions], size)
+
+
+def test_the_longest_piece_comes_first():
+    pieces = {"r", "##u", "##n", "run", "##ning", "##ni", "##ng", "runn", "##ing"}
+    assert cut("running", pieces) == ["runn", "##ing"]
+    assert cut("runu", pieces) == ["run", "##u"]
+    assert cut("rux", pieces) is None and cut("nu", pieces) is None
+    assert words_of(["runn", "##ing", "dog", "##s", "#"]) == ["running", "dogs", "#"]
+    assert words_of(["##ing", "##s"]) == ["ings"]
+
+
+def test_words_of_training_come_back():
+    vocabulary = made()
+    for caption in CAPTIONS:
+        assert join(vocabulary.decode(vocabulary.encode(tokenise(caption, CONFIG))), CONFIG) == caption
+
+
+def test_words_that_nobody_wrote_can_be_said():
+    vocabulary = made()
+    for word in ("rung", "jumped", "sunning", "dogjump"):
+        ids = vocabulary.encode([word])
+        assert UNK not in ids and len(ids) > 1 and vocabulary.decode(ids) == [word]
+    assert vocabulary.encode(["zebra"]) == [UNK]  # no caption had a z
+
+
+def test_counts_are_of_pieces():
+    vocabulary = made()
+    ids = [index for caption in CAPTIONS for index in vocabulary.encode(caption.split())]
+    assert all(vocabulary.counts[n] == ids.count(n) for n in range(4, len(vocabulary)))
+    assert vocabulary.counts[3] == len(CAPTIONS) and vocabulary.counts[UNK] == 0
+
+
+def test_fewer_pieces_cut_finer():
+    long = [len(made(size=size).encode(["running", "jumping"])) for size in (30, 200)]
+    assert long[0] > long[1] == 2
+
+
+@given(st.lists(st.text("adginorujmpstw", min_size=1, max_size=9), max_size=6))
+def test_whatever_is_cut_is_put_together(words):
+    vocabulary = VOCABULARY
+    assert [w for w, ids in zip(words, vocabulary.encode_words(words), strict=True) if UNK not in ids] == [
+        w for w in words if UNK not in vocabulary.encode([w])
+    ]
+    known = [word for word in words if UNK not in vocabulary.encode([word])]
+    assert vocabulary.decode(vocabulary.encode(known)) == known
+
+
+VOCABULARY = made()
+
+
+def test_a_file_says_that_they_are_pieces(tmp_path):
+    VOCABULARY.save(tmp_path / "v.json")
+    loaded = Vocabulary.load(tmp_path / "v.json")
+    assert loaded == VOCABULARY and loaded.pieces and loaded.fingerprint() == VOCABULARY.fingerprint()
+    words = Vocabulary(VOCABULARY.words, VOCABULARY.counts)
+    assert words != VOCABULARY and words.fingerprint() != VOCABULARY.fingerprint()
+    words.save(tmp_path / "w.json")
+    assert "pieces" not in json.loads((tmp_path / "w.json").read_text())
+
+
+def test_in_every_process_the_same():
+    """The same captions give the same pieces under the same numbers."""
+    code = (
+        "import random; from capsmith.text.vocabulary import Vocabulary as V; random.seed(0);"
+        "words=[[''.join(random.choices('abcdefg',k=random.randint(1,8))) for _ in range(9)] for _ in range(400)];"
+        "print(V.of_pieces(words,300).fingerprint())"
+    )
+    found = set()
+    for seed in "012":
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )
+        found.add(done.stdout)
+    assert len(found) == 1
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(MissingExtraError, match=r"text.mode: subword needs tokenizers: pip install 'capsmith\[text\]'"):
+        made()
+
+
+def test_views_would_turn_pieces_of_words():
+    values = {"data": {"type": "folder", "root": "."}, "decoder": {"type": "merge"}, "text": {"mode": "subword"}}
+    load_config(values)
+    with pytest.raises(ConfigError, match="leave it out with text.mode subword"):
+        load_config(values | {"training": {"views": 1}})
+
+
+def test_a_captioner_of_pieces_trains_goes_on_and_speaks_in_words(tmp_path):
+    values = shapes.settings(
+        text={"mode": "subword", "max_words": 24, "max_length": 30},
+        decoder={"type": "attention", "units": 16, "attention_units": 16},
+        training={"epochs": 2},
+        decoding={"max_length": 30},
+    )
+    values["encoder"] |= {"output": "grid"}
+    del values["decoder"]["mode"]
+    train(load_config(values), tmp_path / "run", log=Log(quiet=True))
+    train(load_config(values), tmp_path / "run", resume=True, log=Log(quiet=True))
+    captioner = Captioner.load(tmp_path / "run")
+    assert captioner.vocabulary.pieces and any(goes_on(piece) for piece in captioner.vocabulary.words)
+    picture = next((shapes.data() / "images").glob("red*"))
+    caption = captioner.caption(picture, attention=True)
+    assert "##" not in caption.text and caption.text == " ".join(caption.words)
+    assert caption.attention.shape[0] == len(caption.words)
+    np.testing.assert_allclose(caption.attention.sum(axis=(1, 2)), 1.0, atol=1e-4)
