@@ -81,8 +81,11 @@ class Config(Settings):
             raise ValueError("features.store is one store, but there are several encoders: leave it out")
         if self.training.views and self.trains_encoder:
             raise ValueError("training.views are views for frozen encoders: leave it out, or set trainable: false")
-        if self.training.views and self.text.mode == "subword":
-            raise ValueError("training.views exchange left and right word by word: leave it out with text.mode subword")
+        if self.training.augment is not None and not self.trains_encoder:
+            raise ValueError("training.augment varies pictures while their encoder learns: for a frozen one take views")
+        turned = self.training.views or (self.training.augment is not None and self.training.augment.mirror)
+        if turned and self.text.mode == "subword":
+            raise ValueError("mirrored pictures exchange left and right word by word: not with text.mode subword")
         if self.decoder.standardise and self.trains_encoder:
             raise ValueError("decoder.standardise is for features of frozen encoders: leave it out")
         return self

@@ -123,7 +123,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
 def test_views_would_turn_pieces_of_words():
     values = {"data": {"type": "folder", "root": "."}, "decoder": {"type": "merge"}, "text": {"mode": "subword"}}
     load_config(values)
-    with pytest.raises(ConfigError, match="leave it out with text.mode subword"):
+    with pytest.raises(ConfigError, match="not with text.mode subword"):
         load_config(values | {"training": {"views": 1}})
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from capsmith.data.sources import Source, ViewedSource
+from capsmith.data.sources import Source, VariedSource
 from capsmith.text.vocabulary import END, PAD, START
 
 _POOL = 16  # batches that are sorted by length together: enough to pad little, few enough to stay random
@@ -54,7 +54,7 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        source: Source | ViewedSource,
+        source: Source | VariedSource,
         examples: Sequence[Example],
         batch_size: int,
         seed: int,
@@ -83,7 +83,7 @@ class Batches(keras.utils.PyDataset):
             batches += [some[start : start + self.pictures] for start in range(0, len(some), self.pictures)]
         self.batches = [batches[index] for index in rng.permutation(len(batches))]
         self.rows = np.array([example.row for example in self.examples], np.int64)
-        if isinstance(self.source, ViewedSource):
+        if isinstance(self.source, VariedSource):
             self.rows = self.source.drawn(self.rows, rng)
 
     def on_epoch_end(self) -> None:
@@ -105,7 +105,7 @@ class Batches(keras.utils.PyDataset):
         examples, rows = [self.examples[i] for i in self.batches[index]], self.rows[self.batches[index]]
         sentences = [(words, True) for example in examples for words in self._rows_of(example)]
         tokens, targets = pad(sentences, self.batch_size)
-        if isinstance(self.source, ViewedSource) and self.mirror is not None:
+        if isinstance(self.source, VariedSource) and self.mirror is not None:
             turned = np.zeros(self.batch_size, bool)
             turned[: len(sentences)] = np.repeat(self.source.mirrored(rows), self.each)
             tokens[turned], targets[turned] = self.mirror[tokens[turned]], self.mirror[targets[turned]]

@@ -1,15 +1,12 @@
-"""Where batches find pictures: a feature store, pixels, or either together with random views.
+"""Where batches find pictures: a feature store, pixels, or either in variants, of which an epoch shows one each."""
 
-Of views, a training epoch shows each picture in one.
-
-Row ``r + n · v`` is view v of picture r, n being the number of pictures; view 0 is the picture as it is.
-"""
-
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
+from capsmith.features.augment import AugmentConfig, augmented
 from capsmith.features.views import is_mirrored
 
 
@@ -23,7 +20,75 @@ class Source(Protocol):
         """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
 
 
-class ViewedSource:
+class VariedSource(ABC):
+    """Pictures that look different from epoch to epoch. Row ``r + n · v`` is variant v of picture r.
+
+    Args:
+        ids: The pictures, n of them.
+    """
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self._row = {image: row for row, image in enumerate(ids)}
+
+    def rows(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns the rows of the pictures as they are."""
+        return np.array([self._row[image] for image in ids], np.int64)
+
+    def pictures(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the rows of the pictures as they are, whichever variants the given ones are."""
+        return rows % len(self._row)
+
+    def drawn(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns for each picture's row that of one of its variants, drawn at random."""
+        return self.pictures(rows) + len(self._row) * rng.integers(self.variants, size=len(rows))
+
+    def mirrored(self, rows: np.ndarray) -> np.ndarray:
+        """Returns which rows are mirrored pictures."""
+        return np.array([self.mirrors(int(variant)) for variant in rows // len(self._row)], bool)
+
+    @property
+    @abstractmethod
+    def variants(self) -> int:
+        """How many variants a picture has."""
+
+    @abstractmethod
+    def mirrors(self, variant: int) -> bool:
+        """Returns whether a variant is mirrored."""
+
+    @abstractmethod
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Returns features (P, …) or pixels (P, H, W, 3) of rows, whichever variants they are."""
+
+
+class AugmentedSource(VariedSource):
+    """Varies pixels whenever they are asked for; what a row looks like is a function of the row.
+
+    Args:
+        source: The pixels.
+        ids: The pictures.
+        how: What varies.
+    """
+
+    variants = 2**31
+
+    def __init__(self, source: Source, ids: Sequence[str], how: AugmentConfig) -> None:
+        super().__init__(ids)
+        self.source, self.how = source, how
+        self._rows = source.rows(ids)
+
+    def mirrors(self, variant: int) -> bool:
+        """Returns whether a variant is mirrored: every other one."""
+        return self.how.mirror and variant % 2 == 1
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the varied pixels (P, H, W, 3) of rows, uint8."""
+        pixels = np.array(self.source.gather(self._rows[self.pictures(rows)]))
+        for place, (row, turned) in enumerate(zip(rows, self.mirrored(rows), strict=True)):
+            pixels[place] = augmented(pixels[place], self.how, np.random.default_rng(int(row)), bool(turned))
+        return pixels
+
+
+class ViewedSource(VariedSource):
     """Reads the features of pictures and of their views.
 
     Args:
@@ -32,13 +97,18 @@ class ViewedSource:
     """
 
     def __init__(self, sources: Sequence[Source], ids: Sequence[str]) -> None:
+        super().__init__(ids)
         self.sources = tuple(sources)
-        self._row = {image: row for row, image in enumerate(ids)}
         self._rows = [source.rows(ids) for source in sources]
 
-    def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the rows of the pictures as they are."""
-        return np.array([self._row[image] for image in ids], np.int64)
+    @property
+    def variants(self) -> int:
+        """The picture as it is, and its views."""
+        return len(self.sources)
+
+    def mirrors(self, variant: int) -> bool:
+        """Returns whether a view is mirrored."""
+        return is_mirrored(variant)
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns the features (P, …) of rows, whichever views they are."""
@@ -48,18 +118,6 @@ class ViewedSource:
         for at, part in parts:
             out[at] = part
         return out
-
-    def drawn(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns for each picture's row that of one of its views, drawn evenly."""
-        return self.pictures(rows) + len(self._row) * rng.integers(len(self.sources), size=len(rows))
-
-    def pictures(self, rows: np.ndarray) -> np.ndarray:
-        """Returns the rows of the pictures as they are, whichever views the given ones are."""
-        return rows % len(self._row)
-
-    def mirrored(self, rows: np.ndarray) -> np.ndarray:
-        """Returns which rows are mirrored pictures."""
-        return np.array([is_mirrored(int(view)) for view in rows // len(self._row)], bool)
 
 
 def mirror_words(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from capsmith.errors import DataError
+from capsmith.features.augment import AugmentConfig
 from capsmith.metrics.scorer import expand
 from capsmith.schema import Precision, Settings
 
@@ -60,6 +61,8 @@ class TrainingConfig(Settings):
     views: int = Field(default=0, ge=0, le=32)
     """Random views of every training picture beside the picture itself: crops, every other one mirrored. Each is
     extracted once; an epoch shows each picture in one of them."""
+    augment: AugmentConfig | None = None
+    """Only for an encoder that is trained: show its pictures varied. ``{}`` takes the defaults."""
     mirror_words: tuple[tuple[str, str], ...] = (("left", "right"),)
     """Words that exchange their places in the captions of a mirrored picture."""
     scheduled_sampling: float = Field(default=0.0, ge=0, le=1)

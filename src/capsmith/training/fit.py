@@ -17,7 +17,7 @@ from capsmith.compiled import learner
 from capsmith.config import Config, difference, run_config, save_config
 from capsmith.consensus import ConsensusConfig
 from capsmith.data.batches import Batches
-from capsmith.data.sources import ViewedSource, mirror_words
+from capsmith.data.sources import AugmentedSource, Source, VariedSource, ViewedSource, mirror_words
 from capsmith.decoding import GreedyConfig
 from capsmith.ensembles import Member, require_same_words
 from capsmith.errors import CapsmithError, CheckpointError
@@ -165,7 +165,9 @@ class _Fit:
         records = prepared.split("train")
         ids = [record.image_id for record in records]
         views = training_views(captioner.config, prepared, log)
-        source = ViewedSource([prepared.source, *views], ids) if views else prepared.source
+        source: Source | VariedSource = ViewedSource([prepared.source, *views], ids) if views else prepared.source
+        if self.config.augment is not None:
+            source = AugmentedSource(prepared.source, ids, self.config.augment)
         mirror = mirror_words(captioner.vocabulary.words, self.config.mirror_words)
         self.batches: Batches | SampledBatches
         if self.config.objective == "scst":

@@ -25,7 +25,7 @@ import numpy as np
 from capsmith.captioner import Captioner
 from capsmith.data.batches import pad
 from capsmith.data.records import Record
-from capsmith.data.sources import Source, ViewedSource
+from capsmith.data.sources import Source, VariedSource
 from capsmith.decoding import GreedyConfig, Hypothesis, SampleConfig, search
 from capsmith.metrics.cider import CiderD
 from capsmith.stepping import Partly
@@ -61,7 +61,7 @@ class SampledBatches:
     def __init__(
         self,
         captioner: Captioner,
-        source: Source | ViewedSource,
+        source: Source | VariedSource,
         records: Sequence[Record],
         mirror: np.ndarray | None = None,
     ) -> None:
@@ -84,7 +84,7 @@ class SampledBatches:
         self.epoch = epoch
         rng = np.random.default_rng((self.seed, epoch))
         self.order = rng.permutation(self.rows)
-        if isinstance(self.source, ViewedSource):
+        if isinstance(self.source, VariedSource):
             self.order = self.source.drawn(self.order, rng)
         self.rewards, self.baselines = [], []
         standardise = self.captioner.model.decoder.standardise  # read here: a thread may not while a step has it
@@ -149,7 +149,7 @@ class SampledBatches:
         each = [hypothesis for samples in found for hypothesis in samples]
         said = [np.array(hypothesis.tokens, np.int64) for hypothesis in each]
         ids = np.repeat(rows, len(found[0]))
-        if isinstance(self.source, ViewedSource):
+        if isinstance(self.source, VariedSource):
             if self.mirror is not None:  # turned back, since the references speak of the picture as it is
                 turned = self.source.mirrored(ids)
                 said = [self.mirror[ids] if back else ids for ids, back in zip(said, turned, strict=True)]
