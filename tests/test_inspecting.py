@@ -66,6 +66,14 @@ def test_views_are_shown_with_their_words_turned(folder):
     assert "a dog on the right of a tree" not in page("--fast", "--pictures", "12")
 
 
+def test_what_augment_makes_is_shown(folder):
+    text = page("--augment", "--fast", "--set", "encoder.trainable=true", "--set", "training.augment={rotate: 20}")
+    assert "Variants of training.augment" in text and "view 3" in text
+    assert "a dog on the right of a tree" in text
+    still = page("--augment", "--fast", "--set", "encoder.trainable=true", "--set", "training.augment={mirror: false}")
+    assert "a dog on the right of a tree" not in still
+
+
 def test_without_looking_at_the_pictures(folder):
     text = page("--fast")
     assert "cannot be read (" not in text and "show the same" not in text and "missing picture" in text

@@ -119,7 +119,7 @@ class Config(Settings):
     @property
     def trains_encoder(self) -> bool:
         """Whether the encoder learns together with the decoder."""
-        return self.encoders[0].trainable
+        return bool(self.encoders[0].trainable)
 
 
 def config_folders() -> list[Path]:

@@ -12,6 +12,7 @@ from PIL import Image
 from capsmith.data.records import SPLITS, Record
 from capsmith.data.sources import mirror_words
 from capsmith.errors import PictureError
+from capsmith.features.augment import AugmentConfig, augmented
 from capsmith.features.images import load_image
 from capsmith.features.views import is_mirrored, view_of
 from capsmith.pages import THUMBNAIL, clear_copies, footer, image, save_copy, small_copy, write_page
@@ -30,6 +31,7 @@ def write_inspection(
     pictures: int = 24,
     seed: int = 0,
     mirrored_words: Sequence[tuple[str, str]] | None = None,
+    augment: AugmentConfig | None = None,
 ) -> Path:
     """Writes ``index.html`` and the pictures that it shows.
 
@@ -41,6 +43,7 @@ def write_inspection(
         seed: Another seed shows others.
         mirrored_words: Words that exchange their places in a mirrored picture; given, the page shows the views of
             some pictures that training would see, and what their captions become.
+        augment: Shows pictures as an encoder that learns would see them, instead of ``training.views``.
 
     Returns:
         The page's path.
@@ -53,7 +56,7 @@ def write_inspection(
         f"<h2>The {_WORDS} most frequent {_unit(found)}</h2>" + _bars(_frequent(found)),
         _unknown(found),
         "<h2>Pictures</h2>" + _cards(_picture(record, folder, used) for record in shown),
-        "" if mirrored_words is None else _views(shown[:6], found, mirrored_words, folder, used),
+        "" if mirrored_words is None else _views(shown[:6], found, mirrored_words, augment, folder, used),
         _same(found, folder, used),
         _problems(found),
         footer(["Pictures are drawn at random; what is wrong is listed in full or to the first few dozen."]),
@@ -122,9 +125,14 @@ def _picture(record: Record, folder: Path, used: set[str]) -> str:
 
 
 def _views(
-    records: Sequence[Record], found: Survey, pairs: Sequence[tuple[str, str]], folder: Path, used: set[str]
+    records: Sequence[Record],
+    found: Survey,
+    pairs: Sequence[tuple[str, str]],
+    augment: AugmentConfig | None,
+    folder: Path,
+    used: set[str],
 ) -> str:
-    """Shows what ``training.views`` makes of pictures, and of their first captions."""
+    """Shows what ``training.views``, or ``training.augment``, makes of pictures, and of their first captions."""
     cards = []
     for record in records:
         tokens = tokenise(record.captions[0], found.text)
@@ -132,22 +140,28 @@ def _views(
         other = mirror_words(words, pairs)
         turned = [words[other[words.index(word)]] for word in tokens]
         for number in range(1, _VIEWS + 1):
-            file = _view(record, number, folder)
-            said = join(turned if is_mirrored(number) else tokens, found.text)
+            mirrored = is_mirrored(number) and (augment is None or augment.mirror)
+            file = _view(record, number, augment, folder)
+            said = join(turned if mirrored else tokens, found.text)
             cards.append(
                 f'<figure>{image(file, said)}<figcaption><p class="said" dir="auto">{escape(said)}</p><div class="id">'
                 f"<span>{escape(record.image_id)}</span><span>view {number}</span></div></figcaption></figure>"
             )
             used |= {file} if file else set()
-    told_so = "<p>Crops of training.views; odd ones are mirrored, and words of sides change places.</p>"
+    source = "training.views" if augment is None else "training.augment"
+    told_so = f"<p>Variants of {source}; of mirrored ones the words of sides change places.</p>"
     return "<h2>Views that training would see</h2>" + told_so + _cards(cards)
 
 
-def _view(record: Record, number: int, folder: Path) -> str | None:
+def _view(record: Record, number: int, augment: AugmentConfig | None, folder: Path) -> str | None:
+    view = view_of(record.image_id, number) if augment is None else None
     try:
-        pixels = load_image(record.path, (THUMBNAIL * 3 // 4, THUMBNAIL), view=view_of(record.image_id, number))
+        pixels = load_image(record.path, (THUMBNAIL * 3 // 4, THUMBNAIL), view=view)
     except PictureError:
         return None
+    if augment is not None:
+        rng = np.random.default_rng(number)
+        pixels = augmented(pixels, augment, rng, augment.mirror and is_mirrored(number))
     name = hashlib.sha256(f"{record.image_id}\0{number}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return save_copy(Image.fromarray(pixels), f"{name}.jpg", folder)
 

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pictures", type=int, default=24, metavar="N", help="pictures shown (default: 24)")
     parser.add_argument("--seed", type=int, default=0, help="another seed shows other pictures")
     parser.add_argument(
-        "--augment", action="store_true", help="also show the views of pictures that training.views adds"
+        "--augment", action="store_true", help="also show what training.views or training.augment makes of pictures"
     )
     parser.add_argument("--fast", action="store_true", help="read the captions alone: decode no picture to judge it")
 
@@ -38,4 +38,5 @@ def run(args: argparse.Namespace) -> None:
     for line in told(found):
         print(line)
     pairs = config.training.mirror_words if args.augment else None
-    print(write_inspection(directory, f"{Path(args.config).stem}: the data", found, args.pictures, args.seed, pairs))
+    title, how = f"{Path(args.config).stem}: the data", config.training.augment
+    print(write_inspection(directory, title, found, args.pictures, args.seed, pairs, how))

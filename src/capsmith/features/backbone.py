@@ -182,7 +182,14 @@ def _output(features: Any, config: EncoderConfig) -> Any:
 
 
 def _set_trainable(core: keras.Model, config: EncoderConfig) -> None:
-    core.trainable = config.trainable
+    core.trainable = bool(config.trainable)
+    if config.trainable == "last_block":
+        block = ENCODERS[config.type].block
+        if block is None:
+            raise FeatureError(f"encoder.trainable: {config.type} has no last block that is known: say true or false")
+        learning = {id(layer) for layer in behind(core, block).layers}
+        for layer in core.layers:
+            layer.trainable = id(layer) in learning
     if config.trainable and config.weights != "none":
         for layer in _all_layers(core):  # statistics of few pictures would spoil those of a whole data set
             if isinstance(layer, layers.BatchNormalization):

@@ -43,8 +43,12 @@ class EncoderConfig(Settings):
     """Pictures are resized to this (height, width); by default what the encoder was trained on."""
     preprocess: Literal["caffe", "tf", "torch", "unit", "none"] | None = None
     """Pixel scaling; by default the encoder's own. ``tf``: [-1, 1]; ``unit``: [0, 1]; ``none``: 0–255."""
-    trainable: bool = False
-    """Train the encoder together with the decoder; no features are cached then."""
+    trainable: bool | Literal["last_block", "all"] = False
+    """Train the encoder together with the decoder: all of it (true), or its last block alone; its batch norm stays as
+    it is, and no features are cached."""
+    rate: float | None = Field(default=None, gt=0, le=1)
+    """The learning rate of an encoder that is trained, as a share of the decoder's; by default 0.1, or 1 for one that
+    begins with random weights."""
     adapt: AdaptConfig | None = None
     """First teach the encoder's last layers which words captions have; features are those of the adapted encoder."""
 
@@ -81,6 +85,11 @@ class EncoderConfig(Settings):
             said = "a custom encoder" if self.type == "custom" else "trainable: true"
             raise ValueError(f"adapt is for frozen encoders of the list (capsmith list encoders), not for {said}")
         return self
+
+    @property
+    def share(self) -> float:
+        """The encoder's learning rate as a share of the decoder's."""
+        return self.rate if self.rate is not None else 1.0 if self.weights == "none" else 0.1
 
     @property
     def origin(self) -> str:

@@ -32,6 +32,7 @@ from capsmith.runs import Log, read_json, versions, write_json
 from capsmith.text.vocabulary import PAD, Vocabulary
 from capsmith.training.config import TrainingConfig
 from capsmith.training.history import History
+from capsmith.training.optimizers import build_optimizer
 from capsmith.training.preparing import examples, make_vocabulary, new_captioner
 from capsmith.training.schedules import learning_rate
 from capsmith.training.self_critical import SampledBatches
@@ -147,15 +148,6 @@ def _precision(config: TrainingConfig, begun: Path | None) -> str:
     return str(found.get("precision", "float32")) if isinstance(found, dict) else "float32"
 
 
-def _optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
-    common: dict[str, Any] = {"learning_rate": config.learning_rate, "global_clipnorm": config.clip_norm}
-    if config.ema is not None:
-        common |= {"use_ema": True, "ema_momentum": config.ema}
-    if config.optimizer == "adamw":
-        return keras.optimizers.AdamW(weight_decay=config.weight_decay, **common)
-    return keras.optimizers.Adam(**common)
-
-
 class _Fit:
     """The epochs of one training."""
 
@@ -190,9 +182,14 @@ class _Fit:
         )
         self.history = History(deciding)
         # XLA is what makes JAX fast; TensorFlow would compile anew for each shape, and torch for each call
-        self.model.compile(_optimizer(self.config), jit_compile=keras.backend.backend() == "jax")
+        self.model.compile(self._optimizer(), jit_compile=keras.backend.backend() == "jax")
         self.model.optimizer.build(self.model.trainable_variables)
         self.learn = learner(self.model)
+
+    def _optimizer(self) -> keras.optimizers.Optimizer:
+        encoder = self.model.encoder
+        slow = encoder.trainable_variables if encoder is not None else ()
+        return build_optimizer(self.config, slow, self.captioner.config.encoders[0].share)
 
     def run(self, resume: bool) -> History:
         """Trains until done; returns the history."""

@@ -9,11 +9,14 @@ from capsmith.captioner import WEIGHTS, Captioner, build_model
 from capsmith.checkpoints import load_weights
 from capsmith.config import Config, load_config, model_difference, run_config
 from capsmith.errors import CheckpointError
+from capsmith.features.weights import load_file
 from capsmith.metrics.scorer import expand
+from capsmith.network import CaptionModel
 from capsmith.text.vocabulary import Vocabulary
 from capsmith.training.config import MemberConfig
 from capsmith.training.history import History, read_csv
 
+_ENCODER_LEARNS = {"encoder.trainable", "encoder.rate"}  # first the decoder alone, then both
 _CARRIED = ("seed", "data", "text", "features", "encoder")
 
 
@@ -24,11 +27,17 @@ def begin_from(captioner: Captioner, run: Path) -> None:
         CheckpointError: There is no such run, or its words, encoder or decoder are others.
     """
     config = run_config(run)
-    if changed := model_difference(config, captioner.config):
+    if changed := model_difference(config, captioner.config, _ENCODER_LEARNS):
         raise CheckpointError(f"training.start: {run} is of another model ({changed})")
+    if config.trains_encoder and not captioner.config.trains_encoder:
+        raise CheckpointError(f"training.start: {run} trained its encoder: this one has to, too")
     if Vocabulary.load(run / "vocabulary.json").fingerprint() != captioner.vocabulary.fingerprint():
         raise CheckpointError(f"training.start: {run} was trained with other words: its training captions were others")
-    load_weights(captioner.model.bare(), run / WEIGHTS)
+    model, encoder = captioner.model, run / "encoder.weights.h5"
+    whole = config.trains_encoder or model.encoder is None
+    load_weights(model.bare() if whole else CaptionModel(model.decoder).bare(), run / WEIGHTS)
+    if not whole and captioner.encoder is not None and encoder.exists():  # it learns from what the run had of it
+        load_file(captioner.encoder.parts[0].core, encoder)
 
 
 def grow_from(captioner: Captioner, run: Path) -> int:

@@ -1,0 +1,88 @@
+"""An encoder that learns: which layers, how fast, after a decoder that learned alone."""
+
+import keras
+import numpy as np
+import pytest
+
+import shapes
+from capsmith.captioner import Captioner
+from capsmith.config import load_config
+from capsmith.errors import CheckpointError, ConfigError
+from capsmith.features.backbone import build_encoder
+from capsmith.features.config import EncoderConfig
+from capsmith.features.networks import layers_by_name
+from capsmith.runs import Log
+from capsmith.training.config import TrainingConfig
+from capsmith.training.fit import train
+from capsmith.training.history import read_csv
+from capsmith.training.optimizers import build_optimizer
+
+QUIET = Log(quiet=True)
+
+
+@pytest.mark.parametrize(("settings", "decay"), [({"optimizer": "adam"}, 0), ({"optimizer": "adamw"}, 0.5)])
+def test_slow_variables_move_by_their_share(settings, decay):
+    """Adam's first step is the learning rate whatever the gradient; weight decay leaves the slow ones alone."""
+    config = TrainingConfig(learning_rate=0.1, weight_decay=decay, clip_norm=None, **settings)
+    fast, slow = (keras.Variable(np.full(3, 4.0, np.float32), name=name) for name in ("fast", "slow"))
+    optimizer = build_optimizer(config, [slow], 0.25)
+    optimizer.apply([np.full(3, 2.0, np.float32)] * 2, [fast, slow])
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(slow), 4 - 0.1 * 0.25, rtol=1e-4)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(fast), 4 - 0.1 - 0.1 * decay * 4, rtol=1e-2)
+
+
+def test_the_share_follows_from_the_weights():
+    assert EncoderConfig(type="small_cnn").share == 1.0
+    assert EncoderConfig(type="mobilenet_v2").share == 0.1
+    assert EncoderConfig(type="mobilenet_v2", rate=0.5).share == 0.5
+
+
+def test_only_the_last_block_learns(tmp_path):
+    """The layers before it, and every batch norm, are the same after training."""
+    values = shapes.settings(
+        encoder={"trainable": "last_block", "weights": "none"},
+        training={"epochs": 2},
+        evaluation={"after_training": None},
+    )
+    config = load_config(values)
+    keras.utils.set_random_seed(config.seed)
+    train(config, tmp_path / "run", log=QUIET)
+    encoder = Captioner.load(tmp_path / "run").encoder
+    learned = {name for name, layer in layers_by_name(encoder.core).items() if layer.trainable_weights}
+    built = build_encoder(config.encoders[0])
+    names = list(layers_by_name(built.core))
+    assert learned and all(names.index(name) > names.index("block4_out") for name in learned)
+
+
+def frozen(tmp_path):
+    values = shapes.settings(training={"epochs": 3}, evaluation={"after_training": None})
+    train(load_config(values), tmp_path / "first", log=QUIET)
+    return values
+
+
+def test_first_the_decoder_then_both(tmp_path):
+    """The second stage begins where the first ended, with the encoder as it was, and gets better."""
+    values = frozen(tmp_path)
+    kept = str(tmp_path / "first" / "encoder.weights.h5")  # with weights of its own, its batch norm stays as it is
+    values["encoder"] |= {"trainable": True, "rate": 0.5, "weights": kept}
+    values["training"] |= {"start": str(tmp_path / "first"), "epochs": 1, "learning_rate": 1e-9}
+    train(load_config(values), tmp_path / "still", log=QUIET)
+    first, still = (Captioner.load(tmp_path / name) for name in ("first", "still"))
+    picture = next((shapes.data() / "images").glob("blue*"))
+    features = [one.features([picture]) for one in (first, still)]
+    np.testing.assert_allclose(*features, rtol=1e-2, atol=1e-2)
+    assert first.caption(picture).text == still.caption(picture).text
+    values["training"] |= {"epochs": 4, "learning_rate": 0.003, "augment": {"mirror": True, "crop": 0.9}}
+    train(load_config(values), tmp_path / "both", log=QUIET)
+    losses = [read_csv(tmp_path / name / "history.csv")[-1]["loss"] for name in ("first", "both")]
+    assert losses[1] < losses[0]
+    with pytest.raises(CheckpointError, match="trained its encoder: this one has to, too"):
+        back = shapes.settings(training={"start": str(tmp_path / "both"), "epochs": 1})
+        train(load_config(back), tmp_path / "back", log=QUIET)
+
+
+def test_what_does_not_go_together():
+    with pytest.raises(ConfigError, match="for a frozen one take views"):
+        load_config(shapes.settings(training={"augment": {}}))
+    with pytest.raises(ConfigError, match="encoder.trainable"):
+        load_config(shapes.settings(encoder={"trainable": "first_block"}))
