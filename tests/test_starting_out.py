@@ -231,6 +231,7 @@ def test_from_a_folder_to_a_config(tmp_path, monkeypatch, capsys):
     config = load_config("my_pictures.yaml")
     assert config.data.root.name == "my pictures" and config.text.mode == "word"
     assert config.features.max_broken >= 1 / 40 and config.data.max_problems > 0.01
+    assert (config.training.batch_size, config.training.patience) == (16, 12)  # 33 captions to learn from
     assert len(read_dataset(config.data).records) == 40
     code, out, err = init(capsys, "my pictures")
     assert code == 2 and "is there already" in err

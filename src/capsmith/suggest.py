@@ -19,7 +19,9 @@ from capsmith.yaml_files import VALUE_ERRORS, parse
 _UNKNOWN = 0.03  # share of dev's words that may be unknown for the sake of words that are seen more often
 _LARGEST = 1000  # pictures of dev or test that are enough
 _FEW_WORDS, _USUAL = 20, 40  # words to keep at least; tokens that a caption may well have
-_LEAST = 20  # pictures below which a score of dev says nothing
+_ENOUGH_DEV = 200  # pictures of dev whose score says something after every epoch
+_SIZES = ((20_000, 160, 15), (5000, 80, 25), (1500, 32, 40), (0, 16, 60))
+"""Above so many captions: captions a batch, and epochs; little data needs more passes in smaller steps."""
 
 
 def suggested_text(writing: Writing) -> TextConfig:
@@ -71,7 +73,8 @@ def config_text(data: DatasetConfig, survey: Survey, name: str, split_given: boo
     found = f"{len(survey.corpus.records):,} pictures with {survey.captions:,} captions ({survey.writing})"
     spaces = "words do not stand apart: every character is a token" if char else "words stand apart"
     share = f"{survey.length(0.5)} in the middle, {survey.length(0.99)} for 99 % of the captions"
-    patience = 5 if sizes["dev"] >= _LEAST else 10
+    batch, epochs = next((b, e) for least, b, e in _SIZES if survey.captions > least)
+    patience = 5 if sizes["dev"] >= _ENOUGH_DEV else 12
     return f"""\
 # {found}, as `capsmith init` found them.
 #
@@ -100,9 +103,9 @@ decoder:
   embedding: {{size: {300 if many else 200}}}
 
 training:
-  epochs: {15 if many else 30}               # stops earlier when dev gets no better
-  batch_size: {160 if many else 80}
-  patience: {patience}
+  epochs: {epochs:<16} # stops earlier when dev gets no better
+  batch_size: {batch}
+  patience: {patience:<14} # epochs without a better dev score
 
 decoding:
   type: beam
