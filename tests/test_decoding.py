@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig, search
-from capsmith.ensembles import Ensemble, Views
 from capsmith.text.vocabulary import END, PAD, START, UNK
 
 A, B, C = 4, 5, 6
@@ -82,22 +81,6 @@ def test_no_run_of_words_comes_twice(size):
     assert not any(repeats(h.tokens, size) for found in drawn for h in found)
     free = search(model, features(2), SampleConfig(samples=40, max_length=12))
     assert any(repeats(h.tokens, size) for found in free for h in found)
-
-
-def test_members_write_by_the_mean_of_their_probabilities():
-    one, other, longest = Table(2, seed=1), Table(2, seed=2), 4
-    together = Ensemble([one, other])
-    config = BeamConfig(beam_size=200, max_length=longest, length_penalty=0.0)
-    for picture, found in enumerate(search(together, Views([features(2), features(2)]), config)):
-        for hypothesis in found:
-            expected, before, word = 0.0, PAD, START
-            for following in [*hypothesis.tokens, *([END] if hypothesis.ended else [])]:
-                both = [np.exp(model.table[picture, before, word, following]) for model in (one, other)]
-                expected += np.log(np.mean(both))
-                before, word = word, following
-            assert hypothesis.log_probability == pytest.approx(expected, abs=1e-4)
-    alone = search(Ensemble([one, one]), Views([features(2), features(2)]), config)
-    assert [h[0].tokens for h in alone] == [h[0].tokens for h in search(one, features(2), config)]
 
 
 def test_beam_without_penalty_stops_early_and_still_finds_the_best():

@@ -5,15 +5,16 @@ P pictures · N rows of a search · V vocabulary.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from capsmith.captioner import Captioner
 from capsmith.config import model_difference
 from capsmith.data.sources import Source
-from capsmith.decoding import Stepper
 from capsmith.errors import CheckpointError
 
 
@@ -35,35 +36,37 @@ class Member:
         return self.captioner.encode(found) if self.captioner.config.trains_encoder else found
 
 
-class Views:
-    """The same P pictures as each member sees them."""
-
-    def __init__(self, parts: Sequence[np.ndarray]) -> None:
-        self.parts = tuple(parts)
-
-    def __len__(self) -> int:
-        return len(self.parts[0])
-
-
-class Ensemble:
-    """A ``Stepper`` whose next word follows the mean of its members' probabilities.
+class JointDecoder(keras.layers.Layer):
+    """Decoders as one whose next word follows the mean of their probabilities; for a search, not for training.
 
     Args:
-        steppers: The members; they share one vocabulary.
+        decoders: Built, over one vocabulary.
     """
 
-    def __init__(self, steppers: Sequence[Stepper]) -> None:
-        self.steppers = tuple(steppers)
+    attends = False
 
-    def start(self, features: Views) -> Any:
-        """Returns every member's state."""
-        return tuple(one.start(part) for one, part in zip(self.steppers, features.parts, strict=True))
+    def __init__(self, decoders: Sequence[keras.layers.Layer]) -> None:
+        super().__init__(dtype=decoders[0].dtype_policy)
+        self.decoders = list(decoders)
+        self.kept = sum(one.kept for one in decoders)
 
-    def step(self, tokens_N: np.ndarray, parents_N: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:  # noqa: N803
-        """Reads a word a row; returns log probabilities (N, V) and every member's state after."""
-        steps = [one.step(tokens_N, parents_N, own) for one, own in zip(self.steppers, state, strict=True)]
-        mean = np.logaddexp.reduce([log_probs for log_probs, _ in steps], axis=0) - np.log(len(steps))
-        return mean.astype(np.float32), tuple(after for _, after in steps)
+    def start(self, features: Sequence[Any]) -> tuple[Any, ...]:
+        """Returns the state before the first word for each decoder's features (P, …): what they keep, then the rest."""
+        states = [one.start(part) for one, part in zip(self.decoders, features, strict=True)]
+        self.sizes = [len(state) - one.kept for one, state in zip(self.decoders, states, strict=True)]
+        pairs = [(state[: one.kept], state[one.kept :]) for one, state in zip(self.decoders, states, strict=True)]
+        return tuple(tensor for parts in zip(*pairs, strict=True) for part in parts for tensor in part)
+
+    def step(self, tokens: Any, state: tuple[Any, ...], shown: None = None) -> tuple[Any, tuple[Any, ...]]:
+        """Reads a word a row (N,); returns the next word's log probabilities (N, V) and the state after it."""
+        picture, rows = iter(state[: self.kept]), iter(state[self.kept :])
+        said, after = [], []
+        for one, size in zip(self.decoders, self.sizes, strict=True):
+            logits, own = one.step(tokens, (*islice(picture, one.kept), *islice(rows, size)))
+            said.append(ops.log_softmax(ops.cast(logits, "float32"), axis=-1))
+            after += own[one.kept :]
+        mean = ops.logsumexp(ops.stack(said), axis=0) - np.float32(np.log(len(said)))
+        return mean, (*state[: self.kept], *after)
 
 
 def average(captioners: Sequence[Captioner], names: Sequence[object]) -> Captioner:

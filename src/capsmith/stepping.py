@@ -3,7 +3,7 @@
 P pictures · N rows of a search · V vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,19 @@ class Partly:
         return len(self.features)
 
 
+class Views:
+    """The same P pictures as each member of an ensemble sees them: features (P, …) in a row."""
+
+    def __init__(self, parts: Sequence[np.ndarray]) -> None:
+        self.parts = tuple(parts)
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+
+Features = np.ndarray | Partly | Views
+
+
 class DecoderStepper:
     """Implements ``capsmith.decoding.Stepper`` for any decoder that speaks the protocol.
 
@@ -44,7 +57,7 @@ class DecoderStepper:
 
     def __init__(self, decoder: keras.layers.Layer) -> None:
         def begin(features: Any) -> Any:
-            return decoder.start(ops.cast(features, decoder.compute_dtype))
+            return decoder.start(features)
 
         def go_on(tokens: Any, parents: Any, state: Any) -> Any:
             state, shown = state
@@ -57,12 +70,12 @@ class DecoderStepper:
         self._go_on = compiled(go_on, decoder)
         self._searches: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
-    def start(self, features: np.ndarray | Partly) -> Any:
+    def start(self, features: Features) -> Any:
         """Returns the state before the first word for features (P, …): the decoder's own, and what is shown."""
         seen, shown = self._seen(features)
         return self._begin(seen), shown
 
-    def at_once(self, features: np.ndarray | Partly, config: DecodingConfig) -> list[list[Hypothesis]] | None:
+    def at_once(self, features: Features, config: DecodingConfig) -> list[list[Hypothesis]] | None:
         """Runs a whole search on the device, see ``capsmith.whole``; None where the config asks for what it cannot."""
         if config.no_repeat:
             return None
@@ -72,7 +85,7 @@ class DecoderStepper:
             return self._rows(features, config) if config.top_k is None and config.top_p in (None, 1) else None
         return self._rows(features, config) if isinstance(config, GreedyConfig) else None
 
-    def _beam(self, features: np.ndarray | Partly, config: BeamConfig) -> list[list[Hypothesis]]:
+    def _beam(self, features: Features, config: BeamConfig) -> list[list[Hypothesis]]:
         sizes = (config.beam_size, config.max_length)
 
         def run(seen: Any, shown: Any, shortest: Any, penalty: Any) -> Any:
@@ -85,7 +98,7 @@ class DecoderStepper:
         each = zip(score, total, words, said, live, strict=True)
         return [captions_of(*row, config=config) for row in each]
 
-    def _rows(self, features: np.ndarray | Partly, config: GreedyConfig | SampleConfig) -> list[list[Hypothesis]]:
+    def _rows(self, features: Features, config: GreedyConfig | SampleConfig) -> list[list[Hypothesis]]:
         samples, temperature, chance = 1, 1.0, None
         if isinstance(config, SampleConfig):
             samples, temperature = config.samples, config.temperature
@@ -104,21 +117,23 @@ class DecoderStepper:
     def _opened(self, features: Any, shown: Any, each: int) -> tuple[Any, list[Any], Any]:
         """Returns the step of a search over these pictures, the state of so many rows a picture, and P."""
         decoder = self.decoder
-        state = decoder.start(ops.cast(features, decoder.compute_dtype))
+        state = decoder.start(features)
         picture, own = state[: decoder.kept], state[decoder.kept :]
 
         def step(tokens: Any, rows: Any) -> tuple[Any, list[Any]]:
             logits, after = decoder.step(tokens, (*picture, *rows), shown)
             return _log_probabilities(logits), list(after[decoder.kept :])
 
-        return step, [ops.repeat(tensor, each, axis=0) for tensor in own], ops.shape(features)[0]
+        return step, [ops.repeat(tensor, each, axis=0) for tensor in own], ops.shape(keras.tree.flatten(features)[0])[0]
 
     def _compiled(self, key: tuple[Any, ...], run: Callable[..., Any]) -> Callable[..., Any]:
         if key not in self._searches:
             self._searches[key] = compiled(run, self.decoder)
         return self._searches[key]
 
-    def _seen(self, features: np.ndarray | Partly) -> tuple[Any, Any]:
+    def _seen(self, features: Features) -> tuple[Any, Any]:
+        if isinstance(features, Views):
+            return tuple(ops.convert_to_tensor(part) for part in features.parts), None
         if not isinstance(features, Partly):
             return ops.convert_to_tensor(features), None
         return ops.convert_to_tensor(features.features), tuple(ops.convert_to_tensor(mask) for mask in features.shown)

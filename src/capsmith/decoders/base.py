@@ -155,6 +155,7 @@ class RecurrentDecoder(keras.layers.Layer):
 
         The first ``kept`` belong to the pictures and stay (P, …) at every step; the others belong to the rows.
         """
+        features = ops.cast(features, self.compute_dtype)
         picture = self.look(self._scaled(features, False), training=False)
         return (*picture, *self.first(picture))
 

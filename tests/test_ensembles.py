@@ -1,0 +1,62 @@
+"""Several decoders that write one caption, against their own probabilities word by word."""
+
+import numpy as np
+import pytest
+from tests.test_whole import P, StepByStep, decoder, same
+
+from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig, search
+from capsmith.ensembles import JointDecoder
+from capsmith.stepping import DecoderStepper, Views
+from capsmith.text.vocabulary import END, START
+
+KINDS = ("merge", "aoa", "inject")  # states of several lengths, features of several shapes
+
+
+def joined(*kinds):
+    members, views = zip(*(decoder(kind) for kind in kinds), strict=True)
+    return DecoderStepper(JointDecoder([member.decoder for member in members])), members, Views(views)
+
+
+def by_hand(members, views, picture, words):
+    """The logarithm of the mean of the members' probabilities, asked one word at a time of each alone."""
+    states = [member.start(part[picture : picture + 1]) for member, part in zip(members, views.parts, strict=True)]
+    total, before = 0.0, START
+    for word in words:
+        probabilities = []
+        for index, member in enumerate(members):
+            log_probs, states[index] = member.step(np.int32([before]), np.int32([0]), states[index])
+            probabilities.append(np.exp(log_probs[0, word], dtype=np.float64))
+        total, before = total + np.log(np.mean(probabilities)), word
+    return total
+
+
+@pytest.mark.parametrize("config", [BeamConfig(beam_size=4, max_length=6), SampleConfig(samples=3, max_length=6)])
+def test_members_write_by_the_mean_of_their_probabilities(config):
+    stepper, members, views = joined(*KINDS)
+    assert stepper.at_once(views, config) is not None
+    for picture, found in enumerate(search(stepper, views, config)):
+        for hypothesis in found:
+            words = [*hypothesis.tokens, *([END] if hypothesis.ended else [])]
+            expected = by_hand(members, views, picture, words)
+            assert hypothesis.log_probability == pytest.approx(expected, abs=1e-3)
+
+
+def test_step_by_step_they_find_the_same():
+    stepper, _, views = joined(*KINDS)
+    for config in (BeamConfig(beam_size=4, max_length=6), GreedyConfig(max_length=6)):
+        same(search(stepper, views, config), search(StepByStep(stepper), views, config))
+
+
+def test_each_member_counts():
+    """A control: were the later members left out, they would write as the first does."""
+    config = GreedyConfig(max_length=6)
+    stepper, members, views = joined("merge", "aoa")
+    alone = search(members[0], views.parts[0], config)
+    same(alone, search(*_twice(members[0], views.parts[0]), config))
+    together = search(stepper, views, config)
+    assert [h[0].log_probability for h in together] != pytest.approx([h[0].log_probability for h in alone], abs=0.05)
+    assert len(together) == P
+
+
+def _twice(member, features):
+    return DecoderStepper(JointDecoder([member.decoder] * 2)), Views([features] * 2)
