@@ -54,7 +54,7 @@ def capsmith(decoder: str, precision: str, batches: int, sets: tuple[str, ...] =
 
     def work() -> float:
         captions = 0
-        for _, (inputs, targets) in ahead(lambda index: made[(place[0] + index) % len(made)], batches):
+        for _, (inputs, targets) in ahead(lambda index: made[(place[0] + index) % len(made)], range(batches)):
             learn(inputs, targets)
             captions += int((targets[:, 0] != 0).sum())
         place[0] += batches

@@ -55,3 +55,10 @@ def printable(error: BaseException) -> str:
     """
     kept = "\n" if isinstance(error, ConfigError) else ""
     return "".join(c if c.isprintable() or c == kept else repr(c)[1:-1] for c in str(error))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Returns whether an error says that memory is used up: each backend says so in its own way."""
+    said = f"{type(error).__name__} {error}".lower()
+    signs = ("resourceexhausted", "resource_exhausted", "outofmemory", "out of memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(sign in said for sign in signs) or "can't allocate memory" in said

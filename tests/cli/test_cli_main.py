@@ -87,7 +87,10 @@ def raising(error):
         (FileNotFoundError(2, "No such file or directory", "x.csv"), 2, "capsmith: x.csv: No such file or directory\n"),
         (OSError(28, "No space left on device"), 2, "capsmith: [Errno 28] No space left on device\n"),
         (MemoryError(), 2, "capsmith: out of memory: lower training.batch_size"),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"), 2, "capsmith: out of memory: lower"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "capsmith: out of memory: lower"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
+        (KeyboardInterrupt(15), 143, "interrupted\n"),
     ],
 )
 def test_errors_become_one_line_and_a_code(monkeypatch, capsys, error, code, said):

@@ -14,7 +14,8 @@ from pathlib import Path
 from capsmith.config import load_config
 from capsmith.data.batches import Batches
 from capsmith.runs import Log
-from capsmith.training import fit
+from capsmith.training import epochs
+from capsmith.training.fit import train
 
 
 def die():
@@ -22,7 +23,7 @@ def die():
 
 
 def arm(epoch, moment):
-    get, save, replace = Batches.prepared, fit.save_state, os.replace
+    get, save, replace = Batches.prepared, epochs.save_state, os.replace
 
     def batch(self, index):
         if moment == "batch" and self.epoch == epoch - 1 and index == len(self) // 2:
@@ -40,10 +41,10 @@ def arm(epoch, moment):
         if here and moment == "state":
             die()
 
-    Batches.prepared, fit.save_state = batch, state
+    Batches.prepared, epochs.save_state = batch, state
 
 
 if __name__ == "__main__":
     arm(int(sys.argv[3]), sys.argv[4])
     run = Path(sys.argv[2])
-    fit.train(load_config(sys.argv[1]), run, resume=True, log=Log(run / "log.txt", quiet=True))
+    train(load_config(sys.argv[1]), run, resume=True, log=Log(run / "log.txt", quiet=True))

@@ -17,8 +17,9 @@ from capsmith.errors import CapsmithError, CheckpointError, DataError
 from capsmith.pipeline import prepare
 from capsmith.runs import Log
 from capsmith.text.vocabulary import UNK, Vocabulary
-from capsmith.training.fit import examples, train
+from capsmith.training.fit import train
 from capsmith.training.history import read_csv
+from capsmith.training.preparing import examples
 
 QUIET = Log(quiet=True)
 SHORT = {
@@ -47,7 +48,7 @@ def run(trained, tmp_path):
 
 
 def test_what_a_run_holds(trained):
-    expected = "captioner.json config.yaml encoder.json encoder.weights.h5 history.csv history.png "
+    expected = ".lock captioner.json config.yaml encoder.json encoder.weights.h5 history.csv history.png "
     expected += "model.weights.h5 state.npz versions.json vocabulary.json"
     assert sorted(path.name for path in trained[1].iterdir()) == expected.split()
     assert load_config(trained[1] / "config.yaml") == load_config(settings())

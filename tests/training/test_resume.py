@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,10 +15,14 @@ import pytest
 
 import shapes
 from capsmith.config import load_config, save_config
+from capsmith.data.batches import Batches
 from capsmith.data.records import read_dataset
+from capsmith.errors import CheckpointError
 from capsmith.runs import Log
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
+from capsmith.training.passes import Pass
+from capsmith.training.stopping import stopping
 
 QUIET = Log(quiet=True)
 DROPPING = {"units": 16, "dropout": 0.4}
@@ -27,9 +33,11 @@ LEARNING = {  # with batch norm that learns, on a few small batches
     "data": {"limit": 24},
     "training": {"epochs": 3, "schedule": "plateau", "warmup": 0, "optimizer": "adamw"},
 }
+ALWAYS = {**FROZEN, "training": {**FROZEN["training"], "checkpoint_every": 0}}  # saved after every batch
 CHAINS = {  # epoch and moment of each kill
     "frozen": (FROZEN, [(2, "batch"), (0, "weights"), (5, "state")]),
     "learning": (LEARNING, [(2, "writing")]),
+    "within": (ALWAYS, [(1, "batch"), (1, "state"), (3, "batch"), (5, "writing")]),
 }
 
 
@@ -113,6 +121,75 @@ def test_killed_at_any_moment_ends_the_same(chains, frozen):
     assert_same_state(run, resumed)
     assert_same_captions(captioner, again)
     assert predictions(run) == predictions(resumed)
+
+
+def test_killed_within_an_epoch_it_goes_on_within(chains, frozen):
+    """The state of every batch is there, so what was learned before the kill is not learned again."""
+    captioner, run = frozen
+    resumed = chains["within"].result()
+    again = go_on(resumed, ALWAYS)
+    log = (resumed / "log.txt").read_text()
+    batches = re.findall(r"resuming after epoch (\d) and (\d+) batches\n", log)
+    half = next(int(n) for epoch, n in batches if epoch == "0")
+    assert half > 1 and ("2", str(half)) in batches, log
+    assert_same_history(run, resumed)
+    assert_same_state(run, resumed)
+    assert_same_captions(captioner, again)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_after_the_batch(frozen, tmp_path, monkeypatch, number):
+    def asked(self, index, original=Batches.prepared):
+        if (self.epoch, index) == (1, 1):
+            os.kill(os.getpid(), number)
+        return original(self, index)
+
+    before, run = signal.getsignal(number), tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as stopped:
+        patch.setattr(Batches, "prepared", asked)
+        train(config_of(FROZEN), run, log=Log(tmp_path / "log.txt", quiet=True))
+    assert stopped.value.args == (number,) and signal.getsignal(number) is before
+    *_, noted, last = (tmp_path / "log.txt").read_text().splitlines()
+    assert noted.startswith(f"{number.name}: finishing the batch and saving")
+    assert re.fullmatch(r"interrupted after epoch 1( and [12] batches)?; go on with --resume --run .*", last)
+    go_on(run, FROZEN)
+    assert_same_history(frozen[1], run)
+    assert_same_state(frozen[1], run)
+
+
+def test_a_second_signal_is_not_waited_with():
+    lines = []
+    with pytest.raises(KeyboardInterrupt), stopping(lines.append) as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        while stop.signal is None and time.monotonic() < deadline:
+            pass
+        assert stop.signal == signal.SIGTERM
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    assert len(lines) == 1
+
+
+def test_a_state_of_other_batches_is_refused(tmp_path):
+    good = Pass(epoch=2, step=3, loss=1.5, words=7, rewards=[0.5]).to_json()
+    assert Pass.from_json(good, "here", 2, 5) == Pass(2, 3, 1.5, 7, rewards=[0.5])
+    assert Pass.from_json({}, "here", 2, 5) == Pass(2)
+    for change in ({"epoch": 1}, {"step": 6}, {"step": -1}, {"words": "x"}, {"rewards": [None]}, {"other": 1}):
+        with pytest.raises(CheckpointError, match="here is damaged within an epoch"):
+            Pass.from_json({"pass": good["pass"] | change}, "here", 2, 5)
+
+
+def test_two_processes_do_not_train_into_one_run(frozen):
+    script = "import sys, fcntl; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(frozen[1] / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        with pytest.raises(CheckpointError, match="another process is training into .*: wait for it, or choose"):
+            go_on(frozen[1], FROZEN)
+        other.kill()  # it cannot let go of the lock itself
+        other.wait()
+    assert go_on(frozen[1], FROZEN)
 
 
 def test_another_seed_ends_elsewhere(frozen, tmp_path):

@@ -175,13 +175,14 @@ def test_it_needs_a_run_to_start_from(begun, tmp_path):
         train(load_config(settings(tmp_path / "nowhere")), tmp_path / "other", log=QUIET)
 
 
-def test_interrupted_it_goes_on_to_the_same_numbers(begun, tmp_path, monkeypatch):
-    """Samples, dropout, running mean and optimizer go on where they stopped, in the middle of an epoch too."""
-    config = load_config(settings(begun, 0.25, epochs=3, samples=4, ema=0.9, schedule="cosine"))
+@pytest.mark.parametrize("every", [None, 0])
+def test_interrupted_it_goes_on_to_the_same_numbers(begun, tmp_path, monkeypatch, every):
+    """Samples, dropout, running mean, rewards and optimizer go on where they stopped, in the middle of an epoch too."""
+    config = load_config(settings(begun, 0.25, epochs=3, samples=4, ema=0.9, schedule="cosine", checkpoint_every=every))
     train(config, tmp_path / "whole", log=QUIET)
 
     def dying(self, index, original=SampledBatches.prepared):
-        if (self.epoch, index) == (1, 1):
+        if (self.epoch, index) == (1, 2):
             raise KeyboardInterrupt
         return original(self, index)
 
@@ -189,7 +190,9 @@ def test_interrupted_it_goes_on_to_the_same_numbers(begun, tmp_path, monkeypatch
         patch.setattr(SampledBatches, "prepared", dying)
         train(config, tmp_path / "cut", log=QUIET)
     assert len(read_csv(tmp_path / "cut" / "history.csv")) == 1
-    train(config, tmp_path / "cut", resume=True, log=QUIET)
+    log = tmp_path / "log.txt"
+    train(config, tmp_path / "cut", resume=True, log=Log(log, quiet=True))
+    assert ("resuming after epoch 1 and" in log.read_text()) == (every == 0)
     whole, cut = (read_csv(tmp_path / name / "history.csv") for name in ("whole", "cut"))
     assert len(whole) == len(cut) == 3
     for one, other in zip(whole, cut, strict=True):

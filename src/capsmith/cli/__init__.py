@@ -4,12 +4,13 @@ import argparse
 import importlib
 import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
 
 from capsmith import __version__
-from capsmith.errors import CapsmithError, one_line, printable
+from capsmith.errors import CapsmithError, one_line, out_of_memory, printable
 
 VERBS = {
     "init": "look at a folder of pictures and captions, and write a config for it",
@@ -60,8 +61,9 @@ def _run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (CapsmithError, OSError, MemoryError, KeyboardInterrupt) as error:
-        if args.debug:
+    except (Exception, KeyboardInterrupt) as error:
+        known = isinstance(error, CapsmithError | OSError | KeyboardInterrupt) or out_of_memory(error)
+        if args.debug or not known:
             raise
         return _explain(error)
 
@@ -70,10 +72,10 @@ def _explain(error: BaseException) -> int:
     """Prints one line for a mistake, a full disk, or Ctrl-C; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
-        return 130
+        return 128 + next((number for number in error.args if isinstance(number, int)), signal.SIGINT)
     if isinstance(error, OSError):
         error = CapsmithError(f"{error.filename}: {error.strerror}" if error.filename else one_line(error))
-    elif isinstance(error, MemoryError):
+    elif not isinstance(error, CapsmithError):
         error = MemoryError("out of memory: lower training.batch_size, evaluation.batch_size or features.batch_size")
     print(f"capsmith: {printable(error)}", file=sys.stderr)
     return 2

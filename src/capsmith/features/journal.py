@@ -21,13 +21,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from capsmith import locks
 from capsmith.errors import FeatureError
 from capsmith.features.store import FeatureStore, Manifest, write_pooled
-
-try:
-    import fcntl
-except ImportError:  # not on Windows, where two runs into one store are not kept apart
-    fcntl = None  # type: ignore[assignment]
 
 
 @contextlib.contextmanager
@@ -39,13 +35,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     with _reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    with file:
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise FeatureError(f"another process is extracting into {folder}; wait for it, or stop it") from error
+    with locks.locked(folder, f"another process is extracting into {folder}; wait for it, or stop it", FeatureError):
         yield
 
 

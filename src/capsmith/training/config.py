@@ -71,6 +71,9 @@ class TrainingConfig(Settings):
     """Share of the target probability spread evenly over the vocabulary."""
     metric: str = "cider"
     """The dev metric that chooses the best checkpoint."""
+    checkpoint_every: float | None = Field(default=10.0, ge=0)
+    """Minutes after which the state is saved within an epoch too: a process that is killed loses no more than these.
+    ``0`` saves after every batch, null only at the end of an epoch."""
     patience: int | None = Field(default=5, ge=1)
     """Stop after so many epochs without a better dev score; null trains all epochs."""
 

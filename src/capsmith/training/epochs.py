@@ -1,0 +1,230 @@
+"""The epochs of one training: batches, steps, dev scores, and all that a killed process goes on from."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from capsmith.ahead import ahead
+from capsmith.captioner import Captioner
+from capsmith.checkpoints import load_state, save_state
+from capsmith.compiled import learner
+from capsmith.data.batches import Batches
+from capsmith.data.sources import AugmentedSource, Source, VariedSource, ViewedSource, mirror_words
+from capsmith.decoding import GreedyConfig
+from capsmith.ensembles import Member
+from capsmith.errors import CapsmithError
+from capsmith.evaluation import caption_source, tokeniser
+from capsmith.metrics.diversity import diversity
+from capsmith.metrics.scorer import Scorer, expand
+from capsmith.pipeline import Prepared, training_views
+from capsmith.plots import plot_history
+from capsmith.progress import bar
+from capsmith.runs import Log
+from capsmith.text.vocabulary import PAD
+from capsmith.training.history import History, Row
+from capsmith.training.optimizers import build_optimizer
+from capsmith.training.passes import Pass
+from capsmith.training.preparing import examples
+from capsmith.training.schedules import learning_rate
+from capsmith.training.self_critical import SampledBatches
+from capsmith.training.stopping import Stop, stopping
+
+STATE = "state.npz"
+_SLOW_METRICS = {"meteor", "spice"}  # a Java start each: not in every epoch
+
+
+class Epochs:
+    """Trains a captioner until it gets no better.
+
+    Args:
+        captioner: The new model.
+        prepared: Pictures of ``train`` and ``dev``, and their features.
+        run: The run directory.
+        log: Takes lines for people.
+    """
+
+    def __init__(self, captioner: Captioner, prepared: Prepared, run: Path, log: Log) -> None:
+        self.captioner, self.prepared, self.directory, self.log = captioner, prepared, run, log
+        self.config, self.model = captioner.config.training, captioner.model
+        self.batches = _batches(captioner, prepared, log)
+        if self.config.scheduled_sampling:
+            self.model.sample_inputs()
+        dev = prepared.split("dev")
+        self.dev_ids = [record.image_id for record in dev]
+        metrics = [m for m in captioner.config.evaluation.metrics if m not in _SLOW_METRICS]
+        deciding = expand([self.config.metric])[-1]
+        self.scorer = Scorer(
+            {record.image_id: record.captions for record in dev},
+            dict.fromkeys([*metrics, deciding]),
+            tokeniser(captioner.config),
+        )
+        self.history = History(deciding)
+        # XLA is what makes JAX fast; TensorFlow would compile anew for each shape, and torch for each call
+        self.model.compile(self._optimizer(), jit_compile=keras.backend.backend() == "jax")
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.learn = learner(self.model)
+
+    def _optimizer(self) -> keras.optimizers.Optimizer:
+        encoder = self.model.encoder
+        slow = encoder.trainable_variables if encoder is not None else ()
+        return build_optimizer(self.config, slow, self.captioner.config.encoders[0].share)
+
+    def run(self, resume: bool) -> History:
+        """Trains until done; returns the history.
+
+        Raises:
+            CapsmithError: The loss is no longer a number, or the disk is full; what was saved stays.
+            KeyboardInterrupt: SIGINT or SIGTERM came; the batch was finished, and everything saved.
+        """
+        if resume:
+            part = self._taken_up()
+        else:
+            part = Pass()
+            self.captioner.save_parts(self.directory)
+            self._describe()
+        try:
+            with stopping(self.log) as stop:
+                while not self.history.finished(self.config):
+                    self._epoch(part, stop)
+                    part = Pass(part.epoch + 1)
+                    stop.check()  # the epoch's end has saved
+        except KeyboardInterrupt:
+            self.log(f"interrupted {self._where(part)}; go on with --resume --run {self.directory}")
+            raise
+        return self.history
+
+    def _taken_up(self) -> Pass:
+        """Restores what an earlier process left; returns how far its epoch had come."""
+        state = self.directory / STATE
+        progress = load_state(state, self.model)
+        self.history = History.from_json(progress, str(state))
+        part = Pass.from_json(progress, str(state), self.history.epochs, len(self.batches))
+        self._show_history()  # it may have been killed between the state and these
+        self.log(f"resuming {self._where(part)}")
+        return part
+
+    def _where(self, part: Pass) -> str:
+        done = self.history.epochs
+        return f"after epoch {done}" + (f" and {part.step} batches" if part.step and part.epoch == done else "")
+
+    def _describe(self) -> None:
+        count = sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
+        self.log(
+            f"model: {self.captioner.config.decoder.type}, {count:,} trained parameters; {len(self.batches)} batches "
+            f"of {self.batches.batch_size} captions an epoch"
+            + (f", {self.batches.padding:.0%} padding" if isinstance(self.batches, Batches) else ", all sampled")
+        )
+
+    def _epoch(self, part: Pass, stop: Stop) -> None:
+        started = time.perf_counter() - part.seconds
+        self._pass(part, stop)
+        with self._averaged():
+            captions = self._dev_captions()
+            scores = self.scorer.score(captions)
+            row: Row = {"epoch": part.epoch + 1, "loss": part.mean_loss, "learning_rate": part.rate}
+            if isinstance(self.batches, SampledBatches):
+                row["reward"] = float(np.mean(self.batches.rewards))
+                row["baseline"] = float(np.mean(self.batches.baselines))
+                row["dev_broken"] = diversity([caption.split() for caption in captions.values()]).broken
+            row |= {f"dev_{name}": score.value for name, score in scores.items()}
+            row["seconds"] = round(time.perf_counter() - started, 2)
+            best = self.history.add(row, self.config)
+            if best:
+                self.captioner.save_weights(self.directory)
+        self._save(None)
+        self._show_history()
+        shown = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
+        learned = f"reward {row['reward']:.4f}" if "reward" in row else f"loss {part.mean_loss:.4f}"
+        self.log(
+            f"epoch {part.epoch + 1}/{self.config.epochs}  {learned}  dev {shown}  {row['seconds']:.0f} s"
+            + ("  *" if best else "")
+        )
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Puts the running mean of the weights, if there is one, in the place of the last ones."""
+        if self.config.ema is None:
+            yield
+            return
+        variables = self.model.trainable_variables
+        last = [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+        self.model.optimizer.finalize_variable_values(variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, last, strict=True):
+                variable.assign(value)
+
+    def _show_history(self) -> None:
+        self.history.write_csv(self.directory / "history.csv")
+        plot_history(self.history.rows, self.directory / "history.png", self.history.metric)
+
+    def _save(self, part: Pass | None) -> None:
+        """Writes the state at the end of an epoch (None), or within one."""
+        sampled = self.batches if isinstance(self.batches, SampledBatches) else None
+        if part is not None and sampled is not None:
+            part.rewards, part.baselines = sampled.rewards, sampled.baselines
+        inside = {} if part is None else part.to_json()
+        save_state(self.directory / STATE, self.model, self.history.to_json() | inside)
+
+    def _pass(self, part: Pass, stop: Stop) -> None:
+        """Trains one epoch, or what is left of it."""
+        self.batches.set_epoch(part.epoch)
+        if isinstance(self.batches, SampledBatches):
+            self.batches.rewards, self.batches.baselines = list(part.rewards), list(part.baselines)
+        if self.model.mixing is not None:
+            self.model.mixing.assign(self.config.scheduled_sampling * part.epoch / max(self.config.epochs - 1, 1))
+        steps = len(self.batches)
+        every = float("inf") if self.config.checkpoint_every is None else self.config.checkpoint_every * 60
+        started = saved = time.perf_counter()
+        before = part.seconds
+        prepared: Any
+        with bar(total=steps, initial=part.step, desc=f"epoch {part.epoch + 1}", unit="batch") as shown:
+            for index, prepared in ahead(self.batches.prepared, range(part.step, steps)):
+                part.rate = learning_rate(self.config, part.epoch * steps + index, steps, self.history.scale)
+                self.model.optimizer.learning_rate = part.rate
+                inputs, targets = self.batches.completed(prepared)
+                part.add(self._finite(self.learn(inputs, targets), part), int(np.count_nonzero(targets != PAD)))
+                shown.set_postfix(loss=f"{part.mean_loss:.3f}", refresh=False)
+                shown.update()
+                now = time.perf_counter()
+                part.seconds = before + now - started
+                if now - saved >= every or stop.signal is not None:
+                    self._save(part)
+                    saved = now
+                stop.check()
+
+    def _finite(self, loss: float, part: Pass) -> float:
+        if np.isfinite(loss):
+            return loss
+        best = f"; the best checkpoint so far is kept in {self.directory}" if part.epoch else ""
+        raise CapsmithError(
+            f"the loss is {loss} in epoch {part.epoch + 1}: lower training.learning_rate or training.clip_norm{best}"
+        )
+
+    def _dev_captions(self) -> dict[str, str]:
+        length = max(self.captioner.config.decoding.max_length, 1)
+        greedy = GreedyConfig(max_length=length)
+        captions = caption_source([Member(self.captioner, self.prepared.source)], self.dev_ids, greedy)
+        return {image_id: caption.text for image_id, caption in captions.items()}
+
+
+def _batches(captioner: Captioner, prepared: Prepared, log: Log) -> Batches | SampledBatches:
+    config = captioner.config.training
+    records = prepared.split("train")
+    ids = [record.image_id for record in records]
+    views = training_views(captioner.config, prepared, log)
+    source: Source | VariedSource = ViewedSource([prepared.source, *views], ids) if views else prepared.source
+    if config.augment is not None:
+        source = AugmentedSource(prepared.source, ids, config.augment)
+    mirror = mirror_words(captioner.vocabulary.words, config.mirror_words)
+    if config.objective == "scst":
+        return SampledBatches(captioner, source, records, mirror)
+    encoded = examples(records, captioner.vocabulary, captioner.config, source.rows(ids))
+    together = prepared.encoder is not None or len(prepared.feature_shape) > 1
+    return Batches(source, encoded, config.batch_size, captioner.config.seed, together, mirror)

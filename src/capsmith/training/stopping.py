@@ -1,0 +1,48 @@
+"""Ending a training when the system or somebody asks: not in the middle of a step."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop:
+    """Whether somebody asked.
+
+    Args:
+        say: Takes a line for people when they do.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.signal: int | None = None
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Takes a signal; a second one is not waited with."""
+        if self.signal is not None:
+            raise KeyboardInterrupt(number)
+        self.signal = number
+        self.say(f"{signal.Signals(number).name}: finishing the batch and saving; once more stops at once")
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt with the signal's number when somebody asked."""
+        if self.signal is not None:
+            raise KeyboardInterrupt(self.signal)
+
+
+@contextmanager
+def stopping(say: Callable[[str], None]) -> Iterator[Stop]:
+    """Notes SIGINT and SIGTERM for the duration, where that can be done: in the main thread."""
+    stop = Stop(say)
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = [(number, signal.signal(number, stop.note)) for number in _SIGNALS]
+    try:
+        yield stop
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
