@@ -3,7 +3,7 @@
 Trains a toy captioner, then makes every mistake of ``tests/mistakes`` through the command line's ``main``. Prints
 what went wrong and the two numbers; leaves with exit code 1 when a mistake was not handled.
 
-    python benchmarks/bad_input.py [--verbose] [--write results/badinput_summary_part.json]
+    python benchmarks/bad_input.py [--verbose] [--write results/robust_summary_part.json]
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> int:
     tried = len(mistakes.CASES)
     print(f"{handled} of {tried} mistakes handled, in {time.perf_counter() - started:.0f} s")
     if args.write:
-        figures = {"badinput.tried": (tried, NOTE), "badinput.handled": (handled, HANDLED)}
+        figures = {"robust.badinput_tried": (tried, NOTE), "robust.badinput_handled": (handled, HANDLED)}
         summary = {
             name: {"value": value, "unit": "", "command": COMMAND, "note": note}
             for name, (value, note) in figures.items()

@@ -20,7 +20,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "quickstart": ("quickstart.",),
     "flickr8k": ("flickr8k.",),
     "score": ("score.", "human."),
-    "machine": ("train.", "cli.", "badinput."),
+    "machine": ("train.", "cli.", "robust."),
     "speed": ("speed.",),
 }
 
