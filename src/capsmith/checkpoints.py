@@ -5,7 +5,6 @@ of every variable (weights, optimizer, dropout seeds) and the progress as JSON. 
 """
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from capsmith.arrays import read_arrays
 from capsmith.errors import CheckpointError, FeatureError, one_line
 from capsmith.features.weights import load_strictly, replacing
 from capsmith.runs import atomic
@@ -79,12 +79,15 @@ def read_progress(path: Path) -> dict[str, Any]:
 
 
 def _read_state(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
+    advice = "remove it to train from the start"
+    saved = read_arrays(path, CheckpointError, advice)
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
-            arrays = [saved[f"v{index}"] for index in range(len(saved.files) - 1)]
-            progress: dict[str, Any] = json.loads(saved["progress"].tobytes())
-    except (OSError, ValueError, KeyError, EOFError, RecursionError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is damaged: {one_line(error)} (remove it to train from the start)") from error
+        progress = json.loads(saved.pop("progress").tobytes())
+        arrays = [saved[f"v{index}"] for index in range(len(saved))]
+        if not isinstance(progress, dict):
+            raise ValueError("its progress is no mapping")
+    except (ValueError, KeyError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: {one_line(error)}; {advice}") from error
     return arrays, progress
 
 

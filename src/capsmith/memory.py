@@ -7,8 +7,6 @@ training pictures differ most (principal components, at most 256) and brought to
 and a run can look its neighbours up without the pictures, the data set or the features.
 """
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from capsmith.arrays import read_arrays
 from capsmith.errors import CheckpointError
 from capsmith.metrics.agreement import DocumentFrequencies
 from capsmith.runs import atomic
@@ -119,16 +118,17 @@ class Memory:
             raise CheckpointError(
                 f"{run} remembers no training pictures, which this decoding asks: evaluate it once where the data is"
             )
-        damaged = f"{path} is damaged: delete it, and evaluate the run once where the data is"
+        advice = "delete it, and evaluate the run once where the data is"
+        damaged = f"{path} is damaged: {advice}"
+        saved = read_arrays(path, CheckpointError, advice)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                vectors, mean, projection, words, lengths, groups = (file[key] for key in _KEYS)
+            vectors, mean, projection, words, lengths, groups = (saved[key] for key in _KEYS)
             captions = _grouped(_grouped([int(word) for word in words], lengths), groups)
             right = len(captions) == len(vectors) and vectors.ndim == projection.ndim == 2
             right = right and projection.shape == (len(mean), vectors.shape[1])
             if not right or not all(np.isfinite(array).all() for array in (vectors, mean, projection)):
                 raise CheckpointError(damaged)
-        except (OSError, KeyError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        except (KeyError, ValueError, TypeError, IndexError) as error:
             raise CheckpointError(damaged) from error
         return cls(captions, vectors, mean, projection)
 

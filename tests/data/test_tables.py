@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from capsmith.data.tables import read_table
+from capsmith.data.tables import guess_table, read_table
 from capsmith.errors import DataError
 
 REQUIRED = {"image_column": "image", "caption_column": "caption"}
@@ -85,3 +85,10 @@ def test_a_caption_over_two_lines(tmp_path):
 def test_what_is_no_such_table(tmp_path, name, text, message):
     with pytest.raises(DataError, match=message):
         _read(tmp_path, name, text)
+
+
+def test_a_table_of_which_nothing_is_known_may_hold_nothing(tmp_path):
+    """Found by fuzzing: empty quotes are no line of a table."""
+    (tmp_path / "x.csv").write_text('""\n')
+    with pytest.raises(DataError, match="is not a table"):
+        guess_table(tmp_path / "x.csv")

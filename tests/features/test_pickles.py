@@ -127,3 +127,9 @@ def test_state_cannot_change_what_later_files_get():
 def test_damaged_pickles_are_one_clear_line(data):
     with pytest.raises(FeatureError, match="features.pkl: damaged pickle"):
         load(data)
+
+
+def test_a_number_that_would_fill_the_memory_is_refused():
+    """Found by fuzzing: an unpickler makes room for as many remembered objects as the highest number says."""
+    with pytest.raises(FeatureError, match="asks for more memory than it can fill"):
+        load(b"\x80\x04]r\xff\xff\xff\x7f.")

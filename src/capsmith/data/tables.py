@@ -100,8 +100,8 @@ def _widths(text: str, mark: str) -> list[int]:
             if len(found) == _FEW:
                 break
     except csv.Error:
-        return found or [0]
-    return found
+        pass
+    return found or [0]
 
 
 def take_rows(rows: Rows, table: Table, image: str, captions: Sequence[str], split: str | None = None) -> None:

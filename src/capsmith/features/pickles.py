@@ -5,6 +5,7 @@ tuple; a file that asks for anything else is refused before it gets it.
 """
 
 import pickle  # noqa: S403
+import pickletools
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -27,11 +28,21 @@ def load_arrays(file: IO[bytes], name: str) -> Any:
         FeatureError: The file is damaged, or asks for anything but numpy arrays and plain containers.
     """
     try:
+        _require_sane(file)
         return _Arrays(file).load()
     except FeatureError as error:
         raise FeatureError(f"{name}: {error}") from error
     except Exception as error:  # a damaged pickle fails in as many ways as there are instructions
         raise FeatureError(f"{name}: damaged pickle ({type(error).__name__}); extract the features again") from error
+
+
+def _require_sane(file: IO[bytes]) -> None:
+    """Refuses what takes memory without holding anything: numbered places far beyond those that are used."""
+    start = file.tell()
+    for count, (instruction, argument, _) in enumerate(pickletools.genops(file)):
+        if instruction.name.endswith("PUT") and int(argument or 0) > count:
+            raise FeatureError("refused: this pickle asks for more memory than it can fill")
+    file.seek(start)
 
 
 class _Arrays(pickle.Unpickler):

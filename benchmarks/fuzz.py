@@ -1,0 +1,100 @@
+"""Fuzzes everything that reads files: whatever the bytes, a reader answers, or says what is wrong in one line.
+
+    pip install atheris
+    python benchmarks/fuzz.py [--seconds 60] [--only picture table …] [--write results/fuzz_summary_part.json]
+
+Each reader gets files that are valid and then what libFuzzer makes of them, guided by the code that they reach. An
+answer and a ``CapsmithError`` of one printable line are fine; any other exception, and ten seconds without an answer,
+is a crash, whose input is kept in ``fuzzed/``. Leaves with exit code 1 when there was one.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+COMMAND = "python benchmarks/fuzz.py"
+KEPT = Path("fuzzed")
+Reader = Callable[[Path], object]
+
+
+def readers() -> dict[str, tuple[str, list[bytes], Reader]]:
+    """Returns by name the file that a reader reads, valid examples, and the reader, given the file's path."""
+    import fuzz_readers
+
+    return fuzz_readers.READERS
+
+
+def main() -> int:
+    """Fuzzes one reader after another, each in a process of its own; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=60, help="for each reader")
+    parser.add_argument("--only", nargs="*", default=[], metavar="READER")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the two figures as JSON")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    args, rest = parser.parse_known_args()
+    if args.one:
+        fuzz(args.one, rest)
+    executions = crashes = 0
+    for name in readers():
+        if args.only and name not in args.only:
+            continue
+        runs, crash = _fuzzed(name, args.seconds)
+        executions, crashes = executions + runs, crashes + bool(crash)
+        print(f"{name:12} {runs:>9,} executions  {crash or 'no crash'}", flush=True)
+    if args.write:
+        figures = {
+            "robust.fuzz_executions": (executions, "inputs that the readers of files were given by libFuzzer"),
+            "robust.fuzz_crashes": (crashes, "readers that answered one with anything but a result or one clear line"),
+        }
+        part = {name: {"value": n, "unit": "", "command": COMMAND, "note": note} for name, (n, note) in figures.items()}
+        args.write.write_text(json.dumps(part, indent=2) + "\n", encoding="utf-8")
+    return int(crashes > 0)
+
+
+def _fuzzed(name: str, seconds: int) -> tuple[int, str]:
+    """Fuzzes a reader in another process; returns how many inputs it read, and the last line of a crash."""
+    KEPT.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, example in enumerate(readers()[name][1]):
+            (Path(corpus) / str(number)).write_bytes(example)
+        limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=4096", "-print_final_stats=1"]
+        command = [sys.executable, __file__, "--one", name, corpus, *limits, f"-artifact_prefix={KEPT / name}-"]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    stats = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
+    runs = int(stats.group(1)) if stats else 0
+    if done.returncode == 0 and runs:
+        return runs, ""
+    said = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception|Warning)\b.*|^.*ERROR: libFuzzer.*", done.stderr, re.MULTILINE)
+    return runs, (said or done.stderr.splitlines() or ["nothing was said"])[-1][:200]
+
+
+def fuzz(name: str, arguments: list[str]) -> None:
+    """Fuzzes a reader in this process, which ends with it."""
+    import atheris
+
+    with atheris.instrument_imports(include=["capsmith"]):
+        import fuzz_readers
+    from capsmith.errors import CapsmithError, printable
+
+    file, _, read = fuzz_readers.READERS[name]
+    place = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)) / file
+
+    def once(data: bytes) -> None:
+        place.write_bytes(data)
+        try:
+            read(place)
+        except CapsmithError as error:
+            if not printable(error).strip():
+                raise AssertionError("an error without a message") from error
+
+    atheris.Setup([sys.argv[0], *arguments], once)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""What ``fuzz.py`` fuzzes: the readers of files, each with valid files to begin with."""
+
+import io
+import json
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from capsmith.checkpoints import read_progress
+from capsmith.config import load_config
+from capsmith.data.folder import FolderConfig
+from capsmith.data.guess import guess_dataset
+from capsmith.data.karpathy import KarpathyConfig
+from capsmith.data.records import read_dataset
+from capsmith.data.tables import guess_table
+from capsmith.features.images import load_image
+from capsmith.features.store import FeatureStore
+from capsmith.memory import Memory
+from capsmith.metrics.files import read_captions
+from capsmith.runs import read_json
+from capsmith.text.glove import load_vectors
+from capsmith.text.vocabulary import Vocabulary
+
+_WORDS = Vocabulary.build([["a", "red", "ball"], ["a", "box"]], min_count=1)
+
+
+def _pictures() -> list[bytes]:
+    made = []
+    for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"):
+        buffer = io.BytesIO()
+        Image.new("RGB", (9, 7), (200, 30, 90)).save(buffer, kind)
+        made.append(buffer.getvalue())
+    return made
+
+
+def _table(path: Path) -> None:
+    (path.parent / "a.jpg").write_bytes(_PICTURES[0])
+    for _ in guess_table(path).rows:
+        pass
+    guess_dataset(path.parent, path)
+    read_dataset(FolderConfig(root=path.parent, captions=Path(path.name)))
+
+
+def _pooled(path: Path) -> None:
+    store = FeatureStore.open(path.parent)
+    store.gather(store.rows(store.ids))
+
+
+def _pooled_with(manifest: bytes) -> Callable[[Path], None]:
+    def read(path: Path) -> None:
+        (path.parent / "manifest.json").write_bytes(manifest)
+        _pooled(path)
+
+    return read
+
+
+def _store() -> tuple[bytes, bytes]:
+    """Returns a pooled store's manifest and features."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "store"
+        FeatureStore.create(place, ["a.jpg"], np.ones((1, 4), np.float32))
+        return (place / "manifest.json").read_bytes(), (place / "features.pkl").read_bytes()
+
+
+def _saved(words: Vocabulary) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        words.save(Path(folder) / "vocabulary.json")
+        return (Path(folder) / "vocabulary.json").read_bytes()
+
+
+def _arrays(**arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _state() -> bytes:
+    progress = np.frombuffer(b'{"metric": "cider", "rows": [], "scale": 1.0}', np.uint8)
+    return _arrays(progress=progress, v0=np.ones(3, np.float32))
+
+
+def _zipped() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("../progress.npy", pickle.dumps({"a": 1}))
+    return buffer.getvalue()
+
+
+def _karpathy(path: Path) -> None:
+    (path.parent / "a.jpg").write_bytes(_PICTURES[0])
+    read_dataset(KarpathyConfig(root=path.parent, captions=Path(path.name), images=Path()))
+
+
+_PICTURES = _pictures()
+_MANIFEST, _FEATURES = _store()
+_ENTRY = {"filename": "a.jpg", "split": "train", "sentences": [{"raw": "A red ball."}], "imgid": 0}
+READERS: dict[str, tuple[str, list[bytes], Callable[[Path], object]]] = {
+    "config": (
+        "config.yaml",
+        [b"seed: 1\ndata: {type: flickr8k}\ntraining:\n  epochs: 3\n", b"encoder: [{type: vgg16}]\ntext: &a {}\n"],
+        lambda path: load_config(path),
+    ),
+    "table": (
+        "captions.csv",
+        [
+            b"image,caption\na.jpg,A red ball\n",
+            b'{"image": "a.jpg", "caption": "x"}\n',
+            b'image;text\n"a.jpg";"a ""b"""\n',
+        ],
+        _table,
+    ),
+    "karpathy": ("dataset.json", [json.dumps({"images": [_ENTRY]}).encode()], _karpathy),
+    "scored": (
+        "captions.json",
+        [b'[{"image_id": 1, "caption": "a"}]', b"a.jpg#0\ta red ball\n", b"image,caption\na.jpg,a\n", b'{"a": ["b"]}'],
+        lambda path: read_captions(path),
+    ),
+    "vocabulary": (
+        "vocabulary.json",
+        [_saved(_WORDS)],
+        lambda path: Vocabulary.load(path).decode([0, 1, 2, 3, 4]),
+    ),
+    "vectors": (
+        "vectors.txt",
+        [b"red 0.1 0.2 0.3\nball 1 2 3\n", b"2 3\nred 1e-3 .2 .3\n"],
+        lambda path: load_vectors(path, _WORDS, 3),
+    ),
+    "picture": ("picture.jpg", _PICTURES, lambda path: load_image(path, (16, 16))),
+    "manifest": ("manifest.json", [_MANIFEST], _pooled),
+    "features": ("features.pkl", [_FEATURES, pickle.dumps({"a.jpg": [1.0]})], _pooled_with(_MANIFEST)),
+    "state": ("state.npz", [_state(), _zipped()], read_progress),
+    "memory": ("memory.npz", [_state(), _zipped()], lambda path: Memory.load(path.parent)),
+    "json": ("report.json", [b'{"a": [1, 2.5, null, "x"]}'], read_json),
+}
