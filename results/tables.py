@@ -39,10 +39,10 @@ MODELS = {
     "scst_inception": "InceptionV3 alone, then self-critical training",
     "scst_frozen": "both encoders as ImageNet left them, then self-critical training",
     "scst_frozen_consensus": "the same, consensus with neighbours",
-    "scst": "both encoders adapted, then self-critical training",
-    "scst_consensus": "the same, consensus with neighbours",
+    "scst_beam": "both encoders adapted, then self-critical training",
+    "scst": "the same, consensus with neighbours",
     "best_frozen": "five of both stages writing together, encoders as ImageNet left them, consensus with neighbours",
-    "best": "three of both stages writing together, encoders adapted, consensus with neighbours",
+    "best": "five of both stages writing together, encoders adapted, consensus with neighbours",
 }
 """What stands in the first column for ``flickr8k.NAME.…``, in this order."""
 COLUMNS = {

@@ -27,7 +27,7 @@ class ConsensusConfig(BeamConfig):
     type: Literal["consensus"] = "consensus"  # type: ignore[assignment]
     beam_size: int = Field(default=10, ge=1)
     """Beams kept (K): candidates."""
-    samples: int = Field(default=20, ge=0)
+    samples: int = Field(default=60, ge=0)
     """Random captions beside the beam: candidates, and voters; without any the beam votes."""
     temperature: float = Field(default=0.8, ge=1e-4, le=1e4)
     """Of the samples: below 1 is safer, above 1 wilder."""
@@ -35,9 +35,9 @@ class ConsensusConfig(BeamConfig):
     """Training pictures whose captions vote."""
     agreement: float = Field(default=1.0, ge=0)
     """What the mean likeness to the samples counts."""
-    neighbour_agreement: float = Field(default=8.0, ge=0)
+    neighbour_agreement: float = Field(default=24.0, ge=0)
     """What the mean likeness to the neighbours' captions counts."""
-    likelihood: float = Field(default=2.0, ge=0)
+    likelihood: float = Field(default=1.0, ge=0)
     """What the log probability over the length, to the power ``length_penalty``, counts."""
     seed: int = Field(default=0, ge=0)
     """Of the samples."""
