@@ -4,7 +4,8 @@
 
 Of several runs (seeds of one config) the mean is entered, with the spread in the note. ``--report`` names another
 folder of the first run whose report counts, such as ``report/ensemble``. Paths of this machine are replaced by those
-of the command: ``--say /where/it/was=../shared``.
+of the command: ``--say /where/it/was=../shared``. A seed that was kept before is given by its folder in ``results/``,
+in the place where it stands, and stays as it is.
 """
 
 import argparse
@@ -24,9 +25,12 @@ CONTROLS = ("bleu4", "cider")
 
 def keep(run: Path, report: Path, folder: Path, say: dict[str, str]) -> dict[str, Any]:
     """Copies a run's record and its report's captions and scores; returns the scores."""
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "report").mkdir(parents=True)
     files = [(run / name, folder / name) for name in RECORD] + [(report / n, folder / "report" / n) for n in REPORT]
+    if run.resolve() == folder.resolve():
+        files = []
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "report").mkdir(parents=True)
     for source, target in files:
         if not source.exists():
             continue
@@ -66,6 +70,7 @@ def main() -> None:
     args = parser.parse_args()
     path = ROOT / "results" / "summary.json"
     summary = json.loads(path.read_text(encoding="utf-8"))
+    size_before = summary.get(f"flickr8k.{args.row}.checkpoint_mb")
     for old in [key for key in summary if key.startswith(f"flickr8k.{args.row}.")]:
         del summary[old]
     say = dict(one.split("=", 1) for one in args.say)
@@ -98,8 +103,12 @@ def main() -> None:
     enter("minutes", each, "min", "epochs and dev decoding of all its trainings, on two cores shared with other work")
     writing = [args.runs[0], *(args.along if "ensemble" in args.report else [])]
     enter("parameters", [sum(map(parameters, writing))], note="trained numbers")
-    size = sum((run / "model.weights.h5").stat().st_size for run in writing) / 1e6
-    enter("checkpoint_mb", [round(size, 1)], "MB", "model.weights.h5")
+    weights = [run / "model.weights.h5" for run in writing]
+    if all(path.exists() for path in weights):
+        size = sum(path.stat().st_size for path in weights) / 1e6
+        enter("checkpoint_mb", [round(size, 1)], "MB", "model.weights.h5")
+    elif size_before is not None:
+        summary[f"flickr8k.{args.row}.checkpoint_mb"] = size_before
     path.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

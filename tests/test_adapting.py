@@ -122,6 +122,16 @@ def test_features_go_on_from_those_of_the_layer_before(tmp_path, output):
         np.testing.assert_allclose(kept, encoder.encode(pixels), rtol=5e-3, atol=5e-3)
 
 
+def test_features_go_on_in_the_precision_of_the_layer_before(tmp_path):
+    """What is left to extract is calculated as those before it were, and asking for just that is no mistake."""
+    values = settings(tmp_path, epochs=1)
+    values["features"]["precision"] = "bfloat16"
+    config, lines = load_config(values), []
+    adapt_encoders(config, read_corpus(config, QUIET), QUIET)
+    extract(config, lines.append)
+    assert any("24 of 120 pictures go through small_cnn in bfloat16" in line for line in lines)
+
+
 def test_what_was_adapted_is_used_again(adapted, monkeypatch):
     folder, config = adapted
     monkeypatch.setattr(adapting, "_Lesson", None)

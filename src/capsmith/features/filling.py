@@ -48,7 +48,8 @@ def fill(
             return
         if manifest is None:
             shape = tuple(int(n) for n in rest.output_shape[1:])
-            manifest = Manifest(expected, shape, "float32" if encoder.output == "pooled" else "float16")
+            dtype = "float32" if encoder.output == "pooled" else "float16"
+            manifest = Manifest(expected, shape, dtype, precision=earlier.precision)  # others follow in the same
         log(f"features: {len(todo):,} pictures go on from an earlier layer of {encoder.type} into {folder}")
         journal = Journal(folder, manifest)
         try:

@@ -109,6 +109,7 @@ class FeatureStore:
         shape: Of one picture's features: (D,) or (L, D).
         dtype: What `gather` returns: float32 pooled, float16 grid.
         fingerprint: Of the encoder that made them.
+        precision: What that encoder calculated in.
         broken: Unreadable pictures and why.
     """
 
@@ -117,6 +118,7 @@ class FeatureStore:
         self.shape = manifest.shape
         self.dtype = np.dtype(manifest.dtype)
         self.fingerprint = manifest.fingerprint
+        self.precision = manifest.precision
         self.broken = manifest.reasons()
         self._row = {image: row for row, image in enumerate(manifest.ids) if image is not None}
         self.ids = list(self._row)
