@@ -1,7 +1,8 @@
 """Writes the README's tables from results/summary.json, so that no figure stands in two places.
 
-A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; NAME is one of ``TABLES`` below.
-``python results/tables.py --check`` changes nothing and fails when the README is not up to date.
+A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; NAME is one of ``TABLES`` below. The commands that
+give the figures are written into results/README.md in the same way. ``python results/tables.py --check`` changes
+nothing and fails when one of the two is not up to date.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 ABLATION = ROOT / "results" / "ablation.json"
 SUMMARY = ROOT / "results" / "summary.json"
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "results" / "README.md")
 
 TABLES: dict[str, tuple[str, ...]] = {
     "quickstart": ("quickstart.",),
@@ -79,18 +80,24 @@ QUOTED = (
 
 
 def table(summary: dict[str, dict[str, Any]], name: str) -> str:
-    """Returns one table in Markdown, and beneath it the commands that give its figures."""
+    """Returns one table in Markdown."""
     entries = {key: entry for key, entry in summary.items() if key.startswith(TABLES[name])}
-    rows = models(entries, summary) if name == "flickr8k" else figures(entries)
+    return "\n".join(models(entries, summary) if name == "flickr8k" else figures(entries))
+
+
+def commands(summary: dict[str, dict[str, Any]]) -> str:
+    """Returns every command in Markdown, beneath the names of the figures that it gives."""
     given: dict[str, list[str]] = {}
-    for key, entry in entries.items():
+    for key, entry in summary.items():
         given.setdefault(entry["command"], []).append(key)
-    lines = [
-        line
-        for command, keys in given.items()
-        for line in ("", " ".join(f"`{k}`" for k in keys), f"```\n{command}\n```")
-    ]
-    return "\n".join([*rows, "", "<details><summary>commands</summary>", *lines, "", "</details>"])
+    lines = []
+    for command, keys in given.items():
+        of: dict[str, list[str]] = {}
+        for key in keys:
+            group, _, figure = key.rpartition(".")
+            of.setdefault(group, []).append(figure)
+        lines += [" · ".join(f"`{group}.` {', '.join(found)}" for group, found in of.items()), f"```\n{command}\n```"]
+    return "\n".join(lines)
 
 
 def models(entries: dict[str, dict[str, Any]], summary: dict[str, dict[str, Any]]) -> list[str]:
@@ -140,28 +147,31 @@ def ablation() -> str:
     return "\n".join(lines)
 
 
-def fill(readme: str, summary: dict[str, dict[str, Any]]) -> str:
-    """Returns the README with every marked table written anew."""
-    written = {name: partial(table, summary, name) for name in TABLES} | {"ablation": ablation}
+def fill(page: str, summary: dict[str, dict[str, Any]]) -> str:
+    """Returns a page with every marked table written anew."""
+    written = {name: partial(table, summary, name) for name in TABLES}
+    written |= {"ablation": ablation, "commands": partial(commands, summary)}
     for name, write in written.items():
         start, end = f"<!-- table {name} -->", "<!-- end -->"
-        before, found, rest = readme.partition(start)
+        before, found, rest = page.partition(start)
         if found:
             _, _, after = rest.partition(end)
-            readme = f"{before}{start}\n{write()}\n{end}{after}"
-    return readme
+            page = f"{before}{start}\n{write()}\n{end}{after}"
+    return page
 
 
 def main() -> int:
-    """Writes the README, or checks it."""
+    """Writes the pages, or checks them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when the README is out of date")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a page is out of date")
     args = parser.parse_args()
-    old = README.read_text(encoding="utf-8")
-    new = fill(old, json.loads(SUMMARY.read_text(encoding="utf-8")))
+    summary = json.loads(SUMMARY.read_text(encoding="utf-8"))
+    old = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    new = {page: fill(text, summary) for page, text in old.items()}
     if args.check:
         return int(old != new)
-    README.write_text(new, encoding="utf-8")
+    for page, text in new.items():
+        page.write_text(text, encoding="utf-8")
     return 0
 
 

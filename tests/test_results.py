@@ -15,9 +15,12 @@ def tables():
     return module
 
 
-def test_the_readme_is_up_to_date():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert tables().fill(readme, SUMMARY) == readme
+def test_the_pages_are_up_to_date():
+    pages = tables().PAGES
+    assert len(pages) == 2
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert tables().fill(text, SUMMARY) == text, page
 
 
 def test_another_figure_would_be_noticed():
@@ -25,6 +28,13 @@ def test_another_figure_would_be_noticed():
     name = next(iter(SUMMARY))
     changed = {**SUMMARY, name: {**SUMMARY[name], "value": 12345.0}}
     assert tables().fill(readme, changed) != readme
+
+
+def test_another_command_would_be_noticed():
+    page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    name = next(iter(SUMMARY))
+    changed = {**SUMMARY, name: {**SUMMARY[name], "command": "another"}}
+    assert tables().fill(page, changed) != page
 
 
 def test_every_figure_has_a_value_and_a_command():
