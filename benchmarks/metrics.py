@@ -25,6 +25,7 @@ for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 from capsmith.metrics import CiderD, files, human, java, ptb, score, tokenisers  # noqa: E402
+from capsmith.metrics.diversity import diversity  # noqa: E402
 from capsmith.runs import write_json  # noqa: E402
 
 PICTURES, REFERENCES, BATCH, ROUNDS = 5000, 5, 80, 3
@@ -159,6 +160,9 @@ def golden(folder: Path, captions: dict[str, list[str]] | None, with_java: bool)
         each = " ".join(f"{value:.3f}" for value in values)
         note = f"Flickr8k test, mean of each reference against the other four ({each}), tokeniser coco.1"
         found[f"human.{name}"] = figure(float(np.mean(values)), note)
+    habits = diversity([ptb.coco(text) for group in references.values() for text in group])
+    found["human.broken"] = figure(habits.broken, "Flickr8k test, share of the references that break off")
+    found["human.repeats"] = figure(habits.repeats, "share that say a run of words twice in a row")
     return found
 
 

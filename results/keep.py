@@ -16,9 +16,12 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from capsmith.metrics.diversity import Diversity, diversity
+
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ("config.yaml", "history.csv", "history.png", "log.txt", "versions.json")
 REPORT = ("predictions.jsonl", "scores.json")
+HABITS = {"broken": "share that break off", "repeats": "share that say a run of words twice in a row"}
 METRICS = ("bleu1", "bleu2", "bleu3", "bleu4", "meteor", "rouge", "cider")
 CONTROLS = ("bleu4", "cider")
 
@@ -42,6 +45,12 @@ def keep(run: Path, report: Path, folder: Path, say: dict[str, str]) -> dict[str
             target.write_text(text, encoding="utf-8")
     scores: dict[str, Any] = json.loads((folder / "report" / "scores.json").read_text(encoding="utf-8"))
     return scores
+
+
+def habits(folder: Path) -> Diversity:
+    """Measures the captions that were kept."""
+    lines = (folder / "report" / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    return diversity([json.loads(line)["caption"].split() for line in lines])
 
 
 def minutes(run: Path) -> float:
@@ -98,6 +107,9 @@ def main() -> None:
         values = [one["shuffled_images"][metric] for one in scores]
         note = "the same captions on shuffled pictures"
         enter(f"shuffled_{metric}", values, note=note, scores=[[f, "shuffled_images", metric] for f in files])
+    said = [habits(ROOT / "results" / name) for name in names]
+    for habit, note in HABITS.items():
+        enter(habit, [getattr(one, habit) for one in said], note=f"{note}, as people's captions do: human.{habit}")
     along = sum(minutes(run) for run in args.along)
     each = [minutes(run) + along for run in args.runs]
     enter("minutes", each, "min", "epochs and dev decoding of all its trainings, on two cores shared with other work")

@@ -55,12 +55,18 @@ COLUMNS = {
     "rouge": "ROUGE-L",
     "cider": "CIDEr",
     "shuffled_cider": "CIDEr, pictures shuffled",
+    "broken": "broken off",
+    "repeats": "repeat",
     "minutes": "minutes",
     "parameters": "parameters",
     "checkpoint_mb": "MB",
 }
+PEOPLE = ("bleu4", "cider", "broken", "repeats")
 QUOTED = (
-    ("*one person against the other four*", {"bleu4": "human.bleu4", "cider": "human.cider"}),
+    (
+        "*one person against the other four*",
+        {name: f"human.{name}" for name in ("bleu4", "cider", "broken", "repeats")},
+    ),
     ("*Show and Tell family, VGG16, best of 66 (re-scored)*", {"bleu4": 0.195, "cider": 0.488}),
     (
         "*hard attention, VGG (Xu et al. 2015)* †",
