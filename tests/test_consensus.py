@@ -33,13 +33,18 @@ def weights(**given):
     return ConsensusConfig(**{"agreement": 0, "neighbour_agreement": 0, "likelihood": 0, **given})
 
 
+def chosen(pool, captions, config, frequencies):
+    """What is chosen where each caption is of a picture of its own, all as alike."""
+    return choose(pool, [[caption] for caption in captions], [0.0] * len(captions), config, frequencies)
+
+
 def test_the_pool_alone_chooses_what_most_resemble():
-    ordered = choose(found(LONER, NEAR, LIKE, SHARED), [], weights(agreement=1), FREQUENCIES)
+    ordered = chosen(found(LONER, NEAR, LIKE, SHARED), [], weights(agreement=1), FREQUENCIES)
     assert ordered[0].tokens == SHARED and ordered[-1].tokens == LONER and len(ordered) == 4
 
 
 def test_a_caption_drawn_often_votes_often_and_stands_once():
-    ordered = choose(found(SHARED, LIKE, LONER, LONER, LONER, LONER), [], weights(agreement=1), FREQUENCIES)
+    ordered = chosen(found(SHARED, LIKE, LONER, LONER, LONER, LONER), [], weights(agreement=1), FREQUENCIES)
     assert [h.tokens for h in ordered].count(LONER) == 1 and ordered[0].tokens == LONER
 
 
@@ -47,19 +52,31 @@ def test_where_captions_were_drawn_they_alone_vote():
     """The beam is of one mind; the samples are of another."""
     drawn = [replace(h, drawn=True) for h in found(LONER, LONER, SHARED)]
     pool = [*found(SHARED, NEAR, LIKE), *drawn]
-    assert choose(pool, [], weights(agreement=1), FREQUENCIES)[0].tokens == LONER
-    assert choose(pool[:3], [], weights(agreement=1), FREQUENCIES)[0].tokens == SHARED
+    assert chosen(pool, [], weights(agreement=1), FREQUENCIES)[0].tokens == LONER
+    assert chosen(pool[:3], [], weights(agreement=1), FREQUENCIES)[0].tokens == SHARED
 
 
 def test_neighbours_alone_choose_what_they_would_say():
-    ordered = choose(found(SHARED, NEAR, LONER), [LONER, (4, 5, 6, 9)], weights(neighbour_agreement=1), FREQUENCIES)
+    ordered = chosen(found(SHARED, NEAR, LONER), [LONER, (4, 5, 6, 9)], weights(neighbour_agreement=1), FREQUENCIES)
     assert ordered[0].tokens == LONER
+
+
+def test_captions_of_nearer_pictures_count_more():
+    """Two captions of a picture of likeness log 3 / 2 against three of one of likeness 0, at nearness 2: 6 to 3."""
+    pool, neighbours = found(SHARED, LONER), [[SHARED, SHARED], [LONER, LONER, LONER]]
+    config = weights(neighbour_agreement=1, nearness=2)
+    near = choose(pool, neighbours, [np.log(3) / 2, 0.0], config, FREQUENCIES)
+    far = choose(pool, neighbours, [0.0, 0.0], config, FREQUENCIES)
+    assert near[0].tokens == SHARED and far[0].tokens == LONER
+    assert near[0].score == pytest.approx(10 * 6 / 9) and near[1].score == pytest.approx(10 * 3 / 9)
+    flat = choose(pool, neighbours, [np.log(3) / 2, 0.0], weights(neighbour_agreement=1, nearness=0), FREQUENCIES)
+    assert [h.score for h in flat] == [h.score for h in far]
 
 
 def test_likelihood_alone_is_the_beam_s_order():
     config = weights(likelihood=1, length_penalty=0.7)
     pool = found(SHARED, NEAR, LONER)
-    ordered = choose(pool, [LIKE], config, FREQUENCIES)
+    ordered = chosen(pool, [LIKE], config, FREQUENCIES)
     assert [h.tokens for h in ordered] == [h.tokens for h in pool]
     assert ordered[1].score == pytest.approx(-2 / 6**0.7)
 
@@ -68,7 +85,7 @@ def test_the_score_is_the_weighted_sum_of_the_three():
     pool, neighbours = found(SHARED, NEAR, SHARED, LONER), [LIKE, NEAR]
     config = weights(agreement=0.5, neighbour_agreement=3, likelihood=2, length_penalty=0)
     frequencies = dict(enumerate(TRAINING))
-    for h in choose(pool, neighbours, config, FREQUENCIES):
+    for h in chosen(pool, neighbours, config, FREQUENCIES):
         own = CiderD({0: [p.tokens for p in pool]}, frequencies, end=None).reward([0], [h.tokens])[0]
         theirs = CiderD({0: neighbours}, frequencies, end=None).reward([0], [h.tokens])[0]
         assert h.score == pytest.approx(0.5 * own + 3 * theirs + 2 * h.log_probability)
@@ -76,9 +93,9 @@ def test_the_score_is_the_weighted_sum_of_the_three():
 
 def test_captions_that_broke_off_are_not_judged():
     pool = [*found(LONER), *found(SHARED, ended=False)]
-    assert [h.tokens for h in choose(pool, [SHARED], weights(neighbour_agreement=1), FREQUENCIES)] == [LONER]
+    assert [h.tokens for h in chosen(pool, [SHARED], weights(neighbour_agreement=1), FREQUENCIES)] == [LONER]
     cut = found(SHARED, LONER, ended=False)
-    assert len(choose(cut, [SHARED], weights(neighbour_agreement=1), FREQUENCIES)) == 2
+    assert len(chosen(cut, [SHARED], weights(neighbour_agreement=1), FREQUENCIES)) == 2
 
 
 def test_the_pool_is_the_beam_and_the_samples():

@@ -30,11 +30,13 @@ def test_like_pictures_are_found(regions):
     seen = Seen(regions)
     ids = [str(n) for n in range(60)]
     memory = Memory.of(seen, ids[:48], CAPTIONS[:48])
-    nearest = memory.alike(seen.features(ids[48:]), 5)
+    nearest, likeness = memory.alike(seen.features(ids[48:]), 5)
     assert nearest.shape == (12, 5)
     assert (nearest % KINDS == np.arange(48, 60)[:, None] % KINDS).mean() > 0.9
-    itself = memory.alike(seen.features(ids[:48]), 1)[:, 0]
-    assert (itself == np.arange(48)).mean() > 0.9
+    assert (np.diff(likeness, axis=1) <= 0).all() and likeness.max() <= 1.001
+    itself, certain = memory.alike(seen.features(ids[:48]), 1)
+    assert (itself[:, 0] == np.arange(48)).mean() > 0.9
+    np.testing.assert_allclose(certain, 1, atol=1e-2)
     np.testing.assert_allclose(np.linalg.norm(memory.vectors.astype(float), axis=1), 1, atol=1e-2)
 
 
@@ -46,7 +48,7 @@ def test_saved_and_loaded_is_the_same(tmp_path):
     assert again.captions == memory.captions == tuple(tuple(group) for group in CAPTIONS)
     some = seen.features(["1", "7"])
     np.testing.assert_array_equal(again.alike(some, 60), memory.alike(some, 60))
-    assert again.alike(some, 100).shape == (2, 60)  # no more than there are
+    assert again.alike(some, 100)[0].shape == (2, 60)  # no more than there are
     assert again.frequencies.rarity(np.array([5], np.uint64), 1)[0] == pytest.approx(
         np.log(60 / sum(any(5 in c for c in group) for group in CAPTIONS))
     )

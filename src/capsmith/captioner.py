@@ -232,10 +232,11 @@ class Captioner:
         self, found: list[list[Hypothesis]], features: np.ndarray, decoding: ConsensusConfig
     ) -> list[list[Hypothesis]]:
         memory = self.memory
-        alike = memory.alike(features, decoding.neighbours)
-        votes = [[caption for picture in row for caption in memory.captions[picture]] for row in alike]
-        each = zip(found, votes, strict=True)
-        return [choose(pool, neighbours, decoding, memory.frequencies) for pool, neighbours in each]
+        each = zip(found, *memory.alike(features, decoding.neighbours), strict=True)
+        return [
+            choose(pool, [memory.captions[picture] for picture in alike], likeness, decoding, memory.frequencies)
+            for pool, alike, likeness in each
+        ]
 
     @cached_property
     def memory(self) -> Memory:

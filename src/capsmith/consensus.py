@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from capsmith.beam import beam
 from capsmith.decoding import DECODINGS, BeamConfig, Hypothesis, SampleConfig, Stepper, sample
-from capsmith.metrics.agreement import DocumentFrequencies, agreement
+from capsmith.metrics.agreement import DocumentFrequencies, Sentences, agreement
 
 
 @DECODINGS.register("capsmith.consensus:candidates")
@@ -33,6 +33,8 @@ class ConsensusConfig(BeamConfig):
     """Of the samples: below 1 is safer, above 1 wilder."""
     neighbours: int = Field(default=20, ge=0)
     """Training pictures whose captions vote."""
+    nearness: float = Field(default=0.0, ge=0, le=1e3)
+    """How much more the captions of more alike pictures count: exp(``nearness`` · cosine); 0: all alike."""
     agreement: float = Field(default=1.0, ge=0)
     """What the mean likeness to the samples counts."""
     neighbour_agreement: float = Field(default=24.0, ge=0)
@@ -61,7 +63,8 @@ def candidates(config: ConsensusConfig, stepper: Stepper, features: Any) -> list
 
 def choose(
     pool: Sequence[Hypothesis],
-    neighbours: Sequence[Sequence[int]],
+    neighbours: Sequence[Sentences],
+    likeness: Sequence[float] | np.ndarray,
     config: ConsensusConfig,
     frequencies: DocumentFrequencies,
 ) -> list[Hypothesis]:
@@ -69,7 +72,8 @@ def choose(
 
     Args:
         pool: What was found for the picture; captions that were cut count only where nothing ended.
-        neighbours: Captions of like training pictures as word ids.
+        neighbours: For each of the like training pictures its captions as word ids.
+        likeness: How alike each of them is.
         config: The weights.
         frequencies: Of n-grams in the training captions.
     """
@@ -81,7 +85,11 @@ def choose(
     total *= config.likelihood
     if config.agreement:
         total += config.agreement * agreement(tokens, voters, frequencies).mean(axis=1)
-    if config.neighbour_agreement and neighbours:
-        total += config.neighbour_agreement * agreement(tokens, neighbours, frequencies).mean(axis=1)
+    votes = [caption for group in neighbours for caption in group]
+    if config.neighbour_agreement and votes:
+        counts = np.repeat(config.nearness * np.asarray(likeness), [len(group) for group in neighbours])
+        counts = np.exp(counts - counts.max())
+        share = agreement(tokens, votes, frequencies) @ (counts / counts.sum())
+        total += config.neighbour_agreement * share
     order = np.argsort(-total, kind="stable")
     return [replace(different[index], score=float(total[index])) for index in order]

@@ -73,7 +73,7 @@ class Memory:
         remembered = tuple(tuple(tuple(int(word) for word in c) for c in group) for group in captions)
         return cls(remembered, _unit((pooled - mean) @ projection).astype(np.float16), mean, projection)
 
-    def alike(self, features: np.ndarray, count: int) -> np.ndarray:
+    def alike(self, features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the k training pictures most like each of some pictures, the most alike first.
 
         Args:
@@ -81,11 +81,11 @@ class Memory:
             count: k.
 
         Returns:
-            Numbers of training pictures, (N, k).
+            Numbers of training pictures, and the cosines that say how alike they are, both (N, k).
         """
         likeness = _unit((pool(features) - self.mean) @ self.projection) @ self.vectors.astype(np.float32).T
         nearest: np.ndarray = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
-        return nearest
+        return nearest, np.take_along_axis(likeness, nearest, axis=1)
 
     @cached_property
     def frequencies(self) -> DocumentFrequencies:
