@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from tests.test_whole import P, StepByStep, decoder, same
 
+from capsmith.consensus import ConsensusConfig, candidates
 from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig, search
-from capsmith.ensembles import JointDecoder
-from capsmith.stepping import DecoderStepper, Views
+from capsmith.ensembles import JointStepper
+from capsmith.stepping import Views
 from capsmith.text.vocabulary import END, START
 
 KINDS = ("merge", "aoa", "inject")  # states of several lengths, features of several shapes
@@ -14,7 +15,7 @@ KINDS = ("merge", "aoa", "inject")  # states of several lengths, features of sev
 
 def joined(*kinds):
     members, views = zip(*(decoder(kind) for kind in kinds), strict=True)
-    return DecoderStepper(JointDecoder([member.decoder for member in members])), members, Views(views)
+    return JointStepper(members), members, Views(views)
 
 
 def by_hand(members, views, picture, words):
@@ -58,5 +59,22 @@ def test_each_member_counts():
     assert len(together) == P
 
 
+def test_candidates_can_be_drawn_by_each_alone():
+    """The beam is of all; then come each member's samples, as it would draw them by itself."""
+    stepper, members, views = joined("merge", "aoa")
+    config = ConsensusConfig(beam_size=2, samples=3, max_length=6, seed=5, drawn_by="each")
+    pools = candidates(config, stepper, views)
+    beams = search(stepper, views, BeamConfig(beam_size=2, max_length=6))
+    apart = [
+        search(member, part, SampleConfig(samples=3, max_length=6, temperature=config.temperature, seed=5 + number))
+        for number, (member, part) in enumerate(zip(members, views.parts, strict=True))
+    ]
+    assert pools == [[*beam, *one, *two] for beam, one, two in zip(beams, *apart, strict=True)]
+    together = candidates(config.model_copy(update={"drawn_by": "all"}), stepper, views)
+    assert len(together[0]) == 5 and together != pools
+    alone = members[0], views.parts[0]
+    assert candidates(config, *alone) == candidates(config.model_copy(update={"drawn_by": "all"}), *alone)
+
+
 def _twice(member, features):
-    return DecoderStepper(JointDecoder([member.decoder] * 2)), Views([features] * 2)
+    return JointStepper([member] * 2), Views([features] * 2)

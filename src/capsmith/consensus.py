@@ -10,7 +10,7 @@ pictures that look most alike (Devlin et al. 2015, "Exploring nearest neighbor a
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -18,6 +18,14 @@ from pydantic import Field, model_validator
 from capsmith.beam import beam
 from capsmith.decoding import DECODINGS, BeamConfig, Hypothesis, SampleConfig, Stepper, sample
 from capsmith.metrics.agreement import DocumentFrequencies, Sentences, agreement
+
+
+@runtime_checkable
+class Joint(Protocol):
+    """A stepper of several captioners that write together."""
+
+    def apart(self, features: Any) -> list[tuple[Stepper, Any]]:
+        """Returns each captioner's own stepper, and what it sees of the pictures."""
 
 
 @DECODINGS.register("capsmith.consensus:candidates")
@@ -29,6 +37,8 @@ class ConsensusConfig(BeamConfig):
     """Beams kept (K): candidates."""
     samples: int = Field(default=60, ge=0)
     """Random captions beside the beam: candidates, and voters; without any the beam votes."""
+    drawn_by: Literal["all", "each"] = "all"
+    """Who draws them where several captioners write together: all as one, or each alone so many."""
     temperature: float = Field(default=0.8, ge=1e-4, le=1e4)
     """Of the samples: below 1 is safer, above 1 wilder."""
     neighbours: int = Field(default=20, ge=0)
@@ -54,10 +64,16 @@ class ConsensusConfig(BeamConfig):
 def candidates(config: ConsensusConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
     """Returns each picture's beam, and its samples after it; a caption that was drawn twice stands twice."""
     found = beam(config, stepper, features)
-    if config.samples:
-        shared = ("samples", "temperature", "seed", "max_length", "min_length", "no_repeat")
-        drawing = SampleConfig(**{name: getattr(config, name) for name in shared})
-        found = [[*one, *drawn] for one, drawn in zip(found, sample(drawing, stepper, features), strict=True)]
+    if not config.samples:
+        return found
+    shared = ("samples", "temperature", "seed", "max_length", "min_length", "no_repeat")
+    drawing = SampleConfig(**{name: getattr(config, name) for name in shared})
+    voices = [(stepper, features)]
+    if config.drawn_by == "each" and isinstance(stepper, Joint):
+        voices = stepper.apart(features)
+    for number, (one, seen) in enumerate(voices):
+        own = drawing.model_copy(update={"seed": config.seed + number})
+        found = [[*pool, *drawn] for pool, drawn in zip(found, sample(own, one, seen), strict=True)]
     return found
 
 

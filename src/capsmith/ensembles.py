@@ -15,7 +15,9 @@ from keras import ops
 from capsmith.captioner import Captioner
 from capsmith.config import model_difference
 from capsmith.data.sources import Source
+from capsmith.decoding import Stepper
 from capsmith.errors import CheckpointError
+from capsmith.stepping import DecoderStepper, Views
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,22 @@ class JointDecoder(keras.layers.Layer):
             after += own[one.kept :]
         mean = ops.logsumexp(ops.stack(said), axis=0) - np.float32(np.log(len(said)))
         return mean, (*state[: self.kept], *after)
+
+
+class JointStepper(DecoderStepper):
+    """Searches several captioners' decoders as one.
+
+    Args:
+        steppers: Of the captioners.
+    """
+
+    def __init__(self, steppers: Sequence[DecoderStepper]) -> None:
+        super().__init__(JointDecoder([one.decoder for one in steppers]))
+        self.steppers = tuple(steppers)
+
+    def apart(self, features: Views) -> list[tuple[Stepper, Any]]:
+        """Returns each captioner's own stepper, and what it sees of the pictures."""
+        return list(zip(self.steppers, features.parts, strict=True))
 
 
 def average(captioners: Sequence[Captioner], names: Sequence[object]) -> Captioner:

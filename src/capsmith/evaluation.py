@@ -12,7 +12,7 @@ from capsmith.config import Config, run_config
 from capsmith.consensus import ConsensusConfig
 from capsmith.data.records import Corpus
 from capsmith.decoding import DecodingConfig, search
-from capsmith.ensembles import JointDecoder, Member, average, require_same_words
+from capsmith.ensembles import JointStepper, Member, average, require_same_words
 from capsmith.memory import FILE as MEMORY
 from capsmith.memory import Memory
 from capsmith.metrics import Score, Scorer
@@ -20,7 +20,7 @@ from capsmith.pipeline import Prepared, prepare, read_corpus, require_encoder
 from capsmith.progress import track
 from capsmith.report import write_report
 from capsmith.runs import Log, write_json, write_text
-from capsmith.stepping import DecoderStepper, Views
+from capsmith.stepping import Views
 from capsmith.text.tokenise import tokenise
 
 
@@ -146,8 +146,7 @@ def caption_source(members: Sequence[Member], ids: Sequence[str], decoding: Deco
     """Captions pictures of feature stores, or of pixels where the encoder was trained too."""
     first = members[0].captioner
     alone = len(members) == 1
-    together = [member.captioner.model.decoder for member in members]
-    stepper = first.stepper if alone else DecoderStepper(JointDecoder(together))
+    stepper = first.stepper if alone else JointStepper([member.captioner.stepper for member in members])
     size = first.config.evaluation.batch_size
     captions: dict[str, Caption] = {}
     for start in track(range(0, len(ids), size), desc="captions", unit="batch"):
