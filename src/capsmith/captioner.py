@@ -231,12 +231,9 @@ class Captioner:
     def _agreed(
         self, found: list[list[Hypothesis]], features: np.ndarray, decoding: ConsensusConfig
     ) -> list[list[Hypothesis]]:
-        memory = self.memory
-        each = zip(found, *memory.alike(features, decoding.neighbours), strict=True)
-        return [
-            choose(pool, [memory.captions[picture] for picture in alike], likeness, decoding, memory.frequencies)
-            for pool, alike, likeness in each
-        ]
+        captions, frequencies = self.memory.captions, self.memory.frequencies
+        each = zip(found, *self.memory.alike(features, decoding.neighbours), strict=True)
+        return [choose(pool, [captions[p] for p in near], how, decoding, frequencies) for pool, near, how in each]
 
     @cached_property
     def memory(self) -> Memory:
