@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from capsmith.decoders.config import AttendConfig
+from capsmith.decoders.dense import Dense
 
 Memory = tuple[Any, Any]
 
@@ -32,8 +33,8 @@ class Attend(keras.layers.Layer, ABC):
     def __init__(self, config: AttendConfig, name: str) -> None:
         super().__init__(name=name)
         self.width = config.attention_units
-        self.question = keras.layers.Dense(self.width, name="question")
-        self.refine = keras.layers.Dense(2 * config.units, name="refine") if config.refine else None
+        self.question = Dense(self.width, name="question")
+        self.refine = Dense(2 * config.units, name="refine") if config.refine else None
 
     @abstractmethod
     def memory(self, regions_PLU: Any) -> Memory:
@@ -58,8 +59,8 @@ class Additive(Attend):
 
     def __init__(self, config: AttendConfig, name: str) -> None:
         super().__init__(config, name)
-        self.key = keras.layers.Dense(self.width, use_bias=False, name="key")
-        self.score = keras.layers.Dense(1, use_bias=False, name="score")
+        self.key = Dense(self.width, use_bias=False, name="key")
+        self.score = Dense(1, use_bias=False, name="score")
 
     def memory(self, regions_PLU: Any) -> Memory:
         """Returns the regions (P, L, U) and their keys (P, L, A)."""
@@ -80,8 +81,8 @@ class MultiHead(Attend):
     def __init__(self, config: AttendConfig, name: str) -> None:
         super().__init__(config, name)
         self.heads = config.heads
-        self.key = keras.layers.Dense(self.width, name="key")
-        self.value = keras.layers.Dense(self.width, name="value")
+        self.key = Dense(self.width, name="key")
+        self.value = Dense(self.width, name="value")
 
     def memory(self, regions_PLU: Any) -> Memory:
         """Returns keys (P, H, A/H, L) and values (P, H, L, A/H)."""

@@ -17,6 +17,7 @@ from capsmith.decoders.attend import build_attend
 from capsmith.decoders.base import Picture, RecurrentDecoder, pooled
 from capsmith.decoders.cells import Recurrence, build_recurrence, over_time
 from capsmith.decoders.config import AttendConfig, AttentionConfig, AttentionOnAttentionConfig
+from capsmith.decoders.dense import Dense
 from capsmith.errors import ConfigError
 
 
@@ -32,7 +33,7 @@ class AttentiveDecoder(RecurrentDecoder, ABC):
 
     def __init__(self, config: AttendConfig, vocabulary_size: int, **kwargs: Any) -> None:
         super().__init__(config, vocabulary_size, beside=config.units, **kwargs)
-        self.regions = keras.layers.Dense(config.units, activation="relu", name="regions")
+        self.regions = Dense(config.units, activation="relu", name="regions")
         self.attend = build_attend(config)
 
     def look(self, features: Any, training: bool) -> Picture:
@@ -91,7 +92,7 @@ class AttentiveDecoder(RecurrentDecoder, ABC):
 
     def _from_context(self, name: str) -> keras.layers.Layer:
         """Returns the product that brings a vector into the first recurrence's gates."""
-        return keras.layers.Dense(self.recurrences[0].gates * self.config.units, use_bias=False, name=name)
+        return Dense(self.recurrences[0].gates * self.config.units, use_bias=False, name=name)
 
     def _regions_of(self, picture: Picture) -> int:
         last = picture[-1].shape
@@ -104,10 +105,10 @@ class Attention(AttentiveDecoder):
     def __init__(self, config: AttentionConfig, vocabulary_size: int, **kwargs: Any) -> None:
         super().__init__(config, vocabulary_size, **kwargs)
         self.own = sum(layer.states for layer in self.recurrences)
-        self.to_state = keras.layers.Dense(self.own * config.units, activation="tanh", name="to_state")
+        self.to_state = Dense(self.own * config.units, activation="tanh", name="to_state")
         self.context = self._from_context("context")
-        self.gate = keras.layers.Dense(1, activation="sigmoid", name="gate") if config.gate else None
-        self.mix = keras.layers.Dense(config.units, activation="tanh", name="mix")
+        self.gate = Dense(1, activation="sigmoid", name="gate") if config.gate else None
+        self.mix = Dense(config.units, activation="tanh", name="mix")
 
     def first(self, picture: Picture) -> list[Any]:
         """Starts from the regions' mean (Xu et al. 2015, sec. 3.1.2)."""

@@ -15,6 +15,7 @@ from keras import ops
 
 from capsmith.decoders.cells import Recurrence, build_recurrence, over_time
 from capsmith.decoders.config import DecoderConfig
+from capsmith.decoders.dense import Dense, biased
 from capsmith.decoders.standardise import ChannelDropout, Standardise
 from capsmith.text.vocabulary import END, PAD, UNK
 
@@ -68,10 +69,10 @@ class RecurrentDecoder(keras.layers.Layer):
         self.recurrences = self.stack(config.embedding.size + beside)
         bias = "zeros" if log_frequencies is None else _constant(log_frequencies)
         if config.tie_embeddings:
-            self.to_embedding = keras.layers.Dense(config.embedding.size, name="to_embedding")
+            self.to_embedding = Dense(config.embedding.size, name="to_embedding")
             self.bias = self.add_weight(shape=(vocabulary_size,), initializer=bias, name="output_bias")
         else:
-            self.output_layer = keras.layers.Dense(vocabulary_size, bias_initializer=bias, name="output")
+            self.output_layer = Dense(vocabulary_size, bias_initializer=bias, name="output")
 
     def stack(self, channels: int) -> list[Recurrence]:
         """Makes the recurrent layers; the first takes so many channels."""
@@ -208,7 +209,7 @@ class RecurrentDecoder(keras.layers.Layer):
             h = self.word_dropout(h, training=training)
         if not self.config.tie_embeddings:
             return self.output_layer(h)
-        return ops.matmul(self.to_embedding(h), ops.transpose(self.embedding.embeddings)) + self.bias
+        return biased(ops.matmul(self.to_embedding(h), ops.transpose(self.embedding.embeddings)), self.bias)
 
 
 def pooled(features: Any) -> Any:

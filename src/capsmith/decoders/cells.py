@@ -16,6 +16,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from capsmith.decoders.dense import biased
+
 Step = Callable[[Any, list[Any]], list[Any]]
 
 
@@ -66,7 +68,7 @@ class Recurrence(keras.layers.Layer, ABC):
         if beside is not None:
             same = ops.matmul(beside, self.kernel[first:])
             z = z + (same[:, None] if len(z.shape) == 3 else same)
-        return (self.input_norm(z) if self.layer_norm else z) + self.bias
+        return biased(self.input_norm(z) if self.layer_norm else z, self.bias)
 
     @abstractmethod
     def step(self, z: Any, state: list[Any]) -> list[Any]:

@@ -6,11 +6,11 @@ reads it beside every word. Names as in Tanti, Gatt and Camilleri 2018, fig. 2 (
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from capsmith.decoders.base import Picture, RecurrentDecoder
 from capsmith.decoders.config import InjectConfig
+from capsmith.decoders.dense import Dense
 
 
 class Inject(RecurrentDecoder):
@@ -21,11 +21,11 @@ class Inject(RecurrentDecoder):
         super().__init__(config, vocabulary_size, beside=config.units if self.mode == "par" else 0, **kwargs)
         if self.mode == "init":
             width = sum(layer.states for layer in self.recurrences) * config.units
-            self.enter = keras.layers.Dense(width, activation="tanh", name="to_state")
+            self.enter = Dense(width, activation="tanh", name="to_state")
         elif self.mode == "pre":
-            self.enter = keras.layers.Dense(config.embedding.size, name="to_word")
+            self.enter = Dense(config.embedding.size, name="to_word")
         else:
-            self.enter = keras.layers.Dense(config.units, activation="relu", name="beside_words")
+            self.enter = Dense(config.units, activation="relu", name="beside_words")
 
     def look(self, features: Any, training: bool) -> Picture:
         """Returns the first state (P, layers · states · U), a word (P, E), or what stands beside words (P, U)."""

@@ -6,11 +6,11 @@ of the classic notebook, computed once a sentence instead of once a word.
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from capsmith.decoders.base import Picture, RecurrentDecoder
 from capsmith.decoders.config import MergeConfig
+from capsmith.decoders.dense import Dense
 
 
 class Merge(RecurrentDecoder):
@@ -19,8 +19,8 @@ class Merge(RecurrentDecoder):
     def __init__(self, config: MergeConfig, vocabulary_size: int, **kwargs: Any) -> None:
         super().__init__(config, vocabulary_size, **kwargs)
         self.how = config.join
-        self.picture_layer = keras.layers.Dense(config.units, activation="relu", name="picture")
-        self.mix = keras.layers.Dense(config.units, activation="relu", name="mix")
+        self.picture_layer = Dense(config.units, activation="relu", name="picture")
+        self.mix = Dense(config.units, activation="relu", name="mix")
 
     def look(self, features: Any, training: bool) -> Picture:
         """Projects the features to (P, U)."""
