@@ -21,6 +21,7 @@ BOTH = "both encoders"
 FACTORS: dict[str, tuple[str, ...]] = {
     "base": (),
     "another seed": ("seed=2",),  # what chance does: a smaller change says nothing
+    "in float32": ("training.precision=float32",),  # shows what bfloat16 costs, on a machine that has it
     "without adapting the encoder": ("encoder.1.adapt=null",),
     BOTH: (),
     "a view besides": ("training.views=1",),
