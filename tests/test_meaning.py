@@ -60,9 +60,12 @@ def test_with_meaning_more_neighbours_share_the_words():
     features, captions = features_and_captions()
     ids = [str(n) for n in range(PICTURES)]
     moved = [captions[n] for n in RNG.permutation(PICTURES)]
-    shares = []
-    for said in (captions, moved):
+
+    def share(said, weight):
         memory = Memory.of(Seen(features), ids[:200], said[:200])
-        nearest, _ = memory.alike(features[200:].astype(np.float32), 10)
-        shares.append(np.mean([[captions[n] == captions[200 + row] for n in near] for row, near in enumerate(nearest)]))
-    assert shares[0] > shares[1] + 0.05
+        nearest, likeness = memory.alike(features[200:].astype(np.float32), 10, weight)
+        assert (np.diff(likeness, axis=1) <= 0).all() and likeness.max() <= 1.001
+        return np.mean([[captions[n] == captions[200 + row] for n in near] for row, near in enumerate(nearest)])
+
+    assert share(captions, 1.0) > share(captions, 0.0) + 0.1
+    assert share(moved, 1.0) < share(captions, 0.0) + 0.05

@@ -232,7 +232,7 @@ class Captioner:
         self, found: list[list[Hypothesis]], features: np.ndarray, decoding: ConsensusConfig
     ) -> list[list[Hypothesis]]:
         captions, frequencies = self.memory.captions, self.memory.frequencies
-        each = zip(found, *self.memory.alike(features, decoding.neighbours), strict=True)
+        each = zip(found, *self.memory.alike(features, decoding.neighbours, decoding.meaning), strict=True)
         return [choose(pool, [captions[p] for p in near], how, decoding, frequencies) for pool, near, how in each]
 
     @cached_property

@@ -43,8 +43,10 @@ class ConsensusConfig(BeamConfig):
     """Of the samples: below 1 is safer, above 1 wilder."""
     neighbours: int = Field(default=20, ge=0)
     """Training pictures whose captions vote."""
+    meaning: float = Field(default=0.0, ge=0, le=1e3)
+    """What likeness in what people would say counts beside likeness of looks, where neighbours are looked for."""
     nearness: float = Field(default=0.0, ge=0, le=1e3)
-    """How much more the captions of more alike pictures count: exp(``nearness`` · cosine); 0: all alike."""
+    """How much more the captions of more alike pictures count: exp(``nearness`` · likeness); 0: all alike."""
     agreement: float = Field(default=1.0, ge=0)
     """What the mean likeness to the samples counts."""
     neighbour_agreement: float = Field(default=24.0, ge=0)

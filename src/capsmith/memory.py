@@ -4,8 +4,8 @@ P training pictures · D feature channels · d dimensions of a vector · k neigh
 
 A picture's vector is the mean of its regions, every channel brought to one scale, projected on two sets of directions:
 those in which training pictures differ most (principal components, at most 256), and those that say most about captions
-(``capsmith.meaning``, at most 200). Each part is brought to one length; the first counts three times the second. So
-6,000 pictures take 5 MB, and a run can look its neighbours up without the pictures, the data set or the features.
+(``capsmith.meaning``, at most 200). Each part is brought to length 1. So 6,000 pictures take 5 MB, and a run can look
+its neighbours up without the pictures, the data set or the features.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,6 @@ from capsmith.runs import atomic
 FILE = "memory.npz"
 _DIMENSIONS = 256
 _EXPLAINED = 768  # principal components from which captions are explained
-_MEANING = 0.35  # what the cosine of meanings counts beside that of looks
 _WHITENING = 0.25  # a component counts by its deviation to the power 1 - 2 · this: none would let the first few rule
 _FLOOR = 0.01
 _BATCH = 256
@@ -45,7 +44,7 @@ class Memory:
 
     Attributes:
         captions: For each picture its captions as word ids, without start and end.
-        vectors: (P, d), each of length 1.
+        vectors: (P, d), looks and then meaning, each of length 1.
         mean: Of the pooled features, (D,).
         projection: To looks, (D, d').
         meaning: To meaning, (D, d - d').
@@ -82,18 +81,20 @@ class Memory:
         remembered = tuple(tuple(tuple(int(word) for word in c) for c in group) for group in captions)
         return cls(remembered, _vectors(pooled - mean, looks, said).astype(np.float16), mean, looks, said)
 
-    def alike(self, features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def alike(self, features: np.ndarray, count: int, weight: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Returns the k training pictures most like each of some pictures, the most alike first.
 
         Args:
             features: (N, D) or (N, L, D).
             count: k.
+            weight: What likeness of meaning counts beside that of looks.
 
         Returns:
-            Numbers of training pictures, and the cosines that say how alike they are, both (N, k).
+            Numbers of training pictures, and how alike they are, both (N, k): the weighted mean of both cosines.
         """
         asking = _vectors(pool(features) - self.mean, self.projection, self.meaning)
-        likeness = asking @ self.vectors.astype(np.float32).T
+        asking[:, self.projection.shape[1] :] *= weight
+        likeness = asking @ self.vectors.astype(np.float32).T / np.float32(1 + weight)
         nearest: np.ndarray = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
         return nearest, np.take_along_axis(likeness, nearest, axis=1)
 
@@ -160,11 +161,7 @@ def _grouped(items: Sequence[Any], sizes: np.ndarray) -> tuple[Any, ...]:
 
 
 def _vectors(pooled: np.ndarray, looks: np.ndarray, said: np.ndarray) -> np.ndarray:
-    """Returns vectors of length 1 whose products are weighted means of the cosines of looks and of meaning."""
-    parts = [_unit(pooled @ looks)]
-    if said.shape[1]:
-        parts.append(np.float32(_MEANING**0.5) * _unit(pooled @ said))
-    return _unit(np.concatenate(parts, axis=1))
+    return np.concatenate([_unit(pooled @ looks), _unit(pooled @ said)], axis=1)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
