@@ -43,7 +43,8 @@ MODELS = {
     "scst_beam": "both encoders adapted, then self-critical training",
     "scst": "the same, consensus with neighbours",
     "best_frozen": "five of both stages writing together, encoders as ImageNet left them, consensus with neighbours",
-    "best": "five of both stages writing together, encoders adapted, consensus with neighbours",
+    "best_five": "five of both stages writing together, encoders adapted, consensus with neighbours",
+    "best": "four of both stages, each proposing, chosen from by neighbours in looks and meaning",
 }
 """What stands in the first column for ``flickr8k.NAME.…``, in this order."""
 COLUMNS = {
