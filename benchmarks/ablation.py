@@ -4,8 +4,8 @@
 
 The base is ``flickr8k_attention.yaml`` at half its width, with its second encoder alone and no views, for a few epochs:
 a tenth of the time. It is trained once as it is and once for each factor below; ``results/ablation.json`` has the best
-dev scores. A run that is there goes on where it stopped, so the command can be interrupted and repeated. Dev alone is
-read.
+dev scores. A run that is there goes on where it stopped, and rows that are there stay, so that the command can be
+interrupted and repeated. Dev alone is read.
 """
 
 import argparse
@@ -84,10 +84,14 @@ def finished(runs: Path, name: str, epochs: int) -> History | None:
 
 def write(runs: Path, out: Path, epochs: int) -> None:
     """Writes the best epoch of every run that is there, and how far it is from the base's."""
+    before = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    kept = before.get("rows", {}) if before.get("epochs") == epochs and before.get("base") == list(BASE) else {}
     rows = {}
     for name, changes in FACTORS.items():
         found = finished(runs, name, epochs)
         if found is None:
+            if name in kept:
+                rows[name] = kept[name]
             continue
         best = found.rows[found.best or 0]
         seconds = sum(row["seconds"] for row in found.rows) / found.epochs
