@@ -16,7 +16,7 @@ from capsmith.config import load_config
 from capsmith.training.fit import train
 from capsmith.training.history import History, read_csv
 
-BASE = ("decoder.units=256", "decoder.attention_units=256", "training.views=0")
+BASE = ("decoder.units=256", "decoder.attention_units=256", "training.views=0", "training.precision=auto")
 BOTH = "both encoders"
 FACTORS: dict[str, tuple[str, ...]] = {
     "base": (),

@@ -56,7 +56,7 @@ class CaptionModel(keras.Model):
         """
         logits = ops.stop_gradient(self.decoder(features, tokens, image, training=True))
         noise = -ops.log(-ops.log(keras.random.uniform(ops.shape(logits), 1e-7, 1.0, seed=self.chance)))
-        said = ops.cast(ops.argmax(logits + noise, axis=-1), tokens.dtype)
+        said = ops.cast(ops.argmax(ops.cast(logits, "float32") + noise, axis=-1), tokens.dtype)
         said = ops.concatenate([tokens[:, :1], said[:, :-1]], axis=1)  # what is said at t is read at t + 1
         chosen = keras.random.uniform(ops.shape(tokens), seed=self.chance) < self.mixing
         return ops.where(chosen & (tokens > END), said, tokens)
