@@ -260,6 +260,15 @@ def test_a_training_may_begin_with_another_s_weights(trained, tmp_path):
     assert any(np.abs(one - keras.ops.convert_to_numpy(v)).max() > 1e-2 for one, v in zip(before, fresh, strict=True))
 
 
+def test_scheduled_sampling_in_bfloat16(tmp_path):
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        training = {"epochs": 2, "learning_rate": 0.01, "scheduled_sampling": 0.9, "precision": precision}
+        train(load_config(settings(training=training)), tmp_path / precision, log=QUIET)
+        losses.append([row["loss"] for row in read_csv(tmp_path / precision / "history.csv")])
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
 def test_scheduled_sampling_changes_what_is_read_and_not_what_is_kept(tmp_path):
     training = {"epochs": 2, "learning_rate": 0.01, "scheduled_sampling": 0.9}
     made = train(load_config(settings(training=training)), tmp_path / "run", log=QUIET)
