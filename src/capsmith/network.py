@@ -58,7 +58,7 @@ class CaptionModel(keras.Model):
         noise = -ops.log(-ops.log(keras.random.uniform(ops.shape(logits), 1e-7, 1.0, seed=self.chance)))
         said = ops.cast(ops.argmax(ops.cast(logits, "float32") + noise, axis=-1), tokens.dtype)
         said = ops.concatenate([tokens[:, :1], said[:, :-1]], axis=1)  # what is said at t is read at t + 1
-        chosen = keras.random.uniform(ops.shape(tokens), seed=self.chance) < self.mixing
+        chosen = keras.random.uniform(ops.shape(tokens), seed=self.chance) < ops.cast(self.mixing, "float32")
         return ops.where(chosen & (tokens > END), said, tokens)
 
     def compute_loss(
