@@ -109,7 +109,7 @@ def main() -> None:
         enter(f"shuffled_{metric}", values, note=note, scores=[[f, "shuffled_images", metric] for f in files])
     said = [habits(ROOT / "results" / name) for name in names]
     for habit, note in HABITS.items():
-        enter(habit, [getattr(one, habit) for one in said], note=f"{note}, as people's captions do: human.{habit}")
+        enter(habit, [getattr(one, habit) for one in said], note=f"{note}; people's: human.{habit}")
     along = sum(minutes(run) for run in args.along)
     each = [minutes(run) + along for run in args.runs]
     enter("minutes", each, "min", "epochs and dev decoding of all its trainings, on two cores shared with other work")

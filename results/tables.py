@@ -64,10 +64,7 @@ COLUMNS = {
 }
 PEOPLE = ("bleu4", "cider", "broken", "repeats")
 QUOTED = (
-    (
-        "*one person against the other four*",
-        {name: f"human.{name}" for name in ("bleu4", "cider", "broken", "repeats")},
-    ),
+    ("*one person against the other four*", {name: f"human.{name}" for name in PEOPLE}),
     ("*Show and Tell family, VGG16, best of 66 (re-scored)*", {"bleu4": 0.195, "cider": 0.488}),
     (
         "*hard attention, VGG (Xu et al. 2015)* †",
