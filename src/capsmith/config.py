@@ -36,6 +36,7 @@ else:
 
 _WRITTEN = ("data", "text", "encoder", "features", "decoder", "training", "decoding", "evaluation")  # by save_config
 _OPEN = frozenset({"data", "features", "decoding", "evaluation", "ensemble"})  # what a trained model leaves open
+_OF_THE_FIRST = frozenset({"decoding", "evaluation"})  # of several captioners, the first one decides these
 _REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}
 
 
@@ -205,6 +206,17 @@ def run_config(run: Path, overrides: Sequence[str] = ()) -> Config:
     if changed := difference(trained, config, {*_OPEN, "seed"}, {"encoder.weights", "encoder.adapt.into"}):
         raise ConfigError(f"--set cannot change what {run} was trained with ({changed})")
     return config
+
+
+def run_configs(runs: Sequence[Path], overrides: Sequence[str] = ()) -> list[Config]:
+    """Reads the configs of runs that write together; how they search and are scored is the first one's alone.
+
+    Raises:
+        CheckpointError: As ``run_config``.
+        ConfigError: As ``run_config``.
+    """
+    others = [change for change in overrides if change.partition("=")[0].strip().split(".")[0] not in _OF_THE_FIRST]
+    return [run_config(run, others if number else overrides) for number, run in enumerate(runs)]
 
 
 def _with_its_encoders(config: Config, run: Path) -> Config:

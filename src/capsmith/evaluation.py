@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from capsmith.captioner import Caption, Captioner
-from capsmith.config import Config, run_config
+from capsmith.config import Config, run_config, run_configs
 from capsmith.consensus import ConsensusConfig
 from capsmith.data.records import Corpus
 from capsmith.decoding import DecodingConfig, search
@@ -69,8 +69,7 @@ def evaluate(
     log = log or Log()
     runs = [Path(run)] if isinstance(run, str | Path) else [Path(one) for one in run]
     captioners = []
-    for one in runs:
-        config = run_config(one, overrides)
+    for one, config in zip(runs, run_configs(runs, overrides), strict=True):
         require_encoder(config, one)
         captioners.append(Captioner.load(one, encoder=False))
         captioners[-1].config = config

@@ -3,6 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 
 import shapes
 from capsmith import Captioner
@@ -53,6 +54,18 @@ def test_several_runs_write_together(run, tmp_path, capsys):
     assert (tmp_path / "both" / "predictions.jsonl").exists()
     evaluated(capsys, run, str(run))
     assert (run / "report" / "ensemble" / "index.html").exists()
+
+
+def test_the_first_of_several_says_how_they_search(run, tmp_path, capsys):
+    """A key that only the first one's search has is no mistake of the others."""
+    other = shutil.copytree(run, tmp_path / "other")
+    config = yaml.safe_load((other / "config.yaml").read_text())
+    config["decoding"] = {"type": "greedy"}
+    (other / "config.yaml").write_text(yaml.safe_dump(config))
+    beam = ("--set", "decoding.type=beam", "--set", "decoding.beam_size=2", "--out", str(tmp_path / "out"))
+    evaluated(capsys, run, str(other), *beam, "--json")
+    assert json.loads((tmp_path / "out" / "scores.json").read_text())["decoding"]["beam_size"] == 2
+    assert main(["evaluate", str(other), "--set", "decoding.beam_size=2"]) == 2  # alone it is one
 
 
 def test_runs_with_other_words_do_not(run, tiny_run, capsys):

@@ -32,10 +32,9 @@ def run(args: argparse.Namespace) -> None:
     """Decodes, scores, reports."""
     import json
 
-    from capsmith.config import run_config
+    from capsmith.config import run_configs
 
-    for one in args.runs:
-        run_config(one, args.set)  # mistakes are told before Keras loads
+    run_configs(args.runs, args.set)  # mistakes are told before Keras loads
     load_keras()
     from capsmith.evaluation import evaluate
     from capsmith.metrics.table import table
