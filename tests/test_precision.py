@@ -154,6 +154,19 @@ def test_a_training_goes_on_as_it_began(tmp_path, monkeypatch):
     assert made == ["bfloat16", "bfloat16"]
 
 
+def test_an_encoder_that_learns_does_so_in_float32(tmp_path, monkeypatch):
+    """Whatever is faster; and a precision that is asked for by name is taken."""
+    made = []
+    monkeypatch.setattr("capsmith.training.fit.for_products", lambda: "bfloat16")
+    monkeypatch.setattr("capsmith.training.fit.new_captioner", watched(made))
+    for asked in ("auto", "bfloat16"):
+        values = settings(make_data(tmp_path / asked), tmp_path / "cache")
+        values["encoder"] |= {"trainable": True}
+        values["training"] |= {"epochs": 1, "precision": asked}
+        train(Config.model_validate(values), tmp_path / f"run {asked}", log=QUIET)
+    assert made == ["float32", "bfloat16"]
+
+
 def watched(made):
     def new(config, vocabulary, vectors, prepared, precision):
         made.append(precision)

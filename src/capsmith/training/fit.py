@@ -18,7 +18,6 @@ from capsmith.pipeline import prepare, read_corpus, require_encoder, require_spl
 from capsmith.precision import for_products
 from capsmith.runs import Log, read_json, versions, write_json
 from capsmith.text.vocabulary import Vocabulary
-from capsmith.training.config import TrainingConfig
 from capsmith.training.epochs import STATE, Epochs
 from capsmith.training.preparing import make_vocabulary, new_captioner
 from capsmith.training.starting import begin_from, first_stage, grow_from, missing_members
@@ -81,7 +80,7 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     if begun and vocabulary != known:
         raise CheckpointError(f"{run}: the training captions are no longer those it began with: choose another --run")
     prepared = prepare(config, ("train", "dev"), log, corpus)
-    precision = _precision(config.training, run if begun else None)
+    precision = _precision(config, run if begun else None)
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})
     save_config(config, run / "config.yaml")
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
@@ -130,11 +129,15 @@ def _check_run(run: Path, config: Config, resume: bool) -> None:
         require_encoder(config, run)
 
 
-def _precision(config: TrainingConfig, begun: Path | None) -> str:
-    """Returns what to calculate in: as the config says, and a run that has begun goes on as it began."""
-    if config.precision != "auto":
-        return config.precision
+def _precision(config: Config, begun: Path | None) -> str:
+    """Returns what to calculate in: as the config says, and a run that has begun goes on as it began.
+
+    An encoder that learns too loses by bfloat16 (its gradients pass through all of the decoder), so there ``auto``
+    is float32.
+    """
+    if config.training.precision != "auto":
+        return config.training.precision
     if begun is None:
-        return for_products()
+        return "float32" if config.trains_encoder else for_products()
     found = read_json(begun / "versions.json", CheckpointError)
     return str(found.get("precision", "float32")) if isinstance(found, dict) else "float32"
