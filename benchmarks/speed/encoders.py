@@ -1,5 +1,9 @@
 """Ways of bringing pictures through a CNN: capsmith's, the CNN alone, and the notebook's one picture at a time."""
 
+import json
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,15 +16,18 @@ def capsmith(encoder: str, folder: str, count: int, precision: str = "float32") 
     """From files to a finished store, all of it anew in every round."""
     from capsmith.features import backbone, extraction
     from capsmith.features.config import EncoderConfig, FeaturesConfig
+    from capsmith.precision import calculating
 
     config = EncoderConfig(type=encoder, weights="none")
-    built = backbone.build_encoder(config)
+    with calculating(precision):
+        built = backbone.build_encoder(config)
     files = pictures(Path(folder), count)
     backbone.build_encoder = lambda _: built  # type: ignore[assignment]  # building is not what is measured
 
     def work() -> float:
         with tempfile.TemporaryDirectory() as cache:
-            extraction.extract(files, config, FeaturesConfig(cache=Path(cache)), lambda line: None)
+            how = FeaturesConfig(cache=Path(cache), precision=precision)
+            extraction.extract(files, config, how, lambda line: None)
         return count
 
     extraction_warm = built.encode(np.zeros((32, *built.image_size, 3), np.uint8))
@@ -63,3 +70,38 @@ def notebook(application: str, folder: str, count: int) -> Round:
         return len(found)
 
     return work
+
+
+def likeness(encoder: str) -> float:
+    """Returns the least cosine, of some pictures, between features in bfloat16 and in float32; in a new process."""
+    command = [sys.executable, "-m", "benchmarks.speed.encoders", encoder]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    )
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    """Prints the likeness."""
+    import keras
+
+    from capsmith.features.backbone import build_encoder
+    from capsmith.features.config import EncoderConfig
+    from capsmith.features.images import load_image
+    from capsmith.precision import calculating
+
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        files = pictures(Path(folder), 16)
+        for precision in ("float32", "bfloat16"):
+            keras.utils.set_random_seed(0)
+            with calculating(precision):
+                built = build_encoder(EncoderConfig(type=sys.argv[1], weights="none"))
+            found.append(built.encode(np.stack([load_image(path, built.image_size) for _, path in files])))
+    one, other = (np.asarray(each, np.float64).reshape(len(each), -1) for each in found)
+    cosines = (one * other).sum(1) / (np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1))
+    print(json.dumps(cosines.min()))
+
+
+if __name__ == "__main__":
+    main()

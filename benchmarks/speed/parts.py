@@ -7,7 +7,9 @@ from typing import Any
 from benchmarks import startup
 from benchmarks.speed.contest import Entrant, Result, contest, ratio
 from benchmarks.speed.corpus import EACH, LENGTHS, VOCABULARY
+from benchmarks.speed.encoders import likeness
 from benchmarks.speed.growth import measure
+from benchmarks.speed.profile import measure as profiled
 from benchmarks.speed.ways import CHANNELS, UNITS, D
 
 Say = Callable[[str], None]
@@ -28,7 +30,7 @@ def training(rounds: int, share: float, say: Say) -> dict[str, Any]:
         *(
             Entrant(f"capsmith {kind}, {p}", f"{_WAYS}:capsmith", {"decoder": kind, "precision": p, "batches": batches})
             for kind, batches in ours
-            for p in _PRECISIONS[: 1 + (kind == "merge")]
+            for p in _PRECISIONS[: 1 + (kind in ("merge", "aoa"))]
         ),
         Entrant("plain Keras", f"{_WAYS}:plain_keras", {"batches": few}),
         *(
@@ -39,14 +41,14 @@ def training(rounds: int, share: float, say: Say) -> dict[str, Any]:
         Entrant("notebook", f"{_WAYS}:notebook", {"pictures": max(2, round(10 * share))}),
     ]
     found = contest(entrants, rounds, say)
-    peak, best = found["products, float32"], _best(found, "capsmith merge")
+    best = _best(found, "capsmith merge")
     ratios = {
         "train_vs_notebook": ratio(best, found["notebook"]),
         "train_vs_keras": ratio(best, found["plain Keras"]),
         "train_vs_torch": ratio(best, _best(found, "PyTorch merge")),
         "attention_vs_torch": ratio(found["capsmith attention, float32"], _best(found, "PyTorch attention")),
-        "train_share_of_peak": _scaled(ratio(found["capsmith merge, float32"], peak), merge_operations()),
-        "attention_share_of_peak": _scaled(ratio(found["capsmith aoa, float32"], peak), attention_operations()),
+        **_shares(found, "train_share_of_peak", "capsmith merge", merge_operations()),
+        **_shares(found, "attention_share_of_peak", "capsmith aoa", attention_operations()),
     }
     return _told(found, ratios, "captions")
 
@@ -62,12 +64,16 @@ def extraction(rounds: int, share: float, say: Say) -> dict[str, Any]:
             Entrant(f"{name} alone", f"{_ENCODERS}:alone", {"encoder": name, "batches": count // 32})
             for name in ("mobilenet_v2", "resnet50")
         ]
+        rounded = {"encoder": "resnet50", "folder": folder, "count": count, "precision": "bfloat16"}
+        entrants.append(Entrant("capsmith resnet50, bfloat16", f"{_ENCODERS}:capsmith", rounded))
         few = {"application": "MobileNetV2", "folder": folder, "count": max(8, round(24 * share))}
         found = contest([*entrants, Entrant("notebook", f"{_ENCODERS}:notebook", few)], rounds, say)
     ratios = {
         "extract_share_of_cnn": ratio(found["capsmith mobilenet_v2"], found["mobilenet_v2 alone"]),
         "extract_share_of_cnn_resnet50": ratio(found["capsmith resnet50"], found["resnet50 alone"]),
         "extract_vs_notebook": ratio(found["capsmith mobilenet_v2"], found["notebook"]),
+        "extract_bf16_gain": ratio(found["capsmith resnet50, bfloat16"], found["capsmith resnet50"]),
+        "extract_bf16_cosine": likeness("resnet50"),
     }
     return _told(found, ratios, "pictures")
 
@@ -135,12 +141,21 @@ def growing(rounds: int, share: float, say: Say) -> dict[str, Any]:
     return {"stages": rows, "ratios": {"train_memory_gb": rows["train"]["8000"]["gigabytes"]}}
 
 
+def profile(rounds: int, share: float, say: Say) -> dict[str, Any]:
+    """Where the time of training steps goes."""
+    models = {f"{kind}, {p}": profiled(kind, p) for kind in ("merge", "aoa") for p in _PRECISIONS}
+    for name, shares in models.items():
+        say(f"{name}: " + ", ".join(f"{kind} {value:.0%}" for kind, value in shares.items()))
+    return {"shares": models, "ratios": {}}
+
+
 PARTS: dict[str, Callable[[int, float, Say], dict[str, Any]]] = {
     "training": training,
     "extraction": extraction,
     "decoding": decoding,
     "latency": latency,
     "growth": growing,
+    "profile": profile,
 }
 
 
@@ -163,8 +178,11 @@ def _best(found: dict[str, Result], name: str) -> Result:
     return max((found[f"{name}, {p}"] for p in _PRECISIONS), key=lambda result: result.rate if result.rates else 0.0)
 
 
-def _scaled(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
+def _shares(found: dict[str, Result], name: str, way: str, operations: float) -> dict[str, float | None]:
+    """Returns a way's share of the machine's rate of products, in each precision against that precision's own."""
+    shares = {p: ratio(found[f"{way}, {p}"], found[f"products, {p}"]) for p in _PRECISIONS}
+    endings = {"float32": "", "bfloat16": "_bf16"}
+    return {f"{name}{endings[p]}": None if share is None else share * operations for p, share in shares.items()}
 
 
 def _told(found: dict[str, Result], ratios: dict[str, float | None], unit: str) -> dict[str, Any]:

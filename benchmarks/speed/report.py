@@ -14,10 +14,13 @@ FIGURES = {
     "attention_vs_torch": "× the captions/s of PyTorch soft attention over 8 × 8 regions, its better precision",
     "train_share_of_peak": "of the machine's rate of products, padding not counted: the merge model",
     "attention_share_of_peak": "of the machine's rate of products, padding not counted: attention on attention",
+    "train_share_of_peak_bf16": "the merge model in bfloat16, of bfloat16's rate of products",
+    "attention_share_of_peak_bf16": "attention on attention in bfloat16, of bfloat16's rate of products",
     "extract_share_of_cnn": "of the bare CNN's pictures/s at batch 32, from JPEG files to stored features: MobileNetV2",
     "extract_share_of_cnn_resnet50": "the same with ResNet50",
     "extract_vs_notebook": "× the pictures/s of load_img and predict one by one: MobileNetV2",
     "extract_bf16_gain": "× the pictures/s of float32, ResNet50 in bfloat16",
+    "extract_bf16_cosine": "between its features in the two, the least of 16 pictures",
     "decode_beam5_per_second": "captions/s from features, merge model, beam 5, batch 256",
     "decode_vs_notebook": "× the captions/s of the notebook's greedy loop of predict: beam 5, batch 256",
     "decode_one_vs_notebook": "× the captions/s of the same loop: greedy, one picture at a time",
@@ -57,6 +60,12 @@ def tables(found: dict[str, Any]) -> str:
             continue
         lines += [f"**{part}**, {about['unit']}", "", "| way | median | slowest | fastest |", "|---|---|---|---|"]
         lines += [f"| {name} | {_row(result)} |" for name, result in about["rates"].items()]
+        lines.append("")
+    if shares := found.get("profile", {}).get("shares"):
+        lines += ["**profile**, where the time of a training step goes", "", f"| kind | {' | '.join(shares)} |"]
+        lines.append("|---" * (len(shares) + 1) + "|")
+        for kind in next(iter(shares.values())):
+            lines.append(f"| {kind} | " + " | ".join(f"{each[kind]:.0%}" for each in shares.values()) + " |")
         lines.append("")
     if stages := found.get("growth", {}).get("stages"):
         lines += [

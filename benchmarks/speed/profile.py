@@ -1,0 +1,80 @@
+"""Where a training step's time goes, by kind of operation: one model in a process of its own.
+
+python -m benchmarks.speed.profile aoa --precision bfloat16
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.speed.contest import Round
+
+KINDS = (
+    ("products", "MatMul|Einsum|Conv2D"),
+    ("updating the weights", "Assign|ResourceApply"),
+    ("random numbers of dropout", "Random|GreaterEqual"),
+    ("rounding to another precision", "Cast"),
+    ("sums", "Sum|Mean|AddN|BiasAddGrad|Max"),
+    ("moving and gathering", "Transpose|Concat|Split|Unpack|Pack|Slice|Gather|Reshape|Tile|Scatter|Segment|Pad|Unique"),
+    ("functions of single numbers", "."),
+)
+"""What an operation counts as: the first whose pattern its name holds."""
+
+
+def measure(decoder: str, precision: str) -> dict[str, float]:
+    """Returns each kind's share of a step's work, measured in a new process."""
+    command = [sys.executable, "-m", "benchmarks.speed.profile", decoder, "--precision", precision]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Profiles some steps and prints the shares as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("decoder")
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--steps", type=int, default=6)
+    args = parser.parse_args()
+    from benchmarks.speed.ways import capsmith
+
+    work = capsmith(args.decoder, args.precision, args.steps)
+    work()
+    print(json.dumps(shares(work)))
+
+
+def shares(work: Round) -> dict[str, float]:
+    """Returns each kind's share of the time that operations took, by TensorFlow's own profiler."""
+    import tensorflow as tf
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    with tempfile.TemporaryDirectory() as folder:
+        with tf.profiler.experimental.Profile(folder):
+            work()
+        space = xplane_pb2.XSpace()
+        space.ParseFromString(next(Path(folder).rglob("*.xplane.pb")).read_bytes())
+    spent: Counter[str] = Counter()
+    for plane in space.planes:
+        for line in plane.lines:
+            for event in line.events:
+                operation = plane.event_metadata[event.metadata_id].name.rpartition(":")
+                if operation[0] and re.fullmatch(r"_?[A-Z]\w+", operation[2]) and "::" not in "".join(operation):
+                    spent[kind(operation[2])] += event.duration_ps
+    return {name: spent[name] / spent.total() for name, _ in KINDS}
+
+
+def kind(operation: str) -> str:
+    """Returns what an operation such as ``_MklMatMul`` counts as."""
+    return next(name for name, pattern in KINDS if re.search(pattern, operation))
+
+
+if __name__ == "__main__":
+    main()
