@@ -1,0 +1,60 @@
+"""What it is worth to let the encoder learn too: two trainings that go on from one, equally long.
+
+    python benchmarks/finetuning.py --set data.root=/where/Flickr8k/is --set encoder.weights=… [--write …]
+
+The first stage is ``flickr8k_quick.yaml`` with a frozen encoder, as ImageNet left it. Then one run goes on with the
+frozen encoder, and the other with its last block learning from pictures that ``training.augment`` varies: the same
+epochs, batches, learning rate and seed. Dev alone is read. A run that is there goes on where it stopped.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from capsmith.config import load_config
+from capsmith.training.fit import train
+from capsmith.training.history import History, read_csv
+
+COMMAND = "python benchmarks/finetuning.py"
+COMMON = ("encoder.adapt=null", "evaluation.after_training=null", "training.patience=null")
+STAGES: dict[str, tuple[str, ...]] = {
+    "frozen": (),
+    "frozen_on": (),
+    "last_block": ("encoder.trainable=last_block", "training.augment={}"),
+}
+
+
+def main() -> None:
+    """Trains what is missing, compares, and writes the gain."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="flickr8k_quick.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--epochs", type=int, nargs=2, default=(6, 4), help="of the first stage, and of what follows")
+    parser.add_argument("--rate", type=float, default=3e-4, help="the learning rate of what follows")
+    parser.add_argument("--runs", type=Path, default=Path("runs/finetuning"))
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the figure as JSON")
+    args = parser.parse_args()
+    first, then = args.epochs
+    best = {}
+    for name, changes in STAGES.items():
+        follows = [f"training.start={args.runs / 'frozen'}", f"training.learning_rate={args.rate}"]
+        sets = [*COMMON, *args.set, f"training.epochs={first}"]
+        if name != "frozen":
+            sets += [*changes, *follows, f"training.epochs={then}"]
+        train(load_config(args.config, sets), args.runs / name, resume=True)
+        history = History("cider", read_csv(args.runs / name / "history.csv"))
+        best[name] = history.rows[history.best or 0]
+        minutes = sum(row["seconds"] for row in history.rows) / 60
+        print(f"{name:11} dev BLEU-4 {best[name]['dev_bleu4']:.4f}  CIDEr {best[name]['dev_cider']:.4f}", end="  ")
+        print(f"{history.epochs} epochs, {minutes:.1f} minutes")
+    frozen, tuned = best["frozen_on"]["dev_cider"], best["last_block"]["dev_cider"]
+    print(f"gain {tuned - frozen:+.4f}")
+    if args.write:
+        note = f"MobileNetV2 on Flickr8k: dev CIDEr {tuned:.3f} with its last block learning, {frozen:.3f} frozen"
+        part = {"value": round(tuned - frozen, 4), "unit": "", "command": COMMAND, "seeds": 1, "note": note}
+        text = json.dumps({"finetune.dev_cider_gain": part}, indent=2, ensure_ascii=False)
+        args.write.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
