@@ -73,6 +73,16 @@ def test_captions_of_nearer_pictures_count_more():
     assert [h.score for h in flat] == [h.score for h in far]
 
 
+def test_content_alone_chooses_what_fits():
+    def fit(captions):
+        return np.array([float(caption == NEAR) for caption in captions])
+
+    pool = found(SHARED, NEAR, LONER)
+    ordered = choose(pool, [], [], weights(content=2), FREQUENCIES, fit)
+    assert ordered[0].tokens == NEAR and [h.score for h in ordered] == [2, 0, 0]
+    assert choose(pool, [], [], weights(likelihood=1), FREQUENCIES, fit)[0].tokens == SHARED
+
+
 def test_likelihood_alone_is_the_beam_s_order():
     config = weights(likelihood=1, length_penalty=0.7)
     pool = found(SHARED, NEAR, LONER)

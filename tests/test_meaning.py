@@ -1,9 +1,9 @@
-"""Directions that say most about captions: against ridge regression, and what they ignore."""
+"""What features say about captions: against ridge regression, what they ignore, and captions that fit or do not."""
 
 import numpy as np
 import pytest
 
-from capsmith.meaning import directions
+from capsmith.meaning import Content, directions
 from capsmith.memory import Memory
 from capsmith.text.vocabulary import END, UNK
 
@@ -69,3 +69,51 @@ def test_with_meaning_more_neighbours_share_the_words():
 
     assert share(captions, 1.0) > share(captions, 0.0) + 0.1
     assert share(moved, 1.0) < share(captions, 0.0) + 0.05
+
+
+def test_words_spoken_of_are_a_ridge_regression():
+    """With as many directions as there are words nothing is lost by the reduced rank."""
+    features, captions = features_and_captions()
+    content = Content.of(features, captions)
+    there = np.array([[float(any(word in c for c in group)) for word in content.words] for group in captions])
+    share = np.array([[np.mean([word in c for c in group]) for word in content.words] for group in captions])
+    assert content.words.tolist() == [DOG, CAT, ALWAYS]
+    np.testing.assert_allclose(content.rarity, -np.log(there.mean(axis=0)))
+    target = share * content.rarity
+    target /= np.linalg.norm(target, axis=1, keepdims=True)
+    target -= target.mean(axis=0)
+    covariance = features.T @ features / PICTURES
+    ridge = 0.1 * np.trace(covariance) / CHANNELS
+    solved = np.linalg.solve(covariance + ridge * np.eye(CHANNELS), features.T @ target / PICTURES)
+    expected = features @ solved
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(content.spoken_of(features), expected, atol=1e-4)
+
+
+def test_a_caption_fits_by_its_rare_words_that_are_spoken_of():
+    """By hand: words of rarity 3 and 4, spoken of by 0.5 and 0.25, each once, over the root of their length 5."""
+    content = Content(np.array([7, 8, 9]), np.array([3.0, 4.0, 0.0]), np.zeros((2, 1)), np.zeros((1, 3)))
+    spoken = np.array([0.5, 0.25, 0.9])
+    fits = content.fit(spoken, [(7, 8, 7), (7,), (9, 99), (99,), ()])
+    np.testing.assert_allclose(fits, [(3 * 0.5 + 4 * 0.25) / 5**0.5, 1.5 / 3**0.5, 0, 0, 0])
+
+
+def test_what_a_new_picture_shows_is_told_from_what_it_does_not():
+    """A control: learned from captions of other pictures it is chance."""
+    features, captions = features_and_captions()
+    moved = [captions[n] for n in RNG.permutation(PICTURES)]
+
+    def right(said):
+        content = Content.of(features[:200], said[:200])
+        fits = [content.fit(row, [(DOG, ALWAYS), (CAT, ALWAYS)]) for row in content.spoken_of(features[200:])]
+        return np.mean([fit.argmax() == (group[0][0] == CAT) for fit, group in zip(fits, captions[200:], strict=True)])
+
+    assert right(captions) > 0.9
+    assert 0.25 < right(moved) < 0.75
+
+
+def test_no_words_are_no_content():
+    features, _ = features_and_captions()
+    content = Content.of(features, [[()]] * PICTURES)
+    assert content.spoken_of(features).shape == (PICTURES, 0)
+    assert content.fit(np.zeros(0), [(DOG,), ()]).tolist() == [0, 0]

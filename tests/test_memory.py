@@ -49,6 +49,8 @@ def test_saved_and_loaded_is_the_same(tmp_path):
     assert again.captions == memory.captions == tuple(tuple(group) for group in CAPTIONS)
     some = seen.features(["1", "7"])
     np.testing.assert_array_equal(again.alike(some, 60), memory.alike(some, 60))
+    for name in ("words", "rarity", "left", "right"):
+        np.testing.assert_array_equal(getattr(again.content, name), getattr(memory.content, name))
     assert again.alike(some, 100)[0].shape == (2, 60)  # no more than there are
     assert again.frequencies.rarity(np.array([5], np.uint64), 1)[0] == pytest.approx(
         np.log(60 / sum(any(5 in c for c in group) for group in CAPTIONS))

@@ -17,7 +17,7 @@ from capsmith.adapting import keep_adapted
 from capsmith.checkpoints import load_weights, save_weights
 from capsmith.compiled import compiled
 from capsmith.config import Config, run_config, save_config
-from capsmith.consensus import ConsensusConfig, choose
+from capsmith.consensus import ConsensusConfig
 from capsmith.decoders.config import DECODERS
 from capsmith.decoding import DecodingConfig, Hypothesis, search
 from capsmith.errors import CheckpointError, ConfigError, FeatureError
@@ -217,7 +217,7 @@ class Captioner:
             CheckpointError: The decoding asks training pictures, and the run remembers none.
         """
         if isinstance(decoding, ConsensusConfig):
-            found = self._agreed(found, features, decoding)
+            found = self.memory.choose(found, features, decoding)
         return [self._caption(hypotheses) for hypotheses in found]
 
     def _caption(self, hypotheses: list[Hypothesis]) -> Caption:
@@ -227,13 +227,6 @@ class Captioner:
             for words in [self.vocabulary.decode(h.tokens)]
         )
         return replace(first, alternatives=tuple(others))
-
-    def _agreed(
-        self, found: list[list[Hypothesis]], features: np.ndarray, decoding: ConsensusConfig
-    ) -> list[list[Hypothesis]]:
-        captions, frequencies = self.memory.captions, self.memory.frequencies
-        each = zip(found, *self.memory.alike(features, decoding.neighbours, decoding.meaning), strict=True)
-        return [choose(pool, [captions[p] for p in near], how, decoding, frequencies) for pool, near, how in each]
 
     @cached_property
     def memory(self) -> Memory:

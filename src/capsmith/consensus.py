@@ -3,12 +3,13 @@
 B pictures · C candidates · V voters.
 
 The likeliest caption is not the one that people's captions resemble most. Here a beam and random samples are pooled,
-and each candidate is judged by three things: its mean likeness (CIDEr-D) to the samples, which is minimum Bayes risk
+and each candidate is judged by four things: its mean likeness (CIDEr-D) to the samples, which is minimum Bayes risk
 decoding with the samples for a posterior (Kumar and Byrne 2004); its mean likeness to the captions of the training
-pictures that look most alike (Devlin et al. 2015, "Exploring nearest neighbor approaches"); and its own probability.
+pictures that look most alike (Devlin et al. 2015, "Exploring nearest neighbor approaches"); whether it has the words
+that the picture's features speak of (``capsmith.meaning``); and its own probability.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -51,6 +52,8 @@ class ConsensusConfig(BeamConfig):
     """What the mean likeness to the samples counts."""
     neighbour_agreement: float = Field(default=24.0, ge=0)
     """What the mean likeness to the neighbours' captions counts."""
+    content: float = Field(default=0.0, ge=0)
+    """What it counts that a caption has the words that the picture speaks of."""
     likelihood: float = Field(default=1.0, ge=0)
     """What the log probability over the length, to the power ``length_penalty``, counts."""
     seed: int = Field(default=0, ge=0)
@@ -58,8 +61,10 @@ class ConsensusConfig(BeamConfig):
 
     @model_validator(mode="after")
     def _judges(self) -> "ConsensusConfig":
-        if not (self.agreement or self.likelihood or (self.neighbours and self.neighbour_agreement)):
-            raise ValueError("nothing is left to choose by: give agreement, neighbour_agreement or likelihood a weight")
+        judged = self.agreement or self.content or self.likelihood or (self.neighbours and self.neighbour_agreement)
+        if not judged:
+            said = "agreement, neighbour_agreement, content or likelihood"
+            raise ValueError(f"nothing is left to choose by: give {said} a weight")
         return self
 
 
@@ -85,6 +90,7 @@ def choose(
     likeness: Sequence[float] | np.ndarray,
     config: ConsensusConfig,
     frequencies: DocumentFrequencies,
+    fit: Callable[[Sentences], np.ndarray] | None = None,
 ) -> list[Hypothesis]:
     """Returns one picture's different captions, best first, with what each was judged at as its score.
 
@@ -94,6 +100,7 @@ def choose(
         likeness: How alike each of them is.
         config: The weights.
         frequencies: Of n-grams in the training captions.
+        fit: Returns how well captions say what the picture speaks of; asked only where ``content`` counts.
     """
     whole = [hypothesis for hypothesis in pool if hypothesis.ended] or list(pool)
     different = list({hypothesis.tokens: hypothesis for hypothesis in whole}.values())
@@ -103,6 +110,8 @@ def choose(
     total *= config.likelihood
     if config.agreement:
         total += config.agreement * agreement(tokens, voters, frequencies).mean(axis=1)
+    if config.content and fit is not None:
+        total += config.content * fit(tokens)
     votes = [caption for group in neighbours for caption in group]
     if config.neighbour_agreement and votes:
         counts = np.repeat(config.nearness * np.asarray(likeness), [len(group) for group in neighbours])

@@ -1,43 +1,119 @@
-"""Directions of features in which pictures of other captions differ.
+"""What features say about captions: directions in which pictures of other captions differ, and words they speak of.
 
-P pictures · D feature channels · W words · d directions.
+P pictures · D feature channels · W words · d directions · C captions.
 
-Regularised canonical correlation analysis (Hardoon et al. 2004) between features and the words of captions. In these
-directions two pictures are near when people would say similar things of them, whatever else they have in common.
+Both come from one decomposition, that of regularised canonical correlation analysis (Hardoon et al. 2004) between
+features and the words of captions. In its directions two pictures are near when people would say similar things of
+them, whatever else they have in common; back from them to words it is a ridge regression of reduced rank (Izenman
+1975), which says of a new picture how much its captions would speak of each word.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from capsmith.text.vocabulary import END, PAD, START, UNK
 
+Captions = Sequence[Sequence[Sequence[int]]]
+"""For each picture its captions as word ids."""
 _RIDGE = 0.3  # of the mean variance of a channel
+_CONTENT_RIDGE = 0.1
 _PICTURES = 10  # that a word stands with at least
 _DIRECTIONS = 200
+_RANK = 400
 _LEAST = 1e-6  # a correlation below is none
 
 
-def directions(features_PD: np.ndarray, captions: Sequence[Sequence[Sequence[int]]]) -> np.ndarray:  # noqa: N803
+def directions(features_PD: np.ndarray, captions: Captions) -> np.ndarray:  # noqa: N803
     """Returns directions (D, d), each as long as it says something; d is 0 where captions share no words.
 
     Args:
         features_PD: Features, each channel of mean 0.
-        captions: For each picture its captions as word ids.
+        captions: What people say of the pictures.
     """
-    words = _words(captions)
-    count, channels = features_PD.shape
-    covariance = features_PD.T @ features_PD / count
-    covariance[np.diag_indices(channels)] += _RIDGE * np.trace(covariance) / channels + 1e-12
-    root = np.linalg.cholesky(covariance)
-    ours, correlation, _ = np.linalg.svd(np.linalg.solve(root, features_PD.T @ words / count), full_matrices=False)
-    kept = np.flatnonzero(correlation[:_DIRECTIONS] > _LEAST)
-    found: np.ndarray = np.linalg.solve(root.T, ours[:, kept]) * np.sqrt(correlation[kept])
+    _, _, spoken = _words(captions)
+    ours, correlation, _ = _correlated(features_PD, spoken, _RIDGE, _DIRECTIONS)
+    found: np.ndarray = ours * np.sqrt(correlation)
     return found.astype(np.float32)
 
 
-def _words(captions: Sequence[Sequence[Sequence[int]]]) -> np.ndarray:
-    """Returns how much each picture's captions speak of each word (P, W): rarer words more, of length 1, mean 0."""
+@dataclass(frozen=True)
+class Content:
+    """How much pictures speak of words, and how well captions fit that.
+
+    Attributes:
+        words: Ids of the words that are known (W,).
+        rarity: Of each, the logarithm of all pictures over those whose captions have it (W,).
+        left: From features, each channel of mean 0, (D, r).
+        right: To words (r, W).
+    """
+
+    words: np.ndarray
+    rarity: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+
+    @classmethod
+    def of(cls, features_PD: np.ndarray, captions: Captions) -> "Content":  # noqa: N803
+        """Learns from pictures and their captions, as ``directions`` does."""
+        words, rarity, spoken = _words(captions)
+        left, correlation, right = _correlated(features_PD, spoken, _CONTENT_RIDGE, _RANK)
+        return cls(words, rarity, (left * correlation).astype(np.float32), right.astype(np.float32))
+
+    def spoken_of(self, features_ND: np.ndarray) -> np.ndarray:  # noqa: N803
+        """Returns by how much more than usual pictures speak of each word, (N, W), each picture's of length 1."""
+        found = features_ND @ self.left @ self.right
+        unit: np.ndarray = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+        return unit
+
+    def fit(self, spoken_W: np.ndarray, captions: Sequence[Sequence[int]]) -> np.ndarray:  # noqa: N803
+        """Returns how well captions say what one picture speaks of, (C,).
+
+        A caption's words count by their rarity, each once. Their sum is divided by the root of their length: by all of
+        it short captions would win, by nothing long ones.
+
+        Args:
+            spoken_W: A row of ``spoken_of``.
+            captions: As word ids.
+        """
+        fits = np.zeros(len(captions))
+        for number, caption in enumerate(captions):
+            places = [self._places[word] for word in set(caption) if word in self._places]
+            if places:
+                said = self.rarity[places]
+                fits[number] = said @ spoken_W[places] / np.sqrt(max(np.linalg.norm(said), 1e-12))
+        return fits
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {int(word): place for place, word in enumerate(self.words)}
+
+
+def _correlated(
+    features_PD: np.ndarray,  # noqa: N803
+    spoken_PW: np.ndarray,  # noqa: N803
+    ridge: float,
+    most: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns directions of features (D, d) in which they and words vary together, how much (d,), and words (d, W)."""
+    count, channels = features_PD.shape
+    covariance = features_PD.T @ features_PD / count
+    covariance[np.diag_indices(channels)] += ridge * np.trace(covariance) / channels + 1e-12
+    root = np.linalg.cholesky(covariance)
+    ours, correlation, theirs = np.linalg.svd(
+        np.linalg.solve(root, features_PD.T @ spoken_PW / count), full_matrices=False
+    )
+    kept = np.flatnonzero(correlation[:most] > _LEAST)
+    return np.linalg.solve(root.T, ours[:, kept]), correlation[kept], theirs[kept]
+
+
+def _words(captions: Captions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns words (W,), their rarity (W,), and how much each picture's captions speak of them (P, W).
+
+    Rarer words count more; a picture's row has length 1 before every word's mean is taken off.
+    """
     pairs = [
         (picture, word, 1.0 / len(group))
         for picture, group in enumerate(captions)
@@ -45,14 +121,14 @@ def _words(captions: Sequence[Sequence[Sequence[int]]]) -> np.ndarray:
         for word in set(caption) - {PAD, UNK, START, END}
     ]
     if not pairs:
-        return np.zeros((len(captions), 0))
+        return np.zeros(0, np.int64), np.zeros(0), np.zeros((len(captions), 0))
     picture, word, share = (np.array(column) for column in zip(*pairs, strict=True))
-    _, column = np.unique(word, return_inverse=True)
-    spoken = np.zeros((len(captions), column.max() + 1))
+    words, column = np.unique(word, return_inverse=True)
+    spoken = np.zeros((len(captions), len(words)))
     np.add.at(spoken, (picture, column), share)
     frequency = (spoken > 0).sum(axis=0)
     often = frequency >= _PICTURES
-    spoken = spoken[:, often] * np.log(len(captions) / frequency[often])
+    rarity = np.log(len(captions) / frequency[often])
+    spoken = spoken[:, often] * rarity
     spoken /= np.maximum(np.linalg.norm(spoken, axis=1, keepdims=True), 1e-12)
-    centred: np.ndarray = spoken - spoken.mean(axis=0)
-    return centred
+    return words[often], rarity, spoken - spoken.mean(axis=0)
