@@ -11,11 +11,11 @@ import time
 RUNS = 9
 
 
-def seconds(*arguments: str) -> float:
+def seconds(*arguments: str, runs: int = RUNS) -> float:
     """Returns the median wall time of ``capsmith ARGUMENTS`` in seconds."""
     command = [sys.executable, "-m", "capsmith", *arguments]
     times = []
-    for _ in range(RUNS + 1):
+    for _ in range(runs + 1):
         start = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         times.append(time.perf_counter() - start)

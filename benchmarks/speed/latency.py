@@ -1,10 +1,13 @@
 """One picture, from its file to its caption, and the CNN alone on the same picture."""
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from benchmarks import startup
 from benchmarks.speed.contest import Round
 from benchmarks.speed.corpus import pictures, vocabulary
 from benchmarks.speed.decoders import WORDS, never_ending
@@ -61,3 +64,17 @@ def alone(encoder: str, decoder: str, times: int) -> Round:
         return times
 
     return work
+
+
+def cold(encoder: str, decoder: str, runs: int = 3) -> float:
+    """Returns the median seconds of ``capsmith caption RUN PICTURE``, everything loaded for one caption."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        command = [sys.executable, "-m", "benchmarks.speed.latency", encoder, decoder, str(place / "run")]
+        subprocess.run(command, check=True, capture_output=True)
+        path = pictures(place, 1)[0][1]
+        return startup.seconds("caption", str(place / "run"), str(path), runs=runs)
+
+
+if __name__ == "__main__":
+    untrained(sys.argv[1], sys.argv[2]).save(sys.argv[3])

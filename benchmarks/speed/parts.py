@@ -9,8 +9,11 @@ from benchmarks.speed.contest import Entrant, Result, contest, ratio
 from benchmarks.speed.corpus import EACH, LENGTHS, VOCABULARY
 from benchmarks.speed.encoders import likeness
 from benchmarks.speed.growth import measure
+from benchmarks.speed.latency import cold
 from benchmarks.speed.profile import measure as profiled
 from benchmarks.speed.ways import CHANNELS, UNITS, D
+
+from capsmith.cli import VERBS
 
 Say = Callable[[str], None]
 WORDS = sum(length * share for length, share in LENGTHS.items()) / sum(LENGTHS.values()) + 1
@@ -125,8 +128,14 @@ def latency(rounds: int, share: float, say: Say) -> dict[str, Any]:
         name: ratio(found[f"CNN alone, {encoder} {decoder}"], found[f"caption, {encoder} {decoder}"])
         for name, (encoder, decoder) in zip(names, models, strict=True)
     }
-    verbs = (("--help",), ("list", "decoders"), ("validate", "--config", "flickr8k.yaml"))
+    verbs = [
+        ("--help",),
+        ("list", "decoders"),
+        ("validate", "--config", "flickr8k.yaml"),
+        *((v, "--help") for v in VERBS),
+    ]
     answers = {" ".join(verb): startup.seconds(*verb) for verb in verbs}
+    answers["caption RUN PICTURE, from a cold start"] = cold("mobilenet_v2", "merge")
     return _told(found, ratios, "pictures") | {"answers_after_seconds": answers}
 
 

@@ -61,6 +61,9 @@ def tables(found: dict[str, Any]) -> str:
         lines += [f"**{part}**, {about['unit']}", "", "| way | median | slowest | fastest |", "|---|---|---|---|"]
         lines += [f"| {name} | {_row(result)} |" for name, result in about["rates"].items()]
         lines.append("")
+    if answers := found.get("latency", {}).get("answers_after_seconds"):
+        lines += ["**start-up**, seconds of a new process", "", "| capsmith … | seconds |", "|---|---|"]
+        lines += [f"| `{command}` | {seconds:.2f} |" for command, seconds in answers.items()] + [""]
     if shares := found.get("profile", {}).get("shares"):
         lines += ["**profile**, where the time of a training step goes", "", f"| kind | {' | '.join(shares)} |"]
         lines.append("|---" * (len(shares) + 1) + "|")
