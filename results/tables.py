@@ -44,7 +44,7 @@ MODELS = {
     "scst": "the same, consensus with neighbours",
     "best_frozen": "five of both stages writing together, encoders as ImageNet left them, consensus with neighbours",
     "best_five": "five of both stages writing together, encoders adapted, consensus with neighbours",
-    "best": "four of both stages, each proposing, chosen from by neighbours in looks and meaning",
+    "best": "four of both stages, each proposing, chosen from by neighbours and by words that features speak of",
 }
 """What stands in the first column for ``flickr8k.NAME.…``, in this order."""
 COLUMNS = {

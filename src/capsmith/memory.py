@@ -5,7 +5,7 @@ P training pictures · D feature channels · d dimensions of a vector · k neigh
 A picture's vector is the mean of its regions, every channel brought to one scale, projected on two sets of directions:
 those in which training pictures differ most (principal components, at most 256), and those that say most about captions
 (``capsmith.meaning``, at most 200). Each part is brought to length 1. Beside them stands which words a picture's
-features speak of. So 6,000 pictures take 9 MB, and a run can look its neighbours up without the pictures, the data set
+features speak of. So 6,000 pictures take 16 MB, and a run can look its neighbours up without the pictures, the data set
 or the features.
 """
 
