@@ -27,7 +27,7 @@ class Entrant:
         name: How tables call it.
         setup: ``module:function``, which takes ``options``, warms up and returns a ``Round``.
         options: Keyword arguments of ``setup``.
-        backend: The Keras backend of its process.
+        backend: The Keras backend of its process: that of PyTorch's ways keeps TensorFlow out of their processes.
     """
 
     name: str
