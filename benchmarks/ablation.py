@@ -1,6 +1,6 @@
 """What each part of the recipe is worth: one training a factor, each differing from the base in that factor alone.
 
-    python benchmarks/ablation.py --set data.root=/where/Flickr8k/is [--set …] [--only views ema] [--epochs 5]
+    python benchmarks/ablation.py --set data.root=/where/Flickr8k/is [--set …] [--only views ema] [--epochs 4]
 
 The base is ``flickr8k_attention.yaml`` at half its width, with its second encoder alone and no views, for a few epochs:
 a tenth of the time. It is trained once as it is and once for each factor below; ``results/ablation.json`` has the best
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--config", default="flickr8k_attention.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--only", nargs="*", metavar="WORD", help="factors whose name holds one of these")
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--out", type=Path, default=Path("results/ablation.json"))
     args = parser.parse_args()

@@ -35,7 +35,7 @@ SETS = (
 def main() -> int:
     """Trains in every script; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="*", choices=[*LANGUAGES], default=[*LANGUAGES])
+    parser.add_argument("--only", nargs="+", choices=[*LANGUAGES], default=[*LANGUAGES])
     parser.add_argument("--pictures", type=int, default=3000, help="to train on")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the figure as JSON")
     args = parser.parse_args()

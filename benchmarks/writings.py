@@ -1,7 +1,8 @@
 """What drawn scenes show, said in Vietnamese, Arabic and Chinese: five captions a scene by small grammars.
 
-Each language has its own order: classifiers and colours after the noun, adjectives that agree in gender and number,
-measure words and places in front. The words are those of the eight kinds and six colours of ``things: few``.
+Each language has its own order: classifiers before the noun and colours after it; adjectives that agree in gender,
+number and case; measure words, and places in front. The words are those of the eight kinds and six colours of
+``things: few``.
 """
 
 from collections.abc import Callable
@@ -67,7 +68,7 @@ _AR_DESCRIBED = {  # masculine, feminine (and of three or more), masculine and f
 }  # fmt: skip
 _AR_RELATIONS = {
     "left": ("على يسار", "على يمين"), "beside": ("بجانب", "بجانب"), "front": ("أمام", "خلف"),
-    "above": ("فوق", "تحت"), "on": ("على ظهر", "تحت"),
+    "above": ("فوق", "تحت"), "on": ("على", "تحت"),
 }  # fmt: skip
 _AR_PLACES = {
     "meadow": "في المرج", "snow": "في الثلج", "desert": "في الصحراء", "city": "في المدينة", "forest": "في الغابة",
@@ -80,17 +81,20 @@ _AR_SKIES = {
 
 
 def _arabic(scene: Scene) -> Said:
-    def name(thing: Thing) -> str:
+    def name(thing: Thing, after: bool = False) -> str:
         feminine = thing.kind in _AR_FEMININE
         form = 1 if thing.count == 3 else int(feminine) + (2 if thing.count == 2 else 0)
         noun = _AR_KINDS[thing.kind][thing.count - 1]
         three = ("ثلاث " if feminine else "ثلاثة ") if thing.count == 3 else ""
         described = [thing.colour, *([thing.size] if thing.size in _AR_DESCRIBED else [])]
-        return three + " ".join([noun, *(_AR_DESCRIBED[word][form] for word in described)])
+        words = [noun, *(_AR_DESCRIBED[word][form] for word in described)]
+        if after and thing.count == 2:  # the genitive of two, after a preposition
+            words = [word.removesuffix("ان") + "ين" for word in words]
+        return three + " ".join(words)
 
-    first, second = name(scene.first), name(scene.second)
     there, back = _AR_RELATIONS[scene.relation]
-    core, inverse = f"{first} {there} {second}", f"{second} {back} {first}"
+    core = f"{name(scene.first)} {there} {name(scene.second, after=True)}"
+    inverse = f"{name(scene.second)} {back} {name(scene.first, after=True)}"
     return core, inverse, _AR_PLACES[scene.place], _AR_SKIES[scene.sky]
 
 

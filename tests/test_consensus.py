@@ -91,14 +91,15 @@ def test_likelihood_alone_is_the_beam_s_order():
     assert ordered[1].score == pytest.approx(-2 / 6**0.7)
 
 
-def test_the_score_is_the_weighted_sum_of_the_three():
+def test_the_score_is_the_weighted_sum_of_the_four():
     pool, neighbours = found(SHARED, NEAR, SHARED, LONER), [LIKE, NEAR]
-    config = weights(agreement=0.5, neighbour_agreement=3, likelihood=2, length_penalty=0)
+    config = weights(agreement=0.5, neighbour_agreement=3, content=5, likelihood=2, length_penalty=0)
     frequencies = dict(enumerate(TRAINING))
-    for h in chosen(pool, neighbours, config, FREQUENCIES):
+    each = [[caption] for caption in neighbours]
+    for h in choose(pool, each, [0.0, 0.0], config, FREQUENCIES, lambda captions: np.array([c[0] for c in captions])):
         own = CiderD({0: [p.tokens for p in pool]}, frequencies, end=None).reward([0], [h.tokens])[0]
         theirs = CiderD({0: neighbours}, frequencies, end=None).reward([0], [h.tokens])[0]
-        assert h.score == pytest.approx(0.5 * own + 3 * theirs + 2 * h.log_probability)
+        assert h.score == pytest.approx(0.5 * own + 3 * theirs + 5 * h.tokens[0] + 2 * h.log_probability)
 
 
 def test_captions_that_broke_off_are_not_judged():
@@ -150,6 +151,14 @@ def test_evaluation_fills_the_memory_and_captioning_uses_it(run):
     picture = shapes.data() / "images" / next(iter(first.captions))
     said = captioner.caption(picture, ConsensusConfig(neighbours=3, samples=0, agreement=0))
     assert said.words and len(said.alternatives) >= 1 and said.score >= said.alternatives[0].score
+
+
+def test_a_memory_of_an_earlier_version_says_what_to_do(run, tmp_path):
+    evaluate(run, "test", CONSENSUS, Log(quiet=True))
+    arrays = dict(np.load(run / "memory.npz"))
+    np.savez(tmp_path / "memory.npz", **{k: v for k, v in arrays.items() if not k.startswith("content_")})
+    with pytest.raises(CheckpointError, match="is of an earlier capsmith: delete it"):
+        Memory.load(tmp_path)
 
 
 def test_a_damaged_memory(run):

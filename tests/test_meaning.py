@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from capsmith.consensus import ConsensusConfig
+from capsmith.decoding import Hypothesis
 from capsmith.meaning import Content, directions
 from capsmith.memory import Memory
 from capsmith.text.vocabulary import END, UNK
@@ -110,6 +112,23 @@ def test_what_a_new_picture_shows_is_told_from_what_it_does_not():
 
     assert right(captions) > 0.9
     assert 0.25 < right(moved) < 0.75
+
+
+def test_a_memory_chooses_by_what_its_features_speak_of():
+    """All the way from features of other scales; a control: with captions of other pictures it is chance."""
+    features, captions = features_and_captions()
+    features = features * 7 + 100
+    ids = [str(n) for n in range(PICTURES)]
+    pool = [Hypothesis((word, ALWAYS), -1.0, -1.0, True) for word in (DOG, CAT)]
+    config = ConsensusConfig(agreement=0, neighbour_agreement=0, likelihood=0, content=1)
+
+    def right(said):
+        memory = Memory.of(Seen(features), ids[:200], said[:200])
+        chosen = memory.choose([pool] * 100, features[200:].astype(np.float32), config)
+        return np.mean([best.tokens == group[0] for (best, *_), group in zip(chosen, captions[200:], strict=True)])
+
+    assert right(captions) > 0.9
+    assert 0.25 < right([captions[n] for n in RNG.permutation(PICTURES)]) < 0.75
 
 
 def test_no_words_are_no_content():

@@ -1,6 +1,6 @@
 """Measures how fast capsmith is beside the usual ways: results/benchmarks.json, .md and .png, and results/summary.json.
 
-    python -m benchmarks.speed [training extraction decoding latency growth] [--rounds 4] [--quick]
+    python -m benchmarks.speed [training extraction decoding latency growth profile] [--rounds 4] [--quick]
 
 Each part runs its ways turn by turn in one go; see ``contest.py`` for what counts.
 """

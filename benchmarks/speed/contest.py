@@ -6,8 +6,11 @@ is a ratio: the median, over rounds, of one way's rate over another's in the sam
 """
 
 import importlib
+import json
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -58,6 +61,15 @@ class Result:
         if self.error:
             return {"error": self.error}
         return {"rate": self.rate, "slowest": min(self.rates), "fastest": max(self.rates), "rounds": len(self.rates)}
+
+
+def told_by_a_new_process(module: str, *arguments: str) -> dict[str, float]:
+    """Runs a module of the benchmark in a process of its own; returns the JSON in its last line."""
+    command = [sys.executable, "-m", module, *arguments]
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=quiet)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def contest(entrants: Sequence[Entrant], rounds: int, say: Callable[[str], None]) -> dict[str, Result]:

@@ -5,14 +5,13 @@ python -m benchmarks.speed.growth train 8000
 
 import argparse
 import json
-import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from benchmarks.speed.contest import told_by_a_new_process
 
 STAGES = ("train", "extract", "decode")
 GRID = (64, 1280)
@@ -20,12 +19,7 @@ GRID = (64, 1280)
 
 def measure(stage: str, count: int) -> dict[str, float]:
     """Returns seconds and gigabytes of a stage, measured in a new process."""
-    command = [sys.executable, "-m", "benchmarks.speed.growth", stage, str(count)]
-    done = subprocess.run(
-        command, check=True, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return told_by_a_new_process("benchmarks.speed.growth", stage, str(count))
 
 
 def main() -> None:

@@ -5,36 +5,28 @@ python -m benchmarks.speed.profile aoa --precision bfloat16
 
 import argparse
 import json
-import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.speed.contest import Round
+from benchmarks.speed.contest import Round, told_by_a_new_process
 
 KINDS = (
     ("products", "MatMul|Einsum|Conv2D"),
     ("updating the weights", "Assign|ResourceApply"),
     ("random numbers of dropout", "Random|GreaterEqual"),
     ("rounding to another precision", "Cast"),
-    ("sums", "Sum|Mean|AddN|BiasAddGrad|Max"),
-    ("moving and gathering", "Transpose|Concat|Split|Unpack|Pack|Slice|Gather|Reshape|Tile|Scatter|Segment|Pad|Unique"),
-    ("functions of single numbers", "."),
+    ("sums", "SegmentSum|Sum|Mean|AddN|BiasAddGrad|Max"),
+    ("moving and gathering", "Transpose|Concat|Split|Unpack|Pack|Slice|Gather|Reshape|Tile|Scatter|Pad|Unique"),
+    ("all else, most of it functions of single numbers", "."),
 )
 """What an operation counts as: the first whose pattern its name holds."""
 
 
 def measure(decoder: str, precision: str) -> dict[str, float]:
     """Returns each kind's share of a step's work, measured in a new process."""
-    command = [sys.executable, "-m", "benchmarks.speed.profile", decoder, "--precision", precision]
-    done = subprocess.run(
-        command, check=True, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return told_by_a_new_process("benchmarks.speed.profile", decoder, "--precision", precision)
 
 
 def main() -> None:

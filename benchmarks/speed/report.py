@@ -20,12 +20,13 @@ FIGURES = {
     "extract_share_of_cnn_resnet50": "the same with ResNet50",
     "extract_vs_notebook": "× the pictures/s of load_img and predict one by one: MobileNetV2",
     "extract_bf16_gain": "× the pictures/s of float32, ResNet50 in bfloat16",
-    "extract_bf16_cosine": "between its features in the two, the least of 16 pictures",
+    "extract_bf16_cosine": "between its features in the two, the least of 16 pictures (random weights)",
+    "extract_cosine_of_others": "between features of two different pictures there, the largest",
     "decode_beam5_per_second": "captions/s from features, merge model, beam 5, batch 256",
     "decode_vs_notebook": "× the captions/s of the notebook's greedy loop of predict: beam 5, batch 256",
     "decode_one_vs_notebook": "× the captions/s of the same loop: greedy, one picture at a time",
     "latency_vs_cnn": "× the CNN's time on one picture, from its file to its caption: ResNet50, merge, beam 5",
-    "latency_vs_cnn_mobilenet_v2": "the same with MobileNetV2, whose time is a quarter of ResNet50's",
+    "latency_vs_cnn_mobilenet_v2": "the same with MobileNetV2, a far quicker CNN",
     "latency_vs_cnn_attention": "the same with MobileNetV2 and attention on attention",
     "train_memory_gb": "GB above the process's import: attention model, 8,000 grids of 8 × 8 × 1280",
 }
@@ -43,6 +44,9 @@ def enter(found: dict[str, Any], summary: Path) -> None:
     """Puts the figures into the summary."""
     entries = json.loads(summary.read_text(encoding="utf-8"))
     measured = ratios(found)
+    for name in [key for key, entry in entries.items() if key.startswith("speed.") and entry["command"] == COMMAND]:
+        if name.removeprefix("speed.") not in FIGURES:
+            del entries[name]
     for name, note in FIGURES.items():
         if name in measured:
             unit = "GB" if name.endswith("_gb") else ""

@@ -2,10 +2,9 @@
 
 P pictures · D feature channels · W words · d directions · C captions.
 
-Both come from one decomposition, that of regularised canonical correlation analysis (Hardoon et al. 2004) between
-features and the words of captions. In its directions two pictures are near when people would say similar things of
-them, whatever else they have in common; back from them to words it is a ridge regression of reduced rank (Izenman
-1975), which says of a new picture how much its captions would speak of each word.
+Both come from ridge regressions of captions' words on features, of reduced rank (Izenman 1975), each with a ridge that
+suits it. In the directions of one two pictures are near when people would say similar things of them, whatever else
+they have in common; the words of the other say of a new picture how much its captions would speak of each.
 """
 
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ _CONTENT_RIDGE = 0.1
 _PICTURES = 10  # that a word stands with at least
 _DIRECTIONS = 200
 _RANK = 400
-_LEAST = 1e-6  # a correlation below is none
+_LEAST = 1e-6  # a strength below is none
 
 
 def directions(features_PD: np.ndarray, captions: Captions) -> np.ndarray:  # noqa: N803
@@ -34,8 +33,8 @@ def directions(features_PD: np.ndarray, captions: Captions) -> np.ndarray:  # no
         captions: What people say of the pictures.
     """
     _, _, spoken = _words(captions)
-    ours, correlation, _ = _correlated(features_PD, spoken, _RIDGE, _DIRECTIONS)
-    found: np.ndarray = ours * np.sqrt(correlation)
+    ours, strength, _ = _correlated(features_PD, spoken, _RIDGE, _DIRECTIONS)
+    found: np.ndarray = ours * np.sqrt(strength)
     return found.astype(np.float32)
 
 
@@ -59,8 +58,8 @@ class Content:
     def of(cls, features_PD: np.ndarray, captions: Captions) -> "Content":  # noqa: N803
         """Learns from pictures and their captions, as ``directions`` does."""
         words, rarity, spoken = _words(captions)
-        left, correlation, right = _correlated(features_PD, spoken, _CONTENT_RIDGE, _RANK)
-        return cls(words, rarity, (left * correlation).astype(np.float32), right.astype(np.float32))
+        left, strength, right = _correlated(features_PD, spoken, _CONTENT_RIDGE, _RANK)
+        return cls(words, rarity, (left * strength).astype(np.float32), right.astype(np.float32))
 
     def spoken_of(self, features_ND: np.ndarray) -> np.ndarray:  # noqa: N803
         """Returns by how much more than usual pictures speak of each word, (N, W), each picture's of length 1."""
@@ -71,8 +70,8 @@ class Content:
     def fit(self, spoken_W: np.ndarray, captions: Sequence[Sequence[int]]) -> np.ndarray:  # noqa: N803
         """Returns how well captions say what one picture speaks of, (C,).
 
-        A caption's words count by their rarity, each once. Their sum is divided by the root of their length: by all of
-        it short captions would win, by nothing long ones.
+        A caption's words count by their rarity, each once. Their sum is divided by the root of the
+        Euclidean length of their rarities: by all of it short captions would win, by nothing long ones.
 
         Args:
             spoken_W: A row of ``spoken_of``.
@@ -83,7 +82,7 @@ class Content:
             places = [self._places[word] for word in set(caption) if word in self._places]
             if places:
                 said = self.rarity[places]
-                fits[number] = said @ spoken_W[places] / np.sqrt(max(np.linalg.norm(said), 1e-12))
+                fits[number] = said @ spoken_W[places] / max(float(np.linalg.norm(said)), 1e-12) ** 0.5
         return fits
 
     @cached_property
@@ -102,11 +101,11 @@ def _correlated(
     covariance = features_PD.T @ features_PD / count
     covariance[np.diag_indices(channels)] += ridge * np.trace(covariance) / channels + 1e-12
     root = np.linalg.cholesky(covariance)
-    ours, correlation, theirs = np.linalg.svd(
+    ours, strength, theirs = np.linalg.svd(
         np.linalg.solve(root, features_PD.T @ spoken_PW / count), full_matrices=False
     )
-    kept = np.flatnonzero(correlation[:most] > _LEAST)
-    return np.linalg.solve(root.T, ours[:, kept]), correlation[kept], theirs[kept]
+    kept = np.flatnonzero(strength[:most] > _LEAST)
+    return np.linalg.solve(root.T, ours[:, kept]), strength[kept], theirs[kept]
 
 
 def _words(captions: Captions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -168,6 +168,8 @@ class Memory:
         advice = "delete it, and evaluate the run once where the data is"
         damaged = f"{path} is damaged: {advice}"
         saved = read_arrays(path, CheckpointError, advice)
+        if not any(key.startswith("content_") for key in saved):
+            raise CheckpointError(f"{path} is of an earlier capsmith: {advice}")
         try:
             vectors, mean, looks, said, words, lengths, groups = (saved[key] for key in _KEYS)
             content = Content(*(saved[f"content_{name}"] for name in _CONTENT))
