@@ -31,6 +31,7 @@ MODELS = {
     "merge_inception": "merge LSTM, InceptionV3 mixed8 pooled, GloVe 50d",
     "inject": "inject LSTM, InceptionV3 mixed8 pooled, GloVe 50d",
     "attention": "soft attention (Show, Attend and Tell), both encoders 8 × 8",
+    "quick": "attention on attention, MobileNetV2 8 × 8 adapted, half the width, 8 epochs (flickr8k_quick.yaml)",
     "updown": "top-down attention, both encoders 8 × 8",
     "xe_inception": "attention on attention, InceptionV3 mixed8 8 × 8",
     "xe_frozen": "attention on attention, InceptionV3 mixed8 and MobileNetV2, 8 × 8, as ImageNet left them",

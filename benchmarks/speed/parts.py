@@ -75,8 +75,8 @@ def extraction(rounds: int, share: float, say: Say) -> dict[str, Any]:
         few = {"application": "MobileNetV2", "folder": folder, "count": max(8, round(24 * share))}
         found = contest([*entrants, Entrant("notebook", f"{_ENCODERS}:notebook", few)], rounds, say)
     ratios = {
-        "extract_share_of_cnn": ratio(found["capsmith mobilenet_v2"], found["mobilenet_v2 alone"]),
-        "extract_share_of_cnn_resnet50": ratio(found["capsmith resnet50"], found["resnet50 alone"]),
+        "extract_share_of_cnn": ratio(found["capsmith resnet50"], found["resnet50 alone"]),
+        "extract_share_of_cnn_mobilenet_v2": ratio(found["capsmith mobilenet_v2"], found["mobilenet_v2 alone"]),
         "extract_vs_notebook": ratio(found["capsmith mobilenet_v2"], found["notebook"]),
         "extract_bf16_gain": ratio(found["capsmith resnet50, bfloat16"], found["capsmith resnet50"]),
         **likeness("resnet50"),
