@@ -1,6 +1,6 @@
 """Measures how fast capsmith is beside the usual ways: results/benchmarks.json, .md and .png, and results/summary.json.
 
-    python -m benchmarks.speed [training extraction decoding latency growth profile] [--rounds 4] [--quick]
+    python -m benchmarks.speed [training extraction decoding latency growth profile] [--rounds 3] [--quick]
 
 Each part runs its ways turn by turn in one go; see ``contest.py`` for what counts.
 """
@@ -24,7 +24,7 @@ def main() -> int:
     """Runs the parts asked for; figures of the others stay as they were."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(parts.PARTS))
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a fifth of the work a round: to try the command out")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
