@@ -33,7 +33,7 @@ def directions(features_PD: np.ndarray, captions: Captions) -> np.ndarray:  # no
         captions: What people say of the pictures.
     """
     _, _, spoken = _words(captions)
-    ours, strength, _ = _correlated(features_PD, spoken, _RIDGE, _DIRECTIONS)
+    ours, strength, _ = _regressed(features_PD, spoken, _RIDGE, _DIRECTIONS)
     found: np.ndarray = ours * np.sqrt(strength)
     return found.astype(np.float32)
 
@@ -56,9 +56,9 @@ class Content:
 
     @classmethod
     def of(cls, features_PD: np.ndarray, captions: Captions) -> "Content":  # noqa: N803
-        """Learns from pictures and their captions, as ``directions`` does."""
+        """Learns from pictures, each channel of their features of mean 0, and from their captions."""
         words, rarity, spoken = _words(captions)
-        left, strength, right = _correlated(features_PD, spoken, _CONTENT_RIDGE, _RANK)
+        left, strength, right = _regressed(features_PD, spoken, _CONTENT_RIDGE, _RANK)
         return cls(words, rarity, (left * strength).astype(np.float32), right.astype(np.float32))
 
     def spoken_of(self, features_ND: np.ndarray) -> np.ndarray:  # noqa: N803
@@ -90,13 +90,13 @@ class Content:
         return {int(word): place for place, word in enumerate(self.words)}
 
 
-def _correlated(
+def _regressed(
     features_PD: np.ndarray,  # noqa: N803
     spoken_PW: np.ndarray,  # noqa: N803
     ridge: float,
     most: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns directions of features (D, d) in which they and words vary together, how much (d,), and words (d, W)."""
+    """Returns directions of features (D, d), how strongly words follow them (d,), and those words (d, W)."""
     count, channels = features_PD.shape
     covariance = features_PD.T @ features_PD / count
     covariance[np.diag_indices(channels)] += ridge * np.trace(covariance) / channels + 1e-12
