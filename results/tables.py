@@ -21,7 +21,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "quickstart": ("quickstart.",),
     "flickr8k": ("flickr8k.",),
     "score": ("score.", "human."),
-    "machine": ("train.", "cli.", "robust."),
+    "machine": ("train.", "cli.", "robust.", "finetune.", "scripts."),
     "speed": ("speed.",),
 }
 

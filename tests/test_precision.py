@@ -28,7 +28,7 @@ QUIET = Log(quiet=True)
 def machine(monkeypatch, tmp_path, text):
     (tmp_path / "cpuinfo").write_text(text)
     monkeypatch.setattr(precision, "_CPUINFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(precision, "_accelerated", lambda: False)
+    monkeypatch.setattr(precision, "accelerated", lambda: False)
     precision.has_bfloat16.cache_clear()
     precision.for_products.cache_clear()
 

@@ -2,19 +2,25 @@
 
     python -m benchmarks.speed [training extraction decoding latency growth profile] [--rounds 3] [--quick]
 
-Each part runs its ways turn by turn in one go; see ``contest.py`` for what counts.
+Each part runs its ways turn by turn in one go; see ``contest.py`` for what counts. Two more parts run only when they
+are named: ``far`` (growth to 64,000 pictures at every stage) and ``epoch`` (Flickr8k's captions once). The backend is
+that of Keras, and an accelerator is used where it has one:
+
+    KERAS_BACKEND=jax python -m benchmarks.speed training epoch --work 10 --without notebook --out gpu.json
 """
 
 import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.speed import parts, report
+from benchmarks.speed.contest import How
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "results" / "benchmarks.json"
@@ -22,30 +28,36 @@ OUT = ROOT / "results" / "benchmarks.json"
 
 def main() -> int:
     """Runs the parts asked for; figures of the others stay as they were."""
+    every = parts.PARTS | parts.MORE
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(parts.PARTS))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(every))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--work", type=float, default=1.0, help="times the usual work a round: more for a fast machine")
     parser.add_argument("--quick", action="store_true", help="a fifth of the work a round: to try the command out")
+    parser.add_argument("--without", metavar="PATTERN", default="", help="leave out ways that have this in their name")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
-    if unknown := set(args.parts) - set(parts.PARTS):
-        parser.error(f"no part {', '.join(sorted(unknown))}: choose from {', '.join(parts.PARTS)}")
+    if unknown := set(args.parts) - set(every):
+        parser.error(f"no part {', '.join(sorted(unknown))}: choose from {', '.join(every)}")
+    how = How(args.rounds, 0.2 if args.quick else args.work, _say, args.without)
     found: dict[str, Any] = json.loads(args.out.read_text(encoding="utf-8")) if args.out.exists() else {}
     found["machine"] = machine()
     for name in args.parts or parts.PARTS:
-        run: Callable[..., dict[str, Any]] = parts.PARTS[name]
+        run: Callable[[How], dict[str, Any]] = every[name]
         print(f"== {name}", file=sys.stderr, flush=True)
-        found[name] = run(
-            args.rounds, 0.2 if args.quick else 1.0, lambda line: print(line, file=sys.stderr, flush=True)
-        )
+        found[name] = run(how)
         args.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         for key, value in found[name]["ratios"].items():
             print(f"{key:44} {value:.3g}" if value is not None else f"{key:44} not measured")
     args.out.with_suffix(".md").write_text(report.tables(found), encoding="utf-8")
     report.plot(found, args.out.with_suffix(".png"))
-    if args.out == OUT and not args.quick:
+    if args.out == OUT and how.work >= 1:
         report.enter(found, OUT.with_name("summary.json"))
     return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def machine() -> dict[str, Any]:
@@ -57,7 +69,17 @@ def machine() -> dict[str, Any]:
     )
     flags = next((line for line in lines if line.startswith("flags")), "")
     has = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
-    return {"cpu": model, "cores": os.cpu_count(), "has": has, "python": platform.python_version()}
+    found = {"cpu": model, "cores": os.cpu_count(), "has": has, "python": platform.python_version()}
+    return found | {"backend": os.environ.get("KERAS_BACKEND", "tensorflow"), "gpu": gpu()}
+
+
+def gpu() -> str | None:
+    """Returns the name of the first NVIDIA card, if there is one."""
+    try:
+        ask = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        return subprocess.run(ask, check=True, capture_output=True, text=True).stdout.splitlines()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return None
 
 
 if __name__ == "__main__":

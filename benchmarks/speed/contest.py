@@ -8,6 +8,7 @@ is a ratio: the median, over rounds, of one way's rate over another's in the sam
 import importlib
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -30,13 +31,35 @@ class Entrant:
         name: How tables call it.
         setup: ``module:function``, which takes ``options``, warms up and returns a ``Round``.
         options: Keyword arguments of ``setup``.
-        backend: The Keras backend of its process: that of PyTorch's ways keeps TensorFlow out of their processes.
+        backend: The Keras backend of its process, by default that of the benchmark; that of PyTorch's ways keeps
+            TensorFlow out of their processes.
     """
 
     name: str
     setup: str
     options: dict[str, Any] = field(default_factory=dict)
-    backend: str = "tensorflow"
+    backend: str = os.environ.get("KERAS_BACKEND", "tensorflow")
+
+
+@dataclass(frozen=True)
+class How:
+    """How a part is run.
+
+    Attributes:
+        rounds: Turns that everyone takes.
+        work: Share of a usual round's work.
+        say: Takes lines for people.
+        without: A pattern in the names of ways that are left out.
+    """
+
+    rounds: int
+    work: float
+    say: Callable[[str], None]
+    without: str = ""
+
+    def times(self, usual: float, least: int = 1) -> int:
+        """Returns how often something is done in a round, where ``usual`` is what two cores do in seconds."""
+        return max(least, round(usual * self.work))
 
 
 @dataclass
@@ -72,12 +95,15 @@ def told_by_a_new_process(module: str, *arguments: str) -> dict[str, float]:
     return found
 
 
-def contest(entrants: Sequence[Entrant], rounds: int, say: Callable[[str], None]) -> dict[str, Result]:
+def contest(entrants: Sequence[Entrant], how: How) -> dict[str, Result]:
     """Lets all take turns; returns each one's rounds by its name."""
     context = get_context("spawn")
     results, waiting = {}, {}
     try:
         for entrant in entrants:
+            if how.without and re.search(how.without, entrant.name):
+                results[entrant.name] = Result([], "left out: not asked for")
+                continue
             ours, theirs = context.Pipe()
             os.environ["KERAS_BACKEND"] = entrant.backend  # read when the new process imports Keras
             process = context.Process(target=_serve, args=(theirs, entrant), daemon=True)
@@ -85,14 +111,16 @@ def contest(entrants: Sequence[Entrant], rounds: int, say: Callable[[str], None]
             theirs.close()
             error = _answer(ours)
             results[entrant.name] = Result([], error or "")
-            say(f"{entrant.name}: {error or 'ready'}")
+            how.say(f"{entrant.name}: {error or 'ready'}")
             if error is None:
                 waiting[entrant.name] = (ours, process)
-        for turn in range(rounds):
+        for turn in range(how.rounds):
             for name, (ours, _) in waiting.items():
                 ours.send("go")
                 results[name].rates.append(_answer(ours))
-            say(f"round {turn + 1} of {rounds}: " + ", ".join(f"{n} {results[n].rates[-1]:,.4g}" for n in waiting))
+            how.say(
+                f"round {turn + 1} of {how.rounds}: " + ", ".join(f"{n} {results[n].rates[-1]:,.4g}" for n in waiting)
+            )
     finally:
         for _, process in waiting.values():
             process.terminate()
@@ -116,7 +144,8 @@ def _answer(connection: Connection) -> Any:
 
 def _serve(connection: Connection, entrant: Entrant) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share an accelerator
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     module, function = entrant.setup.split(":")
     try:
         work: Round = getattr(importlib.import_module(module), function)(**entrant.options)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import startup
-from benchmarks.speed.contest import Entrant, Result, contest, ratio
+from benchmarks.speed.contest import Entrant, How, Result, contest, ratio
 from benchmarks.speed.corpus import EACH, LENGTHS, VOCABULARY
 from benchmarks.speed.encoders import likeness
 from benchmarks.speed.growth import measure
@@ -15,7 +15,6 @@ from benchmarks.speed.ways import CHANNELS, UNITS, D
 
 from capsmith.cli import VERBS
 
-Say = Callable[[str], None]
 WORDS = sum(length * share for length, share in LENGTHS.items()) / sum(LENGTHS.values()) + 1
 """Words to be said of a caption, its end counted."""
 _WAYS, _TORCH, _ENCODERS, _DECODERS, _LATENCY = (
@@ -24,9 +23,9 @@ _WAYS, _TORCH, _ENCODERS, _DECODERS, _LATENCY = (
 _PRECISIONS = ("float32", "bfloat16")
 
 
-def training(rounds: int, share: float, say: Say) -> dict[str, Any]:
+def training(how: How) -> dict[str, Any]:
     """Training the merge model, and capsmith's other decoders."""
-    few, many = max(2, round(6 * share)), max(2, round(12 * share))
+    few, many = how.times(6, 2), how.times(12, 2)
     ours = (("merge", many), ("inject", many), ("attention", few), ("aoa", few))
     entrants = [
         *(Entrant(f"products, {p}", f"{_WAYS}:products", {"precision": p}) for p in _PRECISIONS),
@@ -43,9 +42,9 @@ def training(rounds: int, share: float, say: Say) -> dict[str, Any]:
             for kind, batches in (("merge", many), ("attention", few))
             for p in _PRECISIONS
         ),
-        Entrant("notebook", f"{_WAYS}:notebook", {"pictures": max(2, round(10 * share))}),
+        Entrant("notebook", f"{_WAYS}:notebook", {"pictures": how.times(10, 2)}),
     ]
-    found = contest(entrants, rounds, say)
+    found = contest(entrants, how)
     best = _best(found, "capsmith merge")
     ratios = {
         "train_vs_notebook": ratio(best, found["notebook"]),
@@ -58,10 +57,10 @@ def training(rounds: int, share: float, say: Say) -> dict[str, Any]:
     return _told(found, ratios, "captions")
 
 
-def extraction(rounds: int, share: float, say: Say) -> dict[str, Any]:
+def extraction(how: How) -> dict[str, Any]:
     """From JPEG files to stored features."""
     with tempfile.TemporaryDirectory() as folder:
-        count = max(32, 32 * round(4 * share))
+        count = 32 * how.times(4)
         counts = {"mobilenet_v2": 3 * count, "resnet50": count}  # some seconds of work each
         entrants = [
             Entrant(f"capsmith {name}", f"{_ENCODERS}:capsmith", {"encoder": name, "folder": folder, "count": many})
@@ -72,8 +71,8 @@ def extraction(rounds: int, share: float, say: Say) -> dict[str, Any]:
         ]
         rounded = {"encoder": "resnet50", "folder": folder, "count": count, "precision": "bfloat16"}
         entrants.append(Entrant("capsmith resnet50, bfloat16", f"{_ENCODERS}:capsmith", rounded))
-        few = {"application": "MobileNetV2", "folder": folder, "count": max(8, round(24 * share))}
-        found = contest([*entrants, Entrant("notebook", f"{_ENCODERS}:notebook", few)], rounds, say)
+        few = {"application": "MobileNetV2", "folder": folder, "count": how.times(24, 8)}
+        found = contest([*entrants, Entrant("notebook", f"{_ENCODERS}:notebook", few)], how)
     ratios = {
         "extract_share_of_cnn": ratio(found["capsmith resnet50"], found["resnet50 alone"]),
         "extract_share_of_cnn_mobilenet_v2": ratio(found["capsmith mobilenet_v2"], found["mobilenet_v2 alone"]),
@@ -84,13 +83,13 @@ def extraction(rounds: int, share: float, say: Say) -> dict[str, Any]:
     return _told(found, ratios, "pictures")
 
 
-def decoding(rounds: int, share: float, say: Say) -> dict[str, Any]:
+def decoding(how: How) -> dict[str, Any]:
     """From features to captions."""
     entrants = [
         Entrant(
             f"capsmith {kind}, {search if search == 'greedy' else f'beam {beams}'}, batch {batch}",
             f"{_DECODERS}:capsmith",
-            {"decoder": kind, "search": search, "beams": beams, "batch": batch, "rounds": max(1, round(times * share))},
+            {"decoder": kind, "search": search, "beams": beams, "batch": batch, "rounds": how.times(times)},
         )
         for kind in ("merge", "aoa")
         for search, beams, batch, times in (
@@ -101,8 +100,8 @@ def decoding(rounds: int, share: float, say: Say) -> dict[str, Any]:
             ("beam", 5, 256, 1),
         )
     ]
-    entrants.append(Entrant("notebook, greedy", f"{_DECODERS}:notebook", {"captions": max(1, round(3 * share))}))
-    found = contest(entrants, rounds, say)
+    entrants.append(Entrant("notebook, greedy", f"{_DECODERS}:notebook", {"captions": how.times(3)}))
+    found = contest(entrants, how)
     loop = found["notebook, greedy"]
     ratios = {
         "decode_beam5_per_second": found["capsmith merge, beam 5, batch 256"].rate,
@@ -112,9 +111,9 @@ def decoding(rounds: int, share: float, say: Say) -> dict[str, Any]:
     return _told(found, ratios, "captions")
 
 
-def latency(rounds: int, share: float, say: Say) -> dict[str, Any]:
+def latency(how: How) -> dict[str, Any]:
     """One picture, from its file to its caption; and how long the command line takes to answer."""
-    times = max(1, round(10 * share))
+    times = how.times(10)
     models = (("resnet50", "merge"), ("mobilenet_v2", "merge"), ("mobilenet_v2", "aoa"))
     entrants = [
         Entrant(
@@ -125,7 +124,7 @@ def latency(rounds: int, share: float, say: Say) -> dict[str, Any]:
         for encoder, decoder in models
         for name, way in (("caption", "caption"), ("CNN alone", "alone"))
     ]
-    found = contest(entrants, rounds, say)
+    found = contest(entrants, how)
     names = ("latency_vs_cnn", "latency_vs_cnn_mobilenet_v2", "latency_vs_cnn_attention")
     ratios = {
         name: ratio(found[f"CNN alone, {encoder} {decoder}"], found[f"caption, {encoder} {decoder}"])
@@ -142,27 +141,55 @@ def latency(rounds: int, share: float, say: Say) -> dict[str, Any]:
     return _told(found, ratios, "pictures") | {"answers_after_seconds": answers}
 
 
-def growing(rounds: int, share: float, say: Say) -> dict[str, Any]:
+def growing(how: How) -> dict[str, Any]:
     """Memory and time of each stage with more and more pictures."""
-    sizes = {"train": (1000, 8000, 64000), "extract": (64, 512), "decode": (512, 2048)}
+    rows = _grown(how, {"train": (1000, 8000, 64000), "extract": (64, 512), "decode": (512, 2048)})
+    return {"stages": rows, "ratios": {"train_memory_gb": rows["train"]["8000"]["gigabytes"]}}
+
+
+def growing_far(how: How) -> dict[str, Any]:
+    """The same with as many pictures at every stage: a quarter of an hour alone."""
+    rows = _grown(how, dict.fromkeys(("train", "extract", "decode"), (1000, 8000, 64000)))
+    ratios = {
+        f"far_{stage}_{name}": counts["64000"][key] / counts["1000"][key]
+        for stage, counts in rows.items()
+        for name, key in (("seconds", "seconds"), ("memory", "gigabytes"))
+    }
+    return {"stages": rows, "ratios": ratios}
+
+
+def epoch(how: How) -> dict[str, Any]:
+    """All of Flickr8k's training captions once, with the models of the configs."""
+    shapes = {"flickr8k_attention.yaml": (64, 2560), "flickr8k_quick.yaml": (64, 1280), "flickr8k.yaml": (2048,)}
+    entrants = [
+        Entrant(f"{config}, {p}", f"{_WAYS}:epoch", {"config": config, "shape": shape, "precision": p})
+        for config, shape in shapes.items()
+        for p in _PRECISIONS
+    ]
+    found = contest(entrants, how)
+    told = _told(found, {}, "captions")
+    return told | {"seconds": {name: 30000 / result.rate for name, result in found.items() if result.rates}}
+
+
+def _grown(how: How, sizes: dict[str, tuple[int, ...]]) -> dict[str, dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for stage, counts in sizes.items():
         for count in counts:
             rows.setdefault(stage, {})[str(count)] = found = measure(stage, count)
-            say(f"{stage}, {count:,} pictures: {found['gigabytes']:.2f} GB, {found['seconds']:.4f} s each")
-    return {"stages": rows, "ratios": {"train_memory_gb": rows["train"]["8000"]["gigabytes"]}}
+            how.say(f"{stage}, {count:,} pictures: {found['gigabytes']:.2f} GB, {found['seconds']:.4f} s each")
+    return rows
 
 
-def profile(rounds: int, share: float, say: Say) -> dict[str, Any]:
+def profile(how: How) -> dict[str, Any]:
     """Where the time of training steps goes."""
     which = (("merge", "float32"), ("aoa", "float32"), ("aoa", "bfloat16"))
     models = {f"{kind}, {p}": profiled(kind, p) for kind, p in which}
     for name, shares in models.items():
-        say(f"{name}: " + ", ".join(f"{kind} {value:.0%}" for kind, value in shares.items()))
+        how.say(f"{name}: " + ", ".join(f"{kind} {value:.0%}" for kind, value in shares.items()))
     return {"shares": models, "ratios": {}}
 
 
-PARTS: dict[str, Callable[[int, float, Say], dict[str, Any]]] = {
+PARTS: dict[str, Callable[[How], dict[str, Any]]] = {
     "training": training,
     "extraction": extraction,
     "decoding": decoding,
@@ -170,6 +197,8 @@ PARTS: dict[str, Callable[[int, float, Say], dict[str, Any]]] = {
     "growth": growing,
     "profile": profile,
 }
+MORE: dict[str, Callable[[How], dict[str, Any]]] = {"far": growing_far, "epoch": epoch}
+"""Parts that run only when they are named."""
 
 
 def merge_operations() -> float:

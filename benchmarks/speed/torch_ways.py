@@ -71,23 +71,28 @@ def attention(batches: int, precision: str) -> Round:
 
 def _training(model: nn.Module, shape: tuple[int, ...], batches: int, precision: str) -> Round:
     torch.set_num_threads(os.cpu_count() or 1)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        torch.set_float32_matmul_precision("high")  # as JAX multiplies on an accelerator
+    model = model.to(device)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     loss = nn.CrossEntropyLoss(ignore_index=0)
     rows, *sentences = padded(BATCH * batches)
-    read, said = (torch.from_numpy(array) for array in sentences)
+    read, said = (torch.from_numpy(array).to(device) for array in sentences)
     source = features(shape)
 
     def work() -> float:
         for first in range(0, len(rows), BATCH):
             some = slice(first, first + BATCH)
-            seen = torch.from_numpy(source.gather(rows[some])).float()
+            seen = torch.from_numpy(source.gather(rows[some])).to(device).float()
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
                 logits = model(seen, read[some].int())
                 value = loss(logits.flatten(0, 1).float(), said[some].long().flatten())
             value.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimizer.step()
+        value.item()  # waits for it
         return len(rows)
 
     work()

@@ -20,7 +20,20 @@ NOTEBOOK_LENGTH = 34
 
 
 def capsmith(decoder: str, precision: str, batches: int, sets: tuple[str, ...] = ()) -> Round:
-    """Trains as ``capsmith train`` does, batches made on the way."""
+    """Trains one of capsmith's decoders, as large as the others here."""
+    same = (f"decoder.type={decoder}", f"decoder.units={UNITS}", f"decoder.embedding.size={CHANNELS}")
+    if decoder in ("merge", "inject"):
+        return _training("flickr8k.yaml", (*same, *sets), (D,), precision, batches)
+    return _training("flickr8k_attention.yaml", (*same, *sets), (64, D), precision, batches)
+
+
+def epoch(config: str, shape: tuple[int, ...], precision: str) -> Round:
+    """Trains a config's model on as many captions as Flickr8k has to train on, from features of a shape."""
+    return _training(config, (), shape, precision, None)
+
+
+def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precision: str, batches: int | None) -> Round:
+    """Trains as ``capsmith train`` does, batches made on the way; so many a round, or all there are."""
     import keras
 
     if precision != "float32":
@@ -33,16 +46,10 @@ def capsmith(decoder: str, precision: str, batches: int, sets: tuple[str, ...] =
     from capsmith.config import load_config
     from capsmith.data.batches import Batches
 
-    attends = decoder not in ("merge", "inject")
-    config = load_config(
-        "flickr8k_attention.yaml" if attends else "flickr8k.yaml",
-        [f"decoder.type={decoder}", f"decoder.units={UNITS}", f"decoder.embedding.size={CHANNELS}", *sets],
-    )
-    shape = (64, D) if attends else (D,)
-    model = build_model(config, vocabulary(), shape, None, None)
+    model = build_model(load_config(name, sets), vocabulary(), shape, None, None)
     model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=5.0), jit_compile=keras.backend.backend() == "jax")
     model.optimizer.build(model.trainable_variables)
-    made = Batches(features(shape), examples(6000), BATCH, 0, together=attends)
+    made = Batches(features(shape), examples(6000), BATCH, 0, together=len(shape) > 1)
     learn, place = learner(model), [0]
     seen: set[tuple[int, ...]] = set()
     for index in range(len(made)):  # every length is compiled before the clock runs
@@ -53,11 +60,11 @@ def capsmith(decoder: str, precision: str, batches: int, sets: tuple[str, ...] =
             learn(inputs, targets)
 
     def work() -> float:
-        captions = 0
-        for _, (inputs, targets) in ahead(lambda index: made[(place[0] + index) % len(made)], range(batches)):
+        captions, count = 0, batches or len(made)
+        for _, (inputs, targets) in ahead(lambda index: made[(place[0] + index) % len(made)], range(count)):
             learn(inputs, targets)
             captions += int((targets[:, 0] != 0).sum())
-        place[0] += batches
+        place[0] += count
         return captions
 
     return work
@@ -131,20 +138,22 @@ def notebook(pictures: int) -> Round:
     return work
 
 
-def products(precision: str, side: int = 2048, times: int = 6) -> Round:
+def products(precision: str) -> Round:
     """Square products; what is counted is floating-point operations."""
-    import tensorflow as tf
+    import keras
 
-    one, other = (tf.cast(tf.random.normal((side, side)), precision) for _ in range(2))
-    multiply = tf.function(tf.matmul)
-    multiply(one, other).numpy()
+    from capsmith.precision import accelerated
+
+    side, times = (8192, 40) if accelerated() else (2048, 6)
+    one, other = (keras.ops.cast(keras.random.normal((side, side)), precision) for _ in range(2))
 
     def work() -> float:
         for _ in range(times):
-            result = multiply(one, other)
-        result.numpy()
+            result = keras.ops.matmul(one, other)
+        keras.ops.convert_to_numpy(result[:1, :1])  # waits for it
         return 2.0 * side**3 * times
 
+    work()
     return work
 
 

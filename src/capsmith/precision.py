@@ -52,7 +52,7 @@ class Within(keras.layers.Layer):
 @cache
 def has_bfloat16() -> bool:
     """Returns whether this machine has instructions for bfloat16: an accelerator that Keras uses, or the processor."""
-    if _accelerated():
+    if accelerated():
         return True
     try:
         lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
@@ -101,7 +101,8 @@ def _product(one: np.ndarray, other: np.ndarray, dtype: str) -> Callable[[], Any
     return run
 
 
-def _accelerated() -> bool:
+def accelerated() -> bool:
+    """Returns whether Keras calculates on an accelerator."""
     devices = keras.distribution.list_devices() if keras.backend.backend() != "torch" else _torch_devices()
     return any(not device.lower().startswith("cpu") for device in devices)
 
