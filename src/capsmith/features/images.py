@@ -93,7 +93,7 @@ def _open(source: str | Path | bytes, name: str) -> Image.Image:
     except PictureError:
         raise
     except Exception as error:  # as above: headers are parsed by the same decoders
-        raise PictureError(f"{name}: the picture is damaged ({one_line(error)})") from error
+        raise PictureError(f"{name}: the picture is damaged ({one_line(error)}): get it again") from error
 
 
 def _finish(image: Image.Image, size: tuple[int, int], max_pixels: int, name: str, view: View | None) -> np.ndarray:
@@ -110,7 +110,7 @@ def _finish(image: Image.Image, size: tuple[int, int], max_pixels: int, name: st
             return np.array(_seen(image, view, wanted))
         return np.array(image if image.size == wanted else image.resize(wanted, Image.Resampling.BILINEAR))
     except Exception as error:  # Pillow's decoders raise nearly every kind of exception on damaged files
-        raise PictureError(f"{name}: the picture is truncated or damaged ({one_line(error)})") from error
+        raise PictureError(f"{name}: the picture is truncated or damaged ({one_line(error)}): get it again") from error
 
 
 def _seen(image: Image.Image, view: View, wanted: tuple[int, int]) -> Image.Image:
