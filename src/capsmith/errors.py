@@ -4,6 +4,9 @@ Each message is one clear line: what is wrong, where, and what to do about it. T
 leaves with exit code 2; a traceback is shown only with ``--debug``.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CapsmithError(Exception):
     """A mistake in what capsmith was given. The message is meant for people."""
@@ -62,3 +65,25 @@ def out_of_memory(error: BaseException) -> bool:
     said = f"{type(error).__name__} {error}".lower()
     signs = ("resourceexhausted", "resource_exhausted", "outofmemory", "out of memory", "not enough memory")
     return isinstance(error, MemoryError) or any(sign in said for sign in signs) or "can't allocate memory" in said
+
+
+@contextmanager
+def memory_for(key: str, value: int, otherwise: str = "") -> Iterator[None]:
+    """Turns running out of memory into advice.
+
+    Args:
+        key: The setting that says how much is done at once.
+        value: What it is.
+        otherwise: What else makes it less, for the message.
+
+    Raises:
+        CapsmithError: The memory was used up inside.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        less = f"try {value // 2}" if value > 1 else "it cannot be less"
+        more = f", or {otherwise}" if otherwise else ""
+        raise CapsmithError(f"out of memory: {key} is {value}, {less}{more}") from error

@@ -13,6 +13,7 @@ from capsmith.consensus import ConsensusConfig
 from capsmith.data.records import Corpus
 from capsmith.decoding import DecodingConfig, search
 from capsmith.ensembles import JointStepper, Member, average, require_same_words
+from capsmith.errors import memory_for
 from capsmith.memory import FILE as MEMORY
 from capsmith.memory import Memory
 from capsmith.metrics import Score, Scorer
@@ -151,7 +152,8 @@ def caption_source(members: Sequence[Member], ids: Sequence[str], decoding: Deco
     for start in track(range(0, len(ids), size), desc="captions", unit="batch"):
         some = ids[start : start + size]
         views = [member.features(some) for member in members]
-        found = search(stepper, views[0] if alone else Views(views), decoding)
+        with memory_for("evaluation.batch_size", size, "fewer beams (decoding.beam_size)"):
+            found = search(stepper, views[0] if alone else Views(views), decoding)
         captions |= zip(some, first.worded(found, views[0], decoding), strict=True)
     return captions
 

@@ -1,8 +1,11 @@
 """The command line as a whole: what all verbs share."""
 
 import importlib
+import os
+import signal
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -86,9 +89,9 @@ def raising(error):
         (ConfigError("seed: too large"), 2, "capsmith: seed: too large\n"),
         (FileNotFoundError(2, "No such file or directory", "x.csv"), 2, "capsmith: x.csv: No such file or directory\n"),
         (OSError(28, "No space left on device"), 2, "capsmith: [Errno 28] No space left on device\n"),
-        (MemoryError(), 2, "capsmith: out of memory: lower training.batch_size"),
-        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"), 2, "capsmith: out of memory: lower"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "capsmith: out of memory: lower"),
+        (MemoryError(), 2, "capsmith: out of memory: close other programs, or make"),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"), 2, "capsmith: out of memory: close"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, "capsmith: out of memory: close"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (KeyboardInterrupt(15), 143, "interrupted\n"),
     ],
@@ -99,6 +102,23 @@ def test_errors_become_one_line_and_a_code(monkeypatch, capsys, error, code, sai
     shown = capsys.readouterr().err
     assert shown.startswith(said)
     assert shown.count("\n") == 1
+
+
+def test_sigterm_ends_a_verb_as_ctrl_c_does(monkeypatch, capsys):
+    """Also outside the epochs of a training, where nothing else waits for it."""
+    before, closed = signal.getsignal(signal.SIGTERM), []
+
+    def action(args):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        finally:
+            closed.append(True)
+
+    verb_that(monkeypatch, action)
+    assert main(["validate", "--config", "x"]) == 143
+    assert closed and capsys.readouterr().err == "interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_debug_shows_the_traceback(monkeypatch):

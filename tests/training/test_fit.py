@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import keras
@@ -17,6 +18,7 @@ from capsmith.errors import CapsmithError, CheckpointError, DataError
 from capsmith.pipeline import prepare
 from capsmith.runs import Log
 from capsmith.text.vocabulary import UNK, Vocabulary
+from capsmith.training import epochs
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from capsmith.training.preparing import examples
@@ -174,11 +176,11 @@ class Interrupting(Log):
             raise KeyboardInterrupt
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path):
+def test_ctrl_c_says_what_is_saved(tmp_path):
     log = Interrupting()
     with pytest.raises(KeyboardInterrupt):
         train(load_config(settings(training={"epochs": 2})), tmp_path / "run", log=log)
-    assert log.lines[-1] == f"interrupted after epoch 1; go on with --resume --run {tmp_path / 'run'}"
+    assert log.lines[-1] == f"interrupted after epoch 1; everything is saved in {tmp_path / 'run'}"
 
 
 def edited(tmp_path, edit):
@@ -207,8 +209,56 @@ def test_a_missing_split_is_told_before_training(tmp_path, split):
 
 def test_a_loss_that_is_no_number_stops(tmp_path):
     wild = settings(training={"learning_rate": 1e38, "clip_norm": None, "epochs": 5})
-    with pytest.raises(CapsmithError, match="the loss is (nan|inf) in epoch .: lower training.learning_rate"):
+    calmer = "--set training.learning_rate=2e.37 --set training.clip_norm=5"
+    with pytest.raises(
+        CapsmithError, match=f"the loss is (nan|inf) in epoch .: train into another --run with {calmer}"
+    ):
         train(load_config(wild), tmp_path / "run", log=QUIET)
+
+
+def test_after_a_good_epoch_its_weights_are_what_to_begin_with(tmp_path, monkeypatch):
+    """The advice is followed to the letter, and works."""
+    changes = settings(training={"epochs": 2, "learning_rate": 1e-3})
+    monkeypatch.setattr(epochs, "learner", lambda model: failing_later)
+    with pytest.raises(CapsmithError) as stopped:
+        train(load_config(changes), tmp_path / "run", log=QUIET)
+    monkeypatch.undo()
+    advice = re.findall(r"--set (training\.\w+=[^ )]+)", str(stopped.value))
+    assert [change.partition("=")[0] for change in advice] == ["training.learning_rate", "training.start"]
+    again = train(load_config(changes, advice), tmp_path / "another", log=QUIET)
+    assert again.config.training.learning_rate == 2e-4
+
+
+def failing_later(inputs, targets, taken=[0]):  # noqa: B006
+    """Learns nothing; from the second epoch on its loss is no number."""
+    taken[0] += 1
+    return 1.0 if taken[0] <= 9 else float("nan")
+
+
+def test_what_was_removed_while_it_trained_is_written_again(tmp_path):
+    class Removing(Log):
+        def __call__(self, line):
+            said.append(line)
+            if line.startswith("epoch 1/"):
+                shutil.rmtree(tmp_path / "run")
+
+    said: list[str] = []
+    config = load_config(settings(training={"epochs": 2}))
+    trained = train(config, tmp_path / "run", log=Removing(quiet=True))
+    assert any(line.startswith("captioner.json, config.yaml, encoder.json") for line in said), said
+    assert any(line.startswith("model.weights.h5 had been removed") for line in said), said
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"state.npz", "vocabulary.json", "versions.json"}
+    again = train(config, tmp_path / "run", resume=True, log=QUIET)
+    assert again.vocabulary == trained.vocabulary == Captioner.load(tmp_path / "run").vocabulary
+
+
+def test_memory_that_is_used_up_names_the_batch(tmp_path, monkeypatch):
+    def learn(inputs, targets):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")
+
+    monkeypatch.setattr(epochs, "learner", lambda model: learn)
+    with pytest.raises(CapsmithError, match="out of memory: training.batch_size is 16, try 8, or a smaller model"):
+        train(load_config(settings(training={"batch_size": 16})), tmp_path / "run", log=QUIET)
 
 
 def test_patience_ends_the_training(tmp_path):

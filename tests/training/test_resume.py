@@ -151,7 +151,7 @@ def test_a_signal_ends_it_after_the_batch(frozen, tmp_path, monkeypatch, number)
     assert stopped.value.args == (number,) and signal.getsignal(number) is before
     *_, noted, last = (tmp_path / "log.txt").read_text().splitlines()
     assert noted.startswith(f"{number.name}: finishing the batch and saving")
-    assert re.fullmatch(r"interrupted after epoch 1( and [12] batches)?; go on with --resume --run .*", last)
+    assert re.fullmatch(r"interrupted after epoch 1( and [12] batches)?; everything is saved in .*", last)
     go_on(run, FROZEN)
     assert_same_history(frozen[1], run)
     assert_same_state(frozen[1], run)

@@ -6,8 +6,11 @@ import io
 import os
 import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from capsmith import __version__
 from capsmith.errors import CapsmithError, one_line, out_of_memory, printable
@@ -23,6 +26,12 @@ VERBS = {
     "validate": "check a config and show it with every default",
     "doctor": "look at this machine, try everything out, and say what to do",
     "list": "name what a config can choose from",
+}
+
+_GO_ON = {
+    "train": ": the same command with --resume goes on from what is saved",
+    "extract": ": the same command goes on where this one stopped",
+    "evaluate": ": the same command begins anew, but features that were made are kept",
 }
 
 
@@ -57,7 +66,8 @@ def _run(args: argparse.Namespace) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     warnings.filterwarnings("ignore", module="PIL")  # of damaged EXIF and the like: the picture is read or refused
     try:
-        return importlib.import_module(f"capsmith.cli.{args.verb}").run(args) or 0
+        with _ending():
+            return importlib.import_module(f"capsmith.cli.{args.verb}").run(args) or 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -65,17 +75,34 @@ def _run(args: argparse.Namespace) -> int:
         known = isinstance(error, CapsmithError | OSError | KeyboardInterrupt) or out_of_memory(error)
         if args.debug or not known:
             raise
-        return _explain(error)
+        return _explain(error, args.verb)
 
 
-def _explain(error: BaseException) -> int:
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Lets SIGTERM end a verb as Ctrl-C does: files are closed, locks let go, and one line says how to go on."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+def _explain(error: BaseException, verb: str) -> int:
     """Prints one line for a mistake, a full disk, or Ctrl-C; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)
+        print("interrupted" + _GO_ON.get(verb, ""), file=sys.stderr)
         return 128 + next((number for number in error.args if isinstance(number, int)), signal.SIGINT)
     if isinstance(error, OSError):
         error = CapsmithError(f"{error.filename}: {error.strerror}" if error.filename else one_line(error))
     elif not isinstance(error, CapsmithError):
-        error = MemoryError("out of memory: lower training.batch_size, evaluation.batch_size or features.batch_size")
+        error = MemoryError("out of memory: close other programs, or make the model smaller (decoder.units)")
     print(f"capsmith: {printable(error)}", file=sys.stderr)
     return 2

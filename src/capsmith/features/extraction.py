@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capsmith.errors import FeatureError, PictureError
+from capsmith.errors import FeatureError, PictureError, memory_for
 from capsmith.features.config import EncoderConfig, FeaturesConfig
 from capsmith.features.fingerprint import digest, fingerprint
 from capsmith.features.images import load_image
@@ -137,7 +137,8 @@ def _run(
     try:
         with bar(total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="picture") as shown:
             for good, broken in _batches(todo, encoder.image_size, features_config.workers, batch, view):
-                features = _encode(encoder, [pixels for _, pixels in good], batch)
+                with memory_for("features.batch_size", batch):
+                    features = _encode(encoder, [pixels for _, pixels in good], batch)
                 journal.append([p.id for p, _ in good], [p.size for p, _ in good], features, broken)
                 _check_broken(wanted, manifest.reasons(), features_config)
                 shown.update(len(good) + len(broken))

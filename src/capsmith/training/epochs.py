@@ -10,14 +10,14 @@ import keras
 import numpy as np
 
 from capsmith.ahead import ahead
-from capsmith.captioner import Captioner
+from capsmith.captioner import WEIGHTS, Captioner
 from capsmith.checkpoints import load_state, save_state
 from capsmith.compiled import learner
 from capsmith.data.batches import Batches
 from capsmith.data.sources import AugmentedSource, Source, VariedSource, ViewedSource, mirror_words
 from capsmith.decoding import GreedyConfig
 from capsmith.ensembles import Member
-from capsmith.errors import CapsmithError
+from capsmith.errors import CapsmithError, memory_for
 from capsmith.evaluation import caption_source, tokeniser
 from capsmith.metrics.diversity import diversity
 from capsmith.metrics.scorer import Scorer, expand
@@ -27,6 +27,7 @@ from capsmith.progress import bar
 from capsmith.runs import Log
 from capsmith.text.vocabulary import PAD
 from capsmith.training.history import History, Row
+from capsmith.training.kept import KeptFiles
 from capsmith.training.optimizers import build_optimizer
 from capsmith.training.passes import Pass
 from capsmith.training.preparing import examples
@@ -88,13 +89,13 @@ class Epochs:
             self.captioner.save_parts(self.directory)
             self._describe()
         try:
-            with stopping(self.log) as stop:
+            with stopping(self.log) as stop, KeptFiles(self.directory, self.log) as self.kept:
                 while not self.history.finished(self.config):
                     self._epoch(part, stop)
                     part = Pass(part.epoch + 1)
                     stop.check()  # the epoch's end has saved
         except KeyboardInterrupt:
-            self.log(f"interrupted {self._where(part)}; go on with --resume --run {self.directory}")
+            self.log(f"interrupted {self._where(part)}; everything is saved in {self.directory}")
             raise
         return self.history
 
@@ -134,8 +135,10 @@ class Epochs:
             row |= {f"dev_{name}": score.value for name, score in scores.items()}
             row["seconds"] = round(time.perf_counter() - started, 2)
             best = self.history.add(row, self.config)
-            if best:
+            if best or not (self.directory / WEIGHTS).is_file():
                 self.captioner.save_weights(self.directory)
+                if not best:
+                    self.log(f"{WEIGHTS} had been removed: this epoch's weights stand in for the best one's")
         self._save(None)
         self._show_history()
         shown = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
@@ -170,6 +173,7 @@ class Epochs:
         if part is not None and sampled is not None:
             part.rewards, part.baselines = sampled.rewards, sampled.baselines
         inside = {} if part is None else part.to_json()
+        self.kept.restore()
         save_state(self.directory / STATE, self.model, self.history.to_json() | inside)
 
     def _pass(self, part: Pass, stop: Stop) -> None:
@@ -189,7 +193,9 @@ class Epochs:
                 part.rate = learning_rate(self.config, part.epoch * steps + index, steps, self.history.scale)
                 self.model.optimizer.learning_rate = part.rate
                 inputs, targets = self.batches.completed(prepared)
-                part.add(self._finite(self.learn(inputs, targets), part), int(np.count_nonzero(targets != PAD)))
+                with memory_for("training.batch_size", self.config.batch_size, "a smaller model (decoder.units)"):
+                    loss = self.learn(inputs, targets)
+                part.add(self._finite(loss, part), int(np.count_nonzero(targets != PAD)))
                 shown.set_postfix(loss=f"{part.mean_loss:.3f}", refresh=False)
                 shown.update()
                 now = time.perf_counter()
@@ -202,9 +208,13 @@ class Epochs:
     def _finite(self, loss: float, part: Pass) -> float:
         if np.isfinite(loss):
             return loss
-        best = f"; the best checkpoint so far is kept in {self.directory}" if part.epoch else ""
+        calmer = f"--set training.learning_rate={self.config.learning_rate / 5:.1g}"
+        if self.config.clip_norm is None:
+            calmer += " --set training.clip_norm=5"
+        best = f" (--set training.start={self.directory} begins with its best epoch's weights)"
         raise CapsmithError(
-            f"the loss is {loss} in epoch {part.epoch + 1}: lower training.learning_rate or training.clip_norm{best}"
+            f"the loss is {loss} in epoch {part.epoch + 1}: train into another --run with {calmer}"
+            + (best if self.history.epochs else "")
         )
 
     def _dev_captions(self) -> dict[str, str]:
