@@ -127,7 +127,6 @@ def test_of_several_files_the_one_that_names_most(tmp_path):
             lambda d: table(d / "c.csv", ("p0.jpg", "a"), [("p1.jpg", "b")]),
             "line 1: the first line is a picture already",
         ),
-        (lambda d: table(d / "c.csv", ("n", "t"), [("p1", "b"), ("p2", "c")]), r"have no ending; write p1\.jpg"),
         (
             lambda d: table(d / "c.csv", ("n", "t"), [("x.jpg", "b")]),
             r"has names such as x\.jpg, but the pictures .* are called like p0\.jpg",
@@ -135,8 +134,12 @@ def test_of_several_files_the_one_that_names_most(tmp_path):
         (lambda d: table(d / "c.csv", ("n", "t"), [("p1.jpg", "")]), "has no column with captions"),
         (lambda d: (d / "c.csv").write_text("\n"), "c.csv is empty"),
         (lambda d: (d / "c.csv").write_bytes(b"image,caption\np1.jpg,\xe9t\xe9\n"), "line 2.*is not UTF-8"),
-        (lambda d: (d / "c.json").write_text('{"images": [{"file_name": "p1.jpg"}]}'), "COCO's own annotation file"),
-        (lambda d: (d / "c.json").write_text("[1]"), "has no list 'images'"),
+        (
+            lambda d: (d / "c.json").write_text('{"images": [{"file_name": "p1.jpg"}]}'),
+            "file of COCO's without captions: take",
+        ),
+        (lambda d: (d / "c.json").write_text("[1]"), r"c\.json, entry 1: each must be an object"),
+        (lambda d: (d / "c.json").write_text("{}"), r"c\.json holds no list of pictures: it may be \[\{.image"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path, make, says):
@@ -247,6 +250,23 @@ def test_a_leak_between_splits_is_told(tmp_path, monkeypatch, capsys):
     table(tmp_path / "d" / "c.csv", ("image", "caption", "split"), rows)
     code, out, _ = init(capsys, "d", "--out", "leak.yaml")
     assert code == 0 and "what is tested was trained on (p2.jpg = p15.jpg)" in out
+
+
+def test_a_drawn_split_keeps_copies_together(tmp_path, monkeypatch, capsys):
+    """Six pictures each lie there twice more, as copies and smaller: none may be tested on that is trained on."""
+    monkeypatch.chdir(tmp_path)
+    root = mine(tmp_path / "d", count=60)
+    copies = [(f"p{n + 10 * more}.jpg", n) for n in range(6) for more in (2, 4)]
+    for name, n in copies:
+        scene(n, (96, 64) if n % 2 else (72, 48)).save(root / "images" / name, quality=90)
+    code, out, _ = init(capsys, "d")
+    assert code == 0 and "6 × pictures that show the same, kept in one split (" in out and "several splits" not in out
+    split = {record.image_id: record.split for record in read_dataset(load_config("d.yaml").data).records}
+    assert all(split[name] == split[f"p{n}.jpg"] for name, n in copies)
+    assert all(abs(list(split.values()).count(name) - 6) <= 1 for name in ("dev", "test"))
+    alone = read_dataset(load_config("d.yaml", ["data.split.together=[]"]).data)
+    split = {record.image_id: record.split for record in alone.records}
+    assert any(split[name] != split[f"p{n}.jpg"] for name, n in copies)  # the test could fail
 
 
 def test_languages_without_spaces_get_characters(tmp_path, monkeypatch, capsys):

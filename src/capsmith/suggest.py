@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from capsmith.data.folder import FolderConfig
 from capsmith.data.records import DatasetConfig, SplitConfig
 from capsmith.features.config import FeaturesConfig
 from capsmith.survey import Survey
@@ -132,11 +131,21 @@ def _section(data: DatasetConfig, split_given: bool) -> str:
     root = str(values.pop("root"))
     lines = [f"  type: {data.type}", f"  root: {written(f'./{root}' if root[:1] in '~-' else root)}"]
     values.pop("type", None)
-    values.pop("split", None)
+    values.pop("split", None)  # comes last
     lines += [f"  {key}: {written(value)}" for key, value in values.items()]
-    if isinstance(data, FolderConfig) and not split_given:
-        shares = ", ".join(f"{key}: {value}" for key, value in data.split.model_dump().items())
-        lines.append(f"  split: {{{shares}}}   # by picture, at random")
+    if not split_given:
+        split = data.model_dump()["split"]
+        together = split.pop("together")
+        if together:
+            lines += [
+                "  split:                   # by picture, at random",
+                *(f"    {k}: {v}" for k, v in split.items()),
+            ]
+            lines += ["    together:              # pictures that show the same: copies in several splits would leak"]
+            lines += [f"      - {written(group)}" for group in together]
+        else:
+            shares = ", ".join(f"{key}: {value}" for key, value in split.items())
+            lines.append(f"  split: {{{shares}}}   # by picture, at random")
     return "\n".join(lines) + "\n"
 
 
