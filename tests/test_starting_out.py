@@ -369,16 +369,18 @@ def test_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
     before = (root / "captions.csv").read_bytes()
     assert main(["init", "d", "--captions", "d/captions.csv", "--out", "d/captions.csv", "--force"]) == 2
     assert main(["init", "d", "--out", "conf"]) == 2
+    assert main(["init", "d", "--out", "no/where/d.yaml"]) == 2 and not (tmp_path / "no").exists()
     assert (root / "captions.csv").read_bytes() == before and not (tmp_path / "conf").exists()
     (tmp_path / "d.yaml").symlink_to(tmp_path / "nowhere.yaml")
     assert main(["init", "d"]) == 2
-    assert "Traceback" not in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "--out no/where/d.yaml: there is no folder no/where: make it first" in err and "Traceback" not in err
 
 
 @pytest.mark.parametrize(
     ("splits", "says"),
     [
-        (["test"] * 12, r"is in train or dev \(train 0, dev 0, test 12\)"),
+        (["test"] * 12, r": d/c\.csv: no picture .* is in train or dev \(train 0, dev 0, test 12\)"),
         (["train"] * 9 + ["test"] * 3, r"is in dev \(train 9, dev 0, test 3\)"),
     ],
 )
