@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from capsmith.data.files import locate
-from capsmith.data.notes import take_notes
+from capsmith.data.notes import notes_below, take_notes
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
 from capsmith.data.rows import Rows
 from capsmith.data.splits import seeded_split
@@ -40,7 +40,7 @@ def read(config: FolderConfig) -> Corpus:
     Raises:
         DataError: A file or column is missing, a picture is in two splits, or too much cannot be used.
     """
-    notes = (config.root / config.captions).is_dir()
+    notes = next(notes_below(config.root / config.captions), None) is not None
     source = locate(config, config.captions, "captions", folder=notes)
     rows = Rows(config, source, locate(config, config.images, "images", folder=True), complete=True)
     if notes:

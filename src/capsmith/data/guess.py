@@ -108,7 +108,7 @@ def _notes(pictures: Pictures, folders: Sequence[Path]) -> Guess | None:
     for folder in folders:
         names = list(notes_below(folder))
         base, found = pictures.base(names[:: max(1, len(names) // _ROWS)], stems=True)
-        if found >= _NOTES and (best is None or found > best.found):
+        if found >= _NOTES and (best is None or found >= best.found):  # the narrower of two
             config = FolderConfig(root=pictures.folder, captions=pictures.below(folder), images=base)
             best = Guess(config, False, found=found)
     return best

@@ -11,7 +11,7 @@ _ENDING = ".txt"
 
 
 def notes_below(folder: Path) -> Iterator[str]:
-    """Yields the text files below a folder, in order, as their paths below it without ``.txt``."""
+    """Yields the text files below a folder, in order, as their paths below it without ``.txt``; none of a file."""
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
