@@ -127,7 +127,6 @@ def test_of_several_files_the_one_that_names_most(tmp_path):
             lambda d: table(d / "c.csv", ("p0.jpg", "a"), [("p1.jpg", "b")]),
             "line 1: the first line is a picture already",
         ),
-        (lambda d: table(d / "c.csv", ("n", "t"), [("p1", "b"), ("p2", "c")]), r"have no ending; write p1\.jpg"),
         (
             lambda d: table(d / "c.csv", ("n", "t"), [("x.jpg", "b")]),
             r"has names such as x\.jpg, but the pictures .* are called like p0\.jpg",
@@ -135,8 +134,12 @@ def test_of_several_files_the_one_that_names_most(tmp_path):
         (lambda d: table(d / "c.csv", ("n", "t"), [("p1.jpg", "")]), "has no column with captions"),
         (lambda d: (d / "c.csv").write_text("\n"), "c.csv is empty"),
         (lambda d: (d / "c.csv").write_bytes(b"image,caption\np1.jpg,\xe9t\xe9\n"), "line 2.*is not UTF-8"),
-        (lambda d: (d / "c.json").write_text('{"images": [{"file_name": "p1.jpg"}]}'), "COCO's own annotation file"),
-        (lambda d: (d / "c.json").write_text("[1]"), "has no list 'images'"),
+        (
+            lambda d: (d / "c.json").write_text('{"images": [{"file_name": "p1.jpg"}]}'),
+            "file of COCO's without captions: take",
+        ),
+        (lambda d: (d / "c.json").write_text("[1]"), r"c\.json, entry 1: each must be an object"),
+        (lambda d: (d / "c.json").write_text("{}"), r"c\.json holds no list of pictures: it may be \[\{.image"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path, make, says):
@@ -249,6 +252,23 @@ def test_a_leak_between_splits_is_told(tmp_path, monkeypatch, capsys):
     assert code == 0 and "what is tested was trained on (p2.jpg = p15.jpg)" in out
 
 
+def test_a_drawn_split_keeps_copies_together(tmp_path, monkeypatch, capsys):
+    """Six pictures each lie there twice more, as copies and smaller: none may be tested on that is trained on."""
+    monkeypatch.chdir(tmp_path)
+    root = mine(tmp_path / "d", count=60)
+    copies = [(f"p{n + 10 * more}.jpg", n) for n in range(6) for more in (2, 4)]
+    for name, n in copies:
+        scene(n, (96, 64) if n % 2 else (72, 48)).save(root / "images" / name, quality=90)
+    code, out, _ = init(capsys, "d")
+    assert code == 0 and "6 × pictures that show the same, kept in one split (" in out and "several splits" not in out
+    split = {record.image_id: record.split for record in read_dataset(load_config("d.yaml").data).records}
+    assert all(split[name] == split[f"p{n}.jpg"] for name, n in copies)
+    assert all(abs(list(split.values()).count(name) - 6) <= 1 for name in ("dev", "test"))
+    alone = read_dataset(load_config("d.yaml", ["data.split.together=[]"]).data)
+    split = {record.image_id: record.split for record in alone.records}
+    assert any(split[name] != split[f"p{n}.jpg"] for name, n in copies)  # the test could fail
+
+
 def test_languages_without_spaces_get_characters(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     said = ("一只狗在草地上跑", "两个人骑马", "海边的女人", "红色的球")
@@ -349,16 +369,18 @@ def test_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
     before = (root / "captions.csv").read_bytes()
     assert main(["init", "d", "--captions", "d/captions.csv", "--out", "d/captions.csv", "--force"]) == 2
     assert main(["init", "d", "--out", "conf"]) == 2
+    assert main(["init", "d", "--out", "no/where/d.yaml"]) == 2 and not (tmp_path / "no").exists()
     assert (root / "captions.csv").read_bytes() == before and not (tmp_path / "conf").exists()
     (tmp_path / "d.yaml").symlink_to(tmp_path / "nowhere.yaml")
     assert main(["init", "d"]) == 2
-    assert "Traceback" not in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "--out no/where/d.yaml: there is no folder no/where: make it first" in err and "Traceback" not in err
 
 
 @pytest.mark.parametrize(
     ("splits", "says"),
     [
-        (["test"] * 12, r"is in train or dev \(train 0, dev 0, test 12\)"),
+        (["test"] * 12, r": d/c\.csv: no picture .* is in train or dev \(train 0, dev 0, test 12\)"),
         (["train"] * 9 + ["test"] * 3, r"is in dev \(train 9, dev 0, test 3\)"),
     ],
 )

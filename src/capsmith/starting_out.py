@@ -35,10 +35,16 @@ def begin(folder: Path, captions: Path | None, out: Path) -> tuple[Guess, Survey
     guess = guess_dataset(folder, captions)
     data = guess.config.model_copy(update={"max_problems": 1.0})  # all problems are to be told
     corpus = read_dataset(data)
-    if isinstance(data, FolderConfig) and not guess.split_given:
+    if not guess.split_given:
         data = data.model_copy(update={"split": suggested_split(len(corpus.records))})
         corpus = read_dataset(data)
     found = survey(corpus, suggested_text(writing_of(c for record in corpus.records for c in record.captions)))
+    if not guess.split_given and found.looked.same:
+        split = suggested_split(len(corpus.records)).model_copy(
+            update={"together": tuple(map(tuple, found.looked.same))}
+        )
+        data = data.model_copy(update={"split": split})
+        found = replace(survey(read_dataset(data), found.text, pictures=False), looked=found.looked)
     _require_enough(found, data)
     data = data.model_copy(update={"max_problems": _tolerated(corpus, found, data)})
     return replace(guess, config=data), found, config_text(data, found, _shown(out), guess.split_given)
@@ -50,7 +56,7 @@ def _require_enough(found: Survey, data: DatasetConfig) -> None:
     missing = [name for name in ("train", "dev") if not counts[name]]
     if not missing:
         return
-    source = getattr(data, "captions", data.root)
+    source = data.root / getattr(data, "captions", "")
     reason = next(iter(found.looked.broken.values()), "")
     if not sum(counts.values()) and reason:
         raise DataError(f"{source}: none of the {len(found.looked.broken)} pictures can be read ({reason})")
@@ -97,7 +103,8 @@ def _told(found: Survey, guess: Guess | None) -> Iterator[str]:
         example = max(found.repeated, key=lambda caption: found.repeated[caption])
         said = f"the same caption at several pictures; “{example[:50]}” at {found.repeated[example]}"
         yield f"look at this    {len(found.repeated):,} × {said}"
-    for groups, kind in ((looked.same, "pictures that show the same"), (found.leaks, _LEAK)):
+    kept = ", kept in one split" if guess is not None and not guess.split_given else ""
+    for groups, kind in ((looked.same, f"pictures that show the same{kept}"), (found.leaks, _LEAK)):
         if groups:
             yield f"look at this    {len(groups):,} × {kind} ({_some([_group(group) for group in groups])})"
 
@@ -105,7 +112,9 @@ def _told(found: Survey, guess: Guess | None) -> Iterator[str]:
 def _layout(guess: Guess) -> Iterator[str]:
     data = guess.config
     yield f"read as         {data.type}: {getattr(data, 'captions', '')} in {data.root}"
-    if isinstance(data, FolderConfig):
+    if isinstance(data, FolderConfig) and (data.root / data.captions).is_dir():
+        yield f"captions in     text files called like the pictures (below {data.images}), a caption a line"
+    elif isinstance(data, FolderConfig):
         captions = data.caption_column if isinstance(data.caption_column, str) else ", ".join(data.caption_column)
         columns = f"picture: {data.image_column} (below {data.images}), caption: {captions}"
         split = f", split: {data.split_column or 'split'}" if guess.split_given else ""

@@ -8,12 +8,11 @@ from typing import Any
 
 import yaml
 
-from capsmith.data.folder import FolderConfig
 from capsmith.data.records import DatasetConfig, SplitConfig
 from capsmith.features.config import FeaturesConfig
 from capsmith.survey import Survey
 from capsmith.text.config import TextConfig
-from capsmith.text.language import SPACELESS, Writing
+from capsmith.text.language import SPACELESS, Writing, sides
 from capsmith.yaml_files import VALUE_ERRORS, parse
 
 _UNKNOWN = 0.03  # share of dev's words that may be unknown for the sake of words that are seen more often
@@ -106,7 +105,7 @@ training:
   epochs: {epochs:<16} # stops earlier when dev gets no better
   batch_size: {batch}
   patience: {patience:<14} # epochs without a better dev score
-
+{_mirrored(survey)}
 decoding:
   type: beam
   beam_size: 3
@@ -114,7 +113,30 @@ decoding:
 
 evaluation:
   metrics: [bleu, rouge, cider]
-{"" if sizes["test"] else "  after_training: dev      # there are no pictures to test on" + chr(10)}"""
+{_scored(survey)}{"" if sizes["test"] else "  after_training: dev      # there are no pictures to test on" + chr(10)}"""
+
+
+def _mirrored(survey: Survey) -> str:
+    """Returns the lines with the words for sides, where they are not English: pairs that training could exchange."""
+    language, char = survey.writing.language, survey.text.mode == "char"
+    if language in ("", "English"):
+        return ""
+    pairs = [pair for pair in sides(language) if not char or len("".join(pair)) == 2]
+    if not pairs:
+        return (
+            f"  mirror_words: []         # {language}'s pairs like [left, right]; needed where pictures are mirrored\n"
+        )
+    lines = "".join(f"    - {written(pair)}\n" for pair in pairs)
+    return f"  mirror_words:            # these change places in captions of mirrored pictures ({language})\n{lines}"
+
+
+def _scored(survey: Survey) -> str:
+    """Returns the line with the tokeniser, where the usual one would keep marks that no model here can write."""
+    writing = survey.writing
+    english = writing.language == "English" or (not writing.language and writing.script in ("Latin", ""))
+    if survey.text.mode == "char" or english:
+        return ""
+    return "  tokeniser: simple        # coco's is for English: it takes marks such as ¿ ، । for words\n"
 
 
 def _features(survey: Survey) -> str:
@@ -132,11 +154,21 @@ def _section(data: DatasetConfig, split_given: bool) -> str:
     root = str(values.pop("root"))
     lines = [f"  type: {data.type}", f"  root: {written(f'./{root}' if root[:1] in '~-' else root)}"]
     values.pop("type", None)
-    values.pop("split", None)
+    values.pop("split", None)  # comes last
     lines += [f"  {key}: {written(value)}" for key, value in values.items()]
-    if isinstance(data, FolderConfig) and not split_given:
-        shares = ", ".join(f"{key}: {value}" for key, value in data.split.model_dump().items())
-        lines.append(f"  split: {{{shares}}}   # by picture, at random")
+    if not split_given:
+        split = data.model_dump()["split"]
+        together = split.pop("together")
+        if together:
+            lines += [
+                "  split:                   # by picture, at random",
+                *(f"    {k}: {v}" for k, v in split.items()),
+            ]
+            lines += ["    together:              # pictures that show the same: copies in several splits would leak"]
+            lines += [f"      - {written(group)}" for group in together]
+        else:
+            shares = ", ".join(f"{key}: {value}" for key, value in split.items())
+            lines.append(f"  split: {{{shares}}}   # by picture, at random")
     return "\n".join(lines) + "\n"
 
 

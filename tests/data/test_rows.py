@@ -55,6 +55,16 @@ def test_an_id_outside_the_folder_is_a_problem_and_no_record(pictures):
     assert corpus.problems.found == {"id outside the picture folder": ["../secret.jpg"]}
 
 
+def test_ids_without_an_ending_get_that_of_the_only_picture(pictures):
+    for name in ("b.png", "a.txt", "v1.0.jpg"):
+        (pictures / name).write_bytes(b"")
+    folder = PictureFolder(pictures)
+    given = ["a", "b", "sub/c", "c", "v1.0", "a.txt", "a.jpg", "A"]
+    assert [folder.completed(name) for name in given] == [
+        "a.jpg", "b", "sub/c.png", "c", "v1.0.jpg", "a.txt", "a.jpg", "A"
+    ]  # fmt: skip
+
+
 def test_records_keep_order_and_captions(pictures):
     rows = _rows(pictures, max_problems=0)
     for name, caption, split in [

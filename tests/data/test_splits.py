@@ -106,3 +106,30 @@ def test_a_missing_list(tmp_path):
     (tmp_path / "dev").unlink()
     with pytest.raises(DataError, match=r"data.lists.dev: .*has no file dev"):
         read_lists(config, config.lists)
+
+
+def test_pictures_that_belong_together_stay_so():
+    """Pairs, whatever the seed; the shares hold, and others' places do not depend on the order of names in a group."""
+    pairs = tuple((IDS[n], IDS[999 - n]) for n in range(200))
+    for seed in range(5):
+        split = seeded_split(IDS, SplitConfig(seed=seed, together=pairs))
+        assert all(split[one] == split[other] for one, other in pairs)
+        counts = Counter(split.values())
+        assert abs(counts["dev"] - 100) <= 1 and abs(counts["test"] - 100) <= 1
+    assert any(len({seeded_split(IDS, SplitConfig())[name] for name in pair}) > 1 for pair in pairs)
+
+
+def test_a_group_too_large_for_dev_and_test_is_trained_on():
+    split = seeded_split(IDS[:100], SplitConfig(together=(tuple(IDS[:60]), ("gone.jpg", "away.jpg"))))
+    assert {split[name] for name in IDS[:60]} == {"train"}
+    assert Counter(split.values()) == {"train": 80, "dev": 10, "test": 10}
+
+
+def test_few_pictures_that_are_all_pairs():
+    split = seeded_split(IDS[:10], SplitConfig(together=tuple((IDS[n], IDS[n + 5]) for n in range(5))))
+    assert Counter(split.values()) == {"train": 6, "dev": 2, "test": 2}
+
+
+def test_a_picture_in_two_groups_is_an_error():
+    with pytest.raises(ValidationError, match="b.jpg is named twice: join its groups"):
+        SplitConfig(together=(("a.jpg", "b.jpg"), ("b.jpg", "c.jpg")))

@@ -81,7 +81,7 @@ def _(shop: Workshop) -> list[str]:
 
 @mistake("ids that match no picture", "stray id", "red_ball", "has 'red_ball.png'")
 def _(shop: Workshop) -> list[str]:
-    return _captions(shop, HEADER + _csv().replace(".png", ""))
+    return _captions(shop, HEADER + _csv().replace(".png", ".1"))
 
 
 @mistake("pictures that are missing", "missing picture", "red_ball.jpg", "has 'red_ball.png'")

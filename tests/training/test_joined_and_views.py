@@ -10,6 +10,7 @@ from capsmith.errors import CheckpointError
 from capsmith.evaluation import evaluate
 from capsmith.pipeline import prepare, require_encoder
 from capsmith.runs import Log
+from capsmith.training.epochs import Epochs
 from capsmith.training.fit import train
 
 QUIET = Log(quiet=True)
@@ -76,3 +77,23 @@ def test_each_encoder_has_to_be_the_one_of_the_training(joined):
             require_encoder(config, folder / "run")
     finally:
         note.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("views", "pairs", "says"),
+    [
+        (1, "[[left, right]]", []),
+        (0, "[[gauche, droite]]", []),
+        (1, "[[left, right], [gauche, droite], [links, right]]", ["1 of 3 pairs", "gauche/droite and 1 more"]),
+    ],
+)
+def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says):
+    """Only where pictures are mirrored: elsewhere nothing changes places."""
+    folder, config = joined
+    lines = []
+    captioner = Captioner.load(folder / "run")
+    overrides = [f"training.views={views}", f"training.mirror_words={pairs}"]
+    captioner.config = load_config(config.model_dump(mode="json"), overrides)
+    Epochs(captioner, prepare(captioner.config, ("train", "dev"), QUIET), folder / "run", lines.append)
+    told = [line for line in lines if "mirror_words" in line]
+    assert len(told) == bool(says) and all(one in told[0] for one in says)

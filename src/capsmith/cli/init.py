@@ -11,7 +11,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds the pictures, at any depth")
     parser.add_argument(
-        "--captions", type=Path, metavar="FILE", help="CSV, TSV or JSON lines; found by itself in FOLDER"
+        "--captions",
+        type=Path,
+        metavar="FILE",
+        help="CSV, TSV, JSON, JSON lines, or a folder with a .txt for each picture; found by itself in FOLDER",
     )
     parser.add_argument("--out", type=Path, metavar="CONFIG", help="the config to write (default: NAME-OF-FOLDER.yaml)")
     parser.add_argument("--force", action="store_true", help="replace a config that is there")
@@ -27,6 +30,8 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or Path(f"{name or 'mine'}.yaml")
     if out.suffix not in (".yaml", ".yml") or not str(out).isprintable():
         raise ConfigError(f"--out {out}: a config's name ends in .yaml")
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: there is no folder {out.parent}: make it first, or choose another")
     if os.path.lexists(out) and not args.force:
         raise ConfigError(f"{out} is there already: say --force to replace it, or --out for another name")
     guess, found, text = begin(args.folder, args.captions, out)

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 from capsmith.data.files import locate, numbered_lines
-from capsmith.data.records import DATASETS, Corpus, DatasetConfig
+from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
 from capsmith.data.rows import Rows
-from capsmith.data.splits import SplitLists, read_lists
+from capsmith.data.splits import SplitLists, read_lists, seeded_split
 
 
 @DATASETS.register("capsmith.data.flickr8k:read")
@@ -18,12 +18,14 @@ class Flickr8kConfig(DatasetConfig):
     """The captions below ``root``, one a line: ``picture#number``, a tab, the caption."""
     images: Path = Path("Images")
     """The folder with the pictures, below ``root``."""
-    lists: SplitLists = SplitLists()
-    """The official splits; pictures in no list are read, but belong to no split."""
+    lists: SplitLists | None = SplitLists()
+    """The official splits; pictures in no list are read, but belong to no split. null draws ``split`` instead."""
+    split: SplitConfig = SplitConfig()
+    """The seeded split by picture, where ``lists`` is null."""
 
 
 def read(config: Flickr8kConfig) -> Corpus:
-    """Reads the captions and the official splits.
+    """Reads the captions and the official splits, or draws some.
 
     Args:
         config: Where the files are.
@@ -33,7 +35,7 @@ def read(config: Flickr8kConfig) -> Corpus:
     """
     source = locate(config, config.captions, "captions")
     rows = Rows(config, source, locate(config, config.images, "images", folder=True))
-    splits = read_lists(config, config.lists)
+    listed = None if config.lists is None else read_lists(config, config.lists)
     for number, line in numbered_lines(source):
         key, tab, caption = line.partition("\t")
         image_id, _, caption_number = key.rpartition("#")
@@ -41,4 +43,4 @@ def read(config: Flickr8kConfig) -> Corpus:
             rows.add(image_id, caption, key=caption_number)
         else:
             rows.reject("row that is not picture#number, tab, caption", f"line {number}")
-    return rows.corpus(lambda _: splits)
+    return rows.corpus(lambda image_ids: seeded_split(image_ids, config.split) if listed is None else listed)

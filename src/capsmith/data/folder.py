@@ -1,9 +1,10 @@
-"""A data set of one's own: a folder of pictures and a table of captions."""
+"""A data set of one's own: a folder of pictures and a table of captions, or a text file for each picture."""
 
 from pathlib import Path
 from typing import Literal
 
 from capsmith.data.files import locate
+from capsmith.data.notes import notes_below, take_notes
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
 from capsmith.data.rows import Rows
 from capsmith.data.splits import seeded_split
@@ -12,15 +13,16 @@ from capsmith.data.tables import read_table, take_rows
 
 @DATASETS.register("capsmith.data.folder:read")
 class FolderConfig(DatasetConfig):
-    """Your own pictures: a folder, and a CSV, TSV or JSON-lines file with image, caption and maybe split."""
+    """Your own pictures: a folder, and a table (CSV, TSV, JSON) with image and caption, or a .txt for each picture."""
 
     type: Literal["folder"] = "folder"
     captions: Path = Path("captions.csv")
-    """The table below ``root``: .csv, .tsv or .jsonl, UTF-8, a caption a row; a picture may have many."""
+    """The table below ``root``: .csv, .tsv, .jsonl or .json, UTF-8, a caption a row; a picture may have many. Or a
+    folder with a text file for each picture, ``dog.txt`` for ``dog.jpg``, every line of it a caption."""
     images: Path = Path("images")
     """The folder with the pictures, below ``root``; ``.`` is ``root`` itself."""
     image_column: str = "image"
-    """The column with the picture's path below ``images``."""
+    """The column with the picture's path below ``images``; the ending may be missing where one picture has the name."""
     caption_column: str | tuple[str, ...] = "caption"
     """The column with the caption, or several; in JSON lines a list of captions will do."""
     split_column: str | None = None
@@ -38,8 +40,12 @@ def read(config: FolderConfig) -> Corpus:
     Raises:
         DataError: A file or column is missing, a picture is in two splits, or too much cannot be used.
     """
-    source = locate(config, config.captions, "captions")
-    rows = Rows(config, source, locate(config, config.images, "images", folder=True))
+    notes = next(notes_below(config.root / config.captions), None) is not None
+    source = locate(config, config.captions, "captions", folder=notes)
+    rows = Rows(config, source, locate(config, config.images, "images", folder=True), complete=True)
+    if notes:
+        take_notes(rows, source)
+        return rows.corpus(lambda image_ids: seeded_split(image_ids, config.split))
     captions = (config.caption_column,) if isinstance(config.caption_column, str) else config.caption_column
     required = {"image_column": config.image_column}
     required |= {f"caption_column.{n}" if n else "caption_column": column for n, column in enumerate(captions)}

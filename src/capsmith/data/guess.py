@@ -6,32 +6,36 @@ the same. Names only decide between columns that could all be it.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
 
+from capsmith.data.columns import IMAGE, are_splits, caption_columns, rank, texts_of
 from capsmith.data.flickr8k import Flickr8kConfig
 from capsmith.data.folder import FolderConfig
 from capsmith.data.karpathy import KarpathyConfig
+from capsmith.data.notes import notes_below
 from capsmith.data.pictures import Pictures
 from capsmith.data.records import DatasetConfig
-from capsmith.data.splits import split_name
-from capsmith.data.tables import Table, guess_table
+from capsmith.data.rows import PICTURES
+from capsmith.data.splits import SplitLists
+from capsmith.data.tables import guess_table
 from capsmith.errors import DataError
 from capsmith.runs import read_json
 from capsmith.schema import explain
 
-_TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".txt")
+_FILES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt", ".token")
 _SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _OFFICIAL = "Flickr8k.token.txt"
 _ROWS = 300  # rows that are looked at to tell columns apart
 _ENOUGH = 0.5  # share of them whose picture must be there
-_CAPTION = ("caption", "text", "sentence", "description", "comment", "title", "label", "beschreibung", "légende")
-_IMAGE = ("image", "file", "path", "picture", "photo", "img", "name", "bild")
-_VARIED = 0.2  # share of a caption column's values that differ, at least
+_NOTES = 3  # text files called like pictures from which on they are captions
+_NUMBERED = re.compile(r"[^\t#]+#\d+\t")  # as rows of Flickr8k's and Flickr30k's token files begin
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")  # of pictures
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,20 @@ def guess_dataset(folder: Path, captions: Path | None = None) -> Guess:
 
     Args:
         folder: Holds the pictures, at any depth, and the captions.
-        captions: The captions, anywhere; by default the file in the folder that names most of its pictures.
+        captions: The captions, anywhere: a file, or a folder with a text file for each picture. By default what is in
+            the folder and names most of its pictures.
 
     Raises:
         DataError: No such folder, no pictures, or no file that names them; the message says what was looked at.
     """
     pictures = Pictures(folder)
     if captions is not None:
-        if not captions.is_file():
-            raise DataError(f"{captions}: no such file")
-        return _layout(pictures, captions)
-    files = sorted(_captions_in(folder), key=lambda path: (len(path.parts), "caption" not in path.name, path))
+        return _given(pictures, captions)
+    notes = _notes(pictures, [folder, *_folders_in(folder)])
+    files = sorted(_files_in(folder), key=lambda path: (len(path.parts), "caption" not in path.name, path))
+    if notes is not None:
+        called = {PurePosixPath(path).stem for path in pictures.paths}
+        files = [path for path in files if path.suffix.lower() != ".txt" or path.stem not in called]
     found: list[Guess] = []
     reasons: list[str] = []
     for path in files:
@@ -76,11 +83,35 @@ def guess_dataset(folder: Path, captions: Path | None = None) -> Guess:
             found.append(_layout(pictures, path))
         except DataError as error:
             reasons.append(str(error))
+    found += [notes] if notes is not None else []
     if not found:
         raise DataError(_nothing(folder, reasons, len(pictures.paths)))
     best = max(found, key=lambda guess: guess.found)  # the first of several
     others = tuple(str(_name(one)) for one in found if one is not best)
     return Guess(best.config, best.split_given, best.unused, others, best.found)
+
+
+def _given(pictures: Pictures, captions: Path) -> Guess:
+    if captions.is_dir():
+        notes = _notes(pictures, [captions])
+        if notes is None:
+            raise DataError(f"{captions} is a folder without text files called like the pictures: give a file")
+        return notes
+    if not captions.is_file():
+        raise DataError(f"{captions}: no such file")
+    return _layout(pictures, captions)
+
+
+def _notes(pictures: Pictures, folders: Sequence[Path]) -> Guess | None:
+    """Returns how text files called like pictures are read, if there are any: those below one of these folders."""
+    best: Guess | None = None
+    for folder in folders:
+        names = list(notes_below(folder))
+        base, found = pictures.base(names[:: max(1, len(names) // _ROWS)], stems=True)
+        if found >= _NOTES and (best is None or found >= best.found):  # the narrower of two
+            config = FolderConfig(root=pictures.folder, captions=pictures.below(folder), images=base)
+            best = Guess(config, False, found=found)
+    return best
 
 
 def _name(guess: Guess) -> Path:
@@ -93,7 +124,7 @@ def _nothing(folder: Path, reasons: list[str], count: int) -> str:
     if sheets:
         return f"{start}save {sheets[0]} as CSV (UTF-8), then say --captions FILE"
     if not reasons:
-        return f"{start}write a CSV with the columns image and caption, or say --captions FILE"
+        return f"{start}write a CSV with the columns image and caption, or a .txt for each picture"
     return start + "; ".join(reason[:500] for reason in reasons[:2])
 
 
@@ -106,16 +137,48 @@ def _layout(pictures: Pictures, path: Path) -> Guess:
 
 
 def _read(pictures: Pictures, path: Path) -> Guess:
-    root, name = pictures.folder, pictures.below(path)
+    name = pictures.below(path)
     if path.suffix.lower() in _SHEETS:
         raise DataError(f"{path} is a spreadsheet: save it as CSV (UTF-8)")
+    if _is_picture(path):
+        raise DataError(f"{path} is a picture, not captions: give a table (.csv, .tsv, .json, .jsonl) as --captions")
     if path.suffix.lower() == ".json":
-        return _karpathy(pictures, path, name)
-    if path.name == _OFFICIAL and name == Path(_OFFICIAL):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[:_ROWS]
-        base, found = pictures.base(line.partition("#")[0] for line in lines)
-        return Guess(Flickr8kConfig(root=root, images=base), True, found=found + len(lines))
+        content = read_json(path, DataError)
+        entries = content.get("images") if isinstance(content, dict) else None
+        if isinstance(entries, list) and any(isinstance(entry, dict) and "sentences" in entry for entry in entries):
+            return _karpathy(pictures, path, name, entries)
+    elif path.suffix.lower() in (".txt", ".token"):
+        lines = [line for line in _text(path).splitlines()[:_ROWS] if line.strip()]
+        if lines and sum(_NUMBERED.match(line) is not None for line in lines) > len(lines) / 2:
+            return _numbered(pictures, path, name, lines)
     return _table(pictures, path, name)
+
+
+def _is_picture(path: Path) -> bool:
+    if path.suffix.lower() in PICTURES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(8).startswith(_BEGINNINGS)
+    except OSError:
+        return False  # the reader will say why
+
+
+def _numbered(pictures: Pictures, path: Path, name: Path, lines: Sequence[str]) -> Guess:
+    """Returns how a token file is read, ``picture#number`` first; its splits are drawn where their lists are not."""
+    official = SplitLists().model_dump()
+    there = [list_name for list_name in official.values() if (path.parent / list_name).is_file()]
+    lost = [list_name for list_name in official.values() if list_name not in there]
+    if there and lost:
+        raise DataError(
+            f"{path.parent} has {there[0]}, but not {lost[0]}: put it there, or remove the others to have a split drawn"
+        )
+    base, found = pictures.base(line.partition("#")[0] for line in lines)
+    if found < _ENOUGH * len(lines):
+        raise DataError(f"{path}: only {found} of its first {len(lines)} rows name a picture below {pictures.folder}")
+    lists = SplitLists(**{split: name.parent / one for split, one in official.items()}) if there else None
+    config = Flickr8kConfig(root=pictures.folder, captions=name, images=base, lists=lists)
+    return Guess(config, lists is not None, found=found + (len(lines) if path.name == _OFFICIAL else 0))
 
 
 def _table(pictures: Pictures, path: Path, name: Path) -> Guess:
@@ -126,13 +189,18 @@ def _table(pictures: Pictures, path: Path, name: Path) -> Guess:
     if pictures.base(table.columns)[1]:
         raise DataError(f"{path}, line 1: the first line is a picture already; put a line above it: image,caption")
     columns = {column: [row.get(column) for row in rows] for column in table.columns}
-    seen = {column: pictures.base(_texts(values)) for column, values in columns.items()}
-    named = [column for column, (_, found) in seen.items() if found >= max(1, _ENOUGH * len(rows))]
-    if not named:
+    for stems in (False, True):
+        seen = {column: pictures.base(texts_of(values), stems) for column, values in columns.items()}
+        named = [column for column, (_, found) in seen.items() if found >= max(1, _ENOUGH * len(rows))]
+        if named:
+            break
+    else:
         raise DataError(_unmatched(path, pictures, columns, max(seen.values(), key=lambda item: item[1])[1]))
-    image = min(named, key=lambda column: (-seen[column][1], *_rank(column, _IMAGE)))
-    split = next((column for column, values in columns.items() if column not in named and _are_splits(values)), None)
-    captions = _caption_columns(path, table, columns, [*named, *([split] if split else [])])
+    image = min(named, key=lambda column: (-seen[column][1], *rank(column, IMAGE)))
+    split = next((column for column, values in columns.items() if column not in named and are_splits(values)), None)
+    captions = caption_columns(columns, [*named, *([split] if split else [])])
+    if not captions:
+        raise DataError(f"{path} has no column with captions (columns found: {', '.join(table.columns):.100})")
     base, found = seen[image]
     config = FolderConfig(
         root=pictures.folder,
@@ -146,34 +214,6 @@ def _table(pictures: Pictures, path: Path, name: Path) -> Guess:
     return Guess(config, split is not None, unused, found=found)
 
 
-def _caption_columns(path: Path, table: Table, columns: dict[str, list[Any]], taken: Sequence[str]) -> tuple[str, ...]:
-    """Returns the column with the captions; or several where they are numbered, as in ``caption1``."""
-    free = {column: values for column, values in columns.items() if column not in taken}
-    varied = {column: values for column, values in free.items() if _is_text(values)}
-    length = {column: _mean_length(values) for column, values in (varied or free).items()}
-    if not any(length.values()):
-        raise DataError(f"{path} has no column with captions (columns found: {', '.join(table.columns):.100})")
-    known = [column for column in length if _rank(column, _CAPTION)[0] < len(_CAPTION)]
-    best = max(known or length, key=lambda column: length[column])
-    stem = best.rstrip("0123456789").rstrip("_- ")
-    like = tuple(column for column in length if column.rstrip("0123456789").rstrip("_- ") == stem)
-    return like if len(like) > 1 else (best,)
-
-
-def _is_text(values: list[Any]) -> bool:
-    """Returns whether values can be captions: no addresses, and not nearly always the same."""
-    texts = [text for text in _texts(values) if text.strip()]
-    if not texts or sum(text.startswith(("http://", "https://")) for text in texts) > len(texts) / 2:
-        return False
-    return len(texts) < 10 or len(set(texts)) >= _VARIED * len(texts)
-
-
-def _rank(column: str, names: Sequence[str]) -> tuple[int, int]:
-    """Returns how early a list has a name that stands in the column's; columns with shorter names come first."""
-    place = next((n for n, name in enumerate(names) if name in column.lower()), len(names))
-    return place, len(column)
-
-
 def _unmatched(path: Path, pictures: Pictures, columns: dict[str, list[Any]], found: int) -> str:
     example, folder = min(pictures.paths), pictures.folder
     count = len(next(iter(columns.values())))
@@ -183,54 +223,41 @@ def _unmatched(path: Path, pictures: Pictures, columns: dict[str, list[Any]], fo
     stems = {PurePosixPath(one).stem for one in pictures.paths}
     endings = pictures.endings
     for column, values in columns.items():
-        texts = _texts(values)
+        texts = texts_of(values)
         if any(text in stems for text in texts):
             ending = PurePosixPath(example).suffix
-            return f"{path}: the names in column '{column}' have no ending; write {texts[0]}{ending}"
+            return f"{path}: the names in column '{column}' have no ending; write which is meant: {texts[0]}{ending}"
         if texts and sum(text.lower().endswith(endings) for text in texts) > len(texts) / 2:
             called = f"the pictures below {folder} are called like {example}: write them so"
             return f"{path}: column '{column}' has names such as {texts[0]:.60}, but {called}"
     return f"{path}: no column names pictures below {folder}, such as {example} (columns: {', '.join(columns):.80})"
 
 
-def _karpathy(pictures: Pictures, path: Path, name: Path) -> Guess:
-    content = read_json(path, DataError)
-    entries = content.get("images") if isinstance(content, dict) else None
-    if not isinstance(entries, list) or not entries:
-        raise DataError(
-            f"{path} has no list 'images': JSON is read as Karpathy's dataset_*.json has it, or as JSON lines"
-        )
+def _karpathy(pictures: Pictures, path: Path, name: Path, entries: Sequence[Any]) -> Guess:
     some = [entry for entry in entries[:_ROWS] if isinstance(entry, dict) and "sentences" in entry]
-    if not some:
-        raise DataError(f"{path} has pictures without 'sentences': is it COCO's own annotation file?")
     names = (str(PurePosixPath(str(entry.get("filepath", "")), str(entry.get("filename")))) for entry in some)
     base, found = pictures.base(names)
-    if found < _ENOUGH * len(some):
+    if found < _ENOUGH * max(len(some), 1):
         raise DataError(f"{path}: only {found} of its first {len(some)} pictures are below {pictures.folder}")
     return Guess(KarpathyConfig(root=pictures.folder, captions=name, images=base), True, found=found)
 
 
-def _captions_in(folder: Path) -> Iterator[Path]:
+def _folders_in(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
     """Yields files in a folder and in those right below it that may hold captions."""
-    for place in (folder, *(path for path in sorted(folder.iterdir()) if path.is_dir())):
+    for place in (folder, *_folders_in(folder)):
         try:
             files = list(place.iterdir())
         except OSError:
             continue  # not ours to read
-        yield from (path for path in files if path.suffix.lower() in (*_TABLES, ".json") and path.is_file())
+        yield from (path for path in files if path.suffix.lower() in _FILES and path.is_file())
 
 
-def _texts(values: Iterable[Any]) -> list[str]:
-    return [
-        text for value in values for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)
-    ]
-
-
-def _are_splits(values: list[Any]) -> bool:
-    known = [split_name(value) if isinstance(value, str) else None if value is not None else "" for value in values]
-    return any(known) and None not in known
-
-
-def _mean_length(values: list[Any]) -> float:
-    texts = _texts(values)
-    return sum(sum(map(str.isalnum, text)) for text in texts) / max(len(texts), 1)
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error

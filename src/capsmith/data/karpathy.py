@@ -55,7 +55,8 @@ def _entries(source: Path) -> list[Any]:
     if entries and not any(isinstance(entry, dict) and "sentences" in entry for entry in entries):
         raise DataError(
             f"{source} has pictures without 'sentences': is it COCO's own annotation file? "
-            "This reader takes Karpathy's dataset_coco.json"
+            "This reader takes Karpathy's dataset_coco.json; "
+            "data.type=folder takes COCO's captions_*.json and draws a split"
         )
     return entries
 

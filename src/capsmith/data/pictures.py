@@ -2,11 +2,14 @@
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from capsmith.data.rows import PICTURES, safe_id
 from capsmith.errors import DataError
+
+_USUAL = (".jpg", ".jpeg", ".png", ".webp")
 
 
 class Pictures:
@@ -17,10 +20,16 @@ class Pictures:
         paths: In Unicode's form NFC, as captions name them.
 
     Raises:
-        DataError: No such folder, none that may be read, or no pictures.
+        DataError: No such folder, a file, a folder that may not be read, or no pictures.
     """
 
     def __init__(self, folder: Path) -> None:
+        if folder.is_file():
+            if folder.suffix.lower() in PICTURES:
+                raise DataError(f"{folder} is a picture: give the folder that it lies in")
+            raise DataError(
+                f"{folder} is a file: give the folder with the pictures, and the file as --captions {folder}"
+            )
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder")
         try:
@@ -31,19 +40,27 @@ class Pictures:
         self._place: dict[PurePosixPath, str] = {PurePosixPath("."): "."}
         self.paths = frozenset(self._below())
         if not self.paths:
-            some = ", ".join(sorted(PICTURES)[:6])
-            raise DataError(f"{folder} has no pictures ({some}, …), nor have the folders in it that can be read")
+            some = ", ".join([*_USUAL, *sorted(PICTURES - set(_USUAL))])
+            raise DataError(f"{folder} has no pictures ({some}), nor have the folders in it that can be read")
+        counts = Counter(_stem(path) for path in self.paths)
+        self._stems = frozenset(stem for stem, count in counts.items() if count == 1)
 
     @property
     def endings(self) -> tuple[str, ...]:
         """Endings of pictures' names."""
         return tuple(PICTURES)
 
-    def base(self, names: Iterable[str]) -> tuple[Path, int]:
-        """Returns the folder below which most of these names are pictures, as it is on the disk, and how many are."""
+    def base(self, names: Iterable[str], stems: bool = False) -> tuple[Path, int]:
+        """Returns the folder below which most of these names are pictures, as it is on the disk, and how many are.
+
+        Args:
+            names: As captions have them.
+            stems: Take names without an ending too, where only one picture can be meant.
+        """
+        known = self.paths | self._stems if stems else self.paths
         ids = [name for name in map(safe_id, names) if name]
         places = sorted(self._place, key=lambda place: (len(place.parts), place))
-        counted = [(place, sum((place / name).as_posix() in self.paths for name in ids)) for place in places]
+        counted = [(place, sum((place / name).as_posix() in known for name in ids)) for place in places]
         best, found = max(counted, key=lambda item: item[1])
         return Path(self._place[best]), found
 
@@ -73,3 +90,7 @@ class Pictures:
         """Notes a folder that holds pictures, and those above it."""
         for place in (below, *below.parents):
             self._place.setdefault(PurePosixPath(unicodedata.normalize("NFC", place.as_posix())), place.as_posix())
+
+
+def _stem(path: str) -> str:
+    return PurePosixPath(path).with_suffix("").as_posix()

@@ -1,11 +1,12 @@
 """What every dataset reader returns: records, in splits, and what was wrong with the files."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from capsmith.registry import Registry
 from capsmith.schema import Settings
@@ -37,6 +38,16 @@ class SplitConfig(Settings):
     """Share of the pictures for test."""
     seed: int = 0
     """Another seed gives another split."""
+    together: tuple[tuple[str, ...], ...] = ()
+    """Groups of pictures that stay in one split, such as copies of the same one."""
+
+    @field_validator("together")
+    @classmethod
+    def _apart(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        counts = Counter(name for group in groups for name in group)
+        if twice := next((name for name, count in counts.items() if count > 1), None):
+            raise ValueError(f"{twice} is named twice: join its groups")
+        return tuple(group for group in groups if group)
 
     @model_validator(mode="after")
     def _leaves_some(self) -> "SplitConfig":

@@ -35,12 +35,23 @@ class PictureFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._listed: dict[PurePosixPath, dict[str, str]] = {}
+        self._stems: dict[PurePosixPath, dict[str, str]] = {}
 
     def find(self, image_id: str) -> Path | None:
         """Returns the path of a picture, or None when no such file is there."""
         relative = PurePosixPath(image_id)
         name = self._names(relative.parent).get(relative.name)
         return None if name is None else self.root.joinpath(*relative.parent.parts, name)
+
+    def completed(self, image_id: str) -> str:
+        """Returns an id with its picture's ending, where it lacks one and only one picture can be meant."""
+        relative = PurePosixPath(image_id)
+        names = self._names(relative.parent)
+        if relative.parent not in self._stems:
+            pictures = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in PICTURES]
+            counts = Counter(picture.stem for picture in pictures)
+            self._stems[relative.parent] = {p.stem: p.suffix for p in pictures if counts[p.stem] == 1}
+        return image_id if relative.name in names else image_id + self._stems[relative.parent].get(relative.name, "")
 
     def similar(self, image_id: str) -> str | None:
         """Returns a file with the same name but for case or ending, to say what may have been meant."""
@@ -71,10 +82,13 @@ class Rows:
         pictures: The folder with the pictures.
         repeats: Captions a picture may have before identical ones count as duplicates: where rows carry no
             number, two people who wrote the same look like a row given twice.
+        complete: Give ids without an ending that of the only picture of that name.
     """
 
-    def __init__(self, config: DatasetConfig, source: Path, pictures: Path, repeats: int = 0) -> None:
-        self.config, self.source, self.repeats = config, source, repeats
+    def __init__(
+        self, config: DatasetConfig, source: Path, pictures: Path, repeats: int = 0, complete: bool = False
+    ) -> None:
+        self.config, self.source, self.repeats, self.complete = config, source, repeats, complete
         self.folder = PictureFolder(pictures)
         self.problems = Problems()
         self._rows = self._bad_rows = self._bad_pictures = 0
@@ -107,6 +121,7 @@ class Rows:
         if name is None:
             self._bad_row("id outside the picture folder", image_id.strip() or "(empty)")
             return
+        name = self.folder.completed(name) if self.complete else name
         captions = self._captions.setdefault(name, [])
         self._note_split(name, split)
         if not any(character.isalnum() for character in caption):

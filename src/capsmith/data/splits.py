@@ -76,15 +76,27 @@ def seeded_split(image_ids: Iterable[str], config: SplitConfig) -> dict[str, str
         config: The shares and the seed.
 
     Returns:
-        The split by image id. From three pictures on, a share above zero gets at least one picture.
+        The split by image id. From three pictures on, a share above zero gets at least one picture; but
+        ``config.together`` comes first, and a group too large for test and dev is trained on.
     """
-    ranked = sorted(set(image_ids), key=lambda name: (hashlib.sha256(f"{config.seed}:{name}".encode()).digest(), name))
-    total = len(ranked)
+    first = {name: group[0] for group in config.together for name in group}
+    groups: dict[str, list[str]] = {}
+    for name in sorted(set(image_ids)):
+        groups.setdefault(first.get(name, name), []).append(name)
+    ranked = sorted(groups, key=lambda name: (hashlib.sha256(f"{config.seed}:{name}".encode()).digest(), name))
+    total = sum(map(len, groups.values()))
     test = min(_rounded(config.test, total), max(0, total - 1))
     dev = min(_rounded(config.dev, total), max(0, total - 1 - test))
-    return {
-        name: "test" if place < test else "dev" if place < test + dev else "train" for place, name in enumerate(ranked)
-    }
+    left = {"test": test, "dev": dev}
+    found: dict[str, str] = {}
+    for name in ranked:
+        # a group may miss a split's size by no more than leaving it out would; the last one is left to train on
+        fits = (split for split, room in left.items() if len(groups[name]) <= 2 * room and name != ranked[-1])
+        split = next(fits, "train")
+        if split in left:
+            left[split] -= len(groups[name])
+        found |= dict.fromkeys(groups[name], split)
+    return found
 
 
 def _rounded(share: float, total: int) -> int:

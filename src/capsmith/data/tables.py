@@ -1,4 +1,4 @@
-"""Captions in tables: CSV, TSV or JSON lines, each row an image, a caption and perhaps a split."""
+"""Captions in tables: CSV, TSV, JSON or JSON lines, each row an image, a caption and perhaps a split."""
 
 import csv
 import io
@@ -10,29 +10,33 @@ from pathlib import Path
 from typing import Any
 
 from capsmith.data.files import read_text
+from capsmith.data.json_rows import json_rows
 from capsmith.data.rows import Rows
 from capsmith.data.splits import split_name
 from capsmith.errors import DataError
 from capsmith.schema import nearest
 
+_JSON = (".json", ".jsonl", ".ndjson")
 _FEW = 20  # lines that show what separates columns
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a CSV, TSV or JSON-lines file.
+    """The rows of a CSV, TSV, JSON or JSON-lines file.
 
     Attributes:
         columns: The column names.
         rows: Line number and values by column; None for a row with too many or too few fields.
+        unit: What the numbers count: ``line``, or ``entry`` of a JSON list.
     """
 
     columns: tuple[str, ...]
     rows: Iterator[tuple[int, dict[str, Any] | None]]
+    unit: str = "line"
 
 
 def read_table(path: Path, required: Mapping[str, str]) -> Table:
-    """Opens a table by the end of its name: ``.jsonl`` and ``.ndjson``, ``.tsv``, else CSV.
+    """Opens a table by the end of its name: ``.json``, ``.jsonl`` and ``.ndjson``, ``.tsv``, else CSV.
 
     CSV may be separated by commas, semicolons, tabs or ``|``, whichever makes the required columns appear.
     Quotes have a meaning between commas and semicolons; between tabs and ``|`` only around a whole field.
@@ -47,8 +51,8 @@ def read_table(path: Path, required: Mapping[str, str]) -> Table:
     text = read_text(path)
     if not text.strip():
         raise DataError(f"{path} is empty: it needs the columns {', '.join(required.values())}")
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        table = _json_lines(path, text)
+    if path.suffix.lower() in _JSON:
+        table = _json(path, text)
     else:
         table = _delimited(path, text, tuple(required.values()))
     for key, column in required.items():
@@ -69,8 +73,8 @@ def guess_table(path: Path) -> Table:
     text = read_text(path)
     if not text.strip():
         raise DataError(f"{path} is empty")
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
-        return _json_lines(path, text)
+    if path.suffix.lower() in _JSON:
+        return _json(path, text)
     widths = {mark: _widths(text, mark) for mark in "\t;|,"}
     even = [mark for mark, found in widths.items() if found[0] > 1 and found.count(found[0]) > len(found) / 2]
     if not even:
@@ -116,7 +120,7 @@ def take_rows(rows: Rows, table: Table, image: str, captions: Sequence[str], spl
         split: The column with the split's name, if there is one.
     """
     for number, values in table.rows:
-        where = f"line {number}"
+        where = f"{table.unit} {number}"
         if values is None:
             rows.reject(f"row without exactly {len(table.columns)} fields", where)
             continue
@@ -138,6 +142,14 @@ def _captions(values: dict[str, Any], columns: Sequence[str]) -> list[Any]:
     texts = [text for value in given for text in (value if isinstance(value, list) and value else [value])]
     filled = [text for text in texts if text not in ("", None)] if len(columns) > 1 else texts
     return filled or texts[:1]
+
+
+def _json(path: Path, text: str) -> Table:
+    if path.suffix.lower() != ".json":
+        return _json_lines(path, text)
+    entries = json_rows(path)
+    columns = tuple(dict.fromkeys(column for entry in entries for column in entry))
+    return Table(columns, iter(enumerate(entries, start=1)), "entry")
 
 
 def _json_lines(path: Path, text: str) -> Table:

@@ -1,4 +1,4 @@
-"""Which script and, as far as common words tell, which language captions are written in."""
+"""Which script and, as far as common words tell, which language captions are written in; and its words for sides."""
 
 import unicodedata
 from collections import Counter
@@ -41,6 +41,35 @@ _COMMON = {
     "Marathi": "एक आहे आणि मध्ये आहेत वर या तो",
     "Hebrew": "של על עם את הוא היא זה לא",
 }
+_SIDES = {
+    "English": "left right",
+    "German": "links rechts, linke rechte, linken rechten, linker rechter, linkes rechtes, linkem rechtem",
+    "French": "gauche droite",
+    "Spanish": "izquierda derecha, izquierdo derecho, izquierdas derechas, izquierdos derechos",
+    "Italian": "sinistra destra, sinistro destro",
+    "Portuguese": "esquerda direita, esquerdo direito",
+    "Dutch": "links rechts, linker rechter, linkerkant rechterkant, linkerzijde rechterzijde, linkerhand rechterhand",
+    "Swedish": "vänster höger, vänstra högra",
+    "Polish": "lewo prawo, lewa prawa, lewe prawe, lewy prawy, lewej prawej, lewą prawą, lewego prawego, lewym prawym",
+    "Turkish": "sol sağ, sola sağa, solda sağda, soldan sağdan, soldaki sağdaki, soluna sağına, solunda sağında",
+    "Indonesian": "kiri kanan, kirinya kanannya",
+    "Russian": "слева справа, налево направо, влево вправо, левый правый, левая правая, левое правое, левые правые, "
+    "левой правой, левую правую, левого правого, левом правом, левым правым, левых правых",
+    "Ukrainian": "зліва справа, ліворуч праворуч, наліво направо, вліво вправо, лівий правий, ліва права, ліве праве, "
+    "лівої правої, лівій правій, ліву праву, лівою правою, лівого правого, лівому правому, лівим правим",
+    "Bulgarian": "ляво дясно, вляво вдясно, наляво надясно, отляво отдясно, ляв десен, лява дясна, лявата дясната, "
+    "левия десния, лявото дясното, левите десните",
+    "Greek": "αριστερά δεξιά, αριστερό δεξί",
+    "Arabic": "يسار يمين, اليسار اليمين, اليسرى اليمنى, يسرى يمنى, الأيسر الأيمن, يساره يمينه, يسارها يمينها",
+    "Persian": "چپ راست",
+    "Urdu": "بائیں دائیں",
+    "Hindi": "बाएं दाएं, बाएँ दाएँ, बायें दायें, बायां दायां, बायाँ दायाँ, बाईं दाईं, बायीं दायीं",
+    "Marathi": "डावा उजवा, डावी उजवी, डावे उजवे, डाव्या उजव्या, डावीकडे उजवीकडे",
+    "Hebrew": "שמאל ימין, משמאל מימין, שמאלה ימינה, שמאלי ימני, שמאלית ימנית, השמאלי הימני, השמאלית הימנית",
+    "Chinese": "左 右, 左边 右边, 左侧 右侧, 左手 右手",
+    "Japanese": "左 右, 左側 右側, 左手 右手",
+    "Korean": "왼쪽 오른쪽, 왼쪽에 오른쪽에, 왼쪽에는 오른쪽에는, 왼쪽으로 오른쪽으로, 왼쪽의 오른쪽의, 왼손 오른손",
+}  # of Vietnamese none: its words for sides are those for fruit and must
 
 
 @dataclass(frozen=True)
@@ -77,6 +106,12 @@ def writing_of(captions: Iterable[str]) -> Writing:
     pieces = sum(len(text.split()) for text in texts)
     long = sum(letters.values()) / max(pieces, 1) > (_LONG_WORD if script in ("Han", *_KANA) else _LONG_SYLLABLES)
     return Writing(script, _language(texts, script), script not in SPACELESS or (pieces > len(texts) and not long))
+
+
+def sides(language: str) -> tuple[tuple[str, str], ...]:
+    """Returns a language's words that exchange their places in captions of mirrored pictures; none if not known."""
+    pairs = (pair.split() for pair in _SIDES.get(language, "").split(",") if pair)
+    return tuple((left, right) for left, right in pairs)
 
 
 @cache

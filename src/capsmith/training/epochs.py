@@ -1,7 +1,7 @@
 """The epochs of one training: batches, steps, dev scores, and all that a killed process goes on from."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -233,8 +233,20 @@ def _batches(captioner: Captioner, prepared: Prepared, log: Log) -> Batches | Sa
     if config.augment is not None:
         source = AugmentedSource(prepared.source, ids, config.augment)
     mirror = mirror_words(captioner.vocabulary.words, config.mirror_words)
+    if isinstance(source, VariedSource) and source.mirrors(1):
+        _tell_skipped(captioner.vocabulary.words, config.mirror_words, log)
     if config.objective == "scst":
         return SampledBatches(captioner, source, records, mirror)
     encoded = examples(records, captioner.vocabulary, captioner.config, source.rows(ids))
     together = prepared.encoder is not None or len(prepared.feature_shape) > 1
     return Batches(source, encoded, config.batch_size, captioner.config.seed, together, mirror)
+
+
+def _tell_skipped(words: Sequence[str], pairs: Sequence[tuple[str, str]], log: Log) -> None:
+    skipped = [pair for pair in pairs if not set(pair) <= set(words)]
+    if skipped:
+        log(
+            f"mirrored pictures: {len(pairs) - len(skipped)} of {len(pairs)} pairs of training.mirror_words change "
+            f"places; the vocabulary lacks a word of {skipped[0][0]}/{skipped[0][1]}"
+            + (f" and {len(skipped) - 1} more" if skipped[1:] else "")
+        )

@@ -1,0 +1,47 @@
+"""Captions in one JSON file: a list of pictures, names with their captions, or COCO's annotations."""
+
+from pathlib import Path
+from typing import Any
+
+from capsmith.errors import DataError
+from capsmith.runs import read_json
+
+_FORMS = '[{"image": …, "caption": …}, …], {"picture.jpg": "caption", …} or COCO\'s captions_*.json'
+
+
+def json_rows(path: Path) -> list[dict[str, Any]]:
+    """Reads the rows of a JSON file: one or more captions of one picture each.
+
+    Returns:
+        The objects of a list as they are; of other forms, objects with ``image`` and ``caption``.
+
+    Raises:
+        DataError: It is not valid JSON, or of none of these forms.
+    """
+    content = read_json(path, DataError)
+    if isinstance(content, dict):
+        content = _coco(path, content) if isinstance(content.get("images"), list) else _named(path, content)
+    if not isinstance(content, list) or not content:
+        raise DataError(f"{path} holds no list of pictures: it may be {_FORMS}")
+    for number, entry in enumerate(content, start=1):
+        if not isinstance(entry, dict):
+            raise DataError(f'{path}, entry {number}: each must be an object, as in {{"image": …, "caption": …}}')
+    return content
+
+
+def _coco(path: Path, content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Joins COCO's two lists: images with ``id`` and ``file_name``, annotations with ``image_id`` and ``caption``."""
+    notes = [note for note in content.get("annotations") or () if isinstance(note, dict) and "caption" in note]
+    if not notes:
+        raise DataError(
+            f"{path} is a file of COCO's without captions: take captions_*.json, or Karpathy's dataset_coco.json, "
+            "which has the usual splits (configs/coco.yaml reads it)"
+        )
+    names = {str(image.get("id")): image.get("file_name") for image in content["images"] if isinstance(image, dict)}
+    return [{"image": names.get(str(note.get("image_id"))), "caption": note["caption"]} for note in notes]
+
+
+def _named(path: Path, content: dict[str, Any]) -> list[dict[str, Any]]:
+    if not all(isinstance(said, str | list) for said in content.values()):
+        raise DataError(f"{path} has keys such as {', '.join(content):.60} but no captions: it may be {_FORMS}")
+    return [{"image": name, "caption": said} for name, said in content.items()]

@@ -1,0 +1,39 @@
+"""Captions in text files, one for each picture and called like it: ``dog.txt`` for ``dog.jpg``."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from capsmith.data.files import read_text
+from capsmith.data.rows import Rows, safe_id
+
+_ENDING = ".txt"
+
+
+def notes_below(folder: Path) -> Iterator[str]:
+    """Yields the text files below a folder, in order, as their paths below it without ``.txt``; none of a file."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name.endswith(_ENDING) and not name.startswith("."):
+                yield (Path(place).relative_to(folder) / name).as_posix().removesuffix(_ENDING)
+
+
+def take_notes(rows: Rows, folder: Path) -> None:
+    """Adds the lines of each text file as captions of the picture of its name; blank lines are passed over.
+
+    Args:
+        rows: Where they go; text files without a picture are counted as problems.
+        folder: Holds the text files as the pictures' folder holds the pictures.
+
+    Raises:
+        DataError: A text file is not UTF-8.
+    """
+    for name in notes_below(folder):
+        image_id = safe_id(name)
+        if image_id is None or rows.folder.find(rows.folder.completed(image_id)) is None:
+            rows.reject("text file without a picture of its name", name + _ENDING)
+            continue
+        lines = [line for line in read_text(folder / (name + _ENDING)).split("\n") if line.strip()]
+        for line in lines or [""]:
+            rows.add(image_id, line)
