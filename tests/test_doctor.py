@@ -1,11 +1,14 @@
 """What `capsmith doctor` says of machines that lack something."""
 
+import importlib.util
 import os
+import shutil
 
 import pytest
 
 from capsmith import doctor
 from capsmith.cli import main
+from capsmith.trial import Trial
 
 
 def cgroup(monkeypatch, tmp_path, **files):
@@ -42,26 +45,79 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     assert doctor._disk(tmp_path / "nowhere").broken
 
 
-def test_a_backend_that_is_not_installed(monkeypatch):
+def test_a_backend_that_is_not_known_is_answered_with_those_that_are(monkeypatch, capsys):
     monkeypatch.setenv("KERAS_BACKEND", "theano")
-    found = [finding for finding in doctor._versions() if finding.what == "backend"]
-    assert found[0].broken and "pip install theano" in found[0].advice
+    assert main(["doctor"]) == 2
+    out = capsys.readouterr().out
+    assert "set it to one of tensorflow, jax, torch, or unset it" in out.splitlines()[-1]  # and nothing after it
+    assert "pip install theano" not in out and "new environment" not in out
 
 
-@pytest.mark.parametrize(("threads", "advised"), [("1", True), ("4", False)])
-def test_one_thread_is_too_few(monkeypatch, threads, advised):
-    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+def test_a_backend_that_is_not_installed(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    found = doctor._chosen()
+    assert found.broken and "pip install jax" in found.advice
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert doctor._chosen() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "threads", "advised"),
+    [
+        ("OMP_NUM_THREADS", "1", True),
+        ("OMP_NUM_THREADS", "3", True),
+        ("TF_NUM_INTRAOP_THREADS", "2", True),
+        ("OMP_NUM_THREADS", "4", False),
+        ("OMP_NUM_THREADS", "all", False),
+        ("TF_NUM_INTRAOP_THREADS", "0", False),
+    ],
+)
+def test_fewer_threads_than_cores_are_told(monkeypatch, name, threads, advised):
+    for other in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        monkeypatch.delenv(other, raising=False)
     monkeypatch.setattr(doctor, "usable_cores", lambda: 4.0)
+    assert doctor._threads().found.startswith("4 for TensorFlow, 4 for OpenMP") and not doctor._threads().advice
+    monkeypatch.setenv(name, threads)
+    finding = doctor._threads()
+    assert f"{threads if advised else 4} for" in finding.found and f"by {name}={threads}" in finding.found
+    assert finding.advice == (f"unset {name}: 4 cores may calculate" if advised else "")
+
+
+@pytest.mark.parametrize(("allowed", "advised"), [(8.0, False), (2.0, True), (0.5, True)])
+def test_cores_that_there_are_and_that_may_be_used(monkeypatch, allowed, advised):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(doctor, "usable_cores", lambda: allowed)
     finding = doctor._cores()
-    assert f"OMP_NUM_THREADS={threads}" in finding.found and bool(finding.advice) is advised
+    assert finding.found.startswith("8 cores") and bool(finding.advice) is advised and not finding.broken
+    assert not advised or f"may use {allowed:g}" in finding.found
+
+
+def test_extras_that_are_missing_are_no_failure(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", lambda name: "")
+    found = [*doctor._extras()]
+    assert not any(finding.broken or finding.advice for finding in found)
+    said = " ".join(finding.found for finding in found)
+    assert "pip install 'capsmith[text]'" in said and "pip install 'capsmith[coco]'" in said
+
+
+def test_the_accelerator_that_keras_sees(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr("capsmith.precision.accelerators", lambda: ["gpu:0", "gpu:1"])
+    assert doctor._accelerator().found == "gpu:0, gpu:1"
+    monkeypatch.setattr("capsmith.precision.accelerators", list)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert "none that Keras sees" in doctor._accelerator().found and not doctor._accelerator().advice
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert "pip install -U 'jax[cuda12]'" in doctor._accelerator().advice
 
 
 def test_the_trial_trains_saves_loads_and_captions(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
-    assert "trained, saved, loaded and captioned" in out and "!!" not in out
-    assert not list(tmp_path.iterdir())
+    assert "trained, saved, loaded and captioned" in out and "!!" not in out and "“a red ball” of a red ball" in out
+    assert "accelerator" in out and not list(tmp_path.iterdir())
 
 
 def test_a_trial_that_fails_is_told(capsys, monkeypatch):
@@ -73,3 +129,16 @@ def test_a_trial_that_fails_is_told(capsys, monkeypatch):
     out = capsys.readouterr().out
     assert "!!  trial        failed: ValueError: the disk ate it" in out and "and more" not in out
     assert main(["doctor", "--fast"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("right", "rounds", "broken", "advice"),
+    [(18, 1, False, ""), (17, 1, False, "too slow"), (17, 2, True, "it does not learn"), (24, 3, False, "")],
+)
+def test_a_trial_is_judged_by_what_it_says(monkeypatch, right, rounds, broken, advice):
+    """A machine that had no time to learn is slow; one that had it is broken."""
+    monkeypatch.setattr("capsmith.trial.try_out", lambda: Trial("a a a", right, 24, rounds, 1234.5, 67.8))
+    finding = doctor._trial()
+    assert finding.broken is broken and (advice in finding.advice if advice else not finding.advice)
+    assert f"{right} of 24 held-out pictures right" in finding.found and "“a a a”" in finding.found
+    assert "1,234 captions/s in training, 68 pictures/s" in finding.found

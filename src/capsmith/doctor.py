@@ -1,6 +1,8 @@
 """Looks at the machine that capsmith is to run on, and says what to do about what it finds."""
 
 import importlib.metadata
+import importlib.util
+import math
 import os
 import platform
 import shutil
@@ -15,6 +17,12 @@ GIB = 1024**3
 _PACKAGES = ("capsmith", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "pydantic", "nltk")
 _CGROUP = Path("/sys/fs/cgroup")
 _MEMINFO = Path("/proc/meminfo")
+_BACKENDS = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]", "torch": "torch"}  # what runs on NVIDIA cards
+_EXTRAS = {  # packages that are not needed: for what, and the extra that brings them
+    "tokenizers": ("text.mode: subword", "text"),
+    "pycocoevalcap": ("METEOR and SPICE", "coco"),
+}
+_THREADS = {"TF_NUM_INTRAOP_THREADS": "TensorFlow", "OMP_NUM_THREADS": "OpenMP (PyTorch, NumPy)"}
 _NEEDED_MEMORY, _NEEDED_DISK = 3.0, 3.0  # GiB: an attention model on Flickr8k, and its features
 
 
@@ -44,18 +52,21 @@ def examine(folder: Path, trial: bool = True) -> Iterator[Finding]:
 
     Args:
         folder: Where runs and features would be written.
-        trial: Also train, save, load and caption on a dozen drawn pictures.
+        trial: Also train, save, load and caption on small drawn pictures.
     """
     yield _python()
-    yield from _versions()
+    yield _versions()
     yield _cores()
+    yield _threads()
     yield _memory()
     yield _disk(folder)
     yield _text()
     yield _java()
-    backend = _backend()
+    yield from _extras()
+    backend = _chosen() or _backend()
     yield backend
     if not backend.broken:
+        yield _accelerator()
         yield _precision()
         if trial:
             yield _trial()
@@ -67,14 +78,20 @@ def _python() -> Finding:
     return Finding("Python", text, "capsmith needs Python 3.11 or later" if old else "", broken=old)
 
 
-def _versions() -> Iterator[Finding]:
+def _versions() -> Finding:
     found = {name: version for name in _PACKAGES if (version := _version(name))}
-    yield Finding("packages", ", ".join(f"{name} {version}" for name, version in found.items()))
-    wanted = ascii(os.environ.get("KERAS_BACKEND") or "tensorflow")[1:-1]
-    if wanted not in found:
-        yield Finding(
-            "backend", f"{wanted} is not installed", f"pip install {wanted}, or set KERAS_BACKEND", broken=True
-        )
+    return Finding("packages", ", ".join(f"{name} {version}" for name, version in found.items()))
+
+
+def _chosen() -> Finding | None:
+    """Returns what is wrong with the choice of a backend; None when it is there."""
+    wanted = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if wanted not in _BACKENDS:
+        shown, known = ascii(wanted)[1:-1], ", ".join(_BACKENDS)
+        return Finding("Keras", f"KERAS_BACKEND={shown} is not known", f"set it to one of {known}, or unset it", True)
+    if importlib.util.find_spec(wanted) is None:  # not by its version: there is tensorflow-cpu, too
+        return Finding("Keras", f"{wanted} is not installed", f"pip install {wanted}, or set KERAS_BACKEND", True)
+    return None
 
 
 def _version(name: str) -> str:
@@ -86,13 +103,27 @@ def _version(name: str) -> str:
 
 def _cores() -> Finding:
     there, allowed = os.cpu_count() or 1, usable_cores()
-    text = f"{there} cores" if allowed >= there else f"{there} cores, of which this process may use {allowed:g}"
-    known = ", ".join(
-        f"{key}={os.environ[key]}" for key in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS") if key in os.environ
-    )
-    few = "OMP_NUM_THREADS" in os.environ and os.environ["OMP_NUM_THREADS"] == "1" and allowed > 1
-    advice = "unset OMP_NUM_THREADS: it holds the calculation to one core" if few else ""
-    return Finding("processor", f"{text}; {known}" if known else text, advice)
+    if allowed >= there:
+        return Finding("processor", f"{_some(there, 'core')}, all of which this process may use")
+    limit = "the container's limit (docker --cpus), the batch job's, or taskset holds it to them: ask for more"
+    return Finding("processor", f"{_some(there, 'core')}, of which this process may use {allowed:g}", limit)
+
+
+def _threads() -> Finding:
+    """Says how many threads calculate: as many as the cores that may be used, unless a setting says other."""
+    allowed = max(1, math.ceil(usable_cores()))
+    shares, few = [], []
+    for name, whose in _THREADS.items():
+        text = os.environ.get(name, "")
+        count = int(text) if text.isdecimal() and int(text) else allowed
+        shares.append(f"{count} for {whose}" + (f" by {name}={ascii(text)[1:-1]}" if text else ""))
+        few += [name] if count < allowed else []
+    advice = f"unset {' and '.join(few)}: {_some(allowed, 'core')} may calculate" if few else ""
+    return Finding("threads", ", ".join(shares), advice)
+
+
+def _some(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def usable_cores() -> float:
@@ -158,6 +189,14 @@ def _java() -> Finding:
     return Finding("Java", path or "not there: METEOR and SPICE need it, nothing else does")
 
 
+def _extras() -> Iterator[Finding]:
+    """Names the packages that only some things need; none of them has to be there."""
+    for name, (use, extra) in _EXTRAS.items():
+        version = _version(name)
+        missing = f"{name} is not there; {use} needs it: pip install 'capsmith[{extra}]'"
+        yield Finding("extras", f"{name} {version}, for {use}" if version else missing)
+
+
 def _backend() -> Finding:
     started = time.perf_counter()
     try:
@@ -179,15 +218,37 @@ def _precision() -> Finding:
     return Finding("precision", f"{for_products()} is the faster one for training")
 
 
+def _accelerator() -> Finding:
+    from capsmith.precision import accelerators
+
+    if found := accelerators():
+        return Finding("accelerator", ", ".join(found))
+    text = "none that Keras sees: it calculates on the processor"
+    if shutil.which("nvidia-smi") is None:
+        return Finding("accelerator", text)
+    package = _BACKENDS[os.environ.get("KERAS_BACKEND") or "tensorflow"]
+    return Finding("accelerator", text, f"there seems to be an NVIDIA card: pip install -U '{package}'")
+
+
 def _trial() -> Finding:
     from capsmith.trial import try_out
 
     started = time.perf_counter()
     try:
-        said = try_out()
+        trial = try_out()
     except Exception as error:
-        return Finding("trial", f"failed: {type(error).__name__}: {error}".splitlines()[0], "please report this", True)
-    return Finding("trial", f"trained, saved, loaded and captioned in {time.perf_counter() - started:.0f} s: {said}")
+        text = f"failed: {type(error).__name__}: {error}".splitlines()[0]
+        return Finding("trial", text, "install capsmith in a new environment; if it still fails, report this", True)
+    text = (
+        f"trained, saved, loaded and captioned in {time.perf_counter() - started:.0f} s: {trial.right} of "
+        f"{trial.held_out} held-out pictures right, “{trial.said}” of a red ball; {trial.captions_per_second:,.0f} "
+        f"captions/s in training, {trial.pictures_per_second:,.0f} pictures/s captioned one by one"
+    )
+    if trial.good:
+        return Finding("trial", text)
+    if trial.rounds == 1:  # there was no time to learn more
+        return Finding("trial", text, "too slow to learn them in time: end what else is running, and try again")
+    return Finding("trial", text, "it does not learn: install capsmith in a new environment, or report this", True)
 
 
 def healthy(say: Callable[[str], None], folder: Path, trial: bool = True) -> bool:

@@ -1,26 +1,19 @@
 """A page about a data set: pictures with their captions, how long and how frequent, and what is wrong."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from capsmith.data.records import SPLITS, Record
-from capsmith.data.sources import mirror_words
-from capsmith.errors import PictureError
-from capsmith.features.augment import AugmentConfig, augmented
-from capsmith.features.images import load_image
-from capsmith.features.views import is_mirrored, view_of
-from capsmith.pages import THUMBNAIL, clear_copies, footer, image, save_copy, small_copy, write_page
+from capsmith.pages import cards, clear_copies, footer, image, small_copy, write_page
 from capsmith.starting_out import told
 from capsmith.survey import Survey
-from capsmith.text.tokenise import join, tokenise
+from capsmith.variants import Variants
 
-_WORDS, _PROBLEMS, _PAIRS, _VIEWS = 30, 40, 12, 3
+_WORDS, _PROBLEMS, _PAIRS = 30, 40, 12
 _COUNTS = (1, 2, 3, 5, 10)
 
 
@@ -30,8 +23,7 @@ def write_inspection(
     found: Survey,
     pictures: int = 24,
     seed: int = 0,
-    mirrored_words: Sequence[tuple[str, str]] | None = None,
-    augment: AugmentConfig | None = None,
+    variants: Variants | None = None,
 ) -> Path:
     """Writes ``index.html`` and the pictures that it shows.
 
@@ -41,9 +33,7 @@ def write_inspection(
         found: The data set.
         pictures: How many are shown, drawn at random, the same share of each split.
         seed: Another seed shows others.
-        mirrored_words: Words that exchange their places in a mirrored picture; given, the page shows the views of
-            some pictures that training would see, and what their captions become.
-        augment: Shows pictures as an encoder that learns would see them, instead of ``training.views``.
+        variants: Given, the page shows what training would see of some pictures.
 
     Returns:
         The page's path.
@@ -55,8 +45,8 @@ def write_inspection(
         "<h2>Tokens a caption</h2>" + _bars(_lengths(found)),
         f"<h2>The {_WORDS} most frequent {_unit(found)}</h2>" + _bars(_frequent(found)),
         _unknown(found),
-        "<h2>Pictures</h2>" + _cards(_picture(record, folder, used) for record in shown),
-        "" if mirrored_words is None else _views(shown[:6], found, mirrored_words, augment, folder, used),
+        "<h2>Pictures</h2>" + cards(_picture(record, folder, used) for record in shown),
+        "" if variants is None else variants.html(folder, used),
         _same(found, folder, used),
         _problems(found),
         footer(["Pictures are drawn at random; what is wrong is listed in full or to the first few dozen."]),
@@ -124,61 +114,19 @@ def _picture(record: Record, folder: Path, used: set[str]) -> str:
     )
 
 
-def _views(
-    records: Sequence[Record],
-    found: Survey,
-    pairs: Sequence[tuple[str, str]],
-    augment: AugmentConfig | None,
-    folder: Path,
-    used: set[str],
-) -> str:
-    """Shows what ``training.views``, or ``training.augment``, makes of pictures, and of their first captions."""
-    cards = []
-    for record in records:
-        tokens = tokenise(record.captions[0], found.text)
-        words = sorted(set(tokens) | {word for pair in pairs for word in pair})
-        other = mirror_words(words, pairs)
-        turned = [words[other[words.index(word)]] for word in tokens]
-        for number in range(1, _VIEWS + 1):
-            mirrored = is_mirrored(number) and (augment is None or augment.mirror)
-            file = _view(record, number, augment, folder)
-            said = join(turned if mirrored else tokens, found.text)
-            cards.append(
-                f'<figure>{image(file, said)}<figcaption><p class="said" dir="auto">{escape(said)}</p><div class="id">'
-                f"<span>{escape(record.image_id)}</span><span>view {number}</span></div></figcaption></figure>"
-            )
-            used |= {file} if file else set()
-    source = "training.views" if augment is None else "training.augment"
-    told_so = f"<p>Variants of {source}; of mirrored ones the words of sides change places.</p>"
-    return "<h2>Views that training would see</h2>" + told_so + _cards(cards)
-
-
-def _view(record: Record, number: int, augment: AugmentConfig | None, folder: Path) -> str | None:
-    view = view_of(record.image_id, number) if augment is None else None
-    try:
-        pixels = load_image(record.path, (THUMBNAIL * 3 // 4, THUMBNAIL), view=view)
-    except PictureError:
-        return None
-    if augment is not None:
-        rng = np.random.default_rng(number)
-        pixels = augmented(pixels, augment, rng, augment.mirror and is_mirrored(number))
-    name = hashlib.sha256(f"{record.image_id}\0{number}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return save_copy(Image.fromarray(pixels), f"{name}.jpg", folder)
-
-
 def _same(found: Survey, folder: Path, used: set[str]) -> str:
     by_id = {record.image_id: record for record in found.corpus.records}
     leaks = found.leaks
     groups = sorted(found.looked.same, key=lambda group: group not in leaks)
     if not groups:
         return ""
-    cards = (
+    pairs = (
         f'<div class="pair">{"".join(_picture(by_id[one], folder, used) for one in group[:2])}</div>'
         for group in groups[:_PAIRS]
     )
     in_several = f", {len(leaks):,} of them in several splits: what is tested was trained on" if leaks else ""
     told_so = f"<p>{len(groups):,} group{'s' * (len(groups) > 1)} of pictures{in_several}.</p>"
-    return "<h2>Pictures that show the same</h2>" + told_so + _cards(cards)
+    return "<h2>Pictures that show the same</h2>" + told_so + cards(pairs)
 
 
 def _problems(found: Survey) -> str:
@@ -204,10 +152,6 @@ def _drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
         share = min(len(there), -(-count * len(there) // max(len(records), 1)))
         chosen += [there[place] for place in rng.permutation(len(there))[:share]]
     return chosen[:count]
-
-
-def _cards(cards: Iterable[str] | Iterator[str]) -> str:
-    return f'<div class="cards">{"".join(cards)}</div>'
 
 
 def _unit(found: Survey) -> str:

@@ -88,6 +88,11 @@ def write_page(path: Path, title: str, parts: Iterable[str]) -> Path:
     return path
 
 
+def cards(given: Iterable[str]) -> str:
+    """Returns figures side by side, as many as the page is wide."""
+    return f'<div class="cards">{"".join(given)}</div>'
+
+
 def footer(notes: Sequence[str]) -> str:
     """Returns the lines at the foot of a page."""
     return "<footer>" + "".join(f"<div>{escape(note)}</div>" for note in notes) + "</footer>"

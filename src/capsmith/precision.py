@@ -103,11 +103,16 @@ def _product(one: np.ndarray, other: np.ndarray, dtype: str) -> Callable[[], Any
 
 def accelerated() -> bool:
     """Returns whether Keras calculates on an accelerator."""
+    return bool(accelerators())
+
+
+def accelerators() -> list[str]:
+    """Returns the accelerators that Keras sees, such as ``gpu:0``; none where it calculates on the processor."""
     devices = keras.distribution.list_devices() if keras.backend.backend() != "torch" else _torch_devices()
-    return any(not device.lower().startswith("cpu") for device in devices)
+    return [device for device in devices if not device.lower().startswith("cpu")]
 
 
 def _torch_devices() -> list[str]:
     import torch
 
-    return ["cuda"] if torch.cuda.is_available() else []
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []

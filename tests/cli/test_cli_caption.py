@@ -44,6 +44,12 @@ def test_a_folder_in_order_of_names(pictures, capsys):
     assert names == [str(pictures / name) for name in ("UPPER.JPG", "blue.png", "red.png", "white.png")]
 
 
+def test_help_says_that_folders_can_be_given(capsys):
+    with pytest.raises(SystemExit):
+        main(["caption", "--help"])
+    assert "IMAGE|FOLDER" in capsys.readouterr().out
+
+
 def test_json_has_all_beams(pictures, captioner, capsys):
     assert caption(pictures / "red.png", "--json", "--set", "decoding.beam_size=4") == 0
     found = json.loads(capsys.readouterr().out)

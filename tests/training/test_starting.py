@@ -10,7 +10,7 @@ import yaml
 
 import shapes
 from capsmith.captioner import Captioner
-from capsmith.config import load_config
+from capsmith.config import load_config, model_difference
 from capsmith.errors import CheckpointError, ConfigError
 from capsmith.evaluation import evaluate
 from capsmith.runs import Log
@@ -148,3 +148,45 @@ def test_of_another_model_nothing_is_taken(tmp_path):
         train(load_config(shapes.settings(training={"init": str(tmp_path / "nowhere")})), tmp_path / "b", log=Lines())
     with pytest.raises(ConfigError, match="leave one of them out"):
         load_config(shapes.settings(training={"init": "a", "start": "b"}))
+
+
+def staged(tmp_path, **changes):
+    """A config that fine-tunes its encoder, after a first stage whose own file leaves it frozen."""
+    first = shapes.settings(seed=9, data={"root": "nowhere"}, evaluation={"after_training": None})
+    (tmp_path / "first.yaml").write_text(yaml.safe_dump(first))
+    start = {"start": str(tmp_path / "start"), "start_config": str(tmp_path / "first.yaml")}
+    training = {**start, "start_set": ["training.epochs=1"], "epochs": 1, "learning_rate": 1e-3, **changes}
+    encoder = {"trainable": True, "rate": 0.5}
+    return load_config(shapes.settings(encoder=encoder, training=training, evaluation={"after_training": None}))
+
+
+def test_frozen_first_then_fine_tuned_by_one_command(tmp_path):
+    train(staged(tmp_path), tmp_path / "run", log=Lines())
+    start, run = (load_config(tmp_path / name / "config.yaml") for name in ("start", "run"))
+    assert not start.trains_encoder and run.trains_encoder and run.encoders[0].rate == 0.5
+    assert start.encoders[0].image_size == run.encoders[0].image_size and start.seed == run.seed
+    assert (
+        start.training.epochs == 1 == len(read_csv(tmp_path / "start" / "history.csv"))
+    )  # start_set, not the file's 4
+
+
+def test_the_shipped_config_has_such_a_first_stage(tmp_path):
+    config = load_config("flickr8k_finetune.yaml", ["data.root=elsewhere", f"training.start={tmp_path / 'start'}"])
+    stage, _ = first_stage(config)
+    assert (config.encoders[0].trainable, stage.encoders[0].trainable) == ("last_block", False)
+    assert stage.encoders[0].adapt is None and stage.data.root == config.data.root
+    assert not model_difference(stage, config, {"encoder.trainable", "encoder.rate"})  # the weights will fit
+    assert stage.training.augment is None and load_config(stage.model_dump(mode="json")) == stage
+
+
+def test_changes_of_no_first_stage():
+    with pytest.raises(ConfigError, match="start_set changes start_config: name that config too"):
+        load_config(shapes.settings(training={"start": "a", "start_set": ["seed=2"]}))
+
+
+def test_other_words_are_sent_to_init(tmp_path):
+    train(load_config(shapes.settings(training={"epochs": 1})), tmp_path / "old", log=Lines())
+    begun = {"epochs": 1, "start": str(tmp_path / "old")}
+    with pytest.raises(CheckpointError, match=r"trained with other words.*; training.init begins with a run of other"):
+        changed = shapes.settings(data={"root": greener(tmp_path)}, training=begun)
+        train(load_config(changed), tmp_path / "new", log=Lines())

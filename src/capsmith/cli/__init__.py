@@ -21,7 +21,7 @@ VERBS = {
     "train": "train a captioner as a config says, and score it",
     "extract": "make the feature cache of a config's pictures",
     "evaluate": "score a run on a split and write its report",
-    "caption": "caption pictures with a run",
+    "caption": "caption pictures, or folders of them, with a run",
     "score": "score captions of any model against references",
     "validate": "check a config and show it with every default",
     "doctor": "look at this machine, try everything out, and say what to do",

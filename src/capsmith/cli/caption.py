@@ -15,7 +15,9 @@ _ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory")
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="pictures, or folders of pictures")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE|FOLDER", help="pictures, or folders whose pictures are all captioned"
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON line a picture, with all beams and scores")
     parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the pictures with their captions")
     parser.add_argument("--attention", type=Path, metavar="OUT.png", help="draw where it looked for each word")

@@ -11,9 +11,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the page goes (default: inspect/NAME-OF-CONFIG)")
     parser.add_argument("--pictures", type=int, default=24, metavar="N", help="pictures shown (default: 24)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed shows other pictures")
+    parser.add_argument("--seed", type=int, default=0, help="another seed shows other pictures and variants")
     parser.add_argument(
-        "--augment", action="store_true", help="also show what training.views or training.augment makes of pictures"
+        "--augment",
+        action="store_true",
+        help="also show what training.views or training.augment makes of pictures, or would by default",
     )
     parser.add_argument("--fast", action="store_true", help="read the captions alone: decode no picture to judge it")
 
@@ -27,6 +29,7 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.pages import require_ours
     from capsmith.starting_out import told
     from capsmith.survey import survey
+    from capsmith.variants import Variants
 
     if args.pictures < 0 or args.seed < 0:
         raise ConfigError("--pictures and --seed take numbers from 0 on")
@@ -37,6 +40,6 @@ def run(args: argparse.Namespace) -> None:
     found = survey(read_dataset(data), config.text, pictures=not args.fast)
     for line in told(found):
         print(line)
-    pairs = config.training.mirror_words if args.augment else None
-    title, how = f"{Path(args.config).stem}: the data", config.training.augment
-    print(write_inspection(directory, title, found, args.pictures, args.seed, pairs, how))
+    title = f"{Path(args.config).stem}: the data"
+    variants = Variants(config, found, args.seed) if args.augment else None
+    print(write_inspection(directory, title, found, args.pictures, args.seed, variants))

@@ -20,7 +20,10 @@ class TrainingConfig(Settings):
     start: Path | None = None
     """Begin with the weights of this run, which has the same encoder, decoder and words."""
     start_config: str | None = None
-    """When ``start`` is not there yet, train it first by this config, on this one's data, words, encoder, seed."""
+    """When ``start`` is not there yet, train it first by this config, on this one's data, words, encoder, seed; only
+    whether the encoder learns (``trainable``, ``rate``) is the first one's own: frozen first, then fine-tuned."""
+    start_set: tuple[str, ...] = ()
+    """Changes of ``start_config``, such as ``decoder.standardise=false``."""
     init: Path | None = None
     """Begin with what this run knows, on other data: the words that both have keep their vectors, new ones are
     learned. It has the same encoder, and a decoder of the same sizes."""
@@ -92,6 +95,8 @@ class TrainingConfig(Settings):
             raise ValueError("init takes a run of other words, start one of the same: leave one of them out")
         if self.start_config is not None and self.start is None:
             raise ValueError("start_config trains the run that start names: set start too")
+        if self.start_set and self.start_config is None:
+            raise ValueError("start_set changes start_config: name that config too")
         if self.objective == "scst" and self.baseline == "others" and self.samples < 2:
             raise ValueError("the baseline of the others needs samples of 2 or more")
         return self

@@ -9,6 +9,7 @@ from capsmith.captioner import WEIGHTS, Captioner, build_model
 from capsmith.checkpoints import load_weights
 from capsmith.config import Config, load_config, model_difference, run_config
 from capsmith.errors import CheckpointError
+from capsmith.features.config import Encoders
 from capsmith.features.weights import load_file
 from capsmith.metrics.scorer import expand
 from capsmith.network import CaptionModel
@@ -32,7 +33,10 @@ def begin_from(captioner: Captioner, run: Path) -> None:
     if config.trains_encoder and not captioner.config.trains_encoder:
         raise CheckpointError(f"training.start: {run} trained its encoder: this one has to, too")
     if Vocabulary.load(run / "vocabulary.json").fingerprint() != captioner.vocabulary.fingerprint():
-        raise CheckpointError(f"training.start: {run} was trained with other words: its training captions were others")
+        raise CheckpointError(
+            f"training.start: {run} was trained with other words: its training captions or text settings were others; "
+            "training.init begins with a run of other words"
+        )
     model, encoder = captioner.model, run / "encoder.weights.h5"
     whole = config.trains_encoder or model.encoder is None
     load_weights(model.bare() if whole else CaptionModel(model.decoder).bare(), run / WEIGHTS)
@@ -79,8 +83,18 @@ def first_stage(config: Config) -> tuple[Config, Path] | None:
     start, name = config.training.start, config.training.start_config
     if start is None or name is None:
         return None
-    stage = load_config(name).model_copy(update={section: getattr(config, section) for section in _CARRIED})
+    stage = load_config(name, config.training.start_set)
+    carried = {section: getattr(config, section) for section in _CARRIED}
+    stage = stage.model_copy(update={**carried, "encoder": _learning_as_in(stage, config.encoder)})
     return None if _over(stage, start) else (stage, start)
+
+
+def _learning_as_in(stage: Config, encoder: Encoders) -> Encoders:
+    """Returns an encoder that learns in the first stage only where that stage's own config says so."""
+    if isinstance(encoder, tuple):
+        return encoder  # several are always frozen
+    own = stage.encoders[0]
+    return encoder.model_copy(update={"trainable": own.trainable, "rate": own.rate})
 
 
 def missing_members(config: Config) -> list[tuple[Config, Path]]:
