@@ -25,12 +25,13 @@ def override_in(values: dict[str, Any], override: str, registries: Registries) -
     """
     path, equals, text = override.partition("=")
     keys = path.strip().split(".")
+    override = override[:80]  # what messages show of it
     if not equals or not all(keys):
         raise ConfigError(f"--set {override}: write it as section.key=value")
     try:
         value = parse(text)
     except (yaml.YAMLError, RecursionError, *VALUE_ERRORS) as error:
-        raise ConfigError(f"--set {override[:80]}: the value is not valid YAML") from error
+        raise ConfigError(f"--set {override}: the value is not valid YAML") from error
     return _put(values, keys, value, override, registries)
 
 
