@@ -207,6 +207,8 @@ def test_a_journal_cut_anywhere_gives_what_was_appended_before(tmp_path_factory,
     if data.draw(st.booleans()):  # it goes on with another batch, or ends
         append(writer, shape, {"new": 5}, [])
         kept, broken = {**kept, "new": [5]}, broken - {"new"}
+        writer.close()
+        writer = Journal(folder, known(folder, PRINT))
     writer.finish()
     store = FeatureStore.open(folder, PRINT)
     assert set(store.ids) == set(kept) and set(store.broken) == broken
