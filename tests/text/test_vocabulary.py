@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from capsmith.errors import CheckpointError, DataError
 from capsmith.text.config import TextConfig
-from capsmith.text.tokenise import tokenise
+from capsmith.text.tokenise import join, tokenise
 from capsmith.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 CAPTIONS = [["a", "dog", "runs"], ["a", "cat"], ["a", "dog", "एक"]]
@@ -209,3 +209,31 @@ def test_two_vocabularies_have_one_fingerprint_only_if_they_have_the_same_words(
     one, other = build(some), build(others)
     if one is not None and other is not None:
         assert (one.fingerprint() == other.fingerprint()) == (one.words == other.words)
+
+
+TEXTS = st.text(
+    st.sampled_from("abnsd'tT1.,#-<> \u200d\u0301’狗एक") | st.characters(exclude_categories=["Cs"]), max_size=12
+)
+MODES = [
+    TextConfig(mode=mode, punctuation=marks, lowercase=lower)
+    for mode in ("word", "char", "subword")
+    for marks in ("remove", "keep")
+    for lower in (True, False)
+]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=4), st.sampled_from(MODES))
+def test_captions_of_training_come_back_from_their_ids(captions, config):
+    tokens = [tokenise(caption, config) for caption in captions]
+    if not any(tokens):
+        return
+    vocabulary = Vocabulary.of_pieces(tokens, 60) if config.mode == "subword" else Vocabulary.build(tokens)
+    for said in tokens:
+        ids = vocabulary.encode(said)
+        assert all(4 <= n < len(vocabulary) for n in ids)
+        assert vocabulary.decode([START, *ids, END, PAD]) == said
+        assert tokenise(join(vocabulary.decode(ids), config), config) == said
+    assert vocabulary.counts[END] == len(captions)
+    ids = [n for said in tokens for n in vocabulary.encode(said)]
+    assert list(np.bincount(ids, minlength=len(vocabulary)))[4:] == list(vocabulary.counts)[4:]
