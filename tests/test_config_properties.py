@@ -349,3 +349,21 @@ def test_mutated_text_loads_or_says_what_is_wrong(tmp_path_factory, seed, change
 
 
 TEXT = yaml.safe_dump(WHOLE).encode()
+
+
+SECTIONS = st.sampled_from(
+    ["", "a", "data", "root", "encoder", "0", "1", "-1", "²", "٣", "9" * 30, "adapt", "type", "ensemble"]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(SECTIONS | TEXTS, min_size=1, max_size=4).map(".".join),
+    st.sampled_from(["", "=", "= "]),
+    st.text(st.sampled_from("[]{}:,'\"&*!|>%@`#-? \n\t01eé~") | LETTERS, max_size=10) | st.just("[" * 400),
+)
+def test_any_override_loads_or_says_what_is_wrong(path, equals, value):
+    try:
+        load_config(WHOLE, [path + equals + value])
+    except ConfigError as error:
+        check_message(error)
