@@ -69,7 +69,8 @@ def _fuzzed(name: str, seconds: int) -> tuple[int, str]:
     runs = int(stats.group(1)) if stats else 0
     if done.returncode == 0 and runs:
         return runs, ""
-    said = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception|Warning)\b.*|^.*ERROR: libFuzzer.*", done.stderr, re.MULTILINE)
+    both = done.stderr + "\n" + done.stdout  # libFuzzer says that it ended on the first, atheris why on the second
+    said = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception|Warning)\b.*|^.*ERROR: libFuzzer.*", both, re.MULTILINE)
     return runs, (said or done.stderr.splitlines() or ["nothing was said"])[-1][:200]
 
 

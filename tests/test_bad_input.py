@@ -7,6 +7,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from mistakes import CASES, Case, Workshop, attempt, run
 from mistakes.encoders import lambda_model
 from mistakes.features import Payload
 from mistakes.pictures import bomb
+from mistakes.writing import read_only
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def test_refused(case, shop):
 
 
 def test_there_are_many_and_each_has_its_name():
-    assert len(CASES) >= 150
+    assert len(CASES) >= 200
     assert len({case.name for case in CASES}) == len(CASES)
     assert all(case.says for case in CASES)
 
@@ -107,6 +109,31 @@ def test_the_bomb_is_a_whole_picture(tmp_path, monkeypatch):
     small.write_bytes(bomb(200))
     assert Image.open(small).getextrema() == (0, 0)
     assert len(bomb()) < 1_000_000
+
+
+def test_a_read_only_folder_can_be_read_and_not_changed(shop):
+    kept = shop.write("ro/kept", "old")
+    other = shop.write("free", "old")
+    changes = [
+        lambda: (shop / "ro" / "new").write_text("new"),
+        lambda: kept.open("a"),
+        lambda: kept.open("r+b"),
+        lambda: os.open(kept, os.O_RDWR),
+        lambda: (shop / "ro" / "folder").mkdir(),
+        lambda: kept.unlink(),
+        lambda: os.replace(other, kept),
+        lambda: os.replace(kept, other),
+        lambda: tempfile.mkstemp(dir=shop / "ro"),
+    ]
+    before = mistakes.snapshot(shop.folder)
+    with read_only("ro")(shop):
+        for change in changes:
+            with pytest.raises(OSError, match="Read-only file system"):
+                change()
+        assert kept.read_text() == "old"
+        other.write_text("new")
+    assert mistakes.snapshot(shop.folder).keys() == before.keys() and kept.read_text() == "old"
+    kept.write_text("new")
 
 
 # --- what is no mistake -----------------------------------------------------------------------------------------------
@@ -227,6 +254,34 @@ def test_a_disk_that_is_really_full(shop):
     assert done.stderr.count("capsmith: ") == 1 and "Traceback" not in done.stderr
     left = done.stdout.split()
     assert "config.yaml" in left and [name for name in left if name.startswith(".")] == [".lock"]
+
+
+def test_folders_that_are_really_read_only(shop):
+    """Mounted so, in a name space that is gone with the process: they are refused where they are to be written."""
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    run_, cache = shop.run(), shop / "cache"
+    cache.mkdir()
+    picture = shop.toy.data / "images" / "red_ball.png"
+    before = mistakes.snapshot(shop.folder)
+    config = shop.config()
+    commands = {
+        f"train --config '{config}' --run '{run_}/new'": 2,
+        f"extract --config '{config}'": 2,
+        f"evaluate '{run_}' --set features.cache='{shop.toy.cache}'": 2,
+        f"caption '{run_}' '{picture}'": 0,
+    }
+    mounts = "".join(f"mount --bind '{f}' '{f}' && mount -o remount,ro,bind '{f}' || exit 9; " for f in (run_, cache))
+    calls = "".join(f"'{sys.executable}' -m capsmith {command}; echo $?; " for command in commands)
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", mounts + calls], capture_output=True, text=True, timeout=300)
+    if done.returncode == 9:
+        pytest.skip("folders cannot be mounted read-only here")
+    assert [int(line) for line in done.stdout.splitlines() if line.isdigit()] == [*commands.values()], done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("capsmith: ")]
+    assert len(said) == 3 and all("Read-only file system" in line for line in said)
+    assert "Traceback" not in done.stderr
+    after = mistakes.snapshot(shop.folder)
+    assert {path: after[path] for path in before} == before and after.keys() - before.keys() == {Path(config)}
 
 
 def test_from_python(tiny_run):

@@ -52,6 +52,13 @@ def test_saved_and_loaded_is_the_same(path, tmp_path):
     assert saved["evaluation"]["batch_size"] == 128  # every default is written out
 
 
+@pytest.mark.parametrize("name", ["1e3", "0E0", "12_0e-4", "no", "1.5", "2024-01-01", "a\x85b", "a: b", "null"])
+def test_names_that_look_like_something_else_are_saved_as_names(name, tmp_path):
+    config = load_config({**BASE, "data": {"type": "folder", "root": name}})
+    save_config(config, tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml").data.root == Path(name)
+
+
 @pytest.mark.parametrize("name", ["flickr8k.yaml", "flickr8k"])
 def test_a_bare_name_is_found_from_anywhere(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -208,6 +215,22 @@ def test_all_mistakes_are_told_at_once():
     paths = {line.strip().split(":")[0] for line in lines[1:]}
     expected = "seed data.root decoder.join decoder.mode training.epochs training.metric encodr"
     assert paths == set(expected.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"(one)": 1}, "config: (one): unknown key (config takes: seed, data, "),
+        ({"encoder": {"(several)": 1}}, "config: encoder.(several): unknown key (encoder takes: type, "),
+        ({"decoder": {"type": "merge", "merge": 1}}, "config: decoder.merge: unknown key (decoder takes: type, "),
+        ({"a\nb": 1}, "config: a\\nb: unknown key"),
+        ({"x" * 5000: 1}, f"config: {'x' * 80}: unknown key"),
+        ({"encoder": {"type": "y\n" * 5000}}, "config: encoder.type: 'y\\ny"),
+    ],
+)
+def test_keys_and_values_of_any_name_and_length_give_one_short_line(change, said):
+    message = error({**BASE, **change})
+    assert message.startswith(said) and "\n" not in message and len(message) < 700
 
 
 # --- --set -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from capsmith.consensus import ConsensusConfig  # noqa: F401 - importing registers it
@@ -24,7 +23,7 @@ from capsmith.runs import require_run, write_text
 from capsmith.schema import Settings, explain, nearest
 from capsmith.text.config import TextConfig
 from capsmith.training.config import EvaluationConfig, MemberConfig, TrainingConfig
-from capsmith.yaml_files import read_yaml
+from capsmith.yaml_files import dump, read_yaml
 
 if TYPE_CHECKING:
     from capsmith.data import DatasetConfig as AnyDataset
@@ -282,4 +281,4 @@ def _flat(section: str, value: Any) -> dict[str, Any]:
 
 def save_config(config: Config, path: Path) -> None:
     """Writes the resolved config, every default included."""
-    write_text(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    write_text(path, dump(config.model_dump(mode="json")))

@@ -56,8 +56,12 @@ def printable(error: BaseException) -> str:
     Characters that are not printable, such as the escape that moves the cursor, become ``\x1b`` and the like. Only
     a ``ConfigError`` has more than one line, where it lists several errors.
     """
-    kept = "\n" if isinstance(error, ConfigError) else ""
-    return "".join(c if c.isprintable() or c == kept else repr(c)[1:-1] for c in str(error))
+    return escaped(str(error), "\n" if isinstance(error, ConfigError) else "")
+
+
+def escaped(text: str, kept: str = "") -> str:
+    r"""Returns a text in which characters that are not printable stand as ``\x1b`` and the like, but for one kept."""
+    return "".join(c if c.isprintable() or c == kept else repr(c)[1:-1] for c in text)
 
 
 def out_of_memory(error: BaseException) -> bool:

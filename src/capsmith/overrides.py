@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from capsmith.errors import ConfigError
+from capsmith.errors import ConfigError, escaped
 from capsmith.registry import Registry
 from capsmith.yaml_files import VALUE_ERRORS, parse
 
@@ -25,12 +25,13 @@ def override_in(values: dict[str, Any], override: str, registries: Registries) -
     """
     path, equals, text = override.partition("=")
     keys = path.strip().split(".")
+    override = escaped(override)[:80]  # what messages show of it
     if not equals or not all(keys):
         raise ConfigError(f"--set {override}: write it as section.key=value")
     try:
         value = parse(text)
     except (yaml.YAMLError, RecursionError, *VALUE_ERRORS) as error:
-        raise ConfigError(f"--set {override[:80]}: the value is not valid YAML") from error
+        raise ConfigError(f"--set {override}: the value is not valid YAML") from error
     return _put(values, keys, value, override, registries)
 
 
@@ -45,7 +46,7 @@ def _put(
     else:
         inner = values.get(head)
         if inner is not None and not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: {head} is not a section")
+            raise ConfigError(f"--set {override}: {escaped(head)[:80]} is not a section")
         changed = {**values, head: _put(inner or {}, rest, value, override, registries)}
         if rest == ["type"] and head in registries:
             settings = registries[head].settings.get(str(value))
@@ -59,8 +60,10 @@ def _put_in_list(
     items: list[Any], keys: list[str], value: Any, override: str, registries: Mapping[str, Registry]
 ) -> list[Any]:
     index, *rest = keys
-    if not index.isdecimal() or int(index) >= len(items):
-        raise ConfigError(f"--set {override}: a list of {len(items)} has places 0 to {len(items) - 1}, not {index!r}")
+    if not index.isdecimal() or len(index) > 9 or int(index) >= len(items):
+        raise ConfigError(
+            f"--set {override}: a list of {len(items)} has places 0 to {len(items) - 1}, not {index[:80]!r}"
+        )
     item = items[int(index)]
     if rest and not isinstance(item, dict):
         raise ConfigError(f"--set {override}: place {index} is not a section")

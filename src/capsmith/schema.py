@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from capsmith.errors import escaped
+
 Precision = Literal["auto", "float32", "bfloat16"]
 """What is calculated in; ``auto`` asks ``precision.py``."""
 ONE, SEVERAL = "(one)", "(several)"
@@ -63,11 +65,18 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """
     lines: dict[str, str] = {}
     for item in error.errors():
-        location, fields = _resolve(item["loc"], model)
+        unknown = item["loc"][-1:] if item["type"] == "extra_forbidden" else ()  # it may be called as a tag is
+        location, fields = _resolve(item["loc"][: len(item["loc"]) - len(unknown)], model)
+        location += [str(key) for key in unknown]
+        whole = ".".join(location)
+        location = [escaped(key)[:_LONGEST_KEY] for key in location]
         path = ".".join(location) or "config"
         line = _explain_one(dict(item), location, fields)
-        lines[path] = line if path not in lines else f"{lines[path]}, or {line.removeprefix(f'{path}: ')}"
-    return list(lines.values())
+        lines[whole] = line if whole not in lines else f"{lines[whole]}, or {line.removeprefix(f'{path}: ')}"
+    return [escaped(line) if len(line) <= _LONGEST else escaped(line)[:_LONGEST] + " …" for line in lines.values()]
+
+
+_LONGEST, _LONGEST_KEY = 600, 80  # characters shown of what is wrong, and of a key
 
 
 def _explain_one(item: dict[str, Any], location: list[str], fields: list[str]) -> str:

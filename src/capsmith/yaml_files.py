@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from capsmith.errors import ConfigError, one_line
+from capsmith.errors import ConfigError, escaped, one_line
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -23,11 +23,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or one_line(error)
-        raise ConfigError(f"{path}{line}: not valid YAML: {problem}") from error
+        raise ConfigError(f"{path}{line}: not valid YAML: {escaped(problem)[:_LONGEST]}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deep") from error
     except VALUE_ERRORS as error:
-        raise ConfigError(f"{path}: a value cannot be read: {one_line(error)}") from error
+        raise ConfigError(f"{path}: a value cannot be read: {one_line(error)[:_LONGEST]}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a config is a mapping of sections (data:, decoder:, …)")
     return values
@@ -49,6 +49,25 @@ def parse(text: str) -> Any:
 
 
 _MOST_VALUES = 10_000
+_LONGEST = 400  # characters shown of what is wrong
+_NUMBER = re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)$")  # 1e-3; PyYAML knows 1.0e-3 alone
+
+
+def dump(values: Any) -> str:
+    """Writes YAML that ``parse`` reads as the same values: a folder called 1e3 stands in quotes."""
+    text = yaml.dump(values, Dumper=_dumper(), sort_keys=False, allow_unicode=True)
+    if "\x85" in text:  # a line end to YAML, which PyYAML leaves as it is
+        text = yaml.dump(values, Dumper=_dumper(), sort_keys=False)
+    return text
+
+
+@cache
+def _dumper() -> type[yaml.SafeDumper]:
+    class Dumper(yaml.SafeDumper):
+        """PyYAML's safe dumper, but it knows what the loader below takes for a number."""
+
+    Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+0123456789"))
+    return Dumper
 
 
 @cache
@@ -75,6 +94,5 @@ def _loader() -> type[yaml.SafeLoader]:
                 seen.add(key)
             return super().construct_mapping(node, deep)
 
-    number = re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)$")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+0123456789"))
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+0123456789"))
     return Loader

@@ -2,6 +2,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from capsmith.errors import FeatureError
 from capsmith.features import journal
@@ -119,3 +121,123 @@ def test_the_journal_is_plain_json_lines(tmp_path):
     first, second = (json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines())
     assert first == {"fingerprint": PRINT, "shape": [3], "dtype": "float32", "precision": "float32"}
     assert second == {"rows": [0], "ids": ["ü.jpg"], "sizes": [7], "broken": {}}
+
+
+# --- whatever is appended, and wherever it is cut ---------------------------------------------------------------------
+
+NAMES = st.sampled_from(["a", "b", "", "ü.jpg", "\u2028", "狗", '"\\', "a\nb", "\x00", "\U0001f600"]) | st.text(
+    st.characters(exclude_categories=["Cs"]), max_size=3
+)
+SHAPES = st.sampled_from([(1,), (3,), (1, 1), (2, 3)])
+
+
+@st.composite
+def histories(draw):
+    """Draws batches: the pictures that were read with their number, and those that were not."""
+    batches = []
+    for _ in range(draw(st.integers(0, 5))):
+        ids = draw(st.lists(NAMES, max_size=4, unique=True))
+        good = ids[: draw(st.integers(0, len(ids)))]
+        batches.append(
+            ({name: draw(st.integers(-2000, 2000)) for name in good}, [name for name in ids if name not in good])
+        )
+    return batches
+
+
+def append(writer, shape, good, broken, size=7):
+    values = np.array([np.full(shape, value) for value in good.values()], np.float32).reshape(len(good), *shape)
+    notes = {name: {"reason": f"{name}: spoilt", "size": size} for name in broken}
+    writer.append(list(good), [abs(value) for value in good.values()], values, notes)
+
+
+def dictionaries(batches):
+    """Returns after each batch what is kept: {id: number}, and the unreadable ids."""
+    kept, broken, states = {}, set(), [({}, set())]
+    for good, bad in batches:
+        kept = {name: value for name, value in kept.items() if name not in bad} | good
+        broken = (broken | set(bad)) - set(good)
+        states.append((dict(kept), set(broken)))
+    return states
+
+
+def holds(folder, kept, broken, data=None):
+    store = FeatureStore.open(folder, PRINT)
+    assert set(store.ids) == set(kept) and len(store.ids) == len(kept) and set(store.broken) == broken
+    asked = data.draw(st.lists(st.sampled_from(sorted(kept)), max_size=9)) if data and kept else sorted(kept)
+    for name, row in zip(asked, store.gather(store.rows(asked)), strict=True):
+        assert (row == kept[name]).all(), name
+    assert {n: s for n, s in Manifest.read(folder).file_sizes().items() if n in kept} == {
+        name: abs(value) for name, value in kept.items()
+    }
+
+
+def written(folder, shape, batches, reopened=frozenset()):
+    """Appends batches, closing and opening again, or finishing, before some of them."""
+    writer = begin(folder, shape)
+    for number, batch in enumerate(batches):
+        if number in reopened:
+            writer.finish() if number % 2 else writer.close()
+            found = known(folder, PRINT)
+            writer = Journal(folder, found)
+        append(writer, shape, *batch)
+    return writer
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHAPES, histories(), st.sets(st.integers(0, 4)), st.data())
+def test_what_was_appended_is_what_a_dictionary_holds(tmp_path_factory, shape, batches, reopened, data):
+    folder = tmp_path_factory.mktemp("journal")
+    written(folder, shape, batches, reopened).finish()
+    holds(folder, *dictionaries(batches)[-1], data)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHAPES, histories(), st.floats(0, 1), st.data())
+def test_a_journal_cut_anywhere_gives_what_was_appended_before(tmp_path_factory, shape, batches, share, data):
+    folder = tmp_path_factory.mktemp("cut")
+    written(folder, shape, batches).close()
+    path = folder / "journal.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: round(share * len(whole))])
+    lines = path.read_bytes().count(b"\n")  # the header's, and one a batch
+    found = known(folder, PRINT)
+    assert (found is None) == (lines == 0)
+    writer = begin(folder, shape) if found is None else Journal(folder, found)
+    kept, broken = _first_of_overwritten(dictionaries(batches), max(lines - 1, 0), batches)
+    if data.draw(st.booleans()):  # it goes on with another batch, or ends
+        append(writer, shape, {"new": 5}, [])
+        kept, broken = {**kept, "new": [5]}, broken - {"new"}
+        writer.close()
+        writer = Journal(folder, known(folder, PRINT))
+    writer.finish()
+    store = FeatureStore.open(folder, PRINT)
+    assert set(store.ids) == set(kept) and set(store.broken) == broken
+    for name in kept:
+        (row,) = store.gather(store.rows([name]))
+        assert any((row == value).all() for value in kept[name]), name
+
+
+def _first_of_overwritten(states, count, batches):
+    """After so many whole lines; a picture read again later may have its later features: its row was written over."""
+    kept, broken = states[count]
+    return {n: [value, *(g[n] for g, _ in batches[count:] if n in g)] for n, value in kept.items()}, broken
+
+
+@settings(max_examples=80, deadline=None)
+@given(SHAPES, histories().filter(len), st.data())
+def test_a_journal_with_bytes_changed_is_refused_or_cut(tmp_path_factory, shape, batches, data):
+    """Damage is refused or ends what is known; what is given is of pictures that were appended."""
+    folder = tmp_path_factory.mktemp("damaged")
+    written(folder, shape, batches).close()
+    path = folder / "journal.jsonl"
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    try:
+        found = known(folder, PRINT)
+        if found is not None:
+            writer = Journal(folder, found)
+            writer.finish()
+            FeatureStore.open(folder)
+    except FeatureError as error:
+        assert "\n" not in str(error)

@@ -3,6 +3,8 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from capsmith.errors import FeatureError
 from capsmith.features.store import FeatureStore, Manifest
@@ -145,3 +147,50 @@ def test_reading_imports_no_keras():
         "('keras', 'tensorflow', 'jax', 'torch')])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+# --- whatever the names and the numbers -------------------------------------------------------------------------------
+
+ODD = [
+    "",
+    " ",
+    "a\nb",
+    "../../etc/passwd",
+    "C:\\x",
+    "null",
+    '"',
+    "\x00",
+    "\u2028",
+    "é",
+    "e\u0301",
+    "狗.jpg",
+    "\U0001f600",
+]
+NAMES = st.sampled_from(ODD) | st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+SHAPES = st.tuples(st.integers(1, 5)) | st.tuples(st.integers(1, 3), st.integers(1, 4))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_store_gives_what_a_dictionary_gives(tmp_path_factory, data):
+    ids = data.draw(st.lists(NAMES, min_size=1, max_size=9, unique=True))
+    shape = data.draw(SHAPES)
+    kind = np.float32 if len(shape) == 1 else np.float16
+    numbers = st.floats(-60000, 60000, width=16)
+    plain = {name: np.full(shape, data.draw(numbers), kind) for name in ids}
+    for name in ids:
+        plain[name].flat[-1] = data.draw(numbers)
+    folder = tmp_path_factory.mktemp("store")
+    FeatureStore.create(folder, ids, np.stack([plain[name] for name in ids]).astype(np.float32), PRINT)
+    store = FeatureStore.open(folder, PRINT)
+    assert store.ids == ids and store.shape == shape and store.dtype == kind
+    asked = data.draw(st.lists(st.sampled_from(ids), max_size=12))
+    found = store.gather(store.rows(asked))
+    assert found.shape == (len(asked), *shape) and found.dtype == kind
+    for name, row in zip(asked, found, strict=True):
+        np.testing.assert_array_equal(row, plain[name])
+    stranger = data.draw(NAMES)
+    assert (stranger in store) == (stranger in plain)
+    if stranger not in plain:
+        with pytest.raises(FeatureError, match="no features in"):
+            store.rows([*asked, stranger])

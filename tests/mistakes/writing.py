@@ -1,8 +1,13 @@
 """Places that cannot be written to, and disks that fill up."""
 
 import contextlib
+import errno
+import os
 import resource
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from mistakes import Workshop, mistake
 
@@ -18,6 +23,42 @@ def full_after(size: int):
             yield
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
+
+
+_READ_ONLY: list[Path] = []
+_CHANGING = {"os.mkdir": 1, "os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.truncate": 1, "os.link": 2}
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_hooked: list[bool] = []
+
+
+def _watch(event: str, args: tuple[Any, ...]) -> None:
+    """An audit hook: what would change something below a read-only folder fails as it does on such a disk."""
+    if not _READ_ONLY or not (event in _CHANGING or event == "open"):
+        return
+    named = args[: _CHANGING.get(event, 1)] if event != "open" or args[2] & _WRITING else ()
+    for name in named:
+        if not isinstance(name, str | bytes | os.PathLike):
+            continue
+        place = Path(os.path.abspath(os.fsdecode(name)))
+        if any(place.is_relative_to(folder) for folder in _READ_ONLY):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(place))
+
+
+def read_only(*names: str):
+    """Makes folders of the workshop read-only, all below them included: for root too, whom ``chmod`` does not bind."""
+
+    @contextlib.contextmanager
+    def limit(shop: Workshop) -> Iterator[None]:
+        if not _hooked:
+            sys.addaudithook(_watch)  # for as long as the process lives
+            _hooked.append(True)
+        _READ_ONLY.extend(shop / name for name in names)
+        try:
+            yield
+        finally:
+            _READ_ONLY.clear()
 
     return limit
 
@@ -92,3 +133,84 @@ def _(shop: Workshop) -> list[str]:
 @mistake("disk full while scenes are drawn", "cannot write", "scenes", around=full_after(4096))
 def _(shop: Workshop) -> list[str]:
     return ["extract", "--config", shop.config(data={"type": "scenes", "root": str(shop / "scenes"), "train": 2})]
+
+
+READ_ONLY = "Read-only file system"
+
+
+@mistake("a run directory to be made in a read-only folder", "ro/run", READ_ONLY, around=read_only("ro"))
+def _(shop: Workshop) -> list[str]:
+    (shop / "ro").mkdir()
+    return _train(shop, "ro/run")
+
+
+@mistake("a run directory that is there, empty and read-only", "run", READ_ONLY, around=read_only("run"))
+def _(shop: Workshop) -> list[str]:
+    (shop / "run").mkdir()
+    return _train(shop, "run")
+
+
+@mistake("a training that is to go on in a read-only run", "run", READ_ONLY, around=read_only("run"))
+def _(shop: Workshop) -> list[str]:
+    config = str(shop.run() / "config.yaml")
+    return ["train", "--config", config, "--run", str(shop / "run"), "--resume", "--set", "training.epochs=1"]
+
+
+@mistake("a training whose cache is read-only", "cannot write features", READ_ONLY, around=read_only("ro"))
+def _(shop: Workshop) -> list[str]:
+    (shop / "ro").mkdir()
+    config = shop.config(features={"cache": str(shop / "ro" / "cache")})
+    return ["train", "--config", config, "--run", str(shop / "run")]
+
+
+@mistake("features to be made in a read-only cache", "cannot write features", READ_ONLY, around=read_only("cache"))
+def _(shop: Workshop) -> list[str]:
+    (shop / "cache").mkdir()
+    return ["extract", "--config", shop.config()]
+
+
+@mistake("features to be added to a read-only store", "store", READ_ONLY, around=read_only("store"))
+def _(shop: Workshop) -> list[str]:
+    shop.store()
+    picture = shop.data() / "images" / "red_ball.png"
+    picture.write_bytes(picture.read_bytes() + b"changed")
+    return ["extract", "--config", shop.config()]
+
+
+@mistake("an adapted encoder for a read-only folder", "ro", READ_ONLY, around=read_only("ro"))
+def _(shop: Workshop) -> list[str]:
+    (shop / "ro").mkdir()
+    adapt = {"into": str(shop / "ro" / "adapted"), "min_pictures": 1, "epochs": 1, "batch_size": 2}
+    encoder = {"type": "mobilenet_v2", "weights": "none", "image_size": 32, "adapt": adapt}
+    return ["train", "--config", shop.config(encoder=encoder), "--run", str(shop / "run")]
+
+
+@mistake("the report of a read-only run", "cannot write", "report", READ_ONLY, around=read_only("run"))
+def _(shop: Workshop) -> list[str]:
+    return ["evaluate", str(shop.run()), "--set", f"features.cache={shop.toy.cache}"]
+
+
+@mistake("a report for a read-only folder", "cannot write", "ro", READ_ONLY, around=read_only("ro"))
+def _(shop: Workshop) -> list[str]:
+    (shop / "ro").mkdir()
+    return [
+        "evaluate",
+        str(shop.toy.run),
+        "--set",
+        f"features.cache={shop.toy.cache}",
+        "--out",
+        str(shop / "ro" / "out"),
+    ]
+
+
+@mistake("a sheet for a read-only folder", "sheet.png", READ_ONLY, around=read_only("ro"), works=("red_ball.png\t",))
+def _(shop: Workshop) -> list[str]:
+    (shop / "ro").mkdir()
+    picture = shop.toy.data / "images" / "red_ball.png"
+    return ["caption", str(shop.toy.run), str(picture), "--show", str(shop / "ro" / "sheet.png")]
+
+
+@mistake("scenes for a read-only folder", "ro", READ_ONLY, around=read_only("ro"))
+def _(shop: Workshop) -> list[str]:
+    (shop / "ro").mkdir()
+    return ["extract", "--config", shop.config(data={"type": "scenes", "root": str(shop / "ro" / "s"), "train": 2})]

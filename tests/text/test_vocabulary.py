@@ -1,14 +1,17 @@
 """Words get ids that depend on the captions alone, and a damaged file is refused."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from capsmith.errors import CheckpointError, DataError
 from capsmith.text.config import TextConfig
-from capsmith.text.tokenise import tokenise
-from capsmith.text.vocabulary import END, PAD, START, UNK, Vocabulary
+from capsmith.text.tokenise import join, tokenise
+from capsmith.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 CAPTIONS = [["a", "dog", "runs"], ["a", "cat"], ["a", "dog", "एक"]]
 
@@ -126,3 +129,111 @@ def test_a_missing_or_cut_file_is_refused(tmp_path, text):
         path.write_text(text)
     with pytest.raises(CheckpointError, match="vocabulary.json"):
         Vocabulary.load(path)
+
+
+# --- whatever the words -----------------------------------------------------------------------------------------------
+
+WORDS = st.one_of(
+    st.sampled_from(
+        [*SPECIALS, "a", "b", "dog", "'s", "##s", "#", "狗", "e\u0301", "é", " ", "\u2028", "\x85", "\x00", '"']
+    ),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4),
+)
+CORPORA = st.lists(st.lists(WORDS, max_size=6), max_size=8)
+
+
+def build(captions, *limits):
+    """Returns the vocabulary, or None where no word is frequent enough."""
+    try:
+        return Vocabulary.build(captions, *limits)
+    except DataError:
+        return None
+
+
+@settings(deadline=None)
+@given(CORPORA, st.integers(1, 3), st.none() | st.integers(1, 4), st.randoms(use_true_random=False))
+def test_a_vocabulary_is_what_a_counter_says(captions, least, most, random):
+    counts = Counter(word for tokens in captions for word in tokens)
+    frequent = {word for word, n in counts.items() if n >= least and word not in SPECIALS}
+    vocabulary = build(captions, least, most)
+    if vocabulary is None:
+        assert not frequent
+        return
+    kept = vocabulary.words[4:]
+    assert set(kept) <= frequent and len(kept) == min(len(frequent), most or len(frequent))
+    assert min(counts[word] for word in kept) >= max((counts[word] for word in frequent - set(kept)), default=0)
+    assert vocabulary.counts[4:] == tuple(counts[word] for word in kept)
+    assert sum(vocabulary.counts) == counts.total() + len(captions)
+    again = [random.sample(tokens, len(tokens)) for tokens in random.sample(captions, len(captions))]
+    assert Vocabulary.build(again, least, most) == vocabulary  # ids hang on counts alone
+
+
+@settings(deadline=None)
+@given(CORPORA, st.lists(WORDS, max_size=8))
+def test_ids_are_dense_and_words_come_back(captions, others):
+    vocabulary = build(captions)
+    if vocabulary is None:
+        return
+    words = [word for tokens in captions for word in tokens]
+    ids = vocabulary.encode(words)
+    assert set(ids) - {UNK} == set(range(4, len(vocabulary)))
+    assert vocabulary.decode([START, *ids, END, *ids]) == ["<unk>" if w in SPECIALS else w for w in words]
+    assert [vocabulary.encode([vocabulary.words[n]]) for n in range(4, len(vocabulary))] == [
+        [n] for n in range(4, len(vocabulary))
+    ]
+    found = vocabulary.encode(others)
+    assert len(found) == len(others) and not {PAD, START, END} & set(found)
+    assert [n == UNK for n in found] == [word in SPECIALS or word not in words for word in others]
+    assert vocabulary.encode_words(others) == [[n] for n in found]
+    assert [word in vocabulary for word in others] == [n != UNK for n in found]
+
+
+@settings(max_examples=50, deadline=None)
+@given(CORPORA)
+def test_a_saved_vocabulary_is_the_same(tmp_path_factory, captions):
+    vocabulary = build(captions)
+    if vocabulary is None:
+        return
+    path = tmp_path_factory.getbasetemp() / "vocabulary.json"
+    vocabulary.save(path)
+    loaded = Vocabulary.load(path)
+    assert loaded == vocabulary and loaded.fingerprint() == vocabulary.fingerprint()
+    assert json.loads(path.read_bytes())["words"] == list(vocabulary.words)
+    words = [word for tokens in captions for word in tokens]
+    assert loaded.encode(words) == vocabulary.encode(words)
+
+
+@settings(deadline=None)
+@given(CORPORA, CORPORA)
+def test_two_vocabularies_have_one_fingerprint_only_if_they_have_the_same_words(some, others):
+    one, other = build(some), build(others)
+    if one is not None and other is not None:
+        assert (one.fingerprint() == other.fingerprint()) == (one.words == other.words)
+
+
+TEXTS = st.text(
+    st.sampled_from("abnsd'tT1.,#-<> \u200d\u0301’狗एक") | st.characters(exclude_categories=["Cs"]), max_size=12
+)
+MODES = [
+    TextConfig(mode=mode, punctuation=marks, lowercase=lower)
+    for mode in ("word", "char", "subword")
+    for marks in ("remove", "keep")
+    for lower in (True, False)
+]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=4), st.sampled_from(MODES))
+def test_captions_of_training_come_back_from_their_ids(captions, config):
+    tokens = [tokenise(caption, config) for caption in captions]
+    if not any(tokens):
+        return
+    vocabulary = Vocabulary.of_pieces(tokens, 60) if config.mode == "subword" else Vocabulary.build(tokens)
+    for said in tokens:
+        ids = vocabulary.encode(said)
+        assert all(4 <= n < len(vocabulary) for n in ids)
+        assert vocabulary.decode([START, *ids, END, PAD]) == said
+        assert tokenise(join(vocabulary.decode(ids), config), config) == said
+    assert vocabulary.counts[END] == len(captions)
+    ids = [n for said in tokens for n in vocabulary.encode(said)]
+    assert list(np.bincount(ids, minlength=len(vocabulary)))[4:] == list(vocabulary.counts)[4:]

@@ -13,11 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Checks a config; prints it resolved."""
-    import yaml
-
     from capsmith.config import find_config, load_config
+    from capsmith.yaml_files import dump
 
     config = load_config(args.config, args.set)
     if not args.quiet:
         print(f"# {find_config(args.config)} is valid; with every default it says:")
-        print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True), end="")
+        print(dump(config.model_dump(mode="json")), end="")

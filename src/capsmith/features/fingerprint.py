@@ -71,14 +71,14 @@ def file_hash(path: Path) -> str:
         FeatureError: The file is missing or cannot be read.
     """
     try:
-        stat = path.stat()
-        return _hash(path, stat.st_size, stat.st_mtime_ns)
+        stat = path.stat()  # st_ctime_ns: st_mtime_ns is what anybody may set, as cp -p and rsync do
+        return _hash(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
     except OSError as error:
         raise FeatureError(f"encoder weights {path}: {error.strerror or error}") from error
 
 
 @functools.lru_cache(maxsize=64)
-def _hash(path: Path, size: int, modified: int) -> str:
+def _hash(path: Path, state: tuple[int, ...]) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

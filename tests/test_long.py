@@ -1,0 +1,84 @@
+"""The long tests of ``benchmarks/``, for a few seconds each: fuzzing of all readers, and real kills.
+
+Minutes all the same, so they are slow: ``pytest -m slow tests/test_long.py``.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+SOURCE = BENCHMARKS.parent / "src"
+READERS = ("config", "table", "karpathy", "scored", "vocabulary", "vectors", "picture", "manifest", "features", "state")
+
+needs_atheris = pytest.mark.skipif(
+    importlib.util.find_spec("atheris") is None, reason="fuzzing needs atheris: pip install atheris"
+)
+
+
+def call(script, folder, *arguments, timeout):
+    """Runs a script in a folder, with the sources of this checkout."""
+    path = os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, str(script), *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@needs_atheris
+def test_no_reader_crashes_on_what_a_fuzzer_gives_it(tmp_path):
+    done = call(BENCHMARKS / "fuzz.py", tmp_path, "--seconds", "4", "--write", "part.json", timeout=800)
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = dict(re.findall(r"^(\S+) +([\d,]+) executions  no crash$", done.stdout, re.MULTILINE))
+    assert set(READERS) <= set(runs)
+    assert all(int(count.replace(",", "")) >= 10 for count in runs.values()), runs
+    part = json.loads((tmp_path / "part.json").read_text(encoding="utf-8"))
+    assert part["robust.fuzz_crashes"]["value"] == 0
+    assert part["robust.fuzz_executions"]["value"] == sum(int(count.replace(",", "")) for count in runs.values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@needs_atheris
+@pytest.mark.parametrize(
+    ("fault", "said"), [("raise KeyError('x')", "KeyError"), ("raise CapsmithError('')", "message")]
+)
+def test_a_reader_that_crashes_is_found(tmp_path, fault, said):
+    """The control: a reader with a mistake that one byte in a place of its own brings out."""
+    shutil.copy(BENCHMARKS / "fuzz.py", tmp_path)
+    (tmp_path / "fuzz_readers.py").write_text(
+        "from capsmith.errors import CapsmithError\n"
+        "def read(path):\n"
+        "    if path.read_bytes()[2:3] == b'!':\n"
+        f"        {fault}\n"
+        "READERS = {'broken': ('x', [b'abcd'], read)}\n",
+        encoding="utf-8",
+    )
+    done = call(tmp_path / "fuzz.py", tmp_path, "--seconds", "30", timeout=200)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert said in done.stdout
+    assert list((tmp_path / "fuzzed").iterdir())  # the input is kept
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_kills_are_survived(tmp_path):
+    done = call(BENCHMARKS / "kills.py", tmp_path, "--kills", "4", "--seed", "7", "--write", "part.json", timeout=1100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    part = json.loads((tmp_path / "part.json").read_text(encoding="utf-8"))
+    assert part["robust.kills_tried"]["value"] == part["robust.kills_survived"]["value"] == 4
+    for stage in ("extraction", "training", "self-critical", "evaluation"):
+        assert f"{stage}: 1 of 1 kills survived" in done.stdout
