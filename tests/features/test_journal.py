@@ -68,6 +68,19 @@ def test_a_torn_first_line_begins_anew(tmp_path):
     assert FeatureStore.open(tmp_path).ids == ["a"]
 
 
+@pytest.mark.parametrize("name", ['"\\ud83d"', "5"])
+def test_a_name_that_no_manifest_can_hold_is_damage(tmp_path, name):
+    writer = begin(tmp_path)
+    writer.append(["\U0001f600"], [1], rows(1), {})
+    writer.close()
+    path = tmp_path / "journal.jsonl"
+    text = path.read_text()
+    path.write_text(text.replace('"\\ud83d\\ude00"', name))
+    assert path.read_text() != text
+    with pytest.raises(FeatureError, match="journal.jsonl is damaged"):
+        known(tmp_path, PRINT)
+
+
 def test_features_are_on_the_disk_before_their_line(tmp_path, monkeypatch):
     writer = begin(tmp_path)
     events = []

@@ -61,7 +61,8 @@ def known(folder: Path, fingerprint: dict[str, Any]) -> Manifest | None:
         row_of = _rows_by_id(manifest)
         for line in lines[1:]:
             _apply(manifest, row_of, line)
-        manifest.file_sizes(), manifest.reasons()
+        for text in (*manifest.file_sizes(), *manifest.reasons().values()):
+            text.encode()  # half of a surrogate pair is damage: no manifest can be written with it
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FeatureError(f"{folder / 'journal.jsonl'} is damaged; delete {folder} and extract again") from error
     return manifest
