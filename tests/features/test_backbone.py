@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -77,17 +76,6 @@ def test_whole_and_fractional_pixels_are_the_same_scale():
     encoder = build_encoder(small())
     np.testing.assert_allclose(encoder.encode(PIXELS), encoder.encode(PIXELS.astype(np.float32)), atol=1e-6)
     assert np.abs(encoder.encode(PIXELS) - encoder.encode(PIXELS + np.float32(0.9))).max() > 1e-5  # not cut to whole
-
-
-def test_halves_of_a_batch_go_side_by_side_to_the_same_features():
-    """An odd number of pictures too, and whoever else predicts meanwhile."""
-    encoder = build_encoder(small())
-    pixels = np.random.default_rng(1).integers(0, 256, (21, *encoder.image_size, 3), np.uint8)
-    whole = np.asarray(encoder.model.predict_on_batch(pixels))
-    with ThreadPoolExecutor(3) as pool:
-        for found in pool.map(encoder.encode, [pixels] * 6):
-            np.testing.assert_allclose(found, whole, atol=1e-6)
-    assert np.abs(encoder.encode(pixels[::-1]) - whole).max() > 1e-3  # the control: pictures in another order
 
 
 def test_other_picture_sizes_work():
