@@ -34,17 +34,17 @@ def capsmith(encoder: str, folder: str, count: int, precision: str = "float32") 
 
 
 def alone(encoder: str, batches: int, batch: int = 32) -> Round:
-    """The CNN on pixels that are there already, by Keras's own ``predict_on_batch``."""
+    """The CNN on pixels that are there already."""
     from capsmith.features.backbone import build_encoder
     from capsmith.features.config import EncoderConfig
 
     built = build_encoder(EncoderConfig(type=encoder, weights="none"))
     pixels = np.random.default_rng(0).integers(0, 256, (batch, *built.image_size, 3), np.uint8)
-    built.model.predict_on_batch(pixels)
+    built.encode(pixels)
 
     def work() -> float:
         for _ in range(batches):
-            built.model.predict_on_batch(pixels)
+            built.encode(pixels)
         return batch * batches
 
     return work

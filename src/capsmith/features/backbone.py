@@ -1,9 +1,7 @@
 """Builds encoders: pixels 0–255 in, features out, everything between inside one Keras model."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,6 @@ from capsmith.features.fingerprint import differences, file_hash, fingerprint
 from capsmith.features.joined import JoinedEncoder, folders, joined_shape
 from capsmith.features.networks import behind, build_core
 from capsmith.features.weights import replacing
-from capsmith.precision import accelerated
 
 
 @dataclass
@@ -47,25 +44,8 @@ class Encoder:
         return (self,)
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
-        """Returns the features (B, D) or (B, L, D), float32, of uint8 pictures (B, H, W, 3).
-
-        On processors two halves of a batch go side by side: while one waits for its last core, the other has work.
-        """
-        if len(pixels) < _WORTH_HALVING or not _halving():
-            return np.asarray(self.model.predict_on_batch(pixels), np.float32)
-        self.model.make_predict_function()  # or both threads would make one
-        halves = _SIDE_BY_SIDE.map(self.model.predict_on_batch, np.array_split(pixels, 2))
-        return np.concatenate([np.asarray(half, np.float32) for half in halves])
-
-
-@cache
-def _halving() -> bool:
-    """Returns whether predictions may run side by side, which Keras allows on TensorFlow, and may gain by it."""
-    return keras.backend.backend() == "tensorflow" and not accelerated()
-
-
-_SIDE_BY_SIDE = ThreadPoolExecutor(2, thread_name_prefix="half")
-_WORTH_HALVING = 16  # pictures
+        """Returns the features (B, D) or (B, L, D), float32, of uint8 pictures (B, H, W, 3)."""
+        return np.asarray(self.model.predict_on_batch(pixels), np.float32)
 
 
 def build_encoders(configs: Sequence[EncoderConfig]) -> Encoder | JoinedEncoder:
