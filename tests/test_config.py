@@ -248,6 +248,19 @@ def test_the_last_of_two_wins():
     assert load_config(BASE, ["seed=3", "seed=4"]).seed == 4
 
 
+def test_a_long_list_is_no_bomb(tmp_path):
+    """Sixteen thousand names of pictures, written out; as few characters that stand for as many values are refused."""
+    groups = "".join(f"    - [a{n}.jpg, b{n}.jpg]\n" for n in range(8000))
+    path = tmp_path / "c.yaml"
+    path.write_text(f"data:\n  type: folder\n  root: x\n  split:\n    together:\n{groups}", encoding="utf-8")
+    assert len(load_config(path).data.split.together) == 8000
+    rows = ["a: &a [" + ", ".join("0" * 100) + "]"]
+    rows += [f"{name}: &{name} [{', '.join(['*' + before] * 100)}]" for before, name in ("ab", "bc")]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    with pytest.raises(ConfigError, match="more than 10,000 values"):
+        load_config(path)
+
+
 def test_values_may_hold_equal_signs_and_commas():
     config = load_config(BASE, ["data.root=a=b,c", "evaluation.metrics=[bleu, rouge]"])
     assert config.data.root == Path("a=b,c")

@@ -77,11 +77,22 @@ def test_fewer_threads_than_cores_are_told(monkeypatch, name, threads, advised):
     for other in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setattr(doctor, "usable_cores", lambda: 4.0)
+    monkeypatch.setattr(doctor, "_seen_cores", lambda: 4)
     assert doctor._threads().found.startswith("4 for TensorFlow, 4 for OpenMP") and not doctor._threads().advice
     monkeypatch.setenv(name, threads)
     finding = doctor._threads()
     assert f"{threads if advised else 4} for" in finding.found and f"by {name}={threads}" in finding.found
     assert finding.advice == (f"unset {name}: 4 cores may calculate" if advised else "")
+
+
+def test_threads_beyond_a_containers_limit_are_told(monkeypatch):
+    monkeypatch.setattr(doctor, "_seen_cores", lambda: 64)
+    monkeypatch.setattr(doctor, "usable_cores", lambda: 2.0)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
+    finding = doctor._threads()
+    assert "2 for TensorFlow" in finding.found and "64 for OpenMP" in finding.found
+    assert finding.advice == "set OMP_NUM_THREADS=2: no more cores may calculate"
 
 
 @pytest.mark.parametrize(("allowed", "advised"), [(8.0, False), (2.0, True), (0.5, True)])

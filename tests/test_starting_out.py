@@ -269,6 +269,33 @@ def test_a_drawn_split_keeps_copies_together(tmp_path, monkeypatch, capsys):
     assert any(split[name] != split[f"p{n}.jpg"] for name, n in copies)  # the test could fail
 
 
+def test_a_split_that_copies_would_empty_is_drawn_without_them(tmp_path, monkeypatch, capsys):
+    """All but two pictures are one: nothing would be left to choose by."""
+    monkeypatch.chdir(tmp_path)
+    root = mine(tmp_path / "d", count=30)
+    for n in range(2, 30):
+        scene(2).save(root / "images" / f"p{n}.jpg", quality=60 + n)
+    code, out, err = init(capsys, "d")
+    assert code == 0, err
+    assert "kept in one split" not in out and "what is tested was trained on" in out
+    assert not load_config("d.yaml").data.split.together
+
+
+def test_many_copies_and_any_names_stay_together(tmp_path, monkeypatch, capsys):
+    """The config is read again, whatever stands in it."""
+    monkeypatch.chdir(tmp_path)
+    root = mine(tmp_path / "d", count=30)
+    for n in range(6):
+        scene(n).save(root / "images" / f"🙂 {n}é.jpg", quality=90)
+    rows = (root / "captions.csv").read_text(encoding="utf-8")
+    more = "".join(f"🙂 {n}é.jpg,a ball\n" for n in range(6))
+    (root / "captions.csv").write_text(rows.rstrip("\n") + "\n" + more, encoding="utf-8")
+    assert init(capsys, "d")[0] == 0
+    split = {record.image_id: record.split for record in read_dataset(load_config("d.yaml").data).records}
+    assert len(load_config("d.yaml").data.split.together) == 6
+    assert all(split[f"🙂 {n}é.jpg"] == split[f"p{n}.jpg"] for n in range(6))
+
+
 def test_languages_without_spaces_get_characters(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     said = ("一只狗在草地上跑", "两个人骑马", "海边的女人", "红色的球")

@@ -7,6 +7,8 @@ are named: ``far`` (growth to 64,000 pictures at every stage) and ``epoch`` (Fli
 that of Keras, and an accelerator is used where it has one:
 
     KERAS_BACKEND=jax python -m benchmarks.speed training epoch --work 10 --without notebook --out gpu.json
+
+Only what runs on a processor's TensorFlow, with all ways, is entered into the summary.
 """
 
 import argparse
@@ -51,7 +53,8 @@ def main() -> int:
             print(f"{key:44} {value:.3g}" if value is not None else f"{key:44} not measured")
     args.out.with_suffix(".md").write_text(report.tables(found), encoding="utf-8")
     report.plot(found, args.out.with_suffix(".png"))
-    if args.out == OUT and how.work >= 1:
+    usual = found["machine"]["gpu"] is None and found["machine"]["backend"] == "tensorflow"
+    if args.out == OUT and how.work >= 1 and usual and not how.without:
         report.enter(found, OUT.with_name("summary.json"))
     return 0
 

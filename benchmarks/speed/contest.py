@@ -97,6 +97,7 @@ def told_by_a_new_process(module: str, *arguments: str) -> dict[str, float]:
 
 def contest(entrants: Sequence[Entrant], how: How) -> dict[str, Result]:
     """Lets all take turns; returns each one's rounds by its name."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when a process imports TensorFlow, before _serve runs
     context = get_context("spawn")
     results, waiting = {}, {}
     try:
@@ -143,7 +144,6 @@ def _answer(connection: Connection) -> Any:
 
 
 def _serve(connection: Connection, entrant: Entrant) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share an accelerator
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     module, function = entrant.setup.split(":")

@@ -104,7 +104,7 @@ def decoding(how: How) -> dict[str, Any]:
     found = contest(entrants, how)
     loop = found["notebook, greedy"]
     ratios = {
-        "decode_beam5_per_second": found["capsmith merge, beam 5, batch 256"].rate,
+        "decode_beam5_per_second": best.rate if (best := found["capsmith merge, beam 5, batch 256"]).rates else None,
         "decode_vs_notebook": ratio(found["capsmith merge, beam 5, batch 256"], loop),
         "decode_one_vs_notebook": ratio(found["capsmith merge, greedy, batch 1"], loop),
     }

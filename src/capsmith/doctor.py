@@ -110,25 +110,34 @@ def _cores() -> Finding:
 
 
 def _threads() -> Finding:
-    """Says how many threads calculate: as many as the cores that may be used, unless a setting says other."""
-    allowed = max(1, math.ceil(usable_cores()))
-    shares, few = [], []
+    """Says how many threads calculate: one for each core that is seen, unless a setting says other.
+
+    Libraries do not see a container's limit, and start threads that then wait for each other.
+    """
+    allowed, seen = max(1, math.ceil(usable_cores())), _seen_cores()
+    shares, few, many = [], [], []
     for name, whose in _THREADS.items():
         text = os.environ.get(name, "")
-        count = int(text) if text.isdecimal() and int(text) else allowed
+        count = int(text) if text.isdecimal() and int(text) else seen
         shares.append(f"{count} for {whose}" + (f" by {name}={ascii(text)[1:-1]}" if text else ""))
         few += [name] if count < allowed else []
-    advice = f"unset {' and '.join(few)}: {_some(allowed, 'core')} may calculate" if few else ""
-    return Finding("threads", ", ".join(shares), advice)
+        many += [f"{name}={allowed}"] if count > allowed else []
+    advice = [f"unset {' and '.join(few)}: {_some(allowed, 'core')} may calculate"] if few else []
+    advice += [f"set {' and '.join(many)}: no more cores may calculate"] if many else []
+    return Finding("threads", ", ".join(shares), "; ".join(advice))
 
 
 def _some(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
+def _seen_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def usable_cores() -> float:
     """Returns how many cores this process may use: a container may have fewer than the machine."""
-    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    cores = float(_seen_cores())
     try:
         quota, period = (_CGROUP / "cpu.max").read_text(encoding="ascii").split()
         return cores if quota == "max" else min(cores, int(quota) / int(period))
@@ -230,6 +239,9 @@ def _accelerator() -> Finding:
     return Finding("accelerator", text, f"there seems to be an NVIDIA card: pip install -U '{package}'")
 
 
+_ROUNDS = 4  # of the trial, each as long as what nearly always is enough
+
+
 def _trial() -> Finding:
     from capsmith.trial import try_out
 
@@ -246,7 +258,7 @@ def _trial() -> Finding:
     )
     if trial.good:
         return Finding("trial", text)
-    if trial.rounds == 1:  # there was no time to learn more
+    if trial.rounds < _ROUNDS:  # there was no time to learn more
         return Finding("trial", text, "too slow to learn them in time: end what else is running, and try again")
     return Finding("trial", text, "it does not learn: install capsmith in a new environment, or report this", True)
 

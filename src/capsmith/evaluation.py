@@ -149,10 +149,11 @@ def caption_source(members: Sequence[Member], ids: Sequence[str], decoding: Deco
     stepper = first.stepper if alone else JointStepper([member.captioner.stepper for member in members])
     size = first.config.evaluation.batch_size
     captions: dict[str, Caption] = {}
+    fewer = "fewer beams (decoding.beam_size)" if getattr(decoding, "beam_size", 1) > 1 else ""
     for start in track(range(0, len(ids), size), desc="captions", unit="batch"):
         some = ids[start : start + size]
-        views = [member.features(some) for member in members]
-        with memory_for("evaluation.batch_size", size, "fewer beams (decoding.beam_size)"):
+        with memory_for("evaluation.batch_size", size, fewer):
+            views = [member.features(some) for member in members]
             found = search(stepper, views[0] if alone else Views(views), decoding)
         captions |= zip(some, first.worded(found, views[0], decoding), strict=True)
     return captions

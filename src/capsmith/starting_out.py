@@ -7,7 +7,7 @@ from pathlib import Path
 from capsmith.data.folder import FolderConfig
 from capsmith.data.guess import Guess, guess_dataset
 from capsmith.data.records import Corpus, DatasetConfig, read_dataset
-from capsmith.errors import DataError
+from capsmith.errors import DataError, escaped
 from capsmith.suggest import config_text, suggested_split, suggested_text
 from capsmith.survey import Survey, survey
 from capsmith.text.language import writing_of
@@ -43,11 +43,13 @@ def begin(folder: Path, captions: Path | None, out: Path) -> tuple[Guess, Survey
         split = suggested_split(len(corpus.records)).model_copy(
             update={"together": tuple(map(tuple, found.looked.same))}
         )
-        data = data.model_copy(update={"split": split})
-        found = replace(survey(read_dataset(data), found.text, pictures=False), looked=found.looked)
+        grouped = data.model_copy(update={"split": split})
+        after = replace(survey(read_dataset(grouped), found.text, pictures=False), looked=found.looked)
+        if all(after.readable[name] for name in ("train", "dev", "test") if found.readable[name]):
+            data, found = grouped, after  # else most pictures are alike, and are told to leak
     _require_enough(found, data)
     data = data.model_copy(update={"max_problems": _tolerated(corpus, found, data)})
-    return replace(guess, config=data), found, config_text(data, found, _shown(out), guess.split_given)
+    return replace(guess, config=data), found, config_text(data, found, escaped(str(out)), guess.split_given)
 
 
 def _require_enough(found: Survey, data: DatasetConfig) -> None:
@@ -77,7 +79,7 @@ def _tolerated(corpus: Corpus, found: Survey, data: DatasetConfig) -> float:
 
 def told(found: Survey, guess: Guess | None = None) -> Iterator[str]:
     """Yields lines for people: what was found, and what they may want to look at; 16 characters say what a line is."""
-    yield from (_shown(line) for line in _told(found, guess))
+    yield from (escaped(line) for line in _told(found, guess))
 
 
 def _told(found: Survey, guess: Guess | None) -> Iterator[str]:
@@ -103,7 +105,8 @@ def _told(found: Survey, guess: Guess | None) -> Iterator[str]:
         example = max(found.repeated, key=lambda caption: found.repeated[caption])
         said = f"the same caption at several pictures; “{example[:50]}” at {found.repeated[example]}"
         yield f"look at this    {len(found.repeated):,} × {said}"
-    kept = ", kept in one split" if guess is not None and not guess.split_given else ""
+    split = None if guess is None or guess.split_given else getattr(guess.config, "split", None)
+    kept = ", kept in one split" if split is not None and split.together else ""
     for groups, kind in ((looked.same, f"pictures that show the same{kept}"), (found.leaks, _LEAK)):
         if groups:
             yield f"look at this    {len(groups):,} × {kind} ({_some([_group(group) for group in groups])})"
@@ -131,8 +134,3 @@ def _group(ids: list[str]) -> str:
 
 def _some(examples: list[str]) -> str:
     return ", ".join(examples[:_SHOWN]) + (", …" if len(examples) > _SHOWN else "")
-
-
-def _shown(text: object) -> str:
-    r"""Returns text as a terminal and a file may hold it: what is not printable becomes ``\x1b`` and the like."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))

@@ -182,4 +182,4 @@ def written(value: Any) -> str:
             return plain
     except (yaml.YAMLError, *VALUE_ERRORS):
         pass
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=not plain.isprintable())

@@ -11,7 +11,7 @@ from PIL import Image
 
 from capsmith.config import Config
 from capsmith.data.records import Record
-from capsmith.data.sources import mirror_words
+from capsmith.data.sources import known_pairs, mirror_words
 from capsmith.errors import PictureError
 from capsmith.features.augment import AugmentConfig, augmented
 from capsmith.features.images import load_image
@@ -43,8 +43,8 @@ class Variants:
         elif self.off and config.text.mode == "subword":
             self.count = 0  # views are mirrored, which subwords do not allow
         kept = {word for word, times in found.words.items() if times >= config.text.min_count}
-        self.pairs = [pair for pair in training.mirror_words if kept.issuperset(pair)]
-        self.left_alone = [pair for pair in training.mirror_words if not kept.issuperset(pair)]
+        self.pairs = known_pairs(kept, training.mirror_words)
+        self.left_alone = [pair for pair in training.mirror_words if pair not in self.pairs]
 
     def html(self, folder: Path, used: set[str]) -> str:
         """Returns a part of a page; writes its pictures into ``folder`` and adds their names to ``used``."""

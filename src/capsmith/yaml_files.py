@@ -40,12 +40,13 @@ def parse(text: str) -> Any:
     """Reads YAML of a sensible size: aliases of aliases, or of themselves, can stand for more than memory holds."""
     values = yaml.load(text, Loader=_loader())  # noqa: S506  a SafeLoader
     waiting = [values]
-    for _ in range(_MOST_VALUES):
+    most = max(_MOST_VALUES, len(text))  # what is written out takes a character at least
+    for _ in range(most):
         if not waiting:
             return values
         value = waiting.pop()
         waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    raise yaml.YAMLError(f"more than {_MOST_VALUES:,} values; each use of an alias (*name) counts all of its own")
+    raise yaml.YAMLError(f"more than {most:,} values; each use of an alias (*name) counts all of its own")
 
 
 _MOST_VALUES = 10_000

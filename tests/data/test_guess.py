@@ -137,6 +137,38 @@ def test_a_table_that_says_more_wins_over_text_files(tmp_path):
     assert said(tmp_path) == {name: texts[:1] for name, texts in SAID.items()}
 
 
+def test_many_text_files_in_two_folders_are_all_read(tmp_path):
+    """More than are looked at to find them, the same names in both folders, and the captions of each its own."""
+    names = [f"{n:03d}.jpg" for n in range(310)]
+    for folder in ("train", "val"):
+        pictures(tmp_path / folder, names)
+        for name in names:
+            write(tmp_path / folder / f"{name[:-4]}.txt", f"{folder} {name[:-4]}")
+    both = {f"{place}/{name}": [f"{place} {name[:-4]}"] for place in ("train", "val") for name in names}
+    assert said(tmp_path) == both
+    assert said(tmp_path, tmp_path / "val") == {f"val/{name}": [f"val {name[:-4]}"] for name in names}
+    config = guess_dataset(tmp_path, tmp_path / "val").config
+    assert config.images.as_posix() == config.captions.as_posix() == "val"
+
+
+def test_labels_of_a_detector_are_no_captions(tmp_path):
+    pictures(tmp_path)
+    for name in NAMES:
+        write(tmp_path / "labels" / f"{name[:-4]}.txt", "0 0.51 0.48 0.2 0.3\n")
+    with pytest.raises(DataError, match="no file that says what they show"):
+        guess_dataset(tmp_path)
+    write(tmp_path / "c.csv", "image,caption\n" + "".join(f"{name},{SAID[name][0]}\n" for name in NAMES))
+    assert said(tmp_path) == {name: texts[:1] for name, texts in SAID.items()}
+
+
+def test_a_linked_folder_of_text_files_is_read(tmp_path):
+    pictures(tmp_path / "d")
+    for name, lines in SAID.items():
+        write(tmp_path / "elsewhere" / f"{name[:-4]}.txt", "\n".join(lines))
+    (tmp_path / "d" / "texts").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert said(tmp_path / "d") == SAID
+
+
 def test_names_without_endings_are_those_of_files(tmp_path):
     pictures(tmp_path / "images" / "a")
     rows = [f"{n},a/{name[:-4]},{text}" for n, (name, texts) in enumerate(SAID.items()) for text in texts]
@@ -169,6 +201,12 @@ def test_a_picture_is_no_captions_whatever_it_is_called(tmp_path):
     for name in ("p0.jpg", "c.csv"):
         with pytest.raises(DataError, match=rf"{name} is a picture, not captions: give a table"):
             guess_dataset(tmp_path, tmp_path / name)
+
+
+def test_words_that_pictures_begin_with_may_begin_captions(tmp_path):
+    pictures(tmp_path)
+    write(tmp_path / "c.csv", "BMX,caption\n" + "".join(f"{name},{SAID[name][0]}\n" for name in NAMES))
+    assert said(tmp_path) == {name: texts[:1] for name, texts in SAID.items()}
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path):

@@ -223,6 +223,7 @@ def test_after_a_good_epoch_its_weights_are_what_to_begin_with(tmp_path, monkeyp
     with pytest.raises(CapsmithError) as stopped:
         train(load_config(changes), tmp_path / "run", log=QUIET)
     monkeypatch.undo()
+    assert "start_config" not in str(stopped.value)
     advice = re.findall(r"--set (training\.\w+=[^ )]+)", str(stopped.value))
     assert [change.partition("=")[0] for change in advice] == ["training.learning_rate", "training.start"]
     again = train(load_config(changes, advice), tmp_path / "another", log=QUIET)
@@ -250,6 +251,30 @@ def test_what_was_removed_while_it_trained_is_written_again(tmp_path):
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {"state.npz", "vocabulary.json", "versions.json"}
     again = train(config, tmp_path / "run", resume=True, log=QUIET)
     assert again.vocabulary == trained.vocabulary == Captioner.load(tmp_path / "run").vocabulary
+
+
+@pytest.mark.parametrize("within", [1, 2])
+def test_what_a_sudden_end_loses_is_said(tmp_path, monkeypatch, within):
+    """As a second Ctrl-C does, which does not wait for the batch."""
+    asked, lines = Batches.prepared, []
+
+    def prepared(self, index):
+        if (self.epoch, index) == (within - 1, 1):
+            raise KeyboardInterrupt
+        return asked(self, index)
+
+    class Keeping(Log):
+        def __call__(self, line):
+            lines.append(line)
+
+    monkeypatch.setattr(Batches, "prepared", prepared)
+    with pytest.raises(KeyboardInterrupt):
+        train(load_config(settings(training={"epochs": 3})), tmp_path / "run", log=Keeping(quiet=True))
+    held = f"what {tmp_path / 'run'} holds is from after epoch 1"
+    assert (
+        lines[-1]
+        == f"interrupted after epoch {within - 1} and 1 batches; " + [..., "nothing is saved yet", held][within]
+    )
 
 
 def test_memory_that_is_used_up_names_the_batch(tmp_path, monkeypatch):

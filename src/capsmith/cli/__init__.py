@@ -103,6 +103,8 @@ def _explain(error: BaseException, verb: str) -> int:
     if isinstance(error, OSError):
         error = CapsmithError(f"{error.filename}: {error.strerror}" if error.filename else one_line(error))
     elif not isinstance(error, CapsmithError):
-        error = MemoryError("out of memory: close other programs, or make the model smaller (decoder.units)")
+        error = MemoryError(
+            "out of memory: close other programs, or ask for less at once: smaller batches, pictures or models"
+        )
     print(f"capsmith: {printable(error)}", file=sys.stderr)
     return 2

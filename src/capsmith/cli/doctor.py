@@ -7,7 +7,7 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument(
-        "--fast", action="store_true", help="leave out the trial, which trains on small drawn pictures: 20 s at most"
+        "--fast", action="store_true", help="leave out the trial, which trains on small drawn pictures: about 20 s"
     )
 
 

@@ -18,12 +18,12 @@ from capsmith.data.columns import IMAGE, are_splits, caption_columns, rank, text
 from capsmith.data.flickr8k import Flickr8kConfig
 from capsmith.data.folder import FolderConfig
 from capsmith.data.karpathy import KarpathyConfig
-from capsmith.data.notes import notes_below
+from capsmith.data.notes import note_path, notes_below
 from capsmith.data.pictures import Pictures
 from capsmith.data.records import DatasetConfig
 from capsmith.data.rows import PICTURES
 from capsmith.data.splits import SplitLists
-from capsmith.data.tables import guess_table
+from capsmith.data.tables import guess_table, json_table
 from capsmith.errors import DataError
 from capsmith.runs import read_json
 from capsmith.schema import explain
@@ -33,9 +33,11 @@ _SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _OFFICIAL = "Flickr8k.token.txt"
 _ROWS = 300  # rows that are looked at to tell columns apart
 _ENOUGH = 0.5  # share of them whose picture must be there
+_FEW = 20  # of them that are read to see whether they speak
 _NOTES = 3  # text files called like pictures from which on they are captions
 _NUMBERED = re.compile(r"[^\t#]+#\d+\t")  # as rows of Flickr8k's and Flickr30k's token files begin
-_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")  # of pictures
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")  # of pictures
+_WORDLIKE = (b"RIFF", b"BM")  # of pictures, but of texts too, which hold no zeros
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,25 @@ def _given(pictures: Pictures, captions: Path) -> Guess:
 
 def _notes(pictures: Pictures, folders: Sequence[Path]) -> Guess | None:
     """Returns how text files called like pictures are read, if there are any: those below one of these folders."""
-    best: Guess | None = None
+    best, most = None, 0.0
     for folder in folders:
         names = list(notes_below(folder))
-        base, found = pictures.base(names[:: max(1, len(names) // _ROWS)], stems=True)
-        if found >= _NOTES and (best is None or found >= best.found):  # the narrower of two
-            config = FolderConfig(root=pictures.folder, captions=pictures.below(folder), images=base)
-            best = Guess(config, False, found=found)
+        some = names[:: -(-len(names) // _ROWS) or 1]
+        if len(names) < _NOTES or not _speak(folder, some):
+            continue
+        below = pictures.below(folder)
+        base, found = pictures.base(some, stems=True, near=below)
+        in_all = found / len(some) * len(names)
+        if found >= _NOTES and in_all >= most:  # the narrower of two that hold the same
+            config = FolderConfig(root=pictures.folder, captions=below, images=base)
+            best, most = Guess(config, False, found=found), in_all
     return best
+
+
+def _speak(folder: Path, names: Sequence[str]) -> bool:
+    """Returns whether most of some text files have letters in them: labels of detectors are numbers."""
+    texts = [_text(note_path(folder, name)) for name in names[:_FEW]]
+    return sum(any(map(str.isalpha, text)) for text in texts) > len(texts) / 2
 
 
 def _name(guess: Guess) -> Path:
@@ -147,6 +160,7 @@ def _read(pictures: Pictures, path: Path) -> Guess:
         entries = content.get("images") if isinstance(content, dict) else None
         if isinstance(entries, list) and any(isinstance(entry, dict) and "sentences" in entry for entry in entries):
             return _karpathy(pictures, path, name, entries)
+        return _table(pictures, path, name, content)
     elif path.suffix.lower() in (".txt", ".token"):
         lines = [line for line in _text(path).splitlines()[:_ROWS] if line.strip()]
         if lines and sum(_NUMBERED.match(line) is not None for line in lines) > len(lines) / 2:
@@ -159,9 +173,10 @@ def _is_picture(path: Path) -> bool:
         return True
     try:
         with path.open("rb") as file:
-            return file.read(8).startswith(_BEGINNINGS)
+            head = file.read(32)
     except OSError:
         return False  # the reader will say why
+    return head.startswith(_BEGINNINGS) or (head.startswith(_WORDLIKE) and b"\0" in head)
 
 
 def _numbered(pictures: Pictures, path: Path, name: Path, lines: Sequence[str]) -> Guess:
@@ -181,8 +196,8 @@ def _numbered(pictures: Pictures, path: Path, name: Path, lines: Sequence[str]) 
     return Guess(config, lists is not None, found=found + (len(lines) if path.name == _OFFICIAL else 0))
 
 
-def _table(pictures: Pictures, path: Path, name: Path) -> Guess:
-    table = guess_table(path)
+def _table(pictures: Pictures, path: Path, name: Path, content: Any = None) -> Guess:
+    table = guess_table(path) if content is None else json_table(path, content)
     rows = [values for _, values in itertools.islice(table.rows, _ROWS) if values is not None]
     if not rows or not table.columns:
         raise DataError(f"{path} has no rows")

@@ -4,21 +4,23 @@ from pathlib import Path
 from typing import Any
 
 from capsmith.errors import DataError
-from capsmith.runs import read_json
 
 _FORMS = '[{"image": …, "caption": …}, …], {"picture.jpg": "caption", …} or COCO\'s captions_*.json'
 
 
-def json_rows(path: Path) -> list[dict[str, Any]]:
-    """Reads the rows of a JSON file: one or more captions of one picture each.
+def json_rows(path: Path, content: Any) -> list[dict[str, Any]]:
+    """Finds the rows in what a JSON file holds: one or more captions of one picture each.
+
+    Args:
+        path: The file, for messages.
+        content: What it holds.
 
     Returns:
         The objects of a list as they are; of other forms, objects with ``image`` and ``caption``.
 
     Raises:
-        DataError: It is not valid JSON, or of none of these forms.
+        DataError: It is of none of these forms.
     """
-    content = read_json(path, DataError)
     if isinstance(content, dict):
         content = _coco(path, content) if isinstance(content.get("images"), list) else _named(path, content)
     if not isinstance(content, list) or not content:

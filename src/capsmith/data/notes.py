@@ -12,11 +12,19 @@ _ENDING = ".txt"
 
 def notes_below(folder: Path) -> Iterator[str]:
     """Yields the text files below a folder, in order, as their paths below it without ``.txt``; none of a file."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    walked: set[str] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        walked.add(os.path.realpath(place))
+        inner = (name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in inner if os.path.realpath(os.path.join(place, name)) not in walked)
         for name in sorted(files):
             if name.endswith(_ENDING) and not name.startswith("."):
                 yield (Path(place).relative_to(folder) / name).as_posix().removesuffix(_ENDING)
+
+
+def note_path(folder: Path, name: str) -> Path:
+    """Returns the text file of a name that ``notes_below`` gave."""
+    return folder / (name + _ENDING)
 
 
 def take_notes(rows: Rows, folder: Path) -> None:
@@ -34,6 +42,6 @@ def take_notes(rows: Rows, folder: Path) -> None:
         if image_id is None or rows.folder.find(rows.folder.completed(image_id)) is None:
             rows.reject("text file without a picture of its name", name + _ENDING)
             continue
-        lines = [line for line in read_text(folder / (name + _ENDING)).split("\n") if line.strip()]
+        lines = [line for line in read_text(note_path(folder, name)).split("\n") if line.strip()]
         for line in lines or [""]:
             rows.add(image_id, line)

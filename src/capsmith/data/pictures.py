@@ -50,18 +50,20 @@ class Pictures:
         """Endings of pictures' names."""
         return tuple(PICTURES)
 
-    def base(self, names: Iterable[str], stems: bool = False) -> tuple[Path, int]:
+    def base(self, names: Iterable[str], stems: bool = False, near: Path | None = None) -> tuple[Path, int]:
         """Returns the folder below which most of these names are pictures, as it is on the disk, and how many are.
 
         Args:
             names: As captions have them.
             stems: Take names without an ending too, where only one picture can be meant.
+            near: Below the folder of pictures: of several places that do as well, this one is meant.
         """
         known = self.paths | self._stems if stems else self.paths
         ids = [name for name in map(safe_id, names) if name]
         places = sorted(self._place, key=lambda place: (len(place.parts), place))
         counted = [(place, sum((place / name).as_posix() in known for name in ids)) for place in places]
-        best, found = max(counted, key=lambda item: item[1])
+        meant = None if near is None else PurePosixPath(unicodedata.normalize("NFC", near.as_posix()))
+        best, found = max(counted, key=lambda item: (item[1], item[0] == meant))
         return Path(self._place[best]), found
 
     def below(self, path: Path) -> Path:

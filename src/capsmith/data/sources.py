@@ -1,7 +1,7 @@
 """Where batches find pictures: a feature store, pixels, or either in variants, of which an epoch shows one each."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -129,10 +129,15 @@ def mirror_words(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> np.n
     """
     place = {word: number for number, word in enumerate(words)}
     other = np.arange(len(words))
-    for one, two in pairs:
-        if one in place and two in place:
-            other[place[one]], other[place[two]] = place[two], place[one]
+    for one, two in known_pairs(words, pairs):
+        other[place[one]], other[place[two]] = place[two], place[one]
     return other
+
+
+def known_pairs(words: Iterable[str], pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Returns the pairs of which both words are known."""
+    known = set(words)
+    return [pair for pair in pairs if known.issuperset(pair)]
 
 
 def _each(views: np.ndarray) -> list[tuple[int, np.ndarray]]:

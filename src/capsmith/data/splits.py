@@ -1,6 +1,7 @@
 """Which pictures train, which choose (dev), which are read once (test)."""
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def seeded_split(image_ids: Iterable[str], config: SplitConfig) -> dict[str, str
         The split by image id. From three pictures on, a share above zero gets at least one picture; but
         ``config.together`` comes first, and a group too large for test and dev is trained on.
     """
-    first = {name: group[0] for group in config.together for name in group}
+    first = {unicodedata.normalize("NFC", name): group[0] for group in config.together for name in group}
     groups: dict[str, list[str]] = {}
     for name in sorted(set(image_ids)):
         groups.setdefault(first.get(name, name), []).append(name)

@@ -14,6 +14,7 @@ from capsmith.data.json_rows import json_rows
 from capsmith.data.rows import Rows
 from capsmith.data.splits import split_name
 from capsmith.errors import DataError
+from capsmith.runs import read_json
 from capsmith.schema import nearest
 
 _JSON = (".json", ".jsonl", ".ndjson")
@@ -147,7 +148,12 @@ def _captions(values: dict[str, Any], columns: Sequence[str]) -> list[Any]:
 def _json(path: Path, text: str) -> Table:
     if path.suffix.lower() != ".json":
         return _json_lines(path, text)
-    entries = json_rows(path)
+    return json_table(path, read_json(path, DataError))
+
+
+def json_table(path: Path, content: Any) -> Table:
+    """Returns the table that the content of a ``.json`` file is; raises DataError when it is none."""
+    entries = json_rows(path, content)
     columns = tuple(dict.fromkeys(column for entry in entries for column in entry))
     return Table(columns, iter(enumerate(entries, start=1)), "entry")
 

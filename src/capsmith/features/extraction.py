@@ -175,7 +175,8 @@ def _encoder(
             encoder = built[precision] = build_encoder(config)
         return lambda: encoder.encode(np.zeros((how.batch_size, *encoder.image_size, 3), np.uint8))
 
-    chosen = faster(make) if asked == "auto" else asked
+    with memory_for("features.batch_size", how.batch_size):
+        chosen = faster(make) if asked == "auto" else asked
     if chosen not in built:
         make(chosen)
     return built[chosen], chosen

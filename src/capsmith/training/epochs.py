@@ -14,7 +14,7 @@ from capsmith.captioner import WEIGHTS, Captioner
 from capsmith.checkpoints import load_state, save_state
 from capsmith.compiled import learner
 from capsmith.data.batches import Batches
-from capsmith.data.sources import AugmentedSource, Source, VariedSource, ViewedSource, mirror_words
+from capsmith.data.sources import AugmentedSource, Source, VariedSource, ViewedSource, known_pairs, mirror_words
 from capsmith.decoding import GreedyConfig
 from capsmith.ensembles import Member
 from capsmith.errors import CapsmithError, memory_for
@@ -65,6 +65,7 @@ class Epochs:
             tokeniser(captioner.config),
         )
         self.history = History(deciding)
+        self.saved: tuple[int, int] | None = None  # epochs and batches that the state on the disk is after
         # XLA is what makes JAX fast; TensorFlow would compile anew for each shape, and torch for each call
         self.model.compile(self._optimizer(), jit_compile=keras.backend.backend() == "jax")
         self.model.optimizer.build(self.model.trainable_variables)
@@ -89,13 +90,16 @@ class Epochs:
             self.captioner.save_parts(self.directory)
             self._describe()
         try:
-            with stopping(self.log) as stop, KeptFiles(self.directory, self.log) as self.kept:
+            with (
+                stopping(self.log) as stop,
+                KeptFiles(self.directory, len(self.captioner.config.encoders), self.log) as self.kept,
+            ):
                 while not self.history.finished(self.config):
                     self._epoch(part, stop)
                     part = Pass(part.epoch + 1)
                     stop.check()  # the epoch's end has saved
         except KeyboardInterrupt:
-            self.log(f"interrupted {self._where(part)}; everything is saved in {self.directory}")
+            self.log(f"interrupted {self._where(part)}; {self._kept_of(part)}")
             raise
         return self.history
 
@@ -105,6 +109,7 @@ class Epochs:
         progress = load_state(state, self.model)
         self.history = History.from_json(progress, str(state))
         part = Pass.from_json(progress, str(state), self.history.epochs, len(self.batches))
+        self.saved = (self.history.epochs, part.step)
         self._show_history()  # it may have been killed between the state and these
         self.log(f"resuming {self._where(part)}")
         return part
@@ -112,6 +117,15 @@ class Epochs:
     def _where(self, part: Pass) -> str:
         done = self.history.epochs
         return f"after epoch {done}" + (f" and {part.step} batches" if part.step and part.epoch == done else "")
+
+    def _kept_of(self, part: Pass) -> str:
+        here = (self.history.epochs, part.step if part.epoch == self.history.epochs else 0)
+        if self.saved == here:
+            return f"everything is saved in {self.directory}"
+        if self.saved is None:
+            return "nothing is saved yet"
+        epochs, step = self.saved
+        return f"what {self.directory} holds is from after epoch {epochs}" + (f" and {step} batches" if step else "")
 
     def _describe(self) -> None:
         count = sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
@@ -175,6 +189,7 @@ class Epochs:
         inside = {} if part is None else part.to_json()
         self.kept.restore()
         save_state(self.directory / STATE, self.model, self.history.to_json() | inside)
+        self.saved = (self.history.epochs, 0 if part is None else part.step)
 
     def _pass(self, part: Pass, stop: Stop) -> None:
         """Trains one epoch, or what is left of it."""
@@ -193,7 +208,9 @@ class Epochs:
                 part.rate = learning_rate(self.config, part.epoch * steps + index, steps, self.history.scale)
                 self.model.optimizer.learning_rate = part.rate
                 inputs, targets = self.batches.completed(prepared)
-                with memory_for("training.batch_size", self.config.batch_size, "a smaller model (decoder.units)"):
+                with memory_for(
+                    "training.batch_size", self.config.batch_size, "a smaller model (decoder.units), in another --run"
+                ):
                     loss = self.learn(inputs, targets)
                 part.add(self._finite(loss, part), int(np.count_nonzero(targets != PAD)))
                 shown.set_postfix(loss=f"{part.mean_loss:.3f}", refresh=False)
@@ -211,7 +228,11 @@ class Epochs:
         calmer = f"--set training.learning_rate={self.config.learning_rate / 5:.1g}"
         if self.config.clip_norm is None:
             calmer += " --set training.clip_norm=5"
-        best = f" (--set training.start={self.directory} begins with its best epoch's weights)"
+        begin = [f"--set training.start={self.directory}"]
+        begin += ["--set training.init=null"] if self.config.init is not None else []
+        if self.config.start_config is not None:
+            begin += ["--set training.start_config=null", "--set training.start_set=[]"]
+        best = f" ({' '.join(begin)} begins with its best epoch's weights)"
         raise CapsmithError(
             f"the loss is {loss} in epoch {part.epoch + 1}: train into another --run with {calmer}"
             + (best if self.history.epochs else "")
@@ -243,7 +264,8 @@ def _batches(captioner: Captioner, prepared: Prepared, log: Log) -> Batches | Sa
 
 
 def _tell_skipped(words: Sequence[str], pairs: Sequence[tuple[str, str]], log: Log) -> None:
-    skipped = [pair for pair in pairs if not set(pair) <= set(words)]
+    known = known_pairs(words, pairs)
+    skipped = [pair for pair in pairs if pair not in known]
     if skipped:
         log(
             f"mirrored pictures: {len(pairs) - len(skipped)} of {len(pairs)} pairs of training.mirror_words change "

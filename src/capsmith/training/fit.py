@@ -11,7 +11,7 @@ from capsmith.checkpoints import load_weights
 from capsmith.config import Config, difference, run_config, save_config
 from capsmith.consensus import ConsensusConfig
 from capsmith.ensembles import require_same_words
-from capsmith.errors import CheckpointError
+from capsmith.errors import CapsmithError, CheckpointError
 from capsmith.evaluation import evaluate_captioners, remember
 from capsmith.locks import locked
 from capsmith.pipeline import prepare, read_corpus, require_encoder, require_splits
@@ -68,7 +68,10 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     begun = (run / STATE).exists()
     if not begun and (before := first_stage(config)):
         log(f"first {config.training.start_config} into {before[1]}")
-        train(*before, resume=True, log=log)
+        try:
+            train(*before, resume=True, log=log)
+        except CapsmithError as error:
+            raise type(error)(f"the first stage, whose settings training.start_set changes: {error}") from error
     started = time.perf_counter()
     keras.utils.set_random_seed(config.seed)
     corpus = read_corpus(config, log)

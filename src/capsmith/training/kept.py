@@ -4,31 +4,36 @@ import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
-from capsmith.captioner import WEIGHTS
+from capsmith.features.joined import folders
 from capsmith.runs import Log, atomic
 
-_KINDS = {".yaml", ".json", ".h5", ".keras"}
+_OWN = ("captioner.json", "config.yaml", "versions.json", "vocabulary.json")
+_ENCODER = ("adapted.json", "encoder.json", "encoder.keras", "encoder.weights.h5")
 
 
 class KeptFiles:
-    """What a training finds in its run directory when it begins: config, vocabulary, versions, encoder.
+    """What a training finds in its run directory when it begins: config, vocabulary, versions, encoders.
 
-    Each is held open, so that it can be read and written again after it was removed.
+    Within ``with`` each is held open, so that it can be read and written again after it was removed.
 
     Args:
         run: The run directory.
+        encoders: How many encoders it has.
         log: Takes a line for people when something is written again.
     """
 
-    def __init__(self, run: Path, log: Log) -> None:
+    def __init__(self, run: Path, encoders: int, log: Log) -> None:
         self.run, self.log = run, log
-        self._stack = ExitStack()
-        found = [path for path in run.rglob("*") if path.suffix in _KINDS and path.is_file()]
-        own = [path for path in found if path.name != WEIGHTS and path.relative_to(run).parts[0] != "report"]
-        self._held = {path: self._stack.enter_context(path.open("rb")) for path in sorted(own)}
+        paths = [run / name for name in _OWN]
+        paths += [folder / name for folder in folders(run, encoders) for name in _ENCODER]
+        self.paths = [path for path in paths if path.is_file()]
 
     def __enter__(self) -> "KeptFiles":
+        with ExitStack() as stack:
+            self._held: dict[Path, BinaryIO] = {path: stack.enter_context(path.open("rb")) for path in self.paths}
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -40,7 +45,7 @@ class KeptFiles:
         Raises:
             CapsmithError: It cannot be written.
         """
-        gone = [path for path in self._held if not path.is_file()]
+        gone = [path for path in self.paths if not path.is_file()]
         for path in gone:
             self._held[path].seek(0)
             with atomic(path, "wb") as file:
