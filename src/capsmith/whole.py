@@ -38,30 +38,26 @@ def beam_loop(
         and log probability of those that go on, (P, K, T) and (P, K).
     """
     beams, longest = sizes
-    first = ops.cast(ops.arange(pictures)[:, None] * beams, "int32")  # each picture's first row
+    picture = ops.arange(pictures, dtype="int32")[:, None]
 
     def body(position: Any, _: Any, tokens: Any, live: Any, said: Any, done: tuple[Any, ...], *own: Any) -> Any:
         log_probs, after = step(tokens, own)
         size = log_probs.shape[-1]
-        log_probs = ops.reshape(_allowed(log_probs, position, shortest), (pictures, beams, size))
-        total = ops.reshape(live[..., None] + log_probs, (pictures, beams * size))
-        scores, index = ops.top_k(total, min(2, size) * beams)
+        total = ops.reshape(live, (-1, 1)) + _allowed(log_probs, position, shortest)
+        scores, index = ops.top_k(ops.reshape(total, (pictures, beams * size)), min(2, size) * beams)
         index = ops.cast(index, "int32")
-        parents, word = index // size, index % size
-        among_best = ops.arange(scores.shape[1]) < beams
-        ending = ops.where((word == END) & among_best, scores, IMPOSSIBLE)
+        ends = ops.equal(index % size, END)
+        ending = ops.where(ends[:, :beams], scores[:, :beams], IMPOSSIBLE)
         by_length = ending / ops.cast(position + 1, "float32") ** penalty
-        done = _merged(done, (by_length, ending, _taken(said, parents)), beams)
-        order = ops.where(word == END, scores.shape[1], 0) + ops.arange(scores.shape[1])
-        keep = ops.argsort(order, axis=1)[:, :beams]  # the best that go on
-        live, parents, word = (ops.take_along_axis(x, keep, axis=1) for x in (scores, parents, word))
-        live = ops.where(word == END, IMPOSSIBLE, live)  # a vocabulary smaller than the beam
-        said = ops.where(ops.arange(longest) == position, word[..., None], _taken(said, parents))
+        ended = ops.take(said, picture * beams + index[:, :beams] // size, axis=0)
+        done = _merged(done, (by_length, ending, ended), beams, picture)
+        live, keep = ops.top_k(ops.where(ends, IMPOSSIBLE, scores), beams)  # the best that go on
+        chosen = ops.take(ops.reshape(index, (-1,)), picture * index.shape[1] + ops.cast(keep, "int32"), axis=0)
+        rows, word = ops.reshape(picture * beams + chosen // size, (-1,)), ops.reshape(chosen % size, (-1,))
+        said = ops.where(ops.arange(longest) == position, word[:, None], ops.take(said, rows, axis=0))
         ahead = ops.max(live, axis=1) / ops.cast(position + 2, "float32") ** penalty
         going = ops.logical_not(ops.all(done[0][:, -1] >= ahead))
-        rows = ops.reshape(first + parents, (-1,))
-        after = [ops.take(tensor, rows, axis=0) for tensor in after]
-        return position + 1, going, ops.reshape(word, (-1,)), live, said, *done, *after
+        return position + 1, going, word, live, said, *done, *(ops.take(tensor, rows, axis=0) for tensor in after)
 
     def flat(position: Any, going: Any, tokens: Any, live: Any, said: Any, *rest: Any) -> Any:
         return body(position, going, tokens, live, said, rest[:3], *rest[3:])
@@ -69,9 +65,10 @@ def beam_loop(
     nothing = ops.zeros((pictures, beams), "float32") + IMPOSSIBLE
     ends = ops.zeros((pictures, beams, longest), "int32") + END
     live = ops.where(ops.arange(beams) == 0, ops.zeros_like(nothing), nothing)  # they start alike: one is enough
-    begun = (ops.zeros((pictures * beams,), "int32") + START, live, ends, nothing, nothing, ends)
+    rows = ops.reshape(ends, (-1, longest))
+    begun = (rows[:, 0] * 0 + START, live, rows, nothing, nothing, ends)
     *_, live, said, score, total, words = _while(flat, longest, begun, state)[: 3 + 5]
-    return score, total, words, said, live
+    return score, total, words, ops.reshape(said, ops.shape(words)), live
 
 
 def row_loop(
@@ -133,13 +130,14 @@ def _drawn(logits: Any, chance: Any) -> Any:
     return ops.argmax(ops.cast(reached > chance[:, None] * reached[:, -1:], "int32"), axis=1)
 
 
-def _taken(said: Any, parents: Any) -> Any:
-    """Returns the words (P, C, T) of the beams that candidates (P, C) continue."""
-    return ops.take_along_axis(said, parents[..., None], axis=1)
+def _merged(one: tuple[Any, ...], two: tuple[Any, ...], count: int, picture: Any) -> tuple[Any, ...]:
+    """Returns the ``count`` best of two lists of score, log probability and words of captions.
 
-
-def _merged(one: tuple[Any, ...], two: tuple[Any, ...], count: int) -> tuple[Any, ...]:
-    """Returns the ``count`` best of two lists of score, log probability and words of captions."""
+    Each is (P, C), the words (P, C, T); ``picture`` numbers them, (P, 1). Numbers are taken from flat lists, which
+    costs a third of the operations that taking along an axis does.
+    """
     score, total, words = (ops.concatenate(pair, axis=1) for pair in zip(one, two, strict=True))
     score, order = ops.top_k(score, count)
-    return score, ops.take_along_axis(total, order, axis=1), _taken(words, order)
+    order = picture * words.shape[1] + ops.cast(order, "int32")
+    flat = ops.reshape(words, (-1, words.shape[2]))
+    return score, ops.take(ops.reshape(total, (-1,)), order, axis=0), ops.take(flat, order, axis=0)
