@@ -144,7 +144,13 @@ def test_a_trial_that_fails_is_told(capsys, monkeypatch):
 
 @pytest.mark.parametrize(
     ("right", "rounds", "broken", "advice"),
-    [(18, 1, False, ""), (17, 1, False, "too slow"), (17, 2, True, "it does not learn"), (24, 3, False, "")],
+    [
+        (18, 1, False, ""),
+        (17, 1, False, "too slow"),
+        (17, 3, False, "too slow"),
+        (17, 4, True, "it does not learn"),
+        (24, 3, False, ""),
+    ],
 )
 def test_a_trial_is_judged_by_what_it_says(monkeypatch, right, rounds, broken, advice):
     """A machine that had no time to learn is slow; one that had it is broken."""
