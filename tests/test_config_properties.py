@@ -143,7 +143,7 @@ def test_every_field_is_drawn(model):
     """The control: there is no setting that the property above never tries."""
     seen: set[str] = set()
 
-    @settings(SLOW, max_examples=150, derandomize=True, database=None)
+    @settings(SLOW, max_examples=500, derandomize=True, database=None)
     @given(section(model))
     def draw(given_values):
         seen.update(given_values)
@@ -320,7 +320,7 @@ def test_mutations_are_refused_and_told_one_by_one():
     """The control: most of them are mistakes, and several give several lines."""
     counts = []
 
-    @settings(SLOW, max_examples=150, derandomize=True, database=None)
+    @settings(SLOW, max_examples=500, derandomize=True, database=None)
     @given(mutated())
     def draw(values):
         try:
