@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -51,6 +53,13 @@ def test_a_backend_that_is_not_known_is_answered_with_those_that_are(monkeypatch
     out = capsys.readouterr().out
     assert "set it to one of tensorflow, jax, torch, or unset it" in out.splitlines()[-1]  # and nothing after it
     assert "pip install theano" not in out and "new environment" not in out
+
+
+def test_keras_is_loaded_quietly_on_the_command_line():
+    """TensorFlow's own lines would stand between the findings."""
+    command = [sys.executable, "-m", "capsmith", "doctor", "--fast"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert " Keras " in done.stdout and not done.stderr
 
 
 def test_a_backend_that_is_not_installed(monkeypatch):

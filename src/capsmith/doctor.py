@@ -47,12 +47,13 @@ class Finding:
         return f"{mark}  {self.what:<12} {self.found}" + (f"\n    {'':<12} → {self.advice}" if self.advice else "")
 
 
-def examine(folder: Path, trial: bool = True) -> Iterator[Finding]:
+def examine(folder: Path, trial: bool = True, load: Callable[[], None] | None = None) -> Iterator[Finding]:
     """Yields what is found, one thing after another.
 
     Args:
         folder: Where runs and features would be written.
         trial: Also train, save, load and caption on small drawn pictures.
+        load: Imports Keras, more quietly than by itself.
     """
     yield _python()
     yield _versions()
@@ -63,7 +64,7 @@ def examine(folder: Path, trial: bool = True) -> Iterator[Finding]:
     yield _text()
     yield _java()
     yield from _extras()
-    backend = _chosen() or _backend()
+    backend = _chosen() or _backend(load)
     yield backend
     if not backend.broken:
         yield _accelerator()
@@ -206,9 +207,11 @@ def _extras() -> Iterator[Finding]:
         yield Finding("extras", f"{name} {version}, for {use}" if version else missing)
 
 
-def _backend() -> Finding:
+def _backend(load: Callable[[], None] | None) -> Finding:
     started = time.perf_counter()
     try:
+        if load is not None:
+            load()
         import keras
 
         keras.ops.convert_to_numpy(keras.ops.matmul(keras.ops.ones((2, 2)), keras.ops.ones((2, 2))))
@@ -263,10 +266,12 @@ def _trial() -> Finding:
     return Finding("trial", text, "it does not learn: install capsmith in a new environment, or report this", True)
 
 
-def healthy(say: Callable[[str], None], folder: Path, trial: bool = True) -> bool:
-    """Says everything that is found; returns whether capsmith can work here."""
+def healthy(
+    say: Callable[[str], None], folder: Path, trial: bool = True, load: Callable[[], None] | None = None
+) -> bool:
+    """Says everything that ``examine`` finds; returns whether capsmith can work here."""
     fine = True
-    for finding in examine(folder, trial):
+    for finding in examine(folder, trial, load):
         say(str(finding))
         fine &= not finding.broken
     return fine

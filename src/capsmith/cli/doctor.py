@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from capsmith.cli.keras_import import load_keras
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
@@ -15,4 +17,4 @@ def run(args: argparse.Namespace) -> int:
     """Looks at the machine; returns 2 when capsmith cannot work on it."""
     from capsmith.doctor import healthy
 
-    return 0 if healthy(print, Path.cwd(), trial=not args.fast) else 2
+    return 0 if healthy(print, Path.cwd(), trial=not args.fast, load=load_keras) else 2
