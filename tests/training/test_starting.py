@@ -11,9 +11,10 @@ import yaml
 import shapes
 from capsmith.captioner import Captioner
 from capsmith.config import load_config, model_difference
-from capsmith.errors import CheckpointError, ConfigError
+from capsmith.errors import CheckpointError, ConfigError, MissingExtraError
 from capsmith.evaluation import evaluate
 from capsmith.runs import Log
+from capsmith.training import fit
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from capsmith.training.starting import first_stage, missing_members
@@ -168,6 +169,17 @@ def test_frozen_first_then_fine_tuned_by_one_command(tmp_path):
     assert (
         start.training.epochs == 1 == len(read_csv(tmp_path / "start" / "history.csv"))
     )  # start_set, not the file's 4
+
+
+def test_what_goes_wrong_in_a_first_stage_says_so(tmp_path, monkeypatch):
+    """Whatever kind of mistake it is: a missing package's has another form than the rest."""
+
+    def lacking(*args, **kwargs):
+        raise MissingExtraError("tokenizers", "text", "text.mode: subword")
+
+    monkeypatch.setattr(fit, "read_corpus", lacking)
+    with pytest.raises(MissingExtraError, match="the first stage, .* training.start_set changes: .* pip install"):
+        train(staged(tmp_path), tmp_path / "run", log=Lines())
 
 
 def test_the_shipped_config_has_such_a_first_stage(tmp_path):

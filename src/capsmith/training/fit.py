@@ -71,7 +71,8 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
         try:
             train(*before, resume=True, log=log)
         except CapsmithError as error:
-            raise type(error)(f"the first stage, whose settings training.start_set changes: {error}") from error
+            error.args = (f"the first stage, whose settings training.start_set changes: {error}",)
+            raise
     started = time.perf_counter()
     keras.utils.set_random_seed(config.seed)
     corpus = read_corpus(config, log)
