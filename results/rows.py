@@ -3,7 +3,7 @@
 A row that is trained or decoded in another way is another row, with another name.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parent
@@ -22,8 +22,8 @@ class Row:
         trainings: For each folder, the kept folders whose epochs make up its training; empty when one of them was not
             kept, and then the row has no training minutes.
         precision: What it was trained in; ``members`` of one row share it.
-        chosen: What the repository holds of "dev chose": ``epoch`` (history.csv: dev scores of every epoch, and which
-            epoch was kept) or ``epoch and sweep`` (and a sweep of the decoding, though of another training).
+        chosen: What the repository holds of "dev chose": the epochs (history.csv has dev's scores of each, log.txt
+            which was kept), and a sweep of the decoding where there is one.
     """
 
     label: str
@@ -33,8 +33,7 @@ class Row:
     members: int = 1
     trainings: tuple[tuple[str, ...], ...] = ()
     precision: str = "float32"
-    chosen: str = "epoch"
-    notes: str = field(default="", kw_only=True)
+    chosen: str = "epochs"
 
     @property
     def looks_up(self) -> bool:
@@ -73,7 +72,7 @@ ROWS = {
         _BEAM5,
         ("mobilenet_v2",),
         **_single("quick"),
-        chosen="epoch and sweep",
+        chosen="epochs; decoding: `sweep_dev.csv`, of another training",
     ),
     "updown": Row(
         "top-down attention, both encoders 8 × 8", _BEAM5, _BOTH, **_single("updown"), precision="bfloat16"
@@ -136,9 +135,15 @@ ROWS = {
         _BOTH,
         _folders("scst_bfloat16"),
         precision="bfloat16",
+        chosen="epochs of its second stage",
     ),
     "scst_consensus_bfloat16": Row(
-        "the same, consensus", _NEW, _BOTH, _folders("scst_consensus_bfloat16"), precision="bfloat16"
+        "the same, consensus",
+        _NEW,
+        _BOTH,
+        _folders("scst_consensus_bfloat16"),
+        precision="bfloat16",
+        chosen="epochs of its second stage",
     ),
     "best_frozen": Row(
         "five of both stages writing together, encoders as ImageNet left them, consensus",
@@ -146,6 +151,7 @@ ROWS = {
         _BOTH,
         _folders("best_frozen"),
         members=5,
+        chosen="epochs of four members of five",
     ),
     "best_five": Row(
         "five of both stages writing together, encoders adapted, consensus",
@@ -162,6 +168,7 @@ ROWS = {
         _folders("best"),
         members=4,
         precision="bfloat16",
+        chosen="epochs of two members of four (the other: `flickr8k_precision/bfloat16`)",
     ),
 }
 """Rows by name, in the order of the tables: the figures of a row are ``flickr8k.NAME.…``."""
