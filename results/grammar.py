@@ -33,7 +33,7 @@ _PAIRS_USED = frozenset(
 """Prepositions that people do put side by side: phrasal verbs ("looks on at", "walks by in") and "in front"."""
 _MAY_END = frozenset("in on by to from near for next her".split())
 """Of the words that ask for more, those that people do end on: "looking on", "next to her"."""
-_COLOURS = frozenset("red blue green yellow black white brown orange pink purple gray grey tan dark bright".split())
+_COLOURS = frozenset("red blue green yellow black white brown orange pink purple gray grey tan".split())
 _SINGULAR = frozenset("man woman boy girl child dog person baby lady guy kid toddler biker skier surfer player".split())
 _BREAK = frozenset(
     "and or who that which while as with in on at by of for from to into near through over under behind up down "
@@ -49,7 +49,7 @@ def repeated(words: Words) -> str | None:
 def dangling(words: Words) -> str | None:
     """It ends where more has to follow: in an article, a conjunction or a preposition, or "in a red"."""
     unfinished = broken_off(words) and words[-1] not in _MAY_END
-    coloured = len(words) > 2 and words[-1] in _COLOURS and words[-2] in ARTICLES and words[-3] != "in"
+    coloured = len(words) > 2 and words[-1] in _COLOURS and words[-2] in ARTICLES
     return "dangling" if unfinished or coloured else None
 
 

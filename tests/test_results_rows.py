@@ -228,6 +228,16 @@ def test_what_captions_are_like_comes_again_from_the_kept_captions():
     assert len(training) == 30000
 
 
+def test_the_readme_tells_how_often_the_rules_object_to_people():
+    found = json.loads((RESULTS / "reading.json").read_text(encoding="utf-8"))
+    said = re.sub(r"\s+", " ", (ROOT / "README.md").read_text(encoding="utf-8"))
+    people, best = found["people"], found["best"]
+    assert people["captions"] == 5000
+    assert f"the rules object to {len(people['objected_to'])} (" in said
+    assert f"and {len(people['odd_relations'])} have an odd relation" in said
+    assert f"`best`'s {len(best['odd_relations'])} odd relations" in said
+
+
 def test_the_66_models_are_66_and_the_row_is_the_best_of_them():
     found = json.loads((RESULTS / "rescored.json").read_text(encoding="utf-8"))
     assert len(found["scores"]) == 66
