@@ -1,13 +1,14 @@
-"""Scores the published Flickr8k captions of 66 VGG16 models of the Show and Tell family again, in this project's convention.
+"""Scores the published Flickr8k captions of 66 VGG16 models of the Show and Tell family in this project's convention.
 
     git clone https://github.com/mtanti/where-image2 && git clone https://github.com/mtanti/rnn-role
     python benchmarks/rescoring.py --where-image2 where-image2 --rnn-role rnn-role
 
 Twelve are of "Where to put the image in an image caption generator" (Tanti et al. 2018), 54 of "What is the role of
-recurrent neural networks (RNNs) in an image caption generator?" (Tanti et al. 2017). Both repositories hold the captions
-of their test images in the order of the first one's ``results/imgs_flickr8k.txt``. One of them by hand:
+recurrent neural networks (RNNs) in an image caption generator?" (Tanti et al. 2017). Both repositories hold the
+captions of their test images in the order of the first one's ``results/imgs_flickr8k.txt``. One of them by hand, in
+its ``results``:
 
-    paste -d, results/imgs_flickr8k.txt results/flickr8k_init_3/generated_captions.txt | sed '1i image,caption' > init_3.csv
+    paste -d, imgs_flickr8k.txt flickr8k_init_3/generated_captions.txt | sed '1i image,caption' > init_3.csv
     capsmith score --hypotheses init_3.csv --references ../shared/golden/flickr8k_refs/test_refs_raw.json
 """
 

@@ -1,9 +1,9 @@
 """Rules that find English captions which no native speaker would write: few, plain, and checked on people's captions.
 
-Each rule looks at a caption's words (coco-caption's tokens: lower case, no punctuation) and says what is wrong in it, or
-nothing. They find a part of what a reader would object to, and nothing that is merely untrue or absurd. How often they
-object to what people wrote stands beside every share (``reading.py``): that is the most of it that can be false alarm
-by their own fault, since people make mistakes as well.
+Each rule looks at a caption's words (coco-caption's tokens: lower case, no punctuation) and says what is wrong in it,
+or nothing. They find a part of what a reader would object to, and nothing that is merely untrue or absurd. How often
+they object to what people wrote stands beside every share (``reading.py``): that is the most of it that can be false
+alarm by their own fault, since people make mistakes as well.
 """
 
 from collections import Counter
@@ -84,7 +84,7 @@ def stranded_function_word(words: Words) -> str | None:
 
 
 def agreement(words: Words) -> str | None:
-    """The verb's number is not its subject's: "two men is", "a man are"; of "a group of … is" and "are" both are right."""
+    """The verb's number is not its subject's: "two men is", "a man are"; "a group of … is" and "are" are both right."""
     for place, verb in enumerate(words):
         if verb not in ("is", "are") or place < 2:
             continue
@@ -137,8 +137,10 @@ _RELATING = frozenset(
     "between inside past".split()
 )
 _DETERMINERS = frozenset("a an the his her their its some two three another".split())
-_ENDING = _RELATING | _DETERMINERS | frozenset(
-    "and is are or who that which while as to up out it them him there next front top other".split()
+_ENDING = (
+    _RELATING
+    | _DETERMINERS
+    | frozenset("and is are or who that which while as to up out it them him there next front top other".split())
 )
 
 

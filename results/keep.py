@@ -2,12 +2,12 @@
 
     python results/keep.py xe runs/flickr8k_attention runs/seed2 runs/seed3 --note "beam 5" --command "capsmith train …"
 
-Of several runs (seeds of one recipe) the mean is entered, with the spread in the note. ``rows.py`` says what the row is:
-runs of another recipe, or decoded in another way, are refused, since a figure's name keeps its meaning. ``--report``
-names another folder of the first run whose report counts, such as ``report/ensemble``; the record of every member of an
-ensemble (``--along``) is kept too, and so are dev reports and the runs' log of test readings. Paths of this machine are
-replaced by those of the command: ``--say /where/it/was=../shared``. A seed that was kept before is given by its folder in
-``results/``, in the place where it stands, and stays as it is.
+Of several runs (seeds of one recipe) the mean is entered, with the spread in the note. ``rows.py`` says what the row
+is: runs of another recipe, or decoded in another way, are refused, since a figure's name keeps its meaning.
+``--report`` names another folder of the first run whose report counts, such as ``report/ensemble``; the record of
+every member of an ensemble (``--along``) is kept too, and so are dev reports and the runs' log of test readings.
+Paths of this machine are replaced by those of the command: ``--say /where/it/was=../shared``. A seed that was kept
+before is given by its folder in ``results/``, in the place where it stands, and stays as it is.
 """
 
 import argparse
@@ -45,7 +45,9 @@ def keep(run: Path, report: Path, folder: Path, say: Mapping[str, str], along: S
         shutil.rmtree(folder, ignore_errors=True)
         dev = report / "dev"
         files = [(run / name, folder / name) for name in RECORD]
-        files += [(source / n, folder / "report" / part / n) for source, part in ((report, ""), (dev, "dev")) for n in REPORT]
+        files += [
+            (source / n, folder / "report" / part / n) for source, part in ((report, ""), (dev, "dev")) for n in REPORT
+        ]
         files += [(one / name, folder / "members" / one.name / name) for one in along for name in RECORD]
         for source, target in files:
             if source.exists():
@@ -113,7 +115,9 @@ def differences(folder: Path, other: Path) -> list[str]:
 def require_row(name: str, row: Row, folders: Sequence[Path], scores: Sequence[Mapping[str, Any]]) -> None:
     """Stops when what was kept is not what the row's name means."""
     for folder, one in zip(folders, scores, strict=True):
-        other = {key: one["decoding"].get(key) for key, value in row.search.items() if one["decoding"].get(key) != value}
+        other = {
+            key: one["decoding"].get(key) for key, value in row.search.items() if one["decoding"].get(key) != value
+        }
         if other:
             sys.exit(f"{folder}: {name} means {row.search}, and this was decoded with {other}: give it another row")
         if changed := differences(folders[0], folder):

@@ -2,11 +2,12 @@
 
     python results/reading.py
 
-For every row and for people: different words in 1,000 captions, words a caption, share of different captions, share that
-copy a training caption word for word, share that a rule of ``grammar.py`` objects to, and share with a relation that
-30,000 training captions never have although three were to be expected ("on a sky"). People's captions stand beside as the
-control of the rules. What is read by a person, with the images, is entered by hand as ``reading.correct_share_ROW``,
-``reading.partly_share_ROW``, ``reading.wrong_share_ROW`` and ``reading.ungrammatical_share_ROW``.
+For every row and for people: different words in 1,000 captions, words a caption, share of different captions, share
+that copy a training caption word for word, share that a rule of ``grammar.py`` objects to, and share with a relation
+that 30,000 training captions never have although three were to be expected ("on a sky"). People's captions stand
+beside as the control of the rules. What is read by a person, with the images, is entered by hand as
+``reading.correct_share_ROW``, ``reading.partly_share_ROW``, ``reading.wrong_share_ROW`` and
+``reading.ungrammatical_share_ROW``.
 """
 
 import argparse
@@ -59,12 +60,16 @@ def read(root: Path) -> tuple[dict[str, list[list[Tokens]]], list[Tokens]]:
     tokenise = find("coco")
     captions = read_references([root / "Flickr8k.token.txt"]).captions
     lists = {
-        split: (root / f"Flickr_8k.{split}Images.txt").read_text(encoding="utf-8").split() for split in ("train", "test")
+        split: (root / f"Flickr_8k.{split}Images.txt").read_text(encoding="utf-8").split()
+        for split in ("train", "test")
     }
     training = [tokenise(caption) for name in lists["train"] for caption in captions[name]]
     sets = {
         name: [
-            [tokenise(group[0]) for group in read_hypotheses(RESULTS / folder / "report/predictions.jsonl").captions.values()]
+            [
+                tokenise(group[0])
+                for group in read_hypotheses(RESULTS / folder / "report/predictions.jsonl").captions.values()
+            ]
             for folder in row.folders
         ]
         for name, row in ROWS.items()
@@ -76,7 +81,9 @@ def read(root: Path) -> tuple[dict[str, list[list[Tokens]]], list[Tokens]]:
 def main() -> None:
     """Enters the figures, and keeps every caption that a rule objected to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, default=RESULTS.parents[1] / "shared" / "flickr8k", help="Flickr8k's texts")
+    parser.add_argument(
+        "--root", type=Path, default=RESULTS.parents[1] / "shared" / "flickr8k", help="Flickr8k's texts"
+    )
     args = parser.parse_args()
     sets, training = read(args.root)
     odd = UnusualRelations(training)

@@ -2,10 +2,10 @@
 
     python results/reconstruct_readings.py
 
-Every different set of Flickr8k test captions that was ever committed is one reading. A reading that its folder no longer
-holds was replaced by the one that took its place. What was read and not committed cannot be found here: ``NOTED`` names
-what closing notes tell. The lines go to ``results/test_readings.jsonl``, before those that the program wrote itself; they
-are marked by their ``source``. A date is that of the commit, which came after the reading.
+Every different set of Flickr8k test captions that was ever committed is one reading. A reading that its folder no
+longer holds was replaced by the one that took its place. What was read and not committed cannot be found here:
+``NOTED`` names what closing notes tell. The lines go to ``results/test_readings.jsonl``, before those that the
+program wrote itself; they are marked by their ``source``. A date is that of the commit, which came after the reading.
 """
 
 import hashlib
@@ -26,6 +26,8 @@ from capsmith import readings  # noqa: E402
 from capsmith.runs import write_text  # noqa: E402
 
 GIT = "reconstructed from git history"
+LAST = "ad3d2bd"
+"""The last commit before the program kept a log: what came later is in it."""
 NOTED: list[dict[str, Any]] = [
     {
         "id": "note-scst-seed-2",
@@ -39,7 +41,7 @@ NOTED: list[dict[str, Any]] = [
         "decoding": {"type": "consensus"},
         "scores": {"cider": 0.67},
         "replaced_by": "git-062e1b8657e0",
-        "why": "dev chose other weights of the consensus and 60 samples in the place of 20; the same model was read again",
+        "why": "dev chose other weights of the consensus, and 60 samples for 20; the same model was read again",
     }
 ]
 MOVED = {"git-fe299abeb466": "git-38dba9de0a95"}
@@ -60,7 +62,7 @@ WHY = {
 def git(*arguments: str) -> str:
     """Returns what git prints."""
     command = ["git", "-C", str(RESULTS), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
 
 
 def show(commit: str, path: str) -> str | None:
@@ -80,7 +82,7 @@ def found() -> dict[str, dict[str, Any]]:
     """Returns every reading that was ever committed, in the order of the commits, by id."""
     entries: dict[str, dict[str, Any]] = {}
     holds: dict[str, str] = {}  # which reading a folder holds
-    log = git("log", "--reverse", "--format=%H %cI", "--", ".").splitlines()
+    log = git("log", "--reverse", "--format=%H %cI", LAST, "--", ".").splitlines()
     for commit, date in (line.split(" ", 1) for line in log):
         changed = git("diff-tree", "-r", "--root", "--no-commit-id", "--no-renames", "--name-status", commit, "--", ".")
         before = dict(holds)
@@ -159,7 +161,7 @@ def main() -> None:
         row, folder = now[last]
         if entry["replaced_by"] and name in WHY:
             entry["why"] = WHY[name]
-        lines.append({"id": name, "row": row, "shown_in": folder if name in now else None, **entry, "id": name})
+        lines.append({"id": name, "row": row, "shown_in": folder if name in now else None} | entry)
     path = RESULTS / readings.FILE
     itself = [one for one in readings.read(path) if "source" not in one]
     write_text(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in [*lines, *itself]))

@@ -74,9 +74,7 @@ ROWS = {
         **_single("quick"),
         chosen="epochs; decoding: `sweep_dev.csv`, of another training",
     ),
-    "updown": Row(
-        "top-down attention, both encoders 8 × 8", _BEAM5, _BOTH, **_single("updown"), precision="bfloat16"
-    ),
+    "updown": Row("top-down attention, both encoders 8 × 8", _BEAM5, _BOTH, **_single("updown"), precision="bfloat16"),
     "xe_inception": Row(
         "attention on attention, InceptionV3 mixed8 8 × 8", _BEAM5, ("inception_v3",), **_single("xe_inception")
     ),
@@ -123,12 +121,8 @@ ROWS = {
         _folders("scst_frozen_consensus", 2),
         trainings=tuple(zip(_FROZEN[1:], _folders("scst_frozen", 2), strict=True)),
     ),
-    "scst": Row(
-        "both encoders adapted, then self-critical training", _BEAM3, _BOTH, _SCST, trainings=_TWO_STAGES
-    ),
-    "scst_consensus": Row(
-        "the same, consensus", _NEW, _BOTH, _folders("scst_consensus", 2), trainings=_TWO_STAGES
-    ),
+    "scst": Row("both encoders adapted, then self-critical training", _BEAM3, _BOTH, _SCST, trainings=_TWO_STAGES),
+    "scst_consensus": Row("the same, consensus", _NEW, _BOTH, _folders("scst_consensus", 2), trainings=_TWO_STAGES),
     "scst_bfloat16": Row(
         "another seed of it, both stages in bfloat16, encoders adapted anew",
         _BEAM3,

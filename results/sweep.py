@@ -10,7 +10,6 @@ with; combinations that are there already are not measured again. Test is never 
 import argparse
 import csv
 import itertools
-import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -34,19 +33,23 @@ def combinations(grid: Sequence[str]) -> Iterator[dict[str, str]]:
         yield dict(zip(keys, chosen, strict=True))
 
 
+def weights_of(runs: Sequence[Path]) -> str:
+    """Returns the SHA-256 of each run's weights."""
+    return " ".join(one["weights_sha256"] for one in sources(runs))
+
+
 def measure(runs: Sequence[Path], settings: dict[str, str], overrides: Sequence[str]) -> dict[str, str]:
     """Decodes dev with one setting and returns its line."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         given = [*overrides, *(f"{key}={value}" for key, value in settings.items())]
         found = evaluate(list(runs), "dev", given, Log(quiet=True), Path(folder))
-        weights = json.loads((found.directory / "scores.json").read_text(encoding="utf-8"))["runs"]
     said = diversity([caption.text.split() for caption in found.captions.values()])
     line = {name: f"{found.scores[name].value:.4f}" for name in METRICS}
     line |= {"shuffled_cider": f"{found.control['cider'].value:.4f}", "images": str(len(found.captions))}
     line |= {"broken": f"{said.broken:.4f}", "repeats": f"{said.repeats:.4f}"}
     line |= {"seconds": f"{time.perf_counter() - started:.0f}"}
-    return settings | line | {"weights_sha256": " ".join(one["weights_sha256"] for one in weights)}
+    return settings | line | {"weights_sha256": weights_of(runs)}
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -76,7 +79,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "results", help="default: results")
     args = parser.parse_args()
     path = args.out / f"flickr8k_{args.row}" / "sweep_dev.csv"
-    weights = " ".join(one["weights_sha256"] for one in sources(args.runs))
+    weights = weights_of(args.runs)
     lines = read(path)
     for settings in combinations(args.grid):
         same = {**settings, "weights_sha256": weights}

@@ -160,9 +160,16 @@ def replaced(_: Summary) -> str:
             before = [f"{one['scores'][key]:.3f}" if key in one["scores"] else "" for key in ("cider", "bleu4")]
             name = one["kept_as"] or "not kept"
             rows.append(
-                _line(f"`{name}`", str(one["seed"]), *before, f"`{after['kept_as']}`", f"{after['scores']['cider']:.3f}",
-                      f"`flickr8k.{one['row']}`", one.get("why", ""))
-            )  # fmt: skip
+                _line(
+                    f"`{name}`",
+                    str(one["seed"]),
+                    *before,
+                    f"`{after['kept_as']}`",
+                    f"{after['scores']['cider']:.3f}",
+                    f"`flickr8k.{one['row']}`",
+                    one.get("why", ""),
+                )
+            )
     return "\n".join(rows)
 
 

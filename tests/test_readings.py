@@ -67,8 +67,8 @@ def test_a_line_names_the_very_files_that_were_read(run):
     assert source["run"] == str(run)
     for key, name in (("config_sha256", "config.yaml"), ("weights_sha256", "model.weights.h5")):
         assert source[key] == hashlib.sha256((run / name).read_bytes()).hexdigest()
-    scores = json.loads((run / "report" / "scores.json").read_text())
-    assert scores["runs"] == [source]
+    captions = (run / "report" / "predictions.jsonl").read_bytes()
+    assert readings.read(run / readings.FILE)[-1]["predictions_sha256"] == hashlib.sha256(captions).hexdigest()
 
 
 def test_an_ensemble_is_a_reading_of_each_of_its_members(run, tmp_path):

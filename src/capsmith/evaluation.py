@@ -155,10 +155,11 @@ def evaluate_captioners(
             decoding=config.decoding.model_dump(mode="json"),
             dataset=config.data.type,
             images=len(texts),
+            predictions=_predictions(captions),
             report=directory,
         )
         readings.keep(line, runs, directory, log)
-    _write(done, config, {record.image_id: record.path for record in records}, references, evaluated)
+    _write(done, config, {record.image_id: record.path for record in records}, references)
     log(f"{split}: {len(texts):,} pictures, {_search_name(config.decoding)}")
     for name, score in scores.items():
         against = f"   shuffled pictures {control[name].value:.4f}" if name in control else ""
@@ -201,26 +202,22 @@ def _search_name(decoding: DecodingConfig) -> str:
     return " ".join([values.pop("type"), *(f"{key}={value}" for key, value in values.items())])
 
 
-def _write(
-    done: Evaluation,
-    config: Config,
-    paths: dict[str, Path],
-    references: dict[str, list[str]],
-    evaluated: list[dict[str, str]],
-) -> None:
+def _predictions(captions: dict[str, Caption]) -> str:
     lines = [
         {"image": image_id, "caption": caption.text, "log_probability": round(caption.log_probability, 4)}
-        for image_id, caption in done.captions.items()
+        for image_id, caption in captions.items()
     ]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    write_text(done.directory / "predictions.jsonl", text)
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def _write(done: Evaluation, config: Config, paths: dict[str, Path], references: dict[str, list[str]]) -> None:
+    write_text(done.directory / "predictions.jsonl", _predictions(done.captions))
     control = {name: score.value for name, score in done.control.items()}
     write_json(
         done.directory / "scores.json",
         {
             "split": done.split,
             "pictures": len(done.captions),
-            "runs": evaluated,
             "decoding": config.decoding.model_dump(mode="json"),
             "scores": {name: score.as_dict() for name, score in done.scores.items()},
             "shuffled_images": control,

@@ -54,6 +54,7 @@ def reading(
     decoding: Mapping[str, Any],
     dataset: str,
     images: int,
+    predictions: str,
     report: Path,
 ) -> dict[str, Any]:
     """Returns one line of the log.
@@ -65,6 +66,7 @@ def reading(
         decoding: The settings of the search.
         dataset: The dataset's type.
         images: How many images were captioned.
+        predictions: What ``predictions.jsonl`` will hold: its SHA-256 tells later which captions were read.
         report: Where the captions and scores are written.
     """
     return {
@@ -77,6 +79,7 @@ def reading(
         "decoding": dict(decoding),
         "scores": {name: score.value for name, score in scores.items()},
         "signatures": {name: score.signature for name, score in scores.items()},
+        "predictions_sha256": hashlib.sha256(predictions.encode("utf-8", "surrogatepass")).hexdigest(),
         "report": str(report),
         "capsmith": importlib.metadata.version("capsmith"),
     }
