@@ -58,7 +58,7 @@ def test_every_reading_of_test_leaves_a_line_and_dev_leaves_none(run):
     assert entry["signatures"] == {name: score.signature for name, score in found.scores.items()}
     assert entry["images"] == len(found.captions)
     assert entry["date"].endswith("+00:00")
-    assert any("test has now been read 2 times" in line for line in log.said)
+    assert any("test: read 2 times with this run" in line for line in log.said)
 
 
 def test_a_line_names_the_very_files_that_were_read(run):

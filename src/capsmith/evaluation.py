@@ -147,8 +147,9 @@ def evaluate_captioners(
     control = scorer.score(shuffled(texts, config.seed)) if len(texts) > 1 else {}
     directory = out / ("" if split == "test" else split)
     done = Evaluation(split, captions, scores, control, directory)
+    told = []
     if split == "test":
-        line = readings.reading(
+        entry = readings.reading(
             scores,
             runs=evaluated,
             averaged=averaged,
@@ -158,13 +159,14 @@ def evaluate_captioners(
             predictions=_predictions(captions),
             report=directory,
         )
-        readings.keep(line, runs, directory, log)
+        told = readings.keep(entry, runs, directory)
     _write(done, config, {record.image_id: record.path for record in records}, references)
     log(f"{split}: {len(texts):,} pictures, {_search_name(config.decoding)}")
     for name, score in scores.items():
         against = f"   shuffled pictures {control[name].value:.4f}" if name in control else ""
         log(f"  {name:8} {score.value:.4f}{against}   {score.signature}")
-    log(f"report: {directory / 'index.html'}")
+    for line in (*told, f"report: {directory / 'index.html'}"):
+        log(line)
     return done
 
 

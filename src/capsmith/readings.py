@@ -17,7 +17,6 @@ from typing import Any
 
 from capsmith.errors import CapsmithError
 from capsmith.metrics import Score
-from capsmith.runs import Log
 
 try:
     import fcntl
@@ -85,21 +84,24 @@ def reading(
     }
 
 
-def keep(entry: Mapping[str, Any], runs: Sequence[Path], report: Path, log: Log) -> None:
-    """Appends a reading to the log of every run that took part, and says how often each was read.
+def keep(entry: Mapping[str, Any], runs: Sequence[Path], report: Path) -> list[str]:
+    """Appends a reading to the log of every run that took part.
 
     A run that cannot be written, such as one on a read-only medium, is evaluated all the same: the line then goes
-    into the report's folder, and a line for people says so.
+    into the report's folder.
 
     Args:
         entry: From ``reading``.
         runs: The run directories; without any, the report's folder takes the line.
         report: The report's folder.
-        log: Takes lines for people.
+
+    Returns:
+        Lines for people: which run was read before, and how often; which could not be written.
 
     Raises:
         CapsmithError: The line can be written to neither place.
     """
+    told = []
     places = list(dict.fromkeys(runs)) or [report]
     for place in places:
         try:
@@ -108,10 +110,11 @@ def keep(entry: Mapping[str, Any], runs: Sequence[Path], report: Path, log: Log)
             if place == report:
                 raise
             append(report / FILE, entry)
-            log(f"{error}: this reading of test is noted in {report / FILE}")
+            told.append(f"test: this reading is noted in {report / FILE}, since the run cannot be written ({error})")
             continue
         if count > 1:
-            log(f"test has now been read {count} times with {place}: see {place / FILE}")
+            told.append(f"test: read {count} times with this run, see {place / FILE}")
+    return told
 
 
 def append(path: Path, entry: Mapping[str, Any]) -> int:
