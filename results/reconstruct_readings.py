@@ -52,7 +52,7 @@ WHY = {
     "git-fcaffa4a36db": "the model was trained anew with two views in the place of one",
     "git-4d8538aba61b": "its members were trained with keys that no longer existed; five others took their place",
     "git-69031c29b149": "trained anew with another seed, with dropout while captions are drawn and learned from",
-    "git-57709f8616fc": "the model was trained anew with another seed, with dropout while captions are drawn and learned from",
+    "git-57709f8616fc": "the model was trained anew with another seed and with dropout in self-critical training",
     "git-f452333ae74f": "two more members, and dev chose other weights of the consensus and 60 samples",
     "git-fe299abeb466": NOTED[0]["why"],
     "git-2d26b6f078e9": "four captioners trained anew with mended bias gradients, judged by decoding.content too",
