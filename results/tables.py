@@ -1,6 +1,6 @@
 """Writes the README's tables from results/summary.json, so that no figure stands in two places.
 
-A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; NAME is one of ``TABLES`` below. The commands that
+A table stands between ``<!-- table NAME -->`` and ``<!-- end -->``; NAME is one of those in ``fill``. The commands that
 give the figures are written into results/README.md in the same way. ``python results/tables.py --check`` changes
 nothing and fails when one of the two is not up to date.
 """
@@ -8,46 +8,32 @@ nothing and fails when one of the two is not up to date.
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from rows import HEADLINE, ROWS  # noqa: E402
+
+Summary = Mapping[str, dict[str, Any]]
 ROOT = Path(__file__).resolve().parents[1]
+READINGS = ROOT / "results" / "test_readings.jsonl"
 ABLATION = ROOT / "results" / "ablation.json"
 SUMMARY = ROOT / "results" / "summary.json"
 PAGES = (ROOT / "README.md", ROOT / "results" / "README.md")
 
 TABLES: dict[str, tuple[str, ...]] = {
     "quickstart": ("quickstart.",),
-    "flickr8k": ("flickr8k.",),
     "score": ("score.", "human."),
     "machine": ("train.", "cli.", "robust.", "finetune.", "scripts."),
     "speed": ("speed.",),
+    "compare": ("compare.",),
 }
+"""Tables of figures by the beginnings of their names."""
 
 
-MODELS = {
-    "merge": "merge LSTM, MobileNetV2 pooled, GloVe 50d",
-    "merge_inception": "merge LSTM, InceptionV3 mixed8 pooled, GloVe 50d",
-    "inject": "inject LSTM, InceptionV3 mixed8 pooled, GloVe 50d",
-    "attention": "soft attention (Show, Attend and Tell), both encoders 8 × 8",
-    "quick": "attention on attention, MobileNetV2 8 × 8 adapted, half the width, 8 epochs (flickr8k_quick.yaml)",
-    "updown": "top-down attention, both encoders 8 × 8",
-    "xe_inception": "attention on attention, InceptionV3 mixed8 8 × 8",
-    "xe_frozen": "attention on attention, InceptionV3 mixed8 and MobileNetV2, 8 × 8, as ImageNet left them",
-    "xe_frozen_consensus": "the same, consensus with neighbours",
-    "xe": "attention on attention, both encoders adapted to the captions' words",
-    "xe_consensus": "the same, consensus with neighbours",
-    "scst_inception": "InceptionV3 alone, then self-critical training",
-    "scst_frozen": "both encoders as ImageNet left them, then self-critical training",
-    "scst_frozen_consensus": "the same, consensus with neighbours",
-    "scst_beam": "both encoders adapted, then self-critical training",
-    "scst": "the same, consensus with neighbours",
-    "best_frozen": "five of both stages writing together, encoders as ImageNet left them, consensus with neighbours",
-    "best_five": "five of both stages writing together, encoders adapted, consensus with neighbours",
-    "best": "four of both stages, each proposing, chosen from by neighbours and by words that features speak of",
-}
-"""What stands in the first column for ``flickr8k.NAME.…``, in this order."""
 COLUMNS = {
     "bleu1": "BLEU-1",
     "bleu2": "BLEU-2",
@@ -57,16 +43,14 @@ COLUMNS = {
     "rouge": "ROUGE-L",
     "cider": "CIDEr",
     "shuffled_cider": "CIDEr, pictures shuffled",
-    "broken": "broken off",
-    "repeats": "repeat",
-    "minutes": "minutes",
-    "parameters": "parameters",
-    "checkpoint_mb": "MB",
 }
-PEOPLE = ("bleu4", "cider", "broken", "repeats")
+"""Figures ``flickr8k.ROW.…`` of the table of scores; the rows are those of ``rows.py``."""
+OTHERS = "others.show_and_tell_vgg16"
 QUOTED = (
-    ("*one person against the other four*", {name: f"human.{name}" for name in PEOPLE}),
-    ("*Show and Tell family, VGG16, best of 66 (re-scored)*", {"bleu4": 0.195, "cider": 0.488}),
+    (
+        "*Show and Tell family, VGG16, highest CIDEr of 66 (re-scored)*",
+        {name: f"{OTHERS}.{name}" for name in ("bleu1", "bleu2", "bleu3", "bleu4", "rouge", "cider")},
+    ),
     (
         "*hard attention, VGG (Xu et al. 2015)* †",
         {"bleu1": 0.67, "bleu2": 0.457, "bleu3": 0.314, "bleu4": 0.213, "meteor": 0.203},
@@ -76,21 +60,47 @@ QUOTED = (
         {"bleu1": 0.683, "bleu2": 0.488, "bleu3": 0.347, "bleu4": 0.244, "meteor": 0.22},
     ),
     (
-        "*SCA-CNN, ResNet-152 (Chen et al. 2017)* †",
+        "*SCA-CNN, ResNet-152 (Chen et al. 2017)* ‡",
         {"bleu1": 0.682, "bleu2": 0.496, "bleu3": 0.359, "bleu4": 0.258, "meteor": 0.224},
     ),
     ("*CLIP ViT-L/14 prefix, GPT-2* †", {"bleu4": 0.262, "meteor": 0.257}),
+    (
+        "*attributes learned from other data, then an LSTM (Wu et al. 2016)* ‡",
+        {"bleu1": 0.74, "bleu2": 0.54, "bleu3": 0.38, "bleu4": 0.27},
+    ),
 )
-"""Rows of others: figures of the summary by name, or as published; † was never re-scored, its convention is unknown."""
+"""Rows of others: figures of the summary by name, or as published.
+
+† was never re-scored, its convention is unknown; ‡ is quoted from memory as well.
+"""
+PEOPLE = {
+    "bleu4_four_references": "BLEU-4",
+    "cider_four_references": "CIDEr",
+    "broken": "broken off",
+    "repeats": "repeat",
+}
+READING = {
+    "words": "words",
+    "length": "length",
+    "distinct_share": "different",
+    "copied_share": "copied",
+    "ungrammatical_by_rule_share": "ungrammatical, by rule",
+    "odd_relation_share": "odd relation, by rule",
+    "correct_share": "right",
+    "partly_share": "partly",
+    "wrong_share": "wrong",
+    "ungrammatical_share": "ungrammatical or absurd",
+}
+"""Figures ``reading.…_ROW``; the last four are of captions that were read with their images."""
+COST = {"training_minutes": "training minutes", "all_parameters": "parameters", "all_mb": "MB"}
 
 
-def table(summary: dict[str, dict[str, Any]], name: str) -> str:
-    """Returns one table in Markdown."""
-    entries = {key: entry for key, entry in summary.items() if key.startswith(TABLES[name])}
-    return "\n".join(models(entries, summary) if name == "flickr8k" else figures(entries))
+def table(summary: Summary, name: str) -> str:
+    """Returns a table of figures in Markdown."""
+    return "\n".join(figures({key: entry for key, entry in summary.items() if key.startswith(TABLES[name])}))
 
 
-def commands(summary: dict[str, dict[str, Any]]) -> str:
+def commands(summary: Summary) -> str:
     """Returns every command in Markdown, beneath the names of the figures that it gives."""
     given: dict[str, list[str]] = {}
     for key, entry in summary.items():
@@ -105,21 +115,95 @@ def commands(summary: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def models(entries: dict[str, dict[str, Any]], summary: dict[str, dict[str, Any]]) -> list[str]:
-    """Returns a row for each model, and for each of others, and a column for each metric."""
-    shown = [column for column in COLUMNS if any(key.endswith(f".{column}") for key in entries)]
-    rows = ["| model | " + " | ".join(COLUMNS[c] for c in shown) + " |", "|---" * (len(shown) + 1) + "|"]
-    for model, said in MODELS.items():
-        cells = [entries.get(f"flickr8k.{model}.{column}") for column in shown]
-        if any(cells):
-            seeds = max(cell["seeds"] for cell in cells if cell)
-            name = said if seeds == 1 else f"{said}, mean of {seeds} seeds"
-            rows.append(f"| {name} | " + " | ".join(_shown(cell) for cell in cells) + " |")
+def scores(summary: Summary) -> str:
+    """Returns the scores: a row for each of ours, and for each of others."""
+    rows = _head("model", "training captions at decoding", *COLUMNS.values())
+    for name, row in ROWS.items():
+        cells = [_shown(summary.get(f"flickr8k.{name}.{column}")) for column in COLUMNS]
+        rows.append(_line(_label(name), "yes" if row.looks_up else "", *cells))
     for said, values in QUOTED:
-        found = [values.get(column, "") for column in shown]
-        known = [summary[value]["value"] if value in summary else value for value in found]
-        rows.append(f"| {said} | " + " | ".join(v if isinstance(v, str) else f"{v:.3f}" for v in known) + " |")
-    return rows
+        known = [_known(summary, values.get(column)) for column in COLUMNS]
+        rows.append(_line(said, "", *known))
+    return "\n".join(rows)
+
+
+def people(summary: Summary) -> str:
+    """Returns what compares models with people: four references each, and what their captions are like."""
+    read = [key for key in READING if any(name.startswith(f"reading.{key}_") for name in summary)]
+    rows = _head("model", *PEOPLE.values(), *(READING[key] for key in read))
+    for name in HEADLINE:
+        cells = [_shown(summary.get(f"flickr8k.{name}.{key}")) for key in PEOPLE]
+        rows.append(_line(_label(name), *cells, *(_reading(summary, key, name) for key in read)))
+    human = [_shown(summary.get(f"human.{key.removesuffix('_four_references')}")) for key in PEOPLE]
+    rows.append(_line("*people, one against the other four*", *human, *(_reading(summary, k, "people") for k in read)))
+    return "\n".join(rows)
+
+
+def cost(summary: Summary) -> str:
+    """Returns what each row took, how often test was read for it, and what of "dev chose" can be checked here."""
+    rows = _head("model", *COST.values(), "readings of test", "of these replaced", "dev chose: to be checked here")
+    counted = readings()
+    for name, row in ROWS.items():
+        cells = [_shown(summary.get(f"flickr8k.{name}.{column}")) for column in COST]
+        of = [one for one in counted if one.get("row") == name]
+        replaced = sum(one.get("replaced_by") is not None for one in of)
+        rows.append(_line(_label(name), *cells, str(len(of)), str(replaced or ""), row.chosen))
+    return "\n".join(rows)
+
+
+def replaced(_: Summary) -> str:
+    """Returns the readings that are not shown any more, and what took their place."""
+    entries = {one["id"]: one for one in readings()}
+    rows = _head("read as", "seed", "CIDEr", "BLEU-4", "replaced by", "its CIDEr", "row now", "why")
+    for one in entries.values():
+        if (after := entries.get(one.get("replaced_by"))) is not None:
+            before = [f"{one['scores'][key]:.3f}" if key in one["scores"] else "" for key in ("cider", "bleu4")]
+            name = one["kept_as"] or "not kept"
+            rows.append(
+                _line(
+                    f"`{name}`",
+                    str(one["seed"]),
+                    *before,
+                    f"`{after['kept_as']}`",
+                    f"{after['scores']['cider']:.3f}",
+                    f"`flickr8k.{one['row']}`",
+                    one.get("why", ""),
+                )
+            )
+    return "\n".join(rows)
+
+
+def readings() -> list[dict[str, Any]]:
+    """Returns the log of test readings."""
+    return [json.loads(line) for line in READINGS.read_text(encoding="utf-8").splitlines()]
+
+
+def _label(name: str) -> str:
+    seeds = len(ROWS[name].folders)
+    said = ROWS[name].label + (f", mean of {seeds} seeds" if seeds > 1 else "")
+    return f"{said} (`{name}`)"
+
+
+def _head(*names: str) -> list[str]:
+    return [_line(*names), "|---" * len(names) + "|"]
+
+
+def _line(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _known(summary: Summary, value: float | str | None) -> str:
+    found = summary[value]["value"] if isinstance(value, str) and value in summary else value
+    return f"{found:.3f}" if isinstance(found, float) else ""
+
+
+def _reading(summary: Summary, measure: str, name: str) -> str:
+    entry = summary.get(f"reading.{measure}_{name}")
+    if entry is None:
+        return ""
+    if measure == "words":
+        return f"{entry['value']:,.0f}"
+    return f"{entry['value']:.1f}" if measure == "length" else f"{entry['value']:.1%}"
 
 
 def _shown(entry: dict[str, Any] | None) -> str:
@@ -134,6 +218,8 @@ def figures(entries: dict[str, dict[str, Any]]) -> list[str]:
     rows = ["| figure | value | what it is |", "|---|---|---|"]
     for name, entry in entries.items():
         value = f"{entry['value']:,.4g}" if isinstance(entry["value"], float) else f"{entry['value']:,}"
+        if "range" in entry:  # what one run says is not what another will
+            value = " to ".join(f"{bound:,.4g}" for bound in entry["range"])
         unit = f" {entry['unit']}" if entry.get("unit") else ""
         rows.append(f"| `{name}` | **{value}**{unit} | {entry.get('note', '')} |")
     return rows
@@ -152,10 +238,12 @@ def ablation() -> str:
     return "\n".join(lines)
 
 
-def fill(page: str, summary: dict[str, dict[str, Any]]) -> str:
+def fill(page: str, summary: Summary) -> str:
     """Returns a page with every marked table written anew."""
     written = {name: partial(table, summary, name) for name in TABLES}
     written |= {"ablation": ablation, "commands": partial(commands, summary)}
+    written |= {"flickr8k": partial(scores, summary), "people": partial(people, summary)}
+    written |= {"cost": partial(cost, summary), "replaced": partial(replaced, summary)}
     for name, write in written.items():
         start, end = f"<!-- table {name} -->", "<!-- end -->"
         before, found, rest = page.partition(start)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from capsmith import readings
 from capsmith.captioner import Caption, Captioner
 from capsmith.config import Config, run_config, run_configs
 from capsmith.consensus import ConsensusConfig
@@ -81,7 +82,7 @@ def evaluate(
     name = "report" if len(runs) == 1 else "report/average" if averaged else "report/ensemble"
     if averaged:
         captioners = [average(captioners, runs)]
-    return evaluate_captioners(captioners, out or runs[0] / name, corpus, split, log)
+    return evaluate_captioners(captioners, out or runs[0] / name, corpus, split, log, runs, averaged)
 
 
 def _trained_on(config: Config, run: Path, corpus: Corpus, log: Log) -> Prepared:
@@ -109,8 +110,18 @@ def remember(captioner: Captioner, prepared: Prepared, log: Log) -> Memory:
     return captioner.memory
 
 
-def evaluate_captioners(captioners: Sequence[Captioner], out: Path, corpus: Corpus, split: str, log: Log) -> Evaluation:
+def evaluate_captioners(
+    captioners: Sequence[Captioner],
+    out: Path,
+    corpus: Corpus,
+    split: str,
+    log: Log,
+    runs: Sequence[Path] = (),
+    averaged: bool = False,
+) -> Evaluation:
     """Decodes a split with loaded captioners that write together, scores it, and writes the report.
+
+    A reading of ``test`` is noted in the runs' ``test_readings.jsonl`` before anything is shown of it.
 
     Args:
         captioners: The model, or the members of an ensemble; the first one's config says how to search and score.
@@ -118,8 +129,11 @@ def evaluate_captioners(captioners: Sequence[Captioner], out: Path, corpus: Corp
         corpus: The dataset.
         split: Which pictures.
         log: Takes lines for people.
+        runs: Where the captioners come from.
+        averaged: The captioner has the mean of the runs' weights.
     """
     config = captioners[0].config
+    evaluated = readings.sources(runs)
     all_prepared = [prepare(one.config, (split,), log, corpus, one.encoder) for one in captioners]
     prepared = all_prepared[0]
     members = [Member(one, its.source) for one, its in zip(captioners, all_prepared, strict=True)]
@@ -133,12 +147,26 @@ def evaluate_captioners(captioners: Sequence[Captioner], out: Path, corpus: Corp
     control = scorer.score(shuffled(texts, config.seed)) if len(texts) > 1 else {}
     directory = out / ("" if split == "test" else split)
     done = Evaluation(split, captions, scores, control, directory)
+    told = []
+    if split == "test":
+        entry = readings.reading(
+            scores,
+            runs=evaluated,
+            averaged=averaged,
+            decoding=config.decoding.model_dump(mode="json"),
+            dataset=config.data.type,
+            images=len(texts),
+            predictions=_predictions(captions),
+            report=directory,
+        )
+        told = readings.keep(entry, runs, directory)
     _write(done, config, {record.image_id: record.path for record in records}, references)
     log(f"{split}: {len(texts):,} pictures, {_search_name(config.decoding)}")
     for name, score in scores.items():
         against = f"   shuffled pictures {control[name].value:.4f}" if name in control else ""
         log(f"  {name:8} {score.value:.4f}{against}   {score.signature}")
-    log(f"report: {directory / 'index.html'}")
+    for line in (*told, f"report: {directory / 'index.html'}"):
+        log(line)
     return done
 
 
@@ -176,13 +204,16 @@ def _search_name(decoding: DecodingConfig) -> str:
     return " ".join([values.pop("type"), *(f"{key}={value}" for key, value in values.items())])
 
 
-def _write(done: Evaluation, config: Config, paths: dict[str, Path], references: dict[str, list[str]]) -> None:
+def _predictions(captions: dict[str, Caption]) -> str:
     lines = [
         {"image": image_id, "caption": caption.text, "log_probability": round(caption.log_probability, 4)}
-        for image_id, caption in done.captions.items()
+        for image_id, caption in captions.items()
     ]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    write_text(done.directory / "predictions.jsonl", text)
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def _write(done: Evaluation, config: Config, paths: dict[str, Path], references: dict[str, list[str]]) -> None:
+    write_text(done.directory / "predictions.jsonl", _predictions(done.captions))
     control = {name: score.value for name, score in done.control.items()}
     write_json(
         done.directory / "scores.json",

@@ -109,9 +109,10 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
         log(f"training another member of the ensemble into {folder}")
         train(member, folder, resume=True, log=log)
     if config.evaluation.after_training is not None:
-        members = [captioner, *(Captioner.load(one.run, encoder=False) for one in config.ensemble)]
-        require_same_words(members, [run, *(one.run for one in config.ensemble)])
-        evaluate_captioners(members, run / "report", corpus, config.evaluation.after_training, log)
+        runs = [run, *(Path(one.run) for one in config.ensemble)]
+        members = [captioner, *(Captioner.load(one, encoder=False) for one in runs[1:])]
+        require_same_words(members, runs)
+        evaluate_captioners(members, run / "report", corpus, config.evaluation.after_training, log, runs)
     return captioner
 
 

@@ -1,0 +1,165 @@
+"""Test readings are counted by the program itself, whole lines only, by any number of processes."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+
+import pytest
+
+import shapes
+from capsmith import readings
+from capsmith.errors import CapsmithError
+from capsmith.evaluation import evaluate
+from capsmith.runs import Log
+
+QUIET = Log(quiet=True)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return shutil.copytree(shapes.trained(), tmp_path / "run")
+
+
+class Lines(Log):
+    """Keeps what is said."""
+
+    def __init__(self):
+        super().__init__(quiet=True)
+        self.said = []
+
+    def __call__(self, line):
+        self.said.append(line)
+
+
+def test_a_training_that_ends_in_a_test_report_has_read_test_once():
+    (entry,) = readings.read(shapes.trained() / readings.FILE)
+    scores = json.loads((shapes.trained() / "report" / "scores.json").read_text())
+    assert entry["scores"] == {name: score["value"] for name, score in scores["scores"].items()}
+    assert entry["decoding"] == scores["decoding"]
+
+
+def test_every_reading_of_test_leaves_a_line_and_dev_leaves_none(run):
+    before = readings.read(run / readings.FILE)
+    evaluate(run, "dev", log=QUIET)
+    evaluate(run, "train", ["data.limit=4"], log=QUIET)
+    assert readings.read(run / readings.FILE) == before
+    log = Lines()
+    found = evaluate(run, "test", ["decoding.type=greedy"], log)
+    evaluate(run, "test", ["decoding.type=greedy"], QUIET)
+    after = readings.read(run / readings.FILE)
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 2
+    assert len({entry["id"] for entry in after}) == len(after)
+    entry = after[len(before)]
+    assert entry["decoding"]["type"] == "greedy"
+    assert entry["scores"] == {name: score.value for name, score in found.scores.items()}
+    assert entry["signatures"] == {name: score.signature for name, score in found.scores.items()}
+    assert entry["images"] == len(found.captions)
+    assert entry["date"].endswith("+00:00")
+    assert any("test: read 2 times with this run" in line for line in log.said)
+
+
+def test_a_line_names_the_very_files_that_were_read(run):
+    evaluate(run, "test", log=QUIET)
+    (source,) = readings.read(run / readings.FILE)[-1]["runs"]
+    assert source["run"] == str(run)
+    for key, name in (("config_sha256", "config.yaml"), ("weights_sha256", "model.weights.h5")):
+        assert source[key] == hashlib.sha256((run / name).read_bytes()).hexdigest()
+    captions = (run / "report" / "predictions.jsonl").read_bytes()
+    assert readings.read(run / readings.FILE)[-1]["predictions_sha256"] == hashlib.sha256(captions).hexdigest()
+
+
+def test_an_ensemble_is_a_reading_of_each_of_its_members(run, tmp_path):
+    other = shutil.copytree(run, tmp_path / "other")
+    evaluate([run, other], "test", log=QUIET)
+    first, second = (readings.read(one / readings.FILE)[-1] for one in (run, other))
+    assert first == second
+    assert [source["run"] for source in first["runs"]] == [str(run), str(other)]
+    assert not first["averaged"]
+    evaluate([run, other], "test", log=QUIET, averaged=True)
+    assert readings.read(other / readings.FILE)[-1]["averaged"]
+
+
+def test_a_run_that_cannot_be_written_is_noted_beside_the_report(run, tmp_path):
+    (run / readings.FILE).unlink()
+    (run / readings.FILE).mkdir()  # as root, permissions keep nobody out
+    log = Lines()
+    evaluate(run, "test", log=log, out=tmp_path / "out")
+    assert len(readings.read(tmp_path / "out" / readings.FILE)) == 1
+    assert any(readings.FILE in line and "noted in" in line for line in log.said)
+
+
+def test_a_reading_is_noted_before_anything_is_shown_of_it(run, monkeypatch):
+    def full(*_):
+        raise CapsmithError("the disk is full")
+
+    monkeypatch.setattr("capsmith.evaluation._write", full)
+    before = len(readings.read(run / readings.FILE))
+    with pytest.raises(CapsmithError, match="full"):
+        evaluate(run, "test", log=QUIET)
+    assert len(readings.read(run / readings.FILE)) == before + 1
+
+
+def _append_many(path, process):
+    for number in range(50):
+        readings.append(path, {"process": process, "number": number, "filling": "x" * 20000})
+
+
+def test_two_processes_lose_nothing_and_mix_nothing(tmp_path):
+    path = tmp_path / "log.jsonl"
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_append_many, args=(path, n)) for n in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    lines = path.read_bytes().splitlines()
+    found = [json.loads(line) for line in lines]
+    assert len(found) == 150
+    for process in range(3):
+        assert [entry["number"] for entry in found if entry["process"] == process] == list(range(50))
+
+
+@pytest.mark.parametrize("cut", [0, 1, 10, 40])
+def test_a_line_that_was_cut_off_takes_no_other_with_it(tmp_path, cut):
+    path = tmp_path / "log.jsonl"
+    readings.append(path, {"n": 1, "text": "filling, so that there is something to cut"})
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:cut])
+    readings.append(path, {"n": 2})
+    assert [entry["n"] for entry in readings.read(path)] == [1, 2]
+
+
+def test_a_disk_that_fills_leaves_the_log_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "log.jsonl"
+    readings.append(path, {"n": 1})
+    before = path.read_bytes()
+
+    def fails(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(CapsmithError, match=r"cannot write .*log\.jsonl: No space left"):
+        readings.append(path, {"n": 2})
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("junk", [b"", b"\n\n", b"{", b"[1]\n", b"\xff\xfe\n", b"[" * 100000 + b"\n"])
+def test_what_is_no_line_is_passed_over(tmp_path, junk):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(junk)
+    assert readings.read(path) == []
+    readings.append(path, {"n": 1})
+    assert readings.read(path) == [{"n": 1}]
+
+
+def test_a_name_that_is_not_utf8_is_kept(tmp_path):
+    path = tmp_path / "log.jsonl"
+    readings.append(path, {"run": os.fsdecode(b"runs/caf\xe9")})
+    assert readings.read(path) == [{"run": os.fsdecode(b"runs/caf\xe9")}]
+
+
+def test_a_log_that_is_missing_has_no_lines(tmp_path):
+    assert readings.read(tmp_path / "none" / readings.FILE) == []

@@ -1,0 +1,261 @@
+"""Rows keep their meaning, their figures come again from the kept captions, and every reading of test is in the log."""
+
+import csv
+import hashlib
+import json
+import re
+import statistics
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "results"))
+
+import keep  # noqa: E402
+import like_for_like  # noqa: E402
+import reading  # noqa: E402
+from rows import ENCODER_SIZES, HEADLINE, RESULTS, ROWS  # noqa: E402
+
+from capsmith.features.encoders import ENCODERS  # noqa: E402
+from capsmith.metrics import Scorer  # noqa: E402
+from capsmith.metrics.files import read_hypotheses, read_references  # noqa: E402
+
+SUMMARY = json.loads((RESULTS / "summary.json").read_text(encoding="utf-8"))
+LOG = [json.loads(line) for line in (RESULTS / "test_readings.jsonl").read_text(encoding="utf-8").splitlines()]
+SHARED = ROOT.parent / "shared"
+REFERENCES = SHARED / "golden" / "flickr8k_refs" / "test_refs_raw.json"
+FOLDERS = [(name, folder) for name, row in ROWS.items() for folder in row.folders]
+
+needs_references = pytest.mark.skipif(not REFERENCES.exists(), reason="Flickr8k's references are not in ../shared")
+needs_flickr8k = pytest.mark.skipif(not (SHARED / "flickr8k").exists(), reason="Flickr8k is not in ../shared")
+needs_weights = pytest.mark.skipif(not (SHARED / "weights").exists(), reason="the weights are not in ../shared")
+
+
+@cache
+def scorer():
+    return Scorer(read_references([REFERENCES]).captions)
+
+
+def scores_of(folder):
+    return json.loads((RESULTS / folder / "report" / "scores.json").read_text(encoding="utf-8"))
+
+
+@needs_references
+@pytest.mark.parametrize("name, folder", FOLDERS)
+def test_every_score_comes_again_from_the_kept_captions(name, folder):
+    found = scorer().score(read_hypotheses(RESULTS / folder / "report" / "predictions.jsonl").captions)
+    kept = scores_of(folder)
+    assert kept["split"] == "test"
+    assert kept["pictures"] == 1000
+    for metric, score in found.items():
+        assert kept["scores"][metric]["value"] == pytest.approx(score.value, abs=1e-9), metric
+        assert kept["scores"][metric]["signature"] == score.signature
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_s_figures_are_of_its_own_folders(name):
+    row = ROWS[name]
+    for figure in ("bleu1", "bleu2", "bleu3", "bleu4", "rouge", "cider", "shuffled_bleu4", "shuffled_cider"):
+        entry = SUMMARY[f"flickr8k.{name}.{figure}"]
+        assert [place for place, *_ in entry["scores"]] == [f"results/{f}/report/scores.json" for f in row.folders]
+        assert entry["seeds"] == len(row.folders)
+
+
+def test_every_figure_of_a_row_has_a_row_that_says_what_it_is():
+    assert {key.split(".")[1] for key in SUMMARY if key.startswith("flickr8k.")} == set(ROWS)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_was_decoded_in_the_way_that_its_name_means(name):
+    for folder in ROWS[name].folders:
+        decoding = scores_of(folder)["decoding"]
+        assert {key: decoding[key] for key in ROWS[name].search} == ROWS[name].search
+        assert yaml.safe_load((RESULTS / folder / "config.yaml").read_text(encoding="utf-8"))["decoding"] == decoding
+
+
+def test_scst_is_decoded_by_beam_and_a_row_that_looks_captions_up_says_consensus():
+    assert ROWS["scst"].search["type"] == "beam"
+    assert ROWS["scst_consensus"].search["type"] == "consensus"
+    for name, row in ROWS.items():
+        assert row.looks_up == ("consensus" in row.label), name
+        if not name.startswith("best"):
+            assert row.looks_up == ("consensus" in name), name
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if len(row.folders) > 1])
+def test_a_mean_is_over_seeds_of_one_recipe(name):
+    first, *others = (RESULTS / folder for folder in ROWS[name].folders)
+    seeds = [yaml.safe_load((folder / "config.yaml").read_text())["seed"] for folder in (first, *others)]
+    assert len(set(seeds)) == len(seeds)
+    for other in others:
+        assert keep.differences(first, other) == []
+
+
+@pytest.mark.parametrize("name, folder", FOLDERS)
+def test_the_kept_config_says_the_precision_that_was_trained_in(name, folder):
+    config = yaml.safe_load((RESULTS / folder / "config.yaml").read_text(encoding="utf-8"))
+    assert config["training"].get("precision", "float32") == ROWS[name].precision
+    versions = json.loads((RESULTS / folder / "versions.json").read_text(encoding="utf-8"))
+    assert versions.get("precision", ROWS[name].precision) == ROWS[name].precision
+
+
+@pytest.mark.parametrize("name, folder", FOLDERS)
+def test_every_row_has_its_readings_in_the_log(name, folder):
+    captions = (RESULTS / folder / "report" / "predictions.jsonl").read_bytes()
+    (entry,) = (one for one in LOG if one.get("predictions_sha256") == hashlib.sha256(captions).hexdigest())
+    assert (entry["row"], entry["shown_in"], entry["replaced_by"]) == (name, folder, None)
+    kept = scores_of(folder)
+    assert entry["scores"] == {metric: score["value"] for metric, score in kept["scores"].items()}
+    assert entry["decoding"] == kept["decoding"]
+
+
+def test_what_was_replaced_names_what_took_its_place_and_why():
+    entries = {one["id"]: one for one in LOG}
+    assert len(entries) == len(LOG)
+    replaced = [one for one in LOG if one.get("replaced_by") is not None]
+    for one in replaced:
+        assert entries[one["replaced_by"]]["row"] == one["row"]
+        assert one["why"]
+    assert {one["id"] for one in LOG if one.get("shown_in") is None and "source" in one} == {
+        one["id"] for one in replaced
+    }
+
+
+def test_the_readme_tells_how_often_test_was_read():
+    before = [one for one in LOG if "source" in one]
+    said = re.sub(r"\s+", " ", (ROOT / "README.md").read_text(encoding="utf-8"))
+    shown = sum(one["shown_in"] is not None for one in before)
+    words = {6: "six", 10: "ten"}
+    best = words[sum(one["kept_as"] == "flickr8k.best" for one in before)]
+    replaced = words[len(before) - shown]
+    assert f"there were {len(before)} before that log began" in said
+    assert f"{shown} are shown, {replaced} were replaced, and under the name `best` test was read {best} times" in said
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.trainings])
+def test_training_minutes_are_the_epochs_of_all_trainings(name):
+    each = [sum(keep.minutes(RESULTS / one) for one in trainings) for trainings in ROWS[name].trainings]
+    assert len(each) == len(ROWS[name].folders)
+    assert SUMMARY[f"flickr8k.{name}.training_minutes"]["value"] == pytest.approx(statistics.mean(each))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_sizes_count_decoders_encoders_and_what_is_remembered(name):
+    figures = {key: SUMMARY[f"flickr8k.{name}.{key}"]["value"] for key in ("parameters", "checkpoint_mb")}
+    found = keep.sizes(ROWS[name], figures["parameters"], figures["checkpoint_mb"])
+    assert found == (SUMMARY[f"flickr8k.{name}.all_parameters"]["value"], SUMMARY[f"flickr8k.{name}.all_mb"]["value"])
+    one = keep.parameters(RESULTS / ROWS[name].folders[0])
+    assert figures["parameters"] == one * ROWS[name].members or one == 0
+
+
+@needs_weights
+def test_sizes_of_encoders_are_those_of_their_files():
+    files = {
+        "mobilenet_v2": "mobilenet_v2_1.0_224_notop.weights.h5",
+        "inception_v3": "inception_v3_to_mixed8.weights.h5",
+    }
+    for name, file in files.items():
+        assert (SHARED / "weights" / file).stat().st_size == ENCODER_SIZES[name][1]
+
+
+def test_parameters_of_encoders_are_those_of_keras():
+    import keras
+
+    mobilenet = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(224, 224, 3))
+    inception = keras.applications.InceptionV3(weights=None, include_top=False, input_shape=(299, 299, 3))
+    cut = keras.Model(inception.input, inception.get_layer("mixed8").output)
+    assert ENCODER_SIZES["mobilenet_v2"][0] == mobilenet.count_params()
+    assert ENCODER_SIZES["inception_v3"][0] == cut.count_params()
+
+
+@pytest.mark.parametrize("name, folder", FOLDERS)
+def test_dev_chose_the_epoch(name, folder):
+    """The epoch that log.txt calls best is the one with the highest dev score in history.csv."""
+    log = (RESULTS / folder / "log.txt").read_text(encoding="utf-8")
+    best, score = re.findall(r"best epoch (\d+): dev cider ([\d.]+)", log)[-1]
+    with (RESULTS / folder / "history.csv").open(encoding="utf-8") as file:
+        rows = {int(float(row["epoch"])): float(row["dev_cider"]) for row in csv.DictReader(file)}
+    assert rows[int(best)] == max(rows.values()) == pytest.approx(float(score), abs=6e-5)
+
+
+def test_the_kept_sweep_holds_the_setting_of_its_config_and_the_dev_report_beside_it():
+    folder = RESULTS / "flickr8k_quick"
+    with (folder / "sweep_dev.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    decoding = yaml.safe_load((folder / "sweep_run" / "config.yaml").read_text(encoding="utf-8"))["decoding"]
+    chosen = [
+        line
+        for line in lines
+        if int(line["decoding.beam_size"]) == decoding["beam_size"]
+        and float(line["decoding.length_penalty"]) == decoding["length_penalty"]
+    ]
+    report = json.loads((folder / "sweep_run" / "report" / "dev" / "scores.json").read_text(encoding="utf-8"))
+    assert report["split"] == "dev"
+    assert len(chosen) == 1
+    assert len(lines) >= 12
+    for metric, score in report["scores"].items():
+        assert float(chosen[0][metric]) == pytest.approx(score["value"], abs=6e-5)
+
+
+@needs_references
+@pytest.mark.parametrize("name", ["best", "scst"])
+def test_like_for_like_leaves_out_each_reference_in_turn(name, monkeypatch):
+    monkeypatch.setattr(like_for_like, "ROWS", {name: ROWS[name]})
+    found = like_for_like.against_four(scorer())[name]
+    for metric in ("bleu4", "cider"):
+        value = SUMMARY[f"flickr8k.{name}.{metric}_four_references"]["value"]
+        assert statistics.mean(found[metric]) == pytest.approx(value, abs=1e-9)
+    captions = read_hypotheses(RESULTS / ROWS[name].folders[0] / "report" / "predictions.jsonl").captions
+    references = read_references([REFERENCES]).captions
+    fewer = [{image: [*g[:n], *g[n + 1 :]] for image, g in references.items()} for n in range(5)]
+    by_hand = statistics.mean(Scorer(one, ["bleu4"]).score(captions)["bleu4"].value for one in fewer)
+    assert found["bleu4"][0] == pytest.approx(by_hand, abs=1e-12)
+
+
+@needs_flickr8k
+def test_what_captions_are_like_comes_again_from_the_kept_captions():
+    sets, training = reading.read(SHARED / "flickr8k")
+    odd = reading.UnusualRelations(training)
+    for name in (*HEADLINE, reading.PEOPLE):
+        each = [reading.measures(captions, training, odd) for captions in sets[name]]
+        for measure in reading.NOTES:
+            value = SUMMARY[f"reading.{measure}_{name}"]["value"]
+            assert statistics.mean(one[measure] for one in each) == pytest.approx(value, abs=1e-12)
+    assert len(training) == 30000
+
+
+def test_the_readme_tells_how_often_the_rules_object_to_people():
+    found = json.loads((RESULTS / "reading.json").read_text(encoding="utf-8"))
+    said = re.sub(r"\s+", " ", (ROOT / "README.md").read_text(encoding="utf-8"))
+    people, best = found["people"], found["best"]
+    assert people["captions"] == 5000
+    assert f"the rules object to {len(people['objected_to'])} (" in said
+    assert f"and {len(people['odd_relations'])} have an odd relation" in said
+    assert f"`best`'s {len(best['odd_relations'])} odd relations" in said
+
+
+def test_the_66_models_are_66_and_the_row_is_the_best_of_them():
+    found = json.loads((RESULTS / "rescored.json").read_text(encoding="utf-8"))
+    assert len(found["scores"]) == 66
+    best = max(found["scores"], key=lambda model: found["scores"][model]["cider"])
+    assert best == found["best"]
+    for metric, value in found["scores"][best].items():
+        assert SUMMARY[f"others.show_and_tell_vgg16.{metric}"]["value"] == value
+
+
+def test_the_number_of_encoders_that_is_told_is_that_of_the_table():
+    for page in ("README.md", "CHANGELOG.md"):
+        for told in re.findall(r"(\d+) encoders", (ROOT / page).read_text(encoding="utf-8")):
+            assert int(told) == len(ENCODERS), page
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
+def test_comments_of_configs_cite_no_scores(path):
+    """A score belongs to results/, with its command; a comment that cites one is out of date unseen."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        comment = line.partition("#")[2]
+        assert not re.search(r"(CIDEr|BLEU(-\d)?|METEOR|dev)\W+(of )?[01]?\.\d", comment), f"{path.name}:{number}"
