@@ -45,9 +45,11 @@ def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precisio
     from capsmith.compiled import learner
     from capsmith.config import load_config
     from capsmith.data.batches import Batches
+    from capsmith.training.optimizers import build_optimizer
 
     model = build_model(load_config(name, sets), vocabulary(), shape, None, None)
-    model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=5.0), jit_compile=keras.backend.backend() == "jax")
+    optimizer = build_optimizer(load_config(name, (*sets, "training.optimizer=adam", "training.ema=null")).training)
+    model.compile(optimizer, jit_compile=keras.backend.backend() == "jax")
     model.optimizer.build(model.trainable_variables)
     made = Batches(features(shape), examples(6000), BATCH, 0, together=len(shape) > 1)
     learn, place = learner(model), [0]
@@ -79,8 +81,9 @@ def plain_keras(batches: int) -> Round:
     x = keras.layers.Embedding(VOCABULARY, CHANNELS)(words)
     h = keras.layers.LSTM(UNITS, return_sequences=True)(keras.layers.Dropout(0.4)(x))
     v = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Dropout(0.4)(picture))
-    both = keras.layers.Add()([h, keras.layers.Reshape((1, UNITS))(v)])
-    out = keras.layers.Dense(VOCABULARY)(keras.layers.Dense(UNITS, activation="relu")(both))
+    both = keras.layers.Add()([keras.layers.Dropout(0.4)(h), keras.layers.Reshape((1, UNITS))(v)])
+    mixed = keras.layers.Dropout(0.4)(keras.layers.Dense(UNITS, activation="relu")(both))
+    out = keras.layers.Dense(VOCABULARY)(mixed)
     model = keras.Model([picture, words], out)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
     model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=5.0), loss)
