@@ -68,11 +68,13 @@ class Result:
 
     Attributes:
         rates: Work a second.
+        cpu_rates: Work a second of a core: what else runs on the machine changes it less.
         error: Why it could not take part; then there are no rates.
     """
 
     rates: list[float]
     error: str = ""
+    cpu_rates: list[float] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
@@ -83,7 +85,13 @@ class Result:
         """Returns median, slowest and fastest round."""
         if self.error:
             return {"error": self.error}
-        return {"rate": self.rate, "slowest": min(self.rates), "fastest": max(self.rates), "rounds": len(self.rates)}
+        return {
+            "rate": self.rate,
+            "slowest": min(self.rates),
+            "fastest": max(self.rates),
+            "cpu_rate": statistics.median(self.cpu_rates),
+            "rounds": len(self.rates),
+        }
 
 
 def told_by_a_new_process(module: str, *arguments: str) -> dict[str, float]:
@@ -118,7 +126,9 @@ def contest(entrants: Sequence[Entrant], how: How) -> dict[str, Result]:
         for turn in range(how.rounds):
             for name, (ours, _) in waiting.items():
                 ours.send("go")
-                results[name].rates.append(_answer(ours))
+                rate, cpu_rate = _answer(ours)
+                results[name].rates.append(rate)
+                results[name].cpu_rates.append(cpu_rate)
             how.say(
                 f"round {turn + 1} of {how.rounds}: " + ", ".join(f"{n} {results[n].rates[-1]:,.4g}" for n in waiting)
             )
@@ -130,7 +140,10 @@ def contest(entrants: Sequence[Entrant], how: How) -> dict[str, Result]:
 
 
 def ratio(one: Result, other: Result) -> float | None:
-    """Returns the median over rounds of how many times faster one is than the other; None when either is missing."""
+    """Returns the median over rounds of how many times faster one is than the other; None when either is missing.
+
+    That is by the clock: what a way leaves idle counts against it.
+    """
     if not one.rates or not other.rates:
         return None
     return statistics.median(a / b for a, b in zip(one.rates, other.rates, strict=True))
@@ -155,6 +168,6 @@ def _serve(connection: Connection, entrant: Entrant) -> None:
     connection.send(None)
     while True:
         connection.recv()
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         amount = work()
-        connection.send(amount / (time.perf_counter() - started))
+        connection.send((amount / (time.perf_counter() - started), amount / (time.process_time() - spent)))

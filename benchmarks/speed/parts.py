@@ -34,7 +34,7 @@ def training(how: How) -> dict[str, Any]:
             for kind, batches in ours
             for p in _PRECISIONS[: 1 + (kind != "inject")]
         ),
-        Entrant("plain Keras", f"{_WAYS}:plain_keras", {"batches": few}),
+        *(Entrant(f"plain Keras, {p}", f"{_WAYS}:plain_keras", {"batches": few, "precision": p}) for p in _PRECISIONS),
         *(
             Entrant(
                 f"PyTorch {kind}, {p}", f"{_TORCH}:{kind}", {"batches": max(1, batches // 3), "precision": p}, "torch"
@@ -42,15 +42,17 @@ def training(how: How) -> dict[str, Any]:
             for kind, batches in (("merge", many), ("attention", few))
             for p in _PRECISIONS
         ),
-        Entrant("notebook", f"{_WAYS}:notebook", {"pictures": how.times(10, 2)}),
+        *(
+            Entrant(f"notebook, {p}", f"{_WAYS}:notebook", {"pictures": how.times(10, 2), "precision": p})
+            for p in _PRECISIONS
+        ),
     ]
     found = contest(entrants, how)
-    best = _best(found, "capsmith merge")
     ratios = {
-        "train_vs_notebook": ratio(best, found["notebook"]),
-        "train_vs_keras": ratio(best, found["plain Keras"]),
-        "train_vs_torch": ratio(best, _best(found, "PyTorch merge")),
-        "attention_vs_torch": ratio(_best(found, "capsmith attention"), _best(found, "PyTorch attention")),
+        **_at_equal_precision(found, "train_vs_notebook", "capsmith merge", "notebook"),
+        **_at_equal_precision(found, "train_vs_keras", "capsmith merge", "plain Keras"),
+        **_at_equal_precision(found, "train_vs_torch", "capsmith merge", "PyTorch merge"),
+        **_at_equal_precision(found, "attention_vs_torch", "capsmith attention", "PyTorch attention"),
         **_shares(found, "train_share_of_peak", "capsmith merge", merge_operations()),
         **_shares(found, "attention_share_of_peak", "capsmith aoa", attention_operations()),
     }
@@ -218,6 +220,16 @@ def attention_operations() -> float:
 def _best(found: dict[str, Result], name: str) -> Result:
     """Returns the result in the faster precision."""
     return max((found[f"{name}, {p}"] for p in _PRECISIONS), key=lambda result: result.rate if result.rates else 0.0)
+
+
+def _at_equal_precision(found: dict[str, Result], name: str, way: str, other: str) -> dict[str, float | None]:
+    """Returns how many times faster one way is: both in float32, both in bfloat16, and each in its faster one."""
+    float32, bfloat16 = (ratio(found[f"{way}, {p}"], found[f"{other}, {p}"]) for p in _PRECISIONS)
+    return {
+        f"{name}_same_precision": float32,
+        f"{name}_same_precision_bf16": bfloat16,
+        f"{name}_each_best": ratio(_best(found, way), _best(found, other)),
+    }
 
 
 def _shares(found: dict[str, Result], name: str, way: str, operations: float) -> dict[str, float | None]:

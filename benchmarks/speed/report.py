@@ -7,11 +7,23 @@ from typing import Any
 from capsmith.charts import COLOURS, GREY, INK, RULE, Canvas
 
 COMMAND, FAR = "make bench", "make bench BENCH=far"
+_COMPARED = {
+    "train_vs_notebook": "a row for every prefix with one-hot targets, the same merge model",
+    "train_vs_keras": "keras.layers.LSTM and fit on padded sentences, the same merge model",
+    "train_vs_torch": "torch.nn.LSTM on padded sentences, the same merge model",
+    "attention_vs_torch": "PyTorch soft attention over 8 × 8 regions",
+}
+_PRECISIONS = {
+    "same_precision": "both in float32, the default",
+    "same_precision_bf16": "both in bfloat16",
+    "each_best": "each side in the precision it is faster in",
+}
 FIGURES = {
-    "train_vs_notebook": "× the captions/s of a row for every prefix with one-hot targets, the same merge model",
-    "train_vs_keras": "× the captions/s of keras.layers.LSTM and fit on padded sentences, the same merge model",
-    "train_vs_torch": "× the captions/s of torch.nn.LSTM on padded sentences, the same model, its better precision",
-    "attention_vs_torch": "× the captions/s of PyTorch soft attention over 8 × 8 regions, its better precision",
+    **{
+        f"{name}_{kind}": f"× the captions/s of {what}, {how}"
+        for name, what in _COMPARED.items()
+        for kind, how in _PRECISIONS.items()
+    },
     "train_share_of_peak": "of the machine's rate of products, padding not counted: the merge model",
     "attention_share_of_peak": "of the machine's rate of products, padding not counted: attention on attention",
     "train_share_of_peak_bf16": "the merge model in bfloat16, of bfloat16's rate of products",
@@ -70,7 +82,12 @@ def tables(found: dict[str, Any]) -> str:
     for part, about in found.items():
         if not isinstance(about, dict) or "rates" not in about:
             continue
-        lines += [f"**{part}**, {about['unit']}", "", "| way | median | slowest | fastest |", "|---|---|---|---|"]
+        lines += [
+            f"**{part}**, {about['unit']}",
+            "",
+            "| way | median | slowest | fastest | a second of a core |",
+            "|---|---|---|---|---|",
+        ]
         lines += [f"| {name} | {_row(result)} |" for name, result in about["rates"].items()]
         lines.append("")
     if answers := found.get("latency", {}).get("answers_after_seconds"):
@@ -134,8 +151,9 @@ def _bar(canvas: Canvas, y: float, way: str, result: dict[str, Any], scale: floa
 
 def _row(result: dict[str, Any]) -> str:
     if "error" in result:
-        return f"{result['error']} | | "
-    return " | ".join(_number(result[key]) for key in ("rate", "slowest", "fastest"))
+        return f"{result['error']} | | | "
+    keys = ("rate", "slowest", "fastest", "cpu_rate")
+    return " | ".join(_number(result[key]) if key in result else "" for key in keys)
 
 
 def _number(value: float) -> str:

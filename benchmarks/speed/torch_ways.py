@@ -29,7 +29,7 @@ class Merge(nn.Module):
         """Returns logits (B, T, V)."""
         h, _ = self.lstm(self.dropout(self.embedding(read)))
         v = torch.relu(self.picture(self.dropout(seen)))
-        return self.out(torch.relu(self.mix(self.dropout(h) + v[:, None])))
+        return self.out(self.dropout(torch.relu(self.mix(self.dropout(h) + v[:, None]))))
 
 
 class SoftAttention(nn.Module):

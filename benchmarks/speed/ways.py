@@ -33,11 +33,13 @@ def epoch(config: str, shape: tuple[int, ...], precision: str) -> Round:
 
 
 def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precision: str, batches: int | None) -> Round:
-    """Trains as ``capsmith train`` does, batches made on the way; so many a round, or all there are."""
+    """Trains as ``capsmith train`` does, batches made on the way; so many a round, or all there are.
+
+    Every round has the same batches, of short and long captions in the share that the data have.
+    """
     import keras
 
-    if precision != "float32":
-        keras.config.set_dtype_policy(f"mixed_{precision}")
+    _calculate_in(precision)
     from benchmarks.speed.corpus import vocabulary
 
     from capsmith.ahead import ahead
@@ -45,42 +47,45 @@ def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precisio
     from capsmith.compiled import learner
     from capsmith.config import load_config
     from capsmith.data.batches import Batches
+    from capsmith.training.optimizers import build_optimizer
 
     model = build_model(load_config(name, sets), vocabulary(), shape, None, None)
-    model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=5.0), jit_compile=keras.backend.backend() == "jax")
+    optimizer = build_optimizer(load_config(name, (*sets, "training.optimizer=adam", "training.ema=null")).training)
+    model.compile(optimizer, jit_compile=keras.backend.backend() == "jax")
     model.optimizer.build(model.trainable_variables)
     made = Batches(features(shape), examples(6000), BATCH, 0, together=len(shape) > 1)
-    learn, place = learner(model), [0]
-    seen: set[tuple[int, ...]] = set()
-    for index in range(len(made)):  # every length is compiled before the clock runs
-        inputs, targets = made[index]
-        if targets.shape not in seen:
-            seen.add(targets.shape)
-            learn(inputs, targets)
-            learn(inputs, targets)
+    learn = learner(model)
+    order = sorted(range(len(made)), key=lambda index: made[index][1].shape[1])
+    count = min(batches or len(made), len(made))
+    chosen = [order[int((number + 0.5) * len(order) / count)] for number in range(count)]
+    for index in {made[index][1].shape: index for index in chosen}.values():  # compiled before the clock runs
+        for _ in range(2):
+            learn(*made[index])
 
     def work() -> float:
-        captions, count = 0, batches or len(made)
-        for _, (inputs, targets) in ahead(lambda index: made[(place[0] + index) % len(made)], range(count)):
+        captions = 0
+        for _, (inputs, targets) in ahead(lambda index: made[index], chosen):
             learn(inputs, targets)
             captions += int((targets[:, 0] != 0).sum())
-        place[0] += count
         return captions
 
     return work
 
 
-def plain_keras(batches: int) -> Round:
+def plain_keras(batches: int, precision: str = "float32") -> Round:
     """``keras.layers.LSTM`` and ``fit`` over whole sentences, all padded to one length."""
     import keras
 
+    _calculate_in(precision)
     words = keras.Input((LONGEST,), dtype="int32")
     picture = keras.Input((D,))
     x = keras.layers.Embedding(VOCABULARY, CHANNELS)(words)
     h = keras.layers.LSTM(UNITS, return_sequences=True)(keras.layers.Dropout(0.4)(x))
     v = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Dropout(0.4)(picture))
-    both = keras.layers.Add()([h, keras.layers.Reshape((1, UNITS))(v)])
-    out = keras.layers.Dense(VOCABULARY)(keras.layers.Dense(UNITS, activation="relu")(both))
+    both = keras.layers.Add()([keras.layers.Dropout(0.4)(h), keras.layers.Reshape((1, UNITS))(v)])
+    mixed = keras.layers.Dropout(0.4)(keras.layers.Dense(UNITS, activation="relu")(both))
+    out = keras.layers.Dense(VOCABULARY)(mixed)
+    out = keras.layers.Activation("linear", dtype="float32")(out)
     model = keras.Model([picture, words], out)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
     model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=5.0), loss)
@@ -96,17 +101,18 @@ def plain_keras(batches: int) -> Round:
     return work
 
 
-def notebook(pictures: int) -> Round:
+def notebook(pictures: int, precision: str = "float32") -> Round:
     """A row for every prefix, one-hot targets, a generator that gives one picture's rows at a time."""
     import keras
 
+    _calculate_in(precision)
     picture = keras.Input((D,))
     words = keras.Input((NOTEBOOK_LENGTH,))
     v = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Dropout(0.4)(picture))
     x = keras.layers.Embedding(VOCABULARY, CHANNELS, mask_zero=True)(words)
     h = keras.layers.LSTM(UNITS)(keras.layers.Dropout(0.4)(x))
     mixed = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Add()([v, h]))
-    model = keras.Model([picture, words], keras.layers.Dense(VOCABULARY, activation="softmax")(mixed))
+    model = keras.Model([picture, words], keras.layers.Dense(VOCABULARY, activation="softmax", dtype="float32")(mixed))
     model.compile("adam", "categorical_crossentropy")
     source, made = features((D,)), examples(pictures + 2)
 
@@ -136,6 +142,12 @@ def notebook(pictures: int) -> Round:
         return pictures * EACH
 
     return work
+
+
+def _calculate_in(precision: str) -> None:
+    import keras
+
+    keras.config.set_dtype_policy("float32" if precision == "float32" else f"mixed_{precision}")
 
 
 def products(precision: str) -> Round:

@@ -104,7 +104,7 @@ def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0, weig
 def _smoothed(logits_BTV: Any, targets_BT: Any, smoothing: float) -> Any:
     """Returns every token's cross-entropy (B, T).
 
-    Its gradient is written out: B × T × V numbers are passed over three times instead of ten.
+    Its gradient is written out, and passes over the B × T × V numbers as seldom as it can.
     """
     size = logits_BTV.shape[-1]
 
@@ -120,10 +120,13 @@ def _smoothed(logits_BTV: Any, targets_BT: Any, smoothing: float) -> Any:
 
         def gradient(*passed: Any, upstream: Any = None) -> Any:
             above = (passed[-1] if upstream is None else upstream)[..., None]
-            probable = exponential * (above / total)
-            everywhere = probable - (smoothing / size) * above if smoothing else probable
-            said = ops.equal(ops.arange(size, dtype="int32"), targets_BT[..., None])
-            return ops.where(said, everywhere - (1.0 - smoothing) * above, everywhere)
+            share = exponential * (above / total)
+            if smoothing:
+                share = share - (smoothing / size) * above
+            at_target = ops.take_along_axis(share, targets_BT[..., None], axis=-1) - (1.0 - smoothing) * above
+            rows = ops.reshape(share, (-1, size))
+            index = ops.stack([ops.arange(ops.shape(rows)[0], dtype="int32"), ops.reshape(targets_BT, (-1,))], axis=1)
+            return ops.reshape(ops.scatter_update(rows, index, ops.reshape(at_target, (-1,))), ops.shape(share))
 
         return loss, gradient
 

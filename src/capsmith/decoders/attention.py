@@ -176,7 +176,7 @@ class AttentionOnAttention(AttentiveDecoder):
             return super().sentence(x_BTE, mask_BT, picture, training)
         h, beside = x_BTE, self.beside(picture)
         for layer in self.recurrences:
-            h, beside = over_time(layer.step, layer.inputs(h, beside), layer.zero(picture[0]))[0], None
+            h, beside = layer.sentence(layer.inputs(h, beside), layer.zero(picture[0])), None
         rows, words = ops.shape(h)[0], ops.shape(h)[1]
         context, weights = self.attend(ops.reshape(h, (-1, self.config.units)), *picture[1:])
         self._add_neglect(ops.reshape(weights, (rows, words, -1)), mask_BT, training)

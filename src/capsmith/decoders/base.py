@@ -13,9 +13,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.decoders.cells import Recurrence, build_recurrence, over_time
+from capsmith.decoders.cells import Recurrence, build_recurrence
 from capsmith.decoders.config import DecoderConfig
-from capsmith.decoders.dense import Dense, biased
+from capsmith.decoders.dense import Dense, product
 from capsmith.decoders.standardise import ChannelDropout, Standardise
 from capsmith.text.vocabulary import END, PAD, UNK
 
@@ -114,7 +114,7 @@ class RecurrentDecoder(keras.layers.Layer):
             if index:
                 x, beside = self.word_dropout(x, training=training), None
             own = state[index * layer.states : (index + 1) * layer.states]
-            x = over_time(layer.step, layer.inputs(x, beside), own)[0]
+            x = layer.sentence(layer.inputs(x, beside), own)
         return self.join(x, picture, training)
 
     def word(self, x_NE: Any, picture: Picture, state: list[Any]) -> tuple[Any, list[Any]]:
@@ -209,7 +209,7 @@ class RecurrentDecoder(keras.layers.Layer):
             h = self.word_dropout(h, training=training)
         if not self.config.tie_embeddings:
             return self.output_layer(h)
-        return biased(ops.matmul(self.to_embedding(h), ops.transpose(self.embedding.embeddings)), self.bias)
+        return product(self.to_embedding(h), ops.transpose(self.embedding.embeddings), self.bias)
 
 
 def pooled(features: Any) -> Any:

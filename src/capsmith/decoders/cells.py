@@ -17,6 +17,7 @@ import numpy as np
 from keras import ops
 
 from capsmith.decoders.dense import biased
+from capsmith.decoders.unrolled_lstm import unrolled_lstm
 
 Step = Callable[[Any, list[Any]], list[Any]]
 
@@ -74,6 +75,10 @@ class Recurrence(keras.layers.Layer, ABC):
     def step(self, z: Any, state: list[Any]) -> list[Any]:
         """Goes one word further: gates' inputs (N, G) and the state before, to the state after; h comes first."""
 
+    def sentence(self, z: Any, state: list[Any]) -> Any:
+        """Runs the layer along a sentence: gates' inputs (B, T, G) and the first state, to every output (B, T, U)."""
+        return over_time(self.step, z, state)[0]
+
     def zero(self, like: Any) -> list[Any]:
         """Returns the empty state for as many rows as ``like`` has."""
         return [ops.zeros((ops.shape(like)[0], self.units), like.dtype) for _ in range(self.states)]
@@ -102,6 +107,13 @@ class LSTM(Recurrence):
         i, f, candidate, o = ops.split(z + self._from_state(h), 4, axis=-1)
         c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(candidate)
         return [ops.sigmoid(o) * ops.tanh(self.cell_norm(c) if self.layer_norm else c), c]
+
+    def sentence(self, z: Any, state: list[Any]) -> Any:
+        """Returns every output (B, T, U); where the loop is unrolled, with a gradient that is written out."""
+        if self.layer_norm or not _unrolled(z):
+            return super().sentence(z, state)
+        h, c = state
+        return unrolled_lstm(z, h, c, ops.cast(self.recurrent_kernel, z.dtype))
 
     def _first_bias(self, shape: Any, dtype: Any = None) -> Any:
         bias = np.zeros(shape, "float32")
@@ -137,8 +149,7 @@ def over_time(step: Step, z: Any, state: list[Any]) -> list[Any]:
     Returns:
         The state after every word: each tensor (B, T, …).
     """
-    length = z.shape[1]
-    if length is None or keras.backend.backend() == "jax":
+    if not _unrolled(z):
 
         def body(carry: Any, now: Any) -> Any:
             after = step(now, list(carry))
@@ -147,10 +158,15 @@ def over_time(step: Step, z: Any, state: list[Any]) -> list[Any]:
         _, path = ops.scan(body, list(state), ops.swapaxes(z, 0, 1))
         return [ops.swapaxes(tensor, 0, 1) for tensor in path]
     steps = []
-    for now in ops.unstack(z, length, axis=1):
+    for now in ops.unstack(z, z.shape[1], axis=1):
         state = step(now, state)
         steps.append(state)
     return [ops.stack(tensors, axis=1) for tensors in zip(*steps, strict=True)]
+
+
+def _unrolled(z: Any) -> bool:
+    """Returns whether a loop over the words of z (B, T, …) is written out."""
+    return z.shape[1] is not None and keras.backend.backend() != "jax"
 
 
 def _norm(width: int, name: str) -> keras.layers.Layer:
