@@ -1,6 +1,6 @@
 """Draws captions to be read beside their images, without telling which model wrote them, and counts the verdicts.
 
-    python results/judged/sample.py draw --images ../shared/flickr8k/Images --tokens ../shared/flickr8k/Flickr8k.token.txt
+    python results/judged/sample.py draw --images FLICKR8K/Images --tokens FLICKR8K/Flickr8k.token.txt
     python results/judged/sample.py count [--enter]
 
 ``draw`` takes 60 test images at random and the caption that each row of the README gives them, with one reference as
@@ -51,7 +51,7 @@ def references(tokens: Path) -> dict[str, list[str]]:
 
 def draw(images: Path, tokens: Path) -> None:
     """Writes what is to be read, and who wrote it."""
-    chance = random.Random(SEED)
+    chance = random.Random(SEED)  # noqa: S311
     rows = {row: predictions(folder) for row, folder in ROWS.items()}
     people = references(tokens)
     names = chance.sample(sorted(rows["best"]), IMAGES)
