@@ -76,7 +76,7 @@ def extraction(how: How) -> dict[str, Any]:
         few = {"application": "MobileNetV2", "folder": folder, "count": how.times(24, 8)}
         found = contest([*entrants, Entrant("notebook", f"{_ENCODERS}:notebook", few)], how)
     ratios = {
-        "extract_share_of_cnn": ratio(found["capsmith resnet50"], found["resnet50 alone"]),
+        "extract_share_of_cnn_resnet50": ratio(found["capsmith resnet50"], found["resnet50 alone"]),
         "extract_share_of_cnn_mobilenet_v2": ratio(found["capsmith mobilenet_v2"], found["mobilenet_v2 alone"]),
         "extract_vs_notebook": ratio(found["capsmith mobilenet_v2"], found["notebook"]),
         "extract_bf16_gain": ratio(found["capsmith resnet50, bfloat16"], found["capsmith resnet50"]),
@@ -127,7 +127,7 @@ def latency(how: How) -> dict[str, Any]:
         for name, way in (("caption", "caption"), ("CNN alone", "alone"))
     ]
     found = contest(entrants, how)
-    names = ("latency_vs_cnn", "latency_vs_cnn_mobilenet_v2", "latency_vs_cnn_attention")
+    names = ("latency_vs_cnn_resnet50", "latency_vs_cnn_mobilenet_v2", "latency_vs_cnn_attention")
     ratios = {
         name: ratio(found[f"CNN alone, {encoder} {decoder}"], found[f"caption, {encoder} {decoder}"])
         for name, (encoder, decoder) in zip(names, models, strict=True)
