@@ -76,7 +76,7 @@ def test_a_broken_picture_does_not_stop_the_others(pictures, capsys):
 def test_a_folder_without_pictures(tmp_path, capsys):
     assert caption(tmp_path) == 2
     shown = capsys.readouterr()
-    assert "holds no picture" in shown.err
+    assert "holds no images" in shown.err
     assert shown.out == ""
 
 
