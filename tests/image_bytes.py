@@ -19,12 +19,15 @@ def segment(marker, content):
     return bytes((0xFF, marker)) + struct.pack(">H", len(content) + 2) + content
 
 
-def scan_bomb(side, scans, height=None, sof=0xC2, data=b""):
-    """A grey JPEG of side × side pixels whose scans say nothing; a decoder goes through all blocks for each."""
+def scan_bomb(side, scans, height=None, sof=0xC2, data=b"", colours=1):
+    """A JPEG of side × side pixels whose scans say nothing; a decoder goes through all blocks for each."""
     table = bytes(1) + bytes([1] + [0] * 15) + b"\0"
     head = b"\xff\xd8" + segment(0xDB, b"\0" + b"\1" * 64)
-    head += segment(sof, struct.pack(">BHHB", 8, height or side, side, 1) + b"\1\x11\0")
+    parts = b"".join(bytes((number, 0x11, 0)) for number in range(1, colours + 1))
+    head += segment(sof, struct.pack(">BHHB", 8, height or side, side, colours) + parts)
     head += segment(0xC4, table) + segment(0xC4, b"\x10" + table[1:])
+    if sof != 0xC2:
+        return head + (segment(0xDA, b"\1\1\0\0\x3f\0") + data) * scans + b"\xff\xd9"
     first = segment(0xDA, b"\1\1\0\0\0\0") + data
     return head + first + (segment(0xDA, b"\1\1\0\1\x3f\0") + data) * (scans - 1) + b"\xff\xd9"
 

@@ -1,14 +1,17 @@
 """What an image costs is told from its bytes: by other programs' files, and by files made to cost too much."""
 
 import random
+import time
 import tracemalloc
 from itertools import islice
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from capsmith.features import image_bounds
-from capsmith.features.image_bounds import BOUNDS, jpeg_scans, tags_fit, webp_size
+from capsmith.features.image_bounds import BOUNDS, has_several_scans, jpeg_scans, tags_fit, webp_size
+from capsmith.features.images import load_image
 from image_bytes import chunk, crowded_tags, encoded, icon, png, scan_bomb, segment, tiff, tiff_tags
 
 NOISE = Image.effect_noise((90, 70), 80).convert("RGB")
@@ -37,6 +40,30 @@ def test_scans_of_thumbnails_and_of_further_images_do_not_count():
     thumbnail = segment(0xE1, b"Exif\0\0" + encoded(NOISE.resize((40, 30)), "JPEG", progressive=True))
     data = whole[:2] + thumbnail + whole[2:] + whole
     assert data.count(b"\xff\xda") >= 30 and len(list(jpeg_scans(data))) == 10
+
+
+@pytest.mark.parametrize(
+    ("data", "several"),
+    [
+        (encoded(NOISE, "JPEG"), False),
+        (encoded(NOISE.convert("L"), "JPEG"), False),
+        (encoded(NOISE.convert("CMYK"), "JPEG"), False),
+        (encoded(NOISE, "JPEG", progressive=True), True),
+        (scan_bomb(64, 3, sof=0xC0), False),  # of one colour, the first scan is the last
+        (scan_bomb(64, 3, sof=0xC0, colours=3), True),
+        (b"\xff\xd8\xff\xe0", False),
+    ],
+)
+def test_whether_decoders_read_several_scans(data, several):
+    assert has_several_scans(data) is several
+
+
+def test_scans_that_no_decoder_reads_cost_nothing():
+    grey = encoded(NOISE.convert("L"), "JPEG")
+    tail = scan_bomb(64, 200_000)
+    began = time.process_time()
+    np.testing.assert_array_equal(load_image(grey + tail, (8, 8)), load_image(grey, (8, 8)))
+    assert time.process_time() - began < 0.3
 
 
 def test_the_fast_count_is_never_too_low():

@@ -283,6 +283,7 @@ from mistakes import (  # noqa: E402, F401 - they enter their cases
     configs,
     encoders,
     features,
+    image_folders,
     images,
     pictures,
     scoring,

@@ -25,6 +25,7 @@ _TIFF_WHOLE = (1, 3, 4, 16)  # types of whole numbers without a sign
 _TIFF_LAYOUT = (256, 257, 259, 278, 322, 323)  # tags of one number each that say how pixels are stored
 _JPEG_IN_TIFF = 7
 _SOS, _EOI = 0xDA, 0xD9  # markers of a JPEG
+_FRAMES, _PROGRESSIVE = (0xC0, 0xC1, 0xC2, 0xC3), 0xC2
 _ARITHMETIC = (0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 _MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
 _SCAN_ENDS = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
@@ -65,6 +66,17 @@ def jpeg_segments(data: bytes, place: int = 2) -> Iterator[tuple[int, int, int]]
         yield marker, start, place
         if marker == _SOS:
             return
+
+
+def has_several_scans(data: bytes) -> bool:
+    """Returns whether decoders read more than one scan of a JPEG: if it is progressive, or its colours lie apart."""
+    colours, progressive = 0, False
+    for marker, start, _ in jpeg_segments(data):
+        if marker in _FRAMES:
+            colours, progressive = data[start + 5], marker == _PROGRESSIVE
+        elif marker == _SOS:
+            return progressive or data[start] < colours
+    return False
 
 
 def jpeg_scans(data: bytes) -> Iterator[int]:

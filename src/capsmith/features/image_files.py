@@ -17,7 +17,7 @@ from pathlib import Path
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from capsmith.errors import PictureError, one_line
-from capsmith.features.image_bounds import BOUNDS, MAX_EXIF, icon, jpeg_scans, tags_fit, webp_size
+from capsmith.features.image_bounds import BOUNDS, MAX_EXIF, has_several_scans, icon, jpeg_scans, tags_fit, webp_size
 from capsmith.features.image_formats import HEAD, format_of, why_not
 
 MAX_PIXELS = 100_000_000
@@ -196,8 +196,10 @@ def _check(image: ImageFile.ImageFile, kind: str, data: bytes, name: str, max_pi
         check_size(width, height, name, min(max_pixels, MAX_IN_ONE_CALL), kind)
     if image.tile and image.tile[0][0] in _PYTHON:
         check_size(width, height, name, min(max_pixels, MAX_IN_PYTHON), f"a {kind} of this kind")
-    if kind == "JPEG" and data.count(b"\xff\xda") * width * height > _AT_ONCE:  # at least as many as there are scans
-        _check_scans(image, data, name)
+    if kind == "JPEG" and has_several_scans(data):
+        most = data.count(b"\xff\xda")  # at least as many as there are scans
+        if most * width * height > _AT_ONCE:
+            _check_scans(image, data, name)
 
 
 def _check_scans(image: ImageFile.ImageFile, data: bytes, name: str) -> None:
