@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+from PIL import Image
+
 import image_bytes
 from image_bytes import box, chunk, encoded, png, scan_bomb, segment, tiff, tiff_tags
 from mistakes import Workshop, mistake
@@ -237,6 +239,13 @@ def _(shop: Workshop) -> list[str]:
 @mistake("a TIFF around a JPEG of 3,000 scans", "scans.tif", "too many scans")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "scans.tif", tiff(tiff_tags(9984, 9984, 7), scan_bomb(9984, 3000)))
+
+
+@mistake("a TIFF damaged within its LZW code", "cut.tif", "truncated or damaged")
+def _(shop: Workshop) -> list[str]:
+    content = bytearray(encoded(Image.effect_noise((64, 64), 90), "TIFF", compression="tiff_lzw"))
+    content[40:200] = b"\xff" * 160
+    return _caption(shop, "cut.tif", bytes(content))
 
 
 @mistake("a BigTIFF that promises 2^60 tags", "big.tif", "big.tif")

@@ -6,10 +6,12 @@ decoders take everything in one call may have fewer pixels. No call takes much m
 """
 
 import contextlib
+import ctypes
 import os
 import stat
 import threading
 from collections.abc import Callable
+from functools import cache
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -156,7 +158,7 @@ def _open(data: bytes, name: str, max_pixels: int) -> ImageFile.ImageFile:
         raise PictureError(f"{name}: the file is empty")
     kind = format_of(data[:HEAD])
     if kind == "ICO":
-        data = icon(data)
+        data = _bounded(icon, data, name)
         kind = format_of(data[:HEAD])
     if kind is None:
         raise PictureError(f"{name}: {why_not(data[:HEAD])}")
@@ -164,10 +166,12 @@ def _open(data: bytes, name: str, max_pixels: int) -> ImageFile.ImageFile:
         check_size(*webp_size(data), name, min(max_pixels, MAX_IN_ONE_CALL), "WebP")
     if kind == "HEIF":
         _load_heif(name)
+    if kind == "TIFF":
+        _silence_libtiff()
     if kind == "AVIF" and not features.check("avif"):
         raise PictureError(f"{name}: this Pillow reads no AVIF images: pip install --upgrade pillow")
     if kind in BOUNDS:
-        data = BOUNDS[kind](data)
+        data = _bounded(BOUNDS[kind], data, name)
     image = _by_pillow(data, kind)
     try:
         _check(image, kind, data, name, max_pixels)
@@ -175,6 +179,13 @@ def _open(data: bytes, name: str, max_pixels: int) -> ImageFile.ImageFile:
         image.close()
         raise
     return image
+
+
+def _bounded(check: Callable[[bytes], bytes], data: bytes, name: str) -> bytes:
+    try:
+        return check(data)
+    except ValueError as error:
+        raise PictureError(f"{name}: {error}") from error
 
 
 def _by_pillow(data: bytes, kind: str) -> ImageFile.ImageFile:
@@ -238,3 +249,12 @@ def _load_heif(name: str) -> None:
         raise PictureError(f"{name}: HEIC images need pillow-heif: pip install 'capsmith[heic]'") from error
     if "HEIF" not in Image.OPEN:
         pillow_heif.register_heif_opener(thumbnails=False)
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Keeps libtiff from writing to the terminal by itself; what is wrong is told by the exception."""
+    with contextlib.suppress(OSError, AttributeError):  # a Pillow that is built otherwise
+        library = ctypes.CDLL(Image.core.__file__)
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
