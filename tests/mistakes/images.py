@@ -72,7 +72,7 @@ def _(shop: Workshop) -> list[str]:
     return _caption(shop, "site.ico", image_bytes.icon(struct.pack("<IiiHH", 40, 30_000, 60_000, 1, 32) + bytes(64)))
 
 
-@mistake("an icon of 65,535 images that are not there", "site.ico", "damaged")
+@mistake("an icon of 65,535 images that are not there", "site.ico", "an icon can have")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "site.ico", b"\0\0\1\0\xff\xff" + bytes(20))
 
