@@ -1,15 +1,11 @@
 """Small copies of pictures, with their shape kept, for reports and contact sheets."""
 
-import contextlib
-import warnings
-from io import BytesIO
-
 import numpy as np
 from PIL import Image
 
-from capsmith.features.images import Source, load_image
-
-_ORIENTATION = 0x0112
+from capsmith.errors import PictureError
+from capsmith.features.image_files import open_image, upright_size
+from capsmith.features.images import Source, load_image, picture_name
 
 
 def thumbnail(source: Source, side: int, enlarge: bool = False) -> Image.Image:
@@ -36,17 +32,10 @@ def _shape(source: Source) -> tuple[int, int] | None:
     """Returns width and height as seen upright; None where the header cannot be read."""
     if isinstance(source, np.ndarray):
         return (int(source.shape[1]), int(source.shape[0])) if source.ndim >= 2 else None
-    with contextlib.suppress(Exception), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's warning of large pictures; load_image has its own limit
-        if isinstance(source, Image.Image):
-            return _upright(source)
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return _upright(image)
-    return None
-
-
-def _upright(image: Image.Image) -> tuple[int, int]:
-    turned = False
-    with contextlib.suppress(Exception):  # a damaged EXIF block says nothing about the pixels
-        turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-    return (image.height, image.width) if turned else image.size
+    if isinstance(source, Image.Image):
+        return upright_size(source)
+    try:
+        with open_image(source, picture_name(source)) as image:
+            return upright_size(image)
+    except PictureError:  # load_image says so
+        return None

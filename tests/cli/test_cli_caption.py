@@ -76,7 +76,7 @@ def test_a_broken_picture_does_not_stop_the_others(pictures, capsys):
 def test_a_folder_without_pictures(tmp_path, capsys):
     assert caption(tmp_path) == 2
     shown = capsys.readouterr()
-    assert "holds no picture" in shown.err
+    assert "holds no images" in shown.err
     assert shown.out == ""
 
 
@@ -90,3 +90,90 @@ def test_show_draws_them(pictures, tmp_path, capsys):
 def test_another_search(pictures, capsys):
     assert caption(pictures / "red.png", "--set", "decoding.type=greedy", "--set", "decoding.max_length=2") == 0
     assert len(capsys.readouterr().out.split("\t")[1].split()) == 2
+
+
+def test_a_folder_at_any_depth_and_what_is_passed_over(pictures, capsys):
+    (pictures / "deep" / "er").mkdir(parents=True)
+    for name in ("deep/b.jpeg", "deep/er/a.PPM", "c.tiff", "d.jfif"):
+        with Image.open(pictures / "red.png") as image:
+            image.convert("RGB").save(pictures / name, None if name != "d.jfif" else "JPEG")
+    for name in ("notes.txt", "deep/list.csv", "deep/raw.bin", "z\x1b[31m.doc", "._red.png", ".cache/x.jpg"):
+        (pictures / name).parent.mkdir(exist_ok=True)
+        (pictures / name).write_bytes(b"\0")
+    (pictures / "deep" / "back").symlink_to(pictures)
+    assert caption(pictures) == 0
+    shown = capsys.readouterr()
+    names = ["blue.png", "c.tiff", "d.jfif", "deep/b.jpeg", "deep/er/a.PPM", "red.png", "white.png"]
+    assert [line.split("\t")[0] for line in shown.out.splitlines()] == [str(pictures / name) for name in names]
+    said = "passed over 4 files that are not images (deep/list.csv, deep/raw.bin, notes.txt, …) and 2 hidden in"
+    assert shown.err.splitlines() == [f"{said} {pictures}"]
+
+
+def test_names_passed_over_cannot_move_the_cursor(pictures, capsys):
+    (pictures / "a\x1b[2J.doc").write_bytes(b"")
+    assert caption(pictures) == 0
+    assert "a\\x1b[2J.doc" in capsys.readouterr().err
+
+
+def test_what_cannot_be_read_is_told_at_the_end_and_cut_short(pictures, capfd):
+    for number in range(25):
+        (pictures / f"a{number:02}.jpg").write_bytes(b"no image")
+    assert caption(pictures, pictures / "red.png") == 2
+    shown = capfd.readouterr()
+    assert len(shown.out.splitlines()) == 4
+    errors = shown.err.splitlines()
+    assert len(errors) == 21 and "a00.jpg" in errors[0] and "a19.jpg" in errors[19]
+    assert errors[20] == "capsmith: and 5 more of 25 that could not be read"
+
+
+def test_the_report_follows_the_captions(pictures, monkeypatch):
+    """Both in one stream, as in a terminal."""
+    from io import StringIO
+
+    stream = StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    monkeypatch.setattr("sys.stderr", stream)
+    (pictures / "a.jpg").write_bytes(b"no image")
+    (pictures / "empty").mkdir()
+    assert caption(pictures / "a.jpg", pictures / "empty", pictures / "red.png") == 2
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith(str(pictures / "red.png"))
+    assert "empty holds no images" in lines[1] and "a.jpg" in lines[2]
+
+
+def test_what_failed_is_told_when_it_is_interrupted_too(pictures, capsys, monkeypatch):
+    (pictures / "a.jpg").write_bytes(b"no image")
+    real = Captioner.caption
+
+    def interrupted(self, path, *more, **others):
+        if "red.png" in str(path):
+            raise KeyboardInterrupt
+        return real(self, path, *more, **others)
+
+    monkeypatch.setattr(Captioner, "caption", interrupted)
+    assert caption(pictures) == 130
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 1
+    assert "a.jpg" in shown.err.splitlines()[0] and shown.err.splitlines()[1].startswith("interrupted")
+
+
+def test_help_says_what_the_exit_code_means(capsys):
+    with pytest.raises(SystemExit):
+        main(["caption", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Exit code: 0 when every image got a caption, 2 when some could not be read" in shown
+
+
+def test_heic_with_and_without_its_extra(pictures, captioner, capsys, monkeypatch):
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener(thumbnails=False)
+    with Image.open(pictures / "red.png") as image:
+        image.convert("RGB").resize((320, 320)).save(pictures / "photo.HEIC", "HEIF", quality=95)
+        image.convert("RGB").resize((320, 320)).save(pictures / "photo.avif", "AVIF", quality=95)
+    assert caption(pictures / "photo.HEIC", pictures / "photo.avif") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
+    assert caption(pictures) == 2
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 4
+    assert shown.err == f"capsmith: {pictures}/photo.HEIC: HEIC images need pillow-heif: pip install 'capsmith[heic]'\n"

@@ -20,7 +20,17 @@ from typing import Any
 
 import toy
 
-LOG_LINES = ("data: ", "vocabulary: ", "word vectors: ", "features: ", "left out: ", "model: ", "epoch ", "resuming ")
+LOG_LINES = (
+    "data: ",
+    "vocabulary: ",
+    "word vectors: ",
+    "features: ",
+    "left out: ",
+    "model: ",
+    "epoch ",
+    "resuming ",
+    "passed over ",
+)
 LONGEST_LINE = 700
 
 
@@ -273,6 +283,8 @@ from mistakes import (  # noqa: E402, F401 - they enter their cases
     configs,
     encoders,
     features,
+    image_folders,
+    images,
     pictures,
     scoring,
     writing,

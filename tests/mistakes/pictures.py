@@ -125,7 +125,7 @@ def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), "a\0b.jpg"]
 
 
-@mistake("a folder without pictures", "folder", "holds no picture")
+@mistake("a folder without pictures", "folder", "holds no images")
 def _(shop: Workshop) -> list[str]:
     shop.write("folder/notes.txt", "x")
     return ["caption", str(shop.toy.run), str(shop / "folder")]

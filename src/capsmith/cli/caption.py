@@ -9,15 +9,17 @@ from typing import Any
 from capsmith.cli.keras_import import load_keras
 from capsmith.cli.options import add_set
 
-_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+_MOST = 20  # images named that could not be captioned
+_EXIT = "Exit code: 0 when every image got a caption, 2 when some could not be read; the others got theirs."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory")
     parser.add_argument(
-        "images", nargs="+", metavar="IMAGE|FOLDER", help="pictures, or folders whose pictures are all captioned"
+        "images", nargs="+", metavar="IMAGE|FOLDER", help="images, or folders whose images are captioned, at any depth"
     )
+    parser.epilog = _EXIT
     parser.add_argument("--json", action="store_true", help="print a JSON line a picture, with all beams and scores")
     parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the pictures with their captions")
     parser.add_argument("--attention", type=Path, metavar="OUT.png", help="draw where it looked for each word")
@@ -25,25 +27,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Captions each picture; a broken one is reported and the others go on."""
+    """Captions each image; those that cannot be read are named at the end."""
     from capsmith.config import run_config
-    from capsmith.errors import PictureError, printable
+    from capsmith.errors import PictureError
 
-    images = [path for given in args.images for path in _pictures(Path(given))]
+    images, failed = _images([Path(given) for given in args.images])
     decoding = run_config(args.run, args.set).decoding  # mistakes are told before Keras loads
     load_keras()
     from capsmith.captioner import Captioner
 
     captioner = Captioner.load(args.run)
     done: list[tuple[Path, Any]] = []
-    for path in images:
-        try:
-            caption = captioner.caption(path, decoding, attention=args.attention is not None)
-        except PictureError as error:
-            print(f"capsmith: {printable(error)}", file=sys.stderr)
-            continue
-        done.append((path, caption))
-        print(json.dumps(_record(path, caption), ensure_ascii=False) if args.json else f"{path}\t{caption.text}")
+    try:
+        for path in images:
+            try:
+                caption = captioner.caption(path, decoding, attention=args.attention is not None)
+            except PictureError as error:
+                failed.append(error)
+                continue
+            done.append((path, caption))
+            print(json.dumps(_record(path, caption), ensure_ascii=False) if args.json else f"{path}\t{caption.text}")
+    finally:
+        _report(failed)
     if args.show and done:
         from capsmith.plots import contact_sheet
 
@@ -52,18 +57,46 @@ def run(args: argparse.Namespace) -> int:
         from capsmith.plots import attention_sheet
 
         attention_sheet([(path, caption.words, caption.attention) for path, caption in done], args.attention)
-    return 0 if len(done) == len(images) else 2
+    return 2 if failed else 0
 
 
-def _pictures(given: Path) -> list[Path]:
-    from capsmith.errors import PictureError
+def _images(given: list[Path]) -> tuple[list[Path], list[Exception]]:
+    """Returns the images that are meant, and what is wrong with some of the folders; says what is passed over."""
+    from capsmith.data.image_listing import list_images
+    from capsmith.errors import CapsmithError, DataError, escaped
 
-    if not given.is_dir():
-        return [given]
-    found = sorted(path for path in given.iterdir() if path.suffix.lower() in _ENDINGS)
-    if not found:
-        raise PictureError(f"the folder {given} holds no picture ({' '.join(_ENDINGS)})")
-    return found
+    images: list[Path] = []
+    failed: list[Exception] = []
+    for path in given:
+        if not path.is_dir():
+            images.append(path)
+            continue
+        try:
+            listing = list_images(path)
+        except DataError as error:
+            failed.append(error)
+            continue
+        if not listing.images:
+            failed.append(listing.none_found())
+            continue
+        images += [path / image for image in listing.images]
+        failed += [CapsmithError(folder) for folder in listing.unreadable]
+        if passed_over := listing.passed_over():
+            print(escaped(f"{passed_over} in {path}"), file=sys.stderr)
+    if not images:
+        raise failed[0]
+    return images, failed
+
+
+def _report(failed: list[Exception]) -> None:
+    """Names what could not be captioned, on standard error."""
+    from capsmith.errors import printable
+
+    sys.stdout.flush()
+    for error in failed[:_MOST]:
+        print(f"capsmith: {printable(error)}", file=sys.stderr)
+    if len(failed) > _MOST:
+        print(f"capsmith: and {len(failed) - _MOST:,} more of {len(failed):,} that could not be read", file=sys.stderr)
 
 
 def _record(path: Path, caption: Any) -> dict[str, Any]:

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from capsmith.data.image_listing import USUAL_ENDINGS, list_images
 from capsmith.data.rows import PICTURES, safe_id
 from capsmith.errors import DataError
-
-_USUAL = (".jpg", ".jpeg", ".png", ".webp")
 
 
 class Pictures:
@@ -17,6 +16,7 @@ class Pictures:
 
     Attributes:
         folder: The folder.
+        listing: What is below it.
         paths: In Unicode's form NFC, as captions name them.
 
     Raises:
@@ -30,17 +30,12 @@ class Pictures:
             raise DataError(
                 f"{folder} is a file: give the folder with the pictures, and the file as --captions {folder}"
             )
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder")
-        try:
-            next(folder.iterdir(), None)
-        except OSError as error:
-            raise DataError(f"{folder}: {error.strerror}") from error
         self.folder = folder
+        self.listing = list_images(folder)
         self._place: dict[PurePosixPath, str] = {PurePosixPath("."): "."}
         self.paths = frozenset(self._below())
         if not self.paths:
-            some = ", ".join([*_USUAL, *sorted(PICTURES - set(_USUAL))])
+            some = ", ".join([*USUAL_ENDINGS, *sorted(PICTURES - set(USUAL_ENDINGS))])
             raise DataError(f"{folder} has no pictures ({some}), nor have the folders in it that can be read")
         counts = Counter(_stem(path) for path in self.paths)
         self._stems = frozenset(stem for stem, count in counts.items() if count == 1)
@@ -72,21 +67,12 @@ class Pictures:
         return full.relative_to(root) if full.is_relative_to(root) else full
 
     def _below(self) -> Iterator[str]:
-        walked: set[str] = set()
-        for place, folders, files in os.walk(self.folder, followlinks=True):
-            walked.add(os.path.realpath(place))
-            folders[:] = sorted(
-                name
-                for name in folders
-                if not name.startswith(".") and os.path.realpath(os.path.join(place, name)) not in walked
-            )
-            below = Path(place).relative_to(self.folder)
-            for name in files:
-                if not name.startswith(".") and os.path.splitext(name)[1].lower() in PICTURES:
-                    known = safe_id((below / name).as_posix())
-                    if known is not None:
-                        self._keep(below)
-                        yield known
+        for image in self.listing.images:
+            path = Path(image)
+            known = safe_id(path.as_posix())
+            if known is not None:
+                self._keep(path.parent)
+                yield known
 
     def _keep(self, below: Path) -> None:
         """Notes a folder that holds pictures, and those above it."""

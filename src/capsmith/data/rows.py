@@ -13,9 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from capsmith.data.records import Corpus, DatasetConfig, Problems, Record
 from capsmith.errors import DataError
+from capsmith.features.image_formats import IMAGE_ENDINGS
 
 Assign = Callable[[Iterable[str]], Mapping[str, str]]
-PICTURES = frozenset(".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .tif .tiff .ppm .pgm .avif .heic".split())
+PICTURES = IMAGE_ENDINGS
 """Endings of pictures' names."""
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 

@@ -4,25 +4,30 @@ Training, extraction and captioning all go through `load_image`, so that a pictu
 Resizing is Pillow's bilinear filter with antialiasing (its support grows with the scale), straight to the wanted
 height and width; the aspect ratio is not kept, as in the encoders' own training. Large JPEG files are decoded at 1/2,
 1/4 or 1/8 size (Pillow's draft mode) when that still leaves twice the wanted pixels in each direction: several times
-faster, and within a few levels of the full decode.
+faster, and within a few levels of the full decode. Which files are opened at all is up to ``image_files``.
 """
 
-import contextlib
-import threading
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps
 
 from capsmith.errors import PictureError, one_line
+from capsmith.features.image_files import MAX_PIXELS, check_size, open_image, orientation
+from capsmith.features.image_formats import FORMATS
 from capsmith.features.views import View
 
 Source = str | Path | bytes | Image.Image | np.ndarray
-MAX_PIXELS = 100_000_000
-"""Larger pictures are refused from their header, before any of their pixels are decoded."""
 
-_OPENING = threading.Lock()
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -49,14 +54,16 @@ def load_image(
     """
     name = picture_name(source)
     if isinstance(source, np.ndarray):
-        return _finish(_from_array(source, name), size, max_pixels, name, view)
+        made = _from_array(source, name)
+        check_size(*made.size, name, max_pixels)
+        return _finish(made, size, name, view)
     if isinstance(source, Image.Image):
-        return _finish(source.copy(), size, max_pixels, name, view)
-    with _open(source, name) as image:
-        if image.format in ("JPEG", "MPO") and image.size[0] * image.size[1] <= max_pixels:
+        return _finish(_copied(source, name, max_pixels), size, name, view)
+    with open_image(source, name, max_pixels) as image:
+        if image.format in ("JPEG", "MPO"):
             side = 2 * max(size)  # both ways, since an EXIF rotation may still swap them
             image.draft(None, (side, side))
-        return _finish(image, size, max_pixels, name, view)
+        return _finish(image, size, name, view)
 
 
 def picture_name(source: Source) -> str:
@@ -68,41 +75,19 @@ def picture_name(source: Source) -> str:
     return "picture (bytes)" if isinstance(source, bytes) else "picture (array)"
 
 
-def _open(source: str | Path | bytes, name: str) -> Image.Image:
-    """Reads the header only."""
+def _copied(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    """Returns a copy of somebody's image, decoded: theirs stays as it is."""
+    check_size(*image.size, name, max_pixels)
+    if isinstance(image, ImageFile.ImageFile) and image.tile and image.format not in (*FORMATS, "MPO"):
+        raise PictureError(f"{name}: {image.format} images are not decoded here: call load() on it if you trust it")
     try:
-        data = BytesIO(source) if isinstance(source, bytes) else Path(source)
-        if isinstance(data, Path) and data.exists() and not (data.is_file() or data.is_dir()):
-            raise PictureError(f"{name}: not a file")  # a device or a pipe may never end
-        if not (data.stat().st_size if isinstance(data, Path) else len(data.getvalue())):
-            raise PictureError(f"{name}: the file is empty")
-        with _OPENING:  # our own limit replaces Pillow's, which warns; its switch is global, so hold it briefly
-            kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                image = Image.open(data)
-            finally:
-                Image.MAX_IMAGE_PIXELS = kept
-        if image.format == "EPS":
-            image.close()
-            raise PictureError(f"{name}: PostScript is a program, which Pillow would have Ghostscript run; save a PNG")
-        return image
-    except UnidentifiedImageError as error:
-        raise PictureError(f"{name}: not a picture in a known format (JPEG, PNG, GIF, WebP, BMP, TIFF, …)") from error
-    except OSError as error:
-        raise PictureError(f"{name}: {error.strerror or one_line(error)}") from error
-    except PictureError:
-        raise
-    except Exception as error:  # as above: headers are parsed by the same decoders
-        raise PictureError(f"{name}: the picture is damaged ({one_line(error)}): get it again") from error
+        return image.copy()
+    except Exception as error:  # closed, or damaged
+        raise PictureError(f"{name}: the picture cannot be decoded ({one_line(error)})") from error
 
 
-def _finish(image: Image.Image, size: tuple[int, int], max_pixels: int, name: str, view: View | None) -> np.ndarray:
-    (width, height), wanted = image.size, (size[1], size[0])
-    if width * height > max_pixels:
-        limit = f"{max_pixels / 1e6:,.0f} megapixels"
-        raise PictureError(f"{name}: {width} × {height} pixels is more than the limit of {limit}")
-    if not width or not height:
-        raise PictureError(f"{name}: the picture has no pixels")
+def _finish(image: Image.Image, size: tuple[int, int], name: str, view: View | None) -> np.ndarray:
+    wanted = (size[1], size[0])
     try:
         image.load()
         image = _rgb(_upright(image))
@@ -121,9 +106,8 @@ def _seen(image: Image.Image, view: View, wanted: tuple[int, int]) -> Image.Imag
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    with contextlib.suppress(Exception):  # a damaged EXIF block says nothing about the pixels
-        ImageOps.exif_transpose(image, in_place=True)
-    return image
+    turn = _TURNS.get(orientation(image))
+    return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -140,7 +124,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bits(values: np.ndarray) -> Image.Image:
