@@ -135,11 +135,11 @@ def _told(found: Survey, guess: Guess | None) -> Iterator[str]:
 def _relaxed(found: Survey, data: DatasetConfig) -> Iterator[str]:
     """Yields what the config allows that reading does not allow by itself."""
     if data.subset:
-        yield "relaxed         data.subset: true, as only some of the captioned images are there: others are passed over"
+        yield "relaxed         data.subset: true, as only some of the captioned images are there"
     if data.max_problems > _usual(data):
         yield (
-            f"relaxed         data.max_problems: {data.max_problems:g} instead of {_usual(data):g}, for what is left out: "
-            "correct it, and lower the limit"
+            f"relaxed         data.max_problems: {data.max_problems:g} instead of {_usual(data):g}, for what is "
+            "left out: correct it, and lower the limit"
         )
     if (allowed := allowed_broken(found)) is not None:
         yield f"relaxed         features.max_broken: {allowed:g}, for the images that cannot be read"

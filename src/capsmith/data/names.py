@@ -1,6 +1,6 @@
-"""Names of images as captions files have them, and the files that they mean.
+r"""Names of images as captions files have them, and the files that they mean.
 
-``photo.JPG`` for ``photo.jpg``, ``C:\\data\\Images\\photo.jpg``, ``https://…/photo.jpg?raw=1``, ``my%20photo.jpg``,
+``photo.JPG`` for ``photo.jpg``, ``C:\data\Images\photo.jpg``, ``https://…/photo.jpg?raw=1``, ``my%20photo.jpg``,
 ``photo.jpg#0``: where one file of the image folder is evidently meant, it is taken and told.
 """
 

@@ -23,6 +23,7 @@ _ROWS = 300  # rows that are looked at to tell columns apart
 _CELLS = 400_000  # fields of them
 _ENOUGH = 0.5  # share of rows whose image must be there, or of images that must have rows
 _LEAST = 3  # images that a file names where most of its rows name others
+_LIKELY = 100  # columns with names of images that are compared
 _SHOWN = 20  # columns that are not read, to be told
 _CALLED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "'|'"}
 
@@ -160,7 +161,8 @@ class _Reading:
         images, table = self.known.images, self.table
         count = len(next(iter(columns.values())))
         texts = {column: texts_of(values) for column, values in columns.items()}
-        likely = {column: some for column, some in texts.items() if any(text in self.known for text in some)}
+        naming = (column for column, some in texts.items() if any(text in self.known for text in some))
+        likely = {column: texts[column] for column in itertools.islice(naming, _LIKELY)}
         for look in (images.base, lambda some: images.base(some, stems=True), self.known.base):
             seen = {column: look(some) for column, some in likely.items()}
             named = [column for column, (_, found) in seen.items() if found >= max(1, _ENOUGH * count)]
@@ -231,20 +233,21 @@ class _Reading:
             return {column: max(looks, key=lambda look: look[1])}
         if covered:
             raise DataError(
-                f"{self.path}: only {len(covered):,} of the {len(set(every)):,} images that column '{column}' names are "
-                f"below {folder}, which has {len(known.images.paths):,}, such as {min(known.images.paths)}: are these "
-                "captions of other images?"
+                f"{self.path}: only {len(covered):,} of the {len(set(every)):,} images that column '{column}' names "
+                f"are below {folder}, which has {len(known.images.paths):,}, such as {min(known.images.paths)}: are "
+                "these captions of other images?"
             )
         raise DataError(self._unmatched(texts, column))
 
     def _whole(self, column: str) -> list[str]:
         """Returns the texts in a column of all rows, those with too many fields too."""
         place = self.table.columns.index(column)
-        values = (
-            row.values.get(column) if row.values is not None else row.line.fields[place]
-            for row in self.reopen().rows
-            if row.values is not None or (row.line is not None and len(row.line.fields) > place)
-        )
+        values: list[Any] = []
+        for row in self.reopen().rows:
+            if row.values is not None:
+                values.append(row.values.get(column))
+            elif row.line is not None:
+                values += row.line.fields[place : place + 1]
         return texts_of(values)
 
     def _unmatched(self, texts: dict[str, list[str]], column: str) -> str:

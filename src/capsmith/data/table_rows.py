@@ -1,4 +1,4 @@
-"""From the rows of a table to images and captions: whatever form the captions have, and what a damaged row still says."""
+"""From the rows of a table to images and captions, in the forms that captions have; what is evident is put right."""
 
 import ast
 import json

@@ -114,8 +114,9 @@ def _without(path: Path, table: Table, key: str, column: str) -> str:
         place = next((n for n, field in enumerate(table.columns, start=1) if is_file_name(field)), None)
         if place is not None:
             other = 2 if place == 1 else 1
+            row = f"{table.columns[place - 1]:.60}"
             return (
-                f"{path} has no column '{column}' (data.{key}): its first line is a row ({table.columns[place - 1]:.60}). "
+                f"{path} has no column '{column}' (data.{key}): its first line is a row ({row}). "
                 f"Set data.header: false, data.image_column: {place} and data.caption_column: {other}, or put a line "
                 "with the names of the columns above it"
             )
@@ -181,8 +182,8 @@ def open_delimited(path: Path, body: Body, delimiter: str, header: bool, least: 
     else:
         some = [first, *itertools.islice(lines, _FEW)]
         lines = itertools.chain(some, lines)
-        enough = [len(line.fields) for line in some if not line.fault and len(line.fields) >= least]
-        columns = tuple(str(n + 1) for n in range(min(enough, default=least)))
+        widths = [_width(line, delimiter, least) for line in some if not line.fault and len(line.fields) >= least]
+        columns = tuple(str(n + 1) for n in range(min(widths, default=least)))
 
     def rows() -> Iterator[TableRow]:
         width = len(columns)
@@ -196,6 +197,13 @@ def open_delimited(path: Path, body: Body, delimiter: str, header: bool, least: 
             yield TableRow(line.number, dict(zip(columns, fields, strict=True)) if fits else None, line.remark, line)
 
     return Table(columns, rows(), "line", delimiter, header, body.comments)
+
+
+def _width(line: Line, delimiter: str, least: int) -> int:
+    """Returns how many columns a row shows; one with a blank in front is the rest of a caption, if enough are left."""
+    count = len(line.fields)
+    prose = 0 if '"' in line.text or delimiter not in ",;" else line.text.count(f"{delimiter} ")
+    return count - prose if count - prose >= least else count
 
 
 def open_json(path: Path, text: str) -> Table:
