@@ -230,7 +230,7 @@ class Rows:
         if not self.problems.found:
             return ""
         line = f": {self.problems.summary()}"
-        lost = self.problems.found.get("missing picture", []) + self.problems.found.get("stray id", [])
+        lost = [one for kind in ("missing picture", "stray id", ABSENT) for one in self.problems.found.get(kind, ())]
         if not lost:
             return line
         similar = self.folder.similar(lost[0])

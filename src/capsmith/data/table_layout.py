@@ -60,6 +60,8 @@ def table_layout(path: Path, name: Path, known: KnownImages) -> Layout:
     if not text.strip():
         raise DataError(f"{path} is empty")
     body = body_of(text)
+    if not body.text.strip():
+        raise DataError(f"{path} is empty but for comments")
     found: list[Layout] = []
     reasons: list[tuple[float, str]] = []
     for mark in body.delimiter or "\t;|, ":

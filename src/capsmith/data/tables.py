@@ -183,7 +183,7 @@ def open_delimited(path: Path, body: Body, delimiter: str, header: bool, least: 
         some = [first, *itertools.islice(lines, _FEW)]
         lines = itertools.chain(some, lines)
         widths = [_width(line, delimiter, least) for line in some if not line.fault and len(line.fields) >= least]
-        columns = tuple(str(n + 1) for n in range(min(widths, default=least)))
+        columns = tuple(str(n + 1) for n in range(min(widths or [len(line.fields) for line in some])))
 
     def rows() -> Iterator[TableRow]:
         width = len(columns)
