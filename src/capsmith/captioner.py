@@ -32,6 +32,7 @@ from capsmith.runs import read_json, write_json
 from capsmith.stepping import DecoderStepper
 from capsmith.text.tokenise import join
 from capsmith.text.vocabulary import Vocabulary
+from capsmith.training_domain import DomainCheck, TrainingDomain, checked
 
 WEIGHTS = "model.weights.h5"
 _PARTS = ("vocabulary.json", "captioner.json")
@@ -49,6 +50,7 @@ class Caption:
         alternatives: The search's other captions, best first.
         words: The sentence's words.
         attention: How much each region counted for each word, (words, rows, columns), where that was asked for.
+        domain: How the image compares with the training images, where the run knows it.
     """
 
     text: str
@@ -57,6 +59,7 @@ class Caption:
     alternatives: tuple["Caption", ...] = field(default=())
     words: tuple[str, ...] = field(default=())
     attention: np.ndarray | None = field(default=None, compare=False, repr=False)
+    domain: DomainCheck | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.text
@@ -165,7 +168,7 @@ class Captioner:
         captions: list[Caption] = []
         for some in _batches(images, self.config.evaluation.batch_size):
             features = self.features(some)
-            found = self.caption_features(features, decoding)
+            found = checked(self.domain, features, self.caption_features(features, decoding))
             captions += self._looked(features, found) if attention else found
         return captions
 
@@ -234,6 +237,11 @@ class Captioner:
         if self.run is None:
             raise CheckpointError("this captioner remembers no training pictures: set its memory")
         return Memory.load(self.run)
+
+    @cached_property
+    def domain(self) -> TrainingDomain | None:
+        """What the run knows of its training images as a whole; None where it keeps nothing."""
+        return None if self.run is None else TrainingDomain.load(self.run, self.feature_shape[-1])
 
     def _looked(self, features: np.ndarray, captions: list[Caption]) -> list[Caption]:
         if not self.model.decoder.attends or self.encoder is None:

@@ -93,6 +93,8 @@ def read_corpus(config: Config, log: Log) -> Corpus:
     log(f"data: {config.data.type} at {config.data.root}: pictures {sizes}")
     if summary := corpus.problems.summary():
         log(f"data: left out {summary}")
+    if summary := corpus.repaired.summary():
+        log(f"data: read all the same {summary}")
     return corpus
 
 

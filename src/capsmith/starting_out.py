@@ -7,12 +7,14 @@ from pathlib import Path
 from capsmith.data.folder import FolderConfig
 from capsmith.data.guess import Guess, guess_dataset
 from capsmith.data.records import Corpus, DatasetConfig, read_dataset
+from capsmith.data.rows import ABSENT
 from capsmith.errors import DataError, escaped
-from capsmith.suggest import config_text, suggested_split, suggested_text
+from capsmith.suggest import allowed_broken, config_text, suggested_split, suggested_text
 from capsmith.survey import Survey, survey
 from capsmith.text.language import writing_of
 
 _SHOWN = 3
+_SUBSET = 0.1  # share of captioned images that are not there from which on it is no accident
 _LEAK = "the same picture in several splits: what is tested was trained on"
 
 
@@ -35,6 +37,9 @@ def begin(folder: Path, captions: Path | None, out: Path) -> tuple[Guess, Survey
     guess = guess_dataset(folder, captions)
     data = guess.config.model_copy(update={"max_problems": 1.0})  # all problems are to be told
     corpus = read_dataset(data)
+    if _absent(corpus) > _SUBSET * (len(corpus.records) + _absent(corpus)):
+        data = data.model_copy(update={"subset": True})
+        corpus = read_dataset(data)
     if not guess.split_given:
         data = data.model_copy(update={"split": suggested_split(len(corpus.records))})
         corpus = read_dataset(data)
@@ -50,6 +55,17 @@ def begin(folder: Path, captions: Path | None, out: Path) -> tuple[Guess, Survey
     _require_enough(found, data)
     data = data.model_copy(update={"max_problems": _tolerated(corpus, found, data)})
     return replace(guess, config=data), found, config_text(data, found, escaped(str(out)), guess.split_given)
+
+
+def _absent(corpus: Corpus) -> int:
+    """Returns how many images have captions and are not there."""
+    return sum(len(corpus.problems.found.get(kind, ())) for kind in ("missing picture", "stray id"))
+
+
+def _usual(data: DatasetConfig) -> float:
+    """Returns the share of problems that reading allows by itself."""
+    usual: float = type(data).model_fields["max_problems"].default
+    return usual
 
 
 def _require_enough(found: Survey, data: DatasetConfig) -> None:
@@ -71,10 +87,10 @@ def _require_enough(found: Survey, data: DatasetConfig) -> None:
 
 def _tolerated(corpus: Corpus, found: Survey, data: DatasetConfig) -> float:
     """Returns the default, or as many problems as there are: they were told, and the config is to train."""
-    problems = sum(len(examples) for examples in corpus.problems.found.values()) + len(found.looked.broken)
-    usual: float = type(data).model_fields["max_problems"].default
+    problems = sum(len(examples) for kind, examples in corpus.problems.found.items() if kind != ABSENT)
+    problems += len(found.looked.broken)
     share = problems / max(len(corpus.records) + problems, 1)
-    return usual if share <= usual else min(1.0, round(share * 1.1 + 0.005, 2))
+    return _usual(data) if share <= _usual(data) else min(1.0, round(share * 1.1 + 0.005, 2))
 
 
 def told(found: Survey, guess: Guess | None = None) -> Iterator[str]:
@@ -96,9 +112,13 @@ def _told(found: Survey, guess: Guess | None) -> Iterator[str]:
     yield "splits          " + ", ".join(f"{name} {count:,}" for name, count in found.sizes.items())
     for kind, examples in found.corpus.problems.found.items():
         yield f"left out        {len(examples):,} × {kind} ({_some(examples)})"
+    for kind, examples in found.corpus.repaired.found.items():
+        yield f"read anyway     {len(examples):,} × {kind} ({_some(examples)})"
     if looked.broken:
         reasons = _some(list(looked.broken.values()))
         yield f"left out        {len(looked.broken):,} × picture that cannot be read ({reasons})"
+    if guess is not None:
+        yield from _relaxed(found, guess.config)
     if not found.sizes["test"]:
         yield "look at this    no picture is in test: dev will be scored in its place"
     if found.repeated:
@@ -112,6 +132,19 @@ def _told(found: Survey, guess: Guess | None) -> Iterator[str]:
             yield f"look at this    {len(groups):,} × {kind} ({_some([_group(group) for group in groups])})"
 
 
+def _relaxed(found: Survey, data: DatasetConfig) -> Iterator[str]:
+    """Yields what the config allows that reading does not allow by itself."""
+    if data.subset:
+        yield "relaxed         data.subset: true, as only some of the captioned images are there"
+    if data.max_problems > _usual(data):
+        yield (
+            f"relaxed         data.max_problems: {data.max_problems:g} instead of {_usual(data):g}, for what is "
+            "left out: correct it, and lower the limit"
+        )
+    if (allowed := allowed_broken(found)) is not None:
+        yield f"relaxed         features.max_broken: {allowed:g}, for the images that cannot be read"
+
+
 def _layout(guess: Guess) -> Iterator[str]:
     data = guess.config
     yield f"read as         {data.type}: {getattr(data, 'captions', '')} in {data.root}"
@@ -120,6 +153,10 @@ def _layout(guess: Guess) -> Iterator[str]:
     elif isinstance(data, FolderConfig):
         captions = data.caption_column if isinstance(data.caption_column, str) else ", ".join(data.caption_column)
         columns = f"picture: {data.image_column} (below {data.images}), caption: {captions}"
+        if data.caption_separator:
+            columns += f" (several, separated by '{data.caption_separator}')"
+        if not data.header:
+            yield f"no header line  fields are separated by {data.delimiter or 'commas'}, and columns are numbered"
         split = f", split: {data.split_column or 'split'}" if guess.split_given else ""
         yield f"columns         {columns}{split}"
     if guess.unused:

@@ -139,13 +139,27 @@ def _scored(survey: Survey) -> str:
     return "  tokeniser: simple        # coco's is for English: it takes marks such as ¿ ، । for words\n"
 
 
-def _features(survey: Survey) -> str:
-    """Returns the section that lets extraction pass over more broken pictures than usual, where there are more."""
+def allowed_broken(survey: Survey) -> float | None:
+    """Returns the share of images that may be broken where there are more than extraction allows by itself."""
     share = len(survey.looked.broken) / max(survey.looked.looked_at, 1)
-    if share <= FeaturesConfig().max_broken:
+    return None if share <= FeaturesConfig().max_broken else min(1.0, round(share * 1.1 + 0.005, 2))
+
+
+def _features(survey: Survey) -> str:
+    """Returns the section that lets extraction pass over more broken images than usual, where there are more."""
+    allowed = allowed_broken(survey)
+    if allowed is None:
         return ""
-    allowed = min(1.0, round(share * 1.1 + 0.005, 2))
     return f"\nfeatures:\n  max_broken: {allowed:<12} # share of pictures that cannot be read: they are left out\n"
+
+
+_WHY = {
+    "max_problems": "share of rows or images that cannot be used; by itself 0.01: `capsmith inspect` shows them",
+    "subset": "only some of the captioned images are there: the others are passed over",
+    "header": "the first row is a row already: columns are numbered",
+    "caption_separator": "stands between several captions in one field",
+}
+"""What is said of keys in ``data``."""
 
 
 def _section(data: DatasetConfig, split_given: bool) -> str:
@@ -155,7 +169,9 @@ def _section(data: DatasetConfig, split_given: bool) -> str:
     lines = [f"  type: {data.type}", f"  root: {written(f'./{root}' if root[:1] in '~-' else root)}"]
     values.pop("type", None)
     values.pop("split", None)  # comes last
-    lines += [f"  {key}: {written(value)}" for key, value in values.items()]
+    for key, value in values.items():
+        line = f"  {key}: {written(value)}"
+        lines.append(f"{line:<26} # {_WHY[key]}" if key in _WHY else line)
     if not split_given:
         split = data.model_dump()["split"]
         together = split.pop("together")

@@ -31,8 +31,13 @@ def test_another_encoding_is_named_with_line_and_byte(tmp_path):
     (tmp_path / "t").write_bytes(b"\xef\xbb\xbfplain\nca" + "fé\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"t, line 2, byte 4: 0xe9 is not UTF-8"):
         read_text(tmp_path / "t")
-    (tmp_path / "t").write_text("plain", encoding="utf-16")
-    with pytest.raises(DataError, match="UTF-16 text: save it as UTF-8"):
+    (tmp_path / "t").write_text("plain, in rows", encoding="utf-16")
+    assert read_text(tmp_path / "t") == "plain, in rows"
+    (tmp_path / "t").write_bytes((tmp_path / "t").read_bytes()[:-1])
+    with pytest.raises(DataError, match="damaged UTF-16 text .truncated data, byte"):
+        read_text(tmp_path / "t")
+    (tmp_path / "t").write_text("plain, in rows", encoding="utf-16-le")
+    with pytest.raises(DataError, match="UTF-16 text without a byte order mark: save it as UTF-8"):
         read_text(tmp_path / "t")
 
 

@@ -74,7 +74,7 @@ def test_a_split_by_caption_is_an_error(root):
     [
         ("d.jpg,كلب,", {"duplicate row": ["d.jpg: كلب"]}),
         ("d.jpg,a dog,holdout", {"unknown split (train, dev or test)": ["'holdout' in line 7"]}),
-        ("d.jpg,a dog, running,test", {"row without exactly 3 fields": ["line 7"]}),
+        ("d.jpg,a dog, running,nowhere", {"row without exactly 3 fields": ["line 7"]}),
         ("../../etc/passwd,root,train", {"id outside the picture folder": ["../../etc/passwd"]}),
         ("x.jpg,a dog,train", {"missing picture": ["x.jpg"]}),
     ],

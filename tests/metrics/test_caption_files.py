@@ -115,7 +115,7 @@ def test_line_separators_inside_json_strings_do_not_end_a_line(tmp_path):
 
 BAD = {
     "none.txt": (None, "cannot read .*none.txt: No such file"),
-    "latin.csv": (b"image,caption\na,caf\xe9\n", r"is not UTF-8 text \(byte 19\)"),
+    "latin.csv": (b"image,caption\na,caf\xe9\n", r"line 2, byte 6: 0xe9 is not UTF-8 \(it may be Windows-1252"),
     "broken.json": ("{", "is not valid JSON"),
     "broken.jsonl": ('{"image": "a", "caption": "x"}\n{oops\n', "line 2 is not valid JSON"),
     "number.json": ("3", "no captions in a form that is known"),
@@ -127,13 +127,13 @@ BAD = {
     "nan.csv": ("image,caption\na,x\nb,nan\n", r"line 3: picture b: the caption is missing \(nan\)"),
     "number.jsonl": ('{"image": "a", "caption": 5}', "a caption must be text, not int"),
     "nested.jsonl": ('{"image": "a", "captions": ["x", {"raw": "y"}]}', "must be text, not dict"),
-    "header.csv": ("a.jpg,a dog\nb.jpg,a cat\n", "the first line must name the columns, such as image,caption"),
+    "header.csv": ("a,a dog\nb,a cat\n", "the first line must name the columns, such as image,caption"),
     "comma.csv": (
-        "image,caption\na.jpg,a dog, running\n",
+        "image,caption\na,a dog, running\n",
         "line 2: 2 columns expected; a caption with a ',' needs quotes",
     ),
     "short.csv": ("image,caption\na.jpg\n", "line 2: 2 columns expected"),
-    "quote.csv": ('image,caption\na.jpg,"a dog" runs\n', "line 2: "),
+    "quote.csv": ('image,caption\na.jpg,"a dog runs\nb.jpg,x\n', "line 2: row with a quote that is not closed"),
     "empty.csv": ("", "the first line must name the columns"),
     "empty.jsonl": ("\n\n", "no captions"),
     "empty.txt": ("", "no captions"),
@@ -149,6 +149,33 @@ def test_bad_files_are_told_in_one_line(tmp_path, name):
     with pytest.raises(DataError, match=message) as caught:
         read_captions(path)
     assert "\n" not in str(caught.value) and name in str(caught.value)
+
+
+EVIDENT = {
+    "header.csv": "a.jpg,a dog\nb.jpg,a cat\n",
+    "comma.csv": "image,caption\na.jpg,a dog, running\nb.jpg,x\n",
+    "turned.csv": "caption,image\na dog, running,a.jpg\nx,b.jpg\n",
+    "blank.csv": 'image,caption\n"a.jpg" ,"a dog" \nb.jpg,x\n',
+    "doubled.csv": 'image,caption\na.jpg,"a "big" dog"\nb.jpg,x\n',
+    "around.csv": 'image,caption\na.jpg,"a dog" runs\nb.jpg,x\n',
+    "excel.csv": "sep=;\r\nimage;caption\r\na.jpg;a dog\r\nb.jpg;x\r\n",
+    "trailing.csv": "image,caption\na.jpg,a dog,,\nb.jpg,x,\n",
+    "comment.csv": "# mine\nimage,caption\na.jpg,a dog\nb.jpg,x\n",
+    "utf16.tsv": "image\tcaption\na.jpg\ta dog\nb.jpg\tx\n".encode("utf-16"),
+}
+SAYS = {
+    "comma.csv": "a dog, running",
+    "turned.csv": "a dog, running",
+    "doubled.csv": 'a "big" dog',
+    "around.csv": '"a dog" runs',
+}
+
+
+@pytest.mark.parametrize("name", EVIDENT)
+def test_what_is_evident_is_read_and_told(tmp_path, name):
+    found = read_hypotheses(written(tmp_path, name, EVIDENT[name]))
+    assert found.captions["a.jpg"] == [SAYS.get(name, "a dog")] and len(found.captions) == 2
+    assert len(found.notes) == (name in (*SAYS, "header.csv"))
 
 
 def test_captions_to_score_come_once(tmp_path):

@@ -99,9 +99,9 @@ def _(shop: Workshop) -> list[str]:
     return _captions(shop, (HEADER + "red_ball.png,café,train\n").encode("latin-1"))
 
 
-@mistake("UTF-16 captions", "captions.csv is UTF-16", "save it as UTF-8")
+@mistake("UTF-16 captions cut short", "captions.csv is damaged UTF-16 text", "save it as UTF-8")
 def _(shop: Workshop) -> list[str]:
-    return _captions(shop, (HEADER + _csv()).encode("utf-16"))
+    return _captions(shop, (HEADER + _csv()).encode("utf-16")[:-1])
 
 
 @mistake("captions with NUL bytes", "captions.csv", "cannot be used")
@@ -109,17 +109,17 @@ def _(shop: Workshop) -> list[str]:
     return _captions(shop, HEADER + _csv().replace(".png", "\0.png"))
 
 
-@mistake("captions file of zeros", "captions.csv", "no column 'image'")
+@mistake("captions file of zeros", "captions.csv is no text (it holds zero bytes)")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, bytes(5000))
 
 
-@mistake("captions file that is a picture", "captions.csv", "not UTF-8")
+@mistake("captions file that is a picture", "captions.csv", "save it as UTF-8")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, (shop.toy.data / "images" / "red_ball.png").read_bytes())
 
 
-@mistake("a quote that is not closed", "captions.csv, line 3", "quote")
+@mistake("a quote that is not closed", "captions.csv", "quote that is not closed (line 3)")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, HEADER + 'red_ball.png,a ball,train\nred_box.png,"a box,train\n' + _csv())
 

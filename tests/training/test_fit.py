@@ -50,7 +50,7 @@ def run(trained, tmp_path):
 
 
 def test_what_a_run_holds(trained):
-    expected = ".lock captioner.json config.yaml encoder.json encoder.weights.h5 history.csv history.png "
+    expected = ".lock captioner.json config.yaml domain.npz encoder.json encoder.weights.h5 history.csv history.png "
     expected += "model.weights.h5 state.npz versions.json vocabulary.json"
     assert sorted(path.name for path in trained[1].iterdir()) == expected.split()
     assert load_config(trained[1] / "config.yaml") == load_config(settings())

@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
             done.append((path, caption))
             print(json.dumps(_record(path, caption), ensure_ascii=False) if args.json else f"{path}\t{caption.text}")
     finally:
+        _warn(done)
         _report(failed)
     if args.show and done:
         from capsmith.plots import contact_sheet
@@ -58,6 +59,24 @@ def run(args: argparse.Namespace) -> int:
 
         attention_sheet([(path, caption.words, caption.attention) for path, caption in done], args.attention)
     return 2 if failed else 0
+
+
+def _warn(done: list[tuple[Path, Any]]) -> None:
+    """Says in one line that images are of another kind than the training images, if any are."""
+    from capsmith.errors import escaped
+
+    unlike = [(path, caption.domain) for path, caption in done if caption.domain and caption.domain.unlike_training]
+    if not unlike:
+        return
+    if len(done) == 1:
+        path, check = unlike[0]
+        far = f"nearest at {check.distance:.1f}, usual up to {check.threshold:.1f}"
+        line = f"{path} is unlike the training images ({far}): expect a poor caption"
+    else:
+        some = ", ".join(str(path) for path, _ in unlike[:3]) + (", …" if len(unlike) > 3 else "")
+        line = f"{len(unlike)} of {len(done)} images are unlike the training images ({some}): expect poor captions"
+    sys.stdout.flush()
+    print(f"note: {escaped(line)}", file=sys.stderr)
 
 
 def _images(given: list[Path]) -> tuple[list[Path], list[Exception]]:
@@ -101,8 +120,14 @@ def _report(failed: list[Exception]) -> None:
 
 def _record(path: Path, caption: Any) -> dict[str, Any]:
     beams = [caption, *caption.alternatives]
+    domain = caption.domain and {
+        "unlike_training": caption.domain.unlike_training,
+        "training_distance": round(caption.domain.distance, 4),
+        "training_threshold": round(caption.domain.threshold, 4),
+    }
     return {
         "image": str(path),
         "caption": caption.text,
+        **(domain or {}),
         "beams": [{"caption": b.text, "score": b.score, "log_probability": b.log_probability} for b in beams],
     }

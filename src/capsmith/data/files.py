@@ -1,4 +1,4 @@
-"""Text files as people have them: found and decoded, with errors that say where."""
+"""Files of a dataset: found, or told what is there instead; and the numbered lines of a text file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,9 @@ from pathlib import Path
 from capsmith.data.records import DatasetConfig
 from capsmith.errors import DataError
 from capsmith.schema import nearest
+from capsmith.text_files import read_text
+
+__all__ = ["locate", "numbered_lines", "read_text"]
 
 _SHOWN = 8
 
@@ -37,30 +40,6 @@ def locate(config: DatasetConfig, name: Path, key: str, folder: bool = False) ->
     raise DataError(
         f"data.{key}: {place} has no {kind} {path.name}{nearest(path.name, present)} ({kind}s found: {found or 'none'})"
     )
-
-
-def read_text(path: Path) -> str:
-    """Reads UTF-8 text, with or without a byte order mark; all line ends become newlines.
-
-    Raises:
-        DataError: The file cannot be read or is in another encoding.
-    """
-    try:
-        raw = path.read_bytes()
-    except OSError as cause:
-        raise DataError(f"cannot read {path}: {cause.strerror or cause}") from cause
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError(f"{path} is UTF-16 text: save it as UTF-8")
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as cause:
-        line = raw.count(b"\n", 0, cause.start) + 1
-        column = cause.start - (raw.rfind(b"\n", 0, cause.start) + 1) + 1
-        raise DataError(
-            f"{path}, line {line}, byte {column}: 0x{raw[cause.start]:02x} is not UTF-8; save it as UTF-8"
-        ) from cause
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from capsmith.data.files import locate, numbered_lines
+from capsmith.data.names import Names
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
 from capsmith.data.rows import Rows
 from capsmith.data.splits import SplitLists, read_lists, seeded_split
@@ -36,11 +37,12 @@ def read(config: Flickr8kConfig) -> Corpus:
     source = locate(config, config.captions, "captions")
     rows = Rows(config, source, locate(config, config.images, "images", folder=True))
     listed = None if config.lists is None else read_lists(config, config.lists)
+    names = Names(rows)
     for number, line in numbered_lines(source):
         key, tab, caption = line.partition("\t")
         image_id, _, caption_number = key.rpartition("#")
         if tab and image_id and caption_number.isdigit():
-            rows.add(image_id, caption, key=caption_number)
+            names.add(image_id, caption, key=caption_number)
         else:
             rows.reject("row that is not picture#number, tab, caption", f"line {number}")
     return rows.corpus(lambda image_ids: seeded_split(image_ids, config.split) if listed is None else listed)

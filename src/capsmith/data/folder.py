@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from capsmith.data.files import locate
 from capsmith.data.notes import notes_below, take_notes
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
 from capsmith.data.rows import Rows
 from capsmith.data.splits import seeded_split
-from capsmith.data.tables import read_table, take_rows
+from capsmith.data.table_rows import Columns, take_rows
+from capsmith.data.tables import Column, Delimiter, read_table
 
 
 @DATASETS.register("capsmith.data.folder:read")
@@ -17,16 +20,22 @@ class FolderConfig(DatasetConfig):
 
     type: Literal["folder"] = "folder"
     captions: Path = Path("captions.csv")
-    """The table below ``root``: .csv, .tsv, .jsonl or .json, UTF-8, a caption a row; a picture may have many. Or a
-    folder with a text file for each picture, ``dog.txt`` for ``dog.jpg``, every line of it a caption."""
+    """The table below ``root``: .csv, .tsv, .jsonl or .json, a caption a row; an image may have many. Or a
+    folder with a text file for each image, ``dog.txt`` for ``dog.jpg``, every line of it a caption."""
     images: Path = Path("images")
     """The folder with the pictures, below ``root``; ``.`` is ``root`` itself."""
-    image_column: str = "image"
-    """The column with the picture's path below ``images``; the ending may be missing where one picture has the name."""
-    caption_column: str | tuple[str, ...] = "caption"
-    """The column with the caption, or several; in JSON lines a list of captions will do."""
-    split_column: str | None = None
+    image_column: Column = "image"
+    """The column with the image's path below ``images``; the ending may be missing where one image has the name."""
+    caption_column: Column | tuple[Column, ...] = "caption"
+    """The column with the caption, or several; a list of captions will do, as JSON or Python write it."""
+    split_column: Column | None = None
     """The column with train, dev (or val, validation) or test; by default ``split`` where there is one."""
+    header: bool = True
+    """false: the first row is a row already, and the columns are called ``1``, ``2`` and so on."""
+    delimiter: Delimiter | None = None
+    """comma, semicolon, tab, pipe (``|``), or space (behind the first word); null finds it out."""
+    caption_separator: str | None = Field(default=None, min_length=1, max_length=20)
+    """What separates several captions in one field, such as ``|``."""
     split: SplitConfig = SplitConfig()
     """The seeded split by picture, where the file has no such column."""
 
@@ -51,7 +60,7 @@ def read(config: FolderConfig) -> Corpus:
     required |= {f"caption_column.{n}" if n else "caption_column": column for n, column in enumerate(captions)}
     if config.split_column is not None:
         required["split_column"] = config.split_column
-    table = read_table(source, required)
-    column = config.split_column or ("split" if "split" in table.columns else None)
-    take_rows(rows, table, config.image_column, captions, column)
-    return rows.corpus(None if column else lambda image_ids: seeded_split(image_ids, config.split))
+    table = read_table(source, required, config.header, config.delimiter)
+    split = config.split_column or ("split" if "split" in table.columns else None)
+    take_rows(rows, table, Columns(config.image_column, captions, split, config.caption_separator))
+    return rows.corpus(None if split else lambda image_ids: seeded_split(image_ids, config.split))

@@ -5,28 +5,30 @@ the column whose values are pictures that are there, and the one with the longes
 the same. Names only decide between columns that could all be it.
 """
 
-import itertools
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
 
-from capsmith.data.columns import IMAGE, are_splits, caption_columns, rank, texts_of
 from capsmith.data.flickr8k import Flickr8kConfig
 from capsmith.data.folder import FolderConfig
 from capsmith.data.karpathy import KarpathyConfig
+from capsmith.data.known_images import KnownImages
 from capsmith.data.notes import note_path, notes_below
 from capsmith.data.pictures import Pictures
 from capsmith.data.records import DatasetConfig
 from capsmith.data.rows import PICTURES
 from capsmith.data.splits import SplitLists
-from capsmith.data.tables import guess_table, json_table
+from capsmith.data.table_layout import Layout, json_layout, table_layout
+from capsmith.data.tables import json_table, open_json
 from capsmith.errors import DataError
-from capsmith.runs import read_json
 from capsmith.schema import explain
+from capsmith.text_files import read_text
 
 _FILES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt", ".token")
 _SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
@@ -155,17 +157,30 @@ def _read(pictures: Pictures, path: Path) -> Guess:
         raise DataError(f"{path} is a spreadsheet: save it as CSV (UTF-8)")
     if _is_picture(path):
         raise DataError(f"{path} is a picture, not captions: give a table (.csv, .tsv, .json, .jsonl) as --captions")
-    if path.suffix.lower() == ".json":
-        content = read_json(path, DataError)
+    known = KnownImages(pictures)
+    if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
+        text = read_text(path)
+        if not text.strip():
+            raise DataError(f"{path} is empty")
+        content = _content(text) if path.suffix.lower() == ".json" else None
         entries = content.get("images") if isinstance(content, dict) else None
         if isinstance(entries, list) and any(isinstance(entry, dict) and "sentences" in entry for entry in entries):
             return _karpathy(pictures, path, name, entries)
-        return _table(pictures, path, name, content)
-    elif path.suffix.lower() in (".txt", ".token"):
-        lines = [line for line in _text(path).splitlines()[:_ROWS] if line.strip()]
-        if lines and sum(_NUMBERED.match(line) is not None for line in lines) > len(lines) / 2:
-            return _numbered(pictures, path, name, lines)
-    return _table(pictures, path, name)
+        reopen = partial(open_json, path, text) if content is None else partial(json_table, path, content)
+        return _table(json_layout(path, name, known, reopen))
+    if path.suffix.lower() in (".txt", ".token"):
+        lines = [line for line in read_text(path).split("\n") if line.strip()]
+        if lines and sum(_NUMBERED.match(line) is not None for line in lines[:_ROWS]) > len(lines[:_ROWS]) / 2:
+            return _numbered(known, path, name, lines)
+    return _table(table_layout(path, name, known))
+
+
+def _content(text: str) -> Any:
+    """Returns what JSON holds, or None where it is none, which its reader will tell."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_picture(path: Path) -> bool:
@@ -179,8 +194,8 @@ def _is_picture(path: Path) -> bool:
     return head.startswith(_BEGINNINGS) or (head.startswith(_WORDLIKE) and b"\0" in head)
 
 
-def _numbered(pictures: Pictures, path: Path, name: Path, lines: Sequence[str]) -> Guess:
-    """Returns how a token file is read, ``picture#number`` first; its splits are drawn where their lists are not."""
+def _numbered(known: KnownImages, path: Path, name: Path, lines: Sequence[str]) -> Guess:
+    """Returns how a token file is read, ``image#number`` first; its splits are drawn where their lists are not."""
     official = SplitLists().model_dump()
     there = [list_name for list_name in official.values() if (path.parent / list_name).is_file()]
     lost = [list_name for list_name in official.values() if list_name not in there]
@@ -188,64 +203,24 @@ def _numbered(pictures: Pictures, path: Path, name: Path, lines: Sequence[str]) 
         raise DataError(
             f"{path.parent} has {there[0]}, but not {lost[0]}: put it there, or remove the others to have a split drawn"
         )
-    base, found = pictures.base(line.partition("#")[0] for line in lines)
-    if found < _ENOUGH * len(lines):
-        raise DataError(f"{path}: only {found} of its first {len(lines)} rows name a picture below {pictures.folder}")
+    images, some = known.images, [line.partition("#")[0] for line in lines[:_ROWS]]
+    base, found = max(images.base(some), known.base(some), key=lambda look: look[1])
+    if found < _ENOUGH * len(some):
+        every = {line.partition("#")[0] for line in lines}
+        matched = sorted(one for one in every if one in known)
+        if len(matched) < max(_NOTES, _ENOUGH * len(images.paths)):
+            raise DataError(
+                f"{path}: only {len(matched):,} of the {len(every):,} images that it names are below {images.folder}, "
+                f"which has {len(images.paths):,}, such as {min(images.paths)}: are these captions of other images?"
+            )
+        base, found = max(images.base(matched), known.base(matched), key=lambda look: look[1])
     lists = SplitLists(**{split: name.parent / one for split, one in official.items()}) if there else None
-    config = Flickr8kConfig(root=pictures.folder, captions=name, images=base, lists=lists)
-    return Guess(config, lists is not None, found=found + (len(lines) if path.name == _OFFICIAL else 0))
+    config = Flickr8kConfig(root=images.folder, captions=name, images=base, lists=lists)
+    return Guess(config, lists is not None, found=found + (len(some) if path.name == _OFFICIAL else 0))
 
 
-def _table(pictures: Pictures, path: Path, name: Path, content: Any = None) -> Guess:
-    table = guess_table(path) if content is None else json_table(path, content)
-    rows = [values for _, values in itertools.islice(table.rows, _ROWS) if values is not None]
-    if not rows or not table.columns:
-        raise DataError(f"{path} has no rows")
-    if pictures.base(table.columns)[1]:
-        raise DataError(f"{path}, line 1: the first line is a picture already; put a line above it: image,caption")
-    columns = {column: [row.get(column) for row in rows] for column in table.columns}
-    for stems in (False, True):
-        seen = {column: pictures.base(texts_of(values), stems) for column, values in columns.items()}
-        named = [column for column, (_, found) in seen.items() if found >= max(1, _ENOUGH * len(rows))]
-        if named:
-            break
-    else:
-        raise DataError(_unmatched(path, pictures, columns, max(seen.values(), key=lambda item: item[1])[1]))
-    image = min(named, key=lambda column: (-seen[column][1], *rank(column, IMAGE)))
-    split = next((column for column, values in columns.items() if column not in named and are_splits(values)), None)
-    captions = caption_columns(columns, [*named, *([split] if split else [])])
-    if not captions:
-        raise DataError(f"{path} has no column with captions (columns found: {', '.join(table.columns):.100})")
-    base, found = seen[image]
-    config = FolderConfig(
-        root=pictures.folder,
-        captions=name,
-        images=base,
-        image_column=image,
-        caption_column=captions[0] if len(captions) == 1 else captions,
-        split_column=None if split == "split" else split,
-    )
-    unused = tuple(column for column in table.columns if column not in (image, split, *captions))
-    return Guess(config, split is not None, unused, found=found)
-
-
-def _unmatched(path: Path, pictures: Pictures, columns: dict[str, list[Any]], found: int) -> str:
-    example, folder = min(pictures.paths), pictures.folder
-    count = len(next(iter(columns.values())))
-    if found:
-        few = f"only {found} of the first {count} rows name a picture"
-        return f"{path}: {few}: write their paths below {folder}, such as {example}"
-    stems = {PurePosixPath(one).stem for one in pictures.paths}
-    endings = pictures.endings
-    for column, values in columns.items():
-        texts = texts_of(values)
-        if any(text in stems for text in texts):
-            ending = PurePosixPath(example).suffix
-            return f"{path}: the names in column '{column}' have no ending; write which is meant: {texts[0]}{ending}"
-        if texts and sum(text.lower().endswith(endings) for text in texts) > len(texts) / 2:
-            called = f"the pictures below {folder} are called like {example}: write them so"
-            return f"{path}: column '{column}' has names such as {texts[0]:.60}, but {called}"
-    return f"{path}: no column names pictures below {folder}, such as {example} (columns: {', '.join(columns):.80})"
+def _table(layout: Layout) -> Guess:
+    return Guess(layout.config, layout.split is not None, layout.unused, found=layout.found)
 
 
 def _karpathy(pictures: Pictures, path: Path, name: Path, entries: Sequence[Any]) -> Guess:

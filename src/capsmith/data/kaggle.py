@@ -10,7 +10,8 @@ from capsmith.data.files import locate
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
 from capsmith.data.rows import Rows
 from capsmith.data.splits import SplitLists, read_lists, seeded_split
-from capsmith.data.tables import read_table, take_rows
+from capsmith.data.table_rows import Columns, take_rows
+from capsmith.data.tables import Column, Delimiter, read_table
 
 
 @DATASETS.register("capsmith.data.kaggle:read")
@@ -22,10 +23,14 @@ class KaggleConfig(DatasetConfig):
     """The CSV below ``root``; columns may be separated by commas, semicolons, tabs or ``|``."""
     images: Path = Path("Images")
     """The folder with the pictures, below ``root``."""
-    image_column: str = "image"
-    """The column with the picture's file name."""
-    caption_column: str = "caption"
+    image_column: Column = "image"
+    """The column with the image's file name."""
+    caption_column: Column = "caption"
     """The column with the caption."""
+    header: bool = True
+    """false: the first row is a row already, and the columns are called ``1``, ``2`` and so on."""
+    delimiter: Delimiter | None = None
+    """comma, semicolon, tab, pipe (``|``), or space (behind the first word); null finds it out."""
     captions_per_picture: int = Field(default=5, ge=0)
     """Up to so many, identical captions of a picture are of two people who agree; beyond, duplicate rows."""
     lists: SplitLists | None = None
@@ -47,7 +52,8 @@ def read(config: KaggleConfig) -> Corpus:
     pictures = locate(config, config.images, "images", folder=True)
     rows = Rows(config, source, pictures, repeats=config.captions_per_picture)
     required = {"image_column": config.image_column, "caption_column": config.caption_column}
-    take_rows(rows, read_table(source, required), config.image_column, (config.caption_column,))
+    table = read_table(source, required, config.header, config.delimiter)
+    take_rows(rows, table, Columns(config.image_column, (config.caption_column,)))
     listed = None if config.lists is None else read_lists(config, config.lists)
 
     def assign(image_ids: Iterable[str]) -> Mapping[str, str]:

@@ -61,6 +61,10 @@ class Pictures:
         best, found = max(counted, key=lambda item: (item[1], item[0] == meant))
         return Path(self._place[best]), found
 
+    def on_disk(self, place: str) -> Path:
+        """Returns a folder that holds images as it is called on the disk, by its path in Unicode's form NFC."""
+        return Path(self._place[PurePosixPath(place)])
+
     def below(self, path: Path) -> Path:
         """Returns a path as a config has it: below the root where it is there, else absolute."""
         full, root = Path(os.path.realpath(path)), Path(os.path.realpath(self.folder))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +25,8 @@ class DatasetConfig(Settings):
     """The folder that holds the pictures and captions, relative to where you stand."""
     max_problems: float = Field(default=0.01, ge=0, le=1)
     """Largest share of caption rows, or of pictures, that may be unusable before reading stops with an error."""
+    subset: bool = False
+    """Whether only some of the captioned images are there: captions of the others are passed over."""
     limit: int | None = Field(default=None, ge=1)
     """Use only the first N pictures of each split, for a trial."""
 
@@ -94,10 +96,17 @@ class Problems:
 
 @dataclass(frozen=True)
 class Corpus:
-    """All records of a dataset, in file order, and the problems met on the way."""
+    """All records of a dataset, in file order, and the problems met on the way.
+
+    Attributes:
+        records: The images and their captions.
+        problems: What was left out.
+        repaired: What departs from the format and was read all the same, or was passed over as the config says.
+    """
 
     records: tuple[Record, ...]
     problems: Problems = field(default_factory=Problems)
+    repaired: Problems = field(default_factory=Problems)
 
     def split(self, name: str) -> list[Record]:
         """Returns the records of one split (``train``, ``dev`` or ``test``)."""
@@ -124,7 +133,7 @@ def read_dataset(config: DatasetConfig) -> Corpus:
     if config.limit is None:
         return corpus
     seen: dict[str, int] = {}
-    return Corpus(tuple(_first(corpus.records, config.limit, seen)), corpus.problems)
+    return replace(corpus, records=tuple(_first(corpus.records, config.limit, seen)))
 
 
 def _first(records: Iterable[Record], limit: int, seen: dict[str, int]) -> Iterable[Record]:

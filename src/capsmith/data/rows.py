@@ -18,6 +18,8 @@ from capsmith.features.image_formats import IMAGE_ENDINGS
 Assign = Callable[[Iterable[str]], Mapping[str, str]]
 PICTURES = IMAGE_ENDINGS
 """Endings of pictures' names."""
+ABSENT = "image that is not there (data.subset is true)"
+"""What is left out and is no problem."""
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -37,6 +39,7 @@ class PictureFolder:
         self.root = root
         self._listed: dict[PurePosixPath, dict[str, str]] = {}
         self._stems: dict[PurePosixPath, dict[str, str]] = {}
+        self._cases: dict[PurePosixPath, dict[str, str]] = {}
 
     def find(self, image_id: str) -> Path | None:
         """Returns the path of a picture, or None when no such file is there."""
@@ -53,6 +56,16 @@ class PictureFolder:
             counts = Counter(picture.stem for picture in pictures)
             self._stems[relative.parent] = {p.stem: p.suffix for p in pictures if counts[p.stem] == 1}
         return image_id if relative.name in names else image_id + self._stems[relative.parent].get(relative.name, "")
+
+    def spelled(self, image_id: str) -> str | None:
+        """Returns the id of the only file that has the same name but for upper and lower case, or None."""
+        relative = PurePosixPath(image_id)
+        names = self._names(relative.parent)
+        if relative.parent not in self._cases:
+            counts = Counter(name.casefold() for name in names)
+            self._cases[relative.parent] = {n.casefold(): n for n in names if counts[n.casefold()] == 1}
+        name = self._cases[relative.parent].get(relative.name.casefold())
+        return None if name is None else (relative.parent / name).as_posix()
 
     def similar(self, image_id: str) -> str | None:
         """Returns a file with the same name but for case or ending, to say what may have been meant."""
@@ -91,7 +104,7 @@ class Rows:
     ) -> None:
         self.config, self.source, self.repeats, self.complete = config, source, repeats, complete
         self.folder = PictureFolder(pictures)
-        self.problems = Problems()
+        self.problems, self.repaired = Problems(), Problems()
         self._rows = self._bad_rows = self._bad_pictures = 0
         self._captions: dict[str, list[str]] = {}
         self._splits: dict[str, str] = {}
@@ -161,13 +174,15 @@ class Rows:
         self._check("pictures", self._bad_pictures, len(named))
         if not records:
             raise DataError(f"{self.source} has no caption that can be used{self._because()}")
-        return Corpus(tuple(records), self.problems)
+        return Corpus(tuple(records), self.problems, self.repaired)
 
     def _usable(self) -> Iterable[tuple[str, list[str], Path]]:
         for image_id, given in self._captions.items():
             captions = given if self._keys else self._without_repeats(image_id, given)
             path = self.folder.find(image_id)
-            if path is None:
+            if path is None and self.config.subset:
+                self.problems.add(ABSENT, image_id)
+            elif path is None:
                 is_picture = PurePosixPath(image_id).suffix.lower() in PICTURES
                 self._bad_picture("missing picture" if is_picture else "stray id", image_id)
             elif captions:
@@ -215,8 +230,10 @@ class Rows:
         if not self.problems.found:
             return ""
         line = f": {self.problems.summary()}"
-        lost = self.problems.found.get("missing picture", []) + self.problems.found.get("stray id", [])
+        lost = [one for kind in ("missing picture", "stray id", ABSENT) for one in self.problems.found.get(kind, ())]
         if not lost:
             return line
         similar = self.folder.similar(lost[0])
-        return f"{line}; looked in {self.folder.root}" + (f", which has '{similar}'" if similar else "")
+        has = f", which has '{similar}'" if similar else ""
+        some = "" if similar else " (where only some of the images are wanted, set data.subset: true)"
+        return f"{line}; looked in {self.folder.root}{has}{some}"

@@ -6,15 +6,13 @@ Recognised by suffix and content:
 - COCO results (a JSON list of ``image_id`` and ``caption``) and COCO annotations (``images`` and ``annotations``);
 - Karpathy's JSON (``images`` with ``sentences`` and ``split``);
 - a JSON object from id to a caption or a list of captions;
-- CSV or TSV with a header, such as Kaggle's ``image,caption``;
+- CSV or TSV with a header, such as Kaggle's ``image,caption``, or without one where the first field is a file's name;
 - Flickr8k's token file, ``a.jpg#0<TAB>caption``;
 - plain text, one caption a line: ids are line numbers; references come in several files, line by line the same.
 
 Ids become text everywhere, so that 42 and "42" are one picture.
 """
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,12 +20,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from capsmith.delimited import Line, body_of, read_lines, rest_of, split_fields
 from capsmith.errors import DataError
 from capsmith.metrics.inputs import check_caption, count, is_list, named
+from capsmith.text_files import read_text
 
 _IDS = ("image_id", "image", "filename", "file_name", "file", "path", "id", "img")
 _TEXTS = ("caption", "captions", "text", "hypothesis", "prediction", "references", "raw")
 _FLICKR = re.compile(r"(\S.*?)#\d+\t(.*)")
+_IMAGE = re.compile(r"\.(?:jpe?g|jpe|jfif|png|gif|bmp|webp|tiff?|avif|heic)(?:#\d+)?$", re.IGNORECASE)
 _SPLITS = {"dev": "val"}  # Karpathy's word for it
 Row = tuple[str, Any, str]  # id, caption or captions, where it stands
 
@@ -57,12 +58,7 @@ def read_captions(path: Path, split: str | None = None) -> CaptionFile:
     Raises:
         DataError: The file cannot be read, is of no known format, or holds a caption that is no text.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text (byte {error.start})") from error
+    text = read_text(path)
     found = CaptionFile()
     empty: list[str] = []
     for key, value, where in _rows(path, text, split, found):
@@ -145,8 +141,9 @@ def _rows(path: Path, text: str, split: str | None, found: CaptionFile) -> Itera
         except (ValueError, RecursionError) as error:
             raise DataError(f"{path} is not valid JSON: {error}") from error
         return _json(path, value, split, found)
-    if suffix in (".csv", ".tsv") or _is_header(text.partition("\n")[0]):  # Kaggle's CSV is called captions.txt
-        return _csv(path, text, split)
+    head = body_of(text).text.partition("\n")[0]
+    if suffix in (".csv", ".tsv", ".tab") or _is_header(head, _separator(head)):  # Kaggle's CSV is called captions.txt
+        return _csv(path, text, split, found)
     if split is not None:
         raise DataError(f"{path}: this format knows no splits, so --split has no meaning")
     return _lines(path, text)
@@ -212,35 +209,63 @@ def _split_of(item: Mapping[str, Any], where: str) -> Any:
     return item["split"]
 
 
-def _csv(path: Path, text: str, split: str | None) -> Iterator[Row]:
-    head = text.splitlines()[0] if text.strip() else ""
-    mark = _separator(head)
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
-    names = [name.strip().lower() for name in rows.fieldnames or []]
-    if not _is_header(head):
+def _csv(path: Path, text: str, split: str | None, found: CaptionFile) -> Iterator[Row]:
+    body = body_of(text)
+    head = body.text.partition("\n")[0]
+    mark = body.delimiter or _separator(head)
+    lines = read_lines(body.text, mark, body.first)
+    if _is_header(head, mark):
+        names = [name.lower() for name in next(lines).fields]
+    elif split is None and _is_row(split_fields(head, mark)[0]):
+        names = ["image", "caption"]
+        found.notes.append(
+            f"{path}: no header line: the first column is taken for the image, the second for the caption"
+        )
+    else:
         raise DataError(f"{path}: the first line must name the columns, such as image,caption; it is {head!r:.80}")
-    rows.fieldnames = names
+    return _objects(_records(path, lines, names, mark, found), split)
 
-    def items() -> Iterator[tuple[Any, str]]:
-        try:
-            for row in rows:
-                where = f"{path} line {rows.line_num}"
-                if None in row or None in row.values():
-                    raise DataError(f"{where}: {len(names)} columns expected; a caption with a '{mark}' needs quotes")
-                yield row, where
-        except csv.Error as error:
-            raise DataError(f"{path} line {rows.line_num + 1}: {error}") from error
 
-    return _objects(items(), split)
+def _records(
+    path: Path, lines: Iterator[Line], names: list[str], mark: str, found: CaptionFile
+) -> Iterator[tuple[Any, str]]:
+    """Yields the rows of delimited text by column; what departs from the format and is evident is noted."""
+    caption = next((n for n, name in enumerate(names) if name in _TEXTS), len(names) - 1)
+    remarks: dict[str, list[str]] = {}
+    for line in lines:
+        where, fields = f"{path} line {line.number}", line.fields
+        if line.fault:
+            raise DataError(f"{where}: {line.fault}")
+        remark = line.remark
+        if len(fields) > len(names) and not any(fields[len(names) :]):
+            fields = fields[: len(names)]
+        elif len(fields) > len(names) == 2 and mark in ",;|" and _is_image(fields[-1 if caption == 0 else 0]):
+            rest = rest_of(line, mark, caption, 1 - caption)
+            fields, remark = ([fields[0], rest] if caption else [rest, fields[-1]]), f"caption with unquoted '{mark}'"
+        if len(fields) != len(names):
+            raise DataError(f"{where}: {len(names)} columns expected; a caption with a '{mark}' needs quotes")
+        if remark:
+            remarks.setdefault(remark, []).append(f"line {line.number}")
+        yield dict(zip(names, fields, strict=True)), where
+    found.notes += [f"{path}: read anyway: {len(some)} × {remark} ({named(some)})" for remark, some in remarks.items()]
 
 
 def _separator(head: str) -> str:
-    return max(",;\t", key=head.count)
+    return max(",;\t|", key=head.count)
 
 
-def _is_header(line: str) -> bool:
-    names = {name.strip().strip('"').lower() for name in line.split(_separator(line))}
+def _is_header(line: str, mark: str) -> bool:
+    names = {name.lower() for name in split_fields(line, mark)[0]}
     return bool(names & set(_IDS) and names & set(_TEXTS))
+
+
+def _is_row(fields: Sequence[str]) -> bool:
+    return len(fields) > 1 and _is_image(fields[0])
+
+
+def _is_image(name: str) -> bool:
+    """Returns whether a field ends as names of images do."""
+    return _IMAGE.search(name) is not None
 
 
 def _lines(path: Path, text: str) -> Iterator[Row]:

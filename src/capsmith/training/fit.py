@@ -10,7 +10,7 @@ from capsmith.captioner import Captioner
 from capsmith.checkpoints import load_weights
 from capsmith.config import Config, difference, run_config, save_config
 from capsmith.consensus import ConsensusConfig
-from capsmith.ensembles import require_same_words
+from capsmith.ensembles import Member, require_same_words
 from capsmith.errors import CapsmithError, CheckpointError
 from capsmith.evaluation import evaluate_captioners, remember
 from capsmith.locks import locked
@@ -21,6 +21,7 @@ from capsmith.text.vocabulary import Vocabulary
 from capsmith.training.epochs import STATE, Epochs
 from capsmith.training.preparing import make_vocabulary, new_captioner
 from capsmith.training.starting import begin_from, first_stage, grow_from, missing_members
+from capsmith.training_domain import TrainingDomain
 
 _OPEN = {
     "features",
@@ -99,6 +100,10 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     load_weights(captioner.model.bare(), run / "model.weights.h5")
     if precision != "float32":
         captioner = Captioner.load(run)  # which calculates in float32, as it will for everyone
+    ids = [[record.image_id for record in prepared.split(name)] for name in ("train", "dev")]
+    captioner.domain = TrainingDomain.of(Member(captioner, prepared.source), *ids)
+    if captioner.domain is not None:
+        captioner.domain.save(run)
     best = history.rows[history.best or 0]
     minutes = (time.perf_counter() - started) / 60
     log(f"best epoch {best['epoch']:.0f}: dev {history.metric} {history.score(history.best or 0):.4f}")

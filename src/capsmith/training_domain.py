@@ -1,0 +1,200 @@
+"""How far an image is from those that a run was trained on: captions of other kinds of images come with a warning.
+
+P training images · D feature channels · d dimensions.
+
+An image's features are pooled over regions, centred and whitened in the principal components of the training images
+(Mahalanobis 1936; for networks Lee et al. 2018); what these components leave of it is one dimension more. Its distance
+is that to the nearest of at most 2,000 training images (Sun et al. 2022). The threshold comes from dev images, which
+training has not seen: at most 1 % of them exceed it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from capsmith.arrays import read_arrays
+from capsmith.errors import CheckpointError
+from capsmith.memory import Seen, pool
+from capsmith.runs import atomic
+
+if TYPE_CHECKING:
+    from capsmith.captioner import Caption
+
+FILE = "domain.npz"
+_TRAIN, _DEV = 2000, 1000  # images that are looked at, at most
+_LEAST_TRAIN, _LEAST_DEV = 40, 10  # images without which nothing is known of others
+_DIMENSIONS = 256
+_FLOOR = 1e-3  # share of the mean variance that every component counts as having
+_SHARE, _DEVIATIONS = 0.99, 3.0
+_BATCH = 64
+_MOST = 10**5  # training images, channels or dimensions in a file
+_KEYS = ("vectors", "mean", "basis", "rest", "threshold")
+
+
+@dataclass(frozen=True)
+class DomainCheck:
+    """How an image compares with the training images.
+
+    Attributes:
+        distance: To the nearest training image, in standard deviations of training features.
+        threshold: What hardly any image of the training's kind exceeds.
+    """
+
+    distance: float
+    threshold: float
+
+    @property
+    def unlike_training(self) -> bool:
+        """Whether the image is unlike the training images, so that a poor caption is to be expected."""
+        return self.distance > self.threshold
+
+
+@dataclass(frozen=True)
+class TrainingDomain:
+    """A summary of training images.
+
+    Attributes:
+        vectors: Training images, (P, d).
+        mean: Of the pooled features, (D,).
+        basis: To whitened components, (D, d - 1); its columns are not of length 1.
+        rest: Mean and deviation of what the components leave of an image, (2,).
+        threshold: The largest usual distance.
+    """
+
+    vectors: np.ndarray
+    mean: np.ndarray
+    basis: np.ndarray
+    rest: np.ndarray
+    threshold: float
+
+    @classmethod
+    def of(cls, seen: Seen, train: Sequence[str], dev: Sequence[str]) -> "TrainingDomain | None":
+        """Summarises training images, and calibrates the threshold on others of their kind.
+
+        Args:
+            seen: Gives the features of images, (N, D) or (N, L, D).
+            train: Images that were trained on.
+            dev: Images that were not.
+
+        Returns:
+            None where there are too few images to say anything.
+        """
+        if len(train) < _LEAST_TRAIN or len(dev) < _LEAST_DEV:
+            return None
+        pooled, others = _pooled(seen, _some(train, _TRAIN)), _pooled(seen, _some(dev, _DEV))
+        if not (np.isfinite(pooled).all() and np.isfinite(others).all()):
+            return None
+        mean = pooled.mean(axis=0)
+        variance, components = np.linalg.eigh(np.cov(pooled - mean, rowvar=False, bias=True).reshape(len(mean), -1))
+        order = np.argsort(-variance)[: min(_DIMENSIONS, len(pooled) // 4)]
+        scale = 1 / np.sqrt(variance[order].clip(0) + _FLOOR * variance.mean() + 1e-12)
+        basis = (components[:, order] * scale).astype(np.float32)
+        empty = cls(np.zeros((0, 1), np.float32), mean, basis, np.array([0, 1], np.float32), 0.0)
+        left = empty._vectors(pooled)[:, -1]
+        rest = np.array([left.mean(), max(left.std(), 0.01 * np.sqrt(variance.sum()), 1e-6)], np.float32)
+        found = replace(empty, rest=rest)
+        found = replace(found, vectors=found._vectors(pooled))
+        return replace(found, threshold=_threshold(found.distances(others)))
+
+    def distances(self, features: np.ndarray) -> np.ndarray:
+        """Returns how far images (N, D) or (N, L, D) are from the nearest training image, (N,)."""
+        asked, known = self._vectors(pool(features)), self.vectors.astype(np.float32)
+        squares = (asked**2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2 * asked @ known.T
+        nearest: np.ndarray = np.sqrt(np.maximum(squares.min(axis=1), 0))
+        return nearest
+
+    def check(self, features: np.ndarray) -> list[DomainCheck]:
+        """Compares images with the training images.
+
+        Args:
+            features: (N, D) or (N, L, D).
+        """
+        return [DomainCheck(float(distance), self.threshold) for distance in self.distances(features)]
+
+    def _vectors(self, pooled: np.ndarray) -> np.ndarray:
+        """Returns whitened components and, behind them, how much they leave of an image, (N, d)."""
+        centred = pooled - self.mean
+        inner = centred @ self.basis
+        back = self.basis / np.maximum((self.basis**2).sum(axis=0), 1e-30)  # the components are orthogonal
+        left = np.linalg.norm(centred - inner @ back.T, axis=1)
+        return np.concatenate([inner, ((left - self.rest[0]) / self.rest[1])[:, None]], axis=1)
+
+    def save(self, run: Path) -> None:
+        """Writes ``domain.npz`` into a run directory, all of it or nothing."""
+        with atomic(run / FILE, "wb") as file:
+            np.savez(
+                file,
+                vectors=self.vectors.astype(np.float32),
+                mean=self.mean,
+                basis=self.basis,
+                rest=self.rest,
+                threshold=np.float64(self.threshold),
+            )
+
+    @classmethod
+    def load(cls, run: Path, channels: int) -> "TrainingDomain | None":
+        """Reads what ``save`` wrote; None where a run has none, as those of earlier versions.
+
+        Args:
+            run: The run directory.
+            channels: D of the run's features.
+
+        Raises:
+            CheckpointError: The file is damaged, or of another encoder.
+        """
+        path = run / FILE
+        if not path.exists():
+            return None
+        advice = "delete it, and captions come without a look at how unlike the training images an image is"
+        saved = read_arrays(path, CheckpointError, advice)
+        if fault := _fault(saved, channels):
+            raise CheckpointError(f"{path} is damaged: {fault}; {advice}")
+        vectors, mean, basis, rest = (saved[key].astype(np.float32) for key in _KEYS[:-1])
+        return cls(vectors, mean, basis, rest, float(saved["threshold"]))
+
+
+def checked(domain: TrainingDomain | None, features: np.ndarray, captions: "Sequence[Caption]") -> "list[Caption]":
+    """Returns captions of images with how their images compare with the training images, where that is known."""
+    if domain is None:
+        return list(captions)
+    return [replace(one, domain=check) for one, check in zip(captions, domain.check(features), strict=True)]
+
+
+def _threshold(usual: np.ndarray) -> float:
+    """Returns what at most 1 % of the distances exceed, and few of another sample: three deviations of logarithms.
+
+    Copies of training images, at a distance of nearly nothing, are no reason to expect others to be far.
+    """
+    most = max(float(np.quantile(usual, _SHARE, method="higher")), 1e-6)
+    logs = np.log(np.maximum(usual, most / 10))
+    return max(most, float(np.exp(logs.mean() + _DEVIATIONS * logs.std())))
+
+
+def _fault(saved: dict[str, np.ndarray], channels: int) -> str:
+    """Returns what is wrong with the arrays of a file; empty where nothing is."""
+    if set(saved) != set(_KEYS):
+        return f"it should hold {', '.join(_KEYS)}"
+    if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in saved.values()):
+        return "it holds values that are no finite numbers"
+    vectors, _, basis, rest, threshold = (saved[key] for key in _KEYS)
+    size = basis.shape[1] if basis.ndim == 2 else -1
+    count = len(vectors) if vectors.ndim else 0
+    shapes = ((count, size + 1), (channels,), (channels, size), (2,), ())
+    right = tuple(saved[key].shape for key in _KEYS) == shapes
+    if not right or not 0 < count <= _MOST or not 0 < size <= _MOST:
+        return f"its arrays do not fit together, or are not of features with {channels} channels"
+    if not (threshold > 0 and rest[1] > 0):
+        return "its threshold or deviation is not above zero"
+    return ""
+
+
+def _some(ids: Sequence[str], most: int) -> Sequence[str]:
+    """Returns at most so many, at even distances."""
+    return [ids[place] for place in np.unique(np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(int))]
+
+
+def _pooled(seen: Seen, ids: Sequence[str]) -> np.ndarray:
+    return np.concatenate([pool(seen.features(ids[at : at + _BATCH])) for at in range(0, len(ids), _BATCH)])

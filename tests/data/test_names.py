@@ -1,0 +1,95 @@
+"""Names of images in the forms that captions files have them."""
+
+import pytest
+
+from capsmith.data.folder import FolderConfig
+from capsmith.data.names import Names, is_file_name, plain
+from capsmith.data.rows import Rows
+from capsmith.errors import DataError
+
+
+@pytest.fixture
+def names(tmp_path):
+    for name in ("a.jpg", "my photo.jpg", "sub/c.png", "#1.jpg", "a%20b.jpg", "É.JPG"):
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    config = FolderConfig(root=tmp_path, max_problems=1)
+    return Names(Rows(config, tmp_path / "captions.csv", tmp_path / "images", complete=True))
+
+
+@pytest.mark.parametrize(
+    ("given", "image_id"),
+    [
+        ("a.jpg", "a.jpg"),
+        ("A.JPG", "a.jpg"),
+        ("a", "a.jpg"),
+        ("é.jpg", "É.JPG"),
+        ("a.jpg#3", "a.jpg"),
+        ("images/a.jpg", "a.jpg"),
+        ("./images/sub/c.png", "sub/c.png"),
+        ("sub\\c.png", "sub/c.png"),
+        ("C:\\Users\\me\\images\\sub\\C.PNG", "sub/c.png"),
+        ("\\\\server\\share\\a.jpg", "a.jpg"),
+        ("/home/me/images/a.jpg", "a.jpg"),
+        ("../images/a.jpg", "a.jpg"),
+        ("my%20photo.jpg", "my photo.jpg"),
+        ("a%20b.jpg", "a%20b.jpg"),
+        ("https://example.org/x/my%20photo.jpg?raw=1#top", "my photo.jpg"),
+        ("'a.jpg'", "a.jpg"),
+        ("\ufeffa.jpg", "a.jpg"),
+        ("#1.jpg", "#1.jpg"),
+    ],
+)
+def test_the_file_that_is_evidently_meant(names, given, image_id):
+    found = names.find(given)
+    assert (found.image_id, found.there) == (image_id, True)
+    exact = given in ("a.jpg", "a", "a%20b.jpg", "#1.jpg", "a.jpg#3", "sub\\c.png", "\ufeffa.jpg", "../images/a.jpg")
+    assert bool(found.remark) is (not exact or given == "../images/a.jpg")
+
+
+@pytest.mark.parametrize("given", ["b.jpg", "a.png", "../../etc/passwd", "sub/a.jpgx", "", "c", "a.jpg.1#0", "x/.."])
+def test_what_means_no_file(names, given):
+    assert not names.find(given).there
+    names.add(given, "a dog")
+    names.add("a.jpg", "a dog")
+    assert [record.image_id for record in names.rows.corpus().records] == ["a.jpg"]
+
+
+def test_what_was_changed_is_told_once_a_name(names):
+    for _ in range(3):
+        names.add("A.JPG", "a dog")
+    names.add("images/sub/c.png", "a cat")
+    corpus = names.rows.corpus()
+    assert corpus.repaired.found == {
+        "image name in other upper and lower case than the file's": ["A.JPG → a.jpg"],
+        "image name with more folders than lie below the image folder": ["images/sub/c.png → sub/c.png"],
+    }
+
+
+def test_two_folders_are_not_thrown_together(names):
+    """train/a.jpg and val/a.jpg are two images; the folder has one."""
+    names.add("train/a.jpg", "a dog")
+    with pytest.raises(DataError, match=r"'train/a.jpg' and 'val/a.jpg' would both be the image a.jpg in .*: write"):
+        names.add("val/a.jpg", "a cat")
+
+
+def test_two_files_that_differ_in_case_alone_are_two(names, tmp_path):
+    (tmp_path / "images" / "A.jpg").write_bytes(b"")
+    assert names.find("A.jpg").image_id == "A.jpg" and names.find("a.jpg").image_id == "a.jpg"
+    assert not names.find("A.JPG").there
+
+
+def test_a_number_after_the_name_is_the_captions_key(names):
+    for name in ("a.jpg#0", "a.jpg#1", "a.jpg#1"):
+        names.add(name, "a dog")
+    corpus = names.rows.corpus()
+    assert corpus.records[0].captions == ("a dog", "a dog")
+    assert corpus.problems.found == {"duplicate row": ["a.jpg#1"]}
+
+
+def test_what_forms_of_a_name_share():
+    assert {plain(name) for name in ("A.jpg", "x/a.jpg#2", "C:\\a.JPG", "http://x/a.jpg?b=/c", "'a.jpg'")} == {"a.jpg"}
+    assert [is_file_name(text) for text in ("a.jpg", "A.JPG#1", ".jpg", "a dog.", "jpg", "a.csv")] == [True] * 2 + [
+        False
+    ] * 4

@@ -1,0 +1,142 @@
+"""Delimited text: what keeps to RFC 4180 is read as Python's csv does; what does not, as is evident, line by line."""
+
+import csv
+import io
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capsmith.delimited import LONGEST, TOO_LONG, UNCLOSED, body_of, read_lines, rest_of
+
+LENIENT = "quotes that are not doubled, or do not enclose the whole field"
+
+
+def fields(text, delimiter=","):
+    return [line.fields for line in read_lines(text, delimiter)]
+
+
+CELL = st.text(st.sampled_from('ab ,;"\n\tx|.é'), max_size=8)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(CELL, min_size=2, max_size=4), min_size=1, max_size=5), st.sampled_from(",;"))
+def test_what_csv_writes_is_read_back(rows, delimiter):
+    """But for blanks around a field, records of empty fields, and lines that look like rows of their own."""
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
+    stripped = [[cell.strip() for cell in row] for row in rows]
+    assert fields(text.getvalue(), delimiter) == [row for row in stripped if any(row)]
+    assert not any(line.remark or line.fault for line in read_lines(text.getvalue(), delimiter))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected", "remark"),
+    [
+        ('a.jpg,"a dog" ,train', ["a.jpg", "a dog", "train"], ""),
+        ('"a.jpg"\t,\u00a0"a dog"', ["a.jpg", "a dog"], ""),
+        ('a.jpg,"a "big" dog"', ["a.jpg", 'a "big" dog'], LENIENT),
+        ('a.jpg,"a dog" runs', ["a.jpg", '"a dog" runs'], LENIENT),
+        ('a.jpg,"he said "hi""', ["a.jpg", 'he said "hi"'], LENIENT),
+        (r'a.jpg,"he said \"hi\", twice"', ["a.jpg", 'he said "hi", twice'], LENIENT),
+        ('a.jpg,a 5" pipe', ["a.jpg", 'a 5" pipe'], ""),
+        ('"a.jpg,""a dog, running"""', ["a.jpg", "a dog, running"], "whole row in quotes"),
+        ('a.jpg,"",x', ["a.jpg", "", "x"], ""),
+        ('a.jpg,""""', ["a.jpg", '"'], ""),
+    ],
+)
+def test_quotes_as_people_and_programs_write_them(line, expected, remark):
+    (found,) = read_lines(line, ",")
+    assert (found.fields, found.remark, found.fault) == (expected, remark, "")
+
+
+@pytest.mark.parametrize(
+    "line", ['"Hello," says "Bob"', '"open', 'a "big" dog', '"a "big" dog"', "it's 5\" long"], ids=str
+)
+def test_between_tabs_quotes_are_marks_like_others(line):
+    assert fields(f"a.jpg\t{line}\nb.jpg\tx", "\t") == [["a.jpg", line], ["b.jpg", "x"]]
+
+
+def test_between_tabs_a_whole_field_may_be_in_quotes():
+    assert fields('a.jpg\t"He said ""hi"", twice"\nb.jpg\t"two\nlines"', "\t") == [
+        ["a.jpg", 'He said "hi", twice'],
+        ["b.jpg", "two\nlines"],
+    ]
+
+
+def test_a_quote_that_is_not_closed_spoils_its_own_line_alone():
+    text = 'a.jpg,ok\nb.jpg,"open\nc.jpg,kept\nd.jpg,"kept, too"\ne.jpg,"open again\n'
+    found = list(read_lines(text, ","))
+    assert [line.number for line in found if line.fault == UNCLOSED] == [2, 5]
+    assert [line.fields for line in found if not line.fault] == [
+        ["a.jpg", "ok"],
+        ["c.jpg", "kept"],
+        ["d.jpg", "kept, too"],
+    ]
+
+
+def test_a_row_that_follows_is_no_second_line_of_a_caption():
+    """The next quote is at the end of a line: without a look at the names it would close the one before."""
+    found = list(read_lines('a.jpg,"open\nb.jpg,lost"\nc.jpg,x\n', ","))
+    assert [(line.number, line.fault) for line in found] == [(1, UNCLOSED), (2, ""), (3, "")]
+
+
+def test_a_field_that_is_too_long_is_a_fault_of_its_line():
+    found = list(read_lines(f"a.jpg,{'x' * (LONGEST + 1)}\nb.jpg,y\n", ","))
+    assert [line.fault for line in found] == [TOO_LONG, ""]
+
+
+@pytest.mark.parametrize(
+    ("line", "before", "after", "expected"),
+    [
+        ("a.jpg,a dog, running", 1, 0, "a dog, running"),
+        ("a dog, running,a.jpg", 0, 1, "a dog, running"),
+        ("a.jpg,a dog, a cat,train", 1, 1, "a dog, a cat"),
+        ('a.jpg,"He said "hi", twice"', 1, 0, 'He said "hi", twice'),
+        ('a.jpg,"a dog", running', 1, 0, '"a dog", running'),
+    ],
+)
+def test_the_rest_of_a_line(line, before, after, expected):
+    (found,) = read_lines(line, ",")
+    assert rest_of(found, ",", before, after) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "delimiter", "comments"),
+    [
+        ("sep=;\na;b", 2, ";", 0),
+        ("\n\n# made by hand, in 2020\n#\na,b", 5, "", 2),
+        ("#image,caption\na.jpg,x", 1, "", 0),
+        ("#1.jpg,x", 1, "", 0),
+        ("", 1, "", 0),
+    ],
+)
+def test_what_stands_before_the_first_row(text, first, delimiter, comments):
+    body = body_of(text)
+    assert (body.first, body.delimiter, body.comments) == (first, delimiter, comments)
+
+
+EVIL = {
+    "open quotes": 'a.jpg,"open\n',
+    "open quotes of rows without a name": '1,"open\n',
+    "open after an inch mark": 'a 5" x,"open\n',
+    "four quotes": 'a,""""x\n',
+    "one line of broken fields": '"a "b,',
+    "one line of other broken fields": '"a"b,',
+    "one line of escapes": '\\"',
+    "columns": "c,",
+    "blanks behind quotes": '"x"        ,',
+}
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_time_is_linear(name):
+    def seconds(count):
+        start = time.process_time()
+        text = ('9,"' if name == "one line of escapes" else "") + EVIL[name] * count + '9"x'
+        assert sum(1 for _ in read_lines(text, ",")) >= 1
+        return time.process_time() - start
+
+    seconds(1000)
+    assert seconds(40_000) < 16 * seconds(10_000) + 0.3
