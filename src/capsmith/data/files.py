@@ -39,6 +39,11 @@ def locate(config: DatasetConfig, name: Path, key: str, folder: bool = False) ->
     )
 
 
+def locate_images(config: DatasetConfig, name: Path) -> Path:
+    """Finds the folder of a dataset's images, as `locate`; it may be missing where no image is required."""
+    return locate(config, name, "images", folder=True) if config.require_images else config.root / name
+
+
 def read_text(path: Path) -> str:
     """Reads UTF-8 text, with or without a byte order mark; all line ends become newlines.
 

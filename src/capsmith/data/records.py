@@ -25,6 +25,9 @@ class DatasetConfig(Settings):
     """The folder that holds the pictures and captions, relative to where you stand."""
     max_problems: float = Field(default=0.01, ge=0, le=1)
     """Largest share of caption rows, or of pictures, that may be unusable before reading stops with an error."""
+    require_images: bool = True
+    """Leave out captions whose image file is missing. false keeps them, as training from a pickle of features does by
+    itself."""
     limit: int | None = Field(default=None, ge=1)
     """Use only the first N pictures of each split, for a trial."""
 

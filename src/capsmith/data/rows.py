@@ -167,6 +167,8 @@ class Rows:
         for image_id, given in self._captions.items():
             captions = given if self._keys else self._without_repeats(image_id, given)
             path = self.folder.find(image_id)
+            if path is None and not self.config.require_images:
+                path = self.folder.root / image_id
             if path is None:
                 is_picture = PurePosixPath(image_id).suffix.lower() in PICTURES
                 self._bad_picture("missing picture" if is_picture else "stray id", image_id)
