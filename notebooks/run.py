@@ -11,7 +11,7 @@ NOISE = ("WARNING: All log messages", "I0000", "E0000", "W0000")  # of TensorFlo
 
 
 def run(path: Path) -> None:
-    """Executes a notebook from the project's root; what it printed becomes one output, of two image formats one stays."""
+    """Executes a notebook from the project's root; what it printed becomes one output, and an image one format."""
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(FOLDER.parent)}}
     NotebookClient(notebook, timeout=1200, kernel_name="python3", resources=resources).execute()

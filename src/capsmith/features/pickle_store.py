@@ -6,7 +6,6 @@ The arrays may have any shape that is a vector or a grid for each image: (D,), (
 without a leading 1. Keys may be file names with or without their ending, or paths.
 """
 
-import re
 import stat
 import unicodedata
 import weakref
@@ -19,9 +18,9 @@ import numpy as np
 
 from capsmith.errors import FeatureError, escaped
 from capsmith.features.fingerprint import file_hash
+from capsmith.features.image_formats import IMAGE_ENDINGS
 from capsmith.features.pickles import load_arrays
 
-_ENDING = re.compile(r"\.(jpe?g|jpe|jfif|png|gif|bmp|webp|tiff?|ppm|pgm|avif|heic)$", re.IGNORECASE)
 _LARGEST_FLOAT16 = 65504.0
 _ADVICE = "features.store takes a folder of features, or a pickle {image_id: array}"
 _SHOWN = 80  # characters of a key in a message
@@ -184,7 +183,8 @@ def _whole(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    return _ENDING.sub("", _whole(name))
+    stem, dot, ending = (whole := _whole(name)).rpartition(".")
+    return stem if dot and f".{ending}".lower() in IMAGE_ENDINGS else whole
 
 
 def _name(name: str) -> str:
