@@ -13,13 +13,13 @@ from PIL import Image
 
 import shapes
 from capsmith import Caption, Captioner
+from capsmith.attention_plot import attention_sheet
 from capsmith.captioner import build_model
 from capsmith.config import load_config
 from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig
 from capsmith.errors import CheckpointError, ConfigError, FeatureError, PictureError
 from capsmith.features.backbone import build_encoder
-from capsmith.plots import attention_sheet
-from capsmith.text.vocabulary import Vocabulary
+from capsmith.text.vocabulary import START, Vocabulary
 
 TEST = [shapes.data() / "images" / f"{'_'.join(scene)}_4.png" for scene in shapes.SCENES]
 LOAD_ELSEWHERE = """
@@ -239,9 +239,18 @@ def test_where_it_looked_for_each_word(tmp_path):
     np.testing.assert_allclose(one.attention.sum(axis=(1, 2)), 1, atol=1e-5)
     alone = made.caption(TEST[1], BeamConfig(beam_size=3, max_length=6, min_length=3), attention=True)
     np.testing.assert_allclose(alone.attention, other.attention, atol=1e-5)
-    attention_sheet([(TEST[0], one.words, one.attention)], tmp_path / "seen.png")
+    assert len(one.probabilities) == len(one.words) and alone.probabilities == pytest.approx(other.probabilities)
+    log_probability = np.log(one.probabilities).sum()  # of the words; the caption's own has its end besides
+    assert one.log_probability <= log_probability + 1e-4
+    ids = np.array([[START, *(i for word in vocabulary.encode_words(one.words) for i in word)]])
+    logits = keras.ops.convert_to_numpy(made.model.decoder(made.features([TEST[0]]), ids))[0]
+    chances = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    expected = [chances[at, word] for at, word in enumerate(ids[0, 1:])]
+    np.testing.assert_allclose(one.probabilities, expected, rtol=1e-4)
+    attention_sheet([(TEST[0], one.words, one.attention, one.probabilities)], tmp_path / "seen.png")
     assert Image.open(tmp_path / "seen.png").size[0] > 220 * 4
-    assert made.caption(TEST[0]).attention is None
+    plain = made.caption(TEST[0])
+    assert plain.attention is None and plain.probabilities == ()
 
 
 def test_a_decoder_without_attention_says_so(captioner):

@@ -9,6 +9,7 @@ import pytest
 HEAVY = ("keras", "tensorflow", "jax", "torch", "h5py")
 LIGHT = [
     "capsmith",
+    "capsmith.attention_plot",
     "capsmith.cli",
     "capsmith.config",
     "capsmith.registry",
@@ -29,7 +30,9 @@ LIGHT = [
     "capsmith.features.fingerprint",
     "capsmith.features.image_files",
     "capsmith.features.images",
+    "capsmith.features.given",
     "capsmith.features.journal",
+    "capsmith.features.pickle_store",
     "capsmith.features.pickles",
     "capsmith.features.store",
     "capsmith.metrics",

@@ -168,9 +168,9 @@ def test_an_encoder_that_learns_does_so_in_float32(tmp_path, monkeypatch):
 
 
 def watched(made):
-    def new(config, vocabulary, vectors, prepared, precision):
+    def new(config, vocabulary, vectors, prepared, precision, log):
         made.append(precision)
-        return new_captioner(config, vocabulary, vectors, prepared, precision)
+        return new_captioner(config, vocabulary, vectors, prepared, precision, log)
 
     return new
 

@@ -18,16 +18,17 @@ from capsmith.checkpoints import load_weights, save_weights
 from capsmith.compiled import compiled
 from capsmith.config import Config, run_config, save_config
 from capsmith.consensus import ConsensusConfig
-from capsmith.decoders.config import DECODERS
 from capsmith.decoding import DecodingConfig, Hypothesis, search
 from capsmith.errors import CheckpointError, ConfigError, FeatureError
 from capsmith.features.backbone import Encoder, load_encoders, save_encoders
+from capsmith.features.given import GivenFeatures
 from capsmith.features.images import Source, load_image
 from capsmith.features.joined import JoinedEncoder
 from capsmith.features.joined import join as join_features
 from capsmith.looking import attention_maps
 from capsmith.memory import Memory
 from capsmith.network import CaptionModel
+from capsmith.network import build_model as build_model
 from capsmith.runs import read_json, write_json
 from capsmith.stepping import DecoderStepper
 from capsmith.text.tokenise import join
@@ -51,6 +52,7 @@ class Caption:
         words: The sentence's words.
         attention: How much each region counted for each word, (words, rows, columns), where that was asked for.
         domain: How the image compares with the training images, where the run knows it.
+        probabilities: With ``attention``, the model's probability for each word after those before it.
     """
 
     text: str
@@ -60,6 +62,7 @@ class Caption:
     words: tuple[str, ...] = field(default=())
     attention: np.ndarray | None = field(default=None, compare=False, repr=False)
     domain: DomainCheck | None = field(default=None, compare=False, repr=False)
+    probabilities: tuple[float, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.text
@@ -87,6 +90,7 @@ class Captioner:
         self.config, self.vocabulary, self.model = config, vocabulary, model
         self.feature_shape, self.encoder = feature_shape, encoder
         self.run: Path | None = None  # where it was loaded from
+        self.given: GivenFeatures | None = None  # the pickle whose features it learned from
 
     @classmethod
     def load(cls, run: str | Path, encoder: bool = True) -> "Captioner":
@@ -106,15 +110,23 @@ class Captioner:
         vocabulary = Vocabulary.load(run / "vocabulary.json")
         about = read_json(run / "captioner.json", CheckpointError)
         shape = _check(about, vocabulary, run)
-        needed = encoder or config.trains_encoder
+        given = GivenFeatures.read(about.get("features"), f"{run}/captioner.json")
+        there = given is None or given.encoder != "none"
+        needed = there and (encoder or config.trains_encoder)
         loaded = load_encoders(config.encoders, run) if needed else None
         if loaded is not None and loaded.feature_shape != shape:
             raise CheckpointError(f"{run}/captioner.json: feature_shape is not its encoder's, {loaded.feature_shape}")
         model = build_model(config, vocabulary, shape, loaded)
         load_weights(model, run / WEIGHTS)
         captioner = cls(config, vocabulary, model, shape, loaded)
-        captioner.run = run
+        captioner.run, captioner.given = run, given
         return captioner
+
+    def summary(self, layers: bool = False) -> str:
+        """Returns a table of its layers: shapes, parameters, bytes; those of the encoder one by one with ``layers``."""
+        from capsmith.summary import summary  # which knows captioners
+
+        return summary(self, layers)
 
     def save(self, run: str | Path) -> None:
         """Writes everything that ``load`` needs into a directory."""
@@ -135,6 +147,8 @@ class Captioner:
             "feature_shape": list(self.feature_shape),
             "vocabulary": self.vocabulary.fingerprint(),
         }
+        if self.given is not None:
+            about["features"] = self.given.as_dict()
         write_json(run / "captioner.json", about)
 
     def save_weights(self, run: Path) -> None:
@@ -205,6 +219,8 @@ class Captioner:
 
     @property
     def _parts(self) -> tuple[Encoder, ...]:
+        if self.encoder is None and self.given is not None and self.given.encoder == "none":
+            raise CheckpointError(f"this captioner {self.given.note}")
         if self.encoder is None:
             raise CheckpointError("this captioner was loaded without its encoder: it captions features alone")
         return self.encoder.parts
@@ -252,33 +268,10 @@ class Captioner:
         grid = tuple(int(n) for n in self.encoder.parts[0].core.output.shape[1:3])
         ids = [self.vocabulary.encode_words(caption.words) for caption in captions]
         maps = attention_maps(self.stepper, features, ids, grid)
-        return [replace(caption, attention=path) for caption, path in zip(captions, maps, strict=True)]
-
-
-def build_model(
-    config: Config,
-    vocabulary: Vocabulary,
-    feature_shape: tuple[int, ...],
-    encoder: Encoder | JoinedEncoder | None = None,
-    vectors: np.ndarray | None = None,
-) -> CaptionModel:
-    """Builds the network of a config.
-
-    Args:
-        config: Names decoder and loss.
-        vocabulary: Its size and frequencies.
-        feature_shape: (D,) or (L, D).
-        encoder: Becomes part of the network where the config trains it.
-        vectors: Word vectors (V, E) to start from.
-    """
-    counts = np.array(vocabulary.counts, np.float64)
-    start = np.log((counts + 1) / (counts + 1).sum()) if counts.any() else None
-    decoder = DECODERS.build(config.decoder, len(vocabulary), vectors=vectors, log_frequencies=start)
-    decoder(np.zeros((1, *feature_shape), "float32"), np.zeros((1, 2), "int32"))
-    trained = encoder.parts[0].model if encoder is not None and config.trains_encoder else None
-    model = CaptionModel(decoder, trained, config.training.label_smoothing)
-    model.built = True
-    return model
+        return [
+            replace(caption, attention=found.weights, probabilities=tuple(found.probabilities.tolist()))
+            for caption, found in zip(captions, maps, strict=True)
+        ]
 
 
 def _check(about: Any, vocabulary: Vocabulary, run: Path) -> tuple[int, ...]:

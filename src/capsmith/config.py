@@ -79,6 +79,8 @@ class Config(Settings):
     def _fit_together(self) -> "Config":
         if len(self.encoders) > 1 and self.features.store is not None:
             raise ValueError("features.store is one store, but there are several encoders: leave it out")
+        if self.features.pickle is not None:
+            _require_given(self)
         if self.training.views and self.trains_encoder:
             raise ValueError("training.views are views for frozen encoders: leave it out, or set trainable: false")
         if self.training.augment is not None and not self.trains_encoder:
@@ -120,6 +122,17 @@ class Config(Settings):
     def trains_encoder(self) -> bool:
         """Whether the encoder learns together with the decoder."""
         return bool(self.encoders[0].trainable)
+
+
+def _require_given(config: Config) -> None:
+    """Raises ValueError where a config asks for other features than a pickle of them can give."""
+    what = f"features.store: {config.features.store} is a pickle of features made before"
+    if config.trains_encoder:
+        raise ValueError(f"{what}, so its encoder cannot learn: leave encoder.trainable out")
+    if any(encoder.adapt for encoder in config.encoders):
+        raise ValueError(f"{what}, so its encoder cannot be adapted: leave encoder.adapt out")
+    if config.training.views:
+        raise ValueError(f"{what}, and has none of other views of the images: leave training.views out")
 
 
 def config_folders() -> list[Path]:

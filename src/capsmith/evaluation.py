@@ -14,7 +14,7 @@ from capsmith.consensus import ConsensusConfig
 from capsmith.data.records import Corpus
 from capsmith.decoding import DecodingConfig, search
 from capsmith.ensembles import JointStepper, Member, average, require_same_words
-from capsmith.errors import memory_for
+from capsmith.errors import FeatureError, memory_for
 from capsmith.memory import FILE as MEMORY
 from capsmith.memory import Memory
 from capsmith.metrics import Score, Scorer
@@ -72,7 +72,7 @@ def evaluate(
     runs = [Path(run)] if isinstance(run, str | Path) else [Path(one) for one in run]
     captioners = []
     for one, config in zip(runs, run_configs(runs, overrides), strict=True):
-        require_encoder(config, one)
+        require_encoder(config, one, log)
         captioners.append(Captioner.load(one, encoder=False))
         captioners[-1].config = config
     require_same_words(captioners, runs)
@@ -135,6 +135,12 @@ def evaluate_captioners(
     config = captioners[0].config
     evaluated = readings.sources(runs)
     all_prepared = [prepare(one.config, (split,), log, corpus, one.encoder) for one in captioners]
+    for one, its in zip(captioners, all_prepared, strict=True):
+        if its.feature_shape != one.feature_shape:
+            raise FeatureError(
+                f"the features of an image have shape {its.feature_shape}, but this captioner takes "
+                f"{one.feature_shape}: are they of another encoder? (features.store)"
+            )
     prepared = all_prepared[0]
     members = [Member(one, its.source) for one, its in zip(captioners, all_prepared, strict=True)]
     readable = [{record.image_id for record in its.records} for its in all_prepared]

@@ -1,9 +1,10 @@
-"""Where a decoder with attention looked while it said a sentence.
+"""Where a decoder with attention looked while it said a sentence, and how probable each word was.
 
 P pictures · T words · L regions.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -12,12 +13,25 @@ from capsmith.stepping import DecoderStepper
 from capsmith.text.vocabulary import START
 
 
+class AttentionMaps(NamedTuple):
+    """What a decoder looked at for the T words of one sentence.
+
+    Attributes:
+        weights: (T, rows, columns); each word's weights sum to 1, the mean of its pieces.
+        probabilities: The model's probability for each word after those before it, (T,); of a word in several pieces
+            the product.
+    """
+
+    weights: np.ndarray
+    probabilities: np.ndarray
+
+
 def attention_maps(
     stepper: DecoderStepper,
     features: np.ndarray,
     sentences: Sequence[Sequence[Sequence[int]]],
     grid: tuple[int, ...],
-) -> list[np.ndarray]:
+) -> list[AttentionMaps]:
     """Reads sentences again, and returns how much each region counted for each word.
 
     Args:
@@ -27,22 +41,25 @@ def attention_maps(
         grid: Rows and columns of the regions, whose product is L.
 
     Returns:
-        For each picture (T, rows, columns); each word's weights sum to 1, the mean of its pieces.
+        For each picture the maps of its words.
     """
     flat = [[index for word in words for index in word] for words in sentences]
     said = np.full((len(flat), 1 + max(map(len, flat), default=0)), START, np.int32)
     for row, ids in enumerate(flat):
         said[row, 1 : len(ids) + 1] = ids
-    rows, state, maps = np.arange(len(sentences), dtype=np.int32), stepper.start(features), []
+    rows, state = np.arange(len(sentences), dtype=np.int32), stepper.start(features)
+    maps, chances = [np.zeros((len(sentences), 0, *grid), np.float32)], [np.zeros((len(sentences), 0), np.float32)]
     for position in range(said.shape[1] - 1):
-        _, state = stepper.step(said[:, position], rows, state)
-        maps.append(keras.ops.convert_to_numpy(state[0][-1]).reshape(-1, *grid))
-    path = np.stack(maps, axis=1) if maps else np.zeros((len(sentences), 0, *grid), np.float32)
-    return [_by_word(path[row], words) for row, words in enumerate(sentences)]
+        log_probabilities, state = stepper.step(said[:, position], rows, state)
+        maps.append(keras.ops.convert_to_numpy(state[0][-1]).reshape(-1, 1, *grid))
+        chances.append(log_probabilities[rows, said[:, position + 1]][:, None])
+    path, chance = np.concatenate(maps, axis=1), np.concatenate(chances, axis=1)
+    return [_by_word(path[row], chance[row], words) for row, words in enumerate(sentences)]
 
 
-def _by_word(path: np.ndarray, words: Sequence[Sequence[int]]) -> np.ndarray:
-    """Returns the mean over each word's pieces, (words, …), of what stands at every piece, (pieces, …)."""
+def _by_word(path: np.ndarray, chance: np.ndarray, words: Sequence[Sequence[int]]) -> AttentionMaps:
+    """Returns the mean of the weights (pieces, …) and the product of the probabilities over each word's pieces."""
     ends = np.cumsum([len(word) for word in words], dtype=int)
-    means = [path[end - len(word) : end].mean(axis=0) for word, end in zip(words, ends, strict=True)]
-    return np.stack(means) if means else path[:0]
+    spans = [slice(end - len(word), end) for word, end in zip(words, ends, strict=True)]
+    weights = np.stack([path[span].mean(axis=0) for span in spans]) if spans else path[:0]
+    return AttentionMaps(weights, np.exp([chance[span].sum() for span in spans], dtype=np.float64))

@@ -1,11 +1,19 @@
 """The model that is trained: an encoder where it learns too, and a decoder."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from capsmith.text.vocabulary import END, PAD
+from capsmith.config import Config
+from capsmith.decoders.config import DECODERS
+from capsmith.errors import ConfigError
+from capsmith.text.vocabulary import END, PAD, Vocabulary
+
+if TYPE_CHECKING:
+    from capsmith.features.backbone import Encoder
+    from capsmith.features.joined import JoinedEncoder
 
 
 class CaptionModel(keras.Model):
@@ -79,6 +87,37 @@ class CaptionModel(keras.Model):
         for extra in self.losses:
             loss = loss + extra
         return loss
+
+
+def build_model(
+    config: Config,
+    vocabulary: Vocabulary,
+    feature_shape: tuple[int, ...],
+    encoder: "Encoder | JoinedEncoder | None" = None,
+    vectors: np.ndarray | None = None,
+) -> CaptionModel:
+    """Builds the network of a config.
+
+    Args:
+        config: Names decoder and loss.
+        vocabulary: Its size and frequencies.
+        feature_shape: (D,) or (L, D).
+        encoder: Becomes part of the network where the config trains it.
+        vectors: Word vectors (V, E) to start from.
+    """
+    counts = np.array(vocabulary.counts, np.float64)
+    start = np.log((counts + 1) / (counts + 1).sum()) if counts.any() else None
+    decoder = DECODERS.build(config.decoder, len(vocabulary), vectors=vectors, log_frequencies=start)
+    if getattr(decoder, "attends", False) and len(feature_shape) != 2:
+        raise ConfigError(
+            f"decoder.type {config.decoder.type} attends to regions, but an image's features are one vector: "
+            "set encoder.output to grid"
+        )
+    decoder(np.zeros((1, *feature_shape), "float32"), np.zeros((1, 2), "int32"))
+    trained = encoder.parts[0].model if encoder is not None and config.trains_encoder else None
+    model = CaptionModel(decoder, trained, config.training.label_smoothing)
+    model.built = True
+    return model
 
 
 def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0, weight: Any = None) -> Any:

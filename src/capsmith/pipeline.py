@@ -12,9 +12,11 @@ from capsmith.config import Config
 from capsmith.data.records import SPLITS, Corpus, Record, read_dataset
 from capsmith.errors import CheckpointError, DataError, PictureError
 from capsmith.features.extraction import extract as extract_features
-from capsmith.features.fingerprint import differences, fingerprint
+from capsmith.features.fingerprint import differences, file_hash, fingerprint
+from capsmith.features.given import GivenFeatures
 from capsmith.features.images import load_image
 from capsmith.features.joined import JoinedStore, folders
+from capsmith.features.pickle_store import PickleStore
 from capsmith.features.store import FeatureStore
 from capsmith.runs import Log, read_json
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from capsmith.features.backbone import Encoder
     from capsmith.features.joined import JoinedEncoder
 
-Features = FeatureStore | JoinedStore
+Features = FeatureStore | JoinedStore | PickleStore
 _NAMED = 5  # broken pictures named in the log
 
 
@@ -88,7 +90,10 @@ class Pictures:
 
 def read_corpus(config: Config, log: Log) -> Corpus:
     """Reads the dataset and says what it holds and what was left out."""
-    corpus = read_dataset(config.data)
+    data = config.data
+    if config.features.pickle is not None:
+        data = data.model_copy(update={"require_images": False})
+    corpus = read_dataset(data)
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
     log(f"data: {config.data.type} at {config.data.root}: pictures {sizes}")
     if summary := corpus.problems.summary():
@@ -112,7 +117,30 @@ def extract(config: Config, log: Log | None = None) -> Features:
         from capsmith.adapting import adapt_encoders
 
         adapt_encoders(config, corpus, log)
+    if config.features.pickle is not None:
+        return given_features(config, corpus, SPLITS, log)
     return _store(config, corpus.records, log)
+
+
+def given_features(config: Config, corpus: Corpus, splits: Sequence[str], log: Log) -> PickleStore:
+    """Opens the pickle of features that a config names.
+
+    Args:
+        config: Its ``features.store`` is a pickle.
+        corpus: The images.
+        splits: Those whose images need features; other images may have none.
+        log: Takes lines for people.
+
+    Raises:
+        FeatureError: It cannot be used, or more images lack features than ``features.max_broken`` allows.
+    """
+    path = config.features.pickle
+    assert path is not None  # noqa: S101 - the caller looked
+    ids = [record.image_id for record in corpus.records if record.split in SPLITS]
+    store = PickleStore.open(path, ids)
+    store.require({name: [r.image_id for r in corpus.split(name)] for name in splits}, config.features.max_broken)
+    log(f"features: {len(store):,} of {len(ids):,} images are in {path}, each {store.layout}")
+    return store
 
 
 def _store(config: Config, records: Sequence[Record], log: Log, view: int = 0) -> Features:
@@ -140,6 +168,9 @@ def prepare(
     corpus = corpus or read_corpus(config, log)
     require_splits(config, corpus, splits)
     records = [record for record in corpus.records if record.split in SPLITS]
+    if config.features.pickle is not None:
+        given = given_features(config, corpus, splits, log)
+        return Prepared(_readable(records, given), given, given.shape, None)
     if not config.trains_encoder:
         store = _store(config, records, log)
         return Prepared(_readable(records, store), store, store.shape, None)
@@ -175,15 +206,25 @@ def require_splits(config: Config, corpus: Corpus, splits: Sequence[str]) -> Non
             )
 
 
-def require_encoder(config: Config, run: Path) -> None:
+def require_encoder(config: Config, run: Path, log: Log | None = None) -> None:
     """Checks that a config's encoder is still the one whose features a run was trained with.
 
+    Features from a pickle are taken as they are, since nothing tells what made them; ``log`` takes a line that says so,
+    unless the run was trained on this very pickle.
+
     Raises:
-        CheckpointError: It differs, as when another file lies where its weights were; or the run is damaged.
+        CheckpointError: It differs, as when another file lies where its weights were; or the run is damaged, or was
+            trained on a pickle's features and has no encoder.
         FeatureError: Its weights are not there.
     """
-    if config.trains_encoder:
-        return  # it is part of the checkpoint
+    given, path = trained_on(run), config.features.pickle
+    if path is not None and log is not None and (given is None or given.sha256 != file_hash(path)):
+        made = f"those in {given.store}" if given else f"features of {config.encoders[0].type}"
+        log(f"features: {run} was trained on {made}; whether those in {path} are alike cannot be verified")
+    if config.trains_encoder or path is not None:
+        return  # part of the checkpoint, or not needed
+    if given is not None and given.encoder == "none":
+        raise CheckpointError(f"{run} {given.note}; or set features.store to a pickle with features of these images")
     for encoder, folder in zip(config.encoders, folders(run, len(config.encoders)), strict=True):
         note = read_json(folder / "encoder.json", CheckpointError)
         trained = note.get("fingerprint") if isinstance(note, dict) else None
@@ -191,6 +232,34 @@ def require_encoder(config: Config, run: Path) -> None:
             raise CheckpointError(f"{folder}/encoder.json is damaged")
         if differs := differences(fingerprint(encoder), trained):
             raise CheckpointError(f"{run} was trained with features of another encoder ({differs})")
+
+
+def require_same_features(config: Config, run: Path) -> None:
+    """Checks that a training that goes on has the features that it began with.
+
+    Raises:
+        CheckpointError: They are from another pickle, or one time from a pickle and one time not; or as
+            `require_encoder`.
+        FeatureError: As `require_encoder`; or the pickle cannot be read.
+    """
+    before, now = trained_on(run), config.features.pickle
+    if (before is None) != (now is None) or (before and now and before.sha256 != file_hash(now)):
+        begun = f"the features in {before.store}" if before else "features of its own encoder"
+        differs = f"those in {now} are others" if now else "features.store names no pickle now"
+        raise CheckpointError(f"{run} was begun with {begun}, and {differs}: choose another --run")
+    require_encoder(config, run)
+
+
+def trained_on(run: Path) -> GivenFeatures | None:
+    """Returns which pickle's features a run was trained on; None where it made its own.
+
+    Raises:
+        CheckpointError: The run is damaged.
+    """
+    if not (run / "captioner.json").exists():
+        return None
+    about = read_json(run / "captioner.json", CheckpointError)
+    return GivenFeatures.read(about.get("features") if isinstance(about, dict) else None, f"{run}/captioner.json")
 
 
 def _readable(records: Sequence[Record], source: Features | Pictures) -> tuple[Record, ...]:

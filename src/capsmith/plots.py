@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw
 
 from capsmith.charts import COLOURS, GREY, INK, Canvas, Line, Panel
@@ -48,7 +47,7 @@ def plot_history(rows: Sequence[dict[str, float]], path: Path, best_by: str | No
     if best is not None:
         right.mark(*best)
     right.legend(lines)
-    _save(canvas.finished(), path)
+    save_image(canvas.finished(), path)
 
 
 def _points(rows: Sequence[dict[str, float]], name: str) -> list[tuple[float, float]]:
@@ -79,7 +78,7 @@ def contact_sheet(items: Sequence[tuple[Source, str, str]], path: Path, cell: in
     columns = min(4, max(1, math.ceil(math.sqrt(len(items)))))
     cards = [_card(thumbnail(picture, cell, enlarge=True), caption, sub, cell) for picture, caption, sub in items]
     rows = [cards[first : first + columns] for first in range(0, len(cards), columns)]
-    _save(_laid_out(rows, cell), path)
+    save_image(_laid_out(rows, cell), path)
 
 
 def _laid_out(rows: list[list[Image.Image]], cell: int) -> Image.Image:
@@ -94,35 +93,6 @@ def _laid_out(rows: list[list[Image.Image]], cell: int) -> Image.Image:
             sheet.paste(card, (_GAP + column * (cell + _GAP), y))
         y += tall + _GAP
     return sheet
-
-
-def attention_sheet(items: Sequence[tuple[Source, Sequence[str], np.ndarray]], path: Path, cell: int = 220) -> None:
-    """Draws, for each picture, one copy a word: bright where the decoder looked when it chose the word.
-
-    Args:
-        items: For each picture: what ``load_image`` takes, its caption's words, and the weights of the regions for
-            each word, (words, rows, columns).
-        path: The file to write; its ending names the format (PNG, JPEG, …).
-        cell: Width of a picture in pixels.
-
-    Raises:
-        PictureError: A picture cannot be read.
-        CapsmithError: The file cannot be written, or its ending names no format.
-    """
-    cards = []
-    for picture, words, maps in items:
-        whole = thumbnail(picture, cell, enlarge=True)
-        cards.append([_card(whole, " ".join(words), "", cell)])
-        cards[-1] += [_card(_lit(whole, weights), word, "", cell) for word, weights in zip(words, maps, strict=True)]
-    _save(_laid_out([row[first : first + 7] for row in cards for first in range(0, len(row), 7)], cell), path)
-
-
-def _lit(picture: Image.Image, weights: np.ndarray) -> Image.Image:
-    """Returns a picture that is dark but where the weights (rows, columns) are high."""
-    share = (weights / max(float(weights.max()), 1e-9) * 255).astype(np.uint8)
-    mask = Image.fromarray(share).resize(picture.size, Image.Resampling.BICUBIC)
-    dark = Image.blend(picture, Image.new("RGB", picture.size, (20, 24, 40)), 0.75)
-    return Image.composite(picture, dark, mask)
 
 
 def _card(picture: Image.Image, caption: str, sub: str, cell: int) -> Image.Image:
@@ -140,7 +110,12 @@ def _card(picture: Image.Image, caption: str, sub: str, cell: int) -> Image.Imag
     return card
 
 
-def _save(image: Image.Image, path: Path) -> None:
+def save_image(image: Image.Image, path: Path) -> None:
+    """Writes an image atomically, in the format that the path's ending names.
+
+    Raises:
+        CapsmithError: The file cannot be written, or its ending names no format.
+    """
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
         raise CapsmithError(f"cannot write {path}: the ending names no picture format (try .png)")

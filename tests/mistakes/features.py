@@ -48,7 +48,7 @@ def _(shop: Workshop) -> list[str]:
     return ["evaluate", str(shop.run()), "--set", "encoder.preprocess=unit", "--set", f"features.cache={shop / 'c'}"]
 
 
-@mistake("a store that is a file", "store", "cannot write features", "not a folder")
+@mistake("a store that is a file", "store", "damaged pickle", "features.store takes a folder")
 def _(shop: Workshop) -> list[str]:
     return _extract(shop, features={"store": str(shop.write("store", "x"))})
 

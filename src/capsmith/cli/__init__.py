@@ -22,6 +22,7 @@ VERBS = {
     "extract": "make the feature cache of a config's pictures",
     "evaluate": "score a run on a split and write its report",
     "caption": "caption pictures, or folders of them, with a run",
+    "show": "list what a run's captioner is made of, and draw it",
     "score": "score captions of any model against references",
     "validate": "check a config and show it with every default",
     "doctor": "look at this machine, try everything out, and say what to do",

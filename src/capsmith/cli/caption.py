@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Captions each image; those that cannot be read are named at the end."""
     from capsmith.config import run_config
-    from capsmith.errors import PictureError
+    from capsmith.errors import PictureError, escaped
 
     images, failed = _images([Path(given) for given in args.images])
     decoding = run_config(args.run, args.set).decoding  # mistakes are told before Keras loads
@@ -37,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
     from capsmith.captioner import Captioner
 
     captioner = Captioner.load(args.run)
+    if captioner.given is not None and captioner.given.encoder == "unverified":
+        print(escaped(f"note: {args.run} {captioner.given.note}"), file=sys.stderr)
     done: list[tuple[Path, Any]] = []
     try:
         for path in images:
@@ -55,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
 
         contact_sheet([(path, caption.text, path.name) for path, caption in done], args.show)
     if args.attention and done:
-        from capsmith.plots import attention_sheet
+        from capsmith.attention_plot import attention_sheet
 
-        attention_sheet([(path, caption.words, caption.attention) for path, caption in done], args.attention)
+        attention_sheet([(path, c.words, c.attention, c.probabilities) for path, c in done], args.attention)
     return 2 if failed else 0
 
 

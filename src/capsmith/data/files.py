@@ -42,6 +42,11 @@ def locate(config: DatasetConfig, name: Path, key: str, folder: bool = False) ->
     )
 
 
+def locate_images(config: DatasetConfig, name: Path) -> Path:
+    """Finds the folder of a dataset's images, as `locate`; it may be missing where no image is required."""
+    return locate(config, name, "images", folder=True) if config.require_images else config.root / name
+
+
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yields the lines that are not blank with their numbers, counted from one."""
     for number, line in enumerate(read_text(path).split("\n"), start=1):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from capsmith.data.files import locate, numbered_lines
+from capsmith.data.files import locate, locate_images, numbered_lines
 from capsmith.data.names import Names
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
 from capsmith.data.rows import Rows
@@ -35,7 +35,7 @@ def read(config: Flickr8kConfig) -> Corpus:
         DataError: A file is missing or in another form, or too much of it cannot be used.
     """
     source = locate(config, config.captions, "captions")
-    rows = Rows(config, source, locate(config, config.images, "images", folder=True))
+    rows = Rows(config, source, locate_images(config, config.images))
     listed = None if config.lists is None else read_lists(config, config.lists)
     names = Names(rows)
     for number, line in numbered_lines(source):

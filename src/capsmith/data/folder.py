@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from capsmith.data.files import locate
+from capsmith.data.files import locate, locate_images
 from capsmith.data.notes import notes_below, take_notes
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
 from capsmith.data.rows import Rows
@@ -51,7 +51,7 @@ def read(config: FolderConfig) -> Corpus:
     """
     notes = next(notes_below(config.root / config.captions), None) is not None
     source = locate(config, config.captions, "captions", folder=notes)
-    rows = Rows(config, source, locate(config, config.images, "images", folder=True), complete=True)
+    rows = Rows(config, source, locate_images(config, config.images), complete=True)
     if notes:
         take_notes(rows, source)
         return rows.corpus(lambda image_ids: seeded_split(image_ids, config.split))

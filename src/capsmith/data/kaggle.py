@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from capsmith.data.files import locate
+from capsmith.data.files import locate, locate_images
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
 from capsmith.data.rows import Rows
 from capsmith.data.splits import SplitLists, read_lists, seeded_split
@@ -49,7 +49,7 @@ def read(config: KaggleConfig) -> Corpus:
         DataError: A file or column is missing, or too much cannot be used.
     """
     source = locate(config, config.captions, "captions")
-    pictures = locate(config, config.images, "images", folder=True)
+    pictures = locate_images(config, config.images)
     rows = Rows(config, source, pictures, repeats=config.captions_per_picture)
     required = {"image_column": config.image_column, "caption_column": config.caption_column}
     table = read_table(source, required, config.header, config.delimiter)

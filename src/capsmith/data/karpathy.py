@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from capsmith.data.files import locate
+from capsmith.data.files import locate, locate_images
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig
 from capsmith.data.rows import Rows
 from capsmith.data.splits import split_name
@@ -35,7 +35,7 @@ def read(config: KarpathyConfig) -> Corpus:
         DataError: The file is missing or of another kind, or too much of it cannot be used.
     """
     source = locate(config, config.captions, "captions")
-    rows = Rows(config, source, locate(config, config.images, "images", folder=True))
+    rows = Rows(config, source, locate_images(config, config.images))
     for number, entry in enumerate(_entries(source)):
         if isinstance(entry, dict) and entry.get("split") == "restval":
             if config.restval == "drop":

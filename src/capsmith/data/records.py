@@ -27,6 +27,9 @@ class DatasetConfig(Settings):
     """Largest share of caption rows, or of pictures, that may be unusable before reading stops with an error."""
     subset: bool = False
     """Whether only some of the captioned images are there: captions of the others are passed over."""
+    require_images: bool = True
+    """Leave out captions whose image file is missing. false keeps them, as training from a pickle of features does by
+    itself."""
     limit: int | None = Field(default=None, ge=1)
     """Use only the first N pictures of each split, for a trial."""
 

@@ -180,6 +180,8 @@ class Rows:
         for image_id, given in self._captions.items():
             captions = given if self._keys else self._without_repeats(image_id, given)
             path = self.folder.find(image_id)
+            if path is None and not self.config.require_images:
+                path = self.folder.root / image_id
             if path is None and self.config.subset:
                 self.problems.add(ABSENT, image_id)
             elif path is None:

@@ -121,7 +121,8 @@ class FeaturesConfig(Settings):
     cache: Path = Path("cache")
     """Folder of the feature stores; each store carries the fingerprint of its encoder in its name."""
     store: Path | None = None
-    """Use exactly this store, and stop with an error when another encoder made it."""
+    """Use exactly this store, and stop with an error when another encoder made it; or a pickle of features made
+    elsewhere, ``{image_id: array}``, such as ``old_features.pkl``: then no image is needed to train."""
     batch_size: int = Field(default=32, ge=1)
     """Pictures a batch."""
     workers: int = Field(default=2, ge=1)
@@ -129,4 +130,14 @@ class FeaturesConfig(Settings):
     precision: Precision = "auto"
     """What the CNN calculates in; ``auto`` is bfloat16 where this machine is faster with it."""
     max_broken: float = Field(default=0.01, ge=0, le=1)
-    """Largest share of pictures that may be unreadable before extraction stops with an error."""
+    """Largest share of pictures that may be unreadable, or lack features in a pickle, before it is an error."""
+
+    @property
+    def pickle(self) -> Path | None:
+        """The pickle that ``store`` names; None where it names a folder, or nothing."""
+        if self.store is None or self.store.is_dir():
+            return None
+        return self.store if self.store.suffix.lower() in _PICKLES or self.store.exists() else None
+
+
+_PICKLES = (".pkl", ".pickle")

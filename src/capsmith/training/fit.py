@@ -14,7 +14,7 @@ from capsmith.ensembles import Member, require_same_words
 from capsmith.errors import CapsmithError, CheckpointError
 from capsmith.evaluation import evaluate_captioners, remember
 from capsmith.locks import locked
-from capsmith.pipeline import prepare, read_corpus, require_encoder, require_splits
+from capsmith.pipeline import given_features, prepare, read_corpus, require_same_features, require_splits, trained_on
 from capsmith.precision import for_products
 from capsmith.runs import Log, read_json, versions, write_json
 from capsmith.text.vocabulary import Vocabulary
@@ -79,6 +79,8 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     corpus = read_corpus(config, log)
     after = [config.evaluation.after_training] if config.evaluation.after_training else []
     require_splits(config, corpus, ("train", "dev", *after))  # not after hours of training
+    if config.features.pickle is not None:
+        given_features(config, corpus, ("train", "dev", *after), Log(quiet=True))
     adapt_encoders(config, corpus, log)
     known = Vocabulary.load(run / "vocabulary.json") if begun else None
     vocabulary, vectors = make_vocabulary(config, corpus, log, known)
@@ -89,7 +91,9 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})
     save_config(config, run / "config.yaml")
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
-    captioner = new_captioner(config, vocabulary, vectors, prepared, precision)
+    captioner = new_captioner(config, vocabulary, vectors, prepared, precision, log)
+    if begun and captioner.given is not None:
+        captioner.save_parts(run)  # its encoder may have been named since
     if config.training.start is not None and not begun:
         begin_from(captioner, config.training.start)
         log(f"begins with the weights of {config.training.start}")
@@ -99,7 +103,7 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     history = Epochs(captioner, prepared, run, log).run(begun)
     load_weights(captioner.model.bare(), run / "model.weights.h5")
     if precision != "float32":
-        captioner = Captioner.load(run)  # which calculates in float32, as it will for everyone
+        captioner = Captioner.load(run, captioner.encoder is not None)  # calculates in float32, as it will for everyone
     ids = [[record.image_id for record in prepared.split(name)] for name in ("train", "dev")]
     captioner.domain = TrainingDomain.of(Member(captioner, prepared.source), *ids)
     if captioner.domain is not None:
@@ -134,9 +138,11 @@ def _check_run(run: Path, config: Config, resume: bool) -> None:
     except OSError as error:
         raise CheckpointError(f"cannot make {run}: {error.strerror or error}; choose another --run") from error
     if begun:
-        if changed := difference(run_config(run), config, _OPEN, _PLACES):
+        given = trained_on(run)
+        unknown = {"encoder"} if given is not None and given.encoder == "none" else set()  # it may be named later
+        if changed := difference(run_config(run), config, _OPEN | unknown, _PLACES):
             raise CheckpointError(f"{run} was begun with another config ({changed}): choose another --run")
-        require_encoder(config, run)
+        require_same_features(config, run)
 
 
 def _precision(config: Config, begun: Path | None) -> str:

@@ -8,7 +8,10 @@ from capsmith.captioner import Captioner, build_model
 from capsmith.config import Config
 from capsmith.data.batches import Example
 from capsmith.data.records import Corpus, Record
-from capsmith.features.backbone import build_encoders
+from capsmith.features.backbone import Encoder, build_encoders
+from capsmith.features.given import encoder_of
+from capsmith.features.joined import JoinedEncoder
+from capsmith.features.pickle_store import PickleStore
 from capsmith.pipeline import Prepared
 from capsmith.precision import calculating
 from capsmith.runs import Log
@@ -47,15 +50,27 @@ def make_vocabulary(
 
 
 def new_captioner(
-    config: Config, vocabulary: Vocabulary, vectors: np.ndarray | None, prepared: Prepared, precision: str = "float32"
+    config: Config,
+    vocabulary: Vocabulary,
+    vectors: np.ndarray | None,
+    prepared: Prepared,
+    precision: str = "float32",
+    log: Log | None = None,
 ) -> Captioner:
     """Returns an untrained captioner that knows the scale of its features, to be trained in a precision."""
-    encoder = prepared.encoder or build_encoders(config.encoders)
+    encoder: Encoder | JoinedEncoder | None = prepared.encoder
+    given = None
+    if isinstance(prepared.source, PickleStore):
+        encoder, given = encoder_of(config, prepared.source, prepared.split("train"), log or Log())
+    elif encoder is None:
+        encoder = build_encoders(config.encoders)
     with calculating(precision):
         model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
     if model.decoder.standardise is not None:
         model.decoder.standardise.learn(_seen(prepared, config.seed))
-    return Captioner(config, vocabulary, model, prepared.feature_shape, encoder)
+    captioner = Captioner(config, vocabulary, model, prepared.feature_shape, encoder)
+    captioner.given = given
+    return captioner
 
 
 def examples(records: Sequence[Record], vocabulary: Vocabulary, config: Config, rows: np.ndarray) -> list[Example]:

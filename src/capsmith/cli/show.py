@@ -1,0 +1,32 @@
+"""``capsmith show``."""
+
+import argparse
+from pathlib import Path
+
+from capsmith.cli.keras_import import load_keras
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    parser.add_argument("--layers", action="store_true", help="list the encoder's layers one by one")
+    parser.add_argument("--diagram", type=Path, metavar="OUT.svg|OUT.png", help="also draw the model")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Prints the summary of a run's captioner."""
+    from capsmith.config import run_config
+
+    run_config(args.run)  # mistakes are told before Keras loads
+    load_keras()
+    from capsmith.captioner import Captioner
+    from capsmith.diagram import require_drawable, save_diagram
+
+    if args.diagram is not None:
+        require_drawable(args.diagram)
+    captioner = Captioner.load(args.run)
+    if args.diagram is not None:
+        save_diagram(captioner, args.diagram)
+    print(captioner.summary(args.layers))
+    if args.diagram is not None:
+        print(f"diagram  {args.diagram}")

@@ -1,0 +1,77 @@
+"""A diagram of a captioner: the image on the left, the words on the right, and where the two meet.
+
+Boxes and arrows are laid out once, and drawn as SVG or by Pillow; nothing else is needed.
+"""
+
+from pathlib import Path
+
+from capsmith.captioner import Captioner
+from capsmith.diagram_layout import BOTH, BOX, IMAGE, LINE, TITLE, WIDTH, WORDS, layout
+from capsmith.drawing import Drawing
+from capsmith.errors import CapsmithError
+from capsmith.runs import atomic
+from capsmith.summary import decoder_rows, encoder_rows, headline, size
+
+_LONG = 62  # letters of a heading in large type
+_SOFT = (75, 82, 96)
+_EDGES = {IMAGE: (0, 114, 178), WORDS: (0, 130, 95), BOTH: (213, 94, 0)}
+
+
+def save_diagram(captioner: Captioner, path: Path) -> None:
+    """Draws a captioner.
+
+    Args:
+        captioner: With its encoder or without.
+        path: The file to write, ``.svg`` or ``.png``.
+
+    Raises:
+        CapsmithError: The ending is another one, the file is not a diagram that was drawn before, or it cannot be
+            written.
+    """
+    require_drawable(path)
+    drawing = diagram(captioner)
+    with atomic(path, "wb") as file:
+        file.write(drawing.svg().encode() if path.suffix.lower() == ".svg" else drawing.png())
+
+
+def require_drawable(path: Path) -> None:
+    """Checks that a diagram may be written to a path; raises as `save_diagram`."""
+    if path.suffix.lower() not in (".svg", ".png"):
+        raise CapsmithError(f"cannot draw {path}: a diagram's name ends in .svg or .png")
+    if path.is_dir():
+        raise CapsmithError(f"cannot draw {path}: it is a folder")
+    if path.exists() and not Drawing.made(path):
+        raise CapsmithError(f"cannot draw {path}: it is there and no diagram of capsmith's; name another file")
+
+
+def diagram(captioner: Captioner) -> Drawing:
+    """Returns the drawing of a captioner."""
+    boxes, arrows = layout(captioner)
+    low = max(box.low for box in boxes)
+    drawing = Drawing(WIDTH, round(low) + 66, headline(captioner))
+    title = headline(captioner)
+    drawing.text(WIDTH / 2, 30, title, 19 if len(title) <= _LONG else 14, bold=True)
+    for points, label, dashed in arrows:
+        drawing.arrow(points, dashed)
+        if label:
+            (x, y), (x2, y2) = points[:2]
+            if y == y2:
+                drawing.text((x + x2) / 2, y - 9, label, 13, _SOFT)
+            else:
+                drawing.text(x + 8, (y + y2) / 2, label, 13, _SOFT, anchor="start")
+    for box in boxes:
+        drawing.box(box.x - BOX / 2, box.top, BOX, box.height, box.colour, _EDGES[box.colour])
+        y = box.top + 8 + TITLE / 2
+        drawing.text(box.x, y, box.title, 17, bold=True)
+        for number, line in enumerate(box.lines):
+            drawing.text(box.x, y + 22 + number * LINE, line, 13, _SOFT)
+    drawing.text(WIDTH / 2, low + 40, _totals(captioner), 13, _SOFT)
+    return drawing
+
+
+def _totals(captioner: Captioner) -> str:
+    told: list[str] = []
+    for name, rows in (("encoder", encoder_rows(captioner)), ("decoder", decoder_rows(captioner))):
+        if rows:
+            told.append(f"{name} {sum(r.parameters for r in rows):,} parameters, {size(sum(r.bytes for r in rows))}")
+    return "   ·   ".join(told)

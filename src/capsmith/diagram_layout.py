@@ -1,0 +1,243 @@
+"""Where the parts of a captioner stand in its diagram: one layout for each kind of decoder."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from capsmith.captioner import Captioner
+from capsmith.summary import Row, decoder_rows, encoder_name, encoder_rows
+
+WIDTH, BOX, _ROW = 800, 320, 136  # of the whole; of a box; from one row of boxes to the next
+_TOP, _LEFT, _RIGHT, _MIDDLE = 84, 200, 600, 400
+TITLE, LINE = 25, 19  # heights of text
+_ENTERING = ("to_state", "context", "gate", "from_answer", "from_language")  # what brings an answer into a recurrence
+IMAGE, WORDS, BOTH = (230, 240, 250), (236, 246, 238), (253, 240, 224)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of the model: its place, what it is, and what to know of it."""
+
+    x: int
+    row: float
+    title: str
+    lines: tuple[str, ...]
+    colour: tuple[int, int, int]
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return 16 + TITLE + LINE * len(self.lines)
+
+    @property
+    def middle(self) -> float:
+        """Of its height."""
+        return _TOP + self.row * _ROW + 42
+
+    @property
+    def top(self) -> float:
+        """Its upper edge."""
+        return self.middle - self.height / 2
+
+    @property
+    def low(self) -> float:
+        """Its lower edge."""
+        return self.middle + self.height / 2
+
+
+Arrow = tuple[list[tuple[float, float]], str, bool]
+Layout = tuple[list[Box], list[Arrow]]
+
+
+def layout(captioner: Captioner) -> Layout:
+    """Returns the boxes of a captioner, and the arrows between them: points, label, and whether it is dashed."""
+    return _LAYOUTS.get(captioner.config.decoder.type, _other)(_Parts(captioner))
+
+
+class _Parts:
+    """The boxes that all captioners share, and what is known of their layers."""
+
+    def __init__(self, captioner: Captioner) -> None:
+        self.captioner, self.config = captioner, captioner.config.decoder
+        self.rows: dict[str, Row] = {row.name: row for row in decoder_rows(captioner)}
+        self.cell = self.config.cell.upper()
+        self.words = len(captioner.vocabulary)
+
+    def count(self, *names: str) -> str:
+        """Returns the parameters of layers, in words."""
+        found = sum(row.parameters for name, row in self.rows.items() if name.split("/")[0] in names)
+        return f"{found:,} parameters"
+
+    def image(self) -> list[Box]:
+        """Returns image and encoder."""
+        captioner = self.captioner
+        rows = encoder_rows(captioner)
+        sizes = {" × ".join(map(str, part.image_size)) for part in captioner.encoder.parts} if captioner.encoder else ()
+        told = f"{sum(row.parameters for row in rows):,} parameters" if rows else "not in this run"
+        how = rows[0].kind.partition(", ")[2] if rows else "features made elsewhere"
+        return [
+            Box(_LEFT, 0, "image", (" and ".join(sorted(sizes)) + " × 3" if sizes else "",), IMAGE),
+            Box(_LEFT, 1, *self._encoder(f"CNN, {how}", told), IMAGE),
+        ]
+
+    def _encoder(self, *told: str) -> tuple[str, tuple[str, ...]]:
+        """Returns a title and lines: one encoder is the title, several have a line each."""
+        names = encoder_name(self.captioner.config).split(" + ")
+        return (names[0], told) if len(names) == 1 else (f"{len(names)} encoders", (*names, *told))
+
+    def sentence(self) -> list[Box]:
+        """Returns the words that are there, and their vectors."""
+        embedding = self.config.embedding
+        return [
+            Box(_RIGHT, 0, "words so far", ("<start> a dog runs …",), WORDS),
+            Box(_RIGHT, 1, f"embedding, {embedding.size}", (f"{self.words:,} words", self.count("embedding")), WORDS),
+        ]
+
+    def recurrence(self, row: float, name: str = "", prefix: str = "cell_", entering: tuple[str, ...] = ()) -> Box:
+        """Returns the recurrent layers whose names begin so."""
+        layers = [key for key in self.rows if key.startswith(prefix)]
+        times = f"{len(layers)} × " if len(layers) > 1 else ""
+        title = f"{times}{self.cell}, {self.config.units}{name}"
+        return Box(_RIGHT, row, title, (self.count(*layers, *entering),), WORDS)
+
+    def output(self, row: float, x: int) -> Box:
+        """Returns the last layer."""
+        tied = ", tied" if self.config.tie_embeddings else ""
+        lines = (f"softmax over {self.words:,} words{tied}", self.count("output", "to_embedding"))
+        return Box(x, row, "next word", lines, BOTH)
+
+    def attention(self, row: float) -> Box:
+        """Returns the attention over regions."""
+        config: Any = self.config
+        regions, width = self.captioner.feature_shape[0], config.attention_units
+        how = f"{config.heads} heads" if config.attention == "multihead" else "additive"
+        lines = [f"{how}, width {width}", self.count("standardise", "regions", "attend")]
+        if config.refine:
+            lines.insert(1, "answer weighed by the question")
+        return Box(_LEFT, row, f"attention over {regions} regions", tuple(lines), BOTH)
+
+    @property
+    def features(self) -> str:
+        """The shape of what the encoder gives."""
+        return " × ".join(map(str, self.captioner.feature_shape))
+
+
+def _merge(parts: _Parts) -> Layout:
+    image, encoder, words, embedding = (*parts.image(), *parts.sentence())
+    units = parts.config.units
+    picture = Box(_LEFT, 2, f"dense, {units}", ("ReLU", parts.count("standardise", "picture")), IMAGE)
+    lstm = parts.recurrence(2)
+    how = {"add": "add", "concat": "concatenate", "multiply": "multiply"}[parts.config.join]  # type: ignore[attr-defined]
+    mix = Box(_MIDDLE, 3, f"{how}, then dense, {units}", ("ReLU", parts.count("mix")), BOTH)
+    last = parts.output(4, _MIDDLE)
+    arrows = [
+        *_ways(parts, image, encoder, picture, words, embedding, lstm),
+        _elbow(picture, mix, -60),
+        _elbow(lstm, mix, 60),
+        _down(mix, last),
+    ]
+    return [image, encoder, picture, words, embedding, lstm, mix, last], arrows
+
+
+def _inject(parts: _Parts) -> Layout:
+    image, encoder, words, embedding = (*parts.image(), *parts.sentence())
+    mode = parts.config.mode  # type: ignore[attr-defined]
+    name = {"init": "to_state", "pre": "to_word", "par": "beside_words"}[mode]
+    way = {"init": "first state", "pre": "first word", "par": "every word"}[mode]
+    told = {"init": "tanh", "pre": "linear", "par": "ReLU"}[mode]
+    picture = Box(_LEFT, 2, "dense", (told, parts.count("standardise", name)), IMAGE)
+    lstm = parts.recurrence(2)
+    last = parts.output(3, _RIGHT)
+    across = _across(picture, lstm, way)
+    arrows = [*_ways(parts, image, encoder, picture, words, embedding, lstm), across, _down(lstm, last)]
+    return [image, encoder, picture, words, embedding, lstm, last], arrows
+
+
+def _attention(parts: _Parts) -> Layout:
+    image, encoder, words, embedding = (*parts.image(), *parts.sentence())
+    attend, lstm = parts.attention(2), parts.recurrence(2, entering=_ENTERING)
+    mix = Box(_RIGHT, 3, f"dense, {parts.config.units}", ("tanh", parts.count("mix")), BOTH)
+    last = parts.output(4, _RIGHT)
+    arrows = [
+        *_ways(parts, image, encoder, attend, words, embedding, lstm),
+        _across(lstm, attend, "asks", -14, dashed=True),
+        _across(attend, lstm, "answer", 16),
+        _elbow(attend, mix, 0, side=True),
+        _down(lstm, mix),
+        _down(mix, last),
+    ]
+    return [image, encoder, attend, words, embedding, lstm, mix, last], arrows
+
+
+def _updown(parts: _Parts) -> Layout:
+    image, encoder, words, embedding = (*parts.image(), *parts.sentence())
+    attend = parts.attention(2)
+    asking, language = parts.recurrence(2, ", asks", "asking", _ENTERING), parts.recurrence(3, ", writes", "language")
+    last = parts.output(4, _RIGHT)
+    arrows = [
+        *_ways(parts, image, encoder, attend, words, embedding, asking),
+        _across(asking, attend, "asks", dashed=True),
+        _elbow(attend, language, 0, side=True),
+        _down(asking, language),
+        _down(language, last),
+    ]
+    return [image, encoder, attend, words, embedding, asking, language, last], arrows
+
+
+def _aoa(parts: _Parts) -> Layout:
+    image, encoder, words, embedding = (*parts.image(), *parts.sentence())
+    attend, lstm = parts.attention(2), parts.recurrence(2, entering=_ENTERING)
+    last = parts.output(3, _MIDDLE)
+    arrows = [
+        *_ways(parts, image, encoder, attend, words, embedding, lstm),
+        _across(lstm, attend, "asks", -14 if parts.config.feedback else 0, dashed=True),  # type: ignore[attr-defined]
+        _elbow(attend, last, -60),
+    ]
+    if parts.config.feedback:  # type: ignore[attr-defined]
+        arrows.append(_across(attend, lstm, "answer", 16))
+    return [image, encoder, attend, words, embedding, lstm, last], arrows
+
+
+def _other(parts: _Parts) -> Layout:
+    """Lays out a decoder of which only its name is known."""
+    image, encoder, words, embedding = (*parts.image(), *parts.sentence())
+    names = [name for name in parts.rows if name.split("/")[0] not in ("embedding", "output", "to_embedding")]
+    decoder = Box(_MIDDLE, 2, parts.config.type, (parts.count(*(name.split("/")[0] for name in names)),), BOTH)
+    last = parts.output(3, _MIDDLE)
+    arrows = [_down(image, encoder), _down(words, embedding), _elbow(encoder, decoder, -60, parts.features)]
+    return [image, encoder, words, embedding, decoder, last], [
+        *arrows,
+        _elbow(embedding, decoder, 60),
+        _down(decoder, last),
+    ]
+
+
+_LAYOUTS = {"merge": _merge, "inject": _inject, "attention": _attention, "updown": _updown, "aoa": _aoa}
+
+
+def _ways(
+    parts: _Parts, image: Box, encoder: Box, after: Box, words: Box, embedding: Box, recurrence: Box
+) -> list[Arrow]:
+    return [
+        _down(image, encoder),
+        _down(encoder, after, parts.features),
+        _down(words, embedding),
+        _down(embedding, recurrence),
+    ]
+
+
+def _down(start: Box, end: Box, label: str = "") -> Arrow:
+    return [(start.x, start.low), (end.x, end.top)], label, False
+
+
+def _across(start: Box, end: Box, label: str, shift: float = 0, dashed: bool = False) -> Arrow:
+    side = BOX / 2 if start.x < end.x else -BOX / 2
+    y = start.middle + shift
+    return [(start.x + side, y), (end.x - side, y)], label, dashed
+
+
+def _elbow(start: Box, end: Box, shift: float, label: str = "", side: bool = False) -> Arrow:
+    """Goes down from a box and then to another one: into its top, beside the middle, or into its left side."""
+    if side:
+        return [(start.x, start.low), (start.x, end.middle), (end.x - BOX / 2, end.middle)], "answer", False
+    half = (start.low + end.top) / 2
+    return [(start.x, start.low), (start.x, half), (end.x + shift, half), (end.x + shift, end.top)], label, False

@@ -1,0 +1,135 @@
+"""The encoder of features that were made elsewhere: whether it is the one that the config names.
+
+A captioner that learned from a pickle captions a new image only if its encoder makes the same features. The network
+that the config names is built, its output's shape compared, and, where images are at hand, its features of some.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from capsmith.config import Config
+from capsmith.data.records import Record
+from capsmith.errors import CheckpointError, FeatureError, PictureError, one_line
+from capsmith.features.images import load_image
+from capsmith.features.pickle_store import PickleStore
+from capsmith.runs import Log
+
+if TYPE_CHECKING:
+    from capsmith.features.backbone import Encoder
+
+_COMPARED = 8  # images
+_ALIKE = 0.5  # least cosine, the mean of all images taken away: other ways to resize give 0.9, other images about 0
+
+Kind = Literal["verified", "unverified", "none"]
+
+
+@dataclass(frozen=True)
+class GivenFeatures:
+    """Where the features that a captioner learned from came from; kept in its run.
+
+    Attributes:
+        store: The pickle's path, as the config had it.
+        sha256: Of the pickle.
+        encoder: ``verified``: the run's encoder gave the same features of some images; ``unverified``: it gives
+            features of the same shape; ``none``: the run has no encoder.
+        why: What is known of the encoder, for people.
+    """
+
+    store: str
+    sha256: str
+    encoder: Kind
+    why: str
+
+    @classmethod
+    def read(cls, value: Any, where: str) -> "GivenFeatures | None":
+        """Reads what a run's ``captioner.json`` holds; None where the run extracted its own features.
+
+        Raises:
+            CheckpointError: It is damaged.
+        """
+        if value is None:
+            return None
+        right = isinstance(value, dict) and value.keys() == cls.__dataclass_fields__.keys()
+        if not right or not all(isinstance(text, str) for text in value.values()):
+            raise CheckpointError(f"{where}: features are damaged")
+        if value["encoder"] not in ("verified", "unverified", "none"):
+            raise CheckpointError(f"{where}: features.encoder is damaged")
+        return cls(**value)
+
+    def as_dict(self) -> dict[str, str]:
+        """Returns it for JSON."""
+        return asdict(self)
+
+    @property
+    def note(self) -> str:
+        """One line about new images: why they cannot be captioned, or with what doubt; empty for no doubt."""
+        if self.encoder == "verified":
+            return ""
+        if self.encoder == "none":
+            return f"learned from the features in {self.store}, and captions features alone: {self.why}"
+        return f"learned from the features in {self.store}: {self.why}"
+
+
+def encoder_of(
+    config: Config, store: PickleStore, records: Sequence[Record], log: Log
+) -> "tuple[Encoder | None, GivenFeatures]":
+    """Builds the encoder that a config names, if it may have made the features of a pickle.
+
+    Args:
+        config: Names the encoder.
+        store: The features.
+        records: Images, of which some are encoded where their files are there.
+        log: Takes a line for people.
+
+    Returns:
+        The encoder, or None where it cannot be the one or cannot be built; and what is known of it.
+    """
+    encoder, kind, why = _judged(config, store, records)
+    log(f"encoder of the features in {store.path}: {why}")
+    return encoder, GivenFeatures(str(store.path), store.sha256, kind, why)
+
+
+def _judged(config: Config, store: PickleStore, records: Sequence[Record]) -> "tuple[Encoder | None, Kind, str]":
+    from capsmith.features.backbone import build_encoder
+
+    (settings,) = config.encoders
+    name = " ".join(part for part in (settings.type, settings.layer) if part)
+    advice = "to caption new images, set encoder (type, layer, output) to what made them, and train with --resume"
+    try:
+        encoder = build_encoder(settings)
+    except FeatureError as error:
+        return None, "none", f"{one_line(error)}; to caption new images, get its weights and train with --resume"
+    if encoder.feature_shape != store.shape:
+        shapes = f"{name} gives {encoder.feature_shape} an image, but {store.path} holds {store.shape}"
+        return None, "none", f"{shapes}; {advice}"
+    likeness = _likeness(encoder, store, records)
+    if likeness is None:
+        return encoder, "unverified", f"whether {name} made them cannot be verified: none of their images is at hand"
+    told = f"features of {name} have cosine {likeness:.2f} with these"
+    if likeness < _ALIKE:
+        return None, "none", f"{told}, so others made them; {advice}"
+    return encoder, "verified", f"{told} (mean taken away, the median of some images): new images can be captioned"
+
+
+def _likeness(encoder: "Encoder", store: PickleStore, records: Sequence[Record]) -> float | None:
+    """Returns the median cosine between an encoder's features and those given; None where no image is at hand."""
+    ids: list[str] = []
+    pixels: list[np.ndarray] = []
+    for record in records:
+        if len(ids) == _COMPARED:
+            break
+        if record.image_id in store and record.path.is_file():
+            try:
+                pixels.append(load_image(record.path, encoder.image_size))
+            except PictureError:
+                continue
+            ids.append(record.image_id)
+    if not ids:
+        return None
+    given = store.gather(store.rows(ids)).reshape(len(ids), -1).astype(np.float32) - store.mean
+    made = encoder.encode(np.stack(pixels)).reshape(len(ids), -1) - store.mean
+    lengths = np.linalg.norm(given, axis=1) * np.linalg.norm(made, axis=1)
+    return float(np.median((given * made).sum(axis=1) / np.maximum(lengths, 1e-12)))

@@ -1,0 +1,24 @@
+"""``capsmith show``."""
+
+import shapes
+from capsmith.cli import main
+
+
+def test_a_run_is_listed_and_drawn(tmp_path, capsys):
+    out = tmp_path / "model.svg"
+    assert main(["show", str(shapes.trained()), "--layers", "--diagram", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "inject captioner: custom → 192 → LSTM of 64" in said and "cell_0" in said and str(out) in said
+    assert "<svg" in out.read_text()
+
+
+def test_mistakes_are_one_line(tmp_path, capsys):
+    (tmp_path / "notes.svg").write_text("mine")
+    for arguments in (
+        ["show", str(tmp_path)],
+        ["show", str(shapes.trained()), "--diagram", str(tmp_path / "notes.svg")],
+    ):
+        assert main(arguments) == 2
+        captured = capsys.readouterr()
+        assert captured.err.count("\n") == 1 and not captured.out
+    assert (tmp_path / "notes.svg").read_text() == "mine"

@@ -1,0 +1,221 @@
+"""A whole training on a pickle of features: with and without images, resumed, evaluated, and captions of new images."""
+
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+
+import shapes
+from capsmith import Captioner, evaluate, load_config, train
+from capsmith.errors import CapsmithError, CheckpointError, ConfigError, FeatureError
+from capsmith.pipeline import extract
+from capsmith.runs import Log
+
+
+@pytest.fixture(scope="module")
+def own():
+    """What capsmith's own extraction gives, as a notebook would have kept it."""
+    store = extract(load_config(settings()), Log(quiet=True))
+    return {image: store.gather(store.rows([image])) for image in store.ids}  # (1, D) each
+
+
+def settings(training=None, attends=False, **sections):
+    values = shapes.settings(training={"epochs": 2, "metric": "bleu4", **(training or {})}, **sections)
+    values["evaluation"] = {"after_training": None, "metrics": ["bleu"], **values["evaluation"]}
+    if attends:
+        values["decoder"] = {"type": "updown", "units": 16, "heads": 2, "attention_units": 8, "embedding": {"size": 8}}
+    return values
+
+
+def pickled(path, value, protocol=2):
+    path.write_bytes(pickle.dumps(value, protocol))
+    return path
+
+
+def stored(path, **sections):
+    return load_config(settings(**{"features": {"store": str(path)}, **sections}))
+
+
+def learn(config, run, **more):
+    log = Log(run / "log.txt", quiet=True)
+    return train(config, run, log=log, **more), lambda: (run / "log.txt").read_text()
+
+
+@pytest.fixture(scope="module")
+def without_images(own, tmp_path_factory):
+    """A run trained from a pickle of vectors, the images' folder being gone."""
+    folder = tmp_path_factory.mktemp("given")
+    shutil.copytree(shapes.data(), folder / "data")
+    shutil.rmtree(folder / "data" / "images")
+    path = pickled(folder / "old.pkl", {image.removesuffix(".png"): array[0] for image, array in own.items()}, 0)
+    config = stored(path, data={"type": "folder", "root": str(folder / "data")})
+    _, log = learn(config, folder / "run")
+    return folder, config, log()
+
+
+@pytest.fixture
+def copy(without_images, tmp_path):
+    folder, config, _ = without_images
+    return shutil.copytree(folder / "run", tmp_path / "run"), config
+
+
+def test_with_the_same_features_it_learns_the_same(own, without_images, tmp_path):
+    """With its own extraction and with the pickle, the weights after two epochs are equal."""
+    learn(load_config(settings()), tmp_path / "own")
+    one, other = (
+        Captioner.load(tmp_path / "own", encoder=False),
+        Captioner.load(without_images[0] / "run", encoder=False),
+    )
+    for weight, same in zip(one.model.weights, other.model.weights, strict=True):
+        np.testing.assert_allclose(np.array(weight), np.array(same), atol=1e-6)
+
+
+def test_no_image_is_needed_and_what_is_known_of_the_encoder_is_said(without_images):
+    folder, _, log = without_images
+    assert "120 of 120 images are in" in log and "each a vector of 256" in log
+    assert "whether small_cnn made them" in log
+    assert "cannot be verified: none of their images is at hand" in log
+    about = json.loads((folder / "run" / "captioner.json").read_text())["features"]
+    assert about["encoder"] == "unverified" and len(about["sha256"]) == 64
+    done = evaluate(folder / "run", "test", log=Log(quiet=True), out=folder / "report")
+    assert len(done.captions) == 24 and "the picture cannot be read" in (folder / "report" / "index.html").read_text()
+
+
+def test_a_new_image_is_captioned_by_the_encoder_that_the_config_names(without_images, own):
+    captioner = Captioner.load(without_images[0] / "run")
+    image = next(path for path in (shapes.data() / "images").iterdir())
+    np.testing.assert_allclose(captioner.features([image]), own[image.name], rtol=1e-3, atol=1e-3)
+    assert captioner.caption(image).text == captioner.caption_features(own[image.name])[0].text
+    assert "cannot be verified" in captioner.given.note
+
+
+def test_images_at_hand_verify_the_encoder(own, tmp_path):
+    _, log = learn(stored(pickled(tmp_path / "old.pkl", own)), tmp_path / "run")
+    assert "cosine 1.00" in log()
+    assert Captioner.load(tmp_path / "run").given.note == ""
+
+
+@pytest.mark.parametrize("way", ["another size", "the same size"])
+def test_another_encoder_is_found_out(own, tmp_path, way):
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(256, 256 if way == "the same size" else 100)) / 16
+    path = pickled(tmp_path / "old.pkl", {image: array[0] @ matrix for image, array in own.items()})
+    _, log = learn(stored(path), tmp_path / "run")
+    expected = "others made them" if way == "the same size" else "gives (256,) an image, but"
+    assert expected in log() and "set encoder (type, layer, output)" in log()
+    captioner = Captioner.load(tmp_path / "run")
+    assert captioner.encoder is None and not (tmp_path / "run" / "encoder.json").exists()
+    with pytest.raises(CheckpointError, match="captions features alone"):
+        captioner.caption(shapes.data() / "images" / "red_bar_left_0.png")
+    assert captioner.caption_features(np.zeros((1, matrix.shape[1]), "float32"))
+    with pytest.raises(CheckpointError, match="captions features alone.*or set features.store to a pickle"):
+        evaluate(tmp_path / "run", "dev", ["features.store=null"], log=Log(quiet=True))
+    evaluate(tmp_path / "run", "dev", log=Log(quiet=True))
+
+
+def test_an_encoder_may_be_named_later(own, tmp_path):
+    """No weights at hand: training goes on without encoder; with --resume and the right one the run has it."""
+    path = pickled(tmp_path / "old.pkl", own)
+    missing = {"type": "small_cnn", "weights": str(tmp_path / "gone.weights.h5"), "image_size": 32}
+    _, log = learn(stored(path, encoder=missing), tmp_path / "run")
+    assert "gone.weights.h5: No such file" in log() and Captioner.load(tmp_path / "run").encoder is None
+    weights = (tmp_path / "run" / "model.weights.h5").read_bytes()
+    learn(stored(path), tmp_path / "run", resume=True)
+    assert Captioner.load(tmp_path / "run").given.encoder == "verified"
+    assert len((tmp_path / "run" / "model.weights.h5").read_bytes()) == len(weights)
+
+
+def test_a_grid_of_any_layout_trains_attention(own, tmp_path):
+    rng = np.random.default_rng(0)
+    path = pickled(tmp_path / "old.pkl", {image: rng.normal(size=(1, 3, 3, 6)).astype("f2") for image in own})
+    config = stored(path, attends=True, encoder={"output": "grid"})
+    captioner, log = learn(config, tmp_path / "run")
+    assert captioner.feature_shape == (9, 6) and "each 9 regions of 6 channels" in log()
+
+
+def test_a_vector_for_attention_and_a_pickle_of_another_shape(own, copy, tmp_path):
+    path = pickled(tmp_path / "old.pkl", own)
+    with pytest.raises(ConfigError, match="^decoder.type updown attends to regions, but"):
+        learn(stored(path, attends=True), tmp_path / "other")
+    run, _ = copy
+    other = pickled(tmp_path / "other.pkl", {image: array[0, :100] for image, array in own.items()})
+    with pytest.raises(FeatureError, match=r"have shape \(100,\), but this captioner takes \(256,\)"):
+        evaluate(run, "dev", [f"features.store={other}"], log=Log(quiet=True))
+
+
+# --- resuming ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_training_goes_on_with_the_same_pickle_elsewhere(copy, own, tmp_path):
+    run, config = copy
+    moved = shutil.copy(config.features.store, tmp_path / "moved.pkl")
+    config = config.model_copy(update={"features": config.features.model_copy(update={"store": moved})})
+    longer = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 2})})
+    learn(longer, run, resume=True)
+
+
+def test_a_training_does_not_go_on_with_other_features(copy, own, tmp_path):
+    run, config = copy
+    other = pickled(tmp_path / "other.pkl", {image: array + 1 for image, array in own.items()})
+    for features, says in (({"store": other}, "are others"), ({}, "names no pickle now")):
+        changed = config.model_copy(
+            update={"features": stored(other).features if features else type(config.features)()}
+        )
+        with pytest.raises(CheckpointError, match=says):
+            learn(changed, run, resume=True)
+    shutil.copytree(shapes.trained(), tmp_path / "extracted")
+    (tmp_path / "extracted" / "state.npz").touch()
+    extracted = load_config(tmp_path / "extracted" / "config.yaml", [f"features.store={other}"])
+    with pytest.raises(CheckpointError, match="begun with features of its own encoder"):
+        learn(extracted, tmp_path / "extracted", resume=True)
+
+
+def test_another_pickle_for_other_images_is_scored_with_a_word_about_it(copy, own, tmp_path):
+    run, _ = copy
+    test = {image: array for image, array in own.items() if image.endswith("_4.png")}
+    other = pickled(tmp_path / "test.pkl", test)
+    log = Log(tmp_path / "log.txt", quiet=True)
+    done = evaluate(run, "test", [f"features.store={other}"], log=log)
+    assert len(done.captions) == 24 and "are alike cannot be verified" in (tmp_path / "log.txt").read_text()
+    with pytest.raises(FeatureError, match="no features of 24 of 24 images .24 of 24 dev"):
+        evaluate(run, "dev", [f"features.store={other}"], log=Log(quiet=True))
+
+
+def test_what_test_will_need_is_looked_for_before_training(own, tmp_path):
+    path = pickled(tmp_path / "old.pkl", {image: array for image, array in own.items() if not image.endswith("_4.png")})
+    config = load_config(settings(features={"store": str(path)}, evaluation={"after_training": "test"}))
+    with pytest.raises(FeatureError, match="24 of 24 test"):
+        learn(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "history.csv").exists()
+
+
+# --- what does not go together ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sections", "says"),
+    [
+        ({"encoder": {"trainable": True}}, "leave encoder.trainable out"),
+        ({"encoder": {"type": "mobilenet_v2", "adapt": {"into": "x"}}}, "leave encoder.adapt out"),
+        ({"training": {"views": 1}}, "leave training.views out"),
+    ],
+)
+def test_settings_that_need_images(sections, says):
+    with pytest.raises(CapsmithError, match=says):
+        stored("old.pkl", **sections)
+
+
+def test_a_damaged_note_in_the_run(copy):
+    run, _ = copy
+    about = json.loads((run / "captioner.json").read_text())
+    for features in (
+        [],
+        {"store": 1},
+        {**about["features"], "encoder": "perhaps"},
+        {**about["features"], "sha256": None},
+    ):
+        (run / "captioner.json").write_text(json.dumps({**about, "features": features}))
+        with pytest.raises(CheckpointError, match="captioner.json: features"):
+            Captioner.load(run)

@@ -1,0 +1,229 @@
+"""Pickles of features that were made elsewhere: every layout that notebooks leave, and every way to be wrong."""
+
+import gc
+import pickle
+import unicodedata
+
+import numpy as np
+import pytest
+
+from capsmith.errors import FeatureError
+from capsmith.features.config import FeaturesConfig
+from capsmith.features.pickle_store import PickleStore, match
+from capsmith.features.pickles import load_arrays
+
+IDS = [f"{number}_abc.jpg" for number in range(5)]
+LAYOUTS = {
+    (8,): (8,),
+    (1, 8): (8,),
+    (1, 1, 8): (8,),
+    (1, 1, 1, 8): (8,),
+    (9, 4): (9, 4),
+    (1, 9, 4): (9, 4),
+    (3, 3, 4): (9, 4),
+    (1, 3, 3, 4): (9, 4),
+    (2, 3, 4): (6, 4),
+}
+
+
+def features(shape=(8,), dtype="float32", ids=IDS):
+    rng = np.random.default_rng(0)
+    return {image: rng.normal(size=shape).astype(dtype) for image in ids}
+
+
+def written(path, value, protocol=pickle.HIGHEST_PROTOCOL):
+    path.write_bytes(pickle.dumps(value, protocol))
+    return path
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4", ">f8"])
+@pytest.mark.parametrize("shape", LAYOUTS)
+def test_every_layout_precision_and_protocol(tmp_path, shape, dtype, protocol):
+    given = features(shape, dtype)
+    store = PickleStore.open(written(tmp_path / "old.pkl", given, protocol), IDS)
+    assert store.shape == LAYOUTS[shape] and len(store) == 5
+    got = store.gather(store.rows(IDS[::-1]))
+    assert got.dtype == ("float32" if len(store.shape) == 1 else "float16")
+    tolerance = 1e-3 if "float16" in (got.dtype, dtype) else 1e-7
+    for image, row in zip(IDS[::-1], got, strict=True):
+        np.testing.assert_allclose(row, given[image].reshape(store.shape), rtol=tolerance, atol=tolerance)
+
+
+def test_grids_are_read_row_by_row_whatever_order_they_lie_in(tmp_path):
+    grid = np.arange(24, dtype="float32").reshape(2, 3, 4)
+    given = {IDS[0]: grid, IDS[1]: np.asfortranarray(grid), IDS[2]: grid.transpose(2, 1, 0).copy().T}
+    store = PickleStore.open(written(tmp_path / "old.pkl", given), IDS[:3])
+    for row in store.gather(store.rows(IDS[:3])):
+        np.testing.assert_array_equal(row, grid.reshape(6, 4))
+
+
+def test_a_pickle_of_python_2_and_numpy_1(tmp_path):
+    """As numpy 1.16 on Python 2.7 wrote {'1.jpg': np.array([1, 2], 'f4')} by cPickle, protocol 2."""
+    content = b"\x00\x00\x80?\x00\x00\x00@"
+    data = (
+        b"\x80\x02}q\x01U\x051.jpgq\x02cnumpy.core.multiarray\n_reconstruct\nq\x03cnumpy\nndarray\nq\x04K\x00\x85U\x01b"
+        b"\x87Rq\x05(K\x01K\x02\x85cnumpy\ndtype\nq\x06U\x02f4K\x00K\x01\x87Rq\x07(K\x03U\x01<NNNJ\xff\xff\xff\xff"
+        b"J\xff\xff\xff\xffK\x00tb\x89U\x08" + content + b"tbs."
+    )
+    (tmp_path / "old.pkl").write_bytes(data)
+    assert pickle.loads(data, encoding="latin1")["1.jpg"].tolist() == [1, 2]  # the real reader agrees
+    store = PickleStore.open(tmp_path / "old.pkl", ["1.jpg"])
+    assert store.gather(store.rows(["1.jpg"])).tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    "as_key",
+    [
+        lambda image: image,
+        lambda image: image.removesuffix(".jpg"),
+        lambda image: f"Images/{image}",
+        lambda image: f"/content/Flicker8k_Dataset/{image}",
+        lambda image: f"C:\\data\\{image}",
+        lambda image: image.removesuffix(".jpg") + ".JPEG",
+    ],
+)
+def test_keys_name_images_with_or_without_ending_and_folder(tmp_path, as_key):
+    given = features()
+    store = PickleStore.open(written(tmp_path / "old.pkl", {as_key(i): v for i, v in given.items()}), IDS)
+    for image in IDS:
+        np.testing.assert_array_equal(store.gather(store.rows([image]))[0], given[image])
+
+
+def test_an_exact_key_comes_before_one_that_only_fits(tmp_path):
+    keys = ["1.jpg", "1.png", "other/1.jpg"]
+    assert match(keys, keys, tmp_path) == dict(zip(keys, keys, strict=True))
+    composed, decomposed = (unicodedata.normalize(form, "é.jpg") for form in ("NFC", "NFD"))
+    assert match([decomposed], [composed], tmp_path) == {composed: decomposed}
+
+
+@pytest.mark.parametrize(
+    ("keys", "ids", "says"),
+    [
+        (["1.png", "1.jpg"], ["1"], "'1' could be '1.png' or '1.jpg'"),
+        (["a/1.jpg", "b/1.jpg"], ["1.jpg"], "'1.jpg' could be 'a/1.jpg' or 'b/1.jpg'"),
+        (["1"], ["a/1.jpg", "b/1.jpg"], "the key '1' fits 'a/1.jpg' and 'b/1.jpg'"),
+        (["1"], ["1.jpg", "1.png"], "the key '1' fits '1.jpg' and '1.png'"),
+        (["x1", "x2"], ["1.jpg"], "none of its 2 keys names an image of the data: a key is 'x1', an image '1.jpg'"),
+    ],
+)
+def test_keys_that_could_mean_two_images_or_none(tmp_path, keys, ids, says):
+    with pytest.raises(FeatureError, match="old.pkl") as caught:
+        match(keys, ids, tmp_path / "old.pkl")
+    assert says in str(caught.value)
+
+
+NAN = np.array([1, np.nan], "float32")
+WRONG = {
+    "a list": ([np.zeros(3)], "holds a list: a dictionary"),
+    "nothing": ({}, "holds no features"),
+    "numbers for keys": ({1: np.zeros(3)}, "a key of type int"),
+    "tuples for keys": ({("a", "b"): np.zeros(3)}, "a key of type tuple"),
+    "text": ({"1.jpg": "features"}, "holds a str for '1.jpg'"),
+    "lists of numbers": ({"1.jpg": [1.0, 2.0]}, "holds a list for '1.jpg'"),
+    "nested dictionaries": ({"1.jpg": {"fc2": np.zeros(3)}}, "holds a dict for '1.jpg'"),
+    "none": ({"1.jpg": None}, "holds a NoneType for '1.jpg'"),
+    "integers": ({"1.jpg": np.arange(3)}, "holds int64 numbers"),
+    "complex numbers": ({"1.jpg": np.zeros(3, "complex64")}, "holds complex64 numbers"),
+    "NaN": ({"1.jpg": NAN}, "NaN or infinite numbers for '1.jpg'"),
+    "infinity": ({"1.jpg": np.array([np.inf])}, "NaN or infinite"),
+    "beyond float32": ({"1.jpg": np.array([1e39])}, "NaN or infinite"),
+    "two shapes": (
+        {"1.jpg": np.zeros(3, "f4"), "2.jpg": np.zeros(4, "f4")},
+        "(4,) for '2.jpg', but (3,) for '1.jpg'",
+    ),
+    "scalars": ({"1.jpg": np.array(1.0)}, "arrays of shape ()"),
+    "no numbers": ({"1.jpg": np.zeros((0,), "f4")}, "arrays of shape (0,)"),
+    "four axes": ({"1.jpg": np.zeros((2, 3, 3, 4), "f4")}, "arrays of shape (2, 3, 3, 4)"),
+    "channels first": ({"1.jpg": np.zeros((512, 7, 7), "f4")}, "channels first: store np.moveaxis"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_no_dictionary_of_features(tmp_path, name):
+    value, says = WRONG[name]
+    with pytest.raises(FeatureError) as caught:
+        PickleStore.open(written(tmp_path / "old.pkl", value), ["1.jpg", "2.jpg"])
+    assert says in str(caught.value) and "old.pkl" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_images_without_features_are_counted_by_split(tmp_path):
+    store = PickleStore.open(written(tmp_path / "old.pkl", features()), [*IDS, "x.jpg", "y.jpg"])
+    assert "x.jpg" not in store and IDS[0] in store and list(store.broken) == ["x.jpg", "y.jpg"]
+    store.require({"train": [*IDS, "x.jpg"]}, 0.5)
+    with pytest.raises(FeatureError) as caught:
+        store.require({"train": [*IDS, "x.jpg"], "dev": ["y.jpg"]}, 0.1)
+    assert "no features of 2 of 7 images (1 of 6 train, 1 of 1 dev)" in str(caught.value)
+    assert "features.max_broken allows (0.1); the first: 'x.jpg'" in str(caught.value)
+    with pytest.raises(FeatureError, match="1 image has no features in .*old.pkl: 'x.jpg'"):
+        store.rows(["x.jpg"])
+
+
+def test_large_numbers_keep_a_grid_in_float32(tmp_path):
+    given = features((4, 3))
+    given[IDS[1]][2, 1] = 1e6
+    store = PickleStore.open(written(tmp_path / "old.pkl", given), IDS)
+    assert store.dtype == "float32" and store.gather(store.rows([IDS[1]]))[0, 2, 1] == 1e6
+
+
+def test_an_open_store_is_shared_until_the_file_changes(tmp_path):
+    path = written(tmp_path / "old.pkl", features())
+    one = PickleStore.open(path, IDS)
+    assert PickleStore.open(path, IDS) is one
+    assert PickleStore.open(path, IDS[:3]) is not one
+    written(path, features(shape=(9,)))
+    assert PickleStore.open(path, IDS).shape == (9,)
+    del one
+    gc.collect()
+
+
+def test_what_a_store_means(tmp_path):
+    written(tmp_path / "old.pkl", features())
+    (tmp_path / "folder.pkl").mkdir()
+    written(tmp_path / "noending", features())
+    names = {"old.pkl": True, "gone.pickle": True, "noending": True, "folder.pkl": False, "gone": False}
+    for name, pickled in names.items():
+        assert (FeaturesConfig(store=tmp_path / name).pickle is not None) == pickled, name
+    assert FeaturesConfig().pickle is None
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def copies(times: int, size: int = 200_000) -> bytes:
+    """A pickle that builds one array again and again from the same bytes, each time in another byte order."""
+    content = b"\x8e" + size.to_bytes(8, "little") + bytes(size) + b"\x94" + b"0"
+    build = (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btR"
+        b"(K\x01M" + (50_000).to_bytes(2, "little") + b"\x85cnumpy\ndtype\n(U\x02f4K\x00K\x01tR"
+        b"(K\x03U\x01>NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89h\x00tb"
+    )
+    return b"\x80\x04" + content + b"](" + build * times + b"e."
+
+
+def test_a_few_bytes_copied_again_and_again_are_refused(tmp_path):
+    path = tmp_path / "bomb.pkl"
+    path.write_bytes(copies(2))
+    with path.open("rb") as file:
+        assert [len(array) for array in load_arrays(file, "bomb.pkl")] == [50_000, 50_000]
+    path.write_bytes(copies(400))  # 80 MB from 240 kB
+    with path.open("rb") as file, pytest.raises(FeatureError, match="more memory than it can fill"):
+        load_arrays(file, "bomb.pkl")
+
+
+def test_text_encoded_again_and_again_is_refused(tmp_path):
+    text = b"X" + (200_000).to_bytes(4, "little") + b"a" * 200_000 + b"q\x000"
+    path = tmp_path / "bomb.pkl"
+    path.write_bytes(b"\x80\x02" + text + b"](" + b"c_codecs\nencode\nh\x00U\x06latin1\x86R" * 400 + b"e.")
+    with path.open("rb") as file, pytest.raises(FeatureError, match="more memory than it can fill"):
+        load_arrays(file, "bomb.pkl")
+
+
+def test_an_array_of_as_many_bytes_as_a_number_says_is_refused(tmp_path):
+    path = tmp_path / "bomb.pkl"
+    path.write_bytes(
+        b"\x80\x04cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btR(K\x01K\x01\x85"
+        b"cnumpy\ndtype\n(U\x02f4K\x00K\x01tR\x89\x8a\x06\x00\x00\x00\x00\x00\x10tb."
+    )
+    with path.open("rb") as file, pytest.raises(FeatureError, match="arrays without bytes"):
+        load_arrays(file, "bomb.pkl")

@@ -1,0 +1,149 @@
+"""The summary of a captioner adds up, and its diagram shows every decoder's parts: as SVG and as PNG."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import shapes
+from capsmith import Captioner, load_config
+from capsmith.captioner import build_model
+from capsmith.diagram import diagram, save_diagram
+from capsmith.errors import CapsmithError
+from capsmith.features.backbone import build_encoder, build_encoders
+from capsmith.summary import decoder_rows, encoder_rows, size
+from capsmith.text.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary.build([["a", "red", "bar"]])
+DECODERS = {
+    "merge": {"type": "merge"},
+    "merge, tied": {"type": "merge", "join": "concat", "tie_embeddings": True, "standardise": True},
+    "inject init": {"type": "inject", "layers": 2, "layer_norm": True},
+    "inject pre": {"type": "inject", "mode": "pre", "cell": "gru"},
+    "inject par": {"type": "inject", "mode": "par"},
+    "attention": {"type": "attention", "attention_units": 8},
+    "updown": {"type": "updown", "attention_units": 8, "heads": 2},
+    "aoa": {"type": "aoa", "attention_units": 8, "heads": 2, "standardise": True},
+    "aoa, no feedback": {"type": "aoa", "attention_units": 8, "heads": 2, "feedback": False},
+}
+
+
+def made(decoder, encoder=None):
+    values = shapes.settings(encoder={"output": "grid", "image_size": 48, **(encoder or {})})
+    values["decoder"] = {"units": 16, "embedding": {"size": 8}, **DECODERS[decoder]}
+    config = load_config(values)
+    built = build_encoder(config.encoder)
+    model = build_model(config, VOCABULARY, built.feature_shape, built)
+    return Captioner(config, VOCABULARY, model, built.feature_shape, built)
+
+
+def numbers(weights):
+    return sum(int(np.prod(weight.shape)) for weight in weights)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_parameters_and_bytes_add_up(decoder):
+    captioner = made(decoder)
+    rows = decoder_rows(captioner)
+    expected = numbers(captioner.model.decoder.weights)
+    assert sum(row.parameters for row in rows) == expected and sum(row.bytes for row in rows) == 4 * expected
+    assert len({row.name for row in rows}) == len(rows)
+    text = captioner.summary()
+    encoder = numbers(captioner.encoder.core.weights)
+    assert f"{expected:,} parameters" in text and f"{encoder:,} parameters" in text
+    assert f"{expected + encoder:,} parameters" in text and "48 × 48 × 3 → 9 × 128" in text
+
+
+def test_the_layers_of_an_encoder_add_up():
+    captioner = made("merge")
+    whole, *layers = encoder_rows(captioner, layers=True)
+    assert sum(row.parameters for row in layers) == whole.parameters
+    assert "block3_conv" in captioner.summary(layers=True) and "block3_conv" not in captioner.summary()
+
+
+def test_without_encoder_it_says_so():
+    blind = Captioner.load(shapes.trained(), encoder=False)
+    assert "encoder  none: it captions features of 192" in blind.summary()
+    assert "not in this run" in diagram(blind).svg()
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e6, "2.5 MB"), (7e9, "7.0 GB")]
+)
+def test_sizes_in_words(count, text):
+    assert size(count) == text
+
+
+# --- the diagram ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_the_boxes_hold_every_parameter(decoder):
+    """What stands in the boxes adds up to the model: none is left out or counted twice."""
+    captioner = made(decoder)
+    texts = [node.text for node in ET.fromstring(diagram(captioner).svg()).iter("{http://www.w3.org/2000/svg}text")]
+    told = [int(found[1].replace(",", "")) for text in texts if (found := re.fullmatch(r"([\d,]+) parameters", text))]
+    assert sum(told) == numbers(captioner.model.decoder.weights) + numbers(captioner.encoder.core.weights)
+    assert {"image", "words so far", "next word"} <= set(texts)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_boxes_lie_apart_and_arrows_end_at_their_edges(decoder):
+    root = ET.fromstring(diagram(made(decoder)).svg())
+    space = "{http://www.w3.org/2000/svg}"
+    width, height = float(root.get("width")), float(root.get("height"))
+    _, *rectangles = root.iter(f"{space}rect")  # the first is the paper
+    boxes = [[float(node.get(key)) for key in ("x", "y", "width", "height")] for node in rectangles]
+    edges = [(x, y, x + w, y + h) for x, y, w, h in boxes]
+    assert all(x >= 0 and y >= 0 and x2 <= width and y2 <= height for x, y, x2, y2 in edges)
+    for index, (x, y, x2, y2) in enumerate(edges):
+        for a, b, a2, b2 in edges[index + 1 :]:
+            assert x2 < a or a2 < x or y2 + 20 < b or b2 + 20 < y
+    for head in root.iter(f"{space}polygon"):
+        x, y = (float(part) for part in head.get("points").split(" ")[0].split(","))
+        assert any(
+            min(abs(x - a), abs(x - a2)) < 0.6 and b <= y <= b2 or min(abs(y - b), abs(y - b2)) < 0.6 and a <= x <= a2
+            for a, b, a2, b2 in edges
+        )
+
+
+def test_a_decoder_of_which_only_the_name_is_known_is_one_box(monkeypatch):
+    monkeypatch.setattr("capsmith.diagram_layout._LAYOUTS", {})
+    captioner = made("updown")
+    inner = numbers(captioner.model.decoder.weights) - numbers(captioner.model.decoder.embedding.weights)
+    inner -= numbers(captioner.model.decoder.output_layer.weights)
+    assert ">updown<" in (svg := diagram(captioner).svg()) and f">{inner:,} parameters<" in svg
+
+
+def test_several_encoders_have_a_line_each():
+    config = load_config(
+        {**shapes.settings(), "encoder": [{"type": "small_cnn", "image_size": 32}, {"type": "small_cnn"}]}
+    )
+    encoders = build_encoders(config.encoders)
+    model = build_model(config, VOCABULARY, encoders.feature_shape, encoders)
+    captioner = Captioner(config, VOCABULARY, model, encoders.feature_shape, encoders)
+    assert "2 encoders" in diagram(captioner).svg() and captioner.summary().count("CNN, frozen") == 2
+
+
+def test_svg_and_png_are_drawn_and_drawn_again(tmp_path):
+    captioner = made("attention")
+    for name in ("model.svg", "model.PNG"):
+        save_diagram(captioner, tmp_path / name)
+        save_diagram(captioner, tmp_path / name)  # over its own
+    with Image.open(tmp_path / "model.PNG") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    assert pixels.shape[1] == 1600 and (pixels.sum(-1) < 300).sum() > 5000  # text and lines
+    assert (np.abs(pixels - (230, 240, 250)).max(-1) < 2).sum() > 50_000  # boxes of the image's way
+
+
+@pytest.mark.parametrize("name", ["model.pdf", "model", "photo.png", "page.svg", "folder.png"])
+def test_what_is_not_a_diagram_stays(tmp_path, name):
+    Image.new("RGB", (9, 9)).save(tmp_path / "photo.png")
+    (tmp_path / "page.svg").write_text("<svg/>")
+    (tmp_path / "folder.png").mkdir()
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(CapsmithError, match=f"cannot draw .*{name}"):
+        save_diagram(made("merge"), tmp_path / name)
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
