@@ -233,7 +233,7 @@ class Captioner:
         """What the run remembers of its training pictures; read when it is first asked for."""
         if self.run is None:
             raise CheckpointError("this captioner remembers no training pictures: set its memory")
-        return Memory.load(self.run)
+        return Memory.load(self.run, self.feature_shape[-1], len(self.vocabulary))
 
     def _looked(self, features: np.ndarray, captions: list[Caption]) -> list[Caption]:
         if not self.model.decoder.attends or self.encoder is None:
