@@ -5,6 +5,7 @@ from pathlib import Path
 
 from capsmith.data.records import DatasetConfig
 from capsmith.errors import DataError
+from capsmith.readers.regular_files import describe_special, read_bytes
 from capsmith.schema import nearest
 
 _SHOWN = 8
@@ -27,6 +28,8 @@ def locate(config: DatasetConfig, name: Path, key: str, folder: bool = False) ->
     path = config.root / name
     if path.is_dir() if folder else path.is_file():
         return path
+    if not folder and not path.is_dir() and (special := describe_special(path)):
+        raise DataError(f"data.{key}: {path}: {special}")
     kind = "folder" if folder else "file"
     place = path.parent
     try:
@@ -46,7 +49,7 @@ def read_text(path: Path) -> str:
         DataError: The file cannot be read or is in another encoding.
     """
     try:
-        raw = path.read_bytes()
+        raw = read_bytes(path)
     except OSError as cause:
         raise DataError(f"cannot read {path}: {cause.strerror or cause}") from cause
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):

@@ -25,7 +25,8 @@ from capsmith.data.rows import PICTURES
 from capsmith.data.splits import SplitLists
 from capsmith.data.tables import guess_table, json_table
 from capsmith.errors import DataError
-from capsmith.runs import read_json
+from capsmith.readers.json_files import read_json
+from capsmith.readers.regular_files import describe_special, open_regular, read_text
 from capsmith.schema import explain
 
 _FILES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt", ".token")
@@ -100,7 +101,7 @@ def _given(pictures: Pictures, captions: Path) -> Guess:
             raise DataError(f"{captions} is a folder without text files called like the pictures: give a file")
         return notes
     if not captions.is_file():
-        raise DataError(f"{captions}: no such file")
+        raise DataError(f"{captions}: {describe_special(captions) or 'no such file'}")
     return _layout(pictures, captions)
 
 
@@ -156,7 +157,7 @@ def _read(pictures: Pictures, path: Path) -> Guess:
     if _is_picture(path):
         raise DataError(f"{path} is a picture, not captions: give a table (.csv, .tsv, .json, .jsonl) as --captions")
     if path.suffix.lower() == ".json":
-        content = read_json(path, DataError)
+        content = read_json(path, DataError, strict=False)
         entries = content.get("images") if isinstance(content, dict) else None
         if isinstance(entries, list) and any(isinstance(entry, dict) and "sentences" in entry for entry in entries):
             return _karpathy(pictures, path, name, entries)
@@ -172,7 +173,7 @@ def _is_picture(path: Path) -> bool:
     if path.suffix.lower() in PICTURES:
         return True
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(32)
     except OSError:
         return False  # the reader will say why
@@ -273,6 +274,6 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig", errors="replace")
+        return read_text(path, errors="replace")
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error

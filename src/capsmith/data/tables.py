@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from capsmith.data.json_rows import json_rows
 from capsmith.data.rows import Rows
 from capsmith.data.splits import split_name
 from capsmith.errors import DataError
-from capsmith.runs import read_json
+from capsmith.readers.json_files import parse_json, read_json
 from capsmith.schema import nearest
 
 _JSON = (".json", ".jsonl", ".ndjson")
@@ -148,7 +147,7 @@ def _captions(values: dict[str, Any], columns: Sequence[str]) -> list[Any]:
 def _json(path: Path, text: str) -> Table:
     if path.suffix.lower() != ".json":
         return _json_lines(path, text)
-    return json_table(path, read_json(path, DataError))
+    return json_table(path, read_json(path, DataError, strict=False))
 
 
 def json_table(path: Path, content: Any) -> Table:
@@ -171,8 +170,8 @@ def _json_lines(path: Path, text: str) -> Table:
 
 def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as cause:
+        value = parse_json(line, strict=False)
+    except ValueError as cause:
         raise DataError(f"{path}, line {number}: not valid JSON ({cause})") from cause
     if not isinstance(value, dict):
         raise DataError(f'{path}, line {number}: each line must be an object, as in {{"image": …}}')

@@ -15,7 +15,6 @@ Ids become text everywhere, so that 42 and "42" are one picture.
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,8 @@ from typing import Any
 
 from capsmith.errors import DataError
 from capsmith.metrics.inputs import check_caption, count, is_list, named
+from capsmith.readers.json_files import parse_json
+from capsmith.readers.regular_files import read_text
 
 _IDS = ("image_id", "image", "filename", "file_name", "file", "path", "id", "img")
 _TEXTS = ("caption", "captions", "text", "hypothesis", "prediction", "references", "raw")
@@ -58,7 +59,7 @@ def read_captions(path: Path, split: str | None = None) -> CaptionFile:
         DataError: The file cannot be read, is of no known format, or holds a caption that is no text.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -141,8 +142,8 @@ def _rows(path: Path, text: str, split: str | None, found: CaptionFile) -> Itera
         return _objects(_json_lines(path, text), split)
     if suffix == ".json":
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(text, strict=False)
+        except ValueError as error:
             raise DataError(f"{path} is not valid JSON: {error}") from error
         return _json(path, value, split, found)
     if suffix in (".csv", ".tsv") or _is_header(text.partition("\n")[0]):  # Kaggle's CSV is called captions.txt
@@ -156,8 +157,8 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[Any, str]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                yield json.loads(line), f"{path} line {number}"
-            except (ValueError, RecursionError) as error:
+                yield parse_json(line, strict=False), f"{path} line {number}"
+            except ValueError as error:
                 raise DataError(f"{path} line {number} is not valid JSON: {error}") from error
 
 
