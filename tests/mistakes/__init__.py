@@ -286,6 +286,8 @@ from mistakes import (  # noqa: E402, F401 - they enter their cases
     image_folders,
     images,
     pictures,
+    readers,
     scoring,
+    state,
     writing,
 )
