@@ -287,7 +287,9 @@ from mistakes import (  # noqa: E402, F401 - they enter their cases
     images,
     pictures,
     readers,
+    run_files,
     scoring,
     state,
+    stores,
     writing,
 )

@@ -16,7 +16,7 @@ from mistakes import Workshop, mistake
 from mistakes.captions import _captions, _vectors
 from mistakes.encoders import _custom
 from mistakes.features import _extract
-from mistakes.state import DEEP, _device, _pipe
+from mistakes.special import DEEP, device, pipe
 
 
 def _scored(said: Path, true: Path) -> list[str]:
@@ -31,23 +31,23 @@ PIPE, DEVICE = "it is a pipe, not a file", "it is a device, not a file"
 
 @mistake("a config that is a pipe", "config.yaml", PIPE)
 def _(shop: Workshop) -> list[str]:
-    return ["validate", "--config", str(_pipe(shop / "config.yaml"))]
+    return ["validate", "--config", str(pipe(shop / "config.yaml"))]
 
 
 @mistake("a config that is a device", "config.yaml", DEVICE)
 def _(shop: Workshop) -> list[str]:
-    return ["validate", "--config", str(_device(shop / "config.yaml"))]
+    return ["validate", "--config", str(device(shop / "config.yaml"))]
 
 
 @mistake("captions that are a pipe", "data.captions", "captions.csv", PIPE)
 def _(shop: Workshop) -> list[str]:
-    _pipe(shop.data() / "captions.csv")
+    pipe(shop.data() / "captions.csv")
     return _extract(shop)
 
 
 @mistake("captions that are a device", "data.captions", "captions.csv", DEVICE)
 def _(shop: Workshop) -> list[str]:
-    _device(shop.data() / "captions.csv")
+    device(shop.data() / "captions.csv")
     return _extract(shop)
 
 
@@ -57,44 +57,44 @@ def _(shop: Workshop) -> list[str]:
     for row in toy.rows():
         (root / "notes" / row["image"]).with_suffix(".txt").parent.mkdir(exist_ok=True)
         (root / "notes" / row["image"]).with_suffix(".txt").write_text(row["caption"])
-    _pipe(root / "notes" / "red_ball.txt")
+    pipe(root / "notes" / "red_ball.txt")
     return _extract(shop, data={"captions": "notes", "images": "images"})
 
 
 @mistake("captions to look at that are a pipe", "captions.csv", PIPE)
 def _(shop: Workshop) -> list[str]:
-    return ["init", str(shop.data() / "images"), "--captions", str(_pipe(shop / "captions.csv"))]
+    return ["init", str(shop.data() / "images"), "--captions", str(pipe(shop / "captions.csv"))]
 
 
 @mistake("captions to score that are a pipe", "said.json", PIPE)
 def _(shop: Workshop) -> list[str]:
-    return _scored(_pipe(shop / "said.json"), shop.write("true.json", '{"a": ["a dog"]}'))
+    return _scored(pipe(shop / "said.json"), shop.write("true.json", '{"a": ["a dog"]}'))
 
 
 @mistake("captions to score that are a device", "said.txt", DEVICE)
 def _(shop: Workshop) -> list[str]:
-    return _scored(_device(shop / "said.txt"), shop.write("true.json", '{"a": ["a dog"]}'))
+    return _scored(device(shop / "said.txt"), shop.write("true.json", '{"a": ["a dog"]}'))
 
 
 @mistake("references that are a pipe", "true.json", PIPE)
 def _(shop: Workshop) -> list[str]:
-    return _scored(shop.write("said.json", '{"a": "a dog"}'), _pipe(shop / "true.json"))
+    return _scored(shop.write("said.json", '{"a": "a dog"}'), pipe(shop / "true.json"))
 
 
 @mistake("references that are a device", "true.csv", DEVICE)
 def _(shop: Workshop) -> list[str]:
-    return _scored(shop.write("said.json", '{"a": "a dog"}'), _device(shop / "true.csv"))
+    return _scored(shop.write("said.json", '{"a": "a dog"}'), device(shop / "true.csv"))
 
 
 @mistake("word vectors that are a pipe", "cannot read the word vectors", PIPE)
 def _(shop: Workshop) -> list[str]:
-    _pipe(shop / "glove.txt")
+    pipe(shop / "glove.txt")
     return _vectors(shop, None)
 
 
 @mistake("word vectors that are a device", "cannot read the word vectors", DEVICE)
 def _(shop: Workshop) -> list[str]:
-    _device(shop / "glove.txt")
+    device(shop / "glove.txt")
     return _vectors(shop, None)
 
 
@@ -105,17 +105,17 @@ def _(shop: Workshop) -> list[str]:
 
 @mistake("encoder weights that are a pipe", "encoder weights", PIPE)
 def _(shop: Workshop) -> list[str]:
-    return _extract(shop, encoder={"weights": str(_pipe(shop / "mine.weights.h5"))})
+    return _extract(shop, encoder={"weights": str(pipe(shop / "mine.weights.h5"))})
 
 
 @mistake("encoder weights that are a device", "encoder weights", DEVICE)
 def _(shop: Workshop) -> list[str]:
-    return _extract(shop, encoder={"weights": str(_device(shop / "mine.weights.h5"))})
+    return _extract(shop, encoder={"weights": str(device(shop / "mine.weights.h5"))})
 
 
 @mistake("a custom encoder that is a pipe", "mine.keras", PIPE)
 def _(shop: Workshop) -> list[str]:
-    return _custom(shop, _pipe(shop / "mine.keras"))
+    return _custom(shop, pipe(shop / "mine.keras"))
 
 
 # --- configs ----------------------------------------------------------------------------------------------------------
@@ -359,7 +359,7 @@ def _official(root: Path) -> None:
 def _(shop: Workshop) -> list[str]:
     root = shop.data()
     _official(root)
-    _pipe(root / "dev.txt")
+    pipe(root / "dev.txt")
     lists = {split: f"{split}.txt" for split in ("train", "dev", "test")}
     return _extract(shop, data={"type": "flickr8k", "captions": "tokens.txt", "images": "images", "lists": lists})
 
