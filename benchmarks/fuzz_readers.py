@@ -25,6 +25,7 @@ from capsmith.metrics.files import read_captions
 from capsmith.runs import read_json
 from capsmith.text.glove import load_vectors
 from capsmith.text.vocabulary import Vocabulary
+from capsmith.training.history import read_csv
 
 _WORDS = Vocabulary.build([["a", "red", "ball"], ["a", "box"]], min_count=1)
 
@@ -135,5 +136,6 @@ READERS: dict[str, tuple[str, list[bytes], Callable[[Path], object]]] = {
     "features": ("features.pkl", [_FEATURES, pickle.dumps({"a.jpg": [1.0]})], _pooled_with(_MANIFEST)),
     "state": ("state.npz", [_state(), _zipped()], read_progress),
     "memory": ("memory.npz", [_state(), _zipped()], lambda path: Memory.load(path.parent)),
+    "history": ("history.csv", [b"epoch,loss,dev_cider\n1,2.5,0.1\n2,,0.2\n"], read_csv),
     "json": ("report.json", [b'{"a": [1, 2.5, null, "x"]}'], read_json),
 }

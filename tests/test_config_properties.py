@@ -44,6 +44,7 @@ NAMED: dict[str, st.SearchStrategy[Any]] = {  # what the types of the fields do 
     "EncoderConfig.image_size": st.none() | st.integers(8, 4096) | st.tuples(*[st.integers(8, 4096)] * 2).map(list),
     "EncoderConfig.weights": TEXTS | TEXTS.map(lambda text: text + ".keras"),
     "TrainingConfig.metric": st.sampled_from(["cider", "bleu4", "rouge_l"]),
+    "SplitConfig.together": st.lists(st.lists(TEXTS, min_size=1, max_size=3), max_size=3),  # empty groups are dropped
     "EvaluationConfig.metrics": st.lists(st.sampled_from(sorted(METRICS)), max_size=3),
 }
 
@@ -66,7 +67,10 @@ def values_of(annotation: Any, limits: Sequence[Any]) -> st.SearchStrategy[Any]:
     low = max([m.ge for m in limits if isinstance(m, Ge)] + [m.gt for m in limits if isinstance(m, Gt)], default=None)
     high = min([m.le for m in limits if isinstance(m, Le)] + [m.lt for m in limits if isinstance(m, Lt)], default=None)
     if annotation is int:
-        return st.integers(low, high).filter(lambda n: n not in _open(limits))
+        wide = 2**53 - 1  # what any setting may be
+        return st.integers(-wide if low is None else low, wide if high is None else high).filter(
+            lambda n: n not in _open(limits)
+        )
     if annotation is float:
         return st.floats(low, high, allow_nan=False, allow_infinity=False).filter(lambda n: n not in _open(limits))
     return {bool: st.booleans(), str: TEXTS, Path: PATHS, type(None): st.none()}[annotation]

@@ -33,6 +33,8 @@ from capsmith.features.networks import behind
 from capsmith.features.store import FeatureStore
 from capsmith.features.weights import load_file, replacing
 from capsmith.progress import bar
+from capsmith.readers.json_files import FileSchema
+from capsmith.readers.regular_files import open_regular
 from capsmith.runs import Log, atomic, read_json, write_json
 from capsmith.wording import Words, average_precision, counted
 
@@ -61,7 +63,11 @@ def keep_adapted(config: Config, run: Path) -> None:
         if encoder.adapt is None or encoder.adapt.into.resolve() == folder.resolve():
             continue
         for name in (WEIGHTS, NOTE):
-            with (encoder.adapt.into / name).open("rb") as source, atomic(folder / name, "wb") as file:
+            try:
+                source = open_regular(encoder.adapt.into / name)
+            except OSError as error:
+                raise CheckpointError(f"cannot read {encoder.adapt.into / name}: {error.strerror or error}") from error
+            with source, atomic(folder / name, "wb") as file:
                 shutil.copyfileobj(source, file)
 
 
@@ -108,11 +114,18 @@ def _is_made(folder: Path, made_from: dict[str, Any]) -> bool:
             raise CheckpointError(f"{folder} holds {WEIGHTS}, but not how it was made: name another encoder.adapt.into")
         return False
     note = read_json(folder / NOTE, CheckpointError)
-    found = note.get("made_from") if isinstance(note, dict) else None
-    if not isinstance(found, dict) or not (folder / WEIGHTS).is_file():
+    if not isinstance(note, dict) or not (folder / WEIGHTS).is_file():
         raise CheckpointError(f"{folder} is damaged or incomplete: delete it to adapt the encoder again")
-    _require_same(found, made_from, folder)
+    saved = _Saved.check(note, folder / NOTE, CheckpointError, f"delete {folder} to adapt the encoder again")
+    _require_same(saved.made_from, made_from, folder)
     return True
+
+
+class _Saved(FileSchema):
+    """``adapted.json``, and the progress in ``adapting.npz``."""
+
+    made_from: dict[str, Any]
+    scores: list[float]
 
 
 def _require_same(found: dict[str, Any], made_from: dict[str, Any], folder: Path) -> None:
@@ -169,12 +182,11 @@ class _Lesson:
         path = self.how.into / STATE
         if not path.exists():
             return []
-        progress = read_progress(path)
-        _require_same(progress.get("made_from", {}), self.made_from, self.how.into)
+        progress = _Saved.check(read_progress(path), path, CheckpointError, "delete it to adapt the encoder again")
+        _require_same(progress.made_from, self.made_from, self.how.into)
         load_state(path, self.detector)
-        scores: list[float] = progress["scores"]
-        log(f"going on after pass {len(scores)}")
-        return scores
+        log(f"going on after pass {len(progress.scores)}")
+        return progress.scores
 
     def _pass(self, number: int, rows: np.ndarray, sure: np.ndarray, store: FeatureStore) -> float:
         """Shows every training picture once, every other one mirrored; returns the mean loss of a picture, in nats."""

@@ -252,7 +252,7 @@ class Captioner:
         """What the run remembers of its training pictures; read when it is first asked for."""
         if self.run is None:
             raise CheckpointError("this captioner remembers no training pictures: set its memory")
-        return Memory.load(self.run)
+        return Memory.load(self.run, self.feature_shape[-1], len(self.vocabulary))
 
     @cached_property
     def domain(self) -> TrainingDomain | None:

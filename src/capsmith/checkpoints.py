@@ -12,9 +12,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.arrays import read_arrays
+from capsmith.arrays import FLOATS, WHOLE, ArrayHeader, ArraySpec, read_array, read_arrays, read_headers
 from capsmith.errors import CheckpointError, FeatureError, one_line
-from capsmith.features.weights import load_strictly, replacing
+from capsmith.features.weights import load_strictly, not_finite, replacing
+from capsmith.readers.json_files import parse_json
+from capsmith.readers.regular_files import describe_special
 from capsmith.runs import atomic
 
 
@@ -34,6 +36,8 @@ def load_weights(model: keras.Model, path: Path) -> None:
     Raises:
         CheckpointError: Missing, damaged, or of a model of other sizes.
     """
+    if special := describe_special(path):
+        raise CheckpointError(f"{path}: {special}: the run is damaged; copy it again, or train again")
     if not path.is_file():
         raise CheckpointError(f"{path} is missing: the training made no checkpoint yet, or it was removed")
     try:
@@ -42,7 +46,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
         raise CheckpointError(f"{path} is damaged, or no Keras weights file: copy it again, or train again") from error
     except Exception as error:  # Keras and h5py raise whatever a damaged byte leads to
         raise CheckpointError(f"{path} is damaged, or of another model: {one_line(error)[:200]}") from error
-    if not all(np.isfinite(ops.convert_to_numpy(weight)).all() for weight in model.weights):
+    if not_finite(model):
         raise CheckpointError(f"{path} is damaged: it holds weights that are no numbers; copy it again, or train again")
 
 
@@ -61,10 +65,13 @@ def load_state(path: Path, model: keras.Model) -> dict[str, Any]:
         CheckpointError: Damaged, or of another model.
     """
     variables = _variables(model)
-    arrays, progress = _read_state(path)
-    if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:
+    headers = read_headers(path, CheckpointError, _ADVICE)
+    if _is_state(headers) and [h.shape for h in headers.values()] != [tuple(v.shape) for v in variables]:
         raise CheckpointError(f"{path} is of another model: train into another --run directory")
-    for variable, array in zip(variables, arrays, strict=True):
+    schema = {f"v{n}": ArraySpec(_kinds(v), tuple(v.shape)) for n, v in enumerate(variables)}
+    saved = read_arrays(path, {_PROGRESS: _BYTES, **schema}, CheckpointError, _ADVICE)
+    progress = _parsed(path, saved.pop(_PROGRESS))
+    for variable, array in zip(variables, saved.values(), strict=True):
         variable.assign(array)
     return progress
 
@@ -75,20 +82,31 @@ def read_progress(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: Damaged.
     """
-    return _read_state(path)[1]
+    return _parsed(path, read_array(path, _PROGRESS, _BYTES, CheckpointError, _ADVICE))
 
 
-def _read_state(path: Path) -> tuple[list[np.ndarray], dict[str, Any]]:
-    advice = "remove it to train from the start"
-    saved = read_arrays(path, CheckpointError, advice)
+_ADVICE = "remove it to train from the start"
+_PROGRESS = "progress"
+_BYTES = ArraySpec(WHOLE, ("length",), least=0, most=255)
+
+
+def _is_state(headers: dict[str, ArrayHeader]) -> bool:
+    """Takes the progress away; returns whether the rest are the variables of some model, in order."""
+    return headers.pop(_PROGRESS, None) is not None and [*headers] == [f"v{n}" for n in range(len(headers))]
+
+
+def _kinds(variable: Any) -> str:
+    return FLOATS if "float" in str(variable.dtype) else "b" if str(variable.dtype) == "bool" else WHOLE
+
+
+def _parsed(path: Path, progress: np.ndarray) -> dict[str, Any]:
     try:
-        progress = json.loads(saved.pop("progress").tobytes())
-        arrays = [saved[f"v{index}"] for index in range(len(saved))]
-        if not isinstance(progress, dict):
+        found = parse_json(progress.astype(np.uint8).tobytes())
+        if not isinstance(found, dict):
             raise ValueError("its progress is no mapping")
-    except (ValueError, KeyError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged: {one_line(error)}; {advice}") from error
-    return arrays, progress
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged: {one_line(error)}; {_ADVICE}") from error
+    return found
 
 
 def _variables(model: keras.Model) -> list[Any]:

@@ -19,6 +19,7 @@ from capsmith.decoding import DECODINGS, GreedyConfig
 from capsmith.errors import CheckpointError, ConfigError, one_line
 from capsmith.features.config import EncoderConfig, Encoders, FeaturesConfig
 from capsmith.overrides import override_in
+from capsmith.readers.regular_files import describe_special
 from capsmith.runs import require_run, write_text
 from capsmith.schema import Settings, explain, nearest
 from capsmith.text.config import TextConfig
@@ -154,7 +155,8 @@ def find_config(name: str | Path) -> Path:
         if candidate.is_file():
             return candidate
     known = sorted({found.name for folder in config_folders() for found in folder.glob("*.yaml")})
-    hint = "; that is a folder" if path.is_dir() else nearest(path.name, known)
+    special = "that is a folder" if path.is_dir() else describe_special(path)
+    hint = f"; {special}" if special else nearest(path.name, known)
     raise ConfigError(f"no config {name}{hint} (capsmith brings: {', '.join(known)})")
 
 

@@ -12,16 +12,17 @@ or the features.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from capsmith import consensus
-from capsmith.arrays import read_arrays
+from capsmith.arrays import FLOATS, WHOLE, ArraySpec, read_arrays, read_headers
 from capsmith.consensus import ConsensusConfig
 from capsmith.decoding import Hypothesis
-from capsmith.errors import CheckpointError
+from capsmith.errors import CheckpointError, one_line
 from capsmith.meaning import Content, directions
 from capsmith.metrics.agreement import DocumentFrequencies
 from capsmith.runs import atomic
@@ -34,6 +35,19 @@ _FLOOR = 0.01
 _BATCH = 256
 _KEYS = ("vectors", "mean", "projection", "meaning", "words", "lengths", "groups")
 _CONTENT = ("words", "rarity", "left", "right")
+_SCHEMA = {
+    "vectors": ArraySpec(FLOATS, ("pictures", "d")),
+    "mean": ArraySpec(FLOATS, ("D",)),
+    "projection": ArraySpec(FLOATS, ("D", "looks")),
+    "meaning": ArraySpec(FLOATS, ("D", "said")),
+    "words": ArraySpec(WHOLE, ("all words",), least=0),
+    "lengths": ArraySpec(WHOLE, ("captions",), least=0),
+    "groups": ArraySpec(WHOLE, ("pictures",), least=0),
+    "content_words": ArraySpec(WHOLE, ("W",), least=0),
+    "content_rarity": ArraySpec(FLOATS, ("W",)),
+    "content_left": ArraySpec(FLOATS, ("D", "r")),
+    "content_right": ArraySpec(FLOATS, ("r", "W")),
+}
 
 
 class Seen(Protocol):
@@ -154,11 +168,16 @@ class Memory:
             )
 
     @classmethod
-    def load(cls, run: Path) -> "Memory":
+    def load(cls, run: Path, channels: int | None = None, vocabulary: int | None = None) -> "Memory":
         """Reads what ``save`` wrote.
 
+        Args:
+            run: The run directory.
+            channels: D of the features that the run's decoder takes; None takes any.
+            vocabulary: Words that the run knows; None takes any.
+
         Raises:
-            CheckpointError: It is missing or damaged.
+            CheckpointError: It is missing or damaged, or of other features or words than the run's.
         """
         path = run / FILE
         if not path.is_file():
@@ -166,24 +185,22 @@ class Memory:
                 f"{run} remembers no training pictures, which this decoding asks: evaluate it once where the data is"
             )
         advice = "delete it, and evaluate the run once where the data is"
-        damaged = f"{path} is damaged: {advice}"
-        saved = read_arrays(path, CheckpointError, advice)
-        if not any(key.startswith("content_") for key in saved):
+        headers = read_headers(path, CheckpointError, advice)
+        if _SCHEMA.keys() - headers.keys() == {f"content_{name}" for name in _CONTENT}:
             raise CheckpointError(f"{path} is of an earlier capsmith: {advice}")
+        if channels is not None and "mean" in headers and headers["mean"].shape != (channels,):
+            raise CheckpointError(f"{path} is of features of another encoder: {advice}")
+        saved = read_arrays(path, _SCHEMA, CheckpointError, advice)
+        vectors, mean, looks, said, words, lengths, groups = (saved[key] for key in _KEYS)
+        content = Content(*(saved[f"content_{name}"] for name in _CONTENT))
         try:
-            vectors, mean, looks, said, words, lengths, groups = (saved[key] for key in _KEYS)
-            content = Content(*(saved[f"content_{name}"] for name in _CONTENT))
-            captions = _grouped(_grouped([int(word) for word in words], lengths), groups)
-            right = len(captions) == len(vectors) and vectors.ndim == looks.ndim == said.ndim == 2
-            right = (
-                right and len(looks) == len(said) == len(mean) and looks.shape[1] + said.shape[1] == vectors.shape[1]
-            )
-            right = right and len(content.left) == len(mean) and _fits(content)
-            numbers = (vectors, mean, looks, said, content.rarity, content.left, content.right)
-            if not right or not all(np.isfinite(array).all() for array in numbers):
-                raise CheckpointError(damaged)
-        except (KeyError, ValueError, TypeError, IndexError) as error:
-            raise CheckpointError(damaged) from error
+            captions = _grouped(_grouped(words.tolist(), lengths), groups)
+            if looks.shape[1] + said.shape[1] != vectors.shape[1]:
+                raise ValueError("its directions are not those of its vectors")
+            if vocabulary is not None and max(array.max(initial=0) for array in (words, content.words)) >= vocabulary:
+                raise ValueError("it holds words that the run does not know")
+        except (ValueError, OverflowError) as error:
+            raise CheckpointError(f"{path} is damaged: {one_line(error)}; {advice}") from error
         return cls(captions, vectors, mean, looks, said, content)
 
 
@@ -193,16 +210,11 @@ def pool(features: np.ndarray) -> np.ndarray:
     return features.mean(axis=1) if features.ndim == 3 else features
 
 
-def _fits(content: Content) -> bool:
-    known = (content.left.shape[1], len(content.words))
-    return content.right.shape == known and content.words.shape == content.rarity.shape and content.words.ndim == 1
-
-
 def _grouped(items: Sequence[Any], sizes: np.ndarray) -> tuple[Any, ...]:
-    if (sizes < 0).any() or int(sizes.sum()) != len(items):
+    if sum(sizes.tolist()) != len(items):  # exact, whatever their type
         raise ValueError("sizes do not add up")
-    ends = np.cumsum(sizes)
-    return tuple(tuple(items[end - size : end]) for end, size in zip(ends.tolist(), sizes.tolist(), strict=True))
+    ends = accumulate(sizes.tolist())
+    return tuple(tuple(items[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True))
 
 
 def _vectors(pooled: np.ndarray, looks: np.ndarray, said: np.ndarray) -> np.ndarray:

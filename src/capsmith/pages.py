@@ -15,6 +15,8 @@ from PIL import Image
 
 from capsmith.errors import ConfigError, PictureError
 from capsmith.features.images import Source
+from capsmith.readers.json_files import parse_json
+from capsmith.readers.regular_files import open_regular, read_bytes
 from capsmith.runs import atomic, write_text
 from capsmith.thumbnails import thumbnail
 
@@ -125,11 +127,11 @@ def clear_copies(folder: Path, wanted: set[str]) -> None:
     """Takes away the copies that an earlier page showed and this one does not, and no other file."""
     note = folder / _COPIES
     try:
-        before = set(json.loads(note.read_text(encoding="utf-8")))
+        before = {str(name) for name in parse_json(read_bytes(note))}
     except (OSError, ValueError, TypeError):
         before = set()
     for name in before - wanted:
-        if re.fullmatch(r"[0-9a-f]{16}\.jpg", str(name)):
+        if re.fullmatch(r"[0-9a-f]{16}\.jpg", name):
             with contextlib.suppress(OSError):
                 (folder / name).unlink()
     if folder.is_dir() or wanted:
@@ -144,11 +146,16 @@ def require_ours(directory: Path) -> None:
     """
     page, pictures = directory / "index.html", directory / "images"
     try:
-        foreign = page.exists() and _MARK not in page.read_text(encoding="utf-8", errors="replace")[:400]
+        foreign = page.exists() and _MARK not in _beginning(page)
     except OSError:
         foreign = True
     if foreign or (pictures.exists() and not (pictures / _COPIES).exists()):
         raise ConfigError(f"--out {directory}: holds files that are not of such a page: name another folder")
+
+
+def _beginning(page: Path) -> str:
+    with open_regular(page) as file:
+        return file.read(400).decode(errors="replace")
 
 
 def image(file: str | None, alt: str) -> str:

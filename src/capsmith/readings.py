@@ -17,6 +17,8 @@ from typing import Any
 
 from capsmith.errors import CapsmithError
 from capsmith.metrics import Score
+from capsmith.readers.json_files import parse_json
+from capsmith.readers.regular_files import read_bytes
 
 try:
     import fcntl
@@ -164,15 +166,15 @@ def read(path: Path) -> list[dict[str, Any]]:
         CapsmithError: It cannot be read.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = read_bytes(path).split(b"\n")
     except FileNotFoundError:
         return []
     except OSError as error:
         raise CapsmithError(f"cannot read {path}: {error.strerror or error}") from error
     found = []
     for line in lines:
-        with contextlib.suppress(ValueError, RecursionError):
-            if isinstance(entry := json.loads(line), dict):
+        with contextlib.suppress(ValueError):
+            if isinstance(entry := parse_json(line), dict):
                 found.append(entry)
     return found
 

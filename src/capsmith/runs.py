@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from capsmith.errors import CapsmithError, CheckpointError
+from capsmith.readers.json_files import read_json as read_json
 
 _PACKAGES = ("capsmith", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "nltk")
 
@@ -58,21 +59,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON atomically, indented, with a newline at the end."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def read_json(path: Path, error: type[CapsmithError] = CapsmithError) -> Any:
-    """Reads a JSON file.
-
-    Args:
-        path: The file.
-        error: What to raise when it is missing or damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as cause:
-        raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
-    except (ValueError, RecursionError) as cause:
-        raise error(f"{path} is not valid JSON: {cause}") from cause
 
 
 def versions() -> dict[str, str]:

@@ -46,6 +46,14 @@ class Settings(BaseModel):
             raise ValueError(f"{str(value)!r:.80} holds a control character")
         return value
 
+    @field_validator("*")
+    @classmethod
+    def _of_64_bits(cls, value: Any) -> Any:
+        """No array, loop or generator takes a larger one."""
+        if type(value) is int and abs(value) >= 2**53:
+            raise ValueError(f"{'-' * (value < 0)}{abs(value):.3g} is too large" if abs(value) < 1e300 else "too large")
+        return value
+
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Returns ``"; did you mean 'x'?"`` for the closest allowed word, or an empty string."""

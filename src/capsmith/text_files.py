@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from capsmith.errors import CapsmithError, DataError
+from capsmith.readers.regular_files import read_bytes
 
 _MARKS = {
     b"\xff\xfe\x00\x00": "utf-32",
@@ -37,7 +38,7 @@ def read_text(path: Path, error: type[CapsmithError] = DataError) -> str:
         CapsmithError: As ``error``: the file cannot be read, is no text, or is in another encoding.
     """
     try:
-        raw = path.read_bytes()
+        raw = read_bytes(path)
     except OSError as cause:
         raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
     if kind := next((said for start, said in _SIGNATURES.items() if raw.startswith(start)), ""):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capsmith.arrays import read_arrays
+from capsmith.arrays import FLOATS, ArraySpec, read_arrays
 from capsmith.errors import CheckpointError
 from capsmith.memory import Seen, pool
 from capsmith.runs import atomic
@@ -31,7 +31,14 @@ _FLOOR = 1e-3  # share of the mean variance that every component counts as havin
 _SHARE, _DEVIATIONS = 0.99, 3.0
 _BATCH = 64
 _MOST = 10**5  # training images, channels or dimensions in a file
-_KEYS = ("vectors", "mean", "basis", "rest", "threshold")
+_SCHEMA = {
+    "vectors": ArraySpec(FLOATS, ("images", "width")),
+    "mean": ArraySpec(FLOATS, ("channels",)),
+    "basis": ArraySpec(FLOATS, ("channels", "components")),
+    "rest": ArraySpec(FLOATS, (2,)),
+    "threshold": ArraySpec(FLOATS, ()),
+}
+_KEYS = tuple(_SCHEMA)
 
 
 @dataclass(frozen=True)
@@ -149,7 +156,7 @@ class TrainingDomain:
         if not path.exists():
             return None
         advice = "delete it, and captions come without a look at how unlike the training images an image is"
-        saved = read_arrays(path, CheckpointError, advice)
+        saved = read_arrays(path, _SCHEMA, CheckpointError, advice)
         if fault := _fault(saved, channels):
             raise CheckpointError(f"{path} is damaged: {fault}; {advice}")
         vectors, mean, basis, rest = (saved[key].astype(np.float32) for key in _KEYS[:-1])
@@ -175,15 +182,9 @@ def _threshold(usual: np.ndarray) -> float:
 
 def _fault(saved: dict[str, np.ndarray], channels: int) -> str:
     """Returns what is wrong with the arrays of a file; empty where nothing is."""
-    if set(saved) != set(_KEYS):
-        return f"it should hold {', '.join(_KEYS)}"
-    if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in saved.values()):
-        return "it holds values that are no finite numbers"
     vectors, _, basis, rest, threshold = (saved[key] for key in _KEYS)
-    size = basis.shape[1] if basis.ndim == 2 else -1
-    count = len(vectors) if vectors.ndim else 0
-    shapes = ((count, size + 1), (channels,), (channels, size), (2,), ())
-    right = tuple(saved[key].shape for key in _KEYS) == shapes
+    count, size = len(vectors), basis.shape[1]
+    right = vectors.shape[1] == size + 1 and basis.shape[0] == channels
     if not right or not 0 < count <= _MOST or not 0 < size <= _MOST:
         return f"its arrays do not fit together, or are not of features with {channels} channels"
     if not (threshold > 0 and rest[1] > 0):

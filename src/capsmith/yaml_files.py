@@ -9,12 +9,13 @@ from typing import Any
 import yaml
 
 from capsmith.errors import ConfigError, escaped, one_line
+from capsmith.readers.regular_files import read_text
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Reads a YAML mapping; tags, repeated keys and keys that are not words are errors."""
     try:
-        values = parse(path.read_text(encoding="utf-8-sig"))
+        values = parse(read_text(path, _LARGEST_FILE))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -50,6 +51,9 @@ def parse(text: str) -> Any:
 
 
 _MOST_VALUES = 10_000
+_LARGEST_FILE = 256 * 1024  # bytes; the largest config that comes with capsmith has 6,000
+_MOST_DIGITS = 400  # of a number; Python itself refuses to write whole numbers of more than 4,300
+_NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _LONGEST = 400  # characters shown of what is wrong
 _NUMBER = re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)$")  # 1e-3; PyYAML knows 1.0e-3 alone
 
@@ -77,6 +81,9 @@ def _loader() -> type[yaml.SafeLoader]:
         """PyYAML's safe loader, but 1e-3 is a number, and a key is a word that stands once."""
 
         def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+            if node.tag in _NUMBER_TAGS and len(str(node.value)) > _MOST_DIGITS:
+                problem = f"a number of {len(str(node.value)):,} digits"
+                raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
             try:
                 return super().construct_object(node, deep)
             except VALUE_ERRORS as error:

@@ -129,6 +129,102 @@ def test_data_of_another_manifest(made):
         FeatureStore.open(store.path)
 
 
+LAYOUTS = {
+    "as C": lambda grid: grid,
+    "as Fortran": np.asfortranarray,
+    "transposed": lambda grid: np.ascontiguousarray(grid.T).T,
+    "two axes exchanged": lambda grid: np.ascontiguousarray(grid.swapaxes(1, -1)).swapaxes(1, -1),
+    "backwards": lambda grid: grid[::-1].copy()[::-1],
+    "every other": lambda grid: np.repeat(grid, 2, axis=0)[::2],
+    "big-endian": lambda grid: grid.astype(">f4"),
+    "whole numbers": lambda grid: grid.astype(np.int64),
+    "lists": lambda grid: grid.tolist(),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", [(10, 6), (10, 4, 6), (10, 1, 6), (1, 4, 6), (10, 4, 1)])
+def test_whatever_the_layout_in_memory_the_numbers_are_kept(tmp_path, layout, shape):
+    features = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    given = LAYOUTS[layout](features)
+    np.testing.assert_array_equal(given, features)
+    ids = IDS[: shape[0]]
+    for store in (FeatureStore.create(tmp_path, ids, given), FeatureStore.open(tmp_path)):
+        np.testing.assert_array_equal(store.gather(store.rows(ids)), features)
+
+
+ONES = np.ones((2, 3, 4), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("ids", "features", "says"),
+    [
+        (["a"], ONES, "a row for each of the 1 ids"),
+        (["a", "b"], ONES[0, 0], r"the features have the shape \(4,\)"),
+        (["a", "b"], ONES[None], r"shape \(1, 2, 3, 4\)"),
+        (["a", "b"], ONES[:, :, :0], r"shape \(2, 3, 0\)"),
+        (["a", "a"], ONES, "ids: 'a' stands twice"),
+        (["a", 3], ONES, "ids: a list of texts"),
+        ("ab", ONES, "ids: a list of texts"),
+        (["a", "\ud83d"], ONES, "ids: .* half of a surrogate pair"),
+        (["a", "b"], ONES * np.nan, r"the features at \(0, 0, 0\) are nan: float16 holds"),
+        (["a", "b"], ONES * 1e5, r"the features at \(0, 0, 0\) are 100000: float16 holds finite numbers up to 65504"),
+        (["a", "b"], ONES[0, :2] * np.float64(1e300), r"at \(0, 0\) are 1e\+300: float32 holds"),
+        (["a", "b"], ONES.astype(complex), "the features are complex128: real numbers are needed"),
+        (["a", "b"], ONES.astype(str), "real numbers are needed"),
+        (["a", "b"], ONES > 0, "the features are bool"),
+        (["a", "b"], [[1.0], [1.0, 2.0]], "the features are no array"),
+        (["a", "b"], None, "shape"),
+    ],
+)
+def test_features_that_cannot_be_stored_leave_nothing_behind(tmp_path, ids, features, says):
+    with pytest.raises(FeatureError, match=says) as caught:
+        FeatureStore.create(tmp_path / "store", ids, features)
+    assert "\n" not in str(caught.value) and not (tmp_path / "store").exists()
+
+
+def test_an_older_grid_in_fortran_order_is_refused(tmp_path):
+    store = FeatureStore.create(tmp_path, ["a", "b"], ONES)
+    np.save(tmp_path / "features.npy", np.asfortranarray(ONES.astype(np.float16)))
+    with pytest.raises(FeatureError, match="features.npy is in Fortran order"):
+        FeatureStore.open(store.path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_grids_whose_numbers_are_not_finite_are_noticed_when_they_are_read(tmp_path, value):
+    store = FeatureStore.create(tmp_path, ["a", "b", "c"], np.full((3, 3, 4), 65504.0))
+    grid = np.lib.format.open_memmap(tmp_path / "features.npy", mode="r+")
+    grid[1, 2, 3] = value
+    grid.flush()
+    store = FeatureStore.open(tmp_path)
+    assert store.gather(store.rows(["a", "c"])).max() == 65504
+    with pytest.raises(FeatureError, match="features.npy is damaged: .* no numbers, of b; delete"):
+        store.gather(store.rows(["a", "b"]))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pooled_features_that_are_not_finite_are_noticed_on_opening(tmp_path, value):
+    FeatureStore.create(tmp_path, ["a", "b"], np.ones((2, 3)))
+    vectors = {"a": np.ones(3, np.float32), "b": np.array([1, value, 1], np.float32)}
+    (tmp_path / "features.pkl").write_bytes(pickle.dumps(vectors))
+    with pytest.raises(FeatureError, match="features.pkl is damaged: .* no numbers, of b; delete"):
+        FeatureStore.open(tmp_path)
+
+
+def test_opening_a_grid_does_not_read_it(tmp_path):
+    FeatureStore.create(tmp_path, ["a", "b"], ONES)
+    manifest = Manifest.read(tmp_path)
+    manifest.ids, manifest.sizes = [f"{n}" for n in range(10**4)], [1] * 10**4
+    manifest.shape = (1000, 1000)
+    manifest.write(tmp_path)
+    header = {"descr": "<f2", "fortran_order": False, "shape": (10**4, 1000, 1000)}
+    with (tmp_path / "features.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + 2 * 10**10)  # 20 GB of nothing
+    store = FeatureStore.open(tmp_path)
+    assert store.gather(np.array([9999])).shape == (1, 1000, 1000)
+
+
 def test_a_hostile_pickle_in_a_store_is_refused(tmp_path):
     store = FeatureStore.create(tmp_path / "s", ["a"], np.ones((1, 3)), PRINT)
     mark = tmp_path / "executed"

@@ -1,6 +1,7 @@
 import json
 import random
 import subprocess
+import time
 
 import pytest
 
@@ -165,3 +166,27 @@ def test_nearly_equal_to_java_on_altered_captions(shared, with_java, tmp_path):
     theirs = java_tokens(tmp_path, texts)
     unlike = sum(coco(text) != tokens for text, tokens in zip(texts, theirs, strict=True))
     assert unlike <= 5  # one in a thousand; seen: one in a hundred thousand
+
+
+@pytest.mark.parametrize("unit", ["n't", "a;.", "a.b;", "[A", "a/.", "x.com;b", "a:.", "'", "<a b='"])
+def test_the_time_grows_with_the_length_and_not_with_its_square(unit):
+    caption = "dont" + unit * (100_000 // len(unit))
+    started = time.perf_counter()
+    tokens(caption)
+    assert time.perf_counter() - started < 15  # it took minutes
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("a;.b;.c.com", "a;.b;.c.com"),
+        ("a;.b;.c.con", "a ; . b ; . c.con"),
+        ("a;.b;.;.c.com", "a ; . b ; . ; . c.com"),
+        ("a;.b x;y.org/zz", "a ; . b x;y.org/zz"),
+        ("[A[A[A.net", "-lsb- a-lsb-a-lsb-a.net"),
+        ("a;.b,c.edu", "a ; . b , c.edu"),
+    ],
+)
+def test_names_of_hosts_with_signs_in_them(caption, expected):
+    """As the tool's grammar has it: what fails from one letter is not looked for again from the next."""
+    assert " ".join(tokens(caption)) == expected

@@ -288,7 +288,11 @@ from mistakes import (  # noqa: E402, F401 - they enter their cases
     images,
     pickles,
     pictures,
+    readers,
+    run_files,
     scoring,
+    state,
+    stores,
     tables,
     writing,
 )

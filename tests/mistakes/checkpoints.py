@@ -81,7 +81,7 @@ def _(shop: Workshop) -> list[str]:
     return _replaced(shop, "vocabulary.json", "<start>", "<begin>")
 
 
-@mistake("a vocabulary with a count too large", "vocabulary.json", "not a capsmith vocabulary")
+@mistake("a vocabulary with a count too large", "vocabulary.json", "too large a number")
 def _(shop: Workshop) -> list[str]:
     vocabulary = json.loads((shop.toy.run / "vocabulary.json").read_text())
     vocabulary["counts"][5] = 10**400
@@ -161,7 +161,7 @@ def _(shop: Workshop) -> list[str]:
     return _with(shop, "model.weights.h5", (shop.toy.run / "encoder.weights.h5").read_bytes())
 
 
-@mistake("weights that are a folder", "model.weights.h5 is missing")
+@mistake("weights that are a folder", "model.weights.h5", "it is a folder, not a file")
 def _(shop: Workshop) -> list[str]:
     run = shop.run()
     (run / "model.weights.h5").unlink()

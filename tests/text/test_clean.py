@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 import unicodedata
 from collections import defaultdict
 
@@ -137,3 +138,29 @@ def test_agrees_with_the_java_tokeniser_of_coco_caption(shared):
     pairs = [pair for name, lines in golden.items() for pair in zip(raw[name], lines, strict=True)]
     assert len(pairs) == 5005
     assert sum(clean(caption, WORDS) == line for caption, line in pairs) >= 4995
+
+
+@pytest.mark.parametrize("unit", ["n't", "tn't", "'s", "a1", "1'S", "\u0301\u0323"])
+@pytest.mark.parametrize("options", [{}, {"mode": "char", "digits": "remove"}, {"punctuation": "keep"}])
+def test_the_time_grows_with_the_length_and_not_with_its_square(unit, options):
+    caption = "dont" + unit * (100_000 // len(unit))
+    started = time.perf_counter()
+    clean(caption, TextConfig(**options))
+    assert time.perf_counter() - started < 5  # it took from 20 seconds to minutes
+
+
+@pytest.mark.parametrize(
+    ("caption", "cleaned"),
+    [
+        ("dontn'tn't", "dont n't n't"),
+        ("don'ts'll've", "don'ts 'll 've"),
+        ("DON'T'S", "do n't 's"),
+        ("'s's", "'s 's"),
+        ("n't", "n't"),
+        ("xn't'd'm're", "x n't 'd 'm 're"),
+        ("it'ſ", "it 'ſ"),
+        ("rock'n't", "rock'n't"),
+    ],
+)
+def test_clitics_in_a_row(caption, cleaned):
+    assert clean(caption, WORDS) == cleaned

@@ -36,5 +36,10 @@ def _rows(kind: str) -> dict[str, str]:
 
 
 def _first_line(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    from capsmith.readers.regular_files import SMALL_FILE, read_text
+
+    try:
+        lines = read_text(path, SMALL_FILE, errors="replace").splitlines()
+    except OSError as error:
+        return f"(cannot be read: {error.strerror or error})"
     return lines[0].lstrip("# ") if lines else ""

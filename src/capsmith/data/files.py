@@ -5,6 +5,7 @@ from pathlib import Path
 
 from capsmith.data.records import DatasetConfig
 from capsmith.errors import DataError
+from capsmith.readers.regular_files import describe_special
 from capsmith.schema import nearest
 from capsmith.text_files import read_text
 
@@ -30,6 +31,8 @@ def locate(config: DatasetConfig, name: Path, key: str, folder: bool = False) ->
     path = config.root / name
     if path.is_dir() if folder else path.is_file():
         return path
+    if not folder and not path.is_dir() and (special := describe_special(path)):
+        raise DataError(f"data.{key}: {path}: {special}")
     kind = "folder" if folder else "file"
     place = path.parent
     try:

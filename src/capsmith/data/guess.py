@@ -5,7 +5,6 @@ the column whose values are pictures that are there, and the one with the longes
 the same. Names only decide between columns that could all be it.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,8 @@ from capsmith.data.splits import SplitLists
 from capsmith.data.table_layout import Layout, json_layout, table_layout
 from capsmith.data.tables import json_table, open_json
 from capsmith.errors import DataError
+from capsmith.readers.json_files import parse_json
+from capsmith.readers.regular_files import describe_special, open_regular, read_bytes
 from capsmith.schema import explain
 from capsmith.text_files import read_text
 
@@ -102,7 +103,7 @@ def _given(pictures: Pictures, captions: Path) -> Guess:
             raise DataError(f"{captions} is a folder without text files called like the pictures: give a file")
         return notes
     if not captions.is_file():
-        raise DataError(f"{captions}: no such file")
+        raise DataError(f"{captions}: {describe_special(captions) or 'no such file'}")
     return _layout(pictures, captions)
 
 
@@ -178,8 +179,8 @@ def _read(pictures: Pictures, path: Path) -> Guess:
 def _content(text: str) -> Any:
     """Returns what JSON holds, or None where it is none, which its reader will tell."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text, strict=False)
+    except ValueError:
         return None
 
 
@@ -187,7 +188,7 @@ def _is_picture(path: Path) -> bool:
     if path.suffix.lower() in PICTURES:
         return True
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(32)
     except OSError:
         return False  # the reader will say why
@@ -248,6 +249,6 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig", errors="replace")
+        return read_bytes(path).decode("utf-8-sig", "replace")
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error

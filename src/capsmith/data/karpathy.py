@@ -46,7 +46,7 @@ def read(config: KarpathyConfig) -> Corpus:
 
 
 def _entries(source: Path) -> list[Any]:
-    content = read_json(source, DataError)
+    content = read_json(source, DataError, strict=False)
     keys = list(content) if isinstance(content, dict) else []
     if "images" not in keys or not isinstance(content["images"], list):
         found = f"keys found: {', '.join(keys)}" if keys else "not an object"

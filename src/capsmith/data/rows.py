@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from capsmith.data.records import Corpus, DatasetConfig, Problems, Record
 from capsmith.errors import DataError
 from capsmith.features.image_formats import IMAGE_ENDINGS
+from capsmith.text.normalise import nfc
 
 Assign = Callable[[Iterable[str]], Mapping[str, str]]
 PICTURES = IMAGE_ENDINGS
@@ -25,7 +26,7 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 def safe_id(image_id: str) -> str | None:
     """Returns an image id as a relative path in NFC, or None when it climbs out of the picture folder."""
-    text = unicodedata.normalize("NFC", image_id.strip())
+    text = nfc(image_id.strip())
     parts = re.split(r"[\\/]", text)
     if not text or not parts[0] or ".." in parts or "\0" in text or _DRIVE.match(text):
         return None

@@ -1,7 +1,6 @@
 """From the rows of a table to images and captions, in the forms that captions have; what is evident is put right."""
 
 import ast
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -138,8 +137,8 @@ def _listed(text: str) -> list[str] | None:
     if not 4 <= len(text) <= _LONGEST_LIST or text[1:].lstrip()[:1] not in ("'", '"'):
         return None
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = parse_json(text, strict=False)
+    except ValueError:
         found = None
     if isinstance(found, list) and all(isinstance(one, str) for one in found):
         return found

@@ -1,7 +1,6 @@
 """Captions in tables: CSV, TSV, JSON or JSON lines, each row an image, a caption and perhaps a split."""
 
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from capsmith.data.json_rows import json_rows
 from capsmith.data.names import is_file_name
 from capsmith.delimited import Body, Line, body_of, read_lines, rest_of, split_fields
 from capsmith.errors import DataError
+from capsmith.readers.json_files import parse_json
 from capsmith.schema import nearest
 from capsmith.text_files import read_text
 
@@ -215,8 +215,8 @@ def open_json(path: Path, text: str) -> Table:
     lines = path.suffix.lower() != ".json"
     if not lines or text.lstrip().startswith("[{"):
         try:
-            return json_table(path, json.loads(text))
-        except (ValueError, RecursionError) as cause:
+            return json_table(path, parse_json(text, strict=False))
+        except ValueError as cause:
             if not lines and not str(cause).startswith("Extra data"):
                 raise DataError(f"{path} is not valid JSON: {cause}") from cause
     return _json_lines(path, text)
@@ -242,8 +242,8 @@ def _json_lines(path: Path, text: str) -> Table:
 
 def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        value = json.loads(line.strip().removesuffix(","))
-    except (ValueError, RecursionError) as cause:
+        value = parse_json(line.strip().removesuffix(","), strict=False)
+    except ValueError as cause:
         raise DataError(f"{path}, line {number}: not valid JSON ({cause})") from cause
     if not isinstance(value, dict):
         raise DataError(f'{path}, line {number}: each line must be an object, as in {{"image": …}}')

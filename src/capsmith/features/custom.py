@@ -1,7 +1,5 @@
 """A Keras model of one's own as the encoder, read without running code from its file."""
 
-import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +7,9 @@ import keras
 
 from capsmith.errors import FeatureError, one_line
 from capsmith.features.networks import cut
+from capsmith.readers.archives import ANY_SIZE, open_archive, read_member, verify_members
+from capsmith.readers.json_files import parse_json
+from capsmith.readers.regular_files import describe_special
 
 
 def load_custom(path: Path, layer: str | None, size: tuple[int, int] | None) -> keras.Model:
@@ -41,12 +42,14 @@ def load_custom(path: Path, layer: str | None, size: tuple[int, int] | None) -> 
 def _refuse_code(path: Path) -> None:
     """Looks for anything but Keras's own or registered layers before Keras sees the file."""
     if not path.is_file():
-        raise FeatureError(f"encoder model {path}: no such file")
+        raise FeatureError(f"encoder model {path}: {describe_special(path) or 'no such file'}")
     try:
-        with zipfile.ZipFile(path) as archive:
-            culprit = _code(json.loads(archive.read("config.json")))
-    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
-        raise FeatureError(f"encoder model {path}: damaged, or not a .keras file") from error
+        with open_archive(path) as archive:
+            culprit = _code(parse_json(read_member(archive, "config.json", ANY_SIZE)))
+            verify_members(archive)  # Keras trusts the sizes that the archive lists
+    except (OSError, ValueError) as error:
+        why = one_line(error)[:200]
+        raise FeatureError(f"encoder model {path}: damaged, or not a .keras file ({why})") from error
     if culprit:
         raise FeatureError(
             f"encoder model {path} is refused: it contains {culprit}, which would run code from the file; "

@@ -12,6 +12,7 @@ from typing import Any
 from capsmith.errors import FeatureError
 from capsmith.features.config import EncoderConfig
 from capsmith.features.encoders import ENCODERS
+from capsmith.readers.regular_files import open_regular
 
 FEATURE_FORMAT = 1
 """Goes up when the same encoder would give other numbers, as when pictures are resized in another way."""
@@ -71,6 +72,7 @@ def file_hash(path: Path) -> str:
         FeatureError: The file is missing or cannot be read.
     """
     try:
+        open_regular(path).close()  # a pipe or a device would never end
         stat = path.stat()  # st_ctime_ns: st_mtime_ns is what anybody may set, as cp -p and rsync do
         return _hash(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
     except OSError as error:
@@ -79,10 +81,11 @@ def file_hash(path: Path) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _hash(path: Path, state: tuple[int, ...]) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _short(value: Any) -> str:
     text = str(value)
-    return text[:19] + "…" if text.startswith("sha256:") else text
+    longest = 19 if text.startswith("sha256:") else 60
+    return text[:longest] + "…" if len(text) > longest else text

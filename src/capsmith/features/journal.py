@@ -17,13 +17,17 @@ import os
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from capsmith import locks
-from capsmith.errors import FeatureError
-from capsmith.features.store import FeatureStore, Manifest, write_pooled
+from capsmith.errors import FeatureError, one_line
+from capsmith.features.manifest import FileBytes, Manifest, SavedHead, SavedNote
+from capsmith.features.store import FeatureStore, write_pooled
+from capsmith.readers.json_files import FileSchema, parse_json
+from capsmith.readers.regular_files import read_bytes
 
 
 @contextlib.contextmanager
@@ -50,22 +54,40 @@ def known(folder: Path, fingerprint: dict[str, Any]) -> Manifest | None:
         FeatureError: Another encoder made what is there, or the manifest is damaged.
     """
     manifest = Manifest.read(folder) if (folder / "manifest.json").exists() else None
-    lines, _ = _whole_lines(folder / "journal.jsonl")
-    try:
-        if manifest is None and lines:
-            manifest = Manifest(lines[0]["fingerprint"], tuple(lines[0]["shape"]), str(np.dtype(lines[0]["dtype"])))
-            manifest.precision = str(lines[0].get("precision", "float32"))
+    path, advice = folder / "journal.jsonl", f"delete {folder} and extract again"
+    lines, _ = _whole_lines(path)
+    if lines:
+        head = SavedHead.check(lines[0], path, FeatureError, advice, "is damaged in line 1")
         if manifest is None:
-            return None
-        manifest.check(fingerprint, folder)
-        row_of = _rows_by_id(manifest)
-        for line in lines[1:]:
-            _apply(manifest, row_of, line)
-        for text in (*manifest.file_sizes(), *manifest.reasons().values()):
-            text.encode()  # half of a surrogate pair is damage: no manifest can be written with it
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FeatureError(f"{folder / 'journal.jsonl'} is damaged; delete {folder} and extract again") from error
+            manifest = Manifest(**head.model_dump(exclude={"shape"}), shape=tuple(head.shape))
+        elif (manifest.shape, manifest.dtype) != (tuple(head.shape), head.dtype):
+            raise FeatureError(f"{path} is damaged: its first line is of another store; {advice}")
+    if manifest is None:
+        return None
+    manifest.check(fingerprint, folder)
+    row_of = _rows_by_id(manifest)
+    for number, line in enumerate(lines[1:], start=2):
+        batch = SavedBatch.check(line, path, FeatureError, advice, f"is damaged in line {number}")
+        try:
+            _apply(manifest, row_of, batch.model_dump())
+        except ValueError as error:
+            raise FeatureError(f"{path} is damaged in line {number}: {one_line(error)}; {advice}") from error
     return manifest
+
+
+class SavedBatch(FileSchema):
+    """A line of the journal after the first."""
+
+    rows: list[Annotated[int, Field(ge=0, lt=2**48)]]
+    ids: list[str]
+    sizes: list[FileBytes]
+    broken: dict[str, SavedNote]
+
+    @model_validator(mode="after")
+    def _rows_agree(self) -> "SavedBatch":
+        if not len(set(self.rows)) == len(set(self.ids)) == len(self.rows) == len(self.ids) == len(self.sizes):
+            raise ValueError("rows, ids and sizes are not one for each picture")
+        return self
 
 
 class Journal:
@@ -203,19 +225,30 @@ def _whole_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
     lines: list[dict[str, Any]] = []
     end = 0
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except FileNotFoundError:
         return lines, end
+    except OSError as error:
+        raise FeatureError(f"cannot read {path}: {error.strerror or error}") from error
     for raw in data.splitlines(keepends=True):
         try:
-            line = json.loads(raw)
-        except (ValueError, RecursionError):
+            line = _parsed(raw, f"{path} is damaged in line {len(lines) + 1}")
+        except ValueError:
             break
         if not raw.endswith(b"\n") or not isinstance(line, dict):
             break
         lines.append(line)
         end += len(raw)
     return lines, end
+
+
+def _parsed(raw: bytes, damaged: str) -> Any:
+    """Reads a line; raises ValueError where it is torn, and FeatureError where it is whole but none of ours."""
+    try:
+        return parse_json(raw)
+    except ValueError as error:
+        parse_json(raw, strict=False)
+        raise FeatureError(f"{damaged}: {one_line(error)}; delete the folder and extract again") from error
 
 
 def _header(manifest: Manifest, rows: int) -> bytes:

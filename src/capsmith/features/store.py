@@ -9,92 +9,22 @@ The manifest is written last, so a folder without one is unfinished. Extraction'
 ``journal.py``.
 """
 
+import os
 import pickle  # noqa: S403  (written here; read only through pickles.py)
 import threading
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from capsmith import runs
-from capsmith.errors import FeatureError
-from capsmith.features.fingerprint import differences
+from capsmith.arrays import read_header
+from capsmith.errors import FeatureError, one_line
+from capsmith.features.manifest import Manifest
 from capsmith.features.pickles import load_arrays
-
-
-@dataclass
-class Manifest:
-    """What a store holds.
-
-    Attributes:
-        fingerprint: Of the encoder, see `capsmith.features.fingerprint`.
-        shape: Of one picture's features: (D,) pooled, or (L, D).
-        dtype: ``float32`` pooled, ``float16`` grid.
-        ids: The picture of each row; None for a row given up, its picture having become unreadable.
-        sizes: The size in bytes of each row's picture file when it was read.
-        broken: Unreadable pictures: ``{id: {"reason": …, "size": …}}``; size -1 for a missing file.
-        precision: What the encoder calculated in.
-    """
-
-    fingerprint: dict[str, Any]
-    shape: tuple[int, ...]
-    dtype: str
-    ids: list[str | None] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    broken: dict[str, dict[str, Any]] = field(default_factory=dict)
-    precision: str = "float32"
-
-    @classmethod
-    def read(cls, folder: Path) -> "Manifest":
-        """Reads and checks ``manifest.json``.
-
-        Raises:
-            FeatureError: There is none, or it is damaged.
-        """
-        path = folder / "manifest.json"
-        if not folder.is_dir():
-            raise FeatureError(f"no features in {folder}: no such folder; run `capsmith extract` first")
-        if not path.exists():
-            raise FeatureError(
-                f"features in {folder} are unfinished; run `capsmith extract` again, it goes on from there"
-            )
-        try:
-            value = runs.read_json(path, FeatureError)
-            value = {"precision": "float32", **value}  # stores of before have none
-            found = cls(**{key: value[key] for key in cls.__dataclass_fields__})
-            found.shape = tuple(int(n) for n in found.shape)
-            found.sizes = [int(n) for n in found.sizes]
-            right = isinstance(found.fingerprint, dict) and len(found.ids) == len(found.sizes)
-            right = right and all(image is None or isinstance(image, str) for image in found.ids)
-            if not right or len(found.shape) not in (1, 2) or found.dtype not in ("float16", "float32"):
-                raise ValueError
-            found.file_sizes(), found.reasons()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FeatureError(f"{path} is damaged; delete {folder} and extract again") from error
-        return found
-
-    def write(self, folder: Path) -> None:
-        """Writes ``manifest.json`` atomically."""
-        runs.write_json(folder / "manifest.json", asdict(self))
-
-    def file_sizes(self) -> dict[str, int]:
-        """Returns the size of each picture's file when it was last read, readable or not."""
-        read = {image: size for image, size in zip(self.ids, self.sizes, strict=True) if image is not None}
-        return read | {image: int(note["size"]) for image, note in self.broken.items()}
-
-    def reasons(self) -> dict[str, str]:
-        """Returns the unreadable pictures and why."""
-        return {image: str(note["reason"]) for image, note in self.broken.items()}
-
-    def check(self, expected: dict[str, Any], folder: Path) -> None:
-        """Raises FeatureError when another encoder made the features; says in what it differs."""
-        if differs := differences(self.fingerprint, expected):
-            raise FeatureError(
-                f"features in {folder} are of another encoder ({differs}); "
-                "use the encoder that made them, or give another features.store"
-            )
+from capsmith.readers.regular_files import open_regular
 
 
 class FeatureStore:
@@ -154,16 +84,32 @@ class FeatureStore:
         Args:
             path: The folder; made when missing.
             ids: N picture ids.
-            features: (N, D) pooled or (N, L, D) grid.
+            features: (N, D) pooled or (N, L, D) grid, of any memory layout; numbers that float32 (pooled) or float16
+                (grid) can hold.
             fingerprint: Of whatever made them; by default one that no encoder has.
+
+        Raises:
+            FeatureError: The features are of another shape or are not finite numbers, or the ids are not one text for
+                each row, each of its own; nothing is written then. Or the folder cannot be written.
         """
-        dtype = "float32" if features.ndim == 2 else "float16"
-        manifest = Manifest(fingerprint or {"type": "given"}, features.shape[1:], dtype, list(ids), [-1] * len(ids))
-        if features.ndim == 2:
-            write_pooled(Path(path), manifest, features)
+        try:
+            features = np.asarray(features)
+        except ValueError as error:  # lists of different lengths
+            raise FeatureError(f"the features are no array: {one_line(error)}") from error
+        _require_ids(ids)
+        if features.ndim not in (2, 3) or 0 in features.shape[1:] or len(features) != len(ids):
+            raise FeatureError(
+                f"the features have the shape {features.shape}: ({len(ids)}, D) or ({len(ids)}, L, D) is needed, "
+                f"a row for each of the {len(ids)} ids"
+            )
+        kind = np.dtype(np.float32 if features.ndim == 2 else np.float16)
+        values = _converted(features, kind)
+        manifest = Manifest(fingerprint or {"type": "given"}, values.shape[1:], kind.name, list(ids), [-1] * len(ids))
+        if values.ndim == 2:
+            write_pooled(Path(path), manifest, values)
         else:
             with runs.atomic(Path(path) / "features.npy", "wb") as file:
-                np.save(file, features.astype(dtype))
+                np.save(file, values)
         manifest.write(Path(path))
         return cls.open(path)
 
@@ -199,6 +145,9 @@ class FeatureStore:
 
         Returns:
             (N, D) float32, or (N, L, D) float16; a copy.
+
+        Raises:
+            FeatureError: The file of a grid has become shorter, or a number in it is not finite.
         """
         if len(self.shape) == 1:
             return self._matrix[rows]
@@ -208,6 +157,12 @@ class FeatureStore:
                 self._file.seek(self._start + int(row) * self._row_bytes)
                 if self._file.readinto(target) != self._row_bytes:
                     raise FeatureError(f"{self.path / 'features.npy'} is truncated; extract the features again")
+        if not _finite(out):
+            name = next(image for image in self.ids if self._row[image] in rows[~np.isfinite(out).all(axis=(1, 2))])
+            raise FeatureError(
+                f"{self.path / 'features.npy'} is damaged: it holds values that are no numbers, of {name}; "
+                f"delete {self.path} and extract again"
+            )
         return out
 
 
@@ -218,10 +173,43 @@ def write_pooled(folder: Path, manifest: Manifest, matrix: np.ndarray) -> None:
         pickle.dump({image: row.copy() for image, row in rows if image is not None}, file, protocol=4)
 
 
+def _require_ids(ids: Sequence[str]) -> None:
+    if isinstance(ids, str) or not all(isinstance(image, str) for image in ids):
+        raise FeatureError("ids: a list of texts is needed, one for each row of the features")
+    if twice := next((image for image, count in Counter(ids).items() if count > 1), None):
+        raise FeatureError(f"ids: {twice!r:.80} stands twice")
+    for image in ids:
+        try:
+            image.encode()
+        except UnicodeEncodeError as error:
+            raise FeatureError(f"ids: {image!r:.80} holds half of a surrogate pair, which no file can hold") from error
+
+
+def _converted(features: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """Returns finite numbers in another precision, the last axis changing fastest."""
+    if features.dtype.kind not in "fiu":
+        raise FeatureError(f"the features are {features.dtype}: real numbers are needed")
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(features, kind)
+    if not np.isfinite(values).all():
+        at = tuple(int(n) for n in np.argwhere(~np.isfinite(values))[0])
+        raise FeatureError(
+            f"the features at {at} are {features[at]:g}: {kind.name} holds finite numbers up to {np.finfo(kind).max:g}"
+        )
+    return values
+
+
+def _finite(values: np.ndarray) -> bool:
+    """Returns whether all numbers are finite; float16 by its bits, which is faster than NumPy's own way."""
+    if values.dtype != np.float16 or not values.size:
+        return bool(np.isfinite(values).all())
+    return bool((values.view(np.uint16) & np.uint16(0x7C00)).max() < 0x7C00)
+
+
 def _read_pooled(folder: Path, manifest: Manifest) -> np.ndarray:
     path = folder / "features.pkl"
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found = load_arrays(file, str(path))
     except OSError as error:
         raise FeatureError(f"cannot read {path}: {error.strerror or error}; extract the features again") from error
@@ -230,26 +218,41 @@ def _read_pooled(folder: Path, manifest: Manifest) -> np.ndarray:
         vector = found.get(image) if isinstance(found, dict) else None
         if not isinstance(vector, np.ndarray) or vector.shape != manifest.shape or vector.dtype.kind != "f":
             raise FeatureError(f"{path} does not match its manifest at {image}; delete {folder} and extract again")
-    matrix = np.zeros((len(manifest.ids), *manifest.shape), np.float32)
-    for row, image in kept:
-        matrix[row] = found[image]
+    try:
+        matrix = np.zeros((len(manifest.ids) if kept else 0, *manifest.shape), np.float32)
+    except (MemoryError, ValueError) as error:
+        raise FeatureError(f"{path} and its manifest ask for more memory than there is: extract again") from error
+    with np.errstate(over="ignore"):
+        for row, image in kept:
+            matrix[row] = found[image]
+    if not np.isfinite(matrix).all():
+        row = int(np.argmin(np.isfinite(matrix).all(axis=1)))
+        raise FeatureError(
+            f"{path} is damaged: it holds values that are no numbers, of {manifest.ids[row]}; "
+            f"delete {folder} and extract again"
+        )
     return matrix
 
 
 def _open_grid(folder: Path, manifest: Manifest) -> tuple[Any, int]:
-    path = folder / "features.npy"
+    """Opens the file of a grid, and checks its header and length; its numbers are checked when they are read."""
+    path, again = folder / "features.npy", f"delete {folder} and extract again"
     try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        offset = int(mapped.offset)
-        fits = mapped.shape[1:] == manifest.shape and mapped.dtype == manifest.dtype
-        if not fits or mapped.shape[0] < len(manifest.ids):
-            raise FeatureError(f"{path} does not match its manifest; delete {folder} and extract again")
-        return path.open("rb", buffering=0), offset
+        with open_regular(path) as file:
+            header = read_header(file)
+            length = os.fstat(file.fileno()).st_size
+        if header.shape[1:] != manifest.shape or header.dtype != np.dtype(manifest.dtype):
+            raise FeatureError(f"{path} does not match its manifest; {again}")
+        if header.shape[0] < len(manifest.ids):
+            raise FeatureError(f"{path} does not match its manifest; {again}")
+        if header.fortran_order:
+            raise FeatureError(f"{path} is in Fortran order, in which rows cannot be read: make it again")
+        if length < header.size:
+            raise FeatureError(f"{path} is truncated or damaged; {again}")
+        return path.open("rb", buffering=0), header.offset
     except OSError as error:
         raise FeatureError(f"cannot read {path}: {error.strerror or error}; extract the features again") from error
-    except (
-        ValueError,
-        EOFError,
-        AttributeError,
-    ) as error:  # numpy: header damaged, or the file shorter than it says
-        raise FeatureError(f"{path} is truncated or damaged; delete {folder} and extract again") from error
+    except FeatureError:
+        raise
+    except Exception as error:  # NumPy raises whatever a damaged header leads to
+        raise FeatureError(f"{path} is truncated or damaged; {again}") from error

@@ -2,11 +2,11 @@
 
 import contextlib
 import errno
+import math
 import os
 import shutil
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -17,8 +17,11 @@ import keras
 import numpy as np
 
 from capsmith.errors import CheckpointError, FeatureError, one_line
+from capsmith.readers.archives import ArchiveError, open_archive, read_member
+from capsmith.readers.regular_files import describe_special
 
 _OPTIMIZER = ("optimizer", "optimizer_weights")
+_LARGEST = 2**33  # bytes of the weights in a .keras file, which are held in memory
 
 
 def count_numbers(path: Path) -> int:
@@ -30,29 +33,53 @@ def count_numbers(path: Path) -> int:
     Raises:
         FeatureError: It is missing, or no Keras weights file.
     """
-    if not path.is_file():
-        raise FeatureError(f"encoder weights {path}: no such file")
+    _require_file(path)
     total = 0
 
     def add(name: str, item: Any) -> None:
         nonlocal total
         parts = name.split("/")
-        if isinstance(item, h5py.Dataset) and parts[0] not in _OPTIMIZER and "seed_generator" not in name:
-            total += int(np.prod(item.shape))
+        if isinstance(item, h5py.Group):
+            _require_own(item)
+        elif parts[0] not in _OPTIMIZER and "seed_generator" not in name:
+            total += _count(name, item)
 
     try:
         with h5py.File(_h5_part(path), "r") as file:
+            _require_own(file)
             file.visititems(add)
-    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
-        raise FeatureError(f"encoder weights {path}: damaged, or not a Keras weights file") from error
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        why = f" ({one_line(error)[:200]})" if isinstance(error, ArchiveError) else ""
+        raise FeatureError(f"encoder weights {path}: damaged, or not a Keras weights file{why}") from error
     return total
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise FeatureError(f"encoder weights {path}: {describe_special(path) or 'no such file'}")
 
 
 def _h5_part(path: Path) -> Path | BytesIO:
     if path.suffix != ".keras":
         return path
-    with zipfile.ZipFile(path) as archive:
-        return BytesIO(archive.read("model.weights.h5"))
+    with open_archive(path) as archive:
+        return BytesIO(read_member(archive, "model.weights.h5", _LARGEST))
+
+
+def _require_own(group: h5py.Group) -> None:
+    """Raises ArchiveError where a group holds links, which may lead to any file, or back to itself."""
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ArchiveError(f"{name[:60]!r} is a link")
+
+
+def _count(name: str, item: h5py.Dataset) -> int:
+    """Returns how many numbers an array has, its shape as the file says: nothing is loaded."""
+    if item.external or item.is_virtual:
+        raise ArchiveError(f"{name[-60:]!r} lies in another file")
+    if item.dtype.kind not in "fiub" and item.dtype != np.dtype("V2"):  # bfloat16
+        raise ArchiveError(f"{name[-60:]!r} holds {str(item.dtype)[:60]}, not numbers")
+    return math.prod(item.shape)
 
 
 def load_file(model: keras.Model, path: Path) -> None:
@@ -61,6 +88,7 @@ def load_file(model: keras.Model, path: Path) -> None:
     Raises:
         FeatureError: Its layers are not the model's, or its name hides its format.
     """
+    _require_file(path)
     if path.suffix != ".keras":
         try:
             with h5py.File(path, "r") as file:
@@ -76,6 +104,14 @@ def load_file(model: keras.Model, path: Path) -> None:
         load_strictly(model, path)
     except Exception as error:  # Keras raises many kinds; all mean that the file does not fit
         raise FeatureError(f"encoder weights {path} do not fit {model.name}: {one_line(error)[:200]}") from error
+    if wrong := not_finite(model):
+        raise FeatureError(f"encoder weights {path} are damaged: {wrong} holds values that are no numbers")
+
+
+def not_finite(model: keras.Model) -> str | None:
+    """Returns the name of a weight that holds NaN or infinity; None when all are finite."""
+    weights = (weight for weight in model.weights if "float" in str(weight.dtype))
+    return next((w.path for w in weights if not np.isfinite(keras.ops.convert_to_numpy(w)).all()), None)
 
 
 def load_strictly(model: keras.Model, path: Path) -> None:

@@ -13,7 +13,6 @@ Recognised by suffix and content:
 Ids become text everywhere, so that 42 and "42" are one picture.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from typing import Any
 from capsmith.delimited import Line, body_of, read_lines, rest_of, split_fields
 from capsmith.errors import DataError
 from capsmith.metrics.inputs import check_caption, count, is_list, named
+from capsmith.readers.json_files import parse_json
 from capsmith.text_files import read_text
 
 _IDS = ("image_id", "image", "filename", "file_name", "file", "path", "id", "img")
@@ -137,8 +137,8 @@ def _rows(path: Path, text: str, split: str | None, found: CaptionFile) -> Itera
         return _objects(_json_lines(path, text), split)
     if suffix == ".json":
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(text, strict=False)
+        except ValueError as error:
             raise DataError(f"{path} is not valid JSON: {error}") from error
         return _json(path, value, split, found)
     head = body_of(text).text.partition("\n")[0]
@@ -153,8 +153,8 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[Any, str]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                yield json.loads(line), f"{path} line {number}"
-            except (ValueError, RecursionError) as error:
+                yield parse_json(line, strict=False), f"{path} line {number}"
+            except ValueError as error:
                 raise DataError(f"{path} line {number} is not valid JSON: {error}") from error
 
 

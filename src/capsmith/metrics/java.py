@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsmith.errors import CapsmithError, MissingExtraError
+from capsmith.readers.json_files import parse_json
 
 Floats = NDArray[np.float64]
 _TITLES = {"meteor": "METEOR", "spice": "SPICE"}
@@ -130,7 +131,9 @@ def spice(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Flo
         command = ["java", "-Xmx8G", "-jar", "spice-1.0.jar", str(given), "-out", str(answer), "-silent"]
         _run("SPICE", command, package_folder("spice"), "")
         try:
-            found = {row["image_id"]: row["scores"]["All"]["f"] for row in json.loads(answer.read_text("utf-8"))}
+            found = {
+                row["image_id"]: row["scores"]["All"]["f"] for row in parse_json(answer.read_bytes(), strict=False)
+            }
             scores = np.array([found[number] for number in range(len(rows))], np.float64)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CapsmithError(f"SPICE gave no usable answer: {error}") from error

@@ -10,7 +10,7 @@ its period when the next caption of the file begins with "The". Here each captio
 
 import re
 
-from capsmith.metrics.ptb_rules import ABBREVIATED, BRACKETS, CUT, RULES, SHAPES, SPELLED
+from capsmith.metrics.ptb_rules import ABBREVIATED, BRACKETS, CUT, DOMAIN, DOMAIN_REACH, RULES, SHAPES, SPELLED
 
 DROPPED = frozenset(("''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"))
 """Tokens that coco-caption drops. Brackets are not among them (they arrive as ``-lrb-``), nor is ``!!``."""
@@ -46,7 +46,7 @@ def tokens(caption: str) -> list[str]:
     text = " ".join(text.split())
     shape = (text if text.isascii() else text.translate(SHAPES)) + "\n"
     found: list[str] = []
-    place = 0
+    place, no_domain = 0, 0
     while place < len(text):
         if shape[place] == " ":
             place += 1
@@ -57,7 +57,7 @@ def tokens(caption: str) -> list[str]:
             found.append(word.lower())
             place += len(word)
         else:
-            end = _longest(shape, place)
+            end, no_domain = _longest(shape, place, no_domain)
             found.extend(_spelling(text[place:end]).split())
             place = end
     return found
@@ -71,14 +71,27 @@ def _plain(shape: str, place: int) -> str | None:
     return match[0]
 
 
-def _longest(shape: str, place: int) -> int:
-    """Returns where the token that starts here ends: the longest match counts, of equal ones the first."""
+def _longest(shape: str, place: int, no_domain: int) -> tuple[int, int]:
+    """Returns where the token that starts here ends: the longest match counts, of equal ones the first.
+
+    Args:
+        shape: The caption.
+        place: Where the token starts.
+        no_domain: Up to where no domain name can start, as an earlier call found.
+
+    Returns:
+        The end, and what ``no_domain`` is from now on: so the time grows with the caption's length, not its square.
+    """
     longest, end = place, place + 1
     for rule in RULES:
+        if rule is DOMAIN and place < no_domain:
+            continue
         match = rule.match(shape, place)
         if match is not None and match.end() > longest:
             longest, end = match.end(), match.end(1)
-    return end
+        if match is None and rule is DOMAIN and (reach := DOMAIN_REACH.match(shape, place)) is not None:
+            no_domain = reach.end()
+    return end, no_domain
 
 
 def _spelling(token: str) -> str:

@@ -122,6 +122,12 @@ _SLASHED = "[A-Za-z0-9]+(?:-[A-Za-z]+){0,2}"
 _PLACE = r'[^\s"<>|(){}]'
 _HOST = r'[^\s"<>|.(){}]'
 
+_DOMAIN = r"[^\s\"`'<>|.!?(){},_$-]"
+DOMAIN = re.compile(rf"((?:[A-Za-z]{_DOMAIN}*\.)+(?:com|net|org|edu)(?:/{_PLACE}+[^\s\"<>|.!?(){{}},-])?)")
+"""Names such as ``example.com``: one of the ``RULES``, and the only one that may look far ahead for nothing."""
+DOMAIN_REACH = re.compile(rf"(?:[A-Za-z]{_DOMAIN}*\.)*(?:[A-Za-z]{_DOMAIN}*)?")
+"""How far ``DOMAIN`` looks. Where it finds nothing from the start of that, it finds nothing from within it either."""
+
 RULES = [
     re.compile(rule)
     for rule in (
@@ -169,7 +175,7 @@ RULES = [
         rf"(<?[A-Za-z0-9]{_PLACE}{{0,99}}@(?:{_HOST}+\.)*{_HOST}+>?)",
         rf"(https?://{_PLACE}+[^\s\"<>|.!?(){{}},-])",
         r"(www\.(?:[^\s\"<>|.!?(){},]+\.)+[A-Za-z]{2,4})",
-        rf"((?:[A-Za-z][^\s\"`'<>|.!?(){{}},_$-]*\.)+(?:com|net|org|edu)(?:/{_PLACE}+[^\s\"<>|.!?(){{}},-])?)",
+        DOMAIN.pattern,
         rf"({_L}{_LD}*(?:\.{_LD}+)*\.(?i:{_FILES}))(?!{_LD})",
         "(@[A-Za-z_][A-Za-z0-9_]*)",
         f"(#{_L}+)",

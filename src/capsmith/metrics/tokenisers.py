@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from capsmith.errors import DataError
 from capsmith.schema import nearest
+from capsmith.text.normalise import nfc
 
 _WORD = re.compile(r"[^\s'’-]+(?:['’-][^\s'’-]+)*")
 
@@ -64,12 +65,12 @@ def coco(caption: str) -> list[str]:
 
 def simple(caption: str) -> list[str]:
     """Lower case; runs of letters, digits and marks, with apostrophes and hyphens inside a word; nothing else."""
-    return _WORD.findall(unicodedata.normalize("NFC", caption).lower().translate(_SEPARATORS))
+    return _WORD.findall(nfc(caption).lower().translate(_SEPARATORS))
 
 
 def characters(caption: str) -> list[str]:
     """Lower case; every letter, digit and mark by itself: for languages written without spaces."""
-    return [c for c in unicodedata.normalize("NFC", caption).lower() if unicodedata.category(c)[0] in "LNM"]
+    return [c for c in nfc(caption).lower() if unicodedata.category(c)[0] in "LNM"]
 
 
 TOKENISERS = {

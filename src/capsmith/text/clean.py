@@ -19,6 +19,7 @@ import re
 import unicodedata
 
 from capsmith.text.config import TextConfig
+from capsmith.text.normalise import nfc
 
 # Each character is replaced by one letter for its class, so that plain regular expressions over the classes
 # find the words of any script:  a letter · 1 number · m mark · j joiner · ' - apostrophe, hyphen ·
@@ -75,9 +76,9 @@ def clean(caption: str, config: TextConfig) -> str:
     Returns:
         The words with one space between them; in character mode the text with its spaces run together.
     """
-    text = unicodedata.normalize("NFC", caption.translate(_VISIBLE))
+    text = nfc(caption.translate(_VISIBLE))
     if config.lowercase:
-        text = unicodedata.normalize("NFC", text.lower())
+        text = nfc(text.lower())
     return _characters(text, config) if config.mode == "char" else " ".join(_words(text, config))
 
 
@@ -113,14 +114,20 @@ def _bare_clitic(text: str, kinds: str, start: int) -> str | None:
 
 def _split_clitics(word: str) -> list[str]:
     """Splits ``don't`` into ``do`` and ``n't``."""
-    ends: list[str] = []
-    while "'" in word:
-        match = re.search(rf"(?:{_CLITIC.pattern})\Z", word, re.IGNORECASE)
-        if match is None or match.start() == 0 or classes(word[match.start() - 1]) not in "a1mj":
-            break
-        word = word[: match.start()]
-        ends.append(match[0])
-    return [word, *reversed(ends)]
+    clitics: list[str] = []
+    end = len(word)
+    while (clitic := _clitic_before(word, end)) and classes(word[end - len(clitic) - 1]) in "a1mj":
+        clitics.append(clitic)
+        end -= len(clitic)
+    return [word[:end], *reversed(clitics)]
+
+
+def _clitic_before(word: str, end: int) -> str:
+    """Returns the clitic that ends at a place and does not begin the word; empty when there is none."""
+    for start in (end - 3, end - 2):  # their lengths
+        if start > 0 and _CLITIC.fullmatch(word, start, end):
+            return word[start:end]
+    return ""
 
 
 def _is_wanted(word: str, config: TextConfig) -> bool:
@@ -146,7 +153,8 @@ def _characters(text: str, config: TextConfig) -> str:
 
 
 def _without_numbers(text: str) -> str:
-    spans = [match.span() for match in _NUMBER.finditer(classes(text))]
-    for start, end in reversed(spans):
-        text = text[:start] + text[end:]
-    return unicodedata.normalize("NFC", text)  # what now stands together may compose
+    kept, end = [], 0
+    for match in _NUMBER.finditer(classes(text)):
+        kept.append(text[end : match.start()])
+        end = match.end()
+    return nfc("".join([*kept, text[end:]]))  # what now stands together may compose

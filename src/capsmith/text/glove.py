@@ -6,17 +6,20 @@ fastText, which start with a line ``count size``, are read too.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from capsmith.errors import DataError
+from capsmith.readers.regular_files import open_regular
 from capsmith.text.vocabulary import PAD, SPECIALS, Vocabulary
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 _NUMBER_BYTES = b"0123456789+-.eE "
+_LONGEST_LINE = 2**20
 _LARGEST = 1e30  # a number beyond this is damage, NaN and infinity too
 
 
@@ -61,7 +64,7 @@ def load_vectors(path: Path, vocabulary: Vocabulary, size: int, seed: int = 0) -
     ids = {word.encode(): index for index, word in enumerate(vocabulary.words) if word not in SPECIALS}
     found: dict[int, Vector] = {}
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for line_number, word, numbers in _lines(file, path, size):
                 index = ids.get(word)
                 if index is None or index in found:
@@ -98,7 +101,9 @@ def _coverage(vocabulary: Vocabulary, found: dict[int, Vector]) -> Coverage:
 def _lines(file: BinaryIO, path: Path, size: int) -> Iterator[tuple[int, bytes, bytes]]:
     """Yields line number, word and numbers (still text); the numbers are as many as they should be."""
     first = True
-    for line_number, raw in enumerate(file, start=1):
+    for line_number, raw in enumerate(iter(partial(file.readline, _LONGEST_LINE), b""), start=1):
+        if len(raw) == _LONGEST_LINE:
+            raise DataError(f"{path}, line {line_number}: longer than {_LONGEST_LINE:,} bytes: is it a text file?")
         if line_number == 1:
             raw = raw.removeprefix(b"\xef\xbb\xbf")
             _check_kind(raw, path)

@@ -17,7 +17,7 @@ from capsmith.data.batches import Batches
 from capsmith.data.sources import AugmentedSource, Source, VariedSource, ViewedSource, known_pairs, mirror_words
 from capsmith.decoding import GreedyConfig
 from capsmith.ensembles import Member
-from capsmith.errors import CapsmithError, memory_for
+from capsmith.errors import CapsmithError, CheckpointError, memory_for
 from capsmith.evaluation import caption_source, tokeniser
 from capsmith.metrics.diversity import diversity
 from capsmith.metrics.scorer import Scorer, expand
@@ -107,7 +107,13 @@ class Epochs:
         """Restores what an earlier process left; returns how far its epoch had come."""
         state = self.directory / STATE
         progress = load_state(state, self.model)
-        self.history = History.from_json(progress, str(state))
+        history = History.from_json(progress, str(state))
+        if history.metric != self.history.metric:
+            raise CheckpointError(
+                f"{state} is damaged: its metric is {history.metric!r:.40}, the config's {self.history.metric}; "
+                "remove it to train from the start"
+            )
+        self.history = history
         part = Pass.from_json(progress, str(state), self.history.epochs, len(self.batches))
         self.saved = (self.history.epochs, part.step)
         self._show_history()  # it may have been killed between the state and these

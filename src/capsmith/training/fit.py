@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Literal
 
 import keras
 
@@ -16,6 +17,7 @@ from capsmith.evaluation import evaluate_captioners, remember
 from capsmith.locks import locked
 from capsmith.pipeline import given_features, prepare, read_corpus, require_same_features, require_splits, trained_on
 from capsmith.precision import for_products
+from capsmith.readers.json_files import FileSchema
 from capsmith.runs import Log, read_json, versions, write_json
 from capsmith.text.vocabulary import Vocabulary
 from capsmith.training.epochs import STATE, Epochs
@@ -81,6 +83,7 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     require_splits(config, corpus, ("train", "dev", *after))  # not after hours of training
     if config.features.pickle is not None:
         given_features(config, corpus, ("train", "dev", *after), Log(quiet=True))
+    missing_members(config)  # nor that a member's files are damaged
     adapt_encoders(config, corpus, log)
     known = Vocabulary.load(run / "vocabulary.json") if begun else None
     vocabulary, vectors = make_vocabulary(config, corpus, log, known)
@@ -155,5 +158,10 @@ def _precision(config: Config, begun: Path | None) -> str:
         return config.training.precision
     if begun is None:
         return "float32" if config.trains_encoder else for_products()
-    found = read_json(begun / "versions.json", CheckpointError)
-    return str(found.get("precision", "float32")) if isinstance(found, dict) else "float32"
+    path = begun / "versions.json"
+    advice = "delete it to go on in float32"
+    return _Versions.check(read_json(path, CheckpointError), path, CheckpointError, advice).precision
+
+
+class _Versions(FileSchema):
+    precision: Literal["float32", "bfloat16"] = "float32"

@@ -6,11 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from capsmith.errors import CheckpointError
+from capsmith.readers.json_files import FileSchema
+from capsmith.readers.number_tables import read_number_table
 from capsmith.runs import write_text
 from capsmith.training.config import TrainingConfig
 
 Row = dict[str, float]
+_ADVICE = "remove it to train from the start"
+
+
+class _SavedHistory(FileSchema):
+    metric: str
+    rows: list[Row]
+    scale: float = Field(gt=0)
 
 
 @dataclass
@@ -76,13 +87,10 @@ class History:
         Raises:
             CheckpointError: It is damaged.
         """
-        try:
-            restored = cls(value["metric"], value["rows"], float(value["scale"]))
-            for index, row in enumerate(restored.rows):
-                float(restored.score(index)), [float(number) for number in row.values()]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(f"{where} has a damaged history (remove it to train from the start)") from error
-        return restored
+        saved = _SavedHistory.check(value, where, CheckpointError, _ADVICE, "has a damaged history")
+        if wrong := _misplaced(saved.rows, f"dev_{saved.metric}"):
+            raise CheckpointError(f"{where} has a damaged history: {wrong}; {_ADVICE}")
+        return cls(saved.metric, saved.rows, saved.scale)
 
     def write_csv(self, path: Path) -> None:
         """Writes the rows as CSV, atomically."""
@@ -95,6 +103,23 @@ class History:
 
 
 def read_csv(path: Path) -> list[Row]:
-    """Reads the rows of a ``history.csv``; what an epoch did not measure is left out."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+    """Reads the rows of a ``history.csv``; what an epoch did not measure is left out.
+
+    Raises:
+        CheckpointError: It is damaged: cells that are no numbers, rows of another length, epochs out of order.
+    """
+    advice = "copy it again, or delete it and say train --resume for that run"
+    rows = read_number_table(path, CheckpointError, advice)
+    if wrong := _misplaced(rows):
+        raise CheckpointError(f"{path} is damaged: {wrong}; {advice}")
+    return rows
+
+
+def _misplaced(rows: list[Row], *needed: str) -> str:
+    """Returns what is wrong with the order of epochs, or which column one lacks; empty when nothing is."""
+    for number, row in enumerate(rows, start=1):
+        if row.get("epoch") != number:
+            return f"row {number} is not of epoch {number}"
+        if absent := [name for name in needed if name not in row]:
+            return f"epoch {number} has no {absent[0]}"
+    return ""

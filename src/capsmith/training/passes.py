@@ -3,7 +3,21 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pydantic import Field
+
 from capsmith.errors import CheckpointError
+from capsmith.readers.json_files import FileSchema
+
+
+class _SavedPass(FileSchema, extra="forbid"):
+    epoch: int = Field(ge=0)
+    step: int = Field(ge=0)
+    loss: float
+    words: int = Field(ge=0)
+    rate: float = Field(ge=0)
+    seconds: float = Field(ge=0)
+    rewards: list[float] = []
+    baselines: list[float] = []
 
 
 @dataclass
@@ -60,12 +74,11 @@ class Pass:
         """
         if "pass" not in progress:
             return cls(epoch)
-        try:
-            part = cls(**progress["pass"])
-            for number in (part.loss, part.words, part.rate, part.seconds, *part.rewards, *part.baselines):
-                float(number)
-            if part.epoch != epoch or not 0 <= part.step <= steps:
-                raise ValueError(f"epoch {part.epoch}, batch {part.step}")
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{where} is damaged within an epoch (remove it to train from the start)") from error
-        return part
+        advice = "remove it to train from the start"
+        saved = _SavedPass.check(progress["pass"], where, CheckpointError, advice, "is damaged within an epoch")
+        if saved.epoch != epoch or saved.step > steps:
+            raise CheckpointError(
+                f"{where} is damaged within an epoch: it is of batch {saved.step} of epoch {saved.epoch + 1}, "
+                f"but {epoch} epochs are done, each of {steps} batches; {advice}"
+            )
+        return cls(**saved.model_dump())

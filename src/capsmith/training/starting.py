@@ -122,4 +122,5 @@ def _over(config: Config, run: Path) -> bool:
         return False
     rows = read_csv(history)
     metric = expand([config.training.metric])[-1]
-    return bool(rows) and f"dev_{metric}" in rows[-1] and History(metric, rows).finished(config.training)
+    measured = bool(rows) and all(f"dev_{metric}" in row for row in rows)
+    return measured and History(metric, rows).finished(config.training)

@@ -1,0 +1,65 @@
+"""CSV files of numbers with a header line, such as ``history.csv``."""
+
+import csv
+import io
+import math
+from pathlib import Path
+
+from capsmith.errors import CapsmithError, escaped, one_line
+from capsmith.readers.regular_files import LARGE_FILE, read_text
+
+_SHOWN = 40
+
+
+def read_number_table(path: Path, error: type[CapsmithError], advice: str) -> list[dict[str, float]]:
+    """Reads a table in which every cell is a finite number, or blank.
+
+    Args:
+        path: The file.
+        error: What to raise.
+        advice: What to do when it is damaged; ends the message.
+
+    Returns:
+        The rows; blank cells are left out.
+
+    Raises:
+        CapsmithError: As ``error``: the file cannot be read, a column has no name or the name of another, a row has
+            more or fewer cells than the header, or a cell is no number. The message names the line.
+    """
+    try:
+        return _rows(read_text(path, LARGE_FILE))
+    except OSError as cause:
+        raise error(f"cannot read {path}: {cause.strerror or one_line(cause)}; {advice}") from cause
+    except ValueError as cause:
+        raise error(f"{path} is damaged: {escaped(one_line(cause))[:300]}; {advice}") from cause
+
+
+def _rows(text: str) -> list[dict[str, float]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        columns = _columns(next(reader, []))
+        return [_numbers(columns, cells, reader.line_num) for cells in reader]
+    except csv.Error as cause:
+        raise ValueError(f"line {reader.line_num}: {cause}") from cause
+
+
+def _columns(cells: list[str]) -> list[str]:
+    if not cells or not all(cells) or len(set(cells)) != len(cells):
+        raise ValueError("line 1 does not name each column once")
+    return cells
+
+
+def _numbers(columns: list[str], cells: list[str], line: int) -> dict[str, float]:
+    if len(cells) != len(columns):
+        raise ValueError(f"line {line} has {len(cells)} cells, not {len(columns)}")
+    found = {}
+    for column, cell in zip(columns, cells, strict=True):
+        if not cell:
+            continue
+        try:
+            found[column] = float(cell)
+        except ValueError:
+            found[column] = math.nan
+        if not math.isfinite(found[column]) or not cell.isascii() or cell != cell.strip():
+            raise ValueError(f"line {line}: {cell[:_SHOWN]!r} in column {column[:_SHOWN]!r} is not a number")
+    return found

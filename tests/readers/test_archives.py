@@ -1,0 +1,112 @@
+"""Archives that unpack to too much, or say something else than they hold."""
+
+import io
+import struct
+import warnings
+import zipfile
+
+import pytest
+
+from capsmith.errors import FeatureError
+from capsmith.readers.archives import ANY_SIZE, MOST_EXPANDED, ArchiveError, open_archive, read_member, verify_members
+
+
+def archive(path, members, packed=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", packed) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, content in members:
+            file.writestr(name, content)
+    return path
+
+
+def relisted(path, name, offset, value):
+    """Changes four bytes of what the list of members says of one."""
+    content = path.read_bytes()
+    place = content.rindex(name) - 46 + offset
+    path.write_bytes(content[:place] + struct.pack("<L", value) + content[place + 4 :])
+    return path
+
+
+def test_members_are_read(tmp_path):
+    path = archive(tmp_path / "a.zip", [("a", b"one"), ("b", b"")])
+    with open_archive(path) as opened:
+        assert read_member(opened, "a", 3) == b"one" and read_member(opened, "b", 0) == b""
+        verify_members(opened)
+        with pytest.raises(ArchiveError, match="its a unpacks to 3 bytes, more than the 2 bytes it may have"):
+            read_member(opened, "a", 2)
+        with pytest.raises(ArchiveError, match="it holds no c"):
+            read_member(opened, "c", 2)
+
+
+def test_zeros_up_to_a_size_and_what_packs_well_are_fine(tmp_path):
+    text = b"".join(b"word %d\n" % n for n in range(4_000_000))
+    path = archive(tmp_path / "a.zip", [("zeros", bytes(ANY_SIZE)), ("text", text)])
+    with open_archive(path) as opened:
+        assert len(text) > ANY_SIZE and opened.getinfo("text").compress_size * MOST_EXPANDED > len(text)
+        verify_members(opened)
+
+
+def test_a_member_that_unpacks_to_too_much(tmp_path):
+    path = archive(tmp_path / "a.zip", [("zeros", bytes(ANY_SIZE + 1))])
+    with pytest.raises(ArchiveError, match="its 'zeros' would unpack to 16.8 MB from"), open_archive(path):
+        pass
+
+
+@pytest.mark.parametrize("listed", [10, 1_000_000, 1_000_001])
+def test_a_member_that_lies_of_its_size(tmp_path, listed):
+    path = relisted(archive(tmp_path / "a.zip", [("zeros", bytes(10**6))]), b"zeros", 24, listed)
+    if listed == 10**6:
+        with open_archive(path) as opened:
+            verify_members(opened)
+        return
+    with pytest.raises(ArchiveError, match="CRC|not the size that is listed"), open_archive(path) as opened:
+        verify_members(opened)
+
+
+def test_little_is_unpacked_of_a_member_that_is_larger_than_listed(tmp_path):
+    path = relisted(archive(tmp_path / "a.zip", [("zeros", bytes(ANY_SIZE))]), b"zeros", 24, 10)
+    import tracemalloc
+
+    tracemalloc.start()
+    with pytest.raises(ArchiveError, match="CRC"), open_archive(path) as opened:
+        read_member(opened, "zeros", 100)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("members", "packed", "says"),
+    [
+        ([("a", b"1"), ("a", b"2")], zipfile.ZIP_STORED, "it holds 'a' twice"),
+        ([("a", b"1" * 99)], zipfile.ZIP_BZIP2, "packed in an unusual way"),
+        ([("a", b"1" * 99)], zipfile.ZIP_LZMA, "packed in an unusual way"),
+        ([(f"{n:0100d}", b"") for n in range(30_000)], zipfile.ZIP_STORED, "its list of members is too long"),
+    ],
+)
+def test_archives_that_are_not_as_they_should_be(tmp_path, members, packed, says):
+    with pytest.raises(ArchiveError, match=says), open_archive(archive(tmp_path / "a.zip", members, packed)):
+        pass
+
+
+@pytest.mark.parametrize("cut", [0, 1, 30, 60, -1])
+def test_archives_cut_anywhere(tmp_path, cut):
+    path = archive(tmp_path / "a.zip", [("a", b"one" * 99)])
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(ArchiveError), open_archive(path) as opened:
+        verify_members(opened)
+
+
+def test_errors_of_other_kinds_pass(tmp_path):
+    path = archive(tmp_path / "a.zip", [("a", b"one")])
+    with pytest.raises(FeatureError, match="mine"), open_archive(path):
+        raise FeatureError("mine")
+    with pytest.raises(FileNotFoundError), open_archive(tmp_path / "gone"):
+        pass
+
+
+def test_the_file_is_closed(tmp_path):
+    path = archive(tmp_path / "a.zip", [("a", b"one")])
+    with open_archive(path) as opened:
+        file = opened.fp
+    assert isinstance(file, io.BufferedReader) and file.closed
