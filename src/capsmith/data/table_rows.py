@@ -10,6 +10,7 @@ from capsmith.data.names import Names
 from capsmith.data.rows import Rows
 from capsmith.data.splits import split_name
 from capsmith.data.tables import Table, TableRow
+from capsmith.readers.json_files import parse_json
 
 SEPARATORS = ("|||", "||", "|", "<SEP>", "[SEP]", "<sep>", "\\n", "###", "@@")
 """What people put between several captions in one field, longer ones first."""
