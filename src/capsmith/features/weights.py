@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import shutil
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -16,7 +15,8 @@ import h5py
 import keras
 import numpy as np
 
-from capsmith.errors import CheckpointError, FeatureError, one_line
+from capsmith.errors import CapsmithError, CheckpointError, FeatureError, because, one_line
+from capsmith.temporary import temporary_folder
 
 _OPTIMIZER = ("optimizer", "optimizer_weights")
 
@@ -32,6 +32,7 @@ def count_numbers(path: Path) -> int:
     """
     if not path.is_file():
         raise FeatureError(f"encoder weights {path}: no such file")
+    require_readable(path, "encoder weights ", FeatureError)
     total = 0
 
     def add(name: str, item: Any) -> None:
@@ -48,6 +49,14 @@ def count_numbers(path: Path) -> int:
     return total
 
 
+def require_readable(path: Path, what: str, error: type[CapsmithError]) -> None:
+    """Raises an error that says why a file cannot be opened: HDF5 and Keras would call it damaged."""
+    try:
+        path.open("rb").close()
+    except OSError as cause:
+        raise error(f"cannot read {what}{path}: {because(cause)}") from cause
+
+
 def _h5_part(path: Path) -> Path | BytesIO:
     if path.suffix != ".keras":
         return path
@@ -61,6 +70,7 @@ def load_file(model: keras.Model, path: Path) -> None:
     Raises:
         FeatureError: Its layers are not the model's, or its name hides its format.
     """
+    require_readable(path, "encoder weights ", FeatureError)
     if path.suffix != ".keras":
         try:
             with h5py.File(path, "r") as file:
@@ -108,8 +118,8 @@ def replacing(path: Path, model: keras.Model) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".weights-") as folder:
-            temporary = Path(folder) / path.name
+        with temporary_folder(path) as folder:
+            temporary = folder / path.name
             _reserve(temporary, 4 * size_of(model) + _HDF5_BYTES * (1 + len(model.weights)))
             yield temporary
             with temporary.open("rb") as file:
