@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from capsmith.errors import CapsmithError, one_line
+from capsmith.errors import CapsmithError, because, one_line
 
 
 def read_arrays(path: Path, error: type[CapsmithError], advice: str) -> dict[str, np.ndarray]:
@@ -25,6 +25,6 @@ def read_arrays(path: Path, error: type[CapsmithError], advice: str) -> dict[str
             raise ValueError(f"it holds {others[0]!r}, which is no array")
         return found
     except OSError as cause:
-        raise error(f"cannot read {path}: {cause.strerror or one_line(cause)}; {advice}") from cause
+        raise error(f"cannot read {path}: {because(cause, advice)}") from cause
     except Exception as cause:  # zipfile, zlib and NumPy raise whatever a damaged byte leads to
         raise error(f"{path} is damaged: {one_line(cause)}; {advice}") from cause

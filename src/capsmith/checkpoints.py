@@ -14,7 +14,7 @@ from keras import ops
 
 from capsmith.arrays import read_arrays
 from capsmith.errors import CheckpointError, FeatureError, one_line
-from capsmith.features.weights import load_strictly, replacing
+from capsmith.features.weights import load_strictly, replacing, require_readable
 from capsmith.runs import atomic
 
 
@@ -36,6 +36,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
     """
     if not path.is_file():
         raise CheckpointError(f"{path} is missing: the training made no checkpoint yet, or it was removed")
+    require_readable(path, "", CheckpointError)
     try:
         load_strictly(model, path)
     except FeatureError as error:

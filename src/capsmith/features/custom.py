@@ -9,6 +9,7 @@ import keras
 
 from capsmith.errors import FeatureError, one_line
 from capsmith.features.networks import cut
+from capsmith.features.weights import require_readable
 
 
 def load_custom(path: Path, layer: str | None, size: tuple[int, int] | None) -> keras.Model:
@@ -42,6 +43,7 @@ def _refuse_code(path: Path) -> None:
     """Looks for anything but Keras's own or registered layers before Keras sees the file."""
     if not path.is_file():
         raise FeatureError(f"encoder model {path}: no such file")
+    require_readable(path, "encoder model ", FeatureError)
     try:
         with zipfile.ZipFile(path) as archive:
             culprit = _code(json.loads(archive.read("config.json")))

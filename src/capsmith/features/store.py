@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from capsmith import runs
-from capsmith.errors import FeatureError
+from capsmith.errors import FeatureError, because
 from capsmith.features.fingerprint import differences
 from capsmith.features.pickles import load_arrays
 
@@ -224,7 +224,7 @@ def _read_pooled(folder: Path, manifest: Manifest) -> np.ndarray:
         with path.open("rb") as file:
             found = load_arrays(file, str(path))
     except OSError as error:
-        raise FeatureError(f"cannot read {path}: {error.strerror or error}; extract the features again") from error
+        raise FeatureError(f"cannot read {path}: {because(error, 'extract the features again')}") from error
     kept = [(row, image) for row, image in enumerate(manifest.ids) if image is not None]
     for _, image in kept:
         vector = found.get(image) if isinstance(found, dict) else None
@@ -246,7 +246,7 @@ def _open_grid(folder: Path, manifest: Manifest) -> tuple[Any, int]:
             raise FeatureError(f"{path} does not match its manifest; delete {folder} and extract again")
         return path.open("rb", buffering=0), offset
     except OSError as error:
-        raise FeatureError(f"cannot read {path}: {error.strerror or error}; extract the features again") from error
+        raise FeatureError(f"cannot read {path}: {because(error, 'extract the features again')}") from error
     except (
         ValueError,
         EOFError,
