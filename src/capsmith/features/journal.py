@@ -24,6 +24,9 @@ import numpy as np
 from capsmith import locks
 from capsmith.errors import FeatureError
 from capsmith.features.store import FeatureStore, Manifest, write_pooled
+from capsmith.runs import read_json
+
+_FILES = ("manifest.json", "features.npy", "features.pkl", "journal.jsonl", "rows.part.npy")
 
 
 @contextlib.contextmanager
@@ -33,10 +36,24 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         FeatureError: Another process extracts into it, or it cannot be made.
     """
+    _require_ours(folder)
     with _reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with locks.locked(folder, f"another process is extracting into {folder}; wait for it, or stop it", FeatureError):
         yield
+
+
+def _require_ours(folder: Path) -> None:
+    """Raises FeatureError when files that no extraction left there would be written over."""
+    with _reported(folder):
+        there = [name for name in _FILES if os.path.lexists(folder / name)]
+        if not there or (folder / locks.FILE).exists() or "journal.jsonl" in there:
+            return
+        if "manifest.json" in there:
+            manifest = read_json(folder / "manifest.json", FeatureError)
+            if isinstance(manifest, dict) and "fingerprint" in manifest:
+                return
+    raise FeatureError(f"{folder} holds a {there[0]} that no extraction wrote: name another features.store")
 
 
 def known(folder: Path, fingerprint: dict[str, Any]) -> Manifest | None:
