@@ -286,9 +286,11 @@ from mistakes import (  # noqa: E402, F401 - they enter their cases
     features,
     image_folders,
     images,
+    outputs,
     pickles,
     pictures,
     scoring,
     tables,
+    terminal,
     writing,
 )
