@@ -271,32 +271,37 @@ def _(shop: Workshop) -> list[str]:
 # --- empty paths ------------------------------------------------------------------------------------------------------
 
 
-@mistake("an empty run directory", "--run is empty", "shell variable")
+def _inside(shop: Workshop) -> contextlib.AbstractContextManager[None]:
+    """Makes the current folder, which an empty path would mean, that of the case."""
+    return contextlib.chdir(shop.folder)
+
+
+@mistake("an empty run directory", "--run is empty", "shell variable", around=_inside)
 def _(shop: Workshop) -> list[str]:
     return _train(shop, "")
 
 
-@mistake("an empty run directory behind an equals sign", "--run is empty")
+@mistake("an empty run directory behind an equals sign", "--run is empty", around=_inside)
 def _(shop: Workshop) -> list[str]:
     return ["train", "--config", shop.config(), "--run="]
 
 
-@mistake("an empty picture", "argument 3 is empty")
+@mistake("an empty picture", "argument 3 is empty", around=_inside)
 def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), ""]
 
 
-@mistake("an empty root of the data", "data.root: an empty path")
+@mistake("an empty root of the data", "data.root: an empty path", around=_inside)
 def _(shop: Workshop) -> list[str]:
     return ["extract", "--config", shop.config(data={"root": ""})]
 
 
-@mistake("an empty cache, set on the command line", "features.cache: an empty path")
+@mistake("an empty cache, set on the command line", "features.cache: an empty path", around=_inside)
 def _(shop: Workshop) -> list[str]:
     return ["extract", "--config", shop.config(), "--set", "features.cache=''"]
 
 
-@mistake("an empty run to begin with", "training.start: an empty path")
+@mistake("an empty run to begin with", "training.start: an empty path", around=_inside)
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(training={"start": ""})]
 
