@@ -27,6 +27,7 @@ RUN_FILES = (
     "model.weights.h5",
     "state.npz",
     "memory.npz",
+    "domain.npz",
     "history.csv",
     "history.png",
     "log.txt",
