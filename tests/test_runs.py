@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from capsmith import runs
+from capsmith import runs, temporary
 from capsmith.errors import CapsmithError, CheckpointError, DataError
 
 
@@ -62,11 +62,11 @@ def test_killed_while_writing_leaves_the_old_file(tmp_path):
 def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch):
     """The temporary file is made on a device that is always full."""
 
-    def full(dir, prefix):
+    def full(dir, prefix, suffix):
         (tmp_path / "temporary").symlink_to("/dev/full")
         return os.open("/dev/full", os.O_WRONLY), str(tmp_path / "temporary")
 
-    monkeypatch.setattr(runs.tempfile, "mkstemp", full)
+    monkeypatch.setattr(temporary.tempfile, "mkstemp", full)
     with pytest.raises(CapsmithError, match=r"^cannot write \S+a\.txt: No space left on device$"):
         runs.write_text(tmp_path / "a.txt", "x" * 100_000)
     assert files(tmp_path) == []

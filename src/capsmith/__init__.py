@@ -3,8 +3,9 @@
 Importing this package loads no Keras; the names below load what they need when first used.
 """
 
-import importlib
-from typing import Any
+TYPE_CHECKING = False  # typing itself takes longer to import than all that is here
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 _PLACES = {
@@ -20,8 +21,10 @@ _PLACES = {
 __all__ = ["__version__", *_PLACES]  # noqa: PLE0604
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name in _PLACES:
+        import importlib
+
         return getattr(importlib.import_module(_PLACES[name]), name)
     raise AttributeError(f"module 'capsmith' has no attribute '{name}'")
 

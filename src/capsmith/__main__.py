@@ -1,7 +1,37 @@
-"""``python -m capsmith``."""
+"""The commands ``capsmith`` and ``train``, and ``python -m capsmith``."""
 
+import _signal  # type: ignore[import-not-found]
+import os
 import sys
 
-from capsmith.cli import main
+if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:  # from here on Ctrl-C shows no traceback, while files are read
+    _signal.signal(_signal.SIGINT, lambda number, frame: os._exit(130))
 
-sys.exit(main())
+from capsmith.interrupts import leave_quietly  # noqa: E402
+
+leave_quietly()
+
+
+def capsmith() -> int:
+    """Runs ``capsmith VERB …``; returns the exit code."""
+    return _run([])
+
+
+def train() -> int:
+    """Runs ``train --config …``, the short form of ``capsmith train --config …``."""
+    return _run(["train"])
+
+
+def _run(before: list[str]) -> int:
+    if sys.getfilesystemencoding() == "ascii":  # no other letters in names of files: start again with all of them
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
+    from capsmith.cli import main
+
+    try:
+        return main([*before, *sys.argv[1:]])
+    finally:
+        leave_quietly()
+
+
+if __name__ == "__main__":
+    sys.exit(capsmith())

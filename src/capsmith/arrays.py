@@ -16,7 +16,7 @@ from typing import IO
 
 import numpy as np
 
-from capsmith.errors import CapsmithError, one_line
+from capsmith.errors import CapsmithError, because, one_line
 from capsmith.readers.archives import ArchiveError, open_archive
 
 FLOATS, WHOLE = "f", "iu"
@@ -140,7 +140,7 @@ def _opened(path: Path, error: type[CapsmithError], advice: str) -> Iterator[zip
         with open_archive(path) as archive:
             yield archive
     except OSError as cause:
-        raise error(f"cannot read {path}: {cause.strerror or one_line(cause)}; {advice}") from cause
+        raise error(f"cannot read {path}: {because(cause, advice)}") from cause
     except ArchiveError as cause:
         raise error(f"{path} is damaged: {one_line(cause)[:300]}; {advice}") from cause
 

@@ -54,7 +54,7 @@ def attention_sheet(items: Sequence[Item], path: Path, cell: int = 200) -> None:
     for panel in panels:
         sheet.paste(panel, (_GAP, y))
         y += panel.height + _GAP
-    save_image(sheet, path)
+    save_image(sheet, path, "attention")
 
 
 def heat_map(image: Image.Image, weights: np.ndarray, top: float) -> Image.Image:

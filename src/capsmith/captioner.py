@@ -29,7 +29,7 @@ from capsmith.looking import attention_maps
 from capsmith.memory import Memory
 from capsmith.network import CaptionModel
 from capsmith.network import build_model as build_model
-from capsmith.runs import read_json, write_json
+from capsmith.runs import named, read_json, write_json
 from capsmith.stepping import DecoderStepper
 from capsmith.text.tokenise import join
 from capsmith.text.vocabulary import Vocabulary
@@ -103,7 +103,7 @@ class Captioner:
         Raises:
             CheckpointError: The directory is not a run, is incomplete, or its files do not belong together.
         """
-        run = Path(run)
+        run = named(run, "run")
         config = run_config(run)
         if absent := [name for name in _PARTS if not (run / name).is_file()]:
             raise CheckpointError(f"{run} is incomplete: it lacks {', '.join(absent)}; copy or train the run again")
@@ -130,7 +130,7 @@ class Captioner:
 
     def save(self, run: str | Path) -> None:
         """Writes everything that ``load`` needs into a directory."""
-        run = Path(run)
+        run = named(run, "run")
         self.save_parts(run)
         self.save_weights(run)
 

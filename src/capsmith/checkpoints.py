@@ -14,7 +14,7 @@ from keras import ops
 
 from capsmith.arrays import FLOATS, WHOLE, ArrayHeader, ArraySpec, read_array, read_arrays, read_headers
 from capsmith.errors import CheckpointError, FeatureError, one_line
-from capsmith.features.weights import load_strictly, not_finite, replacing
+from capsmith.features.weights import load_strictly, not_finite, replacing, require_readable
 from capsmith.readers.json_files import parse_json
 from capsmith.readers.regular_files import describe_special
 from capsmith.runs import atomic
@@ -40,6 +40,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
         raise CheckpointError(f"{path}: {special}: the run is damaged; copy it again, or train again")
     if not path.is_file():
         raise CheckpointError(f"{path} is missing: the training made no checkpoint yet, or it was removed")
+    require_readable(path, "", CheckpointError)
     try:
         load_strictly(model, path)
     except FeatureError as error:

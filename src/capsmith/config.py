@@ -154,6 +154,8 @@ def find_config(name: str | Path) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
+    if name == "":
+        raise ConfigError("no config: its name is empty")
     known = sorted({found.name for folder in config_folders() for found in folder.glob("*.yaml")})
     special = "that is a folder" if path.is_dir() else describe_special(path)
     hint = f"; {special}" if special else nearest(path.name, known)
@@ -191,6 +193,15 @@ def validate(values: Mapping[str, Any], where: str = "config") -> Config:
         lines = explain(error, Config)
         intro = f"{where}: " if len(lines) == 1 else f"{where} has {len(lines)} errors:\n  "
         raise ConfigError(intro + "\n  ".join(lines)) from None
+
+
+def is_config(path: Path) -> bool:
+    """Returns whether a file is a config, valid or not: YAML with some of the sections, and nothing else."""
+    try:
+        values = read_yaml(path)
+    except ConfigError:
+        return False
+    return {"data", "decoder"} <= values.keys() <= Config.model_fields.keys()
 
 
 def run_config(run: Path, overrides: Sequence[str] = ()) -> Config:

@@ -51,17 +51,59 @@ def one_line(error: BaseException) -> str:
 
 
 def printable(error: BaseException) -> str:
-    r"""Returns the error's message as a terminal may show it: names of files can hold any character.
+    r"""Returns the error's message as a terminal may show it: names of files can hold any character, and be long.
 
     Characters that are not printable, such as the escape that moves the cursor, become ``\x1b`` and the like. Only
     a ``ConfigError`` has more than one line, where it lists several errors.
     """
-    return escaped(str(error), "\n" if isinstance(error, ConfigError) else "")
+    text = escaped(str(error), "\n" if isinstance(error, ConfigError) else "")
+    return "\n".join(shortened(line) for line in text.split("\n"))
+
+
+_HARMLESS = ("Zs", "Cn", "Co")  # other blanks, and letters that this Python does not know yet
+_JOINERS = "\u200c\u200d"  # Persian words and emoji are written with them
 
 
 def escaped(text: str, kept: str = "") -> str:
-    r"""Returns a text in which characters that are not printable stand as ``\x1b`` and the like, but for one kept."""
-    return "".join(c if c.isprintable() or c == kept else repr(c)[1:-1] for c in text)
+    r"""Returns a text that stands on one line of a terminal and does nothing else there.
+
+    Line ends, tabs, the escape that moves the cursor, marks that turn the direction of writing, and bytes that are not
+    UTF-8 become ``\n``, ``\x1b``, ``\u202e`` and the like.
+
+    Args:
+        text: Any text.
+        kept: Characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in kept or _harmless(c) else repr(c)[1:-1] for c in text)
+
+
+def _harmless(character: str) -> bool:
+    import unicodedata
+
+    return character in _JOINERS or unicodedata.category(character) in _HARMLESS
+
+
+_LONGEST_WORD, _LONGEST_LINE = 160, 680
+
+
+def shortened(line: str) -> str:
+    """Returns a line in which the middle of long names, and of the line if it is still long, is left out."""
+    if len(line) <= _LONGEST_WORD:
+        return line
+    return _cut(" ".join(_cut(word, _LONGEST_WORD) for word in line.split(" ")), _LONGEST_LINE)
+
+
+def _cut(text: str, most: int) -> str:
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[1 - half :]}"
+
+
+def because(error: OSError, advice: str = "") -> str:
+    """Returns why a file cannot be read, and what to do: no advice helps where it may not be read."""
+    denied = isinstance(error, PermissionError)
+    return f"{error.strerror or one_line(error)}" + (f"; {advice}" if advice and not denied else "")
 
 
 def out_of_memory(error: BaseException) -> bool:

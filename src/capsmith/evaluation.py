@@ -18,10 +18,11 @@ from capsmith.errors import FeatureError, memory_for
 from capsmith.memory import FILE as MEMORY
 from capsmith.memory import Memory
 from capsmith.metrics import Score, Scorer
+from capsmith.outputs import inputs_of, require_page
 from capsmith.pipeline import Prepared, prepare, read_corpus, require_encoder
 from capsmith.progress import track
 from capsmith.report import write_report
-from capsmith.runs import Log, write_json, write_text
+from capsmith.runs import Log, named, write_json, write_text
 from capsmith.stepping import Views
 from capsmith.text.tokenise import tokenise
 
@@ -69,9 +70,13 @@ def evaluate(
         ConfigError: An override is not valid, or would change the model.
     """
     log = log or Log()
-    runs = [Path(run)] if isinstance(run, str | Path) else [Path(one) for one in run]
+    runs = [named(one, "run") for one in ([run] if isinstance(run, str | Path) else run)]
+    configs = run_configs(runs, overrides)
+    name = "report" if len(runs) == 1 else "report/average" if averaged else "report/ensemble"
+    out = named(out, "out") if out is not None else runs[0] / name
+    require_report(out, split, configs[0])
     captioners = []
-    for one, config in zip(runs, run_configs(runs, overrides), strict=True):
+    for one, config in zip(runs, configs, strict=True):
         require_encoder(config, one, log)
         captioners.append(Captioner.load(one, encoder=False))
         captioners[-1].config = config
@@ -79,10 +84,22 @@ def evaluate(
     corpus = read_corpus(captioners[0].config, log)
     if isinstance(captioners[0].config.decoding, ConsensusConfig) and not (runs[0] / MEMORY).exists():
         remember(captioners[0], _trained_on(captioners[0].config, runs[0], corpus, log), log).save(runs[0])
-    name = "report" if len(runs) == 1 else "report/average" if averaged else "report/ensemble"
     if averaged:
         captioners = [average(captioners, runs)]
-    return evaluate_captioners(captioners, out or runs[0] / name, corpus, split, log, runs, averaged)
+    return evaluate_captioners(captioners, out, corpus, split, log, runs, averaged)
+
+
+def require_report(out: Path, split: str, config: Config) -> None:
+    """Checks that the report of a split may be written, long before it is.
+
+    Raises:
+        ConfigError: Files that are not ours are in its place, or files that the config reads.
+    """
+    require_page(_directory(out, split), "--out", inputs_of(config), report=True)
+
+
+def _directory(out: Path, split: str) -> Path:
+    return out / ("" if split == "test" else split)
 
 
 def _trained_on(config: Config, run: Path, corpus: Corpus, log: Log) -> Prepared:
@@ -151,7 +168,7 @@ def evaluate_captioners(
     texts = {image_id: caption.text for image_id, caption in captions.items()}
     scores = scorer.score(texts)
     control = scorer.score(shuffled(texts, config.seed)) if len(texts) > 1 else {}
-    directory = out / ("" if split == "test" else split)
+    directory = _directory(out, split)
     done = Evaluation(split, captions, scores, control, directory)
     told = []
     if split == "test":

@@ -24,7 +24,7 @@ def locked(folder: Path, busy: str, error: type[CapsmithError]) -> Iterator[None
         error: What to raise then, or when the lock cannot be written.
     """
     try:
-        file = (folder / FILE).open("a")
+        file = (folder / FILE).open("ab")
     except OSError as cause:
         raise error(f"cannot write {folder / FILE}: {cause.strerror or cause}") from cause
     with file:

@@ -6,22 +6,18 @@ A page needs no network, no script and nothing outside its folder.
 import contextlib
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
 from PIL import Image
 
-from capsmith.errors import ConfigError, PictureError
+from capsmith.errors import PictureError
 from capsmith.features.images import Source
-from capsmith.readers.json_files import parse_json
-from capsmith.readers.regular_files import open_regular, read_bytes
+from capsmith.outputs import COPIES, GENERATOR, listed_copies
 from capsmith.runs import atomic, write_text
 from capsmith.thumbnails import thumbnail
 
-_MARK = '<meta name="generator" content="capsmith">'
-_COPIES = "copies.json"  # names the copies that are ours
 THUMBNAIL = 320
 """Longest side of the pictures in the report, in pixels."""
 
@@ -83,7 +79,7 @@ def write_page(path: Path, title: str, parts: Iterable[str]) -> Path:
     heading = escape(title.encode("utf-8", "backslashreplace").decode())
     page = (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        f'{_MARK}\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'{GENERATOR}\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{heading}</title>\n<style>{_STYLE}</style>\n<body>\n<h1>{heading}</h1>\n"
     )
     write_text(path, page + "\n".join(parts) + "\n</body>\n</html>\n")
@@ -117,7 +113,13 @@ def small_copy(source: Source, name: str, folder: Path) -> str | None:
 
 
 def save_copy(image: Image.Image, file: str, folder: Path) -> str:
-    """Writes a picture that is small already; returns its file name."""
+    """Writes a picture that is small already; returns its file name.
+
+    It is listed as ours before it is there, so that a command that is interrupted leaves nothing unknown.
+    """
+    names = _listed(folder)
+    if file not in names or not (folder / COPIES).exists():
+        _list(folder, names | {file})
     with atomic(folder / file, "wb") as opened:
         image.save(opened, "JPEG", quality=88)
     return file
@@ -125,37 +127,22 @@ def save_copy(image: Image.Image, file: str, folder: Path) -> str:
 
 def clear_copies(folder: Path, wanted: set[str]) -> None:
     """Takes away the copies that an earlier page showed and this one does not, and no other file."""
-    note = folder / _COPIES
-    try:
-        before = {str(name) for name in parse_json(read_bytes(note))}
-    except (OSError, ValueError, TypeError):
-        before = set()
-    for name in before - wanted:
-        if re.fullmatch(r"[0-9a-f]{16}\.jpg", name):
-            with contextlib.suppress(OSError):
-                (folder / name).unlink()
+    for name in _listed(folder) - wanted:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
     if folder.is_dir() or wanted:
-        write_text(note, json.dumps(sorted(wanted)))
+        _list(folder, wanted)
 
 
-def require_ours(directory: Path) -> None:
-    """Checks that a page may be written into a folder.
-
-    Raises:
-        ConfigError: It holds a page or pictures that are not ours.
-    """
-    page, pictures = directory / "index.html", directory / "images"
+def _listed(folder: Path) -> set[str]:
     try:
-        foreign = page.exists() and _MARK not in _beginning(page)
+        return listed_copies(folder) or set()
     except OSError:
-        foreign = True
-    if foreign or (pictures.exists() and not (pictures / _COPIES).exists()):
-        raise ConfigError(f"--out {directory}: holds files that are not of such a page: name another folder")
+        return set()  # the writing that follows says why
 
 
-def _beginning(page: Path) -> str:
-    with open_regular(page) as file:
-        return file.read(400).decode(errors="replace")
+def _list(folder: Path, names: set[str]) -> None:
+    write_text(folder / COPIES, json.dumps(sorted(names)))
 
 
 def image(file: str | None, alt: str) -> str:

@@ -10,6 +10,7 @@ from capsmith.charts import COLOURS, GREY, INK, Canvas, Line, Panel
 from capsmith.errors import CapsmithError
 from capsmith.features.images import Source
 from capsmith.lettering import font_for, wrap
+from capsmith.outputs import marked
 from capsmith.runs import atomic
 from capsmith.thumbnails import thumbnail
 
@@ -47,7 +48,7 @@ def plot_history(rows: Sequence[dict[str, float]], path: Path, best_by: str | No
     if best is not None:
         right.mark(*best)
     right.legend(lines)
-    save_image(canvas.finished(), path)
+    save_image(canvas.finished(), path, "history")
 
 
 def _points(rows: Sequence[dict[str, float]], name: str) -> list[tuple[float, float]]:
@@ -78,7 +79,7 @@ def contact_sheet(items: Sequence[tuple[Source, str, str]], path: Path, cell: in
     columns = min(4, max(1, math.ceil(math.sqrt(len(items)))))
     cards = [_card(thumbnail(picture, cell, enlarge=True), caption, sub, cell) for picture, caption, sub in items]
     rows = [cards[first : first + columns] for first in range(0, len(cards), columns)]
-    save_image(_laid_out(rows, cell), path)
+    save_image(_laid_out(rows, cell), path, "captions")
 
 
 def _laid_out(rows: list[list[Image.Image]], cell: int) -> Image.Image:
@@ -110,8 +111,13 @@ def _card(picture: Image.Image, caption: str, sub: str, cell: int) -> Image.Imag
     return card
 
 
-def save_image(image: Image.Image, path: Path) -> None:
+def save_image(image: Image.Image, path: Path, what: str) -> None:
     """Writes an image atomically, in the format that the path's ending names.
+
+    Args:
+        image: The image.
+        path: The file.
+        what: Which of our images it is, as `outputs.is_marked` asks.
 
     Raises:
         CapsmithError: The file cannot be written, or its ending names no format.
@@ -120,4 +126,4 @@ def save_image(image: Image.Image, path: Path) -> None:
     if kind not in Image.SAVE:
         raise CapsmithError(f"cannot write {path}: the ending names no picture format (try .png)")
     with atomic(path, "wb") as file:
-        image.save(file, kind)
+        image.save(file, kind, **marked(what))

@@ -80,7 +80,7 @@ def reading(
         "decoding": dict(decoding),
         "scores": {name: score.value for name, score in scores.items()},
         "signatures": {name: score.signature for name, score in scores.items()},
-        "predictions_sha256": hashlib.sha256(predictions.encode("utf-8", "surrogatepass")).hexdigest(),
+        "predictions_sha256": hashlib.sha256(predictions.encode("utf-8", "backslashreplace")).hexdigest(),
         "report": str(report),
         "capsmith": importlib.metadata.version("capsmith"),
     }

@@ -5,15 +5,37 @@ import importlib.metadata
 import json
 import os
 import platform
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from capsmith.errors import CapsmithError, CheckpointError
+from capsmith import terminal
+from capsmith.errors import CapsmithError, CheckpointError, ConfigError, escaped, shortened
+from capsmith.outputs import COPIES, listed_copies
 from capsmith.readers.json_files import read_json as read_json
+from capsmith.temporary import temporary_file
 
+RUN_FILES = (
+    "config.yaml",
+    "versions.json",
+    "vocabulary.json",
+    "captioner.json",
+    "encoder.json",
+    "encoder.keras",
+    "encoder.weights.h5",
+    "adapted.json",
+    "adapting.npz",
+    "model.weights.h5",
+    "state.npz",
+    "memory.npz",
+    "domain.npz",
+    "history.csv",
+    "history.png",
+    "log.txt",
+)
+"""What a training writes into a run directory, or into a folder of one of its encoders."""
+_REPORT = ("index.html", "predictions.jsonl", "scores.json")
+_PARTS = ("encoder_*", "adapted_*", "start", "report", "report/*", "report/*/images", "report/images")
 _PACKAGES = ("capsmith", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "nltk")
 
 
@@ -28,26 +50,22 @@ def atomic(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     Raises:
         CapsmithError: The disk is full, or the folder cannot be written.
     """
-    temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-        temporary = None
+        with temporary_file(path) as (handle, temporary):
+            # half a surrogate pair, from a name that is not UTF-8, becomes \udce9: what JSON calls it
+            form: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace"}
+            with os.fdopen(handle, mode, **form) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, path)
     except OSError as error:
         why = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror or error
         raise CapsmithError(f"cannot write {path}: {why}") from error
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -82,16 +100,57 @@ class Log:
         self.path, self.quiet = path, quiet
 
     def __call__(self, line: str) -> None:
-        """Prints and keeps one line."""
+        """Prints one line, where somebody reads it, and keeps it; both safe for a terminal."""
+        line = shortened(escaped(line))
         if not self.quiet:
-            print(line, file=sys.stderr, flush=True)
+            terminal.warn(line)
         if self.path is not None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self.path.open("a", encoding="utf-8") as file:
+                with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                     file.write(line + "\n")
             except OSError as error:
                 raise CapsmithError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+
+def named(path: str | Path, what: str) -> Path:
+    """Returns a path that was given as text; an empty one would mean the current folder.
+
+    Raises:
+        ConfigError: It is empty.
+    """
+    if path == "":
+        raise ConfigError(f"{what}: an empty path; for the current folder write .")
+    return Path(path)
+
+
+def clear_run(run: Path) -> None:
+    """Removes what a training and its reports wrote into a run directory, and no other file; the lock stays.
+
+    Raises:
+        CheckpointError: A file cannot be removed.
+    """
+    folders = [part for pattern in _PARTS for part in run.glob(pattern) if part.is_dir() and not part.is_symlink()]
+    try:
+        for folder in sorted({*folders}, reverse=True):  # what is inside before what it is in
+            if folder.name == "start":
+                clear_run(folder)
+            for name in _made_in(folder):
+                (folder / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # other files are in it
+                folder.rmdir()
+        for name in RUN_FILES:
+            (run / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot clear {run}: {error.strerror or error}") from error
+
+
+def _made_in(folder: Path) -> list[str]:
+    """Returns the names that we give files in a folder of a run."""
+    if folder.name == "images":
+        copies = listed_copies(folder)
+        return [] if copies is None else [*copies, COPIES]
+    return [*_REPORT] if "report" in (folder.name, folder.parent.name) else [*RUN_FILES, ".lock"]
 
 
 def require_run(run: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from capsmith.errors import escaped
 
@@ -18,6 +18,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 """What is calculated in; ``auto`` asks ``precision.py``."""
 ONE, SEVERAL = "(one)", "(several)"
 """Tags of a union of a section and a list of such sections: no key is called so, and no message shows them."""
+_EMPTY = "\0"  # no file can be called so
 
 
 class Settings(BaseModel):
@@ -32,6 +33,15 @@ class Settings(BaseModel):
         protected_namespaces=(),
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _mark_empty(cls, values: Any) -> Any:
+        """Keeps empty paths apart from the current folder, which they would become."""
+        if not isinstance(values, dict):
+            return values
+        paths = [name for name, field in cls.model_fields.items() if _takes_paths(field.annotation)]
+        return values | {name: _EMPTY for name in paths if values.get(name) == ""}
+
     @field_validator("*")
     @classmethod
     def _home(cls, value: Any) -> Any:
@@ -42,6 +52,8 @@ class Settings(BaseModel):
     @classmethod
     def _writable(cls, value: Any) -> Any:
         """No file's name holds such a character, and no UTF-8 file can hold half a surrogate pair."""
+        if isinstance(value, Path) and str(value) == _EMPTY:
+            raise ValueError("an empty path; for the current folder write .")
         if isinstance(value, str | Path) and any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in str(value)):
             raise ValueError(f"{str(value)!r:.80} holds a control character")
         return value
@@ -53,6 +65,10 @@ class Settings(BaseModel):
         if type(value) is int and abs(value) >= 2**53:
             raise ValueError(f"{'-' * (value < 0)}{abs(value):.3g} is too large" if abs(value) < 1e300 else "too large")
         return value
+
+
+def _takes_paths(annotation: Any) -> bool:
+    return annotation is Path or any(_takes_paths(inner) for inner in get_args(annotation))
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:

@@ -61,7 +61,7 @@ _NUMBER = re.compile(r"^[-+]?(?:[0-9][0-9_]*)(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)$"
 def dump(values: Any) -> str:
     """Writes YAML that ``parse`` reads as the same values: a folder called 1e3 stands in quotes."""
     text = yaml.dump(values, Dumper=_dumper(), sort_keys=False, allow_unicode=True)
-    if "\x85" in text:  # a line end to YAML, which PyYAML leaves as it is
+    if escaped(text, "\n\t") != text:  # such as U+0085, a line end to YAML, or what turns the direction of writing
         text = yaml.dump(values, Dumper=_dumper(), sort_keys=False)
     return text
 

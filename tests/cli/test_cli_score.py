@@ -82,7 +82,8 @@ def test_karpathys_split(files, capsys):
 
 BAD = [
     (["--metrics", "blue"], "metric 'blue' is not known; did you mean 'bleu'?"),
-    (["--metrics", ""], "no metric was asked for"),
+    (["--metrics", ","], "no metric was asked for"),
+    (["--metrics", ""], "--metrics is empty"),
     (["--tokeniser", "ptb"], "tokeniser 'ptb' is not known"),
     (["--references", "nowhere.json"], "cannot read nowhere.json: No such file or directory"),
     (["--hypotheses", "refs.json"], "3 pictures with more than one caption, or none: a.jpg, b.jpg, c.jpg"),

@@ -286,6 +286,7 @@ from mistakes import (  # noqa: E402, F401 - they enter their cases
     features,
     image_folders,
     images,
+    outputs,
     pickles,
     pictures,
     readers,
@@ -294,5 +295,6 @@ from mistakes import (  # noqa: E402, F401 - they enter their cases
     state,
     stores,
     tables,
+    terminal,
     writing,
 )

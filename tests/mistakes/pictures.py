@@ -138,7 +138,7 @@ def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), str(images / "red_ball.png"), str(half), str(images / "blue_box.png")]
 
 
-@mistake("a sheet in an unknown format", "sheet.xyz", "names no picture format", works=("red_ball.png\t",))
+@mistake("a sheet in an unknown format", "sheet.xyz", "names no image format")
 def _(shop: Workshop) -> list[str]:
     return _show(shop, "sheet.xyz")
 

@@ -2,18 +2,19 @@
 
 import argparse
 import importlib
-import io
 import os
+import re
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
+from typing import NoReturn
 
-from capsmith import __version__
-from capsmith.errors import CapsmithError, one_line, out_of_memory, printable
+from capsmith import __version__, terminal
+from capsmith.errors import CapsmithError, ConfigError, escaped, one_line, out_of_memory, printable, shortened
+from capsmith.interrupts import heeded, interrupt
 
 VERBS = {
     "init": "look at a folder of pictures and captions, and write a config for it",
@@ -36,11 +37,27 @@ _GO_ON = {
 }
 
 
+_BROKEN_PIPE = 141  # 128 + SIGPIPE: what a shell sees of other programs whose output nobody reads
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line without doing what its characters would do to a terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shortened(escaped(message)))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one verb; returns the exit code: 0 done, 2 a mistake in the input, 130 interrupted."""
+    """Runs one verb.
+
+    Returns:
+        The exit code: 0 done; 2 a mistake in the input; 130, 143 or 129 ended by Ctrl-C, SIGTERM or SIGHUP; 141 nobody
+        reads the output, where that is all there is.
+    """
+    terminal.open_streams()
     arguments = sys.argv[1:] if arguments is None else [*arguments]  # list() is the verb, once that was imported
     verb = next((a for a in arguments if not a.startswith("-")), None)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="capsmith",
         description="Train, evaluate and use your own image captioner.",
         epilog="Start with: capsmith train --config quickstart.yaml",
@@ -52,7 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
         if name == verb:
             importlib.import_module(f"capsmith.cli.{name}").add_arguments(sub)
-    return _run(parser.parse_args(arguments))
+    try:
+        return _run(parser, arguments)
+    finally:
+        _finish()
 
 
 def train_main() -> int:
@@ -60,18 +80,20 @@ def train_main() -> int:
     return main(["train", *sys.argv[1:]])
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if isinstance(sys.stdout, io.TextIOWrapper):  # file names, or captions where the terminal is not UTF-8
-        sys.stdout.reconfigure(errors="backslashreplace")
     warnings.filterwarnings("ignore", module="PIL")  # of damaged EXIF and the like: the picture is read or refused
+    args = argparse.Namespace(debug="--debug" in arguments, verb="")
     try:
         with _ending():
-            return importlib.import_module(f"capsmith.cli.{args.verb}").run(args) or 0
+            _require_values(arguments)
+            args = parser.parse_args(arguments)
+            code = importlib.import_module(f"capsmith.cli.{args.verb}").run(args) or 0
+            terminal.finish()
+            return code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:
         known = isinstance(error, CapsmithError | OSError | KeyboardInterrupt) or out_of_memory(error)
         if args.debug or not known:
@@ -79,27 +101,41 @@ def _run(args: argparse.Namespace) -> int:
         return _explain(error, args.verb)
 
 
+def _finish() -> None:
+    """Leaves nothing in standard output that would fail when Python ends, as after ``--help | true``."""
+    try:
+        terminal.finish()
+    except (BrokenPipeError, CapsmithError):
+        pass  # nothing that matters: what does was written before
+
+
+def _require_values(arguments: Sequence[str]) -> None:
+    """Raises ConfigError for an empty argument, most often a shell variable that is not set."""
+    for number, (before, given) in enumerate(zip(["", *arguments], arguments, strict=False), start=1):
+        option = re.fullmatch(r"(--[a-z-]+)=", given)
+        if option or not given:
+            where = option[1] if option else before if before.startswith("--") else f"argument {number}"
+            raise ConfigError(f"{where} is empty: is a shell variable not set? (The current folder is called .)")
+
+
 @contextmanager
 def _ending() -> Iterator[None]:
-    """Lets SIGTERM end a verb as Ctrl-C does: files are closed, locks let go, and one line says how to go on."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(number)
-
+    """Lets SIGTERM and SIGHUP end a verb as Ctrl-C does: files are closed, locks let go, a line says how to go on."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, end)
+    before = [(number, signal.signal(number, interrupt)) for number in heeded()]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+        for number, handler in before:
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def _explain(error: BaseException, verb: str) -> int:
     """Prints one line for a mistake, a full disk, or Ctrl-C; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        print("interrupted" + _GO_ON.get(verb, ""), file=sys.stderr)
+        terminal.warn("interrupted" + _GO_ON.get(verb, ""))
         return 128 + next((number for number in error.args if isinstance(number, int)), signal.SIGINT)
     if isinstance(error, OSError):
         error = CapsmithError(f"{error.filename}: {error.strerror}" if error.filename else one_line(error))
@@ -107,5 +143,5 @@ def _explain(error: BaseException, verb: str) -> int:
         error = MemoryError(
             "out of memory: close other programs, or ask for less at once: smaller batches, pictures or models"
         )
-    print(f"capsmith: {printable(error)}", file=sys.stderr)
+    terminal.complain(f"capsmith: {printable(error)}")
     return 2

@@ -1,8 +1,7 @@
 """``capsmith caption``."""
 
 import argparse
-import json
-import sys
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Captions each image; those that cannot be read are named at the end."""
     from capsmith.config import run_config
-    from capsmith.errors import PictureError, escaped
+    from capsmith.errors import PictureError
+    from capsmith.terminal import need_output, say, say_json, warn
 
+    if not (args.show or args.attention):
+        need_output("captions")
     images, failed = _images([Path(given) for given in args.images])
     decoding = run_config(args.run, args.set).decoding  # mistakes are told before Keras loads
+    _require_outputs(args, images)
     load_keras()
     from capsmith.captioner import Captioner
 
     captioner = Captioner.load(args.run)
     if captioner.given is not None and captioner.given.encoder == "unverified":
-        print(escaped(f"note: {args.run} {captioner.given.note}"), file=sys.stderr)
+        warn(f"note: {args.run} {captioner.given.note}")
     done: list[tuple[Path, Any]] = []
     try:
         for path in images:
@@ -48,7 +51,10 @@ def run(args: argparse.Namespace) -> int:
                 failed.append(error)
                 continue
             done.append((path, caption))
-            print(json.dumps(_record(path, caption), ensure_ascii=False) if args.json else f"{path}\t{caption.text}")
+            if args.json:
+                say_json(_record(path, caption))
+            else:
+                say(path, caption.text)
     finally:
         _warn(done)
         _report(failed)
@@ -65,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _warn(done: list[tuple[Path, Any]]) -> None:
     """Says in one line that images are of another kind than the training images, if any are."""
-    from capsmith.errors import escaped
+    from capsmith.terminal import warn
 
     unlike = [(path, caption.domain) for path, caption in done if caption.domain and caption.domain.unlike_training]
     if not unlike:
@@ -77,14 +83,27 @@ def _warn(done: list[tuple[Path, Any]]) -> None:
     else:
         some = ", ".join(str(path) for path, _ in unlike[:3]) + (", …" if len(unlike) > 3 else "")
         line = f"{len(unlike)} of {len(done)} images are unlike the training images ({some}): expect poor captions"
-    sys.stdout.flush()
-    print(f"note: {escaped(line)}", file=sys.stderr)
+    warn(f"note: {line}")
+
+
+def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
+    """Sees that the sheets may be written, before any work is done."""
+    from capsmith.errors import ConfigError
+    from capsmith.outputs import is_marked, require_image_name, require_replaceable
+
+    for option, path, kind in (("--show", args.show, "captions"), ("--attention", args.attention, "attention")):
+        if path is not None:
+            require_image_name(path, option)
+            require_replaceable(path, is_marked(kind), option, images)
+    if args.show and args.attention and os.path.realpath(args.show) == os.path.realpath(args.attention):
+        raise ConfigError(f"--show and --attention are both to go to {args.show}: give each its own file")
 
 
 def _images(given: list[Path]) -> tuple[list[Path], list[Exception]]:
     """Returns the images that are meant, and what is wrong with some of the folders; says what is passed over."""
     from capsmith.data.image_listing import list_images
-    from capsmith.errors import CapsmithError, DataError, escaped
+    from capsmith.errors import CapsmithError, DataError
+    from capsmith.terminal import warn
 
     images: list[Path] = []
     failed: list[Exception] = []
@@ -103,7 +122,7 @@ def _images(given: list[Path]) -> tuple[list[Path], list[Exception]]:
         images += [path / image for image in listing.images]
         failed += [CapsmithError(folder) for folder in listing.unreadable]
         if passed_over := listing.passed_over():
-            print(escaped(f"{passed_over} in {path}"), file=sys.stderr)
+            warn(f"{passed_over} in {path}")
     if not images:
         raise failed[0]
     return images, failed
@@ -112,12 +131,12 @@ def _images(given: list[Path]) -> tuple[list[Path], list[Exception]]:
 def _report(failed: list[Exception]) -> None:
     """Names what could not be captioned, on standard error."""
     from capsmith.errors import printable
+    from capsmith.terminal import complain
 
-    sys.stdout.flush()
     for error in failed[:_MOST]:
-        print(f"capsmith: {printable(error)}", file=sys.stderr)
+        complain(f"capsmith: {printable(error)}")
     if len(failed) > _MOST:
-        print(f"capsmith: and {len(failed) - _MOST:,} more of {len(failed):,} that could not be read", file=sys.stderr)
+        complain(f"capsmith: and {len(failed) - _MOST:,} more of {len(failed):,} that could not be read")
 
 
 def _record(path: Path, caption: Any) -> dict[str, Any]:

@@ -30,9 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Decodes, scores, reports."""
-    import json
-
     from capsmith.config import run_configs
+    from capsmith.terminal import say, say_json, say_path, say_text
 
     run_configs(args.runs, args.set)  # mistakes are told before Keras loads
     load_keras()
@@ -42,8 +41,8 @@ def run(args: argparse.Namespace) -> None:
     done = evaluate(args.runs, args.split, args.set, out=args.out, averaged=args.average)
     shown = done.control if args.control else done.scores
     if args.json:
-        print(json.dumps({name: score.as_dict() for name, score in shown.items()}, indent=2))
+        say_json({name: score.as_dict() for name, score in shown.items()}, indent=2)
         return
-    print(f"{args.split} split" + (", pictures shuffled" if args.control else ""))
-    print(table(shown))
-    print(done.directory / "index.html")
+    say(f"{args.split} split" + (", pictures shuffled" if args.control else ""))
+    say_text(table(shown))
+    say_path(done.directory / "index.html")

@@ -15,8 +15,9 @@ def run(args: argparse.Namespace) -> None:
     """Makes or completes the feature store."""
     from capsmith.config import load_config
     from capsmith.pipeline import extract
+    from capsmith.terminal import say_path
 
     config = load_config(args.config, args.set)
     load_keras()
     for store in extract(config).stores:
-        print(store.path)
+        say_path(store.path)

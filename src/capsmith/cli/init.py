@@ -22,9 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Looks at a folder, says what it found, and writes a config that trains on it."""
+    from capsmith.config import is_config
     from capsmith.errors import ConfigError
+    from capsmith.outputs import require_replaceable
     from capsmith.runs import write_text
     from capsmith.starting_out import begin, told
+    from capsmith.terminal import say
 
     name = re.sub(r"[^\w.-]+", "_", os.path.basename(os.path.realpath(args.folder)), flags=re.ASCII).strip("_.-")
     out = args.out or Path(f"{name or 'mine'}.yaml")
@@ -34,9 +37,12 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f"--out {out}: there is no folder {out.parent}: make it first, or choose another")
     if os.path.lexists(out) and not args.force:
         raise ConfigError(f"{out} is there already: say --force to replace it, or --out for another name")
+    require_replaceable(out, is_config, "--out", [args.captions] if args.captions else [])
     guess, found, text = begin(args.folder, args.captions, out)
     for line in told(found, guess):
-        print(line)
+        say(line)
     write_text(out, text)
     shown = shlex.quote(f"./{out}" if str(out).startswith("-") else str(out))
-    print(f"\n{out} trains on them:\n  capsmith train --config {shown}")
+    say("")
+    say(f"{out} trains on them:")
+    say(f"  capsmith train --config {shown}")

@@ -26,20 +26,21 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.data.records import read_dataset
     from capsmith.errors import ConfigError
     from capsmith.inspecting import write_inspection
-    from capsmith.pages import require_ours
+    from capsmith.outputs import inputs_of, require_page
     from capsmith.starting_out import told
     from capsmith.survey import survey
+    from capsmith.terminal import say, say_path
     from capsmith.variants import Variants
 
     if args.pictures < 0 or args.seed < 0:
         raise ConfigError("--pictures and --seed take numbers from 0 on")
     config = load_config(args.config, args.set)
     directory = args.out or Path("inspect") / Path(args.config).stem
-    require_ours(directory)
+    require_page(directory, "--out", inputs_of(config))
     data = config.data.model_copy(update={"max_problems": 1.0})  # all problems are to be seen
     found = survey(read_dataset(data), config.text, pictures=not args.fast)
     for line in told(found):
-        print(line)
+        say(line)
     title = f"{Path(args.config).stem}: the data"
     variants = Variants(config, found, args.seed) if args.augment else None
-    print(write_inspection(directory, title, found, args.pictures, args.seed, variants))
+    say_path(write_inspection(directory, title, found, args.pictures, args.seed, variants))

@@ -11,10 +11,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prints a name a line, with what it is."""
+    from capsmith.terminal import need_output, say
+
+    need_output("list")
     rows = _rows(args.kind)
     width = max(len(name) for name in rows)
     for name, description in rows.items():
-        print(f"{name:{width}}  {description}".rstrip())
+        say(f"{name:{width}}  {description}".rstrip())
 
 
 def _rows(kind: str) -> dict[str, str]:

@@ -1,8 +1,6 @@
 """``capsmith score``."""
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,16 +42,18 @@ def run(args: argparse.Namespace) -> None:
     """Reads, scores, prints."""
     from capsmith.metrics import files
     from capsmith.metrics.scorer import JAVA, Scorer
+    from capsmith.terminal import need_output, say_json, say_text, warn
 
+    need_output("scores")
     references = files.read_references(args.references, args.split)
     given = {path: files.read_hypotheses(path) for path in (args.hypotheses, args.compare) if path is not None}
     captions = {path: files.align(found, references) for path, found in given.items()}
     for note in [*references.notes, *(note for found in given.values() for note in found.notes)]:
-        print(f"note: {note}", file=sys.stderr)
+        warn(f"note: {note}")
     kept = references.captions
     if args.subset:
         kept = {key: group for key, group in kept.items() if key in captions[args.hypotheses]}
-        print(f"note: {len(kept)} of {len(references.captions)} pictures have a caption", file=sys.stderr)
+        warn(f"note: {len(kept)} of {len(references.captions)} pictures have a caption")
     frequencies = None if args.cider_df is None else files.read_training(args.cider_df).captions
     scorer = Scorer(
         kept,
@@ -66,9 +66,12 @@ def run(args: argparse.Namespace) -> None:
     quick = [name for name in scorer.names if name not in JAVA]
     if args.human and not quick:
         args.human = False
-        print("note: --human leaves out METEOR and SPICE, and nothing else was asked for", file=sys.stderr)
+        warn("note: --human leaves out METEOR and SPICE, and nothing else was asked for")
     shown, parts = _results(args, scorer, captions, quick)
-    print(json.dumps(shown, indent=2, ensure_ascii=False) if args.json else "\n\n".join(parts))
+    if args.json:
+        say_json(shown, indent=2)
+    else:
+        say_text("\n\n".join(parts))
 
 
 def _results(

@@ -1,7 +1,6 @@
 """``capsmith train``."""
 
 import argparse
-import shutil
 from pathlib import Path
 
 from capsmith.cli.keras_import import load_keras
@@ -32,16 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Trains."""
     from capsmith.config import load_config
-    from capsmith.errors import CheckpointError
+    from capsmith.terminal import say_path
 
     directory = args.run or default_run(args.config)
     config = load_config(args.config, [*args.set, *(_SMOKE if args.smoke else ())])
     if args.smoke:
         directory = directory if directory.name else directory.absolute()
         directory = directory.with_name(directory.name + "-smoke")
-        if directory.exists() and not (directory / "config.yaml").is_file():
-            raise CheckpointError(f"{directory} is not a run: --smoke would remove it; choose another --run")
-        shutil.rmtree(directory, ignore_errors=True)
+        _clear(directory)
         if config.training.start_config is not None:  # the first stage is tried too, in there
             begun = config.training.model_copy(update={"start": directory / "start"})
             config = config.model_copy(update={"training": begun})
@@ -50,4 +47,22 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.training.fit import train
 
     train(config, directory, resume=args.resume)
-    print(directory)
+    say_path(directory)
+
+
+def _clear(directory: Path) -> None:
+    """Removes an earlier trial, once it is sure that it is one and that nobody trains into it."""
+    from capsmith.errors import CheckpointError
+    from capsmith.locks import FILE as LOCK
+    from capsmith.locks import locked
+    from capsmith.runs import clear_run
+
+    if not directory.is_dir():
+        return
+    if directory.is_symlink():
+        raise CheckpointError(f"{directory} is a link, behind which --smoke would remove a run: choose another --run")
+    if any(directory.iterdir()) and not any((directory / name).is_file() for name in ("versions.json", LOCK)):
+        raise CheckpointError(f"{directory} is not a run: --smoke would remove it; choose another --run")
+    busy = f"another process is training into {directory}: wait for it, or choose another --run"
+    with locked(directory, busy, CheckpointError):
+        clear_run(directory)

@@ -14,9 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Checks a config; prints it resolved."""
     from capsmith.config import find_config, load_config
+    from capsmith.terminal import say, say_text
     from capsmith.yaml_files import dump
 
     config = load_config(args.config, args.set)
     if not args.quiet:
-        print(f"# {find_config(args.config)} is valid; with every default it says:")
-        print(dump(config.model_dump(mode="json")), end="")
+        say(f"# {find_config(args.config)} is valid; with every default it says:")
+        say_text(dump(config.model_dump(mode="json")).removesuffix("\n"))

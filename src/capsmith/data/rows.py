@@ -83,8 +83,10 @@ class PictureFolder:
                     self._listed[folder] = {
                         unicodedata.normalize("NFC", entry.name): entry.name for entry in entries if entry.is_file()
                     }
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 self._listed[folder] = {}
+            except OSError as error:
+                raise DataError(f"cannot read the folder {self.root / folder}: {error.strerror or error}") from error
         return self._listed[folder]
 
 

@@ -7,6 +7,7 @@ import keras
 
 from capsmith.errors import FeatureError, one_line
 from capsmith.features.networks import cut
+from capsmith.features.weights import require_readable
 from capsmith.readers.archives import ANY_SIZE, open_archive, read_member, verify_members
 from capsmith.readers.json_files import parse_json
 from capsmith.readers.regular_files import describe_special
@@ -43,6 +44,7 @@ def _refuse_code(path: Path) -> None:
     """Looks for anything but Keras's own or registered layers before Keras sees the file."""
     if not path.is_file():
         raise FeatureError(f"encoder model {path}: {describe_special(path) or 'no such file'}")
+    require_readable(path, "encoder model ", FeatureError)
     try:
         with open_archive(path) as archive:
             culprit = _code(parse_json(read_member(archive, "config.json", ANY_SIZE)))

@@ -65,7 +65,7 @@ def extract(
         manifest = known(folder, expected)
         sizes = manifest.file_sizes() if manifest else {}
         todo = [picture for picture in wanted if sizes.get(picture.id) != picture.size]
-        missing = {picture.id: f"{picture.path}: no such file" for picture in todo if picture.size < 0}
+        missing = {picture.id: _absence(picture.path) for picture in todo if picture.size < 0}
         _check_broken(wanted, (manifest.reasons() if manifest else {}) | missing, features_config)
         if todo:
             _run(todo, wanted, folder, manifest, encoder_config, features_config, log, view)
@@ -105,6 +105,17 @@ def _stat(pictures: Sequence[tuple[str, Path]]) -> list[_Picture]:
         if paths.setdefault(image, path) != path:
             raise FeatureError(f"two pictures have the id {image}: {paths[image]} and {path}")
     return [_Picture(image, path, _file_size(path)) for image, path in paths.items()]
+
+
+def _absence(path: Path) -> str:
+    """Returns why there is no file: it may be in a folder that may not be searched."""
+    try:
+        path.stat()
+    except PermissionError as error:
+        return f"{path}: {error.strerror}"
+    except OSError:
+        pass
+    return f"{path}: no such file"
 
 
 def _file_size(path: Path) -> int:

@@ -26,8 +26,10 @@ from capsmith import locks
 from capsmith.errors import FeatureError, one_line
 from capsmith.features.manifest import FileBytes, Manifest, SavedHead, SavedNote
 from capsmith.features.store import FeatureStore, write_pooled
-from capsmith.readers.json_files import FileSchema, parse_json
+from capsmith.readers.json_files import FileSchema, parse_json, read_json
 from capsmith.readers.regular_files import read_bytes
+
+_FILES = ("manifest.json", "features.npy", "features.pkl", "journal.jsonl", "rows.part.npy")
 
 
 @contextlib.contextmanager
@@ -37,10 +39,24 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         FeatureError: Another process extracts into it, or it cannot be made.
     """
+    _require_ours(folder)
     with _reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with locks.locked(folder, f"another process is extracting into {folder}; wait for it, or stop it", FeatureError):
         yield
+
+
+def _require_ours(folder: Path) -> None:
+    """Raises FeatureError when files that no extraction left there would be written over."""
+    with _reported(folder):
+        there = [name for name in _FILES if os.path.lexists(folder / name)]
+        if not there or (folder / locks.FILE).exists() or "journal.jsonl" in there:
+            return
+        if "manifest.json" in there:
+            manifest = read_json(folder / "manifest.json", FeatureError)
+            if isinstance(manifest, dict) and "fingerprint" in manifest:
+                return
+    raise FeatureError(f"{folder} holds a {there[0]} that no extraction wrote: name another features.store")
 
 
 def known(folder: Path, fingerprint: dict[str, Any]) -> Manifest | None:

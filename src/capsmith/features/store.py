@@ -21,7 +21,7 @@ import numpy as np
 
 from capsmith import runs
 from capsmith.arrays import read_header
-from capsmith.errors import FeatureError, one_line
+from capsmith.errors import FeatureError, because, one_line
 from capsmith.features.manifest import Manifest
 from capsmith.features.pickles import load_arrays
 from capsmith.readers.regular_files import open_regular
@@ -212,7 +212,7 @@ def _read_pooled(folder: Path, manifest: Manifest) -> np.ndarray:
         with open_regular(path) as file:
             found = load_arrays(file, str(path))
     except OSError as error:
-        raise FeatureError(f"cannot read {path}: {error.strerror or error}; extract the features again") from error
+        raise FeatureError(f"cannot read {path}: {because(error, 'extract the features again')}") from error
     kept = [(row, image) for row, image in enumerate(manifest.ids) if image is not None]
     for _, image in kept:
         vector = found.get(image) if isinstance(found, dict) else None
@@ -251,7 +251,7 @@ def _open_grid(folder: Path, manifest: Manifest) -> tuple[Any, int]:
             raise FeatureError(f"{path} is truncated or damaged; {again}")
         return path.open("rb", buffering=0), header.offset
     except OSError as error:
-        raise FeatureError(f"cannot read {path}: {error.strerror or error}; extract the features again") from error
+        raise FeatureError(f"cannot read {path}: {because(error, 'extract the features again')}") from error
     except FeatureError:
         raise
     except Exception as error:  # NumPy raises whatever a damaged header leads to

@@ -5,7 +5,6 @@ import errno
 import math
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from io import BytesIO
@@ -16,9 +15,10 @@ import h5py
 import keras
 import numpy as np
 
-from capsmith.errors import CheckpointError, FeatureError, one_line
+from capsmith.errors import CapsmithError, CheckpointError, FeatureError, because, one_line
 from capsmith.readers.archives import ArchiveError, open_archive, read_member
 from capsmith.readers.regular_files import describe_special
+from capsmith.temporary import temporary_folder
 
 _OPTIMIZER = ("optimizer", "optimizer_weights")
 _LARGEST = 2**33  # bytes of the weights in a .keras file, which are held in memory
@@ -57,6 +57,15 @@ def count_numbers(path: Path) -> int:
 def _require_file(path: Path) -> None:
     if not path.is_file():
         raise FeatureError(f"encoder weights {path}: {describe_special(path) or 'no such file'}")
+    require_readable(path, "encoder weights ", FeatureError)
+
+
+def require_readable(path: Path, what: str, error: type[CapsmithError]) -> None:
+    """Raises an error that says why a file cannot be opened: HDF5 and Keras would call it damaged."""
+    try:
+        path.open("rb").close()
+    except OSError as cause:
+        raise error(f"cannot read {what}{path}: {because(cause)}") from cause
 
 
 def _h5_part(path: Path) -> Path | BytesIO:
@@ -144,8 +153,8 @@ def replacing(path: Path, model: keras.Model) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".weights-") as folder:
-            temporary = Path(folder) / path.name
+        with temporary_folder(path) as folder:
+            temporary = folder / path.name
             _reserve(temporary, 4 * size_of(model) + _HDF5_BYTES * (1 + len(model.weights)))
             yield temporary
             with temporary.open("rb") as file:

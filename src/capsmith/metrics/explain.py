@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from capsmith.errors import DataError
+from capsmith.errors import DataError, escaped
 from capsmith.metrics.cider import SIGMA
 from capsmith.metrics.ngrams import ORDER
 from capsmith.metrics.rouge import common_length, places, rouge_l
@@ -80,7 +80,7 @@ class Explanation:
         )
         points = sorted((g for grams in self.grams for g in grams if g.cider > 0), key=lambda g: -g.cider)
         lines.append(f"CIDEr {self.cider:.3f}: {_points(points) or 'no n-gram earned any'}")
-        return "\n".join(lines)
+        return "\n".join(map(escaped, lines))
 
 
 def explain(scorer: Scorer, hypotheses: Mapping[Any, Any], image_id: Hashable) -> Explanation:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from capsmith.errors import escaped
 from capsmith.metrics.diversity import Diversity
 from capsmith.metrics.scores import TITLES, Score, compare
 
@@ -88,6 +89,7 @@ def span(interval: tuple[float, float] | None, shape: str = ".3f") -> str:
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Aligns rows of cells: the first column to the left, the others to the right."""
+    rows = [[escaped(cell) for cell in row] for row in rows]  # names of files, ids
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()

@@ -81,7 +81,7 @@ class Epochs:
 
         Raises:
             CapsmithError: The loss is no longer a number, or the disk is full; what was saved stays.
-            KeyboardInterrupt: SIGINT or SIGTERM came; the batch was finished, and everything saved.
+            KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came; the batch was finished, and everything saved.
         """
         if resume:
             part = self._taken_up()

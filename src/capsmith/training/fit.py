@@ -1,5 +1,6 @@
 """Training: from a config to a run directory, resumable to the same numbers."""
 
+import os
 import time
 from pathlib import Path
 from typing import Literal
@@ -13,12 +14,13 @@ from capsmith.config import Config, difference, run_config, save_config
 from capsmith.consensus import ConsensusConfig
 from capsmith.ensembles import Member, require_same_words
 from capsmith.errors import CapsmithError, CheckpointError
-from capsmith.evaluation import evaluate_captioners, remember
+from capsmith.evaluation import evaluate_captioners, remember, require_report
+from capsmith.locks import FILE as LOCK
 from capsmith.locks import locked
 from capsmith.pipeline import given_features, prepare, read_corpus, require_same_features, require_splits, trained_on
 from capsmith.precision import for_products
 from capsmith.readers.json_files import FileSchema
-from capsmith.runs import Log, read_json, versions, write_json
+from capsmith.runs import RUN_FILES, Log, named, read_json, versions, write_json
 from capsmith.text.vocabulary import Vocabulary
 from capsmith.training.epochs import STATE, Epochs
 from capsmith.training.preparing import make_vocabulary, new_captioner
@@ -58,9 +60,9 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
         CheckpointError: The directory already holds a training, and ``resume`` is false, or it is of another config,
             or another process trains into it.
         CapsmithError: The data or features cannot be used, or the loss is no longer a number.
-        KeyboardInterrupt: SIGINT or SIGTERM came; the batch was finished, and its state saved.
+        KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came; the batch was finished, and its state saved.
     """
-    run = Path(run)
+    run = named(run, "run")
     _check_run(run, config, resume)
     busy = f"another process is training into {run}: wait for it, or choose another --run"
     with locked(run, busy, CheckpointError):
@@ -134,8 +136,7 @@ def _check_run(run: Path, config: Config, resume: bool) -> None:
         raise CheckpointError(f"{run} already holds a training: add --resume to go on with it, or choose another --run")
     if run.exists() and not run.is_dir():
         raise CheckpointError(f"{run} is a file, not a run directory: choose another --run")
-    if (run / "config.yaml").exists() and not (run / "versions.json").exists():
-        raise CheckpointError(f"{run} holds a config.yaml that no training wrote: choose another --run")
+    _require_ours(run, config)
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -146,6 +147,16 @@ def _check_run(run: Path, config: Config, resume: bool) -> None:
         if changed := difference(run_config(run), config, _OPEN | unknown, _PLACES):
             raise CheckpointError(f"{run} was begun with another config ({changed}): choose another --run")
         require_same_features(config, run)
+
+
+def _require_ours(run: Path, config: Config) -> None:
+    """Raises an error when a training would write over files that none has written."""
+    if not (run / "versions.json").exists():
+        names = ("config.yaml",) if (run / LOCK).exists() else RUN_FILES
+        if foreign := next((name for name in names if os.path.lexists(run / name)), None):
+            raise CheckpointError(f"{run} holds a {foreign} that no training wrote: choose another --run")
+    if (split := config.evaluation.after_training) is not None:
+        require_report(run / "report", split, config)
 
 
 def _precision(config: Config, begun: Path | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from capsmith.interrupts import heeded
 
 
 class Stop:
@@ -21,8 +21,13 @@ class Stop:
         self.signal: int | None = None
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Takes a signal; a second one is not waited with."""
+        """Takes a signal; a second one is not waited with.
+
+        A terminal that is closed sends SIGHUP, and so does its shell: those are one.
+        """
         if self.signal is not None:
+            if signal.Signals(number).name == "SIGHUP":
+                return
             raise KeyboardInterrupt(number)
         self.signal = number
         self.say(f"{signal.Signals(number).name}: finishing the batch and saving; once more stops at once")
@@ -35,12 +40,12 @@ class Stop:
 
 @contextmanager
 def stopping(say: Callable[[str], None]) -> Iterator[Stop]:
-    """Notes SIGINT and SIGTERM for the duration, where that can be done: in the main thread."""
+    """Notes SIGINT, SIGTERM and SIGHUP for the duration, where that can be done: in the main thread."""
     stop = Stop(say)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = [(number, signal.signal(number, stop.note)) for number in _SIGNALS]
+    before = [(number, signal.signal(number, stop.note)) for number in heeded()]
     try:
         yield stop
     finally:

@@ -1,0 +1,212 @@
+"""What capsmith made may be replaced, after an interruption too; other files never are."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+import mistakes
+import toy
+from capsmith import outputs, runs
+from capsmith.cli import main
+from capsmith.config import load_config
+from capsmith.errors import ConfigError
+from capsmith.outputs import inputs_of, is_marked, require_image_name, require_page, require_replaceable
+from capsmith.plots import contact_sheet, plot_history
+from mistakes.writing import full_after
+
+KILLED = """
+import os, signal, sys
+from capsmith.cli import main
+count, replace = [0], os.replace
+def killing(*args):
+    count[0] += 1
+    if count[0] == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(*args)
+os.replace = killing
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture
+def inspect(tmp_path, tiny_run):
+    """Returns the command that inspects the toy data into ``page``."""
+    config = toy.write_config(tmp_path / "toy.yaml", toy.settings(tiny_run.data, tmp_path / "cache"))
+    return ["inspect", "--config", str(config), "--out", str(tmp_path / "page"), "--pictures", "4", "--fast"]
+
+
+def whole(folder):
+    """Returns the files of a page, and sees that its copies are those that are listed."""
+    copies = set(json.loads((folder / "images" / "copies.json").read_text()))
+    assert {path.name for path in (folder / "images").iterdir()} == copies | {"copies.json"}
+    return {path.relative_to(folder) for path in folder.rglob("*")}
+
+
+def test_an_interrupted_inspection_can_be_repeated_from_every_moment(inspect, tmp_path, monkeypatch):
+    assert main(inspect) == 0
+    expected, replace = whole(tmp_path / "page"), os.replace
+    for moment in range(1, 99):
+        shutil.rmtree(tmp_path / "page")
+        count = 0
+
+        def interrupting(*args, moment=moment):
+            nonlocal count
+            count += 1
+            if count == moment:
+                raise KeyboardInterrupt
+            replace(*args)
+
+        monkeypatch.setattr(os, "replace", interrupting)
+        interrupted = main(inspect)
+        monkeypatch.setattr(os, "replace", replace)
+        assert main(inspect) == 0, moment
+        assert whole(tmp_path / "page") == expected
+        if interrupted == 0:
+            break
+    assert moment > len(expected) / 2
+
+
+@pytest.mark.parametrize("moment", [1, 2, 4])
+def test_a_killed_inspection_can_be_repeated(inspect, tmp_path, moment):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(moment), *inspect], capture_output=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    again = subprocess.run([sys.executable, "-m", "capsmith", *inspect], capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0, again.stderr
+    whole(tmp_path / "page")
+
+
+@pytest.mark.parametrize("size", [0, 10, 800])
+def test_an_inspection_that_met_a_full_disk_can_be_repeated(inspect, tmp_path, size):
+    with full_after(size)(None):
+        assert main(inspect) == 2
+    assert main(inspect) == 0
+    whole(tmp_path / "page")
+
+
+def test_copies_of_an_interrupted_page_are_cleared_by_the_next(inspect, tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, "5", *inspect], capture_output=True, timeout=120)
+    assert main([*inspect, "--seed", "7"]) == 0
+    whole(tmp_path / "page")
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
+def test_our_images_are_known_again(tmp_path, ending):
+    path = tmp_path / f"sheet.{ending}"
+    contact_sheet([(toy.picture("red", "ball"), "a ball", "")], path)
+    assert is_marked("captions")(path) and not is_marked("attention")(path)
+    require_replaceable(path, is_marked("captions"), "--show")
+    contact_sheet([(toy.picture("red", "box"), "a box", "")], path)
+    with Image.open(path) as image:
+        image.save(path)  # as other software does
+    assert not is_marked("captions")(path)
+
+
+def test_the_course_of_a_training_is_no_sheet(tmp_path):
+    plot_history([{"epoch": 1, "loss": 2.0, "dev_cider": 0.1}], tmp_path / "history.png")
+    with pytest.raises(ConfigError, match="capsmith did not make it"):
+        require_replaceable(tmp_path / "history.png", is_marked("captions"), "--show")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"capsmith captions", b"II*\0capsmith captions"])
+def test_damaged_files_are_not_ours(tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    assert not is_marked("captions")(tmp_path / "a.png")
+
+
+def test_a_sheet_may_be_drawn_again_and_through_a_link(tmp_path, tiny_run, capsys):
+    picture = str(tiny_run.data / "images" / "red_ball.png")
+    sheet = tmp_path / "sheet.png"
+    for name in ("sheet.png", "sheet.png", "link.png"):
+        assert main(["caption", str(tiny_run.run), picture, "--show", str(tmp_path / name)]) == 0
+        if not (tmp_path / "link.png").exists():
+            (tmp_path / "link.png").symlink_to(sheet)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["sheet", "sheet.xyz", ".png", "sheet.eps.txt", "sheet.ico.gz"])
+def test_names_that_are_no_images(tmp_path, name):
+    with pytest.raises(ConfigError, match="names no image format"):
+        require_image_name(tmp_path / name, "--show")
+
+
+def test_a_report_replaces_a_report_and_leaves_other_files(tmp_path, tiny_run):
+    run = shutil.copytree(tiny_run.run, tmp_path / "run")  # its log of test readings grows
+    command = ["evaluate", str(run), "--set", f"features.cache={tiny_run.cache}", "--out", str(tmp_path / "o")]
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "mine.txt").write_text("precious")
+    assert main(command) == 0
+    (tmp_path / "o" / "index.html").unlink()  # as a kill before the page was written leaves it
+    assert main(command) == 0
+    assert (tmp_path / "o" / "mine.txt").read_text() == "precious" and (tmp_path / "o" / "index.html").exists()
+
+
+def test_an_empty_folder_of_images_is_ours_to_fill(tmp_path):
+    (tmp_path / "images").mkdir()
+    require_page(tmp_path, "--out")
+    (tmp_path / "images" / "photo.jpg").write_text("x")
+    with pytest.raises(ConfigError, match="images is there already"):
+        require_page(tmp_path, "--out")
+    (tmp_path / "images" / "copies.json").write_text('{"of": "somebody else"}')
+    with pytest.raises(ConfigError, match="images is there already"):
+        require_page(tmp_path, "--out")
+
+
+def test_what_a_config_reads(tmp_path):
+    values = toy.settings(tmp_path / "data", tmp_path / "cache")
+    values["decoder"]["embedding"] = {"size": 8, "vectors": "glove.txt"}
+    found = inputs_of(load_config(values))
+    assert {tmp_path / "data" / "captions.csv", tmp_path / "data" / "images"} < set(found)
+    assert outputs.Path("glove.txt") in found
+
+
+def test_clearing_a_run_leaves_what_is_not_ours(tmp_path, tiny_run):
+    run = shutil.copytree(tiny_run.run, tmp_path / "run")
+    shutil.copytree(tiny_run.run, run / "start")
+    (run / "adapted_1").mkdir()
+    (run / "adapted_1" / "adapted.json").write_text("{}")
+    (run / "report" / "notes.txt").write_text("precious")
+    (run / "photo.jpg").write_text("precious")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "history.csv").write_text("precious")
+    (run / "encoder_1").symlink_to(tmp_path / "elsewhere")
+    runs.clear_run(run)
+    assert (tmp_path / "elsewhere" / "history.csv").exists()
+    left = {str(path.relative_to(run)) for path in run.rglob("*")}
+    kept = {"test_readings.jsonl", "start", "start/test_readings.jsonl"}  # never taken back
+    assert left == kept | {".lock", "photo.jpg", "report", "report/notes.txt", "encoder_1"}
+
+
+def test_an_interrupted_trial_is_made_anew(tmp_path, tiny_run):
+    """Killed before there was a config, or after: its folder is still known as ours."""
+    config = toy.write_config(tmp_path / "toy.yaml", toy.settings(tiny_run.data, tiny_run.cache))
+    folder = tmp_path / "x-smoke"
+    folder.mkdir()
+    (folder / ".lock").touch()
+    (folder / "log.txt").write_text("half a l")
+    (folder / "photo.jpg").write_text("precious")
+    assert main(["train", "--config", str(config), "--run", str(tmp_path / "x"), "--smoke"]) == 0
+    assert "half a l" not in (folder / "log.txt").read_text() and (folder / "photo.jpg").exists()
+
+
+def test_empty_paths_from_python(tiny_run):
+    from capsmith import Captioner, evaluate, train
+
+    config = load_config(tiny_run.run / "config.yaml")
+    for call in (lambda: Captioner.load(""), lambda: evaluate(""), lambda: train(config, ""), lambda: load_config("")):
+        with pytest.raises(ConfigError, match="empty"):
+            call()
+
+
+def test_the_corpus_can_take_root_its_privileges(tmp_path):
+    (tmp_path / "a").write_text("x")
+    (tmp_path / "a").chmod(0)
+    with mistakes.outputs.without_privileges(), pytest.raises(PermissionError):
+        (tmp_path / "a").read_text()
+    (tmp_path / "a").chmod(0o600)
+    assert (tmp_path / "a").read_text() == "x"
