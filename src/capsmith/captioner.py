@@ -19,6 +19,7 @@ from capsmith.compiled import compiled
 from capsmith.config import Config, run_config, save_config
 from capsmith.consensus import ConsensusConfig
 from capsmith.decoders.config import DECODERS
+from capsmith.decoders.protocol import require_protocol
 from capsmith.decoding import DecodingConfig, Hypothesis, search
 from capsmith.errors import CheckpointError, ConfigError, FeatureError
 from capsmith.features.backbone import Encoder, load_encoders, save_encoders
@@ -28,6 +29,7 @@ from capsmith.features.joined import join as join_features
 from capsmith.looking import attention_maps
 from capsmith.memory import Memory
 from capsmith.network import CaptionModel
+from capsmith.run_plugins import remember as remember_plugins
 from capsmith.runs import read_json, write_json
 from capsmith.stepping import DecoderStepper
 from capsmith.text.tokenise import join
@@ -126,6 +128,7 @@ class Captioner:
         """Writes what training does not change: config, vocabulary, and the encoder as it is now."""
         run.mkdir(parents=True, exist_ok=True)
         save_config(self.config, run / "config.yaml")
+        remember_plugins(self.config, run)
         self.vocabulary.save(run / "vocabulary.json")
         if self.encoder is not None:
             save_encoders(self.encoder, run)
@@ -244,7 +247,7 @@ class Captioner:
         return None if self.run is None else TrainingDomain.load(self.run, self.feature_shape[-1])
 
     def _looked(self, features: np.ndarray, captions: list[Caption]) -> list[Caption]:
-        if not self.model.decoder.attends or self.encoder is None:
+        if not getattr(self.model.decoder, "attends", False) or self.encoder is None:
             raise ConfigError(
                 f"a decoder of type {self.config.decoder.type} has no attention to show: "
                 "train one with attention, such as flickr8k_attention.yaml"
@@ -274,6 +277,8 @@ def build_model(
     counts = np.array(vocabulary.counts, np.float64)
     start = np.log((counts + 1) / (counts + 1).sum()) if counts.any() else None
     decoder = DECODERS.build(config.decoder, len(vocabulary), vectors=vectors, log_frequencies=start)
+    if DECODERS.settings.outside(config.decoder.type):
+        require_protocol(decoder, config.decoder.type, feature_shape, len(vocabulary))
     decoder(np.zeros((1, *feature_shape), "float32"), np.zeros((1, 2), "int32"))
     trained = encoder.parts[0].model if encoder is not None and config.trains_encoder else None
     model = CaptionModel(decoder, trained, config.training.label_smoothing)

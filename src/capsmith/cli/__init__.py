@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from capsmith import __version__
+from capsmith.cli.options import load_plugins
 from capsmith.errors import CapsmithError, one_line, out_of_memory, printable
 
 VERBS = {
@@ -67,14 +68,18 @@ def _run(args: argparse.Namespace) -> int:
     warnings.filterwarnings("ignore", module="PIL")  # of damaged EXIF and the like: the picture is read or refused
     try:
         with _ending():
+            load_plugins(args.plugin if "plugin" in args else [])
             return importlib.import_module(f"capsmith.cli.{args.verb}").run(args) or 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (Exception, KeyboardInterrupt) as error:
         known = isinstance(error, CapsmithError | OSError | KeyboardInterrupt) or out_of_memory(error)
+        if not known and "plugin" in args and args.plugin:
+            error = _in_plugin(error) or error
+            known = isinstance(error, CapsmithError)
         if args.debug or not known:
-            raise
+            raise error
         return _explain(error, args.verb)
 
 
@@ -93,6 +98,18 @@ def _ending() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
+
+
+def _in_plugin(error: BaseException) -> CapsmithError | None:
+    """Returns in one line what went wrong in the code of a plugin; None for what went wrong elsewhere."""
+    from capsmith.plugins import line_of
+
+    where = line_of(error)
+    if not where:
+        return None
+    found = CapsmithError(f"{where}: {type(error).__name__}: {one_line(error)[:300]} (--debug shows the way there)")
+    found.__cause__ = error
+    return found
 
 
 def _explain(error: BaseException, verb: str) -> int:

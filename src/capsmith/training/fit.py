@@ -1,6 +1,5 @@
 """Training: from a config to a run directory, resumable to the same numbers."""
 
-import time
 from pathlib import Path
 
 import keras
@@ -16,10 +15,13 @@ from capsmith.evaluation import evaluate_captioners, remember
 from capsmith.locks import locked
 from capsmith.pipeline import prepare, read_corpus, require_encoder, require_splits
 from capsmith.precision import for_products
+from capsmith.run_plugins import remember as remember_plugins
 from capsmith.runs import Log, read_json, versions, write_json
 from capsmith.text.vocabulary import Vocabulary
 from capsmith.training.epochs import STATE, Epochs
+from capsmith.training.first_steps import FirstSteps
 from capsmith.training.preparing import make_vocabulary, new_captioner
+from capsmith.training.sessions import Sessions
 from capsmith.training.starting import begin_from, first_stage, grow_from, missing_members
 from capsmith.training_domain import TrainingDomain
 
@@ -59,9 +61,11 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
         KeyboardInterrupt: SIGINT or SIGTERM came; the batch was finished, and its state saved.
     """
     run = Path(run)
+    first = FirstSteps(run)
     _check_run(run, config, resume)
     busy = f"another process is training into {run}: wait for it, or choose another --run"
-    with locked(run, busy, CheckpointError):
+    stage = config.training.start / STATE if config.training.start_config and config.training.start else None
+    with locked(run, busy, CheckpointError), first.undone_on_failure(stage):
         return _train(config, run, log or Log(run / "log.txt"))
 
 
@@ -74,7 +78,7 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
         except CapsmithError as error:
             error.args = (f"the first stage, whose settings training.start_set changes: {error}",)
             raise
-    started = time.perf_counter()
+    sessions = Sessions()
     keras.utils.set_random_seed(config.seed)
     corpus = read_corpus(config, log)
     after = [config.evaluation.after_training] if config.evaluation.after_training else []
@@ -88,6 +92,7 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     precision = _precision(config, run if begun else None)
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})
     save_config(config, run / "config.yaml")
+    remember_plugins(config, run)
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
     captioner = new_captioner(config, vocabulary, vectors, prepared, precision)
     if config.training.start is not None and not begun:
@@ -96,7 +101,7 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     if config.training.init is not None and not begun:
         shared = grow_from(captioner, config.training.init)
         log(f"begins with what {config.training.init} knows: {shared:,} of {len(vocabulary):,} words")
-    history = Epochs(captioner, prepared, run, log).run(begun)
+    history = Epochs(captioner, prepared, run, log, sessions).run(begun)
     load_weights(captioner.model.bare(), run / "model.weights.h5")
     if precision != "float32":
         captioner = Captioner.load(run)  # which calculates in float32, as it will for everyone
@@ -105,9 +110,8 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     if captioner.domain is not None:
         captioner.domain.save(run)
     best = history.rows[history.best or 0]
-    minutes = (time.perf_counter() - started) / 60
-    log(f"best epoch {best['epoch']:.0f}: dev {history.metric} {history.score(history.best or 0):.4f}")
-    log(f"trained in {minutes:.1f} minutes: {run}")
+    log(f"best epoch {best['epoch']:.0f}: dev (greedy) {history.metric} {history.score(history.best or 0):.4f}")
+    log(f"trained in {sessions}: {run}")
     if isinstance(config.decoding, ConsensusConfig):
         remember(captioner, prepared, log).save(run)
     for member, folder in missing_members(config):

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from capsmith.features.joined import folders
 from capsmith.runs import Log, atomic
 
-_OWN = ("captioner.json", "config.yaml", "versions.json", "vocabulary.json")
+_OWN = ("captioner.json", "config.yaml", "plugins.json", "versions.json", "vocabulary.json")
 _ENCODER = ("adapted.json", "encoder.json", "encoder.keras", "encoder.weights.h5")
 
 

@@ -53,8 +53,8 @@ def new_captioner(
     encoder = prepared.encoder or build_encoders(config.encoders)
     with calculating(precision):
         model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
-    if model.decoder.standardise is not None:
-        model.decoder.standardise.learn(_seen(prepared, config.seed))
+    if (standardise := getattr(model.decoder, "standardise", None)) is not None:
+        standardise.learn(_seen(prepared, config.seed))
     return Captioner(config, vocabulary, model, prepared.feature_shape, encoder)
 
 
