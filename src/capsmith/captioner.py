@@ -20,7 +20,7 @@ from capsmith.config import Config, run_config, save_config
 from capsmith.consensus import ConsensusConfig
 from capsmith.decoders.config import DECODERS
 from capsmith.decoders.protocol import require_protocol
-from capsmith.decoding import DecodingConfig, Hypothesis, search
+from capsmith.decoding import DECODINGS, DecodingConfig, Hypothesis, require_known_words, search
 from capsmith.errors import CheckpointError, ConfigError, FeatureError
 from capsmith.features.backbone import Encoder, load_encoders, save_encoders
 from capsmith.features.images import Source, load_image
@@ -222,6 +222,8 @@ class Captioner:
         Raises:
             CheckpointError: The decoding asks training pictures, and the run remembers none.
         """
+        if DECODINGS.settings.outside(decoding.type):
+            require_known_words(found, len(self.vocabulary), decoding.type)
         if isinstance(decoding, ConsensusConfig):
             found = self.memory.choose(found, features, decoding)
         return [self._caption(hypotheses) for hypotheses in found]

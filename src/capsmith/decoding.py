@@ -143,19 +143,30 @@ def search(stepper: Stepper, features: Any, config: DecodingConfig) -> list[list
     return found
 
 
-def _require_hypotheses(found: Any, pictures: int, name: str) -> None:
+def _require_hypotheses(found: Any, images: int, name: str) -> None:
     """Checks what a search from outside found.
 
     Raises:
-        PluginError: It is not a list of hypotheses for each picture.
+        PluginError: It is not a list of hypotheses for each image.
     """
-    wanted = "a list of one Hypothesis or more for each picture is needed"
-    if not isinstance(found, list) or len(found) != pictures:
-        given = f"{len(found)} lists for {pictures} pictures" if isinstance(found, list) else type(found).__name__
+    wanted = "a list of one Hypothesis or more for each image is needed"
+    if not isinstance(found, list) or len(found) != images:
+        given = f"{len(found)} lists for {images} images" if isinstance(found, list) else type(found).__name__
         raise PluginError(f"decoding '{name}' returned {given}: {wanted}")
     for some in found:
         if not isinstance(some, list) or not some or not all(isinstance(one, Hypothesis) for one in some):
-            raise PluginError(f"decoding '{name}' returned {some!r:.60} for a picture: {wanted}")
+            raise PluginError(f"decoding '{name}' returned {some!r:.60} for an image: {wanted}")
+
+
+def require_known_words(found: list[list[Hypothesis]], size: int, name: str) -> None:
+    """Checks the words that a search from outside found.
+
+    Raises:
+        PluginError: One is not in a vocabulary of this size.
+    """
+    for word in (word for some in found for one in some for word in one.tokens):
+        if not isinstance(word, int | np.integer) or not 0 <= word < size:
+            raise PluginError(f"decoding '{name}' found word {word!r:.20}: ids are whole numbers from 0 to {size - 1}")
 
 
 class Walk:

@@ -162,7 +162,7 @@ def evaluate_captioners(
         told = readings.keep(entry, runs, directory)
     _write(done, config, {record.image_id: record.path for record in records}, references)
     label = f"{split} ({config.decoding.type})"
-    log(f"{label}: {len(texts):,} pictures, {_search_name(config.decoding)}")
+    log(f"{label}: {len(texts):,} pictures, {_search_name(config.decoding).partition(' ')[2]}")
     for name, score in scores.items():
         against = f"   shuffled pictures {control[name].value:.4f}" if name in control else ""
         log(f"  {label} {name:8} {score.value:.4f}{against}   {score.signature}")

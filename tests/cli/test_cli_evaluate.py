@@ -35,7 +35,7 @@ def test_the_control_is_far_below(run, capsys):
         found = json.loads(evaluated(capsys, run, "--split", "dev", "--json", *control))
         assert found["is_control"] == bool(control) and found["control"]["kind"] == "shuffled-images"
         assert (found["scores"] == found["control"]["scores"]) == bool(control)
-        assert (found["split"], found["pictures"]) == ("dev", 24)
+        assert (found["split"], found["images"]) == ("dev", 24)
         values[bool(control)] = found["scores"]["bleu4"]["value"]
     assert values[True] < 0.6 * values[False]
     assert "pictures shuffled" in evaluated(capsys, run, "--split", "dev", "--control", "shuffled-images")

@@ -61,7 +61,7 @@ def _record(done: "Evaluation", control: bool) -> dict[str, Any]:
     scores, shuffled = ({n: s.as_dict() for n, s in some.items()} for some in (done.scores, done.control))
     return {
         "split": done.split,
-        "pictures": len(done.captions),
+        "images": len(done.captions),
         "is_control": control,
         "scores": shuffled if control else scores,
         "control": {"kind": "shuffled-images", "scores": shuffled},

@@ -1,6 +1,6 @@
 """Checks that a decoder from outside speaks the protocol of ``base.py``, before hours are spent on it.
 
-P pictures · B captions · T tokens · V vocabulary.
+P images · B captions · T tokens · V vocabulary.
 """
 
 import inspect
@@ -19,11 +19,11 @@ _METHODS = {
     "start": ("features",),
     "step": ("tokens", "state", "shown"),
 }
-_PICTURES, _EACH, _LENGTH = 2, 2, 3
+_IMAGES, _EACH, _LENGTH = 2, 2, 3
 
 
 def require_protocol(decoder: Any, name: str, feature_shape: tuple[int, ...], size: int) -> None:
-    """Asks a decoder about random pictures and words, the whole sentence at once and word by word.
+    """Asks a decoder about random images and words, the whole sentence at once and word by word.
 
     Args:
         decoder: Not yet trained; it is built by this.
@@ -41,10 +41,10 @@ def require_protocol(decoder: Any, name: str, feature_shape: tuple[int, ...], si
         if not _takes(getattr(decoder, method, None), arguments):
             raise PluginError(f"{what} has no {method}({', '.join(arguments)}), see capsmith.decoders.base")
     if not isinstance(getattr(decoder, "kept", None), int):
-        raise PluginError(f"{what} has no number kept: how many tensors of its state belong to the pictures")
+        raise PluginError(f"{what} has no number kept: how many tensors of its state belong to the images")
     rng = np.random.default_rng(0)
-    features = rng.normal(size=(_PICTURES, *feature_shape)).astype(np.float32)
-    words = rng.integers(min(END + 1, size - 1), size, (_PICTURES * _EACH, _LENGTH - 1))
+    features = rng.normal(size=(_IMAGES, *feature_shape)).astype(np.float32)
+    words = rng.integers(min(END + 1, size - 1), size, (_IMAGES * _EACH, _LENGTH - 1))
     tokens = np.concatenate([np.full((len(words), 1), START), words], axis=1).astype(np.int32)
     with blamed("decoder", name):
         whole = _numbers(decoder(features, tokens))
@@ -72,7 +72,7 @@ def _takes(method: Callable[..., Any] | None, arguments: tuple[str, ...]) -> boo
 
 
 def _step_by_step(decoder: Any, features: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-    """Returns the logits (B, T, V) as a search asks for them: the first ``kept`` tensors stay one for each picture."""
+    """Returns the logits (B, T, V) as a search asks for them: the first ``kept`` tensors stay one for each image."""
     state = decoder.start(features)
     each = len(tokens) // len(features)
     state = (*state[: decoder.kept], *(keras.ops.repeat(tensor, each, axis=0) for tensor in state[decoder.kept :]))

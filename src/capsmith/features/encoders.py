@@ -126,7 +126,7 @@ def register_encoder(
 ) -> Callable[[Callable[[tuple[int, int], str | None], Any]], Callable[[tuple[int, int], str | None], Any]]:
     """Returns a decorator that adds the encoder that a function builds.
 
-    The function takes the pictures' (height, width), and the weights to begin with: ``"imagenet"`` for its own trained
+    The function takes the images' (height, width), and the weights to begin with: ``"imagenet"`` for its own trained
     ones, or None. It returns a Keras model from preprocessed pixels (B, H, W, 3) to a grid (B, rows, columns, D), to
     regions (B, L, D), or to vectors (B, D). Import Keras within it, so that a config is checked without.
 
