@@ -1,6 +1,7 @@
 """Plugins of every kind, end to end, as CONTRIBUTING.md has them; and how plugins are loaded."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -255,6 +256,17 @@ def test_what_goes_wrong_in_a_plugin_is_one_line_with_its_place(place, tiny_run,
     with pytest.raises(PluginError) as caught:
         main([*command, "--plugin", str(path), "--debug"])
     assert isinstance(caught.value.__cause__, IndexError) and line_of(caught.value.__cause__)
+
+
+def test_a_plugin_that_imports_keras_does_so_quietly(place):
+    """And what it prints does not stand between the results."""
+    (path,) = plugin_files.write(place, "my_decoder.py")
+    path.write_text(path.read_text() + "\nprint('hello')\n")
+    command = [sys.executable, "-m", "capsmith", "list", "decoders", "--plugin", str(path)]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 0 and "gated" in done.stdout and "hello" not in done.stdout
+    assert done.stderr == "hello\n"
 
 
 # --- installed -------------------------------------------------------------------------------------------------------

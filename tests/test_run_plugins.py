@@ -1,5 +1,6 @@
 """A run remembers which plugins it needs, and runs none of them unasked."""
 
+import json
 import shutil
 
 import pytest
@@ -9,6 +10,7 @@ import toy
 from capsmith import Captioner, load_config, load_plugin, train
 from capsmith.cli import main
 from capsmith.errors import CheckpointError
+from capsmith.run_plugins import remember
 from capsmith.runs import Log
 from plugin_files import config_file
 
@@ -89,3 +91,20 @@ def test_a_run_captions_without_the_plugins_that_captioning_does_not_need(place,
     said = capsys.readouterr().err
     for name in ("my_dataset.py", "my_search.py", "my_metric.py"):
         assert f"--plugin {name}" in said
+
+
+def test_what_a_notebook_registered_is_asked_for_as_such(tiny_run, tmp_path, capsys):
+    run = shutil.copytree(tiny_run.run, tmp_path / "run")
+    need = {"kind": "decoder", "name": "mine", "plugin": "__main__", "sha256": ""}
+    (run / "plugins.json").write_text(json.dumps({"format": 1, "needs": [need]}))
+    assert main(["caption", str(run), "x.png"]) == 2
+    said = capsys.readouterr().err
+    assert "decoder 'mine' which a notebook or session registered: register it first" in said
+
+
+def test_a_run_that_needs_no_plugin_any_more_says_so(tiny_run, tmp_path):
+    """The file goes where a training goes on with a search of our own."""
+    run = shutil.copytree(tiny_run.run, tmp_path / "run")
+    (run / "plugins.json").write_text("{}")
+    remember(load_config(run / "config.yaml"), run)
+    assert not (run / "plugins.json").exists()

@@ -98,7 +98,15 @@ def wants_keras(name: str | Path) -> bool:
     """
     points = installed().get(str(name), [])
     files = [file for point in points for file in source_of(point.module).files] or [Path(name).expanduser()]
-    return any(_KERAS.search(file.read_bytes()[:_LARGEST]) for file in files if file.is_file())
+    return any(_KERAS.search(_beginning(file)) for file in files if file.is_file())
+
+
+def _beginning(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_LARGEST)
+    except OSError:
+        return b""  # whoever loads it will say why
 
 
 _KERAS = re.compile(

@@ -22,6 +22,8 @@ from capsmith.registry import RegistrationError, Table
 
 Names = frozenset[tuple[str, str]]
 """Components by kind and name, as in ``("decoder", "merge")``."""
+SESSION = "__main__"
+"""The plugin's name of what a notebook or an interactive session registered."""
 _LONGEST = 300  # characters shown of what is wrong
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsmith.errors import CheckpointError, escaped
-from capsmith.plugins import provider, tables
+from capsmith.plugins import SESSION, provider, tables
 from capsmith.runs import Log, read_json, write_json
 
 if TYPE_CHECKING:
@@ -90,13 +90,12 @@ def absent(run: Path, everything: bool = False) -> dict[tuple[str, str], str]:
     needs = needs_of(run)
     missing = [need for need in needs if need.name not in tables()[need.kind]]
     if required := [need for need in missing if everything or need.kind in _ALWAYS]:
-        parts = ", ".join(dict.fromkeys(f"{need.kind} '{need.name}'" for need in required))
-        files = list(dict.fromkeys(need.plugin for need in required))
-        passed = " ".join(f"--plugin {shlex.quote(name)}" for name in files)
-        raise CheckpointError(
-            f"{run} needs {escaped(parts)} of a plugin: add {escaped(passed)} (in Python: capsmith.load_plugin), "
-            "which runs its code; the run itself holds none"
-        )
+        parts = escaped(", ".join(dict.fromkeys(f"{need.kind} '{need.name}'" for need in required)))
+        files = list(dict.fromkeys(need.plugin for need in required if need.plugin != SESSION))
+        passed = escaped(" ".join(f"--plugin {shlex.quote(name)}" for name in files))
+        what = f"add {passed} (in Python: capsmith.load_plugin), which runs its code" if files else "register it first"
+        of = "of a plugin" if files else "which a notebook or session registered"
+        raise CheckpointError(f"{run} needs {parts} {of}: {what}; the run itself holds none")
     for need in needs:
         if need not in missing:
             _tell_change(need, run)
