@@ -6,6 +6,7 @@ import re
 import pytest
 
 import toy
+from capsmith import captioner
 from capsmith.checkpoints import read_progress
 from capsmith.config import load_config
 from capsmith.errors import CapsmithError, CheckpointError
@@ -133,6 +134,16 @@ def test_a_folder_that_was_there_stays_as_it_was(folder):
     with pytest.raises(CapsmithError):
         train(config_of(folder, data={"root": "nowhere"}), run)
     assert [path.name for path in run.iterdir()] == ["notes.txt"]
+
+
+def test_a_start_that_fails_while_it_writes_leaves_none(folder, monkeypatch):
+    """The disk is full before all parts of the captioner are there, those of several encoders too."""
+    one = toy.settings(folder / "data", folder / "cache")["encoder"]
+    values = toy.settings(folder / "data", folder / "cache") | {"encoder": [one, {**one, "image_size": 40}]}
+    monkeypatch.setattr(captioner, "write_json", lambda *_: (_ for _ in ()).throw(CapsmithError("full")))
+    with pytest.raises(CapsmithError, match="full"):
+        train(load_config(values), folder / "run", log=QUIET)
+    assert not (folder / "run").exists()
 
 
 def test_an_error_that_is_nobodys_mistake_leaves_none_either(folder, monkeypatch):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from capsmith.captioner import WEIGHTS
 from capsmith.locks import FILE as LOCK
+from capsmith.training.kept import parts_of
 
-_MADE = (LOCK, "log.txt", "config.yaml", "plugins.json", "versions.json")
 _BEGUN = ("captioner.json", "state.npz", WEIGHTS)
 
 
@@ -16,12 +16,15 @@ class FirstSteps:
 
     Args:
         run: The run directory, before anything was done to it.
+        encoders: How many encoders the training has.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, encoders: int = 1) -> None:
         self.run = run
-        self.folders = [folder for folder in (run, *run.parents) if not folder.exists()]
-        self.files = [run / name for name in _MADE if not (run / name).exists()]
+        made = [run / LOCK, run / "log.txt", *parts_of(run, encoders)]
+        self.files = [path for path in made if not path.exists()]
+        within = dict.fromkeys(path.parent for path in made if path.parent != run)
+        self.folders = [folder for folder in (*within, run, *run.parents) if not folder.exists()]
 
     @contextlib.contextmanager
     def undone_on_failure(self, kept: Path | None = None) -> Iterator[None]:
@@ -39,8 +42,9 @@ class FirstSteps:
             raise
 
     def _undo(self) -> None:
-        with contextlib.suppress(OSError):
-            for file in self.files:
-                file.unlink(missing_ok=True)
-            for folder in self.folders:
+        for file in self.files:
+            with contextlib.suppress(OSError):
+                file.unlink()
+        for folder in self.folders:
+            with contextlib.suppress(OSError):
                 folder.rmdir()  # which fails where there is more in it

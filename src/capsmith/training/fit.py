@@ -61,7 +61,7 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
         KeyboardInterrupt: SIGINT or SIGTERM came; the batch was finished, and its state saved.
     """
     run = Path(run)
-    first = FirstSteps(run)
+    first = FirstSteps(run, len(config.encoders))
     _check_run(run, config, resume)
     busy = f"another process is training into {run}: wait for it, or choose another --run"
     stage = config.training.start / STATE if config.training.start_config and config.training.start else None

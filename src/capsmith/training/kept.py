@@ -13,6 +13,12 @@ _OWN = ("captioner.json", "config.yaml", "plugins.json", "versions.json", "vocab
 _ENCODER = ("adapted.json", "encoder.json", "encoder.keras", "encoder.weights.h5")
 
 
+def parts_of(run: Path, encoders: int) -> list[Path]:
+    """Returns the files that a training with so many encoders writes before it learns, there or not."""
+    folder_files = [folder / name for folder in folders(run, encoders) for name in _ENCODER]
+    return [*(run / name for name in _OWN), *folder_files]
+
+
 class KeptFiles:
     """What a training finds in its run directory when it begins: config, vocabulary, versions, encoders.
 
@@ -26,9 +32,7 @@ class KeptFiles:
 
     def __init__(self, run: Path, encoders: int, log: Log) -> None:
         self.run, self.log = run, log
-        paths = [run / name for name in _OWN]
-        paths += [folder / name for folder in folders(run, encoders) for name in _ENCODER]
-        self.paths = [path for path in paths if path.is_file()]
+        self.paths = [path for path in parts_of(run, encoders) if path.is_file()]
 
     def __enter__(self) -> "KeptFiles":
         with ExitStack() as stack:
