@@ -18,12 +18,13 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from capsmith.config import Config, load_config, save_config
+from capsmith.config import DATASETS, DECODERS, DECODINGS, Config, load_config, save_config
 from capsmith.errors import ConfigError
 from capsmith.features.encoders import ENCODERS
 from capsmith.metrics.scorer import METRICS
 from capsmith.overrides import override_in
-from capsmith.schema import _models_in
+from capsmith.registry import Registry
+from capsmith.schema import models_of
 from capsmith.yaml_files import dump
 from mistakes import LONGEST_LINE
 
@@ -43,8 +44,11 @@ NAMED: dict[str, st.SearchStrategy[Any]] = {  # what the types of the fields do 
     "EncoderConfig.type": st.sampled_from(sorted(ENCODERS)),
     "EncoderConfig.image_size": st.none() | st.integers(8, 4096) | st.tuples(*[st.integers(8, 4096)] * 2).map(list),
     "EncoderConfig.weights": TEXTS | TEXTS.map(lambda text: text + ".keras"),
-    "TrainingConfig.metric": st.sampled_from(["cider", "bleu4", "rouge_l"]),
+    "TrainingConfig.metric": st.sampled_from(["cider", "bleu4", "rouge"]),
     "SplitConfig.together": st.lists(st.lists(TEXTS, min_size=1, max_size=3), max_size=3),  # empty groups are dropped
+    "Config.data": st.deferred(lambda: sections(DATASETS)),
+    "Config.decoder": st.deferred(lambda: sections(DECODERS)),
+    "Config.decoding": st.deferred(lambda: sections(DECODINGS)),
     "EvaluationConfig.metrics": st.lists(st.sampled_from(sorted(METRICS)), max_size=3),
 }
 
@@ -98,6 +102,11 @@ def section(model: type[BaseModel]) -> st.SearchStrategy[dict[str, Any]]:
     return drawn if model is Config else drawn.filter(lambda given: _valid(model, given))
 
 
+def sections(registry: Registry) -> st.SearchStrategy[dict[str, Any]]:
+    """Draws a valid section of any registered type."""
+    return st.one_of([section(settings) for settings in registry.settings.values()])
+
+
 def _valid(model: type[BaseModel], given: dict[str, Any]) -> bool:
     try:
         model.model_validate(given)
@@ -120,9 +129,7 @@ def said(given: Any, saved: Any, where: str = "") -> int:
     return 1
 
 
-MODELS = [
-    found for field in Config.model_fields.values() for found in _models_in(field.annotation) if found is not Config
-]
+MODELS = [found for field in Config.model_fields.values() for found in models_of(field) if found is not Config]
 
 
 # --- what is valid ----------------------------------------------------------------------------------------------------

@@ -55,10 +55,12 @@ def test_a_backend_that_is_not_known_is_answered_with_those_that_are(monkeypatch
     assert "pip install theano" not in out and "new environment" not in out
 
 
-def test_keras_is_loaded_quietly_on_the_command_line():
-    """TensorFlow's own lines would stand between the findings."""
+@pytest.mark.parametrize("level", ["3", "0"])
+def test_keras_is_loaded_quietly_on_the_command_line(level):
+    """TensorFlow's own lines would stand between the findings: with 0 it would tell all, of cuInit too."""
     command = [sys.executable, "-m", "capsmith", "doctor", "--fast"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": level}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert " Keras " in done.stdout and not done.stderr
 
 

@@ -1,12 +1,12 @@
 import subprocess
 import sys
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from capsmith.registry import Registry
-from capsmith.schema import Settings
+from capsmith.registry import OneOf, Registry
+from capsmith.schema import Settings, models_of
 
 
 def things():
@@ -83,6 +83,46 @@ def test_a_name_is_registered_once():
             """Taken."""
 
             type: Literal["pair"] = "pair"
+
+
+@pytest.mark.parametrize("word", ["pair", "Pair", "PAIR", "p-a_i.r", " pair "])
+def test_a_name_is_found_whatever_its_case_dashes_and_underscores(word):
+    registry, pair, _ = things()
+    assert registry.settings.find(word) == "pair"
+    assert isinstance(registry.validate({"type": word}), pair)
+
+
+@pytest.mark.parametrize("word", ["", "-", "pairs", "pa", "сhare"])
+def test_another_word_is_not_found(word):
+    registry, _, _ = things()
+    assert registry.settings.find(word) is None
+
+
+def test_a_section_that_is_looked_up_when_it_is_read():
+    """What registers after the model was made counts too; so does what was dropped."""
+    registry, pair, _ = things()
+
+    class Box(Settings):
+        """A box."""
+
+        thing: Annotated[Settings, OneOf(registry)]
+
+    with pytest.raises(ValidationError, match="union_tag_invalid"):
+        Box(thing={"type": "late"})
+
+    @registry.register(dict)
+    class Late(Settings):
+        """Late."""
+
+        type: Literal["late"] = "late"
+
+    assert Box(thing={"type": "late"}).thing == Late()
+    assert Box(thing={"type": "late"}).model_dump(mode="json") == {"thing": {"type": "late"}}
+    assert models_of(Box.model_fields["thing"]) == [*registry.settings.values()]
+    registry.settings.drop("late")
+    with pytest.raises(ValidationError, match="union_tag_invalid"):
+        Box(thing={"type": "late"})
+    assert isinstance(Box(thing={"type": "pair"}).thing, pair)
 
 
 LIGHT = (

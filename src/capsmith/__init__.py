@@ -17,6 +17,7 @@ _PLACES = {
     "Captioner": "capsmith.captioner",
     "Caption": "capsmith.captioner",
     "CapsmithError": "capsmith.errors",
+    "load_plugin": "capsmith.plugins",
 }
 __all__ = ["__version__", *_PLACES]  # noqa: PLE0604
 

@@ -166,7 +166,7 @@ class _Lesson:
         self.linear.bias.assign(np.log(share / (1 - share)) / _FASTER)
         scores = self._begun(log)
         for number in range(len(scores), self.how.epochs):
-            loss = self._pass(number, rows, sure, store)
+            loss = self._pass(number, rows, sure, store, log)
             found = average_precision(self._found(dev_rows, store), there) if dev else None
             scores.append(-loss if found is None else found)
             said = "" if found is None else f"  dev: words found with average precision {found:.4f}"
@@ -188,14 +188,14 @@ class _Lesson:
         log(f"going on after pass {len(progress.scores)}")
         return progress.scores
 
-    def _pass(self, number: int, rows: np.ndarray, sure: np.ndarray, store: FeatureStore) -> float:
+    def _pass(self, number: int, rows: np.ndarray, sure: np.ndarray, store: FeatureStore, log: Log) -> float:
         """Shows every training picture once, every other one mirrored; returns the mean loss of a picture, in nats."""
         rng = np.random.default_rng((self.how.seed, number))
         order = rng.permutation(len(rows))
         size = min(self.how.batch_size, len(rows))
         steps = len(rows) // size  # pictures left over come in another pass
         losses = []
-        with bar(total=steps, desc=f"pass {number + 1}", unit="batch") as shown:
+        with bar(log, total=steps, desc=f"pass {number + 1}", unit="batch") as shown:
             for step in range(steps):
                 done = (number * steps + step) / (self.how.epochs * steps)
                 self.detector.optimizer.learning_rate = self.how.learning_rate * 0.5 * (1 + np.cos(np.pi * done))

@@ -18,7 +18,7 @@ from capsmith.checkpoints import load_weights, save_weights
 from capsmith.compiled import compiled
 from capsmith.config import Config, run_config, save_config
 from capsmith.consensus import ConsensusConfig
-from capsmith.decoding import DecodingConfig, Hypothesis, search
+from capsmith.decoding import DECODINGS, DecodingConfig, Hypothesis, require_known_words, search
 from capsmith.errors import CheckpointError, ConfigError, FeatureError
 from capsmith.features.backbone import Encoder, load_encoders, save_encoders
 from capsmith.features.given import GivenFeatures
@@ -29,6 +29,7 @@ from capsmith.looking import attention_maps
 from capsmith.memory import Memory
 from capsmith.network import CaptionModel
 from capsmith.network import build_model as build_model
+from capsmith.run_plugins import remember as remember_plugins
 from capsmith.runs import named, read_json, write_json
 from capsmith.stepping import DecoderStepper
 from capsmith.text.tokenise import join
@@ -138,6 +139,7 @@ class Captioner:
         """Writes what training does not change: config, vocabulary, and the encoder as it is now."""
         run.mkdir(parents=True, exist_ok=True)
         save_config(self.config, run / "config.yaml")
+        remember_plugins(self.config, run)
         self.vocabulary.save(run / "vocabulary.json")
         if self.encoder is not None:
             save_encoders(self.encoder, run)
@@ -235,6 +237,8 @@ class Captioner:
         Raises:
             CheckpointError: The decoding asks training pictures, and the run remembers none.
         """
+        if DECODINGS.settings.outside(decoding.type):
+            require_known_words(found, len(self.vocabulary), decoding.type)
         if isinstance(decoding, ConsensusConfig):
             found = self.memory.choose(found, features, decoding)
         return [self._caption(hypotheses) for hypotheses in found]
@@ -260,7 +264,7 @@ class Captioner:
         return None if self.run is None else TrainingDomain.load(self.run, self.feature_shape[-1])
 
     def _looked(self, features: np.ndarray, captions: list[Caption]) -> list[Caption]:
-        if not self.model.decoder.attends or self.encoder is None:
+        if not getattr(self.model.decoder, "attends", False) or self.encoder is None:
             raise ConfigError(
                 f"a decoder of type {self.config.decoder.type} has no attention to show: "
                 "train one with attention, such as flickr8k_attention.yaml"

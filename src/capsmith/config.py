@@ -8,35 +8,35 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from capsmith.config_files import find_config
 from capsmith.consensus import ConsensusConfig  # noqa: F401 - importing registers it
-from capsmith.data import DATASETS
-from capsmith.decoders.config import DECODERS
-from capsmith.decoding import DECODINGS, GreedyConfig
+from capsmith.data import DATASETS, DatasetConfig
+from capsmith.decoders.config import DECODERS, DecoderConfig
+from capsmith.decoding import DECODINGS, DecodingConfig, GreedyConfig
 from capsmith.errors import CheckpointError, ConfigError, one_line
 from capsmith.features.config import EncoderConfig, Encoders, FeaturesConfig
 from capsmith.overrides import override_in
-from capsmith.readers.regular_files import describe_special
+from capsmith.registry import ABSENT, OneOf
+from capsmith.run_plugins import absent as absent_plugins
 from capsmith.runs import require_run, write_text
-from capsmith.schema import Settings, explain, nearest
+from capsmith.schema import Settings, explain
 from capsmith.text.config import TextConfig
 from capsmith.training.config import EvaluationConfig, MemberConfig, TrainingConfig
 from capsmith.yaml_files import dump, read_yaml
 
-if TYPE_CHECKING:
-    from capsmith.data import DatasetConfig as AnyDataset
-    from capsmith.decoders.config import DecoderConfig as AnyDecoder
-    from capsmith.decoding import DecodingConfig as AnyDecoding
-else:
-    AnyDataset, AnyDecoder, AnyDecoding = DATASETS.union(), DECODERS.union(), DECODINGS.union()
-
+AnyDataset = Annotated[DatasetConfig, OneOf(DATASETS)]
+AnyDecoder = Annotated[DecoderConfig, OneOf(DECODERS)]
+AnyDecoding = Annotated[DecodingConfig, OneOf(DECODINGS)]
 
 _WRITTEN = ("data", "text", "encoder", "features", "decoder", "training", "decoding", "evaluation")  # by save_config
 _OPEN = frozenset({"data", "features", "decoding", "evaluation", "ensemble"})  # what a trained model leaves open
 _OF_THE_FIRST = frozenset({"decoding", "evaluation"})  # of several captioners, the first one decides these
+_NONE: Mapping[tuple[str, str], str] = MappingProxyType({})
 _REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}
 
 
@@ -136,38 +136,17 @@ def _require_given(config: Config) -> None:
         raise ValueError(f"{what}, and has none of other views of the images: leave training.views out")
 
 
-def config_folders() -> list[Path]:
-    """Returns where a bare name such as ``flickr8k.yaml`` is looked for, after the current folder."""
-    package = Path(__file__).resolve().parent
-    return [Path("configs"), package / "configs", package.parents[1] / "configs"]
-
-
-def find_config(name: str | Path) -> Path:
-    """Finds a config file by path or by bare name.
-
-    Raises:
-        ConfigError: There is none; the message lists the configs that come with capsmith.
-    """
-    path = Path(name)
-    path = path if path.suffix or not path.name else path.with_suffix(".yaml")
-    candidates = [path] if path.parent != Path(".") else [path, *(folder / path for folder in config_folders())]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    if name == "":
-        raise ConfigError("no config: its name is empty")
-    known = sorted({found.name for folder in config_folders() for found in folder.glob("*.yaml")})
-    special = "that is a folder" if path.is_dir() else describe_special(path)
-    hint = f"; {special}" if special else nearest(path.name, known)
-    raise ConfigError(f"no config {name}{hint} (capsmith brings: {', '.join(known)})")
-
-
-def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    source: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    absent: Mapping[tuple[str, str], str] = _NONE,
+) -> Config:
     """Reads and checks a config.
 
     Args:
         source: A path, a bare name that is also found among capsmith's own configs, or a mapping.
         overrides: Changes such as ``"decoder.units=256"``; the value is read as YAML.
+        absent: See ``validate``.
 
     Returns:
         The validated config.
@@ -182,13 +161,19 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
         where, values = str(path), read_yaml(path)
     for override in overrides:
         values = override_in(values, override, _REGISTRIES)
-    return validate(values, where)
+    return validate(values, where, absent)
 
 
-def validate(values: Mapping[str, Any], where: str = "config") -> Config:
-    """Turns a mapping into a config; ``where`` names its source in messages."""
+def validate(values: Mapping[str, Any], where: str = "config", absent: Mapping[tuple[str, str], str] = _NONE) -> Config:
+    """Turns a mapping into a config.
+
+    Args:
+        values: What it says.
+        where: Its source, for messages.
+        absent: By kind and name, the components of plugins that it may name though they are not loaded.
+    """
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(values, context={ABSENT: absent})
     except ValidationError as error:
         lines = explain(error, Config)
         intro = f"{where}: " if len(lines) == 1 else f"{where} has {len(lines)} errors:\n  "
@@ -204,30 +189,32 @@ def is_config(path: Path) -> bool:
     return {"data", "decoder"} <= values.keys() <= Config.model_fields.keys()
 
 
-def run_config(run: Path, overrides: Sequence[str] = ()) -> Config:
+def run_config(run: Path, overrides: Sequence[str] = (), everything: bool = False) -> Config:
     """Reads the resolved config of a run.
 
     Args:
         run: The run directory.
         overrides: Changes of what a trained model leaves open: data, features, decoding, evaluation, and the place
             of the encoder's weights.
+        everything: Also refuse a run whose dataset, search or metrics are of plugins that are not loaded.
 
     Raises:
-        CheckpointError: The directory is missing, is not a run, or its config is damaged.
+        CheckpointError: The directory is missing, is not a run, its config is damaged, or it needs a plugin.
         ConfigError: An override is not valid, or would change the model.
     """
     require_run(run)
+    absent = absent_plugins(run, everything)
     try:
         values = read_yaml(run / "config.yaml")
         if cut := [name for name in _WRITTEN if name not in values]:
             raise ConfigError(f"{run}/config.yaml is damaged: it lacks {', '.join(cut)}")
-        trained = validate(values, str(run / "config.yaml"))
+        trained = validate(values, str(run / "config.yaml"), absent)
     except ConfigError as error:
         raise CheckpointError(f"{run} cannot be used: {one_line(error)}") from error
     trained = _with_its_encoders(trained, run)
     if not overrides:
         return trained
-    config = load_config(trained.model_dump(mode="json"), overrides)
+    config = load_config(trained.model_dump(mode="json"), overrides, absent)
     if changed := difference(trained, config, {*_OPEN, "seed"}, {"encoder.weights", "encoder.adapt.into"}):
         raise ConfigError(f"--set cannot change what {run} was trained with ({changed})")
     return config
@@ -241,7 +228,7 @@ def run_configs(runs: Sequence[Path], overrides: Sequence[str] = ()) -> list[Con
         ConfigError: As ``run_config``.
     """
     others = [change for change in overrides if change.partition("=")[0].strip().split(".")[0] not in _OF_THE_FIRST]
-    return [run_config(run, others if number else overrides) for number, run in enumerate(runs)]
+    return [run_config(run, others if number else overrides, everything=True) for number, run in enumerate(runs)]
 
 
 def _with_its_encoders(config: Config, run: Path) -> Config:

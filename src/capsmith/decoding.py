@@ -13,11 +13,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from capsmith.banning import IMPOSSIBLE, allowed
+from capsmith.errors import PluginError
 from capsmith.registry import Registry
 from capsmith.schema import Settings
 from capsmith.text.vocabulary import END, START
-
-DECODINGS = Registry("decoding")
 
 
 class Stepper(Protocol):
@@ -51,6 +50,9 @@ class DecodingConfig(Settings):
     """The end token is not allowed before so many words."""
     no_repeat: int = Field(default=0, ge=0)
     """No run of so many words comes twice in a caption (3: Paulus et al. 2018); 0 allows all."""
+
+
+DECODINGS = Registry("decoding", DecodingConfig)
 
 
 @DECODINGS.register("capsmith.decoding:greedy")
@@ -136,7 +138,35 @@ def search(stepper: Stepper, features: Any, config: DecodingConfig) -> list[list
         For each picture its hypotheses, best first; at least one.
     """
     found: list[list[Hypothesis]] = DECODINGS.build(config, stepper, features)
+    if DECODINGS.settings.outside(config.type):
+        _require_hypotheses(found, len(features), config.type)
     return found
+
+
+def _require_hypotheses(found: Any, images: int, name: str) -> None:
+    """Checks what a search from outside found.
+
+    Raises:
+        PluginError: It is not a list of hypotheses for each image.
+    """
+    wanted = "a list of one Hypothesis or more for each image is needed"
+    if not isinstance(found, list) or len(found) != images:
+        given = f"{len(found)} lists for {images} images" if isinstance(found, list) else type(found).__name__
+        raise PluginError(f"decoding '{name}' returned {given}: {wanted}")
+    for some in found:
+        if not isinstance(some, list) or not some or not all(isinstance(one, Hypothesis) for one in some):
+            raise PluginError(f"decoding '{name}' returned {some!r:.60} for an image: {wanted}")
+
+
+def require_known_words(found: list[list[Hypothesis]], size: int, name: str) -> None:
+    """Checks the words that a search from outside found.
+
+    Raises:
+        PluginError: One is not in a vocabulary of this size.
+    """
+    for word in (word for some in found for one in some for word in one.tokens):
+        if not isinstance(word, int | np.integer) or not 0 <= word < size:
+            raise PluginError(f"decoding '{name}' found word {word!r:.20}: ids are whole numbers from 0 to {size - 1}")
 
 
 class Walk:

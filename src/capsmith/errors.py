@@ -32,6 +32,10 @@ class CheckpointError(CapsmithError):
     """A run directory that is incomplete, damaged, or of another model."""
 
 
+class PluginError(CapsmithError):
+    """A plugin that cannot be loaded, is not loaded, or does not do what its kind of component has to."""
+
+
 class MissingExtraError(CapsmithError):
     """An optional package is needed.
 

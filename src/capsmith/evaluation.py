@@ -163,7 +163,7 @@ def evaluate_captioners(
     readable = [{record.image_id for record in its.records} for its in all_prepared]
     records = [record for record in prepared.split(split) if all(record.image_id in ids for ids in readable)]
     references = {record.image_id: list(record.captions) for record in records}
-    captions = caption_source(members, list(references), config.decoding)
+    captions = caption_source(members, list(references), config.decoding, log)
     scorer = Scorer(references, config.evaluation.metrics, tokeniser(config))
     texts = {image_id: caption.text for image_id, caption in captions.items()}
     scores = scorer.score(texts)
@@ -184,24 +184,27 @@ def evaluate_captioners(
         )
         told = readings.keep(entry, runs, directory)
     _write(done, config, {record.image_id: record.path for record in records}, references)
-    log(f"{split}: {len(texts):,} pictures, {_search_name(config.decoding)}")
+    label = f"{split} ({config.decoding.type})"
+    log(f"{label}: {len(texts):,} pictures, {_search_name(config.decoding).partition(' ')[2]}")
     for name, score in scores.items():
         against = f"   shuffled pictures {control[name].value:.4f}" if name in control else ""
-        log(f"  {name:8} {score.value:.4f}{against}   {score.signature}")
+        log(f"  {label} {name:8} {score.value:.4f}{against}   {score.signature}")
     for line in (*told, f"report: {directory / 'index.html'}"):
         log(line)
     return done
 
 
-def caption_source(members: Sequence[Member], ids: Sequence[str], decoding: DecodingConfig) -> dict[str, Caption]:
-    """Captions pictures of feature stores, or of pixels where the encoder was trained too."""
+def caption_source(
+    members: Sequence[Member], ids: Sequence[str], decoding: DecodingConfig, log: Log | None = None
+) -> dict[str, Caption]:
+    """Captions pictures of feature stores, or of pixels where the encoder was trained too; the log hears how far."""
     first = members[0].captioner
     alone = len(members) == 1
     stepper = first.stepper if alone else JointStepper([member.captioner.stepper for member in members])
     size = first.config.evaluation.batch_size
     captions: dict[str, Caption] = {}
     fewer = "fewer beams (decoding.beam_size)" if getattr(decoding, "beam_size", 1) > 1 else ""
-    for start in track(range(0, len(ids), size), desc="captions", unit="batch"):
+    for start in track(range(0, len(ids), size), log, desc="captions", unit="batch"):
         some = ids[start : start + size]
         with memory_for("evaluation.batch_size", size, fewer):
             views = [member.features(some) for member in members]

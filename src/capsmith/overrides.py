@@ -49,7 +49,8 @@ def _put(
             raise ConfigError(f"--set {override}: {escaped(head)[:80]} is not a section")
         changed = {**values, head: _put(inner or {}, rest, value, override, registries)}
         if rest == ["type"] and head in registries:
-            settings = registries[head].settings.get(str(value))
+            known = registries[head].settings
+            settings = known.get(known.find(str(value)) or "")
             if settings is not None:
                 kept = {k: v for k, v in changed[head].items() if k in settings.model_fields}
                 changed[head] = kept

@@ -12,7 +12,7 @@ from capsmith.config import Config
 from capsmith.data.records import SPLITS, Corpus, Record, read_dataset
 from capsmith.errors import CheckpointError, DataError, PictureError
 from capsmith.features.extraction import extract as extract_features
-from capsmith.features.fingerprint import differences, file_hash, fingerprint
+from capsmith.features.fingerprint import OF_A_RUN, differences, file_hash, fingerprint
 from capsmith.features.given import GivenFeatures
 from capsmith.features.images import load_image
 from capsmith.features.joined import JoinedStore, folders
@@ -230,7 +230,7 @@ def require_encoder(config: Config, run: Path, log: Log | None = None) -> None:
         trained = note.get("fingerprint") if isinstance(note, dict) else None
         if not isinstance(trained, dict):
             raise CheckpointError(f"{folder}/encoder.json is damaged")
-        if differs := differences(fingerprint(encoder), trained):
+        if differs := differences(fingerprint(encoder), trained, OF_A_RUN):
             raise CheckpointError(f"{run} was trained with features of another encoder ({differs})")
 
 

@@ -2,25 +2,87 @@
 
 A settings class registers with the place of its implementation as a string, so that settings stay free of Keras::
 
-    DECODERS = Registry("decoder")
+    DECODERS = Registry("decoder", DecoderConfig)
 
     @DECODERS.register("capsmith.decoders.merge:Merge")
     class MergeConfig(DecoderConfig):
         type: Literal["merge"] = "merge"
 
     DECODERS.build(MergeConfig(), vocabulary_size=5000)      # imports capsmith.decoders.merge now
+
+Components from outside register in the same way, at any time before a config that names them is read; ``":Merge"``
+is the name in the file of the settings class.
 """
 
 import importlib
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar, Union
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar, Union, get_args
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationInfo
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
-from capsmith.schema import Settings
+from capsmith.errors import PluginError
+from capsmith.schema import Settings, folded
 
 S = TypeVar("S", bound=type[Settings])
+T = TypeVar("T")
+ABSENT = "absent"
+"""In a validation's context: by kind and name, the plugins whose components a run's config may name unloaded."""
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+
+
+class RegistrationError(ValueError):
+    """A component cannot be registered: its name or its form is wrong."""
+
+
+class Table(dict[str, T]):
+    """What there is of one kind, by name.
+
+    Args:
+        kind: The word for messages, such as ``"decoder"``.
+
+    Attributes:
+        modules: The module that each name was registered in.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.modules: dict[str, str] = {}
+
+    def enter(self, name: str, value: T, module: str) -> None:
+        """Adds a name.
+
+        Raises:
+            RegistrationError: It is taken, differs from a taken one in case, dashes and underscores alone, or is no
+                word.
+        """
+        if not _NAME.fullmatch(name):
+            raise RegistrationError(f"{self.kind} {name!r:.80}: a name is a letter, then letters, digits, - _ or .")
+        if name in self:
+            raise RegistrationError(f"{self.kind} '{name}' is registered twice: choose another name")
+        if (taken := self.find(name)) is not None:
+            raise RegistrationError(f"{self.kind} '{name}' is too much like '{taken}': choose another name")
+        self[name] = value
+        self.modules[name] = module
+
+    def drop(self, name: str) -> None:
+        """Removes a name."""
+        del self[name], self.modules[name]
+
+    def find(self, word: str) -> str | None:
+        """Returns the name that a word means, whatever its case, dashes and underscores; None when there is none."""
+        if word in self:
+            return word
+        alike = folded(word)
+        return next((name for name in self if folded(name) == alike), None) if alike else None
+
+    def outside(self, name: str) -> bool:
+        """Returns whether a name was registered by code that is not capsmith's."""
+        return self.modules.get(name, "capsmith").split(".")[0] != "capsmith"
 
 
 class Registry:
@@ -28,22 +90,38 @@ class Registry:
 
     Args:
         kind: The word for messages, such as ``"decoder"``.
+        base: What every settings class of the kind is a subclass of.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.settings: dict[str, type[Settings]] = {}
-        self._targets: dict[str, str] = {}
+    def __init__(self, kind: str, base: type[Settings] = Settings) -> None:
+        self.kind, self.base = kind, base
+        self.settings: Table[type[Settings]] = Table(kind)
+        self._targets: dict[str, str | Callable[..., Any]] = {}
+        self._adapter: tuple[tuple[type[Settings], ...], TypeAdapter[Any]] | None = None
 
-    def register(self, target: str) -> Callable[[S], S]:
-        """Returns a decorator that enters a settings class; ``target`` is ``"package.module:name"``."""
+    def register(self, target: str | Callable[..., Any]) -> Callable[[S], S]:
+        """Returns a decorator that enters a settings class.
+
+        Args:
+            target: What it configures: ``"package.module:name"``, ``":name"`` in the module of the settings class, or
+                the class or function itself.
+        """
 
         def enter(settings: S) -> S:
+            if not (isinstance(settings, type) and issubclass(settings, self.base)):
+                raise RegistrationError(
+                    f"{self.kind} {settings!r:.80}: settings are a subclass of {self.base.__name__}"
+                )
             fields: dict[str, FieldInfo] = settings.model_fields  # type: ignore[call-overload]
-            name = str(fields["type"].default)
-            if name in self.settings:
-                raise ValueError(f"{self.kind} '{name}' is registered twice")
-            self.settings[name] = settings
+            name = fields["type"].default if "type" in fields else None
+            if not isinstance(name, str) or get_args(fields["type"].annotation) != (name,):
+                wanted = 'type: Literal["name"] = "name"'
+                raise RegistrationError(f"{self.kind} {settings.__name__}: its settings need a field {wanted}")
+            if not callable(target) and not re.fullmatch(r"[\w.]*:\w+", target):
+                raise RegistrationError(
+                    f"{self.kind} '{name}': {target!r:.80} is not of the form 'package.module:name'"
+                )
+            self.settings.enter(name, settings, settings.__module__)
             self._targets[name] = target
             return settings
 
@@ -55,18 +133,112 @@ class Registry:
 
     def describe(self) -> dict[str, str]:
         """Returns the first line of each settings class's docstring by name."""
-        return {name: (s.__doc__ or "").strip().splitlines()[0] for name, s in self.settings.items()}
+        docs = {name: (settings.__doc__ or "").strip() for name, settings in self.settings.items()}
+        return {name: doc.splitlines()[0] if doc else "" for name, doc in docs.items()}
 
     def union(self) -> Any:
-        """Returns the discriminated union of all registered settings, for a field's annotation."""
+        """Returns the discriminated union of all that is registered now."""
         members = tuple(self.settings.values())
         return Annotated[Union[members], Field(discriminator="type")] if len(members) > 1 else members[0]  # noqa: UP007
 
+    def validate(self, value: Any, context: Any = None) -> Settings:
+        """Checks a section against the settings that its ``type`` names, among all that are registered by now.
+
+        Args:
+            value: What a config says, or settings.
+            context: See ``ABSENT``.
+
+        Raises:
+            ValidationError: It is not valid.
+        """
+        if isinstance(value, Mapping) and isinstance(given := value.get("type"), str):
+            if (name := self.settings.find(given)) is not None:
+                value = {**value, "type": name}
+            elif (self.kind, given) in (context or {}).get(ABSENT, {}):
+                return _absent(self.base).model_validate(value)
+        members = tuple(self.settings.values())
+        if self._adapter is None or self._adapter[0] != members:
+            self._adapter = members, TypeAdapter(self.union())
+        found: Settings = self._adapter[1].validate_python(value, context=context)
+        return found
+
     def target(self, settings: Settings) -> Any:
-        """Imports and returns what the settings configure."""
-        module, _, name = self._targets[settings.type].partition(":")  # type: ignore[attr-defined]
-        return getattr(importlib.import_module(module), name)
+        """Imports and returns what the settings configure.
+
+        Raises:
+            PluginError: They are of a plugin that is not loaded, or whose file lacks it.
+        """
+        name: str = settings.type  # type: ignore[attr-defined]
+        if name not in self._targets or name not in self.settings:
+            raise PluginError(f"{self.kind} '{name}' is of a plugin that is not loaded: name it with --plugin")
+        target = self._targets[name]
+        if callable(target):
+            return target
+        module, _, attribute = target.partition(":")
+        module = module or self.settings.modules[name]
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            if not self.settings.outside(name):
+                raise
+            raise PluginError(f"{self.kind} '{name}': there is no {attribute} in {module}: {error}") from error
+
+    def require_target(self, name: str) -> None:
+        """Checks that what a settings class names in its own, imported, module is there.
+
+        Raises:
+            PluginError: It is not there, or cannot be called.
+        """
+        target = self._targets[name]
+        module, attribute = ("", "") if callable(target) else target.split(":")
+        if attribute and module in ("", self.settings.modules[name]):
+            found = getattr(sys.modules.get(self.settings.modules[name]), attribute, None)
+            if not callable(found):
+                raise PluginError(f"{self.kind} '{name}': ':{attribute}' is no class or function of its file")
 
     def build(self, settings: Settings, *args: Any, **kwargs: Any) -> Any:
-        """Imports the implementation and calls it with the settings first."""
-        return self.target(settings)(settings, *args, **kwargs)
+        """Imports the implementation and calls it with the settings first.
+
+        Raises:
+            PluginError: It is of a plugin, and fails, or cannot be called so.
+        """
+        target = self.target(settings)
+        if not self.settings.outside(name := settings.type):  # type: ignore[attr-defined]
+            return target(settings, *args, **kwargs)
+        from capsmith.plugins import blamed
+
+        with blamed(self.kind, name):
+            return target(settings, *args, **kwargs)
+
+
+class OneOf:
+    """Annotates a config's section whose ``type`` names one of a registry's components.
+
+    They are looked up when a config is read, so that the order of imports does not matter.
+
+    Args:
+        registry: The registry.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    @property
+    def members(self) -> list[type[Settings]]:
+        """The settings that the section may hold."""
+        return list(self.registry.settings.values())
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        def validate(value: Any, info: ValidationInfo) -> Settings:
+            return self.registry.validate(value, info.context)
+
+        return core_schema.with_info_plain_validator_function(validate)
+
+
+def _absent(base: type[Settings]) -> type[Settings]:
+    """Returns settings that keep whatever a section says, for components of plugins that are not loaded."""
+
+    class Absent(base, extra="allow"):  # type: ignore[valid-type,misc,call-arg]
+        """Of a plugin that is not loaded."""
+
+    return Absent

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from capsmith.errors import escaped
 
@@ -69,6 +70,11 @@ class Settings(BaseModel):
 
 def _takes_paths(annotation: Any) -> bool:
     return annotation is Path or any(_takes_paths(inner) for inner in get_args(annotation))
+
+
+def folded(word: str) -> str:
+    """Returns a name without what people spell differently: case, dashes, underscores, dots and blanks."""
+    return "".join(c for c in word.casefold() if c.isalnum())
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
@@ -147,7 +153,7 @@ def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[s
         path.append(str(part))
         fields = [m.model_fields[part] for m in models if isinstance(part, str) and part in m.model_fields]
         if fields:
-            models = [found for field in fields for found in _models_in(field.annotation)]
+            models = [found for field in fields for found in models_of(field)]
         elif not isinstance(part, int):
             break
     names = list(dict.fromkeys(name for m in models for name in m.model_fields))
@@ -157,6 +163,12 @@ def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[s
 def _tag(model: type[BaseModel]) -> str | None:
     field = model.model_fields.get("type")
     return field.default if field is not None and isinstance(field.default, str) else None
+
+
+def models_of(field: FieldInfo) -> list[type[BaseModel]]:
+    """Returns the settings that a field may hold."""
+    choices = [found for choice in field.metadata for found in getattr(choice, "members", ())]
+    return choices or _models_in(field.annotation)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -33,7 +33,10 @@ def test_the_control_is_far_below(run, capsys):
     values = {}
     for control in ([], ["--control", "shuffled-images"]):
         found = json.loads(evaluated(capsys, run, "--split", "dev", "--json", *control))
-        values[bool(control)] = found["bleu4"]["value"]
+        assert found["is_control"] == bool(control) and found["control"]["kind"] == "shuffled-images"
+        assert (found["scores"] == found["control"]["scores"]) == bool(control)
+        assert (found["split"], found["images"]) == ("dev", 24)
+        values[bool(control)] = found["scores"]["bleu4"]["value"]
     assert values[True] < 0.6 * values[False]
     assert "pictures shuffled" in evaluated(capsys, run, "--split", "dev", "--control", "shuffled-images")
 
@@ -42,7 +45,7 @@ def test_set_chooses_the_search_and_the_metrics(run, capsys):
     found = json.loads(
         evaluated(capsys, run, "--json", "--set", "decoding.type=greedy", "--set", "evaluation.metrics=[rouge]")
     )
-    assert list(found) == ["rouge"]
+    assert list(found["scores"]) == ["rouge"]
     assert json.loads((run / "report" / "scores.json").read_text())["decoding"]["type"] == "greedy"
 
 
@@ -50,7 +53,7 @@ def test_several_runs_write_together(run, tmp_path, capsys):
     """Two of the same are the same; the report has a place of its own."""
     alone = json.loads(evaluated(capsys, run, "--json"))
     both = json.loads(evaluated(capsys, run, str(run), "--json", "--out", str(tmp_path / "both")))
-    assert both == alone
+    assert both["scores"] == alone["scores"]
     assert (tmp_path / "both" / "predictions.jsonl").exists()
     evaluated(capsys, run, str(run))
     assert (run / "report" / "ensemble" / "index.html").exists()
@@ -86,8 +89,8 @@ def test_the_mean_of_weights(run, tmp_path, capsys):
         captioner.save_weights(moved[-1])
     spoilt = json.loads(evaluated(capsys, moved[0], "--json"))
     mean = json.loads(evaluated(capsys, moved[0], str(moved[1]), "--average", "--json"))
-    assert spoilt["cider"]["value"] < 0.5 * alone["cider"]["value"]
-    assert mean["cider"]["value"] == pytest.approx(alone["cider"]["value"], rel=0.02)
+    assert spoilt["scores"]["cider"]["value"] < 0.5 * alone["scores"]["cider"]["value"]
+    assert mean["scores"]["cider"]["value"] == pytest.approx(alone["scores"]["cider"]["value"], rel=0.02)
     assert (moved[0] / "report" / "average" / "index.html").exists()
 
 

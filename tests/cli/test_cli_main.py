@@ -26,7 +26,7 @@ for arguments in (["--help"], ["--version"], *([verb, "--help"] for verb in VERB
     except SystemExit as end:
         assert end.code == 0, arguments
     assert len(shown.getvalue()) > 10, arguments
-assert main(["validate", "--quiet", "--config", "flickr8k"]) == 0
+assert main(["validate", "--quiet", "--no-files", "--config", "flickr8k"]) == 0
 assert main(["list", "encoders"]) == 0
 found = {"keras", "tensorflow", "jax", "torch"} & set(sys.modules)
 assert not found, found

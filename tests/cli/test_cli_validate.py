@@ -7,7 +7,7 @@ from capsmith.config import load_config
 
 
 def test_prints_the_whole_config(capsys):
-    assert main(["validate", "--config", "flickr8k", "--set", "decoder.units=3"]) == 0
+    assert main(["validate", "--config", "flickr8k", "--no-files", "--set", "decoder.units=3"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("# ")
     assert "flickr8k.yaml is valid" in shown.splitlines()[0]
@@ -15,7 +15,7 @@ def test_prints_the_whole_config(capsys):
 
 
 def test_quiet(capsys):
-    assert main(["validate", "--quiet", "--config", "folder"]) == 0
+    assert main(["validate", "--quiet", "--no-files", "--config", "folder"]) == 0
     assert capsys.readouterr().out == ""
 
 
@@ -30,5 +30,5 @@ def test_several_mistakes_are_told_at_once(capsys):
 def test_a_path(tmp_path, capsys):
     path = Path(tmp_path / "mine.yaml")
     path.write_text("data: {type: folder, root: x}\ndecoder: {type: merge}\n")
-    assert main(["validate", "--config", str(path)]) == 0
+    assert main(["validate", "--no-files", "--config", str(path)]) == 0
     assert str(path) in capsys.readouterr().out

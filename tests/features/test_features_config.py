@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from capsmith.features.config import EncoderConfig, FeaturesConfig
+from capsmith.features.encoders import ENCODERS
 
 
 def test_small_cnn_needs_no_weights_to_be_named():
@@ -38,3 +39,25 @@ def test_a_saved_config_reads_back_the_same():
     for config in (EncoderConfig(type="small_cnn"), EncoderConfig(type="vgg16", layer="fc2", image_size=224)):
         assert EncoderConfig(**config.model_dump(mode="json")) == config
     assert FeaturesConfig(**FeaturesConfig().model_dump(mode="json")) == FeaturesConfig()
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("VGG16", "vgg16"),
+        ("ResNet-50", "resnet50"),
+        ("ResNet50V2", "resnet50_v2"),
+        ("EfficientNetV2B0", "efficientnet_v2_b0"),
+    ]
+    + [("InceptionV3", "inception_v3"), ("Inception v3", "inception_v3"), ("ConvNeXt-Tiny", "convnext_tiny")],
+)
+def test_encoders_are_found_as_papers_and_keras_write_them(word, name):
+    assert EncoderConfig(type=word) == EncoderConfig(type=name)
+
+
+def test_every_encoder_is_found_by_what_keras_calls_it():
+    assert all(EncoderConfig(type=spec.application).type == name for name, spec in ENCODERS.items() if spec.application)
+
+
+def test_the_small_cnn_begins_untrained_however_it_is_written():
+    assert EncoderConfig(type="SmallCNN").weights == "none"

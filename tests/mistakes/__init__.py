@@ -276,19 +276,26 @@ def _file_faults(case: Case, before: dict[Path, str], after: dict[Path, str]) ->
     for path in after.keys() - before.keys():
         if any(part.startswith(".") and part != ".lock" for part in path.parts[-3:]):
             yield f"{path} is left over"
+        if path.name == "log.txt" and not any(
+            (path.parent / name).exists() for name in ("captioner.json", "state.npz")
+        ):
+            yield f"{path.parent} is left over, a run directory with nothing in it"
 
 
 from mistakes import (  # noqa: E402, F401 - they enter their cases
     captions,
     checkpoints,
+    components,
     configs,
     encoders,
     features,
     image_folders,
     images,
+    names,
     outputs,
     pickles,
     pictures,
+    plugins,
     readers,
     run_files,
     scoring,

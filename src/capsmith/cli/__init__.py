@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from capsmith import __version__, terminal
+from capsmith.cli.options import load_plugins
 from capsmith.errors import CapsmithError, ConfigError, escaped, one_line, out_of_memory, printable, shortened
 from capsmith.interrupts import heeded, interrupt
 
@@ -89,6 +90,7 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         with _ending():
             _require_values(arguments)
             args = parser.parse_args(arguments)
+            load_plugins(args.plugin if "plugin" in args else [])
             code = importlib.import_module(f"capsmith.cli.{args.verb}").run(args) or 0
             terminal.finish()
             return code
@@ -96,8 +98,11 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         return _BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:
         known = isinstance(error, CapsmithError | OSError | KeyboardInterrupt) or out_of_memory(error)
+        if not known and "plugin" in args and args.plugin:
+            error = _in_plugin(error) or error
+            known = isinstance(error, CapsmithError)
         if args.debug or not known:
-            raise
+            raise error
         return _explain(error, args.verb)
 
 
@@ -130,6 +135,18 @@ def _ending() -> Iterator[None]:
     finally:
         for number, handler in before:
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _in_plugin(error: BaseException) -> CapsmithError | None:
+    """Returns in one line what went wrong in the code of a plugin; None for what went wrong elsewhere."""
+    from capsmith.plugins import line_of
+
+    where = line_of(error)
+    if not where:
+        return None
+    found = CapsmithError(f"{where}: {type(error).__name__}: {one_line(error)[:300]} (--debug shows the way there)")
+    found.__cause__ = error
+    return found
 
 
 def _explain(error: BaseException, verb: str) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from capsmith.cli.keras_import import load_keras
-from capsmith.cli.options import add_set
+from capsmith.cli.options import add_plugin, add_set
 
 _MOST = 20  # images named that could not be captioned
 _EXIT = "Exit code: 0 when every image got a caption, 2 when some could not be read; the others got theirs."
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the pictures with their captions")
     parser.add_argument("--attention", type=Path, metavar="OUT.png", help="draw where it looked for each word")
     add_set(parser)
+    add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Looks at a folder, says what it found, and writes a config that trains on it."""
     from capsmith.config import is_config
+    from capsmith.config_files import shipped_configs
     from capsmith.errors import ConfigError
     from capsmith.outputs import require_replaceable
     from capsmith.runs import write_text
@@ -31,6 +32,8 @@ def run(args: argparse.Namespace) -> None:
 
     name = re.sub(r"[^\w.-]+", "_", os.path.basename(os.path.realpath(args.folder)), flags=re.ASCII).strip("_.-")
     out = args.out or Path(f"{name or 'mine'}.yaml")
+    if args.out is None and out.name in shipped_configs():
+        out = Path(f"my_{out.name}")  # else --config would mean either
     if out.suffix not in (".yaml", ".yml") or not str(out).isprintable():
         raise ConfigError(f"--out {out}: a config's name ends in .yaml")
     if not out.parent.is_dir():

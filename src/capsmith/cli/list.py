@@ -3,10 +3,15 @@
 import argparse
 from pathlib import Path
 
+from capsmith.cli.options import add_plugin
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument("kind", choices=("encoders", "decoders", "datasets", "metrics", "decodings", "configs"))
+    parser.add_argument(
+        "kind", choices=("encoders", "decoders", "datasets", "metrics", "decodings", "configs", "plugins")
+    )
+    add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -14,14 +19,15 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.terminal import need_output, say
 
     need_output("list")
-    rows = _rows(args.kind)
-    width = max(len(name) for name in rows)
+    rows = _plugins() if args.kind == "plugins" else _rows(args.kind)
+    width = max((len(name) for name in rows), default=0)
     for name, description in rows.items():
         say(f"{name:{width}}  {description}".rstrip())
 
 
 def _rows(kind: str) -> dict[str, str]:
     from capsmith import config
+    from capsmith.config_files import config_folders
     from capsmith.features.encoders import ENCODERS
     from capsmith.metrics import METRICS
 
@@ -33,9 +39,25 @@ def _rows(kind: str) -> dict[str, str]:
     if kind == "metrics":
         return dict(METRICS)
     if kind == "configs":
-        found = {path.name: path for folder in reversed(config.config_folders()) for path in folder.glob("*.yaml")}
+        found = {path.name: path for folder in reversed(config_folders()) for path in folder.glob("*.yaml")}
         return {name: _first_line(path) for name, path in sorted(found.items())}
     return {"decoders": config.DECODERS, "datasets": config.DATASETS, "decodings": config.DECODINGS}[kind].describe()
+
+
+def _plugins() -> dict[str, str]:
+    """Returns the installed plugins, none of which is loaded by being listed, and what the loaded ones brought."""
+    from capsmith.errors import escaped
+    from capsmith.plugin_sources import installed
+    from capsmith.plugins import brought
+
+    found = {}
+    for name, points in installed().items():
+        packages = (f"{point.dist.name} {point.dist.version}" if point.dist else point.value for point in points)
+        found[escaped(name)] = escaped(f"installed by {', '.join(packages)}; --plugin {name} loads it")
+    for plugin, names in brought():
+        parts = ", ".join(f"{kind} {name}" for kind, name in sorted(names)) or "layers for encoders of type custom"
+        found[escaped(plugin.name)] = escaped(f"loaded: {parts}")
+    return found
 
 
 def _first_line(path: Path) -> str:

@@ -1,13 +1,43 @@
 """Options that several verbs share."""
 
 import argparse
+import contextlib
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--config`` and ``--set``."""
+    """Adds ``--config``, ``--set`` and ``--plugin``."""
     parser.add_argument("--config", required=True, metavar="FILE", help="a YAML file, or the name of one of ours")
     add_set(parser)
+    add_plugin(parser)
+
+
+def add_plugin(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--plugin``."""
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE.py|NAME",
+        help="run this code first, which adds components: a file, or an installed plugin; may be repeated",
+    )
+
+
+def load_plugins(names: Sequence[str]) -> None:
+    """Loads what ``--plugin`` names; what a plugin prints goes to standard error, beside the results."""
+    if not names:
+        return
+    from capsmith.cli.keras_import import load_keras
+    from capsmith.plugin_sources import wants_keras
+    from capsmith.plugins import load_plugin
+
+    with contextlib.redirect_stdout(sys.stderr):
+        for name in names:
+            if "keras" not in sys.modules and wants_keras(name):
+                load_keras()
+            load_plugin(name)
 
 
 def add_set(parser: argparse.ArgumentParser) -> None:

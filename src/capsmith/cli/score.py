@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from capsmith.cli.options import add_plugin
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--explain", metavar="IMAGE_ID", help="show what earned and lost points for one picture")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--per-image", action="store_true", help="with --json: the scores of every picture")
+    add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> None:

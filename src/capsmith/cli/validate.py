@@ -8,16 +8,22 @@ from capsmith.cli.options import add_config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add_config(parser)
+    parser.add_argument(
+        "--no-files", action="store_true", help="do not look whether the files and folders that it names are there"
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing when the config is valid")
 
 
 def run(args: argparse.Namespace) -> None:
     """Checks a config; prints it resolved."""
     from capsmith.config import find_config, load_config
+    from capsmith.named_files import require_files
     from capsmith.terminal import say, say_text
     from capsmith.yaml_files import dump
 
     config = load_config(args.config, args.set)
+    if not args.no_files:
+        require_files(config, str(find_config(args.config)))
     if not args.quiet:
         say(f"# {find_config(args.config)} is valid; with every default it says:")
         say_text(dump(config.model_dump(mode="json")).removesuffix("\n"))

@@ -1,17 +1,17 @@
 """What every dataset reader returns: records, in splits, and what was wrong with the files."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from capsmith.errors import PluginError
 from capsmith.registry import Registry
 from capsmith.schema import Settings
 
-DATASETS = Registry("dataset")
 SPLITS = ("train", "dev", "test")
 SplitName = Literal["train", "dev", "test"]
 
@@ -32,6 +32,26 @@ class DatasetConfig(Settings):
     itself."""
     limit: int | None = Field(default=None, ge=1)
     """Use only the first N pictures of each split, for a trial."""
+
+    def missing(self) -> Iterator[str]:
+        """Yields a line for each file or folder below ``root`` that is named and is not there."""
+        if not self.root.is_dir():
+            yield f"data.root: no folder {self.root}"
+            return
+        for key, path in _paths(self, "data"):
+            if key != "data.root" and not (self.root / path).exists():
+                yield f"{key}: {self.root} has no {path}"
+
+
+def _paths(settings: Settings, key: str) -> Iterator[tuple[str, Path]]:
+    for name, value in settings:
+        if isinstance(value, Path):
+            yield f"{key}.{name}", value
+        elif isinstance(value, Settings):
+            yield from _paths(value, f"{key}.{name}")
+
+
+DATASETS = Registry("dataset", DatasetConfig)
 
 
 class SplitConfig(Settings):
@@ -133,10 +153,39 @@ def read_dataset(config: DatasetConfig) -> Corpus:
         DataError: The files are missing or unusable beyond ``config.max_problems``.
     """
     corpus: Corpus = DATASETS.build(config)
+    if DATASETS.settings.outside(config.type):
+        _require_records(corpus, config.type)
     if config.limit is None:
         return corpus
     seen: dict[str, int] = {}
     return replace(corpus, records=tuple(_first(corpus.records, config.limit, seen)))
+
+
+def _require_records(corpus: Any, name: str) -> None:
+    """Checks what a dataset from outside read.
+
+    Raises:
+        PluginError: It is no ``Corpus``, or a record of it cannot be used.
+    """
+    what = f"dataset '{name}'"
+    if not isinstance(corpus, Corpus) or not all(isinstance(record, Record) for record in corpus.records):
+        raise PluginError(f"{what} returned {type(corpus).__name__}: a capsmith.data.Corpus of Records is needed")
+    seen: set[str] = set()
+    for record in corpus.records:
+        said = f"{what}: record {record.image_id!r:.80}"
+        if not isinstance(record.image_id, str) or not record.image_id or record.image_id in seen:
+            raise PluginError(f"{said}: image_id is a text of its own")
+        if not isinstance(record.path, Path):
+            raise PluginError(f"{said}: path is {record.path!r:.80}, not a Path")
+        if record.split not in ("", *SPLITS):
+            raise PluginError(f"{said}: split is {record.split!r:.80}, not one of {', '.join(SPLITS)} or empty")
+        if (
+            isinstance(record.captions, str)
+            or not record.captions
+            or not all(isinstance(c, str) for c in record.captions)
+        ):
+            raise PluginError(f"{said}: captions are {record.captions!r:.80}, not one text or more")
+        seen.add(record.image_id)
 
 
 def _first(records: Iterable[Record], limit: int, seen: dict[str, int]) -> Iterable[Record]:

@@ -6,6 +6,7 @@ test hold pairs of coloured things that train never shows; ``scene_plan.py`` has
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +39,10 @@ class ScenesConfig(DatasetConfig):
     """``few``: eight kinds of thing in six colours; ``all``: eighteen in eight, which takes longer to learn."""
     seed: int = 0
     """Another seed gives other scenes, pictures and captions."""
+
+    def missing(self) -> Iterator[str]:
+        """Yields nothing: what is not there is drawn."""
+        return iter(())
 
 
 def read(config: ScenesConfig) -> Corpus:

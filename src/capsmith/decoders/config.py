@@ -8,8 +8,6 @@ from pydantic import Field, model_validator
 from capsmith.registry import Registry
 from capsmith.schema import Settings
 
-DECODERS = Registry("decoder")
-
 
 class EmbeddingConfig(Settings):
     """The word vectors."""
@@ -50,6 +48,9 @@ class DecoderConfig(Settings):
     """The word vectors."""
     tie_embeddings: bool = False
     """Use the word vectors as the output layer too (Press and Wolf 2017)."""
+
+
+DECODERS = Registry("decoder", DecoderConfig)
 
 
 @DECODERS.register("capsmith.decoders.merge:Merge")

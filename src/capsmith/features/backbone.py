@@ -14,7 +14,7 @@ from capsmith.errors import CheckpointError, FeatureError
 from capsmith.features.config import EncoderConfig
 from capsmith.features.custom import load_custom
 from capsmith.features.encoders import ENCODERS, Preprocess
-from capsmith.features.fingerprint import differences, file_hash, fingerprint
+from capsmith.features.fingerprint import OF_A_RUN, differences, file_hash, fingerprint
 from capsmith.features.joined import JoinedEncoder, folders, joined_shape
 from capsmith.features.networks import behind, build_core
 from capsmith.features.weights import replacing
@@ -124,7 +124,7 @@ def load_encoder(config: EncoderConfig, directory: Path) -> Encoder:
     found = note.get("fingerprint") if isinstance(note, dict) else None
     if not isinstance(found, dict) or not path.is_file():
         raise CheckpointError(f"{directory} is incomplete: it lacks {path.name}, or encoder.json is damaged")
-    if differs := differences(found, fingerprint(config, weights=str(found.get("weights")))):
+    if differs := differences(found, fingerprint(config, weights=str(found.get("weights"))), OF_A_RUN):
         raise CheckpointError(f"{directory} holds another encoder than its config says ({differs})")
     try:
         custom = config.type == "custom"

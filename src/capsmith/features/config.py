@@ -55,17 +55,19 @@ class EncoderConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _own_default(cls, values: Any) -> Any:
-        """Our own small CNN exists only untrained, so that is its default."""
-        if isinstance(values, dict) and values.get("type") == "small_cnn":
-            return {"weights": "none", **values}
+        """A network that exists only untrained, such as our own small CNN, begins so by default."""
+        if isinstance(values, dict) and isinstance(values.get("type"), str):
+            name = ENCODERS.find(values["type"])
+            if name is not None and not ENCODERS[name].pretrained:
+                return {"weights": "none", **values}
         return values
 
     @field_validator("type")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in ENCODERS:
+        if (name := ENCODERS.find(value)) is None:
             raise ValueError(f"'{value}' is not known{nearest(value, ENCODERS)} (see: capsmith list encoders)")
-        return value
+        return name
 
     @field_validator("image_size")
     @classmethod
@@ -77,8 +79,8 @@ class EncoderConfig(Settings):
 
     @model_validator(mode="after")
     def _weights_exist_for(self) -> "EncoderConfig":
-        if self.type == "small_cnn" and self.weights == "imagenet":
-            raise ValueError("small_cnn has no ImageNet weights: say weights: none, or the path of a weights file")
+        if not ENCODERS[self.type].pretrained and self.weights == "imagenet":
+            raise ValueError(f"{self.type} has no ImageNet weights: say weights: none, or the path of a weights file")
         if self.type == "custom" and not self.weights.endswith(".keras"):
             raise ValueError("type custom needs weights: PATH.keras, a whole Keras model")
         if self.adapt is not None and (self.type == "custom" or self.trainable):

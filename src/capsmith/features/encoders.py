@@ -4,8 +4,11 @@ No Keras here, so that ``capsmith list encoders`` and ``capsmith validate`` answ
 ``backbone.py``. Another network of ``keras.applications`` is one more line below.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from capsmith.registry import RegistrationError, Table
 
 Preprocess = Literal["caffe", "tf", "torch", "unit", "none"]
 
@@ -24,6 +27,8 @@ class EncoderSpec:
         description: For ``capsmith list encoders``: D, and what it is good for.
         pooling: How a grid becomes one vector: its ``mean``, or mean and maximum side by side.
         block: The layer before its last block, the one that adapting teaches; None where that must be named.
+        build: What builds a network that was registered, see ``register_encoder``; None for the others.
+        pretrained: Whether it can begin with trained weights of its own (``weights: imagenet``).
     """
 
     name: str
@@ -34,6 +39,8 @@ class EncoderSpec:
     description: str
     pooling: Literal["mean", "mean_max"] = "mean"
     block: str | None = None
+    build: Callable[[tuple[int, int], str | None], Any] | None = None
+    pretrained: bool = True
 
 
 def _network(
@@ -97,9 +104,54 @@ _SPECS = (
         description="256-d; for training end to end on small pictures (trainable: true)",
         pooling="mean_max",
         block="block4_out",
+        pretrained=False,
     ),
     EncoderSpec("custom", None, None, "none", None, "a Keras model of your own (weights: PATH.keras)"),
 )
 
-ENCODERS: dict[str, EncoderSpec] = {spec.name: spec for spec in _SPECS}
+ENCODERS: Table[EncoderSpec] = Table("encoder")
 """All encoders by name, in the order in which they are listed."""
+ENCODERS.update({spec.name: spec for spec in _SPECS})
+
+
+def register_encoder(
+    name: str,
+    description: str,
+    size: tuple[int, int],
+    preprocess: Preprocess = "none",
+    layer: str | None = None,
+    pooling: Literal["mean", "mean_max"] = "mean",
+    block: str | None = None,
+    pretrained: bool = False,
+) -> Callable[[Callable[[tuple[int, int], str | None], Any]], Callable[[tuple[int, int], str | None], Any]]:
+    """Returns a decorator that adds the encoder that a function builds.
+
+    The function takes the images' (height, width), and the weights to begin with: ``"imagenet"`` for its own trained
+    ones, or None. It returns a Keras model from preprocessed pixels (B, H, W, 3) to a grid (B, rows, columns, D), to
+    regions (B, L, D), or to vectors (B, D). Import Keras within it, so that a config is checked without.
+
+    Args:
+        name: What a config calls it (``encoder.type``).
+        description: One line for ``capsmith list encoders``.
+        size: Default height and width in pixels.
+        preprocess: See ``EncoderSpec``; ``none`` gives the network 0–255.
+        layer: Where to cut by default.
+        pooling: How a grid becomes one vector.
+        block: The layer before the last block, for ``adapt`` and ``trainable: last_block``.
+        pretrained: Whether the function knows ``"imagenet"``.
+
+    Raises:
+        RegistrationError: The name is taken, or an argument is not allowed.
+    """
+    if preprocess not in ("caffe", "tf", "torch", "unit", "none"):
+        raise RegistrationError(f"encoder '{name}': preprocess {preprocess!r:.80} is not known")
+    sides = size if isinstance(size, tuple) else ()
+    if len(sides) != 2 or not all(isinstance(side, int) and 8 <= side <= 4096 for side in sides):
+        raise RegistrationError(f"encoder '{name}': size {size!r:.80} is not (height, width) in pixels")
+
+    def enter(build: Callable[[tuple[int, int], str | None], Any]) -> Callable[[tuple[int, int], str | None], Any]:
+        spec = EncoderSpec(name, None, size, preprocess, layer, description, pooling, block, build, pretrained)
+        ENCODERS.enter(name, spec, build.__module__)
+        return build
+
+    return enter

@@ -146,7 +146,7 @@ def _run(
     batch = min(features_config.batch_size, len(wanted))  # one shape for all batches, and the same after a restart
     journal = Journal(folder, manifest)
     try:
-        with bar(total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="picture") as shown:
+        with bar(log, total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="picture") as shown:
             for good, broken in _batches(todo, encoder.image_size, features_config.workers, batch, view):
                 with memory_for("features.batch_size", batch):
                     features = _encode(encoder, [pixels for _, pixels in good], batch)

@@ -53,7 +53,7 @@ def fill(
         log(f"features: {len(todo):,} pictures go on from an earlier layer of {encoder.type} into {folder}")
         journal = Journal(folder, manifest)
         try:
-            with bar(total=len(todo), desc="features", unit="picture") as shown:
+            with bar(log, total=len(todo), desc="features", unit="picture") as shown:
                 for first in range(0, len(todo), features.batch_size):
                     some = todo[first : first + features.batch_size]
                     journal.append([i for i, _ in some], [s for _, s in some], _through(rest, earlier, some), {})

@@ -6,12 +6,14 @@ Everything here is known without building the network: a complete cache opens wi
 import functools
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from capsmith.errors import FeatureError
 from capsmith.features.config import EncoderConfig
 from capsmith.features.encoders import ENCODERS
+from capsmith.plugins import provider
 from capsmith.readers.regular_files import open_regular
 
 FEATURE_FORMAT = 1
@@ -40,6 +42,7 @@ def fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, 
             )
         named = config.origin in ("imagenet", "none")
         weights = config.origin if named else f"sha256:{file_hash(Path(config.origin).expanduser())}"
+    plugin = provider("encoder", config.type)
     return {
         "format": FEATURE_FORMAT,
         "type": config.type,
@@ -48,7 +51,12 @@ def fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, 
         "size": list(config.size) if config.size else "the model's own",
         "preprocess": config.preprocess or spec.preprocess,
         "output": config.output,
+        **({"plugin": f"sha256:{plugin.sha256}"} if plugin is not None else {}),
     }
+
+
+OF_A_RUN = ("plugin",)
+"""What may differ from a run's own fingerprint: a plugin's other version is told when the run is read."""
 
 
 def digest(value: Any) -> str:
@@ -57,9 +65,15 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def differences(found: dict[str, Any], expected: dict[str, Any]) -> str:
-    """Returns the keys in which two fingerprints differ, as in ``"layer: mixed8 instead of last"``; empty if none."""
-    keys = [key for key in (*expected, *found) if found.get(key) != expected.get(key)]
+def differences(found: dict[str, Any], expected: dict[str, Any], but: Collection[str] = ()) -> str:
+    """Returns the keys in which two fingerprints differ, as in ``"layer: mixed8 instead of last"``; empty if none.
+
+    Args:
+        found: One fingerprint.
+        expected: The other.
+        but: Keys that may differ.
+    """
+    keys = [key for key in (*expected, *found) if found.get(key) != expected.get(key) and key not in but]
     return ", ".join(
         f"{key}: {_short(found.get(key))} instead of {_short(expected.get(key))}" for key in dict.fromkeys(keys)
     )

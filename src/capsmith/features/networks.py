@@ -2,14 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from capsmith.errors import FeatureError, one_line
+from capsmith.errors import FeatureError, PluginError, one_line
 from capsmith.features.config import EncoderConfig
 from capsmith.features.encoders import ENCODERS, EncoderSpec
 from capsmith.features.small_cnn import small_cnn
 from capsmith.features.weights import count_numbers, draw, load_file, size_of
+from capsmith.plugins import blamed
 from capsmith.schema import nearest
 
 
@@ -105,6 +107,10 @@ def _no_layer(layer: str, model: keras.Model, key: str = "encoder.layer") -> Fea
 
 
 def _network(spec: EncoderSpec, size: tuple[int, int], top: bool, weights: str | None) -> keras.Model:
+    if spec.build is not None:
+        with blamed("encoder", spec.name):
+            network = spec.build(size, weights)
+        return _registered(spec, network)
     if spec.application is None:
         return small_cnn(size)
     build = getattr(keras.applications, spec.application)
@@ -117,6 +123,23 @@ def _network(spec: EncoderSpec, size: tuple[int, int], top: bool, weights: str |
             f"cannot get the ImageNet weights of {spec.name} ({one_line(error)[:160]}); "
             "without a network, give a file: encoder.weights: PATH.weights.h5"
         ) from error
+
+
+def _registered(spec: EncoderSpec, network: Any) -> keras.Model:
+    """Checks what the function of a registered encoder built.
+
+    Raises:
+        PluginError: It is no network that can be an encoder.
+    """
+    wanted = "a Keras model from pixels (B, H, W, 3) to (B, rows, columns, D), (B, L, D) or (B, D) is needed"
+    if not isinstance(network, keras.Model):
+        raise PluginError(f"encoder '{spec.name}': its function returned {type(network).__name__}: {wanted}")
+    taken, given = ([tuple(one.shape) for one in getattr(network, ends, None) or []] for ends in ("inputs", "outputs"))
+    if len(taken) != 1 or len(taken[0]) != 4 or taken[0][3] != 3:
+        raise PluginError(f"encoder '{spec.name}' takes {taken or 'nothing that is known'}: {wanted}")
+    if len(given) != 1 or len(given[0]) not in (2, 3, 4) or given[0][-1] is None:
+        raise PluginError(f"encoder '{spec.name}' gives {given}: {wanted}")
+    return network
 
 
 def _with_layer(spec: EncoderSpec, size: tuple[int, int], layer: str | None) -> tuple[keras.Model, bool]:

@@ -5,8 +5,9 @@ scores["bleu4"].value, scores["cider"].per_image["a.jpg"], scores["rouge"].inter
 """
 
 from capsmith.metrics.cider import CiderD
+from capsmith.metrics.names import register_metric
 from capsmith.metrics.scorer import DEFAULT, METRICS, Scorer, score
 from capsmith.metrics.scores import Score
 from capsmith.metrics.tokenisers import TOKENISERS
 
-__all__ = ["DEFAULT", "METRICS", "TOKENISERS", "CiderD", "Score", "Scorer", "score"]
+__all__ = ["DEFAULT", "METRICS", "TOKENISERS", "CiderD", "Score", "Scorer", "register_metric", "score"]

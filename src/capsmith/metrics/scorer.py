@@ -7,50 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capsmith.errors import DataError
 from capsmith.metrics import bleu, resampling, tokenisers
 from capsmith.metrics.cider import END, Cider
 from capsmith.metrics.inputs import check_caption, check_ids, check_references, is_list, only
-from capsmith.metrics.ngrams import ORDER, ReferenceNgrams
+from capsmith.metrics.names import BLEU, DEFAULT, JAVA, METRICS, REGISTERED, Floats, Tokens, expand
+from capsmith.metrics.ngrams import ReferenceNgrams
 from capsmith.metrics.rouge import rouge_l
 from capsmith.metrics.scores import Score, signature
-from capsmith.schema import nearest
+from capsmith.plugins import signed
 
-Floats = NDArray[np.float64]
-Tokens = list[str]
-
-METRICS = {
-    "bleu": "BLEU-1 to BLEU-4 over the corpus (Papineni et al. 2002); bleu1 … bleu4 also alone",
-    "rouge": "ROUGE-L, beta 1.2 (Lin 2004)",
-    "cider": "CIDEr as papers report it, from coco-caption; its equation is CIDEr-D's (Vedantam et al. 2015)",
-    "cider_d": "the same equation for rewards: document frequencies from elsewhere, the end as a word",
-    "cider_plain": "CIDEr as first published, without clipping and length penalty",
-    "meteor": "METEOR 1.5 (Denkowski and Lavie 2014); extra [coco] and Java",
-    "spice": "SPICE (Anderson et al. 2016); extra [coco], Java, and a download of its own",
-}
-"""Every metric by name, with one line about it."""
-JAVA = ("meteor", "spice")
-"""Metrics that need Java and the extra ``[coco]``."""
-DEFAULT = ("bleu", "rouge", "cider")
-BLEU = tuple(f"bleu{n}" for n in range(1, ORDER + 1))
-
-
-def expand(metrics: Iterable[str]) -> list[str]:
-    """Turns metric names into score names: ``bleu`` becomes ``bleu1`` to ``bleu4``.
-
-    Raises:
-        DataError: A name is not known, or there is none.
-    """
-    names: dict[str, None] = {}
-    allowed = [*METRICS, *BLEU]
-    for metric in metrics:
-        if metric not in allowed:
-            known = ", ".join(METRICS)
-            raise DataError(f"metric '{metric}' is not known{nearest(metric, allowed)} (one of: {known})")
-        names.update(dict.fromkeys(BLEU if metric == "bleu" else (metric,)))
-    if not names:
-        raise DataError(f"no metric was asked for (one of: {', '.join(METRICS)})")
-    return list(names)
+__all__ = ["BLEU", "DEFAULT", "JAVA", "METRICS", "Scorer", "expand", "score"]
 
 
 class Scorer:
@@ -136,6 +102,8 @@ class Scorer:
             tables["cider_d"] = self._cider_d(hypotheses, pictures)
         if wanted & set(JAVA):
             tables.update(self._java(hypotheses))
+        for name in wanted & set(REGISTERED):
+            tables[name] = _Table(*REGISTERED[name].measure(hypotheses, self.tokens), signed("metric", name))
         return {name: self._score(name, tables[name]) for name in self.names}
 
     def leaving_out(self, number: int) -> "Scorer":

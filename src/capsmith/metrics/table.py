@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from capsmith.errors import escaped
 from capsmith.metrics.diversity import Diversity
-from capsmith.metrics.scores import TITLES, Score, compare
+from capsmith.metrics.names import title
+from capsmith.metrics.scores import Score, compare
 
 
 def table(scores: Mapping[str, Score], signatures: bool = True) -> str:
@@ -15,7 +16,7 @@ def table(scores: Mapping[str, Score], signatures: bool = True) -> str:
         signatures: With the signatures.
     """
     rows = [["", "score", "95 % interval"]]
-    rows += [[TITLES[name], f"{score.value:.3f}", span(score.interval)] for name, score in scores.items()]
+    rows += [[title(name), f"{score.value:.3f}", span(score.interval)] for name, score in scores.items()]
     lines = columns(rows)
     return "\n".join([*lines, "", *(score.signature for score in scores.values())] if signatures else lines)
 
@@ -34,7 +35,7 @@ def comparison(first: Mapping[str, Score], second: Mapping[str, Score], names: t
         mark = " *" if tested.p_value < 0.05 else ""
         rows.append(
             [
-                TITLES[name],
+                title(name),
                 f"{score.value:.3f}",
                 f"{second[name].value:.3f}",
                 f"{tested.difference:+.3f}",
@@ -57,7 +58,7 @@ def human_row(each: Sequence[Mapping[str, Score]], model: Mapping[str, Score]) -
     for name, score in model.items():
         values = [row[name].value for row in each]
         mean = sum(values) / len(values)
-        rows.append([TITLES[name], f"{score.value:.3f}", f"{mean:.3f}", *(f"{value:.3f}" for value in values)])
+        rows.append([title(name), f"{score.value:.3f}", f"{mean:.3f}", *(f"{value:.3f}" for value in values)])
     note = "people: each reference in turn against the others, so one reference fewer than the captions have"
     return "\n".join([*columns(rows), note])
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from capsmith.errors import DataError
 from capsmith.features.augment import AugmentConfig
-from capsmith.metrics.scorer import expand
+from capsmith.metrics.names import canonical
+from capsmith.registry import ABSENT
 from capsmith.schema import Precision, Settings
 
 
@@ -83,9 +84,8 @@ class TrainingConfig(Settings):
 
     @field_validator("metric")
     @classmethod
-    def _known(cls, value: str) -> str:
-        _check_metrics(value)
-        return value
+    def _known(cls, value: str, info: ValidationInfo) -> str:
+        return _metrics(info, value)[0]
 
     @model_validator(mode="after")
     def _complete(self) -> "TrainingConfig":
@@ -131,13 +131,16 @@ class EvaluationConfig(Settings):
 
     @field_validator("metrics")
     @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        _check_metrics(*value)
-        return value
+    def _known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return _metrics(info, *value)
 
 
-def _check_metrics(*names: str) -> None:
+def _metrics(info: ValidationInfo, *words: str) -> tuple[str, ...]:
+    """Returns the names that words mean; those of plugins that are not loaded stay as they are."""
+    absent = (info.context or {}).get(ABSENT, {})
+    known = [word for word in words if ("metric", word) not in absent]
     try:
-        expand(names)
+        names = dict(zip(known, canonical(known), strict=True)) if known or not words else {}
     except DataError as error:
         raise ValueError(str(error)) from error
+    return tuple(names.get(word, word) for word in words)

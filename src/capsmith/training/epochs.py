@@ -33,6 +33,7 @@ from capsmith.training.passes import Pass
 from capsmith.training.preparing import examples
 from capsmith.training.schedules import learning_rate
 from capsmith.training.self_critical import SampledBatches
+from capsmith.training.sessions import Sessions
 from capsmith.training.stopping import Stop, stopping
 
 STATE = "state.npz"
@@ -47,9 +48,13 @@ class Epochs:
         prepared: Pictures of ``train`` and ``dev``, and their features.
         run: The run directory.
         log: Takes lines for people.
+        sessions: Counts the processes of this training; by default from now on.
     """
 
-    def __init__(self, captioner: Captioner, prepared: Prepared, run: Path, log: Log) -> None:
+    def __init__(
+        self, captioner: Captioner, prepared: Prepared, run: Path, log: Log, sessions: Sessions | None = None
+    ) -> None:
+        self.sessions = sessions or Sessions()
         self.captioner, self.prepared, self.directory, self.log = captioner, prepared, run, log
         self.config, self.model = captioner.config.training, captioner.model
         self.batches = _batches(captioner, prepared, log)
@@ -114,6 +119,7 @@ class Epochs:
                 "remove it to train from the start"
             )
         self.history = history
+        self.sessions.go_on(progress, self.history.rows, str(state))
         part = Pass.from_json(progress, str(state), self.history.epochs, len(self.batches))
         self.saved = (self.history.epochs, part.step)
         self._show_history()  # it may have been killed between the state and these
@@ -164,7 +170,7 @@ class Epochs:
         shown = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
         learned = f"reward {row['reward']:.4f}" if "reward" in row else f"loss {part.mean_loss:.4f}"
         self.log(
-            f"epoch {part.epoch + 1}/{self.config.epochs}  {learned}  dev {shown}  {row['seconds']:.0f} s"
+            f"epoch {part.epoch + 1}/{self.config.epochs}  {learned}  dev (greedy) {shown}  {row['seconds']:.0f} s"
             + ("  *" if best else "")
         )
 
@@ -194,7 +200,7 @@ class Epochs:
             part.rewards, part.baselines = sampled.rewards, sampled.baselines
         inside = {} if part is None else part.to_json()
         self.kept.restore()
-        save_state(self.directory / STATE, self.model, self.history.to_json() | inside)
+        save_state(self.directory / STATE, self.model, self.history.to_json() | self.sessions.to_json() | inside)
         self.saved = (self.history.epochs, 0 if part is None else part.step)
 
     def _pass(self, part: Pass, stop: Stop) -> None:
@@ -209,7 +215,9 @@ class Epochs:
         started = saved = time.perf_counter()
         before = part.seconds
         prepared: Any
-        with bar(total=steps, initial=part.step, desc=f"epoch {part.epoch + 1}", unit="batch") as shown:
+        with bar(
+            self.log, total=steps, initial=part.step, desc=f"epoch {part.epoch + 1}/{self.config.epochs}", unit="batch"
+        ) as shown:
             for index, prepared in ahead(self.batches.prepared, range(part.step, steps)):
                 part.rate = learning_rate(self.config, part.epoch * steps + index, steps, self.history.scale)
                 self.model.optimizer.learning_rate = part.rate
@@ -247,7 +255,7 @@ class Epochs:
     def _dev_captions(self) -> dict[str, str]:
         length = max(self.captioner.config.decoding.max_length, 1)
         greedy = GreedyConfig(max_length=length)
-        captions = caption_source([Member(self.captioner, self.prepared.source)], self.dev_ids, greedy)
+        captions = caption_source([Member(self.captioner, self.prepared.source)], self.dev_ids, greedy, self.log)
         return {image_id: caption.text for image_id, caption in captions.items()}
 
 

@@ -1,7 +1,6 @@
 """Training: from a config to a run directory, resumable to the same numbers."""
 
 import os
-import time
 from pathlib import Path
 from typing import Literal
 
@@ -20,10 +19,13 @@ from capsmith.locks import locked
 from capsmith.pipeline import given_features, prepare, read_corpus, require_same_features, require_splits, trained_on
 from capsmith.precision import for_products
 from capsmith.readers.json_files import FileSchema
+from capsmith.run_plugins import remember as remember_plugins
 from capsmith.runs import RUN_FILES, Log, named, read_json, versions, write_json
 from capsmith.text.vocabulary import Vocabulary
 from capsmith.training.epochs import STATE, Epochs
+from capsmith.training.first_steps import FirstSteps
 from capsmith.training.preparing import make_vocabulary, new_captioner
+from capsmith.training.sessions import Sessions
 from capsmith.training.starting import begin_from, first_stage, grow_from, missing_members
 from capsmith.training_domain import TrainingDomain
 
@@ -63,9 +65,11 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
         KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came; the batch was finished, and its state saved.
     """
     run = named(run, "run")
+    first = FirstSteps(run, len(config.encoders))
     _check_run(run, config, resume)
     busy = f"another process is training into {run}: wait for it, or choose another --run"
-    with locked(run, busy, CheckpointError):
+    stage = config.training.start / STATE if config.training.start_config and config.training.start else None
+    with locked(run, busy, CheckpointError), first.undone_on_failure(stage):
         return _train(config, run, log or Log(run / "log.txt"))
 
 
@@ -78,7 +82,7 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
         except CapsmithError as error:
             error.args = (f"the first stage, whose settings training.start_set changes: {error}",)
             raise
-    started = time.perf_counter()
+    sessions = Sessions()
     keras.utils.set_random_seed(config.seed)
     corpus = read_corpus(config, log)
     after = [config.evaluation.after_training] if config.evaluation.after_training else []
@@ -95,6 +99,7 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     precision = _precision(config, run if begun else None)
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})
     save_config(config, run / "config.yaml")
+    remember_plugins(config, run)
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
     captioner = new_captioner(config, vocabulary, vectors, prepared, precision, log)
     if begun and captioner.given is not None:
@@ -105,7 +110,7 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     if config.training.init is not None and not begun:
         shared = grow_from(captioner, config.training.init)
         log(f"begins with what {config.training.init} knows: {shared:,} of {len(vocabulary):,} words")
-    history = Epochs(captioner, prepared, run, log).run(begun)
+    history = Epochs(captioner, prepared, run, log, sessions).run(begun)
     load_weights(captioner.model.bare(), run / "model.weights.h5")
     if precision != "float32":
         captioner = Captioner.load(run, captioner.encoder is not None)  # calculates in float32, as it will for everyone
@@ -114,9 +119,8 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     if captioner.domain is not None:
         captioner.domain.save(run)
     best = history.rows[history.best or 0]
-    minutes = (time.perf_counter() - started) / 60
-    log(f"best epoch {best['epoch']:.0f}: dev {history.metric} {history.score(history.best or 0):.4f}")
-    log(f"trained in {minutes:.1f} minutes: {run}")
+    log(f"best epoch {best['epoch']:.0f}: dev (greedy) {history.metric} {history.score(history.best or 0):.4f}")
+    log(f"trained in {sessions}: {run}")
     if isinstance(config.decoding, ConsensusConfig):
         remember(captioner, prepared, log).save(run)
     for member, folder in missing_members(config):

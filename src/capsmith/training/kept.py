@@ -9,8 +9,14 @@ from typing import BinaryIO
 from capsmith.features.joined import folders
 from capsmith.runs import Log, atomic
 
-_OWN = ("captioner.json", "config.yaml", "versions.json", "vocabulary.json")
+_OWN = ("captioner.json", "config.yaml", "plugins.json", "versions.json", "vocabulary.json")
 _ENCODER = ("adapted.json", "encoder.json", "encoder.keras", "encoder.weights.h5")
+
+
+def parts_of(run: Path, encoders: int) -> list[Path]:
+    """Returns the files that a training with so many encoders writes before it learns, there or not."""
+    folder_files = [folder / name for folder in folders(run, encoders) for name in _ENCODER]
+    return [*(run / name for name in _OWN), *folder_files]
 
 
 class KeptFiles:
@@ -26,9 +32,7 @@ class KeptFiles:
 
     def __init__(self, run: Path, encoders: int, log: Log) -> None:
         self.run, self.log = run, log
-        paths = [run / name for name in _OWN]
-        paths += [folder / name for folder in folders(run, encoders) for name in _ENCODER]
-        self.paths = [path for path in paths if path.is_file()]
+        self.paths = [path for path in parts_of(run, encoders) if path.is_file()]
 
     def __enter__(self) -> "KeptFiles":
         with ExitStack() as stack:

@@ -66,8 +66,8 @@ def new_captioner(
         encoder = build_encoders(config.encoders)
     with calculating(precision):
         model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
-    if model.decoder.standardise is not None:
-        model.decoder.standardise.learn(_seen(prepared, config.seed))
+    if (standardise := getattr(model.decoder, "standardise", None)) is not None:
+        standardise.learn(_seen(prepared, config.seed))
     captioner = Captioner(config, vocabulary, model, prepared.feature_shape, encoder)
     captioner.given = given
     return captioner

@@ -27,6 +27,7 @@ from capsmith.data.batches import pad
 from capsmith.data.records import Record
 from capsmith.data.sources import Source, VariedSource
 from capsmith.decoding import GreedyConfig, Hypothesis, SampleConfig, search
+from capsmith.errors import PluginError
 from capsmith.metrics.cider import CiderD
 from capsmith.stepping import Partly
 from capsmith.text.tokenise import tokenise
@@ -77,6 +78,10 @@ class SampledBatches:
         self.reward_of = CiderD(references, bleu=self.config.bleu_weight)
         self.rewards: list[float] = []
         self.baselines: list[float] = []
+        if not hasattr(captioner.model.decoder, "widths"):
+            raise PluginError(
+                f"decoder '{captioner.config.decoder.type}' has no widths, which scst needs: see decoders.base"
+            )
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -87,7 +92,9 @@ class SampledBatches:
         if isinstance(self.source, VariedSource):
             self.order = self.source.drawn(self.order, rng)
         self.rewards, self.baselines = [], []
-        standardise = self.captioner.model.decoder.standardise  # read here: a thread may not while a step has it
+        standardise = getattr(
+            self.captioner.model.decoder, "standardise", None
+        )  # read here: a thread may not while a step has it
         self.mean = 0.0 if standardise is None else np.array(keras.ops.convert_to_numpy(standardise.mean))
 
     @property

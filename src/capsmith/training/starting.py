@@ -8,7 +8,7 @@ import numpy as np
 from capsmith.captioner import WEIGHTS, Captioner, build_model
 from capsmith.checkpoints import load_weights
 from capsmith.config import Config, load_config, model_difference, run_config
-from capsmith.errors import CheckpointError
+from capsmith.errors import CheckpointError, PluginError
 from capsmith.features.config import Encoders
 from capsmith.features.weights import load_file
 from capsmith.metrics.scorer import expand
@@ -59,6 +59,10 @@ def grow_from(captioner: Captioner, run: Path) -> int:
     known = run_config(run)
     if changed := model_difference(known, captioner.config, {"text.min_count", "text.max_words", "text.max_length"}):
         raise CheckpointError(f"training.init: {run} is of another model ({changed})")
+    if not hasattr(captioner.model.decoder, "by_word"):
+        raise PluginError(
+            f"decoder '{known.decoder.type}' has no by_word, which training.init needs: see decoders.base"
+        )
     words = Vocabulary.load(run / "vocabulary.json")
     before = build_model(known, words, captioner.feature_shape, captioner.encoder)
     load_weights(before, run / WEIGHTS)

@@ -1,0 +1,59 @@
+"""Whether the files and folders that a config names are there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from capsmith.config import Config, find_config
+from capsmith.errors import CapsmithError, ConfigError, escaped, one_line
+from capsmith.features.config import EncoderConfig
+
+
+def require_files(config: Config, where: str) -> None:
+    """Checks that what a config names is there, as far as the config does not make it itself.
+
+    Args:
+        config: The config.
+        where: Its source, for messages.
+
+    Raises:
+        ConfigError: Something is missing; all of it is told at once.
+    """
+    lines = [escaped(line) for line in missing(config)]
+    if len(lines) == 1:
+        raise ConfigError(f"{where} is valid, but names what is not there: {lines[0]}")
+    if lines:
+        raise ConfigError(
+            f"{where} is valid, but names {len(lines)} things that are not there:\n  " + "\n  ".join(lines)
+        )
+
+
+def missing(config: Config) -> Iterator[str]:
+    """Yields a line for each file or folder that is missing, as in ``encoder.weights: no file cnn.weights.h5``."""
+    yield from config.data.missing()
+    several = isinstance(config.encoder, tuple)
+    for number, encoder in enumerate(config.encoders):
+        yield from _of_encoder(encoder, f"encoder.{number}" if several else "encoder")
+    files = {"decoder.embedding.vectors": config.decoder.embedding.vectors}
+    yield from (f"{key}: no file {path}" for key, path in files.items() if path is not None and not path.is_file())
+    training = config.training
+    folders = {"features.store": config.features.store, "training.init": training.init}
+    if training.start_config is None:
+        folders["training.start"] = training.start
+    yield from (f"{key}: no folder {path}" for key, path in folders.items() if path is not None and not path.is_dir())
+    configs = {"training.start_config": training.start_config}
+    configs |= {f"ensemble.{number}.config": member.config for number, member in enumerate(config.ensemble)}
+    for key, name in configs.items():
+        if name is not None:
+            yield from _of_config(key, name)
+
+
+def _of_encoder(encoder: EncoderConfig, key: str) -> Iterator[str]:
+    if encoder.weights not in ("imagenet", "none") and not Path(encoder.weights).expanduser().is_file():
+        yield f"{key}.weights: no file {encoder.weights}"
+
+
+def _of_config(key: str, name: str) -> Iterator[str]:
+    try:
+        find_config(name)
+    except CapsmithError as error:
+        yield f"{key}: {one_line(error)}"

@@ -1,0 +1,64 @@
+"""The plugins of CONTRIBUTING.md, as files, and a way to undo what plugins register."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import toy
+from capsmith import plugins
+from capsmith.metrics.names import REGISTERED
+
+CONTRIBUTING = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
+
+
+def documented() -> dict[str, str]:
+    """Returns the code blocks that begin with the name of a file, by that name."""
+    blocks = re.findall(r"```python\n(.*?)```", CONTRIBUTING.read_text(encoding="utf-8"), re.DOTALL)
+    return {match[1]: block for block in blocks if (match := re.match(r"# (\w+\.py)\n", block))}
+
+
+def write(folder: Path, *names: str) -> list[Path]:
+    """Writes documented plugins (all by default) into a folder; returns their paths."""
+    found = documented()
+    paths = [folder / name for name in names or found]
+    for path in paths:
+        path.write_text(found[path.name], encoding="utf-8")
+    return paths
+
+
+def config_file(place: Path, **changes: dict[str, Any]) -> str:
+    """Writes the toy's config, of data and cache in a folder, with changes; a section of another type is replaced."""
+    values = toy.settings(place / "data", place / "cache")
+    for section, change in changes.items():
+        values[section] = change if "type" in change else {**values[section], **change}
+    return str(toy.write_config(place / "config.yaml", values))
+
+
+def option(place: Path, name: str) -> list[str]:
+    """Writes a documented plugin; returns the option that names it."""
+    return ["--plugin", str(write(place, name)[0])]
+
+
+def needs(run: Path) -> dict[tuple[str, str], str]:
+    """Returns the plugins that a run says it needs, by kind and name."""
+    found = json.loads((run / "plugins.json").read_text())["needs"]
+    return {(need["kind"], need["name"]): need["plugin"] for need in found}
+
+
+@contextmanager
+def forgetting(_: object = None) -> Iterator[None]:
+    """Unregisters at its end whatever was registered within."""
+    before = {kind: set(table) for kind, table in plugins.tables().items()}
+    loaded = set(plugins._loaded)
+    try:
+        yield
+    finally:
+        for kind, table in plugins.tables().items():
+            for name in set(table) - before[kind]:
+                table.drop(name)
+                REGISTERED.pop(name, None)
+        for key in set(plugins._loaded) - loaded:
+            del plugins._loaded[key]

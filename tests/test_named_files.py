@@ -1,0 +1,48 @@
+"""``validate`` looks whether the files that a config names are there."""
+
+import pytest
+
+import toy
+from capsmith.cli import main
+from capsmith.config import load_config
+from capsmith.named_files import missing
+
+
+@pytest.fixture
+def config(tmp_path):
+    return toy.settings(toy.make_data(tmp_path / "data"), tmp_path / "cache")
+
+
+def test_all_there(config):
+    assert not list(missing(load_config(config)))
+
+
+def test_what_is_made_on_the_way_may_be_missing(config, tmp_path, monkeypatch):
+    """Drawn scenes, the cache, a first stage with a config of its own, members of an ensemble, an adapted encoder."""
+    monkeypatch.chdir(tmp_path)
+    config["data"] = {"type": "scenes", "root": "not/yet"}
+    config["encoder"] |= {"adapt": {"into": "not/yet"}}
+    config["training"] |= {"start": "not/yet", "start_config": "quickstart.yaml"}
+    config["ensemble"] = [{"run": "not/yet", "config": "quickstart"}]
+    assert not list(missing(load_config(config)))
+
+
+def test_absolute_paths_and_text_files_beside_the_images(config, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    config["data"] |= {"images": str(tmp_path / "elsewhere"), "captions": "images"}
+    assert not list(missing(load_config(config)))
+
+
+def test_validate_tells_all_at_once_and_nothing_on_demand(config, tmp_path, capsys):
+    config["data"] |= {"captions": "gone.csv"}
+    config["decoder"]["embedding"] |= {"vectors": "glove.txt"}
+    path = str(toy.write_config(tmp_path / "config.yaml", config))
+    assert main(["validate", "--config", path]) == 2
+    said = capsys.readouterr()
+    assert not said.out and said.err.splitlines() == [
+        f"capsmith: {path} is valid, but names 2 things that are not there:",
+        f"  data.captions: {tmp_path / 'data'} has no gone.csv",
+        "  decoder.embedding.vectors: no file glove.txt",
+    ]
+    assert main(["validate", "--config", path, "--no-files"]) == 0
+    assert "gone.csv" in capsys.readouterr().out

@@ -1,0 +1,102 @@
+"""How far long work is: a bar on a terminal, lines in a log everywhere else."""
+
+import io
+import sys
+
+import pytest
+
+import toy
+from capsmith import progress
+from capsmith.config import load_config
+from capsmith.progress import bar, duration, track
+from capsmith.runs import Log
+from capsmith.training.fit import train
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Returns a clock that stands still until its first element is changed."""
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_line_a_minute_says_how_far_it_is_and_what_is_left(clock):
+    lines = []
+    with bar(lines.append, total=1200, desc="features", unit="picture") as shown:
+        for second in range(1, 301):
+            clock[0] = 1000 + second
+            shown.update(2)
+    assert lines[0] == "features: 120 of 1,200 pictures, about 9 min left"
+    assert len(lines) == 5 and lines[-1] == "features: 600 of 1,200 pictures, about 5 min left"
+
+
+def test_what_takes_less_than_a_minute_is_not_told(clock):
+    lines = []
+    for _ in track(range(59), lines.append, desc="captions", unit="batch"):
+        clock[0] += 1
+    assert not lines
+
+
+def test_work_that_goes_on_is_timed_by_what_was_done_now(clock):
+    lines = []
+    with bar(lines.append, total=100, initial=90, desc="epoch 1/2", unit="batch") as shown:
+        shown.set_postfix(loss="2.500", refresh=False)
+        clock[0] += 60
+        shown.update(5)
+    assert lines == ["epoch 1/2: 95 of 100 batches, about 1 min left, loss 2.500"]
+
+
+def test_a_length_that_nobody_knows(clock):
+    lines = []
+    for _ in track(iter(range(3)), lines.append, desc="x", unit="row"):
+        clock[0] += 61
+    assert lines == ["x: 1 rows", "x: 2 rows", "x: 3 rows"]
+
+
+def test_a_terminal_shows_a_bar_and_the_log_stays_quiet(clock, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    lines = []
+    for _ in track(range(3), lines.append, desc="x"):
+        clock[0] += 61
+    assert not lines
+
+
+def test_a_process_without_standard_error(clock, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    lines = []
+    for _ in track(range(3), lines.append, desc="x", unit="row"):
+        clock[0] += 61
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(3, "3 s"), (40, "1 min"), (720, "12 min"), (3600, "1 h 0 min"), (7500, "2 h 5 min")]
+)
+def test_times_as_people_say_them(seconds, said):
+    assert duration(seconds) == said
+
+
+def test_a_training_under_nohup_tells_its_log_how_far_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    values = toy.settings(toy.make_data(tmp_path / "data"), tmp_path / "cache")
+    values["training"] |= {"batch_size": 3, "epochs": 2, "patience": None}
+    train(load_config(values), tmp_path / "run")
+    said = (tmp_path / "run" / "log.txt").read_text()
+    assert capsys.readouterr().err == said
+    for line in (
+        "features: 12 of 12 pictures, about 0 s left",
+        "epoch 2/2: 1 of 4 batches, about ",
+        "captions: 1 of 1 ",
+    ):
+        assert line in said
+
+
+def test_a_log_that_is_quiet_stays_so(clock, capsys):
+    for _ in track(range(3), Log(quiet=True), desc="x"):
+        clock[0] += 61
+    assert not capsys.readouterr().err

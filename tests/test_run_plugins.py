@@ -1,0 +1,110 @@
+"""A run remembers which plugins it needs, and runs none of them unasked."""
+
+import json
+import shutil
+
+import pytest
+
+import plugin_files
+import toy
+from capsmith import Captioner, load_config, load_plugin, train
+from capsmith.cli import main
+from capsmith.errors import CheckpointError
+from capsmith.run_plugins import remember
+from capsmith.runs import Log
+from plugin_files import config_file
+
+QUIET = Log(quiet=True)
+
+
+@pytest.fixture(autouse=True)
+def isolated():
+    with plugin_files.forgetting():
+        yield
+
+
+@pytest.fixture
+def place(tmp_path):
+    toy.make_data(tmp_path / "data")
+    return tmp_path
+
+
+@pytest.fixture
+def foreign(place):
+    """A run whose decoder is a plugin that leaves a trace when it runs, from a stranger: nothing is loaded."""
+    (path,) = plugin_files.write(place, "my_decoder.py")
+    path.write_text(path.read_text() + f"\nopen({str(place / 'EXECUTED')!r}, 'w')\n")
+    with plugin_files.forgetting():
+        load_plugin(path)
+        train(
+            load_config(config_file(place, decoder={"type": "gated", "units": 16, "embedding": {"size": 8}})),
+            place / "run",
+            log=QUIET,
+        )
+    (place / "EXECUTED").unlink()
+    shutil.copy(path, place / "run" / "my_decoder.py")
+    return place / "run"
+
+
+@pytest.mark.parametrize("verb", ["caption", "evaluate"])
+def test_a_foreign_run_executes_nothing_and_says_what_to_pass(foreign, place, monkeypatch, capsys, verb):
+    monkeypatch.chdir(foreign)
+    image = [str(place / "data" / "images" / "red_ball.png")] if verb == "caption" else []
+    assert main([verb, str(foreign), *image]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "decoder 'gated'" in said and "add --plugin my_decoder.py" in said
+    with pytest.raises(CheckpointError, match="capsmith.load_plugin"):
+        Captioner.load(foreign)
+    assert not (place / "EXECUTED").exists()
+    assert main([verb, str(foreign), *image, "--plugin", str(place / "my_decoder.py")]) == 0
+
+
+def test_another_version_of_a_plugin_is_told_and_used(foreign, place, capsys):
+    path, image = place / "my_decoder.py", str(place / "data" / "images" / "red_ball.png")
+    path.write_text(path.read_text() + "\n# mended\n")
+    assert main(["caption", str(foreign), image, "--plugin", str(path)]) == 0
+    said = capsys.readouterr().err
+    assert (
+        said.count("note: ") == 1
+        and f"decoder 'gated' is of my_decoder.py (sha256 {load_plugin(path).sha256[:12]})" in said
+    )
+
+
+def test_a_run_captions_without_the_plugins_that_captioning_does_not_need(place, capsys):
+    rows = [f"images/{row['image']}|{row['caption']}\n" for row in toy.rows()]
+    (place / "data" / "captions.txt").write_text("".join(rows))
+    run, image = place / "run", str(place / "data" / "images" / "red_ball.png")
+    config = config_file(
+        place,
+        data={"type": "bars", "root": str(place / "data")},
+        decoding={"type": "longest"},
+        evaluation={"metrics": ["precision"]},
+    )
+    with plugin_files.forgetting():
+        options = [part for path in plugin_files.write(place) for part in ("--plugin", str(path))]
+        assert main(["train", "--config", config, "--run", str(run), *options]) == 0
+    capsys.readouterr()
+    assert main(["caption", str(run), image, "--set", "decoding.type=greedy"]) == 0
+    assert main(["caption", str(run), image]) == 2
+    assert "decoding 'longest' is of a plugin that is not loaded" in capsys.readouterr().err
+    assert main(["evaluate", str(run)]) == 2
+    said = capsys.readouterr().err
+    for name in ("my_dataset.py", "my_search.py", "my_metric.py"):
+        assert f"--plugin {name}" in said
+
+
+def test_what_a_notebook_registered_is_asked_for_as_such(tiny_run, tmp_path, capsys):
+    run = shutil.copytree(tiny_run.run, tmp_path / "run")
+    need = {"kind": "decoder", "name": "mine", "plugin": "__main__", "sha256": ""}
+    (run / "plugins.json").write_text(json.dumps({"format": 1, "needs": [need]}))
+    assert main(["caption", str(run), "x.png"]) == 2
+    said = capsys.readouterr().err
+    assert "decoder 'mine' which a notebook or session registered: register it first" in said
+
+
+def test_a_run_that_needs_no_plugin_any_more_says_so(tiny_run, tmp_path):
+    """The file goes where a training goes on with a search of our own."""
+    run = shutil.copytree(tiny_run.run, tmp_path / "run")
+    (run / "plugins.json").write_text("{}")
+    remember(load_config(run / "config.yaml"), run)
+    assert not (run / "plugins.json").exists()
