@@ -18,7 +18,7 @@ from capsmith.decoders.config import DECODERS
 from capsmith.decoding import DECODINGS, GreedyConfig
 from capsmith.errors import CheckpointError, ConfigError, one_line
 from capsmith.features.config import EncoderConfig, Encoders, FeaturesConfig
-from capsmith.overrides import override_in
+from capsmith.overrides import override_in, overrides_list
 from capsmith.runs import require_run, write_text
 from capsmith.schema import Settings, explain, nearest
 from capsmith.text.config import TextConfig
@@ -128,6 +128,16 @@ def config_folders() -> list[Path]:
     return [Path("configs"), package / "configs", package.parents[1] / "configs"]
 
 
+def require_config(config: Any, function: str) -> None:
+    """Sees that a Python caller gave a config.
+
+    Raises:
+        TypeError: It is something else, such as a path.
+    """
+    if not isinstance(config, Config):
+        raise TypeError(f"{function} takes a Config, not {type(config).__name__}: read it with load_config")
+
+
 def find_config(name: str | Path) -> Path:
     """Finds a config file by path or by bare name.
 
@@ -158,6 +168,9 @@ def load_config(source: str | Path | Mapping[str, Any], overrides: Sequence[str]
     Raises:
         ConfigError: Not found, not YAML, or not valid; all errors of one file are told at once.
     """
+    if isinstance(source, Config) or not isinstance(source, str | Path | Mapping):
+        raise TypeError(f"load_config takes a path, a name or a mapping, not {type(source).__name__}")
+    overrides = overrides_list(overrides)
     if isinstance(source, Mapping):
         where, values = "config", dict(source)
     else:
@@ -214,6 +227,7 @@ def run_configs(runs: Sequence[Path], overrides: Sequence[str] = ()) -> list[Con
         CheckpointError: As ``run_config``.
         ConfigError: As ``run_config``.
     """
+    overrides = overrides_list(overrides)
     others = [change for change in overrides if change.partition("=")[0].strip().split(".")[0] not in _OF_THE_FIRST]
     return [run_config(run, others if number else overrides) for number, run in enumerate(runs)]
 

@@ -4,10 +4,12 @@ P pictures · T words · L regions.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
+from capsmith.errors import ConfigError
 from capsmith.stepping import DecoderStepper
 from capsmith.text.vocabulary import START
 
@@ -39,6 +41,19 @@ def attention_maps(
         maps.append(keras.ops.convert_to_numpy(state[0][-1]).reshape(-1, *grid))
     path = np.stack(maps, axis=1) if maps else np.zeros((len(sentences), 0, *grid), np.float32)
     return [_by_word(path[row], words) for row, words in enumerate(sentences)]
+
+
+def require_attention(decoder: Any, name: str) -> None:
+    """Sees that a decoder attends to regions.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    if not getattr(decoder, "attends", False):
+        raise ConfigError(
+            f"a decoder of type {name} has no attention to show: train one with attention, such as "
+            "flickr8k_attention.yaml"
+        )
 
 
 def _by_word(path: np.ndarray, words: Sequence[Sequence[int]]) -> np.ndarray:

@@ -23,7 +23,10 @@ Step = Callable[[Any, Any], tuple[Any, Any]]
 def beam_loop(
     step: Step, state: list[Any], pictures: Any, sizes: tuple[int, int], shortest: Any, penalty: Any
 ) -> tuple[Any, ...]:
-    """Keeps the best beams of every picture until none can become better than its finished captions.
+    """Keeps the best beams of every image until none can become better than its finished captions.
+
+    An image that has come so far has only impossible beams from then on: what was found stays as it is while other
+    images of the batch go on.
 
     Args:
         step: The decoder's.
@@ -56,7 +59,9 @@ def beam_loop(
         rows, word = ops.reshape(picture * beams + chosen // size, (-1,)), ops.reshape(chosen % size, (-1,))
         said = ops.where(ops.arange(longest) == position, word[:, None], ops.take(said, rows, axis=0))
         ahead = ops.max(live, axis=1) / ops.cast(position + 2, "float32") ** penalty
-        going = ops.logical_not(ops.all(done[0][:, -1] >= ahead))
+        settled = done[0][:, -1] >= ahead
+        live = ops.where(settled[:, None], IMPOSSIBLE, live)
+        going = ops.logical_not(ops.all(settled))
         return position + 1, going, word, live, said, *done, *(ops.take(tensor, rows, axis=0) for tensor in after)
 
     def flat(position: Any, going: Any, tokens: Any, live: Any, said: Any, *rest: Any) -> Any:

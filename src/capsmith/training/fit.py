@@ -8,7 +8,7 @@ import keras
 from capsmith.adapting import adapt_encoders
 from capsmith.captioner import Captioner
 from capsmith.checkpoints import load_weights
-from capsmith.config import Config, difference, run_config, save_config
+from capsmith.config import Config, difference, require_config, run_config, save_config
 from capsmith.consensus import ConsensusConfig
 from capsmith.ensembles import require_same_words
 from capsmith.errors import CapsmithError, CheckpointError
@@ -17,6 +17,7 @@ from capsmith.locks import locked
 from capsmith.pipeline import prepare, read_corpus, require_encoder, require_splits
 from capsmith.precision import for_products
 from capsmith.runs import Log, read_json, versions, write_json
+from capsmith.search_limits import images_at_once
 from capsmith.text.vocabulary import Vocabulary
 from capsmith.training.epochs import STATE, Epochs
 from capsmith.training.preparing import make_vocabulary, new_captioner
@@ -57,6 +58,7 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
         CapsmithError: The data or features cannot be used, or the loss is no longer a number.
         KeyboardInterrupt: SIGINT or SIGTERM came; the batch was finished, and its state saved.
     """
+    require_config(config, "train")
     run = Path(run)
     _check_run(run, config, resume)
     busy = f"another process is training into {run}: wait for it, or choose another --run"
@@ -83,6 +85,7 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     vocabulary, vectors = make_vocabulary(config, corpus, log, known)
     if begun and vocabulary != known:
         raise CheckpointError(f"{run}: the training captions are no longer those it began with: choose another --run")
+    images_at_once(config.decoding, len(vocabulary), 1, 1 + len(config.ensemble))  # or raises: not after training
     prepared = prepare(config, ("train", "dev"), log, corpus)
     precision = _precision(config, run if begun else None)
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})
