@@ -4,8 +4,9 @@
 
 Captions images of a split one at a time, by every search, and then again in batches of several sizes, in the order of
 the data set, reversed and shuffled, and beside copies of one image. Prints, for each search, how many images ever got
-another caption, or a score that differs by more than 1e-5, of the caption or of one of its alternatives. Several runs caption together, as in ``evaluate``.
-``--files`` also captions the image files, and counts what differs from the features of the store.
+another caption, or a score that differs by more than 1e-5, of the caption or of one of its alternatives. Several runs
+caption together, as in ``evaluate``. ``--files`` also captions the image files, and counts what differs from the
+features of the store.
 """
 
 import argparse

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from capsmith.banning import IMPOSSIBLE, allowed
 from capsmith.registry import Registry
-from capsmith.sampling import draws
+from capsmith.sampling import draws, words_drawn
 from capsmith.schema import Settings
 from capsmith.text.vocabulary import END, START
 
@@ -201,9 +201,7 @@ def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[H
 
     def draw(log_probs: np.ndarray, position: int) -> np.ndarray:
         logits = _truncate(log_probs / config.temperature, config.top_k, config.top_p)
-        reached = np.cumsum(np.exp(logits - logits.max(axis=1, keepdims=True)), axis=1, dtype=np.float64)
-        drawn: np.ndarray = (reached > chances[position, :, None] * reached[:, -1:]).argmax(axis=1)
-        return drawn
+        return words_drawn(np.exp(logits - logits.max(axis=1, keepdims=True)), chances[position])
 
     if (found := at_once(stepper, features, config)) is None:
         chances = draws(config.seed, config.max_length, config.samples, features)

@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from capsmith.banning import IMPOSSIBLE, NEVER
+from capsmith.sampling import block_size
 from capsmith.text.vocabulary import END, START
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
@@ -87,7 +88,7 @@ def row_loop(
         rows: N.
         longest: Words at most (T).
         shortest: Words before which none ends.
-        chance: Uniform numbers (T, N) that pick the words; None takes the likeliest.
+        chance: Uniform numbers (T, 3, N) that pick the words, see ``sampling``; None takes the likeliest.
         temperature: Of the draw.
 
     Returns:
@@ -130,9 +131,22 @@ def _allowed(log_probs: Any, position: Any, shortest: Any) -> Any:
 
 
 def _drawn(logits: Any, chance: Any) -> Any:
-    """Returns the first word (N,) at which the running sum of probabilities exceeds the chance."""
-    reached = ops.cumsum(ops.exp(logits - ops.max(logits, axis=1, keepdims=True)), axis=1)
-    return ops.argmax(ops.cast(reached > chance[:, None] * reached[:, -1:], "int32"), axis=1)
+    """Draws a word a row (N,) from logits (N, V) by chances (3, N), as ``sampling.words_drawn`` does."""
+    weights = ops.exp(logits - ops.max(logits, axis=1, keepdims=True))
+    size = block_size(weights.shape[1])
+    cube = ops.reshape(ops.pad(weights, ((0, 0), (0, size**3 - weights.shape[1]))), (-1, size, size * size))
+    row = ops.arange(ops.shape(cube)[0], dtype="int32") * size
+    first = _first_beyond(ops.sum(cube, axis=2), chance[0])
+    block = ops.reshape(ops.take(ops.reshape(cube, (-1, size * size)), row + first, axis=0), (-1, size, size))
+    second = _first_beyond(ops.sum(block, axis=2), chance[1])
+    third = _first_beyond(ops.take(ops.reshape(block, (-1, size)), row + second, axis=0), chance[2])
+    return (first * size + second) * size + third
+
+
+def _first_beyond(weights: Any, chance: Any) -> Any:
+    """Returns the first place (N,) at which the running sum of (N, r) exceeds the chance's share of the whole."""
+    reached = ops.cumsum(weights, axis=1)
+    return ops.cast(ops.argmax(ops.cast(reached > chance[:, None] * reached[:, -1:], "int32"), axis=1), "int32")
 
 
 def _merged(one: tuple[Any, ...], two: tuple[Any, ...], count: int, picture: Any) -> tuple[Any, ...]:

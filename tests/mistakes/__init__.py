@@ -287,5 +287,6 @@ from mistakes import (  # noqa: E402, F401 - they enter their cases
     images,
     pictures,
     scoring,
+    searching,
     writing,
 )
