@@ -60,9 +60,9 @@ def words_drawn(weights: np.ndarray, chances: np.ndarray) -> np.ndarray:
         The words, (N,).
     """
     rows, size = np.arange(len(weights)), block_size(weights.shape[1])
-    cube = np.zeros((len(weights), size**3))
-    cube[:, : weights.shape[1]] = weights
-    cube = cube.reshape(-1, size, size, size)
+    padded = np.zeros((len(weights), size**3))
+    padded[:, : weights.shape[1]] = weights
+    cube = padded.reshape(-1, size, size, size)
     first = _first_beyond(cube.sum(axis=(2, 3)), chances[0])
     second = _first_beyond(cube[rows, first].sum(axis=2), chances[1])
     third = _first_beyond(cube[rows, first, second], chances[2])
