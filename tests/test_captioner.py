@@ -173,7 +173,7 @@ def test_without_an_encoder_features_alone(captioner):
         blind.encode(np.zeros((1, 32, 32, 3), np.uint8))
 
 
-@pytest.mark.parametrize("shape", [(1, 191), (1, 4, 192), (192,)])
+@pytest.mark.parametrize("shape", [(1, 191), (1, 4, 192), (191,)])
 def test_features_of_another_encoder(captioner, shape):
     with pytest.raises(FeatureError, match="of another encoder"):
         captioner.caption_features(np.zeros(shape, "float32"))

@@ -15,9 +15,21 @@ _PLACES = {
     "evaluate": "capsmith.evaluation",
     "extract": "capsmith.pipeline",
     "Captioner": "capsmith.captioner",
-    "Caption": "capsmith.captioner",
+    "Caption": "capsmith.captions",
+    "Evaluation": "capsmith.evaluation",
+    "search": "capsmith.decoding",
+    "Hypothesis": "capsmith.decoding",
+    "GreedyConfig": "capsmith.decoding",
+    "BeamConfig": "capsmith.decoding",
+    "SampleConfig": "capsmith.decoding",
+    "ConsensusConfig": "capsmith.consensus",
     "CapsmithError": "capsmith.errors",
     "load_plugin": "capsmith.plugins",
+    "ConfigError": "capsmith.errors",
+    "DataError": "capsmith.errors",
+    "PictureError": "capsmith.errors",
+    "FeatureError": "capsmith.errors",
+    "CheckpointError": "capsmith.errors",
 }
 __all__ = ["__version__", *_PLACES]  # noqa: PLE0604
 

@@ -15,10 +15,12 @@ from capsmith.text.vocabulary import END
 def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
     """Keeps the K best unfinished captions at every step and the K best finished ones over all steps.
 
-    A candidate that ends counts as finished when it ranks among the K best of its step. A picture is settled when
-    its K finished captions all score at least what its best unfinished one would score if it ended now. Captions cut
-    at ``max_length`` come after the finished ones. With several groups this is diverse beam search (Vijayakumar et
-    al. 2018) with the Hamming distance.
+    A candidate that ends counts as finished when it ranks among the K best of its step. The search of an image stops
+    when its K finished captions all score at least what its best unfinished one would score if it ended now, however
+    long other images of the batch go on: a longer caption could still become better where scores are divided by the
+    length, and an image's captions must not depend on its company. Captions cut at ``max_length`` come after the
+    finished ones. With several groups this is diverse beam search (Vijayakumar et al. 2018) with the Hamming distance;
+    each group of an image stops by itself, and has no words for others to avoid from then on.
     """
     if (found := at_once(stepper, features, config)) is not None:
         return found
@@ -34,7 +36,7 @@ def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypot
         log_probs = log_probs.reshape(pictures, config.groups, each, -1)
         used = np.zeros((pictures, log_probs.shape[-1]), np.float32)  # how many beams before chose a word
         parents = [group.extend(log_probs[:, g], used, position) for g, group in enumerate(groups)]
-        if all(group.settled(position) for group in groups):
+        if all([group.settle(position) for group in groups]):
             break
         rows = [first + g * each + own for g, own in enumerate(parents)]
         word = [group.words[:, :, position] for group in groups]
@@ -84,10 +86,15 @@ class _Group:
         np.add.at(used, (self._picture, word), np.isfinite(self.live))
         return parents
 
-    def settled(self, position: int) -> bool:
-        """Returns whether no unfinished caption can become better than the finished ones."""
+    def settle(self, position: int) -> bool:
+        """Ends the search of images whose finished captions are at least as good as the unfinished ones would be.
+
+        Their beams become impossible, so that no later step changes what was found. Returns whether all have ended.
+        """
         ahead = self.live.max(axis=1) / (position + 2) ** self.config.length_penalty
-        return bool((self.finished.score[:, -1] >= ahead).all())
+        settled = self.finished.score[:, -1] >= ahead
+        self.live[settled] = IMPOSSIBLE
+        return bool(settled.all())
 
     def of(self, row: int) -> list[Hypothesis]:
         """Returns one picture's captions."""

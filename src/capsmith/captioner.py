@@ -4,73 +4,63 @@ Its directory holds everything that captioning needs: ``config.yaml``, ``vocabul
 encoder's files and ``model.weights.h5``. Loading executes nothing from them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import os
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NoReturn, overload
 
 import keras
 import numpy as np
 
 from capsmith.adapting import keep_adapted
-from capsmith.checkpoints import load_weights, save_weights
+from capsmith.arguments import (
+    OnError,
+    Raise,
+    Return,
+    Search,
+    Several,
+    check_pixels,
+    checked_features,
+    chosen_decoding,
+    image_list,
+    read_images,
+    require_same_process,
+)
+from capsmith.captions import Caption, caption_of
+from capsmith.checkpoints import checked_shape, load_weights, save_weights
 from capsmith.compiled import compiled
 from capsmith.config import Config, run_config, save_config
 from capsmith.consensus import ConsensusConfig
 from capsmith.decoding import DECODINGS, DecodingConfig, Hypothesis, require_known_words, search
-from capsmith.errors import CheckpointError, ConfigError, FeatureError
+from capsmith.errors import CheckpointError, PictureError
 from capsmith.features.backbone import Encoder, load_encoders, save_encoders
 from capsmith.features.given import GivenFeatures
-from capsmith.features.images import Source, load_image
+from capsmith.features.images import Source
 from capsmith.features.joined import JoinedEncoder
 from capsmith.features.joined import join as join_features
-from capsmith.looking import attention_maps
+from capsmith.looking import attention_maps, require_attention
 from capsmith.memory import Memory
 from capsmith.network import CaptionModel
 from capsmith.network import build_model as build_model
 from capsmith.run_plugins import remember as remember_plugins
 from capsmith.runs import named, read_json, write_json
+from capsmith.search_limits import images_at_once
 from capsmith.stepping import DecoderStepper
-from capsmith.text.tokenise import join
 from capsmith.text.vocabulary import Vocabulary
-from capsmith.training_domain import DomainCheck, TrainingDomain, checked
+from capsmith.training_domain import TrainingDomain, checked
 
 WEIGHTS = "model.weights.h5"
 _PARTS = ("vocabulary.json", "captioner.json")
 _FORMAT = 1
 
 
-@dataclass(frozen=True)
-class Caption:
-    """A sentence about a picture.
-
-    Attributes:
-        text: The sentence.
-        score: What the search ranked by; comparable within one picture.
-        log_probability: Natural logarithm of the model's probability for it.
-        alternatives: The search's other captions, best first.
-        words: The sentence's words.
-        attention: How much each region counted for each word, (words, rows, columns), where that was asked for.
-        domain: How the image compares with the training images, where the run knows it.
-        probabilities: With ``attention``, the model's probability for each word after those before it.
-    """
-
-    text: str
-    score: float
-    log_probability: float
-    alternatives: tuple["Caption", ...] = field(default=())
-    words: tuple[str, ...] = field(default=())
-    attention: np.ndarray | None = field(default=None, compare=False, repr=False)
-    domain: DomainCheck | None = field(default=None, compare=False, repr=False)
-    probabilities: tuple[float, ...] = field(default=(), compare=False, repr=False)
-
-    def __str__(self) -> str:
-        return self.text
-
-
 class Captioner:
-    """Captions pictures.
+    """Captions images.
+
+    It belongs to the process that made it: a forked child must load its own, and it cannot be pickled. What it
+    returns can be.
 
     Args:
         config: The resolved config of the training.
@@ -92,6 +82,10 @@ class Captioner:
         self.feature_shape, self.encoder = feature_shape, encoder
         self.run: Path | None = None  # where it was loaded from
         self.given: GivenFeatures | None = None  # the pickle whose features it learned from
+        self._process = os.getpid()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Captioner cannot be pickled or copied: pass on its run directory, and load it from there")
 
     @classmethod
     def load(cls, run: str | Path, encoder: bool = True) -> "Captioner":
@@ -104,13 +98,15 @@ class Captioner:
         Raises:
             CheckpointError: The directory is not a run, is incomplete, or its files do not belong together.
         """
+        if not isinstance(run, str | Path):
+            raise TypeError(f"a captioner is loaded from the path of a run directory, not from {type(run).__name__}")
         run = named(run, "run")
         config = run_config(run)
         if absent := [name for name in _PARTS if not (run / name).is_file()]:
             raise CheckpointError(f"{run} is incomplete: it lacks {', '.join(absent)}; copy or train the run again")
         vocabulary = Vocabulary.load(run / "vocabulary.json")
         about = read_json(run / "captioner.json", CheckpointError)
-        shape = _check(about, vocabulary, run)
+        shape = checked_shape(about, vocabulary, run, _FORMAT)
         given = GivenFeatures.read(about.get("features"), f"{run}/captioner.json")
         there = given is None or given.encoder != "none"
         needed = there and (encoder or config.trains_encoder)
@@ -159,60 +155,108 @@ class Captioner:
 
     @overload
     def caption(
-        self, images: list[Source], decoding: DecodingConfig | None = None, attention: bool = False
+        self, images: Source, decoding: Search = ..., attention: bool = ..., on_error: OnError = ..., **settings: Any
+    ) -> Caption: ...
+    @overload
+    def caption(
+        self, images: Several, decoding: Search = ..., attention: bool = ..., on_error: Raise = ..., **settings: Any
     ) -> list[Caption]: ...
     @overload
-    def caption(self, images: Source, decoding: DecodingConfig | None = None, attention: bool = False) -> Caption: ...
-
-    def caption(self, images: Any, decoding: DecodingConfig | None = None, attention: bool = False) -> Any:
-        """Captions one picture or several.
+    def caption(
+        self, images: Several, decoding: Search = ..., attention: bool = ..., *, on_error: Return, **settings: Any
+    ) -> list[Caption | PictureError]: ...
+    def caption(
+        self,
+        images: Any,
+        decoding: Search = None,
+        attention: bool = False,
+        on_error: OnError = "raise",
+        **settings: Any,
+    ) -> Any:
+        """Captions one image or several. An image's caption does not depend on the others.
 
         Args:
-            images: A path, bytes, a PIL image or an array (H, W, 3), or a list of them.
-            decoding: How to search; by default as the config says.
+            images: A path, bytes, a PIL image or an array (H, W, 3), or a list (or other iterable) of them.
+            decoding: How to search: settings such as ``BeamConfig(beam_size=3)``, or a name: ``"greedy"``,
+                ``"beam"``, ``"sample"``, ``"consensus"``; by default as the config says.
             attention: Also tell where the decoder looked for each word.
+            on_error: An image that cannot be read: ``"raise"`` its error, or ``"return"`` it in the image's place
+                and caption the others.
+            **settings: Changes of the search, such as ``beam_size=3``. Where the config's own search does not take
+                them and ``decoding`` names none, it is the first that does: a beam for ``beam_size``.
 
         Returns:
-            A ``Caption``, or a list of them for a list.
+            A ``Caption``, or a list of them for several, in their order.
 
         Raises:
-            PictureError: A picture cannot be decoded.
-            ConfigError: Attention is asked of a decoder that has none.
+            PictureError: An image cannot be decoded.
+            ConfigError: The search is not valid, or attention is asked of a decoder that has none.
+            TypeError: An argument is of the wrong type.
+            CapsmithError: The captioner was loaded before this process was forked.
         """
-        if not isinstance(images, list | tuple):
-            return self.caption([images], decoding, attention)[0]
-        captions: list[Caption] = []
-        for some in _batches(images, self.config.evaluation.batch_size):
-            features = self.features(some)
-            found = checked(self.domain, features, self.caption_features(features, decoding))
-            captions += self._looked(features, found) if attention else found
-        return captions
+        require_same_process(self._process)
+        chosen = chosen_decoding(decoding, self.config.decoding, settings)
+        given, several = image_list(images)
+        if attention:
+            require_attention(self.model.decoder, self.config.decoder.type)
+        size = images_at_once(chosen, len(self.vocabulary), self.config.evaluation.batch_size)
+        captions: list[Caption | PictureError] = []
+        for some in read_images(given, [part.image_size for part in self._parts], size, several, on_error):
+            good = [pixels for pixels in some if not isinstance(pixels, PictureError)]
+            made = iter(self._of_pixels(good, chosen, attention) if good else ())
+            captions += [one if isinstance(one, PictureError) else next(made) for one in some]
+        return captions if several else captions[0]
 
-    def features(self, images: Sequence[Source]) -> np.ndarray:
-        """Returns the features (P, D) or (P, L, D) of pictures."""
-        pixels = [np.stack([load_image(image, part.image_size) for image in images]) for part in self._parts]
-        return self.encode(*pixels)
+    def _of_pixels(self, pixels: list[list[np.ndarray]], decoding: DecodingConfig, attention: bool) -> list[Caption]:
+        features = self.encode(*(np.stack(part) for part in zip(*pixels, strict=True)))
+        captions = checked(self.domain, features, self.caption_features(features, decoding))
+        if not attention:
+            return captions
+        ids = [self.vocabulary.encode_words(caption.words) for caption in captions]
+        grid = tuple(int(n) for n in self._parts[0].core.output.shape[1:3])
+        maps = attention_maps(self.stepper, features, ids, grid)
+        return [
+            replace(caption, attention=found.weights, probabilities=tuple(found.probabilities.tolist()))
+            for caption, found in zip(captions, maps, strict=True)
+        ]
+
+    def features(self, images: Source | Several) -> np.ndarray:
+        """Returns the features (B, D) or (B, L, D) of images; B is 1 for a single one."""
+        if not (given := image_list(images)[0]):
+            return np.zeros((0, *self.feature_shape), np.float32)
+        (read,) = read_images(given, [part.image_size for part in self._parts], len(given), True, "raise")
+        return self.encode(*(np.stack(part) for part in zip(*read, strict=True)))
 
     def encode(self, *pixels: np.ndarray) -> np.ndarray:
-        """Returns the features of pixels (P, H, W, 3) in 0–255, given once for each encoder at its size."""
-        seen = zip(self._encode, pixels, strict=True)
-        return join_features(
-            [keras.ops.convert_to_numpy(see(keras.ops.convert_to_tensor(given))) for see, given in seen]
-        )
+        """Returns the features of pixels (B, H, W, 3) in 0–255, given once for each encoder at its size.
 
-    def caption_features(self, features: np.ndarray, decoding: DecodingConfig | None = None) -> list[Caption]:
-        """Captions pictures by their features (P, D) or (P, L, D).
+        Grids come in float16, as a feature store keeps them, so that files and stored features give the same captions;
+        but not from an encoder that was trained with the decoder, whose features were never stored.
+        """
+        require_same_process(self._process)
+        check_pixels(pixels, [part.image_size for part in self._parts])
+        parts = [
+            keras.ops.convert_to_numpy(see(keras.ops.convert_to_tensor(given)))
+            for see, given in zip(self._encode, pixels, strict=True)
+        ]
+        stored = len(self.feature_shape) == 2 and not self.config.trains_encoder
+        return join_features([part.astype(np.float16) for part in parts] if stored else parts)
+
+    def caption_features(self, features: np.ndarray, decoding: Search = None, **settings: Any) -> list[Caption]:
+        """Captions images by their features (B, D) or (B, L, D); ``decoding`` and ``settings`` as in ``caption``.
 
         Raises:
-            FeatureError: They are of another shape than what the decoder was trained on.
+            FeatureError: They are of another shape than what the decoder was trained on, or not finite.
+            ConfigError: The search is not valid.
+            TypeError: An argument is of the wrong type.
+            CapsmithError: The captioner was loaded before this process was forked.
         """
-        if features.shape[1:] != self.feature_shape:
-            raise FeatureError(
-                f"the features of a picture have shape {features.shape[1:]}, but this captioner takes "
-                f"{self.feature_shape}: are they of another encoder?"
-            )
-        decoding = decoding or self.config.decoding
-        return self.worded(search(self.stepper, features, decoding), features, decoding)
+        require_same_process(self._process)
+        chosen = chosen_decoding(decoding, self.config.decoding, settings)
+        features = checked_features(features, self.feature_shape)
+        size = images_at_once(chosen, len(self.vocabulary), max(1, len(features)))
+        found = (features[first : first + size] for first in range(0, len(features), size))
+        return [c for some in found for c in self.worded(search(self.stepper, some, chosen), some, chosen)]
 
     @cached_property
     def stepper(self) -> DecoderStepper:
@@ -241,15 +285,7 @@ class Captioner:
             require_known_words(found, len(self.vocabulary), decoding.type)
         if isinstance(decoding, ConsensusConfig):
             found = self.memory.choose(found, features, decoding)
-        return [self._caption(hypotheses) for hypotheses in found]
-
-    def _caption(self, hypotheses: list[Hypothesis]) -> Caption:
-        first, *others = (
-            Caption(join(words, self.config.text), h.score, h.log_probability, words=tuple(words))
-            for h in hypotheses
-            for words in [self.vocabulary.decode(h.tokens)]
-        )
-        return replace(first, alternatives=tuple(others))
+        return [caption_of(hypotheses, self.vocabulary, self.config.text) for hypotheses in found]
 
     @cached_property
     def memory(self) -> Memory:
@@ -262,35 +298,3 @@ class Captioner:
     def domain(self) -> TrainingDomain | None:
         """What the run knows of its training images as a whole; None where it keeps nothing."""
         return None if self.run is None else TrainingDomain.load(self.run, self.feature_shape[-1])
-
-    def _looked(self, features: np.ndarray, captions: list[Caption]) -> list[Caption]:
-        if not getattr(self.model.decoder, "attends", False) or self.encoder is None:
-            raise ConfigError(
-                f"a decoder of type {self.config.decoder.type} has no attention to show: "
-                "train one with attention, such as flickr8k_attention.yaml"
-            )
-        grid = tuple(int(n) for n in self.encoder.parts[0].core.output.shape[1:3])
-        ids = [self.vocabulary.encode_words(caption.words) for caption in captions]
-        maps = attention_maps(self.stepper, features, ids, grid)
-        return [
-            replace(caption, attention=found.weights, probabilities=tuple(found.probabilities.tolist()))
-            for caption, found in zip(captions, maps, strict=True)
-        ]
-
-
-def _check(about: Any, vocabulary: Vocabulary, run: Path) -> tuple[int, ...]:
-    """Returns the feature shape, or raises when the files do not belong together."""
-    if not isinstance(about, dict) or about.get("format") != _FORMAT:
-        raise CheckpointError(f"{run}/captioner.json is not of this version of capsmith, or damaged")
-    if about.get("vocabulary") != vocabulary.fingerprint():
-        raise CheckpointError(f"{run}/vocabulary.json is not the vocabulary that this checkpoint was trained with")
-    shape = about.get("feature_shape")
-    sizes: list[Any] = shape if isinstance(shape, list) and len(shape) in (1, 2) else [None]
-    if not all(type(n) is int and 0 < n < 10**6 for n in sizes):
-        raise CheckpointError(f"{run}/captioner.json: feature_shape is damaged")
-    return tuple(sizes)
-
-
-def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for first in range(0, len(items), size):
-        yield items[first : first + size]

@@ -19,8 +19,8 @@ from capsmith.data import DATASETS, DatasetConfig
 from capsmith.decoders.config import DECODERS, DecoderConfig
 from capsmith.decoding import DECODINGS, DecodingConfig, GreedyConfig
 from capsmith.errors import CheckpointError, ConfigError, one_line
-from capsmith.features.config import EncoderConfig, Encoders, FeaturesConfig
-from capsmith.overrides import override_in
+from capsmith.features.config import EncoderConfig, Encoders, FeaturesConfig, require_given
+from capsmith.overrides import override_in, overrides_list
 from capsmith.registry import ABSENT, OneOf
 from capsmith.run_plugins import absent as absent_plugins
 from capsmith.runs import require_run, write_text
@@ -81,7 +81,7 @@ class Config(Settings):
         if len(self.encoders) > 1 and self.features.store is not None:
             raise ValueError("features.store is one store, but there are several encoders: leave it out")
         if self.features.pickle is not None:
-            _require_given(self)
+            require_given(self.features, self.encoders, self.trains_encoder, self.training.views)
         if self.training.views and self.trains_encoder:
             raise ValueError("training.views are views for frozen encoders: leave it out, or set trainable: false")
         if self.training.augment is not None and not self.trains_encoder:
@@ -125,15 +125,14 @@ class Config(Settings):
         return bool(self.encoders[0].trainable)
 
 
-def _require_given(config: Config) -> None:
-    """Raises ValueError where a config asks for other features than a pickle of them can give."""
-    what = f"features.store: {config.features.store} is a pickle of features made before"
-    if config.trains_encoder:
-        raise ValueError(f"{what}, so its encoder cannot learn: leave encoder.trainable out")
-    if any(encoder.adapt for encoder in config.encoders):
-        raise ValueError(f"{what}, so its encoder cannot be adapted: leave encoder.adapt out")
-    if config.training.views:
-        raise ValueError(f"{what}, and has none of other views of the images: leave training.views out")
+def require_config(config: Any, function: str) -> None:
+    """Sees that a Python caller gave a config.
+
+    Raises:
+        TypeError: It is something else, such as a path.
+    """
+    if not isinstance(config, Config):
+        raise TypeError(f"{function} takes a Config, not {type(config).__name__}: read it with load_config")
 
 
 def load_config(
@@ -154,6 +153,9 @@ def load_config(
     Raises:
         ConfigError: Not found, not YAML, or not valid; all errors of one file are told at once.
     """
+    if isinstance(source, Config) or not isinstance(source, str | Path | Mapping):
+        raise TypeError(f"load_config takes a path, a name or a mapping, not {type(source).__name__}")
+    overrides = overrides_list(overrides)
     if isinstance(source, Mapping):
         where, values = "config", dict(source)
     else:
@@ -227,6 +229,7 @@ def run_configs(runs: Sequence[Path], overrides: Sequence[str] = ()) -> list[Con
         CheckpointError: As ``run_config``.
         ConfigError: As ``run_config``.
     """
+    overrides = overrides_list(overrides)
     others = [change for change in overrides if change.partition("=")[0].strip().split(".")[0] not in _OF_THE_FIRST]
     return [run_config(run, others if number else overrides, everything=True) for number, run in enumerate(runs)]
 

@@ -34,30 +34,35 @@ class ConsensusConfig(BeamConfig):
     """A beam and samples; the caption on which most agree, they and the captions of like training pictures."""
 
     type: Literal["consensus"] = "consensus"  # type: ignore[assignment]
-    beam_size: int = Field(default=10, ge=1)
+    beam_size: int = Field(default=10, ge=1, le=10_000)
     """Beams kept (K): candidates."""
-    samples: int = Field(default=60, ge=0)
+    samples: int = Field(default=60, ge=0, le=10_000)
     """Random captions beside the beam: candidates, and voters; without any the beam votes."""
     drawn_by: Literal["all", "each"] = "all"
     """Who draws them where several captioners write together: all as one, or each alone so many."""
     temperature: float = Field(default=0.8, ge=1e-4, le=1e4)
     """Of the samples: below 1 is safer, above 1 wilder."""
-    neighbours: int = Field(default=20, ge=0)
+    neighbours: int = Field(default=20, ge=0, le=10_000)
     """Training pictures whose captions vote."""
     meaning: float = Field(default=0.0, ge=0, le=1e3)
     """What likeness in what people would say counts beside likeness of looks, where neighbours are looked for."""
     nearness: float = Field(default=0.0, ge=0, le=1e3)
     """How much more the captions of more alike pictures count: exp(``nearness`` · likeness); 0: all alike."""
-    agreement: float = Field(default=1.0, ge=0)
+    agreement: float = Field(default=1.0, ge=0, le=1e6)
     """What the mean likeness to the samples counts."""
-    neighbour_agreement: float = Field(default=24.0, ge=0)
+    neighbour_agreement: float = Field(default=24.0, ge=0, le=1e6)
     """What the mean likeness to the neighbours' captions counts."""
-    content: float = Field(default=0.0, ge=0)
+    content: float = Field(default=0.0, ge=0, le=1e6)
     """What it counts that a caption has the words that the picture speaks of."""
-    likelihood: float = Field(default=1.0, ge=0)
+    likelihood: float = Field(default=1.0, ge=0, le=1e6)
     """What the log probability over the length, to the power ``length_penalty``, counts."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     """Of the samples."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The beams and the samples."""
+        return {"beam_size": self.beam_size, "samples": self.samples}
 
     @model_validator(mode="after")
     def _judges(self) -> "ConsensusConfig":

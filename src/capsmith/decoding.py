@@ -15,8 +15,12 @@ from pydantic import Field, model_validator
 from capsmith.banning import IMPOSSIBLE, allowed
 from capsmith.errors import PluginError
 from capsmith.registry import Registry
+from capsmith.sampling import draws, words_drawn
 from capsmith.schema import Settings
 from capsmith.text.vocabulary import END, START
+
+_LONGEST = 10_000  # words of a caption: more than any, and few enough to wait for
+_WORDS = 4_000_000  # of all captions that are kept of one image while it is searched
 
 
 class Stepper(Protocol):
@@ -44,12 +48,29 @@ class DecodingConfig(Settings):
 
     type: str
     """``greedy``, ``beam`` or ``sample``."""
-    max_length: int = Field(default=30, ge=1)
+    max_length: int = Field(default=30, ge=1, le=_LONGEST)
     """Longest caption in tokens, the end token not counted."""
-    min_length: int = Field(default=1, ge=0)
+    min_length: int = Field(default=1, ge=0, le=_LONGEST)
     """The end token is not allowed before so many words."""
-    no_repeat: int = Field(default=0, ge=0)
+    no_repeat: int = Field(default=0, ge=0, le=_LONGEST)
     """No run of so many words comes twice in a caption (3: Paulus et al. 2018); 0 allows all."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many captions of an image are searched side by side, by the settings that say so."""
+        return {}
+
+    @model_validator(mode="after")
+    def _lengths(self) -> "DecodingConfig":
+        if self.min_length > self.max_length:
+            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        if sum(self.rows.values()) * self.max_length > _WORDS:
+            captions = " + ".join(f"{name} {count:,}" for name, count in self.rows.items())
+            raise ValueError(
+                f"{captions} captions of max_length {self.max_length:,} are more than {_WORDS:,} words for one image: "
+                "lower one of them"
+            )
+        return self
 
 
 DECODINGS = Registry("decoding", DecodingConfig)
@@ -67,14 +88,19 @@ class BeamConfig(DecodingConfig):
     """Beam search."""
 
     type: Literal["beam"] = "beam"
-    beam_size: int = Field(default=5, ge=1)
+    beam_size: int = Field(default=5, ge=1, le=10_000)
     """Beams kept (K), and captions returned at most."""
-    length_penalty: float = Field(default=0.7, ge=0)
+    length_penalty: float = Field(default=0.7, ge=0, le=10)
     """A caption's score is its log probability over its length to this power; 0 favours short captions."""
     groups: int = Field(default=1, ge=1)
     """Diverse beam search: the beams form so many groups, which are to say other words than the groups before."""
-    diversity: float = Field(default=0.5, ge=0)
+    diversity: float = Field(default=0.5, ge=0, le=1e6)
     """Only for groups: taken from a word's log probability for every beam before that chose it at this step."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The beams."""
+        return {"beam_size": self.beam_size}
 
     @model_validator(mode="after")
     def _whole_groups(self) -> "BeamConfig":
@@ -88,7 +114,7 @@ class SampleConfig(DecodingConfig):
     """Random captions."""
 
     type: Literal["sample"] = "sample"
-    samples: int = Field(default=1, ge=1)
+    samples: int = Field(default=1, ge=1, le=100_000)
     """Captions a picture."""
     temperature: float = Field(default=1.0, ge=1e-4, le=1e4)
     """Below 1 is safer, above 1 wilder."""
@@ -96,8 +122,13 @@ class SampleConfig(DecodingConfig):
     """Draw from the k likeliest words alone."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Draw from the fewest words that hold this much probability (Holtzman et al. 2020)."""
-    seed: int = Field(default=0, ge=0)
-    """Another seed, other captions."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Another seed, other captions; the same seed draws the same captions of an image in any batch."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The samples."""
+        return {"samples": self.samples}
 
 
 @dataclass(frozen=True)
@@ -193,20 +224,18 @@ def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[H
     """Takes the likeliest word at every step."""
     if (found := at_once(stepper, features, config)) is not None:
         return found
-    return _one_by_one(config, stepper, features, 1, lambda log_probs: log_probs.argmax(axis=1))
+    return _one_by_one(config, stepper, features, 1, lambda log_probs, _: log_probs.argmax(axis=1))
 
 
 def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
     """Draws words at random; a picture's samples come likeliest first."""
-    rng = np.random.default_rng(config.seed)
 
-    def draw(log_probs: np.ndarray) -> np.ndarray:
+    def draw(log_probs: np.ndarray, position: int) -> np.ndarray:
         logits = _truncate(log_probs / config.temperature, config.top_k, config.top_p)
-        reached = np.cumsum(np.exp(logits - logits.max(axis=1, keepdims=True)), axis=1, dtype=np.float64)
-        drawn: np.ndarray = (reached > rng.random((len(logits), 1)) * reached[:, -1:]).argmax(axis=1)
-        return drawn
+        return words_drawn(np.exp(logits - logits.max(axis=1, keepdims=True)), chances[position])
 
     if (found := at_once(stepper, features, config)) is None:
+        chances = draws(config.seed, config.max_length, config.samples, features)
         found = _one_by_one(config, stepper, features, config.samples, draw)
     return [[replace(hypothesis, drawn=True) for hypothesis in some] for some in found]
 
@@ -232,7 +261,7 @@ def _one_by_one(
     stepper: Stepper,
     features: Any,
     each: int,
-    pick: Callable[[np.ndarray], np.ndarray],
+    pick: Callable[[np.ndarray, int], np.ndarray],
 ) -> list[list[Hypothesis]]:
     """Extends every row by the picked word until all have ended or are cut; rows never meet."""
     walk = Walk(stepper, features, each)
@@ -242,7 +271,7 @@ def _one_by_one(
     ended = np.zeros(len(rows), bool)
     for position in range(config.max_length):
         log_probs = allowed(walk.advance(), words[:, :position], config.min_length, config.no_repeat)
-        word = np.where(ended, END, pick(log_probs))
+        word = np.where(ended, END, pick(log_probs, position))
         total += np.where(ended, 0.0, log_probs[rows, word])
         words[:, position] = word
         ended |= word == END

@@ -1,7 +1,7 @@
 """Evaluation: decode a split, score it, write the report."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from capsmith import readings
 from capsmith.captioner import Caption, Captioner
 from capsmith.config import Config, run_config, run_configs
 from capsmith.consensus import ConsensusConfig
-from capsmith.data.records import Corpus
+from capsmith.data.records import SPLITS, Corpus
 from capsmith.decoding import DecodingConfig, search
 from capsmith.ensembles import JointStepper, Member, average, require_same_words
-from capsmith.errors import FeatureError, memory_for
+from capsmith.errors import CheckpointError, DataError, FeatureError, memory_for
 from capsmith.memory import FILE as MEMORY
 from capsmith.memory import Memory
 from capsmith.metrics import Score, Scorer
@@ -23,6 +23,8 @@ from capsmith.pipeline import Prepared, prepare, read_corpus, require_encoder
 from capsmith.progress import track
 from capsmith.report import write_report
 from capsmith.runs import Log, named, write_json, write_text
+from capsmith.schema import nearest
+from capsmith.search_limits import images_at_once
 from capsmith.stepping import Views
 from capsmith.text.tokenise import tokenise
 
@@ -51,7 +53,7 @@ def evaluate(
     split: str = "test",
     overrides: Sequence[str] = (),
     log: Log | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     averaged: bool = False,
 ) -> Evaluation:
     """Scores a run's best checkpoint on a split and writes the report.
@@ -68,9 +70,16 @@ def evaluate(
     Raises:
         CheckpointError: A directory is not a run, or is incomplete, or the runs cannot write together.
         ConfigError: An override is not valid, or would change the model.
+        DataError: There is no such split, or the data cannot be used.
     """
     log = log or Log()
+    if not isinstance(run, str | Path | Iterable):
+        raise TypeError(f"run is the path of a run directory, or a list of them, not {type(run).__name__}")
     runs = [named(one, "run") for one in ([run] if isinstance(run, str | Path) else run)]
+    if not runs:
+        raise CheckpointError("there is no run to evaluate: the list is empty")
+    if split not in SPLITS:
+        raise DataError(f"split: {split!r:.80} is none of {', '.join(SPLITS)}{nearest(split, SPLITS)}")
     configs = run_configs(runs, overrides)
     name = "report" if len(runs) == 1 else "report/average" if averaged else "report/ensemble"
     out = named(out, "out") if out is not None else runs[0] / name
@@ -197,11 +206,15 @@ def evaluate_captioners(
 def caption_source(
     members: Sequence[Member], ids: Sequence[str], decoding: DecodingConfig, log: Log | None = None
 ) -> dict[str, Caption]:
-    """Captions pictures of feature stores, or of pixels where the encoder was trained too; the log hears how far."""
+    """Captions images of feature stores, or of pixels where the encoder was trained too; the log hears how far.
+
+    Raises:
+        ConfigError: The search of one image alone would take too much memory.
+    """
     first = members[0].captioner
     alone = len(members) == 1
     stepper = first.stepper if alone else JointStepper([member.captioner.stepper for member in members])
-    size = first.config.evaluation.batch_size
+    size = images_at_once(decoding, len(first.vocabulary), first.config.evaluation.batch_size, len(members))
     captions: dict[str, Caption] = {}
     fewer = "fewer beams (decoding.beam_size)" if getattr(decoding, "beam_size", 1) > 1 else ""
     for start in track(range(0, len(ids), size), log, desc="captions", unit="batch"):

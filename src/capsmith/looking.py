@@ -4,11 +4,12 @@ P pictures · T words · L regions.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
+from capsmith.errors import ConfigError
 from capsmith.stepping import DecoderStepper
 from capsmith.text.vocabulary import START
 
@@ -55,6 +56,19 @@ def attention_maps(
         chances.append(log_probabilities[rows, said[:, position + 1]][:, None])
     path, chance = np.concatenate(maps, axis=1), np.concatenate(chances, axis=1)
     return [_by_word(path[row], chance[row], words) for row, words in enumerate(sentences)]
+
+
+def require_attention(decoder: Any, name: str) -> None:
+    """Sees that a decoder attends to regions.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    if not getattr(decoder, "attends", False):
+        raise ConfigError(
+            f"a decoder of type {name} has no attention to show: train one with attention, such as "
+            "flickr8k_attention.yaml"
+        )
 
 
 def _by_word(path: np.ndarray, chance: np.ndarray, words: Sequence[Sequence[int]]) -> AttentionMaps:

@@ -1,6 +1,6 @@
 """``--set section.key=value``: one change of what a config file says."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -10,6 +10,21 @@ from capsmith.registry import Registry
 from capsmith.yaml_files import VALUE_ERRORS, parse
 
 Registries = Mapping[str, Registry]
+
+
+def overrides_list(overrides: Iterable[str]) -> list[str]:
+    """Returns overrides as a list.
+
+    Raises:
+        TypeError: They are one text, or not all of them are texts.
+    """
+    if isinstance(overrides, str) or not isinstance(overrides, Iterable):
+        raise TypeError(f'overrides are a list such as ["decoding.beam_size=3"], not {type(overrides).__name__}')
+    several = list(overrides)
+    for place, one in enumerate(several):
+        if not isinstance(one, str):
+            raise TypeError(f'overrides[{place}] is {type(one).__name__}, not a text such as "decoding.beam_size=3"')
+    return several
 
 
 def override_in(values: dict[str, Any], override: str, registries: Registries) -> dict[str, Any]:

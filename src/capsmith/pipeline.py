@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capsmith.config import Config
+from capsmith.config import Config, require_config
 from capsmith.data.records import SPLITS, Corpus, Record, read_dataset
 from capsmith.errors import CheckpointError, DataError, PictureError
 from capsmith.features.extraction import extract as extract_features
@@ -109,6 +109,7 @@ def extract(config: Config, log: Log | None = None) -> Features:
     Raises:
         DataError: The config trains its encoder, so there is nothing to store.
     """
+    require_config(config, "extract")
     log = log or Log()
     if config.trains_encoder:
         raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")

@@ -13,10 +13,16 @@ from keras import ops
 
 from capsmith.beam import captions_of
 from capsmith.compiled import compiled
-from capsmith.decoding import BeamConfig, DecodingConfig, GreedyConfig, Hypothesis, SampleConfig, rows_found
+from capsmith.decoding import (
+    BeamConfig,
+    DecodingConfig,
+    GreedyConfig,
+    Hypothesis,
+    SampleConfig,
+    rows_found,
+)
+from capsmith.sampling import draws, strongest_channels
 from capsmith.whole import beam_loop, row_loop
-
-_BELOW_ONE = np.float32(1 - 2**-24)  # 1 itself would lie beyond the last word
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,14 @@ class Partly:
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def streams(self) -> list[tuple[int, ...]]:
+        """By what samples are drawn: each image's place in the batch, since a batch of a training is always the same.
+
+        By their features, images that are alike would be sampled alike, and the batch would say less about the model.
+        """
+        return [(place,) for place in range(len(self))]
+
 
 class Views:
     """The same P pictures as each member of an ensemble sees them: features (P, …) in a row."""
@@ -43,6 +57,11 @@ class Views:
 
     def __len__(self) -> int:
         return len(self.parts[0])
+
+    @property
+    def streams(self) -> list[tuple[int, ...]]:
+        """By what samples are drawn: what the first member sees."""
+        return strongest_channels(self.parts[0])
 
 
 Features = np.ndarray | Partly | Views
@@ -102,8 +121,7 @@ class DecoderStepper:
         samples, temperature, chance = 1, 1.0, None
         if isinstance(config, SampleConfig):
             samples, temperature = config.samples, config.temperature
-            drawn = np.random.default_rng(config.seed).random((config.max_length, len(features) * samples))
-            chance = ops.convert_to_tensor(np.minimum(drawn.astype(np.float32), _BELOW_ONE))
+            chance = ops.convert_to_tensor(draws(config.seed, config.max_length, samples, features))
 
         def run(seen: Any, shown: Any, shortest: Any, chance: Any, heat: Any) -> Any:
             step, state, pictures = self._opened(seen, shown, samples)

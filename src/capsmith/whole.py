@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from capsmith.banning import IMPOSSIBLE, NEVER
+from capsmith.sampling import block_size
 from capsmith.text.vocabulary import END, START
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
@@ -23,7 +24,10 @@ Step = Callable[[Any, Any], tuple[Any, Any]]
 def beam_loop(
     step: Step, state: list[Any], pictures: Any, sizes: tuple[int, int], shortest: Any, penalty: Any
 ) -> tuple[Any, ...]:
-    """Keeps the best beams of every picture until none can become better than its finished captions.
+    """Keeps the best beams of every image until none can become better than its finished captions.
+
+    An image that has come so far has only impossible beams from then on: what was found stays as it is while other
+    images of the batch go on.
 
     Args:
         step: The decoder's.
@@ -56,7 +60,9 @@ def beam_loop(
         rows, word = ops.reshape(picture * beams + chosen // size, (-1,)), ops.reshape(chosen % size, (-1,))
         said = ops.where(ops.arange(longest) == position, word[:, None], ops.take(said, rows, axis=0))
         ahead = ops.max(live, axis=1) / ops.cast(position + 2, "float32") ** penalty
-        going = ops.logical_not(ops.all(done[0][:, -1] >= ahead))
+        settled = done[0][:, -1] >= ahead
+        live = ops.where(settled[:, None], IMPOSSIBLE, live)
+        going = ops.logical_not(ops.all(settled))
         return position + 1, going, word, live, said, *done, *(ops.take(tensor, rows, axis=0) for tensor in after)
 
     def flat(position: Any, going: Any, tokens: Any, live: Any, said: Any, *rest: Any) -> Any:
@@ -82,7 +88,7 @@ def row_loop(
         rows: N.
         longest: Words at most (T).
         shortest: Words before which none ends.
-        chance: Uniform numbers (T, N) that pick the words; None takes the likeliest.
+        chance: Uniform numbers (T, 3, N) that pick the words, see ``sampling``; None takes the likeliest.
         temperature: Of the draw.
 
     Returns:
@@ -125,9 +131,22 @@ def _allowed(log_probs: Any, position: Any, shortest: Any) -> Any:
 
 
 def _drawn(logits: Any, chance: Any) -> Any:
-    """Returns the first word (N,) at which the running sum of probabilities exceeds the chance."""
-    reached = ops.cumsum(ops.exp(logits - ops.max(logits, axis=1, keepdims=True)), axis=1)
-    return ops.argmax(ops.cast(reached > chance[:, None] * reached[:, -1:], "int32"), axis=1)
+    """Draws a word a row (N,) from logits (N, V) by chances (3, N), as ``sampling.words_drawn`` does."""
+    weights = ops.exp(logits - ops.max(logits, axis=1, keepdims=True))
+    size = block_size(weights.shape[1])
+    cube = ops.reshape(ops.pad(weights, ((0, 0), (0, size**3 - weights.shape[1]))), (-1, size, size * size))
+    row = ops.arange(ops.shape(cube)[0], dtype="int32") * size
+    first = _first_beyond(ops.sum(cube, axis=2), chance[0])
+    block = ops.reshape(ops.take(ops.reshape(cube, (-1, size * size)), row + first, axis=0), (-1, size, size))
+    second = _first_beyond(ops.sum(block, axis=2), chance[1])
+    third = _first_beyond(ops.take(ops.reshape(block, (-1, size)), row + second, axis=0), chance[2])
+    return (first * size + second) * size + third
+
+
+def _first_beyond(weights: Any, chance: Any) -> Any:
+    """Returns the first place (N,) at which the running sum of (N, r) exceeds the chance's share of the whole."""
+    reached = ops.cumsum(weights, axis=1)
+    return ops.cast(ops.argmax(ops.cast(reached > chance[:, None] * reached[:, -1:], "int32"), axis=1), "int32")
 
 
 def _merged(one: tuple[Any, ...], two: tuple[Any, ...], count: int, picture: Any) -> tuple[Any, ...]:

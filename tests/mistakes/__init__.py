@@ -299,6 +299,7 @@ from mistakes import (  # noqa: E402, F401 - they enter their cases
     readers,
     run_files,
     scoring,
+    searching,
     state,
     stores,
     tables,

@@ -149,7 +149,7 @@ def test_a_better_caption_becomes_likelier(begun):
 
 
 def rewards(begun, run):
-    train(load_config(settings(begun)), run, log=QUIET)
+    train(load_config(settings(begun, learning_rate=3e-3)), run, log=QUIET)
     rows = read_csv(run / "history.csv")
     assert all(0 <= row["dev_broken"] <= 1 for row in rows)
     return [row["reward"] for row in rows]

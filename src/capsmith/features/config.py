@@ -1,5 +1,6 @@
 """Settings of the encoder and of the feature cache."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -143,3 +144,24 @@ class FeaturesConfig(Settings):
 
 
 _PICKLES = (".pkl", ".pickle")
+
+
+def require_given(features: FeaturesConfig, encoders: Sequence[EncoderConfig], learns: bool, views: int) -> None:
+    """Checks that a config asks for nothing that a pickle of features cannot give.
+
+    Args:
+        features: Its ``store`` is a pickle.
+        encoders: Of the config.
+        learns: Whether an encoder learns with the decoder.
+        views: Cropped views of each image.
+
+    Raises:
+        ValueError: It does.
+    """
+    what = f"features.store: {features.store} is a pickle of features made before"
+    if learns:
+        raise ValueError(f"{what}, so its encoder cannot learn: leave encoder.trainable out")
+    if any(encoder.adapt for encoder in encoders):
+        raise ValueError(f"{what}, so its encoder cannot be adapted: leave encoder.adapt out")
+    if views:
+        raise ValueError(f"{what}, and has none of other views of the images: leave training.views out")

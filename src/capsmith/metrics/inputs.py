@@ -13,6 +13,8 @@ def check_ids(hypotheses: Mapping[Any, Any], ids: Sequence[Any]) -> None:
     Raises:
         DataError: They are not; names and counts those that differ.
     """
+    if not isinstance(hypotheses, Mapping):
+        raise DataError(f"captions are a mapping from image ids to texts, not {type(hypotheses).__name__}")
     known = set(ids)
     extra = [key for key in hypotheses if key not in known]
     absent = [key for key in ids if key not in hypotheses]
@@ -34,6 +36,8 @@ def check_references(references: Mapping[Any, Any]) -> None:
     Raises:
         DataError: There are no pictures, or some without a list or with an empty one.
     """
+    if not isinstance(references, Mapping):
+        raise DataError(f"references are a mapping from image ids to lists of texts, not {type(references).__name__}")
     if not references:
         raise DataError("there are no references: nothing to score against")
     loose = [key for key, group in references.items() if not is_list(group)]

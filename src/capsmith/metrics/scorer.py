@@ -1,5 +1,6 @@
 """Scoring: captions against references, with everything that can be cached kept between calls."""
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,8 +58,8 @@ class Scorer:
             from capsmith.metrics import java
 
             java.require(self.names)
-        self.ids = list(references)
         self.tokens = self._references(references)
+        self.ids = list(references)
         self._frequencies = None if frequencies is None else self._references(frequencies)
         self._source, self._end = "references" if frequencies is None else frequencies_name, end
         self._grams: ReferenceNgrams | None = None
@@ -220,7 +221,5 @@ def _mean_table(values: Iterable[float], *note: str) -> _Table:
 
 
 def _bleu_table(statistics: Floats, order: int) -> _Table:
-    def combine(summed: Floats) -> Floats:
-        return bleu.from_statistics(summed, order)
-
+    combine = functools.partial(bleu.from_statistics, order=order)  # which can be pickled
     return _Table(statistics, combine, combine(statistics), (f"order:{order}",))

@@ -25,5 +25,5 @@ class TextConfig(Settings):
     """Words seen less often in the train split become ``<unk>``; for ``subword`` it says nothing."""
     max_words: int | None = Field(default=None, ge=1)
     """Keep only the most frequent words; for ``subword``, learn so many pieces (4,000 when nothing is said)."""
-    max_length: int = Field(default=22, ge=1)
+    max_length: int = Field(default=22, ge=1, le=10_000)
     """Longest caption in tokens, the end token not counted; longer training captions are cut."""

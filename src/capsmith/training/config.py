@@ -28,7 +28,7 @@ class TrainingConfig(Settings):
     init: Path | None = None
     """Begin with what this run knows, on other data: the words that both have keep their vectors, new ones are
     learned. It has the same encoder, and a decoder of the same sizes."""
-    samples: int = Field(default=5, ge=1)
+    samples: int = Field(default=5, ge=1, le=1_000)
     """Only for ``scst``: captions drawn for each picture."""
     baseline: Literal["others", "greedy"] = "others"
     """Only for ``scst``: a caption is rewarded for beating the mean of the picture's other samples (Luo 2020), or the
@@ -124,8 +124,9 @@ class EvaluationConfig(Settings):
     """How captions are split for scoring; by default ``coco``, or ``char`` where ``text.mode`` is ``char``."""
     after_training: Literal["test", "dev"] | None = "test"
     """The split that ``train`` scores and reports when it is done; null for none."""
-    batch_size: int = Field(default=128, ge=1)
-    """Pictures decoded together."""
+    batch_size: int = Field(default=128, ge=1, le=10_000)
+    """Images decoded together, at most: fewer where many beams or samples of a large vocabulary would take too much
+    memory. No caption depends on it."""
     examples: int = Field(default=60, ge=0)
     """Pictures shown in the report, best and worst first."""
 

@@ -9,7 +9,7 @@ import keras
 from capsmith.adapting import adapt_encoders
 from capsmith.captioner import Captioner
 from capsmith.checkpoints import load_weights
-from capsmith.config import Config, difference, run_config, save_config
+from capsmith.config import Config, difference, require_config, run_config, save_config
 from capsmith.consensus import ConsensusConfig
 from capsmith.ensembles import Member, require_same_words
 from capsmith.errors import CapsmithError, CheckpointError
@@ -21,6 +21,7 @@ from capsmith.precision import for_products
 from capsmith.readers.json_files import FileSchema
 from capsmith.run_plugins import remember as remember_plugins
 from capsmith.runs import RUN_FILES, Log, named, read_json, versions, write_json
+from capsmith.search_limits import images_at_once
 from capsmith.text.vocabulary import Vocabulary
 from capsmith.training.epochs import STATE, Epochs
 from capsmith.training.first_steps import FirstSteps
@@ -64,6 +65,7 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
         CapsmithError: The data or features cannot be used, or the loss is no longer a number.
         KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came; the batch was finished, and its state saved.
     """
+    require_config(config, "train")
     run = named(run, "run")
     first = FirstSteps(run, len(config.encoders))
     _check_run(run, config, resume)
@@ -95,6 +97,7 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     vocabulary, vectors = make_vocabulary(config, corpus, log, known)
     if begun and vocabulary != known:
         raise CheckpointError(f"{run}: the training captions are no longer those it began with: choose another --run")
+    images_at_once(config.decoding, len(vocabulary), 1, 1 + len(config.ensemble))  # or raises: not after training
     prepared = prepare(config, ("train", "dev"), log, corpus)
     precision = _precision(config, run if begun else None)
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})

@@ -1,0 +1,151 @@
+"""Whether an image's caption depends on what it is captioned with: batch size, order, company.
+
+    python benchmarks/batch_invariance.py RUN [RUN …] [--set …] [--images 300] [--split dev] [--files] [--write FILE]
+
+Captions images of a split one at a time, by every search, and then again in batches of several sizes, in the order of
+the data set, reversed and shuffled, and beside copies of one image. Prints, for each search, how many images ever got
+another caption, or a score that differs by more than 1e-5, of the caption or of one of its alternatives. Several runs
+caption together, as in ``evaluate``. ``--files`` also captions the image files, and counts what differs from the
+features of the store.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+from capsmith.captioner import Caption, Captioner
+from capsmith.config import run_configs
+from capsmith.consensus import ConsensusConfig
+from capsmith.decoding import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
+from capsmith.ensembles import Member, require_same_words
+from capsmith.evaluation import caption_source, remember
+from capsmith.memory import FILE as MEMORY
+from capsmith.pipeline import prepare, read_corpus
+from capsmith.runs import Log
+
+TOLERANCE = 1e-5
+SIZES = (2, 7, 32, 128)
+SEARCHES: dict[str, DecodingConfig] = {
+    "greedy": GreedyConfig(),
+    "beam of 5": BeamConfig(),
+    "beam of 5, no penalty": BeamConfig(length_penalty=0.0),
+    "beam of 10, high penalty": BeamConfig(beam_size=10, length_penalty=1.5, max_length=22),
+    "beam of 3, no repetition": BeamConfig(beam_size=3, no_repeat=2),
+    "diverse beams": BeamConfig(beam_size=6, groups=3),
+    "samples": SampleConfig(samples=5),
+    "samples of the likeliest": SampleConfig(samples=3, top_p=0.9, top_k=50),
+    "consensus": ConsensusConfig(beam_size=5, samples=20, max_length=22),
+}
+Found = dict[str, Caption]
+
+
+def main() -> int:
+    """Counts; returns the exit code, 0 where no caption changed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--split", default="dev")
+    parser.add_argument("--only", nargs="*", metavar="WORD", help="searches whose name holds one of these")
+    parser.add_argument("--files", action="store_true", help="caption the image files too, by one run")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the figure as JSON")
+    args = parser.parse_args()
+    members, paths = loaded(args.runs, args.set, args.split, args.images)
+    searches = {name: how for name, how in SEARCHES.items() if not args.only or any(w in name for w in args.only)}
+    total, arrangements = 0, 0
+    for name, how in searches.items():
+        alone = captioned(members, list(paths), how, 1)
+        words, scores = set(), set()
+        furthest = 0.0
+        arrangements = 0
+        for size, ids in arranged(list(paths)):
+            arrangements += 1
+            again = captioned(members, ids, how, size)
+            words |= {image for image in paths if again[image].text != alone[image].text}
+            apart = {image: distance(again[image], alone[image]) for image in paths}
+            scores |= {image for image, far in apart.items() if far > TOLERANCE}
+            furthest = max(furthest, *(far for image, far in apart.items() if image not in words))
+        total += len(words | scores)
+        print(
+            f"{name:26} of {len(paths):,} captions {len(words)} changed in words, {len(scores)} by more than 1e-5 in "
+            f"score, in {arrangements} arrangements; same words, other score: at most {furthest:.1e}",
+            flush=True,
+        )
+        if args.files:
+            print(f"{'':26} {by_files(members[0].captioner, paths, how, alone)}", flush=True)
+    if args.write:
+        note = (
+            f"captions (of {len(paths):,} {args.split} images, by each of {len(searches)} searches) that differ in "
+            "words or by more than 1e-5 in score from the image captioned alone, in any of "
+            f"{arrangements} batches and orders"
+        )
+        command = "python " + " ".join(["benchmarks/batch_invariance.py", *sys.argv[1:]])
+        figure = {"batch.caption_changes": {"value": total, "unit": "", "command": command, "note": note}}
+        args.write.write_text(json.dumps(figure, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"batch.caption_changes {total}")
+    return int(total > 0)
+
+
+def loaded(runs: Sequence[Path], sets: Sequence[str], split: str, count: int) -> tuple[list[Member], dict[str, Path]]:
+    """Returns the captioners with their sources, and the paths of the first images of a split by id."""
+    log, members = Log(quiet=True), []
+    configs = run_configs(runs, sets)
+    corpus = read_corpus(configs[0], log)
+    for run, config in zip(runs, configs, strict=True):
+        captioner = Captioner.load(run)
+        captioner.config = config
+        prepared = prepare(config, ("train", split), log, corpus, captioner.encoder)
+        if not members and not (run / MEMORY).exists():
+            remember(captioner, prepared, log)  # for consensus; the run itself is left as it is
+        members.append(Member(captioner, prepared.source))
+    require_same_words([member.captioner for member in members], runs)
+    return members, {record.image_id: record.path for record in prepared.split(split)[:count]}
+
+
+def arranged(ids: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yields sizes of batches and orders of the images, some with copies of one image between them."""
+    rng = np.random.default_rng(0)
+    for size in SIZES:
+        yield size, ids
+    yield 16, ids[::-1]
+    for size in (3, 64):
+        yield size, [ids[place] for place in rng.permutation(len(ids))]
+    yield 5, [image for one in ids for image in (one, ids[0], ids[-1])]
+
+
+def captioned(members: Sequence[Member], ids: list[str], how: DecodingConfig, size: int) -> Found:
+    """Captions images in batches of a size, as ``evaluate`` does."""
+    captioner = members[0].captioner
+    settings = captioner.config.evaluation.model_copy(update={"batch_size": size})
+    captioner.config = captioner.config.model_copy(update={"evaluation": settings})
+    return caption_source(members, ids, how)
+
+
+def distance(one: Caption, other: Caption) -> float:
+    """Returns how far scores are apart, of the captions and of their alternatives in order; relative above 1."""
+    scores, others = ([c.score for c in (caption, *caption.alternatives)] for caption in (one, other))
+    if len(scores) != len(others):
+        return float("inf")
+    return max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(scores, others, strict=True))
+
+
+def by_files(captioner: Captioner, paths: dict[str, Path], how: DecodingConfig, alone: Found) -> str:
+    """Captions the files one at a time, and says how far that is from what the stored features gave."""
+    found = {image: captioner.caption(path, how) for image, path in paths.items()}
+    words = [image for image in paths if found[image].text != alone[image].text]
+    apart = [distance(found[image], alone[image]) for image in paths if image not in words]
+    return (
+        f"from files: {len(words)} differ in words; scores of the same words by at most {max(apart, default=0.0):.1e}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

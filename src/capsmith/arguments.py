@@ -1,0 +1,180 @@
+"""What Python callers hand to a captioner: checked before any work is done, one clear line for each mistake.
+
+B images · D channels · L regions.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import ValidationError
+
+from capsmith.decoding import DECODINGS, DecodingConfig
+from capsmith.errors import CapsmithError, ConfigError, FeatureError, PictureError, one_line
+from capsmith.features.images import Source, load_image, picture_name
+from capsmith.schema import explain, nearest
+
+Several = list[Any] | tuple[Any, ...] | Iterator[Any]
+"""Several images, of any kind each."""
+Search = DecodingConfig | str | None
+Raise = Literal["raise"]
+Return = Literal["return"]
+OnError = Literal["raise", "return"]
+_IMAGES = (str, Path, bytes, Image.Image, np.ndarray)
+_WANTED = "a path, the bytes of a file, a PIL image or an array (H, W, 3)"
+
+
+def image_list(images: Any) -> tuple[list[Any], bool]:
+    """Returns images as a list, and whether several were given; any iterable of images is several.
+
+    Raises:
+        TypeError: Something given is no image.
+    """
+    if isinstance(images, _IMAGES):
+        return [images], False
+    if not isinstance(images, Iterable) or isinstance(images, Mapping | AbstractSet | bytearray | memoryview):
+        raise TypeError(f"an image is {_WANTED}, not {type(images).__name__}; several come as a list")
+    several = list(images)
+    for place, image in enumerate(several):
+        if not isinstance(image, _IMAGES):
+            raise TypeError(f"images[{place}]: an image is {_WANTED}, not {type(image).__name__}")
+    return several, True
+
+
+def read_images(
+    images: Sequence[Source], sizes: Sequence[tuple[int, int]], count: int, several: bool, on_error: OnError
+) -> Iterator[list[Any]]:
+    """Yields ``count`` images at a time: for each a list of its pixels at every size, or the error that it gave.
+
+    Args:
+        images: From ``image_list``.
+        sizes: What each encoder takes, height and width.
+        count: How many at a time.
+        several: Say in messages which one of them it was.
+        on_error: ``"return"`` errors in the image's place, or ``"raise"`` them.
+
+    Raises:
+        PictureError: An image cannot be read, or is a PIL image that was closed.
+        ValueError: ``on_error`` is neither.
+    """
+    if on_error not in ("raise", "return"):
+        raise ValueError(f"on_error is 'raise' or 'return', not {on_error!r:.80}")
+    for first in range(0, len(images), count):
+        some: list[Any] = []
+        for place, image in enumerate(images[first : first + count], first):
+            try:
+                some.append([_pixels(image, size, f"images[{place}]: " if several else "") for size in sizes])
+            except PictureError as error:
+                if on_error == "raise":
+                    raise
+                some.append(error)
+        yield some
+
+
+def _pixels(image: Source, size: tuple[int, int], place: str) -> np.ndarray:
+    try:
+        return load_image(image, size)
+    except PictureError as error:
+        raise PictureError(f"{place}{error}") from error
+    except Exception as error:  # Pillow raises nearly every kind of exception on a closed or damaged image of its own
+        if not isinstance(image, Image.Image):
+            raise
+        raise PictureError(f"{place}{picture_name(image)}: the image cannot be read ({one_line(error)})") from error
+
+
+def chosen_decoding(given: Any, own: DecodingConfig, settings: Mapping[str, Any]) -> DecodingConfig:
+    """Returns the search that a call asks for.
+
+    Args:
+        given: A search's settings; or its name, with what ``own`` says of settings that it takes too; None for
+            ``own``, or where that does not take one of ``settings``, the first search that takes them all.
+        own: How the run searches.
+        settings: Changes, such as ``beam_size``.
+
+    Raises:
+        ConfigError: There is no such search, or a setting is not known or not allowed.
+        TypeError: ``given`` is something else.
+    """
+    if isinstance(given, DecodingConfig) or (given is None and not settings):
+        base = own if given is None else given
+        return _validated(type(base), {**base.model_dump(), **settings}) if settings else base
+    if given is None:
+        taking = [kind for kind in DECODINGS.settings.values() if settings.keys() <= kind.model_fields.keys()]
+        kind = type(own) if type(own) in taking or not taking else taking[0]
+    elif not isinstance(given, str):
+        raise TypeError(f"decoding is the name of a search, or its settings, not {type(given).__name__}")
+    elif given not in DECODINGS.settings:
+        known = DECODINGS.names()
+        raise ConfigError(f"decoding: {given!r:.80} is no search{nearest(given, known)} (one of: {', '.join(known)})")
+    else:
+        kind = DECODINGS.settings[given]
+    kept = {key: value for key, value in own.model_dump().items() if key in kind.model_fields and key != "type"}
+    return _validated(kind, {**kept, **settings})
+
+
+def _validated(kind: type[Any], values: Mapping[str, Any]) -> DecodingConfig:
+    try:
+        made: DecodingConfig = kind.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(f"decoding.{line}" for line in explain(error, kind))) from None
+    return made
+
+
+def checked_features(features: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns features that a decoder can take.
+
+    Args:
+        features: Of B images, (B, D) or (B, L, D).
+        shape: What the decoder takes of an image, (D,) or (L, D).
+
+    Raises:
+        FeatureError: They are of another shape, or not finite.
+        TypeError: They are no array of real numbers.
+    """
+    if not isinstance(features, np.ndarray) or features.dtype.kind not in "fiu":
+        kind = f"an array of {features.dtype}" if isinstance(features, np.ndarray) else type(features).__name__
+        raise TypeError(f"features are a NumPy array of real numbers, not {kind}")
+    if features.shape == shape:
+        raise FeatureError(f"features of one image alone: give them a first axis, features[None], {(1, *shape)}")
+    if features.shape[1:] != shape:
+        raise FeatureError(
+            f"the features of an image have shape {features.shape[1:]}, but this captioner takes {shape}: "
+            "are they of another encoder?"
+        )
+    if features.dtype.kind == "f" and not np.isfinite(features).all():
+        raise FeatureError("features hold numbers that are not finite (NaN or infinity): extract them again")
+    return features
+
+
+def check_pixels(pixels: Sequence[Any], sizes: Sequence[tuple[int, int]]) -> None:
+    """Sees that pixels are those of so many images for each encoder, at its size.
+
+    Raises:
+        TypeError: They are not given once for each encoder, or are no arrays.
+        ValueError: An array has another shape.
+    """
+    if len(pixels) != len(sizes):
+        raise TypeError(f"pixels are given once for each encoder: {len(sizes)} arrays, not {len(pixels)}")
+    for given, size in zip(pixels, sizes, strict=True):
+        if not isinstance(given, np.ndarray) or given.dtype.kind not in "fiu":
+            kind = given.dtype if isinstance(given, np.ndarray) else type(given).__name__
+            raise TypeError(f"pixels are an array of numbers from 0 to 255, not {kind}")
+        if given.ndim != 4 or given.shape[1:] != (*size, 3):
+            raise ValueError(f"pixels have shape {given.shape}, but the encoder takes (B, {size[0]}, {size[1]}, 3)")
+
+
+def require_same_process(process: int) -> None:
+    """Sees that a captioner is used by the process that loaded it.
+
+    Raises:
+        CapsmithError: This is a fork of that process, in which TensorFlow's threads do not run: it would wait for ever.
+    """
+    if os.getpid() != process:
+        raise CapsmithError(
+            "this captioner was loaded before the process was forked, and cannot be used in the child: load it there, "
+            'or start processes with multiprocessing.get_context("spawn")'
+        )

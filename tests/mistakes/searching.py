@@ -1,0 +1,249 @@
+"""Searches that cannot be made: settings that contradict each other, take too much, or are of another search."""
+
+from pathlib import Path
+
+from mistakes import Workshop, mistake
+
+
+def _caption(shop: Workshop, *sets: str) -> list[str]:
+    """Captions an image by the trained run, with changes of its search: a beam of 2, at most 12 words."""
+    image = next((shop.toy.data / "images").iterdir())
+    return ["caption", str(shop.toy.run), str(image), *(part for one in sets for part in ("--set", one))]
+
+
+def _evaluate(shop: Workshop, *sets: str) -> list[str]:
+    return ["evaluate", str(shop.run()), "--split", "dev", *(part for one in sets for part in ("--set", one))]
+
+
+def _run_with(shop: Workshop, old: str, new: str) -> list[str]:
+    """Captions by a run whose saved config was edited."""
+    path = shop.run() / "config.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return ["caption", str(path.parent), str(next((shop.toy.data / "images").iterdir()))]
+
+
+@mistake("captions of a billion words", "decoding.max_length", "less than or equal to 10000", "1000000000")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.max_length=1000000000")
+
+
+@mistake("a length of 30 digits", "decoding.max_length", "less than or equal to 10000")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, f"decoding.max_length=1{'0' * 30}")
+
+
+@mistake("captions of no words", "decoding.max_length", "greater than or equal to 1")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.max_length=0")
+
+
+@mistake("captions of half a word", "decoding.max_length", "2.5")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.max_length=2.5")
+
+
+@mistake("a shortest caption longer than the longest", "min_length 13 is more than max_length 12")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.min_length=13")
+
+
+@mistake("lengths that contradict each other in a config", "decoding", "min_length 9 is more than max_length 5")
+def _(shop: Workshop) -> list[str]:
+    return ["validate", "--config", shop.config(decoding={"type": "beam", "min_length": 9, "max_length": 5})]
+
+
+@mistake("a longest caption set below the run's shortest", "min_length 5 is more than max_length 3")
+def _(shop: Workshop) -> list[str]:
+    return [*_run_with(shop, "min_length: 1", "min_length: 5"), "--set", "decoding.max_length=3"]
+
+
+@mistake("beams and words that are too many together", "beam_size 10,000 captions of max_length 1,000", "4,000,000")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.beam_size=10000", "decoding.max_length=1000")
+
+
+@mistake("samples and words that are too many together", "samples 100,000 captions of max_length 100", "lower one")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.type=sample", "decoding.samples=100000", "decoding.max_length=100")
+
+
+@mistake("a consensus of too many words", "beam_size 5,000 + samples 5,000 captions of max_length 500")
+def _(shop: Workshop) -> list[str]:
+    return _caption(
+        shop,
+        "decoding.type=consensus",
+        "decoding.beam_size=5000",
+        "decoding.samples=5000",
+        "decoding.max_length=500",
+    )
+
+
+@mistake("a hundred thousand beams", "decoding.beam_size", "less than or equal to 10000", "100000")
+def _(shop: Workshop) -> list[str]:
+    return _evaluate(shop, "decoding.beam_size=100000")
+
+
+@mistake("no beams", "decoding.beam_size", "greater than or equal to 1")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.beam_size=0")
+
+
+@mistake("beams that are a word", "decoding.beam_size", "'wide'")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.beam_size=wide")
+
+
+@mistake("beams that are a list", "decoding.beam_size", "[1, 3, 5]")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.beam_size=[1, 3, 5]")
+
+
+@mistake("more groups than beams", "beam_size 2 cannot be split into 3 groups")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.groups=3")
+
+
+@mistake("a diversity that would leave no number", "decoding.diversity", "less than or equal to 1000000")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.beam_size=4", "decoding.groups=2", "decoding.diversity=1.0e+300")
+
+
+@mistake("a penalty that divides by infinity", "decoding.length_penalty", "less than or equal to 10")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.length_penalty=1000")
+
+
+@mistake("a penalty below zero", "decoding.length_penalty", "greater than or equal to 0")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.length_penalty=-0.7")
+
+
+@mistake("a penalty that is no number", "decoding.length_penalty", "finite number")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.length_penalty=.nan")
+
+
+@mistake("a temperature of zero", "decoding.temperature", "greater than or equal to 0.0001")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.type=sample", "decoding.temperature=0")
+
+
+@mistake("a share of probability above one", "decoding.top_p", "less than or equal to 1")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.type=sample", "decoding.top_p=90")
+
+
+@mistake("draws from the likeliest no words", "decoding.top_k", "greater than or equal to 1")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.type=sample", "decoding.top_k=0")
+
+
+@mistake("a seed of chance below zero", "decoding.seed", "greater than or equal to 0")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.type=sample", "decoding.seed=-1")
+
+
+@mistake("a seed of chance of 40 digits", "decoding.seed", "less than 4294967296")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.type=sample", f"decoding.seed={'9' * 40}")
+
+
+@mistake("a repetition that is forbidden below zero words", "decoding.no_repeat", "greater than or equal to 0")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.no_repeat=-3")
+
+
+@mistake("unknown search", "decoding.type", "'beem'", "did you mean 'beam'?")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.type=beem")
+
+
+@mistake("samples asked of a beam", "decoding.samples", "unknown key", "decoding takes: type")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.samples=5")
+
+
+@mistake("beams asked of greedy search", "decoding.beam_size", "unknown key")
+def _(shop: Workshop) -> list[str]:
+    return ["validate", "--config", shop.config(decoding="greedy"), "--set", "decoding={type: greedy, beam_size: 3}"]
+
+
+@mistake("a search that is a name alone", "decoding", "a section of keys and values is needed", "'greedy'")
+def _(shop: Workshop) -> list[str]:
+    return ["validate", "--config", shop.config(decoding="greedy")]
+
+
+@mistake("searches in a list", "decoding", "a section of keys and values is needed")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding=[{type: greedy}, {type: beam}]")
+
+
+@mistake("a consensus that nothing decides", "nothing is left to choose by", "agreement")
+def _(shop: Workshop) -> list[str]:
+    weights = ("agreement", "neighbour_agreement", "likelihood", "content")
+    return _caption(shop, "decoding.type=consensus", *(f"decoding.{one}=0" for one in weights))
+
+
+@mistake("a consensus of a run that remembers nothing", "remembers no training pictures", "evaluate it once")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.type=consensus")
+
+
+@mistake("a vote of infinite weight", "decoding.agreement", "finite number")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.type=consensus", "decoding.agreement=.inf")
+
+
+@mistake("a vote of a weight that leaves no number", "decoding.likelihood", "less than or equal to 1000000")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.type=consensus", "decoding.likelihood=1.0e+308")
+
+
+@mistake("samples drawn by nobody", "decoding.drawn_by", "'none'", "(one of: all, each)")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.type=consensus", 'decoding.drawn_by="none"')
+
+
+@mistake("votes of a million training images", "decoding.neighbours", "less than or equal to 10000")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.type=consensus", "decoding.neighbours=1000000")
+
+
+@mistake("a million images decoded at once", "evaluation.batch_size", "less than or equal to 10000")
+def _(shop: Workshop) -> list[str]:
+    return _evaluate(shop, "evaluation.batch_size=1000000")
+
+
+@mistake("a run's own search of a billion words", "run cannot be used", "decoding.max_length")
+def _(shop: Workshop) -> list[str]:
+    return _run_with(shop, "  max_length: 12\n  min_length", "  max_length: 1000000000\n  min_length")
+
+
+@mistake("a run's search that has no type", "run cannot be used", "decoding.type: required")
+def _(shop: Workshop) -> list[str]:
+    return _run_with(shop, "decoding:\n  type: beam\n", "decoding:\n")
+
+
+@mistake("training captions of a billion words", "text.max_length", "less than or equal to 10000")
+def _(shop: Workshop) -> list[str]:
+    return ["train", "--config", shop.config(text={"max_length": 10**9}), "--run", str(shop / "new")]
+
+
+@mistake("a million samples of each image to train by", "training.samples", "less than or equal to 1000")
+def _(shop: Workshop) -> list[str]:
+    start = {"objective": "scst", "start": str(shop.toy.run), "samples": 10**6}
+    return ["train", "--config", shop.config(training=start), "--run", str(shop / "new")]
+
+
+@mistake(
+    "a search that another search's key is set below", "--set decoding.beam_size.wide=3", "beam_size is not a section"
+)
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.beam_size.wide=3")
+
+
+@mistake("attention shown of a decoder that has none", "inject has no attention to show", "flickr8k_attention.yaml")
+def _(shop: Workshop) -> list[str]:
+    return [*_caption(shop), "--attention", str(Path(shop.folder) / "seen.png")]

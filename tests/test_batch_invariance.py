@@ -1,0 +1,294 @@
+"""An image's captions are the same in any batch, any order and any company: every search, every decoder.
+
+``test_backends`` at the end runs the decoders' part again on torch where it is installed; ``make test-jax`` on JAX.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from capsmith.consensus import ConsensusConfig, candidates
+from capsmith.decoders.config import DECODERS
+from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig, search
+from capsmith.sampling import block_size, draws, words_drawn
+from capsmith.stepping import DecoderStepper, Views
+from capsmith.text.vocabulary import END, PAD, START, UNK
+from test_whole import StepByStep
+
+V, IMAGES = 9, 7
+SPECIALS = [PAD, UNK, START]
+
+
+def same(one, other):
+    """Same words, scores to 1e-5."""
+    assert [h.tokens for h in one] == [h.tokens for h in other]
+    assert [(h.ended, h.drawn) for h in one] == [(h.ended, h.drawn) for h in other]
+    for key in ("score", "log_probability"):
+        np.testing.assert_allclose([getattr(h, key) for h in one], [getattr(h, key) for h in other], 1e-5, 1e-5)
+
+
+# --- over a made-up model, where nothing is rounded: the search alone ------------------------------------------------
+
+
+class Tables:
+    """A model of order two with random tables; the first feature says which one is an image's."""
+
+    def __init__(self, seed=0, sharpness=2.0):
+        rng = np.random.default_rng(seed)
+        self.table = rng.normal(scale=sharpness, size=(IMAGES, V, V, V)).astype(np.float32)
+        self.table[:4, :, :, END] += 3  # some images' captions end soon, others' late
+        self.table[4:, :, :, END] -= 2
+        self.table -= np.log(np.exp(self.table).sum(-1, keepdims=True))
+
+    def start(self, features):
+        return np.stack([features[:, 0].astype(int), np.full(len(features), PAD)], axis=1)
+
+    def step(self, tokens, parents, state):
+        image, before = state[parents].T
+        return self.table[image, before, tokens], np.stack([image, tokens], axis=1)
+
+
+def features(images):
+    """The number of each image, and channels of its own beside it."""
+    own = np.random.default_rng(1).random((IMAGES, 6), np.float32)
+    return np.concatenate([np.array(images, np.float32)[:, None], own[images]], axis=1)
+
+
+SEARCHES = some.one_of(
+    some.builds(GreedyConfig, max_length=some.integers(1, 9), min_length=some.integers(0, 1)),
+    some.builds(
+        lambda each, groups, **more: BeamConfig(beam_size=each * groups, groups=groups, **more),
+        some.integers(1, 4),
+        some.integers(1, 3),
+        max_length=some.integers(3, 12),
+        min_length=some.integers(0, 3),
+        length_penalty=some.sampled_from([0.0, 0.7, 1.0, 1.5]),
+        no_repeat=some.integers(0, 2),
+        diversity=some.sampled_from([0.0, 0.5, 3.0]),
+    ),
+    some.builds(
+        SampleConfig,
+        samples=some.integers(1, 4),
+        max_length=some.integers(1, 9),
+        temperature=some.sampled_from([0.5, 1.0, 2.0]),
+        top_k=some.sampled_from([None, 3]),
+        top_p=some.sampled_from([None, 0.8]),
+        no_repeat=some.integers(0, 2),
+        seed=some.integers(0, 2**32 - 1),
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    config=SEARCHES, order=some.lists(some.integers(0, IMAGES - 1), min_size=1, max_size=12), seed=some.integers(0, 3)
+)
+def test_any_company_gives_what_the_image_gives_alone(config, order, seed):
+    model = Tables(seed)
+    for place, found in enumerate(search(model, features(order), config)):
+        assert found == search(model, features(order[place : place + 1]), config)[0]
+
+
+def by_hand(model, image, config, stops=True):
+    """Beam search of one image as ``beam`` describes it, over lists of words; or one that goes on to the end."""
+    live, finished = [((), 0.0)], []
+    for length in range(1, config.max_length + 1):
+        ways = []
+        for words, total in live:
+            before, last = (PAD, START, *words)[-2:]
+            for word, gained in enumerate(model.table[image, before, last].astype(float)):
+                if word not in SPECIALS and not (word == END and length <= config.min_length):
+                    ways.append((total + gained, words, word))
+        ways.sort(key=lambda way: -way[0])
+        for total, words, word in ways[: config.beam_size]:
+            if word == END:
+                finished.append((total / length**config.length_penalty, words))
+        finished = sorted(finished, key=lambda one: -one[0])[: config.beam_size]
+        live = [((*words, word), total) for total, words, word in ways if word != END][: config.beam_size]
+        ahead = live[0][1] / (length + 1) ** config.length_penalty
+        if stops and len(finished) == config.beam_size and finished[-1][0] >= ahead:
+            break
+    return finished
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.7, 1.0, 1.5])
+@pytest.mark.parametrize("beams", [1, 2, 5])
+def test_the_beam_stops_by_the_rule_that_is_written_down(penalty, beams):
+    model = Tables(seed=4)
+    config = BeamConfig(beam_size=beams, max_length=12, length_penalty=penalty, min_length=1)
+    for image, found in enumerate(search(model, features(range(IMAGES)), config)):
+        expected = by_hand(model, image, config)
+        ended = [h for h in found if h.ended]
+        assert [h.tokens for h in ended] == [words for _, words in expected]
+        np.testing.assert_allclose([h.score for h in ended], [score for score, _ in expected], rtol=1e-5)
+
+
+def test_a_finished_image_would_go_on_improving():
+    """The control: without its own rule an image's captions do change, so that the tests above can fail."""
+    model, config = Tables(seed=4), BeamConfig(beam_size=2, max_length=12, length_penalty=1.5)
+    stopped, further = ([by_hand(model, n, config, stops) for n in range(IMAGES)] for stops in (True, False))
+    assert sum(one != other for one, other in zip(stopped, further, strict=True)) >= 2
+
+
+# --- the numbers that samples are drawn by ---------------------------------------------------------------------------
+
+
+def drawn(given, seed=3):
+    return draws(seed, 5, 2, np.asarray(given)).reshape(15, len(given), 2).swapaxes(0, 1)
+
+
+def test_random_numbers_belong_to_the_image():
+    grids = np.random.default_rng(0).random((6, 4, 12), np.float32)
+    numbers = drawn(grids)
+    order = [4, 0, 0, 5]
+    np.testing.assert_array_equal(drawn(grids[order]), numbers[order])
+    noise = 1 + 1e-6 * np.random.default_rng(1).normal(size=grids.shape)
+    np.testing.assert_array_equal(drawn((grids * noise).astype(np.float32)), numbers)
+    np.testing.assert_array_equal(drawn(grids.astype(np.float16)), numbers)
+    assert len(np.unique(numbers)) == numbers.size  # other images, samples and words: other numbers
+    assert not (drawn(grids, seed=4) == numbers).any()
+    assert numbers.max() < 1 and numbers.min() >= 0
+
+
+def test_random_numbers_are_uniform_over_images_and_over_samples():
+    images = np.random.default_rng(0).random((3000, 20), np.float32)
+    numbers = draws(0, 1, 1, images)[0, 0]
+    np.testing.assert_allclose(np.quantile(numbers, [0.1, 0.5, 0.9]), [0.1, 0.5, 0.9], atol=0.03)
+    alone = draws(0, 3, 3000, images[:1])
+    np.testing.assert_allclose(np.quantile(alone, [0.1, 0.5, 0.9]), [0.1, 0.5, 0.9], atol=0.03)
+
+
+@pytest.mark.parametrize("words", [4, 7, 8, 9, 60, 64, 65])
+def test_words_are_drawn_as_often_as_they_are_probable(words):
+    size = block_size(words)
+    assert (size - 1) ** 3 < words <= size**3
+    weights = np.random.default_rng(words).exponential(size=words)
+    weights[[0, words - 1]] = 0
+    chances = np.random.default_rng(1).random((3, 200_000), np.float32)
+    found = words_drawn(np.broadcast_to(weights, (200_000, words)), chances)
+    share = np.bincount(found, minlength=words) / 200_000
+    np.testing.assert_allclose(share, weights / weights.sum(), atol=0.004)
+    assert share[0] == share[-1] == 0
+
+
+def test_the_ends_of_chance_pick_the_first_and_the_last_word():
+    weights, last = np.array([[0, 0.0, 1, 3, 2, 0, 1e-30, 0, 0]], np.float32), np.float32(1 - 2**-24)
+    assert words_drawn(weights, np.zeros((3, 1), np.float32)).tolist() == [2]
+    assert words_drawn(weights[:, :6], np.full((3, 1), last)).tolist() == [4]
+
+
+# --- real decoders, compiled: any backend ----------------------------------------------------------------------------
+
+DECODERS_TRIED = {
+    "merge": {},
+    "inject": {"mode": "par", "cell": "gru"},
+    "attention": {"attention_units": 8},
+    "updown": {"attention_units": 8, "heads": 2},
+    "aoa": {"attention_units": 8, "feedback": False, "tie_embeddings": True},
+}
+WHOLE = [
+    GreedyConfig(max_length=9),
+    BeamConfig(beam_size=2, max_length=12, length_penalty=1.5),
+    SampleConfig(samples=3, max_length=9, seed=2),
+]
+STEPWISE = [
+    BeamConfig(beam_size=4, groups=2, max_length=12, length_penalty=1.5),
+    BeamConfig(beam_size=2, no_repeat=3, max_length=12, length_penalty=1.5),
+    SampleConfig(samples=3, max_length=9, top_k=5, top_p=0.9),
+]
+BATCHES = [[[*range(IMAGES)]], [[5, 2, 6], [0, 4, 1], [3]], [[n, n, 0] for n in range(IMAGES)]]
+
+
+def decoder(kind):
+    """A decoder of random weights, sure enough of its words that captions end at different lengths, and images."""
+    keras.utils.set_random_seed(5)
+    shape = (4, 6) if kind in ("attention", "updown", "aoa") else (6,)
+    made = DECODERS.build(DECODERS.settings[kind](units=8, embedding={"size": 8}, **DECODERS_TRIED[kind]), V)
+    images = np.random.default_rng(1).normal(size=(IMAGES, *shape)).astype(np.float32)
+    made(images, np.ones((IMAGES, 2), np.int32))
+    rng = np.random.default_rng(2)
+    for weight in made.weights:
+        if "float" in str(weight.dtype):
+            weight.assign(rng.normal(scale=0.9, size=weight.shape))
+    bias = made.bias if made.config.tie_embeddings else made.output_layer.bias
+    bias.assign(keras.ops.convert_to_numpy(bias) + 2.5 * (np.arange(V) == END))
+    return DecoderStepper(made), images
+
+
+def check(stepper, images, config, take=lambda images, rows: images[rows]):
+    """Every image in every batch gives what the NumPy search of it alone gives."""
+    alone = [search(StepByStep(stepper), take(images, [n]), config)[0] for n in range(IMAGES)]
+    assert len({h.ended for found in alone for h in found}) >= 1
+    for batches in BATCHES:
+        for rows in batches:
+            for n, found in zip(rows, search(stepper, take(images, rows), config), strict=True):
+                same(found, alone[n])
+
+
+@pytest.mark.parametrize("kind", DECODERS_TRIED)
+def test_captions_do_not_depend_on_the_batch(kind):
+    stepper, images = decoder(kind)
+    for config in WHOLE:
+        assert stepper.at_once(images, config) is not None
+        check(stepper, images, config)
+
+
+@pytest.mark.parametrize("kind", ["inject", "aoa"])
+def test_nor_do_those_of_unusual_searches_depend_on_the_batch(kind):
+    stepper, images = decoder(kind)
+    for config in STEPWISE:
+        assert stepper.at_once(images, config) is None
+        check(stepper, images, config)
+
+
+def test_those_of_an_ensemble_do_not_depend_on_the_batch():
+    from capsmith.ensembles import JointStepper
+
+    members, images = zip(*(decoder(kind) for kind in ("merge", "aoa")), strict=True)
+    stepper = JointStepper(members)
+
+    def take(images, rows):
+        return Views([part[rows] for part in images])
+
+    for config in WHOLE:
+        check(stepper, images, config, take)
+    config = ConsensusConfig(beam_size=2, samples=3, max_length=7, drawn_by="each")
+    alone = [candidates(config, stepper, take(images, [n]))[0] for n in range(IMAGES)]
+    for rows in BATCHES[1]:
+        for n, found in zip(rows, candidates(config, stepper, take(images, rows)), strict=True):
+            same(found, alone[n])
+
+
+def test_a_sample_s_score_does_not_depend_on_how_it_is_marked():
+    """``same`` itself can fail: another word, another score, another mark."""
+    stepper, images = decoder("merge")
+    (found, *_) = search(stepper, images, WHOLE[1])
+    for other in (
+        replace(found[0], tokens=(4,)),
+        replace(found[0], score=found[0].score + 1e-3),
+        replace(found[0], drawn=True),
+    ):
+        with pytest.raises(AssertionError):
+            same(found, [other, *found[1:]])
+
+
+@pytest.mark.parametrize("backend", ["torch"])
+def test_backends(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-k", "depend_on_the_batch", __file__],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
