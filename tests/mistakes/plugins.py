@@ -62,7 +62,7 @@ def _(shop: Workshop) -> list[str]:
     return ["list", "decoders", "--plugin", str(path)]
 
 
-@mistake("plugin without a name", "plugin", "a Python file (.py)")
+@mistake("plugin without a name", "--plugin is empty")
 def _(shop: Workshop) -> list[str]:
     return ["list", "decoders", "--plugin", ""]
 
