@@ -9,6 +9,7 @@ from capsmith.captioner import Captioner
 from capsmith.diagram_layout import BOTH, BOX, IMAGE, LINE, TITLE, WIDTH, WORDS, layout
 from capsmith.drawing import Drawing
 from capsmith.errors import CapsmithError
+from capsmith.outputs import require_replaceable
 from capsmith.runs import atomic
 from capsmith.summary import decoder_rows, encoder_rows, headline, size
 
@@ -38,10 +39,7 @@ def require_drawable(path: Path) -> None:
     """Checks that a diagram may be written to a path; raises as `save_diagram`."""
     if path.suffix.lower() not in (".svg", ".png"):
         raise CapsmithError(f"cannot draw {path}: a diagram's name ends in .svg or .png")
-    if path.is_dir():
-        raise CapsmithError(f"cannot draw {path}: it is a folder")
-    if path.exists() and not Drawing.made(path):
-        raise CapsmithError(f"cannot draw {path}: it is there and no diagram of capsmith's; name another file")
+    require_replaceable(path, Drawing.made, "--diagram")
 
 
 def diagram(captioner: Captioner) -> Drawing:

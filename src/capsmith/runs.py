@@ -29,6 +29,7 @@ RUN_FILES = (
     "state.npz",
     "memory.npz",
     "domain.npz",
+    "plugins.json",
     "history.csv",
     "history.png",
     "log.txt",

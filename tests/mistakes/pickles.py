@@ -373,18 +373,18 @@ def _(shop: Workshop) -> list[str]:
     return ["show", str(shop.toy.run), "--diagram", str(shop / "model.pdf")]
 
 
-@mistake("a diagram over a photograph", "photo.png", "no diagram of capsmith's", "name another file")
+@mistake("a diagram over a photograph", "photo.png", "capsmith did not make it", "--diagram")
 def _(shop: Workshop) -> list[str]:
     photo = shop.write("photo.png", (shop.toy.data / "images" / "red_ball.png").read_bytes())
     return ["show", str(shop.toy.run), "--diagram", str(photo)]
 
 
-@mistake("a diagram over a drawing of one's own", "logo.svg", "no diagram of capsmith's", "name another file")
+@mistake("a diagram over a drawing of one's own", "logo.svg", "capsmith did not make it", "--diagram")
 def _(shop: Workshop) -> list[str]:
     return ["show", str(shop.toy.run), "--diagram", str(shop.write("logo.svg", "<svg/>"))]
 
 
-@mistake("a diagram into a folder", "drawings.svg: it is a folder")
+@mistake("a diagram into a folder", "drawings.svg is there already", "it is no file")
 def _(shop: Workshop) -> list[str]:
     (shop / "drawings.svg").mkdir()
     return ["show", str(shop.toy.run), "--diagram", str(shop / "drawings.svg")]
@@ -396,7 +396,7 @@ def _(shop: Workshop) -> list[str]:
     return ["show", str(shop.toy.run), "--diagram", str(shop / "file" / "model.svg")]
 
 
-@mistake("a diagram into a named pipe", "pipe.svg", "no diagram of capsmith's")
+@mistake("a diagram into a named pipe", "pipe.svg", "it is no file")
 def _(shop: Workshop) -> list[str]:
     os.mkfifo(shop / "pipe.svg")
     return ["show", str(shop.toy.run), "--diagram", str(shop / "pipe.svg")]

@@ -16,7 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Prints the summary of a run's captioner."""
     from capsmith.config import run_config
+    from capsmith.terminal import need_output, say, say_text
 
+    if args.diagram is None:
+        need_output("summary")
     run_config(args.run)  # mistakes are told before Keras loads
     load_keras()
     from capsmith.captioner import Captioner
@@ -27,6 +30,6 @@ def run(args: argparse.Namespace) -> None:
     captioner = Captioner.load(args.run)
     if args.diagram is not None:
         save_diagram(captioner, args.diagram)
-    print(captioner.summary(args.layers))
+    say_text(captioner.summary(args.layers))
     if args.diagram is not None:
-        print(f"diagram  {args.diagram}")
+        say(f"diagram  {args.diagram}")
