@@ -156,7 +156,9 @@ def test_images_may_come_in_any_iterable(captioner):
 
 
 @pytest.mark.parametrize(
-    "wrong", [None, 5, 2.5, {"a": 1}, {"a"}, bytearray(b"x"), memoryview(b"x"), object(), True], ids=repr
+    "wrong",
+    [None, 5, 2.5, {"a": 1}, {"a"}, bytearray(b"x"), memoryview(b"x"), object(), True],
+    ids=lambda one: type(one).__name__,
 )
 def test_what_is_no_image(captioner, wrong):
     with pytest.raises(TypeError, match=r"an image is a path, .* not (NoneType|int|float|dict|set|bool|\w+)"):
