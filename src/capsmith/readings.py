@@ -18,7 +18,7 @@ from typing import Any
 from capsmith.errors import CapsmithError
 from capsmith.metrics import Score
 from capsmith.readers.json_files import parse_json
-from capsmith.readers.regular_files import read_bytes
+from capsmith.readers.regular_files import open_regular, read_bytes
 
 try:
     import fcntl
@@ -41,7 +41,7 @@ def sources(runs: Sequence[Path]) -> list[dict[str, str]]:
     for run in runs:
         entry = {"run": str(run)}
         for key, name in (("config_sha256", "config.yaml"), ("weights_sha256", "model.weights.h5")):
-            with contextlib.suppress(OSError), (run / name).open("rb") as file:
+            with contextlib.suppress(OSError), open_regular(run / name) as file:
                 entry[key] = hashlib.file_digest(file, "sha256").hexdigest()
         found.append(entry)
     return found
@@ -174,7 +174,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     found = []
     for line in lines:
         with contextlib.suppress(ValueError):
-            if isinstance(entry := parse_json(line), dict):
+            if isinstance(entry := parse_json(line, strict=False), dict):
                 found.append(entry)
     return found
 

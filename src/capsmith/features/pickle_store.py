@@ -20,6 +20,7 @@ from capsmith.errors import FeatureError, escaped
 from capsmith.features.fingerprint import file_hash
 from capsmith.features.image_formats import IMAGE_ENDINGS
 from capsmith.features.pickles import load_arrays
+from capsmith.readers.regular_files import open_regular
 
 _LARGEST_FLOAT16 = 65504.0
 _ADVICE = "features.store takes a folder of features, or a pickle {image_id: array}"
@@ -205,7 +206,7 @@ def _state(path: Path) -> tuple[int, ...]:
 def _read(path: Path) -> dict[str, np.ndarray]:
     """Returns what was pickled, when it is a mapping from names to arrays of finite floating-point numbers."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             value = load_arrays(file, str(path), _ADVICE)
     except OSError as error:
         raise FeatureError(f"features.store: cannot read {path}: {error.strerror or error}") from error
