@@ -27,7 +27,7 @@ PAGES = (ROOT / "README.md", ROOT / "results" / "README.md")
 TABLES: dict[str, tuple[str, ...]] = {
     "quickstart": ("quickstart.",),
     "score": ("score.", "human."),
-    "machine": ("train.", "cli.", "robust.", "finetune.", "scripts."),
+    "machine": ("train.", "cli.", "robust.", "batch.", "finetune.", "scripts."),
     "speed": ("speed.",),
     "compare": ("compare.",),
 }
