@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+JOBS   ?= 2
 
 .PHONY: help install quickstart test test-jax bench format tables clean
 .DEFAULT_GOAL := help
@@ -33,7 +34,7 @@ test: $(BIN)/.installed-dev  ## lint, types and tests
 	$(BIN)/ruff format --check src tests benchmarks results
 	$(BIN)/ruff check src tests benchmarks results
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
 
 test-jax: $(BIN)/.installed-dev  ## the decoders and the toy training on JAX
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt jax

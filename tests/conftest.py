@@ -1,4 +1,5 @@
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -7,6 +8,10 @@ if os.environ.get("KERAS_BACKEND") == "jax":  # compiles for longer than it comp
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".pytest_cache/jax"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # under nohup or in the background they are ignored,
+    if signal.getsignal(number) == signal.SIG_IGN:  # and would be in every process that a test starts
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 import pytest
 

@@ -235,7 +235,7 @@ def test_a_mirrored_picture_is_learned_with_its_words_mirrored(tmp_path):
             return 0.0
 
     lesson.detector = Fake()
-    lesson._pass(0, np.arange(len(records)), sure, Numbered())
+    lesson._pass(0, np.arange(len(records)), sure, Numbered(), Log(quiet=True))
     turned = 0
     for seen, said in zip(*(np.concatenate(part) for part in zip(*given, strict=True)), strict=True):
         mirrored, own = seen[0, 0, 0] != 0, sure[int(seen[0, 0, 1])]

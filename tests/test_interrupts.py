@@ -16,14 +16,29 @@ DELAYS = [step / 50 for step in range(21)]  # 0 to 0.4 s
 PYTHONS_OWN = 3  # tracebacks of Python's own start, which nothing of ours can catch
 
 
+RUNNING = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running():
+    """Ends what a test that failed left running."""
+    yield
+    while RUNNING:
+        process = RUNNING.pop()
+        process.kill()
+        process.wait()
+
+
 def started(*arguments, **more):
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "capsmith", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         **more,
     )
+    RUNNING.append(process)
+    return process
 
 
 def test_no_traceback_from_the_first_moment_on(tiny_run):
