@@ -13,7 +13,7 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # under nohup or 
     if signal.getsignal(number) == signal.SIG_IGN:  # and would be in every process that a test starts
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
-import pytest
+import pytest  # noqa: E402
 
 from toy_run import tiny_run  # noqa: E402, F401  a fixture
 
