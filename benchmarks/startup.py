@@ -23,5 +23,10 @@ def seconds(*arguments: str, runs: int = RUNS) -> float:
 
 
 if __name__ == "__main__":
-    for verb in (("--help",), ("--version",), ("list", "decoders"), ("validate", "--config", "flickr8k.yaml")):
+    for verb in (
+        ("--help",),
+        ("--version",),
+        ("list", "decoders"),
+        ("validate", "--config", "flickr8k.yaml", "--no-files"),
+    ):
         print(f"{seconds(*verb):6.3f} s   capsmith {' '.join(verb)}")
