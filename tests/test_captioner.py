@@ -14,11 +14,11 @@ from PIL import Image
 import shapes
 from capsmith import Caption, Captioner
 from capsmith.attention_plot import attention_sheet
-from capsmith.captioner import build_model
 from capsmith.config import load_config
 from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig
 from capsmith.errors import CheckpointError, ConfigError, FeatureError, PictureError
 from capsmith.features.backbone import build_encoder
+from capsmith.network import build_model
 from capsmith.text.vocabulary import START, Vocabulary
 
 TEST = [shapes.data() / "images" / f"{'_'.join(scene)}_4.png" for scene in shapes.SCENES]

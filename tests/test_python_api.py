@@ -32,11 +32,11 @@ from capsmith import (
     train,
 )
 from capsmith.arguments import chosen_decoding
-from capsmith.captioner import build_model
 from capsmith.ensembles import Member
 from capsmith.evaluation import caption_source
 from capsmith.features.backbone import build_encoder
 from capsmith.metrics import score
+from capsmith.network import build_model
 from capsmith.pipeline import prepare
 from capsmith.runs import Log
 from capsmith.search_limits import images_at_once

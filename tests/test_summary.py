@@ -9,10 +9,10 @@ from PIL import Image
 
 import shapes
 from capsmith import Captioner, load_config
-from capsmith.captioner import build_model
 from capsmith.diagram import diagram, save_diagram
 from capsmith.errors import CapsmithError
 from capsmith.features.backbone import build_encoder, build_encoders
+from capsmith.network import build_model
 from capsmith.summary import decoder_rows, encoder_rows, size
 from capsmith.text.vocabulary import Vocabulary
 

@@ -13,10 +13,10 @@ WORDS = 12
 
 def capsmith(decoder: str, search: str, beams: int, batch: int, rounds: int) -> Round:
     """Captions ``rounds`` batches of pictures from their features."""
-    from capsmith.captioner import build_model
     from capsmith.config import load_config
     from capsmith.decoding import BeamConfig, GreedyConfig
     from capsmith.decoding import search as run
+    from capsmith.network import build_model
     from capsmith.stepping import DecoderStepper
 
     attends = decoder not in ("merge", "inject")

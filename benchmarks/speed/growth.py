@@ -62,10 +62,10 @@ def train(folder: Path, count: int, steps: int = 30) -> float:
     import keras
     from benchmarks.speed.corpus import examples, vocabulary
 
-    from capsmith.captioner import build_model
     from capsmith.compiled import learner
     from capsmith.config import load_config
     from capsmith.data.batches import Batches, Example
+    from capsmith.network import build_model
 
     config = load_config("flickr8k_attention.yaml")
     model = build_model(config, vocabulary(), GRID, None, None)
@@ -99,9 +99,9 @@ def decode(folder: Path, count: int) -> float:
     import numpy as np
     from benchmarks.speed.corpus import vocabulary
 
-    from capsmith.captioner import build_model
     from capsmith.config import load_config
     from capsmith.decoding import BeamConfig, search
+    from capsmith.network import build_model
     from capsmith.stepping import DecoderStepper
 
     seen = store(folder, count)

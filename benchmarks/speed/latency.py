@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 def untrained(encoder: str, decoder: str) -> "Captioner":
     """Returns a captioner with random weights: as quick as a trained one."""
-    from capsmith.captioner import Captioner, build_model
+    from capsmith.captioner import Captioner
     from capsmith.config import load_config
     from capsmith.features.backbone import build_encoder
     from capsmith.features.config import EncoderConfig
+    from capsmith.network import build_model
 
     attends = decoder not in ("merge", "inject")
     output = "grid" if attends else "pooled"

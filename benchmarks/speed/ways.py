@@ -43,10 +43,10 @@ def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precisio
     from benchmarks.speed.corpus import vocabulary
 
     from capsmith.ahead import ahead
-    from capsmith.captioner import build_model
     from capsmith.compiled import learner
     from capsmith.config import load_config
     from capsmith.data.batches import Batches
+    from capsmith.network import build_model
     from capsmith.training.optimizers import build_optimizer
 
     model = build_model(load_config(name, sets), vocabulary(), shape, None, None)

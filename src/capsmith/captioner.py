@@ -42,8 +42,7 @@ from capsmith.features.joined import JoinedEncoder
 from capsmith.features.joined import join as join_features
 from capsmith.looking import attention_maps, require_attention
 from capsmith.memory import Memory
-from capsmith.network import CaptionModel
-from capsmith.network import build_model as build_model
+from capsmith.network import CaptionModel, build_model
 from capsmith.run_plugins import remember as remember_plugins
 from capsmith.runs import named, read_json, write_json
 from capsmith.search_limits import images_at_once

@@ -1,7 +1,6 @@
 """The config: one YAML file that becomes settings.
 
-Every component owns its settings; this module puts them together, reads files, applies ``--set`` and says what is
-wrong, all errors at once.
+Every component owns its settings; this module puts them together, reads files, applies ``--set`` and lists all errors.
 """
 
 import re

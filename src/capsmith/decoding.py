@@ -1,8 +1,7 @@
 """Search for captions over the decoder protocol: what all searches share, greedy, sampling (``beam.py`` has the beam).
 
 B pictures · K beams (or samples) · N = B · K rows · V vocabulary. The search is NumPy and knows no decoder: it asks
-a ``Stepper`` for the next word's log probabilities and tells it which rows live on. Pad, start and unknown are never
-emitted; a model that never ends a sentence is cut at ``max_length``.
+a ``Stepper`` for log probabilities and tells it which rows live on. Pad, start and unknown are never emitted.
 """
 
 from collections.abc import Callable

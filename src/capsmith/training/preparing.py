@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from capsmith.captioner import Captioner, build_model
+from capsmith.captioner import Captioner
 from capsmith.config import Config
 from capsmith.data.batches import Example
 from capsmith.data.records import Corpus, Record
@@ -12,6 +12,7 @@ from capsmith.features.backbone import Encoder, build_encoders
 from capsmith.features.given import encoder_of
 from capsmith.features.joined import JoinedEncoder
 from capsmith.features.pickle_store import PickleStore
+from capsmith.network import build_model
 from capsmith.pipeline import Prepared
 from capsmith.precision import calculating
 from capsmith.runs import Log

@@ -5,14 +5,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from capsmith.captioner import WEIGHTS, Captioner, build_model
+from capsmith.captioner import WEIGHTS, Captioner
 from capsmith.checkpoints import load_weights
 from capsmith.config import Config, load_config, model_difference, run_config
 from capsmith.errors import CheckpointError, PluginError
 from capsmith.features.config import Encoders
 from capsmith.features.weights import load_file
 from capsmith.metrics.scorer import expand
-from capsmith.network import CaptionModel
+from capsmith.network import CaptionModel, build_model
 from capsmith.text.vocabulary import Vocabulary
 from capsmith.training.config import MemberConfig
 from capsmith.training.history import History, read_csv
