@@ -1,7 +1,7 @@
 """Temporary files beside those that they will become, and what killed processes left of them.
 
-The name of a temporary file or folder begins with ``.capsmith-`` and eight random characters. It is locked for as long as
-its process lives; the system drops the lock of one that dies. So whoever finds one that is not locked may remove it.
+The name of a temporary file or folder begins with ``.capsmith-`` and eight random characters. It is locked for as long
+as its process lives; the system drops the lock of one that dies. So whoever finds one that is not locked may remove it.
 """
 
 import contextlib
