@@ -1,0 +1,1 @@
+"""The drawn scenes: a data set that needs no download."""

@@ -1,0 +1,1 @@
+"""Decoding: search for captions over any decoder."""

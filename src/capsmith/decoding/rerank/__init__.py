@@ -1,0 +1,1 @@
+"""Reranking: choosing among the captions that a search found."""

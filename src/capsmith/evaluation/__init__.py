@@ -1,0 +1,1 @@
+"""Evaluation: decoding a split, scores, reports and plots."""

@@ -1,0 +1,1 @@
+"""Models: the captioner, its decoders, checkpoints and run directories."""
