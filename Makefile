@@ -40,7 +40,7 @@ test-jax: $(BIN)/.installed-dev  ## the decoders and the toy training on JAX
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt jax
 	KERAS_BACKEND=jax $(BIN)/capsmith train --smoke --config quickstart.yaml --run runs/jax
 	KERAS_BACKEND=jax $(BIN)/capsmith caption runs/jax-smoke data/scenes/images/test_0000[0-2].png
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "not slow" -k "whole_sentence or find_the_same or every_decoder or learns or stepper or learner or held_out_pictures or depend_on_the_batch" tests/decoders tests/test_compiled.py tests/test_whole.py tests/test_adapting.py tests/test_batch_invariance.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "not slow" -k "whole_sentence or find_the_same or every_decoder or learns or stepper or learner or held_out_pictures or depend_on_the_batch" tests/models/decoders tests/core/test_compilation.py tests/decoding/test_compiled.py tests/training/test_encoder_adaptation.py tests/test_batch_invariance.py
 
 bench: $(BIN)/.installed-dev  ## measure speed beside the usual ways; BENCH="decoding latency" for some parts
 	$(BIN)/python -m benchmarks.speed $(BENCH)

@@ -1,6 +1,6 @@
 """What each part of the recipe is worth: one training a factor, each differing from the base in that factor alone.
 
-    python benchmarks/ablation.py --set data.root=/where/Flickr8k/is [--set …] [--only views ema] [--epochs 4]
+    python -m benchmarks.ablation --set data.root=/where/Flickr8k/is [--set …] [--only views ema] [--epochs 4]
 
 The base is ``flickr8k_attention.yaml`` at half its width, with its second encoder alone and no views, for a few epochs:
 a tenth of the time. It is trained once as it is and once for each factor below; ``results/ablation.json`` has the best

@@ -3,7 +3,7 @@
 Trains a toy captioner, then makes every mistake of ``tests/mistakes`` through the command line's ``main``. Prints
 what went wrong and the two numbers; leaves with exit code 1 when a mistake was not handled.
 
-    python benchmarks/bad_input.py [--verbose] [--write results/robust_summary_part.json]
+    python -m benchmarks.bad_input [--verbose] [--write results/robust_summary_part.json]
 """
 
 import argparse
@@ -17,11 +17,10 @@ from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-import mistakes  # noqa: E402
+from tests import mistakes  # noqa: E402
 
-COMMAND = "python benchmarks/bad_input.py"
+COMMAND = "python -m benchmarks.bad_input"
 NOTE = (
     "kinds of bad input tried through the command line: configs, captions, pictures, features, checkpoints, full disks"
 )

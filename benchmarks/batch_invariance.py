@@ -1,6 +1,6 @@
 """Whether an image's caption depends on what it is captioned with: batch size, order, company.
 
-    python benchmarks/batch_invariance.py RUN [RUN …] [--set …] [--images 300] [--split dev] [--files] [--write FILE]
+    python -m benchmarks.batch_invariance RUN [RUN …] [--set …] [--images 300] [--split dev] [--files] [--write FILE]
 
 Captions images of a split one at a time, by every search, and then again in batches of several sizes, in the order of
 the data set, reversed and shuffled, and beside copies of one image. Prints, for each search, how many images ever got
@@ -21,15 +21,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from capsmith.captioner import Caption, Captioner
 from capsmith.config import run_configs
-from capsmith.consensus import ConsensusConfig
-from capsmith.decoding import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
-from capsmith.ensembles import Member, require_same_words
-from capsmith.evaluation import caption_source, remember
-from capsmith.memory import FILE as MEMORY
-from capsmith.pipeline import prepare, read_corpus
-from capsmith.runs import Log
+from capsmith.core.files import Log
+from capsmith.data.prepare import prepare, read_corpus
+from capsmith.decoding.rerank.mbr import ConsensusConfig
+from capsmith.decoding.search import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
+from capsmith.evaluation.evaluate import caption_source, remember
+from capsmith.models.captioner import Caption, Captioner
+from capsmith.models.ensemble import Member, require_same_words
+from capsmith.retrieval.caption_index import FILE as MEMORY
 
 TOLERANCE = 1e-5
 SIZES = (2, 7, 32, 128)

@@ -1,6 +1,6 @@
 """What it is worth to let the encoder learn too: two trainings that go on from one, equally long.
 
-    python benchmarks/finetuning.py --set data.root=/where/Flickr8k/is --set encoder.weights=… [--write …]
+    python -m benchmarks.finetuning --set data.root=/where/Flickr8k/is --set encoder.weights=… [--write …]
 
 The first stage is ``flickr8k_quick.yaml`` with a frozen encoder as ImageNet left it, and no standardised features.
 Then one run goes on with the frozen encoder, and the other with its last block learning too, at the decoder's rate and
@@ -17,7 +17,7 @@ from capsmith.config import load_config
 from capsmith.training.fit import train
 from capsmith.training.history import History, read_csv
 
-COMMAND = "python benchmarks/finetuning.py"
+COMMAND = "python -m benchmarks.finetuning"
 COMMON = (
     "encoder.adapt=null",
     "decoder.standardise=false",  # features of an encoder that learns have no scale to know

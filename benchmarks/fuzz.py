@@ -1,7 +1,7 @@
 """Fuzzes everything that reads files: whatever the bytes, a reader answers, or says what is wrong in one line.
 
     pip install atheris
-    python benchmarks/fuzz.py [--seconds 60] [--only picture table …] [--write results/fuzz_summary_part.json]
+    python -m benchmarks.fuzz [--seconds 60] [--only picture table …] [--write results/fuzz_summary_part.json]
 
 Each reader gets files that are valid and then what libFuzzer makes of them, guided by the code that they reach. An
 answer and a ``CapsmithError`` of one printable line are fine; any other exception, and ten seconds without an answer,
@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-COMMAND = "python benchmarks/fuzz.py"
+COMMAND = "python -m benchmarks.fuzz"
 KEPT = Path("fuzzed")
 Reader = Callable[[Path], object]
 
@@ -80,7 +80,7 @@ def fuzz(name: str, arguments: list[str]) -> None:
 
     with atheris.instrument_imports(include=["capsmith"]):
         import fuzz_readers
-    from capsmith.errors import CapsmithError, printable
+    from capsmith.core.errors import CapsmithError, printable
 
     file, _, read = fuzz_readers.READERS[name]
     place = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)) / file

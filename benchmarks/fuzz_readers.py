@@ -11,21 +11,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from capsmith.checkpoints import read_progress
 from capsmith.config import load_config
+from capsmith.core.files import read_json
 from capsmith.data.folder import FolderConfig
-from capsmith.data.guess import guess_dataset
 from capsmith.data.karpathy import KarpathyConfig
+from capsmith.data.onboarding.layout import guess_dataset
 from capsmith.data.records import read_dataset
 from capsmith.data.tables import guess_table
-from capsmith.features.images import load_image
-from capsmith.features.store import FeatureStore
-from capsmith.memory import Memory
+from capsmith.data.text.glove import load_vectors
+from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.metrics.files import read_captions
-from capsmith.runs import read_json
-from capsmith.text.glove import load_vectors
-from capsmith.text.vocabulary import Vocabulary
+from capsmith.models.checkpoints import read_progress
+from capsmith.retrieval.caption_index import Memory
 from capsmith.training.history import read_csv
+from capsmith.vision.images import load_image
+from capsmith.vision.store import FeatureStore
 
 _WORDS = Vocabulary.build([["a", "red", "ball"], ["a", "box"]], min_count=1)
 

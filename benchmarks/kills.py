@@ -1,6 +1,6 @@
 """Kills real processes at random moments, goes on, and compares what comes out with what was never killed.
 
-    python benchmarks/kills.py [--kills 52] [--seed 1] [--write results/kills_summary_part.json]
+    python -m benchmarks.kills [--kills 52] [--seed 1] [--write results/kills_summary_part.json]
 
 Extraction, training, self-critical training and evaluation of drawn scenes, each through the command line. A process
 is killed (``kill -9``) at a moment drawn between its start and some seconds of work, and started again, until it was
@@ -30,11 +30,11 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
-from capsmith.checkpoints import read_progress  # noqa: E402
-from capsmith.features.store import FeatureStore  # noqa: E402
+from capsmith.models.checkpoints import read_progress  # noqa: E402
 from capsmith.training.history import read_csv  # noqa: E402
+from capsmith.vision.store import FeatureStore  # noqa: E402
 
-COMMAND = "python benchmarks/kills.py"
+COMMAND = "python -m benchmarks.kills"
 TRIED = "processes killed (-9) at random moments of extraction, training, self-critical training and evaluation"
 SURVIVED = "of these after which the next process went on, to the same end as one that was never killed"
 CONFIG: dict[str, Any] = {

@@ -1,6 +1,6 @@
 """Runs a capsmith command and prints its wall time and peak memory, as the operating system counted them.
 
-python benchmarks/memory.py train --config flickr8k.yaml --set data.root=…
+python -m benchmarks.memory train --config flickr8k.yaml --set data.root=…
 """
 
 import resource

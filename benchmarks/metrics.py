@@ -1,8 +1,8 @@
 """How fast captions are scored, beside pycocoevalcap in the same run; and how near the scores are to published ones.
 
-    python benchmarks/metrics.py                                    # speed, on captions drawn from a Zipf law
-    python benchmarks/metrics.py --captions Flickr8k.token.txt      # speed, on real captions
-    python benchmarks/metrics.py --captions … --golden GOLDEN --java --write results/metrics_summary_part.json
+    python -m benchmarks.metrics                                    # speed, on captions drawn from a Zipf law
+    python -m benchmarks.metrics --captions Flickr8k.token.txt      # speed, on real captions
+    python -m benchmarks.metrics --captions … --golden GOLDEN --java --write results/metrics_summary_part.json
 
 GOLDEN is a folder with ``danieljl``, ``coco_fakecap`` and ``flickr8k_refs``; with ``--java`` METEOR is run, and the
 Java tokeniser on all captions. Everything runs on one core.
@@ -24,9 +24,9 @@ for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
+from capsmith.core.files import write_json  # noqa: E402
 from capsmith.metrics import CiderD, files, human, java, ptb, score, tokenisers  # noqa: E402
 from capsmith.metrics.diversity import diversity  # noqa: E402
-from capsmith.runs import write_json  # noqa: E402
 
 PICTURES, REFERENCES, BATCH, ROUNDS = 5000, 5, 80, 3
 METRICS = ("bleu", "rouge", "cider_d")
@@ -52,7 +52,7 @@ def main() -> None:
     if args.write is not None:
         given = {"--captions": args.captions, "--golden": args.golden}
         words = [f"{option} {path}" for option, path in given.items() if path] + ["--java"] * args.java
-        command = " ".join(["python benchmarks/metrics.py", *words])
+        command = " ".join(["python -m benchmarks.metrics", *words])
         order = ("value", "unit", "command", "seeds", "note")
         rows = {name: {"command": command, "seeds": 1, **figure} for name, figure in figures.items()}
         write_json(args.write, {name: {key: row[key] for key in order} for name, row in rows.items()})

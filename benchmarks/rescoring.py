@@ -1,7 +1,7 @@
 """Scores the published Flickr8k captions of 66 VGG16 models of the Show and Tell family in this project's convention.
 
     git clone https://github.com/mtanti/where-image2 && git clone https://github.com/mtanti/rnn-role
-    python benchmarks/rescoring.py --where-image2 where-image2 --rnn-role rnn-role
+    python -m benchmarks.rescoring --where-image2 where-image2 --rnn-role rnn-role
 
 Twelve are of "Where to put the image in an image caption generator" (Tanti et al. 2018), 54 of "What is the role of
 recurrent neural networks (RNNs) in an image caption generator?" (Tanti et al. 2017). Both repositories hold the
@@ -17,10 +17,10 @@ import json
 import sys
 from pathlib import Path
 
-from capsmith.errors import CapsmithError
+from capsmith.core.errors import CapsmithError
+from capsmith.core.files import read_json, write_json
 from capsmith.metrics import Scorer
 from capsmith.metrics.files import read_references
-from capsmith.runs import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPECTED = {"where-image2": 12, "rnn-role": 54}

@@ -1,6 +1,6 @@
 """Three commands in three scripts: ``init``, ``train`` and ``caption`` on folders of drawn scenes with a spreadsheet.
 
-    python benchmarks/scripts.py [--only Arabic] [--write results/scripts_summary_part.json]
+    python -m benchmarks.scripts [--only Arabic] [--write results/scripts_summary_part.json]
 
 The folders are made anew: pictures, and ``captions.csv`` in Vietnamese, Arabic or Chinese (``writings.py``). ``init``
 finds everything else by itself; ``train`` gets a small encoder that learns from nothing, since drawn scenes need no
@@ -19,11 +19,11 @@ from pathlib import Path
 
 from writings import LANGUAGES, captions
 
-from capsmith.data.scene_plan import Scene
-from capsmith.data.scenes import ScenesConfig, describe, read
+from capsmith.data.scenes.plan import Scene
+from capsmith.data.scenes.reader import ScenesConfig, describe, read
 from capsmith.training.history import History, read_csv
 
-COMMAND = "python benchmarks/scripts.py"
+COMMAND = "python -m benchmarks.scripts"
 SETS = (
     "encoder={type: small_cnn, weights: none, trainable: true, output: pooled, image_size: 96}",
     "decoder={type: inject, mode: par, units: 192, dropout: 0.1, embedding: {size: 96}}",

@@ -1,6 +1,6 @@
 """How long the command line takes to answer: the median of several fresh processes.
 
-python benchmarks/startup.py
+python -m benchmarks.startup
 """
 
 import statistics

@@ -7,7 +7,7 @@ number and case; measure words, and places in front. The words are those of the 
 
 from collections.abc import Callable
 
-from capsmith.data.scene_plan import Scene, Thing
+from capsmith.data.scenes.plan import Scene, Thing
 
 Said = tuple[str, str, str, str]
 """The two things with their relation, the relation said the other way round, the place, the sky."""

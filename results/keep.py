@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from rows import ENCODER_SIZES, MEMORY_BYTES, ROWS, Row  # noqa: E402
 
-from capsmith import readings  # noqa: E402
+from capsmith.evaluation import readings  # noqa: E402
 from capsmith.metrics.diversity import Diversity, diversity  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from rows import RESULTS, ROWS  # noqa: E402
 
+from capsmith.core.files import write_json  # noqa: E402
 from capsmith.metrics import Scorer  # noqa: E402
 from capsmith.metrics.files import read_hypotheses, read_references  # noqa: E402
 from capsmith.metrics.scores import compare  # noqa: E402
-from capsmith.runs import write_json  # noqa: E402
 
 COMMAND = "python results/like_for_like.py --references ../shared/golden/flickr8k_refs/test_refs_raw.json"
 COMPARED = (

@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from grammar import UnusualRelations, objections  # noqa: E402
 from rows import RESULTS, ROWS  # noqa: E402
 
+from capsmith.core.files import write_json  # noqa: E402
 from capsmith.metrics.diversity import diversity  # noqa: E402
 from capsmith.metrics.files import read_hypotheses, read_references  # noqa: E402
 from capsmith.metrics.tokenisers import find  # noqa: E402
-from capsmith.runs import write_json  # noqa: E402
 
 COMMAND = "python results/reading.py --root ../shared/flickr8k"
 PEOPLE = "people"

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from rows import RESULTS, ROWS  # noqa: E402
 
-from capsmith import readings  # noqa: E402
-from capsmith.runs import write_text  # noqa: E402
+from capsmith.core.files import write_text  # noqa: E402
+from capsmith.evaluation import readings  # noqa: E402
 
 GIT = "reconstructed from git history"
 LAST = "ad3d2bd"

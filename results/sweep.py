@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from capsmith import evaluate
+from capsmith.core.files import Log, atomic
+from capsmith.evaluation.readings import sources
 from capsmith.metrics.diversity import diversity
-from capsmith.readings import sources
-from capsmith.runs import Log, atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 METRICS = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge", "cider")

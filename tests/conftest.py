@@ -15,7 +15,7 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # under nohup or 
 
 import pytest  # noqa: E402
 
-from toy_run import tiny_run  # noqa: E402, F401  a fixture
+from tests.support.toy_run import tiny_run  # noqa: E402, F401  a fixture
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

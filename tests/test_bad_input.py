@@ -14,13 +14,13 @@ import pytest
 import yaml
 from PIL import Image
 
-import mistakes
-import toy
-from mistakes import CASES, Case, Workshop, attempt, run
-from mistakes.encoders import lambda_model
-from mistakes.features import Payload
-from mistakes.pictures import bomb
-from mistakes.writing import read_only
+from tests import mistakes
+from tests.mistakes import CASES, Case, Workshop, attempt, run
+from tests.mistakes.encoders import lambda_model
+from tests.mistakes.features import Payload
+from tests.mistakes.pictures import bomb
+from tests.mistakes.writing import read_only
+from tests.support import toy
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def test_folders_that_are_really_read_only(shop):
 
 def test_from_python(tiny_run):
     from capsmith import CapsmithError, Captioner, load_config, train
-    from capsmith.errors import CheckpointError, ConfigError, PictureError
+    from capsmith.core.errors import CheckpointError, ConfigError, PictureError
 
     captioner = Captioner.load(tiny_run.run)
     for nothing in (b"", "gone.jpg", Path("/")):

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from tests.decoding.test_compiled import StepByStep
 
-from capsmith.consensus import ConsensusConfig, candidates
-from capsmith.decoders.config import DECODERS
-from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig, search
-from capsmith.sampling import block_size, draws, words_drawn
-from capsmith.stepping import DecoderStepper, Views
-from capsmith.text.vocabulary import END, PAD, START, UNK
-from test_whole import StepByStep
+from capsmith.data.text.vocabulary import END, PAD, START, UNK
+from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates
+from capsmith.decoding.sampling import block_size, draws, words_drawn
+from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig, search
+from capsmith.decoding.stepper import DecoderStepper, Views
+from capsmith.models.decoders.config import DECODERS
 
 V, IMAGES = 9, 7
 SPECIALS = [PAD, UNK, START]
@@ -250,7 +250,7 @@ def test_nor_do_those_of_unusual_searches_depend_on_the_batch(kind):
 
 
 def test_those_of_an_ensemble_do_not_depend_on_the_batch():
-    from capsmith.ensembles import JointStepper
+    from capsmith.models.ensemble import JointStepper
 
     members, images = zip(*(decoder(kind) for kind in ("merge", "aoa")), strict=True)
     stepper = JointStepper(members)

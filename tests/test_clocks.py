@@ -9,26 +9,23 @@ import os
 import random
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tqdm.std
 
-import toy
-from capsmith.checkpoints import read_progress
 from capsmith.config import load_config
-from capsmith.features.config import EncoderConfig, FeaturesConfig
-from capsmith.features.extraction import extract
-from capsmith.features.fingerprint import file_hash
-from capsmith.features.store import FeatureStore
-from capsmith.runs import Log
-from capsmith.training import epochs
+from capsmith.core.files import Log
+from capsmith.models.checkpoints import read_progress
+from capsmith.training import loop as epochs
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
-
-sys.path.insert(0, str(Path(__file__).with_name("features")))
-from fake_encoder import FakeEncoder, install, pictures_in  # noqa: E402
+from capsmith.vision.config import EncoderConfig, FeaturesConfig
+from capsmith.vision.extraction import extract
+from capsmith.vision.fingerprint import file_hash
+from capsmith.vision.store import FeatureStore
+from tests.support import toy
+from tests.support.fake_encoder import FakeEncoder, install, pictures_in
 
 TIMES = [0, 1, 10**9, 4 * 10**9]  # 1970, 2001, 2096
 QUIET = Log(quiet=True)
@@ -63,7 +60,7 @@ def change_times(*folders):
 
 @pytest.fixture
 def fake(monkeypatch):
-    monkeypatch.setitem(sys.modules, "capsmith.features.backbone", None)
+    monkeypatch.setitem(sys.modules, "capsmith.vision.encoder", None)
     install()
     FakeEncoder.calls = []
 

@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 import capsmith
-from capsmith import config_files
 from capsmith.config import difference, find_config, load_config, run_config, save_config
-from capsmith.errors import CheckpointError, ConfigError
+from capsmith.core import config_files
+from capsmith.core.errors import CheckpointError, ConfigError
 
 OURS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 BASE = {"data": {"type": "folder", "root": "pictures"}, "decoder": {"type": "inject"}}
@@ -112,7 +112,7 @@ def test_an_installed_package_brings_them_along(tmp_path, monkeypatch):
     (package / "configs").mkdir(parents=True)
     (package / "configs" / "special.yaml").write_text(TEXT)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config_files, "__file__", str(package / "config.py"))
+    monkeypatch.setattr(config_files, "__file__", str(package / "core" / "config_files.py"))
     assert load_config("special").data.type == "folder"
 
 

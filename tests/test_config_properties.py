@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from capsmith.config import DATASETS, DECODERS, DECODINGS, Config, load_config, save_config
-from capsmith.errors import ConfigError
-from capsmith.features.encoders import ENCODERS
+from capsmith.core.errors import ConfigError
+from capsmith.core.overrides import override_in
+from capsmith.core.registry import Registry
+from capsmith.core.schema import models_of
+from capsmith.core.yaml_io import dump
 from capsmith.metrics.scorer import METRICS
-from capsmith.overrides import override_in
-from capsmith.registry import Registry
-from capsmith.schema import models_of
-from capsmith.yaml_files import dump
-from mistakes import LONGEST_LINE
+from capsmith.vision.encoders import ENCODERS
+from tests.mistakes import LONGEST_LINE
 
 SLOW = settings(
     max_examples=60,

@@ -60,7 +60,7 @@ def test_a_reader_that_crashes_is_found(tmp_path, fault, said):
     """The control: a reader with a mistake that one byte in a place of its own brings out."""
     shutil.copy(BENCHMARKS / "fuzz.py", tmp_path)
     (tmp_path / "fuzz_readers.py").write_text(
-        "from capsmith.errors import CapsmithError\n"
+        "from capsmith.core.errors import CapsmithError\n"
         "def read(path):\n"
         "    if path.read_bytes()[2:3] == b'!':\n"
         f"        {fault}\n"

@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 import capsmith
-import shapes
 from capsmith import (
     BeamConfig,
     CapsmithError,
@@ -31,16 +30,17 @@ from capsmith import (
     load_config,
     train,
 )
-from capsmith.arguments import chosen_decoding
-from capsmith.ensembles import Member
-from capsmith.evaluation import caption_source
-from capsmith.features.backbone import build_encoder
+from capsmith.core.files import Log
+from capsmith.data.prepare import prepare
+from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.decoding.limits import images_at_once
+from capsmith.evaluation.evaluate import caption_source
 from capsmith.metrics import score
-from capsmith.network import build_model
-from capsmith.pipeline import prepare
-from capsmith.runs import Log
-from capsmith.search_limits import images_at_once
-from capsmith.text.vocabulary import Vocabulary
+from capsmith.models.arguments import chosen_decoding
+from capsmith.models.caption_model import build_model
+from capsmith.models.ensemble import Member
+from capsmith.vision.encoder import build_encoder
+from tests.support import shapes
 
 TEST = [shapes.data() / "images" / f"{'_'.join(scene)}_4.png" for scene in shapes.SCENES]
 QUIET = Log(quiet=True)
@@ -385,7 +385,7 @@ def test_fewer_images_at_once_where_a_search_takes_much():
 
 def test_so_many_beams_that_images_are_captioned_in_parts(captioner, features, monkeypatch):
     whole = captioner.caption_features(features, beam_size=4)
-    monkeypatch.setattr("capsmith.search_limits._NUMBERS", 2 * 4 * (len(captioner.vocabulary) + 4 * 12))
+    monkeypatch.setattr("capsmith.decoding.limits._NUMBERS", 2 * 4 * (len(captioner.vocabulary) + 4 * 12))
     assert images_at_once(BeamConfig(beam_size=4, max_length=12), len(captioner.vocabulary), 128) == 2
     same(captioner.caption_features(features, beam_size=4), whole)
     same(captioner.caption(TEST[:4], beam_size=4), whole)

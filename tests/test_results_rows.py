@@ -20,9 +20,9 @@ import like_for_like  # noqa: E402
 import reading  # noqa: E402
 from rows import ENCODER_SIZES, HEADLINE, RESULTS, ROWS  # noqa: E402
 
-from capsmith.features.encoders import ENCODERS  # noqa: E402
 from capsmith.metrics import Scorer  # noqa: E402
 from capsmith.metrics.files import read_hypotheses, read_references  # noqa: E402
+from capsmith.vision.encoders import ENCODERS  # noqa: E402
 
 SUMMARY = json.loads((RESULTS / "summary.json").read_text(encoding="utf-8"))
 LOG = [json.loads(line) for line in (RESULTS / "test_readings.jsonl").read_text(encoding="utf-8").splitlines()]

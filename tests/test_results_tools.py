@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import shapes
+from tests.support import shapes
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "results"), str(ROOT)]
@@ -22,10 +22,10 @@ import sweep  # noqa: E402
 from benchmarks import rescoring  # noqa: E402
 from rows import ROWS, Row  # noqa: E402
 
-from capsmith import readings  # noqa: E402
-from capsmith.errors import CapsmithError  # noqa: E402
-from capsmith.evaluation import evaluate  # noqa: E402
-from capsmith.runs import Log  # noqa: E402
+from capsmith.core.errors import CapsmithError  # noqa: E402
+from capsmith.core.files import Log  # noqa: E402
+from capsmith.evaluation import readings  # noqa: E402
+from capsmith.evaluation.evaluate import evaluate  # noqa: E402
 
 QUIET = Log(quiet=True)
 TOY = Row("a toy", {"type": "greedy"}, ("mobilenet_v2",), ("flickr8k_toy",), members=2)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from mistakes import run
+from tests.mistakes import run
 
 ORIENTATION = 0x0112
 RANDOM = np.random.default_rng(5)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from capsmith.data.batches import Example
-from capsmith.text.vocabulary import Vocabulary
+from capsmith.data.text.vocabulary import Vocabulary
 
 LENGTHS = {
     3: 4, 4: 12, 5: 29, 6: 65, 7: 85, 8: 98, 9: 111, 10: 111, 11: 104, 12: 93, 13: 77, 14: 62, 15: 44, 16: 33, 17: 22,

@@ -14,10 +14,10 @@ WORDS = 12
 def capsmith(decoder: str, search: str, beams: int, batch: int, rounds: int) -> Round:
     """Captions ``rounds`` batches of pictures from their features."""
     from capsmith.config import load_config
-    from capsmith.decoding import BeamConfig, GreedyConfig
-    from capsmith.decoding import search as run
-    from capsmith.network import build_model
-    from capsmith.stepping import DecoderStepper
+    from capsmith.decoding.search import BeamConfig, GreedyConfig
+    from capsmith.decoding.search import search as run
+    from capsmith.decoding.stepper import DecoderStepper
+    from capsmith.models.caption_model import build_model
 
     attends = decoder not in ("merge", "inject")
     shape = (64, D) if attends else (D,)
@@ -39,7 +39,7 @@ def capsmith(decoder: str, search: str, beams: int, batch: int, rounds: int) -> 
 
 def never_ending(decoder: Any) -> Any:
     """Returns a decoder that never says its end: every search goes as far as the longest caption."""
-    from capsmith.text.vocabulary import END
+    from capsmith.data.text.vocabulary import END
 
     bias = decoder.bias if decoder.config.tie_embeddings else decoder.output_layer.bias
     values = np.array(bias)

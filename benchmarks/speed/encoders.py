@@ -12,9 +12,10 @@ from benchmarks.speed.corpus import pictures
 
 def capsmith(encoder: str, folder: str, count: int, precision: str = "float32") -> Round:
     """From files to a finished store, all of it anew in every round."""
-    from capsmith.features import backbone, extraction
-    from capsmith.features.config import EncoderConfig, FeaturesConfig
-    from capsmith.precision import calculating
+    from capsmith.core.precision import calculating
+    from capsmith.vision import encoder as backbone
+    from capsmith.vision import extraction
+    from capsmith.vision.config import EncoderConfig, FeaturesConfig
 
     config = EncoderConfig(type=encoder, weights="none")
     with calculating(precision):
@@ -35,8 +36,8 @@ def capsmith(encoder: str, folder: str, count: int, precision: str = "float32") 
 
 def alone(encoder: str, batches: int, batch: int = 32) -> Round:
     """The CNN on pixels that are there already."""
-    from capsmith.features.backbone import build_encoder
-    from capsmith.features.config import EncoderConfig
+    from capsmith.vision.config import EncoderConfig
+    from capsmith.vision.encoder import build_encoder
 
     built = build_encoder(EncoderConfig(type=encoder, weights="none"))
     pixels = np.random.default_rng(0).integers(0, 256, (batch, *built.image_size, 3), np.uint8)
@@ -77,10 +78,10 @@ def likeness(encoder: str) -> dict[str, float]:
 
 def main() -> None:
     """Prints the likeness."""
-    from capsmith.features.backbone import build_encoder
-    from capsmith.features.config import EncoderConfig
-    from capsmith.features.images import load_image
-    from capsmith.precision import calculating
+    from capsmith.core.precision import calculating
+    from capsmith.vision.config import EncoderConfig
+    from capsmith.vision.encoder import build_encoder
+    from capsmith.vision.images import load_image
 
     found = []
     with tempfile.TemporaryDirectory() as folder:

@@ -50,7 +50,7 @@ def store(folder: Path, count: int) -> Any:
     """Makes a grid store of so many pictures; the file has holes, so that it takes no disk."""
     import numpy as np
 
-    from capsmith.features.store import FeatureStore, Manifest
+    from capsmith.vision.store import FeatureStore, Manifest
 
     np.lib.format.open_memmap(folder / "features.npy", "w+", np.float16, (count, *GRID)).flush()
     Manifest({}, GRID, "float16", [str(n) for n in range(count)], [0] * count).write(folder)
@@ -62,10 +62,10 @@ def train(folder: Path, count: int, steps: int = 30) -> float:
     import keras
     from benchmarks.speed.corpus import examples, vocabulary
 
-    from capsmith.compiled import learner
     from capsmith.config import load_config
+    from capsmith.core.compilation import learner
     from capsmith.data.batches import Batches, Example
-    from capsmith.network import build_model
+    from capsmith.models.caption_model import build_model
 
     config = load_config("flickr8k_attention.yaml")
     model = build_model(config, vocabulary(), GRID, None, None)
@@ -84,8 +84,8 @@ def extract(folder: Path, count: int) -> float:
     """Extracts MobileNetV2's features of files at 128 × 128, the same few over and over; returns seconds a picture."""
     from benchmarks.speed.corpus import pictures
 
-    from capsmith.features.config import EncoderConfig, FeaturesConfig
-    from capsmith.features.extraction import extract as run
+    from capsmith.vision.config import EncoderConfig, FeaturesConfig
+    from capsmith.vision.extraction import extract as run
 
     few = pictures(folder / "pictures", 64)
     config = EncoderConfig(type="mobilenet_v2", weights="none", output="grid", image_size=128)
@@ -100,9 +100,9 @@ def decode(folder: Path, count: int) -> float:
     from benchmarks.speed.corpus import vocabulary
 
     from capsmith.config import load_config
-    from capsmith.decoding import BeamConfig, search
-    from capsmith.network import build_model
-    from capsmith.stepping import DecoderStepper
+    from capsmith.decoding.search import BeamConfig, search
+    from capsmith.decoding.stepper import DecoderStepper
+    from capsmith.models.caption_model import build_model
 
     seen = store(folder, count)
     model = build_model(load_config("flickr8k_attention.yaml"), vocabulary(), GRID, None, None)

@@ -13,16 +13,16 @@ from benchmarks.speed.corpus import pictures, vocabulary
 from benchmarks.speed.decoders import WORDS, never_ending
 
 if TYPE_CHECKING:
-    from capsmith.captioner import Captioner
+    from capsmith.models.captioner import Captioner
 
 
 def untrained(encoder: str, decoder: str) -> "Captioner":
     """Returns a captioner with random weights: as quick as a trained one."""
-    from capsmith.captioner import Captioner
     from capsmith.config import load_config
-    from capsmith.features.backbone import build_encoder
-    from capsmith.features.config import EncoderConfig
-    from capsmith.network import build_model
+    from capsmith.models.caption_model import build_model
+    from capsmith.models.captioner import Captioner
+    from capsmith.vision.config import EncoderConfig
+    from capsmith.vision.encoder import build_encoder
 
     attends = decoder not in ("merge", "inject")
     output = "grid" if attends else "pooled"
@@ -36,7 +36,7 @@ def untrained(encoder: str, decoder: str) -> "Captioner":
 
 def caption(encoder: str, decoder: str, times: int) -> Round:
     """``Captioner.caption(path)``, beam 5, captions of 12 words."""
-    from capsmith.decoding import BeamConfig
+    from capsmith.decoding.search import BeamConfig
 
     captioner = untrained(encoder, decoder)
     never_ending(captioner.model.decoder)

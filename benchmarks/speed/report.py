@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from capsmith.charts import COLOURS, GREY, INK, RULE, Canvas
+from capsmith.evaluation.line_chart import COLOURS, GREY, INK, RULE, Canvas
 
 COMMAND, FAR = "make bench", "make bench BENCH=far"
 _COMPARED = {

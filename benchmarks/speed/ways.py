@@ -42,11 +42,11 @@ def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precisio
     _calculate_in(precision)
     from benchmarks.speed.corpus import vocabulary
 
-    from capsmith.ahead import ahead
-    from capsmith.compiled import learner
     from capsmith.config import load_config
+    from capsmith.core.compilation import learner
+    from capsmith.core.prefetch import ahead
     from capsmith.data.batches import Batches
-    from capsmith.network import build_model
+    from capsmith.models.caption_model import build_model
     from capsmith.training.optimizers import build_optimizer
 
     model = build_model(load_config(name, sets), vocabulary(), shape, None, None)
@@ -154,7 +154,7 @@ def products(precision: str) -> Round:
     """Square products; what is counted is floating-point operations."""
     import keras
 
-    from capsmith.precision import accelerated
+    from capsmith.core.precision import accelerated
 
     side, times = (8192, 40) if accelerated() else (2048, 6)
     one, other = (keras.ops.cast(keras.random.normal((side, side)), precision) for _ in range(2))

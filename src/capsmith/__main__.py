@@ -7,7 +7,7 @@ import sys
 if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:  # from here on Ctrl-C shows no traceback, while files are read
     _signal.signal(_signal.SIGINT, lambda number, frame: os._exit(130))
 
-from capsmith.interrupts import leave_quietly  # noqa: E402
+from capsmith.core.interrupts import leave_quietly  # noqa: E402
 
 leave_quietly()
 

@@ -12,21 +12,21 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from capsmith.config_files import find_config
-from capsmith.consensus import ConsensusConfig  # noqa: F401 - importing registers it
+from capsmith.core.config_files import find_config
+from capsmith.core.errors import CheckpointError, ConfigError, one_line
+from capsmith.core.files import require_run, write_text
+from capsmith.core.overrides import override_in, overrides_list
+from capsmith.core.registry import ABSENT, OneOf
+from capsmith.core.schema import Settings, explain
+from capsmith.core.yaml_io import dump, read_yaml
 from capsmith.data import DATASETS, DatasetConfig
-from capsmith.decoders.config import DECODERS, DecoderConfig
-from capsmith.decoding import DECODINGS, DecodingConfig, GreedyConfig
-from capsmith.errors import CheckpointError, ConfigError, one_line
-from capsmith.features.config import EncoderConfig, Encoders, FeaturesConfig, require_given
-from capsmith.overrides import override_in, overrides_list
-from capsmith.registry import ABSENT, OneOf
-from capsmith.run_plugins import absent as absent_plugins
-from capsmith.runs import require_run, write_text
-from capsmith.schema import Settings, explain
-from capsmith.text.config import TextConfig
+from capsmith.data.text.config import TextConfig
+from capsmith.decoding.rerank.mbr import ConsensusConfig  # noqa: F401 - importing registers it
+from capsmith.decoding.search import DECODINGS, DecodingConfig, GreedyConfig
+from capsmith.models.decoders.config import DECODERS, DecoderConfig
+from capsmith.models.run_plugins import absent as absent_plugins
 from capsmith.training.config import EvaluationConfig, MemberConfig, TrainingConfig
-from capsmith.yaml_files import dump, read_yaml
+from capsmith.vision.config import EncoderConfig, Encoders, FeaturesConfig, require_given
 
 AnyDataset = Annotated[DatasetConfig, OneOf(DATASETS)]
 AnyDecoder = Annotated[DecoderConfig, OneOf(DECODERS)]
@@ -237,7 +237,7 @@ def _with_its_encoders(config: Config, run: Path) -> Config:
     """Takes the run's own copies of adapted encoders that are no longer where they were made."""
     if not any(encoder.adapt for encoder in config.encoders):
         return config
-    from capsmith.features.joined import folders  # NumPy, which a config need not wait for
+    from capsmith.vision.joined import folders  # NumPy, which a config need not wait for
 
     places = zip(config.encoders, folders(run, len(config.encoders)), strict=True)
     return config.adapted_into(

@@ -4,9 +4,9 @@ import shutil
 import pytest
 from PIL import Image
 
-import shapes
 from capsmith import Captioner
 from capsmith.cli import main
+from tests.support import shapes
 
 SCENES = [("red", "bar", "left"), ("blue", "square", "right"), ("white", "pole", "left")]
 

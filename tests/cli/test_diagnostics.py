@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from capsmith import doctor
+from capsmith.cli import diagnostics as doctor
 from capsmith.cli import main
-from capsmith.trial import Trial
+from capsmith.training.smoke_run import Trial
 
 
 def cgroup(monkeypatch, tmp_path, **files):
@@ -125,9 +125,9 @@ def test_extras_that_are_missing_are_no_failure(monkeypatch):
 
 def test_the_accelerator_that_keras_sees(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    monkeypatch.setattr("capsmith.precision.accelerators", lambda: ["gpu:0", "gpu:1"])
+    monkeypatch.setattr("capsmith.core.precision.accelerators", lambda: ["gpu:0", "gpu:1"])
     assert doctor._accelerator().found == "gpu:0, gpu:1"
-    monkeypatch.setattr("capsmith.precision.accelerators", list)
+    monkeypatch.setattr("capsmith.core.precision.accelerators", list)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert "none that Keras sees" in doctor._accelerator().found and not doctor._accelerator().advice
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
@@ -146,7 +146,7 @@ def test_a_trial_that_fails_is_told(capsys, monkeypatch):
     def fails():
         raise ValueError("the disk ate it\nand more")
 
-    monkeypatch.setattr("capsmith.trial.try_out", fails)
+    monkeypatch.setattr("capsmith.training.smoke_run.try_out", fails)
     assert main(["doctor"]) == 2
     out = capsys.readouterr().out
     assert "!!  trial        failed: ValueError: the disk ate it" in out and "and more" not in out
@@ -165,7 +165,7 @@ def test_a_trial_that_fails_is_told(capsys, monkeypatch):
 )
 def test_a_trial_is_judged_by_what_it_says(monkeypatch, right, rounds, broken, advice):
     """A machine that had no time to learn is slow; one that had it is broken."""
-    monkeypatch.setattr("capsmith.trial.try_out", lambda: Trial("a a a", right, 24, rounds, 1234.5, 67.8))
+    monkeypatch.setattr("capsmith.training.smoke_run.try_out", lambda: Trial("a a a", right, 24, rounds, 1234.5, 67.8))
     finding = doctor._trial()
     assert finding.broken is broken and (advice in finding.advice if advice else not finding.advice)
     assert f"{right} of 24 held-out pictures right" in finding.found and "“a a a”" in finding.found

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import yaml
 
-import shapes
 from capsmith import Captioner
 from capsmith.cli import main
+from tests.support import shapes
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import yaml
 
-import shapes
 from capsmith.cli import main
-from capsmith.features.store import FeatureStore
+from capsmith.vision.store import FeatureStore
+from tests.support import shapes
 
 
 def test_makes_the_store_and_says_where(tmp_path, capsys):

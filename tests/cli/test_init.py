@@ -2,10 +2,10 @@
 
 import pytest
 
-import toy
 from capsmith.cli import main
 from capsmith.config import find_config
-from capsmith.config_files import shipped_configs
+from capsmith.core.config_files import shipped_configs
+from tests.support import toy
 
 
 @pytest.mark.parametrize(("folder", "config"), [("flickr8k", "my_flickr8k.yaml"), ("birds", "birds.yaml")])

@@ -2,10 +2,10 @@ import pytest
 
 from capsmith.cli import main
 from capsmith.data import DATASETS
-from capsmith.decoders.config import DECODERS
-from capsmith.decoding import DECODINGS
-from capsmith.features.encoders import ENCODERS
+from capsmith.decoding.search import DECODINGS
 from capsmith.metrics.scorer import METRICS
+from capsmith.models.decoders.config import DECODERS
+from capsmith.vision.encoders import ENCODERS
 
 
 @pytest.mark.parametrize(

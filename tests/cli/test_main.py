@@ -13,7 +13,7 @@ import pytest
 import capsmith
 from capsmith import cli
 from capsmith.cli import VERBS, main, train_main
-from capsmith.errors import ConfigError
+from capsmith.core.errors import ConfigError
 
 HELP_WITHOUT_KERAS = """
 import contextlib, io, sys

@@ -2,10 +2,10 @@
 
 import pytest
 
-import toy
 from capsmith.cli import main
+from capsmith.cli.named_files import missing
 from capsmith.config import load_config
-from capsmith.named_files import missing
+from tests.support import toy
 
 
 @pytest.fixture

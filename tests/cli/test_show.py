@@ -1,7 +1,7 @@
 """``capsmith show``."""
 
-import shapes
 from capsmith.cli import main
+from tests.support import shapes
 
 
 def test_a_run_is_listed_and_drawn(tmp_path, capsys):

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-import shapes
 from capsmith.cli import main
 from capsmith.cli.options import default_run
 from capsmith.config import load_config
 from capsmith.training import fit
+from tests.support import shapes
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from capsmith.compiled import compiled, learner
-from capsmith.decoders.config import DECODERS, AttentionConfig, MergeConfig
-from capsmith.decoding import BeamConfig, GreedyConfig, search
-from capsmith.network import CaptionModel
-from capsmith.stepping import DecoderStepper
+from capsmith.core.compilation import compiled, learner
+from capsmith.decoding.search import BeamConfig, GreedyConfig, search
+from capsmith.decoding.stepper import DecoderStepper
+from capsmith.models.caption_model import CaptionModel
+from capsmith.models.decoders.config import DECODERS, AttentionConfig, MergeConfig
 
 V, D = 9, 5
 

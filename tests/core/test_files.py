@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from capsmith import runs, temporary
-from capsmith.errors import CapsmithError, CheckpointError, DataError
+from capsmith.core import files as runs
+from capsmith.core import temporary
+from capsmith.core.errors import CapsmithError, CheckpointError, DataError
 
 
 def files(folder):
@@ -50,7 +51,7 @@ def test_killed_while_writing_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     code = (
-        "import os, signal, sys; from pathlib import Path; from capsmith.runs import atomic\n"
+        "import os, signal, sys; from pathlib import Path; from capsmith.core.files import atomic\n"
         "with atomic(Path(sys.argv[1])) as file:\n"
         "    file.write('new' * 100000); file.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
     )

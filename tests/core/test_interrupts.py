@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-import toy
-from capsmith import interrupts
-from capsmith.training.stopping import stopping
+from capsmith.core import interrupts
+from capsmith.training.signals import stopping
+from tests.support import toy
 
 DELAYS = [step / 50 for step in range(21)]  # 0 to 0.4 s
 PYTHONS_OWN = 3  # tracebacks of Python's own start, which nothing of ours can catch

@@ -10,15 +10,16 @@ import sys
 import pytest
 from PIL import Image
 
-import mistakes
-import toy
-from capsmith import outputs, runs
 from capsmith.cli import main
 from capsmith.config import load_config
-from capsmith.errors import ConfigError
-from capsmith.outputs import inputs_of, is_marked, require_image_name, require_page, require_replaceable
-from capsmith.plots import contact_sheet, plot_history
-from mistakes.writing import full_after
+from capsmith.core import files as runs
+from capsmith.core import outputs
+from capsmith.core.errors import ConfigError
+from capsmith.core.outputs import inputs_of, is_marked, require_image_name, require_page, require_replaceable
+from capsmith.evaluation.plots import contact_sheet, plot_history
+from tests import mistakes
+from tests.mistakes.writing import full_after
+from tests.support import toy
 
 KILLED = """
 import os, signal, sys

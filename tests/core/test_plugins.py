@@ -10,18 +10,17 @@ from typing import Literal
 import numpy as np
 import pytest
 
-import plugin_files
-import toy
 from capsmith import Captioner, load_config, load_plugin, train
 from capsmith.cli import main
 from capsmith.config import DECODERS
+from capsmith.core.errors import ConfigError, FeatureError, PluginError
+from capsmith.core.files import Log
+from capsmith.core.plugins import brought, line_of, provider
 from capsmith.data.records import read_dataset
-from capsmith.errors import ConfigError, FeatureError, PluginError
-from capsmith.features.store import FeatureStore
 from capsmith.metrics import register_metric, score
-from capsmith.plugins import brought, line_of, provider
-from capsmith.runs import Log
-from plugin_files import config_file, needs, option
+from capsmith.vision.store import FeatureStore
+from tests.support import plugin_files, toy
+from tests.support.plugin_files import config_file, needs, option
 
 QUIET = Log(quiet=True)
 
@@ -350,7 +349,7 @@ BAG = '''
 from typing import Literal
 import keras
 from keras import ops
-from capsmith.decoders.config import DECODERS, DecoderConfig
+from capsmith.models.decoders.config import DECODERS, DecoderConfig
 
 @DECODERS.register(":Bag")
 class BagConfig(DecoderConfig):

@@ -6,21 +6,21 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from tests.toy import make_data, settings
 
-from capsmith import precision
 from capsmith.config import Config
-from capsmith.decoders.config import DECODERS, MergeConfig
-from capsmith.decoding import SampleConfig, search
-from capsmith.errors import FeatureError
-from capsmith.features.config import EncoderConfig, FeaturesConfig
-from capsmith.features.extraction import extract
-from capsmith.network import masked_cross_entropy
-from capsmith.runs import Log
-from capsmith.stepping import DecoderStepper
+from capsmith.core import precision
+from capsmith.core.errors import FeatureError
+from capsmith.core.files import Log
+from capsmith.decoding.search import SampleConfig, search
+from capsmith.decoding.stepper import DecoderStepper
+from capsmith.models.caption_model import masked_cross_entropy
+from capsmith.models.decoders.config import DECODERS, MergeConfig
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
-from capsmith.training.preparing import new_captioner
+from capsmith.training.setup import new_captioner
+from capsmith.vision.config import EncoderConfig, FeaturesConfig
+from capsmith.vision.extraction import extract
+from tests.toy import make_data, settings
 
 QUIET = Log(quiet=True)
 
@@ -112,7 +112,7 @@ def test_features_in_bfloat16_point_the_same_way(tmp_path):
 def test_many_pictures_are_worth_a_trial(tmp_path, monkeypatch):
     """On a machine with bfloat16 both are built and timed; what is faster makes the features."""
     monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
-    monkeypatch.setattr("capsmith.features.extraction._MANY", 3)
+    monkeypatch.setattr("capsmith.vision.extraction._MANY", 3)
     files = pictures(tmp_path / "pictures", 5)
     config = EncoderConfig(type="small_cnn", weights="none", image_size=32)
     for chosen in ("float32", "bfloat16"):

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from capsmith.ahead import ahead
+from capsmith.core.prefetch import ahead
 
 
 def test_in_order_and_never_more_than_one_too_early():

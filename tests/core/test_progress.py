@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-import toy
-from capsmith import progress
 from capsmith.config import load_config
-from capsmith.progress import bar, duration, track
-from capsmith.runs import Log
+from capsmith.core import progress
+from capsmith.core.files import Log
+from capsmith.core.progress import bar, duration, track
 from capsmith.training.fit import train
+from tests.support import toy
 
 
 @pytest.fixture

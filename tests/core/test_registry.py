@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from capsmith.registry import OneOf, Registry
-from capsmith.schema import Settings, models_of
+from capsmith.core.registry import OneOf, Registry
+from capsmith.core.schema import Settings, models_of
 
 
 def things():
@@ -126,11 +126,11 @@ def test_a_section_that_is_looked_up_when_it_is_read():
 
 
 LIGHT = (
-    "capsmith capsmith.cli capsmith.config capsmith.registry capsmith.schema capsmith.runs capsmith.decoding "
-    "capsmith.text.clean capsmith.text.tokenise capsmith.text.vocabulary capsmith.text.glove capsmith.metrics "
-    "capsmith.metrics.scorer capsmith.data capsmith.data.flickr8k capsmith.data.scenes capsmith.features.store "
-    "capsmith.features.extraction capsmith.features.fingerprint capsmith.decoders.config capsmith.training.config "
-    "capsmith.training.history capsmith.training.schedules capsmith.pipeline capsmith.report capsmith.plots"
+    "capsmith capsmith.cli capsmith.config capsmith.core.registry capsmith.core.schema capsmith.core.files capsmith.decoding.search "
+    "capsmith.data.text.cleaning capsmith.data.text.tokens capsmith.data.text.vocabulary capsmith.data.text.glove capsmith.metrics "
+    "capsmith.metrics.scorer capsmith.data capsmith.data.flickr8k capsmith.data.scenes.reader capsmith.vision.store "
+    "capsmith.vision.extraction capsmith.vision.fingerprint capsmith.models.decoders.config capsmith.training.config "
+    "capsmith.training.history capsmith.training.schedules capsmith.data.prepare capsmith.evaluation.report capsmith.evaluation.plots"
 ).split()
 
 
@@ -142,7 +142,7 @@ def test_these_modules_load_no_keras():
         "    importlib.import_module(name)\n"
         "    found = {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)\n"
         "    assert not found, f'{name} loads {found}'\n"
-        "import capsmith.network\n"
+        "import capsmith.models.caption_model\n"
         "assert 'keras' in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", code, *LIGHT], capture_output=True, text=True, timeout=120)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from capsmith.schema import Settings, explain, nearest
+from capsmith.core.schema import Settings, explain, nearest
 
 
 class Cat(Settings):

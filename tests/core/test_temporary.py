@@ -8,14 +8,15 @@ import threading
 
 import pytest
 
-from capsmith import runs, temporary
-from capsmith.temporary import PREFIX, sweep, temporary_file, temporary_folder
+from capsmith.core import files as runs
+from capsmith.core import temporary
+from capsmith.core.temporary import PREFIX, sweep, temporary_file, temporary_folder
 
 WRITE = """
 import os, signal, sys, time
 from pathlib import Path
-from capsmith.runs import atomic
-from capsmith.temporary import temporary_folder
+from capsmith.core.files import atomic
+from capsmith.core.temporary import temporary_folder
 what, path, then = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 def end():
     print("there", flush=True)

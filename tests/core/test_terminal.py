@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-import toy
-from capsmith import terminal
 from capsmith.cli import main
-from capsmith.errors import CapsmithError, ConfigError, because, escaped, printable, shortened
-from capsmith.runs import Log, write_json
-from capsmith.yaml_files import dump, parse
+from capsmith.core import terminal
+from capsmith.core.errors import CapsmithError, ConfigError, because, escaped, printable, shortened
+from capsmith.core.files import Log, write_json
+from capsmith.core.yaml_io import dump, parse
+from tests.support import toy
 
 NASTY = "a\n\t\x1b[2J\x9b\x7f\u202e\u2066\u2028\ufeff\U000e0041\udce9"
 

@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capsmith.text.normalise import nfc
+from capsmith.core.unicode import nfc
 
 MARKS = [chr(code) for code in range(0x250, 0x10000) if unicodedata.combining(chr(code))]
 STARTERS = ["a", "e", "é", "ệ", "가", "ᄀ", "ᅡ", "ᆨ", "か", "क", "़", " ", "狗", "\u0f73", "\u0344", "\u0f81"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from capsmith.data.batches import Batches, Example
-from capsmith.text.vocabulary import END, PAD, START
+from capsmith.data.text.vocabulary import END, PAD, START
 
 PICTURES = 60
 

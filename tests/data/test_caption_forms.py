@@ -8,10 +8,10 @@ from PIL import Image
 
 from capsmith.cli import main
 from capsmith.config import load_config
-from capsmith.data.guess import guess_dataset
+from capsmith.core.errors import DataError
 from capsmith.data.kaggle import KaggleConfig
+from capsmith.data.onboarding.layout import guess_dataset
 from capsmith.data.records import read_dataset
-from capsmith.errors import DataError
 
 NAMES = [f"p{n}.jpg" for n in range(12)]
 SAID = {name: f"a ball, red, number {n}" for n, name in enumerate(NAMES)}

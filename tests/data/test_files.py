@@ -2,9 +2,9 @@
 
 import pytest
 
+from capsmith.core.errors import DataError
 from capsmith.data.files import locate, numbered_lines, read_text
 from capsmith.data.folder import FolderConfig
-from capsmith.errors import DataError
 
 
 @pytest.mark.parametrize(

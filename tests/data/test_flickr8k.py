@@ -2,9 +2,9 @@
 
 import pytest
 
+from capsmith.core.errors import DataError
 from capsmith.data import DATASETS, read_dataset
 from capsmith.data.flickr8k import Flickr8kConfig
-from capsmith.errors import DataError
 
 TOKENS = "a.jpg#0\tA dog .\na.jpg#1\tA dog .\nb.jpg#0\tTwo cats , one hat .\nc.jpg#0\tA bird .\nd.jpg#0\tA cow .\n"
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from capsmith.core.errors import DataError
 from capsmith.data import read_dataset
 from capsmith.data.folder import FolderConfig
-from capsmith.errors import DataError
 
 ROWS = [
     ("một.jpg", "Một con chó đang chạy.", "train"),

@@ -5,11 +5,11 @@ from unittest import mock
 
 import pytest
 
+from capsmith.core.errors import DataError
+from capsmith.data.image_folder import Pictures
 from capsmith.data.image_listing import is_image_name, list_images
-from capsmith.data.pictures import Pictures
-from capsmith.data.rows import PICTURES
-from capsmith.errors import DataError
-from capsmith.features.image_formats import IMAGE_ENDINGS
+from capsmith.data.record_builder import PICTURES
+from capsmith.vision.image_formats import IMAGE_ENDINGS
 
 
 def fill(folder, *names):

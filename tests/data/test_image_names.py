@@ -2,10 +2,10 @@
 
 import pytest
 
+from capsmith.core.errors import DataError
 from capsmith.data.folder import FolderConfig
-from capsmith.data.names import Names, is_file_name, plain
-from capsmith.data.rows import Rows
-from capsmith.errors import DataError
+from capsmith.data.image_names import Names, is_file_name, plain
+from capsmith.data.record_builder import Rows
 
 
 @pytest.fixture

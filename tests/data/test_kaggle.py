@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from capsmith.core.errors import DataError
 from capsmith.data import read_dataset
 from capsmith.data.flickr8k import Flickr8kConfig
 from capsmith.data.kaggle import KaggleConfig
-from capsmith.errors import DataError
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from capsmith.core.errors import DataError
 from capsmith.data import read_dataset
 from capsmith.data.karpathy import KarpathyConfig
-from capsmith.errors import DataError
 
 
 def _image(name, split, *captions, **more):

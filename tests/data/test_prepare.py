@@ -5,13 +5,13 @@ import shutil
 import numpy as np
 import pytest
 
-import shapes
 from capsmith.config import load_config
+from capsmith.core.errors import CheckpointError, DataError, FeatureError
+from capsmith.core.files import Log, write_json
+from capsmith.data.prepare import Pictures, extract, prepare, read_corpus, require_encoder, require_splits
 from capsmith.data.records import Record
-from capsmith.errors import CheckpointError, DataError, FeatureError
-from capsmith.features.images import load_image
-from capsmith.pipeline import Pictures, extract, prepare, read_corpus, require_encoder, require_splits
-from capsmith.runs import Log, write_json
+from capsmith.vision.images import load_image
+from tests.support import shapes
 
 QUIET = Log(quiet=True)
 
@@ -77,7 +77,7 @@ def test_broken_pictures_up_to_a_limit(data, tmp_path, trainable):
 def test_features_are_those_of_the_encoder():
     config = load_config(shapes.settings())
     prepared = prepare(config, ("test",), QUIET)
-    from capsmith.features.backbone import build_encoder
+    from capsmith.vision.encoder import build_encoder
 
     some = prepared.split("test")[:3]
     pixels = np.stack([load_image(record.path, (32, 32)) for record in some])

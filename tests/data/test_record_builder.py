@@ -4,9 +4,9 @@ import unicodedata
 
 import pytest
 
+from capsmith.core.errors import DataError
 from capsmith.data.folder import FolderConfig
-from capsmith.data.rows import PictureFolder, Rows, safe_id
-from capsmith.errors import DataError
+from capsmith.data.record_builder import PictureFolder, Rows, safe_id
 
 
 @pytest.fixture

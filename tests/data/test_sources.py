@@ -6,7 +6,7 @@ import numpy as np
 
 from capsmith.data.batches import Batches, Example
 from capsmith.data.sources import ViewedSource, mirror_words
-from capsmith.text.vocabulary import END, SPECIALS, Vocabulary
+from capsmith.data.text.vocabulary import END, SPECIALS, Vocabulary
 
 IDS = [f"{n}.jpg" for n in range(40)]
 VOCABULARY = Vocabulary([*SPECIALS, "left", "right", "dog", *(f"w{n}" for n in range(60))])

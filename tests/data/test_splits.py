@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from capsmith.core.errors import DataError
 from capsmith.data.flickr8k import Flickr8kConfig
 from capsmith.data.records import SplitConfig
 from capsmith.data.splits import SplitLists, read_lists, seeded_split, split_name
-from capsmith.errors import DataError
 
 IDS = [f"{number}.jpg" for number in range(1000)]
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from capsmith.core.errors import DataError
 from capsmith.data.tables import read_table
-from capsmith.errors import DataError
 
 REQUIRED = {"image_column": "image", "caption_column": "caption"}
 ROWS = [("a.jpg", 'He said "hi", twice'), ("b.jpg", "plain; with | marks")]

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from capsmith.consensus import ConsensusConfig, candidates
-from capsmith.decoders.config import DECODERS
-from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig, search
-from capsmith.stepping import DecoderStepper, Partly
+from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates
+from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig, search
+from capsmith.decoding.stepper import DecoderStepper, Partly
+from capsmith.models.decoders.config import DECODERS
 
 V, P = 11, 3
 

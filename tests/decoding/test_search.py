@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig, search
-from capsmith.text.vocabulary import END, PAD, START, UNK
+from capsmith.data.text.vocabulary import END, PAD, START, UNK
+from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig, search
 
 A, B, C = 4, 5, 6
 V = 7

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capsmith.attention_plot import attention_sheet, heat_map, scale_top
-from capsmith.errors import CapsmithError
+from capsmith.core.errors import CapsmithError
+from capsmith.evaluation.attention_plot import attention_sheet, heat_map, scale_top
 
 SIDE = 160
 

@@ -6,14 +6,14 @@ from collections import Counter
 
 import pytest
 
-import shapes
 from capsmith.config import load_config
+from capsmith.core.errors import CheckpointError, ConfigError, DataError
+from capsmith.core.files import Log
 from capsmith.data.records import read_dataset
-from capsmith.errors import CheckpointError, ConfigError, DataError
-from capsmith.evaluation import evaluate, shuffled, tokeniser
+from capsmith.evaluation.evaluate import evaluate, shuffled, tokeniser
 from capsmith.metrics import score
-from capsmith.runs import Log
 from capsmith.training.history import read_csv
+from tests.support import shapes
 
 QUIET = Log(quiet=True)
 

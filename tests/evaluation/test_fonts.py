@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ImageFont
 
-from capsmith.lettering import font_for, wrap
+from capsmith.evaluation.fonts import font_for, wrap
 
 FONT = ImageFont.load_default(16)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsmith.charts import Canvas, Line, Panel, ticks, whole_ticks, written
+from capsmith.evaluation.line_chart import Canvas, Line, Panel, ticks, whole_ticks, written
 
 
 @given(st.floats(-1e4, 1e4), st.floats(1e-4, 1e4))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capsmith.charts import COLOURS, Line
-from capsmith.errors import CapsmithError
-from capsmith.plots import best_point, contact_sheet, plot_history
+from capsmith.core.errors import CapsmithError
+from capsmith.evaluation.line_chart import COLOURS, Line
+from capsmith.evaluation.plots import best_point, contact_sheet, plot_history
 
 
 def rows(count=6):

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from capsmith.errors import CapsmithError
-from capsmith.report import best_and_worst, write_report
+from capsmith.core.errors import CapsmithError
+from capsmith.evaluation.report import best_and_worst, write_report
 
 SCORES = [
     {"name": "bleu4", "value": 0.2312, "interval": (0.21, 0.25), "control": 0.0412, "signature": "bleu4|n:3"},

@@ -2,13 +2,13 @@ import math
 
 import numpy as np
 import pytest
-from captions import ADVERSARIAL, corpora
-from coco import scores as coco_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capsmith.metrics import score
 from capsmith.metrics.bleu import from_statistics
+from tests.support.captions import ADVERSARIAL, corpora
+from tests.support.coco import scores as coco_scores
 
 BLEU = ["bleu1", "bleu2", "bleu3", "bleu4"]
 

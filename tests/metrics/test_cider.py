@@ -3,13 +3,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from captions import ADVERSARIAL, SENTENCES, corpora
-from coco import scores as coco_scores
 from hypothesis import given, settings
 
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
 from capsmith.metrics import CiderD, Scorer, score
 from capsmith.metrics.cider import END, SIGMA
+from tests.support.captions import ADVERSARIAL, SENTENCES, corpora
+from tests.support.coco import scores as coco_scores
 
 
 def slow_cider(hypothesis, references, corpus, plain=False):

@@ -1,11 +1,11 @@
 import pytest
-from captions import FULL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
 from capsmith.metrics import score
 from capsmith.metrics.diversity import diversity, mutual_bleu, repeats
+from tests.support.captions import FULL
 
 
 def split(*captions):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
 from capsmith.metrics import Scorer
 from capsmith.metrics.explain import explain
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
 from capsmith.metrics.files import align, read_captions, read_hypotheses, read_references, read_training
 
 EXPECTED = {"a.jpg": ["A dog, running .", "dogs"], "b.jpg": ["two people"]}

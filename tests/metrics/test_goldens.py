@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from capsmith.errors import CapsmithError
+from capsmith.core.errors import CapsmithError
 from capsmith.metrics import java, score
 from capsmith.metrics.files import align, read_captions, read_hypotheses, read_references
 

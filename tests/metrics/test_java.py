@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from capsmith.errors import CapsmithError, MissingExtraError
+from capsmith.core.errors import CapsmithError, MissingExtraError
 from capsmith.metrics import java, score
 
 REFERENCES = {"a": ["a dog runs in the snow", "the dog is running"], "b": ["two people sit", "people in a park"]}

@@ -1,11 +1,11 @@
 from collections import Counter
 
 import numpy as np
-from captions import SENTENCES
 from hypothesis import given
 from hypothesis import strategies as st
 
 from capsmith.metrics.ngrams import NgramIndex, ReferenceNgrams
+from tests.support.captions import SENTENCES
 
 
 def plain_counts(sentence, order=4):

@@ -112,7 +112,7 @@ def java_tokens(tmp_path, texts):
 
 @pytest.fixture
 def with_java():
-    from capsmith.errors import CapsmithError
+    from capsmith.core.errors import CapsmithError
 
     try:
         java.require(["meteor"])

@@ -1,10 +1,10 @@
 import pytest
-from captions import ADVERSARIAL, SENTENCES, corpora
-from coco import scores as coco_scores
 from hypothesis import given, settings
 
 from capsmith.metrics import score
 from capsmith.metrics.rouge import BETA, common_length, places, rouge_l
+from tests.support.captions import ADVERSARIAL, SENTENCES, corpora
+from tests.support.coco import scores as coco_scores
 
 
 def slow_common_length(first, second):

@@ -3,13 +3,13 @@ import subprocess
 import sys
 
 import pytest
-from captions import ADVERSARIAL
 
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
+from capsmith.core.registry import RegistrationError
 from capsmith.metrics import DEFAULT, METRICS, Scorer, register_metric, score
 from capsmith.metrics.names import canonical
 from capsmith.metrics.scorer import BLEU, expand
-from capsmith.registry import RegistrationError
+from tests.support.captions import ADVERSARIAL
 
 REFERENCES = {
     "a.jpg": ["A dog runs in the snow .", "The dog is running .", "A brown dog plays"],

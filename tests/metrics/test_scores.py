@@ -1,6 +1,6 @@
 import pytest
 
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
 from capsmith.metrics import METRICS, Scorer
 from capsmith.metrics.scorer import expand
 from capsmith.metrics.scores import TITLES, compare, signature

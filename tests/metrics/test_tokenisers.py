@@ -1,6 +1,6 @@
 import pytest
 
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
 from capsmith.metrics import TOKENISERS, tokenisers
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import toy
+from tests.support import toy
 
 LOG_LINES = (
     "data: ",
@@ -282,7 +282,7 @@ def _file_faults(case: Case, before: dict[Path, str], after: dict[Path, str]) ->
             yield f"{path.parent} is left over, a run directory with nothing in it"
 
 
-from mistakes import (  # noqa: E402, F401 - they enter their cases
+from tests.mistakes import (  # noqa: E402, F401 - they enter their cases
     captions,
     checkpoints,
     components,

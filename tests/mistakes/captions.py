@@ -2,8 +2,8 @@
 
 import json
 
-import toy
-from mistakes import Workshop, mistake
+from tests.mistakes import Workshop, mistake
+from tests.support import toy
 
 
 def _extract(shop: Workshop, **changes) -> list[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from mistakes import Workshop, mistake
-from mistakes.encoders import lambda_model
-from mistakes.features import Payload
+from tests.mistakes import Workshop, mistake
+from tests.mistakes.encoders import lambda_model
+from tests.mistakes.features import Payload
 
 PICTURE = "data/images/red_ball.png"
 

@@ -1,15 +1,15 @@
 """Plugins that load, and do not do what a component of their kind has to."""
 
-from mistakes import Workshop, mistake
-from plugin_files import forgetting
+from tests.mistakes import Workshop, mistake
+from tests.support.plugin_files import forgetting
 
 HEADS = {
     "decoder": "from typing import Literal\nimport keras\nfrom keras import ops\n"
-    "from capsmith.decoders.config import DECODERS, DecoderConfig\n",
+    "from capsmith.models.decoders.config import DECODERS, DecoderConfig\n",
     "dataset": "from pathlib import Path\nfrom typing import Literal\n"
     "from capsmith.data import DATASETS, Corpus, DatasetConfig, Record\n",
-    "search": "from typing import Literal\nfrom capsmith.decoding import DECODINGS, DecodingConfig, Hypothesis\n",
-    "encoder": "from capsmith.features.encoders import register_encoder\n",
+    "search": "from typing import Literal\nfrom capsmith.decoding.search import DECODINGS, DecodingConfig, Hypothesis\n",
+    "encoder": "from capsmith.vision.encoders import register_encoder\n",
     "metric": "from capsmith.metrics import register_metric\n",
 }
 SETTINGS = {

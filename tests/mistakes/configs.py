@@ -1,6 +1,6 @@
 """Configs and --set."""
 
-from mistakes import Workshop, mistake
+from tests.mistakes import Workshop, mistake
 
 
 def _validate(shop: Workshop, content: str | bytes) -> list[str]:

@@ -4,7 +4,7 @@ import json
 import zipfile
 from pathlib import Path
 
-from mistakes import Workshop, mistake
+from tests.mistakes import Workshop, mistake
 
 
 def _extract(shop: Workshop, **changes) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mistakes import Workshop, mistake
+from tests.mistakes import Workshop, mistake
 
 
 class Payload:
@@ -155,8 +155,8 @@ def _(shop: Workshop) -> list[str]:
 
 def _grid(shop: Workshop, content: bytes) -> list[str]:
     """A finished store of grids, whose array is what is given."""
-    from capsmith.features.config import EncoderConfig
-    from capsmith.features.fingerprint import fingerprint
+    from capsmith.vision.config import EncoderConfig
+    from capsmith.vision.fingerprint import fingerprint
 
     store = shop.store()
     changed = EncoderConfig(type="small_cnn", image_size=32, output="grid")

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-import toy
-from image_bytes import box
-from mistakes import Workshop, mistake
-from mistakes.images import fifo
+from tests.mistakes import Workshop, mistake
+from tests.mistakes.images import fifo
+from tests.support import toy
+from tests.support.image_bytes import box
 
 
 def _folder(shop: Workshop) -> Path:

@@ -10,10 +10,10 @@ from unittest import mock
 
 from PIL import Image
 
-import image_bytes
-from image_bytes import box, chunk, encoded, png, scan_bomb, segment, tiff, tiff_tags
-from mistakes import Workshop, mistake
-from mistakes.pictures import bomb
+from tests.mistakes import Workshop, mistake
+from tests.mistakes.pictures import bomb
+from tests.support import image_bytes
+from tests.support.image_bytes import box, chunk, encoded, png, scan_bomb, segment, tiff, tiff_tags
 
 UNKNOWN = "not a picture in a known format"
 

@@ -1,6 +1,6 @@
 """Configs that are valid and name files that are not there, and names that are nearly those of components."""
 
-from mistakes import Workshop, mistake
+from tests.mistakes import Workshop, mistake
 
 
 def _validate(shop: Workshop, **changes: object) -> list[str]:

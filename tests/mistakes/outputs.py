@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from mistakes import Workshop, mistake
+from tests.mistakes import Workshop, mistake
 
 READ, FOREIGN, DENIED = "is read by this command", "capsmith did not make it", "Permission denied"
 _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2

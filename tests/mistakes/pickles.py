@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mistakes import Workshop, mistake
-from mistakes.features import Payload
+from tests.mistakes import Workshop, mistake
+from tests.mistakes.features import Payload
 
 SIZE = 256  # of the toy's features
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-import toy
-from mistakes import Workshop, mistake
+from tests.mistakes import Workshop, mistake
+from tests.support import toy
 
 
 def jpeg(side: int = 200) -> bytes:

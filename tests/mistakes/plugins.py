@@ -7,10 +7,10 @@ import shutil
 import sys
 from collections.abc import Iterator
 
-import plugin_files
-from mistakes import Workshop, mistake
-from mistakes.components import DECODER, HEADS, SETTINGS, plugin_option, score_with, train_with
-from plugin_files import forgetting
+from tests.mistakes import Workshop, mistake
+from tests.mistakes.components import DECODER, HEADS, SETTINGS, plugin_option, score_with, train_with
+from tests.support import plugin_files
+from tests.support.plugin_files import forgetting
 
 
 def _list(shop: Workshop, text: str | bytes) -> list[str]:

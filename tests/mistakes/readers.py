@@ -11,12 +11,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-import toy
-from mistakes import Workshop, mistake
-from mistakes.captions import _captions, _vectors
-from mistakes.encoders import _custom
-from mistakes.features import _extract
-from mistakes.special import DEEP, device, pipe
+from tests.mistakes import Workshop, mistake
+from tests.mistakes.captions import _captions, _vectors
+from tests.mistakes.encoders import _custom
+from tests.mistakes.features import _extract
+from tests.mistakes.special import DEEP, device, pipe
+from tests.support import toy
 
 
 def _scored(said: Path, true: Path) -> list[str]:

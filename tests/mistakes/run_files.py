@@ -8,9 +8,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mistakes import Workshop, mistake
-from mistakes.checkpoints import _caption, _with
-from mistakes.special import DEEP, device, pipe
+from tests.mistakes import Workshop, mistake
+from tests.mistakes.checkpoints import _caption, _with
+from tests.mistakes.special import DEEP, device, pipe
 
 # --- memories ---------------------------------------------------------------------------------------------------------
 

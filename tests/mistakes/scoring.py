@@ -2,8 +2,8 @@
 
 import json
 
-import toy
-from mistakes import Workshop, mistake
+from tests.mistakes import Workshop, mistake
+from tests.support import toy
 
 LINES = "".join(json.dumps({"image": row["image"], "caption": row["caption"]}) + "\n" for row in toy.rows())
 

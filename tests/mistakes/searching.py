@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mistakes import Workshop, mistake
+from tests.mistakes import Workshop, mistake
 
 
 def _caption(shop: Workshop, *sets: str) -> list[str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mistakes import Workshop, mistake
-from mistakes.checkpoints import _resume
-from mistakes.features import _edit, _npy
-from mistakes.special import DEEP, pipe
+from tests.mistakes import Workshop, mistake
+from tests.mistakes.checkpoints import _resume
+from tests.mistakes.features import _edit, _npy
+from tests.mistakes.special import DEEP, pipe
 
 VERSIONS = {"may_change": ("versions.json",)}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mistakes import Workshop, mistake
-from mistakes.features import _extract, _grid, _head, _journal, _npy
-from mistakes.special import DEEP, pipe
+from tests.mistakes import Workshop, mistake
+from tests.mistakes.features import _extract, _grid, _head, _journal, _npy
+from tests.mistakes.special import DEEP, pipe
 
 # --- manifests --------------------------------------------------------------------------------------------------------
 

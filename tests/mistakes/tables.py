@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-import toy
-from capsmith.runs import read_json
-from capsmith.training_domain import FILE, TrainingDomain
-from mistakes import Workshop, mistake
+from capsmith.core.files import read_json
+from capsmith.models.training_domain import FILE, TrainingDomain
+from tests.mistakes import Workshop, mistake
+from tests.support import toy
 
 HEADER = "image,caption,split\n"
 

@@ -4,8 +4,8 @@ import json
 import os
 from pathlib import Path
 
-import toy
-from mistakes import Workshop, mistake
+from tests.mistakes import Workshop, mistake
+from tests.support import toy
 
 ESCAPE, RED = "\x1b[31m", r"\x1b[31m"
 TURNED, SHOWN = "gpj\u202e.png", r"gpj\u202e.png"  # reads as gnp.jpg where the direction of writing is turned

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mistakes import Workshop, mistake
+from tests.mistakes import Workshop, mistake
 
 
 def full_after(size: int):

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from backends import gradient
-from capsmith.decoders.config import DECODERS, InjectConfig
-from capsmith.network import CaptionModel, masked_cross_entropy
-from capsmith.text.vocabulary import END
+from capsmith.data.text.vocabulary import END
+from capsmith.models.caption_model import CaptionModel, masked_cross_entropy
+from capsmith.models.decoders.config import DECODERS, InjectConfig
+from tests.support.backends import gradient
 
 B, T, V = 3, 5, 7
 TARGETS = np.array([[4, 5, 3, 0, 0], [6, 3, 0, 0, 0], [4, 4, 6, 5, 3]], "int32")

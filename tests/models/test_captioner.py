@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import shapes
 from capsmith import Caption, Captioner
-from capsmith.attention_plot import attention_sheet
 from capsmith.config import load_config
-from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig
-from capsmith.errors import CheckpointError, ConfigError, FeatureError, PictureError
-from capsmith.features.backbone import build_encoder
-from capsmith.network import build_model
-from capsmith.text.vocabulary import START, Vocabulary
+from capsmith.core.errors import CheckpointError, ConfigError, FeatureError, PictureError
+from capsmith.data.text.vocabulary import START, Vocabulary
+from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig
+from capsmith.evaluation.attention_plot import attention_sheet
+from capsmith.models.caption_model import build_model
+from capsmith.vision.encoder import build_encoder
+from tests.support import shapes
 
 TEST = [shapes.data() / "images" / f"{'_'.join(scene)}_4.png" for scene in shapes.SCENES]
 LOAD_ELSEWHERE = """

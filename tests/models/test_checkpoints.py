@@ -5,8 +5,8 @@ import keras
 import numpy as np
 import pytest
 
-from capsmith.checkpoints import load_state, load_weights, save_state, save_weights
-from capsmith.errors import CapsmithError, CheckpointError
+from capsmith.core.errors import CapsmithError, CheckpointError
+from capsmith.models.checkpoints import load_state, load_weights, save_state, save_weights
 
 
 def model(seed=0, units=3):

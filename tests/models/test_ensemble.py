@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from tests.test_whole import P, StepByStep, decoder, same
 
-from capsmith.consensus import ConsensusConfig, candidates
-from capsmith.decoding import BeamConfig, GreedyConfig, SampleConfig, search
-from capsmith.ensembles import JointStepper
-from capsmith.stepping import Views
-from capsmith.text.vocabulary import END, START
+from capsmith.data.text.vocabulary import END, START
+from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates
+from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig, search
+from capsmith.decoding.stepper import Views
+from capsmith.models.ensemble import JointStepper
+from tests.test_whole import P, StepByStep, decoder, same
 
 KINDS = ("merge", "aoa", "inject")  # states of several lengths, features of several shapes
 

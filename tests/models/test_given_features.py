@@ -7,11 +7,11 @@ import shutil
 import numpy as np
 import pytest
 
-import shapes
 from capsmith import Captioner, evaluate, load_config, train
-from capsmith.errors import CapsmithError, CheckpointError, ConfigError, FeatureError
-from capsmith.pipeline import extract
-from capsmith.runs import Log
+from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError, FeatureError
+from capsmith.core.files import Log
+from capsmith.data.prepare import extract
+from tests.support import shapes
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,13 @@ import shutil
 
 import pytest
 
-import plugin_files
-import toy
 from capsmith import Captioner, load_config, load_plugin, train
 from capsmith.cli import main
-from capsmith.errors import CheckpointError
-from capsmith.run_plugins import remember
-from capsmith.runs import Log
-from plugin_files import config_file
+from capsmith.core.errors import CheckpointError
+from capsmith.core.files import Log
+from capsmith.models.run_plugins import remember
+from tests.support import plugin_files, toy
+from tests.support.plugin_files import config_file
 
 QUIET = Log(quiet=True)
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import shapes
 from capsmith import Captioner, load_config
-from capsmith.diagram import diagram, save_diagram
-from capsmith.errors import CapsmithError
-from capsmith.features.backbone import build_encoder, build_encoders
-from capsmith.network import build_model
-from capsmith.summary import decoder_rows, encoder_rows, size
-from capsmith.text.vocabulary import Vocabulary
+from capsmith.core.errors import CapsmithError
+from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.evaluation.diagram import diagram, save_diagram
+from capsmith.models.caption_model import build_model
+from capsmith.models.summary import decoder_rows, encoder_rows, size
+from capsmith.vision.encoder import build_encoder, build_encoders
+from tests.support import shapes
 
 VOCABULARY = Vocabulary.build([["a", "red", "bar"]])
 DECODERS = {
@@ -110,7 +110,7 @@ def test_boxes_lie_apart_and_arrows_end_at_their_edges(decoder):
 
 
 def test_a_decoder_of_which_only_the_name_is_known_is_one_box(monkeypatch):
-    monkeypatch.setattr("capsmith.diagram_layout._LAYOUTS", {})
+    monkeypatch.setattr("capsmith.evaluation.diagram_layout._LAYOUTS", {})
     captioner = made("updown")
     inner = numbers(captioner.model.decoder.weights) - numbers(captioner.model.decoder.embedding.weights)
     inner -= numbers(captioner.model.decoder.output_layer.weights)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import toy
-from capsmith.captioner import Captioner
 from capsmith.cli import main
-from capsmith.errors import CheckpointError
-from capsmith.training_domain import FILE, TrainingDomain, checked
+from capsmith.core.errors import CheckpointError
+from capsmith.models.captioner import Captioner
+from capsmith.models.training_domain import FILE, TrainingDomain, checked
+from tests.support import toy
 
 RNG = np.random.default_rng(5)
 SIZES = {"train": 90, "dev": 40, "test": 60}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from capsmith.memory import Memory
+from capsmith.retrieval.caption_index import Memory
 
 RNG = np.random.default_rng(3)
 KINDS = 6

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from capsmith.consensus import ConsensusConfig
-from capsmith.decoding import Hypothesis
-from capsmith.meaning import Content, directions
-from capsmith.memory import Memory
-from capsmith.text.vocabulary import END, UNK
+from capsmith.data.text.vocabulary import END, UNK
+from capsmith.decoding.rerank.mbr import ConsensusConfig
+from capsmith.decoding.search import Hypothesis
+from capsmith.retrieval.caption_index import Memory
+from capsmith.retrieval.concepts import Content, directions
 
 RNG = np.random.default_rng(5)
 PICTURES, CHANNELS = 300, 12

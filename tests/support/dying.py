@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from capsmith.config import load_config
+from capsmith.core.files import Log
 from capsmith.data.batches import Batches
-from capsmith.runs import Log
-from capsmith.training import epochs
+from capsmith.training import loop as epochs
 from capsmith.training.fit import train
 
 

@@ -20,7 +20,7 @@ class FakeEncoder:
     calls: list[int] = []
 
     def __init__(self, config):
-        from capsmith.features.fingerprint import fingerprint
+        from capsmith.vision.fingerprint import fingerprint
 
         self.fingerprint = fingerprint(config)
         self.feature_shape = (20,) if config.output == "pooled" else (4, 5)
@@ -33,10 +33,10 @@ class FakeEncoder:
 
 
 def install(modules=sys.modules):
-    """Puts the fake in the place of capsmith.features.backbone."""
-    stand_in = types.ModuleType("capsmith.features.backbone")
+    """Puts the fake in the place of capsmith.vision.encoder."""
+    stand_in = types.ModuleType("capsmith.vision.encoder")
     stand_in.build_encoder = FakeEncoder
-    modules["capsmith.features.backbone"] = stand_in
+    modules["capsmith.vision.encoder"] = stand_in
 
 
 def pictures_in(folder: Path, count: int = 23) -> list[tuple[str, Path]]:
@@ -53,9 +53,9 @@ def pictures_in(folder: Path, count: int = 23) -> list[tuple[str, Path]]:
 
 
 def _main(pictures: str, store: str, output: str, moment: str, batch: int) -> None:
-    from capsmith.features import journal
-    from capsmith.features.config import EncoderConfig, FeaturesConfig
-    from capsmith.features.extraction import extract
+    from capsmith.vision import journal
+    from capsmith.vision.config import EncoderConfig, FeaturesConfig
+    from capsmith.vision.extraction import extract
 
     install()
     counted = {"append": 0}

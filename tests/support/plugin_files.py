@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import toy
-from capsmith import plugins
+from capsmith.core import plugins
 from capsmith.metrics.names import REGISTERED
+from tests.support import toy
 
-CONTRIBUTING = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
+CONTRIBUTING = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 
 
 def documented() -> dict[str, str]:

@@ -102,7 +102,7 @@ def save_patches(path: Path) -> Path:
 def trained() -> Path:
     """Returns the run of a captioner that has learned the shapes, trained once."""
     from capsmith import load_config, train
-    from capsmith.runs import Log
+    from capsmith.core.files import Log
 
     run = workplace() / "trained"
     patches = save_patches(workplace() / "patches.keras")

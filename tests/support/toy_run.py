@@ -2,7 +2,7 @@
 
 import pytest
 
-import mistakes
+from tests import mistakes
 
 
 @pytest.fixture(scope="session")

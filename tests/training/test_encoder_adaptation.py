@@ -6,22 +6,23 @@ import shutil
 import numpy as np
 import pytest
 
-import shapes
-from capsmith import Captioner, adapting
-from capsmith.adapting import adapt_encoders
+from capsmith import Captioner
 from capsmith.config import load_config, run_config
+from capsmith.core.errors import CheckpointError, ConfigError, FeatureError
+from capsmith.core.files import Log
+from capsmith.data.prepare import extract, prepare, read_corpus, require_encoder
 from capsmith.data.records import Corpus, Record
-from capsmith.errors import CheckpointError, ConfigError, FeatureError
-from capsmith.evaluation import evaluate
-from capsmith.features.backbone import build_encoder
-from capsmith.features.config import EncoderConfig
-from capsmith.features.encoders import ENCODERS
-from capsmith.features.images import load_image
-from capsmith.features.networks import behind, build_core, layers_by_name
-from capsmith.pipeline import extract, prepare, read_corpus, require_encoder
-from capsmith.runs import Log
+from capsmith.evaluation.evaluate import evaluate
+from capsmith.training import encoder_adaptation as adapting
+from capsmith.training.encoder_adaptation import adapt_encoders
 from capsmith.training.fit import train
-from capsmith.wording import Words, average_precision
+from capsmith.training.word_labels import Words, average_precision
+from capsmith.vision.config import EncoderConfig
+from capsmith.vision.encoder import build_encoder
+from capsmith.vision.encoders import ENCODERS
+from capsmith.vision.images import load_image
+from capsmith.vision.networks import behind, build_core, layers_by_name
+from tests.support import shapes
 
 QUIET = Log(quiet=True)
 

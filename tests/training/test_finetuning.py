@@ -4,18 +4,18 @@ import keras
 import numpy as np
 import pytest
 
-import shapes
-from capsmith.captioner import Captioner
 from capsmith.config import load_config
-from capsmith.errors import CheckpointError, ConfigError
-from capsmith.features.backbone import build_encoder
-from capsmith.features.config import EncoderConfig
-from capsmith.features.networks import layers_by_name
-from capsmith.runs import Log
+from capsmith.core.errors import CheckpointError, ConfigError
+from capsmith.core.files import Log
+from capsmith.models.captioner import Captioner
 from capsmith.training.config import TrainingConfig
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from capsmith.training.optimizers import build_optimizer
+from capsmith.vision.config import EncoderConfig
+from capsmith.vision.encoder import build_encoder
+from capsmith.vision.networks import layers_by_name
+from tests.support import shapes
 
 QUIET = Log(quiet=True)
 

@@ -9,19 +9,19 @@ import keras
 import numpy as np
 import pytest
 
-import shapes
 from capsmith import Captioner, evaluate
 from capsmith.config import load_config
+from capsmith.core.errors import CapsmithError, CheckpointError, DataError
+from capsmith.core.files import Log
 from capsmith.data.batches import Batches
+from capsmith.data.prepare import prepare
 from capsmith.data.records import Record
-from capsmith.errors import CapsmithError, CheckpointError, DataError
-from capsmith.pipeline import prepare
-from capsmith.runs import Log
-from capsmith.text.vocabulary import UNK, Vocabulary
-from capsmith.training import epochs
+from capsmith.data.text.vocabulary import UNK, Vocabulary
+from capsmith.training import loop as epochs
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
-from capsmith.training.preparing import examples
+from capsmith.training.setup import examples
+from tests.support import shapes
 
 QUIET = Log(quiet=True)
 SHORT = {

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-import shapes
 from capsmith import Captioner
 from capsmith.config import load_config
-from capsmith.errors import CheckpointError
-from capsmith.evaluation import evaluate
-from capsmith.pipeline import prepare, require_encoder
-from capsmith.runs import Log
-from capsmith.training.epochs import Epochs
+from capsmith.core.errors import CheckpointError
+from capsmith.core.files import Log
+from capsmith.data.prepare import prepare, require_encoder
+from capsmith.evaluation.evaluate import evaluate
 from capsmith.training.fit import train
+from capsmith.training.loop import Epochs
+from tests.support import shapes
 
 QUIET = Log(quiet=True)
 

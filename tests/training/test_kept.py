@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from capsmith.errors import CapsmithError
-from capsmith.runs import Log
+from capsmith.core.errors import CapsmithError
+from capsmith.core.files import Log
 from capsmith.training.kept import KeptFiles
 
 FILES = ("config.yaml", "vocabulary.json", "encoder_1/encoder.weights.h5", "encoder_2/encoder.json")

@@ -8,21 +8,20 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import shapes
 from capsmith.config import load_config, save_config
+from capsmith.core.errors import CheckpointError
+from capsmith.core.files import Log
 from capsmith.data.batches import Batches
 from capsmith.data.records import read_dataset
-from capsmith.errors import CheckpointError
-from capsmith.runs import Log
+from capsmith.training.epoch_state import Pass
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
-from capsmith.training.passes import Pass
-from capsmith.training.stopping import stopping
+from capsmith.training.signals import stopping
+from tests.support import dying, shapes
 
 QUIET = Log(quiet=True)
 DROPPING = {"units": 16, "dropout": 0.4}
@@ -50,7 +49,7 @@ def killed(run, changes, moments):
     run.mkdir()
     save_config(config_of(changes), run / "given.yaml")
     for epoch, moment in moments:
-        script = Path(__file__).with_name("dying.py")
+        script = dying.__file__
         done = subprocess.run(
             [sys.executable, str(script), str(run / "given.yaml"), str(run), str(epoch), moment],
             capture_output=True,

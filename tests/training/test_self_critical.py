@@ -6,21 +6,21 @@ import keras
 import numpy as np
 import pytest
 
-import shapes
 from capsmith import Captioner
 from capsmith.config import load_config
+from capsmith.core.errors import CheckpointError, ConfigError
+from capsmith.core.files import Log
+from capsmith.data.prepare import prepare
 from capsmith.data.sources import ViewedSource
-from capsmith.decoding import GreedyConfig, search
-from capsmith.errors import CheckpointError, ConfigError
+from capsmith.data.text.tokens import tokenise
+from capsmith.data.text.vocabulary import END, PAD, START
+from capsmith.decoding.search import GreedyConfig, search
 from capsmith.metrics.cider import CiderD
-from capsmith.pipeline import prepare
-from capsmith.runs import Log
-from capsmith.text.tokenise import tokenise
-from capsmith.text.vocabulary import END, PAD, START
 from capsmith.training import self_critical
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from capsmith.training.self_critical import SampledBatches
+from tests.support import shapes
 
 QUIET = Log(quiet=True)
 

@@ -5,15 +5,16 @@ import re
 
 import pytest
 
-import toy
-from capsmith import captioner
-from capsmith.checkpoints import read_progress
 from capsmith.config import load_config
-from capsmith.errors import CapsmithError, CheckpointError
-from capsmith.runs import Log
-from capsmith.training import epochs, fit
+from capsmith.core.errors import CapsmithError, CheckpointError
+from capsmith.core.files import Log
+from capsmith.models import captioner
+from capsmith.models.checkpoints import read_progress
+from capsmith.training import fit
+from capsmith.training import loop as epochs
 from capsmith.training.fit import train
 from capsmith.training.sessions import Sessions
+from tests.support import toy
 
 QUIET = Log(quiet=True)
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from capsmith import trial
-from capsmith.errors import CapsmithError
+from capsmith.core.errors import CapsmithError
+from capsmith.training import smoke_run as trial
 
 
 def test_held_out_pictures_are_in_no_training(tmp_path):

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import yaml
 
-import shapes
-from capsmith.captioner import Captioner
 from capsmith.config import load_config, model_difference
-from capsmith.errors import CheckpointError, ConfigError, MissingExtraError
-from capsmith.evaluation import evaluate
-from capsmith.runs import Log
+from capsmith.core.errors import CheckpointError, ConfigError, MissingExtraError
+from capsmith.core.files import Log
+from capsmith.evaluation.evaluate import evaluate
+from capsmith.models.captioner import Captioner
 from capsmith.training import fit
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
-from capsmith.training.starting import first_stage, missing_members
+from capsmith.training.warm_start import first_stage, missing_members
+from tests.support import shapes
 
 
 class Lines(Log):

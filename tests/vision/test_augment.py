@@ -5,7 +5,7 @@ import pytest
 
 from capsmith.data.batches import Batches, Example
 from capsmith.data.sources import AugmentedSource, mirror_words
-from capsmith.features.augment import AugmentConfig, augmented
+from capsmith.vision.augment import AugmentConfig, augmented
 
 NOTHING = {"crop": 1.0, "rotate": 0.0, "colour": 0.0}
 RAMP = np.stack([np.tile(np.linspace(0, 250, 60), (40, 1))] * 3, axis=-1).astype(np.uint8)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capsmith.features.images import load_image
-from capsmith.features.views import SMALLEST, View, is_mirrored, view_of
+from capsmith.vision.cached_crops import SMALLEST, View, is_mirrored, view_of
+from capsmith.vision.images import load_image
 
 
 def gradient(width, height):

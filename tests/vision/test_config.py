@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from capsmith.features.config import EncoderConfig, FeaturesConfig
-from capsmith.features.encoders import ENCODERS
+from capsmith.vision.config import EncoderConfig, FeaturesConfig
+from capsmith.vision.encoders import ENCODERS
 
 
 def test_small_cnn_needs_no_weights_to_be_named():

@@ -5,10 +5,10 @@ import keras
 import numpy as np
 import pytest
 
-from capsmith.errors import FeatureError
-from capsmith.features.backbone import build_encoder, load_encoder, save_encoder
-from capsmith.features.config import EncoderConfig
-from capsmith.features.custom import load_custom
+from capsmith.core.errors import FeatureError
+from capsmith.vision.config import EncoderConfig
+from capsmith.vision.custom import load_custom
+from capsmith.vision.encoder import build_encoder, load_encoder, save_encoder
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 24, 32, 3)).astype(np.uint8)
 

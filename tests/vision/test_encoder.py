@@ -11,12 +11,12 @@ import keras
 import numpy as np
 import pytest
 
-from capsmith.errors import CheckpointError, FeatureError
-from capsmith.features import backbone
-from capsmith.features.backbone import build_encoder, load_encoder, save_encoder
-from capsmith.features.config import EncoderConfig
-from capsmith.features.fingerprint import fingerprint
-from capsmith.features.weights import draw
+from capsmith.core.errors import CheckpointError, FeatureError
+from capsmith.vision import encoder as backbone
+from capsmith.vision.config import EncoderConfig
+from capsmith.vision.encoder import build_encoder, load_encoder, save_encoder
+from capsmith.vision.fingerprint import fingerprint
+from capsmith.vision.weights import draw
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (3, 96, 96, 3)).astype(np.uint8)
@@ -208,8 +208,8 @@ def test_a_disk_without_room_is_seen_beforehand(allocates, tmp_path, monkeypatch
 
 BACKEND = """
 import sys, numpy as np
-from capsmith.features.backbone import build_encoder
-from capsmith.features.config import EncoderConfig
+from capsmith.vision.encoder import build_encoder
+from capsmith.vision.config import EncoderConfig
 pixels = np.load(sys.argv[1] + "/pixels.npy")
 for mode, output in (("caffe", "grid"), ("torch", "pooled")):
     encoder = build_encoder(EncoderConfig(type="small_cnn", preprocess=mode, output=output))
@@ -234,9 +234,9 @@ def test_every_backend_gives_the_same_features(backend, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from capsmith.features import journal
-from capsmith.features.config import EncoderConfig, FeaturesConfig
-from capsmith.features.extraction import extract
+from capsmith.vision import journal
+from capsmith.vision.config import EncoderConfig, FeaturesConfig
+from capsmith.vision.extraction import extract
 append, count = journal.Journal.append, []
 def dying(self, *args):
     append(self, *args)
@@ -251,10 +251,9 @@ extract(pictures, EncoderConfig(type="small_cnn", output="grid"), features, prin
 
 
 def test_a_killed_extraction_with_a_real_network_ends_in_the_same_features(tmp_path):
-    from fake_encoder import pictures_in
-
-    from capsmith.features.config import FeaturesConfig
-    from capsmith.features.extraction import extract
+    from capsmith.vision.config import FeaturesConfig
+    from capsmith.vision.extraction import extract
+    from tests.support.fake_encoder import pictures_in
 
     pictures = pictures_in(tmp_path / "p")
     source = str(Path(backbone.__file__).parents[2])
@@ -276,7 +275,7 @@ def test_a_killed_extraction_with_a_real_network_ends_in_the_same_features(tmp_p
 
 @pytest.mark.shared
 def test_real_weights_see_that_two_pictures_are_the_same(shared):
-    from capsmith.features.images import load_image
+    from capsmith.vision.images import load_image
 
     weights = shared / "weights" / "mobilenet_v2_1.0_224_notop.weights.h5"
     names = ["2851198725_37b6027625.jpg", "3050606344_af711c726c.jpg", "1000268201_693b08cb0e.jpg"]

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from keras import applications
 
-from capsmith.features.backbone import build_encoder, preprocess
-from capsmith.features.config import EncoderConfig
-from capsmith.features.encoders import ENCODERS
+from capsmith.vision.config import EncoderConfig
+from capsmith.vision.encoder import build_encoder, preprocess
+from capsmith.vision.encoders import ENCODERS
 
 NETWORKS = [spec for spec in ENCODERS.values() if spec.application]
 MODULES = [

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_encoder import SIZE, FakeEncoder, install, pictures_in
 
-from capsmith.errors import CapsmithError, FeatureError
-from capsmith.features import extraction
-from capsmith.features.config import EncoderConfig, FeaturesConfig
-from capsmith.features.extraction import extract, store_folder
-from capsmith.features.images import load_image
-from capsmith.features.store import FeatureStore, Manifest
-from capsmith.features.views import view_of
+from capsmith.core.errors import CapsmithError, FeatureError
+from capsmith.vision import extraction
+from capsmith.vision.cached_crops import view_of
+from capsmith.vision.config import EncoderConfig, FeaturesConfig
+from capsmith.vision.extraction import extract, store_folder
+from capsmith.vision.images import load_image
+from capsmith.vision.store import FeatureStore, Manifest
+from tests.support import fake_encoder
+from tests.support.fake_encoder import SIZE, FakeEncoder, install, pictures_in
 
 MOMENTS = ["before the data", "before the line", "within the line"]
 AT_THE_END = ["before finishing", "before the manifest", "after the manifest"]
@@ -21,7 +22,7 @@ AT_THE_END = ["before finishing", "before the manifest", "after the manifest"]
 
 @pytest.fixture(autouse=True)
 def fake(monkeypatch):
-    monkeypatch.setitem(sys.modules, "capsmith.features.backbone", None)
+    monkeypatch.setitem(sys.modules, "capsmith.vision.encoder", None)
     install()
     FakeEncoder.calls = []
 
@@ -70,7 +71,7 @@ def test_all_batches_have_one_shape(encoder, tmp_path):
 def test_what_is_there_is_not_computed_again_nor_the_network_built(encoder, tmp_path, monkeypatch):
     pictures = pictures_in(tmp_path / "p")
     first = extract(pictures, encoder, settings(tmp_path / "s"), quiet)
-    monkeypatch.setitem(sys.modules, "capsmith.features.backbone", None)  # importing it now fails
+    monkeypatch.setitem(sys.modules, "capsmith.vision.encoder", None)  # importing it now fails
     lines = []
     same(extract(pictures, encoder, settings(tmp_path / "s"), lines.append), first)
     assert len(lines) == 1 and "all 23 pictures are in" in lines[0]
@@ -80,7 +81,7 @@ def test_what_is_there_is_not_computed_again_nor_the_network_built(encoder, tmp_
 def test_killed_anywhere_goes_on_and_ends_in_the_same_numbers(encoder, tmp_path, moment, batch):
     pictures = pictures_in(tmp_path / "p")
     whole = extract(pictures, encoder, settings(tmp_path / "whole"), quiet)
-    script = [sys.executable, str(Path(__file__).with_name("fake_encoder.py"))]
+    script = [sys.executable, fake_encoder.__file__]
     arguments = [str(tmp_path / "p"), str(tmp_path / "killed"), encoder.output, moment, str(batch)]
     source = str(Path(extraction.__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": source + os.pathsep + os.environ.get("PYTHONPATH", "")}
@@ -159,7 +160,7 @@ def test_too_many_unreadable_pictures_stop_it(encoder, tmp_path):
 
 
 def test_a_wrong_folder_stops_it_before_the_network_is_built(encoder, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "capsmith.features.backbone", None)
+    monkeypatch.setitem(sys.modules, "capsmith.vision.encoder", None)
     pictures = [(f"{n}.jpg", tmp_path / "nowhere" / f"{n}.jpg") for n in range(5)]
     with pytest.raises(FeatureError, match=r"5 of 5 pictures cannot be read.*0.jpg: no such file"):
         extract(pictures, encoder, settings(tmp_path / "s"), quiet)
@@ -226,7 +227,7 @@ def test_features_that_are_not_numbers_are_refused(tmp_path, monkeypatch):
 
 def test_two_processes_do_not_write_into_one_store(encoder, tmp_path):
     pytest.importorskip("fcntl")
-    from capsmith.features.journal import locked
+    from capsmith.vision.journal import locked
 
     with locked(tmp_path / "s"), pytest.raises(FeatureError, match="another process is extracting"):
         extract(pictures_in(tmp_path / "p"), encoder, settings(tmp_path / "s"), quiet)

@@ -2,9 +2,9 @@ import hashlib
 
 import pytest
 
-from capsmith.errors import FeatureError
-from capsmith.features.config import EncoderConfig
-from capsmith.features.fingerprint import differences, digest, file_hash, fingerprint
+from capsmith.core.errors import FeatureError
+from capsmith.vision.config import EncoderConfig
+from capsmith.vision.fingerprint import differences, digest, file_hash, fingerprint
 
 
 def test_every_setting_that_changes_features_changes_the_fingerprint(tmp_path):

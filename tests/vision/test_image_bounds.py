@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capsmith.features import image_bounds
-from capsmith.features.image_bounds import BOUNDS, has_several_scans, jpeg_scans, tags_fit, webp_size
-from capsmith.features.images import load_image
-from image_bytes import chunk, crowded_tags, encoded, icon, png, scan_bomb, segment, tiff, tiff_tags
+from capsmith.vision import image_bounds
+from capsmith.vision.image_bounds import BOUNDS, has_several_scans, jpeg_scans, tags_fit, webp_size
+from capsmith.vision.images import load_image
+from tests.support.image_bytes import chunk, crowded_tags, encoded, icon, png, scan_bomb, segment, tiff, tiff_tags
 
 NOISE = Image.effect_noise((90, 70), 80).convert("RGB")
 

@@ -17,13 +17,13 @@ import pytest
 from PIL import Image
 
 import capsmith
-from capsmith.errors import PictureError
-from capsmith.features import image_files
-from capsmith.features.image_files import open_image, orientation
-from capsmith.features.image_formats import FORMATS, HEAD, IMAGE_ENDINGS, format_of
-from capsmith.features.images import load_image
-from capsmith.thumbnails import thumbnail
-from image_bytes import box, chunk, crowded_tags, encoded, icon, iptc, png, scan_bomb, segment, tiff
+from capsmith.core.errors import PictureError
+from capsmith.vision import image_files
+from capsmith.vision.image_files import open_image, orientation
+from capsmith.vision.image_formats import FORMATS, HEAD, IMAGE_ENDINGS, format_of
+from capsmith.vision.images import load_image
+from capsmith.vision.thumbnails import thumbnail
+from tests.support.image_bytes import box, chunk, crowded_tags, encoded, icon, iptc, png, scan_bomb, segment, tiff
 
 RED = Image.new("RGB", (40, 30), (200, 30, 40))
 SIZE = (6, 8)
@@ -279,7 +279,7 @@ def test_a_png_with_giant_texts_and_profile_is_simply_read():
 
 def test_crowded_exif_costs_no_memory_and_loses_nothing(tmp_path):
     script = (
-        "import resource, sys; from capsmith.features.images import load_image\n"
+        "import resource, sys; from capsmith.vision.images import load_image\n"
         "def used(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "load_image(sys.argv[1], (8, 8)); before = used()\n"
         "for path in sys.argv[2:]: load_image(path, (8, 8))\n"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capsmith.errors import PictureError
-from capsmith.features.images import load_image
+from capsmith.core.errors import PictureError
+from capsmith.vision.images import load_image
 
 RNG = np.random.default_rng(0)
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from capsmith.errors import FeatureError
-from capsmith.features.joined import JoinedStore, join, joined_shape, resampling
-from capsmith.features.store import FeatureStore
+from capsmith.core.errors import FeatureError
+from capsmith.vision.joined import JoinedStore, join, joined_shape, resampling
+from capsmith.vision.store import FeatureStore
 
 
 def test_two_by_two_from_four_by_four_is_the_mean_of_quarters():

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capsmith.errors import FeatureError
-from capsmith.features import journal
-from capsmith.features.journal import Journal, known
-from capsmith.features.store import FeatureStore, Manifest
+from capsmith.core.errors import FeatureError
+from capsmith.vision import journal
+from capsmith.vision.journal import Journal, known
+from capsmith.vision.store import FeatureStore, Manifest
 
 PRINT = {"type": "test"}
 

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from capsmith.errors import FeatureError
-from capsmith.features import networks
-from capsmith.features.config import EncoderConfig
-from capsmith.features.encoders import ENCODERS
-from capsmith.features.networks import build_core, cut, layers_by_name
-from capsmith.features.weights import size_of
+from capsmith.core.errors import FeatureError
+from capsmith.vision import networks
+from capsmith.vision.config import EncoderConfig
+from capsmith.vision.encoders import ENCODERS
+from capsmith.vision.networks import build_core, cut, layers_by_name
+from capsmith.vision.weights import size_of
 
 SIZE = 48
 FULL = 64

@@ -7,10 +7,10 @@ import unicodedata
 import numpy as np
 import pytest
 
-from capsmith.errors import FeatureError
-from capsmith.features.config import FeaturesConfig
-from capsmith.features.pickle_store import PickleStore, match
-from capsmith.features.pickles import load_arrays
+from capsmith.core.errors import FeatureError
+from capsmith.vision.config import FeaturesConfig
+from capsmith.vision.pickle_store import PickleStore, match
+from capsmith.vision.safe_pickle import load_arrays
 
 IDS = [f"{number}_abc.jpg" for number in range(5)]
 LAYOUTS = {

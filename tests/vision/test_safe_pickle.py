@@ -6,8 +6,8 @@ import pickletools
 import numpy as np
 import pytest
 
-from capsmith.errors import FeatureError
-from capsmith.features.pickles import load_arrays
+from capsmith.core.errors import FeatureError
+from capsmith.vision.safe_pickle import load_arrays
 
 FEATURES = {f"{n}.jpg": np.arange(4, dtype=np.float32) + n for n in range(3)}
 

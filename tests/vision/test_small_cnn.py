@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 
-from capsmith.features.small_cnn import Places, small_cnn
+from capsmith.vision.small_cnn import Places, small_cnn
 
 
 def test_output_is_a_sixteenth_in_each_direction():
@@ -18,8 +18,8 @@ def test_places_run_from_left_to_right_and_top_to_bottom():
 
 def test_the_pooled_vector_tells_left_from_right():
     """A picture and its mirror image must differ after pooling by more than a shifted blob inside one half does."""
-    from capsmith.features.backbone import build_encoder
-    from capsmith.features.config import EncoderConfig
+    from capsmith.vision.config import EncoderConfig
+    from capsmith.vision.encoder import build_encoder
 
     pictures = np.full((2, 96, 96, 3), 255, np.uint8)
     pictures[0, 32:48, 16:32] = 0

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capsmith.errors import FeatureError
-from capsmith.features.store import FeatureStore, Manifest
+from capsmith.core.errors import FeatureError
+from capsmith.vision.store import FeatureStore, Manifest
 
 RNG = np.random.default_rng(0)
 IDS = [f"bilder/{n:02d} ü.jpg" for n in range(10)]
@@ -239,7 +239,7 @@ def test_reading_imports_no_keras():
     import sys
 
     code = (
-        "import sys, capsmith.features.store, capsmith.features.extraction; print([m for m in sys.modules if m in "
+        "import sys, capsmith.vision.store, capsmith.vision.extraction; print([m for m in sys.modules if m in "
         "('keras', 'tensorflow', 'jax', 'torch')])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capsmith.errors import PictureError
-from capsmith.thumbnails import thumbnail
+from capsmith.core.errors import PictureError
+from capsmith.vision.thumbnails import thumbnail
 
 
 def save(path, size, mode="RGB", **options):

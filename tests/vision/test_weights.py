@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from capsmith.errors import FeatureError
-from capsmith.features.weights import count_numbers, draw, load_file, size_of
+from capsmith.core.errors import FeatureError
+from capsmith.vision.weights import count_numbers, draw, load_file, size_of
 
 
 def model(units=3):

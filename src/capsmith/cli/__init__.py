@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from capsmith import __version__, terminal
+from capsmith import __version__
 from capsmith.cli.options import load_plugins
-from capsmith.errors import CapsmithError, ConfigError, escaped, one_line, out_of_memory, printable, shortened
-from capsmith.interrupts import heeded, interrupt
+from capsmith.core import terminal
+from capsmith.core.errors import CapsmithError, ConfigError, escaped, one_line, out_of_memory, printable, shortened
+from capsmith.core.interrupts import heeded, interrupt
 
 VERBS = {
     "init": "look at a folder of pictures and captions, and write a config for it",
@@ -139,7 +140,7 @@ def _ending() -> Iterator[None]:
 
 def _in_plugin(error: BaseException) -> CapsmithError | None:
     """Returns in one line what went wrong in the code of a plugin; None for what went wrong elsewhere."""
-    from capsmith.plugins import line_of
+    from capsmith.core.plugins import line_of
 
     where = line_of(error)
     if not where:

@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Captions each image; those that cannot be read are named at the end."""
     from capsmith.config import run_config
-    from capsmith.errors import PictureError
-    from capsmith.terminal import need_output, say, say_json, warn
+    from capsmith.core.errors import PictureError
+    from capsmith.core.terminal import need_output, say, say_json, warn
 
     if not (args.show or args.attention):
         need_output("captions")
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     decoding = run_config(args.run, args.set).decoding  # mistakes are told before Keras loads
     _require_outputs(args, images)
     load_keras()
-    from capsmith.captioner import Captioner
+    from capsmith.models.captioner import Captioner
 
     captioner = Captioner.load(args.run)
     if captioner.given is not None and captioner.given.encoder == "unverified":
@@ -60,11 +60,11 @@ def run(args: argparse.Namespace) -> int:
         _warn(done)
         _report(failed)
     if args.show and done:
-        from capsmith.plots import contact_sheet
+        from capsmith.evaluation.plots import contact_sheet
 
         contact_sheet([(path, caption.text, path.name) for path, caption in done], args.show)
     if args.attention and done:
-        from capsmith.attention_plot import attention_sheet
+        from capsmith.evaluation.attention_plot import attention_sheet
 
         attention_sheet([(path, c.words, c.attention, c.probabilities) for path, c in done], args.attention)
     return 2 if failed else 0
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _warn(done: list[tuple[Path, Any]]) -> None:
     """Says in one line that images are of another kind than the training images, if any are."""
-    from capsmith.terminal import warn
+    from capsmith.core.terminal import warn
 
     unlike = [(path, caption.domain) for path, caption in done if caption.domain and caption.domain.unlike_training]
     if not unlike:
@@ -89,8 +89,8 @@ def _warn(done: list[tuple[Path, Any]]) -> None:
 
 def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
     """Sees that the sheets may be written, before any work is done."""
-    from capsmith.errors import ConfigError
-    from capsmith.outputs import is_marked, require_image_name, require_replaceable
+    from capsmith.core.errors import ConfigError
+    from capsmith.core.outputs import is_marked, require_image_name, require_replaceable
 
     for option, path, kind in (("--show", args.show, "captions"), ("--attention", args.attention, "attention")):
         if path is not None:
@@ -102,9 +102,9 @@ def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
 
 def _images(given: list[Path]) -> tuple[list[Path], list[Exception]]:
     """Returns the images that are meant, and what is wrong with some of the folders; says what is passed over."""
+    from capsmith.core.errors import CapsmithError, DataError
+    from capsmith.core.terminal import warn
     from capsmith.data.image_listing import list_images
-    from capsmith.errors import CapsmithError, DataError
-    from capsmith.terminal import warn
 
     images: list[Path] = []
     failed: list[Exception] = []
@@ -131,8 +131,8 @@ def _images(given: list[Path]) -> tuple[list[Path], list[Exception]]:
 
 def _report(failed: list[Exception]) -> None:
     """Names what could not be captioned, on standard error."""
-    from capsmith.errors import printable
-    from capsmith.terminal import complain
+    from capsmith.core.errors import printable
+    from capsmith.core.terminal import complain
 
     for error in failed[:_MOST]:
         complain(f"capsmith: {printable(error)}")

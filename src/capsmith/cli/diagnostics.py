@@ -223,7 +223,7 @@ def _backend(load: Callable[[], None] | None) -> Finding:
 
 
 def _precision() -> Finding:
-    from capsmith.precision import for_products, has_bfloat16
+    from capsmith.core.precision import for_products, has_bfloat16
 
     if not has_bfloat16():
         return Finding("precision", "float32: this processor has no instructions for bfloat16")
@@ -231,7 +231,7 @@ def _precision() -> Finding:
 
 
 def _accelerator() -> Finding:
-    from capsmith.precision import accelerators
+    from capsmith.core.precision import accelerators
 
     if found := accelerators():
         return Finding("accelerator", ", ".join(found))
@@ -246,7 +246,7 @@ _ROUNDS = 4  # of the trial, each as long as what nearly always is enough
 
 
 def _trial() -> Finding:
-    from capsmith.trial import try_out
+    from capsmith.training.smoke_run import try_out
 
     started = time.perf_counter()
     try:

@@ -8,7 +8,7 @@ from capsmith.cli.keras_import import load_keras
 from capsmith.cli.options import add_plugin, add_set
 
 if TYPE_CHECKING:
-    from capsmith.evaluation import Evaluation
+    from capsmith.evaluation.evaluate import Evaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,11 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Decodes, scores, reports."""
     from capsmith.config import run_configs
-    from capsmith.terminal import say, say_json, say_path, say_text
+    from capsmith.core.terminal import say, say_json, say_path, say_text
 
     run_configs(args.runs, args.set)  # mistakes are told before Keras loads
     load_keras()
-    from capsmith.evaluation import evaluate
+    from capsmith.evaluation.evaluate import evaluate
     from capsmith.metrics.table import table
 
     done = evaluate(args.runs, args.split, args.set, out=args.out, averaged=args.average)

@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Makes or completes the feature store."""
     from capsmith.config import load_config
-    from capsmith.pipeline import extract
-    from capsmith.terminal import say_path
+    from capsmith.core.terminal import say_path
+    from capsmith.data.prepare import extract
 
     config = load_config(args.config, args.set)
     load_keras()

@@ -23,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Looks at a folder, says what it found, and writes a config that trains on it."""
     from capsmith.config import is_config
-    from capsmith.config_files import shipped_configs
-    from capsmith.errors import ConfigError
-    from capsmith.outputs import require_replaceable
-    from capsmith.runs import write_text
-    from capsmith.starting_out import begin, told
-    from capsmith.terminal import say
+    from capsmith.core.config_files import shipped_configs
+    from capsmith.core.errors import ConfigError
+    from capsmith.core.files import write_text
+    from capsmith.core.outputs import require_replaceable
+    from capsmith.core.terminal import say
+    from capsmith.data.onboarding.init import begin, told
 
     name = re.sub(r"[^\w.-]+", "_", os.path.basename(os.path.realpath(args.folder)), flags=re.ASCII).strip("_.-")
     out = args.out or Path(f"{name or 'mine'}.yaml")

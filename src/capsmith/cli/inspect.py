@@ -23,14 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Looks at a config's data set; writes a page."""
     from capsmith.config import load_config
+    from capsmith.core.errors import ConfigError
+    from capsmith.core.outputs import inputs_of, require_page
+    from capsmith.core.terminal import say, say_path
+    from capsmith.data.onboarding.init import told
+    from capsmith.data.onboarding.statistics import survey
     from capsmith.data.records import read_dataset
-    from capsmith.errors import ConfigError
-    from capsmith.inspecting import write_inspection
-    from capsmith.outputs import inputs_of, require_page
-    from capsmith.starting_out import told
-    from capsmith.survey import survey
-    from capsmith.terminal import say, say_path
-    from capsmith.variants import Variants
+    from capsmith.evaluation.augmentation_page import Variants
+    from capsmith.evaluation.dataset_page import write_inspection
 
     if args.pictures < 0 or args.seed < 0:
         raise ConfigError("--pictures and --seed take numbers from 0 on")

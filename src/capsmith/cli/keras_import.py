@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 
-from capsmith.errors import CapsmithError, one_line
+from capsmith.core.errors import CapsmithError, one_line
 
 
 def load_keras() -> None:

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prints a name a line, with what it is."""
-    from capsmith.terminal import need_output, say
+    from capsmith.core.terminal import need_output, say
 
     need_output("list")
     rows = _plugins() if args.kind == "plugins" else _rows(args.kind)
@@ -27,9 +27,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _rows(kind: str) -> dict[str, str]:
     from capsmith import config
-    from capsmith.config_files import config_folders
-    from capsmith.features.encoders import ENCODERS
+    from capsmith.core.config_files import config_folders
     from capsmith.metrics import METRICS
+    from capsmith.vision.encoders import ENCODERS
 
     if kind == "encoders":
         return {
@@ -46,9 +46,9 @@ def _rows(kind: str) -> dict[str, str]:
 
 def _plugins() -> dict[str, str]:
     """Returns the installed plugins, none of which is loaded by being listed, and what the loaded ones brought."""
-    from capsmith.errors import escaped
-    from capsmith.plugin_sources import installed
-    from capsmith.plugins import brought
+    from capsmith.core.errors import escaped
+    from capsmith.core.plugin_sources import installed
+    from capsmith.core.plugins import brought
 
     found = {}
     for name, points in installed().items():
@@ -61,7 +61,7 @@ def _plugins() -> dict[str, str]:
 
 
 def _first_line(path: Path) -> str:
-    from capsmith.readers.regular_files import SMALL_FILE, read_text
+    from capsmith.core.readers.regular_files import SMALL_FILE, read_text
 
     try:
         lines = read_text(path, SMALL_FILE, errors="replace").splitlines()

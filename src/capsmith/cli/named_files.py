@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capsmith.config import Config, find_config
-from capsmith.errors import CapsmithError, ConfigError, escaped, one_line
-from capsmith.features.config import EncoderConfig
+from capsmith.core.errors import CapsmithError, ConfigError, escaped, one_line
+from capsmith.vision.config import EncoderConfig
 
 
 def require_files(config: Config, where: str) -> None:

@@ -30,8 +30,8 @@ def load_plugins(names: Sequence[str]) -> None:
     if not names:
         return
     from capsmith.cli.keras_import import load_keras
-    from capsmith.plugin_sources import wants_keras
-    from capsmith.plugins import load_plugin
+    from capsmith.core.plugin_sources import wants_keras
+    from capsmith.core.plugins import load_plugin
 
     with contextlib.redirect_stdout(sys.stderr):
         for name in names:

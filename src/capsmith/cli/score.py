@@ -43,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Reads, scores, prints."""
+    from capsmith.core.terminal import need_output, say_json, say_text, warn
     from capsmith.metrics import files
     from capsmith.metrics.scorer import JAVA, Scorer
-    from capsmith.terminal import need_output, say_json, say_text, warn
 
     need_output("scores")
     references = files.read_references(args.references, args.split)

@@ -16,14 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Prints the summary of a run's captioner."""
     from capsmith.config import run_config
-    from capsmith.terminal import need_output, say, say_text
+    from capsmith.core.terminal import need_output, say, say_text
 
     if args.diagram is None:
         need_output("summary")
     run_config(args.run)  # mistakes are told before Keras loads
     load_keras()
-    from capsmith.captioner import Captioner
-    from capsmith.diagram import require_drawable, save_diagram
+    from capsmith.evaluation.diagram import require_drawable, save_diagram
+    from capsmith.models.captioner import Captioner
 
     if args.diagram is not None:
         require_drawable(args.diagram)

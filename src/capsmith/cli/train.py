@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Trains."""
     from capsmith.config import load_config
-    from capsmith.terminal import say_path
+    from capsmith.core.terminal import say_path
 
     directory = args.run or default_run(args.config)
     config = load_config(args.config, [*args.set, *(_SMOKE if args.smoke else ())])
@@ -52,10 +52,10 @@ def run(args: argparse.Namespace) -> None:
 
 def _clear(directory: Path) -> None:
     """Removes an earlier trial, once it is sure that it is one and that nobody trains into it."""
-    from capsmith.errors import CheckpointError
-    from capsmith.locks import FILE as LOCK
-    from capsmith.locks import locked
-    from capsmith.runs import clear_run
+    from capsmith.core.errors import CheckpointError
+    from capsmith.core.files import clear_run
+    from capsmith.core.locks import FILE as LOCK
+    from capsmith.core.locks import locked
 
     if not directory.is_dir():
         return

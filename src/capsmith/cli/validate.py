@@ -16,10 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Checks a config; prints it resolved."""
+    from capsmith.cli.named_files import require_files
     from capsmith.config import find_config, load_config
-    from capsmith.named_files import require_files
-    from capsmith.terminal import say, say_text
-    from capsmith.yaml_files import dump
+    from capsmith.core.terminal import say, say_text
+    from capsmith.core.yaml_io import dump
 
     config = load_config(args.config, args.set)
     if not args.no_files:

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from capsmith.precision import Within
+from capsmith.core.precision import Within
 
 
 def compiled(function: Callable[..., Any], layer: keras.layers.Layer) -> Callable[..., Any]:

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from capsmith.errors import ConfigError, escaped
-from capsmith.readers.regular_files import describe_special
-from capsmith.runs import Log
-from capsmith.schema import nearest
+from capsmith.core.errors import ConfigError, escaped
+from capsmith.core.files import Log
+from capsmith.core.readers.regular_files import describe_special
+from capsmith.core.schema import nearest
 
 
 def config_folders() -> list[Path]:
     """Returns where a bare name such as ``flickr8k.yaml`` is looked for, after the current folder."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     return [Path("configs"), package / "configs", package.parents[1] / "configs"]
 
 

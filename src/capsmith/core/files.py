@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from capsmith import terminal
-from capsmith.errors import CapsmithError, CheckpointError, ConfigError, escaped, shortened
-from capsmith.outputs import COPIES, listed_copies
-from capsmith.readers.json_files import read_json as read_json
-from capsmith.temporary import temporary_file
+from capsmith.core import terminal
+from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError, escaped, shortened
+from capsmith.core.outputs import COPIES, listed_copies
+from capsmith.core.readers.json_files import read_json as read_json
+from capsmith.core.temporary import temporary_file
 
 RUN_FILES = (
     "config.yaml",

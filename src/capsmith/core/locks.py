@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from capsmith.errors import CapsmithError
+from capsmith.core.errors import CapsmithError
 
 try:
     import fcntl

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from capsmith.errors import ConfigError, because
-from capsmith.readers.json_files import parse_json
-from capsmith.readers.regular_files import read_bytes
+from capsmith.core.errors import ConfigError, because
+from capsmith.core.readers.json_files import parse_json
+from capsmith.core.readers.regular_files import read_bytes
 
 GENERATOR = '<meta name="generator" content="capsmith">'
 COPIES = "copies.json"
@@ -133,7 +133,7 @@ def is_marked(kind: str) -> Test:
     """Returns a test of whether a file is an image that was saved as `marked` says."""
 
     def ours(path: Path) -> bool:
-        from capsmith.features.image_files import open_image
+        from capsmith.vision.image_files import open_image
 
         try:
             with open_image(path, path.name) as image:

@@ -5,9 +5,9 @@ from typing import Any
 
 import yaml
 
-from capsmith.errors import ConfigError, escaped
-from capsmith.registry import Registry
-from capsmith.yaml_files import VALUE_ERRORS, parse
+from capsmith.core.errors import ConfigError, escaped
+from capsmith.core.registry import Registry
+from capsmith.core.yaml_io import VALUE_ERRORS, parse
 
 Registries = Mapping[str, Registry]
 

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from capsmith.errors import PluginError
+from capsmith.core.errors import PluginError
 
 GROUP = "capsmith.plugins"
 """The entry-point group in which installed packages name their plugins."""

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capsmith.errors import CapsmithError, PluginError, escaped, one_line, out_of_memory
-from capsmith.plugin_sources import Source, file_of, installed, read_source, source_of
-from capsmith.registry import RegistrationError, Table
+from capsmith.core.errors import CapsmithError, PluginError, escaped, one_line, out_of_memory
+from capsmith.core.plugin_sources import Source, file_of, installed, read_source, source_of
+from capsmith.core.registry import RegistrationError, Table
 
 Names = frozenset[tuple[str, str]]
 """Components by kind and name, as in ``("decoder", "merge")``."""
@@ -96,10 +96,10 @@ def signed(kind: str, name: str) -> tuple[str, ...]:
 def tables() -> dict[str, Table[Any]]:
     """Returns what can be registered, by kind."""
     from capsmith.data.records import DATASETS
-    from capsmith.decoders.config import DECODERS
-    from capsmith.decoding import DECODINGS
-    from capsmith.features.encoders import ENCODERS
+    from capsmith.decoding.search import DECODINGS
     from capsmith.metrics.names import METRICS
+    from capsmith.models.decoders.config import DECODERS
+    from capsmith.vision.encoders import ENCODERS
 
     every: tuple[Table[Any], ...] = (DECODERS.settings, DATASETS.settings, ENCODERS, DECODINGS.settings, METRICS)
     return {table.kind: table for table in every}

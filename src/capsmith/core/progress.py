@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from tqdm import tqdm
 
-from capsmith.runs import Log
+from capsmith.core.files import Log
 
 T = TypeVar("T")
 EVERY = 60.0

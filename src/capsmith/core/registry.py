@@ -4,11 +4,11 @@ A settings class registers with the place of its implementation as a string, so 
 
     DECODERS = Registry("decoder", DecoderConfig)
 
-    @DECODERS.register("capsmith.decoders.merge:Merge")
+    @DECODERS.register("capsmith.models.decoders.merge:Merge")
     class MergeConfig(DecoderConfig):
         type: Literal["merge"] = "merge"
 
-    DECODERS.build(MergeConfig(), vocabulary_size=5000)      # imports capsmith.decoders.merge now
+    DECODERS.build(MergeConfig(), vocabulary_size=5000)      # imports capsmith.models.decoders.merge now
 
 Components from outside register in the same way, at any time before a config that names them is read; ``":Merge"``
 is the name in the file of the settings class.
@@ -24,8 +24,8 @@ from pydantic import Field, TypeAdapter, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from capsmith.errors import PluginError
-from capsmith.schema import Settings, folded
+from capsmith.core.errors import PluginError
+from capsmith.core.schema import Settings, folded
 
 S = TypeVar("S", bound=type[Settings])
 T = TypeVar("T")
@@ -205,7 +205,7 @@ class Registry:
         target = self.target(settings)
         if not self.settings.outside(name := settings.type):  # type: ignore[attr-defined]
             return target(settings, *args, **kwargs)
-        from capsmith.plugins import blamed
+        from capsmith.core.plugins import blamed
 
         with blamed(self.kind, name):
             return target(settings, *args, **kwargs)

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from capsmith.errors import escaped
+from capsmith.core.errors import escaped
 
 Precision = Literal["auto", "float32", "bfloat16"]
 """What is calculated in; ``auto`` asks ``precision.py``."""

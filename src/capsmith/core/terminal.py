@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from capsmith.errors import CapsmithError, escaped, shortened
+from capsmith.core.errors import CapsmithError, escaped, shortened
 
 _READER_GONE = (errno.EPIPE, errno.EBADF, errno.ECONNRESET)
 

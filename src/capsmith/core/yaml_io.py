@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from capsmith.errors import ConfigError, escaped, one_line
-from capsmith.readers.regular_files import read_text
+from capsmith.core.errors import ConfigError, escaped, one_line
+from capsmith.core.readers.regular_files import read_text
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 A new format is one file here that registers its settings in ``DATASETS``, and its name in the import below.
 """
 
-from capsmith.data import flickr8k, folder, kaggle, karpathy, scenes  # noqa: F401 - importing registers them
+from capsmith.data import flickr8k, folder, kaggle, karpathy  # noqa: F401 - importing registers them
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, Problems, Record, SplitConfig, read_dataset
+from capsmith.data.scenes import reader as scenes  # noqa: F401 - importing registers them
 
 __all__ = ["DATASETS", "Corpus", "DatasetConfig", "Problems", "Record", "SplitConfig", "read_dataset"]

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from capsmith.data.sources import Source, VariedSource
-from capsmith.text.vocabulary import END, PAD, START
+from capsmith.data.text.vocabulary import END, PAD, START
 
 _POOL = 16  # batches that are sorted by length together: enough to pad little, few enough to stay random
 _TOKEN_STEP, _PICTURE_STEP = 4, 8  # sizes are padded to multiples, so that few shapes are compiled

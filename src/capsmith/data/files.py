@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from capsmith.core.errors import DataError
+from capsmith.core.readers.regular_files import describe_special
+from capsmith.core.readers.text_files import read_text
+from capsmith.core.schema import nearest
 from capsmith.data.records import DatasetConfig
-from capsmith.errors import DataError
-from capsmith.readers.regular_files import describe_special
-from capsmith.schema import nearest
-from capsmith.text_files import read_text
 
 __all__ = ["locate", "numbered_lines", "read_text"]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 from capsmith.data.files import locate, locate_images, numbered_lines
-from capsmith.data.names import Names
+from capsmith.data.image_names import Names
+from capsmith.data.record_builder import Rows
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
-from capsmith.data.rows import Rows
 from capsmith.data.splits import SplitLists, read_lists, seeded_split
 
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from capsmith.core.errors import DataError
 from capsmith.data.image_listing import USUAL_ENDINGS, list_images
-from capsmith.data.rows import PICTURES, safe_id
-from capsmith.errors import DataError
+from capsmith.data.record_builder import PICTURES, safe_id
 
 
 class Pictures:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from capsmith.errors import DataError
-from capsmith.features.image_formats import IMAGE_ENDINGS, some
+from capsmith.core.errors import DataError
+from capsmith.vision.image_formats import IMAGE_ENDINGS, some
 
 USUAL_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 """What messages name first."""

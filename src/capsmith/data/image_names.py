@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from capsmith.data.rows import PICTURES, Rows, safe_id
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
+from capsmith.data.record_builder import PICTURES, Rows, safe_id
 
 NUMBER = re.compile(r"(.+)#(\d{1,9})")
 """``photo.jpg#0``: a name and the number of the caption."""

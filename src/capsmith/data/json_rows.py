@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
 
 _FORMS = '[{"image": …, "caption": …}, …], {"picture.jpg": "caption", …} or COCO\'s captions_*.json'
 

@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from capsmith.data.files import locate, locate_images
+from capsmith.data.record_builder import Rows
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
-from capsmith.data.rows import Rows
 from capsmith.data.splits import SplitLists, read_lists, seeded_split
 from capsmith.data.table_rows import Columns, take_rows
 from capsmith.data.tables import Column, Delimiter, read_table

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any, Literal
 
+from capsmith.core.errors import DataError
+from capsmith.core.files import read_json
+from capsmith.core.schema import nearest
 from capsmith.data.files import locate, locate_images
+from capsmith.data.record_builder import Rows
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig
-from capsmith.data.rows import Rows
 from capsmith.data.splits import split_name
-from capsmith.errors import DataError
-from capsmith.runs import read_json
-from capsmith.schema import nearest
 
 
 @DATASETS.register("capsmith.data.karpathy:read")

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from capsmith.config import Config, require_config
+from capsmith.core.errors import CheckpointError, DataError, PictureError
+from capsmith.core.files import Log, read_json
 from capsmith.data.records import SPLITS, Corpus, Record, read_dataset
-from capsmith.errors import CheckpointError, DataError, PictureError
-from capsmith.features.extraction import extract as extract_features
-from capsmith.features.fingerprint import OF_A_RUN, differences, file_hash, fingerprint
-from capsmith.features.given import GivenFeatures
-from capsmith.features.images import load_image
-from capsmith.features.joined import JoinedStore, folders
-from capsmith.features.pickle_store import PickleStore
-from capsmith.features.store import FeatureStore
-from capsmith.runs import Log, read_json
+from capsmith.models.given_features import GivenFeatures
+from capsmith.vision.extraction import extract as extract_features
+from capsmith.vision.fingerprint import OF_A_RUN, differences, file_hash, fingerprint
+from capsmith.vision.images import load_image
+from capsmith.vision.joined import JoinedStore, folders
+from capsmith.vision.pickle_store import PickleStore
+from capsmith.vision.store import FeatureStore
 
 if TYPE_CHECKING:
-    from capsmith.features.backbone import Encoder
-    from capsmith.features.joined import JoinedEncoder
+    from capsmith.vision.encoder import Encoder
+    from capsmith.vision.joined import JoinedEncoder
 
 Features = FeatureStore | JoinedStore | PickleStore
 _NAMED = 5  # broken pictures named in the log
@@ -115,7 +115,7 @@ def extract(config: Config, log: Log | None = None) -> Features:
         raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
     corpus = read_corpus(config, log)
     if any(encoder.adapt for encoder in config.encoders):
-        from capsmith.adapting import adapt_encoders
+        from capsmith.training.encoder_adaptation import adapt_encoders
 
         adapt_encoders(config, corpus, log)
     if config.features.pickle is not None:
@@ -176,7 +176,7 @@ def prepare(
         store = _store(config, records, log)
         return Prepared(_readable(records, store), store, store.shape, None)
     if encoder is None:
-        from capsmith.features.backbone import build_encoders
+        from capsmith.vision.encoder import build_encoders
 
         encoder = build_encoders(config.encoders)
     (encoder,) = encoder.parts

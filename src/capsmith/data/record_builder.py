@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+from capsmith.core.errors import DataError
+from capsmith.core.unicode import nfc
 from capsmith.data.records import Corpus, DatasetConfig, Problems, Record
-from capsmith.errors import DataError
-from capsmith.features.image_formats import IMAGE_ENDINGS
-from capsmith.text.normalise import nfc
+from capsmith.vision.image_formats import IMAGE_ENDINGS
 
 Assign = Callable[[Iterable[str]], Mapping[str, str]]
 PICTURES = IMAGE_ENDINGS

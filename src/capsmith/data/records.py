@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from capsmith.errors import PluginError
-from capsmith.registry import Registry
-from capsmith.schema import Settings
+from capsmith.core.errors import PluginError
+from capsmith.core.registry import Registry
+from capsmith.core.schema import Settings
 
 SPLITS = ("train", "dev", "test")
 SplitName = Literal["train", "dev", "test"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capsmith.data.files import read_text
-from capsmith.data.rows import Rows, safe_id
+from capsmith.data.record_builder import Rows, safe_id
 
 _ENDING = ".txt"
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from capsmith.features.augment import AugmentConfig, augmented
-from capsmith.features.views import is_mirrored
+from capsmith.vision.augment import AugmentConfig, augmented
+from capsmith.vision.cached_crops import is_mirrored
 
 
 class Source(Protocol):

@@ -5,10 +5,10 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
+from capsmith.core.errors import DataError
+from capsmith.core.schema import Settings
 from capsmith.data.files import locate, numbered_lines
 from capsmith.data.records import DatasetConfig, SplitConfig
-from capsmith.errors import DataError
-from capsmith.schema import Settings
 
 _SPELLINGS = {
     "train": "train",

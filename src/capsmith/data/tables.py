@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 
+from capsmith.core.errors import DataError
+from capsmith.core.readers.delimited import Body, Line, body_of, read_lines, rest_of, split_fields
+from capsmith.core.readers.json_files import parse_json
+from capsmith.core.readers.text_files import read_text
+from capsmith.core.schema import nearest
+from capsmith.data.image_names import is_file_name
 from capsmith.data.json_rows import json_rows
-from capsmith.data.names import is_file_name
-from capsmith.delimited import Body, Line, body_of, read_lines, rest_of, split_fields
-from capsmith.errors import DataError
-from capsmith.readers.json_files import parse_json
-from capsmith.schema import nearest
-from capsmith.text_files import read_text
 
 Delimiter = Literal["comma", "semicolon", "tab", "pipe", "space"]
 MARKS: dict[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from capsmith.banning import IMPOSSIBLE, allowed
-from capsmith.decoding import BeamConfig, Hypothesis, Stepper, Walk, at_once, hypothesis
-from capsmith.text.vocabulary import END
+from capsmith.data.text.vocabulary import END
+from capsmith.decoding.constraints import IMPOSSIBLE, allowed
+from capsmith.decoding.search import BeamConfig, Hypothesis, Stepper, Walk, at_once, hypothesis
 
 
 def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:

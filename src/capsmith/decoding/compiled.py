@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from capsmith.banning import IMPOSSIBLE, NEVER
-from capsmith.sampling import block_size
-from capsmith.text.vocabulary import END, START
+from capsmith.data.text.vocabulary import END, START
+from capsmith.decoding.constraints import IMPOSSIBLE, NEVER
+from capsmith.decoding.sampling import block_size
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
 """From the words read (N,) and the rows' state to the next words' log probabilities (N, V) and the state after."""

@@ -5,7 +5,7 @@ N rows · t words so far · V vocabulary.
 
 import numpy as np
 
-from capsmith.text.vocabulary import END, PAD, START, UNK
+from capsmith.data.text.vocabulary import END, PAD, START, UNK
 
 IMPOSSIBLE = np.float32(-np.inf)
 NEVER = (PAD, UNK, START)

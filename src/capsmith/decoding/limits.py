@@ -3,8 +3,8 @@
 V vocabulary · T words · K captions of an image that are searched side by side.
 """
 
-from capsmith.decoding import DecodingConfig
-from capsmith.errors import ConfigError
+from capsmith.core.errors import ConfigError
+from capsmith.decoding.search import DecodingConfig
 
 _NUMBERS = 100_000_000  # held at once, of 4 bytes; several copies of them are made in a step
 _COPIES = 4  # of each caption's words: going on and finished, before and after a step

@@ -11,12 +11,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from pydantic import Field, model_validator
 
-from capsmith.banning import IMPOSSIBLE, allowed
-from capsmith.errors import PluginError
-from capsmith.registry import Registry
-from capsmith.sampling import draws, words_drawn
-from capsmith.schema import Settings
-from capsmith.text.vocabulary import END, START
+from capsmith.core.errors import PluginError
+from capsmith.core.registry import Registry
+from capsmith.core.schema import Settings
+from capsmith.data.text.vocabulary import END, START
+from capsmith.decoding.constraints import IMPOSSIBLE, allowed
+from capsmith.decoding.sampling import draws, words_drawn
 
 _LONGEST = 10_000  # words of a caption: more than any, and few enough to wait for
 _WORDS = 4_000_000  # of all captions that are kept of one image while it is searched
@@ -75,14 +75,14 @@ class DecodingConfig(Settings):
 DECODINGS = Registry("decoding", DecodingConfig)
 
 
-@DECODINGS.register("capsmith.decoding:greedy")
+@DECODINGS.register("capsmith.decoding.search:greedy")
 class GreedyConfig(DecodingConfig):
     """The likeliest word at every step."""
 
     type: Literal["greedy"] = "greedy"
 
 
-@DECODINGS.register("capsmith.beam:beam")
+@DECODINGS.register("capsmith.decoding.beam:beam")
 class BeamConfig(DecodingConfig):
     """Beam search."""
 
@@ -108,7 +108,7 @@ class BeamConfig(DecodingConfig):
         return self
 
 
-@DECODINGS.register("capsmith.decoding:sample")
+@DECODINGS.register("capsmith.decoding.search:sample")
 class SampleConfig(DecodingConfig):
     """Random captions."""
 

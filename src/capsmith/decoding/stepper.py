@@ -11,9 +11,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.beam import captions_of
-from capsmith.compiled import compiled
-from capsmith.decoding import (
+from capsmith.core.compilation import compiled
+from capsmith.decoding.beam import captions_of
+from capsmith.decoding.compiled import beam_loop, row_loop
+from capsmith.decoding.sampling import draws, strongest_channels
+from capsmith.decoding.search import (
     BeamConfig,
     DecodingConfig,
     GreedyConfig,
@@ -21,8 +23,6 @@ from capsmith.decoding import (
     SampleConfig,
     rows_found,
 )
-from capsmith.sampling import draws, strongest_channels
-from capsmith.whole import beam_loop, row_loop
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ Features = np.ndarray | Partly | Views
 
 
 class DecoderStepper:
-    """Implements ``capsmith.decoding.Stepper`` for any decoder that speaks the protocol.
+    """Implements ``capsmith.decoding.search.Stepper`` for any decoder that speaks the protocol.
 
     Args:
         decoder: A built decoder.
@@ -95,7 +95,7 @@ class DecoderStepper:
         return self._begin(seen), shown
 
     def at_once(self, features: Features, config: DecodingConfig) -> list[list[Hypothesis]] | None:
-        """Runs a whole search on the device, see ``capsmith.whole``; None where the config asks for what it cannot."""
+        """Runs a whole search on the device, see ``capsmith.decoding.compiled``; None where the config asks for what it cannot."""
         if config.no_repeat:
             return None
         if isinstance(config, BeamConfig):

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from capsmith.charts import COLOURS, GREY, INK, RULE
-from capsmith.features.images import Source
-from capsmith.lettering import font_for, wrap
-from capsmith.plots import save_image
-from capsmith.thumbnails import thumbnail
+from capsmith.evaluation.fonts import font_for, wrap
+from capsmith.evaluation.line_chart import COLOURS, GREY, INK, RULE
+from capsmith.evaluation.plots import save_image
+from capsmith.vision.images import Source
+from capsmith.vision.thumbnails import thumbnail
 
 Item = tuple[Source, Sequence[str], np.ndarray, Sequence[float]]
 

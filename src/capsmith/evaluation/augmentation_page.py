@@ -10,15 +10,15 @@ import numpy as np
 from PIL import Image
 
 from capsmith.config import Config
+from capsmith.core.errors import PictureError
+from capsmith.data.onboarding.statistics import Survey
 from capsmith.data.records import Record
 from capsmith.data.sources import known_pairs, mirror_words
-from capsmith.errors import PictureError
-from capsmith.features.augment import AugmentConfig, augmented
-from capsmith.features.images import load_image
-from capsmith.features.views import is_mirrored, view_of
-from capsmith.pages import THUMBNAIL, cards, image, save_copy
-from capsmith.survey import Survey
-from capsmith.text.tokenise import join, tokenise
+from capsmith.data.text.tokens import join, tokenise
+from capsmith.evaluation.html import THUMBNAIL, cards, image, save_copy
+from capsmith.vision.augment import AugmentConfig, augmented
+from capsmith.vision.cached_crops import is_mirrored, view_of
+from capsmith.vision.images import load_image
 
 _PICTURES, _MOST = 6, 3
 

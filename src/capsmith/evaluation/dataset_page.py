@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from capsmith.data.onboarding.init import told
+from capsmith.data.onboarding.statistics import Survey
 from capsmith.data.records import SPLITS, Record
-from capsmith.pages import cards, clear_copies, footer, image, small_copy, write_page
-from capsmith.starting_out import told
-from capsmith.survey import Survey
-from capsmith.variants import Variants
+from capsmith.evaluation.augmentation_page import Variants
+from capsmith.evaluation.html import cards, clear_copies, footer, image, small_copy, write_page
 
 _WORDS, _PROBLEMS, _PAIRS = 30, 40, 12
 _COUNTS = (1, 2, 3, 5, 10)

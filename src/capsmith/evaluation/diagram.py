@@ -5,13 +5,13 @@ Boxes and arrows are laid out once, and drawn as SVG or by Pillow; nothing else 
 
 from pathlib import Path
 
-from capsmith.captioner import Captioner
-from capsmith.diagram_layout import BOTH, BOX, IMAGE, LINE, TITLE, WIDTH, WORDS, layout
-from capsmith.drawing import Drawing
-from capsmith.errors import CapsmithError
-from capsmith.outputs import require_replaceable
-from capsmith.runs import atomic
-from capsmith.summary import decoder_rows, encoder_rows, headline, size
+from capsmith.core.errors import CapsmithError
+from capsmith.core.files import atomic
+from capsmith.core.outputs import require_replaceable
+from capsmith.evaluation.diagram_layout import BOTH, BOX, IMAGE, LINE, TITLE, WIDTH, WORDS, layout
+from capsmith.evaluation.drawing import Drawing
+from capsmith.models.captioner import Captioner
+from capsmith.models.summary import decoder_rows, encoder_rows, headline, size
 
 _LONG = 62  # letters of a heading in large type
 _SOFT = (75, 82, 96)

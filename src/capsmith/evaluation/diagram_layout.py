@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from capsmith.captioner import Captioner
-from capsmith.summary import Row, decoder_rows, encoder_name, encoder_rows
+from capsmith.models.captioner import Captioner
+from capsmith.models.summary import Row, decoder_rows, encoder_name, encoder_rows
 
 WIDTH, BOX, _ROW = 800, 320, 136  # of the whole; of a box; from one row of boxes to the next
 _TOP, _LEFT, _RIGHT, _MIDDLE = 84, 200, 600, 400

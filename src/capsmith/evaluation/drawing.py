@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
-from capsmith.charts import GREY, INK, RGB
-from capsmith.lettering import font_for
+from capsmith.evaluation.fonts import font_for
+from capsmith.evaluation.line_chart import GREY, INK, RGB
 
 _SCALE = 3  # Pillow draws larger and scales down, which smooths lines
 _MARK = "capsmith diagram"

@@ -7,26 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from capsmith import readings
-from capsmith.captioner import Caption, Captioner
 from capsmith.config import Config, run_config, run_configs
-from capsmith.consensus import ConsensusConfig
+from capsmith.core.errors import CheckpointError, DataError, FeatureError, memory_for
+from capsmith.core.files import Log, named, write_json, write_text
+from capsmith.core.outputs import inputs_of, require_page
+from capsmith.core.progress import track
+from capsmith.core.schema import nearest
+from capsmith.data.prepare import Prepared, prepare, read_corpus, require_encoder
 from capsmith.data.records import SPLITS, Corpus
-from capsmith.decoding import DecodingConfig, search
-from capsmith.ensembles import JointStepper, Member, average, require_same_words
-from capsmith.errors import CheckpointError, DataError, FeatureError, memory_for
-from capsmith.memory import FILE as MEMORY
-from capsmith.memory import Memory
+from capsmith.data.text.tokens import tokenise
+from capsmith.decoding.limits import images_at_once
+from capsmith.decoding.rerank.mbr import ConsensusConfig
+from capsmith.decoding.search import DecodingConfig, search
+from capsmith.decoding.stepper import Views
+from capsmith.evaluation import readings
+from capsmith.evaluation.report import write_report
 from capsmith.metrics import Score, Scorer
-from capsmith.outputs import inputs_of, require_page
-from capsmith.pipeline import Prepared, prepare, read_corpus, require_encoder
-from capsmith.progress import track
-from capsmith.report import write_report
-from capsmith.runs import Log, named, write_json, write_text
-from capsmith.schema import nearest
-from capsmith.search_limits import images_at_once
-from capsmith.stepping import Views
-from capsmith.text.tokenise import tokenise
+from capsmith.models.captioner import Caption, Captioner
+from capsmith.models.ensemble import JointStepper, Member, average, require_same_words
+from capsmith.retrieval.caption_index import FILE as MEMORY
+from capsmith.retrieval.caption_index import Memory
 
 
 @dataclass(frozen=True)

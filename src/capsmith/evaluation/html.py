@@ -12,11 +12,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from capsmith.errors import PictureError
-from capsmith.features.images import Source
-from capsmith.outputs import COPIES, GENERATOR, listed_copies
-from capsmith.runs import atomic, write_text
-from capsmith.thumbnails import thumbnail
+from capsmith.core.errors import PictureError
+from capsmith.core.files import atomic, write_text
+from capsmith.core.outputs import COPIES, GENERATOR, listed_copies
+from capsmith.vision.images import Source
+from capsmith.vision.thumbnails import thumbnail
 
 THUMBNAIL = 320
 """Longest side of the pictures in the report, in pixels."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from capsmith.lettering import font_for
+from capsmith.evaluation.fonts import font_for
 
 RGB = tuple[int, int, int]
 INK: RGB = (38, 42, 51)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from capsmith.charts import COLOURS, GREY, INK, Canvas, Line, Panel
-from capsmith.errors import CapsmithError
-from capsmith.features.images import Source
-from capsmith.lettering import font_for, wrap
-from capsmith.outputs import marked
-from capsmith.runs import atomic
-from capsmith.thumbnails import thumbnail
+from capsmith.core.errors import CapsmithError
+from capsmith.core.files import atomic
+from capsmith.core.outputs import marked
+from capsmith.evaluation.fonts import font_for, wrap
+from capsmith.evaluation.line_chart import COLOURS, GREY, INK, Canvas, Line, Panel
+from capsmith.vision.images import Source
+from capsmith.vision.thumbnails import thumbnail
 
 _GAP = 18
 _PAPER = (240, 242, 246)

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from capsmith.pages import clear_copies, footer, image, small_copy, write_page
+from capsmith.evaluation.html import clear_copies, footer, image, small_copy, write_page
 
 
 def write_report(

@@ -24,7 +24,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
 from capsmith.metrics.bleu import from_statistics, statistics
 from capsmith.metrics.ngrams import ORDER, Counts, Ints, ReferenceNgrams
 

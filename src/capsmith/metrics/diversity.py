@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
 from capsmith.metrics.bleu import from_statistics
 from capsmith.metrics.ngrams import ORDER, Captions, Ints, NgramIndex
 

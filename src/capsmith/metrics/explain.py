@@ -6,12 +6,12 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from capsmith.errors import DataError, escaped
+from capsmith.core.errors import DataError, escaped
+from capsmith.core.schema import nearest
 from capsmith.metrics.cider import SIGMA
 from capsmith.metrics.ngrams import ORDER
 from capsmith.metrics.rouge import common_length, places, rouge_l
 from capsmith.metrics.scorer import Scorer
-from capsmith.schema import nearest
 
 _SHOWN = 8  # n-grams named for each kind
 

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from capsmith.delimited import Line, body_of, read_lines, rest_of, split_fields
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
+from capsmith.core.readers.delimited import Line, body_of, read_lines, rest_of, split_fields
+from capsmith.core.readers.json_files import parse_json
+from capsmith.core.readers.text_files import read_text
 from capsmith.metrics.inputs import check_caption, count, is_list, named
-from capsmith.readers.json_files import parse_json
-from capsmith.text_files import read_text
 
 _IDS = ("image_id", "image", "filename", "file_name", "file", "path", "id", "img")
 _TEXTS = ("caption", "captions", "text", "hypothesis", "prediction", "references", "raw")

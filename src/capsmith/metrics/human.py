@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
 from capsmith.metrics.scorer import DEFAULT, Scorer
 from capsmith.metrics.scores import Score
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
 
 
 def check_ids(hypotheses: Mapping[Any, Any], ids: Sequence[Any]) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from capsmith.errors import CapsmithError, MissingExtraError
-from capsmith.readers.json_files import parse_json
+from capsmith.core.errors import CapsmithError, MissingExtraError
+from capsmith.core.readers.json_files import parse_json
 
 Floats = NDArray[np.float64]
 _TITLES = {"meteor": "METEOR", "spice": "SPICE"}

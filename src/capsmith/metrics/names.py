@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capsmith.errors import DataError, PluginError, one_line
+from capsmith.core.errors import DataError, PluginError, one_line
+from capsmith.core.plugins import blamed
+from capsmith.core.registry import RegistrationError, Table
+from capsmith.core.schema import folded, nearest
 from capsmith.metrics import resampling
 from capsmith.metrics.ngrams import ORDER
 from capsmith.metrics.scores import TITLES
-from capsmith.plugins import blamed
-from capsmith.registry import RegistrationError, Table
-from capsmith.schema import folded, nearest
 
 Floats = NDArray[np.float64]
 Tokens = list[str]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capsmith.core.plugins import signed
 from capsmith.metrics import bleu, resampling, tokenisers
 from capsmith.metrics.cider import END, Cider
 from capsmith.metrics.inputs import check_caption, check_ids, check_references, is_list, only
@@ -15,7 +16,6 @@ from capsmith.metrics.names import BLEU, DEFAULT, JAVA, METRICS, REGISTERED, Flo
 from capsmith.metrics.ngrams import ReferenceNgrams
 from capsmith.metrics.rouge import rouge_l
 from capsmith.metrics.scores import Score, signature
-from capsmith.plugins import signed
 
 __all__ = ["BLEU", "DEFAULT", "JAVA", "METRICS", "Scorer", "expand", "score"]
 

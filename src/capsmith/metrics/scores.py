@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsmith import __version__
-from capsmith.errors import DataError
+from capsmith.core.errors import DataError
 from capsmith.metrics import resampling
 
 Floats = NDArray[np.float64]

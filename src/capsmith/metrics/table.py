@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from capsmith.errors import escaped
+from capsmith.core.errors import escaped
 from capsmith.metrics.diversity import Diversity
 from capsmith.metrics.names import title
 from capsmith.metrics.scores import Score, compare

@@ -8,9 +8,9 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from capsmith.errors import DataError
-from capsmith.schema import nearest
-from capsmith.text.normalise import nfc
+from capsmith.core.errors import DataError
+from capsmith.core.schema import nearest
+from capsmith.core.unicode import nfc
 
 _WORD = re.compile(r"[^\s'’-]+(?:['’-][^\s'’-]+)*")
 

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 from pydantic import ValidationError
 
-from capsmith.decoding import DECODINGS, DecodingConfig
-from capsmith.errors import CapsmithError, ConfigError, FeatureError, PictureError, one_line
-from capsmith.features.images import Source, load_image, picture_name
-from capsmith.schema import explain, nearest
+from capsmith.core.errors import CapsmithError, ConfigError, FeatureError, PictureError, one_line
+from capsmith.core.schema import explain, nearest
+from capsmith.decoding.search import DECODINGS, DecodingConfig
+from capsmith.vision.images import Source, load_image, picture_name
 
 Several = list[Any] | tuple[Any, ...] | Iterator[Any]
 """Several images, of any kind each."""

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from capsmith.errors import ConfigError
-from capsmith.stepping import DecoderStepper
-from capsmith.text.vocabulary import START
+from capsmith.core.errors import ConfigError
+from capsmith.data.text.vocabulary import START
+from capsmith.decoding.stepper import DecoderStepper
 
 
 class AttentionMaps(NamedTuple):

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from capsmith.decoding import Hypothesis
-from capsmith.text.config import TextConfig
-from capsmith.text.tokenise import join
-from capsmith.text.vocabulary import Vocabulary
-from capsmith.training_domain import DomainCheck
+from capsmith.data.text.config import TextConfig
+from capsmith.data.text.tokens import join
+from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.decoding.search import Hypothesis
+from capsmith.models.training_domain import DomainCheck
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ import numpy as np
 from keras import ops
 
 from capsmith.config import Config
-from capsmith.decoders.config import DECODERS
-from capsmith.decoders.protocol import require_protocol
-from capsmith.errors import ConfigError
-from capsmith.text.vocabulary import END, PAD, Vocabulary
+from capsmith.core.errors import ConfigError
+from capsmith.data.text.vocabulary import END, PAD, Vocabulary
+from capsmith.models.decoders.config import DECODERS
+from capsmith.models.decoders.protocol import require_protocol
 
 if TYPE_CHECKING:
-    from capsmith.features.backbone import Encoder
-    from capsmith.features.joined import JoinedEncoder
+    from capsmith.vision.encoder import Encoder
+    from capsmith.vision.joined import JoinedEncoder
 
 
 class CaptionModel(keras.Model):

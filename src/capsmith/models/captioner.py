@@ -14,8 +14,16 @@ from typing import Any, NoReturn, overload
 import keras
 import numpy as np
 
-from capsmith.adapting import keep_adapted
-from capsmith.arguments import (
+from capsmith.config import Config, run_config, save_config
+from capsmith.core.compilation import compiled
+from capsmith.core.errors import CheckpointError, PictureError
+from capsmith.core.files import named, read_json, write_json
+from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.decoding.limits import images_at_once
+from capsmith.decoding.rerank.mbr import ConsensusConfig
+from capsmith.decoding.search import DECODINGS, DecodingConfig, Hypothesis, require_known_words, search
+from capsmith.decoding.stepper import DecoderStepper
+from capsmith.models.arguments import (
     OnError,
     Raise,
     Return,
@@ -28,27 +36,19 @@ from capsmith.arguments import (
     read_images,
     require_same_process,
 )
-from capsmith.captions import Caption, caption_of
-from capsmith.checkpoints import checked_shape, load_weights, save_weights
-from capsmith.compiled import compiled
-from capsmith.config import Config, run_config, save_config
-from capsmith.consensus import ConsensusConfig
-from capsmith.decoding import DECODINGS, DecodingConfig, Hypothesis, require_known_words, search
-from capsmith.errors import CheckpointError, PictureError
-from capsmith.features.backbone import Encoder, load_encoders, save_encoders
-from capsmith.features.given import GivenFeatures
-from capsmith.features.images import Source
-from capsmith.features.joined import JoinedEncoder
-from capsmith.features.joined import join as join_features
-from capsmith.looking import attention_maps, require_attention
-from capsmith.memory import Memory
-from capsmith.network import CaptionModel, build_model
-from capsmith.run_plugins import remember as remember_plugins
-from capsmith.runs import named, read_json, write_json
-from capsmith.search_limits import images_at_once
-from capsmith.stepping import DecoderStepper
-from capsmith.text.vocabulary import Vocabulary
-from capsmith.training_domain import TrainingDomain, checked
+from capsmith.models.attention_maps import attention_maps, require_attention
+from capsmith.models.caption import Caption, caption_of
+from capsmith.models.caption_model import CaptionModel, build_model
+from capsmith.models.checkpoints import checked_shape, load_weights, save_weights
+from capsmith.models.given_features import GivenFeatures
+from capsmith.models.run_plugins import remember as remember_plugins
+from capsmith.models.training_domain import TrainingDomain, checked
+from capsmith.retrieval.caption_index import Memory
+from capsmith.training.encoder_adaptation import keep_adapted
+from capsmith.vision.encoder import Encoder, load_encoders, save_encoders
+from capsmith.vision.images import Source
+from capsmith.vision.joined import JoinedEncoder
+from capsmith.vision.joined import join as join_features
 
 WEIGHTS = "model.weights.h5"
 _PARTS = ("vocabulary.json", "captioner.json")
@@ -120,7 +120,7 @@ class Captioner:
 
     def summary(self, layers: bool = False) -> str:
         """Returns a table of its layers: shapes, parameters, bytes; those of the encoder one by one with ``layers``."""
-        from capsmith.summary import summary  # which knows captioners
+        from capsmith.models.summary import summary  # which knows captioners
 
         return summary(self, layers)
 

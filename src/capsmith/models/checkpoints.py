@@ -12,13 +12,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.arrays import FLOATS, WHOLE, ArrayHeader, ArraySpec, read_array, read_arrays, read_headers
-from capsmith.errors import CheckpointError, FeatureError, one_line
-from capsmith.features.weights import load_strictly, not_finite, replacing, require_readable
-from capsmith.readers.json_files import parse_json
-from capsmith.readers.regular_files import describe_special
-from capsmith.runs import atomic
-from capsmith.text.vocabulary import Vocabulary
+from capsmith.core.errors import CheckpointError, FeatureError, one_line
+from capsmith.core.files import atomic
+from capsmith.core.readers.arrays import FLOATS, WHOLE, ArrayHeader, ArraySpec, read_array, read_arrays, read_headers
+from capsmith.core.readers.json_files import parse_json
+from capsmith.core.readers.regular_files import describe_special
+from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.vision.weights import load_strictly, not_finite, replacing, require_readable
 
 
 def save_weights(model: keras.Model, path: Path) -> None:

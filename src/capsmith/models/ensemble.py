@@ -12,12 +12,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.captioner import Captioner
 from capsmith.config import model_difference
+from capsmith.core.errors import CheckpointError
 from capsmith.data.sources import Source
-from capsmith.decoding import Stepper
-from capsmith.errors import CheckpointError
-from capsmith.stepping import DecoderStepper, Views
+from capsmith.decoding.search import Stepper
+from capsmith.decoding.stepper import DecoderStepper, Views
+from capsmith.models.captioner import Captioner
 
 
 @dataclass(frozen=True)

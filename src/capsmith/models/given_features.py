@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from capsmith.config import Config
+from capsmith.core.errors import CheckpointError, FeatureError, PictureError, one_line
+from capsmith.core.files import Log
 from capsmith.data.records import Record
-from capsmith.errors import CheckpointError, FeatureError, PictureError, one_line
-from capsmith.features.images import load_image
-from capsmith.features.pickle_store import PickleStore
-from capsmith.runs import Log
+from capsmith.vision.images import load_image
+from capsmith.vision.pickle_store import PickleStore
 
 if TYPE_CHECKING:
-    from capsmith.features.backbone import Encoder
+    from capsmith.vision.encoder import Encoder
 
 _COMPARED = 8  # images
 _ALIKE = 0.5  # least cosine, the mean of all images taken away: other ways to resize give 0.9, other images about 0
@@ -93,7 +93,7 @@ def encoder_of(
 
 
 def _judged(config: Config, store: PickleStore, records: Sequence[Record]) -> "tuple[Encoder | None, Kind, str]":
-    from capsmith.features.backbone import build_encoder
+    from capsmith.vision.encoder import build_encoder
 
     (settings,) = config.encoders
     name = " ".join(part for part in (settings.type, settings.layer) if part)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capsmith.errors import CheckpointError, escaped
-from capsmith.plugins import SESSION, provider, tables
-from capsmith.runs import Log, read_json, write_json
+from capsmith.core.errors import CheckpointError, escaped
+from capsmith.core.files import Log, read_json, write_json
+from capsmith.core.plugins import SESSION, provider, tables
 
 if TYPE_CHECKING:
     from capsmith.config import Config
@@ -25,7 +25,7 @@ class Need:
     """One component of a plugin that a run was trained with.
 
     Attributes:
-        kind: As in ``capsmith.plugins.tables``.
+        kind: As in ``capsmith.core.plugins.tables``.
         name: The component's.
         plugin: Its plugin's.
         sha256: Of the plugin's source then; empty where that is not known.

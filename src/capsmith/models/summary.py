@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from capsmith.captioner import Captioner
 from capsmith.config import Config
-from capsmith.memory import FILE as MEMORY
+from capsmith.models.captioner import Captioner
+from capsmith.retrieval.caption_index import FILE as MEMORY
 
 _LAST = ("to_embedding", "output")  # what the words come from, listed last
 

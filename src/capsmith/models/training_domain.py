@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capsmith.arrays import FLOATS, ArraySpec, read_arrays
-from capsmith.errors import CheckpointError
-from capsmith.memory import Seen, pool
-from capsmith.runs import atomic
+from capsmith.core.errors import CheckpointError
+from capsmith.core.files import atomic
+from capsmith.core.readers.arrays import FLOATS, ArraySpec, read_arrays
+from capsmith.retrieval.caption_index import Seen, pool
 
 if TYPE_CHECKING:
-    from capsmith.captioner import Caption
+    from capsmith.models.captioner import Caption
 
 FILE = "domain.npz"
 _TRAIN, _DEV = 2000, 1000  # images that are looked at, at most

@@ -4,7 +4,7 @@ P training pictures · D feature channels · d dimensions of a vector · k neigh
 
 A picture's vector is the mean of its regions, every channel brought to one scale, projected on two sets of directions:
 those in which training pictures differ most (principal components, at most 256), and those that say most about captions
-(``capsmith.meaning``, at most 200). Each part is brought to length 1. Beside them stands which words a picture's
+(``capsmith.retrieval.concepts``, at most 200). Each part is brought to length 1. Beside them stands which words a picture's
 features speak of. So 6,000 pictures take 16 MB, and a run can look its neighbours up without the pictures, the data set
 or the features.
 """
@@ -18,14 +18,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from capsmith import consensus
-from capsmith.arrays import FLOATS, WHOLE, ArraySpec, read_arrays, read_headers
-from capsmith.consensus import ConsensusConfig
-from capsmith.decoding import Hypothesis
-from capsmith.errors import CheckpointError, one_line
-from capsmith.meaning import Content, directions
+from capsmith.core.errors import CheckpointError, one_line
+from capsmith.core.files import atomic
+from capsmith.core.readers.arrays import FLOATS, WHOLE, ArraySpec, read_arrays, read_headers
+from capsmith.decoding.rerank import mbr as consensus
+from capsmith.decoding.rerank.mbr import ConsensusConfig
+from capsmith.decoding.search import Hypothesis
 from capsmith.metrics.agreement import DocumentFrequencies
-from capsmith.runs import atomic
+from capsmith.retrieval.concepts import Content, directions
 
 FILE = "memory.npz"
 _DIMENSIONS = 256

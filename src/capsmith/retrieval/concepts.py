@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from capsmith.text.vocabulary import END, PAD, START, UNK
+from capsmith.data.text.vocabulary import END, PAD, START, UNK
 
 Captions = Sequence[Sequence[Sequence[int]]]
 """For each picture its captions as word ids."""

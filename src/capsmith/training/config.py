@@ -5,11 +5,11 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from capsmith.errors import DataError
-from capsmith.features.augment import AugmentConfig
+from capsmith.core.errors import DataError
+from capsmith.core.registry import ABSENT
+from capsmith.core.schema import Precision, Settings
 from capsmith.metrics.names import canonical
-from capsmith.registry import ABSENT
-from capsmith.schema import Precision, Settings
+from capsmith.vision.augment import AugmentConfig
 
 
 class TrainingConfig(Settings):

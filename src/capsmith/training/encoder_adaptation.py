@@ -17,26 +17,26 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.checkpoints import load_state, read_progress, save_state
 from capsmith.config import Config
+from capsmith.core.errors import CheckpointError, FeatureError
+from capsmith.core.files import Log, atomic, read_json, write_json
+from capsmith.core.progress import bar
+from capsmith.core.readers.json_files import FileSchema
+from capsmith.core.readers.regular_files import open_regular
 from capsmith.data.records import Corpus, Record
-from capsmith.errors import CheckpointError, FeatureError
-from capsmith.features.backbone import Encoder, build_encoder, rest_of
-from capsmith.features.config import AdaptConfig, EncoderConfig
-from capsmith.features.encoders import ENCODERS
-from capsmith.features.extraction import extract
-from capsmith.features.filling import fill
-from capsmith.features.fingerprint import differences, digest, fingerprint
-from capsmith.features.joined import folders
-from capsmith.features.journal import locked
-from capsmith.features.networks import behind
-from capsmith.features.store import FeatureStore
-from capsmith.features.weights import load_file, replacing
-from capsmith.progress import bar
-from capsmith.readers.json_files import FileSchema
-from capsmith.readers.regular_files import open_regular
-from capsmith.runs import Log, atomic, read_json, write_json
-from capsmith.wording import Words, average_precision, counted
+from capsmith.models.checkpoints import load_state, read_progress, save_state
+from capsmith.training.word_labels import Words, average_precision, counted
+from capsmith.vision.config import AdaptConfig, EncoderConfig
+from capsmith.vision.encoder import Encoder, build_encoder, rest_of
+from capsmith.vision.encoders import ENCODERS
+from capsmith.vision.extraction import extract
+from capsmith.vision.fingerprint import differences, digest, fingerprint
+from capsmith.vision.from_layer import fill
+from capsmith.vision.joined import folders
+from capsmith.vision.journal import locked
+from capsmith.vision.networks import behind
+from capsmith.vision.store import FeatureStore
+from capsmith.vision.weights import load_file, replacing
 
 WEIGHTS, NOTE, STATE = "encoder.weights.h5", "adapted.json", "adapting.npz"
 _FASTER = 10.0  # the linear layer's rate over that of the block

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import Field
 
-from capsmith.errors import CheckpointError
-from capsmith.readers.json_files import FileSchema
+from capsmith.core.errors import CheckpointError
+from capsmith.core.readers.json_files import FileSchema
 
 
 class _SavedPass(FileSchema, extra="forbid"):

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from capsmith.captioner import WEIGHTS
-from capsmith.locks import FILE as LOCK
+from capsmith.core.locks import FILE as LOCK
+from capsmith.models.captioner import WEIGHTS
 from capsmith.training.kept import parts_of
 
 _BEGUN = ("captioner.json", "state.npz", WEIGHTS)

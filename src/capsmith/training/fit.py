@@ -6,29 +6,36 @@ from typing import Literal
 
 import keras
 
-from capsmith.adapting import adapt_encoders
-from capsmith.captioner import Captioner
-from capsmith.checkpoints import load_weights
 from capsmith.config import Config, difference, require_config, run_config, save_config
-from capsmith.consensus import ConsensusConfig
-from capsmith.ensembles import Member, require_same_words
-from capsmith.errors import CapsmithError, CheckpointError
-from capsmith.evaluation import evaluate_captioners, remember, require_report
-from capsmith.locks import FILE as LOCK
-from capsmith.locks import locked
-from capsmith.pipeline import given_features, prepare, read_corpus, require_same_features, require_splits, trained_on
-from capsmith.precision import for_products
-from capsmith.readers.json_files import FileSchema
-from capsmith.run_plugins import remember as remember_plugins
-from capsmith.runs import RUN_FILES, Log, named, read_json, versions, write_json
-from capsmith.search_limits import images_at_once
-from capsmith.text.vocabulary import Vocabulary
-from capsmith.training.epochs import STATE, Epochs
+from capsmith.core.errors import CapsmithError, CheckpointError
+from capsmith.core.files import RUN_FILES, Log, named, read_json, versions, write_json
+from capsmith.core.locks import FILE as LOCK
+from capsmith.core.locks import locked
+from capsmith.core.precision import for_products
+from capsmith.core.readers.json_files import FileSchema
+from capsmith.data.prepare import (
+    given_features,
+    prepare,
+    read_corpus,
+    require_same_features,
+    require_splits,
+    trained_on,
+)
+from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.decoding.limits import images_at_once
+from capsmith.decoding.rerank.mbr import ConsensusConfig
+from capsmith.evaluation.evaluate import evaluate_captioners, remember, require_report
+from capsmith.models.captioner import Captioner
+from capsmith.models.checkpoints import load_weights
+from capsmith.models.ensemble import Member, require_same_words
+from capsmith.models.run_plugins import remember as remember_plugins
+from capsmith.models.training_domain import TrainingDomain
+from capsmith.training.encoder_adaptation import adapt_encoders
 from capsmith.training.first_steps import FirstSteps
-from capsmith.training.preparing import make_vocabulary, new_captioner
+from capsmith.training.loop import STATE, Epochs
 from capsmith.training.sessions import Sessions
-from capsmith.training.starting import begin_from, first_stage, grow_from, missing_members
-from capsmith.training_domain import TrainingDomain
+from capsmith.training.setup import make_vocabulary, new_captioner
+from capsmith.training.warm_start import begin_from, first_stage, grow_from, missing_members
 
 _OPEN = {
     "features",

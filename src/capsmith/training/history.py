@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import Field
 
-from capsmith.errors import CheckpointError
-from capsmith.readers.json_files import FileSchema
-from capsmith.readers.number_tables import read_number_table
-from capsmith.runs import write_text
+from capsmith.core.errors import CheckpointError
+from capsmith.core.files import write_text
+from capsmith.core.readers.json_files import FileSchema
+from capsmith.core.readers.number_tables import read_number_table
 from capsmith.training.config import TrainingConfig
 
 Row = dict[str, float]

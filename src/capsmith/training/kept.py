@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from capsmith.features.joined import folders
-from capsmith.runs import Log, atomic
+from capsmith.core.files import Log, atomic
+from capsmith.vision.joined import folders
 
 _OWN = ("captioner.json", "config.yaml", "plugins.json", "versions.json", "vocabulary.json")
 _ENCODER = ("adapted.json", "encoder.json", "encoder.keras", "encoder.weights.h5")

@@ -9,32 +9,32 @@ from typing import Any
 import keras
 import numpy as np
 
-from capsmith.ahead import ahead
-from capsmith.captioner import WEIGHTS, Captioner
-from capsmith.checkpoints import load_state, save_state
-from capsmith.compiled import learner
+from capsmith.core.compilation import learner
+from capsmith.core.errors import CapsmithError, CheckpointError, memory_for
+from capsmith.core.files import Log
+from capsmith.core.prefetch import ahead
+from capsmith.core.progress import bar
 from capsmith.data.batches import Batches
+from capsmith.data.prepare import Prepared, training_views
 from capsmith.data.sources import AugmentedSource, Source, VariedSource, ViewedSource, known_pairs, mirror_words
-from capsmith.decoding import GreedyConfig
-from capsmith.ensembles import Member
-from capsmith.errors import CapsmithError, CheckpointError, memory_for
-from capsmith.evaluation import caption_source, tokeniser
+from capsmith.data.text.vocabulary import PAD
+from capsmith.decoding.search import GreedyConfig
+from capsmith.evaluation.evaluate import caption_source, tokeniser
+from capsmith.evaluation.plots import plot_history
 from capsmith.metrics.diversity import diversity
 from capsmith.metrics.scorer import Scorer, expand
-from capsmith.pipeline import Prepared, training_views
-from capsmith.plots import plot_history
-from capsmith.progress import bar
-from capsmith.runs import Log
-from capsmith.text.vocabulary import PAD
+from capsmith.models.captioner import WEIGHTS, Captioner
+from capsmith.models.checkpoints import load_state, save_state
+from capsmith.models.ensemble import Member
+from capsmith.training.epoch_state import Pass
 from capsmith.training.history import History, Row
 from capsmith.training.kept import KeptFiles
 from capsmith.training.optimizers import build_optimizer
-from capsmith.training.passes import Pass
-from capsmith.training.preparing import examples
 from capsmith.training.schedules import learning_rate
 from capsmith.training.self_critical import SampledBatches
 from capsmith.training.sessions import Sessions
-from capsmith.training.stopping import Stop, stopping
+from capsmith.training.setup import examples
+from capsmith.training.signals import Stop, stopping
 
 STATE = "state.npz"
 _SLOW_METRICS = {"meteor", "spice"}  # a Java start each: not in every epoch

@@ -22,15 +22,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from capsmith.captioner import Captioner
+from capsmith.core.errors import PluginError
 from capsmith.data.batches import pad
 from capsmith.data.records import Record
 from capsmith.data.sources import Source, VariedSource
-from capsmith.decoding import GreedyConfig, Hypothesis, SampleConfig, search
-from capsmith.errors import PluginError
+from capsmith.data.text.tokens import tokenise
+from capsmith.decoding.search import GreedyConfig, Hypothesis, SampleConfig, search
+from capsmith.decoding.stepper import Partly
 from capsmith.metrics.cider import CiderD
-from capsmith.stepping import Partly
-from capsmith.text.tokenise import tokenise
+from capsmith.models.captioner import Captioner
 
 Shown = tuple[np.ndarray, np.ndarray]
 _HIDING = 1  # keeps the draws of hidden features apart from those of captions

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from capsmith.errors import CheckpointError
+from capsmith.core.errors import CheckpointError
 from capsmith.training.history import Row
 
 

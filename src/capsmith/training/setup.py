@@ -4,22 +4,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from capsmith.captioner import Captioner
 from capsmith.config import Config
+from capsmith.core.files import Log
+from capsmith.core.precision import calculating
 from capsmith.data.batches import Example
+from capsmith.data.prepare import Prepared
 from capsmith.data.records import Corpus, Record
-from capsmith.features.backbone import Encoder, build_encoders
-from capsmith.features.given import encoder_of
-from capsmith.features.joined import JoinedEncoder
-from capsmith.features.pickle_store import PickleStore
-from capsmith.network import build_model
-from capsmith.pipeline import Prepared
-from capsmith.precision import calculating
-from capsmith.runs import Log
-from capsmith.text.glove import load_vectors
-from capsmith.text.pieces import SIZE
-from capsmith.text.tokenise import tokenise
-from capsmith.text.vocabulary import Vocabulary
+from capsmith.data.text.glove import load_vectors
+from capsmith.data.text.subwords import SIZE
+from capsmith.data.text.tokens import tokenise
+from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.models.caption_model import build_model
+from capsmith.models.captioner import Captioner
+from capsmith.models.given_features import encoder_of
+from capsmith.vision.encoder import Encoder, build_encoders
+from capsmith.vision.joined import JoinedEncoder
+from capsmith.vision.pickle_store import PickleStore
 
 _SAMPLE = 500  # pictures whose features are looked at before training: their scale differs little from that of all
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from capsmith.interrupts import heeded
+from capsmith.core.interrupts import heeded
 
 
 class Stop:

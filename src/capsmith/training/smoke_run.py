@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from capsmith.captioner import Captioner
 from capsmith.config import load_config
-from capsmith.errors import CapsmithError
-from capsmith.runs import Log
+from capsmith.core.errors import CapsmithError
+from capsmith.core.files import Log
+from capsmith.models.captioner import Captioner
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 

@@ -5,17 +5,17 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from capsmith.captioner import WEIGHTS, Captioner
-from capsmith.checkpoints import load_weights
 from capsmith.config import Config, load_config, model_difference, run_config
-from capsmith.errors import CheckpointError, PluginError
-from capsmith.features.config import Encoders
-from capsmith.features.weights import load_file
+from capsmith.core.errors import CheckpointError, PluginError
+from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.metrics.scorer import expand
-from capsmith.network import CaptionModel, build_model
-from capsmith.text.vocabulary import Vocabulary
+from capsmith.models.caption_model import CaptionModel, build_model
+from capsmith.models.captioner import WEIGHTS, Captioner
+from capsmith.models.checkpoints import load_weights
 from capsmith.training.config import MemberConfig
 from capsmith.training.history import History, read_csv
+from capsmith.vision.config import Encoders
+from capsmith.vision.weights import load_file
 
 _ENCODER_LEARNS = {"encoder.trainable", "encoder.rate"}  # first the decoder alone, then both
 _CARRIED = ("seed", "data", "text", "features", "encoder")

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capsmith.core.errors import FeatureError
 from capsmith.data.records import Record
 from capsmith.data.sources import mirror_words
-from capsmith.errors import FeatureError
-from capsmith.text.config import TextConfig
-from capsmith.text.tokenise import tokenise
+from capsmith.data.text.config import TextConfig
+from capsmith.data.text.tokens import tokenise
 
 _COMMON = 0.75  # words of more pictures than this share say nothing about any
 _FEW = 5  # dev pictures that must have a word for its average precision to mean something

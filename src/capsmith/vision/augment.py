@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 from pydantic import Field
 
-from capsmith.schema import Settings
+from capsmith.core.schema import Settings
 
 
 class AugmentConfig(Settings):

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from capsmith.features.encoders import ENCODERS
-from capsmith.schema import ONE, SEVERAL, Precision, Settings, nearest
+from capsmith.core.schema import ONE, SEVERAL, Precision, Settings, nearest
+from capsmith.vision.encoders import ENCODERS
 
 
 class AdaptConfig(Settings):

@@ -5,12 +5,12 @@ from typing import Any
 
 import keras
 
-from capsmith.errors import FeatureError, one_line
-from capsmith.features.networks import cut
-from capsmith.features.weights import require_readable
-from capsmith.readers.archives import ANY_SIZE, open_archive, read_member, verify_members
-from capsmith.readers.json_files import parse_json
-from capsmith.readers.regular_files import describe_special
+from capsmith.core.errors import FeatureError, one_line
+from capsmith.core.readers.archives import ANY_SIZE, open_archive, read_member, verify_members
+from capsmith.core.readers.json_files import parse_json
+from capsmith.core.readers.regular_files import describe_special
+from capsmith.vision.networks import cut
+from capsmith.vision.weights import require_readable
 
 
 def load_custom(path: Path, layer: str | None, size: tuple[int, int] | None) -> keras.Model:

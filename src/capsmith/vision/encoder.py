@@ -9,15 +9,15 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from capsmith import runs
-from capsmith.errors import CheckpointError, FeatureError
-from capsmith.features.config import EncoderConfig
-from capsmith.features.custom import load_custom
-from capsmith.features.encoders import ENCODERS, Preprocess
-from capsmith.features.fingerprint import OF_A_RUN, differences, file_hash, fingerprint
-from capsmith.features.joined import JoinedEncoder, folders, joined_shape
-from capsmith.features.networks import behind, build_core
-from capsmith.features.weights import replacing
+from capsmith.core import files as runs
+from capsmith.core.errors import CheckpointError, FeatureError
+from capsmith.vision.config import EncoderConfig
+from capsmith.vision.custom import load_custom
+from capsmith.vision.encoders import ENCODERS, Preprocess
+from capsmith.vision.fingerprint import OF_A_RUN, differences, file_hash, fingerprint
+from capsmith.vision.joined import JoinedEncoder, folders, joined_shape
+from capsmith.vision.networks import behind, build_core
+from capsmith.vision.weights import replacing
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Encoder:
         core: The network alone, from preprocessed pixels to the cut: what a run directory keeps.
         image_size: Height and width of the input.
         feature_shape: (D,) pooled, or (L, D) grid, row by row from the top left.
-        fingerprint: What decides the features, see `capsmith.features.fingerprint`.
+        fingerprint: What decides the features, see `capsmith.vision.fingerprint`.
     """
 
     model: keras.Model

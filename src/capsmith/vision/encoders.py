@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from capsmith.registry import RegistrationError, Table
+from capsmith.core.registry import RegistrationError, Table
 
 Preprocess = Literal["caffe", "tf", "torch", "unit", "none"]
 

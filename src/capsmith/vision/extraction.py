@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capsmith.errors import FeatureError, PictureError, memory_for
-from capsmith.features.config import EncoderConfig, FeaturesConfig
-from capsmith.features.fingerprint import digest, fingerprint
-from capsmith.features.images import load_image
-from capsmith.features.journal import Journal, known, locked
-from capsmith.features.store import FeatureStore, Manifest
-from capsmith.features.views import view_of
-from capsmith.progress import bar
+from capsmith.core.errors import FeatureError, PictureError, memory_for
+from capsmith.core.progress import bar
+from capsmith.vision.cached_crops import view_of
+from capsmith.vision.config import EncoderConfig, FeaturesConfig
+from capsmith.vision.fingerprint import digest, fingerprint
+from capsmith.vision.images import load_image
+from capsmith.vision.journal import Journal, known, locked
+from capsmith.vision.store import FeatureStore, Manifest
 
 if TYPE_CHECKING:
-    from capsmith.features.backbone import Encoder
+    from capsmith.vision.encoder import Encoder
 
 Log = Callable[[str], None]
 _AHEAD = 3  # batches decoded before the encoder asks for them
@@ -169,8 +169,8 @@ def _encoder(
     Which one is faster is a question of the network: convolutions of single channels gain nothing. So both are timed,
     on machines that have bfloat16 and where there are pictures enough to be worth it.
     """
-    from capsmith.features.backbone import build_encoder
-    from capsmith.precision import calculating, faster, has_bfloat16
+    from capsmith.core.precision import calculating, faster, has_bfloat16
+    from capsmith.vision.encoder import build_encoder
 
     asked = how.precision if manifest is None else manifest.precision
     if manifest is not None and how.precision not in ("auto", asked):

@@ -10,11 +10,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from capsmith.errors import FeatureError
-from capsmith.features.config import EncoderConfig
-from capsmith.features.encoders import ENCODERS
-from capsmith.plugins import provider
-from capsmith.readers.regular_files import open_regular
+from capsmith.core.errors import FeatureError
+from capsmith.core.plugins import provider
+from capsmith.core.readers.regular_files import open_regular
+from capsmith.vision.config import EncoderConfig
+from capsmith.vision.encoders import ENCODERS
 
 FEATURE_FORMAT = 1
 """Goes up when the same encoder would give other numbers, as when pictures are resized in another way."""

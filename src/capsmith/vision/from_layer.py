@@ -6,12 +6,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from capsmith.features.config import EncoderConfig, FeaturesConfig
-from capsmith.features.extraction import Log, store_folder
-from capsmith.features.fingerprint import fingerprint
-from capsmith.features.journal import Journal, known, locked
-from capsmith.features.store import FeatureStore, Manifest
-from capsmith.progress import bar
+from capsmith.core.progress import bar
+from capsmith.vision.config import EncoderConfig, FeaturesConfig
+from capsmith.vision.extraction import Log, store_folder
+from capsmith.vision.fingerprint import fingerprint
+from capsmith.vision.journal import Journal, known, locked
+from capsmith.vision.store import FeatureStore, Manifest
 
 
 def fill(

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
-from capsmith.errors import PictureError, one_line
-from capsmith.features.image_bounds import BOUNDS, MAX_EXIF, has_several_scans, icon, jpeg_scans, tags_fit, webp_size
-from capsmith.features.image_formats import HEAD, format_of, why_not
+from capsmith.core.errors import PictureError, one_line
+from capsmith.vision.image_bounds import BOUNDS, MAX_EXIF, has_several_scans, icon, jpeg_scans, tags_fit, webp_size
+from capsmith.vision.image_formats import HEAD, format_of, why_not
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused from their header, before any of their pixels are decoded."""

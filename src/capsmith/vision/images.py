@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from capsmith.errors import PictureError, one_line
-from capsmith.features.image_files import MAX_PIXELS, check_size, open_image, orientation
-from capsmith.features.image_formats import FORMATS
-from capsmith.features.views import View
+from capsmith.core.errors import PictureError, one_line
+from capsmith.vision.cached_crops import View
+from capsmith.vision.image_files import MAX_PIXELS, check_size, open_image, orientation
+from capsmith.vision.image_formats import FORMATS
 
 Source = str | Path | bytes | Image.Image | np.ndarray
 

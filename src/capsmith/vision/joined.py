@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capsmith.errors import FeatureError
-from capsmith.features.store import FeatureStore
+from capsmith.core.errors import FeatureError
+from capsmith.vision.store import FeatureStore
 
 if TYPE_CHECKING:
-    from capsmith.features.backbone import Encoder
+    from capsmith.vision.encoder import Encoder
 
 
 def joined_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

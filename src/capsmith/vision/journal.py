@@ -22,12 +22,12 @@ from typing import IO, Annotated, Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from capsmith import locks
-from capsmith.errors import FeatureError, one_line
-from capsmith.features.manifest import FileBytes, Manifest, SavedHead, SavedNote
-from capsmith.features.store import FeatureStore, write_pooled
-from capsmith.readers.json_files import FileSchema, parse_json, read_json
-from capsmith.readers.regular_files import read_bytes
+from capsmith.core import locks
+from capsmith.core.errors import FeatureError, one_line
+from capsmith.core.readers.json_files import FileSchema, parse_json, read_json
+from capsmith.core.readers.regular_files import read_bytes
+from capsmith.vision.manifest import FileBytes, Manifest, SavedHead, SavedNote
+from capsmith.vision.store import FeatureStore, write_pooled
 
 _FILES = ("manifest.json", "features.npy", "features.pkl", "journal.jsonl", "rows.part.npy")
 

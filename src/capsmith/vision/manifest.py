@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from capsmith.errors import FeatureError
-from capsmith.features.fingerprint import differences
-from capsmith.readers.json_files import FileSchema, read_json
-from capsmith.runs import write_json
+from capsmith.core.errors import FeatureError
+from capsmith.core.files import write_json
+from capsmith.core.readers.json_files import FileSchema, read_json
+from capsmith.vision.fingerprint import differences
 
 FileBytes = Annotated[int, Field(ge=-1, lt=2**63)]
 """The size of a picture's file; -1 for one that is missing."""
@@ -51,7 +51,7 @@ class Manifest:
     """What a store holds.
 
     Attributes:
-        fingerprint: Of the encoder, see `capsmith.features.fingerprint`.
+        fingerprint: Of the encoder, see `capsmith.vision.fingerprint`.
         shape: Of one picture's features: (D,) pooled, or (L, D).
         dtype: ``float32`` pooled, ``float16`` grid.
         ids: The picture of each row; None for a row given up, its picture having become unreadable.

@@ -6,13 +6,13 @@ from typing import Any
 
 import keras
 
-from capsmith.errors import FeatureError, PluginError, one_line
-from capsmith.features.config import EncoderConfig
-from capsmith.features.encoders import ENCODERS, EncoderSpec
-from capsmith.features.small_cnn import small_cnn
-from capsmith.features.weights import count_numbers, draw, load_file, size_of
-from capsmith.plugins import blamed
-from capsmith.schema import nearest
+from capsmith.core.errors import FeatureError, PluginError, one_line
+from capsmith.core.plugins import blamed
+from capsmith.core.schema import nearest
+from capsmith.vision.config import EncoderConfig
+from capsmith.vision.encoders import ENCODERS, EncoderSpec
+from capsmith.vision.small_cnn import small_cnn
+from capsmith.vision.weights import count_numbers, draw, load_file, size_of
 
 
 def build_core(config: EncoderConfig, weights: Path | None = None) -> keras.Model:

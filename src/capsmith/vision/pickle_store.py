@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from capsmith.errors import FeatureError, escaped
-from capsmith.features.fingerprint import file_hash
-from capsmith.features.image_formats import IMAGE_ENDINGS
-from capsmith.features.pickles import load_arrays
-from capsmith.readers.regular_files import open_regular
+from capsmith.core.errors import FeatureError, escaped
+from capsmith.core.readers.regular_files import open_regular
+from capsmith.vision.fingerprint import file_hash
+from capsmith.vision.image_formats import IMAGE_ENDINGS
+from capsmith.vision.safe_pickle import load_arrays
 
 _LARGEST_FLOAT16 = 65504.0
 _ADVICE = "features.store takes a folder of features, or a pickle {image_id: array}"

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from capsmith.errors import FeatureError
+from capsmith.core.errors import FeatureError
 
 _NUMBERS = "biufc"  # kinds of dtype: bool, int, unsigned, float, complex
 _GROWTH, _SPARE = 4, 2**24  # bytes built: at most so many times the file's size, and 16 MB

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from capsmith import runs
-from capsmith.arrays import read_header
-from capsmith.errors import FeatureError, because, one_line
-from capsmith.features.manifest import Manifest
-from capsmith.features.pickles import load_arrays
-from capsmith.readers.regular_files import open_regular
+from capsmith.core import files as runs
+from capsmith.core.errors import FeatureError, because, one_line
+from capsmith.core.readers.arrays import read_header
+from capsmith.core.readers.regular_files import open_regular
+from capsmith.vision.manifest import Manifest
+from capsmith.vision.safe_pickle import load_arrays
 
 
 class FeatureStore:

@@ -3,9 +3,9 @@
 import numpy as np
 from PIL import Image
 
-from capsmith.errors import PictureError
-from capsmith.features.image_files import open_image, upright_size
-from capsmith.features.images import Source, load_image, picture_name
+from capsmith.core.errors import PictureError
+from capsmith.vision.image_files import open_image, upright_size
+from capsmith.vision.images import Source, load_image, picture_name
 
 
 def thumbnail(source: Source, side: int, enlarge: bool = False) -> Image.Image:

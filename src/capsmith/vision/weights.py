@@ -15,10 +15,10 @@ import h5py
 import keras
 import numpy as np
 
-from capsmith.errors import CapsmithError, CheckpointError, FeatureError, because, one_line
-from capsmith.readers.archives import ArchiveError, open_archive, read_member
-from capsmith.readers.regular_files import describe_special
-from capsmith.temporary import temporary_folder
+from capsmith.core.errors import CapsmithError, CheckpointError, FeatureError, because, one_line
+from capsmith.core.readers.archives import ArchiveError, open_archive, read_member
+from capsmith.core.readers.regular_files import describe_special
+from capsmith.core.temporary import temporary_folder
 
 _OPTIMIZER = ("optimizer", "optimizer_weights")
 _LARGEST = 2**33  # bytes of the weights in a .keras file, which are held in memory

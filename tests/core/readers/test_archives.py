@@ -7,8 +7,15 @@ import zipfile
 
 import pytest
 
-from capsmith.errors import FeatureError
-from capsmith.readers.archives import ANY_SIZE, MOST_EXPANDED, ArchiveError, open_archive, read_member, verify_members
+from capsmith.core.errors import FeatureError
+from capsmith.core.readers.archives import (
+    ANY_SIZE,
+    MOST_EXPANDED,
+    ArchiveError,
+    open_archive,
+    read_member,
+    verify_members,
+)
 
 
 def archive(path, members, packed=zipfile.ZIP_DEFLATED):

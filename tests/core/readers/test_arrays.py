@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from capsmith.arrays import FLOATS, WHOLE, ArraySpec, read_array, read_arrays, read_header, read_headers
-from capsmith.errors import CheckpointError
+from capsmith.core.errors import CheckpointError
+from capsmith.core.readers.arrays import FLOATS, WHOLE, ArraySpec, read_array, read_arrays, read_header, read_headers
 
 SCHEMA = {"a": ArraySpec(WHOLE, ("n",))}
 

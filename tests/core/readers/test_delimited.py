@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capsmith.delimited import LONGEST, TOO_LONG, UNCLOSED, body_of, read_lines, rest_of
+from capsmith.core.readers.delimited import LONGEST, TOO_LONG, UNCLOSED, body_of, read_lines, rest_of
 
 LENIENT = "quotes that are not doubled, or do not enclose the whole field"
 

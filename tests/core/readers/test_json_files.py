@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capsmith.errors import CheckpointError
-from capsmith.readers.json_files import DEEPEST, FileSchema, parse_json, read_json
+from capsmith.core.errors import CheckpointError
+from capsmith.core.readers.json_files import DEEPEST, FileSchema, parse_json, read_json
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(['"', "\\", '\\"', "[", "]}", "[[", '"['])
 VALUES = st.recursive(

@@ -1,7 +1,7 @@
 import pytest
 
-from capsmith.errors import CheckpointError
-from capsmith.readers.number_tables import read_number_table
+from capsmith.core.errors import CheckpointError
+from capsmith.core.readers.number_tables import read_number_table
 
 
 def read(path, content):

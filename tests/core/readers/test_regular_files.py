@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from capsmith.readers.regular_files import describe_special, open_regular, read_bytes, read_text, shown_size
+from capsmith.core.readers.regular_files import describe_special, open_regular, read_bytes, read_text, shown_size
 
 
 @pytest.fixture

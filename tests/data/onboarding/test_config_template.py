@@ -8,10 +8,10 @@ from PIL import Image
 
 from capsmith.cli import main
 from capsmith.config import load_config
-from capsmith.evaluation import tokeniser
+from capsmith.data.text.language import sides
+from capsmith.data.text.tokens import join, tokenise
+from capsmith.evaluation.evaluate import tokeniser
 from capsmith.metrics import Scorer
-from capsmith.text.language import sides
-from capsmith.text.tokenise import join, tokenise
 
 SAID = {
     "English": ("a dog on the left of a tree", "two men, and a ball at the sea", "is it a cat in the snow?"),

@@ -11,15 +11,15 @@ from PIL import Image
 
 from capsmith.cli import main
 from capsmith.config import load_config
-from capsmith.data.guess import guess_dataset
+from capsmith.core.errors import DataError
+from capsmith.data.onboarding.config_template import suggested_length, suggested_min_count, suggested_split
+from capsmith.data.onboarding.layout import guess_dataset
+from capsmith.data.onboarding.statistics import survey
 from capsmith.data.records import read_dataset
-from capsmith.errors import DataError
-from capsmith.features.images import load_image
-from capsmith.features.likeness import alike, small_copy
-from capsmith.suggest import suggested_length, suggested_min_count, suggested_split
-from capsmith.survey import survey
-from capsmith.text.config import TextConfig
-from capsmith.text.language import writing_of
+from capsmith.data.text.config import TextConfig
+from capsmith.data.text.language import writing_of
+from capsmith.vision.images import load_image
+from capsmith.vision.near_duplicates import alike, small_copy
 
 WORDS = ("a red ball", "two dogs in the snow", "one green box on grey", "a man with a hat", "the sea at night")
 

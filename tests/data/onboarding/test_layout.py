@@ -5,9 +5,9 @@ import json
 import pytest
 from PIL import Image
 
-from capsmith.data.guess import guess_dataset
+from capsmith.core.errors import DataError
+from capsmith.data.onboarding.layout import guess_dataset
 from capsmith.data.records import read_dataset
-from capsmith.errors import DataError
 
 NAMES = [f"p{n}.jpg" for n in range(20)]
 SAID = {name: [f"a ball {name[:-4]}", f"one more {name[:-4]}"] for name in NAMES}

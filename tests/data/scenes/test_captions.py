@@ -6,8 +6,8 @@ import re
 import pytest
 from nltk.translate.bleu_score import corpus_bleu
 
-from capsmith.data.scene_captions import caption, captions
-from capsmith.data.scene_plan import COLOURS, Scene, Thing, plan
+from capsmith.data.scenes.captions import caption, captions
+from capsmith.data.scenes.plan import COLOURS, Scene, Thing, plan
 
 
 def described(split, count):

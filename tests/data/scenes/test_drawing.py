@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from capsmith.data.scene_drawing import SHAPES, draw_scene, sprite
-from capsmith.data.scene_pen import PALETTE
-from capsmith.data.scene_plan import AIR, Scene, Thing, plan
+from capsmith.data.scenes.drawing import SHAPES, draw_scene, sprite
+from capsmith.data.scenes.pen import PALETTE
+from capsmith.data.scenes.plan import AIR, Scene, Thing, plan
 
 
 def draw(scene, seed=0, size=96):

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from capsmith.data.scene_drawing import SHAPES
-from capsmith.data.scene_plan import (
+from capsmith.data.scenes.drawing import SHAPES
+from capsmith.data.scenes.plan import (
     AIR,
     COLOURS,
     FEW_COLOURS,

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from capsmith.core.errors import CapsmithError, DataError
 from capsmith.data.records import DATASETS, read_dataset
-from capsmith.data.scene_plan import Scene, keeper
-from capsmith.data.scenes import ScenesConfig, describe, read
-from capsmith.errors import CapsmithError, DataError
+from capsmith.data.scenes.plan import Scene, keeper
+from capsmith.data.scenes.reader import ScenesConfig, describe, read
 
 
 def config(root, **values):
@@ -94,7 +94,7 @@ def test_missing_pictures_are_drawn_again(tmp_path):
 def test_goes_on_after_kill(tmp_path):
     settings = config(tmp_path, train=150)
     code = (
-        "import pathlib, sys; from capsmith.data.scenes import ScenesConfig, read;"
+        "import pathlib, sys; from capsmith.data.scenes.reader import ScenesConfig, read;"
         "read(ScenesConfig(root=pathlib.Path(sys.argv[1]), train=150, dev=2, test=3, size=48))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])

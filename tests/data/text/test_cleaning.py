@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsmith.text.clean import clean
-from capsmith.text.config import TextConfig
+from capsmith.data.text.cleaning import clean
+from capsmith.data.text.config import TextConfig
 
 WORDS = TextConfig()
 CONFIGS = [

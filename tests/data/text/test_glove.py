@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from capsmith.core.errors import DataError
 from capsmith.data.flickr8k import Flickr8kConfig, read
-from capsmith.errors import DataError
-from capsmith.text.config import TextConfig
-from capsmith.text.glove import load_vectors
-from capsmith.text.tokenise import tokenise
-from capsmith.text.vocabulary import PAD, Vocabulary
+from capsmith.data.text.config import TextConfig
+from capsmith.data.text.glove import load_vectors
+from capsmith.data.text.tokens import tokenise
+from capsmith.data.text.vocabulary import PAD, Vocabulary
 
 VOCABULARY = Vocabulary.build([["dog", "dog", "dog", "cat", "cat", "एक", "zebra"]])
 GOOD = "the 9 9 9\ndog 1.0 2.0 3.0\nएक -1 0.5 1e-1\ncat 4 5 6\n"

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from capsmith.text import language
-from capsmith.text.config import TextConfig
-from capsmith.text.tokenise import tokenise
+from capsmith.data.text import language
+from capsmith.data.text.config import TextConfig
+from capsmith.data.text.tokens import tokenise
 
 KNOWN = sorted({*language._COMMON, *language._BY_SCRIPT.values()})
 

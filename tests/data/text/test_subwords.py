@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import shapes
-from capsmith.captioner import Captioner
 from capsmith.config import load_config
-from capsmith.errors import ConfigError, MissingExtraError
-from capsmith.runs import Log
-from capsmith.text.config import TextConfig
-from capsmith.text.pieces import cut, goes_on, words_of
-from capsmith.text.tokenise import join, tokenise
-from capsmith.text.vocabulary import UNK, Vocabulary
+from capsmith.core.errors import ConfigError, MissingExtraError
+from capsmith.core.files import Log
+from capsmith.data.text.config import TextConfig
+from capsmith.data.text.subwords import cut, goes_on, words_of
+from capsmith.data.text.tokens import join, tokenise
+from capsmith.data.text.vocabulary import UNK, Vocabulary
+from capsmith.models.captioner import Captioner
 from capsmith.training.fit import train
+from tests.support import shapes
 
 CAPTIONS = [
     "a dog is running",
@@ -97,7 +97,7 @@ def test_a_file_says_that_they_are_pieces(tmp_path):
 def test_in_every_process_the_same():
     """The same captions give the same pieces under the same numbers."""
     code = (
-        "import random; from capsmith.text.vocabulary import Vocabulary as V; random.seed(0);"
+        "import random; from capsmith.data.text.vocabulary import Vocabulary as V; random.seed(0);"
         "words=[[''.join(random.choices('abcdefg',k=random.randint(1,8))) for _ in range(9)] for _ in range(400)];"
         "print(V.of_pieces(words,300).fingerprint())"
     )

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsmith.text.config import TextConfig
-from capsmith.text.tokenise import join, tokenise
+from capsmith.data.text.config import TextConfig
+from capsmith.data.text.tokens import join, tokenise
 
 WORDS, CHARACTERS = TextConfig(), TextConfig(mode="char")
 CONFIGS = [

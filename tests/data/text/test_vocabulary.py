@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capsmith.errors import CheckpointError, DataError
-from capsmith.text.config import TextConfig
-from capsmith.text.tokenise import join, tokenise
-from capsmith.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
+from capsmith.core.errors import CheckpointError, DataError
+from capsmith.data.text.config import TextConfig
+from capsmith.data.text.tokens import join, tokenise
+from capsmith.data.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 CAPTIONS = [["a", "dog", "runs"], ["a", "cat"], ["a", "dog", "एक"]]
 

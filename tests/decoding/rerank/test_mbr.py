@@ -4,20 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.decoding.test_search import Table, features
 
-import shapes
 from capsmith import Captioner
 from capsmith.config import run_config
-from capsmith.consensus import ConsensusConfig, candidates, choose
+from capsmith.core.errors import CheckpointError, ConfigError
+from capsmith.core.files import Log
 from capsmith.data import read_dataset
-from capsmith.decoding import BeamConfig, Hypothesis, SampleConfig, search
-from capsmith.errors import CheckpointError, ConfigError
-from capsmith.evaluation import evaluate
-from capsmith.memory import Memory
+from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates, choose
+from capsmith.decoding.search import BeamConfig, Hypothesis, SampleConfig, search
+from capsmith.evaluation.evaluate import evaluate
 from capsmith.metrics.agreement import DocumentFrequencies
 from capsmith.metrics.cider import CiderD
-from capsmith.runs import Log
-from test_decoding import Table, features
+from capsmith.retrieval.caption_index import Memory
+from tests.support import shapes
 
 RNG = np.random.default_rng(0)
 TRAINING = [[tuple(RNG.integers(4, 20, RNG.integers(4, 9)).tolist()) for _ in range(3)] for _ in range(40)]

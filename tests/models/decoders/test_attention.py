@@ -5,19 +5,19 @@ import numpy as np
 import pytest
 from keras import ops
 
-from capsmith.compiled import learner
-from capsmith.decoders.attend import build_attend
-from capsmith.decoders.attention import _neglect
-from capsmith.decoders.config import (
+from capsmith.core.compilation import learner
+from capsmith.core.errors import ConfigError
+from capsmith.data.text.vocabulary import END, START
+from capsmith.models.caption_model import CaptionModel
+from capsmith.models.decoders.attention import _neglect
+from capsmith.models.decoders.attention_layers import build_attend
+from capsmith.models.decoders.config import (
     DECODERS,
     AttentionConfig,
     AttentionOnAttentionConfig,
     MergeConfig,
     UpDownConfig,
 )
-from capsmith.errors import ConfigError
-from capsmith.network import CaptionModel
-from capsmith.text.vocabulary import END, START
 
 P, N, L, U, A = 3, 6, 5, 8, 12
 RNG = np.random.default_rng(0)

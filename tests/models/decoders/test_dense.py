@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from capsmith.decoders.dense import Dense
-from capsmith.precision import calculating
+from capsmith.core.precision import calculating
+from capsmith.models.decoders.dense import Dense
 
 ROWS, CHANNELS, UNITS = 4000, 8, 16
 RNG = np.random.default_rng(0)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from capsmith.decoders.standardise import ChannelDropout, Standardise
+from capsmith.models.decoders.feature_scaling import ChannelDropout, Standardise
 
 
 def test_mean_zero_deviation_one():

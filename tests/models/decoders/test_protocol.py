@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from capsmith.decoders.config import (
+from capsmith.models.decoders.config import (
     DECODERS,
     AttentionConfig,
     AttentionOnAttentionConfig,

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from capsmith.decoders.cells import LSTM, over_time
-from capsmith.decoders.unrolled_lstm import unrolled_lstm
+from capsmith.models.decoders.recurrence import LSTM, over_time
+from capsmith.models.decoders.unrolled_lstm import unrolled_lstm
 
 B, T, U = 3, 5, 4
 RNG = np.random.default_rng(0)

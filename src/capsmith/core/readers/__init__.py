@@ -7,5 +7,5 @@ Whatever capsmith opens by a name that it was given passes through here:
 - ``archives``: zip archives whose members do not unpack to more than they should;
 - ``number_tables``: CSV of numbers, such as ``history.csv``.
 
-``capsmith.arrays`` reads ``.npz`` and ``.npy`` files in the same way.
+``capsmith.core.readers.arrays`` reads ``.npz`` and ``.npy`` files in the same way.
 """

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from capsmith.errors import CapsmithError, one_line
-from capsmith.readers.regular_files import open_regular, shown_size
+from capsmith.core.errors import CapsmithError, one_line
+from capsmith.core.readers.regular_files import open_regular, shown_size
 
 MOST_EXPANDED = 100
 """A member larger than ``ANY_SIZE`` may unpack to so many times what it takes in the archive."""

@@ -16,8 +16,8 @@ from typing import IO
 
 import numpy as np
 
-from capsmith.errors import CapsmithError, because, one_line
-from capsmith.readers.archives import ArchiveError, open_archive
+from capsmith.core.errors import CapsmithError, because, one_line
+from capsmith.core.readers.archives import ArchiveError, open_archive
 
 FLOATS, WHOLE = "f", "iu"
 """Kinds of NumPy's types: floating point up to 64 bits, whole numbers with and without sign."""

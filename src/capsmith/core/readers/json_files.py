@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from capsmith.errors import CapsmithError, escaped
-from capsmith.readers.regular_files import LARGE_FILE, read_bytes
+from capsmith.core.errors import CapsmithError, escaped
+from capsmith.core.readers.regular_files import LARGE_FILE, read_bytes
 
 DEEPEST = 200
 """Lists and objects within each other; Keras's deepest models need about 60."""

@@ -5,8 +5,8 @@ import io
 import math
 from pathlib import Path
 
-from capsmith.errors import CapsmithError, escaped, one_line
-from capsmith.readers.regular_files import LARGE_FILE, read_text
+from capsmith.core.errors import CapsmithError, escaped, one_line
+from capsmith.core.readers.regular_files import LARGE_FILE, read_text
 
 _SHOWN = 40
 

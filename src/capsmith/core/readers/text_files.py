@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from capsmith.errors import CapsmithError, DataError
-from capsmith.readers.regular_files import read_bytes
+from capsmith.core.errors import CapsmithError, DataError
+from capsmith.core.readers.regular_files import read_bytes
 
 _MARKS = {
     b"\xff\xfe\x00\x00": "utf-32",

@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
+from capsmith.core.yaml_io import VALUE_ERRORS, parse
+from capsmith.data.onboarding.statistics import Survey
 from capsmith.data.records import DatasetConfig, SplitConfig
-from capsmith.features.config import FeaturesConfig
-from capsmith.survey import Survey
-from capsmith.text.config import TextConfig
-from capsmith.text.language import SPACELESS, Writing, sides
-from capsmith.yaml_files import VALUE_ERRORS, parse
+from capsmith.data.text.config import TextConfig
+from capsmith.data.text.language import SPACELESS, Writing, sides
+from capsmith.vision.config import FeaturesConfig
 
 _UNKNOWN = 0.03  # share of dev's words that may be unknown for the sake of words that are seen more often
 _LARGEST = 1000  # pictures of dev or test that are enough

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from capsmith.core.errors import DataError, escaped
 from capsmith.data.folder import FolderConfig
-from capsmith.data.guess import Guess, guess_dataset
+from capsmith.data.onboarding.config_template import allowed_broken, config_text, suggested_split, suggested_text
+from capsmith.data.onboarding.layout import Guess, guess_dataset
+from capsmith.data.onboarding.statistics import Survey, survey
+from capsmith.data.record_builder import ABSENT
 from capsmith.data.records import Corpus, DatasetConfig, read_dataset
-from capsmith.data.rows import ABSENT
-from capsmith.errors import DataError, escaped
-from capsmith.suggest import allowed_broken, config_text, suggested_split, suggested_text
-from capsmith.survey import Survey, survey
-from capsmith.text.language import writing_of
+from capsmith.data.text.language import writing_of
 
 _SHOWN = 3
 _SUBSET = 0.1  # share of captioned images that are not there from which on it is no accident

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from capsmith.data.names import plain
-from capsmith.data.pictures import Pictures
+from capsmith.data.image_folder import Pictures
+from capsmith.data.image_names import plain
 
 _LONGEST = 2000  # characters of a name
 _SAME = 50  # images of one name in several folders that are looked at

@@ -14,22 +14,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from capsmith.core.errors import DataError
+from capsmith.core.readers.json_files import parse_json
+from capsmith.core.readers.regular_files import describe_special, open_regular, read_bytes
+from capsmith.core.readers.text_files import read_text
+from capsmith.core.schema import explain
 from capsmith.data.flickr8k import Flickr8kConfig
 from capsmith.data.folder import FolderConfig
+from capsmith.data.image_folder import Pictures
 from capsmith.data.karpathy import KarpathyConfig
-from capsmith.data.known_images import KnownImages
-from capsmith.data.notes import note_path, notes_below
-from capsmith.data.pictures import Pictures
+from capsmith.data.onboarding.known_images import KnownImages
+from capsmith.data.onboarding.table_layout import Layout, json_layout, table_layout
+from capsmith.data.record_builder import PICTURES
 from capsmith.data.records import DatasetConfig
-from capsmith.data.rows import PICTURES
+from capsmith.data.sidecars import note_path, notes_below
 from capsmith.data.splits import SplitLists
-from capsmith.data.table_layout import Layout, json_layout, table_layout
 from capsmith.data.tables import json_table, open_json
-from capsmith.errors import DataError
-from capsmith.readers.json_files import parse_json
-from capsmith.readers.regular_files import describe_special, open_regular, read_bytes
-from capsmith.schema import explain
-from capsmith.text_files import read_text
 
 _FILES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt", ".token")
 _SHEETS = (".xlsx", ".xls", ".ods", ".numbers")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from capsmith.core.errors import PictureError
+from capsmith.core.progress import track
 from capsmith.data.records import SPLITS, Corpus, Record
-from capsmith.errors import PictureError
-from capsmith.features.images import load_image
-from capsmith.features.likeness import SIDE, alike, small_copy
-from capsmith.progress import track
-from capsmith.text.config import TextConfig
-from capsmith.text.language import Writing, writing_of
-from capsmith.text.tokenise import tokenise
+from capsmith.data.text.config import TextConfig
+from capsmith.data.text.language import Writing, writing_of
+from capsmith.data.text.tokens import tokenise
+from capsmith.vision.images import load_image
+from capsmith.vision.near_duplicates import SIDE, alike, small_copy
 
 _SMALL = 4 * SIDE  # pixels a side that a picture is decoded at
 

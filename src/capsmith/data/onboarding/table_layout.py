@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capsmith.data.columns import CAPTION, IMAGE, are_splits, caption_columns, rank, texts_of
+from capsmith.core.errors import DataError
+from capsmith.core.readers.delimited import Body, body_of, read_lines
+from capsmith.core.readers.text_files import read_text
 from capsmith.data.folder import FolderConfig
-from capsmith.data.known_images import KnownImages
-from capsmith.data.names import is_file_name
+from capsmith.data.image_names import is_file_name
+from capsmith.data.onboarding.columns import CAPTION, IMAGE, are_splits, caption_columns, rank, texts_of
+from capsmith.data.onboarding.known_images import KnownImages
 from capsmith.data.table_rows import SEPARATORS, separated
 from capsmith.data.tables import MARKS, Table, TableRow, open_delimited, read_table
-from capsmith.delimited import Body, body_of, read_lines
-from capsmith.errors import DataError
-from capsmith.text_files import read_text
 
 _ROWS = 300  # rows that are looked at to tell columns apart
 _CELLS = 400_000  # fields of them

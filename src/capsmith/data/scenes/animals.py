@@ -5,7 +5,7 @@ Each is drawn in a unit square; what stands on the ground ends at y = 1.
 
 from collections.abc import Callable
 
-from capsmith.data.scene_pen import INK, PALETTE, PAPER, RGB, Pen, Shape, curve
+from capsmith.data.scenes.pen import INK, PALETTE, PAPER, RGB, Pen, Shape, curve
 
 ANIMALS: dict[str, Shape] = {}
 _ROSE: RGB = (255, 150, 160)

@@ -7,8 +7,8 @@ to say the relation, and tells place, sky, both or neither, at the end or at the
 import random
 from collections.abc import Sequence
 
-from capsmith.data import scene_words as words
-from capsmith.data.scene_plan import AIR, Scene, Thing
+from capsmith.data.scenes import words
+from capsmith.data.scenes.plan import AIR, Scene, Thing
 
 _FRAMES = {"plain": 6, "being": 4, "there": 2, "still": 4, "inverse": 3, "with": 2, "together": 2}
 _BACKGROUNDS = {"sky": 5, "place": 4, "both": 5, "none": 1}

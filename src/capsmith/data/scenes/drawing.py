@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from capsmith.data.scene_animals import ANIMALS
-from capsmith.data.scene_objects import OBJECTS
-from capsmith.data.scene_pen import MARGIN, PALETTE, SIDE, Pen
-from capsmith.data.scene_places import draw_place, shadow, wave
-from capsmith.data.scene_plan import AIR, WATER, Scene, Thing
-from capsmith.data.scene_stage import Stage, draw_rain, draw_sky
+from capsmith.data.scenes.animals import ANIMALS
+from capsmith.data.scenes.objects import OBJECTS
+from capsmith.data.scenes.pen import MARGIN, PALETTE, SIDE, Pen
+from capsmith.data.scenes.places import draw_place, shadow, wave
+from capsmith.data.scenes.plan import AIR, WATER, Scene, Thing
+from capsmith.data.scenes.stage import Stage, draw_rain, draw_sky
 
 SHAPES = {**ANIMALS, **OBJECTS}
 _OVERSAMPLING = 4

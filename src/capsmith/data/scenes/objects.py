@@ -6,7 +6,7 @@ Each is drawn in a unit square; what stands on the ground ends at y = 1.
 import math
 from collections.abc import Callable
 
-from capsmith.data.scene_pen import INK, PALETTE, PAPER, RGB, Pen, Shape, curve, mix
+from capsmith.data.scenes.pen import INK, PALETTE, PAPER, RGB, Pen, Shape, curve, mix
 
 OBJECTS: dict[str, Shape] = {}
 _WOOD: RGB = (132, 88, 54)

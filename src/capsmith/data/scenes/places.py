@@ -4,8 +4,8 @@ import math
 import random
 from collections.abc import Callable
 
-from capsmith.data.scene_pen import INK, PAPER, mix
-from capsmith.data.scene_stage import Stage
+from capsmith.data.scenes.pen import INK, PAPER, mix
+from capsmith.data.scenes.stage import Stage
 
 
 def draw_place(stage: Stage, place: str, rng: random.Random) -> None:

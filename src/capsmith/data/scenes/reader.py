@@ -12,15 +12,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from capsmith.core.errors import DataError
+from capsmith.core.files import read_json
 from capsmith.data.records import DATASETS, SPLITS, Corpus, DatasetConfig, Record
-from capsmith.errors import DataError
-from capsmith.runs import read_json
 
 _FORMAT = "capsmith scenes 5"
 """Counts up when the drawing or the grammar changes, so that old pictures are drawn anew."""
 
 
-@DATASETS.register("capsmith.data.scenes:read")
+@DATASETS.register("capsmith.data.scenes.reader:read")
 class ScenesConfig(DatasetConfig):
     """Rendered scenes with five captions each, drawn by capsmith itself: nothing to download."""
 
@@ -68,8 +68,8 @@ def read(config: ScenesConfig) -> Corpus:
 
 def describe(config: ScenesConfig) -> dict[str, Any]:
     """Returns the manifest: format, config and every picture with its scene and captions; draws nothing."""
-    from capsmith.data.scene_captions import captions
-    from capsmith.data.scene_plan import plan
+    from capsmith.data.scenes.captions import captions
+    from capsmith.data.scenes.plan import plan
 
     pictures = []
     for split in SPLITS:
@@ -84,7 +84,7 @@ def describe(config: ScenesConfig) -> dict[str, Any]:
 
 def _settle(root: Path, manifest: dict[str, Any]) -> None:
     """Makes the folder belong to this manifest, and clears away what another config drew there."""
-    from capsmith.runs import write_text
+    from capsmith.core.files import write_text
 
     path, folder = root / "manifest.json", root / "images"
     old: Any = {"format": _FORMAT, "pictures": []}
@@ -129,10 +129,10 @@ def _draw_missing(folder: Path, pictures: list[dict[str, Any]], config: ScenesCo
     missing = [entry for entry in pictures if entry["id"] not in present]
     if not missing:
         return
-    from capsmith.data.scene_drawing import draw_scene
-    from capsmith.data.scene_plan import Scene
-    from capsmith.progress import track
-    from capsmith.runs import atomic
+    from capsmith.core.files import atomic
+    from capsmith.core.progress import track
+    from capsmith.data.scenes.drawing import draw_scene
+    from capsmith.data.scenes.plan import Scene
 
     for entry in track(missing, desc="drawing scenes", unit="picture"):
         rng = random.Random(f"{config.seed} {entry['split']} {entry['number']} looks")  # noqa: S311 — no secret

@@ -6,7 +6,7 @@ import random
 
 from PIL import Image, ImageDraw, ImageOps
 
-from capsmith.data.scene_pen import PAPER, RGB, mix
+from capsmith.data.scenes.pen import PAPER, RGB, mix
 
 _SKY: dict[str, tuple[RGB, RGB]] = {
     "sunny": ((84, 172, 240), (206, 236, 252)),

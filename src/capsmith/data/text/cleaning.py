@@ -18,8 +18,8 @@ Unicode's form NFC, and cleaning it again changes nothing.
 import re
 import unicodedata
 
-from capsmith.text.config import TextConfig
-from capsmith.text.normalise import nfc
+from capsmith.core.unicode import nfc
+from capsmith.data.text.config import TextConfig
 
 # Each character is replaced by one letter for its class, so that plain regular expressions over the classes
 # find the words of any script:  a letter · 1 number · m mark · j joiner · ' - apostrophe, hyphen ·

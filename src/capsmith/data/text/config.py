@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from capsmith.schema import Settings
+from capsmith.core.schema import Settings
 
 
 class TextConfig(Settings):

@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from capsmith.errors import DataError
-from capsmith.readers.regular_files import open_regular
-from capsmith.text.vocabulary import PAD, SPECIALS, Vocabulary
+from capsmith.core.errors import DataError
+from capsmith.core.readers.regular_files import open_regular
+from capsmith.data.text.vocabulary import PAD, SPECIALS, Vocabulary
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float32]]

@@ -6,7 +6,7 @@ their list: from the left, always the longest piece that fits. A piece that goes
 
 from collections.abc import Collection, Iterable, Sequence
 
-from capsmith.errors import MissingExtraError
+from capsmith.core.errors import MissingExtraError
 
 MARK = "##"
 SIZE = 4000

@@ -7,8 +7,8 @@ point), and a space is a token too: text with spaces comes back as it was.
 
 from collections.abc import Sequence
 
-from capsmith.text.clean import classes, clean, is_clitic
-from capsmith.text.config import TextConfig
+from capsmith.data.text.cleaning import classes, clean, is_clitic
+from capsmith.data.text.config import TextConfig
 
 
 def tokenise(caption: str, config: TextConfig) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from capsmith.errors import CheckpointError, DataError
-from capsmith.runs import read_json, write_json
-from capsmith.text.pieces import SIZE, cut, learn_pieces, words_of
+from capsmith.core.errors import CheckpointError, DataError
+from capsmith.core.files import read_json, write_json
+from capsmith.data.text.subwords import SIZE, cut, learn_pieces, words_of
 
 PAD, UNK, START, END = range(4)
 PAD_WORD, UNK_WORD, START_WORD, END_WORD = "<pad>", "<unk>", "<start>", "<end>"

@@ -6,7 +6,7 @@ The likeliest caption is not the one that people's captions resemble most. Here 
 and each candidate is judged by four things: its mean likeness (CIDEr-D) to the samples, which is minimum Bayes risk
 decoding with the samples for a posterior (Kumar and Byrne 2004); its mean likeness to the captions of the training
 pictures that look most alike (Devlin et al. 2015, "Exploring nearest neighbor approaches"); whether it has the words
-that the picture's features speak of (``capsmith.meaning``); and its own probability.
+that the picture's features speak of (``capsmith.retrieval.concepts``); and its own probability.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from pydantic import Field, model_validator
 
-from capsmith.beam import beam
-from capsmith.decoding import DECODINGS, BeamConfig, Hypothesis, SampleConfig, Stepper, sample
+from capsmith.decoding.beam import beam
+from capsmith.decoding.search import DECODINGS, BeamConfig, Hypothesis, SampleConfig, Stepper, sample
 from capsmith.metrics.agreement import DocumentFrequencies, Sentences, agreement
 
 
@@ -29,7 +29,7 @@ class Joint(Protocol):
         """Returns each captioner's own stepper, and what it sees of the pictures."""
 
 
-@DECODINGS.register("capsmith.consensus:candidates")
+@DECODINGS.register("capsmith.decoding.rerank.mbr:candidates")
 class ConsensusConfig(BeamConfig):
     """A beam and samples; the caption on which most agree, they and the captions of like training pictures."""
 

@@ -13,12 +13,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from capsmith.decoders.attend import build_attend
-from capsmith.decoders.base import Picture, RecurrentDecoder, pooled
-from capsmith.decoders.cells import Recurrence, build_recurrence, over_time
-from capsmith.decoders.config import AttendConfig, AttentionConfig, AttentionOnAttentionConfig
-from capsmith.decoders.dense import Dense
-from capsmith.errors import ConfigError
+from capsmith.core.errors import ConfigError
+from capsmith.models.decoders.attention_layers import build_attend
+from capsmith.models.decoders.base import Picture, RecurrentDecoder, pooled
+from capsmith.models.decoders.config import AttendConfig, AttentionConfig, AttentionOnAttentionConfig
+from capsmith.models.decoders.dense import Dense
+from capsmith.models.decoders.recurrence import Recurrence, build_recurrence, over_time
 
 
 class AttentiveDecoder(RecurrentDecoder, ABC):

@@ -12,8 +12,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from capsmith.decoders.config import AttendConfig
-from capsmith.decoders.dense import Dense
+from capsmith.models.decoders.config import AttendConfig
+from capsmith.models.decoders.dense import Dense
 
 Memory = tuple[Any, Any]
 

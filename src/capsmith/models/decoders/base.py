@@ -13,11 +13,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.decoders.cells import Recurrence, build_recurrence
-from capsmith.decoders.config import DecoderConfig
-from capsmith.decoders.dense import Dense, product
-from capsmith.decoders.standardise import ChannelDropout, Standardise
-from capsmith.text.vocabulary import END, PAD, UNK
+from capsmith.data.text.vocabulary import END, PAD, UNK
+from capsmith.models.decoders.config import DecoderConfig
+from capsmith.models.decoders.dense import Dense, product
+from capsmith.models.decoders.feature_scaling import ChannelDropout, Standardise
+from capsmith.models.decoders.recurrence import Recurrence, build_recurrence
 
 State = tuple[Any, ...]
 Picture = tuple[Any, ...]

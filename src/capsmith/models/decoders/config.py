@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from capsmith.registry import Registry
-from capsmith.schema import Settings
+from capsmith.core.registry import Registry
+from capsmith.core.schema import Settings
 
 
 class EmbeddingConfig(Settings):
@@ -53,7 +53,7 @@ class DecoderConfig(Settings):
 DECODERS = Registry("decoder", DecoderConfig)
 
 
-@DECODERS.register("capsmith.decoders.merge:Merge")
+@DECODERS.register("capsmith.models.decoders.merge:Merge")
 class MergeConfig(DecoderConfig):
     """The LSTM reads the words alone; the picture joins after it (Tanti et al. 2018, "merge")."""
 
@@ -62,7 +62,7 @@ class MergeConfig(DecoderConfig):
     """How words and picture meet."""
 
 
-@DECODERS.register("capsmith.decoders.inject:Inject")
+@DECODERS.register("capsmith.models.decoders.inject:Inject")
 class InjectConfig(DecoderConfig):
     """The LSTM sees the picture (Show and Tell, Vinyals et al. 2015, and its variants)."""
 
@@ -97,7 +97,7 @@ class AttendConfig(DecoderConfig):
         return self.units if self.refine or self.attention == "additive" else self.attention_units
 
 
-@DECODERS.register("capsmith.decoders.attention:Attention")
+@DECODERS.register("capsmith.models.decoders.attention:Attention")
 class AttentionConfig(AttendConfig):
     """An LSTM that looks at the regions anew for every word (Show, Attend and Tell, Xu et al. 2015)."""
 
@@ -108,7 +108,7 @@ class AttentionConfig(AttendConfig):
     """Let the state say how much of the context counts (Xu et al. 2015, sec. 4.2.1)."""
 
 
-@DECODERS.register("capsmith.decoders.attention:UpDown")
+@DECODERS.register("capsmith.models.decoders.attention:UpDown")
 class UpDownConfig(AttendConfig):
     """Two LSTMs, one that asks the picture and one that writes (top-down attention, Anderson et al. 2018)."""
 
@@ -121,7 +121,7 @@ class UpDownConfig(AttendConfig):
         return self
 
 
-@DECODERS.register("capsmith.decoders.attention:AttentionOnAttention")
+@DECODERS.register("capsmith.models.decoders.attention:AttentionOnAttention")
 class AttentionOnAttentionConfig(AttendConfig):
     """An LSTM whose state asks after every word, and whose refined answer is the output (Huang et al. 2019)."""
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from keras import ops
 
-from capsmith.decoders.base import Picture, RecurrentDecoder
-from capsmith.decoders.config import MergeConfig
-from capsmith.decoders.dense import Dense
+from capsmith.models.decoders.base import Picture, RecurrentDecoder
+from capsmith.models.decoders.config import MergeConfig
+from capsmith.models.decoders.dense import Dense
 
 
 class Merge(RecurrentDecoder):

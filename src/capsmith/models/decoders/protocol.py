@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from capsmith.errors import PluginError
-from capsmith.plugins import blamed
-from capsmith.text.vocabulary import END, START
+from capsmith.core.errors import PluginError
+from capsmith.core.plugins import blamed
+from capsmith.data.text.vocabulary import END, START
 
 _METHODS = {
     "call": ("features", "tokens", "image", "training", "shown"),
@@ -39,7 +39,7 @@ def require_protocol(decoder: Any, name: str, feature_shape: tuple[int, ...], si
         raise PluginError(f"{what} is a {type(decoder).__name__}: a keras.layers.Layer is needed")
     for method, arguments in _METHODS.items():
         if not _takes(getattr(decoder, method, None), arguments):
-            raise PluginError(f"{what} has no {method}({', '.join(arguments)}), see capsmith.decoders.base")
+            raise PluginError(f"{what} has no {method}({', '.join(arguments)}), see capsmith.models.decoders.base")
     if not isinstance(getattr(decoder, "kept", None), int):
         raise PluginError(f"{what} has no number kept: how many tensors of its state belong to the images")
     rng = np.random.default_rng(0)

@@ -16,8 +16,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.decoders.dense import biased
-from capsmith.decoders.unrolled_lstm import unrolled_lstm
+from capsmith.models.decoders.dense import biased
+from capsmith.models.decoders.unrolled_lstm import unrolled_lstm
 
 Step = Callable[[Any, list[Any]], list[Any]]
 

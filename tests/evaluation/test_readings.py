@@ -8,11 +8,11 @@ import shutil
 
 import pytest
 
-import shapes
-from capsmith import readings
-from capsmith.errors import CapsmithError
-from capsmith.evaluation import evaluate
-from capsmith.runs import Log
+from capsmith.core.errors import CapsmithError
+from capsmith.core.files import Log
+from capsmith.evaluation import readings
+from capsmith.evaluation.evaluate import evaluate
+from tests.support import shapes
 
 QUIET = Log(quiet=True)
 
@@ -95,7 +95,7 @@ def test_a_reading_is_noted_before_anything_is_shown_of_it(run, monkeypatch):
     def full(*_):
         raise CapsmithError("the disk is full")
 
-    monkeypatch.setattr("capsmith.evaluation._write", full)
+    monkeypatch.setattr("capsmith.evaluation.evaluate._write", full)
     before = len(readings.read(run / readings.FILE))
     with pytest.raises(CapsmithError, match="full"):
         evaluate(run, "test", log=QUIET)

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from capsmith.errors import CapsmithError
+from capsmith.core.errors import CapsmithError
+from capsmith.core.readers.json_files import parse_json
+from capsmith.core.readers.regular_files import open_regular, read_bytes
 from capsmith.metrics import Score
-from capsmith.readers.json_files import parse_json
-from capsmith.readers.regular_files import open_regular, read_bytes
 
 try:
     import fcntl
