@@ -25,8 +25,8 @@ quickstart: $(BIN)/.installed  ## train on the rendered scenes, evaluate, captio
 	$(BIN)/capsmith train --config quickstart.yaml --run runs/quickstart --resume
 	$(BIN)/capsmith caption runs/quickstart data/scenes/images/test_0000[0-8].png --show runs/quickstart/captions.png
 	@echo
-	@echo "Look at  runs/quickstart/report/index.html   the held-out pictures, best and worst first"
-	@echo "         runs/quickstart/captions.png        pictures with their captions"
+	@echo "Look at  runs/quickstart/report/index.html   the held-out images, best and worst first"
+	@echo "         runs/quickstart/captions.png        images with their captions"
 	@echo "         runs/quickstart/history.png         how it learned"
 	@echo "Next     $(BIN)/capsmith train --config flickr8k.yaml --set data.root=/where/Flickr8k/is"
 
@@ -40,7 +40,7 @@ test-jax: $(BIN)/.installed-dev  ## the decoders and the toy training on JAX
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt jax
 	KERAS_BACKEND=jax $(BIN)/capsmith train --smoke --config quickstart.yaml --run runs/jax
 	KERAS_BACKEND=jax $(BIN)/capsmith caption runs/jax-smoke data/scenes/images/test_0000[0-2].png
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "not slow" -k "whole_sentence or find_the_same or every_decoder or learns or stepper or learner or held_out_pictures or depend_on_the_batch" tests/models/decoders tests/core/test_compilation.py tests/decoding/test_compiled.py tests/training/test_encoder_adaptation.py tests/test_batch_invariance.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "not slow" -k "whole_sentence or find_the_same or every_decoder or learns or stepper or learner or held_out_images or depend_on_the_batch" tests/models/decoders tests/core/test_compilation.py tests/decoding/test_compiled.py tests/training/test_encoder_adaptation.py tests/test_batch_invariance.py
 
 bench: $(BIN)/.installed-dev  ## measure speed beside the usual ways; BENCH="decoding latency" for some parts
 	$(BIN)/python -m benchmarks.speed $(BENCH)
@@ -52,5 +52,5 @@ format: $(BIN)/.installed-dev  ## format the code
 tables: $(BIN)/.installed  ## write the README's tables from results/summary.json
 	$(BIN)/python results/tables.py
 
-clean:               ## remove the environment, runs, caches and drawn pictures
+clean:               ## remove the environment, runs, caches and drawn images
 	rm -rf $(VENV) runs cache data/scenes .mypy_cache .ruff_cache .pytest_cache

@@ -21,9 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from tests import mistakes  # noqa: E402
 
 COMMAND = "python -m benchmarks.bad_input"
-NOTE = (
-    "kinds of bad input tried through the command line: configs, captions, pictures, features, checkpoints, full disks"
-)
+NOTE = "kinds of bad input tried through the command line: configs, captions, images, features, checkpoints, full disks"
 HANDLED = "of these refused with one clear line and exit code 2, nothing executed, no file lost or left half-written"
 
 

@@ -4,7 +4,7 @@
 
 The first stage is ``flickr8k_quick.yaml`` with a frozen encoder as ImageNet left it, and no standardised features.
 Then one run goes on with the frozen encoder, and the other with its last block learning too, at the decoder's rate and
-from pictures of which every other is mirrored: the same epochs, batches and seed. (At a tenth of that rate, and with
+from images of which every other is mirrored: the same epochs, batches and seed. (At a tenth of that rate, and with
 crops, turns and colours, four epochs are too few to gain.) Dev alone is read. A run that is there goes on where it
 stopped.
 """
@@ -64,7 +64,7 @@ def main() -> None:
     print(f"gain {tuned - frozen:+.4f}")
     if args.write:
         command = " ".join([COMMAND, *(f"--set {change}" for change in args.set)])
-        learning = "with its last block learning too, from mirrored pictures"
+        learning = "with its last block learning too, from mirrored images"
         note = f"MobileNetV2 on Flickr8k: dev CIDEr {tuned:.3f} {learning}, {frozen:.3f} frozen"
         part = {"value": round(tuned - frozen, 4), "unit": "", "command": command, "seeds": 1, "note": note}
         text = json.dumps({"finetune.dev_cider_gain": part}, indent=2, ensure_ascii=False)

@@ -30,7 +30,7 @@ from capsmith.vision.store import FeatureStore
 _WORDS = Vocabulary.build([["a", "red", "ball"], ["a", "box"]], min_count=1)
 
 
-def _pictures() -> list[bytes]:
+def _images() -> list[bytes]:
     made = []
     for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"):
         buffer = io.BytesIO()
@@ -40,7 +40,7 @@ def _pictures() -> list[bytes]:
 
 
 def _table(path: Path) -> None:
-    (path.parent / "a.jpg").write_bytes(_PICTURES[0])
+    (path.parent / "a.jpg").write_bytes(_IMAGES[0])
     for _ in guess_table(path).rows:
         pass
     guess_dataset(path.parent, path)
@@ -93,11 +93,11 @@ def _zipped() -> bytes:
 
 
 def _karpathy(path: Path) -> None:
-    (path.parent / "a.jpg").write_bytes(_PICTURES[0])
+    (path.parent / "a.jpg").write_bytes(_IMAGES[0])
     read_dataset(KarpathyConfig(root=path.parent, captions=Path(path.name), images=Path()))
 
 
-_PICTURES = _pictures()
+_IMAGES = _images()
 _MANIFEST, _FEATURES = _store()
 _ENTRY = {"filename": "a.jpg", "split": "train", "sentences": [{"raw": "A red ball."}], "imgid": 0}
 READERS: dict[str, tuple[str, list[bytes], Callable[[Path], object]]] = {
@@ -131,7 +131,7 @@ READERS: dict[str, tuple[str, list[bytes], Callable[[Path], object]]] = {
         [b"red 0.1 0.2 0.3\nball 1 2 3\n", b"2 3\nred 1e-3 .2 .3\n"],
         lambda path: load_vectors(path, _WORDS, 3),
     ),
-    "picture": ("picture.jpg", _PICTURES, lambda path: load_image(path, (16, 16))),
+    "image": ("image.jpg", _IMAGES, lambda path: load_image(path, (16, 16))),
     "manifest": ("manifest.json", [_MANIFEST], _pooled),
     "features": ("features.pkl", [_FEATURES, pickle.dumps({"a.jpg": [1.0]})], _pooled_with(_MANIFEST)),
     "state": ("state.npz", [_state(), _zipped()], read_progress),

@@ -212,7 +212,7 @@ def _other_features(reference: Path, folder: Path) -> str:
     one, other = (FeatureStore.open(next(place.glob("*/manifest.json")).parent) for place in (reference, folder))
     ids = sorted(image for image in one.ids if image is not None)
     if ids != sorted(image for image in other.ids if image is not None):
-        return "other pictures are in the store"
+        return "other images are in the store"
     same = np.allclose(one.gather(one.rows(ids)), other.gather(other.rows(ids)), rtol=2e-3, atol=2e-3)
     return "" if same else "other features"
 

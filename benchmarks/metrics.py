@@ -28,7 +28,7 @@ from capsmith.core.files import write_json  # noqa: E402
 from capsmith.metrics import CiderD, files, human, java, ptb, score, tokenisers  # noqa: E402
 from capsmith.metrics.diversity import diversity  # noqa: E402
 
-PICTURES, REFERENCES, BATCH, ROUNDS = 5000, 5, 80, 3
+IMAGES, REFERENCES, BATCH, ROUNDS = 5000, 5, 80, 3
 METRICS = ("bleu", "rouge", "cider_d")
 KERAS_FILTER = str.maketrans(dict.fromkeys('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n', " "))
 
@@ -66,11 +66,11 @@ def figure(value: float, note: str, unit: str = "") -> dict[str, Any]:
 def corpus(real: dict[str, list[str]] | None) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Returns 5,000 captions to score and five references of each: real ones, or words drawn from a Zipf law.
 
-    A caption to score is a reference in which every third word or so comes from another picture.
+    A caption to score is a reference in which every third word or so comes from another image.
     """
     generator = np.random.default_rng(0)
     if real is None:
-        lengths = generator.integers(7, 17, PICTURES * REFERENCES)
+        lengths = generator.integers(7, 17, IMAGES * REFERENCES)
         ranks = np.minimum(generator.zipf(1.3, lengths.sum()), 6000)
         words = np.char.add("w", ranks.astype(str))
         texts = [" ".join(part) for part in np.split(words, np.cumsum(lengths)[:-1])]
@@ -78,7 +78,7 @@ def corpus(real: dict[str, list[str]] | None) -> tuple[dict[str, str], dict[str,
         references = {f"{number}.jpg": group for number, group in enumerate(groups)}
     else:
         references = {key: group for key, group in real.items() if len(group) == REFERENCES}
-        references = dict(list(references.items())[:PICTURES])
+        references = dict(list(references.items())[:IMAGES])
     sources = [group[0].split() for group in references.values()]
     hypotheses = {}
     for number, key in enumerate(references):
@@ -113,7 +113,7 @@ def speed(hypotheses: dict[str, str], references: dict[str, list[str]]) -> dict[
     ids = list(references)[:BATCH]
     batch = [given[key] for key in ids]
     reward_ms = best(lambda: reward.reward(ids, batch), 50) * 1000
-    what = f"{len(references):,} pictures × {REFERENCES} references, BLEU + ROUGE-L + CIDEr-D, seconds of one core"
+    what = f"{len(references):,} images × {REFERENCES} references, BLEU + ROUGE-L + CIDEr-D, seconds of one core"
     ratio = min(theirs) / min(tokens)
     return {
         "score.seconds_5000": figure(text, f"{what}, tokenised from text", "s"),
@@ -150,7 +150,7 @@ def golden(folder: Path, captions: dict[str, list[str]] | None, with_java: bool)
     if with_java and captions is not None:
         texts = [text for group in captions.values() for text in group]
         equal = sum(ptb.coco(text) == theirs for text, theirs in zip(texts, java_tokens(texts), strict=True))
-        note += f", {equal:,} of {len(texts):,} of {len(captions):,} Flickr8k pictures"
+        note += f", {equal:,} of {len(texts):,} of {len(captions):,} Flickr8k images"
         shares = (shares[0] + equal, shares[1] + len(texts))
     found["score.tokeniser_equal_share"] = figure(shares[0] / shares[1], note)
     references = files.read_references([folder / "flickr8k_refs" / "test_refs_raw.json"]).captions

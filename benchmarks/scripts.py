@@ -2,9 +2,9 @@
 
     python -m benchmarks.scripts [--only Arabic] [--write results/scripts_summary_part.json]
 
-The folders are made anew: pictures, and ``captions.csv`` in Vietnamese, Arabic or Chinese (``writings.py``). ``init``
+The folders are made anew: images, and ``captions.csv`` in Vietnamese, Arabic or Chinese (``writings.py``). ``init``
 finds everything else by itself; ``train`` gets a small encoder that learns from nothing, since drawn scenes need no
-ImageNet. What counts is dev BLEU-4, on pairs of coloured things that no training picture shows together. Four minutes
+ImageNet. What counts is dev BLEU-4, on pairs of coloured things that no training image shows together. Four minutes
 a script on two cores.
 """
 
@@ -36,14 +36,14 @@ def main() -> int:
     """Trains in every script; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=[*LANGUAGES], default=[*LANGUAGES])
-    parser.add_argument("--pictures", type=int, default=3000, help="to train on")
+    parser.add_argument("--images", type=int, default=3000, help="to train on")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the figure as JSON")
     args = parser.parse_args()
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as place:
         for language in args.only:
             home = Path(place) / language
-            folder(home / "pictures", language, args.pictures)
+            folder(home / "images", language, args.images)
             found[language] = trained(home)
             print(f"{language}: dev BLEU-4 {found[language]:.4f}", flush=True)
     if args.write:
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def folder(root: Path, language: str, train: int) -> None:
-    """Draws pictures, and writes what they show into a spreadsheet as people keep one."""
+    """Draws images, and writes what they show into a spreadsheet as people keep one."""
     config = ScenesConfig(root=root / "drawn", train=train, dev=200, test=0)
     read(config)
     (root / "drawn" / "images").rename(root / "images")
@@ -64,16 +64,16 @@ def folder(root: Path, language: str, train: int) -> None:
     with (root / "captions.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["image", "caption", "split"])
-        for entry in describe(config)["pictures"]:
+        for entry in describe(config)["images"]:
             for caption in captions(Scene.from_json(entry["scene"]), language):
                 rows.writerow([entry["id"], caption, entry["split"]])
 
 
 def trained(home: Path) -> float:
     """Runs the three commands; returns the best epoch's dev BLEU-4."""
-    run("init", "pictures", "--out", "config.yaml", home=home)
+    run("init", "images", "--out", "config.yaml", home=home)
     run("train", "--config", "config.yaml", "--run", "run", *[p for s in SETS for p in ("--set", s)], home=home)
-    some = sorted(str(path.relative_to(home)) for path in (home / "pictures" / "images").glob("dev_*"))[:5]
+    some = sorted(str(path.relative_to(home)) for path in (home / "images" / "images").glob("dev_*"))[:5]
     run("caption", "run", *some, home=home)
     history = History("bleu4", read_csv(home / "run" / "history.csv"))
     return float(history.rows[history.best or 0]["dev_bleu4"])

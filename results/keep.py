@@ -211,7 +211,7 @@ def main() -> None:
             enter(metric, values, scores=[[file, "scores", metric, "value"] for file in files])
     for metric in CONTROLS:
         values = [one["shuffled_images"][metric] for one in scores]
-        note = "the same captions on shuffled pictures"
+        note = "the same captions on shuffled images"
         enter(f"shuffled_{metric}", values, note=note, scores=[[f, "shuffled_images", metric] for f in files])
     said = [habits(folder) for folder in folders]
     for habit, note in HABITS.items():

@@ -121,7 +121,7 @@ def describe(commit: str, date: str, folder: str, captions: str) -> dict[str, An
         "date": date,
         "date_is": "of the commit that kept it",
         "dataset": "flickr8k",
-        "images": report["pictures"],
+        "images": report["images"],
         "kept_as": f"flickr8k.{row}",
         "seed": config.get("seed"),
         "precision": versions.get("precision"),

@@ -42,7 +42,7 @@ COLUMNS = {
     "meteor": "METEOR",
     "rouge": "ROUGE-L",
     "cider": "CIDEr",
-    "shuffled_cider": "CIDEr, pictures shuffled",
+    "shuffled_cider": "CIDEr, images shuffled",
 }
 """Figures ``flickr8k.ROW.…`` of the table of scores; the rows are those of ``rows.py``."""
 OTHERS = "others.show_and_tell_vgg16"

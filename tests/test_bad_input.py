@@ -18,7 +18,7 @@ from tests import mistakes
 from tests.mistakes import CASES, Case, Workshop, attempt, run
 from tests.mistakes.encoders import lambda_model
 from tests.mistakes.features import Payload
-from tests.mistakes.pictures import bomb
+from tests.mistakes.images import bomb
 from tests.mistakes.writing import read_only
 from tests.support import toy
 
@@ -103,7 +103,7 @@ def test_the_hostile_files_would_do_harm_elsewhere(tmp_path):
     assert sentinel.exists()
 
 
-def test_the_bomb_is_a_whole_picture(tmp_path, monkeypatch):
+def test_the_bomb_is_a_whole_image(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     small = tmp_path / "small.png"
     small.write_bytes(bomb(200))
@@ -170,19 +170,19 @@ def test_duplicate_rows_below_the_threshold_are_counted_and_left_out(shop):
     assert "left out 1 × duplicate row (red_ball.png: A red ball on grey.)" in outcome.errors
 
 
-def test_a_missing_picture_below_the_threshold_is_left_out(shop):
+def test_a_missing_image_below_the_threshold_is_left_out(shop):
     (shop.data() / "images" / "red_ball.png").unlink()
     assert extracted(shop, data={"max_problems": 0.1}) == [name for name in ALL if name != "red_ball.png"]
 
 
-def test_an_unreadable_picture_below_the_threshold_is_left_out_and_noted(shop):
+def test_an_unreadable_image_below_the_threshold_is_left_out_and_noted(shop):
     (shop.data() / "images" / "red_ball.png").write_bytes(b"")
     outcome = run(["extract", "--config", shop.config(features={"max_broken": 0.1})])
     assert outcome.code == 0
     assert "features: left out" in outcome.errors and "red_ball.png: the file is empty" in outcome.errors
 
 
-def test_a_hostile_pickle_among_pictures_to_evaluate_changes_nothing_of_the_run(shop):
+def test_a_hostile_pickle_among_images_to_evaluate_changes_nothing_of_the_run(shop):
     copy = shop.run()
     before = mistakes.snapshot(copy)
     (shop.store() / "features.pkl").write_bytes(pickle.dumps(Payload(shop.sentinel)))
@@ -261,14 +261,14 @@ def test_folders_that_are_really_read_only(shop):
         pytest.skip("file systems cannot be mounted here")
     run_, cache = shop.run(), shop / "cache"
     cache.mkdir()
-    picture = shop.toy.data / "images" / "red_ball.png"
+    image = shop.toy.data / "images" / "red_ball.png"
     before = mistakes.snapshot(shop.folder)
     config = shop.config()
     commands = {
         f"train --config '{config}' --run '{run_}/new'": 2,
         f"extract --config '{config}'": 2,
         f"evaluate '{run_}' --set features.cache='{shop.toy.cache}'": 2,
-        f"caption '{run_}' '{picture}'": 0,
+        f"caption '{run_}' '{image}'": 0,
     }
     mounts = "".join(f"mount --bind '{f}' '{f}' && mount -o remount,ro,bind '{f}' || exit 9; " for f in (run_, cache))
     calls = "".join(f"'{sys.executable}' -m capsmith {command}; echo $?; " for command in commands)
@@ -285,11 +285,11 @@ def test_folders_that_are_really_read_only(shop):
 
 def test_from_python(tiny_run):
     from capsmith import CapsmithError, Captioner, load_config, train
-    from capsmith.core.errors import CheckpointError, ConfigError, PictureError
+    from capsmith.core.errors import CheckpointError, ConfigError, ImageError
 
     captioner = Captioner.load(tiny_run.run)
     for nothing in (b"", "gone.jpg", Path("/")):
-        with pytest.raises(PictureError):
+        with pytest.raises(ImageError):
             captioner.caption(nothing)
     for nothing in (None, 3, object()):
         with pytest.raises(TypeError, match="an image is a path"):
@@ -301,5 +301,5 @@ def test_from_python(tiny_run):
         Captioner.load("gone")
     with pytest.raises(CheckpointError, match="already holds a training"):
         train(load_config(tiny_run.run / "config.yaml"), tiny_run.run)
-    assert all(issubclass(kind, CapsmithError) for kind in (CheckpointError, ConfigError, PictureError))
+    assert all(issubclass(kind, CapsmithError) for kind in (CheckpointError, ConfigError, ImageError))
     assert dataclasses.is_dataclass(captioner.caption(tiny_run.data / "images" / "red_ball.png"))

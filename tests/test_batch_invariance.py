@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from tests.decoding.test_compiled import StepByStep
 
 from capsmith.data.text.vocabulary import END, PAD, START, UNK
 from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates
@@ -22,6 +21,7 @@ from capsmith.decoding.sampling import block_size, draws, words_drawn
 from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig, search
 from capsmith.decoding.stepper import DecoderStepper, Views
 from capsmith.models.decoders.config import DECODERS
+from tests.decoding.test_compiled import StepByStep
 
 V, IMAGES = 9, 7
 SPECIALS = [PAD, UNK, START]

@@ -25,7 +25,7 @@ from capsmith.vision.extraction import extract
 from capsmith.vision.fingerprint import file_hash
 from capsmith.vision.store import FeatureStore
 from tests.support import toy
-from tests.support.fake_encoder import FakeEncoder, install, pictures_in
+from tests.support.fake_encoder import FakeEncoder, images_in, install
 
 TIMES = [0, 1, 10**9, 4 * 10**9]  # 1970, 2001, 2096
 QUIET = Log(quiet=True)
@@ -65,9 +65,9 @@ def fake(monkeypatch):
     FakeEncoder.calls = []
 
 
-def made(pictures, folder, output="pooled"):
+def made(images, folder, output="pooled"):
     return extract(
-        pictures, EncoderConfig(type="small_cnn", output=output), FeaturesConfig(store=folder, batch_size=4), QUIET
+        images, EncoderConfig(type="small_cnn", output=output), FeaturesConfig(store=folder, batch_size=4), QUIET
     )
 
 
@@ -77,29 +77,29 @@ def numbers(store):
 
 @pytest.mark.parametrize("output", ["pooled", "grid"])
 def test_extraction_ends_in_the_same_numbers_when_the_clock_jumps(fake, tmp_path, request, output):
-    pictures = pictures_in(tmp_path / "p")
-    expected = made(pictures, tmp_path / "quiet", output)
+    images = images_in(tmp_path / "p")
+    expected = made(images, tmp_path / "quiet", output)
     looks = request.getfixturevalue("jumping")
     assert time.time() != time.time() and len(looks) == 2  # the control: the clock does jump
-    store = made(pictures, tmp_path / "jumping", output)
+    store = made(images, tmp_path / "jumping", output)
     assert store.ids == expected.ids
     np.testing.assert_array_equal(numbers(store), numbers(expected))
 
 
 @pytest.mark.parametrize("output", ["pooled", "grid"])
 def test_times_of_files_make_nothing_computed_again(fake, tmp_path, output):
-    pictures = pictures_in(tmp_path / "p")
-    before = numbers(made(pictures, tmp_path / "s", output))
+    images = images_in(tmp_path / "p")
+    before = numbers(made(images, tmp_path / "s", output))
     FakeEncoder.calls = []
     for _ in range(3):
         change_times(tmp_path / "p", tmp_path / "s")
-        np.testing.assert_array_equal(numbers(made(pictures, tmp_path / "s", output)), before)
+        np.testing.assert_array_equal(numbers(made(images, tmp_path / "s", output)), before)
     assert not FakeEncoder.calls
 
 
 def test_an_unfinished_extraction_goes_on_whatever_the_times(fake, tmp_path, monkeypatch):
-    pictures = pictures_in(tmp_path / "p")
-    expected = numbers(made(pictures, tmp_path / "whole"))
+    images = images_in(tmp_path / "p")
+    expected = numbers(made(images, tmp_path / "whole"))
     encode, budget = FakeEncoder.encode, itertools.count()
 
     def stop(self, pixels):
@@ -109,25 +109,25 @@ def test_an_unfinished_extraction_goes_on_whatever_the_times(fake, tmp_path, mon
 
     monkeypatch.setattr(FakeEncoder, "encode", stop)
     with pytest.raises(KeyboardInterrupt):
-        made(pictures, tmp_path / "s")
+        made(images, tmp_path / "s")
     monkeypatch.setattr(FakeEncoder, "encode", encode)
     change_times(tmp_path / "p", tmp_path / "s")
     FakeEncoder.calls = []
-    np.testing.assert_array_equal(numbers(made(pictures, tmp_path / "s")), expected)
+    np.testing.assert_array_equal(numbers(made(images, tmp_path / "s")), expected)
     assert len(FakeEncoder.calls) == 3  # of six batches
 
 
-def test_a_changed_picture_is_read_again_though_its_time_is_the_old_one(fake, tmp_path):
-    pictures = pictures_in(tmp_path / "p")
-    made(pictures, tmp_path / "s")
-    path, other = pictures[2][1], pictures[20][1]
+def test_a_changed_image_is_read_again_though_its_time_is_the_old_one(fake, tmp_path):
+    images = images_in(tmp_path / "p")
+    made(images, tmp_path / "s")
+    path, other = images[2][1], images[20][1]
     old = path.stat()
     path.write_bytes(other.read_bytes())
     os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
     FakeEncoder.calls = []
-    store = made(pictures, tmp_path / "s")
+    store = made(images, tmp_path / "s")
     assert len(FakeEncoder.calls) == 1
-    np.testing.assert_array_equal(*store.gather(store.rows([pictures[2][0], pictures[20][0]])))
+    np.testing.assert_array_equal(*store.gather(store.rows([images[2][0], images[20][0]])))
 
 
 def test_weights_count_by_what_is_in_them_whatever_their_time(tmp_path):

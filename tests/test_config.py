@@ -9,8 +9,8 @@ from capsmith.core import config_files
 from capsmith.core.errors import CheckpointError, ConfigError
 
 OURS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
-BASE = {"data": {"type": "folder", "root": "pictures"}, "decoder": {"type": "inject"}}
-TEXT = "data: {type: folder, root: pictures}\ndecoder: {type: inject}\n"
+BASE = {"data": {"type": "folder", "root": "images"}, "decoder": {"type": "inject"}}
+TEXT = "data: {type: folder, root: images}\ndecoder: {type: inject}\n"
 
 
 def written(tmp_path, content):
@@ -187,8 +187,8 @@ def test_a_tag_runs_nothing(tmp_path):
 
 def test_home_is_opened(monkeypatch):
     monkeypatch.setenv("HOME", "/home/someone")
-    config = load_config(BASE, ["data.root=~/pictures", "decoder.embedding.vectors=~/glove.txt"])
-    assert config.data.root == Path("/home/someone/pictures")
+    config = load_config(BASE, ["data.root=~/images", "decoder.embedding.vectors=~/glove.txt"])
+    assert config.data.root == Path("/home/someone/images")
     assert config.decoder.embedding.vectors == Path("/home/someone/glove.txt")
 
 
@@ -215,7 +215,7 @@ def test_home_is_opened(monkeypatch):
         ("seed=4294967296", "seed: input should be less than 4294967296"),
         ("data=5", "data: a section of keys and values is needed (given: 5)"),
         ("data.root=", "data.root: "),
-        ("data.split={dev: 0.6, test: 0.5}", "data.split: dev + test = 1.1 leaves no picture to train on"),
+        ("data.split={dev: 0.6, test: 0.5}", "data.split: dev + test = 1.1 leaves no image to train on"),
         ("decoding={beam_size: 3}", "decoding.type: required, but not given"),
     ],
 )
@@ -281,7 +281,7 @@ def test_the_last_of_two_wins():
 
 
 def test_a_long_list_is_no_bomb(tmp_path):
-    """Sixteen thousand names of pictures, written out; as few characters that stand for as many values are refused."""
+    """Sixteen thousand names of images, written out; as few characters that stand for as many values are refused."""
     groups = "".join(f"    - [a{n}.jpg, b{n}.jpg]\n" for n in range(8000))
     folder = "  type: folder\n  root: x\n  split:\n    together:"
     path = written(tmp_path, f"decoder: {{type: inject}}\ndata:\n{folder}\n{groups}")

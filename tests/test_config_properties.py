@@ -248,7 +248,7 @@ def test_set_takes_numbers_as_python_and_as_people_write_them(number):
 
 # --- what is not valid ------------------------------------------------------------------------------------------------
 
-BASE = {"data": {"type": "folder", "root": "pictures"}, "decoder": {"type": "inject"}}
+BASE = {"data": {"type": "folder", "root": "images"}, "decoder": {"type": "inject"}}
 WHOLE = load_config(
     {**BASE, "decoding": {"type": "beam"}, "ensemble": [{"run": "r", "config": "c.yaml"}]},
     ["encoder=[{type: vgg16}, {type: resnet50, adapt: {into: kept}}]"],

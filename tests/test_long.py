@@ -16,7 +16,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SOURCE = BENCHMARKS.parent / "src"
-READERS = ("config", "table", "karpathy", "scored", "vocabulary", "vectors", "picture", "manifest", "features", "state")
+READERS = ("config", "table", "karpathy", "scored", "vocabulary", "vectors", "image", "manifest", "features", "state")
 
 needs_atheris = pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None, reason="fuzzing needs atheris: pip install atheris"

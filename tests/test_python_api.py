@@ -23,7 +23,7 @@ from capsmith import (
     DataError,
     FeatureError,
     GreedyConfig,
-    PictureError,
+    ImageError,
     SampleConfig,
     evaluate,
     extract,
@@ -122,7 +122,7 @@ def test_a_search_of_the_wrong_type(captioner, given):
 def test_searches_and_errors_are_exported():
     for name in ("search", "Hypothesis", "Evaluation", *(f"{kind}Config" for kind in ("Greedy", "Beam", "Sample"))):
         assert name in capsmith.__all__ and getattr(capsmith, name).__name__ == name
-    for name in ("ConfigError", "DataError", "PictureError", "FeatureError", "CheckpointError"):
+    for name in ("ConfigError", "DataError", "ImageError", "FeatureError", "CheckpointError"):
         assert issubclass(getattr(capsmith, name), CapsmithError)
 
 
@@ -136,11 +136,11 @@ def test_one_bad_image_does_not_lose_the_others(captioner, tmp_path):
         settings = captioner.config.evaluation.model_copy(update={"batch_size": size})
         captioner.config = captioner.config.model_copy(update={"evaluation": settings})
         found = captioner.caption(images, on_error="return")
-        assert [type(one) for one in found] == [Caption if n in (0, 2, 6) else PictureError for n in range(7)]
+        assert [type(one) for one in found] == [Caption if n in (0, 2, 6) else ImageError for n in range(7)]
         same([found[0], found[2], found[6]], captioner.caption(TEST[:3]))
         assert str(found[1]).startswith("images[1]: ") and "text.jpg" in str(found[1])
-    assert isinstance(captioner.caption(tmp_path / "none.jpg", on_error="return"), PictureError)
-    with pytest.raises(PictureError, match=r"images\[1\]: .*text.jpg"):
+    assert isinstance(captioner.caption(tmp_path / "none.jpg", on_error="return"), ImageError)
+    with pytest.raises(ImageError, match=r"images\[1\]: .*text.jpg"):
         captioner.caption(images)
     with pytest.raises(ValueError, match="on_error is 'raise' or 'return', not 'ignore'"):
         captioner.caption(images, on_error="ignore")
@@ -176,7 +176,7 @@ def test_lists_within_lists(captioner):
 
 @pytest.mark.parametrize("shape", [(0, 8, 3), (8,), (2, 8, 8, 3), (8, 8, 2), ()])
 def test_arrays_that_are_no_image(captioner, shape):
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(ImageError) as caught:
         captioner.caption(np.zeros(shape, np.uint8))
     assert "\n" not in str(caught.value)
 
@@ -190,11 +190,11 @@ def test_a_closed_image_and_one_whose_file_is_cut(captioner, tmp_path):
     loaded.load()
     loaded.close()
     for image in (closed, loaded, Image.open(io.BytesIO(content[:-200]))):
-        with pytest.raises(PictureError) as caught:
+        with pytest.raises(ImageError) as caught:
             captioner.caption(image)
         assert "\n" not in str(caught.value)
         (found, kept) = captioner.caption([image, TEST[1]], on_error="return")
-        assert isinstance(found, PictureError) and isinstance(kept, Caption)
+        assert isinstance(found, ImageError) and isinstance(kept, Caption)
 
 
 def test_a_given_image_stays_as_it_was(captioner):
@@ -295,7 +295,7 @@ def test_results_can_be_pickled(captioner, tmp_path):
     again = pickle.loads(pickle.dumps(done))
     assert again.captions == done.captions and again.scores.keys() == done.scores.keys()
     assert again.scores["bleu4"].interval == done.scores["bleu4"].interval
-    for one in (captioner.caption(TEST[0]), captioner.config, captioner.vocabulary, PictureError("a")):
+    for one in (captioner.caption(TEST[0]), captioner.config, captioner.vocabulary, ImageError("a")):
         assert type(pickle.loads(pickle.dumps(one))) is type(one)
 
 

@@ -50,7 +50,7 @@ def test_every_score_comes_again_from_the_kept_captions(name, folder):
     found = scorer().score(read_hypotheses(RESULTS / folder / "report" / "predictions.jsonl").captions)
     kept = scores_of(folder)
     assert kept["split"] == "test"
-    assert kept["pictures"] == 1000
+    assert kept["images"] == 1000
     for metric, score in found.items():
         assert kept["scores"][metric]["value"] == pytest.approx(score.value, abs=1e-9), metric
         assert kept["scores"][metric]["signature"] == score.signature

@@ -3,7 +3,7 @@
     python -m benchmarks.speed [training extraction decoding latency growth profile] [--rounds 3] [--quick]
 
 Each part runs its ways turn by turn in one go; see ``contest.py`` for what counts. Two more parts run only when they
-are named: ``far`` (growth to 64,000 pictures at every stage) and ``epoch`` (Flickr8k's captions once). The backend is
+are named: ``far`` (growth to 64,000 images at every stage) and ``epoch`` (Flickr8k's captions once). The backend is
 that of Keras, and an accelerator is used where it has one:
 
     KERAS_BACKEND=jax python -m benchmarks.speed training epoch --work 10 --without notebook --out gpu.json

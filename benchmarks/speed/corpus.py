@@ -20,12 +20,12 @@ EACH = 5
 
 @dataclass(frozen=True)
 class Features:
-    """A ``Source`` of random features, all pictures the same few: reading them costs what it costs in a run."""
+    """A ``Source`` of random features, all images the same few: reading them costs what it costs in a run."""
 
     values: np.ndarray
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the row of each picture."""
+        """Returns the row of each image."""
         return np.array([int(one) for one in ids], np.int64)
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
@@ -33,9 +33,9 @@ class Features:
         return self.values[rows % len(self.values)]
 
 
-def features(shape: tuple[int, ...], pictures: int = 512) -> Features:
+def features(shape: tuple[int, ...], images: int = 512) -> Features:
     """Returns features of a shape, in the precision of a store."""
-    values = np.random.default_rng(0).gamma(1.0, 0.5, (pictures, *shape))
+    values = np.random.default_rng(0).gamma(1.0, 0.5, (images, *shape))
     return Features(values.astype(np.float32 if len(shape) == 1 else np.float16))
 
 
@@ -44,14 +44,14 @@ def vocabulary() -> Vocabulary:
     return Vocabulary.build([[f"word{number}" for number in range(VOCABULARY - 4)]], min_count=1)
 
 
-def examples(pictures: int) -> list[Example]:
-    """Returns pictures with five captions each: lengths as in Flickr8k, words by a Zipf law."""
+def examples(images: int) -> list[Example]:
+    """Returns images with five captions each: lengths as in Flickr8k, words by a Zipf law."""
     rng = np.random.default_rng(1)
     lengths = list(LENGTHS)
     share = np.array(list(LENGTHS.values()), float)
     chance = 1.0 / np.arange(1, VOCABULARY - 3)
     found = []
-    for row in range(pictures):
+    for row in range(images):
         sizes = rng.choice(lengths, EACH, p=share / share.sum())
         captions = tuple(
             tuple((4 + rng.choice(VOCABULARY - 4, size, p=chance / chance.sum())).tolist()) for size in sizes
@@ -60,7 +60,7 @@ def examples(pictures: int) -> list[Example]:
     return found
 
 
-def pictures(folder: Path, count: int) -> list[tuple[str, Path]]:
+def images(folder: Path, count: int) -> list[tuple[str, Path]]:
     """Draws JPEG files of Flickr8k's size with something to decode in them; those that are there stay."""
     from PIL import Image, ImageFilter
 

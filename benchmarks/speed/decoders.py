@@ -12,7 +12,7 @@ WORDS = 12
 
 
 def capsmith(decoder: str, search: str, beams: int, batch: int, rounds: int) -> Round:
-    """Captions ``rounds`` batches of pictures from their features."""
+    """Captions ``rounds`` batches of images from their features."""
     from capsmith.config import load_config
     from capsmith.decoding.search import BeamConfig, GreedyConfig
     from capsmith.decoding.search import search as run
@@ -49,14 +49,14 @@ def never_ending(decoder: Any) -> Any:
 
 
 def notebook(captions: int) -> Round:
-    """One picture at a time, and ``predict`` over the padded prefix for every word."""
+    """One image at a time, and ``predict`` over the padded prefix for every word."""
     import keras
 
-    picture, words = keras.Input((D,)), keras.Input((NOTEBOOK_LENGTH,))
-    v = keras.layers.Dense(UNITS, activation="relu")(picture)
+    image, words = keras.Input((D,)), keras.Input((NOTEBOOK_LENGTH,))
+    v = keras.layers.Dense(UNITS, activation="relu")(image)
     h = keras.layers.LSTM(UNITS)(keras.layers.Embedding(VOCABULARY, CHANNELS, mask_zero=True)(words))
     mixed = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Add()([v, h]))
-    model = keras.Model([picture, words], keras.layers.Dense(VOCABULARY, activation="softmax")(mixed))
+    model = keras.Model([image, words], keras.layers.Dense(VOCABULARY, activation="softmax")(mixed))
     seen = features((D,)).gather(np.arange(1))
 
     def caption() -> None:

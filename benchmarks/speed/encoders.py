@@ -1,4 +1,4 @@
-"""Ways of bringing pictures through a CNN: capsmith's, the CNN alone, and the notebook's one picture at a time."""
+"""Ways of bringing images through a CNN: capsmith's, the CNN alone, and the notebook's one image at a time."""
 
 import json
 import sys
@@ -7,20 +7,20 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.speed.contest import Round, told_by_a_new_process
-from benchmarks.speed.corpus import pictures
+from benchmarks.speed.corpus import images
 
 
 def capsmith(encoder: str, folder: str, count: int, precision: str = "float32") -> Round:
     """From files to a finished store, all of it anew in every round."""
-    from capsmith.core.precision import calculating
+    from capsmith.core.precision import dtype_scope
     from capsmith.vision import encoder as backbone
     from capsmith.vision import extraction
     from capsmith.vision.config import EncoderConfig, FeaturesConfig
 
     config = EncoderConfig(type=encoder, weights="none")
-    with calculating(precision):
+    with dtype_scope(precision):
         built = backbone.build_encoder(config)
-    files = pictures(Path(folder), count)
+    files = images(Path(folder), count)
     backbone.build_encoder = lambda _: built  # type: ignore[assignment]  # building is not what is measured
 
     def work() -> float:
@@ -52,11 +52,11 @@ def alone(encoder: str, batches: int, batch: int = 32) -> Round:
 
 
 def notebook(application: str, folder: str, count: int) -> Round:
-    """``load_img``, ``preprocess_input`` and ``predict`` for each picture, kept in a dictionary."""
+    """``load_img``, ``preprocess_input`` and ``predict`` for each image, kept in a dictionary."""
     import keras
 
     network = getattr(keras.applications, application)(weights=None, include_top=False, pooling="avg")
-    files = pictures(Path(folder), count)
+    files = images(Path(folder), count)
 
     def one(path: Path) -> np.ndarray:
         pixels = keras.utils.img_to_array(keras.utils.load_img(path, target_size=(224, 224)))
@@ -72,22 +72,22 @@ def notebook(application: str, folder: str, count: int) -> Round:
 
 
 def likeness(encoder: str) -> dict[str, float]:
-    """Returns the least cosine of some pictures between features in bfloat16 and float32, and that of two pictures."""
+    """Returns the least cosine of some images between features in bfloat16 and float32, and that of two images."""
     return told_by_a_new_process("benchmarks.speed.encoders", encoder)
 
 
 def main() -> None:
     """Prints the likeness."""
-    from capsmith.core.precision import calculating
+    from capsmith.core.precision import dtype_scope
     from capsmith.vision.config import EncoderConfig
     from capsmith.vision.encoder import build_encoder
     from capsmith.vision.images import load_image
 
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        files = pictures(Path(folder), 16)
+        files = images(Path(folder), 16)
         for precision in ("float32", "bfloat16"):
-            with calculating(precision):
+            with dtype_scope(precision):
                 built = build_encoder(EncoderConfig(type=sys.argv[1], weights="none"))
             found.append(built.encode(np.stack([load_image(path, built.image_size) for _, path in files])))
     flat = [np.asarray(each, np.float64).reshape(len(each), -1) for each in found]

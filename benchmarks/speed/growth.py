@@ -1,4 +1,4 @@
-"""How memory and time grow with the data: one stage on so many pictures, in a process of its own.
+"""How memory and time grow with the data: one stage on so many images, in a process of its own.
 
 python -m benchmarks.speed.growth train 8000
 """
@@ -26,14 +26,14 @@ def main() -> None:
     """Runs one stage and prints its figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("pictures", type=int)
+    parser.add_argument("images", type=int)
     args = parser.parse_args()
     import keras
 
     keras.ops.convert_to_numpy(keras.ops.matmul(keras.ops.ones((8, 8)), keras.ops.ones((8, 8))))
     imported = peak()
     with tempfile.TemporaryDirectory() as folder:
-        seconds = {"train": train, "extract": extract, "decode": decode}[args.stage](Path(folder), args.pictures)
+        seconds = {"train": train, "extract": extract, "decode": decode}[args.stage](Path(folder), args.images)
     print(
         json.dumps(
             {"seconds": seconds, "gigabytes": peak() - imported, "imported": imported, "keras": keras.__version__}
@@ -47,7 +47,7 @@ def peak() -> float:
 
 
 def store(folder: Path, count: int) -> Any:
-    """Makes a grid store of so many pictures; the file has holes, so that it takes no disk."""
+    """Makes a grid store of so many images; the file has holes, so that it takes no disk."""
     import numpy as np
 
     from capsmith.vision.store import FeatureStore, Manifest
@@ -58,7 +58,7 @@ def store(folder: Path, count: int) -> Any:
 
 
 def train(folder: Path, count: int, steps: int = 30) -> float:
-    """Trains the attention model for some steps on pictures from all over the store; returns seconds a step."""
+    """Trains the attention model for some steps on images from all over the store; returns seconds a step."""
     import keras
     from benchmarks.speed.corpus import examples, vocabulary
 
@@ -81,13 +81,13 @@ def train(folder: Path, count: int, steps: int = 30) -> float:
 
 
 def extract(folder: Path, count: int) -> float:
-    """Extracts MobileNetV2's features of files at 128 × 128, the same few over and over; returns seconds a picture."""
-    from benchmarks.speed.corpus import pictures
+    """Extracts MobileNetV2's features of files at 128 × 128, the same few over and over; returns seconds an image."""
+    from benchmarks.speed.corpus import images
 
     from capsmith.vision.config import EncoderConfig, FeaturesConfig
     from capsmith.vision.extraction import extract as run
 
-    few = pictures(folder / "pictures", 64)
+    few = images(folder / "images", 64)
     config = EncoderConfig(type="mobilenet_v2", weights="none", output="grid", image_size=128)
     started = time.perf_counter()
     run([(str(n), few[n % 64][1]) for n in range(count)], config, FeaturesConfig(cache=folder), lambda line: None)
@@ -95,7 +95,7 @@ def extract(folder: Path, count: int) -> float:
 
 
 def decode(folder: Path, count: int) -> float:
-    """Captions pictures from a store, beam 5; returns seconds a picture."""
+    """Captions images from a store, beam 5; returns seconds an image."""
     import numpy as np
     from benchmarks.speed.corpus import vocabulary
 

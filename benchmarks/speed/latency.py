@@ -1,4 +1,4 @@
-"""One picture, from its file to its caption, and the CNN alone on the same picture."""
+"""One image, from its file to its caption, and the CNN alone on the same image."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from benchmarks import startup
 from benchmarks.speed.contest import Round
-from benchmarks.speed.corpus import pictures, vocabulary
+from benchmarks.speed.corpus import images, vocabulary
 from benchmarks.speed.decoders import WORDS, never_ending
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def caption(encoder: str, decoder: str, times: int) -> Round:
     captioner = untrained(encoder, decoder)
     never_ending(captioner.model.decoder)
     folder = tempfile.TemporaryDirectory()
-    path = pictures(Path(folder.name), 1)[0][1]
+    path = images(Path(folder.name), 1)[0][1]
     how = BeamConfig(beam_size=5, max_length=WORDS)
     captioner.caption(path, how)
 
@@ -54,7 +54,7 @@ def caption(encoder: str, decoder: str, times: int) -> Round:
 
 
 def alone(encoder: str, decoder: str, times: int) -> Round:
-    """The CNN on one picture that is decoded already."""
+    """The CNN on one image that is decoded already."""
     captioner = untrained(encoder, decoder)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8)
     captioner.encode(pixels)
@@ -68,12 +68,12 @@ def alone(encoder: str, decoder: str, times: int) -> Round:
 
 
 def cold(encoder: str, decoder: str, runs: int = 3) -> float:
-    """Returns the median seconds of ``capsmith caption RUN PICTURE``, everything loaded for one caption."""
+    """Returns the median seconds of ``capsmith caption RUN IMAGE``, everything loaded for one caption."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         command = [sys.executable, "-m", "benchmarks.speed.latency", encoder, decoder, str(place / "run")]
         subprocess.run(command, check=True, capture_output=True)
-        path = pictures(place, 1)[0][1]
+        path = images(place, 1)[0][1]
         return startup.seconds("caption", str(place / "run"), str(path), runs=runs)
 
 

@@ -43,7 +43,7 @@ def training(how: How) -> dict[str, Any]:
             for p in _PRECISIONS
         ),
         *(
-            Entrant(f"notebook, {p}", f"{_WAYS}:notebook", {"pictures": how.times(10, 2), "precision": p})
+            Entrant(f"notebook, {p}", f"{_WAYS}:notebook", {"images": how.times(10, 2), "precision": p})
             for p in _PRECISIONS
         ),
     ]
@@ -82,7 +82,7 @@ def extraction(how: How) -> dict[str, Any]:
         "extract_bf16_gain": ratio(found["capsmith resnet50, bfloat16"], found["capsmith resnet50"]),
         **likeness("resnet50"),
     }
-    return _told(found, ratios, "pictures")
+    return _told(found, ratios, "images")
 
 
 def decoding(how: How) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def decoding(how: How) -> dict[str, Any]:
 
 
 def latency(how: How) -> dict[str, Any]:
-    """One picture, from its file to its caption; and how long the command line takes to answer."""
+    """One image, from its file to its caption; and how long the command line takes to answer."""
     times = how.times(10)
     models = (("resnet50", "merge"), ("mobilenet_v2", "merge"), ("mobilenet_v2", "aoa"))
     entrants = [
@@ -139,18 +139,18 @@ def latency(how: How) -> dict[str, Any]:
         *((v, "--help") for v in VERBS),
     ]
     answers = {" ".join(verb): startup.seconds(*verb) for verb in verbs}
-    answers["caption RUN PICTURE"] = cold("mobilenet_v2", "merge")
-    return _told(found, ratios, "pictures") | {"answers_after_seconds": answers}
+    answers["caption RUN IMAGE"] = cold("mobilenet_v2", "merge")
+    return _told(found, ratios, "images") | {"answers_after_seconds": answers}
 
 
 def growing(how: How) -> dict[str, Any]:
-    """Memory and time of each stage with more and more pictures."""
+    """Memory and time of each stage with more and more images."""
     rows = _grown(how, {"train": (1000, 8000, 64000), "extract": (64, 512), "decode": (512, 2048)})
     return {"stages": rows, "ratios": {"train_memory_gb": rows["train"]["8000"]["gigabytes"]}}
 
 
 def growing_far(how: How) -> dict[str, Any]:
-    """The same with as many pictures at every stage: a quarter of an hour alone."""
+    """The same with as many images at every stage: a quarter of an hour alone."""
     rows = _grown(how, dict.fromkeys(("train", "extract", "decode"), (1000, 8000, 64000)))
     ratios = {
         f"far_{stage}_{name}": counts["64000"][key] / counts["1000"][key]
@@ -178,7 +178,7 @@ def _grown(how: How, sizes: dict[str, tuple[int, ...]]) -> dict[str, dict[str, A
     for stage, counts in sizes.items():
         for count in counts:
             rows.setdefault(stage, {})[str(count)] = found = measure(stage, count)
-            how.say(f"{stage}, {count:,} pictures: {found['gigabytes']:.2f} GB, {found['seconds']:.4f} s each")
+            how.say(f"{stage}, {count:,} images: {found['gigabytes']:.2f} GB, {found['seconds']:.4f} s each")
     return rows
 
 
@@ -213,8 +213,8 @@ def attention_operations() -> float:
     """Returns the same for ``aoa`` with 512 units, tied embeddings and 64 regions, which five captions share."""
     word = CHANNELS * 4 * UNITS + UNITS * 4 * UNITS + UNITS * UNITS + 2 * 64 * UNITS + 2 * UNITS * 2 * UNITS
     word += UNITS * CHANNELS + CHANNELS * VOCABULARY
-    picture = 64 * UNITS * (D * 2 / 3 + 2 * UNITS) + UNITS * 4 * UNITS  # nothing learns from features' gradients
-    return 3 * 2 * (WORDS * word + picture / EACH)
+    image = 64 * UNITS * (D * 2 / 3 + 2 * UNITS) + UNITS * 4 * UNITS  # nothing learns from features' gradients
+    return 3 * 2 * (WORDS * word + image / EACH)
 
 
 def _best(found: dict[str, Result], name: str) -> Result:

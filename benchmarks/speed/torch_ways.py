@@ -16,19 +16,19 @@ GRID = (64, D)
 
 
 class Merge(nn.Module):
-    """``nn.LSTM`` over whole sentences, all padded to one length; the picture joins after it."""
+    """``nn.LSTM`` over whole sentences, all padded to one length; the image joins after it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.embedding = nn.Embedding(VOCABULARY, CHANNELS, padding_idx=0)
         self.lstm = nn.LSTM(CHANNELS, UNITS, batch_first=True)
-        self.picture, self.mix = nn.Linear(D, UNITS), nn.Linear(UNITS, UNITS)
+        self.image, self.mix = nn.Linear(D, UNITS), nn.Linear(UNITS, UNITS)
         self.out, self.dropout = nn.Linear(UNITS, VOCABULARY), nn.Dropout(0.4)
 
     def forward(self, seen: Any, read: Any) -> Any:
         """Returns logits (B, T, V)."""
         h, _ = self.lstm(self.dropout(self.embedding(read)))
-        v = torch.relu(self.picture(self.dropout(seen)))
+        v = torch.relu(self.image(self.dropout(seen)))
         return self.out(self.dropout(torch.relu(self.mix(self.dropout(h) + v[:, None]))))
 
 

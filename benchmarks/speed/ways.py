@@ -1,6 +1,6 @@
 """Ways of training the merge model: capsmith's, and those of notebooks and of plain Keras (``torch_ways`` has PyTorch).
 
-All have the same layers: words of E channels through an LSTM of U units, the picture through a dense layer of U units,
+All have the same layers: words of E channels through an LSTM of U units, the image through a dense layer of U units,
 their sum through another, and a product with the vocabulary. A round trains on some captions; what is counted is
 captions.
 
@@ -78,15 +78,15 @@ def plain_keras(batches: int, precision: str = "float32") -> Round:
 
     _calculate_in(precision)
     words = keras.Input((LONGEST,), dtype="int32")
-    picture = keras.Input((D,))
+    image = keras.Input((D,))
     x = keras.layers.Embedding(VOCABULARY, CHANNELS)(words)
     h = keras.layers.LSTM(UNITS, return_sequences=True)(keras.layers.Dropout(0.4)(x))
-    v = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Dropout(0.4)(picture))
+    v = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Dropout(0.4)(image))
     both = keras.layers.Add()([keras.layers.Dropout(0.4)(h), keras.layers.Reshape((1, UNITS))(v)])
     mixed = keras.layers.Dropout(0.4)(keras.layers.Dense(UNITS, activation="relu")(both))
     out = keras.layers.Dense(VOCABULARY)(mixed)
     out = keras.layers.Activation("linear", dtype="float32")(out)
-    model = keras.Model([picture, words], out)
+    model = keras.Model([image, words], out)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
     model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=5.0), loss)
     rows, read, said = padded(BATCH * batches)
@@ -101,20 +101,20 @@ def plain_keras(batches: int, precision: str = "float32") -> Round:
     return work
 
 
-def notebook(pictures: int, precision: str = "float32") -> Round:
-    """A row for every prefix, one-hot targets, a generator that gives one picture's rows at a time."""
+def notebook(images: int, precision: str = "float32") -> Round:
+    """A row for every prefix, one-hot targets, a generator that gives one image's rows at a time."""
     import keras
 
     _calculate_in(precision)
-    picture = keras.Input((D,))
+    image = keras.Input((D,))
     words = keras.Input((NOTEBOOK_LENGTH,))
-    v = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Dropout(0.4)(picture))
+    v = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Dropout(0.4)(image))
     x = keras.layers.Embedding(VOCABULARY, CHANNELS, mask_zero=True)(words)
     h = keras.layers.LSTM(UNITS)(keras.layers.Dropout(0.4)(x))
     mixed = keras.layers.Dense(UNITS, activation="relu")(keras.layers.Add()([v, h]))
-    model = keras.Model([picture, words], keras.layers.Dense(VOCABULARY, activation="softmax", dtype="float32")(mixed))
+    model = keras.Model([image, words], keras.layers.Dense(VOCABULARY, activation="softmax", dtype="float32")(mixed))
     model.compile("adam", "categorical_crossentropy")
-    source, made = features((D,)), examples(pictures + 2)
+    source, made = features((D,)), examples(images + 2)
 
     class Rows(keras.utils.PyDataset):
         def __init__(self, first: int, count: int) -> None:
@@ -138,8 +138,8 @@ def notebook(pictures: int, precision: str = "float32") -> Round:
     model.fit(Rows(0, 2), epochs=1, verbose=0)
 
     def work() -> float:
-        model.fit(Rows(2, pictures), epochs=1, verbose=0)
-        return pictures * EACH
+        model.fit(Rows(2, images), epochs=1, verbose=0)
+        return images * EACH
 
     return work
 
@@ -170,7 +170,7 @@ def products(precision: str) -> Round:
 
 
 def padded(captions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns each caption's picture (B,), what is read and what is to be said, (B, T) each."""
+    """Returns each caption's image (B,), what is read and what is to be said, (B, T) each."""
     made = examples(-(-captions // EACH))
     flat = [(example.row, caption) for example in made for caption in example.captions][:captions]
     rows = np.array([row for row, _ in flat])

@@ -27,7 +27,7 @@ _PLACES = {
     "load_plugin": "capsmith.core.plugins",
     "ConfigError": "capsmith.core.errors",
     "DataError": "capsmith.core.errors",
-    "PictureError": "capsmith.core.errors",
+    "ImageError": "capsmith.core.errors",
     "FeatureError": "capsmith.core.errors",
     "CheckpointError": "capsmith.core.errors",
 }

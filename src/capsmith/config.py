@@ -45,13 +45,13 @@ class Config(Settings):
     seed: int = Field(default=1, ge=0, lt=2**32)
     """Seed of weights, order and dropout."""
     data: AnyDataset
-    """The pictures and captions."""
+    """The images and captions."""
     text: TextConfig = TextConfig()
     """How captions become tokens."""
     encoder: Encoders = EncoderConfig()
     """The CNN, or a list of several whose features are joined."""
     features: FeaturesConfig = FeaturesConfig()
-    """The cache of what the CNN says of each picture."""
+    """The cache of what the CNN says of each image."""
     decoder: AnyDecoder
     """The language model."""
     training: TrainingConfig = TrainingConfig()
@@ -84,10 +84,10 @@ class Config(Settings):
         if self.training.views and self.trains_encoder:
             raise ValueError("training.views are views for frozen encoders: leave it out, or set trainable: false")
         if self.training.augment is not None and not self.trains_encoder:
-            raise ValueError("training.augment varies pictures while their encoder learns: for a frozen one take views")
+            raise ValueError("training.augment varies images while their encoder learns: for a frozen one take views")
         turned = self.training.views or (self.training.augment is not None and self.training.augment.mirror)
         if turned and self.text.mode == "subword":
-            raise ValueError("mirrored pictures exchange left and right word by word: not with text.mode subword")
+            raise ValueError("mirrored images exchange left and right word by word: not with text.mode subword")
         if self.decoder.standardise and self.trains_encoder:
             raise ValueError("decoder.standardise is for features of frozen encoders: leave it out")
         return self

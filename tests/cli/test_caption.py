@@ -12,8 +12,8 @@ SCENES = [("red", "bar", "left"), ("blue", "square", "right"), ("white", "pole",
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    folder = tmp_path / "pictures"
+def images(tmp_path):
+    folder = tmp_path / "images"
     folder.mkdir()
     for scene in SCENES:
         shutil.copy(shapes.data() / "images" / f"{'_'.join(scene)}_4.png", folder / f"{scene[0]}.png")
@@ -29,19 +29,19 @@ def caption(*arguments):
     return main(["caption", str(shapes.trained()), *map(str, arguments)])
 
 
-def test_a_line_a_picture(pictures, captioner, capsys):
-    paths = [pictures / "red.png", pictures / "blue.png"]
+def test_a_line_an_image(images, captioner, capsys):
+    paths = [images / "red.png", images / "blue.png"]
     assert caption(*paths) == 0
     expected = [f"{path}\t{captioner.caption(path).text}" for path in paths]
     assert capsys.readouterr().out.splitlines() == expected
 
 
-def test_a_folder_in_order_of_names(pictures, capsys):
-    (pictures / "notes.txt").write_text("no picture")
-    Image.open(pictures / "red.png").save(pictures / "UPPER.JPG")
-    assert caption(pictures) == 0
+def test_a_folder_in_order_of_names(images, capsys):
+    (images / "notes.txt").write_text("no image")
+    Image.open(images / "red.png").save(images / "UPPER.JPG")
+    assert caption(images) == 0
     names = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
-    assert names == [str(pictures / name) for name in ("UPPER.JPG", "blue.png", "red.png", "white.png")]
+    assert names == [str(images / name) for name in ("UPPER.JPG", "blue.png", "red.png", "white.png")]
 
 
 def test_help_says_that_folders_can_be_given(capsys):
@@ -50,20 +50,20 @@ def test_help_says_that_folders_can_be_given(capsys):
     assert "IMAGE|FOLDER" in capsys.readouterr().out
 
 
-def test_json_has_all_beams(pictures, captioner, capsys):
-    assert caption(pictures / "red.png", "--json", "--set", "decoding.beam_size=4") == 0
+def test_json_has_all_beams(images, captioner, capsys):
+    assert caption(images / "red.png", "--json", "--set", "decoding.beam_size=4") == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["image"] == str(pictures / "red.png")
+    assert found["image"] == str(images / "red.png")
     assert len(found["beams"]) == 4
     assert found["beams"][0]["caption"] == found["caption"]
     scores = [beam["score"] for beam in found["beams"]]
     assert scores == sorted(scores, reverse=True)
-    assert found["caption"] == captioner.caption(pictures / "red.png").text
+    assert found["caption"] == captioner.caption(images / "red.png").text
 
 
-def test_a_broken_picture_does_not_stop_the_others(pictures, capsys):
-    (pictures / "broken.png").write_bytes(b"\x89PNG broken")
-    assert caption(pictures, pictures / "none.jpg") == 2
+def test_a_broken_image_does_not_stop_the_others(images, capsys):
+    (images / "broken.png").write_bytes(b"\x89PNG broken")
+    assert caption(images, images / "none.jpg") == 2
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == 3
     errors = shown.err.splitlines()
@@ -73,52 +73,52 @@ def test_a_broken_picture_does_not_stop_the_others(pictures, capsys):
     assert "none.jpg" in errors[1]
 
 
-def test_a_folder_without_pictures(tmp_path, capsys):
+def test_a_folder_without_images(tmp_path, capsys):
     assert caption(tmp_path) == 2
     shown = capsys.readouterr()
     assert "holds no images" in shown.err
     assert shown.out == ""
 
 
-def test_show_draws_them(pictures, tmp_path, capsys):
-    assert caption(pictures, "--show", tmp_path / "new" / "out.png") == 0
+def test_show_draws_them(images, tmp_path, capsys):
+    assert caption(images, "--show", tmp_path / "new" / "out.png") == 0
     with Image.open(tmp_path / "new" / "out.png") as sheet:
         assert sheet.size[0] > 300
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
-def test_another_search(pictures, capsys):
-    assert caption(pictures / "red.png", "--set", "decoding.type=greedy", "--set", "decoding.max_length=2") == 0
+def test_another_search(images, capsys):
+    assert caption(images / "red.png", "--set", "decoding.type=greedy", "--set", "decoding.max_length=2") == 0
     assert len(capsys.readouterr().out.split("\t")[1].split()) == 2
 
 
-def test_a_folder_at_any_depth_and_what_is_passed_over(pictures, capsys):
-    (pictures / "deep" / "er").mkdir(parents=True)
+def test_a_folder_at_any_depth_and_what_is_passed_over(images, capsys):
+    (images / "deep" / "er").mkdir(parents=True)
     for name in ("deep/b.jpeg", "deep/er/a.PPM", "c.tiff", "d.jfif"):
-        with Image.open(pictures / "red.png") as image:
-            image.convert("RGB").save(pictures / name, None if name != "d.jfif" else "JPEG")
+        with Image.open(images / "red.png") as image:
+            image.convert("RGB").save(images / name, None if name != "d.jfif" else "JPEG")
     for name in ("notes.txt", "deep/list.csv", "deep/raw.bin", "z\x1b[31m.doc", "._red.png", ".cache/x.jpg"):
-        (pictures / name).parent.mkdir(exist_ok=True)
-        (pictures / name).write_bytes(b"\0")
-    (pictures / "deep" / "back").symlink_to(pictures)
-    assert caption(pictures) == 0
+        (images / name).parent.mkdir(exist_ok=True)
+        (images / name).write_bytes(b"\0")
+    (images / "deep" / "back").symlink_to(images)
+    assert caption(images) == 0
     shown = capsys.readouterr()
     names = ["blue.png", "c.tiff", "d.jfif", "deep/b.jpeg", "deep/er/a.PPM", "red.png", "white.png"]
-    assert [line.split("\t")[0] for line in shown.out.splitlines()] == [str(pictures / name) for name in names]
+    assert [line.split("\t")[0] for line in shown.out.splitlines()] == [str(images / name) for name in names]
     said = "passed over 4 files that are not images (deep/list.csv, deep/raw.bin, notes.txt, …) and 2 hidden in"
-    assert shown.err.splitlines() == [f"{said} {pictures}"]
+    assert shown.err.splitlines() == [f"{said} {images}"]
 
 
-def test_names_passed_over_cannot_move_the_cursor(pictures, capsys):
-    (pictures / "a\x1b[2J.doc").write_bytes(b"")
-    assert caption(pictures) == 0
+def test_names_passed_over_cannot_move_the_cursor(images, capsys):
+    (images / "a\x1b[2J.doc").write_bytes(b"")
+    assert caption(images) == 0
     assert "a\\x1b[2J.doc" in capsys.readouterr().err
 
 
-def test_what_cannot_be_read_is_told_at_the_end_and_cut_short(pictures, capfd):
+def test_what_cannot_be_read_is_told_at_the_end_and_cut_short(images, capfd):
     for number in range(25):
-        (pictures / f"a{number:02}.jpg").write_bytes(b"no image")
-    assert caption(pictures, pictures / "red.png") == 2
+        (images / f"a{number:02}.jpg").write_bytes(b"no image")
+    assert caption(images, images / "red.png") == 2
     shown = capfd.readouterr()
     assert len(shown.out.splitlines()) == 4
     errors = shown.err.splitlines()
@@ -126,23 +126,23 @@ def test_what_cannot_be_read_is_told_at_the_end_and_cut_short(pictures, capfd):
     assert errors[20] == "capsmith: and 5 more of 25 that could not be read"
 
 
-def test_the_report_follows_the_captions(pictures, monkeypatch):
+def test_the_report_follows_the_captions(images, monkeypatch):
     """Both in one stream, as in a terminal."""
     from io import StringIO
 
     stream = StringIO()
     monkeypatch.setattr("sys.stdout", stream)
     monkeypatch.setattr("sys.stderr", stream)
-    (pictures / "a.jpg").write_bytes(b"no image")
-    (pictures / "empty").mkdir()
-    assert caption(pictures / "a.jpg", pictures / "empty", pictures / "red.png") == 2
+    (images / "a.jpg").write_bytes(b"no image")
+    (images / "empty").mkdir()
+    assert caption(images / "a.jpg", images / "empty", images / "red.png") == 2
     lines = stream.getvalue().splitlines()
-    assert lines[0].startswith(str(pictures / "red.png"))
+    assert lines[0].startswith(str(images / "red.png"))
     assert "empty holds no images" in lines[1] and "a.jpg" in lines[2]
 
 
-def test_what_failed_is_told_when_it_is_interrupted_too(pictures, capsys, monkeypatch):
-    (pictures / "a.jpg").write_bytes(b"no image")
+def test_what_failed_is_told_when_it_is_interrupted_too(images, capsys, monkeypatch):
+    (images / "a.jpg").write_bytes(b"no image")
     real = Captioner.caption
 
     def interrupted(self, path, *more, **others):
@@ -151,7 +151,7 @@ def test_what_failed_is_told_when_it_is_interrupted_too(pictures, capsys, monkey
         return real(self, path, *more, **others)
 
     monkeypatch.setattr(Captioner, "caption", interrupted)
-    assert caption(pictures) == 130
+    assert caption(images) == 130
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == 1
     assert "a.jpg" in shown.err.splitlines()[0] and shown.err.splitlines()[1].startswith("interrupted")
@@ -164,16 +164,16 @@ def test_help_says_what_the_exit_code_means(capsys):
     assert "Exit code: 0 when every image got a caption, 2 when some could not be read" in shown
 
 
-def test_heic_with_and_without_its_extra(pictures, captioner, capsys, monkeypatch):
+def test_heic_with_and_without_its_extra(images, captioner, capsys, monkeypatch):
     heif = pytest.importorskip("pillow_heif")
     heif.register_heif_opener(thumbnails=False)
-    with Image.open(pictures / "red.png") as image:
-        image.convert("RGB").resize((320, 320)).save(pictures / "photo.HEIC", "HEIF", quality=95)
-        image.convert("RGB").resize((320, 320)).save(pictures / "photo.avif", "AVIF", quality=95)
-    assert caption(pictures / "photo.HEIC", pictures / "photo.avif") == 0
+    with Image.open(images / "red.png") as image:
+        image.convert("RGB").resize((320, 320)).save(images / "photo.HEIC", "HEIF", quality=95)
+        image.convert("RGB").resize((320, 320)).save(images / "photo.avif", "AVIF", quality=95)
+    assert caption(images / "photo.HEIC", images / "photo.avif") == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
-    assert caption(pictures) == 2
+    assert caption(images) == 2
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == 4
-    assert shown.err == f"capsmith: {pictures}/photo.HEIC: HEIC images need pillow-heif: pip install 'capsmith[heic]'\n"
+    assert shown.err == f"capsmith: {images}/photo.HEIC: HEIC images need pillow-heif: pip install 'capsmith[heic]'\n"

@@ -146,7 +146,7 @@ def test_a_trial_that_fails_is_told(capsys, monkeypatch):
     def fails():
         raise ValueError("the disk ate it\nand more")
 
-    monkeypatch.setattr("capsmith.training.smoke_run.try_out", fails)
+    monkeypatch.setattr("capsmith.training.smoke_run.smoke_train", fails)
     assert main(["doctor"]) == 2
     out = capsys.readouterr().out
     assert "!!  trial        failed: ValueError: the disk ate it" in out and "and more" not in out
@@ -165,8 +165,10 @@ def test_a_trial_that_fails_is_told(capsys, monkeypatch):
 )
 def test_a_trial_is_judged_by_what_it_says(monkeypatch, right, rounds, broken, advice):
     """A machine that had no time to learn is slow; one that had it is broken."""
-    monkeypatch.setattr("capsmith.training.smoke_run.try_out", lambda: Trial("a a a", right, 24, rounds, 1234.5, 67.8))
+    monkeypatch.setattr(
+        "capsmith.training.smoke_run.smoke_train", lambda: Trial("a a a", right, 24, rounds, 1234.5, 67.8)
+    )
     finding = doctor._trial()
     assert finding.broken is broken and (advice in finding.advice if advice else not finding.advice)
-    assert f"{right} of 24 held-out pictures right" in finding.found and "“a a a”" in finding.found
-    assert "1,234 captions/s in training, 68 pictures/s" in finding.found
+    assert f"{right} of 24 held-out images right" in finding.found and "“a a a”" in finding.found
+    assert "1,234 captions/s in training, 68 images/s" in finding.found

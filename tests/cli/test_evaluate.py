@@ -38,7 +38,7 @@ def test_the_control_is_far_below(run, capsys):
         assert (found["split"], found["images"]) == ("dev", 24)
         values[bool(control)] = found["scores"]["bleu4"]["value"]
     assert values[True] < 0.6 * values[False]
-    assert "pictures shuffled" in evaluated(capsys, run, "--split", "dev", "--control", "shuffled-images")
+    assert "images shuffled" in evaluated(capsys, run, "--split", "dev", "--control", "shuffled-images")
 
 
 def test_set_chooses_the_search_and_the_metrics(run, capsys):

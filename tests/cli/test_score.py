@@ -63,9 +63,9 @@ def test_the_same_numbers_every_time(files, capsys):
 
 def test_subset(files, capsys):
     (files / "preds.jsonl").write_text('{"image": "a.jpg", "caption": "a dog"}')
-    assert "2 pictures with references but without a caption (b.jpg, c.jpg)" in run(capsys, code=2).err
+    assert "2 images with references but without a caption (b.jpg, c.jpg)" in run(capsys, code=2).err
     found = run(capsys, "--subset", "--json")
-    assert "note: 1 of 3 pictures have a caption" in found.err
+    assert "note: 1 of 3 images have a caption" in found.err
     assert json.loads(found.out)["scores"]["cider"]["interval"] is None
 
 
@@ -86,11 +86,11 @@ BAD = [
     (["--metrics", ""], "--metrics is empty"),
     (["--tokeniser", "ptb"], "tokeniser 'ptb' is not known"),
     (["--references", "nowhere.json"], "cannot read nowhere.json: No such file or directory"),
-    (["--hypotheses", "refs.json"], "3 pictures with more than one caption, or none: a.jpg, b.jpg, c.jpg"),
-    (["--explain", "z.jpg"], "picture 'z.jpg' is not there"),
+    (["--hypotheses", "refs.json"], "3 images with more than one caption, or none: a.jpg, b.jpg, c.jpg"),
+    (["--explain", "z.jpg"], "image 'z.jpg' is not there"),
     (["--split", "test"], "with splits such as 'test'"),
     (["--compare", "train.txt"], "captions and references do not match: 2 captions without references (1, 2)"),
-    (["--references", "refs.json", "train.txt"], "2 pictures with references but without a caption (1, 2)"),
+    (["--references", "refs.json", "train.txt"], "2 images with references but without a caption (1, 2)"),
 ]
 
 

@@ -69,5 +69,5 @@ def test_smoke_goes_the_whole_way(config, tmp_path, capsys):
         (run / name).write_text("")
     assert main(["train", "--config", str(config), "--run", str(tmp_path / "run"), "--smoke"]) == 0
     assert capsys.readouterr().out == f"{run}\n"
-    assert json.loads((run / "report" / "scores.json").read_text())["pictures"] == 24
+    assert json.loads((run / "report" / "scores.json").read_text())["images"] == 24
     assert {"model.weights.h5", "history.csv", "history.png", "log.txt"} <= {path.name for path in run.iterdir()}

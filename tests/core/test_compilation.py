@@ -63,8 +63,8 @@ def decoder(seed=0, config=MERGE, shape=(D,)):
     return made
 
 
-def features(pictures, shape=(D,)):
-    return np.random.default_rng(1).normal(size=(pictures, *shape)).astype("float32")
+def features(images, shape=(D,)):
+    return np.random.default_rng(1).normal(size=(images, *shape)).astype("float32")
 
 
 def test_stepper_gives_the_decoder_s_log_probabilities():
@@ -80,7 +80,7 @@ def test_stepper_gives_the_decoder_s_log_probabilities():
 
 @pytest.mark.parametrize("config, shape", [(MERGE, (D,)), (ATTENTION, (3, D))], ids=["pooled", "grid"])
 def test_stepper_follows_parents(config, shape):
-    """Two pictures with two rows each; at the third word, every row goes on from one of its picture's rows."""
+    """Two images with two rows each; at the third word, every row goes on from one of its image's rows."""
     made = decoder(config=config, shape=shape)
     stepper = DecoderStepper(made)
     state = stepper.start(features(2, shape))
@@ -92,10 +92,10 @@ def test_stepper_follows_parents(config, shape):
     np.testing.assert_allclose(found, logits - np.log(np.exp(logits).sum(-1, keepdims=True)), atol=1e-5)
 
 
-def batch(words, pictures, seed=0):
-    """Captions of ``words`` words and their targets; two a picture."""
-    tokens = np.random.default_rng(seed).integers(4, V, (2 * pictures, words + 1)).astype("int32")
-    return {"features": features(pictures), "tokens": tokens[:, :-1]}, tokens[:, 1:]
+def batch(words, images, seed=0):
+    """Captions of ``words`` words and their targets; two an image."""
+    tokens = np.random.default_rng(seed).integers(4, V, (2 * images, words + 1)).astype("int32")
+    return {"features": features(images), "tokens": tokens[:, :-1]}, tokens[:, 1:]
 
 
 def test_learner_takes_keras_s_training_step():
@@ -106,7 +106,7 @@ def test_learner_takes_keras_s_training_step():
         model.built = True
         model.compile(keras.optimizers.Adam(0.01, global_clipnorm=1.0), jit_compile=False)
         step = learns(model)
-        losses = [float(step(*batch(words, pictures))) for words, pictures in ((4, 3), (6, 3), (4, 2), (4, 3))]
+        losses = [float(step(*batch(words, images))) for words, images in ((4, 3), (6, 3), (4, 2), (4, 3))]
         made.append((losses, [numpy(v) for v in model.trainable_variables]))
     np.testing.assert_allclose(made[0][0], made[1][0], rtol=1e-5)
     assert made[0][0][3] < made[0][0][0]
@@ -131,11 +131,11 @@ def test_searching_again_after_more_training():
 def test_scores_are_those_of_teacher_forcing():
     """What a beam found, put through the whole-sentence call, has the probability that it says."""
     made = decoder()
-    for picture, found in enumerate(search(DecoderStepper(made), features(4), BeamConfig(beam_size=3, max_length=6))):
+    for image, found in enumerate(search(DecoderStepper(made), features(4), BeamConfig(beam_size=3, max_length=6))):
         for hypothesis in found:
             read = np.array([[2, *hypothesis.tokens]], "int32")
             wanted = [*hypothesis.tokens, 3] if hypothesis.ended else list(hypothesis.tokens)
-            logits = numpy(made(features(4)[picture : picture + 1], read))[0].astype(float)
+            logits = numpy(made(features(4)[image : image + 1], read))[0].astype(float)
             log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
             total = sum(log_probabilities[t, word] for t, word in enumerate(wanted))
             np.testing.assert_allclose(hypothesis.log_probability, total, atol=1e-4)

@@ -39,7 +39,7 @@ sys.exit(main(sys.argv[2:]))
 def inspect(tmp_path, tiny_run):
     """Returns the command that inspects the toy data into ``page``."""
     config = toy.write_config(tmp_path / "toy.yaml", toy.settings(tiny_run.data, tmp_path / "cache"))
-    return ["inspect", "--config", str(config), "--out", str(tmp_path / "page"), "--pictures", "4", "--fast"]
+    return ["inspect", "--config", str(config), "--out", str(tmp_path / "page"), "--images", "4", "--fast"]
 
 
 def whole(folder):
@@ -99,10 +99,10 @@ def test_copies_of_an_interrupted_page_are_cleared_by_the_next(inspect, tmp_path
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
 def test_our_images_are_known_again(tmp_path, ending):
     path = tmp_path / f"sheet.{ending}"
-    contact_sheet([(toy.picture("red", "ball"), "a ball", "")], path)
+    contact_sheet([(toy.image("red", "ball"), "a ball", "")], path)
     assert is_marked("captions")(path) and not is_marked("attention")(path)
     require_replaceable(path, is_marked("captions"), "--show")
-    contact_sheet([(toy.picture("red", "box"), "a box", "")], path)
+    contact_sheet([(toy.image("red", "box"), "a box", "")], path)
     with Image.open(path) as image:
         image.save(path)  # as other software does
     assert not is_marked("captions")(path)
@@ -121,10 +121,10 @@ def test_damaged_files_are_not_ours(tmp_path, content):
 
 
 def test_a_sheet_may_be_drawn_again_and_through_a_link(tmp_path, tiny_run, capsys):
-    picture = str(tiny_run.data / "images" / "red_ball.png")
+    image = str(tiny_run.data / "images" / "red_ball.png")
     sheet = tmp_path / "sheet.png"
     for name in ("sheet.png", "sheet.png", "link.png"):
-        assert main(["caption", str(tiny_run.run), picture, "--show", str(tmp_path / name)]) == 0
+        assert main(["caption", str(tiny_run.run), image, "--show", str(tmp_path / name)]) == 0
         if not (tmp_path / "link.png").exists():
             (tmp_path / "link.png").symlink_to(sheet)
     assert capsys.readouterr().err == ""

@@ -50,14 +50,14 @@ def test_contributing_shows_one_of_each_kind(place):
 def test_a_decoder_is_trained_resumed_evaluated_and_captions(place, capsys):
     given, run = option(place, "my_decoder.py"), place / "run"
     config = config_file(place, decoder={"type": "gated", "units": 16, "embedding": {"size": 8}})
-    picture = str(place / "data" / "images" / "red_ball.png")
+    image = str(place / "data" / "images" / "red_ball.png")
     assert main(["train", "--config", config, "--run", str(run), *given]) == 0
     assert main(["train", "--config", config, "--run", str(run), "--resume", *given]) == 0
     assert main(["evaluate", str(run), "--split", "dev", *given]) == 0
     assert main(["evaluate", str(run), str(run), *given]) == 0  # an ensemble
     capsys.readouterr()
-    assert main(["caption", str(run), picture, *given]) == 0
-    assert capsys.readouterr().out.startswith(f"{picture}\t")
+    assert main(["caption", str(run), image, *given]) == 0
+    assert capsys.readouterr().out.startswith(f"{image}\t")
     assert needs(run) == {("decoder", "gated"): "my_decoder.py"}
 
 
@@ -108,9 +108,9 @@ def test_features_of_another_version_of_an_encoder_are_not_mixed(place):
 
 def test_a_search_and_its_settings(place, tiny_run, capsys):
     given = option(place, "my_search.py")
-    picture = str(tiny_run.data / "images" / "red_ball.png")
+    image = str(tiny_run.data / "images" / "red_ball.png")
     how = ["--json", "--set", "decoding.type=longest", "--set", "decoding.samples=4"]
-    assert main(["caption", str(tiny_run.run), picture, *how, *given]) == 0
+    assert main(["caption", str(tiny_run.run), image, *how, *given]) == 0
     beams = [len(one["caption"].split()) for one in json.loads(capsys.readouterr().out)["beams"]]
     assert len(beams) == 4 and beams == sorted(beams, reverse=True)
     assert main(["evaluate", str(tiny_run.run), "--out", str(place / "out"), *how, *given]) == 0

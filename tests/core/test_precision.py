@@ -30,14 +30,14 @@ def machine(monkeypatch, tmp_path, text):
     monkeypatch.setattr(precision, "_CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(precision, "accelerated", lambda: False)
     precision.has_bfloat16.cache_clear()
-    precision.for_products.cache_clear()
+    precision.faster_dtype.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def forgotten():
     yield
     precision.has_bfloat16.cache_clear()
-    precision.for_products.cache_clear()
+    precision.faster_dtype.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_the_processor_has(monkeypatch, tmp_path, text, has):
 def test_a_processor_that_cannot_be_asked_has_none(monkeypatch, tmp_path):
     machine(monkeypatch, tmp_path, "flags : avx512_bf16")
     (tmp_path / "cpuinfo").unlink()
-    assert not precision.has_bfloat16() and precision.for_products() == "float32"
+    assert not precision.has_bfloat16() and precision.faster_dtype() == "float32"
 
 
 def taking(**seconds):
@@ -74,19 +74,19 @@ def test_the_slower_one_is_never_chosen():
 def test_without_bfloat16_nothing_is_timed(monkeypatch, tmp_path):
     machine(monkeypatch, tmp_path, "flags : avx2")
     monkeypatch.setattr(precision, "faster", None)
-    assert precision.for_products() == "float32"
+    assert precision.faster_dtype() == "float32"
 
 
 def test_the_policy_holds_for_a_while():
-    with precision.calculating("bfloat16"):
+    with precision.dtype_scope("bfloat16"):
         inside = keras.layers.Dense(1)
-    with pytest.raises(ZeroDivisionError), precision.calculating("bfloat16"):
+    with pytest.raises(ZeroDivisionError), precision.dtype_scope("bfloat16"):
         raise ZeroDivisionError
     outside = keras.layers.Dense(1)
     assert (inside.compute_dtype, inside.variable_dtype, outside.compute_dtype) == ("bfloat16", "float32", "float32")
 
 
-def pictures(folder, count):
+def images(folder, count):
     rng = np.random.default_rng(0)
     folder.mkdir()
     for n in range(count):
@@ -97,7 +97,7 @@ def pictures(folder, count):
 
 def test_features_in_bfloat16_point_the_same_way(tmp_path):
     found, lines = {}, []
-    files = pictures(tmp_path / "pictures", 5)
+    files = images(tmp_path / "images", 5)
     config = EncoderConfig(type="mobilenet_v2", weights="none", image_size=64)
     for name in ("float32", "bfloat16"):
         how = FeaturesConfig(store=tmp_path / name, batch_size=5, precision=name)
@@ -109,11 +109,11 @@ def test_features_in_bfloat16_point_the_same_way(tmp_path):
     assert ["in bfloat16" in line for line in lines if "go through" in line] == [False, True]
 
 
-def test_many_pictures_are_worth_a_trial(tmp_path, monkeypatch):
+def test_many_images_are_worth_a_trial(tmp_path, monkeypatch):
     """On a machine with bfloat16 both are built and timed; what is faster makes the features."""
     monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
     monkeypatch.setattr("capsmith.vision.extraction._MANY", 3)
-    files = pictures(tmp_path / "pictures", 5)
+    files = images(tmp_path / "images", 5)
     config = EncoderConfig(type="small_cnn", weights="none", image_size=32)
     for chosen in ("float32", "bfloat16"):
         lines = []
@@ -128,14 +128,14 @@ def test_many_pictures_are_worth_a_trial(tmp_path, monkeypatch):
 
 
 def test_a_store_goes_on_as_it_began(tmp_path):
-    """New pictures are calculated in the precision of those that are there; asked for another, it says no."""
-    files = pictures(tmp_path / "pictures", 6)
+    """New images are calculated in the precision of those that are there; asked for another, it says no."""
+    files = images(tmp_path / "images", 6)
     config = EncoderConfig(type="small_cnn", weights="none", image_size=32)
     lines = []
     for some, name in ((files[:4], "bfloat16"), (files, "auto")):
         extract(some, config, FeaturesConfig(store=tmp_path / "store", batch_size=2, precision=name), lines.append)
     assert [("in bfloat16" in line) for line in lines if "go through" in line] == [True, True]
-    (tmp_path / "pictures" / "0.png").write_bytes((tmp_path / "pictures" / "1.png").read_bytes() + b"x")
+    (tmp_path / "images" / "0.png").write_bytes((tmp_path / "images" / "1.png").read_bytes() + b"x")
     with pytest.raises(FeatureError, match="were made in bfloat16: leave it at auto"):
         extract(files, config, FeaturesConfig(store=tmp_path / "store", precision="float32"), lines.append)
 
@@ -145,11 +145,11 @@ def test_a_training_goes_on_as_it_began(tmp_path, monkeypatch):
     values = settings(make_data(tmp_path / "data"), tmp_path / "cache")
     values["training"] |= {"epochs": 1, "precision": "auto"}
     made = []
-    monkeypatch.setattr("capsmith.training.fit.for_products", lambda: "bfloat16")
+    monkeypatch.setattr("capsmith.training.fit.faster_dtype", lambda: "bfloat16")
     monkeypatch.setattr("capsmith.training.fit.new_captioner", watched(made))
     captioner = train(Config.model_validate(values), tmp_path / "run", log=QUIET)
     assert captioner.model.decoder.compute_dtype == "float32"  # as it will be loaded
-    monkeypatch.setattr("capsmith.training.fit.for_products", lambda: "float32")
+    monkeypatch.setattr("capsmith.training.fit.faster_dtype", lambda: "float32")
     train(Config.model_validate(values), tmp_path / "run", resume=True, log=QUIET)
     assert made == ["bfloat16", "bfloat16"]
 
@@ -157,7 +157,7 @@ def test_a_training_goes_on_as_it_began(tmp_path, monkeypatch):
 def test_an_encoder_that_learns_does_so_in_float32(tmp_path, monkeypatch):
     """Whatever is faster; and a precision that is asked for by name is taken."""
     made = []
-    monkeypatch.setattr("capsmith.training.fit.for_products", lambda: "bfloat16")
+    monkeypatch.setattr("capsmith.training.fit.faster_dtype", lambda: "bfloat16")
     monkeypatch.setattr("capsmith.training.fit.new_captioner", watched(made))
     for asked in ("auto", "bfloat16"):
         values = settings(make_data(tmp_path / asked), tmp_path / "cache")
@@ -178,7 +178,7 @@ def watched(made):
 def test_samples_in_bfloat16_are_drawn_from_all_words():
     """Chances are not rounded with the weights: none lies beyond the last word, and no word is out of reach."""
     keras.utils.set_random_seed(0)
-    with precision.calculating("bfloat16"):
+    with precision.dtype_scope("bfloat16"):
         decoder = DECODERS.build(MergeConfig(units=8, embedding={"size": 4}), 3000)
         features = np.random.default_rng(0).random((8, 6), np.float32)  # equal images would be sampled alike
         decoder(features, np.ones((8, 2), np.int32))

@@ -23,12 +23,12 @@ def clock(monkeypatch):
 
 def test_a_line_a_minute_says_how_far_it_is_and_what_is_left(clock):
     lines = []
-    with bar(lines.append, total=1200, desc="features", unit="picture") as shown:
+    with bar(lines.append, total=1200, desc="features", unit="image") as shown:
         for second in range(1, 301):
             clock[0] = 1000 + second
             shown.update(2)
-    assert lines[0] == "features: 120 of 1,200 pictures, about 9 min left"
-    assert len(lines) == 5 and lines[-1] == "features: 600 of 1,200 pictures, about 5 min left"
+    assert lines[0] == "features: 120 of 1,200 images, about 9 min left"
+    assert len(lines) == 5 and lines[-1] == "features: 600 of 1,200 images, about 5 min left"
 
 
 def test_what_takes_less_than_a_minute_is_not_told(clock):
@@ -89,7 +89,7 @@ def test_a_training_under_nohup_tells_its_log_how_far_it_is(tmp_path, monkeypatc
     said = (tmp_path / "run" / "log.txt").read_text()
     assert capsys.readouterr().err == said
     for line in (
-        "features: 12 of 12 pictures, about 0 s left",
+        "features: 12 of 12 images, about 0 s left",
         "epoch 2/2: 1 of 4 batches, about ",
         "captions: 1 of 1 ",
     ):

@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from pydantic import Field, ValidationError, model_validator
@@ -123,3 +123,22 @@ def test_home_is_opened(monkeypatch):
     monkeypatch.setenv("HOME", "/home/x")
     assert House(home="~/a").home == Path("/home/x/a")
     assert House(home="a~").home == Path("a~")
+
+
+class _Renamed(Settings):
+    renamed: ClassVar[dict[str, str]] = {"old": "new", "gone": "left out since two stages are a list"}
+    new: int = 1
+
+
+class _Outer(Settings):
+    part: _Renamed = _Renamed()
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [("old", "part.old is now called part.new"), ("gone", "part.gone: left out since two stages are a list")],
+)
+def test_a_renamed_key_names_its_successor(key, line):
+    with pytest.raises(ValidationError) as caught:
+        _Outer.model_validate({"part": {key: 3}})
+    assert explain(caught.value, _Outer) == [line]

@@ -147,16 +147,16 @@ def test_a_training_goes_on_when_nobody_reads(training, ending):
 
 
 def test_captions_without_standard_error(tiny_run, tmp_path):
-    picture = tiny_run.data / "images" / "red_ball.png"
-    done = shell('C caption "$1" "$2" "$3" 2>&-', tiny_run.run, picture, tmp_path / "gone.png")
-    assert done.returncode == 2 and done.stdout.decode().startswith(f"{picture}\t") and not done.stderr
+    image = tiny_run.data / "images" / "red_ball.png"
+    done = shell('C caption "$1" "$2" "$3" 2>&-', tiny_run.run, image, tmp_path / "gone.png")
+    assert done.returncode == 2 and done.stdout.decode().startswith(f"{image}\t") and not done.stderr
 
 
 def test_captions_need_standard_output_or_a_sheet(tiny_run, tmp_path):
-    picture = tiny_run.data / "images" / "red_ball.png"
-    done = shell('C caption "$1" "$2" >&-', tiny_run.run, picture)
+    image = tiny_run.data / "images" / "red_ball.png"
+    done = shell('C caption "$1" "$2" >&-', tiny_run.run, image)
     assert done.returncode == 2 and done.stderr.startswith(b"capsmith: standard output is closed")
-    done = shell('C caption "$1" "$2" --show "$3" | true', tiny_run.run, picture, tmp_path / "sheet.png")
+    done = shell('C caption "$1" "$2" --show "$3" | true', tiny_run.run, image, tmp_path / "sheet.png")
     assert done.returncode == 0 and not done.stderr and (tmp_path / "sheet.png").exists()
 
 

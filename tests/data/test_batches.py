@@ -1,4 +1,4 @@
-"""Training batches: nothing lost, nothing twice, the right picture for every caption."""
+"""Training batches: nothing lost, nothing twice, the right image for every caption."""
 
 from collections import Counter
 
@@ -8,11 +8,11 @@ import pytest
 from capsmith.data.batches import Batches, Example
 from capsmith.data.text.vocabulary import END, PAD, START
 
-PICTURES = 60
+IMAGES = 60
 
 
 class Source:
-    """Features that say which picture they are of."""
+    """Features that say which image they are of."""
 
     def rows(self, ids):
         return np.array([int(i) for i in ids])
@@ -21,12 +21,12 @@ class Source:
         return np.stack([np.array([row, -row], "float32") for row in rows])
 
 
-def examples(pictures=PICTURES, captions=5, seed=0, longest=20):
-    """Returns pictures whose every caption starts with the picture's number (as a word) and is unlike all others."""
+def examples(images=IMAGES, captions=5, seed=0, longest=20):
+    """Returns images whose every caption starts with the image's number (as a word) and is unlike all others."""
     rng = np.random.default_rng(seed)
     return [
         Example(row, tuple((row + 10, n + 10, *range(30, 30 + rng.integers(1, longest))) for n in range(captions)))
-        for row in range(pictures)
+        for row in range(images)
     ]
 
 
@@ -54,7 +54,7 @@ def read(batches):
 
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("size", [1, 7, 40, 1000])
-def test_every_caption_once_and_with_its_picture(together, size):
+def test_every_caption_once_and_with_its_image(together, size):
     given = examples()
     batches = Batches(Source(), given, size, seed=3, together=together)
     for epoch in (0, 5):
@@ -63,7 +63,7 @@ def test_every_caption_once_and_with_its_picture(together, size):
         assert seen == Counter((example.row, caption) for example in given for caption in example.captions)
 
 
-def test_pictures_of_different_numbers_of_captions():
+def test_images_of_different_numbers_of_captions():
     given = [Example(e.row, e.captions[: 1 + e.row % 5]) for e in examples()]
     batches = Batches(Source(), given, 16, seed=3)
     assert sum(len(some) for some in read(batches)) == sum(len(e.captions) for e in given)
@@ -87,7 +87,7 @@ def test_order_is_a_function_of_seed_and_epoch_alone():
     assert read(walked) == order(1, 2)
 
 
-def test_captions_of_a_picture_stay_together():
+def test_captions_of_an_image_stay_together():
     for some in read(Batches(Source(), examples(), 40, seed=0)):
         assert all(count == 5 for count in Counter(row for row, _ in some).values())
 
@@ -97,7 +97,7 @@ def test_apart_they_do_not():
     assert any(count < 5 for counts in shared for count in counts.values())
 
 
-def test_a_picture_with_more_captions_than_a_batch():
+def test_an_image_with_more_captions_than_a_batch():
     given = [*examples(9, captions=5), Example(9, tuple((19, n) for n in range(100, 123)))]
     found = read(Batches(Source(), given, 10, seed=0))
     assert all(len(some) <= 10 for some in found)
@@ -108,7 +108,7 @@ def test_a_picture_with_more_captions_than_a_batch():
 @pytest.mark.parametrize("together", [True, False])
 def test_little_padding(together):
     """Far less than captions in the order that they come in, padded to the longest of each batch."""
-    rng = np.random.default_rng(4)  # as with real captions: a picture's are of like length
+    rng = np.random.default_rng(4)  # as with real captions: an image's are of like length
     given = [
         Example(row, tuple((5,) * (base + rng.integers(0, 4)) for _ in range(5)))
         for row, base in enumerate(rng.integers(2, 20, 400))
@@ -127,7 +127,7 @@ def test_few_shapes(together):
     shapes = {(batches[i][0]["tokens"].shape, batches[i][0]["features"].shape) for i in range(len(batches))}
     assert len(shapes) <= 12
     assert all(tokens[0] == 50 and tokens[1] % 4 == 0 for tokens, _ in shapes)
-    assert all(pictures[0] == 10 if together else pictures[0] % 8 == 0 for _, pictures in shapes)
+    assert all(images[0] == 10 if together else images[0] % 8 == 0 for _, images in shapes)
 
 
 def test_batches_are_not_in_order_of_length():
@@ -137,14 +137,14 @@ def test_batches_are_not_in_order_of_length():
     assert lengths != sorted(lengths, reverse=True)
 
 
-def test_filled_up_pictures_are_the_batch_s_own():
-    """A picture added to round the number up must not weigh more than twice in batch norm."""
+def test_filled_up_images_are_the_batch_s_own():
+    """An image added to round the number up must not weigh more than twice in batch norm."""
     inputs, targets = Batches(Source(), examples(5, captions=1), 8, seed=0)[0]
     assert Counter(inputs["features"][:, 0].astype(int).tolist()).most_common()[0][1] == 2
     assert set(inputs["features"][:, 0]) == set(range(5))
     assert (targets.any(axis=1) == (np.arange(8) < 5)).all()
 
 
-def test_a_picture_s_features_come_once_where_its_captions_are_apart():
+def test_an_image_s_features_come_once_where_its_captions_are_apart():
     inputs, _ = Batches(Source(), examples(16), 80, seed=0, together=False)[0]
     assert sorted(inputs["features"][:, 0]) == list(range(16))

@@ -73,7 +73,7 @@ FORMS = {
     "numbers after names, no header line": ("c.csv", rows("{name}#0\t{said}", ""), {}),
     "upper case": ("c.csv", rows('{name},"{said}"').replace(".jpg", ".JPG"), {CASE: 12}),
     "Windows paths": ("c.csv", rows(r'C:\data\{name},"{said}"'), {FOLDERS: 12}),
-    "a folder in front": ("c.csv", rows('old/Pictures/{name},"{said}"'), {FOLDERS: 12}),
+    "a folder in front": ("c.csv", rows('old/Images/{name},"{said}"'), {FOLDERS: 12}),
     "addresses": ("c.csv", rows('https://x.org/{name}?raw=1,"{said}"'), {FOLDERS: 12}),
     "names in quotes of their own": ("c.csv", rows("'{name}',\"{said}\""), {"image name in quotes": 12}),
     "no endings": ("c.csv", rows('{stem},"{said}"'), {}),
@@ -185,7 +185,7 @@ def test_a_subset_read_without_init_says_what_to_set(root):
     config = KaggleConfig(root=kaggle(root))
     with pytest.raises(
         DataError,
-        match=r"800 of 812 pictures .*looked in .*Images .where only some of the images .*set data.subset: true",
+        match=r"800 of 812 images .*looked in .*Images .where only some of the images .*set data.subset: true",
     ):
         read_dataset(config)
     assert len(read_dataset(config.model_copy(update={"subset": True})).records) == 12

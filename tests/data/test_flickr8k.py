@@ -41,14 +41,14 @@ def test_bom_and_crlf_change_nothing(root):
 def test_rows_in_another_form(root):
     (root / "Flickr8k.token.txt").write_text(TOKENS + "e.jpg A cow .\n")
     corpus = read_dataset(Flickr8kConfig(root=root, max_problems=0.5))
-    assert corpus.problems.found == {"row that is not picture#number, tab, caption": ["line 6"]}
+    assert corpus.problems.found == {"row that is not image#number, tab, caption": ["line 6"]}
     with pytest.raises(DataError, match="1 of 6 caption rows"):
         read_dataset(Flickr8kConfig(root=root))
 
 
 def test_lists_of_another_data_set(root):
     (root / "Flickr_8k.testImages.txt").write_text("x.jpg\ny.jpg\n")
-    with pytest.raises(DataError, match=r"2 of 6 pictures .*listed picture without captions \(x.jpg, y.jpg\)"):
+    with pytest.raises(DataError, match=r"2 of 6 images .*listed image without captions \(x.jpg, y.jpg\)"):
         read_dataset(Flickr8kConfig(root=root))
 
 
@@ -70,5 +70,5 @@ def test_the_real_one(shared):
     assert sum(len(record.captions) for record in corpus.records) == 40455
     assert {len(record.captions) for record in corpus.records} == {5}
     assert corpus.problems.found == {"stray id": ["2258277193_586949ec62.jpg.1"]}
-    with pytest.raises(DataError, match="1 of 8092 pictures cannot be used"):
+    with pytest.raises(DataError, match="1 of 8092 images cannot be used"):
         read_dataset(Flickr8kConfig(root=shared / "flickr8k", max_problems=0))

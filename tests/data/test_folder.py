@@ -54,7 +54,7 @@ def test_columns_of_other_names(root):
         read_dataset(config.model_copy(update={"split_column": "parts"}))
 
 
-def test_without_a_split_column_a_seed_splits_by_picture(root):
+def test_without_a_split_column_a_seed_splits_by_image(root):
     lines = [",".join([name, f'"{caption}"']) for name, caption, _ in ROWS]
     (root / "captions.csv").write_text("\n".join(["image,caption", *lines]), encoding="utf-8")
     corpus = read_dataset(FolderConfig(root=root, split={"dev": 0.25, "test": 0.25}))
@@ -65,7 +65,7 @@ def test_without_a_split_column_a_seed_splits_by_picture(root):
 def test_a_split_by_caption_is_an_error(root):
     text = (root / "captions.csv").read_text().replace('cỏ",train', 'cỏ",test')
     (root / "captions.csv").write_text(text)
-    with pytest.raises(DataError, match="một.jpg is in train and in test; all captions of a picture"):
+    with pytest.raises(DataError, match="một.jpg is in train and in test; all captions of an image"):
         read_dataset(FolderConfig(root=root))
 
 
@@ -75,8 +75,8 @@ def test_a_split_by_caption_is_an_error(root):
         ("d.jpg,كلب,", {"duplicate row": ["d.jpg: كلب"]}),
         ("d.jpg,a dog,holdout", {"unknown split (train, dev or test)": ["'holdout' in line 7"]}),
         ("d.jpg,a dog, running,nowhere", {"row without exactly 3 fields": ["line 7"]}),
-        ("../../etc/passwd,root,train", {"id outside the picture folder": ["../../etc/passwd"]}),
-        ("x.jpg,a dog,train", {"missing picture": ["x.jpg"]}),
+        ("../../etc/passwd,root,train", {"id outside the image folder": ["../../etc/passwd"]}),
+        ("x.jpg,a dog,train", {"missing image": ["x.jpg"]}),
     ],
 )
 def test_problems(root, row, problem):
@@ -86,7 +86,7 @@ def test_problems(root, row, problem):
     corpus = read_dataset(FolderConfig(root=root, max_problems=0.5))
     assert corpus.problems.found == problem
     assert corpus.records == good
-    with pytest.raises(DataError, match=r"1 of [56] (caption rows|pictures) cannot be used"):
+    with pytest.raises(DataError, match=r"1 of [56] (caption rows|images) cannot be used"):
         read_dataset(FolderConfig(root=root))
 
 

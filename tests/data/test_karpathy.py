@@ -61,13 +61,13 @@ def test_restval_may_be_left_out(root):
     ("entry", "problem"),
     [
         (IMAGES[0], "duplicate row"),
-        ({"filename": "1.jpg"}, "picture without filename or sentences"),
-        ("1.jpg", "picture without filename or sentences"),
+        ({"filename": "1.jpg"}, "image without filename or sentences"),
+        ("1.jpg", "image without filename or sentences"),
         (_image("1.jpg", "holdout", "A dog."), "unknown split (train, restval, val or test)"),
         ({**IMAGES[0], "sentences": [{"tokens": ["a"]}]}, "sentence without 'raw'"),
-        (_image("x.jpg", "train", "A dog."), "missing picture"),
-        (_image("../x.jpg", "train", "A dog."), "id outside the picture folder"),
-        (_image("passwd", "train", "A dog.", filepath="/etc"), "id outside the picture folder"),
+        (_image("x.jpg", "train", "A dog."), "missing image"),
+        (_image("../x.jpg", "train", "A dog."), "id outside the image folder"),
+        (_image("passwd", "train", "A dog.", filepath="/etc"), "id outside the image folder"),
     ],
 )
 def test_problems(root, entry, problem):

@@ -1,4 +1,4 @@
-"""From a config to records and what the model sees of each picture."""
+"""From a config to records and what the model sees of each image."""
 
 import shutil
 
@@ -8,7 +8,7 @@ import pytest
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, DataError, FeatureError
 from capsmith.core.files import Log, write_json
-from capsmith.data.prepare import Pictures, extract, prepare, read_corpus, require_encoder, require_splits
+from capsmith.data.prepare import Images, extract, prepare, read_corpus, require_encoder, require_splits
 from capsmith.data.records import Record
 from capsmith.vision.images import load_image
 from tests.support import shapes
@@ -33,39 +33,39 @@ def records(paths):
     return [Record(path.name, path, ("a",), "train") for path in paths]
 
 
-def test_pictures_are_decoded_once_and_found_by_id():
+def test_images_are_decoded_once_and_found_by_id():
     paths = sorted((shapes.data() / "images").iterdir())[:5]
-    pictures = Pictures(records(paths), (32, 24), 2, QUIET)
-    rows = pictures.rows([paths[3].name, paths[0].name, paths[3].name])
-    found = pictures.gather(rows)
+    images = Images(records(paths), (32, 24), 2, QUIET)
+    rows = images.rows([paths[3].name, paths[0].name, paths[3].name])
+    found = images.gather(rows)
     assert found.dtype == np.uint8
     for pixels, path in zip(found, (paths[3], paths[0], paths[3]), strict=True):
         np.testing.assert_array_equal(pixels, load_image(path, (32, 24)))
-    assert paths[0].name in pictures
-    assert "other.png" not in pictures
+    assert paths[0].name in images
+    assert "other.png" not in images
 
 
-def test_unreadable_pictures_are_named_and_left_out(data):
+def test_unreadable_images_are_named_and_left_out(data):
     paths = sorted((data / "images").iterdir())[:12]
     for path in paths[2:10]:
         path.write_bytes(b"broken")
     log = Lines()
-    pictures = Pictures(records(paths), (32, 32), 2, log)
-    assert list(pictures.broken) == [path.name for path in paths[2:10]]
+    images = Images(records(paths), (32, 32), 2, log)
+    assert list(images.broken) == [path.name for path in paths[2:10]]
     assert len(log) == 5
     assert all(path.name in line for path, line in zip(paths[2:7], log, strict=True))
-    assert [path.name in pictures for path in paths] == [True] * 2 + [False] * 8 + [True] * 2
+    assert [path.name in images for path in paths] == [True] * 2 + [False] * 8 + [True] * 2
 
 
 @pytest.mark.parametrize("trainable", [True, False])
-def test_broken_pictures_up_to_a_limit(data, tmp_path, trainable):
+def test_broken_images_up_to_a_limit(data, tmp_path, trainable):
     broken = sorted((data / "images").glob("*_0.png"))[:3]
     for path in broken:
         path.write_bytes(b"broken")
     sections = {"encoder": {"trainable": trainable}, "data": {"root": str(data)}}
     features = {"cache": str(tmp_path / "cache")}
     strict = load_config(shapes.settings(**sections, features={**features, "max_broken": 0.02}))
-    with pytest.raises((DataError, FeatureError), match="3 of (96|120) pictures cannot be read.*features.max_broken"):
+    with pytest.raises((DataError, FeatureError), match="3 of (96|120) images cannot be read.*features.max_broken"):
         prepare(strict, ("train", "dev"), QUIET)
     loose = load_config(shapes.settings(**sections, features={**features, "max_broken": 0.1}))
     prepared = prepare(loose, ("train", "dev"), QUIET)
@@ -86,19 +86,19 @@ def test_features_are_those_of_the_encoder():
     assert prepared.feature_shape == found.shape[1:]
 
 
-def test_a_trained_encoder_gets_only_the_pictures_of_the_split():
+def test_a_trained_encoder_gets_only_the_images_of_the_split():
     prepared = prepare(load_config(shapes.settings(encoder={"trainable": True})), ("dev",), QUIET)
     assert {record.split for record in prepared.records} == {"dev"}
     assert len(prepared.records) == 24
 
 
-def test_a_split_without_pictures(data):
+def test_a_split_without_images(data):
     lines = (data / "captions.csv").read_text().replace(",test", ",train")
     (data / "captions.csv").write_text(lines)
     config = load_config(shapes.settings(data={"root": str(data)}))
     corpus = read_corpus(config, QUIET)
     require_splits(config, corpus, ("train", "dev"))
-    with pytest.raises(DataError, match="the test split of .* holds no picture.*evaluation.after_training"):
+    with pytest.raises(DataError, match="the test split of .* holds no image.*evaluation.after_training"):
         require_splits(config, corpus, ("train", "test"))
     with pytest.raises(DataError, match="the test split"):
         prepare(config, ("test",), QUIET)
@@ -108,7 +108,7 @@ def test_what_was_read_and_left_out_is_said(data):
     (data / "images" / "red_bar_left_0.png").unlink()
     log = Lines()
     read_corpus(load_config(shapes.settings(data={"root": str(data)})), log)
-    assert "pictures 71 train, 24 dev, 24 test" in log[0]
+    assert "images 71 train, 24 dev, 24 test" in log[0]
     assert "red_bar_left_0.png" in log[1]
 
 
@@ -117,7 +117,7 @@ def test_nothing_to_extract_for_an_encoder_that_learns():
         extract(load_config(shapes.settings(encoder={"trainable": True})), QUIET)
 
 
-def test_extract_holds_every_picture():
+def test_extract_holds_every_image():
     store = extract(load_config(shapes.settings()), QUIET)
     assert len([1 for path in (shapes.data() / "images").iterdir() if path.name in store]) == 120
 

@@ -6,11 +6,11 @@ import pytest
 
 from capsmith.core.errors import DataError
 from capsmith.data.folder import FolderConfig
-from capsmith.data.record_builder import PictureFolder, Rows, safe_id
+from capsmith.data.record_builder import ImageDirectory, Rows, safe_id
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def images(tmp_path):
     folder = tmp_path / "images"
     (folder / "sub").mkdir(parents=True)
     for name in ("a.jpg", "b.jpg", "sub/c.png"):
@@ -18,9 +18,9 @@ def pictures(tmp_path):
     return folder
 
 
-def _rows(pictures, max_problems=1.0, repeats=0):
-    config = FolderConfig(root=pictures.parent, max_problems=max_problems)
-    return Rows(config, pictures.parent / "captions.csv", pictures, repeats)
+def _rows(images, max_problems=1.0, repeats=0):
+    config = FolderConfig(root=images.parent, max_problems=max_problems)
+    return Rows(config, images.parent / "captions.csv", images, repeats)
 
 
 @pytest.mark.parametrize(
@@ -45,28 +45,28 @@ def test_ids_that_climb_out_of_the_folder_are_refused(given, safe):
     assert safe_id(given) == safe
 
 
-def test_an_id_outside_the_folder_is_a_problem_and_no_record(pictures):
-    (pictures.parent / "secret.jpg").write_bytes(b"")
-    rows = _rows(pictures)
+def test_an_id_outside_the_folder_is_a_problem_and_no_record(images):
+    (images.parent / "secret.jpg").write_bytes(b"")
+    rows = _rows(images)
     rows.add("../secret.jpg", "a secret")
     rows.add("a.jpg", "a dog")
     corpus = rows.corpus()
     assert [record.image_id for record in corpus.records] == ["a.jpg"]
-    assert corpus.problems.found == {"id outside the picture folder": ["../secret.jpg"]}
+    assert corpus.problems.found == {"id outside the image folder": ["../secret.jpg"]}
 
 
-def test_ids_without_an_ending_get_that_of_the_only_picture(pictures):
+def test_ids_without_an_ending_get_that_of_the_only_image(images):
     for name in ("b.png", "a.txt", "v1.0.jpg"):
-        (pictures / name).write_bytes(b"")
-    folder = PictureFolder(pictures)
+        (images / name).write_bytes(b"")
+    folder = ImageDirectory(images)
     given = ["a", "b", "sub/c", "c", "v1.0", "a.txt", "a.jpg", "A"]
     assert [folder.completed(name) for name in given] == [
         "a.jpg", "b", "sub/c.png", "c", "v1.0.jpg", "a.txt", "a.jpg", "A"
     ]  # fmt: skip
 
 
-def test_records_keep_order_and_captions(pictures):
-    rows = _rows(pictures, max_problems=0)
+def test_records_keep_order_and_captions(images):
+    rows = _rows(images, max_problems=0)
     for name, caption, split in [
         ("b.jpg", " One .", "dev"),
         ("sub/c.png", "Two", ""),
@@ -82,8 +82,8 @@ def test_records_keep_order_and_captions(pictures):
     assert corpus.problems.summary() == ""
 
 
-def test_each_kind_of_problem_is_counted(pictures):
-    rows = _rows(pictures)
+def test_each_kind_of_problem_is_counted(images):
+    rows = _rows(images)
     rows.reject("row without exactly 2 fields", "line 3")
     rows.add("a.jpg", "a dog")
     rows.add("a.jpg", "a dog")
@@ -98,15 +98,15 @@ def test_each_kind_of_problem_is_counted(pictures):
         "row without exactly 2 fields": ["line 3"],
         "duplicate row": ["a.jpg: a dog"],
         "empty caption": ["a.jpg", "b.jpg"],
-        "missing picture": ["absent.jpg"],
+        "missing image": ["absent.jpg"],
         "stray id": ["a.jpg.1"],
-        "listed picture without captions": ["listed.jpg"],
+        "listed image without captions": ["listed.jpg"],
     }
 
 
-def test_rows_above_the_threshold_are_an_error_just_below_not(pictures):
+def test_rows_above_the_threshold_are_an_error_just_below_not(images):
     for bad, allowed in ((1, True), (2, False)):
-        rows = _rows(pictures, max_problems=0.1)
+        rows = _rows(images, max_problems=0.1)
         for number in range(10 - bad):
             rows.add("a.jpg", f"caption {number}")
         for _ in range(bad):
@@ -120,33 +120,33 @@ def test_rows_above_the_threshold_are_an_error_just_below_not(pictures):
         assert "\n" not in str(caught.value)
 
 
-def test_missing_pictures_above_the_threshold_say_where_they_were_looked_for(pictures):
-    rows = _rows(pictures, max_problems=0.4)
+def test_missing_images_above_the_threshold_say_where_they_were_looked_for(images):
+    rows = _rows(images, max_problems=0.4)
     for name in ("A.JPG", "b", "b.jpg"):
         rows.add(name, "a dog")
-    message = r"2 of 3 pictures .*missing picture \(A.JPG\).*stray id \(b\); looked in .*images, which has 'a.jpg'"
+    message = r"2 of 3 images .*missing image \(A.JPG\).*stray id \(b\); looked in .*images, which has 'a.jpg'"
     with pytest.raises(DataError, match=message):
         rows.corpus()
 
 
-def test_no_usable_caption_is_an_error_whatever_the_threshold(pictures):
+def test_no_usable_caption_is_an_error_whatever_the_threshold(images):
     with pytest.raises(DataError, match=r"captions.csv has no caption that can be used$"):
-        _rows(pictures).corpus()
-    rows = _rows(pictures)
+        _rows(images).corpus()
+    rows = _rows(images)
     rows.add("absent.jpg", "a dog")
-    with pytest.raises(DataError, match=r"no caption that can be used: 1 × missing picture"):
+    with pytest.raises(DataError, match=r"no caption that can be used: 1 × missing image"):
         rows.corpus()
 
 
-def test_a_picture_in_two_splits_is_an_error(pictures):
-    rows = _rows(pictures)
+def test_an_image_in_two_splits_is_an_error(images):
+    rows = _rows(images)
     rows.add("a.jpg", "a dog", "train")
     with pytest.raises(DataError, match=r"a.jpg is in train and in test"):
         rows.add("./a.jpg", "the dog", "test")
 
 
-def test_numbered_captions_may_agree_but_a_number_may_not_repeat(pictures):
-    rows = _rows(pictures)
+def test_numbered_captions_may_agree_but_a_number_may_not_repeat(images):
+    rows = _rows(images)
     for key in ("0", "1", "1"):
         rows.add("a.jpg", "a dog", key=key)
     corpus = rows.corpus()
@@ -154,10 +154,10 @@ def test_numbered_captions_may_agree_but_a_number_may_not_repeat(pictures):
     assert corpus.problems.found == {"duplicate row": ["a.jpg#1"]}
 
 
-def test_without_numbers_identical_captions_beyond_the_usual_count_are_duplicates(pictures):
+def test_without_numbers_identical_captions_beyond_the_usual_count_are_duplicates(images):
     five = ["a", "b", "a", "c", "d"]
     for given, kept, dropped in ((five, five, 0), (five + five, five, 5), (["a"] * 7, ["a"] * 5, 2)):
-        rows = _rows(pictures, repeats=5)
+        rows = _rows(images, repeats=5)
         for caption in given:
             rows.add("a.jpg", caption)
         corpus = rows.corpus()
@@ -165,30 +165,30 @@ def test_without_numbers_identical_captions_beyond_the_usual_count_are_duplicate
         assert len(corpus.problems.found.get("duplicate row", [])) == dropped
 
 
-def test_names_in_either_unicode_form_are_found(pictures):
+def test_names_in_either_unicode_form_are_found(images):
     decomposed = unicodedata.normalize("NFD", "chó.jpg")
-    (pictures / decomposed).write_bytes(b"")
-    rows = _rows(pictures, max_problems=0)
+    (images / decomposed).write_bytes(b"")
+    rows = _rows(images, max_problems=0)
     rows.add("chó.jpg", "một con chó")
     record = rows.corpus().records[0]
     assert record.image_id == "chó.jpg"
     assert record.path.is_file()
 
 
-def test_a_folder_is_not_a_picture(pictures):
-    folder = PictureFolder(pictures)
+def test_a_folder_is_not_an_image(images):
+    folder = ImageDirectory(images)
     assert folder.find("sub") is None
     assert folder.find("nowhere/a.jpg") is None
-    assert folder.find("sub/c.png") == pictures / "sub" / "c.png"
+    assert folder.find("sub/c.png") == images / "sub" / "c.png"
 
 
-def test_each_folder_is_listed_once(pictures, monkeypatch):
+def test_each_folder_is_listed_once(images, monkeypatch):
     import os
 
     listed = []
     scandir = os.scandir
     monkeypatch.setattr(os, "scandir", lambda path: listed.append(path) or scandir(path))
-    folder = PictureFolder(pictures)
+    folder = ImageDirectory(images)
     for _ in range(3):
         folder.find("a.jpg"), folder.find("sub/c.png"), folder.find("absent.jpg")
-    assert listed == [pictures, pictures / "sub"]
+    assert listed == [images, images / "sub"]

@@ -1,4 +1,4 @@
-"""Pictures and their views as one source: the same picture, another look, and words that turn with it."""
+"""Images and their views as one source: the same image, another look, and words that turn with it."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ LEFT, RIGHT, DOG = VOCABULARY.encode(["left", "right", "dog"])
 
 
 class Source:
-    """Features that say which view of which picture they are; rows in an order of its own."""
+    """Features that say which view of which image they are; rows in an order of its own."""
 
     def __init__(self, view):
         self.view = view
@@ -33,11 +33,11 @@ def viewed(views=3):
     return ViewedSource([Source(view) for view in range(views)], IDS)
 
 
-def test_every_view_of_every_picture_is_a_row():
+def test_every_view_of_every_image_is_a_row():
     source = viewed()
     rows = np.arange(3 * len(IDS))[::-1]
     found = source.gather(rows)
-    np.testing.assert_array_equal(found[:, 0], source.pictures(rows))
+    np.testing.assert_array_equal(found[:, 0], source.images(rows))
     np.testing.assert_array_equal(found[:, 1] % 2 == 1, source.mirrored(rows))
     assert {tuple(row) for row in found} == {(n, view) for n in range(len(IDS)) for view in range(3)}
     np.testing.assert_array_equal(source.rows(["3.jpg", "0.jpg"]), [3, 0])
@@ -46,20 +46,20 @@ def test_every_view_of_every_picture_is_a_row():
 def test_views_are_drawn_evenly():
     source, rows = viewed(), np.arange(len(IDS)).repeat(100)
     drawn = source.drawn(rows, np.random.default_rng(0))
-    np.testing.assert_array_equal(source.pictures(drawn), rows)
+    np.testing.assert_array_equal(source.images(drawn), rows)
     counts = Counter((drawn // len(IDS)).tolist())
     assert set(counts) == {0, 1, 2} and min(counts.values()) > 4000 / 3 * 0.9
 
 
-def test_words_of_a_mirrored_picture():
+def test_words_of_a_mirrored_image():
     other = mirror_words(VOCABULARY.words, [("left", "right"), ("up", "dog")])
     assert other[LEFT] == RIGHT and other[RIGHT] == LEFT
     rest = np.delete(np.arange(len(VOCABULARY)), [LEFT, RIGHT])
     np.testing.assert_array_equal(other[rest], rest)
 
 
-def test_batches_turn_the_words_with_the_picture():
-    """Each caption tells its picture; it says left where the picture is as it is, and right where it is mirrored."""
+def test_batches_turn_the_words_with_the_image():
+    """Each caption tells its image; it says left where the image is as it is, and right where it is mirrored."""
     examples = [Example(n, ((LEFT, DOG + 1 + n), (DOG + 1 + n, DOG, LEFT))) for n in range(len(IDS))]
     for together in (True, False):
         batches = Batches(viewed(), examples, 12, 1, together, mirror_words(VOCABULARY.words, [("left", "right")]))
@@ -73,9 +73,9 @@ def test_batches_turn_the_words_with_the_picture():
                 for tokens, wanted, row in zip(inputs["tokens"], targets, image, strict=True):
                     if END not in wanted:
                         continue
-                    picture, view = inputs["features"][row]
+                    image, view = inputs["features"][row]
                     words = wanted[: list(wanted).index(END)]
-                    assert DOG + 1 + picture in words
+                    assert DOG + 1 + image in words
                     assert (RIGHT in words, LEFT in words) == ((True, False) if view == 1 else (False, True))
                     np.testing.assert_array_equal(tokens[1 : len(words) + 1], words)
                     seen[int(view)] += 1

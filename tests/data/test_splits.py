@@ -1,4 +1,4 @@
-"""Splits are by picture, disjoint, and stay when rows are re-ordered."""
+"""Splits are by image, disjoint, and stay when rows are re-ordered."""
 
 import random
 from collections import Counter
@@ -35,8 +35,8 @@ def test_another_seed_gives_another_split_of_the_same_sizes():
     assert 1 <= both <= 25  # ten are expected of two independent tenths
 
 
-def test_more_pictures_move_few():
-    """A ranking by hash keeps most pictures where they are, which a reshuffle would not."""
+def test_more_images_move_few():
+    """A ranking by hash keeps most images where they are, which a reshuffle would not."""
     before = seeded_split(IDS[:990], SplitConfig())
     after = seeded_split(IDS, SplitConfig())
     assert sum(before[name] != after[name] for name in IDS[:990]) <= 10
@@ -56,7 +56,7 @@ def test_any_share_leaves_something_to_train_on(count, dev, test):
 
 
 def test_shares_that_leave_no_train_split():
-    with pytest.raises(ValidationError, match="leaves no picture to train on"):
+    with pytest.raises(ValidationError, match="leaves no image to train on"):
         SplitConfig(dev=0.5, test=0.5)
 
 
@@ -95,7 +95,7 @@ def test_lists(tmp_path):
     }
 
 
-def test_a_picture_in_two_lists_is_an_error(tmp_path):
+def test_an_image_in_two_lists_is_an_error(tmp_path):
     config = _lists(tmp_path, test="c.jpg\na.jpg\n")
     with pytest.raises(DataError, match=r"test, line 2: a.jpg is in the list for train too"):
         read_lists(config, config.lists)
@@ -108,7 +108,7 @@ def test_a_missing_list(tmp_path):
         read_lists(config, config.lists)
 
 
-def test_pictures_that_belong_together_stay_so():
+def test_images_that_belong_together_stay_so():
     """Pairs, whatever the seed; the shares hold, and others' places do not depend on the order of names in a group."""
     pairs = tuple((IDS[n], IDS[999 - n]) for n in range(200))
     for seed in range(5):
@@ -125,11 +125,11 @@ def test_a_group_too_large_for_dev_and_test_is_trained_on():
     assert Counter(split.values()) == {"train": 80, "dev": 10, "test": 10}
 
 
-def test_few_pictures_that_are_all_pairs():
+def test_few_images_that_are_all_pairs():
     split = seeded_split(IDS[:10], SplitConfig(together=tuple((IDS[n], IDS[n + 5]) for n in range(5))))
     assert Counter(split.values()) == {"train": 6, "dev": 2, "test": 2}
 
 
-def test_a_picture_in_two_groups_is_an_error():
+def test_an_image_in_two_groups_is_an_error():
     with pytest.raises(ValidationError, match="b.jpg is named twice: join its groups"):
         SplitConfig(together=(("a.jpg", "b.jpg"), ("b.jpg", "c.jpg")))

@@ -6,7 +6,7 @@ import pytest
 
 from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates
 from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig, search
-from capsmith.decoding.stepper import DecoderStepper, Partly
+from capsmith.decoding.stepper import DecoderStepper, MaskedFeatures
 from capsmith.models.decoders.config import DECODERS
 
 V, P = 11, 3
@@ -69,7 +69,7 @@ def test_of_every_decoder(kind):
         same(search(stepper, features, config), search(StepByStep(stepper), features, config))
 
 
-def test_pictures_may_come_in_any_number():
+def test_images_may_come_in_any_number():
     """Batches of other sizes, the first again among them: nothing of one is left in another."""
     stepper, features = decoder("aoa")
     for rows in ([0, 1, 2], [1], [2, 1], [0, 1, 2], [0] * 5):
@@ -83,8 +83,8 @@ def test_what_is_hidden_stays_hidden():
     widths = stepper.decoder.widths
     shown = tuple((rng.random((P, width)) < 0.5).astype(np.float32) * 2 for width in widths)
     config = SampleConfig(samples=4, max_length=8)
-    found = search(stepper, Partly(features, shown), config)
-    same(found, search(StepByStep(stepper), Partly(features, shown), config))
+    found = search(stepper, MaskedFeatures(features, shown), config)
+    same(found, search(StepByStep(stepper), MaskedFeatures(features, shown), config))
     assert [h.tokens for h in found[0]] != [h.tokens for h in search(stepper, features, config)[0]]
 
 

@@ -13,10 +13,10 @@ V = 7
 
 
 class Table:
-    """A model of order two with random tables, one a picture; its state is the picture and the word before."""
+    """A model of order two with random tables, one an image; its state is the image and the word before."""
 
-    def __init__(self, pictures, seed=0, sharpness=1.0):
-        self.table = np.random.default_rng(seed).normal(scale=sharpness, size=(pictures, V, V, V)).astype(np.float32)
+    def __init__(self, images, seed=0, sharpness=1.0):
+        self.table = np.random.default_rng(seed).normal(scale=sharpness, size=(images, V, V, V)).astype(np.float32)
         self.table -= np.log(np.exp(self.table).sum(-1, keepdims=True))
 
     def start(self, features):
@@ -24,19 +24,19 @@ class Table:
         return np.stack([np.arange(count), np.full(count, PAD)], axis=1)
 
     def step(self, tokens, parents, state):
-        picture, before = state[parents].T
-        return self.table[picture, before, tokens], np.stack([picture, tokens], axis=1)
+        image, before = state[parents].T
+        return self.table[image, before, tokens], np.stack([image, tokens], axis=1)
 
-    def log_probability(self, picture, words, ended=True):
+    def log_probability(self, image, words, ended=True):
         before, word, total = PAD, START, 0.0
         for following in [*words, *([END] if ended else [])]:
-            total += float(self.table[picture, before, word, following])
+            total += float(self.table[image, before, word, following])
             before, word = word, following
         return total
 
 
-def features(pictures):
-    return np.zeros((pictures, 1), np.float32)
+def features(images):
+    return np.zeros((images, 1), np.float32)
 
 
 def sentences(longest):
@@ -48,11 +48,11 @@ def sentences(longest):
 @pytest.mark.parametrize("penalty", [0.0, 0.7, 1.5])
 @pytest.mark.parametrize("min_length", [0, 2])
 def test_wide_beam_equals_enumeration(penalty, min_length):
-    model, longest, pictures = Table(3), 5, 3
+    model, longest, images = Table(3), 5, 3
     config = BeamConfig(beam_size=400, max_length=longest, length_penalty=penalty, min_length=min_length)
-    for picture, found in enumerate(search(model, features(pictures), config)):
+    for image, found in enumerate(search(model, features(images), config)):
         expected = {
-            words: model.log_probability(picture, words) / (len(words) + 1) ** penalty
+            words: model.log_probability(image, words) / (len(words) + 1) ** penalty
             for words in sentences(longest)
             if len(words) >= min_length
         }
@@ -105,10 +105,10 @@ def test_beam_of_one_is_greedy():
 
 def test_greedy_takes_the_likeliest_word():
     model = Table(20, seed=2)
-    for picture, (found,) in enumerate(search(model, features(20), GreedyConfig(max_length=6, min_length=1))):
+    for image, (found,) in enumerate(search(model, features(20), GreedyConfig(max_length=6, min_length=1))):
         before, word, words = PAD, START, []
         while len(words) < 6:
-            scores = model.table[picture, before, word].copy()
+            scores = model.table[image, before, word].copy()
             scores[[PAD, UNK, START]] = -np.inf
             if not words:
                 scores[END] = -np.inf
@@ -118,7 +118,7 @@ def test_greedy_takes_the_likeliest_word():
             words.append(word)
         assert found.tokens == tuple(words)
         assert found.ended == (word == END)
-        np.testing.assert_allclose(found.log_probability, model.log_probability(picture, words, found.ended), rtol=1e-5)
+        np.testing.assert_allclose(found.log_probability, model.log_probability(image, words, found.ended), rtol=1e-5)
 
 
 def test_wider_beams_never_score_less_than_greedy_here():
@@ -158,16 +158,16 @@ def test_beams_are_different_and_sorted():
         assert [h.ended for h in found] == sorted((h.ended for h in found), reverse=True)
 
 
-def test_pictures_do_not_disturb_each_other():
+def test_images_do_not_disturb_each_other():
     model = Table(6, seed=7)
     together = search(model, features(6), BeamConfig(beam_size=3, max_length=9))
 
     class One(Table):
-        def __init__(self, picture):
-            self.table = model.table[picture : picture + 1]
+        def __init__(self, image):
+            self.table = model.table[image : image + 1]
 
-    for picture in range(6):
-        assert search(One(picture), features(1), BeamConfig(beam_size=3, max_length=9))[0] == together[picture]
+    for image in range(6):
+        assert search(One(image), features(1), BeamConfig(beam_size=3, max_length=9))[0] == together[image]
 
 
 def test_sampling_follows_the_distribution():
@@ -207,18 +207,18 @@ def test_groups_of_one_are_greedy_with_a_handicap_for_words_used(diversity):
     """Diverse beam search written out: at every step each group takes the best word, those used before penalised."""
     model, longest, groups = Table(3, seed=9), 6, 3
     config = BeamConfig(beam_size=groups, groups=groups, diversity=diversity, max_length=longest, min_length=longest)
-    for picture, found in enumerate(search(model, features(3), config)):
+    for image, found in enumerate(search(model, features(3), config)):
         paths = [[] for _ in range(groups)]
         for _ in range(longest):
             used = []
             for path in paths:
                 before, word = ([PAD, START, *path])[-2:]
-                scores = {w: model.table[picture, before, word, w] - diversity * used.count(w) for w in (A, B, C)}
+                scores = {w: model.table[image, before, word, w] - diversity * used.count(w) for w in (A, B, C)}
                 path.append(max(scores, key=scores.get))
                 used.append(path[-1])
         assert {h.tokens for h in found} == {tuple(path) for path in paths}
         for h in found:
-            assert h.log_probability == pytest.approx(model.log_probability(picture, h.tokens, ended=False), rel=1e-4)
+            assert h.log_probability == pytest.approx(model.log_probability(image, h.tokens, ended=False), rel=1e-4)
 
 
 def test_groups_say_other_things():

@@ -91,6 +91,6 @@ def test_a_sentence_without_words_and_a_grid_that_is_no_square(tmp_path):
 
 def test_an_ending_that_names_no_format(tmp_path):
     item = (images()["noise"], ("dog",), peaked(0, 0)[None], (1.0,))
-    with pytest.raises(CapsmithError, match="picture format"):
+    with pytest.raises(CapsmithError, match="image format"):
         attention_sheet([item], tmp_path / "sheet.txt")
     assert not list(tmp_path.iterdir())

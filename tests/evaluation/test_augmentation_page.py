@@ -1,4 +1,4 @@
-"""What `capsmith inspect --augment` shows of training pictures, and of their captions."""
+"""What `capsmith inspect --augment` shows of training images, and of their captions."""
 
 import csv
 import re
@@ -17,7 +17,7 @@ LEARNS = ("--set", "encoder.trainable=true")
 
 
 def write(path, captions):
-    """Writes 20 smooth pictures, all but the last four of the train split, and their captions."""
+    """Writes 20 smooth images, all but the last four of the train split, and their captions."""
     (path / "mine").mkdir()
     rng = np.random.default_rng(0)
     rows = []
@@ -46,7 +46,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def shown(*arguments):
-    """Returns the page, and of each variant (file, caption, caption before, picture, name)."""
+    """Returns the page, and of each variant (file, caption, caption before, image, name)."""
     assert main(["inspect", "--config", "mine.yaml", "--augment", "--fast", *arguments]) == 0
     page = open("inspect/mine/index.html", encoding="utf-8").read()
     cards = [figure for figure in page.split("<figure>") if re.search(r"<span>(as it is|view \d)", figure)]
@@ -74,8 +74,8 @@ def test_where_one_is_on_it_is_what_training_sees(folder):
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
-def test_pictures_whose_captions_name_sides_come_first(folder, seed):
-    """Two of sixteen training pictures do; the exchanged caption stands beside the one before."""
+def test_images_whose_captions_name_sides_come_first(folder, seed):
+    """Two of sixteen training images do; the exchanged caption stands beside the one before."""
     _, cards = shown("--seed", seed)
     assert {card[3] for card in cards[:8]} == {"3.png", "11.png"} and len(cards) == 24
     assert len({card[3] for card in cards}) == 6 and not {"16.png", "17.png", "18.png", "19.png"} & {
@@ -87,7 +87,7 @@ def test_pictures_whose_captions_name_sides_come_first(folder, seed):
     assert dog["as it is"] == dog["view 2"] == ("a dog on the left of a tree", None)
 
 
-def test_mirrored_pictures_are_mirrored(folder):
+def test_mirrored_images_are_mirrored(folder):
     still = "training.augment={crop: 1, rotate: 0, colour: 0}"
     _, cards = shown(*LEARNS, "--set", still)
     seen = {card[4]: pixels(folder, card[0]) for card in cards[:4]}
@@ -98,7 +98,7 @@ def test_mirrored_pictures_are_mirrored(folder):
     assert not any("mirrored" in card[4] or card[2] for card in cards)
 
 
-def test_each_picture_and_seed_has_light_of_its_own(folder):
+def test_each_image_and_seed_has_light_of_its_own(folder):
     """Light alone varies: what it makes of grey tells the factors apart."""
     for n in range(20):
         Image.new("RGB", (90, 60), (100, 100, 100)).save(folder / "mine" / f"{n}.png")
@@ -109,7 +109,7 @@ def test_each_picture_and_seed_has_light_of_its_own(folder):
         looks[seed] = {card[3:]: pixels(folder, card[0]).mean() for card in cards}
     for name in ("view 1", "view 2"):
         levels = [round(level) for (_, view), level in looks["0"].items() if view == name]
-        assert len(set(levels)) > 3  # of six pictures
+        assert len(set(levels)) > 3  # of six images
     both = [key for key in looks["0"] if key in looks["1"] and key[1] != "as it is"]
     assert both and any(abs(looks["0"][key] - looks["1"][key]) > 5 for key in both)
     again = {card[3:]: pixels(folder, card[0]).mean() for card in shown(*how, "--seed", "1")[1]}
@@ -117,7 +117,7 @@ def test_each_picture_and_seed_has_light_of_its_own(folder):
 
 
 def test_a_pair_of_which_a_word_is_missing_is_not_exchanged(tmp_path, monkeypatch):
-    """As in training: nothing is said of a mirrored picture that the vocabulary does not have."""
+    """As in training: nothing is said of a mirrored image that the vocabulary does not have."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path, lambda n: ("a dog on the left",))
     page, cards = shown()

@@ -37,25 +37,23 @@ def page(*arguments):
 
 
 def test_everything_is_on_the_page(folder, capsys):
-    text = page("--pictures", "12")
+    text = page("--images", "12")
     out = capsys.readouterr().out
-    assert out.strip().endswith("inspect/mine/index.html") and "pictures        12, one caption each" in out
+    assert out.strip().endswith("inspect/mine/index.html") and "images        12, one caption each" in out
     assert "two men &amp; a &lt;ball&gt;" in text and "<ball>" not in text
     assert '<li dir="auto">رجل على حصان</li>' in text
     assert (
-        "1 group of pictures, 1 of them in several splits" in text
-        and "1 × missing picture" in text
-        and "gone.png" in text
+        "1 group of images, 1 of them in several splits" in text and "1 × missing image" in text and "gone.png" in text
     )
-    assert "1 × picture that cannot be read" in text and "the picture cannot be read</div>" in text
+    assert "1 × image that cannot be read" in text and "the image cannot be read</div>" in text
     named = set(re.findall(r'src="images/([0-9a-f]{16}\.jpg)"', text))
     assert named == {path.name for path in (folder / "inspect" / "mine" / "images").glob("*.jpg")} and len(named) == 11
     bars = [(int(length), int(count)) for length, count in re.findall(r"<title>(\d+): (\d+)</title>", text)]
     assert bars == [(length, {3: 3, 4: 6, 8: 3}.get(length, 0)) for length in range(9)]
 
 
-def test_another_seed_shows_other_pictures(folder):
-    shown = [re.findall(r'<span title="([^"]+)"', page("--fast", "--pictures", "4", "--seed", seed)) for seed in "012"]
+def test_another_seed_shows_other_images(folder):
+    shown = [re.findall(r'<span title="([^"]+)"', page("--fast", "--images", "4", "--seed", seed)) for seed in "012"]
     assert len({tuple(names) for names in shown}) > 1 and all(len(names) == 4 for names in shown)
     assert len(list((folder / "inspect" / "mine" / "images").glob("*.jpg"))) <= 4  # those of before are gone
 
@@ -64,19 +62,19 @@ def test_variants_are_shown_when_asked_for(folder):
     assert "view 1, mirrored" in page("--augment", "--fast") and "view 1" not in page("--fast")
 
 
-def test_without_looking_at_the_pictures(folder):
+def test_without_looking_at_the_images(folder):
     text = page("--fast")
-    assert "cannot be read (" not in text and "show the same" not in text and "missing picture" in text
+    assert "cannot be read (" not in text and "show the same" not in text and "missing image" in text
 
 
 def test_mistakes_are_one_line(folder, capsys):
-    assert main(["inspect", "--config", "mine.yaml", "--pictures", "-1"]) == 2
+    assert main(["inspect", "--config", "mine.yaml", "--images", "-1"]) == 2
     assert main(["inspect", "--config", "mine.yaml", "--set", "data.root=nowhere"]) == 2
     assert all(line.startswith("capsmith: ") for line in capsys.readouterr().err.splitlines())
 
 
 def test_files_of_others_are_not_touched(folder, capsys):
-    """A folder with a page or pictures of somebody else is refused; their pictures stay."""
+    """A folder with a page or images of somebody else is refused; their images stay."""
     (folder / "theirs" / "images").mkdir(parents=True)
     (folder / "theirs" / "images" / "0001eeaf4aed83f9.jpg").write_bytes(b"mine")
     assert main(["inspect", "--config", "mine.yaml", "--out", "theirs"]) == 2

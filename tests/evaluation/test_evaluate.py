@@ -18,10 +18,10 @@ from tests.support import shapes
 QUIET = Log(quiet=True)
 
 
-@pytest.mark.parametrize("pictures", [2, 3, 24, 1000])
+@pytest.mark.parametrize("images", [2, 3, 24, 1000])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_shuffled_gives_every_picture_another_one_s_caption(pictures, seed):
-    given = {f"{n}.jpg": f"caption of {n}" for n in range(pictures)}
+def test_shuffled_gives_every_image_another_one_s_caption(images, seed):
+    given = {f"{n}.jpg": f"caption of {n}" for n in range(images)}
     found = shuffled(given, seed)
     assert found.keys() == given.keys()
     assert Counter(found.values()) == Counter(given.values())
@@ -58,7 +58,7 @@ def test_scores_are_those_of_the_predictions_file(dev):
     config = load_config(shapes.settings())
     again = score(captions, read_dataset(config.data).references("dev"))
     saved = json.loads((dev.directory / "scores.json").read_text())
-    assert saved["pictures"] == len(captions) == 24
+    assert saved["images"] == len(captions) == 24
     assert list(saved["scores"]) == list(again) == list(dev.scores)
     for name, expected in again.items():
         assert dev.scores[name].value == pytest.approx(expected.value, abs=1e-12)

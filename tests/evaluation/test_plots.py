@@ -28,9 +28,9 @@ def drawn(area, colour):
 
 def test_loss_falls_on_the_left_and_scores_rise_on_the_right(tmp_path):
     plot_history(rows(), tmp_path / "history.png")
-    picture = pixels(tmp_path / "history.png")
-    half = picture.shape[1] // 2
-    for area, falls in ((picture[:440, :half], True), (picture[60:440, half:], False)):
+    image = pixels(tmp_path / "history.png")
+    half = image.shape[1] // 2
+    for area, falls in ((image[:440, :half], True), (image[60:440, half:], False)):
         y, x = drawn(area, COLOURS[0])
         first, last = y[x < x.min() + 20].mean(), y[x > x.max() - 20].mean()
         assert (last > first + 150) == falls and (first > last + 150) != falls
@@ -71,7 +71,7 @@ def solid(colour, size=(60, 40)):
     return Image.new("RGB", size, colour)
 
 
-def test_contact_sheet_shows_each_picture_and_its_text(tmp_path):
+def test_contact_sheet_shows_each_image_and_its_text(tmp_path):
     path = tmp_path / "sheet.png"
     contact_sheet([(solid("red"), "one", "a"), (solid("blue"), "two", "b"), (solid("lime"), "", "")], path, cell=100)
     sheet = pixels(path)
@@ -96,7 +96,7 @@ def test_contact_sheet_reads_files_and_writes_what_the_ending_says(tmp_path):
     contact_sheet([(tmp_path / "a.png", "a cat", "a.png")], tmp_path / "sheet.jpg")
     with Image.open(tmp_path / "sheet.jpg") as sheet:
         assert sheet.format == "JPEG"
-    with pytest.raises(CapsmithError, match="picture format"):
+    with pytest.raises(CapsmithError, match="image format"):
         contact_sheet([(tmp_path / "a.png", "a cat", "a.png")], tmp_path / "sheet.txt")
     assert not (tmp_path / "sheet.txt").exists()
 

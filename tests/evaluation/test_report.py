@@ -69,14 +69,14 @@ def report(tmp_path, examples, **values):
 @pytest.mark.parametrize(
     ("most", "best", "worst"), [(4, "ea", "dc"), (3, "ea", "d"), (99, "eab", "dc"), (0, "", ""), (1, "e", "")]
 )
-def test_best_and_worst_share_no_picture(most, best, worst):
+def test_best_and_worst_share_no_image(most, best, worst):
     examples = [{"image_id": n, "score": s} for n, s in zip("abcde", (0.9, 0.5, 0.2, 0.1, 1.0), strict=True)]
     first, last = best_and_worst(examples, most)
     assert "".join(e["image_id"] for e in first) == best
     assert "".join(e["image_id"] for e in last) == worst
 
 
-def test_page_shows_scores_and_pictures_in_order(tmp_path):
+def test_page_shows_scores_and_images_in_order(tmp_path):
     examples = [example(tmp_path, name, score) for name, score in (("low", 0.1), ("high", 0.9), ("mid", 0.5))]
     path, page = report(tmp_path, examples, notes=["Search: greedy"])
     assert page.open == ["html", "body"][len(["html", "body"]) - len(page.open) :]
@@ -128,13 +128,13 @@ def test_columns_appear_only_when_filled(tmp_path):
     assert "0.200" in text and "shuffled" not in text.lower() and "interval" not in text
 
 
-def test_a_picture_that_cannot_be_read_does_not_stop_the_report(tmp_path):
+def test_an_image_that_cannot_be_read_does_not_stop_the_report(tmp_path):
     gone = {**example(tmp_path, "a", 0.4), "image_path": tmp_path / "gone.png"}
     broken = example(tmp_path, "b", 0.3)
-    broken["image_path"].write_bytes(b"no picture")
+    broken["image_path"].write_bytes(b"no image")
     _, page = report(tmp_path, [gone, broken, example(tmp_path, "c", 0.2)])
     assert len(page.images) == 1
-    assert " ".join(page.text).count("the picture cannot be read") == 2
+    assert " ".join(page.text).count("the image cannot be read") == 2
 
 
 def test_second_report_takes_old_thumbnails_away_and_nothing_else(tmp_path):

@@ -13,15 +13,15 @@ from tests.support.coco import scores as coco_scores
 
 
 def slow_cider(hypothesis, references, corpus, plain=False):
-    """CIDEr-D of one picture, straight from the paper's equations; ``corpus`` gives the document frequencies."""
+    """CIDEr-D of one image, straight from the paper's equations; ``corpus`` gives the document frequencies."""
 
     def vector(tokens, n):
         found = Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
         vector = {}
         for gram, count in found.items():
             n = len(gram)
-            pictures = sum(any(gram == tuple(s[i : i + n]) for s in group for i in range(len(s))) for group in corpus)
-            vector[gram] = count * (math.log(len(corpus)) - math.log(max(1, pictures)))
+            images = sum(any(gram == tuple(s[i : i + n]) for s in group for i in range(len(s))) for group in corpus)
+            vector[gram] = count * (math.log(len(corpus)) - math.log(max(1, images)))
         return vector
 
     total = 0.0
@@ -55,7 +55,7 @@ def test_equal_to_coco_caption_on_adversarial_captions(name):
 
 
 @settings(deadline=None, max_examples=30)
-@given(corpora(references=SENTENCES, pictures=4))
+@given(corpora(references=SENTENCES, images=4))
 def test_equal_to_the_papers_equations(corpus):
     hypotheses, references = corpus
     found = score(*corpus, ["cider", "cider_plain"], "none")
@@ -157,9 +157,9 @@ def test_a_batch_of_80_is_quick():
 
 
 def test_bad_rewards_are_told():
-    with pytest.raises(DataError, match="no references for picture b"):
+    with pytest.raises(DataError, match="no references for image b"):
         CiderD({"a": [["x"]], "b": []})
-    with pytest.raises(DataError, match="no references for picture z"):
+    with pytest.raises(DataError, match="no references for image z"):
         CiderD(CORPUS).reward(["z"], [["a"]])
     with pytest.raises(DataError, match="no references"):
         CiderD({})

@@ -21,9 +21,9 @@ def grams(found, n):
 def test_matched_and_lost_ngrams():
     found = explain(Scorer(REFERENCES), CAPTIONS, "a")
     one, two = grams(found, 1), grams(found, 2)
-    assert (one["dog"].count, one["dog"].matched, one["dog"].references, one["dog"].pictures) == (2, 1, 3, 1)
-    assert (one["a"].references, one["a"].pictures) == (2, 3)
-    assert (one["jumps"].matched, one["jumps"].pictures, one["jumps"].cider) == (0, 0, 0)
+    assert (one["dog"].count, one["dog"].matched, one["dog"].references, one["dog"].images) == (2, 1, 3, 1)
+    assert (one["a"].references, one["a"].images) == (2, 3)
+    assert (one["jumps"].matched, one["jumps"].images, one["jumps"].cider) == (0, 0, 0)
     assert two["in the"].matched == 1 and two["dog dog"].matched == 0
     assert grams(found, 3)["in the snow"].matched == 1
     assert found.closest == 6 and found.subsequences == [5, 1, 4]
@@ -47,6 +47,6 @@ def test_as_text_and_as_json():
     assert "(no words)" in str(explain(Scorer(REFERENCES), {**CAPTIONS, "a": ""}, "a"))
 
 
-def test_an_unknown_picture():
-    with pytest.raises(DataError, match="picture 'z' is not there"):
+def test_an_unknown_image():
+    with pytest.raises(DataError, match="image 'z' is not there"):
         explain(Scorer(REFERENCES), CAPTIONS, "z")

@@ -65,7 +65,7 @@ def test_coco_annotations_have_numbers_for_ids_and_file_names_beside(tmp_path):
         assert align(read_hypotheses(path), found) == {"11": "x", "12": "y"}
 
 
-def test_karpathys_pictures_go_by_their_coco_number_too(tmp_path):
+def test_karpathys_images_go_by_their_coco_number_too(tmp_path):
     found = read_references([written(tmp_path, "k.json", json.dumps(KARPATHY))])
     given = read_hypotheses(written(tmp_path, "h.json", '{"11": "x", "12": "y"}'))
     assert align(given, found) == {"a.jpg": "x", "b.jpg": "y"}
@@ -122,9 +122,9 @@ BAD = {
     "list.json": ('["a dog"]', "entry 1: expected an object with an id and a caption, not 'a dog'"),
     "noid.jsonl": ('{"caption": "x"}', r"line 1: no id \(one of the keys: image_id, image"),
     "nocaption.jsonl": ('{"image": "x"}', r"line 1: no caption \(one of the keys: caption, captions"),
-    "nan.json": ('[{"image_id": 1, "caption": NaN}]', r"entry 1: picture 1: the caption is missing \(nan\)"),
-    "null.json": ('{"a": null}', r"picture a: the caption is missing \(None\)"),
-    "nan.csv": ("image,caption\na,x\nb,nan\n", r"line 3: picture b: the caption is missing \(nan\)"),
+    "nan.json": ('[{"image_id": 1, "caption": NaN}]', r"entry 1: image 1: the caption is missing \(nan\)"),
+    "null.json": ('{"a": null}', r"image a: the caption is missing \(None\)"),
+    "nan.csv": ("image,caption\na,x\nb,nan\n", r"line 3: image b: the caption is missing \(nan\)"),
     "number.jsonl": ('{"image": "a", "caption": 5}', "a caption must be text, not int"),
     "nested.jsonl": ('{"image": "a", "captions": ["x", {"raw": "y"}]}', "must be text, not dict"),
     "header.csv": ("a,a dog\nb,a cat\n", "the first line must name the columns, such as image,caption"),
@@ -180,7 +180,7 @@ def test_what_is_evident_is_read_and_told(tmp_path, name):
 
 def test_captions_to_score_come_once(tmp_path):
     path = written(tmp_path, "h.jsonl", FORMATS["rows.jsonl"])
-    with pytest.raises(DataError, match=r"1 picture with more than one caption, or none: a.jpg"):
+    with pytest.raises(DataError, match=r"1 image with more than one caption, or none: a.jpg"):
         read_hypotheses(path)
 
 

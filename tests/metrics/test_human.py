@@ -30,7 +30,7 @@ def test_the_scorer_itself_is_left_as_it_was():
 
 
 def test_one_reference_is_not_enough():
-    with pytest.raises(DataError, match="picture c has one"):
+    with pytest.raises(DataError, match="image c has one"):
         human({**REFERENCES, "c": ["alone"]})
 
 

@@ -44,7 +44,7 @@ def test_tokens_may_be_integers():
     assert index.encode([[5, 6]]).gram.max() < index.size
 
 
-def test_document_frequency_counts_pictures_not_references():
+def test_document_frequency_counts_images_not_references():
     grams = ReferenceNgrams([[["a", "dog"], ["a", "a"]], [["a", "cat"]], [["b"]]])
     frequency = {}
     for word in ("a", "dog", "cat", "b"):
@@ -57,11 +57,11 @@ def test_frequencies_of_others_are_counted_apart():
     a, b = (int(grams.index.encode([[word]]).gram[0]) for word in "ab")
     assert grams.document_frequency[[a, b]].tolist() == [1, 0]
     assert grams.other_frequency[[a, b]].tolist() == [2, 1]
-    assert (grams.pictures, grams.other_pictures) == (1, 2)
+    assert (grams.images, grams.other_images) == (1, 2)
     assert grams.reference.tolist() == [0]  # the others are not scored against
 
 
-def test_find_looks_only_into_the_pictures_own_references():
+def test_find_looks_only_into_the_images_own_references():
     grams = ReferenceNgrams([[["a", "a"], ["a"]], [["b"]]])
     a, b = (int(grams.index.encode([[word]]).gram[0]) for word in "ab")
     found, groups = grams.find(np.array([0, 1, 1, 0]), np.array([a, a, b, grams.index.size]))

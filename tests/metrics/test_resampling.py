@@ -39,7 +39,7 @@ def test_blocks_do_not_change_the_draw(monkeypatch):
     assert resampling.interval(values, resampling.mean) == pytest.approx(first, abs=1e-12)
 
 
-def test_one_picture_has_no_interval():
+def test_one_image_has_no_interval():
     assert resampling.interval(table([0.5]), resampling.mean) is None
     found = resampling.compare(table([0.5]), table([0.7]), resampling.mean)
     assert found.interval is None and found.p_value == 1

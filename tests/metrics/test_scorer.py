@@ -25,7 +25,7 @@ def test_names_come_in_the_order_asked_for():
     assert list(score(CAPTIONS, REFERENCES)) == [*BLEU, "rouge", "cider"] == expand(DEFAULT)
 
 
-def test_a_score_has_value_pictures_signature_and_interval():
+def test_a_score_has_value_images_signature_and_interval():
     found = score(CAPTIONS, REFERENCES, ["bleu4", "cider"])["cider"]
     assert found.value == pytest.approx(sum(found.per_image.values()) / 2)
     assert list(found.per_image) == ["a.jpg", "b.jpg"]
@@ -82,7 +82,7 @@ def test_perfect_captions():
     assert found["cider"].value > score(CAPTIONS, REFERENCES)["cider"].value
 
 
-def test_corpus_bleu_is_not_the_mean_over_pictures():
+def test_corpus_bleu_is_not_the_mean_over_images():
     found = score(CAPTIONS, REFERENCES, ["bleu2"])["bleu2"]
     assert found.value != pytest.approx(sum(found.per_image.values()) / 2, abs=1e-6)
     alone = score({"a.jpg": CAPTIONS["a.jpg"]}, {"a.jpg": REFERENCES["a.jpg"]}, ["bleu2"])["bleu2"]
@@ -101,19 +101,19 @@ def test_odd_captions_give_finite_scores(name):
 
 NAN = float("nan")
 BAD = [
-    ({"a.jpg": "x"}, REFERENCES, r"1 picture with references but without a caption \(b.jpg\)"),
+    ({"a.jpg": "x"}, REFERENCES, r"1 image with references but without a caption \(b.jpg\)"),
     ({**CAPTIONS, "c": "x", "d": "y"}, REFERENCES, r"2 captions without references \(c, d\)"),
-    ({f"{n}": "x" for n in range(5)}, REFERENCES, r"5 captions without references \(0, 1, 2, …\) and 2 pictures"),
+    ({f"{n}": "x" for n in range(5)}, REFERENCES, r"5 captions without references \(0, 1, 2, …\) and 2 images"),
     ({1: "x", "b.jpg": "y"}, {"1": ["x"], "b.jpg": ["y"]}, "numbers on one side and text on the other"),
-    ({**CAPTIONS, "b.jpg": NAN}, REFERENCES, r"picture b.jpg: the caption is missing \(nan\)"),
-    ({**CAPTIONS, "b.jpg": None}, REFERENCES, r"picture b.jpg: the caption is missing \(None\)"),
-    ({**CAPTIONS, "b.jpg": 7}, REFERENCES, r"picture b.jpg: a caption must be text, not int \(7\)"),
-    ({**CAPTIONS, "b.jpg": ["x", "y"]}, REFERENCES, "picture b.jpg has 2 captions to score"),
-    ({**CAPTIONS, "b.jpg": []}, REFERENCES, "picture b.jpg has 0 captions"),
+    ({**CAPTIONS, "b.jpg": NAN}, REFERENCES, r"image b.jpg: the caption is missing \(nan\)"),
+    ({**CAPTIONS, "b.jpg": None}, REFERENCES, r"image b.jpg: the caption is missing \(None\)"),
+    ({**CAPTIONS, "b.jpg": 7}, REFERENCES, r"image b.jpg: a caption must be text, not int \(7\)"),
+    ({**CAPTIONS, "b.jpg": ["x", "y"]}, REFERENCES, "image b.jpg has 2 captions to score"),
+    ({**CAPTIONS, "b.jpg": []}, REFERENCES, "image b.jpg has 0 captions"),
     (CAPTIONS, {}, "there are no references"),
-    (CAPTIONS, {**REFERENCES, "b.jpg": []}, "1 picture without references: b.jpg"),
-    (CAPTIONS, {**REFERENCES, "b.jpg": "a park"}, "1 picture with references that are no list but str: b.jpg"),
-    (CAPTIONS, {**REFERENCES, "b.jpg": ["a park", NAN]}, r"picture b.jpg: the caption is missing \(nan\)"),
+    (CAPTIONS, {**REFERENCES, "b.jpg": []}, "1 image without references: b.jpg"),
+    (CAPTIONS, {**REFERENCES, "b.jpg": "a park"}, "1 image with references that are no list but str: b.jpg"),
+    (CAPTIONS, {**REFERENCES, "b.jpg": ["a park", NAN]}, r"image b.jpg: the caption is missing \(nan\)"),
     (CAPTIONS, {**REFERENCES, "b.jpg": [{"raw": "a park"}]}, "a caption must be text, not dict"),
 ]
 

@@ -283,6 +283,7 @@ def _file_faults(case: Case, before: dict[Path, str], after: dict[Path, str]) ->
 
 
 from tests.mistakes import (  # noqa: E402, F401 - they enter their cases
+    broken_images,
     captions,
     checkpoints,
     components,
@@ -294,7 +295,6 @@ from tests.mistakes import (  # noqa: E402, F401 - they enter their cases
     names,
     outputs,
     pickles,
-    pictures,
     plugins,
     readers,
     run_files,

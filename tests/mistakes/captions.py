@@ -49,7 +49,7 @@ def _(shop: Workshop) -> list[str]:
     return _extract(shop, data={"captions": "images"})
 
 
-@mistake("missing picture folder", "data.images", "Images", "did you mean 'images'?")
+@mistake("missing image folder", "data.images", "Images", "did you mean 'images'?")
 def _(shop: Workshop) -> list[str]:
     return _extract(shop, data={"images": "Images"})
 
@@ -79,17 +79,17 @@ def _(shop: Workshop) -> list[str]:
     return _captions(shop, HEADER + _csv() * 2)
 
 
-@mistake("ids that match no picture", "stray id", "red_ball", "has 'red_ball.png'")
+@mistake("ids that match no image", "stray id", "red_ball", "has 'red_ball.png'")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, HEADER + _csv().replace(".png", ".1"))
 
 
-@mistake("pictures that are missing", "missing picture", "red_ball.jpg", "has 'red_ball.png'")
+@mistake("images that are missing", "missing image", "red_ball.jpg", "has 'red_ball.png'")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, HEADER + _csv().replace(".png", ".jpg"))
 
 
-@mistake("ids that climb out of the folder", "id outside the picture folder", "../../etc/passwd")
+@mistake("ids that climb out of the folder", "id outside the image folder", "../../etc/passwd")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, HEADER + "../../etc/passwd,a file,train\n/etc/passwd,a file,train\n" * 9)
 
@@ -114,7 +114,7 @@ def _(shop: Workshop) -> list[str]:
     return _captions(shop, bytes(5000))
 
 
-@mistake("captions file that is a picture", "captions.csv", "save it as UTF-8")
+@mistake("captions file that is an image", "captions.csv", "save it as UTF-8")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, (shop.toy.data / "images" / "red_ball.png").read_bytes())
 
@@ -134,7 +134,7 @@ def _(shop: Workshop) -> list[str]:
     return _captions(shop, HEADER + _csv().replace("train", "train,1"))
 
 
-@mistake("a picture in two splits", "captions.csv", "red_ball.png is in train and in test", "one split")
+@mistake("an image in two splits", "captions.csv", "red_ball.png is in train and in test", "one split")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, HEADER + _csv() + "red_ball.png,a ball,test\n")
 
@@ -198,12 +198,12 @@ def _(shop: Workshop) -> list[str]:
     return _extract(shop, data={"type": "flickr8k", "images": "images"})
 
 
-@mistake("no dev pictures", "the dev split", "holds no picture")
+@mistake("no dev images", "the dev split", "holds no image")
 def _(shop: Workshop) -> list[str]:
     return ["train", *_captions(shop, HEADER + _csv().replace(",dev", ",train"))[1:], "--run", str(shop / "new")]
 
 
-@mistake("no training pictures", "the train split", "holds no picture")
+@mistake("no training images", "the train split", "holds no image")
 def _(shop: Workshop) -> list[str]:
     return ["train", *_captions(shop, HEADER + _csv().replace(",train", ",test"))[1:], "--run", str(shop / "new")]
 
@@ -213,13 +213,13 @@ def _(shop: Workshop) -> list[str]:
     return ["train", "--config", shop.config(text={"min_count": 999}), "--run", str(shop / "new")]
 
 
-@mistake("no test pictures to evaluate on", "the test split", "holds no picture")
+@mistake("no test images to evaluate on", "the test split", "holds no image")
 def _(shop: Workshop) -> list[str]:
     _captions(shop, HEADER + _csv().replace(",test", ",train"))
     return ["evaluate", str(shop.run()), "--set", f"data.root={shop / 'data'}"]
 
 
-@mistake("a folder for scenes that holds somebody's pictures", "holds holiday.png", "choose another data.root")
+@mistake("a folder for scenes that holds somebody's images", "holds holiday.png", "choose another data.root")
 def _(shop: Workshop) -> list[str]:
     shop.write("mine/images/holiday.png", b"irreplaceable")
     return _extract(shop, data={"type": "scenes", "root": str(shop / "mine"), "train": 2})

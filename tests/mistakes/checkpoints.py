@@ -11,11 +11,11 @@ from tests.mistakes import Workshop, mistake
 from tests.mistakes.encoders import lambda_model
 from tests.mistakes.features import Payload
 
-PICTURE = "data/images/red_ball.png"
+IMAGE = "data/images/red_ball.png"
 
 
 def _caption(shop: Workshop, run: Path) -> list[str]:
-    return ["caption", str(run), str(shop.toy.root / PICTURE)]
+    return ["caption", str(run), str(shop.toy.root / IMAGE)]
 
 
 def _without(shop: Workshop, name: str) -> list[str]:

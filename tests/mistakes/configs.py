@@ -99,12 +99,12 @@ def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(encoder={"weights": "imagenet"})]
 
 
-@mistake("picture size of one pixel", "encoder.image_size", "between 8 and 4096")
+@mistake("image size of one pixel", "encoder.image_size", "between 8 and 4096")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(encoder={"image_size": 1})]
 
 
-@mistake("splits that leave nothing", "data.split", "leaves no picture to train on")
+@mistake("splits that leave nothing", "data.split", "leaves no image to train on")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(data={"split": {"dev": 0.5, "test": 0.6}})]
 

@@ -95,7 +95,7 @@ def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), str(shop / "empty"), str(_folder(shop))]
 
 
-@mistake("text named .png between good images and notes", "b.png", "not a picture", works=("blue_box.png\t",))
+@mistake("text named .png between good images and notes", "b.png", "not an image", works=("blue_box.png\t",))
 def _(shop: Workshop) -> list[str]:
     folder = _folder(shop)
     shop.write("album/b.png", "buy milk")
@@ -105,7 +105,7 @@ def _(shop: Workshop) -> list[str]:
 
 @mistake(
     "a data set of HEIC images without pillow-heif",
-    "12 pictures can be read",
+    "12 images can be read",
     "pip install 'capsmith[heic]'",
     around=lambda shop: mock.patch.dict(sys.modules, {"pillow_heif": None}),
 )

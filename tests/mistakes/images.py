@@ -11,11 +11,11 @@ from unittest import mock
 from PIL import Image
 
 from tests.mistakes import Workshop, mistake
-from tests.mistakes.pictures import bomb
+from tests.mistakes.broken_images import bomb
 from tests.support import image_bytes
 from tests.support.image_bytes import box, chunk, encoded, png, scan_bomb, segment, tiff, tiff_tags
 
-UNKNOWN = "not a picture in a known format"
+UNKNOWN = "not an image in a known format"
 
 
 def _caption(shop: Workshop, name: str, content: bytes) -> list[str]:
@@ -331,7 +331,7 @@ def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), str(shop / "a.jpg")]
 
 
-@mistake("images of a data set that are pipes", "pictures", "missing")
+@mistake("images of a data set that are pipes", "images", "missing")
 def _(shop: Workshop) -> list[str]:
     for path in sorted((shop.data() / "images").iterdir()):
         path.unlink()

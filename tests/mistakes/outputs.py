@@ -82,19 +82,19 @@ def _train(shop: Workshop, run: str, *options: str) -> list[str]:
 # --- caption ----------------------------------------------------------------------------------------------------------
 
 
-@mistake("a sheet over the picture that it shows", "mine.png", READ, "--show")
+@mistake("a sheet over the image that it shows", "mine.png", READ, "--show")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "--show", shop / "mine.png")
 
 
-@mistake("a sheet over the picture that it shows, by another name", "again.png", READ)
+@mistake("a sheet over the image that it shows, by another name", "again.png", READ)
 def _(shop: Workshop) -> list[str]:
     arguments = _caption(shop, "--show", shop / "again.png")
     os.link(shop / "mine.png", shop / "again.png")
     return arguments
 
 
-@mistake("a sheet over a picture of somebody", "holiday.png", FOREIGN, "--show")
+@mistake("a sheet over an image of somebody", "holiday.png", FOREIGN, "--show")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "--show", _image(shop, "holiday.png"))
 
@@ -138,7 +138,7 @@ def _(shop: Workshop) -> list[str]:
     return _caption(shop, "--show", shop / "both.png", "--attention", shop / "." / "both.png")
 
 
-@mistake("a sheet of attention over a picture of somebody", "holiday.png", FOREIGN, "--attention")
+@mistake("a sheet of attention over an image of somebody", "holiday.png", FOREIGN, "--attention")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "--attention", _image(shop, "holiday.png"))
 
@@ -286,7 +286,7 @@ def _(shop: Workshop) -> list[str]:
     return ["train", "--config", shop.config(), "--run="]
 
 
-@mistake("an empty picture", "argument 3 is empty", around=_inside)
+@mistake("an empty image", "argument 3 is empty", around=_inside)
 def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), ""]
 
@@ -324,19 +324,19 @@ def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.run()), str(_image(shop))]
 
 
-@mistake("a folder of pictures that may not be listed", "images", DENIED, around=mode(0, "data/images"))
+@mistake("a folder of images that may not be listed", "images", DENIED, around=mode(0, "data/images"))
 def _(shop: Workshop) -> list[str]:
     shop.data()
     return ["extract", "--config", shop.config()]
 
 
-@mistake("a folder of pictures that may be listed and not searched", DENIED, around=mode(0o444, "data/images"))
+@mistake("a folder of images that may be listed and not searched", DENIED, around=mode(0o444, "data/images"))
 def _(shop: Workshop) -> list[str]:
     shop.data()
     return ["extract", "--config", shop.config()]
 
 
-@mistake("a picture that may not be read", "mine.png", DENIED, around=mode(0, "mine.png"))
+@mistake("an image that may not be read", "mine.png", DENIED, around=mode(0, "mine.png"))
 def _(shop: Workshop) -> list[str]:
     return _caption(shop)
 

@@ -51,7 +51,7 @@ def _(shop: Workshop) -> list[str]:
     return _extract(shop)
 
 
-@mistake("captions of a picture that are a pipe", "red_ball.txt", PIPE)
+@mistake("captions of an image that are a pipe", "red_ball.txt", PIPE)
 def _(shop: Workshop) -> list[str]:
     root = shop.data()
     for row in toy.rows():
@@ -186,7 +186,7 @@ def _(shop: Workshop) -> list[str]:
     return _captions(shop, '{"a.png": ' + "[" * 900 + "]" * 900 + "}", "captions.json")
 
 
-@mistake("captions in which a picture stands twice", "captions.json", "the key 'red_ball.png' stands twice")
+@mistake("captions in which an image stands twice", "captions.json", "the key 'red_ball.png' stands twice")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, '{"red_ball.png": "a red ball", "red_ball.png": "a ball"}', "captions.json")
 
@@ -211,7 +211,7 @@ def _(shop: Workshop) -> list[str]:
     return _scored(shop.write("said.jsonl", DEEP), shop.write("true.json", '{"a": ["a dog"]}'))
 
 
-@mistake("references in which a picture stands twice", "true.json", "the key 'a' stands twice")
+@mistake("references in which an image stands twice", "true.json", "the key 'a' stands twice")
 def _(shop: Workshop) -> list[str]:
     return _scored(shop.write("said.json", '{"a": "a dog"}'), shop.write("true.json", '{"a": ["x"], "a": ["y"]}'))
 
@@ -364,7 +364,7 @@ def _(shop: Workshop) -> list[str]:
     return _extract(shop, data={"type": "flickr8k", "captions": "tokens.txt", "images": "images", "lists": lists})
 
 
-@mistake("Karpathy's captions with a picture's keys twice", "dataset.json", "the key 'split' stands twice")
+@mistake("Karpathy's captions with an image's keys twice", "dataset.json", "the key 'split' stands twice")
 def _(shop: Workshop) -> list[str]:
     entry = json.dumps({"filename": "red_ball.png", "split": "train", "sentences": [{"raw": "a ball"}]})
     text = '{"images": [' + entry.replace('"split"', '"split": "test", "split"') + "]}"

@@ -16,7 +16,7 @@ from tests.mistakes.special import DEEP, device, pipe
 
 
 def _memory(shop: Workshop, **changes: Any) -> list[str]:
-    """Captions with a run that remembers two pictures, some of whose arrays are others."""
+    """Captions with a run that remembers two images, some of whose arrays are others."""
     run = shop.run()
     (channels,) = json.loads((run / "captioner.json").read_text())["feature_shape"]
     half, single = np.float16, np.float32

@@ -32,17 +32,17 @@ def _(shop: Workshop) -> list[str]:
     return _score(shop, "")
 
 
-@mistake("captions to score that are a picture", "said.jsonl")
+@mistake("captions to score that are an image", "said.jsonl")
 def _(shop: Workshop) -> list[str]:
     return _score(shop, (shop.toy.data / "images" / "red_ball.png").read_bytes())
 
 
-@mistake("captions to score of other pictures", "without references", "other.png")
+@mistake("captions to score of other images", "without references", "other.png")
 def _(shop: Workshop) -> list[str]:
     return _score(shop, _said({"image": "other.png", "caption": "a ball"}))
 
 
-@mistake("captions to score for some pictures only", "without a caption", "red_box.png")
+@mistake("captions to score for some images only", "without a caption", "red_box.png")
 def _(shop: Workshop) -> list[str]:
     return _score(shop, _said({"image": "red_ball.png", "caption": "a ball"}))
 
@@ -52,7 +52,7 @@ def _(shop: Workshop) -> list[str]:
     return _score(shop, _said(*({"image": row["image"], "caption": 3} for row in toy.rows()[::2])))
 
 
-@mistake("two captions for a picture to score", "red_ball.png")
+@mistake("two captions for an image to score", "red_ball.png")
 def _(shop: Workshop) -> list[str]:
     return _score(shop, LINES)
 
@@ -77,7 +77,7 @@ def _(shop: Workshop) -> list[str]:
     return _score(shop, ONE_EACH, "--tokeniser", "cocoa")
 
 
-@mistake("a picture to explain that is not there", "gone.png")
+@mistake("an image to explain that is not there", "gone.png")
 def _(shop: Workshop) -> list[str]:
     return _score(shop, ONE_EACH, "--explain", "gone.png")
 

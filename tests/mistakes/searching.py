@@ -186,7 +186,7 @@ def _(shop: Workshop) -> list[str]:
     return _caption(shop, "decoding.type=consensus", *(f"decoding.{one}=0" for one in weights))
 
 
-@mistake("a consensus of a run that remembers nothing", "remembers no training pictures", "evaluate it once")
+@mistake("a consensus of a run that remembers nothing", "remembers no training images", "evaluate it once")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "decoding.type=consensus")
 

@@ -25,7 +25,7 @@ MANIFESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "a manifest whose shape has four axes": ("shape", {"shape": [2, 2, 2, 2]}),
     "a manifest with a type of pickles": ("dtype", {"dtype": "object"}),
     "a manifest with a struct type": ("dtype", {"dtype": [["a", "<f4"]]}),
-    "a manifest in which a picture stands twice": ("ids and sizes", {"ids": ["red_ball.png"] * 12}),
+    "a manifest in which an image stands twice": ("ids and sizes", {"ids": ["red_ball.png"] * 12}),
     "a manifest with half of a surrogate pair": ("surrogate", {"ids": ["\ud83d"] * 12}),
     "a manifest of a precision that is none": ("precision", {"precision": "float8"}),
     "a manifest with a reason that is a number": ("broken.x.reason", {"broken": {"x": {"reason": 3, "size": 1}}}),
@@ -81,7 +81,7 @@ JOURNALS: dict[str, tuple[str, dict[str, Any]]] = {
     "a journal with a row below zero": ("rows.0", {"rows": [-1]}),
     "a journal whose rows are true": ("rows.0", {"rows": [True]}),
     "a journal whose sizes are texts": ("sizes.0", {"sizes": ["205"]}),
-    "a journal with a row without a picture": ("one for each picture", {"rows": [0, 1]}),
+    "a journal with a row without an image": ("one for each image", {"rows": [0, 1]}),
     "a journal whose notes are a list": ("broken", {"broken": ["red_ball.png"]}),
 }
 

@@ -177,12 +177,12 @@ def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + "train/red_ball.png,a ball,train\nval/red_ball.png,a box,dev\n" + _rows())
 
 
-@mistake("addresses of images that are not there", "missing picture (https:/x.org/photo_of_", "cannot be used")
+@mistake("addresses of images that are not there", "missing image (https:/x.org/photo_of_", "cannot be used")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows("https://x.org/photo_of_{image},{caption},{split}"))
 
 
-@mistake("Windows paths of other images", "id outside the picture folder", "C:\\\\photos\\\\holiday_red_ball.png")
+@mistake("Windows paths of other images", "id outside the image folder", "C:\\\\photos\\\\holiday_red_ball.png")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows("C:\\\\photos\\\\holiday_{image},{caption},{split}"))
 
@@ -200,7 +200,7 @@ def _(shop: Workshop) -> list[str]:
     return _init(shop, "".join(f"holiday_{n}.jpg#0\tthe sea\n" for n in range(24)), "captions.token")
 
 
-@mistake("a subset that is told to be none", "12 of 24 pictures cannot be used", "set data.subset: true")
+@mistake("a subset that is told to be none", "12 of 24 images cannot be used", "set data.subset: true")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows() + "".join(f"holiday_{n}.png,the sea,train\n" for n in range(12)))
 

@@ -19,22 +19,22 @@ def _captions(shop: Workshop, *rows: dict[str, str]) -> list[str]:
     return ["extract", "--config", shop.config()]
 
 
-@mistake("a picture whose name colours the terminal", RED)
+@mistake("an image whose name colours the terminal", RED)
 def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), str(shop / f"{ESCAPE}gone.png")]
 
 
-@mistake("a picture whose name has a line end", r"one\ntwo.png")
+@mistake("an image whose name has a line end", r"one\ntwo.png")
 def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), str(shop / "one\ntwo.png")]
 
 
-@mistake("a picture whose name turns the direction of writing", SHOWN)
+@mistake("an image whose name turns the direction of writing", SHOWN)
 def _(shop: Workshop) -> list[str]:
-    return ["caption", str(shop.toy.run), str(shop.write(TURNED, "no picture"))]
+    return ["caption", str(shop.toy.run), str(shop.write(TURNED, "no image"))]
 
 
-@mistake("a picture whose name is not UTF-8", r"caf\udce9.png")
+@mistake("an image whose name is not UTF-8", r"caf\udce9.png")
 def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), os.fsdecode(bytes(shop.folder) + b"/caf\xe9.png")]
 
@@ -54,7 +54,7 @@ def _(shop: Workshop) -> list[str]:
     return ["score", "--hypotheses", str(shop / "said.jsonl"), "--references", str(shop / f"{ESCAPE}true.jsonl")]
 
 
-@mistake("a picture to explain whose id moves the cursor", r"\x1b[2J")
+@mistake("an image to explain whose id moves the cursor", r"\x1b[2J")
 def _(shop: Workshop) -> list[str]:
     lines = "".join(json.dumps({"image": row["image"], "caption": row["caption"]}) + "\n" for row in toy.rows()[::2])
     given = str(shop.write("said.jsonl", lines))
@@ -66,7 +66,7 @@ def _(shop: Workshop) -> list[str]:
     return ["init", str(shop / "\u202esotohp")]
 
 
-@mistake("a caption's picture whose name colours the terminal", RED, "missing picture")
+@mistake("a caption's image whose name colours the terminal", RED, "missing image")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, {"image": f"{ESCAPE}gone.png", "caption": "a ball", "split": "train"})
 
@@ -76,7 +76,7 @@ def _(shop: Workshop) -> list[str]:
     return _captions(shop, {"image": "red_ball.png", "caption": "a ball", "split": "\u202eniart"})
 
 
-@mistake("a caption's picture whose name has 5,000 letters", "xxx…xxx")
+@mistake("a caption's image whose name has 5,000 letters", "xxx…xxx")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, {"image": "x" * 5000 + ".png", "caption": "a ball", "split": "train"})
 
@@ -94,7 +94,7 @@ def _(shop: Workshop) -> list[str]:
     return ["inspect", "--config", shop.config(), "--out", str(shop / "\a")]
 
 
-@mistake("a picture with a path of 4,000 letters", CUT)
+@mistake("an image with a path of 4,000 letters", CUT)
 def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), str(Path("/") / LONG / "x.png")]
 
@@ -122,5 +122,5 @@ def _(shop: Workshop) -> list[str]:
 @mistake("a sheet whose path is too long for any system", "sheet.png", "File name too long", CUT,
          works=("red_ball.png\t",))  # fmt: skip
 def _(shop: Workshop) -> list[str]:
-    picture = shop.toy.data / "images" / "red_ball.png"
-    return ["caption", str(shop.toy.run), str(picture), "--show", str(shop / ("d" * 300) / "sheet.png")]
+    image = shop.toy.data / "images" / "red_ball.png"
+    return ["caption", str(shop.toy.run), str(image), "--show", str(shop / ("d" * 300) / "sheet.png")]

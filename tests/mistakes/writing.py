@@ -126,8 +126,8 @@ def _(shop: Workshop) -> list[str]:
 @mistake("disk full while a sheet is drawn", "sheet.png", "cannot write", around=full_after(4096),
          works=("red_ball.png\t",))  # fmt: skip
 def _(shop: Workshop) -> list[str]:
-    picture = shop.toy.data / "images" / "red_ball.png"
-    return ["caption", str(shop.toy.run), str(picture), "--show", str(shop / "sheet.png")]
+    image = shop.toy.data / "images" / "red_ball.png"
+    return ["caption", str(shop.toy.run), str(image), "--show", str(shop / "sheet.png")]
 
 
 @mistake("disk full while scenes are drawn", "cannot write", "scenes", around=full_after(4096))
@@ -172,15 +172,15 @@ def _(shop: Workshop) -> list[str]:
 @mistake("features to be added to a read-only store", "store", READ_ONLY, around=read_only("store"))
 def _(shop: Workshop) -> list[str]:
     shop.store()
-    picture = shop.data() / "images" / "red_ball.png"
-    picture.write_bytes(picture.read_bytes() + b"changed")
+    image = shop.data() / "images" / "red_ball.png"
+    image.write_bytes(image.read_bytes() + b"changed")
     return ["extract", "--config", shop.config()]
 
 
 @mistake("an adapted encoder for a read-only folder", "ro", READ_ONLY, around=read_only("ro"))
 def _(shop: Workshop) -> list[str]:
     (shop / "ro").mkdir()
-    adapt = {"into": str(shop / "ro" / "adapted"), "min_pictures": 1, "epochs": 1, "batch_size": 2}
+    adapt = {"into": str(shop / "ro" / "adapted"), "min_images": 1, "epochs": 1, "batch_size": 2}
     encoder = {"type": "mobilenet_v2", "weights": "none", "image_size": 32, "adapt": adapt}
     return ["train", "--config", shop.config(encoder=encoder), "--run", str(shop / "run")]
 
@@ -207,8 +207,8 @@ def _(shop: Workshop) -> list[str]:
 @mistake("a sheet for a read-only folder", "sheet.png", READ_ONLY, around=read_only("ro"), works=("red_ball.png\t",))
 def _(shop: Workshop) -> list[str]:
     (shop / "ro").mkdir()
-    picture = shop.toy.data / "images" / "red_ball.png"
-    return ["caption", str(shop.toy.run), str(picture), "--show", str(shop / "ro" / "sheet.png")]
+    image = shop.toy.data / "images" / "red_ball.png"
+    return ["caption", str(shop.toy.run), str(image), "--show", str(shop / "ro" / "sheet.png")]
 
 
 @mistake("scenes for a read-only folder", "ro", READ_ONLY, around=read_only("ro"))

@@ -116,9 +116,9 @@ def test_an_encoder_inside_is_trained_too():
     encoder = keras.Model(pixels, keras.layers.Dense(4, name="see")(keras.layers.Flatten()(pixels)))
     made = model(encoder)
     made.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
-    pictures = np.random.default_rng(2).integers(0, 256, (2, 2, 2, 3)).astype("uint8")
+    images = np.random.default_rng(2).integers(0, 256, (2, 2, 2, 3)).astype("uint8")
     before = [np.array(keras.ops.convert_to_numpy(v)) for v in made.trainable_variables]
-    made.train_on_batch(batch(pictures), TARGETS)
+    made.train_on_batch(batch(images), TARGETS)
     changed = [
         np.abs(keras.ops.convert_to_numpy(v) - b).max() > 0
         for v, b in zip(made.trainable_variables, before, strict=True)

@@ -1,4 +1,4 @@
-"""From pictures to sentences, and a run directory that carries all of it elsewhere."""
+"""From images to sentences, and a run directory that carries all of it elsewhere."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from PIL import Image
 
 from capsmith import Caption, Captioner
 from capsmith.config import load_config
-from capsmith.core.errors import CheckpointError, ConfigError, FeatureError, PictureError
+from capsmith.core.errors import CheckpointError, ConfigError, FeatureError, ImageError
 from capsmith.data.text.vocabulary import START, Vocabulary
 from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig
 from capsmith.evaluation.attention_plot import attention_sheet
@@ -53,13 +53,13 @@ def test_says_what_it_sees(captioner):
 def test_elsewhere_without_data_and_weights(captioner, tmp_path):
     """A fresh process, a copied run; the data set and the encoder's own file are not there."""
     run = shutil.copytree(shapes.trained(), tmp_path / "copied")
-    pictures = [shutil.copy(path, tmp_path / path.name) for path in TEST[:6]]
+    images = [shutil.copy(path, tmp_path / path.name) for path in TEST[:6]]
     gone = [shapes.data(), shapes.workplace() / "patches.keras"]
     try:
         for path in gone:
             path.rename(path.with_suffix(".gone"))
         done = subprocess.run(
-            [sys.executable, "-c", LOAD_ELSEWHERE, str(run), *map(str, pictures)],
+            [sys.executable, "-c", LOAD_ELSEWHERE, str(run), *map(str, images)],
             capture_output=True,
             text=True,
             cwd=tmp_path,
@@ -124,7 +124,7 @@ def test_small_batches_change_nothing(captioner):
     assert [c.text for c in other.caption(TEST)] == [c.text for c in captioner.caption(TEST)]
 
 
-def test_path_bytes_image_and_array_are_the_same_picture(captioner):
+def test_path_bytes_image_and_array_are_the_same_image(captioner):
     path = TEST[3]
     image = Image.open(path)
     buffer = io.BytesIO()
@@ -155,10 +155,10 @@ def test_alternatives_come_best_first(captioner):
     assert_same([captioner.caption(TEST[0], SampleConfig(samples=3, seed=1))], [drawn])
 
 
-def test_a_broken_picture_is_one_error(captioner, tmp_path):
-    (tmp_path / "text.jpg").write_text("not a picture")
-    for source in (tmp_path / "text.jpg", tmp_path / "none.jpg", b"", b"not a picture"):
-        with pytest.raises(PictureError) as caught:
+def test_a_broken_image_is_one_error(captioner, tmp_path):
+    (tmp_path / "text.jpg").write_text("not an image")
+    for source in (tmp_path / "text.jpg", tmp_path / "none.jpg", b"", b"not an image"):
+        with pytest.raises(ImageError) as caught:
             captioner.caption([TEST[0], source])
         assert "\n" not in str(caught.value)
 

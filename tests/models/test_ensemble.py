@@ -18,9 +18,9 @@ def joined(*kinds):
     return JointStepper(members), members, Views(views)
 
 
-def by_hand(members, views, picture, words):
+def by_hand(members, views, image, words):
     """The logarithm of the mean of the members' probabilities, asked one word at a time of each alone."""
-    states = [member.start(part[picture : picture + 1]) for member, part in zip(members, views.parts, strict=True)]
+    states = [member.start(part[image : image + 1]) for member, part in zip(members, views.parts, strict=True)]
     total, before = 0.0, START
     for word in words:
         probabilities = []
@@ -35,10 +35,10 @@ def by_hand(members, views, picture, words):
 def test_members_write_by_the_mean_of_their_probabilities(config):
     stepper, members, views = joined(*KINDS)
     assert stepper.at_once(views, config) is not None
-    for picture, found in enumerate(search(stepper, views, config)):
+    for image, found in enumerate(search(stepper, views, config)):
         for hypothesis in found:
             words = [*hypothesis.tokens, *([END] if hypothesis.ended else [])]
-            expected = by_hand(members, views, picture, words)
+            expected = by_hand(members, views, image, words)
             assert hypothesis.log_probability == pytest.approx(expected, abs=1e-3)
 
 

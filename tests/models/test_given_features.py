@@ -80,7 +80,7 @@ def test_no_image_is_needed_and_what_is_known_of_the_encoder_is_said(without_ima
     about = json.loads((folder / "run" / "captioner.json").read_text())["features"]
     assert about["encoder"] == "unverified" and len(about["sha256"]) == 64
     done = evaluate(folder / "run", "test", log=Log(quiet=True), out=folder / "report")
-    assert len(done.captions) == 24 and "the picture cannot be read" in (folder / "report" / "index.html").read_text()
+    assert len(done.captions) == 24 and "the image cannot be read" in (folder / "report" / "index.html").read_text()
 
 
 def test_a_new_image_is_captioned_by_the_encoder_that_the_config_names(without_images, own):

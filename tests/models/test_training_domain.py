@@ -126,7 +126,7 @@ def scaled(factor, value):
 
 
 def shapes(root):
-    """Draws each of the toy's pictures many times, a little larger or darker, and writes their captions."""
+    """Draws each of the toy's images many times, a little larger or darker, and writes their captions."""
     (root / "images").mkdir(parents=True)
     rows = []
     colours = list(toy.COLOURS)
@@ -134,7 +134,7 @@ def shapes(root):
         for n in range(count):
             name, colour, shape = f"{split}_{n}.png", colours[RNG.integers(4)], toy.SHAPES[RNG.integers(3)]
             side = int(RNG.integers(34, 47))
-            image = toy.picture(colour, shape).resize((side, side))
+            image = toy.image(colour, shape).resize((side, side))
             darker = Image.eval(image, partial(scaled, RNG.uniform(0.8, 1.1)))
             darker.save(root / "images" / name)
             rows.append({"image": name, "caption": f"a {colour} {shape}", "split": split})

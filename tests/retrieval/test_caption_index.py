@@ -12,7 +12,7 @@ CAPTIONS = [[(4 + n % KINDS, 20 + n), (5, 6)][: 1 + n % 2] for n in range(60)]
 
 
 class Seen:
-    """Pictures of six kinds; one channel is a thousand times larger than the others and says nothing."""
+    """Images of six kinds; one channel is a thousand times larger than the others and says nothing."""
 
     def __init__(self, regions):
         noise = RNG.normal(size=(60, regions, 20))
@@ -26,7 +26,7 @@ class Seen:
 
 
 @pytest.mark.parametrize("regions", [1, 4])
-def test_like_pictures_are_found(regions):
+def test_like_images_are_found(regions):
     seen = Seen(regions)
     ids = [str(n) for n in range(60)]
     memory = Memory.of(seen, ids[:48], CAPTIONS[:48])

@@ -10,13 +10,13 @@ from capsmith.retrieval.caption_index import Memory
 from capsmith.retrieval.concepts import Content, directions
 
 RNG = np.random.default_rng(5)
-PICTURES, CHANNELS = 300, 12
+IMAGES, CHANNELS = 300, 12
 DOG, CAT, ALWAYS = 10, 11, 12
 
 
 def features_and_captions():
     """Channel 0 varies most and says nothing; whether channel 3 is positive decides between two words."""
-    features = RNG.normal(size=(PICTURES, CHANNELS))
+    features = RNG.normal(size=(IMAGES, CHANNELS))
     features[:, 0] *= 20
     features -= features.mean(axis=0)
     return features, [[(DOG if row[3] > 0 else CAT, ALWAYS), (ALWAYS, UNK, END)] for row in features]
@@ -26,7 +26,7 @@ def test_for_one_word_it_is_ridge_regression():
     features, _ = features_and_captions()
     captions = [[(DOG,)] if row[3] > 0.5 else [()] for row in features]
     there = np.array([bool(group[0]) for group in captions], float)
-    covariance = features.T @ features / PICTURES
+    covariance = features.T @ features / IMAGES
     ridge = 0.3 * np.trace(covariance) / CHANNELS
     expected = np.linalg.solve(covariance + ridge * np.eye(CHANNELS), features.T @ (there - there.mean()))
     found = directions(features, captions)
@@ -44,8 +44,8 @@ def test_a_loud_channel_that_says_nothing_is_ignored():
 
 def test_words_too_rare_to_learn_and_no_words_at_all():
     features, captions = features_and_captions()
-    rare = [[(100 + n // 9, UNK)] for n in range(PICTURES)]  # nine pictures a word
-    assert directions(features, rare).shape == directions(features, [[()]] * PICTURES).shape == (CHANNELS, 0)
+    rare = [[(100 + n // 9, UNK)] for n in range(IMAGES)]  # nine images a word
+    assert directions(features, rare).shape == directions(features, [[()]] * IMAGES).shape == (CHANNELS, 0)
     assert directions(features[:5], captions[:5]).shape == (CHANNELS, 0)
 
 
@@ -58,10 +58,10 @@ class Seen:
 
 
 def test_with_meaning_more_neighbours_share_the_words():
-    """A control: captions of other pictures have no meaning to find, and change nothing for the better."""
+    """A control: captions of other images have no meaning to find, and change nothing for the better."""
     features, captions = features_and_captions()
-    ids = [str(n) for n in range(PICTURES)]
-    moved = [captions[n] for n in RNG.permutation(PICTURES)]
+    ids = [str(n) for n in range(IMAGES)]
+    moved = [captions[n] for n in RNG.permutation(IMAGES)]
 
     def share(said, weight):
         memory = Memory.of(Seen(features), ids[:200], said[:200])
@@ -84,9 +84,9 @@ def test_words_spoken_of_are_a_ridge_regression():
     target = share * content.rarity
     target /= np.linalg.norm(target, axis=1, keepdims=True)
     target -= target.mean(axis=0)
-    covariance = features.T @ features / PICTURES
+    covariance = features.T @ features / IMAGES
     ridge = 0.1 * np.trace(covariance) / CHANNELS
-    solved = np.linalg.solve(covariance + ridge * np.eye(CHANNELS), features.T @ target / PICTURES)
+    solved = np.linalg.solve(covariance + ridge * np.eye(CHANNELS), features.T @ target / IMAGES)
     expected = features @ solved
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(content.spoken_of(features), expected, atol=1e-4)
@@ -100,10 +100,10 @@ def test_a_caption_fits_by_its_rare_words_that_are_spoken_of():
     np.testing.assert_allclose(fits, [(3 * 0.5 + 4 * 0.25) / 5**0.5, 1.5 / 3**0.5, 0, 0, 0])
 
 
-def test_what_a_new_picture_shows_is_told_from_what_it_does_not():
-    """A control: learned from captions of other pictures it is chance."""
+def test_what_a_new_image_shows_is_told_from_what_it_does_not():
+    """A control: learned from captions of other images it is chance."""
     features, captions = features_and_captions()
-    moved = [captions[n] for n in RNG.permutation(PICTURES)]
+    moved = [captions[n] for n in RNG.permutation(IMAGES)]
 
     def right(said):
         content = Content.of(features[:200], said[:200])
@@ -115,10 +115,10 @@ def test_what_a_new_picture_shows_is_told_from_what_it_does_not():
 
 
 def test_a_memory_chooses_by_what_its_features_speak_of():
-    """All the way from features of other scales; a control: with captions of other pictures it is chance."""
+    """All the way from features of other scales; a control: with captions of other images it is chance."""
     features, captions = features_and_captions()
     features = features * 7 + 100
-    ids = [str(n) for n in range(PICTURES)]
+    ids = [str(n) for n in range(IMAGES)]
     pool = [Hypothesis((word, ALWAYS), -1.0, -1.0, True) for word in (DOG, CAT)]
     config = ConsensusConfig(agreement=0, neighbour_agreement=0, likelihood=0, content=1)
 
@@ -128,11 +128,11 @@ def test_a_memory_chooses_by_what_its_features_speak_of():
         return np.mean([best.tokens == group[0] for (best, *_), group in zip(chosen, captions[200:], strict=True)])
 
     assert right(captions) > 0.9
-    assert 0.25 < right([captions[n] for n in RNG.permutation(PICTURES)]) < 0.75
+    assert 0.25 < right([captions[n] for n in RNG.permutation(IMAGES)]) < 0.75
 
 
 def test_no_words_are_no_content():
     features, _ = features_and_captions()
-    content = Content.of(features, [[()]] * PICTURES)
-    assert content.spoken_of(features).shape == (PICTURES, 0)
+    content = Content.of(features, [[()]] * IMAGES)
+    assert content.spoken_of(features).shape == (IMAGES, 0)
     assert content.fit(np.zeros(0), [(DOG,), ()]).tolist() == [0, 0]

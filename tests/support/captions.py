@@ -8,9 +8,9 @@ FULL = st.lists(WORDS, min_size=1, max_size=14)
 
 
 @st.composite
-def corpora(draw, hypotheses=SENTENCES, references=FULL, pictures=6):
-    """Hypotheses and references by id; 1 to 10 references, not the same number for every picture."""
-    keys = [f"{number}.jpg" for number in range(draw(st.integers(1, pictures)))]
+def corpora(draw, hypotheses=SENTENCES, references=FULL, images=6):
+    """Hypotheses and references by id; 1 to 10 references, not the same number for every image."""
+    keys = [f"{number}.jpg" for number in range(draw(st.integers(1, images)))]
     truth = {key: draw(st.lists(references, min_size=1, max_size=10)) for key in keys}
     return {key: draw(hypotheses) for key in keys}, truth
 
@@ -20,8 +20,8 @@ ADVERSARIAL = {
     "one word": ({"a": ["dog"], "b": ["cat"]}, {"a": [["a", "dog"]], "b": [["a", "dog"], ["dog"]]}),
     "words never seen": ({"a": ["q", "w", "e", "r", "t"], "b": ["a"]}, {"a": [["a", "dog"]], "b": [["a"]]}),
     "all the same": ({"a": ["a", "b", "c", "d"]}, {"a": [["a", "b", "c", "d"]]}),
-    "one picture": ({"a": ["a", "dog", "runs", "far"]}, {"a": [["a", "dog", "runs"], ["a", "cat"]]}),
-    "in every picture": (
+    "one image": ({"a": ["a", "dog", "runs", "far"]}, {"a": [["a", "dog", "runs"], ["a", "cat"]]}),
+    "in every image": (
         {"a": ["a", "dog"], "b": ["a", "dog"]},
         {"a": [["a", "dog"], ["a", "dog", "runs"]], "b": [["a", "dog"]]},
     ),

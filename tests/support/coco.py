@@ -4,7 +4,7 @@ import pytest
 
 
 def scores(hypotheses, references, names=("bleu", "rouge", "cider")):
-    """BLEU-1..4, ROUGE-L and CIDEr with their values per picture, from pycocoevalcap; tokens in, tokens out."""
+    """BLEU-1..4, ROUGE-L and CIDEr with their values per image, from pycocoevalcap; tokens in, tokens out."""
     pytest.importorskip("pycocoevalcap")
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider

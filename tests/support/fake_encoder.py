@@ -39,8 +39,8 @@ def install(modules=sys.modules):
     modules["capsmith.vision.encoder"] = stand_in
 
 
-def pictures_in(folder: Path, count: int = 23) -> list[tuple[str, Path]]:
-    """Draws small random pictures, each of its own file size."""
+def images_in(folder: Path, count: int = 23) -> list[tuple[str, Path]]:
+    """Draws small random images, each of its own file size."""
     folder.mkdir(exist_ok=True)
     random = np.random.default_rng(0)
     made = []
@@ -52,7 +52,7 @@ def pictures_in(folder: Path, count: int = 23) -> list[tuple[str, Path]]:
     return made
 
 
-def _main(pictures: str, store: str, output: str, moment: str, batch: int) -> None:
+def _main(images: str, store: str, output: str, moment: str, batch: int) -> None:
     from capsmith.vision import journal
     from capsmith.vision.config import EncoderConfig, FeaturesConfig
     from capsmith.vision.extraction import extract
@@ -91,7 +91,7 @@ def _main(pictures: str, store: str, output: str, moment: str, batch: int) -> No
     if moment == "after the manifest":
         journal.Path.unlink = die
     extract(
-        pictures_in(Path(pictures)),
+        images_in(Path(images)),
         EncoderConfig(type="small_cnn", output=output),
         FeaturesConfig(store=Path(store), batch_size=4),
         print,

@@ -40,7 +40,7 @@ def captions(colour: str, shape: str, side: str) -> tuple[str, str]:
 
 
 def make_data(root: Path) -> Path:
-    """Writes 120 pictures and ``captions.csv`` below ``root``; returns it."""
+    """Writes 120 images and ``captions.csv`` below ``root``; returns it."""
     (root / "images").mkdir(parents=True)
     with (root / "captions.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -1,4 +1,4 @@
-"""A data set of a dozen drawn pictures, and the settings of a captioner small enough to train in seconds on it."""
+"""A data set of a dozen drawn images, and the settings of a captioner small enough to train in seconds on it."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ SPLITS = {"red": "train", "green": "train", "blue": "dev", "yellow": "test"}
 SIDE = 40
 
 
-def picture(colour: str, shape: str) -> Image.Image:
+def image(colour: str, shape: str) -> Image.Image:
     """Draws a shape of one colour on grey."""
     image = Image.new("RGB", (SIDE, SIDE), (200, 200, 200))
     draw = ImageDraw.Draw(image)
@@ -24,7 +24,7 @@ def picture(colour: str, shape: str) -> Image.Image:
 
 
 def rows() -> list[dict[str, str]]:
-    """Returns two captions for each of the twelve pictures."""
+    """Returns two captions for each of the twelve images."""
     return [
         {"image": f"{colour}_{shape}.png", "caption": caption, "split": SPLITS[colour]}
         for colour in COLOURS
@@ -38,7 +38,7 @@ def make_data(root: Path) -> Path:
     (root / "images").mkdir(parents=True)
     for colour in COLOURS:
         for shape in SHAPES:
-            picture(colour, shape).save(root / "images" / f"{colour}_{shape}.png")
+            image(colour, shape).save(root / "images" / f"{colour}_{shape}.png")
     write_captions(root / "captions.csv", rows())
     return root
 

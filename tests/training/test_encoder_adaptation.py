@@ -33,7 +33,7 @@ def settings(folder, **adapt):
     values = shapes.settings(
         features={"cache": str(folder / "cache")}, training={"epochs": 1}, evaluation={"after_training": None}
     )
-    values["encoder"] |= {"output": "grid", "adapt": {**how, "batch_size": 12, "min_pictures": 2, **adapt}}
+    values["encoder"] |= {"output": "grid", "adapt": {**how, "batch_size": 12, "min_images": 2, **adapt}}
     values["decoder"] = {"type": "attention", "units": 16, "attention_units": 16, "embedding": {"size": 16}}
     return values
 
@@ -52,7 +52,7 @@ def adapted(tmp_path_factory):
 
 
 def test_average_precision_by_hand():
-    """Ranked right, wrong, right: (1/1 + 2/3) / 2; a word of fewer than five pictures does not count."""
+    """Ranked right, wrong, right: (1/1 + 2/3) / 2; a word of fewer than five images does not count."""
     there = np.zeros((12, 2), bool)
     there[[0, 2, 5, 6, 9], 0] = True
     there[0, 1] = True
@@ -61,12 +61,12 @@ def test_average_precision_by_hand():
     assert average_precision(found[:, 1:], there[:, 1:]) is None
 
 
-def test_words_of_held_out_pictures_are_found(adapted):
+def test_words_of_held_out_images_are_found(adapted):
     found = scores(adapted[0])
     assert found[-1] > 0.8 and found[-1] > found[0] + 0.1
 
 
-def test_with_captions_of_other_pictures_nothing_is_learned(adapted, tmp_path):
+def test_with_captions_of_other_images_nothing_is_learned(adapted, tmp_path):
     config = load_config(settings(tmp_path))
     corpus = read_corpus(config, QUIET)
     train_records, rest = corpus.split("train"), [r for r in corpus.records if r.split != "train"]
@@ -105,16 +105,16 @@ def test_features_and_captions_are_those_of_the_adapted_encoder(adapted):
 
 @pytest.mark.parametrize("output", ["grid", "pooled"])
 def test_features_go_on_from_those_of_the_layer_before(tmp_path, output):
-    """Those of train and dev are there when the encoder is; they are what the whole network gives of the pictures."""
+    """Those of train and dev are there when the encoder is; they are what the whole network gives of the images."""
     values = settings(tmp_path, epochs=2)
     values["encoder"]["output"] = output
     values["decoder"] = {"type": "inject", "units": 8} if output == "pooled" else values["decoder"]
     config, lines = load_config(values), []
     corpus = read_corpus(config, QUIET)
     adapt_encoders(config, corpus, lines.append)
-    assert any("96 pictures go on from an earlier layer" in line for line in lines)
+    assert any("96 images go on from an earlier layer" in line for line in lines)
     extract(config, lines.append)
-    assert any("24 of 120 pictures go through small_cnn" in line for line in lines)
+    assert any("24 of 120 images go through small_cnn" in line for line in lines)
     store = prepare(config, ("train", "dev", "test"), QUIET).source
     encoder = build_encoder(config.encoders[0])
     for record in corpus.records[::17]:
@@ -130,12 +130,12 @@ def test_features_go_on_in_the_precision_of_the_layer_before(tmp_path):
     config, lines = load_config(values), []
     adapt_encoders(config, read_corpus(config, QUIET), QUIET)
     extract(config, lines.append)
-    assert any("24 of 120 pictures go through small_cnn in bfloat16" in line for line in lines)
+    assert any("24 of 120 images go through small_cnn in bfloat16" in line for line in lines)
 
 
 def test_what_was_adapted_is_used_again(adapted, monkeypatch):
     folder, config = adapted
-    monkeypatch.setattr(adapting, "_Lesson", None)
+    monkeypatch.setattr(adapting, "WordLabelTrainer", None)
     train(config, folder / "second", log=QUIET)
     assert extract(config, QUIET).shape == Captioner.load(folder / "second").feature_shape
 
@@ -159,7 +159,7 @@ def asked(config):
 
 def interrupted(config, monkeypatch, at=2):
     """Adapts until a pass, and is then interrupted."""
-    one_pass = adapting._Lesson._pass
+    one_pass = adapting.WordLabelTrainer._pass
 
     def dying(self, number, *rest):
         if number == at:
@@ -167,7 +167,7 @@ def interrupted(config, monkeypatch, at=2):
         return one_pass(self, number, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(adapting._Lesson, "_pass", dying)
+        patched.setattr(adapting.WordLabelTrainer, "_pass", dying)
         with pytest.raises(KeyboardInterrupt):
             adapt_encoders(*asked(config))
 
@@ -176,9 +176,11 @@ def test_interrupted_it_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     whole, parts = (load_config(settings(tmp_path / name, epochs=3)) for name in ("whole", "parts"))
     adapt_encoders(*asked(whole))
     interrupted(parts, monkeypatch)
-    folder, done, one_pass = tmp_path / "parts" / "adapted", [], adapting._Lesson._pass
+    folder, done, one_pass = tmp_path / "parts" / "adapted", [], adapting.WordLabelTrainer._pass
     assert (folder / "adapting.npz").exists() and not (folder / "adapted.json").exists()
-    monkeypatch.setattr(adapting._Lesson, "_pass", lambda self, n, *rest: done.append(n) or one_pass(self, n, *rest))
+    monkeypatch.setattr(
+        adapting.WordLabelTrainer, "_pass", lambda self, n, *rest: done.append(n) or one_pass(self, n, *rest)
+    )
     adapt_encoders(*asked(parts))
     assert done == [2] and not (folder / "adapting.npz").exists()
     assert scores(tmp_path / "parts") == pytest.approx(scores(tmp_path / "whole"), abs=1e-6)
@@ -196,14 +198,14 @@ def test_with_other_settings_it_does_not_go_on(tmp_path, monkeypatch):
 def test_the_best_pass_is_kept(tmp_path, monkeypatch):
     """Passes score 0.5, 0.9, 0.7: the weights are those after the second."""
     said, cores = iter([0.5, 0.9, 0.7]), []
-    found = adapting._Lesson._found
+    found = adapting.WordLabelTrainer._found
 
     def watched(self, rows, store):
         cores.append([np.array(w) for w in self.encoder.core.get_weights()])
         return found(self, rows, store)
 
     monkeypatch.setattr(adapting, "average_precision", lambda found, there: next(said))
-    monkeypatch.setattr(adapting._Lesson, "_found", watched)
+    monkeypatch.setattr(adapting.WordLabelTrainer, "_found", watched)
     config = load_config(settings(tmp_path, epochs=3))
     adapt_encoders(*asked(config))
     kept = build_encoder(config.encoders[0]).core.get_weights()
@@ -211,14 +213,14 @@ def test_the_best_pass_is_kept(tmp_path, monkeypatch):
     assert not all(np.array_equal(a, b) for a, b in zip(kept, cores[2], strict=True))
 
 
-def test_a_mirrored_picture_is_learned_with_its_words_mirrored(tmp_path):
-    """Every other picture's features are turned round, and "left" is then learned as "right"."""
+def test_a_mirrored_image_is_learned_with_its_words_mirrored(tmp_path):
+    """Every other image's features are turned round, and "left" is then learned as "right"."""
     config, corpus, _ = asked(load_config(settings(tmp_path)))
     records = corpus.split("train")
     plain, how = build_encoder(config.encoders[0].model_copy(update={"adapt": None})), config.encoders[0].adapt
     words = Words.of(records, config.text, config.training.mirror_words, 2)
-    lesson = adapting._Lesson(plain, "block3_out", words, how, {})
-    given, sure = [], words.of_pictures(records)
+    lesson = adapting.WordLabelTrainer(plain, "block3_out", words, how, {})
+    given, sure = [], words.of_images(records)
     columns = np.arange(lesson.grid[1], dtype=np.float32)
 
     class Numbered:
@@ -285,17 +287,17 @@ def test_a_store_of_one_s_own_holds_the_adapted_features(tmp_path):
     assert extract(load_config(values), QUIET).shape == (4, 128)
 
 
-def test_words_of_mirrored_pictures_change_sides(tmp_path):
+def test_words_of_mirrored_images_change_sides(tmp_path):
     config, corpus, _ = asked(load_config(settings(tmp_path)))
     words = Words.of(corpus.split("train"), config.text, config.training.mirror_words, 2)
     left, right, red = (words.column[word] for word in ("left", "right", "red"))
     assert (words.mirrored[left], words.mirrored[right], words.mirrored[red]) == (right, left, red)
-    assert "a" not in words.column  # it stands in every picture's captions
+    assert "a" not in words.column  # it stands in every image's captions
     record = next(r for r in corpus.split("train") if r.image_id.startswith("red_bar_left"))
-    sure = words.of_pictures([record])
+    sure = words.of_images([record])
     assert sure[0, left] == sure[0, red] == 1.0 and sure[0, right] == 0.0
     once = Record(record.image_id, record.path, (*record.captions[:1], "a green thing"), "train")
-    assert words.of_pictures([once])[0, red] == 0.5
+    assert words.of_images([once])[0, red] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -303,9 +305,9 @@ def test_words_of_mirrored_pictures_change_sides(tmp_path):
     [
         ({"after": "block9_out"}, FeatureError, "has no layer 'block9_out'"),
         (
-            {"min_pictures": 1000},
+            {"min_images": 1000},
             FeatureError,
-            "no word stands .* of 1000 to 54 of the 72 training pictures",
+            "no word stands .* of 1000 to 54 of the 72 training images",
         ),
         ({"after": "block5_out"}, FeatureError, "encoder.adapt.after: 'block5_out' is the last layer"),
         ({"after": "block5_norm"}, FeatureError, "behind 'block5_norm' no layer of a grid learns"),
@@ -325,7 +327,7 @@ def test_an_adapted_encoder_that_is_gone_is_said(tmp_path):
         prepare(config, ("test",), QUIET)
 
 
-def test_without_dev_pictures_the_last_pass_counts(tmp_path):
+def test_without_dev_images_the_last_pass_counts(tmp_path):
     config, corpus, _ = asked(load_config(settings(tmp_path, epochs=2)))
     adapt_encoders(config, Corpus(tuple(corpus.split("train")), corpus.problems), QUIET)
     assert scores(tmp_path)[0] < scores(tmp_path)[1] < 0

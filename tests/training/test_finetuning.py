@@ -68,10 +68,10 @@ def test_first_the_decoder_then_both(tmp_path):
     values["training"] |= {"start": str(tmp_path / "first"), "epochs": 1, "learning_rate": 1e-9}
     train(load_config(values), tmp_path / "still", log=QUIET)
     first, still = (Captioner.load(tmp_path / name) for name in ("first", "still"))
-    picture = next((shapes.data() / "images").glob("blue*"))
-    features = [one.features([picture]) for one in (first, still)]
+    image = next((shapes.data() / "images").glob("blue*"))
+    features = [one.features([image]) for one in (first, still)]
     np.testing.assert_allclose(*features, rtol=1e-2, atol=1e-2)
-    assert first.caption(picture).text == still.caption(picture).text
+    assert first.caption(image).text == still.caption(image).text
     values["training"] |= {"epochs": 4, "learning_rate": 0.003, "augment": {"mirror": True, "crop": 0.9}}
     train(load_config(values), tmp_path / "both", log=QUIET)
     losses = [read_csv(tmp_path / name / "history.csv")[-1]["loss"] for name in ("first", "both")]

@@ -63,7 +63,7 @@ def test_with_a_test_at_its_end_there_is_a_report():
     run = shapes.trained()
     assert {"index.html", "predictions.jsonl", "scores.json"} <= {path.name for path in (run / "report").iterdir()}
     log = (run / "log.txt").read_text()
-    for said in ("pictures 72 train, 24 dev, 24 test", "vocabulary: 18 words from 144", "epoch 20/20", "best epoch"):
+    for said in ("images 72 train, 24 dev, 24 test", "vocabulary: 18 words from 144", "epoch 20/20", "best epoch"):
         assert said in log
 
 
@@ -202,7 +202,7 @@ def test_captions_that_changed_do_not_go_on(run, tmp_path):
 @pytest.mark.parametrize("split", ["dev", "test"])
 def test_a_missing_split_is_told_before_training(tmp_path, split):
     changed = edited(tmp_path, lambda row: [*row[:2], row[2].replace(split, "train")])
-    with pytest.raises(DataError, match=f"the {split} split .* holds no picture"):
+    with pytest.raises(DataError, match=f"the {split} split .* holds no image"):
         train(load_config(settings(**changed, evaluation={"after_training": "test"})), tmp_path / "run", log=QUIET)
     assert not (tmp_path / "run" / "state.npz").exists()
 

@@ -1,4 +1,4 @@
-"""Two encoders and views of the training pictures, from config to captions."""
+"""Two encoders and views of the training images, from config to captions."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ QUIET = Log(quiet=True)
 
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory):
-    """A captioner trained on two encoders' grids of other sizes, and on one view of each picture."""
+    """A captioner trained on two encoders' grids of other sizes, and on one view of each image."""
     folder = tmp_path_factory.mktemp("joined")
     settings = shapes.settings(
         decoder={"type": "aoa", "units": 16, "attention_units": 16, "heads": 2, "standardise": True},
@@ -34,7 +34,7 @@ def joined(tmp_path_factory):
     return folder, config
 
 
-def test_a_picture_gives_what_the_stores_hold(joined):
+def test_an_image_gives_what_the_stores_hold(joined):
     folder, config = joined
     captioner = Captioner.load(folder / "run")
     prepared = prepare(config, ("test",), QUIET)
@@ -62,7 +62,7 @@ def test_only_training_makes_views(joined):
     assert len(stores) == 4 and sum(name.endswith("-view1") for name in stores) == 2
     elsewhere = folder / "elsewhere"
     overrides = [f"features.cache={elsewhere}", "decoding.type=consensus", "decoding.neighbours=3"]
-    evaluate(folder / "run", "test", overrides, QUIET)  # which looks at the training pictures, as they are
+    evaluate(folder / "run", "test", overrides, QUIET)  # which looks at the training images, as they are
     assert len(list(elsewhere.iterdir())) == 2
 
 
@@ -88,7 +88,7 @@ def test_each_encoder_has_to_be_the_one_of_the_training(joined):
     ],
 )
 def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says):
-    """Only where pictures are mirrored: elsewhere nothing changes places."""
+    """Only where images are mirrored: elsewhere nothing changes places."""
     folder, config = joined
     lines = []
     captioner = Captioner.load(folder / "run")

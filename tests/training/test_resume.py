@@ -17,7 +17,7 @@ from capsmith.core.errors import CheckpointError
 from capsmith.core.files import Log
 from capsmith.data.batches import Batches
 from capsmith.data.records import read_dataset
-from capsmith.training.epoch_state import Pass
+from capsmith.training.epoch_state import EpochProgress
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from capsmith.training.signals import stopping
@@ -81,8 +81,8 @@ def go_on(run, changes):
 
 
 def assert_same_captions(one, other):
-    pictures = [record.path for record in read_dataset(one.config.data).split("test")]
-    for left, right in zip(one.caption(pictures), other.caption(pictures), strict=True):
+    images = [record.path for record in read_dataset(one.config.data).split("test")]
+    for left, right in zip(one.caption(images), other.caption(images), strict=True):
         assert left.text == right.text
         assert left.log_probability == pytest.approx(right.log_probability, abs=1e-4)
 
@@ -170,12 +170,12 @@ def test_a_second_signal_is_not_waited_with():
 
 
 def test_a_state_of_other_batches_is_refused(tmp_path):
-    good = Pass(epoch=2, step=3, loss=1.5, words=7, rewards=[0.5]).to_json()
-    assert Pass.from_json(good, "here", 2, 5) == Pass(2, 3, 1.5, 7, rewards=[0.5])
-    assert Pass.from_json({}, "here", 2, 5) == Pass(2)
+    good = EpochProgress(epoch=2, step=3, loss=1.5, words=7, rewards=[0.5]).to_json()
+    assert EpochProgress.from_json(good, "here", 2, 5) == EpochProgress(2, 3, 1.5, 7, rewards=[0.5])
+    assert EpochProgress.from_json({}, "here", 2, 5) == EpochProgress(2)
     for change in ({"epoch": 1}, {"step": 6}, {"step": -1}, {"words": "x"}, {"rewards": [None]}, {"other": 1}):
         with pytest.raises(CheckpointError, match="here is damaged within an epoch"):
-            Pass.from_json({"pass": good["pass"] | change}, "here", 2, 5)
+            EpochProgress.from_json({"pass": good["pass"] | change}, "here", 2, 5)
 
 
 def test_two_processes_do_not_train_into_one_run(frozen):

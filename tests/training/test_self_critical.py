@@ -95,7 +95,7 @@ def test_greedy_baseline(begun):
     inputs, _ = read(made, 0)
     rewards = np.array(made.rewards).reshape(5, 4)
     expected = rewards - inputs["weight"].reshape(5, 4)
-    np.testing.assert_allclose(expected, expected[:, :1].repeat(4, 1), atol=1e-5)  # one baseline a picture
+    np.testing.assert_allclose(expected, expected[:, :1].repeat(4, 1), atol=1e-5)  # one baseline an image
     greedy = made.captioner.caption_features(inputs["features"], GreedyConfig(max_length=12))
     words = [tokenise(caption.text, made.captioner.config.text) for caption in greedy]
     found = made.reward_of.reward([int(row) for row in made.order[:5]], words)
@@ -114,7 +114,7 @@ def test_samples_are_a_function_of_seed_epoch_and_batch(begun):
     assert read(made, 1)[1] == first
 
 
-def test_every_picture_once_an_epoch(begun):
+def test_every_image_once_an_epoch(begun):
     made, by_row = batches(begun, samples=3)
     assert len(made) == -(-len(by_row) // (20 // 3))
     assert sorted(made.order) == sorted(by_row)
@@ -199,7 +199,7 @@ def test_interrupted_it_goes_on_to_the_same_numbers(begun, tmp_path, monkeypatch
         assert one | {"seconds": 0} == pytest.approx(other | {"seconds": 0}, rel=1e-5, abs=1e-6)
 
 
-def test_captions_of_mirrored_pictures_are_judged_with_their_words_turned_back(begun):
+def test_captions_of_mirrored_images_are_judged_with_their_words_turned_back(begun):
     made, by_row = batches(begun, samples=4)
     vocabulary = made.captioner.vocabulary
     other = np.arange(len(vocabulary))
@@ -216,7 +216,7 @@ def test_captions_of_mirrored_pictures_are_judged_with_their_words_turned_back(b
     meant = [[int(other[i]) for i in s] if back else s for s, back in zip(said, mirrored, strict=True)]
     words = [[vocabulary.words[i] for i in s] for s in meant]
     ended = [s[-1] == END for s in sentences]
-    expected = made.reward_of.reward([int(r) for r in viewed.pictures(rows)], words, ended)
+    expected = made.reward_of.reward([int(r) for r in viewed.images(rows)], words, ended)
     np.testing.assert_allclose(np.array(turned.rewards), expected, atol=1e-5)
 
 

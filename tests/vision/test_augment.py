@@ -1,4 +1,4 @@
-"""Variants of pictures against what geometry says."""
+"""Variants of images against what geometry says."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_nothing_to_vary_changes_nothing():
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_no_corner_is_ever_empty(seed, mirrored):
-    """Turned by up to 45 degrees and cropped at any place, a white picture is white everywhere."""
+    """Turned by up to 45 degrees and cropped at any place, a white image is white everywhere."""
     white = np.full((48, 80, 3), 255, np.uint8)
     assert variant(white, seed, mirrored, rotate=45.0, crop=0.6).min() == 255
 
@@ -56,7 +56,7 @@ def test_light_varies_by_as_much_as_was_asked():
 
 
 class Still:
-    """Pixels of three pictures: each rises from left to right."""
+    """Pixels of three images: each rises from left to right."""
 
     def rows(self, ids):
         return np.array([int(image) for image in ids])
@@ -66,11 +66,11 @@ class Still:
 
 
 def test_what_is_mirrored_is_said_so():
-    """Every epoch draws anew; a row looks the same whenever it is asked for; words turn with their pictures."""
+    """Every epoch draws anew; a row looks the same whenever it is asked for; words turn with their images."""
     source = AugmentedSource(Still(), ["0", "1", "2"], AugmentConfig())
     rng = np.random.default_rng(0)
     rows = source.drawn(source.rows(["0", "1", "2"] * 40), rng)
-    assert len(set(rows.tolist())) == 120 and set(source.pictures(rows).tolist()) == {0, 1, 2}
+    assert len(set(rows.tolist())) == 120 and set(source.images(rows).tolist()) == {0, 1, 2}
     pixels = source.gather(rows)
     falling = pixels[:, 20, 0, 0].astype(int) > pixels[:, 20, -1, 0]
     np.testing.assert_array_equal(falling, source.mirrored(rows))

@@ -1,4 +1,4 @@
-"""Views: what is cut and turned, checked on pictures whose pixels say where they come from."""
+"""Views: what is cut and turned, checked on images whose pixels say where they come from."""
 
 import numpy as np
 import pytest
@@ -9,18 +9,18 @@ from capsmith.vision.images import load_image
 
 
 def gradient(width, height):
-    """Returns a picture whose red says how far right, and whose green how far down, a pixel lies."""
+    """Returns an image whose red says how far right, and whose green how far down, a pixel lies."""
     red = np.linspace(0, 255, width)[None].repeat(height, 0)
     green = np.linspace(0, 255, height)[:, None].repeat(width, 1)
     return np.stack([red, green, np.zeros_like(red)], -1).astype(np.uint8)
 
 
-def test_number_zero_is_the_picture():
+def test_number_zero_is_the_image():
     assert view_of("a.jpg", 0) is None
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_a_view_is_a_function_of_picture_and_number(number):
+def test_a_view_is_a_function_of_image_and_number(number):
     one = view_of("a.jpg", number)
     assert one == view_of("a.jpg", number)
     assert one != view_of("b.jpg", number) and one.box != view_of("a.jpg", number + 1).box
@@ -38,9 +38,9 @@ def test_crops_lie_inside_and_keep_enough():
 
 
 def test_mirrored():
-    picture = gradient(40, 30)
-    seen = load_image(picture, (30, 40), view=View(True, (0.0, 0.0, 1.0, 1.0)))
-    np.testing.assert_array_equal(seen, picture[:, ::-1])
+    image = gradient(40, 30)
+    seen = load_image(image, (30, 40), view=View(True, (0.0, 0.0, 1.0, 1.0)))
+    np.testing.assert_array_equal(seen, image[:, ::-1])
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -54,8 +54,8 @@ def test_cropped(mirrored):
     assert (np.diff(red[0]) > 0).all() != mirrored
 
 
-def test_the_box_is_of_the_upright_picture(tmp_path):
-    """A camera held sideways: the file's rows are the picture's columns."""
+def test_the_box_is_of_the_upright_image(tmp_path):
+    """A camera held sideways: the file's rows are the image's columns."""
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise by 90 degrees
     Image.fromarray(gradient(200, 100)).save(tmp_path / "sideways.png", exif=exif)

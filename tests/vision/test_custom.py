@@ -67,11 +67,11 @@ def test_input_sizes_are_checked(saved, tmp_path):
     with pytest.raises(FeatureError, match=r"\(64, 64\) given, but .* takes \(24, 32\)"):
         build_encoder(config(saved[1], image_size=64))
     own_model(None, None).save(tmp_path / "open.keras")
-    with pytest.raises(FeatureError, match="takes any picture size: set encoder.image_size"):
+    with pytest.raises(FeatureError, match="takes any image size: set encoder.image_size"):
         build_encoder(config(tmp_path / "open.keras"))
     assert build_encoder(config(tmp_path / "open.keras", image_size=(40, 48))).image_size == (40, 48)
     own_model(channels=1).save(tmp_path / "grey.keras")
-    with pytest.raises(FeatureError, match="one input of pictures"):
+    with pytest.raises(FeatureError, match="one input of images"):
         build_encoder(config(tmp_path / "grey.keras"))
 
 

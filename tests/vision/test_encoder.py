@@ -78,7 +78,7 @@ def test_whole_and_fractional_pixels_are_the_same_scale():
     assert np.abs(encoder.encode(PIXELS) - encoder.encode(PIXELS + np.float32(0.9))).max() > 1e-5  # not cut to whole
 
 
-def test_other_picture_sizes_work():
+def test_other_image_sizes_work():
     encoder = build_encoder(small(image_size=(64, 128), output="grid"))
     assert encoder.image_size == (64, 128) and encoder.feature_shape == (32, 128)
     assert encoder.encode(np.zeros((2, 64, 128, 3), np.uint8)).shape == (2, 32, 128)
@@ -244,37 +244,37 @@ def dying(self, *args):
     if len(count) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 journal.Journal.append = dying
-pictures = [(path.name, path) for path in sorted(Path(sys.argv[1]).iterdir())]
+images = [(path.name, path) for path in sorted(Path(sys.argv[1]).iterdir())]
 features = FeaturesConfig(store=Path(sys.argv[2]), batch_size=4)
-extract(pictures, EncoderConfig(type="small_cnn", output="grid"), features, print)
+extract(images, EncoderConfig(type="small_cnn", output="grid"), features, print)
 """
 
 
 def test_a_killed_extraction_with_a_real_network_ends_in_the_same_features(tmp_path):
     from capsmith.vision.config import FeaturesConfig
     from capsmith.vision.extraction import extract
-    from tests.support.fake_encoder import pictures_in
+    from tests.support.fake_encoder import images_in
 
-    pictures = pictures_in(tmp_path / "p")
+    images = images_in(tmp_path / "p")
     source = str(Path(backbone.__file__).parents[2])
     arguments = [sys.executable, "-c", KILLED, str(tmp_path / "p"), str(tmp_path / "killed")]
     assert subprocess.run(arguments, env=os.environ | {"PYTHONPATH": source}, capture_output=True).returncode == -9
     stores = [
         extract(
-            pictures,
+            images,
             small(output="grid"),
             FeaturesConfig(store=tmp_path / name, batch_size=4),
             lambda line: None,
         )
         for name in ("killed", "whole")
     ]
-    assert stores[0].ids == stores[1].ids and len(stores[0]) == len(pictures)
+    assert stores[0].ids == stores[1].ids and len(stores[0]) == len(images)
     one, other = (store.gather(store.rows(store.ids)) for store in stores)
     np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.shared
-def test_real_weights_see_that_two_pictures_are_the_same(shared):
+def test_real_weights_see_that_two_images_are_the_same(shared):
     from capsmith.vision.images import load_image
 
     weights = shared / "weights" / "mobilenet_v2_1.0_224_notop.weights.h5"

@@ -53,7 +53,7 @@ def test_pixel_scaling_is_that_of_keras_applications(spec):
 
 
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
-def test_picture_size_is_the_default_of_keras_applications(spec, monkeypatch):
+def test_image_size_is_the_default_of_keras_applications(spec, monkeypatch):
     from keras.src.applications import imagenet_utils
 
     class Asked(Exception):

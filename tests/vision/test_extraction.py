@@ -14,7 +14,7 @@ from capsmith.vision.extraction import extract, store_folder
 from capsmith.vision.images import load_image
 from capsmith.vision.store import FeatureStore, Manifest
 from tests.support import fake_encoder
-from tests.support.fake_encoder import SIZE, FakeEncoder, install, pictures_in
+from tests.support.fake_encoder import SIZE, FakeEncoder, images_in, install
 
 MOMENTS = ["before the data", "before the line", "within the line"]
 AT_THE_END = ["before finishing", "before the manifest", "after the manifest"]
@@ -49,11 +49,11 @@ def same(one, other):
     np.testing.assert_array_equal(contents(one)[1], contents(other)[1])
 
 
-def test_every_picture_has_its_own_features(encoder, tmp_path):
-    pictures = pictures_in(tmp_path / "pictures")
-    store = extract(pictures, encoder, settings(tmp_path / "store"), quiet)
-    direct = FakeEncoder(encoder).encode(np.stack([load_image(path, SIZE) for _, path in pictures]))
-    assert store.ids == [image for image, _ in pictures]
+def test_every_image_has_its_own_features(encoder, tmp_path):
+    images = images_in(tmp_path / "images")
+    store = extract(images, encoder, settings(tmp_path / "store"), quiet)
+    direct = FakeEncoder(encoder).encode(np.stack([load_image(path, SIZE) for _, path in images]))
+    assert store.ids == [image for image, _ in images]
     np.testing.assert_allclose(contents(store)[1], direct.astype(store.dtype), rtol=2e-3, atol=1e-3)
     assert len(np.unique(contents(store)[1].reshape(23, -1)[:, 0])) == 23
     left = sorted(path.name for path in store.path.iterdir() if not path.name.startswith("."))
@@ -61,26 +61,26 @@ def test_every_picture_has_its_own_features(encoder, tmp_path):
 
 
 def test_all_batches_have_one_shape(encoder, tmp_path):
-    extract(pictures_in(tmp_path / "p"), encoder, settings(tmp_path / "s"), quiet)
+    extract(images_in(tmp_path / "p"), encoder, settings(tmp_path / "s"), quiet)
     assert FakeEncoder.calls == [4] * 6
     FakeEncoder.calls = []
-    extract(pictures_in(tmp_path / "p", 3), encoder, settings(tmp_path / "few", batch_size=64), quiet)
+    extract(images_in(tmp_path / "p", 3), encoder, settings(tmp_path / "few", batch_size=64), quiet)
     assert FakeEncoder.calls == [3]
 
 
 def test_what_is_there_is_not_computed_again_nor_the_network_built(encoder, tmp_path, monkeypatch):
-    pictures = pictures_in(tmp_path / "p")
-    first = extract(pictures, encoder, settings(tmp_path / "s"), quiet)
+    images = images_in(tmp_path / "p")
+    first = extract(images, encoder, settings(tmp_path / "s"), quiet)
     monkeypatch.setitem(sys.modules, "capsmith.vision.encoder", None)  # importing it now fails
     lines = []
-    same(extract(pictures, encoder, settings(tmp_path / "s"), lines.append), first)
-    assert len(lines) == 1 and "all 23 pictures are in" in lines[0]
+    same(extract(images, encoder, settings(tmp_path / "s"), lines.append), first)
+    assert len(lines) == 1 and "all 23 images are in" in lines[0]
 
 
 @pytest.mark.parametrize(("moment", "batch"), [(m, b) for m in MOMENTS for b in (1, 6)] + [(m, 0) for m in AT_THE_END])
 def test_killed_anywhere_goes_on_and_ends_in_the_same_numbers(encoder, tmp_path, moment, batch):
-    pictures = pictures_in(tmp_path / "p")
-    whole = extract(pictures, encoder, settings(tmp_path / "whole"), quiet)
+    images = images_in(tmp_path / "p")
+    whole = extract(images, encoder, settings(tmp_path / "whole"), quiet)
     script = [sys.executable, fake_encoder.__file__]
     arguments = [str(tmp_path / "p"), str(tmp_path / "killed"), encoder.output, moment, str(batch)]
     source = str(Path(extraction.__file__).parents[2])
@@ -90,102 +90,102 @@ def test_killed_anywhere_goes_on_and_ends_in_the_same_numbers(encoder, tmp_path,
         with pytest.raises(FeatureError):
             FeatureStore.open(tmp_path / "killed")
     FakeEncoder.calls = []
-    same(extract(pictures, encoder, settings(tmp_path / "killed"), quiet), whole)
+    same(extract(images, encoder, settings(tmp_path / "killed"), quiet), whole)
     done = batch - 1 if batch else 6
     assert len(FakeEncoder.calls) == 6 - done  # nothing redone but the batch that was lost
     assert not (tmp_path / "killed" / "journal.jsonl").exists()
 
 
-def test_new_pictures_are_added_and_changed_ones_redone(encoder, tmp_path):
+def test_new_images_are_added_and_changed_ones_redone(encoder, tmp_path):
     folder = tmp_path / "p"
-    few = extract(pictures_in(folder, 10), encoder, settings(tmp_path / "s"), quiet)
+    few = extract(images_in(folder, 10), encoder, settings(tmp_path / "s"), quiet)
     before = contents(few)[1]
-    pictures = pictures_in(folder, 23)
-    pictures[2][1].write_bytes(pictures[20][1].read_bytes())
+    images = images_in(folder, 23)
+    images[2][1].write_bytes(images[20][1].read_bytes())
     FakeEncoder.calls = []
-    store = extract(pictures, encoder, settings(tmp_path / "s"), quiet)
+    store = extract(images, encoder, settings(tmp_path / "s"), quiet)
     assert len(FakeEncoder.calls) == 4  # 13 new ones and a changed one
-    assert sorted(store.ids) == [image for image, _ in pictures]
+    assert sorted(store.ids) == [image for image, _ in images]
     after = store.gather(store.rows([f"{n:02d}.png" for n in range(10)]))
     changed = np.abs(after.astype(float) - before).reshape(10, -1).max(1) > 0
     assert changed.tolist() == [n == 2 for n in range(10)]
     np.testing.assert_array_equal(after[2], store.gather(store.rows(["20.png"]))[0])
-    fresh = extract(pictures, encoder, settings(tmp_path / "fresh"), quiet)
+    fresh = extract(images, encoder, settings(tmp_path / "fresh"), quiet)
     np.testing.assert_allclose(contents(fresh)[1], store.gather(store.rows(fresh.ids)), rtol=2e-3, atol=1e-3)
 
 
-def test_fewer_pictures_use_the_same_store(encoder, tmp_path):
-    pictures = pictures_in(tmp_path / "p")
-    extract(pictures, encoder, settings(tmp_path / "s"), quiet)
+def test_fewer_images_use_the_same_store(encoder, tmp_path):
+    images = images_in(tmp_path / "p")
+    extract(images, encoder, settings(tmp_path / "s"), quiet)
     FakeEncoder.calls = []
-    assert len(extract(pictures[:5], encoder, settings(tmp_path / "s"), quiet)) == 23 and not FakeEncoder.calls
+    assert len(extract(images[:5], encoder, settings(tmp_path / "s"), quiet)) == 23 and not FakeEncoder.calls
 
 
-def test_unreadable_pictures_are_named_and_the_others_go_on(encoder, tmp_path):
-    pictures = pictures_in(tmp_path / "p")
-    pictures[3][1].write_bytes(pictures[3][1].read_bytes()[:400])
-    pictures[9][1].write_text("no picture")
-    pictures.append(("gone.png", tmp_path / "p" / "gone.png"))
+def test_unreadable_images_are_named_and_the_others_go_on(encoder, tmp_path):
+    images = images_in(tmp_path / "p")
+    images[3][1].write_bytes(images[3][1].read_bytes()[:400])
+    images[9][1].write_text("no image")
+    images.append(("gone.png", tmp_path / "p" / "gone.png"))
     lines = []
-    store = extract(pictures, encoder, settings(tmp_path / "s", max_broken=0.2), lines.append)
+    store = extract(images, encoder, settings(tmp_path / "s", max_broken=0.2), lines.append)
     assert set(store.broken) == {"03.png", "09.png", "gone.png"} and len(store) == 21
     assert "No such file" in store.broken["gone.png"] and "truncated" in store.broken["03.png"]
     assert sum("left out" in line and str(tmp_path / "p") in line for line in lines) == 3
-    good = [image for image, _ in pictures if image in store]
-    direct = FakeEncoder(encoder).encode(np.stack([load_image(dict(pictures)[image], SIZE) for image in good]))
+    good = [image for image, _ in images if image in store]
+    direct = FakeEncoder(encoder).encode(np.stack([load_image(dict(images)[image], SIZE) for image in good]))
     np.testing.assert_allclose(store.gather(store.rows(good)), direct.astype(store.dtype), rtol=2e-3, atol=1e-3)
     FakeEncoder.calls = []
-    extract(pictures, encoder, settings(tmp_path / "s", max_broken=0.2), quiet)
+    extract(images, encoder, settings(tmp_path / "s", max_broken=0.2), quiet)
     assert not FakeEncoder.calls  # they are not tried again …
-    pictures[9][1].write_bytes(pictures[8][1].read_bytes())
-    mended = extract(pictures, encoder, settings(tmp_path / "s", max_broken=0.2), quiet)
+    images[9][1].write_bytes(images[8][1].read_bytes())
+    mended = extract(images, encoder, settings(tmp_path / "s", max_broken=0.2), quiet)
     assert "09.png" in mended and "09.png" not in mended.broken  # … until they change
-    pictures[0][1].write_text("spoilt later")
-    spoilt = extract(pictures, encoder, settings(tmp_path / "s", max_broken=0.2), quiet)
+    images[0][1].write_text("spoilt later")
+    spoilt = extract(images, encoder, settings(tmp_path / "s", max_broken=0.2), quiet)
     assert "00.png" not in spoilt and "00.png" in spoilt.broken and len(spoilt) == 21
 
 
-def test_too_many_unreadable_pictures_stop_it(encoder, tmp_path):
-    pictures = pictures_in(tmp_path / "p")
-    for _, path in pictures[4:9]:
-        path.write_text("no picture")
-    said = r"cannot be read, more than features.max_broken allows \(0.1\); the first: .*04.png: not a picture"
+def test_too_many_unreadable_images_stop_it(encoder, tmp_path):
+    images = images_in(tmp_path / "p")
+    for _, path in images[4:9]:
+        path.write_text("no image")
+    said = r"cannot be read, more than features.max_broken allows \(0.1\); the first: .*04.png: not an image"
     with pytest.raises(FeatureError, match=said):
-        extract(pictures, encoder, settings(tmp_path / "s", max_broken=0.1), quiet)
+        extract(images, encoder, settings(tmp_path / "s", max_broken=0.1), quiet)
     assert len(FakeEncoder.calls) < 4  # as soon as that is certain
-    store = extract(pictures, encoder, settings(tmp_path / "s", max_broken=0.5), quiet)
+    store = extract(images, encoder, settings(tmp_path / "s", max_broken=0.5), quiet)
     assert len(store) == 18 and FakeEncoder.calls.count(4) == 5
-    with pytest.raises(FeatureError, match="5 of 23 pictures cannot be read"):
-        extract(pictures, encoder, settings(tmp_path / "s", max_broken=0.1), quiet)
+    with pytest.raises(FeatureError, match="5 of 23 images cannot be read"):
+        extract(images, encoder, settings(tmp_path / "s", max_broken=0.1), quiet)
 
 
 def test_a_wrong_folder_stops_it_before_the_network_is_built(encoder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "capsmith.vision.encoder", None)
-    pictures = [(f"{n}.jpg", tmp_path / "nowhere" / f"{n}.jpg") for n in range(5)]
-    with pytest.raises(FeatureError, match=r"5 of 5 pictures cannot be read.*0.jpg: no such file"):
-        extract(pictures, encoder, settings(tmp_path / "s"), quiet)
+    images = [(f"{n}.jpg", tmp_path / "nowhere" / f"{n}.jpg") for n in range(5)]
+    with pytest.raises(FeatureError, match=r"5 of 5 images cannot be read.*0.jpg: no such file"):
+        extract(images, encoder, settings(tmp_path / "s"), quiet)
 
 
 def test_two_encoders_never_mix(tmp_path):
-    pictures = pictures_in(tmp_path / "p")
+    images = images_in(tmp_path / "p")
     one, other = EncoderConfig(type="small_cnn"), EncoderConfig(type="small_cnn", image_size=64)
-    store = extract(pictures, one, settings(tmp_path / "s"), quiet)
+    store = extract(images, one, settings(tmp_path / "s"), quiet)
     before = (store.path / "features.pkl").read_bytes()
     with pytest.raises(FeatureError, match=r"another encoder \(size: \[96, 96\] instead of \[64, 64\]\)"):
-        extract(pictures, other, settings(tmp_path / "s"), quiet)
+        extract(images, other, settings(tmp_path / "s"), quiet)
     assert (store.path / "features.pkl").read_bytes() == before
     cached = FeaturesConfig(cache=tmp_path / "cache", batch_size=4)
-    assert extract(pictures, one, cached, quiet).path != extract(pictures, other, cached, quiet).path
+    assert extract(images, one, cached, quiet).path != extract(images, other, cached, quiet).path
 
 
 def test_an_interrupted_store_of_another_encoder_is_refused_too(tmp_path):
-    pictures = pictures_in(tmp_path / "p")
-    pictures[20][1].write_text("no picture")
+    images = images_in(tmp_path / "p")
+    images[20][1].write_text("no image")
     config = settings(tmp_path / "s", max_broken=0)
     with pytest.raises(FeatureError, match="cannot be read"):
-        extract(pictures, EncoderConfig(type="small_cnn"), config, quiet)
+        extract(images, EncoderConfig(type="small_cnn"), config, quiet)
     with pytest.raises(FeatureError, match="another encoder"):
-        extract(pictures, EncoderConfig(type="small_cnn", output="grid"), config, quiet)
+        extract(images, EncoderConfig(type="small_cnn", output="grid"), config, quiet)
 
 
 def test_stores_in_the_cache_are_apart_by_encoder_output_and_folder(tmp_path):
@@ -199,26 +199,26 @@ def test_stores_in_the_cache_are_apart_by_encoder_output_and_folder(tmp_path):
 
 def test_a_full_disk_is_one_line_and_a_later_run_goes_on(encoder, tmp_path):
     resource = pytest.importorskip("resource")
-    pictures = pictures_in(tmp_path / "p")
-    whole = extract(pictures, encoder, settings(tmp_path / "whole"), quiet)
+    images = images_in(tmp_path / "p")
+    whole = extract(images, encoder, settings(tmp_path / "whole"), quiet)
     FakeEncoder.calls = []
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = 128 + 11 * 20 * (4 if encoder.output == "pooled" else 2)  # bytes: two batches and most of a third
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))  # what a file may hold, as a full disk would
         with pytest.raises(CapsmithError, match="cannot write .*: File too large; make room and run again") as found:
-            extract(pictures, encoder, settings(tmp_path / "s"), quiet)
+            extract(images, encoder, settings(tmp_path / "s"), quiet)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(found.value)
-    same(extract(pictures, encoder, settings(tmp_path / "s"), quiet), whole)
+    same(extract(images, encoder, settings(tmp_path / "s"), quiet), whole)
 
 
 def test_features_that_are_not_numbers_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(FakeEncoder, "encode", lambda self, pixels: np.full((len(pixels), 4, 5), 1e6, np.float32))
     with pytest.raises(FeatureError, match="too large for float16"):
         extract(
-            pictures_in(tmp_path / "p"),
+            images_in(tmp_path / "p"),
             EncoderConfig(type="small_cnn", output="grid"),
             settings(tmp_path / "s"),
             quiet,
@@ -230,37 +230,37 @@ def test_two_processes_do_not_write_into_one_store(encoder, tmp_path):
     from capsmith.vision.journal import locked
 
     with locked(tmp_path / "s"), pytest.raises(FeatureError, match="another process is extracting"):
-        extract(pictures_in(tmp_path / "p"), encoder, settings(tmp_path / "s"), quiet)
+        extract(images_in(tmp_path / "p"), encoder, settings(tmp_path / "s"), quiet)
 
 
-def test_ids_must_be_of_one_picture_each(encoder, tmp_path):
-    pictures = pictures_in(tmp_path / "p", 4)
-    assert len(extract([*pictures, *pictures], encoder, settings(tmp_path / "s"), quiet)) == 4
-    with pytest.raises(FeatureError, match="two pictures have the id 00.png"):
-        extract([*pictures, ("00.png", pictures[1][1])], encoder, settings(tmp_path / "s"), quiet)
-    with pytest.raises(FeatureError, match="no pictures"):
+def test_ids_must_be_of_one_image_each(encoder, tmp_path):
+    images = images_in(tmp_path / "p", 4)
+    assert len(extract([*images, *images], encoder, settings(tmp_path / "s"), quiet)) == 4
+    with pytest.raises(FeatureError, match="two images have the id 00.png"):
+        extract([*images, ("00.png", images[1][1])], encoder, settings(tmp_path / "s"), quiet)
+    with pytest.raises(FeatureError, match="no images"):
         extract([], encoder, settings(tmp_path / "s"), quiet)
 
 
 def test_decoding_runs_ahead_but_not_without_bound(tmp_path, monkeypatch):
-    pictures = [extraction._Picture(image, path, 1) for image, path in pictures_in(tmp_path / "p")]
+    images = [extraction._Image(image, path, 1) for image, path in images_in(tmp_path / "p")]
     seen = []
     original = extraction._read
-    monkeypatch.setattr(extraction, "_read", lambda picture, *how: seen.append(picture.id) or original(picture, *how))
-    stream = extraction._decoded(pictures, SIZE, workers=2, ahead=5)
+    monkeypatch.setattr(extraction, "_read", lambda image, *how: seen.append(image.id) or original(image, *how))
+    stream = extraction._decoded(images, SIZE, workers=2, ahead=5)
     order = [next(stream)[0].id]
     assert len(seen) <= 6
-    order += [picture.id for picture, _ in stream]
-    assert order == [picture.id for picture in pictures]
+    order += [image.id for image, _ in stream]
+    assert order == [image.id for image in images]
 
 
 def test_a_view_has_a_store_of_its_own(encoder, tmp_path):
-    """Features of a view are those of the cropped, mirrored pixels, and stand beside those of the pictures."""
-    pictures = pictures_in(tmp_path / "pictures", 5)
-    plain = extract(pictures, encoder, settings(tmp_path / "store"), quiet)
-    view = extract(pictures, encoder, settings(tmp_path / "store"), quiet, view=1)
+    """Features of a view are those of the cropped, mirrored pixels, and stand beside those of the images."""
+    images = images_in(tmp_path / "images", 5)
+    plain = extract(images, encoder, settings(tmp_path / "store"), quiet)
+    view = extract(images, encoder, settings(tmp_path / "store"), quiet, view=1)
     assert view.path != plain.path and view.fingerprint == plain.fingerprint | {"view": 1}
-    pixels = [load_image(path, SIZE, view=view_of(image, 1)) for image, path in pictures]
+    pixels = [load_image(path, SIZE, view=view_of(image, 1)) for image, path in images]
     direct = FakeEncoder(encoder).encode(np.stack(pixels))
     np.testing.assert_allclose(contents(view)[1], direct.astype(view.dtype), rtol=2e-3, atol=1e-3)
     assert not np.allclose(contents(view)[1], contents(plain)[1], atol=1e-2)
@@ -269,6 +269,6 @@ def test_a_view_has_a_store_of_its_own(encoder, tmp_path):
 
 
 def test_the_manifest_knows_sizes(tmp_path):
-    pictures = pictures_in(tmp_path / "p", 4)
-    store = extract(pictures, EncoderConfig(type="small_cnn"), settings(tmp_path / "s"), quiet)
-    assert Manifest.read(store.path).file_sizes() == {image: path.stat().st_size for image, path in pictures}
+    images = images_in(tmp_path / "p", 4)
+    store = extract(images, EncoderConfig(type="small_cnn"), settings(tmp_path / "s"), quiet)
+    assert Manifest.read(store.path).file_sizes() == {image: path.stat().st_size for image, path in images}

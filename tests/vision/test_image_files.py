@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import capsmith
-from capsmith.core.errors import PictureError
+from capsmith.core.errors import ImageError
 from capsmith.vision import image_files
 from capsmith.vision.image_files import open_image, orientation
 from capsmith.vision.image_formats import FORMATS, HEAD, IMAGE_ENDINGS, format_of
@@ -77,7 +77,7 @@ def test_no_other_format_of_pillow_is_opened():
             except Exception:
                 continue
             tried += 1
-            with pytest.raises(PictureError, match="not a picture|PostScript|JPEG 2000"):
+            with pytest.raises(ImageError, match="not an image|PostScript|JPEG 2000"):
                 load_image(data, SIZE)
     assert tried > 15
 
@@ -91,7 +91,7 @@ def test_what_comes_out_must_be_what_was_asked_for(monkeypatch):
 
     other = Other()
     monkeypatch.setattr(Image, "open", lambda *_, **__: other)
-    with pytest.raises(PictureError, match="begins as JPEG, but is EPS"):
+    with pytest.raises(ImageError, match="begins as JPEG, but is EPS"):
         open_image(encoded(RED, "JPEG"), "a.jpg")
     assert other.closed
 
@@ -102,9 +102,9 @@ def test_the_wrapper_is_one_that_pillow_would_open():
         assert image.format == "IPTC"
         image.load()  # opens what is inside, whatever that is
         assert image.im.size == RED.size
-    with pytest.raises(PictureError, match="not a picture in a known format"):
+    with pytest.raises(ImageError, match="not an image in a known format"):
         load_image(data, SIZE)
-    with Image.open(io.BytesIO(data)) as image, pytest.raises(PictureError, match="IPTC images are not decoded here"):
+    with Image.open(io.BytesIO(data)) as image, pytest.raises(ImageError, match="IPTC images are not decoded here"):
         load_image(image, SIZE)
 
 
@@ -117,13 +117,13 @@ def test_an_image_that_somebody_has_loaded_is_taken_whatever_it_was():
 def test_a_closed_image_gives_one_line():
     image = Image.open(io.BytesIO(encoded(RED)))
     image.close()
-    with pytest.raises(PictureError, match="cannot be decoded"):
+    with pytest.raises(ImageError, match="cannot be decoded"):
         load_image(image, SIZE)
 
 
 @pytest.mark.parametrize("source", [None, 7, 1.5, object(), bytearray(b"x"), ["a.jpg"]])
 def test_what_is_no_image_at_all(source):
-    with pytest.raises(PictureError, match="is not an image: give a path, bytes, a PIL image or an array"):
+    with pytest.raises(ImageError, match="is not an image: give a path, bytes, a PIL image or an array"):
         load_image(source, SIZE)
 
 
@@ -164,9 +164,9 @@ def test_pipes_sockets_devices_and_folders_are_refused_at_once(tmp_path, monkeyp
         said |= {"loop.jpg": "symbolic links", ".": "Is a directory", "/dev/null": "a device"}
         began = time.monotonic()
         for name, words in said.items():
-            with pytest.raises(PictureError, match=words):
+            with pytest.raises(ImageError, match=words):
                 load_image(name, SIZE)
-            with pytest.raises(PictureError, match=words):
+            with pytest.raises(ImageError, match=words):
                 thumbnail(name, 32)
     assert time.monotonic() - began < 5
 
@@ -177,7 +177,7 @@ def test_a_file_that_is_exchanged_for_a_pipe_meanwhile(tmp_path, monkeypatch):
     real = Path.stat
     ordinary = real(Path(__file__))
     monkeypatch.setattr(Path, "stat", lambda self, **more: ordinary if self == path else real(self, **more))
-    with pytest.raises(PictureError, match="not a file, but a pipe"):
+    with pytest.raises(ImageError, match="not a file, but a pipe"):
         open_image(path, "a.jpg")
 
 
@@ -186,12 +186,12 @@ def test_files_beyond_the_limit_are_not_read(tmp_path, monkeypatch):
     with path.open("wb") as file:
         file.write(encoded(RED, "JPEG"))
         file.truncate(image_files.MAX_BYTES + 1)  # takes no room on the disk
-    with pytest.raises(PictureError, match="1,073,741,825 bytes is more than the limit"):
+    with pytest.raises(ImageError, match="1,073,741,825 bytes is more than the limit"):
         load_image(path, SIZE)
     with path.open("wb") as file:
         file.truncate(image_files.MAX_BYTES)
     began = time.process_time()
-    with pytest.raises(PictureError, match="not a picture"):
+    with pytest.raises(ImageError, match="not an image"):
         load_image(path, SIZE)  # told by its first bytes
     assert time.process_time() - began < 0.3
 
@@ -218,7 +218,7 @@ def test_scans_times_pixels_are_bounded():
     for side, scans in ((9984, 21), (9984, 3000), (2000, 501), (5000, 81)):
         data = scan_bomb(side, scans)
         began = time.process_time()
-        with pytest.raises(PictureError, match=f"with more than {2_000_000_000 // side**2} scans"):
+        with pytest.raises(ImageError, match=f"with more than {2_000_000_000 // side**2} scans"):
             load_image(data, SIZE)
         assert time.process_time() - began < 0.5
     assert load_image(scan_bomb(2000, 500), SIZE).shape == (*SIZE, 3)
@@ -308,17 +308,17 @@ def test_crowded_exif_costs_no_memory_and_loses_nothing(tmp_path):
 def test_decoders_in_python_may_have_fewer_pixels():
     assert load_image(b"P6\n2 1\n10\n" + bytes((0, 5, 10) * 2), (1, 2)).tolist() == [[[0, 128, 255]] * 2]
     assert load_image(b"P3\n1 1\n255\n9 99 199\n", (1, 1)).tolist() == [[[9, 99, 199]]]
-    with pytest.raises(PictureError, match="limit of 10 megapixels for a PPM of this kind"):
+    with pytest.raises(ImageError, match="limit of 10 megapixels for a PPM of this kind"):
         load_image(b"P6\n4000 4000\n10\n" + bytes(48_000_000), SIZE)
     assert looks_red(b"P6\n4000 3000\n255\n" + bytes((200, 30, 40)) * 12_000_000)
 
 
 def test_an_icon_is_bounded_by_what_is_inside():
-    with pytest.raises(PictureError, match="11000 × 11000 pixels is more than the limit"):
+    with pytest.raises(ImageError, match="11000 × 11000 pixels is more than the limit"):
         load_image(icon(png(11_000, 11_000)), SIZE)
     assert looks_red(icon(encoded(RED), 40, 30))
     assert looks_red(encoded(RED.resize((32, 32)), "ICO", sizes=[(32, 32)], bitmap_format="bmp"))
-    with pytest.raises(PictureError, match="no size that an icon can have"):
+    with pytest.raises(ImageError, match="no size that an icon can have"):
         load_image(icon(icon(encoded(RED))), SIZE)
 
 
@@ -359,5 +359,5 @@ def test_a_flipped_size_in_the_header_is_no_way_around_the_limit():
         png(20_000, 20_000),
         scan_bomb(20_000, 1),
     ):
-        with pytest.raises(PictureError, match="20000 × 20000 pixels is more than the limit of 100 megapixels"):
+        with pytest.raises(ImageError, match="20000 × 20000 pixels is more than the limit of 100 megapixels"):
             load_image(data, SIZE)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capsmith.core.errors import PictureError
+from capsmith.core.errors import ImageError
 from capsmith.vision.images import load_image
 
 RNG = np.random.default_rng(0)
@@ -138,7 +138,7 @@ def test_animation_gives_its_first_frame():
     close(load_image(data, (4, 4)), np.broadcast_to([255, 0, 0], (4, 4, 3)), 2)
 
 
-def test_one_pixel_and_a_very_wide_picture(tmp_path):
+def test_one_pixel_and_a_very_wide_image(tmp_path):
     np.testing.assert_array_equal(load_image(np.array([[[1, 2, 3]]], np.uint8), (5, 4)), np.tile([1, 2, 3], (5, 4, 1)))
     wide = smooth(300, 12_000)
     path = tmp_path / "wide.jpg"
@@ -166,7 +166,7 @@ def test_grey_and_four_channel_arrays():
     ],
 )
 def test_arrays_of_unclear_meaning_are_refused(array, said):
-    with pytest.raises(PictureError, match=said):
+    with pytest.raises(ImageError, match=said):
         load_image(array, (8, 8))
 
 
@@ -205,7 +205,7 @@ def test_a_pixel_bomb_is_refused_from_its_header(tmp_path):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             with pytest.raises(
-                PictureError,
+                ImageError,
                 match=rf"bomb{side}.png: {side} × {side} pixels is more than the limit of 100 meg",
             ):
                 load_image(path, (96, 96))
@@ -216,7 +216,7 @@ def test_just_below_the_limit_pillow_does_not_warn():
     data = png_header(10_000, 9_900)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(PictureError, match="truncated or damaged"):
+        with pytest.raises(ImageError, match="truncated or damaged"):
             load_image(data, (8, 8), max_pixels=99_000_000)
 
 
@@ -227,22 +227,22 @@ def test_broken_files_each_give_one_line_with_path_and_reason(tmp_path):
         "truncated.jpg": (whole[: len(whole) // 2], "truncated"),
         "truncated.png": (png[: len(png) // 2], "truncated"),
         "empty.jpg": (b"", "the file is empty"),
-        "text.jpg": (b"this is not a picture\n" * 50, "not a picture in a known format"),
+        "text.jpg": (b"this is not an image\n" * 50, "not an image in a known format"),
         "flipped.png": (png[:60] + bytes([png[60] ^ 255]) + png[61:], "damaged"),
     }
     for name, (data, said) in cases.items():
         path = tmp_path / name
         path.write_bytes(data)
-        with pytest.raises(PictureError, match=said) as found:
+        with pytest.raises(ImageError, match=said) as found:
             load_image(path, (96, 96))
         assert str(path) in str(found.value) and "\n" not in str(found.value)
     for path, said in ((tmp_path / "none.jpg", "No such file"), (tmp_path, "Is a directory")):
-        with pytest.raises(PictureError, match=said):
+        with pytest.raises(ImageError, match=said):
             load_image(path, (96, 96))
-    with pytest.raises(PictureError, match=r"picture \(bytes\): the file is empty"):
+    with pytest.raises(ImageError, match=r"image \(bytes\): the file is empty"):
         load_image(b"", (8, 8))
 
 
-def test_a_damaged_exif_block_does_not_lose_the_picture():
+def test_a_damaged_exif_block_does_not_lose_the_image():
     data = encoded(Image.fromarray(smooth()), "JPEG", quality=95, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff garbage")
     close(load_image(data, (60, 80)), smooth(), 8)

@@ -1,4 +1,4 @@
-"""Joined encoders: each picture beside itself, and regions over the same place."""
+"""Joined encoders: each image beside itself, and regions over the same place."""
 
 import numpy as np
 import pytest
@@ -46,8 +46,8 @@ def test_what_cannot_be_joined(shapes):
         joined_shape(shapes)
 
 
-def test_stores_agree_by_picture_not_by_row(tmp_path):
-    """Two stores in other orders, each lacking a picture that the other holds."""
+def test_stores_agree_by_image_not_by_row(tmp_path):
+    """Two stores in other orders, each lacking an image that the other holds."""
     first = {name: np.full((4, 2), n, np.float16) for n, name in enumerate("abcd")}
     second = {name: np.full((4, 3), 10 * n, np.float16) for n, name in enumerate("dcbe")}
     stores = [

@@ -97,7 +97,7 @@ def test_another_encoder_is_refused(tmp_path):
         known(tmp_path, {"type": "other"})
 
 
-def test_a_picture_read_again_keeps_its_row(tmp_path):
+def test_an_image_read_again_keeps_its_row(tmp_path):
     writer = begin(tmp_path)
     writer.append(["a", "b"], [1, 1], rows(1, 2), {})
     writer.append(["a", "c"], [5, 1], rows(9, 3), {})
@@ -146,7 +146,7 @@ SHAPES = st.sampled_from([(1,), (3,), (1, 1), (2, 3)])
 
 @st.composite
 def histories(draw):
-    """Draws batches: the pictures that were read with their number, and those that were not."""
+    """Draws batches: the images that were read with their number, and those that were not."""
     batches = []
     for _ in range(draw(st.integers(0, 5))):
         ids = draw(st.lists(NAMES, max_size=4, unique=True))
@@ -231,7 +231,7 @@ def test_a_journal_cut_anywhere_gives_what_was_appended_before(tmp_path_factory,
 
 
 def _first_of_overwritten(states, count, batches):
-    """After so many whole lines; a picture read again later may have its later features: its row was written over."""
+    """After so many whole lines; an image read again later may have its later features: its row was written over."""
     kept, broken = states[count]
     return {n: [value, *(g[n] for g, _ in batches[count:] if n in g)] for n, value in kept.items()}, broken
 
@@ -239,7 +239,7 @@ def _first_of_overwritten(states, count, batches):
 @settings(max_examples=80, deadline=None)
 @given(SHAPES, histories().filter(len), st.data())
 def test_a_journal_with_bytes_changed_is_refused_or_cut(tmp_path_factory, shape, batches, data):
-    """Damage is refused or ends what is known; what is given is of pictures that were appended."""
+    """Damage is refused or ends what is known; what is given is of images that were appended."""
     folder = tmp_path_factory.mktemp("damaged")
     written(folder, shape, batches).close()
     path = folder / "journal.jsonl"

@@ -130,7 +130,7 @@ def test_misspelt_layers_are_answered_with_the_nearest():
         build_core(EncoderConfig(type="small_cnn", layer="block9_out"))
 
 
-def test_too_small_a_picture_is_said():
+def test_too_small_an_image_is_said():
     with pytest.raises(
         FeatureError, match="encoder.image_size: inception_v3 cannot be built: Input size must be at least 75"
     ):

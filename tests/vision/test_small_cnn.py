@@ -17,32 +17,32 @@ def test_places_run_from_left_to_right_and_top_to_bottom():
 
 
 def test_the_pooled_vector_tells_left_from_right():
-    """A picture and its mirror image must differ after pooling by more than a shifted blob inside one half does."""
+    """An image and its mirror image must differ after pooling by more than a shifted blob inside one half does."""
     from capsmith.vision.config import EncoderConfig
     from capsmith.vision.encoder import build_encoder
 
-    pictures = np.full((2, 96, 96, 3), 255, np.uint8)
-    pictures[0, 32:48, 16:32] = 0
-    pictures[1] = pictures[0, :, ::-1]
-    left, right = build_encoder(EncoderConfig(type="small_cnn")).encode(pictures)
+    images = np.full((2, 96, 96, 3), 255, np.uint8)
+    images[0, 32:48, 16:32] = 0
+    images[1] = images[0, :, ::-1]
+    left, right = build_encoder(EncoderConfig(type="small_cnn")).encode(images)
     assert np.abs(left - right).max() > 0.01 * np.abs(left).max()
 
 
-def test_learns_where_and_what_from_few_pictures():
-    """Trained for seconds to say the side of the darker of two squares, it is right on pictures that it never saw."""
+def test_learns_where_and_what_from_few_images():
+    """Trained for seconds to say the side of the darker of two squares, it is right on images that it never saw."""
     random = np.random.default_rng(0)
     keras.utils.set_random_seed(0)
-    pictures = np.full((320, 48, 48, 3), 220, np.float32) + random.normal(0, 8, (320, 48, 48, 3))
+    images = np.full((320, 48, 48, 3), 220, np.float32) + random.normal(0, 8, (320, 48, 48, 3))
     side = random.integers(0, 2, 320)
-    for picture, right in zip(pictures, side, strict=True):
+    for image, right in zip(images, side, strict=True):
         for x, colour in ((28 if right else 6, 30), (6 if right else 28, 120)):
             y = random.integers(4, 30)
-            picture[y : y + 12, x : x + 12] = colour
+            image[y : y + 12, x : x + 12] = colour
     inputs = keras.Input((48, 48, 3))
     grid = small_cnn((48, 48))(keras.layers.Rescaling(1 / 127.5, -1)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalMaxPooling2D()(grid)))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(2e-3), loss, jit_compile=keras.backend.backend() == "jax")
-    model.fit(pictures[:256], side[:256], batch_size=32, epochs=6, verbose=0)
-    guessed = np.argmax(model.predict_on_batch(pictures[256:]), -1)
+    model.fit(images[:256], side[:256], batch_size=32, epochs=6, verbose=0)
+    guessed = np.argmax(model.predict_on_batch(images[256:]), -1)
     assert (guessed == side[256:]).mean() > 0.9

@@ -53,11 +53,11 @@ def test_the_files_are_what_the_documentation_says(made):
     assert json.loads((store.path / "manifest.json").read_text(encoding="utf-8"))["fingerprint"] == PRINT
 
 
-def test_missing_pictures_are_named(made):
+def test_missing_images_are_named(made):
     store, _ = made
-    with pytest.raises(FeatureError, match=r"picture has no features in .*: new.jpg \(run `capsmith extract`"):
+    with pytest.raises(FeatureError, match=r"image has no features in .*: new.jpg \(run `capsmith extract`"):
         store.rows([IDS[0], "new.jpg"])
-    with pytest.raises(FeatureError, match="2 pictures have no features"):
+    with pytest.raises(FeatureError, match="2 images have no features"):
         store.rows(["a.jpg", "b.jpg"])
 
 
@@ -71,7 +71,7 @@ def test_another_encoder_is_refused_with_what_differs(made):
     FeatureStore.open(store.path)  # not asked, not refused
 
 
-def test_unreadable_pictures_are_known(tmp_path):
+def test_unreadable_images_are_known(tmp_path):
     store = FeatureStore.create(tmp_path, ["a", "b"], np.ones((2, 3)), PRINT)
     manifest = Manifest.read(store.path)
     manifest.ids[0] = None

@@ -1,10 +1,10 @@
-"""Small copies keep the picture's shape, whatever kind of file it is."""
+"""Small copies keep the image's shape, whatever kind of file it is."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from capsmith.core.errors import PictureError
+from capsmith.core.errors import ImageError
 from capsmith.vision.thumbnails import thumbnail
 
 
@@ -27,7 +27,7 @@ def test_keeps_its_shape(tmp_path, size, expected):
     assert thumbnail(save(tmp_path / "a.png", size), 320).size == expected
 
 
-def test_small_pictures_grow_on_demand(tmp_path):
+def test_small_images_grow_on_demand(tmp_path):
     assert thumbnail(save(tmp_path / "a.png", (96, 48)), 320, enlarge=True).size == (320, 160)
 
 
@@ -39,7 +39,7 @@ def test_exif_rotation_turns_the_shape(tmp_path):
     assert thumbnail(Image.open(path), 320).size == (160, 320)
 
 
-def test_takes_arrays_bytes_and_pictures(tmp_path):
+def test_takes_arrays_bytes_and_images(tmp_path):
     path = save(tmp_path / "a.png", (400, 200))
     for source in (np.zeros((200, 400, 3), np.uint8), path.read_bytes(), Image.open(path), str(path)):
         small = thumbnail(source, 100)
@@ -59,9 +59,9 @@ def test_unusual_modes(tmp_path, mode):
     assert thumbnail(save(tmp_path / f"a.{suffix}", (64, 32), mode), 320).size == (64, 32)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n"])
 def test_broken_files_are_one_clear_line(tmp_path, content):
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    with pytest.raises(PictureError, match=r"a\.png"):
+    with pytest.raises(ImageError, match=r"a\.png"):
         thumbnail(path, 320)

@@ -19,12 +19,12 @@ from capsmith.core.errors import CapsmithError, ConfigError, escaped, one_line, 
 from capsmith.core.interrupts import heeded, interrupt
 
 VERBS = {
-    "init": "look at a folder of pictures and captions, and write a config for it",
-    "inspect": "make a page about a data set: pictures, captions, and what is wrong with them",
+    "init": "look at a folder of images and captions, and write a config for it",
+    "inspect": "make a page about a data set: images, captions, and what is wrong with them",
     "train": "train a captioner as a config says, and score it",
-    "extract": "make the feature cache of a config's pictures",
+    "extract": "make the feature cache of a config's images",
     "evaluate": "score a run on a split and write its report",
-    "caption": "caption pictures, or folders of them, with a run",
+    "caption": "caption images, or folders of them, with a run",
     "show": "list what a run's captioner is made of, and draw it",
     "score": "score captions of any model against references",
     "validate": "check a config and show it with every default",
@@ -85,7 +85,7 @@ def train_main() -> int:
 def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.filterwarnings("ignore", module="PIL")  # of damaged EXIF and the like: the picture is read or refused
+    warnings.filterwarnings("ignore", module="PIL")  # of damaged EXIF and the like: the image is read or refused
     args = argparse.Namespace(debug="--debug" in arguments, verb="")
     try:
         with _ending():
@@ -159,7 +159,7 @@ def _explain(error: BaseException, verb: str) -> int:
         error = CapsmithError(f"{error.filename}: {error.strerror}" if error.filename else one_line(error))
     elif not isinstance(error, CapsmithError):
         error = MemoryError(
-            "out of memory: close other programs, or ask for less at once: smaller batches, pictures or models"
+            "out of memory: close other programs, or ask for less at once: smaller batches, images or models"
         )
     terminal.complain(f"capsmith: {printable(error)}")
     return 2

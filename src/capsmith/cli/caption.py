@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "images", nargs="+", metavar="IMAGE|FOLDER", help="images, or folders whose images are captioned, at any depth"
     )
     parser.epilog = _EXIT
-    parser.add_argument("--json", action="store_true", help="print a JSON line a picture, with all beams and scores")
-    parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the pictures with their captions")
+    parser.add_argument("--json", action="store_true", help="print a JSON line an image, with all beams and scores")
+    parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the images with their captions")
     parser.add_argument("--attention", type=Path, metavar="OUT.png", help="draw where it looked for each word")
     add_set(parser)
     add_plugin(parser)
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Captions each image; those that cannot be read are named at the end."""
     from capsmith.config import run_config
-    from capsmith.core.errors import PictureError
+    from capsmith.core.errors import ImageError
     from capsmith.core.terminal import need_output, say, say_json, warn
 
     if not (args.show or args.attention):
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         for path in images:
             try:
                 caption = captioner.caption(path, decoding, attention=args.attention is not None)
-            except PictureError as error:
+            except ImageError as error:
                 failed.append(error)
                 continue
             done.append((path, caption))

@@ -27,7 +27,7 @@ _NEEDED_MEMORY, _NEEDED_DISK = 3.0, 3.0  # GiB: an attention model on Flickr8k, 
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """One thing that was looked at.
 
     Attributes:
@@ -47,12 +47,12 @@ class Finding:
         return f"{mark}  {self.what:<12} {self.found}" + (f"\n    {'':<12} → {self.advice}" if self.advice else "")
 
 
-def examine(folder: Path, trial: bool = True, load: Callable[[], None] | None = None) -> Iterator[Finding]:
+def examine(folder: Path, trial: bool = True, load: Callable[[], None] | None = None) -> Iterator[Check]:
     """Yields what is found, one thing after another.
 
     Args:
         folder: Where runs and features would be written.
-        trial: Also train, save, load and caption on small drawn pictures.
+        trial: Also train, save, load and caption on small drawn images.
         load: Imports Keras, more quietly than by itself.
     """
     yield _python()
@@ -73,25 +73,25 @@ def examine(folder: Path, trial: bool = True, load: Callable[[], None] | None = 
             yield _trial()
 
 
-def _python() -> Finding:
+def _python() -> Check:
     text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     old = sys.version_info < (3, 11)
-    return Finding("Python", text, "capsmith needs Python 3.11 or later" if old else "", broken=old)
+    return Check("Python", text, "capsmith needs Python 3.11 or later" if old else "", broken=old)
 
 
-def _versions() -> Finding:
+def _versions() -> Check:
     found = {name: version for name in _PACKAGES if (version := _version(name))}
-    return Finding("packages", ", ".join(f"{name} {version}" for name, version in found.items()))
+    return Check("packages", ", ".join(f"{name} {version}" for name, version in found.items()))
 
 
-def _chosen() -> Finding | None:
+def _chosen() -> Check | None:
     """Returns what is wrong with the choice of a backend; None when it is there."""
     wanted = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if wanted not in _BACKENDS:
         shown, known = ascii(wanted)[1:-1], ", ".join(_BACKENDS)
-        return Finding("Keras", f"KERAS_BACKEND={shown} is not known", f"set it to one of {known}, or unset it", True)
+        return Check("Keras", f"KERAS_BACKEND={shown} is not known", f"set it to one of {known}, or unset it", True)
     if importlib.util.find_spec(wanted) is None:  # not by its version: there is tensorflow-cpu, too
-        return Finding("Keras", f"{wanted} is not installed", f"pip install {wanted}, or set KERAS_BACKEND", True)
+        return Check("Keras", f"{wanted} is not installed", f"pip install {wanted}, or set KERAS_BACKEND", True)
     return None
 
 
@@ -102,15 +102,15 @@ def _version(name: str) -> str:
         return ""
 
 
-def _cores() -> Finding:
+def _cores() -> Check:
     there, allowed = os.cpu_count() or 1, usable_cores()
     if allowed >= there:
-        return Finding("processor", f"{_some(there, 'core')}, all of which this process may use")
+        return Check("processor", f"{_some(there, 'core')}, all of which this process may use")
     limit = "the container's limit (docker --cpus), the batch job's, or taskset holds it to them: ask for more"
-    return Finding("processor", f"{_some(there, 'core')}, of which this process may use {allowed:g}", limit)
+    return Check("processor", f"{_some(there, 'core')}, of which this process may use {allowed:g}", limit)
 
 
-def _threads() -> Finding:
+def _threads() -> Check:
     """Says how many threads calculate: one for each core that is seen, unless a setting says other.
 
     Libraries do not see a container's limit, and start threads that then wait for each other.
@@ -125,7 +125,7 @@ def _threads() -> Finding:
         many += [f"{name}={allowed}"] if count > allowed else []
     advice = [f"unset {' and '.join(few)}: {_some(allowed, 'core')} may calculate"] if few else []
     advice += [f"set {' and '.join(many)}: no more cores may calculate"] if many else []
-    return Finding("threads", ", ".join(shares), "; ".join(advice))
+    return Check("threads", ", ".join(shares), "; ".join(advice))
 
 
 def _some(count: int, noun: str) -> str:
@@ -146,16 +146,14 @@ def usable_cores() -> float:
         return cores
 
 
-def _memory() -> Finding:
+def _memory() -> Check:
     total = usable_memory()
     if total is None:
-        return Finding("memory", "cannot be told on this system")
+        return Check("memory", "cannot be told on this system")
     text = f"{total / GIB:.1f} GiB may be used"
     if total >= _NEEDED_MEMORY * GIB:
-        return Finding("memory", text)
-    return Finding(
-        "memory", text, "attention on grids needs about 3 GiB: use encoder.output: pooled, or a smaller batch"
-    )
+        return Check("memory", text)
+    return Check("memory", text, "attention on grids needs about 3 GiB: use encoder.output: pooled, or a smaller batch")
 
 
 def usable_memory() -> int | None:
@@ -174,40 +172,38 @@ def usable_memory() -> int | None:
     return min(found) if found else None
 
 
-def _disk(folder: Path) -> Finding:
+def _disk(folder: Path) -> Check:
     try:
         free = shutil.disk_usage(folder).free
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
     except OSError as error:
-        return Finding("disk", f"{folder} cannot be written ({error.strerror})", "go to a folder of yours", broken=True)
+        return Check("disk", f"{folder} cannot be written ({error.strerror})", "go to a folder of yours", broken=True)
     text = f"{free / GIB:.1f} GiB free in {folder.resolve()}"
     few = free < _NEEDED_DISK * GIB
-    return Finding(
-        "disk", text, "features of Flickr8k's grids take 1.3 GB an encoder: set features.cache" if few else ""
-    )
+    return Check("disk", text, "features of Flickr8k's grids take 1.3 GB an encoder: set features.cache" if few else "")
 
 
-def _text() -> Finding:
+def _text() -> Check:
     encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "")
     advice = "" if encoding == "utf8" else "set PYTHONUTF8=1, or captions in other scripts are shown as \\u…"
-    return Finding("terminal", f"writes {encoding or 'nothing known'}", advice)
+    return Check("terminal", f"writes {encoding or 'nothing known'}", advice)
 
 
-def _java() -> Finding:
+def _java() -> Check:
     path = shutil.which("java")
-    return Finding("Java", path or "not there: METEOR and SPICE need it, nothing else does")
+    return Check("Java", path or "not there: METEOR and SPICE need it, nothing else does")
 
 
-def _extras() -> Iterator[Finding]:
+def _extras() -> Iterator[Check]:
     """Names the packages that only some things need; none of them has to be there."""
     for name, (use, extra) in _EXTRAS.items():
         version = _version(name)
         missing = f"{name} is not there; {use} needs it: pip install 'capsmith[{extra}]'"
-        yield Finding("extras", f"{name} {version}, for {use}" if version else missing)
+        yield Check("extras", f"{name} {version}, for {use}" if version else missing)
 
 
-def _backend(load: Callable[[], None] | None) -> Finding:
+def _backend(load: Callable[[], None] | None) -> Check:
     started = time.perf_counter()
     try:
         if load is not None:
@@ -216,54 +212,52 @@ def _backend(load: Callable[[], None] | None) -> Finding:
 
         keras.ops.convert_to_numpy(keras.ops.matmul(keras.ops.ones((2, 2)), keras.ops.ones((2, 2))))
     except Exception as error:
-        return Finding(
-            "Keras", f"does not start: {error}".splitlines()[0], "install capsmith in a new environment", True
-        )
-    return Finding("Keras", f"{keras.backend.backend()}, ready in {time.perf_counter() - started:.0f} s")
+        return Check("Keras", f"does not start: {error}".splitlines()[0], "install capsmith in a new environment", True)
+    return Check("Keras", f"{keras.backend.backend()}, ready in {time.perf_counter() - started:.0f} s")
 
 
-def _precision() -> Finding:
-    from capsmith.core.precision import for_products, has_bfloat16
+def _precision() -> Check:
+    from capsmith.core.precision import faster_dtype, has_bfloat16
 
     if not has_bfloat16():
-        return Finding("precision", "float32: this processor has no instructions for bfloat16")
-    return Finding("precision", f"{for_products()} is the faster one for training")
+        return Check("precision", "float32: this processor has no instructions for bfloat16")
+    return Check("precision", f"{faster_dtype()} is the faster one for training")
 
 
-def _accelerator() -> Finding:
+def _accelerator() -> Check:
     from capsmith.core.precision import accelerators
 
     if found := accelerators():
-        return Finding("accelerator", ", ".join(found))
+        return Check("accelerator", ", ".join(found))
     text = "none that Keras sees: it calculates on the processor"
     if shutil.which("nvidia-smi") is None:
-        return Finding("accelerator", text)
+        return Check("accelerator", text)
     package = _BACKENDS[os.environ.get("KERAS_BACKEND") or "tensorflow"]
-    return Finding("accelerator", text, f"there seems to be an NVIDIA card: pip install -U '{package}'")
+    return Check("accelerator", text, f"there seems to be an NVIDIA card: pip install -U '{package}'")
 
 
 _ROUNDS = 4  # of the trial, each as long as what nearly always is enough
 
 
-def _trial() -> Finding:
-    from capsmith.training.smoke_run import try_out
+def _trial() -> Check:
+    from capsmith.training.smoke_run import smoke_train
 
     started = time.perf_counter()
     try:
-        trial = try_out()
+        trial = smoke_train()
     except Exception as error:
         text = f"failed: {type(error).__name__}: {error}".splitlines()[0]
-        return Finding("trial", text, "install capsmith in a new environment; if it still fails, report this", True)
+        return Check("trial", text, "install capsmith in a new environment; if it still fails, report this", True)
     text = (
         f"trained, saved, loaded and captioned in {time.perf_counter() - started:.0f} s: {trial.right} of "
-        f"{trial.held_out} held-out pictures right, “{trial.said}” of a red ball; {trial.captions_per_second:,.0f} "
-        f"captions/s in training, {trial.pictures_per_second:,.0f} pictures/s captioned one by one"
+        f"{trial.held_out} held-out images right, “{trial.said}” of a red ball; {trial.captions_per_second:,.0f} "
+        f"captions/s in training, {trial.images_per_second:,.0f} images/s captioned one by one"
     )
     if trial.good:
-        return Finding("trial", text)
+        return Check("trial", text)
     if trial.rounds < _ROUNDS:  # there was no time to learn more
-        return Finding("trial", text, "too slow to learn them in time: end what else is running, and try again")
-    return Finding("trial", text, "it does not learn: install capsmith in a new environment, or report this", True)
+        return Check("trial", text, "too slow to learn them in time: end what else is running, and try again")
+    return Check("trial", text, "it does not learn: install capsmith in a new environment, or report this", True)
 
 
 def healthy(

@@ -9,7 +9,7 @@ from capsmith.cli.keras_import import load_keras
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument(
-        "--fast", action="store_true", help="leave out the trial, which trains on small drawn pictures: about 20 s"
+        "--fast", action="store_true", help="leave out the trial, which trains on small drawn images: about 20 s"
     )
 
 

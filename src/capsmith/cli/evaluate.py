@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--control",
         choices=("shuffled-images",),
-        help="print the scores of the same captions on other pictures: a model that looks does far worse",
+        help="print the scores of the same captions on other images: a model that looks does far worse",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes; default: report in RUN")
     parser.add_argument(
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         say_json(_record(done, args.control is not None), indent=2)
         return
-    say(f"{args.split} split" + (", pictures shuffled" if args.control else ""))
+    say(f"{args.split} split" + (", images shuffled" if args.control else ""))
     say_text(table(shown))
     say_path(done.directory / "index.html")
 

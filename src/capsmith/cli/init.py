@@ -9,12 +9,12 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds the pictures, at any depth")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="holds the images, at any depth")
     parser.add_argument(
         "--captions",
         type=Path,
         metavar="FILE",
-        help="CSV, TSV, JSON, JSON lines, or a folder with a .txt for each picture; found by itself in FOLDER",
+        help="CSV, TSV, JSON, JSON lines, or a folder with a .txt for each image; found by itself in FOLDER",
     )
     parser.add_argument("--out", type=Path, metavar="CONFIG", help="the config to write (default: NAME-OF-FOLDER.yaml)")
     parser.add_argument("--force", action="store_true", help="replace a config that is there")

@@ -10,14 +10,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add_config(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the page goes (default: inspect/NAME-OF-CONFIG)")
-    parser.add_argument("--pictures", type=int, default=24, metavar="N", help="pictures shown (default: 24)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed shows other pictures and variants")
+    parser.add_argument("--images", type=int, default=24, metavar="N", help="images shown (default: 24)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed shows other images and variants")
     parser.add_argument(
         "--augment",
         action="store_true",
-        help="also show what training.views or training.augment makes of pictures, or would by default",
+        help="also show what training.views or training.augment makes of images, or would by default",
     )
-    parser.add_argument("--fast", action="store_true", help="read the captions alone: decode no picture to judge it")
+    parser.add_argument("--fast", action="store_true", help="read the captions alone: decode no image to judge it")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -32,15 +32,15 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.evaluation.augmentation_page import Variants
     from capsmith.evaluation.dataset_page import write_inspection
 
-    if args.pictures < 0 or args.seed < 0:
-        raise ConfigError("--pictures and --seed take numbers from 0 on")
+    if args.images < 0 or args.seed < 0:
+        raise ConfigError("--images and --seed take numbers from 0 on")
     config = load_config(args.config, args.set)
     directory = args.out or Path("inspect") / Path(args.config).stem
     require_page(directory, "--out", inputs_of(config))
     data = config.data.model_copy(update={"max_problems": 1.0})  # all problems are to be seen
-    found = survey(read_dataset(data), config.text, pictures=not args.fast)
+    found = survey(read_dataset(data), config.text, images=not args.fast)
     for line in told(found):
         say(line)
     title = f"{Path(args.config).stem}: the data"
     variants = Variants(config, found, args.seed) if args.augment else None
-    say_path(write_inspection(directory, title, found, args.pictures, args.seed, variants))
+    say_path(write_inspection(directory, title, found, args.images, args.seed, variants))

@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tokeniser", default="coco", metavar="NAME", help="coco (default), simple, char or none")
     parser.add_argument("--split", metavar="NAME", help="take the references of this split, where the file has splits")
-    parser.add_argument("--subset", action="store_true", help="score only the pictures that have a caption")
-    parser.add_argument("--compare", type=Path, metavar="FILE", help="other captions of the same pictures: test both")
+    parser.add_argument("--subset", action="store_true", help="score only the images that have a caption")
+    parser.add_argument("--compare", type=Path, metavar="FILE", help="other captions of the same images: test both")
     parser.add_argument("--human", action="store_true", help="score each reference against the others as well")
     parser.add_argument("--diversity", action="store_true", help="measure vocabulary, repetition and novelty as well")
     parser.add_argument(
@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cider-df", type=Path, metavar="FILE", help="references that give cider_d its frequencies")
     parser.add_argument("--cider-end", action="store_true", help="count the end of a caption as a word in cider_d")
-    parser.add_argument("--explain", metavar="IMAGE_ID", help="show what earned and lost points for one picture")
+    parser.add_argument("--explain", metavar="IMAGE_ID", help="show what earned and lost points for one image")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--per-image", action="store_true", help="with --json: the scores of every picture")
+    parser.add_argument("--per-image", action="store_true", help="with --json: the scores of every image")
     add_plugin(parser)
 
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     kept = references.captions
     if args.subset:
         kept = {key: group for key, group in kept.items() if key in captions[args.hypotheses]}
-        warn(f"note: {len(kept)} of {len(references.captions)} pictures have a caption")
+        warn(f"note: {len(kept)} of {len(references.captions)} images have a caption")
     frequencies = None if args.cider_df is None else files.read_training(args.cider_df).captions
     scorer = Scorer(
         kept,

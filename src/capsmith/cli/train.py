@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--smoke",
         action="store_true",
-        help="try the whole way on 48 pictures a split, into DIR-smoke, made anew",
+        help="try the whole way on 48 images a split, into DIR-smoke, made anew",
     )
 
 

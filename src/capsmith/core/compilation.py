@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from capsmith.core.precision import Within
+from capsmith.core.precision import AutocastScope
 
 
 def compiled(function: Callable[..., Any], layer: keras.layers.Layer) -> Callable[..., Any]:
@@ -22,7 +22,7 @@ def compiled(function: Callable[..., Any], layer: keras.layers.Layer) -> Callabl
     """
     backend = keras.backend.backend()
     if layer.compute_dtype != layer.variable_dtype:
-        function = Within(layer, function)
+        function = AutocastScope(layer, function)
     if backend == "tensorflow":
         import tensorflow as tf
 
@@ -70,7 +70,7 @@ def learner(model: keras.Model) -> Callable[[dict[str, Any], Any], float]:
         model.optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
 
-    functions: dict[int, Any] = {}  # by length: each is traced once, whatever the number of pictures
+    functions: dict[int, Any] = {}  # by length: each is traced once, whatever the number of images
 
     def step(inputs: dict[str, Any], targets: Any) -> float:
         length = targets.shape[1]

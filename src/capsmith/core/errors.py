@@ -20,8 +20,8 @@ class DataError(CapsmithError):
     """Captions, splits or word vectors that cannot be used."""
 
 
-class PictureError(CapsmithError):
-    """A picture that cannot be decoded."""
+class ImageError(CapsmithError):
+    """An image that cannot be decoded."""
 
 
 class FeatureError(CapsmithError):

@@ -21,7 +21,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 @contextmanager
-def calculating(precision: str) -> Iterator[None]:
+def dtype_scope(precision: str) -> Iterator[None]:
     """Lets layers that are made meanwhile calculate in a precision."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
@@ -31,7 +31,7 @@ def calculating(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-class Within(keras.layers.Layer):
+class AutocastScope(keras.layers.Layer):
     """A function of a layer's weights that reads them in the precision the layer calculates in, as its call does.
 
     Args:
@@ -63,7 +63,7 @@ def has_bfloat16() -> bool:
 
 
 @cache
-def for_products() -> str:
+def faster_dtype() -> str:
     """Returns the precision in which products of a training's size are faster here."""
     if not has_bfloat16():
         return "float32"

@@ -6,9 +6,9 @@ Each component owns a frozen model with its fields documented in place. Settings
 
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -23,7 +23,14 @@ _EMPTY = "\0"  # no file can be called so
 
 
 class Settings(BaseModel):
-    """A frozen settings model that refuses keys it does not know."""
+    """A frozen settings model that refuses keys it does not know.
+
+    Attributes:
+        renamed: Keys of earlier versions, each with what replaces it: a key's name, or a sentence for a key that
+            has no single successor. Using one is an error whose message names the replacement.
+    """
+
+    renamed: ClassVar[Mapping[str, str]] = {}
 
     model_config = ConfigDict(
         frozen=True,
@@ -96,12 +103,12 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     lines: dict[str, str] = {}
     for item in error.errors():
         unknown = item["loc"][-1:] if item["type"] == "extra_forbidden" else ()  # it may be called as a tag is
-        location, fields = _resolve(item["loc"][: len(item["loc"]) - len(unknown)], model)
+        location, models = _resolve(item["loc"][: len(item["loc"]) - len(unknown)], model)
         location += [str(key) for key in unknown]
         whole = ".".join(location)
         location = [escaped(key)[:_LONGEST_KEY] for key in location]
         path = ".".join(location) or "config"
-        line = _explain_one(dict(item), location, fields)
+        line = _explain_one(dict(item), location, models)
         lines[whole] = line if whole not in lines else f"{lines[whole]}, or {line.removeprefix(f'{path}: ')}"
     return [escaped(line) if len(line) <= _LONGEST else escaped(line)[:_LONGEST] + " …" for line in lines.values()]
 
@@ -109,12 +116,16 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
 _LONGEST, _LONGEST_KEY = 600, 80  # characters shown of what is wrong, and of a key
 
 
-def _explain_one(item: dict[str, Any], location: list[str], fields: list[str]) -> str:
+def _explain_one(item: dict[str, Any], location: list[str], models: list[type[BaseModel]]) -> str:
     path = ".".join(location) or "config"
     context = item.get("ctx", {})
     kind = item["type"]
     if kind == "extra_forbidden":
         where = ".".join(location[:-1]) or "config"
+        for settings in models:
+            if (now := getattr(settings, "renamed", {}).get(location[-1])) is not None:
+                return f"{path}: {now}" if " " in now else f"{path} is now called {'.'.join([*location[:-1], now])}"
+        fields = list(dict.fromkeys(name for settings in models for name in settings.model_fields))
         known = ", ".join(fields)
         return f"{path}: unknown key{nearest(location[-1], fields)} ({where} takes: {known})"
     if kind == "missing":
@@ -137,8 +148,8 @@ def _explain_one(item: dict[str, Any], location: list[str], fields: list[str]) -
     return f"{path}: {message}" + (f" (given: {given[:80]})" if kind != "value_error" else "")
 
 
-def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], list[str]]:
-    """Drops union tags from an error's location; returns it with the field names at its end."""
+def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], list[type[BaseModel]]]:
+    """Drops union tags from an error's location; returns it with the settings models at its end."""
     path: list[str] = []
     models = [model]
     for part in loc:
@@ -156,8 +167,7 @@ def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[s
             models = [found for field in fields for found in models_of(field)]
         elif not isinstance(part, int):
             break
-    names = list(dict.fromkeys(name for m in models for name in m.model_fields))
-    return path, names
+    return path, models
 
 
 def _tag(model: type[BaseModel]) -> str | None:

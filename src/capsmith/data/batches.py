@@ -1,8 +1,8 @@
-"""Training batches: captions of like length together, each picture's features once.
+"""Training batches: captions of like length together, each image's features once.
 
-P pictures · B captions · T tokens. Where a picture is costly (a grid, or pixels for an encoder that learns too), its
-captions stand together, B / P rows a picture, and pictures whose longest captions are alike come together. A pooled
-vector costs nothing, so there captions of one length come together, whichever their pictures, and hardly any is
+P images · B captions · T tokens. Where an image is costly (a grid, or pixels for an encoder that learns too), its
+captions stand together, B / P rows an image, and images whose longest captions are alike come together. A pooled
+vector costs nothing, so there captions of one length come together, whichever their images, and hardly any is
 padding.
 """
 
@@ -17,13 +17,13 @@ from capsmith.data.sources import Source, VariedSource
 from capsmith.data.text.vocabulary import END, PAD, START
 
 _POOL = 16  # batches that are sorted by length together: enough to pad little, few enough to stay random
-_TOKEN_STEP, _PICTURE_STEP = 4, 8  # sizes are padded to multiples, so that few shapes are compiled
-_MOST_ROWS = 5  # of one picture in a batch; the others come in another batch
+_TOKEN_STEP, _IMAGE_STEP = 4, 8  # sizes are padded to multiples, so that few shapes are compiled
+_MOST_ROWS = 5  # of one image in a batch; the others come in another batch
 
 
 @dataclass(frozen=True)
 class Example:
-    """One picture (its row in the source) and its captions as word ids, without start and end."""
+    """One image (its row in the source) and its captions as word ids, without start and end."""
 
     row: int
     captions: tuple[tuple[int, ...], ...]
@@ -38,18 +38,18 @@ class Batches(keras.utils.PyDataset):
     """Yields ``({"features": (P, …), "tokens": (B, T), "image": (B,)}, targets (B, T))``.
 
     ``image`` is the row of ``features`` of each caption; with ``together`` it is left out, since the captions of
-    picture p are rows p · B / P and those after it.
+    image p are rows p · B / P and those after it.
 
     The order is a function of seed and epoch alone, so that a resumed training sees what the uninterrupted one saw.
     Rows without a caption are all padding; ``targets`` is zero wherever nothing is to be learned.
 
     Args:
-        source: The features or pictures.
-        examples: The pictures with their encoded captions.
+        source: The features or images.
+        examples: The images with their encoded captions.
         batch_size: Captions a batch (B).
         seed: Seed of the order.
-        together: Keep the captions of a picture in one batch.
-        mirror: The word to say of a mirrored picture in the place of each (V,), where the source has views.
+        together: Keep the captions of an image in one batch.
+        mirror: The word to say of a mirrored image in the place of each (V,), where the source has views.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class Batches(keras.utils.PyDataset):
         most = max((len(example.captions) for example in examples), default=1)
         self.each = min(most, batch_size, _MOST_ROWS) if together else 1
         self.together = together
-        self.pictures = max(1, batch_size // self.each)
-        self.batch_size = self.pictures * self.each
+        self.images = max(1, batch_size // self.each)
+        self.batch_size = self.images * self.each
         self.examples = [part for example in examples for part in _cut(example, self.each)]
         self.set_epoch(0)
 
@@ -76,11 +76,11 @@ class Batches(keras.utils.PyDataset):
         self.epoch = epoch
         rng = np.random.default_rng((self.seed, epoch))
         order = rng.permutation(len(self.examples))
-        pool = _POOL * self.pictures
+        pool = _POOL * self.images
         batches: list[list[int]] = []
         for first in range(0, len(order), pool):
             some = sorted(order[first : first + pool], key=lambda index: self.examples[index].longest)
-            batches += [some[start : start + self.pictures] for start in range(0, len(some), self.pictures)]
+            batches += [some[start : start + self.images] for start in range(0, len(some), self.images)]
         self.batches = [batches[index] for index in rng.permutation(len(batches))]
         self.rows = np.array([example.row for example in self.examples], np.int64)
         if isinstance(self.source, VariedSource):
@@ -110,14 +110,14 @@ class Batches(keras.utils.PyDataset):
             turned[: len(sentences)] = np.repeat(self.source.mirrored(rows), self.each)
             tokens[turned], targets[turned] = self.mirror[tokens[turned]], self.mirror[targets[turned]]
         if self.together:
-            return {"features": self.source.gather(np.resize(rows, self.pictures)), "tokens": tokens}, targets
+            return {"features": self.source.gather(np.resize(rows, self.images)), "tokens": tokens}, targets
         found, image = np.unique(rows, return_inverse=True)
-        found = np.resize(found, len(found) + -len(found) % _PICTURE_STEP)  # filled up with the first ones again
+        found = np.resize(found, len(found) + -len(found) % _IMAGE_STEP)  # filled up with the first ones again
         image = np.resize(image.astype(np.int32), self.batch_size)
         return {"features": self.source.gather(found), "tokens": tokens, "image": image}, targets
 
     def _rows_of(self, example: Example) -> tuple[tuple[int, ...], ...]:
-        """Returns a picture's captions, filled up with empty ones to as many as every picture has."""
+        """Returns an image's captions, filled up with empty ones to as many as every image has."""
         return example.captions + ((),) * (self.each - len(example.captions))
 
     @property
@@ -155,6 +155,6 @@ def pad(sentences: Sequence[tuple[Sequence[int], bool]], rows: int) -> tuple[np.
 
 
 def _cut(example: Example, most: int) -> list[Example]:
-    """Splits a picture with more captions than may stand together."""
+    """Splits an image with more captions than may stand together."""
     captions = example.captions
     return [Example(example.row, captions[first : first + most]) for first in range(0, len(captions), most)]

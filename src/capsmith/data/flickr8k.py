@@ -12,17 +12,17 @@ from capsmith.data.splits import SplitLists, read_lists, seeded_split
 
 @DATASETS.register("capsmith.data.flickr8k:read")
 class Flickr8kConfig(DatasetConfig):
-    """Flickr8k's official files: Flickr8k.token.txt, three split lists, a folder of pictures."""
+    """Flickr8k's official files: Flickr8k.token.txt, three split lists, a folder of images."""
 
     type: Literal["flickr8k"] = "flickr8k"
     captions: Path = Path("Flickr8k.token.txt")
-    """The captions below ``root``, one a line: ``picture#number``, a tab, the caption."""
+    """The captions below ``root``, one a line: ``image#number``, a tab, the caption."""
     images: Path = Path("Images")
-    """The folder with the pictures, below ``root``."""
+    """The folder with the images, below ``root``."""
     lists: SplitLists | None = SplitLists()
-    """The official splits; pictures in no list are read, but belong to no split. null draws ``split`` instead."""
+    """The official splits; images in no list are read, but belong to no split. null draws ``split`` instead."""
     split: SplitConfig = SplitConfig()
-    """The seeded split by picture, where ``lists`` is null."""
+    """The seeded split by image, where ``lists`` is null."""
 
 
 def read(config: Flickr8kConfig) -> Corpus:
@@ -44,5 +44,5 @@ def read(config: Flickr8kConfig) -> Corpus:
         if tab and image_id and caption_number.isdigit():
             names.add(image_id, caption, key=caption_number)
         else:
-            rows.reject("row that is not picture#number, tab, caption", f"line {number}")
+            rows.reject("row that is not image#number, tab, caption", f"line {number}")
     return rows.corpus(lambda image_ids: seeded_split(image_ids, config.split) if listed is None else listed)

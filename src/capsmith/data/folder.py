@@ -1,4 +1,4 @@
-"""A data set of one's own: a folder of pictures and a table of captions, or a text file for each picture."""
+"""A data set of one's own: a folder of images and a table of captions, or a text file for each image."""
 
 from pathlib import Path
 from typing import Literal
@@ -16,14 +16,14 @@ from capsmith.data.tables import Column, Delimiter, read_table
 
 @DATASETS.register("capsmith.data.folder:read")
 class FolderConfig(DatasetConfig):
-    """Your own pictures: a folder, and a table (CSV, TSV, JSON) with image and caption, or a .txt for each picture."""
+    """Your own images: a folder, and a table (CSV, TSV, JSON) with image and caption, or a .txt for each image."""
 
     type: Literal["folder"] = "folder"
     captions: Path = Path("captions.csv")
     """The table below ``root``: .csv, .tsv, .jsonl or .json, a caption a row; an image may have many. Or a
     folder with a text file for each image, ``dog.txt`` for ``dog.jpg``, every line of it a caption."""
     images: Path = Path("images")
-    """The folder with the pictures, below ``root``; ``.`` is ``root`` itself."""
+    """The folder with the images, below ``root``; ``.`` is ``root`` itself."""
     image_column: Column = "image"
     """The column with the image's path below ``images``; the ending may be missing where one image has the name."""
     caption_column: Column | tuple[Column, ...] = "caption"
@@ -37,7 +37,7 @@ class FolderConfig(DatasetConfig):
     caption_separator: str | None = Field(default=None, min_length=1, max_length=20)
     """What separates several captions in one field, such as ``|``."""
     split: SplitConfig = SplitConfig()
-    """The seeded split by picture, where the file has no such column."""
+    """The seeded split by image, where the file has no such column."""
 
 
 def read(config: FolderConfig) -> Corpus:
@@ -47,7 +47,7 @@ def read(config: FolderConfig) -> Corpus:
         config: Where the files are.
 
     Raises:
-        DataError: A file or column is missing, a picture is in two splits, or too much cannot be used.
+        DataError: A file or column is missing, an image is in two splits, or too much cannot be used.
     """
     notes = next(notes_below(config.root / config.captions), None) is not None
     source = locate(config, config.captions, "captions", folder=notes)

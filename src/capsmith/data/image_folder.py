@@ -1,4 +1,4 @@
-"""The pictures below a folder."""
+"""The images below a folder."""
 
 import os
 import unicodedata
@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 
 from capsmith.core.errors import DataError
 from capsmith.data.image_listing import USUAL_ENDINGS, list_images
-from capsmith.data.record_builder import PICTURES, safe_id
+from capsmith.data.record_builder import IMAGES, safe_id
 
 
-class Pictures:
-    """The pictures below a folder, by their path below it.
+class ImageFolder:
+    """The images below a folder, by their path below it.
 
     Attributes:
         folder: The folder.
@@ -20,38 +20,36 @@ class Pictures:
         paths: In Unicode's form NFC, as captions name them.
 
     Raises:
-        DataError: No such folder, a file, a folder that may not be read, or no pictures.
+        DataError: No such folder, a file, a folder that may not be read, or no images.
     """
 
     def __init__(self, folder: Path) -> None:
         if folder.is_file():
-            if folder.suffix.lower() in PICTURES:
-                raise DataError(f"{folder} is a picture: give the folder that it lies in")
-            raise DataError(
-                f"{folder} is a file: give the folder with the pictures, and the file as --captions {folder}"
-            )
+            if folder.suffix.lower() in IMAGES:
+                raise DataError(f"{folder} is an image: give the folder that it lies in")
+            raise DataError(f"{folder} is a file: give the folder with the images, and the file as --captions {folder}")
         self.folder = folder
         self.listing = list_images(folder)
         self._place: dict[PurePosixPath, str] = {PurePosixPath("."): "."}
         self.paths = frozenset(self._below())
         if not self.paths:
-            some = ", ".join([*USUAL_ENDINGS, *sorted(PICTURES - set(USUAL_ENDINGS))])
-            raise DataError(f"{folder} has no pictures ({some}), nor have the folders in it that can be read")
+            some = ", ".join([*USUAL_ENDINGS, *sorted(IMAGES - set(USUAL_ENDINGS))])
+            raise DataError(f"{folder} has no images ({some}), nor have the folders in it that can be read")
         counts = Counter(_stem(path) for path in self.paths)
         self._stems = frozenset(stem for stem, count in counts.items() if count == 1)
 
     @property
     def endings(self) -> tuple[str, ...]:
-        """Endings of pictures' names."""
-        return tuple(PICTURES)
+        """Endings of images' names."""
+        return tuple(IMAGES)
 
     def base(self, names: Iterable[str], stems: bool = False, near: Path | None = None) -> tuple[Path, int]:
-        """Returns the folder below which most of these names are pictures, as it is on the disk, and how many are.
+        """Returns the folder below which most of these names are images, as it is on the disk, and how many are.
 
         Args:
             names: As captions have them.
-            stems: Take names without an ending too, where only one picture can be meant.
-            near: Below the folder of pictures: of several places that do as well, this one is meant.
+            stems: Take names without an ending too, where only one image can be meant.
+            near: Below the folder of images: of several places that do as well, this one is meant.
         """
         known = self.paths | self._stems if stems else self.paths
         ids = [name for name in map(safe_id, names) if name]
@@ -79,7 +77,7 @@ class Pictures:
                 yield known
 
     def _keep(self, below: Path) -> None:
-        """Notes a folder that holds pictures, and those above it."""
+        """Notes a folder that holds images, and those above it."""
         for place in (below, *below.parents):
             self._place.setdefault(PurePosixPath(unicodedata.normalize("NFC", place.as_posix())), place.as_posix())
 

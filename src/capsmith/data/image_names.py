@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from capsmith.core.errors import DataError
-from capsmith.data.record_builder import PICTURES, Rows, safe_id
+from capsmith.data.record_builder import IMAGES, Rows, safe_id
 
 NUMBER = re.compile(r"(.+)#(\d{1,9})")
 """``photo.jpg#0``: a name and the number of the caption."""
@@ -107,7 +107,7 @@ class Names:
 def is_file_name(text: str) -> bool:
     """Returns whether a text ends as names of images do, a number such as ``#0`` behind it or not."""
     stem, dot, ending = text.strip().strip("'\"").rpartition(".")
-    return bool(dot and stem) and f".{ending.partition('#')[0].lower()}" in PICTURES
+    return bool(dot and stem) and f".{ending.partition('#')[0].lower()}" in IMAGES
 
 
 def plain(name: str) -> str:

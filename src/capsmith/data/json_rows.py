@@ -1,15 +1,15 @@
-"""Captions in one JSON file: a list of pictures, names with their captions, or COCO's annotations."""
+"""Captions in one JSON file: a list of images, names with their captions, or COCO's annotations."""
 
 from pathlib import Path
 from typing import Any
 
 from capsmith.core.errors import DataError
 
-_FORMS = '[{"image": …, "caption": …}, …], {"picture.jpg": "caption", …} or COCO\'s captions_*.json'
+_FORMS = '[{"image": …, "caption": …}, …], {"image.jpg": "caption", …} or COCO\'s captions_*.json'
 
 
 def json_rows(path: Path, content: Any) -> list[dict[str, Any]]:
-    """Finds the rows in what a JSON file holds: one or more captions of one picture each.
+    """Finds the rows in what a JSON file holds: one or more captions of one image each.
 
     Args:
         path: The file, for messages.
@@ -24,7 +24,7 @@ def json_rows(path: Path, content: Any) -> list[dict[str, Any]]:
     if isinstance(content, dict):
         content = _coco(path, content) if isinstance(content.get("images"), list) else _named(path, content)
     if not isinstance(content, list) or not content:
-        raise DataError(f"{path} holds no list of pictures: it may be {_FORMS}")
+        raise DataError(f"{path} holds no list of images: it may be {_FORMS}")
     for number, entry in enumerate(content, start=1):
         if not isinstance(entry, dict):
             raise DataError(f'{path}, entry {number}: each must be an object, as in {{"image": …, "caption": …}}')

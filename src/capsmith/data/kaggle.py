@@ -1,4 +1,4 @@
-"""Flickr8k and Flickr30k as Kaggle has them: one CSV with captions, one folder of pictures."""
+"""Flickr8k and Flickr30k as Kaggle has them: one CSV with captions, one folder of images."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ class KaggleConfig(DatasetConfig):
     captions: Path = Path("captions.txt")
     """The CSV below ``root``; columns may be separated by commas, semicolons, tabs or ``|``."""
     images: Path = Path("Images")
-    """The folder with the pictures, below ``root``."""
+    """The folder with the images, below ``root``."""
     image_column: Column = "image"
     """The column with the image's file name."""
     caption_column: Column = "caption"
@@ -31,16 +31,16 @@ class KaggleConfig(DatasetConfig):
     """false: the first row is a row already, and the columns are called ``1``, ``2`` and so on."""
     delimiter: Delimiter | None = None
     """comma, semicolon, tab, pipe (``|``), or space (behind the first word); null finds it out."""
-    captions_per_picture: int = Field(default=5, ge=0)
-    """Up to so many, identical captions of a picture are of two people who agree; beyond, duplicate rows."""
+    captions_per_image: int = Field(default=5, ge=0)
+    """Up to so many, identical captions of an image are of two people who agree; beyond, duplicate rows."""
     lists: SplitLists | None = None
     """Split lists below ``root``; ``{}`` takes the official names. By default ``split`` is used instead."""
     split: SplitConfig = SplitConfig()
-    """The seeded split by picture, where ``lists`` are not given."""
+    """The seeded split by image, where ``lists`` are not given."""
 
 
 def read(config: KaggleConfig) -> Corpus:
-    """Reads the captions and splits the pictures.
+    """Reads the captions and splits the images.
 
     Args:
         config: Where the files are.
@@ -49,8 +49,8 @@ def read(config: KaggleConfig) -> Corpus:
         DataError: A file or column is missing, or too much cannot be used.
     """
     source = locate(config, config.captions, "captions")
-    pictures = locate_images(config, config.images)
-    rows = Rows(config, source, pictures, repeats=config.captions_per_picture)
+    images = locate_images(config, config.images)
+    rows = Rows(config, source, images, repeats=config.captions_per_image)
     required = {"image_column": config.image_column, "caption_column": config.caption_column}
     table = read_table(source, required, config.header, config.delimiter)
     take_rows(rows, table, Columns(config.image_column, (config.caption_column,)))

@@ -20,9 +20,9 @@ class KarpathyConfig(DatasetConfig):
     captions: Path = Path("dataset_flickr8k.json")
     """The JSON file below ``root``."""
     images: Path = Path("Images")
-    """The folder with the pictures, below ``root``; for COCO the one that holds train2014 and val2014."""
+    """The folder with the images, below ``root``; for COCO the one that holds train2014 and val2014."""
     restval: Literal["train", "drop"] = "train"
-    """COCO's 30,504 left-over validation pictures: to train on, as is usual, or left out."""
+    """COCO's 30,504 left-over validation images: to train on, as is usual, or left out."""
 
 
 def read(config: KarpathyConfig) -> Corpus:
@@ -54,7 +54,7 @@ def _entries(source: Path) -> list[Any]:
     entries: list[Any] = content["images"]
     if entries and not any(isinstance(entry, dict) and "sentences" in entry for entry in entries):
         raise DataError(
-            f"{source} has pictures without 'sentences': is it COCO's own annotation file? "
+            f"{source} has images without 'sentences': is it COCO's own annotation file? "
             "This reader takes Karpathy's dataset_coco.json; "
             "data.type=folder takes COCO's captions_*.json and draws a split"
         )
@@ -62,14 +62,14 @@ def _entries(source: Path) -> list[Any]:
 
 
 def _take(rows: Rows, number: int, entry: Any) -> None:
-    """Adds the captions of one picture."""
+    """Adds the captions of one image."""
     where = f"images[{number}]"
     fields = entry if isinstance(entry, dict) else {}
     name, below, split = fields.get("filename"), fields.get("filepath", ""), fields.get("split")
     sentences = fields.get("sentences")
     known = split_name(split) if isinstance(split, str) else None
     if not isinstance(name, str) or not isinstance(below, str) or not isinstance(sentences, list):
-        rows.reject("picture without filename or sentences", where)
+        rows.reject("image without filename or sentences", where)
         return
     if known is None:
         rows.reject("unknown split (train, restval, val or test)", f"{split!r} in {where}")

@@ -1,4 +1,4 @@
-"""From a config to what training and evaluation work on: records, references, and features or pixels by picture."""
+"""From a config to what training and evaluation work on: records, references, and features or pixels by image."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from capsmith.config import Config, require_config
-from capsmith.core.errors import CheckpointError, DataError, PictureError
+from capsmith.core.errors import CheckpointError, DataError, ImageError
 from capsmith.core.files import Log, read_json
 from capsmith.data.records import SPLITS, Corpus, Record, read_dataset
 from capsmith.models.given_features import GivenFeatures
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from capsmith.vision.joined import JoinedEncoder
 
 Features = FeatureStore | JoinedStore | PickleStore
-_NAMED = 5  # broken pictures named in the log
+_NAMED = 5  # broken images named in the log
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Pictures that can be used, and where their features or pixels come from.
+    """Images that can be used, and where their features or pixels come from.
 
     Attributes:
-        records: Those with a readable picture, in the order of the dataset.
+        records: Those with a readable image, in the order of the dataset.
         source: Features, or pixels where the encoder is trained.
-        feature_shape: What the decoder gets of a picture: (D,) or (L, D).
+        feature_shape: What the decoder gets of an image: (D,) or (L, D).
         encoder: The built encoder where it is trained; else None.
     """
 
     records: tuple[Record, ...]
-    source: "Features | Pictures"
+    source: "Features | PixelCache"
     feature_shape: tuple[int, ...]
     encoder: "Encoder | None"
 
@@ -49,14 +49,14 @@ class Prepared:
         return [record for record in self.records if record.split == name]
 
 
-class Pictures:
-    """Pixels by picture, decoded once and kept in memory as bytes.
+class PixelCache:
+    """Pixels by image, decoded once and kept in memory as bytes.
 
     Args:
-        records: The pictures.
+        records: The images.
         size: (height, width) that they are resized to.
         workers: Threads that decode.
-        log: Takes a line for each unreadable picture.
+        log: Takes a line for each unreadable image.
     """
 
     def __init__(self, records: Sequence[Record], size: tuple[int, int], workers: int, log: Callable[[str], None]):
@@ -65,7 +65,7 @@ class Pictures:
         def read(index: int) -> str | None:
             try:
                 self._pixels[index] = load_image(records[index].path, size)
-            except PictureError as error:
+            except ImageError as error:
                 return str(error)
             return None
 
@@ -80,7 +80,7 @@ class Pictures:
         return image_id in self._row
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the row of each picture."""
+        """Returns the row of each image."""
         return np.array([self._row[image_id] for image_id in ids], np.int64)
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
@@ -95,7 +95,7 @@ def read_corpus(config: Config, log: Log) -> Corpus:
         data = data.model_copy(update={"require_images": False})
     corpus = read_dataset(data)
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
-    log(f"data: {config.data.type} at {config.data.root}: pictures {sizes}")
+    log(f"data: {config.data.type} at {config.data.root}: images {sizes}")
     if summary := corpus.problems.summary():
         log(f"data: left out {summary}")
     if summary := corpus.repaired.summary():
@@ -145,8 +145,8 @@ def given_features(config: Config, corpus: Corpus, splits: Sequence[str], log: L
 
 
 def _store(config: Config, records: Sequence[Record], log: Log, view: int = 0) -> Features:
-    pictures = [(record.image_id, record.path) for record in records]
-    stores = [extract_features(pictures, encoder, config.features, log, view) for encoder in config.encoders]
+    images = [(record.image_id, record.path) for record in records]
+    stores = [extract_features(images, encoder, config.features, log, view) for encoder in config.encoders]
     return stores[0] if len(stores) == 1 else JoinedStore(stores)
 
 
@@ -161,7 +161,7 @@ def prepare(
 
     Args:
         config: The config.
-        splits: The splits that will be used; each must hold a picture.
+        splits: The splits that will be used; each must hold an image.
         log: Takes lines for people.
         corpus: The dataset, when it was read already.
         encoder: The encoder, when it is trained and was built already.
@@ -181,29 +181,29 @@ def prepare(
         encoder = build_encoders(config.encoders)
     (encoder,) = encoder.parts
     used = [record for record in records if record.split in splits]
-    pictures = Pictures(used, encoder.image_size, config.features.workers, log)
-    share = len(pictures.broken) / len(used)
+    images = PixelCache(used, encoder.image_size, config.features.workers, log)
+    share = len(images.broken) / len(used)
     if share > config.features.max_broken:
         raise DataError(
-            f"{len(pictures.broken)} of {len(used)} pictures cannot be read (features.max_broken allows "
-            f"{config.features.max_broken:.0%}); the first: {next(iter(pictures.broken.values()))}"
+            f"{len(images.broken)} of {len(used)} images cannot be read (features.max_broken allows "
+            f"{config.features.max_broken:.0%}); the first: {next(iter(images.broken.values()))}"
         )
-    return Prepared(_readable(used, pictures), pictures, encoder.feature_shape, encoder)
+    return Prepared(_readable(used, images), images, encoder.feature_shape, encoder)
 
 
 def training_views(config: Config, prepared: Prepared, log: Log) -> list[Features]:
-    """Makes the features of the random views that a training shows of its pictures, one store a view."""
+    """Makes the features of the random views that a training shows of its images, one store a view."""
     records = prepared.split("train")
     return [_store(config, records, log, number) for number in range(1, config.training.views + 1)]
 
 
 def require_splits(config: Config, corpus: Corpus, splits: Sequence[str]) -> None:
-    """Raises DataError when a split holds no picture."""
+    """Raises DataError when a split holds no image."""
     for name in splits:
         if not corpus.split(name):
             hint = ", or evaluation.after_training" if name == config.evaluation.after_training else ""
             raise DataError(
-                f"the {name} split of {config.data.root} holds no picture (see the data section's split{hint})"
+                f"the {name} split of {config.data.root} holds no image (see the data section's split{hint})"
             )
 
 
@@ -263,5 +263,5 @@ def trained_on(run: Path) -> GivenFeatures | None:
     return GivenFeatures.read(about.get("features") if isinstance(about, dict) else None, f"{run}/captioner.json")
 
 
-def _readable(records: Sequence[Record], source: Features | Pictures) -> tuple[Record, ...]:
+def _readable(records: Sequence[Record], source: Features | PixelCache) -> tuple[Record, ...]:
     return tuple(record for record in records if record.image_id in source)

@@ -1,6 +1,6 @@
 """From caption rows to records: what every reader does the same way.
 
-A row is a picture's id and one caption. Rows that cannot be used are left out and counted, so are pictures
+A row is an image's id and one caption. Rows that cannot be used are left out and counted, so are images
 that are not there; too many of either stop the reading with an error that shows examples.
 """
 
@@ -17,15 +17,15 @@ from capsmith.data.records import Corpus, DatasetConfig, Problems, Record
 from capsmith.vision.image_formats import IMAGE_ENDINGS
 
 Assign = Callable[[Iterable[str]], Mapping[str, str]]
-PICTURES = IMAGE_ENDINGS
-"""Endings of pictures' names."""
+IMAGES = IMAGE_ENDINGS
+"""Endings of images' names."""
 ABSENT = "image that is not there (data.subset is true)"
 """What is left out and is no problem."""
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 def safe_id(image_id: str) -> str | None:
-    """Returns an image id as a relative path in NFC, or None when it climbs out of the picture folder."""
+    """Returns an image id as a relative path in NFC, or None when it climbs out of the image folder."""
     text = nfc(image_id.strip())
     parts = re.split(r"[\\/]", text)
     if not text or not parts[0] or ".." in parts or "\0" in text or _DRIVE.match(text):
@@ -33,8 +33,8 @@ def safe_id(image_id: str) -> str | None:
     return PurePosixPath(text).as_posix()
 
 
-class PictureFolder:
-    """Looks pictures up below a folder; lists each of its folders once instead of asking for every file."""
+class ImageDirectory:
+    """Looks images up below a folder; lists each of its folders once instead of asking for every file."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -43,19 +43,19 @@ class PictureFolder:
         self._cases: dict[PurePosixPath, dict[str, str]] = {}
 
     def find(self, image_id: str) -> Path | None:
-        """Returns the path of a picture, or None when no such file is there."""
+        """Returns the path of an image, or None when no such file is there."""
         relative = PurePosixPath(image_id)
         name = self._names(relative.parent).get(relative.name)
         return None if name is None else self.root.joinpath(*relative.parent.parts, name)
 
     def completed(self, image_id: str) -> str:
-        """Returns an id with its picture's ending, where it lacks one and only one picture can be meant."""
+        """Returns an id with its image's ending, where it lacks one and only one image can be meant."""
         relative = PurePosixPath(image_id)
         names = self._names(relative.parent)
         if relative.parent not in self._stems:
-            pictures = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in PICTURES]
-            counts = Counter(picture.stem for picture in pictures)
-            self._stems[relative.parent] = {p.stem: p.suffix for p in pictures if counts[p.stem] == 1}
+            images = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in IMAGES]
+            counts = Counter(image.stem for image in images)
+            self._stems[relative.parent] = {p.stem: p.suffix for p in images if counts[p.stem] == 1}
         return image_id if relative.name in names else image_id + self._stems[relative.parent].get(relative.name, "")
 
     def spelled(self, image_id: str) -> str | None:
@@ -96,19 +96,19 @@ class Rows:
     Args:
         config: The dataset's settings.
         source: The captions file, for messages.
-        pictures: The folder with the pictures.
-        repeats: Captions a picture may have before identical ones count as duplicates: where rows carry no
+        images: The folder with the images.
+        repeats: Captions an image may have before identical ones count as duplicates: where rows carry no
             number, two people who wrote the same look like a row given twice.
-        complete: Give ids without an ending that of the only picture of that name.
+        complete: Give ids without an ending that of the only image of that name.
     """
 
     def __init__(
-        self, config: DatasetConfig, source: Path, pictures: Path, repeats: int = 0, complete: bool = False
+        self, config: DatasetConfig, source: Path, images: Path, repeats: int = 0, complete: bool = False
     ) -> None:
         self.config, self.source, self.repeats, self.complete = config, source, repeats, complete
-        self.folder = PictureFolder(pictures)
+        self.folder = ImageDirectory(images)
         self.problems, self.repaired = Problems(), Problems()
-        self._rows = self._bad_rows = self._bad_pictures = 0
+        self._rows = self._bad_rows = self._bad_images = 0
         self._captions: dict[str, list[str]] = {}
         self._splits: dict[str, str] = {}
         self._keys: set[tuple[str, str]] = set()
@@ -122,13 +122,13 @@ class Rows:
         """Takes one row.
 
         Args:
-            image_id: The picture's name or its path below the picture folder.
+            image_id: The image's name or its path below the image folder.
             caption: The caption, as it is written.
-            split: The picture's split, where the row says it.
-            key: What tells the captions of one picture apart, where the file has it (the number after ``#``).
+            split: The image's split, where the row says it.
+            key: What tells the captions of one image apart, where the file has it (the number after ``#``).
 
         Raises:
-            DataError: An earlier row puts the picture into another split.
+            DataError: An earlier row puts the image into another split.
         """
         self._rows += 1
         if any("\ud800" <= character <= "\udfff" for character in image_id + caption):
@@ -136,7 +136,7 @@ class Rows:
             return
         name = safe_id(image_id)
         if name is None:
-            self._bad_row("id outside the picture folder", image_id.strip() or "(empty)")
+            self._bad_row("id outside the image folder", image_id.strip() or "(empty)")
             return
         name = self.folder.completed(name) if self.complete else name
         captions = self._captions.setdefault(name, [])
@@ -161,20 +161,20 @@ class Rows:
             The records in order of their first row.
 
         Raises:
-            DataError: More rows or pictures than ``config.max_problems`` allows cannot be used, or all.
+            DataError: More rows or images than ``config.max_problems`` allows cannot be used, or all.
         """
         splits = self._splits if assign is None else assign(self._captions)
         named = list(self._captions)
         for image_id in splits:
             if image_id not in self._captions:
-                self._bad_picture("listed picture without captions", image_id)
+                self._bad_image("listed image without captions", image_id)
                 named.append(image_id)
         records = [
             Record(image_id, path, tuple(captions), splits.get(image_id, ""))
             for image_id, captions, path in self._usable()
         ]
         self._check("caption rows", self._bad_rows, self._rows)
-        self._check("pictures", self._bad_pictures, len(named))
+        self._check("images", self._bad_images, len(named))
         if not records:
             raise DataError(f"{self.source} has no caption that can be used{self._because()}")
         return Corpus(tuple(records), self.problems, self.repaired)
@@ -188,8 +188,8 @@ class Rows:
             if path is None and self.config.subset:
                 self.problems.add(ABSENT, image_id)
             elif path is None:
-                is_picture = PurePosixPath(image_id).suffix.lower() in PICTURES
-                self._bad_picture("missing picture" if is_picture else "stray id", image_id)
+                is_image = PurePosixPath(image_id).suffix.lower() in IMAGES
+                self._bad_image("missing image" if is_image else "stray id", image_id)
             elif captions:
                 yield image_id, captions, path
 
@@ -212,16 +212,15 @@ class Rows:
             self._splits[image_id] = split
         elif split and known != split:
             raise DataError(
-                f"{self.source}: {image_id} is in {known} and in {split}; "
-                "all captions of a picture must be in one split"
+                f"{self.source}: {image_id} is in {known} and in {split}; all captions of an image must be in one split"
             )
 
     def _bad_row(self, kind: str, example: str) -> None:
         self._bad_rows += 1
         self.problems.add(kind, example)
 
-    def _bad_picture(self, kind: str, example: str) -> None:
-        self._bad_pictures += 1
+    def _bad_image(self, kind: str, example: str) -> None:
+        self._bad_images += 1
         self.problems.add(kind, example)
 
     def _check(self, what: str, bad: int, total: int) -> None:
@@ -235,7 +234,7 @@ class Rows:
         if not self.problems.found:
             return ""
         line = f": {self.problems.summary()}"
-        lost = [one for kind in ("missing picture", "stray id", ABSENT) for one in self.problems.found.get(kind, ())]
+        lost = [one for kind in ("missing image", "stray id", ABSENT) for one in self.problems.found.get(kind, ())]
         if not lost:
             return line
         similar = self.folder.similar(lost[0])

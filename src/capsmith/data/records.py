@@ -22,16 +22,16 @@ class DatasetConfig(Settings):
     type: str
     """A name from ``capsmith list datasets``."""
     root: Path
-    """The folder that holds the pictures and captions, relative to where you stand."""
+    """The folder that holds the images and captions, relative to where you stand."""
     max_problems: float = Field(default=0.01, ge=0, le=1)
-    """Largest share of caption rows, or of pictures, that may be unusable before reading stops with an error."""
+    """Largest share of caption rows, or of images, that may be unusable before reading stops with an error."""
     subset: bool = False
     """Whether only some of the captioned images are there: captions of the others are passed over."""
     require_images: bool = True
     """Leave out captions whose image file is missing. false keeps them, as training from a pickle of features does by
     itself."""
     limit: int | None = Field(default=None, ge=1)
-    """Use only the first N pictures of each split, for a trial."""
+    """Use only the first N images of each split, for a trial."""
 
     def missing(self) -> Iterator[str]:
         """Yields a line for each file or folder below ``root`` that is named and is not there."""
@@ -55,16 +55,16 @@ DATASETS = Registry("dataset", DatasetConfig)
 
 
 class SplitConfig(Settings):
-    """A seeded split by picture: all captions of a picture land on the same side."""
+    """A seeded split by image: all captions of an image land on the same side."""
 
     dev: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the pictures for dev."""
+    """Share of the images for dev."""
     test: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the pictures for test."""
+    """Share of the images for test."""
     seed: int = 0
     """Another seed gives another split."""
     together: tuple[tuple[str, ...], ...] = ()
-    """Groups of pictures that stay in one split, such as copies of the same one."""
+    """Groups of images that stay in one split, such as copies of the same one."""
 
     @field_validator("together")
     @classmethod
@@ -77,19 +77,19 @@ class SplitConfig(Settings):
     @model_validator(mode="after")
     def _leaves_some(self) -> "SplitConfig":
         if self.dev + self.test >= 1:
-            raise ValueError(f"dev + test = {self.dev + self.test:g} leaves no picture to train on")
+            raise ValueError(f"dev + test = {self.dev + self.test:g} leaves no image to train on")
         return self
 
 
 @dataclass(frozen=True)
 class Record:
-    """One picture and its captions.
+    """One image and its captions.
 
     Attributes:
-        image_id: Unique within the dataset: the file's name, or its path below the picture folder.
-        path: Where the picture lies.
+        image_id: Unique within the dataset: the file's name, or its path below the image folder.
+        path: Where the image lies.
         captions: The captions as the dataset gives them, not cleaned; at least one.
-        split: ``train``, ``dev``, ``test``, or an empty string for a picture in none of them.
+        split: ``train``, ``dev``, ``test``, or an empty string for an image in none of them.
     """
 
     image_id: str
@@ -105,7 +105,7 @@ class Problems:
     found: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, kind: str, example: str) -> None:
-        """Notes one defect, such as ``add("missing picture", "123.jpg")``."""
+        """Notes one defect, such as ``add("missing image", "123.jpg")``."""
         self.found.setdefault(kind, []).append(example)
 
     def summary(self) -> str:
@@ -147,7 +147,7 @@ def read_dataset(config: DatasetConfig) -> Corpus:
         config: The settings of a registered dataset.
 
     Returns:
-        The corpus, cut to ``config.limit`` pictures a split.
+        The corpus, cut to ``config.limit`` images a split.
 
     Raises:
         DataError: The files are missing or unusable beyond ``config.max_problems``.

@@ -1,4 +1,4 @@
-"""Captions in text files, one for each picture and called like it: ``dog.txt`` for ``dog.jpg``."""
+"""Captions in text files, one for each image and called like it: ``dog.txt`` for ``dog.jpg``."""
 
 import os
 from collections.abc import Iterator
@@ -28,11 +28,11 @@ def note_path(folder: Path, name: str) -> Path:
 
 
 def take_notes(rows: Rows, folder: Path) -> None:
-    """Adds the lines of each text file as captions of the picture of its name; blank lines are passed over.
+    """Adds the lines of each text file as captions of the image of its name; blank lines are passed over.
 
     Args:
-        rows: Where they go; text files without a picture are counted as problems.
-        folder: Holds the text files as the pictures' folder holds the pictures.
+        rows: Where they go; text files without an image are counted as problems.
+        folder: Holds the text files as the images' folder holds the images.
 
     Raises:
         DataError: A text file is not UTF-8.
@@ -40,7 +40,7 @@ def take_notes(rows: Rows, folder: Path) -> None:
     for name in notes_below(folder):
         image_id = safe_id(name)
         if image_id is None or rows.folder.find(rows.folder.completed(image_id)) is None:
-            rows.reject("text file without a picture of its name", name + _ENDING)
+            rows.reject("text file without an image of its name", name + _ENDING)
             continue
         lines = [line for line in read_text(note_path(folder, name)).split("\n") if line.strip()]
         for line in lines or [""]:

@@ -1,4 +1,4 @@
-"""Where batches find pictures: a feature store, pixels, or either in variants, of which an epoch shows one each."""
+"""Where batches find images: a feature store, pixels, or either in variants, of which an epoch shows one each."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -11,45 +11,45 @@ from capsmith.vision.cached_crops import is_mirrored
 
 
 class Source(Protocol):
-    """Where a batch's pictures come from: a feature store, or pictures themselves."""
+    """Where a batch's images come from: a feature store, or images themselves."""
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the row of each picture."""
+        """Returns the row of each image."""
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
 
 
 class VariedSource(ABC):
-    """Pictures that look different from epoch to epoch. Row ``r + n · v`` is variant v of picture r.
+    """Images that look different from epoch to epoch. Row ``r + n · v`` is variant v of image r.
 
     Args:
-        ids: The pictures, n of them.
+        ids: The images, n of them.
     """
 
     def __init__(self, ids: Sequence[str]) -> None:
         self._row = {image: row for row, image in enumerate(ids)}
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the rows of the pictures as they are."""
+        """Returns the rows of the images as they are."""
         return np.array([self._row[image] for image in ids], np.int64)
 
-    def pictures(self, rows: np.ndarray) -> np.ndarray:
-        """Returns the rows of the pictures as they are, whichever variants the given ones are."""
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the rows of the images as they are, whichever variants the given ones are."""
         return rows % len(self._row)
 
     def drawn(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns for each picture's row that of one of its variants, drawn at random."""
-        return self.pictures(rows) + len(self._row) * rng.integers(self.variants, size=len(rows))
+        """Returns for each image's row that of one of its variants, drawn at random."""
+        return self.images(rows) + len(self._row) * rng.integers(self.variants, size=len(rows))
 
     def mirrored(self, rows: np.ndarray) -> np.ndarray:
-        """Returns which rows are mirrored pictures."""
+        """Returns which rows are mirrored images."""
         return np.array([self.mirrors(int(variant)) for variant in rows // len(self._row)], bool)
 
     @property
     @abstractmethod
     def variants(self) -> int:
-        """How many variants a picture has."""
+        """How many variants an image has."""
 
     @abstractmethod
     def mirrors(self, variant: int) -> bool:
@@ -65,7 +65,7 @@ class AugmentedSource(VariedSource):
 
     Args:
         source: The pixels.
-        ids: The pictures.
+        ids: The images.
         how: What varies.
     """
 
@@ -82,18 +82,18 @@ class AugmentedSource(VariedSource):
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns the varied pixels (P, H, W, 3) of rows, uint8."""
-        pixels = np.array(self.source.gather(self._rows[self.pictures(rows)]))
+        pixels = np.array(self.source.gather(self._rows[self.images(rows)]))
         for place, (row, turned) in enumerate(zip(rows, self.mirrored(rows), strict=True)):
             pixels[place] = augmented(pixels[place], self.how, np.random.default_rng(int(row)), bool(turned))
         return pixels
 
 
 class ViewedSource(VariedSource):
-    """Reads the features of pictures and of their views.
+    """Reads the features of images and of their views.
 
     Args:
-        sources: The pictures as they are, then their views in order.
-        ids: The pictures that all of them hold.
+        sources: The images as they are, then their views in order.
+        ids: The images that all of them hold.
     """
 
     def __init__(self, sources: Sequence[Source], ids: Sequence[str]) -> None:
@@ -103,7 +103,7 @@ class ViewedSource(VariedSource):
 
     @property
     def variants(self) -> int:
-        """The picture as it is, and its views."""
+        """The image as it is, and its views."""
         return len(self.sources)
 
     def mirrors(self, variant: int) -> bool:
@@ -112,8 +112,8 @@ class ViewedSource(VariedSource):
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns the features (P, …) of rows, whichever views they are."""
-        views, pictures = np.divmod(rows, len(self._row))
-        parts = [(at, self.sources[view].gather(self._rows[view][pictures[at]])) for view, at in _each(views)]
+        views, images = np.divmod(rows, len(self._row))
+        parts = [(at, self.sources[view].gather(self._rows[view][images[at]])) for view, at in _each(views)]
         out = np.empty((len(rows), *parts[0][1].shape[1:]), parts[0][1].dtype)
         for at, part in parts:
             out[at] = part
@@ -121,7 +121,7 @@ class ViewedSource(VariedSource):
 
 
 def mirror_words(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-    """Returns for each word's place (W,) that of the word to say of a mirrored picture: ``right`` for ``left``.
+    """Returns for each word's place (W,) that of the word to say of a mirrored image: ``right`` for ``left``.
 
     Args:
         words: The words; a pair of which they lack one is left alone.

@@ -1,4 +1,4 @@
-"""Which pictures train, which choose (dev), which are read once (test)."""
+"""Which images train, which choose (dev), which are read once (test)."""
 
 import hashlib
 import unicodedata
@@ -25,14 +25,14 @@ _SPELLINGS = {
 
 
 class SplitLists(Settings):
-    """Text files with one picture's name a line, as Flickr8k comes with."""
+    """Text files with one image's name a line, as Flickr8k comes with."""
 
     train: Path = Path("Flickr_8k.trainImages.txt")
-    """The pictures to train on, below ``root``."""
+    """The images to train on, below ``root``."""
     dev: Path = Path("Flickr_8k.devImages.txt")
-    """The pictures that choose the checkpoint."""
+    """The images that choose the checkpoint."""
     test: Path = Path("Flickr_8k.testImages.txt")
-    """The pictures that the reported scores come from."""
+    """The images that the reported scores come from."""
 
 
 def split_name(word: str) -> str | None:
@@ -41,7 +41,7 @@ def split_name(word: str) -> str | None:
 
 
 def read_lists(config: DatasetConfig, lists: SplitLists) -> dict[str, str]:
-    """Reads the split of each listed picture.
+    """Reads the split of each listed image.
 
     Args:
         config: The dataset's settings; its ``root`` is where the lists are.
@@ -51,7 +51,7 @@ def read_lists(config: DatasetConfig, lists: SplitLists) -> dict[str, str]:
         The split by image id, in the order of the files.
 
     Raises:
-        DataError: A file is missing, or a picture is in two lists.
+        DataError: A file is missing, or an image is in two lists.
     """
     found: dict[str, str] = {}
     for split in ("train", "dev", "test"):
@@ -61,23 +61,23 @@ def read_lists(config: DatasetConfig, lists: SplitLists) -> dict[str, str]:
             if found.setdefault(image_id, split) != split:
                 raise DataError(
                     f"{path}, line {number}: {image_id} is in the list for {found[image_id]} too; "
-                    "a picture may be in one split only"
+                    "an image may be in one split only"
                 )
     return found
 
 
 def seeded_split(image_ids: Iterable[str], config: SplitConfig) -> dict[str, str]:
-    """Splits pictures at random, in a way that does not depend on their order.
+    """Splits images at random, in a way that does not depend on their order.
 
-    Each picture's place comes from a hash of the seed and its id; adding captions, or giving the rows in
-    another order, moves no picture.
+    Each image's place comes from a hash of the seed and its id; adding captions, or giving the rows in
+    another order, moves no image.
 
     Args:
-        image_ids: The pictures; repeated ids count once.
+        image_ids: The images; repeated ids count once.
         config: The shares and the seed.
 
     Returns:
-        The split by image id. From three pictures on, a share above zero gets at least one picture; but
+        The split by image id. From three images on, a share above zero gets at least one image; but
         ``config.together`` comes first, and a group too large for test and dev is trained on.
     """
     first = {unicodedata.normalize("NFC", name): group[0] for group in config.together for name in group}

@@ -1,6 +1,6 @@
 """Beam search, plain or in diverse groups.
 
-B pictures · K beams of a group · G groups · N = B · G · K rows · V vocabulary.
+B images · K beams of a group · G groups · N = B · G · K rows · V vocabulary.
 """
 
 from typing import Any
@@ -24,24 +24,24 @@ def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypot
     """
     if (found := at_once(stepper, features, config)) is not None:
         return found
-    pictures, each = len(features), config.beam_size // config.groups
+    images, each = len(features), config.beam_size // config.groups
     walk = Walk(stepper, features, config.beam_size)
-    groups = [_Group(pictures, each, config) for _ in range(config.groups)]
-    first = np.arange(pictures)[:, None] * config.beam_size
+    groups = [_Group(images, each, config) for _ in range(config.groups)]
+    first = np.arange(images)[:, None] * config.beam_size
     for position in range(config.max_length):
         said = np.concatenate([group.words[:, :, :position] for group in groups], axis=1)
         log_probs = allowed(
-            walk.advance(), said.reshape(pictures * config.beam_size, position), config.min_length, config.no_repeat
+            walk.advance(), said.reshape(images * config.beam_size, position), config.min_length, config.no_repeat
         )
-        log_probs = log_probs.reshape(pictures, config.groups, each, -1)
-        used = np.zeros((pictures, log_probs.shape[-1]), np.float32)  # how many beams before chose a word
+        log_probs = log_probs.reshape(images, config.groups, each, -1)
+        used = np.zeros((images, log_probs.shape[-1]), np.float32)  # how many beams before chose a word
         parents = [group.extend(log_probs[:, g], used, position) for g, group in enumerate(groups)]
         if all([group.settle(position) for group in groups]):
             break
         rows = [first + g * each + own for g, own in enumerate(parents)]
         word = [group.words[:, :, position] for group in groups]
         walk.choose(np.concatenate(word, axis=1).ravel(), np.concatenate(rows, axis=1).ravel())
-    return [_merged([group.of(row) for group in groups]) for row in range(pictures)]
+    return [_merged([group.of(row) for group in groups]) for row in range(images)]
 
 
 def _merged(groups: list[list[Hypothesis]]) -> list[Hypothesis]:
@@ -51,15 +51,15 @@ def _merged(groups: list[list[Hypothesis]]) -> list[Hypothesis]:
 
 
 class _Group:
-    """Beams of all pictures that are chosen among themselves; plain beam search has one group."""
+    """Beams of all images that are chosen among themselves; plain beam search has one group."""
 
-    def __init__(self, pictures: int, beams: int, config: BeamConfig) -> None:
+    def __init__(self, images: int, beams: int, config: BeamConfig) -> None:
         self.config, self.beams = config, beams
-        self.live = np.full((pictures, beams), IMPOSSIBLE, np.float32)
+        self.live = np.full((images, beams), IMPOSSIBLE, np.float32)
         self.live[:, 0] = 0.0  # the beams start alike: one is enough
-        self.words = np.full((pictures, beams, config.max_length), END, np.int32)
-        self.finished = _Finished(pictures, beams, config.max_length)
-        self._picture = np.arange(pictures)[:, None]
+        self.words = np.full((images, beams, config.max_length), END, np.int32)
+        self.finished = _Finished(images, beams, config.max_length)
+        self._image = np.arange(images)[:, None]
 
     def extend(self, log_probs: np.ndarray, used: np.ndarray, position: int) -> np.ndarray:
         """Goes one word further.
@@ -77,13 +77,13 @@ class _Group:
         among_best = np.arange(scores.shape[1]) < self.beams
         ending = np.where(ends & among_best, scores, IMPOSSIBLE)
         by_length = ending / (position + 1) ** self.config.length_penalty
-        self.finished.add(ending, by_length, self.words[self._picture, parents])
+        self.finished.add(ending, by_length, self.words[self._image, parents])
         keep = np.argsort(ends, axis=1, kind="stable")[:, : self.beams]  # the K best that go on
         live, parents, word = (np.take_along_axis(a, keep, axis=1) for a in (scores, parents, word))
         self.live = np.where(word == END, IMPOSSIBLE, live)  # a vocabulary smaller than the beam
-        self.words = self.words[self._picture, parents]
+        self.words = self.words[self._image, parents]
         self.words[:, :, position] = word
-        np.add.at(used, (self._picture, word), np.isfinite(self.live))
+        np.add.at(used, (self._image, word), np.isfinite(self.live))
         return parents
 
     def settle(self, position: int) -> bool:
@@ -97,7 +97,7 @@ class _Group:
         return bool(settled.all())
 
     def of(self, row: int) -> list[Hypothesis]:
-        """Returns one picture's captions."""
+        """Returns one image's captions."""
         done = self.finished
         return captions_of(
             done.score[row], done.log_probability[row], done.words[row], self.words[row], self.live[row], self.config
@@ -109,9 +109,9 @@ def _best(total: np.ndarray, count: int, handicap: np.ndarray) -> tuple[np.ndarr
 
     A word's ``handicap`` (B, V) is taken away for the choice alone.
     """
-    pictures, _, size = total.shape
-    flat = total.reshape(pictures, -1)
-    rank = flat if not handicap.any() else (total - handicap[:, None]).reshape(pictures, -1)
+    images, _, size = total.shape
+    flat = total.reshape(images, -1)
+    rank = flat if not handicap.any() else (total - handicap[:, None]).reshape(images, -1)
     count = min(count, flat.shape[1])
     index = np.argpartition(rank, -count, axis=1)[:, -count:]
     order = np.argsort(-np.take_along_axis(rank, index, axis=1), axis=1, kind="stable")
@@ -120,13 +120,13 @@ def _best(total: np.ndarray, count: int, handicap: np.ndarray) -> tuple[np.ndarr
 
 
 class _Finished:
-    """The K best finished captions of every picture, best first."""
+    """The K best finished captions of every image, best first."""
 
-    def __init__(self, pictures: int, beams: int, length: int) -> None:
+    def __init__(self, images: int, beams: int, length: int) -> None:
         self.beams = beams
-        self.score = np.full((pictures, beams), IMPOSSIBLE, np.float32)
+        self.score = np.full((images, beams), IMPOSSIBLE, np.float32)
         self.log_probability = self.score.copy()
-        self.words = np.full((pictures, beams, length), END, np.int32)
+        self.words = np.full((images, beams, length), END, np.int32)
 
     def add(self, log_probability: np.ndarray, score: np.ndarray, words: np.ndarray) -> None:
         """Takes in candidates (B, C) with their words (B, C, T); those at -inf are none."""
@@ -149,7 +149,7 @@ def captions_of(
     live: np.ndarray,
     config: BeamConfig,
 ) -> list[Hypothesis]:
-    """Returns one picture's captions: the finished ones, then cut ones where beams are left over.
+    """Returns one image's captions: the finished ones, then cut ones where beams are left over.
 
     Args:
         score: Of the finished captions (K,), best first; those at -inf are none.

@@ -1,10 +1,10 @@
 """Searches as one compiled function each, for a decoder on the device: no word passes through Python.
 
-P pictures · K beams or samples of a picture · N = P · K rows · T longest caption · V vocabulary.
+P images · K beams or samples of an image · N = P · K rows · T longest caption · V vocabulary.
 
 ``decoding.py`` and ``beam.py`` say what the searches are, over any stepper and with everything that a config can ask;
 these find the same captions where nothing unusual is asked. A step then costs neither a call nor a copy of N × V
-numbers, which for one picture is most of the time.
+numbers, which for one image is most of the time.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Step = Callable[[Any, Any], tuple[Any, Any]]
 
 
 def beam_loop(
-    step: Step, state: list[Any], pictures: Any, sizes: tuple[int, int], shortest: Any, penalty: Any
+    step: Step, state: list[Any], images: Any, sizes: tuple[int, int], shortest: Any, penalty: Any
 ) -> tuple[Any, ...]:
     """Keeps the best beams of every image until none can become better than its finished captions.
 
@@ -32,8 +32,8 @@ def beam_loop(
     Args:
         step: The decoder's.
         state: Of the rows: tensors with leading axis N.
-        pictures: P.
-        sizes: Beams a picture, and words of the longest caption.
+        images: P.
+        sizes: Beams an image, and words of the longest caption.
         shortest: Words before which none ends.
         penalty: Power of the length that a caption's score is divided by.
 
@@ -42,22 +42,22 @@ def beam_loop(
         and log probability of those that go on, (P, K, T) and (P, K).
     """
     beams, longest = sizes
-    picture = ops.arange(pictures, dtype="int32")[:, None]
+    image = ops.arange(images, dtype="int32")[:, None]
 
     def body(position: Any, _: Any, tokens: Any, live: Any, said: Any, done: tuple[Any, ...], *own: Any) -> Any:
         log_probs, after = step(tokens, own)
         size = log_probs.shape[-1]
         total = ops.reshape(live, (-1, 1)) + _allowed(log_probs, position, shortest)
-        scores, index = ops.top_k(ops.reshape(total, (pictures, beams * size)), min(2, size) * beams)
+        scores, index = ops.top_k(ops.reshape(total, (images, beams * size)), min(2, size) * beams)
         index = ops.cast(index, "int32")
         ends = ops.equal(index % size, END)
         ending = ops.where(ends[:, :beams], scores[:, :beams], IMPOSSIBLE)
         by_length = ending / ops.cast(position + 1, "float32") ** penalty
-        ended = ops.take(said, picture * beams + index[:, :beams] // size, axis=0)
-        done = _merged(done, (by_length, ending, ended), beams, picture)
+        ended = ops.take(said, image * beams + index[:, :beams] // size, axis=0)
+        done = _merged(done, (by_length, ending, ended), beams, image)
         live, keep = ops.top_k(ops.where(ends, IMPOSSIBLE, scores), beams)  # the best that go on
-        chosen = ops.take(ops.reshape(index, (-1,)), picture * index.shape[1] + ops.cast(keep, "int32"), axis=0)
-        rows, word = ops.reshape(picture * beams + chosen // size, (-1,)), ops.reshape(chosen % size, (-1,))
+        chosen = ops.take(ops.reshape(index, (-1,)), image * index.shape[1] + ops.cast(keep, "int32"), axis=0)
+        rows, word = ops.reshape(image * beams + chosen // size, (-1,)), ops.reshape(chosen % size, (-1,))
         said = ops.where(ops.arange(longest) == position, word[:, None], ops.take(said, rows, axis=0))
         ahead = ops.max(live, axis=1) / ops.cast(position + 2, "float32") ** penalty
         settled = done[0][:, -1] >= ahead
@@ -68,8 +68,8 @@ def beam_loop(
     def flat(position: Any, going: Any, tokens: Any, live: Any, said: Any, *rest: Any) -> Any:
         return body(position, going, tokens, live, said, rest[:3], *rest[3:])
 
-    nothing = ops.zeros((pictures, beams), "float32") + IMPOSSIBLE
-    ends = ops.zeros((pictures, beams, longest), "int32") + END
+    nothing = ops.zeros((images, beams), "float32") + IMPOSSIBLE
+    ends = ops.zeros((images, beams, longest), "int32") + END
     live = ops.where(ops.arange(beams) == 0, ops.zeros_like(nothing), nothing)  # they start alike: one is enough
     rows = ops.reshape(ends, (-1, longest))
     begun = (rows[:, 0] * 0 + START, live, rows, nothing, nothing, ends)
@@ -149,14 +149,14 @@ def _first_beyond(weights: Any, chance: Any) -> Any:
     return ops.cast(ops.argmax(ops.cast(reached > chance[:, None] * reached[:, -1:], "int32"), axis=1), "int32")
 
 
-def _merged(one: tuple[Any, ...], two: tuple[Any, ...], count: int, picture: Any) -> tuple[Any, ...]:
+def _merged(one: tuple[Any, ...], two: tuple[Any, ...], count: int, image: Any) -> tuple[Any, ...]:
     """Returns the ``count`` best of two lists of score, log probability and words of captions.
 
-    Each is (P, C), the words (P, C, T); ``picture`` numbers them, (P, 1). Numbers are taken from flat lists, which
+    Each is (P, C), the words (P, C, T); ``image`` numbers them, (P, 1). Numbers are taken from flat lists, which
     costs a third of the operations that taking along an axis does.
     """
     score, total, words = (ops.concatenate(pair, axis=1) for pair in zip(one, two, strict=True))
     score, order = ops.top_k(score, count)
-    order = picture * words.shape[1] + ops.cast(order, "int32")
+    order = image * words.shape[1] + ops.cast(order, "int32")
     flat = ops.reshape(words, (-1, words.shape[2]))
     return score, ops.take(ops.reshape(total, (-1,)), order, axis=0), ops.take(flat, order, axis=0)

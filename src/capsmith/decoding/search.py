@@ -1,6 +1,6 @@
 """Search for captions over the decoder protocol: what all searches share, greedy, sampling (``beam.py`` has the beam).
 
-B pictures · K beams (or samples) · N = B · K rows · V vocabulary. The search is NumPy and knows no decoder: it asks
+B images · K beams (or samples) · N = B · K rows · V vocabulary. The search is NumPy and knows no decoder: it asks
 a ``Stepper`` for log probabilities and tells it which rows live on. Pad, start and unknown are never emitted.
 """
 
@@ -26,15 +26,15 @@ class Stepper(Protocol):
     """A decoder, ready to be searched."""
 
     def start(self, features: Any) -> Any:
-        """Returns the state for B pictures, before the first word."""
+        """Returns the state for B images, before the first word."""
 
     def step(self, tokens_N: np.ndarray, parents_N: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:  # noqa: N803
         """Reads a word a row.
 
         Args:
             tokens_N: The words, int32.
-            parents_N: For each row, the row of ``state`` that it continues, of the same picture; after ``start`` the
-                picture itself. The rows of a picture stand together, and every picture has as many.
+            parents_N: For each row, the row of ``state`` that it continues, of the same image; after ``start`` the
+                image itself. The rows of an image stand together, and every image has as many.
             state: From ``start`` or from the step before.
 
         Returns:
@@ -114,7 +114,7 @@ class SampleConfig(DecodingConfig):
 
     type: Literal["sample"] = "sample"
     samples: int = Field(default=1, ge=1, le=100_000)
-    """Captions a picture."""
+    """Captions an image."""
     temperature: float = Field(default=1.0, ge=1e-4, le=1e4)
     """Below 1 is safer, above 1 wilder."""
     top_k: int | None = Field(default=None, ge=1)
@@ -157,15 +157,15 @@ def at_once(stepper: Stepper, features: Any, config: DecodingConfig) -> list[lis
 
 
 def search(stepper: Stepper, features: Any, config: DecodingConfig) -> list[list[Hypothesis]]:
-    """Finds captions for a batch of pictures.
+    """Finds captions for a batch of images.
 
     Args:
         stepper: The model.
-        features: What ``stepper.start`` takes of B pictures: (B, D) or (B, L, D); its length is B.
+        features: What ``stepper.start`` takes of B images: (B, D) or (B, L, D); its length is B.
         config: The settings of a registered search.
 
     Returns:
-        For each picture its hypotheses, best first; at least one.
+        For each image its hypotheses, best first; at least one.
     """
     found: list[list[Hypothesis]] = DECODINGS.build(config, stepper, features)
     if DECODINGS.settings.outside(config.type):
@@ -227,7 +227,7 @@ def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[H
 
 
 def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
-    """Draws words at random; a picture's samples come likeliest first."""
+    """Draws words at random; an image's samples come likeliest first."""
 
     def draw(log_probs: np.ndarray, position: int) -> np.ndarray:
         logits = _truncate(log_probs / config.temperature, config.top_k, config.top_p)
@@ -281,13 +281,13 @@ def _one_by_one(
 
 
 def rows_found(words: np.ndarray, total: np.ndarray, ended: np.ndarray, each: int) -> list[list[Hypothesis]]:
-    """Returns the captions of each picture, likeliest first, from those of its rows.
+    """Returns the captions of each image, likeliest first, from those of its rows.
 
     Args:
         words: (N, T), filled up with ends.
         total: Log probabilities (N,).
         ended: Whether a row said its end (N,).
-        each: Rows a picture.
+        each: Rows an image.
     """
     found = [hypothesis(*row) for row in zip(words, total, total, ended, strict=True)]
     return [sorted(found[first : first + each], key=lambda h: -h.score) for first in range(0, len(found), each)]

@@ -1,6 +1,6 @@
 """A Keras decoder as the search wants it: compiled, its state kept on the device.
 
-P pictures · N rows of a search · V vocabulary.
+P images · N rows of a search · V vocabulary.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ from capsmith.decoding.search import (
 
 
 @dataclass(frozen=True)
-class Partly:
+class MaskedFeatures:
     """Features of which a decoder shows its captions only a part.
 
     Attributes:
@@ -50,7 +50,7 @@ class Partly:
 
 
 class Views:
-    """The same P pictures as each member of an ensemble sees them: features (P, …) in a row."""
+    """The same P images as each member of an ensemble sees them: features (P, …) in a row."""
 
     def __init__(self, parts: Sequence[np.ndarray]) -> None:
         self.parts = tuple(parts)
@@ -64,7 +64,7 @@ class Views:
         return strongest_channels(self.parts[0])
 
 
-Features = np.ndarray | Partly | Views
+Features = np.ndarray | MaskedFeatures | Views
 
 
 class DecoderStepper:
@@ -108,8 +108,8 @@ class DecoderStepper:
         sizes = (config.beam_size, config.max_length)
 
         def run(seen: Any, shown: Any, shortest: Any, penalty: Any) -> Any:
-            step, state, pictures = self._opened(seen, shown, config.beam_size)
-            return beam_loop(step, state, pictures, sizes, shortest, penalty)
+            step, state, images = self._opened(seen, shown, config.beam_size)
+            return beam_loop(step, state, images, sizes, shortest, penalty)
 
         given = (*self._seen(features), _number(config.min_length), _number(config.length_penalty))
         found = self._compiled(("beam", *sizes), run)(*given)
@@ -124,8 +124,8 @@ class DecoderStepper:
             chance = ops.convert_to_tensor(draws(config.seed, config.max_length, samples, features))
 
         def run(seen: Any, shown: Any, shortest: Any, chance: Any, heat: Any) -> Any:
-            step, state, pictures = self._opened(seen, shown, samples)
-            return row_loop(step, state, pictures * samples, config.max_length, shortest, chance, heat)
+            step, state, images = self._opened(seen, shown, samples)
+            return row_loop(step, state, images * samples, config.max_length, shortest, chance, heat)
 
         given = (*self._seen(features), _number(config.min_length), chance, _number(temperature))
         found = self._compiled((config.type, samples, config.max_length), run)(*given)
@@ -133,13 +133,13 @@ class DecoderStepper:
         return rows_found(words, total, ended, samples)
 
     def _opened(self, features: Any, shown: Any, each: int) -> tuple[Any, list[Any], Any]:
-        """Returns the step of a search over these pictures, the state of so many rows a picture, and P."""
+        """Returns the step of a search over these images, the state of so many rows an image, and P."""
         decoder = self.decoder
         state = decoder.start(features)
-        picture, own = state[: decoder.kept], state[decoder.kept :]
+        image, own = state[: decoder.kept], state[decoder.kept :]
 
         def step(tokens: Any, rows: Any) -> tuple[Any, list[Any]]:
-            logits, after = decoder.step(tokens, (*picture, *rows), shown)
+            logits, after = decoder.step(tokens, (*image, *rows), shown)
             return _log_probabilities(logits), list(after[decoder.kept :])
 
         return step, [ops.repeat(tensor, each, axis=0) for tensor in own], ops.shape(keras.tree.flatten(features)[0])[0]
@@ -152,7 +152,7 @@ class DecoderStepper:
     def _seen(self, features: Features) -> tuple[Any, Any]:
         if isinstance(features, Views):
             return tuple(ops.convert_to_tensor(part) for part in features.parts), None
-        if not isinstance(features, Partly):
+        if not isinstance(features, MaskedFeatures):
             return ops.convert_to_tensor(features), None
         return ops.convert_to_tensor(features.features), tuple(ops.convert_to_tensor(mask) for mask in features.shown)
 

@@ -43,7 +43,7 @@ def attention_sheet(items: Sequence[Item], path: Path, cell: int = 200) -> None:
         cell: Width of a map in pixels.
 
     Raises:
-        PictureError: An image cannot be read.
+        ImageError: An image cannot be read.
         CapsmithError: The file cannot be written, or its ending names no format.
     """
     panels = [_panel(item, cell) for item in items]

@@ -1,4 +1,4 @@
-"""What training would see of some pictures: crops, mirrored ones, other light, and what becomes of their captions."""
+"""What training would see of some images: crops, mirrored ones, other light, and what becomes of their captions."""
 
 import hashlib
 import zlib
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from capsmith.config import Config
-from capsmith.core.errors import PictureError
+from capsmith.core.errors import ImageError
 from capsmith.data.onboarding.statistics import Survey
 from capsmith.data.records import Record
 from capsmith.data.sources import known_pairs, mirror_words
@@ -20,16 +20,16 @@ from capsmith.vision.augment import AugmentConfig, augmented
 from capsmith.vision.cached_crops import is_mirrored, view_of
 from capsmith.vision.images import load_image
 
-_PICTURES, _MOST = 6, 3
+_IMAGES, _MOST = 6, 3
 
 
 class Variants:
-    """The variants of a config's training pictures, or, where it has none, those that the defaults would make.
+    """The variants of a config's training images, or, where it has none, those that the defaults would make.
 
     Args:
         config: What varies, and which words exchange their places.
         found: The data set.
-        seed: Another seed shows other pictures and draws other variants.
+        seed: Another seed shows other images and draws other variants.
     """
 
     def __init__(self, config: Config, found: Survey, seed: int) -> None:
@@ -47,7 +47,7 @@ class Variants:
         self.left_alone = [pair for pair in training.mirror_words if pair not in self.pairs]
 
     def html(self, folder: Path, used: set[str]) -> str:
-        """Returns a part of a page; writes its pictures into ``folder`` and adds their names to ``used``."""
+        """Returns a part of a page; writes its images into ``folder`` and adds their names to ``used``."""
         shown = [self._card(record, number, folder, used) for record in self._chosen() for number in self._numbers()]
         heading = "What the defaults would show" if self.off else "Views that training would see"
         told = "".join(f"<p>{escape(line)}</p>" for line in self._told())
@@ -60,17 +60,17 @@ class Variants:
             shown = f"With {way} it would see these." if self.count else "Views are not for text.mode subword."
             lines.append(
                 "Both are off in this config: training.views is 0 and training.augment is not set, so training sees "
-                f"every picture as it is. {shown}"
+                f"every image as it is. {shown}"
             )
         elif self.augment is None:
             lines.append("Views of training.views.")
         else:
             lines.append("Variants of training.augment; training draws new ones each time.")
         if self._mirrors():
-            lines.append("In captions of mirrored pictures the words of training.mirror_words change places.")
+            lines.append("In captions of mirrored images the words of training.mirror_words change places.")
             lines += [
                 f"Not exchanged: {' and '.join(pair)}. The vocabulary does not have both, so captions of mirrored "
-                "pictures keep the one they hold."
+                "images keep the one they hold."
                 for pair in self.left_alone
             ]
         return lines
@@ -82,14 +82,14 @@ class Variants:
         return range(self.count + 1) if self.count else range(0)
 
     def _chosen(self) -> list[Record]:
-        """Returns training pictures drawn at random, first those whose captions hold a word that changes place."""
+        """Returns training images drawn at random, first those whose captions hold a word that changes place."""
         there = [record for record in self.found.corpus.records if record.split == "train"]
         order = np.random.default_rng(self.seed).permutation(len(there))
         drawn = [there[place] for place in order]
-        return sorted(drawn, key=lambda record: self._telling(record) is None)[:_PICTURES]
+        return sorted(drawn, key=lambda record: self._telling(record) is None)[:_IMAGES]
 
     def _telling(self, record: Record) -> str | None:
-        """Returns a picture's first caption that mirroring changes; None when it changes none."""
+        """Returns an image's first caption that mirroring changes; None when it changes none."""
         sides = {word for pair in self.pairs for word in pair}
         return next((said for said in record.captions if sides & set(tokenise(said, self.found.text))), None)
 
@@ -98,7 +98,7 @@ class Variants:
         mirrored = self._mirrors() and is_mirrored(number)
         before = join(tokens, self.found.text)
         said = join(_turned(tokens, self.pairs), self.found.text) if mirrored else before
-        file = self._picture(record, number, mirrored, folder)
+        file = self._image(record, number, mirrored, folder)
         used |= {file} if file else set()
         was = f'<ul><li dir="auto">before: {escape(before)}</li></ul>' if said != before else ""
         name = f"view {number}{', mirrored' if mirrored else ''}" if number else "as it is"
@@ -107,11 +107,11 @@ class Variants:
             f'<div class="id"><span>{escape(record.image_id)}</span><span>{name}</span></div></figcaption></figure>'
         )
 
-    def _picture(self, record: Record, number: int, mirrored: bool, folder: Path) -> str | None:
+    def _image(self, record: Record, number: int, mirrored: bool, folder: Path) -> str | None:
         view = view_of(record.image_id, number) if self.augment is None else None
         try:
             pixels = load_image(record.path, (THUMBNAIL * 3 // 4, THUMBNAIL), view=view)
-        except PictureError:
+        except ImageError:
             return None
         if self.augment is not None and number:
             pixels = augmented(pixels, self.augment, self._rng(record, number), mirrored)
@@ -119,13 +119,13 @@ class Variants:
         return save_copy(Image.fromarray(pixels), f"{name}.jpg", folder)
 
     def _rng(self, record: Record, number: int) -> np.random.Generator:
-        """Returns what draws this variant of this picture, and no other one."""
-        picture = zlib.crc32(record.image_id.encode("utf-8", "surrogatepass"))
-        return np.random.default_rng((self.seed, picture, number))
+        """Returns what draws this variant of this image, and no other one."""
+        image = zlib.crc32(record.image_id.encode("utf-8", "surrogatepass"))
+        return np.random.default_rng((self.seed, image, number))
 
 
 def _turned(tokens: Sequence[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Returns the tokens of a mirrored picture's caption."""
+    """Returns the tokens of a mirrored image's caption."""
     words = sorted(set(tokens) | {word for pair in pairs for word in pair})
     other = mirror_words(words, pairs)
     return [words[other[words.index(word)]] for word in tokens]

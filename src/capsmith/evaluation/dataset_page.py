@@ -1,4 +1,4 @@
-"""A page about a data set: pictures with their captions, how long and how frequent, and what is wrong."""
+"""A page about a data set: images with their captions, how long and how frequent, and what is wrong."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,35 +21,35 @@ def write_inspection(
     directory: Path,
     title: str,
     found: Survey,
-    pictures: int = 24,
+    images: int = 24,
     seed: int = 0,
     variants: Variants | None = None,
 ) -> Path:
-    """Writes ``index.html`` and the pictures that it shows.
+    """Writes ``index.html`` and the images that it shows.
 
     Args:
         directory: Folder of the page.
         title: Its heading.
         found: The data set.
-        pictures: How many are shown, drawn at random, the same share of each split.
+        images: How many are shown, drawn at random, the same share of each split.
         seed: Another seed shows others.
-        variants: Given, the page shows what training would see of some pictures.
+        variants: Given, the page shows what training would see of some images.
 
     Returns:
         The page's path.
     """
     folder, used = directory / "images", set[str]()
-    shown = _drawn(found.corpus.records, pictures, seed)
+    shown = _drawn(found.corpus.records, images, seed)
     parts = [
         _facts(found),
         "<h2>Tokens a caption</h2>" + _bars(_lengths(found)),
         f"<h2>The {_WORDS} most frequent {_unit(found)}</h2>" + _bars(_frequent(found)),
         _unknown(found),
-        "<h2>Pictures</h2>" + cards(_picture(record, folder, used) for record in shown),
+        "<h2>Images</h2>" + cards(_image(record, folder, used) for record in shown),
         "" if variants is None else variants.html(folder, used),
         _same(found, folder, used),
         _problems(found),
-        footer(["Pictures are drawn at random; what is wrong is listed in full or to the first few dozen."]),
+        footer(["Images are drawn at random; what is wrong is listed in full or to the first few dozen."]),
     ]
     clear_copies(folder, used)
     return write_page(directory / "index.html", title, [part for part in parts if part])
@@ -102,7 +102,7 @@ def _unknown(found: Survey) -> str:
     )
 
 
-def _picture(record: Record, folder: Path, used: set[str]) -> str:
+def _image(record: Record, folder: Path, used: set[str]) -> str:
     file = small_copy(record.path, record.image_id, folder)
     if file:
         used.add(file)
@@ -121,20 +121,20 @@ def _same(found: Survey, folder: Path, used: set[str]) -> str:
     if not groups:
         return ""
     pairs = (
-        f'<div class="pair">{"".join(_picture(by_id[one], folder, used) for one in group[:2])}</div>'
+        f'<div class="pair">{"".join(_image(by_id[one], folder, used) for one in group[:2])}</div>'
         for group in groups[:_PAIRS]
     )
     in_several = f", {len(leaks):,} of them in several splits: what is tested was trained on" if leaks else ""
-    told_so = f"<p>{len(groups):,} group{'s' * (len(groups) > 1)} of pictures{in_several}.</p>"
-    return "<h2>Pictures that show the same</h2>" + told_so + cards(pairs)
+    told_so = f"<p>{len(groups):,} group{'s' * (len(groups) > 1)} of images{in_several}.</p>"
+    return "<h2>Images that show the same</h2>" + told_so + cards(pairs)
 
 
 def _problems(found: Survey) -> str:
     kinds = dict(found.corpus.problems.found)
     if found.looked.broken:
-        kinds["picture that cannot be read"] = list(found.looked.broken.values())
+        kinds["image that cannot be read"] = list(found.looked.broken.values())
     if not kinds:
-        return "<h2>Problems</h2><p>None: every row and every picture can be used.</p>"
+        return "<h2>Problems</h2><p>None: every row and every image can be used.</p>"
     return "<h2>Problems</h2>" + "".join(_listed(kind, examples) for kind, examples in kinds.items())
 
 

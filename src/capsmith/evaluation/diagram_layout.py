@@ -124,18 +124,18 @@ class _Parts:
 def _merge(parts: _Parts) -> Layout:
     image, encoder, words, embedding = (*parts.image(), *parts.sentence())
     units = parts.config.units
-    picture = Box(_LEFT, 2, f"dense, {units}", ("ReLU", parts.count("standardise", "picture")), IMAGE)
+    dense = Box(_LEFT, 2, f"dense, {units}", ("ReLU", parts.count("standardise", "picture")), IMAGE)
     lstm = parts.recurrence(2)
     how = {"add": "add", "concat": "concatenate", "multiply": "multiply"}[parts.config.join]  # type: ignore[attr-defined]
     mix = Box(_MIDDLE, 3, f"{how}, then dense, {units}", ("ReLU", parts.count("mix")), BOTH)
     last = parts.output(4, _MIDDLE)
     arrows = [
-        *_ways(parts, image, encoder, picture, words, embedding, lstm),
-        _elbow(picture, mix, -60),
+        *_ways(parts, image, encoder, dense, words, embedding, lstm),
+        _elbow(dense, mix, -60),
         _elbow(lstm, mix, 60),
         _down(mix, last),
     ]
-    return [image, encoder, picture, words, embedding, lstm, mix, last], arrows
+    return [image, encoder, dense, words, embedding, lstm, mix, last], arrows
 
 
 def _inject(parts: _Parts) -> Layout:
@@ -144,12 +144,12 @@ def _inject(parts: _Parts) -> Layout:
     name = {"init": "to_state", "pre": "to_word", "par": "beside_words"}[mode]
     way = {"init": "first state", "pre": "first word", "par": "every word"}[mode]
     told = {"init": "tanh", "pre": "linear", "par": "ReLU"}[mode]
-    picture = Box(_LEFT, 2, "dense", (told, parts.count("standardise", name)), IMAGE)
+    dense = Box(_LEFT, 2, "dense", (told, parts.count("standardise", name)), IMAGE)
     lstm = parts.recurrence(2)
     last = parts.output(3, _RIGHT)
-    across = _across(picture, lstm, way)
-    arrows = [*_ways(parts, image, encoder, picture, words, embedding, lstm), across, _down(lstm, last)]
-    return [image, encoder, picture, words, embedding, lstm, last], arrows
+    across = _across(dense, lstm, way)
+    arrows = [*_ways(parts, image, encoder, dense, words, embedding, lstm), across, _down(lstm, last)]
+    return [image, encoder, dense, words, embedding, lstm, last], arrows
 
 
 def _attention(parts: _Parts) -> Layout:

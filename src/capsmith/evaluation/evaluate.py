@@ -35,9 +35,9 @@ class Evaluation:
 
     Attributes:
         split: The split's name.
-        captions: The caption of each picture.
+        captions: The caption of each image.
         scores: Each metric's score.
-        control: The same for captions of other pictures of the split: what a model that does not look would score.
+        control: The same for captions of other images of the split: what a model that does not look would score.
         directory: Where predictions, scores and ``index.html`` lie.
     """
 
@@ -112,7 +112,7 @@ def _directory(out: Path, split: str) -> Path:
 
 
 def _trained_on(config: Config, run: Path, corpus: Corpus, log: Log) -> Prepared:
-    """Returns the training pictures of a run, however few of them an evaluation for trial is limited to."""
+    """Returns the training images of a run, however few of them an evaluation for trial is limited to."""
     limit = run_config(run).data.limit
     if limit == config.data.limit:
         return prepare(config, ("train",), log, corpus)
@@ -120,16 +120,16 @@ def _trained_on(config: Config, run: Path, corpus: Corpus, log: Log) -> Prepared
 
 
 def remember(captioner: Captioner, prepared: Prepared, log: Log) -> Memory:
-    """Lets a captioner remember its training pictures, for the decodings that ask them.
+    """Lets a captioner remember its training images, for the decodings that ask them.
 
     Args:
         captioner: Its vocabulary says how captions are remembered; the memory becomes its own.
-        prepared: The training pictures and their features.
+        prepared: The training images and their features.
         log: Takes a line for people.
     """
     words, text = captioner.vocabulary, captioner.config.text
     records = prepared.split("train")
-    log(f"remembering the captions and looks of {len(records):,} training pictures")
+    log(f"remembering the captions and looks of {len(records):,} training images")
     captions = [[words.encode(tokenise(caption, text)) for caption in record.captions] for record in records]
     ids = [record.image_id for record in records]
     captioner.memory = Memory.of(Member(captioner, prepared.source), ids, captions)
@@ -153,7 +153,7 @@ def evaluate_captioners(
         captioners: The model, or the members of an ensemble; the first one's config says how to search and score.
         out: The report of ``test`` goes here, that of another split into a folder of its name.
         corpus: The dataset.
-        split: Which pictures.
+        split: Which images.
         log: Takes lines for people.
         runs: Where the captioners come from.
         averaged: The captioner has the mean of the runs' weights.
@@ -194,9 +194,9 @@ def evaluate_captioners(
         told = readings.keep(entry, runs, directory)
     _write(done, config, {record.image_id: record.path for record in records}, references)
     label = f"{split} ({config.decoding.type})"
-    log(f"{label}: {len(texts):,} pictures, {_search_name(config.decoding).partition(' ')[2]}")
+    log(f"{label}: {len(texts):,} images, {_search_name(config.decoding).partition(' ')[2]}")
     for name, score in scores.items():
-        against = f"   shuffled pictures {control[name].value:.4f}" if name in control else ""
+        against = f"   shuffled images {control[name].value:.4f}" if name in control else ""
         log(f"  {label} {name:8} {score.value:.4f}{against}   {score.signature}")
     for line in (*told, f"report: {directory / 'index.html'}"):
         log(line)
@@ -227,7 +227,7 @@ def caption_source(
 
 
 def shuffled(captions: dict[str, str], seed: int) -> dict[str, str]:
-    """Gives every picture the caption of another one, the next in a random circle."""
+    """Gives every image the caption of another one, the next in a random circle."""
     ids = list(captions)
     circle = np.random.default_rng(seed).permutation(len(ids))
     return {ids[circle[i]]: captions[ids[circle[i - 1]]] for i in range(len(ids))}
@@ -258,7 +258,7 @@ def _write(done: Evaluation, config: Config, paths: dict[str, Path], references:
         done.directory / "scores.json",
         {
             "split": done.split,
-            "pictures": len(done.captions),
+            "images": len(done.captions),
             "decoding": config.decoding.model_dump(mode="json"),
             "scores": {name: score.as_dict() for name, score in done.scores.items()},
             "shuffled_images": control,

@@ -1,4 +1,4 @@
-"""Text in pictures: a font that has the letters, and lines that fit.
+"""Text in images: a font that has the letters, and lines that fit.
 
 Pillow's own font has Latin letters alone. For other scripts the fonts of the machine are tried in turn; what
 none of them has is drawn as an empty box.

@@ -1,4 +1,4 @@
-"""What our HTML pages share: their style, their frame, and small copies of pictures beside them.
+"""What our HTML pages share: their style, their frame, and small copies of images beside them.
 
 A page needs no network, no script and nothing outside its folder.
 """
@@ -12,14 +12,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from capsmith.core.errors import PictureError
+from capsmith.core.errors import ImageError
 from capsmith.core.files import atomic, write_text
 from capsmith.core.outputs import COPIES, GENERATOR, listed_copies
 from capsmith.vision.images import Source
 from capsmith.vision.thumbnails import thumbnail
 
 THUMBNAIL = 320
-"""Longest side of the pictures in the report, in pixels."""
+"""Longest side of the images in the report, in pixels."""
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2430; --soft: #5d6675; --paper: #f3f5f8; --card: #fff;
@@ -97,23 +97,23 @@ def footer(notes: Sequence[str]) -> str:
 
 
 def small_copy(source: Source, name: str, folder: Path) -> str | None:
-    """Writes a small copy of a picture; returns its file name, or None when the picture cannot be read.
+    """Writes a small copy of an image; returns its file name, or None when the image cannot be read.
 
     Args:
-        source: The picture.
+        source: The image.
         name: What tells it from others, such as its id.
         folder: Where the copy goes.
     """
     file = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16] + ".jpg"
     try:
         small = thumbnail(source, THUMBNAIL)
-    except PictureError:  # noted at extraction; the page goes on
+    except ImageError:  # noted at extraction; the page goes on
         return None
     return save_copy(small, file, folder)
 
 
 def save_copy(image: Image.Image, file: str, folder: Path) -> str:
-    """Writes a picture that is small already; returns its file name.
+    """Writes an image that is small already; returns its file name.
 
     It is listed as ours before it is there, so that a command that is interrupted leaves nothing unknown.
     """
@@ -146,7 +146,7 @@ def _list(folder: Path, names: set[str]) -> None:
 
 
 def image(file: str | None, alt: str) -> str:
-    """Returns the HTML of a picture in ``images`` beside the page, or of a place where one should be."""
+    """Returns the HTML of an image in ``images`` beside the page, or of a place where one should be."""
     if file is None:
-        return '<div class="gone">the picture cannot be read</div>'
+        return '<div class="gone">the image cannot be read</div>'
     return f'<img src="images/{file}" alt="{escape(alt)}" loading="lazy">'

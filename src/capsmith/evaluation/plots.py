@@ -1,4 +1,4 @@
-"""Pictures for people: the course of a training, and pictures with their captions. Pillow draws them."""
+"""Images for people: the course of a training, and images with their captions. Pillow draws them."""
 
 import math
 from collections.abc import Sequence
@@ -65,19 +65,19 @@ def best_point(lines: list[Line], best_by: str | None) -> tuple[Line, tuple[floa
 
 
 def contact_sheet(items: Sequence[tuple[Source, str, str]], path: Path, cell: int = 320) -> None:
-    """Draws pictures with their captions beneath, up to four in a row.
+    """Draws images with their captions beneath, up to four in a row.
 
     Args:
-        items: For each picture: what ``load_image`` takes, its caption, and a smaller second line.
+        items: For each image: what ``load_image`` takes, its caption, and a smaller second line.
         path: The file to write; its ending names the format (PNG, JPEG, …).
-        cell: Width of a picture in pixels.
+        cell: Width of an image in pixels.
 
     Raises:
-        PictureError: A picture cannot be read.
+        ImageError: An image cannot be read.
         CapsmithError: The file cannot be written, or its ending names no format.
     """
     columns = min(4, max(1, math.ceil(math.sqrt(len(items)))))
-    cards = [_card(thumbnail(picture, cell, enlarge=True), caption, sub, cell) for picture, caption, sub in items]
+    cards = [_card(thumbnail(image, cell, enlarge=True), caption, sub, cell) for image, caption, sub in items]
     rows = [cards[first : first + columns] for first in range(0, len(cards), columns)]
     save_image(_laid_out(rows, cell), path, "captions")
 
@@ -96,15 +96,15 @@ def _laid_out(rows: list[list[Image.Image]], cell: int) -> Image.Image:
     return sheet
 
 
-def _card(picture: Image.Image, caption: str, sub: str, cell: int) -> Image.Image:
-    """Returns a picture on white with its texts."""
+def _card(image: Image.Image, caption: str, sub: str, cell: int) -> Image.Image:
+    """Returns an image on white with its texts."""
     font, small = font_for(caption, 19), font_for(sub, 13)
     lines = [(line, font, INK, 26) for line in wrap(caption, font, cell - 24)]
     lines += [(line, small, GREY, 18) for line in wrap(sub, small, cell - 24)]
-    card = Image.new("RGB", (cell, picture.height + 20 + sum(line[3] for line in lines)), "white")
-    card.paste(picture, ((cell - picture.width) // 2, 0))
+    card = Image.new("RGB", (cell, image.height + 20 + sum(line[3] for line in lines)), "white")
+    card.paste(image, ((cell - image.width) // 2, 0))
     draw = ImageDraw.Draw(card)
-    y = picture.height + 10
+    y = image.height + 10
     for text, letters, colour, step in lines:
         draw.text((12, y), text, fill=colour, font=letters)
         y += step
@@ -124,6 +124,6 @@ def save_image(image: Image.Image, path: Path, what: str) -> None:
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
-        raise CapsmithError(f"cannot write {path}: the ending names no picture format (try .png)")
+        raise CapsmithError(f"cannot write {path}: the ending names no image format (try .png)")
     with atomic(path, "wb") as file:
         image.save(file, kind, **marked(what))

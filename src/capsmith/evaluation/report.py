@@ -1,6 +1,6 @@
-"""The report of an evaluation: a page with scores, and pictures with what people and the model said.
+"""The report of an evaluation: a page with scores, and images with what people and the model said.
 
-The page needs no network, no script and nothing outside its folder, where small copies of the pictures lie.
+The page needs no network, no script and nothing outside its folder, where small copies of the images lie.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,17 +21,17 @@ def write_report(
     most: int = 60,
     notes: Sequence[str] = (),
 ) -> Path:
-    """Writes ``index.html`` and the pictures that it shows.
+    """Writes ``index.html`` and the images that it shows.
 
-    The pictures are written first and the page last, all atomically: an interrupted report leaves the earlier
+    The images are written first and the page last, all atomically: an interrupted report leaves the earlier
     page as it was.
 
     Args:
-        directory: Folder of the page; the pictures go to ``images`` in it.
+        directory: Folder of the page; the images go to ``images`` in it.
         title: The page's heading.
         scores: One dictionary a metric: ``name``, ``value``, and where there are any ``interval`` (low,
-            high), ``control`` (the score with shuffled pictures) and ``signature``.
-        examples: One dictionary a picture: ``image_id``, ``image_path``, ``prediction``, ``references`` and
+            high), ``control`` (the score with shuffled images) and ``signature``.
+        examples: One dictionary an image: ``image_id``, ``image_path``, ``prediction``, ``references`` and
             ``score``.
         score_name: What ``score`` of the examples is.
         most: How many examples are shown: half of them the best, half the worst.
@@ -45,8 +45,8 @@ def write_report(
     """
     best, worst = best_and_worst(examples, most)
     shown = [*best, *worst]
-    pictures = directory / "images"
-    files = {e["image_id"]: small_copy(e["image_path"], str(e["image_id"]), pictures) for e in shown}
+    images = directory / "images"
+    files = {e["image_id"]: small_copy(e["image_path"], str(e["image_id"]), images) for e in shown}
     clear_copies(directory / "images", {name for name in files.values() if name})
     parts = [
         _table(scores),
@@ -80,7 +80,7 @@ def _table(scores: Sequence[Mapping[str, Any]]) -> str:
         "metric",
         "score",
         *(["95 % interval"] if interval else []),
-        *(["shuffled pictures"] if control else []),
+        *(["shuffled images"] if control else []),
     ]
     rows = []
     for score in scores:
@@ -94,7 +94,7 @@ def _table(scores: Sequence[Mapping[str, Any]]) -> str:
         cells.append(f"<td><code>{escape(str(score.get('signature', '')))}</code></td>")
         rows.append(f'<tr><th scope="row">{escape(str(score["name"]))}</th>{"".join(cells)}</tr>')
     top = "".join(f'<th scope="col">{head}</th>' for head in [*heads, "signature"])
-    told = "<p>Shuffled pictures: the same captions, each scored as that of another picture.</p>" if control else ""
+    told = "<p>Shuffled images: the same captions, each scored as that of another image.</p>" if control else ""
     table = f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f'<div class="wide">{table}</div>{told}'
 
@@ -111,16 +111,16 @@ def _section(
         return ""
     ranked = f", ranked by {escape(score_name)}" if score_name else ""
     cards = "\n".join(_card(example, files[example["image_id"]], score_name) for example in examples)
-    told = f"<p>{len(examples)} of {total:,} pictures{ranked}.</p>"
+    told = f"<p>{len(examples)} of {total:,} images{ranked}.</p>"
     return f'<h2>{heading}</h2>\n{told}\n<div class="cards {style}">\n{cards}\n</div>'
 
 
 def _card(example: Mapping[str, Any], file: str | None, score_name: str) -> str:
     image_id, said = escape(str(example["image_id"])), escape(str(example["prediction"])) or "(no words)"
-    picture = image(file, str(example["prediction"]) or "(no words)")
+    figure = image(file, str(example["prediction"]) or "(no words)")
     references = "".join(f'<li dir="auto">{escape(str(text))}</li>' for text in example["references"])
     return (
-        f'<figure>{picture}<figcaption><p class="said model" dir="auto">{said}</p><ul>{references}</ul>'
+        f'<figure>{figure}<figcaption><p class="said model" dir="auto">{said}</p><ul>{references}</ul>'
         f'<div class="id"><span title="{image_id}">{image_id}</span>'
         f"<span>{escape(score_name)} <b>{example['score']:.3f}</b></span></div></figcaption></figure>"
     )

@@ -18,25 +18,23 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd and of no pattern: 2^64 over the go
 
 
 class DocumentFrequencies:
-    """In how many pictures' captions each n-gram stands.
+    """In how many images' captions each n-gram stands.
 
     Args:
-        captions: For each picture its captions as word ids.
+        captions: For each image its captions as word ids.
     """
 
     def __init__(self, captions: Sequence[Sentences]) -> None:
-        self.pictures = len(captions)
+        self.images = len(captions)
         flat = [sentence for group in captions for sentence in group]
-        picture = np.repeat(np.arange(len(captions)), [len(group) for group in captions])
+        image = np.repeat(np.arange(len(captions)), [len(group) for group in captions])
         self._keys, self._idf = [], []
         for order in range(1, ORDER + 1):
             owner, key = _grams(flat, order)
-            pairs = np.unique(np.stack([key, picture[owner].astype(np.uint64)], axis=1), axis=0)
+            pairs = np.unique(np.stack([key, image[owner].astype(np.uint64)], axis=1), axis=0)
             keys, count = np.unique(pairs[:, 0], return_counts=True)
             self._keys.append(keys)
-            self._idf.append(
-                np.append(np.log(self.pictures / count), np.log(max(1, self.pictures)))
-            )  # the last: unseen
+            self._idf.append(np.append(np.log(self.images / count), np.log(max(1, self.images))))  # the last: unseen
 
     def rarity(self, key: np.ndarray, order: int) -> np.ndarray:
         """Returns log N - log max(1, df) of n-grams (G,) of one order."""

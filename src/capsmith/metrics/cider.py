@@ -1,6 +1,6 @@
 """CIDEr and CIDEr-D (Vedantam, Zitnick and Parikh 2015).
 
-    g(c)    = tf · (log N - log max(1, df))                 eq. 1; N pictures, df of them with the n-gram
+    g(c)    = tf · (log N - log max(1, df))                 eq. 1; N images, df of them with the n-gram
     CIDEr_n = 1/m Σ_j  g(c)·g(s_j) / (|g(c)| |g(s_j)|)      eq. 2, plain CIDEr
     D_n     = 1/m Σ_j  e^(-(l_c - l_j)² / 2σ²) · min(g(c), g(s_j))·g(s_j) / (|g(c)| |g(s_j)|)
                                                             section 6, CIDEr-D; σ = 6
@@ -44,46 +44,46 @@ class Cider:
 
     def __init__(self, references: ReferenceNgrams, plain: bool = False, others: bool = False) -> None:
         self.references, self.plain = references, plain
-        self.pictures = references.other_pictures if others else references.pictures
+        self.images = references.other_images if others else references.images
         found = references.other_frequency if others else references.document_frequency
-        self._idf = np.append(_idf(found, self.pictures), math.log(self.pictures))  # the last: never seen
+        self._idf = np.append(_idf(found, self.images), math.log(self.images))  # the last: never seen
         self._weight = references.count * self._idf[references.gram]
-        self._norm = _norms(references.reference, references.order, self._weight, len(references.picture_of))
+        self._norm = _norms(references.reference, references.order, self._weight, len(references.image_of))
         self._bigrams = np.maximum(0, np.array([n - 1 for group in references.lengths for n in group], np.int64))
         self._group_size = np.array([len(group) for group in references.lengths], np.int64)
         self._first = np.cumsum(self._group_size) - self._group_size
 
-    def scores(self, hypotheses: Counts, pictures: Ints) -> Floats:
-        """Scores hypotheses, each against the references of its picture.
+    def scores(self, hypotheses: Counts, images: Ints) -> Floats:
+        """Scores hypotheses, each against the references of its image.
 
         Args:
             hypotheses: The n-grams of S hypotheses, encoded with ``references.index``.
-            pictures: The picture of each hypothesis, (S,).
+            images: The image of each hypothesis, (S,).
 
         Returns:
             (S,): 0 to 10.
         """
-        return self.by_order(hypotheses, pictures).mean(axis=1)
+        return self.by_order(hypotheses, images).mean(axis=1)
 
-    def by_order(self, hypotheses: Counts, pictures: Ints) -> Floats:
+    def by_order(self, hypotheses: Counts, images: Ints) -> Floats:
         """Returns the scores for each n, (S, 4); their mean is the score."""
         weight = hypotheses.count * self._idf[np.minimum(hypotheses.gram, len(self._idf) - 1)]
         norm = _norms(hypotheses.sentence, hypotheses.order, weight, len(hypotheses.length))
-        rows, groups = self.references.find(pictures[hypotheses.sentence], hypotheses.gram)
+        rows, groups = self.references.find(images[hypotheses.sentence], hypotheses.gram)
         source, row = self.references.rows(groups)
         mine, theirs = weight[rows][source], self._weight[row]
         product = (mine if self.plain else np.minimum(mine, theirs)) * theirs
-        # One cell for each pair (hypothesis, reference of its picture) and order.
-        size = self._group_size[pictures]
+        # One cell for each pair (hypothesis, reference of its image) and order.
+        size = self._group_size[images]
         start = np.cumsum(size) - size
         sentence = hypotheses.sentence[rows][source]
         reference = self.references.reference[row]
-        pair = start[sentence] + reference - self._first[pictures[sentence]]
+        pair = start[sentence] + reference - self._first[images[sentence]]
         cell, cells = pair * ORDER + self.references.order[row], int(size.sum()) * ORDER
         dots = np.bincount(cell, weights=product, minlength=cells)
         cosines: Floats = dots.astype(np.float64).reshape(-1, ORDER)  # NumPy sums nothing to integers
         owner = np.repeat(np.arange(len(size)), size)
-        against = np.arange(len(owner)) - start[owner] + self._first[pictures[owner]]
+        against = np.arange(len(owner)) - start[owner] + self._first[images[owner]]
         scale = norm[owner] * self._norm[against]
         np.divide(cosines, scale, out=cosines, where=scale != 0)
         if not self.plain:
@@ -96,14 +96,14 @@ class CiderD:
     """CIDEr-D as a reward, quick for batches against cached references.
 
     Args:
-        references: For each picture id its references as tokens (strings or integers, as the hypotheses will be).
+        references: For each image id its references as tokens (strings or integers, as the hypotheses will be).
         frequencies: References for document frequencies, in the same form; None takes them from ``references``.
         bleu: Adds so many times each sentence's BLEU-4 (unsmoothed, 0 to 10 as CIDEr-D is) to the reward.
         end: A token put at the end of each finished sentence, so that stopping in the right place earns points and
             breaking off does not; None counts no end.
 
     Raises:
-        DataError: No references, or a picture without any.
+        DataError: No references, or an image without any.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class CiderD:
     ) -> None:
         empty = [key for key, group in references.items() if not group]
         if not references or empty:
-            raise DataError(f"no references for picture {empty[0]}" if empty else "no references")
+            raise DataError(f"no references for image {empty[0]}" if empty else "no references")
         self._end = () if end is None else (end,)
         self._number = {key: number for number, key in enumerate(references)}
         others = [] if frequencies is None else [self._ended(group) for group in frequencies.values()]
@@ -132,7 +132,7 @@ class CiderD:
         """Scores a batch.
 
         Args:
-            ids: The picture of each hypothesis, (S,); a picture may come several times.
+            ids: The image of each hypothesis, (S,); an image may come several times.
             hypotheses: S token sequences without their end token.
             finished: Which sentences ended by themselves and did not break off at the greatest length, (S,); only
                 they get the end token. None: all.
@@ -144,14 +144,14 @@ class CiderD:
             DataError: An id has no references.
         """
         try:
-            pictures = np.fromiter((self._number[key] for key in ids), np.int64, len(ids))
+            images = np.fromiter((self._number[key] for key in ids), np.int64, len(ids))
         except KeyError as error:
-            raise DataError(f"no references for picture {error.args[0]}") from None
+            raise DataError(f"no references for image {error.args[0]}") from None
         references = self._cider.references
         counts = references.index.encode(self._ended(hypotheses, finished))
-        reward = self._cider.scores(counts, pictures)
+        reward = self._cider.scores(counts, images)
         if self._bleu:
-            each = statistics(counts, pictures, references).astype(np.float64)
+            each = statistics(counts, images, references).astype(np.float64)
             reward = reward + self._bleu * 10.0 * from_statistics(each, ORDER)
         return reward
 
@@ -164,10 +164,10 @@ class CiderD:
         return [(*sentence, *self._end) if done else tuple(sentence) for sentence, done in pairs]
 
 
-def _idf(frequencies: Ints, pictures: int) -> Floats:
+def _idf(frequencies: Ints, images: int) -> Floats:
     """Returns log N - log max(1, df), exactly 0 where df = N."""
     values, inverse = np.unique(np.maximum(1, frequencies), return_inverse=True)
-    table = np.array([math.log(pictures) - math.log(value) for value in values.tolist()], np.float64)
+    table = np.array([math.log(images) - math.log(value) for value in values.tolist()], np.float64)
     return table[inverse]
 
 

@@ -14,7 +14,7 @@ from capsmith.metrics.ngrams import ORDER, Captions, Ints, NgramIndex
 
 @dataclass(frozen=True)
 class Diversity:
-    """Measures over a set of captions, one a picture.
+    """Measures over a set of captions, one an image.
 
     Attributes:
         captions: How many there are.
@@ -97,7 +97,7 @@ def repeats(caption: Sequence[Hashable]) -> bool:
 def mutual_bleu(groups: Captions, order: int = ORDER) -> float:
     """Computes mBLEU: BLEU over all captions, each against the other captions of its group.
 
-    A group is all captions of a test set, or the several captions that a model gave one picture (Shetty et al. 2017).
+    A group is all captions of a test set, or the several captions that a model gave one image (Shetty et al. 2017).
 
     Args:
         groups: Captions as tokens; at least two in each group.

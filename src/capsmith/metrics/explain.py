@@ -1,4 +1,4 @@
-"""What earned and lost points for one picture, n-gram by n-gram."""
+"""What earned and lost points for one image, n-gram by n-gram."""
 
 import math
 from collections import Counter
@@ -24,32 +24,32 @@ class Gram:
         text: Its words.
         count: How often the caption holds it.
         matched: How many of these BLEU counts: no more than in the reference that holds most.
-        references: In how many references of the picture it stands.
-        pictures: In how many pictures' references it stands (document frequency).
-        cider: Points that it adds to the picture's CIDEr.
+        references: In how many references of the image it stands.
+        images: In how many images' references it stands (document frequency).
+        cider: Points that it adds to the image's CIDEr.
     """
 
     text: str
     count: int
     matched: int
     references: int
-    pictures: int
+    images: int
     cider: float
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """One picture's caption, taken apart.
+    """One image's caption, taken apart.
 
     Attributes:
-        image_id: The picture.
+        image_id: The image.
         caption: The caption's tokens.
         references: The references' tokens.
         grams: The caption's n-grams for n = 1 … 4.
         closest: Length of the reference that is closest in length.
-        rouge: The picture's ROUGE-L.
+        rouge: The image's ROUGE-L.
         subsequences: For each reference the length of the longest common subsequence.
-        cider: The picture's CIDEr.
+        cider: The image's CIDEr.
     """
 
     image_id: str
@@ -84,18 +84,18 @@ class Explanation:
 
 
 def explain(scorer: Scorer, hypotheses: Mapping[Any, Any], image_id: Hashable) -> Explanation:
-    """Takes one picture's caption apart.
+    """Takes one image's caption apart.
 
     Args:
         scorer: Holds the references; document frequencies come from all of them.
         hypotheses: The captions.
-        image_id: The picture.
+        image_id: The image.
 
     Raises:
-        DataError: No such picture, or captions that cannot be used.
+        DataError: No such image, or captions that cannot be used.
     """
     if image_id not in scorer.ids:
-        raise DataError(f"--explain: picture '{image_id}' is not there{nearest(str(image_id), map(str, scorer.ids))}")
+        raise DataError(f"--explain: image '{image_id}' is not there{nearest(str(image_id), map(str, scorer.ids))}")
     at = scorer.ids.index(image_id)
     caption, references = scorer.tokenise(hypotheses)[at], scorer.tokens[at]
     masks = places(caption)
@@ -130,7 +130,7 @@ def _grams(
             count=count,
             matched=min(count, max(reference[gram] for reference in counted)),
             references=sum(gram in reference for reference in counted),
-            pictures=_document_frequency(scorer, gram),
+            images=_document_frequency(scorer, gram),
             cider=contributions.get(gram, 0.0),
         )
         for gram, count in _count(caption, n).items()
@@ -146,12 +146,12 @@ def _document_frequency(scorer: Scorer, gram: tuple[str, ...]) -> int:
 def _cider_points(
     scorer: Scorer, caption: Sequence[str], references: Sequence[Sequence[str]]
 ) -> dict[tuple[str, ...], float]:
-    """Splits the picture's CIDEr into what each n-gram adds (the equations stand in ``cider``)."""
-    pictures = scorer.grams.pictures
+    """Splits the image's CIDEr into what each n-gram adds (the equations stand in ``cider``)."""
+    images = scorer.grams.images
 
     def weights(tokens: Sequence[str], n: int) -> dict[tuple[str, ...], float]:
         return {
-            gram: count * (math.log(pictures) - math.log(max(1, _document_frequency(scorer, gram))))
+            gram: count * (math.log(images) - math.log(max(1, _document_frequency(scorer, gram))))
             for gram, count in _count(tokens, n).items()
         }
 
@@ -177,7 +177,7 @@ def _order_lines(n: int, grams: Sequence[Gram]) -> list[str]:
     if earned:
         lines.append("  + " + _cut([f"{g.text} ({g.references})" for g in earned]))
     if lost:
-        lines.append("  - " + _cut([g.text if g.pictures else f"{g.text} (in no reference at all)" for g in lost]))
+        lines.append("  - " + _cut([g.text if g.images else f"{g.text} (in no reference at all)" for g in lost]))
     return lines
 
 

@@ -10,7 +10,7 @@ Recognised by suffix and content:
 - Flickr8k's token file, ``a.jpg#0<TAB>caption``;
 - plain text, one caption a line: ids are line numbers; references come in several files, line by line the same.
 
-Ids become text everywhere, so that 42 and "42" are one picture.
+Ids become text everywhere, so that 42 and "42" are one image.
 """
 
 import re
@@ -38,8 +38,8 @@ class CaptionFile:
     """What was read.
 
     Attributes:
-        captions: For each picture id its captions, in the order of the file.
-        names: Other names of the pictures, such as file names where ids are numbers: from name to id.
+        captions: For each image id its captions, in the order of the file.
+        names: Other names of the images, such as file names where ids are numbers: from name to id.
         notes: What people should know, one line each.
     """
 
@@ -75,22 +75,22 @@ def read_captions(path: Path, split: str | None = None) -> CaptionFile:
 
 
 def read_hypotheses(path: Path) -> CaptionFile:
-    """Reads captions to score: as ``read_captions``, and each picture has exactly one.
+    """Reads captions to score: as ``read_captions``, and each image has exactly one.
 
     Raises:
-        DataError: As ``read_captions``; or pictures with several captions, or none.
+        DataError: As ``read_captions``; or images with several captions, or none.
     """
     found = read_captions(path)
     several = [key for key, group in found.captions.items() if len(group) != 1]
     if several:
-        raise DataError(f"{path}: {count(several, 'picture')} with more than one caption, or none: {named(several)}")
+        raise DataError(f"{path}: {count(several, 'image')} with more than one caption, or none: {named(several)}")
     return found
 
 
 def read_references(paths: Sequence[Path], split: str | None = None) -> CaptionFile:
     """Reads references from one file or several.
 
-    Plain text files must have the same number of lines; in other formats a picture's references add up.
+    Plain text files must have the same number of lines; in other formats an image's references add up.
 
     Raises:
         DataError: As ``read_captions``; or plain text files of different lengths.
@@ -124,7 +124,7 @@ def read_training(path: Path) -> CaptionFile:
 
 
 def align(captions: CaptionFile, references: CaptionFile) -> dict[str, str]:
-    """Returns one caption a picture under the references' ids, where necessary by the pictures' other names."""
+    """Returns one caption an image under the references' ids, where necessary by the images' other names."""
     single = {key: group[0] for key, group in captions.captions.items()}
     if single.keys() & references.captions.keys() or not all(key in references.names for key in single):
         return single
@@ -290,5 +290,5 @@ def _checked(caption: Any, key: str, where: str) -> str:
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
     if text.strip().lower() == "nan":
-        raise DataError(f"{where}: picture {key}: the caption is missing ({text.strip()})")
+        raise DataError(f"{where}: image {key}: the caption is missing ({text.strip()})")
     return text

@@ -9,22 +9,22 @@ from capsmith.metrics.scores import Score
 
 
 def human_rows(scorer: Scorer) -> list[dict[str, Score]]:
-    """Scores each reference in turn against the other references of its picture.
+    """Scores each reference in turn against the other references of its image.
 
     Args:
         scorer: Holds the references, tokenised, and names the metrics.
 
     Returns:
-        The scores of the first reference of every picture, of the second, … as many as the picture with the fewest
+        The scores of the first reference of every image, of the second, … as many as the image with the fewest
         references has.
 
     Raises:
-        DataError: A picture has a single reference.
+        DataError: An image has a single reference.
     """
     fewest = min(len(group) for group in scorer.tokens)
     if fewest < 2:
         single = next(key for key, group in zip(scorer.ids, scorer.tokens, strict=True) if len(group) < 2)
-        raise DataError(f"the human row needs two references a picture or more; picture {single} has one")
+        raise DataError(f"the human row needs two references an image or more; image {single} has one")
     return [
         scorer.leaving_out(number).score_tokens([group[number] for group in scorer.tokens]) for number in range(fewest)
     ]

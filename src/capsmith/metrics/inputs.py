@@ -8,7 +8,7 @@ from capsmith.core.errors import DataError
 
 
 def check_ids(hypotheses: Mapping[Any, Any], ids: Sequence[Any]) -> None:
-    """Sees that captions and references are about the same pictures.
+    """Sees that captions and references are about the same images.
 
     Raises:
         DataError: They are not; names and counts those that differ.
@@ -22,19 +22,19 @@ def check_ids(hypotheses: Mapping[Any, Any], ids: Sequence[Any]) -> None:
     if extra:
         parts.append(f"{count(extra, 'caption')} without references ({named(extra)})")
     if absent:
-        parts.append(f"{count(absent, 'picture')} with references but without a caption ({named(absent)})")
+        parts.append(f"{count(absent, 'image')} with references but without a caption ({named(absent)})")
     if parts:
-        hint = "; --subset scores only the pictures with a caption" if hypotheses and not extra else ""
+        hint = "; --subset scores only the images with a caption" if hypotheses and not extra else ""
         if {str(key) for key in extra} & {str(key) for key in absent}:
             hint = "; some ids are numbers on one side and text on the other"
         raise DataError(f"captions and references do not match: {' and '.join(parts)}{hint}")
 
 
 def check_references(references: Mapping[Any, Any]) -> None:
-    """Sees that each picture has a list of references.
+    """Sees that each image has a list of references.
 
     Raises:
-        DataError: There are no pictures, or some without a list or with an empty one.
+        DataError: There are no images, or some without a list or with an empty one.
     """
     if not isinstance(references, Mapping):
         raise DataError(f"references are a mapping from image ids to lists of texts, not {type(references).__name__}")
@@ -43,10 +43,10 @@ def check_references(references: Mapping[Any, Any]) -> None:
     loose = [key for key, group in references.items() if not is_list(group)]
     if loose:
         kind = type(references[loose[0]]).__name__
-        raise DataError(f"{count(loose, 'picture')} with references that are no list but {kind}: {named(loose)}")
+        raise DataError(f"{count(loose, 'image')} with references that are no list but {kind}: {named(loose)}")
     empty = [key for key, group in references.items() if len(group) == 0]
     if empty:
-        raise DataError(f"{count(empty, 'picture')} without references: {named(empty)}")
+        raise DataError(f"{count(empty, 'image')} without references: {named(empty)}")
 
 
 def check_caption(caption: Any, key: Any) -> str:
@@ -58,8 +58,8 @@ def check_caption(caption: Any, key: Any) -> str:
     if isinstance(caption, str):
         return caption
     if caption is None or (isinstance(caption, float) and math.isnan(caption)):
-        raise DataError(f"picture {key}: the caption is missing ({caption})")
-    raise DataError(f"picture {key}: a caption must be text, not {type(caption).__name__} ({caption!r:.60})")
+        raise DataError(f"image {key}: the caption is missing ({caption})")
+    raise DataError(f"image {key}: a caption must be text, not {type(caption).__name__} ({caption!r:.60})")
 
 
 def only(caption: Any, key: Any) -> Any:
@@ -71,7 +71,7 @@ def only(caption: Any, key: Any) -> Any:
     if not is_list(caption):
         return caption
     if len(caption) != 1:
-        raise DataError(f"picture {key} has {len(caption)} captions to score: give the one that counts")
+        raise DataError(f"image {key} has {len(caption)} captions to score: give the one that counts")
     return caption[0]
 
 

@@ -4,7 +4,7 @@ A token becomes a number, an n-gram becomes the pair (number of its first n-1 to
 found by binary search in a sorted array. So whole corpora are counted by a few NumPy calls, and references stay
 cached between scorings. BLEU and CIDEr read the same tables.
 
-Letters: S sentences, E different (sentence, n-gram) pairs, G known n-grams, P pictures, R references.
+Letters: S sentences, E different (sentence, n-gram) pairs, G known n-grams, P images, R references.
 """
 
 from collections.abc import Hashable, Sequence
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Captions = Sequence[Sequence[Sequence[Hashable]]]
-"""For each picture its captions as token sequences."""
+"""For each image its captions as token sequences."""
 ORDER = 4
 _BASE = np.int64(2**31)  # more than there are tokens: (previous, token) pairs stay unique in 63 bits
 
@@ -122,25 +122,25 @@ def _unique_pairs(first: Ints, second: Ints, width: int) -> tuple[Ints, Ints, In
 
 
 class ReferenceNgrams:
-    """The n-grams of all references, grouped by picture.
+    """The n-grams of all references, grouped by image.
 
     Args:
-        references: For each picture its references as token sequences; at least one each.
-        others: References of other pictures, in the same form, for document frequencies alone.
+        references: For each image its references as token sequences; at least one each.
+        others: References of other images, in the same form, for document frequencies alone.
         order: Longest n-gram.
 
     Attributes:
         index: The numbers of the n-grams.
-        pictures: How many pictures (P).
-        picture_of: The picture of each reference, (R,).
-        lengths: For each picture the lengths of its references.
-        document_frequency: In how many pictures' references each n-gram stands, (G,).
-        other_pictures: How many pictures ``others`` holds.
+        images: How many images (P).
+        image_of: The image of each reference, (R,).
+        lengths: For each image the lengths of its references.
+        document_frequency: In how many images' references each n-gram stands, (G,).
+        other_images: How many images ``others`` holds.
         other_frequency: In how many of them each n-gram stands, (G,).
     """
 
     def __init__(self, references: Captions, others: Captions = (), order: int = ORDER) -> None:
-        self.pictures, self.other_pictures = len(references), len(others)
+        self.images, self.other_images = len(references), len(others)
         self.lengths = [[len(sentence) for sentence in group] for group in references]
         groups = [*references, *others]
         owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups]).astype(np.int64)
@@ -150,23 +150,23 @@ class ReferenceNgrams:
         by_key = np.argsort(key, kind="stable")
         ordered = key[by_key]
         first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)])
-        different = ordered[first]  # pairs (picture, n-gram), sorted; those of ``others`` come last
-        mine = int(np.searchsorted(different, self.pictures * self._width))
+        different = ordered[first]  # pairs (image, n-gram), sorted; those of ``others`` come last
+        mine = int(np.searchsorted(different, self.images * self._width))
         self.document_frequency = np.bincount(different[:mine] % self._width, minlength=self.index.size)
         self.other_frequency = np.bincount(different[mine:] % self._width, minlength=self.index.size)
-        by_key = by_key[: np.searchsorted(ordered, self.pictures * self._width)]
+        by_key = by_key[: np.searchsorted(ordered, self.images * self._width)]
         self.reference, self.gram = counts.sentence[by_key], counts.gram[by_key]
         self.count, self.order = counts.count[by_key], counts.order[by_key]
-        self.picture_of = owner[owner < self.pictures]
+        self.image_of = owner[owner < self.images]
         self._key, self._start = different[:mine], first[:mine]
         self._stop = np.append(self._start[1:], len(by_key))[: len(self._start)]
         self.highest = np.maximum.reduceat(self.count, self._start) if mine else np.zeros(0, np.int64)
 
-    def find(self, pictures: Ints, grams: Ints) -> tuple[Ints, Ints]:
-        """Looks n-grams up in the references of pictures.
+    def find(self, images: Ints, grams: Ints) -> tuple[Ints, Ints]:
+        """Looks n-grams up in the references of images.
 
         Args:
-            pictures: (E,) picture numbers.
+            images: (E,) image numbers.
             grams: (E,) n-gram numbers, unknown ones allowed.
 
         Returns:
@@ -174,7 +174,7 @@ class ReferenceNgrams:
             in one reference, ``rows(group)`` gives the single references.
         """
         known = np.flatnonzero(grams < self.index.size)
-        key = pictures[known] * self._width + grams[known]
+        key = images[known] * self._width + grams[known]
         place = np.searchsorted(self._key, key)
         hit = place < len(self._key)
         hit[hit] = self._key[place[hit]] == key[hit]

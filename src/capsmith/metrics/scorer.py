@@ -26,16 +26,16 @@ class Scorer:
     References are checked, tokenised and counted once.
 
     Args:
-        references: For each picture id its captions; at least one.
+        references: For each image id its captions; at least one.
         metrics: Names from ``METRICS``, or ``bleu1`` … ``bleu4``.
         tokeniser: ``coco``, ``simple``, ``char`` or ``none``; with ``none`` a caption may be a list of tokens.
-        frequencies: References of other pictures (the train split), from which ``cider_d`` takes its document
+        frequencies: References of other images (the train split), from which ``cider_d`` takes its document
             frequencies; None takes the references themselves.
         frequencies_name: What to call them in the signature.
         end: Count the end of the sentence as a word, in ``cider_d`` only.
 
     Attributes:
-        ids: The pictures, in the order of the references.
+        ids: The images, in the order of the references.
         tokens: The references as tokens, in the same order.
 
     Raises:
@@ -66,10 +66,10 @@ class Scorer:
         self._ciders: dict[str, Cider] = {}
 
     def score(self, hypotheses: Mapping[Any, Any]) -> dict[str, Score]:
-        """Scores one caption a picture.
+        """Scores one caption an image.
 
         Args:
-            hypotheses: For each picture id its caption, or a list holding that one caption.
+            hypotheses: For each image id its caption, or a list holding that one caption.
 
         Returns:
             A score by name, in the order asked for.
@@ -88,19 +88,19 @@ class Scorer:
     def score_tokens(self, hypotheses: list[Tokens]) -> dict[str, Score]:
         """Scores captions that are tokens already, in the order of ``ids``."""
         tables: dict[str, _Table] = {}
-        pictures = np.arange(len(self.ids), dtype=np.int64)
+        images = np.arange(len(self.ids), dtype=np.int64)
         wanted = set(self.names)
         if wanted & {*BLEU, "cider", "cider_plain"}:
             counts = self.grams.index.encode(hypotheses)
         if wanted & set(BLEU):
-            statistics = bleu.statistics(counts, pictures, self.grams).astype(np.float64)
+            statistics = bleu.statistics(counts, images, self.grams).astype(np.float64)
             tables.update({name: _bleu_table(statistics, n) for n, name in enumerate(BLEU, 1)})
         if "rouge" in wanted:
             tables["rouge"] = _mean_table(map(rouge_l, hypotheses, self.tokens))
         for name in wanted & {"cider", "cider_plain"}:
-            tables[name] = _mean_table(self.cider(name).scores(counts, pictures), "df:references")
+            tables[name] = _mean_table(self.cider(name).scores(counts, images), "df:references")
         if "cider_d" in wanted:
-            tables["cider_d"] = self._cider_d(hypotheses, pictures)
+            tables["cider_d"] = self._cider_d(hypotheses, images)
         if wanted & set(JAVA):
             tables.update(self._java(hypotheses))
         for name in wanted & set(REGISTERED):
@@ -108,7 +108,7 @@ class Scorer:
         return {name: self._score(name, tables[name]) for name in self.names}
 
     def leaving_out(self, number: int) -> "Scorer":
-        """Returns a scorer without each picture's ``number``-th reference; tokens are shared, not computed again."""
+        """Returns a scorer without each image's ``number``-th reference; tokens are shared, not computed again."""
         other = object.__new__(Scorer)
         other.__dict__.update(self.__dict__)
         other.tokens = [[*group[:number], *group[number + 1 :]] for group in self.tokens]
@@ -128,7 +128,7 @@ class Scorer:
             self._ciders[name] = Cider(self.grams, plain=name == "cider_plain")
         return self._ciders[name]
 
-    def _cider_d(self, hypotheses: list[Tokens], pictures: NDArray[np.int64]) -> "_Table":
+    def _cider_d(self, hypotheses: list[Tokens], images: NDArray[np.int64]) -> "_Table":
         note = (f"df:{self._source}", f"end:{'yes' if self._end else 'no'}")
         tail = [END] if self._end else []
         if self._frequencies is None and not tail:
@@ -142,7 +142,7 @@ class Scorer:
                 self._ciders["cider_d"] = Cider(ReferenceNgrams(ended, others), others=bool(others))
             cider = self._ciders["cider_d"]
         counts = cider.references.index.encode([[*h, *tail] for h in hypotheses])
-        return _mean_table(cider.scores(counts, pictures), *note)
+        return _mean_table(cider.scores(counts, images), *note)
 
     def _java(self, hypotheses: list[Tokens]) -> "dict[str, _Table]":
         from capsmith.metrics import java
@@ -190,8 +190,8 @@ def score(
     """Scores captions against references.
 
     Args:
-        hypotheses: For each picture id its caption.
-        references: For each picture id its reference captions.
+        hypotheses: For each image id its caption.
+        references: For each image id its reference captions.
         metrics: Names from ``METRICS``, or ``bleu1`` … ``bleu4``.
         tokeniser: ``coco``, ``simple``, ``char`` or ``none``; with ``none`` a caption may be a list of tokens.
 

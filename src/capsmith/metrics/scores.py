@@ -1,4 +1,4 @@
-"""A score: its value, its pictures, its interval, and the signature that says how it was computed."""
+"""A score: its value, its images, its interval, and the signature that says how it was computed."""
 
 import functools
 from collections.abc import Callable, Hashable, Mapping
@@ -23,15 +23,15 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Score:
-    """One metric over a set of pictures.
+    """One metric over a set of images.
 
     Attributes:
         name: ``bleu1`` … ``bleu4``, ``rouge``, ``cider``, ``cider_d``, ``cider_plain``, ``meteor``, ``spice``.
         value: A fraction from 0 to 1; for CIDEr from 0 to 10.
-        per_image: The score of each picture by its id. BLEU and METEOR of a corpus are not the mean of these.
+        per_image: The score of each image by its id. BLEU and METEOR of a corpus are not the mean of these.
         signature: How the value came about; two scores compare only when their signatures are equal.
-        statistics: What the value is computed from, one row a picture, (N, S).
-        combine: Turns summed rows (…, S) into values (…); the last column counts the pictures.
+        statistics: What the value is computed from, one row an image, (N, S).
+        combine: Turns summed rows (…, S) into values (…); the last column counts the images.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Score:
 
     @functools.cached_property
     def interval(self) -> tuple[float, float] | None:
-        """95 % bootstrap interval over pictures (percentile, 1,000 resamples, fixed seed); None for one picture."""
+        """95 % bootstrap interval over images (percentile, 1,000 resamples, fixed seed); None for one image."""
         return resampling.interval(self.statistics, self.combine)
 
     def __float__(self) -> float:
@@ -57,7 +57,7 @@ class Score:
         """Returns what ``--json`` prints.
 
         Args:
-            per_image: With the score of every picture.
+            per_image: With the score of every image.
         """
         shown: dict[str, Any] = {"value": self.value, "interval": self.interval, "signature": self.signature}
         if per_image:
@@ -66,7 +66,7 @@ class Score:
 
 
 def compare(first: Score, second: Score) -> resampling.Comparison:
-    """Tests whether two sets of captions of the same pictures differ (paired bootstrap).
+    """Tests whether two sets of captions of the same images differ (paired bootstrap).
 
     Args:
         first: One metric over the first set.
@@ -80,18 +80,18 @@ def compare(first: Score, second: Score) -> resampling.Comparison:
     return resampling.compare(first.statistics, second.statistics, first.combine)
 
 
-def signature(name: str, tokeniser: str, case: str, references: tuple[int, int], pictures: int, *extra: str) -> str:
+def signature(name: str, tokeniser: str, case: str, references: tuple[int, int], images: int, *extra: str) -> str:
     """Builds a signature such as ``bleu4|order:4|tok:coco.1|case:lower|nrefs:5|n:1000|capsmith:0.1.0``.
 
     Args:
         name: The metric.
         tokeniser: Name and version.
         case: ``lower`` or ``mixed``.
-        references: Fewest and most references a picture.
-        pictures: How many pictures.
+        references: Fewest and most references an image.
+        images: How many images.
         *extra: More ``key:value`` parts, right after the name.
     """
     fewest, most = references
     span = str(fewest) if fewest == most else f"{fewest}-{most}"
-    parts = [name, *extra, f"tok:{tokeniser}", f"case:{case}", f"nrefs:{span}", f"n:{pictures}"]
+    parts = [name, *extra, f"tok:{tokeniser}", f"case:{case}", f"nrefs:{span}", f"n:{images}"]
     return "|".join([*parts, f"capsmith:{__version__}"])

@@ -43,7 +43,7 @@ def comparison(first: Mapping[str, Score], second: Mapping[str, Score], names: t
                 f"{tested.p_value:.3f}{mark}",
             ]
         )
-    note = f"difference: {names[1]} minus {names[0]}; paired bootstrap over pictures; * p < 0.05"
+    note = f"difference: {names[1]} minus {names[0]}; paired bootstrap over images; * p < 0.05"
     return "\n".join([*columns(rows), note, "", *(score.signature for score in first.values())])
 
 

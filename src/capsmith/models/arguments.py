@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image
 from pydantic import ValidationError
 
-from capsmith.core.errors import CapsmithError, ConfigError, FeatureError, PictureError, one_line
+from capsmith.core.errors import CapsmithError, ConfigError, FeatureError, ImageError, one_line
 from capsmith.core.schema import explain, nearest
 from capsmith.decoding.search import DECODINGS, DecodingConfig
-from capsmith.vision.images import Source, load_image, picture_name
+from capsmith.vision.images import Source, image_name, load_image
 
 Several = list[Any] | tuple[Any, ...] | Iterator[Any]
 """Several images, of any kind each."""
@@ -58,7 +58,7 @@ def read_images(
         on_error: ``"return"`` errors in the image's place, or ``"raise"`` them.
 
     Raises:
-        PictureError: An image cannot be read, or is a PIL image that was closed.
+        ImageError: An image cannot be read, or is a PIL image that was closed.
         ValueError: ``on_error`` is neither.
     """
     if on_error not in ("raise", "return"):
@@ -68,7 +68,7 @@ def read_images(
         for place, image in enumerate(images[first : first + count], first):
             try:
                 some.append([_pixels(image, size, f"images[{place}]: " if several else "") for size in sizes])
-            except PictureError as error:
+            except ImageError as error:
                 if on_error == "raise":
                     raise
                 some.append(error)
@@ -78,12 +78,12 @@ def read_images(
 def _pixels(image: Source, size: tuple[int, int], place: str) -> np.ndarray:
     try:
         return load_image(image, size)
-    except PictureError as error:
-        raise PictureError(f"{place}{error}") from error
+    except ImageError as error:
+        raise ImageError(f"{place}{error}") from error
     except Exception as error:  # Pillow raises nearly every kind of exception on a closed or damaged image of its own
         if not isinstance(image, Image.Image):
             raise
-        raise PictureError(f"{place}{picture_name(image)}: the image cannot be read ({one_line(error)})") from error
+        raise ImageError(f"{place}{image_name(image)}: the image cannot be read ({one_line(error)})") from error
 
 
 def chosen_decoding(given: Any, own: DecodingConfig, settings: Mapping[str, Any]) -> DecodingConfig:

@@ -1,6 +1,6 @@
 """Where a decoder with attention looked while it said a sentence, and how probable each word was.
 
-P pictures · T words · L regions.
+P images · T words · L regions.
 """
 
 from collections.abc import Sequence
@@ -37,12 +37,12 @@ def attention_maps(
 
     Args:
         stepper: A decoder whose ``attends`` is true.
-        features: Of the pictures, (P, L, D).
+        features: Of the images, (P, L, D).
         sentences: What was said of each: the ids of each word, most often one.
         grid: Rows and columns of the regions, whose product is L.
 
     Returns:
-        For each picture the maps of its words.
+        For each image the maps of its words.
     """
     flat = [[index for word in words for index in word] for words in sentences]
     said = np.full((len(flat), 1 + max(map(len, flat), default=0)), START, np.int32)

@@ -1,4 +1,4 @@
-"""The captioner: encoder, decoder and vocabulary, from pictures to sentences.
+"""The captioner: encoder, decoder and vocabulary, from images to sentences.
 
 Its directory holds everything that captioning needs: ``config.yaml``, ``vocabulary.json``, ``captioner.json``, the
 encoder's files and ``model.weights.h5``. Loading executes nothing from them.
@@ -16,7 +16,7 @@ import numpy as np
 
 from capsmith.config import Config, run_config, save_config
 from capsmith.core.compilation import compiled
-from capsmith.core.errors import CheckpointError, PictureError
+from capsmith.core.errors import CheckpointError, ImageError
 from capsmith.core.files import named, read_json, write_json
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
@@ -66,7 +66,7 @@ class Captioner:
         vocabulary: The words.
         model: The trained network; its decoder is built.
         feature_shape: What the decoder takes, (D,) or (L, D).
-        encoder: Turns pictures into features; None when only features will be captioned.
+        encoder: Turns images into features; None when only features will be captioned.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Captioner:
     @overload
     def caption(
         self, images: Several, decoding: Search = ..., attention: bool = ..., *, on_error: Return, **settings: Any
-    ) -> list[Caption | PictureError]: ...
+    ) -> list[Caption | ImageError]: ...
     def caption(
         self,
         images: Any,
@@ -188,7 +188,7 @@ class Captioner:
             A ``Caption``, or a list of them for several, in their order.
 
         Raises:
-            PictureError: An image cannot be decoded.
+            ImageError: An image cannot be decoded.
             ConfigError: The search is not valid, or attention is asked of a decoder that has none.
             TypeError: An argument is of the wrong type.
             CapsmithError: The captioner was loaded before this process was forked.
@@ -199,11 +199,11 @@ class Captioner:
         if attention:
             require_attention(self.model.decoder, self.config.decoder.type)
         size = images_at_once(chosen, len(self.vocabulary), self.config.evaluation.batch_size)
-        captions: list[Caption | PictureError] = []
+        captions: list[Caption | ImageError] = []
         for some in read_images(given, [part.image_size for part in self._parts], size, several, on_error):
-            good = [pixels for pixels in some if not isinstance(pixels, PictureError)]
+            good = [pixels for pixels in some if not isinstance(pixels, ImageError)]
             made = iter(self._of_pixels(good, chosen, attention) if good else ())
-            captions += [one if isinstance(one, PictureError) else next(made) for one in some]
+            captions += [one if isinstance(one, ImageError) else next(made) for one in some]
         return captions if several else captions[0]
 
     def _of_pixels(self, pixels: list[list[np.ndarray]], decoding: DecodingConfig, attention: bool) -> list[Caption]:
@@ -275,10 +275,10 @@ class Captioner:
         return [compiled(partial(part.model, training=False), part.model) for part in self._parts]
 
     def worded(self, found: list[list[Hypothesis]], features: np.ndarray, decoding: DecodingConfig) -> list[Caption]:
-        """Returns what a search found for pictures as captions with their alternatives.
+        """Returns what a search found for images as captions with their alternatives.
 
         Raises:
-            CheckpointError: The decoding asks training pictures, and the run remembers none.
+            CheckpointError: The decoding asks training images, and the run remembers none.
         """
         if DECODINGS.settings.outside(decoding.type):
             require_known_words(found, len(self.vocabulary), decoding.type)
@@ -288,9 +288,9 @@ class Captioner:
 
     @cached_property
     def memory(self) -> Memory:
-        """What the run remembers of its training pictures; read when it is first asked for."""
+        """What the run remembers of its training images; read when it is first asked for."""
         if self.run is None:
-            raise CheckpointError("this captioner remembers no training pictures: set its memory")
+            raise CheckpointError("this captioner remembers no training images: set its memory")
         return Memory.load(self.run, self.feature_shape[-1], len(self.vocabulary))
 
     @cached_property

@@ -1,6 +1,6 @@
 """Several captioners that write one caption together.
 
-P pictures · N rows of a search · V vocabulary.
+P images · N rows of a search · V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -61,10 +61,10 @@ class JointDecoder(keras.layers.Layer):
 
     def step(self, tokens: Any, state: tuple[Any, ...], shown: None = None) -> tuple[Any, tuple[Any, ...]]:
         """Reads a word a row (N,); returns the next word's log probabilities (N, V) and the state after it."""
-        picture, rows = iter(state[: self.kept]), iter(state[self.kept :])
+        image, rows = iter(state[: self.kept]), iter(state[self.kept :])
         said, after = [], []
         for one, size in zip(self.decoders, self.sizes, strict=True):
-            logits, own = one.step(tokens, (*islice(picture, one.kept), *islice(rows, size)))
+            logits, own = one.step(tokens, (*islice(image, one.kept), *islice(rows, size)))
             said.append(ops.log_softmax(ops.cast(logits, "float32"), axis=-1))
             after += own[one.kept :]
         mean = ops.logsumexp(ops.stack(said), axis=0) - np.float32(np.log(len(said)))
@@ -83,7 +83,7 @@ class JointStepper(DecoderStepper):
         self.steppers = tuple(steppers)
 
     def apart(self, features: Views) -> list[tuple[Stepper, Any]]:
-        """Returns each captioner's own stepper, and what it sees of the pictures."""
+        """Returns each captioner's own stepper, and what it sees of the images."""
         return list(zip(self.steppers, features.parts, strict=True))
 
 

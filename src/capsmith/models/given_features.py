@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from capsmith.config import Config
-from capsmith.core.errors import CheckpointError, FeatureError, PictureError, one_line
+from capsmith.core.errors import CheckpointError, FeatureError, ImageError, one_line
 from capsmith.core.files import Log
 from capsmith.data.records import Record
 from capsmith.vision.images import load_image
@@ -124,7 +124,7 @@ def _likeness(encoder: "Encoder", store: PickleStore, records: Sequence[Record])
         if record.image_id in store and record.path.is_file():
             try:
                 pixels.append(load_image(record.path, encoder.image_size))
-            except PictureError:
+            except ImageError:
                 continue
             ids.append(record.image_id)
     if not ids:

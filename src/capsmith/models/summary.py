@@ -1,6 +1,6 @@
 """What a captioner is made of: its layers, their weights' shapes, parameters and bytes, the encoder's included.
 
-P pictures · L regions · D channels · V vocabulary.
+P images · L regions · D channels · V vocabulary.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,11 +1,11 @@
-"""What a captioner remembers of its training pictures: their captions, and a vector of each to find it by.
+"""What a captioner remembers of its training images: their captions, and a vector of each to find it by.
 
-P training pictures · D feature channels · d dimensions of a vector · k neighbours.
+P training images · D feature channels · d dimensions of a vector · k neighbours.
 
-A picture's vector is the mean of its regions, every channel brought to one scale, projected on two sets of directions:
-those in which training pictures differ most (principal components, at most 256), and those that say most about captions
-(``capsmith.retrieval.concepts``, at most 200). Each part is brought to length 1. Beside them stands which words a picture's
-features speak of. So 6,000 pictures take 16 MB, and a run can look its neighbours up without the pictures, the data set
+An image's vector is the mean of its regions, every channel brought to one scale, projected on two sets of directions:
+those in which training images differ most (principal components, at most 256), and those that say most about captions
+(``capsmith.retrieval.concepts``, at most 200). Each part is brought to length 1. Beside them stands which words an image's
+features speak of. So 6,000 images take 16 MB, and a run can look its neighbours up without the images, the data set
 or the features.
 """
 
@@ -36,13 +36,13 @@ _BATCH = 256
 _KEYS = ("vectors", "mean", "projection", "meaning", "words", "lengths", "groups")
 _CONTENT = ("words", "rarity", "left", "right")
 _SCHEMA = {
-    "vectors": ArraySpec(FLOATS, ("pictures", "d")),
+    "vectors": ArraySpec(FLOATS, ("images", "d")),
     "mean": ArraySpec(FLOATS, ("D",)),
     "projection": ArraySpec(FLOATS, ("D", "looks")),
     "meaning": ArraySpec(FLOATS, ("D", "said")),
     "words": ArraySpec(WHOLE, ("all words",), least=0),
     "lengths": ArraySpec(WHOLE, ("captions",), least=0),
-    "groups": ArraySpec(WHOLE, ("pictures",), least=0),
+    "groups": ArraySpec(WHOLE, ("images",), least=0),
     "content_words": ArraySpec(WHOLE, ("W",), least=0),
     "content_rarity": ArraySpec(FLOATS, ("W",)),
     "content_left": ArraySpec(FLOATS, ("D", "r")),
@@ -51,7 +51,7 @@ _SCHEMA = {
 
 
 class Seen(Protocol):
-    """Where the features of pictures are found, such as a member of an ensemble."""
+    """Where the features of images are found, such as a member of an ensemble."""
 
     def features(self, ids: Sequence[str]) -> np.ndarray:
         """Returns features (N, D) or (N, L, D)."""
@@ -59,15 +59,15 @@ class Seen(Protocol):
 
 @dataclass(frozen=True)
 class Memory:
-    """Captions and vectors of training pictures.
+    """Captions and vectors of training images.
 
     Attributes:
-        captions: For each picture its captions as word ids, without start and end.
+        captions: For each image its captions as word ids, without start and end.
         vectors: (P, d), looks and then meaning, each of length 1.
         mean: Of the pooled features, (D,).
         projection: To looks, (D, d').
         meaning: To meaning, (D, d - d').
-        content: Which words pictures speak of, from the same features.
+        content: Which words images speak of, from the same features.
     """
 
     captions: tuple[tuple[tuple[int, ...], ...], ...]
@@ -79,12 +79,12 @@ class Memory:
 
     @classmethod
     def of(cls, seen: Seen, ids: Sequence[str], captions: Sequence[Sequence[Sequence[int]]]) -> "Memory":
-        """Remembers pictures.
+        """Remembers images.
 
         Args:
-            seen: Gives the features of pictures, (N, D) or (N, L, D).
-            ids: The pictures.
-            captions: For each picture its captions as word ids.
+            seen: Gives the features of images, (N, D) or (N, L, D).
+            ids: The images.
+            captions: For each image its captions as word ids.
         """
         pooled = np.concatenate(
             [pool(seen.features(ids[first : first + _BATCH])) for first in range(0, len(ids), _BATCH)]
@@ -106,7 +106,7 @@ class Memory:
         return cls(remembered, _vectors(pooled - mean, looks, said).astype(np.float16), mean, looks, said, content)
 
     def alike(self, features: np.ndarray, count: int, weight: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the k training pictures most like each of some pictures, the most alike first.
+        """Returns the k training images most like each of some images, the most alike first.
 
         Args:
             features: (N, D) or (N, L, D).
@@ -114,7 +114,7 @@ class Memory:
             weight: What likeness of meaning counts beside that of looks.
 
         Returns:
-            Numbers of training pictures, and how alike they are, both (N, k): the weighted mean of both cosines.
+            Numbers of training images, and how alike they are, both (N, k): the weighted mean of both cosines.
         """
         asking = _vectors(pool(features) - self.mean, self.projection, self.meaning)
         asking[:, self.projection.shape[1] :] *= weight
@@ -125,11 +125,11 @@ class Memory:
     def choose(
         self, found: Sequence[Sequence[Hypothesis]], features: np.ndarray, config: ConsensusConfig
     ) -> list[list[Hypothesis]]:
-        """Returns each picture's captions in the order in which training pictures and captions agree on them.
+        """Returns each image's captions in the order in which training images and captions agree on them.
 
         Args:
-            found: What a search found for each of N pictures.
-            features: Of the pictures, (N, D) or (N, L, D).
+            found: What a search found for each of N images.
+            features: Of the images, (N, D) or (N, L, D).
             config: What counts how much.
         """
         alike = self.alike(features, config.neighbours, config.meaning)
@@ -137,7 +137,7 @@ class Memory:
         return [
             consensus.choose(
                 one,
-                [self.captions[picture] for picture in near],
+                [self.captions[image] for image in near],
                 likeness,
                 config,
                 self.frequencies,
@@ -148,7 +148,7 @@ class Memory:
 
     @cached_property
     def frequencies(self) -> DocumentFrequencies:
-        """In how many pictures' captions each n-gram stands."""
+        """In how many images' captions each n-gram stands."""
         return DocumentFrequencies(self.captions)
 
     def save(self, run: Path) -> None:
@@ -182,7 +182,7 @@ class Memory:
         path = run / FILE
         if not path.is_file():
             raise CheckpointError(
-                f"{run} remembers no training pictures, which this decoding asks: evaluate it once where the data is"
+                f"{run} remembers no training images, which this decoding asks: evaluate it once where the data is"
             )
         advice = "delete it, and evaluate the run once where the data is"
         headers = read_headers(path, CheckpointError, advice)

@@ -29,16 +29,16 @@ class TrainingConfig(Settings):
     """Begin with what this run knows, on other data: the words that both have keep their vectors, new ones are
     learned. It has the same encoder, and a decoder of the same sizes."""
     samples: int = Field(default=5, ge=1, le=1_000)
-    """Only for ``scst``: captions drawn for each picture."""
+    """Only for ``scst``: captions drawn for each image."""
     baseline: Literal["others", "greedy"] = "others"
-    """Only for ``scst``: a caption is rewarded for beating the mean of the picture's other samples (Luo 2020), or the
+    """Only for ``scst``: a caption is rewarded for beating the mean of the image's other samples (Luo 2020), or the
     greedy caption (Rennie et al. 2017)."""
     bleu_weight: float = Field(default=0.0, ge=0)
     """Only for ``scst``: how much of BLEU-4 is added to the reward of CIDEr-D."""
     epochs: int = Field(default=20, ge=1)
     """Most passes over the train split."""
     batch_size: int = Field(default=160, ge=1)
-    """Captions a batch; the captions of one picture stay together and share its features."""
+    """Captions a batch; the captions of one image stay together and share its features."""
     precision: Precision = "float32"
     """What is calculated in while it learns. ``auto`` is bfloat16 where this machine is faster with it, up to twice as
     fast; but float32 where an encoder learns too, which loses by bfloat16."""
@@ -64,12 +64,12 @@ class TrainingConfig(Settings):
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decode and keep a running mean of the weights that follows by ``1 - ema`` a step; null keeps the last ones."""
     views: int = Field(default=0, ge=0, le=32)
-    """Random views of every training picture beside the picture itself: crops, every other one mirrored. Each is
-    extracted once; an epoch shows each picture in one of them."""
+    """Random views of every training image beside the image itself: crops, every other one mirrored. Each is
+    extracted once; an epoch shows each image in one of them."""
     augment: AugmentConfig | None = None
-    """Only for an encoder that is trained: show its pictures varied. ``{}`` takes the defaults."""
+    """Only for an encoder that is trained: show its images varied. ``{}`` takes the defaults."""
     mirror_words: tuple[tuple[str, str], ...] = (("left", "right"),)
-    """Words that exchange their places in the captions of a mirrored picture."""
+    """Words that exchange their places in the captions of a mirrored image."""
     scheduled_sampling: float = Field(default=0.0, ge=0, le=1)
     """Share of words read that are the model's own by the last epoch, rising from none (Bengio et al. 2015)."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
@@ -128,7 +128,7 @@ class EvaluationConfig(Settings):
     """Images decoded together, at most: fewer where many beams or samples of a large vocabulary would take too much
     memory. No caption depends on it."""
     examples: int = Field(default=60, ge=0)
-    """Pictures shown in the report, best and worst first."""
+    """Images shown in the report, best and worst first."""
 
     @field_validator("metrics")
     @classmethod

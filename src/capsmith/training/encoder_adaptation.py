@@ -1,11 +1,11 @@
 """Adapting an encoder to what captions speak of, before its features are made.
 
 ImageNet's classes are not the words of captions. Here the last block of an encoder learns which words stand in a
-picture's captions (word detection: Fang et al. 2015, "From captions to visual concepts and back"; Wu et al. 2016),
+image's captions (word detection: Fang et al. 2015, "From captions to visual concepts and back"; Wu et al. 2016),
 beneath one linear layer that is thrown away afterwards. What the layers before it give is extracted once, like any
-other features, so that a pass over the pictures takes a minute, not ten.
+other features, so that a pass over the images takes a minute, not ten.
 
-P pictures · W words · the grid before the block has rows, columns and channels.
+P images · W words · the grid before the block has rows, columns and channels.
 """
 
 import shutil
@@ -50,7 +50,7 @@ def adapt_encoders(config: Config, corpus: Corpus, log: Log) -> None:
 
     Raises:
         CheckpointError: A folder holds something else, or cannot be written.
-        FeatureError: The pictures cannot be read, the layer or the words cannot be used, or the loss is no number.
+        FeatureError: The images cannot be read, the layer or the words cannot be used, or the loss is no number.
     """
     for encoder in config.encoders:
         if encoder.adapt is not None:
@@ -81,9 +81,11 @@ def _adapt(encoder: EncoderConfig, how: AdaptConfig, config: Config, corpus: Cor
     with locked(how.into):
         if _is_made(how.into, made_from):
             return
-        log(f"adapting {encoder.type} to the words of {len(corpus.split('train')):,} pictures, into {how.into}")
-        words = Words.of(corpus.split("train"), config.text, config.training.mirror_words, how.min_pictures)
-        lesson = _Lesson(build_encoder(before), after, words, how, made_from)  # says what is wrong before the long work
+        log(f"adapting {encoder.type} to the words of {len(corpus.split('train')):,} images, into {how.into}")
+        words = Words.of(corpus.split("train"), config.text, config.training.mirror_words, how.min_images)
+        lesson = WordLabelTrainer(
+            build_encoder(before), after, words, how, made_from
+        )  # says what is wrong before the long work
         cut = before.model_copy(update={"layer": after, "output": "grid"})
         features = config.features.model_copy(update={"store": None})
         store = extract([(r.image_id, r.path) for r in records], cut, features, log)
@@ -91,8 +93,8 @@ def _adapt(encoder: EncoderConfig, how: AdaptConfig, config: Config, corpus: Cor
         write_json(how.into / NOTE, {"made_from": made_from, "scores": scores})
         (how.into / STATE).unlink(missing_ok=True)
         load_file(lesson.encoder.core, how.into / WEIGHTS)  # of the best pass
-        pictures = [(record.image_id, record.path) for record in corpus.records if record.image_id in store]
-        fill(store, pictures, rest_of(lesson.encoder, encoder, after), encoder, config.features, log)
+        images = [(record.image_id, record.path) for record in corpus.records if record.image_id in store]
+        fill(store, images, rest_of(lesson.encoder, encoder, after), encoder, config.features, log)
 
 
 def _made_from(before: EncoderConfig, after: str, how: AdaptConfig, config: Config, corpus: Corpus) -> dict[str, Any]:
@@ -136,14 +138,14 @@ def _require_same(found: dict[str, Any], made_from: dict[str, Any], folder: Path
         )
 
 
-class _Lesson:
-    """The block, the linear layer on it, and the passes over the pictures."""
+class WordLabelTrainer:
+    """The block, the linear layer on it, and the passes over the images."""
 
     def __init__(self, encoder: Encoder, after: str, words: Words, how: AdaptConfig, made_from: dict[str, Any]) -> None:
         self.encoder, self.words, self.how, self.made_from = encoder, words, how, made_from
         block = behind(encoder.core, after)
         self.grid = tuple(int(n) for n in block.inputs[0].shape[1:])
-        for layer in block.layers:  # statistics of few pictures would spoil those of a whole data set
+        for layer in block.layers:  # statistics of few images would spoil those of a whole data set
             _set_trainable(layer, not isinstance(layer, keras.layers.BatchNormalization))
         if len(self.grid) != 3 or not any(layer.trainable_variables for layer in block.layers):
             raise FeatureError(f"encoder.adapt.after: behind '{after}' no layer of a grid learns: name an earlier one")
@@ -154,13 +156,13 @@ class _Lesson:
         self.linear = keras.layers.Dense(len(words.column), kernel_initializer="zeros")
         self.detector = keras.Model(seen, keras.layers.Rescaling(_FASTER)(self.linear(found)))
         jit = keras.backend.backend() == "jax"
-        self.detector.compile(keras.optimizers.Adam(how.learning_rate), loss=_surprise, jit_compile=jit)
+        self.detector.compile(keras.optimizers.Adam(how.learning_rate), loss=multilabel_cross_entropy, jit_compile=jit)
         self.detector.optimizer.build(self.detector.trainable_variables)
 
     def run(self, records: Sequence[Record], store: FeatureStore, log: Log) -> list[float]:
-        """Learns; returns each pass's score: how well dev pictures' words were found, or without any minus the loss."""
+        """Learns; returns each pass's score: how well dev images' words were found, or without any minus the loss."""
         train, dev = ([r for r in records if r.split == split] for split in ("train", "dev"))
-        sure, there = self.words.of_pictures(train), self.words.of_pictures(dev) > 0
+        sure, there = self.words.of_images(train), self.words.of_images(dev) > 0
         rows, dev_rows = (store.rows([r.image_id for r in some]) for some in (train, dev))
         share = sure.mean(axis=0).clip(1e-4, 1 - 1e-4)
         self.linear.bias.assign(np.log(share / (1 - share)) / _FASTER)
@@ -189,11 +191,11 @@ class _Lesson:
         return progress.scores
 
     def _pass(self, number: int, rows: np.ndarray, sure: np.ndarray, store: FeatureStore, log: Log) -> float:
-        """Shows every training picture once, every other one mirrored; returns the mean loss of a picture, in nats."""
+        """Shows every training image once, every other one mirrored; returns the mean loss of an image, in nats."""
         rng = np.random.default_rng((self.how.seed, number))
         order = rng.permutation(len(rows))
         size = min(self.how.batch_size, len(rows))
-        steps = len(rows) // size  # pictures left over come in another pass
+        steps = len(rows) // size  # images left over come in another pass
         losses = []
         with bar(log, total=steps, desc=f"pass {number + 1}", unit="batch") as shown:
             for step in range(steps):
@@ -219,8 +221,8 @@ class _Lesson:
         return store.gather(rows).astype(np.float32).reshape(-1, *self.grid)
 
 
-def _surprise(sure: Any, logits: Any) -> Any:
-    """Returns the cross-entropy of each picture's words, in nats, summed over words, mean over pictures."""
+def multilabel_cross_entropy(sure: Any, logits: Any) -> Any:
+    """Returns the cross-entropy of each image's words, in nats, summed over words, mean over images."""
     return ops.mean(ops.sum(ops.softplus(logits) - sure * logits, axis=-1))
 
 

@@ -1,4 +1,4 @@
-"""How far one pass over the pictures has come: what a training goes on from within an epoch."""
+"""How far one pass over the images has come: what a training goes on from within an epoch."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -21,7 +21,7 @@ class _SavedPass(FileSchema, extra="forbid"):
 
 
 @dataclass
-class Pass:
+class EpochProgress:
     """One pass, as far as it is.
 
     Attributes:
@@ -60,7 +60,7 @@ class Pass:
         return {"pass": asdict(self)}
 
     @classmethod
-    def from_json(cls, progress: dict[str, Any], where: str, epoch: int, steps: int) -> "Pass":
+    def from_json(cls, progress: dict[str, Any], where: str, epoch: int, steps: int) -> "EpochProgress":
         """Restores a pass; a state from an epoch's end has none, and the next one begins.
 
         Args:

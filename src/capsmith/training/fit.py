@@ -11,7 +11,7 @@ from capsmith.core.errors import CapsmithError, CheckpointError
 from capsmith.core.files import RUN_FILES, Log, named, read_json, versions, write_json
 from capsmith.core.locks import FILE as LOCK
 from capsmith.core.locks import locked
-from capsmith.core.precision import for_products
+from capsmith.core.precision import faster_dtype
 from capsmith.core.readers.json_files import FileSchema
 from capsmith.data.prepare import (
     given_features,
@@ -35,7 +35,7 @@ from capsmith.training.first_steps import FirstSteps
 from capsmith.training.loop import STATE, Epochs
 from capsmith.training.sessions import Sessions
 from capsmith.training.setup import make_vocabulary, new_captioner
-from capsmith.training.warm_start import begin_from, first_stage, grow_from, missing_members
+from capsmith.training.warm_start import first_stage, load_initial_weights, missing_members, transfer_weights
 
 _OPEN = {
     "features",
@@ -115,10 +115,10 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     if begun and captioner.given is not None:
         captioner.save_parts(run)  # its encoder may have been named since
     if config.training.start is not None and not begun:
-        begin_from(captioner, config.training.start)
+        load_initial_weights(captioner, config.training.start)
         log(f"begins with the weights of {config.training.start}")
     if config.training.init is not None and not begun:
-        shared = grow_from(captioner, config.training.init)
+        shared = transfer_weights(captioner, config.training.init)
         log(f"begins with what {config.training.init} knows: {shared:,} of {len(vocabulary):,} words")
     history = Epochs(captioner, prepared, run, log, sessions).run(begun)
     load_weights(captioner.model.bare(), run / "model.weights.h5")
@@ -182,7 +182,7 @@ def _precision(config: Config, begun: Path | None) -> str:
     if config.training.precision != "auto":
         return config.training.precision
     if begun is None:
-        return "float32" if config.trains_encoder else for_products()
+        return "float32" if config.trains_encoder else faster_dtype()
     path = begun / "versions.json"
     advice = "delete it to go on in float32"
     return _Versions.check(read_json(path, CheckpointError), path, CheckpointError, advice).precision

@@ -22,7 +22,7 @@ def parts_of(run: Path, encoders: int) -> list[Path]:
 class KeptFiles:
     """What a training finds in its run directory when it begins: config, vocabulary, versions, encoders.
 
-    Within ``with`` each is held open, so that it can be read and written again after it was removed.
+    AutocastScope ``with`` each is held open, so that it can be read and written again after it was removed.
 
     Args:
         run: The run directory.

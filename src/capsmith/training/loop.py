@@ -26,7 +26,7 @@ from capsmith.metrics.scorer import Scorer, expand
 from capsmith.models.captioner import WEIGHTS, Captioner
 from capsmith.models.checkpoints import load_state, save_state
 from capsmith.models.ensemble import Member
-from capsmith.training.epoch_state import Pass
+from capsmith.training.epoch_state import EpochProgress
 from capsmith.training.history import History, Row
 from capsmith.training.kept import KeptFiles
 from capsmith.training.optimizers import build_optimizer
@@ -45,7 +45,7 @@ class Epochs:
 
     Args:
         captioner: The new model.
-        prepared: Pictures of ``train`` and ``dev``, and their features.
+        prepared: Images of ``train`` and ``dev``, and their features.
         run: The run directory.
         log: Takes lines for people.
         sessions: Counts the processes of this training; by default from now on.
@@ -91,7 +91,7 @@ class Epochs:
         if resume:
             part = self._taken_up()
         else:
-            part = Pass()
+            part = EpochProgress()
             self.captioner.save_parts(self.directory)
             self._describe()
         try:
@@ -101,14 +101,14 @@ class Epochs:
             ):
                 while not self.history.finished(self.config):
                     self._epoch(part, stop)
-                    part = Pass(part.epoch + 1)
+                    part = EpochProgress(part.epoch + 1)
                     stop.check()  # the epoch's end has saved
         except KeyboardInterrupt:
             self.log(f"interrupted {self._where(part)}; {self._kept_of(part)}")
             raise
         return self.history
 
-    def _taken_up(self) -> Pass:
+    def _taken_up(self) -> EpochProgress:
         """Restores what an earlier process left; returns how far its epoch had come."""
         state = self.directory / STATE
         progress = load_state(state, self.model)
@@ -120,17 +120,17 @@ class Epochs:
             )
         self.history = history
         self.sessions.go_on(progress, self.history.rows, str(state))
-        part = Pass.from_json(progress, str(state), self.history.epochs, len(self.batches))
+        part = EpochProgress.from_json(progress, str(state), self.history.epochs, len(self.batches))
         self.saved = (self.history.epochs, part.step)
         self._show_history()  # it may have been killed between the state and these
         self.log(f"resuming {self._where(part)}")
         return part
 
-    def _where(self, part: Pass) -> str:
+    def _where(self, part: EpochProgress) -> str:
         done = self.history.epochs
         return f"after epoch {done}" + (f" and {part.step} batches" if part.step and part.epoch == done else "")
 
-    def _kept_of(self, part: Pass) -> str:
+    def _kept_of(self, part: EpochProgress) -> str:
         here = (self.history.epochs, part.step if part.epoch == self.history.epochs else 0)
         if self.saved == here:
             return f"everything is saved in {self.directory}"
@@ -147,7 +147,7 @@ class Epochs:
             + (f", {self.batches.padding:.0%} padding" if isinstance(self.batches, Batches) else ", all sampled")
         )
 
-    def _epoch(self, part: Pass, stop: Stop) -> None:
+    def _epoch(self, part: EpochProgress, stop: Stop) -> None:
         started = time.perf_counter() - part.seconds
         self._pass(part, stop)
         with self._averaged():
@@ -193,7 +193,7 @@ class Epochs:
         self.history.write_csv(self.directory / "history.csv")
         plot_history(self.history.rows, self.directory / "history.png", self.history.metric)
 
-    def _save(self, part: Pass | None) -> None:
+    def _save(self, part: EpochProgress | None) -> None:
         """Writes the state at the end of an epoch (None), or within one."""
         sampled = self.batches if isinstance(self.batches, SampledBatches) else None
         if part is not None and sampled is not None:
@@ -203,7 +203,7 @@ class Epochs:
         save_state(self.directory / STATE, self.model, self.history.to_json() | self.sessions.to_json() | inside)
         self.saved = (self.history.epochs, 0 if part is None else part.step)
 
-    def _pass(self, part: Pass, stop: Stop) -> None:
+    def _pass(self, part: EpochProgress, stop: Stop) -> None:
         """Trains one epoch, or what is left of it."""
         self.batches.set_epoch(part.epoch)
         if isinstance(self.batches, SampledBatches):
@@ -236,7 +236,7 @@ class Epochs:
                     saved = now
                 stop.check()
 
-    def _finite(self, loss: float, part: Pass) -> float:
+    def _finite(self, loss: float, part: EpochProgress) -> float:
         if np.isfinite(loss):
             return loss
         calmer = f"--set training.learning_rate={self.config.learning_rate / 5:.1g}"
@@ -282,7 +282,7 @@ def _tell_skipped(words: Sequence[str], pairs: Sequence[tuple[str, str]], log: L
     skipped = [pair for pair in pairs if pair not in known]
     if skipped:
         log(
-            f"mirrored pictures: {len(pairs) - len(skipped)} of {len(pairs)} pairs of training.mirror_words change "
+            f"mirrored images: {len(pairs) - len(skipped)} of {len(pairs)} pairs of training.mirror_words change "
             f"places; the vocabulary lacks a word of {skipped[0][0]}/{skipped[0][1]}"
             + (f" and {len(skipped) - 1} more" if skipped[1:] else "")
         )

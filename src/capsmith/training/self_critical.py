@@ -1,18 +1,18 @@
 """Self-critical training: batches of the model's own captions, weighted by how much better they are than expected.
 
-P pictures · S samples a picture · B = P · S captions · T tokens.
+P images · S samples an image · B = P · S captions · T tokens.
 
 Cross-entropy asks for the references' words one at a time, given the references' words before; a search is later
 judged by whole captions of its own. Rennie et al. 2017 sample captions, reward each with its CIDEr-D, and raise the
-probability of those that beat a baseline: the picture's greedy caption, or the mean of its other samples (Luo 2020,
+probability of those that beat a baseline: the image's greedy caption, or the mean of its other samples (Luo 2020,
 "A better variant of self-critical sequence training").
 
 The end of a sentence counts as a word in the reward. Without it, models learn to break off ("a man in a"), since the
 words that they leave out cost nothing.
 
-Dropout hides the same things while a picture's captions are drawn and while they are learned from: features, channels
+Dropout hides the same things while an image's captions are drawn and while they are learned from: features, channels
 of the words, and units before the vocabulary. Drawn otherwise they would be another network's captions, and praise or
-blame would teach nothing; without dropout a model learns its pictures by heart.
+blame would teach nothing; without dropout a model learns its images by heart.
 """
 
 from collections.abc import Hashable, Sequence
@@ -28,7 +28,7 @@ from capsmith.data.records import Record
 from capsmith.data.sources import Source, VariedSource
 from capsmith.data.text.tokens import tokenise
 from capsmith.decoding.search import GreedyConfig, Hypothesis, SampleConfig, search
-from capsmith.decoding.stepper import Partly
+from capsmith.decoding.stepper import MaskedFeatures
 from capsmith.metrics.cider import CiderD
 from capsmith.models.captioner import Captioner
 
@@ -38,7 +38,7 @@ _HIDING = 1  # keeps the draws of hidden features apart from those of captions
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A batch before its captions: which pictures, their features, and what is shown of words and units."""
+    """A batch before its captions: which images, their features, and what is shown of words and units."""
 
     index: int
     rows: np.ndarray
@@ -50,13 +50,13 @@ class SampledBatches:
     """Yields batches of the model's own captions, from the model as it is.
 
     That is ``({"features": (P, …), "tokens": (B, T), "weight": (B,), "shown": two masks (P, C)}, targets (B, T))``.
-    Pictures' order and samples are functions of seed, epoch and batch, so that a resumed training goes on the same.
+    Images' order and samples are functions of seed, epoch and batch, so that a resumed training goes on the same.
 
     Args:
         captioner: The model, its config and its words.
-        source: The features or pictures.
-        records: The pictures to train on, with their references.
-        mirror: The word to say of a mirrored picture in the place of each (V,), where the source has views.
+        source: The features or images.
+        records: The images to train on, with their references.
+        mirror: The word to say of a mirrored image in the place of each (V,), where the source has views.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class SampledBatches:
         self.captioner, self.source, self.mirror = captioner, source, mirror
         self.config, self.seed = captioner.config.training, captioner.config.seed
         self.rows = source.rows([record.image_id for record in records])
-        self.pictures = max(1, self.config.batch_size // self.config.samples)
+        self.images = max(1, self.config.batch_size // self.config.samples)
         text = captioner.config.text
         references: dict[Hashable, list[list[str]]] = {
             int(row): [tokenise(caption, text) for caption in record.captions]
@@ -85,7 +85,7 @@ class SampledBatches:
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Orders the pictures for an epoch, and forgets the rewards of the one before."""
+        """Orders the images for an epoch, and forgets the rewards of the one before."""
         self.epoch = epoch
         rng = np.random.default_rng((self.seed, epoch))
         self.order = rng.permutation(self.rows)
@@ -100,18 +100,18 @@ class SampledBatches:
     @property
     def batch_size(self) -> int:
         """Captions a batch (B)."""
-        return self.pictures * self.config.samples
+        return self.images * self.config.samples
 
     def __len__(self) -> int:
-        return -(-len(self.order) // self.pictures)
+        return -(-len(self.order) // self.images)
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
         return self.completed(self.prepared(index))
 
     def prepared(self, index: int) -> "_Drawn":
         """Returns what a batch shows, which does not depend on the model and can be had while the one before learns."""
-        rows = self.order[index * self.pictures : (index + 1) * self.pictures]
-        features, shown = self._hidden(self.source.gather(np.resize(rows, self.pictures)), index)
+        rows = self.order[index * self.images : (index + 1) * self.images]
+        features, shown = self._hidden(self.source.gather(np.resize(rows, self.images)), index)
         return _Drawn(index, rows, features, shown)
 
     def completed(self, drawn: "_Drawn") -> tuple[dict[str, Any], np.ndarray]:
@@ -119,7 +119,7 @@ class SampledBatches:
         rows, features, shown = drawn.rows, drawn.features, drawn.shown
         real = len(rows)
         encoded = self.captioner.encode(features) if self.captioner.config.trains_encoder else features
-        seen = Partly(encoded, shown)
+        seen = MaskedFeatures(encoded, shown)
         length = self.captioner.config.text.max_length
         seed = int(np.random.default_rng((self.seed, self.epoch, drawn.index)).integers(2**32))
         drawing = SampleConfig(samples=self.config.samples, max_length=length, seed=seed)
@@ -157,16 +157,16 @@ class SampledBatches:
         said = [np.array(hypothesis.tokens, np.int64) for hypothesis in each]
         ids = np.repeat(rows, len(found[0]))
         if isinstance(self.source, VariedSource):
-            if self.mirror is not None:  # turned back, since the references speak of the picture as it is
+            if self.mirror is not None:  # turned back, since the references speak of the image as it is
                 turned = self.source.mirrored(ids)
                 said = [self.mirror[ids] if back else ids for ids, back in zip(said, turned, strict=True)]
-            ids = self.source.pictures(ids)
+            ids = self.source.images(ids)
         words = [self.captioner.vocabulary.decode(one) for one in said]
         return self.reward_of.reward(ids.tolist(), words, [hypothesis.ended for hypothesis in each]).reshape(
             len(rows), -1
         )
 
-    def _baseline(self, rows: np.ndarray, features: Partly, rewards: np.ndarray) -> np.ndarray:
+    def _baseline(self, rows: np.ndarray, features: MaskedFeatures, rewards: np.ndarray) -> np.ndarray:
         """Returns what was to be expected of each sample, (P, S) or (P, 1)."""
         if self.config.baseline == "others":
             return (rewards.sum(axis=1, keepdims=True) - rewards) / (rewards.shape[1] - 1)

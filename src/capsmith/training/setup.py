@@ -6,7 +6,7 @@ import numpy as np
 
 from capsmith.config import Config
 from capsmith.core.files import Log
-from capsmith.core.precision import calculating
+from capsmith.core.precision import dtype_scope
 from capsmith.data.batches import Example
 from capsmith.data.prepare import Prepared
 from capsmith.data.records import Corpus, Record
@@ -21,7 +21,7 @@ from capsmith.vision.encoder import Encoder, build_encoders
 from capsmith.vision.joined import JoinedEncoder
 from capsmith.vision.pickle_store import PickleStore
 
-_SAMPLE = 500  # pictures whose features are looked at before training: their scale differs little from that of all
+_SAMPLE = 500  # images whose features are looked at before training: their scale differs little from that of all
 
 
 def make_vocabulary(
@@ -65,7 +65,7 @@ def new_captioner(
         encoder, given = encoder_of(config, prepared.source, prepared.split("train"), log or Log())
     elif encoder is None:
         encoder = build_encoders(config.encoders)
-    with calculating(precision):
+    with dtype_scope(precision):
         model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
     if (standardise := getattr(model.decoder, "standardise", None)) is not None:
         standardise.learn(_seen(prepared, config.seed))
@@ -86,7 +86,7 @@ def examples(records: Sequence[Record], vocabulary: Vocabulary, config: Config, 
 
 
 def _seen(prepared: Prepared, seed: int) -> np.ndarray:
-    """Returns the features of some training pictures."""
+    """Returns the features of some training images."""
     ids = [record.image_id for record in prepared.split("train")]
     some = np.random.default_rng(seed).permutation(len(ids))[:_SAMPLE]
     return prepared.source.gather(prepared.source.rows([ids[index] for index in np.sort(some)]))

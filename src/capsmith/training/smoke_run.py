@@ -1,4 +1,4 @@
-"""A whole training on tiny drawn pictures, to see that everything works here, and how fast: seconds."""
+"""A whole training on tiny drawn images, to see that everything works here, and how fast: seconds."""
 
 import csv
 import statistics
@@ -20,10 +20,10 @@ from capsmith.training.history import read_csv
 
 _COLOURS = {"red": (220, 40, 40), "green": (40, 170, 60), "blue": (50, 70, 220), "yellow": (240, 200, 30)}
 _THINGS = {"ball": (8, 8), "bar": (11, 3), "pole": (3, 11)}  # half of their width and height
-_SPLITS = {"train": 40, "dev": 2, "test": 2}  # pictures of each thing in each colour
+_SPLITS = {"train": 40, "dev": 2, "test": 2}  # images of each thing in each colour
 _SIDE = 32
 _EPOCHS = 6  # of a round
-_GOOD = 0.75  # of the held-out pictures; by chance one in twelve is right
+_GOOD = 0.75  # of the held-out images; by chance one in twelve is right
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Trial:
     """What came of it.
 
     Attributes:
-        said: What the loaded model says of the first held-out picture, a red ball.
-        right: Held-out pictures whose colour and thing are named.
+        said: What the loaded model says of the first held-out image, a red ball.
+        right: Held-out images whose colour and thing are named.
         held_out: How many there are.
         rounds: How many times it was trained, each going on from the one before.
         captions_per_second: In training; checkpoints and dev scores take their part of the time.
-        pictures_per_second: From file to caption, one picture after another.
+        images_per_second: From file to caption, one image after another.
     """
 
     said: str
@@ -44,16 +44,16 @@ class Trial:
     held_out: int
     rounds: int
     captions_per_second: float
-    pictures_per_second: float
+    images_per_second: float
 
     @property
     def good(self) -> bool:
-        """Whether it names what most held-out pictures show."""
+        """Whether it names what most held-out images show."""
         return self.right >= _GOOD * self.held_out
 
 
-def try_out(seconds: float = 20.0) -> Trial:
-    """Trains until most held-out pictures are captioned right, or time is up; then saves, loads and captions.
+def smoke_train(seconds: float = 20.0) -> Trial:
+    """Trains until most held-out images are captioned right, or time is up; then saves, loads and captions.
 
     Args:
         seconds: No further round is begun that would take longer than this in all; the first one always is.
@@ -84,14 +84,14 @@ def _judged(captioner: Captioner, run: Path, said: Sequence[tuple[Path, str]], r
         raise CapsmithError(f"the model said “{before}” before it was saved and “{after}” after")
     started = time.perf_counter()
     right = sum(loaded.caption(path).text == caption for path, caption in said)
-    pictures = len(said) / (time.perf_counter() - started)
+    images = len(said) / (time.perf_counter() - started)
     epoch = statistics.median(row["seconds"] for row in read_csv(run / "history.csv")[-_EPOCHS // 2 :])
     captions = _SPLITS["train"] * len(_COLOURS) * len(_THINGS)
-    return Trial(after, right, len(said), rounds, captions / max(epoch, 0.01), pictures)
+    return Trial(after, right, len(said), rounds, captions / max(epoch, 0.01), images)
 
 
 def _draw(place: Path) -> list[tuple[Path, str]]:
-    """Draws the pictures; returns the held-out ones with their captions."""
+    """Draws the images; returns the held-out ones with their captions."""
     (place / "images").mkdir()
     rng, rows = np.random.default_rng(0), []
     for colour in _COLOURS:
@@ -99,14 +99,14 @@ def _draw(place: Path) -> list[tuple[Path, str]]:
             for split, count in _SPLITS.items():
                 for number in range(count):
                     name = f"{colour}_{thing}_{split}{number}.png"
-                    _picture(colour, thing, rng).save(place / "images" / name)
+                    _image(colour, thing, rng).save(place / "images" / name)
                     rows.append((name, f"a {colour} {thing}", split))
     with (place / "captions.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("image", "caption", "split"), *rows])
     return [(place / "images" / name, caption) for name, caption, split in rows if split == "test"]
 
 
-def _picture(colour: str, thing: str, rng: np.random.Generator) -> Image.Image:
+def _image(colour: str, thing: str, rng: np.random.Generator) -> Image.Image:
     """Draws one thing on light grey, a little off the middle."""
     image = Image.new("RGB", (_SIDE, _SIDE), (int(rng.integers(190, 250)),) * 3)
     x, y = rng.integers(13, 20, 2).tolist()

@@ -21,7 +21,7 @@ _ENCODER_LEARNS = {"encoder.trainable", "encoder.rate"}  # first the decoder alo
 _CARRIED = ("seed", "data", "text", "features", "encoder")
 
 
-def begin_from(captioner: Captioner, run: Path) -> None:
+def load_initial_weights(captioner: Captioner, run: Path) -> None:
     """Loads the weights of a run into a captioner that was just built.
 
     Raises:
@@ -44,7 +44,7 @@ def begin_from(captioner: Captioner, run: Path) -> None:
         load_file(captioner.encoder.parts[0].core, encoder)
 
 
-def grow_from(captioner: Captioner, run: Path) -> int:
+def transfer_weights(captioner: Captioner, run: Path) -> int:
     """Gives a captioner that was just built what a run of other data knows.
 
     What belongs to a word goes to the same word; the words that the run lacks stay as they were drawn, or read from a

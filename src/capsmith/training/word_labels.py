@@ -1,6 +1,6 @@
-"""Which words pictures' captions hold, and how well a model finds them: what an encoder is adapted by.
+"""Which words images' captions hold, and how well a model finds them: what an encoder is adapted by.
 
-P pictures · W words.
+P images · W words.
 """
 
 from collections import Counter
@@ -15,8 +15,8 @@ from capsmith.data.sources import mirror_words
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.tokens import tokenise
 
-_COMMON = 0.75  # words of more pictures than this share say nothing about any
-_FEW = 5  # dev pictures that must have a word for its average precision to mean something
+_COMMON = 0.75  # words of more images than this share say nothing about any
+_FEW = 5  # dev images that must have a word for its average precision to mean something
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Words:
     Attributes:
         column: Of each word.
         text: How captions are cut into words.
-        mirrored: For each column that of the word to say of a mirrored picture: ``right``'s for ``left``'s.
+        mirrored: For each column that of the word to say of a mirrored image: ``right``'s for ``left``'s.
     """
 
     column: dict[str, int]
@@ -35,31 +35,31 @@ class Words:
 
     @classmethod
     def of(
-        cls, records: Sequence[Record], text: TextConfig, pairs: Sequence[tuple[str, str]], min_pictures: int
+        cls, records: Sequence[Record], text: TextConfig, pairs: Sequence[tuple[str, str]], min_images: int
     ) -> "Words":
-        """Chooses the words of enough pictures, but not of nearly all.
+        """Chooses the words of enough images, but not of nearly all.
 
         Args:
-            records: The training pictures.
+            records: The training images.
             text: How captions are cut into words.
-            pairs: Words that exchange their places in mirrored pictures.
-            min_pictures: How many pictures are enough.
+            pairs: Words that exchange their places in mirrored images.
+            min_images: How many images are enough.
 
         Raises:
             FeatureError: None is left.
         """
-        pictures = Counter(word for record in records for word in counted(record, text))
+        images = Counter(word for record in records for word in counted(record, text))
         most = int(_COMMON * len(records))
-        chosen = sorted(word for word, count in pictures.items() if min_pictures <= count <= most)
+        chosen = sorted(word for word, count in images.items() if min_images <= count <= most)
         if not chosen:
             raise FeatureError(
-                f"encoder.adapt.min_pictures: no word stands in the captions of {min_pictures} to {most} of the "
-                f"{len(records)} training pictures: lower it"
+                f"encoder.adapt.min_images: no word stands in the captions of {min_images} to {most} of the "
+                f"{len(records)} training images: lower it"
             )
         return cls({word: number for number, word in enumerate(chosen)}, text, mirror_words(chosen, pairs))
 
-    def of_pictures(self, records: Sequence[Record]) -> np.ndarray:
-        """Returns how sure it is that a picture shows a word (P, W): 1 where two captions say so, or the only one."""
+    def of_images(self, records: Sequence[Record]) -> np.ndarray:
+        """Returns how sure it is that an image shows a word (P, W): 1 where two captions say so, or the only one."""
         sure = np.zeros((len(records), len(self.column)), np.float32)
         for row, record in enumerate(records):
             for word, count in counted(record, self.text).items():
@@ -69,18 +69,18 @@ class Words:
 
 
 def counted(record: Record, text: TextConfig) -> Counter[str]:
-    """Returns in how many of a picture's captions each word stands."""
+    """Returns in how many of an image's captions each word stands."""
     return Counter(word for caption in record.captions for word in set(tokenise(caption, text)))
 
 
 def average_precision(found: np.ndarray, there: np.ndarray) -> float | None:
-    """Returns the mean over words of the average precision with which pictures that show them are ranked.
+    """Returns the mean over words of the average precision with which images that show them are ranked.
 
-    Words of fewer than five pictures do not count; None when no word does.
+    Words of fewer than five images do not count; None when no word does.
 
     Args:
         found: How sure a model is, (P, W).
-        there: Whether the word stands in the picture's captions, (P, W).
+        there: Whether the word stands in the image's captions, (P, W).
     """
     each = [*_precisions(found, there)]
     return float(np.mean(each)) if each else None

@@ -1,1 +1,1 @@
-"""Features: what a CNN says of a picture."""
+"""Features: what a CNN says of an image."""

@@ -1,4 +1,4 @@
-"""Pictures a little different every time they are shown: cropped, turned, mirrored, in other light."""
+"""Images a little different every time they are shown: cropped, turned, mirrored, in other light."""
 
 import math
 
@@ -10,20 +10,20 @@ from capsmith.core.schema import Settings
 
 
 class AugmentConfig(Settings):
-    """How training pictures vary while their encoder learns too; each is drawn anew whenever it is shown."""
+    """How training images vary while their encoder learns too; each is drawn anew whenever it is shown."""
 
     crop: float = Field(default=0.75, gt=0, le=1)
     """The smallest share of each side that a crop keeps; 1 crops nothing."""
     rotate: float = Field(default=5.0, ge=0, le=45)
-    """Pictures are turned by at most so many degrees, and enlarged so that no corner is empty."""
+    """Images are turned by at most so many degrees, and enlarged so that no corner is empty."""
     mirror: bool = True
-    """Every other picture is mirrored, and words such as left and right (training.mirror_words) change places."""
+    """Every other image is mirrored, and words such as left and right (training.mirror_words) change places."""
     colour: float = Field(default=0.2, ge=0, lt=1)
     """Brightness, contrast and saturation each vary by as much: 0.2 is from 80 % to 120 %."""
 
 
 def augmented(pixels: np.ndarray, how: AugmentConfig, rng: np.random.Generator, mirrored: bool) -> np.ndarray:
-    """Returns one variant of a picture.
+    """Returns one variant of an image.
 
     Args:
         pixels: (H, W, 3), uint8.
@@ -52,7 +52,7 @@ def augmented(pixels: np.ndarray, how: AugmentConfig, rng: np.random.Generator, 
 def _from_result(
     size: tuple[int, int], sides: np.ndarray, places: np.ndarray, angle: float, mirrored: bool
 ) -> tuple[float, float, float, float, float, float]:
-    """Returns the affine map from a place in the result to one in the picture.
+    """Returns the affine map from a place in the result to one in the image.
 
     What is seen is a rectangle, turned, inside the crop's box: shrunk until its corners touch the box.
     """

@@ -1,7 +1,7 @@
-"""Random views of a picture: a crop, every other one mirrored, so that a captioner with few pictures sees more.
+"""Random views of an image: a crop, every other one mirrored, so that a captioner with few images sees more.
 
-A view is a function of the picture's id and the view's number, so that its features can be extracted once, resumed and
-shared like those of the picture itself.
+A view is a function of the image's id and the view's number, so that its features can be extracted once, resumed and
+shared like those of the image itself.
 """
 
 import zlib
@@ -15,10 +15,10 @@ SMALLEST = 0.75
 
 @dataclass(frozen=True)
 class View:
-    """How a picture is looked at.
+    """How an image is looked at.
 
     Attributes:
-        mirrored: Left and right are exchanged; the box is then of the mirrored picture.
+        mirrored: Left and right are exchanged; the box is then of the mirrored image.
         box: Left, top, right and bottom of what is kept, as shares of width and height.
     """
 
@@ -27,7 +27,7 @@ class View:
 
 
 def view_of(image_id: str, number: int) -> View | None:
-    """Returns a picture's view; number 0 is the picture as it is (None), odd numbers are mirrored."""
+    """Returns an image's view; number 0 is the image as it is (None), odd numbers are mirrored."""
     if number == 0:
         return None
     rng = np.random.default_rng((number, zlib.crc32(image_id.encode())))

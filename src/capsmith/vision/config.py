@@ -18,19 +18,19 @@ class AdaptConfig(Settings):
     after: str | None = None
     """The layers after this one learn; by default those of the network's last block."""
     epochs: int = Field(default=4, ge=1)
-    """Passes over the training pictures at most; the one that finds the dev pictures' words best is kept."""
+    """Passes over the training images at most; the one that finds the dev images' words best is kept."""
     learning_rate: float = Field(default=1e-4, gt=0)
     """Of the encoder's layers, at first; it falls to nothing along half a cosine."""
     batch_size: int = Field(default=50, ge=2)
-    """Pictures a batch."""
-    min_pictures: int = Field(default=20, ge=1)
-    """Words of fewer training pictures' captions are left out."""
+    """Images a batch."""
+    min_images: int = Field(default=20, ge=1)
+    """Words of fewer training images' captions are left out."""
     seed: int = Field(default=0, ge=0)
     """Of order, dropout and mirroring."""
 
 
 class EncoderConfig(Settings):
-    """The CNN that turns a picture into features."""
+    """The CNN that turns an image into features."""
 
     type: str = "resnet50"
     """A name from ``capsmith list encoders``."""
@@ -39,9 +39,9 @@ class EncoderConfig(Settings):
     layer: str | None = None
     """The layer to cut at; by default the encoder's last one before its classifier."""
     output: Literal["pooled", "grid"] = "pooled"
-    """``pooled`` is one vector (D,) a picture; ``grid`` keeps the regions (L, D), for attention."""
+    """``pooled`` is one vector (D,) an image; ``grid`` keeps the regions (L, D), for attention."""
     image_size: int | tuple[int, int] | None = None
-    """Pictures are resized to this (height, width); by default what the encoder was trained on."""
+    """Images are resized to this (height, width); by default what the encoder was trained on."""
     preprocess: Literal["caffe", "tf", "torch", "unit", "none"] | None = None
     """Pixel scaling; by default the encoder's own. ``tf``: [-1, 1]; ``unit``: [0, 1]; ``none``: 0–255."""
     trainable: bool | Literal["last_block", "all"] = False
@@ -127,13 +127,13 @@ class FeaturesConfig(Settings):
     """Use exactly this store, and stop with an error when another encoder made it; or a pickle of features made
     elsewhere, ``{image_id: array}``, such as ``old_features.pkl``: then no image is needed to train."""
     batch_size: int = Field(default=32, ge=1)
-    """Pictures a batch."""
+    """Images a batch."""
     workers: int = Field(default=2, ge=1)
-    """Threads that decode pictures."""
+    """Threads that decode images."""
     precision: Precision = "auto"
     """What the CNN calculates in; ``auto`` is bfloat16 where this machine is faster with it."""
     max_broken: float = Field(default=0.01, ge=0, le=1)
-    """Largest share of pictures that may be unreadable, or lack features in a pickle, before it is an error."""
+    """Largest share of images that may be unreadable, or lack features in a pickle, before it is an error."""
 
     @property
     def pickle(self) -> Path | None:

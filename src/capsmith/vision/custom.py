@@ -17,12 +17,12 @@ def load_custom(path: Path, layer: str | None, size: tuple[int, int] | None) -> 
     """Loads a ``.keras`` model and cuts it.
 
     Args:
-        path: A whole Keras model with one picture input (B, H, W, 3).
+        path: A whole Keras model with one image input (B, H, W, 3).
         layer: Where to cut; None keeps all of it.
         size: Height and width wanted; None takes the model's own.
 
     Raises:
-        FeatureError: The file is missing or damaged, holds code, or its input is not pictures of that size.
+        FeatureError: The file is missing or damaged, holds code, or its input is not images of that size.
     """
     _refuse_code(path)
     try:
@@ -31,10 +31,10 @@ def load_custom(path: Path, layer: str | None, size: tuple[int, int] | None) -> 
         raise FeatureError(f"encoder model {path} cannot be loaded: {one_line(error)[:200]}") from error
     inputs = getattr(model, "inputs", None) or []
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[3] != 3:
-        raise FeatureError(f"encoder model {path}: it must have one input of pictures (B, H, W, 3)")
+        raise FeatureError(f"encoder model {path}: it must have one input of images (B, H, W, 3)")
     fixed = inputs[0].shape[1:3]
     if size is None and None in fixed:
-        raise FeatureError(f"encoder model {path} takes any picture size: set encoder.image_size")
+        raise FeatureError(f"encoder model {path} takes any image size: set encoder.image_size")
     if size is not None and any(own not in (None, given) for own, given in zip(fixed, size, strict=True)):
         raise FeatureError(f"encoder.image_size: {size} given, but {path} takes {tuple(fixed)}")
     return cut(model, layer)

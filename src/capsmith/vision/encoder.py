@@ -44,7 +44,7 @@ class Encoder:
         return (self,)
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
-        """Returns the features (B, D) or (B, L, D), float32, of uint8 pictures (B, H, W, 3)."""
+        """Returns the features (B, D) or (B, L, D), float32, of uint8 images (B, H, W, 3)."""
         return np.asarray(self.model.predict_on_batch(pixels), np.float32)
 
 
@@ -191,7 +191,7 @@ def _set_trainable(core: keras.Model, config: EncoderConfig) -> None:
         for layer in core.layers:
             layer.trainable = id(layer) in learning
     if config.trainable and config.weights != "none":
-        for layer in _all_layers(core):  # statistics of few pictures would spoil those of a whole data set
+        for layer in _all_layers(core):  # statistics of few images would spoil those of a whole data set
             if isinstance(layer, layers.BatchNormalization):
                 layer.trainable = False
 

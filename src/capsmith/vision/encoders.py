@@ -1,4 +1,4 @@
-"""The table of encoders: which network, at what picture size, with what pixel scaling.
+"""The table of encoders: which network, at what image size, with what pixel scaling.
 
 No Keras here, so that ``capsmith list encoders`` and ``capsmith validate`` answer at once. The networks are built in
 ``backbone.py``. Another network of ``keras.applications`` is one more line below.
@@ -101,7 +101,7 @@ _SPECS = (
         size=(96, 96),
         preprocess="tf",
         layer=None,
-        description="256-d; for training end to end on small pictures (trainable: true)",
+        description="256-d; for training end to end on small images (trainable: true)",
         pooling="mean_max",
         block="block4_out",
         pretrained=False,

@@ -1,4 +1,4 @@
-"""From picture files to a feature store: decode, encode, keep; stop and go on at any time."""
+"""From image files to a feature store: decode, encode, keep; stop and go on at any time."""
 
 import os
 import time
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capsmith.core.errors import FeatureError, PictureError, memory_for
+from capsmith.core.errors import FeatureError, ImageError, memory_for
 from capsmith.core.progress import bar
 from capsmith.vision.cached_crops import view_of
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
@@ -25,69 +25,69 @@ if TYPE_CHECKING:
 
 Log = Callable[[str], None]
 _AHEAD = 3  # batches decoded before the encoder asks for them
-_MANY = 1000  # pictures from which on it is worth to time both precisions
-_SHOWN = 10  # unreadable pictures named in the log
+_MANY = 1000  # images from which on it is worth to time both precisions
+_SHOWN = 10  # unreadable images named in the log
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _ImageFile:
     id: str
     path: Path
     size: int  # bytes; -1: no such file
 
 
 def extract(
-    pictures: Sequence[tuple[str, Path]],
+    images: Sequence[tuple[str, Path]],
     encoder_config: EncoderConfig,
     features_config: FeaturesConfig,
     log: Log,
     view: int = 0,
 ) -> FeatureStore:
-    """Returns the features of pictures, computing those that the store does not have yet.
+    """Returns the features of images, computing those that the store does not have yet.
 
-    A run that was killed goes on where it stopped and ends in the same numbers. Pictures that are new, or whose file
+    A run that was killed goes on where it stopped and ends in the same numbers. Images that are new, or whose file
     has another size than when it was read, are computed; the rest stays. When nothing is missing, no network is built.
 
     Args:
-        pictures: (image id, path) pairs; repeats are welcome.
+        images: (image id, path) pairs; repeats are welcome.
         encoder_config: The encoder.
         features_config: Where the store is kept, and how much may be unreadable.
         log: Takes lines for people.
-        view: Which view of the pictures, see ``views.py``; 0 is the pictures as they are.
+        view: Which view of the images, see ``views.py``; 0 is the images as they are.
 
     Raises:
-        FeatureError: Too many pictures are unreadable, the store is of another encoder, or the disk is full.
+        FeatureError: Too many images are unreadable, the store is of another encoder, or the disk is full.
     """
-    wanted = _stat(pictures)
+    wanted = _stat(images)
     expected = _fingerprint(encoder_config, view)
-    folder = store_folder(pictures, encoder_config, features_config, view)
+    folder = store_folder(images, encoder_config, features_config, view)
     with locked(folder):
         manifest = known(folder, expected)
         sizes = manifest.file_sizes() if manifest else {}
-        todo = [picture for picture in wanted if sizes.get(picture.id) != picture.size]
-        missing = {picture.id: _absence(picture.path) for picture in todo if picture.size < 0}
+        todo = [image for image in wanted if sizes.get(image.id) != image.size]
+        missing = {image.id: _absence(image.path) for image in todo if image.size < 0}
         _check_broken(wanted, (manifest.reasons() if manifest else {}) | missing, features_config)
         if todo:
             _run(todo, wanted, folder, manifest, encoder_config, features_config, log, view)
         else:
-            log(f"features: all {len(wanted):,} pictures are in {folder}")
+            log(f"features: all {len(wanted):,} images are in {folder}")
             if manifest is not None and (folder / "journal.jsonl").exists():
                 Journal(folder, manifest).finish()  # killed after the last batch
     return FeatureStore.open(folder, expected)
 
 
 def store_folder(
-    pictures: Sequence[tuple[str, Path]], encoder_config: EncoderConfig, features_config: FeaturesConfig, view: int = 0
+    images: Sequence[tuple[str, Path]], encoder_config: EncoderConfig, features_config: FeaturesConfig, view: int = 0
 ) -> Path:
-    """Returns the folder of the store for these pictures and this encoder.
+    """Returns the folder of the store for these images and this encoder.
 
     ``features.store`` if given; else a name in ``features.cache`` made of the encoder, its fingerprint, and the folder
-    that holds the pictures. A view's folder has its number behind that.
+    that holds the images. A view's folder has its number behind that.
     """
     ending = f"-view{view}" if view else ""
     if features_config.store is not None:
         return features_config.store.with_name(features_config.store.name + ending)
-    place = os.path.commonpath([os.path.abspath(path.parent) for _, path in pictures])
+    place = os.path.commonpath([os.path.abspath(path.parent) for _, path in images])
     made_by = digest(fingerprint(encoder_config))[:10]
     name = f"{encoder_config.type}-{encoder_config.output}-{made_by}-{digest(place)[:8]}{ending}"
     return features_config.cache / name
@@ -97,14 +97,14 @@ def _fingerprint(encoder_config: EncoderConfig, view: int) -> dict[str, Any]:
     return fingerprint(encoder_config) | ({"view": view} if view else {})
 
 
-def _stat(pictures: Sequence[tuple[str, Path]]) -> list[_Picture]:
-    if not pictures:
-        raise FeatureError("there are no pictures to extract features from")
+def _stat(images: Sequence[tuple[str, Path]]) -> list[_ImageFile]:
+    if not images:
+        raise FeatureError("there are no images to extract features from")
     paths: dict[str, Path] = {}
-    for image, path in pictures:
+    for image, path in images:
         if paths.setdefault(image, path) != path:
-            raise FeatureError(f"two pictures have the id {image}: {paths[image]} and {path}")
-    return [_Picture(image, path, _file_size(path)) for image, path in paths.items()]
+            raise FeatureError(f"two images have the id {image}: {paths[image]} and {path}")
+    return [_ImageFile(image, path, _file_size(path)) for image, path in paths.items()]
 
 
 def _absence(path: Path) -> str:
@@ -126,8 +126,8 @@ def _file_size(path: Path) -> int:
 
 
 def _run(
-    todo: list[_Picture],
-    wanted: list[_Picture],
+    todo: list[_ImageFile],
+    wanted: list[_ImageFile],
     folder: Path,
     manifest: Manifest | None,
     encoder_config: EncoderConfig,
@@ -141,12 +141,12 @@ def _run(
         manifest = Manifest(_fingerprint(encoder_config, view), encoder.feature_shape, dtype, precision=precision)
     seen = f" (view {view})" if view else ""
     through = encoder_config.type + ("" if precision == "float32" else f" in {precision}")
-    log(f"features: {len(todo):,} of {len(wanted):,} pictures{seen} go through {through} into {folder}")
+    log(f"features: {len(todo):,} of {len(wanted):,} images{seen} go through {through} into {folder}")
     began = time.monotonic()
     batch = min(features_config.batch_size, len(wanted))  # one shape for all batches, and the same after a restart
     journal = Journal(folder, manifest)
     try:
-        with bar(log, total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="picture") as shown:
+        with bar(log, total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="image") as shown:
             for good, broken in _batches(todo, encoder.image_size, features_config.workers, batch, view):
                 with memory_for("features.batch_size", batch):
                     features = _encode(encoder, [pixels for _, pixels in good], batch)
@@ -157,19 +157,19 @@ def _run(
     finally:
         journal.close()
     seconds = time.monotonic() - began
-    log(f"features: done in {seconds:,.0f} s ({len(todo) / seconds:,.1f} pictures a second)")
+    log(f"features: done in {seconds:,.0f} s ({len(todo) / seconds:,.1f} images a second)")
     _report_broken(todo, manifest, log)
 
 
 def _encoder(
-    config: EncoderConfig, how: FeaturesConfig, pictures: int, manifest: Manifest | None
+    config: EncoderConfig, how: FeaturesConfig, images: int, manifest: Manifest | None
 ) -> tuple["Encoder", str]:
     """Builds the encoder, and says in which precision: that in which a store was begun, else the one asked for.
 
     Which one is faster is a question of the network: convolutions of single channels gain nothing. So both are timed,
-    on machines that have bfloat16 and where there are pictures enough to be worth it.
+    on machines that have bfloat16 and where there are images enough to be worth it.
     """
-    from capsmith.core.precision import calculating, faster, has_bfloat16
+    from capsmith.core.precision import dtype_scope, faster, has_bfloat16
     from capsmith.vision.encoder import build_encoder
 
     asked = how.precision if manifest is None else manifest.precision
@@ -177,12 +177,12 @@ def _encoder(
         raise FeatureError(
             f"features.precision: the features that are there were made in {asked}: leave it at auto, or delete them"
         )
-    if asked == "auto" and not (pictures > _MANY and has_bfloat16()):
+    if asked == "auto" and not (images > _MANY and has_bfloat16()):
         asked = "float32"
     built = {}
 
     def make(precision: str) -> Callable[[], Any]:
-        with calculating(precision):
+        with dtype_scope(precision):
             encoder = built[precision] = build_encoder(config)
         return lambda: encoder.encode(np.zeros((how.batch_size, *encoder.image_size, 3), np.uint8))
 
@@ -193,25 +193,25 @@ def _encoder(
     return built[chosen], chosen
 
 
-def _encode(encoder: "Encoder", pictures: list[np.ndarray], batch: int) -> np.ndarray:
-    """Returns (len(pictures), *shape); the input is filled up to ``batch`` so that nothing is compiled twice."""
+def _encode(encoder: "Encoder", images: list[np.ndarray], batch: int) -> np.ndarray:
+    """Returns (len(images), *shape); the input is filled up to ``batch`` so that nothing is compiled twice."""
     pixels = np.zeros((batch, *encoder.image_size, 3), np.uint8)
-    for row, picture in enumerate(pictures):
-        pixels[row] = picture
-    return encoder.encode(pixels)[: len(pictures)]
+    for row, image in enumerate(images):
+        pixels[row] = image
+    return encoder.encode(pixels)[: len(images)]
 
 
 def _batches(
-    pictures: list[_Picture], size: tuple[int, int], workers: int, batch: int, view: int
-) -> Iterator[tuple[list[tuple[_Picture, np.ndarray]], dict[str, dict[str, Any]]]]:
-    """Yields ``batch`` decoded pictures at a time (fewer at the end), with those found unreadable on the way."""
-    good: list[tuple[_Picture, np.ndarray]] = []
+    images: list[_ImageFile], size: tuple[int, int], workers: int, batch: int, view: int
+) -> Iterator[tuple[list[tuple[_ImageFile, np.ndarray]], dict[str, dict[str, Any]]]]:
+    """Yields ``batch`` decoded images at a time (fewer at the end), with those found unreadable on the way."""
+    good: list[tuple[_ImageFile, np.ndarray]] = []
     broken: dict[str, dict[str, Any]] = {}
-    for picture, result in _decoded(pictures, size, workers, _AHEAD * batch, view):
-        if isinstance(result, PictureError):
-            broken[picture.id] = {"reason": str(result), "size": picture.size}
+    for image, result in _decoded(images, size, workers, _AHEAD * batch, view):
+        if isinstance(result, ImageError):
+            broken[image.id] = {"reason": str(result), "size": image.size}
         else:
-            good.append((picture, result))
+            good.append((image, result))
         if len(good) == batch:
             yield good, broken
             good, broken = [], {}
@@ -220,14 +220,14 @@ def _batches(
 
 
 def _decoded(
-    pictures: list[_Picture], size: tuple[int, int], workers: int, ahead: int, view: int = 0
-) -> Iterator[tuple[_Picture, np.ndarray | PictureError]]:
-    """Decodes in threads, in order, at most ``ahead`` pictures before they are asked for."""
+    images: list[_ImageFile], size: tuple[int, int], workers: int, ahead: int, view: int = 0
+) -> Iterator[tuple[_ImageFile, np.ndarray | ImageError]]:
+    """Decodes in threads, in order, at most ``ahead`` images before they are asked for."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    waiting: deque[tuple[_Picture, Future[np.ndarray | PictureError]]] = deque()
+    waiting: deque[tuple[_ImageFile, Future[np.ndarray | ImageError]]] = deque()
     try:
-        for picture in pictures:
-            waiting.append((picture, pool.submit(_read, picture, size, view)))
+        for image in images:
+            waiting.append((image, pool.submit(_read, image, size, view)))
             if len(waiting) > ahead:
                 first, future = waiting.popleft()
                 yield first, future.result()
@@ -237,28 +237,28 @@ def _decoded(
         pool.shutdown(cancel_futures=True)
 
 
-def _read(picture: _Picture, size: tuple[int, int], view: int) -> np.ndarray | PictureError:
+def _read(image: _ImageFile, size: tuple[int, int], view: int) -> np.ndarray | ImageError:
     try:
-        return load_image(picture.path, size, view=view_of(picture.id, view))
-    except PictureError as error:
+        return load_image(image.path, size, view=view_of(image.id, view))
+    except ImageError as error:
         return error
 
 
-def _check_broken(wanted: list[_Picture], reasons: dict[str, str], config: FeaturesConfig) -> None:
+def _check_broken(wanted: list[_ImageFile], reasons: dict[str, str], config: FeaturesConfig) -> None:
     """Stops as soon as too much is unreadable: a wrong folder shows at once, not after hours."""
     if len(reasons) <= config.max_broken * len(wanted):
         return
-    found = [picture.id for picture in wanted if picture.id in reasons]
+    found = [image.id for image in wanted if image.id in reasons]
     if len(found) > config.max_broken * len(wanted):
         raise FeatureError(
-            f"{len(found):,} of {len(wanted):,} pictures cannot be read, more than features.max_broken allows "
+            f"{len(found):,} of {len(wanted):,} images cannot be read, more than features.max_broken allows "
             f"({config.max_broken:g}); the first: {reasons[found[0]]}"
         )
 
 
-def _report_broken(todo: list[_Picture], manifest: Manifest, log: Log) -> None:
+def _report_broken(todo: list[_ImageFile], manifest: Manifest, log: Log) -> None:
     found = manifest.reasons()
-    reasons = [found[picture.id] for picture in todo if picture.id in found]
+    reasons = [found[image.id] for image in todo if image.id in found]
     for reason in reasons[:_SHOWN]:
         log(f"features: left out {reason}")
     if len(reasons) > _SHOWN:

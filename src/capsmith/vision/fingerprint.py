@@ -17,7 +17,7 @@ from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoders import ENCODERS
 
 FEATURE_FORMAT = 1
-"""Goes up when the same encoder would give other numbers, as when pictures are resized in another way."""
+"""Goes up when the same encoder would give other numbers, as when images are resized in another way."""
 
 
 def fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Features made from those of an earlier layer that are there already, instead of from the pictures."""
+"""Features made from those of an earlier layer that are there already, instead of from the images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,32 +16,32 @@ from capsmith.vision.store import FeatureStore, Manifest
 
 def fill(
     earlier: FeatureStore,
-    pictures: Sequence[tuple[str, Path]],
+    images: Sequence[tuple[str, Path]],
     rest: keras.Model,
     encoder: EncoderConfig,
     features: FeaturesConfig,
     log: Log,
 ) -> None:
-    """Begins an encoder's store with the pictures whose features up to a layer are known; the rest is for `extract`.
+    """Begins an encoder's store with the images whose features up to a layer are known; the rest is for `extract`.
 
     The numbers are those of `extract` but for the rounding of the earlier features to float16.
 
     Args:
         earlier: Grids (L, C) of the earlier layer.
-        pictures: (image id, path) of all pictures of the data set, or of a part of it.
+        images: (image id, path) of all images of the data set, or of a part of it.
         rest: From the earlier layer's grid (P, H, W, C) to the encoder's features.
         encoder: The encoder whose store it is.
         features: Where the store is kept.
         log: Takes lines for people.
     """
-    folder = store_folder(pictures, encoder, features)
+    folder = store_folder(images, encoder, features)
     expected = fingerprint(encoder)
     with locked(folder):
         manifest = known(folder, expected)
         there = manifest.file_sizes() if manifest else {}
         todo = [
             (image, path.stat().st_size)
-            for image, path in dict(pictures).items()
+            for image, path in dict(images).items()
             if image in earlier and image not in there
         ]
         if not todo:
@@ -50,10 +50,10 @@ def fill(
             shape = tuple(int(n) for n in rest.output_shape[1:])
             dtype = "float32" if encoder.output == "pooled" else "float16"
             manifest = Manifest(expected, shape, dtype, precision=earlier.precision)  # others follow in the same
-        log(f"features: {len(todo):,} pictures go on from an earlier layer of {encoder.type} into {folder}")
+        log(f"features: {len(todo):,} images go on from an earlier layer of {encoder.type} into {folder}")
         journal = Journal(folder, manifest)
         try:
-            with bar(log, total=len(todo), desc="features", unit="picture") as shown:
+            with bar(log, total=len(todo), desc="features", unit="image") as shown:
                 for first in range(0, len(todo), features.batch_size):
                     some = todo[first : first + features.batch_size]
                     journal.append([i for i, _ in some], [s for _, s in some], _through(rest, earlier, some), {})

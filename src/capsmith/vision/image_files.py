@@ -18,7 +18,7 @@ from pathlib import Path
 
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
-from capsmith.core.errors import PictureError, one_line
+from capsmith.core.errors import ImageError, one_line
 from capsmith.vision.image_bounds import BOUNDS, MAX_EXIF, has_several_scans, icon, jpeg_scans, tags_fit, webp_size
 from capsmith.vision.image_formats import HEAD, format_of, why_not
 
@@ -66,27 +66,27 @@ def open_image(source: str | Path | bytes, name: str, max_pixels: int = MAX_PIXE
         Pillow's image. Decoding it takes bounded time and memory.
 
     Raises:
-        PictureError: One line that names the image and says why it is not opened.
+        ImageError: One line that names the image and says why it is not opened.
     """
     if not isinstance(source, bytes | str | os.PathLike):
-        raise PictureError(
+        raise ImageError(
             f"{name}: {type(source).__name__} is not an image: give a path, bytes, a PIL image or an array"
         )
     try:
         data = source if isinstance(source, bytes) else _read(Path(source), name)
         return _open(data, name, max_pixels)
     except UnidentifiedImageError as error:
-        raise PictureError(f"{name}: not a picture in a known format (JPEG, PNG, GIF, WebP, BMP, TIFF, …)") from error
+        raise ImageError(f"{name}: not an image in a known format (JPEG, PNG, GIF, WebP, BMP, TIFF, …)") from error
     except OSError as error:
-        raise PictureError(f"{name}: {error.strerror or one_line(error)}") from error
-    except PictureError:
+        raise ImageError(f"{name}: {error.strerror or one_line(error)}") from error
+    except ImageError:
         raise
     except Exception as error:  # headers are parsed by decoders that raise nearly every kind of exception
-        raise PictureError(f"{name}: the picture is damaged ({one_line(error)}): get it again") from error
+        raise ImageError(f"{name}: the image is damaged ({one_line(error)}): get it again") from error
 
 
 def check_size(width: int, height: int, name: str, max_pixels: int = MAX_PIXELS, kind: str = "") -> None:
-    """Raises PictureError where an image has no pixels, or too many.
+    """Raises ImageError where an image has no pixels, or too many.
 
     Args:
         width: Of the image, in pixels.
@@ -97,11 +97,11 @@ def check_size(width: int, height: int, name: str, max_pixels: int = MAX_PIXELS,
     """
     if width * height > max_pixels:
         limit = f"{max_pixels / 1e6:,.0f} megapixels" + (f" for {kind}" if kind else "")
-        raise PictureError(f"{name}: {width} × {height} pixels is more than the limit of {limit}")
+        raise ImageError(f"{name}: {width} × {height} pixels is more than the limit of {limit}")
     if max(width, height) > MAX_SIDE:
-        raise PictureError(f"{name}: {width} × {height} pixels is more than the limit of {MAX_SIDE:,} pixels a side")
+        raise ImageError(f"{name}: {width} × {height} pixels is more than the limit of {MAX_SIDE:,} pixels a side")
     if min(width, height) < 1:
-        raise PictureError(f"{name}: the picture has no pixels")
+        raise ImageError(f"{name}: the image has no pixels")
 
 
 def orientation(image: Image.Image) -> int:
@@ -130,10 +130,10 @@ def _read(path: Path, name: str) -> bytes:
         about = os.fstat(file.fileno())
         _require_file(about.st_mode, name)  # it may have been exchanged meanwhile
         if about.st_size > MAX_BYTES:
-            raise PictureError(f"{name}: {about.st_size:,} bytes is more than the limit of {MAX_BYTES:,}")
+            raise ImageError(f"{name}: {about.st_size:,} bytes is more than the limit of {MAX_BYTES:,}")
         head = file.read(min(HEAD, about.st_size))
         if head and format_of(head) is None:
-            raise PictureError(f"{name}: {why_not(head)}")
+            raise ImageError(f"{name}: {why_not(head)}")
         parts, rest = [head], about.st_size - len(head)
         while rest > 0 and (part := file.read(min(rest, _BLOCK))):
             parts.append(part)
@@ -143,10 +143,10 @@ def _read(path: Path, name: str) -> bytes:
 
 def _require_file(mode: int, name: str) -> None:
     if stat.S_ISDIR(mode):
-        raise PictureError(f"{name}: Is a directory")
+        raise ImageError(f"{name}: Is a directory")
     if not stat.S_ISREG(mode):
         kind = next((kind for is_kind, kind in _KINDS if is_kind(mode)), "something else")
-        raise PictureError(f"{name}: not a file, but {kind}")
+        raise ImageError(f"{name}: not a file, but {kind}")
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -155,13 +155,13 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def _open(data: bytes, name: str, max_pixels: int) -> ImageFile.ImageFile:
     if not data:
-        raise PictureError(f"{name}: the file is empty")
+        raise ImageError(f"{name}: the file is empty")
     kind = format_of(data[:HEAD])
     if kind == "ICO":
         data = _bounded(icon, data, name)
         kind = format_of(data[:HEAD])
     if kind is None:
-        raise PictureError(f"{name}: {why_not(data[:HEAD])}")
+        raise ImageError(f"{name}: {why_not(data[:HEAD])}")
     if kind == "WEBP":
         check_size(*webp_size(data), name, min(max_pixels, MAX_IN_ONE_CALL), "WebP")
     if kind == "HEIF":
@@ -169,7 +169,7 @@ def _open(data: bytes, name: str, max_pixels: int) -> ImageFile.ImageFile:
     if kind == "TIFF":
         _silence_libtiff()
     if kind == "AVIF" and not features.check("avif"):
-        raise PictureError(f"{name}: this Pillow reads no AVIF images: pip install --upgrade pillow")
+        raise ImageError(f"{name}: this Pillow reads no AVIF images: pip install --upgrade pillow")
     if kind in BOUNDS:
         data = _bounded(BOUNDS[kind], data, name)
     image = _by_pillow(data, kind)
@@ -185,7 +185,7 @@ def _bounded(check: Callable[[bytes], bytes], data: bytes, name: str) -> bytes:
     try:
         return check(data)
     except ValueError as error:
-        raise PictureError(f"{name}: {error}") from error
+        raise ImageError(f"{name}: {error}") from error
 
 
 def _by_pillow(data: bytes, kind: str) -> ImageFile.ImageFile:
@@ -198,9 +198,9 @@ def _by_pillow(data: bytes, kind: str) -> ImageFile.ImageFile:
 
 
 def _check(image: ImageFile.ImageFile, kind: str, data: bytes, name: str, max_pixels: int) -> None:
-    """Raises PictureError where what came out is something else than was asked for, or would take too long."""
+    """Raises ImageError where what came out is something else than was asked for, or would take too long."""
     if image.format != kind and (kind, image.format) != ("JPEG", "MPO"):
-        raise PictureError(f"{name}: it begins as {kind}, but is {image.format}")
+        raise ImageError(f"{name}: it begins as {kind}, but is {image.format}")
     width, height = image.size
     check_size(width, height, name, max_pixels)
     if kind in _ONE_CALL:
@@ -219,7 +219,7 @@ def _check_scans(image: ImageFile.ImageFile, data: bytes, name: str) -> None:
     allowed = MAX_SCANNED // (width * height)
     scans = list(islice(jpeg_scans(data), allowed + 1))
     if len(scans) > allowed:
-        raise PictureError(
+        raise ImageError(
             f"{name}: a JPEG of {width} × {height} pixels with more than {allowed} scans would take too long to decode"
         )
     together = max(1, _AT_ONCE // (width * height))
@@ -246,7 +246,7 @@ def _load_heif(name: str) -> None:
     try:
         import pillow_heif
     except ImportError as error:
-        raise PictureError(f"{name}: HEIC images need pillow-heif: pip install 'capsmith[heic]'") from error
+        raise ImageError(f"{name}: HEIC images need pillow-heif: pip install 'capsmith[heic]'") from error
     if "HEIF" not in Image.OPEN:
         pillow_heif.register_heif_opener(thumbnails=False)
 

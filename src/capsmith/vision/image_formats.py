@@ -44,7 +44,7 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
 _PPM = re.compile(rb"P[1-6f][\s#]")
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"))
-_UNKNOWN = "not a picture in a known format"
+_UNKNOWN = "not an image in a known format"
 _NOT_READ: tuple[tuple[bytes, str], ...] = (
     (rb"%!PS|\xc5\xd0\xd3\xc6", "PostScript is a program, which Pillow would have Ghostscript run; save a PNG"),
     (rb"%PDF-", f"{_UNKNOWN}: it is a PDF document; save its page as PNG"),

@@ -1,6 +1,6 @@
-"""Pictures of any kind become upright RGB arrays of one size.
+"""Images of any kind become upright RGB arrays of one size.
 
-Training, extraction and captioning all go through `load_image`, so that a picture gives the same pixels everywhere.
+Training, extraction and captioning all go through `load_image`, so that an image gives the same pixels everywhere.
 Resizing is Pillow's bilinear filter with antialiasing (its support grows with the scale), straight to the wanted
 height and width; the aspect ratio is not kept, as in the encoders' own training. Large JPEG files are decoded at 1/2,
 1/4 or 1/8 size (Pillow's draft mode) when that still leaves twice the wanted pixels in each direction: several times
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from capsmith.core.errors import PictureError, one_line
+from capsmith.core.errors import ImageError, one_line
 from capsmith.vision.cached_crops import View
 from capsmith.vision.image_files import MAX_PIXELS, check_size, open_image, orientation
 from capsmith.vision.image_formats import FORMATS
@@ -34,7 +34,7 @@ _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 def load_image(
     source: Source, size: tuple[int, int], max_pixels: int = MAX_PIXELS, view: View | None = None
 ) -> np.ndarray:
-    """Reads one picture as upright 8-bit RGB of the given size.
+    """Reads one image as upright 8-bit RGB of the given size.
 
     EXIF rotation is applied; transparency is laid on white; 16 bits are scaled to 8; of an animation the first frame
     counts; CMYK, palettes, grey and black-and-white become RGB.
@@ -43,16 +43,16 @@ def load_image(
         source: A path, the bytes of a file, a Pillow image, or an array: (H, W), (H, W, 3) or (H, W, 4); uint8 or
             uint16 over their whole range, bool, or floats in [0, 1].
         size: Height and width wanted, in pixels.
-        max_pixels: Pictures with more pixels than this are refused unread.
-        view: What of the upright picture is kept, and whether it is mirrored; None keeps it as it is.
+        max_pixels: Images with more pixels than this are refused unread.
+        view: What of the upright image is kept, and whether it is mirrored; None keeps it as it is.
 
     Returns:
         uint8 (H, W, 3).
 
     Raises:
-        PictureError: One line that names the picture and says why it cannot be read.
+        ImageError: One line that names the image and says why it cannot be read.
     """
-    name = picture_name(source)
+    name = image_name(source)
     if isinstance(source, np.ndarray):
         made = _from_array(source, name)
         check_size(*made.size, name, max_pixels)
@@ -66,24 +66,24 @@ def load_image(
         return _finish(image, size, name, view)
 
 
-def picture_name(source: Source) -> str:
-    """Returns how messages call a picture: its path, or what kind of thing it is."""
+def image_name(source: Source) -> str:
+    """Returns how messages call an image: its path, or what kind of thing it is."""
     if isinstance(source, str | Path):
         return str(source)
     if isinstance(source, Image.Image):
-        return str(getattr(source, "filename", "")) or "picture"
-    return "picture (bytes)" if isinstance(source, bytes) else "picture (array)"
+        return str(getattr(source, "filename", "")) or "image"
+    return "image (bytes)" if isinstance(source, bytes) else "image (array)"
 
 
 def _copied(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     """Returns a copy of somebody's image, decoded: theirs stays as it is."""
     check_size(*image.size, name, max_pixels)
     if isinstance(image, ImageFile.ImageFile) and image.tile and image.format not in (*FORMATS, "MPO"):
-        raise PictureError(f"{name}: {image.format} images are not decoded here: call load() on it if you trust it")
+        raise ImageError(f"{name}: {image.format} images are not decoded here: call load() on it if you trust it")
     try:
         return image.copy()
     except Exception as error:  # closed, or damaged
-        raise PictureError(f"{name}: the picture cannot be decoded ({one_line(error)})") from error
+        raise ImageError(f"{name}: the image cannot be decoded ({one_line(error)})") from error
 
 
 def _finish(image: Image.Image, size: tuple[int, int], name: str, view: View | None) -> np.ndarray:
@@ -95,7 +95,7 @@ def _finish(image: Image.Image, size: tuple[int, int], name: str, view: View | N
             return np.array(_seen(image, view, wanted))
         return np.array(image if image.size == wanted else image.resize(wanted, Image.Resampling.BILINEAR))
     except Exception as error:  # Pillow's decoders raise nearly every kind of exception on damaged files
-        raise PictureError(f"{name}: the picture is truncated or damaged ({one_line(error)}): get it again") from error
+        raise ImageError(f"{name}: the image is truncated or damaged ({one_line(error)}): get it again") from error
 
 
 def _seen(image: Image.Image, view: View, wanted: tuple[int, int]) -> Image.Image:
@@ -135,9 +135,9 @@ def _from_array(array: np.ndarray, name: str) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
-        raise PictureError(f"{name}: shape {array.shape} is not (H, W), (H, W, 3) or (H, W, 4)")
+        raise ImageError(f"{name}: shape {array.shape} is not (H, W), (H, W, 3) or (H, W, 4)")
     if not array.size:
-        raise PictureError(f"{name}: the picture has no pixels")
+        raise ImageError(f"{name}: the image has no pixels")
     if array.dtype == np.uint16:
         array = np.rint(array.astype(np.float32) / 257).astype(np.uint8)
     elif array.dtype == np.bool_:
@@ -145,10 +145,10 @@ def _from_array(array: np.ndarray, name: str) -> Image.Image:
     elif np.issubdtype(array.dtype, np.floating):
         low, high = float(array.min()), float(array.max())
         if not (low >= 0 and high <= 1):  # also refuses NaN
-            raise PictureError(
+            raise ImageError(
                 f"{name}: floats from {low:g} to {high:g}; give floats in [0, 1], or uint8 for pixels 0–255"
             )
         array = np.rint(array * 255).astype(np.uint8)
     elif array.dtype != np.uint8:
-        raise PictureError(f"{name}: {array.dtype} pixels; give uint8, uint16, bool, or floats in [0, 1]")
+        raise ImageError(f"{name}: {array.dtype} pixels; give uint8, uint16, bool, or floats in [0, 1]")
     return Image.fromarray(np.ascontiguousarray(array))

@@ -1,6 +1,6 @@
-"""Several encoders that look at the same pictures, their features side by side.
+"""Several encoders that look at the same images, their features side by side.
 
-P pictures · L regions · D channels.
+P images · L regions · D channels.
 
 Pooled vectors and the regions of grids are joined channel by channel. Grids of other sizes are first brought to that of
 the first encoder, each of its regions taking the mean over the area that it covers.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def joined_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """Returns the shape of one picture's joined features, (D,) or (L, D).
+    """Returns the shape of one image's joined features, (D,) or (L, D).
 
     Raises:
         FeatureError: Vectors and grids are mixed, or grids differ in size and are not square.
@@ -43,7 +43,7 @@ def folders(directory: Path, count: int) -> list[Path]:
 
 
 def join(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Joins features (P, D) or (P, L, D) of the same pictures along their channels; the first one's type is kept."""
+    """Joins features (P, D) or (P, L, D) of the same images along their channels; the first one's type is kept."""
     first = parts[0]
     if len(parts) == 1:
         return first
@@ -76,12 +76,12 @@ def resampling(given: int, wanted: int) -> np.ndarray:
 
 
 class JoinedStore:
-    """Several stores read as one; it holds the pictures that all of them hold.
+    """Several stores read as one; it holds the images that all of them hold.
 
     Attributes:
-        shape: Of one picture's features: (D,) or (L, D).
-        ids: The pictures that have features.
-        broken: Unreadable pictures and why.
+        shape: Of one image's features: (D,) or (L, D).
+        ids: The images that have features.
+        broken: Unreadable images and why.
     """
 
     def __init__(self, stores: Sequence[FeatureStore]) -> None:
@@ -99,7 +99,7 @@ class JoinedStore:
         return len(self.ids)
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the row numbers (int64) of pictures, for `gather`.
+        """Returns the row numbers (int64) of images, for `gather`.
 
         Raises:
             FeatureError: Some have no features; the message names the first.
@@ -120,7 +120,7 @@ class JoinedEncoder:
 
     Attributes:
         parts: The encoders.
-        feature_shape: Of one picture's joined features: (D,) or (L, D).
+        feature_shape: Of one image's joined features: (D,) or (L, D).
     """
 
     parts: "tuple[Encoder, ...]"

@@ -102,7 +102,7 @@ class SavedBatch(FileSchema):
     @model_validator(mode="after")
     def _rows_agree(self) -> "SavedBatch":
         if not len(set(self.rows)) == len(set(self.ids)) == len(self.rows) == len(self.ids) == len(self.sizes):
-            raise ValueError("rows, ids and sizes are not one for each picture")
+            raise ValueError("rows, ids and sizes are not one for each image")
         return self
 
 
@@ -146,10 +146,10 @@ class Journal:
         """Keeps one batch for good.
 
         Args:
-            ids: The pictures; one that has a row already gets its row overwritten.
+            ids: The images; one that has a row already gets its row overwritten.
             sizes: Bytes of their files.
             features: (len(ids), *shape).
-            broken: Pictures found unreadable since the last batch, as in `Manifest`.
+            broken: Images found unreadable since the last batch, as in `Manifest`.
 
         Raises:
             FeatureError: The disk is full, or the features are not finite; what was kept before stays.

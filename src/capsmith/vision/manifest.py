@@ -12,11 +12,11 @@ from capsmith.core.readers.json_files import FileSchema, read_json
 from capsmith.vision.fingerprint import differences
 
 FileBytes = Annotated[int, Field(ge=-1, lt=2**63)]
-"""The size of a picture's file; -1 for one that is missing."""
+"""The size of an image's file; -1 for one that is missing."""
 
 
 class SavedNote(FileSchema):
-    """Why a picture cannot be read."""
+    """Why an image cannot be read."""
 
     reason: str
     size: FileBytes
@@ -52,11 +52,11 @@ class Manifest:
 
     Attributes:
         fingerprint: Of the encoder, see `capsmith.vision.fingerprint`.
-        shape: Of one picture's features: (D,) pooled, or (L, D).
+        shape: Of one image's features: (D,) pooled, or (L, D).
         dtype: ``float32`` pooled, ``float16`` grid.
-        ids: The picture of each row; None for a row given up, its picture having become unreadable.
-        sizes: The size in bytes of each row's picture file when it was read.
-        broken: Unreadable pictures: ``{id: {"reason": …, "size": …}}``; size -1 for a missing file.
+        ids: The image of each row; None for a row given up, its image having become unreadable.
+        sizes: The size in bytes of each row's image file when it was read.
+        broken: Unreadable images: ``{id: {"reason": …, "size": …}}``; size -1 for a missing file.
         precision: What the encoder calculated in.
     """
 
@@ -91,12 +91,12 @@ class Manifest:
         write_json(folder / "manifest.json", asdict(self))
 
     def file_sizes(self) -> dict[str, int]:
-        """Returns the size of each picture's file when it was last read, readable or not."""
+        """Returns the size of each image's file when it was last read, readable or not."""
         read = {image: size for image, size in zip(self.ids, self.sizes, strict=True) if image is not None}
         return read | {image: note["size"] for image, note in self.broken.items()}
 
     def reasons(self) -> dict[str, str]:
-        """Returns the unreadable pictures and why."""
+        """Returns the unreadable images and why."""
         return {image: note["reason"] for image, note in self.broken.items()}
 
     def check(self, expected: dict[str, Any], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pictures that show the same: found by small copies, whatever their size, format and compression."""
+"""Images that show the same: found by small copies, whatever their size, format and compression."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -29,10 +29,10 @@ def fingerprint(copy: np.ndarray) -> int:
 
 
 def alike(copies: Sequence[np.ndarray]) -> list[list[int]]:
-    """Returns the groups of pictures that show the same, by their places, each in order.
+    """Returns the groups of images that show the same, by their places, each in order.
 
     Equal copies are one group from the start. Of the others, candidates differ in three of 64 bits at most: of four
-    parts of the bits one then is equal, and only pictures that share a part are compared, by their copies.
+    parts of the bits one then is equal, and only images that share a part are compared, by their copies.
     """
     equal: dict[bytes, list[int]] = defaultdict(list)
     for place, copy in enumerate(copies):

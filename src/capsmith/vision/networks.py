@@ -26,7 +26,7 @@ def build_core(config: EncoderConfig, weights: Path | None = None) -> keras.Mode
         A model from preprocessed pixels (B, H, W, 3) to the layer's output.
 
     Raises:
-        FeatureError: No such layer, weights that cannot be had or do not fit, or too small a picture size.
+        FeatureError: No such layer, weights that cannot be had or do not fit, or too small an image size.
     """
     spec = ENCODERS[config.type]
     size, layer = config.size or (0, 0), config.layer or spec.layer

@@ -1,4 +1,4 @@
-"""A small CNN for training end to end on small pictures, in minutes on a CPU."""
+"""A small CNN for training end to end on small images, in minutes on a CPU."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 CHANNELS = (16, 48, 96, 128, 128)
-"""Of the five blocks; the first four halve the picture, so 96 × 96 pixels become a grid of 6 × 6."""
+"""Of the five blocks; the first four halve the image, so 96 × 96 pixels become a grid of 6 × 6."""
 
 
 def small_cnn(size: tuple[int, int]) -> keras.Model:
@@ -18,7 +18,7 @@ def small_cnn(size: tuple[int, int]) -> keras.Model:
     short training has only a few hundred.
 
     Args:
-        size: Height and width of the pictures.
+        size: Height and width of the images.
 
     Returns:
         A model from pixels in [-1, 1] (B, H, W, 3) to (B, ceil(H / 16), ceil(W / 16), 128).
@@ -42,7 +42,7 @@ class Places(layers.Layer):
     """Gives each cell of (B, H, W, C) its coordinates, -1 to 1 from left to right and top to bottom: (B, H, W, 2)."""
 
     def call(self, grid: Any) -> Any:
-        """Returns the coordinates, the same for every picture."""
+        """Returns the coordinates, the same for every image."""
         _, height, width, _ = grid.shape
         y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
         places = ops.convert_to_tensor(np.stack([x, y], axis=-1)[None], grid.dtype)

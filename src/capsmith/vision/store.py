@@ -1,9 +1,9 @@
 """The feature store: a folder of features that one encoder made.
 
 ```
-manifest.json   the encoder's fingerprint, shape and dtype, picture ids by row, file sizes, unreadable pictures
+manifest.json   the encoder's fingerprint, shape and dtype, image ids by row, file sizes, unreadable images
 features.pkl    pooled: {image_id: float32 (D,)}
-features.npy    grid: float16 (N, L, D), one row a picture
+features.npy    grid: float16 (N, L, D), one row an image
 ```
 The manifest is written last, so a folder without one is unfinished. Extraction's own files are described in
 ``journal.py``.
@@ -28,19 +28,19 @@ from capsmith.vision.safe_pickle import load_arrays
 
 
 class FeatureStore:
-    """Reads features by picture; made by `FeatureStore.open`, `FeatureStore.create` or `extract`.
+    """Reads features by image; made by `FeatureStore.open`, `FeatureStore.create` or `extract`.
 
     Pooled features lie in memory as one float32 matrix. Grids stay on the disk and only the rows asked for are read,
     so memory stays the same however large the data set is.
 
     Attributes:
         path: The folder.
-        ids: The pictures that have features, in the order of their rows.
-        shape: Of one picture's features: (D,) or (L, D).
+        ids: The images that have features, in the order of their rows.
+        shape: Of one image's features: (D,) or (L, D).
         dtype: What `gather` returns: float32 pooled, float16 grid.
         fingerprint: Of the encoder that made them.
         precision: What that encoder calculated in.
-        broken: Unreadable pictures and why.
+        broken: Unreadable images and why.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
@@ -83,7 +83,7 @@ class FeatureStore:
 
         Args:
             path: The folder; made when missing.
-            ids: N picture ids.
+            ids: N image ids.
             features: (N, D) pooled or (N, L, D) grid, of any memory layout; numbers that float32 (pooled) or float16
                 (grid) can hold.
             fingerprint: Of whatever made them; by default one that no encoder has.
@@ -125,7 +125,7 @@ class FeatureStore:
         return len(self.ids)
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the row numbers (int64) of pictures, for `gather`.
+        """Returns the row numbers (int64) of images, for `gather`.
 
         Raises:
             FeatureError: Some have no features; the message names the first.
@@ -133,7 +133,7 @@ class FeatureStore:
         missing = [image for image in ids if image not in self._row]
         if missing:
             why = self.broken.get(missing[0], "run `capsmith extract` for this data set")
-            count = f"{len(missing)} pictures have" if len(missing) > 1 else "picture has"
+            count = f"{len(missing)} images have" if len(missing) > 1 else "image has"
             raise FeatureError(f"{count} no features in {self.path}: {missing[0]} ({why})")
         return np.array([self._row[image] for image in ids], np.int64)
 

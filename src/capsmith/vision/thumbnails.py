@@ -1,23 +1,23 @@
-"""Small copies of pictures, with their shape kept, for reports and contact sheets."""
+"""Small copies of images, with their shape kept, for reports and contact sheets."""
 
 import numpy as np
 from PIL import Image
 
-from capsmith.core.errors import PictureError
+from capsmith.core.errors import ImageError
 from capsmith.vision.image_files import open_image, upright_size
-from capsmith.vision.images import Source, load_image, picture_name
+from capsmith.vision.images import Source, image_name, load_image
 
 
 def thumbnail(source: Source, side: int, enlarge: bool = False) -> Image.Image:
-    """Returns a picture as upright RGB that fits into a square.
+    """Returns an image as upright RGB that fits into a square.
 
     Args:
         source: Whatever ``load_image`` takes.
         side: Side of the square in pixels.
-        enlarge: Make small pictures fill the square too.
+        enlarge: Make small images fill the square too.
 
     Raises:
-        PictureError: The picture cannot be read.
+        ImageError: The image cannot be read.
     """
     width, height = _shape(source) or (side, side)
     scale = side / max(width, height, 1)
@@ -35,7 +35,7 @@ def _shape(source: Source) -> tuple[int, int] | None:
     if isinstance(source, Image.Image):
         return upright_size(source)
     try:
-        with open_image(source, picture_name(source)) as image:
+        with open_image(source, image_name(source)) as image:
             return upright_size(image)
-    except PictureError:  # load_image says so
+    except ImageError:  # load_image says so
         return None

@@ -29,7 +29,7 @@ SAID = {
 
 
 def init(folder, monkeypatch, captions):
-    """The config that is written for 20 pictures with these captions."""
+    """The config that is written for 20 images with these captions."""
     monkeypatch.chdir(folder)
     (folder / "d").mkdir()
     rng = np.random.default_rng(0)

@@ -25,12 +25,12 @@ WORDS = ("a red ball", "two dogs in the snow", "one green box on grey", "a man w
 
 
 def scene(seed, size=(96, 64)):
-    """A picture of its own for every seed."""
+    """An image of its own for every seed."""
     rng = np.random.default_rng(seed)
     return Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
 
 
-def pictures(folder, count=20, ending="jpg", first=0):
+def images(folder, count=20, ending="jpg", first=0):
     folder.mkdir(parents=True, exist_ok=True)
     for n in range(first, first + count):
         scene(n).save(folder / f"p{n}.{ending}", quality=90)
@@ -54,16 +54,16 @@ def captioned(names):
         ("texte.csv", ("Bild", "Beschreibung"), ";", "."),
         ("list.tsv", ("id", "what it shows"), "\t", "photos/all"),
         ("notes.txt", ("file_name", "comment"), "|", "jpg"),
-        ("meta/captions.csv", ("path", "text"), ",", "data/pictures"),
+        ("meta/captions.csv", ("path", "text"), ",", "data/images"),
     ],
 )
 def test_tables_of_any_kind_are_found_and_read(tmp_path, file, head, mark, below):
     """Columns in any order and under any name, with others beside them."""
-    names = pictures(tmp_path / below)
+    names = images(tmp_path / below)
     rows = [(n, caption, name, "x") for n, (name, caption) in enumerate(captioned(names))]
     (tmp_path / file).parent.mkdir(exist_ok=True)
     table(tmp_path / file, ("number", head[1], head[0], "who"), rows, mark)
-    (tmp_path / "readme.txt").write_text("Pictures of mine.\nNot a table.\n")
+    (tmp_path / "readme.txt").write_text("Images of mine.\nNot a table.\n")
     config = guess_dataset(tmp_path).config
     assert (config.image_column, config.caption_column, config.images.as_posix()) == (*head, below)
     corpus = read_dataset(config)
@@ -73,15 +73,15 @@ def test_tables_of_any_kind_are_found_and_read(tmp_path, file, head, mark, below
 
 def test_names_with_their_folder(tmp_path):
     for part in ("a", "b"):
-        pictures(tmp_path / "pictures" / part, 5)
+        images(tmp_path / "images" / part, 5)
     rows = [(f"{part}/p{n}.jpg", f"caption {part} {n}") for part in ("a", "b") for n in range(5)]
     table(tmp_path / "captions.csv", ("image", "caption"), rows)
     config = guess_dataset(tmp_path).config
-    assert config.images.as_posix() == "pictures" and len(read_dataset(config).records) == 10
+    assert config.images.as_posix() == "images" and len(read_dataset(config).records) == 10
 
 
 def test_json_lines_with_lists_and_a_split(tmp_path):
-    names = pictures(tmp_path)
+    names = images(tmp_path)
     lines = [
         {"img": name, "texts": [caption, caption + " again"], "part": ("train", "val", "test", "train")[n % 4]}
         for n, (name, caption) in enumerate(captioned(names))
@@ -95,13 +95,13 @@ def test_json_lines_with_lists_and_a_split(tmp_path):
 
 
 def test_karpathy_and_flickr8k(tmp_path):
-    names = pictures(tmp_path / "k" / "Images")
+    names = images(tmp_path / "k" / "Images")
     sentences = [{"raw": "a ball", "tokens": ["a", "ball"]}]
     entries = [{"filename": name, "split": "train", "sentences": sentences} for name in names]
     (tmp_path / "k" / "dataset_mine.json").write_text(json.dumps({"images": entries}))
     config = guess_dataset(tmp_path / "k").config
     assert config.type == "karpathy" and len(read_dataset(config).records) == 20
-    names = pictures(tmp_path / "f" / "Flicker8k_Dataset")
+    names = images(tmp_path / "f" / "Flicker8k_Dataset")
     (tmp_path / "f" / "Flickr8k.token.txt").write_text("".join(f"{name}#0\ta ball .\n" for name in names))
     for split, some in (("train", names[:10]), ("dev", names[10:15]), ("test", names[15:])):
         (tmp_path / "f" / f"Flickr_8k.{split}Images.txt").write_text("\n".join(some))
@@ -111,7 +111,7 @@ def test_karpathy_and_flickr8k(tmp_path):
 
 
 def test_of_several_files_the_one_that_names_most(tmp_path):
-    names = pictures(tmp_path)
+    names = images(tmp_path)
     table(tmp_path / "a.csv", ("image", "caption"), captioned(names[:6]))
     table(tmp_path / "b.csv", ("image", "caption"), captioned(names))
     assert guess_dataset(tmp_path).config.captions.name == "b.csv"
@@ -121,7 +121,7 @@ def test_of_several_files_the_one_that_names_most(tmp_path):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda d: None, "has 20 pictures, but no file that says what they show: write a CSV"),
+        (lambda d: None, "has 20 images, but no file that says what they show: write a CSV"),
         (lambda d: (d / "c.xlsx").write_bytes(b"PK"), r"save c.xlsx as CSV \(UTF-8\), then say --captions FILE"),
         (
             lambda d: table(d / "c.csv", ("n", "t"), [("x.jpg", "b")]),
@@ -135,21 +135,21 @@ def test_of_several_files_the_one_that_names_most(tmp_path):
             "file of COCO's without captions: take",
         ),
         (lambda d: (d / "c.json").write_text("[1]"), r"c\.json, entry 1: each must be an object"),
-        (lambda d: (d / "c.json").write_text("{}"), r"c\.json holds no list of pictures: it may be \[\{.image"),
+        (lambda d: (d / "c.json").write_text("{}"), r"c\.json holds no list of images: it may be \[\{.image"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path, make, says):
-    pictures(tmp_path)
+    images(tmp_path)
     make(tmp_path)
     with pytest.raises(DataError, match=says) as caught:
         guess_dataset(tmp_path)
     assert "\n" not in str(caught.value)
 
 
-def test_no_folder_and_no_pictures(tmp_path):
+def test_no_folder_and_no_images(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         guess_dataset(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="has no pictures"):
+    with pytest.raises(DataError, match="has no images"):
         guess_dataset(tmp_path)
 
 
@@ -175,7 +175,7 @@ def test_how_captions_are_written(captions, language, script, spaced):
     assert found.right_to_left is (script == "Arabic")
 
 
-def test_pictures_that_show_the_same_are_found(tmp_path):
+def test_images_that_show_the_same_are_found(tmp_path):
     """The same scene in other sizes, formats and qualities; other scenes, flat ones and other colours are apart."""
     for n in range(12):
         scene(n).save(tmp_path / f"{n}.png")
@@ -197,13 +197,13 @@ def test_pictures_that_show_the_same_are_found(tmp_path):
     assert [[names[place] for place in group] for group in found] == [["3.png", "larger.jpg", "middle.jpg"]]
 
 
-def test_thousands_of_equal_pictures_are_one_group():
+def test_thousands_of_equal_images_are_one_group():
     copies = [np.zeros((16, 16, 3), np.uint8)] * 5000 + [np.full((16, 16, 3), 90, np.uint8)] * 3
     assert [len(group) for group in alike(copies)] == [5000, 3]
 
 
 def mine(root, captions=captioned, count=40):
-    names = pictures(root / "images", count)
+    names = images(root / "images", count)
     table(root / "captions.csv", ("image", "caption"), captions(names))
     return root
 
@@ -216,30 +216,30 @@ def init(capsys, *arguments):
 def test_from_a_folder_to_a_config(tmp_path, monkeypatch, capsys):
     """What was found is told, what is broken too, and the config that was written is one that reads the same."""
     monkeypatch.chdir(tmp_path)
-    root = mine(tmp_path / "my pictures")
+    root = mine(tmp_path / "my images")
     (root / "images" / "p4.jpg").write_bytes((root / "images" / "p4.jpg").read_bytes()[:300])
     scene(5).save(root / "images" / "p6.jpg", quality=40)
     with (root / "captions.csv").open("a") as file:
         file.write("gone.jpg,not there\np1.jpg,a red ball number 0\np2.jpg,\n")
-    code, out, err = init(capsys, "my pictures")
+    code, out, err = init(capsys, "my images")
     assert code == 0 and not err
     for said in ("40, 1 to 2 captions each", "41: English, Latin script", "train 32, dev 4, test 4",
-                 "1 × missing picture (gone.jpg)", "1 × empty caption", "1 × picture that cannot be read",
-                 "“a red ball number 0” at 2", "p5.jpg = p6.jpg", "--config my_pictures.yaml"):  # fmt: skip
+                 "1 × missing image (gone.jpg)", "1 × empty caption", "1 × image that cannot be read",
+                 "“a red ball number 0” at 2", "p5.jpg = p6.jpg", "--config my_images.yaml"):  # fmt: skip
         assert said in out
-    config = load_config("my_pictures.yaml")
-    assert config.data.root.name == "my pictures" and config.text.mode == "word"
+    config = load_config("my_images.yaml")
+    assert config.data.root.name == "my images" and config.text.mode == "word"
     assert config.features.max_broken >= 1 / 40 and config.data.max_problems > 0.01
     assert (config.training.batch_size, config.training.patience) == (16, 12)  # 33 captions to learn from
     assert len(read_dataset(config.data).records) == 40
-    code, out, err = init(capsys, "my pictures")
+    code, out, err = init(capsys, "my images")
     assert code == 2 and "is there already" in err
-    assert init(capsys, "my pictures", "--force")[0] == 0
+    assert init(capsys, "my images", "--force")[0] == 0
 
 
 def test_a_leak_between_splits_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    names = pictures(tmp_path / "d", 20)
+    names = images(tmp_path / "d", 20)
     scene(2).save(tmp_path / "d" / "p15.jpg", quality=70)
     splits = ["train"] * 12 + ["dev"] * 3 + ["test"] * 5
     rows = [(*one, split) for one, split in zip(captioned(names), splits, strict=True)]
@@ -249,14 +249,14 @@ def test_a_leak_between_splits_is_told(tmp_path, monkeypatch, capsys):
 
 
 def test_a_drawn_split_keeps_copies_together(tmp_path, monkeypatch, capsys):
-    """Six pictures each lie there twice more, as copies and smaller: none may be tested on that is trained on."""
+    """Six images each lie there twice more, as copies and smaller: none may be tested on that is trained on."""
     monkeypatch.chdir(tmp_path)
     root = mine(tmp_path / "d", count=60)
     copies = [(f"p{n + 10 * more}.jpg", n) for n in range(6) for more in (2, 4)]
     for name, n in copies:
         scene(n, (96, 64) if n % 2 else (72, 48)).save(root / "images" / name, quality=90)
     code, out, _ = init(capsys, "d")
-    assert code == 0 and "6 × pictures that show the same, kept in one split (" in out and "several splits" not in out
+    assert code == 0 and "6 × images that show the same, kept in one split (" in out and "several splits" not in out
     split = {record.image_id: record.split for record in read_dataset(load_config("d.yaml").data).records}
     assert all(split[name] == split[f"p{n}.jpg"] for name, n in copies)
     assert all(abs(list(split.values()).count(name) - 6) <= 1 for name in ("dev", "test"))
@@ -266,7 +266,7 @@ def test_a_drawn_split_keeps_copies_together(tmp_path, monkeypatch, capsys):
 
 
 def test_a_split_that_copies_would_empty_is_drawn_without_them(tmp_path, monkeypatch, capsys):
-    """All but two pictures are one: nothing would be left to choose by."""
+    """All but two images are one: nothing would be left to choose by."""
     monkeypatch.chdir(tmp_path)
     root = mine(tmp_path / "d", count=30)
     for n in range(2, 30):
@@ -345,7 +345,7 @@ def test_suggestions_follow_from_the_data(tmp_path):
     ],
 )
 def test_of_several_columns_the_right_ones(tmp_path, head, row, image, caption, unused):
-    names = pictures(tmp_path)
+    names = images(tmp_path)
     table(tmp_path / "c.csv", head, [row(n, *one) for n, one in enumerate(captioned(names))])
     guess = guess_dataset(tmp_path)
     assert (guess.config.image_column, guess.config.caption_column) == (image, caption)
@@ -356,7 +356,7 @@ def test_of_several_columns_the_right_ones(tmp_path, head, row, image, caption, 
 
 
 def test_empty_columns_of_several_are_passed_over(tmp_path):
-    names = pictures(tmp_path)
+    names = images(tmp_path)
     rows = [(name, said, "" if n % 2 else "more " + said) for n, (name, said) in enumerate(captioned(names))]
     table(tmp_path / "c.csv", ("image", "caption_1", "caption_2"), rows)
     corpus = read_dataset(guess_dataset(tmp_path).config)
@@ -366,7 +366,7 @@ def test_empty_columns_of_several_are_passed_over(tmp_path):
 
 
 def test_a_split_with_a_gap_is_still_the_split(tmp_path):
-    names = pictures(tmp_path)
+    names = images(tmp_path)
     rows = [(name, said, ("train", "dev", "test", "")[n % 4]) for n, (name, said) in enumerate(captioned(names))]
     table(tmp_path / "c.csv", ("image", "caption", "part"), rows)
     guess = guess_dataset(tmp_path)
@@ -378,7 +378,7 @@ def test_a_split_with_a_gap_is_still_the_split(tmp_path):
 )
 def test_names_that_yaml_would_read_otherwise(tmp_path, monkeypatch, capsys, name):
     monkeypatch.chdir(tmp_path)
-    names = pictures(tmp_path / name / "images", 12)
+    names = images(tmp_path / name / "images", 12)
     table(tmp_path / name / "c.csv", (name.strip() or "x", "caption"), captioned(names))
     assert main(["init", f"./{name}", "--out", "c.yaml"]) == 0
     config = load_config("c.yaml")
@@ -403,36 +403,36 @@ def test_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("splits", "says"),
     [
-        (["test"] * 12, r": d/c\.csv: no picture .* is in train or dev \(train 0, dev 0, test 12\)"),
+        (["test"] * 12, r": d/c\.csv: no image .* is in train or dev \(train 0, dev 0, test 12\)"),
         (["train"] * 9 + ["test"] * 3, r"is in dev \(train 9, dev 0, test 3\)"),
     ],
 )
 def test_what_cannot_be_trained_on_gets_no_config(tmp_path, monkeypatch, capsys, splits, says):
     monkeypatch.chdir(tmp_path)
-    names = pictures(tmp_path / "d", 12)
+    names = images(tmp_path / "d", 12)
     rows = [(*one, split) for one, split in zip(captioned(names), splits, strict=True)]
     table(tmp_path / "d" / "c.csv", ("image", "caption", "split"), rows)
     assert main(["init", "d"]) == 2
     assert re.search(says, capsys.readouterr().err) and not (tmp_path / "d.yaml").exists()
 
 
-def test_pictures_that_cannot_be_read_are_not_counted_on(tmp_path, monkeypatch, capsys):
+def test_images_that_cannot_be_read_are_not_counted_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     root = mine(tmp_path / "d", count=12)
     for path in (root / "images").iterdir():
-        path.write_bytes(b"no picture")
+        path.write_bytes(b"no image")
     assert main(["init", "d"]) == 2
-    assert "none of the 12 pictures can be read (" in capsys.readouterr().err
+    assert "none of the 12 images can be read (" in capsys.readouterr().err
 
 
 def test_without_a_test_split_dev_is_scored(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    names = pictures(tmp_path / "d", 12)
+    names = images(tmp_path / "d", 12)
     rows = [(*one, "dev" if n > 8 else "train") for n, one in enumerate(captioned(names))]
     table(tmp_path / "d" / "c.csv", ("image", "caption", "split"), rows)
     assert main(["init", "d"]) == 0
     assert load_config("d.yaml").evaluation.after_training == "dev"
-    assert "no picture is in test" in capsys.readouterr().out
+    assert "no image is in test" in capsys.readouterr().out
 
 
 def test_one_endless_caption_decides_nothing(tmp_path):
@@ -456,7 +456,7 @@ def test_what_captions_hold_cannot_move_the_cursor(tmp_path, monkeypatch, capsys
 
 def test_odd_files_and_folders_are_no_traceback(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    names = pictures(tmp_path / "d", 12)
+    names = images(tmp_path / "d", 12)
     (tmp_path / "lo").symlink_to("lo")
     (tmp_path / "d" / "loop").symlink_to(tmp_path / "d")
     for name, content in (
@@ -485,14 +485,14 @@ def test_odd_files_and_folders_are_no_traceback(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_names_that_do_not_fit_are_shown_beside_those_that_would(tmp_path, rows, says):
-    pictures(tmp_path)
+    images(tmp_path)
     table(tmp_path / "c.csv", ("image", "caption"), rows)
     with pytest.raises(DataError, match=says):
         guess_dataset(tmp_path)
 
 
 def test_captions_over_several_lines_and_commas(tmp_path):
-    names = pictures(tmp_path)
+    names = images(tmp_path)
     table(
         tmp_path / "c.csv", ("image", "caption"), [(name, f"one, two\nthree {said}") for name, said in captioned(names)]
     )
@@ -506,6 +506,6 @@ def test_captions_over_several_lines_and_commas(tmp_path):
 def test_folders_as_a_mac_writes_them(tmp_path):
     import unicodedata
 
-    names = pictures(tmp_path / unicodedata.normalize("NFD", "Bücher"))
+    names = images(tmp_path / unicodedata.normalize("NFD", "Bücher"))
     table(tmp_path / "c.csv", ("image", "caption"), captioned(names))
     assert len(read_dataset(guess_dataset(tmp_path).config).records) == 20

@@ -14,7 +14,7 @@ SAID = {name: [f"a ball {name[:-4]}", f"one more {name[:-4]}"] for name in NAMES
 LISTS = {split: f"Flickr_8k.{split}Images.txt" for split in ("train", "dev", "test")}
 
 
-def pictures(folder, names=NAMES):
+def images(folder, names=NAMES):
     folder.mkdir(parents=True, exist_ok=True)
     for n, name in enumerate(names):
         Image.new("RGB", (8, 8), (9 * n, 90, 200 - 9 * n)).save(folder / name)
@@ -27,7 +27,7 @@ def write(path, text):
 
 
 def said(root, captions=None):
-    """The captions that are read by what was guessed, by picture."""
+    """The captions that are read by what was guessed, by image."""
     corpus = read_dataset(guess_dataset(root, captions).config)
     assert not corpus.problems.found
     return {record.image_id: list(record.captions) for record in corpus.records}
@@ -39,7 +39,7 @@ def token_file():
 
 @pytest.mark.parametrize("file", ["Flickr8k.token.txt", "text/Flickr8k.token.txt", "results_20130124.token"])
 def test_a_token_file_without_its_lists_gets_a_drawn_split(tmp_path, file):
-    pictures(tmp_path / "Images")
+    images(tmp_path / "Images")
     write(tmp_path / file, token_file())
     guess = guess_dataset(tmp_path)
     assert (guess.config.type, guess.config.lists, guess.split_given) == ("flickr8k", None, False)
@@ -50,7 +50,7 @@ def test_a_token_file_without_its_lists_gets_a_drawn_split(tmp_path, file):
 
 @pytest.mark.parametrize("folder", [".", "Flickr8k_text"])
 def test_lists_beside_a_token_file_are_the_split(tmp_path, folder):
-    pictures(tmp_path / "Images")
+    images(tmp_path / "Images")
     write(tmp_path / folder / "Flickr8k.token.txt", token_file())
     write(tmp_path / folder / "Flickr8k.lemma.token.txt", token_file())
     for name, some in zip(LISTS.values(), (NAMES[:12], NAMES[12:15], NAMES[15:]), strict=True):
@@ -63,7 +63,7 @@ def test_lists_beside_a_token_file_are_the_split(tmp_path, folder):
 
 def test_some_of_the_lists_are_not_passed_over(tmp_path):
     """Drawing a split there would train on what the lists may say is for testing."""
-    pictures(tmp_path / "Images")
+    images(tmp_path / "Images")
     write(tmp_path / "Flickr8k.token.txt", token_file())
     write(tmp_path / LISTS["test"], "p0.jpg")
     with pytest.raises(DataError, match="has Flickr_8k.testImages.txt, but not Flickr_8k.trainImages.txt: put it"):
@@ -87,13 +87,13 @@ COCO = {
     ids=["lists", "rows", "names", "coco"],
 )
 def test_json_files(tmp_path, content):
-    pictures(tmp_path / "photos")
+    images(tmp_path / "photos")
     write(tmp_path / "captions.json", json.dumps(content))
     assert {name.rpartition("/")[2]: texts for name, texts in said(tmp_path).items()} == SAID
 
 
 def test_a_json_list_may_say_the_splits_and_has_entries_not_lines(tmp_path):
-    pictures(tmp_path)
+    images(tmp_path)
     rows = [{"image": name, "caption": f"ball {n}", "split": ("train", "val")[n % 2]} for n, name in enumerate(NAMES)]
     write(tmp_path / "c.json", json.dumps([*rows, {"image": 7, "caption": "x", "split": "train"}]))
     guess = guess_dataset(tmp_path)
@@ -103,17 +103,17 @@ def test_a_json_list_may_say_the_splits_and_has_entries_not_lines(tmp_path):
 
 
 @pytest.mark.parametrize("texts", [".", "photos", "captions"])
-def test_a_text_file_for_each_picture(tmp_path, texts):
-    """Beside the pictures or in a folder of their own; blank lines are no captions."""
-    pictures(tmp_path / ("." if texts == "." else "photos"))
+def test_a_text_file_for_each_image(tmp_path, texts):
+    """Beside the images or in a folder of their own; blank lines are no captions."""
+    images(tmp_path / ("." if texts == "." else "photos"))
     for name, lines in SAID.items():
         write(tmp_path / texts / f"{name[:-4]}.txt", "\n\n".join(lines) + "\n")
     assert said(tmp_path) == SAID
     assert guess_dataset(tmp_path).config.captions.as_posix() == texts  # no wider than it has to be
 
 
-def test_text_files_of_another_place_and_without_a_picture(tmp_path):
-    pictures(tmp_path / "d")
+def test_text_files_of_another_place_and_without_an_image(tmp_path):
+    images(tmp_path / "d")
     for name, lines in SAID.items():
         write(tmp_path / "texts" / f"{name}.txt", "\n".join(lines))  # p0.jpg.txt
     write(tmp_path / "texts" / "readme.txt", "one\ntwo\n")
@@ -122,15 +122,15 @@ def test_text_files_of_another_place_and_without_a_picture(tmp_path):
     corpus = read_dataset(config)
     assert {record.image_id for record in corpus.records} == set(NAMES) - {"p3.jpg"}
     assert corpus.problems.found == {
-        "text file without a picture of its name": ["readme.txt"],
+        "text file without an image of its name": ["readme.txt"],
         "empty caption": ["p3.jpg"],
     }
-    with pytest.raises(DataError, match="folder without text files called like the pictures"):
+    with pytest.raises(DataError, match="folder without text files called like the images"):
         guess_dataset(tmp_path / "d", tmp_path / "d")
 
 
 def test_a_table_that_says_more_wins_over_text_files(tmp_path):
-    pictures(tmp_path)
+    images(tmp_path)
     for name in NAMES[:4]:
         write(tmp_path / f"{name[:-4]}.txt", "x, y\n")
     write(tmp_path / "c.csv", "image,caption\n" + "".join(f"{name},{SAID[name][0]}\n" for name in NAMES))
@@ -141,7 +141,7 @@ def test_many_text_files_in_two_folders_are_all_read(tmp_path):
     """More than are looked at to find them, the same names in both folders, and the captions of each its own."""
     names = [f"{n:03d}.jpg" for n in range(310)]
     for folder in ("train", "val"):
-        pictures(tmp_path / folder, names)
+        images(tmp_path / folder, names)
         for name in names:
             write(tmp_path / folder / f"{name[:-4]}.txt", f"{folder} {name[:-4]}")
     both = {f"{place}/{name}": [f"{place} {name[:-4]}"] for place in ("train", "val") for name in names}
@@ -152,7 +152,7 @@ def test_many_text_files_in_two_folders_are_all_read(tmp_path):
 
 
 def test_labels_of_a_detector_are_no_captions(tmp_path):
-    pictures(tmp_path)
+    images(tmp_path)
     for name in NAMES:
         write(tmp_path / "labels" / f"{name[:-4]}.txt", "0 0.51 0.48 0.2 0.3\n")
     with pytest.raises(DataError, match="no file that says what they show"):
@@ -162,7 +162,7 @@ def test_labels_of_a_detector_are_no_captions(tmp_path):
 
 
 def test_a_linked_folder_of_text_files_is_read(tmp_path):
-    pictures(tmp_path / "d")
+    images(tmp_path / "d")
     for name, lines in SAID.items():
         write(tmp_path / "elsewhere" / f"{name[:-4]}.txt", "\n".join(lines))
     (tmp_path / "d" / "texts").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
@@ -170,56 +170,56 @@ def test_a_linked_folder_of_text_files_is_read(tmp_path):
 
 
 def test_names_without_endings_are_those_of_files(tmp_path):
-    pictures(tmp_path / "images" / "a")
+    images(tmp_path / "images" / "a")
     rows = [f"{n},a/{name[:-4]},{text}" for n, (name, texts) in enumerate(SAID.items()) for text in texts]
-    write(tmp_path / "c.csv", "\n".join(["number,picture,caption", *rows, "9,a/p1.jpg,a third"]))
+    write(tmp_path / "c.csv", "\n".join(["number,image,caption", *rows, "9,a/p1.jpg,a third"]))
     found = said(tmp_path)
-    assert found["a/p1.jpg"] == [*SAID["p1.jpg"], "a third"]  # with its ending and without it is one picture
+    assert found["a/p1.jpg"] == [*SAID["p1.jpg"], "a third"]  # with its ending and without it is one image
     assert set(found) == {f"a/{name}" for name in NAMES}
 
 
-def test_exact_names_come_before_numbers_that_could_be_pictures(tmp_path):
-    """Pictures 0.jpg to 9.jpg, and a column that counts the rows, which are in another order."""
+def test_exact_names_come_before_numbers_that_could_be_images(tmp_path):
+    """Images 0.jpg to 9.jpg, and a column that counts the rows, which are in another order."""
     names = [f"{n}.jpg" for n in range(10)]
-    pictures(tmp_path, names)
+    images(tmp_path, names)
     rows = [f"{n},{name},ball {name[0]}" for n, name in enumerate(reversed(names))]
     write(tmp_path / "c.csv", "\n".join(["image_id,x,caption", *rows]))
     assert said(tmp_path) == {name: [f"ball {name[0]}"] for name in names}
 
 
-def test_names_that_could_mean_two_pictures_are_asked_about(tmp_path):
-    pictures(tmp_path)
-    pictures(tmp_path, [name.replace("jpg", "png") for name in NAMES])
+def test_names_that_could_mean_two_images_are_asked_about(tmp_path):
+    images(tmp_path)
+    images(tmp_path, [name.replace("jpg", "png") for name in NAMES])
     write(tmp_path / "c.csv", "\n".join(["image,caption", *(f"{name[:-4]},a ball" for name in NAMES)]))
     with pytest.raises(DataError, match=r"names in column 'image' have no ending; write which is meant: p0\.(jpg|png)"):
         guess_dataset(tmp_path)
 
 
-def test_a_picture_is_no_captions_whatever_it_is_called(tmp_path):
-    pictures(tmp_path)
+def test_an_image_is_no_captions_whatever_it_is_called(tmp_path):
+    images(tmp_path)
     (tmp_path / "c.csv").write_bytes((tmp_path / "p0.jpg").read_bytes())
     for name in ("p0.jpg", "c.csv"):
-        with pytest.raises(DataError, match=rf"{name} is a picture, not captions: give a table"):
+        with pytest.raises(DataError, match=rf"{name} is an image, not captions: give a table"):
             guess_dataset(tmp_path, tmp_path / name)
 
 
-def test_words_that_pictures_begin_with_may_begin_captions(tmp_path):
-    pictures(tmp_path)
+def test_words_that_images_begin_with_may_begin_captions(tmp_path):
+    images(tmp_path)
     write(tmp_path / "c.csv", "BMX,caption\n" + "".join(f"{name},{SAID[name][0]}\n" for name in NAMES))
     assert said(tmp_path) == {name: texts[:1] for name, texts in SAID.items()}
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path):
-    pictures(tmp_path)
+    images(tmp_path)
     write(tmp_path / "c.csv", "image,caption\n")
     with pytest.raises(
-        DataError, match=r"c\.csv is a file: give the folder with the pictures, and .* --captions .*c\.csv"
+        DataError, match=r"c\.csv is a file: give the folder with the images, and .* --captions .*c\.csv"
     ):
         guess_dataset(tmp_path / "c.csv")
-    with pytest.raises(DataError, match=r"p1\.jpg is a picture: give the folder that it lies in"):
+    with pytest.raises(DataError, match=r"p1\.jpg is an image: give the folder that it lies in"):
         guess_dataset(tmp_path / "p1.jpg")
 
 
-def test_without_pictures_the_usual_endings_are_named_first(tmp_path):
-    with pytest.raises(DataError, match=r"has no pictures \(\.jpg, \.jpeg, \.png, "):
+def test_without_images_the_usual_endings_are_named_first(tmp_path):
+    with pytest.raises(DataError, match=r"has no images \(\.jpg, \.jpeg, \.png, "):
         guess_dataset(tmp_path)

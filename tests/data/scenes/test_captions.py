@@ -103,7 +103,7 @@ def test_a_scene_can_be_told_in_hundreds_of_ways():
     assert len(all_captions(scene, 2000)) > 300
 
 
-def test_references_agree_with_each_other_and_not_with_other_pictures(test_split):
+def test_references_agree_with_each_other_and_not_with_other_images(test_split):
     split = [[one.split() for one in said] for _, said in test_split]
     own, other = [], []
     for held in range(5):

@@ -19,7 +19,7 @@ def where(pixels, colour, reach=40):
     return np.nonzero(np.abs(pixels - np.array(PALETTE[colour])).sum(-1) < reach)
 
 
-def test_same_state_gives_the_same_picture_and_another_does_not():
+def test_same_state_gives_the_same_image_and_another_does_not():
     scene = plan(random.Random(3), "train")
     assert np.array_equal(draw(scene), draw(scene))
     assert not np.array_equal(draw(scene), draw(scene, seed=1))
@@ -30,7 +30,7 @@ def test_size(size):
     assert draw(plan(random.Random(5), "train"), size=size).shape == (size, size, 3)
 
 
-def test_every_scene_shows_both_colours_inside_the_picture():
+def test_every_scene_shows_both_colours_inside_the_image():
     for number in range(60):
         scene = plan(random.Random(number), "train")
         if scene.sky == "rain":

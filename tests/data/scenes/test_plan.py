@@ -40,7 +40,7 @@ def test_pairs_are_kept_apart_in_either_order():
 
 
 @pytest.mark.parametrize("few", [True, False])
-def test_held_out_pictures_show_a_pair_that_train_never_shows(few):
+def test_held_out_images_show_a_pair_that_train_never_shows(few):
     shown = {split: {pair(scene) for scene in scenes(split, 2400, few)} for split in ("train", "dev", "test")}
     assert not shown["train"] & (shown["dev"] | shown["test"])
     assert not shown["dev"] & shown["test"]

@@ -29,8 +29,8 @@ def test_is_registered_and_reads_by_its_type(tmp_path):
     assert [len(corpus.split(name)) for name in ("train", "dev", "test")] == [6, 2, 3]
     for record in corpus.records:
         assert len(record.captions) == 5 and record.image_id == record.path.name
-        with Image.open(record.path) as picture:
-            assert picture.format == "PNG" and picture.mode == "RGB" and picture.size == (48, 48)
+        with Image.open(record.path) as image:
+            assert image.format == "PNG" and image.mode == "RGB" and image.size == (48, 48)
 
 
 def test_second_reading_draws_nothing_and_gives_the_same(tmp_path):
@@ -48,21 +48,21 @@ def test_same_config_elsewhere_gives_the_same_bytes(tmp_path):
     assert not set(contents(tmp_path / "a").values()) & set(contents(tmp_path / "c").values())
 
 
-def test_manifest_describes_every_picture(tmp_path):
+def test_manifest_describes_every_image(tmp_path):
     corpus = read(config(tmp_path))
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["config"] == {"train": 6, "dev": 2, "test": 3, "size": 48, "things": "few", "seed": 0}
-    for record, entry in zip(corpus.records, manifest["pictures"], strict=True):
+    for record, entry in zip(corpus.records, manifest["images"], strict=True):
         assert entry["id"] == record.image_id and tuple(entry["captions"]) == record.captions
         assert entry["scene"]["first"]["colour"] in record.captions[0]
 
 
 def test_default_splits_keep_their_promise():
     manifest = describe(ScenesConfig())
-    assert len(manifest["pictures"]) == 3500
+    assert len(manifest["images"]) == 3500
     pairs = {"train": set(), "dev": set(), "test": set()}
     words = {"train": set(), "dev": set(), "test": set()}
-    for entry in manifest["pictures"]:
+    for entry in manifest["images"]:
         words[entry["split"]].update(word for one in entry["captions"] for word in one.split())
         scene = Scene.from_json(entry["scene"])
         pairs[entry["split"]].add(frozenset((t.kind, t.colour) for t in (scene.first, scene.second)))
@@ -81,7 +81,7 @@ def test_another_config_redraws_and_never_mixes(tmp_path):
     assert contents(tmp_path) == old
 
 
-def test_missing_pictures_are_drawn_again(tmp_path):
+def test_missing_images_are_drawn_again(tmp_path):
     read(config(tmp_path))
     whole = contents(tmp_path)
     (tmp_path / "images" / "train_00002.png").unlink()
@@ -108,8 +108,8 @@ def test_goes_on_after_kill(tmp_path):
     corpus = read(settings)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
     for record in corpus.records:
-        with Image.open(record.path) as picture:
-            picture.load()
+        with Image.open(record.path) as image:
+            image.load()
 
 
 def test_limit_draws_only_what_is_needed(tmp_path):
@@ -119,7 +119,7 @@ def test_limit_draws_only_what_is_needed(tmp_path):
     assert len(read(config(tmp_path)).records) == len(contents(tmp_path)) == 11
 
 
-def test_pictures_of_someone_else_are_left_alone(tmp_path):
+def test_images_of_someone_else_are_left_alone(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "holiday.png").write_bytes(b"mine")
     with pytest.raises(DataError, match="holiday.png, which capsmith did not draw"):
@@ -127,7 +127,7 @@ def test_pictures_of_someone_else_are_left_alone(tmp_path):
     assert contents(tmp_path) == {"holiday.png": b"mine"}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format": "coco"}', '{"pictures": 3}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": "coco"}', '{"images": 3}'])
 def test_foreign_or_damaged_manifest_is_one_clear_line(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(DataError) as error:
@@ -141,7 +141,7 @@ def test_root_that_is_a_file_is_one_clear_line(tmp_path):
         read(config(tmp_path / "scenes"))
 
 
-@pytest.mark.parametrize("values", [{"size": 8}, {"train": 0}, {"pictures": 9}])
+@pytest.mark.parametrize("values", [{"size": 8}, {"train": 0}, {"images": 9}])
 def test_config_bounds(tmp_path, values):
     with pytest.raises(ValidationError):
         config(tmp_path, **values)

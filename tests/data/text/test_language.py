@@ -1,4 +1,4 @@
-"""Words for sides, which change places in captions of mirrored pictures."""
+"""Words for sides, which change places in captions of mirrored images."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ KNOWN = sorted({*language._COMMON, *language._BY_SCRIPT.values()})
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_word_is_a_token_of_one_pair(name):
-    """A word of two pairs would not come back when a picture is mirrored twice; one that is cut never changes."""
+    """A word of two pairs would not come back when an image is mirrored twice; one that is cut never changes."""
     words = [word for pair in language.sides(name) for word in pair]
     assert not [word for word, count in Counter(words).items() if count > 1]
     assert [tokenise(word, TextConfig()) for word in words] == [[word] for word in words]

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.decoding.test_search import Table, features
 
 from capsmith import Captioner
 from capsmith.config import run_config
@@ -17,6 +16,7 @@ from capsmith.evaluation.evaluate import evaluate
 from capsmith.metrics.agreement import DocumentFrequencies
 from capsmith.metrics.cider import CiderD
 from capsmith.retrieval.caption_index import Memory
+from tests.decoding.test_search import Table, features
 from tests.support import shapes
 
 RNG = np.random.default_rng(0)
@@ -34,7 +34,7 @@ def weights(**given):
 
 
 def chosen(pool, captions, config, frequencies):
-    """What is chosen where each caption is of a picture of its own, all as alike."""
+    """What is chosen where each caption is of an image of its own, all as alike."""
     return choose(pool, [[caption] for caption in captions], [0.0] * len(captions), config, frequencies)
 
 
@@ -61,8 +61,8 @@ def test_neighbours_alone_choose_what_they_would_say():
     assert ordered[0].tokens == LONER
 
 
-def test_captions_of_nearer_pictures_count_more():
-    """Two captions of a picture of likeness log 3 / 2 against three of one of likeness 0, at nearness 2: 6 to 3."""
+def test_captions_of_nearer_images_count_more():
+    """Two captions of an image of likeness log 3 / 2 against three of one of likeness 0, at nearness 2: 6 to 3."""
     pool, neighbours = found(SHARED, LONER), [[SHARED, SHARED], [LONER, LONER, LONER]]
     config = weights(neighbour_agreement=1, nearness=2)
     near = choose(pool, neighbours, [np.log(3) / 2, 0.0], config, FREQUENCIES)
@@ -141,15 +141,15 @@ def test_a_run_without_a_memory_says_what_to_do(run):
 
 def test_evaluation_fills_the_memory_and_captioning_uses_it(run):
     quiet = Log(quiet=True)
-    evaluate(run, "test", [*CONSENSUS, "data.limit=2"], quiet)  # a trial must not leave a memory of two pictures
+    evaluate(run, "test", [*CONSENSUS, "data.limit=2"], quiet)  # a trial must not leave a memory of two images
     first = evaluate(run, "test", CONSENSUS, quiet)
     assert len(Memory.load(run).captions) == len(read_dataset(run_config(run).data).split("train"))
     assert evaluate(run, "test", CONSENSUS, quiet).captions == first.captions
     assert first.scores["cider"].value > 1.5 * first.control["cider"].value
     captioner = Captioner.load(run)
     assert len(captioner.memory.captions) == len(captioner.memory.vectors)
-    picture = shapes.data() / "images" / next(iter(first.captions))
-    said = captioner.caption(picture, ConsensusConfig(neighbours=3, samples=0, agreement=0))
+    image = shapes.data() / "images" / next(iter(first.captions))
+    said = captioner.caption(image, ConsensusConfig(neighbours=3, samples=0, agreement=0))
     assert said.words and len(said.alternatives) >= 1 and said.score >= said.alternatives[0].score
 
 

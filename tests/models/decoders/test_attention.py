@@ -91,15 +91,15 @@ def test_neglect_by_hand():
     assert float(_neglect(weights, mask)) == pytest.approx((first + second) / 2, rel=1e-5)
 
 
-def where_to_look(pictures, rng):
-    """Pictures of noise with one region that shows one of four things; the caption is "LOOK thing"."""
-    thing, place = rng.integers(0, 4, pictures), rng.integers(0, L, pictures)
-    features = rng.normal(scale=0.3, size=(pictures, L, 9)).astype("float32")
-    features[np.arange(pictures), place, thing] += 2.0
-    features[np.arange(pictures), place, 8] += 2.0
-    words = np.stack([np.full(pictures, 4), thing + 5], axis=1)
-    tokens = np.concatenate([np.full((pictures, 1), START), words], axis=1).astype("int32")
-    targets = np.concatenate([words, np.full((pictures, 1), END)], axis=1).astype("int32")
+def where_to_look(images, rng):
+    """Images of noise with one region that shows one of four things; the caption is "LOOK thing"."""
+    thing, place = rng.integers(0, 4, images), rng.integers(0, L, images)
+    features = rng.normal(scale=0.3, size=(images, L, 9)).astype("float32")
+    features[np.arange(images), place, thing] += 2.0
+    features[np.arange(images), place, 8] += 2.0
+    words = np.stack([np.full(images, 4), thing + 5], axis=1)
+    tokens = np.concatenate([np.full((images, 1), START), words], axis=1).astype("int32")
+    targets = np.concatenate([words, np.full((images, 1), END)], axis=1).astype("int32")
     return {"features": features, "tokens": tokens}, targets, place
 
 

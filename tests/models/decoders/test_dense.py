@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from capsmith.core.precision import calculating
+from capsmith.core.precision import dtype_scope
 from capsmith.models.decoders.dense import Dense
 
 ROWS, CHANNELS, UNITS = 4000, 8, 16
@@ -44,7 +44,7 @@ def gradient(layer):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_bias_s_gradient_is_the_sum_over_rows(precision):
-    with calculating(precision):
+    with dtype_scope(precision):
         layer = Dense(UNITS)
     layer.build((None, CHANNELS))
     expected = SHARE.sum(axis=0)

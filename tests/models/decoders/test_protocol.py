@@ -58,10 +58,10 @@ def build(config, shape=(D,), **kwargs):
     return decoder
 
 
-def inputs(shape=(D,), pictures=4):
+def inputs(shape=(D,), images=4):
     rng = np.random.default_rng(1)
-    features = rng.normal(size=(pictures, *shape)).astype("float32")
-    return features, rng.integers(1, V, (pictures, T)).astype("int32")
+    features = rng.normal(size=(images, *shape)).astype("float32")
+    return features, rng.integers(1, V, (images, T)).astype("int32")
 
 
 def numpy(tensor):
@@ -86,7 +86,7 @@ def test_whole_sentence_equals_word_by_word(config, shape):
 
 
 @every_decoder
-def test_sees_the_picture_and_not_the_future(config, shape):
+def test_sees_the_image_and_not_the_future(config, shape):
     decoder = build(config, shape)
     features, tokens = inputs(shape)
     before = numpy(decoder(features, tokens))
@@ -98,7 +98,7 @@ def test_sees_the_picture_and_not_the_future(config, shape):
 
 
 @pytest.mark.parametrize("config", POOLED, ids=name)
-def test_captions_name_their_picture(config):
+def test_captions_name_their_image(config):
     decoder = build(config)
     features, tokens = inputs()
     image = np.array([2, 2, 0, 1], "int32")
@@ -108,11 +108,11 @@ def test_captions_name_their_picture(config):
 
 
 @every_decoder
-def test_captions_of_one_picture_share_it(config, shape):
-    """Two pictures with three captions each are six pictures with one caption each, at once and word by word."""
+def test_captions_of_one_image_share_it(config, shape):
+    """Two images with three captions each are six images with one caption each, at once and word by word."""
     decoder = build(config, shape)
-    features, _ = inputs(shape, pictures=2)
-    _, tokens = inputs(shape, pictures=6)
+    features, _ = inputs(shape, images=2)
+    _, tokens = inputs(shape, images=6)
     expected = numpy(decoder(np.repeat(features, 3, axis=0), tokens))
     np.testing.assert_allclose(numpy(decoder(features, tokens)), expected, atol=1e-5)
     state = decoder.start(features)
@@ -145,15 +145,15 @@ def test_starts_from_given_vectors_and_frequencies():
 def test_unnormalised_lstm_equals_the_equations():
     """One step of ``inject`` (par) against the LSTM written out in NumPy."""
     decoder = build(InjectConfig(mode="par", **SMALL))
-    features, tokens = inputs(pictures=2)
+    features, tokens = inputs(images=2)
     weights = {v.path: numpy(v) for v in decoder.trainable_variables}
 
     def weight(end):
         return next(value for path, value in weights.items() if path.endswith(end))
 
     word = weight("embedding/embeddings")[tokens[:, 0]]
-    picture = np.maximum(features @ weight("beside_words/kernel") + weight("beside_words/bias"), 0)
-    z = np.concatenate([word, picture], axis=1) @ weight("cell_0/kernel") + weight("cell_0/bias")
+    image = np.maximum(features @ weight("beside_words/kernel") + weight("beside_words/bias"), 0)
+    z = np.concatenate([word, image], axis=1) @ weight("cell_0/kernel") + weight("cell_0/bias")
     i, _, g, o = np.split(z, 4, axis=1)  # from a zero state the forget gate does not matter
 
     def sigmoid(x):

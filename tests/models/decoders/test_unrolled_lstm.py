@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from capsmith.models.decoders.recurrence import LSTM, over_time
+from capsmith.models.decoders.recurrence import LSTM, unroll
 from capsmith.models.decoders.unrolled_lstm import unrolled_lstm
 
 B, T, U = 3, 5, 4
@@ -76,7 +76,7 @@ def test_a_layer_s_sentence_equals_its_steps():
     layer = LSTM(U, 6)
     state = [ops.convert_to_tensor(H), ops.convert_to_tensor(C)]
     fast = layer.sentence(ops.convert_to_tensor(Z), state)
-    slow = over_time(layer.step, ops.convert_to_tensor(Z), state)[0]
+    slow = unroll(layer.step, ops.convert_to_tensor(Z), state)[0]
     np.testing.assert_allclose(ops.convert_to_numpy(fast), ops.convert_to_numpy(slow), atol=1e-6)
 
 
@@ -87,7 +87,7 @@ def test_gradients_equal_automatic_differentiation_of_the_steps():
             c = ops.sigmoid(f) * state[1] + ops.sigmoid(i) * ops.tanh(candidate)
             return [ops.sigmoid(o) * ops.tanh(c), c]
 
-        return over_time(step, z, [h, c])[0]
+        return unroll(step, z, [h, c])[0]
 
     for mine, automatic in zip(
         gradients(unrolled_lstm, (Z, H, C, KERNEL)), gradients(steps, (Z, H, C, KERNEL)), strict=True

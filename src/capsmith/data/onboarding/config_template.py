@@ -16,9 +16,9 @@ from capsmith.data.text.language import SPACELESS, Writing, sides
 from capsmith.vision.config import FeaturesConfig
 
 _UNKNOWN = 0.03  # share of dev's words that may be unknown for the sake of words that are seen more often
-_LARGEST = 1000  # pictures of dev or test that are enough
+_LARGEST = 1000  # images of dev or test that are enough
 _FEW_WORDS, _USUAL = 20, 40  # words to keep at least; tokens that a caption may well have
-_ENOUGH_DEV = 200  # pictures of dev whose score says something after every epoch
+_ENOUGH_DEV = 200  # images of dev whose score says something after every epoch
 _SIZES = ((20_000, 160, 15), (5000, 80, 25), (1500, 32, 40), (0, 16, 60))
 """Above so many captions: captions a batch, and epochs; little data needs more passes in smaller steps."""
 
@@ -29,9 +29,9 @@ def suggested_text(writing: Writing) -> TextConfig:
     return TextConfig(mode="char" if spaceless else "word", min_count=1, max_length=1000)
 
 
-def suggested_split(pictures: int) -> SplitConfig:
-    """Returns shares of dev and test: a tenth each, at most 1,000 pictures."""
-    share = round(min(0.1, _LARGEST / max(pictures, 1)), 4)
+def suggested_split(images: int) -> SplitConfig:
+    """Returns shares of dev and test: a tenth each, at most 1,000 images."""
+    share = round(min(0.1, _LARGEST / max(images, 1)), 4)
     return SplitConfig(dev=share, test=share)
 
 
@@ -69,7 +69,7 @@ def config_text(data: DatasetConfig, survey: Survey, name: str, split_given: boo
     unknown = survey.unknown(min_count)
     kind = "characters" if char else "words"
     kept = f"{survey.vocabulary(min_count):,} of {len(survey.words):,} {kind} are kept; {unknown:.1%} of dev's are not"
-    found = f"{len(survey.corpus.records):,} pictures with {survey.captions:,} captions ({survey.writing})"
+    found = f"{len(survey.corpus.records):,} images with {survey.captions:,} captions ({survey.writing})"
     spaces = "words do not stand apart: every character is a token" if char else "words stand apart"
     share = f"{survey.length(0.5)} in the middle, {survey.length(0.99)} for 99 % of the captions"
     batch, epochs = next((b, e) for least, b, e in _SIZES if survey.captions > least)
@@ -77,8 +77,8 @@ def config_text(data: DatasetConfig, survey: Survey, name: str, split_given: boo
     return f"""\
 # {found}, as `capsmith init` found them.
 #
-#   capsmith inspect --config {name}     # a page with pictures, captions and what is wrong with them
-#   capsmith train   --config {name}     # then: capsmith caption runs/{shlex.quote(Path(name).stem)} PICTURE…
+#   capsmith inspect --config {name}     # a page with images, captions and what is wrong with them
+#   capsmith train   --config {name}     # then: capsmith caption runs/{shlex.quote(Path(name).stem)} IMAGE…
 #
 # `capsmith validate --config {name}` prints every key; flickr8k_attention.yaml has what makes captions better still.
 
@@ -113,7 +113,7 @@ decoding:
 
 evaluation:
   metrics: [bleu, rouge, cider]
-{_scored(survey)}{"" if sizes["test"] else "  after_training: dev      # there are no pictures to test on" + chr(10)}"""
+{_scored(survey)}{"" if sizes["test"] else "  after_training: dev      # there are no images to test on" + chr(10)}"""
 
 
 def _mirrored(survey: Survey) -> str:
@@ -123,11 +123,9 @@ def _mirrored(survey: Survey) -> str:
         return ""
     pairs = [pair for pair in sides(language) if not char or len("".join(pair)) == 2]
     if not pairs:
-        return (
-            f"  mirror_words: []         # {language}'s pairs like [left, right]; needed where pictures are mirrored\n"
-        )
+        return f"  mirror_words: []         # {language}'s pairs like [left, right]; needed where images are mirrored\n"
     lines = "".join(f"    - {written(pair)}\n" for pair in pairs)
-    return f"  mirror_words:            # these change places in captions of mirrored pictures ({language})\n{lines}"
+    return f"  mirror_words:            # these change places in captions of mirrored images ({language})\n{lines}"
 
 
 def _scored(survey: Survey) -> str:
@@ -150,7 +148,7 @@ def _features(survey: Survey) -> str:
     allowed = allowed_broken(survey)
     if allowed is None:
         return ""
-    return f"\nfeatures:\n  max_broken: {allowed:<12} # share of pictures that cannot be read: they are left out\n"
+    return f"\nfeatures:\n  max_broken: {allowed:<12} # share of images that cannot be read: they are left out\n"
 
 
 _WHY = {
@@ -177,14 +175,14 @@ def _section(data: DatasetConfig, split_given: bool) -> str:
         together = split.pop("together")
         if together:
             lines += [
-                "  split:                   # by picture, at random",
+                "  split:                   # by image, at random",
                 *(f"    {k}: {v}" for k, v in split.items()),
             ]
-            lines += ["    together:              # pictures that show the same: copies in several splits would leak"]
+            lines += ["    together:              # images that show the same: copies in several splits would leak"]
             lines += [f"      - {written(group)}" for group in together]
         else:
             shares = ", ".join(f"{key}: {value}" for key, value in split.items())
-            lines.append(f"  split: {{{shares}}}   # by picture, at random")
+            lines.append(f"  split: {{{shares}}}   # by image, at random")
     return "\n".join(lines) + "\n"
 
 

@@ -15,14 +15,14 @@ from capsmith.data.text.language import writing_of
 
 _SHOWN = 3
 _SUBSET = 0.1  # share of captioned images that are not there from which on it is no accident
-_LEAK = "the same picture in several splits: what is tested was trained on"
+_LEAK = "the same image in several splits: what is tested was trained on"
 
 
 def begin(folder: Path, captions: Path | None, out: Path) -> tuple[Guess, Survey, str]:
     """Looks at a folder and writes a config for it.
 
     Args:
-        folder: Holds the pictures.
+        folder: Holds the images.
         captions: The captions; None looks for them.
         out: Where the config will be.
 
@@ -30,7 +30,7 @@ def begin(folder: Path, captions: Path | None, out: Path) -> tuple[Guess, Survey
         How the data set is laid out, what is in it, and the config's YAML.
 
     Raises:
-        DataError: What is there cannot be read as pictures with captions, or is not enough to train on.
+        DataError: What is there cannot be read as images with captions, or is not enough to train on.
     """
     if str(folder).startswith("~"):
         folder = folder.absolute()  # a folder of that name, which a config would take for somebody's home
@@ -49,9 +49,9 @@ def begin(folder: Path, captions: Path | None, out: Path) -> tuple[Guess, Survey
             update={"together": tuple(map(tuple, found.looked.same))}
         )
         grouped = data.model_copy(update={"split": split})
-        after = replace(survey(read_dataset(grouped), found.text, pictures=False), looked=found.looked)
+        after = replace(survey(read_dataset(grouped), found.text, images=False), looked=found.looked)
         if all(after.readable[name] for name in ("train", "dev", "test") if found.readable[name]):
-            data, found = grouped, after  # else most pictures are alike, and are told to leak
+            data, found = grouped, after  # else most images are alike, and are told to leak
     _require_enough(found, data)
     data = data.model_copy(update={"max_problems": _tolerated(corpus, found, data)})
     return replace(guess, config=data), found, config_text(data, found, escaped(str(out)), guess.split_given)
@@ -59,7 +59,7 @@ def begin(folder: Path, captions: Path | None, out: Path) -> tuple[Guess, Survey
 
 def _absent(corpus: Corpus) -> int:
     """Returns how many images have captions and are not there."""
-    return sum(len(corpus.problems.found.get(kind, ())) for kind in ("missing picture", "stray id"))
+    return sum(len(corpus.problems.found.get(kind, ())) for kind in ("missing image", "stray id"))
 
 
 def _usual(data: DatasetConfig) -> float:
@@ -77,11 +77,11 @@ def _require_enough(found: Survey, data: DatasetConfig) -> None:
     source = data.root / getattr(data, "captions", "")
     reason = next(iter(found.looked.broken.values()), "")
     if not sum(counts.values()) and reason:
-        raise DataError(f"{source}: none of the {len(found.looked.broken)} pictures can be read ({reason})")
+        raise DataError(f"{source}: none of the {len(found.looked.broken)} images can be read ({reason})")
     raise DataError(
-        f"{source}: no picture that can be read is in {' or '.join(missing)} ("
+        f"{source}: no image that can be read is in {' or '.join(missing)} ("
         + ", ".join(f"{name} {count}" for name, count in counts.items())
-        + "): training needs pictures to learn from (train) and to choose by (dev); three in all are the least"
+        + "): training needs images to learn from (train) and to choose by (dev); three in all are the least"
     )
 
 
@@ -104,7 +104,7 @@ def _told(found: Survey, guess: Guess | None) -> Iterator[str]:
         yield from _layout(guess)
     several = f"{each[0]} to {each[2]} captions each, {each[1]:g} in the middle"
     alike = "one caption each" if each[2] == 1 else f"{each[2]} captions each"
-    yield f"pictures        {len(records):,}, {alike if each[0] == each[2] else several}"
+    yield f"images        {len(records):,}, {alike if each[0] == each[2] else several}"
     yield f"captions        {found.captions:,}: {found.writing}"
     unit = "characters" if found.text.mode == "char" else "words"
     yield f"length          {found.length(0.01)} to {max(found.lengths)} {unit}, {found.length(0.5)} in the middle"
@@ -116,18 +116,18 @@ def _told(found: Survey, guess: Guess | None) -> Iterator[str]:
         yield f"read anyway     {len(examples):,} × {kind} ({_some(examples)})"
     if looked.broken:
         reasons = _some(list(looked.broken.values()))
-        yield f"left out        {len(looked.broken):,} × picture that cannot be read ({reasons})"
+        yield f"left out        {len(looked.broken):,} × image that cannot be read ({reasons})"
     if guess is not None:
         yield from _relaxed(found, guess.config)
     if not found.sizes["test"]:
-        yield "look at this    no picture is in test: dev will be scored in its place"
+        yield "look at this    no image is in test: dev will be scored in its place"
     if found.repeated:
         example = max(found.repeated, key=lambda caption: found.repeated[caption])
-        said = f"the same caption at several pictures; “{example[:50]}” at {found.repeated[example]}"
+        said = f"the same caption at several images; “{example[:50]}” at {found.repeated[example]}"
         yield f"look at this    {len(found.repeated):,} × {said}"
     split = None if guess is None or guess.split_given else getattr(guess.config, "split", None)
     kept = ", kept in one split" if split is not None and split.together else ""
-    for groups, kind in ((looked.same, f"pictures that show the same{kept}"), (found.leaks, _LEAK)):
+    for groups, kind in ((looked.same, f"images that show the same{kept}"), (found.leaks, _LEAK)):
         if groups:
             yield f"look at this    {len(groups):,} × {kind} ({_some([_group(group) for group in groups])})"
 
@@ -149,10 +149,10 @@ def _layout(guess: Guess) -> Iterator[str]:
     data = guess.config
     yield f"read as         {data.type}: {getattr(data, 'captions', '')} in {data.root}"
     if isinstance(data, FolderConfig) and (data.root / data.captions).is_dir():
-        yield f"captions in     text files called like the pictures (below {data.images}), a caption a line"
+        yield f"captions in     text files called like the images (below {data.images}), a caption a line"
     elif isinstance(data, FolderConfig):
         captions = data.caption_column if isinstance(data.caption_column, str) else ", ".join(data.caption_column)
-        columns = f"picture: {data.image_column} (below {data.images}), caption: {captions}"
+        columns = f"image: {data.image_column} (below {data.images}), caption: {captions}"
         if data.caption_separator:
             columns += f" (several, separated by '{data.caption_separator}')"
         if not data.header:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from capsmith.data.image_folder import Pictures
+from capsmith.data.image_folder import ImageFolder
 from capsmith.data.image_names import plain
 
 _LONGEST = 2000  # characters of a name
@@ -19,7 +19,7 @@ class KnownImages:
         images: The images.
     """
 
-    def __init__(self, images: Pictures) -> None:
+    def __init__(self, images: ImageFolder) -> None:
         self.images = images
         self.names: dict[str, list[str]] = {}
         self.stems: dict[str, list[str]] = {}

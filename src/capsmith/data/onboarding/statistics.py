@@ -1,4 +1,4 @@
-"""What a data set holds, looked at before anything is trained: captions, pictures, and what is wrong with them."""
+"""What a data set holds, looked at before anything is trained: captions, images, and what is wrong with them."""
 
 import os
 import statistics
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from capsmith.core.errors import PictureError
+from capsmith.core.errors import ImageError
 from capsmith.core.progress import track
 from capsmith.data.records import SPLITS, Corpus, Record
 from capsmith.data.text.config import TextConfig
@@ -19,17 +19,17 @@ from capsmith.data.text.tokens import tokenise
 from capsmith.vision.images import load_image
 from capsmith.vision.near_duplicates import SIDE, alike, small_copy
 
-_SMALL = 4 * SIDE  # pixels a side that a picture is decoded at
+_SMALL = 4 * SIDE  # pixels a side that an image is decoded at
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What looking at every picture tells.
+class ImageReport:
+    """What looking at every image tells.
 
     Attributes:
-        broken: Why a picture cannot be read, by its id.
-        same: Groups of ids whose pictures show the same.
-        looked_at: How many pictures were looked at.
+        broken: Why an image cannot be read, by its id.
+        same: Groups of ids whose images show the same.
+        looked_at: How many images were looked at.
     """
 
     broken: dict[str, str]
@@ -47,8 +47,8 @@ class Survey:
         text: How captions become tokens here.
         lengths: Tokens of each caption, all splits.
         words: How often each token stands in the train split.
-        repeated: Captions that belong to several pictures, and to how many.
-        looked: What the pictures say.
+        repeated: Captions that belong to several images, and to how many.
+        looked: What the images say.
     """
 
     corpus: Corpus
@@ -57,7 +57,7 @@ class Survey:
     lengths: tuple[int, ...]
     words: Counter[str]
     repeated: dict[str, int]
-    looked: Looked = field(default_factory=lambda: Looked({}, [], 0))
+    looked: ImageReport = field(default_factory=lambda: ImageReport({}, [], 0))
 
     @property
     def captions(self) -> int:
@@ -66,13 +66,13 @@ class Survey:
 
     @property
     def each(self) -> tuple[int, float, int]:
-        """Captions a picture: fewest, median and most."""
+        """Captions an image: fewest, median and most."""
         counts = [len(record.captions) for record in self.corpus.records]
         return min(counts), statistics.median(counts), max(counts)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Pictures of each split."""
+        """Images of each split."""
         return {name: len(self.corpus.split(name)) for name in SPLITS}
 
     def length(self, share: float) -> int:
@@ -92,24 +92,24 @@ class Survey:
 
     @property
     def leaks(self) -> list[list[str]]:
-        """Groups of pictures that show the same and lie in several splits: what is tested was trained on."""
+        """Groups of images that show the same and lie in several splits: what is tested was trained on."""
         split = {record.image_id: record.split for record in self.corpus.records}
         return [group for group in self.looked.same if len({split[one] for one in group} - {""}) > 1]
 
     @property
     def readable(self) -> dict[str, int]:
-        """Pictures of each split that can be read."""
+        """Images of each split that can be read."""
         broken = self.looked.broken
         return {name: sum(r.image_id not in broken for r in self.corpus.split(name)) for name in SPLITS}
 
 
-def survey(corpus: Corpus, text: TextConfig, pictures: bool = True) -> Survey:
+def survey(corpus: Corpus, text: TextConfig, images: bool = True) -> Survey:
     """Looks at a data set.
 
     Args:
         corpus: The data set.
         text: How captions become tokens.
-        pictures: Look at every picture too: a few milliseconds each.
+        images: Look at every image too: a few milliseconds each.
     """
     records = corpus.records
     tokens = [[tokenise(caption, text) for caption in record.captions] for record in records]
@@ -125,17 +125,17 @@ def survey(corpus: Corpus, text: TextConfig, pictures: bool = True) -> Survey:
         lengths=tuple(len(said) for each in tokens for said in each),
         words=Counter(word for said in train for word in said),
         repeated={caption: len(ids) for caption, ids in spread.items() if len(ids) > 1},
-        looked=look(records) if pictures else Looked({}, [], 0),
+        looked=look(records) if images else ImageReport({}, [], 0),
     )
 
 
-def look(records: Sequence[Record]) -> Looked:
-    """Decodes every picture; returns which are broken and which show the same."""
+def look(records: Sequence[Record]) -> ImageReport:
+    """Decodes every image; returns which are broken and which show the same."""
     copies: dict[str, np.ndarray] = {}
     broken: dict[str, str] = {}
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         seen = pool.map(_small, [record.path for record in records])
-        for record in track(records, desc="pictures", unit="picture"):
+        for record in track(records, desc="images", unit="image"):
             found = next(seen)
             if isinstance(found, str):
                 broken[record.image_id] = found
@@ -143,11 +143,11 @@ def look(records: Sequence[Record]) -> Looked:
                 copies[record.image_id] = found
     ids = list(copies)
     same = [[ids[place] for place in group] for group in alike(list(copies.values()))]
-    return Looked(broken, same, len(records))
+    return ImageReport(broken, same, len(records))
 
 
 def _small(path: Path) -> np.ndarray | str:
     try:
         return small_copy(load_image(path, (_SMALL, _SMALL)))
-    except PictureError as error:
+    except ImageError as error:
         return str(error)

@@ -18,7 +18,7 @@ def captions(scene: Scene, rng: random.Random, count: int = 5) -> tuple[str, ...
     """Returns ``count`` different captions of a scene, in lower case and without punctuation.
 
     Args:
-        scene: What the picture shows.
+        scene: What the image shows.
         rng: Where the choices come from: the same state gives the same captions.
         count: How many.
     """

@@ -41,11 +41,11 @@ def draw_scene(scene: Scene, rng: random.Random, size: int = 96) -> Image.Image:
 
     Args:
         scene: What to show.
-        rng: Where places, looks and clouds come from: the same state gives the same picture.
-        size: Side of the picture in pixels.
+        rng: Where places, looks and clouds come from: the same state gives the same image.
+        size: Side of the image in pixels.
 
     Returns:
-        An RGB picture, ``size`` × ``size``.
+        An RGB image, ``size`` × ``size``.
     """
     horizon = rng.uniform(0.54, 0.62)
     stage = Stage(size * _OVERSAMPLING, scene.sky, horizon)

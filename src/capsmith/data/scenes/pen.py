@@ -107,7 +107,7 @@ class Shape(NamedTuple):
 
     Attributes:
         draw: Draws it with a pen.
-        size: Side of its unit square as a share of the picture's width.
+        size: Side of its unit square as a share of the image's width.
         extent: Left, top and right of what is drawn, in the unit square.
         seat: Where something that sits on it touches it, in the unit square.
     """

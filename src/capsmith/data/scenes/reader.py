@@ -17,7 +17,7 @@ from capsmith.core.files import read_json
 from capsmith.data.records import DATASETS, SPLITS, Corpus, DatasetConfig, Record
 
 _FORMAT = "capsmith scenes 5"
-"""Counts up when the drawing or the grammar changes, so that old pictures are drawn anew."""
+"""Counts up when the drawing or the grammar changes, so that old images are drawn anew."""
 
 
 @DATASETS.register("capsmith.data.scenes.reader:read")
@@ -26,19 +26,19 @@ class ScenesConfig(DatasetConfig):
 
     type: Literal["scenes"] = "scenes"
     root: Path = Path("data/scenes")
-    """Folder that the pictures are drawn into on the first use."""
+    """Folder that the images are drawn into on the first use."""
     train: int = Field(default=3000, ge=1)
-    """Pictures to train on."""
+    """Images to train on."""
     dev: int = Field(default=200, ge=0)
-    """Pictures that choose the checkpoint; each shows a pair of things that train lacks."""
+    """Images that choose the checkpoint; each shows a pair of things that train lacks."""
     test: int = Field(default=300, ge=0)
-    """Pictures that are scored at the end; each shows a pair of things that train and dev lack."""
+    """Images that are scored at the end; each shows a pair of things that train and dev lack."""
     size: int = Field(default=96, ge=32, le=1024)
-    """Side of the square pictures in pixels."""
+    """Side of the square images in pixels."""
     things: Literal["few", "all"] = "few"
     """``few``: eight kinds of thing in six colours; ``all``: eighteen in eight, which takes longer to learn."""
     seed: int = 0
-    """Another seed gives other scenes, pictures and captions."""
+    """Another seed gives other scenes, images and captions."""
 
     def missing(self) -> Iterator[str]:
         """Yields nothing: what is not there is drawn."""
@@ -46,40 +46,40 @@ class ScenesConfig(DatasetConfig):
 
 
 def read(config: ScenesConfig) -> Corpus:
-    """Returns the scenes, after drawing those pictures that are missing.
+    """Returns the scenes, after drawing those images that are missing.
 
-    The manifest beside the pictures says what they show and what drew them. Another config replaces the
-    pictures; an interrupted drawing goes on where it stopped.
+    The manifest beside the images says what they show and what drew them. Another config replaces the
+    images; an interrupted drawing goes on where it stopped.
 
     Args:
         config: Which scenes, and where.
 
     Raises:
-        DataError: The folder holds pictures that are not capsmith's, or a damaged manifest.
+        DataError: The folder holds images that are not capsmith's, or a damaged manifest.
         CapsmithError: The folder cannot be written.
     """
     manifest = describe(config)
     folder = config.root / "images"
     _settle(config.root, manifest)
-    wanted = [entry for entry in manifest["pictures"] if config.limit is None or entry["number"] < config.limit]
+    wanted = [entry for entry in manifest["images"] if config.limit is None or entry["number"] < config.limit]
     _draw_missing(folder, wanted, config)
     return Corpus(tuple(Record(e["id"], folder / e["id"], tuple(e["captions"]), e["split"]) for e in wanted))
 
 
 def describe(config: ScenesConfig) -> dict[str, Any]:
-    """Returns the manifest: format, config and every picture with its scene and captions; draws nothing."""
+    """Returns the manifest: format, config and every image with its scene and captions; draws nothing."""
     from capsmith.data.scenes.captions import captions
     from capsmith.data.scenes.plan import plan
 
-    pictures = []
+    images = []
     for split in SPLITS:
         for number in range(getattr(config, split)):
             rng = random.Random(f"{config.seed} {split} {number} words")  # noqa: S311 — no secret
             scene = plan(rng, split, config.things == "few")
             entry = {"id": f"{split}_{number:05d}.png", "split": split, "number": number}
-            pictures.append({**entry, "captions": list(captions(scene, rng)), "scene": scene.to_json()})
+            images.append({**entry, "captions": list(captions(scene, rng)), "scene": scene.to_json()})
     drawn = {name: getattr(config, name) for name in ("train", "dev", "test", "size", "things", "seed")}
-    return {"format": _FORMAT, "config": drawn, "pictures": pictures}
+    return {"format": _FORMAT, "config": drawn, "images": images}
 
 
 def _settle(root: Path, manifest: dict[str, Any]) -> None:
@@ -87,14 +87,14 @@ def _settle(root: Path, manifest: dict[str, Any]) -> None:
     from capsmith.core.files import write_text
 
     path, folder = root / "manifest.json", root / "images"
-    old: Any = {"format": _FORMAT, "pictures": []}
+    old: Any = {"format": _FORMAT, "images": []}
     if path.exists():
         old = read_json(path, DataError)
         if old == manifest:
             return
     if not isinstance(old, dict) or not str(old.get("format")).startswith("capsmith scenes"):
         raise DataError(f"{path} is not the manifest of drawn scenes: choose another data.root")
-    known = {str(entry.get("id")) for entry in old.get("pictures", ()) if isinstance(entry, dict)}
+    known = {str(entry.get("id")) for entry in old.get("images", ()) if isinstance(entry, dict)}
     present = _names(folder)
     strange = sorted(present - known)
     if strange:
@@ -108,7 +108,7 @@ def _settle(root: Path, manifest: dict[str, Any]) -> None:
 
 
 def _names(folder: Path) -> set[str]:
-    """Returns the pictures in a folder; half-written ones, whose names start with a dot, do not count."""
+    """Returns the images in a folder; half-written ones, whose names start with a dot, do not count."""
     try:
         return {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
     except FileNotFoundError:
@@ -118,15 +118,15 @@ def _names(folder: Path) -> set[str]:
 
 
 def _dump(manifest: dict[str, Any]) -> str:
-    """Returns JSON with one picture a line: small, and still readable."""
-    pictures = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in manifest["pictures"])
-    head = json.dumps({key: value for key, value in manifest.items() if key != "pictures"})
-    return f'{head[:-1]}, "pictures": [\n{pictures}\n]}}\n'
+    """Returns JSON with one image a line: small, and still readable."""
+    images = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in manifest["images"])
+    head = json.dumps({key: value for key, value in manifest.items() if key != "images"})
+    return f'{head[:-1]}, "images": [\n{images}\n]}}\n'
 
 
-def _draw_missing(folder: Path, pictures: list[dict[str, Any]], config: ScenesConfig) -> None:
+def _draw_missing(folder: Path, images: list[dict[str, Any]], config: ScenesConfig) -> None:
     present = _names(folder)
-    missing = [entry for entry in pictures if entry["id"] not in present]
+    missing = [entry for entry in images if entry["id"] not in present]
     if not missing:
         return
     from capsmith.core.files import atomic
@@ -134,8 +134,8 @@ def _draw_missing(folder: Path, pictures: list[dict[str, Any]], config: ScenesCo
     from capsmith.data.scenes.drawing import draw_scene
     from capsmith.data.scenes.plan import Scene
 
-    for entry in track(missing, desc="drawing scenes", unit="picture"):
+    for entry in track(missing, desc="drawing scenes", unit="image"):
         rng = random.Random(f"{config.seed} {entry['split']} {entry['number']} looks")  # noqa: S311 — no secret
-        picture = draw_scene(Scene.from_json(entry["scene"]), rng, config.size)
+        image = draw_scene(Scene.from_json(entry["scene"]), rng, config.size)
         with atomic(folder / entry["id"], "wb") as file:
-            picture.save(file, "PNG")
+            image.save(file, "PNG")

@@ -1,4 +1,4 @@
-"""The stage of a drawn scene: a large picture with a sky, whose light tints everything drawn on it."""
+"""The stage of a drawn scene: a large image with a sky, whose light tints everything drawn on it."""
 
 import functools
 import math
@@ -35,7 +35,7 @@ _RAINBOW: tuple[RGB, ...] = (
 
 
 class Stage:
-    """A large picture to draw on, in shares of its side (x right, y down).
+    """A large image to draw on, in shares of its side (x right, y down).
 
     Attributes:
         image: RGB, ``side`` × ``side``.

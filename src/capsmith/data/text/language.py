@@ -109,7 +109,7 @@ def writing_of(captions: Iterable[str]) -> Writing:
 
 
 def sides(language: str) -> tuple[tuple[str, str], ...]:
-    """Returns a language's words that exchange their places in captions of mirrored pictures; none if not known."""
+    """Returns a language's words that exchange their places in captions of mirrored images; none if not known."""
     pairs = (pair.split() for pair in _SIDES.get(language, "").split(",") if pair)
     return tuple((left, right) for left, right in pairs)
 

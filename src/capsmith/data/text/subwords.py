@@ -13,7 +13,7 @@ SIZE = 4000
 """Pieces learned where ``text.max_words`` says nothing."""
 
 
-def learn_pieces(captions: Iterable[Sequence[str]], size: int, specials: Sequence[str]) -> list[str]:
+def train_wordpiece(captions: Iterable[Sequence[str]], size: int, specials: Sequence[str]) -> list[str]:
     """Learns pieces; they come in alphabetical order.
 
     Args:

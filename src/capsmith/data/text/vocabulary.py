@@ -9,7 +9,7 @@ from typing import Any
 
 from capsmith.core.errors import CheckpointError, DataError
 from capsmith.core.files import read_json, write_json
-from capsmith.data.text.subwords import SIZE, cut, learn_pieces, words_of
+from capsmith.data.text.subwords import SIZE, cut, train_wordpiece, words_of
 
 PAD, UNK, START, END = range(4)
 PAD_WORD, UNK_WORD, START_WORD, END_WORD = "<pad>", "<unk>", "<start>", "<end>"
@@ -96,7 +96,7 @@ class Vocabulary:
             DataError: There are no words.
         """
         captions = [list(tokens) for tokens in token_lists]
-        found = learn_pieces(captions, size, SPECIALS)
+        found = train_wordpiece(captions, size, SPECIALS)
         if not found:
             raise DataError(f"the {len(captions)} training captions have no words: look at the captions")
         made = cls([*SPECIALS, *found], pieces=True).counted(captions)

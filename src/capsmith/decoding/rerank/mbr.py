@@ -1,12 +1,12 @@
-"""Choosing, among many captions of one picture, the one on which most agree.
+"""Choosing, among many captions of one image, the one on which most agree.
 
-B pictures · C candidates · V voters.
+B images · C candidates · V voters.
 
 The likeliest caption is not the one that people's captions resemble most. Here a beam and random samples are pooled,
 and each candidate is judged by four things: its mean likeness (CIDEr-D) to the samples, which is minimum Bayes risk
 decoding with the samples for a posterior (Kumar and Byrne 2004); its mean likeness to the captions of the training
-pictures that look most alike (Devlin et al. 2015, "Exploring nearest neighbor approaches"); whether it has the words
-that the picture's features speak of (``capsmith.retrieval.concepts``); and its own probability.
+images that look most alike (Devlin et al. 2015, "Exploring nearest neighbor approaches"); whether it has the words
+that the image's features speak of (``capsmith.retrieval.concepts``); and its own probability.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,12 +26,12 @@ class Joint(Protocol):
     """A stepper of several captioners that write together."""
 
     def apart(self, features: Any) -> list[tuple[Stepper, Any]]:
-        """Returns each captioner's own stepper, and what it sees of the pictures."""
+        """Returns each captioner's own stepper, and what it sees of the images."""
 
 
 @DECODINGS.register("capsmith.decoding.rerank.mbr:candidates")
 class ConsensusConfig(BeamConfig):
-    """A beam and samples; the caption on which most agree, they and the captions of like training pictures."""
+    """A beam and samples; the caption on which most agree, they and the captions of like training images."""
 
     type: Literal["consensus"] = "consensus"  # type: ignore[assignment]
     beam_size: int = Field(default=10, ge=1, le=10_000)
@@ -43,17 +43,17 @@ class ConsensusConfig(BeamConfig):
     temperature: float = Field(default=0.8, ge=1e-4, le=1e4)
     """Of the samples: below 1 is safer, above 1 wilder."""
     neighbours: int = Field(default=20, ge=0, le=10_000)
-    """Training pictures whose captions vote."""
+    """Training images whose captions vote."""
     meaning: float = Field(default=0.0, ge=0, le=1e3)
     """What likeness in what people would say counts beside likeness of looks, where neighbours are looked for."""
     nearness: float = Field(default=0.0, ge=0, le=1e3)
-    """How much more the captions of more alike pictures count: exp(``nearness`` · likeness); 0: all alike."""
+    """How much more the captions of more alike images count: exp(``nearness`` · likeness); 0: all alike."""
     agreement: float = Field(default=1.0, ge=0, le=1e6)
     """What the mean likeness to the samples counts."""
     neighbour_agreement: float = Field(default=24.0, ge=0, le=1e6)
     """What the mean likeness to the neighbours' captions counts."""
     content: float = Field(default=0.0, ge=0, le=1e6)
-    """What it counts that a caption has the words that the picture speaks of."""
+    """What it counts that a caption has the words that the image speaks of."""
     likelihood: float = Field(default=1.0, ge=0, le=1e6)
     """What the log probability over the length, to the power ``length_penalty``, counts."""
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -74,7 +74,7 @@ class ConsensusConfig(BeamConfig):
 
 
 def candidates(config: ConsensusConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
-    """Returns each picture's beam, and its samples after it; a caption that was drawn twice stands twice."""
+    """Returns each image's beam, and its samples after it; a caption that was drawn twice stands twice."""
     found = beam(config, stepper, features)
     if not config.samples:
         return found
@@ -97,15 +97,15 @@ def choose(
     frequencies: DocumentFrequencies,
     fit: Callable[[Sentences], np.ndarray] | None = None,
 ) -> list[Hypothesis]:
-    """Returns one picture's different captions, best first, with what each was judged at as its score.
+    """Returns one image's different captions, best first, with what each was judged at as its score.
 
     Args:
-        pool: What was found for the picture; captions that were cut count only where nothing ended.
-        neighbours: For each of the like training pictures its captions as word ids.
+        pool: What was found for the image; captions that were cut count only where nothing ended.
+        neighbours: For each of the like training images its captions as word ids.
         likeness: How alike each of them is.
         config: The weights.
         frequencies: Of n-grams in the training captions.
-        fit: Returns how well captions say what the picture speaks of; asked only where ``content`` counts.
+        fit: Returns how well captions say what the image speaks of; asked only where ``content`` counts.
     """
     whole = [hypothesis for hypothesis in pool if hypothesis.ended] or list(pool)
     different = list({hypothesis.tokens: hypothesis for hypothesis in whole}.values())

@@ -1,1 +1,1 @@
-"""Decoders: language models that look at a picture."""
+"""Decoders: language models that look at an image."""

@@ -1,6 +1,6 @@
-"""Decoders that look at a picture anew for every word.
+"""Decoders that look at an image anew for every word.
 
-P pictures · N rows (B captions) · T words · L regions · U units · E word channels.
+P images · N rows (B captions) · T words · L regions · U units · E word channels.
 
 All three keep one recurrence over the sentence, in which a step attends to the regions; they differ in who asks and
 who reads the answer.
@@ -15,10 +15,10 @@ from keras import ops
 
 from capsmith.core.errors import ConfigError
 from capsmith.models.decoders.attention_layers import build_attend
-from capsmith.models.decoders.base import Picture, RecurrentDecoder, pooled
+from capsmith.models.decoders.base import EncodedImage, RecurrentDecoder, pooled
 from capsmith.models.decoders.config import AttendConfig, AttentionConfig, AttentionOnAttentionConfig
 from capsmith.models.decoders.dense import Dense
-from capsmith.models.decoders.recurrence import Recurrence, build_recurrence, over_time
+from capsmith.models.decoders.recurrence import Recurrence, build_recurrence, unroll
 
 
 class AttentiveDecoder(RecurrentDecoder, ABC):
@@ -36,47 +36,47 @@ class AttentiveDecoder(RecurrentDecoder, ABC):
         self.regions = Dense(config.units, activation="relu", name="regions")
         self.attend = build_attend(config)
 
-    def look(self, features: Any, training: bool) -> Picture:
+    def look(self, features: Any, training: bool) -> EncodedImage:
         """Returns the regions' mean (P, U), and the attention's memory of them."""
         if len(features.shape) != 3:
             raise ConfigError(f"decoder.type {self.config.type} attends to regions: set encoder.output to grid")
         regions = self.regions(self.dropout(features, training=training))
         return (pooled(regions), *self.attend.memory(regions))
 
-    def spread(self, picture: Picture, rows: Any) -> Picture:
-        """Repeats the mean for every row; the regions stay one copy a picture."""
-        return (*super().spread(picture[:1], rows), *picture[1:])
+    def spread(self, image: EncodedImage, rows: Any) -> EncodedImage:
+        """Repeats the mean for every row; the regions stay one copy an image."""
+        return (*super().spread(image[:1], rows), *image[1:])
 
-    def first(self, picture: Picture) -> list[Any]:
+    def first(self, image: EncodedImage) -> list[Any]:
         """Returns zeros everywhere: no word was read, nothing was looked at."""
-        mean = picture[0]
+        mean = image[0]
         state = [tensor for layer in self.recurrences for tensor in layer.zero(mean)]
-        rows, regions = ops.shape(mean)[0], self._regions_of(picture)
+        rows, regions = ops.shape(mean)[0], self._regions_of(image)
         return [*state, ops.zeros((rows, self.config.answer_width), mean.dtype), ops.zeros((rows, regions), mean.dtype)]
 
     @abstractmethod
-    def advance(self, picture: Picture, z: Any, state: list[Any]) -> list[Any]:
+    def advance(self, image: EncodedImage, z: Any, state: list[Any]) -> list[Any]:
         """Goes one word further: (N, G) from the word, and the state before, to the state after."""
 
     @abstractmethod
     def read_out(self, state: list[Any]) -> Any:
         """Returns what the output layer reads: (…, C) from the state, one word's (N, …) or a sentence's (B, T, …)."""
 
-    def sentence(self, x_BTE: Any, mask_BT: Any, picture: Picture, training: bool) -> Any:
+    def sentence(self, x_BTE: Any, mask_BT: Any, image: EncodedImage, training: bool) -> Any:
         """Runs the recurrence along the sentence."""
-        z = self.recurrences[0].inputs(x_BTE, self.beside(picture))
-        path = over_time(partial(self.advance, picture), z, self.first(picture))
+        z = self.recurrences[0].inputs(x_BTE, self.beside(image))
+        path = unroll(partial(self.advance, image), z, self.first(image))
         self._add_neglect(path[-1], mask_BT, training)
         return self.read_out(path)
 
-    def word(self, x_NE: Any, picture: Picture, state: list[Any]) -> tuple[Any, list[Any]]:
+    def word(self, x_NE: Any, image: EncodedImage, state: list[Any]) -> tuple[Any, list[Any]]:
         """Goes one word further."""
-        after = self.advance(picture, self.recurrences[0].inputs(x_NE, self.beside(picture)), state)
+        after = self.advance(image, self.recurrences[0].inputs(x_NE, self.beside(image)), state)
         return self.read_out(after), after
 
-    def beside(self, picture: Picture) -> Any:
+    def beside(self, image: EncodedImage) -> Any:
         """Returns the regions' mean (N, U), which stands beside every word."""
-        return picture[0]
+        return image[0]
 
     def _stacked(self, z: Any, state: list[Any]) -> list[Any]:
         """Takes one step through all recurrences, one on the other; the first one's inputs are given."""
@@ -94,8 +94,8 @@ class AttentiveDecoder(RecurrentDecoder, ABC):
         """Returns the product that brings a vector into the first recurrence's gates."""
         return Dense(self.recurrences[0].gates * self.config.units, use_bias=False, name=name)
 
-    def _regions_of(self, picture: Picture) -> int:
-        last = picture[-1].shape
+    def _regions_of(self, image: EncodedImage) -> int:
+        last = image[-1].shape
         return int(last[2] if len(last) == 4 else last[1])
 
 
@@ -110,15 +110,15 @@ class Attention(AttentiveDecoder):
         self.gate = Dense(1, activation="sigmoid", name="gate") if config.gate else None
         self.mix = Dense(config.units, activation="tanh", name="mix")
 
-    def first(self, picture: Picture) -> list[Any]:
+    def first(self, image: EncodedImage) -> list[Any]:
         """Starts from the regions' mean (Xu et al. 2015, sec. 3.1.2)."""
-        begun = ops.split(self.to_state(picture[0]), self.own, axis=-1)
-        return [*begun, *super().first(picture)[-2:]]
+        begun = ops.split(self.to_state(image[0]), self.own, axis=-1)
+        return [*begun, *super().first(image)[-2:]]
 
-    def advance(self, picture: Picture, z: Any, state: list[Any]) -> list[Any]:
+    def advance(self, image: EncodedImage, z: Any, state: list[Any]) -> list[Any]:
         """Attends, then reads word and context."""
         asking = state[self.own - self.recurrences[-1].states]  # the top layer's h
-        context, weights = self.attend(asking, *picture[1:])
+        context, weights = self.attend(asking, *image[1:])
         if self.gate is not None:
             context = context * self.gate(asking)
         return [*self._stacked(z + self.context(context), state), context, weights]
@@ -144,12 +144,12 @@ class UpDown(AttentiveDecoder):
             for name, size in (("asking", channels), ("language", width + self.config.units))
         ]
 
-    def advance(self, picture: Picture, z: Any, state: list[Any]) -> list[Any]:
+    def advance(self, image: EncodedImage, z: Any, state: list[Any]) -> list[Any]:
         """Reads the word, attends, and takes in what was found."""
         asking, language = self.recurrences
         before = state[asking.states : -2]
         first = asking.step(z + self.from_language(before[0]), state[: asking.states])
-        context, weights = self.attend(first[0], *picture[1:])
+        context, weights = self.attend(first[0], *image[1:])
         second = language.step(language.inputs(ops.concatenate([context, first[0]], axis=-1)), before)
         return [*first, *second, context, weights]
 
@@ -170,24 +170,24 @@ class AttentionOnAttention(AttentiveDecoder):
         super().__init__(config, vocabulary_size, **kwargs)
         self.from_answer = self._from_context("from_answer") if config.feedback else None
 
-    def sentence(self, x_BTE: Any, mask_BT: Any, picture: Picture, training: bool) -> Any:
+    def sentence(self, x_BTE: Any, mask_BT: Any, image: EncodedImage, training: bool) -> Any:
         """Runs the recurrence along the sentence, and asks on the way or afterwards."""
         if self.from_answer is not None:
-            return super().sentence(x_BTE, mask_BT, picture, training)
-        h, beside = x_BTE, self.beside(picture)
+            return super().sentence(x_BTE, mask_BT, image, training)
+        h, beside = x_BTE, self.beside(image)
         for layer in self.recurrences:
-            h, beside = layer.sentence(layer.inputs(h, beside), layer.zero(picture[0])), None
+            h, beside = layer.sentence(layer.inputs(h, beside), layer.zero(image[0])), None
         rows, words = ops.shape(h)[0], ops.shape(h)[1]
-        context, weights = self.attend(ops.reshape(h, (-1, self.config.units)), *picture[1:])
+        context, weights = self.attend(ops.reshape(h, (-1, self.config.units)), *image[1:])
         self._add_neglect(ops.reshape(weights, (rows, words, -1)), mask_BT, training)
         return ops.reshape(context, (rows, words, self.config.answer_width))
 
-    def advance(self, picture: Picture, z: Any, state: list[Any]) -> list[Any]:
+    def advance(self, image: EncodedImage, z: Any, state: list[Any]) -> list[Any]:
         """Reads the word, and the answer before where it is fed back; then attends."""
         if self.from_answer is not None:
             z = z + self.from_answer(state[-2])
         after = self._stacked(z, state)
-        context, weights = self.attend(after[-self.recurrences[-1].states], *picture[1:])
+        context, weights = self.attend(after[-self.recurrences[-1].states], *image[1:])
         return [*after, context, weights]
 
     def read_out(self, state: list[Any]) -> Any:

@@ -1,9 +1,9 @@
-"""Attention over the regions of a picture.
+"""Attention over the regions of an image.
 
-P pictures · N rows, those of one picture together, N a multiple of P · L regions · U channels of a region · A width of
+P images · N rows, those of one image together, N a multiple of P · L regions · U channels of a region · A width of
 the attention · Q channels of a query · H heads.
 
-Regions stay one copy a picture however many rows ask about it: five captions in training, K beams in a search.
+Regions stay one copy an image however many rows ask about it: five captions in training, K beams in a search.
 """
 
 from abc import ABC, abstractmethod
@@ -38,14 +38,14 @@ class Attend(keras.layers.Layer, ABC):
 
     @abstractmethod
     def memory(self, regions_PLU: Any) -> Memory:
-        """Returns what is computed once a picture from its regions: two tensors with leading axis P."""
+        """Returns what is computed once an image from its regions: two tensors with leading axis P."""
 
     @abstractmethod
     def weigh(self, query_NQ: Any, memory: Memory) -> tuple[Any, Any]:
         """Returns the context (N, …) and how much each region counts, (N, L); a row of weights sums to 1."""
 
     def call(self, query_NQ: Any, first: Any, second: Any) -> tuple[Any, Any]:
-        """Returns what the query learns from a picture (N, U), and the weights (N, L)."""
+        """Returns what the query learns from an image (N, U), and the weights (N, L)."""
         context, weights = self.weigh(query_NQ, (first, second))
         if self.refine is not None:
             both = self.refine(ops.concatenate([query_NQ, context], axis=-1))
@@ -69,7 +69,7 @@ class Additive(Attend):
     def weigh(self, query_NQ: Any, memory: Memory) -> tuple[Any, Any]:
         """Returns the weighted mean of the regions, and the weights."""
         regions, keys = memory
-        question = _by_picture(self.question(query_NQ), regions)  # (P, N/P, A)
+        question = _by_image(self.question(query_NQ), regions)  # (P, N/P, A)
         scores = self.score(ops.tanh(keys[:, None] + question[:, :, None]))[..., 0]
         weights = ops.softmax(scores, axis=-1)
         return _by_row(ops.matmul(weights, regions)), _by_row(weights)
@@ -92,7 +92,7 @@ class MultiHead(Attend):
     def weigh(self, query_NQ: Any, memory: Memory) -> tuple[Any, Any]:
         """Returns the heads' contexts side by side (N, A), and the weights."""
         keys, values = memory
-        question = ops.transpose(self._heads(_by_picture(self.question(query_NQ), keys)), (0, 2, 1, 3))
+        question = ops.transpose(self._heads(_by_image(self.question(query_NQ), keys)), (0, 2, 1, 3))
         scores = ops.matmul(question, keys) * (self.width / self.heads) ** -0.5  # (P, H, N/P, L)
         weights = ops.softmax(scores, axis=-1)
         context = ops.transpose(ops.matmul(weights, values), (0, 2, 1, 3))
@@ -103,7 +103,7 @@ class MultiHead(Attend):
         return ops.reshape(x, (rows, others, self.heads, self.width // self.heads))
 
 
-def _by_picture(x_NC: Any, like_P: Any) -> Any:
+def _by_image(x_NC: Any, like_P: Any) -> Any:
     return ops.reshape(x_NC, (ops.shape(like_P)[0], -1, x_NC.shape[-1]))
 
 

@@ -1,10 +1,10 @@
 """The protocol that every decoder speaks, and the recurrent decoder that most are built from.
 
-P pictures · B captions · N rows of a search · T tokens · E word channels · U units · V vocabulary.
+P images · B captions · N rows of a search · T tokens · E word channels · U units · V vocabulary.
 
 ``decoder(features_P, tokens_BT)`` gives the logits of the whole sentence in one call (teacher forcing); ``start`` and
 ``step`` give the same logits one word at a time. The two agree at every position. B and N are multiples of P, and the
-rows of one picture stand together, so that a picture is kept once however many rows read it.
+rows of one image stand together, so that an image is kept once however many rows read it.
 """
 
 from typing import Any
@@ -20,17 +20,17 @@ from capsmith.models.decoders.feature_scaling import ChannelDropout, Standardise
 from capsmith.models.decoders.recurrence import Recurrence, build_recurrence
 
 State = tuple[Any, ...]
-Picture = tuple[Any, ...]
+EncodedImage = tuple[Any, ...]
 Shown = tuple[Any, Any]
-"""Multipliers (P, C) of a picture's captions, the same at every word: of the word vectors, and of what the output layer
+"""Multipliers (P, C) of an image's captions, the same at every word: of the word vectors, and of what the output layer
 reads (the decoder's ``widths``). 0 hides a channel."""
 
 
 class RecurrentDecoder(keras.layers.Layer):
-    """Words through a recurrent stack to logits; subclasses say where the picture enters.
+    """Words through a recurrent stack to logits; subclasses say where the image enters.
 
-    A subclass may override four places: ``look`` (features to what is kept of a picture), ``first`` (picture to
-    initial state), ``beside`` (picture beside the words) and ``join`` (picture after the recurrence); or ``sentence``
+    A subclass may override four places: ``look`` (features to what is kept of an image), ``first`` (image to
+    initial state), ``beside`` (image beside the words) and ``join`` (image after the recurrence); or ``sentence``
     and ``word`` together, when its recurrence is of another shape.
 
     Args:
@@ -83,49 +83,49 @@ class RecurrentDecoder(keras.layers.Layer):
             for index, size in enumerate(sizes)
         ]
 
-    # --- where the picture enters -------------------------------------------------------------------------------
+    # --- where the image enters -------------------------------------------------------------------------------
 
-    def look(self, features: Any, training: bool) -> Picture:
-        """Maps features (P, D) or (P, L, D) to what the decoder keeps of a picture: tensors (P, …)."""
+    def look(self, features: Any, training: bool) -> EncodedImage:
+        """Maps features (P, D) or (P, L, D) to what the decoder keeps of an image: tensors (P, …)."""
         return (self.dropout(pooled(features), training=training),)
 
-    def spread(self, picture: Picture, rows: Any) -> Picture:
-        """Repeats what is kept of each picture (P, …) for its rows: (N, …)."""
-        return tuple(_repeated(tensor, rows) for tensor in picture)
+    def spread(self, image: EncodedImage, rows: Any) -> EncodedImage:
+        """Repeats what is kept of each image (P, …) for its rows: (N, …)."""
+        return tuple(_repeated(tensor, rows) for tensor in image)
 
-    def first(self, picture: Picture) -> list[Any]:
-        """Returns the initial recurrent state from the pictures (N, …): one flat list over all layers."""
-        return [tensor for layer in self.recurrences for tensor in layer.zero(picture[0])]
+    def first(self, image: EncodedImage) -> list[Any]:
+        """Returns the initial recurrent state from the images (N, …): one flat list over all layers."""
+        return [tensor for layer in self.recurrences for tensor in layer.zero(image[0])]
 
-    def beside(self, picture: Picture) -> Any:
+    def beside(self, image: EncodedImage) -> Any:
         """Returns what stands beside every word (N, C) for the recurrence to see, or None."""
         return None
 
-    def join(self, h_BTU: Any, picture: Picture, training: bool) -> Any:
-        """Lets the output see the picture: returns what the output layer reads (B, T, …)."""
+    def join(self, h_BTU: Any, image: EncodedImage, training: bool) -> Any:
+        """Lets the output see the image: returns what the output layer reads (B, T, …)."""
         return h_BTU
 
     # --- the recurrence -----------------------------------------------------------------------------------------
 
-    def sentence(self, x_BTE: Any, mask_BT: Any, picture: Picture, training: bool) -> Any:
+    def sentence(self, x_BTE: Any, mask_BT: Any, image: EncodedImage, training: bool) -> Any:
         """Returns what the output layer reads (B, T, …) for word vectors (B, T, E); the mask says which are real."""
-        state, x, beside = self.first(picture), x_BTE, self.beside(picture)
+        state, x, beside = self.first(image), x_BTE, self.beside(image)
         for index, layer in enumerate(self.recurrences):
             if index:
                 x, beside = self.word_dropout(x, training=training), None
             own = state[index * layer.states : (index + 1) * layer.states]
             x = layer.sentence(layer.inputs(x, beside), own)
-        return self.join(x, picture, training)
+        return self.join(x, image, training)
 
-    def word(self, x_NE: Any, picture: Picture, state: list[Any]) -> tuple[Any, list[Any]]:
+    def word(self, x_NE: Any, image: EncodedImage, state: list[Any]) -> tuple[Any, list[Any]]:
         """Returns what the output layer reads (N, …) for one word vector a row, and the state after it."""
-        x, beside = x_NE, self.beside(picture)
+        x, beside = x_NE, self.beside(image)
         after: list[Any] = []
         for layer in self.recurrences:
             now = layer.step(layer.inputs(x, beside), state[len(after) : len(after) + layer.states])
             x, beside = now[0], None
             after += now
-        return self.join(x[:, None], picture, False)[:, 0], after
+        return self.join(x[:, None], image, False)[:, 0], after
 
     # --- the protocol -------------------------------------------------------------------------------------------
 
@@ -137,39 +137,39 @@ class RecurrentDecoder(keras.layers.Layer):
         Args:
             features: (P, D) or (P, L, D).
             tokens: (B, T) ids; position t is what the decoder reads before it predicts word t.
-            image: (B,) row of ``features`` for each caption; None when a picture's B / P captions stand together.
+            image: (B,) row of ``features`` for each caption; None when an image's B / P captions stand together.
             training: Apply dropout.
-            shown: In the place of all that ``training`` does, what is shown of each picture's captions: ``Shown``.
+            shown: In the place of all that ``training`` does, what is shown of each image's captions: ``Shown``.
         """
         training = training and shown is None
-        picture = self.look(self._scaled(features, training), training)
+        encoded = self.look(self._scaled(features, training), training)
         if image is not None:
-            picture = tuple(ops.take(tensor, image, axis=0) for tensor in picture)
+            encoded = tuple(ops.take(tensor, image, axis=0) for tensor in encoded)
         read = self._hide(tokens) if training and self.chance is not None else tokens
         rows, (words, last) = ops.shape(tokens)[0], shown or (None, None)
         x = _masked(self.word_dropout(self.embedding(read), training=training), words, rows)
-        h = self.sentence(x, ops.not_equal(tokens, PAD), self.spread(picture, rows), training)
+        h = self.sentence(x, ops.not_equal(tokens, PAD), self.spread(encoded, rows), training)
         return self._logits(_masked(h, last, rows), training)
 
     def start(self, features: Any) -> State:
         """Returns the state before the first word: a tuple of tensors with leading axis P.
 
-        The first ``kept`` belong to the pictures and stay (P, …) at every step; the others belong to the rows.
+        The first ``kept`` belong to the images and stay (P, …) at every step; the others belong to the rows.
         """
         features = ops.cast(features, self.compute_dtype)
-        picture = self.look(self._scaled(features, False), training=False)
-        return (*picture, *self.first(picture))
+        image = self.look(self._scaled(features, False), training=False)
+        return (*image, *self.first(image))
 
     def step(self, tokens: Any, state: State, shown: Shown | None = None) -> tuple[Any, State]:
         """Reads one word a row (N,); returns the next word's logits (N, V) and the state after it.
 
-        N is a multiple of P, and the rows of a picture stand together: its captions in a search. ``shown`` is that of
+        N is a multiple of P, and the rows of an image stand together: its captions in a search. ``shown`` is that of
         ``call``.
         """
         rows, (words, last) = ops.shape(tokens)[0], shown or (None, None)
-        picture, recurrent = state[: self.kept], list(state[self.kept :])
-        h, after = self.word(_masked(self.embedding(tokens), words, rows), self.spread(picture, rows), recurrent)
-        return self._logits(_masked(h, last, rows), False), (*picture, *after)
+        image, recurrent = state[: self.kept], list(state[self.kept :])
+        h, after = self.word(_masked(self.embedding(tokens), words, rows), self.spread(image, rows), recurrent)
+        return self._logits(_masked(h, last, rows), False), (*image, *after)
 
     kept = 1
     """How many tensors ``look`` returns: they stand first in the state, and no step changes them."""
@@ -218,13 +218,13 @@ def pooled(features: Any) -> Any:
 
 
 def _repeated(x_PC: Any, rows: Any) -> Any:
-    pictures = ops.shape(x_PC)[0]
-    each = ops.broadcast_to(x_PC[:, None], (pictures, rows // pictures, x_PC.shape[-1]))
+    images = ops.shape(x_PC)[0]
+    each = ops.broadcast_to(x_PC[:, None], (images, rows // images, x_PC.shape[-1]))
     return ops.reshape(each, (-1, x_PC.shape[-1]))
 
 
 def _masked(x: Any, mask_PC: Any, rows: Any) -> Any:
-    """Multiplies the channels of rows (N, C) or sentences (B, T, C) by their picture's mask; None leaves them."""
+    """Multiplies the channels of rows (N, C) or sentences (B, T, C) by their image's mask; None leaves them."""
     if mask_PC is None:
         return x
     mask = ops.cast(_repeated(mask_PC, rows), x.dtype)

@@ -36,9 +36,9 @@ class DecoderConfig(Settings):
     dropout: float = Field(default=0.3, ge=0, lt=1)
     """Dropout on word vectors, features and the layer before the vocabulary."""
     standardise: bool = False
-    """Bring every channel of the features to mean 0 and deviation 1 over the training pictures."""
+    """Bring every channel of the features to mean 0 and deviation 1 over the training images."""
     channel_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the feature channels hidden, the same in all regions of a picture (Tompson et al. 2015): what plain
+    """Share of the feature channels hidden, the same in all regions of an image (Tompson et al. 2015): what plain
     dropout hides in one region another one still shows."""
     variational: bool = False
     """Drop the same channels at every word of a sentence (Gal and Ghahramani 2016), instead of others at each."""
@@ -55,16 +55,16 @@ DECODERS = Registry("decoder", DecoderConfig)
 
 @DECODERS.register("capsmith.models.decoders.merge:Merge")
 class MergeConfig(DecoderConfig):
-    """The LSTM reads the words alone; the picture joins after it (Tanti et al. 2018, "merge")."""
+    """The LSTM reads the words alone; the image joins after it (Tanti et al. 2018, "merge")."""
 
     type: Literal["merge"] = "merge"
     join: Literal["add", "concat", "multiply"] = "add"
-    """How words and picture meet."""
+    """How words and image meet."""
 
 
 @DECODERS.register("capsmith.models.decoders.inject:Inject")
 class InjectConfig(DecoderConfig):
-    """The LSTM sees the picture (Show and Tell, Vinyals et al. 2015, and its variants)."""
+    """The LSTM sees the image (Show and Tell, Vinyals et al. 2015, and its variants)."""
 
     type: Literal["inject"] = "inject"
     mode: Literal["init", "pre", "par"] = "init"
@@ -110,7 +110,7 @@ class AttentionConfig(AttendConfig):
 
 @DECODERS.register("capsmith.models.decoders.attention:UpDown")
 class UpDownConfig(AttendConfig):
-    """Two LSTMs, one that asks the picture and one that writes (top-down attention, Anderson et al. 2018)."""
+    """Two LSTMs, one that asks the image and one that writes (top-down attention, Anderson et al. 2018)."""
 
     type: Literal["updown"] = "updown"
 

@@ -3,7 +3,7 @@
 D channels.
 
 What comes out of an ImageNet network is never negative, and a few channels are far larger than the others: most of a
-picture's vector is what all pictures share. Without that share training begins with what makes pictures different.
+image's vector is what all images share. Without that share training begins with what makes images different.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ _FLOOR = 0.01  # of the channels' mean variance: a channel that hardly ever spea
 
 
 class ChannelDropout(keras.layers.Dropout):
-    """Hides whole channels of a picture, in all its regions at once: (P, D) or (P, L, D)."""
+    """Hides whole channels of an image, in all its regions at once: (P, D) or (P, L, D)."""
 
     def call(self, features: Any, training: bool = False) -> Any:
         """Returns features, in training with some channels at zero and the others stretched."""
@@ -25,7 +25,7 @@ class ChannelDropout(keras.layers.Dropout):
 
 
 class Standardise(keras.layers.Layer):
-    """Takes away each channel's mean over the training pictures, and divides by its deviation.
+    """Takes away each channel's mean over the training images, and divides by its deviation.
 
     Until `learn` has seen features it changes nothing; what it learned is part of the checkpoint.
     """
@@ -44,5 +44,5 @@ class Standardise(keras.layers.Layer):
         self.scale.assign(1.0 / np.sqrt(variance + _FLOOR * variance.mean() + np.float32(1e-12)))
 
     def call(self, features: Any) -> Any:
-        """Returns features (P, …, D) with mean 0 and deviation about 1 over the training pictures."""
+        """Returns features (P, …, D) with mean 0 and deviation about 1 over the training images."""
         return (features - ops.cast(self.mean, features.dtype)) * ops.cast(self.scale, features.dtype)

@@ -1,4 +1,4 @@
-"""The merge decoder: the recurrence reads words alone, the picture joins after it.
+"""The merge decoder: the recurrence reads words alone, the image joins after it.
 
 Tanti, Gatt and Camilleri 2018, "Where to put the image in an image caption generator", fig. 2 (d). It is the model
 of the classic notebook, computed once a sentence instead of once a word.
@@ -8,13 +8,13 @@ from typing import Any
 
 from keras import ops
 
-from capsmith.models.decoders.base import Picture, RecurrentDecoder
+from capsmith.models.decoders.base import EncodedImage, RecurrentDecoder
 from capsmith.models.decoders.config import MergeConfig
 from capsmith.models.decoders.dense import Dense
 
 
 class Merge(RecurrentDecoder):
-    """Adds, concatenates or multiplies words and picture, then mixes them in one dense layer."""
+    """Adds, concatenates or multiplies words and image, then mixes them in one dense layer."""
 
     def __init__(self, config: MergeConfig, vocabulary_size: int, **kwargs: Any) -> None:
         super().__init__(config, vocabulary_size, **kwargs)
@@ -22,14 +22,14 @@ class Merge(RecurrentDecoder):
         self.picture_layer = Dense(config.units, activation="relu", name="picture")
         self.mix = Dense(config.units, activation="relu", name="mix")
 
-    def look(self, features: Any, training: bool) -> Picture:
+    def look(self, features: Any, training: bool) -> EncodedImage:
         """Projects the features to (P, U)."""
         return (self.picture_layer(super().look(features, training)[0]),)
 
-    def join(self, h_BTU: Any, picture: Picture, training: bool) -> Any:
-        """Brings words (B, T, U) and picture (B, U) together: (B, T, U)."""
+    def join(self, h_BTU: Any, image: EncodedImage, training: bool) -> Any:
+        """Brings words (B, T, U) and image (B, U) together: (B, T, U)."""
         h = self.dropout(h_BTU, training=training)
-        v = picture[0][:, None]
+        v = image[0][:, None]
         if self.how == "add":
             return self.mix(h + v)
         if self.how == "multiply":

@@ -3,8 +3,8 @@
 B captions · T words · C input channels · U units · G gates' width (4 U for an LSTM, 3 U for a GRU).
 
 A recurrent layer spends its time in two products: input by kernel and state by kernel. Only the second depends on the
-step before; `inputs` takes the first for all words together, and what stands beside every word (the picture, in
-``inject par``) is multiplied once a sentence instead of once a word. `step` goes one word further; `over_time` runs
+step before; `inputs` takes the first for all words together, and what stands beside every word (the image, in
+``inject par``) is multiplied once a sentence instead of once a word. `step` goes one word further; `unroll` runs
 a step along a sentence.
 """
 
@@ -77,7 +77,7 @@ class Recurrence(keras.layers.Layer, ABC):
 
     def sentence(self, z: Any, state: list[Any]) -> Any:
         """Runs the layer along a sentence: gates' inputs (B, T, G) and the first state, to every output (B, T, U)."""
-        return over_time(self.step, z, state)[0]
+        return unroll(self.step, z, state)[0]
 
     def zero(self, like: Any) -> list[Any]:
         """Returns the empty state for as many rows as ``like`` has."""
@@ -135,7 +135,7 @@ class GRU(Recurrence):
         return [keep * h + (1.0 - keep) * ops.tanh(xh + ops.sigmoid(xr + hr) * hh)]
 
 
-def over_time(step: Step, z: Any, state: list[Any]) -> list[Any]:
+def unroll(step: Step, z: Any, state: list[Any]) -> list[Any]:
     """Runs a step along a sentence.
 
     Where the length is known the loop is written out, which TensorFlow runs fastest; JAX, which would compile every

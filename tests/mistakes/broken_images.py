@@ -1,4 +1,4 @@
-"""Pictures given to ``capsmith caption`` and to extraction."""
+"""Images given to ``capsmith caption`` and to extraction."""
 
 import io
 import struct
@@ -36,18 +36,18 @@ def _caption(shop: Workshop, name: str, content: bytes | None) -> list[str]:
     return ["caption", str(shop.toy.run), str(path)]
 
 
-@mistake("missing picture", "gone.jpg", "No such file")
+@mistake("missing image", "gone.jpg", "No such file")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "gone.jpg", None)
 
 
-@mistake("picture below a file", "file/red.jpg", "Not a directory")
+@mistake("image below a file", "file/red.jpg", "Not a directory")
 def _(shop: Workshop) -> list[str]:
     shop.write("file", "x")
     return _caption(shop, "file/red.jpg", None)
 
 
-@mistake("empty picture", "empty.jpg", "the file is empty")
+@mistake("empty image", "empty.jpg", "the file is empty")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "empty.jpg", b"")
 
@@ -57,7 +57,7 @@ def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), "/dev/zero"]
 
 
-@mistake("text renamed .jpg", "notes.jpg", "not a picture")
+@mistake("text renamed .jpg", "notes.jpg", "not an image")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "notes.jpg", b"buy milk, and a camera\n" * 40)
 
@@ -67,7 +67,7 @@ def _(shop: Workshop) -> list[str]:
     return _caption(shop, "half.jpg", jpeg()[: len(jpeg()) // 2])
 
 
-@mistake("JPEG of a header alone", "header.jpg", "not a picture")
+@mistake("JPEG of a header alone", "header.jpg", "not an image")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "header.jpg", b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00")
 
@@ -105,7 +105,7 @@ def _(shop: Workshop) -> list[str]:
     )
 
 
-@mistake("an SVG", "drawing.svg", "not a picture in a known format")
+@mistake("an SVG", "drawing.svg", "not an image in a known format")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
 
@@ -125,13 +125,13 @@ def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), "a\0b.jpg"]
 
 
-@mistake("a folder without pictures", "folder", "holds no images")
+@mistake("a folder without images", "folder", "holds no images")
 def _(shop: Workshop) -> list[str]:
     shop.write("folder/notes.txt", "x")
     return ["caption", str(shop.toy.run), str(shop / "folder")]
 
 
-@mistake("a broken picture among good ones", "half.jpg", "truncated", works=("red_ball.png\t", "blue_box.png\t"))
+@mistake("a broken image among good ones", "half.jpg", "truncated", works=("red_ball.png\t", "blue_box.png\t"))
 def _(shop: Workshop) -> list[str]:
     images = shop.toy.data / "images"
     half = shop.write("half.jpg", jpeg()[:3000])
@@ -150,20 +150,18 @@ def _(shop: Workshop) -> list[str]:
 
 
 def _show(shop: Workshop, name: str) -> list[str]:
-    picture = shop.toy.data / "images" / "red_ball.png"
-    return ["caption", str(shop.toy.run), str(picture), "--show", str(shop / name)]
+    image = shop.toy.data / "images" / "red_ball.png"
+    return ["caption", str(shop.toy.run), str(image), "--show", str(shop / name)]
 
 
-@mistake("too many unreadable pictures to extract", "9 of 12 pictures cannot be read", "features.max_broken", "empty")
+@mistake("too many unreadable images to extract", "9 of 12 images cannot be read", "features.max_broken", "empty")
 def _(shop: Workshop) -> list[str]:
     for path in _most(shop.data()):
         path.write_bytes(b"")
     return ["extract", "--config", shop.config()]
 
 
-@mistake(
-    "too many unreadable pictures to train an encoder on", "cannot be read", "features.max_broken", "not a picture"
-)
+@mistake("too many unreadable images to train an encoder on", "cannot be read", "features.max_broken", "not an image")
 def _(shop: Workshop) -> list[str]:
     for path in _most(shop.data()):
         path.write_bytes(b"text " * 99)

@@ -1,4 +1,4 @@
-"""Pictures of every kind are simply captioned, and equal pictures in different files give equal features."""
+"""Images of every kind are simply captioned, and equal images in different files give equal features."""
 
 import io
 import json
@@ -14,7 +14,7 @@ RANDOM = np.random.default_rng(5)
 
 
 def scene(width=60, height=44):
-    """A smooth picture that is different in every corner, so that turning it shows."""
+    """A smooth image that is different in every corner, so that turning it shows."""
     y, x = np.mgrid[0:height, 0:width]
     channels = [x * 255 / width, y * 255 / height, 255 * np.hypot(x / width - 0.2, y / height - 0.3) / 1.2]
     return np.stack(channels, axis=-1).clip(0, 255).astype(np.uint8)
@@ -41,7 +41,7 @@ def orientation(number):
 
 
 def turned(array, number):
-    """Stores an upright picture as a camera does that notes this orientation.
+    """Stores an upright image as a camera does that notes this orientation.
 
     The standard (EXIF 2.3, tag 274) says where the stored first row and first column are seen: from 5 on, rows are
     seen as columns; the first row is at the bottom for 3 and 4, at the right for 6 and 7; the first column is at the
@@ -119,8 +119,8 @@ def captioner(tiny_run):
     return Captioner.load(tiny_run.run)
 
 
-def features(captioner, *pictures):
-    return captioner.features(list(pictures))
+def features(captioner, *images):
+    return captioner.features(list(images))
 
 
 def test_each_is_captioned_by_the_command_line(tiny_run, tmp_path):
@@ -134,7 +134,7 @@ def test_each_is_captioned_by_the_command_line(tiny_run, tmp_path):
     assert Image.open(tmp_path / "sheet.png").width > 1000
 
 
-def test_the_same_picture_however_it_is_given(captioner, tmp_path):
+def test_the_same_image_however_it_is_given(captioner, tmp_path):
     path = tmp_path / "scene.png"
     path.write_bytes(encoded(Image.fromarray(RGB)))
     ways = [str(path), path, path.read_bytes(), Image.open(path), RGB, RGB / 255.0, RGB.astype(np.float32) / 255]
@@ -176,7 +176,7 @@ def test_a_photo_on_its_side_is_turned_upright(captioner, number):
     stored = Image.fromarray(turned(RGB, number))
     found = features(captioner, encoded(stored, exif=orientation(number)), RGB, encoded(stored))
     np.testing.assert_array_equal(found[0], found[1])
-    if number > 1:  # without its EXIF it is another picture
+    if number > 1:  # without its EXIF it is another image
         assert np.abs(found[2] - found[1]).max() > 0.01
 
 
