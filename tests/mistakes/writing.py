@@ -96,7 +96,7 @@ def _(shop: Workshop) -> list[str]:
     return ["extract", "--config", shop.config(encoder={"trainable": True})]
 
 
-@mistake("disk full while features are written", "File too large", around=full_after(4096))  # fmt: skip
+@mistake("disk full while features are written", "File too large", around=full_after(4096))
 def _(shop: Workshop) -> list[str]:
     return ["extract", "--config", shop.config()]
 
@@ -116,12 +116,17 @@ def _(shop: Workshop) -> list[str]:
     return _train(shop, "new")
 
 
-@mistake("disk full while the report is written", "index.html", around=full_after(5000), may_change=("predictions.jsonl", "scores.json", "test_readings.jsonl"))  # fmt: skip
+@mistake(
+    "disk full while the report is written",
+    "index.html",
+    around=full_after(5000),
+    may_change=("predictions.jsonl", "scores.json", "test_readings.jsonl"),
+)
 def _(shop: Workshop) -> list[str]:
     return ["evaluate", str(shop.run()), "--set", f"features.cache={shop.toy.cache}"]
 
 
-@mistake("disk full while a sheet is drawn", "sheet.png", around=full_after(4096), works=("red_ball.png\t",))  # fmt: skip
+@mistake("disk full while a sheet is drawn", "sheet.png", around=full_after(4096), works=("red_ball.png\t",))
 def _(shop: Workshop) -> list[str]:
     image = shop.toy.data / "images" / "red_ball.png"
     return ["caption", str(shop.toy.run), str(image), "--show", str(shop / "sheet.png")]
@@ -132,6 +137,7 @@ def _(shop: Workshop) -> list[str]:
     return ["extract", "--config", shop.config(data={"type": "scenes", "root": str(shop / "scenes"), "train": 2})]
 
 
+READINGS = "test_readings.jsonl"
 READ_ONLY = "Read-only file system"
 
 
@@ -187,7 +193,9 @@ def _(shop: Workshop) -> list[str]:
     return ["evaluate", str(shop.run()), "--set", f"features.cache={shop.toy.cache}"]
 
 
-@mistake("a report for a read-only folder", "ro", READ_ONLY, around=read_only("ro"), may_change=("test_readings.jsonl",))  # fmt: skip
+@mistake(
+    "a report for a read-only folder", "ro", READ_ONLY, around=read_only("ro"), may_change=("test_readings.jsonl",)
+)
 def _(shop: Workshop) -> list[str]:
     (shop / "ro").mkdir()
     return [

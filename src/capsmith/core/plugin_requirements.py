@@ -1,5 +1,6 @@
 """The plugins that a run requires. A run records them by name and digest, never as code; none is loaded unasked."""
 
+import logging
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from capsmith.core.errors import CheckpointError, escaped
-from capsmith.core.files import Log, read_json, write_json
+from capsmith.core.files import read_json, write_json
 from capsmith.core.loaded_plugins import SESSION, provider
 from capsmith.core.tables import TABLES
 
+logger = logging.getLogger(__name__)
 FILE = "plugins.json"
 _FORMAT = 1
 _LARGEST_FILE = 100_000  # bytes
@@ -96,7 +98,7 @@ def unloaded_components(run: Path, require_all: bool = False) -> dict[tuple[str,
         parts = escaped(", ".join(dict.fromkeys(f"{component.kind} '{component.name}'" for component in required)))
         files = list(dict.fromkeys(component.plugin for component in required if component.plugin != SESSION))
         options = escaped(" ".join(f"--plugin {shlex.quote(name)}" for name in files))
-        advice = f"add {options} (in Python: capsmith.load_plugin), which runs its code" if files else "register it first"
+        advice = f"add {options} (in Python: capsmith.load_plugin), which runs its code" if files else "register it"
         source = "from a plugin" if files else "which a notebook or session registered"
         raise CheckpointError(f"{run} requires {parts} {source}: {advice}; the run itself contains no code")
     for requirement in requirements:
@@ -117,7 +119,7 @@ def _note_change(requirement: PluginRequirement, run: Path) -> None:
     _noted.add(key)
     here = f"{now.name} (sha256 {_short(now.sha256)})" if now is not None else "capsmith itself"
     then = f"{requirement.plugin} (sha256 {_short(requirement.sha256)})"
-    Log()(
+    logger.warning(
         escaped(
             f"note: {kind} '{name}' comes from {here}; {run} was trained with the one from {then}: results may differ"
         )

@@ -1,13 +1,14 @@
 """Settings of training and evaluation."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from capsmith.core.errors import DataError
-from capsmith.core.registry import ABSENT
+from capsmith.core.registry import UNLOADED
 from capsmith.core.schema import Precision, Settings
+from capsmith.core.scopes import Scope
 from capsmith.metrics.names import canonical
 from capsmith.vision.augment import AugmentConfig
 
@@ -18,7 +19,7 @@ class TrainingConfig(Settings):
     objective: Literal["cross_entropy", "scst"] = "cross_entropy"
     """``cross_entropy`` imitates the references word by word; ``scst`` then trains for CIDEr-D itself, by the model's
     own captions (self-critical training, Rennie et al. 2017), and needs ``start``."""
-    start: Path | None = None
+    start: Annotated[Path | None, Scope.TRAINING_FILES] = None
     """Begin with the weights of this run, which has the same encoder, decoder and words."""
     start_config: str | None = None
     """When ``start`` is not there yet, train it first by this config, on this one's data, words, encoder, seed; only
@@ -76,7 +77,7 @@ class TrainingConfig(Settings):
     """Share of the target probability spread evenly over the vocabulary."""
     metric: str = "cider"
     """The dev metric that chooses the best checkpoint."""
-    checkpoint_every: float | None = Field(default=10.0, ge=0)
+    checkpoint_every: Annotated[float | None, Scope.TRAINING_FILES] = Field(default=10.0, ge=0)
     """Minutes after which the state is saved within an epoch too: a process that is killed loses no more than these.
     ``0`` saves after every batch, null only at the end of an epoch."""
     patience: int | None = Field(default=5, ge=1)
@@ -138,8 +139,8 @@ class EvaluationConfig(Settings):
 
 def _metrics(info: ValidationInfo, *words: str) -> tuple[str, ...]:
     """Returns the names that words mean; those of plugins that are not loaded stay as they are."""
-    absent = (info.context or {}).get(ABSENT, {})
-    known = [word for word in words if ("metric", word) not in absent]
+    unloaded = (info.context or {}).get(UNLOADED, {})
+    known = [word for word in words if ("metric", word) not in unloaded]
     try:
         names = dict(zip(known, canonical(known), strict=True)) if known or not words else {}
     except DataError as error:

@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from capsmith.core.schema import ONE, SEVERAL, Precision, Settings, nearest
+from capsmith.core.scopes import Scope
 from capsmith.vision.encoders import ENCODERS
 
 
 class AdaptConfig(Settings):
     """Fine-tuning of an encoder on the words of the training captions, before its features are made."""
 
-    into: Path
+    renamed: ClassVar[dict[str, str]] = {"min_pictures": "min_images"}
+
+    into: Annotated[Path, Scope.FILES]
     """The folder that keeps the adapted encoder: made when it is missing, and shared by all configs that name it."""
     after: str | None = None
     """The layers after this one learn; by default those of the network's last block."""
@@ -34,7 +37,7 @@ class EncoderConfig(Settings):
 
     type: str = "resnet50"
     """A name from ``capsmith list encoders``."""
-    weights: str = "imagenet"
+    weights: Annotated[str, Scope.FILES] = "imagenet"
     """``imagenet`` (downloads once), ``none`` (random), or the path of a Keras weights file or ``.keras`` model."""
     layer: str | None = None
     """The layer to cut at; by default the encoder's last one before its classifier."""
@@ -44,10 +47,10 @@ class EncoderConfig(Settings):
     """Images are resized to this (height, width); by default what the encoder was trained on."""
     preprocess: Literal["caffe", "tf", "torch", "unit", "none"] | None = None
     """Pixel scaling; by default the encoder's own. ``tf``: [-1, 1]; ``unit``: [0, 1]; ``none``: 0–255."""
-    trainable: bool | Literal["last_block", "all"] = False
+    trainable: Annotated[bool | Literal["last_block", "all"], Scope.FINE_TUNING] = False
     """Train the encoder together with the decoder: all of it (true), or its last block alone; its batch norm stays as
     it is, and no features are cached."""
-    rate: float | None = Field(default=None, gt=0, le=1)
+    rate: Annotated[float | None, Scope.FINE_TUNING] = Field(default=None, gt=0, le=1)
     """The learning rate of an encoder that is trained, as a share of the decoder's; by default 0.1, or 1 for one that
     begins with random weights."""
     adapt: AdaptConfig | None = None
