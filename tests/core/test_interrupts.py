@@ -112,7 +112,7 @@ def test_signals_that_are_ignored_stay_so():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         assert signal.SIGHUP not in interrupts.heeded() and signal.SIGTERM in interrupts.heeded()
-        with stopping(print) as stop:
+        with stopping() as stop:
             os.kill(os.getpid(), signal.SIGHUP)
             assert stop.signal is None
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

@@ -21,6 +21,8 @@ from capsmith.core.readers.regular_files import read_bytes
 GENERATOR = '<meta name="generator" content="capsmith">'
 COPIES = "copies.json"
 """The file that lists the image copies beside a page."""
+PAGE, PREDICTIONS, SCORES = REPORT_FILES = ("index.html", "predictions.jsonl", "scores.json")
+"""The files of a report."""
 _COPY = re.compile(r"[0-9a-f]{16}\.jpg")
 _LONGEST_LINE = 1 << 20
 
@@ -83,8 +85,8 @@ def require_page(directory: Path, option: str, inputs: Iterable[Path] = (), repo
     """
     if os.path.lexists(directory) and not os.path.isdir(directory):
         raise ConfigError(f"{directory} is not a folder: name another path ({option})")
-    tests: dict[str, Test] = {"index.html": _is_page}
-    tests |= {"predictions.jsonl": _is_predictions, "scores.json": _is_scores} if report else {}
+    tests: dict[str, Test] = {PAGE: _is_page}
+    tests |= {PREDICTIONS: _is_predictions, SCORES: _is_scores} if report else {}
     inputs = list(inputs)
     for name, ours in tests.items():
         require_replaceable(directory / name, ours, option, inputs)
