@@ -7,20 +7,11 @@ import pytest
 
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, DataError, FeatureError
-from capsmith.core.files import Log, write_json
+from capsmith.core.files import write_json
 from capsmith.data.prepare import Images, extract, prepare, read_corpus, require_encoder, require_splits
 from capsmith.data.records import Record
 from capsmith.vision.images import load_image
 from tests.support import shapes
-
-QUIET = Log(quiet=True)
-
-
-class Lines(list):
-    """A log that keeps its lines."""
-
-    def __call__(self, line):
-        self.append(line)
 
 
 @pytest.fixture
@@ -35,7 +26,7 @@ def records(paths):
 
 def test_images_are_decoded_once_and_found_by_id():
     paths = sorted((shapes.data() / "images").iterdir())[:5]
-    images = Images(records(paths), (32, 24), 2, QUIET)
+    images = Images(records(paths), (32, 24), 2)
     rows = images.rows([paths[3].name, paths[0].name, paths[3].name])
     found = images.gather(rows)
     assert found.dtype == np.uint8
@@ -45,15 +36,14 @@ def test_images_are_decoded_once_and_found_by_id():
     assert "other.png" not in images
 
 
-def test_unreadable_images_are_named_and_left_out(data):
+def test_unreadable_images_are_named_and_left_out(data, log_lines):
     paths = sorted((data / "images").iterdir())[:12]
     for path in paths[2:10]:
         path.write_bytes(b"broken")
-    log = Lines()
-    images = Images(records(paths), (32, 32), 2, log)
+    images = Images(records(paths), (32, 32), 2)
     assert list(images.broken) == [path.name for path in paths[2:10]]
-    assert len(log) == 5
-    assert all(path.name in line for path, line in zip(paths[2:7], log, strict=True))
+    assert len(log_lines) == 5
+    assert all(path.name in line for path, line in zip(paths[2:7], log_lines, strict=True))
     assert [path.name in images for path in paths] == [True] * 2 + [False] * 8 + [True] * 2
 
 
@@ -66,9 +56,9 @@ def test_broken_images_up_to_a_limit(data, tmp_path, trainable):
     features = {"cache": str(tmp_path / "cache")}
     strict = load_config(shapes.settings(**sections, features={**features, "max_broken": 0.02}))
     with pytest.raises((DataError, FeatureError), match="3 of (96|120) images cannot be read.*features.max_broken"):
-        prepare(strict, ("train", "dev"), QUIET)
+        prepare(strict, ("train", "dev"))
     loose = load_config(shapes.settings(**sections, features={**features, "max_broken": 0.1}))
-    prepared = prepare(loose, ("train", "dev"), QUIET)
+    prepared = prepare(loose, ("train", "dev"))
     assert len(prepared.split("train")) == 72 - 3
     assert not {path.name for path in broken} & {record.image_id for record in prepared.records}
     assert (prepared.encoder is not None) == trainable
@@ -76,7 +66,7 @@ def test_broken_images_up_to_a_limit(data, tmp_path, trainable):
 
 def test_features_are_those_of_the_encoder():
     config = load_config(shapes.settings())
-    prepared = prepare(config, ("test",), QUIET)
+    prepared = prepare(config, ("test",))
     from capsmith.vision.encoder import build_encoder
 
     some = prepared.split("test")[:3]
@@ -87,7 +77,7 @@ def test_features_are_those_of_the_encoder():
 
 
 def test_a_trained_encoder_gets_only_the_images_of_the_split():
-    prepared = prepare(load_config(shapes.settings(encoder={"trainable": True})), ("dev",), QUIET)
+    prepared = prepare(load_config(shapes.settings(encoder={"trainable": True})), ("dev",))
     assert {record.split for record in prepared.records} == {"dev"}
     assert len(prepared.records) == 24
 
@@ -96,29 +86,28 @@ def test_a_split_without_images(data):
     lines = (data / "captions.csv").read_text().replace(",test", ",train")
     (data / "captions.csv").write_text(lines)
     config = load_config(shapes.settings(data={"root": str(data)}))
-    corpus = read_corpus(config, QUIET)
+    corpus = read_corpus(config)
     require_splits(config, corpus, ("train", "dev"))
     with pytest.raises(DataError, match="the test split of .* holds no image.*evaluation.after_training"):
         require_splits(config, corpus, ("train", "test"))
     with pytest.raises(DataError, match="the test split"):
-        prepare(config, ("test",), QUIET)
+        prepare(config, ("test",))
 
 
-def test_what_was_read_and_left_out_is_said(data):
+def test_what_was_read_and_left_out_is_said(data, log_lines):
     (data / "images" / "red_bar_left_0.png").unlink()
-    log = Lines()
-    read_corpus(load_config(shapes.settings(data={"root": str(data)})), log)
-    assert "images 71 train, 24 dev, 24 test" in log[0]
-    assert "red_bar_left_0.png" in log[1]
+    read_corpus(load_config(shapes.settings(data={"root": str(data)})))
+    assert "images 71 train, 24 dev, 24 test" in log_lines[0]
+    assert "red_bar_left_0.png" in log_lines[1]
 
 
 def test_nothing_to_extract_for_an_encoder_that_learns():
     with pytest.raises(DataError, match="encoder.trainable is true"):
-        extract(load_config(shapes.settings(encoder={"trainable": True})), QUIET)
+        extract(load_config(shapes.settings(encoder={"trainable": True})))
 
 
 def test_extract_holds_every_image():
-    store = extract(load_config(shapes.settings()), QUIET)
+    store = extract(load_config(shapes.settings()))
     assert len([1 for path in (shapes.data() / "images").iterdir() if path.name in store]) == 120
 
 

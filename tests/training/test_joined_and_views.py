@@ -6,14 +6,11 @@ import pytest
 from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError
-from capsmith.core.files import Log
 from capsmith.data.prepare import prepare, require_encoder
 from capsmith.evaluation.evaluate import evaluate
 from capsmith.training.fit import train
 from capsmith.training.loop import Epochs
 from tests.support import shapes
-
-QUIET = Log(quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +27,14 @@ def joined(tmp_path_factory):
     random = {"type": "small_cnn", "weights": "none", "output": "grid"}
     settings["encoder"] = [{**random, "image_size": 96}, {**random, "image_size": 64}]
     config = load_config(settings)
-    train(config, folder / "run", log=QUIET)
+    train(config, folder / "run")
     return folder, config
 
 
 def test_an_image_gives_what_the_stores_hold(joined):
     folder, config = joined
     captioner = Captioner.load(folder / "run")
-    prepared = prepare(config, ("test",), QUIET)
+    prepared = prepare(config, ("test",))
     records = prepared.split("test")[:5]
     stored = prepared.source.gather(prepared.source.rows([r.image_id for r in records]))
     found = captioner.features([r.path for r in records])
@@ -50,7 +47,7 @@ def test_an_image_gives_what_the_stores_hold(joined):
 
 def test_the_scale_of_the_features_is_in_the_checkpoint(joined):
     folder, config = joined
-    prepared = prepare(config, ("train",), QUIET)
+    prepared = prepare(config, ("train",))
     seen = prepared.source.gather(prepared.source.rows([r.image_id for r in prepared.split("train")]))
     mean = np.asarray(Captioner.load(folder / "run").model.decoder.standardise.mean)
     np.testing.assert_allclose(mean, seen.astype("float32").mean(axis=(0, 1)), rtol=0.05, atol=0.02)
@@ -62,7 +59,7 @@ def test_only_training_makes_views(joined):
     assert len(stores) == 4 and sum(name.endswith("-view1") for name in stores) == 2
     elsewhere = folder / "elsewhere"
     overrides = [f"features.cache={elsewhere}", "decoding.type=consensus", "decoding.neighbours=3"]
-    evaluate(folder / "run", "test", overrides, QUIET)  # which looks at the training images, as they are
+    evaluate(folder / "run", "test", overrides)  # which looks at the training images, as they are
     assert len(list(elsewhere.iterdir())) == 2
 
 
@@ -87,13 +84,13 @@ def test_each_encoder_has_to_be_the_one_of_the_training(joined):
         (1, "[[left, right], [gauche, droite], [links, right]]", ["1 of 3 pairs", "gauche/droite and 1 more"]),
     ],
 )
-def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says):
+def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says, log_lines):
     """Only where images are mirrored: elsewhere nothing changes places."""
     folder, config = joined
-    lines = []
+    lines = log_lines
     captioner = Captioner.load(folder / "run")
     overrides = [f"training.cached_crops={views}", f"training.flip_word_pairs={pairs}"]
     captioner.config = load_config(config.model_dump(mode="json"), overrides)
-    Epochs(captioner, prepare(captioner.config, ("train", "dev"), QUIET), folder / "run", lines.append)
+    Epochs(captioner, prepare(captioner.config, ("train", "dev")), folder / "run")
     told = [line for line in lines if "flip_word_pairs" in line]
     assert len(told) == bool(says) and all(one in told[0] for one in says)

@@ -1,6 +1,6 @@
 """From a config to what training and evaluation work on: records, references, and features or pixels by image."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,8 @@ import numpy as np
 
 from capsmith.config import Config, require_config
 from capsmith.core.errors import CheckpointError, DataError, ImageError
-from capsmith.core.files import Log, read_json
+from capsmith.core.files import read_json
+from capsmith.core.log import get_logger
 from capsmith.data.records import SPLITS, Corpus, Record, read_dataset
 from capsmith.models.given_features import GivenFeatures
 from capsmith.vision.extraction import extract as extract_features
@@ -19,6 +20,8 @@ from capsmith.vision.images import load_image
 from capsmith.vision.joined import JoinedStore, folders
 from capsmith.vision.pickle_store import PickleStore
 from capsmith.vision.store import FeatureStore
+
+logger = get_logger(__name__)
 
 if TYPE_CHECKING:
     from capsmith.vision.encoder import Encoder
@@ -56,10 +59,9 @@ class PixelCache:
         records: The images.
         size: (height, width) that they are resized to.
         workers: Threads that decode.
-        log: Takes a line for each unreadable image.
     """
 
-    def __init__(self, records: Sequence[Record], size: tuple[int, int], workers: int, log: Callable[[str], None]):
+    def __init__(self, records: Sequence[Record], size: tuple[int, int], workers: int):
         self._pixels = np.zeros((len(records), *size, 3), np.uint8)
 
         def read(index: int) -> str | None:
@@ -73,7 +75,7 @@ class PixelCache:
             wrong = list(pool.map(read, range(len(records))))
         self.broken = {r.image_id: why for r, why in zip(records, wrong, strict=True) if why is not None}
         for message in list(self.broken.values())[:_NAMED]:
-            log(f"left out: {message}")
+            logger.info(f"left out: {message}")
         self._row = {r.image_id: index for index, r in enumerate(records) if r.image_id not in self.broken}
 
     def __contains__(self, image_id: object) -> bool:
@@ -88,49 +90,48 @@ class PixelCache:
         return self._pixels[rows]
 
 
-def read_corpus(config: Config, log: Log) -> Corpus:
+def read_corpus(config: Config) -> Corpus:
     """Reads the dataset and says what it holds and what was left out."""
     data = config.data
     if config.features.pickle is not None:
         data = data.model_copy(update={"require_images": False})
     corpus = read_dataset(data)
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
-    log(f"data: {config.data.type} at {config.data.root}: images {sizes}")
+    logger.info(f"data: {config.data.type} at {config.data.root}: images {sizes}")
     if summary := corpus.problems.summary():
-        log(f"data: left out {summary}")
+        logger.info(f"data: left out {summary}")
     if summary := corpus.repaired.summary():
-        log(f"data: read all the same {summary}")
+        logger.info(f"data: read all the same {summary}")
     return corpus
 
 
-def extract(config: Config, log: Log | None = None) -> Features:
+def extract(config: Config) -> Features:
     """Makes or completes the feature store of a config's dataset, or the several of a list of encoders.
 
     Raises:
         DataError: The config trains its encoder, so there is nothing to store.
     """
     require_config(config, "extract")
-    log = log or Log()
     if config.trains_encoder:
         raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
-    corpus = read_corpus(config, log)
+    corpus = read_corpus(config)
     if any(encoder.pretrain_on_words for encoder in config.encoders):
         from capsmith.training.encoder_adaptation import adapt_encoders
 
-        adapt_encoders(config, corpus, log)
+        adapt_encoders(config, corpus)
     if config.features.pickle is not None:
-        return given_features(config, corpus, SPLITS, log)
-    return _store(config, corpus.records, log)
+        return given_features(config, corpus, SPLITS)
+    return _store(config, corpus.records)
 
 
-def given_features(config: Config, corpus: Corpus, splits: Sequence[str], log: Log) -> PickleStore:
+def given_features(config: Config, corpus: Corpus, splits: Sequence[str], report: bool = True) -> PickleStore:
     """Opens the pickle of features that a config names.
 
     Args:
         config: Its ``features.store`` is a pickle.
         corpus: The images.
         splits: Those whose images need features; other images may have none.
-        log: Takes lines for people.
+        report: Log how many images have features.
 
     Raises:
         FeatureError: It cannot be used, or more images lack features than ``features.max_broken`` allows.
@@ -140,20 +141,20 @@ def given_features(config: Config, corpus: Corpus, splits: Sequence[str], log: L
     ids = [record.image_id for record in corpus.records if record.split in SPLITS]
     store = PickleStore.open(path, ids)
     store.require({name: [r.image_id for r in corpus.split(name)] for name in splits}, config.features.max_broken)
-    log(f"features: {len(store):,} of {len(ids):,} images are in {path}, each {store.layout}")
+    if report:
+        logger.info(f"features: {len(store):,} of {len(ids):,} images are in {path}, each {store.layout}")
     return store
 
 
-def _store(config: Config, records: Sequence[Record], log: Log, view: int = 0) -> Features:
+def _store(config: Config, records: Sequence[Record], view: int = 0) -> Features:
     images = [(record.image_id, record.path) for record in records]
-    stores = [extract_features(images, encoder, config.features, log, view) for encoder in config.encoders]
+    stores = [extract_features(images, encoder, config.features, view) for encoder in config.encoders]
     return stores[0] if len(stores) == 1 else JoinedStore(stores)
 
 
 def prepare(
     config: Config,
     splits: Sequence[str],
-    log: Log,
     corpus: Corpus | None = None,
     encoder: "Encoder | JoinedEncoder | None" = None,
 ) -> Prepared:
@@ -162,18 +163,17 @@ def prepare(
     Args:
         config: The config.
         splits: The splits that will be used; each must hold an image.
-        log: Takes lines for people.
         corpus: The dataset, when it was read already.
         encoder: The encoder, when it is trained and was built already.
     """
-    corpus = corpus or read_corpus(config, log)
+    corpus = corpus or read_corpus(config)
     require_splits(config, corpus, splits)
     records = [record for record in corpus.records if record.split in SPLITS]
     if config.features.pickle is not None:
-        given = given_features(config, corpus, splits, log)
+        given = given_features(config, corpus, splits)
         return Prepared(_readable(records, given), given, given.shape, None)
     if not config.trains_encoder:
-        store = _store(config, records, log)
+        store = _store(config, records)
         return Prepared(_readable(records, store), store, store.shape, None)
     if encoder is None:
         from capsmith.vision.encoder import build_encoders
@@ -181,7 +181,7 @@ def prepare(
         encoder = build_encoders(config.encoders)
     (encoder,) = encoder.parts
     used = [record for record in records if record.split in splits]
-    images = PixelCache(used, encoder.image_size, config.features.workers, log)
+    images = PixelCache(used, encoder.image_size, config.features.workers)
     share = len(images.broken) / len(used)
     if share > config.features.max_broken:
         raise DataError(
@@ -191,10 +191,10 @@ def prepare(
     return Prepared(_readable(used, images), images, encoder.feature_shape, encoder)
 
 
-def training_views(config: Config, prepared: Prepared, log: Log) -> list[Features]:
+def training_views(config: Config, prepared: Prepared) -> list[Features]:
     """Makes the features of the random views that a training shows of its images, one store a view."""
     records = prepared.split("train")
-    return [_store(config, records, log, number) for number in range(1, config.training.cached_crops + 1)]
+    return [_store(config, records, number) for number in range(1, config.training.cached_crops + 1)]
 
 
 def require_splits(config: Config, corpus: Corpus, splits: Sequence[str]) -> None:
@@ -207,10 +207,10 @@ def require_splits(config: Config, corpus: Corpus, splits: Sequence[str]) -> Non
             )
 
 
-def require_encoder(config: Config, run: Path, log: Log | None = None) -> None:
+def require_encoder(config: Config, run: Path) -> None:
     """Checks that a config's encoder is still the one whose features a run was trained with.
 
-    Features from a pickle are taken as they are, since nothing tells what made them; ``log`` takes a line that says so,
+    Features from a pickle are taken as they are, since nothing tells what made them; the log says so,
     unless the run was trained on this very pickle.
 
     Raises:
@@ -219,9 +219,9 @@ def require_encoder(config: Config, run: Path, log: Log | None = None) -> None:
         FeatureError: Its weights are not there.
     """
     given, path = trained_on(run), config.features.pickle
-    if path is not None and log is not None and (given is None or given.sha256 != file_hash(path)):
+    if path is not None and (given is None or given.sha256 != file_hash(path)):
         made = f"those in {given.store}" if given else f"features of {config.encoders[0].type}"
-        log(f"features: {run} was trained on {made}; whether those in {path} are alike cannot be verified")
+        logger.info(f"features: {run} was trained on {made}; whether those in {path} are alike cannot be verified")
     if config.trains_encoder or path is not None:
         return  # part of the checkpoint, or not needed
     if given is not None and given.encoder == "none":

@@ -12,10 +12,12 @@ import numpy as np
 
 from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, FeatureError, ImageError, one_line
-from capsmith.core.files import Log
+from capsmith.core.log import get_logger
 from capsmith.data.records import Record
 from capsmith.vision.images import load_image
 from capsmith.vision.pickle_store import PickleStore
+
+logger = get_logger(__name__)
 
 if TYPE_CHECKING:
     from capsmith.vision.encoder import Encoder
@@ -73,22 +75,19 @@ class GivenFeatures:
         return f"learned from the features in {self.store}: {self.why}"
 
 
-def encoder_of(
-    config: Config, store: PickleStore, records: Sequence[Record], log: Log
-) -> "tuple[Encoder | None, GivenFeatures]":
+def encoder_of(config: Config, store: PickleStore, records: Sequence[Record]) -> "tuple[Encoder | None, GivenFeatures]":
     """Builds the encoder that a config names, if it may have made the features of a pickle.
 
     Args:
         config: Names the encoder.
         store: The features.
         records: Images, of which some are encoded where their files are there.
-        log: Takes a line for people.
 
     Returns:
         The encoder, or None where it cannot be the one or cannot be built; and what is known of it.
     """
     encoder, kind, why = _judged(config, store, records)
-    log(f"encoder of the features in {store.path}: {why}")
+    logger.info(f"encoder of the features in {store.path}: {why}")
     return encoder, GivenFeatures(str(store.path), store.sha256, kind, why)
 
 
