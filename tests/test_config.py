@@ -148,14 +148,14 @@ def test_several_encoders():
         (TWO, ["encoder=[]"], "encoder"),
         (TWO, ["encoder=[vgg16]"], "encoder.0: a section of keys and values is needed"),
         (TWO, ["features.store=here"], "features.store"),
-        (BASE, ["encoder.trainable=true", "training.views=1"], "training.views"),
+        (BASE, ["encoder.trainable=true", "training.cached_crops=1"], "training.cached_crops"),
         (BASE, ["encoder.trainable=true", "decoder.standardise=true"], "decoder.standardise"),
         (BASE, ["decoding.type=beam", "decoding.groups=2"], "groups"),
         (BASE, ["decoding.type=consensus", "decoding.neighbours=-1"], "decoding.neighbours: "),
         (BASE, ["ensemble=[{run: r, config: coco.yaml, encoders: [1]}]"], "[1]"),
         (BASE, ["ensemble=[{run: r, config: coco.yaml, encoders: []}]"], "[]"),
         (BASE, ["ensemble=[{run: r}]"], "ensemble.0.config: required, but not given"),
-        (BASE, ["training.mirror_words=[[left]]"], "training.mirror_words"),
+        (BASE, ["training.flip_word_pairs=[[left]]"], "training.flip_word_pairs"),
     ],
 )
 def test_mistakes_with_several_encoders_views_and_groups(source, overrides, said):

@@ -76,12 +76,14 @@ class Config(Settings):
         if len(self.encoders) > 1 and self.features.store is not None:
             raise ValueError("features.store is the store of one encoder, but there are several encoders: leave it out")
         if self.features.pickle is not None:
-            require_given(self.features, self.encoders, self.trains_encoder, self.training.views)
-        if self.training.views and self.trains_encoder:
-            raise ValueError("training.views needs a frozen encoder: leave it out, or set trainable: false")
+            require_given(self.features, self.encoders, self.trains_encoder, self.training.cached_crops)
+        if self.training.cached_crops and self.trains_encoder:
+            raise ValueError("training.cached_crops needs a frozen encoder: leave it out, or set trainable: false")
         if self.training.augment is not None and not self.trains_encoder:
-            raise ValueError("training.augment needs a trainable encoder: for a frozen encoder use training.views")
-        mirrored = self.training.views or (self.training.augment is not None and self.training.augment.mirror)
+            raise ValueError(
+                "training.augment needs a trainable encoder: for a frozen encoder use training.cached_crops"
+            )
+        mirrored = self.training.cached_crops or (self.training.augment is not None and self.training.augment.mirror)
         if mirrored and self.text.mode == "subword":
             raise ValueError("mirrored images need whole words, to swap left and right: not with text.mode subword")
         if self.decoder.standardise and self.trains_encoder:
@@ -116,8 +118,10 @@ class Config(Settings):
             folders: One for each encoder; None leaves the encoder unchanged.
         """
         encoders = tuple(
-            encoder.model_copy(update={"adapt": encoder.adapt.model_copy(update={"into": folder})})
-            if encoder.adapt is not None and folder is not None
+            encoder.model_copy(
+                update={"pretrain_on_words": encoder.pretrain_on_words.model_copy(update={"output": folder})}
+            )
+            if encoder.pretrain_on_words is not None and folder is not None
             else encoder
             for encoder, folder in zip(self.encoders, folders, strict=True)
         )

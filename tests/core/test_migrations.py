@@ -75,7 +75,7 @@ def test_an_old_key_in_a_users_own_config_is_an_error_that_names_the_new_one():
     values = {
         "data": {"type": "folder", "root": "x"},
         "decoder": {"type": "merge"},
-        "encoder": {"adapt": {"into": "x", "min_pictures": 3}},
+        "encoder": {"pretrain_on_words": {"output": "x", "min_pictures": 3}},
     }
     with pytest.raises(ConfigError, match="min_images"):
         load_config(values)

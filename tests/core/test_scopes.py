@@ -30,9 +30,9 @@ EXCEPTIONS = {
     "text.max_words": Scope.VOCABULARY,
     "text.max_length": Scope.VOCABULARY,
     "encoder.weights": Scope.FILES,
-    "encoder.adapt.into": Scope.FILES,
+    "encoder.pretrain_on_words.output": Scope.FILES,
     "encoder.trainable": Scope.FINE_TUNING,
-    "encoder.rate": Scope.FINE_TUNING,
+    "encoder.lr_multiplier": Scope.FINE_TUNING,
     "decoder.dropout": Scope.TRAINING,
     "decoder.channel_dropout": Scope.TRAINING,
     "decoder.variational": Scope.TRAINING,
@@ -40,7 +40,7 @@ EXCEPTIONS = {
     "decoder.doubly_stochastic": Scope.TRAINING,
     "decoder.embedding.trainable": Scope.TRAINING,
     "decoder.embedding.vectors": Scope.TRAINING_FILES,
-    "training.start": Scope.TRAINING_FILES,
+    "training.resume_weights_from": Scope.TRAINING_FILES,
     "training.checkpoint_every": Scope.TRAINING_FILES,
 }
 """The fields whose mark is not their section's. A new field that needs another mark than its section is listed here."""
@@ -58,7 +58,7 @@ def test_every_field_has_a_mark():
 def test_values_have_the_marks_of_their_fields():
     marks = {path: scope for path, _, scope in leaves(load_config(TWO))}
     assert marks["encoder.0.weights"] is Scope.FILES and marks["encoder.1.layer"] is Scope.INPUT
-    assert marks["training.mirror_words.0.0"] is Scope.TRAINING
+    assert marks["training.flip_word_pairs.0.0"] is Scope.TRAINING
 
 
 def test_a_field_without_a_mark_is_an_error():
@@ -88,7 +88,7 @@ ALLOWED = {
     Use.AVERAGE: ["encoder.weights=x", "decoder.word_dropout=0.1", "decoding.type=beam"],
 }
 REFUSED = {
-    Use.EVALUATE: ["decoder.units=3", "text.lowercase=false", "training.epochs=3", "training.start=x"],
+    Use.EVALUATE: ["decoder.units=3", "text.lowercase=false", "training.epochs=3", "training.resume_weights_from=x"],
     Use.RESUME: ["seed=9", "data.limit=3", "decoder.dropout=0", "training.epochs=3", "encoder.layer=x"],
     Use.LOAD_WEIGHTS: ["text.min_count=1", "encoder.layer=x", "decoder.cell=gru", "decoder.standardise=true"],
     Use.TRANSFER: ["encoder.trainable=true", "text.mode=char", "decoder.embedding.size=9"],

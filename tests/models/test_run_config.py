@@ -42,9 +42,9 @@ def test_a_damaged_run_is_a_damaged_checkpoint(run):
 def test_a_run_of_an_earlier_version_loads(run):
     """Keys that were renamed since are migrated."""
     path = run / "config.yaml"
-    config = load_config(BASE, ["encoder.adapt.into=x", "encoder.adapt.min_images=3"])
+    config = load_config(BASE, ["encoder.pretrain_on_words.output=x", "encoder.pretrain_on_words.min_images=3"])
     save_config(config, path)
-    path.write_text(path.read_text().replace("min_images", "min_pictures"))
+    path.write_text(path.read_text().replace("min_images", "min_pictures").replace("pretrain_on_words", "adapt"))
     assert run_config(run) == config
 
 

@@ -13,9 +13,25 @@ from capsmith.core.schema import Settings, models_of
 Values = dict[str, Any]
 
 
-CHANGES: tuple[Callable[[Values], None], ...] = ()
-"""Structural changes, oldest first. Each one edits a config's plain values in place, and leaves a config of today as
-it is. They run before keys are renamed, so a change names keys as the version before it did."""
+def _stage_one(values: Values) -> None:
+    """``training.start_config`` and ``start_set`` became one section, ``stage_one: {config, set}``."""
+    training = _section(values, "training")
+    config, overrides = training.pop("start_config", None), training.pop("start_set", None)
+    if config is not None:
+        training["stage_one"] = {"config": config, "set": overrides or []}
+
+
+def _leave_one_out(values: Values) -> None:
+    """``training.baseline: others`` became ``leave_one_out``."""
+    _replace_value(_section(values, "training"), "baseline", "others", "leave_one_out")
+
+
+CHANGES: tuple[Callable[[Values], None], ...] = (
+    _stage_one,
+    _leave_one_out,
+)
+"""Structural changes and renamed values, oldest first. Each one edits a config's plain values in place, and leaves a
+config of today unchanged. They run before keys are renamed, so a change names keys as the version before it did."""
 
 
 def migrate(values: Mapping[str, Any], model: type[Settings]) -> Values:
@@ -52,6 +68,18 @@ def move(values: Values, old: str, new: str) -> None:
             place[section] = {}
         place = place[section]
     place[key] = value
+
+
+def _section(values: Values, name: str) -> Values:
+    """Returns a section of a config to edit; an empty one of no effect where it is missing."""
+    section = values.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _replace_value(section: Values, key: str, old: Any, new: Any) -> None:
+    """Replaces a value that was renamed; other values stay."""
+    if section.get(key) == old:
+        section[key] = new
 
 
 def _copied(value: Any) -> Any:

@@ -67,7 +67,7 @@ def _section_scope(override: str) -> Scope | None:
 
 def _with_own_encoders(config: Config, run: Path) -> Config:
     """Uses the run's own copies of adapted encoders that no longer exist where they were created."""
-    if not any(encoder.adapt for encoder in config.encoders):
+    if not any(encoder.pretrain_on_words for encoder in config.encoders):
         return config
     from capsmith.vision.joined import folders  # imports NumPy, which most configs do not need
 

@@ -89,14 +89,16 @@ def behind(model: keras.Model, layer: str) -> keras.Model:
     """
     known = layers_by_name(model)
     if layer not in known:
-        raise _no_layer(layer, model, "encoder.adapt.after")
+        raise _no_layer(layer, model, "encoder.pretrain_on_words.after")
     if known[layer] is model.layers[-1]:
-        raise FeatureError(f"encoder.adapt.after: '{layer}' is the last layer of {model.name}: name an earlier one")
+        raise FeatureError(
+            f"encoder.pretrain_on_words.after: '{layer}' is the last layer of {model.name}: name an earlier one"
+        )
     try:
         return keras.Model(known[layer].output, model.outputs[0], name="behind")
     except ValueError as error:
         raise FeatureError(
-            f"encoder.adapt.after: not all of {model.name} goes through '{layer}': name another layer"
+            f"encoder.pretrain_on_words.after: not all of {model.name} goes through '{layer}': name another layer"
         ) from error
 
 
