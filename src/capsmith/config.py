@@ -80,9 +80,7 @@ class Config(Settings):
         if self.training.cached_crops and self.trains_encoder:
             raise ValueError("training.cached_crops needs a frozen encoder: leave it out, or set trainable: false")
         if self.training.augment is not None and not self.trains_encoder:
-            raise ValueError(
-                "training.augment needs a trainable encoder: for a frozen encoder use training.cached_crops"
-            )
+            raise ValueError("training.augment needs a trainable encoder: for a frozen one use training.cached_crops")
         mirrored = self.training.cached_crops or (self.training.augment is not None and self.training.augment.mirror)
         if mirrored and self.text.mode == "subword":
             raise ValueError("mirrored images need whole words, to swap left and right: not with text.mode subword")
