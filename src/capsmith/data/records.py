@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from capsmith.core.errors import PluginError
 from capsmith.core.registry import Registry
 from capsmith.core.schema import Settings
+from capsmith.core.scopes import Scope
 
 SPLITS = ("train", "dev", "test")
 SplitName = Literal["train", "dev", "test"]
@@ -21,9 +22,9 @@ class DatasetConfig(Settings):
 
     type: str
     """A name from ``capsmith list datasets``."""
-    root: Path
+    root: Annotated[Path, Scope.FILES]
     """The folder that holds the images and captions, relative to where you stand."""
-    max_problems: float = Field(default=0.01, ge=0, le=1)
+    max_problems: Annotated[float, Scope.FILES] = Field(default=0.01, ge=0, le=1)
     """Largest share of caption rows, or of images, that may be unusable before reading stops with an error."""
     subset: bool = False
     """Whether only some of the captioned images are there: captions of the others are passed over."""
@@ -153,7 +154,7 @@ def read_dataset(config: DatasetConfig) -> Corpus:
         DataError: The files are missing or unusable beyond ``config.max_problems``.
     """
     corpus: Corpus = DATASETS.build(config)
-    if DATASETS.settings.outside(config.type):
+    if DATASETS.settings.is_external(config.type):
         _require_records(corpus, config.type)
     if config.limit is None:
         return corpus

@@ -8,12 +8,13 @@ import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from capsmith.core.errors import DataError
 from capsmith.core.files import read_json
+from capsmith.core.scopes import Scope
 from capsmith.data.records import DATASETS, SPLITS, Corpus, DatasetConfig, Record
 
 _FORMAT = "capsmith scenes 5"
@@ -25,7 +26,7 @@ class ScenesConfig(DatasetConfig):
     """Rendered scenes with five captions each, drawn by capsmith itself: nothing to download."""
 
     type: Literal["scenes"] = "scenes"
-    root: Path = Path("data/scenes")
+    root: Annotated[Path, Scope.FILES] = Path("data/scenes")
     """Folder that the images are drawn into on the first use."""
     train: int = Field(default=3000, ge=1)
     """Images to train on."""
