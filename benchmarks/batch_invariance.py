@@ -98,11 +98,11 @@ def loaded(runs: Sequence[Path], sets: Sequence[str], split: str, count: int) ->
     """Returns the captioners with their sources, and the paths of the first images of a split by id."""
     log, members = Log(quiet=True), []
     configs = run_configs(runs, sets)
-    corpus = read_corpus(configs[0], log)
+    corpus = read_corpus(configs[0].data, configs[0].features, log)
     for run, config in zip(runs, configs, strict=True):
         captioner = Captioner.load(run)
         captioner.config = config
-        prepared = prepare(config, ("train", split), log, corpus, captioner.encoder)
+        prepared = prepare(corpus, config.encoders, config.features, ("train", split), log, captioner.encoder)
         if not members and not (run / MEMORY).exists():
             remember(captioner, prepared, log)  # for consensus; the run itself is left as it is
         members.append(Member(captioner, prepared.source))

@@ -7,11 +7,12 @@ from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError
 from capsmith.core.files import Log
-from capsmith.data.prepare import prepare, require_encoder
 from capsmith.evaluation.evaluate import evaluate
+from capsmith.models.given_features import require_encoder
 from capsmith.training.fit import train
 from capsmith.training.loop import Epochs
 from tests.support import shapes
+from tests.support.prepared import prepare_splits
 
 QUIET = Log(quiet=True)
 
@@ -37,7 +38,7 @@ def joined(tmp_path_factory):
 def test_an_image_gives_what_the_stores_hold(joined):
     folder, config = joined
     captioner = Captioner.load(folder / "run")
-    prepared = prepare(config, ("test",), QUIET)
+    prepared = prepare_splits(config, "test")
     records = prepared.split("test")[:5]
     stored = prepared.source.gather(prepared.source.rows([r.image_id for r in records]))
     found = captioner.features([r.path for r in records])
@@ -50,7 +51,7 @@ def test_an_image_gives_what_the_stores_hold(joined):
 
 def test_the_scale_of_the_features_is_in_the_checkpoint(joined):
     folder, config = joined
-    prepared = prepare(config, ("train",), QUIET)
+    prepared = prepare_splits(config, "train")
     seen = prepared.source.gather(prepared.source.rows([r.image_id for r in prepared.split("train")]))
     mean = np.asarray(Captioner.load(folder / "run").model.decoder.standardise.mean)
     np.testing.assert_allclose(mean, seen.astype("float32").mean(axis=(0, 1)), rtol=0.05, atol=0.02)
@@ -94,6 +95,6 @@ def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says)
     captioner = Captioner.load(folder / "run")
     overrides = [f"training.views={views}", f"training.mirror_words={pairs}"]
     captioner.config = load_config(config.model_dump(mode="json"), overrides)
-    Epochs(captioner, prepare(captioner.config, ("train", "dev"), QUIET), folder / "run", lines.append)
+    Epochs(captioner, prepare_splits(captioner.config, "train", "dev"), folder / "run", lines.append)
     told = [line for line in lines if "mirror_words" in line]
     assert len(told) == bool(says) and all(one in told[0] for one in says)

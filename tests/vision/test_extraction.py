@@ -242,18 +242,6 @@ def test_ids_must_be_of_one_image_each(encoder, tmp_path):
         extract([], encoder, settings(tmp_path / "s"), quiet)
 
 
-def test_decoding_runs_ahead_but_not_without_bound(tmp_path, monkeypatch):
-    images = [extraction._Image(image, path, 1) for image, path in images_in(tmp_path / "p")]
-    seen = []
-    original = extraction._read
-    monkeypatch.setattr(extraction, "_read", lambda image, *how: seen.append(image.id) or original(image, *how))
-    stream = extraction._decoded(images, SIZE, workers=2, ahead=5)
-    order = [next(stream)[0].id]
-    assert len(seen) <= 6
-    order += [image.id for image, _ in stream]
-    assert order == [image.id for image in images]
-
-
 def test_a_view_has_a_store_of_its_own(encoder, tmp_path):
     """Features of a view are those of the cropped, mirrored pixels, and stand beside those of the images."""
     images = images_in(tmp_path / "images", 5)
