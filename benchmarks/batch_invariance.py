@@ -22,7 +22,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from capsmith.config import run_configs
-from capsmith.core.files import Log
 from capsmith.data.prepare import prepare, read_corpus
 from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.decoding.search import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
@@ -96,15 +95,15 @@ def main() -> int:
 
 def loaded(runs: Sequence[Path], sets: Sequence[str], split: str, count: int) -> tuple[list[Member], dict[str, Path]]:
     """Returns the captioners with their sources, and the paths of the first images of a split by id."""
-    log, members = Log(quiet=True), []
+    members = []
     configs = run_configs(runs, sets)
-    corpus = read_corpus(configs[0].data, configs[0].features, log)
+    corpus = read_corpus(configs[0].data, configs[0].features)
     for run, config in zip(runs, configs, strict=True):
         captioner = Captioner.load(run)
         captioner.config = config
-        prepared = prepare(corpus, config.encoders, config.features, ("train", split), log, captioner.encoder)
+        prepared = prepare(corpus, config.encoders, config.features, ("train", split), captioner.encoder)
         if not members and not (run / MEMORY).exists():
-            remember(captioner, prepared, log)  # for consensus; the run itself is left as it is
+            remember(captioner, prepared)  # for consensus; the run itself is left as it is
         members.append(Member(captioner, prepared.source))
     require_same_words([member.captioner for member in members], runs)
     return members, {record.image_id: record.path for record in prepared.split(split)[:count]}

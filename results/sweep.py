@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from capsmith import evaluate
-from capsmith.core.files import Log, atomic
+from capsmith.core.files import atomic
 from capsmith.evaluation.readings import sources
 from capsmith.metrics.diversity import diversity
 
@@ -43,7 +43,7 @@ def measure(runs: Sequence[Path], settings: dict[str, str], overrides: Sequence[
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         given = [*overrides, *(f"{key}={value}" for key, value in settings.items())]
-        found = evaluate(list(runs), "dev", given, Log(quiet=True), Path(folder))
+        found = evaluate(list(runs), "dev", given, Path(folder))
     said = diversity([caption.text.split() for caption in found.captions.values()])
     line = {name: f"{found.scores[name].value:.4f}" for name in METRICS}
     line |= {"shuffled_cider": f"{found.control['cider'].value:.4f}", "images": str(len(found.captions))}

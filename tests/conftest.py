@@ -15,6 +15,7 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # under nohup or 
 
 import pytest  # noqa: E402
 
+from tests.support.logs import recorded  # noqa: E402
 from tests.support.toy_run import tiny_run  # noqa: E402, F401  a fixture
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -26,3 +27,10 @@ def shared() -> Path:
     if not (SHARED / "flickr8k").is_dir():
         pytest.skip("needs the real Flickr8k data in ../shared")
     return SHARED
+
+
+@pytest.fixture
+def log_lines():
+    """Every line that capsmith logs during the test."""
+    with recorded() as lines:
+        yield lines

@@ -15,7 +15,6 @@ import pytest
 import tqdm.std
 
 from capsmith.config import load_config
-from capsmith.core.files import Log
 from capsmith.models.checkpoints import read_progress
 from capsmith.training import loop as epochs
 from capsmith.training.fit import train
@@ -28,7 +27,6 @@ from tests.support import toy
 from tests.support.fake_encoder import FakeEncoder, images_in, install
 
 TIMES = [0, 1, 10**9, 4 * 10**9]  # 1970, 2001, 2096
-QUIET = Log(quiet=True)
 
 
 @pytest.fixture
@@ -66,9 +64,7 @@ def fake(monkeypatch):
 
 
 def made(images, folder, output="pooled"):
-    return extract(
-        images, EncoderConfig(type="small_cnn", output=output), FeaturesConfig(store=folder, batch_size=4), QUIET
-    )
+    return extract(images, EncoderConfig(type="small_cnn", output=output), FeaturesConfig(store=folder, batch_size=4))
 
 
 def numbers(store):
@@ -161,7 +157,7 @@ def config_of(folder):
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     toy.make_data(folder / "data")
-    train(config_of(folder), folder / "run", log=QUIET)
+    train(config_of(folder), folder / "run")
     return folder
 
 
@@ -196,7 +192,7 @@ def test_training_ends_in_the_same_numbers(undisturbed, tmp_path, jumping, monke
     stops = 0
     while True:
         try:
-            train(config_of(tmp_path), run, resume=stops > 0, log=QUIET)
+            train(config_of(tmp_path), run, resume=stops > 0)
             break
         except KeyboardInterrupt:
             stops += 1
@@ -209,6 +205,6 @@ def test_training_ends_in_the_same_numbers(undisturbed, tmp_path, jumping, monke
 
 def test_another_seed_ends_in_other_numbers(undisturbed, tmp_path):
     """The control: the comparison above can fail."""
-    train(config_of(undisturbed).model_copy(update={"seed": 4}), tmp_path / "run", log=QUIET)
+    train(config_of(undisturbed).model_copy(update={"seed": 4}), tmp_path / "run")
     with pytest.raises(AssertionError):
         assert_same(undisturbed / "run", tmp_path / "run")

@@ -30,7 +30,6 @@ from capsmith import (
     load_config,
     train,
 )
-from capsmith.core.files import Log
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
 from capsmith.evaluation.evaluate import caption_source
@@ -43,7 +42,6 @@ from tests.support import shapes
 from tests.support.prepared import prepare_splits
 
 TEST = [shapes.data() / "images" / f"{'_'.join(scene)}_4.png" for scene in shapes.SCENES]
-QUIET = Log(quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -259,10 +257,10 @@ def test_pixels_that_are_none(captioner):
     [
         (lambda: Captioner.load(None), TypeError, "the path of a run directory, not from NoneType"),
         (lambda: Captioner.load(["a"]), TypeError, "not from list"),
-        (lambda: evaluate(None, log=QUIET), TypeError, "or a list of them, not NoneType"),
-        (lambda: evaluate([], log=QUIET), CheckpointError, "the list is empty"),
-        (lambda: evaluate(shapes.trained(), "tset", log=QUIET), DataError, "did you mean 'test'"),
-        (lambda: evaluate(shapes.trained(), "dev", "seed=1", log=QUIET), TypeError, "overrides are a list"),
+        (lambda: evaluate(None), TypeError, "or a list of them, not NoneType"),
+        (lambda: evaluate([]), CheckpointError, "the list is empty"),
+        (lambda: evaluate(shapes.trained(), "tset"), DataError, "did you mean 'test'"),
+        (lambda: evaluate(shapes.trained(), "dev", "seed=1"), TypeError, "overrides are a list"),
         (lambda: load_config(None), TypeError, "a path, a name or a mapping, not NoneType"),
         (lambda: load_config([1]), TypeError, "not list"),
         (lambda: load_config(load_config(shapes.settings())), TypeError, "not Config"),
@@ -291,7 +289,7 @@ def test_calls_with_the_wrong_things(call, kind, says):
 
 
 def test_results_can_be_pickled(captioner, tmp_path):
-    done = evaluate(shapes.trained(), "dev", log=QUIET, out=str(tmp_path))
+    done = evaluate(shapes.trained(), "dev", out=str(tmp_path))
     again = pickle.loads(pickle.dumps(done))
     assert again.captions == done.captions and again.scores.keys() == done.scores.keys()
     assert again.scores["bleu4"].interval == done.scores["bleu4"].interval

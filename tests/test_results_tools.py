@@ -23,11 +23,9 @@ from benchmarks import rescoring  # noqa: E402
 from rows import ROWS, Row  # noqa: E402
 
 from capsmith.core.errors import CapsmithError  # noqa: E402
-from capsmith.core.files import Log  # noqa: E402
 from capsmith.evaluation import readings  # noqa: E402
 from capsmith.evaluation.evaluate import evaluate  # noqa: E402
 
-QUIET = Log(quiet=True)
 TOY = Row("a toy", {"type": "greedy"}, ("mobilenet_v2",), ("flickr8k_toy",), members=2)
 
 
@@ -46,7 +44,7 @@ def runs(tmp_path):
     """Two runs that were evaluated together on dev and test."""
     found = [shutil.copytree(shapes.trained(), tmp_path / name) for name in ("first", "second")]
     for split in ("dev", "test"):
-        evaluate(found, split, ["decoding.type=greedy"], QUIET)
+        evaluate(found, split, ["decoding.type=greedy"])
     return found
 
 
@@ -90,7 +88,7 @@ def test_the_kept_config_has_the_decoding_that_was_evaluated(results, runs, monk
 
 def test_a_name_keeps_its_meaning(results, runs, monkeypatch):
     """What made flickr8k.scst mean the consensus: a row kept anew from reports of another decoding."""
-    evaluate(runs, "test", ["decoding.beam_size=2"], QUIET)
+    evaluate(runs, "test", ["decoding.beam_size=2"])
     before = (results / "summary.json").read_text()
     with pytest.raises(SystemExit, match="toy means .*greedy.*give it another row"):
         enter(monkeypatch, "toy", runs[0], "--report", "report/ensemble", "--command", "c", "--note", "n")
@@ -146,7 +144,7 @@ def test_a_sweep_measures_every_combination_once_on_dev_alone(tmp_path, monkeypa
     settings = [(line["decoding.beam_size"], line["decoding.length_penalty"]) for line in lines]
     assert settings == [("1", "0.5"), ("2", "0.5"), ("1", "1.0"), ("2", "1.0")]
     assert readings.read(run / readings.FILE) == before
-    found = evaluate(run, "dev", ["decoding.beam_size=2", "decoding.length_penalty=1.0"], QUIET)
+    found = evaluate(run, "dev", ["decoding.beam_size=2", "decoding.length_penalty=1.0"])
     assert float(lines[3]["cider"]) == pytest.approx(found.scores["cider"].value, abs=6e-5)
     assert "highest dev CIDEr" in capsys.readouterr().out
 

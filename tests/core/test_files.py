@@ -117,17 +117,6 @@ def test_versions_name_what_numbers_depend_on():
     assert all(isinstance(value, str) and value for value in found.values())
 
 
-def test_log_prints_and_keeps(tmp_path, capsys):
-    log = runs.Log(tmp_path / "run" / "log.txt")
-    log("one")
-    log("zwei ü")
-    assert capsys.readouterr().err == "one\nzwei ü\n"
-    assert (tmp_path / "run/log.txt").read_text(encoding="utf-8") == "one\nzwei ü\n"
-    runs.Log(tmp_path / "run/log.txt", quiet=True)("three")
-    assert capsys.readouterr().err == ""
-    assert (tmp_path / "run/log.txt").read_text(encoding="utf-8").endswith("ü\nthree\n")
-
-
 def test_require_run(tmp_path):
     with pytest.raises(CheckpointError, match="no run directory .*nothing"):
         runs.require_run(tmp_path / "nothing")

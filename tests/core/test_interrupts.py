@@ -63,7 +63,7 @@ def test_an_import_is_not_turned_into_another_error(tmp_path):
         "except BaseException:\n    pass\nprint('went on')\n"
     )
     code = (
-        "import signal\nfrom capsmith import interrupts\ninterrupts.leave_quietly()\n"
+        "import signal\nfrom capsmith.core import interrupts\ninterrupts.leave_quietly()\n"
         "signal.signal(signal.SIGINT, interrupts.interrupt)\nimport greedy\nprint('went on')"
     )
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
@@ -112,7 +112,7 @@ def test_signals_that_are_ignored_stay_so():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         assert signal.SIGHUP not in interrupts.heeded() and signal.SIGTERM in interrupts.heeded()
-        with stopping(print) as stop:
+        with stopping() as stop:
             os.kill(os.getpid(), signal.SIGHUP)
             assert stop.signal is None
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
@@ -121,7 +121,7 @@ def test_signals_that_are_ignored_stay_so():
 
 
 def test_a_second_hangup_is_the_first_and_a_second_ctrl_c_is_not():
-    with stopping(lambda line: None) as stop:
+    with stopping() as stop:
         os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGHUP)
         assert stop.signal == signal.SIGHUP

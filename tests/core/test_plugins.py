@@ -14,15 +14,12 @@ from capsmith import Captioner, load_config, load_plugin, train
 from capsmith.cli import main
 from capsmith.config import DECODERS
 from capsmith.core.errors import ConfigError, FeatureError, PluginError
-from capsmith.core.files import Log
 from capsmith.core.plugins import brought, line_of, provider
 from capsmith.data.records import read_dataset
 from capsmith.metrics import register_metric, score
 from capsmith.vision.store import FeatureStore
 from tests.support import plugin_files, toy
 from tests.support.plugin_files import config_file, needs, option
-
-QUIET = Log(quiet=True)
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +100,7 @@ def test_features_of_another_version_of_an_encoder_are_not_mixed(place):
     assert sorted(FeatureStore.open(store).shape for store in stores) == [(8,), (16,)]
     with pytest.raises(FeatureError, match="plugin: sha256"):
         other = next(store for store in stores if FeatureStore.open(store).shape == (16,))
-        train(load_config(config, [f"features.store={other}"]), place / "run", log=QUIET)
+        train(load_config(config, [f"features.store={other}"]), place / "run")
 
 
 def test_a_search_and_its_settings(place, tiny_run, capsys):
@@ -332,7 +329,7 @@ def test_a_decoder_of_another_shape_trains_and_captions(place):
     path.write_text(BAG)
     load_plugin(path)
     config = load_config(config_file(place, decoder={"type": "bag", "embedding": {"size": 8}}))
-    captioner = train(config, place / "run", log=QUIET)
+    captioner = train(config, place / "run")
     image = place / "data" / "images" / "red_ball.png"
     assert Captioner.load(place / "run").caption(image).text == captioner.caption(image).text
     with pytest.raises(ConfigError, match="no attention"):
@@ -341,7 +338,7 @@ def test_a_decoder_of_another_shape_trains_and_captions(place):
         update={"training": config.training.model_copy(update={"objective": "scst", "start": place / "run"})}
     )
     with pytest.raises(PluginError, match="has no widths"):
-        train(scst, place / "scst", log=QUIET)
+        train(scst, place / "scst")
     assert "bag" in DECODERS.names()
 
 

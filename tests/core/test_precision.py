@@ -10,7 +10,6 @@ from PIL import Image
 from capsmith.config import Config
 from capsmith.core import precision
 from capsmith.core.errors import FeatureError
-from capsmith.core.files import Log
 from capsmith.decoding.search import SampleConfig, search
 from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.caption_model import masked_cross_entropy
@@ -20,9 +19,7 @@ from capsmith.training.history import read_csv
 from capsmith.training.setup import new_captioner
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.extraction import extract
-from tests.toy import make_data, settings
-
-QUIET = Log(quiet=True)
+from tests.support.toy import make_data, settings
 
 
 def machine(monkeypatch, tmp_path, text):
@@ -95,13 +92,13 @@ def images(folder, count):
     return [(str(n), folder / f"{n}.png") for n in range(count)]
 
 
-def test_features_in_bfloat16_point_the_same_way(tmp_path):
-    found, lines = {}, []
+def test_features_in_bfloat16_point_the_same_way(tmp_path, log_lines):
+    found, lines = {}, log_lines
     files = images(tmp_path / "images", 5)
     config = EncoderConfig(type="mobilenet_v2", weights="none", image_size=64)
     for name in ("float32", "bfloat16"):
         how = FeaturesConfig(store=tmp_path / name, batch_size=5, precision=name)
-        store = extract(files, config, how, lines.append)
+        store = extract(files, config, how)
         found[name] = np.asarray(store.gather(np.arange(5)), np.float64)
     one, other = found.values()
     cosine = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
@@ -109,35 +106,36 @@ def test_features_in_bfloat16_point_the_same_way(tmp_path):
     assert ["in bfloat16" in line for line in lines if "go through" in line] == [False, True]
 
 
-def test_many_images_are_worth_a_trial(tmp_path, monkeypatch):
+def test_many_images_are_worth_a_trial(tmp_path, monkeypatch, log_lines):
     """On a machine with bfloat16 both are built and timed; what is faster makes the features."""
     monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
     monkeypatch.setattr("capsmith.vision.extraction._MANY", 3)
     files = images(tmp_path / "images", 5)
     config = EncoderConfig(type="small_cnn", weights="none", image_size=32)
     for chosen in ("float32", "bfloat16"):
-        lines = []
+        log_lines.clear()
+        lines = log_lines
 
         def choose(make, chosen=chosen):
             assert [make(name)().dtype for name in ("float32", "bfloat16")] == [np.float32, np.float32]
             return chosen
 
         monkeypatch.setattr(precision, "faster", choose)
-        extract(files, config, FeaturesConfig(store=tmp_path / chosen, batch_size=5), lines.append)
+        extract(files, config, FeaturesConfig(store=tmp_path / chosen, batch_size=5))
         assert any("in bfloat16" in line for line in lines) is (chosen == "bfloat16")
 
 
-def test_a_store_goes_on_as_it_began(tmp_path):
+def test_a_store_goes_on_as_it_began(tmp_path, log_lines):
     """New images are calculated in the precision of those that are there; asked for another, it says no."""
     files = images(tmp_path / "images", 6)
     config = EncoderConfig(type="small_cnn", weights="none", image_size=32)
-    lines = []
+    lines = log_lines
     for some, name in ((files[:4], "bfloat16"), (files, "auto")):
-        extract(some, config, FeaturesConfig(store=tmp_path / "store", batch_size=2, precision=name), lines.append)
+        extract(some, config, FeaturesConfig(store=tmp_path / "store", batch_size=2, precision=name))
     assert [("in bfloat16" in line) for line in lines if "go through" in line] == [True, True]
     (tmp_path / "images" / "0.png").write_bytes((tmp_path / "images" / "1.png").read_bytes() + b"x")
     with pytest.raises(FeatureError, match="were made in bfloat16: leave it at auto"):
-        extract(files, config, FeaturesConfig(store=tmp_path / "store", precision="float32"), lines.append)
+        extract(files, config, FeaturesConfig(store=tmp_path / "store", precision="float32"))
 
 
 def test_a_training_goes_on_as_it_began(tmp_path, monkeypatch):
@@ -147,10 +145,10 @@ def test_a_training_goes_on_as_it_began(tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr("capsmith.training.fit.faster_dtype", lambda: "bfloat16")
     monkeypatch.setattr("capsmith.training.fit.new_captioner", watched(made))
-    captioner = train(Config.model_validate(values), tmp_path / "run", log=QUIET)
+    captioner = train(Config.model_validate(values), tmp_path / "run")
     assert captioner.model.decoder.compute_dtype == "float32"  # as it will be loaded
     monkeypatch.setattr("capsmith.training.fit.faster_dtype", lambda: "float32")
-    train(Config.model_validate(values), tmp_path / "run", resume=True, log=QUIET)
+    train(Config.model_validate(values), tmp_path / "run", resume=True)
     assert made == ["bfloat16", "bfloat16"]
 
 
@@ -163,14 +161,14 @@ def test_an_encoder_that_learns_does_so_in_float32(tmp_path, monkeypatch):
         values = settings(make_data(tmp_path / asked), tmp_path / "cache")
         values["encoder"] |= {"trainable": True}
         values["training"] |= {"epochs": 1, "precision": asked}
-        train(Config.model_validate(values), tmp_path / f"run {asked}", log=QUIET)
+        train(Config.model_validate(values), tmp_path / f"run {asked}")
     assert made == ["float32", "bfloat16"]
 
 
 def watched(made):
-    def new(config, vocabulary, vectors, prepared, precision, log):
+    def new(config, vocabulary, vectors, prepared, precision):
         made.append(precision)
-        return new_captioner(config, vocabulary, vectors, prepared, precision, log)
+        return new_captioner(config, vocabulary, vectors, prepared, precision)
 
     return new
 
@@ -195,7 +193,7 @@ def test_a_training_in_bfloat16_learns_the_same(tmp_path):
     for name in ("float32", "bfloat16"):
         values = settings(data, tmp_path / "cache")
         values["training"] |= {"epochs": 10, "learning_rate": 0.05, "precision": name}
-        train(Config.model_validate(values), tmp_path / name, log=QUIET)
+        train(Config.model_validate(values), tmp_path / name)
         losses[name] = [row["loss"] for row in read_csv(tmp_path / name / "history.csv")]
     assert losses["bfloat16"] != losses["float32"]
     np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.05)

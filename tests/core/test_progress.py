@@ -7,7 +7,6 @@ import pytest
 
 from capsmith.config import load_config
 from capsmith.core import progress
-from capsmith.core.files import Log
 from capsmith.core.progress import bar, duration, track
 from capsmith.training.fit import train
 from tests.support import toy
@@ -21,9 +20,9 @@ def clock(monkeypatch):
     return now
 
 
-def test_a_line_a_minute_says_how_far_it_is_and_what_is_left(clock):
-    lines = []
-    with bar(lines.append, total=1200, desc="features", unit="image") as shown:
+def test_a_line_a_minute_says_how_far_it_is_and_what_is_left(clock, log_lines):
+    lines = log_lines
+    with bar(total=1200, desc="features", unit="image") as shown:
         for second in range(1, 301):
             clock[0] = 1000 + second
             shown.update(2)
@@ -31,45 +30,45 @@ def test_a_line_a_minute_says_how_far_it_is_and_what_is_left(clock):
     assert len(lines) == 5 and lines[-1] == "features: 600 of 1,200 images, about 5 min left"
 
 
-def test_what_takes_less_than_a_minute_is_not_told(clock):
-    lines = []
-    for _ in track(range(59), lines.append, desc="captions", unit="batch"):
+def test_what_takes_less_than_a_minute_is_not_told(clock, log_lines):
+    lines = log_lines
+    for _ in track(range(59), desc="captions", unit="batch"):
         clock[0] += 1
     assert not lines
 
 
-def test_work_that_goes_on_is_timed_by_what_was_done_now(clock):
-    lines = []
-    with bar(lines.append, total=100, initial=90, desc="epoch 1/2", unit="batch") as shown:
+def test_work_that_goes_on_is_timed_by_what_was_done_now(clock, log_lines):
+    lines = log_lines
+    with bar(total=100, initial=90, desc="epoch 1/2", unit="batch") as shown:
         shown.set_postfix(loss="2.500", refresh=False)
         clock[0] += 60
         shown.update(5)
     assert lines == ["epoch 1/2: 95 of 100 batches, about 1 min left, loss 2.500"]
 
 
-def test_a_length_that_nobody_knows(clock):
-    lines = []
-    for _ in track(iter(range(3)), lines.append, desc="x", unit="row"):
+def test_a_length_that_nobody_knows(clock, log_lines):
+    lines = log_lines
+    for _ in track(iter(range(3)), desc="x", unit="row"):
         clock[0] += 61
     assert lines == ["x: 1 rows", "x: 2 rows", "x: 3 rows"]
 
 
-def test_a_terminal_shows_a_bar_and_the_log_stays_quiet(clock, monkeypatch):
+def test_a_terminal_shows_a_bar_and_the_log_stays_quiet(clock, monkeypatch, log_lines):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
     monkeypatch.setattr(sys, "stderr", Terminal())
-    lines = []
-    for _ in track(range(3), lines.append, desc="x"):
+    lines = log_lines
+    for _ in track(range(3), desc="x"):
         clock[0] += 61
     assert not lines
 
 
-def test_a_process_without_standard_error(clock, monkeypatch):
+def test_a_process_without_standard_error(clock, monkeypatch, log_lines):
     monkeypatch.setattr(sys, "stderr", None)
-    lines = []
-    for _ in track(range(3), lines.append, desc="x", unit="row"):
+    lines = log_lines
+    for _ in track(range(3), desc="x", unit="row"):
         clock[0] += 61
     assert len(lines) == 3
 
@@ -94,9 +93,3 @@ def test_a_training_under_nohup_tells_its_log_how_far_it_is(tmp_path, monkeypatc
         "captions: 1 of 1 ",
     ):
         assert line in said
-
-
-def test_a_log_that_is_quiet_stays_so(clock, capsys):
-    for _ in track(range(3), Log(quiet=True), desc="x"):
-        clock[0] += 61
-    assert not capsys.readouterr().err

@@ -126,11 +126,13 @@ def test_a_section_that_is_looked_up_when_it_is_read():
 
 
 LIGHT = (
-    "capsmith capsmith.cli capsmith.config capsmith.core.registry capsmith.core.schema capsmith.core.files capsmith.decoding.search "
-    "capsmith.data.text.cleaning capsmith.data.text.tokens capsmith.data.text.vocabulary capsmith.data.text.glove capsmith.metrics "
-    "capsmith.metrics.scorer capsmith.data capsmith.data.flickr8k capsmith.data.scenes.reader capsmith.vision.store "
-    "capsmith.vision.extraction capsmith.vision.fingerprint capsmith.models.decoders.config capsmith.training.config "
-    "capsmith.training.history capsmith.training.schedules capsmith.data.prepare capsmith.evaluation.report capsmith.evaluation.plots"
+    "capsmith capsmith.cli capsmith.config capsmith.core.registry capsmith.core.schema capsmith.core.files "
+    "capsmith.decoding.search capsmith.data.text.cleaning capsmith.data.text.tokens "
+    "capsmith.data.text.vocabulary capsmith.data.text.glove capsmith.metrics capsmith.metrics.scorer "
+    "capsmith.data capsmith.data.flickr8k capsmith.data.scenes.reader capsmith.vision.store "
+    "capsmith.vision.extraction capsmith.vision.fingerprint capsmith.models.decoders.config "
+    "capsmith.training.config capsmith.training.history capsmith.training.schedules capsmith.data.prepare "
+    "capsmith.evaluation.report capsmith.evaluation.plots "
 ).split()
 
 

@@ -10,7 +10,8 @@ import pytest
 from capsmith.cli import main
 from capsmith.core import terminal
 from capsmith.core.errors import CapsmithError, ConfigError, because, escaped, printable, shortened
-from capsmith.core.files import Log, write_json
+from capsmith.core.files import write_json
+from capsmith.core.log import get_logger, log_file
 from capsmith.core.yaml_io import dump, parse
 from tests.support import toy
 
@@ -69,14 +70,14 @@ def test_lines_cells_and_paths(capsys):
 
 
 def test_a_path_reaches_a_program_as_it_is():
-    code = "from capsmith import terminal; terminal.open_streams(); terminal.say_path('caf\\udce9\\n')"
+    code = "from capsmith.core import terminal; terminal.open_streams(); terminal.say_path('caf\\udce9\\n')"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).stdout == b"caf\xe9\n\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "cp1252"])
 def test_json_is_safe_and_lossless(encoding):
     value = {"image": NASTY, "caption": "zoë 犬 👩‍👧", "n": [1, 2.5, None]}
-    code = f"from capsmith import terminal; terminal.open_streams(); terminal.say_json({value!a}, indent=1)"
+    code = f"from capsmith.core import terminal; terminal.open_streams(); terminal.say_json({value!a}, indent=1)"
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
     raw = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, env=environment).stdout
     assert json.loads(raw.decode(encoding)) == value
@@ -91,8 +92,9 @@ def test_files_stay_lossless(tmp_path):
 
 
 def test_a_log_is_one_safe_line_each(tmp_path, capsys):
-    Log(tmp_path / "log.txt")(f"data: {NASTY}")
-    Log(tmp_path / "log.txt")("p" * 4000)
+    with log_file(tmp_path / "log.txt"):
+        get_logger("capsmith.test").info(f"data: {NASTY}")
+        get_logger("capsmith.test").info("p" * 4000)
     first, second = (tmp_path / "log.txt").read_text(encoding="utf-8").splitlines()
     assert first == f"data: {escaped(NASTY)}" and len(second) == 160
     assert capsys.readouterr().err.splitlines() == [first, second]
@@ -184,7 +186,7 @@ def test_exit_codes_without_a_reader(command, code):
 
 def test_files_do_not_take_the_place_of_closed_streams(tmp_path):
     code = (
-        "import os, sys; from capsmith import terminal; terminal.open_streams()\n"
+        "import os, sys; from capsmith.core import terminal; terminal.open_streams()\n"
         "file = open(sys.argv[1], 'w'); assert file.fileno() > 2; print('lost'); print('lost', file=sys.stderr)"
     )
     subprocess.run(["bash", "-c", '"$@" <&- >&- 2>&-', "bash", sys.executable, "-c", code, tmp_path / "a"], check=True)

@@ -7,18 +7,11 @@ import pytest
 
 from capsmith.config import load_config
 from capsmith.core.errors import DataError, FeatureError
-from capsmith.data.prepare import PixelCache, read_corpus, require_splits
+from capsmith.data.prepare import PixelCache, require_splits
 from capsmith.data.records import Record
 from capsmith.vision.images import load_image
 from tests.support import shapes
-from tests.support.prepared import QUIET, corpus_of, prepare_splits
-
-
-class Lines(list):
-    """A log that keeps its lines."""
-
-    def __call__(self, line):
-        self.append(line)
+from tests.support.prepared import corpus_of, prepare_splits
 
 
 @pytest.fixture
@@ -33,7 +26,7 @@ def records(paths):
 
 def test_images_are_decoded_once_and_found_by_id():
     paths = sorted((shapes.data() / "images").iterdir())[:5]
-    images = PixelCache(records(paths), (32, 24), 2, QUIET)
+    images = PixelCache(records(paths), (32, 24), 2)
     rows = images.rows([paths[3].name, paths[0].name, paths[3].name])
     found = images.gather(rows)
     assert found.dtype == np.uint8
@@ -43,15 +36,14 @@ def test_images_are_decoded_once_and_found_by_id():
     assert "other.png" not in images
 
 
-def test_unreadable_images_are_named_and_left_out(data):
+def test_unreadable_images_are_named_and_left_out(data, log_lines):
     paths = sorted((data / "images").iterdir())[:12]
     for path in paths[2:10]:
         path.write_bytes(b"broken")
-    log = Lines()
-    images = PixelCache(records(paths), (32, 32), 2, log)
+    images = PixelCache(records(paths), (32, 32), 2)
     assert list(images.broken) == [path.name for path in paths[2:10]]
-    assert len(log) == 5
-    assert all(path.name in line for path, line in zip(paths[2:7], log, strict=True))
+    assert len(log_lines) == 5
+    assert all(path.name in line for path, line in zip(paths[2:7], log_lines, strict=True))
     assert [path.name in images for path in paths] == [True] * 2 + [False] * 8 + [True] * 2
 
 
@@ -102,10 +94,8 @@ def test_a_split_without_images(data):
         prepare_splits(config, "test")
 
 
-def test_what_was_read_and_left_out_is_said(data):
+def test_what_was_read_and_left_out_is_said(data, log_lines):
     (data / "images" / "red_bar_left_0.png").unlink()
-    log = Lines()
-    config = load_config(shapes.settings(data={"root": str(data)}))
-    read_corpus(config.data, config.features, log)
-    assert "images 71 train, 24 dev, 24 test" in log[0]
-    assert "red_bar_left_0.png" in log[1]
+    corpus_of(load_config(shapes.settings(data={"root": str(data)})))
+    assert "images 71 train, 24 dev, 24 test" in log_lines[0]
+    assert "red_bar_left_0.png" in log_lines[1]

@@ -8,14 +8,11 @@ import pytest
 
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, DataError
-from capsmith.core.files import Log
 from capsmith.data.records import read_dataset
 from capsmith.evaluation.evaluate import evaluate, shuffled, tokeniser
 from capsmith.metrics import score
 from capsmith.training.history import read_csv
 from tests.support import shapes
-
-QUIET = Log(quiet=True)
 
 
 @pytest.mark.parametrize("images", [2, 3, 24, 1000])
@@ -42,7 +39,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dev(run):
-    return evaluate(run, "dev", log=QUIET)
+    return evaluate(run, "dev")
 
 
 def test_it_learned_and_it_looks(dev):
@@ -79,7 +76,7 @@ def test_greedy_on_dev_is_what_the_best_epoch_measured(run):
     """The weights that a run keeps are those of its best epoch, whole."""
     rows = read_csv(run / "history.csv")
     best = max(rows, key=lambda row: row["dev_cider"])
-    found = evaluate(run, "dev", ["decoding.type=greedy"], QUIET)
+    found = evaluate(run, "dev", ["decoding.type=greedy"])
     for name, measured in found.scores.items():
         assert measured.value == pytest.approx(best[f"dev_{name}"], abs=1e-6)
     assert best["dev_cider"] > rows[0]["dev_cider"] + 1
@@ -87,7 +84,7 @@ def test_greedy_on_dev_is_what_the_best_epoch_measured(run):
 
 def test_overrides_act_and_do_not_stay(run, dev):
     before = (run / "config.yaml").read_text()
-    found = evaluate(run, "dev", ["decoding.max_length=2", "evaluation.metrics=[bleu1]"], QUIET)
+    found = evaluate(run, "dev", ["decoding.max_length=2", "evaluation.metrics=[bleu1]"])
     assert list(found.scores) == ["bleu1"]
     assert all(len(caption.text.split()) <= 2 for caption in found.captions.values())
     assert (run / "config.yaml").read_text() == before
@@ -95,13 +92,13 @@ def test_overrides_act_and_do_not_stay(run, dev):
 
 def test_what_cannot_be_evaluated(run, tmp_path):
     with pytest.raises(CheckpointError, match="no run directory"):
-        evaluate(tmp_path / "none", log=QUIET)
+        evaluate(tmp_path / "none")
     with pytest.raises(ConfigError, match="cannot change what"):
-        evaluate(run, overrides=["decoder.units=3"], log=QUIET)
+        evaluate(run, overrides=["decoder.units=3"])
     with pytest.raises(ConfigError, match="decoding.beam_sise"):
-        evaluate(run, overrides=["decoding.beam_sise=3"], log=QUIET)
+        evaluate(run, overrides=["decoding.beam_sise=3"])
     with pytest.raises(DataError, match="does not exist"):
-        evaluate(run, overrides=[f"data.root={tmp_path}/none"], log=QUIET)
+        evaluate(run, overrides=[f"data.root={tmp_path}/none"])
 
 
 def test_features_of_other_weights_are_found_out(run, tmp_path):
@@ -109,7 +106,7 @@ def test_features_of_other_weights_are_found_out(run, tmp_path):
     with open(other, "ab") as file:
         file.write(b"\0")
     with pytest.raises(CheckpointError, match="features of another encoder"):
-        evaluate(run, overrides=[f"encoder.weights={other}"], log=QUIET)
+        evaluate(run, overrides=[f"encoder.weights={other}"])
 
 
 def test_the_tokeniser_follows_the_text():

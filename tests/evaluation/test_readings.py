@@ -9,28 +9,14 @@ import shutil
 import pytest
 
 from capsmith.core.errors import CapsmithError
-from capsmith.core.files import Log
 from capsmith.evaluation import readings
 from capsmith.evaluation.evaluate import evaluate
 from tests.support import shapes
-
-QUIET = Log(quiet=True)
 
 
 @pytest.fixture
 def run(tmp_path):
     return shutil.copytree(shapes.trained(), tmp_path / "run")
-
-
-class Lines(Log):
-    """Keeps what is said."""
-
-    def __init__(self):
-        super().__init__(quiet=True)
-        self.said = []
-
-    def __call__(self, line):
-        self.said.append(line)
 
 
 def test_a_training_that_ends_in_a_test_report_has_read_test_once():
@@ -40,14 +26,13 @@ def test_a_training_that_ends_in_a_test_report_has_read_test_once():
     assert entry["decoding"] == scores["decoding"]
 
 
-def test_every_reading_of_test_leaves_a_line_and_dev_leaves_none(run):
+def test_every_reading_of_test_leaves_a_line_and_dev_leaves_none(run, log_lines):
     before = readings.read(run / readings.FILE)
-    evaluate(run, "dev", log=QUIET)
-    evaluate(run, "train", ["data.limit=4"], log=QUIET)
+    evaluate(run, "dev")
+    evaluate(run, "train", ["data.limit=4"])
     assert readings.read(run / readings.FILE) == before
-    log = Lines()
-    found = evaluate(run, "test", ["decoding.type=greedy"], log)
-    evaluate(run, "test", ["decoding.type=greedy"], QUIET)
+    found = evaluate(run, "test", ["decoding.type=greedy"])
+    evaluate(run, "test", ["decoding.type=greedy"])
     after = readings.read(run / readings.FILE)
     assert after[: len(before)] == before
     assert len(after) == len(before) + 2
@@ -58,11 +43,11 @@ def test_every_reading_of_test_leaves_a_line_and_dev_leaves_none(run):
     assert entry["signatures"] == {name: score.signature for name, score in found.scores.items()}
     assert entry["images"] == len(found.captions)
     assert entry["date"].endswith("+00:00")
-    assert any("test: read 2 times with this run" in line for line in log.said)
+    assert any("test: read 2 times with this run" in line for line in log_lines)
 
 
 def test_a_line_names_the_very_files_that_were_read(run):
-    evaluate(run, "test", log=QUIET)
+    evaluate(run, "test")
     (source,) = readings.read(run / readings.FILE)[-1]["runs"]
     assert source["run"] == str(run)
     for key, name in (("config_sha256", "config.yaml"), ("weights_sha256", "model.weights.h5")):
@@ -73,22 +58,21 @@ def test_a_line_names_the_very_files_that_were_read(run):
 
 def test_an_ensemble_is_a_reading_of_each_of_its_members(run, tmp_path):
     other = shutil.copytree(run, tmp_path / "other")
-    evaluate([run, other], "test", log=QUIET)
+    evaluate([run, other], "test")
     first, second = (readings.read(one / readings.FILE)[-1] for one in (run, other))
     assert first == second
     assert [source["run"] for source in first["runs"]] == [str(run), str(other)]
     assert not first["averaged"]
-    evaluate([run, other], "test", log=QUIET, averaged=True)
+    evaluate([run, other], "test", averaged=True)
     assert readings.read(other / readings.FILE)[-1]["averaged"]
 
 
-def test_a_run_that_cannot_be_written_is_noted_beside_the_report(run, tmp_path):
+def test_a_run_that_cannot_be_written_is_noted_beside_the_report(run, tmp_path, log_lines):
     (run / readings.FILE).unlink()
     (run / readings.FILE).mkdir()  # as root, permissions keep nobody out
-    log = Lines()
-    evaluate(run, "test", log=log, out=tmp_path / "out")
+    evaluate(run, "test", out=tmp_path / "out")
     assert len(readings.read(tmp_path / "out" / readings.FILE)) == 1
-    assert any(readings.FILE in line and "noted in" in line for line in log.said)
+    assert any(readings.FILE in line and "noted in" in line for line in log_lines)
 
 
 def test_a_reading_is_noted_before_anything_is_shown_of_it(run, monkeypatch):
@@ -98,7 +82,7 @@ def test_a_reading_is_noted_before_anything_is_shown_of_it(run, monkeypatch):
     monkeypatch.setattr("capsmith.evaluation.evaluate._write", full)
     before = len(readings.read(run / readings.FILE))
     with pytest.raises(CapsmithError, match="full"):
-        evaluate(run, "test", log=QUIET)
+        evaluate(run, "test")
     assert len(readings.read(run / readings.FILE)) == before + 1
 
 

@@ -8,7 +8,8 @@ HEADS = {
     "from capsmith.models.decoders.config import DECODERS, DecoderConfig\n",
     "dataset": "from pathlib import Path\nfrom typing import Literal\n"
     "from capsmith.data import DATASETS, Corpus, DatasetConfig, Record\n",
-    "search": "from typing import Literal\nfrom capsmith.decoding.search import DECODINGS, DecodingConfig, Hypothesis\n",
+    "search": "from typing import Literal\nfrom capsmith.decoding.search import DECODINGS, DecodingConfig\n"
+    "from capsmith.decoding.search import Hypothesis\n",
     "encoder": "from capsmith.vision.encoders import register_encoder\n",
     "metric": "from capsmith.metrics import register_metric\n",
 }

@@ -9,7 +9,7 @@ import pytest
 
 from capsmith import Captioner, evaluate, load_config, train
 from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError, FeatureError
-from capsmith.core.files import Log, write_json
+from capsmith.core.files import write_json
 from capsmith.models.given_features import require_encoder
 from capsmith.training.extract import extract
 from tests.support import shapes
@@ -18,7 +18,7 @@ from tests.support import shapes
 @pytest.fixture(scope="module")
 def own():
     """What capsmith's own extraction gives, as a notebook would have kept it."""
-    store = extract(load_config(settings()), Log(quiet=True))
+    store = extract(load_config(settings()))
     return {image: store.gather(store.rows([image])) for image in store.ids}  # (1, D) each
 
 
@@ -40,8 +40,7 @@ def stored(path, **sections):
 
 
 def learn(config, run, **more):
-    log = Log(run / "log.txt", quiet=True)
-    return train(config, run, log=log, **more), lambda: (run / "log.txt").read_text()
+    return train(config, run, **more), lambda: (run / "log.txt").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +79,7 @@ def test_no_image_is_needed_and_what_is_known_of_the_encoder_is_said(without_ima
     assert "cannot be verified: none of their images is at hand" in log
     about = json.loads((folder / "run" / "captioner.json").read_text())["features"]
     assert about["encoder"] == "unverified" and len(about["sha256"]) == 64
-    done = evaluate(folder / "run", "test", log=Log(quiet=True), out=folder / "report")
+    done = evaluate(folder / "run", "test", out=folder / "report")
     assert len(done.captions) == 24 and "the image cannot be read" in (folder / "report" / "index.html").read_text()
 
 
@@ -112,8 +111,8 @@ def test_another_encoder_is_found_out(own, tmp_path, way):
         captioner.caption(shapes.data() / "images" / "red_bar_left_0.png")
     assert captioner.caption_features(np.zeros((1, matrix.shape[1]), "float32"))
     with pytest.raises(CheckpointError, match="captions features alone.*or set features.store to a pickle"):
-        evaluate(tmp_path / "run", "dev", ["features.store=null"], log=Log(quiet=True))
-    evaluate(tmp_path / "run", "dev", log=Log(quiet=True))
+        evaluate(tmp_path / "run", "dev", ["features.store=null"])
+    evaluate(tmp_path / "run", "dev")
 
 
 def test_an_encoder_may_be_named_later(own, tmp_path):
@@ -143,7 +142,7 @@ def test_a_vector_for_attention_and_a_pickle_of_another_shape(own, copy, tmp_pat
     run, _ = copy
     other = pickled(tmp_path / "other.pkl", {image: array[0, :100] for image, array in own.items()})
     with pytest.raises(FeatureError, match=r"have shape \(100,\), but this captioner takes \(256,\)"):
-        evaluate(run, "dev", [f"features.store={other}"], log=Log(quiet=True))
+        evaluate(run, "dev", [f"features.store={other}"])
 
 
 # --- resuming ---------------------------------------------------------------------------------------------------------
@@ -177,11 +176,10 @@ def test_another_pickle_for_other_images_is_scored_with_a_word_about_it(copy, ow
     run, _ = copy
     test = {image: array for image, array in own.items() if image.endswith("_4.png")}
     other = pickled(tmp_path / "test.pkl", test)
-    log = Log(tmp_path / "log.txt", quiet=True)
-    done = evaluate(run, "test", [f"features.store={other}"], log=log)
+    done = evaluate(run, "test", [f"features.store={other}"])
     assert len(done.captions) == 24 and "are alike cannot be verified" in (tmp_path / "log.txt").read_text()
     with pytest.raises(FeatureError, match="no features of 24 of 24 images .24 of 24 dev"):
-        evaluate(run, "dev", [f"features.store={other}"], log=Log(quiet=True))
+        evaluate(run, "dev", [f"features.store={other}"])
 
 
 def test_what_test_will_need_is_looked_for_before_training(own, tmp_path):

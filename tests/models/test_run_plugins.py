@@ -8,12 +8,9 @@ import pytest
 from capsmith import Captioner, load_config, load_plugin, train
 from capsmith.cli import main
 from capsmith.core.errors import CheckpointError
-from capsmith.core.files import Log
 from capsmith.models.run_plugins import remember
 from tests.support import plugin_files, toy
 from tests.support.plugin_files import config_file
-
-QUIET = Log(quiet=True)
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +35,6 @@ def foreign(place):
         train(
             load_config(config_file(place, decoder={"type": "gated", "units": 16, "embedding": {"size": 8}})),
             place / "run",
-            log=QUIET,
         )
     (place / "EXECUTED").unlink()
     shutil.copy(path, place / "run" / "my_decoder.py")

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 from capsmith.config import load_config
-from capsmith.core.files import Log
 from capsmith.data.batches import Batches
 from capsmith.training import loop as epochs
 from capsmith.training.fit import train
@@ -47,4 +46,4 @@ def arm(epoch, moment):
 if __name__ == "__main__":
     arm(int(sys.argv[3]), sys.argv[4])
     run = Path(sys.argv[2])
-    train(load_config(sys.argv[1]), run, resume=True, log=Log(run / "log.txt", quiet=True))
+    train(load_config(sys.argv[1]), run, resume=True)

@@ -1,18 +1,15 @@
-"""The dataset and the features that a config names, without log lines."""
+"""The dataset and the features that a config names."""
 
 from capsmith.config import Config
-from capsmith.core.files import Log
 from capsmith.data.prepare import Prepared, prepare, read_corpus
 from capsmith.data.records import Corpus
-
-QUIET = Log(quiet=True)
 
 
 def corpus_of(config: Config) -> Corpus:
     """Reads the dataset of a config."""
-    return read_corpus(config.data, config.features, QUIET)
+    return read_corpus(config.data, config.features)
 
 
 def prepare_splits(config: Config, *splits: str) -> Prepared:
     """Prepares splits of a config's dataset."""
-    return prepare(corpus_of(config), config.encoders, config.features, splits, QUIET)
+    return prepare(corpus_of(config), config.encoders, config.features, splits)

@@ -102,7 +102,6 @@ def save_patches(path: Path) -> Path:
 def trained() -> Path:
     """Returns the run of a captioner that has learned the shapes, trained once."""
     from capsmith import load_config, train
-    from capsmith.core.files import Log
 
     run = workplace() / "trained"
     patches = save_patches(workplace() / "patches.keras")
@@ -111,5 +110,5 @@ def trained() -> Path:
         decoder={"units": 64},
         training={"epochs": 20},
     )
-    train(load_config(config), run, log=Log(run / "log.txt", quiet=True))
+    train(load_config(config), run)
     return run

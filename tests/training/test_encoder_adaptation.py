@@ -9,7 +9,6 @@ import pytest
 from capsmith import Captioner
 from capsmith.config import load_config, run_config
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError
-from capsmith.core.files import Log
 from capsmith.data.records import Corpus, Record
 from capsmith.evaluation.evaluate import evaluate
 from capsmith.models.given_features import require_encoder
@@ -25,8 +24,6 @@ from capsmith.vision.images import load_image
 from capsmith.vision.networks import behind, build_core, layers_by_name
 from tests.support import shapes
 from tests.support.prepared import corpus_of, prepare_splits
-
-QUIET = Log(quiet=True)
 
 
 def settings(folder, **adapt):
@@ -49,7 +46,7 @@ def adapted(tmp_path_factory):
     """A folder with an adapted encoder and a run of one epoch on its features."""
     folder = tmp_path_factory.mktemp("adapting")
     config = load_config(settings(folder))
-    train(config, folder / "run", log=QUIET)
+    train(config, folder / "run")
     return folder, config
 
 
@@ -77,7 +74,7 @@ def test_with_captions_of_other_images_nothing_is_learned(adapted, tmp_path):
         Record(r.image_id, r.path, train_records[other].captions, r.split)
         for r, other in zip(train_records, moved, strict=True)
     ]
-    adapt_encoders(config, Corpus((*shuffled, *rest), corpus.problems), QUIET)
+    adapt_encoders(config, Corpus((*shuffled, *rest), corpus.problems))
     assert max(scores(tmp_path)) < scores(adapted[0])[-1] - 0.2
 
 
@@ -106,16 +103,16 @@ def test_features_and_captions_are_those_of_the_adapted_encoder(adapted):
 
 
 @pytest.mark.parametrize("output", ["grid", "pooled"])
-def test_features_go_on_from_those_of_the_layer_before(tmp_path, output):
+def test_features_go_on_from_those_of_the_layer_before(tmp_path, output, log_lines):
     """Those of train and dev are there when the encoder is; they are what the whole network gives of the images."""
     values = settings(tmp_path, epochs=2)
     values["encoder"]["output"] = output
     values["decoder"] = {"type": "inject", "units": 8} if output == "pooled" else values["decoder"]
-    config, lines = load_config(values), []
+    config, lines = load_config(values), log_lines
     corpus = corpus_of(config)
-    adapt_encoders(config, corpus, lines.append)
+    adapt_encoders(config, corpus)
     assert any("96 images go on from an earlier layer" in line for line in lines)
-    extract(config, lines.append)
+    extract(config)
     assert any("24 of 120 images go through small_cnn" in line for line in lines)
     store = prepare_splits(config, "train", "dev", "test").source
     encoder = build_encoder(config.encoders[0])
@@ -125,21 +122,21 @@ def test_features_go_on_from_those_of_the_layer_before(tmp_path, output):
         np.testing.assert_allclose(kept, encoder.encode(pixels), rtol=5e-3, atol=5e-3)
 
 
-def test_features_go_on_in_the_precision_of_the_layer_before(tmp_path):
+def test_features_go_on_in_the_precision_of_the_layer_before(tmp_path, log_lines):
     """What is left to extract is calculated as those before it were, and asking for just that is no mistake."""
     values = settings(tmp_path, epochs=1)
     values["features"]["precision"] = "bfloat16"
-    config, lines = load_config(values), []
-    adapt_encoders(config, corpus_of(config), QUIET)
-    extract(config, lines.append)
+    config, lines = load_config(values), log_lines
+    adapt_encoders(config, corpus_of(config))
+    extract(config)
     assert any("24 of 120 images go through small_cnn in bfloat16" in line for line in lines)
 
 
 def test_what_was_adapted_is_used_again(adapted, monkeypatch):
     folder, config = adapted
     monkeypatch.setattr(adapting, "WordLabelTrainer", None)
-    train(config, folder / "second", log=QUIET)
-    assert extract(config, QUIET).shape == Captioner.load(folder / "second").feature_shape
+    train(config, folder / "second")
+    assert extract(config).shape == Captioner.load(folder / "second").feature_shape
 
 
 def test_what_was_adapted_otherwise_is_not(adapted):
@@ -156,7 +153,7 @@ def test_what_was_adapted_otherwise_is_not(adapted):
 
 
 def asked(config):
-    return config, corpus_of(config), QUIET
+    return config, corpus_of(config)
 
 
 def interrupted(config, monkeypatch, at=2):
@@ -240,7 +237,7 @@ def test_a_mirrored_image_is_learned_with_its_words_mirrored(tmp_path):
             return 0.0
 
     lesson.detector = Fake()
-    lesson._pass(0, np.arange(len(records)), sure, Numbered(), Log(quiet=True))
+    lesson._pass(0, np.arange(len(records)), sure, Numbered())
     turned = 0
     for seen, said in zip(*(np.concatenate(part) for part in zip(*given, strict=True)), strict=True):
         mirrored, own = seen[0, 0, 0] != 0, sure[int(seen[0, 0, 1])]
@@ -256,14 +253,14 @@ def test_a_run_has_a_copy_for_when_the_folder_is_gone(adapted):
         assert (folder / "run" / "encoder.weights.h5").read_bytes() == (
             folder / "away" / "encoder.weights.h5"
         ).read_bytes()
-        evaluate(folder / "run", "test", log=QUIET)
+        evaluate(folder / "run", "test")
         assert run_config(folder / "run").encoders[0].adapt.into == folder / "run"
         require_encoder(config.adapted_into([folder / "run"]), folder / "run")
         adapt_encoders(*asked(config.adapted_into([folder / "run"])))  # is there: nothing to do
         with pytest.raises(
             FeatureError, match="is not there: .* makes it; to go on with a run, set encoder.adapt.into to it"
         ):
-            train(config, folder / "run", resume=True, log=QUIET)
+            train(config, folder / "run", resume=True)
     finally:
         (folder / "away").rename(folder / "adapted")
 
@@ -286,7 +283,7 @@ def test_a_note_without_weights_is_said(adapted, tmp_path):
 def test_a_store_of_one_s_own_holds_the_adapted_features(tmp_path):
     values = settings(tmp_path, epochs=1)
     values["features"] = {"store": str(tmp_path / "mine"), "cache": str(tmp_path / "cache")}
-    assert extract(load_config(values), QUIET).shape == (4, 128)
+    assert extract(load_config(values)).shape == (4, 128)
 
 
 def test_words_of_mirrored_images_change_sides(tmp_path):
@@ -331,7 +328,7 @@ def test_an_adapted_encoder_that_is_gone_is_said(tmp_path):
 
 def test_without_dev_images_the_last_pass_counts(tmp_path):
     config, corpus, _ = asked(load_config(settings(tmp_path, epochs=2)))
-    adapt_encoders(config, Corpus(tuple(corpus.split("train")), corpus.problems), QUIET)
+    adapt_encoders(config, Corpus(tuple(corpus.split("train")), corpus.problems))
     assert scores(tmp_path)[0] < scores(tmp_path)[1] < 0
     assert (tmp_path / "adapted" / "encoder.weights.h5").exists()
 

@@ -6,7 +6,6 @@ import pytest
 
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError
-from capsmith.core.files import Log
 from capsmith.models.captioner import Captioner
 from capsmith.training.config import TrainingConfig
 from capsmith.training.fit import train
@@ -16,8 +15,6 @@ from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoder import build_encoder
 from capsmith.vision.networks import layers_by_name
 from tests.support import shapes
-
-QUIET = Log(quiet=True)
 
 
 @pytest.mark.parametrize(("settings", "decay"), [({"optimizer": "adam"}, 0), ({"optimizer": "adamw"}, 0.5)])
@@ -46,7 +43,7 @@ def test_only_the_last_block_learns(tmp_path):
     )
     config = load_config(values)
     keras.utils.set_random_seed(config.seed)
-    train(config, tmp_path / "run", log=QUIET)
+    train(config, tmp_path / "run")
     encoder = Captioner.load(tmp_path / "run").encoder
     learned = {name for name, layer in layers_by_name(encoder.core).items() if layer.trainable_weights}
     built = build_encoder(config.encoders[0])
@@ -56,7 +53,7 @@ def test_only_the_last_block_learns(tmp_path):
 
 def frozen(tmp_path):
     values = shapes.settings(training={"epochs": 3}, evaluation={"after_training": None})
-    train(load_config(values), tmp_path / "first", log=QUIET)
+    train(load_config(values), tmp_path / "first")
     return values
 
 
@@ -66,19 +63,19 @@ def test_first_the_decoder_then_both(tmp_path):
     kept = str(tmp_path / "first" / "encoder.weights.h5")  # with weights of its own, its batch norm stays as it is
     values["encoder"] |= {"trainable": True, "rate": 0.5, "weights": kept}
     values["training"] |= {"start": str(tmp_path / "first"), "epochs": 1, "learning_rate": 1e-9}
-    train(load_config(values), tmp_path / "still", log=QUIET)
+    train(load_config(values), tmp_path / "still")
     first, still = (Captioner.load(tmp_path / name) for name in ("first", "still"))
     image = next((shapes.data() / "images").glob("blue*"))
     features = [one.features([image]) for one in (first, still)]
     np.testing.assert_allclose(*features, rtol=1e-2, atol=1e-2)
     assert first.caption(image).text == still.caption(image).text
     values["training"] |= {"epochs": 4, "learning_rate": 0.003, "augment": {"mirror": True, "crop": 0.9}}
-    train(load_config(values), tmp_path / "both", log=QUIET)
+    train(load_config(values), tmp_path / "both")
     losses = [read_csv(tmp_path / name / "history.csv")[-1]["loss"] for name in ("first", "both")]
     assert losses[1] < losses[0]
     with pytest.raises(CheckpointError, match="trained its encoder: this one has to, too"):
         back = shapes.settings(training={"start": str(tmp_path / "both"), "epochs": 1})
-        train(load_config(back), tmp_path / "back", log=QUIET)
+        train(load_config(back), tmp_path / "back")
 
 
 def test_what_does_not_go_together():

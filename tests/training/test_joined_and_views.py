@@ -6,15 +6,12 @@ import pytest
 from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError
-from capsmith.core.files import Log
 from capsmith.evaluation.evaluate import evaluate
 from capsmith.models.given_features import require_encoder
 from capsmith.training.fit import train
 from capsmith.training.loop import Epochs
 from tests.support import shapes
 from tests.support.prepared import prepare_splits
-
-QUIET = Log(quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +28,7 @@ def joined(tmp_path_factory):
     random = {"type": "small_cnn", "weights": "none", "output": "grid"}
     settings["encoder"] = [{**random, "image_size": 96}, {**random, "image_size": 64}]
     config = load_config(settings)
-    train(config, folder / "run", log=QUIET)
+    train(config, folder / "run")
     return folder, config
 
 
@@ -63,7 +60,7 @@ def test_only_training_makes_views(joined):
     assert len(stores) == 4 and sum(name.endswith("-view1") for name in stores) == 2
     elsewhere = folder / "elsewhere"
     overrides = [f"features.cache={elsewhere}", "decoding.type=consensus", "decoding.neighbours=3"]
-    evaluate(folder / "run", "test", overrides, QUIET)  # which looks at the training images, as they are
+    evaluate(folder / "run", "test", overrides)  # which looks at the training images, as they are
     assert len(list(elsewhere.iterdir())) == 2
 
 
@@ -88,13 +85,13 @@ def test_each_encoder_has_to_be_the_one_of_the_training(joined):
         (1, "[[left, right], [gauche, droite], [links, right]]", ["1 of 3 pairs", "gauche/droite and 1 more"]),
     ],
 )
-def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says):
+def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says, log_lines):
     """Only where images are mirrored: elsewhere nothing changes places."""
     folder, config = joined
-    lines = []
+    lines = log_lines
     captioner = Captioner.load(folder / "run")
     overrides = [f"training.views={views}", f"training.mirror_words={pairs}"]
     captioner.config = load_config(config.model_dump(mode="json"), overrides)
-    Epochs(captioner, prepare_splits(captioner.config, "train", "dev"), folder / "run", lines.append)
+    Epochs(captioner, prepare_splits(captioner.config, "train", "dev"), folder / "run")
     told = [line for line in lines if "mirror_words" in line]
     assert len(told) == bool(says) and all(one in told[0] for one in says)

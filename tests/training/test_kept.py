@@ -5,7 +5,6 @@ import shutil
 import pytest
 
 from capsmith.core.errors import CapsmithError
-from capsmith.core.files import Log
 from capsmith.training.kept import KeptFiles
 
 FILES = ("config.yaml", "vocabulary.json", "encoder_1/encoder.weights.h5", "encoder_2/encoder.json")
@@ -19,20 +18,10 @@ def run(tmp_path):
     return tmp_path / "run"
 
 
-class Said(Log):
-    def __init__(self):
-        super().__init__(quiet=True)
-        self.lines = []
-
-    def __call__(self, line):
-        self.lines.append(line)
-
-
-def test_what_is_gone_comes_back_byte_for_byte(run):
-    said = Said()
-    with KeptFiles(run, 2, said) as kept:
+def test_what_is_gone_comes_back_byte_for_byte(run, log_lines):
+    with KeptFiles(run, 2) as kept:
         kept.restore()
-        assert not said.lines
+        assert not log_lines
         shutil.rmtree(run)
         kept.restore()
         assert {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()} == set(FILES)
@@ -40,11 +29,11 @@ def test_what_is_gone_comes_back_byte_for_byte(run):
         (run / "vocabulary.json").unlink()
         kept.restore()
     assert (run / "vocabulary.json").exists()
-    assert said.lines[1] == f"vocabulary.json had been removed from {run}: written again"
+    assert log_lines[1] == f"vocabulary.json had been removed from {run}: written again"
 
 
 def test_where_nothing_can_be_written_it_is_an_error(run):
-    with KeptFiles(run, 2, Said()) as kept:
+    with KeptFiles(run, 2) as kept:
         shutil.rmtree(run)
         run.write_text("a file in the folder's place")
         with pytest.raises(CapsmithError, match="cannot write"):

@@ -14,7 +14,6 @@ import pytest
 
 from capsmith.config import load_config, save_config
 from capsmith.core.errors import CheckpointError
-from capsmith.core.files import Log
 from capsmith.data.batches import Batches
 from capsmith.data.records import read_dataset
 from capsmith.training.epoch_state import EpochProgress
@@ -23,7 +22,6 @@ from capsmith.training.history import read_csv
 from capsmith.training.signals import stopping
 from tests.support import dying, shapes
 
-QUIET = Log(quiet=True)
 DROPPING = {"units": 16, "dropout": 0.4}
 FROZEN = {"decoder": DROPPING, "training": {"epochs": 5, "metric": "bleu1"}}
 LEARNING = {  # with batch norm that learns, on a few small batches
@@ -73,11 +71,11 @@ def chains(tmp_path_factory):
 @pytest.fixture(scope="module")
 def frozen(chains, tmp_path_factory):
     run = tmp_path_factory.mktemp("frozen") / "run"
-    return train(config_of(FROZEN), run, log=QUIET), run
+    return train(config_of(FROZEN), run), run
 
 
 def go_on(run, changes):
-    return train(config_of(changes), run, resume=True, log=Log(run / "log.txt", quiet=True))
+    return train(config_of(changes), run, resume=True)
 
 
 def assert_same_captions(one, other):
@@ -146,7 +144,7 @@ def test_a_signal_ends_it_after_the_batch(frozen, tmp_path, monkeypatch, number)
     before, run = signal.getsignal(number), tmp_path / "run"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as stopped:
         patch.setattr(Batches, "prepared", asked)
-        train(config_of(FROZEN), run, log=Log(tmp_path / "log.txt", quiet=True))
+        train(config_of(FROZEN), run)
     assert stopped.value.args == (number,) and signal.getsignal(number) is before
     *_, noted, last = (tmp_path / "log.txt").read_text().splitlines()
     assert noted.startswith(f"{number.name}: finishing the batch and saving")
@@ -156,9 +154,9 @@ def test_a_signal_ends_it_after_the_batch(frozen, tmp_path, monkeypatch, number)
     assert_same_state(frozen[1], run)
 
 
-def test_a_second_signal_is_not_waited_with():
-    lines = []
-    with pytest.raises(KeyboardInterrupt), stopping(lines.append) as stop:
+def test_a_second_signal_is_not_waited_with(log_lines):
+    lines = log_lines
+    with pytest.raises(KeyboardInterrupt), stopping() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
         deadline = time.monotonic() + 5
         while stop.signal is None and time.monotonic() < deadline:
@@ -192,13 +190,13 @@ def test_two_processes_do_not_train_into_one_run(frozen):
 
 
 def test_another_seed_ends_elsewhere(frozen, tmp_path):
-    train(config_of({**FROZEN, "seed": 2, "training": {"epochs": 1}}), tmp_path / "run", log=QUIET)
+    train(config_of({**FROZEN, "seed": 2, "training": {"epochs": 1}}), tmp_path / "run")
     losses = [read_csv(run / "history.csv")[0]["loss"] for run in (frozen[1], tmp_path / "run")]
     assert abs(losses[0] - losses[1]) > 1e-3
 
 
 def test_an_encoder_that_learns_is_resumed_too(chains, tmp_path):
-    captioner = train(config_of(LEARNING), tmp_path / "run", log=QUIET)
+    captioner = train(config_of(LEARNING), tmp_path / "run")
     resumed = chains["learning"].result()
     again = go_on(resumed, LEARNING)
     assert "resuming after epoch 1\n" in (resumed / "log.txt").read_text()

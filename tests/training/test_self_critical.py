@@ -9,7 +9,6 @@ import pytest
 from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError
-from capsmith.core.files import Log
 from capsmith.data.sources import CroppedSource, PlainSource
 from capsmith.data.text.tokens import tokenise
 from capsmith.data.text.vocabulary import END, PAD, START
@@ -22,8 +21,6 @@ from capsmith.training.self_critical import SampledBatches
 from tests.support import shapes
 from tests.support.prepared import prepare_splits
 
-QUIET = Log(quiet=True)
-
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory):
@@ -31,7 +28,7 @@ def begun(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scst")
     patches = str(shapes.save_patches(folder / "patches.keras"))
     config = shapes.settings(encoder={"type": "custom", "weights": patches, "preprocess": "tf"}, **LITTLE)
-    train(load_config(config), folder / "begun", log=QUIET)
+    train(load_config(config), folder / "begun")
     return folder / "begun"
 
 
@@ -149,7 +146,7 @@ def test_a_better_caption_becomes_likelier(begun):
 
 
 def rewards(begun, run):
-    train(load_config(settings(begun, learning_rate=3e-3)), run, log=QUIET)
+    train(load_config(settings(begun, learning_rate=3e-3)), run)
     rows = read_csv(run / "history.csv")
     assert all(0 <= row["dev_broken"] <= 1 for row in rows)
     return [row["reward"] for row in rows]
@@ -170,29 +167,28 @@ def test_it_needs_a_run_to_start_from(begun, tmp_path):
         load_config(settings(begun, samples=1))
     other = {**settings(begun), "decoder": {**settings(begun)["decoder"], "units": 17}}
     with pytest.raises(CheckpointError, match=r"of another model \(decoder.units: 32, now 17\)"):
-        train(load_config(other), tmp_path / "run", log=QUIET)
+        train(load_config(other), tmp_path / "run")
     with pytest.raises(CheckpointError, match="no run|is not a run|does not exist"):
-        train(load_config(settings(tmp_path / "nowhere")), tmp_path / "other", log=QUIET)
+        train(load_config(settings(tmp_path / "nowhere")), tmp_path / "other")
 
 
 @pytest.mark.parametrize("every", [None, 0])
 def test_interrupted_it_goes_on_to_the_same_numbers(begun, tmp_path, monkeypatch, every):
     """Samples, dropout, running mean, rewards and optimizer go on where they stopped, in the middle of an epoch too."""
     config = load_config(settings(begun, 0.25, epochs=3, samples=4, ema=0.9, schedule="cosine", checkpoint_every=every))
-    train(config, tmp_path / "whole", log=QUIET)
+    train(config, tmp_path / "whole")
 
-    def dying(self, index, original=SampledBatches.prepared):
+    def dying(self, index, original=SampledBatches.load):
         if (self.epoch, index) == (1, 2):
             raise KeyboardInterrupt
         return original(self, index)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(SampledBatches, "prepared", dying)
-        train(config, tmp_path / "cut", log=QUIET)
+        patch.setattr(SampledBatches, "load", dying)
+        train(config, tmp_path / "cut")
     assert len(read_csv(tmp_path / "cut" / "history.csv")) == 1
-    log = tmp_path / "log.txt"
-    train(config, tmp_path / "cut", resume=True, log=Log(log, quiet=True))
-    assert ("resuming after epoch 1 and" in log.read_text()) == (every == 0)
+    train(config, tmp_path / "cut", resume=True)
+    assert ("resuming after epoch 1 and" in (tmp_path / "cut" / "log.txt").read_text()) == (every == 0)
     whole, cut = (read_csv(tmp_path / name / "history.csv") for name in ("whole", "cut"))
     assert len(whole) == len(cut) == 3
     for one, other in zip(whole, cut, strict=True):

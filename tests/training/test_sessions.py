@@ -7,7 +7,6 @@ import pytest
 
 from capsmith.config import load_config
 from capsmith.core.errors import CapsmithError, CheckpointError
-from capsmith.core.files import Log
 from capsmith.models import captioner
 from capsmith.models.checkpoints import read_progress
 from capsmith.training import fit
@@ -15,8 +14,6 @@ from capsmith.training import loop as epochs
 from capsmith.training.fit import train
 from capsmith.training.sessions import Sessions
 from tests.support import toy
-
-QUIET = Log(quiet=True)
 
 
 def config_of(folder, **changes):
@@ -88,9 +85,9 @@ def test_a_resumed_training_says_the_whole_time(folder, monkeypatch):
 
         patched.setattr(epochs, "save_state", stop)
         with pytest.raises(KeyboardInterrupt):
-            train(config, run, log=QUIET)
+            train(config, run)
     assert read_progress(run / "state.npz")["sessions"]["number"] == 1
-    train(config, run, resume=True, log=Log(run / "log.txt", quiet=True))
+    train(config, run, resume=True)
     said = (run / "log.txt").read_text()
     assert re.search(r"trained in \d+\.\d minutes \(2 sessions, this one \d+\.\d\): ", said)
     assert read_progress(run / "state.npz")["sessions"]["number"] == 2
@@ -101,7 +98,7 @@ def test_a_resumed_training_says_the_whole_time(folder, monkeypatch):
 
 def test_lines_say_by_which_search_they_were_scored(folder):
     run = folder / "run"
-    train(config_of(folder), run, log=Log(run / "log.txt", quiet=True))
+    train(config_of(folder), run)
     lines = (run / "log.txt").read_text().splitlines()
     (epoch,) = [line for line in lines if line.startswith("epoch 1/1")]
     (best,) = [line for line in lines if line.startswith("best epoch")]
@@ -143,7 +140,7 @@ def test_a_start_that_fails_while_it_writes_leaves_none(folder, monkeypatch):
     values = toy.settings(folder / "data", folder / "cache") | {"encoder": [one, {**one, "image_size": 40}]}
     monkeypatch.setattr(captioner, "write_json", lambda *_: (_ for _ in ()).throw(CapsmithError("full")))
     with pytest.raises(CapsmithError, match="full"):
-        train(load_config(values), folder / "run", log=QUIET)
+        train(load_config(values), folder / "run")
     assert not (folder / "run").exists()
 
 
@@ -153,24 +150,24 @@ def test_an_error_that_is_nobodys_mistake_leaves_none_either(folder, monkeypatch
 
     monkeypatch.setattr(fit, "make_vocabulary", fail)
     with pytest.raises(ZeroDivisionError):
-        train(config_of(folder), folder / "run", log=QUIET)
+        train(config_of(folder), folder / "run")
     assert not (folder / "run").exists()
 
 
 def test_a_training_that_had_begun_stays(folder, monkeypatch):
     monkeypatch.setattr(epochs.Epochs, "_epoch", lambda *_: (_ for _ in ()).throw(CapsmithError("full")))
     with pytest.raises(CapsmithError):
-        train(config_of(folder), folder / "run", log=QUIET)
+        train(config_of(folder), folder / "run")
     assert (folder / "run" / "captioner.json").exists()
 
 
 def test_a_failed_resume_removes_nothing(folder):
     config, run = config_of(folder), folder / "run"
-    train(config, run, log=QUIET)
+    train(config, run)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     (folder / "data" / "captions.csv").unlink()
     with pytest.raises(CapsmithError):
-        train(config, run, resume=True, log=QUIET)
+        train(config, run, resume=True)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 

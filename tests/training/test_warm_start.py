@@ -10,7 +10,6 @@ import yaml
 
 from capsmith.config import load_config, model_difference
 from capsmith.core.errors import CheckpointError, ConfigError, MissingExtraError
-from capsmith.core.files import Log
 from capsmith.evaluation.evaluate import evaluate
 from capsmith.models.captioner import Captioner
 from capsmith.training import fit
@@ -18,17 +17,6 @@ from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from capsmith.training.warm_start import first_stage, missing_members
 from tests.support import shapes
-
-
-class Lines(Log):
-    """A log that keeps its lines."""
-
-    def __init__(self):
-        super().__init__(quiet=True)
-        self.lines = []
-
-    def __call__(self, line):
-        self.lines.append(line)
 
 
 @pytest.fixture
@@ -42,26 +30,25 @@ def config(tmp_path):
     return load_config(shapes.settings(**changes))
 
 
-def test_both_stages_by_one_command(config, tmp_path):
-    log = Lines()
-    train(config, tmp_path / "run", log=log)
-    assert sum("first" in line and "first.yaml" in line for line in log.lines) == 1
+def test_both_stages_by_one_command(config, tmp_path, log_lines):
+    train(config, tmp_path / "run")
+    assert sum("first" in line and "first.yaml" in line for line in log_lines) == 1
     assert len(read_csv(tmp_path / "start" / "history.csv")) == 4
     assert "reward" in read_csv(tmp_path / "run" / "history.csv")[0]
     stage = load_config(tmp_path / "start" / "config.yaml")
     assert (stage.seed, stage.data) == (config.seed, config.data)  # not the file's own
     assert first_stage(config) is None  # it is over: not trained again
     changed = (tmp_path / "start" / "model.weights.h5").stat().st_mtime_ns
-    train(config, tmp_path / "again", log=log)
+    train(config, tmp_path / "again")
     assert (tmp_path / "start" / "model.weights.h5").stat().st_mtime_ns == changed
     shutil.rmtree(tmp_path / "start")
-    train(config, tmp_path / "run", resume=True, log=log)  # it has begun: the first stage is not needed again
+    train(config, tmp_path / "run", resume=True)  # it has begun: the first stage is not needed again
     assert not (tmp_path / "start").exists()
 
 
 def test_a_first_stage_that_is_not_over_is_seen(config, tmp_path):
     stage, start = first_stage(config)
-    train(stage.model_copy(update={"training": stage.training.model_copy(update={"epochs": 2})}), start, log=Lines())
+    train(stage.model_copy(update={"training": stage.training.model_copy(update={"epochs": 2})}), start)
     rows = (start / "history.csv").read_text()
     assert first_stage(config) is not None  # two epochs of four
     assert rows == (start / "history.csv").read_text()
@@ -81,16 +68,15 @@ def test_an_ensemble_by_one_command(tmp_path):
         for seed in (11, 12)
     ]
     config = load_config({**shapes.settings(training={"epochs": 2}), "ensemble": members})
-    log = Lines()
-    train(config, tmp_path / "run", log=log)
+    train(config, tmp_path / "run")
     seeds = [load_config(tmp_path / f"member{seed}" / "config.yaml") for seed in (11, 12)]
     assert [one.seed for one in seeds] == [11, 12] and all(one.data == config.data for one in seeds)
     assert not (tmp_path / "member11" / "report").exists()  # scored as a whole, once
     runs = [tmp_path / name for name in ("run", "member11", "member12")]
-    together = evaluate(runs, "test", log=log, out=tmp_path / "again")
+    together = evaluate(runs, "test", out=tmp_path / "again")
     report = json.loads((tmp_path / "run" / "report" / "scores.json").read_text())
     assert report["scores"]["cider"]["value"] == pytest.approx(together.scores["cider"].value)
-    alone = evaluate(runs[0], "test", log=log, out=tmp_path / "alone")
+    alone = evaluate(runs[0], "test", out=tmp_path / "alone")
     assert any(alone.captions[i].log_probability != c.log_probability for i, c in together.captions.items())
     assert not missing_members(config)
 
@@ -105,16 +91,16 @@ def greener(tmp_path, old="red", new="crimson"):
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_known_words_keep_what_is_theirs(tmp_path, tied):
+def test_known_words_keep_what_is_theirs(tmp_path, tied, log_lines):
     """Before anything is learned, the grown model says of every old word what the old one says."""
     decoder = {"tie_embeddings": tied}
-    train(load_config(shapes.settings(decoder=decoder, training={"epochs": 2})), tmp_path / "old", log=Lines())
-    log, root = Lines(), greener(tmp_path)
+    train(load_config(shapes.settings(decoder=decoder, training={"epochs": 2})), tmp_path / "old")
+    root = greener(tmp_path)
     again = {"epochs": 1, "learning_rate": 1e-12, "ema": None, "init": str(tmp_path / "old")}
-    train(load_config(shapes.settings(decoder=decoder, data={"root": root}, training=again)), tmp_path / "new", log=log)
+    train(load_config(shapes.settings(decoder=decoder, data={"root": root}, training=again)), tmp_path / "new")
     old, new = (Captioner.load(tmp_path / name) for name in ("old", "new"))
     assert "crimson" in new.vocabulary and "red" not in new.vocabulary
-    assert any(line.endswith(f"{len(new.vocabulary) - 1:,} of {len(new.vocabulary):,} words") for line in log.lines)
+    assert any(line.endswith(f"{len(new.vocabulary) - 1:,} of {len(new.vocabulary):,} words") for line in log_lines)
     features = np.random.default_rng(0).normal(size=(3, *old.feature_shape)).astype("float32")
     words = [word for word in old.vocabulary.words if word in new.vocabulary]
     logits = []
@@ -131,22 +117,22 @@ def test_it_learns_faster_than_from_nothing(tmp_path):
     model = {"encoder": load_config(run / "config.yaml").encoders[0].model_dump(mode="json"), "decoder": {"units": 64}}
     for name, init in (("nothing", None), ("known", str(run))):
         changed = shapes.settings(data={"root": root}, training={"epochs": 1, "init": init}, **model)
-        train(load_config(changed), tmp_path / name, log=Lines())
+        train(load_config(changed), tmp_path / name)
         losses[name] = read_csv(tmp_path / name / "history.csv")[0]["loss"]
     assert losses["known"] < 0.5 * losses["nothing"]
 
 
 def test_of_another_model_nothing_is_taken(tmp_path):
-    train(load_config(shapes.settings(training={"epochs": 1})), tmp_path / "old", log=Lines())
+    train(load_config(shapes.settings(training={"epochs": 1})), tmp_path / "old")
     init = {"epochs": 1, "init": str(tmp_path / "old")}
     for changes, says in (
         ({"decoder": {"units": 9}}, r"training.init: .* is of another model \(decoder.units: .*, now 9\)"),
         ({"text": {"mode": "char"}}, r"another model \(text.mode: word, now char\)"),
     ):
         with pytest.raises(CheckpointError, match=says):
-            train(load_config(shapes.settings(training=init, **changes)), tmp_path / "new", log=Lines())
+            train(load_config(shapes.settings(training=init, **changes)), tmp_path / "new")
     with pytest.raises(CheckpointError, match="nowhere"):
-        train(load_config(shapes.settings(training={"init": str(tmp_path / "nowhere")})), tmp_path / "b", log=Lines())
+        train(load_config(shapes.settings(training={"init": str(tmp_path / "nowhere")})), tmp_path / "b")
     with pytest.raises(ConfigError, match="leave one of them out"):
         load_config(shapes.settings(training={"init": "a", "start": "b"}))
 
@@ -162,7 +148,7 @@ def staged(tmp_path, **changes):
 
 
 def test_frozen_first_then_fine_tuned_by_one_command(tmp_path):
-    train(staged(tmp_path), tmp_path / "run", log=Lines())
+    train(staged(tmp_path), tmp_path / "run")
     start, run = (load_config(tmp_path / name / "config.yaml") for name in ("start", "run"))
     assert not start.trains_encoder and run.trains_encoder and run.encoders[0].rate == 0.5
     assert start.encoders[0].image_size == run.encoders[0].image_size and start.seed == run.seed
@@ -179,7 +165,7 @@ def test_what_goes_wrong_in_a_first_stage_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fit, "read_corpus", lacking)
     with pytest.raises(MissingExtraError, match="the first stage, .* training.start_set changes: .* pip install"):
-        train(staged(tmp_path), tmp_path / "run", log=Lines())
+        train(staged(tmp_path), tmp_path / "run")
 
 
 def test_the_shipped_config_has_such_a_first_stage(tmp_path):
@@ -197,8 +183,8 @@ def test_changes_of_no_first_stage():
 
 
 def test_other_words_are_sent_to_init(tmp_path):
-    train(load_config(shapes.settings(training={"epochs": 1})), tmp_path / "old", log=Lines())
+    train(load_config(shapes.settings(training={"epochs": 1})), tmp_path / "old")
     begun = {"epochs": 1, "start": str(tmp_path / "old")}
     with pytest.raises(CheckpointError, match=r"trained with other words.*; training.init begins with a run of other"):
         changed = shapes.settings(data={"root": greener(tmp_path)}, training=begun)
-        train(load_config(changed), tmp_path / "new", log=Lines())
+        train(load_config(changed), tmp_path / "new")

@@ -36,10 +36,6 @@ def settings(path, **more):
     return FeaturesConfig(**({"store": path, "batch_size": 4} | more))
 
 
-def quiet(line):
-    pass
-
-
 def contents(store):
     return store.ids, store.gather(store.rows(store.ids))
 
@@ -51,7 +47,7 @@ def same(one, other):
 
 def test_every_image_has_its_own_features(encoder, tmp_path):
     images = images_in(tmp_path / "images")
-    store = extract(images, encoder, settings(tmp_path / "store"), quiet)
+    store = extract(images, encoder, settings(tmp_path / "store"))
     direct = FakeEncoder(encoder).encode(np.stack([load_image(path, SIZE) for _, path in images]))
     assert store.ids == [image for image, _ in images]
     np.testing.assert_allclose(contents(store)[1], direct.astype(store.dtype), rtol=2e-3, atol=1e-3)
@@ -61,26 +57,26 @@ def test_every_image_has_its_own_features(encoder, tmp_path):
 
 
 def test_all_batches_have_one_shape(encoder, tmp_path):
-    extract(images_in(tmp_path / "p"), encoder, settings(tmp_path / "s"), quiet)
+    extract(images_in(tmp_path / "p"), encoder, settings(tmp_path / "s"))
     assert FakeEncoder.calls == [4] * 6
     FakeEncoder.calls = []
-    extract(images_in(tmp_path / "p", 3), encoder, settings(tmp_path / "few", batch_size=64), quiet)
+    extract(images_in(tmp_path / "p", 3), encoder, settings(tmp_path / "few", batch_size=64))
     assert FakeEncoder.calls == [3]
 
 
-def test_what_is_there_is_not_computed_again_nor_the_network_built(encoder, tmp_path, monkeypatch):
+def test_what_is_there_is_not_computed_again_nor_the_network_built(encoder, tmp_path, monkeypatch, log_lines):
     images = images_in(tmp_path / "p")
-    first = extract(images, encoder, settings(tmp_path / "s"), quiet)
+    first = extract(images, encoder, settings(tmp_path / "s"))
     monkeypatch.setitem(sys.modules, "capsmith.vision.encoder", None)  # importing it now fails
-    lines = []
-    same(extract(images, encoder, settings(tmp_path / "s"), lines.append), first)
+    lines = log_lines
+    same(extract(images, encoder, settings(tmp_path / "s")), first)
     assert len(lines) == 1 and "all 23 images are in" in lines[0]
 
 
 @pytest.mark.parametrize(("moment", "batch"), [(m, b) for m in MOMENTS for b in (1, 6)] + [(m, 0) for m in AT_THE_END])
 def test_killed_anywhere_goes_on_and_ends_in_the_same_numbers(encoder, tmp_path, moment, batch):
     images = images_in(tmp_path / "p")
-    whole = extract(images, encoder, settings(tmp_path / "whole"), quiet)
+    whole = extract(images, encoder, settings(tmp_path / "whole"))
     script = [sys.executable, fake_encoder.__file__]
     arguments = [str(tmp_path / "p"), str(tmp_path / "killed"), encoder.output, moment, str(batch)]
     source = str(Path(extraction.__file__).parents[2])
@@ -90,7 +86,7 @@ def test_killed_anywhere_goes_on_and_ends_in_the_same_numbers(encoder, tmp_path,
         with pytest.raises(FeatureError):
             FeatureStore.open(tmp_path / "killed")
     FakeEncoder.calls = []
-    same(extract(images, encoder, settings(tmp_path / "killed"), quiet), whole)
+    same(extract(images, encoder, settings(tmp_path / "killed")), whole)
     done = batch - 1 if batch else 6
     assert len(FakeEncoder.calls) == 6 - done  # nothing redone but the batch that was lost
     assert not (tmp_path / "killed" / "journal.jsonl").exists()
@@ -98,36 +94,36 @@ def test_killed_anywhere_goes_on_and_ends_in_the_same_numbers(encoder, tmp_path,
 
 def test_new_images_are_added_and_changed_ones_redone(encoder, tmp_path):
     folder = tmp_path / "p"
-    few = extract(images_in(folder, 10), encoder, settings(tmp_path / "s"), quiet)
+    few = extract(images_in(folder, 10), encoder, settings(tmp_path / "s"))
     before = contents(few)[1]
     images = images_in(folder, 23)
     images[2][1].write_bytes(images[20][1].read_bytes())
     FakeEncoder.calls = []
-    store = extract(images, encoder, settings(tmp_path / "s"), quiet)
+    store = extract(images, encoder, settings(tmp_path / "s"))
     assert len(FakeEncoder.calls) == 4  # 13 new ones and a changed one
     assert sorted(store.ids) == [image for image, _ in images]
     after = store.gather(store.rows([f"{n:02d}.png" for n in range(10)]))
     changed = np.abs(after.astype(float) - before).reshape(10, -1).max(1) > 0
     assert changed.tolist() == [n == 2 for n in range(10)]
     np.testing.assert_array_equal(after[2], store.gather(store.rows(["20.png"]))[0])
-    fresh = extract(images, encoder, settings(tmp_path / "fresh"), quiet)
+    fresh = extract(images, encoder, settings(tmp_path / "fresh"))
     np.testing.assert_allclose(contents(fresh)[1], store.gather(store.rows(fresh.ids)), rtol=2e-3, atol=1e-3)
 
 
 def test_fewer_images_use_the_same_store(encoder, tmp_path):
     images = images_in(tmp_path / "p")
-    extract(images, encoder, settings(tmp_path / "s"), quiet)
+    extract(images, encoder, settings(tmp_path / "s"))
     FakeEncoder.calls = []
-    assert len(extract(images[:5], encoder, settings(tmp_path / "s"), quiet)) == 23 and not FakeEncoder.calls
+    assert len(extract(images[:5], encoder, settings(tmp_path / "s"))) == 23 and not FakeEncoder.calls
 
 
-def test_unreadable_images_are_named_and_the_others_go_on(encoder, tmp_path):
+def test_unreadable_images_are_named_and_the_others_go_on(encoder, tmp_path, log_lines):
     images = images_in(tmp_path / "p")
     images[3][1].write_bytes(images[3][1].read_bytes()[:400])
     images[9][1].write_text("no image")
     images.append(("gone.png", tmp_path / "p" / "gone.png"))
-    lines = []
-    store = extract(images, encoder, settings(tmp_path / "s", max_broken=0.2), lines.append)
+    lines = log_lines
+    store = extract(images, encoder, settings(tmp_path / "s", max_broken=0.2))
     assert set(store.broken) == {"03.png", "09.png", "gone.png"} and len(store) == 21
     assert "No such file" in store.broken["gone.png"] and "truncated" in store.broken["03.png"]
     assert sum("left out" in line and str(tmp_path / "p") in line for line in lines) == 3
@@ -135,13 +131,13 @@ def test_unreadable_images_are_named_and_the_others_go_on(encoder, tmp_path):
     direct = FakeEncoder(encoder).encode(np.stack([load_image(dict(images)[image], SIZE) for image in good]))
     np.testing.assert_allclose(store.gather(store.rows(good)), direct.astype(store.dtype), rtol=2e-3, atol=1e-3)
     FakeEncoder.calls = []
-    extract(images, encoder, settings(tmp_path / "s", max_broken=0.2), quiet)
+    extract(images, encoder, settings(tmp_path / "s", max_broken=0.2))
     assert not FakeEncoder.calls  # they are not tried again …
     images[9][1].write_bytes(images[8][1].read_bytes())
-    mended = extract(images, encoder, settings(tmp_path / "s", max_broken=0.2), quiet)
+    mended = extract(images, encoder, settings(tmp_path / "s", max_broken=0.2))
     assert "09.png" in mended and "09.png" not in mended.broken  # … until they change
     images[0][1].write_text("spoilt later")
-    spoilt = extract(images, encoder, settings(tmp_path / "s", max_broken=0.2), quiet)
+    spoilt = extract(images, encoder, settings(tmp_path / "s", max_broken=0.2))
     assert "00.png" not in spoilt and "00.png" in spoilt.broken and len(spoilt) == 21
 
 
@@ -151,31 +147,31 @@ def test_too_many_unreadable_images_stop_it(encoder, tmp_path):
         path.write_text("no image")
     said = r"cannot be read, more than features.max_broken allows \(0.1\); the first: .*04.png: not an image"
     with pytest.raises(FeatureError, match=said):
-        extract(images, encoder, settings(tmp_path / "s", max_broken=0.1), quiet)
+        extract(images, encoder, settings(tmp_path / "s", max_broken=0.1))
     assert len(FakeEncoder.calls) < 4  # as soon as that is certain
-    store = extract(images, encoder, settings(tmp_path / "s", max_broken=0.5), quiet)
+    store = extract(images, encoder, settings(tmp_path / "s", max_broken=0.5))
     assert len(store) == 18 and FakeEncoder.calls.count(4) == 5
     with pytest.raises(FeatureError, match="5 of 23 images cannot be read"):
-        extract(images, encoder, settings(tmp_path / "s", max_broken=0.1), quiet)
+        extract(images, encoder, settings(tmp_path / "s", max_broken=0.1))
 
 
 def test_a_wrong_folder_stops_it_before_the_network_is_built(encoder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "capsmith.vision.encoder", None)
     images = [(f"{n}.jpg", tmp_path / "nowhere" / f"{n}.jpg") for n in range(5)]
     with pytest.raises(FeatureError, match=r"5 of 5 images cannot be read.*0.jpg: no such file"):
-        extract(images, encoder, settings(tmp_path / "s"), quiet)
+        extract(images, encoder, settings(tmp_path / "s"))
 
 
 def test_two_encoders_never_mix(tmp_path):
     images = images_in(tmp_path / "p")
     one, other = EncoderConfig(type="small_cnn"), EncoderConfig(type="small_cnn", image_size=64)
-    store = extract(images, one, settings(tmp_path / "s"), quiet)
+    store = extract(images, one, settings(tmp_path / "s"))
     before = (store.path / "features.pkl").read_bytes()
     with pytest.raises(FeatureError, match=r"another encoder \(size: \[96, 96\] instead of \[64, 64\]\)"):
-        extract(images, other, settings(tmp_path / "s"), quiet)
+        extract(images, other, settings(tmp_path / "s"))
     assert (store.path / "features.pkl").read_bytes() == before
     cached = FeaturesConfig(cache=tmp_path / "cache", batch_size=4)
-    assert extract(images, one, cached, quiet).path != extract(images, other, cached, quiet).path
+    assert extract(images, one, cached).path != extract(images, other, cached).path
 
 
 def test_an_interrupted_store_of_another_encoder_is_refused_too(tmp_path):
@@ -183,9 +179,9 @@ def test_an_interrupted_store_of_another_encoder_is_refused_too(tmp_path):
     images[20][1].write_text("no image")
     config = settings(tmp_path / "s", max_broken=0)
     with pytest.raises(FeatureError, match="cannot be read"):
-        extract(images, EncoderConfig(type="small_cnn"), config, quiet)
+        extract(images, EncoderConfig(type="small_cnn"), config)
     with pytest.raises(FeatureError, match="another encoder"):
-        extract(images, EncoderConfig(type="small_cnn", output="grid"), config, quiet)
+        extract(images, EncoderConfig(type="small_cnn", output="grid"), config)
 
 
 def test_stores_in_the_cache_are_apart_by_encoder_output_and_folder(tmp_path):
@@ -200,18 +196,18 @@ def test_stores_in_the_cache_are_apart_by_encoder_output_and_folder(tmp_path):
 def test_a_full_disk_is_one_line_and_a_later_run_goes_on(encoder, tmp_path):
     resource = pytest.importorskip("resource")
     images = images_in(tmp_path / "p")
-    whole = extract(images, encoder, settings(tmp_path / "whole"), quiet)
+    whole = extract(images, encoder, settings(tmp_path / "whole"))
     FakeEncoder.calls = []
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = 128 + 11 * 20 * (4 if encoder.output == "pooled" else 2)  # bytes: two batches and most of a third
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))  # what a file may hold, as a full disk would
         with pytest.raises(CapsmithError, match="cannot write .*: File too large; make room and run again") as found:
-            extract(images, encoder, settings(tmp_path / "s"), quiet)
+            extract(images, encoder, settings(tmp_path / "s"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(found.value)
-    same(extract(images, encoder, settings(tmp_path / "s"), quiet), whole)
+    same(extract(images, encoder, settings(tmp_path / "s")), whole)
 
 
 def test_features_that_are_not_numbers_are_refused(tmp_path, monkeypatch):
@@ -221,7 +217,6 @@ def test_features_that_are_not_numbers_are_refused(tmp_path, monkeypatch):
             images_in(tmp_path / "p"),
             EncoderConfig(type="small_cnn", output="grid"),
             settings(tmp_path / "s"),
-            quiet,
         )
 
 
@@ -230,23 +225,23 @@ def test_two_processes_do_not_write_into_one_store(encoder, tmp_path):
     from capsmith.vision.journal import locked
 
     with locked(tmp_path / "s"), pytest.raises(FeatureError, match="another process is extracting"):
-        extract(images_in(tmp_path / "p"), encoder, settings(tmp_path / "s"), quiet)
+        extract(images_in(tmp_path / "p"), encoder, settings(tmp_path / "s"))
 
 
 def test_ids_must_be_of_one_image_each(encoder, tmp_path):
     images = images_in(tmp_path / "p", 4)
-    assert len(extract([*images, *images], encoder, settings(tmp_path / "s"), quiet)) == 4
+    assert len(extract([*images, *images], encoder, settings(tmp_path / "s"))) == 4
     with pytest.raises(FeatureError, match="two images have the id 00.png"):
-        extract([*images, ("00.png", images[1][1])], encoder, settings(tmp_path / "s"), quiet)
+        extract([*images, ("00.png", images[1][1])], encoder, settings(tmp_path / "s"))
     with pytest.raises(FeatureError, match="no images"):
-        extract([], encoder, settings(tmp_path / "s"), quiet)
+        extract([], encoder, settings(tmp_path / "s"))
 
 
 def test_a_view_has_a_store_of_its_own(encoder, tmp_path):
     """Features of a view are those of the cropped, mirrored pixels, and stand beside those of the images."""
     images = images_in(tmp_path / "images", 5)
-    plain = extract(images, encoder, settings(tmp_path / "store"), quiet)
-    view = extract(images, encoder, settings(tmp_path / "store"), quiet, view=1)
+    plain = extract(images, encoder, settings(tmp_path / "store"))
+    view = extract(images, encoder, settings(tmp_path / "store"), view=1)
     assert view.path != plain.path and view.fingerprint == plain.fingerprint | {"view": 1}
     pixels = [load_image(path, SIZE, view=view_of(image, 1)) for image, path in images]
     direct = FakeEncoder(encoder).encode(np.stack(pixels))
@@ -258,5 +253,5 @@ def test_a_view_has_a_store_of_its_own(encoder, tmp_path):
 
 def test_the_manifest_knows_sizes(tmp_path):
     images = images_in(tmp_path / "p", 4)
-    store = extract(images, EncoderConfig(type="small_cnn"), settings(tmp_path / "s"), quiet)
+    store = extract(images, EncoderConfig(type="small_cnn"), settings(tmp_path / "s"))
     assert Manifest.read(store.path).file_sizes() == {image: path.stat().st_size for image, path in images}

@@ -7,9 +7,11 @@ from functools import cache
 from pathlib import Path
 
 from capsmith.core.errors import ConfigError, escaped
-from capsmith.core.files import Log
+from capsmith.core.log import get_logger
 from capsmith.core.readers.regular_files import describe_special
 from capsmith.core.schema import nearest
+
+logger = get_logger(__name__)
 
 
 def config_folders() -> list[Path]:
@@ -47,7 +49,7 @@ def shipped_configs() -> set[str]:
 
 @cache
 def _note(line: str) -> None:
-    Log()(line)  # once
+    logger.info(line)  # once
 
 
 def _tell_which(found: Sequence[Path]) -> None:

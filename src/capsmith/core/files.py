@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from capsmith.core import terminal
-from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError, escaped, shortened
+from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError
 from capsmith.core.outputs import COPIES, listed_copies
 from capsmith.core.readers.json_files import read_json as read_json
 from capsmith.core.temporary import temporary_file
@@ -87,31 +86,6 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found
-
-
-class Log:
-    """Prints lines for people and keeps them in the run's ``log.txt``.
-
-    Args:
-        path: The log file; None prints only.
-        quiet: Print nothing.
-    """
-
-    def __init__(self, path: Path | None = None, quiet: bool = False) -> None:
-        self.path, self.quiet = path, quiet
-
-    def __call__(self, line: str) -> None:
-        """Prints one line, where somebody reads it, and keeps it; both safe for a terminal."""
-        line = shortened(escaped(line))
-        if not self.quiet:
-            terminal.warn(line)
-        if self.path is not None:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                    file.write(line + "\n")
-            except OSError as error:
-                raise CapsmithError(f"cannot write {self.path}: {error.strerror or error}") from error
 
 
 def named(path: str | Path, what: str) -> Path:

@@ -2,12 +2,14 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any, Protocol, Self, TypeVar
 
 from tqdm import tqdm
 
-from capsmith.core.files import Log
+from capsmith.core.log import get_logger
+
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 EVERY = 60.0
@@ -34,17 +36,14 @@ class Lines:
     """Tells a log how far the work is, and how long the rest will take at the speed so far.
 
     Args:
-        log: Takes the lines.
         total: How much there is to do; None when nobody knows.
         desc: What is done.
         unit: Of what it is counted in.
         initial: How much was done before.
     """
 
-    def __init__(
-        self, log: Callable[[str], None], total: int | None, desc: str = "", unit: str = "step", initial: int = 0
-    ) -> None:
-        self.log, self.total, self.desc, self.unit = log, total, desc, unit
+    def __init__(self, total: int | None, desc: str = "", unit: str = "step", initial: int = 0) -> None:
+        self.total, self.desc, self.unit = total, desc, unit
         self.done = self.first = initial
         self.beside = ""
         self.started = self.last = time.monotonic()
@@ -66,7 +65,7 @@ class Lines:
         if now - self.last < EVERY:
             return
         self.last = now
-        self.log(self._line((now - self.started) / max(self.done - self.first, 1)))
+        logger.info(self._line((now - self.started) / max(self.done - self.first, 1)))
 
     def _line(self, seconds_each: float) -> str:
         plural = self.unit if self.unit.endswith("s") else f"{self.unit}{'es' if self.unit.endswith('ch') else 's'}"
@@ -86,22 +85,21 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def bar(log: Callable[[str], None] | None = None, **kwargs: Any) -> Bar:
+def bar(**kwargs: Any) -> Bar:
     """Returns a tqdm bar on standard error, shown only after a second; off a terminal, lines for the log.
 
     Args:
-        log: Takes the lines; by default they go to standard error.
         **kwargs: As for ``tqdm``: ``total``, ``desc``, ``unit``, ``initial``.
     """
     if sys.stderr is not None and sys.stderr.isatty():
         shown: Bar = tqdm(file=sys.stderr, delay=1.0, dynamic_ncols=True, leave=False, **kwargs)
         return shown
-    return Lines(log or Log(), **kwargs)
+    return Lines(**kwargs)
 
 
-def track(items: Iterable[T], log: Callable[[str], None] | None = None, **kwargs: Any) -> Iterator[T]:
+def track(items: Iterable[T], **kwargs: Any) -> Iterator[T]:
     """Yields the items and tells how far it is; arguments as for ``bar``."""
-    with bar(log, total=len(items) if isinstance(items, Sized) else None, **kwargs) as shown:
+    with bar(total=len(items) if isinstance(items, Sized) else None, **kwargs) as shown:
         for item in items:
             yield item
             shown.update()

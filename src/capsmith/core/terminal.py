@@ -143,6 +143,8 @@ def _output_guarded() -> Iterator[None]:
 
 
 def _to_error(text: str) -> None:
+    if sys.stderr is None:  # as in a process without a console
+        return
     try:
         sys.stderr.write(text)
         sys.stderr.flush()

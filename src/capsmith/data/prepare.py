@@ -1,13 +1,13 @@
 """From dataset to training input: the records, and the features or pixels of each image."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from capsmith.core.errors import DataError, ImageError
-from capsmith.core.files import Log
+from capsmith.core.log import get_logger
 from capsmith.data.records import SPLITS, Corpus, DatasetConfig, Record, read_dataset
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.extraction import extract as extract_features
@@ -19,6 +19,8 @@ from capsmith.vision.store import FeatureStore
 if TYPE_CHECKING:
     from capsmith.vision.encoder import Encoder
     from capsmith.vision.joined import JoinedEncoder
+
+logger = get_logger(__name__)
 
 AnyStore = FeatureStore | JoinedStore | PickleStore
 _NAMED = 5  # unreadable images named in the log
@@ -52,13 +54,12 @@ class PixelCache:
         records: The images.
         size: Height and width in pixels to which they are resized.
         workers: Number of decoding threads.
-        log: Receives a line for each of the first unreadable images.
 
     Attributes:
         broken: The reason why an image cannot be read, by image id.
     """
 
-    def __init__(self, records: Sequence[Record], size: tuple[int, int], workers: int, log: Callable[[str], None]):
+    def __init__(self, records: Sequence[Record], size: tuple[int, int], workers: int) -> None:
         self._pixels = np.zeros((len(records), *size, 3), np.uint8)
         self._row: dict[str, int] = {}
         self.broken: dict[str, str] = {}
@@ -71,7 +72,7 @@ class PixelCache:
                 self._pixels[row] = pixels
                 self._row[image_id] = row
         for message in list(self.broken.values())[:_NAMED]:
-            log(f"left out: {message}")
+            logger.info(f"left out: {message}")
 
     def __contains__(self, image_id: object) -> bool:
         return image_id in self._row
@@ -85,23 +86,22 @@ class PixelCache:
         return self._pixels[rows]
 
 
-def read_corpus(data: DatasetConfig, features: FeaturesConfig, log: Log) -> Corpus:
+def read_corpus(data: DatasetConfig, features: FeaturesConfig) -> Corpus:
     """Reads a dataset, and logs its sizes and what was left out.
 
     Args:
         data: The dataset. If its features come from a pickle, its image files may be missing.
         features: Names the pickle, if any.
-        log: Receives the lines.
     """
     if features.pickle is not None:
         data = data.model_copy(update={"require_images": False})
     corpus = read_dataset(data)
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
-    log(f"data: {data.type} at {data.root}: images {sizes}")
+    logger.info(f"data: {data.type} at {data.root}: images {sizes}")
     if summary := corpus.problems.summary():
-        log(f"data: left out {summary}")
+        logger.info(f"data: left out {summary}")
     if summary := corpus.repaired.summary():
-        log(f"data: read all the same {summary}")
+        logger.info(f"data: read all the same {summary}")
     return corpus
 
 
@@ -122,14 +122,14 @@ def require_splits(corpus: Corpus, splits: Iterable[str], after_training: str | 
             raise DataError(f"the {name} split holds no image: check data.root and how data sets the splits{hint}")
 
 
-def open_pickle(features: FeaturesConfig, corpus: Corpus, splits: Iterable[str], log: Log) -> PickleStore:
+def open_pickle(features: FeaturesConfig, corpus: Corpus, splits: Iterable[str], report: bool = True) -> PickleStore:
     """Opens the pickle of features that ``features.store`` names.
 
     Args:
         features: Its ``store`` is a pickle.
         corpus: The images.
         splits: Splits whose images need features; other images may have none.
-        log: Receives a line.
+        report: Log how many images have features.
 
     Raises:
         FeatureError: The pickle cannot be used, or more images lack features than ``features.max_broken`` allows.
@@ -138,7 +138,8 @@ def open_pickle(features: FeaturesConfig, corpus: Corpus, splits: Iterable[str],
     ids = [record.image_id for record in corpus.records if record.split in SPLITS]
     store = PickleStore.open(features.pickle, ids)
     store.require({name: [r.image_id for r in corpus.split(name)] for name in splits}, features.max_broken)
-    log(f"features: {len(store):,} of {len(ids):,} images are in {features.pickle}, each {store.layout}")
+    if report:
+        logger.info(f"features: {len(store):,} of {len(ids):,} images are in {features.pickle}, each {store.layout}")
     return store
 
 
@@ -146,7 +147,6 @@ def extract_store(
     records: Sequence[Record],
     encoders: Sequence[EncoderConfig],
     features: FeaturesConfig,
-    log: Log,
     view: int = 0,
 ) -> FeatureStore | JoinedStore:
     """Creates or completes the feature store of some images; several encoders give one joined store.
@@ -155,11 +155,10 @@ def extract_store(
         records: The images.
         encoders: The frozen encoders.
         features: Where stores are kept, and how many images may be unreadable.
-        log: Receives lines about progress.
         view: Number of the random crop, see ``vision.cached_crops``; 0 is the complete image.
     """
     images = [(record.image_id, record.path) for record in records]
-    stores = [extract_features(images, encoder, features, log, view) for encoder in encoders]
+    stores = [extract_features(images, encoder, features, view) for encoder in encoders]
     return stores[0] if len(stores) == 1 else JoinedStore(stores)
 
 
@@ -168,7 +167,6 @@ def prepare(
     encoders: Sequence[EncoderConfig],
     features: FeaturesConfig,
     splits: Sequence[str],
-    log: Log,
     encoder: "Encoder | JoinedEncoder | None" = None,
 ) -> Prepared:
     """Loads or extracts the features of a dataset; decodes its images if the encoder is trained.
@@ -178,7 +176,6 @@ def prepare(
         encoders: Settings of the encoders.
         features: Settings of the feature store.
         splits: The splits that will be used; each must hold an image.
-        log: Receives lines about progress.
         encoder: The encoder, if it is trained and already built.
 
     Raises:
@@ -190,9 +187,9 @@ def prepare(
     if features.pickle is not None or not encoders[0].trainable:
         store: AnyStore
         if features.pickle is not None:
-            store = open_pickle(features, corpus, splits, log)
+            store = open_pickle(features, corpus, splits)
         else:
-            store = extract_store(records, encoders, features, log)
+            store = extract_store(records, encoders, features)
         return Prepared(_readable(records, store), store, store.shape, None)
     if encoder is None:
         from capsmith.vision.encoder import build_encoders
@@ -200,7 +197,7 @@ def prepare(
         encoder = build_encoders(encoders)
     (encoder,) = encoder.parts
     used = [record for record in records if record.split in splits]
-    images = PixelCache(used, encoder.image_size, features.workers, log)
+    images = PixelCache(used, encoder.image_size, features.workers)
     if len(images.broken) / len(used) > features.max_broken:
         raise DataError(
             f"{len(images.broken)} of {len(used)} images cannot be read (features.max_broken allows "

@@ -95,7 +95,7 @@ class DecoderStepper:
         return self._begin(seen), shown
 
     def at_once(self, features: Features, config: DecodingConfig) -> list[list[Hypothesis]] | None:
-        """Runs a whole search on the device, see ``capsmith.decoding.compiled``; None where the config asks for what it cannot."""
+        """Runs a complete search on the device; None where the config asks for what ``compiled.py`` cannot do."""
         if config.no_repeat:
             return None
         if isinstance(config, BeamConfig):

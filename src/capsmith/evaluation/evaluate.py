@@ -9,7 +9,8 @@ import numpy as np
 
 from capsmith.config import Config, run_config, run_configs
 from capsmith.core.errors import CheckpointError, DataError, FeatureError, memory_for
-from capsmith.core.files import Log, named, write_json, write_text
+from capsmith.core.files import named, write_json, write_text
+from capsmith.core.log import get_logger
 from capsmith.core.outputs import inputs_of, require_page
 from capsmith.core.progress import track
 from capsmith.core.schema import nearest
@@ -27,6 +28,8 @@ from capsmith.models.ensemble import JointStepper, Member, average, require_same
 from capsmith.models.given_features import require_encoder
 from capsmith.retrieval.caption_index import FILE as MEMORY
 from capsmith.retrieval.caption_index import Memory
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,6 @@ def evaluate(
     run: str | Path | Sequence[str | Path],
     split: str = "test",
     overrides: Sequence[str] = (),
-    log: Log | None = None,
     out: str | Path | None = None,
     averaged: bool = False,
 ) -> Evaluation:
@@ -62,7 +64,6 @@ def evaluate(
         run: The run directory; several are scored as one model that follows the mean of their probabilities.
         split: ``train``, ``dev`` or ``test``.
         overrides: Changes of the run's config such as ``"decoding.type=beam"``.
-        log: Takes lines for people.
         out: Where the report goes; by default ``report`` in the (first) run.
         averaged: Of several runs, take the mean of their weights and not that of their probabilities: for stages of
             one training.
@@ -72,7 +73,6 @@ def evaluate(
         ConfigError: An override is not valid, or would change the model.
         DataError: There is no such split, or the data cannot be used.
     """
-    log = log or Log()
     if not isinstance(run, str | Path | Iterable):
         raise TypeError(f"run is the path of a run directory, or a list of them, not {type(run).__name__}")
     runs = [named(one, "run") for one in ([run] if isinstance(run, str | Path) else run)]
@@ -86,16 +86,16 @@ def evaluate(
     require_report(out, split, configs[0])
     captioners = []
     for one, config in zip(runs, configs, strict=True):
-        require_encoder(config, one, log)
+        require_encoder(config, one)
         captioners.append(Captioner.load(one, encoder=False))
         captioners[-1].config = config
     require_same_words(captioners, runs)
-    corpus = read_corpus(captioners[0].config.data, captioners[0].config.features, log)
+    corpus = read_corpus(captioners[0].config.data, captioners[0].config.features)
     if isinstance(captioners[0].config.decoding, ConsensusConfig) and not (runs[0] / MEMORY).exists():
-        remember(captioners[0], _trained_on(captioners[0].config, runs[0], corpus, log), log).save(runs[0])
+        remember(captioners[0], _trained_on(captioners[0].config, runs[0], corpus)).save(runs[0])
     if averaged:
         captioners = [average(captioners, runs)]
-    return evaluate_captioners(captioners, out, corpus, split, log, runs, averaged)
+    return evaluate_captioners(captioners, out, corpus, split, runs, averaged)
 
 
 def require_report(out: Path, split: str, config: Config) -> None:
@@ -111,25 +111,24 @@ def _directory(out: Path, split: str) -> Path:
     return out / ("" if split == "test" else split)
 
 
-def _trained_on(config: Config, run: Path, corpus: Corpus, log: Log) -> Prepared:
+def _trained_on(config: Config, run: Path, corpus: Corpus) -> Prepared:
     """Returns the training images of a run, however few of them an evaluation for trial is limited to."""
     limit = run_config(run).data.limit
     if limit != config.data.limit:
-        corpus = read_corpus(config.data.model_copy(update={"limit": limit}), config.features, log)
-    return prepare(corpus, config.encoders, config.features, ("train",), log)
+        corpus = read_corpus(config.data.model_copy(update={"limit": limit}), config.features)
+    return prepare(corpus, config.encoders, config.features, ("train",))
 
 
-def remember(captioner: Captioner, prepared: Prepared, log: Log) -> Memory:
+def remember(captioner: Captioner, prepared: Prepared) -> Memory:
     """Lets a captioner remember its training images, for the decodings that ask them.
 
     Args:
         captioner: Its vocabulary says how captions are remembered; the memory becomes its own.
         prepared: The training images and their features.
-        log: Takes a line for people.
     """
     words, text = captioner.vocabulary, captioner.config.text
     records = prepared.split("train")
-    log(f"remembering the captions and looks of {len(records):,} training images")
+    logger.info(f"remembering the captions and looks of {len(records):,} training images")
     captions = [[words.encode(tokens) for tokens in record.tokens(text)] for record in records]
     ids = [record.image_id for record in records]
     captioner.memory = Memory.of(Member(captioner, prepared.source), ids, captions)
@@ -141,7 +140,6 @@ def evaluate_captioners(
     out: Path,
     corpus: Corpus,
     split: str,
-    log: Log,
     runs: Sequence[Path] = (),
     averaged: bool = False,
 ) -> Evaluation:
@@ -154,14 +152,13 @@ def evaluate_captioners(
         out: The report of ``test`` goes here, that of another split into a folder of its name.
         corpus: The dataset.
         split: Which images.
-        log: Takes lines for people.
         runs: Where the captioners come from.
         averaged: The captioner has the mean of the runs' weights.
     """
     config = captioners[0].config
     evaluated = readings.sources(runs)
     all_prepared = [
-        prepare(corpus, one.config.encoders, one.config.features, (split,), log, one.encoder) for one in captioners
+        prepare(corpus, one.config.encoders, one.config.features, (split,), one.encoder) for one in captioners
     ]
     for one, its in zip(captioners, all_prepared, strict=True):
         if its.feature_shape != one.feature_shape:
@@ -174,7 +171,7 @@ def evaluate_captioners(
     readable = [{record.image_id for record in its.records} for its in all_prepared]
     records = [record for record in prepared.split(split) if all(record.image_id in ids for ids in readable)]
     references = {record.image_id: list(record.captions) for record in records}
-    captions = caption_source(members, list(references), config.decoding, log)
+    captions = caption_source(members, list(references), config.decoding)
     scorer = Scorer(references, config.evaluation.metrics, tokeniser(config))
     texts = {image_id: caption.text for image_id, caption in captions.items()}
     scores = scorer.score(texts)
@@ -196,19 +193,17 @@ def evaluate_captioners(
         told = readings.keep(entry, runs, directory)
     _write(done, config, {record.image_id: record.path for record in records}, references)
     label = f"{split} ({config.decoding.type})"
-    log(f"{label}: {len(texts):,} images, {_search_name(config.decoding).partition(' ')[2]}")
+    logger.info(f"{label}: {len(texts):,} images, {_search_name(config.decoding).partition(' ')[2]}")
     for name, score in scores.items():
         against = f"   shuffled images {control[name].value:.4f}" if name in control else ""
-        log(f"  {label} {name:8} {score.value:.4f}{against}   {score.signature}")
+        logger.info(f"  {label} {name:8} {score.value:.4f}{against}   {score.signature}")
     for line in (*told, f"report: {directory / 'index.html'}"):
-        log(line)
+        logger.info(line)
     return done
 
 
-def caption_source(
-    members: Sequence[Member], ids: Sequence[str], decoding: DecodingConfig, log: Log | None = None
-) -> dict[str, Caption]:
-    """Captions images of feature stores, or of pixels where the encoder was trained too; the log hears how far.
+def caption_source(members: Sequence[Member], ids: Sequence[str], decoding: DecodingConfig) -> dict[str, Caption]:
+    """Captions images of feature stores, or of pixels where the encoder was trained too.
 
     Raises:
         ConfigError: The search of one image alone would take too much memory.
@@ -219,7 +214,7 @@ def caption_source(
     size = images_at_once(decoding, len(first.vocabulary), first.config.evaluation.batch_size, len(members))
     captions: dict[str, Caption] = {}
     fewer = "fewer beams (decoding.beam_size)" if getattr(decoding, "beam_size", 1) > 1 else ""
-    for start in track(range(0, len(ids), size), log, desc="captions", unit="batch"):
+    for start in track(range(0, len(ids), size), desc="captions", unit="batch"):
         some = ids[start : start + size]
         with memory_for("evaluation.batch_size", size, fewer):
             views = [member.features(some) for member in members]

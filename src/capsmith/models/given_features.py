@@ -13,12 +13,15 @@ import numpy as np
 
 from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, FeatureError, ImageError, one_line
-from capsmith.core.files import Log, read_json
+from capsmith.core.files import read_json
+from capsmith.core.log import get_logger
 from capsmith.data.records import Record
 from capsmith.vision.fingerprint import OF_A_RUN, differences, file_hash, fingerprint
 from capsmith.vision.images import load_image
 from capsmith.vision.joined import folders
 from capsmith.vision.pickle_store import PickleStore
+
+logger = get_logger(__name__)
 
 if TYPE_CHECKING:
     from capsmith.vision.encoder import Encoder
@@ -89,7 +92,7 @@ class GivenFeatures:
         return f"learned from the features in {self.store}: {self.why}"
 
 
-def require_encoder(config: Config, run: Path, log: Log | None = None) -> None:
+def require_encoder(config: Config, run: Path) -> None:
     """Checks that a config's encoder is the one whose features a run was trained with.
 
     Features from a pickle are accepted as they are, since nothing tells which encoder made them; a line in the log
@@ -98,7 +101,6 @@ def require_encoder(config: Config, run: Path, log: Log | None = None) -> None:
     Args:
         config: The config.
         run: The run directory.
-        log: Receives the line.
 
     Raises:
         CheckpointError: The encoder differs, for example because another file lies where its weights were; or the
@@ -106,9 +108,9 @@ def require_encoder(config: Config, run: Path, log: Log | None = None) -> None:
         FeatureError: The encoder's weights are missing.
     """
     given, path = GivenFeatures.of_run(run), config.features.pickle
-    if path is not None and log is not None and (given is None or given.sha256 != file_hash(path)):
+    if path is not None and (given is None or given.sha256 != file_hash(path)):
         source = f"those in {given.store}" if given else f"features of {config.encoders[0].type}"
-        log(f"features: {run} was trained on {source}; whether those in {path} are alike cannot be verified")
+        logger.info(f"features: {run} was trained on {source}; whether those in {path} are alike cannot be verified")
     if config.trains_encoder or path is not None:
         return  # part of the checkpoint, or not needed
     if given is not None and given.encoder == "none":
@@ -138,22 +140,19 @@ def require_same_features(config: Config, run: Path) -> None:
     require_encoder(config, run)
 
 
-def encoder_of(
-    config: Config, store: PickleStore, records: Sequence[Record], log: Log
-) -> "tuple[Encoder | None, GivenFeatures]":
+def encoder_of(config: Config, store: PickleStore, records: Sequence[Record]) -> "tuple[Encoder | None, GivenFeatures]":
     """Builds the encoder that a config names, if it may have made the features of a pickle.
 
     Args:
         config: Names the encoder.
         store: The features.
         records: Images, of which some are encoded where their files are there.
-        log: Takes a line for people.
 
     Returns:
         The encoder, or None where it cannot be the one or cannot be built; and what is known of it.
     """
     encoder, kind, why = _judged(config, store, records)
-    log(f"encoder of the features in {store.path}: {why}")
+    logger.info(f"encoder of the features in {store.path}: {why}")
     return encoder, GivenFeatures(str(store.path), store.sha256, kind, why)
 
 

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsmith.core.errors import CheckpointError, escaped
-from capsmith.core.files import Log, read_json, write_json
+from capsmith.core.files import read_json, write_json
+from capsmith.core.log import get_logger
 from capsmith.core.plugins import SESSION, provider, tables
+
+logger = get_logger(__name__)
 
 if TYPE_CHECKING:
     from capsmith.config import Config
@@ -114,7 +117,7 @@ def _tell_change(need: Need, run: Path) -> None:
     here = f"{now.name} (sha256 {_short(now.sha256)})" if now is not None else "capsmith's own"
     then = f"{need.plugin} (sha256 {_short(need.sha256)})"
     line = f"note: {need.kind} '{need.name}' is of {here}; {run} was trained with that of {then}: results may differ"
-    Log()(escaped(line))
+    logger.info(escaped(line))
 
 
 def _short(digest: str) -> str:

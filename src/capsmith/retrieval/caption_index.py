@@ -4,7 +4,7 @@ P training images · D feature channels · d dimensions of a vector · k neighbo
 
 An image's vector is the mean of its regions, every channel brought to one scale, projected on two sets of directions:
 those in which training images differ most (principal components, at most 256), and those that say most about captions
-(``capsmith.retrieval.concepts``, at most 200). Each part is brought to length 1. Beside them stands which words an image's
+(``concepts.py``, at most 200). Each part is brought to length 1. Beside them stands which words an image's
 features speak of. So 6,000 images take 16 MB, and a run can look its neighbours up without the images, the data set
 or the features.
 """

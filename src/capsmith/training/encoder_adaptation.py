@@ -19,7 +19,8 @@ from keras import ops
 
 from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, FeatureError
-from capsmith.core.files import Log, atomic, read_json, write_json
+from capsmith.core.files import atomic, read_json, write_json
+from capsmith.core.log import get_logger
 from capsmith.core.progress import bar
 from capsmith.core.readers.json_files import FileSchema
 from capsmith.core.readers.regular_files import open_regular
@@ -38,12 +39,14 @@ from capsmith.vision.networks import behind
 from capsmith.vision.store import FeatureStore
 from capsmith.vision.weights import load_file, replacing
 
+logger = get_logger(__name__)
+
 WEIGHTS, NOTE, STATE = "encoder.weights.h5", "adapted.json", "adapting.npz"
 _FASTER = 10.0  # the linear layer's rate over that of the block
 _DROPOUT = 0.5
 
 
-def adapt_encoders(config: Config, corpus: Corpus, log: Log) -> None:
+def adapt_encoders(config: Config, corpus: Corpus) -> None:
     """Makes the adapted encoders that a config names and that are not there yet.
 
     A process that was killed goes on after its last whole pass.
@@ -54,7 +57,7 @@ def adapt_encoders(config: Config, corpus: Corpus, log: Log) -> None:
     """
     for encoder in config.encoders:
         if encoder.adapt is not None:
-            _adapt(encoder, encoder.adapt, config, corpus, log)
+            _adapt(encoder, encoder.adapt, config, corpus)
 
 
 def keep_adapted(config: Config, run: Path) -> None:
@@ -71,7 +74,7 @@ def keep_adapted(config: Config, run: Path) -> None:
                 shutil.copyfileobj(source, file)
 
 
-def _adapt(encoder: EncoderConfig, how: AdaptConfig, config: Config, corpus: Corpus, log: Log) -> None:
+def _adapt(encoder: EncoderConfig, how: AdaptConfig, config: Config, corpus: Corpus) -> None:
     before = encoder.model_copy(update={"adapt": None})
     after = how.after or ENCODERS[encoder.type].block
     if after is None:
@@ -81,20 +84,20 @@ def _adapt(encoder: EncoderConfig, how: AdaptConfig, config: Config, corpus: Cor
     with locked(how.into):
         if _is_made(how.into, made_from):
             return
-        log(f"adapting {encoder.type} to the words of {len(corpus.split('train')):,} images, into {how.into}")
+        logger.info(f"adapting {encoder.type} to the words of {len(corpus.split('train')):,} images, into {how.into}")
         words = Words.of(corpus.split("train"), config.text, config.training.mirror_words, how.min_images)
         lesson = WordLabelTrainer(
             build_encoder(before), after, words, how, made_from
         )  # says what is wrong before the long work
         cut = before.model_copy(update={"layer": after, "output": "grid"})
         features = config.features.model_copy(update={"store": None})
-        store = extract([(r.image_id, r.path) for r in records], cut, features, log)
-        scores = lesson.run([record for record in records if record.image_id in store], store, log)
+        store = extract([(r.image_id, r.path) for r in records], cut, features)
+        scores = lesson.run([record for record in records if record.image_id in store], store)
         write_json(how.into / NOTE, {"made_from": made_from, "scores": scores})
         (how.into / STATE).unlink(missing_ok=True)
         load_file(lesson.encoder.core, how.into / WEIGHTS)  # of the best pass
         images = [(record.image_id, record.path) for record in corpus.records if record.image_id in store]
-        fill(store, images, rest_of(lesson.encoder, encoder, after), encoder, config.features, log)
+        fill(store, images, rest_of(lesson.encoder, encoder, after), encoder, config.features)
 
 
 def _made_from(before: EncoderConfig, after: str, how: AdaptConfig, config: Config, corpus: Corpus) -> dict[str, Any]:
@@ -159,27 +162,27 @@ class WordLabelTrainer:
         self.detector.compile(keras.optimizers.Adam(how.learning_rate), loss=multilabel_cross_entropy, jit_compile=jit)
         self.detector.optimizer.build(self.detector.trainable_variables)
 
-    def run(self, records: Sequence[Record], store: FeatureStore, log: Log) -> list[float]:
+    def run(self, records: Sequence[Record], store: FeatureStore) -> list[float]:
         """Learns; returns each pass's score: how well dev images' words were found, or without any minus the loss."""
         train, dev = ([r for r in records if r.split == split] for split in ("train", "dev"))
         sure, there = self.words.of_images(train), self.words.of_images(dev) > 0
         rows, dev_rows = (store.rows([r.image_id for r in some]) for some in (train, dev))
         share = sure.mean(axis=0).clip(1e-4, 1 - 1e-4)
         self.linear.bias.assign(np.log(share / (1 - share)) / _FASTER)
-        scores = self._begun(log)
+        scores = self._begun()
         for number in range(len(scores), self.how.epochs):
-            loss = self._pass(number, rows, sure, store, log)
+            loss = self._pass(number, rows, sure, store)
             found = average_precision(self._found(dev_rows, store), there) if dev else None
             scores.append(-loss if found is None else found)
             said = "" if found is None else f"  dev: words found with average precision {found:.4f}"
-            log(f"pass {number + 1}/{self.how.epochs}  loss {loss:.2f}{said}")
+            logger.info(f"pass {number + 1}/{self.how.epochs}  loss {loss:.2f}{said}")
             if scores[-1] == max(scores):
                 with replacing(self.how.into / WEIGHTS, self.encoder.core) as temporary:
                     self.encoder.core.save_weights(temporary)
             save_state(self.how.into / STATE, self.detector, {"made_from": self.made_from, "scores": scores})
         return scores
 
-    def _begun(self, log: Log) -> list[float]:
+    def _begun(self) -> list[float]:
         """Takes up what an interrupted process left; returns the scores of its passes."""
         path = self.how.into / STATE
         if not path.exists():
@@ -187,17 +190,17 @@ class WordLabelTrainer:
         progress = _Saved.check(read_progress(path), path, CheckpointError, "delete it to adapt the encoder again")
         _require_same(progress.made_from, self.made_from, self.how.into)
         load_state(path, self.detector)
-        log(f"going on after pass {len(progress.scores)}")
+        logger.info(f"going on after pass {len(progress.scores)}")
         return progress.scores
 
-    def _pass(self, number: int, rows: np.ndarray, sure: np.ndarray, store: FeatureStore, log: Log) -> float:
+    def _pass(self, number: int, rows: np.ndarray, sure: np.ndarray, store: FeatureStore) -> float:
         """Shows every training image once, every other one mirrored; returns the mean loss of an image, in nats."""
         rng = np.random.default_rng((self.how.seed, number))
         order = rng.permutation(len(rows))
         size = min(self.how.batch_size, len(rows))
         steps = len(rows) // size  # images left over come in another pass
         losses = []
-        with bar(log, total=steps, desc=f"pass {number + 1}", unit="batch") as shown:
+        with bar(total=steps, desc=f"pass {number + 1}", unit="batch") as shown:
             for step in range(steps):
                 done = (number * steps + step) / (self.how.epochs * steps)
                 self.detector.optimizer.learning_rate = self.how.learning_rate * 0.5 * (1 + np.cos(np.pi * done))

@@ -8,9 +8,10 @@ import keras
 
 from capsmith.config import Config, difference, require_config, run_config, save_config
 from capsmith.core.errors import CapsmithError, CheckpointError
-from capsmith.core.files import RUN_FILES, Log, named, read_json, versions, write_json
+from capsmith.core.files import RUN_FILES, named, read_json, versions, write_json
 from capsmith.core.locks import FILE as LOCK
 from capsmith.core.locks import locked
+from capsmith.core.log import get_logger, log_file
 from capsmith.core.precision import faster_dtype
 from capsmith.core.readers.json_files import FileSchema
 from capsmith.data.prepare import open_pickle, prepare, read_corpus, require_splits
@@ -31,6 +32,8 @@ from capsmith.training.sessions import Sessions
 from capsmith.training.setup import make_vocabulary, new_captioner
 from capsmith.training.warm_start import first_stage, load_initial_weights, missing_members, transfer_weights
 
+logger = get_logger(__name__)
+
 _OPEN = {
     "features",
     "decoding",
@@ -48,14 +51,13 @@ _PLACES = {
 }
 
 
-def train(config: Config, run: str | Path, resume: bool = False, log: Log | None = None) -> Captioner:
+def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
     """Trains a captioner and leaves everything in a run directory.
 
     Args:
         config: The resolved config.
         run: The run directory; made when missing.
         resume: Go on with a training that was interrupted; nothing happens when it had finished.
-        log: Takes lines for people; by default standard error and the run's ``log.txt``.
 
     Returns:
         The captioner of the best dev epoch.
@@ -73,48 +75,49 @@ def train(config: Config, run: str | Path, resume: bool = False, log: Log | None
     busy = f"another process is training into {run}: wait for it, or choose another --run"
     stage = config.training.start / STATE if config.training.start_config and config.training.start else None
     with locked(run, busy, CheckpointError), first.undone_on_failure(stage):
-        return _train(config, run, log or Log(run / "log.txt"))
+        with log_file(run / "log.txt"):
+            return _train(config, run)
 
 
-def _train(config: Config, run: Path, log: Log) -> Captioner:
+def _train(config: Config, run: Path) -> Captioner:
     begun = (run / STATE).exists()
     if not begun and (before := first_stage(config)):
-        log(f"first {config.training.start_config} into {before[1]}")
+        logger.info(f"first {config.training.start_config} into {before[1]}")
         try:
-            train(*before, resume=True, log=log)
+            train(*before, resume=True)
         except CapsmithError as error:
             error.args = (f"the first stage, whose settings training.start_set changes: {error}",)
             raise
     sessions = Sessions()
     keras.utils.set_random_seed(config.seed)
-    corpus = read_corpus(config.data, config.features, log)
+    corpus = read_corpus(config.data, config.features)
     after = [config.evaluation.after_training] if config.evaluation.after_training else []
     require_splits(corpus, ("train", "dev", *after), config.evaluation.after_training)  # not after hours of training
     if config.features.pickle is not None:
-        open_pickle(config.features, corpus, ("train", "dev", *after), Log(quiet=True))
+        open_pickle(config.features, corpus, ("train", "dev", *after), report=False)
     missing_members(config)  # nor that a member's files are damaged
-    adapt_encoders(config, corpus, log)
+    adapt_encoders(config, corpus)
     known = Vocabulary.load(run / "vocabulary.json") if begun else None
-    vocabulary, vectors = make_vocabulary(config, corpus, log, known)
+    vocabulary, vectors = make_vocabulary(config, corpus, known)
     if begun and vocabulary != known:
         raise CheckpointError(f"{run}: the training captions are no longer those it began with: choose another --run")
     images_at_once(config.decoding, len(vocabulary), 1, 1 + len(config.ensemble))  # or raises: not after training
-    prepared = prepare(corpus, config.encoders, config.features, ("train", "dev"), log)
+    prepared = prepare(corpus, config.encoders, config.features, ("train", "dev"))
     precision = _precision(config, run if begun else None)
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})
     save_config(config, run / "config.yaml")
     remember_plugins(config, run)
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
-    captioner = new_captioner(config, vocabulary, vectors, prepared, precision, log)
+    captioner = new_captioner(config, vocabulary, vectors, prepared, precision)
     if begun and captioner.given is not None:
         captioner.save_parts(run)  # its encoder may have been named since
     if config.training.start is not None and not begun:
         load_initial_weights(captioner, config.training.start)
-        log(f"begins with the weights of {config.training.start}")
+        logger.info(f"begins with the weights of {config.training.start}")
     if config.training.init is not None and not begun:
         shared = transfer_weights(captioner, config.training.init)
-        log(f"begins with what {config.training.init} knows: {shared:,} of {len(vocabulary):,} words")
-    history = Epochs(captioner, prepared, run, log, sessions).run(begun)
+        logger.info(f"begins with what {config.training.init} knows: {shared:,} of {len(vocabulary):,} words")
+    history = Epochs(captioner, prepared, run, sessions).run(begun)
     load_weights(captioner.model.bare(), run / "model.weights.h5")
     if precision != "float32":
         captioner = Captioner.load(run, captioner.encoder is not None)  # calculates in float32, as it will for everyone
@@ -123,18 +126,18 @@ def _train(config: Config, run: Path, log: Log) -> Captioner:
     if captioner.domain is not None:
         captioner.domain.save(run)
     best = history.rows[history.best or 0]
-    log(f"best epoch {best['epoch']:.0f}: dev (greedy) {history.metric} {history.score(history.best or 0):.4f}")
-    log(f"trained in {sessions}: {run}")
+    logger.info(f"best epoch {best['epoch']:.0f}: dev (greedy) {history.metric} {history.score(history.best or 0):.4f}")
+    logger.info(f"trained in {sessions}: {run}")
     if isinstance(config.decoding, ConsensusConfig):
-        remember(captioner, prepared, log).save(run)
+        remember(captioner, prepared).save(run)
     for member, folder in missing_members(config):
-        log(f"training another member of the ensemble into {folder}")
-        train(member, folder, resume=True, log=log)
+        logger.info(f"training another member of the ensemble into {folder}")
+        train(member, folder, resume=True)
     if config.evaluation.after_training is not None:
         runs = [run, *(Path(one.run) for one in config.ensemble)]
         members = [captioner, *(Captioner.load(one, encoder=False) for one in runs[1:])]
         require_same_words(members, runs)
-        evaluate_captioners(members, run / "report", corpus, config.evaluation.after_training, log, runs)
+        evaluate_captioners(members, run / "report", corpus, config.evaluation.after_training, runs)
     return captioner
 
 

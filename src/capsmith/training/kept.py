@@ -6,8 +6,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from capsmith.core.files import Log, atomic
+from capsmith.core.files import atomic
+from capsmith.core.log import get_logger
 from capsmith.vision.joined import folders
+
+logger = get_logger(__name__)
 
 _OWN = ("captioner.json", "config.yaml", "plugins.json", "versions.json", "vocabulary.json")
 _ENCODER = ("adapted.json", "encoder.json", "encoder.keras", "encoder.weights.h5")
@@ -27,11 +30,10 @@ class KeptFiles:
     Args:
         run: The run directory.
         encoders: How many encoders it has.
-        log: Takes a line for people when something is written again.
     """
 
-    def __init__(self, run: Path, encoders: int, log: Log) -> None:
-        self.run, self.log = run, log
+    def __init__(self, run: Path, encoders: int) -> None:
+        self.run = run
         self.paths = [path for path in parts_of(run, encoders) if path.is_file()]
 
     def __enter__(self) -> "KeptFiles":
@@ -56,4 +58,4 @@ class KeptFiles:
                 shutil.copyfileobj(self._held[path], file)
         if gone:
             names = ", ".join(str(path.relative_to(self.run)) for path in gone)
-            self.log(f"{names} had been removed from {self.run}: written again")
+            logger.info(f"{names} had been removed from {self.run}: written again")

@@ -11,7 +11,7 @@ import numpy as np
 
 from capsmith.core.compilation import learner
 from capsmith.core.errors import CapsmithError, CheckpointError, memory_for
-from capsmith.core.files import Log
+from capsmith.core.log import get_logger
 from capsmith.core.prefetch import ahead
 from capsmith.core.progress import bar
 from capsmith.data.batches import Batches
@@ -36,6 +36,8 @@ from capsmith.training.sessions import Sessions
 from capsmith.training.setup import examples
 from capsmith.training.signals import Stop, stopping
 
+logger = get_logger(__name__)
+
 STATE = "state.npz"
 _SLOW_METRICS = {"meteor", "spice"}  # a Java start each: not in every epoch
 
@@ -47,17 +49,14 @@ class Epochs:
         captioner: The new model.
         prepared: Images of ``train`` and ``dev``, and their features.
         run: The run directory.
-        log: Takes lines for people.
         sessions: Counts the processes of this training; by default from now on.
     """
 
-    def __init__(
-        self, captioner: Captioner, prepared: Prepared, run: Path, log: Log, sessions: Sessions | None = None
-    ) -> None:
+    def __init__(self, captioner: Captioner, prepared: Prepared, run: Path, sessions: Sessions | None = None) -> None:
         self.sessions = sessions or Sessions()
-        self.captioner, self.prepared, self.directory, self.log = captioner, prepared, run, log
+        self.captioner, self.prepared, self.directory = captioner, prepared, run
         self.config, self.model = captioner.config.training, captioner.model
-        self.batches = _batches(captioner, prepared, log)
+        self.batches = _batches(captioner, prepared)
         if self.config.scheduled_sampling:
             self.model.sample_inputs()
         dev = prepared.split("dev")
@@ -96,15 +95,15 @@ class Epochs:
             self._describe()
         try:
             with (
-                stopping(self.log) as stop,
-                KeptFiles(self.directory, len(self.captioner.config.encoders), self.log) as self.kept,
+                stopping() as stop,
+                KeptFiles(self.directory, len(self.captioner.config.encoders)) as self.kept,
             ):
                 while not self.history.finished(self.config):
                     self._epoch(part, stop)
                     part = EpochProgress(part.epoch + 1)
                     stop.check()  # the epoch's end has saved
         except KeyboardInterrupt:
-            self.log(f"interrupted {self._where(part)}; {self._kept_of(part)}")
+            logger.info(f"interrupted {self._where(part)}; {self._kept_of(part)}")
             raise
         return self.history
 
@@ -123,7 +122,7 @@ class Epochs:
         part = EpochProgress.from_json(progress, str(state), self.history.epochs, len(self.batches))
         self.saved = (self.history.epochs, part.step)
         self._show_history()  # it may have been killed between the state and these
-        self.log(f"resuming {self._where(part)}")
+        logger.info(f"resuming {self._where(part)}")
         return part
 
     def _where(self, part: EpochProgress) -> str:
@@ -141,7 +140,7 @@ class Epochs:
 
     def _describe(self) -> None:
         count = sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
-        self.log(
+        logger.info(
             f"model: {self.captioner.config.decoder.type}, {count:,} trained parameters; {len(self.batches)} batches "
             f"of {self.batches.batch_size} captions an epoch"
             + (f", {self.batches.padding:.0%} padding" if isinstance(self.batches, Batches) else ", all sampled")
@@ -164,12 +163,12 @@ class Epochs:
             if best or not (self.directory / WEIGHTS).is_file():
                 self.captioner.save_weights(self.directory)
                 if not best:
-                    self.log(f"{WEIGHTS} had been removed: this epoch's weights stand in for the best one's")
+                    logger.info(f"{WEIGHTS} had been removed: this epoch's weights stand in for the best one's")
         self._save(None)
         self._show_history()
         shown = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
         learned = f"reward {row['reward']:.4f}" if "reward" in row else f"loss {part.mean_loss:.4f}"
-        self.log(
+        logger.info(
             f"epoch {part.epoch + 1}/{self.config.epochs}  {learned}  dev (greedy) {shown}  {row['seconds']:.0f} s"
             + ("  *" if best else "")
         )
@@ -216,7 +215,7 @@ class Epochs:
         before = part.seconds
         prepared: Any
         with bar(
-            self.log, total=steps, initial=part.step, desc=f"epoch {part.epoch + 1}/{self.config.epochs}", unit="batch"
+            total=steps, initial=part.step, desc=f"epoch {part.epoch + 1}/{self.config.epochs}", unit="batch"
         ) as shown:
             for index, prepared in ahead(self.batches.load, range(part.step, steps)):
                 part.rate = learning_rate(self.config, part.epoch * steps + index, steps, self.history.scale)
@@ -255,22 +254,22 @@ class Epochs:
     def _dev_captions(self) -> dict[str, str]:
         length = max(self.captioner.config.decoding.max_length, 1)
         greedy = GreedyConfig(max_length=length)
-        captions = caption_source([Member(self.captioner, self.prepared.source)], self.dev_ids, greedy, self.log)
+        captions = caption_source([Member(self.captioner, self.prepared.source)], self.dev_ids, greedy)
         return {image_id: caption.text for image_id, caption in captions.items()}
 
 
-def _batches(captioner: Captioner, prepared: Prepared, log: Log) -> Batches | SampledBatches:
+def _batches(captioner: Captioner, prepared: Prepared) -> Batches | SampledBatches:
     config = captioner.config.training
     records = prepared.split("train")
     ids = [record.image_id for record in records]
     sections = captioner.config.encoders, captioner.config.features
-    views = [extract_store(records, *sections, log, view) for view in range(1, config.views + 1)]
+    views = [extract_store(records, *sections, view) for view in range(1, config.views + 1)]
     source: TrainingSource = CroppedSource([prepared.source, *views], ids) if views else PlainSource(prepared.source)
     if config.augment is not None:
         source = AugmentedSource(prepared.source, ids, config.augment)
     mirror = flip_ids(captioner.vocabulary.words, config.mirror_words)
     if source.flips:
-        _tell_skipped(captioner.vocabulary.words, config.mirror_words, log)
+        _tell_skipped(captioner.vocabulary.words, config.mirror_words)
     if config.objective == "scst":
         return SampledBatches(captioner, source, records, mirror)
     encoded = examples(records, captioner.vocabulary, captioner.config, source.rows(ids))
@@ -278,11 +277,11 @@ def _batches(captioner: Captioner, prepared: Prepared, log: Log) -> Batches | Sa
     return Batches(source, encoded, config.batch_size, captioner.config.seed, group_by_image, mirror)
 
 
-def _tell_skipped(words: Sequence[str], pairs: Sequence[tuple[str, str]], log: Log) -> None:
+def _tell_skipped(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:
     known = known_pairs(words, pairs)
     skipped = [pair for pair in pairs if pair not in known]
     if skipped:
-        log(
+        logger.info(
             f"mirrored images: {len(pairs) - len(skipped)} of {len(pairs)} pairs of training.mirror_words change "
             f"places; the vocabulary lacks a word of {skipped[0][0]}/{skipped[0][1]}"
             + (f" and {len(skipped) - 1} more" if skipped[1:] else "")

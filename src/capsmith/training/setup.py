@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from capsmith.config import Config
-from capsmith.core.files import Log
+from capsmith.core.log import get_logger
 from capsmith.core.precision import dtype_scope
 from capsmith.data.batches import Example
 from capsmith.data.prepare import Prepared
@@ -20,18 +20,19 @@ from capsmith.vision.encoder import Encoder, build_encoders
 from capsmith.vision.joined import JoinedEncoder
 from capsmith.vision.pickle_store import PickleStore
 
+logger = get_logger(__name__)
+
 _SAMPLE = 500  # images whose features are looked at before training: their scale differs little from that of all
 
 
 def make_vocabulary(
-    config: Config, corpus: Corpus, log: Log, begun: Vocabulary | None = None
+    config: Config, corpus: Corpus, begun: Vocabulary | None = None
 ) -> tuple[Vocabulary, np.ndarray | None]:
     """Returns the words of the training captions, and the vectors (V, E) that they start from, if any.
 
     Args:
         config: Says what a word is.
         corpus: The captions.
-        log: Takes lines for people.
         begun: The vocabulary of the training that goes on: pieces of words are learned once.
     """
     captions = [tokens for record in corpus.split("train") for tokens in record.tokens(config.text)]
@@ -40,12 +41,12 @@ def make_vocabulary(
     else:
         vocabulary = Vocabulary.build(captions, config.text.min_count, config.text.max_words)
     kind = "pieces of words" if vocabulary.pieces else "words"
-    log(f"vocabulary: {len(vocabulary):,} {kind} from {len(captions):,} training captions")
+    logger.info(f"vocabulary: {len(vocabulary):,} {kind} from {len(captions):,} training captions")
     embedding = config.decoder.embedding
     if embedding.vectors is None:
         return vocabulary, None
     vectors, coverage = load_vectors(embedding.vectors, vocabulary, embedding.size, config.seed)
-    log(f"word vectors: {coverage}")
+    logger.info(f"word vectors: {coverage}")
     return vocabulary, vectors
 
 
@@ -55,13 +56,12 @@ def new_captioner(
     vectors: np.ndarray | None,
     prepared: Prepared,
     precision: str = "float32",
-    log: Log | None = None,
 ) -> Captioner:
     """Returns an untrained captioner that knows the scale of its features, to be trained in a precision."""
     encoder: Encoder | JoinedEncoder | None = prepared.encoder
     given = None
     if isinstance(prepared.source, PickleStore):
-        encoder, given = encoder_of(config, prepared.source, prepared.split("train"), log or Log())
+        encoder, given = encoder_of(config, prepared.source, prepared.split("train"))
     elif encoder is None:
         encoder = build_encoders(config.encoders)
     with dtype_scope(precision):

@@ -2,22 +2,20 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from capsmith.core.interrupts import heeded
+from capsmith.core.log import get_logger
+
+logger = get_logger(__name__)
 
 
 class Stop:
-    """Whether somebody asked.
+    """Whether a signal asked the training to stop."""
 
-    Args:
-        say: Takes a line for people when they do.
-    """
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
+    def __init__(self) -> None:
         self.signal: int | None = None
 
     def note(self, number: int, frame: FrameType | None) -> None:
@@ -30,7 +28,7 @@ class Stop:
                 return
             raise KeyboardInterrupt(number)
         self.signal = number
-        self.say(f"{signal.Signals(number).name}: finishing the batch and saving; once more stops at once")
+        logger.info(f"{signal.Signals(number).name}: finishing the batch and saving; once more stops at once")
 
     def check(self) -> None:
         """Raises KeyboardInterrupt with the signal's number when somebody asked."""
@@ -39,9 +37,9 @@ class Stop:
 
 
 @contextmanager
-def stopping(say: Callable[[str], None]) -> Iterator[Stop]:
+def stopping() -> Iterator[Stop]:
     """Notes SIGINT, SIGTERM and SIGHUP for the duration, where that can be done: in the main thread."""
-    stop = Stop(say)
+    stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from capsmith.config import load_config
 from capsmith.core.errors import CapsmithError
-from capsmith.core.files import Log
+from capsmith.core.log import quiet_terminal
 from capsmith.models.captioner import Captioner
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
@@ -68,7 +68,8 @@ def smoke_train(seconds: float = 20.0) -> Trial:
         rounds, start = 0, None
         while True:
             rounds, run = rounds + 1, place / f"run{rounds + 1}"
-            captioner = train(load_config(_settings(place, start)), run, log=Log(place / "log.txt", quiet=True))
+            with quiet_terminal():
+                captioner = train(load_config(_settings(place, start)), run)
             trial = _judged(captioner, run, said, rounds)
             spent = time.perf_counter() - started
             if trial.good or spent + spent / rounds > seconds:

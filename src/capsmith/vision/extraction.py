@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from capsmith.core.errors import FeatureError, ImageError, memory_for
+from capsmith.core.log import get_logger
 from capsmith.core.progress import bar
 from capsmith.vision.cached_crops import view_of
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
@@ -18,10 +19,11 @@ from capsmith.vision.journal import Journal, known, locked
 from capsmith.vision.loading import load_images
 from capsmith.vision.store import FeatureStore, Manifest
 
+logger = get_logger(__name__)
+
 if TYPE_CHECKING:
     from capsmith.vision.encoder import Encoder
 
-Log = Callable[[str], None]
 _AHEAD = 3  # batches decoded before the encoder asks for them
 _MANY = 1000  # images from which on it is worth to time both precisions
 _SHOWN = 10  # unreadable images named in the log
@@ -38,7 +40,6 @@ def extract(
     images: Sequence[tuple[str, Path]],
     encoder_config: EncoderConfig,
     features_config: FeaturesConfig,
-    log: Log,
     view: int = 0,
 ) -> FeatureStore:
     """Returns the features of images, computing those that the store does not have yet.
@@ -50,7 +51,6 @@ def extract(
         images: (image id, path) pairs; repeats are welcome.
         encoder_config: The encoder.
         features_config: Where the store is kept, and how much may be unreadable.
-        log: Takes lines for people.
         view: Which view of the images, see ``views.py``; 0 is the images as they are.
 
     Raises:
@@ -66,9 +66,9 @@ def extract(
         missing = {image.id: _absence(image.path) for image in todo if image.size < 0}
         _check_broken(wanted, (manifest.reasons() if manifest else {}) | missing, features_config)
         if todo:
-            _run(todo, wanted, folder, manifest, encoder_config, features_config, log, view)
+            _run(todo, wanted, folder, manifest, encoder_config, features_config, view)
         else:
-            log(f"features: all {len(wanted):,} images are in {folder}")
+            logger.info(f"features: all {len(wanted):,} images are in {folder}")
             if manifest is not None and (folder / "journal.jsonl").exists():
                 Journal(folder, manifest).finish()  # killed after the last batch
     return FeatureStore.open(folder, expected)
@@ -130,7 +130,6 @@ def _run(
     manifest: Manifest | None,
     encoder_config: EncoderConfig,
     features_config: FeaturesConfig,
-    log: Log,
     view: int,
 ) -> None:
     encoder, precision = _encoder(encoder_config, features_config, len(todo), manifest)
@@ -139,12 +138,12 @@ def _run(
         manifest = Manifest(_fingerprint(encoder_config, view), encoder.feature_shape, dtype, precision=precision)
     seen = f" (view {view})" if view else ""
     through = encoder_config.type + ("" if precision == "float32" else f" in {precision}")
-    log(f"features: {len(todo):,} of {len(wanted):,} images{seen} go through {through} into {folder}")
+    logger.info(f"features: {len(todo):,} of {len(wanted):,} images{seen} go through {through} into {folder}")
     began = time.monotonic()
     batch = min(features_config.batch_size, len(wanted))  # one shape for all batches, and the same after a restart
     journal = Journal(folder, manifest)
     try:
-        with bar(log, total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="image") as shown:
+        with bar(total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="image") as shown:
             for good, broken in _batches(todo, encoder.image_size, features_config.workers, batch, view):
                 with memory_for("features.batch_size", batch):
                     features = _encode(encoder, [pixels for _, pixels in good], batch)
@@ -155,8 +154,8 @@ def _run(
     finally:
         journal.close()
     seconds = time.monotonic() - began
-    log(f"features: done in {seconds:,.0f} s ({len(todo) / seconds:,.1f} images a second)")
-    _report_broken(todo, manifest, log)
+    logger.info(f"features: done in {seconds:,.0f} s ({len(todo) / seconds:,.1f} images a second)")
+    _report_broken(todo, manifest)
 
 
 def _encoder(
@@ -230,10 +229,10 @@ def _check_broken(wanted: list[_ImageFile], reasons: dict[str, str], config: Fea
         )
 
 
-def _report_broken(todo: list[_ImageFile], manifest: Manifest, log: Log) -> None:
+def _report_broken(todo: list[_ImageFile], manifest: Manifest) -> None:
     found = manifest.reasons()
     reasons = [found[image.id] for image in todo if image.id in found]
     for reason in reasons[:_SHOWN]:
-        log(f"features: left out {reason}")
+        logger.info(f"features: left out {reason}")
     if len(reasons) > _SHOWN:
-        log(f"features: left out {len(reasons) - _SHOWN} more, listed in the store's manifest.json")
+        logger.info(f"features: left out {len(reasons) - _SHOWN} more, listed in the store's manifest.json")

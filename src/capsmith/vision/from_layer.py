@@ -6,12 +6,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from capsmith.core.log import get_logger
 from capsmith.core.progress import bar
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
-from capsmith.vision.extraction import Log, store_folder
+from capsmith.vision.extraction import store_folder
 from capsmith.vision.fingerprint import fingerprint
 from capsmith.vision.journal import Journal, known, locked
 from capsmith.vision.store import FeatureStore, Manifest
+
+logger = get_logger(__name__)
 
 
 def fill(
@@ -20,7 +23,6 @@ def fill(
     rest: keras.Model,
     encoder: EncoderConfig,
     features: FeaturesConfig,
-    log: Log,
 ) -> None:
     """Begins an encoder's store with the images whose features up to a layer are known; the rest is for `extract`.
 
@@ -32,7 +34,6 @@ def fill(
         rest: From the earlier layer's grid (P, H, W, C) to the encoder's features.
         encoder: The encoder whose store it is.
         features: Where the store is kept.
-        log: Takes lines for people.
     """
     folder = store_folder(images, encoder, features)
     expected = fingerprint(encoder)
@@ -50,10 +51,10 @@ def fill(
             shape = tuple(int(n) for n in rest.output_shape[1:])
             dtype = "float32" if encoder.output == "pooled" else "float16"
             manifest = Manifest(expected, shape, dtype, precision=earlier.precision)  # others follow in the same
-        log(f"features: {len(todo):,} images go on from an earlier layer of {encoder.type} into {folder}")
+        logger.info(f"features: {len(todo):,} images go on from an earlier layer of {encoder.type} into {folder}")
         journal = Journal(folder, manifest)
         try:
-            with bar(log, total=len(todo), desc="features", unit="image") as shown:
+            with bar(total=len(todo), desc="features", unit="image") as shown:
                 for first in range(0, len(todo), features.batch_size):
                     some = todo[first : first + features.batch_size]
                     journal.append([i for i, _ in some], [s for _, s in some], _through(rest, earlier, some), {})

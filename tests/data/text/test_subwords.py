@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from capsmith.config import load_config
 from capsmith.core.errors import ConfigError, MissingExtraError
-from capsmith.core.files import Log
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.subwords import goes_on, split_word, words_of
 from capsmith.data.text.tokens import detokenise, tokenise
@@ -136,8 +135,8 @@ def test_a_captioner_of_pieces_trains_goes_on_and_speaks_in_words(tmp_path):
     )
     values["encoder"] |= {"output": "grid"}
     del values["decoder"]["mode"]
-    train(load_config(values), tmp_path / "run", log=Log(quiet=True))
-    train(load_config(values), tmp_path / "run", resume=True, log=Log(quiet=True))
+    train(load_config(values), tmp_path / "run")
+    train(load_config(values), tmp_path / "run", resume=True)
     captioner = Captioner.load(tmp_path / "run")
     assert captioner.vocabulary.pieces and any(goes_on(piece) for piece in captioner.vocabulary.words)
     image = next((shapes.data() / "images").glob("red*"))

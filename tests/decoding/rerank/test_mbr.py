@@ -8,7 +8,6 @@ import pytest
 from capsmith import Captioner
 from capsmith.config import run_config
 from capsmith.core.errors import CheckpointError, ConfigError
-from capsmith.core.files import Log
 from capsmith.data import read_dataset
 from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates, choose
 from capsmith.decoding.search import BeamConfig, Hypothesis, SampleConfig, search
@@ -140,11 +139,10 @@ def test_a_run_without_a_memory_says_what_to_do(run):
 
 
 def test_evaluation_fills_the_memory_and_captioning_uses_it(run):
-    quiet = Log(quiet=True)
-    evaluate(run, "test", [*CONSENSUS, "data.limit=2"], quiet)  # a trial must not leave a memory of two images
-    first = evaluate(run, "test", CONSENSUS, quiet)
+    evaluate(run, "test", [*CONSENSUS, "data.limit=2"])  # a trial must not leave a memory of two images
+    first = evaluate(run, "test", CONSENSUS)
     assert len(Memory.load(run).captions) == len(read_dataset(run_config(run).data).split("train"))
-    assert evaluate(run, "test", CONSENSUS, quiet).captions == first.captions
+    assert evaluate(run, "test", CONSENSUS).captions == first.captions
     assert first.scores["cider"].value > 1.5 * first.control["cider"].value
     captioner = Captioner.load(run)
     assert len(captioner.memory.captions) == len(captioner.memory.vectors)
@@ -154,7 +152,7 @@ def test_evaluation_fills_the_memory_and_captioning_uses_it(run):
 
 
 def test_a_memory_of_an_earlier_version_says_what_to_do(run, tmp_path):
-    evaluate(run, "test", CONSENSUS, Log(quiet=True))
+    evaluate(run, "test", CONSENSUS)
     arrays = dict(np.load(run / "memory.npz"))
     np.savez(tmp_path / "memory.npz", **{k: v for k, v in arrays.items() if not k.startswith("content_")})
     with pytest.raises(CheckpointError, match="is of an earlier capsmith: delete it"):
@@ -162,7 +160,7 @@ def test_a_memory_of_an_earlier_version_says_what_to_do(run, tmp_path):
 
 
 def test_a_damaged_memory(run):
-    evaluate(run, "test", CONSENSUS, Log(quiet=True))
+    evaluate(run, "test", CONSENSUS)
     whole = (run / "memory.npz").read_bytes()
     for damaged in (b"", whole[: len(whole) // 2], b"PK" + whole[2:100]):
         (run / "memory.npz").write_bytes(damaged)
@@ -170,4 +168,4 @@ def test_a_damaged_memory(run):
             _ = Captioner.load(run).memory
     (run / "memory.npz").unlink()
     with pytest.raises(ConfigError, match="neighbours"):
-        evaluate(run, "test", [*CONSENSUS, "decoding.neighbours=-1"], Log(quiet=True))
+        evaluate(run, "test", [*CONSENSUS, "decoding.neighbours=-1"])
