@@ -20,6 +20,8 @@ from capsmith.core.readers.regular_files import read_bytes
 GENERATOR = '<meta name="generator" content="capsmith">'
 COPIES = "copies.json"
 """Lists the small copies of images beside a page."""
+PAGE, PREDICTIONS, SCORES = REPORT_FILES = ("index.html", "predictions.jsonl", "scores.json")
+"""The files of a report."""
 SOFTWARE = 0x0131
 """The EXIF tag of the program that wrote an image."""
 _COPY = re.compile(r"[0-9a-f]{16}\.jpg")
@@ -87,8 +89,8 @@ def require_page(directory: Path, option: str, read: Iterable[Path] = (), report
     """
     if os.path.lexists(directory) and not os.path.isdir(directory):
         raise ConfigError(f"{directory} is no folder: name another place with {option}")
-    tests: dict[str, Test] = {"index.html": _is_page}
-    tests |= {"predictions.jsonl": _is_predictions, "scores.json": _is_scores} if report else {}
+    tests: dict[str, Test] = {PAGE: _is_page}
+    tests |= {PREDICTIONS: _is_predictions, SCORES: _is_scores} if report else {}
     read = list(read)
     for name, ours in tests.items():
         require_replaceable(directory / name, ours, option, read)

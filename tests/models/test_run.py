@@ -1,0 +1,93 @@
+"""The run directory: which files exist, and which are removed."""
+
+import multiprocessing
+import os
+
+import pytest
+
+from capsmith.core.errors import CheckpointError, ConfigError
+from capsmith.models.run import RunDirectory
+
+
+def test_is_a_path(tmp_path):
+    run = RunDirectory(tmp_path)
+    assert os.fspath(run) == str(run) == str(tmp_path)
+    assert run.weights == tmp_path / "model.weights.h5"
+    assert RunDirectory.named(str(tmp_path)) == run
+    with pytest.raises(ConfigError, match="--run"):
+        RunDirectory.named("", "--run")
+
+
+def test_require(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    with pytest.raises(CheckpointError, match="run"):
+        run.require()
+    run.path.mkdir()
+    with pytest.raises(CheckpointError, match="config.yaml"):
+        run.require()
+    run.config.touch()
+    run.require()
+    run.vocabulary.touch()
+    with pytest.raises(CheckpointError, match="captioner.json") as caught:
+        run.require_complete()
+    assert "vocabulary.json" not in str(caught.value)
+    run.captioner.touch()
+    run.require_complete()
+
+
+def test_encoder_folders(tmp_path):
+    run = RunDirectory(tmp_path)
+    assert [folder.path for folder in run.encoders(1)] == [tmp_path]
+    assert [folder.weights for folder in run.encoders(2)] == [
+        tmp_path / "encoder_1" / "encoder.weights.h5",
+        tmp_path / "encoder_2" / "encoder.weights.h5",
+    ]
+
+
+def test_foreign_files(tmp_path):
+    run = RunDirectory(tmp_path)
+    assert run.foreign_file() is None
+    run.history.touch()
+    assert run.foreign_file() == run.history
+    run.lock.touch()  # as an interrupted training leaves it
+    assert run.foreign_file() is None
+    run.config.touch()
+    assert run.foreign_file() == run.config
+    run.versions.touch()
+    assert run.foreign_file() is None
+
+
+def _try_lock(path, busy):
+    try:
+        with RunDirectory(path).locked():
+            busy.put("")
+    except CheckpointError as error:
+        busy.put(str(error))
+
+
+def test_the_lock_excludes_other_processes(tmp_path):
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    with RunDirectory(tmp_path).locked():
+        process = context.Process(target=_try_lock, args=(tmp_path, results))
+        process.start()
+        assert str(tmp_path) in results.get(timeout=60)
+        process.join()
+
+
+def test_clear_removes_only_our_files(tmp_path):
+    run = RunDirectory(tmp_path)
+    ours = [*run.files, *RunDirectory(run.stage_one).files, *run.encoders(2)[1].files]
+    ours += [
+        run.report / "index.html",
+        run.report / "dev" / "scores.json",
+        run.report / "dev" / "images" / "copies.json",
+    ]
+    foreign = [tmp_path / "photo.jpg", run.report / "notes.txt", run.stage_one / "notes.txt", run.test_readings]
+    for path in [*ours, *foreign, run.lock]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("[]")
+    run.clear()
+    assert not any(path.exists() for path in ours)
+    assert all(path.exists() for path in [*foreign, run.lock])
+    assert not run.encoders(2)[1].path.exists() and not (run.report / "dev").exists()
