@@ -214,7 +214,7 @@ def test_the_best_pass_is_kept(tmp_path, monkeypatch):
 
 def test_a_mirrored_image_is_learned_with_its_words_mirrored(tmp_path):
     """Every other image's features are turned round, and "left" is then learned as "right"."""
-    config, corpus, _ = asked(load_config(settings(tmp_path)))
+    config, corpus = asked(load_config(settings(tmp_path)))
     records = corpus.split("train")
     plain, how = build_encoder(config.encoders[0].model_copy(update={"adapt": None})), config.encoders[0].adapt
     words = Words.of(records, config.text, config.training.mirror_words, 2)
@@ -287,7 +287,7 @@ def test_a_store_of_one_s_own_holds_the_adapted_features(tmp_path):
 
 
 def test_words_of_mirrored_images_change_sides(tmp_path):
-    config, corpus, _ = asked(load_config(settings(tmp_path)))
+    config, corpus = asked(load_config(settings(tmp_path)))
     words = Words.of(corpus.split("train"), config.text, config.training.mirror_words, 2)
     left, right, red = (words.column[word] for word in ("left", "right", "red"))
     assert (words.mirrored[left], words.mirrored[right], words.mirrored[red]) == (right, left, red)
@@ -327,7 +327,7 @@ def test_an_adapted_encoder_that_is_gone_is_said(tmp_path):
 
 
 def test_without_dev_images_the_last_pass_counts(tmp_path):
-    config, corpus, _ = asked(load_config(settings(tmp_path, epochs=2)))
+    config, corpus = asked(load_config(settings(tmp_path, epochs=2)))
     adapt_encoders(config, Corpus(tuple(corpus.split("train")), corpus.problems))
     assert scores(tmp_path)[0] < scores(tmp_path)[1] < 0
     assert (tmp_path / "adapted" / "encoder.weights.h5").exists()

@@ -68,9 +68,9 @@ def test_what_is_there_is_not_computed_again_nor_the_network_built(encoder, tmp_
     images = images_in(tmp_path / "p")
     first = extract(images, encoder, settings(tmp_path / "s"))
     monkeypatch.setitem(sys.modules, "capsmith.vision.encoder", None)  # importing it now fails
-    lines = log_lines
+    log_lines.clear()
     same(extract(images, encoder, settings(tmp_path / "s")), first)
-    assert len(lines) == 1 and "all 23 images are in" in lines[0]
+    assert len(log_lines) == 1 and "all 23 images are in" in log_lines[0]
 
 
 @pytest.mark.parametrize(("moment", "batch"), [(m, b) for m in MOMENTS for b in (1, 6)] + [(m, 0) for m in AT_THE_END])
