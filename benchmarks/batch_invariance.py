@@ -22,13 +22,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from capsmith.data.prepare import prepare, read_corpus
-from capsmith.decoding.rerank.mbr import ConsensusConfig
-from capsmith.decoding.search import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
+from capsmith.decoding.config import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
+from capsmith.decoding.rerank.config import MbrConfig
 from capsmith.evaluation.evaluate import caption_source, remember
 from capsmith.models.captioner import Caption, Captioner
 from capsmith.models.ensemble import Member, require_same_words
 from capsmith.models.run_config import run_configs
-from capsmith.retrieval.caption_index import FILE as MEMORY
+from capsmith.retrieval.index_file import index_path
 
 TOLERANCE = 1e-5
 SIZES = (2, 7, 32, 128)
@@ -41,7 +41,7 @@ SEARCHES: dict[str, DecodingConfig] = {
     "diverse beams": BeamConfig(beam_size=6, groups=3),
     "samples": SampleConfig(samples=5),
     "samples of the likeliest": SampleConfig(samples=3, top_p=0.9, top_k=50),
-    "consensus": ConsensusConfig(beam_size=5, samples=20, max_length=22),
+    "MBR reranking": BeamConfig(max_length=22, rerank=MbrConfig(samples=20)),
 }
 Found = dict[str, Caption]
 
@@ -102,8 +102,8 @@ def loaded(runs: Sequence[Path], sets: Sequence[str], split: str, count: int) ->
         captioner = Captioner.load(run)
         captioner.config = config
         prepared = prepare(corpus, config.encoders, config.features, ("train", split), captioner.encoder)
-        if not members and not (run / MEMORY).exists():
-            remember(captioner, prepared)  # for consensus; the run itself is left as it is
+        if not members and not index_path(run).exists():
+            remember(captioner, prepared)  # for reranking; the run itself is left as it is
         members.append(Member(captioner, prepared.source))
     require_same_words([member.captioner for member in members], runs)
     return members, {record.image_id: record.path for record in prepared.split(split)[:count]}

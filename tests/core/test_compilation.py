@@ -6,7 +6,8 @@ import pytest
 from keras import ops
 
 from capsmith.core.compilation import compiled, learner
-from capsmith.decoding.search import BeamConfig, GreedyConfig, search
+from capsmith.decoding.config import BeamConfig, GreedyConfig
+from capsmith.decoding.search import search
 from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.caption_model import CaptionModel
 from capsmith.models.decoders.config import DECODERS, AttentionConfig, MergeConfig

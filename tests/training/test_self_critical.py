@@ -12,7 +12,8 @@ from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.data.sources import CroppedSource, PlainSource
 from capsmith.data.text.tokens import tokenise
 from capsmith.data.text.vocabulary import END, PAD, START
-from capsmith.decoding.search import GreedyConfig, search
+from capsmith.decoding.config import GreedyConfig
+from capsmith.decoding.search import search
 from capsmith.metrics.cider import CiderD
 from capsmith.training import self_critical
 from capsmith.training.fit import train

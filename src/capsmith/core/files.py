@@ -26,6 +26,7 @@ RUN_FILES = (
     "adapting.npz",
     "model.weights.h5",
     "state.npz",
+    "caption_index.npz",
     "memory.npz",
     "domain.npz",
     "plugins.json",

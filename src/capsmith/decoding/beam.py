@@ -85,7 +85,8 @@ class BeamProgram:
             )
             size = log_probs.shape[-1]
             by_group = xp.reshape(log_probs, (images, *((self.groups,) if self.groups > 1 else ()), self.beams, size))
-            used, extended, parents, going = None, [], [], False
+            used: Any = None
+            extended, parents, going = [], [], False
             for number, group in enumerate(groups):
                 own = by_group[:, number] if self.groups > 1 else by_group
                 handicap = None if used is None else diversity * used
@@ -132,21 +133,21 @@ class BeamProgram:
         total = group.live[:, :, None] + log_probs
         flat = xp.reshape(total, (-1, beams * size))
         count = min(2, size) * beams
-        if handicap is None:
-            scores, index = xp.top_k(flat, count)
-            index = xp.cast(index, "int32")
-        else:
-            _, index = xp.top_k(xp.reshape(total - handicap[:, None], (-1, beams * size)), count)
-            index = xp.cast(index, "int32")
-            scores = xp.take(xp.reshape(flat, (-1,)), image * (beams * size) + index, axis=0)
+        ranking = flat if handicap is None else xp.reshape(total - handicap[:, None], (-1, beams * size))
+        ranks, index = xp.top_k(ranking, count)
+        index = xp.cast(index, "int32")
+        scores = ranks if handicap is None else xp.take(xp.reshape(flat, (-1,)), image * beams * size + index, axis=0)
         ends = index % size == END
         score = xp.where(ends[:, :beams], scores[:, :beams], IMPOSSIBLE)
         by_length = score / xp.cast(position + 1, "float32") ** penalty
         history = xp.reshape(group.tokens, (-1, self.max_length))
         ended = by_length, score, xp.take(history, image * beams + index[:, :beams] // size, axis=0)
         best = _merge_best(xp, group[2:], ended, beams, image)
-        live, keep = xp.top_k(xp.where(ends, IMPOSSIBLE, scores), beams)  # the best that go on
-        chosen = xp.take(xp.reshape(index, (-1,)), image * count + xp.cast(keep, "int32"), axis=0)
+        live, keep = xp.top_k(xp.where(ends, IMPOSSIBLE, ranks), beams)  # the best that go on
+        keep = image * count + xp.cast(keep, "int32")
+        if handicap is not None:
+            live = xp.take(xp.reshape(xp.where(ends, IMPOSSIBLE, scores), (-1,)), keep, axis=0)
+        chosen = xp.take(xp.reshape(index, (-1,)), keep, axis=0)
         parent, token = chosen // size, chosen % size
         tokens = xp.take(history, image * beams + parent, axis=0)
         tokens = xp.where(xp.arange(self.max_length) == position, token[:, :, None], tokens)

@@ -1,14 +1,31 @@
 """Search for captions.
 
 B images · D channels · L regions. ``config`` has the settings, ``engine`` runs the searches, ``rerank`` orders anew.
+A plugin with a search of its own finds all that it needs in this module.
 """
 
 from typing import Any
 
-from capsmith.decoding.config import DECODINGS, DecodingConfig
+from capsmith.decoding.beam import beam
+from capsmith.decoding.config import DECODINGS, BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
 from capsmith.decoding.engine import Stepper
 from capsmith.decoding.hypotheses import Hypothesis, require_hypotheses
 from capsmith.decoding.rerank.config import RERANKERS
+from capsmith.decoding.sampling import greedy, sample
+
+__all__ = [
+    "DECODINGS",
+    "BeamConfig",
+    "DecodingConfig",
+    "GreedyConfig",
+    "Hypothesis",
+    "SampleConfig",
+    "Stepper",
+    "beam",
+    "greedy",
+    "sample",
+    "search",
+]
 
 
 def search(stepper: Stepper, features: Any, config: DecodingConfig) -> list[list[Hypothesis]]:

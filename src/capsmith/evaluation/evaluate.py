@@ -16,10 +16,10 @@ from capsmith.core.progress import track
 from capsmith.core.schema import nearest
 from capsmith.data.prepare import Prepared, prepare, read_corpus
 from capsmith.data.records import SPLITS, Corpus
+from capsmith.decoding.config import DecodingConfig
+from capsmith.decoding.features import EnsembleFeatures
 from capsmith.decoding.limits import images_at_once
-from capsmith.decoding.rerank.mbr import ConsensusConfig
-from capsmith.decoding.search import DecodingConfig, search
-from capsmith.decoding.stepper import Views
+from capsmith.decoding.search import search
 from capsmith.evaluation import readings
 from capsmith.evaluation.report import write_report
 from capsmith.metrics import Score, Scorer
@@ -27,8 +27,8 @@ from capsmith.models.captioner import Caption, Captioner
 from capsmith.models.ensemble import JointStepper, Member, average, require_same_words
 from capsmith.models.given_features import require_encoder
 from capsmith.models.run_config import run_config, run_configs
-from capsmith.retrieval.caption_index import FILE as MEMORY
-from capsmith.retrieval.caption_index import Memory
+from capsmith.retrieval.caption_index import CaptionIndex
+from capsmith.retrieval.index_file import index_path
 
 logger = get_logger(__name__)
 
@@ -92,7 +92,7 @@ def evaluate(
         captioners[-1].config = config
     require_same_words(captioners, runs)
     corpus = read_corpus(captioners[0].config.data, captioners[0].config.features)
-    if isinstance(captioners[0].config.decoding, ConsensusConfig) and not (runs[0] / MEMORY).exists():
+    if captioners[0].config.decoding.requires_caption_index and not index_path(runs[0]).exists():
         remember(captioners[0], _trained_on(captioners[0].config, runs[0], corpus)).save(runs[0])
     if averaged:
         captioners = [average(captioners, runs)]
@@ -120,7 +120,7 @@ def _trained_on(config: Config, run: Path, corpus: Corpus) -> Prepared:
     return prepare(corpus, config.encoders, config.features, ("train",))
 
 
-def remember(captioner: Captioner, prepared: Prepared) -> Memory:
+def remember(captioner: Captioner, prepared: Prepared) -> CaptionIndex:
     """Lets a captioner remember its training images, for the decodings that ask them.
 
     Args:
@@ -132,8 +132,8 @@ def remember(captioner: Captioner, prepared: Prepared) -> Memory:
     logger.info(f"remembering the captions and looks of {len(records):,} training images")
     captions = [[words.encode(tokens) for tokens in record.tokens(text)] for record in records]
     ids = [record.image_id for record in records]
-    captioner.memory = Memory.of(Member(captioner, prepared.source), ids, captions)
-    return captioner.memory
+    captioner.caption_index = CaptionIndex.build(Member(captioner, prepared.source), ids, captions)
+    return captioner.caption_index
 
 
 def evaluate_captioners(
@@ -219,7 +219,7 @@ def caption_source(members: Sequence[Member], ids: Sequence[str], decoding: Deco
         some = ids[start : start + size]
         with memory_for("evaluation.batch_size", size, fewer):
             views = [member.features(some) for member in members]
-            found = search(stepper, views[0] if alone else Views(views), decoding)
+            found = search(stepper, views[0] if alone else EnsembleFeatures(views), decoding)
         captions |= zip(some, first.worded(found, views[0], decoding), strict=True)
     return captions
 
@@ -238,7 +238,11 @@ def tokeniser(config: Config) -> str:
 
 def _search_name(decoding: DecodingConfig) -> str:
     values = decoding.model_dump()
-    return " ".join([values.pop("type"), *(f"{key}={value}" for key, value in values.items())])
+    reranker = values.pop("rerank")
+    settings = [values.pop("type"), *(f"{key}={value}" for key, value in values.items())]
+    if reranker is not None:
+        settings += [f"rerank={reranker.pop('type')}", *(f"rerank.{key}={value}" for key, value in reranker.items())]
+    return " ".join(settings)
 
 
 def _predictions(captions: dict[str, Caption]) -> str:

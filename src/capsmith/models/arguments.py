@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from capsmith.core.errors import CapsmithError, ConfigError, FeatureError, ImageError, one_line
 from capsmith.core.schema import explain, nearest
-from capsmith.decoding.search import DECODINGS, DecodingConfig
+from capsmith.decoding.config import DECODINGS, DecodingConfig
 from capsmith.vision.images import Source, image_name, load_image
 
 Several = list[Any] | tuple[Any, ...] | Iterator[Any]

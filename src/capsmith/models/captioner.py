@@ -20,9 +20,11 @@ from capsmith.core.errors import CheckpointError, ImageError
 from capsmith.core.files import named, read_json, write_json
 from capsmith.core.plugin_requirements import write_requirements
 from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.decoding.config import DECODINGS, DecodingConfig
+from capsmith.decoding.hypotheses import Hypothesis, require_known_tokens
 from capsmith.decoding.limits import images_at_once
-from capsmith.decoding.rerank.mbr import ConsensusConfig
-from capsmith.decoding.search import DECODINGS, DecodingConfig, Hypothesis, require_known_words, search
+from capsmith.decoding.rerank.reranker import rerank
+from capsmith.decoding.search import search
 from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.arguments import (
     OnError,
@@ -44,7 +46,7 @@ from capsmith.models.checkpoints import checked_shape, load_weights, save_weight
 from capsmith.models.given_features import GivenFeatures
 from capsmith.models.run_config import run_config
 from capsmith.models.training_domain import TrainingDomain, checked
-from capsmith.retrieval.caption_index import Memory
+from capsmith.retrieval.caption_index import CaptionIndex
 from capsmith.training.encoder_adaptation import keep_adapted
 from capsmith.vision.encoder import Encoder, load_encoders, save_encoders
 from capsmith.vision.images import Source
@@ -178,7 +180,7 @@ class Captioner:
         Args:
             images: A path, bytes, a PIL image or an array (H, W, 3), or a list (or other iterable) of them.
             decoding: How to search: settings such as ``BeamConfig(beam_size=3)``, or a name: ``"greedy"``,
-                ``"beam"``, ``"sample"``, ``"consensus"``; by default as the config says.
+                ``"beam"``, ``"sample"``; by default as the config says.
             attention: Also tell where the decoder looked for each word.
             on_error: An image that cannot be read: ``"raise"`` its error, or ``"return"`` it in the image's place
                 and caption the others.
@@ -279,20 +281,19 @@ class Captioner:
         """Returns what a search found for images as captions with their alternatives.
 
         Raises:
-            CheckpointError: The decoding asks training images, and the run remembers none.
+            CheckpointError: The reranker reads training captions, and the run has no caption index.
         """
         if DECODINGS.settings.is_external(decoding.type):
-            require_known_words(found, len(self.vocabulary), decoding.type)
-        if isinstance(decoding, ConsensusConfig):
-            found = self.memory.choose(found, features, decoding)
+            require_known_tokens(found, len(self.vocabulary), decoding.type)
+        found = rerank(found, features, decoding, self)
         return [caption_of(hypotheses, self.vocabulary, self.config.text) for hypotheses in found]
 
     @cached_property
-    def memory(self) -> Memory:
-        """What the run remembers of its training images; read when it is first asked for."""
+    def caption_index(self) -> CaptionIndex:
+        """Captions of the training images, for reranking; read when first used."""
         if self.run is None:
-            raise CheckpointError("this captioner remembers no training images: set its memory")
-        return Memory.load(self.run, self.feature_shape[-1], len(self.vocabulary))
+            raise CheckpointError("this captioner has no caption index, which its reranking reads: set caption_index")
+        return CaptionIndex.load(self.run, self.feature_shape[-1], len(self.vocabulary))
 
     @cached_property
     def domain(self) -> TrainingDomain | None:

@@ -15,8 +15,9 @@ from keras import ops
 from capsmith.core.errors import CheckpointError
 from capsmith.core.scopes import Use, difference
 from capsmith.data.sources import FeatureSource
-from capsmith.decoding.search import Stepper
-from capsmith.decoding.stepper import DecoderStepper, Views
+from capsmith.decoding.engine import Stepper
+from capsmith.decoding.features import EnsembleFeatures
+from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.captioner import Captioner
 
 
@@ -82,7 +83,7 @@ class JointStepper(DecoderStepper):
         super().__init__(JointDecoder([one.decoder for one in steppers]))
         self.steppers = tuple(steppers)
 
-    def apart(self, features: Views) -> list[tuple[Stepper, Any]]:
+    def members(self, features: EnsembleFeatures) -> list[tuple[Stepper, Any]]:
         """Returns each captioner's own stepper, and what it sees of the images."""
         return list(zip(self.steppers, features.parts, strict=True))
 

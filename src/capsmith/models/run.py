@@ -11,6 +11,7 @@ from capsmith.core.files import named
 from capsmith.core.locks import FILE as LOCK_FILE
 from capsmith.core.locks import locked
 from capsmith.core.outputs import COPIES, REPORT_FILES, listed_copies
+from capsmith.retrieval.index_file import index_path
 from capsmith.vision.encoder_folder import EncoderFolder, encoder_folders
 
 
@@ -48,8 +49,6 @@ class RunDirectory:
     history = _File("history.csv")
     history_plot = _File("history.png")
     log = _File("log.txt")
-    caption_index = _File("memory.npz")
-    """Captions and vectors of training images, for nearest-neighbour reranking."""
     domain = _File("domain.npz")
     """Summary of the training images, for out-of-domain warnings."""
     test_readings = _File("test_readings.jsonl")
@@ -122,6 +121,11 @@ class RunDirectory:
         self.require()
         if missing := [path.name for path in (self.vocabulary, self.captioner) if not path.is_file()]:
             raise CheckpointError(f"{self} is incomplete: it lacks {', '.join(missing)}; copy or train the run again")
+
+    @property
+    def caption_index(self) -> Path:
+        """Captions and vectors of training images, for nearest-neighbour reranking."""
+        return index_path(self.path)
 
     @property
     def files(self) -> list[Path]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from capsmith.config import Config
 from capsmith.models.captioner import Captioner
-from capsmith.retrieval.caption_index import FILE as MEMORY
+from capsmith.retrieval.index_file import index_path
 
 _LAST = ("to_embedding", "output")  # what the words come from, listed last
 
@@ -169,7 +169,7 @@ def _totals(captioner: Captioner, encoder: Sequence[Row], decoder: Sequence[Row]
         lines.append(f"encoder  none: it captions features of {_shape(captioner.feature_shape)}")
     if captioner.given is not None:
         lines.append(f"features {captioner.given.store} (sha256 {captioner.given.sha256[:12]}…): {captioner.given.why}")
-    memory = captioner.run / MEMORY if captioner.run is not None else None
+    memory = index_path(captioner.run) if captioner.run is not None else None
     if memory is not None and memory.is_file():
-        lines.append(f"memory   captions of training images, {size(memory.stat().st_size)} on the disk")
+        lines.append(f"captions of the training images, {size(memory.stat().st_size)} on the disk")
     return lines

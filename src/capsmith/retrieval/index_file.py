@@ -85,9 +85,7 @@ def read(run: Path, channels: int | None, vocabulary_size: int | None) -> tuple[
     saved = read_arrays(path, schema, CheckpointError, advice)
     arrays = {name: saved[old_names.get(name, name)] for name in _SCHEMA}
     try:
-        captions = _grouped(
-            _grouped(arrays["tokens"].tolist(), arrays["lengths"]), arrays["captions_per_image"]
-        )
+        captions = _grouped(_grouped(arrays["tokens"].tolist(), arrays["lengths"]), arrays["captions_per_image"])
         if arrays["visual_projection"].shape[1] + arrays["semantic_projection"].shape[1] != arrays["vectors"].shape[1]:
             raise ValueError("the projections do not match the vectors")
         largest = max(arrays[name].max(initial=0) for name in ("tokens", "concept_tokens"))

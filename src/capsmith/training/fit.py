@@ -19,7 +19,6 @@ from capsmith.core.scopes import Use, difference
 from capsmith.data.prepare import open_pickle, prepare, read_corpus, require_splits
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
-from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.evaluation.evaluate import evaluate_captioners, remember, require_report
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
@@ -118,7 +117,7 @@ def _train(config: Config, run: Path) -> Captioner:
     best = history.rows[history.best or 0]
     logger.info(f"best epoch {best['epoch']:.0f}: dev (greedy) {history.metric} {history.score(history.best or 0):.4f}")
     logger.info(f"trained in {sessions}: {run}")
-    if isinstance(config.decoding, ConsensusConfig):
+    if config.decoding.requires_caption_index:
         remember(captioner, prepared).save(run)
     for member, folder in missing_members(config):
         logger.info(f"training another member of the ensemble into {folder}")

@@ -18,7 +18,7 @@ from capsmith.data.batches import Batches
 from capsmith.data.prepare import Prepared, extract_store
 from capsmith.data.sources import AugmentedSource, CroppedSource, PlainSource, TrainingSource, flip_ids, known_pairs
 from capsmith.data.text.vocabulary import PAD
-from capsmith.decoding.search import GreedyConfig
+from capsmith.decoding.config import GreedyConfig
 from capsmith.evaluation.evaluate import caption_source, tokeniser
 from capsmith.evaluation.plots import plot_history
 from capsmith.metrics.diversity import diversity
