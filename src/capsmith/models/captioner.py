@@ -46,7 +46,7 @@ from capsmith.models.training_domain import TrainingDomain, checked
 from capsmith.retrieval.caption_index import Memory
 from capsmith.training.encoder_adaptation import keep_adapted
 from capsmith.vision.encoder import Encoder, load_encoders, save_encoders
-from capsmith.vision.images import Source
+from capsmith.vision.images import ImageSource
 from capsmith.vision.joined import JoinedEncoder
 from capsmith.vision.joined import join as join_features
 
@@ -154,7 +154,7 @@ class Captioner:
 
     @overload
     def caption(
-        self, images: Source, decoding: Search = ..., attention: bool = ..., on_error: OnError = ..., **settings: Any
+        self, images: ImageSource, decoding: Search = ..., attention: bool = ..., on_error: OnError = ..., **settings: Any
     ) -> Caption: ...
     @overload
     def caption(
@@ -219,7 +219,7 @@ class Captioner:
             for caption, found in zip(captions, maps, strict=True)
         ]
 
-    def features(self, images: Source | Several) -> np.ndarray:
+    def features(self, images: ImageSource | Several) -> np.ndarray:
         """Returns the features (B, D) or (B, L, D) of images; B is 1 for a single one."""
         if not (given := image_list(images)[0]):
             return np.zeros((0, *self.feature_shape), np.float32)
