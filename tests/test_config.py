@@ -363,14 +363,14 @@ def test_several_encoders():
         (TWO, ["encoder=[]"], "an empty list names no encoder"),
         (TWO, ["encoder=[vgg16]"], "encoder.0: a section of keys and values is needed"),
         (TWO, ["features.store=here"], "features.store is one store"),
-        (BASE, ["encoder.trainable=true", "training.views=1"], "training.views are views for frozen encoders"),
+        (BASE, ["encoder.trainable=true", "training.cached_crops=1"], "training.cached_crops"),
         (BASE, ["encoder.trainable=true", "decoder.standardise=true"], "decoder.standardise is for features of frozen"),
         (BASE, ["decoding.type=beam", "decoding.groups=2"], "cannot be split into 2 groups"),
         (BASE, ["decoding.type=consensus", "decoding.neighbours=-1"], "decoding.neighbours: "),
         (BASE, ["ensemble=[{run: r, config: coco.yaml, encoders: [1]}]"], "r asks for encoders [1]; there are 1"),
         (BASE, ["ensemble=[{run: r, config: coco.yaml, encoders: []}]"], "r asks for encoders []; there are 1"),
         (BASE, ["ensemble=[{run: r}]"], "ensemble.0.config: required, but not given"),
-        (BASE, ["training.mirror_words=[[left]]"], "training.mirror_words"),
+        (BASE, ["training.flip_word_pairs=[[left]]"], "training.flip_word_pairs"),
     ],
 )
 def test_mistakes_with_several_encoders_views_and_groups(source, overrides, said):

@@ -80,12 +80,14 @@ class Config(Settings):
         if len(self.encoders) > 1 and self.features.store is not None:
             raise ValueError("features.store is one store, but there are several encoders: leave it out")
         if self.features.pickle is not None:
-            require_given(self.features, self.encoders, self.trains_encoder, self.training.views)
-        if self.training.views and self.trains_encoder:
-            raise ValueError("training.views are views for frozen encoders: leave it out, or set trainable: false")
+            require_given(self.features, self.encoders, self.trains_encoder, self.training.cached_crops)
+        if self.training.cached_crops and self.trains_encoder:
+            raise ValueError(
+                "training.cached_crops requires a frozen encoder: remove it, or set encoder.trainable: false"
+            )
         if self.training.augment is not None and not self.trains_encoder:
-            raise ValueError("training.augment varies images while their encoder learns: for a frozen one take views")
-        turned = self.training.views or (self.training.augment is not None and self.training.augment.mirror)
+            raise ValueError("training.augment requires a trained encoder: for a frozen one use training.cached_crops")
+        turned = self.training.cached_crops or (self.training.augment is not None and self.training.augment.mirror)
         if turned and self.text.mode == "subword":
             raise ValueError("mirrored images exchange left and right word by word: not with text.mode subword")
         if self.decoder.standardise and self.trains_encoder:
@@ -111,8 +113,8 @@ class Config(Settings):
     def adapted_into(self, folders: Sequence[Path | None]) -> "Config":
         """Returns this config with its adapted encoders kept elsewhere: a folder for each encoder, None as it is."""
         kept = tuple(
-            one.model_copy(update={"adapt": one.adapt.model_copy(update={"into": folder})})
-            if one.adapt is not None and folder is not None
+            one.model_copy(update={"pretrain_on_words": one.pretrain_on_words.model_copy(update={"output": folder})})
+            if one.pretrain_on_words is not None and folder is not None
             else one
             for one, folder in zip(self.encoders, folders, strict=True)
         )
@@ -216,7 +218,9 @@ def run_config(run: Path, overrides: Sequence[str] = (), everything: bool = Fals
     if not overrides:
         return trained
     config = load_config(trained.model_dump(mode="json"), overrides, absent)
-    if changed := difference(trained, config, {*_OPEN, "seed"}, {"encoder.weights", "encoder.adapt.into"}):
+    if changed := difference(
+        trained, config, {*_OPEN, "seed"}, {"encoder.weights", "encoder.pretrain_on_words.output"}
+    ):
         raise ConfigError(f"--set cannot change what {run} was trained with ({changed})")
     return config
 
@@ -235,7 +239,7 @@ def run_configs(runs: Sequence[Path], overrides: Sequence[str] = ()) -> list[Con
 
 def _with_its_encoders(config: Config, run: Path) -> Config:
     """Takes the run's own copies of adapted encoders that are no longer where they were made."""
-    if not any(encoder.adapt for encoder in config.encoders):
+    if not any(encoder.pretrain_on_words for encoder in config.encoders):
         return config
     from capsmith.vision.joined import folders  # NumPy, which a config need not wait for
 
@@ -277,7 +281,7 @@ def model_difference(one: Config, other: Config, may_differ: Collection[str] = (
     sections = set(Config.model_fields) - {"text", "encoder", "decoder"}
     never = {
         "encoder.weights",
-        "encoder.adapt.into",
+        "encoder.pretrain_on_words.output",
         "decoder.embedding.vectors",
         "decoder.dropout",
         "decoder.word_dropout",

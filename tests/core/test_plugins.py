@@ -335,7 +335,9 @@ def test_a_decoder_of_another_shape_trains_and_captions(place):
     with pytest.raises(ConfigError, match="no attention"):
         captioner.caption(image, attention=True)
     scst = config.model_copy(
-        update={"training": config.training.model_copy(update={"objective": "scst", "start": place / "run"})}
+        update={
+            "training": config.training.model_copy(update={"objective": "scst", "resume_weights_from": place / "run"})
+        }
     )
     with pytest.raises(PluginError, match="has no widths"):
         train(scst, place / "scst")

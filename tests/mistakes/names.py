@@ -48,19 +48,19 @@ def _(shop: Workshop) -> list[str]:
     return _validate(shop, features={"store": "gone"})
 
 
-@mistake("run to begin with that is not there, in validate", "training.start: no folder gone")
+@mistake("run to begin with that is not there, in validate", "training.resume_weights_from: no folder gone")
 def _(shop: Workshop) -> list[str]:
-    return _validate(shop, training={"start": "gone"})
+    return _validate(shop, training={"resume_weights_from": "gone"})
 
 
-@mistake("run of other words that is not there, in validate", "training.init: no folder gone")
+@mistake("run of other words that is not there, in validate", "training.transfer_from: no folder gone")
 def _(shop: Workshop) -> list[str]:
-    return _validate(shop, training={"init": "gone"})
+    return _validate(shop, training={"transfer_from": "gone"})
 
 
-@mistake("config of a first stage that is not there, in validate", "training.start_config: no config first.yaml")
+@mistake("config of a first stage that is not there, in validate", "training.stage_one.config: no config first.yaml")
 def _(shop: Workshop) -> list[str]:
-    return _validate(shop, training={"start": "gone", "start_config": "first.yaml"})
+    return _validate(shop, training={"resume_weights_from": "gone", "stage_one": {"config": "first.yaml"}})
 
 
 @mistake("config of a member that is not there, in validate", "ensemble.1.config: no config second.yaml")

@@ -301,9 +301,9 @@ def _(shop: Workshop) -> list[str]:
     return ["extract", "--config", shop.config(), "--set", "features.cache=''"]
 
 
-@mistake("an empty run to begin with", "training.start: an empty path", around=_inside)
+@mistake("an empty run to begin with", "training.resume_weights_from: an empty path", around=_inside)
 def _(shop: Workshop) -> list[str]:
-    return ["validate", "--config", shop.config(training={"start": ""})]
+    return ["validate", "--config", shop.config(training={"resume_weights_from": ""})]
 
 
 # --- files that may not be read ---------------------------------------------------------------------------------------

@@ -278,14 +278,14 @@ def _(shop: Workshop) -> list[str]:
     return _given(shop, _vectors(shop), encoder={"trainable": True})
 
 
-@mistake("views of images beside a pickle of features", "has none of other views", "training.views")
+@mistake("views of images beside a pickle of features", "has none of other views", "training.cached_crops")
 def _(shop: Workshop) -> list[str]:
-    return _given(shop, _vectors(shop), training={"views": 1})
+    return _given(shop, _vectors(shop), training={"cached_crops": 1})
 
 
-@mistake("an encoder to adapt beside a pickle of features", "cannot be adapted", "encoder.adapt")
+@mistake("an encoder to adapt beside a pickle of features", "cannot be adapted", "encoder.pretrain_on_words")
 def _(shop: Workshop) -> list[str]:
-    return _given(shop, _vectors(shop), encoder={"adapt": {"into": str(shop / "adapted")}})
+    return _given(shop, _vectors(shop), encoder={"pretrain_on_words": {"output": str(shop / "adapted")}})
 
 
 @mistake("several encoders beside a pickle of features", "features.store is one store", "several encoders")

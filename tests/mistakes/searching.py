@@ -233,7 +233,7 @@ def _(shop: Workshop) -> list[str]:
 
 @mistake("a million samples of each image to train by", "training.samples", "less than or equal to 1000")
 def _(shop: Workshop) -> list[str]:
-    start = {"objective": "scst", "start": str(shop.toy.run), "samples": 10**6}
+    start = {"objective": "scst", "resume_weights_from": str(shop.toy.run), "samples": 10**6}
     return ["train", "--config", shop.config(training=start), "--run", str(shop / "new")]
 
 

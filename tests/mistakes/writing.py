@@ -180,8 +180,8 @@ def _(shop: Workshop) -> list[str]:
 @mistake("an adapted encoder for a read-only folder", "ro", READ_ONLY, around=read_only("ro"))
 def _(shop: Workshop) -> list[str]:
     (shop / "ro").mkdir()
-    adapt = {"into": str(shop / "ro" / "adapted"), "min_images": 1, "epochs": 1, "batch_size": 2}
-    encoder = {"type": "mobilenet_v2", "weights": "none", "image_size": 32, "adapt": adapt}
+    adapt = {"output": str(shop / "ro" / "adapted"), "min_images": 1, "epochs": 1, "batch_size": 2}
+    encoder = {"type": "mobilenet_v2", "weights": "none", "image_size": 32, "pretrain_on_words": adapt}
     return ["train", "--config", shop.config(encoder=encoder), "--run", str(shop / "run")]
 
 

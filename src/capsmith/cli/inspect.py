@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--augment",
         action="store_true",
-        help="also show what training.views or training.augment makes of images, or would by default",
+        help="also show what training.cached_crops or training.augment makes of images, or would by default",
     )
     parser.add_argument("--fast", action="store_true", help="read the captions alone: decode no image to judge it")
 

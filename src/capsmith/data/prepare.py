@@ -115,7 +115,7 @@ def extract(config: Config) -> Features:
     if config.trains_encoder:
         raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
     corpus = read_corpus(config)
-    if any(encoder.adapt for encoder in config.encoders):
+    if any(encoder.pretrain_on_words for encoder in config.encoders):
         from capsmith.training.encoder_adaptation import adapt_encoders
 
         adapt_encoders(config, corpus)
@@ -194,7 +194,7 @@ def prepare(
 def training_views(config: Config, prepared: Prepared) -> list[Features]:
     """Makes the features of the random views that a training shows of its images, one store a view."""
     records = prepared.split("train")
-    return [_store(config, records, number) for number in range(1, config.training.views + 1)]
+    return [_store(config, records, number) for number in range(1, config.training.cached_crops + 1)]
 
 
 def require_splits(config: Config, corpus: Corpus, splits: Sequence[str]) -> None:

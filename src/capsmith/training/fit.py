@@ -50,9 +50,9 @@ _PLACES = {
     "data.root",
     "data.max_problems",
     "encoder.weights",
-    "encoder.adapt.into",
+    "encoder.pretrain_on_words.output",
     "decoder.embedding.vectors",
-    "training.start",
+    "training.resume_weights_from",
     "training.checkpoint_every",
 }
 
@@ -79,7 +79,11 @@ def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
     first = FirstSteps(run, len(config.encoders))
     _check_run(run, config, resume)
     busy = f"another process is training into {run}: wait for it, or choose another --run"
-    stage = config.training.start / STATE if config.training.start_config and config.training.start else None
+    stage = (
+        config.training.resume_weights_from / STATE
+        if config.training.stage_one and config.training.resume_weights_from
+        else None
+    )
     with locked(run, busy, CheckpointError), first.undone_on_failure(stage):
         with log_file(run / "log.txt"):
             return _train(config, run)
@@ -88,11 +92,11 @@ def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
 def _train(config: Config, run: Path) -> Captioner:
     begun = (run / STATE).exists()
     if not begun and (before := first_stage(config)):
-        logger.info(f"first {config.training.start_config} into {before[1]}")
+        logger.info(f"first {config.training.stage_one and config.training.stage_one.config} into {before[1]}")
         try:
             train(*before, resume=True)
         except CapsmithError as error:
-            error.args = (f"the first stage, whose settings training.start_set changes: {error}",)
+            error.args = (f"the first stage, whose settings training.stage_one.set changes: {error}",)
             raise
     sessions = Sessions()
     keras.utils.set_random_seed(config.seed)
@@ -117,12 +121,12 @@ def _train(config: Config, run: Path) -> Captioner:
     captioner = new_captioner(config, vocabulary, vectors, prepared, precision)
     if begun and captioner.given is not None:
         captioner.save_parts(run)  # its encoder may have been named since
-    if config.training.start is not None and not begun:
-        load_initial_weights(captioner, config.training.start)
-        logger.info(f"begins with the weights of {config.training.start}")
-    if config.training.init is not None and not begun:
-        shared = transfer_weights(captioner, config.training.init)
-        logger.info(f"begins with what {config.training.init} knows: {shared:,} of {len(vocabulary):,} words")
+    if config.training.resume_weights_from is not None and not begun:
+        load_initial_weights(captioner, config.training.resume_weights_from)
+        logger.info(f"begins with the weights of {config.training.resume_weights_from}")
+    if config.training.transfer_from is not None and not begun:
+        shared = transfer_weights(captioner, config.training.transfer_from)
+        logger.info(f"begins with what {config.training.transfer_from} knows: {shared:,} of {len(vocabulary):,} words")
     history = Epochs(captioner, prepared, run, sessions).run(begun)
     load_weights(captioner.model.bare(), run / "model.weights.h5")
     if precision != "float32":

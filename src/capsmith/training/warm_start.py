@@ -17,7 +17,7 @@ from capsmith.training.history import History, read_csv
 from capsmith.vision.config import Encoders
 from capsmith.vision.weights import load_file
 
-_ENCODER_LEARNS = {"encoder.trainable", "encoder.rate"}  # first the decoder alone, then both
+_ENCODER_LEARNS = {"encoder.trainable", "encoder.lr_multiplier"}  # first the decoder alone, then both
 _CARRIED = ("seed", "data", "text", "features", "encoder")
 
 
@@ -29,13 +29,13 @@ def load_initial_weights(captioner: Captioner, run: Path) -> None:
     """
     config = run_config(run)
     if changed := model_difference(config, captioner.config, _ENCODER_LEARNS):
-        raise CheckpointError(f"training.start: {run} is of another model ({changed})")
+        raise CheckpointError(f"training.resume_weights_from: {run} is of another model ({changed})")
     if config.trains_encoder and not captioner.config.trains_encoder:
-        raise CheckpointError(f"training.start: {run} trained its encoder: this one has to, too")
+        raise CheckpointError(f"training.resume_weights_from: {run} trained its encoder: this one has to, too")
     if Vocabulary.load(run / "vocabulary.json").fingerprint() != captioner.vocabulary.fingerprint():
         raise CheckpointError(
-            f"training.start: {run} was trained with other words: its training captions or text settings were others; "
-            "training.init begins with a run of other words"
+            f"training.resume_weights_from: {run} has another vocabulary (its captions or text settings differ); "
+            "training.transfer_from takes a run with another vocabulary"
         )
     model, encoder = captioner.model, run / "encoder.weights.h5"
     whole = config.trains_encoder or model.encoder is None
@@ -58,10 +58,10 @@ def transfer_weights(captioner: Captioner, run: Path) -> int:
     """
     known = run_config(run)
     if changed := model_difference(known, captioner.config, {"text.min_count", "text.max_words", "text.max_length"}):
-        raise CheckpointError(f"training.init: {run} is of another model ({changed})")
+        raise CheckpointError(f"training.transfer_from: {run} is of another model ({changed})")
     if not hasattr(captioner.model.decoder, "by_word"):
         raise PluginError(
-            f"decoder '{known.decoder.type}' has no by_word, which training.init needs: see decoders.base"
+            f"decoder '{known.decoder.type}' has no by_word, which training.transfer_from needs: see decoders.base"
         )
     words = Vocabulary.load(run / "vocabulary.json")
     before = build_model(known, words, captioner.feature_shape, captioner.encoder)
@@ -77,17 +77,19 @@ def transfer_weights(captioner: Captioner, run: Path) -> int:
             np.moveaxis(grown, axis, 0)[ours] = np.moveaxis(value, axis, 0)[theirs]
             value = grown
         if weight.shape != value.shape:
-            raise CheckpointError(f"training.init: {run} has another {weight.path}: {value.shape}, now {weight.shape}")
+            raise CheckpointError(
+                f"training.transfer_from: {run} has another {weight.path}: {value.shape}, now {weight.shape}"
+            )
         weight.assign(value)
     return len(shared)
 
 
 def first_stage(config: Config) -> tuple[Config, Path] | None:
     """Returns the training that has to come before this one, and its run; None when there is none, or it is over."""
-    start, name = config.training.start, config.training.start_config
-    if start is None or name is None:
+    start, stage_one = config.training.resume_weights_from, config.training.stage_one
+    if start is None or stage_one is None:
         return None
-    stage = load_config(name, config.training.start_set)
+    stage = load_config(stage_one.config, stage_one.set)
     carried = {section: getattr(config, section) for section in _CARRIED}
     stage = stage.model_copy(update={**carried, "encoder": _learning_as_in(stage, config.encoder)})
     return None if _over(stage, start) else (stage, start)
@@ -98,7 +100,7 @@ def _learning_as_in(stage: Config, encoder: Encoders) -> Encoders:
     if isinstance(encoder, tuple):
         return encoder  # several are always frozen
     own = stage.encoders[0]
-    return encoder.model_copy(update={"trainable": own.trainable, "rate": own.rate})
+    return encoder.model_copy(update={"trainable": own.trainable, "lr_multiplier": own.lr_multiplier})
 
 
 def missing_members(config: Config) -> list[tuple[Config, Path]]:
