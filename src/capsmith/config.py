@@ -26,7 +26,8 @@ from capsmith.decoding.search import DECODINGS, DecodingConfig, GreedyConfig
 from capsmith.models.decoders.config import DECODERS, DecoderConfig
 from capsmith.models.run_plugins import absent as absent_plugins
 from capsmith.training.config import EvaluationConfig, MemberConfig, TrainingConfig
-from capsmith.vision.config import EncoderConfig, Encoders, FeaturesConfig, require_given
+from capsmith.vision.config import EncoderConfig, Encoders, FeaturesConfig, require_pickle_suffices
+from capsmith.vision.encoder_folder import encoder_folders
 
 AnyDataset = Annotated[DatasetConfig, OneOf(DATASETS)]
 AnyDecoder = Annotated[DecoderConfig, OneOf(DECODERS)]
@@ -80,7 +81,7 @@ class Config(Settings):
         if len(self.encoders) > 1 and self.features.store is not None:
             raise ValueError("features.store is one store, but there are several encoders: leave it out")
         if self.features.pickle is not None:
-            require_given(self.features, self.encoders, self.trains_encoder, self.training.cached_crops)
+            require_pickle_suffices(self.features, self.encoders, self.trains_encoder, self.training.cached_crops)
         if self.training.cached_crops and self.trains_encoder:
             raise ValueError(
                 "training.cached_crops requires a frozen encoder: remove it, or set encoder.trainable: false"
@@ -241,12 +242,10 @@ def _with_its_encoders(config: Config, run: Path) -> Config:
     """Takes the run's own copies of adapted encoders that are no longer where they were made."""
     if not any(encoder.pretrain_on_words for encoder in config.encoders):
         return config
-    from capsmith.vision.joined import folders  # NumPy, which a config need not wait for
-
-    places = zip(config.encoders, folders(run, len(config.encoders)), strict=True)
+    places = zip(config.encoders, encoder_folders(run, len(config.encoders)), strict=True)
     return config.adapted_into(
         [
-            own if not Path(encoder.origin).exists() and (own / "adapted.json").exists() else None
+            own.path if not Path(encoder.origin).exists() and own.pretraining.exists() else None
             for encoder, own in places
         ]
     )

@@ -109,7 +109,7 @@ def test_features_in_bfloat16_point_the_same_way(tmp_path, log_lines):
 def test_many_images_are_worth_a_trial(tmp_path, monkeypatch, log_lines):
     """On a machine with bfloat16 both are built and timed; what is faster makes the features."""
     monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
-    monkeypatch.setattr("capsmith.vision.extraction._MANY", 3)
+    monkeypatch.setattr("capsmith.vision.extraction._MIN_IMAGES_TO_TIME", 3)
     files = images(tmp_path / "images", 5)
     config = EncoderConfig(type="small_cnn", weights="none", image_size=32)
     for chosen in ("float32", "bfloat16"):

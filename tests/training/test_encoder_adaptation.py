@@ -20,7 +20,7 @@ from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoder import build_encoder
 from capsmith.vision.encoders import ENCODERS
 from capsmith.vision.images import load_image
-from capsmith.vision.networks import behind, build_core, layers_by_name
+from capsmith.vision.networks import build_network, layers_after, layers_by_name
 from tests.support import shapes
 
 
@@ -347,9 +347,9 @@ def test_only_a_frozen_encoder_is_adapted(tmp_path):
 
 
 def test_a_layer_that_others_lead_past_is_refused():
-    core = build_core(EncoderConfig(type="mobilenet_v2", weights="none"))
+    core = build_network(EncoderConfig(type="mobilenet_v2", weights="none"))
     with pytest.raises(FeatureError, match="not all of .* goes through 'block_14_expand'"):
-        behind(core, "block_14_expand")
+        layers_after(core, "block_14_expand")
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_a_layer_that_others_lead_past_is_refused():
     ],
 )
 def test_the_last_block_begins_where_the_table_says(name, before, first):
-    core = build_core(EncoderConfig(type=name, weights="none"))
-    block = behind(core, ENCODERS[name].block)
+    core = build_network(EncoderConfig(type=name, weights="none"))
+    block = layers_after(core, ENCODERS[name].block)
     assert block.inputs[0].shape[1:] == before and block.output.shape == core.output.shape
     assert first is None or block.layers[1].name == first

@@ -14,18 +14,18 @@ from capsmith.core.files import read_json
 from capsmith.core.log import get_logger
 from capsmith.data.records import SPLITS, Corpus, Record, read_dataset
 from capsmith.models.given_features import GivenFeatures
+from capsmith.vision.encoder_folder import encoder_folders
 from capsmith.vision.extraction import extract as extract_features
-from capsmith.vision.fingerprint import OF_A_RUN, differences, file_hash, fingerprint
+from capsmith.vision.fingerprint import MAY_DIFFER_IN_RUNS, describe_differences, encoder_fingerprint, file_sha256
 from capsmith.vision.images import load_image
-from capsmith.vision.joined import JoinedStore, folders
+from capsmith.vision.joined import JoinedStore
 from capsmith.vision.pickle_store import PickleStore
 from capsmith.vision.store import FeatureStore
 
 logger = get_logger(__name__)
 
 if TYPE_CHECKING:
-    from capsmith.vision.encoder import Encoder
-    from capsmith.vision.joined import JoinedEncoder
+    from capsmith.vision.encoder import Encoder, JoinedEncoder
 
 Features = FeatureStore | JoinedStore | PickleStore
 _NAMED = 5  # broken images named in the log
@@ -134,13 +134,13 @@ def given_features(config: Config, corpus: Corpus, splits: Sequence[str], report
         report: Log how many images have features.
 
     Raises:
-        FeatureError: It cannot be used, or more images lack features than ``features.max_broken`` allows.
+        FeatureError: It cannot be used, or more images lack features than ``features.max_bad_fraction`` allows.
     """
     path = config.features.pickle
     assert path is not None  # noqa: S101 - the caller looked
     ids = [record.image_id for record in corpus.records if record.split in SPLITS]
     store = PickleStore.open(path, ids)
-    store.require({name: [r.image_id for r in corpus.split(name)] for name in splits}, config.features.max_broken)
+    store.require({name: [r.image_id for r in corpus.split(name)] for name in splits}, config.features.max_bad_fraction)
     if report:
         logger.info(f"features: {len(store):,} of {len(ids):,} images are in {path}, each {store.layout}")
     return store
@@ -183,10 +183,10 @@ def prepare(
     used = [record for record in records if record.split in splits]
     images = PixelCache(used, encoder.image_size, config.features.workers)
     share = len(images.broken) / len(used)
-    if share > config.features.max_broken:
+    if share > config.features.max_bad_fraction:
         raise DataError(
-            f"{len(images.broken)} of {len(used)} images cannot be read (features.max_broken allows "
-            f"{config.features.max_broken:.0%}); the first: {next(iter(images.broken.values()))}"
+            f"{len(images.broken)} of {len(used)} images cannot be read (features.max_bad_fraction allows "
+            f"{config.features.max_bad_fraction:.0%}); the first: {next(iter(images.broken.values()))}"
         )
     return Prepared(_readable(used, images), images, encoder.feature_shape, encoder)
 
@@ -219,19 +219,19 @@ def require_encoder(config: Config, run: Path) -> None:
         FeatureError: Its weights are not there.
     """
     given, path = trained_on(run), config.features.pickle
-    if path is not None and (given is None or given.sha256 != file_hash(path)):
+    if path is not None and (given is None or given.sha256 != file_sha256(path)):
         made = f"those in {given.store}" if given else f"features of {config.encoders[0].type}"
         logger.info(f"features: {run} was trained on {made}; whether those in {path} are alike cannot be verified")
     if config.trains_encoder or path is not None:
         return  # part of the checkpoint, or not needed
     if given is not None and given.encoder == "none":
         raise CheckpointError(f"{run} {given.note}; or set features.store to a pickle with features of these images")
-    for encoder, folder in zip(config.encoders, folders(run, len(config.encoders)), strict=True):
-        note = read_json(folder / "encoder.json", CheckpointError)
+    for encoder, folder in zip(config.encoders, encoder_folders(run, len(config.encoders)), strict=True):
+        note = read_json(folder.description, CheckpointError)
         trained = note.get("fingerprint") if isinstance(note, dict) else None
         if not isinstance(trained, dict):
-            raise CheckpointError(f"{folder}/encoder.json is damaged")
-        if differs := differences(fingerprint(encoder), trained, OF_A_RUN):
+            raise CheckpointError(f"{folder.description} is damaged")
+        if differs := describe_differences(encoder_fingerprint(encoder), trained, MAY_DIFFER_IN_RUNS):
             raise CheckpointError(f"{run} was trained with features of another encoder ({differs})")
 
 
@@ -244,7 +244,7 @@ def require_same_features(config: Config, run: Path) -> None:
         FeatureError: As `require_encoder`; or the pickle cannot be read.
     """
     before, now = trained_on(run), config.features.pickle
-    if (before is None) != (now is None) or (before and now and before.sha256 != file_hash(now)):
+    if (before is None) != (now is None) or (before and now and before.sha256 != file_sha256(now)):
         begun = f"the features in {before.store}" if before else "features of its own encoder"
         differs = f"those in {now} are others" if now else "features.store names no pickle now"
         raise CheckpointError(f"{run} was begun with {begun}, and {differs}: choose another --run")

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from capsmith.vision.augment import AugmentConfig, augmented
+from capsmith.vision.augment import AugmentConfig, augment
 from capsmith.vision.cached_crops import is_mirrored
 
 
@@ -84,7 +84,7 @@ class AugmentedSource(VariedSource):
         """Returns the varied pixels (P, H, W, 3) of rows, uint8."""
         pixels = np.array(self.source.gather(self._rows[self.images(rows)]))
         for place, (row, turned) in enumerate(zip(rows, self.mirrored(rows), strict=True)):
-            pixels[place] = augmented(pixels[place], self.how, np.random.default_rng(int(row)), bool(turned))
+            pixels[place] = augment(pixels[place], self.how, np.random.default_rng(int(row)), bool(turned))
         return pixels
 
 

@@ -45,10 +45,10 @@ from capsmith.models.run_plugins import remember as remember_plugins
 from capsmith.models.training_domain import TrainingDomain, checked
 from capsmith.retrieval.caption_index import Memory
 from capsmith.training.encoder_adaptation import keep_adapted
-from capsmith.vision.encoder import Encoder, load_encoders, save_encoders
+from capsmith.vision.encoder import Encoder, JoinedEncoder
 from capsmith.vision.images import ImageSource
-from capsmith.vision.joined import JoinedEncoder
-from capsmith.vision.joined import join as join_features
+from capsmith.vision.joined import join_features
+from capsmith.vision.saved_encoder import load_encoders, save_encoders
 
 WEIGHTS = "model.weights.h5"
 _PARTS = ("vocabulary.json", "captioner.json")
@@ -142,7 +142,7 @@ class Captioner:
         about = {
             "format": _FORMAT,
             "feature_shape": list(self.feature_shape),
-            "vocabulary": self.vocabulary.fingerprint(),
+            "vocabulary": self.vocabulary.sha256(),
         }
         if self.given is not None:
             about["features"] = self.given.as_dict()
@@ -154,7 +154,12 @@ class Captioner:
 
     @overload
     def caption(
-        self, images: ImageSource, decoding: Search = ..., attention: bool = ..., on_error: OnError = ..., **settings: Any
+        self,
+        images: ImageSource,
+        decoding: Search = ...,
+        attention: bool = ...,
+        on_error: OnError = ...,
+        **settings: Any,
     ) -> Caption: ...
     @overload
     def caption(

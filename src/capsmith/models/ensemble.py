@@ -112,7 +112,7 @@ def require_same_words(captioners: Sequence[Captioner], names: Sequence[object])
     Raises:
         CheckpointError: One has another vocabulary than the first.
     """
-    first = captioners[0].vocabulary.fingerprint()
+    first = captioners[0].vocabulary.sha256()
     for captioner, name in zip(captioners, names, strict=True):
-        if captioner.vocabulary.fingerprint() != first:
+        if captioner.vocabulary.sha256() != first:
             raise CheckpointError(f"{name} has other words than {names[0]}: train both on the same captions")

@@ -15,7 +15,7 @@ from capsmith.models.checkpoints import load_weights
 from capsmith.training.config import MemberConfig
 from capsmith.training.history import History, read_csv
 from capsmith.vision.config import Encoders
-from capsmith.vision.weights import load_file
+from capsmith.vision.weights import load_weights_file
 
 _ENCODER_LEARNS = {"encoder.trainable", "encoder.lr_multiplier"}  # first the decoder alone, then both
 _CARRIED = ("seed", "data", "text", "features", "encoder")
@@ -32,7 +32,7 @@ def load_initial_weights(captioner: Captioner, run: Path) -> None:
         raise CheckpointError(f"training.resume_weights_from: {run} is of another model ({changed})")
     if config.trains_encoder and not captioner.config.trains_encoder:
         raise CheckpointError(f"training.resume_weights_from: {run} trained its encoder: this one has to, too")
-    if Vocabulary.load(run / "vocabulary.json").fingerprint() != captioner.vocabulary.fingerprint():
+    if Vocabulary.load(run / "vocabulary.json").sha256() != captioner.vocabulary.sha256():
         raise CheckpointError(
             f"training.resume_weights_from: {run} has another vocabulary (its captions or text settings differ); "
             "training.transfer_from takes a run with another vocabulary"
@@ -41,7 +41,7 @@ def load_initial_weights(captioner: Captioner, run: Path) -> None:
     whole = config.trains_encoder or model.encoder is None
     load_weights(model.bare() if whole else CaptionModel(model.decoder).bare(), run / WEIGHTS)
     if not whole and captioner.encoder is not None and encoder.exists():  # it learns from what the run had of it
-        load_file(captioner.encoder.parts[0].core, encoder)
+        load_weights_file(captioner.encoder.parts[0].core, encoder)
 
 
 def transfer_weights(captioner: Captioner, run: Path) -> int:

@@ -15,7 +15,8 @@ from capsmith.core.progress import bar
 from capsmith.vision.cached_crops import crop_of
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.fingerprint import encoder_fingerprint, json_sha256
-from capsmith.vision.journal import Journal, locked_store, read_progress
+from capsmith.vision.journal import Journal, locked_store
+from capsmith.vision.journal_lines import current_manifest
 from capsmith.vision.loading import load_images
 from capsmith.vision.manifest import Manifest
 from capsmith.vision.store import FeatureStore
@@ -71,7 +72,7 @@ def extract(
     expected = _fingerprint(encoder_config, crop)
     folder = store_folder(images, encoder_config, features_config, crop)
     with locked_store(folder):
-        manifest = read_progress(folder, expected)
+        manifest = current_manifest(folder, expected)
         sizes = manifest.file_sizes() if manifest else {}
         todo = [image for image in requested if sizes.get(image.id) != image.size]
         absent = {image.id: _why_absent(image.path) for image in todo if image.size < 0}

@@ -11,7 +11,8 @@ from capsmith.core.progress import bar
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.extraction import store_folder
 from capsmith.vision.fingerprint import encoder_fingerprint
-from capsmith.vision.journal import Journal, locked_store, read_progress
+from capsmith.vision.journal import Journal, locked_store
+from capsmith.vision.journal_lines import current_manifest
 from capsmith.vision.manifest import Manifest
 from capsmith.vision.store import FeatureStore
 
@@ -39,7 +40,7 @@ def extract_from_layer(
     folder = store_folder(images, encoder_config, features_config)
     fingerprint = encoder_fingerprint(encoder_config)
     with locked_store(folder):
-        manifest = read_progress(folder, fingerprint)
+        manifest = current_manifest(folder, fingerprint)
         done = manifest.file_sizes() if manifest else {}
         todo = [
             (image, path.stat().st_size)

@@ -80,7 +80,9 @@ def _copy(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     """Returns a decoded copy of the caller's image, which is not changed."""
     check_size(*image.size, name, max_pixels)
     if isinstance(image, ImageFile.ImageFile) and image.tile and image.format not in (*FORMATS, "MPO"):
-        raise ImageError(f"{name}: {image.format} images are not decoded here: call load() on the image first if you trust it")
+        raise ImageError(
+            f"{name}: {image.format} images are not decoded here: call load() on the image first if you trust it"
+        )
     try:
         return image.copy()
     except Exception as error:  # the file is closed or damaged

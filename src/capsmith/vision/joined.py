@@ -9,6 +9,7 @@ the first encoder: each region is the mean over the area that it covers.
 import math
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -82,9 +83,9 @@ class JoinedStore(StoredFeatures):
         self._rows = [store.rows(ids) for store in stores]
 
     @property
-    def parts(self) -> tuple[FeatureStore, ...]:
-        """The stores of the single encoders."""
-        return self._parts
+    def paths(self) -> tuple[Path, ...]:
+        """The folders of the stores."""
+        return tuple(part.path for part in self._parts)
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns a copy of the joined features of rows, (N, D) float32 or (N, L, D) float16."""
@@ -96,4 +97,6 @@ class JoinedStore(StoredFeatures):
             part.close()
 
     def _describe_absent(self, ids: Sequence[str]) -> str:
-        return next(part._describe_absent(absent) for part in self._parts if (absent := [i for i in ids if i not in part]))
+        return next(
+            part._describe_absent(absent) for part in self._parts if (absent := [i for i in ids if i not in part])
+        )

@@ -187,7 +187,7 @@ def _load(spec: EncoderSpec, network: keras.Model, core: keras.Model, path: Path
 
 
 def _part_with(network: keras.Model, core: keras.Model, parameters: int) -> keras.Model | None:
-    """Returns the part of a network, longer than the core, that has this number of parameters; None if there is none."""
+    """Returns the part of a network, longer than the core, that has this number of parameters, or None."""
     if not count_parameters(core) < parameters < count_parameters(network):
         return None
     needed = {id(layer) for layer in core.layers}

@@ -48,7 +48,7 @@ def match_keys(keys: Sequence[str], ids: Sequence[str], path: Path) -> dict[str,
     if count > 1:
         first, second, *_ = (image for image, own_key in key_of.items() if own_key == key)
         raise FeatureError(
-            f"{path}: the key {quoted(key)} matches {quoted(first)} and {quoted(second)}: use complete image ids as keys"
+            f"{path}: the key {quoted(key)} matches {quoted(first)} and {quoted(second)}: use complete ids"
         )
     return key_of
 

@@ -96,6 +96,11 @@ class PickleStore(StoredFeatures):
         )
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """The pickle."""
+        return (self.path,)
+
+    @property
     def layout(self) -> str:
         """Description of the features of one image."""
         *regions, channels = self.shape

@@ -106,6 +106,11 @@ class FeatureStore(StoredFeatures):
         manifest.write(Path(path))
         return cls.open(path)
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The folder."""
+        return (self.path,)
+
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns a copy of the features of N rows, in any order and with repeats.
 
@@ -152,7 +157,9 @@ def _require_ids(ids: Sequence[str]) -> None:
         try:
             image.encode()
         except UnicodeEncodeError as error:
-            raise FeatureError(f"ids: {image!r:.80} contains half a surrogate pair, which UTF-8 cannot encode") from error
+            raise FeatureError(
+                f"ids: {image!r:.80} contains half a surrogate pair, which UTF-8 cannot encode"
+            ) from error
 
 
 def _convert(features: np.ndarray, dtype: np.dtype) -> np.ndarray:

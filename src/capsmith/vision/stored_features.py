@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -31,9 +32,9 @@ class StoredFeatures(ABC):
         self.missing = missing
 
     @property
-    def parts(self) -> "tuple[StoredFeatures, ...]":
-        """The stores of the single encoders: several for joined features, otherwise the store itself."""
-        return (self,)
+    @abstractmethod
+    def paths(self) -> tuple[Path, ...]:
+        """The folders or files that hold the features, one for each encoder."""
 
     def __contains__(self, image_id: object) -> bool:
         return image_id in self._row_of

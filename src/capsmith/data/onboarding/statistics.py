@@ -17,7 +17,7 @@ from capsmith.data.text.config import TextConfig
 from capsmith.data.text.language import Writing, writing_of
 from capsmith.data.text.tokens import tokenise
 from capsmith.vision.images import load_image
-from capsmith.vision.near_duplicates import SIDE, alike, small_copy
+from capsmith.vision.near_duplicates import SIDE, downscale, near_duplicates
 
 _SMALL = 4 * SIDE  # pixels a side that an image is decoded at
 
@@ -142,12 +142,12 @@ def look(records: Sequence[Record]) -> ImageReport:
             else:
                 copies[record.image_id] = found
     ids = list(copies)
-    same = [[ids[place] for place in group] for group in alike(list(copies.values()))]
+    same = [[ids[place] for place in group] for group in near_duplicates(list(copies.values()))]
     return ImageReport(broken, same, len(records))
 
 
 def _small(path: Path) -> np.ndarray | str:
     try:
-        return small_copy(load_image(path, (_SMALL, _SMALL)))
+        return downscale(load_image(path, (_SMALL, _SMALL)))
     except ImageError as error:
         return str(error)
