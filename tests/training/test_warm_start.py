@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
-from capsmith.config import load_config, model_difference
+from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, MissingExtraError
+from capsmith.core.scopes import Use, difference
 from capsmith.evaluation.evaluate import evaluate
 from capsmith.models.captioner import Captioner
 from capsmith.training import fit
@@ -185,7 +186,7 @@ def test_the_shipped_config_has_such_a_first_stage(tmp_path):
     stage, _ = first_stage(config)
     assert (config.encoders[0].trainable, stage.encoders[0].trainable) == ("last_block", False)
     assert stage.encoders[0].pretrain_on_words is None and stage.data.root == config.data.root
-    assert not model_difference(stage, config, {"encoder.trainable", "encoder.lr_multiplier"})  # the weights will fit
+    assert not difference(stage, config, Use.LOAD_WEIGHTS)  # the weights will fit
     assert stage.training.augment is None and load_config(stage.model_dump(mode="json")) == stage
 
 

@@ -1,4 +1,4 @@
-"""The threaded loader: order, bounded prefetch, unreadable files and early exit."""
+"""The threaded image loader."""
 
 import threading
 
@@ -12,35 +12,39 @@ from capsmith.vision.loading import load_images
 from tests.support.fake_encoder import SIZE, images_in
 
 
-def test_results_come_in_order_and_equal_those_of_load_image(tmp_path):
-    images = images_in(tmp_path)
-    crops = [crop_of(image, number % 3) for number, (image, _) in enumerate(images)]
-    results = list(load_images([path for _, path in images], SIZE, 3, crops=crops))
-    for (_, path), crop, result in zip(images, crops, results, strict=True):
-        np.testing.assert_array_equal(result, load_image(path, SIZE, crop=crop))
+def test_images_come_in_order_with_bounded_prefetch(tmp_path, monkeypatch):
+    images = images_in(tmp_path / "p")
+    decoded = []
+
+    def counted(path, *args, **kwargs):
+        decoded.append(path)
+        return load_image(path, *args, **kwargs)
+
+    monkeypatch.setattr(loading, "load_image", counted)
+    stream = load_images(images, SIZE, workers=2, prefetch=5)
+    order = [next(stream)[0]]
+    assert len(decoded) <= 6
+    order += [key for key, _ in stream]
+    assert order == [key for key, _ in images]
 
 
-def test_prefetching_is_bounded(tmp_path, monkeypatch):
-    paths = [path for _, path in images_in(tmp_path)]
-    started = []
-    original = loading._load
-    monkeypatch.setattr(loading, "_load", lambda path, *rest: started.append(path) or original(path, *rest))
-    results = load_images(paths, SIZE, workers=2, prefetch=5)
-    next(results)
-    assert len(started) <= 6
-    assert len(list(results)) == len(paths) - 1 and sorted(started) == paths
+def test_pixels_are_those_of_load_image(tmp_path):
+    images = images_in(tmp_path / "p", 5)
+    for crop in (None, lambda key: crop_of(key, 1)):
+        for (key, path), (found, pixels) in zip(images, load_images(images, SIZE, 2, crop=crop), strict=True):
+            assert found == key
+            np.testing.assert_array_equal(pixels, load_image(path, SIZE, crop=None if crop is None else crop(key)))
 
 
-def test_an_unreadable_image_gives_its_error_in_its_place(tmp_path):
-    paths = [path for _, path in images_in(tmp_path, 5)]
-    paths[2].write_bytes(b"no image")
-    results = list(load_images([*paths, tmp_path / "absent.png"], SIZE, 2))
-    assert [isinstance(result, ImageError) for result in results] == [False, False, True, False, False, True]
-    assert "02.png" in str(results[2]) and "absent.png" in str(results[5])
+def test_an_unreadable_image_yields_its_error(tmp_path):
+    images = images_in(tmp_path / "p", 3)
+    images[1][1].write_bytes(b"broken")
+    kinds = [type(pixels) for _, pixels in load_images(images, SIZE, 2)]
+    assert kinds == [np.ndarray, ImageError, np.ndarray]
 
 
 def test_no_thread_is_left_after_an_early_exit(tmp_path):
-    results = load_images([path for _, path in images_in(tmp_path)], SIZE, 2)
+    results = load_images(images_in(tmp_path / "p"), SIZE, 2)
     next(results)
     results.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]

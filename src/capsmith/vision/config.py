@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from capsmith.core.schema import ONE, SEVERAL, Precision, Settings, nearest
+from capsmith.core.scopes import Scope
 from capsmith.vision.encoder_folder import EncoderFolder
 from capsmith.vision.encoders import ENCODERS
 
@@ -18,7 +19,7 @@ class PretrainOnWordsConfig(Settings):
 
     renamed: ClassVar[Mapping[str, str]] = {"into": "output", "min_pictures": "min_images"}
 
-    output: Path
+    output: Annotated[Path, Scope.FILES]
     """Folder of the adapted encoder. It is created when missing, and shared by all configs that name it."""
     after: str | None = None
     """Name of the last frozen layer: the layers after it are trained. By default these are the network's last block."""
@@ -41,7 +42,7 @@ class EncoderConfig(Settings):
 
     type: str = "resnet50"
     """Name of the network; ``capsmith list encoders`` lists them. ``custom`` is a Keras model of your own."""
-    weights: str = "imagenet"
+    weights: Annotated[str, Scope.FILES] = "imagenet"
     """Initial weights: ``imagenet`` (downloaded once), ``none`` (random), or the path of a Keras weights file or
     ``.keras`` model."""
     layer: str | None = None
@@ -55,10 +56,10 @@ class EncoderConfig(Settings):
     preprocess: Literal["caffe", "tf", "torch", "unit", "none"] | None = None
     """Pixel scaling; by default the encoder's own. ``caffe``: BGR minus ImageNet's mean; ``tf``: [-1, 1]; ``torch``:
     ImageNet's mean and deviation; ``unit``: [0, 1]; ``none``: 0–255. Set it only for weights trained otherwise."""
-    trainable: bool | Literal["last_block", "all"] = False
+    trainable: Annotated[bool | Literal["last_block", "all"], Scope.FINE_TUNING] = False
     """Train the encoder together with the decoder: ``true`` or ``all`` trains all of it, ``last_block`` only its last
     block. Pretrained batch norm statistics stay fixed, and no features are cached."""
-    lr_multiplier: float | None = Field(default=None, gt=0, le=1)
+    lr_multiplier: Annotated[float | None, Scope.FINE_TUNING] = Field(default=None, gt=0, le=1)
     """Learning rate of a trained encoder relative to the decoder's; by default 0.1, or 1 with random weights."""
     pretrain_on_words: PretrainOnWordsConfig | None = None
     """Fine-tune the encoder's last layers to predict the words of the captions first; features are then extracted with

@@ -216,9 +216,9 @@ def _batches(
 ) -> Iterator[_Batch]:
     """Yields batches of ``batch_size`` decoded images; the last one may be smaller."""
     batch = _Batch([], [], {})
-    crops = (crop_of(image.id, crop) for image in images)
-    results = load_images((i.path for i in images), size, workers, _PREFETCHED_BATCHES * batch_size, crops)
-    for image, result in zip(images, results, strict=True):
+    paths = ((image, image.path) for image in images)
+    prefetch = _PREFETCHED_BATCHES * batch_size
+    for image, result in load_images(paths, size, workers, prefetch, lambda image: crop_of(image.id, crop)):
         if isinstance(result, ImageError):
             batch.unreadable[image.id] = {"reason": str(result), "size": image.size}
         else:

@@ -1,10 +1,10 @@
-"""Image files decoded by a pool of threads: results come in order, and only a bounded number is held ahead of use."""
+"""Decodes image files in threads: the one loader behind extraction, training on pixels, and `capsmith inspect`."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import repeat
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,44 +12,47 @@ from capsmith.core.errors import ImageError
 from capsmith.vision.cached_crops import Crop
 from capsmith.vision.images import load_image
 
-_PREFETCH_PER_WORKER = 4
+K = TypeVar("K")
+PREFETCH = 128
+"""Images decoded in advance, unless the caller gives another number."""
 
 
 def load_images(
-    paths: Iterable[Path],
+    images: Iterable[tuple[K, Path]],
     size: tuple[int, int],
     workers: int,
-    prefetch: int | None = None,
-    crops: Iterable[Crop | None] | None = None,
-) -> Iterator[np.ndarray | ImageError]:
-    """Yields the pixels of each image file, in order, while threads decode the following ones.
+    prefetch: int = PREFETCH,
+    crop: Callable[[K], Crop | None] | None = None,
+) -> Iterator[tuple[K, np.ndarray | ImageError]]:
+    """Decodes images in threads and yields them in order.
 
     Args:
-        paths: Image files.
+        images: A key and a path for each image; the key is yielded with the pixels.
         size: Height and width of the result in pixels.
-        workers: Number of decoding threads, at least 1.
-        prefetch: Number of images that may be decoded before they are consumed; by default four per worker.
-        crops: One crop for each image, or None for the complete image.
+        workers: Number of threads.
+        prefetch: Maximum number of images that are decoded before the caller asks for them.
+        crop: Returns the crop of the image with a given key; None loads complete images.
 
     Yields:
-        (H, W, 3) uint8, or the error of an image that cannot be read.
+        The key, and uint8 pixels (H, W, 3) or the error for an image that cannot be read.
     """
-    limit = _PREFETCH_PER_WORKER * workers if prefetch is None else prefetch
+
+    def load(key: K, path: Path) -> np.ndarray | ImageError:
+        try:
+            return load_image(path, size, crop=None if crop is None else crop(key))
+        except ImageError as error:
+            return error
+
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    pending: deque[Future[np.ndarray | ImageError]] = deque()
+    pending: deque[tuple[K, Future[np.ndarray | ImageError]]] = deque()
     try:
-        for path, crop in zip(paths, repeat(None) if crops is None else crops, strict=crops is not None):
-            pending.append(pool.submit(_load, path, size, crop))
-            if len(pending) > limit:
-                yield pending.popleft().result()
+        for key, path in images:
+            pending.append((key, pool.submit(load, key, path)))
+            if len(pending) > prefetch:
+                first, future = pending.popleft()
+                yield first, future.result()
         while pending:
-            yield pending.popleft().result()
+            first, future = pending.popleft()
+            yield first, future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _load(path: Path, size: tuple[int, int], crop: Crop | None) -> np.ndarray | ImageError:
-    try:
-        return load_image(path, size, crop=crop)
-    except ImageError as error:
-        return error
