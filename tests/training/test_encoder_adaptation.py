@@ -112,9 +112,9 @@ def test_features_go_on_from_those_of_the_layer_before(tmp_path, output, log_lin
     config, lines = load_config(values), log_lines
     corpus = corpus_of(config)
     adapt_encoders(config, corpus)
-    assert any("96 images go on from an earlier layer" in line for line in lines)
+    assert any("96 images from an earlier layer" in line for line in lines)
     extract(config)
-    assert any("24 of 120 images go through small_cnn" in line for line in lines)
+    assert any("24 of 120 images with small_cnn" in line for line in lines)
     store = prepare_splits(config, "train", "dev", "test").source
     encoder = build_encoder(config.encoders[0])
     for record in corpus.records[::17]:
@@ -130,7 +130,7 @@ def test_features_go_on_in_the_precision_of_the_layer_before(tmp_path, log_lines
     config, lines = load_config(values), log_lines
     adapt_encoders(config, corpus_of(config))
     extract(config)
-    assert any("24 of 120 images go through small_cnn in bfloat16" in line for line in lines)
+    assert any("24 of 120 images with small_cnn in bfloat16" in line for line in lines)
 
 
 def test_what_was_adapted_is_used_again(adapted, monkeypatch):
@@ -345,13 +345,13 @@ def test_without_dev_images_the_last_pass_counts(tmp_path):
 def test_only_a_frozen_encoder_is_adapted(tmp_path):
     values = settings(tmp_path)
     values["encoder"]["trainable"] = True
-    with pytest.raises(ConfigError, match="not for trainable: true"):
+    with pytest.raises(ConfigError, match="pretrain_on_words.*trainable: true"):
         load_config(values)
 
 
 def test_a_layer_that_others_lead_past_is_refused():
     core = build_network(EncoderConfig(type="mobilenet_v2", weights="none"))
-    with pytest.raises(FeatureError, match="not all of .* goes through 'block_14_expand'"):
+    with pytest.raises(FeatureError, match="encoder.pretrain_on_words.after: .*'block_14_expand'"):
         layers_after(core, "block_14_expand")
 
 
