@@ -4,9 +4,10 @@ import pytest
 import yaml
 
 import capsmith
-from capsmith.config import difference, find_config, load_config, run_config, save_config
+from capsmith.config import difference, find_config, load_config, save_config
 from capsmith.core import config_files
 from capsmith.core.errors import CheckpointError, ConfigError
+from capsmith.models.run_config import run_config
 
 OURS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 BASE = {"data": {"type": "folder", "root": "images"}, "decoder": {"type": "inject"}}
@@ -237,7 +238,7 @@ def test_all_mistakes_are_told_at_once():
         {
             "seed": -1,
             "data": {"type": "folder"},
-            "decoder": {"type": "merge", "join": "ad", "mode": "init"},
+            "decoder": {"type": "merge", "fusion": "ad", "mode": "init"},
             "training": {"epochs": 0, "metric": "cidr"},
             "encodr": {},
         }
@@ -245,7 +246,7 @@ def test_all_mistakes_are_told_at_once():
     lines = message.splitlines()
     assert lines[0] == "config has 7 errors:"
     paths = {line.strip().split(":")[0] for line in lines[1:]}
-    expected = "seed data.root decoder.join decoder.mode training.epochs training.metric encodr"
+    expected = "seed data.root decoder.fusion decoder.mode training.epochs training.metric encodr"
     assert paths == set(expected.split())
 
 

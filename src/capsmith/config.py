@@ -13,8 +13,8 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from capsmith.core.config_files import find_config
-from capsmith.core.errors import CheckpointError, ConfigError, one_line
-from capsmith.core.files import require_run, write_text
+from capsmith.core.errors import ConfigError
+from capsmith.core.files import write_text
 from capsmith.core.overrides import override_in, overrides_list
 from capsmith.core.registry import ABSENT, OneOf
 from capsmith.core.schema import Settings, explain
@@ -24,7 +24,6 @@ from capsmith.data.text.config import TextConfig
 from capsmith.decoding.rerank.mbr import ConsensusConfig  # noqa: F401 - importing registers it
 from capsmith.decoding.search import DECODINGS, DecodingConfig, GreedyConfig
 from capsmith.models.decoders.config import DECODERS, DecoderConfig
-from capsmith.models.run_plugins import absent as absent_plugins
 from capsmith.training.config import EvaluationConfig, MemberConfig, TrainingConfig
 from capsmith.vision.config import EncoderConfig, Encoders, FeaturesConfig, require_given
 
@@ -32,9 +31,6 @@ AnyDataset = Annotated[DatasetConfig, OneOf(DATASETS)]
 AnyDecoder = Annotated[DecoderConfig, OneOf(DECODERS)]
 AnyDecoding = Annotated[DecodingConfig, OneOf(DECODINGS)]
 
-_WRITTEN = ("data", "text", "encoder", "features", "decoder", "training", "decoding", "evaluation")  # by save_config
-_OPEN = frozenset({"data", "features", "decoding", "evaluation", "ensemble"})  # what a trained model leaves open
-_OF_THE_FIRST = frozenset({"decoding", "evaluation"})  # of several captioners, the first one decides these
 _NONE: Mapping[tuple[str, str], str] = MappingProxyType({})
 _REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}
 
@@ -188,64 +184,6 @@ def is_config(path: Path) -> bool:
     except ConfigError:
         return False
     return {"data", "decoder"} <= values.keys() <= Config.model_fields.keys()
-
-
-def run_config(run: Path, overrides: Sequence[str] = (), everything: bool = False) -> Config:
-    """Reads the resolved config of a run.
-
-    Args:
-        run: The run directory.
-        overrides: Changes of what a trained model leaves open: data, features, decoding, evaluation, and the place
-            of the encoder's weights.
-        everything: Also refuse a run whose dataset, search or metrics are of plugins that are not loaded.
-
-    Raises:
-        CheckpointError: The directory is missing, is not a run, its config is damaged, or it needs a plugin.
-        ConfigError: An override is not valid, or would change the model.
-    """
-    require_run(run)
-    absent = absent_plugins(run, everything)
-    try:
-        values = read_yaml(run / "config.yaml")
-        if cut := [name for name in _WRITTEN if name not in values]:
-            raise ConfigError(f"{run}/config.yaml is damaged: it lacks {', '.join(cut)}")
-        trained = validate(values, str(run / "config.yaml"), absent)
-    except ConfigError as error:
-        raise CheckpointError(f"{run} cannot be used: {one_line(error)}") from error
-    trained = _with_its_encoders(trained, run)
-    if not overrides:
-        return trained
-    config = load_config(trained.model_dump(mode="json"), overrides, absent)
-    if changed := difference(trained, config, {*_OPEN, "seed"}, {"encoder.weights", "encoder.adapt.into"}):
-        raise ConfigError(f"--set cannot change what {run} was trained with ({changed})")
-    return config
-
-
-def run_configs(runs: Sequence[Path], overrides: Sequence[str] = ()) -> list[Config]:
-    """Reads the configs of runs that write together; how they search and are scored is the first one's alone.
-
-    Raises:
-        CheckpointError: As ``run_config``.
-        ConfigError: As ``run_config``.
-    """
-    overrides = overrides_list(overrides)
-    others = [change for change in overrides if change.partition("=")[0].strip().split(".")[0] not in _OF_THE_FIRST]
-    return [run_config(run, others if number else overrides, everything=True) for number, run in enumerate(runs)]
-
-
-def _with_its_encoders(config: Config, run: Path) -> Config:
-    """Takes the run's own copies of adapted encoders that are no longer where they were made."""
-    if not any(encoder.adapt for encoder in config.encoders):
-        return config
-    from capsmith.vision.joined import folders  # NumPy, which a config need not wait for
-
-    places = zip(config.encoders, folders(run, len(config.encoders)), strict=True)
-    return config.adapted_into(
-        [
-            own if not Path(encoder.origin).exists() and (own / "adapted.json").exists() else None
-            for encoder, own in places
-        ]
-    )
 
 
 def difference(before: Config, now: Config, sections: AbstractSet[str], keys: AbstractSet[str] = frozenset()) -> str:

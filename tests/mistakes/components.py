@@ -20,15 +20,15 @@ SETTINGS = {
 }
 DECODER = """
 class Mine(keras.layers.Layer):
-    kept = 1
+    n_static = 1
     def __init__(self, config, size, vectors=None, log_frequencies=None):
         super().__init__(name="decoder")
         self.words, self.out = keras.layers.Embedding(size, 4), keras.layers.Dense(size)
-    def call(self, features, tokens, image=None, training=False, shown=None):
+    def call(self, features, tokens, image=None, training=False, dropout_masks=None):
         return self.out(self.words(tokens))
     def start(self, features):
         return (features,)
-    def step(self, tokens, state, shown=None):
+    def step(self, tokens, state, dropout_masks=None):
         return self.out(self.words(tokens)), state
 """
 
@@ -82,14 +82,14 @@ def _(shop: Workshop) -> list[str]:
     return train_with(shop, "decoder", text, ":Mine")
 
 
-@mistake("decoder that goes no step", "decoder 'mine' has no step(tokens, state, shown)", around=forgetting)
+@mistake("decoder that goes no step", "decoder 'mine' has no step(tokens, state, dropout_masks)", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return train_with(shop, "decoder", DECODER.replace("def step", "def stop"), ":Mine")
 
 
-@mistake("decoder that says not what it keeps", "decoder 'mine' has no number kept", around=forgetting)
+@mistake("decoder that says not what it keeps", "decoder 'mine' has no number n_static", around=forgetting)
 def _(shop: Workshop) -> list[str]:
-    return train_with(shop, "decoder", DECODER.replace("    kept = 1\n", ""), ":Mine")
+    return train_with(shop, "decoder", DECODER.replace("    n_static = 1\n", ""), ":Mine")
 
 
 @mistake("decoder of a few words", "decoder 'mine': call gives logits (4, 3, 5)", around=forgetting)

@@ -8,7 +8,8 @@ import pytest
 from capsmith import Captioner, load_config, load_plugin, train
 from capsmith.cli import main
 from capsmith.core.errors import CheckpointError
-from capsmith.models.run_plugins import remember
+from capsmith.models.run import RunDirectory
+from capsmith.models.run_plugins import save_requirements
 from tests.support import plugin_files, toy
 from tests.support.plugin_files import config_file
 
@@ -59,10 +60,7 @@ def test_another_version_of_a_plugin_is_told_and_used(foreign, place, capsys):
     path.write_text(path.read_text() + "\n# mended\n")
     assert main(["caption", str(foreign), image, "--plugin", str(path)]) == 0
     said = capsys.readouterr().err
-    assert (
-        said.count("note: ") == 1
-        and f"decoder 'gated' is of my_decoder.py (sha256 {load_plugin(path).sha256[:12]})" in said
-    )
+    assert said.count("note: ") == 1 and "'gated'" in said and load_plugin(path).sha256[:12] in said
 
 
 def test_a_run_captions_without_the_plugins_that_captioning_does_not_need(place, capsys):
@@ -94,12 +92,12 @@ def test_what_a_notebook_registered_is_asked_for_as_such(tiny_run, tmp_path, cap
     (run / "plugins.json").write_text(json.dumps({"format": 1, "needs": [need]}))
     assert main(["caption", str(run), "x.png"]) == 2
     said = capsys.readouterr().err
-    assert "decoder 'mine' which a notebook or session registered: register it first" in said
+    assert "decoder 'mine'" in said and "notebook" in said and "--plugin" not in said
 
 
 def test_a_run_that_needs_no_plugin_any_more_says_so(tiny_run, tmp_path):
     """The file goes where a training goes on with a search of our own."""
     run = shutil.copytree(tiny_run.run, tmp_path / "run")
     (run / "plugins.json").write_text("{}")
-    remember(load_config(run / "config.yaml"), run)
+    save_requirements(load_config(run / "config.yaml"), RunDirectory(run))
     assert not (run / "plugins.json").exists()

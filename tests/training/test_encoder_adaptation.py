@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from capsmith import Captioner
-from capsmith.config import load_config, run_config
+from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError
 from capsmith.data.prepare import extract, prepare, read_corpus, require_encoder
 from capsmith.data.records import Corpus, Record
 from capsmith.evaluation.evaluate import evaluate
+from capsmith.models.run_config import run_config
 from capsmith.training import encoder_adaptation as adapting
 from capsmith.training.encoder_adaptation import adapt_encoders
 from capsmith.training.fit import train

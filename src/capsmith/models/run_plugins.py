@@ -1,37 +1,34 @@
-"""Which plugins a run needs: kept in it by name and digest, never as code, and never loaded unasked."""
+"""The plugins that a run requires. The run keeps their names and digests, never their code, and loads none itself."""
 
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, escaped
 from capsmith.core.files import read_json, write_json
 from capsmith.core.log import get_logger
 from capsmith.core.plugins import SESSION, provider, tables
+from capsmith.models.run import RunDirectory
 
 logger = get_logger(__name__)
 
-if TYPE_CHECKING:
-    from capsmith.config import Config
-
-FILE = "plugins.json"
 _FORMAT = 1
 _LARGEST = 100_000  # bytes
-_ALWAYS = ("decoder", "encoder")  # without these a run's model cannot be built; the others may never be asked for
-_told: set[tuple[str, ...]] = set()
+_ALWAYS = ("decoder", "encoder")  # a model cannot be built without these; other components may never be used
+_reported: set[tuple[str, ...]] = set()
 
 
 @dataclass(frozen=True)
-class Need:
+class Requirement:
     """One component of a plugin that a run was trained with.
 
     Attributes:
         kind: As in ``capsmith.core.plugins.tables``.
-        name: The component's.
-        plugin: Its plugin's.
-        sha256: Of the plugin's source then; empty where that is not known.
+        name: Name of the component.
+        plugin: Name of its plugin.
+        sha256: Digest of the plugin's source at training; empty if unknown.
     """
 
     kind: str
@@ -40,83 +37,86 @@ class Need:
     sha256: str
 
 
-def remember(config: "Config", run: Path) -> None:
-    """Writes which plugins a config needs into a run; no file where it needs none."""
-    needs = [
-        Need(kind, name, plugin.name, plugin.sha256)
+def save_requirements(config: Config, run: RunDirectory) -> None:
+    """Writes the plugins that a config requires into a run; without any it writes no file."""
+    requirements = [
+        Requirement(kind, name, plugin.name, plugin.sha256)
         for kind, name in _components(config)
         if (plugin := provider(kind, name)) is not None
     ]
-    if needs:
-        write_json(run / FILE, {"format": _FORMAT, "needs": [need.__dict__ for need in needs]})
+    if requirements:
+        write_json(run.plugins, {"format": _FORMAT, "needs": [one.__dict__ for one in requirements]})
     else:
-        (run / FILE).unlink(missing_ok=True)
+        run.plugins.unlink(missing_ok=True)
 
 
-def needs_of(run: Path) -> list[Need]:
-    """Reads which plugins a run needs.
+def load_requirements(run: RunDirectory) -> list[Requirement]:
+    """Reads the plugins that a run requires.
 
     Raises:
         CheckpointError: The file is damaged.
     """
-    path = run / FILE
-    if not path.exists():
+    if not run.plugins.exists():
         return []
-    damaged = CheckpointError(f"{path} is damaged")
-    if not path.is_file() or path.stat().st_size > _LARGEST:
+    damaged = CheckpointError(f"{run.plugins} is damaged")
+    if not run.plugins.is_file() or run.plugins.stat().st_size > _LARGEST:
         raise damaged
-    found = read_json(path, CheckpointError)
-    entries = found.get("needs") if isinstance(found, dict) and found.get("format") == _FORMAT else None
+    content = read_json(run.plugins, CheckpointError)
+    entries = content.get("needs") if isinstance(content, dict) and content.get("format") == _FORMAT else None
     if not isinstance(entries, list):
         raise damaged
-    return [_need(entry, damaged) for entry in entries]
+    return [_requirement(entry, damaged) for entry in entries]
 
 
-def _need(entry: Any, damaged: CheckpointError) -> Need:
+def _requirement(entry: Any, damaged: CheckpointError) -> Requirement:
     values = entry if isinstance(entry, dict) else {}
     texts = [values.get(key) for key in ("kind", "name", "plugin", "sha256")]
     if not all(isinstance(text, str) and len(text) < 200 for text in texts) or texts[0] not in tables():
         raise damaged
-    return Need(*(str(text) for text in texts))
+    return Requirement(*(str(text) for text in texts))
 
 
-def absent(run: Path, everything: bool = False) -> dict[tuple[str, str], str]:
-    """Returns the components of plugins that a run's config names and that are not loaded, and their plugins.
+def require_plugins(run: RunDirectory, everything: bool = False) -> dict[tuple[str, str], str]:
+    """Checks that the plugins of a run are loaded.
 
     Args:
         run: The run directory.
-        everything: Refuse whatever is missing; else only what the model cannot be built without.
+        everything: Refuse any missing component, not only those without which the model cannot be built.
+
+    Returns:
+        The plugins of the tolerated missing components, by kind and name.
 
     Raises:
-        CheckpointError: One is missing that is needed; the message says what to pass.
+        CheckpointError: A required component is missing; the message says how to load it.
     """
-    needs = needs_of(run)
-    missing = [need for need in needs if need.name not in tables()[need.kind]]
-    if required := [need for need in missing if everything or need.kind in _ALWAYS]:
-        parts = escaped(", ".join(dict.fromkeys(f"{need.kind} '{need.name}'" for need in required)))
-        files = list(dict.fromkeys(need.plugin for need in required if need.plugin != SESSION))
-        passed = escaped(" ".join(f"--plugin {shlex.quote(name)}" for name in files))
-        what = f"add {passed} (in Python: capsmith.load_plugin), which runs its code" if files else "register it first"
-        of = "of a plugin" if files else "which a notebook or session registered"
-        raise CheckpointError(f"{run} needs {parts} {of}: {what}; the run itself holds none")
-    for need in needs:
-        if need not in missing:
-            _tell_change(need, run)
-    return {(need.kind, need.name): need.plugin for need in missing}
+    requirements = load_requirements(run)
+    missing = [one for one in requirements if one.name not in tables()[one.kind]]
+    if refused := [one for one in missing if everything or one.kind in _ALWAYS]:
+        components = escaped(", ".join(dict.fromkeys(f"{one.kind} '{one.name}'" for one in refused)))
+        files = list(dict.fromkeys(one.plugin for one in refused if one.plugin != SESSION))
+        options = escaped(" ".join(f"--plugin {shlex.quote(name)}" for name in files))
+        advice = f"add {options} (in Python: capsmith.load_plugin), which runs its code" if files else "register it"
+        origin = "of a plugin" if files else "that a notebook or session registered"
+        raise CheckpointError(f"{run} requires {components} {origin}: {advice} first; the run holds no code")
+    for one in requirements:
+        if one not in missing:
+            _report_change(one, run)
+    return {(one.kind, one.name): one.plugin for one in missing}
 
 
-def _tell_change(need: Need, run: Path) -> None:
-    """Says once when a plugin is not the one that a run was trained with."""
-    now = provider(need.kind, need.name)
-    if now is not None and now.sha256 == need.sha256 and need.sha256:
+def _report_change(requirement: Requirement, run: RunDirectory) -> None:
+    """Logs once if a plugin differs from the one that a run was trained with."""
+    kind, name = requirement.kind, requirement.name
+    now = provider(kind, name)
+    if now is not None and now.sha256 == requirement.sha256 and requirement.sha256:
         return
-    key = (str(run), need.kind, need.name, now.sha256 if now is not None else "")
-    if key in _told:
+    key = (str(run), kind, name, now.sha256 if now is not None else "")
+    if key in _reported:
         return
-    _told.add(key)
-    here = f"{now.name} (sha256 {_short(now.sha256)})" if now is not None else "capsmith's own"
-    then = f"{need.plugin} (sha256 {_short(need.sha256)})"
-    line = f"note: {need.kind} '{need.name}' is of {here}; {run} was trained with that of {then}: results may differ"
+    _reported.add(key)
+    current = f"{now.name} (sha256 {_short(now.sha256)})" if now is not None else "capsmith itself"
+    trained = f"{requirement.plugin} (sha256 {_short(requirement.sha256)})"
+    line = f"note: {kind} '{name}' comes from {current}, but {run} was trained with {trained}: results may differ"
     logger.info(escaped(line))
 
 
@@ -124,10 +124,10 @@ def _short(digest: str) -> str:
     return digest[:12] or "unknown"
 
 
-def _components(config: "Config") -> Iterable[tuple[str, str]]:
-    """Yields what a config names, by kind and name."""
+def _components(config: Config) -> Iterable[tuple[str, str]]:
+    """Yields kind and name of every component of a config."""
     yield "decoder", config.decoder.type
     yield "dataset", config.data.type
     yield "decoding", config.decoding.type
-    yield from (("encoder", name) for name in dict.fromkeys(one.type for one in config.encoders))
+    yield from (("encoder", name) for name in dict.fromkeys(encoder.type for encoder in config.encoders))
     yield from (("metric", name) for name in dict.fromkeys([*config.evaluation.metrics, config.training.metric]))

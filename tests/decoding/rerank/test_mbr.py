@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from capsmith import Captioner
-from capsmith.config import run_config
 from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.data import read_dataset
 from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates, choose
@@ -14,6 +13,7 @@ from capsmith.decoding.search import BeamConfig, Hypothesis, SampleConfig, searc
 from capsmith.evaluation.evaluate import evaluate
 from capsmith.metrics.agreement import DocumentFrequencies
 from capsmith.metrics.cider import CiderD
+from capsmith.models.run_config import run_config
 from capsmith.retrieval.caption_index import Memory
 from tests.decoding.test_search import Table, features
 from tests.support import shapes
@@ -145,7 +145,7 @@ def test_evaluation_fills_the_memory_and_captioning_uses_it(run):
     assert evaluate(run, "test", CONSENSUS).captions == first.captions
     assert first.scores["cider"].value > 1.5 * first.control["cider"].value
     captioner = Captioner.load(run)
-    assert len(captioner.memory.captions) == len(captioner.memory.vectors)
+    assert len(captioner.caption_index.captions) == len(captioner.caption_index.vectors)
     image = shapes.data() / "images" / next(iter(first.captions))
     said = captioner.caption(image, ConsensusConfig(neighbours=3, samples=0, agreement=0))
     assert said.words and len(said.alternatives) >= 1 and said.score >= said.alternatives[0].score
@@ -165,7 +165,7 @@ def test_a_damaged_memory(run):
     for damaged in (b"", whole[: len(whole) // 2], b"PK" + whole[2:100]):
         (run / "memory.npz").write_bytes(damaged)
         with pytest.raises(CheckpointError, match="memory.npz is damaged"):
-            _ = Captioner.load(run).memory
+            _ = Captioner.load(run).caption_index
     (run / "memory.npz").unlink()
     with pytest.raises(ConfigError, match="neighbours"):
         evaluate(run, "test", [*CONSENSUS, "decoding.neighbours=-1"])
