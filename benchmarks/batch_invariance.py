@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from capsmith.data.prepare import prepare, read_corpus
-from capsmith.data.sources import Source
+from capsmith.data.sources import FeatureSource
 from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.decoding.search import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
 from capsmith.evaluation.build_index import build_caption_index
@@ -96,13 +96,13 @@ def main() -> int:
 
 def loaded(
     runs: Sequence[Path], sets: Sequence[str], split: str, count: int
-) -> tuple[Captioner, list[Source], dict[str, Path]]:
+) -> tuple[Captioner, list[FeatureSource], dict[str, Path]]:
     """Returns the captioner, the features of each member, and the paths of the first images of a split by id."""
     configs = run_configs(runs, sets)
     captioner = Captioner.load_members(runs, configs)
-    corpus = read_corpus(configs[0])
+    corpus = read_corpus(configs[0].data, configs[0].features)
     prepared = [
-        prepare(config, ("train", split), corpus, member.encoder)
+        prepare(corpus, config.encoders, config.features, ("train", split), member.encoder)
         for config, member in zip(configs, captioner.members, strict=True)
     ]
     if not RunDirectory(runs[0]).caption_index.exists():  # for consensus; the run itself is left as it is
@@ -122,7 +122,9 @@ def arranged(ids: list[str]) -> Iterator[tuple[int, list[str]]]:
     yield 5, [image for one in ids for image in (one, ids[0], ids[-1])]
 
 
-def captioned(captioner: Captioner, sources: Sequence[Source], ids: list[str], how: DecodingConfig, size: int) -> Found:
+def captioned(
+    captioner: Captioner, sources: Sequence[FeatureSource], ids: list[str], how: DecodingConfig, size: int
+) -> Found:
     """Captions images in batches of a size, as ``evaluate`` does."""
     settings = captioner.config.evaluation.model_copy(update={"batch_size": size})
     config = captioner.config.model_copy(update={"evaluation": settings})

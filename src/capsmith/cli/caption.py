@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     models, paths = _split_arguments([args.run, *map(Path, args.images)])
     images, failed = _list_images(paths)
     runs = find_runs(models, args.set, args.average)
-    configs = runs.configs(everything=False)  # reports mistakes before Keras is loaded
+    configs = runs.configs(require_all=False)  # reports mistakes before Keras is loaded
     _require_outputs(args, images)
     load_keras()
     from capsmith.models.captioner import Captioner
@@ -121,7 +121,8 @@ def _warn_of_domain(captions: list[tuple[Path, Any]]) -> None:
 def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
     """Checks that the sheets may be written, before any work is done."""
     from capsmith.core.errors import ConfigError
-    from capsmith.core.outputs import is_marked, require_image_name, require_replaceable
+    from capsmith.core.outputs import require_image_name, require_replaceable
+    from capsmith.vision.image_marks import is_marked
 
     for option, path, kind in (("--show", args.show, "captions"), ("--attention", args.attention, "attention")):
         if path is not None:

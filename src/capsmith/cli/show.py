@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     if args.diagram is None:
         need_output("summary")
     runs = find_runs(args.run)
-    configs = runs.configs(everything=False)  # reports mistakes before Keras is loaded
+    configs = runs.configs(require_all=False)  # reports mistakes before Keras is loaded
     load_keras()
     from capsmith.evaluation.diagram import require_drawable, save_diagram
     from capsmith.models.captioner import Captioner

@@ -2,7 +2,6 @@
 
 from capsmith.core.log import get_logger
 from capsmith.data.prepare import Prepared
-from capsmith.data.text.tokens import tokenise
 from capsmith.models.member import Member, StoredFeatures
 from capsmith.retrieval.caption_index import Memory
 
@@ -19,6 +18,6 @@ def build_caption_index(member: Member, prepared: Prepared) -> Memory:
     words, text = member.vocabulary, member.config.text
     records = prepared.split("train")
     logger.info(f"caption index: captions and features of {len(records):,} training images")
-    captions = [[words.encode(tokenise(caption, text)) for caption in record.captions] for record in records]
+    captions = [[words.encode(tokens) for tokens in record.tokens(text)] for record in records]
     ids = [record.image_id for record in records]
     return Memory.of(StoredFeatures(member, prepared.source), ids, captions)

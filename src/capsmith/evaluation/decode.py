@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from capsmith.core.errors import memory_for
 from capsmith.core.progress import track
-from capsmith.data.sources import Source
+from capsmith.data.sources import FeatureSource
 from capsmith.decoding.limits import images_at_once
 from capsmith.decoding.search import DecodingConfig
 from capsmith.models.caption import Caption
@@ -12,7 +12,7 @@ from capsmith.models.feature_captioner import FeatureCaptioner
 
 
 def decode_images(
-    captioner: FeatureCaptioner, sources: Sequence[Source], ids: Sequence[str], decoding: DecodingConfig
+    captioner: FeatureCaptioner, sources: Sequence[FeatureSource], ids: Sequence[str], decoding: DecodingConfig
 ) -> dict[str, Caption]:
     """Captions images by id, in batches of ``evaluation.batch_size``.
 

@@ -10,9 +10,9 @@ from capsmith.config import Config
 from capsmith.core.errors import DataError, FeatureError
 from capsmith.core.files import named
 from capsmith.core.log import get_logger
-from capsmith.core.outputs import PAGE, inputs_of, require_page
+from capsmith.core.outputs import PAGE, input_files, require_page
 from capsmith.core.schema import nearest
-from capsmith.data.prepare import Prepared, prepare, read_corpus, require_encoder
+from capsmith.data.prepare import Prepared, prepare, read_corpus
 from capsmith.data.records import SPLITS, Corpus, Record
 from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.evaluation import readings
@@ -23,6 +23,7 @@ from capsmith.metrics import Score, Scorer
 from capsmith.models.caption import Caption
 from capsmith.models.captioner import Captioner
 from capsmith.models.ensemble_run import RunPaths, find_runs
+from capsmith.models.given_features import require_encoder
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 
@@ -84,7 +85,7 @@ def evaluate(
     for directory, config in zip(runs.runs, configs, strict=True):
         require_encoder(config, directory)
     captioner = Captioner.load_members(runs.runs, configs, encoder=False, average=runs.average)
-    corpus = read_corpus(configs[0])
+    corpus = read_corpus(configs[0].data, configs[0].features)
     index = RunDirectory(runs.runs[0])
     if isinstance(configs[0].decoding, ConsensusConfig) and not index.caption_index.exists():
         prepared = _training_images(configs[0], index, corpus)
@@ -98,7 +99,7 @@ def require_report(out: Path, split: str, config: Config) -> None:
     Raises:
         ConfigError: It would replace files that capsmith did not write, or files that the config reads.
     """
-    require_page(_directory(out, split), "--out", inputs_of(config), report=True)
+    require_page(_directory(out, split), "--out", input_files(config), report=True)
 
 
 def evaluate_captioner(
@@ -167,7 +168,7 @@ def _prepare(captioner: Captioner, corpus: Corpus, split: str) -> list[Prepared]
     """Returns images and features of a split for each member."""
     all_prepared = []
     for member in captioner.members:
-        prepared = prepare(member.config, (split,), corpus, member.encoder)
+        prepared = prepare(corpus, member.config.encoders, member.config.features, (split,), member.encoder)
         if prepared.feature_shape != member.feature_shape:
             raise FeatureError(
                 f"the features of an image have shape {prepared.feature_shape}, but this captioner takes "
@@ -186,9 +187,9 @@ def _common_records(all_prepared: Sequence[Prepared], split: str) -> list[Record
 def _training_images(config: Config, run: RunDirectory, corpus: Corpus) -> Prepared:
     """Returns the training images of a run, even if ``data.limit`` reduces those of the evaluation."""
     limit = run_config(run.path).data.limit
-    if limit == config.data.limit:
-        return prepare(config, ("train",), corpus)
-    return prepare(config.model_copy(update={"data": config.data.model_copy(update={"limit": limit})}), ("train",))
+    if limit != config.data.limit:
+        corpus = read_corpus(config.data.model_copy(update={"limit": limit}), config.features)
+    return prepare(corpus, config.encoders, config.features, ("train",))
 
 
 def _directory(out: Path, split: str) -> Path:

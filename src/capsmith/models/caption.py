@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from capsmith.data.text.config import TextConfig
-from capsmith.data.text.tokens import join
+from capsmith.data.text.tokens import detokenise
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.search import Hypothesis
 from capsmith.models.training_domain import DomainCheck
@@ -43,7 +43,7 @@ class Caption:
 def caption_of(hypotheses: Sequence[Hypothesis], vocabulary: Vocabulary, text: TextConfig) -> Caption:
     """Returns the first hypothesis of an image as a caption, with the others as its alternatives."""
     best, *others = (
-        Caption(join(words, text), hypothesis.score, hypothesis.log_probability, words=tuple(words))
+        Caption(detokenise(words, text), hypothesis.score, hypothesis.log_probability, words=tuple(words))
         for hypothesis in hypotheses
         for words in [vocabulary.decode(hypothesis.tokens)]
     )

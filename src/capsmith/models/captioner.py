@@ -70,7 +70,7 @@ class Captioner(FeatureCaptioner):
             ConfigError: An override is invalid.
         """
         runs = find_runs(run, overrides, average)
-        return cls.load_members(runs.runs, runs.configs(everything=False), encoder, runs.average)
+        return cls.load_members(runs.runs, runs.configs(require_all=False), encoder, runs.average)
 
     @classmethod
     def load_members(

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.config import model_difference
 from capsmith.core.errors import CheckpointError
+from capsmith.core.scopes import Use, difference
 from capsmith.decoding.search import Stepper
 from capsmith.decoding.stepper import DecoderStepper, EnsembleFeatures
 from capsmith.models.member import Member
@@ -90,7 +90,7 @@ def average_weights(members: Sequence[Member]) -> Member:
     """
     first, *others = members
     for member in others:
-        if changed := model_difference(first.config, member.config):
+        if changed := difference(first.config, member.config, Use.AVERAGE):
             raise CheckpointError(f"{member.run} cannot be averaged with {first.run}: the models differ ({changed})")
     for same in zip(*(member.model.weights for member in members), strict=True):
         if "float" in str(same[0].dtype):

@@ -48,9 +48,9 @@ class ModelRuns:
     report: Path
     overrides: tuple[str, ...]
 
-    def configs(self, everything: bool = True) -> list[Config]:
+    def configs(self, require_all: bool = True) -> list[Config]:
         """Reads the config of each run, with the overrides; arguments and errors as ``run_configs``."""
-        return run_configs(self.runs, self.overrides, everything)
+        return run_configs(self.runs, self.overrides, require_all)
 
 
 def find_runs(model: RunPaths, overrides: Sequence[str] = (), average: bool = False) -> ModelRuns:

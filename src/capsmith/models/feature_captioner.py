@@ -13,7 +13,7 @@ import numpy as np
 
 from capsmith.config import Config
 from capsmith.core.errors import CheckpointError
-from capsmith.data.sources import Source
+from capsmith.data.sources import FeatureSource
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
 from capsmith.decoding.rerank.mbr import ConsensusConfig
@@ -72,7 +72,7 @@ class FeatureCaptioner:
         batches = (features[first : first + size] for first in range(0, len(parts[0]), size))
         return [caption for batch in batches for caption in self.search(batch, search_config)]
 
-    def stored_features(self, sources: Sequence[Source], ids: Sequence[str]) -> Features:
+    def stored_features(self, sources: Sequence[FeatureSource], ids: Sequence[str]) -> Features:
         """Returns the features of images by id.
 
         Args:
@@ -97,7 +97,7 @@ class FeatureCaptioner:
         Raises:
             CheckpointError: Reranking needs training captions, and the run has no caption index.
         """
-        if DECODINGS.settings.outside(decoding.type):
+        if DECODINGS.settings.is_external(decoding.type):
             require_known_words(hypotheses, len(self.vocabulary), decoding.type)
         if isinstance(decoding, ConsensusConfig):
             hypotheses = self.caption_index.choose(hypotheses, parts_of(features)[0], decoding)

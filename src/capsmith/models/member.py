@@ -17,7 +17,8 @@ from capsmith.config import Config, save_config
 from capsmith.core.compilation import compiled
 from capsmith.core.errors import CheckpointError
 from capsmith.core.files import read_json, write_json
-from capsmith.data.sources import Source
+from capsmith.core.plugin_requirements import write_requirements
+from capsmith.data.sources import FeatureSource
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.arguments import check_pixels
@@ -26,7 +27,6 @@ from capsmith.models.checkpoints import load_weights, save_weights
 from capsmith.models.given_features import GivenFeatures
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
-from capsmith.models.run_plugins import save_requirements
 from capsmith.vision.encoder import Encoder, join_encoders, load_encoder, load_encoders, save_encoders
 from capsmith.vision.joined import JoinedEncoder
 from capsmith.vision.joined import join as join_features
@@ -107,7 +107,7 @@ class Member:
         directory = RunDirectory.named(run)
         directory.path.mkdir(parents=True, exist_ok=True)
         save_config(self.config, directory.config)
-        save_requirements(self.config, directory)
+        write_requirements(self.config.components(), directory.plugins)
         self.vocabulary.save(directory.vocabulary)
         if self.encoder is not None:
             save_encoders(self.encoder, directory.path)
@@ -201,7 +201,7 @@ class StoredFeatures:
     """
 
     member: Member
-    source: Source
+    source: FeatureSource
 
     def features(self, ids: Sequence[str]) -> np.ndarray:
         """Returns features (B, D) or (B, L, D)."""

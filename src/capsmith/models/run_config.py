@@ -1,78 +1,84 @@
-"""The configs of trained runs, and which of their keys may still be changed."""
+"""The config of a run: what it was trained with, and the overrides that a trained model allows."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from capsmith.config import Config, difference, load_config, validate
+from capsmith.config import Config, load_config, validate
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
+from capsmith.core.migrations import migrate
 from capsmith.core.overrides import overrides_list
+from capsmith.core.plugin_requirements import unloaded_components
+from capsmith.core.scopes import Scope, Use, difference, field_scope
 from capsmith.core.yaml_io import read_yaml
 from capsmith.models.run import RunDirectory
-from capsmith.models.run_plugins import require_plugins
 
-_WRITTEN = ("data", "text", "encoder", "features", "decoder", "training", "decoding", "evaluation")  # by save_config
-_OPEN = frozenset({"data", "features", "decoding", "evaluation", "ensemble"})  # a trained model does not depend on them
-_OF_THE_FIRST = frozenset({"decoding", "evaluation"})  # the first member of an ensemble decides them
+_OF_THE_FIRST = frozenset({Scope.DECODING, Scope.EVALUATION})  # in an ensemble, the first run decides these
 
 
-def run_config(run: str | Path, overrides: Sequence[str] = (), everything: bool = False) -> Config:
-    """Reads the resolved config of a run.
+def run_config(run: str | Path, overrides: Sequence[str] = (), require_all: bool = False) -> Config:
+    """Reads the resolved config of a run. Configs written by earlier versions are migrated.
 
     Args:
         run: The run directory.
-        overrides: Changes such as ``"decoding.type=beam"``. They may change data, features, decoding, evaluation,
-            ensemble, and the path of the encoder's weights.
-        everything: Also refuse a run whose dataset, search or metrics come from plugins that are not loaded.
+        overrides: Changes of fields that a trained model leaves open, such as ``"decoding.type=beam"``.
+        require_all: Also refuse a run whose dataset, search or metrics come from plugins that are not loaded.
 
     Raises:
-        CheckpointError: The directory is missing or no run, its config is damaged, or it requires a plugin.
-        ConfigError: An override is invalid, or would change the model.
+        CheckpointError: The directory is missing, is not a run, its config is damaged, or it requires a plugin.
+        ConfigError: An override is not valid, or would change the model.
     """
     directory = RunDirectory(Path(run))
     directory.require()
-    absent = require_plugins(directory, everything)
+    unloaded = unloaded_components(directory.plugins, require_all)
+    path = directory.config
     try:
-        values = read_yaml(directory.config)
-        if missing := [name for name in _WRITTEN if name not in values]:
-            raise ConfigError(f"{directory.config} is damaged: it lacks {', '.join(missing)}")
-        trained = validate(values, str(directory.config), absent)
+        values = migrate(read_yaml(path), Config)
+        if missing := [name for name in Config.model_fields if name not in values and name not in _ADDED_LATER]:
+            raise ConfigError(f"{path} is damaged: it lacks {', '.join(missing)}")
+        trained = validate(values, str(path), unloaded)
     except ConfigError as error:
         raise CheckpointError(f"{run} cannot be used: {one_line(error)}") from error
     trained = _with_own_encoders(trained, directory)
     if not overrides:
         return trained
-    config = load_config(trained.model_dump(mode="json"), overrides, absent)
-    if changed := difference(trained, config, {*_OPEN, "seed"}, {"encoder.weights", "encoder.adapt.into"}):
+    config = load_config(trained.model_dump(mode="json"), overrides, unloaded)
+    if changed := difference(trained, config, Use.EVALUATE):
         raise ConfigError(f"--set cannot change what {run} was trained with ({changed})")
     return config
 
 
-def run_configs(runs: Sequence[str | Path], overrides: Sequence[str] = (), everything: bool = True) -> list[Config]:
-    """Reads the configs of the members of an ensemble.
+_ADDED_LATER = frozenset({"seed", "ensemble"})  # sections that the first version did not write
+
+
+def run_configs(runs: Sequence[str | Path], overrides: Sequence[str] = (), require_all: bool = True) -> list[Config]:
+    """Reads the configs of runs that caption together. Decoding and evaluation follow the first run.
 
     Args:
         runs: The run directories.
-        overrides: As for ``run_config``. Those of decoding and evaluation apply to the first run, which decides these
-            sections for the ensemble; all others apply to every run.
-        everything: As for ``run_config``.
+        overrides: As for ``run_config``; those of decoding and evaluation apply to the first run only.
+        require_all: As for ``run_config``.
 
     Raises:
         CheckpointError: As ``run_config``.
         ConfigError: As ``run_config``.
     """
     overrides = overrides_list(overrides)
-    shared = [change for change in overrides if change.partition("=")[0].strip().split(".")[0] not in _OF_THE_FIRST]
-    return [run_config(run, shared if number else overrides, everything) for number, run in enumerate(runs)]
+    shared = [change for change in overrides if _section_scope(change) not in _OF_THE_FIRST]
+    return [run_config(run, shared if number else overrides, require_all) for number, run in enumerate(runs)]
+
+
+def _section_scope(override: str) -> Scope | None:
+    return field_scope(Config, override.partition("=")[0].strip().split(".")[0])
 
 
 def _with_own_encoders(config: Config, run: RunDirectory) -> Config:
-    """Points to the run's copies of pretrained encoders whose originals no longer exist."""
-    if not any(encoder.adapt for encoder in config.encoders):
+    """Uses the run's own copies of adapted encoders that no longer exist where they were created."""
+    if not any(encoder.pretrain_on_words for encoder in config.encoders):
         return config
-    folders = zip(config.encoders, run.encoders(len(config.encoders)), strict=True)
+    places = zip(config.encoders, run.encoders(len(config.encoders)), strict=True)
     return config.adapted_into(
         [
             folder.path if not Path(encoder.origin).exists() and folder.pretraining.exists() else None
-            for encoder, folder in folders
+            for encoder, folder in places
         ]
     )

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from capsmith.core.registry import Registry
 from capsmith.core.schema import Settings
+from capsmith.core.scopes import Scope
 
 
 class EmbeddingConfig(Settings):
@@ -15,9 +16,9 @@ class EmbeddingConfig(Settings):
 
     size: int = Field(default=256, ge=1)
     """Dimensions of a word vector. With ``vectors`` it must equal the dimensions in the file."""
-    vectors: Path | None = None
+    vectors: Annotated[Path | None, Scope.TRAINING_FILES] = None
     """GloVe text file with initial vectors (each line a word and its numbers). Words not in the file start random."""
-    trainable: bool = True
+    trainable: Annotated[bool, Scope.TRAINING] = True
     """Train the vectors. Set to false to keep those of ``vectors`` unchanged, for small data sets."""
 
 
@@ -36,17 +37,17 @@ class DecoderConfig(Settings):
     """Number of stacked recurrent layers, 1 to 8."""
     layer_norm: bool = False
     """Layer normalisation of the gates and the cell state (Ba et al. 2016)."""
-    dropout: float = Field(default=0.3, ge=0, lt=1)
+    dropout: Annotated[float, Scope.TRAINING] = Field(default=0.3, ge=0, lt=1)
     """Dropout rate of word vectors, image features and the input of the output layer, 0 to 1. Raise it if the dev score
     falls while the training loss still falls."""
     standardise: bool = False
     """Scale every feature channel to mean 0 and deviation 1 over the training images. Only for frozen encoders."""
-    spatial_dropout: float = Field(default=0.0, ge=0, lt=1)
+    spatial_dropout: Annotated[float, Scope.TRAINING] = Field(default=0.0, ge=0, lt=1)
     """Rate at which complete feature channels are dropped, in all regions of an image at once (Tompson et al. 2015).
     Plain dropout has little effect on neighbouring regions with similar features."""
-    variational: bool = False
+    variational: Annotated[bool, Scope.TRAINING] = False
     """Use one dropout mask for all words of a caption (Gal and Ghahramani 2016), not a new one at each word."""
-    word_dropout: float = Field(default=0.0, ge=0, lt=1)
+    word_dropout: Annotated[float, Scope.TRAINING] = Field(default=0.0, ge=0, lt=1)
     """Rate at which input words are replaced by ``<unk>`` in training (Bowman et al. 2016), 0 to 1."""
     embedding: EmbeddingConfig = EmbeddingConfig()
     """The word vectors."""
@@ -88,7 +89,7 @@ class AttendConfig(DecoderConfig):
     """Only for ``multihead``: number of heads, which must divide ``attention_units``."""
     refine: bool = False
     """Attention on attention: gate the context by the query (Huang et al. 2019)."""
-    doubly_stochastic: float = Field(default=0.0, ge=0)
+    doubly_stochastic: Annotated[float, Scope.TRAINING] = Field(default=0.0, ge=0)
     """Weight of the loss that encourages attention to every region (Xu et al. 2015, eq. 14); 0 is off."""
 
     @model_validator(mode="after")
