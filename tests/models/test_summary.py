@@ -145,6 +145,6 @@ def test_what_is_not_a_diagram_stays(tmp_path, name):
     (tmp_path / "page.svg").write_text("<svg/>")
     (tmp_path / "folder.png").mkdir()
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    with pytest.raises(CapsmithError, match=f"(cannot draw .*{name}|{name} is there already)"):
+    with pytest.raises(CapsmithError, match=name):
         save_diagram(made("merge"), tmp_path / name)
     assert before == {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
