@@ -1,73 +1,66 @@
-"""Enters what compares models with people, and the two highest rows with each other.
+"""Scores every row against four references, as people are scored, and compares the two best rows.
 
-    python results/like_for_like.py
+    python -m tools.four_references
 
-Models are scored against five references and people, one reference against the others, against four; more references
-give higher scores. So here the kept captions of every row are scored against four references as well: the mean over
-leaving out each of the five. And ``best`` is compared with ``best_five`` by the same paired bootstrap as
+Models are scored against five references; a person's caption can only be scored against the other four, and more
+references give higher scores. So the kept captions of every row are scored against four references too: the mean over
+leaving out each of the five. ``best`` is compared with ``best_five`` by the paired bootstrap of
 ``capsmith score --compare``.
 """
 
 import argparse
-import json
 import statistics
-import sys
 from pathlib import Path
-from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+from capsmith.metrics import Scorer
+from capsmith.metrics.files import read_hypotheses, read_references
+from capsmith.metrics.scores import compare
+from tools import paths
+from tools.rows import ROWS
 
-from rows import RESULTS, ROWS  # noqa: E402
-
-from capsmith.core.files import write_json  # noqa: E402
-from capsmith.metrics import Scorer  # noqa: E402
-from capsmith.metrics.files import read_hypotheses, read_references  # noqa: E402
-from capsmith.metrics.scores import compare  # noqa: E402
-
-COMMAND = "python results/like_for_like.py --references ../shared/golden/flickr8k_refs/test_refs_raw.json"
+COMMAND = "python -m tools.four_references --references ../shared/golden/flickr8k_refs/test_refs_raw.json"
+FIRST, SECOND = ROWS["best"].folders[0], ROWS["best_five"].folders[0]
 COMPARED = (
-    "capsmith score --hypotheses results/flickr8k_best_five/report/predictions.jsonl "
-    "--compare results/flickr8k_best/report/predictions.jsonl "
+    f"capsmith score --hypotheses results/{SECOND}/report/predictions.jsonl "
+    f"--compare results/{FIRST}/report/predictions.jsonl "
     "--references ../shared/golden/flickr8k_refs/test_refs_raw.json"
 )
 METRICS = ("bleu4", "cider")
+NOTE = "against four references, as people are scored: the mean over leaving out each of five; people's: human."
 
 
-def captions_of(folder: str) -> dict[str, str]:
+def captions_of(folder: str) -> dict[str, list[str]]:
     """Reads the captions that a folder keeps."""
-    return read_hypotheses(RESULTS / folder / "report" / "predictions.jsonl").captions
+    return read_hypotheses(paths.RESULTS / folder / "report" / "predictions.jsonl").captions
 
 
 def against_four(scorer: Scorer) -> dict[str, dict[str, list[float]]]:
-    """Returns for each row and metric its folders' scores, each the mean over leaving out each reference."""
-    fewer = [scorer.leaving_out(number) for number in range(len(scorer.tokens[0]))]
-    found: dict[str, dict[str, list[float]]] = {}
+    """Returns the scores of each row's folders by row and metric, each the mean over leaving out each reference."""
+    reduced = [scorer.leaving_out(number) for number in range(len(scorer.tokens[0]))]
+    values: dict[str, dict[str, list[float]]] = {}
     for name, row in ROWS.items():
-        found[name] = {metric: [] for metric in METRICS}
+        values[name] = {metric: [] for metric in METRICS}
         for folder in row.folders:
             tokens = scorer.tokenise(captions_of(folder))
-            scores = [one.score_tokens(tokens) for one in fewer]
+            scores = [one.score_tokens(tokens) for one in reduced]
             for metric in METRICS:
-                found[name][metric].append(statistics.mean(score[metric].value for score in scores))
-    return found
+                values[name][metric].append(statistics.mean(score[metric].value for score in scores))
+    return values
 
 
 def main() -> None:
     """Enters the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = RESULTS.parents[1] / "shared" / "golden" / "flickr8k_refs" / "test_refs_raw.json"
-    parser.add_argument("--references", type=Path, default=default, help="of the official test split")
+    parser.add_argument("--references", type=Path, default=paths.REFERENCES, help="of the official test split")
     args = parser.parse_args()
     references = read_references([args.references]).captions
-    path = RESULTS / "summary.json"
-    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    note = "against four references, as people are: the mean over leaving out each of five; people's: human."
+    summary = paths.read_summary()
     for name, metrics in against_four(Scorer(references, METRICS)).items():
         for metric, values in metrics.items():
             figure = {"value": statistics.mean(values), "unit": "", "command": COMMAND, "seeds": len(values)}
-            summary[f"flickr8k.{name}.{metric}_four_references"] = {**figure, "note": note + metric}
+            summary[f"flickr8k.{name}.{metric}_four_references"] = {**figure, "note": NOTE + metric}
     scorer = Scorer(references, ("bleu", "rouge", "cider"))
-    first, second = (scorer.score(captions_of(f"flickr8k_{name}")) for name in ("best", "best_five"))
+    first, second = (scorer.score(captions_of(folder)) for folder in (FIRST, SECOND))
     for metric in first:
         test = compare(first[metric], second[metric])
         low, high = test.interval
@@ -79,7 +72,7 @@ def main() -> None:
             "note": f"flickr8k.best minus flickr8k.best_five, 95 % {low:+.3f} to {high:+.3f}, p {test.p_value:.3f} "
             "(paired bootstrap over images)",
         }
-    write_json(path, summary)
+    paths.write_summary(summary)
 
 
 if __name__ == "__main__":
