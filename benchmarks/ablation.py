@@ -16,15 +16,15 @@ from capsmith.config import load_config
 from capsmith.training.fit import train
 from capsmith.training.history import History, read_csv
 
-BASE = ("decoder.units=256", "decoder.attention_units=256", "training.views=0", "training.precision=auto")
+BASE = ("decoder.units=256", "decoder.attention_units=256", "training.cached_crops=0", "training.precision=auto")
 BOTH = "both encoders"
 FACTORS: dict[str, tuple[str, ...]] = {
     "base": (),
     "another seed": ("seed=2",),  # the effect of chance: a smaller change is not evidence
     "in float32": ("training.precision=float32",),  # the effect of bfloat16, on a machine that has it
-    "without encoder adaptation": ("encoder.1.adapt=null",),
+    "without encoder adaptation": ("encoder.1.pretrain_on_words=null",),
     BOTH: (),
-    "with a cached crop": ("training.views=1",),
+    "with a cached crop": ("training.cached_crops=1",),
     "without feature scaling": ("decoder.standardise=false",),
     "without label smoothing": ("training.label_smoothing=0",),
     "without averaged weights (EMA)": ("training.ema=null",),

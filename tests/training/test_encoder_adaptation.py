@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from capsmith import Captioner
-from capsmith.config import load_config, run_config
+from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError
-from capsmith.data.prepare import extract, prepare, read_corpus, require_encoder
 from capsmith.data.records import Corpus, Record
 from capsmith.evaluation.evaluate import evaluate
+from capsmith.models.given_features import require_encoder
+from capsmith.models.run_config import run_config
 from capsmith.training import encoder_adaptation as adapting
 from capsmith.training.encoder_adaptation import adapt_encoders
+from capsmith.training.extract import extract
 from capsmith.training.fit import train
 from capsmith.training.word_labels import Words, average_precision
 from capsmith.vision.config import EncoderConfig
@@ -22,15 +24,16 @@ from capsmith.vision.encoders import ENCODERS
 from capsmith.vision.images import load_image
 from capsmith.vision.networks import behind, build_core, layers_by_name
 from tests.support import shapes
+from tests.support.prepared import corpus_of, prepare_splits
 
 
 def settings(folder, **adapt):
     """A frozen random CNN whose last two blocks are taught the words of the shapes."""
-    how = {"into": str(folder / "adapted"), "after": "block3_out", "epochs": 12, "learning_rate": 0.003}
+    how = {"output": str(folder / "adapted"), "after": "block3_out", "epochs": 12, "learning_rate": 0.003}
     values = shapes.settings(
         features={"cache": str(folder / "cache")}, training={"epochs": 1}, evaluation={"after_training": None}
     )
-    values["encoder"] |= {"output": "grid", "adapt": {**how, "batch_size": 12, "min_images": 2, **adapt}}
+    values["encoder"] |= {"output": "grid", "pretrain_on_words": {**how, "batch_size": 12, "min_images": 2, **adapt}}
     values["decoder"] = {"type": "attention", "units": 16, "attention_units": 16, "embedding": {"size": 16}}
     return values
 
@@ -65,7 +68,7 @@ def test_words_of_held_out_images_are_found(adapted):
 
 def test_with_captions_of_other_images_nothing_is_learned(adapted, tmp_path):
     config = load_config(settings(tmp_path))
-    corpus = read_corpus(config)
+    corpus = corpus_of(config)
     train_records, rest = corpus.split("train"), [r for r in corpus.records if r.split != "train"]
     moved = np.random.default_rng(0).permutation(len(train_records))
     shuffled = [
@@ -78,7 +81,7 @@ def test_with_captions_of_other_images_nothing_is_learned(adapted, tmp_path):
 
 def test_the_layers_before_stay_and_those_after_learn(adapted):
     folder, config = adapted
-    before = build_encoder(config.encoders[0].model_copy(update={"adapt": None})).core
+    before = build_encoder(config.encoders[0].model_copy(update={"pretrain_on_words": None})).core
     after = build_encoder(config.encoders[0]).core
     for name, layer in layers_by_name(before).items():
         other = layers_by_name(after)[name]
@@ -89,10 +92,10 @@ def test_the_layers_before_stay_and_those_after_learn(adapted):
 
 def test_features_and_captions_are_those_of_the_adapted_encoder(adapted):
     folder, config = adapted
-    record = prepare(config, ("test",)).split("test")[0]
-    store = prepare(config, ("test",)).source
+    record = prepare_splits(config, "test").split("test")[0]
+    store = prepare_splits(config, "test").source
     stored = store.gather(store.rows([record.image_id])).astype("float32")
-    plain = build_encoder(config.encoders[0].model_copy(update={"adapt": None}))
+    plain = build_encoder(config.encoders[0].model_copy(update={"pretrain_on_words": None}))
     captioner = Captioner.load(folder / "run")
     np.testing.assert_allclose(captioner.features([record.path]), stored, rtol=5e-3, atol=5e-3)
     captioner.encoder = plain
@@ -107,12 +110,12 @@ def test_features_go_on_from_those_of_the_layer_before(tmp_path, output, log_lin
     values["encoder"]["output"] = output
     values["decoder"] = {"type": "inject", "units": 8} if output == "pooled" else values["decoder"]
     config, lines = load_config(values), log_lines
-    corpus = read_corpus(config)
+    corpus = corpus_of(config)
     adapt_encoders(config, corpus)
     assert any("96 images go on from an earlier layer" in line for line in lines)
     extract(config)
     assert any("24 of 120 images go through small_cnn" in line for line in lines)
-    store = prepare(config, ("train", "dev", "test")).source
+    store = prepare_splits(config, "train", "dev", "test").source
     encoder = build_encoder(config.encoders[0])
     for record in corpus.records[::17]:
         pixels = load_image(record.path, encoder.image_size)[None]
@@ -125,7 +128,7 @@ def test_features_go_on_in_the_precision_of_the_layer_before(tmp_path, log_lines
     values = settings(tmp_path, epochs=1)
     values["features"]["precision"] = "bfloat16"
     config, lines = load_config(values), log_lines
-    adapt_encoders(config, read_corpus(config))
+    adapt_encoders(config, corpus_of(config))
     extract(config)
     assert any("24 of 120 images go through small_cnn in bfloat16" in line for line in lines)
 
@@ -139,7 +142,7 @@ def test_what_was_adapted_is_used_again(adapted, monkeypatch):
 
 def test_what_was_adapted_otherwise_is_not(adapted):
     folder, _ = adapted
-    with pytest.raises(CheckpointError, match="adapted otherwise .*epochs: 12 instead of 13"):
+    with pytest.raises(CheckpointError, match="other settings .*epochs: 12 instead of 13"):
         adapt_encoders(*asked(load_config(settings(folder, epochs=13))))
     (folder / "adapted" / "adapted.json").rename(folder / "kept.json")
     try:
@@ -151,7 +154,7 @@ def test_what_was_adapted_otherwise_is_not(adapted):
 
 
 def asked(config):
-    return config, read_corpus(config)
+    return config, corpus_of(config)
 
 
 def interrupted(config, monkeypatch, at=2):
@@ -188,7 +191,7 @@ def test_interrupted_it_goes_on_to_the_same_weights(tmp_path, monkeypatch):
 
 def test_with_other_settings_it_does_not_go_on(tmp_path, monkeypatch):
     interrupted(load_config(settings(tmp_path)), monkeypatch, at=1)
-    with pytest.raises(CheckpointError, match="adapted otherwise .*seed: 0 instead of 7"):
+    with pytest.raises(CheckpointError, match="other settings .*seed: 0 instead of 7"):
         adapt_encoders(*asked(load_config(settings(tmp_path, seed=7))))
 
 
@@ -212,10 +215,13 @@ def test_the_best_pass_is_kept(tmp_path, monkeypatch):
 
 def test_a_mirrored_image_is_learned_with_its_words_mirrored(tmp_path):
     """Every other image's features are turned round, and "left" is then learned as "right"."""
-    config, corpus, _ = asked(load_config(settings(tmp_path)))
+    config, corpus = asked(load_config(settings(tmp_path)))
     records = corpus.split("train")
-    plain, how = build_encoder(config.encoders[0].model_copy(update={"adapt": None})), config.encoders[0].adapt
-    words = Words.of(records, config.text, config.training.mirror_words, 2)
+    plain, how = (
+        build_encoder(config.encoders[0].model_copy(update={"pretrain_on_words": None})),
+        config.encoders[0].pretrain_on_words,
+    )
+    words = Words.of(records, config.text, config.training.flip_word_pairs, 2)
     lesson = adapting.WordLabelTrainer(plain, "block3_out", words, how, {})
     given, sure = [], words.of_images(records)
     columns = np.arange(lesson.grid[1], dtype=np.float32)
@@ -252,11 +258,12 @@ def test_a_run_has_a_copy_for_when_the_folder_is_gone(adapted):
             folder / "away" / "encoder.weights.h5"
         ).read_bytes()
         evaluate(folder / "run", "test")
-        assert run_config(folder / "run").encoders[0].adapt.into == folder / "run"
+        assert run_config(folder / "run").encoders[0].pretrain_on_words.output == folder / "run"
         require_encoder(config.adapted_into([folder / "run"]), folder / "run")
         adapt_encoders(*asked(config.adapted_into([folder / "run"])))  # is there: nothing to do
         with pytest.raises(
-            FeatureError, match="is not there: .* makes it; to go on with a run, set encoder.adapt.into to it"
+            FeatureError,
+            match="is missing: .* set encoder.pretrain_on_words.output to the run",
         ):
             train(config, folder / "run", resume=True)
     finally:
@@ -285,8 +292,8 @@ def test_a_store_of_one_s_own_holds_the_adapted_features(tmp_path):
 
 
 def test_words_of_mirrored_images_change_sides(tmp_path):
-    config, corpus, _ = asked(load_config(settings(tmp_path)))
-    words = Words.of(corpus.split("train"), config.text, config.training.mirror_words, 2)
+    config, corpus = asked(load_config(settings(tmp_path)))
+    words = Words.of(corpus.split("train"), config.text, config.training.flip_word_pairs, 2)
     left, right, red = (words.column[word] for word in ("left", "right", "red"))
     assert (words.mirrored[left], words.mirrored[right], words.mirrored[red]) == (right, left, red)
     assert "a" not in words.column  # it stands in every image's captions
@@ -304,11 +311,15 @@ def test_words_of_mirrored_images_change_sides(tmp_path):
         (
             {"min_images": 1000},
             FeatureError,
-            "no word stands .* of 1000 to 54 of the 72 training images",
+            "no word occurs .* of 1000 to 54 of the 72 training images",
         ),
-        ({"after": "block5_out"}, FeatureError, "encoder.adapt.after: 'block5_out' is the last layer"),
+        ({"after": "block5_out"}, FeatureError, "encoder.pretrain_on_words.after: 'block5_out' is the last layer"),
         ({"after": "block5_norm"}, FeatureError, "behind 'block5_norm' no layer of a grid learns"),
-        ({"learning_rate": 1e30}, FeatureError, "the loss is .* in pass .: lower encoder.adapt.learning_rate"),
+        (
+            {"learning_rate": 1e30},
+            FeatureError,
+            "the loss is .* in pass .: lower encoder.pretrain_on_words.learning_rate",
+        ),
     ],
 )
 def test_what_cannot_be_adapted(tmp_path, changes, error, said):
@@ -320,12 +331,12 @@ def test_what_cannot_be_adapted(tmp_path, changes, error, said):
 
 def test_an_adapted_encoder_that_is_gone_is_said(tmp_path):
     config = load_config(settings(tmp_path))
-    with pytest.raises(FeatureError, match=r"adapted.encoder\.weights\.h5 is not there: .*train.* makes it"):
-        prepare(config, ("test",))
+    with pytest.raises(FeatureError, match=r"adapted.encoder\.weights\.h5 is missing"):
+        prepare_splits(config, "test")
 
 
 def test_without_dev_images_the_last_pass_counts(tmp_path):
-    config, corpus, _ = asked(load_config(settings(tmp_path, epochs=2)))
+    config, corpus = asked(load_config(settings(tmp_path, epochs=2)))
     adapt_encoders(config, Corpus(tuple(corpus.split("train")), corpus.problems))
     assert scores(tmp_path)[0] < scores(tmp_path)[1] < 0
     assert (tmp_path / "adapted" / "encoder.weights.h5").exists()

@@ -13,8 +13,8 @@ from capsmith.config import Config
 from capsmith.core.errors import ImageError
 from capsmith.data.onboarding.statistics import Survey
 from capsmith.data.records import Record
-from capsmith.data.sources import known_pairs, mirror_words
-from capsmith.data.text.tokens import join, tokenise
+from capsmith.data.sources import flip_ids, known_pairs
+from capsmith.data.text.tokens import detokenise, tokenise
 from capsmith.evaluation.html import THUMBNAIL, cards, image, save_copy
 from capsmith.vision.augment import AugmentConfig, augmented
 from capsmith.vision.cached_crops import is_mirrored, view_of
@@ -35,16 +35,16 @@ class Variants:
     def __init__(self, config: Config, found: Survey, seed: int) -> None:
         training = config.training
         self.found, self.seed = found, seed
-        self.off = not training.views and training.augment is None
+        self.off = not training.cached_crops and training.augment is None
         self.augment = training.augment
-        self.count = min(training.views, _MOST) if training.views else _MOST
+        self.count = min(training.cached_crops, _MOST) if training.cached_crops else _MOST
         if self.off and config.trains_encoder:
             self.augment = AugmentConfig(mirror=config.text.mode != "subword")
         elif self.off and config.text.mode == "subword":
             self.count = 0  # views are mirrored, which subwords do not allow
         kept = {word for word, times in found.words.items() if times >= config.text.min_count}
-        self.pairs = known_pairs(kept, training.mirror_words)
-        self.left_alone = [pair for pair in training.mirror_words if pair not in self.pairs]
+        self.pairs = known_pairs(kept, training.flip_word_pairs)
+        self.left_alone = [pair for pair in training.flip_word_pairs if pair not in self.pairs]
 
     def html(self, folder: Path, used: set[str]) -> str:
         """Returns a part of a page; writes its images into ``folder`` and adds their names to ``used``."""
@@ -56,18 +56,18 @@ class Variants:
     def _told(self) -> list[str]:
         lines = []
         if self.off:
-            way = "training.views: 3" if self.augment is None else "training.augment: {}"
+            way = "training.cached_crops: 3" if self.augment is None else "training.augment: {}"
             shown = f"With {way} it would see these." if self.count else "Views are not for text.mode subword."
             lines.append(
-                "Both are off in this config: training.views is 0 and training.augment is not set, so training sees "
-                f"every image as it is. {shown}"
+                "Both are off in this config: training.cached_crops is 0 and training.augment is not set, so training "
+                f"sees every image as it is. {shown}"
             )
         elif self.augment is None:
-            lines.append("Views of training.views.")
+            lines.append("Views of training.cached_crops.")
         else:
             lines.append("Variants of training.augment; training draws new ones each time.")
         if self._mirrors():
-            lines.append("In captions of mirrored images the words of training.mirror_words change places.")
+            lines.append("In captions of mirrored images the words of training.flip_word_pairs change places.")
             lines += [
                 f"Not exchanged: {' and '.join(pair)}. The vocabulary does not have both, so captions of mirrored "
                 "images keep the one they hold."
@@ -96,8 +96,8 @@ class Variants:
     def _card(self, record: Record, number: int, folder: Path, used: set[str]) -> str:
         tokens = tokenise(self._telling(record) or record.captions[0], self.found.text)
         mirrored = self._mirrors() and is_mirrored(number)
-        before = join(tokens, self.found.text)
-        said = join(_turned(tokens, self.pairs), self.found.text) if mirrored else before
+        before = detokenise(tokens, self.found.text)
+        said = detokenise(_turned(tokens, self.pairs), self.found.text) if mirrored else before
         file = self._image(record, number, mirrored, folder)
         used |= {file} if file else set()
         was = f'<ul><li dir="auto">before: {escape(before)}</li></ul>' if said != before else ""
@@ -127,5 +127,5 @@ class Variants:
 def _turned(tokens: Sequence[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
     """Returns the tokens of a mirrored image's caption."""
     words = sorted(set(tokens) | {word for pair in pairs for word in pair})
-    other = mirror_words(words, pairs)
+    other = flip_ids(words, pairs)
     return [words[other[words.index(word)]] for word in tokens]

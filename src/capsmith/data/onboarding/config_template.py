@@ -123,9 +123,9 @@ def _mirrored(survey: Survey) -> str:
         return ""
     pairs = [pair for pair in sides(language) if not char or len("".join(pair)) == 2]
     if not pairs:
-        return f"  mirror_words: []         # {language}'s pairs like [left, right]; needed where images are mirrored\n"
+        return f"  flip_word_pairs: []      # {language}'s pairs like [left, right]; needed where images are mirrored\n"
     lines = "".join(f"    - {written(pair)}\n" for pair in pairs)
-    return f"  mirror_words:            # these change places in captions of mirrored images ({language})\n{lines}"
+    return f"  flip_word_pairs:         # these change places in captions of mirrored images ({language})\n{lines}"
 
 
 def _scored(survey: Survey) -> str:
