@@ -117,7 +117,7 @@ def describe(commit: str, date: str, folder: str, captions: str) -> dict[str, An
         "date": date,
         "date_is": "of the commit that kept it",
         "dataset": "flickr8k",
-        "images": report["images"],
+        "images": report.get("images", report.get("pictures")),  # the key has been renamed
         "kept_as": f"flickr8k.{row}",
         "seed": config.get("seed"),
         "precision": versions.get("precision"),
