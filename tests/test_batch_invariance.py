@@ -196,7 +196,7 @@ DECODERS_TRIED = {
     "inject": {"mode": "par", "cell": "gru"},
     "attention": {"attention_units": 8},
     "updown": {"attention_units": 8, "heads": 2},
-    "aoa": {"attention_units": 8, "feedback": False, "tie_embeddings": True},
+    "aoa": {"attention_units": 8, "input_feeding": False, "tie_embeddings": True},
 }
 PLAIN = [
     GreedyConfig(max_length=9),
@@ -252,10 +252,10 @@ def test_captions_of_other_options_do_not_depend_on_the_batch(kind):
 
 
 def test_those_of_an_ensemble_do_not_depend_on_the_batch():
-    from capsmith.models.ensemble import JointStepper
+    from capsmith.models.ensemble import EnsembleStepper
 
     members, images = zip(*(decoder(kind) for kind in ("merge", "aoa")), strict=True)
-    stepper = JointStepper(members)
+    stepper = EnsembleStepper(members, [part.shape[1:] for part in images])
 
     def take(images, rows):
         return EnsembleFeatures([part[rows] for part in images])

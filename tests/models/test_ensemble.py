@@ -8,7 +8,7 @@ from capsmith.decoding.config import BeamConfig, GreedyConfig, SampleConfig
 from capsmith.decoding.features import EnsembleFeatures
 from capsmith.decoding.rerank.config import MbrConfig
 from capsmith.decoding.search import search
-from capsmith.models.ensemble import JointStepper
+from capsmith.models.ensemble import EnsembleStepper
 from tests.decoding.test_stepper import P, decoder
 from tests.support.hypotheses import assert_same as same
 from tests.support.reference_search import reference_search
@@ -17,8 +17,8 @@ KINDS = ("merge", "aoa", "inject")  # states of several lengths, features of sev
 
 
 def joined(*kinds):
-    members, views = zip(*(decoder(kind) for kind in kinds), strict=True)
-    return JointStepper(members), members, EnsembleFeatures(views)
+    members, parts = zip(*(decoder(kind) for kind in kinds), strict=True)
+    return EnsembleStepper(members, [part.shape[1:] for part in parts]), members, EnsembleFeatures(parts)
 
 
 def by_hand(members, views, image, words):
@@ -81,4 +81,4 @@ def test_candidates_can_be_drawn_by_each_alone():
 
 
 def _twice(member, features):
-    return JointStepper([member] * 2), EnsembleFeatures([features] * 2)
+    return EnsembleStepper([member] * 2, [features.shape[1:]] * 2), EnsembleFeatures([features] * 2)

@@ -28,8 +28,8 @@ class DecoderStepper:
 
         def step(tokens: Any, parents: Any, state: Any) -> Any:
             state, masks = state
-            rows = (ops.take(tensor, parents, axis=0) for tensor in state[decoder.kept :])
-            logits, after = decoder.step(tokens, (*state[: decoder.kept], *rows), masks)
+            rows = (ops.take(tensor, parents, axis=0) for tensor in state[decoder.n_static :])
+            logits, after = decoder.step(tokens, (*state[: decoder.n_static], *rows), masks)
             return _log_probabilities(logits), (after, masks)
 
         self.decoder = decoder
@@ -60,11 +60,11 @@ class DecoderStepper:
 
         def function(features: Any, masks: Any, arguments: tuple[Any, ...]) -> Any:
             state = decoder.start(features)
-            static, recurrent = state[: decoder.kept], state[decoder.kept :]
+            static, recurrent = state[: decoder.n_static], state[decoder.n_static :]
 
             def step(tokens: Any, rows: Any) -> tuple[Any, list[Any]]:
                 logits, after = decoder.step(tokens, (*static, *rows), masks)
-                return _log_probabilities(logits), list(after[decoder.kept :])
+                return _log_probabilities(logits), list(after[decoder.n_static :])
 
             def reorder(rows: Any, parents: Any) -> list[Any]:
                 return [ops.take(tensor, parents, axis=0) for tensor in rows]

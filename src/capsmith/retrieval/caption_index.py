@@ -19,11 +19,11 @@ import numpy as np
 from capsmith.metrics.agreement import DocumentFrequencies
 from capsmith.retrieval import index_file
 from capsmith.retrieval.concepts import ConceptPredictor, semantic_directions
+from capsmith.vision.feature_scale import feature_scale
 
 _DIMENSIONS = 256  # of the visual part, at most
 _COMPONENTS = 768  # principal components from which captions are predicted, at most
 _WHITENING = 0.25  # divides a component by its variance to this power; at 0 the first few would dominate
-_FLOOR = 0.01
 _BATCH = 256
 
 
@@ -69,7 +69,7 @@ class CaptionIndex:
             [pool(source.features(ids[first : first + _BATCH])) for first in range(0, len(ids), _BATCH)]
         )
         mean, variance = pooled.mean(axis=0), pooled.var(axis=0)
-        scale = 1.0 / np.sqrt(variance + _FLOOR * (np.median(variance) or variance.mean()) + np.float32(1e-12))
+        scale = feature_scale(variance, np.median(variance) or variance.mean())
         scaled = (pooled - mean) * scale
         strength, components = np.linalg.eigh(scaled.T @ scaled / len(scaled))
         order = np.argsort(-strength)
