@@ -12,7 +12,36 @@ from capsmith.decoding.config import DecodingConfig
 from capsmith.decoding.engine import Stepper
 from capsmith.decoding.hypotheses import Hypothesis
 from capsmith.decoding.rerank.config import RERANKERS
-from capsmith.retrieval.caption_index import CaptionIndex
+from capsmith.metrics.agreement import DocumentFrequencies, Sentences
+
+
+class Concepts(Protocol):
+    """Scores captions against the words predicted from an image; see ``retrieval.concepts.ConceptPredictor``."""
+
+    def score(self, prediction_W: np.ndarray, captions: Sentences) -> np.ndarray:  # noqa: N803
+        """Returns the score of each caption of one image."""
+
+
+class CaptionIndex(Protocol):
+    """Captions of training images and how to find them; see ``retrieval.caption_index.CaptionIndex``."""
+
+    @property
+    def captions(self) -> Sequence[Sentences]:
+        """The captions of each training image as token ids."""
+
+    @property
+    def frequencies(self) -> DocumentFrequencies:
+        """Document frequencies of the n-grams in the captions."""
+
+    @property
+    def concepts(self) -> Concepts:
+        """Scores captions against predicted words."""
+
+    def nearest(self, features: np.ndarray, k: int, semantic_weight: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Returns indices and similarity of the k nearest training images of each image, both (B, k)."""
+
+    def predict_concepts(self, features: np.ndarray) -> np.ndarray:
+        """Returns a prediction for each image, a row of which ``concepts.score`` takes."""
 
 
 class RerankContext(Protocol):
