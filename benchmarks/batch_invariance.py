@@ -97,11 +97,11 @@ def loaded(runs: Sequence[Path], sets: Sequence[str], split: str, count: int) ->
     """Returns the captioners with their sources, and the paths of the first images of a split by id."""
     members = []
     configs = run_configs(runs, sets)
-    corpus = read_corpus(configs[0])
+    corpus = read_corpus(configs[0].data, configs[0].features)
     for run, config in zip(runs, configs, strict=True):
         captioner = Captioner.load(run)
         captioner.config = config
-        prepared = prepare(config, ("train", split), corpus, captioner.encoder)
+        prepared = prepare(corpus, config.encoders, config.features, ("train", split), captioner.encoder)
         if not members and not (run / MEMORY).exists():
             remember(captioner, prepared)  # for consensus; the run itself is left as it is
         members.append(Member(captioner, prepared.source))

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from capsmith.data.batches import Batches, Example
+from capsmith.data.sources import TrainingSource
 from capsmith.data.text.vocabulary import END, PAD, START
 
 IMAGES = 60
 
 
-class Source:
+class Source(TrainingSource):
     """Features that say which image they are of."""
 
     def rows(self, ids):
@@ -56,7 +57,7 @@ def read(batches):
 @pytest.mark.parametrize("size", [1, 7, 40, 1000])
 def test_every_caption_once_and_with_its_image(together, size):
     given = examples()
-    batches = Batches(Source(), given, size, seed=3, together=together)
+    batches = Batches(Source(), given, size, seed=3, group_by_image=together)
     for epoch in (0, 5):
         batches.set_epoch(epoch)
         seen = Counter(pair for some in read(batches) for pair in some)
@@ -93,7 +94,9 @@ def test_captions_of_an_image_stay_together():
 
 
 def test_apart_they_do_not():
-    shared = [Counter(row for row, _ in some) for some in read(Batches(Source(), examples(), 40, 0, together=False))]
+    shared = [
+        Counter(row for row, _ in some) for some in read(Batches(Source(), examples(), 40, 0, group_by_image=False))
+    ]
     assert any(count < 5 for counts in shared for count in counts.values())
 
 
@@ -115,7 +118,7 @@ def test_little_padding(together):
     ]
     lengths = np.array([len(c) + 1 for e in given for c in e.captions]).reshape(-1, 50)
     unsorted = 1 - lengths.sum() / (lengths.max(axis=1).sum() * 50)
-    batches = Batches(Source(), given, 50, seed=0, together=together)
+    batches = Batches(Source(), given, 50, seed=0, group_by_image=together)
     tokens = [batches[i][0]["tokens"] for i in range(len(batches))]
     assert batches.padding == pytest.approx(1 - lengths.sum() / sum(t.size for t in tokens))
     assert batches.padding < (0.5 * unsorted if together else 0.4 * unsorted)
@@ -123,7 +126,7 @@ def test_little_padding(together):
 
 @pytest.mark.parametrize("together", [True, False])
 def test_few_shapes(together):
-    batches = Batches(Source(), examples(400), 50, seed=0, together=together)
+    batches = Batches(Source(), examples(400), 50, seed=0, group_by_image=together)
     shapes = {(batches[i][0]["tokens"].shape, batches[i][0]["features"].shape) for i in range(len(batches))}
     assert len(shapes) <= 12
     assert all(tokens[0] == 50 and tokens[1] % 4 == 0 for tokens, _ in shapes)
@@ -146,5 +149,5 @@ def test_filled_up_images_are_the_batch_s_own():
 
 
 def test_an_image_s_features_come_once_where_its_captions_are_apart():
-    inputs, _ = Batches(Source(), examples(16), 80, seed=0, together=False)[0]
+    inputs, _ = Batches(Source(), examples(16), 80, seed=0, group_by_image=False)[0]
     assert sorted(inputs["features"][:, 0]) == list(range(16))

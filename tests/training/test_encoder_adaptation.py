@@ -9,12 +9,13 @@ import pytest
 from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError
-from capsmith.data.prepare import extract, prepare, read_corpus, require_encoder
 from capsmith.data.records import Corpus, Record
 from capsmith.evaluation.evaluate import evaluate
+from capsmith.models.given_features import require_encoder
 from capsmith.models.run_config import run_config
 from capsmith.training import encoder_adaptation as adapting
 from capsmith.training.encoder_adaptation import adapt_encoders
+from capsmith.training.extract import extract
 from capsmith.training.fit import train
 from capsmith.training.word_labels import Words, average_precision
 from capsmith.vision.config import EncoderConfig
@@ -23,6 +24,7 @@ from capsmith.vision.encoders import ENCODERS
 from capsmith.vision.images import load_image
 from capsmith.vision.networks import behind, build_core, layers_by_name
 from tests.support import shapes
+from tests.support.prepared import corpus_of, prepare_splits
 
 
 def settings(folder, **adapt):
@@ -66,7 +68,7 @@ def test_words_of_held_out_images_are_found(adapted):
 
 def test_with_captions_of_other_images_nothing_is_learned(adapted, tmp_path):
     config = load_config(settings(tmp_path))
-    corpus = read_corpus(config)
+    corpus = corpus_of(config)
     train_records, rest = corpus.split("train"), [r for r in corpus.records if r.split != "train"]
     moved = np.random.default_rng(0).permutation(len(train_records))
     shuffled = [
@@ -90,8 +92,8 @@ def test_the_layers_before_stay_and_those_after_learn(adapted):
 
 def test_features_and_captions_are_those_of_the_adapted_encoder(adapted):
     folder, config = adapted
-    record = prepare(config, ("test",)).split("test")[0]
-    store = prepare(config, ("test",)).source
+    record = prepare_splits(config, "test").split("test")[0]
+    store = prepare_splits(config, "test").source
     stored = store.gather(store.rows([record.image_id])).astype("float32")
     plain = build_encoder(config.encoders[0].model_copy(update={"pretrain_on_words": None}))
     captioner = Captioner.load(folder / "run")
@@ -108,12 +110,12 @@ def test_features_go_on_from_those_of_the_layer_before(tmp_path, output, log_lin
     values["encoder"]["output"] = output
     values["decoder"] = {"type": "inject", "units": 8} if output == "pooled" else values["decoder"]
     config, lines = load_config(values), log_lines
-    corpus = read_corpus(config)
+    corpus = corpus_of(config)
     adapt_encoders(config, corpus)
     assert any("96 images go on from an earlier layer" in line for line in lines)
     extract(config)
     assert any("24 of 120 images go through small_cnn" in line for line in lines)
-    store = prepare(config, ("train", "dev", "test")).source
+    store = prepare_splits(config, "train", "dev", "test").source
     encoder = build_encoder(config.encoders[0])
     for record in corpus.records[::17]:
         pixels = load_image(record.path, encoder.image_size)[None]
@@ -126,7 +128,7 @@ def test_features_go_on_in_the_precision_of_the_layer_before(tmp_path, log_lines
     values = settings(tmp_path, epochs=1)
     values["features"]["precision"] = "bfloat16"
     config, lines = load_config(values), log_lines
-    adapt_encoders(config, read_corpus(config))
+    adapt_encoders(config, corpus_of(config))
     extract(config)
     assert any("24 of 120 images go through small_cnn in bfloat16" in line for line in lines)
 
@@ -152,7 +154,7 @@ def test_what_was_adapted_otherwise_is_not(adapted):
 
 
 def asked(config):
-    return config, read_corpus(config)
+    return config, corpus_of(config)
 
 
 def interrupted(config, monkeypatch, at=2):
@@ -213,7 +215,7 @@ def test_the_best_pass_is_kept(tmp_path, monkeypatch):
 
 def test_a_mirrored_image_is_learned_with_its_words_mirrored(tmp_path):
     """Every other image's features are turned round, and "left" is then learned as "right"."""
-    config, corpus, _ = asked(load_config(settings(tmp_path)))
+    config, corpus = asked(load_config(settings(tmp_path)))
     records = corpus.split("train")
     plain, how = (
         build_encoder(config.encoders[0].model_copy(update={"pretrain_on_words": None})),
@@ -290,7 +292,7 @@ def test_a_store_of_one_s_own_holds_the_adapted_features(tmp_path):
 
 
 def test_words_of_mirrored_images_change_sides(tmp_path):
-    config, corpus, _ = asked(load_config(settings(tmp_path)))
+    config, corpus = asked(load_config(settings(tmp_path)))
     words = Words.of(corpus.split("train"), config.text, config.training.flip_word_pairs, 2)
     left, right, red = (words.column[word] for word in ("left", "right", "red"))
     assert (words.mirrored[left], words.mirrored[right], words.mirrored[red]) == (right, left, red)
@@ -330,11 +332,11 @@ def test_what_cannot_be_adapted(tmp_path, changes, error, said):
 def test_an_adapted_encoder_that_is_gone_is_said(tmp_path):
     config = load_config(settings(tmp_path))
     with pytest.raises(FeatureError, match=r"adapted.encoder\.weights\.h5 is missing"):
-        prepare(config, ("test",))
+        prepare_splits(config, "test")
 
 
 def test_without_dev_images_the_last_pass_counts(tmp_path):
-    config, corpus, _ = asked(load_config(settings(tmp_path, epochs=2)))
+    config, corpus = asked(load_config(settings(tmp_path, epochs=2)))
     adapt_encoders(config, Corpus(tuple(corpus.split("train")), corpus.problems))
     assert scores(tmp_path)[0] < scores(tmp_path)[1] < 0
     assert (tmp_path / "adapted" / "encoder.weights.h5").exists()

@@ -26,9 +26,17 @@ def _leave_one_out(values: Values) -> None:
     _replace_value(_section(values, "training"), "baseline", "others", "leave_one_out")
 
 
+def _scene_things(values: Values) -> None:
+    """``data.things`` of the rendered scenes was removed; ``few`` is what every scene shows now."""
+    data = _section(values, "data")
+    if data.get("type") == "scenes" and data.get("things") == "few":
+        del data["things"]
+
+
 CHANGES: tuple[Callable[[Values], None], ...] = (
     _stage_one,
     _leave_one_out,
+    _scene_things,
 )
 """Structural changes and renamed values, oldest first. Each one edits a config's plain values in place, and leaves a
 config of today unchanged. They run before keys are renamed, so a change names keys as the version before it did."""

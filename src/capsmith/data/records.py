@@ -1,5 +1,6 @@
 """What every dataset reader returns: records, in splits, and what was wrong with the files."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,8 @@ from capsmith.core.errors import PluginError
 from capsmith.core.registry import Registry
 from capsmith.core.schema import Settings
 from capsmith.core.scopes import Scope
+from capsmith.data.text.config import TextConfig
+from capsmith.data.text.tokens import tokenise
 
 SPLITS = ("train", "dev", "test")
 SplitName = Literal["train", "dev", "test"]
@@ -97,6 +100,19 @@ class Record:
     path: Path
     captions: tuple[str, ...]
     split: str
+    _tokens: dict[TextConfig, tuple[tuple[str, ...], ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def tokens(self, text: TextConfig) -> tuple[tuple[str, ...], ...]:
+        """Returns the tokens of each caption. They are computed once and kept as long as the record.
+
+        Args:
+            text: Settings of cleaning and tokenisation.
+        """
+        if text not in self._tokens:
+            self._tokens[text] = tuple(tuple(map(sys.intern, tokenise(caption, text))) for caption in self.captions)
+        return self._tokens[text]
 
 
 @dataclass

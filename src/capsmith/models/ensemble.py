@@ -14,7 +14,7 @@ from keras import ops
 
 from capsmith.core.errors import CheckpointError
 from capsmith.core.scopes import Use, difference
-from capsmith.data.sources import Source
+from capsmith.data.sources import FeatureSource
 from capsmith.decoding.search import Stepper
 from capsmith.decoding.stepper import DecoderStepper, Views
 from capsmith.models.captioner import Captioner
@@ -30,7 +30,7 @@ class Member:
     """
 
     captioner: Captioner
-    source: Source
+    source: FeatureSource
 
     def features(self, ids: Sequence[str]) -> np.ndarray:
         """Returns what the decoder takes, (P, …)."""

@@ -16,14 +16,7 @@ from capsmith.core.plugin_requirements import write_requirements
 from capsmith.core.precision import faster_dtype
 from capsmith.core.readers.json_files import FileSchema
 from capsmith.core.scopes import Use, difference
-from capsmith.data.prepare import (
-    given_features,
-    prepare,
-    read_corpus,
-    require_same_features,
-    require_splits,
-    trained_on,
-)
+from capsmith.data.prepare import open_pickle, prepare, read_corpus, require_splits
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
 from capsmith.decoding.rerank.mbr import ConsensusConfig
@@ -31,6 +24,7 @@ from capsmith.evaluation.evaluate import evaluate_captioners, remember, require_
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
 from capsmith.models.ensemble import Member, require_same_words
+from capsmith.models.given_features import GivenFeatures, require_same_features
 from capsmith.models.run_config import run_config
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.training.encoder_adaptation import adapt_encoders
@@ -86,11 +80,11 @@ def _train(config: Config, run: Path) -> Captioner:
             raise
     sessions = Sessions()
     keras.utils.set_random_seed(config.seed)
-    corpus = read_corpus(config)
+    corpus = read_corpus(config.data, config.features)
     after = [config.evaluation.after_training] if config.evaluation.after_training else []
-    require_splits(config, corpus, ("train", "dev", *after))  # not after hours of training
+    require_splits(corpus, ("train", "dev", *after), config.evaluation.after_training)  # not after hours of training
     if config.features.pickle is not None:
-        given_features(config, corpus, ("train", "dev", *after), report=False)
+        open_pickle(config.features, corpus, ("train", "dev", *after), report=False)
     missing_members(config)  # nor that a member's files are damaged
     adapt_encoders(config, corpus)
     known = Vocabulary.load(run / "vocabulary.json") if begun else None
@@ -98,7 +92,7 @@ def _train(config: Config, run: Path) -> Captioner:
     if begun and vocabulary != known:
         raise CheckpointError(f"{run}: the training captions are no longer those it began with: choose another --run")
     images_at_once(config.decoding, len(vocabulary), 1, 1 + len(config.ensemble))  # or raises: not after training
-    prepared = prepare(config, ("train", "dev"), corpus)
+    prepared = prepare(corpus, config.encoders, config.features, ("train", "dev"))
     precision = _precision(config, run if begun else None)
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})
     save_config(config, run / "config.yaml")
@@ -149,7 +143,7 @@ def _check_run(run: Path, config: Config, resume: bool) -> None:
     except OSError as error:
         raise CheckpointError(f"cannot make {run}: {error.strerror or error}; choose another --run") from error
     if begun:
-        given = trained_on(run)
+        given = GivenFeatures.of_run(run)
         unknown = {"encoder"} if given is not None and given.encoder == "none" else set()  # it may be named later
         if changed := difference(run_config(run), config, Use.RESUME, unknown):
             raise CheckpointError(f"{run} was begun with another config ({changed}): choose another --run")

@@ -15,8 +15,8 @@ from capsmith.core.log import get_logger
 from capsmith.core.prefetch import ahead
 from capsmith.core.progress import bar
 from capsmith.data.batches import Batches
-from capsmith.data.prepare import Prepared, training_views
-from capsmith.data.sources import AugmentedSource, Source, VariedSource, ViewedSource, known_pairs, mirror_words
+from capsmith.data.prepare import Prepared, extract_store
+from capsmith.data.sources import AugmentedSource, CroppedSource, PlainSource, TrainingSource, flip_ids, known_pairs
 from capsmith.data.text.vocabulary import PAD
 from capsmith.decoding.search import GreedyConfig
 from capsmith.evaluation.evaluate import caption_source, tokeniser
@@ -217,10 +217,10 @@ class Epochs:
         with bar(
             total=steps, initial=part.step, desc=f"epoch {part.epoch + 1}/{self.config.epochs}", unit="batch"
         ) as shown:
-            for index, prepared in ahead(self.batches.prepared, range(part.step, steps)):
+            for index, prepared in ahead(self.batches.load, range(part.step, steps)):
                 part.rate = learning_rate(self.config, part.epoch * steps + index, steps, self.history.scale)
                 self.model.optimizer.learning_rate = part.rate
-                inputs, targets = self.batches.completed(prepared)
+                inputs, targets = self.batches.finalize(prepared)
                 with memory_for(
                     "training.batch_size", self.config.batch_size, "a smaller model (decoder.units), in another --run"
                 ):
@@ -262,18 +262,19 @@ def _batches(captioner: Captioner, prepared: Prepared) -> Batches | SampledBatch
     config = captioner.config.training
     records = prepared.split("train")
     ids = [record.image_id for record in records]
-    views = training_views(captioner.config, prepared)
-    source: Source | VariedSource = ViewedSource([prepared.source, *views], ids) if views else prepared.source
+    sections = captioner.config.encoders, captioner.config.features
+    views = [extract_store(records, *sections, view) for view in range(1, config.cached_crops + 1)]
+    source: TrainingSource = CroppedSource([prepared.source, *views], ids) if views else PlainSource(prepared.source)
     if config.augment is not None:
         source = AugmentedSource(prepared.source, ids, config.augment)
-    mirror = mirror_words(captioner.vocabulary.words, config.flip_word_pairs)
-    if isinstance(source, VariedSource) and source.mirrors(1):
+    mirror = flip_ids(captioner.vocabulary.words, config.flip_word_pairs)
+    if source.flips:
         _tell_skipped(captioner.vocabulary.words, config.flip_word_pairs)
     if config.objective == "scst":
         return SampledBatches(captioner, source, records, mirror)
     encoded = examples(records, captioner.vocabulary, captioner.config, source.rows(ids))
-    together = prepared.encoder is not None or len(prepared.feature_shape) > 1
-    return Batches(source, encoded, config.batch_size, captioner.config.seed, together, mirror)
+    group_by_image = prepared.encoder is not None or len(prepared.feature_shape) > 1
+    return Batches(source, encoded, config.batch_size, captioner.config.seed, group_by_image, mirror)
 
 
 def _tell_skipped(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:

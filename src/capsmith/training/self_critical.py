@@ -25,8 +25,7 @@ import numpy as np
 from capsmith.core.errors import PluginError
 from capsmith.data.batches import pad
 from capsmith.data.records import Record
-from capsmith.data.sources import Source, VariedSource
-from capsmith.data.text.tokens import tokenise
+from capsmith.data.sources import TrainingSource
 from capsmith.decoding.search import GreedyConfig, Hypothesis, SampleConfig, search
 from capsmith.decoding.stepper import MaskedFeatures
 from capsmith.metrics.cider import CiderD
@@ -62,7 +61,7 @@ class SampledBatches:
     def __init__(
         self,
         captioner: Captioner,
-        source: Source | VariedSource,
+        source: TrainingSource,
         records: Sequence[Record],
         mirror: np.ndarray | None = None,
     ) -> None:
@@ -71,9 +70,8 @@ class SampledBatches:
         self.rows = source.rows([record.image_id for record in records])
         self.images = max(1, self.config.batch_size // self.config.samples)
         text = captioner.config.text
-        references: dict[Hashable, list[list[str]]] = {
-            int(row): [tokenise(caption, text) for caption in record.captions]
-            for row, record in zip(self.rows, records, strict=True)
+        references: dict[Hashable, Sequence[Sequence[str]]] = {
+            int(row): record.tokens(text) for row, record in zip(self.rows, records, strict=True)
         }
         self.reward_of = CiderD(references, bleu=self.config.bleu_weight)
         self.rewards: list[float] = []
@@ -88,9 +86,7 @@ class SampledBatches:
         """Orders the images for an epoch, and forgets the rewards of the one before."""
         self.epoch = epoch
         rng = np.random.default_rng((self.seed, epoch))
-        self.order = rng.permutation(self.rows)
-        if isinstance(self.source, VariedSource):
-            self.order = self.source.drawn(self.order, rng)
+        self.order = self.source.draw(rng.permutation(self.rows), rng)
         self.rewards, self.baselines = [], []
         standardise = getattr(
             self.captioner.model.decoder, "standardise", None
@@ -106,15 +102,15 @@ class SampledBatches:
         return -(-len(self.order) // self.images)
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
-        return self.completed(self.prepared(index))
+        return self.finalize(self.load(index))
 
-    def prepared(self, index: int) -> "_Drawn":
+    def load(self, index: int) -> "_Drawn":
         """Returns what a batch shows, which does not depend on the model and can be had while the one before learns."""
         rows = self.order[index * self.images : (index + 1) * self.images]
         features, shown = self._hidden(self.source.gather(np.resize(rows, self.images)), index)
         return _Drawn(index, rows, features, shown)
 
-    def completed(self, drawn: "_Drawn") -> tuple[dict[str, Any], np.ndarray]:
+    def finalize(self, drawn: "_Drawn") -> tuple[dict[str, Any], np.ndarray]:
         """Lets the model, as it is now, write the captions of a batch, and weighs them."""
         rows, features, shown = drawn.rows, drawn.features, drawn.shown
         real = len(rows)
@@ -156,11 +152,10 @@ class SampledBatches:
         each = [hypothesis for samples in found for hypothesis in samples]
         said = [np.array(hypothesis.tokens, np.int64) for hypothesis in each]
         ids = np.repeat(rows, len(found[0]))
-        if isinstance(self.source, VariedSource):
-            if self.mirror is not None:  # turned back, since the references speak of the image as it is
-                turned = self.source.mirrored(ids)
-                said = [self.mirror[ids] if back else ids for ids, back in zip(said, turned, strict=True)]
-            ids = self.source.images(ids)
+        if self.mirror is not None:  # flipped back, since the references describe the original image
+            flipped = self.source.flipped(ids)
+            said = [self.mirror[ids] if back else ids for ids, back in zip(said, flipped, strict=True)]
+        ids = self.source.original(ids)
         words = [self.captioner.vocabulary.decode(one) for one in said]
         return self.reward_of.reward(ids.tolist(), words, [hypothesis.ended for hypothesis in each]).reshape(
             len(rows), -1

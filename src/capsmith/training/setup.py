@@ -12,7 +12,6 @@ from capsmith.data.prepare import Prepared
 from capsmith.data.records import Corpus, Record
 from capsmith.data.text.glove import load_vectors
 from capsmith.data.text.subwords import SIZE
-from capsmith.data.text.tokens import tokenise
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.caption_model import build_model
 from capsmith.models.captioner import Captioner
@@ -36,7 +35,7 @@ def make_vocabulary(
         corpus: The captions.
         begun: The vocabulary of the training that goes on: pieces of words are learned once.
     """
-    captions = [tokenise(c, config.text) for record in corpus.split("train") for c in record.captions]
+    captions = [tokens for record in corpus.split("train") for tokens in record.tokens(config.text)]
     if config.text.mode == "subword":
         vocabulary = begun.counted(captions) if begun else Vocabulary.of_pieces(captions, config.text.max_words or SIZE)
     else:
@@ -78,7 +77,7 @@ def examples(records: Sequence[Record], vocabulary: Vocabulary, config: Config, 
     """Encodes captions for training, cut at ``text.max_length``; captions that cleaning empties are left out."""
     found = []
     for record, row in zip(records, rows, strict=True):
-        encoded = (vocabulary.encode(tokenise(c, config.text))[: config.text.max_length] for c in record.captions)
+        encoded = (vocabulary.encode(tokens)[: config.text.max_length] for tokens in record.tokens(config.text))
         captions = tuple(tuple(ids) for ids in encoded if ids)
         if captions:
             found.append(Example(int(row), captions))

@@ -11,9 +11,8 @@ import numpy as np
 
 from capsmith.core.errors import FeatureError
 from capsmith.data.records import Record
-from capsmith.data.sources import mirror_words
+from capsmith.data.sources import flip_ids
 from capsmith.data.text.config import TextConfig
-from capsmith.data.text.tokens import tokenise
 
 _COMMON = 0.75  # words of more images than this share say nothing about any
 _FEW = 5  # dev images that must have a word for its average precision to mean something
@@ -56,7 +55,7 @@ class Words:
                 f"encoder.pretrain_on_words.min_images: no word occurs in the captions of {min_images} to {most} of "
                 f"the {len(records)} training images: lower it"
             )
-        return cls({word: number for number, word in enumerate(chosen)}, text, mirror_words(chosen, pairs))
+        return cls({word: number for number, word in enumerate(chosen)}, text, flip_ids(chosen, pairs))
 
     def of_images(self, records: Sequence[Record]) -> np.ndarray:
         """Returns how sure it is that an image shows a word (P, W): 1 where two captions say so, or the only one."""
@@ -70,7 +69,7 @@ class Words:
 
 def counted(record: Record, text: TextConfig) -> Counter[str]:
     """Returns in how many of an image's captions each word stands."""
-    return Counter(word for caption in record.captions for word in set(tokenise(caption, text)))
+    return Counter(word for tokens in record.tokens(text) for word in set(tokens))
 
 
 def average_precision(found: np.ndarray, there: np.ndarray) -> float | None:

@@ -1,0 +1,27 @@
+"""Feature extraction for a config: adapts the encoders that it asks for, then fills the feature store."""
+
+from capsmith.config import Config, require_config
+from capsmith.core.errors import DataError
+from capsmith.data.prepare import AnyStore, extract_store, open_pickle, read_corpus
+from capsmith.data.records import SPLITS
+from capsmith.training.encoder_adaptation import adapt_encoders
+
+
+def extract(config: Config) -> AnyStore:
+    """Creates or completes the feature store of a config's dataset; several encoders give one joined store.
+
+    Args:
+        config: The config.
+
+    Raises:
+        DataError: The config trains its encoder, so there are no features to store; or the data cannot be read.
+        FeatureError: The images or the encoder cannot be used.
+    """
+    require_config(config, "extract")
+    if config.trains_encoder:
+        raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
+    corpus = read_corpus(config.data, config.features)
+    adapt_encoders(config, corpus)
+    if config.features.pickle is not None:
+        return open_pickle(config.features, corpus, SPLITS)
+    return extract_store(corpus.records, config.encoders, config.features)
