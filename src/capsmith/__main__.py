@@ -7,9 +7,9 @@ import sys
 if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:  # from here on Ctrl-C shows no traceback, while files are read
     _signal.signal(_signal.SIGINT, lambda number, frame: os._exit(130))
 
-from capsmith.core.interrupts import leave_quietly  # noqa: E402
+from capsmith.core.interrupts import exit_quietly  # noqa: E402
 
-leave_quietly()
+exit_quietly()
 
 
 def capsmith() -> int:
@@ -30,7 +30,7 @@ def _run(before: list[str]) -> int:
     try:
         return main([*before, *sys.argv[1:]])
     finally:
-        leave_quietly()
+        exit_quietly()
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def test_nohup_is_heeded(endless, tmp_path):
 def test_signals_that_are_ignored_stay_so():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert signal.SIGHUP not in interrupts.heeded() and signal.SIGTERM in interrupts.heeded()
+        assert signal.SIGHUP not in interrupts.active_signals() and signal.SIGTERM in interrupts.active_signals()
         with stopping() as stop:
             os.kill(os.getpid(), signal.SIGHUP)
             assert stop.signal is None

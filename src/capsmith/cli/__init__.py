@@ -16,7 +16,7 @@ from capsmith import __version__
 from capsmith.cli.options import load_plugins
 from capsmith.core import terminal
 from capsmith.core.errors import CapsmithError, ConfigError, escaped, one_line, out_of_memory, printable, shortened
-from capsmith.core.interrupts import heeded, interrupt
+from capsmith.core.interrupts import active_signals, interrupt
 
 VERBS = {
     "init": "look at a folder of images and captions, and write a config for it",
@@ -93,7 +93,7 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
             args = parser.parse_args(arguments)
             load_plugins(args.plugin if "plugin" in args else [])
             code = importlib.import_module(f"capsmith.cli.{args.verb}").run(args) or 0
-            terminal.finish()
+            terminal.flush()
             return code
     except BrokenPipeError:
         return _BROKEN_PIPE
@@ -110,7 +110,7 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 def _finish() -> None:
     """Leaves nothing in standard output that would fail when Python ends, as after ``--help | true``."""
     try:
-        terminal.finish()
+        terminal.flush()
     except (BrokenPipeError, CapsmithError):
         pass  # nothing that matters: what does was written before
 
@@ -130,7 +130,7 @@ def _ending() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = [(number, signal.signal(number, interrupt)) for number in heeded()]
+    before = [(number, signal.signal(number, interrupt)) for number in active_signals()]
     try:
         yield
     finally:
@@ -153,7 +153,7 @@ def _in_plugin(error: BaseException) -> CapsmithError | None:
 def _explain(error: BaseException, verb: str) -> int:
     """Prints one line for a mistake, a full disk, or Ctrl-C; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        terminal.warn("interrupted" + _GO_ON.get(verb, ""))
+        terminal.print_error("interrupted" + _GO_ON.get(verb, ""))
         return 128 + next((number for number in error.args if isinstance(number, int)), signal.SIGINT)
     if isinstance(error, OSError):
         error = CapsmithError(f"{error.filename}: {error.strerror}" if error.filename else one_line(error))
@@ -161,5 +161,5 @@ def _explain(error: BaseException, verb: str) -> int:
         error = MemoryError(
             "out of memory: close other programs, or ask for less at once: smaller batches, images or models"
         )
-    terminal.complain(f"capsmith: {printable(error)}")
+    terminal.print_error_message(f"capsmith: {printable(error)}")
     return 2

@@ -29,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Captions each image; those that cannot be read are named at the end."""
     from capsmith.core.errors import ImageError
-    from capsmith.core.terminal import need_output, say, say_json, warn
+    from capsmith.core.terminal import print_error, print_json, print_line, require_output
     from capsmith.models.run_config import run_config
 
     if not (args.show or args.attention):
-        need_output("captions")
+        require_output("captions")
     images, failed = _images([Path(given) for given in args.images])
     decoding = run_config(args.run, args.set).decoding  # mistakes are told before Keras loads
     _require_outputs(args, images)
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     captioner = Captioner.load(args.run)
     if captioner.given is not None and captioner.given.encoder == "unverified":
-        warn(f"note: {args.run} {captioner.given.note}")
+        print_error(f"note: {args.run} {captioner.given.note}")
     done: list[tuple[Path, Any]] = []
     try:
         for path in images:
@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
                 continue
             done.append((path, caption))
             if args.json:
-                say_json(_record(path, caption))
+                print_json(_record(path, caption))
             else:
-                say(path, caption.text)
+                print_line(path, caption.text)
     finally:
         _warn(done)
         _report(failed)
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _warn(done: list[tuple[Path, Any]]) -> None:
     """Says in one line that images are of another kind than the training images, if any are."""
-    from capsmith.core.terminal import warn
+    from capsmith.core.terminal import print_error
 
     unlike = [(path, caption.domain) for path, caption in done if caption.domain and caption.domain.unlike_training]
     if not unlike:
@@ -84,7 +84,7 @@ def _warn(done: list[tuple[Path, Any]]) -> None:
     else:
         some = ", ".join(str(path) for path, _ in unlike[:3]) + (", …" if len(unlike) > 3 else "")
         line = f"{len(unlike)} of {len(done)} images are unlike the training images ({some}): expect poor captions"
-    warn(f"note: {line}")
+    print_error(f"note: {line}")
 
 
 def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
@@ -104,7 +104,7 @@ def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
 def _images(given: list[Path]) -> tuple[list[Path], list[Exception]]:
     """Returns the images that are meant, and what is wrong with some of the folders; says what is passed over."""
     from capsmith.core.errors import CapsmithError, DataError
-    from capsmith.core.terminal import warn
+    from capsmith.core.terminal import print_error
     from capsmith.data.image_listing import list_images
 
     images: list[Path] = []
@@ -124,7 +124,7 @@ def _images(given: list[Path]) -> tuple[list[Path], list[Exception]]:
         images += [path / image for image in listing.images]
         failed += [CapsmithError(folder) for folder in listing.unreadable]
         if passed_over := listing.passed_over():
-            warn(f"{passed_over} in {path}")
+            print_error(f"{passed_over} in {path}")
     if not images:
         raise failed[0]
     return images, failed
@@ -133,12 +133,12 @@ def _images(given: list[Path]) -> tuple[list[Path], list[Exception]]:
 def _report(failed: list[Exception]) -> None:
     """Names what could not be captioned, on standard error."""
     from capsmith.core.errors import printable
-    from capsmith.core.terminal import complain
+    from capsmith.core.terminal import print_error_message
 
     for error in failed[:_MOST]:
-        complain(f"capsmith: {printable(error)}")
+        print_error_message(f"capsmith: {printable(error)}")
     if len(failed) > _MOST:
-        complain(f"capsmith: and {len(failed) - _MOST:,} more of {len(failed):,} that could not be read")
+        print_error_message(f"capsmith: and {len(failed) - _MOST:,} more of {len(failed):,} that could not be read")
 
 
 def _record(path: Path, caption: Any) -> dict[str, Any]:

@@ -16,6 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Looks at the machine; returns 2 when capsmith cannot work on it."""
     from capsmith.cli.diagnostics import healthy
-    from capsmith.core.terminal import say_text
+    from capsmith.core.terminal import print_text
 
-    return 0 if healthy(say_text, Path.cwd(), trial=not args.fast, load=load_keras) else 2
+    return 0 if healthy(print_text, Path.cwd(), trial=not args.fast, load=load_keras) else 2

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Decodes, scores, reports."""
-    from capsmith.core.terminal import say, say_json, say_path, say_text
+    from capsmith.core.terminal import print_json, print_line, print_path, print_text
     from capsmith.models.run_config import run_configs
 
     run_configs(args.runs, args.set)  # mistakes are told before Keras loads
@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> None:
     done = evaluate(args.runs, args.split, args.set, out=args.out, averaged=args.average)
     shown = done.control if args.control else done.scores
     if args.json:
-        say_json(_record(done, args.control is not None), indent=2)
+        print_json(_record(done, args.control is not None), indent=2)
         return
-    say(f"{args.split} split" + (", images shuffled" if args.control else ""))
-    say_text(table(shown))
-    say_path(done.directory / "index.html")
+    print_line(f"{args.split} split" + (", images shuffled" if args.control else ""))
+    print_text(table(shown))
+    print_path(done.directory / "index.html")
 
 
 def _record(done: "Evaluation", control: bool) -> dict[str, Any]:

@@ -14,10 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Makes or completes the feature store."""
     from capsmith.config import load_config
-    from capsmith.core.terminal import say_path
+    from capsmith.core.terminal import print_path
     from capsmith.training.extract import extract
 
     config = load_config(args.config, args.set)
     load_keras()
     for store in extract(config).stores:
-        say_path(store.path)
+        print_path(store.path)

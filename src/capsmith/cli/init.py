@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.core.errors import ConfigError
     from capsmith.core.files import write_text
     from capsmith.core.outputs import require_replaceable
-    from capsmith.core.terminal import say
+    from capsmith.core.terminal import print_line
     from capsmith.data.onboarding.init import begin, told
 
     name = re.sub(r"[^\w.-]+", "_", os.path.basename(os.path.realpath(args.folder)), flags=re.ASCII).strip("_.-")
@@ -43,9 +43,9 @@ def run(args: argparse.Namespace) -> None:
     require_replaceable(out, is_config, "--out", [args.captions] if args.captions else [])
     guess, found, text = begin(args.folder, args.captions, out)
     for line in told(found, guess):
-        say(line)
+        print_line(line)
     write_text(out, text)
     shown = shlex.quote(f"./{out}" if str(out).startswith("-") else str(out))
-    say("")
-    say(f"{out} trains on them:")
-    say(f"  capsmith train --config {shown}")
+    print_line("")
+    print_line(f"{out} trains on them:")
+    print_line(f"  capsmith train --config {shown}")

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.config import load_config
     from capsmith.core.errors import ConfigError
     from capsmith.core.outputs import input_files, require_page
-    from capsmith.core.terminal import say, say_path
+    from capsmith.core.terminal import print_line, print_path
     from capsmith.data.onboarding.init import told
     from capsmith.data.onboarding.statistics import survey
     from capsmith.data.records import read_dataset
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     data = config.data.model_copy(update={"max_problems": 1.0})  # all problems are to be seen
     found = survey(read_dataset(data), config.text, images=not args.fast)
     for line in told(found):
-        say(line)
+        print_line(line)
     title = f"{Path(args.config).stem}: the data"
     variants = Variants(config, found, args.seed) if args.augment else None
-    say_path(write_inspection(directory, title, found, args.images, args.seed, variants))
+    print_path(write_inspection(directory, title, found, args.images, args.seed, variants))

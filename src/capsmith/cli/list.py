@@ -16,13 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prints a name a line, with what it is."""
-    from capsmith.core.terminal import need_output, say
+    from capsmith.core.terminal import print_line, require_output
 
-    need_output("list")
+    require_output("list")
     rows = _plugins() if args.kind == "plugins" else _rows(args.kind)
     width = max((len(name) for name in rows), default=0)
     for name, description in rows.items():
-        say(f"{name:{width}}  {description}".rstrip())
+        print_line(f"{name:{width}}  {description}".rstrip())
 
 
 def _rows(kind: str) -> dict[str, str]:

@@ -43,20 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Reads, scores, prints."""
-    from capsmith.core.terminal import need_output, say_json, say_text, warn
+    from capsmith.core.terminal import print_error, print_json, print_text, require_output
     from capsmith.metrics import files
     from capsmith.metrics.scorer import JAVA, Scorer
 
-    need_output("scores")
+    require_output("scores")
     references = files.read_references(args.references, args.split)
     given = {path: files.read_hypotheses(path) for path in (args.hypotheses, args.compare) if path is not None}
     captions = {path: files.align(found, references) for path, found in given.items()}
     for note in [*references.notes, *(note for found in given.values() for note in found.notes)]:
-        warn(f"note: {note}")
+        print_error(f"note: {note}")
     kept = references.captions
     if args.subset:
         kept = {key: group for key, group in kept.items() if key in captions[args.hypotheses]}
-        warn(f"note: {len(kept)} of {len(references.captions)} images have a caption")
+        print_error(f"note: {len(kept)} of {len(references.captions)} images have a caption")
     frequencies = None if args.cider_df is None else files.read_training(args.cider_df).captions
     scorer = Scorer(
         kept,
@@ -69,12 +69,12 @@ def run(args: argparse.Namespace) -> None:
     quick = [name for name in scorer.names if name not in JAVA]
     if args.human and not quick:
         args.human = False
-        warn("note: --human leaves out METEOR and SPICE, and nothing else was asked for")
+        print_error("note: --human leaves out METEOR and SPICE, and nothing else was asked for")
     shown, parts = _results(args, scorer, captions, quick)
     if args.json:
-        say_json(shown, indent=2)
+        print_json(shown, indent=2)
     else:
-        say_text("\n\n".join(parts))
+        print_text("\n\n".join(parts))
 
 
 def _results(

@@ -15,11 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prints the summary of a run's captioner."""
-    from capsmith.core.terminal import need_output, say, say_text
+    from capsmith.core.terminal import print_line, print_text, require_output
     from capsmith.models.run_config import run_config
 
     if args.diagram is None:
-        need_output("summary")
+        require_output("summary")
     run_config(args.run)  # mistakes are told before Keras loads
     load_keras()
     from capsmith.evaluation.diagram import require_drawable, save_diagram
@@ -30,6 +30,6 @@ def run(args: argparse.Namespace) -> None:
     captioner = Captioner.load(args.run)
     if args.diagram is not None:
         save_diagram(captioner, args.diagram)
-    say_text(captioner.summary(args.layers))
+    print_text(captioner.summary(args.layers))
     if args.diagram is not None:
-        say(f"diagram  {args.diagram}")
+        print_line(f"diagram  {args.diagram}")

@@ -11,7 +11,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-ENDING_SIGNALS = tuple(int(getattr(_signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name))
+ENDING_SIGNALS = tuple(
+    int(getattr(_signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name)
+)
 """The signals that ask a process to end, as far as this system has them."""
 _INTERRUPT = int(_signal.SIGINT)
 _is_command_line = False

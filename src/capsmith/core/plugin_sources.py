@@ -30,7 +30,7 @@ class Source:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of the file, or of the names and digests of several files: 64 hexadecimal digits; empty without files."""
+        """Digest of the file, or of the names and digests of several: 64 hexadecimal digits; empty without files."""
         digests = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files}
         if self.place is None or len(digests) < 2:
             return "".join(digests.values())

@@ -109,7 +109,9 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
         location = [escaped(key)[:_LONGEST_KEY] for key in location]
         path = ".".join(location) or "config"
         line = _explain_one(dict(item), location, models)
-        lines[full_path] = line if full_path not in lines else f"{lines[full_path]}, or {line.removeprefix(f'{path}: ')}"
+        lines[full_path] = (
+            line if full_path not in lines else f"{lines[full_path]}, or {line.removeprefix(f'{path}: ')}"
+        )
     return [escaped(line) if len(line) <= _LONGEST else escaped(line)[:_LONGEST] + " …" for line in lines.values()]
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from capsmith.config import Config
-from capsmith.core.errors import CheckpointError, DataError, FeatureError, memory_for
-from capsmith.core.files import named, write_json, write_text
+from capsmith.core.errors import CheckpointError, DataError, FeatureError, memory_advice
+from capsmith.core.files import path_argument, write_json, write_text
 from capsmith.core.log import get_logger
 from capsmith.core.outputs import input_files, require_page
 from capsmith.core.progress import track
@@ -76,14 +76,14 @@ def evaluate(
     """
     if not isinstance(run, str | Path | Iterable):
         raise TypeError(f"run is the path of a run directory, or a list of them, not {type(run).__name__}")
-    runs = [named(one, "run") for one in ([run] if isinstance(run, str | Path) else run)]
+    runs = [path_argument(one, "run") for one in ([run] if isinstance(run, str | Path) else run)]
     if not runs:
         raise CheckpointError("there is no run to evaluate: the list is empty")
     if split not in SPLITS:
         raise DataError(f"split: {split!r:.80} is none of {', '.join(SPLITS)}{nearest(split, SPLITS)}")
     configs = run_configs(runs, overrides)
     name = "report" if len(runs) == 1 else "report/average" if averaged else "report/ensemble"
-    out = named(out, "out") if out is not None else runs[0] / name
+    out = path_argument(out, "out") if out is not None else runs[0] / name
     require_report(out, split, configs[0])
     captioners = []
     for one, config in zip(runs, configs, strict=True):
@@ -217,7 +217,7 @@ def caption_source(members: Sequence[Member], ids: Sequence[str], decoding: Deco
     fewer = "fewer beams (decoding.beam_size)" if getattr(decoding, "beam_size", 1) > 1 else ""
     for start in track(range(0, len(ids), size), desc="captions", unit="batch"):
         some = ids[start : start + size]
-        with memory_for("evaluation.batch_size", size, fewer):
+        with memory_advice("evaluation.batch_size", size, fewer):
             views = [member.features(some) for member in members]
             found = search(stepper, views[0] if alone else Views(views), decoding)
         captions |= zip(some, first.worded(found, views[0], decoding), strict=True)

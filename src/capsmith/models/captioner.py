@@ -17,7 +17,7 @@ import numpy as np
 from capsmith.config import Config, save_config
 from capsmith.core.compilation import compiled
 from capsmith.core.errors import CheckpointError, ImageError
-from capsmith.core.files import named, read_json, write_json
+from capsmith.core.files import path_argument, read_json, write_json
 from capsmith.core.plugin_requirements import write_requirements
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
@@ -100,7 +100,7 @@ class Captioner:
         """
         if not isinstance(run, str | Path):
             raise TypeError(f"a captioner is loaded from the path of a run directory, not from {type(run).__name__}")
-        run = named(run, "run")
+        run = path_argument(run, "run")
         config = run_config(run)
         if absent := [name for name in _PARTS if not (run / name).is_file()]:
             raise CheckpointError(f"{run} is incomplete: it lacks {', '.join(absent)}; copy or train the run again")
@@ -127,7 +127,7 @@ class Captioner:
 
     def save(self, run: str | Path) -> None:
         """Writes everything that ``load`` needs into a directory."""
-        run = named(run, "run")
+        run = path_argument(run, "run")
         self.save_parts(run)
         self.save_weights(run)
 

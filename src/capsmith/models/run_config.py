@@ -5,12 +5,12 @@ from pathlib import Path
 
 from capsmith.config import Config, load_config, validate
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
-from capsmith.core.files import require_run
 from capsmith.core.migrations import migrate
-from capsmith.core.overrides import overrides_list
+from capsmith.core.overrides import check_overrides
 from capsmith.core.plugin_requirements import unloaded_components
 from capsmith.core.scopes import Scope, Use, difference, field_scope
 from capsmith.core.yaml_io import read_yaml
+from capsmith.models.run import RunDirectory
 
 _OF_THE_FIRST = frozenset({Scope.DECODING, Scope.EVALUATION})  # in an ensemble, the first run decides these
 
@@ -27,7 +27,7 @@ def run_config(run: Path, overrides: Sequence[str] = (), require_all: bool = Fal
         CheckpointError: The directory is missing, is not a run, its config is damaged, or it requires a plugin.
         ConfigError: An override is not valid, or would change the model.
     """
-    require_run(run)
+    RunDirectory(run).require()
     unloaded = unloaded_components(run, require_all)
     path = run / "config.yaml"
     try:
@@ -56,7 +56,7 @@ def run_configs(runs: Sequence[Path], overrides: Sequence[str] = ()) -> list[Con
         CheckpointError: As ``run_config``.
         ConfigError: As ``run_config``.
     """
-    overrides = overrides_list(overrides)
+    overrides = check_overrides(overrides)
     shared = [change for change in overrides if _section_scope(change) not in _OF_THE_FIRST]
     return [run_config(run, shared if number else overrides, require_all=True) for number, run in enumerate(runs)]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capsmith.core.errors import FeatureError, ImageError, memory_for
+from capsmith.core.errors import FeatureError, ImageError, memory_advice
 from capsmith.core.log import get_logger
-from capsmith.core.progress import bar
+from capsmith.core.progress import progress_bar
 from capsmith.vision.cached_crops import view_of
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.fingerprint import digest, fingerprint
@@ -143,9 +143,9 @@ def _run(
     batch = min(features_config.batch_size, len(wanted))  # one shape for all batches, and the same after a restart
     journal = Journal(folder, manifest)
     try:
-        with bar(total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="image") as shown:
+        with progress_bar(total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="image") as shown:
             for good, broken in _batches(todo, encoder.image_size, features_config.workers, batch, view):
-                with memory_for("features.batch_size", batch):
+                with memory_advice("features.batch_size", batch):
                     features = _encode(encoder, [pixels for _, pixels in good], batch)
                 journal.append([p.id for p, _ in good], [p.size for p, _ in good], features, broken)
                 _check_broken(wanted, manifest.reasons(), features_config)
@@ -183,7 +183,7 @@ def _encoder(
             encoder = built[precision] = build_encoder(config)
         return lambda: encoder.encode(np.zeros((how.batch_size, *encoder.image_size, 3), np.uint8))
 
-    with memory_for("features.batch_size", how.batch_size):
+    with memory_advice("features.batch_size", how.batch_size):
         chosen = faster(make) if asked == "auto" else asked
     if chosen not in built:
         make(chosen)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from capsmith.core.log import get_logger
-from capsmith.core.progress import bar
+from capsmith.core.progress import progress_bar
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.extraction import store_folder
 from capsmith.vision.fingerprint import fingerprint
@@ -54,7 +54,7 @@ def fill(
         logger.info(f"features: {len(todo):,} images go on from an earlier layer of {encoder.type} into {folder}")
         journal = Journal(folder, manifest)
         try:
-            with bar(total=len(todo), desc="features", unit="image") as shown:
+            with progress_bar(total=len(todo), desc="features", unit="image") as shown:
                 for first in range(0, len(todo), features.batch_size):
                     some = todo[first : first + features.batch_size]
                     journal.append([i for i, _ in some], [s for _, s in some], _through(rest, earlier, some), {})

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from capsmith.core.errors import CheckpointError
-from capsmith.core.readers.arrays import FLOATS, WHOLE, ArraySpec, read_array, read_arrays, read_header, read_headers
+from capsmith.core.readers.arrays import FLOATS, INTEGERS, ArraySpec, read_array, read_arrays, read_header, read_headers
 
-SCHEMA = {"a": ArraySpec(WHOLE, ("n",))}
+SCHEMA = {"a": ArraySpec(INTEGERS, ("n",))}
 
 
 def archive(path, **changes):
@@ -65,7 +65,7 @@ def test_missing(tmp_path):
 
 # --- schemas ----------------------------------------------------------------------------------------------------------
 
-PAIR = {"a": ArraySpec(FLOATS, ("n", 3)), "b": ArraySpec(WHOLE, ("n",), least=0, most=9)}
+PAIR = {"a": ArraySpec(FLOATS, ("n", 3)), "b": ArraySpec(INTEGERS, ("n",), minimum=0, maximum=9)}
 
 
 def read(tmp_path, schema=PAIR, **arrays):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capsmith.core.errors import CheckpointError
-from capsmith.core.readers.json_files import DEEPEST, FileSchema, parse_json, read_json
+from capsmith.core.readers.json_files import MAX_DEPTH, FileSchema, parse_json, read_json
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(['"', "\\", '\\"', "[", "]}", "[[", '"['])
 VALUES = st.recursive(
@@ -25,7 +25,7 @@ VALUES = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(VALUES, st.booleans(), st.booleans())
 def test_what_was_written_is_read(value, strict, ascii_only):
-    text = json.dumps([value, "x" * 3 * DEEPEST], ensure_ascii=ascii_only)  # long enough to be looked at for depth
+    text = json.dumps([value, "x" * 3 * MAX_DEPTH], ensure_ascii=ascii_only)  # long enough to be looked at for depth
     assert parse_json(text, strict) == parse_json(text.encode(), strict) == json.loads(text)
 
 
@@ -34,10 +34,10 @@ def test_what_was_written_is_read(value, strict, ascii_only):
     ("open_", "close"), [("[", "]"), ('{"a":', "}"), ('[{"[": "\\"{[", "a": ', "}]")], ids=["list", "object", "mixed"]
 )
 def test_depth(open_, close, strict):
-    levels = DEEPEST // (open_.count("[{") + 1)
+    levels = MAX_DEPTH // (open_.count("[{") + 1)
     assert parse_json(open_ * levels + "1" + close * levels, strict) is not None
     for depth in (levels + 1, 900, 100_000):
-        with pytest.raises(ValueError, match=f"nested more than {DEEPEST} levels"):
+        with pytest.raises(ValueError, match=f"nested more than {MAX_DEPTH} levels"):
             parse_json(open_ * depth + "1" + close * depth, strict)
 
 

@@ -24,7 +24,7 @@ _KINDS = (
 
 
 def describe_special(path: Path) -> str | None:
-    """Returns the kind of an existing path that is not a regular file, such as ``it is a pipe, not a file``; else None."""
+    """Returns what an existing path is if not a regular file, such as ``it is a pipe, not a file``; else None."""
     try:
         return _special(path.stat().st_mode)
     except (OSError, ValueError):
