@@ -13,6 +13,7 @@ from capsmith.cli import main
 from capsmith.config import load_config
 from capsmith.core import outputs
 from capsmith.core.errors import ConfigError
+from capsmith.core.files import clear_run
 from capsmith.core.outputs import input_files, require_image_name, require_page
 from tests import mistakes
 from tests.mistakes.writing import full_after

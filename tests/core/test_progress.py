@@ -81,7 +81,7 @@ def test_times_as_people_say_them(seconds, said):
 
 
 def test_a_training_under_nohup_tells_its_log_how_far_it_is(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(progress, "EVERY", 0.0)
+    monkeypatch.setattr(progress, "LOG_INTERVAL", 0.0)
     values = toy.settings(toy.make_data(tmp_path / "data"), tmp_path / "cache")
     values["training"] |= {"batch_size": 3, "epochs": 2, "patience": None}
     train(load_config(values), tmp_path / "run")

@@ -37,7 +37,7 @@ else:
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch):
     """Each test is a new process as far as sweeping goes."""
-    monkeypatch.setattr(temporary, "_swept", set())
+    monkeypatch.setattr(temporary, "_cleaned", set())
 
 
 def start(what, path, then):
@@ -73,7 +73,7 @@ def test_what_a_living_process_writes_stays(tmp_path, what):
 
 def test_what_another_thread_writes_stays(tmp_path):
     with temporary_file(tmp_path / "a") as (handle, name):
-        temporary._swept.clear()
+        temporary._cleaned.clear()
         thread = threading.Thread(target=remove_abandoned, args=(tmp_path,))
         thread.start()
         thread.join()

@@ -39,7 +39,7 @@ def test_members_are_read(tmp_path):
     with open_archive(path) as opened:
         assert read_member(opened, "a", 3) == b"one" and read_member(opened, "b", 0) == b""
         verify_members(opened)
-        with pytest.raises(ArchiveError, match="its a unpacks to 3 bytes, more than the 2 bytes it may have"):
+        with pytest.raises(ArchiveError, match="its a unpacks to 3 bytes, more than the allowed 2 bytes"):
             read_member(opened, "a", 2)
         with pytest.raises(ArchiveError, match="it holds no c"):
             read_member(opened, "c", 2)
@@ -66,7 +66,7 @@ def test_a_member_that_lies_of_its_size(tmp_path, listed):
         with open_archive(path) as opened:
             verify_members(opened)
         return
-    with pytest.raises(ArchiveError, match="CRC|not the size that is listed"), open_archive(path) as opened:
+    with pytest.raises(ArchiveError, match="CRC|listed size"), open_archive(path) as opened:
         verify_members(opened)
 
 
@@ -86,8 +86,8 @@ def test_little_is_unpacked_of_a_member_that_is_larger_than_listed(tmp_path):
     ("members", "packed", "says"),
     [
         ([("a", b"1"), ("a", b"2")], zipfile.ZIP_STORED, "it holds 'a' twice"),
-        ([("a", b"1" * 99)], zipfile.ZIP_BZIP2, "packed in an unusual way"),
-        ([("a", b"1" * 99)], zipfile.ZIP_LZMA, "packed in an unusual way"),
+        ([("a", b"1" * 99)], zipfile.ZIP_BZIP2, "unusual compression"),
+        ([("a", b"1" * 99)], zipfile.ZIP_LZMA, "unusual compression"),
         ([(f"{n:0100d}", b"") for n in range(30_000)], zipfile.ZIP_STORED, "its list of members is too long"),
     ],
 )

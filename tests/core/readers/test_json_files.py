@@ -58,7 +58,7 @@ def test_wide_is_not_deep():
 @pytest.mark.parametrize("text", ['{"a": 1, "b": 2, "a": 1}', '[{"x": {"a": 1, "a": 2}}]'])
 def test_keys_that_stand_twice(text):
     for strict in (True, False):
-        with pytest.raises(ValueError, match="the key 'a' stands twice"):
+        with pytest.raises(ValueError, match="the key 'a'"):
             parse_json(text, strict)
 
 
@@ -72,10 +72,10 @@ def test_keys_that_stand_twice(text):
         (str(2**63), "too large a number"),
         (str(-(2**63) - 1), "too large a number"),
         ("1" * 5000, "1{60} is too large a number"),
-        (r'"\ud83d"', r"\\ud83d is half of a surrogate pair"),
-        (r'"\ude00\ud83d"', "half of a surrogate pair"),
-        (r'"\ud83d\ud83d\ude00"', "half of a surrogate pair"),
-        (r'"\\\ud83d"', "half of a surrogate pair"),
+        (r'"\ud83d"', r"\\ud83d is a lone surrogate"),
+        (r'"\ude00\ud83d"', "lone surrogate"),
+        (r'"\ud83d\ud83d\ude00"', "lone surrogate"),
+        (r'"\\\ud83d"', "lone surrogate"),
     ],
 )
 def test_what_our_own_files_never_hold(text, says):
