@@ -139,8 +139,8 @@ def test_several_encoders():
 @pytest.mark.parametrize(
     ("source", "overrides", "said"),
     [
-        (TWO, ["encoder.2.type=vgg16"], "a list of 2 has places 0 to 1"),
-        (TWO, ["encoder.type=vgg16"], "a list of 2 has places 0 to 1, not 'type'"),
+        (TWO, ["encoder.2.type=vgg16"], "a list of 2 items has indices 0 to 1"),
+        (TWO, ["encoder.type=vgg16"], "a list of 2 items has indices 0 to 1"),
         (TWO, ["encoder.0.typ=vgg16"], "encoder.0.typ: unknown key; did you mean 'type'?"),
         (TWO, ["encoder.1.type=vgg61"], "encoder.1.type: 'vgg61' is not known; did you mean 'vgg1"),
         (TWO, ["encoder.1.output=pooled"], "output"),

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Makes or completes the feature store."""
+    """Extracts features, or completes an interrupted extraction."""
     from capsmith.config import load_config
     from capsmith.core.terminal import print_path
     from capsmith.training.extract import extract
