@@ -9,9 +9,7 @@ from capsmith.cli.options import add_config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add_config(parser)
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="the folder of the page (default: inspect/NAME-OF-CONFIG)"
-    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the page (default: inspect/NAME-OF-CONFIG)")
     parser.add_argument("--images", type=int, default=24, metavar="N", help="number of images shown (default: 24)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the choice of images and variants")
     parser.add_argument(

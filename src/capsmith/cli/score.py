@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="NAME", help="use the references of this split, if the file has splits")
     parser.add_argument("--subset", action="store_true", help="score only the images that have a caption")
     parser.add_argument(
-        "--compare", type=Path, metavar="FILE", help="other captions of the same images, for a significance test"
+        "--compare", type=Path, metavar="FILE", help="other captions of the same images: test the difference"
     )
     parser.add_argument("--human", action="store_true", help="also score each reference against the others")
     parser.add_argument("--diversity", action="store_true", help="also measure vocabulary, repetition and novelty")
@@ -35,13 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="training captions, for novelty in --diversity: the train split, if the file has splits",
     )
-    parser.add_argument(
-        "--cider-df", type=Path, metavar="FILE", help="references for the document frequencies of cider_d"
-    )
+    parser.add_argument("--cider-df", type=Path, metavar="FILE", help="references for cider_d's document frequencies")
     parser.add_argument("--cider-end", action="store_true", help="count the end of a caption as a token in cider_d")
-    parser.add_argument(
-        "--explain", metavar="IMAGE_ID", help="show which n-grams raised and lowered the score of one image"
-    )
+    parser.add_argument("--explain", metavar="IMAGE_ID", help="show the n-grams that made the score of one image")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--per-image", action="store_true", help="with --json: the scores of every image")
     add_plugin(parser)
