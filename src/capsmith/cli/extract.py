@@ -15,9 +15,10 @@ def run(args: argparse.Namespace) -> None:
     """Extracts features, or completes an interrupted extraction."""
     from capsmith.config import load_config
     from capsmith.core.terminal import print_path
-    from capsmith.training.extract import extract
 
     config = load_config(args.config, args.set)
     load_keras()
+    from capsmith.training.extract import extract
+
     for store in extract(config).stores:
         print_path(store.path)
