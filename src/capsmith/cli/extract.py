@@ -20,5 +20,6 @@ def run(args: argparse.Namespace) -> None:
     load_keras()
     from capsmith.training.extract import extract
 
-    for store in extract(config).stores:
-        print_path(store.path)
+    with extract(config) as features:
+        for path in features.paths:
+            print_path(path)
