@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from benchmarks import startup
 from benchmarks.speed.contest import Round
 from benchmarks.speed.corpus import images, vocabulary

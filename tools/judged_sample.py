@@ -1,13 +1,13 @@
-"""Draws captions to be read beside their images, without telling which model wrote them, and counts the verdicts.
+"""Samples captions for blind judgement beside their images, and counts the verdicts.
 
-    python results/judged/sample.py draw --images FLICKR8K/Images --tokens FLICKR8K/Flickr8k.token.txt
-    python results/judged/sample.py count [--enter]
+    python -m tools.judged_sample draw --images FLICKR8K/Images --tokens FLICKR8K/Flickr8k.token.txt
+    python -m tools.judged_sample count [--enter]
 
-``draw`` takes 60 test images at random and the caption that each row of the README gives them, with one reference as
-people's row. Equal captions of an image are read once. It writes ``captions.csv`` (what is read: in random order,
-without the row), ``key.json`` (who wrote what) and contact sheets of the images in a temporary folder. A reader fills
-in ``verdicts.csv``; ``README.md`` here says by which rules. ``count`` prints every row's shares with 95 % intervals;
-``--enter`` puts them into ``results/summary.json``.
+``draw`` takes 60 random test images, the caption of each row for them, and one reference as the row of people. Equal
+captions of an image are judged once. It writes ``captions.csv`` (captions in random order, without their rows),
+``key.json`` (the rows of each caption) and contact sheets of the images in a temporary folder. A reader fills in
+``verdicts.csv`` by the rules in ``results/flickr8k/judged/README.md``. ``count`` prints the shares of every row with
+95 % intervals; ``--enter`` puts them into ``results/summary.json``.
 """
 
 import argparse
@@ -19,38 +19,35 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from tools import paths
+from tools.rows import ROWS as ALL_ROWS
+
+HERE = paths.FLICKR8K / "judged"
 IMAGES, SEED = 60, 20261128
 ROWS = {
-    "best": "flickr8k_best",
-    "best_five": "flickr8k_best_five",
-    "scst_consensus": "flickr8k_scst_consensus",
-    "scst": "flickr8k_scst",
-    "xe": "flickr8k_xe",
-    "quick": "flickr8k_quick",
-    "merge": "flickr8k_merge",
+    name: ALL_ROWS[name].folders[0] for name in ("best", "best_five", "scst_consensus", "scst", "xe", "quick", "merge")
 }
-"""Rows of the README by the folder of their first seed."""
+"""The folder of the first seed of each judged row."""
 PEOPLE = "people"
 
 
 def predictions(folder: str) -> dict[str, str]:
     """Returns the kept caption of each test image."""
-    lines = (HERE.parent / folder / "report" / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (paths.RESULTS / folder / "report" / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     return {row["image"]: row["caption"] for row in map(json.loads, lines)}
 
 
 def references(tokens: Path) -> dict[str, list[str]]:
     """Returns the five references of each image, in lower case without their full stop."""
-    found = defaultdict(list)
+    captions = defaultdict(list)
     for line in tokens.read_text(encoding="utf-8").splitlines():
         name, _, caption = line.partition("\t")
-        found[Path(name.partition("#")[0]).stem].append(caption.lower().strip().rstrip(".").strip())
-    return found
+        captions[Path(name.partition("#")[0]).stem].append(caption.lower().strip().rstrip(".").strip())
+    return captions
 
 
 def draw(images: Path, tokens: Path) -> None:
-    """Writes what is to be read, and who wrote it."""
+    """Writes the captions to judge, and the key of their rows."""
     chance = random.Random(SEED)  # noqa: S311
     rows = {row: predictions(folder) for row, folder in ROWS.items()}
     people = references(tokens)
@@ -99,7 +96,7 @@ def interval(count: int, total: int) -> tuple[float, float]:
 
 
 def shares() -> dict[str, dict[str, float]]:
-    """Returns each row's shares of right, partly right, wrong and ungrammatical captions."""
+    """Returns the shares of right, partly right, wrong and ungrammatical captions of each row."""
     key = json.loads((HERE / "key.json").read_text(encoding="utf-8"))
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     with (HERE / "verdicts.csv").open(newline="", encoding="utf-8") as file:
@@ -114,34 +111,33 @@ def shares() -> dict[str, dict[str, float]]:
 def count() -> None:
     """Prints the table."""
     print("| row | right | partly | wrong | ungrammatical |\n|---|---|---|---|---|")
-    for row, found in shares().items():
+    for row, row_shares in shares().items():
         cells = []
-        for share in found.values():
+        for share in row_shares.values():
             low, high = interval(round(share * IMAGES), IMAGES)
             cells.append(f"{share:.2f} ({low:.2f} to {high:.2f})")
         print(f"| {row} | {' | '.join(cells)} |")
 
 
 def enter() -> None:
-    """Puts every row's shares into the summary."""
-    path = HERE.parent / "summary.json"
-    summary = json.loads(path.read_text(encoding="utf-8"))
+    """Enters the shares of every row into the summary."""
+    summary = paths.read_summary()
     names = {"right": "correct_share", "partly": "partly_share", "wrong": "wrong_share"}
-    for row, found in shares().items():
-        for kind, share in found.items():
+    for row, row_shares in shares().items():
+        for kind, share in row_shares.items():
             low, high = interval(round(share * IMAGES), IMAGES)
             summary[f"reading.{names.get(kind, 'ungrammatical_share')}_{row}"] = {
                 "value": round(share, 4),
                 "unit": "",
-                "command": "python results/judged/sample.py count",
+                "command": "python -m tools.judged_sample count",
                 "seeds": 1,
-                "note": f"of {IMAGES} captions read beside their images, 95 % interval {low:.2f} to {high:.2f}",
+                "note": f"of {IMAGES} captions judged beside their images, 95 % interval {low:.2f} to {high:.2f}",
             }
-    path.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    paths.write_summary(summary)
 
 
 def main() -> None:
-    """Runs one of the two."""
+    """Runs ``draw`` or ``count``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("draw", "count"))
     parser.add_argument("--images", type=Path)

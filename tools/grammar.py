@@ -1,9 +1,9 @@
-"""Rules that find English captions which no native speaker would write: few, plain, and checked on people's captions.
+"""Rules that find English captions which no native speaker would write.
 
-Each rule looks at a caption's words (coco-caption's tokens: lower case, no punctuation) and says what is wrong in it,
-or nothing. They find a part of what a reader would object to, and nothing that is merely untrue or absurd. How often
-they object to what people wrote stands beside every share (``reading.py``): that is the most of it that can be false
-alarm by their own fault, since people make mistakes as well.
+Each rule takes a caption's words (coco-caption tokens: lower case, no punctuation) and returns its own name when it
+finds a fault, else None. The rules find part of what a reader would object to, and nothing that is merely untrue or
+absurd. Their rate on human captions is reported beside every share (``tools.caption_statistics``): it bounds the false
+alarms, since people make mistakes too.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ _PLURALS = frozenset(
     "chairs flowers swings bicycles motorcycles racers hikers friends workers runners soldiers".split()
 )
 _COMPOUND = frozenset("people men women children horses dogs girls boys".split())
-"""Plurals after which a noun may follow: "a girls soccer team"."""
+"""Plurals that a noun may follow: "a girls soccer team"."""
 _PREPOSITIONS = frozenset("of with for at by from into onto near in on to through over under behind".split())
 _SECOND = frozenset("of with for at by from into onto in on to".split())
 _PAIRS_USED = frozenset(
@@ -30,9 +30,9 @@ _PAIRS_USED = frozenset(
     "through in|through by|through at|behind in|behind on|behind by|in at|in on|in by|in from|in of|in with|in for|"
     "on for|on of|to in|to of|to by".split("|")
 )
-"""Prepositions that people do put side by side: phrasal verbs ("looks on at", "walks by in") and "in front"."""
+"""Prepositions that do stand side by side: phrasal verbs ("looks on at", "walks by in") and "in front"."""
 _MAY_END = frozenset("in on by to from near for next her".split())
-"""Of the words that ask for more, those that people do end on: "looking on", "next to her"."""
+"""Words that usually need a continuation but may end a caption: "looking on", "next to her"."""
 _COLOURS = frozenset("red blue green yellow black white brown orange pink purple gray grey tan".split())
 _SINGULAR = frozenset("man woman boy girl child dog person baby lady guy kid toddler biker skier surfer player".split())
 _BREAK = frozenset(
@@ -47,14 +47,14 @@ def repeated(words: Words) -> str | None:
 
 
 def dangling(words: Words) -> str | None:
-    """It ends where more has to follow: in an article, a conjunction or a preposition, or "in a red"."""
+    """The caption ends on an article, a conjunction or a preposition, or on "in a red"."""
     unfinished = broken_off(words) and words[-1] not in _MAY_END
     coloured = len(words) > 2 and words[-1] in _COLOURS and words[-2] in ARTICLES
     return "dangling" if unfinished or coloured else None
 
 
 def number_clash(words: Words) -> str | None:
-    """One of many: "a people", "a two dogs", where no noun follows as in "a girls team"."""
+    """A singular article before a plural: "a people". Allowed where a noun follows, as in "a girls team"."""
     for first, second, third in zip(words, words[1:], [*words[2:], ""], strict=False):
         if first in _ONE and second in _PLURALS and (second not in _COMPOUND or third in _BREAK | {"", "is", "are"}):
             return "number_clash"
@@ -62,7 +62,7 @@ def number_clash(words: Words) -> str | None:
 
 
 def double_article(words: Words) -> str | None:
-    """Two articles or an article and a pronoun side by side: "a the", "the his"."""
+    """Two articles, or an article and a pronoun, side by side: "a the", "the his"."""
     second = ARTICLES | {"his", "her", "their", "its", "some"}
     pairs = zip(words, words[1:], strict=False)
     return "double_article" if any(a in ARTICLES and b in second for a, b in pairs) else None
@@ -77,14 +77,14 @@ def double_preposition(words: Words) -> str | None:
 
 
 def stranded_function_word(words: Words) -> str | None:
-    """An article before a word that no noun phrase begins with: "a is", "the in", "a and"."""
+    """An article before a word that cannot start a noun phrase: "a is", "the in", "a and"."""
     after = _PREPOSITIONS - {"over", "under", "near"} | {"is", "are", "and", "or", "who", "while", "as"}
     pairs = zip(words, words[1:], strict=False)
     return "stranded_function_word" if any(a in ARTICLES and b in after for a, b in pairs) else None
 
 
 def agreement(words: Words) -> str | None:
-    """The verb's number is not its subject's: "two men is", "a man are"; "a group of … is" and "are" are both right."""
+    """Subject and verb disagree: "two men is", "a man are". "A group of … is" and "… are" are both accepted."""
     for place, verb in enumerate(words):
         if verb not in ("is", "are") or place < 2:
             continue
@@ -99,7 +99,7 @@ def agreement(words: Words) -> str | None:
 
 
 def double_verb(words: Words) -> str | None:
-    """Two finite verbs with nothing between: "is are", "is runs", "are jumps"."""
+    """Two finite verbs in a row: "is are", "is runs", "are jumps"."""
     finite = frozenset("is are runs jumps plays stands sits rides walks looks holds wears".split())
     pairs = zip(words, words[1:], strict=False)
     return "double_verb" if any(a in ("is", "are") and b in finite for a, b in pairs) else None
@@ -112,7 +112,7 @@ def noun_and_its_plural(words: Words) -> str | None:
 
 
 def joined_with_itself(words: Words) -> str | None:
-    """A thing joined with the like of itself: "a woman and a woman"; people say "two women"."""
+    """A noun joined with itself: "a woman and a woman" instead of "two women"."""
     for start in range(len(words) - 4):
         one, noun, joint, other, again = words[start : start + 5]
         last = start + 5 == len(words) or words[start + 5] in _BREAK | {"is", "are"}
@@ -129,7 +129,7 @@ RULES: tuple[Callable[[Words], str | None], ...] = (
 
 def objections(words: Words) -> list[str]:
     """Returns the names of the rules that object to a caption."""
-    return [found for rule in RULES if (found := rule(words)) is not None]
+    return [name for rule in RULES if (name := rule(words)) is not None]
 
 
 _RELATING = frozenset(
@@ -145,29 +145,28 @@ _ENDING = (
 
 
 def relations(words: Words) -> list[tuple[str, str]]:
-    """Returns what a caption relates to what: each preposition, or word in -ing, with the noun of the phrase after it.
+    """Returns each preposition or -ing word with the noun of the phrase that follows.
 
-    "sitting on a blue sky" gives ("on", "sky"): the words after a determiner up to the next function word or word in
-    -ing are taken for the phrase, and its last word for the noun.
+    "sitting on a blue sky" gives ("on", "sky"). The phrase is taken to be the words after a determiner up to the next
+    function word or -ing word, and its last word to be the noun.
     """
-    found = []
+    pairs = []
     for place, word in enumerate(words[:-1]):
         if (word in _RELATING or word.endswith("ing")) and words[place + 1] in _DETERMINERS:
             end = place + 2
             while end < len(words) and words[end] not in _ENDING and not words[end].endswith("ing"):
                 end += 1
             if end > place + 2:
-                found.append((word, words[end - 1]))
-    return found
+                pairs.append((word, words[end - 1]))
+    return pairs
 
 
 class UnusualRelations:
-    """Finds relations that training captions never have, although their two words are frequent there.
+    """Finds relations that never occur in training captions although both words are frequent there.
 
     Args:
         training: Captions as words.
-        expected: How often a relation had to be expected, from how often its first and its second word take part in
-            any, so that its absence says something.
+        expected: Lowest expected count of a reported relation, from the independent counts of its two words.
     """
 
     def __init__(self, training: Iterable[Words], expected: float = 3.0) -> None:
@@ -180,7 +179,7 @@ class UnusualRelations:
         self.least = expected * self.pairs.total()
 
     def __call__(self, words: Words) -> list[tuple[str, str]]:
-        """Returns the caption's relations of that kind."""
+        """Returns the caption's unusual relations."""
         return [
             (first, second)
             for first, second in relations(words)

@@ -1,33 +1,29 @@
-"""Finds the test readings of the time before the program kept a log: in git's history of the kept captions.
+"""Recovers the test readings made before the program kept a log, from git's history of the kept captions.
 
-    python results/reconstruct_readings.py
+    python -m tools.reconstruct_readings
 
-Every different set of Flickr8k test captions that was ever committed is one reading. A reading that its folder no
-longer holds was replaced by the one that took its place. What was read and not committed cannot be found here:
-``NOTED`` names what closing notes tell. The lines go to ``results/test_readings.jsonl``, before those that the
-program wrote itself; they are marked by their ``source``. A date is that of the commit, which came after the reading.
+Every distinct set of Flickr8k test captions that was ever committed is one reading. A reading whose folder no longer
+holds it was replaced by its successor there. Readings that were never committed cannot be found here: ``NOTED`` lists
+those that closing notes mention. The lines go to ``results/test_readings.jsonl``, before those that the program wrote;
+their ``source`` marks them. A date is that of the commit, which came after the reading.
 """
 
 import hashlib
 import json
 import re
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from rows import RESULTS, ROWS  # noqa: E402
-
-from capsmith.core.files import write_text  # noqa: E402
-from capsmith.evaluation import readings  # noqa: E402
+from capsmith.core.files import write_text
+from capsmith.evaluation import readings
+from tools.paths import READINGS, RESULTS
+from tools.rows import ROWS
 
 GIT = "reconstructed from git history"
 LAST = "ad3d2bd"
-"""The last commit before the program kept a log: what came later is in it."""
+"""The last commit before the program kept a log; later readings are in the log."""
 NOTED: list[dict[str, Any]] = [
     {
         "id": "note-scst-seed-2",
@@ -45,8 +41,8 @@ NOTED: list[dict[str, Any]] = [
     }
 ]
 MOVED = {"git-fe299abeb466": "git-38dba9de0a95"}
-"""Readings whose folder was removed, and the reading of the same model that took their place."""
-WHY = {
+"""Readings whose folder was removed, and their successor: a reading of the same model."""
+WHY_REPLACED = {
     "git-5cfad5098be5": "trained anew with recurrences that take the products of their inputs once a sentence",
     "git-7586acd13a4c": "trained anew with two views in the place of one",
     "git-fcaffa4a36db": "the model was trained anew with two views in the place of one",
@@ -60,28 +56,28 @@ WHY = {
 
 
 def git(*arguments: str) -> str:
-    """Returns what git prints."""
+    """Returns the output of a git command."""
     command = ["git", "-C", str(RESULTS), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
 
 
 def show(commit: str, path: str) -> str | None:
-    """Returns a file of a commit, None when the commit has none."""
+    """Returns a file of a commit, None when the commit has no such file."""
     try:
         return git("show", f"{commit}:{path}")
     except subprocess.CalledProcessError:
         return None
 
 
-def name_of(captions: str) -> str:
-    """Returns a reading's id: the start of the SHA-256 of its captions' file."""
+def reading_id(captions: str) -> str:
+    """Returns a reading's id: the start of the SHA-256 of its predictions file."""
     return "git-" + hashlib.sha256(captions.encode()).hexdigest()[:12]
 
 
-def found() -> dict[str, dict[str, Any]]:
-    """Returns every reading that was ever committed, in the order of the commits, by id."""
+def committed_readings() -> dict[str, dict[str, Any]]:
+    """Returns every reading that was ever committed by id, in the order of the commits."""
     entries: dict[str, dict[str, Any]] = {}
-    holds: dict[str, str] = {}  # which reading a folder holds
+    holds: dict[str, str] = {}  # the reading that each folder holds
     log = git("log", "--reverse", "--format=%H %cI", LAST, "--", ".").splitlines()
     for commit, date in (line.split(" ", 1) for line in log):
         changed = git("diff-tree", "-r", "--root", "--no-commit-id", "--no-renames", "--name-status", commit, "--", ".")
@@ -93,7 +89,7 @@ def found() -> dict[str, dict[str, Any]]:
             if captions is None:
                 holds.pop(folder[1], None)
                 continue
-            name = holds[folder[1]] = name_of(captions)
+            name = holds[folder[1]] = reading_id(captions)
             entry = entries.setdefault(name, {})
             entry.setdefault("kept", []).append([commit[:7], folder[1]])
             if len(entry) == 1:
@@ -106,7 +102,7 @@ def found() -> dict[str, dict[str, Any]]:
 
 
 def describe(commit: str, date: str, folder: str, captions: str) -> dict[str, Any]:
-    """Returns what a commit says of a reading."""
+    """Returns what a commit records about a reading."""
     base = f"results/{folder}"
     report = json.loads(show(commit, f"{base}/report/scores.json") or "{}")
     config = yaml.safe_load(show(commit, f"{base}/config.yaml") or "{}")
@@ -121,7 +117,7 @@ def describe(commit: str, date: str, folder: str, captions: str) -> dict[str, An
         "date": date,
         "date_is": "of the commit that kept it",
         "dataset": "flickr8k",
-        "images": report["images"],
+        "images": report.get("images", report.get("pictures")),  # the key has been renamed
         "kept_as": f"flickr8k.{row}",
         "seed": config.get("seed"),
         "precision": versions.get("precision"),
@@ -140,13 +136,13 @@ def describe(commit: str, date: str, folder: str, captions: str) -> dict[str, An
 
 
 def main() -> None:
-    """Writes the lines."""
-    entries = found()
+    """Writes the recovered readings before the logged ones."""
+    entries = committed_readings()
     for name, entry in entries.items():
         entry["replaced_by"] = MOVED.get(name, entry.get("replaced_by"))
-    entries |= {one["id"]: one for one in NOTED}
-    now = {
-        name_of((RESULTS / folder / "report" / "predictions.jsonl").read_text(encoding="utf-8")): (row, folder)
+    entries |= {entry["id"]: entry for entry in NOTED}
+    shown = {
+        reading_id((RESULTS / folder / "report" / "predictions.jsonl").read_text(encoding="utf-8")): (row, folder)
         for row, one in ROWS.items()
         for folder in one.folders
     }
@@ -155,17 +151,16 @@ def main() -> None:
         last = name
         while (after := entries.get(last, {}).get("replaced_by")) is not None:
             last = after
-        if name in now:
+        if name in shown:
             entry.pop("replaced_in", None)
             entry["replaced_by"] = None
-        row, folder = now[last]
-        if entry["replaced_by"] and name in WHY:
-            entry["why"] = WHY[name]
-        lines.append({"id": name, "row": row, "shown_in": folder if name in now else None} | entry)
-    path = RESULTS / readings.FILE
-    itself = [one for one in readings.read(path) if "source" not in one]
-    write_text(path, "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in [*lines, *itself]))
-    print(f"{len(lines)} readings before the log, {len(itself)} that the program noted")
+        row, folder = shown[last]
+        if entry["replaced_by"] and name in WHY_REPLACED:
+            entry["why"] = WHY_REPLACED[name]
+        lines.append({"id": name, "row": row, "shown_in": folder if name in shown else None} | entry)
+    logged = [entry for entry in readings.read(READINGS) if "source" not in entry]
+    write_text(READINGS, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in [*lines, *logged]))
+    print(f"{len(lines)} readings before the log, {len(logged)} in the log")
 
 
 if __name__ == "__main__":
