@@ -140,7 +140,7 @@ def _scored(survey: Survey) -> str:
 def allowed_broken(survey: Survey) -> float | None:
     """Returns the share of images that may be broken where there are more than extraction allows by itself."""
     share = len(survey.looked.broken) / max(survey.looked.looked_at, 1)
-    return None if share <= FeaturesConfig().max_broken else min(1.0, round(share * 1.1 + 0.005, 2))
+    return None if share <= FeaturesConfig().max_bad_fraction else min(1.0, round(share * 1.1 + 0.005, 2))
 
 
 def _features(survey: Survey) -> str:
@@ -148,7 +148,7 @@ def _features(survey: Survey) -> str:
     allowed = allowed_broken(survey)
     if allowed is None:
         return ""
-    return f"\nfeatures:\n  max_broken: {allowed:<12} # share of images that cannot be read: they are left out\n"
+    return f"\nfeatures:\n  max_bad_fraction: {allowed:<6} # share of images that cannot be read: they are left out\n"
 
 
 _WHY = {

@@ -14,7 +14,7 @@ from capsmith.data.records import SPLITS, Corpus, Record
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.language import Writing, writing_of
 from capsmith.vision.loading import load_images
-from capsmith.vision.near_duplicates import SIDE, alike, small_copy
+from capsmith.vision.near_duplicates import SIDE, downscale, near_duplicates
 
 _SMALL = 4 * SIDE  # pixels a side that an image is decoded at
 
@@ -136,8 +136,8 @@ def look(records: Sequence[Record]) -> ImageReport:
             if isinstance(pixels, ImageError):
                 broken[image_id] = str(pixels)
             else:
-                copies[image_id] = small_copy(pixels)
+                copies[image_id] = downscale(pixels)
             progress.update()
     ids = list(copies)
-    same = [[ids[place] for place in group] for group in alike(list(copies.values()))]
+    same = [[ids[place] for place in group] for group in near_duplicates(list(copies.values()))]
     return ImageReport(broken, same, len(records))
