@@ -9,7 +9,7 @@ import numpy as np
 
 from capsmith.core.errors import CheckpointError, one_line
 from capsmith.core.files import atomic
-from capsmith.core.readers.arrays import FLOATS, WHOLE, ArraySpec, read_arrays, read_headers
+from capsmith.core.readers.arrays import FLOATS, INTEGERS, ArraySpec, read_arrays, read_headers
 
 FILE, OLD_FILE = "caption_index.npz", "memory.npz"
 Captions = tuple[tuple[tuple[int, ...], ...], ...]
@@ -18,10 +18,10 @@ _SCHEMA = {
     "mean": ArraySpec(FLOATS, ("D",)),
     "visual_projection": ArraySpec(FLOATS, ("D", "visual")),
     "semantic_projection": ArraySpec(FLOATS, ("D", "semantic")),
-    "tokens": ArraySpec(WHOLE, ("all tokens",), least=0),
-    "lengths": ArraySpec(WHOLE, ("captions",), least=0),
-    "captions_per_image": ArraySpec(WHOLE, ("images",), least=0),
-    "concept_tokens": ArraySpec(WHOLE, ("W",), least=0),
+    "tokens": ArraySpec(INTEGERS, ("all tokens",), minimum=0),
+    "lengths": ArraySpec(INTEGERS, ("captions",), minimum=0),
+    "captions_per_image": ArraySpec(INTEGERS, ("images",), minimum=0),
+    "concept_tokens": ArraySpec(INTEGERS, ("W",), minimum=0),
     "concept_idf": ArraySpec(FLOATS, ("W",)),
     "concept_encode": ArraySpec(FLOATS, ("D", "r")),
     "concept_decode": ArraySpec(FLOATS, ("r", "W")),
