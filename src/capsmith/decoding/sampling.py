@@ -15,7 +15,7 @@ from capsmith.decoding.constraints import IMPOSSIBLE, allowed
 from capsmith.decoding.engine import RowState, Stepper, run
 from capsmith.decoding.hypotheses import Hypothesis, hypothesis
 
-_SORTED = 256  # tokens that top-p sorts first; all V are sorted only if these hold too little probability
+_SORTED = (64, 512)  # tokens that top-p sorts first; more are sorted only if these hold too little probability
 
 
 def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
@@ -107,25 +107,32 @@ def truncate(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignored: Any) 
         ignored: Rows (N,) whose result does not matter.
     """
     size = logits.shape[-1]
+    ranked = None
     if top_k is not None and top_k < size:
-        logits = xp.where(logits < xp.top_k(logits, top_k)[0][:, -1:], IMPOSSIBLE, logits)
+        ranked = xp.top_k(logits, top_k)[0]
+        logits = xp.where(logits < ranked[:, -1:], IMPOSSIBLE, logits)
     if top_p is None:
         return logits
     largest = xp.max(logits, axis=1, keepdims=True)
     total = xp.sum(xp.exp(logits - largest), axis=1, keepdims=True)
 
-    def least_of(count: int) -> tuple[Any, Any]:
-        """Returns the least logit that stays (N, 1) and the probability of the ``count`` largest (N,)."""
-        ranked = xp.top_k(logits, count)[0]
+    def least_of(ranked: Any) -> tuple[Any, Any]:
+        """Returns the least logit that stays (N, 1), and the probability of the ranked logits (N,)."""
         share = xp.exp(ranked - largest) / total
         reached = xp.cumsum(share, axis=1)
         return xp.min(xp.where(reached - share >= top_p, np.float32(np.inf), ranked), axis=1)[:, None], reached[:, -1]
 
-    least, reached = least_of(min(size, _SORTED))
-    if size > _SORTED:
+    def least(counts: tuple[int, ...]) -> Any:
+        """Returns the least logit that stays, from the first count of largest logits that hold ``top_p``."""
+        first, reached = least_of(xp.top_k(logits, counts[0])[0])
+        if len(counts) == 1:
+            return first
         enough = xp.all(xp.logical_or(ignored, reached >= top_p))
-        least = xp.cond(enough, lambda: least, lambda: least_of(size)[0])
-    return xp.where(logits < least, IMPOSSIBLE, logits)
+        return xp.cond(enough, lambda: first, lambda: least(counts[1:]))
+
+    if ranked is not None:
+        return xp.where(logits < least_of(ranked)[0], IMPOSSIBLE, logits)
+    return xp.where(logits < least((*(count for count in _SORTED if count < size), size)), IMPOSSIBLE, logits)
 
 
 def _hypotheses(rows: tuple[np.ndarray, np.ndarray, np.ndarray], count: int) -> list[list[Hypothesis]]:
