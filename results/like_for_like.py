@@ -40,7 +40,7 @@ def captions_of(folder: str) -> dict[str, str]:
 
 def against_four(scorer: Scorer) -> dict[str, dict[str, list[float]]]:
     """Returns for each row and metric its folders' scores, each the mean over leaving out each reference."""
-    fewer = [scorer.leaving_out(number) for number in range(len(scorer.tokens[0]))]
+    fewer = [scorer.without_reference(number) for number in range(len(scorer.tokens[0]))]
     found: dict[str, dict[str, list[float]]] = {}
     for name, row in ROWS.items():
         found[name] = {metric: [] for metric in METRICS}
