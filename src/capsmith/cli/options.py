@@ -30,12 +30,12 @@ def load_plugins(names: Sequence[str]) -> None:
     if not names:
         return
     from capsmith.cli.keras_import import load_keras
-    from capsmith.core.plugin_sources import wants_keras
+    from capsmith.core.plugin_sources import imports_keras
     from capsmith.core.plugins import load_plugin
 
     with contextlib.redirect_stdout(sys.stderr):
         for name in names:
-            if "keras" not in sys.modules and wants_keras(name):
+            if "keras" not in sys.modules and imports_keras(name):
                 load_keras()
             load_plugin(name)
 
@@ -48,6 +48,15 @@ def add_set(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="change the config, as in --set decoder.units=256; may be repeated",
+    )
+
+
+def add_average(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--average``."""
+    parser.add_argument(
+        "--average",
+        action="store_true",
+        help="average the weights of several runs, not their probabilities: for stages of one training",
     )
 
 

@@ -8,7 +8,7 @@ import keras
 
 from capsmith.config import Config, require_config, save_config
 from capsmith.core.errors import CapsmithError, CheckpointError
-from capsmith.core.files import RUN_FILES, named, read_json, versions, write_json
+from capsmith.core.files import RUN_FILES, path_argument, read_json, write_json
 from capsmith.core.locks import FILE as LOCK
 from capsmith.core.locks import locked
 from capsmith.core.log import get_logger, log_file
@@ -16,15 +16,18 @@ from capsmith.core.plugin_requirements import write_requirements
 from capsmith.core.precision import faster_dtype
 from capsmith.core.readers.json_files import FileSchema
 from capsmith.core.scopes import Use, difference
+from capsmith.core.versions import installed_versions
 from capsmith.data.prepare import open_pickle, prepare, read_corpus, require_splits
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
 from capsmith.decoding.rerank.mbr import ConsensusConfig
-from capsmith.evaluation.evaluate import evaluate_captioners, remember, require_report
+from capsmith.evaluation.build_index import build_caption_index
+from capsmith.evaluation.evaluate import evaluate_captioner, require_report
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
-from capsmith.models.ensemble import Member, require_same_words
 from capsmith.models.given_features import GivenFeatures, require_same_features
+from capsmith.models.member import Member, StoredFeatures
+from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.training.encoder_adaptation import adapt_encoders
@@ -55,7 +58,7 @@ def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
         KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came; the batch was finished, and its state saved.
     """
     require_config(config, "train")
-    run = named(run, "run")
+    run = path_argument(run, "run")
     first = FirstSteps(run, len(config.encoders))
     _check_run(run, config, resume)
     busy = f"another process is training into {run}: wait for it, or choose another --run"
@@ -94,12 +97,14 @@ def _train(config: Config, run: Path) -> Captioner:
     images_at_once(config.decoding, len(vocabulary), 1, 1 + len(config.ensemble))  # or raises: not after training
     prepared = prepare(corpus, config.encoders, config.features, ("train", "dev"))
     precision = _precision(config, run if begun else None)
-    write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})
+    write_json(
+        run / "versions.json", {**installed_versions(), "backend": keras.backend.backend(), "precision": precision}
+    )
     save_config(config, run / "config.yaml")
-    write_requirements(config.components(), run)
+    write_requirements(config.components(), RunDirectory(run).plugins)
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
     captioner = new_captioner(config, vocabulary, vectors, prepared, precision)
-    if begun and captioner.given is not None:
+    if begun and captioner.members[0].feature_origin is not None:
         captioner.save_parts(run)  # its encoder may have been named since
     if config.training.resume_weights_from is not None and not begun:
         load_initial_weights(captioner, config.training.resume_weights_from)
@@ -108,26 +113,27 @@ def _train(config: Config, run: Path) -> Captioner:
         shared = transfer_weights(captioner, config.training.transfer_from)
         logger.info(f"begins with what {config.training.transfer_from} knows: {shared:,} of {len(vocabulary):,} words")
     history = Epochs(captioner, prepared, run, sessions).run(begun)
-    load_weights(captioner.model.bare(), run / "model.weights.h5")
+    load_weights(captioner.model.without_optimizer(), RunDirectory(run).weights)
     if precision != "float32":
         captioner = Captioner.load(run, captioner.encoder is not None)  # calculates in float32, as it will for everyone
     ids = [[record.image_id for record in prepared.split(name)] for name in ("train", "dev")]
-    captioner.domain = TrainingDomain.of(Member(captioner, prepared.source), *ids)
-    if captioner.domain is not None:
-        captioner.domain.save(run)
+    (member,) = captioner.members
+    domain = TrainingDomain.of(StoredFeatures(member, prepared.source), *ids)
+    if domain is not None:
+        domain.save(RunDirectory(run).domain)
     best = history.rows[history.best or 0]
     logger.info(f"best epoch {best['epoch']:.0f}: dev (greedy) {history.metric} {history.score(history.best or 0):.4f}")
     logger.info(f"trained in {sessions}: {run}")
     if isinstance(config.decoding, ConsensusConfig):
-        remember(captioner, prepared).save(run)
-    for member, folder in missing_members(config):
+        build_caption_index(member, prepared).save(run)
+    for other, folder in missing_members(config):
         logger.info(f"training another member of the ensemble into {folder}")
-        train(member, folder, resume=True)
+        train(other, folder, resume=True)
+    captioner = Captioner([member.saved_in(run)])
     if config.evaluation.after_training is not None:
         runs = [run, *(Path(one.run) for one in config.ensemble)]
-        members = [captioner, *(Captioner.load(one, encoder=False) for one in runs[1:])]
-        require_same_words(members, runs)
-        evaluate_captioners(members, run / "report", corpus, config.evaluation.after_training, runs)
+        ensemble = Captioner([*captioner.members, *(Member.load(folder, encoder=False) for folder in runs[1:])])
+        evaluate_captioner(ensemble, run / "report", corpus, config.evaluation.after_training, runs)
     return captioner
 
 

@@ -9,23 +9,25 @@ from typing import Any
 import keras
 import numpy as np
 
-from capsmith.core.compilation import learner
-from capsmith.core.errors import CapsmithError, CheckpointError, memory_for
+from capsmith.core.compilation import training_step
+from capsmith.core.errors import CapsmithError, CheckpointError, memory_advice
 from capsmith.core.log import get_logger
-from capsmith.core.prefetch import ahead
-from capsmith.core.progress import bar
+from capsmith.core.prefetch import prefetch
+from capsmith.core.progress import progress_bar
 from capsmith.data.batches import Batches
 from capsmith.data.prepare import Prepared, extract_store
 from capsmith.data.sources import AugmentedSource, CroppedSource, PlainSource, TrainingSource, flip_ids, known_pairs
 from capsmith.data.text.vocabulary import PAD
 from capsmith.decoding.search import GreedyConfig
-from capsmith.evaluation.evaluate import caption_source, tokeniser
+from capsmith.evaluation.decode import decode_images
+from capsmith.evaluation.evaluate import tokeniser
 from capsmith.evaluation.plots import plot_history
 from capsmith.metrics.diversity import diversity
 from capsmith.metrics.scorer import Scorer, expand
-from capsmith.models.captioner import WEIGHTS, Captioner
+from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_state, save_state
-from capsmith.models.ensemble import Member
+from capsmith.models.run import RunDirectory
+from capsmith.training.encoder_adaptation import keep_adapted
 from capsmith.training.epoch_state import EpochProgress
 from capsmith.training.history import History, Row
 from capsmith.training.kept import KeptFiles
@@ -73,7 +75,7 @@ class Epochs:
         # XLA is what makes JAX fast; TensorFlow would compile anew for each shape, and torch for each call
         self.model.compile(self._optimizer(), jit_compile=keras.backend.backend() == "jax")
         self.model.optimizer.build(self.model.trainable_variables)
-        self.learn = learner(self.model)
+        self.learn = training_step(self.model)
 
     def _optimizer(self) -> keras.optimizers.Optimizer:
         encoder = self.model.encoder
@@ -92,6 +94,8 @@ class Epochs:
         else:
             part = EpochProgress()
             self.captioner.save_parts(self.directory)
+            if self.captioner.encoder is not None:
+                keep_adapted(self.captioner.config, self.directory)
             self._describe()
         try:
             with (
@@ -160,10 +164,11 @@ class Epochs:
             row |= {f"dev_{name}": score.value for name, score in scores.items()}
             row["seconds"] = round(time.perf_counter() - started, 2)
             best = self.history.add(row, self.config)
-            if best or not (self.directory / WEIGHTS).is_file():
+            weights = RunDirectory(self.directory).weights
+            if best or not weights.is_file():
                 self.captioner.save_weights(self.directory)
                 if not best:
-                    logger.info(f"{WEIGHTS} had been removed: this epoch's weights stand in for the best one's")
+                    logger.info(f"{weights.name} had been removed: this epoch's weights stand in for the best one's")
         self._save(None)
         self._show_history()
         shown = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
@@ -214,14 +219,14 @@ class Epochs:
         started = saved = time.perf_counter()
         before = part.seconds
         prepared: Any
-        with bar(
+        with progress_bar(
             total=steps, initial=part.step, desc=f"epoch {part.epoch + 1}/{self.config.epochs}", unit="batch"
         ) as shown:
-            for index, prepared in ahead(self.batches.load, range(part.step, steps)):
+            for index, prepared in prefetch(self.batches.load, range(part.step, steps)):
                 part.rate = learning_rate(self.config, part.epoch * steps + index, steps, self.history.scale)
                 self.model.optimizer.learning_rate = part.rate
                 inputs, targets = self.batches.finalize(prepared)
-                with memory_for(
+                with memory_advice(
                     "training.batch_size", self.config.batch_size, "a smaller model (decoder.units), in another --run"
                 ):
                     loss = self.learn(inputs, targets)
@@ -254,7 +259,7 @@ class Epochs:
     def _dev_captions(self) -> dict[str, str]:
         length = max(self.captioner.config.decoding.max_length, 1)
         greedy = GreedyConfig(max_length=length)
-        captions = caption_source([Member(self.captioner, self.prepared.source)], self.dev_ids, greedy)
+        captions = decode_images(self.captioner, [self.prepared.source], self.dev_ids, greedy)
         return {image_id: caption.text for image_id, caption in captions.items()}
 
 
