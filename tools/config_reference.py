@@ -50,7 +50,7 @@ def page() -> str:
 def section(name: str, field: FieldInfo) -> Iterator[str]:
     """Yields the parts of a section: its keys, the keys of each type, and its nested sections."""
     registry = next((mark.registry for mark in field.metadata if isinstance(mark, OneOf)), None)
-    classes = _settings_in(field.annotation)
+    classes = settings_in(field.annotation)
     if not classes:
         return
     yield f"\n## {name}\n"
@@ -81,7 +81,7 @@ def nested(described: list[tuple[str, type[Settings]]]) -> Iterator[str]:
     seen: set[type[Settings]] = set()
     for path, settings in described:
         for key, field in settings.model_fields.items():
-            for inner in _settings_in(field.annotation):
+            for inner in settings_in(field.annotation):
                 if inner not in seen:
                     seen.add(inner)
                     yield f"\n### {path}.{key}\n"
@@ -105,10 +105,11 @@ def _prose(settings: type[Settings]) -> str:
     return re.sub(r"\n +", "\n", text.strip()).replace("``", "`") + "\n"
 
 
-def _settings_in(annotation: Any) -> list[type[Settings]]:
+def settings_in(annotation: Any) -> list[type[Settings]]:
+    """Returns the settings classes in an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return [annotation]
-    inner = [each for argument in typing.get_args(annotation) for each in _settings_in(argument)]
+    inner = [each for argument in typing.get_args(annotation) for each in settings_in(argument)]
     return list(dict.fromkeys(inner))
 
 
