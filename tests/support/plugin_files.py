@@ -1,4 +1,4 @@
-"""The plugins of CONTRIBUTING.md, as files, and a way to undo what plugins register."""
+"""The plugins of docs/plugins.md as files, and a way to undo what plugins register."""
 
 import json
 import re
@@ -13,12 +13,12 @@ from capsmith.core.loaded_plugins import LOADED
 from capsmith.core.tables import TABLES
 from tests.support import toy
 
-CONTRIBUTING = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
 
 
 def documented() -> dict[str, str]:
     """Returns the code blocks that begin with the name of a file, by that name."""
-    blocks = re.findall(r"```python\n(.*?)```", CONTRIBUTING.read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     return {match[1]: block for block in blocks if (match := re.match(r"# (\w+\.py)\n", block))}
 
 
