@@ -135,9 +135,9 @@ def test_an_empty_folder_of_images_is_ours_to_fill(tmp_path):
 def test_what_a_config_reads(tmp_path):
     values = toy.settings(tmp_path / "data", tmp_path / "cache")
     values["decoder"]["embedding"] = {"size": 8, "vectors": "glove.txt"}
-    found = input_files(load_config(values))
-    assert {tmp_path / "data" / "captions.csv", tmp_path / "data" / "images"} < set(found)
-    assert outputs.Path("glove.txt") in found
+    result = input_files(load_config(values))
+    assert {tmp_path / "data" / "captions.csv", tmp_path / "data" / "images"} < set(result)
+    assert outputs.Path("glove.txt") in result
 
 
 def test_clearing_a_run_leaves_what_is_not_ours(tmp_path, tiny_run):

@@ -34,8 +34,8 @@ def _read(shop: Workshop, content: str | bytes, name: str = "captions.csv", **da
 def _init(shop: Workshop, content: str | bytes, name: str = "captions.csv") -> list[str]:
     """Makes a config for a copy of the data whose captions file holds something else."""
     _file(shop, content, name)
-    found = ["--captions", str(shop / "data" / name)]
-    return ["init", str(shop / "data"), *found, "--out", str(shop / "new.yaml")]
+    result = ["--captions", str(shop / "data" / name)]
+    return ["init", str(shop / "data"), *result, "--out", str(shop / "new.yaml")]
 
 
 def _score(shop: Workshop, content: str | bytes, name: str = "h.csv") -> list[str]:

@@ -1,8 +1,8 @@
 """Which files a command may write: capsmith replaces only files that it wrote itself, and never an input.
 
 It recognises its own files by their content: the generator tag of a page, the software tag of an image, the fields of
-a predictions file. A folder that an interrupted command left half-filled is therefore still recognised, and a folder
-of somebody else never is.
+a predictions file. A half-filled folder of an interrupted command is therefore recognised, and other folders
+are not.
 """
 
 import os
