@@ -13,7 +13,7 @@ _PLACES = {
     "Config": "capsmith.config",
     "train": "capsmith.training.fit",
     "evaluate": "capsmith.evaluation.evaluate",
-    "extract": "capsmith.data.prepare",
+    "extract": "capsmith.training.extract",
     "Captioner": "capsmith.models.captioner",
     "Caption": "capsmith.models.caption",
     "Evaluation": "capsmith.evaluation.evaluate",

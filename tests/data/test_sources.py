@@ -37,7 +37,7 @@ def test_every_view_of_every_image_is_a_row():
     source = viewed()
     rows = np.arange(3 * len(IDS))[::-1]
     found = source.gather(rows)
-    np.testing.assert_array_equal(found[:, 0], source.images(rows))
+    np.testing.assert_array_equal(found[:, 0], source.originals(rows))
     np.testing.assert_array_equal(found[:, 1] % 2 == 1, source.mirrored(rows))
     assert {tuple(row) for row in found} == {(n, view) for n in range(len(IDS)) for view in range(3)}
     np.testing.assert_array_equal(source.rows(["3.jpg", "0.jpg"]), [3, 0])
@@ -45,8 +45,8 @@ def test_every_view_of_every_image_is_a_row():
 
 def test_views_are_drawn_evenly():
     source, rows = viewed(), np.arange(len(IDS)).repeat(100)
-    drawn = source.drawn(rows, np.random.default_rng(0))
-    np.testing.assert_array_equal(source.images(drawn), rows)
+    drawn = source.sample(rows, np.random.default_rng(0))
+    np.testing.assert_array_equal(source.originals(drawn), rows)
     counts = Counter((drawn // len(IDS)).tolist())
     assert set(counts) == {0, 1, 2} and min(counts.values()) > 4000 / 3 * 0.9
 

@@ -9,13 +9,15 @@ import pytest
 from capsmith import Captioner
 from capsmith.config import load_config, run_config
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError
-from capsmith.data.prepare import extract, prepare, read_corpus, require_encoder
+from capsmith.data.prepare import prepare, read_corpus, require_encoder
 from capsmith.data.records import Corpus, Record
 from capsmith.evaluation.evaluate import evaluate
-from capsmith.training import encoder_adaptation as adapting
+from capsmith.training import encoder_adaptation, word_label_trainer
 from capsmith.training.encoder_adaptation import adapt_encoders
+from capsmith.training.extract import extract
 from capsmith.training.fit import train
-from capsmith.training.word_labels import Words, average_precision
+from capsmith.training.word_label_trainer import WordLabelTrainer
+from capsmith.training.word_labels import WordLabels, mean_average_precision
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoder import build_encoder
 from capsmith.vision.encoders import ENCODERS
@@ -54,8 +56,8 @@ def test_average_precision_by_hand():
     there[[0, 2, 5, 6, 9], 0] = True
     there[0, 1] = True
     found = np.stack([-np.arange(12.0), np.arange(12.0)], axis=1)
-    assert average_precision(found, there) == pytest.approx((1 / 1 + 2 / 3 + 3 / 6 + 4 / 7 + 5 / 10) / 5)
-    assert average_precision(found[:, 1:], there[:, 1:]) is None
+    assert mean_average_precision(found, there) == pytest.approx((1 / 1 + 2 / 3 + 3 / 6 + 4 / 7 + 5 / 10) / 5)
+    assert mean_average_precision(found[:, 1:], there[:, 1:]) is None
 
 
 def test_words_of_held_out_images_are_found(adapted):
@@ -132,7 +134,7 @@ def test_features_go_on_in_the_precision_of_the_layer_before(tmp_path, log_lines
 
 def test_what_was_adapted_is_used_again(adapted, monkeypatch):
     folder, config = adapted
-    monkeypatch.setattr(adapting, "WordLabelTrainer", None)
+    monkeypatch.setattr(encoder_adaptation, "WordLabelTrainer", None)
     train(config, folder / "second")
     assert extract(config).shape == Captioner.load(folder / "second").feature_shape
 
@@ -144,7 +146,7 @@ def test_what_was_adapted_otherwise_is_not(adapted):
     (folder / "adapted" / "adapted.json").rename(folder / "kept.json")
     try:
         (folder / "adapted" / "adapted.json").write_text("[1]")
-        with pytest.raises(CheckpointError, match="is damaged or incomplete: delete"):
+        with pytest.raises(CheckpointError, match="adapted.json.*delete"):
             adapt_encoders(*asked(load_config(settings(folder))))
     finally:
         (folder / "kept.json").rename(folder / "adapted" / "adapted.json")
@@ -156,7 +158,7 @@ def asked(config):
 
 def interrupted(config, monkeypatch, at=2):
     """Adapts until a pass, and is then interrupted."""
-    one_pass = adapting.WordLabelTrainer._pass
+    one_pass = WordLabelTrainer._pass
 
     def dying(self, number, *rest):
         if number == at:
@@ -164,7 +166,7 @@ def interrupted(config, monkeypatch, at=2):
         return one_pass(self, number, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(adapting.WordLabelTrainer, "_pass", dying)
+        patched.setattr(WordLabelTrainer, "_pass", dying)
         with pytest.raises(KeyboardInterrupt):
             adapt_encoders(*asked(config))
 
@@ -173,11 +175,9 @@ def test_interrupted_it_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     whole, parts = (load_config(settings(tmp_path / name, epochs=3)) for name in ("whole", "parts"))
     adapt_encoders(*asked(whole))
     interrupted(parts, monkeypatch)
-    folder, done, one_pass = tmp_path / "parts" / "adapted", [], adapting.WordLabelTrainer._pass
+    folder, done, one_pass = tmp_path / "parts" / "adapted", [], WordLabelTrainer._pass
     assert (folder / "adapting.npz").exists() and not (folder / "adapted.json").exists()
-    monkeypatch.setattr(
-        adapting.WordLabelTrainer, "_pass", lambda self, n, *rest: done.append(n) or one_pass(self, n, *rest)
-    )
+    monkeypatch.setattr(WordLabelTrainer, "_pass", lambda self, n, *rest: done.append(n) or one_pass(self, n, *rest))
     adapt_encoders(*asked(parts))
     assert done == [2] and not (folder / "adapting.npz").exists()
     assert scores(tmp_path / "parts") == pytest.approx(scores(tmp_path / "whole"), abs=1e-6)
@@ -195,14 +195,14 @@ def test_with_other_settings_it_does_not_go_on(tmp_path, monkeypatch):
 def test_the_best_pass_is_kept(tmp_path, monkeypatch):
     """Passes score 0.5, 0.9, 0.7: the weights are those after the second."""
     said, cores = iter([0.5, 0.9, 0.7]), []
-    found = adapting.WordLabelTrainer._found
+    found = WordLabelTrainer._predict
 
     def watched(self, rows, store):
         cores.append([np.array(w) for w in self.encoder.core.get_weights()])
         return found(self, rows, store)
 
-    monkeypatch.setattr(adapting, "average_precision", lambda found, there: next(said))
-    monkeypatch.setattr(adapting.WordLabelTrainer, "_found", watched)
+    monkeypatch.setattr(word_label_trainer, "mean_average_precision", lambda found, there: next(said))
+    monkeypatch.setattr(WordLabelTrainer, "_predict", watched)
     config = load_config(settings(tmp_path, epochs=3))
     adapt_encoders(*asked(config))
     kept = build_encoder(config.encoders[0]).core.get_weights()
@@ -212,14 +212,14 @@ def test_the_best_pass_is_kept(tmp_path, monkeypatch):
 
 def test_a_mirrored_image_is_learned_with_its_words_mirrored(tmp_path):
     """Every other image's features are turned round, and "left" is then learned as "right"."""
-    config, corpus, _ = asked(load_config(settings(tmp_path)))
+    config, corpus = asked(load_config(settings(tmp_path)))
     records = corpus.split("train")
     plain, how = (
         build_encoder(config.encoders[0].model_copy(update={"pretrain_on_words": None})),
         config.encoders[0].pretrain_on_words,
     )
-    words = Words.of(records, config.text, config.training.flip_word_pairs, 2)
-    lesson = adapting.WordLabelTrainer(plain, "block3_out", words, how, {})
+    words = WordLabels.of(records, config.text, config.training.flip_word_pairs, 2)
+    lesson = WordLabelTrainer(plain, "block3_out", words, how, {})
     given, sure = [], words.of_images(records)
     columns = np.arange(lesson.grid[1], dtype=np.float32)
 
@@ -231,13 +231,13 @@ def test_a_mirrored_image_is_learned_with_its_words_mirrored(tmp_path):
             return grid.reshape(len(rows), -1, lesson.grid[2])
 
     class Fake:
-        optimizer = lesson.detector.optimizer
+        optimizer = lesson.model.optimizer
 
         def train_on_batch(self, seen, said):
             given.append((seen, said))
             return 0.0
 
-    lesson.detector = Fake()
+    lesson.model = Fake()
     lesson._pass(0, np.arange(len(records)), sure, Numbered())
     turned = 0
     for seen, said in zip(*(np.concatenate(part) for part in zip(*given, strict=True)), strict=True):
@@ -270,7 +270,7 @@ def test_a_run_has_a_copy_for_when_the_folder_is_gone(adapted):
 def test_weights_of_unknown_making_are_not_overwritten(tmp_path):
     (tmp_path / "adapted").mkdir()
     (tmp_path / "adapted" / "encoder.weights.h5").write_bytes(b"dear")
-    with pytest.raises(CheckpointError, match="but not how it was made"):
+    with pytest.raises(CheckpointError, match="encoder.pretrain_on_words.output"):
         adapt_encoders(*asked(load_config(settings(tmp_path))))
     assert (tmp_path / "adapted" / "encoder.weights.h5").read_bytes() == b"dear"
 
@@ -278,7 +278,7 @@ def test_weights_of_unknown_making_are_not_overwritten(tmp_path):
 def test_a_note_without_weights_is_said(adapted, tmp_path):
     (tmp_path / "adapted").mkdir()
     shutil.copy(adapted[0] / "adapted" / "adapted.json", tmp_path / "adapted")
-    with pytest.raises(CheckpointError, match="damaged or incomplete: delete it"):
+    with pytest.raises(CheckpointError, match="incomplete.*delete"):
         adapt_encoders(*asked(load_config(settings(tmp_path))))
 
 
@@ -289,8 +289,8 @@ def test_a_store_of_one_s_own_holds_the_adapted_features(tmp_path):
 
 
 def test_words_of_mirrored_images_change_sides(tmp_path):
-    config, corpus, _ = asked(load_config(settings(tmp_path)))
-    words = Words.of(corpus.split("train"), config.text, config.training.flip_word_pairs, 2)
+    config, corpus = asked(load_config(settings(tmp_path)))
+    words = WordLabels.of(corpus.split("train"), config.text, config.training.flip_word_pairs, 2)
     left, right, red = (words.column[word] for word in ("left", "right", "red"))
     assert (words.mirrored[left], words.mirrored[right], words.mirrored[red]) == (right, left, red)
     assert "a" not in words.column  # it stands in every image's captions
@@ -311,7 +311,7 @@ def test_words_of_mirrored_images_change_sides(tmp_path):
             "no word occurs .* of 1000 to 54 of the 72 training images",
         ),
         ({"after": "block5_out"}, FeatureError, "encoder.pretrain_on_words.after: 'block5_out' is the last layer"),
-        ({"after": "block5_norm"}, FeatureError, "behind 'block5_norm' no layer of a grid learns"),
+        ({"after": "block5_norm"}, FeatureError, "encoder.pretrain_on_words.after: .*'block5_norm'"),
         (
             {"learning_rate": 1e30},
             FeatureError,
@@ -333,7 +333,7 @@ def test_an_adapted_encoder_that_is_gone_is_said(tmp_path):
 
 
 def test_without_dev_images_the_last_pass_counts(tmp_path):
-    config, corpus, _ = asked(load_config(settings(tmp_path, epochs=2)))
+    config, corpus = asked(load_config(settings(tmp_path, epochs=2)))
     adapt_encoders(config, Corpus(tuple(corpus.split("train")), corpus.problems))
     assert scores(tmp_path)[0] < scores(tmp_path)[1] < 0
     assert (tmp_path / "adapted" / "encoder.weights.h5").exists()

@@ -19,7 +19,7 @@ from capsmith.data.records import read_dataset
 from capsmith.training.epoch_state import EpochProgress
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
-from capsmith.training.signals import stopping
+from capsmith.training.signals import stop_signals
 from tests.support import dying, shapes
 
 DROPPING = {"units": 16, "dropout": 0.4}
@@ -136,14 +136,14 @@ def test_killed_within_an_epoch_it_goes_on_within(chains, frozen):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_after_the_batch(frozen, tmp_path, monkeypatch, number):
-    def asked(self, index, original=Batches.prepared):
+    def asked(self, index, original=Batches.load):
         if (self.epoch, index) == (1, 1):
             os.kill(os.getpid(), number)
         return original(self, index)
 
     before, run = signal.getsignal(number), tmp_path / "run"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as stopped:
-        patch.setattr(Batches, "prepared", asked)
+        patch.setattr(Batches, "load", asked)
         train(config_of(FROZEN), run)
     assert stopped.value.args == (number,) and signal.getsignal(number) is before
     *_, noted, last = (tmp_path / "log.txt").read_text().splitlines()
@@ -156,7 +156,7 @@ def test_a_signal_ends_it_after_the_batch(frozen, tmp_path, monkeypatch, number)
 
 def test_a_second_signal_is_not_waited_with(log_lines):
     lines = log_lines
-    with pytest.raises(KeyboardInterrupt), stopping() as stop:
+    with pytest.raises(KeyboardInterrupt), stop_signals() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
         deadline = time.monotonic() + 5
         while stop.signal is None and time.monotonic() < deadline:
@@ -168,8 +168,8 @@ def test_a_second_signal_is_not_waited_with(log_lines):
 
 
 def test_a_state_of_other_batches_is_refused(tmp_path):
-    good = EpochProgress(epoch=2, step=3, loss=1.5, words=7, rewards=[0.5]).to_json()
-    assert EpochProgress.from_json(good, "here", 2, 5) == EpochProgress(2, 3, 1.5, 7, rewards=[0.5])
+    good = EpochProgress(epoch=2, step=3, loss=1.5, words=7, samples={"rewards": [0.5]}).to_json()
+    assert EpochProgress.from_json(good, "here", 2, 5) == EpochProgress(2, 3, 1.5, 7, samples={"rewards": [0.5]})
     assert EpochProgress.from_json({}, "here", 2, 5) == EpochProgress(2)
     for change in ({"epoch": 1}, {"step": 6}, {"step": -1}, {"words": "x"}, {"rewards": [None]}, {"other": 1}):
         with pytest.raises(CheckpointError, match="here is damaged within an epoch"):

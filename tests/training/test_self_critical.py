@@ -10,15 +10,15 @@ from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.data.prepare import prepare
-from capsmith.data.sources import ViewedSource
+from capsmith.data.sources import OriginalSource, ViewedSource
 from capsmith.data.text.tokens import tokenise
 from capsmith.data.text.vocabulary import END, PAD, START
 from capsmith.decoding.search import GreedyConfig, search
 from capsmith.metrics.cider import CiderD
-from capsmith.training import self_critical
+from capsmith.training import sampled_batches
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
-from capsmith.training.self_critical import SampledBatches
+from capsmith.training.sampled_batches import SampledBatches
 from tests.support import shapes
 
 
@@ -50,7 +50,7 @@ def batches(begun, dropout=0.0, **training):
     captioner.config = config
     prepared = prepare(config, ("train",))
     records = prepared.split("train")
-    made = SampledBatches(captioner, prepared.source, records)
+    made = SampledBatches(captioner, OriginalSource(prepared.source), records)
     by_row = dict(zip((int(row) for row in made.rows), records, strict=True))
     return made, by_row
 
@@ -178,13 +178,13 @@ def test_interrupted_it_goes_on_to_the_same_numbers(begun, tmp_path, monkeypatch
     config = load_config(settings(begun, 0.25, epochs=3, samples=4, ema=0.9, schedule="cosine", checkpoint_every=every))
     train(config, tmp_path / "whole")
 
-    def dying(self, index, original=SampledBatches.prepared):
+    def dying(self, index, original=SampledBatches.load):
         if (self.epoch, index) == (1, 2):
             raise KeyboardInterrupt
         return original(self, index)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(SampledBatches, "prepared", dying)
+        patch.setattr(SampledBatches, "load", dying)
         train(config, tmp_path / "cut")
     assert len(read_csv(tmp_path / "cut" / "history.csv")) == 1
     train(config, tmp_path / "cut", resume=True)
@@ -212,7 +212,7 @@ def test_captions_of_mirrored_images_are_judged_with_their_words_turned_back(beg
     meant = [[int(other[i]) for i in s] if back else s for s, back in zip(said, mirrored, strict=True)]
     words = [[vocabulary.words[i] for i in s] for s in meant]
     ended = [s[-1] == END for s in sentences]
-    expected = made.reward_of.reward([int(r) for r in viewed.images(rows)], words, ended)
+    expected = made.reward_of.reward([int(r) for r in viewed.originals(rows)], words, ended)
     np.testing.assert_allclose(np.array(turned.rewards), expected, atol=1e-5)
 
 
@@ -226,7 +226,7 @@ def test_a_sample_is_learned_from_with_the_probability_that_it_was_drawn_with(be
         drawn.append(search(stepper, features, config))
         return drawn[-1]
 
-    monkeypatch.setattr(self_critical, "search", watched)
+    monkeypatch.setattr(sampled_batches, "search", watched)
     inputs, targets = made[0]
     model = made.captioner.model
     assert model.decoder.word_dropout.rate > 0
@@ -264,10 +264,10 @@ def test_dropout_hides_its_share_and_stretches_the_rest(begun):
 
 def test_hidden_features_of_one_scale_are_what_they_are_on_average(begun):
     made, _ = batches(begun, dropout=0.25, samples=4)
-    mean = np.full(made.source.shape[-1], 3.0, "float32")
+    mean = np.full(made.source.source.shape[-1], 3.0, "float32")
     made.captioner.model.decoder.standardise = SimpleNamespace(mean=keras.ops.convert_to_tensor(mean))
     made.set_epoch(0)  # where the mean is read
-    whole = np.random.default_rng(0).normal(3.0, 1.0, (200, *made.source.shape)).astype("float32")
-    features, _ = made._hidden(whole, 0)
+    whole = np.random.default_rng(0).normal(3.0, 1.0, (200, *made.source.source.shape)).astype("float32")
+    features, _ = made._drop(whole, 0)
     assert abs((features == 3.0).mean() - 0.25) < 0.03
     assert abs(features.mean() - whole.mean()) < 0.05

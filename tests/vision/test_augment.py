@@ -69,8 +69,8 @@ def test_what_is_mirrored_is_said_so():
     """Every epoch draws anew; a row looks the same whenever it is asked for; words turn with their images."""
     source = AugmentedSource(Still(), ["0", "1", "2"], AugmentConfig())
     rng = np.random.default_rng(0)
-    rows = source.drawn(source.rows(["0", "1", "2"] * 40), rng)
-    assert len(set(rows.tolist())) == 120 and set(source.images(rows).tolist()) == {0, 1, 2}
+    rows = source.sample(source.rows(["0", "1", "2"] * 40), rng)
+    assert len(set(rows.tolist())) == 120 and set(source.originals(rows).tolist()) == {0, 1, 2}
     pixels = source.gather(rows)
     falling = pixels[:, 20, 0, 0].astype(int) > pixels[:, 20, -1, 0]
     np.testing.assert_array_equal(falling, source.mirrored(rows))
@@ -91,5 +91,5 @@ def test_what_is_mirrored_is_said_so():
 
 def test_without_mirroring_none_is_mirrored():
     source = AugmentedSource(Still(), ["0"], AugmentConfig(mirror=False))
-    rows = source.drawn(source.rows(["0"] * 50), np.random.default_rng(0))
+    rows = source.sample(source.rows(["0"] * 50), np.random.default_rng(0))
     assert not source.mirrored(rows).any()

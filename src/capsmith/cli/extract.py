@@ -15,7 +15,7 @@ def run(args: argparse.Namespace) -> None:
     """Makes or completes the feature store."""
     from capsmith.config import load_config
     from capsmith.core.terminal import say_path
-    from capsmith.data.prepare import extract
+    from capsmith.training.extract import extract
 
     config = load_config(args.config, args.set)
     load_keras()

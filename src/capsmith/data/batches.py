@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from capsmith.data.sources import Source, VariedSource
+from capsmith.data.sources import TrainingSource
 from capsmith.data.text.vocabulary import END, PAD, START
 
 _POOL = 16  # batches that are sorted by length together: enough to pad little, few enough to stay random
@@ -54,7 +54,7 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        source: Source | VariedSource,
+        source: TrainingSource,
         examples: Sequence[Example],
         batch_size: int,
         seed: int,
@@ -83,8 +83,7 @@ class Batches(keras.utils.PyDataset):
             batches += [some[start : start + self.images] for start in range(0, len(some), self.images)]
         self.batches = [batches[index] for index in rng.permutation(len(batches))]
         self.rows = np.array([example.row for example in self.examples], np.int64)
-        if isinstance(self.source, VariedSource):
-            self.rows = self.source.drawn(self.rows, rng)
+        self.rows = self.source.sample(self.rows, rng)
 
     def on_epoch_end(self) -> None:
         """Moves to the next epoch's order."""
@@ -94,18 +93,18 @@ class Batches(keras.utils.PyDataset):
         return len(self.batches)
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
-        return self.prepared(index)
+        return self.load(index)
 
-    def completed(self, batch: tuple[dict[str, Any], np.ndarray]) -> tuple[dict[str, Any], np.ndarray]:
-        """Returns a prepared batch, to which nothing is to be added."""
+    def finalize(self, batch: tuple[dict[str, Any], np.ndarray]) -> tuple[dict[str, Any], np.ndarray]:
+        """Returns a loaded batch, which is complete already."""
         return batch
 
-    def prepared(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
-        """Returns a batch; it can be had while the one before is learned from."""
+    def load(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
+        """Returns a batch. A prefetch thread may call it."""
         examples, rows = [self.examples[i] for i in self.batches[index]], self.rows[self.batches[index]]
         sentences = [(words, True) for example in examples for words in self._rows_of(example)]
         tokens, targets = pad(sentences, self.batch_size)
-        if isinstance(self.source, VariedSource) and self.mirror is not None:
+        if self.mirror is not None:
             turned = np.zeros(self.batch_size, bool)
             turned[: len(sentences)] = np.repeat(self.source.mirrored(rows), self.each)
             tokens[turned], targets[turned] = self.mirror[tokens[turned]], self.mirror[targets[turned]]

@@ -105,20 +105,20 @@ def read_corpus(config: Config) -> Corpus:
     return corpus
 
 
-def extract(config: Config) -> Features:
-    """Makes or completes the feature store of a config's dataset, or the several of a list of encoders.
+def extract(config: Config, corpus: Corpus | None = None) -> Features:
+    """Creates or completes the feature store of a config's dataset, or the stores of several encoders.
+
+    Args:
+        config: The config. Encoders that it pretrains on words must exist.
+        corpus: The dataset, if it was read already.
 
     Raises:
-        DataError: The config trains its encoder, so there is nothing to store.
+        DataError: The config trains its encoder, so that no features can be stored.
     """
     require_config(config, "extract")
     if config.trains_encoder:
         raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
-    corpus = read_corpus(config)
-    if any(encoder.pretrain_on_words for encoder in config.encoders):
-        from capsmith.training.encoder_adaptation import adapt_encoders
-
-        adapt_encoders(config, corpus)
+    corpus = corpus or read_corpus(config)
     if config.features.pickle is not None:
         return given_features(config, corpus, SPLITS)
     return _store(config, corpus.records)

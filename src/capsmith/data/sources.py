@@ -1,4 +1,4 @@
-"""Where batches find images: a feature store, pixels, or either in variants, of which an epoch shows one each."""
+"""Sources of training images: features or pixels as they are, or in variants, of which each epoch shows one."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,69 @@ class Source(Protocol):
         """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
 
 
-class VariedSource(ABC):
+class TrainingSource(ABC):
+    """The images of a training, of which each epoch shows one variant."""
+
+    @property
+    @abstractmethod
+    def has_mirrored(self) -> bool:
+        """Whether some variants are mirrored."""
+
+    @abstractmethod
+    def rows(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns the rows of the original images."""
+
+    @abstractmethod
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Returns features (P, …) or pixels (P, H, W, 3) of rows, whichever variants they are."""
+
+    @abstractmethod
+    def originals(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the rows of the original images of variants."""
+
+    @abstractmethod
+    def sample(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns the row of a random variant for each original image's row."""
+
+    @abstractmethod
+    def mirrored(self, rows: np.ndarray) -> np.ndarray:
+        """Returns which rows are mirrored images, as bool."""
+
+
+class OriginalSource(TrainingSource):
+    """The images as they are: every epoch shows the same.
+
+    Args:
+        source: Their features or pixels.
+    """
+
+    has_mirrored = False
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def rows(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns the rows of the images."""
+        return self.source.rows(ids)
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
+        return self.source.gather(rows)
+
+    def originals(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the rows."""
+        return rows
+
+    def sample(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns the rows."""
+        return rows
+
+    def mirrored(self, rows: np.ndarray) -> np.ndarray:
+        """Returns False for each row."""
+        return np.zeros(len(rows), bool)
+
+
+class VariedSource(TrainingSource):
     """Images that look different from epoch to epoch. Row ``r + n · v`` is variant v of image r.
 
     Args:
@@ -30,17 +92,22 @@ class VariedSource(ABC):
     def __init__(self, ids: Sequence[str]) -> None:
         self._row = {image: row for row, image in enumerate(ids)}
 
+    @property
+    def has_mirrored(self) -> bool:
+        """Whether some variants are mirrored: if any, the first one."""
+        return self.mirrors(1)
+
     def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the rows of the images as they are."""
+        """Returns the rows of the original images."""
         return np.array([self._row[image] for image in ids], np.int64)
 
-    def images(self, rows: np.ndarray) -> np.ndarray:
-        """Returns the rows of the images as they are, whichever variants the given ones are."""
+    def originals(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the rows of the original images of variants."""
         return rows % len(self._row)
 
-    def drawn(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns for each image's row that of one of its variants, drawn at random."""
-        return self.images(rows) + len(self._row) * rng.integers(self.variants, size=len(rows))
+    def sample(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Returns the row of a random variant for each original image's row."""
+        return self.originals(rows) + len(self._row) * rng.integers(self.variants, size=len(rows))
 
     def mirrored(self, rows: np.ndarray) -> np.ndarray:
         """Returns which rows are mirrored images."""
@@ -54,10 +121,6 @@ class VariedSource(ABC):
     @abstractmethod
     def mirrors(self, variant: int) -> bool:
         """Returns whether a variant is mirrored."""
-
-    @abstractmethod
-    def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Returns features (P, …) or pixels (P, H, W, 3) of rows, whichever variants they are."""
 
 
 class AugmentedSource(VariedSource):
@@ -82,7 +145,7 @@ class AugmentedSource(VariedSource):
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns the varied pixels (P, H, W, 3) of rows, uint8."""
-        pixels = np.array(self.source.gather(self._rows[self.images(rows)]))
+        pixels = np.array(self.source.gather(self._rows[self.originals(rows)]))
         for place, (row, turned) in enumerate(zip(rows, self.mirrored(rows), strict=True)):
             pixels[place] = augmented(pixels[place], self.how, np.random.default_rng(int(row)), bool(turned))
         return pixels

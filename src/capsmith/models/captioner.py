@@ -44,7 +44,6 @@ from capsmith.models.given_features import GivenFeatures
 from capsmith.models.run_plugins import remember as remember_plugins
 from capsmith.models.training_domain import TrainingDomain, checked
 from capsmith.retrieval.caption_index import Memory
-from capsmith.training.encoder_adaptation import keep_adapted
 from capsmith.vision.encoder import Encoder, load_encoders, save_encoders
 from capsmith.vision.images import Source
 from capsmith.vision.joined import JoinedEncoder
@@ -138,7 +137,6 @@ class Captioner:
         self.vocabulary.save(run / "vocabulary.json")
         if self.encoder is not None:
             save_encoders(self.encoder, run)
-            keep_adapted(self.config, run)
         about = {
             "format": _FORMAT,
             "feature_shape": list(self.feature_shape),

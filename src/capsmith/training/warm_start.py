@@ -1,132 +1,100 @@
-"""Beginning a training with the weights of another run."""
-
-from pathlib import Path
+"""Initial weights from another run."""
 
 import keras
 import numpy as np
 
-from capsmith.config import Config, load_config, model_difference, run_config
+from capsmith.config import model_difference, run_config
 from capsmith.core.errors import CheckpointError, PluginError
+from capsmith.core.log import get_logger
 from capsmith.data.text.vocabulary import Vocabulary
-from capsmith.metrics.scorer import expand
 from capsmith.models.caption_model import CaptionModel, build_model
-from capsmith.models.captioner import WEIGHTS, Captioner
+from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
-from capsmith.training.config import MemberConfig
-from capsmith.training.history import History, read_csv
-from capsmith.vision.config import Encoders
+from capsmith.models.run import RunDirectory
 from capsmith.vision.weights import load_file
 
-_ENCODER_LEARNS = {"encoder.trainable", "encoder.lr_multiplier"}  # first the decoder alone, then both
-_CARRIED = ("seed", "data", "text", "features", "encoder")
+logger = get_logger(__name__)
+
+_MAY_DIFFER = {"encoder.trainable", "encoder.lr_multiplier"}  # stage one trains the decoder alone, stage two both
+_VOCABULARY_KEYS = {"text.min_count", "text.max_words", "text.max_length"}
 
 
-def load_initial_weights(captioner: Captioner, run: Path) -> None:
-    """Loads the weights of a run into a captioner that was just built.
+def initialise(captioner: Captioner) -> None:
+    """Gives a new captioner the weights of the run that its config names, if any.
 
     Raises:
-        CheckpointError: There is no such run, or its words, encoder or decoder are others.
+        CheckpointError: The run is missing, or of another model.
     """
-    config = run_config(run)
-    if changed := model_difference(config, captioner.config, _ENCODER_LEARNS):
+    training = captioner.config.training
+    if (run := training.resume_weights_from) is not None:
+        load_initial_weights(captioner, RunDirectory(run))
+        logger.info(f"begins with the weights of {run}")
+    if (run := training.transfer_from) is not None:
+        shared, words = transfer_weights(captioner, RunDirectory(run)), len(captioner.vocabulary)
+        logger.info(f"begins with the weights of {run} and its embeddings of {shared:,} of {words:,} words")
+
+
+def load_initial_weights(captioner: Captioner, run: RunDirectory) -> None:
+    """Loads the weights of a run with the same encoder, decoder and vocabulary into a new captioner.
+
+    Raises:
+        CheckpointError: The run is missing, or its vocabulary, encoder or decoder differs.
+    """
+    config = run_config(run.path)
+    if changed := model_difference(config, captioner.config, _MAY_DIFFER):
         raise CheckpointError(f"training.resume_weights_from: {run} is of another model ({changed})")
     if config.trains_encoder and not captioner.config.trains_encoder:
-        raise CheckpointError(f"training.resume_weights_from: {run} trained its encoder: this one has to, too")
-    if Vocabulary.load(run / "vocabulary.json").fingerprint() != captioner.vocabulary.fingerprint():
+        raise CheckpointError(
+            f"training.resume_weights_from: {run} trained its encoder: set encoder.trainable here too"
+        )
+    if Vocabulary.load(run.vocabulary).fingerprint() != captioner.vocabulary.fingerprint():
         raise CheckpointError(
             f"training.resume_weights_from: {run} has another vocabulary (its captions or text settings differ); "
             "training.transfer_from takes a run with another vocabulary"
         )
-    model, encoder = captioner.model, run / "encoder.weights.h5"
-    whole = config.trains_encoder or model.encoder is None
-    load_weights(model.bare() if whole else CaptionModel(model.decoder).bare(), run / WEIGHTS)
-    if not whole and captioner.encoder is not None and encoder.exists():  # it learns from what the run had of it
-        load_file(captioner.encoder.parts[0].core, encoder)
+    model, encoder_weights = captioner.model, run.encoders(1)[0].weights
+    has_encoder = config.trains_encoder or model.encoder is None  # whether both models have the same parts
+    load_weights(model.bare() if has_encoder else CaptionModel(model.decoder).bare(), run.weights)
+    if not has_encoder and captioner.encoder is not None and encoder_weights.exists():
+        load_file(captioner.encoder.parts[0].core, encoder_weights)
 
 
-def transfer_weights(captioner: Captioner, run: Path) -> int:
-    """Gives a captioner that was just built what a run of other data knows.
+def transfer_weights(captioner: Captioner, run: RunDirectory) -> int:
+    """Gives a new captioner the weights of a run with another vocabulary.
 
-    What belongs to a word goes to the same word; the words that the run lacks stay as they were drawn, or read from a
-    file of vectors. All else is loaded as it is.
+    Embeddings and output weights go to the same word; those of words that the run lacks keep their initial values. All
+    other weights are copied.
 
     Returns:
-        How many of the captioner's words the run knows.
+        Number of words in both vocabularies.
 
     Raises:
-        CheckpointError: There is no such run, or its encoder, decoder or way of splitting captions is another.
+        CheckpointError: The run is missing, or its encoder, decoder or tokenisation differs.
     """
-    known = run_config(run)
-    if changed := model_difference(known, captioner.config, {"text.min_count", "text.max_words", "text.max_length"}):
+    source_config = run_config(run.path)
+    if changed := model_difference(source_config, captioner.config, _VOCABULARY_KEYS):
         raise CheckpointError(f"training.transfer_from: {run} is of another model ({changed})")
     if not hasattr(captioner.model.decoder, "by_word"):
         raise PluginError(
-            f"decoder '{known.decoder.type}' has no by_word, which training.transfer_from needs: see decoders.base"
+            f"decoder '{source_config.decoder.type}' has no by_word, which training.transfer_from needs: "
+            "see decoders.base"
         )
-    words = Vocabulary.load(run / "vocabulary.json")
-    before = build_model(known, words, captioner.feature_shape, captioner.encoder)
-    load_weights(before, run / WEIGHTS)
-    place = {word: row for row, word in enumerate(words.words)}
-    shared = [(row, place[word]) for row, word in enumerate(captioner.vocabulary.words) if word in place]
-    ours, theirs = (np.array(rows) for rows in zip(*shared, strict=True))
-    by_word = {id(weight): axis for weight, axis in captioner.model.decoder.by_word}
-    for weight, given in zip(captioner.model.weights, before.weights, strict=True):
-        value = keras.ops.convert_to_numpy(given)
-        if (axis := by_word.get(id(weight))) is not None:
-            grown = np.array(keras.ops.convert_to_numpy(weight))
-            np.moveaxis(grown, axis, 0)[ours] = np.moveaxis(value, axis, 0)[theirs]
-            value = grown
+    vocabulary = Vocabulary.load(run.vocabulary)
+    source = build_model(source_config, vocabulary, captioner.feature_shape, captioner.encoder)
+    load_weights(source, run.weights)
+    source_ids = {word: index for index, word in enumerate(vocabulary.words)}
+    shared = [(index, source_ids[word]) for index, word in enumerate(captioner.vocabulary.words) if word in source_ids]
+    own_rows, source_rows = (np.array(rows) for rows in zip(*shared, strict=True))
+    word_axes = {id(weight): axis for weight, axis in captioner.model.decoder.by_word}
+    for weight, source_weight in zip(captioner.model.weights, source.weights, strict=True):
+        value = keras.ops.convert_to_numpy(source_weight)
+        if (axis := word_axes.get(id(weight))) is not None:
+            merged = np.array(keras.ops.convert_to_numpy(weight))
+            np.moveaxis(merged, axis, 0)[own_rows] = np.moveaxis(value, axis, 0)[source_rows]
+            value = merged
         if weight.shape != value.shape:
             raise CheckpointError(
                 f"training.transfer_from: {run} has another {weight.path}: {value.shape}, now {weight.shape}"
             )
         weight.assign(value)
     return len(shared)
-
-
-def first_stage(config: Config) -> tuple[Config, Path] | None:
-    """Returns the training that has to come before this one, and its run; None when there is none, or it is over."""
-    start, stage_one = config.training.resume_weights_from, config.training.stage_one
-    if start is None or stage_one is None:
-        return None
-    stage = load_config(stage_one.config, stage_one.set)
-    carried = {section: getattr(config, section) for section in _CARRIED}
-    stage = stage.model_copy(update={**carried, "encoder": _learning_as_in(stage, config.encoder)})
-    return None if _over(stage, start) else (stage, start)
-
-
-def _learning_as_in(stage: Config, encoder: Encoders) -> Encoders:
-    """Returns an encoder that learns in the first stage only where that stage's own config says so."""
-    if isinstance(encoder, tuple):
-        return encoder  # several are always frozen
-    own = stage.encoders[0]
-    return encoder.model_copy(update={"trainable": own.trainable, "lr_multiplier": own.lr_multiplier})
-
-
-def missing_members(config: Config) -> list[tuple[Config, Path]]:
-    """Returns the trainings that an ensemble still lacks, and their runs.
-
-    They carry this config's data, text, features and encoder, as first stages do, but have seeds of their own.
-    """
-    found = [(_member(one, config), one.run) for one in config.ensemble]
-    return [(member, run) for member, run in found if not _over(member, run)]
-
-
-def _member(one: MemberConfig, config: Config) -> Config:
-    carried = {section: getattr(config, section) for section in _CARRIED if section != "seed"}
-    carried["evaluation"] = config.evaluation.model_copy(update={"after_training": None})  # it is scored as a whole
-    if one.encoders is not None:
-        some = tuple(config.encoders[place] for place in one.encoders)
-        carried["encoder"] = some if len(some) > 1 else some[0]
-    return load_config(one.config, one.set).model_copy(update=carried)
-
-
-def _over(config: Config, run: Path) -> bool:
-    """Returns whether a run holds a training that came to its end."""
-    history = run / "history.csv"
-    if not history.exists() or not (run / WEIGHTS).exists():
-        return False
-    rows = read_csv(history)
-    metric = expand([config.training.metric])[-1]
-    measured = bool(rows) and all(f"dev_{metric}" in row for row in rows)
-    return measured and History(metric, rows).finished(config.training)
