@@ -21,13 +21,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from capsmith.config import run_configs
 from capsmith.data.prepare import prepare, read_corpus
 from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.decoding.search import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
 from capsmith.evaluation.evaluate import caption_source, remember
 from capsmith.models.captioner import Caption, Captioner
 from capsmith.models.ensemble import Member, require_same_words
+from capsmith.models.run_config import run_configs
 from capsmith.retrieval.caption_index import FILE as MEMORY
 
 TOLERANCE = 1e-5
@@ -97,11 +97,11 @@ def loaded(runs: Sequence[Path], sets: Sequence[str], split: str, count: int) ->
     """Returns the captioners with their sources, and the paths of the first images of a split by id."""
     members = []
     configs = run_configs(runs, sets)
-    corpus = read_corpus(configs[0])
+    corpus = read_corpus(configs[0].data, configs[0].features)
     for run, config in zip(runs, configs, strict=True):
         captioner = Captioner.load(run)
         captioner.config = config
-        prepared = prepare(config, ("train", split), corpus, captioner.encoder)
+        prepared = prepare(corpus, config.encoders, config.features, ("train", split), captioner.encoder)
         if not members and not (run / MEMORY).exists():
             remember(captioner, prepared)  # for consensus; the run itself is left as it is
         members.append(Member(captioner, prepared.source))

@@ -30,7 +30,6 @@ from capsmith import (
     load_config,
     train,
 )
-from capsmith.data.prepare import prepare
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
 from capsmith.evaluation.evaluate import caption_source
@@ -40,6 +39,7 @@ from capsmith.models.caption_model import build_model
 from capsmith.models.ensemble import Member
 from capsmith.vision.encoder import build_encoder
 from tests.support import shapes
+from tests.support.prepared import prepare_splits
 
 TEST = [shapes.data() / "images" / f"{'_'.join(scene)}_4.png" for scene in shapes.SCENES]
 
@@ -343,7 +343,7 @@ def test_alone_in_batches_and_by_evaluation(captioner, decoding):
         captioner.config = captioner.config.model_copy(update={"evaluation": settings})
         same(captioner.caption(TEST, decoding), alone)
         same(captioner.caption(TEST[::-1], decoding)[::-1], alone)
-        source = prepare(captioner.config, ("test",)).source
+        source = prepare_splits(captioner.config, "test").source
         found = caption_source([Member(captioner, source)], [path.name for path in TEST], decoding)
         same([found[path.name] for path in TEST], alone)
 
@@ -357,7 +357,7 @@ def test_files_and_stored_grids_give_the_same(tmp_path):
     words = Vocabulary.build([["a", "red", "bar", "green", "left"]], 1, None)
     encoder = build_encoder(config.encoder)
     made = Captioner(config, words, build_model(config, words, encoder.feature_shape, encoder), (9, 128), encoder)
-    source = prepare(config, ("test",)).source
+    source = prepare_splits(config, "test").source
     ids = [path.name for path in TEST]
     stored, own = source.gather(source.rows(ids)), made.features(TEST)
     assert own.dtype == stored.dtype == np.float16

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from capsmith.data.batches import Example
+from capsmith.data.sources import TrainingSource
 from capsmith.data.text.vocabulary import Vocabulary
 
 LENGTHS = {
@@ -19,8 +20,8 @@ EACH = 5
 
 
 @dataclass(frozen=True)
-class Features:
-    """A ``Source`` of random features, all images the same few: reading them costs what it costs in a run."""
+class Features(TrainingSource):
+    """A training source of random features, all images the same few: reading them costs what it costs in a run."""
 
     values: np.ndarray
 

@@ -65,7 +65,7 @@ def train(folder: Path, count: int, steps: int = 30) -> float:
     from capsmith.config import load_config
     from capsmith.core.compilation import learner
     from capsmith.data.batches import Batches, Example
-    from capsmith.data.sources import OriginalSource
+    from capsmith.data.sources import PlainSource
     from capsmith.models.caption_model import build_model
 
     config = load_config("flickr8k_attention.yaml")
@@ -73,9 +73,8 @@ def train(folder: Path, count: int, steps: int = 30) -> float:
     model.compile(keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=0.99))
     model.optimizer.build(model.trainable_variables)
     some = examples(1000)
-    made = Batches(
-        OriginalSource(store(folder, count)), [Example(n, some[n % 1000].captions) for n in range(count)], 160, 0
-    )
+    numbered = [Example(n, some[n % 1000].captions) for n in range(count)]
+    made = Batches(PlainSource(store(folder, count)), numbered, 160, 0)
     learn = learner(model)
     started = time.perf_counter()
     for index in range(steps):

@@ -46,7 +46,6 @@ def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precisio
     from capsmith.core.compilation import learner
     from capsmith.core.prefetch import ahead
     from capsmith.data.batches import Batches
-    from capsmith.data.sources import OriginalSource
     from capsmith.models.caption_model import build_model
     from capsmith.training.optimizers import build_optimizer
 
@@ -54,7 +53,7 @@ def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precisio
     optimizer = build_optimizer(load_config(name, (*sets, "training.optimizer=adam", "training.ema=null")).training)
     model.compile(optimizer, jit_compile=keras.backend.backend() == "jax")
     model.optimizer.build(model.trainable_variables)
-    made = Batches(OriginalSource(features(shape)), examples(6000), BATCH, 0, together=len(shape) > 1)
+    made = Batches(features(shape), examples(6000), BATCH, 0, group_by_image=len(shape) > 1)
     learn = learner(model)
     order = sorted(range(len(made)), key=lambda index: made[index][1].shape[1])
     count = min(batches or len(made), len(made))

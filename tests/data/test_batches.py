@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from capsmith.data.batches import Batches, Example
-from capsmith.data.sources import OriginalSource
+from capsmith.data.sources import TrainingSource
 from capsmith.data.text.vocabulary import END, PAD, START
 
 IMAGES = 60
 
 
-class Source:
+class Source(TrainingSource):
     """Features that say which image they are of."""
 
     def rows(self, ids):
@@ -57,7 +57,7 @@ def read(batches):
 @pytest.mark.parametrize("size", [1, 7, 40, 1000])
 def test_every_caption_once_and_with_its_image(together, size):
     given = examples()
-    batches = Batches(OriginalSource(Source()), given, size, seed=3, together=together)
+    batches = Batches(Source(), given, size, seed=3, group_by_image=together)
     for epoch in (0, 5):
         batches.set_epoch(epoch)
         seen = Counter(pair for some in read(batches) for pair in some)
@@ -66,14 +66,14 @@ def test_every_caption_once_and_with_its_image(together, size):
 
 def test_images_of_different_numbers_of_captions():
     given = [Example(e.row, e.captions[: 1 + e.row % 5]) for e in examples()]
-    batches = Batches(OriginalSource(Source()), given, 16, seed=3)
+    batches = Batches(Source(), given, 16, seed=3)
     assert sum(len(some) for some in read(batches)) == sum(len(e.captions) for e in given)
     assert all(0 < len(some) <= 16 for some in read(batches))
 
 
 def test_order_is_a_function_of_seed_and_epoch_alone():
     def order(seed, epoch, after=()):
-        batches = Batches(OriginalSource(Source()), examples(), 40, seed)
+        batches = Batches(Source(), examples(), 40, seed)
         for earlier in after:
             batches.set_epoch(earlier)
         batches.set_epoch(epoch)
@@ -82,28 +82,27 @@ def test_order_is_a_function_of_seed_and_epoch_alone():
     assert order(1, 3) == order(1, 3, after=(0, 1, 2)) == order(1, 3, after=(7,))
     assert order(1, 3) != order(1, 2)
     assert order(1, 3) != order(2, 3)
-    walked = Batches(OriginalSource(Source()), examples(), 40, 1)
+    walked = Batches(Source(), examples(), 40, 1)
     walked.on_epoch_end()
     walked.on_epoch_end()
     assert read(walked) == order(1, 2)
 
 
 def test_captions_of_an_image_stay_together():
-    for some in read(Batches(OriginalSource(Source()), examples(), 40, seed=0)):
+    for some in read(Batches(Source(), examples(), 40, seed=0)):
         assert all(count == 5 for count in Counter(row for row, _ in some).values())
 
 
 def test_apart_they_do_not():
     shared = [
-        Counter(row for row, _ in some)
-        for some in read(Batches(OriginalSource(Source()), examples(), 40, 0, together=False))
+        Counter(row for row, _ in some) for some in read(Batches(Source(), examples(), 40, 0, group_by_image=False))
     ]
     assert any(count < 5 for counts in shared for count in counts.values())
 
 
 def test_an_image_with_more_captions_than_a_batch():
     given = [*examples(9, captions=5), Example(9, tuple((19, n) for n in range(100, 123)))]
-    found = read(Batches(OriginalSource(Source()), given, 10, seed=0))
+    found = read(Batches(Source(), given, 10, seed=0))
     assert all(len(some) <= 10 for some in found)
     assert sorted(c for some in found for row, c in some if row == 9) == sorted(given[-1].captions)
     assert sum(len(some) for some in found) == 45 + 23
@@ -119,7 +118,7 @@ def test_little_padding(together):
     ]
     lengths = np.array([len(c) + 1 for e in given for c in e.captions]).reshape(-1, 50)
     unsorted = 1 - lengths.sum() / (lengths.max(axis=1).sum() * 50)
-    batches = Batches(OriginalSource(Source()), given, 50, seed=0, together=together)
+    batches = Batches(Source(), given, 50, seed=0, group_by_image=together)
     tokens = [batches[i][0]["tokens"] for i in range(len(batches))]
     assert batches.padding == pytest.approx(1 - lengths.sum() / sum(t.size for t in tokens))
     assert batches.padding < (0.5 * unsorted if together else 0.4 * unsorted)
@@ -127,7 +126,7 @@ def test_little_padding(together):
 
 @pytest.mark.parametrize("together", [True, False])
 def test_few_shapes(together):
-    batches = Batches(OriginalSource(Source()), examples(400), 50, seed=0, together=together)
+    batches = Batches(Source(), examples(400), 50, seed=0, group_by_image=together)
     shapes = {(batches[i][0]["tokens"].shape, batches[i][0]["features"].shape) for i in range(len(batches))}
     assert len(shapes) <= 12
     assert all(tokens[0] == 50 and tokens[1] % 4 == 0 for tokens, _ in shapes)
@@ -135,7 +134,7 @@ def test_few_shapes(together):
 
 
 def test_batches_are_not_in_order_of_length():
-    batches = Batches(OriginalSource(Source()), examples(400), 50, seed=0)
+    batches = Batches(Source(), examples(400), 50, seed=0)
     lengths = [batches[i][1].shape[1] for i in range(len(batches))]
     assert lengths != sorted(lengths)
     assert lengths != sorted(lengths, reverse=True)
@@ -143,12 +142,12 @@ def test_batches_are_not_in_order_of_length():
 
 def test_filled_up_images_are_the_batch_s_own():
     """An image added to round the number up must not weigh more than twice in batch norm."""
-    inputs, targets = Batches(OriginalSource(Source()), examples(5, captions=1), 8, seed=0)[0]
+    inputs, targets = Batches(Source(), examples(5, captions=1), 8, seed=0)[0]
     assert Counter(inputs["features"][:, 0].astype(int).tolist()).most_common()[0][1] == 2
     assert set(inputs["features"][:, 0]) == set(range(5))
     assert (targets.any(axis=1) == (np.arange(8) < 5)).all()
 
 
 def test_an_image_s_features_come_once_where_its_captions_are_apart():
-    inputs, _ = Batches(OriginalSource(Source()), examples(16), 80, seed=0, together=False)[0]
+    inputs, _ = Batches(Source(), examples(16), 80, seed=0, group_by_image=False)[0]
     assert sorted(inputs["features"][:, 0]) == list(range(16))

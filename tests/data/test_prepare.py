@@ -1,4 +1,4 @@
-"""From a config to records and what the model sees of each image."""
+"""Records, and the features or pixels of each image."""
 
 import shutil
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from capsmith.config import load_config
-from capsmith.core.errors import CheckpointError, DataError, FeatureError
-from capsmith.core.files import write_json
-from capsmith.data.prepare import Images, extract, prepare, read_corpus, require_encoder, require_splits
+from capsmith.core.errors import DataError, FeatureError
+from capsmith.data.prepare import PixelCache, require_splits
 from capsmith.data.records import Record
 from capsmith.vision.images import load_image
 from tests.support import shapes
+from tests.support.prepared import corpus_of, prepare_splits
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def records(paths):
 
 def test_images_are_decoded_once_and_found_by_id():
     paths = sorted((shapes.data() / "images").iterdir())[:5]
-    images = Images(records(paths), (32, 24), 2)
+    images = PixelCache(records(paths), (32, 24), 2)
     rows = images.rows([paths[3].name, paths[0].name, paths[3].name])
     found = images.gather(rows)
     assert found.dtype == np.uint8
@@ -40,7 +40,7 @@ def test_unreadable_images_are_named_and_left_out(data, log_lines):
     paths = sorted((data / "images").iterdir())[:12]
     for path in paths[2:10]:
         path.write_bytes(b"broken")
-    images = Images(records(paths), (32, 32), 2)
+    images = PixelCache(records(paths), (32, 32), 2)
     assert list(images.broken) == [path.name for path in paths[2:10]]
     assert len(log_lines) == 5
     assert all(path.name in line for path, line in zip(paths[2:7], log_lines, strict=True))
@@ -56,9 +56,9 @@ def test_broken_images_up_to_a_limit(data, tmp_path, trainable):
     features = {"cache": str(tmp_path / "cache")}
     strict = load_config(shapes.settings(**sections, features={**features, "max_broken": 0.02}))
     with pytest.raises((DataError, FeatureError), match="3 of (96|120) images cannot be read.*features.max_broken"):
-        prepare(strict, ("train", "dev"))
+        prepare_splits(strict, "train", "dev")
     loose = load_config(shapes.settings(**sections, features={**features, "max_broken": 0.1}))
-    prepared = prepare(loose, ("train", "dev"))
+    prepared = prepare_splits(loose, "train", "dev")
     assert len(prepared.split("train")) == 72 - 3
     assert not {path.name for path in broken} & {record.image_id for record in prepared.records}
     assert (prepared.encoder is not None) == trainable
@@ -66,7 +66,7 @@ def test_broken_images_up_to_a_limit(data, tmp_path, trainable):
 
 def test_features_are_those_of_the_encoder():
     config = load_config(shapes.settings())
-    prepared = prepare(config, ("test",))
+    prepared = prepare_splits(config, "test")
     from capsmith.vision.encoder import build_encoder
 
     some = prepared.split("test")[:3]
@@ -77,7 +77,7 @@ def test_features_are_those_of_the_encoder():
 
 
 def test_a_trained_encoder_gets_only_the_images_of_the_split():
-    prepared = prepare(load_config(shapes.settings(encoder={"trainable": True})), ("dev",))
+    prepared = prepare_splits(load_config(shapes.settings(encoder={"trainable": True})), "dev")
     assert {record.split for record in prepared.records} == {"dev"}
     assert len(prepared.records) == 24
 
@@ -86,49 +86,16 @@ def test_a_split_without_images(data):
     lines = (data / "captions.csv").read_text().replace(",test", ",train")
     (data / "captions.csv").write_text(lines)
     config = load_config(shapes.settings(data={"root": str(data)}))
-    corpus = read_corpus(config)
-    require_splits(config, corpus, ("train", "dev"))
-    with pytest.raises(DataError, match="the test split of .* holds no image.*evaluation.after_training"):
-        require_splits(config, corpus, ("train", "test"))
+    corpus = corpus_of(config)
+    require_splits(corpus, ("train", "dev"))
+    with pytest.raises(DataError, match=r"the test split .*evaluation\.after_training"):
+        require_splits(corpus, ("train", "test"), "test")
     with pytest.raises(DataError, match="the test split"):
-        prepare(config, ("test",))
+        prepare_splits(config, "test")
 
 
 def test_what_was_read_and_left_out_is_said(data, log_lines):
     (data / "images" / "red_bar_left_0.png").unlink()
-    read_corpus(load_config(shapes.settings(data={"root": str(data)})))
+    corpus_of(load_config(shapes.settings(data={"root": str(data)})))
     assert "images 71 train, 24 dev, 24 test" in log_lines[0]
     assert "red_bar_left_0.png" in log_lines[1]
-
-
-def test_nothing_to_extract_for_an_encoder_that_learns():
-    with pytest.raises(DataError, match="encoder.trainable is true"):
-        extract(load_config(shapes.settings(encoder={"trainable": True})))
-
-
-def test_extract_holds_every_image():
-    store = extract(load_config(shapes.settings()))
-    assert len([1 for path in (shapes.data() / "images").iterdir() if path.name in store]) == 120
-
-
-def test_the_encoder_of_a_run(tmp_path):
-    """Another file in the place of the weights is found out; another place of the same file does not matter."""
-    run = shapes.trained()
-    saved = load_config(run / "config.yaml")
-    require_encoder(saved, run)
-    moved = shutil.copy(shapes.workplace() / "patches.keras", tmp_path / "moved.keras")
-    require_encoder(load_config(run / "config.yaml", [f"encoder.weights={moved}"]), run)
-    with (tmp_path / "moved.keras").open("ab") as file:
-        file.write(b"\0")
-    with pytest.raises(CheckpointError, match="features of another encoder .*weights: sha256"):
-        require_encoder(load_config(run / "config.yaml", [f"encoder.weights={moved}"]), run)
-    with pytest.raises(FeatureError, match="No such file"):
-        require_encoder(load_config(run / "config.yaml", [f"encoder.weights={tmp_path}/none.keras"]), run)
-
-
-@pytest.mark.parametrize("content", [[], {}, {"fingerprint": 3}])
-def test_a_run_with_a_damaged_encoder_note(tmp_path, content):
-    write_json(tmp_path / "encoder.json", content)
-    with pytest.raises(CheckpointError, match="encoder.json is damaged"):
-        require_encoder(load_config(shapes.settings()), tmp_path)
-    require_encoder(load_config(shapes.settings(encoder={"trainable": True})), tmp_path)  # in the checkpoint itself

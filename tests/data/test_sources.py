@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from capsmith.data.batches import Batches, Example
-from capsmith.data.sources import ViewedSource, mirror_words
+from capsmith.data.sources import CroppedSource, flip_ids
 from capsmith.data.text.vocabulary import END, SPECIALS, Vocabulary
 
 IDS = [f"{n}.jpg" for n in range(40)]
@@ -30,29 +30,29 @@ class Source:
 
 
 def viewed(views=3):
-    return ViewedSource([Source(view) for view in range(views)], IDS)
+    return CroppedSource([Source(view) for view in range(views)], IDS)
 
 
 def test_every_view_of_every_image_is_a_row():
     source = viewed()
     rows = np.arange(3 * len(IDS))[::-1]
     found = source.gather(rows)
-    np.testing.assert_array_equal(found[:, 0], source.originals(rows))
-    np.testing.assert_array_equal(found[:, 1] % 2 == 1, source.mirrored(rows))
+    np.testing.assert_array_equal(found[:, 0], source.original(rows))
+    np.testing.assert_array_equal(found[:, 1] % 2 == 1, source.flipped(rows))
     assert {tuple(row) for row in found} == {(n, view) for n in range(len(IDS)) for view in range(3)}
     np.testing.assert_array_equal(source.rows(["3.jpg", "0.jpg"]), [3, 0])
 
 
 def test_views_are_drawn_evenly():
     source, rows = viewed(), np.arange(len(IDS)).repeat(100)
-    drawn = source.sample(rows, np.random.default_rng(0))
-    np.testing.assert_array_equal(source.originals(drawn), rows)
+    drawn = source.draw(rows, np.random.default_rng(0))
+    np.testing.assert_array_equal(source.original(drawn), rows)
     counts = Counter((drawn // len(IDS)).tolist())
     assert set(counts) == {0, 1, 2} and min(counts.values()) > 4000 / 3 * 0.9
 
 
 def test_words_of_a_mirrored_image():
-    other = mirror_words(VOCABULARY.words, [("left", "right"), ("up", "dog")])
+    other = flip_ids(VOCABULARY.words, [("left", "right"), ("up", "dog")])
     assert other[LEFT] == RIGHT and other[RIGHT] == LEFT
     rest = np.delete(np.arange(len(VOCABULARY)), [LEFT, RIGHT])
     np.testing.assert_array_equal(other[rest], rest)
@@ -62,7 +62,7 @@ def test_batches_turn_the_words_with_the_image():
     """Each caption tells its image; it says left where the image is as it is, and right where it is mirrored."""
     examples = [Example(n, ((LEFT, DOG + 1 + n), (DOG + 1 + n, DOG, LEFT))) for n in range(len(IDS))]
     for together in (True, False):
-        batches = Batches(viewed(), examples, 12, 1, together, mirror_words(VOCABULARY.words, [("left", "right")]))
+        batches = Batches(viewed(), examples, 12, 1, together, flip_ids(VOCABULARY.words, [("left", "right")]))
         seen = Counter()
         for epoch in range(6):
             batches.set_epoch(epoch)

@@ -94,7 +94,6 @@ def _main(images: str, store: str, output: str, moment: str, batch: int) -> None
         images_in(Path(images)),
         EncoderConfig(type="small_cnn", output=output),
         FeaturesConfig(store=Path(store), batch_size=4),
-        print,
     )
 
 

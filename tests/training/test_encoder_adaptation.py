@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from capsmith import Captioner
-from capsmith.config import load_config, run_config
+from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError
-from capsmith.data.prepare import prepare, read_corpus, require_encoder
 from capsmith.data.records import Corpus, Record
 from capsmith.evaluation.evaluate import evaluate
+from capsmith.models.given_features import require_encoder
+from capsmith.models.run_config import run_config
 from capsmith.training import encoder_adaptation, word_label_trainer
 from capsmith.training.encoder_adaptation import adapt_encoders
 from capsmith.training.extract import extract
@@ -24,6 +25,7 @@ from capsmith.vision.encoders import ENCODERS
 from capsmith.vision.images import load_image
 from capsmith.vision.networks import behind, build_core, layers_by_name
 from tests.support import shapes
+from tests.support.prepared import corpus_of, prepare_splits
 
 
 def settings(folder, **adapt):
@@ -67,7 +69,7 @@ def test_words_of_held_out_images_are_found(adapted):
 
 def test_with_captions_of_other_images_nothing_is_learned(adapted, tmp_path):
     config = load_config(settings(tmp_path))
-    corpus = read_corpus(config)
+    corpus = corpus_of(config)
     train_records, rest = corpus.split("train"), [r for r in corpus.records if r.split != "train"]
     moved = np.random.default_rng(0).permutation(len(train_records))
     shuffled = [
@@ -91,8 +93,8 @@ def test_the_layers_before_stay_and_those_after_learn(adapted):
 
 def test_features_and_captions_are_those_of_the_adapted_encoder(adapted):
     folder, config = adapted
-    record = prepare(config, ("test",)).split("test")[0]
-    store = prepare(config, ("test",)).source
+    record = prepare_splits(config, "test").split("test")[0]
+    store = prepare_splits(config, "test").source
     stored = store.gather(store.rows([record.image_id])).astype("float32")
     plain = build_encoder(config.encoders[0].model_copy(update={"pretrain_on_words": None}))
     captioner = Captioner.load(folder / "run")
@@ -109,12 +111,12 @@ def test_features_go_on_from_those_of_the_layer_before(tmp_path, output, log_lin
     values["encoder"]["output"] = output
     values["decoder"] = {"type": "inject", "units": 8} if output == "pooled" else values["decoder"]
     config, lines = load_config(values), log_lines
-    corpus = read_corpus(config)
+    corpus = corpus_of(config)
     adapt_encoders(config, corpus)
     assert any("96 images go on from an earlier layer" in line for line in lines)
     extract(config)
     assert any("24 of 120 images go through small_cnn" in line for line in lines)
-    store = prepare(config, ("train", "dev", "test")).source
+    store = prepare_splits(config, "train", "dev", "test").source
     encoder = build_encoder(config.encoders[0])
     for record in corpus.records[::17]:
         pixels = load_image(record.path, encoder.image_size)[None]
@@ -127,7 +129,7 @@ def test_features_go_on_in_the_precision_of_the_layer_before(tmp_path, log_lines
     values = settings(tmp_path, epochs=1)
     values["features"]["precision"] = "bfloat16"
     config, lines = load_config(values), log_lines
-    adapt_encoders(config, read_corpus(config))
+    adapt_encoders(config, corpus_of(config))
     extract(config)
     assert any("24 of 120 images go through small_cnn in bfloat16" in line for line in lines)
 
@@ -153,7 +155,7 @@ def test_what_was_adapted_otherwise_is_not(adapted):
 
 
 def asked(config):
-    return config, read_corpus(config)
+    return config, corpus_of(config)
 
 
 def interrupted(config, monkeypatch, at=2):
@@ -329,7 +331,7 @@ def test_what_cannot_be_adapted(tmp_path, changes, error, said):
 def test_an_adapted_encoder_that_is_gone_is_said(tmp_path):
     config = load_config(settings(tmp_path))
     with pytest.raises(FeatureError, match=r"adapted.encoder\.weights\.h5 is missing"):
-        prepare(config, ("test",))
+        prepare_splits(config, "test")
 
 
 def test_without_dev_images_the_last_pass_counts(tmp_path):

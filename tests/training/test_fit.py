@@ -13,9 +13,8 @@ from capsmith import Captioner, evaluate
 from capsmith.config import load_config
 from capsmith.core.errors import CapsmithError, CheckpointError, DataError
 from capsmith.data.batches import Batches
-from capsmith.data.prepare import prepare
 from capsmith.data.records import Record
-from capsmith.data.sources import OriginalSource
+from capsmith.data.sources import PlainSource
 from capsmith.data.text.vocabulary import UNK, Vocabulary
 from capsmith.training import objective
 from capsmith.training.cross_entropy import encode_captions
@@ -23,6 +22,7 @@ from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from tests.support import shapes
 from tests.support.logs import on_log
+from tests.support.prepared import prepare_splits
 
 SHORT = {
     "text": {"max_length": 7},
@@ -70,11 +70,11 @@ def test_with_a_test_at_its_end_there_is_a_report():
 def test_the_loss_is_the_mean_over_words(trained):
     """Computed here over the whole train split, one word after another."""
     captioner, run = trained
-    prepared = prepare(captioner.config, ("train",))
+    prepared = prepare_splits(captioner.config, "train")
     records = prepared.split("train")
     rows = prepared.source.rows([record.image_id for record in records])
     given = encode_captions(records, captioner.vocabulary, captioner.config, rows)
-    batches = Batches(OriginalSource(prepared.source), given, 18, seed=9, together=False)
+    batches = Batches(PlainSource(prepared.source), given, 18, seed=9, group_by_image=False)
     total = words = 0
     for inputs, targets in (batches[index] for index in range(len(batches))):
         logits = keras.ops.convert_to_numpy(captioner.model(inputs)).astype(float)

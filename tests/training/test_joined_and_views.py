@@ -6,11 +6,12 @@ import pytest
 from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError
-from capsmith.data.prepare import prepare, require_encoder
 from capsmith.evaluation.evaluate import evaluate
+from capsmith.models.given_features import require_encoder
 from capsmith.training.fit import train
 from capsmith.training.training_images import TrainingImages
 from tests.support import shapes
+from tests.support.prepared import prepare_splits
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def joined(tmp_path_factory):
 def test_an_image_gives_what_the_stores_hold(joined):
     folder, config = joined
     captioner = Captioner.load(folder / "run")
-    prepared = prepare(config, ("test",))
+    prepared = prepare_splits(config, "test")
     records = prepared.split("test")[:5]
     stored = prepared.source.gather(prepared.source.rows([r.image_id for r in records]))
     found = captioner.features([r.path for r in records])
@@ -47,7 +48,7 @@ def test_an_image_gives_what_the_stores_hold(joined):
 
 def test_the_scale_of_the_features_is_in_the_checkpoint(joined):
     folder, config = joined
-    prepared = prepare(config, ("train",))
+    prepared = prepare_splits(config, "train")
     seen = prepared.source.gather(prepared.source.rows([r.image_id for r in prepared.split("train")]))
     mean = np.asarray(Captioner.load(folder / "run").model.decoder.standardise.mean)
     np.testing.assert_allclose(mean, seen.astype("float32").mean(axis=(0, 1)), rtol=0.05, atol=0.02)
@@ -91,6 +92,6 @@ def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says,
     captioner = Captioner.load(folder / "run")
     overrides = [f"training.cached_crops={views}", f"training.flip_word_pairs={pairs}"]
     captioner.config = load_config(config.model_dump(mode="json"), overrides)
-    TrainingImages.of(captioner, prepare(captioner.config, ("train", "dev")))
+    TrainingImages.of(captioner, prepare_splits(captioner.config, "train", "dev"))
     told = [line for line in lines if "flip_word_pairs" in line]
     assert len(told) == bool(says) and all(one in told[0] for one in says)

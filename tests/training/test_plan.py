@@ -6,8 +6,9 @@ import shutil
 import pytest
 import yaml
 
-from capsmith.config import load_config, model_difference
+from capsmith.config import load_config
 from capsmith.core.errors import CapsmithError, ConfigError, MissingExtraError
+from capsmith.core.scopes import Use, difference
 from capsmith.evaluation.evaluate import evaluate
 from capsmith.models.run import RunDirectory
 from capsmith.training import fit
@@ -131,7 +132,7 @@ def test_the_shipped_config_has_such_a_stage_one(tmp_path):
     stage = stage_one(config)[0].config
     assert (config.encoders[0].trainable, stage.encoders[0].trainable) == ("last_block", False)
     assert stage.encoders[0].pretrain_on_words is None and stage.data.root == config.data.root
-    assert not model_difference(stage, config, {"encoder.trainable", "encoder.lr_multiplier"})  # the weights will fit
+    assert not difference(stage, config, Use.LOAD_WEIGHTS)  # the weights will fit
     assert stage.training.augment is None and load_config(stage.model_dump(mode="json")) == stage
 
 

@@ -9,8 +9,7 @@ import pytest
 from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError
-from capsmith.data.prepare import prepare
-from capsmith.data.sources import OriginalSource, ViewedSource
+from capsmith.data.sources import CroppedSource, PlainSource
 from capsmith.data.text.tokens import tokenise
 from capsmith.data.text.vocabulary import END, PAD, START
 from capsmith.decoding.search import GreedyConfig, search
@@ -20,6 +19,7 @@ from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from capsmith.training.sampled_batches import SampledBatches
 from tests.support import shapes
+from tests.support.prepared import prepare_splits
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +48,9 @@ def batches(begun, dropout=0.0, **training):
     config = load_config(settings(begun, dropout, **training))
     captioner = Captioner.load(begun)
     captioner.config = config
-    prepared = prepare(config, ("train",))
+    prepared = prepare_splits(config, "train")
     records = prepared.split("train")
-    made = SampledBatches(captioner, OriginalSource(prepared.source), records)
+    made = SampledBatches(captioner, PlainSource(prepared.source), records)
     by_row = dict(zip((int(row) for row in made.rows), records, strict=True))
     return made, by_row
 
@@ -126,7 +126,7 @@ def test_a_better_caption_becomes_likelier(begun):
     """One step with one sample praised and one blamed moves their probabilities apart."""
     captioner = Captioner.load(begun)
     config = load_config(settings(begun))
-    features = prepare(config, ("train",)).source.gather(np.array([0]))
+    features = prepare_splits(config, "train").source.gather(np.array([0]))
     model = captioner.model
     model.decoder.dropout.rate = model.decoder.word_dropout.rate = 0.0  # the loaded run's own
     tokens = np.array([[START, 5, 6, 7], [START, 8, 5, 4]], "int32")
@@ -202,17 +202,17 @@ def test_captions_of_mirrored_images_are_judged_with_their_words_turned_back(beg
     first, second = vocabulary.encode(tokenise(by_row[0].captions[0], made.captioner.config.text))[:2]
     other[first], other[second] = second, first
     ids = [record.image_id for record in by_row.values()]
-    viewed = ViewedSource([made.source, made.source], ids)
+    viewed = CroppedSource([made.source, made.source], ids)
     turned = SampledBatches(made.captioner, viewed, list(by_row.values()), other)
     inputs, sentences = read(turned, 0)
     rows = np.repeat(turned.order[:5], 4)
-    mirrored = viewed.mirrored(rows)
+    mirrored = viewed.flipped(rows)
     assert 0 < mirrored.sum() < len(rows)
     said = [[i for i in s if i != END] for s in sentences]
     meant = [[int(other[i]) for i in s] if back else s for s, back in zip(said, mirrored, strict=True)]
     words = [[vocabulary.words[i] for i in s] for s in meant]
     ended = [s[-1] == END for s in sentences]
-    expected = made.reward_of.reward([int(r) for r in viewed.originals(rows)], words, ended)
+    expected = made.reward_of.reward([int(r) for r in viewed.original(rows)], words, ended)
     np.testing.assert_allclose(np.array(turned.rewards), expected, atol=1e-5)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from capsmith.data.batches import Batches, Example
-from capsmith.data.sources import AugmentedSource, mirror_words
+from capsmith.data.sources import AugmentedSource, flip_ids
 from capsmith.vision.augment import AugmentConfig, augmented
 
 NOTHING = {"crop": 1.0, "rotate": 0.0, "colour": 0.0}
@@ -69,16 +69,16 @@ def test_what_is_mirrored_is_said_so():
     """Every epoch draws anew; a row looks the same whenever it is asked for; words turn with their images."""
     source = AugmentedSource(Still(), ["0", "1", "2"], AugmentConfig())
     rng = np.random.default_rng(0)
-    rows = source.sample(source.rows(["0", "1", "2"] * 40), rng)
-    assert len(set(rows.tolist())) == 120 and set(source.originals(rows).tolist()) == {0, 1, 2}
+    rows = source.draw(source.rows(["0", "1", "2"] * 40), rng)
+    assert len(set(rows.tolist())) == 120 and set(source.original(rows).tolist()) == {0, 1, 2}
     pixels = source.gather(rows)
     falling = pixels[:, 20, 0, 0].astype(int) > pixels[:, 20, -1, 0]
-    np.testing.assert_array_equal(falling, source.mirrored(rows))
+    np.testing.assert_array_equal(falling, source.flipped(rows))
     assert 40 < falling.sum() < 80
     np.testing.assert_array_equal(source.gather(rows[5:6])[0], pixels[5])
     words = ["<pad>", "<unk>", "<start>", "<end>", "left", "right"]
     examples = [Example(row, ((4,),)) for row in range(3)]
-    batches = Batches(source, examples, 3, 1, True, mirror_words(words, [("left", "right")]))
+    batches = Batches(source, examples, 3, 1, True, flip_ids(words, [("left", "right")]))
     said = set()
     for epoch in range(6):
         batches.set_epoch(epoch)
@@ -91,5 +91,5 @@ def test_what_is_mirrored_is_said_so():
 
 def test_without_mirroring_none_is_mirrored():
     source = AugmentedSource(Still(), ["0"], AugmentConfig(mirror=False))
-    rows = source.sample(source.rows(["0"] * 50), np.random.default_rng(0))
-    assert not source.mirrored(rows).any()
+    rows = source.draw(source.rows(["0"] * 50), np.random.default_rng(0))
+    assert not source.flipped(rows).any()

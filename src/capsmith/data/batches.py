@@ -1,9 +1,10 @@
-"""Training batches: captions of like length together, each image's features once.
+"""Training batches: captions of similar length together, the features of each image once.
 
-P images · B captions · T tokens. Where an image is costly (a grid, or pixels for an encoder that learns too), its
-captions stand together, B / P rows an image, and images whose longest captions are alike come together. A pooled
-vector costs nothing, so there captions of one length come together, whichever their images, and hardly any is
-padding.
+P images · B captions · T tokens.
+
+Where an image is expensive (a grid of features, or pixels for an encoder that is trained), the captions of an image
+stay in one batch, B / P rows per image, and images are grouped by their longest caption. A pooled vector is cheap, so
+there captions are grouped by length, whatever their images, and there is almost no padding.
 """
 
 from collections.abc import Sequence
@@ -16,40 +17,45 @@ import numpy as np
 from capsmith.data.sources import TrainingSource
 from capsmith.data.text.vocabulary import END, PAD, START
 
-_POOL = 16  # batches that are sorted by length together: enough to pad little, few enough to stay random
-_TOKEN_STEP, _IMAGE_STEP = 4, 8  # sizes are padded to multiples, so that few shapes are compiled
-_MOST_ROWS = 5  # of one image in a batch; the others come in another batch
+_POOL = 16  # batches that are sorted by length together: enough for little padding, few enough to stay random
+_TOKEN_STEP, _IMAGE_STEP = 4, 8  # sizes are rounded up to multiples of these, so that few shapes are compiled
+_MAX_ROWS = 5  # captions of one image in a batch; the rest go into other batches
 
 
 @dataclass(frozen=True)
 class Example:
-    """One image (its row in the source) and its captions as word ids, without start and end."""
+    """An image and its captions.
+
+    Attributes:
+        row: The row of the image in the source.
+        captions: Token ids of each caption, without start and end.
+    """
 
     row: int
     captions: tuple[tuple[int, ...], ...]
 
     @property
     def longest(self) -> int:
-        """Words in the longest caption."""
+        """Length of the longest caption in tokens."""
         return max(len(caption) for caption in self.captions)
 
 
 class Batches(keras.utils.PyDataset):
     """Yields ``({"features": (P, …), "tokens": (B, T), "image": (B,)}, targets (B, T))``.
 
-    ``image`` is the row of ``features`` of each caption; with ``together`` it is left out, since the captions of
-    image p are rows p · B / P and those after it.
+    ``image`` is the row in ``features`` of each caption. With ``group_by_image`` it is left out: the captions of image
+    p are the rows from p · B / P on.
 
-    The order is a function of seed and epoch alone, so that a resumed training sees what the uninterrupted one saw.
-    Rows without a caption are all padding; ``targets`` is zero wherever nothing is to be learned.
+    The order is a function of seed and epoch alone, so a resumed training sees the same batches as an uninterrupted
+    one. Rows without a caption are all padding; ``targets`` is 0 where there is nothing to learn.
 
     Args:
         source: The features or images.
         examples: The images with their encoded captions.
-        batch_size: Captions a batch (B).
+        batch_size: Captions per batch (B).
         seed: Seed of the order.
-        together: Keep the captions of an image in one batch.
-        mirror: The word to say of a mirrored image in the place of each (V,), where the source has views.
+        group_by_image: Keep the captions of an image in one batch.
+        flipped_ids: For each token id, the id to use for a mirror image (V,); None if no image is mirrored.
     """
 
     def __init__(
@@ -58,35 +64,35 @@ class Batches(keras.utils.PyDataset):
         examples: Sequence[Example],
         batch_size: int,
         seed: int,
-        together: bool = True,
-        mirror: np.ndarray | None = None,
+        group_by_image: bool = True,
+        flipped_ids: np.ndarray | None = None,
     ) -> None:
         super().__init__()
-        self.source, self.seed, self.mirror = source, seed, mirror
+        self.source, self.seed, self.flipped_ids = source, seed, flipped_ids
         most = max((len(example.captions) for example in examples), default=1)
-        self.each = min(most, batch_size, _MOST_ROWS) if together else 1
-        self.together = together
-        self.images = max(1, batch_size // self.each)
-        self.batch_size = self.images * self.each
-        self.examples = [part for example in examples for part in _cut(example, self.each)]
+        self.group_by_image = group_by_image
+        self.captions_per_image = min(most, batch_size, _MAX_ROWS) if group_by_image else 1
+        self.images = max(1, batch_size // self.captions_per_image)
+        self.batch_size = self.images * self.captions_per_image
+        self.examples = [part for example in examples for part in _split(example, self.captions_per_image)]
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Orders the batches for an epoch."""
+        """Sets the order of an epoch."""
         self.epoch = epoch
         rng = np.random.default_rng((self.seed, epoch))
         order = rng.permutation(len(self.examples))
         pool = _POOL * self.images
         batches: list[list[int]] = []
         for first in range(0, len(order), pool):
-            some = sorted(order[first : first + pool], key=lambda index: self.examples[index].longest)
-            batches += [some[start : start + self.images] for start in range(0, len(some), self.images)]
+            ranked = sorted(order[first : first + pool], key=lambda index: self.examples[index].longest)
+            batches += [ranked[start : start + self.images] for start in range(0, len(ranked), self.images)]
         self.batches = [batches[index] for index in rng.permutation(len(batches))]
-        self.rows = np.array([example.row for example in self.examples], np.int64)
-        self.rows = self.source.sample(self.rows, rng)
+        rows = np.array([example.row for example in self.examples], np.int64)
+        self.rows = self.source.draw(rows, rng)
 
     def on_epoch_end(self) -> None:
-        """Moves to the next epoch's order."""
+        """Moves on to the order of the next epoch."""
         self.set_epoch(self.epoch + 1)
 
     def __len__(self) -> int:
@@ -96,32 +102,33 @@ class Batches(keras.utils.PyDataset):
         return self.load(index)
 
     def finalize(self, batch: tuple[dict[str, Any], np.ndarray]) -> tuple[dict[str, Any], np.ndarray]:
-        """Returns a loaded batch, which is complete already."""
+        """Returns a loaded batch as it is: nothing in it depends on the model."""
         return batch
 
     def load(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
-        """Returns a batch. A prefetch thread may call it."""
+        """Returns a batch; it may be called from a prefetch thread."""
         examples, rows = [self.examples[i] for i in self.batches[index]], self.rows[self.batches[index]]
-        sentences = [(words, True) for example in examples for words in self._rows_of(example)]
+        sentences = [(ids, True) for example in examples for ids in self._padded_captions(example)]
         tokens, targets = pad(sentences, self.batch_size)
-        if self.mirror is not None:
-            turned = np.zeros(self.batch_size, bool)
-            turned[: len(sentences)] = np.repeat(self.source.mirrored(rows), self.each)
-            tokens[turned], targets[turned] = self.mirror[tokens[turned]], self.mirror[targets[turned]]
-        if self.together:
+        if self.flipped_ids is not None:
+            flipped = np.zeros(self.batch_size, bool)
+            flipped[: len(sentences)] = np.repeat(self.source.flipped(rows), self.captions_per_image)
+            tokens[flipped] = self.flipped_ids[tokens[flipped]]
+            targets[flipped] = self.flipped_ids[targets[flipped]]
+        if self.group_by_image:
             return {"features": self.source.gather(np.resize(rows, self.images)), "tokens": tokens}, targets
-        found, image = np.unique(rows, return_inverse=True)
-        found = np.resize(found, len(found) + -len(found) % _IMAGE_STEP)  # filled up with the first ones again
+        unique, image = np.unique(rows, return_inverse=True)
+        unique = np.resize(unique, len(unique) + -len(unique) % _IMAGE_STEP)  # rounded up by repeating the first ones
         image = np.resize(image.astype(np.int32), self.batch_size)
-        return {"features": self.source.gather(found), "tokens": tokens, "image": image}, targets
+        return {"features": self.source.gather(unique), "tokens": tokens, "image": image}, targets
 
-    def _rows_of(self, example: Example) -> tuple[tuple[int, ...], ...]:
-        """Returns an image's captions, filled up with empty ones to as many as every image has."""
-        return example.captions + ((),) * (self.each - len(example.captions))
+    def _padded_captions(self, example: Example) -> tuple[tuple[int, ...], ...]:
+        """Returns the captions of an image, with empty ones added up to ``captions_per_image``."""
+        return example.captions + ((),) * (self.captions_per_image - len(example.captions))
 
     @property
     def padding(self) -> float:
-        """Share of this epoch's positions that hold nothing to learn."""
+        """Share of the positions of this epoch that are padding."""
         real = sum(len(caption) + 1 for example in self.examples for caption in example.captions)
         padded = 0
         for batch in self.batches:
@@ -131,29 +138,28 @@ class Batches(keras.utils.PyDataset):
 
 
 def pad(sentences: Sequence[tuple[Sequence[int], bool]], rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lays sentences out for teacher forcing.
+    """Arranges sentences for teacher forcing.
 
     Args:
-        sentences: Word ids, and whether the end token follows; an empty one is left out, its row all padding.
-        rows: How many rows (B) there are to be; those left over are all padding.
+        sentences: Token ids of each sentence, and whether the end token follows. The row of an empty one is padding.
+        rows: Number of rows (B) of the result; surplus rows are padding.
 
     Returns:
-        What is read, from the start token, and what is to be said next, both (B, T) int32; T is rounded up.
+        The inputs, which begin with the start token, and the targets, both (B, T) int32. T is rounded up.
     """
-    length = max((len(words) + 1 for words, _ in sentences), default=1)
+    length = max((len(ids) + 1 for ids, _ in sentences), default=1)
     length += -length % _TOKEN_STEP
     tokens, targets = np.full((2, rows, length), PAD, np.int32)
-    for row, (words, ends) in enumerate(sentences):
-        count = len(words)
-        if not count:
+    for row, (ids, ends) in enumerate(sentences):
+        if not len(ids):
             continue
-        said = (*words, END) if ends else tuple(words)
-        tokens[row, 0], tokens[row, 1 : len(said)] = START, said[:-1]
-        targets[row, : len(said)] = said
+        target = (*ids, END) if ends else tuple(ids)
+        tokens[row, 0], tokens[row, 1 : len(target)] = START, target[:-1]
+        targets[row, : len(target)] = target
     return tokens, targets
 
 
-def _cut(example: Example, most: int) -> list[Example]:
-    """Splits an image with more captions than may stand together."""
+def _split(example: Example, most: int) -> list[Example]:
+    """Splits an image with more captions than a batch may hold of it."""
     captions = example.captions
     return [Example(example.row, captions[first : first + most]) for first in range(0, len(captions), most)]

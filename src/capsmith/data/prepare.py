@@ -1,49 +1,44 @@
-"""From a config to what training and evaluation work on: records, references, and features or pixels by image."""
+"""From dataset to training input: the records, and the features or pixels of each image."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capsmith.config import Config, require_config
-from capsmith.core.errors import CheckpointError, DataError, ImageError
-from capsmith.core.files import read_json
+from capsmith.core.errors import DataError, ImageError
 from capsmith.core.log import get_logger
-from capsmith.data.records import SPLITS, Corpus, Record, read_dataset
-from capsmith.models.given_features import GivenFeatures
+from capsmith.data.records import SPLITS, Corpus, DatasetConfig, Record, read_dataset
+from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.extraction import extract as extract_features
-from capsmith.vision.fingerprint import OF_A_RUN, differences, file_hash, fingerprint
-from capsmith.vision.images import load_image
-from capsmith.vision.joined import JoinedStore, folders
+from capsmith.vision.joined import JoinedStore
+from capsmith.vision.loading import load_images
 from capsmith.vision.pickle_store import PickleStore
 from capsmith.vision.store import FeatureStore
-
-logger = get_logger(__name__)
 
 if TYPE_CHECKING:
     from capsmith.vision.encoder import Encoder
     from capsmith.vision.joined import JoinedEncoder
 
-Features = FeatureStore | JoinedStore | PickleStore
-_NAMED = 5  # broken images named in the log
+logger = get_logger(__name__)
+
+AnyStore = FeatureStore | JoinedStore | PickleStore
+_NAMED = 5  # unreadable images named in the log
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Images that can be used, and where their features or pixels come from.
+    """The usable images of a dataset, and the source of their features or pixels.
 
     Attributes:
-        records: Those with a readable image, in the order of the dataset.
-        source: Features, or pixels where the encoder is trained.
-        feature_shape: What the decoder gets of an image: (D,) or (L, D).
-        encoder: The built encoder where it is trained; else None.
+        records: Images that can be read, in dataset order.
+        source: Features, or pixels if the encoder is trained.
+        feature_shape: Shape of the features of one image: (D,) or (L, D).
+        encoder: The encoder if it is trained, else None.
     """
 
     records: tuple[Record, ...]
-    source: "Features | PixelCache"
+    source: "AnyStore | PixelCache"
     feature_shape: tuple[int, ...]
     encoder: "Encoder | None"
 
@@ -53,30 +48,31 @@ class Prepared:
 
 
 class PixelCache:
-    """Pixels by image, decoded once and kept in memory as bytes.
+    """Images that are decoded once and kept in memory as uint8.
 
     Args:
         records: The images.
-        size: (height, width) that they are resized to.
-        workers: Threads that decode.
+        size: Height and width in pixels to which they are resized.
+        workers: Number of decoding threads.
+
+    Attributes:
+        broken: The reason why an image cannot be read, by image id.
     """
 
-    def __init__(self, records: Sequence[Record], size: tuple[int, int], workers: int):
+    def __init__(self, records: Sequence[Record], size: tuple[int, int], workers: int) -> None:
         self._pixels = np.zeros((len(records), *size, 3), np.uint8)
-
-        def read(index: int) -> str | None:
-            try:
-                self._pixels[index] = load_image(records[index].path, size)
-            except ImageError as error:
-                return str(error)
-            return None
-
-        with ThreadPoolExecutor(workers) as pool:
-            wrong = list(pool.map(read, range(len(records))))
-        self.broken = {r.image_id: why for r, why in zip(records, wrong, strict=True) if why is not None}
+        self._row: dict[str, int] = {}
+        self.broken: dict[str, str] = {}
+        paths = ((row, record.path) for row, record in enumerate(records))
+        for row, pixels in load_images(paths, size, workers):
+            image_id = records[row].image_id
+            if isinstance(pixels, ImageError):
+                self.broken[image_id] = str(pixels)
+            else:
+                self._pixels[row] = pixels
+                self._row[image_id] = row
         for message in list(self.broken.values())[:_NAMED]:
             logger.info(f"left out: {message}")
-        self._row = {r.image_id: index for index, r in enumerate(records) if r.image_id not in self.broken}
 
     def __contains__(self, image_id: object) -> bool:
         return image_id in self._row
@@ -90,14 +86,18 @@ class PixelCache:
         return self._pixels[rows]
 
 
-def read_corpus(config: Config) -> Corpus:
-    """Reads the dataset and says what it holds and what was left out."""
-    data = config.data
-    if config.features.pickle is not None:
+def read_corpus(data: DatasetConfig, features: FeaturesConfig) -> Corpus:
+    """Reads a dataset, and logs its sizes and what was left out.
+
+    Args:
+        data: The dataset. If its features come from a pickle, its image files may be missing.
+        features: Names the pickle, if any.
+    """
+    if features.pickle is not None:
         data = data.model_copy(update={"require_images": False})
     corpus = read_dataset(data)
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
-    logger.info(f"data: {config.data.type} at {config.data.root}: images {sizes}")
+    logger.info(f"data: {data.type} at {data.root}: images {sizes}")
     if summary := corpus.problems.summary():
         logger.info(f"data: left out {summary}")
     if summary := corpus.repaired.summary():
@@ -105,163 +105,106 @@ def read_corpus(config: Config) -> Corpus:
     return corpus
 
 
-def extract(config: Config, corpus: Corpus | None = None) -> Features:
-    """Creates or completes the feature store of a config's dataset, or the stores of several encoders.
+def require_splits(corpus: Corpus, splits: Iterable[str], after_training: str | None = None) -> None:
+    """Checks that splits hold images.
 
     Args:
-        config: The config. Encoders that it pretrains on words must exist.
-        corpus: The dataset, if it was read already.
+        corpus: The dataset.
+        splits: The splits that will be used.
+        after_training: The split that ``evaluation.after_training`` names, for the message.
 
     Raises:
-        DataError: The config trains its encoder, so that no features can be stored.
+        DataError: A split is empty.
     """
-    require_config(config, "extract")
-    if config.trains_encoder:
-        raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
-    corpus = corpus or read_corpus(config)
-    if config.features.pickle is not None:
-        return given_features(config, corpus, SPLITS)
-    return _store(config, corpus.records)
+    for name in splits:
+        if not corpus.split(name):
+            hint = ", or evaluation.after_training" if name == after_training else ""
+            raise DataError(f"the {name} split holds no image: check data.root and how data sets the splits{hint}")
 
 
-def given_features(config: Config, corpus: Corpus, splits: Sequence[str], report: bool = True) -> PickleStore:
-    """Opens the pickle of features that a config names.
+def open_pickle(features: FeaturesConfig, corpus: Corpus, splits: Iterable[str], report: bool = True) -> PickleStore:
+    """Opens the pickle of features that ``features.store`` names.
 
     Args:
-        config: Its ``features.store`` is a pickle.
+        features: Its ``store`` is a pickle.
         corpus: The images.
-        splits: Those whose images need features; other images may have none.
+        splits: Splits whose images need features; other images may have none.
         report: Log how many images have features.
 
     Raises:
-        FeatureError: It cannot be used, or more images lack features than ``features.max_broken`` allows.
+        FeatureError: The pickle cannot be used, or more images lack features than ``features.max_broken`` allows.
     """
-    path = config.features.pickle
-    assert path is not None  # noqa: S101 - the caller looked
+    assert features.pickle is not None  # noqa: S101 - the caller checked
     ids = [record.image_id for record in corpus.records if record.split in SPLITS]
-    store = PickleStore.open(path, ids)
-    store.require({name: [r.image_id for r in corpus.split(name)] for name in splits}, config.features.max_broken)
+    store = PickleStore.open(features.pickle, ids)
+    store.require({name: [r.image_id for r in corpus.split(name)] for name in splits}, features.max_broken)
     if report:
-        logger.info(f"features: {len(store):,} of {len(ids):,} images are in {path}, each {store.layout}")
+        logger.info(f"features: {len(store):,} of {len(ids):,} images are in {features.pickle}, each {store.layout}")
     return store
 
 
-def _store(config: Config, records: Sequence[Record], view: int = 0) -> Features:
+def extract_store(
+    records: Sequence[Record],
+    encoders: Sequence[EncoderConfig],
+    features: FeaturesConfig,
+    view: int = 0,
+) -> FeatureStore | JoinedStore:
+    """Creates or completes the feature store of some images; several encoders give one joined store.
+
+    Args:
+        records: The images.
+        encoders: The frozen encoders.
+        features: Where stores are kept, and how many images may be unreadable.
+        view: Number of the random crop, see ``vision.cached_crops``; 0 is the complete image.
+    """
     images = [(record.image_id, record.path) for record in records]
-    stores = [extract_features(images, encoder, config.features, view) for encoder in config.encoders]
+    stores = [extract_features(images, encoder, features, view) for encoder in encoders]
     return stores[0] if len(stores) == 1 else JoinedStore(stores)
 
 
 def prepare(
-    config: Config,
+    corpus: Corpus,
+    encoders: Sequence[EncoderConfig],
+    features: FeaturesConfig,
     splits: Sequence[str],
-    corpus: Corpus | None = None,
     encoder: "Encoder | JoinedEncoder | None" = None,
 ) -> Prepared:
-    """Reads the dataset and makes its features ready.
+    """Loads or extracts the features of a dataset; decodes its images if the encoder is trained.
 
     Args:
-        config: The config.
+        corpus: The dataset.
+        encoders: Settings of the encoders.
+        features: Settings of the feature store.
         splits: The splits that will be used; each must hold an image.
-        corpus: The dataset, when it was read already.
-        encoder: The encoder, when it is trained and was built already.
+        encoder: The encoder, if it is trained and already built.
+
+    Raises:
+        DataError: A split is empty, or too many images cannot be read.
+        FeatureError: The features cannot be used.
     """
-    corpus = corpus or read_corpus(config)
-    require_splits(config, corpus, splits)
+    require_splits(corpus, splits)
     records = [record for record in corpus.records if record.split in SPLITS]
-    if config.features.pickle is not None:
-        given = given_features(config, corpus, splits)
-        return Prepared(_readable(records, given), given, given.shape, None)
-    if not config.trains_encoder:
-        store = _store(config, records)
+    if features.pickle is not None or not encoders[0].trainable:
+        store: AnyStore
+        if features.pickle is not None:
+            store = open_pickle(features, corpus, splits)
+        else:
+            store = extract_store(records, encoders, features)
         return Prepared(_readable(records, store), store, store.shape, None)
     if encoder is None:
         from capsmith.vision.encoder import build_encoders
 
-        encoder = build_encoders(config.encoders)
+        encoder = build_encoders(encoders)
     (encoder,) = encoder.parts
     used = [record for record in records if record.split in splits]
-    images = PixelCache(used, encoder.image_size, config.features.workers)
-    share = len(images.broken) / len(used)
-    if share > config.features.max_broken:
+    images = PixelCache(used, encoder.image_size, features.workers)
+    if len(images.broken) / len(used) > features.max_broken:
         raise DataError(
             f"{len(images.broken)} of {len(used)} images cannot be read (features.max_broken allows "
-            f"{config.features.max_broken:.0%}); the first: {next(iter(images.broken.values()))}"
+            f"{features.max_broken:.0%}); the first: {next(iter(images.broken.values()))}"
         )
     return Prepared(_readable(used, images), images, encoder.feature_shape, encoder)
 
 
-def training_views(config: Config, prepared: Prepared) -> list[Features]:
-    """Makes the features of the random views that a training shows of its images, one store a view."""
-    records = prepared.split("train")
-    return [_store(config, records, number) for number in range(1, config.training.cached_crops + 1)]
-
-
-def require_splits(config: Config, corpus: Corpus, splits: Sequence[str]) -> None:
-    """Raises DataError when a split holds no image."""
-    for name in splits:
-        if not corpus.split(name):
-            hint = ", or evaluation.after_training" if name == config.evaluation.after_training else ""
-            raise DataError(
-                f"the {name} split of {config.data.root} holds no image (see the data section's split{hint})"
-            )
-
-
-def require_encoder(config: Config, run: Path) -> None:
-    """Checks that a config's encoder is still the one whose features a run was trained with.
-
-    Features from a pickle are taken as they are, since nothing tells what made them; the log says so,
-    unless the run was trained on this very pickle.
-
-    Raises:
-        CheckpointError: It differs, as when another file lies where its weights were; or the run is damaged, or was
-            trained on a pickle's features and has no encoder.
-        FeatureError: Its weights are not there.
-    """
-    given, path = trained_on(run), config.features.pickle
-    if path is not None and (given is None or given.sha256 != file_hash(path)):
-        made = f"those in {given.store}" if given else f"features of {config.encoders[0].type}"
-        logger.info(f"features: {run} was trained on {made}; whether those in {path} are alike cannot be verified")
-    if config.trains_encoder or path is not None:
-        return  # part of the checkpoint, or not needed
-    if given is not None and given.encoder == "none":
-        raise CheckpointError(f"{run} {given.note}; or set features.store to a pickle with features of these images")
-    for encoder, folder in zip(config.encoders, folders(run, len(config.encoders)), strict=True):
-        note = read_json(folder / "encoder.json", CheckpointError)
-        trained = note.get("fingerprint") if isinstance(note, dict) else None
-        if not isinstance(trained, dict):
-            raise CheckpointError(f"{folder}/encoder.json is damaged")
-        if differs := differences(fingerprint(encoder), trained, OF_A_RUN):
-            raise CheckpointError(f"{run} was trained with features of another encoder ({differs})")
-
-
-def require_same_features(config: Config, run: Path) -> None:
-    """Checks that a training that goes on has the features that it began with.
-
-    Raises:
-        CheckpointError: They are from another pickle, or one time from a pickle and one time not; or as
-            `require_encoder`.
-        FeatureError: As `require_encoder`; or the pickle cannot be read.
-    """
-    before, now = trained_on(run), config.features.pickle
-    if (before is None) != (now is None) or (before and now and before.sha256 != file_hash(now)):
-        begun = f"the features in {before.store}" if before else "features of its own encoder"
-        differs = f"those in {now} are others" if now else "features.store names no pickle now"
-        raise CheckpointError(f"{run} was begun with {begun}, and {differs}: choose another --run")
-    require_encoder(config, run)
-
-
-def trained_on(run: Path) -> GivenFeatures | None:
-    """Returns which pickle's features a run was trained on; None where it made its own.
-
-    Raises:
-        CheckpointError: The run is damaged.
-    """
-    if not (run / "captioner.json").exists():
-        return None
-    about = read_json(run / "captioner.json", CheckpointError)
-    return GivenFeatures.read(about.get("features") if isinstance(about, dict) else None, f"{run}/captioner.json")
-
-
-def _readable(records: Sequence[Record], source: Features | PixelCache) -> tuple[Record, ...]:
+def _readable(records: Sequence[Record], source: "AnyStore | PixelCache") -> tuple[Record, ...]:
     return tuple(record for record in records if record.image_id in source)

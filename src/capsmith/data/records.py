@@ -1,16 +1,20 @@
 """What every dataset reader returns: records, in splits, and what was wrong with the files."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from capsmith.core.errors import PluginError
 from capsmith.core.registry import Registry
 from capsmith.core.schema import Settings
+from capsmith.core.scopes import Scope
+from capsmith.data.text.config import TextConfig
+from capsmith.data.text.tokens import tokenise
 
 SPLITS = ("train", "dev", "test")
 SplitName = Literal["train", "dev", "test"]
@@ -21,9 +25,9 @@ class DatasetConfig(Settings):
 
     type: str
     """A name from ``capsmith list datasets``."""
-    root: Path
+    root: Annotated[Path, Scope.FILES]
     """The folder that holds the images and captions, relative to where you stand."""
-    max_problems: float = Field(default=0.01, ge=0, le=1)
+    max_problems: Annotated[float, Scope.FILES] = Field(default=0.01, ge=0, le=1)
     """Largest share of caption rows, or of images, that may be unusable before reading stops with an error."""
     subset: bool = False
     """Whether only some of the captioned images are there: captions of the others are passed over."""
@@ -96,6 +100,19 @@ class Record:
     path: Path
     captions: tuple[str, ...]
     split: str
+    _tokens: dict[TextConfig, tuple[tuple[str, ...], ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def tokens(self, text: TextConfig) -> tuple[tuple[str, ...], ...]:
+        """Returns the tokens of each caption. They are computed once and kept as long as the record.
+
+        Args:
+            text: Settings of cleaning and tokenisation.
+        """
+        if text not in self._tokens:
+            self._tokens[text] = tuple(tuple(map(sys.intern, tokenise(caption, text))) for caption in self.captions)
+        return self._tokens[text]
 
 
 @dataclass
@@ -153,7 +170,7 @@ def read_dataset(config: DatasetConfig) -> Corpus:
         DataError: The files are missing or unusable beyond ``config.max_problems``.
     """
     corpus: Corpus = DATASETS.build(config)
-    if DATASETS.settings.outside(config.type):
+    if DATASETS.settings.is_external(config.type):
         _require_records(corpus, config.type)
     if config.limit is None:
         return corpus

@@ -1,4 +1,8 @@
-"""Sources of training images: features or pixels as they are, or in variants, of which each epoch shows one."""
+"""Sources of features or pixels for training batches, with random variants of each image if augmentation is on.
+
+A source numbers its images by rows. Where an image has variants (random crops, flips), row ``r + n · v`` is variant v
+of image r, and variant 0 is the image itself.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -10,8 +14,8 @@ from capsmith.vision.augment import AugmentConfig, augmented
 from capsmith.vision.cached_crops import is_mirrored
 
 
-class Source(Protocol):
-    """Where a batch's images come from: a feature store, or images themselves."""
+class FeatureSource(Protocol):
+    """Anything that holds features or pixels of images, such as a feature store."""
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
         """Returns the row of each image."""
@@ -21,187 +25,173 @@ class Source(Protocol):
 
 
 class TrainingSource(ABC):
-    """The images of a training, of which each epoch shows one variant."""
-
-    @property
-    @abstractmethod
-    def has_mirrored(self) -> bool:
-        """Whether some variants are mirrored."""
+    """A source that batches draw from. By default, an image has no variants."""
 
     @abstractmethod
     def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the rows of the original images."""
+        """Returns the row of each image, without variation."""
 
     @abstractmethod
     def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Returns features (P, …) or pixels (P, H, W, 3) of rows, whichever variants they are."""
+        """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
 
-    @abstractmethod
-    def originals(self, rows: np.ndarray) -> np.ndarray:
-        """Returns the rows of the original images of variants."""
+    def draw(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Replaces the row of each image by that of a random variant."""
+        return rows
 
-    @abstractmethod
-    def sample(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns the row of a random variant for each original image's row."""
+    def original(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the rows of the images without variation, for rows of any variants."""
+        return rows
 
-    @abstractmethod
-    def mirrored(self, rows: np.ndarray) -> np.ndarray:
-        """Returns which rows are mirrored images, as bool."""
+    def flipped(self, rows: np.ndarray) -> np.ndarray:
+        """Returns which rows are mirror images, (P,) bool."""
+        return np.zeros(len(rows), bool)
+
+    @property
+    def flips(self) -> bool:
+        """Whether some variants are mirror images."""
+        return False
 
 
-class OriginalSource(TrainingSource):
-    """The images as they are: every epoch shows the same.
+class PlainSource(TrainingSource):
+    """The features of a store, or pixels, as they are.
 
     Args:
-        source: Their features or pixels.
+        source: The features or pixels.
     """
 
-    has_mirrored = False
-
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: FeatureSource) -> None:
         self.source = source
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the rows of the images."""
+        """Returns the row of each image."""
         return self.source.rows(ids)
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
         return self.source.gather(rows)
 
-    def originals(self, rows: np.ndarray) -> np.ndarray:
-        """Returns the rows."""
-        return rows
-
-    def sample(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns the rows."""
-        return rows
-
-    def mirrored(self, rows: np.ndarray) -> np.ndarray:
-        """Returns False for each row."""
-        return np.zeros(len(rows), bool)
-
 
 class VariedSource(TrainingSource):
-    """Images that look different from epoch to epoch. Row ``r + n · v`` is variant v of image r.
+    """Images that have variants.
 
     Args:
-        ids: The images, n of them.
+        ids: The images.
     """
 
     def __init__(self, ids: Sequence[str]) -> None:
-        self._row = {image: row for row, image in enumerate(ids)}
-
-    @property
-    def has_mirrored(self) -> bool:
-        """Whether some variants are mirrored: if any, the first one."""
-        return self.mirrors(1)
-
-    def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the rows of the original images."""
-        return np.array([self._row[image] for image in ids], np.int64)
-
-    def originals(self, rows: np.ndarray) -> np.ndarray:
-        """Returns the rows of the original images of variants."""
-        return rows % len(self._row)
-
-    def sample(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns the row of a random variant for each original image's row."""
-        return self.originals(rows) + len(self._row) * rng.integers(self.variants, size=len(rows))
-
-    def mirrored(self, rows: np.ndarray) -> np.ndarray:
-        """Returns which rows are mirrored images."""
-        return np.array([self.mirrors(int(variant)) for variant in rows // len(self._row)], bool)
+        self._row = {image_id: row for row, image_id in enumerate(ids)}
 
     @property
     @abstractmethod
     def variants(self) -> int:
-        """How many variants an image has."""
+        """Number of variants of an image."""
 
     @abstractmethod
-    def mirrors(self, variant: int) -> bool:
-        """Returns whether a variant is mirrored."""
+    def is_flipped(self, variant: int) -> bool:
+        """Returns whether a variant is a mirror image."""
+
+    def rows(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns the row of each image, without variation."""
+        return np.array([self._row[image_id] for image_id in ids], np.int64)
+
+    def draw(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Replaces the row of each image by that of a random variant."""
+        return self.original(rows) + len(self._row) * rng.integers(self.variants, size=len(rows))
+
+    def original(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the rows of the images without variation, for rows of any variants."""
+        return rows % len(self._row)
+
+    def flipped(self, rows: np.ndarray) -> np.ndarray:
+        """Returns which rows are mirror images, (P,) bool."""
+        return np.array([self.is_flipped(int(variant)) for variant in rows // len(self._row)], bool)
+
+    @property
+    def flips(self) -> bool:
+        """Whether some variants are mirror images."""
+        return self.is_flipped(1)
 
 
 class AugmentedSource(VariedSource):
-    """Varies pixels whenever they are asked for; what a row looks like is a function of the row.
+    """Augments pixels each time they are read. The result is a function of the row.
 
     Args:
         source: The pixels.
         ids: The images.
-        how: What varies.
+        config: The kinds and strengths of augmentation.
     """
 
     variants = 2**31
 
-    def __init__(self, source: Source, ids: Sequence[str], how: AugmentConfig) -> None:
+    def __init__(self, source: FeatureSource, ids: Sequence[str], config: AugmentConfig) -> None:
         super().__init__(ids)
-        self.source, self.how = source, how
+        self.source, self.config = source, config
         self._rows = source.rows(ids)
 
-    def mirrors(self, variant: int) -> bool:
-        """Returns whether a variant is mirrored: every other one."""
-        return self.how.mirror and variant % 2 == 1
+    def is_flipped(self, variant: int) -> bool:
+        """Returns whether a variant is a mirror image: every second one."""
+        return self.config.mirror and variant % 2 == 1
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Returns the varied pixels (P, H, W, 3) of rows, uint8."""
-        pixels = np.array(self.source.gather(self._rows[self.originals(rows)]))
-        for place, (row, turned) in enumerate(zip(rows, self.mirrored(rows), strict=True)):
-            pixels[place] = augmented(pixels[place], self.how, np.random.default_rng(int(row)), bool(turned))
+        """Returns augmented pixels (P, H, W, 3), uint8."""
+        pixels = np.array(self.source.gather(self._rows[self.original(rows)]))
+        for place, (row, flip) in enumerate(zip(rows, self.flipped(rows), strict=True)):
+            pixels[place] = augmented(pixels[place], self.config, np.random.default_rng(int(row)), bool(flip))
         return pixels
 
 
-class ViewedSource(VariedSource):
-    """Reads the features of images and of their views.
+class CroppedSource(VariedSource):
+    """Stored features of images and of their random crops.
 
     Args:
-        sources: The images as they are, then their views in order.
-        ids: The images that all of them hold.
+        sources: The features of the images, then those of each crop, in order.
+        ids: Images that all sources hold.
     """
 
-    def __init__(self, sources: Sequence[Source], ids: Sequence[str]) -> None:
+    def __init__(self, sources: Sequence[FeatureSource], ids: Sequence[str]) -> None:
         super().__init__(ids)
         self.sources = tuple(sources)
         self._rows = [source.rows(ids) for source in sources]
 
     @property
     def variants(self) -> int:
-        """The image as it is, and its views."""
+        """Number of crops, including the complete image."""
         return len(self.sources)
 
-    def mirrors(self, variant: int) -> bool:
-        """Returns whether a view is mirrored."""
+    def is_flipped(self, variant: int) -> bool:
+        """Returns whether a crop is a mirror image."""
         return is_mirrored(variant)
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Returns the features (P, …) of rows, whichever views they are."""
-        views, images = np.divmod(rows, len(self._row))
-        parts = [(at, self.sources[view].gather(self._rows[view][images[at]])) for view, at in _each(views)]
-        out = np.empty((len(rows), *parts[0][1].shape[1:]), parts[0][1].dtype)
-        for at, part in parts:
+        """Returns features (P, …) of rows of any variants."""
+        variants, images = np.divmod(rows, len(self._row))
+        places = [np.flatnonzero(variants == variant) for variant in np.unique(variants)]
+        parts = []
+        for at in places:
+            variant = int(variants[at[0]])
+            parts.append(self.sources[variant].gather(self._rows[variant][images[at]]))
+        out = np.empty((len(rows), *parts[0].shape[1:]), parts[0].dtype)
+        for at, part in zip(places, parts, strict=True):
             out[at] = part
         return out
 
 
-def mirror_words(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-    """Returns for each word's place (W,) that of the word to say of a mirrored image: ``right`` for ``left``.
+def flip_ids(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Returns, for each word id, the id of the word to use for a mirror image (W,): ``right`` for ``left``.
 
     Args:
-        words: The words; a pair of which they lack one is left alone.
-        pairs: Words that exchange their places.
+        words: All words by id.
+        pairs: Words that are exchanged. A pair with an unknown word is ignored.
     """
-    place = {word: number for number, word in enumerate(words)}
-    other = np.arange(len(words))
-    for one, two in known_pairs(words, pairs):
-        other[place[one]], other[place[two]] = place[two], place[one]
-    return other
+    ids = {word: index for index, word in enumerate(words)}
+    table = np.arange(len(words))
+    for one, other in known_pairs(words, pairs):
+        table[ids[one]], table[ids[other]] = ids[other], ids[one]
+    return table
 
 
 def known_pairs(words: Iterable[str], pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Returns the pairs of which both words are known."""
     known = set(words)
     return [pair for pair in pairs if known.issuperset(pair)]
-
-
-def _each(views: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    return [(int(view), np.flatnonzero(views == view)) for view in np.unique(views)]

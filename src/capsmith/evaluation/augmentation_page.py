@@ -13,8 +13,8 @@ from capsmith.config import Config
 from capsmith.core.errors import ImageError
 from capsmith.data.onboarding.statistics import Survey
 from capsmith.data.records import Record
-from capsmith.data.sources import known_pairs, mirror_words
-from capsmith.data.text.tokens import join, tokenise
+from capsmith.data.sources import flip_ids, known_pairs
+from capsmith.data.text.tokens import detokenise, tokenise
 from capsmith.evaluation.html import THUMBNAIL, cards, image, save_copy
 from capsmith.vision.augment import AugmentConfig, augmented
 from capsmith.vision.cached_crops import is_mirrored, view_of
@@ -96,8 +96,8 @@ class Variants:
     def _card(self, record: Record, number: int, folder: Path, used: set[str]) -> str:
         tokens = tokenise(self._telling(record) or record.captions[0], self.found.text)
         mirrored = self._mirrors() and is_mirrored(number)
-        before = join(tokens, self.found.text)
-        said = join(_turned(tokens, self.pairs), self.found.text) if mirrored else before
+        before = detokenise(tokens, self.found.text)
+        said = detokenise(_turned(tokens, self.pairs), self.found.text) if mirrored else before
         file = self._image(record, number, mirrored, folder)
         used |= {file} if file else set()
         was = f'<ul><li dir="auto">before: {escape(before)}</li></ul>' if said != before else ""
@@ -127,5 +127,5 @@ class Variants:
 def _turned(tokens: Sequence[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
     """Returns the tokens of a mirrored image's caption."""
     words = sorted(set(tokens) | {word for pair in pairs for word in pair})
-    other = mirror_words(words, pairs)
+    other = flip_ids(words, pairs)
     return [words[other[words.index(word)]] for word in tokens]

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from capsmith.config import Config, run_config, run_configs
+from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, DataError, FeatureError, memory_for
 from capsmith.core.files import named, write_json, write_text
 from capsmith.core.log import get_logger
-from capsmith.core.outputs import inputs_of, require_page
+from capsmith.core.outputs import input_files, require_page
 from capsmith.core.progress import track
 from capsmith.core.schema import nearest
-from capsmith.data.prepare import Prepared, prepare, read_corpus, require_encoder
+from capsmith.data.prepare import Prepared, prepare, read_corpus
 from capsmith.data.records import SPLITS, Corpus
-from capsmith.data.text.tokens import tokenise
 from capsmith.decoding.limits import images_at_once
 from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.decoding.search import DecodingConfig, search
@@ -26,6 +25,8 @@ from capsmith.evaluation.report import write_report
 from capsmith.metrics import Score, Scorer
 from capsmith.models.captioner import Caption, Captioner
 from capsmith.models.ensemble import JointStepper, Member, average, require_same_words
+from capsmith.models.given_features import require_encoder
+from capsmith.models.run_config import run_config, run_configs
 from capsmith.retrieval.caption_index import FILE as MEMORY
 from capsmith.retrieval.caption_index import Memory
 
@@ -90,7 +91,7 @@ def evaluate(
         captioners.append(Captioner.load(one, encoder=False))
         captioners[-1].config = config
     require_same_words(captioners, runs)
-    corpus = read_corpus(captioners[0].config)
+    corpus = read_corpus(captioners[0].config.data, captioners[0].config.features)
     if isinstance(captioners[0].config.decoding, ConsensusConfig) and not (runs[0] / MEMORY).exists():
         remember(captioners[0], _trained_on(captioners[0].config, runs[0], corpus)).save(runs[0])
     if averaged:
@@ -104,7 +105,7 @@ def require_report(out: Path, split: str, config: Config) -> None:
     Raises:
         ConfigError: Files that are not ours are in its place, or files that the config reads.
     """
-    require_page(_directory(out, split), "--out", inputs_of(config), report=True)
+    require_page(_directory(out, split), "--out", input_files(config), report=True)
 
 
 def _directory(out: Path, split: str) -> Path:
@@ -114,9 +115,9 @@ def _directory(out: Path, split: str) -> Path:
 def _trained_on(config: Config, run: Path, corpus: Corpus) -> Prepared:
     """Returns the training images of a run, however few of them an evaluation for trial is limited to."""
     limit = run_config(run).data.limit
-    if limit == config.data.limit:
-        return prepare(config, ("train",), corpus)
-    return prepare(config.model_copy(update={"data": config.data.model_copy(update={"limit": limit})}), ("train",))
+    if limit != config.data.limit:
+        corpus = read_corpus(config.data.model_copy(update={"limit": limit}), config.features)
+    return prepare(corpus, config.encoders, config.features, ("train",))
 
 
 def remember(captioner: Captioner, prepared: Prepared) -> Memory:
@@ -129,7 +130,7 @@ def remember(captioner: Captioner, prepared: Prepared) -> Memory:
     words, text = captioner.vocabulary, captioner.config.text
     records = prepared.split("train")
     logger.info(f"remembering the captions and looks of {len(records):,} training images")
-    captions = [[words.encode(tokenise(caption, text)) for caption in record.captions] for record in records]
+    captions = [[words.encode(tokens) for tokens in record.tokens(text)] for record in records]
     ids = [record.image_id for record in records]
     captioner.memory = Memory.of(Member(captioner, prepared.source), ids, captions)
     return captioner.memory
@@ -157,7 +158,9 @@ def evaluate_captioners(
     """
     config = captioners[0].config
     evaluated = readings.sources(runs)
-    all_prepared = [prepare(one.config, (split,), corpus, one.encoder) for one in captioners]
+    all_prepared = [
+        prepare(corpus, one.config.encoders, one.config.features, (split,), one.encoder) for one in captioners
+    ]
     for one, its in zip(captioners, all_prepared, strict=True):
         if its.feature_shape != one.feature_shape:
             raise FeatureError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from capsmith.data.text.config import TextConfig
-from capsmith.data.text.tokens import join
+from capsmith.data.text.tokens import detokenise
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.search import Hypothesis
 from capsmith.models.training_domain import DomainCheck
@@ -43,7 +43,7 @@ class Caption:
 def caption_of(found: Sequence[Hypothesis], vocabulary: Vocabulary, text: TextConfig) -> Caption:
     """Returns the first of what a search found for an image as a caption, and the others as its alternatives."""
     first, *others = (
-        Caption(join(words, text), h.score, h.log_probability, words=tuple(words))
+        Caption(detokenise(words, text), h.score, h.log_probability, words=tuple(words))
         for h in found
         for words in [vocabulary.decode(h.tokens)]
     )

@@ -6,15 +6,19 @@ that the config names is built, its output's shape compared, and, where images a
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, FeatureError, ImageError, one_line
+from capsmith.core.files import read_json
 from capsmith.core.log import get_logger
 from capsmith.data.records import Record
+from capsmith.vision.fingerprint import OF_A_RUN, differences, file_hash, fingerprint
 from capsmith.vision.images import load_image
+from capsmith.vision.joined import folders
 from capsmith.vision.pickle_store import PickleStore
 
 logger = get_logger(__name__)
@@ -61,6 +65,19 @@ class GivenFeatures:
             raise CheckpointError(f"{where}: features.encoder is damaged")
         return cls(**value)
 
+    @classmethod
+    def of_run(cls, run: Path) -> "GivenFeatures | None":
+        """Returns which pickle a run was trained on; None if it extracted its own features, or has not begun.
+
+        Raises:
+            CheckpointError: The run is damaged.
+        """
+        path = run / "captioner.json"
+        if not path.exists():
+            return None
+        content = read_json(path, CheckpointError)
+        return cls.read(content.get("features") if isinstance(content, dict) else None, str(path))
+
     def as_dict(self) -> dict[str, str]:
         """Returns it for JSON."""
         return asdict(self)
@@ -73,6 +90,54 @@ class GivenFeatures:
         if self.encoder == "none":
             return f"learned from the features in {self.store}, and captions features alone: {self.why}"
         return f"learned from the features in {self.store}: {self.why}"
+
+
+def require_encoder(config: Config, run: Path) -> None:
+    """Checks that a config's encoder is the one whose features a run was trained with.
+
+    Features from a pickle are accepted as they are, since nothing tells which encoder made them; a line in the log
+    says so, unless the run was trained on the same pickle.
+
+    Args:
+        config: The config.
+        run: The run directory.
+
+    Raises:
+        CheckpointError: The encoder differs, for example because another file lies where its weights were; or the
+            run is damaged, or was trained on the features in a pickle and has no encoder.
+        FeatureError: The encoder's weights are missing.
+    """
+    given, path = GivenFeatures.of_run(run), config.features.pickle
+    if path is not None and (given is None or given.sha256 != file_hash(path)):
+        source = f"those in {given.store}" if given else f"features of {config.encoders[0].type}"
+        logger.info(f"features: {run} was trained on {source}; whether those in {path} are alike cannot be verified")
+    if config.trains_encoder or path is not None:
+        return  # part of the checkpoint, or not needed
+    if given is not None and given.encoder == "none":
+        raise CheckpointError(f"{run} {given.note}; or set features.store to a pickle with features of these images")
+    for encoder, folder in zip(config.encoders, folders(run, len(config.encoders)), strict=True):
+        content = read_json(folder / "encoder.json", CheckpointError)
+        trained = content.get("fingerprint") if isinstance(content, dict) else None
+        if not isinstance(trained, dict):
+            raise CheckpointError(f"{folder}/encoder.json is damaged")
+        if changed := differences(fingerprint(encoder), trained, OF_A_RUN):
+            raise CheckpointError(f"{run} was trained with features of another encoder ({changed})")
+
+
+def require_same_features(config: Config, run: Path) -> None:
+    """Checks that a resumed training has the features that it began with.
+
+    Raises:
+        CheckpointError: The features are in another pickle, or come from a pickle only before or only now; or as
+            `require_encoder`.
+        FeatureError: As `require_encoder`; or the pickle cannot be read.
+    """
+    before, now = GivenFeatures.of_run(run), config.features.pickle
+    if (before is None) != (now is None) or (before and now and before.sha256 != file_hash(now)):
+        begun = f"the features in {before.store}" if before else "features of its own encoder"
+        change = f"{now} holds others" if now else "features.store names no pickle now"
+        raise CheckpointError(f"{run} was begun with {begun}, but {change}: choose another --run")
+    require_encoder(config, run)
 
 
 def encoder_of(config: Config, store: PickleStore, records: Sequence[Record]) -> "tuple[Encoder | None, GivenFeatures]":

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from capsmith.core.errors import DataError
-from capsmith.core.registry import ABSENT
+from capsmith.core.registry import UNLOADED
 from capsmith.core.schema import Precision, Settings
+from capsmith.core.scopes import Scope
 from capsmith.metrics.names import canonical
 from capsmith.vision.augment import AugmentConfig
 
@@ -39,7 +40,7 @@ class TrainingConfig(Settings):
     """``cross_entropy`` learns to predict each word of the references. ``scst`` (self-critical sequence training,
     Rennie et al. 2017) samples captions and maximises their CIDEr-D; it starts from a trained model and requires
     ``resume_weights_from``."""
-    resume_weights_from: Path | None = None
+    resume_weights_from: Annotated[Path | None, Scope.TRAINING_FILES] = None
     """Run directory whose weights this training starts from. It must have the same encoder, decoder and vocabulary."""
     stage_one: StageOneConfig | None = None
     """Trains the run that ``resume_weights_from`` names first, when that run is missing or unfinished."""
@@ -96,7 +97,7 @@ class TrainingConfig(Settings):
     """Probability mass of the target that is spread evenly over the vocabulary."""
     metric: str = "cider"
     """Dev metric that selects the best epoch and drives ``patience`` and ``plateau``."""
-    checkpoint_every: float | None = Field(default=10.0, ge=0)
+    checkpoint_every: Annotated[float | None, Scope.TRAINING_FILES] = Field(default=10.0, ge=0)
     """Minutes between saves of the training state within an epoch: the most that a killed process loses. ``0`` saves
     after every batch; null saves only at the end of an epoch."""
     patience: int | None = Field(default=5, ge=1)
@@ -159,8 +160,8 @@ class EvaluationConfig(Settings):
 
 def _metrics(info: ValidationInfo, *names: str) -> tuple[str, ...]:
     """Returns canonical metric names; names from plugins that are not loaded stay as they are."""
-    absent = (info.context or {}).get(ABSENT, {})
-    known = [name for name in names if ("metric", name) not in absent]
+    unloaded = (info.context or {}).get(UNLOADED, {})
+    known = [name for name in names if ("metric", name) not in unloaded]
     try:
         canonical_names = dict(zip(known, canonical(known), strict=True)) if known or not names else {}
     except DataError as error:

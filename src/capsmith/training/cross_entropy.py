@@ -7,7 +7,6 @@ import numpy as np
 from capsmith.config import Config
 from capsmith.data.batches import Batches, Example
 from capsmith.data.records import Record
-from capsmith.data.text.tokens import tokenise
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.captioner import Captioner
 from capsmith.training.history import Row
@@ -36,7 +35,7 @@ class CrossEntropy(Objective):
                 config.training.batch_size,
                 config.seed,
                 config.trains_encoder or len(captioner.feature_shape) > 1,
-                images.flipped,
+                images.flipped_ids,
             ),
         )
 
@@ -63,7 +62,7 @@ def encode_captions(
     """
     examples = []
     for record, row in zip(records, rows, strict=True):
-        encoded = (vocabulary.encode(tokenise(c, config.text))[: config.text.max_length] for c in record.captions)
+        encoded = (vocabulary.encode(tokens)[: config.text.max_length] for tokens in record.tokens(config.text))
         captions = tuple(tuple(ids) for ids in encoded if ids)
         if captions:
             examples.append(Example(int(row), captions))

@@ -1,21 +1,27 @@
-"""Feature extraction for a config, after its encoders were pretrained on words."""
+"""Feature extraction for a config: adapts the encoders that it asks for, then fills the feature store."""
 
 from capsmith.config import Config, require_config
-from capsmith.data.prepare import Features, read_corpus
-from capsmith.data.prepare import extract as extract_features
+from capsmith.core.errors import DataError
+from capsmith.data.prepare import AnyStore, extract_store, open_pickle, read_corpus
+from capsmith.data.records import SPLITS
 from capsmith.training.encoder_adaptation import adapt_encoders
 
 
-def extract(config: Config) -> Features:
-    """Creates or completes the feature store of a config's dataset, or the stores of several encoders.
+def extract(config: Config) -> AnyStore:
+    """Creates or completes the feature store of a config's dataset; several encoders give one joined store.
+
+    Args:
+        config: The config.
 
     Raises:
-        DataError: The config trains its encoder, so that no features can be stored.
-        FeatureError: An encoder cannot be pretrained, or the images cannot be read.
+        DataError: The config trains its encoder, so there are no features to store; or the data cannot be read.
+        FeatureError: The images or the encoder cannot be used.
     """
     require_config(config, "extract")
-    if not any(encoder.pretrain_on_words for encoder in config.encoders):
-        return extract_features(config)
-    corpus = read_corpus(config)
+    if config.trains_encoder:
+        raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
+    corpus = read_corpus(config.data, config.features)
     adapt_encoders(config, corpus)
-    return extract_features(config, corpus)
+    if config.features.pickle is not None:
+        return open_pickle(config.features, corpus, SPLITS)
+    return extract_store(corpus.records, config.encoders, config.features)

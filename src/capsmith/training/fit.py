@@ -5,21 +5,14 @@ from typing import Literal
 
 import keras
 
-from capsmith.config import Config, difference, require_config, run_config
+from capsmith.config import Config, require_config
 from capsmith.core.errors import CapsmithError, CheckpointError
 from capsmith.core.files import read_json
 from capsmith.core.log import get_logger, log_file
 from capsmith.core.precision import faster_dtype
 from capsmith.core.readers.json_files import FileSchema
-from capsmith.data.prepare import (
-    Prepared,
-    given_features,
-    prepare,
-    read_corpus,
-    require_same_features,
-    require_splits,
-    trained_on,
-)
+from capsmith.core.scopes import Use, difference
+from capsmith.data.prepare import Prepared, open_pickle, prepare, read_corpus, require_splits
 from capsmith.data.records import Corpus
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
@@ -28,7 +21,9 @@ from capsmith.evaluation.evaluate import evaluate_captioners, remember, require_
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
 from capsmith.models.ensemble import Member, require_same_words
+from capsmith.models.given_features import GivenFeatures, require_same_features
 from capsmith.models.run import RunDirectory
+from capsmith.models.run_config import run_config
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.training.encoder_adaptation import adapt_encoders
 from capsmith.training.first_steps import FirstSteps
@@ -43,22 +38,6 @@ from capsmith.training.validation import Validation
 from capsmith.training.warm_start import initialise
 
 logger = get_logger(__name__)
-
-_MAY_CHANGE = {
-    "features",
-    "decoding",
-    "evaluation",
-    "ensemble",
-}  # sections that do not affect the numbers of a training
-_MAY_MOVE = {
-    "data.root",
-    "data.max_problems",
-    "encoder.weights",
-    "encoder.pretrain_on_words.output",
-    "decoder.embedding.vectors",
-    "training.resume_weights_from",
-    "training.checkpoint_every",
-}
 
 
 def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
@@ -85,7 +64,7 @@ def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
     with directory.locked(), log_file(directory.log):
         earlier: list[RunDirectory] = []
         with first_steps.undone_on_failure(earlier):
-            corpus = read_corpus(config)  # stage one and members take the data of the config
+            corpus = read_corpus(config.data, config.features)  # stage one and members take the data of the config
             *needed, own = training_plan(config, directory)
             if needed:
                 _require_data(config, corpus)  # fails now, not after the other trainings
@@ -144,7 +123,7 @@ def _set_up(config: Config, run: RunDirectory, corpus: Corpus) -> tuple[Captione
     if resumed is not None and vocabulary != resumed:
         raise CheckpointError(f"{run}: the training captions have changed since it began: choose another --run")
     images_at_once(config.decoding, len(vocabulary), 1, 1 + len(config.ensemble))  # fails now, not after training
-    prepared = prepare(config, ("train", "dev"), corpus)
+    prepared = prepare(corpus, config.encoders, config.features, ("train", "dev"))
     precision = _precision(config, run)
     keras.utils.set_random_seed(config.seed)  # initial weights do not depend on the random numbers drawn so far
     captioner = new_captioner(config, vocabulary, vectors, prepared, precision)
@@ -179,9 +158,9 @@ def _require_data(config: Config, corpus: Corpus) -> None:
     """Checks before the training that every split it uses has images, and features where these are given."""
     split = config.evaluation.after_training
     splits = ("train", "dev", *([split] if split else []))
-    require_splits(config, corpus, splits)
+    require_splits(corpus, splits, split)
     if config.features.pickle is not None:
-        given_features(config, corpus, splits, report=False)
+        open_pickle(config.features, corpus, splits, report=False)
 
 
 def _check_run(run: RunDirectory, config: Config, resume: bool) -> None:
@@ -203,9 +182,9 @@ def _check_run(run: RunDirectory, config: Config, resume: bool) -> None:
     except OSError as error:
         raise CheckpointError(f"cannot make {run}: {error.strerror or error}; choose another --run") from error
     if run.has_state:
-        given = trained_on(run.path)
+        given = GivenFeatures.of_run(run.path)
         unknown = {"encoder"} if given is not None and given.encoder == "none" else set()  # it may be named later
-        if changed := difference(run_config(run.path), config, _MAY_CHANGE | unknown, _MAY_MOVE):
+        if changed := difference(run_config(run.path), config, Use.RESUME, unknown):
             raise CheckpointError(f"{run} was begun with another config ({changed}): choose another --run")
         require_same_features(config, run.path)
 

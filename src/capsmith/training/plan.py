@@ -5,13 +5,11 @@ from pathlib import Path
 
 from capsmith.config import Config, load_config
 from capsmith.core.errors import ConfigError
+from capsmith.core.scopes import Use, inherit
 from capsmith.metrics.scorer import expand
 from capsmith.models.run import RunDirectory
-from capsmith.training.config import MemberConfig, StageOneConfig
+from capsmith.training.config import MemberConfig
 from capsmith.training.history import History, read_csv
-from capsmith.vision.config import Encoders
-
-_CARRIED = ("seed", "data", "text", "features", "encoder")  # sections that a stage one takes from the config after it
 
 
 @dataclass(frozen=True)
@@ -76,10 +74,7 @@ def stage_one(config: Config) -> list[Training]:
     run, settings = config.training.resume_weights_from, config.training.stage_one
     if run is None or settings is None:
         return []
-    stage = _load(settings)
-    sections = {name: getattr(config, name) for name in _CARRIED}
-    sections["encoder"] = _encoder_of_stage_one(stage, config.encoder)
-    stage = stage.model_copy(update=sections)
+    stage = inherit(load_config(settings.config, settings.set), config, Use.STAGE)
     return [Training(stage, RunDirectory(run), f"stage one ({settings.config})", "training.stage_one.set")]
 
 
@@ -114,22 +109,11 @@ def is_finished(training: Training) -> bool:
     return scored and History(metric, rows).finished(training.config.training)
 
 
-def _load(settings: StageOneConfig | MemberConfig) -> Config:
-    return load_config(settings.config, settings.set)
-
-
-def _encoder_of_stage_one(stage: Config, encoder: Encoders) -> Encoders:
-    """Returns an encoder that is trained in stage one only where the config of stage one says so."""
-    if isinstance(encoder, tuple):
-        return encoder  # several encoders are always frozen
-    own = stage.encoders[0]
-    return encoder.model_copy(update={"trainable": own.trainable, "lr_multiplier": own.lr_multiplier})
-
-
 def _member_config(member: MemberConfig, config: Config) -> Config:
-    sections = {name: getattr(config, name) for name in _CARRIED if name != "seed"}
-    sections["evaluation"] = config.evaluation.model_copy(update={"after_training": None})  # the ensemble is scored
+    own = inherit(load_config(member.config, member.set), config, Use.MEMBER)
+    evaluation = own.evaluation.model_copy(update={"after_training": None})  # the ensemble is scored, not its members
+    encoder = config.encoder
     if member.encoders is not None:
         encoders = tuple(config.encoders[index] for index in member.encoders)
-        sections["encoder"] = encoders if len(encoders) > 1 else encoders[0]
-    return _load(member).model_copy(update=sections)
+        encoder = encoders if len(encoders) > 1 else encoders[0]
+    return own.model_copy(update={"evaluation": evaluation, "encoder": encoder})

@@ -5,10 +5,10 @@ import keras
 from capsmith.config import save_config
 from capsmith.core.files import versions, write_json
 from capsmith.core.log import get_logger
+from capsmith.core.plugin_requirements import write_requirements
 from capsmith.evaluation.plots import plot_history
 from capsmith.models.captioner import Captioner
 from capsmith.models.run import RunDirectory
-from capsmith.models.run_plugins import remember as remember_plugins
 from capsmith.training.encoder_adaptation import copy_adapted_encoders
 from capsmith.training.history import History
 
@@ -42,7 +42,7 @@ class RunFiles:
         backend = keras.backend.backend()
         write_json(self.run.versions, {**versions(), "backend": backend, "precision": self.precision})
         save_config(self.captioner.config, self.run.config)
-        remember_plugins(self.captioner.config, self.run.path)
+        write_requirements(self.captioner.config.components(), self.run.path)
 
     def restore(self) -> None:
         """Writes them again when one of them was removed: without it, the next state could not be resumed.

@@ -21,7 +21,6 @@ from capsmith.core.errors import PluginError
 from capsmith.data.batches import pad
 from capsmith.data.records import Record
 from capsmith.data.sources import TrainingSource
-from capsmith.data.text.tokens import tokenise
 from capsmith.decoding.search import GreedyConfig, Hypothesis, SampleConfig, search
 from capsmith.decoding.stepper import MaskedFeatures
 from capsmith.metrics.cider import CiderD
@@ -51,7 +50,7 @@ class SampledBatches:
         captioner: The model, its config and its vocabulary.
         source: The features or images.
         records: The training images with their references.
-        flipped: For each word id, the id that replaces it in captions of mirrored images, (V,); None for no change.
+        flipped_ids: For each word id, the id to use for a mirror image, (V,); None if no image is mirrored.
 
     Attributes:
         rewards: Rewards of the epoch's captions so far.
@@ -66,16 +65,15 @@ class SampledBatches:
         captioner: Captioner,
         source: TrainingSource,
         records: Sequence[Record],
-        flipped: np.ndarray | None = None,
+        flipped_ids: np.ndarray | None = None,
     ) -> None:
-        self.captioner, self.source, self.flipped = captioner, source, flipped
+        self.captioner, self.source, self.flipped_ids = captioner, source, flipped_ids
         self.config, self.seed = captioner.config.training, captioner.config.seed
         self.rows = source.rows([record.image_id for record in records])
         self.images = max(1, self.config.batch_size // self.config.samples)
         text = captioner.config.text
-        references: dict[Hashable, list[list[str]]] = {
-            int(row): [tokenise(caption, text) for caption in record.captions]
-            for row, record in zip(self.rows, records, strict=True)
+        references: dict[Hashable, Sequence[Sequence[str]]] = {
+            int(row): record.tokens(text) for row, record in zip(self.rows, records, strict=True)
         }
         self.reward_of = CiderD(references, bleu=self.config.bleu_weight)
         self.rewards: list[float] = []
@@ -90,7 +88,7 @@ class SampledBatches:
         """Orders the images of an epoch and clears the rewards."""
         self.epoch = epoch
         rng = np.random.default_rng((self.seed, epoch))
-        self.order = self.source.sample(rng.permutation(self.rows), rng)
+        self.order = self.source.draw(rng.permutation(self.rows), rng)
         self.rewards, self.baselines = [], []
         # read here, because the prefetch thread must not read a variable during a training step
         standardise = getattr(self.captioner.model.decoder, "standardise", None)
@@ -155,11 +153,11 @@ class SampledBatches:
         hypotheses = [hypothesis for per_image in samples for hypothesis in per_image]
         captions = [np.array(hypothesis.tokens, np.int64) for hypothesis in hypotheses]
         row_of_caption = np.repeat(rows, len(samples[0]))
-        if self.flipped is not None:  # references describe the original image: flip captions of mirrored ones back
-            mirrored = self.source.mirrored(row_of_caption)
-            captions = [self.flipped[ids] if flip else ids for ids, flip in zip(captions, mirrored, strict=True)]
+        if self.flipped_ids is not None:  # references describe the original image: flip captions of mirrored ones back
+            mirrored = self.source.flipped(row_of_caption)
+            captions = [self.flipped_ids[ids] if flip else ids for ids, flip in zip(captions, mirrored, strict=True)]
         words = [self.captioner.vocabulary.decode(ids) for ids in captions]
-        originals = self.source.originals(row_of_caption).tolist()
+        originals = self.source.original(row_of_caption).tolist()
         ended = [hypothesis.ended for hypothesis in hypotheses]
         return self.reward_of.reward(originals, words, ended).reshape(len(rows), -1)
 

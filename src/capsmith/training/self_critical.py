@@ -32,7 +32,7 @@ class SelfCritical(Objective):
     batches: SampledBatches
 
     def __init__(self, captioner: Captioner, images: TrainingImages) -> None:
-        super().__init__(captioner, SampledBatches(captioner, images.source, images.records, images.flipped))
+        super().__init__(captioner, SampledBatches(captioner, images.source, images.records, images.flipped_ids))
 
     @property
     def summary(self) -> str:

@@ -9,7 +9,6 @@ from capsmith.data.prepare import Prepared
 from capsmith.data.records import Corpus
 from capsmith.data.text.glove import load_vectors
 from capsmith.data.text.subwords import SIZE
-from capsmith.data.text.tokens import tokenise
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.caption_model import build_model
 from capsmith.models.captioner import Captioner
@@ -33,7 +32,7 @@ def make_vocabulary(
         corpus: The captions.
         resumed: The vocabulary of the training that is resumed: subwords are learned only once.
     """
-    captions = [tokenise(c, config.text) for record in corpus.split("train") for c in record.captions]
+    captions = [tokens for record in corpus.split("train") for tokens in record.tokens(config.text)]
     if config.text.mode == "subword":
         size = config.text.max_words or SIZE
         vocabulary = resumed.counted(captions) if resumed else Vocabulary.of_pieces(captions, size)

@@ -6,16 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from capsmith.core.log import get_logger
-from capsmith.data.prepare import Prepared, training_views
+from capsmith.data.prepare import Prepared, extract_store
 from capsmith.data.records import Record
-from capsmith.data.sources import (
-    AugmentedSource,
-    OriginalSource,
-    TrainingSource,
-    ViewedSource,
-    known_pairs,
-    mirror_words,
-)
+from capsmith.data.sources import AugmentedSource, CroppedSource, PlainSource, TrainingSource, flip_ids, known_pairs
 from capsmith.models.captioner import Captioner
 
 logger = get_logger(__name__)
@@ -28,12 +21,12 @@ class TrainingImages:
     Attributes:
         source: Features or pixels, of which each epoch shows one variant.
         records: The images with their references.
-        flipped: For each word id, the id that replaces it in captions of mirrored images, (V,).
+        flipped_ids: For each word id, the id to use for a mirror image, (V,).
     """
 
     source: TrainingSource
     records: Sequence[Record]
-    flipped: np.ndarray
+    flipped_ids: np.ndarray
 
     @classmethod
     def of(cls, captioner: Captioner, prepared: Prepared) -> "TrainingImages":
@@ -42,17 +35,21 @@ class TrainingImages:
         Raises:
             FeatureError: The crops cannot be extracted.
         """
-        config, words = captioner.config.training, captioner.vocabulary.words
-        records = prepared.split("train")
+        config, words = captioner.config, captioner.vocabulary.words
+        training, records = config.training, prepared.split("train")
         ids = [record.image_id for record in records]
-        source: TrainingSource = OriginalSource(prepared.source)
-        if crops := training_views(captioner.config, prepared):
-            source = ViewedSource([prepared.source, *crops], ids)
-        if config.augment is not None:
-            source = AugmentedSource(prepared.source, ids, config.augment)
-        if source.has_mirrored:
-            _report_unknown(words, config.flip_word_pairs)
-        return cls(source, records, mirror_words(words, config.flip_word_pairs))
+        crops = [
+            extract_store(records, config.encoders, config.features, number)
+            for number in range(1, training.cached_crops + 1)
+        ]
+        source: TrainingSource = (
+            CroppedSource([prepared.source, *crops], ids) if crops else PlainSource(prepared.source)
+        )
+        if training.augment is not None:
+            source = AugmentedSource(prepared.source, ids, training.augment)
+        if source.flips:
+            _report_unknown(words, training.flip_word_pairs)
+        return cls(source, records, flip_ids(words, training.flip_word_pairs))
 
 
 def _report_unknown(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:

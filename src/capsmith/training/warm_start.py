@@ -3,20 +3,18 @@
 import keras
 import numpy as np
 
-from capsmith.config import model_difference, run_config
 from capsmith.core.errors import CheckpointError, PluginError
 from capsmith.core.log import get_logger
+from capsmith.core.scopes import Use, difference
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.caption_model import CaptionModel, build_model
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
 from capsmith.models.run import RunDirectory
+from capsmith.models.run_config import run_config
 from capsmith.vision.weights import load_file
 
 logger = get_logger(__name__)
-
-_MAY_DIFFER = {"encoder.trainable", "encoder.lr_multiplier"}  # stage one trains the decoder alone, stage two both
-_VOCABULARY_KEYS = {"text.min_count", "text.max_words", "text.max_length"}
 
 
 def initialise(captioner: Captioner) -> None:
@@ -41,7 +39,7 @@ def load_initial_weights(captioner: Captioner, run: RunDirectory) -> None:
         CheckpointError: The run is missing, or its vocabulary, encoder or decoder differs.
     """
     config = run_config(run.path)
-    if changed := model_difference(config, captioner.config, _MAY_DIFFER):
+    if changed := difference(config, captioner.config, Use.LOAD_WEIGHTS):
         raise CheckpointError(f"training.resume_weights_from: {run} is of another model ({changed})")
     if config.trains_encoder and not captioner.config.trains_encoder:
         raise CheckpointError(
@@ -72,7 +70,7 @@ def transfer_weights(captioner: Captioner, run: RunDirectory) -> int:
         CheckpointError: The run is missing, or its encoder, decoder or tokenisation differs.
     """
     source_config = run_config(run.path)
-    if changed := model_difference(source_config, captioner.config, _VOCABULARY_KEYS):
+    if changed := difference(source_config, captioner.config, Use.TRANSFER):
         raise CheckpointError(f"training.transfer_from: {run} is of another model ({changed})")
     if not hasattr(captioner.model.decoder, "by_word"):
         raise PluginError(

@@ -11,9 +11,8 @@ import numpy as np
 
 from capsmith.core.errors import FeatureError
 from capsmith.data.records import Record
-from capsmith.data.sources import mirror_words
+from capsmith.data.sources import flip_ids
 from capsmith.data.text.config import TextConfig
-from capsmith.data.text.tokens import tokenise
 
 _MAX_SHARE = 0.75  # words of more images than this share do not distinguish images
 _MIN_DEV_IMAGES = 5  # average precision over fewer positive images is too noisy
@@ -56,7 +55,7 @@ class WordLabels:
                 f"encoder.pretrain_on_words.min_images: no word occurs in the captions of {min_images} to {most} of "
                 f"the {len(records)} training images: lower it"
             )
-        return cls({word: index for index, word in enumerate(words)}, text, mirror_words(words, flip_word_pairs))
+        return cls({word: index for index, word in enumerate(words)}, text, flip_ids(words, flip_word_pairs))
 
     def of_images(self, records: Sequence[Record]) -> np.ndarray:
         """Returns labels (P, W): 1 for a word in two captions of an image or in its only one, 0.5 in one of several."""
@@ -70,7 +69,7 @@ class WordLabels:
 
 def captions_per_word(record: Record, text: TextConfig) -> Counter[str]:
     """Returns the number of an image's captions in which each word occurs."""
-    return Counter(word for caption in record.captions for word in set(tokenise(caption, text)))
+    return Counter(word for tokens in record.tokens(text) for word in set(tokens))
 
 
 def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float | None:

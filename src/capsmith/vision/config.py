@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from capsmith.core.schema import ONE, SEVERAL, Precision, Settings, nearest
+from capsmith.core.scopes import Scope
 from capsmith.vision.encoders import ENCODERS
 
 
@@ -15,7 +16,7 @@ class PretrainOnWordsConfig(Settings):
 
     renamed: ClassVar[Mapping[str, str]] = {"into": "output", "min_pictures": "min_images"}
 
-    output: Path
+    output: Annotated[Path, Scope.FILES]
     """Folder of the adapted encoder. It is created when missing, and shared by all configs that name it."""
     after: str | None = None
     """Name of the last frozen layer: the layers after it are trained. By default these are the network's last block."""
@@ -38,7 +39,7 @@ class EncoderConfig(Settings):
 
     type: str = "resnet50"
     """A name from ``capsmith list encoders``."""
-    weights: str = "imagenet"
+    weights: Annotated[str, Scope.FILES] = "imagenet"
     """``imagenet`` (downloads once), ``none`` (random), or the path of a Keras weights file or ``.keras`` model."""
     layer: str | None = None
     """The layer to cut at; by default the encoder's last one before its classifier."""
@@ -48,10 +49,10 @@ class EncoderConfig(Settings):
     """Images are resized to this (height, width); by default what the encoder was trained on."""
     preprocess: Literal["caffe", "tf", "torch", "unit", "none"] | None = None
     """Pixel scaling; by default the encoder's own. ``tf``: [-1, 1]; ``unit``: [0, 1]; ``none``: 0–255."""
-    trainable: bool | Literal["last_block", "all"] = False
+    trainable: Annotated[bool | Literal["last_block", "all"], Scope.FINE_TUNING] = False
     """Train the encoder together with the decoder: all of it (true), or its last block alone; its batch norm stays as
     it is, and no features are cached."""
-    lr_multiplier: float | None = Field(default=None, gt=0, le=1)
+    lr_multiplier: Annotated[float | None, Scope.FINE_TUNING] = Field(default=None, gt=0, le=1)
     """Learning rate of a trained encoder relative to the decoder's; by default 0.1, or 1 with random weights."""
     pretrain_on_words: PretrainOnWordsConfig | None = None
     """Fine-tune the encoder's last layers to predict the words of the captions first; features are then extracted with

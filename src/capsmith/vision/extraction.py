@@ -2,9 +2,7 @@
 
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +15,8 @@ from capsmith.core.progress import bar
 from capsmith.vision.cached_crops import view_of
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.fingerprint import digest, fingerprint
-from capsmith.vision.images import load_image
 from capsmith.vision.journal import Journal, known, locked
+from capsmith.vision.loading import load_images
 from capsmith.vision.store import FeatureStore, Manifest
 
 logger = get_logger(__name__)
@@ -206,7 +204,8 @@ def _batches(
     """Yields ``batch`` decoded images at a time (fewer at the end), with those found unreadable on the way."""
     good: list[tuple[_ImageFile, np.ndarray]] = []
     broken: dict[str, dict[str, Any]] = {}
-    for image, result in _decoded(images, size, workers, _AHEAD * batch, view):
+    keyed = ((image, image.path) for image in images)
+    for image, result in load_images(keyed, size, workers, _AHEAD * batch, lambda image: view_of(image.id, view)):
         if isinstance(result, ImageError):
             broken[image.id] = {"reason": str(result), "size": image.size}
         else:
@@ -216,31 +215,6 @@ def _batches(
             good, broken = [], {}
     if good or broken:
         yield good, broken
-
-
-def _decoded(
-    images: list[_ImageFile], size: tuple[int, int], workers: int, ahead: int, view: int = 0
-) -> Iterator[tuple[_ImageFile, np.ndarray | ImageError]]:
-    """Decodes in threads, in order, at most ``ahead`` images before they are asked for."""
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    waiting: deque[tuple[_ImageFile, Future[np.ndarray | ImageError]]] = deque()
-    try:
-        for image in images:
-            waiting.append((image, pool.submit(_read, image, size, view)))
-            if len(waiting) > ahead:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        for first, future in waiting:
-            yield first, future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _read(image: _ImageFile, size: tuple[int, int], view: int) -> np.ndarray | ImageError:
-    try:
-        return load_image(image.path, size, view=view_of(image.id, view))
-    except ImageError as error:
-        return error
 
 
 def _check_broken(wanted: list[_ImageFile], reasons: dict[str, str], config: FeaturesConfig) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from capsmith.core.errors import FeatureError
-from capsmith.core.plugins import provider
+from capsmith.core.loaded_plugins import provider
 from capsmith.core.readers.regular_files import open_regular
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoders import ENCODERS

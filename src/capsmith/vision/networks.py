@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from capsmith.core.errors import FeatureError, PluginError, one_line
-from capsmith.core.plugins import blamed
+from capsmith.core.loaded_plugins import plugin_errors
 from capsmith.core.schema import nearest
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoders import ENCODERS, EncoderSpec
@@ -110,7 +110,7 @@ def _no_layer(layer: str, model: keras.Model, key: str = "encoder.layer") -> Fea
 
 def _network(spec: EncoderSpec, size: tuple[int, int], top: bool, weights: str | None) -> keras.Model:
     if spec.build is not None:
-        with blamed("encoder", spec.name):
+        with plugin_errors("encoder", spec.name):
             network = spec.build(size, weights)
         return _registered(spec, network)
     if spec.application is None:

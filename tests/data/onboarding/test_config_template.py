@@ -9,7 +9,7 @@ from PIL import Image
 from capsmith.cli import main
 from capsmith.config import load_config
 from capsmith.data.text.language import sides
-from capsmith.data.text.tokens import join, tokenise
+from capsmith.data.text.tokens import detokenise, tokenise
 from capsmith.evaluation.evaluate import tokeniser
 from capsmith.metrics import Scorer
 
@@ -71,7 +71,7 @@ def test_a_model_that_writes_what_people_wrote_scores_one(tmp_path, monkeypatch,
     captions = SAID[language]
     config = init(tmp_path, monkeypatch, captions)
     references = {n: [caption] for n, caption in enumerate(captions)}
-    perfect = {n: join(tokenise(caption, config.text), config.text) for n, caption in enumerate(captions)}
+    perfect = {n: detokenise(tokenise(caption, config.text), config.text) for n, caption in enumerate(captions)}
     score = {name: Scorer(references, ["bleu4"], name).score(perfect)["bleu4"].value for name in ("simple", "coco")}
     assert score[tokeniser(config)] == pytest.approx(1.0)
     assert score["coco"] < 0.95 or language == "German"

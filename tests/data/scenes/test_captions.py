@@ -1,4 +1,4 @@
-"""The grammar of the scene captions: true to the scene, varied, and hard to guess without looking."""
+"""The grammar of the scene captions: correct, varied, and hard to guess without the image."""
 
 import random
 import re
@@ -59,10 +59,10 @@ def test_every_held_out_word_is_trained(test_split):
 
 
 def test_relation_and_order_agree():
-    scene = Scene(Thing("cat", "red"), "left", Thing("dog", "blue"), "snow", "night")
+    scene = Scene(Thing("cat", "red"), "left", Thing("car", "blue"), "snow", "night")
     said = all_captions(scene)
     for one in said:
-        cat_first = one.index("cat") < one.index("dog")
+        cat_first = one.index("cat") < one.index("car")
         if re.search(r"\bright of\b", one):
             assert not cat_first
         elif re.search(r"\bleft of\b", one):
@@ -72,33 +72,27 @@ def test_relation_and_order_agree():
     assert any("right of" in one for one in said) and any("on its left" in one for one in said)
 
 
-def test_above_and_on_are_not_told_backwards():
-    above = Scene(Thing("bird", "red"), "above", Thing("car", "blue"), "city", "rain")
+def test_above_and_on_are_not_inverted():
+    above = Scene(Thing("plane", "red"), "above", Thing("car", "blue"), "city", "rain")
     for one in all_captions(above):
         if re.search(r"\b(under|below)\b", one.replace("under grey clouds", "")):
-            assert one.index("car") < one.index("bird")
+            assert one.index("car") < one.index("plane")
     on = Scene(Thing("cat", "red"), "on", Thing("house", "blue"), "meadow", "sunny")
     for one in all_captions(on):
         assert re.search(r"\bon (top of )?(it|a blue)\b", one)
 
 
 def test_several_things_take_plural_verbs():
-    scene = Scene(Thing("rabbit", "white", count=3), "left", Thing("tree", "green"), "meadow", "sunny")
+    scene = Scene(Thing("balloon", "white", count=3), "left", Thing("plane", "green"), "meadow", "sunny")
     said = all_captions(scene)
     for one in said:
-        assert "three white rabbits" in one or "three white bunnies" in one
-        assert not re.search(r"(rabbits|bunnies) (is|sits)\b", one)
-    assert any(re.search(r"rabbits sit\b", one) for one in said)
+        assert "three white balloons" in one
+        assert not re.search(r"balloons (is|floats|drifts)\b", one)
+    assert any(re.search(r"balloons float\b", one) for one in said)
     assert any("there are three" in one for one in said)
 
 
-def test_colour_of_a_child_is_its_coat():
-    scene = Scene(Thing("child", "orange", "small"), "beside", Thing("ball", "blue"), "beach", "sunset")
-    for one in all_captions(scene):
-        assert re.search(r"\ba ((small|little|tiny) )?(child|kid) in an orange coat\b", one)
-
-
-def test_a_scene_can_be_told_in_hundreds_of_ways():
+def test_a_scene_has_hundreds_of_captions():
     scene = Scene(Thing("plane", "red"), "above", Thing("house", "blue", "big"), "meadow", "sunny")
     assert len(all_captions(scene, 2000)) > 300
 

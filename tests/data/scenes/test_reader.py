@@ -1,5 +1,6 @@
-"""The embedded data set on the disk: drawn once, resumed, and never mixed with another config's."""
+"""The scenes on disk: drawn once, resumed, and never mixed with those of another config."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from capsmith.core.errors import CapsmithError, DataError
 from capsmith.data.records import DATASETS, read_dataset
-from capsmith.data.scenes.plan import Scene, keeper
+from capsmith.data.scenes.plan import Scene, split_of
 from capsmith.data.scenes.reader import ScenesConfig, describe, read
 
 
@@ -51,14 +52,16 @@ def test_same_config_elsewhere_gives_the_same_bytes(tmp_path):
 def test_manifest_describes_every_image(tmp_path):
     corpus = read(config(tmp_path))
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["config"] == {"train": 6, "dev": 2, "test": 3, "size": 48, "things": "few", "seed": 0}
+    assert manifest["config"] == {"train": 6, "dev": 2, "test": 3, "size": 48, "seed": 0}
     for record, entry in zip(corpus.records, manifest["images"], strict=True):
         assert entry["id"] == record.image_id and tuple(entry["captions"]) == record.captions
         assert entry["scene"]["first"]["colour"] in record.captions[0]
 
 
-def test_default_splits_keep_their_promise():
+def test_default_splits_hold_out_pairs_but_no_words():
     manifest = describe(ScenesConfig())
+    content = json.dumps(manifest["images"]).encode()
+    assert hashlib.sha256(content).hexdigest() == "173b02f85783f7561e31cc6425a2ede87d2ce1b079158f4258d91fde732c3e46"
     assert len(manifest["images"]) == 3500
     pairs = {"train": set(), "dev": set(), "test": set()}
     words = {"train": set(), "dev": set(), "test": set()}
@@ -66,7 +69,7 @@ def test_default_splits_keep_their_promise():
         words[entry["split"]].update(word for one in entry["captions"] for word in one.split())
         scene = Scene.from_json(entry["scene"])
         pairs[entry["split"]].add(frozenset((t.kind, t.colour) for t in (scene.first, scene.second)))
-        assert keeper(scene.first, scene.second) == entry["split"]
+        assert split_of(scene.first, scene.second) == entry["split"]
     assert not pairs["train"] & pairs["dev"] and not pairs["train"] & pairs["test"] and not pairs["dev"] & pairs["test"]
     assert words["dev"] | words["test"] <= words["train"]
 
@@ -79,6 +82,22 @@ def test_another_config_redraws_and_never_mixes(tmp_path):
     assert len(new) == 9 and not set(new.values()) & set(old.values())
     read(config(tmp_path))
     assert contents(tmp_path) == old
+
+
+@pytest.mark.parametrize("things", ["few", "all"])
+def test_a_folder_of_an_earlier_version(tmp_path, things):
+    """The images of the same scenes stay; others are redrawn."""
+    corpus = read(config(tmp_path))
+    path = tmp_path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["config"]["things"] = things
+    manifest["pictures"] = manifest.pop("images")
+    path.write_text(json.dumps(manifest))
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "images").iterdir()}
+    assert read(config(tmp_path)) == corpus
+    same = {path: path.stat().st_mtime_ns for path in (tmp_path / "images").iterdir()} == stamps
+    assert same == (things == "few")
+    assert stamps.keys() == {record.path for record in corpus.records}
 
 
 def test_missing_images_are_drawn_again(tmp_path):
@@ -141,7 +160,7 @@ def test_root_that_is_a_file_is_one_clear_line(tmp_path):
         read(config(tmp_path / "scenes"))
 
 
-@pytest.mark.parametrize("values", [{"size": 8}, {"train": 0}, {"images": 9}])
+@pytest.mark.parametrize("values", [{"size": 8}, {"train": 0}, {"images": 9}, {"things": "all"}])
 def test_config_bounds(tmp_path, values):
     with pytest.raises(ValidationError):
         config(tmp_path, **values)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from capsmith.config import load_config
 from capsmith.core.errors import ConfigError, MissingExtraError
 from capsmith.data.text.config import TextConfig
-from capsmith.data.text.subwords import cut, goes_on, words_of
-from capsmith.data.text.tokens import join, tokenise
+from capsmith.data.text.subwords import goes_on, split_word, words_of
+from capsmith.data.text.tokens import detokenise, tokenise
 from capsmith.data.text.vocabulary import UNK, Vocabulary
 from capsmith.models.captioner import Captioner
 from capsmith.training.fit import train
@@ -37,9 +37,9 @@ def made(captions=CAPTIONS, size=60):
 
 def test_the_longest_piece_comes_first():
     pieces = {"r", "##u", "##n", "run", "##ning", "##ni", "##ng", "runn", "##ing"}
-    assert cut("running", pieces) == ["runn", "##ing"]
-    assert cut("runu", pieces) == ["run", "##u"]
-    assert cut("rux", pieces) is None and cut("nu", pieces) is None
+    assert split_word("running", pieces) == ["runn", "##ing"]
+    assert split_word("runu", pieces) == ["run", "##u"]
+    assert split_word("rux", pieces) is None and split_word("nu", pieces) is None
     assert words_of(["runn", "##ing", "dog", "##s", "#"]) == ["running", "dogs", "#"]
     assert words_of(["##ing", "##s"]) == ["ings"]
 
@@ -47,7 +47,7 @@ def test_the_longest_piece_comes_first():
 def test_words_of_training_come_back():
     vocabulary = made()
     for caption in CAPTIONS:
-        assert join(vocabulary.decode(vocabulary.encode(tokenise(caption, CONFIG))), CONFIG) == caption
+        assert detokenise(vocabulary.decode(vocabulary.encode(tokenise(caption, CONFIG))), CONFIG) == caption
 
 
 def test_words_that_nobody_wrote_can_be_said():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capsmith.data.text.config import TextConfig
-from capsmith.data.text.tokens import join, tokenise
+from capsmith.data.text.tokens import detokenise, tokenise
 
 WORDS, CHARACTERS = TextConfig(), TextConfig(mode="char")
 CONFIGS = [
@@ -29,13 +29,13 @@ CAPTIONS = st.text(alphabet=st.one_of(st.sampled_from("abn'sdtT1.,- \u200d\u0301
 )
 def test_words(caption, tokens, written):
     assert tokenise(caption, WORDS) == tokens
-    assert join(tokens, WORDS) == written
+    assert detokenise(tokens, WORDS) == written
 
 
 def test_a_clitic_without_a_word_before_it_stands_alone():
-    assert join(["'s", "ball", "!", "'s"], WORDS) == "'s ball ! 's"
+    assert detokenise(["'s", "ball", "!", "'s"], WORDS) == "'s ball ! 's"
     tokens = ["'s", "n't"]
-    assert tokenise(join(tokens, WORDS), WORDS) == tokens
+    assert tokenise(detokenise(tokens, WORDS), WORDS) == tokens
 
 
 @pytest.mark.parametrize("caption", ["一只狗在跑", "con chó đang chạy", "สุนัขวิ่ง", "एक कुत्ता", "a dog's ball"])
@@ -43,7 +43,7 @@ def test_characters_with_spaces_come_back_as_they_were(caption):
     tokens = tokenise(caption, CHARACTERS)
     assert len(tokens) == len(caption)
     assert all(len(token) == 1 for token in tokens)
-    assert join(tokens, CHARACTERS) == caption
+    assert detokenise(tokens, CHARACTERS) == caption
 
 
 def test_an_empty_caption_has_no_characters():
@@ -53,7 +53,7 @@ def test_an_empty_caption_has_no_characters():
 @given(CAPTIONS, st.sampled_from(CONFIGS))
 def test_joining_and_splitting_again_gives_the_same_tokens(caption, config):
     tokens = tokenise(caption, config)
-    assert tokenise(join(tokens, config), config) == tokens
+    assert tokenise(detokenise(tokens, config), config) == tokens
     assert all(token == " " or token.split() == [token] for token in tokens)
 
 

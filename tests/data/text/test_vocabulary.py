@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from capsmith.core.errors import CheckpointError, DataError
 from capsmith.data.text.config import TextConfig
-from capsmith.data.text.tokens import join, tokenise
+from capsmith.data.text.tokens import detokenise, tokenise
 from capsmith.data.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 CAPTIONS = [["a", "dog", "runs"], ["a", "cat"], ["a", "dog", "एक"]]
@@ -233,7 +233,7 @@ def test_captions_of_training_come_back_from_their_ids(captions, config):
         ids = vocabulary.encode(said)
         assert all(4 <= n < len(vocabulary) for n in ids)
         assert vocabulary.decode([START, *ids, END, PAD]) == said
-        assert tokenise(join(vocabulary.decode(ids), config), config) == said
+        assert tokenise(detokenise(vocabulary.decode(ids), config), config) == said
     assert vocabulary.counts[END] == len(captions)
     ids = [n for said in tokens for n in vocabulary.encode(said)]
     assert list(np.bincount(ids, minlength=len(vocabulary)))[4:] == list(vocabulary.counts)[4:]

@@ -4,19 +4,16 @@ import os
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from capsmith.core.errors import ImageError
-from capsmith.core.progress import track
+from capsmith.core.progress import bar
 from capsmith.data.records import SPLITS, Corpus, Record
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.language import Writing, writing_of
-from capsmith.data.text.tokens import tokenise
-from capsmith.vision.images import load_image
+from capsmith.vision.loading import load_images
 from capsmith.vision.near_duplicates import SIDE, alike, small_copy
 
 _SMALL = 4 * SIDE  # pixels a side that an image is decoded at
@@ -87,8 +84,8 @@ class Survey:
     def unknown(self, min_count: int, split: str = "dev") -> float:
         """Returns the share of a split's words that would be unknown; 0 for an empty split."""
         known = {word for word, count in self.words.items() if count >= min_count}
-        said = [word for record in self.corpus.split(split) for c in record.captions for word in tokenise(c, self.text)]
-        return sum(word not in known for word in said) / max(len(said), 1)
+        words = [word for r in self.corpus.split(split) for tokens in r.tokens(self.text) for word in tokens]
+        return sum(word not in known for word in words) / max(len(words), 1)
 
     @property
     def leaks(self) -> list[list[str]]:
@@ -112,7 +109,7 @@ def survey(corpus: Corpus, text: TextConfig, images: bool = True) -> Survey:
         images: Look at every image too: a few milliseconds each.
     """
     records = corpus.records
-    tokens = [[tokenise(caption, text) for caption in record.captions] for record in records]
+    tokens = [record.tokens(text) for record in records]
     train = [said for record, each in zip(records, tokens, strict=True) if record.split == "train" for said in each]
     spread: dict[str, set[str]] = {}
     for record in records:
@@ -133,21 +130,14 @@ def look(records: Sequence[Record]) -> ImageReport:
     """Decodes every image; returns which are broken and which show the same."""
     copies: dict[str, np.ndarray] = {}
     broken: dict[str, str] = {}
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        seen = pool.map(_small, [record.path for record in records])
-        for record in track(records, desc="images", unit="image"):
-            found = next(seen)
-            if isinstance(found, str):
-                broken[record.image_id] = found
+    images = load_images([(r.image_id, r.path) for r in records], (_SMALL, _SMALL), os.cpu_count() or 1)
+    with bar(total=len(records), desc="images", unit="image") as progress:
+        for image_id, pixels in images:
+            if isinstance(pixels, ImageError):
+                broken[image_id] = str(pixels)
             else:
-                copies[record.image_id] = found
+                copies[image_id] = small_copy(pixels)
+            progress.update()
     ids = list(copies)
     same = [[ids[place] for place in group] for group in alike(list(copies.values()))]
     return ImageReport(broken, same, len(records))
-
-
-def _small(path: Path) -> np.ndarray | str:
-    try:
-        return small_copy(load_image(path, (_SMALL, _SMALL)))
-    except ImageError as error:
-        return str(error)

@@ -1,7 +1,7 @@
-"""Five ways to say what a drawn scene shows: a small grammar over the words of ``scene_words.py``.
+"""Captions of drawn scenes: a small grammar over the words in ``words.py``.
 
-A sentence picks a frame (who is named first, with a verb or without), a name for each thing, one of the ways
-to say the relation, and tells place, sky, both or neither, at the end or at the start.
+A caption consists of a frame (which thing comes first, with or without a verb), a name for each thing, a phrase for
+the relation, and the place, the sky, both or neither, at the end or at the start.
 """
 
 import random
@@ -10,42 +10,45 @@ from collections.abc import Sequence
 from capsmith.data.scenes import words
 from capsmith.data.scenes.plan import AIR, Scene, Thing
 
-_FRAMES = {"plain": 6, "being": 4, "there": 2, "still": 4, "inverse": 3, "with": 2, "together": 2}
-_BACKGROUNDS = {"sky": 5, "place": 4, "both": 5, "none": 1}
+_FRAME_WEIGHTS = {"plain": 6, "being": 4, "there": 2, "still": 4, "inverse": 3, "with": 2, "together": 2}
+_BACKGROUND_WEIGHTS = {"sky": 5, "place": 4, "both": 5, "none": 1}
+_LONG = 11  # words from which on a caption does not tell both place and sky
 
 
 def captions(scene: Scene, rng: random.Random, count: int = 5) -> tuple[str, ...]:
-    """Returns ``count`` different captions of a scene, in lower case and without punctuation.
+    """Returns different captions of a scene, in lower case and without punctuation.
 
     Args:
-        scene: What the image shows.
-        rng: Where the choices come from: the same state gives the same captions.
-        count: How many.
+        scene: The content of the image.
+        rng: Random state; the same state gives the same captions.
+        count: Number of captions.
     """
-    found: dict[str, None] = {}
-    while len(found) < count:
-        found[caption(scene, rng)] = None
-    return tuple(found)
+    unique: dict[str, None] = {}
+    while len(unique) < count:
+        unique[caption(scene, rng)] = None
+    return tuple(unique)
 
 
 def caption(scene: Scene, rng: random.Random) -> str:
     """Returns one caption."""
-    body = _FRAME[_frame(scene, rng)](scene, rng)
-    told = _weighted(rng, tuple(_BACKGROUNDS.items()))
-    long = len(body.split()) > 11
-    parts = _background(scene, rng, rng.choice(("sky", "place")) if told == "both" and long else told)
+    body = _FRAMES[_frame(scene, rng)](scene, rng)
+    background = _weighted(rng, tuple(_BACKGROUND_WEIGHTS.items()))
+    if background == "both" and len(body.split()) > _LONG:
+        background = rng.choice(("sky", "place"))
+    parts = _background(scene, rng, background)
     if parts and rng.random() < 0.2:
         return " ".join((parts[-1], body, *parts[:-1]))
     return " ".join((body, *parts))
 
 
 def _frame(scene: Scene, rng: random.Random) -> str:
-    frames = dict(_FRAMES)
+    """Chooses a frame that fits the relation."""
+    weights = dict(_FRAME_WEIGHTS)
     if scene.relation not in ("left", "beside"):
-        del frames["together"]
+        del weights["together"]
     if scene.relation not in words.INVERSES:
-        del frames["inverse"]
-    return _weighted(rng, tuple(frames.items()))
+        del weights["inverse"]
+    return _weighted(rng, tuple(weights.items()))
 
 
 def _plain(scene: Scene, rng: random.Random) -> str:
@@ -81,7 +84,7 @@ def _together(scene: Scene, rng: random.Random) -> str:
     return f"{both} {_weighted(rng, words.SIDE_BY_SIDE)}" if scene.relation == "beside" else both
 
 
-_FRAME = {
+_FRAMES = {
     "plain": _plain,
     "being": _being,
     "still": _still,
@@ -93,16 +96,12 @@ _FRAME = {
 
 
 def _name(thing: Thing, rng: random.Random) -> str:
-    """Returns "a small red cat", "two red cats" or "a small child in a red coat"."""
+    """Returns for example "a small red cat" or "two red balloons"."""
     nouns = words.NOUNS[thing.kind]
     singular, plural, _ = rng.choices(nouns, [noun[2] for noun in nouns])[0]
     size = _weighted(rng, words.SIZES[thing.size]) if thing.size in words.SIZES and rng.random() < 0.9 else ""
-    noun = singular if thing.count == 1 else plural
-    worn = words.WEARS.get(thing.kind)
-    described = [size, noun] if worn else [size, thing.colour, noun]
-    phrase = " ".join(word for word in described if word)
-    start = _article(phrase) if thing.count == 1 else words.NUMBERS[thing.count]
-    return f"{start} {phrase}" + (f" in {_article(thing.colour)} {thing.colour} {worn}" if worn else "")
+    phrase = " ".join(word for word in (size, thing.colour, singular if thing.count == 1 else plural) if word)
+    return f"{_article(phrase) if thing.count == 1 else words.NUMBERS[thing.count]} {phrase}"
 
 
 def _article(phrase: str) -> str:
@@ -131,13 +130,14 @@ def _conjugate(
     return singular if thing.count == 1 else plural
 
 
-def _background(scene: Scene, rng: random.Random, told: str) -> list[str]:
+def _background(scene: Scene, rng: random.Random, background: str) -> list[str]:
+    """Returns the phrases for place and sky: ``background`` is ``sky``, ``place``, ``both`` or ``none``."""
     flying = scene.first.kind in AIR and scene.second.kind in AIR
     places = words.OVER if flying else words.PLACES
     parts = []
-    if told in ("place", "both"):
+    if background in ("place", "both"):
         parts.append(_weighted(rng, places[scene.place]))
-    if told in ("sky", "both"):
+    if background in ("sky", "both"):
         parts.append(_weighted(rng, words.SKIES[scene.sky]))
     return parts
 

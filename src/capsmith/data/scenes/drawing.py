@@ -1,6 +1,6 @@
-"""Puts a scene on paper: sky, place, then the things where their relation wants them.
+"""Draws a scene: the sky, the place, then the two things, placed according to their relation.
 
-Everything is drawn four times as large as it is kept, which smooths the edges.
+Everything is drawn at four times the final size, for antialiasing.
 """
 
 import functools
@@ -9,26 +9,28 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from capsmith.data.scenes.animals import ANIMALS
-from capsmith.data.scenes.objects import OBJECTS
+from capsmith.data.scenes.objects import SHAPES
 from capsmith.data.scenes.pen import MARGIN, PALETTE, SIDE, Pen
 from capsmith.data.scenes.places import draw_place, shadow, wave
 from capsmith.data.scenes.plan import AIR, WATER, Scene, Thing
 from capsmith.data.scenes.stage import Stage, draw_rain, draw_sky
 
-SHAPES = {**ANIMALS, **OBJECTS}
 _OVERSAMPLING = 4
 _SIZES = {"small": 0.64, "plain": 1.0, "big": 1.38}
-_GROUPS = {2: 0.76, 3: 0.66}
-_LEAP = 0.07
-"""How high a fish jumps."""
-_AFLOAT = {"boat": 0.1, "duck": 0.16, "whale": 0.2}
-"""How deep they lie in the water, as a share of their size."""
+_GROUPS = {2: 0.76, 3: 0.66}  # size of each of several things
+_DRAUGHT = {"boat": 0.1, "whale": 0.2}  # depth below the water line, as a share of the size
 
 
 @dataclass
 class _Spot:
-    """Where a thing, or a row of them, stands: middle of the foot and scale, in shares of the side."""
+    """Where a thing, or a row of several, stands, in shares of the image side.
+
+    Attributes:
+        x: Middle.
+        foot: Bottom.
+        scale: Scale factor.
+        flipped: Whether it faces left.
+    """
 
     x: float
     foot: float
@@ -40,8 +42,8 @@ def draw_scene(scene: Scene, rng: random.Random, size: int = 96) -> Image.Image:
     """Draws a scene.
 
     Args:
-        scene: What to show.
-        rng: Where places, looks and clouds come from: the same state gives the same image.
+        scene: The content.
+        rng: Random state for positions, looks and clouds; the same state gives the same image.
         size: Side of the image in pixels.
 
     Returns:
@@ -52,51 +54,49 @@ def draw_scene(scene: Scene, rng: random.Random, size: int = 96) -> Image.Image:
     draw_sky(stage, rng)
     draw_place(stage, scene.place, rng)
     first, second = _arrange(scene, rng)
-    perched = scene.relation == "on"
+    on_top = scene.relation == "on"
     _draw_things(stage, scene.second, second, rng, False)
-    _draw_things(stage, scene.first, first, rng, perched)
+    _draw_things(stage, scene.first, first, rng, on_top)
     if scene.sky == "rain":
         draw_rain(stage, rng)
     return stage.image.reduce(_OVERSAMPLING)
 
 
 @functools.lru_cache(maxsize=1024)
-def sprite(name: str, colour: str, flipped: bool = False, halved: bool = False) -> Image.Image:
-    """Returns a thing in a colour, outlined, with the pen's margin around its unit square.
+def sprite(kind: str, colour: str, flipped: bool = False, halved: bool = False) -> Image.Image:
+    """Returns a thing in a colour with its outline and the pen's margin around the unit square.
 
-    It is RGBa (premultiplied), which scales several times as fast as RGBA.
+    The image is RGBa (premultiplied), which scales several times as fast as RGBA.
 
     Args:
-        name: A kind of thing, or ``perched`` for a bird that sits.
-        colour: A colour's name.
-        flipped: Look to the left.
-        halved: Half as wide and high, for small things.
+        kind: The kind of thing.
+        colour: The name of the colour.
+        flipped: Face left.
+        halved: Half the width and height, for small things.
     """
     if halved:
-        return sprite(name, colour, flipped).reduce(2)
+        return sprite(kind, colour, flipped).reduce(2)
     if flipped:
-        return sprite(name, colour).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return sprite(kind, colour).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     pen = Pen(PALETTE[colour])
-    SHAPES[name].draw(pen)
+    SHAPES[kind].draw(pen)
     return pen.outlined().convert("RGBa")
 
 
 def _width(thing: Thing, scale: float) -> float:
     shape = SHAPES[thing.kind]
     one = shape.size * scale * (shape.extent[2] - shape.extent[0])
-    return one * (1 + _spread(thing) * (thing.count - 1))
+    return one * (1 + _spacing(thing) * (thing.count - 1))
 
 
-def _spread(thing: Thing) -> float:
-    """Returns the distance between several of a kind, in widths."""
+def _spacing(thing: Thing) -> float:
+    """Returns the distance between several things, in widths."""
     return 1.0 if thing.kind in AIR else 0.88
 
 
 def _height(thing: Thing, scale: float) -> float:
     shape = SHAPES[thing.kind]
     one = shape.size * scale * (1 - shape.extent[1])
-    if thing.kind == "fish":
-        return one + _LEAP
     return one * 1.35 if thing.count > 1 and thing.kind in AIR else one
 
 
@@ -105,7 +105,7 @@ def _scale(thing: Thing) -> float:
 
 
 def _arrange(scene: Scene, rng: random.Random) -> tuple[_Spot, _Spot]:
-    """Finds room for the two things; both shrink alike when there is too little."""
+    """Places the two things; both shrink by the same factor if there is too little room."""
     first = _Spot(0.5, 0.9, _scale(scene.first), rng.random() < 0.5)
     second = _Spot(0.5, 0.9, _scale(scene.second), rng.random() < 0.5)
     low = rng.uniform(0.84, 0.92) if scene.second.kind in WATER else rng.uniform(0.88, 0.95)
@@ -167,42 +167,40 @@ def _one_on_top(scene: Scene, first: _Spot, second: _Spot, rng: random.Random) -
     first.foot = second.foot - rise * second.scale + 0.01
 
 
-def _draw_things(stage: Stage, thing: Thing, spot: _Spot, rng: random.Random, perched: bool) -> None:
-    """Draws one thing, or a row of two or three of them."""
-    step = _width(Thing(thing.kind, thing.colour), spot.scale) * _spread(thing)
+def _draw_things(stage: Stage, thing: Thing, spot: _Spot, rng: random.Random, on_top: bool) -> None:
+    """Draws one thing, or a row of two or three."""
+    step = _width(Thing(thing.kind, thing.colour), spot.scale) * _spacing(thing)
     for index in range(thing.count):
         x = spot.x + (index - (thing.count - 1) / 2) * step
         foot = spot.foot
         if thing.count > 1:
             lift = 0.35 * _height(Thing(thing.kind, thing.colour), spot.scale) if thing.kind in AIR else 0.02
             foot -= lift * (index % 2) + rng.uniform(0, 0.01)
-        _draw_thing(stage, thing, _Spot(x, foot, spot.scale, spot.flipped), rng, perched)
+        _draw_thing(stage, thing, _Spot(x, foot, spot.scale, spot.flipped), rng, on_top)
 
 
-def _draw_thing(stage: Stage, thing: Thing, spot: _Spot, rng: random.Random, perched: bool) -> None:
-    name = "perched" if perched and thing.kind == "bird" else thing.kind
-    shape = SHAPES[name]
+def _draw_thing(stage: Stage, thing: Thing, spot: _Spot, rng: random.Random, on_top: bool) -> None:
+    shape = SHAPES[thing.kind]
     size = shape.size * spot.scale
     foot = spot.foot
-    if thing.kind in _AFLOAT and not perched:
-        foot += _AFLOAT[thing.kind] * size * 0.5
+    swims = thing.kind in WATER and not on_top
+    if swims:
+        foot += _DRAUGHT[thing.kind] * size * 0.5
     pixels = round((1 + 2 * MARGIN / SIDE) * size * stage.side)
-    image = sprite(name, thing.colour, spot.flipped, pixels <= SIDE // 2 + MARGIN)
+    image = sprite(thing.kind, thing.colour, spot.flipped, pixels <= SIDE // 2 + MARGIN)
     half = size * (shape.extent[2] - shape.extent[0]) / 2
-    if thing.kind not in AIR + WATER and not perched:
+    if thing.kind not in AIR + WATER and not on_top:
         shadow(stage, spot.x, foot, half)
-    if thing.kind == "fish" and not perched:
-        foot -= _LEAP
     image = image.resize((pixels, pixels), Image.Resampling.BILINEAR).convert("RGBA")
-    if not perched and (thing.kind in AIR or thing.kind == "fish"):
-        tilt = rng.uniform(-9, 9) + (22 if thing.kind == "fish" else 0)
+    if thing.kind in AIR and not on_top:
+        tilt = rng.uniform(-9, 9)
         image = image.rotate(-tilt if spot.flipped else tilt, Image.Resampling.BILINEAR)
     middle = (shape.extent[0] + shape.extent[2]) / 2 - 0.5
     left = spot.x - (-middle if spot.flipped else middle) * size - size / 2 - MARGIN / SIDE * size
     top = foot - size - MARGIN / SIDE * size
     corner = round(left * stage.side), round(top * stage.side)
-    if thing.kind in _AFLOAT and not perched:  # what lies under water is not seen
+    if swims:  # the part below the water line is hidden
         image = image.crop((0, 0, image.width, min(image.height, round(spot.foot * stage.side) - corner[1])))
     stage.image.paste(image, corner, image)
-    if thing.kind in WATER and not perched:
-        wave(stage, spot.x, spot.foot - 0.01, half * (0.8 if thing.kind == "fish" else 1.05))
+    if swims:
+        wave(stage, spot.x, spot.foot - 0.01, half * 1.05)

@@ -1,52 +1,64 @@
-"""What is no animal in the drawn scenes, cut out of paper: one function a thing, looking to the right.
+"""The things of the drawn scenes, as cut-out shapes that face right: one function per kind.
 
 Each is drawn in a unit square; what stands on the ground ends at y = 1.
 """
 
-import math
 from collections.abc import Callable
 
-from capsmith.data.scenes.pen import INK, PALETTE, PAPER, RGB, Pen, Shape, curve, mix
+from capsmith.data.scenes.pen import INK, PAPER, RGB, Pen, Shape, curve, mix
 
-OBJECTS: dict[str, Shape] = {}
+SHAPES: dict[str, Shape] = {}
+"""The shape of each kind of thing."""
 _WOOD: RGB = (132, 88, 54)
-_SKIN: RGB = (246, 200, 164)
 _ROSE: RGB = (255, 150, 160)
 _GLASS: RGB = (196, 232, 250)
 
 
-def _entry(
+def _shape(
     size: float, extent: tuple[float, float, float], seat: tuple[float, float] = (0.5, 0.1)
 ) -> Callable[[Callable[[Pen], None]], Callable[[Pen], None]]:
-    def enter(draw: Callable[[Pen], None]) -> Callable[[Pen], None]:
-        OBJECTS[draw.__name__.strip("_")] = Shape(draw, size, extent, seat)
+    """Registers a drawing function under its name; for the arguments see ``Shape``."""
+
+    def register(draw: Callable[[Pen], None]) -> Callable[[Pen], None]:
+        SHAPES[draw.__name__.strip("_")] = Shape(draw, size, extent, seat)
         return draw
 
-    return enter
+    return register
 
 
-@_entry(0.36, (0.22, 0.02, 0.78))
-def _child(pen: Pen) -> None:
-    for x in (0.38, 0.52):
-        pen.box(x, 0.78, x + 0.1, 0.97, (70, 80, 120))
-        pen.box(x - 0.02, 0.93, x + 0.12, 1.0, INK, 0.03)
+@_shape(0.30, (0.2, 0.08, 0.92))
+def _cat(pen: Pen) -> None:
+    pen.line(curve((0.62, 0.93), (1.02, 0.95), (0.86, 0.52)), 0.085, pen.dark)
+    pen.oval(0.47, 0.76, 0.23, 0.24, pen.main)
+    pen.oval(0.47, 0.8, 0.1, 0.17, pen.light)
     for side in (-1, 1):
-        pen.line([(0.5 + side * 0.12, 0.46), (0.5 + side * 0.22, 0.66)], 0.1, pen.dark)
-        pen.oval(0.5 + side * 0.225, 0.69, 0.045, 0.045, _SKIN)
-    pen.poly([(0.37, 0.4), (0.63, 0.4), (0.74, 0.84), (0.26, 0.84)], pen.main)
-    pen.line([(0.5, 0.44), (0.5, 0.82)], 0.015, pen.dark)
-    for y in (0.52, 0.64, 0.76):
-        pen.oval(0.54, y, 0.018, 0.018, PAPER)
-    pen.oval(0.5, 0.22, 0.18, 0.19, (96, 60, 38))
-    pen.oval(0.5, 0.25, 0.145, 0.145, _SKIN)
-    pen.pie(0.5, 0.22, 0.16, 0.15, 180, 360, (96, 60, 38))
+        pen.poly([(0.47 + side * 0.25, 0.06), (0.47 + side * 0.05, 0.2), (0.47 + side * 0.25, 0.36)], pen.main)
+        pen.poly([(0.47 + side * 0.22, 0.13), (0.47 + side * 0.12, 0.2), (0.47 + side * 0.22, 0.28)], _ROSE)
+    pen.oval(0.47, 0.36, 0.26, 0.21, pen.main)
     for side in (-1, 1):
-        pen.oval(0.5 + side * 0.06, 0.26, 0.02, 0.024, INK)
-        pen.oval(0.5 + side * 0.09, 0.31, 0.026, 0.018, _ROSE)
-    pen.line(curve((0.46, 0.33), (0.5, 0.37), (0.54, 0.33)), 0.014, INK)
+        pen.eye(0.47 + side * 0.11, 0.34, 0.037)
+        pen.oval(0.47 + side * 0.11, 0.97, 0.08, 0.04, pen.light)
+        for drop in (0.0, 0.06):
+            pen.line([(0.47 + side * 0.13, 0.43), (0.47 + side * 0.33, 0.4 + drop)], 0.012, INK)
+    pen.poly([(0.43, 0.41), (0.51, 0.41), (0.47, 0.46)], _ROSE)
 
 
-@_entry(0.44, (0.06, 0.04, 0.94), (0.5, 0.06))
+@_shape(0.52, (0.02, 0.2, 1.0), (0.58, 0.47))
+def _whale(pen: Pen) -> None:
+    for side in (-1, 1):
+        pen.line(curve((0.68, 0.5), (0.68, 0.28), (0.68 + side * 0.13, 0.3)), 0.04, (190, 228, 250))
+    pen.poly([(0.08, 0.44), (0.0, 0.22), (0.14, 0.26), (0.26, 0.16), (0.2, 0.44)], pen.dark)
+    tail = [*curve((0.08, 0.4), (0.1, 0.98), (0.5, 0.99)), *curve((0.5, 0.5), (0.26, 0.74), (0.2, 0.38))]
+    pen.poly(tail, pen.main)
+    pen.oval(0.62, 0.735, 0.37, 0.265, pen.main)
+    pen.pie(0.62, 0.76, 0.365, 0.24, 12, 150, pen.light)
+    for x in (0.54, 0.64, 0.74):
+        pen.line(curve((x, 0.89), (x + 0.02, 0.93), (x, 0.98)), 0.014, pen.dark)
+    pen.poly(curve((0.42, 0.76), (0.46, 0.98), (0.3, 0.96)), pen.dark)
+    pen.eye(0.83, 0.68, 0.032)
+
+
+@_shape(0.44, (0.06, 0.04, 0.94), (0.5, 0.06))
 def _house(pen: Pen) -> None:
     pen.box(0.68, 0.1, 0.8, 0.4, mix(_WOOD, INK, 0.2))
     pen.box(0.16, 0.42, 0.84, 1.0, pen.main)
@@ -62,7 +74,7 @@ def _house(pen: Pen) -> None:
     pen.oval(0.5, 0.3, 0.055, 0.055, (255, 226, 130))
 
 
-@_entry(0.46, (0.1, 0.0, 0.9), (0.5, 0.07))
+@_shape(0.46, (0.1, 0.0, 0.9), (0.5, 0.07))
 def _tree(pen: Pen) -> None:
     pen.poly([(0.44, 0.5), (0.56, 0.5), (0.61, 1.0), (0.39, 1.0)], _WOOD)
     pen.line([(0.5, 0.72), (0.68, 0.52)], 0.05, _WOOD)
@@ -74,7 +86,7 @@ def _tree(pen: Pen) -> None:
         pen.oval(x, y, r, r * 0.7, pen.light)
 
 
-@_entry(0.40, (0.02, 0.34, 0.98), (0.46, 0.37))
+@_shape(0.40, (0.02, 0.34, 0.98), (0.46, 0.37))
 def _car(pen: Pen) -> None:
     pen.poly([(0.18, 0.64), (0.28, 0.36), (0.64, 0.36), (0.8, 0.64)], pen.main)
     pen.poly([(0.27, 0.6), (0.33, 0.42), (0.45, 0.42), (0.45, 0.6)], _GLASS)
@@ -88,20 +100,7 @@ def _car(pen: Pen) -> None:
         pen.oval(x, 0.86, 0.065, 0.065, (205, 210, 220))
 
 
-@_entry(0.21, (0.05, 0.1, 0.95))
-def _ball(pen: Pen) -> None:
-    pen.oval(0.5, 0.55, 0.44, 0.44, pen.main)
-    pen.pie(0.5, 0.55, 0.44, 0.44, 30, 150, pen.dark)
-    pen.oval(0.5, 0.46, 0.4, 0.34, pen.main)
-    points = []
-    for index in range(10):
-        angle, radius = math.pi * (index / 5 - 0.5), 0.26 if index % 2 == 0 else 0.12
-        points.append((0.5 + radius * math.cos(angle), 0.56 + radius * math.sin(angle)))
-    pen.poly(points, pen.light if pen.main != PALETTE["white"] else pen.dark)
-    pen.oval(0.32, 0.3, 0.08, 0.05, mix(pen.light, PAPER, 0.6))
-
-
-@_entry(0.46, (0.04, 0.0, 0.98), (0.2, 0.68))
+@_shape(0.46, (0.04, 0.0, 0.98), (0.2, 0.68))
 def _boat(pen: Pen) -> None:
     pen.line([(0.47, 0.02), (0.47, 0.76)], 0.035, _WOOD)
     pen.poly([(0.5, 0.05), (0.92, 0.66), (0.5, 0.66)], pen.light)
@@ -114,7 +113,7 @@ def _boat(pen: Pen) -> None:
         pen.oval(x, 0.88, 0.035, 0.035, PAPER)
 
 
-@_entry(0.36, (0.14, 0.0, 0.86))
+@_shape(0.36, (0.14, 0.0, 0.86))
 def _balloon(pen: Pen) -> None:
     for side in (-1, 1):
         pen.line([(0.5 + side * 0.2, 0.6), (0.5 + side * 0.08, 0.86)], 0.016, _WOOD)
@@ -128,21 +127,7 @@ def _balloon(pen: Pen) -> None:
     pen.poly([(0.42, 0.4), (0.58, 0.4), (0.53, 0.75), (0.47, 0.75)], pen.main)
 
 
-@_entry(0.34, (0.12, 0.0, 0.9))
-def _kite(pen: Pen) -> None:
-    tail = [*curve((0.5, 0.68), (0.74, 0.78), (0.58, 0.86)), *curve((0.58, 0.86), (0.42, 0.93), (0.62, 1.0))]
-    pen.line(tail, 0.018, INK)
-    for x, y in ((0.62, 0.79), (0.54, 0.92)):
-        for side in (-1, 1):
-            pen.poly([(x, y), (x + side * 0.1, y - 0.05), (x + side * 0.1, y + 0.05)], pen.main)
-    pen.poly([(0.5, 0.0), (0.86, 0.27), (0.5, 0.7), (0.14, 0.27)], pen.main)
-    pen.poly([(0.5, 0.0), (0.86, 0.27), (0.5, 0.27)], pen.light)
-    pen.poly([(0.5, 0.7), (0.14, 0.27), (0.5, 0.27)], pen.dark)
-    pen.line([(0.5, 0.02), (0.5, 0.68)], 0.016, INK)
-    pen.line([(0.16, 0.27), (0.84, 0.27)], 0.016, INK)
-
-
-@_entry(0.40, (0.0, 0.14, 1.0))
+@_shape(0.40, (0.0, 0.14, 1.0))
 def _plane(pen: Pen) -> None:
     pen.poly([(0.5, 0.44), (0.36, 0.16), (0.46, 0.16), (0.68, 0.46)], pen.dark)
     pen.poly([(0.04, 0.5), (0.0, 0.2), (0.12, 0.2), (0.28, 0.46)], pen.dark)

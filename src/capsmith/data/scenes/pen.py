@@ -1,4 +1,4 @@
-"""Paper, ink and a pen for the drawn scenes: colours, and drawing in a unit square (x right, y down)."""
+"""Colours and drawing primitives of the scenes, in a unit square (x to the right, y down)."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -10,12 +10,10 @@ Points = Sequence[tuple[float, float]]
 
 PALETTE: dict[str, RGB] = {
     "red": (222, 36, 42),
-    "orange": (252, 136, 18),
     "yellow": (254, 224, 52),
     "green": (40, 170, 72),
     "blue": (36, 98, 224),
     "purple": (140, 56, 188),
-    "pink": (255, 140, 190),
     "white": (250, 250, 246),
 }
 _SHADES: dict[RGB, tuple[RGB, float]] = {
@@ -25,13 +23,13 @@ _SHADES: dict[RGB, tuple[RGB, float]] = {
 INK: RGB = (44, 36, 56)
 PAPER: RGB = (255, 250, 238)
 SIDE = 256
-"""Pixels of the unit square that a pen draws in."""
+"""Side of the unit square in pixels."""
 MARGIN = 24
-"""Pixels around it, for the outline."""
+"""Pixels around the unit square, for the outline."""
 
 
 def mix(one: RGB, other: RGB, share: float) -> RGB:
-    """Returns the colour that lies ``share`` of the way from one to the other."""
+    """Returns the colour at ``share`` of the way from one colour to the other."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
@@ -47,13 +45,13 @@ def curve(start: tuple[float, float], bend: tuple[float, float], end: tuple[floa
 
 
 class Pen:
-    """Draws flat shapes in a unit square.
+    """Draws flat shapes in the unit square.
 
     Attributes:
         main: The colour of the thing.
-        dark: A darker shade of it.
-        light: A lighter shade of it.
-        image: What was drawn, RGBA, with ``MARGIN`` pixels around the unit square.
+        dark: A darker shade of the colour.
+        light: A lighter shade of the colour.
+        image: The drawing, RGBA, with ``MARGIN`` pixels around the unit square.
     """
 
     def __init__(self, colour: RGB) -> None:
@@ -86,16 +84,16 @@ class Pen:
             self.oval(x, y, width / 2, width / 2, fill)
 
     def pie(self, x: float, y: float, rx: float, ry: float, start: float, end: float, fill: RGB) -> None:
-        """Fills a slice of an ellipse; angles in degrees, clockwise from the right."""
+        """Fills a sector of an ellipse; angles in degrees, clockwise from the right."""
         self._draw.pieslice(self._at([(x - rx, y - ry), (x + rx, y + ry)]), start, end, fill=fill)
 
     def eye(self, x: float, y: float, radius: float = 0.03) -> None:
-        """Draws an eye with a glint in it."""
+        """Draws an eye with a highlight."""
         self.oval(x, y, radius, radius, INK)
         self.oval(x + radius * 0.3, y - radius * 0.35, radius * 0.35, radius * 0.35, PAPER)
 
     def outlined(self) -> Image.Image:
-        """Returns what was drawn on top of its silhouette in ink, which is a little larger."""
+        """Returns the drawing with an outline in ink."""
         alpha = self.image.getchannel("A").filter(ImageFilter.GaussianBlur(SIDE / 75))
         ink = Image.new("RGBA", self.image.size, (*INK, 0))
         ink.putalpha(alpha.point([min(255, level * 6) for level in range(256)]))
@@ -103,13 +101,13 @@ class Pen:
 
 
 class Shape(NamedTuple):
-    """How a thing is drawn and how large it is.
+    """Drawing function and proportions of a kind of thing.
 
     Attributes:
-        draw: Draws it with a pen.
-        size: Side of its unit square as a share of the image's width.
-        extent: Left, top and right of what is drawn, in the unit square.
-        seat: Where something that sits on it touches it, in the unit square.
+        draw: Draws the thing with a pen.
+        size: Side of the unit square as a share of the image width.
+        extent: Left, top and right of the drawing, in the unit square.
+        seat: The point where a thing on top of it stands, in the unit square.
     """
 
     draw: Callable[[Pen], None]

@@ -40,7 +40,7 @@ def train_wordpiece(captions: Iterable[Sequence[str]], size: int, specials: Sequ
     return sorted(piece for piece in found if piece not in specials and piece != MARK)
 
 
-def cut(word: str, pieces: Collection[str]) -> list[str] | None:
+def split_word(word: str, pieces: Collection[str]) -> list[str] | None:
     """Cuts a word into pieces, the longest that fits first; None where one of its characters is in no piece."""
     found, start = [], 0
     while start < len(word):

@@ -25,7 +25,7 @@ def tokenise(caption: str, config: TextConfig) -> list[str]:
     return list(cleaned) if config.mode == "char" else cleaned.split()
 
 
-def join(tokens: Sequence[str], config: TextConfig) -> str:
+def detokenise(tokens: Sequence[str], config: TextConfig) -> str:
     """Writes tokens as a caption that ``tokenise`` turns into the same tokens again.
 
     Args:

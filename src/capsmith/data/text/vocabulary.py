@@ -9,7 +9,7 @@ from typing import Any
 
 from capsmith.core.errors import CheckpointError, DataError
 from capsmith.core.files import read_json, write_json
-from capsmith.data.text.subwords import SIZE, cut, train_wordpiece, words_of
+from capsmith.data.text.subwords import SIZE, split_word, train_wordpiece, words_of
 
 PAD, UNK, START, END = range(4)
 PAD_WORD, UNK_WORD, START_WORD, END_WORD = "<pad>", "<unk>", "<start>", "<end>"
@@ -37,7 +37,7 @@ class Vocabulary:
             raise ValueError(f"the first words must be {' '.join(SPECIALS)}")
         self.words: tuple[str, ...] = tuple(words)
         self.pieces = pieces
-        self._cuts: dict[str, list[int]] = {}
+        self._pieces_of: dict[str, list[int]] = {}
         self.counts: tuple[int, ...] = tuple(counts) if counts is not None else (0,) * len(self.words)
         """Frequencies in the train split by id: ``<unk>`` counts words left out, ``<end>`` the captions."""
         if len(self.counts) != len(self.words):
@@ -119,13 +119,15 @@ class Vocabulary:
 
     def encode_words(self, tokens: Iterable[str]) -> list[list[int]]:
         """Returns the ids of each token: one, or those of a word's pieces."""
-        return [self._cut(token) for token in tokens] if self.pieces else [[self._ids.get(t, UNK)] for t in tokens]
+        return (
+            [self._encode_word(token) for token in tokens] if self.pieces else [[self._ids.get(t, UNK)] for t in tokens]
+        )
 
-    def _cut(self, word: str) -> list[int]:
-        if word not in self._cuts:
-            found = cut(word, self._ids)
-            self._cuts[word] = [UNK] if found is None else [self._ids[piece] for piece in found]
-        return self._cuts[word]
+    def _encode_word(self, word: str) -> list[int]:
+        if word not in self._pieces_of:
+            found = split_word(word, self._ids)
+            self._pieces_of[word] = [UNK] if found is None else [self._ids[piece] for piece in found]
+        return self._pieces_of[word]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Returns the words up to the first end token, without start and padding.

@@ -1,0 +1,58 @@
+"""Decodes image files in threads: the one loader behind extraction, training on pixels, and `capsmith inspect`."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from capsmith.core.errors import ImageError
+from capsmith.vision.cached_crops import View
+from capsmith.vision.images import load_image
+
+K = TypeVar("K")
+PREFETCH = 128
+"""Images decoded in advance, unless the caller gives another number."""
+
+
+def load_images(
+    images: Iterable[tuple[K, Path]],
+    size: tuple[int, int],
+    workers: int,
+    prefetch: int = PREFETCH,
+    crop: Callable[[K], View | None] | None = None,
+) -> Iterator[tuple[K, np.ndarray | ImageError]]:
+    """Decodes images in threads and yields them in order.
+
+    Args:
+        images: A key and a path for each image; the key is yielded with the pixels.
+        size: Height and width of the result in pixels.
+        workers: Number of threads.
+        prefetch: Maximum number of images that are decoded before the caller asks for them.
+        crop: Returns the crop of the image with a given key; None loads complete images.
+
+    Yields:
+        The key, and uint8 pixels (H, W, 3) or the error for an image that cannot be read.
+    """
+
+    def load(key: K, path: Path) -> np.ndarray | ImageError:
+        try:
+            return load_image(path, size, view=None if crop is None else crop(key))
+        except ImageError as error:
+            return error
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    pending: deque[tuple[K, Future[np.ndarray | ImageError]]] = deque()
+    try:
+        for key, path in images:
+            pending.append((key, pool.submit(load, key, path)))
+            if len(pending) > prefetch:
+                first, future = pending.popleft()
+                yield first, future.result()
+        while pending:
+            first, future = pending.popleft()
+            yield first, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
