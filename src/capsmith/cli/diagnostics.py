@@ -249,11 +249,11 @@ def _trial() -> Check:
         text = f"failed: {type(error).__name__}: {error}".splitlines()[0]
         return Check("trial", text, "install capsmith in a new environment; if it still fails, report this", True)
     text = (
-        f"trained, saved, loaded and captioned in {time.perf_counter() - started:.0f} s: {trial.right} of "
-        f"{trial.held_out} held-out images right, “{trial.said}” of a red ball; {trial.captions_per_second:,.0f} "
+        f"trained, saved, loaded and captioned in {time.perf_counter() - started:.0f} s: {trial.correct} of "
+        f"{trial.held_out} held-out images right, “{trial.caption}” of a red ball; {trial.captions_per_second:,.0f} "
         f"captions/s in training, {trial.images_per_second:,.0f} images/s captioned one by one"
     )
-    if trial.good:
+    if trial.passed:
         return Check("trial", text)
     if trial.rounds < _ROUNDS:  # there was no time to learn more
         return Check("trial", text, "too slow to learn them in time: end what else is running, and try again")
