@@ -1,4 +1,4 @@
-"""Two encoders and views of the training images, from config to captions."""
+"""Two encoders and cached crops, from config to captions."""
 
 import numpy as np
 import pytest
