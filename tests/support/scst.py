@@ -41,8 +41,7 @@ def settings(run: Path, dropout: float = 0.0, **training: Any) -> dict[str, Any]
 def batches(dropout: float = 0.0, **training: Any) -> tuple[SampledBatches, dict[int, Record]]:
     """Returns the batches of stage one's captioner, and its training images by row."""
     config = load_config(settings(stage_one(), dropout, **training))
-    captioner = Captioner.load(stage_one())
-    captioner.config = config
+    captioner = Captioner.load(stage_one()).with_config(config)
     prepared = prepare_splits(config, "train")
     records = prepared.split("train")
     sampled = SampledBatches(captioner, PlainSource(prepared.source), records)

@@ -114,7 +114,7 @@ def test_training_sees_the_probability_of_sampling(dropout, monkeypatch):
 
     expected = [hypothesis.log_probability for samples in drawn[0] for hypothesis in samples]
     np.testing.assert_allclose(probabilities(inputs), expected, atol=1e-3)
-    bare = {name: value for name, value in inputs.items() if name != "shown"}
+    bare = {name: value for name, value in inputs.items() if name != "dropout_masks"}
     assert np.abs(probabilities(bare) - expected).max() > 0.1
 
 
@@ -122,20 +122,20 @@ def test_dropout_scales_what_it_keeps():
     made, _ = batches(dropout=0.25, samples=4)
     whole = made.source.gather(made.order[:5]).astype("float32")
     inputs, _ = made[0]
-    features, shown = inputs["features"], inputs["shown"]
+    features, masks = inputs["features"], inputs["dropout_masks"]
     hidden = features == 0
     assert abs(hidden[whole != 0].mean() - 0.25) < 0.06
     np.testing.assert_allclose(features[~hidden], whole[~hidden] / 0.75, rtol=1e-3)
-    for mask, width in zip(shown, made.captioner.model.decoder.widths, strict=True):
+    for mask, width in zip(masks, made.captioner.model.decoder.widths, strict=True):
         assert mask.shape == (5, width)
         assert set(np.unique(mask)) == {np.float32(0), np.float32(1 / 0.75)}
     again = made[0][0]
     np.testing.assert_array_equal(again["features"], features)
-    np.testing.assert_array_equal(again["shown"][1], shown[1])
+    np.testing.assert_array_equal(again["dropout_masks"][1], masks[1])
     made.set_epoch(1)
     assert not np.array_equal(made[0][0]["features"], features)
-    assert not np.array_equal(made[0][0]["shown"][1], shown[1])
-    assert all((mask == 1).all() for mask in batches(samples=4)[0][0][0]["shown"])
+    assert not np.array_equal(made[0][0]["dropout_masks"][1], masks[1])
+    assert all((mask == 1).all() for mask in batches(samples=4)[0][0][0]["dropout_masks"])
 
 
 def test_dropped_standardised_features_take_their_mean():

@@ -17,11 +17,12 @@ from capsmith.data.records import Corpus
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
 from capsmith.decoding.rerank.mbr import ConsensusConfig
-from capsmith.evaluation.evaluate import evaluate_captioners, remember, require_report
+from capsmith.evaluation.build_index import build_caption_index
+from capsmith.evaluation.evaluate import evaluate_captioner, require_report
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
-from capsmith.models.ensemble import Member, require_same_words
 from capsmith.models.given_features import GivenFeatures, require_same_features
+from capsmith.models.member import Member, StoredFeatures
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 from capsmith.models.training_domain import TrainingDomain
@@ -97,16 +98,19 @@ def _train(training: Training, corpus: Corpus) -> Captioner:
     if not resumed:
         initialise(captioner)
     loop = TrainingLoop(build_objective(captioner, prepared), Validation(captioner, prepared), files, sessions)
-    if not resumed or captioner.given is not None:  # the encoder of given features may have been named since
+    if (
+        not resumed or captioner.members[0].feature_origin is not None
+    ):  # the encoder of given features may have been named since
         files.write()
     else:
         files.write_config()
     history = loop.run(resumed)
-    load_weights(captioner.model.bare(), run.weights)
+    load_weights(captioner.model.without_optimizer(), run.weights)
     if files.precision != "float32":
         captioner = Captioner.load(run.path, captioner.encoder is not None)  # which computes in float32
-    _finish(captioner, prepared, run, history)
+    _finish(captioner.members[0], prepared, run, history)
     logger.info(f"trained in {sessions}: {run}")
+    captioner = Captioner([captioner.members[0].saved_in(run.path)])
     _evaluate(captioner, prepared, run, corpus)
     return captioner
 
@@ -130,12 +134,12 @@ def _set_up(config: Config, run: RunDirectory, corpus: Corpus) -> tuple[Captione
     return captioner, prepared, RunFiles(captioner, run, precision)
 
 
-def _finish(captioner: Captioner, prepared: Prepared, run: RunDirectory, history: History) -> None:
+def _finish(member: Member, prepared: Prepared, run: RunDirectory, history: History) -> None:
     """Saves what a run knows about its training images, and reports the best epoch."""
     ids = [[record.image_id for record in prepared.split(split)] for split in ("train", "dev")]
-    captioner.domain = TrainingDomain.of(Member(captioner, prepared.source), *ids)
-    if captioner.domain is not None:
-        captioner.domain.save(run.path)
+    domain = TrainingDomain.of(StoredFeatures(member, prepared.source), *ids)
+    if domain is not None:
+        domain.save(run.domain)
     best = history.best or 0
     epoch, score = history.rows[best]["epoch"], history.score(best)
     logger.info(f"best epoch {epoch:.0f}: dev (greedy) {history.metric} {score:.4f}")
@@ -145,13 +149,12 @@ def _evaluate(captioner: Captioner, prepared: Prepared, run: RunDirectory, corpu
     """Builds the caption index where the search needs it, and writes the report where the config asks for one."""
     config = captioner.config
     if isinstance(config.decoding, ConsensusConfig):
-        remember(captioner, prepared).save(run.path)
+        build_caption_index(captioner.members[0], prepared).save(run.path)
     if config.evaluation.after_training is None:
         return
-    runs = [run.path, *(member.run for member in config.ensemble)]
-    captioners = [captioner, *(Captioner.load(member, encoder=False) for member in runs[1:])]
-    require_same_words(captioners, runs)
-    evaluate_captioners(captioners, run.report, corpus, config.evaluation.after_training, runs)
+    others = [member.run for member in config.ensemble]
+    ensemble = Captioner([*captioner.members, *(Member.load(other, encoder=False) for other in others)])
+    evaluate_captioner(ensemble, run.report, corpus, config.evaluation.after_training, [run.path, *others])
 
 
 def _require_data(config: Config, corpus: Corpus) -> None:

@@ -42,7 +42,7 @@ class RunFiles:
         backend = keras.backend.backend()
         write_json(self.run.versions, {**versions(), "backend": backend, "precision": self.precision})
         save_config(self.captioner.config, self.run.config)
-        write_requirements(self.captioner.config.components(), self.run.path)
+        write_requirements(self.captioner.config.components(), self.run.plugins)
 
     def restore(self) -> None:
         """Writes them again when one of them was removed: without it, the next state could not be resumed.

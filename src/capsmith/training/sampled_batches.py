@@ -43,7 +43,7 @@ class _LoadedBatch:
 class SampledBatches:
     """Yields batches of captions sampled from the current model.
 
-    A batch is ``({"features": (P, …), "tokens": (B, T), "weight": (B,), "shown": two masks (P, C)}, targets (B, T))``.
+    A batch is ``({"features": (P, …), "tokens": (B, T), "weight": (B,), "dropout_masks": two (P, C)}, targets (B, T))``.
     Order and samples are functions of seed, epoch and batch index, so that a resumed training continues identically.
 
     Args:
@@ -114,7 +114,7 @@ class SampledBatches:
     def finalize(self, batch: _LoadedBatch) -> tuple[dict[str, Any], np.ndarray]:
         """Samples the captions of a batch from the current model and weights them by their advantage."""
         rows, features, masks = batch.rows, batch.features, batch.masks
-        encoded = self.captioner.encode(features) if self.captioner.config.trains_encoder else features
+        encoded = self.captioner.members[0].encode(features) if self.captioner.config.trains_encoder else features
         masked = MaskedFeatures(encoded, masks)
         length = self.captioner.config.text.max_length
         seed = int(np.random.default_rng((self.seed, self.epoch, batch.index)).integers(2**32))
@@ -128,7 +128,7 @@ class SampledBatches:
         weight[: rewards.size] = (rewards - baseline).ravel()
         sentences = [(hypothesis.tokens, hypothesis.ended) for hypotheses in samples for hypothesis in hypotheses]
         tokens, targets = pad(sentences, self.batch_size)
-        return {"features": features, "tokens": tokens, "weight": weight, "shown": masks}, targets
+        return {"features": features, "tokens": tokens, "weight": weight, "dropout_masks": masks}, targets
 
     def _drop(self, features: np.ndarray, index: int) -> tuple[np.ndarray, Masks]:
         """Applies dropout to features and returns the masks of embeddings and units: (P, …), two of (P, C).

@@ -2,11 +2,11 @@
 
 from capsmith.data.prepare import Prepared
 from capsmith.decoding.search import GreedyConfig
-from capsmith.evaluation.evaluate import caption_source, tokeniser
+from capsmith.evaluation.decode import decode_images
+from capsmith.evaluation.evaluate import tokeniser
 from capsmith.metrics import Score
 from capsmith.metrics.scorer import Scorer, expand
 from capsmith.models.captioner import Captioner
-from capsmith.models.ensemble import Member
 
 _SLOW_METRICS = {"meteor", "spice"}  # they start Java: not after every epoch
 
@@ -35,7 +35,7 @@ class Validation:
     def captions(self) -> dict[str, str]:
         """Returns the greedy caption of each dev image."""
         greedy = GreedyConfig(max_length=max(self.captioner.config.decoding.max_length, 1))
-        captions = caption_source([Member(self.captioner, self.source)], self.ids, greedy)
+        captions = decode_images(self.captioner, [self.source], self.ids, greedy)
         return {image_id: caption.text for image_id, caption in captions.items()}
 
     def scores(self, captions: dict[str, str]) -> dict[str, Score]:

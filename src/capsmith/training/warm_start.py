@@ -52,7 +52,8 @@ def load_initial_weights(captioner: Captioner, run: RunDirectory) -> None:
         )
     model, encoder_weights = captioner.model, run.encoders(1)[0].weights
     has_encoder = config.trains_encoder or model.encoder is None  # whether both models have the same parts
-    load_weights(model.bare() if has_encoder else CaptionModel(model.decoder).bare(), run.weights)
+    target = model if has_encoder else CaptionModel(model.decoder)
+    load_weights(target.without_optimizer(), run.weights)
     if not has_encoder and captioner.encoder is not None and encoder_weights.exists():
         load_file(captioner.encoder.parts[0].core, encoder_weights)
 
