@@ -98,9 +98,8 @@ def _train(training: Training, corpus: Corpus) -> Captioner:
     if not resumed:
         initialise(captioner)
     loop = TrainingLoop(build_objective(captioner, prepared), Validation(captioner, prepared), files, sessions)
-    if (
-        not resumed or captioner.members[0].feature_origin is not None
-    ):  # the encoder of given features may have been named since
+    from_pickle = captioner.members[0].feature_origin is not None
+    if not resumed or from_pickle:  # the encoder that made a pickle's features may have been named since
         files.write()
     else:
         files.write_config()

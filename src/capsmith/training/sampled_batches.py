@@ -43,7 +43,7 @@ class _LoadedBatch:
 class SampledBatches:
     """Yields batches of captions sampled from the current model.
 
-    A batch is ``({"features": (P, …), "tokens": (B, T), "weight": (B,), "dropout_masks": two (P, C)}, targets (B, T))``.
+    A batch is ``({"features": (P, …), "tokens": (B, T), "weight": (B,), "dropout_masks": masks}, targets (B, T))``.
     Order and samples are functions of seed, epoch and batch index, so that a resumed training continues identically.
 
     Args:
