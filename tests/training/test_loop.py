@@ -85,7 +85,7 @@ def test_out_of_memory_names_the_batch_size(tmp_path, monkeypatch):
     def learn(inputs, targets):
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")
 
-    monkeypatch.setattr(objective, "learner", lambda model: learn)
+    monkeypatch.setattr(objective, "training_step", lambda model: learn)
     with pytest.raises(CapsmithError, match="out of memory: training.batch_size is 16, try 8, or a smaller model"):
         train(load_config(settings(training={"batch_size": 16})), tmp_path / "run")
 

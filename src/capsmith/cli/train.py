@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Trains."""
     from capsmith.config import load_config
-    from capsmith.core.terminal import say_path
+    from capsmith.core.terminal import print_path
     from capsmith.training.smoke_config import OVERRIDES, smoke_config
 
     directory = args.run or default_run(args.config)
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.training.fit import train
 
     train(config, directory, resume=args.resume)
-    say_path(directory)
+    print_path(directory)
 
 
 def _clear(directory: Path) -> None:

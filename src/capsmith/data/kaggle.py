@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ from capsmith.data.tables import Column, Delimiter, read_table
 @DATASETS.register("capsmith.data.kaggle:read")
 class KaggleConfig(DatasetConfig):
     """Kaggle's captions.txt (CSV with image and caption) and its folder Images."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"captions_per_picture": "captions_per_image"}
 
     type: Literal["kaggle"] = "kaggle"
     captions: Path = Path("captions.txt")

@@ -17,8 +17,7 @@ from capsmith.vision.pickle_store import PickleStore
 from capsmith.vision.store import FeatureStore
 
 if TYPE_CHECKING:
-    from capsmith.vision.encoder import Encoder
-    from capsmith.vision.joined import JoinedEncoder
+    from capsmith.vision.encoder import Encoder, JoinedEncoder
 
 logger = get_logger(__name__)
 
@@ -132,12 +131,12 @@ def open_pickle(features: FeaturesConfig, corpus: Corpus, splits: Iterable[str],
         report: Log how many images have features.
 
     Raises:
-        FeatureError: The pickle cannot be used, or more images lack features than ``features.max_broken`` allows.
+        FeatureError: The pickle cannot be used, or more images lack features than ``features.max_bad_fraction`` allows.
     """
     assert features.pickle is not None  # noqa: S101 - the caller checked
     ids = [record.image_id for record in corpus.records if record.split in SPLITS]
     store = PickleStore.open(features.pickle, ids)
-    store.require({name: [r.image_id for r in corpus.split(name)] for name in splits}, features.max_broken)
+    store.require({name: [r.image_id for r in corpus.split(name)] for name in splits}, features.max_bad_fraction)
     if report:
         logger.info(f"features: {len(store):,} of {len(ids):,} images are in {features.pickle}, each {store.layout}")
     return store
@@ -198,10 +197,10 @@ def prepare(
     (encoder,) = encoder.parts
     used = [record for record in records if record.split in splits]
     images = PixelCache(used, encoder.image_size, features.workers)
-    if len(images.broken) / len(used) > features.max_broken:
+    if len(images.broken) / len(used) > features.max_bad_fraction:
         raise DataError(
-            f"{len(images.broken)} of {len(used)} images cannot be read (features.max_broken allows "
-            f"{features.max_broken:.0%}); the first: {next(iter(images.broken.values()))}"
+            f"{len(images.broken)} of {len(used)} images cannot be read (features.max_bad_fraction allows "
+            f"{features.max_bad_fraction:.0%}); the first: {next(iter(images.broken.values()))}"
         )
     return Prepared(_readable(used, images), images, encoder.feature_shape, encoder)
 

@@ -20,14 +20,14 @@ from capsmith.models.run import RunDirectory
 from capsmith.training.word_label_trainer import SavedPretraining, WordLabelTrainer, require_same_settings
 from capsmith.training.word_labels import WordLabels, captions_per_word
 from capsmith.vision.config import EncoderConfig, PretrainOnWordsConfig
-from capsmith.vision.encoder import build_encoder, rest_of
+from capsmith.vision.encoder import build_encoder, head_after
 from capsmith.vision.encoder_folder import EncoderFolder
 from capsmith.vision.encoders import ENCODERS
 from capsmith.vision.extraction import extract
-from capsmith.vision.fingerprint import digest, fingerprint
-from capsmith.vision.from_layer import fill
-from capsmith.vision.journal import locked
-from capsmith.vision.weights import load_file
+from capsmith.vision.fingerprint import encoder_fingerprint, json_sha256
+from capsmith.vision.from_layer import extract_from_layer
+from capsmith.vision.journal import locked_store
+from capsmith.vision.weights import load_weights_file
 
 logger = get_logger(__name__)
 
@@ -81,7 +81,7 @@ def _adapt(encoder: EncoderConfig, settings: PretrainOnWordsConfig, config: Conf
         )
     folder = EncoderFolder(settings.output)
     made_from = _made_from(original, after, settings, config, corpus)
-    with locked(folder.path):
+    with locked_store(folder.path):
         if _is_finished(folder, made_from):
             return
         train = corpus.split("train")
@@ -95,9 +95,9 @@ def _adapt(encoder: EncoderConfig, settings: PretrainOnWordsConfig, config: Conf
         scores = trainer.run([record for record in records if record.image_id in store], store)
         write_json(folder.pretraining, {"made_from": made_from, "scores": scores})
         folder.pretraining_state.unlink(missing_ok=True)
-        load_file(trainer.encoder.core, folder.weights)  # those of the best pass
+        load_weights_file(trainer.encoder.core, folder.weights)  # those of the best pass
         images = [(record.image_id, record.path) for record in corpus.records if record.image_id in store]
-        fill(store, images, rest_of(trainer.encoder, encoder, after), encoder, config.features)
+        extract_from_layer(store, images, head_after(trainer.encoder, encoder, after), encoder, config.features)
 
 
 def _made_from(
@@ -107,11 +107,11 @@ def _made_from(
     train = corpus.split("train")
     words = [[record.image_id, sorted(captions_per_word(record, config.text).items())] for record in train]
     return {
-        **{key: value for key, value in fingerprint(original).items() if key != "output"},
+        **{key: value for key, value in encoder_fingerprint(original).items() if key != "output"},
         **settings.model_dump(mode="json", exclude={"output"}),
         "after": after,
         "flip_word_pairs": [list(pair) for pair in config.training.flip_word_pairs],
-        "captions": digest(words)[:16],
+        "captions": json_sha256(words)[:16],
     }
 
 

@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 
-from capsmith.core.errors import CheckpointError, memory_for
+from capsmith.core.errors import CheckpointError, memory_advice
 from capsmith.core.log import get_logger
-from capsmith.core.prefetch import ahead
-from capsmith.core.progress import bar
+from capsmith.core.prefetch import prefetch
+from capsmith.core.progress import progress_bar
 from capsmith.data.text.vocabulary import PAD
 from capsmith.metrics import Score
 from capsmith.models.checkpoints import load_state, save_state
@@ -100,8 +100,8 @@ class TrainingLoop:
         before, started = progress.seconds, time.perf_counter()
         last_save = started
         name = f"epoch {progress.epoch + 1}/{self.config.epochs}"
-        with bar(total=steps, initial=progress.step, desc=name, unit="batch") as shown:
-            for index, batch in ahead(self.batches.load, range(progress.step, steps)):
+        with progress_bar(total=steps, initial=progress.step, desc=name, unit="batch") as shown:
+            for index, batch in prefetch(self.batches.load, range(progress.step, steps)):
                 self._train_step(progress, index, batch)
                 shown.set_postfix(loss=f"{progress.mean_loss:.3f}", refresh=False)
                 shown.update()
@@ -117,7 +117,7 @@ class TrainingLoop:
         progress.rate = learning_rate(self.config, progress.epoch * steps + index, steps, self.history.scale)
         self.model.optimizer.learning_rate = progress.rate
         inputs, targets = self.batches.finalize(batch)
-        with memory_for(
+        with memory_advice(
             "training.batch_size", self.config.batch_size, "a smaller model (decoder.units), in another --run"
         ):
             loss = self.step(inputs, targets)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from capsmith.core.compilation import learner
+from capsmith.core.compilation import training_step
 from capsmith.models.captioner import Captioner
 from capsmith.training.history import Row
 
@@ -88,4 +88,4 @@ class Objective(ABC):
         """
         self.model.compile(optimizer, jit_compile=keras.backend.backend() == "jax")
         self.model.optimizer.build(self.model.trainable_variables)
-        return learner(self.model)
+        return training_step(self.model)

@@ -3,9 +3,10 @@
 import keras
 
 from capsmith.config import save_config
-from capsmith.core.files import versions, write_json
+from capsmith.core.files import write_json
 from capsmith.core.log import get_logger
 from capsmith.core.plugin_requirements import write_requirements
+from capsmith.core.versions import installed_versions
 from capsmith.evaluation.plots import plot_history
 from capsmith.models.captioner import Captioner
 from capsmith.models.run import RunDirectory
@@ -40,7 +41,7 @@ class RunFiles:
     def write_config(self) -> None:
         """Writes the config, the versions and the needed plugins, which may differ when a training is resumed."""
         backend = keras.backend.backend()
-        write_json(self.run.versions, {**versions(), "backend": backend, "precision": self.precision})
+        write_json(self.run.versions, {**installed_versions(), "backend": backend, "precision": self.precision})
         save_config(self.captioner.config, self.run.config)
         write_requirements(self.captioner.config.components(), self.run.plugins)
 

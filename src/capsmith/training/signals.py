@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from capsmith.core.interrupts import heeded
+from capsmith.core.interrupts import active_signals
 from capsmith.core.log import get_logger
 
 logger = get_logger(__name__)
@@ -47,7 +47,7 @@ def stop_signals() -> Iterator[StopSignal]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = [(number, signal.signal(number, stop.handle)) for number in heeded()]
+    before = [(number, signal.signal(number, stop.handle)) for number in active_signals()]
     try:
         yield stop
     finally:

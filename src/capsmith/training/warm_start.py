@@ -12,7 +12,7 @@ from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
-from capsmith.vision.weights import load_file
+from capsmith.vision.weights import load_weights_file
 
 logger = get_logger(__name__)
 
@@ -45,7 +45,7 @@ def load_initial_weights(captioner: Captioner, run: RunDirectory) -> None:
         raise CheckpointError(
             f"training.resume_weights_from: {run} trained its encoder: set encoder.trainable here too"
         )
-    if Vocabulary.load(run.vocabulary).fingerprint() != captioner.vocabulary.fingerprint():
+    if Vocabulary.load(run.vocabulary).sha256() != captioner.vocabulary.sha256():
         raise CheckpointError(
             f"training.resume_weights_from: {run} has another vocabulary (its captions or text settings differ); "
             "training.transfer_from takes a run with another vocabulary"
@@ -55,7 +55,7 @@ def load_initial_weights(captioner: Captioner, run: RunDirectory) -> None:
     target = model if has_encoder else CaptionModel(model.decoder)
     load_weights(target.without_optimizer(), run.weights)
     if not has_encoder and captioner.encoder is not None and encoder_weights.exists():
-        load_file(captioner.encoder.parts[0].core, encoder_weights)
+        load_weights_file(captioner.encoder.parts[0].core, encoder_weights)
 
 
 def transfer_weights(captioner: Captioner, run: RunDirectory) -> int:

@@ -4,7 +4,7 @@ P images · W words · the grid before the block has rows, columns and channels.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,16 +12,17 @@ from keras import ops
 
 from capsmith.core.errors import CheckpointError, FeatureError
 from capsmith.core.log import get_logger
-from capsmith.core.progress import bar
+from capsmith.core.progress import progress_bar
 from capsmith.core.readers.json_files import FileSchema
 from capsmith.data.records import Record
 from capsmith.models.checkpoints import load_state, read_progress, save_state
+from capsmith.training.config import TrainingConfig
 from capsmith.training.word_labels import WordLabels, mean_average_precision
 from capsmith.vision.config import PretrainOnWordsConfig
 from capsmith.vision.encoder import Encoder
 from capsmith.vision.encoder_folder import EncoderFolder
-from capsmith.vision.fingerprint import differences
-from capsmith.vision.networks import behind
+from capsmith.vision.fingerprint import describe_differences
+from capsmith.vision.networks import layers_after
 from capsmith.vision.store import FeatureStore
 from capsmith.vision.weights import replacing
 
@@ -34,15 +35,14 @@ _DROPOUT = 0.5
 class SavedPretraining(FileSchema):
     """``adapted.json``, and the progress in ``adapting.npz``."""
 
-    renamed: ClassVar[dict[str, str]] = {"min_pictures": "min_images", "mirror_words": "flip_word_pairs"}
-
     made_from: dict[str, Any]
     scores: list[float]
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the weights were made from, with the current names of keys of earlier versions."""
-        return {self.renamed.get(key, key): value for key, value in self.made_from.items()}
+        renamed = {**PretrainOnWordsConfig.renamed, **TrainingConfig.renamed}
+        return {renamed.get(key, key): value for key, value in self.made_from.items()}
 
 
 def require_same_settings(saved: SavedPretraining, made_from: dict[str, Any], folder: EncoderFolder) -> None:
@@ -51,7 +51,7 @@ def require_same_settings(saved: SavedPretraining, made_from: dict[str, Any], fo
     Raises:
         CheckpointError: They were not. The message names the first differences.
     """
-    if differs := differences(saved.settings, made_from):
+    if differs := describe_differences(saved.settings, made_from):
         hint = " (other data, data.limit or text settings)" if "captions:" in differs else ""
         raise CheckpointError(
             f"{folder.path} holds an encoder adapted with other settings ({differs}{hint}): "
@@ -83,7 +83,7 @@ class WordLabelTrainer:
     ) -> None:
         self.encoder, self.labels, self.settings, self.made_from = encoder, labels, settings, made_from
         self.folder = EncoderFolder(settings.output)
-        block = behind(encoder.core, after)
+        block = layers_after(encoder.core, after)
         self.grid = tuple(int(n) for n in block.inputs[0].shape[1:])
         for layer in block.layers:  # batch statistics of few images are worse than those of ImageNet
             _set_trainable(layer, not isinstance(layer, keras.layers.BatchNormalization))
@@ -167,7 +167,7 @@ class WordLabelTrainer:
         size = min(self.settings.batch_size, len(rows))
         steps = len(rows) // size  # the remaining images are different ones in each pass
         losses = []
-        with bar(total=steps, desc=f"pass {number + 1}", unit="batch") as shown:
+        with progress_bar(total=steps, desc=f"pass {number + 1}", unit="batch") as shown:
             for step in range(steps):
                 done = (number * steps + step) / (self.settings.epochs * steps)
                 self.model.optimizer.learning_rate = self.settings.learning_rate * 0.5 * (1 + np.cos(np.pi * done))

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from capsmith.core.yaml_io import VALUE_ERRORS, parse
+from capsmith.core.yaml_io import VALUE_ERRORS, parse_yaml
 from capsmith.data.onboarding.statistics import Survey
 from capsmith.data.records import DatasetConfig, SplitConfig
 from capsmith.data.text.config import TextConfig
@@ -140,7 +140,7 @@ def _scored(survey: Survey) -> str:
 def allowed_broken(survey: Survey) -> float | None:
     """Returns the share of images that may be broken where there are more than extraction allows by itself."""
     share = len(survey.looked.broken) / max(survey.looked.looked_at, 1)
-    return None if share <= FeaturesConfig().max_broken else min(1.0, round(share * 1.1 + 0.005, 2))
+    return None if share <= FeaturesConfig().max_bad_fraction else min(1.0, round(share * 1.1 + 0.005, 2))
 
 
 def _features(survey: Survey) -> str:
@@ -148,7 +148,7 @@ def _features(survey: Survey) -> str:
     allowed = allowed_broken(survey)
     if allowed is None:
         return ""
-    return f"\nfeatures:\n  max_broken: {allowed:<12} # share of images that cannot be read: they are left out\n"
+    return f"\nfeatures:\n  max_bad_fraction: {allowed:<6} # share of images that cannot be read: they are left out\n"
 
 
 _WHY = {
@@ -192,7 +192,7 @@ def written(value: Any) -> str:
         return f"[{', '.join(written(one) for one in value)}]"
     plain = str(value)
     try:
-        if isinstance(value, str) and re.fullmatch(r"[\w./ -]+", plain) and parse(f"[{plain}]") == [value]:
+        if isinstance(value, str) and re.fullmatch(r"[\w./ -]+", plain) and parse_yaml(f"[{plain}]") == [value]:
             return plain
     except (yaml.YAMLError, *VALUE_ERRORS):
         pass

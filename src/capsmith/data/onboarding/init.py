@@ -142,7 +142,7 @@ def _relaxed(found: Survey, data: DatasetConfig) -> Iterator[str]:
             "left out: correct it, and lower the limit"
         )
     if (allowed := allowed_broken(found)) is not None:
-        yield f"relaxed         features.max_broken: {allowed:g}, for the images that cannot be read"
+        yield f"relaxed         features.max_bad_fraction: {allowed:g}, for the images that cannot be read"
 
 
 def _layout(guess: Guess) -> Iterator[str]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from capsmith.core.errors import ImageError
-from capsmith.core.progress import bar
+from capsmith.core.progress import progress_bar
 from capsmith.data.records import SPLITS, Corpus, Record
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.language import Writing, writing_of
 from capsmith.vision.loading import load_images
-from capsmith.vision.near_duplicates import SIDE, alike, small_copy
+from capsmith.vision.near_duplicates import SIDE, downscale, near_duplicates
 
 _SMALL = 4 * SIDE  # pixels a side that an image is decoded at
 
@@ -131,13 +131,13 @@ def look(records: Sequence[Record]) -> ImageReport:
     copies: dict[str, np.ndarray] = {}
     broken: dict[str, str] = {}
     images = load_images([(r.image_id, r.path) for r in records], (_SMALL, _SMALL), os.cpu_count() or 1)
-    with bar(total=len(records), desc="images", unit="image") as progress:
+    with progress_bar(total=len(records), desc="images", unit="image") as progress:
         for image_id, pixels in images:
             if isinstance(pixels, ImageError):
                 broken[image_id] = str(pixels)
             else:
-                copies[image_id] = small_copy(pixels)
+                copies[image_id] = downscale(pixels)
             progress.update()
     ids = list(copies)
-    same = [[ids[place] for place in group] for group in alike(list(copies.values()))]
+    same = [[ids[place] for place in group] for group in near_duplicates(list(copies.values()))]
     return ImageReport(broken, same, len(records))
