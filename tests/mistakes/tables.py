@@ -271,7 +271,7 @@ DAMAGED: dict[str, tuple[Callable[[dict[str, np.ndarray]], Any], str]] = {
     "with NaN": (lambda arrays: arrays["mean"].__setitem__(0, np.nan), "mean"),
     "with text for numbers": (lambda arrays: arrays.update(rest=np.array(["a", "b"])), "rest"),
     "with pickled objects": (lambda arrays: arrays.update(rest=np.array([{}], object)), "damaged"),
-    "without an image": (lambda arrays: arrays.update(vectors=arrays["vectors"][:0]), "vectors"),
+    "without an image": (lambda arrays: arrays.update(vectors=arrays["vectors"][:0]), "arrays"),
     "with a negative threshold": (lambda arrays: arrays.update(threshold=np.float64(-2)), "threshold"),
 }
 

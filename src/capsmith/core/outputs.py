@@ -55,8 +55,8 @@ def require_replaceable(path: Path, ours: Test, option: str, inputs: Iterable[Pa
     except OSError as error:
         raise ConfigError(f"cannot read {path}, which would be replaced: {because(error)}") from error
     if not replaceable:
-        what = "was not written by capsmith" if regular else "is not a regular file"
-        raise ConfigError(f"{path} exists and {what}: move it, or name another path ({option})")
+        what = "capsmith did not write it" if regular else "it is not a regular file"
+        raise ConfigError(f"{path} exists, and {what}: move it, or name another path ({option})")
 
 
 def require_image_name(path: Path, option: str) -> None:
@@ -98,7 +98,7 @@ def require_page(directory: Path, option: str, inputs: Iterable[Path] = (), repo
     except OSError as error:
         raise ConfigError(f"cannot read {images}: {because(error)}") from error
     if not replaceable:
-        raise ConfigError(f"{images} exists and was not written by capsmith: move it, or name another path ({option})")
+        raise ConfigError(f"{images} exists, and capsmith did not write it: move it, or name another path ({option})")
 
 
 def listed_copies(folder: Path) -> set[str] | None:
