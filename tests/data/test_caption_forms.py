@@ -10,13 +10,13 @@ from capsmith.cli import main
 from capsmith.config import load_config
 from capsmith.core.errors import DataError
 from capsmith.data.kaggle import KaggleConfig
-from capsmith.data.onboarding.layout import guess_dataset
+from capsmith.data.onboarding.layout import detect_layout
 from capsmith.data.records import read_dataset
 
 NAMES = [f"p{n}.jpg" for n in range(12)]
 SAID = {name: f"a ball, red, number {n}" for n, name in enumerate(NAMES)}
 CASE = "image name in other upper and lower case than the file's"
-FOLDERS = "image name with more folders than lie below the image folder"
+FOLDERS = "image name with more folders than there are below the image folder"
 UNQUOTED = "caption with unquoted separators"
 LENIENT = "quotes that are not doubled, or do not enclose the whole field"
 
@@ -35,7 +35,7 @@ def root(tmp_path):
 
 def read(root, file, content, captions=None):
     (root / file).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_dataset(guess_dataset(root, captions).config)
+    return read_dataset(detect_layout(root, captions).config)
 
 
 FORMS = {
@@ -148,7 +148,7 @@ def test_refused_with_the_true_cause(root, form):
 
 def test_a_broken_line_among_many_is_told_and_the_others_read(root):
     (root / "c.csv").write_text(rows('{name},"{said}"').replace('number 4"', "number 4"))
-    corpus = read_dataset(guess_dataset(root).config.model_copy(update={"max_problems": 0.1}))
+    corpus = read_dataset(detect_layout(root).config.model_copy(update={"max_bad_fraction": 0.1}))
     assert len(corpus.records) == 11
     assert corpus.problems.found == {"row with a quote that is not closed": ["line 6"]}
 
@@ -174,18 +174,18 @@ def test_a_subset_of_the_images_is_read_and_told(root, monkeypatch, capsys, form
     monkeypatch.chdir(root)
     assert main(["init", ".", "--out", "c.yaml"]) == 0
     out = capsys.readouterr().out
-    assert "left out        800 × image that is not there (data.subset is true) (0_absent.jpg, " in out
-    assert "relaxed         data.subset: true, as only some of the captioned images are there" in out
+    assert "skipped         800 × image that does not exist (data.subset is true) (0_absent.jpg, " in out
+    assert "relaxed         data.subset: true" in out
     config = load_config("c.yaml").data
-    assert config.subset and config.max_problems == 0.01 and len(read_dataset(config).records) == 12
-    assert re.search(r"  subset: true +# only some of the captioned images", (root / "c.yaml").read_text())
+    assert config.subset and config.max_bad_fraction == 0.01 and len(read_dataset(config).records) == 12
+    assert re.search(r"  subset: true +# ", (root / "c.yaml").read_text())
 
 
 def test_a_subset_read_without_init_says_what_to_set(root):
     config = KaggleConfig(root=kaggle(root))
     with pytest.raises(
         DataError,
-        match=r"800 of 812 images .*looked in .*Images .where only some of the images .*set data.subset: true",
+        match=r"800 of 812 images .*looked in .*Images .*data\.subset: true",
     ):
         read_dataset(config)
     assert len(read_dataset(config.model_copy(update={"subset": True})).records) == 12
@@ -200,16 +200,16 @@ def test_few_images_of_many_are_no_subset(root):
 
 
 def test_what_is_relaxed_is_told(root, monkeypatch, capsys):
-    """175 of 14,660 rows were left out in the name of a limit that nobody had been told of."""
+    """Raised limits are reported."""
     content = rows('{name},"{said}"') + "p1.jpg\n" * 3
     (root / "c.csv").write_text(content)
     monkeypatch.chdir(root)
     assert main(["init", ".", "--out", "c.yaml"]) == 0
     out = capsys.readouterr().out
-    assert "left out        3 × row without exactly 2 fields (line 14, line 15, line 16)" in out
-    allowed = load_config("c.yaml").data.max_problems
-    assert f"relaxed         data.max_problems: {allowed:g} instead of 0.01, for what is left out" in out
-    assert "# share of rows or images that cannot be used" in (root / "c.yaml").read_text()
+    assert "skipped         3 × row without exactly 2 fields (line 14, line 15, line 16)" in out
+    allowed = load_config("c.yaml").data.max_bad_fraction
+    assert f"relaxed         data.max_bad_fraction: {allowed:g} instead of 0.01" in out
+    assert re.search(r"max_bad_fraction: .*#", (root / "c.yaml").read_text())
 
 
 def test_a_file_without_a_header_line_needs_no_init(root, monkeypatch, capsys):

@@ -40,7 +40,7 @@ def test_bom_and_crlf_change_nothing(root):
 
 def test_rows_in_another_form(root):
     (root / "Flickr8k.token.txt").write_text(TOKENS + "e.jpg A cow .\n")
-    corpus = read_dataset(Flickr8kConfig(root=root, max_problems=0.5))
+    corpus = read_dataset(Flickr8kConfig(root=root, max_bad_fraction=0.5))
     assert corpus.problems.found == {"row that is not image#number, tab, caption": ["line 6"]}
     with pytest.raises(DataError, match="1 of 6 caption rows"):
         read_dataset(Flickr8kConfig(root=root))
@@ -71,4 +71,4 @@ def test_the_real_one(shared):
     assert {len(record.captions) for record in corpus.records} == {5}
     assert corpus.problems.found == {"stray id": ["2258277193_586949ec62.jpg.1"]}
     with pytest.raises(DataError, match="1 of 8092 images cannot be used"):
-        read_dataset(Flickr8kConfig(root=shared / "flickr8k", max_problems=0))
+        read_dataset(Flickr8kConfig(root=shared / "flickr8k", max_bad_fraction=0))

@@ -83,7 +83,7 @@ def test_problems(root, row, problem):
     good = read_dataset(FolderConfig(root=root)).records
     with (root / "captions.csv").open("a", encoding="utf-8") as file:
         file.write(f"\n{row}\n")
-    corpus = read_dataset(FolderConfig(root=root, max_problems=0.5))
+    corpus = read_dataset(FolderConfig(root=root, max_bad_fraction=0.5))
     assert corpus.problems.found == problem
     assert corpus.records == good
     with pytest.raises(DataError, match=r"1 of [56] (caption rows|images) cannot be used"):
@@ -94,5 +94,5 @@ def test_problems(root, row, problem):
 def test_json_values_that_are_not_text(root, bad):
     entries = [{"image": n, "caption": c} for n, c, _ in ROWS] + [{"image": "d.jpg", "caption": bad}]
     (root / "c.jsonl").write_text("\n".join(map(json.dumps, entries)))
-    corpus = read_dataset(FolderConfig(root=root, captions="c.jsonl", max_problems=0.5))
+    corpus = read_dataset(FolderConfig(root=root, captions="c.jsonl", max_bad_fraction=0.5))
     assert corpus.problems.found == {"row whose 'image' or 'caption' is not text": ["line 6"]}

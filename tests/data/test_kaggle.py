@@ -57,7 +57,7 @@ def test_a_file_pasted_thrice_is_mostly_duplicates(root):
 @pytest.mark.shared
 def test_the_real_one_has_the_captions_of_the_official_files(shared):
     official = read_dataset(Flickr8kConfig(root=shared / "flickr8k"))
-    kaggle = read_dataset(KaggleConfig(root=shared / "flickr8k", lists={}, max_problems=0))
+    kaggle = read_dataset(KaggleConfig(root=shared / "flickr8k", lists={}, max_bad_fraction=0))
     assert kaggle.records == official.records
     assert kaggle.problems.summary() == ""
 

@@ -72,7 +72,7 @@ def test_restval_may_be_left_out(root):
 )
 def test_problems(root, entry, problem):
     good = _read(root, IMAGES).records
-    corpus = _read(root, [*IMAGES, entry], max_problems=0.5)
+    corpus = _read(root, [*IMAGES, entry], max_bad_fraction=0.5)
     assert list(corpus.problems.found) == [problem]
     assert corpus.records == good
     with pytest.raises(DataError, match="cannot be used"):

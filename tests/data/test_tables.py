@@ -69,8 +69,8 @@ def test_a_caption_over_two_lines(tmp_path):
     [
         (
             "t.csv",
-            "image,captions\n",
-            r"no column 'image' \(columns found: image, captions\).*data.image_column",
+            "photo,captions\n",
+            r"no column 'image' \(columns found: photo, captions\).*data.image_column",
         ),
         ("t.csv", "image,captions\n", r"no column 'caption'; did you mean 'captions'\?"),
         (

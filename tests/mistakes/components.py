@@ -128,7 +128,7 @@ def _(shop: Workshop) -> list[str]:
     return train_with(shop, "dataset", text, ":read")
 
 
-@mistake("dataset of the same image twice", "record 'a': image_id is a text of its own", around=forgetting)
+@mistake("dataset of the same image twice", "record 'a': image_id", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     text = "def read(config):\n    return Corpus((Record('a', Path('a'), ('x',), 'train'),) * 2)\n"
     return train_with(shop, "dataset", text, ":read")

@@ -205,7 +205,7 @@ def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows() + "".join(f"holiday_{n}.png,the sea,train\n" for n in range(12)))
 
 
-@mistake("a subset of which nothing is there", "no caption that can be used", "image that is not there", "looked in")
+@mistake("a subset of which nothing is there", "no caption that can be used", "data.subset", "looked in")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows("holiday_{image},{caption},{split}"), subset=True)
 

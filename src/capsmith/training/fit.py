@@ -42,7 +42,7 @@ _OPEN = {
 }  # may change when a training is resumed: its numbers stay the same
 _PLACES = {
     "data.root",
-    "data.max_problems",
+    "data.max_bad_fraction",
     "encoder.weights",
     "encoder.adapt.into",
     "decoder.embedding.vectors",

@@ -8,7 +8,7 @@ from PIL import Image
 
 from capsmith.cli import main
 from capsmith.config import load_config
-from capsmith.data.text.language import sides
+from capsmith.data.text.language import side_words
 from capsmith.data.text.tokens import detokenise, tokenise
 from capsmith.evaluation.evaluate import tokeniser
 from capsmith.metrics import Scorer
@@ -46,8 +46,8 @@ def init(folder, monkeypatch, captions):
     ("language", "pairs", "scored"),
     [
         ("English", (("left", "right"),), "coco"),
-        ("German", sides("German"), "simple"),
-        ("Hindi", sides("Hindi"), "simple"),
+        ("German", side_words("German"), "simple"),
+        ("Hindi", side_words("Hindi"), "simple"),
         ("Vietnamese", (), "simple"),
         ("Chinese", (("左", "右"),), "char"),  # of a character a token, only these are words
     ],

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from capsmith.core.errors import CapsmithError, DataError
 from capsmith.data.records import DATASETS, read_dataset
 from capsmith.data.scenes.plan import Scene, split_of
-from capsmith.data.scenes.reader import ScenesConfig, describe, read
+from capsmith.data.scenes.reader import ScenesConfig, build_manifest, read
 
 
 def config(root, **values):
@@ -59,7 +59,7 @@ def test_manifest_describes_every_image(tmp_path):
 
 
 def test_default_splits_hold_out_pairs_but_no_words():
-    manifest = describe(ScenesConfig())
+    manifest = build_manifest(ScenesConfig())
     content = json.dumps(manifest["images"]).encode()
     assert hashlib.sha256(content).hexdigest() == "173b02f85783f7561e31cc6425a2ede87d2ce1b079158f4258d91fde732c3e46"
     assert len(manifest["images"]) == 3500

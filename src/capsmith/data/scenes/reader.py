@@ -61,7 +61,7 @@ def read(config: ScenesConfig) -> Corpus:
         DataError: The folder holds images that capsmith did not draw, or a damaged manifest.
         CapsmithError: The folder cannot be written.
     """
-    manifest = describe(config)
+    manifest = build_manifest(config)
     folder = config.root / "images"
     _claim(config.root, manifest)
     entries = [entry for entry in manifest["images"] if config.limit is None or entry["number"] < config.limit]
@@ -69,7 +69,7 @@ def read(config: ScenesConfig) -> Corpus:
     return Corpus(tuple(Record(e["id"], folder / e["id"], tuple(e["captions"]), e["split"]) for e in entries))
 
 
-def describe(config: ScenesConfig) -> dict[str, Any]:
+def build_manifest(config: ScenesConfig) -> dict[str, Any]:
     """Returns the manifest: format, config, and each image with its scene and captions. Draws nothing."""
     from capsmith.data.scenes.captions import captions
     from capsmith.data.scenes.plan import plan
