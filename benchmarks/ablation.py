@@ -16,15 +16,15 @@ from capsmith.config import load_config
 from capsmith.training.fit import train
 from capsmith.training.history import History, read_csv
 
-BASE = ("decoder.units=256", "decoder.attention_units=256", "training.views=0", "training.precision=auto")
+BASE = ("decoder.units=256", "decoder.attention_units=256", "training.cached_crops=0", "training.precision=auto")
 BOTH = "both encoders"
 FACTORS: dict[str, tuple[str, ...]] = {
     "base": (),
     "another seed": ("seed=2",),  # what chance does: a smaller change says nothing
     "in float32": ("training.precision=float32",),  # shows what bfloat16 costs, on a machine that has it
-    "without adapting the encoder": ("encoder.1.adapt=null",),
+    "without adapting the encoder": ("encoder.1.pretrain_on_words=null",),
     BOTH: (),
-    "a view besides": ("training.views=1",),
+    "a view besides": ("training.cached_crops=1",),
     "without standardised features": ("decoder.standardise=false",),
     "without label smoothing": ("training.label_smoothing=0",),
     "without the running mean of weights": ("training.ema=null",),

@@ -21,13 +21,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from capsmith.config import run_configs
 from capsmith.data.prepare import prepare, read_corpus
 from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.decoding.search import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
 from capsmith.evaluation.evaluate import caption_source, remember
 from capsmith.models.captioner import Caption, Captioner
 from capsmith.models.ensemble import Member, require_same_words
+from capsmith.models.run_config import run_configs
 from capsmith.retrieval.caption_index import FILE as MEMORY
 
 TOLERANCE = 1e-5

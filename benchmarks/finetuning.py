@@ -19,7 +19,7 @@ from capsmith.training.history import History, read_csv
 
 COMMAND = "python -m benchmarks.finetuning"
 COMMON = (
-    "encoder.adapt=null",
+    "encoder.pretrain_on_words=null",
     "decoder.standardise=false",  # features of an encoder that learns have no scale to know
     "training.precision=float32",
     "training.patience=null",
@@ -30,7 +30,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "frozen_on": (),
     "last_block": (
         "encoder.trainable=last_block",
-        "encoder.rate=1",
+        "encoder.lr_multiplier=1",
         "training.augment={crop: 1, rotate: 0, colour: 0}",
     ),
 }
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the figure as JSON")
     args = parser.parse_args()
     first, then = args.epochs
-    follows = [f"training.start={args.runs / 'frozen'}", f"training.learning_rate={args.rate}"]
+    follows = [f"training.resume_weights_from={args.runs / 'frozen'}", f"training.learning_rate={args.rate}"]
     configs = {}
     for name, changes in STAGES.items():
         more = [f"training.epochs={first}"] if name == "frozen" else [*changes, *follows, f"training.epochs={then}"]

@@ -79,7 +79,12 @@ def stages(home: Path) -> list[Stage]:
         sets = [part for change in (cache, *changes) for part in ("--set", change)]
         return ["train", "--config", str(home / "config.yaml"), "--run", str(folder), "--resume", *sets]
 
-    critical = ("training.objective=scst", f"training.start={first}", "training.samples=4", "training.epochs=3")
+    critical = (
+        "training.objective=scst",
+        f"training.resume_weights_from={first}",
+        "training.samples=4",
+        "training.epochs=3",
+    )
     return [
         Stage(
             "extraction",

@@ -251,7 +251,7 @@ def test_set_takes_numbers_as_python_and_as_people_write_them(number):
 BASE = {"data": {"type": "folder", "root": "images"}, "decoder": {"type": "inject"}}
 WHOLE = load_config(
     {**BASE, "decoding": {"type": "beam"}, "ensemble": [{"run": "r", "config": "c.yaml"}]},
-    ["encoder=[{type: vgg16}, {type: resnet50, adapt: {into: kept}}]"],
+    ["encoder=[{type: vgg16}, {type: resnet50, pretrain_on_words: {output: kept}}]"],
 ).model_dump(mode="json")
 JUNK = st.one_of(
     st.sampled_from([None, True, -1, 0, 2**70, -0.5, 1e300, math.inf, math.nan, "", "x" * 20_000, "\n\x1b[2J", [], {}]),

@@ -1,11 +1,10 @@
 """The config: one YAML file that becomes settings.
 
-Every component owns its settings; this module puts them together, reads files, applies ``--set`` and lists all errors.
+Each component owns its settings. This module combines them, reads files, applies ``--set`` and reports all errors at
+once.
 """
 
-import re
-from collections.abc import Collection, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -13,18 +12,18 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from capsmith.core.config_files import find_config
-from capsmith.core.errors import CheckpointError, ConfigError, one_line
-from capsmith.core.files import require_run, write_text
+from capsmith.core.errors import ConfigError
+from capsmith.core.files import write_text
 from capsmith.core.overrides import override_in, overrides_list
-from capsmith.core.registry import ABSENT, OneOf
+from capsmith.core.registry import UNLOADED, OneOf
 from capsmith.core.schema import Settings, explain
+from capsmith.core.scopes import Scope
 from capsmith.core.yaml_io import dump, read_yaml
 from capsmith.data import DATASETS, DatasetConfig
 from capsmith.data.text.config import TextConfig
 from capsmith.decoding.rerank.mbr import ConsensusConfig  # noqa: F401 - importing registers it
 from capsmith.decoding.search import DECODINGS, DecodingConfig, GreedyConfig
 from capsmith.models.decoders.config import DECODERS, DecoderConfig
-from capsmith.models.run_plugins import absent as absent_plugins
 from capsmith.training.config import EvaluationConfig, MemberConfig, TrainingConfig
 from capsmith.vision.config import EncoderConfig, Encoders, FeaturesConfig, require_given
 
@@ -32,9 +31,6 @@ AnyDataset = Annotated[DatasetConfig, OneOf(DATASETS)]
 AnyDecoder = Annotated[DecoderConfig, OneOf(DECODERS)]
 AnyDecoding = Annotated[DecodingConfig, OneOf(DECODINGS)]
 
-_WRITTEN = ("data", "text", "encoder", "features", "decoder", "training", "decoding", "evaluation")  # by save_config
-_OPEN = frozenset({"data", "features", "decoding", "evaluation", "ensemble"})  # what a trained model leaves open
-_OF_THE_FIRST = frozenset({"decoding", "evaluation"})  # of several captioners, the first one decides these
 _NONE: Mapping[tuple[str, str], str] = MappingProxyType({})
 _REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}
 
@@ -42,64 +38,64 @@ _REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}
 class Config(Settings):
     """Everything that a training depends on."""
 
-    seed: int = Field(default=1, ge=0, lt=2**32)
-    """Seed of weights, order and dropout."""
-    data: AnyDataset
+    seed: Annotated[int, Scope.SEED] = Field(default=1, ge=0, lt=2**32)
+    """Seed of the initial weights, the order of training images and dropout."""
+    data: Annotated[AnyDataset, Scope.DATA]
     """The images and captions."""
-    text: TextConfig = TextConfig()
+    text: Annotated[TextConfig, Scope.INPUT] = TextConfig()
     """How captions become tokens."""
-    encoder: Encoders = EncoderConfig()
-    """The CNN, or a list of several whose features are joined."""
-    features: FeaturesConfig = FeaturesConfig()
-    """The cache of what the CNN says of each image."""
-    decoder: AnyDecoder
+    encoder: Annotated[Encoders, Scope.INPUT] = EncoderConfig()
+    """The CNN, or a list of several CNNs whose features are joined."""
+    features: Annotated[FeaturesConfig, Scope.FILES] = FeaturesConfig()
+    """Feature extraction and the cache of features."""
+    decoder: Annotated[AnyDecoder, Scope.MODEL]
     """The language model."""
-    training: TrainingConfig = TrainingConfig()
-    """How it learns."""
-    decoding: AnyDecoding = GreedyConfig()
+    training: Annotated[TrainingConfig, Scope.TRAINING] = TrainingConfig()
+    """How the model is trained."""
+    decoding: Annotated[AnyDecoding, Scope.DECODING] = GreedyConfig()
     """How captions are searched for."""
-    evaluation: EvaluationConfig = EvaluationConfig()
-    """How they are scored."""
-    ensemble: tuple[MemberConfig, ...] = ()
-    """Runs that write along when captions are scored after training; those that are missing are trained too."""
+    evaluation: Annotated[EvaluationConfig, Scope.EVALUATION] = EvaluationConfig()
+    """How captions are scored."""
+    ensemble: Annotated[tuple[MemberConfig, ...], Scope.DECODING] = ()
+    """Runs that caption together with this one when captions are scored after training. Missing runs are trained."""
 
     @field_validator("encoder")
     @classmethod
-    def _joinable(cls, value: Any) -> Any:
+    def _check_encoders(cls, value: Any) -> Any:
         if isinstance(value, tuple):
             if not value:
-                raise ValueError("an empty list names no encoder")
-            if len({one.output for one in value}) > 1:
-                raise ValueError("encoders are joined as pooled vectors or as grids: give all the same output")
-            if len(value) > 1 and any(one.trainable for one in value):
-                raise ValueError("several encoders are joined as they are: trainable takes a single one")
+                raise ValueError("the list of encoders is empty")
+            if len({encoder.output for encoder in value}) > 1:
+                raise ValueError("all encoders of a list need the same output, pooled or grid")
+            if len(value) > 1 and any(encoder.trainable for encoder in value):
+                raise ValueError("trainable needs a single encoder: encoders of a list stay frozen")
         return value
 
     @model_validator(mode="after")
-    def _fit_together(self) -> "Config":
+    def _check_sections(self) -> "Config":
         if len(self.encoders) > 1 and self.features.store is not None:
-            raise ValueError("features.store is one store, but there are several encoders: leave it out")
+            raise ValueError("features.store is the store of one encoder, but there are several encoders: leave it out")
         if self.features.pickle is not None:
-            require_given(self.features, self.encoders, self.trains_encoder, self.training.views)
-        if self.training.views and self.trains_encoder:
-            raise ValueError("training.views are views for frozen encoders: leave it out, or set trainable: false")
+            require_given(self.features, self.encoders, self.trains_encoder, self.training.cached_crops)
+        if self.training.cached_crops and self.trains_encoder:
+            raise ValueError("training.cached_crops needs a frozen encoder: leave it out, or set trainable: false")
         if self.training.augment is not None and not self.trains_encoder:
-            raise ValueError("training.augment varies images while their encoder learns: for a frozen one take views")
-        turned = self.training.views or (self.training.augment is not None and self.training.augment.mirror)
-        if turned and self.text.mode == "subword":
-            raise ValueError("mirrored images exchange left and right word by word: not with text.mode subword")
+            raise ValueError("training.augment needs a trainable encoder: for a frozen one use training.cached_crops")
+        mirrored = self.training.cached_crops or (self.training.augment is not None and self.training.augment.mirror)
+        if mirrored and self.text.mode == "subword":
+            raise ValueError("mirrored images need whole words, to swap left and right: not with text.mode subword")
         if self.decoder.standardise and self.trains_encoder:
-            raise ValueError("decoder.standardise is for features of frozen encoders: leave it out")
+            raise ValueError("decoder.standardise needs a frozen encoder: leave it out")
         return self
 
     @model_validator(mode="after")
-    def _members_see(self) -> "Config":
+    def _check_members(self) -> "Config":
         count = len(self.encoders)
         for member in self.ensemble:
-            places = range(count) if member.encoders is None else member.encoders
-            if not places or not all(0 <= place < count for place in places):
+            chosen = range(count) if member.encoders is None else member.encoders
+            if not chosen or not all(0 <= number < count for number in chosen):
                 raise ValueError(
-                    f"ensemble: {member.run} asks for encoders {[*places]}; there are {count}, counted from 0"
+                    f"ensemble: {member.run} uses encoders {[*chosen]}, but there are {count}, counted from 0"
                 )
         return self
 
@@ -108,24 +104,38 @@ class Config(Settings):
         """The encoders whose features are joined; most often one."""
         return self.encoder if isinstance(self.encoder, tuple) else (self.encoder,)
 
-    def adapted_into(self, folders: Sequence[Path | None]) -> "Config":
-        """Returns this config with its adapted encoders kept elsewhere: a folder for each encoder, None as it is."""
-        kept = tuple(
-            one.model_copy(update={"adapt": one.adapt.model_copy(update={"into": folder})})
-            if one.adapt is not None and folder is not None
-            else one
-            for one, folder in zip(self.encoders, folders, strict=True)
-        )
-        return self.model_copy(update={"encoder": kept if isinstance(self.encoder, tuple) else kept[0]})
-
     @property
     def trains_encoder(self) -> bool:
-        """Whether the encoder learns together with the decoder."""
+        """Whether the encoder is trained together with the decoder."""
         return bool(self.encoders[0].trainable)
+
+    def adapted_into(self, folders: Sequence[Path | None]) -> "Config":
+        """Returns this config with other folders for its adapted encoders.
+
+        Args:
+            folders: One for each encoder; None leaves the encoder unchanged.
+        """
+        encoders = tuple(
+            encoder.model_copy(
+                update={"pretrain_on_words": encoder.pretrain_on_words.model_copy(update={"output": folder})}
+            )
+            if encoder.pretrain_on_words is not None and folder is not None
+            else encoder
+            for encoder, folder in zip(self.encoders, folders, strict=True)
+        )
+        return self.model_copy(update={"encoder": encoders if isinstance(self.encoder, tuple) else encoders[0]})
+
+    def components(self) -> Iterable[tuple[str, str]]:
+        """Yields the components that this config names, by kind and name: those that plugins may provide."""
+        yield "decoder", self.decoder.type
+        yield "dataset", self.data.type
+        yield "decoding", self.decoding.type
+        yield from (("encoder", name) for name in dict.fromkeys(encoder.type for encoder in self.encoders))
+        yield from (("metric", name) for name in dict.fromkeys([*self.evaluation.metrics, self.training.metric]))
 
 
 def require_config(config: Any, function: str) -> None:
-    """Sees that a Python caller gave a config.
+    """Checks that a Python caller passed a config.
 
     Raises:
         TypeError: It is something else, such as a path.
@@ -137,20 +147,20 @@ def require_config(config: Any, function: str) -> None:
 def load_config(
     source: str | Path | Mapping[str, Any],
     overrides: Sequence[str] = (),
-    absent: Mapping[tuple[str, str], str] = _NONE,
+    unloaded: Mapping[tuple[str, str], str] = _NONE,
 ) -> Config:
     """Reads and checks a config.
 
     Args:
-        source: A path, a bare name that is also found among capsmith's own configs, or a mapping.
+        source: A path, a mapping, or a bare name, which is also looked up among capsmith's own configs.
         overrides: Changes such as ``"decoder.units=256"``; the value is read as YAML.
-        absent: See ``validate``.
+        unloaded: See ``validate``.
 
     Returns:
         The validated config.
 
     Raises:
-        ConfigError: Not found, not YAML, or not valid; all errors of one file are told at once.
+        ConfigError: The file is missing, is not YAML, or is not valid. All errors of one file are reported at once.
     """
     if isinstance(source, Config) or not isinstance(source, str | Path | Mapping):
         raise TypeError(f"load_config takes a path, a name or a mapping, not {type(source).__name__}")
@@ -162,19 +172,25 @@ def load_config(
         where, values = str(path), read_yaml(path)
     for override in overrides:
         values = override_in(values, override, _REGISTRIES)
-    return validate(values, where, absent)
+    return validate(values, where, unloaded)
 
 
-def validate(values: Mapping[str, Any], where: str = "config", absent: Mapping[tuple[str, str], str] = _NONE) -> Config:
+def validate(
+    values: Mapping[str, Any], where: str = "config", unloaded: Mapping[tuple[str, str], str] = _NONE
+) -> Config:
     """Turns a mapping into a config.
 
     Args:
-        values: What it says.
-        where: Its source, for messages.
-        absent: By kind and name, the components of plugins that it may name though they are not loaded.
+        values: The sections.
+        where: Their source, for messages.
+        unloaded: Plugin components that the config may name although they are not loaded: the plugin of each, by kind
+            and name.
+
+    Raises:
+        ConfigError: The values are not valid.
     """
     try:
-        return Config.model_validate(values, context={ABSENT: absent})
+        return Config.model_validate(values, context={UNLOADED: unloaded})
     except ValidationError as error:
         lines = explain(error, Config)
         intro = f"{where}: " if len(lines) == 1 else f"{where} has {len(lines)} errors:\n  "
@@ -190,110 +206,6 @@ def is_config(path: Path) -> bool:
     return {"data", "decoder"} <= values.keys() <= Config.model_fields.keys()
 
 
-def run_config(run: Path, overrides: Sequence[str] = (), everything: bool = False) -> Config:
-    """Reads the resolved config of a run.
-
-    Args:
-        run: The run directory.
-        overrides: Changes of what a trained model leaves open: data, features, decoding, evaluation, and the place
-            of the encoder's weights.
-        everything: Also refuse a run whose dataset, search or metrics are of plugins that are not loaded.
-
-    Raises:
-        CheckpointError: The directory is missing, is not a run, its config is damaged, or it needs a plugin.
-        ConfigError: An override is not valid, or would change the model.
-    """
-    require_run(run)
-    absent = absent_plugins(run, everything)
-    try:
-        values = read_yaml(run / "config.yaml")
-        if cut := [name for name in _WRITTEN if name not in values]:
-            raise ConfigError(f"{run}/config.yaml is damaged: it lacks {', '.join(cut)}")
-        trained = validate(values, str(run / "config.yaml"), absent)
-    except ConfigError as error:
-        raise CheckpointError(f"{run} cannot be used: {one_line(error)}") from error
-    trained = _with_its_encoders(trained, run)
-    if not overrides:
-        return trained
-    config = load_config(trained.model_dump(mode="json"), overrides, absent)
-    if changed := difference(trained, config, {*_OPEN, "seed"}, {"encoder.weights", "encoder.adapt.into"}):
-        raise ConfigError(f"--set cannot change what {run} was trained with ({changed})")
-    return config
-
-
-def run_configs(runs: Sequence[Path], overrides: Sequence[str] = ()) -> list[Config]:
-    """Reads the configs of runs that write together; how they search and are scored is the first one's alone.
-
-    Raises:
-        CheckpointError: As ``run_config``.
-        ConfigError: As ``run_config``.
-    """
-    overrides = overrides_list(overrides)
-    others = [change for change in overrides if change.partition("=")[0].strip().split(".")[0] not in _OF_THE_FIRST]
-    return [run_config(run, others if number else overrides, everything=True) for number, run in enumerate(runs)]
-
-
-def _with_its_encoders(config: Config, run: Path) -> Config:
-    """Takes the run's own copies of adapted encoders that are no longer where they were made."""
-    if not any(encoder.adapt for encoder in config.encoders):
-        return config
-    from capsmith.vision.joined import folders  # NumPy, which a config need not wait for
-
-    places = zip(config.encoders, folders(run, len(config.encoders)), strict=True)
-    return config.adapted_into(
-        [
-            own if not Path(encoder.origin).exists() and (own / "adapted.json").exists() else None
-            for encoder, own in places
-        ]
-    )
-
-
-def difference(before: Config, now: Config, sections: AbstractSet[str], keys: AbstractSet[str] = frozenset()) -> str:
-    """Returns the first key that differs, as in ``decoder.units: 256, now 512``; empty when none does.
-
-    Args:
-        before: One config.
-        now: The other.
-        sections: What may differ as a whole, such as ``{"evaluation"}``.
-        keys: What else may differ, such as ``{"data.root"}``.
-    """
-    old, new = before.model_dump(mode="json"), now.model_dump(mode="json")
-    for section in [name for name in old if name not in sections]:
-        olds, news = (_flat(section, v[section]) for v in (old, new))
-        for path in {**olds, **news}:
-            if re.sub(r"\.\d+", "", path) not in keys and olds.get(path) != news.get(path):
-                return f"{path}: {olds.get(path)}, now {news.get(path)}"
-    return ""
-
-
-def model_difference(one: Config, other: Config, may_differ: Collection[str] = ()) -> str:
-    """Returns the first key by which two configs describe models whose weights do not fit each other; else empty.
-
-    Args:
-        one: A config.
-        other: The other.
-        may_differ: Keys that may differ besides those that never matter.
-    """
-    sections = set(Config.model_fields) - {"text", "encoder", "decoder"}
-    never = {
-        "encoder.weights",
-        "encoder.adapt.into",
-        "decoder.embedding.vectors",
-        "decoder.dropout",
-        "decoder.word_dropout",
-    }
-    return difference(one, other, sections, never | set(may_differ))
-
-
-def _flat(section: str, value: Any) -> dict[str, Any]:
-    """Returns the values of a section by path, as in ``encoder.weights``, or ``encoder.0.weights`` of several."""
-    if isinstance(value, dict):
-        return {path: v for key, inner in value.items() for path, v in _flat(f"{section}.{key}", inner).items()}
-    if isinstance(value, list):
-        return {path: v for index, inner in enumerate(value) for path, v in _flat(f"{section}.{index}", inner).items()}
-    return {section: value}
-
-
 def save_config(config: Config, path: Path) -> None:
-    """Writes the resolved config, every default included."""
+    """Writes the resolved config, all defaults included."""
     write_text(path, dump(config.model_dump(mode="json")))

@@ -21,8 +21,8 @@ def test_what_is_made_on_the_way_may_be_missing(config, tmp_path, monkeypatch):
     """Drawn scenes, the cache, a first stage with a config of its own, members of an ensemble, an adapted encoder."""
     monkeypatch.chdir(tmp_path)
     config["data"] = {"type": "scenes", "root": "not/yet"}
-    config["encoder"] |= {"adapt": {"into": "not/yet"}}
-    config["training"] |= {"start": "not/yet", "start_config": "quickstart.yaml"}
+    config["encoder"] |= {"pretrain_on_words": {"output": "not/yet"}}
+    config["training"] |= {"resume_weights_from": "not/yet", "stage_one": {"config": "quickstart.yaml"}}
     config["ensemble"] = [{"run": "not/yet", "config": "quickstart"}]
     assert not list(missing(load_config(config)))
 

@@ -8,15 +8,13 @@ import subprocess
 import sys
 
 import pytest
-from PIL import Image
 
 from capsmith.cli import main
 from capsmith.config import load_config
 from capsmith.core import files as runs
 from capsmith.core import outputs
 from capsmith.core.errors import ConfigError
-from capsmith.core.outputs import inputs_of, is_marked, require_image_name, require_page, require_replaceable
-from capsmith.evaluation.plots import contact_sheet, plot_history
+from capsmith.core.outputs import input_files, require_image_name, require_page
 from tests import mistakes
 from tests.mistakes.writing import full_after
 from tests.support import toy
@@ -96,30 +94,6 @@ def test_copies_of_an_interrupted_page_are_cleared_by_the_next(inspect, tmp_path
     whole(tmp_path / "page")
 
 
-@pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
-def test_our_images_are_known_again(tmp_path, ending):
-    path = tmp_path / f"sheet.{ending}"
-    contact_sheet([(toy.image("red", "ball"), "a ball", "")], path)
-    assert is_marked("captions")(path) and not is_marked("attention")(path)
-    require_replaceable(path, is_marked("captions"), "--show")
-    contact_sheet([(toy.image("red", "box"), "a box", "")], path)
-    with Image.open(path) as image:
-        image.save(path)  # as other software does
-    assert not is_marked("captions")(path)
-
-
-def test_the_course_of_a_training_is_no_sheet(tmp_path):
-    plot_history([{"epoch": 1, "loss": 2.0, "dev_cider": 0.1}], tmp_path / "history.png")
-    with pytest.raises(ConfigError, match="capsmith did not make it"):
-        require_replaceable(tmp_path / "history.png", is_marked("captions"), "--show")
-
-
-@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"capsmith captions", b"II*\0capsmith captions"])
-def test_damaged_files_are_not_ours(tmp_path, content):
-    (tmp_path / "a.png").write_bytes(content)
-    assert not is_marked("captions")(tmp_path / "a.png")
-
-
 def test_a_sheet_may_be_drawn_again_and_through_a_link(tmp_path, tiny_run, capsys):
     image = str(tiny_run.data / "images" / "red_ball.png")
     sheet = tmp_path / "sheet.png"
@@ -132,7 +106,7 @@ def test_a_sheet_may_be_drawn_again_and_through_a_link(tmp_path, tiny_run, capsy
 
 @pytest.mark.parametrize("name", ["sheet", "sheet.xyz", ".png", "sheet.eps.txt", "sheet.ico.gz"])
 def test_names_that_are_no_images(tmp_path, name):
-    with pytest.raises(ConfigError, match="names no image format"):
+    with pytest.raises(ConfigError, match="--show"):
         require_image_name(tmp_path / name, "--show")
 
 
@@ -151,17 +125,17 @@ def test_an_empty_folder_of_images_is_ours_to_fill(tmp_path):
     (tmp_path / "images").mkdir()
     require_page(tmp_path, "--out")
     (tmp_path / "images" / "photo.jpg").write_text("x")
-    with pytest.raises(ConfigError, match="images is there already"):
+    with pytest.raises(ConfigError, match="images"):
         require_page(tmp_path, "--out")
     (tmp_path / "images" / "copies.json").write_text('{"of": "somebody else"}')
-    with pytest.raises(ConfigError, match="images is there already"):
+    with pytest.raises(ConfigError, match="images"):
         require_page(tmp_path, "--out")
 
 
 def test_what_a_config_reads(tmp_path):
     values = toy.settings(tmp_path / "data", tmp_path / "cache")
     values["decoder"]["embedding"] = {"size": 8, "vectors": "glove.txt"}
-    found = inputs_of(load_config(values))
+    found = input_files(load_config(values))
     assert {tmp_path / "data" / "captions.csv", tmp_path / "data" / "images"} < set(found)
     assert outputs.Path("glove.txt") in found
 

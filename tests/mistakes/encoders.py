@@ -11,17 +11,17 @@ def _extract(shop: Workshop, **changes) -> list[str]:
     return ["extract", "--config", shop.config(**changes)]
 
 
-@mistake("missing encoder weights", "encoder weights", "gone.weights.h5", "No such file")
+@mistake("missing encoder weights", "gone.weights.h5", "No such file")
 def _(shop: Workshop) -> list[str]:
     return _extract(shop, encoder={"weights": str(shop / "gone.weights.h5")})
 
 
-@mistake("encoder weights that are text", "text.weights.h5", "not a Keras weights file")
+@mistake("encoder weights that are text", "text.weights.h5")
 def _(shop: Workshop) -> list[str]:
     return _extract(shop, encoder={"weights": str(shop.write("text.weights.h5", "weights" * 99))})
 
 
-@mistake("encoder weights of another encoder", "model.weights.h5 hold", "another encoder")
+@mistake("encoder weights of another encoder", "model.weights.h5")
 def _(shop: Workshop) -> list[str]:
     return _extract(shop, encoder={"weights": str(shop.toy.run / "model.weights.h5")})
 
@@ -44,12 +44,12 @@ def _archive(shop: Workshop, name: str, config: object) -> Path:
     return shop / name
 
 
-@mistake("a custom encoder that is no archive", "mine.keras", "not a .keras file")
+@mistake("a custom encoder that is no archive", "mine.keras")
 def _(shop: Workshop) -> list[str]:
     return _custom(shop, shop.write("mine.keras", b"x" * 500))
 
 
-@mistake("a custom encoder with a Lambda layer", "mine.keras is refused", "Lambda", "Keras's own layers")
+@mistake("a custom encoder with a Lambda layer", "mine.keras", "Lambda")
 def _(shop: Workshop) -> list[str]:
     return _custom(shop, lambda_model(shop / "mine.keras", shop.sentinel))
 
@@ -80,18 +80,18 @@ def _function(module: str, name: str, *args: object) -> dict[str, object]:
     return {"module": "keras", "class_name": "Functional", "config": settings, "registered_name": "Functional"}
 
 
-@mistake("a custom encoder that calls os.system", "mine.keras is refused", "os.system")
+@mistake("a custom encoder that calls os.system", "mine.keras", "os.system")
 def _(shop: Workshop) -> list[str]:
     return _custom(shop, _archive(shop, "mine.keras", _function("os", "system", f"touch '{shop.sentinel}'")))
 
 
-@mistake("a custom encoder that calls a function of Keras's own", "mine.keras is refused", "keras.utils.get_file")
+@mistake("a custom encoder that calls a function of Keras's own", "mine.keras", "keras.utils.get_file")
 def _(shop: Workshop) -> list[str]:
     config = _function("keras.utils", "get_file", str(shop.sentinel), "file:///etc/hostname")
     return _custom(shop, _archive(shop, "mine.keras", config))
 
 
-@mistake("a custom encoder whose class is not Keras's", "mine.keras is refused", "subprocess.Popen")
+@mistake("a custom encoder whose class is not Keras's", "mine.keras", "subprocess.Popen")
 def _(shop: Workshop) -> list[str]:
     config = {"module": "subprocess", "class_name": "Popen", "config": {"args": ["touch", str(shop.sentinel)]}}
     return _custom(shop, _archive(shop, "mine.keras", config))

@@ -29,13 +29,13 @@ def _edit(path: Path, **changes) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-@mistake("features of another encoder", "features in", "of another encoder", "preprocess: tf instead of unit")
+@mistake("features of another encoder", "preprocess", "tf", "unit")
 def _(shop: Workshop) -> list[str]:
     shop.store()
     return _extract(shop, encoder={"preprocess": "unit"})
 
 
-@mistake("features of another encoder, to evaluate on", "of another encoder", "caffe instead of tf")
+@mistake("features of another encoder, to evaluate on", "caffe", "tf")
 def _(shop: Workshop) -> list[str]:
     store = shop.store()
     manifest = json.loads((store / "manifest.json").read_text())
@@ -43,12 +43,12 @@ def _(shop: Workshop) -> list[str]:
     return ["evaluate", str(shop.run()), "--set", f"features.store={store}"]
 
 
-@mistake("an encoder that the run was not trained with", "encoder", "trained with")
+@mistake("an encoder that the run was not trained with", "encoder")
 def _(shop: Workshop) -> list[str]:
     return ["evaluate", str(shop.run()), "--set", "encoder.preprocess=unit", "--set", f"features.cache={shop / 'c'}"]
 
 
-@mistake("a store that is a file", "store", "damaged pickle", "features.store takes a folder")
+@mistake("a store that is a file", "features.store", "damaged")
 def _(shop: Workshop) -> list[str]:
     return _extract(shop, features={"store": str(shop.write("store", "x"))})
 
@@ -59,43 +59,43 @@ def _(shop: Workshop) -> list[str]:
     return _extract(shop, features={"cache": str(shop / "file" / "cache")})
 
 
-@mistake("a manifest that is no JSON", "manifest.json", "not valid JSON")
+@mistake("a manifest that is no JSON", "manifest.json", "JSON")
 def _(shop: Workshop) -> list[str]:
     (shop.store() / "manifest.json").write_text('{"fingerprint": {')
     return _extract(shop)
 
 
-@mistake("a manifest that lacks keys", "manifest.json is damaged", "extract again")
+@mistake("a manifest that lacks keys", "manifest.json", "damaged")
 def _(shop: Workshop) -> list[str]:
     (shop.store() / "manifest.json").write_text("{}")
     return _extract(shop)
 
 
-@mistake("a manifest that is a list", "manifest.json is damaged", "extract again")
+@mistake("a manifest that is a list", "manifest.json", "damaged")
 def _(shop: Workshop) -> list[str]:
     (shop.store() / "manifest.json").write_text("[1, 2]")
     return _extract(shop)
 
 
-@mistake("a manifest with wrong sizes", "manifest.json is damaged", "extract again")
+@mistake("a manifest with wrong sizes", "manifest.json", "damaged")
 def _(shop: Workshop) -> list[str]:
     _edit(shop.store() / "manifest.json", sizes=["many"] * 12)
     return _extract(shop)
 
 
-@mistake("a manifest with ids that are lists", "manifest.json is damaged", "extract again")
+@mistake("a manifest with ids that are lists", "manifest.json", "damaged")
 def _(shop: Workshop) -> list[str]:
     _edit(shop.store() / "manifest.json", ids=[["x"]] * 12)
     return _extract(shop)
 
 
-@mistake("a manifest with a shape beyond memory", "features.pkl does not match its manifest", "extract again")
+@mistake("a manifest with a shape beyond memory", "features.pkl")
 def _(shop: Workshop) -> list[str]:
     _edit(shop.store() / "manifest.json", shape=[10**13])
     return _extract(shop)
 
 
-@mistake("a manifest with damaged notes", "manifest.json is damaged", "extract again")
+@mistake("a manifest with damaged notes", "manifest.json", "damaged")
 def _(shop: Workshop) -> list[str]:
     _edit(shop.store() / "manifest.json", broken={"red_ball.png": 3})
     return _extract(shop)
@@ -132,14 +132,14 @@ def _(shop: Workshop) -> list[str]:
     return _extract(shop)
 
 
-@mistake("a truncated pickle", "features.pkl", "damaged pickle", "extract the features again")
+@mistake("a truncated pickle", "features.pkl", "damaged")
 def _(shop: Workshop) -> list[str]:
     path = shop.store() / "features.pkl"
     path.write_bytes(path.read_bytes()[:5000])
     return _extract(shop)
 
 
-@mistake("a pickle of vectors of another size", "features.pkl does not match its manifest", "extract again")
+@mistake("a pickle of vectors of another size", "features.pkl")
 def _(shop: Workshop) -> list[str]:
     store = shop.store()
     ids = json.loads((store / "manifest.json").read_text())["ids"]
@@ -147,7 +147,7 @@ def _(shop: Workshop) -> list[str]:
     return _extract(shop)
 
 
-@mistake("a missing pickle", "features.pkl", "No such file", "extract the features again")
+@mistake("a missing pickle", "features.pkl", "No such file")
 def _(shop: Workshop) -> list[str]:
     (shop.store() / "features.pkl").unlink()
     return _extract(shop)
@@ -171,22 +171,22 @@ def _npy(array: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-@mistake("a truncated array", "features.npy is truncated or damaged", "extract again")
+@mistake("a truncated array", "features.npy", "damaged")
 def _(shop: Workshop) -> list[str]:
     return _grid(shop, _npy(np.zeros((12, 4, 128), "float16"))[:6000])
 
 
-@mistake("an array of another shape", "features.npy does not match its manifest", "extract again")
+@mistake("an array of another shape", "features.npy")
 def _(shop: Workshop) -> list[str]:
     return _grid(shop, _npy(np.zeros((12, 4, 64), "float16")))
 
 
-@mistake("an array of pickled objects", "features.npy", "extract again")
+@mistake("an array of pickled objects", "features.npy")
 def _(shop: Workshop) -> list[str]:
     return _grid(shop, _npy(np.array([Payload(shop.sentinel)], dtype=object)))
 
 
-@mistake("an array that is text", "features.npy is truncated or damaged", "extract again")
+@mistake("an array that is text", "features.npy", "damaged")
 def _(shop: Workshop) -> list[str]:
     return _grid(shop, b"not an array\n" * 20)
 
@@ -199,22 +199,22 @@ def _journal(shop: Workshop, *lines: str) -> list[str]:
     return _extract(shop)
 
 
-@mistake("a journal without its head", "journal.jsonl is damaged", "extract again")
+@mistake("a journal without its head", "journal.jsonl", "damaged")
 def _(shop: Workshop) -> list[str]:
     return _journal(shop, '{"rows": [0]}')
 
 
-@mistake("a journal with a damaged line", "journal.jsonl is damaged", "extract again")
+@mistake("a journal with a damaged line", "journal.jsonl", "damaged")
 def _(shop: Workshop) -> list[str]:
     return _journal(shop, _head(shop), '{"rows": ["x"], "ids": ["a"], "sizes": [1], "broken": {}}')
 
 
-@mistake("a journal with a row beyond memory", "journal.jsonl is damaged", "extract again")
+@mistake("a journal with a row beyond memory", "journal.jsonl", "damaged")
 def _(shop: Workshop) -> list[str]:
     return _journal(shop, _head(shop), '{"rows": [99999999999999], "ids": ["a"], "sizes": [1], "broken": {}}')
 
 
-@mistake("a journal whose rows are gone", "rows.part.npy is truncated", "extract again")
+@mistake("a journal whose rows are gone", "rows.part.npy", "truncated")
 def _(shop: Workshop) -> list[str]:
     arguments = _journal(shop, _head(shop), '{"rows": [0], "ids": ["red_ball.png"], "sizes": [205], "broken": {}}')
     (shop / "store" / "rows.part.npy").write_bytes(b"\x93NUMPY")

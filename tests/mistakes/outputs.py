@@ -115,25 +115,25 @@ def _(shop: Workshop) -> list[str]:
     return _caption(shop, "--show", shop.run() / "history.png")
 
 
-@mistake("a sheet over a folder", "album.png", "it is no file")
+@mistake("a sheet over a folder", "album.png")
 def _(shop: Workshop) -> list[str]:
     shop.write("album.png/holiday.jpg", "irreplaceable")
     return _caption(shop, "--show", shop / "album.png")
 
 
-@mistake("a sheet over a link to nothing", "link.png", "is a link to nothing")
+@mistake("a sheet over a link to nothing", "link.png")
 def _(shop: Workshop) -> list[str]:
     (shop / "link.png").symlink_to(shop / "not yet there.png")
     return _caption(shop, "--show", shop / "link.png")
 
 
-@mistake("a sheet over a pipe", "pipe.png", "it is no file")
+@mistake("a sheet over a pipe", "pipe.png")
 def _(shop: Workshop) -> list[str]:
     os.mkfifo(shop / "pipe.png")
     return _caption(shop, "--show", shop / "pipe.png")
 
 
-@mistake("one file for both sheets", "--show and --attention", "both.png")
+@mistake("one file for both sheets", "--show", "--attention", "both.png")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "--show", shop / "both.png", "--attention", shop / "." / "both.png")
 
@@ -170,7 +170,7 @@ def _(shop: Workshop) -> list[str]:
     return _evaluate(shop, "--out", shop / "site")
 
 
-@mistake("a report where a file is", "site is no folder", "--out")
+@mistake("a report where a file is", "--out")
 def _(shop: Workshop) -> list[str]:
     return _evaluate(shop, "--out", shop.write("site", "irreplaceable"))
 
@@ -202,7 +202,7 @@ def _(shop: Workshop) -> list[str]:
     return ["inspect", "--config", shop.config(), "--out", str(shop / "data")]
 
 
-@mistake("a page about data through a link to nothing", "index.html", "is a link to nothing")
+@mistake("a page about data through a link to nothing", "index.html")
 def _(shop: Workshop) -> list[str]:
     (shop / "site").mkdir()
     (shop / "site" / "index.html").symlink_to(shop / "gone.html")
@@ -218,13 +218,13 @@ def _(shop: Workshop) -> list[str]:
     return _train(shop, "new")
 
 
-@mistake("a training into a folder with somebody's table", "history.csv", "no training wrote", "choose another --run")
+@mistake("a training into a folder with somebody's table", "history.csv", "--run")
 def _(shop: Workshop) -> list[str]:
     shop.write("work/history.csv", "year,event\n1969,moon\n")
     return _train(shop, "work")
 
 
-@mistake("a smoke test beside a living one", "another process is training into", "photos-smoke")
+@mistake("a smoke test beside a living one", "photos-smoke")
 def _(shop: Workshop) -> list[str]:
     run = shop.run("photos-smoke")
     held = (run / ".lock").open("a")  # closed with the case's folder
@@ -236,27 +236,27 @@ def _(shop: Workshop) -> list[str]:
 _HELD: list[object] = []
 
 
-@mistake("a smoke test whose folder is a link to a run", "photos-smoke is a link", "choose another --run")
+@mistake("a smoke test whose folder is a link to a run", "--run")
 def _(shop: Workshop) -> list[str]:
     (shop / "photos-smoke").symlink_to(shop.run())
     return _train(shop, "photos", "--smoke")
 
 
-@mistake("a smoke test whose folder holds somebody's config.yaml", "photos-smoke is not a run", "choose another --run")
+@mistake("a smoke test whose folder holds somebody's config.yaml", "--run")
 def _(shop: Workshop) -> list[str]:
     shop.write("photos-smoke/config.yaml", "services: {}\n")
     shop.write("photos-smoke/holiday.jpg", "irreplaceable")
     return _train(shop, "photos", "--smoke")
 
 
-@mistake("features into a folder with somebody's array", "features.npy", "no extraction wrote", "features.store")
+@mistake("features into a folder with somebody's array", "features.npy", "features.store")
 def _(shop: Workshop) -> list[str]:
     (shop / "mine").mkdir()
     np.save(shop / "mine" / "features.npy", np.arange(6))
     return ["extract", "--config", shop.config(features={"store": str(shop / "mine")})]
 
 
-@mistake("features into the folder of an app with a manifest", "manifest.json", "no extraction wrote")
+@mistake("features into the folder of an app with a manifest", "manifest.json")
 def _(shop: Workshop) -> list[str]:
     shop.write("app/manifest.json", json.dumps({"name": "my app", "start_url": "/"}))
     return ["extract", "--config", shop.config(features={"store": str(shop / "app")})]
@@ -276,34 +276,34 @@ def _inside(shop: Workshop) -> contextlib.AbstractContextManager[None]:
     return contextlib.chdir(shop.folder)
 
 
-@mistake("an empty run directory", "--run is empty", "shell variable", around=_inside)
+@mistake("an empty run directory", "--run", "empty", around=_inside)
 def _(shop: Workshop) -> list[str]:
     return _train(shop, "")
 
 
-@mistake("an empty run directory behind an equals sign", "--run is empty", around=_inside)
+@mistake("an empty run directory behind an equals sign", "--run", "empty", around=_inside)
 def _(shop: Workshop) -> list[str]:
     return ["train", "--config", shop.config(), "--run="]
 
 
-@mistake("an empty image", "argument 3 is empty", around=_inside)
+@mistake("an empty image", "empty", around=_inside)
 def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), ""]
 
 
-@mistake("an empty root of the data", "data.root: an empty path", around=_inside)
+@mistake("an empty root of the data", "data.root", "empty", around=_inside)
 def _(shop: Workshop) -> list[str]:
     return ["extract", "--config", shop.config(data={"root": ""})]
 
 
-@mistake("an empty cache, set on the command line", "features.cache: an empty path", around=_inside)
+@mistake("an empty cache, set on the command line", "features.cache", "empty", around=_inside)
 def _(shop: Workshop) -> list[str]:
     return ["extract", "--config", shop.config(), "--set", "features.cache=''"]
 
 
-@mistake("an empty run to begin with", "training.start: an empty path", around=_inside)
+@mistake("an empty run to begin with", "training.resume_weights_from", "empty", around=_inside)
 def _(shop: Workshop) -> list[str]:
-    return ["validate", "--config", shop.config(training={"start": ""})]
+    return ["validate", "--config", shop.config(training={"resume_weights_from": ""})]
 
 
 # --- files that may not be read ---------------------------------------------------------------------------------------

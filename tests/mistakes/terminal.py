@@ -66,7 +66,7 @@ def _(shop: Workshop) -> list[str]:
     return ["init", str(shop / "\u202esotohp")]
 
 
-@mistake("a caption's image whose name colours the terminal", RED, "missing image")
+@mistake("a caption's image whose name colours the terminal", RED)
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, {"image": f"{ESCAPE}gone.png", "caption": "a ball", "split": "train"})
 
@@ -81,7 +81,7 @@ def _(shop: Workshop) -> list[str]:
     return _captions(shop, {"image": "x" * 5000 + ".png", "caption": "a ball", "split": "train"})
 
 
-@mistake("a damaged config of a run that colours the terminal", "cannot be used", RED)
+@mistake("a damaged config of a run that colours the terminal", RED)
 def _(shop: Workshop) -> list[str]:
     with (shop.run() / "config.yaml").open("a") as file:
         file.write(json.dumps({f"{ESCAPE}decoder": 3})[1:-1] + "\n")
@@ -99,17 +99,17 @@ def _(shop: Workshop) -> list[str]:
     return ["caption", str(shop.toy.run), str(Path("/") / LONG / "x.png")]
 
 
-@mistake("a run with a path of 4,000 letters", "no run directory", CUT)
+@mistake("a run with a path of 4,000 letters", CUT)
 def _(shop: Workshop) -> list[str]:
     return ["caption", LONG, "x.png"]
 
 
-@mistake("a config with a path of 4,000 letters and blanks", "no config", "…", "(capsmith brings:")
+@mistake("a config with a path of 4,000 letters and blanks", "…", ".yaml")
 def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", LONG + "/a b.yaml"]
 
 
-@mistake("a path of 4,000 short words", "no run directory", "…")
+@mistake("a path of 4,000 short words", "…")
 def _(shop: Workshop) -> list[str]:
     return ["evaluate", "a b/" * 1000]
 

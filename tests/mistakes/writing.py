@@ -68,24 +68,24 @@ def _train(shop: Workshop, run: str, *more: str) -> list[str]:
     return ["train", "--config", shop.config(), "--run", str(shop / run), *more]
 
 
-@mistake("a run directory that is a file", "run is a file", "choose another --run")
+@mistake("a run directory that is a file", "--run")
 def _(shop: Workshop) -> list[str]:
     shop.write("run", "precious")
     return _train(shop, "run")
 
 
-@mistake("a run directory below a file", "file/run", "cannot make", "choose another --run")
+@mistake("a run directory below a file", "file/run", "--run")
 def _(shop: Workshop) -> list[str]:
     shop.write("file", "precious")
     return _train(shop, "file/run")
 
 
-@mistake("a run directory that holds the config itself", "config.yaml", "choose another --run")
+@mistake("a run directory that holds the config itself", "config.yaml", "--run")
 def _(shop: Workshop) -> list[str]:
     return _train(shop, ".")
 
 
-@mistake("a smoke test whose folder is somebody's", "photos-smoke", "choose another --run")
+@mistake("a smoke test whose folder is somebody's", "photos-smoke", "--run")
 def _(shop: Workshop) -> list[str]:
     shop.write("photos-smoke/holiday.jpg", "irreplaceable")
     return _train(shop, "photos", "--smoke")
@@ -96,45 +96,48 @@ def _(shop: Workshop) -> list[str]:
     return ["extract", "--config", shop.config(encoder={"trainable": True})]
 
 
-@mistake("disk full while features are written", "cannot write features", "File too large", "goes on from here",
-         around=full_after(4096))  # fmt: skip
+@mistake("disk full while features are written", "File too large", around=full_after(4096))
 def _(shop: Workshop) -> list[str]:
     return ["extract", "--config", shop.config()]
 
 
-@mistake("disk full while the encoder is kept", "encoder.weights.h5", "cannot write", around=full_after(100_000))
+@mistake("disk full while the encoder is kept", "encoder.weights.h5", around=full_after(100_000))
 def _(shop: Workshop) -> list[str]:
     return _train(shop, "new")
 
 
-@mistake("disk full while the checkpoint is written", "model.weights.h5", "cannot write", around=full_after(2_000_000))
+@mistake("disk full while the checkpoint is written", "model.weights.h5", around=full_after(2_000_000))
 def _(shop: Workshop) -> list[str]:
     return _train(shop, "new", "--set", "decoder.units=400")
 
 
-@mistake("disk full while the config of a run is written", "config.yaml", "cannot write", around=full_after(1000))
+@mistake("disk full while the config of a run is written", "config.yaml", around=full_after(1000))
 def _(shop: Workshop) -> list[str]:
     return _train(shop, "new")
 
 
-@mistake("disk full while the report is written", "cannot write", "index.html", around=full_after(5000),
-         may_change=("predictions.jsonl", "scores.json", "test_readings.jsonl"))  # fmt: skip
+@mistake(
+    "disk full while the report is written",
+    "index.html",
+    around=full_after(5000),
+    may_change=("predictions.jsonl", "scores.json", "test_readings.jsonl"),
+)
 def _(shop: Workshop) -> list[str]:
     return ["evaluate", str(shop.run()), "--set", f"features.cache={shop.toy.cache}"]
 
 
-@mistake("disk full while a sheet is drawn", "sheet.png", "cannot write", around=full_after(4096),
-         works=("red_ball.png\t",))  # fmt: skip
+@mistake("disk full while a sheet is drawn", "sheet.png", around=full_after(4096), works=("red_ball.png\t",))
 def _(shop: Workshop) -> list[str]:
     image = shop.toy.data / "images" / "red_ball.png"
     return ["caption", str(shop.toy.run), str(image), "--show", str(shop / "sheet.png")]
 
 
-@mistake("disk full while scenes are drawn", "cannot write", "scenes", around=full_after(4096))
+@mistake("disk full while scenes are drawn", "scenes", around=full_after(4096))
 def _(shop: Workshop) -> list[str]:
     return ["extract", "--config", shop.config(data={"type": "scenes", "root": str(shop / "scenes"), "train": 2})]
 
 
+READINGS = "test_readings.jsonl"
 READ_ONLY = "Read-only file system"
 
 
@@ -156,14 +159,14 @@ def _(shop: Workshop) -> list[str]:
     return ["train", "--config", config, "--run", str(shop / "run"), "--resume", "--set", "training.epochs=1"]
 
 
-@mistake("a training whose cache is read-only", "cannot write features", READ_ONLY, around=read_only("ro"))
+@mistake("a training whose cache is read-only", READ_ONLY, around=read_only("ro"))
 def _(shop: Workshop) -> list[str]:
     (shop / "ro").mkdir()
     config = shop.config(features={"cache": str(shop / "ro" / "cache")})
     return ["train", "--config", config, "--run", str(shop / "run")]
 
 
-@mistake("features to be made in a read-only cache", "cannot write features", READ_ONLY, around=read_only("cache"))
+@mistake("features to be made in a read-only cache", READ_ONLY, around=read_only("cache"))
 def _(shop: Workshop) -> list[str]:
     (shop / "cache").mkdir()
     return ["extract", "--config", shop.config()]
@@ -180,18 +183,19 @@ def _(shop: Workshop) -> list[str]:
 @mistake("an adapted encoder for a read-only folder", "ro", READ_ONLY, around=read_only("ro"))
 def _(shop: Workshop) -> list[str]:
     (shop / "ro").mkdir()
-    adapt = {"into": str(shop / "ro" / "adapted"), "min_images": 1, "epochs": 1, "batch_size": 2}
-    encoder = {"type": "mobilenet_v2", "weights": "none", "image_size": 32, "adapt": adapt}
+    adapt = {"output": str(shop / "ro" / "adapted"), "min_images": 1, "epochs": 1, "batch_size": 2}
+    encoder = {"type": "mobilenet_v2", "weights": "none", "image_size": 32, "pretrain_on_words": adapt}
     return ["train", "--config", shop.config(encoder=encoder), "--run", str(shop / "run")]
 
 
-@mistake("the report of a read-only run", "cannot write", "report", READ_ONLY, around=read_only("run"))
+@mistake("the report of a read-only run", "report", READ_ONLY, around=read_only("run"))
 def _(shop: Workshop) -> list[str]:
     return ["evaluate", str(shop.run()), "--set", f"features.cache={shop.toy.cache}"]
 
 
-@mistake("a report for a read-only folder", "cannot write", "ro", READ_ONLY, around=read_only("ro"),
-         may_change=("test_readings.jsonl",))  # fmt: skip
+@mistake(
+    "a report for a read-only folder", "ro", READ_ONLY, around=read_only("ro"), may_change=("test_readings.jsonl",)
+)
 def _(shop: Workshop) -> list[str]:
     (shop / "ro").mkdir()
     return [

@@ -197,8 +197,11 @@ def test_what_test_will_need_is_looked_for_before_training(own, tmp_path):
     ("sections", "says"),
     [
         ({"encoder": {"trainable": True}}, "leave encoder.trainable out"),
-        ({"encoder": {"type": "mobilenet_v2", "adapt": {"into": "x"}}}, "leave encoder.adapt out"),
-        ({"training": {"views": 1}}, "leave training.views out"),
+        (
+            {"encoder": {"type": "mobilenet_v2", "pretrain_on_words": {"output": "x"}}},
+            "leave encoder.pretrain_on_words out",
+        ),
+        ({"training": {"cached_crops": 1}}, "leave training.cached_crops out"),
     ],
 )
 def test_settings_that_need_images(sections, says):

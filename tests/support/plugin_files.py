@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capsmith.core import plugins
+import pytest
+
+from capsmith.core.loaded_plugins import LOADED
+from capsmith.core.tables import TABLES
 from capsmith.metrics.names import REGISTERED
 from tests.support import toy
 
@@ -51,14 +54,28 @@ def needs(run: Path) -> dict[tuple[str, str], str]:
 @contextmanager
 def forgetting(_: object = None) -> Iterator[None]:
     """Unregisters at its end whatever was registered within."""
-    before = {kind: set(table) for kind, table in plugins.tables().items()}
-    loaded = set(plugins._loaded)
+    before = {kind: set(table) for kind, table in TABLES.items()}
+    loaded = set(LOADED)
     try:
         yield
     finally:
-        for kind, table in plugins.tables().items():
-            for name in set(table) - before[kind]:
-                table.drop(name)
+        for kind, table in TABLES.items():
+            for name in [name for name in table if table.is_external(name) and name not in before.get(kind, ())]:
+                table.remove(name)
                 REGISTERED.pop(name, None)
-        for key in set(plugins._loaded) - loaded:
-            del plugins._loaded[key]
+        for key in set(LOADED) - loaded:
+            del LOADED[key]
+
+
+@pytest.fixture
+def isolated_plugins() -> Iterator[None]:
+    """Unregisters after each test what it registered."""
+    with forgetting():
+        yield
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with the toy data, for plugins and configs."""
+    toy.make_data(tmp_path / "data")
+    return tmp_path

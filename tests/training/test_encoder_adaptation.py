@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from capsmith import Captioner
-from capsmith.config import load_config, run_config
+from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError
 from capsmith.data.records import Corpus, Record
 from capsmith.evaluation.evaluate import evaluate
 from capsmith.models.given_features import require_encoder
+from capsmith.models.run_config import run_config
 from capsmith.training import encoder_adaptation as adapting
 from capsmith.training.encoder_adaptation import adapt_encoders
 from capsmith.training.extract import extract
@@ -28,11 +29,11 @@ from tests.support.prepared import corpus_of, prepare_splits
 
 def settings(folder, **adapt):
     """A frozen random CNN whose last two blocks are taught the words of the shapes."""
-    how = {"into": str(folder / "adapted"), "after": "block3_out", "epochs": 12, "learning_rate": 0.003}
+    how = {"output": str(folder / "adapted"), "after": "block3_out", "epochs": 12, "learning_rate": 0.003}
     values = shapes.settings(
         features={"cache": str(folder / "cache")}, training={"epochs": 1}, evaluation={"after_training": None}
     )
-    values["encoder"] |= {"output": "grid", "adapt": {**how, "batch_size": 12, "min_images": 2, **adapt}}
+    values["encoder"] |= {"output": "grid", "pretrain_on_words": {**how, "batch_size": 12, "min_images": 2, **adapt}}
     values["decoder"] = {"type": "attention", "units": 16, "attention_units": 16, "embedding": {"size": 16}}
     return values
 
@@ -80,7 +81,7 @@ def test_with_captions_of_other_images_nothing_is_learned(adapted, tmp_path):
 
 def test_the_layers_before_stay_and_those_after_learn(adapted):
     folder, config = adapted
-    before = build_encoder(config.encoders[0].model_copy(update={"adapt": None})).core
+    before = build_encoder(config.encoders[0].model_copy(update={"pretrain_on_words": None})).core
     after = build_encoder(config.encoders[0]).core
     for name, layer in layers_by_name(before).items():
         other = layers_by_name(after)[name]
@@ -94,7 +95,7 @@ def test_features_and_captions_are_those_of_the_adapted_encoder(adapted):
     record = prepare_splits(config, "test").split("test")[0]
     store = prepare_splits(config, "test").source
     stored = store.gather(store.rows([record.image_id])).astype("float32")
-    plain = build_encoder(config.encoders[0].model_copy(update={"adapt": None}))
+    plain = build_encoder(config.encoders[0].model_copy(update={"pretrain_on_words": None}))
     captioner = Captioner.load(folder / "run")
     np.testing.assert_allclose(captioner.features([record.path]), stored, rtol=5e-3, atol=5e-3)
     captioner.encoder = plain
@@ -141,7 +142,7 @@ def test_what_was_adapted_is_used_again(adapted, monkeypatch):
 
 def test_what_was_adapted_otherwise_is_not(adapted):
     folder, _ = adapted
-    with pytest.raises(CheckpointError, match="adapted otherwise .*epochs: 12 instead of 13"):
+    with pytest.raises(CheckpointError, match="other settings .*epochs: 12 instead of 13"):
         adapt_encoders(*asked(load_config(settings(folder, epochs=13))))
     (folder / "adapted" / "adapted.json").rename(folder / "kept.json")
     try:
@@ -190,7 +191,7 @@ def test_interrupted_it_goes_on_to_the_same_weights(tmp_path, monkeypatch):
 
 def test_with_other_settings_it_does_not_go_on(tmp_path, monkeypatch):
     interrupted(load_config(settings(tmp_path)), monkeypatch, at=1)
-    with pytest.raises(CheckpointError, match="adapted otherwise .*seed: 0 instead of 7"):
+    with pytest.raises(CheckpointError, match="other settings .*seed: 0 instead of 7"):
         adapt_encoders(*asked(load_config(settings(tmp_path, seed=7))))
 
 
@@ -216,8 +217,11 @@ def test_a_mirrored_image_is_learned_with_its_words_mirrored(tmp_path):
     """Every other image's features are turned round, and "left" is then learned as "right"."""
     config, corpus = asked(load_config(settings(tmp_path)))
     records = corpus.split("train")
-    plain, how = build_encoder(config.encoders[0].model_copy(update={"adapt": None})), config.encoders[0].adapt
-    words = Words.of(records, config.text, config.training.mirror_words, 2)
+    plain, how = (
+        build_encoder(config.encoders[0].model_copy(update={"pretrain_on_words": None})),
+        config.encoders[0].pretrain_on_words,
+    )
+    words = Words.of(records, config.text, config.training.flip_word_pairs, 2)
     lesson = adapting.WordLabelTrainer(plain, "block3_out", words, how, {})
     given, sure = [], words.of_images(records)
     columns = np.arange(lesson.grid[1], dtype=np.float32)
@@ -254,11 +258,12 @@ def test_a_run_has_a_copy_for_when_the_folder_is_gone(adapted):
             folder / "away" / "encoder.weights.h5"
         ).read_bytes()
         evaluate(folder / "run", "test")
-        assert run_config(folder / "run").encoders[0].adapt.into == folder / "run"
+        assert run_config(folder / "run").encoders[0].pretrain_on_words.output == folder / "run"
         require_encoder(config.adapted_into([folder / "run"]), folder / "run")
         adapt_encoders(*asked(config.adapted_into([folder / "run"])))  # is there: nothing to do
         with pytest.raises(
-            FeatureError, match="is not there: .* makes it; to go on with a run, set encoder.adapt.into to it"
+            FeatureError,
+            match="is missing: .* set encoder.pretrain_on_words.output to the run",
         ):
             train(config, folder / "run", resume=True)
     finally:
@@ -288,7 +293,7 @@ def test_a_store_of_one_s_own_holds_the_adapted_features(tmp_path):
 
 def test_words_of_mirrored_images_change_sides(tmp_path):
     config, corpus = asked(load_config(settings(tmp_path)))
-    words = Words.of(corpus.split("train"), config.text, config.training.mirror_words, 2)
+    words = Words.of(corpus.split("train"), config.text, config.training.flip_word_pairs, 2)
     left, right, red = (words.column[word] for word in ("left", "right", "red"))
     assert (words.mirrored[left], words.mirrored[right], words.mirrored[red]) == (right, left, red)
     assert "a" not in words.column  # it stands in every image's captions
@@ -306,11 +311,15 @@ def test_words_of_mirrored_images_change_sides(tmp_path):
         (
             {"min_images": 1000},
             FeatureError,
-            "no word stands .* of 1000 to 54 of the 72 training images",
+            "no word occurs .* of 1000 to 54 of the 72 training images",
         ),
-        ({"after": "block5_out"}, FeatureError, "encoder.adapt.after: 'block5_out' is the last layer"),
+        ({"after": "block5_out"}, FeatureError, "encoder.pretrain_on_words.after: 'block5_out' is the last layer"),
         ({"after": "block5_norm"}, FeatureError, "behind 'block5_norm' no layer of a grid learns"),
-        ({"learning_rate": 1e30}, FeatureError, "the loss is .* in pass .: lower encoder.adapt.learning_rate"),
+        (
+            {"learning_rate": 1e30},
+            FeatureError,
+            "the loss is .* in pass .: lower encoder.pretrain_on_words.learning_rate",
+        ),
     ],
 )
 def test_what_cannot_be_adapted(tmp_path, changes, error, said):
@@ -322,7 +331,7 @@ def test_what_cannot_be_adapted(tmp_path, changes, error, said):
 
 def test_an_adapted_encoder_that_is_gone_is_said(tmp_path):
     config = load_config(settings(tmp_path))
-    with pytest.raises(FeatureError, match=r"adapted.encoder\.weights\.h5 is not there: .*train.* makes it"):
+    with pytest.raises(FeatureError, match=r"adapted.encoder\.weights\.h5 is missing"):
         prepare_splits(config, "test")
 
 

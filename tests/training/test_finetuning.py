@@ -29,9 +29,9 @@ def test_slow_variables_move_by_their_share(settings, decay):
 
 
 def test_the_share_follows_from_the_weights():
-    assert EncoderConfig(type="small_cnn").share == 1.0
-    assert EncoderConfig(type="mobilenet_v2").share == 0.1
-    assert EncoderConfig(type="mobilenet_v2", rate=0.5).share == 0.5
+    assert EncoderConfig(type="small_cnn").learning_rate_multiplier == 1.0
+    assert EncoderConfig(type="mobilenet_v2").learning_rate_multiplier == 0.1
+    assert EncoderConfig(type="mobilenet_v2", lr_multiplier=0.5).learning_rate_multiplier == 0.5
 
 
 def test_only_the_last_block_learns(tmp_path):
@@ -61,8 +61,8 @@ def test_first_the_decoder_then_both(tmp_path):
     """The second stage begins where the first ended, with the encoder as it was, and gets better."""
     values = frozen(tmp_path)
     kept = str(tmp_path / "first" / "encoder.weights.h5")  # with weights of its own, its batch norm stays as it is
-    values["encoder"] |= {"trainable": True, "rate": 0.5, "weights": kept}
-    values["training"] |= {"start": str(tmp_path / "first"), "epochs": 1, "learning_rate": 1e-9}
+    values["encoder"] |= {"trainable": True, "lr_multiplier": 0.5, "weights": kept}
+    values["training"] |= {"resume_weights_from": str(tmp_path / "first"), "epochs": 1, "learning_rate": 1e-9}
     train(load_config(values), tmp_path / "still")
     first, still = (Captioner.load(tmp_path / name) for name in ("first", "still"))
     image = next((shapes.data() / "images").glob("blue*"))
@@ -74,12 +74,12 @@ def test_first_the_decoder_then_both(tmp_path):
     losses = [read_csv(tmp_path / name / "history.csv")[-1]["loss"] for name in ("first", "both")]
     assert losses[1] < losses[0]
     with pytest.raises(CheckpointError, match="trained its encoder: this one has to, too"):
-        back = shapes.settings(training={"start": str(tmp_path / "both"), "epochs": 1})
+        back = shapes.settings(training={"resume_weights_from": str(tmp_path / "both"), "epochs": 1})
         train(load_config(back), tmp_path / "back")
 
 
 def test_what_does_not_go_together():
-    with pytest.raises(ConfigError, match="for a frozen one take views"):
+    with pytest.raises(ConfigError, match="cached_crops"):
         load_config(shapes.settings(training={"augment": {}}))
     with pytest.raises(ConfigError, match="encoder.trainable"):
         load_config(shapes.settings(encoder={"trainable": "first_block"}))

@@ -215,9 +215,9 @@ def test_after_a_good_epoch_its_weights_are_what_to_begin_with(tmp_path, monkeyp
     with pytest.raises(CapsmithError) as stopped:
         train(load_config(changes), tmp_path / "run")
     monkeypatch.undo()
-    assert "start_config" not in str(stopped.value)
+    assert "stage_one" not in str(stopped.value)
     advice = re.findall(r"--set (training\.\w+=[^ )]+)", str(stopped.value))
-    assert [change.partition("=")[0] for change in advice] == ["training.learning_rate", "training.start"]
+    assert [change.partition("=")[0] for change in advice] == ["training.learning_rate", "training.resume_weights_from"]
     again = train(load_config(changes, advice), tmp_path / "another")
     assert again.config.training.learning_rate == 2e-4
 
@@ -316,7 +316,7 @@ def test_a_running_mean_is_what_is_scored_and_kept(tmp_path):
 
 def test_a_training_may_begin_with_another_s_weights(trained, tmp_path):
     before = [keras.ops.convert_to_numpy(v) for v in trained[0].model.trainable_variables]
-    config = load_config(settings(training={"start": str(trained[1])}))
+    config = load_config(settings(training={"resume_weights_from": str(trained[1])}))
     after = train(config, tmp_path / "run").model.trainable_variables
     for one, other in zip(before, after, strict=True):
         np.testing.assert_allclose(one, keras.ops.convert_to_numpy(other), atol=1e-5)  # its rate is next to nothing

@@ -21,7 +21,7 @@ def joined(tmp_path_factory):
     settings = shapes.settings(
         decoder={"type": "aoa", "units": 16, "attention_units": 16, "heads": 2, "standardise": True},
         features={"cache": str(folder / "cache")},
-        training={"epochs": 2, "views": 1},
+        training={"epochs": 2, "cached_crops": 1},
         evaluation={"after_training": None},
     )
     settings["decoder"].pop("mode", None)
@@ -90,8 +90,8 @@ def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says,
     folder, config = joined
     lines = log_lines
     captioner = Captioner.load(folder / "run")
-    overrides = [f"training.views={views}", f"training.mirror_words={pairs}"]
+    overrides = [f"training.cached_crops={views}", f"training.flip_word_pairs={pairs}"]
     captioner.config = load_config(config.model_dump(mode="json"), overrides)
     Epochs(captioner, prepare_splits(captioner.config, "train", "dev"), folder / "run")
-    told = [line for line in lines if "mirror_words" in line]
+    told = [line for line in lines if "flip_word_pairs" in line]
     assert len(told) == bool(says) and all(one in told[0] for one in says)

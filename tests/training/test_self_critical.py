@@ -40,7 +40,7 @@ def settings(begun, dropout=0.0, **training):
     values = load_config(begun / "config.yaml").model_dump(mode="json") if (begun / "config.yaml").exists() else {}
     values = values or shapes.settings(**LITTLE)
     values["decoder"]["dropout"] = dropout
-    values["training"] = {**values["training"], **FURTHER, "start": str(begun), **training}
+    values["training"] = {**values["training"], **FURTHER, "resume_weights_from": str(begun), **training}
     return values
 
 
@@ -161,7 +161,7 @@ def test_the_reward_rises_and_falls_when_blame_and_praise_change_places(begun, t
 
 
 def test_it_needs_a_run_to_start_from(begun, tmp_path):
-    with pytest.raises(ConfigError, match="set start to a run trained with cross_entropy"):
+    with pytest.raises(ConfigError, match="resume_weights_from"):
         load_config(shapes.settings(training={"objective": "scst"}))
     with pytest.raises(ConfigError, match="samples of 2 or more"):
         load_config(settings(begun, samples=1))

@@ -114,7 +114,7 @@ FAILING = {
     "a column that is not there": {"data": {"caption_column": "text"}},
     "no weights": {"encoder": {"weights": "gone.weights.h5"}},
     "no vectors": {"decoder": {"embedding": {"size": 8, "vectors": "gone.txt"}}},
-    "a run to begin with that is not there": {"training": {"start": "gone"}},
+    "a run to begin with that is not there": {"training": {"resume_weights_from": "gone"}},
 }
 
 
@@ -175,7 +175,7 @@ def test_what_a_first_stage_logged_is_kept(folder):
     """The second stage fails at its start, after the first one has trained."""
     start = folder / "first"
     first = toy.write_config(folder / "first.yaml", toy.settings(folder / "data", folder / "cache"))
-    training = {"start": str(start), "start_config": str(first), "objective": "scst"}
+    training = {"resume_weights_from": str(start), "stage_one": {"config": str(first)}, "objective": "scst"}
     config = config_of(folder, training=training, decoder={"units": 17})
     with pytest.raises(CapsmithError, match="of another model"):
         train(config, folder / "run")

@@ -36,7 +36,7 @@ def test_what_has_hardly_learned_is_not_good(monkeypatch):
 @pytest.mark.parametrize(("seconds", "good_after", "rounds"), [(60, 3, 3), (0, 3, 1), (60, 1, 1)])
 def test_rounds_go_on_from_each_other_until_it_is_good_or_time_is_up(monkeypatch, seconds, good_after, rounds):
     begun = []
-    monkeypatch.setattr(trial, "train", lambda config, run: begun.append((config.training.start, run)))
+    monkeypatch.setattr(trial, "train", lambda config, run: begun.append((config.training.resume_weights_from, run)))
     monkeypatch.setattr(
         trial, "_judged", lambda *args: trial.Trial("", 24 * (args[3] >= good_after), 24, args[3], 1, 1)
     )

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
-from capsmith.config import load_config, model_difference
+from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, MissingExtraError
+from capsmith.core.scopes import Use, difference
 from capsmith.evaluation.evaluate import evaluate
 from capsmith.models.captioner import Captioner
 from capsmith.training import fit
@@ -24,7 +25,11 @@ def config(tmp_path):
     """Self-critical training whose first stage is another file's, with another seed and another place of data."""
     first = shapes.settings(seed=9, data={"root": "nowhere"}, evaluation={"after_training": None})
     (tmp_path / "first.yaml").write_text(yaml.safe_dump(first))
-    further = {"objective": "scst", "start": str(tmp_path / "start"), "start_config": str(tmp_path / "first.yaml")}
+    further = {
+        "objective": "scst",
+        "resume_weights_from": str(tmp_path / "start"),
+        "stage_one": {"config": str(tmp_path / "first.yaml")},
+    }
     changes = {"training": {**further, "epochs": 1, "learning_rate": 1e-4}, "evaluation": {"after_training": None}}
     changes["decoder"] = {"dropout": 0.0}
     return load_config(shapes.settings(**changes))
@@ -55,8 +60,8 @@ def test_a_first_stage_that_is_not_over_is_seen(config, tmp_path):
 
 
 def test_a_config_without_a_place_for_it():
-    with pytest.raises(ConfigError, match="set start too"):
-        load_config(shapes.settings(training={"start_config": "flickr8k.yaml"}))
+    with pytest.raises(ConfigError, match="resume_weights_from"):
+        load_config(shapes.settings(training={"stage_one": {"config": "flickr8k.yaml"}}))
 
 
 def test_an_ensemble_by_one_command(tmp_path):
@@ -96,7 +101,7 @@ def test_known_words_keep_what_is_theirs(tmp_path, tied, log_lines):
     decoder = {"tie_embeddings": tied}
     train(load_config(shapes.settings(decoder=decoder, training={"epochs": 2})), tmp_path / "old")
     root = greener(tmp_path)
-    again = {"epochs": 1, "learning_rate": 1e-12, "ema": None, "init": str(tmp_path / "old")}
+    again = {"epochs": 1, "learning_rate": 1e-12, "ema": None, "transfer_from": str(tmp_path / "old")}
     train(load_config(shapes.settings(decoder=decoder, data={"root": root}, training=again)), tmp_path / "new")
     old, new = (Captioner.load(tmp_path / name) for name in ("old", "new"))
     assert "crimson" in new.vocabulary and "red" not in new.vocabulary
@@ -116,7 +121,7 @@ def test_it_learns_faster_than_from_nothing(tmp_path):
     run, root, losses = shapes.trained(), greener(tmp_path), {}
     model = {"encoder": load_config(run / "config.yaml").encoders[0].model_dump(mode="json"), "decoder": {"units": 64}}
     for name, init in (("nothing", None), ("known", str(run))):
-        changed = shapes.settings(data={"root": root}, training={"epochs": 1, "init": init}, **model)
+        changed = shapes.settings(data={"root": root}, training={"epochs": 1, "transfer_from": init}, **model)
         train(load_config(changed), tmp_path / name)
         losses[name] = read_csv(tmp_path / name / "history.csv")[0]["loss"]
     assert losses["known"] < 0.5 * losses["nothing"]
@@ -124,37 +129,43 @@ def test_it_learns_faster_than_from_nothing(tmp_path):
 
 def test_of_another_model_nothing_is_taken(tmp_path):
     train(load_config(shapes.settings(training={"epochs": 1})), tmp_path / "old")
-    init = {"epochs": 1, "init": str(tmp_path / "old")}
+    init = {"epochs": 1, "transfer_from": str(tmp_path / "old")}
     for changes, says in (
-        ({"decoder": {"units": 9}}, r"training.init: .* is of another model \(decoder.units: .*, now 9\)"),
+        ({"decoder": {"units": 9}}, r"training.transfer_from: .* is of another model \(decoder.units: .*, now 9\)"),
         ({"text": {"mode": "char"}}, r"another model \(text.mode: word, now char\)"),
     ):
         with pytest.raises(CheckpointError, match=says):
             train(load_config(shapes.settings(training=init, **changes)), tmp_path / "new")
     with pytest.raises(CheckpointError, match="nowhere"):
-        train(load_config(shapes.settings(training={"init": str(tmp_path / "nowhere")})), tmp_path / "b")
-    with pytest.raises(ConfigError, match="leave one of them out"):
-        load_config(shapes.settings(training={"init": "a", "start": "b"}))
+        train(load_config(shapes.settings(training={"transfer_from": str(tmp_path / "nowhere")})), tmp_path / "b")
+    with pytest.raises(ConfigError, match="transfer_from.*resume_weights_from"):
+        load_config(shapes.settings(training={"transfer_from": "a", "resume_weights_from": "b"}))
 
 
 def staged(tmp_path, **changes):
     """A config that fine-tunes its encoder, after a first stage whose own file leaves it frozen."""
     first = shapes.settings(seed=9, data={"root": "nowhere"}, evaluation={"after_training": None})
     (tmp_path / "first.yaml").write_text(yaml.safe_dump(first))
-    start = {"start": str(tmp_path / "start"), "start_config": str(tmp_path / "first.yaml")}
-    training = {**start, "start_set": ["training.epochs=1"], "epochs": 1, "learning_rate": 1e-3, **changes}
-    encoder = {"trainable": True, "rate": 0.5}
+    stage_one = {"config": str(tmp_path / "first.yaml"), "set": ["training.epochs=1"]}
+    training = {
+        "resume_weights_from": str(tmp_path / "start"),
+        "stage_one": stage_one,
+        "epochs": 1,
+        "learning_rate": 1e-3,
+        **changes,
+    }
+    encoder = {"trainable": True, "lr_multiplier": 0.5}
     return load_config(shapes.settings(encoder=encoder, training=training, evaluation={"after_training": None}))
 
 
 def test_frozen_first_then_fine_tuned_by_one_command(tmp_path):
     train(staged(tmp_path), tmp_path / "run")
     start, run = (load_config(tmp_path / name / "config.yaml") for name in ("start", "run"))
-    assert not start.trains_encoder and run.trains_encoder and run.encoders[0].rate == 0.5
+    assert not start.trains_encoder and run.trains_encoder and run.encoders[0].lr_multiplier == 0.5
     assert start.encoders[0].image_size == run.encoders[0].image_size and start.seed == run.seed
     assert (
         start.training.epochs == 1 == len(read_csv(tmp_path / "start" / "history.csv"))
-    )  # start_set, not the file's 4
+    )  # stage_one.set, not the file's 4
 
 
 def test_what_goes_wrong_in_a_first_stage_says_so(tmp_path, monkeypatch):
@@ -164,27 +175,29 @@ def test_what_goes_wrong_in_a_first_stage_says_so(tmp_path, monkeypatch):
         raise MissingExtraError("tokenizers", "text", "text.mode: subword")
 
     monkeypatch.setattr(fit, "read_corpus", lacking)
-    with pytest.raises(MissingExtraError, match="the first stage, .* training.start_set changes: .* pip install"):
+    with pytest.raises(MissingExtraError, match="the first stage, .* training.stage_one.set changes: .* pip install"):
         train(staged(tmp_path), tmp_path / "run")
 
 
 def test_the_shipped_config_has_such_a_first_stage(tmp_path):
-    config = load_config("flickr8k_finetune.yaml", ["data.root=elsewhere", f"training.start={tmp_path / 'start'}"])
+    config = load_config(
+        "flickr8k_finetune.yaml", ["data.root=elsewhere", f"training.resume_weights_from={tmp_path / 'start'}"]
+    )
     stage, _ = first_stage(config)
     assert (config.encoders[0].trainable, stage.encoders[0].trainable) == ("last_block", False)
-    assert stage.encoders[0].adapt is None and stage.data.root == config.data.root
-    assert not model_difference(stage, config, {"encoder.trainable", "encoder.rate"})  # the weights will fit
+    assert stage.encoders[0].pretrain_on_words is None and stage.data.root == config.data.root
+    assert not difference(stage, config, Use.LOAD_WEIGHTS)  # the weights will fit
     assert stage.training.augment is None and load_config(stage.model_dump(mode="json")) == stage
 
 
 def test_changes_of_no_first_stage():
-    with pytest.raises(ConfigError, match="start_set changes start_config: name that config too"):
-        load_config(shapes.settings(training={"start": "a", "start_set": ["seed=2"]}))
+    with pytest.raises(ConfigError, match="training.stage_one.config"):
+        load_config(shapes.settings(training={"resume_weights_from": "a", "stage_one": {"set": ["seed=2"]}}))
 
 
 def test_other_words_are_sent_to_init(tmp_path):
     train(load_config(shapes.settings(training={"epochs": 1})), tmp_path / "old")
-    begun = {"epochs": 1, "start": str(tmp_path / "old")}
-    with pytest.raises(CheckpointError, match=r"trained with other words.*; training.init begins with a run of other"):
+    begun = {"epochs": 1, "resume_weights_from": str(tmp_path / "old")}
+    with pytest.raises(CheckpointError, match=r"resume_weights_from.*vocabulary.*transfer_from"):
         changed = shapes.settings(data={"root": greener(tmp_path)}, training=begun)
         train(load_config(changed), tmp_path / "new")

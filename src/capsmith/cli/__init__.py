@@ -140,9 +140,9 @@ def _ending() -> Iterator[None]:
 
 def _in_plugin(error: BaseException) -> CapsmithError | None:
     """Returns in one line what went wrong in the code of a plugin; None for what went wrong elsewhere."""
-    from capsmith.core.plugins import line_of
+    from capsmith.core.loaded_plugins import plugin_location
 
-    where = line_of(error)
+    where = plugin_location(error)
     if not where:
         return None
     found = CapsmithError(f"{where}: {type(error).__name__}: {one_line(error)[:300]} (--debug shows the way there)")

@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Captions each image; those that cannot be read are named at the end."""
-    from capsmith.config import run_config
     from capsmith.core.errors import ImageError
     from capsmith.core.terminal import need_output, say, say_json, warn
+    from capsmith.models.run_config import run_config
 
     if not (args.show or args.attention):
         need_output("captions")
@@ -90,7 +90,8 @@ def _warn(done: list[tuple[Path, Any]]) -> None:
 def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
     """Sees that the sheets may be written, before any work is done."""
     from capsmith.core.errors import ConfigError
-    from capsmith.core.outputs import is_marked, require_image_name, require_replaceable
+    from capsmith.core.outputs import require_image_name, require_replaceable
+    from capsmith.vision.image_marks import is_marked
 
     for option, path, kind in (("--show", args.show, "captions"), ("--attention", args.attention, "attention")):
         if path is not None:

@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Decodes, scores, reports."""
-    from capsmith.config import run_configs
     from capsmith.core.terminal import say, say_json, say_path, say_text
+    from capsmith.models.run_config import run_configs
 
     run_configs(args.runs, args.set)  # mistakes are told before Keras loads
     load_keras()

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--augment",
         action="store_true",
-        help="also show what training.views or training.augment makes of images, or would by default",
+        help="also show what training.cached_crops or training.augment makes of images, or would by default",
     )
     parser.add_argument("--fast", action="store_true", help="read the captions alone: decode no image to judge it")
 
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> None:
     """Looks at a config's data set; writes a page."""
     from capsmith.config import load_config
     from capsmith.core.errors import ConfigError
-    from capsmith.core.outputs import inputs_of, require_page
+    from capsmith.core.outputs import input_files, require_page
     from capsmith.core.terminal import say, say_path
     from capsmith.data.onboarding.statistics import compute_statistics
     from capsmith.data.onboarding.summary import describe
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError("--images and --seed take numbers from 0 on")
     config = load_config(args.config, args.set)
     directory = args.out or Path("inspect") / Path(args.config).stem
-    require_page(directory, "--out", inputs_of(config))
+    require_page(directory, "--out", input_files(config))
     data = config.data.model_copy(update={"max_bad_fraction": 1.0})  # all problems are to be seen
     found = compute_statistics(read_dataset(data), config.text, images=not args.fast)
     for line in describe(found):

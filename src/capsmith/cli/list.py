@@ -47,14 +47,14 @@ def _rows(kind: str) -> dict[str, str]:
 def _plugins() -> dict[str, str]:
     """Returns the installed plugins, none of which is loaded by being listed, and what the loaded ones brought."""
     from capsmith.core.errors import escaped
+    from capsmith.core.loaded_plugins import loaded_plugins
     from capsmith.core.plugin_sources import installed
-    from capsmith.core.plugins import brought
 
     found = {}
     for name, points in installed().items():
         packages = (f"{point.dist.name} {point.dist.version}" if point.dist else point.value for point in points)
         found[escaped(name)] = escaped(f"installed by {', '.join(packages)}; --plugin {name} loads it")
-    for plugin, names in brought():
+    for plugin, names in loaded_plugins():
         parts = ", ".join(f"{kind} {name}" for kind, name in sorted(names)) or "layers for encoders of type custom"
         found[escaped(plugin.name)] = escaped(f"loaded: {parts}")
     return found

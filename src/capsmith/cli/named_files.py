@@ -36,11 +36,11 @@ def missing(config: Config) -> Iterator[str]:
     files = {"decoder.embedding.vectors": config.decoder.embedding.vectors}
     yield from (f"{key}: no file {path}" for key, path in files.items() if path is not None and not path.is_file())
     training = config.training
-    folders = {"features.store": config.features.store, "training.init": training.init}
-    if training.start_config is None:
-        folders["training.start"] = training.start
+    folders = {"features.store": config.features.store, "training.transfer_from": training.transfer_from}
+    if training.stage_one is None:
+        folders["training.resume_weights_from"] = training.resume_weights_from
     yield from (f"{key}: no folder {path}" for key, path in folders.items() if path is not None and not path.is_dir())
-    configs = {"training.start_config": training.start_config}
+    configs = {"training.stage_one.config": training.stage_one.config if training.stage_one else None}
     configs |= {f"ensemble.{number}.config": member.config for number, member in enumerate(config.ensemble)}
     for key, name in configs.items():
         if name is not None:

@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prints the summary of a run's captioner."""
-    from capsmith.config import run_config
     from capsmith.core.terminal import need_output, say, say_text
+    from capsmith.models.run_config import run_config
 
     if args.diagram is None:
         need_output("summary")

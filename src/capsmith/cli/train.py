@@ -39,8 +39,8 @@ def run(args: argparse.Namespace) -> None:
         directory = directory if directory.name else directory.absolute()
         directory = directory.with_name(directory.name + "-smoke")
         _clear(directory)
-        if config.training.start_config is not None:  # the first stage is tried too, in there
-            begun = config.training.model_copy(update={"start": directory / "start"})
+        if config.training.stage_one is not None:  # the first stage is tried too, in there
+            begun = config.training.model_copy(update={"resume_weights_from": directory / "start"})
             config = config.model_copy(update={"training": begun})
         config = config.adapted_into([directory / f"adapted_{n + 1}" for n in range(len(config.encoders))])
     load_keras()

@@ -25,64 +25,17 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from capsmith.core.errors import PluginError
-from capsmith.core.schema import Settings, folded
+from capsmith.core.loaded_plugins import plugin_errors
+from capsmith.core.schema import Settings
+from capsmith.core.tables import RegistrationError, Table
 
 S = TypeVar("S", bound=type[Settings])
-T = TypeVar("T")
-ABSENT = "absent"
+UNLOADED = "unloaded"
 """In a validation's context: by kind and name, the plugins whose components a run's config may name unloaded."""
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
-class RegistrationError(ValueError):
-    """A component cannot be registered: its name or its form is wrong."""
-
-
-class Table(dict[str, T]):
-    """What there is of one kind, by name.
-
-    Args:
-        kind: The word for messages, such as ``"decoder"``.
-
-    Attributes:
-        modules: The module that each name was registered in.
-    """
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind = kind
-        self.modules: dict[str, str] = {}
-
-    def enter(self, name: str, value: T, module: str) -> None:
-        """Adds a name.
-
-        Raises:
-            RegistrationError: It is taken, differs from a taken one in case, dashes and underscores alone, or is no
-                word.
-        """
-        if not _NAME.fullmatch(name):
-            raise RegistrationError(f"{self.kind} {name!r:.80}: a name is a letter, then letters, digits, - _ or .")
-        if name in self:
-            raise RegistrationError(f"{self.kind} '{name}' is registered twice: choose another name")
-        if (taken := self.find(name)) is not None:
-            raise RegistrationError(f"{self.kind} '{name}' is too much like '{taken}': choose another name")
-        self[name] = value
-        self.modules[name] = module
-
-    def drop(self, name: str) -> None:
-        """Removes a name."""
-        del self[name], self.modules[name]
-
-    def find(self, word: str) -> str | None:
-        """Returns the name that a word means, whatever its case, dashes and underscores; None when there is none."""
-        if word in self:
-            return word
-        alike = folded(word)
-        return next((name for name in self if folded(name) == alike), None) if alike else None
-
-    def outside(self, name: str) -> bool:
-        """Returns whether a name was registered by code that is not capsmith's."""
-        return self.modules.get(name, "capsmith").split(".")[0] != "capsmith"
+REGISTRIES: dict[str, "Registry"] = {}
+"""Every registry by its kind. A registry appears when the module that defines it is imported."""
 
 
 class Registry:
@@ -97,6 +50,7 @@ class Registry:
         self.kind, self.base = kind, base
         self.settings: Table[type[Settings]] = Table(kind)
         self._targets: dict[str, str | Callable[..., Any]] = {}
+        REGISTRIES[kind] = self
         self._adapter: tuple[tuple[type[Settings], ...], TypeAdapter[Any]] | None = None
 
     def register(self, target: str | Callable[..., Any]) -> Callable[[S], S]:
@@ -121,7 +75,7 @@ class Registry:
                 raise RegistrationError(
                     f"{self.kind} '{name}': {target!r:.80} is not of the form 'package.module:name'"
                 )
-            self.settings.enter(name, settings, settings.__module__)
+            self.settings.add(name, settings, settings.__module__)
             self._targets[name] = target
             return settings
 
@@ -146,7 +100,7 @@ class Registry:
 
         Args:
             value: What a config says, or settings.
-            context: See ``ABSENT``.
+            context: See ``UNLOADED``.
 
         Raises:
             ValidationError: It is not valid.
@@ -154,8 +108,8 @@ class Registry:
         if isinstance(value, Mapping) and isinstance(given := value.get("type"), str):
             if (name := self.settings.find(given)) is not None:
                 value = {**value, "type": name}
-            elif (self.kind, given) in (context or {}).get(ABSENT, {}):
-                return _absent(self.base).model_validate(value)
+            elif (self.kind, given) in (context or {}).get(UNLOADED, {}):
+                return _placeholder(self.base).model_validate(value)
         members = tuple(self.settings.values())
         if self._adapter is None or self._adapter[0] != members:
             self._adapter = members, TypeAdapter(self.union())
@@ -179,7 +133,7 @@ class Registry:
         try:
             return getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError) as error:
-            if not self.settings.outside(name):
+            if not self.settings.is_external(name):
                 raise
             raise PluginError(f"{self.kind} '{name}': there is no {attribute} in {module}: {error}") from error
 
@@ -203,11 +157,9 @@ class Registry:
             PluginError: It is of a plugin, and fails, or cannot be called so.
         """
         target = self.target(settings)
-        if not self.settings.outside(name := settings.type):  # type: ignore[attr-defined]
+        if not self.settings.is_external(name := settings.type):  # type: ignore[attr-defined]
             return target(settings, *args, **kwargs)
-        from capsmith.core.plugins import blamed
-
-        with blamed(self.kind, name):
+        with plugin_errors(self.kind, name):
             return target(settings, *args, **kwargs)
 
 
@@ -235,10 +187,10 @@ class OneOf:
         return core_schema.with_info_plain_validator_function(validate)
 
 
-def _absent(base: type[Settings]) -> type[Settings]:
+def _placeholder(base: type[Settings]) -> type[Settings]:
     """Returns settings that keep whatever a section says, for components of plugins that are not loaded."""
 
-    class Absent(base, extra="allow"):  # type: ignore[valid-type,misc,call-arg]
+    class Placeholder(base, extra="allow"):  # type: ignore[valid-type,misc,call-arg]
         """Of a plugin that is not loaded."""
 
-    return Absent
+    return Placeholder

@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from capsmith.core.errors import PluginError
 from capsmith.core.registry import Registry
 from capsmith.core.schema import Settings
+from capsmith.core.scopes import Scope
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.tokens import tokenise
 
@@ -26,9 +27,9 @@ class DatasetConfig(Settings):
 
     type: str
     """A name from ``capsmith list datasets``."""
-    root: Path
+    root: Annotated[Path, Scope.FILES]
     """The folder that holds images and captions, relative to the current directory."""
-    max_bad_fraction: float = Field(default=0.01, ge=0, le=1)
+    max_bad_fraction: Annotated[float, Scope.FILES] = Field(default=0.01, ge=0, le=1)
     """Largest fraction of caption rows, or of images, that may be unusable before reading stops with an error. Raise it
     only after you looked at the problems: ``capsmith inspect`` lists them."""
     subset: bool = False
@@ -179,7 +180,7 @@ def read_dataset(config: DatasetConfig) -> Corpus:
         DataError: Files are missing, or more is unusable than ``config.max_bad_fraction`` allows.
     """
     corpus: Corpus = DATASETS.build(config)
-    if DATASETS.settings.outside(config.type):
+    if DATASETS.settings.is_external(config.type):
         _require_records(corpus, config.type)
     if config.limit is None:
         return corpus

@@ -168,7 +168,7 @@ def search(stepper: Stepper, features: Any, config: DecodingConfig) -> list[list
         For each image its hypotheses, best first; at least one.
     """
     found: list[list[Hypothesis]] = DECODINGS.build(config, stepper, features)
-    if DECODINGS.settings.outside(config.type):
+    if DECODINGS.settings.is_external(config.type):
         _require_hypotheses(found, len(features), config.type)
     return found
 

@@ -35,16 +35,16 @@ class Variants:
     def __init__(self, config: Config, found: DatasetStatistics, seed: int) -> None:
         training = config.training
         self.found, self.seed = found, seed
-        self.off = not training.views and training.augment is None
+        self.off = not training.cached_crops and training.augment is None
         self.augment = training.augment
-        self.count = min(training.views, _MOST) if training.views else _MOST
+        self.count = min(training.cached_crops, _MOST) if training.cached_crops else _MOST
         if self.off and config.trains_encoder:
             self.augment = AugmentConfig(mirror=config.text.mode != "subword")
         elif self.off and config.text.mode == "subword":
             self.count = 0  # views are mirrored, which subwords do not allow
         kept = {word for word, times in found.word_counts.items() if times >= config.text.min_count}
-        self.pairs = known_pairs(kept, training.mirror_words)
-        self.left_alone = [pair for pair in training.mirror_words if pair not in self.pairs]
+        self.pairs = known_pairs(kept, training.flip_word_pairs)
+        self.left_alone = [pair for pair in training.flip_word_pairs if pair not in self.pairs]
 
     def html(self, folder: Path, used: set[str]) -> str:
         """Returns a part of a page; writes its images into ``folder`` and adds their names to ``used``."""
@@ -56,18 +56,18 @@ class Variants:
     def _told(self) -> list[str]:
         lines = []
         if self.off:
-            way = "training.views: 3" if self.augment is None else "training.augment: {}"
+            way = "training.cached_crops: 3" if self.augment is None else "training.augment: {}"
             shown = f"With {way} it would see these." if self.count else "Views are not for text.mode subword."
             lines.append(
-                "Both are off in this config: training.views is 0 and training.augment is not set, so training sees "
-                f"every image as it is. {shown}"
+                "Both are off in this config: training.cached_crops is 0 and training.augment is not set, so training "
+                f"sees every image as it is. {shown}"
             )
         elif self.augment is None:
-            lines.append("Views of training.views.")
+            lines.append("Views of training.cached_crops.")
         else:
             lines.append("Variants of training.augment; training draws new ones each time.")
         if self._mirrors():
-            lines.append("In captions of mirrored images the words of training.mirror_words change places.")
+            lines.append("In captions of mirrored images the words of training.flip_word_pairs change places.")
             lines += [
                 f"Not exchanged: {' and '.join(pair)}. The vocabulary does not have both, so captions of mirrored "
                 "images keep the one they hold."

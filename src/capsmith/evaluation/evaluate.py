@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from capsmith.config import Config, run_config, run_configs
+from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, DataError, FeatureError, memory_for
 from capsmith.core.files import named, write_json, write_text
 from capsmith.core.log import get_logger
-from capsmith.core.outputs import inputs_of, require_page
+from capsmith.core.outputs import input_files, require_page
 from capsmith.core.progress import track
 from capsmith.core.schema import nearest
 from capsmith.data.prepare import Prepared, prepare, read_corpus
@@ -26,6 +26,7 @@ from capsmith.metrics import Score, Scorer
 from capsmith.models.captioner import Caption, Captioner
 from capsmith.models.ensemble import JointStepper, Member, average, require_same_words
 from capsmith.models.given_features import require_encoder
+from capsmith.models.run_config import run_config, run_configs
 from capsmith.retrieval.caption_index import FILE as MEMORY
 from capsmith.retrieval.caption_index import Memory
 
@@ -104,7 +105,7 @@ def require_report(out: Path, split: str, config: Config) -> None:
     Raises:
         ConfigError: Files that are not ours are in its place, or files that the config reads.
     """
-    require_page(_directory(out, split), "--out", inputs_of(config), report=True)
+    require_page(_directory(out, split), "--out", input_files(config), report=True)
 
 
 def _directory(out: Path, split: str) -> Path:

@@ -8,9 +8,9 @@ from PIL import Image, ImageDraw
 
 from capsmith.core.errors import CapsmithError
 from capsmith.core.files import atomic
-from capsmith.core.outputs import marked
 from capsmith.evaluation.fonts import font_for, wrap
 from capsmith.evaluation.line_chart import COLOURS, GREY, INK, Canvas, Line, Panel
+from capsmith.vision.image_marks import marked
 from capsmith.vision.images import Source
 from capsmith.vision.thumbnails import thumbnail
 
@@ -117,7 +117,7 @@ def save_image(image: Image.Image, path: Path, what: str) -> None:
     Args:
         image: The image.
         path: The file.
-        what: Which of our images it is, as `outputs.is_marked` asks.
+        what: Which of our images it is, as `image_marks.is_marked` takes it.
 
     Raises:
         CapsmithError: The file cannot be written, or its ending names no format.

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capsmith.core.errors import DataError, PluginError, one_line
-from capsmith.core.plugins import blamed
-from capsmith.core.registry import RegistrationError, Table
+from capsmith.core.loaded_plugins import plugin_errors
 from capsmith.core.schema import folded, nearest
+from capsmith.core.tables import RegistrationError, Table
 from capsmith.metrics import resampling
 from capsmith.metrics.ngrams import ORDER
 from capsmith.metrics.scores import TITLES
@@ -66,13 +66,13 @@ class Metric:
         Raises:
             PluginError: The function returns something else than finite numbers of the right shape.
         """
-        with blamed("metric", self.name):
+        with plugin_errors("metric", self.name):
             given = self.function(hypotheses, references)
             given = given if isinstance(given, np.ndarray) else list(given)
         rows = self._numbers(given, len(hypotheses), "the function", 1 if self.combine is None else 2)
         if self.combine is None:
             return np.column_stack([rows, np.ones(len(rows))]), resampling.mean, rows
-        with blamed("metric", self.name):
+        with plugin_errors("metric", self.name):
             each = self.combine(rows)
         return rows, self.combine, self._numbers(each, len(rows), "combine", 1)
 
@@ -113,7 +113,7 @@ def register_metric(
     def enter(function: Function) -> Function:
         if name not in METRICS and (taken := find(name)) is not None:
             raise RegistrationError(f"metric '{name}' is too much like '{taken}': choose another name")
-        METRICS.enter(name, description, function.__module__)
+        METRICS.add(name, description, function.__module__)
         REGISTERED[name] = Metric(name, title or name, function, combine)
         return function
 

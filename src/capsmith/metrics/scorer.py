@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capsmith.core.plugins import signed
+from capsmith.core.loaded_plugins import plugin_signature
 from capsmith.metrics import bleu, resampling, tokenisers
 from capsmith.metrics.cider import END, Cider
 from capsmith.metrics.inputs import check_caption, check_ids, check_references, is_list, only
@@ -104,7 +104,7 @@ class Scorer:
         if wanted & set(JAVA):
             tables.update(self._java(hypotheses))
         for name in wanted & set(REGISTERED):
-            tables[name] = _Table(*REGISTERED[name].measure(hypotheses, self.tokens), signed("metric", name))
+            tables[name] = _Table(*REGISTERED[name].measure(hypotheses, self.tokens), plugin_signature("metric", name))
         return {name: self._score(name, tables[name]) for name in self.names}
 
     def leaving_out(self, number: int) -> "Scorer":

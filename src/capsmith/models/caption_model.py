@@ -114,7 +114,7 @@ def build_model(
             f"decoder.type {config.decoder.type} attends to regions, but an image's features are one vector: "
             "set encoder.output to grid"
         )
-    if DECODERS.settings.outside(config.decoder.type):
+    if DECODERS.settings.is_external(config.decoder.type):
         require_protocol(decoder, config.decoder.type, feature_shape, len(vocabulary))
     decoder(np.zeros((1, *feature_shape), "float32"), np.zeros((1, 2), "int32"))
     trained = encoder.parts[0].model if encoder is not None and config.trains_encoder else None

@@ -14,10 +14,11 @@ from typing import Any, NoReturn, overload
 import keras
 import numpy as np
 
-from capsmith.config import Config, run_config, save_config
+from capsmith.config import Config, save_config
 from capsmith.core.compilation import compiled
 from capsmith.core.errors import CheckpointError, ImageError
 from capsmith.core.files import named, read_json, write_json
+from capsmith.core.plugin_requirements import write_requirements
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
 from capsmith.decoding.rerank.mbr import ConsensusConfig
@@ -41,7 +42,7 @@ from capsmith.models.caption import Caption, caption_of
 from capsmith.models.caption_model import CaptionModel, build_model
 from capsmith.models.checkpoints import checked_shape, load_weights, save_weights
 from capsmith.models.given_features import GivenFeatures
-from capsmith.models.run_plugins import remember as remember_plugins
+from capsmith.models.run_config import run_config
 from capsmith.models.training_domain import TrainingDomain, checked
 from capsmith.retrieval.caption_index import Memory
 from capsmith.training.encoder_adaptation import keep_adapted
@@ -134,7 +135,7 @@ class Captioner:
         """Writes what training does not change: config, vocabulary, and the encoder as it is now."""
         run.mkdir(parents=True, exist_ok=True)
         save_config(self.config, run / "config.yaml")
-        remember_plugins(self.config, run)
+        write_requirements(self.config.components(), run)
         self.vocabulary.save(run / "vocabulary.json")
         if self.encoder is not None:
             save_encoders(self.encoder, run)
@@ -280,7 +281,7 @@ class Captioner:
         Raises:
             CheckpointError: The decoding asks training images, and the run remembers none.
         """
-        if DECODINGS.settings.outside(decoding.type):
+        if DECODINGS.settings.is_external(decoding.type):
             require_known_words(found, len(self.vocabulary), decoding.type)
         if isinstance(decoding, ConsensusConfig):
             found = self.memory.choose(found, features, decoding)

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from capsmith.config import model_difference
 from capsmith.core.errors import CheckpointError
+from capsmith.core.scopes import Use, difference
 from capsmith.data.sources import FeatureSource
 from capsmith.decoding.search import Stepper
 from capsmith.decoding.stepper import DecoderStepper, Views
@@ -98,7 +98,7 @@ def average(captioners: Sequence[Captioner], names: Sequence[object]) -> Caption
     """
     first, *others = captioners
     for captioner, name in zip(others, names[1:], strict=True):
-        if changed := model_difference(first.config, captioner.config):
+        if changed := difference(first.config, captioner.config, Use.AVERAGE):
             raise CheckpointError(f"{name} cannot be averaged with {names[0]}: it is of another model ({changed})")
     for same in zip(*(captioner.model.weights for captioner in captioners), strict=True):
         if "float" in str(same[0].dtype):

@@ -82,7 +82,7 @@ def encoder_rows(captioner: Captioner, layers: bool = False) -> list[Row]:
     rows = []
     for config, part in zip(captioner.config.encoders, captioner.encoder.parts, strict=True):
         shapes = f"{_shape((*part.image_size, 3))} → {_shape(part.feature_shape)}"
-        how = "trained" if config.trainable else "adapted, frozen" if config.adapt else "frozen"
+        how = "trained" if config.trainable else "adapted, frozen" if config.pretrain_on_words else "frozen"
         rows.append(_row("encoder", config.type, f"CNN, {how}", part.core.weights, shapes))
         if layers:
             kept = [layer for layer in part.core.layers if layer.weights]

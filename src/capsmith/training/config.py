@@ -1,86 +1,107 @@
-"""Settings of training and evaluation."""
+"""Settings of training, ensemble members and evaluation."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from capsmith.core.errors import DataError
-from capsmith.core.registry import ABSENT
+from capsmith.core.registry import UNLOADED
 from capsmith.core.schema import Precision, Settings
+from capsmith.core.scopes import Scope
 from capsmith.metrics.names import canonical
 from capsmith.vision.augment import AugmentConfig
+
+
+class StageOneConfig(Settings):
+    """A training that comes before this one and provides its first weights."""
+
+    config: str
+    """Path or name of its config. It takes the seed, data, text, features and encoder of this config, except
+    ``encoder.trainable`` and ``encoder.lr_multiplier``: train with a frozen encoder first, then fine-tune."""
+    set: tuple[str, ...] = ()
+    """Overrides of that config, such as ``decoder.standardise=false``."""
 
 
 class TrainingConfig(Settings):
     """How the decoder is trained."""
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "start": "resume_weights_from",
+        "init": "transfer_from",
+        "start_config": "start_config is now stage_one.config: stage_one: {config: FILE, set: [KEY=VALUE]}",
+        "start_set": "start_set is now stage_one.set: stage_one: {config: FILE, set: [KEY=VALUE]}",
+        "views": "cached_crops",
+        "mirror_words": "flip_word_pairs",
+    }
+
     objective: Literal["cross_entropy", "scst"] = "cross_entropy"
-    """``cross_entropy`` imitates the references word by word; ``scst`` then trains for CIDEr-D itself, by the model's
-    own captions (self-critical training, Rennie et al. 2017), and needs ``start``."""
-    start: Path | None = None
-    """Begin with the weights of this run, which has the same encoder, decoder and words."""
-    start_config: str | None = None
-    """When ``start`` is not there yet, train it first by this config, on this one's data, words, encoder, seed; only
-    whether the encoder learns (``trainable``, ``rate``) is the first one's own: frozen first, then fine-tuned."""
-    start_set: tuple[str, ...] = ()
-    """Changes of ``start_config``, such as ``decoder.standardise=false``."""
-    init: Path | None = None
-    """Begin with what this run knows, on other data: the words that both have keep their vectors, new ones are
-    learned. It has the same encoder, and a decoder of the same sizes."""
+    """``cross_entropy`` learns to predict each word of the references. ``scst`` (self-critical sequence training,
+    Rennie et al. 2017) samples captions and maximises their CIDEr-D; it starts from a trained model and requires
+    ``resume_weights_from``."""
+    resume_weights_from: Annotated[Path | None, Scope.TRAINING_FILES] = None
+    """Run directory whose weights this training starts from. It must have the same encoder, decoder and vocabulary."""
+    stage_one: StageOneConfig | None = None
+    """Trains the run that ``resume_weights_from`` names first, when that run is missing or unfinished."""
+    transfer_from: Path | None = None
+    """Run directory to transfer weights from, for a new dataset with another vocabulary. Words in both vocabularies
+    keep their embeddings; new words are initialised. Encoder and decoder sizes must be equal."""
     samples: int = Field(default=5, ge=1, le=1_000)
-    """Only for ``scst``: captions drawn for each image."""
-    baseline: Literal["others", "greedy"] = "others"
-    """Only for ``scst``: a caption is rewarded for beating the mean of the image's other samples (Luo 2020), or the
-    greedy caption (Rennie et al. 2017)."""
+    """``scst`` only: captions sampled for each image. More samples lower the variance of the gradient and cost time."""
+    baseline: Literal["leave_one_out", "greedy"] = "leave_one_out"
+    """``scst`` only: reward that a sample has to beat. ``leave_one_out`` is the mean reward of the image's other
+    samples (Luo 2020) and requires 2 or more; ``greedy`` is the reward of the greedy caption (Rennie et al. 2017)."""
     bleu_weight: float = Field(default=0.0, ge=0)
-    """Only for ``scst``: how much of BLEU-4 is added to the reward of CIDEr-D."""
+    """``scst`` only: weight of BLEU-4 in the reward, added to CIDEr-D."""
     epochs: int = Field(default=20, ge=1)
-    """Most passes over the train split."""
+    """Maximum number of passes over the train split."""
     batch_size: int = Field(default=160, ge=1)
-    """Captions a batch; the captions of one image stay together and share its features."""
+    """Captions in a batch. Captions of one image share its features. Lower it when memory runs out."""
     precision: Precision = "float32"
-    """What is calculated in while it learns. ``auto`` is bfloat16 where this machine is faster with it, up to twice as
-    fast; but float32 where an encoder learns too, which loses by bfloat16."""
+    """Compute precision; weights stay in float32. ``auto`` takes bfloat16 where it is faster on this machine (up to
+    twice as fast), but float32 when the encoder is trained too, which loses quality in bfloat16."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """Adam, or Adam with decoupled weight decay."""
     learning_rate: float = Field(default=1e-3, gt=0)
-    """The peak rate."""
+    """Peak learning rate."""
     weight_decay: float = Field(default=1e-4, ge=0)
-    """Only for ``adamw``."""
+    """``adamw`` only: decoupled weight decay, relative to the learning rate."""
     schedule: Literal["constant", "cosine", "onecycle", "plateau"] = "cosine"
-    """``cosine`` falls to ``final_rate`` over ``epochs``; ``onecycle`` first climbs over 30 % of them, whatever
-    ``warmup`` says; ``plateau`` divides when the dev score stands still."""
+    """``cosine`` decays to ``final_rate`` over ``epochs``. ``onecycle`` rises over the first 30 % of ``epochs``, then
+    decays; it ignores ``warmup``. ``plateau`` multiplies the rate by ``plateau_factor`` when the dev score stalls."""
     warmup: float = Field(default=0.5, ge=0)
-    """Epochs over which the rate climbs from zero."""
+    """Epochs over which the rate rises linearly from zero; fractions are allowed."""
     final_rate: float = Field(default=0.01, ge=0, le=1)
-    """Last rate of ``cosine``, as a share of the peak."""
+    """Final rate of ``cosine`` and ``onecycle``, as a fraction of the peak."""
     plateau_factor: float = Field(default=0.5, gt=0, lt=1)
-    """What ``plateau`` multiplies the rate by."""
+    """``plateau`` only: factor applied to the rate."""
     plateau_patience: int = Field(default=2, ge=1)
-    """Epochs without a better dev score before ``plateau`` acts."""
+    """``plateau`` only: epochs without a better dev score before the rate is reduced."""
     clip_norm: float | None = Field(default=5.0, gt=0)
-    """Largest global gradient norm; null leaves gradients as they are."""
+    """Maximum global norm of the gradient; null disables clipping. Lower it when the loss becomes NaN."""
     ema: float | None = Field(default=None, gt=0, lt=1)
-    """Decode and keep a running mean of the weights that follows by ``1 - ema`` a step; null keeps the last ones."""
-    views: int = Field(default=0, ge=0, le=32)
-    """Random views of every training image beside the image itself: crops, every other one mirrored. Each is
-    extracted once; an epoch shows each image in one of them."""
+    """Decay per step of an exponential moving average of the weights, such as 0.99. The average is decoded on dev and
+    saved as the checkpoint; null uses the last weights."""
+    cached_crops: int = Field(default=0, ge=0, le=32)
+    """Random crops cached for each training image, every other one mirrored. Their features are extracted once; each
+    epoch shows either the image or one of its crops. For frozen encoders; trained ones take ``augment``."""
     augment: AugmentConfig | None = None
-    """Only for an encoder that is trained: show its images varied. ``{}`` takes the defaults."""
-    mirror_words: tuple[tuple[str, str], ...] = (("left", "right"),)
-    """Words that exchange their places in the captions of a mirrored image."""
+    """Random augmentation of training images, for an encoder that is trained. ``{}`` takes the defaults."""
+    flip_word_pairs: tuple[tuple[str, str], ...] = (("left", "right"),)
+    """Pairs of words that are swapped in the captions of mirrored images. Set the pairs of your language."""
     scheduled_sampling: float = Field(default=0.0, ge=0, le=1)
-    """Share of words read that are the model's own by the last epoch, rising from none (Bengio et al. 2015)."""
+    """Fraction of input words replaced by the model's own in the last epoch, rising linearly from 0 in the first
+    (Bengio et al. 2015)."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the target probability spread evenly over the vocabulary."""
+    """Probability mass of the target that is spread evenly over the vocabulary."""
     metric: str = "cider"
-    """The dev metric that chooses the best checkpoint."""
-    checkpoint_every: float | None = Field(default=10.0, ge=0)
-    """Minutes after which the state is saved within an epoch too: a process that is killed loses no more than these.
-    ``0`` saves after every batch, null only at the end of an epoch."""
+    """Dev metric that selects the best epoch and drives ``patience`` and ``plateau``."""
+    checkpoint_every: Annotated[float | None, Scope.TRAINING_FILES] = Field(default=10.0, ge=0)
+    """Minutes between saves of the training state within an epoch: the most that a killed process loses. ``0`` saves
+    after every batch; null saves only at the end of an epoch."""
     patience: int | None = Field(default=5, ge=1)
-    """Stop after so many epochs without a better dev score; null trains all epochs."""
+    """Epochs without a better dev score before training stops; null trains all epochs."""
 
     @field_validator("metric")
     @classmethod
@@ -89,44 +110,45 @@ class TrainingConfig(Settings):
 
     @model_validator(mode="after")
     def _complete(self) -> "TrainingConfig":
-        if self.objective == "scst" and self.start is None:
-            raise ValueError("scst goes on from a trained model: set start to a run trained with cross_entropy")
-        if self.init is not None and self.start is not None:
-            raise ValueError("init takes a run of other words, start one of the same: leave one of them out")
-        if self.start_config is not None and self.start is None:
-            raise ValueError("start_config trains the run that start names: set start too")
-        if self.start_set and self.start_config is None:
-            raise ValueError("start_set changes start_config: name that config too")
-        if self.objective == "scst" and self.baseline == "others" and self.samples < 2:
-            raise ValueError("the baseline of the others needs samples of 2 or more")
+        if self.objective == "scst" and self.resume_weights_from is None:
+            raise ValueError("scst starts from a trained model: set resume_weights_from to a run of cross_entropy")
+        if self.transfer_from is not None and self.resume_weights_from is not None:
+            raise ValueError(
+                "transfer_from takes a run with another vocabulary, resume_weights_from one with the same: "
+                "remove one of them"
+            )
+        if self.stage_one is not None and self.resume_weights_from is None:
+            raise ValueError("stage_one trains the run that resume_weights_from names: set resume_weights_from too")
+        if self.objective == "scst" and self.baseline == "leave_one_out" and self.samples < 2:
+            raise ValueError("baseline leave_one_out requires samples of 2 or more")
         return self
 
 
 class MemberConfig(Settings):
-    """Another run whose captioner writes along."""
+    """Another run that captions together with this one."""
 
     run: Path
-    """Its directory."""
+    """Its run directory."""
     config: str
-    """What trains it when it is not there; it gets this config's data, text, features and encoder."""
+    """Config that trains the run when it is missing. It takes the data, text, features and encoder of this config."""
     set: tuple[str, ...] = ()
-    """Changes of that config, such as ``seed=2``."""
+    """Overrides of that config, such as ``seed=2``."""
     encoders: tuple[int, ...] | None = None
-    """Which of the encoders it looks through, by their places in the list; null for all."""
+    """Indices of the encoders that the member uses, counted from 0; null for all."""
 
 
 class EvaluationConfig(Settings):
-    """What ``evaluate`` measures."""
+    """How captions are scored."""
 
     metrics: tuple[str, ...] = ("bleu", "rouge", "cider")
-    """Names from ``capsmith list metrics``."""
+    """Metrics to compute; ``capsmith list metrics`` prints the names."""
     tokeniser: Literal["coco", "simple", "char"] | None = None
-    """How captions are split for scoring; by default ``coco``, or ``char`` where ``text.mode`` is ``char``."""
+    """Tokeniser for scoring; by default ``coco``, or ``char`` where ``text.mode`` is ``char``."""
     after_training: Literal["test", "dev"] | None = "test"
-    """The split that ``train`` scores and reports when it is done; null for none."""
+    """Split that ``train`` scores and reports at the end; null for none."""
     batch_size: int = Field(default=128, ge=1, le=10_000)
-    """Images decoded together, at most: fewer where many beams or samples of a large vocabulary would take too much
-    memory. No caption depends on it."""
+    """Maximum number of images decoded together; reduced automatically where many beams or samples of a large
+    vocabulary would exceed memory. Captions do not depend on it."""
     examples: int = Field(default=60, ge=0)
     """Images shown in the report, best and worst first."""
 
@@ -136,12 +158,12 @@ class EvaluationConfig(Settings):
         return _metrics(info, *value)
 
 
-def _metrics(info: ValidationInfo, *words: str) -> tuple[str, ...]:
-    """Returns the names that words mean; those of plugins that are not loaded stay as they are."""
-    absent = (info.context or {}).get(ABSENT, {})
-    known = [word for word in words if ("metric", word) not in absent]
+def _metrics(info: ValidationInfo, *names: str) -> tuple[str, ...]:
+    """Returns canonical metric names; names from plugins that are not loaded stay as they are."""
+    unloaded = (info.context or {}).get(UNLOADED, {})
+    known = [name for name in names if ("metric", name) not in unloaded]
     try:
-        names = dict(zip(known, canonical(known), strict=True)) if known or not words else {}
+        canonical_names = dict(zip(known, canonical(known), strict=True)) if known or not names else {}
     except DataError as error:
         raise ValueError(str(error)) from error
-    return tuple(names.get(word, word) for word in words)
+    return tuple(canonical_names.get(name, name) for name in names)

@@ -27,7 +27,7 @@ from capsmith.core.readers.regular_files import open_regular
 from capsmith.data.records import Corpus, Record
 from capsmith.models.checkpoints import load_state, read_progress, save_state
 from capsmith.training.word_labels import Words, average_precision, counted
-from capsmith.vision.config import AdaptConfig, EncoderConfig
+from capsmith.vision.config import EncoderConfig, PretrainOnWordsConfig
 from capsmith.vision.encoder import Encoder, build_encoder, rest_of
 from capsmith.vision.encoders import ENCODERS
 from capsmith.vision.extraction import extract
@@ -56,36 +56,40 @@ def adapt_encoders(config: Config, corpus: Corpus) -> None:
         FeatureError: The images cannot be read, the layer or the words cannot be used, or the loss is no number.
     """
     for encoder in config.encoders:
-        if encoder.adapt is not None:
-            _adapt(encoder, encoder.adapt, config, corpus)
+        if encoder.pretrain_on_words is not None:
+            _adapt(encoder, encoder.pretrain_on_words, config, corpus)
 
 
 def keep_adapted(config: Config, run: Path) -> None:
     """Copies the adapted encoders into a run, byte for byte: it can be evaluated and resumed when theirs are gone."""
     for encoder, folder in zip(config.encoders, folders(run, len(config.encoders)), strict=True):
-        if encoder.adapt is None or encoder.adapt.into.resolve() == folder.resolve():
+        if encoder.pretrain_on_words is None or encoder.pretrain_on_words.output.resolve() == folder.resolve():
             continue
         for name in (WEIGHTS, NOTE):
             try:
-                source = open_regular(encoder.adapt.into / name)
+                source = open_regular(encoder.pretrain_on_words.output / name)
             except OSError as error:
-                raise CheckpointError(f"cannot read {encoder.adapt.into / name}: {error.strerror or error}") from error
+                raise CheckpointError(
+                    f"cannot read {encoder.pretrain_on_words.output / name}: {error.strerror or error}"
+                ) from error
             with source, atomic(folder / name, "wb") as file:
                 shutil.copyfileobj(source, file)
 
 
-def _adapt(encoder: EncoderConfig, how: AdaptConfig, config: Config, corpus: Corpus) -> None:
-    before = encoder.model_copy(update={"adapt": None})
+def _adapt(encoder: EncoderConfig, how: PretrainOnWordsConfig, config: Config, corpus: Corpus) -> None:
+    before = encoder.model_copy(update={"pretrain_on_words": None})
     after = how.after or ENCODERS[encoder.type].block
     if after is None:
-        raise FeatureError(f"encoder.adapt.after: name the layer of {encoder.type} after which its layers are to learn")
+        raise FeatureError(
+            f"encoder.pretrain_on_words.after: name the layer of {encoder.type} after which its layers are to learn"
+        )
     records = [record for record in corpus.records if record.split in ("train", "dev")]
     made_from = _made_from(before, after, how, config, corpus)
-    with locked(how.into):
-        if _is_made(how.into, made_from):
+    with locked(how.output):
+        if _is_made(how.output, made_from):
             return
-        logger.info(f"adapting {encoder.type} to the words of {len(corpus.split('train')):,} images, into {how.into}")
-        words = Words.of(corpus.split("train"), config.text, config.training.mirror_words, how.min_images)
+        logger.info(f"adapting {encoder.type} to the words of {len(corpus.split('train')):,} images, into {how.output}")
+        words = Words.of(corpus.split("train"), config.text, config.training.flip_word_pairs, how.min_images)
         lesson = WordLabelTrainer(
             build_encoder(before), after, words, how, made_from
         )  # says what is wrong before the long work
@@ -93,21 +97,23 @@ def _adapt(encoder: EncoderConfig, how: AdaptConfig, config: Config, corpus: Cor
         features = config.features.model_copy(update={"store": None})
         store = extract([(r.image_id, r.path) for r in records], cut, features)
         scores = lesson.run([record for record in records if record.image_id in store], store)
-        write_json(how.into / NOTE, {"made_from": made_from, "scores": scores})
-        (how.into / STATE).unlink(missing_ok=True)
-        load_file(lesson.encoder.core, how.into / WEIGHTS)  # of the best pass
+        write_json(how.output / NOTE, {"made_from": made_from, "scores": scores})
+        (how.output / STATE).unlink(missing_ok=True)
+        load_file(lesson.encoder.core, how.output / WEIGHTS)  # of the best pass
         images = [(record.image_id, record.path) for record in corpus.records if record.image_id in store]
         fill(store, images, rest_of(lesson.encoder, encoder, after), encoder, config.features)
 
 
-def _made_from(before: EncoderConfig, after: str, how: AdaptConfig, config: Config, corpus: Corpus) -> dict[str, Any]:
+def _made_from(
+    before: EncoderConfig, after: str, how: PretrainOnWordsConfig, config: Config, corpus: Corpus
+) -> dict[str, Any]:
     """Returns all that decides what an encoder learns."""
     said = [[record.image_id, sorted(counted(record, config.text).items())] for record in corpus.split("train")]
     return {
         **{key: value for key, value in fingerprint(before).items() if key != "output"},
-        **how.model_dump(mode="json", exclude={"into"}),
+        **how.model_dump(mode="json", exclude={"output"}),
         "after": after,
-        "mirror_words": [list(pair) for pair in config.training.mirror_words],
+        "mirror_words": [list(pair) for pair in config.training.flip_word_pairs],
         "captions": digest(said)[:16],
     }
 
@@ -116,7 +122,9 @@ def _is_made(folder: Path, made_from: dict[str, Any]) -> bool:
     """Returns whether a folder holds the adapted encoder; raises CheckpointError when it holds another thing."""
     if not (folder / NOTE).exists():
         if (folder / WEIGHTS).exists() and not (folder / STATE).exists():
-            raise CheckpointError(f"{folder} holds {WEIGHTS}, but not how it was made: name another encoder.adapt.into")
+            raise CheckpointError(
+                f"{folder} holds {WEIGHTS}, but not how it was made: name another encoder.pretrain_on_words.output"
+            )
         return False
     note = read_json(folder / NOTE, CheckpointError)
     if not isinstance(note, dict) or not (folder / WEIGHTS).is_file():
@@ -137,21 +145,26 @@ def _require_same(found: dict[str, Any], made_from: dict[str, Any], folder: Path
     if differs := differences(found, made_from):
         hint = " (other data, data.limit or text settings)" if "captions:" in differs else ""
         raise CheckpointError(
-            f"{folder} holds an encoder adapted otherwise ({differs}{hint}): name another encoder.adapt.into"
+            f"{folder} holds an encoder adapted with other settings ({differs}{hint}): "
+            "name another encoder.pretrain_on_words.output"
         )
 
 
 class WordLabelTrainer:
     """The block, the linear layer on it, and the passes over the images."""
 
-    def __init__(self, encoder: Encoder, after: str, words: Words, how: AdaptConfig, made_from: dict[str, Any]) -> None:
+    def __init__(
+        self, encoder: Encoder, after: str, words: Words, how: PretrainOnWordsConfig, made_from: dict[str, Any]
+    ) -> None:
         self.encoder, self.words, self.how, self.made_from = encoder, words, how, made_from
         block = behind(encoder.core, after)
         self.grid = tuple(int(n) for n in block.inputs[0].shape[1:])
         for layer in block.layers:  # statistics of few images would spoil those of a whole data set
             _set_trainable(layer, not isinstance(layer, keras.layers.BatchNormalization))
         if len(self.grid) != 3 or not any(layer.trainable_variables for layer in block.layers):
-            raise FeatureError(f"encoder.adapt.after: behind '{after}' no layer of a grid learns: name an earlier one")
+            raise FeatureError(
+                f"encoder.pretrain_on_words.after: behind '{after}' no layer of a grid learns: name an earlier one"
+            )
         seen = keras.Input(self.grid)
         found = block(seen)
         found = keras.layers.GlobalAveragePooling2D()(found) if len(found.shape) == 4 else found
@@ -177,18 +190,18 @@ class WordLabelTrainer:
             said = "" if found is None else f"  dev: words found with average precision {found:.4f}"
             logger.info(f"pass {number + 1}/{self.how.epochs}  loss {loss:.2f}{said}")
             if scores[-1] == max(scores):
-                with replacing(self.how.into / WEIGHTS, self.encoder.core) as temporary:
+                with replacing(self.how.output / WEIGHTS, self.encoder.core) as temporary:
                     self.encoder.core.save_weights(temporary)
-            save_state(self.how.into / STATE, self.detector, {"made_from": self.made_from, "scores": scores})
+            save_state(self.how.output / STATE, self.detector, {"made_from": self.made_from, "scores": scores})
         return scores
 
     def _begun(self) -> list[float]:
         """Takes up what an interrupted process left; returns the scores of its passes."""
-        path = self.how.into / STATE
+        path = self.how.output / STATE
         if not path.exists():
             return []
         progress = _Saved.check(read_progress(path), path, CheckpointError, "delete it to adapt the encoder again")
-        _require_same(progress.made_from, self.made_from, self.how.into)
+        _require_same(progress.made_from, self.made_from, self.how.output)
         load_state(path, self.detector)
         logger.info(f"going on after pass {len(progress.scores)}")
         return progress.scores
@@ -212,7 +225,9 @@ class WordLabelTrainer:
                 losses.append(float(self.detector.train_on_batch(seen, said)))
                 shown.update()
         if not np.isfinite(losses).all():
-            raise FeatureError(f"the loss is {losses[-1]} in pass {number + 1}: lower encoder.adapt.learning_rate")
+            raise FeatureError(
+                f"the loss is {losses[-1]} in pass {number + 1}: lower encoder.pretrain_on_words.learning_rate"
+            )
         return float(np.mean(losses))
 
     def _found(self, rows: np.ndarray, store: FeatureStore) -> np.ndarray:

@@ -6,14 +6,16 @@ from typing import Literal
 
 import keras
 
-from capsmith.config import Config, difference, require_config, run_config, save_config
+from capsmith.config import Config, require_config, save_config
 from capsmith.core.errors import CapsmithError, CheckpointError
 from capsmith.core.files import RUN_FILES, named, read_json, versions, write_json
 from capsmith.core.locks import FILE as LOCK
 from capsmith.core.locks import locked
 from capsmith.core.log import get_logger, log_file
+from capsmith.core.plugin_requirements import write_requirements
 from capsmith.core.precision import faster_dtype
 from capsmith.core.readers.json_files import FileSchema
+from capsmith.core.scopes import Use, difference
 from capsmith.data.prepare import open_pickle, prepare, read_corpus, require_splits
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
@@ -23,7 +25,7 @@ from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
 from capsmith.models.ensemble import Member, require_same_words
 from capsmith.models.given_features import GivenFeatures, require_same_features
-from capsmith.models.run_plugins import remember as remember_plugins
+from capsmith.models.run_config import run_config
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.training.encoder_adaptation import adapt_encoders
 from capsmith.training.first_steps import FirstSteps
@@ -33,22 +35,6 @@ from capsmith.training.setup import make_vocabulary, new_captioner
 from capsmith.training.warm_start import first_stage, load_initial_weights, missing_members, transfer_weights
 
 logger = get_logger(__name__)
-
-_OPEN = {
-    "features",
-    "decoding",
-    "evaluation",
-    "ensemble",
-}  # may change when a training is resumed: its numbers stay the same
-_PLACES = {
-    "data.root",
-    "data.max_bad_fraction",
-    "encoder.weights",
-    "encoder.adapt.into",
-    "decoder.embedding.vectors",
-    "training.start",
-    "training.checkpoint_every",
-}
 
 
 def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
@@ -73,7 +59,11 @@ def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
     first = FirstSteps(run, len(config.encoders))
     _check_run(run, config, resume)
     busy = f"another process is training into {run}: wait for it, or choose another --run"
-    stage = config.training.start / STATE if config.training.start_config and config.training.start else None
+    stage = (
+        config.training.resume_weights_from / STATE
+        if config.training.stage_one and config.training.resume_weights_from
+        else None
+    )
     with locked(run, busy, CheckpointError), first.undone_on_failure(stage):
         with log_file(run / "log.txt"):
             return _train(config, run)
@@ -82,11 +72,11 @@ def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
 def _train(config: Config, run: Path) -> Captioner:
     begun = (run / STATE).exists()
     if not begun and (before := first_stage(config)):
-        logger.info(f"first {config.training.start_config} into {before[1]}")
+        logger.info(f"first {config.training.stage_one and config.training.stage_one.config} into {before[1]}")
         try:
             train(*before, resume=True)
         except CapsmithError as error:
-            error.args = (f"the first stage, whose settings training.start_set changes: {error}",)
+            error.args = (f"the first stage, whose settings training.stage_one.set changes: {error}",)
             raise
     sessions = Sessions()
     keras.utils.set_random_seed(config.seed)
@@ -106,17 +96,17 @@ def _train(config: Config, run: Path) -> Captioner:
     precision = _precision(config, run if begun else None)
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})
     save_config(config, run / "config.yaml")
-    remember_plugins(config, run)
+    write_requirements(config.components(), run)
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
     captioner = new_captioner(config, vocabulary, vectors, prepared, precision)
     if begun and captioner.given is not None:
         captioner.save_parts(run)  # its encoder may have been named since
-    if config.training.start is not None and not begun:
-        load_initial_weights(captioner, config.training.start)
-        logger.info(f"begins with the weights of {config.training.start}")
-    if config.training.init is not None and not begun:
-        shared = transfer_weights(captioner, config.training.init)
-        logger.info(f"begins with what {config.training.init} knows: {shared:,} of {len(vocabulary):,} words")
+    if config.training.resume_weights_from is not None and not begun:
+        load_initial_weights(captioner, config.training.resume_weights_from)
+        logger.info(f"begins with the weights of {config.training.resume_weights_from}")
+    if config.training.transfer_from is not None and not begun:
+        shared = transfer_weights(captioner, config.training.transfer_from)
+        logger.info(f"begins with what {config.training.transfer_from} knows: {shared:,} of {len(vocabulary):,} words")
     history = Epochs(captioner, prepared, run, sessions).run(begun)
     load_weights(captioner.model.bare(), run / "model.weights.h5")
     if precision != "float32":
@@ -155,7 +145,7 @@ def _check_run(run: Path, config: Config, resume: bool) -> None:
     if begun:
         given = GivenFeatures.of_run(run)
         unknown = {"encoder"} if given is not None and given.encoder == "none" else set()  # it may be named later
-        if changed := difference(run_config(run), config, _OPEN | unknown, _PLACES):
+        if changed := difference(run_config(run), config, Use.RESUME, unknown):
             raise CheckpointError(f"{run} was begun with another config ({changed}): choose another --run")
         require_same_features(config, run)
 

@@ -78,7 +78,7 @@ class Epochs:
     def _optimizer(self) -> keras.optimizers.Optimizer:
         encoder = self.model.encoder
         slow = encoder.trainable_variables if encoder is not None else ()
-        return build_optimizer(self.config, slow, self.captioner.config.encoders[0].share)
+        return build_optimizer(self.config, slow, self.captioner.config.encoders[0].learning_rate_multiplier)
 
     def run(self, resume: bool) -> History:
         """Trains until done; returns the history.
@@ -241,10 +241,10 @@ class Epochs:
         calmer = f"--set training.learning_rate={self.config.learning_rate / 5:.1g}"
         if self.config.clip_norm is None:
             calmer += " --set training.clip_norm=5"
-        begin = [f"--set training.start={self.directory}"]
-        begin += ["--set training.init=null"] if self.config.init is not None else []
-        if self.config.start_config is not None:
-            begin += ["--set training.start_config=null", "--set training.start_set=[]"]
+        begin = [f"--set training.resume_weights_from={self.directory}"]
+        begin += ["--set training.transfer_from=null"] if self.config.transfer_from is not None else []
+        if self.config.stage_one is not None:
+            begin += ["--set training.stage_one=null"]
         best = f" ({' '.join(begin)} begins with its best epoch's weights)"
         raise CapsmithError(
             f"the loss is {loss} in epoch {part.epoch + 1}: train into another --run with {calmer}"
@@ -263,13 +263,13 @@ def _batches(captioner: Captioner, prepared: Prepared) -> Batches | SampledBatch
     records = prepared.split("train")
     ids = [record.image_id for record in records]
     sections = captioner.config.encoders, captioner.config.features
-    views = [extract_store(records, *sections, view) for view in range(1, config.views + 1)]
+    views = [extract_store(records, *sections, view) for view in range(1, config.cached_crops + 1)]
     source: TrainingSource = CroppedSource([prepared.source, *views], ids) if views else PlainSource(prepared.source)
     if config.augment is not None:
         source = AugmentedSource(prepared.source, ids, config.augment)
-    mirror = flip_ids(captioner.vocabulary.words, config.mirror_words)
+    mirror = flip_ids(captioner.vocabulary.words, config.flip_word_pairs)
     if source.flips:
-        _tell_skipped(captioner.vocabulary.words, config.mirror_words)
+        _tell_skipped(captioner.vocabulary.words, config.flip_word_pairs)
     if config.objective == "scst":
         return SampledBatches(captioner, source, records, mirror)
     encoded = examples(records, captioner.vocabulary, captioner.config, source.rows(ids))
@@ -282,7 +282,7 @@ def _tell_skipped(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> Non
     skipped = [pair for pair in pairs if pair not in known]
     if skipped:
         logger.info(
-            f"mirrored images: {len(pairs) - len(skipped)} of {len(pairs)} pairs of training.mirror_words change "
+            f"mirrored images: {len(pairs) - len(skipped)} of {len(pairs)} pairs of training.flip_word_pairs change "
             f"places; the vocabulary lacks a word of {skipped[0][0]}/{skipped[0][1]}"
             + (f" and {len(skipped) - 1} more" if skipped[1:] else "")
         )

@@ -163,7 +163,7 @@ class SampledBatches:
 
     def _baseline(self, rows: np.ndarray, features: MaskedFeatures, rewards: np.ndarray) -> np.ndarray:
         """Returns what was to be expected of each sample, (P, S) or (P, 1)."""
-        if self.config.baseline == "others":
+        if self.config.baseline == "leave_one_out":
             return (rewards.sum(axis=1, keepdims=True) - rewards) / (rewards.shape[1] - 1)
         greedy = GreedyConfig(max_length=self.captioner.config.text.max_length)
         found = search(self.captioner.stepper, features, greedy)[: len(rows)]

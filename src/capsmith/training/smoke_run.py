@@ -131,7 +131,7 @@ def _settings(place: Path, start: Path | None) -> dict[str, object]:
             "learning_rate": 0.01,
             "metric": "rouge",
             "patience": None,
-            "start": None if start is None else str(start),
+            "resume_weights_from": None if start is None else str(start),
         },
         "decoding": {"type": "greedy", "max_length": 6},
         "evaluation": {"metrics": ["rouge"], "after_training": None},

@@ -5,20 +5,18 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from capsmith.config import Config, load_config, model_difference, run_config
+from capsmith.config import Config, load_config
 from capsmith.core.errors import CheckpointError, PluginError
+from capsmith.core.scopes import Use, difference, inherit
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.metrics.scorer import expand
 from capsmith.models.caption_model import CaptionModel, build_model
 from capsmith.models.captioner import WEIGHTS, Captioner
 from capsmith.models.checkpoints import load_weights
+from capsmith.models.run_config import run_config
 from capsmith.training.config import MemberConfig
 from capsmith.training.history import History, read_csv
-from capsmith.vision.config import Encoders
 from capsmith.vision.weights import load_file
-
-_ENCODER_LEARNS = {"encoder.trainable", "encoder.rate"}  # first the decoder alone, then both
-_CARRIED = ("seed", "data", "text", "features", "encoder")
 
 
 def load_initial_weights(captioner: Captioner, run: Path) -> None:
@@ -28,14 +26,14 @@ def load_initial_weights(captioner: Captioner, run: Path) -> None:
         CheckpointError: There is no such run, or its words, encoder or decoder are others.
     """
     config = run_config(run)
-    if changed := model_difference(config, captioner.config, _ENCODER_LEARNS):
-        raise CheckpointError(f"training.start: {run} is of another model ({changed})")
+    if changed := difference(config, captioner.config, Use.LOAD_WEIGHTS):
+        raise CheckpointError(f"training.resume_weights_from: {run} is of another model ({changed})")
     if config.trains_encoder and not captioner.config.trains_encoder:
-        raise CheckpointError(f"training.start: {run} trained its encoder: this one has to, too")
+        raise CheckpointError(f"training.resume_weights_from: {run} trained its encoder: this one has to, too")
     if Vocabulary.load(run / "vocabulary.json").fingerprint() != captioner.vocabulary.fingerprint():
         raise CheckpointError(
-            f"training.start: {run} was trained with other words: its training captions or text settings were others; "
-            "training.init begins with a run of other words"
+            f"training.resume_weights_from: {run} has another vocabulary (its captions or text settings differ); "
+            "training.transfer_from takes a run with another vocabulary"
         )
     model, encoder = captioner.model, run / "encoder.weights.h5"
     whole = config.trains_encoder or model.encoder is None
@@ -57,11 +55,11 @@ def transfer_weights(captioner: Captioner, run: Path) -> int:
         CheckpointError: There is no such run, or its encoder, decoder or way of splitting captions is another.
     """
     known = run_config(run)
-    if changed := model_difference(known, captioner.config, {"text.min_count", "text.max_words", "text.max_length"}):
-        raise CheckpointError(f"training.init: {run} is of another model ({changed})")
+    if changed := difference(known, captioner.config, Use.TRANSFER):
+        raise CheckpointError(f"training.transfer_from: {run} is of another model ({changed})")
     if not hasattr(captioner.model.decoder, "by_word"):
         raise PluginError(
-            f"decoder '{known.decoder.type}' has no by_word, which training.init needs: see decoders.base"
+            f"decoder '{known.decoder.type}' has no by_word, which training.transfer_from needs: see decoders.base"
         )
     words = Vocabulary.load(run / "vocabulary.json")
     before = build_model(known, words, captioner.feature_shape, captioner.encoder)
@@ -77,28 +75,20 @@ def transfer_weights(captioner: Captioner, run: Path) -> int:
             np.moveaxis(grown, axis, 0)[ours] = np.moveaxis(value, axis, 0)[theirs]
             value = grown
         if weight.shape != value.shape:
-            raise CheckpointError(f"training.init: {run} has another {weight.path}: {value.shape}, now {weight.shape}")
+            raise CheckpointError(
+                f"training.transfer_from: {run} has another {weight.path}: {value.shape}, now {weight.shape}"
+            )
         weight.assign(value)
     return len(shared)
 
 
 def first_stage(config: Config) -> tuple[Config, Path] | None:
     """Returns the training that has to come before this one, and its run; None when there is none, or it is over."""
-    start, name = config.training.start, config.training.start_config
-    if start is None or name is None:
+    start, stage_one = config.training.resume_weights_from, config.training.stage_one
+    if start is None or stage_one is None:
         return None
-    stage = load_config(name, config.training.start_set)
-    carried = {section: getattr(config, section) for section in _CARRIED}
-    stage = stage.model_copy(update={**carried, "encoder": _learning_as_in(stage, config.encoder)})
+    stage = inherit(load_config(stage_one.config, stage_one.set), config, Use.STAGE)
     return None if _over(stage, start) else (stage, start)
-
-
-def _learning_as_in(stage: Config, encoder: Encoders) -> Encoders:
-    """Returns an encoder that learns in the first stage only where that stage's own config says so."""
-    if isinstance(encoder, tuple):
-        return encoder  # several are always frozen
-    own = stage.encoders[0]
-    return encoder.model_copy(update={"trainable": own.trainable, "rate": own.rate})
 
 
 def missing_members(config: Config) -> list[tuple[Config, Path]]:
@@ -111,12 +101,11 @@ def missing_members(config: Config) -> list[tuple[Config, Path]]:
 
 
 def _member(one: MemberConfig, config: Config) -> Config:
-    carried = {section: getattr(config, section) for section in _CARRIED if section != "seed"}
-    carried["evaluation"] = config.evaluation.model_copy(update={"after_training": None})  # it is scored as a whole
-    if one.encoders is not None:
-        some = tuple(config.encoders[place] for place in one.encoders)
-        carried["encoder"] = some if len(some) > 1 else some[0]
-    return load_config(one.config, one.set).model_copy(update=carried)
+    own = inherit(load_config(one.config, one.set), config, Use.MEMBER)
+    evaluation = own.evaluation.model_copy(update={"after_training": None})  # the ensemble is scored, not its members
+    encoders = config.encoders if one.encoders is None else tuple(config.encoders[number] for number in one.encoders)
+    encoder = config.encoder if one.encoders is None else encoders if len(encoders) > 1 else encoders[0]
+    return own.model_copy(update={"evaluation": evaluation, "encoder": encoder})
 
 
 def _over(config: Config, run: Path) -> bool:

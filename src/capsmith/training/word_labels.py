@@ -52,8 +52,8 @@ class Words:
         chosen = sorted(word for word, count in images.items() if min_images <= count <= most)
         if not chosen:
             raise FeatureError(
-                f"encoder.adapt.min_images: no word stands in the captions of {min_images} to {most} of the "
-                f"{len(records)} training images: lower it"
+                f"encoder.pretrain_on_words.min_images: no word occurs in the captions of {min_images} to {most} of "
+                f"the {len(records)} training images: lower it"
             )
         return cls({word: number for number, word in enumerate(chosen)}, text, flip_ids(chosen, pairs))
 

@@ -17,7 +17,7 @@ class AugmentConfig(Settings):
     rotate: float = Field(default=5.0, ge=0, le=45)
     """Images are turned by at most so many degrees, and enlarged so that no corner is empty."""
     mirror: bool = True
-    """Every other image is mirrored, and words such as left and right (training.mirror_words) change places."""
+    """Every other image is mirrored, and words such as left and right (training.flip_word_pairs) change places."""
     colour: float = Field(default=0.2, ge=0, lt=1)
     """Brightness, contrast and saturation each vary by as much: 0.2 is from 80 % to 120 %."""
 

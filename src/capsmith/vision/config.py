@@ -1,40 +1,45 @@
 """Settings of the encoder and of the feature cache."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from capsmith.core.schema import ONE, SEVERAL, Precision, Settings, nearest
+from capsmith.core.scopes import Scope
 from capsmith.vision.encoders import ENCODERS
 
 
-class AdaptConfig(Settings):
-    """Fine-tuning of an encoder on the words of the training captions, before its features are made."""
+class PretrainOnWordsConfig(Settings):
+    """Fine-tuning of an encoder to predict the words of the training captions, before its features are extracted."""
 
-    into: Path
-    """The folder that keeps the adapted encoder: made when it is missing, and shared by all configs that name it."""
+    renamed: ClassVar[Mapping[str, str]] = {"into": "output", "min_pictures": "min_images"}
+
+    output: Annotated[Path, Scope.FILES]
+    """Folder of the adapted encoder. It is created when missing, and shared by all configs that name it."""
     after: str | None = None
-    """The layers after this one learn; by default those of the network's last block."""
+    """Name of the last frozen layer: the layers after it are trained. By default these are the network's last block."""
     epochs: int = Field(default=4, ge=1)
-    """Passes over the training images at most; the one that finds the dev images' words best is kept."""
+    """Passes over the training images. The pass with the highest average precision on dev is kept."""
     learning_rate: float = Field(default=1e-4, gt=0)
-    """Of the encoder's layers, at first; it falls to nothing along half a cosine."""
+    """Initial learning rate of the encoder's layers; it decays to zero along a half cosine."""
     batch_size: int = Field(default=50, ge=2)
-    """Images a batch."""
+    """Images in a batch."""
     min_images: int = Field(default=20, ge=1)
-    """Words of fewer training images' captions are left out."""
+    """Words that occur in the captions of fewer training images than this are not predicted."""
     seed: int = Field(default=0, ge=0)
-    """Of order, dropout and mirroring."""
+    """Seed of order, dropout and mirroring."""
 
 
 class EncoderConfig(Settings):
     """The CNN that turns an image into features."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"rate": "lr_multiplier", "adapt": "pretrain_on_words"}
+
     type: str = "resnet50"
     """A name from ``capsmith list encoders``."""
-    weights: str = "imagenet"
+    weights: Annotated[str, Scope.FILES] = "imagenet"
     """``imagenet`` (downloads once), ``none`` (random), or the path of a Keras weights file or ``.keras`` model."""
     layer: str | None = None
     """The layer to cut at; by default the encoder's last one before its classifier."""
@@ -44,14 +49,14 @@ class EncoderConfig(Settings):
     """Images are resized to this (height, width); by default what the encoder was trained on."""
     preprocess: Literal["caffe", "tf", "torch", "unit", "none"] | None = None
     """Pixel scaling; by default the encoder's own. ``tf``: [-1, 1]; ``unit``: [0, 1]; ``none``: 0–255."""
-    trainable: bool | Literal["last_block", "all"] = False
+    trainable: Annotated[bool | Literal["last_block", "all"], Scope.FINE_TUNING] = False
     """Train the encoder together with the decoder: all of it (true), or its last block alone; its batch norm stays as
     it is, and no features are cached."""
-    rate: float | None = Field(default=None, gt=0, le=1)
-    """The learning rate of an encoder that is trained, as a share of the decoder's; by default 0.1, or 1 for one that
-    begins with random weights."""
-    adapt: AdaptConfig | None = None
-    """First teach the encoder's last layers which words captions have; features are those of the adapted encoder."""
+    lr_multiplier: Annotated[float | None, Scope.FINE_TUNING] = Field(default=None, gt=0, le=1)
+    """Learning rate of a trained encoder relative to the decoder's; by default 0.1, or 1 with random weights."""
+    pretrain_on_words: PretrainOnWordsConfig | None = None
+    """Fine-tune the encoder's last layers to predict the words of the captions first; features are then extracted with
+    the adapted encoder."""
 
     @model_validator(mode="before")
     @classmethod
@@ -84,20 +89,28 @@ class EncoderConfig(Settings):
             raise ValueError(f"{self.type} has no ImageNet weights: say weights: none, or the path of a weights file")
         if self.type == "custom" and not self.weights.endswith(".keras"):
             raise ValueError("type custom needs weights: PATH.keras, a whole Keras model")
-        if self.adapt is not None and (self.type == "custom" or self.trainable):
+        if self.pretrain_on_words is not None and (self.type == "custom" or self.trainable):
             said = "a custom encoder" if self.type == "custom" else "trainable: true"
-            raise ValueError(f"adapt is for frozen encoders of the list (capsmith list encoders), not for {said}")
+            raise ValueError(
+                f"pretrain_on_words is for frozen encoders of the list (capsmith list encoders), not for {said}"
+            )
         return self
 
     @property
-    def share(self) -> float:
-        """The encoder's learning rate as a share of the decoder's."""
-        return self.rate if self.rate is not None else 1.0 if self.weights == "none" else 0.1
+    def learning_rate_multiplier(self) -> float:
+        """The encoder's learning rate relative to the decoder's: ``lr_multiplier``, or its default."""
+        if self.lr_multiplier is not None:
+            return self.lr_multiplier
+        return 1.0 if self.weights == "none" else 0.1
 
     @property
     def origin(self) -> str:
         """Where the weights come from: the adapted ones', or ``weights``."""
-        return self.weights if self.adapt is None else str(self.adapt.into / "encoder.weights.h5")
+        return (
+            self.weights
+            if self.pretrain_on_words is None
+            else str(self.pretrain_on_words.output / "encoder.weights.h5")
+        )
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -161,7 +174,7 @@ def require_given(features: FeaturesConfig, encoders: Sequence[EncoderConfig], l
     what = f"features.store: {features.store} is a pickle of features made before"
     if learns:
         raise ValueError(f"{what}, so its encoder cannot learn: leave encoder.trainable out")
-    if any(encoder.adapt for encoder in encoders):
-        raise ValueError(f"{what}, so its encoder cannot be adapted: leave encoder.adapt out")
+    if any(encoder.pretrain_on_words for encoder in encoders):
+        raise ValueError(f"{what}, so its encoder cannot be adapted: leave encoder.pretrain_on_words out")
     if views:
-        raise ValueError(f"{what}, and has none of other views of the images: leave training.views out")
+        raise ValueError(f"{what}, and has none of other views of the images: leave training.cached_crops out")

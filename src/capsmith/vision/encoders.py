@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from capsmith.core.registry import RegistrationError, Table
+from capsmith.core.tables import RegistrationError, Table
 
 Preprocess = Literal["caffe", "tf", "torch", "unit", "none"]
 
@@ -151,7 +151,7 @@ def register_encoder(
 
     def enter(build: Callable[[tuple[int, int], str | None], Any]) -> Callable[[tuple[int, int], str | None], Any]:
         spec = EncoderSpec(name, None, size, preprocess, layer, description, pooling, block, build, pretrained)
-        ENCODERS.enter(name, spec, build.__module__)
+        ENCODERS.add(name, spec, build.__module__)
         return build
 
     return enter

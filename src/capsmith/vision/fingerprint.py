@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from capsmith.core.errors import FeatureError
-from capsmith.core.plugins import provider
+from capsmith.core.loaded_plugins import provider
 from capsmith.core.readers.regular_files import open_regular
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoders import ENCODERS
@@ -35,10 +35,10 @@ def fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, 
     """
     spec = ENCODERS[config.type]
     if weights is None:
-        if config.adapt is not None and not Path(config.origin).exists():
+        if config.pretrain_on_words is not None and not Path(config.origin).exists():
             raise FeatureError(
-                f"encoder.adapt: {config.origin} is not there: `capsmith train` or `extract` makes it; "
-                "to go on with a run, set encoder.adapt.into to it, or to its encoder_1, encoder_2 …: they are copies"
+                f"encoder.pretrain_on_words: {config.origin} is missing: `capsmith train` or `extract` creates it; to "
+                "use a run's copy, set encoder.pretrain_on_words.output to the run, or to its encoder_1, encoder_2 …"
             )
         named = config.origin in ("imagenet", "none")
         weights = config.origin if named else f"sha256:{file_hash(Path(config.origin).expanduser())}"

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from capsmith.core.errors import FeatureError, PluginError, one_line
-from capsmith.core.plugins import blamed
+from capsmith.core.loaded_plugins import plugin_errors
 from capsmith.core.schema import nearest
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoders import ENCODERS, EncoderSpec
@@ -89,14 +89,16 @@ def behind(model: keras.Model, layer: str) -> keras.Model:
     """
     known = layers_by_name(model)
     if layer not in known:
-        raise _no_layer(layer, model, "encoder.adapt.after")
+        raise _no_layer(layer, model, "encoder.pretrain_on_words.after")
     if known[layer] is model.layers[-1]:
-        raise FeatureError(f"encoder.adapt.after: '{layer}' is the last layer of {model.name}: name an earlier one")
+        raise FeatureError(
+            f"encoder.pretrain_on_words.after: '{layer}' is the last layer of {model.name}: name an earlier one"
+        )
     try:
         return keras.Model(known[layer].output, model.outputs[0], name="behind")
     except ValueError as error:
         raise FeatureError(
-            f"encoder.adapt.after: not all of {model.name} goes through '{layer}': name another layer"
+            f"encoder.pretrain_on_words.after: not all of {model.name} goes through '{layer}': name another layer"
         ) from error
 
 
@@ -108,7 +110,7 @@ def _no_layer(layer: str, model: keras.Model, key: str = "encoder.layer") -> Fea
 
 def _network(spec: EncoderSpec, size: tuple[int, int], top: bool, weights: str | None) -> keras.Model:
     if spec.build is not None:
-        with blamed("encoder", spec.name):
+        with plugin_errors("encoder", spec.name):
             network = spec.build(size, weights)
         return _registered(spec, network)
     if spec.application is None:

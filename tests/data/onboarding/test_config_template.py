@@ -55,7 +55,7 @@ def init(folder, monkeypatch, captions):
 def test_the_language_decides(tmp_path, monkeypatch, capsys, language, pairs, scored):
     config = init(tmp_path, monkeypatch, SAID[language])
     assert f": {language}, " in capsys.readouterr().out
-    assert config.training.mirror_words == pairs and tokeniser(config) == scored
+    assert config.training.flip_word_pairs == pairs and tokeniser(config) == scored
 
 
 @pytest.mark.parametrize(

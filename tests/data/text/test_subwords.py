@@ -123,7 +123,7 @@ def test_views_would_turn_pieces_of_words():
     values = {"data": {"type": "folder", "root": "."}, "decoder": {"type": "merge"}, "text": {"mode": "subword"}}
     load_config(values)
     with pytest.raises(ConfigError, match="not with text.mode subword"):
-        load_config(values | {"training": {"views": 1}})
+        load_config(values | {"training": {"cached_crops": 1}})
 
 
 def test_a_captioner_of_pieces_trains_goes_on_and_speaks_in_words(tmp_path):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from capsmith import Captioner
-from capsmith.config import run_config
 from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.data import read_dataset
 from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates, choose
@@ -14,6 +13,7 @@ from capsmith.decoding.search import BeamConfig, Hypothesis, SampleConfig, searc
 from capsmith.evaluation.evaluate import evaluate
 from capsmith.metrics.agreement import DocumentFrequencies
 from capsmith.metrics.cider import CiderD
+from capsmith.models.run_config import run_config
 from capsmith.retrieval.caption_index import Memory
 from tests.decoding.test_search import Table, features
 from tests.support import shapes

@@ -132,11 +132,9 @@ def _flip_pairs(found: DatasetStatistics) -> str:
         return ""
     pairs = [pair for pair in side_words(language) if not char or len("".join(pair)) == 2]
     if not pairs:
-        return (
-            f"  mirror_words: []         # pairs such as [left, right] in {language}; for training with mirror images\n"
-        )
+        return f"  flip_word_pairs: []      # pairs like [left, right] in {language}; for training with mirror images\n"
     lines = "".join(f"    - {to_yaml(pair)}\n" for pair in pairs)
-    return f"  mirror_words:            # exchanged in captions of mirror images ({language})\n{lines}"
+    return f"  flip_word_pairs:         # exchanged in captions of mirror images ({language})\n{lines}"
 
 
 def _tokeniser(found: DatasetStatistics) -> str:

@@ -8,12 +8,13 @@ import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from capsmith.core.errors import DataError
 from capsmith.core.files import read_json
+from capsmith.core.scopes import Scope
 from capsmith.data.records import DATASETS, SPLITS, Corpus, DatasetConfig, Record
 
 _FORMAT = "capsmith scenes 5"
@@ -26,11 +27,12 @@ class ScenesConfig(DatasetConfig):
     """Rendered scenes with five captions each, drawn by capsmith itself: nothing to download."""
 
     renamed: ClassVar[dict[str, str]] = {
-        "things": "was removed: scenes show the eight kinds of thing that 'few' chose; delete the key"
+        **DatasetConfig.renamed,
+        "things": "was removed: scenes show the eight kinds of thing that 'few' chose; delete the key",
     }
 
     type: Literal["scenes"] = "scenes"
-    root: Path = Path("data/scenes")
+    root: Annotated[Path, Scope.FILES] = Path("data/scenes")
     """Folder for the images, which are drawn on first use."""
     train: int = Field(default=3000, ge=1)
     """Number of training images."""

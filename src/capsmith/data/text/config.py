@@ -1,10 +1,11 @@
 """How captions become tokens."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from capsmith.core.schema import Settings
+from capsmith.core.scopes import Scope
 
 
 class TextConfig(Settings):
@@ -21,9 +22,9 @@ class TextConfig(Settings):
     mode: Literal["word", "char", "subword"] = "word"
     """``word`` splits at white space and punctuation; ``char`` takes every character (Chinese, Japanese, Thai);
     ``subword`` cuts words into pieces, so that rare ones can be said too (needs ``capsmith[text]``)."""
-    min_count: int = Field(default=5, ge=1)
+    min_count: Annotated[int, Scope.VOCABULARY] = Field(default=5, ge=1)
     """Words seen less often in the train split become ``<unk>``; for ``subword`` it says nothing."""
-    max_words: int | None = Field(default=None, ge=1)
+    max_words: Annotated[int | None, Scope.VOCABULARY] = Field(default=None, ge=1)
     """Keep only the most frequent words; for ``subword``, learn so many pieces (4,000 when nothing is said)."""
-    max_length: int = Field(default=22, ge=1, le=10_000)
+    max_length: Annotated[int, Scope.VOCABULARY] = Field(default=22, ge=1, le=10_000)
     """Longest caption in tokens, the end token not counted; longer training captions are cut."""

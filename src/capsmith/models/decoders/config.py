@@ -1,12 +1,13 @@
 """Settings of the decoders."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from capsmith.core.registry import Registry
 from capsmith.core.schema import Settings
+from capsmith.core.scopes import Scope
 
 
 class EmbeddingConfig(Settings):
@@ -14,9 +15,9 @@ class EmbeddingConfig(Settings):
 
     size: int = Field(default=256, ge=1)
     """Dimensions of a word vector; must equal the file's when ``vectors`` is given."""
-    vectors: Path | None = None
+    vectors: Annotated[Path | None, Scope.TRAINING_FILES] = None
     """A GloVe text file (a word and its numbers on each line); words that it lacks start random."""
-    trainable: bool = True
+    trainable: Annotated[bool, Scope.TRAINING] = True
     """Train the vectors further, or keep them as they are."""
 
 
@@ -33,16 +34,16 @@ class DecoderConfig(Settings):
     """Recurrent layers, one on the other."""
     layer_norm: bool = False
     """Normalise the gates' inputs and the cell state (Ba et al. 2016)."""
-    dropout: float = Field(default=0.3, ge=0, lt=1)
+    dropout: Annotated[float, Scope.TRAINING] = Field(default=0.3, ge=0, lt=1)
     """Dropout on word vectors, features and the layer before the vocabulary."""
     standardise: bool = False
     """Bring every channel of the features to mean 0 and deviation 1 over the training images."""
-    channel_dropout: float = Field(default=0.0, ge=0, lt=1)
+    channel_dropout: Annotated[float, Scope.TRAINING] = Field(default=0.0, ge=0, lt=1)
     """Share of the feature channels hidden, the same in all regions of an image (Tompson et al. 2015): what plain
     dropout hides in one region another one still shows."""
-    variational: bool = False
+    variational: Annotated[bool, Scope.TRAINING] = False
     """Drop the same channels at every word of a sentence (Gal and Ghahramani 2016), instead of others at each."""
-    word_dropout: float = Field(default=0.0, ge=0, lt=1)
+    word_dropout: Annotated[float, Scope.TRAINING] = Field(default=0.0, ge=0, lt=1)
     """Share of the words read in training that are hidden behind ``<unk>`` (Bowman et al. 2016)."""
     embedding: EmbeddingConfig = EmbeddingConfig()
     """The word vectors."""
@@ -82,7 +83,7 @@ class AttendConfig(DecoderConfig):
     """Only for ``multihead``: A is split into so many."""
     refine: bool = False
     """Attention on attention: weigh the answer by the question (Huang et al. 2019)."""
-    doubly_stochastic: float = Field(default=0.0, ge=0)
+    doubly_stochastic: Annotated[float, Scope.TRAINING] = Field(default=0.0, ge=0)
     """Weight of the loss that asks for every region to be looked at over a sentence (Xu et al. 2015, eq. 14)."""
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from capsmith.core.errors import PluginError
-from capsmith.core.plugins import blamed
+from capsmith.core.loaded_plugins import plugin_errors
 from capsmith.data.text.vocabulary import END, START
 
 _METHODS = {
@@ -46,11 +46,11 @@ def require_protocol(decoder: Any, name: str, feature_shape: tuple[int, ...], si
     features = rng.normal(size=(_IMAGES, *feature_shape)).astype(np.float32)
     words = rng.integers(min(END + 1, size - 1), size, (_IMAGES * _EACH, _LENGTH - 1))
     tokens = np.concatenate([np.full((len(words), 1), START), words], axis=1).astype(np.int32)
-    with blamed("decoder", name):
+    with plugin_errors("decoder", name):
         whole = _numbers(decoder(features, tokens))
     if whole.shape != (*tokens.shape, size):
         raise PluginError(f"{what}: call gives logits {whole.shape}, {(*tokens.shape, size)} are needed: (B, T, V)")
-    with blamed("decoder", name):
+    with plugin_errors("decoder", name):
         steps = _step_by_step(decoder, features, tokens)
     if steps.shape != whole.shape:
         raise PluginError(f"{what}: step gives logits {steps.shape[::2]}, {whole.shape[::2]} are needed: (N, V)")

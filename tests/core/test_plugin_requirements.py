@@ -1,4 +1,4 @@
-"""A run remembers which plugins it needs, and runs none of them unasked."""
+"""A run records which plugins it requires, and loads none of them unasked."""
 
 import json
 import shutil
@@ -8,21 +8,11 @@ import pytest
 from capsmith import Captioner, load_config, load_plugin, train
 from capsmith.cli import main
 from capsmith.core.errors import CheckpointError
-from capsmith.models.run_plugins import remember
+from capsmith.core.plugin_requirements import write_requirements
 from tests.support import plugin_files, toy
 from tests.support.plugin_files import config_file
 
-
-@pytest.fixture(autouse=True)
-def isolated():
-    with plugin_files.forgetting():
-        yield
-
-
-@pytest.fixture
-def place(tmp_path):
-    toy.make_data(tmp_path / "data")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("isolated_plugins")
 
 
 @pytest.fixture
@@ -94,12 +84,12 @@ def test_what_a_notebook_registered_is_asked_for_as_such(tiny_run, tmp_path, cap
     (run / "plugins.json").write_text(json.dumps({"format": 1, "needs": [need]}))
     assert main(["caption", str(run), "x.png"]) == 2
     said = capsys.readouterr().err
-    assert "decoder 'mine' which a notebook or session registered: register it first" in said
+    assert said.count("\n") == 1 and "decoder 'mine'" in said and "--plugin" not in said
 
 
 def test_a_run_that_needs_no_plugin_any_more_says_so(tiny_run, tmp_path):
     """The file goes where a training goes on with a search of our own."""
     run = shutil.copytree(tiny_run.run, tmp_path / "run")
     (run / "plugins.json").write_text("{}")
-    remember(load_config(run / "config.yaml"), run)
+    write_requirements(load_config(run / "config.yaml").components(), run)
     assert not (run / "plugins.json").exists()

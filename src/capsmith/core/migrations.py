@@ -1,0 +1,124 @@
+"""Configs of earlier versions, as saved in run directories and results, brought to today's keys and values.
+
+A renamed key stands in its settings class (``Settings.renamed``), and is migrated from there. A change of structure or
+of a value is one row of ``CHANGES`` below. A config that a user writes is never migrated: an old key in it is an
+error that names the new one.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from capsmith.core.schema import Settings, models_of
+
+Values = dict[str, Any]
+
+
+def _stage_one(values: Values) -> None:
+    """``training.start_config`` and ``start_set`` became one section, ``stage_one: {config, set}``."""
+    training = _section(values, "training")
+    config, overrides = training.pop("start_config", None), training.pop("start_set", None)
+    if config is not None:
+        training["stage_one"] = {"config": config, "set": overrides or []}
+
+
+def _leave_one_out(values: Values) -> None:
+    """``training.baseline: others`` became ``leave_one_out``."""
+    _replace_value(_section(values, "training"), "baseline", "others", "leave_one_out")
+
+
+def _scene_things(values: Values) -> None:
+    """``data.things`` of the rendered scenes was removed; ``few`` is what every scene shows now."""
+    data = _section(values, "data")
+    if data.get("type") == "scenes" and data.get("things") == "few":
+        del data["things"]
+
+
+CHANGES: tuple[Callable[[Values], None], ...] = (
+    _stage_one,
+    _leave_one_out,
+    _scene_things,
+)
+"""Structural changes and renamed values, oldest first. Each one edits a config's plain values in place, and leaves a
+config of today unchanged. They run before keys are renamed, so a change names keys as the version before it did."""
+
+
+def migrate(values: Mapping[str, Any], model: type[Settings]) -> Values:
+    """Returns the values of a saved config as this version writes them; values of today are returned as they are.
+
+    Args:
+        values: What ``config.yaml`` of a run says.
+        model: The settings class of the whole config.
+    """
+    migrated: Values = _copied(values)
+    for change in CHANGES:
+        change(migrated)
+    return _renamed(migrated, [model])
+
+
+def move(values: Values, old: str, new: str) -> None:
+    """Moves a value to another path, as in ``move(values, "training.start", "training.stage_one.run")``, if set.
+
+    Sections on the way are created. A value of None is dropped.
+    """
+    *sections, key = old.split(".")
+    place: Any = values
+    for section in sections:
+        place = place.get(section) if isinstance(place, dict) else None
+    if not isinstance(place, dict) or key not in place:
+        return
+    value = place.pop(key)
+    if value is None:
+        return
+    *sections, key = new.split(".")
+    place = values
+    for section in sections:
+        if not isinstance(place.get(section), dict):
+            place[section] = {}
+        place = place[section]
+    place[key] = value
+
+
+def _section(values: Values, name: str) -> Values:
+    """Returns a section of a config to edit; an empty one of no effect where it is missing."""
+    section = values.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _replace_value(section: Values, key: str, old: Any, new: Any) -> None:
+    """Replaces a value that was renamed; other values stay."""
+    if section.get(key) == old:
+        section[key] = new
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _renamed(values: Any, models: list[type[Settings]]) -> Any:
+    """Returns values with the renamed keys of their settings classes replaced, at every depth."""
+    if isinstance(values, list):
+        return [_renamed(value, models) for value in values]
+    if not isinstance(values, dict):
+        return values
+    type_name = values.get("type")
+    chosen = [model for model in models if _type(model) == type_name] or models
+    renamed: dict[str, str] = {old: new for model in chosen for old, new in model.renamed.items() if " " not in new}
+    result: Values = {}
+    for key, value in values.items():
+        name = renamed[key] if key in renamed else key
+        inner = [
+            section
+            for model in chosen
+            if name in model.model_fields
+            for section in models_of(model.model_fields[name])
+            if issubclass(section, Settings)
+        ]
+        result.setdefault(name, _renamed(value, inner) if inner else value)
+    return result
+
+
+def _type(model: type[Settings]) -> str | None:
+    field = model.model_fields.get("type")
+    return field.default if field is not None else None

@@ -1,0 +1,130 @@
+"""The plugins that a run requires. A run records them by name and digest, never as code; none is loaded unasked."""
+
+import logging
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from capsmith.core.errors import CheckpointError, escaped
+from capsmith.core.files import read_json, write_json
+from capsmith.core.loaded_plugins import SESSION, provider
+from capsmith.core.tables import TABLES
+
+logger = logging.getLogger(__name__)
+FILE = "plugins.json"
+_FORMAT = 1
+_LARGEST_FILE = 100_000  # bytes
+_MODEL_KINDS = ("decoder", "encoder")  # without these, a run's model cannot be built
+_noted: set[tuple[str, ...]] = set()
+
+
+@dataclass(frozen=True)
+class PluginRequirement:
+    """One plugin component that a run was trained with.
+
+    Attributes:
+        kind: A key of ``capsmith.core.tables.TABLES``.
+        name: The component's name.
+        plugin: The name of its plugin.
+        sha256: Digest of the plugin's source at that time; empty where unknown.
+    """
+
+    kind: str
+    name: str
+    plugin: str
+    sha256: str
+
+
+def write_requirements(components: Iterable[tuple[str, str]], run: Path) -> None:
+    """Records in a run which plugins provide its components; removes the record if none does.
+
+    Args:
+        components: What the run's config names, by kind and name.
+        run: The run directory.
+    """
+    required = [
+        PluginRequirement(kind, name, plugin.name, plugin.sha256)
+        for kind, name in components
+        if (plugin := provider(kind, name)) is not None
+    ]
+    if required:
+        write_json(run / FILE, {"format": _FORMAT, "needs": [requirement.__dict__ for requirement in required]})
+    else:
+        (run / FILE).unlink(missing_ok=True)
+
+
+def read_requirements(run: Path) -> list[PluginRequirement]:
+    """Reads which plugins a run requires.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
+    path = run / FILE
+    if not path.exists():
+        return []
+    damaged = CheckpointError(f"{path} is damaged")
+    if not path.is_file() or path.stat().st_size > _LARGEST_FILE:
+        raise damaged
+    content = read_json(path, CheckpointError)
+    entries = content.get("needs") if isinstance(content, dict) and content.get("format") == _FORMAT else None
+    if not isinstance(entries, list):
+        raise damaged
+    return [_requirement(entry, damaged) for entry in entries]
+
+
+def _requirement(entry: Any, damaged: CheckpointError) -> PluginRequirement:
+    values = entry if isinstance(entry, dict) else {}
+    texts = [values.get(key) for key in ("kind", "name", "plugin", "sha256")]
+    if not all(isinstance(text, str) and len(text) < 200 for text in texts) or texts[0] not in TABLES:
+        raise damaged
+    return PluginRequirement(*(str(text) for text in texts))
+
+
+def unloaded_components(run: Path, require_all: bool = False) -> dict[tuple[str, str], str]:
+    """Returns the plugin components that a run's config names and that are not loaded, each with its plugin.
+
+    Args:
+        run: The run directory.
+        require_all: Refuse any missing component; by default only those that the model cannot be built without.
+
+    Raises:
+        CheckpointError: A required component is missing; the message says which plugin to pass.
+    """
+    requirements = read_requirements(run)
+    missing = [requirement for requirement in requirements if requirement.name not in TABLES[requirement.kind]]
+    if required := [component for component in missing if require_all or component.kind in _MODEL_KINDS]:
+        parts = escaped(", ".join(dict.fromkeys(f"{component.kind} '{component.name}'" for component in required)))
+        files = list(dict.fromkeys(component.plugin for component in required if component.plugin != SESSION))
+        options = escaped(" ".join(f"--plugin {shlex.quote(name)}" for name in files))
+        advice = f"add {options} (in Python: capsmith.load_plugin), which runs its code" if files else "register it"
+        source = "from a plugin" if files else "which a notebook or session registered"
+        raise CheckpointError(f"{run} requires {parts} {source}: {advice}; the run itself contains no code")
+    for requirement in requirements:
+        if requirement not in missing:
+            _note_change(requirement, run)
+    return {(requirement.kind, requirement.name): requirement.plugin for requirement in missing}
+
+
+def _note_change(requirement: PluginRequirement, run: Path) -> None:
+    """Logs once when a plugin differs from the one that a run was trained with."""
+    kind, name = requirement.kind, requirement.name
+    now = provider(kind, name)
+    if now is not None and now.sha256 == requirement.sha256 and requirement.sha256:
+        return
+    key = (str(run), kind, name, now.sha256 if now is not None else "")
+    if key in _noted:
+        return
+    _noted.add(key)
+    here = f"{now.name} (sha256 {_short(now.sha256)})" if now is not None else "capsmith itself"
+    then = f"{requirement.plugin} (sha256 {_short(requirement.sha256)})"
+    logger.warning(
+        escaped(
+            f"note: {kind} '{name}' comes from {here}; {run} was trained with the one from {then}: results may differ"
+        )
+    )
+
+
+def _short(digest: str) -> str:
+    return digest[:12] or "unknown"

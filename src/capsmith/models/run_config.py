@@ -1,0 +1,80 @@
+"""The config of a run: what it was trained with, and the overrides that a trained model allows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from capsmith.config import Config, load_config, validate
+from capsmith.core.errors import CheckpointError, ConfigError, one_line
+from capsmith.core.files import require_run
+from capsmith.core.migrations import migrate
+from capsmith.core.overrides import overrides_list
+from capsmith.core.plugin_requirements import unloaded_components
+from capsmith.core.scopes import Scope, Use, difference, field_scope
+from capsmith.core.yaml_io import read_yaml
+
+_OF_THE_FIRST = frozenset({Scope.DECODING, Scope.EVALUATION})  # in an ensemble, the first run decides these
+
+
+def run_config(run: Path, overrides: Sequence[str] = (), require_all: bool = False) -> Config:
+    """Reads the resolved config of a run. Configs written by earlier versions are migrated.
+
+    Args:
+        run: The run directory.
+        overrides: Changes of fields that a trained model leaves open, such as ``"decoding.type=beam"``.
+        require_all: Also refuse a run whose dataset, search or metrics come from plugins that are not loaded.
+
+    Raises:
+        CheckpointError: The directory is missing, is not a run, its config is damaged, or it requires a plugin.
+        ConfigError: An override is not valid, or would change the model.
+    """
+    require_run(run)
+    unloaded = unloaded_components(run, require_all)
+    path = run / "config.yaml"
+    try:
+        values = migrate(read_yaml(path), Config)
+        if missing := [name for name in Config.model_fields if name not in values and name not in _ADDED_LATER]:
+            raise ConfigError(f"{path} is damaged: it lacks {', '.join(missing)}")
+        trained = validate(values, str(path), unloaded)
+    except ConfigError as error:
+        raise CheckpointError(f"{run} cannot be used: {one_line(error)}") from error
+    trained = _with_own_encoders(trained, run)
+    if not overrides:
+        return trained
+    config = load_config(trained.model_dump(mode="json"), overrides, unloaded)
+    if changed := difference(trained, config, Use.EVALUATE):
+        raise ConfigError(f"--set cannot change what {run} was trained with ({changed})")
+    return config
+
+
+_ADDED_LATER = frozenset({"seed", "ensemble"})  # sections that the first version did not write
+
+
+def run_configs(runs: Sequence[Path], overrides: Sequence[str] = ()) -> list[Config]:
+    """Reads the configs of runs that caption together. Decoding and evaluation follow the first run.
+
+    Raises:
+        CheckpointError: As ``run_config``.
+        ConfigError: As ``run_config``.
+    """
+    overrides = overrides_list(overrides)
+    shared = [change for change in overrides if _section_scope(change) not in _OF_THE_FIRST]
+    return [run_config(run, shared if number else overrides, require_all=True) for number, run in enumerate(runs)]
+
+
+def _section_scope(override: str) -> Scope | None:
+    return field_scope(Config, override.partition("=")[0].strip().split(".")[0])
+
+
+def _with_own_encoders(config: Config, run: Path) -> Config:
+    """Uses the run's own copies of adapted encoders that no longer exist where they were created."""
+    if not any(encoder.pretrain_on_words for encoder in config.encoders):
+        return config
+    from capsmith.vision.joined import folders  # imports NumPy, which most configs do not need
+
+    places = zip(config.encoders, folders(run, len(config.encoders)), strict=True)
+    return config.adapted_into(
+        [
+            folder if not Path(encoder.origin).exists() and (folder / "adapted.json").exists() else None
+            for encoder, folder in places
+        ]
+    )

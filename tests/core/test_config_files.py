@@ -1,0 +1,77 @@
+"""Where configs are looked for."""
+
+from pathlib import Path
+
+import pytest
+
+from capsmith.config import load_config
+from capsmith.core import config_files
+from capsmith.core.config_files import find_config
+from tests.support.configs import TEXT, error
+
+
+@pytest.mark.parametrize("name", ["flickr8k.yaml", "flickr8k"])
+def test_a_bare_name_is_found_from_anywhere(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config(name).data.type == "flickr8k"
+
+
+def test_a_file_here_comes_before_ours(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "flickr8k.yaml").write_text(TEXT)
+    assert find_config("flickr8k") == Path("configs/flickr8k.yaml")
+    (tmp_path / "flickr8k.yaml").write_text(TEXT)
+    assert find_config("flickr8k") == Path("flickr8k.yaml")
+
+
+@pytest.fixture
+def fresh_notes():
+    config_files._note.cache_clear()
+
+
+def test_which_of_two_configs_of_one_name_is_told_once(tmp_path, monkeypatch, capsys, fresh_notes):
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "flickr8k.yaml"
+    mine.write_text(TEXT)
+    for _ in range(2):
+        assert find_config("flickr8k.yaml") == Path("flickr8k.yaml")
+    said = capsys.readouterr().err
+    assert said.count("note: ") == 1 and f"flickr8k.yaml is {mine}, not " in said
+    assert said.rstrip().endswith("a path says which of the two")
+
+
+@pytest.mark.parametrize("name", ["./flickr8k.yaml", "{}/flickr8k.yaml"])
+def test_a_path_means_that_file_and_nothing_is_told(name, tmp_path, monkeypatch, capsys, fresh_notes):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flickr8k.yaml").write_text(TEXT)
+    assert load_config(name.format(tmp_path)).data.type == "folder"
+    assert not capsys.readouterr().err
+
+
+def test_the_same_config_twice_is_not_told(tmp_path, monkeypatch, capsys, fresh_notes):
+    ours = find_config("flickr8k.yaml").read_bytes()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flickr8k.yaml").write_bytes(ours)
+    find_config("flickr8k.yaml")
+    assert not capsys.readouterr().err
+
+
+def test_an_installed_package_brings_them_along(tmp_path, monkeypatch):
+    """The wheel holds them in capsmith/configs."""
+    package = tmp_path / "site-packages" / "capsmith"
+    (package / "configs").mkdir(parents=True)
+    (package / "configs" / "special.yaml").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config_files, "__file__", str(package / "core" / "config_files.py"))
+    assert load_config("special").data.type == "folder"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "nothing", "no/such.yaml", "configs"])
+def test_no_such_config(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert error(name).startswith("no config")
+
+
+def test_no_such_config_names_the_nearest():
+    assert "did you mean 'quickstart.yaml'?" in error("quickstrat.yaml")

@@ -1,0 +1,65 @@
+"""Changes by ``--set``."""
+
+from pathlib import Path
+
+import pytest
+
+from capsmith.config import load_config
+from tests.support.configs import BASE, error
+
+
+def test_set_changes_one_key_and_leaves_the_rest():
+    config = load_config(BASE, ["decoder.units=7", "decoder.embedding.size=3", "training.clip_norm=null"])
+    assert (config.decoder.units, config.decoder.embedding.size, config.training.clip_norm) == (7, 3, None)
+    assert config.decoder.type == "inject"
+    assert config.data == load_config(BASE).data
+    assert BASE["decoder"] == {"type": "inject"}  # what was given is not touched
+
+
+def test_the_last_of_two_wins():
+    assert load_config(BASE, ["seed=3", "seed=4"]).seed == 4
+
+
+def test_values_may_hold_equal_signs_and_commas():
+    config = load_config(BASE, ["data.root=a=b,c", "evaluation.metrics=[bleu, rouge]"])
+    assert config.data.root == Path("a=b,c")
+    assert config.evaluation.metrics == ("bleu", "rouge")
+
+
+def test_another_type_drops_what_it_does_not_take():
+    beam = {**BASE, "decoding": {"type": "beam", "beam_size": 4, "max_length": 9}}
+    greedy = load_config(beam, ["decoding.type=greedy"])
+    assert greedy.decoding.model_dump() == {"type": "greedy", "max_length": 9, "min_length": 1, "no_repeat": 0}
+    sample = load_config(beam, ["decoding.type=sample", "decoding.top_k=3"]).decoding
+    assert (sample.type, sample.top_k, sample.max_length) == ("sample", 3, 9)
+    same = load_config(beam, ["decoding.type=beam"])
+    assert same.decoding.beam_size == 4
+    merge = load_config({**BASE, "decoder": {"type": "inject", "mode": "par", "units": 3}}, ["decoder.type=merge"])
+    assert (merge.decoder.type, merge.decoder.units) == ("merge", 3)
+    scenes = load_config({**BASE, "data": {"type": "folder", "root": "x", "captions": "c.csv"}}, ["data.type=scenes"])
+    assert (scenes.data.type, scenes.data.root) == ("scenes", Path("x"))
+
+
+def test_a_key_of_the_new_type_may_come_first():
+    assert load_config(BASE, ["decoding.beam_size=7", "decoding.type=beam"]).decoding.beam_size == 7
+
+
+def test_a_key_of_the_old_type_after_a_new_type_is_a_mistake():
+    beam = {**BASE, "decoding": {"type": "beam"}}
+    assert "decoding.beam_size: unknown key" in error(beam, "decoding.type=greedy", "decoding.beam_size=3")
+
+
+@pytest.mark.parametrize("override", ["a", "=3", "a..b=1", ".=1", "seed", ""])
+def test_set_without_key_and_value(override):
+    assert "section.key=value" in error(BASE, override)
+
+
+@pytest.mark.parametrize("value", ["[", "2024-13-45", "!!int x", "'", "9" * 5000, "[" * 5000])
+def test_set_of_what_yaml_cannot_read(value):
+    message = error(BASE, f"seed={value}")
+    assert "not valid YAML" in message
+    assert len(message) < 200
+
+
+def test_set_below_a_value():
+    assert "root is not a section" in error(BASE, "data.root.deeper=5")
