@@ -73,7 +73,7 @@ FORMS = {
     "numbers after names, no header line": ("c.csv", rows("{name}#0\t{said}", ""), {}),
     "upper case": ("c.csv", rows('{name},"{said}"').replace(".jpg", ".JPG"), {CASE: 12}),
     "Windows paths": ("c.csv", rows(r'C:\data\{name},"{said}"'), {FOLDERS: 12}),
-    "a folder in front": ("c.csv", rows('old/Images/{name},"{said}"'), {FOLDERS: 12}),
+    "a folder in front": ("c.csv", rows('old/photos/{name},"{said}"'), {FOLDERS: 12}),
     "addresses": ("c.csv", rows('https://x.org/{name}?raw=1,"{said}"'), {FOLDERS: 12}),
     "names in quotes of their own": ("c.csv", rows("'{name}',\"{said}\""), {"image name in quotes": 12}),
     "no endings": ("c.csv", rows('{stem},"{said}"'), {}),

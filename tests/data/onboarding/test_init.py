@@ -225,7 +225,7 @@ def test_from_a_folder_to_a_config(tmp_path, monkeypatch, capsys):
     assert code == 0 and not err
     for said in ("40, 1 to 2 captions each", "41: English, Latin script", "train 32, dev 4, test 4",
                  "1 × missing image (gone.jpg)", "1 × empty caption", "1 × image that cannot be read",
-                 "“a red ball number 0” at 2", "p5.jpg = p6.jpg", "--config my_images.yaml"):  # fmt: skip
+                 "“a red ball number 0” for 2", "p5.jpg = p6.jpg", "--config my_images.yaml"):  # fmt: skip
         assert said in out
     config = load_config("my_images.yaml")
     assert config.data.root.name == "my images" and config.text.mode == "word"

@@ -155,7 +155,7 @@ def test_labels_of_a_detector_are_no_captions(tmp_path):
     images(tmp_path)
     for name in NAMES:
         write(tmp_path / "labels" / f"{name[:-4]}.txt", "0 0.51 0.48 0.2 0.3\n")
-    with pytest.raises(DataError, match="no file that says what they show"):
+    with pytest.raises(DataError, match="no captions"):
         detect_layout(tmp_path)
     write(tmp_path / "c.csv", "image,caption\n" + "".join(f"{name},{SAID[name][0]}\n" for name in NAMES))
     assert said(tmp_path) == {name: texts[:1] for name, texts in SAID.items()}

@@ -24,6 +24,11 @@ def contents(root):
     return {path.name: path.read_bytes() for path in (root / "images").iterdir()}
 
 
+def drawn(root):
+    """Returns the complete images; names of temporary files begin with a dot."""
+    return list((root / "images").glob("[!.]*.png"))
+
+
 def test_is_registered_and_reads_by_its_type(tmp_path):
     assert DATASETS.settings["scenes"] is ScenesConfig
     corpus = read_dataset(config(tmp_path))
@@ -118,11 +123,11 @@ def test_goes_on_after_kill(tmp_path):
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and len(list((tmp_path / "images").glob("*.png"))) < 20:
+    while time.monotonic() < deadline and len(drawn(tmp_path)) < 20:
         time.sleep(0.005)
     process.kill()
     process.wait()
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "images").glob("*.png")}
+    before = {path: path.stat().st_mtime_ns for path in drawn(tmp_path)}
     assert 20 <= len(before) < 155
     corpus = read(settings)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())

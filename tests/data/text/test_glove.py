@@ -106,7 +106,7 @@ def test_a_bad_line_is_named(tmp_path, text, message):
 
 @pytest.mark.parametrize("text", [GOOD, "400000 3\n" + GOOD])
 def test_another_size_than_the_configs(tmp_path, text):
-    with pytest.raises(DataError, match=r"has 3 numbers a word, but the config's embedding size is 4"):
+    with pytest.raises(DataError, match=r"has 3 numbers per word.* 4"):
         load_vectors(_write(tmp_path, text), VOCABULARY, 4)
 
 

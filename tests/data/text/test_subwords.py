@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from capsmith.config import load_config
 from capsmith.core.errors import ConfigError, MissingExtraError
 from capsmith.data.text.config import TextConfig
-from capsmith.data.text.subwords import goes_on, split_word, words_of
+from capsmith.data.text.subwords import continues_word, join_pieces, split_word
 from capsmith.data.text.tokens import detokenise, tokenise
 from capsmith.data.text.vocabulary import UNK, Vocabulary
 from capsmith.models.captioner import Captioner
@@ -40,8 +40,8 @@ def test_the_longest_piece_comes_first():
     assert split_word("running", pieces) == ["runn", "##ing"]
     assert split_word("runu", pieces) == ["run", "##u"]
     assert split_word("rux", pieces) is None and split_word("nu", pieces) is None
-    assert words_of(["runn", "##ing", "dog", "##s", "#"]) == ["running", "dogs", "#"]
-    assert words_of(["##ing", "##s"]) == ["ings"]
+    assert join_pieces(["runn", "##ing", "dog", "##s", "#"]) == ["running", "dogs", "#"]
+    assert join_pieces(["##ing", "##s"]) == ["ings"]
 
 
 def test_words_of_training_come_back():
@@ -138,7 +138,7 @@ def test_a_captioner_of_pieces_trains_goes_on_and_speaks_in_words(tmp_path):
     train(load_config(values), tmp_path / "run")
     train(load_config(values), tmp_path / "run", resume=True)
     captioner = Captioner.load(tmp_path / "run")
-    assert captioner.vocabulary.pieces and any(goes_on(piece) for piece in captioner.vocabulary.words)
+    assert captioner.vocabulary.pieces and any(continues_word(piece) for piece in captioner.vocabulary.words)
     image = next((shapes.data() / "images").glob("red*"))
     caption = captioner.caption(image, attention=True)
     assert "##" not in caption.text and caption.text == " ".join(caption.words)
