@@ -31,8 +31,8 @@ quickstart: $(BIN)/.installed  ## train on the rendered scenes, evaluate, captio
 	@echo "Next     $(BIN)/capsmith train --config flickr8k.yaml --set data.root=/where/Flickr8k/is"
 
 test: $(BIN)/.installed-dev  ## lint, types and tests
-	$(BIN)/ruff format --check src tests benchmarks results
-	$(BIN)/ruff check src tests benchmarks results
+	$(BIN)/ruff format --check src tests benchmarks tools
+	$(BIN)/ruff check src tests benchmarks tools
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
 
@@ -46,11 +46,11 @@ bench: $(BIN)/.installed-dev  ## measure speed beside the usual ways; BENCH="dec
 	$(BIN)/python -m benchmarks.speed $(BENCH)
 
 format: $(BIN)/.installed-dev  ## format the code
-	$(BIN)/ruff format src tests benchmarks results
-	$(BIN)/ruff check --fix src tests benchmarks results
+	$(BIN)/ruff format src tests benchmarks tools
+	$(BIN)/ruff check --fix src tests benchmarks tools
 
 tables: $(BIN)/.installed  ## write the README's tables from results/summary.json
-	$(BIN)/python results/tables.py
+	$(BIN)/python -m tools.tables
 
 clean:               ## remove the environment, runs, caches and drawn images
 	rm -rf $(VENV) runs cache data/scenes .mypy_cache .ruff_cache .pytest_cache

@@ -1,11 +1,11 @@
-"""What each part of the recipe is worth: one training a factor, each differing from the base in that factor alone.
+"""Measures the value of each part of the recipe: one training per factor, which differs from the base in it alone.
 
-    python -m benchmarks.ablation --set data.root=/where/Flickr8k/is [--set …] [--only views ema] [--epochs 4]
+    python -m benchmarks.ablation --set data.root=/path/to/Flickr8k [--set …] [--only views ema] [--epochs 4]
 
-The base is ``flickr8k_attention.yaml`` at half its width, with its second encoder alone and no views, for a few epochs:
-a tenth of the time. It is trained once as it is and once for each factor below; ``results/ablation.json`` has the best
-dev scores. A run that is there goes on where it stopped, and rows that are there stay, so that the command can be
-interrupted and repeated. Dev alone is read.
+The base is ``flickr8k_attention.yaml`` at half width, with its second encoder only and no cached crops, for a few
+epochs: a tenth of the time. The base and each factor below are trained once; ``results/flickr8k/ablation.json`` has
+the best dev scores. Existing runs are resumed and existing rows kept, so the command can be interrupted and repeated.
+Only dev is read.
 """
 
 import argparse
@@ -20,27 +20,27 @@ BASE = ("decoder.units=256", "decoder.attention_units=256", "training.cached_cro
 BOTH = "both encoders"
 FACTORS: dict[str, tuple[str, ...]] = {
     "base": (),
-    "another seed": ("seed=2",),  # what chance does: a smaller change says nothing
-    "in float32": ("training.precision=float32",),  # shows what bfloat16 costs, on a machine that has it
-    "without adapting the encoder": ("encoder.1.pretrain_on_words=null",),
+    "another seed": ("seed=2",),  # the effect of chance: a smaller change is not evidence
+    "in float32": ("training.precision=float32",),  # the effect of bfloat16, on a machine that has it
+    "without encoder adaptation": ("encoder.1.pretrain_on_words=null",),
     BOTH: (),
-    "a view besides": ("training.cached_crops=1",),
-    "without standardised features": ("decoder.standardise=false",),
+    "with a cached crop": ("training.cached_crops=1",),
+    "without feature scaling": ("decoder.standardise=false",),
     "without label smoothing": ("training.label_smoothing=0",),
-    "without the running mean of weights": ("training.ema=null",),
+    "without averaged weights (EMA)": ("training.ema=null",),
     "without attention on attention": ("decoder.refine=false",),
     "without tied embeddings": ("decoder.tie_embeddings=false",),
     "dropout 0.3": ("decoder.dropout=0.3",),
     "512 units": ("decoder.units=512", "decoder.attention_units=512"),
-    "a decoder that attends before it reads": ("decoder.type=attention",),
-    "two recurrences, top-down": ("decoder.type=updown",),
-    "answers fed back": ("decoder.feedback=true",),
+    "soft attention decoder": ("decoder.type=attention",),
+    "top-down decoder": ("decoder.type=updown",),
+    "input feeding": ("decoder.input_feeding=true",),
     "one-cycle schedule": ("training.schedule=onecycle",),
     "layer norm": ("decoder.layer_norm=true",),
     "word dropout 0.1": ("decoder.word_dropout=0.1",),
     "scheduled sampling 0.25": ("training.scheduled_sampling=0.25",),
     "additive attention": ("decoder.attention=additive",),
-    "channel dropout 0.3": ("decoder.channel_dropout=0.3",),
+    "spatial dropout 0.3": ("decoder.spatial_dropout=0.3",),
     "variational dropout": ("decoder.variational=true",),
     "weight decay 0.05": ("training.weight_decay=0.05",),
 }
@@ -48,14 +48,14 @@ SHOWN = ("dev_bleu4", "dev_cider")
 
 
 def main() -> None:
-    """Trains what is asked for and writes what is there."""
+    """Trains the requested factors and writes all rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="flickr8k_attention.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--only", nargs="*", metavar="WORD", help="factors whose name holds one of these")
+    parser.add_argument("--only", nargs="*", metavar="WORD", help="factors whose name contains one of these")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
-    parser.add_argument("--out", type=Path, default=Path("results/ablation.json"))
+    parser.add_argument("--out", type=Path, default=Path("results/flickr8k/ablation.json"))
     args = parser.parse_args()
     common = [
         *BASE,

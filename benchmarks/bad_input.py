@@ -3,7 +3,7 @@
 Trains a toy captioner, then makes every mistake of ``tests/mistakes`` through the command line's ``main``. Prints
 what went wrong and the two numbers; leaves with exit code 1 when a mistake was not handled.
 
-    python -m benchmarks.bad_input [--verbose] [--write results/robust_summary_part.json]
+    python -m benchmarks.bad_input [--verbose] [--write summary_part.json]
 """
 
 import argparse

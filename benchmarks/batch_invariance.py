@@ -22,13 +22,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from capsmith.data.prepare import prepare, read_corpus
+from capsmith.data.sources import FeatureSource
 from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.decoding.search import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
-from capsmith.evaluation.evaluate import caption_source, remember
+from capsmith.evaluation.build_index import build_caption_index
+from capsmith.evaluation.decode import decode_images
 from capsmith.models.captioner import Caption, Captioner
-from capsmith.models.ensemble import Member, require_same_words
+from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_configs
-from capsmith.retrieval.caption_index import FILE as MEMORY
 
 TOLERANCE = 1e-5
 SIZES = (2, 7, 32, 128)
@@ -57,17 +58,17 @@ def main() -> int:
     parser.add_argument("--files", action="store_true", help="caption the image files too, by one run")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the figure as JSON")
     args = parser.parse_args()
-    members, paths = loaded(args.runs, args.set, args.split, args.images)
+    captioner, sources, paths = loaded(args.runs, args.set, args.split, args.images)
     searches = {name: how for name, how in SEARCHES.items() if not args.only or any(w in name for w in args.only)}
     total, arrangements = 0, 0
     for name, how in searches.items():
-        alone = captioned(members, list(paths), how, 1)
+        alone = captioned(captioner, sources, list(paths), how, 1)
         words, scores = set(), set()
         furthest = 0.0
         arrangements = 0
         for size, ids in arranged(list(paths)):
             arrangements += 1
-            again = captioned(members, ids, how, size)
+            again = captioned(captioner, sources, ids, how, size)
             words |= {image for image in paths if again[image].text != alone[image].text}
             apart = {image: distance(again[image], alone[image]) for image in paths}
             scores |= {image for image, far in apart.items() if far > TOLERANCE}
@@ -79,7 +80,7 @@ def main() -> int:
             flush=True,
         )
         if args.files:
-            print(f"{'':26} {by_files(members[0].captioner, paths, how, alone)}", flush=True)
+            print(f"{'':26} {by_files(captioner, paths, how, alone)}", flush=True)
     if args.write:
         note = (
             f"captions (of {len(paths):,} {args.split} images, by each of {len(searches)} searches) that differ in "
@@ -93,20 +94,21 @@ def main() -> int:
     return int(total > 0)
 
 
-def loaded(runs: Sequence[Path], sets: Sequence[str], split: str, count: int) -> tuple[list[Member], dict[str, Path]]:
-    """Returns the captioners with their sources, and the paths of the first images of a split by id."""
-    members = []
+def loaded(
+    runs: Sequence[Path], sets: Sequence[str], split: str, count: int
+) -> tuple[Captioner, list[FeatureSource], dict[str, Path]]:
+    """Returns the captioner, the features of each member, and the paths of the first images of a split by id."""
     configs = run_configs(runs, sets)
+    captioner = Captioner.load_members(runs, configs)
     corpus = read_corpus(configs[0].data, configs[0].features)
-    for run, config in zip(runs, configs, strict=True):
-        captioner = Captioner.load(run)
-        captioner.config = config
-        prepared = prepare(corpus, config.encoders, config.features, ("train", split), captioner.encoder)
-        if not members and not (run / MEMORY).exists():
-            remember(captioner, prepared)  # for consensus; the run itself is left as it is
-        members.append(Member(captioner, prepared.source))
-    require_same_words([member.captioner for member in members], runs)
-    return members, {record.image_id: record.path for record in prepared.split(split)[:count]}
+    prepared = [
+        prepare(corpus, config.encoders, config.features, ("train", split), member.encoder)
+        for config, member in zip(configs, captioner.members, strict=True)
+    ]
+    if not RunDirectory(runs[0]).caption_index.exists():  # for consensus; the run itself is left as it is
+        captioner = Captioner(captioner.members, build_caption_index(captioner.members[0], prepared[0]))
+    paths = {record.image_id: record.path for record in prepared[-1].split(split)[:count]}
+    return captioner, [one.source for one in prepared], paths
 
 
 def arranged(ids: list[str]) -> Iterator[tuple[int, list[str]]]:
@@ -120,12 +122,13 @@ def arranged(ids: list[str]) -> Iterator[tuple[int, list[str]]]:
     yield 5, [image for one in ids for image in (one, ids[0], ids[-1])]
 
 
-def captioned(members: Sequence[Member], ids: list[str], how: DecodingConfig, size: int) -> Found:
+def captioned(
+    captioner: Captioner, sources: Sequence[FeatureSource], ids: list[str], how: DecodingConfig, size: int
+) -> Found:
     """Captions images in batches of a size, as ``evaluate`` does."""
-    captioner = members[0].captioner
     settings = captioner.config.evaluation.model_copy(update={"batch_size": size})
-    captioner.config = captioner.config.model_copy(update={"evaluation": settings})
-    return caption_source(members, ids, how)
+    config = captioner.config.model_copy(update={"evaluation": settings})
+    return decode_images(captioner.with_config(config), sources, ids, how)
 
 
 def distance(one: Caption, other: Caption) -> float:

@@ -1,12 +1,11 @@
-"""What it is worth to let the encoder learn too: two trainings that go on from one, equally long.
+"""Measures the gain of training the encoder's last block: two equally long trainings that continue from one.
 
     python -m benchmarks.finetuning --set data.root=/where/Flickr8k/is --set encoder.weights=… [--write …]
 
-The first stage is ``flickr8k_quick.yaml`` with a frozen encoder as ImageNet left it, and no standardised features.
-Then one run goes on with the frozen encoder, and the other with its last block learning too, at the decoder's rate and
-from images of which every other is mirrored: the same epochs, batches and seed. (At a tenth of that rate, and with
-crops, turns and colours, four epochs are too few to gain.) Dev alone is read. A run that is there goes on where it
-stopped.
+The first stage is ``flickr8k_quick.yaml`` with a frozen encoder with ImageNet weights and unscaled features. Then one
+run continues with the frozen encoder, and another trains its last block at the decoder's learning rate on images of
+which half are mirrored: the same epochs, batches and seed. (At a tenth of that rate, or with crops, rotations and
+colour changes, four epochs are too few for a gain.) Only dev is read. An existing run is resumed.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from capsmith.training.history import History, read_csv
 COMMAND = "python -m benchmarks.finetuning"
 COMMON = (
     "encoder.pretrain_on_words=null",
-    "decoder.standardise=false",  # features of an encoder that learns have no scale to know
+    "decoder.standardise=false",  # features of a trained encoder have no fixed scale
     "training.precision=float32",
     "training.patience=null",
     "evaluation.after_training=null",
@@ -37,12 +36,12 @@ STAGES: dict[str, tuple[str, ...]] = {
 
 
 def main() -> None:
-    """Trains what is missing, compares, and writes the gain."""
+    """Trains the missing runs, compares them, and writes the gain."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="flickr8k_quick.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--epochs", type=int, nargs=2, default=(6, 4), help="of the first stage, and of what follows")
-    parser.add_argument("--rate", type=float, default=3e-4, help="the learning rate of what follows")
+    parser.add_argument("--epochs", type=int, nargs=2, default=(6, 4), help="of the first stage and of the second")
+    parser.add_argument("--rate", type=float, default=3e-4, help="learning rate of the second stage")
     parser.add_argument("--runs", type=Path, default=Path("runs/finetuning"))
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the figure as JSON")
     args = parser.parse_args()
@@ -51,7 +50,7 @@ def main() -> None:
     configs = {}
     for name, changes in STAGES.items():
         more = [f"training.epochs={first}"] if name == "frozen" else [*changes, *follows, f"training.epochs={then}"]
-        configs[name] = load_config(args.config, [*COMMON, *args.set, *more])  # mistakes are told before hours of work
+        configs[name] = load_config(args.config, [*COMMON, *args.set, *more])  # reports mistakes before hours of work
     best = {}
     for name, config in configs.items():
         train(config, args.runs / name, resume=True)
@@ -64,7 +63,7 @@ def main() -> None:
     print(f"gain {tuned - frozen:+.4f}")
     if args.write:
         command = " ".join([COMMAND, *(f"--set {change}" for change in args.set)])
-        learning = "with its last block learning too, from mirrored images"
+        learning = "with its last block trained on mirrored images"
         note = f"MobileNetV2 on Flickr8k: dev CIDEr {tuned:.3f} {learning}, {frozen:.3f} frozen"
         part = {"value": round(tuned - frozen, 4), "unit": "", "command": command, "seeds": 1, "note": note}
         text = json.dumps({"finetune.dev_cider_gain": part}, indent=2, ensure_ascii=False)

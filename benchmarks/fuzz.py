@@ -1,7 +1,7 @@
 """Fuzzes everything that reads files: whatever the bytes, a reader answers, or says what is wrong in one line.
 
     pip install atheris
-    python -m benchmarks.fuzz [--seconds 60] [--only image table …] [--write results/fuzz_summary_part.json]
+    python -m benchmarks.fuzz [--seconds 60] [--only image table …] [--write summary_part.json]
 
 Each reader gets files that are valid and then what libFuzzer makes of them, guided by the code that they reach. An
 answer and a ``CapsmithError`` of one printable line are fine; any other exception, and ten seconds without an answer,

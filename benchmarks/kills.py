@@ -1,6 +1,6 @@
 """Kills real processes at random moments, goes on, and compares what comes out with what was never killed.
 
-    python -m benchmarks.kills [--kills 52] [--seed 1] [--write results/kills_summary_part.json]
+    python -m benchmarks.kills [--kills 52] [--seed 1] [--write summary_part.json]
 
 Extraction, training, self-critical training and evaluation of drawn scenes, each through the command line. A process
 is killed (``kill -9``) at a moment drawn between its start and some seconds of work, and started again, until it was

@@ -2,7 +2,7 @@
 
     python -m benchmarks.metrics                                    # speed, on captions drawn from a Zipf law
     python -m benchmarks.metrics --captions Flickr8k.token.txt      # speed, on real captions
-    python -m benchmarks.metrics --captions … --golden GOLDEN --java --write results/metrics_summary_part.json
+    python -m benchmarks.metrics --captions … --golden GOLDEN --java --write summary_part.json
 
 GOLDEN is a folder with ``danieljl``, ``coco_fakecap`` and ``flickr8k_refs``; with ``--java`` METEOR is run, and the
 Java tokeniser on all captions. Everything runs on one core.

@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--where-image2", type=Path, required=True, metavar="DIR")
     parser.add_argument("--rnn-role", type=Path, required=True, metavar="DIR")
     parser.add_argument("--references", type=Path, default=default, metavar="FILE")
-    parser.add_argument("--out", type=Path, default=ROOT / "results" / "rescored.json", metavar="FILE")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "flickr8k" / "rescored.json", metavar="FILE")
     args = parser.parse_args()
     try:
         scorer = Scorer(read_references([args.references]).captions)

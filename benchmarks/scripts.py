@@ -1,6 +1,6 @@
 """Three commands in three scripts: ``init``, ``train`` and ``caption`` on folders of drawn scenes with a spreadsheet.
 
-    python -m benchmarks.scripts [--only Arabic] [--write results/scripts_summary_part.json]
+    python -m benchmarks.scripts [--only Arabic] [--write summary_part.json]
 
 The folders are made anew: images, and ``captions.csv`` in Vietnamese, Arabic or Chinese (``writings.py``). ``init``
 finds everything else by itself; ``train`` gets a small encoder that learns from nothing, since drawn scenes need no

@@ -19,7 +19,7 @@ from capsmith.data.text.vocabulary import END, PAD, START, UNK
 from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates
 from capsmith.decoding.sampling import block_size, draws, words_drawn
 from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig, search
-from capsmith.decoding.stepper import DecoderStepper, Views
+from capsmith.decoding.stepper import DecoderStepper, EnsembleFeatures
 from capsmith.models.decoders.config import DECODERS
 from tests.decoding.test_compiled import StepByStep
 
@@ -192,7 +192,7 @@ DECODERS_TRIED = {
     "inject": {"mode": "par", "cell": "gru"},
     "attention": {"attention_units": 8},
     "updown": {"attention_units": 8, "heads": 2},
-    "aoa": {"attention_units": 8, "feedback": False, "tie_embeddings": True},
+    "aoa": {"attention_units": 8, "input_feeding": False, "tie_embeddings": True},
 }
 WHOLE = [
     GreedyConfig(max_length=9),
@@ -250,13 +250,13 @@ def test_nor_do_those_of_unusual_searches_depend_on_the_batch(kind):
 
 
 def test_those_of_an_ensemble_do_not_depend_on_the_batch():
-    from capsmith.models.ensemble import JointStepper
+    from capsmith.models.ensemble import EnsembleStepper
 
     members, images = zip(*(decoder(kind) for kind in ("merge", "aoa")), strict=True)
-    stepper = JointStepper(members)
+    stepper = EnsembleStepper(members, [part.shape[1:] for part in images])
 
     def take(images, rows):
-        return Views([part[rows] for part in images])
+        return EnsembleFeatures([part[rows] for part in images])
 
     for config in WHOLE:
         check(stepper, images, config, take)

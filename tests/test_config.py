@@ -96,7 +96,7 @@ def test_all_mistakes_are_told_at_once():
         {
             "seed": -1,
             "data": {"type": "folder"},
-            "decoder": {"type": "merge", "join": "ad", "mode": "init"},
+            "decoder": {"type": "merge", "fusion": "ad", "mode": "init"},
             "training": {"epochs": 0, "metric": "cidr"},
             "encodr": {},
         }
@@ -104,7 +104,7 @@ def test_all_mistakes_are_told_at_once():
     lines = message.splitlines()
     assert lines[0] == "config has 7 errors:"
     paths = {line.strip().split(":")[0] for line in lines[1:]}
-    expected = "seed data.root decoder.join decoder.mode training.epochs training.metric encodr"
+    expected = "seed data.root decoder.fusion decoder.mode training.epochs training.metric encodr"
     assert paths == set(expected.split())
 
 

@@ -32,11 +32,11 @@ from capsmith import (
 )
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
-from capsmith.evaluation.evaluate import caption_source
+from capsmith.evaluation.decode import decode_images
 from capsmith.metrics import score
 from capsmith.models.arguments import chosen_decoding
 from capsmith.models.caption_model import build_model
-from capsmith.models.ensemble import Member
+from capsmith.models.member import Member
 from capsmith.vision.encoder import build_encoder
 from tests.support import shapes
 from tests.support.prepared import prepare_splits
@@ -132,7 +132,7 @@ def test_one_bad_image_does_not_lose_the_others(captioner, tmp_path):
     images = [TEST[0], tmp_path / "text.jpg", TEST[1], tmp_path / "none.jpg", b"", np.zeros((3, 3, 7)), TEST[2]]
     for size in (1, 2, 128):
         settings = captioner.config.evaluation.model_copy(update={"batch_size": size})
-        captioner.config = captioner.config.model_copy(update={"evaluation": settings})
+        captioner = captioner.with_config(captioner.config.model_copy(update={"evaluation": settings}))
         found = captioner.caption(images, on_error="return")
         assert [type(one) for one in found] == [Caption if n in (0, 2, 6) else ImageError for n in range(7)]
         same([found[0], found[2], found[6]], captioner.caption(TEST[:3]))
@@ -340,11 +340,11 @@ def test_alone_in_batches_and_by_evaluation(captioner, decoding):
     alone = [captioner.caption(path, decoding) for path in TEST]
     for size in (5, 128):
         settings = captioner.config.evaluation.model_copy(update={"batch_size": size})
-        captioner.config = captioner.config.model_copy(update={"evaluation": settings})
+        captioner = captioner.with_config(captioner.config.model_copy(update={"evaluation": settings}))
         same(captioner.caption(TEST, decoding), alone)
         same(captioner.caption(TEST[::-1], decoding)[::-1], alone)
         source = prepare_splits(captioner.config, "test").source
-        found = caption_source([Member(captioner, source)], [path.name for path in TEST], decoding)
+        found = decode_images(captioner, [source], [path.name for path in TEST], decoding)
         same([found[path.name] for path in TEST], alone)
 
 
@@ -356,14 +356,15 @@ def test_files_and_stored_grids_give_the_same(tmp_path):
     config = load_config(values)
     words = Vocabulary.build([["a", "red", "bar", "green", "left"]], 1, None)
     encoder = build_encoder(config.encoder)
-    made = Captioner(config, words, build_model(config, words, encoder.feature_shape, encoder), (9, 128), encoder)
+    model = build_model(config, words, encoder.feature_shape, encoder)
+    made = Captioner([Member(config, words, model, (9, 128), encoder)])
     source = prepare_splits(config, "test").source
     ids = [path.name for path in TEST]
     stored, own = source.gather(source.rows(ids)), made.features(TEST)
     assert own.dtype == stored.dtype == np.float16
     assert (own != stored).mean() < 0.01  # last bits, where the networks' sums were taken in another order
     for decoding in ROADS:
-        found = caption_source([Member(made, source)], ids, decoding)
+        found = decode_images(made, [source], ids, decoding)
         same([found[name] for name in ids], [made.caption(path, decoding) for path in TEST])
 
 

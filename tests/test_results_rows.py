@@ -5,29 +5,20 @@ import hashlib
 import json
 import re
 import statistics
-import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "results"))
+from capsmith.metrics import Scorer
+from capsmith.metrics.files import read_hypotheses, read_references
+from capsmith.vision.encoders import ENCODERS
+from tools import caption_statistics, four_references, measures, rescore
+from tools.paths import REFERENCES, RESULTS, ROOT, SHARED, read_log, read_summary
+from tools.rows import ENCODER_SIZES, HEADLINE, ROWS
 
-import keep  # noqa: E402
-import like_for_like  # noqa: E402
-import reading  # noqa: E402
-from rows import ENCODER_SIZES, HEADLINE, RESULTS, ROWS  # noqa: E402
-
-from capsmith.metrics import Scorer  # noqa: E402
-from capsmith.metrics.files import read_hypotheses, read_references  # noqa: E402
-from capsmith.vision.encoders import ENCODERS  # noqa: E402
-
-SUMMARY = json.loads((RESULTS / "summary.json").read_text(encoding="utf-8"))
-LOG = [json.loads(line) for line in (RESULTS / "test_readings.jsonl").read_text(encoding="utf-8").splitlines()]
-SHARED = ROOT.parent / "shared"
-REFERENCES = SHARED / "golden" / "flickr8k_refs" / "test_refs_raw.json"
+SUMMARY = read_summary()
+LOG = read_log()
 FOLDERS = [(name, folder) for name, row in ROWS.items() for folder in row.folders]
 
 needs_references = pytest.mark.skipif(not REFERENCES.exists(), reason="Flickr8k's references are not in ../shared")
@@ -44,20 +35,30 @@ def scores_of(folder):
     return json.loads((RESULTS / folder / "report" / "scores.json").read_text(encoding="utf-8"))
 
 
+def migrated_decoding(decoding):
+    """Returns a logged decoding with today's keys."""
+    return decoding
+
+
 @needs_references
 @pytest.mark.parametrize("name, folder", FOLDERS)
-def test_every_score_comes_again_from_the_kept_captions(name, folder):
-    found = scorer().score(read_hypotheses(RESULTS / folder / "report" / "predictions.jsonl").captions)
+def test_kept_captions_score_as_stated(name, folder):
+    rescored = scorer().score(read_hypotheses(RESULTS / folder / "report" / "predictions.jsonl").captions)
     kept = scores_of(folder)
     assert kept["split"] == "test"
     assert kept["images"] == 1000
-    for metric, score in found.items():
+    for metric, score in rescored.items():
         assert kept["scores"][metric]["value"] == pytest.approx(score.value, abs=1e-9), metric
         assert kept["scores"][metric]["signature"] == score.signature
 
 
+def test_figures_equal_the_kept_scores():
+    assert max(map(rescore.difference_of_figure, SUMMARY.values())) < 1e-9
+    assert rescore.difference_of_figure({"value": 0.1, "scores": SUMMARY["flickr8k.xe.cider"]["scores"]}) > 0.1
+
+
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_s_figures_are_of_its_own_folders(name):
+def test_figures_of_a_row_come_from_its_folders(name):
     row = ROWS[name]
     for figure in ("bleu1", "bleu2", "bleu3", "bleu4", "rouge", "cider", "shuffled_bleu4", "shuffled_cider"):
         entry = SUMMARY[f"flickr8k.{name}.{figure}"]
@@ -65,38 +66,37 @@ def test_a_row_s_figures_are_of_its_own_folders(name):
         assert entry["seeds"] == len(row.folders)
 
 
-def test_every_figure_of_a_row_has_a_row_that_says_what_it_is():
+def test_every_figure_belongs_to_a_defined_row():
     assert {key.split(".")[1] for key in SUMMARY if key.startswith("flickr8k.")} == set(ROWS)
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_was_decoded_in_the_way_that_its_name_means(name):
+def test_rows_were_decoded_as_defined(name):
     for folder in ROWS[name].folders:
         decoding = scores_of(folder)["decoding"]
-        assert {key: decoding[key] for key in ROWS[name].search} == ROWS[name].search
+        flat = measures.flatten(decoding)
+        assert {key: flat[key] for key in ROWS[name].search} == ROWS[name].search
         assert yaml.safe_load((RESULTS / folder / "config.yaml").read_text(encoding="utf-8"))["decoding"] == decoding
 
 
-def test_scst_is_decoded_by_beam_and_a_row_that_looks_captions_up_says_consensus():
+def test_rows_with_mbr_reranking_are_named_and_labelled_so():
     assert ROWS["scst"].search["type"] == "beam"
-    assert ROWS["scst_consensus"].search["type"] == "consensus"
     for name, row in ROWS.items():
-        assert row.looks_up == ("consensus" in row.label), name
-        if not name.startswith("best"):
-            assert row.looks_up == ("consensus" in name), name
+        assert row.uses_training_captions == ("MBR" in row.label), name
+        assert row.uses_training_captions == ("consensus" in name or name.startswith("best")), name
 
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if len(row.folders) > 1])
-def test_a_mean_is_over_seeds_of_one_recipe(name):
+def test_means_are_over_seeds_of_one_recipe(name):
     first, *others = (RESULTS / folder for folder in ROWS[name].folders)
     seeds = [yaml.safe_load((folder / "config.yaml").read_text())["seed"] for folder in (first, *others)]
     assert len(set(seeds)) == len(seeds)
     for other in others:
-        assert keep.differences(first, other) == []
+        assert measures.recipe_differences(first, other) == []
 
 
 @pytest.mark.parametrize("name, folder", FOLDERS)
-def test_the_kept_config_says_the_precision_that_was_trained_in(name, folder):
+def test_kept_configs_state_the_training_precision(name, folder):
     config = yaml.safe_load((RESULTS / folder / "config.yaml").read_text(encoding="utf-8"))
     assert config["training"].get("precision", "float32") == ROWS[name].precision
     versions = json.loads((RESULTS / folder / "versions.json").read_text(encoding="utf-8"))
@@ -104,16 +104,16 @@ def test_the_kept_config_says_the_precision_that_was_trained_in(name, folder):
 
 
 @pytest.mark.parametrize("name, folder", FOLDERS)
-def test_every_row_has_its_readings_in_the_log(name, folder):
+def test_readings_of_every_row_are_logged(name, folder):
     captions = (RESULTS / folder / "report" / "predictions.jsonl").read_bytes()
     (entry,) = (one for one in LOG if one.get("predictions_sha256") == hashlib.sha256(captions).hexdigest())
     assert (entry["row"], entry["shown_in"], entry["replaced_by"]) == (name, folder, None)
     kept = scores_of(folder)
     assert entry["scores"] == {metric: score["value"] for metric, score in kept["scores"].items()}
-    assert entry["decoding"] == kept["decoding"]
+    assert migrated_decoding(entry["decoding"]) == kept["decoding"]
 
 
-def test_what_was_replaced_names_what_took_its_place_and_why():
+def test_replaced_readings_name_their_successor_and_the_reason():
     entries = {one["id"]: one for one in LOG}
     assert len(entries) == len(LOG)
     replaced = [one for one in LOG if one.get("replaced_by") is not None]
@@ -125,30 +125,34 @@ def test_what_was_replaced_names_what_took_its_place_and_why():
     }
 
 
-def test_the_readme_tells_how_often_test_was_read():
+def page(name):
+    """Returns a page's text on one line."""
+    return re.sub(r"\s+", " ", (ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_the_results_page_counts_the_readings_of_test():
     before = [one for one in LOG if "source" in one]
-    said = re.sub(r"\s+", " ", (ROOT / "README.md").read_text(encoding="utf-8"))
     shown = sum(one["shown_in"] is not None for one in before)
-    words = {6: "six", 10: "ten"}
-    best = words[sum(one["kept_as"] == "flickr8k.best" for one in before)]
-    replaced = words[len(before) - shown]
-    assert f"there were {len(before)} before that log began" in said
-    assert f"{shown} are shown, {replaced} were replaced, and under the name `best` test was read {best} times" in said
+    best = sum(one["kept_as"] == "flickr8k.best" for one in before)
+    text = page("docs/results.md")
+    assert f"{len(before)} readings" in text
+    assert f"{shown} are shown and {len(before) - shown} were replaced" in text
+    assert f"`best` test was read {best} times" in text
 
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.trainings])
 def test_training_minutes_are_the_epochs_of_all_trainings(name):
-    each = [sum(keep.minutes(RESULTS / one) for one in trainings) for trainings in ROWS[name].trainings]
+    each = [sum(measures.minutes(RESULTS / one) for one in trainings) for trainings in ROWS[name].trainings]
     assert len(each) == len(ROWS[name].folders)
     assert SUMMARY[f"flickr8k.{name}.training_minutes"]["value"] == pytest.approx(statistics.mean(each))
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_sizes_count_decoders_encoders_and_what_is_remembered(name):
+def test_sizes_count_decoders_encoders_and_the_caption_index(name):
     figures = {key: SUMMARY[f"flickr8k.{name}.{key}"]["value"] for key in ("parameters", "checkpoint_mb")}
-    found = keep.sizes(ROWS[name], figures["parameters"], figures["checkpoint_mb"])
-    assert found == (SUMMARY[f"flickr8k.{name}.all_parameters"]["value"], SUMMARY[f"flickr8k.{name}.all_mb"]["value"])
-    one = keep.parameters(RESULTS / ROWS[name].folders[0])
+    size = measures.deployed_size(ROWS[name], figures["parameters"], figures["checkpoint_mb"])
+    assert size == (SUMMARY[f"flickr8k.{name}.all_parameters"]["value"], SUMMARY[f"flickr8k.{name}.all_mb"]["value"])
+    one = measures.parameters(RESULTS / ROWS[name].folders[0])
     assert figures["parameters"] == one * ROWS[name].members or one == 0
 
 
@@ -183,7 +187,7 @@ def test_dev_chose_the_epoch(name, folder):
 
 
 def test_the_kept_sweep_holds_the_setting_of_its_config_and_the_dev_report_beside_it():
-    folder = RESULTS / "flickr8k_quick"
+    folder = RESULTS / "flickr8k" / "quick" / "seed_1"
     with (folder / "sweep_dev.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     decoding = yaml.safe_load((folder / "sweep_run" / "config.yaml").read_text(encoding="utf-8"))["decoding"]
@@ -203,54 +207,54 @@ def test_the_kept_sweep_holds_the_setting_of_its_config_and_the_dev_report_besid
 
 @needs_references
 @pytest.mark.parametrize("name", ["best", "scst"])
-def test_like_for_like_leaves_out_each_reference_in_turn(name, monkeypatch):
-    monkeypatch.setattr(like_for_like, "ROWS", {name: ROWS[name]})
-    found = like_for_like.against_four(scorer())[name]
+def test_four_references_are_the_mean_over_leaving_out_each(name, monkeypatch):
+    monkeypatch.setattr(four_references, "ROWS", {name: ROWS[name]})
+    scores = four_references.against_four(scorer())[name]
     for metric in ("bleu4", "cider"):
         value = SUMMARY[f"flickr8k.{name}.{metric}_four_references"]["value"]
-        assert statistics.mean(found[metric]) == pytest.approx(value, abs=1e-9)
+        assert statistics.mean(scores[metric]) == pytest.approx(value, abs=1e-9)
     captions = read_hypotheses(RESULTS / ROWS[name].folders[0] / "report" / "predictions.jsonl").captions
     references = read_references([REFERENCES]).captions
     fewer = [{image: [*g[:n], *g[n + 1 :]] for image, g in references.items()} for n in range(5)]
     by_hand = statistics.mean(Scorer(one, ["bleu4"]).score(captions)["bleu4"].value for one in fewer)
-    assert found["bleu4"][0] == pytest.approx(by_hand, abs=1e-12)
+    assert scores["bleu4"][0] == pytest.approx(by_hand, abs=1e-12)
 
 
 @needs_flickr8k
-def test_what_captions_are_like_comes_again_from_the_kept_captions():
-    sets, training = reading.read(SHARED / "flickr8k")
-    odd = reading.UnusualRelations(training)
-    for name in (*HEADLINE, reading.PEOPLE):
-        each = [reading.measures(captions, training, odd) for captions in sets[name]]
-        for measure in reading.NOTES:
+def test_caption_statistics_follow_from_the_kept_captions():
+    sets, training = caption_statistics.read(SHARED / "flickr8k")
+    odd = caption_statistics.UnusualRelations(training)
+    for name in (*HEADLINE, caption_statistics.PEOPLE):
+        each = [caption_statistics.measures(captions, training, odd) for captions in sets[name]]
+        for measure in caption_statistics.NOTES:
             value = SUMMARY[f"reading.{measure}_{name}"]["value"]
             assert statistics.mean(one[measure] for one in each) == pytest.approx(value, abs=1e-12)
     assert len(training) == 30000
 
 
-def test_the_readme_tells_how_often_the_rules_object_to_people():
-    found = json.loads((RESULTS / "reading.json").read_text(encoding="utf-8"))
-    said = re.sub(r"\s+", " ", (ROOT / "README.md").read_text(encoding="utf-8"))
-    people, best = found["people"], found["best"]
+def test_the_results_page_counts_the_objections_to_human_captions():
+    faults = json.loads((RESULTS / "flickr8k" / "caption_faults.json").read_text(encoding="utf-8"))
+    text = page("docs/results.md")
+    people, best = faults["people"], faults["best"]
     assert people["captions"] == 5000
-    assert f"the rules object to {len(people['objected_to'])} (" in said
-    assert f"and {len(people['odd_relations'])} have an odd relation" in said
-    assert f"`best`'s {len(best['odd_relations'])} odd relations" in said
+    assert f"the rules object to {len(people['objected_to'])} (" in text
+    assert f"and {len(people['odd_relations'])} have an odd relation" in text
+    assert f"the {len(best['odd_relations'])} odd relations of `best`" in text
 
 
 def test_the_66_models_are_66_and_the_row_is_the_best_of_them():
-    found = json.loads((RESULTS / "rescored.json").read_text(encoding="utf-8"))
-    assert len(found["scores"]) == 66
-    best = max(found["scores"], key=lambda model: found["scores"][model]["cider"])
-    assert best == found["best"]
-    for metric, value in found["scores"][best].items():
+    rescored = json.loads((RESULTS / "flickr8k" / "rescored.json").read_text(encoding="utf-8"))
+    assert len(rescored["scores"]) == 66
+    best = max(rescored["scores"], key=lambda model: rescored["scores"][model]["cider"])
+    assert best == rescored["best"]
+    for metric, value in rescored["scores"][best].items():
         assert SUMMARY[f"others.show_and_tell_vgg16.{metric}"]["value"] == value
 
 
-def test_the_number_of_encoders_that_is_told_is_that_of_the_table():
-    for page in ("README.md", "CHANGELOG.md"):
-        for told in re.findall(r"(\d+) encoders", (ROOT / page).read_text(encoding="utf-8")):
-            assert int(told) == len(ENCODERS), page
+def test_pages_state_the_number_of_encoders():
+    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")):
+        for stated in re.findall(r"(\d+) encoders", path.read_text(encoding="utf-8")):
+            assert int(stated) == len(ENCODERS), path.name
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)

@@ -1,32 +1,23 @@
-"""The scripts of results/: what is kept, what is refused, what the rules of grammar object to, how sweeps go on."""
+"""The tools that keep results: what is kept, what is refused, grammar rules, sweeps, recovered readings."""
 
 import csv
 import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
+from benchmarks import rescoring
+from capsmith.core.errors import CapsmithError
+from capsmith.evaluation import readings
+from capsmith.evaluation.evaluate import evaluate
 from tests.support import shapes
+from tools import grammar, keep, measures, paths, reconstruct_readings, sweep
+from tools.rows import ENCODER_SIZES, ROWS, Row
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "results"), str(ROOT)]
-
-import grammar  # noqa: E402
-import keep  # noqa: E402
-import reconstruct_readings  # noqa: E402
-import sweep  # noqa: E402
-from benchmarks import rescoring  # noqa: E402
-from rows import ROWS, Row  # noqa: E402
-
-from capsmith.core.errors import CapsmithError  # noqa: E402
-from capsmith.evaluation import readings  # noqa: E402
-from capsmith.evaluation.evaluate import evaluate  # noqa: E402
-
-TOY = Row("a toy", {"type": "greedy"}, ("mobilenet_v2",), ("flickr8k_toy",), members=2)
+TOY = Row("a toy", {"type": "greedy"}, ("mobilenet_v2",), ("flickr8k/toy/seed_1",), members=2)
 
 
 @pytest.fixture
@@ -34,7 +25,9 @@ def results(tmp_path, monkeypatch):
     """An empty results folder with one row of two members."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "summary.json").write_text("{}")
-    monkeypatch.setattr(keep, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(paths, "SUMMARY", tmp_path / "results" / "summary.json")
+    monkeypatch.setattr(paths, "READINGS", tmp_path / "results" / "test_readings.jsonl")
     monkeypatch.setattr(keep, "ROWS", {"toy": TOY})
     return tmp_path / "results"
 
@@ -42,22 +35,28 @@ def results(tmp_path, monkeypatch):
 @pytest.fixture
 def runs(tmp_path):
     """Two runs that were evaluated together on dev and test."""
-    found = [shutil.copytree(shapes.trained(), tmp_path / name) for name in ("first", "second")]
+    copies = [shutil.copytree(shapes.trained(), tmp_path / name) for name in ("first", "second")]
     for split in ("dev", "test"):
-        evaluate(found, split, ["decoding.type=greedy"])
-    return found
+        evaluate(copies, split, ["decoding.type=greedy"])
+    return copies
+
+
+def kept_folder(results):
+    """Returns the one kept folder of the toy row."""
+    (folder,) = (results / "flickr8k" / "toy").iterdir()
+    return folder
 
 
 def enter(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["keep.py", *map(str, arguments)])
+    monkeypatch.setattr(sys, "argv", ["keep", *map(str, arguments)])
     keep.main()
 
 
-def test_all_that_a_figure_rests_on_is_kept(results, runs, monkeypatch, tmp_path):
+def test_everything_behind_a_figure_is_kept(results, runs, monkeypatch, tmp_path):
     first, second = runs
-    options = ["--command", "c", "--note", "n", "--along", second, "--say", f"{tmp_path}=HERE"]
+    options = ["--command", "c", "--note", "n", "--members", second, "--replace-path", f"{tmp_path}=HERE"]
     enter(monkeypatch, "toy", first, "--report", "report/ensemble", *options)
-    folder = results / "flickr8k_toy"
+    folder = kept_folder(results)
     for name in ("config.yaml", "history.csv", "log.txt", "versions.json", "report/scores.json"):
         assert (folder / name).exists(), name
     for name in ("config.yaml", "history.csv", "log.txt", "versions.json"):
@@ -72,7 +71,7 @@ def test_all_that_a_figure_rests_on_is_kept(results, runs, monkeypatch, tmp_path
     assert str(tmp_path) not in (results / readings.FILE).read_text()
     summary = json.loads((results / "summary.json").read_text())
     together = summary["flickr8k.toy.all_parameters"]["value"] - summary["flickr8k.toy.parameters"]["value"]
-    assert together == keep.ENCODER_SIZES["mobilenet_v2"][0]
+    assert together == ENCODER_SIZES["mobilenet_v2"][0]
     enter(monkeypatch, "toy", first, "--report", "report/ensemble", *options)
     assert len(readings.read(results / readings.FILE)) == 2  # nothing twice
 
@@ -81,23 +80,22 @@ def test_the_kept_config_has_the_decoding_that_was_evaluated(results, runs, monk
     was = yaml.safe_load((runs[0] / "config.yaml").read_text())["decoding"]
     assert was["type"] == "beam"
     enter(monkeypatch, "toy", runs[0], "--report", "report/ensemble", "--command", "c", "--note", "n")
-    text = (results / "flickr8k_toy" / "config.yaml").read_text()
+    text = (kept_folder(results) / "config.yaml").read_text()
     assert yaml.safe_load(text)["decoding"]["type"] == "greedy"
     assert text.startswith("# decoding: that of report/scores.json")
 
 
-def test_a_name_keeps_its_meaning(results, runs, monkeypatch):
-    """What made flickr8k.scst mean the consensus: a row kept anew from reports of another decoding."""
+def test_a_row_refuses_reports_of_another_decoding(results, runs, monkeypatch):
     evaluate(runs, "test", ["decoding.beam_size=2"])
     before = (results / "summary.json").read_text()
-    with pytest.raises(SystemExit, match="toy means .*greedy.*give it another row"):
+    with pytest.raises(SystemExit, match="toy.*greedy"):
         enter(monkeypatch, "toy", runs[0], "--report", "report/ensemble", "--command", "c", "--note", "n")
     assert (results / "summary.json").read_text() == before
 
 
-def test_another_name_is_refused(results, runs, monkeypatch, capsys):
+def test_an_unknown_row_is_refused(results, runs, monkeypatch, capsys):
     with pytest.raises(SystemExit):
-        monkeypatch.setattr(sys, "argv", ["keep.py", "other", str(runs[0]), "--command", "c", "--note", "n"])
+        monkeypatch.setattr(sys, "argv", ["keep", "other", str(runs[0]), "--command", "c", "--note", "n"])
         keep.main()
     assert "other" in capsys.readouterr().err
 
@@ -105,31 +103,30 @@ def test_another_name_is_refused(results, runs, monkeypatch, capsys):
 @pytest.mark.parametrize(
     "key, value", [("training.precision", "bfloat16"), ("decoder.units", 7), ("text.min_count", 9)]
 )
-def test_seeds_of_another_recipe_are_no_seeds(runs, key, value):
+def test_runs_of_another_recipe_are_refused_as_seeds(runs, key, value):
     first, second = runs
     section, name = key.split(".")
     config = yaml.safe_load((second / "config.yaml").read_text())
     config[section][name] = value
     (second / "config.yaml").write_text(yaml.safe_dump(config))
     scores = [{"decoding": {"type": "greedy"}}] * 2
-    with pytest.raises(SystemExit, match=f"another recipe.*{key}"):
+    with pytest.raises(SystemExit, match=key):
         keep.require_row("toy", TOY, runs, scores)
-    assert keep.differences(first, first) == []
+    assert measures.recipe_differences(first, first) == []
 
 
-def test_seeds_in_another_precision_are_no_seeds(runs):
+def test_runs_in_another_precision_are_not_seeds(runs):
     versions = json.loads((runs[1] / "versions.json").read_text()) | {"precision": "bfloat16"}
     (runs[1] / "versions.json").write_text(json.dumps(versions))
-    assert keep.differences(*runs) == ["training.precision"]
+    assert measures.recipe_differences(*runs) == ["training.precision"]
 
 
-def test_seeds_may_differ_in_seed_and_places(runs):
+def test_seeds_may_differ_in_seed_and_paths(runs):
     config = yaml.safe_load((runs[1] / "config.yaml").read_text())
     config["seed"] = 77
     config["data"]["root"] = "elsewhere"
-    config["training"]["start"] = "runs/elsewhere"
     (runs[1] / "config.yaml").write_text(yaml.safe_dump(config))
-    assert keep.differences(*runs) == []
+    assert measures.recipe_differences(*runs) == []
 
 
 def test_a_sweep_measures_every_combination_once_on_dev_alone(tmp_path, monkeypatch, capsys):
@@ -137,9 +134,9 @@ def test_a_sweep_measures_every_combination_once_on_dev_alone(tmp_path, monkeypa
     before = readings.read(run / readings.FILE)
     options = ["toy", str(run), "--out", str(tmp_path), "--grid", "decoding.beam_size=1,2"]
     for grid in ("0.5", "0.5,1.0"):
-        monkeypatch.setattr(sys, "argv", ["sweep.py", *options, "--grid", f"decoding.length_penalty={grid}"])
+        monkeypatch.setattr(sys, "argv", ["sweep", *options, "--grid", f"decoding.length_penalty={grid}"])
         sweep.main()
-    with (tmp_path / "flickr8k_toy" / "sweep_dev.csv").open(newline="") as file:
+    with (kept_folder(tmp_path) / "sweep_dev.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     settings = [(line["decoding.beam_size"], line["decoding.length_penalty"]) for line in lines]
     assert settings == [("1", "0.5"), ("2", "0.5"), ("1", "1.0"), ("2", "1.0")]
@@ -262,11 +259,11 @@ def test_readings_before_the_log_are_those_of_git(monkeypatch):
     try:
         reconstruct_readings.git("cat-file", "-e", reconstruct_readings.LAST)
     except (OSError, subprocess.CalledProcessError):
-        pytest.skip("the history is not here")
+        pytest.skip("git history is not available")
     if reconstruct_readings.git("rev-parse", "--is-shallow-repository").strip() == "true":
-        pytest.skip("the history is not whole")
-    log = readings.read(ROOT / "results" / readings.FILE)
-    found = reconstruct_readings.found()
-    assert set(found) <= {one["id"] for one in log}
+        pytest.skip("the history is incomplete")
+    log = readings.read(paths.READINGS)
+    committed = reconstruct_readings.committed_readings()
+    assert set(committed) <= {one["id"] for one in log}
     assert len([one for one in log if one.get("source") == reconstruct_readings.GIT]) == 42
     assert all(one["row"] in ROWS for one in log)

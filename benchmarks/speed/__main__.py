@@ -1,14 +1,14 @@
-"""Measures how fast capsmith is beside the usual ways: results/benchmarks.json, .md and .png, and results/summary.json.
+"""Measures capsmith against common alternatives: results/benchmarks/cpu.json, .md and .png, and results/summary.json.
 
     python -m benchmarks.speed [training extraction decoding latency growth profile] [--rounds 3] [--quick]
 
-Each part runs its ways turn by turn in one go; see ``contest.py`` for what counts. Two more parts run only when they
-are named: ``far`` (growth to 64,000 images at every stage) and ``epoch`` (Flickr8k's captions once). The backend is
-that of Keras, and an accelerator is used where it has one:
+Each part interleaves its entrants in one run; ``contest.py`` defines what is measured. Two more parts run only when
+named: ``far`` (growth to 64,000 images at every stage) and ``epoch`` (Flickr8k's captions once). The Keras backend
+and its accelerator are used:
 
     KERAS_BACKEND=jax python -m benchmarks.speed training epoch --work 10 --without notebook --out gpu.json
 
-Only what runs on a processor's TensorFlow, with all ways, is entered into the summary.
+Only complete runs on TensorFlow on a CPU are entered into the summary.
 """
 
 import argparse
@@ -25,18 +25,18 @@ from benchmarks.speed import parts, report
 from benchmarks.speed.contest import How
 
 ROOT = Path(__file__).resolve().parents[2]
-OUT = ROOT / "results" / "benchmarks.json"
+OUT = ROOT / "results" / "benchmarks" / "cpu.json"
 
 
 def main() -> int:
-    """Runs the parts asked for; figures of the others stay as they were."""
+    """Runs the requested parts; figures of the others stay as they were."""
     every = parts.PARTS | parts.MORE
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(every))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--work", type=float, default=1.0, help="times the usual work a round: more for a fast machine")
-    parser.add_argument("--quick", action="store_true", help="a fifth of the work a round: to try the command out")
-    parser.add_argument("--without", metavar="PATTERN", default="", help="leave out ways that have this in their name")
+    parser.add_argument("--work", type=float, default=1.0, help="factor of the work per round: more for a fast machine")
+    parser.add_argument("--quick", action="store_true", help="a fifth of the work per round, to try the command")
+    parser.add_argument("--without", metavar="PATTERN", default="", help="leave out entrants whose name matches")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     if unknown := set(args.parts) - set(every):
@@ -55,7 +55,7 @@ def main() -> int:
     report.plot(found, args.out.with_suffix(".png"))
     usual = found["machine"]["gpu"] is None and found["machine"]["backend"] == "tensorflow"
     if args.out == OUT and how.work >= 1 and usual and not how.without:
-        report.enter(found, OUT.with_name("summary.json"))
+        report.enter(found, ROOT / "results" / "summary.json")
     return 0
 
 
@@ -64,7 +64,7 @@ def _say(line: str) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """Returns what the figures are of."""
+    """Returns a description of the machine."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     model = next(
@@ -77,7 +77,7 @@ def machine() -> dict[str, Any]:
 
 
 def gpu() -> str | None:
-    """Returns the name of the first NVIDIA card, if there is one."""
+    """Returns the name of the first NVIDIA card, None without one."""
     try:
         ask = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         return subprocess.run(ask, check=True, capture_output=True, text=True).stdout.splitlines()[0]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+
 from benchmarks.speed.contest import Round
 from benchmarks.speed.corpus import VOCABULARY, features, vocabulary
 from benchmarks.speed.ways import CHANNELS, NOTEBOOK_LENGTH, UNITS, D

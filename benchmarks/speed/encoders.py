@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
 from benchmarks.speed.contest import Round, told_by_a_new_process
 from benchmarks.speed.corpus import images
 

@@ -60,8 +60,8 @@ def store(folder: Path, count: int) -> Any:
 def train(folder: Path, count: int, steps: int = 30) -> float:
     """Trains the attention model for some steps on images from all over the store; returns seconds a step."""
     import keras
-    from benchmarks.speed.corpus import examples, vocabulary
 
+    from benchmarks.speed.corpus import examples, vocabulary
     from capsmith.config import load_config
     from capsmith.core.compilation import learner
     from capsmith.data.batches import Batches, Example
@@ -85,7 +85,6 @@ def train(folder: Path, count: int, steps: int = 30) -> float:
 def extract(folder: Path, count: int) -> float:
     """Extracts MobileNetV2's features of files at 128 × 128, the same few over and over; returns seconds an image."""
     from benchmarks.speed.corpus import images
-
     from capsmith.vision.config import EncoderConfig, FeaturesConfig
     from capsmith.vision.extraction import extract as run
 
@@ -99,8 +98,8 @@ def extract(folder: Path, count: int) -> float:
 def decode(folder: Path, count: int) -> float:
     """Captions images from a store, beam 5; returns seconds an image."""
     import numpy as np
-    from benchmarks.speed.corpus import vocabulary
 
+    from benchmarks.speed.corpus import vocabulary
     from capsmith.config import load_config
     from capsmith.decoding.search import BeamConfig, search
     from capsmith.decoding.stepper import DecoderStepper

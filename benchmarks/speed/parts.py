@@ -12,7 +12,6 @@ from benchmarks.speed.growth import measure
 from benchmarks.speed.latency import cold
 from benchmarks.speed.profile import measure as profiled
 from benchmarks.speed.ways import CHANNELS, UNITS, D
-
 from capsmith.cli import VERBS
 
 WORDS = sum(length * share for length, share in LENGTHS.items()) / sum(LENGTHS.values()) + 1

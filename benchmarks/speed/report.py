@@ -1,4 +1,4 @@
-"""What results/benchmarks.json says, as bars, as tables, and as figures of results/summary.json."""
+"""The measurements as bars, as tables, and as figures of results/summary.json."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from capsmith.evaluation.line_chart import COLOURS, GREY, INK, RULE, Canvas
 
 COMMAND, FAR = "make bench", "make bench BENCH=far"
 _COMPARED = {
-    "train_vs_notebook": "a row for every prefix with one-hot targets, the same merge model",
+    "train_vs_notebook": "training on one row per prefix with one-hot targets, the same merge model",
     "train_vs_keras": "keras.layers.LSTM and fit on padded sentences, the same merge model",
     "train_vs_torch": "torch.nn.LSTM on padded sentences, the same merge model",
     "attention_vs_torch": "PyTorch soft attention over 8 × 8 regions",
@@ -16,7 +16,7 @@ _COMPARED = {
 _PRECISIONS = {
     "same_precision": "both in float32, the default",
     "same_precision_bf16": "both in bfloat16",
-    "each_best": "each side in the precision it is faster in",
+    "each_best": "each side in its faster precision",
 }
 FIGURES = {
     **{
@@ -24,29 +24,29 @@ FIGURES = {
         for name, what in _COMPARED.items()
         for kind, how in _PRECISIONS.items()
     },
-    "train_share_of_peak": "of the machine's rate of products, padding not counted: the merge model",
-    "attention_share_of_peak": "of the machine's rate of products, padding not counted: attention on attention",
-    "train_share_of_peak_bf16": "the merge model in bfloat16, of bfloat16's rate of products",
-    "attention_share_of_peak_bf16": "attention on attention in bfloat16, of bfloat16's rate of products",
-    "extract_share_of_cnn_resnet50": "of the bare CNN's images/s at batch 32, from JPEG files to features: ResNet50",
-    "extract_share_of_cnn_mobilenet_v2": "the same of MobileNetV2; decoding is a tenth of its work on two cores",
-    "extract_vs_notebook": "× the images/s of load_img and predict one by one: MobileNetV2",
+    "train_share_of_peak": "of the machine's matrix product rate, without padding: the merge model",
+    "attention_share_of_peak": "of the machine's matrix product rate, without padding: attention on attention",
+    "train_share_of_peak_bf16": "the merge model in bfloat16, of the bfloat16 matrix product rate",
+    "attention_share_of_peak_bf16": "attention on attention in bfloat16, of the bfloat16 matrix product rate",
+    "extract_share_of_cnn_resnet50": "of the CNN's own images/s at batch 32, from JPEG files to features: ResNet50",
+    "extract_share_of_cnn_mobilenet_v2": "the same for MobileNetV2; JPEG decoding is a tenth of its work on two cores",
+    "extract_vs_notebook": "× the images/s of load_img and predict, one image at a time: MobileNetV2",
     "extract_bf16_gain": "× the images/s of float32, ResNet50 in bfloat16",
-    "extract_bf16_cosine": "between its features in the two, the least of 16 images (random weights)",
-    "extract_cosine_of_others": "between features of two different images there, the largest",
+    "extract_bf16_cosine": "lowest cosine between float32 and bfloat16 features over 16 images (random weights)",
+    "extract_cosine_of_others": "highest cosine between the features of two different images, for comparison",
     "decode_beam5_per_second": "captions/s from features, merge model, beam 5, batch 256",
-    "decode_vs_notebook": "× the captions/s of the notebook's greedy loop of predict: beam 5, batch 256",
+    "decode_vs_notebook": "× the captions/s of the notebook's greedy loop around predict: beam 5, batch 256",
     "decode_one_vs_notebook": "× the captions/s of the same loop: greedy, one image at a time",
-    "latency_vs_cnn_resnet50": "× the CNN's time on one image, from its file to its caption: ResNet50, merge, beam 5",
-    "latency_vs_cnn_mobilenet_v2": "× MobileNetV2's time on one image, from its file to its caption: merge, beam 5",
+    "latency_vs_cnn_resnet50": "× the CNN's time for one image, from file to caption: ResNet50, merge, beam 5",
+    "latency_vs_cnn_mobilenet_v2": "× MobileNetV2's time for one image, from file to caption: merge, beam 5",
     "latency_vs_cnn_attention": "the same with attention on attention",
-    "train_memory_gb": "GB above the process's import: attention model, 8,000 grids of 8 × 8 × 1280",
-    "far_train_seconds": "× the seconds of a training step at 1,000 images: at 64,000",
-    "far_extract_seconds": "× the seconds an image of extracting 1,000 images: of 64,000 (start-up included)",
-    "far_decode_seconds": "× the seconds an image of captioning 1,000 images: of 64,000 (compiling included)",
-    "far_train_memory": "× the memory of training at 1,000 images: at 64,000",
-    "far_extract_memory": "× the memory of extracting 1,000 images: of 64,000",
-    "far_decode_memory": "× the memory of captioning 1,000 images: of 64,000",
+    "train_memory_gb": "above the memory after importing: attention model, 8,000 grids of 8 × 8 × 1280",
+    "far_train_seconds": "seconds of a training step at 64,000 images, relative to 1,000",
+    "far_extract_seconds": "extraction seconds per image at 64,000 images, relative to 1,000 (start-up included)",
+    "far_decode_seconds": "captioning seconds per image at 64,000 images, relative to 1,000 (compilation included)",
+    "far_train_memory": "training memory at 64,000 images, relative to 1,000",
+    "far_extract_memory": "extraction memory at 64,000 images, relative to 1,000",
+    "far_decode_memory": "captioning memory at 64,000 images, relative to 1,000",
 }
 """Figures by their name in ``speed.NAME``, and what they are."""
 _WIDTH, _ROW, _LABELS = 980, 26, 330
@@ -59,7 +59,7 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
 
 
 def enter(found: dict[str, Any], summary: Path) -> None:
-    """Puts the figures into the summary."""
+    """Enters the figures into the summary."""
     entries = json.loads(summary.read_text(encoding="utf-8"))
     measured = ratios(found)
     entries = {name: entry for name, entry in entries.items() if entry["command"] not in (COMMAND, FAR)}
@@ -73,7 +73,7 @@ def enter(found: dict[str, Any], summary: Path) -> None:
 
 
 def tables(found: dict[str, Any]) -> str:
-    """Returns every part's rates in Markdown."""
+    """Returns the rates of every part in Markdown."""
     cpu = found["machine"]
     card = f"{cpu['gpu']}, " if cpu.get("gpu") else ""
     lines = [f"{card}{cpu['cpu']}, {cpu['cores']} cores, {', '.join(cpu['has']) or 'no vector extensions known'};"]
@@ -85,22 +85,27 @@ def tables(found: dict[str, Any]) -> str:
         lines += [
             f"**{part}**, {about['unit']}",
             "",
-            "| way | median | slowest | fastest | a second of a core |",
+            "| entrant | median | slowest | fastest | per core second |",
             "|---|---|---|---|---|",
         ]
         lines += [f"| {name} | {_row(result)} |" for name, result in about["rates"].items()]
         lines.append("")
     if answers := found.get("latency", {}).get("answers_after_seconds"):
-        lines += ["**start-up**, seconds of a new process", "", "| capsmith … | seconds |", "|---|---|"]
+        lines += ["**start-up**, seconds in a new process", "", "| capsmith … | seconds |", "|---|---|"]
         lines += [f"| `{command}` | {seconds:.2f} |" for command, seconds in answers.items()] + [""]
     if shares := found.get("profile", {}).get("shares"):
-        lines += ["**profile**, where the time of a training step goes", "", f"| kind | {' | '.join(shares)} |"]
+        lines += ["**profile**, time of a training step", "", f"| kind | {' | '.join(shares)} |"]
         lines.append("|---" * (len(shares) + 1) + "|")
         for kind in next(iter(shares.values())):
             lines.append(f"| {kind} | " + " | ".join(f"{each[kind]:.0%}" for each in shares.values()) + " |")
         lines.append("")
     if seconds := found.get("epoch", {}).get("seconds"):
-        lines += ["**epoch**, seconds for Flickr8k's 30,000 training captions", "", "| model | seconds |", "|---|---|"]
+        lines += [
+            "**epoch**, seconds for the 30,000 training captions of Flickr8k",
+            "",
+            "| model | seconds |",
+            "|---|---|",
+        ]
         lines += [f"| {name} | {value:.3g} |" for name, value in seconds.items()] + [""]
     for part in ("growth", "far"):
         if not (stages := found.get(part, {}).get("stages")):
@@ -108,7 +113,7 @@ def tables(found: dict[str, Any]) -> str:
         lines += [
             f"**{part}**",
             "",
-            "| stage | images | GB above import | seconds a step or image |",
+            "| stage | images | GB above import | seconds per step or image |",
             "|---|---|---|---|",
         ]
         lines += [
@@ -121,7 +126,7 @@ def tables(found: dict[str, Any]) -> str:
 
 
 def plot(found: dict[str, Any], path: Path) -> None:
-    """Draws each part's ways as bars, on a scale of its own."""
+    """Draws the entrants of each part as bars; each part has its own scale."""
     parts = {n: p for n, p in found.items() if isinstance(p, dict) and "rates" in p}
     shown = {
         n: [(w, r) for w, r in p["rates"].items() if "rate" in r and "products" not in w] for n, p in parts.items()

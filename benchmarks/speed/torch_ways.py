@@ -7,10 +7,11 @@ import os
 from typing import Any
 
 import torch
+from torch import nn
+
 from benchmarks.speed.contest import Round
 from benchmarks.speed.corpus import VOCABULARY, features
 from benchmarks.speed.ways import BATCH, CHANNELS, UNITS, D, padded
-from torch import nn
 
 GRID = (64, D)
 

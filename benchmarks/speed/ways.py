@@ -10,6 +10,7 @@ B captions · T words · U units · E word channels · V vocabulary · D feature
 from typing import Any
 
 import numpy as np
+
 from benchmarks.speed.contest import Round
 from benchmarks.speed.corpus import EACH, VOCABULARY, examples, features
 
@@ -41,7 +42,6 @@ def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precisio
 
     _calculate_in(precision)
     from benchmarks.speed.corpus import vocabulary
-
     from capsmith.config import load_config
     from capsmith.core.compilation import learner
     from capsmith.core.prefetch import ahead

@@ -73,7 +73,8 @@ def test_the_first_of_several_says_how_they_search(run, tmp_path, capsys):
 
 def test_runs_with_other_words_do_not(run, tiny_run, capsys):
     assert main(["evaluate", str(run), str(tiny_run.run)]) == 2
-    assert f"{tiny_run.run} has other words than {run}" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert str(tiny_run.run) in error and str(run) in error and "vocabulary" in error
 
 
 def test_the_mean_of_weights(run, tmp_path, capsys):
@@ -99,5 +100,5 @@ def test_other_models_have_no_mean(run, tmp_path, capsys):
     text = (other / "config.yaml").read_text()
     (other / "config.yaml").write_text(text.replace("  lowercase: true", "  lowercase: false"))  # its weights do load
     assert main(["evaluate", str(run), str(other), "--average"]) == 2
-    said = f"{other} cannot be averaged with {run}: it is of another model (text.lowercase: True, now False)"
-    assert said in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert str(other) in error and str(run) in error and "text.lowercase" in error

@@ -9,6 +9,7 @@ from capsmith import Captioner, load_config, load_plugin, train
 from capsmith.cli import main
 from capsmith.core.errors import CheckpointError
 from capsmith.core.plugin_requirements import write_requirements
+from capsmith.models.run import RunDirectory
 from tests.support import plugin_files, toy
 from tests.support.plugin_files import config_file
 
@@ -49,10 +50,7 @@ def test_another_version_of_a_plugin_is_told_and_used(foreign, place, capsys):
     path.write_text(path.read_text() + "\n# mended\n")
     assert main(["caption", str(foreign), image, "--plugin", str(path)]) == 0
     said = capsys.readouterr().err
-    assert (
-        said.count("note: ") == 1
-        and f"decoder 'gated' is of my_decoder.py (sha256 {load_plugin(path).sha256[:12]})" in said
-    )
+    assert said.count("note: ") == 1 and "'gated'" in said and load_plugin(path).sha256[:12] in said
 
 
 def test_a_run_captions_without_the_plugins_that_captioning_does_not_need(place, capsys):
@@ -91,5 +89,5 @@ def test_a_run_that_needs_no_plugin_any_more_says_so(tiny_run, tmp_path):
     """The file goes where a training goes on with a search of our own."""
     run = shutil.copytree(tiny_run.run, tmp_path / "run")
     (run / "plugins.json").write_text("{}")
-    write_requirements(load_config(run / "config.yaml").components(), run)
+    write_requirements(load_config(run / "config.yaml").components(), RunDirectory(run).plugins)
     assert not (run / "plugins.json").exists()

@@ -346,20 +346,20 @@ class BagConfig(DecoderConfig):
     type: Literal["bag"] = "bag"
 
 class Bag(keras.layers.Layer):
-    kept = 1
+    n_static = 1
     def __init__(self, config, vocabulary_size, vectors=None, log_frequencies=None):
         super().__init__(name="decoder")
         self.words = keras.layers.Embedding(vocabulary_size, config.embedding.size)
         self.image = keras.layers.Dense(config.embedding.size)
         self.out = keras.layers.Dense(vocabulary_size)
-    def call(self, features, tokens, image=None, training=False, shown=None):
+    def call(self, features, tokens, image=None, training=False, dropout_masks=None):
         v = self.image(features)
         each = ops.shape(tokens)[0] // ops.shape(features)[0]
         v = ops.take(v, image, axis=0) if image is not None else ops.repeat(v, each, axis=0)
         return self.out(self.words(tokens) + v[:, None])
     def start(self, features):
         return (self.image(features),)
-    def step(self, tokens, state, shown=None):
+    def step(self, tokens, state, dropout_masks=None):
         v = ops.repeat(state[0], ops.shape(tokens)[0] // ops.shape(state[0])[0], axis=0)
         return self.out(self.words(tokens) + v), state
 '''

@@ -81,10 +81,10 @@ def test_what_is_hidden_stays_hidden():
     stepper, features = decoder("merge")
     rng = np.random.default_rng(4)
     widths = stepper.decoder.widths
-    shown = tuple((rng.random((P, width)) < 0.5).astype(np.float32) * 2 for width in widths)
+    dropout_masks = tuple((rng.random((P, width)) < 0.5).astype(np.float32) * 2 for width in widths)
     config = SampleConfig(samples=4, max_length=8)
-    found = search(stepper, MaskedFeatures(features, shown), config)
-    same(found, search(StepByStep(stepper), MaskedFeatures(features, shown), config))
+    found = search(stepper, MaskedFeatures(features, dropout_masks), config)
+    same(found, search(StepByStep(stepper), MaskedFeatures(features, dropout_masks), config))
     assert [h.tokens for h in found[0]] != [h.tokens for h in search(stepper, features, config)[0]]
 
 

@@ -63,7 +63,7 @@ def test_an_ensemble_is_a_reading_of_each_of_its_members(run, tmp_path):
     assert first == second
     assert [source["run"] for source in first["runs"]] == [str(run), str(other)]
     assert not first["averaged"]
-    evaluate([run, other], "test", averaged=True)
+    evaluate([run, other], "test", average=True)
     assert readings.read(other / readings.FILE)[-1]["averaged"]
 
 
@@ -76,10 +76,10 @@ def test_a_run_that_cannot_be_written_is_noted_beside_the_report(run, tmp_path, 
 
 
 def test_a_reading_is_noted_before_anything_is_shown_of_it(run, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise CapsmithError("the disk is full")
 
-    monkeypatch.setattr("capsmith.evaluation.evaluate._write", full)
+    monkeypatch.setattr("capsmith.evaluation.evaluate.write_results", full)
     before = len(readings.read(run / readings.FILE))
     with pytest.raises(CapsmithError, match="full"):
         evaluate(run, "test")

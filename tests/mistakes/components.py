@@ -20,15 +20,15 @@ SETTINGS = {
 }
 DECODER = """
 class Mine(keras.layers.Layer):
-    kept = 1
+    n_static = 1
     def __init__(self, config, size, vectors=None, log_frequencies=None):
         super().__init__(name="decoder")
         self.words, self.out = keras.layers.Embedding(size, 4), keras.layers.Dense(size)
-    def call(self, features, tokens, image=None, training=False, shown=None):
+    def call(self, features, tokens, image=None, training=False, dropout_masks=None):
         return self.out(self.words(tokens))
     def start(self, features):
         return (features,)
-    def step(self, tokens, state, shown=None):
+    def step(self, tokens, state, dropout_masks=None):
         return self.out(self.words(tokens)), state
 """
 
@@ -89,7 +89,7 @@ def _(shop: Workshop) -> list[str]:
 
 @mistake("decoder that says not what it keeps", "'mine'", around=forgetting)
 def _(shop: Workshop) -> list[str]:
-    return train_with(shop, "decoder", DECODER.replace("    kept = 1\n", ""), ":Mine")
+    return train_with(shop, "decoder", DECODER.replace("    n_static = 1\n", ""), ":Mine")
 
 
 @mistake("decoder of a few words", "'mine'", around=forgetting)

@@ -87,9 +87,9 @@ def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(training={"metric": "bleu5"})]
 
 
-@mistake("key of another decoder", "decoder.join")
+@mistake("key of another decoder", "decoder.fusion")
 def _(shop: Workshop) -> list[str]:
-    return ["validate", "--config", shop.config(decoder={"join": "add"})]
+    return ["validate", "--config", shop.config(decoder={"fusion": "add"})]
 
 
 @mistake("ImageNet weights for our own CNN", "small_cnn", "ImageNet")

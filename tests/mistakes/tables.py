@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from capsmith.core.files import read_json
-from capsmith.models.training_domain import FILE, TrainingDomain
+from capsmith.models.run import RunDirectory
+from capsmith.models.training_domain import TrainingDomain
 from tests.mistakes import Workshop, mistake
 from tests.support import toy
 
@@ -251,14 +252,14 @@ def _domain(shop: Workshop, change: Callable[[dict[str, np.ndarray]], Any], more
     channels = read_json(run / "captioner.json")["feature_shape"][-1] + more
     domain = TrainingDomain.of(_Still(channels), ["x"] * 60, ["y"] * 20)
     assert domain is not None
-    domain.save(run)
-    with np.load(run / FILE) as saved:
+    domain.save(RunDirectory(run).domain)
+    with np.load(RunDirectory(run).domain) as saved:
         arrays = {name: saved[name] for name in saved.files}
     content = change(arrays)
     if isinstance(content, bytes):
-        (run / FILE).write_bytes(content)
+        RunDirectory(run).domain.write_bytes(content)
     else:
-        np.savez(run / FILE, **arrays)
+        np.savez(RunDirectory(run).domain, **arrays)
     return ["caption", str(run), str(shop.toy.data / "images" / "red_ball.png")]
 
 
@@ -292,5 +293,5 @@ def _(shop: Workshop) -> list[str]:
 
 @mistake("a summary of training images that is a folder", "domain.npz")
 def _(shop: Workshop) -> list[str]:
-    (shop.run() / FILE).mkdir()
+    RunDirectory(shop.run()).domain.mkdir()
     return ["caption", str(shop / "run"), str(shop.toy.data / "images" / "red_ball.png")]

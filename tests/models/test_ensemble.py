@@ -6,16 +6,16 @@ import pytest
 from capsmith.data.text.vocabulary import END, START
 from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates
 from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig, search
-from capsmith.decoding.stepper import Views
-from capsmith.models.ensemble import JointStepper
-from tests.test_whole import P, StepByStep, decoder, same
+from capsmith.decoding.stepper import EnsembleFeatures
+from capsmith.models.ensemble import EnsembleStepper
+from tests.decoding.test_compiled import P, StepByStep, decoder, same
 
 KINDS = ("merge", "aoa", "inject")  # states of several lengths, features of several shapes
 
 
 def joined(*kinds):
-    members, views = zip(*(decoder(kind) for kind in kinds), strict=True)
-    return JointStepper(members), members, Views(views)
+    members, parts = zip(*(decoder(kind) for kind in kinds), strict=True)
+    return EnsembleStepper(members, [part.shape[1:] for part in parts]), members, EnsembleFeatures(parts)
 
 
 def by_hand(members, views, image, words):
@@ -77,4 +77,4 @@ def test_candidates_can_be_drawn_by_each_alone():
 
 
 def _twice(member, features):
-    return JointStepper([member] * 2), Views([features] * 2)
+    return EnsembleStepper([member] * 2, [features.shape[1:]] * 2), EnsembleFeatures([features] * 2)

@@ -88,13 +88,13 @@ def test_a_new_image_is_captioned_by_the_encoder_that_the_config_names(without_i
     image = next(path for path in (shapes.data() / "images").iterdir())
     np.testing.assert_allclose(captioner.features([image]), own[image.name], rtol=1e-3, atol=1e-3)
     assert captioner.caption(image).text == captioner.caption_features(own[image.name])[0].text
-    assert "cannot be verified" in captioner.given.note
+    assert "cannot be verified" in captioner.members[0].feature_origin.note
 
 
 def test_images_at_hand_verify_the_encoder(own, tmp_path):
     _, log = learn(stored(pickled(tmp_path / "old.pkl", own)), tmp_path / "run")
     assert "cosine 1.00" in log()
-    assert Captioner.load(tmp_path / "run").given.note == ""
+    assert Captioner.load(tmp_path / "run").members[0].feature_origin.note == ""
 
 
 @pytest.mark.parametrize("way", ["another size", "the same size"])
@@ -123,7 +123,7 @@ def test_an_encoder_may_be_named_later(own, tmp_path):
     assert "gone.weights.h5: No such file" in log() and Captioner.load(tmp_path / "run").encoder is None
     weights = (tmp_path / "run" / "model.weights.h5").read_bytes()
     learn(stored(path), tmp_path / "run", resume=True)
-    assert Captioner.load(tmp_path / "run").given.encoder == "verified"
+    assert Captioner.load(tmp_path / "run").members[0].feature_origin.encoder == "verified"
     assert len((tmp_path / "run" / "model.weights.h5").read_bytes()) == len(weights)
 
 

@@ -12,6 +12,7 @@ from capsmith.core.errors import CapsmithError
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.evaluation.diagram import diagram, save_diagram
 from capsmith.models.caption_model import build_model
+from capsmith.models.member import Member
 from capsmith.models.summary import decoder_rows, encoder_rows, size
 from capsmith.vision.encoder import build_encoder, build_encoders
 from tests.support import shapes
@@ -19,14 +20,14 @@ from tests.support import shapes
 VOCABULARY = Vocabulary.build([["a", "red", "bar"]])
 DECODERS = {
     "merge": {"type": "merge"},
-    "merge, tied": {"type": "merge", "join": "concat", "tie_embeddings": True, "standardise": True},
+    "merge, tied": {"type": "merge", "fusion": "concat", "tie_embeddings": True, "standardise": True},
     "inject init": {"type": "inject", "layers": 2, "layer_norm": True},
     "inject pre": {"type": "inject", "mode": "pre", "cell": "gru"},
     "inject par": {"type": "inject", "mode": "par"},
     "attention": {"type": "attention", "attention_units": 8},
     "updown": {"type": "updown", "attention_units": 8, "heads": 2},
     "aoa": {"type": "aoa", "attention_units": 8, "heads": 2, "standardise": True},
-    "aoa, no feedback": {"type": "aoa", "attention_units": 8, "heads": 2, "feedback": False},
+    "aoa, no input feeding": {"type": "aoa", "attention_units": 8, "heads": 2, "input_feeding": False},
 }
 
 
@@ -36,7 +37,7 @@ def made(decoder, encoder=None):
     config = load_config(values)
     built = build_encoder(config.encoder)
     model = build_model(config, VOCABULARY, built.feature_shape, built)
-    return Captioner(config, VOCABULARY, model, built.feature_shape, built)
+    return Captioner([Member(config, VOCABULARY, model, built.feature_shape, built)])
 
 
 def numbers(weights):
@@ -46,7 +47,7 @@ def numbers(weights):
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_parameters_and_bytes_add_up(decoder):
     captioner = made(decoder)
-    rows = decoder_rows(captioner)
+    rows = decoder_rows(captioner.members[0])
     expected = numbers(captioner.model.decoder.weights)
     assert sum(row.parameters for row in rows) == expected and sum(row.bytes for row in rows) == 4 * expected
     assert len({row.name for row in rows}) == len(rows)
@@ -58,7 +59,7 @@ def test_parameters_and_bytes_add_up(decoder):
 
 def test_the_layers_of_an_encoder_add_up():
     captioner = made("merge")
-    whole, *layers = encoder_rows(captioner, layers=True)
+    whole, *layers = encoder_rows(captioner.members[0], layers=True)
     assert sum(row.parameters for row in layers) == whole.parameters
     assert "block3_conv" in captioner.summary(layers=True) and "block3_conv" not in captioner.summary()
 
@@ -123,7 +124,7 @@ def test_several_encoders_have_a_line_each():
     )
     encoders = build_encoders(config.encoders)
     model = build_model(config, VOCABULARY, encoders.feature_shape, encoders)
-    captioner = Captioner(config, VOCABULARY, model, encoders.feature_shape, encoders)
+    captioner = Captioner([Member(config, VOCABULARY, model, encoders.feature_shape, encoders)])
     assert "2 encoders" in diagram(captioner).svg() and captioner.summary().count("CNN, frozen") == 2
 
 
@@ -144,6 +145,6 @@ def test_what_is_not_a_diagram_stays(tmp_path, name):
     (tmp_path / "page.svg").write_text("<svg/>")
     (tmp_path / "folder.png").mkdir()
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    with pytest.raises(CapsmithError, match=f"(cannot draw .*{name}|{name} is there already)"):
+    with pytest.raises(CapsmithError, match=name):
         save_diagram(made("merge"), tmp_path / name)
     assert before == {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}

@@ -10,7 +10,8 @@ from PIL import Image
 from capsmith.cli import main
 from capsmith.core.errors import CheckpointError
 from capsmith.models.captioner import Captioner
-from capsmith.models.training_domain import FILE, TrainingDomain, checked
+from capsmith.models.run import RunDirectory
+from capsmith.models.training_domain import TrainingDomain
 from tests.support import toy
 
 RNG = np.random.default_rng(5)
@@ -75,15 +76,15 @@ def test_few_images_say_nothing():
 def test_saved_and_loaded_is_the_same(tmp_path):
     seen = Seen()
     domain = TrainingDomain.of(seen, ids(0, 100), ids(1000, 30))
-    domain.save(tmp_path)
-    again = TrainingDomain.load(tmp_path, 24)
+    path = tmp_path / "domain.npz"
+    domain.save(path)
+    again = TrainingDomain.load(path, 24)
     asked = seen.features(ids(7000, 9))
     np.testing.assert_allclose(again.distances(asked), domain.distances(asked), rtol=1e-4, atol=1e-3)
     assert again.threshold == domain.threshold
     with pytest.raises(CheckpointError, match="not of features with 25 channels; delete it, and captions come without"):
-        TrainingDomain.load(tmp_path, 25)
-    assert TrainingDomain.load(tmp_path / "nowhere", 24) is None
-    assert checked(None, asked, ["kept"]) == ["kept"]
+        TrainingDomain.load(path, 25)
+    assert TrainingDomain.load(tmp_path / "nowhere.npz", 24) is None
 
 
 BROKEN = {
@@ -108,16 +109,16 @@ BROKEN = {
 
 @pytest.mark.parametrize("how", BROKEN)
 def test_what_is_damaged_is_refused(tmp_path, how):
-    TrainingDomain.of(Seen(), ids(0, 60), ids(1000, 20)).save(tmp_path)
-    with np.load(tmp_path / FILE) as saved:
+    TrainingDomain.of(Seen(), ids(0, 60), ids(1000, 20)).save(tmp_path / "domain.npz")
+    with np.load(tmp_path / "domain.npz") as saved:
         arrays = {name: saved[name] for name in saved.files}
     content = BROKEN[how](arrays)
     if isinstance(content, bytes):
-        (tmp_path / FILE).write_bytes(content)
+        (tmp_path / "domain.npz").write_bytes(content)
     else:
-        np.savez(tmp_path / FILE, **arrays)
+        np.savez(tmp_path / "domain.npz", **arrays)
     with pytest.raises(CheckpointError, match=r"domain.npz is damaged: .*delete it") as caught:
-        TrainingDomain.load(tmp_path, 24)
+        TrainingDomain.load(tmp_path / "domain.npz", 24)
     assert "\n" not in str(caught.value)
 
 
@@ -193,11 +194,11 @@ def test_the_command_says_so_in_one_line(run, capsys):
 
 
 def test_a_run_without_the_summary_works_as_before(run, capsys):
-    kept = (run / "run" / FILE).read_bytes()
-    (run / "run" / FILE).unlink()
+    kept = RunDirectory(run / "run").domain.read_bytes()
+    RunDirectory(run / "run").domain.unlink()
     try:
         assert main(["caption", str(run / "run"), "--json", str(run / "photo0.png")]) == 0
     finally:
-        (run / "run" / FILE).write_bytes(kept)
+        RunDirectory(run / "run").domain.write_bytes(kept)
     out, err = capsys.readouterr()
     assert "unlike" not in out + err

@@ -91,7 +91,7 @@ def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says,
     lines = log_lines
     captioner = Captioner.load(folder / "run")
     overrides = [f"training.cached_crops={views}", f"training.flip_word_pairs={pairs}"]
-    captioner.config = load_config(config.model_dump(mode="json"), overrides)
+    captioner = captioner.with_config(load_config(config.model_dump(mode="json"), overrides))
     Epochs(captioner, prepare_splits(captioner.config, "train", "dev"), folder / "run")
     told = [line for line in lines if "flip_word_pairs" in line]
     assert len(told) == bool(says) and all(one in told[0] for one in says)

@@ -46,8 +46,7 @@ def settings(begun, dropout=0.0, **training):
 
 def batches(begun, dropout=0.0, **training):
     config = load_config(settings(begun, dropout, **training))
-    captioner = Captioner.load(begun)
-    captioner.config = config
+    captioner = Captioner.load(begun).with_config(config)
     prepared = prepare_splits(config, "train")
     records = prepared.split("train")
     made = SampledBatches(captioner, PlainSource(prepared.source), records)
@@ -238,7 +237,7 @@ def test_a_sample_is_learned_from_with_the_probability_that_it_was_drawn_with(be
 
     expected = [hypothesis.log_probability for samples in drawn[0] for hypothesis in samples]
     np.testing.assert_allclose(probabilities(inputs), expected, atol=1e-3)
-    bare = {name: value for name, value in inputs.items() if name != "shown"}
+    bare = {name: value for name, value in inputs.items() if name != "dropout_masks"}
     assert np.abs(probabilities(bare) - expected).max() > 0.1
 
 
@@ -246,20 +245,20 @@ def test_dropout_hides_its_share_and_stretches_the_rest(begun):
     made, _ = batches(begun, dropout=0.25, samples=4)
     whole = made.source.gather(made.order[:5]).astype("float32")
     inputs, _ = made[0]
-    features, shown = inputs["features"], inputs["shown"]
+    features, dropout_masks = inputs["features"], inputs["dropout_masks"]
     hidden = features == 0
     assert abs(hidden[whole != 0].mean() - 0.25) < 0.06
     np.testing.assert_allclose(features[~hidden], whole[~hidden] / 0.75, rtol=1e-3)
-    for mask, width in zip(shown, made.captioner.model.decoder.widths, strict=True):
+    for mask, width in zip(dropout_masks, made.captioner.model.decoder.widths, strict=True):
         assert mask.shape == (5, width)
         assert set(np.unique(mask)) == {np.float32(0), np.float32(1 / 0.75)}
     again = made[0][0]
     np.testing.assert_array_equal(again["features"], features)
-    np.testing.assert_array_equal(again["shown"][1], shown[1])
+    np.testing.assert_array_equal(again["dropout_masks"][1], dropout_masks[1])
     made.set_epoch(1)
     assert not np.array_equal(made[0][0]["features"], features)
-    assert not np.array_equal(made[0][0]["shown"][1], shown[1])
-    assert all((mask == 1).all() for mask in batches(begun, samples=4)[0][0][0]["shown"])
+    assert not np.array_equal(made[0][0]["dropout_masks"][1], dropout_masks[1])
+    assert all((mask == 1).all() for mask in batches(begun, samples=4)[0][0][0]["dropout_masks"])
 
 
 def test_hidden_features_of_one_scale_are_what_they_are_on_average(begun):

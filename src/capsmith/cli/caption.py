@@ -6,89 +6,120 @@ from pathlib import Path
 from typing import Any
 
 from capsmith.cli.keras_import import load_keras
-from capsmith.cli.options import add_plugin, add_set
+from capsmith.cli.options import add_average, add_plugin, add_set
 
-_MOST = 20  # images named that could not be captioned
-_EXIT = "Exit code: 0 when every image got a caption, 2 when some could not be read; the others got theirs."
+_MOST = 20  # unreadable images that are named
+_EXIT = "Exit code: 0 if every image got a caption, 2 if some could not be read; the others got theirs."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run directory")
     parser.add_argument(
-        "images", nargs="+", metavar="IMAGE|FOLDER", help="images, or folders whose images are captioned, at any depth"
+        "run",
+        type=Path,
+        metavar="RUN",
+        help="a run directory or a saved ensemble; several before the images write together",
+    )
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE|FOLDER",
+        help="images, or folders whose images are captioned, at any depth",
     )
     parser.epilog = _EXIT
     parser.add_argument("--json", action="store_true", help="print a JSON line an image, with all beams and scores")
     parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the images with their captions")
-    parser.add_argument("--attention", type=Path, metavar="OUT.png", help="draw where it looked for each word")
+    parser.add_argument(
+        "--attention",
+        type=Path,
+        metavar="OUT.png",
+        help="draw the attention for each word; of several runs, their mean",
+    )
+    add_average(parser)
     add_set(parser)
     add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Captions each image; those that cannot be read are named at the end."""
+    """Captions each image, and reports unreadable ones at the end."""
     from capsmith.core.errors import ImageError
     from capsmith.core.terminal import need_output, say, say_json, warn
-    from capsmith.models.run_config import run_config
+    from capsmith.models.ensemble_run import find_runs
 
     if not (args.show or args.attention):
         need_output("captions")
-    images, failed = _images([Path(given) for given in args.images])
-    decoding = run_config(args.run, args.set).decoding  # mistakes are told before Keras loads
+    models, paths = _split_arguments([args.run, *map(Path, args.images)])
+    images, failed = _list_images(paths)
+    runs = find_runs(models, args.set, args.average)
+    configs = runs.configs(require_all=False)  # reports mistakes before Keras is loaded
     _require_outputs(args, images)
     load_keras()
     from capsmith.models.captioner import Captioner
 
-    captioner = Captioner.load(args.run)
-    if captioner.given is not None and captioner.given.encoder == "unverified":
-        warn(f"note: {args.run} {captioner.given.note}")
-    done: list[tuple[Path, Any]] = []
+    captioner = Captioner.load_members(runs.runs, configs, average=runs.average)
+    for member in captioner.members:
+        if member.feature_origin is not None and member.feature_origin.encoder == "unverified":
+            warn(f"note: {member.run} {member.feature_origin.note}")
+    captions: list[tuple[Path, Any]] = []
     try:
         for path in images:
             try:
-                caption = captioner.caption(path, decoding, attention=args.attention is not None)
+                caption = captioner.caption(path, attention=args.attention is not None)
             except ImageError as error:
                 failed.append(error)
                 continue
-            done.append((path, caption))
+            captions.append((path, caption))
             if args.json:
                 say_json(_record(path, caption))
             else:
                 say(path, caption.text)
     finally:
-        _warn(done)
+        _warn_of_domain(captions)
         _report(failed)
-    if args.show and done:
+    if args.show and captions:
         from capsmith.evaluation.plots import contact_sheet
 
-        contact_sheet([(path, caption.text, path.name) for path, caption in done], args.show)
-    if args.attention and done:
+        contact_sheet([(path, caption.text, path.name) for path, caption in captions], args.show)
+    if args.attention and captions:
         from capsmith.evaluation.attention_plot import attention_sheet
 
-        attention_sheet([(path, c.words, c.attention, c.probabilities) for path, c in done], args.attention)
+        attention_sheet([(path, c.words, c.attention, c.probabilities) for path, c in captions], args.attention)
     return 2 if failed else 0
 
 
-def _warn(done: list[tuple[Path, Any]]) -> None:
-    """Says in one line that images are of another kind than the training images, if any are."""
+def _split_arguments(paths: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Separates the models, which come first, from the images."""
+    from capsmith.core.errors import ConfigError
+    from capsmith.models.ensemble_run import is_model
+
+    count = next((number for number, path in enumerate(paths) if number and not is_model(path)), len(paths))
+    models, images = paths[:count], paths[count:]
+    if not images:
+        raise ConfigError(f"no image given: {paths[-1]} is a run, and images come after the runs")
+    if misplaced := next((path for path in images if is_model(path)), None):
+        raise ConfigError(f"{misplaced} is a run, but stands after {images[0]}: runs come before the images")
+    return models, images
+
+
+def _warn_of_domain(captions: list[tuple[Path, Any]]) -> None:
+    """Warns in one line of images that differ from the training images, if there are any."""
     from capsmith.core.terminal import warn
 
-    unlike = [(path, caption.domain) for path, caption in done if caption.domain and caption.domain.unlike_training]
+    unlike = [(path, caption.domain) for path, caption in captions if caption.domain and caption.domain.unlike_training]
     if not unlike:
         return
-    if len(done) == 1:
+    if len(captions) == 1:
         path, check = unlike[0]
-        far = f"nearest at {check.distance:.1f}, usual up to {check.threshold:.1f}"
-        line = f"{path} is unlike the training images ({far}): expect a poor caption"
+        distance = f"nearest at {check.distance:.1f}, usual up to {check.threshold:.1f}"
+        line = f"{path} is unlike the training images ({distance}): expect a poor caption"
     else:
-        some = ", ".join(str(path) for path, _ in unlike[:3]) + (", …" if len(unlike) > 3 else "")
-        line = f"{len(unlike)} of {len(done)} images are unlike the training images ({some}): expect poor captions"
+        names = ", ".join(str(path) for path, _ in unlike[:3]) + (", …" if len(unlike) > 3 else "")
+        line = f"{len(unlike)} of {len(captions)} images are unlike the training images ({names}): expect poor captions"
     warn(f"note: {line}")
 
 
 def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
-    """Sees that the sheets may be written, before any work is done."""
+    """Checks that the sheets may be written, before any work is done."""
     from capsmith.core.errors import ConfigError
     from capsmith.core.outputs import require_image_name, require_replaceable
     from capsmith.vision.image_marks import is_marked
@@ -98,18 +129,18 @@ def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
             require_image_name(path, option)
             require_replaceable(path, is_marked(kind), option, images)
     if args.show and args.attention and os.path.realpath(args.show) == os.path.realpath(args.attention):
-        raise ConfigError(f"--show and --attention are both to go to {args.show}: give each its own file")
+        raise ConfigError(f"--show and --attention both name {args.show}: give each its own file")
 
 
-def _images(given: list[Path]) -> tuple[list[Path], list[Exception]]:
-    """Returns the images that are meant, and what is wrong with some of the folders; says what is passed over."""
+def _list_images(paths: list[Path]) -> tuple[list[Path], list[Exception]]:
+    """Lists the images at paths, and the errors of folders; warns of files that are skipped."""
     from capsmith.core.errors import CapsmithError, DataError
     from capsmith.core.terminal import warn
     from capsmith.data.image_listing import list_images
 
     images: list[Path] = []
     failed: list[Exception] = []
-    for path in given:
+    for path in paths:
         if not path.is_dir():
             images.append(path)
             continue
@@ -131,7 +162,7 @@ def _images(given: list[Path]) -> tuple[list[Path], list[Exception]]:
 
 
 def _report(failed: list[Exception]) -> None:
-    """Names what could not be captioned, on standard error."""
+    """Names the images that could not be captioned, on standard error."""
     from capsmith.core.errors import printable
     from capsmith.core.terminal import complain
 
@@ -142,6 +173,7 @@ def _report(failed: list[Exception]) -> None:
 
 
 def _record(path: Path, caption: Any) -> dict[str, Any]:
+    """Returns what ``--json`` prints for an image."""
     beams = [caption, *caption.alternatives]
     domain = caption.domain and {
         "unlike_training": caption.domain.unlike_training,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capsmith.cli.keras_import import load_keras
-from capsmith.cli.options import add_plugin, add_set
+from capsmith.cli.options import add_average, add_plugin, add_set
 
 if TYPE_CHECKING:
     from capsmith.evaluation.evaluate import Evaluation
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="a run directory; several write their captions together"
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="a run directory or a saved ensemble; several write together",
     )
-    parser.add_argument(
-        "--average",
-        action="store_true",
-        help="of several runs, take the mean of their weights: for stages of one training",
-    )
+    add_average(parser)
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test", help="default: test")
     parser.add_argument(
         "--control",
         choices=("shuffled-images",),
-        help="print the scores of the same captions on other images: a model that looks does far worse",
+        help="print the scores of the same captions on other images: a model that uses the image scores far lower",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes; default: report in RUN")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the report; default: report in RUN")
     parser.add_argument(
         "--json", action="store_true", help="print JSON: scores, whether they are the control, and the control"
     )
@@ -36,33 +36,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Decodes, scores, reports."""
+    """Captions a split, scores the captions, and writes the report."""
     from capsmith.core.terminal import say, say_json, say_path, say_text
-    from capsmith.models.run_config import run_configs
+    from capsmith.models.ensemble_run import find_runs
 
-    run_configs(args.runs, args.set)  # mistakes are told before Keras loads
+    find_runs(args.runs, args.set, args.average).configs()  # reports mistakes before Keras is loaded
     load_keras()
     from capsmith.evaluation.evaluate import evaluate
     from capsmith.metrics.table import table
 
-    done = evaluate(args.runs, args.split, args.set, out=args.out, averaged=args.average)
-    shown = done.control if args.control else done.scores
+    result = evaluate(args.runs, args.split, args.set, out=args.out, average=args.average)
+    scores = result.control if args.control else result.scores
     if args.json:
-        say_json(_record(done, args.control is not None), indent=2)
+        say_json(_record(result, args.control is not None), indent=2)
         return
     say(f"{args.split} split" + (", images shuffled" if args.control else ""))
-    say_text(table(shown))
-    say_path(done.directory / "index.html")
+    say_text(table(scores))
+    say_path(result.page)
 
 
-def _record(done: "Evaluation", control: bool) -> dict[str, Any]:
-    """Returns what ``--json`` prints: ``scores``, which are the control's where it was asked for, and the control."""
-    scores, shuffled = ({n: s.as_dict() for n, s in some.items()} for some in (done.scores, done.control))
+def _record(result: "Evaluation", control: bool) -> dict[str, Any]:
+    """Returns what ``--json`` prints: the scores, or with ``--control`` those of the control, and the control."""
+    scores, shuffled = (
+        {name: score.as_dict() for name, score in group.items()} for group in (result.scores, result.control)
+    )
     return {
-        "split": done.split,
-        "images": len(done.captions),
+        "split": result.split,
+        "images": len(result.captions),
         "is_control": control,
         "scores": shuffled if control else scores,
         "control": {"kind": "shuffled-images", "scores": shuffled},
-        "report": str(done.directory / "index.html"),
+        "report": str(result.page),
     }

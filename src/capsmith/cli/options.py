@@ -51,6 +51,15 @@ def add_set(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_average(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--average``."""
+    parser.add_argument(
+        "--average",
+        action="store_true",
+        help="average the weights of several runs, not their probabilities: for stages of one training",
+    )
+
+
 def default_run(config: str) -> Path:
     """Returns where a config's run goes when ``--run`` is not given."""
     return Path("runs") / Path(config).stem

@@ -8,26 +8,27 @@ from capsmith.cli.keras_import import load_keras
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run directory")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run directory or a saved ensemble")
     parser.add_argument("--layers", action="store_true", help="list the encoder's layers one by one")
-    parser.add_argument("--diagram", type=Path, metavar="OUT.svg|OUT.png", help="also draw the model")
+    parser.add_argument("--diagram", type=Path, metavar="OUT.svg|OUT.png", help="also draw the (first) model")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Prints the summary of a run's captioner."""
+    """Prints the layers of a captioner."""
     from capsmith.core.terminal import need_output, say, say_text
-    from capsmith.models.run_config import run_config
+    from capsmith.models.ensemble_run import find_runs
 
     if args.diagram is None:
         need_output("summary")
-    run_config(args.run)  # mistakes are told before Keras loads
+    runs = find_runs(args.run)
+    configs = runs.configs(require_all=False)  # reports mistakes before Keras is loaded
     load_keras()
     from capsmith.evaluation.diagram import require_drawable, save_diagram
     from capsmith.models.captioner import Captioner
 
     if args.diagram is not None:
         require_drawable(args.diagram)
-    captioner = Captioner.load(args.run)
+    captioner = Captioner.load_members(runs.runs, configs, average=runs.average)
     if args.diagram is not None:
         save_diagram(captioner, args.diagram)
     say_text(captioner.summary(args.layers))

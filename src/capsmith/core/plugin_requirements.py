@@ -13,7 +13,6 @@ from capsmith.core.loaded_plugins import SESSION, provider
 from capsmith.core.tables import TABLES
 
 logger = logging.getLogger(__name__)
-FILE = "plugins.json"
 _FORMAT = 1
 _LARGEST_FILE = 100_000  # bytes
 _MODEL_KINDS = ("decoder", "encoder")  # without these, a run's model cannot be built
@@ -37,12 +36,12 @@ class PluginRequirement:
     sha256: str
 
 
-def write_requirements(components: Iterable[tuple[str, str]], run: Path) -> None:
+def write_requirements(components: Iterable[tuple[str, str]], path: Path) -> None:
     """Records in a run which plugins provide its components; removes the record if none does.
 
     Args:
         components: What the run's config names, by kind and name.
-        run: The run directory.
+        path: The record of the run.
     """
     required = [
         PluginRequirement(kind, name, plugin.name, plugin.sha256)
@@ -50,18 +49,17 @@ def write_requirements(components: Iterable[tuple[str, str]], run: Path) -> None
         if (plugin := provider(kind, name)) is not None
     ]
     if required:
-        write_json(run / FILE, {"format": _FORMAT, "needs": [requirement.__dict__ for requirement in required]})
+        write_json(path, {"format": _FORMAT, "needs": [requirement.__dict__ for requirement in required]})
     else:
-        (run / FILE).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
-def read_requirements(run: Path) -> list[PluginRequirement]:
+def read_requirements(path: Path) -> list[PluginRequirement]:
     """Reads which plugins a run requires.
 
     Raises:
         CheckpointError: The file is damaged.
     """
-    path = run / FILE
     if not path.exists():
         return []
     damaged = CheckpointError(f"{path} is damaged")
@@ -82,17 +80,17 @@ def _requirement(entry: Any, damaged: CheckpointError) -> PluginRequirement:
     return PluginRequirement(*(str(text) for text in texts))
 
 
-def unloaded_components(run: Path, require_all: bool = False) -> dict[tuple[str, str], str]:
+def unloaded_components(path: Path, require_all: bool = False) -> dict[tuple[str, str], str]:
     """Returns the plugin components that a run's config names and that are not loaded, each with its plugin.
 
     Args:
-        run: The run directory.
+        path: The record of the run.
         require_all: Refuse any missing component; by default only those that the model cannot be built without.
 
     Raises:
         CheckpointError: A required component is missing; the message says which plugin to pass.
     """
-    requirements = read_requirements(run)
+    requirements, run = read_requirements(path), path.parent
     missing = [requirement for requirement in requirements if requirement.name not in TABLES[requirement.kind]]
     if required := [component for component in missing if require_all or component.kind in _MODEL_KINDS]:
         parts = escaped(", ".join(dict.fromkeys(f"{component.kind} '{component.name}'" for component in required)))

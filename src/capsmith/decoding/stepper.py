@@ -31,11 +31,11 @@ class MaskedFeatures:
 
     Attributes:
         features: (P, …).
-        shown: What is shown, two arrays (P, C): see ``decoders.base.Shown``.
+        dropout_masks: What is dropout_masks, two arrays (P, C): see ``decoders.base.DropoutMasks``.
     """
 
     features: np.ndarray
-    shown: tuple[np.ndarray, np.ndarray]
+    dropout_masks: tuple[np.ndarray, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.features)
@@ -49,8 +49,12 @@ class MaskedFeatures:
         return [(place,) for place in range(len(self))]
 
 
-class Views:
-    """The same P images as each member of an ensemble sees them: features (P, …) in a row."""
+class EnsembleFeatures:
+    """Features of the same P images for each member of an ensemble.
+
+    Args:
+        parts: One array (P, …) for each member.
+    """
 
     def __init__(self, parts: Sequence[np.ndarray]) -> None:
         self.parts = tuple(parts)
@@ -58,13 +62,16 @@ class Views:
     def __len__(self) -> int:
         return len(self.parts[0])
 
+    def __getitem__(self, rows: slice) -> "EnsembleFeatures":
+        return EnsembleFeatures([part[rows] for part in self.parts])
+
     @property
     def streams(self) -> list[tuple[int, ...]]:
         """By what samples are drawn: what the first member sees."""
         return strongest_channels(self.parts[0])
 
 
-Features = np.ndarray | MaskedFeatures | Views
+Features = np.ndarray | MaskedFeatures | EnsembleFeatures
 
 
 class DecoderStepper:
@@ -79,10 +86,10 @@ class DecoderStepper:
             return decoder.start(features)
 
         def go_on(tokens: Any, parents: Any, state: Any) -> Any:
-            state, shown = state
-            rows = (ops.take(tensor, parents, axis=0) for tensor in state[decoder.kept :])
-            logits, after = decoder.step(tokens, (*state[: decoder.kept], *rows), shown)
-            return _log_probabilities(logits), (after, shown)
+            state, dropout_masks = state
+            rows = (ops.take(tensor, parents, axis=0) for tensor in state[decoder.n_static :])
+            logits, after = decoder.step(tokens, (*state[: decoder.n_static], *rows), dropout_masks)
+            return _log_probabilities(logits), (after, dropout_masks)
 
         self.decoder = decoder
         self._begin = compiled(begin, decoder)
@@ -90,9 +97,9 @@ class DecoderStepper:
         self._searches: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def start(self, features: Features) -> Any:
-        """Returns the state before the first word for features (P, …): the decoder's own, and what is shown."""
-        seen, shown = self._seen(features)
-        return self._begin(seen), shown
+        """Returns the state before the first word for features (P, …): the decoder's own, and what is dropout_masks."""
+        seen, dropout_masks = self._seen(features)
+        return self._begin(seen), dropout_masks
 
     def at_once(self, features: Features, config: DecodingConfig) -> list[list[Hypothesis]] | None:
         """Runs a complete search on the device; None where the config asks for what ``compiled.py`` cannot do."""
@@ -107,8 +114,8 @@ class DecoderStepper:
     def _beam(self, features: Features, config: BeamConfig) -> list[list[Hypothesis]]:
         sizes = (config.beam_size, config.max_length)
 
-        def run(seen: Any, shown: Any, shortest: Any, penalty: Any) -> Any:
-            step, state, images = self._opened(seen, shown, config.beam_size)
+        def run(seen: Any, dropout_masks: Any, shortest: Any, penalty: Any) -> Any:
+            step, state, images = self._opened(seen, dropout_masks, config.beam_size)
             return beam_loop(step, state, images, sizes, shortest, penalty)
 
         given = (*self._seen(features), _number(config.min_length), _number(config.length_penalty))
@@ -123,8 +130,8 @@ class DecoderStepper:
             samples, temperature = config.samples, config.temperature
             chance = ops.convert_to_tensor(draws(config.seed, config.max_length, samples, features))
 
-        def run(seen: Any, shown: Any, shortest: Any, chance: Any, heat: Any) -> Any:
-            step, state, images = self._opened(seen, shown, samples)
+        def run(seen: Any, dropout_masks: Any, shortest: Any, chance: Any, heat: Any) -> Any:
+            step, state, images = self._opened(seen, dropout_masks, samples)
             return row_loop(step, state, images * samples, config.max_length, shortest, chance, heat)
 
         given = (*self._seen(features), _number(config.min_length), chance, _number(temperature))
@@ -132,15 +139,15 @@ class DecoderStepper:
         words, total, ended = (ops.convert_to_numpy(tensor) for tensor in found)
         return rows_found(words, total, ended, samples)
 
-    def _opened(self, features: Any, shown: Any, each: int) -> tuple[Any, list[Any], Any]:
+    def _opened(self, features: Any, dropout_masks: Any, each: int) -> tuple[Any, list[Any], Any]:
         """Returns the step of a search over these images, the state of so many rows an image, and P."""
         decoder = self.decoder
         state = decoder.start(features)
-        image, own = state[: decoder.kept], state[decoder.kept :]
+        image, own = state[: decoder.n_static], state[decoder.n_static :]
 
         def step(tokens: Any, rows: Any) -> tuple[Any, list[Any]]:
-            logits, after = decoder.step(tokens, (*image, *rows), shown)
-            return _log_probabilities(logits), list(after[decoder.kept :])
+            logits, after = decoder.step(tokens, (*image, *rows), dropout_masks)
+            return _log_probabilities(logits), list(after[decoder.n_static :])
 
         return step, [ops.repeat(tensor, each, axis=0) for tensor in own], ops.shape(keras.tree.flatten(features)[0])[0]
 
@@ -150,11 +157,13 @@ class DecoderStepper:
         return self._searches[key]
 
     def _seen(self, features: Features) -> tuple[Any, Any]:
-        if isinstance(features, Views):
+        if isinstance(features, EnsembleFeatures):
             return tuple(ops.convert_to_tensor(part) for part in features.parts), None
         if not isinstance(features, MaskedFeatures):
             return ops.convert_to_tensor(features), None
-        return ops.convert_to_tensor(features.features), tuple(ops.convert_to_tensor(mask) for mask in features.shown)
+        return ops.convert_to_tensor(features.features), tuple(
+            ops.convert_to_tensor(mask) for mask in features.dropout_masks
+        )
 
     def step(self, tokens_N: np.ndarray, parents_N: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:  # noqa: N803
         """Reads a word a row; returns log probabilities (N, V) and the state after."""

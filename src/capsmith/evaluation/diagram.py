@@ -11,6 +11,7 @@ from capsmith.core.outputs import require_replaceable
 from capsmith.evaluation.diagram_layout import BOTH, BOX, IMAGE, LINE, TITLE, WIDTH, WORDS, layout
 from capsmith.evaluation.drawing import Drawing
 from capsmith.models.captioner import Captioner
+from capsmith.models.member import Member
 from capsmith.models.summary import decoder_rows, encoder_rows, headline, size
 
 _LONG = 62  # letters of a heading in large type
@@ -19,7 +20,7 @@ _EDGES = {IMAGE: (0, 114, 178), WORDS: (0, 130, 95), BOTH: (213, 94, 0)}
 
 
 def save_diagram(captioner: Captioner, path: Path) -> None:
-    """Draws a captioner.
+    """Draws the (first) model of a captioner.
 
     Args:
         captioner: With its encoder or without.
@@ -43,11 +44,12 @@ def require_drawable(path: Path) -> None:
 
 
 def diagram(captioner: Captioner) -> Drawing:
-    """Returns the drawing of a captioner."""
-    boxes, arrows = layout(captioner)
+    """Returns the drawing of the (first) model of a captioner."""
+    member = captioner.members[0]
+    boxes, arrows = layout(member)
     low = max(box.low for box in boxes)
-    drawing = Drawing(WIDTH, round(low) + 66, headline(captioner))
-    title = headline(captioner)
+    drawing = Drawing(WIDTH, round(low) + 66, headline(member))
+    title = headline(member)
     drawing.text(WIDTH / 2, 30, title, 19 if len(title) <= _LONG else 14, bold=True)
     for points, label, dashed in arrows:
         drawing.arrow(points, dashed)
@@ -63,13 +65,13 @@ def diagram(captioner: Captioner) -> Drawing:
         drawing.text(box.x, y, box.title, 17, bold=True)
         for number, line in enumerate(box.lines):
             drawing.text(box.x, y + 22 + number * LINE, line, 13, _SOFT)
-    drawing.text(WIDTH / 2, low + 40, _totals(captioner), 13, _SOFT)
+    drawing.text(WIDTH / 2, low + 40, _totals(member), 13, _SOFT)
     return drawing
 
 
-def _totals(captioner: Captioner) -> str:
+def _totals(member: Member) -> str:
     told: list[str] = []
-    for name, rows in (("encoder", encoder_rows(captioner)), ("decoder", decoder_rows(captioner))):
+    for name, rows in (("encoder", encoder_rows(member)), ("decoder", decoder_rows(member))):
         if rows:
             told.append(f"{name} {sum(r.parameters for r in rows):,} parameters, {size(sum(r.bytes for r in rows))}")
     return "   ·   ".join(told)

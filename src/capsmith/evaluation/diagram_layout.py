@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from capsmith.models.captioner import Captioner
+from capsmith.models.member import Member
 from capsmith.models.summary import Row, decoder_rows, encoder_name, encoder_rows
 
 WIDTH, BOX, _ROW = 800, 320, 136  # of the whole; of a box; from one row of boxes to the next
@@ -48,19 +48,19 @@ Arrow = tuple[list[tuple[float, float]], str, bool]
 Layout = tuple[list[Box], list[Arrow]]
 
 
-def layout(captioner: Captioner) -> Layout:
-    """Returns the boxes of a captioner, and the arrows between them: points, label, and whether it is dashed."""
-    return _LAYOUTS.get(captioner.config.decoder.type, _other)(_Parts(captioner))
+def layout(member: Member) -> Layout:
+    """Returns the boxes of a member, and the arrows between them: points, label, and whether it is dashed."""
+    return _LAYOUTS.get(member.config.decoder.type, _other)(_Parts(member))
 
 
 class _Parts:
     """The boxes that all captioners share, and what is known of their layers."""
 
-    def __init__(self, captioner: Captioner) -> None:
-        self.captioner, self.config = captioner, captioner.config.decoder
-        self.rows: dict[str, Row] = {row.name: row for row in decoder_rows(captioner)}
+    def __init__(self, member: Member) -> None:
+        self.member, self.config = member, member.config.decoder
+        self.rows: dict[str, Row] = {row.name: row for row in decoder_rows(member)}
         self.cell = self.config.cell.upper()
-        self.words = len(captioner.vocabulary)
+        self.words = len(member.vocabulary)
 
     def count(self, *names: str) -> str:
         """Returns the parameters of layers, in words."""
@@ -69,9 +69,9 @@ class _Parts:
 
     def image(self) -> list[Box]:
         """Returns image and encoder."""
-        captioner = self.captioner
-        rows = encoder_rows(captioner)
-        sizes = {" × ".join(map(str, part.image_size)) for part in captioner.encoder.parts} if captioner.encoder else ()
+        member = self.member
+        rows = encoder_rows(member)
+        sizes = {" × ".join(map(str, part.image_size)) for part in member.encoder.parts} if member.encoder else ()
         told = f"{sum(row.parameters for row in rows):,} parameters" if rows else "not in this run"
         how = rows[0].kind.partition(", ")[2] if rows else "features made elsewhere"
         return [
@@ -81,7 +81,7 @@ class _Parts:
 
     def _encoder(self, *told: str) -> tuple[str, tuple[str, ...]]:
         """Returns a title and lines: one encoder is the title, several have a line each."""
-        names = encoder_name(self.captioner.config).split(" + ")
+        names = encoder_name(self.member.config).split(" + ")
         return (names[0], told) if len(names) == 1 else (f"{len(names)} encoders", (*names, *told))
 
     def sentence(self) -> list[Box]:
@@ -108,7 +108,7 @@ class _Parts:
     def attention(self, row: float) -> Box:
         """Returns the attention over regions."""
         config: Any = self.config
-        regions, width = self.captioner.feature_shape[0], config.attention_units
+        regions, width = self.member.feature_shape[0], config.attention_units
         how = f"{config.heads} heads" if config.attention == "multihead" else "additive"
         lines = [f"{how}, width {width}", self.count("standardise", "regions", "attend")]
         if config.refine:
@@ -118,7 +118,7 @@ class _Parts:
     @property
     def features(self) -> str:
         """The shape of what the encoder gives."""
-        return " × ".join(map(str, self.captioner.feature_shape))
+        return " × ".join(map(str, self.member.feature_shape))
 
 
 def _merge(parts: _Parts) -> Layout:
@@ -126,7 +126,7 @@ def _merge(parts: _Parts) -> Layout:
     units = parts.config.units
     dense = Box(_LEFT, 2, f"dense, {units}", ("ReLU", parts.count("standardise", "picture")), IMAGE)
     lstm = parts.recurrence(2)
-    how = {"add": "add", "concat": "concatenate", "multiply": "multiply"}[parts.config.join]  # type: ignore[attr-defined]
+    how = {"add": "add", "concat": "concatenate", "multiply": "multiply"}[parts.config.fusion]  # type: ignore[attr-defined]
     mix = Box(_MIDDLE, 3, f"{how}, then dense, {units}", ("ReLU", parts.count("mix")), BOTH)
     last = parts.output(4, _MIDDLE)
     arrows = [
@@ -189,10 +189,10 @@ def _aoa(parts: _Parts) -> Layout:
     last = parts.output(3, _MIDDLE)
     arrows = [
         *_ways(parts, image, encoder, attend, words, embedding, lstm),
-        _across(lstm, attend, "asks", -14 if parts.config.feedback else 0, dashed=True),  # type: ignore[attr-defined]
+        _across(lstm, attend, "asks", -14 if parts.config.input_feeding else 0, dashed=True),  # type: ignore[attr-defined]
         _elbow(attend, last, -60),
     ]
-    if parts.config.feedback:  # type: ignore[attr-defined]
+    if parts.config.input_feeding:  # type: ignore[attr-defined]
         arrows.append(_across(attend, lstm, "answer", 16))
     return [image, encoder, attend, words, embedding, lstm, last], arrows
 

@@ -1,6 +1,6 @@
-"""Where a decoder with attention looked while it said a sentence, and how probable each word was.
+"""Attention maps of captions: the weight of each image region for each word, and the probability of each word.
 
-P images · T words · L regions.
+P images · T tokens · L regions.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ import numpy as np
 
 from capsmith.core.errors import ConfigError
 from capsmith.data.text.vocabulary import START
-from capsmith.decoding.stepper import DecoderStepper
+from capsmith.models.member import Member
 
 
 class AttentionMaps(NamedTuple):
-    """What a decoder looked at for the T words of one sentence.
+    """Attention over the words of one caption.
 
     Attributes:
-        weights: (T, rows, columns); each word's weights sum to 1, the mean of its pieces.
-        probabilities: The model's probability for each word after those before it, (T,); of a word in several pieces
+        weights: (words, rows, columns). The weights of a word sum to 1; of a word in several tokens it is the mean.
+        probabilities: Probability of each word given the words before it, (words,); of a word in several tokens it is
             the product.
     """
 
@@ -28,52 +28,89 @@ class AttentionMaps(NamedTuple):
 
 
 def attention_maps(
-    stepper: DecoderStepper,
-    features: np.ndarray,
-    sentences: Sequence[Sequence[Sequence[int]]],
-    grid: tuple[int, ...],
+    members: Sequence[Member], features: Sequence[np.ndarray], captions: Sequence[Sequence[Sequence[int]]]
 ) -> list[AttentionMaps]:
-    """Reads sentences again, and returns how much each region counted for each word.
+    """Reads captions again with teacher forcing, and returns their attention maps.
+
+    Several members give the mean of their maps, on the grid of the first member that attends, and the mean of their
+    probabilities. Members without attention contribute probabilities only.
 
     Args:
-        stepper: A decoder whose ``attends`` is true.
-        features: Of the images, (P, L, D).
-        sentences: What was said of each: the ids of each word, most often one.
-        grid: Rows and columns of the regions, whose product is L.
-
-    Returns:
-        For each image the maps of its words.
-    """
-    flat = [[index for word in words for index in word] for words in sentences]
-    said = np.full((len(flat), 1 + max(map(len, flat), default=0)), START, np.int32)
-    for row, ids in enumerate(flat):
-        said[row, 1 : len(ids) + 1] = ids
-    rows, state = np.arange(len(sentences), dtype=np.int32), stepper.start(features)
-    maps, chances = [np.zeros((len(sentences), 0, *grid), np.float32)], [np.zeros((len(sentences), 0), np.float32)]
-    for position in range(said.shape[1] - 1):
-        log_probabilities, state = stepper.step(said[:, position], rows, state)
-        maps.append(keras.ops.convert_to_numpy(state[0][-1]).reshape(-1, 1, *grid))
-        chances.append(log_probabilities[rows, said[:, position + 1]][:, None])
-    path, chance = np.concatenate(maps, axis=1), np.concatenate(chances, axis=1)
-    return [_by_word(path[row], chance[row], words) for row, words in enumerate(sentences)]
-
-
-def require_attention(decoder: Any, name: str) -> None:
-    """Sees that a decoder attends to regions.
+        members: The models.
+        features: For each member the features of the images, (P, …).
+        captions: For each image the token ids of each word.
 
     Raises:
-        ConfigError: It does not.
+        ConfigError: No member attends to regions.
     """
-    if not getattr(decoder, "attends", False):
+    require_attention(members)
+    grid = next(_grid(member) for member in members if _attends(member))
+    maps, log_probabilities = [], []
+    for member, own in zip(members, features, strict=True):
+        weights, log_probability = _read(member, own, captions)
+        log_probabilities.append(log_probability)
+        if weights is not None:
+            maps.append(_resized(weights, grid))
+    mean = np.stack(maps).mean(axis=0)
+    log_probability = np.logaddexp.reduce(log_probabilities, axis=0) - np.float32(np.log(len(members)))
+    return [_by_word(mean[row], log_probability[row], words) for row, words in enumerate(captions)]
+
+
+def require_attention(members: Sequence[Member]) -> None:
+    """Checks that a model attends to regions.
+
+    Raises:
+        ConfigError: No member does.
+    """
+    if not any(_attends(member) for member in members):
         raise ConfigError(
-            f"a decoder of type {name} has no attention to show: train one with attention, such as "
-            "flickr8k_attention.yaml"
+            f"a decoder of type {members[0].config.decoder.type} has no attention to show: train one with attention, "
+            "such as flickr8k_attention.yaml"
         )
 
 
-def _by_word(path: np.ndarray, chance: np.ndarray, words: Sequence[Sequence[int]]) -> AttentionMaps:
-    """Returns the mean of the weights (pieces, …) and the product of the probabilities over each word's pieces."""
+def _attends(member: Member) -> bool:
+    return bool(getattr(member.model.decoder, "attends", False))
+
+
+def _grid(member: Member) -> tuple[int, ...]:
+    """Returns rows and columns of the regions; joined grids have the size of the first encoder's."""
+    return tuple(int(size) for size in member.encoders[0].core.output.shape[1:3])
+
+
+def _read(
+    member: Member, features: np.ndarray, captions: Sequence[Sequence[Sequence[int]]]
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Returns the attention (P, T, rows, columns), if there is any, and the log probabilities (P, T) of each token."""
+    flat = [[token for word in words for token in word] for words in captions]
+    tokens = np.full((len(flat), 1 + max(map(len, flat), default=0)), START, np.int32)
+    for row, ids in enumerate(flat):
+        tokens[row, 1 : len(ids) + 1] = ids
+    rows, state = np.arange(len(captions), dtype=np.int32), member.stepper.start(features)
+    attends, grid = _attends(member), _grid(member) if _attends(member) else (0, 0)
+    maps, log_probabilities = [np.zeros((len(rows), 0, *grid), np.float32)], [np.zeros((len(rows), 0), np.float32)]
+    for position in range(tokens.shape[1] - 1):
+        next_word, state = member.stepper.step(tokens[:, position], rows, state)
+        log_probabilities.append(next_word[rows, tokens[:, position + 1]][:, None])
+        if attends:
+            maps.append(keras.ops.convert_to_numpy(state[0][-1]).reshape(-1, 1, *grid))
+    return np.concatenate(maps, axis=1) if attends else None, np.concatenate(log_probabilities, axis=1)
+
+
+def _resized(maps: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
+    """Resizes maps (…, rows, columns) to another grid by area; each map keeps its sum."""
+    for axis, size in ((-2, grid[0]), (-1, grid[1])):
+        if maps.shape[axis] != size:
+            ends, old_ends = np.arange(size + 1) / size, np.arange(maps.shape[axis] + 1) / maps.shape[axis]
+            overlap = np.minimum(ends[1:, None], old_ends[None, 1:]) - np.maximum(ends[:-1, None], old_ends[None, :-1])
+            share = np.maximum(overlap, 0.0).astype(np.float32) * maps.shape[axis]
+            maps = np.moveaxis(np.tensordot(maps, share, axes=(axis, 1)), -1, axis)
+    return maps
+
+
+def _by_word(weights: np.ndarray, log_probability: np.ndarray, words: Sequence[Sequence[int]]) -> AttentionMaps:
+    """Returns the mean weights and the product of the probabilities over the tokens of each word."""
     ends = np.cumsum([len(word) for word in words], dtype=int)
     spans = [slice(end - len(word), end) for word, end in zip(words, ends, strict=True)]
-    weights = np.stack([path[span].mean(axis=0) for span in spans]) if spans else path[:0]
-    return AttentionMaps(weights, np.exp([chance[span].sum() for span in spans], dtype=np.float64))
+    maps: Any = np.stack([weights[span].mean(axis=0) for span in spans]) if spans else weights[:0]
+    return AttentionMaps(maps, np.exp([log_probability[span].sum() for span in spans], dtype=np.float64))

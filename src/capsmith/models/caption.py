@@ -1,4 +1,4 @@
-"""What captioning returns."""
+"""A caption: what the captioner returns for an image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,17 +14,17 @@ from capsmith.models.training_domain import DomainCheck
 
 @dataclass(frozen=True)
 class Caption:
-    """A sentence about an image.
+    """A caption of an image.
 
     Attributes:
-        text: The sentence.
-        score: What the search ranked by; comparable within one image.
-        log_probability: Natural logarithm of the model's probability for it.
-        alternatives: The search's other captions, best first.
-        words: The sentence's words.
-        attention: How much each region counted for each word, (words, rows, columns), where that was asked for.
-        domain: How the image compares with the training images, where the run knows it.
-        probabilities: With ``attention``, the model's probability for each word after those before it.
+        text: The caption.
+        score: Score by which the search ranked it; comparable only within one image.
+        log_probability: Natural logarithm of its probability under the model.
+        alternatives: The other captions that the search returned, best first.
+        words: The words of the caption.
+        attention: Weight of each region for each word, (words, rows, columns), if requested.
+        domain: Distance of the image from the training images, if the run knows it.
+        probabilities: Probability of each word given the words before it, if ``attention`` was requested.
     """
 
     text: str
@@ -40,11 +40,11 @@ class Caption:
         return self.text
 
 
-def caption_of(found: Sequence[Hypothesis], vocabulary: Vocabulary, text: TextConfig) -> Caption:
-    """Returns the first of what a search found for an image as a caption, and the others as its alternatives."""
-    first, *others = (
-        Caption(detokenise(words, text), h.score, h.log_probability, words=tuple(words))
-        for h in found
-        for words in [vocabulary.decode(h.tokens)]
+def caption_of(hypotheses: Sequence[Hypothesis], vocabulary: Vocabulary, text: TextConfig) -> Caption:
+    """Returns the first hypothesis of an image as a caption, with the others as its alternatives."""
+    best, *others = (
+        Caption(detokenise(words, text), hypothesis.score, hypothesis.log_probability, words=tuple(words))
+        for hypothesis in hypotheses
+        for words in [vocabulary.decode(hypothesis.tokens)]
     )
-    return replace(first, alternatives=tuple(others))
+    return replace(best, alternatives=tuple(others))

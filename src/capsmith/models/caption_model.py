@@ -40,7 +40,7 @@ class CaptionModel(keras.Model):
         self.mixing = keras.Variable(0.0, trainable=False, name="mixing")
         self.chance = keras.random.SeedGenerator()
 
-    def bare(self) -> "CaptionModel":
+    def without_optimizer(self) -> "CaptionModel":
         """Returns the same layers without the optimizer, whose state would make a checkpoint three times as large."""
         other = CaptionModel(self.decoder, self.encoder, self.label_smoothing)
         other.built = True
@@ -55,7 +55,7 @@ class CaptionModel(keras.Model):
         tokens, image = inputs["tokens"], inputs.get("image")
         if training and self.mixing is not None:
             tokens = self._mixed(features, tokens, image)
-        return self.decoder(features, tokens, image, training=training, shown=inputs.get("shown"))
+        return self.decoder(features, tokens, image, training=training, dropout_masks=inputs.get("dropout_masks"))
 
     def _mixed(self, features: Any, tokens: Any, image: Any) -> Any:
         """Replaces some of the words read by words that the model draws in their places.

@@ -17,7 +17,6 @@ from capsmith.core.files import atomic
 from capsmith.core.readers.arrays import FLOATS, WHOLE, ArrayHeader, ArraySpec, read_array, read_arrays, read_headers
 from capsmith.core.readers.json_files import parse_json
 from capsmith.core.readers.regular_files import describe_special
-from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.vision.weights import load_strictly, not_finite, replacing, require_readable
 
 
@@ -115,26 +114,3 @@ def _variables(model: keras.Model) -> list[Any]:
     """All variables that training changes: weights, batch statistics, dropout seeds, optimizer."""
     passing = {id(v) for v in model.metrics_variables}
     return [*(v for v in model.variables if id(v) not in passing), *model.optimizer.variables]
-
-
-def checked_shape(about: Any, vocabulary: Vocabulary, run: Path, version: int) -> tuple[int, ...]:
-    """Returns the feature shape that ``captioner.json`` says.
-
-    Args:
-        about: What the file holds.
-        vocabulary: Read from beside it.
-        run: Where it lies.
-        version: Of its form.
-
-    Raises:
-        CheckpointError: It is damaged, or the files do not belong together.
-    """
-    if not isinstance(about, dict) or about.get("format") != version:
-        raise CheckpointError(f"{run}/captioner.json is not of this version of capsmith, or damaged")
-    if about.get("vocabulary") != vocabulary.fingerprint():
-        raise CheckpointError(f"{run}/vocabulary.json is not the vocabulary that this checkpoint was trained with")
-    shape = about.get("feature_shape")
-    sizes: list[Any] = shape if isinstance(shape, list) and len(shape) in (1, 2) else [None]
-    if not all(type(n) is int and 0 < n < 10**6 for n in sizes):
-        raise CheckpointError(f"{run}/captioner.json: feature_shape is damaged")
-    return tuple(sizes)

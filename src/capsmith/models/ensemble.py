@@ -1,10 +1,9 @@
-"""Several captioners that write one caption together.
+"""Several models that write one caption together.
 
 P images · N rows of a search · V vocabulary.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -14,105 +13,100 @@ from keras import ops
 
 from capsmith.core.errors import CheckpointError
 from capsmith.core.scopes import Use, difference
-from capsmith.data.sources import FeatureSource
 from capsmith.decoding.search import Stepper
-from capsmith.decoding.stepper import DecoderStepper, Views
-from capsmith.models.captioner import Captioner
+from capsmith.decoding.stepper import DecoderStepper, EnsembleFeatures
+from capsmith.models.member import Member
 
 
-@dataclass(frozen=True)
-class Member:
-    """A captioner and where it finds its features: members may have different encoders.
-
-    Attributes:
-        captioner: The model.
-        source: Its features, or pixels where its encoder was trained.
-    """
-
-    captioner: Captioner
-    source: FeatureSource
-
-    def features(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns what the decoder takes, (P, …)."""
-        found = self.source.gather(self.source.rows(ids))
-        return self.captioner.encode(found) if self.captioner.config.trains_encoder else found
-
-
-class JointDecoder(keras.layers.Layer):
-    """Decoders as one whose next word follows the mean of their probabilities; for a search, not for training.
+class EnsembleDecoder(keras.layers.Layer):
+    """Decoders whose next word follows the mean of their probabilities; for searches, not for training.
 
     Args:
-        decoders: Built, over one vocabulary.
+        decoders: Built decoders over one vocabulary.
+        feature_shapes: Shape of the features of one image, (D,) or (L, D), for each decoder.
     """
 
     attends = False
 
-    def __init__(self, decoders: Sequence[keras.layers.Layer]) -> None:
+    def __init__(self, decoders: Sequence[keras.layers.Layer], feature_shapes: Sequence[tuple[int, ...]]) -> None:
         super().__init__(dtype=decoders[0].dtype_policy)
         self.decoders = list(decoders)
-        self.kept = sum(one.kept for one in decoders)
+        self.n_static = sum(decoder.n_static for decoder in decoders)
+        self.n_recurrent = [
+            len(decoder.start(np.zeros((1, *shape), "float32"))) - decoder.n_static
+            for decoder, shape in zip(decoders, feature_shapes, strict=True)
+        ]
 
     def start(self, features: Sequence[Any]) -> tuple[Any, ...]:
-        """Returns the state before the first word for each decoder's features (P, …): what they keep, then the rest."""
-        states = [one.start(part) for one, part in zip(self.decoders, features, strict=True)]
-        self.sizes = [len(state) - one.kept for one, state in zip(self.decoders, states, strict=True)]
-        pairs = [(state[: one.kept], state[one.kept :]) for one, state in zip(self.decoders, states, strict=True)]
+        """Returns the state before the first word: the static tensors of all decoders, then those of the rows.
+
+        Args:
+            features: One tensor (P, …) for each decoder.
+        """
+        states = [decoder.start(part) for decoder, part in zip(self.decoders, features, strict=True)]
+        pairs = [
+            (state[: decoder.n_static], state[decoder.n_static :])
+            for decoder, state in zip(self.decoders, states, strict=True)
+        ]
         return tuple(tensor for parts in zip(*pairs, strict=True) for part in parts for tensor in part)
 
-    def step(self, tokens: Any, state: tuple[Any, ...], shown: None = None) -> tuple[Any, tuple[Any, ...]]:
-        """Reads a word a row (N,); returns the next word's log probabilities (N, V) and the state after it."""
-        image, rows = iter(state[: self.kept]), iter(state[self.kept :])
-        said, after = [], []
-        for one, size in zip(self.decoders, self.sizes, strict=True):
-            logits, own = one.step(tokens, (*islice(image, one.kept), *islice(rows, size)))
-            said.append(ops.log_softmax(ops.cast(logits, "float32"), axis=-1))
-            after += own[one.kept :]
-        mean = ops.logsumexp(ops.stack(said), axis=0) - np.float32(np.log(len(said)))
-        return mean, (*state[: self.kept], *after)
+    def step(self, tokens: Any, state: tuple[Any, ...], dropout_masks: None = None) -> tuple[Any, tuple[Any, ...]]:
+        """Reads one word a row (N,); returns the log probabilities of the next word (N, V) and the state after it."""
+        static, rows = iter(state[: self.n_static]), iter(state[self.n_static :])
+        log_probabilities, after = [], []
+        for decoder, size in zip(self.decoders, self.n_recurrent, strict=True):
+            logits, own = decoder.step(tokens, (*islice(static, decoder.n_static), *islice(rows, size)))
+            log_probabilities.append(ops.log_softmax(ops.cast(logits, "float32"), axis=-1))
+            after += own[decoder.n_static :]
+        total = ops.logsumexp(ops.stack(log_probabilities), axis=0)
+        return total - np.float32(np.log(len(self.decoders))), (*state[: self.n_static], *after)
 
 
-class JointStepper(DecoderStepper):
-    """Searches several captioners' decoders as one.
+class EnsembleStepper(DecoderStepper):
+    """Searches with several decoders as one.
 
     Args:
-        steppers: Of the captioners.
+        steppers: One for each member.
+        feature_shapes: Shape of the features of one image for each member.
     """
 
-    def __init__(self, steppers: Sequence[DecoderStepper]) -> None:
-        super().__init__(JointDecoder([one.decoder for one in steppers]))
+    def __init__(self, steppers: Sequence[DecoderStepper], feature_shapes: Sequence[tuple[int, ...]]) -> None:
+        super().__init__(EnsembleDecoder([stepper.decoder for stepper in steppers], feature_shapes))
         self.steppers = tuple(steppers)
 
-    def apart(self, features: Views) -> list[tuple[Stepper, Any]]:
-        """Returns each captioner's own stepper, and what it sees of the images."""
+    def members(self, features: EnsembleFeatures) -> list[tuple[Stepper, Any]]:
+        """Returns the stepper of each member, and its features of the images."""
         return list(zip(self.steppers, features.parts, strict=True))
 
 
-def average(captioners: Sequence[Captioner], names: Sequence[object]) -> Captioner:
-    """Gives the first captioner the mean of all their weights, and returns it.
+def average_weights(members: Sequence[Member]) -> Member:
+    """Gives the first member the mean of all members' weights, and returns it.
 
-    That is a model of its own, as quick as one of them, where they began with the same weights: several stages or
-    continuations of one training (Wortsman et al. 2022). Of trainings with other seeds the mean says nothing.
+    The mean is a good model if all members began with the same weights, as stages or continuations of one training
+    (Wortsman et al. 2022); of trainings with other seeds it is useless. It is as fast as one member.
 
     Raises:
-        CheckpointError: They are not models of one kind.
+        CheckpointError: The members are different models.
     """
-    first, *others = captioners
-    for captioner, name in zip(others, names[1:], strict=True):
-        if changed := difference(first.config, captioner.config, Use.AVERAGE):
-            raise CheckpointError(f"{name} cannot be averaged with {names[0]}: it is of another model ({changed})")
-    for same in zip(*(captioner.model.weights for captioner in captioners), strict=True):
+    first, *others = members
+    for member in others:
+        if changed := difference(first.config, member.config, Use.AVERAGE):
+            raise CheckpointError(f"{member.run} cannot be averaged with {first.run}: the models differ ({changed})")
+    for same in zip(*(member.model.weights for member in members), strict=True):
         if "float" in str(same[0].dtype):
             same[0].assign(sum(keras.ops.convert_to_numpy(weight) for weight in same) / len(same))
     return first
 
 
-def require_same_words(captioners: Sequence[Captioner], names: Sequence[object]) -> None:
-    """Checks that captioners can write together.
+def require_same_words(members: Sequence[Member]) -> None:
+    """Checks that models can write together.
 
     Raises:
-        CheckpointError: One has another vocabulary than the first.
+        CheckpointError: A member has another vocabulary than the first.
     """
-    first = captioners[0].vocabulary.fingerprint()
-    for captioner, name in zip(captioners, names, strict=True):
-        if captioner.vocabulary.fingerprint() != first:
-            raise CheckpointError(f"{name} has other words than {names[0]}: train both on the same captions")
+    first = members[0]
+    for member in members[1:]:
+        if member.vocabulary.fingerprint() != first.vocabulary.fingerprint():
+            raise CheckpointError(
+                f"{member.run} has another vocabulary than {first.run}: train both on the same captions"
+            )

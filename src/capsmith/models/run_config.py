@@ -5,17 +5,17 @@ from pathlib import Path
 
 from capsmith.config import Config, load_config, validate
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
-from capsmith.core.files import require_run
 from capsmith.core.migrations import migrate
 from capsmith.core.overrides import overrides_list
 from capsmith.core.plugin_requirements import unloaded_components
 from capsmith.core.scopes import Scope, Use, difference, field_scope
 from capsmith.core.yaml_io import read_yaml
+from capsmith.models.run import RunDirectory
 
 _OF_THE_FIRST = frozenset({Scope.DECODING, Scope.EVALUATION})  # in an ensemble, the first run decides these
 
 
-def run_config(run: Path, overrides: Sequence[str] = (), require_all: bool = False) -> Config:
+def run_config(run: str | Path, overrides: Sequence[str] = (), require_all: bool = False) -> Config:
     """Reads the resolved config of a run. Configs written by earlier versions are migrated.
 
     Args:
@@ -27,9 +27,10 @@ def run_config(run: Path, overrides: Sequence[str] = (), require_all: bool = Fal
         CheckpointError: The directory is missing, is not a run, its config is damaged, or it requires a plugin.
         ConfigError: An override is not valid, or would change the model.
     """
-    require_run(run)
-    unloaded = unloaded_components(run, require_all)
-    path = run / "config.yaml"
+    directory = RunDirectory(Path(run))
+    directory.require()
+    unloaded = unloaded_components(directory.plugins, require_all)
+    path = directory.config
     try:
         values = migrate(read_yaml(path), Config)
         if missing := [name for name in Config.model_fields if name not in values and name not in _ADDED_LATER]:
@@ -37,7 +38,7 @@ def run_config(run: Path, overrides: Sequence[str] = (), require_all: bool = Fal
         trained = validate(values, str(path), unloaded)
     except ConfigError as error:
         raise CheckpointError(f"{run} cannot be used: {one_line(error)}") from error
-    trained = _with_own_encoders(trained, run)
+    trained = _with_own_encoders(trained, directory)
     if not overrides:
         return trained
     config = load_config(trained.model_dump(mode="json"), overrides, unloaded)
@@ -49,8 +50,13 @@ def run_config(run: Path, overrides: Sequence[str] = (), require_all: bool = Fal
 _ADDED_LATER = frozenset({"seed", "ensemble"})  # sections that the first version did not write
 
 
-def run_configs(runs: Sequence[Path], overrides: Sequence[str] = ()) -> list[Config]:
+def run_configs(runs: Sequence[str | Path], overrides: Sequence[str] = (), require_all: bool = True) -> list[Config]:
     """Reads the configs of runs that caption together. Decoding and evaluation follow the first run.
+
+    Args:
+        runs: The run directories.
+        overrides: As for ``run_config``; those of decoding and evaluation apply to the first run only.
+        require_all: As for ``run_config``.
 
     Raises:
         CheckpointError: As ``run_config``.
@@ -58,23 +64,21 @@ def run_configs(runs: Sequence[Path], overrides: Sequence[str] = ()) -> list[Con
     """
     overrides = overrides_list(overrides)
     shared = [change for change in overrides if _section_scope(change) not in _OF_THE_FIRST]
-    return [run_config(run, shared if number else overrides, require_all=True) for number, run in enumerate(runs)]
+    return [run_config(run, shared if number else overrides, require_all) for number, run in enumerate(runs)]
 
 
 def _section_scope(override: str) -> Scope | None:
     return field_scope(Config, override.partition("=")[0].strip().split(".")[0])
 
 
-def _with_own_encoders(config: Config, run: Path) -> Config:
+def _with_own_encoders(config: Config, run: RunDirectory) -> Config:
     """Uses the run's own copies of adapted encoders that no longer exist where they were created."""
     if not any(encoder.pretrain_on_words for encoder in config.encoders):
         return config
-    from capsmith.vision.joined import folders  # imports NumPy, which most configs do not need
-
-    places = zip(config.encoders, folders(run, len(config.encoders)), strict=True)
+    places = zip(config.encoders, run.encoders(len(config.encoders)), strict=True)
     return config.adapted_into(
         [
-            folder if not Path(encoder.origin).exists() and (folder / "adapted.json").exists() else None
+            folder.path if not Path(encoder.origin).exists() and folder.pretraining.exists() else None
             for encoder, folder in places
         ]
     )

@@ -11,8 +11,7 @@ import keras
 import numpy as np
 
 from capsmith.config import Config
-from capsmith.models.captioner import Captioner
-from capsmith.retrieval.caption_index import FILE as MEMORY
+from capsmith.models.member import Member
 
 _LAST = ("to_embedding", "output")  # what the words come from, listed last
 
@@ -40,15 +39,15 @@ class Row:
     trained: bool
 
 
-def summary(captioner: Captioner, layers: bool = False) -> str:
-    """Returns a table of a captioner's parts.
+def summary(member: Member, layers: bool = False) -> str:
+    """Returns a table of the parts of a model.
 
     Args:
-        captioner: With its encoder or without.
+        member: The model, with its encoder or without.
         layers: List the encoder's layers one by one.
     """
-    encoder, decoder = encoder_rows(captioner, layers), decoder_rows(captioner)
-    lines = [headline(captioner), ""]
+    encoder, decoder = encoder_rows(member, layers), decoder_rows(member)
+    lines = [headline(member), ""]
     cells: list[tuple[str, ...]] = [("layer", "type", "weights or shapes", "parameters", "bytes")]
     cells += [_cells(row) for row in (*encoder, *decoder)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
@@ -57,16 +56,16 @@ def summary(captioner: Captioner, layers: bool = False) -> str:
         lines.append(f"{left}  {row[3].rjust(widths[3])}  {row[4].rjust(widths[4])}".rstrip())
         if number in (0, len(encoder), len(cells) - 1):
             lines.append("-" * (sum(widths) + 8))
-    lines += _totals(captioner, encoder, decoder)
+    lines += _totals(member, encoder, decoder)
     return "\n".join(lines)
 
 
-def headline(captioner: Captioner) -> str:
+def headline(member: Member) -> str:
     """Returns the way from an image to words in one line."""
-    config, decoder = captioner.config, captioner.config.decoder
+    config, decoder = member.config, member.config.decoder
     return (
-        f"{decoder.type} captioner: {encoder_name(config)} → {_shape(captioner.feature_shape)} → "
-        f"{decoder.cell.upper()} of {decoder.units} → {len(captioner.vocabulary):,} words"
+        f"{decoder.type} captioner: {encoder_name(config)} → {_shape(member.feature_shape)} → "
+        f"{decoder.cell.upper()} of {decoder.units} → {len(member.vocabulary):,} words"
     )
 
 
@@ -75,12 +74,12 @@ def encoder_name(config: Config) -> str:
     return " + ".join(one.type + (f" ({one.layer})" if one.layer else "") for one in config.encoders)
 
 
-def encoder_rows(captioner: Captioner, layers: bool = False) -> list[Row]:
+def encoder_rows(member: Member, layers: bool = False) -> list[Row]:
     """Returns a row for each encoder, or for each of its layers that has weights; none without encoder."""
-    if captioner.encoder is None:
+    if member.encoder is None:
         return []
     rows = []
-    for config, part in zip(captioner.config.encoders, captioner.encoder.parts, strict=True):
+    for config, part in zip(member.config.encoders, member.encoder.parts, strict=True):
         shapes = f"{_shape((*part.image_size, 3))} → {_shape(part.feature_shape)}"
         how = "trained" if config.trainable else "adapted, frozen" if config.pretrain_on_words else "frozen"
         rows.append(_row("encoder", config.type, f"CNN, {how}", part.core.weights, shapes))
@@ -93,9 +92,9 @@ def encoder_rows(captioner: Captioner, layers: bool = False) -> list[Row]:
     return rows
 
 
-def decoder_rows(captioner: Captioner) -> list[Row]:
+def decoder_rows(member: Member) -> list[Row]:
     """Returns a row for each layer of the decoder that has weights, in the order in which they are made."""
-    decoder = captioner.model.decoder
+    decoder = member.model.decoder
     seen: set[int] = set()
     rows = [_row("decoder", name, type(layer).__name__, own) for name, layer, own in _owners(decoder, "", seen)]
     if rest := [weight for weight in decoder.weights if id(weight) not in seen]:
@@ -158,18 +157,18 @@ def _cells(row: Row) -> tuple[str, ...]:
     return row.name, row.kind, row.shapes, f"{row.parameters:,}", size(row.bytes)
 
 
-def _totals(captioner: Captioner, encoder: Sequence[Row], decoder: Sequence[Row]) -> list[str]:
+def _totals(member: Member, encoder: Sequence[Row], decoder: Sequence[Row]) -> list[str]:
     whole = [row for row in encoder if row.part == "encoder"]
     lines = []
     for name, rows in (("encoder", whole), ("decoder", decoder), ("in all", [*whole, *decoder])):
         if rows:
             count = sum(row.parameters for row in rows)
             lines.append(f"{name:8} {count:>14,} parameters  {size(sum(row.bytes for row in rows)):>9}")
-    if captioner.encoder is None:
-        lines.append(f"encoder  none: it captions features of {_shape(captioner.feature_shape)}")
-    if captioner.given is not None:
-        lines.append(f"features {captioner.given.store} (sha256 {captioner.given.sha256[:12]}…): {captioner.given.why}")
-    memory = captioner.run / MEMORY if captioner.run is not None else None
-    if memory is not None and memory.is_file():
-        lines.append(f"memory   captions of training images, {size(memory.stat().st_size)} on the disk")
+    if member.encoder is None:
+        lines.append(f"encoder  none: it captions features of {_shape(member.feature_shape)}")
+    if (origin := member.feature_origin) is not None:
+        lines.append(f"features {origin.store} (sha256 {origin.sha256[:12]}…): {origin.why}")
+    index = member.run.caption_index if member.run is not None else None
+    if index is not None and index.is_file():
+        lines.append(f"index    captions of training images, {size(index.stat().st_size)} on disk")
     return lines

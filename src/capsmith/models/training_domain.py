@@ -11,7 +11,6 @@ training has not seen: at most 1 % of them exceed it.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,10 +19,6 @@ from capsmith.core.files import atomic
 from capsmith.core.readers.arrays import FLOATS, ArraySpec, read_arrays
 from capsmith.retrieval.caption_index import Seen, pool
 
-if TYPE_CHECKING:
-    from capsmith.models.captioner import Caption
-
-FILE = "domain.npz"
 _TRAIN, _DEV = 2000, 1000  # images that are looked at, at most
 _LEAST_TRAIN, _LEAST_DEV = 40, 10  # images without which nothing is known of others
 _DIMENSIONS = 256
@@ -129,9 +124,9 @@ class TrainingDomain:
         left = np.linalg.norm(centred - inner @ back.T, axis=1)
         return np.concatenate([inner, ((left - self.rest[0]) / self.rest[1])[:, None]], axis=1)
 
-    def save(self, run: Path) -> None:
-        """Writes ``domain.npz`` into a run directory, all of it or nothing."""
-        with atomic(run / FILE, "wb") as file:
+    def save(self, path: Path) -> None:
+        """Writes it to a file, atomically."""
+        with atomic(path, "wb") as file:
             np.savez(
                 file,
                 vectors=self.vectors.astype(np.float32),
@@ -142,17 +137,16 @@ class TrainingDomain:
             )
 
     @classmethod
-    def load(cls, run: Path, channels: int) -> "TrainingDomain | None":
+    def load(cls, path: Path, channels: int) -> "TrainingDomain | None":
         """Reads what ``save`` wrote; None where a run has none, as those of earlier versions.
 
         Args:
-            run: The run directory.
+            path: The file.
             channels: D of the run's features.
 
         Raises:
             CheckpointError: The file is damaged, or of another encoder.
         """
-        path = run / FILE
         if not path.exists():
             return None
         advice = "delete it, and captions come without a look at how unlike the training images an image is"
@@ -161,13 +155,6 @@ class TrainingDomain:
             raise CheckpointError(f"{path} is damaged: {fault}; {advice}")
         vectors, mean, basis, rest = (saved[key].astype(np.float32) for key in _KEYS[:-1])
         return cls(vectors, mean, basis, rest, float(saved["threshold"]))
-
-
-def checked(domain: TrainingDomain | None, features: np.ndarray, captions: "Sequence[Caption]") -> "list[Caption]":
-    """Returns captions of images with how their images compare with the training images, where that is known."""
-    if domain is None:
-        return list(captions)
-    return [replace(one, domain=check) for one, check in zip(captions, domain.check(features), strict=True)]
 
 
 def _threshold(usual: np.ndarray) -> float:

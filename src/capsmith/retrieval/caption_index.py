@@ -26,12 +26,12 @@ from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.decoding.search import Hypothesis
 from capsmith.metrics.agreement import DocumentFrequencies
 from capsmith.retrieval.concepts import Content, directions
+from capsmith.vision.feature_scale import feature_scale
 
 FILE = "memory.npz"
 _DIMENSIONS = 256
 _EXPLAINED = 768  # principal components from which captions are explained
 _WHITENING = 0.25  # a component counts by its deviation to the power 1 - 2 · this: none would let the first few rule
-_FLOOR = 0.01
 _BATCH = 256
 _KEYS = ("vectors", "mean", "projection", "meaning", "words", "lengths", "groups")
 _CONTENT = ("words", "rarity", "left", "right")
@@ -90,7 +90,7 @@ class Memory:
             [pool(seen.features(ids[first : first + _BATCH])) for first in range(0, len(ids), _BATCH)]
         )
         mean, variance = pooled.mean(axis=0), pooled.var(axis=0)
-        scale = 1.0 / np.sqrt(variance + _FLOOR * (np.median(variance) or variance.mean()) + np.float32(1e-12))
+        scale = feature_scale(variance, np.median(variance) or variance.mean())
         scaled = (pooled - mean) * scale
         strength, components = np.linalg.eigh(scaled.T @ scaled / len(scaled))
         order = np.argsort(-strength)

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capsmith.core.locks import FILE as LOCK
-from capsmith.models.captioner import WEIGHTS
 from capsmith.training.kept import parts_of
 
-_BEGUN = ("captioner.json", "state.npz", WEIGHTS)
+_BEGUN = ("captioner.json", "state.npz", "model.weights.h5")
 
 
 class FirstSteps:

@@ -20,11 +20,13 @@ from capsmith.data.prepare import open_pickle, prepare, read_corpus, require_spl
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
 from capsmith.decoding.rerank.mbr import ConsensusConfig
-from capsmith.evaluation.evaluate import evaluate_captioners, remember, require_report
+from capsmith.evaluation.build_index import build_caption_index
+from capsmith.evaluation.evaluate import evaluate_captioner, require_report
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
-from capsmith.models.ensemble import Member, require_same_words
 from capsmith.models.given_features import GivenFeatures, require_same_features
+from capsmith.models.member import Member, StoredFeatures
+from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.training.encoder_adaptation import adapt_encoders
@@ -96,10 +98,10 @@ def _train(config: Config, run: Path) -> Captioner:
     precision = _precision(config, run if begun else None)
     write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})
     save_config(config, run / "config.yaml")
-    write_requirements(config.components(), run)
+    write_requirements(config.components(), RunDirectory(run).plugins)
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same
     captioner = new_captioner(config, vocabulary, vectors, prepared, precision)
-    if begun and captioner.given is not None:
+    if begun and captioner.members[0].feature_origin is not None:
         captioner.save_parts(run)  # its encoder may have been named since
     if config.training.resume_weights_from is not None and not begun:
         load_initial_weights(captioner, config.training.resume_weights_from)
@@ -108,26 +110,27 @@ def _train(config: Config, run: Path) -> Captioner:
         shared = transfer_weights(captioner, config.training.transfer_from)
         logger.info(f"begins with what {config.training.transfer_from} knows: {shared:,} of {len(vocabulary):,} words")
     history = Epochs(captioner, prepared, run, sessions).run(begun)
-    load_weights(captioner.model.bare(), run / "model.weights.h5")
+    load_weights(captioner.model.without_optimizer(), RunDirectory(run).weights)
     if precision != "float32":
         captioner = Captioner.load(run, captioner.encoder is not None)  # calculates in float32, as it will for everyone
     ids = [[record.image_id for record in prepared.split(name)] for name in ("train", "dev")]
-    captioner.domain = TrainingDomain.of(Member(captioner, prepared.source), *ids)
-    if captioner.domain is not None:
-        captioner.domain.save(run)
+    (member,) = captioner.members
+    domain = TrainingDomain.of(StoredFeatures(member, prepared.source), *ids)
+    if domain is not None:
+        domain.save(RunDirectory(run).domain)
     best = history.rows[history.best or 0]
     logger.info(f"best epoch {best['epoch']:.0f}: dev (greedy) {history.metric} {history.score(history.best or 0):.4f}")
     logger.info(f"trained in {sessions}: {run}")
     if isinstance(config.decoding, ConsensusConfig):
-        remember(captioner, prepared).save(run)
-    for member, folder in missing_members(config):
+        build_caption_index(member, prepared).save(run)
+    for other, folder in missing_members(config):
         logger.info(f"training another member of the ensemble into {folder}")
-        train(member, folder, resume=True)
+        train(other, folder, resume=True)
+    captioner = Captioner([member.saved_in(run)])
     if config.evaluation.after_training is not None:
         runs = [run, *(Path(one.run) for one in config.ensemble)]
-        members = [captioner, *(Captioner.load(one, encoder=False) for one in runs[1:])]
-        require_same_words(members, runs)
-        evaluate_captioners(members, run / "report", corpus, config.evaluation.after_training, runs)
+        ensemble = Captioner([*captioner.members, *(Member.load(folder, encoder=False) for folder in runs[1:])])
+        evaluate_captioner(ensemble, run / "report", corpus, config.evaluation.after_training, runs)
     return captioner
 
 

@@ -19,13 +19,15 @@ from capsmith.data.prepare import Prepared, extract_store
 from capsmith.data.sources import AugmentedSource, CroppedSource, PlainSource, TrainingSource, flip_ids, known_pairs
 from capsmith.data.text.vocabulary import PAD
 from capsmith.decoding.search import GreedyConfig
-from capsmith.evaluation.evaluate import caption_source, tokeniser
+from capsmith.evaluation.decode import decode_images
+from capsmith.evaluation.evaluate import tokeniser
 from capsmith.evaluation.plots import plot_history
 from capsmith.metrics.diversity import diversity
 from capsmith.metrics.scorer import Scorer, expand
-from capsmith.models.captioner import WEIGHTS, Captioner
+from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_state, save_state
-from capsmith.models.ensemble import Member
+from capsmith.models.run import RunDirectory
+from capsmith.training.encoder_adaptation import keep_adapted
 from capsmith.training.epoch_state import EpochProgress
 from capsmith.training.history import History, Row
 from capsmith.training.kept import KeptFiles
@@ -92,6 +94,8 @@ class Epochs:
         else:
             part = EpochProgress()
             self.captioner.save_parts(self.directory)
+            if self.captioner.encoder is not None:
+                keep_adapted(self.captioner.config, self.directory)
             self._describe()
         try:
             with (
@@ -160,10 +164,11 @@ class Epochs:
             row |= {f"dev_{name}": score.value for name, score in scores.items()}
             row["seconds"] = round(time.perf_counter() - started, 2)
             best = self.history.add(row, self.config)
-            if best or not (self.directory / WEIGHTS).is_file():
+            weights = RunDirectory(self.directory).weights
+            if best or not weights.is_file():
                 self.captioner.save_weights(self.directory)
                 if not best:
-                    logger.info(f"{WEIGHTS} had been removed: this epoch's weights stand in for the best one's")
+                    logger.info(f"{weights.name} had been removed: this epoch's weights stand in for the best one's")
         self._save(None)
         self._show_history()
         shown = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
@@ -254,7 +259,7 @@ class Epochs:
     def _dev_captions(self) -> dict[str, str]:
         length = max(self.captioner.config.decoding.max_length, 1)
         greedy = GreedyConfig(max_length=length)
-        captions = caption_source([Member(self.captioner, self.prepared.source)], self.dev_ids, greedy)
+        captions = decode_images(self.captioner, [self.prepared.source], self.dev_ids, greedy)
         return {image_id: caption.text for image_id, caption in captions.items()}
 
 

@@ -31,24 +31,24 @@ from capsmith.decoding.stepper import MaskedFeatures
 from capsmith.metrics.cider import CiderD
 from capsmith.models.captioner import Captioner
 
-Shown = tuple[np.ndarray, np.ndarray]
+DropoutMasks = tuple[np.ndarray, np.ndarray]
 _HIDING = 1  # keeps the draws of hidden features apart from those of captions
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A batch before its captions: which images, their features, and what is shown of words and units."""
+    """A batch before its captions: which images, their features, and what is dropout_masks of words and units."""
 
     index: int
     rows: np.ndarray
     features: np.ndarray
-    shown: Shown
+    dropout_masks: DropoutMasks
 
 
 class SampledBatches:
     """Yields batches of the model's own captions, from the model as it is.
 
-    That is ``({"features": (P, …), "tokens": (B, T), "weight": (B,), "shown": two masks (P, C)}, targets (B, T))``.
+    That is ``({"features": (P, …), "tokens": (B, T), "weight": (B,), "dropout_masks": two (P, C)}, targets (B, T))``.
     Images' order and samples are functions of seed, epoch and batch, so that a resumed training goes on the same.
 
     Args:
@@ -107,15 +107,15 @@ class SampledBatches:
     def load(self, index: int) -> "_Drawn":
         """Returns what a batch shows, which does not depend on the model and can be had while the one before learns."""
         rows = self.order[index * self.images : (index + 1) * self.images]
-        features, shown = self._hidden(self.source.gather(np.resize(rows, self.images)), index)
-        return _Drawn(index, rows, features, shown)
+        features, dropout_masks = self._hidden(self.source.gather(np.resize(rows, self.images)), index)
+        return _Drawn(index, rows, features, dropout_masks)
 
     def finalize(self, drawn: "_Drawn") -> tuple[dict[str, Any], np.ndarray]:
         """Lets the model, as it is now, write the captions of a batch, and weighs them."""
-        rows, features, shown = drawn.rows, drawn.features, drawn.shown
+        rows, features, dropout_masks = drawn.rows, drawn.features, drawn.dropout_masks
         real = len(rows)
-        encoded = self.captioner.encode(features) if self.captioner.config.trains_encoder else features
-        seen = MaskedFeatures(encoded, shown)
+        encoded = self.captioner.members[0].encode(features) if self.captioner.config.trains_encoder else features
+        seen = MaskedFeatures(encoded, dropout_masks)
         length = self.captioner.config.text.max_length
         seed = int(np.random.default_rng((self.seed, self.epoch, drawn.index)).integers(2**32))
         drawing = SampleConfig(samples=self.config.samples, max_length=length, seed=seed)
@@ -128,9 +128,9 @@ class SampledBatches:
         weight[: rewards.size] = (rewards - baseline).ravel()
         sentences = [(hypothesis.tokens, hypothesis.ended) for found in samples for hypothesis in found]
         tokens, targets = pad(sentences, self.batch_size)
-        return {"features": features, "tokens": tokens, "weight": weight, "shown": shown}, targets
+        return {"features": features, "tokens": tokens, "weight": weight, "dropout_masks": dropout_masks}, targets
 
-    def _hidden(self, features: np.ndarray, index: int) -> tuple[np.ndarray, Shown]:
+    def _hidden(self, features: np.ndarray, index: int) -> tuple[np.ndarray, DropoutMasks]:
         """Hides some features behind what they are on average, and says what else is hidden: dropout for a batch.
 
         What is not hidden is stretched, as usual. Pixels are not hidden: their encoder has its own regularisation.

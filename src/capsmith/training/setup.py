@@ -16,6 +16,7 @@ from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.caption_model import build_model
 from capsmith.models.captioner import Captioner
 from capsmith.models.given_features import encoder_of
+from capsmith.models.member import Member
 from capsmith.vision.encoder import Encoder, build_encoders
 from capsmith.vision.joined import JoinedEncoder
 from capsmith.vision.pickle_store import PickleStore
@@ -68,9 +69,7 @@ def new_captioner(
         model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
     if (standardise := getattr(model.decoder, "standardise", None)) is not None:
         standardise.learn(_seen(prepared, config.seed))
-    captioner = Captioner(config, vocabulary, model, prepared.feature_shape, encoder)
-    captioner.given = given
-    return captioner
+    return Captioner([Member(config, vocabulary, model, prepared.feature_shape, encoder, feature_origin=given)])
 
 
 def examples(records: Sequence[Record], vocabulary: Vocabulary, config: Config, rows: np.ndarray) -> list[Example]:

@@ -11,8 +11,9 @@ from capsmith.core.scopes import Use, difference, inherit
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.metrics.scorer import expand
 from capsmith.models.caption_model import CaptionModel, build_model
-from capsmith.models.captioner import WEIGHTS, Captioner
+from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
+from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 from capsmith.training.config import MemberConfig
 from capsmith.training.history import History, read_csv
@@ -30,14 +31,17 @@ def load_initial_weights(captioner: Captioner, run: Path) -> None:
         raise CheckpointError(f"training.resume_weights_from: {run} is of another model ({changed})")
     if config.trains_encoder and not captioner.config.trains_encoder:
         raise CheckpointError(f"training.resume_weights_from: {run} trained its encoder: this one has to, too")
-    if Vocabulary.load(run / "vocabulary.json").fingerprint() != captioner.vocabulary.fingerprint():
+    if Vocabulary.load(RunDirectory(run).vocabulary).fingerprint() != captioner.vocabulary.fingerprint():
         raise CheckpointError(
             f"training.resume_weights_from: {run} has another vocabulary (its captions or text settings differ); "
             "training.transfer_from takes a run with another vocabulary"
         )
     model, encoder = captioner.model, run / "encoder.weights.h5"
     whole = config.trains_encoder or model.encoder is None
-    load_weights(model.bare() if whole else CaptionModel(model.decoder).bare(), run / WEIGHTS)
+    load_weights(
+        model.without_optimizer() if whole else CaptionModel(model.decoder).without_optimizer(),
+        RunDirectory(run).weights,
+    )
     if not whole and captioner.encoder is not None and encoder.exists():  # it learns from what the run had of it
         load_file(captioner.encoder.parts[0].core, encoder)
 
@@ -61,9 +65,9 @@ def transfer_weights(captioner: Captioner, run: Path) -> int:
         raise PluginError(
             f"decoder '{known.decoder.type}' has no by_word, which training.transfer_from needs: see decoders.base"
         )
-    words = Vocabulary.load(run / "vocabulary.json")
+    words = Vocabulary.load(RunDirectory(run).vocabulary)
     before = build_model(known, words, captioner.feature_shape, captioner.encoder)
-    load_weights(before, run / WEIGHTS)
+    load_weights(before, RunDirectory(run).weights)
     place = {word: row for row, word in enumerate(words.words)}
     shared = [(row, place[word]) for row, word in enumerate(captioner.vocabulary.words) if word in place]
     ours, theirs = (np.array(rows) for rows in zip(*shared, strict=True))
@@ -110,8 +114,8 @@ def _member(one: MemberConfig, config: Config) -> Config:
 
 def _over(config: Config, run: Path) -> bool:
     """Returns whether a run holds a training that came to its end."""
-    history = run / "history.csv"
-    if not history.exists() or not (run / WEIGHTS).exists():
+    history = RunDirectory(run).history
+    if not history.exists() or not (RunDirectory(run).weights).exists():
         return False
     rows = read_csv(history)
     metric = expand([config.training.metric])[-1]

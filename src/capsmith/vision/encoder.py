@@ -50,7 +50,7 @@ class Encoder:
 
 def build_encoders(configs: Sequence[EncoderConfig]) -> Encoder | JoinedEncoder:
     """Builds the encoder that configs name, joined when they are several; raises as `build_encoder`."""
-    return _joined([build_encoder(config) for config in configs])
+    return join_encoders([build_encoder(config) for config in configs])
 
 
 def save_encoders(encoder: Encoder | JoinedEncoder, directory: Path) -> None:
@@ -62,10 +62,11 @@ def save_encoders(encoder: Encoder | JoinedEncoder, directory: Path) -> None:
 def load_encoders(configs: Sequence[EncoderConfig], directory: Path) -> Encoder | JoinedEncoder:
     """Loads what `save_encoders` kept; raises as `load_encoder`."""
     places = zip(configs, folders(directory, len(configs)), strict=True)
-    return _joined([load_encoder(config, folder) for config, folder in places])
+    return join_encoders([load_encoder(config, folder) for config, folder in places])
 
 
-def _joined(parts: list[Encoder]) -> Encoder | JoinedEncoder:
+def join_encoders(parts: Sequence[Encoder]) -> Encoder | JoinedEncoder:
+    """Returns encoders as one whose features are joined; a single one as it is."""
     if len(parts) == 1:
         return parts[0]
     return JoinedEncoder(tuple(parts), joined_shape([part.feature_shape for part in parts]))

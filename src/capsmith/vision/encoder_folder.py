@@ -51,7 +51,7 @@ class EncoderFolder:
 
 
 def encoder_folders(run: Path, count: int) -> list[EncoderFolder]:
-    """Returns the folder of each encoder of a run: the run itself for one, else ``encoder_1``, ``encoder_2`` …."""
+    """Returns each encoder's folder in a run: the run itself for a single one, else ``encoder_1``, ``encoder_2`` …."""
     if count == 1:
         return [EncoderFolder(run)]
     return [EncoderFolder(run / f"encoder_{number + 1}") for number in range(count)]

@@ -145,7 +145,7 @@ def test_evaluation_fills_the_memory_and_captioning_uses_it(run):
     assert evaluate(run, "test", CONSENSUS).captions == first.captions
     assert first.scores["cider"].value > 1.5 * first.control["cider"].value
     captioner = Captioner.load(run)
-    assert len(captioner.memory.captions) == len(captioner.memory.vectors)
+    assert len(captioner.caption_index.captions) == len(captioner.caption_index.vectors)
     image = shapes.data() / "images" / next(iter(first.captions))
     said = captioner.caption(image, ConsensusConfig(neighbours=3, samples=0, agreement=0))
     assert said.words and len(said.alternatives) >= 1 and said.score >= said.alternatives[0].score
@@ -165,7 +165,7 @@ def test_a_damaged_memory(run):
     for damaged in (b"", whole[: len(whole) // 2], b"PK" + whole[2:100]):
         (run / "memory.npz").write_bytes(damaged)
         with pytest.raises(CheckpointError, match="memory.npz is damaged"):
-            _ = Captioner.load(run).memory
+            _ = Captioner.load(run).caption_index
     (run / "memory.npz").unlink()
     with pytest.raises(ConfigError, match="neighbours"):
         evaluate(run, "test", [*CONSENSUS, "decoding.neighbours=-1"])

@@ -9,8 +9,8 @@ from capsmith.core.compilation import learner
 from capsmith.core.errors import ConfigError
 from capsmith.data.text.vocabulary import END, START
 from capsmith.models.caption_model import CaptionModel
-from capsmith.models.decoders.attention import _neglect
-from capsmith.models.decoders.attention_layers import build_attend
+from capsmith.models.decoders.attention import _doubly_stochastic_loss
+from capsmith.models.decoders.attention_layers import build_attention
 from capsmith.models.decoders.config import (
     DECODERS,
     AttentionConfig,
@@ -36,11 +36,11 @@ def softmax(x):
 
 def built(**config):
     keras.utils.set_random_seed(0)
-    attend = build_attend(UpDownConfig(units=U, attention_units=A, heads=3, embedding={"size": 4}, **config))
-    attend(QUERY, *attend.memory(ops.convert_to_tensor(REGIONS)))
+    attend = build_attention(UpDownConfig(units=U, attention_units=A, heads=3, embedding={"size": 4}, **config))
+    attend(QUERY, *attend.encode_regions(ops.convert_to_tensor(REGIONS)))
     for variable in attend.trainable_variables:
         variable.assign(variable + RNG.normal(scale=0.3, size=variable.shape).astype("float32"))
-    context, weights = attend(QUERY, *attend.memory(ops.convert_to_tensor(REGIONS)))
+    context, weights = attend(QUERY, *attend.encode_regions(ops.convert_to_tensor(REGIONS)))
     return attend, numpy(context), numpy(weights)
 
 
@@ -82,13 +82,13 @@ def test_refinement_equals_the_equations():
     np.testing.assert_allclose(context, information / (1 + np.exp(-gate)), atol=1e-5)
 
 
-def test_neglect_by_hand():
+def test_doubly_stochastic_loss_by_hand():
     """Two captions of two words, one of them padded after the first; a third row is all padding."""
     weights = np.array([[[0.9, 0.1], [0.3, 0.7]], [[0.5, 0.5], [1.0, 0.0]], [[1.0, 0.0], [1.0, 0.0]]], "float32")
     mask = np.array([[1, 1], [1, 0], [0, 0]], bool)
     first = (1 - 1.2) ** 2 + (1 - 0.8) ** 2
     second = (1 - 0.5) ** 2 * 2
-    assert float(_neglect(weights, mask)) == pytest.approx((first + second) / 2, rel=1e-5)
+    assert float(_doubly_stochastic_loss(weights, mask)) == pytest.approx((first + second) / 2, rel=1e-5)
 
 
 def where_to_look(images, rng):
@@ -112,7 +112,7 @@ SMALL = {"units": 16, "embedding": {"size": 6}, "dropout": 0.0, "attention_units
         AttentionConfig(**SMALL, doubly_stochastic=0.01),
         UpDownConfig(**SMALL),
         AttentionOnAttentionConfig(**SMALL),
-        AttentionOnAttentionConfig(feedback=False, **SMALL),
+        AttentionOnAttentionConfig(input_feeding=False, **SMALL),
     ],
     ids=["attention", "updown", "aoa", "aoa-at-once"],
 )

@@ -24,12 +24,12 @@ ADDITIVE = {**SMALL, "attention": "additive", "attention_units": 12}
 ATTENTIVE = [
     *(kind(**how) for kind in (AttentionConfig, UpDownConfig, AttentionOnAttentionConfig) for how in (HEADS, ADDITIVE)),
     AttentionConfig(cell="gru", gate=False, refine=True, **{**ADDITIVE, "layers": 2, "layer_norm": True}),
-    AttentionOnAttentionConfig(feedback=False, standardise=True, channel_dropout=0.3, **{**HEADS, "layers": 2}),
-    AttentionOnAttentionConfig(feedback=False, refine=False, cell="gru", **ADDITIVE),
+    AttentionOnAttentionConfig(input_feeding=False, standardise=True, spatial_dropout=0.3, **{**HEADS, "layers": 2}),
+    AttentionOnAttentionConfig(input_feeding=False, refine=False, cell="gru", **ADDITIVE),
     UpDownConfig(cell="gru", refine=True, **{**HEADS, "layer_norm": True, "tie_embeddings": True}),
 ]
 POOLED = [
-    *(MergeConfig(join=join, **SMALL) for join in ("add", "concat", "multiply")),
+    *(MergeConfig(fusion=fusion, **SMALL) for fusion in ("add", "concat", "multiply")),
     *(InjectConfig(mode=mode, **SMALL) for mode in ("init", "pre", "par")),
     *(InjectConfig(mode=mode, cell="gru", **DEEP) for mode in ("init", "pre")),
     InjectConfig(mode="init", **DEEP),
@@ -41,7 +41,7 @@ VARIANTS = [*((config, shape) for config in POOLED for shape in ((D,), (L, D))),
 def name(value):
     if isinstance(value, tuple):
         return "grid" if len(value) == 2 else "pooled"
-    how = next(getattr(value, key) for key in ("join", "mode", "attention") if hasattr(value, key))
+    how = next(getattr(value, key) for key in ("fusion", "mode", "attention") if hasattr(value, key))
     return f"{value.type}-{how}-{value.cell}-{value.layers}"
 
 
@@ -116,10 +116,10 @@ def test_captions_of_one_image_share_it(config, shape):
     expected = numpy(decoder(np.repeat(features, 3, axis=0), tokens))
     np.testing.assert_allclose(numpy(decoder(features, tokens)), expected, atol=1e-5)
     state = decoder.start(features)
-    rows = [keras.ops.repeat(tensor, 3, axis=0) for tensor in state[decoder.kept :]]
-    logits, after = decoder.step(keras.ops.convert_to_tensor(tokens[:, 0]), (*state[: decoder.kept], *rows))
+    rows = [keras.ops.repeat(tensor, 3, axis=0) for tensor in state[decoder.n_static :]]
+    logits, after = decoder.step(keras.ops.convert_to_tensor(tokens[:, 0]), (*state[: decoder.n_static], *rows))
     np.testing.assert_allclose(numpy(logits), expected[:, 0], atol=1e-5)
-    assert [t.shape[0] for t in after] == [2] * decoder.kept + [6] * (len(after) - decoder.kept)
+    assert [t.shape[0] for t in after] == [2] * decoder.n_static + [6] * (len(after) - decoder.n_static)
 
 
 def test_dropout_acts_in_training_alone():

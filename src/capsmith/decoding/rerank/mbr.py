@@ -25,7 +25,7 @@ from capsmith.metrics.agreement import DocumentFrequencies, Sentences, agreement
 class Joint(Protocol):
     """A stepper of several captioners that write together."""
 
-    def apart(self, features: Any) -> list[tuple[Stepper, Any]]:
+    def members(self, features: Any) -> list[tuple[Stepper, Any]]:
         """Returns each captioner's own stepper, and what it sees of the images."""
 
 
@@ -82,7 +82,7 @@ def candidates(config: ConsensusConfig, stepper: Stepper, features: Any) -> list
     drawing = SampleConfig(**{name: getattr(config, name) for name in shared})
     voices = [(stepper, features)]
     if config.drawn_by == "each" and isinstance(stepper, Joint):
-        voices = stepper.apart(features)
+        voices = stepper.members(features)
     for number, (one, seen) in enumerate(voices):
         own = drawing.model_copy(update={"seed": config.seed + number})
         found = [[*pool, *drawn] for pool, drawn in zip(found, sample(own, one, seen), strict=True)]

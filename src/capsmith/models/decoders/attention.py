@@ -1,9 +1,9 @@
-"""Decoders that look at an image anew for every word.
+"""Decoders that attend to image regions at every word.
 
 P images · N rows (B captions) · T words · L regions · U units · E word channels.
 
-All three keep one recurrence over the sentence, in which a step attends to the regions; they differ in who asks and
-who reads the answer.
+All three run one recurrence over the sentence in which every step attends to the regions. They differ in the state
+that forms the query, and in the layer that reads the context.
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from capsmith.core.errors import ConfigError
-from capsmith.models.decoders.attention_layers import build_attend
+from capsmith.models.decoders.attention_layers import build_attention
 from capsmith.models.decoders.base import EncodedImage, RecurrentDecoder, pooled
 from capsmith.models.decoders.config import AttendConfig, AttentionConfig, AttentionOnAttentionConfig
 from capsmith.models.decoders.dense import Dense
@@ -22,33 +22,33 @@ from capsmith.models.decoders.recurrence import Recurrence, build_recurrence, un
 
 
 class AttentiveDecoder(RecurrentDecoder, ABC):
-    """What they share. The recurrent state ends with the context (N, …) and the attention weights (N, L).
+    """Base class. The recurrent state ends with the context (N, …) and the attention weights (N, L).
 
-    A subclass says in ``stack`` which recurrences it has, and in ``advance`` how a word passes through them.
+    A subclass defines its recurrences in ``stack``, and in ``advance`` how a word passes through them.
     """
 
-    kept = 3
+    n_static = 3
     attends = True
     config: AttendConfig
 
     def __init__(self, config: AttendConfig, vocabulary_size: int, **kwargs: Any) -> None:
-        super().__init__(config, vocabulary_size, beside=config.units, **kwargs)
+        super().__init__(config, vocabulary_size, step_input_size=config.units, **kwargs)
         self.regions = Dense(config.units, activation="relu", name="regions")
-        self.attend = build_attend(config)
+        self.attend = build_attention(config)
 
-    def look(self, features: Any, training: bool) -> EncodedImage:
-        """Returns the regions' mean (P, U), and the attention's memory of them."""
+    def encode_image(self, features: Any, training: bool) -> EncodedImage:
+        """Returns the mean of the regions (P, U), and their encoding for the attention."""
         if len(features.shape) != 3:
             raise ConfigError(f"decoder.type {self.config.type} attends to regions: set encoder.output to grid")
         regions = self.regions(self.dropout(features, training=training))
-        return (pooled(regions), *self.attend.memory(regions))
+        return (pooled(regions), *self.attend.encode_regions(regions))
 
-    def spread(self, image: EncodedImage, rows: Any) -> EncodedImage:
-        """Repeats the mean for every row; the regions stay one copy an image."""
-        return (*super().spread(image[:1], rows), *image[1:])
+    def expand(self, image: EncodedImage, rows: Any) -> EncodedImage:
+        """Repeats the mean for every row; the regions are stored once for each image."""
+        return (*super().expand(image[:1], rows), *image[1:])
 
-    def first(self, image: EncodedImage) -> list[Any]:
-        """Returns zeros everywhere: no word was read, nothing was looked at."""
+    def initial_state(self, image: EncodedImage) -> list[Any]:
+        """Returns zeros, the context and attention weights included."""
         mean = image[0]
         state = [tensor for layer in self.recurrences for tensor in layer.zero(mean)]
         rows, regions = ops.shape(mean)[0], self._regions_of(image)
@@ -56,42 +56,42 @@ class AttentiveDecoder(RecurrentDecoder, ABC):
 
     @abstractmethod
     def advance(self, image: EncodedImage, z: Any, state: list[Any]) -> list[Any]:
-        """Goes one word further: (N, G) from the word, and the state before, to the state after."""
+        """Advances by one word: input part of the gates (N, G) and state to the next state."""
 
     @abstractmethod
     def read_out(self, state: list[Any]) -> Any:
-        """Returns what the output layer reads: (…, C) from the state, one word's (N, …) or a sentence's (B, T, …)."""
+        """Returns the input of the output layer (…, C) from the state of one word (N, …) or a sentence (B, T, …)."""
 
     def sentence(self, x_BTE: Any, mask_BT: Any, image: EncodedImage, training: bool) -> Any:
         """Runs the recurrence along the sentence."""
-        z = self.recurrences[0].inputs(x_BTE, self.beside(image))
-        path = unroll(partial(self.advance, image), z, self.first(image))
-        self._add_neglect(path[-1], mask_BT, training)
+        z = self.recurrences[0].inputs(x_BTE, self.step_input(image))
+        path = unroll(partial(self.advance, image), z, self.initial_state(image))
+        self._add_attention_loss(path[-1], mask_BT, training)
         return self.read_out(path)
 
     def word(self, x_NE: Any, image: EncodedImage, state: list[Any]) -> tuple[Any, list[Any]]:
-        """Goes one word further."""
-        after = self.advance(image, self.recurrences[0].inputs(x_NE, self.beside(image)), state)
+        """Advances by one word."""
+        after = self.advance(image, self.recurrences[0].inputs(x_NE, self.step_input(image)), state)
         return self.read_out(after), after
 
-    def beside(self, image: EncodedImage) -> Any:
-        """Returns the regions' mean (N, U), which stands beside every word."""
+    def step_input(self, image: EncodedImage) -> Any:
+        """Returns the mean of the regions (N, U), an input of every step."""
         return image[0]
 
     def _stacked(self, z: Any, state: list[Any]) -> list[Any]:
-        """Takes one step through all recurrences, one on the other; the first one's inputs are given."""
+        """Advances the stacked recurrences by one word; ``z`` is the input part of the first one's gates."""
         after: list[Any] = []
         for layer in self.recurrences:
             z = layer.inputs(after[-layer.states]) if after else z
             after += layer.step(z, state[len(after) : len(after) + layer.states])
         return after
 
-    def _add_neglect(self, weights_BTL: Any, mask_BT: Any, training: bool) -> None:
+    def _add_attention_loss(self, weights_BTL: Any, mask_BT: Any, training: bool) -> None:
         if training and self.config.doubly_stochastic:
-            self.add_loss(self.config.doubly_stochastic * _neglect(weights_BTL, mask_BT))
+            self.add_loss(self.config.doubly_stochastic * _doubly_stochastic_loss(weights_BTL, mask_BT))
 
     def _from_context(self, name: str) -> keras.layers.Layer:
-        """Returns the product that brings a vector into the first recurrence's gates."""
+        """Returns a layer that maps a vector to the gates of the first recurrence."""
         return Dense(self.recurrences[0].gates * self.config.units, use_bias=False, name=name)
 
     def _regions_of(self, image: EncodedImage) -> int:
@@ -100,7 +100,7 @@ class AttentiveDecoder(RecurrentDecoder, ABC):
 
 
 class Attention(AttentiveDecoder):
-    """The state before a word asks, and the recurrence reads the answer (Xu et al. 2015, "soft" attention)."""
+    """The state before a word is the query, and the recurrence reads the context (Xu et al. 2015, "soft" attention)."""
 
     def __init__(self, config: AttentionConfig, vocabulary_size: int, **kwargs: Any) -> None:
         super().__init__(config, vocabulary_size, **kwargs)
@@ -110,34 +110,34 @@ class Attention(AttentiveDecoder):
         self.gate = Dense(1, activation="sigmoid", name="gate") if config.gate else None
         self.mix = Dense(config.units, activation="tanh", name="mix")
 
-    def first(self, image: EncodedImage) -> list[Any]:
-        """Starts from the regions' mean (Xu et al. 2015, sec. 3.1.2)."""
-        begun = ops.split(self.to_state(image[0]), self.own, axis=-1)
-        return [*begun, *super().first(image)[-2:]]
+    def initial_state(self, image: EncodedImage) -> list[Any]:
+        """Starts from the mean of the regions (Xu et al. 2015, sec. 3.1.2)."""
+        own = ops.split(self.to_state(image[0]), self.own, axis=-1)
+        return [*own, *super().initial_state(image)[-2:]]
 
     def advance(self, image: EncodedImage, z: Any, state: list[Any]) -> list[Any]:
-        """Attends, then reads word and context."""
-        asking = state[self.own - self.recurrences[-1].states]  # the top layer's h
-        context, weights = self.attend(asking, *image[1:])
+        """Attends, then reads the word and the context."""
+        query = state[self.own - self.recurrences[-1].states]  # the top layer's h
+        context, weights = self.attend(query, *image[1:])
         if self.gate is not None:
-            context = context * self.gate(asking)
+            context = context * self.gate(query)
         return [*self._stacked(z + self.context(context), state), context, weights]
 
     def read_out(self, state: list[Any]) -> Any:
-        """Returns a mix of the top layer and the context (the deep output of Xu et al. 2015, eq. 7)."""
+        """Combines the top layer and the context (deep output, Xu et al. 2015, eq. 7)."""
         top = state[self.own - self.recurrences[-1].states]
         return self.mix(ops.concatenate([top, state[-2]], axis=-1))
 
 
 class UpDown(AttentiveDecoder):
-    """One recurrence asks, a second reads the answer (Anderson et al. 2018, sec. 3.2)."""
+    """The first recurrence forms the query, the second reads the context (Anderson et al. 2018, sec. 3.2)."""
 
     def __init__(self, config: AttendConfig, vocabulary_size: int, **kwargs: Any) -> None:
         super().__init__(config, vocabulary_size, **kwargs)
         self.from_language = self._from_context("from_language")
 
     def stack(self, channels: int) -> list[Recurrence]:
-        """Makes the attention recurrence and the language recurrence."""
+        """Creates the attention LSTM and the language LSTM."""
         width = self.config.answer_width
         return [
             build_recurrence(self.config.cell, self.config.units, size, self.config.layer_norm, name=name)
@@ -145,7 +145,7 @@ class UpDown(AttentiveDecoder):
         ]
 
     def advance(self, image: EncodedImage, z: Any, state: list[Any]) -> list[Any]:
-        """Reads the word, attends, and takes in what was found."""
+        """Reads the word, attends, then reads the context."""
         asking, language = self.recurrences
         before = state[asking.states : -2]
         first = asking.step(z + self.from_language(before[0]), state[: asking.states])
@@ -154,36 +154,37 @@ class UpDown(AttentiveDecoder):
         return [*first, *second, context, weights]
 
     def read_out(self, state: list[Any]) -> Any:
-        """Returns the language recurrence's output."""
+        """Returns the output of the language LSTM."""
         return state[self.recurrences[0].states]
 
 
 class AttentionOnAttention(AttentiveDecoder):
-    """The state after a word asks, and the refined answer is the output (Huang et al. 2019, sec. 3.3).
+    """The state after a word is the query, and the refined context is the output (Huang et al. 2019, sec. 3.3).
 
-    Without ``feedback`` no answer is read again: all words of a sentence then ask at once (as in Lu et al. 2017).
+    Without ``input_feeding`` the recurrence does not read contexts: all words of a sentence attend in one call (as in
+    Lu et al. 2017).
     """
 
     config: AttentionOnAttentionConfig
 
     def __init__(self, config: AttentionOnAttentionConfig, vocabulary_size: int, **kwargs: Any) -> None:
         super().__init__(config, vocabulary_size, **kwargs)
-        self.from_answer = self._from_context("from_answer") if config.feedback else None
+        self.from_answer = self._from_context("from_answer") if config.input_feeding else None
 
     def sentence(self, x_BTE: Any, mask_BT: Any, image: EncodedImage, training: bool) -> Any:
-        """Runs the recurrence along the sentence, and asks on the way or afterwards."""
+        """Runs the recurrence along the sentence, and attends at each step or after the last."""
         if self.from_answer is not None:
             return super().sentence(x_BTE, mask_BT, image, training)
-        h, beside = x_BTE, self.beside(image)
+        h, step_input = x_BTE, self.step_input(image)
         for layer in self.recurrences:
-            h, beside = layer.sentence(layer.inputs(h, beside), layer.zero(image[0])), None
+            h, step_input = layer.sentence(layer.inputs(h, step_input), layer.zero(image[0])), None
         rows, words = ops.shape(h)[0], ops.shape(h)[1]
         context, weights = self.attend(ops.reshape(h, (-1, self.config.units)), *image[1:])
-        self._add_neglect(ops.reshape(weights, (rows, words, -1)), mask_BT, training)
+        self._add_attention_loss(ops.reshape(weights, (rows, words, -1)), mask_BT, training)
         return ops.reshape(context, (rows, words, self.config.answer_width))
 
     def advance(self, image: EncodedImage, z: Any, state: list[Any]) -> list[Any]:
-        """Reads the word, and the answer before where it is fed back; then attends."""
+        """Reads the word, and with input feeding the previous context; then attends."""
         if self.from_answer is not None:
             z = z + self.from_answer(state[-2])
         after = self._stacked(z, state)
@@ -191,12 +192,12 @@ class AttentionOnAttention(AttentiveDecoder):
         return [*after, context, weights]
 
     def read_out(self, state: list[Any]) -> Any:
-        """Returns the answer."""
+        """Returns the context."""
         return state[-2]
 
 
-def _neglect(weights_BTL: Any, mask_BT: Any) -> Any:
-    """Mean over captions of how far each region's attention over the sentence is from 1 (Xu et al. 2015, eq. 14)."""
+def _doubly_stochastic_loss(weights_BTL: Any, mask_BT: Any) -> Any:
+    """Doubly stochastic attention loss (Xu et al. 2015, eq. 14), mean over captions."""
     mask = ops.cast(mask_BT, weights_BTL.dtype)
     total = ops.sum(weights_BTL * mask[:, :, None], axis=1)
     real = mask[:, 0]  # a row without a caption is padding from its first word

@@ -1,10 +1,10 @@
-"""The protocol that every decoder speaks, and the recurrent decoder that most are built from.
+"""The decoder protocol, and the recurrent decoder on which most decoders are built.
 
 P images · B captions · N rows of a search · T tokens · E word channels · U units · V vocabulary.
 
-``decoder(features_P, tokens_BT)`` gives the logits of the whole sentence in one call (teacher forcing); ``start`` and
-``step`` give the same logits one word at a time. The two agree at every position. B and N are multiples of P, and the
-rows of one image stand together, so that an image is kept once however many rows read it.
+``decoder(features_P, tokens_BT)`` returns the logits of complete captions in one call (teacher forcing). ``start`` and
+``step`` return the same logits one word at a time. The two agree at every position. B and N are multiples of P, and the
+rows of one image are adjacent: an image is encoded and stored once, however many rows read it.
 """
 
 from typing import Any
@@ -16,29 +16,29 @@ from keras import ops
 from capsmith.data.text.vocabulary import END, PAD, UNK
 from capsmith.models.decoders.config import DecoderConfig
 from capsmith.models.decoders.dense import Dense, product
-from capsmith.models.decoders.feature_scaling import ChannelDropout, Standardise
+from capsmith.models.decoders.feature_scaling import FeatureScaling, SpatialDropout
 from capsmith.models.decoders.recurrence import Recurrence, build_recurrence
 
 State = tuple[Any, ...]
 EncodedImage = tuple[Any, ...]
-Shown = tuple[Any, Any]
-"""Multipliers (P, C) of an image's captions, the same at every word: of the word vectors, and of what the output layer
-reads (the decoder's ``widths``). 0 hides a channel."""
+DropoutMasks = tuple[Any, Any]
+"""Two arrays (P, C) of multipliers for the captions of an image, the same at every word: one for the word vectors, one
+for the input of the output layer (see the decoder's ``widths``). 0 drops a channel."""
 
 
 class RecurrentDecoder(keras.layers.Layer):
-    """Words through a recurrent stack to logits; subclasses say where the image enters.
+    """A recurrent language model; subclasses define where the image enters.
 
-    A subclass may override four places: ``look`` (features to what is kept of an image), ``first`` (image to
-    initial state), ``beside`` (image beside the words) and ``join`` (image after the recurrence); or ``sentence``
-    and ``word`` together, when its recurrence is of another shape.
+    A subclass may override four methods: ``encode_image`` (features to the encoded image), ``initial_state`` (encoded
+    image to initial state), ``step_input`` (encoded image to an additional input of every step) and ``fuse`` (combines
+    encoded image and recurrent output); or ``sentence`` and ``word`` together if its recurrence has another shape.
 
     Args:
         config: The decoder's settings.
-        vocabulary_size: V, specials included.
-        vectors: Word vectors (V, E) to start from; None starts at random.
-        log_frequencies: Log word probabilities (V,) that the output bias starts from; None starts at zero.
-        beside: Channels of what ``beside`` returns.
+        vocabulary_size: V, special tokens included.
+        vectors: Initial word vectors (V, E); random by default.
+        log_frequencies: Log word probabilities (V,), the initial output bias; zero by default.
+        step_input_size: Channels of the tensor that ``step_input`` returns.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class RecurrentDecoder(keras.layers.Layer):
         vocabulary_size: int,
         vectors: np.ndarray | None = None,
         log_frequencies: np.ndarray | None = None,
-        beside: int = 0,
+        step_input_size: int = 0,
     ) -> None:
         super().__init__(name="decoder")
         self.config = config
@@ -60,13 +60,13 @@ class RecurrentDecoder(keras.layers.Layer):
             trainable=config.embedding.trainable,
             name="embedding",
         )
-        self.standardise = Standardise(name="standardise") if config.standardise else None
-        self.channel_dropout = ChannelDropout(config.channel_dropout) if config.channel_dropout else None
+        self.standardise = FeatureScaling(name="standardise") if config.standardise else None
+        self.channel_dropout = SpatialDropout(config.spatial_dropout) if config.spatial_dropout else None
         self.dropout = keras.layers.Dropout(config.dropout)
         along = (None, 1, None) if config.variational else None  # (B, T, C): one mask for all words
         self.word_dropout = keras.layers.Dropout(config.dropout, noise_shape=along, name="word_dropout")
         self.chance = keras.random.SeedGenerator() if config.word_dropout else None
-        self.recurrences = self.stack(config.embedding.size + beside)
+        self.recurrences = self.stack(config.embedding.size + step_input_size)
         bias = "zeros" if log_frequencies is None else _constant(log_frequencies)
         if config.tie_embeddings:
             self.to_embedding = Dense(config.embedding.size, name="to_embedding")
@@ -75,7 +75,7 @@ class RecurrentDecoder(keras.layers.Layer):
             self.output_layer = Dense(vocabulary_size, bias_initializer=bias, name="output")
 
     def stack(self, channels: int) -> list[Recurrence]:
-        """Makes the recurrent layers; the first takes so many channels."""
+        """Creates the recurrent layers; the first one has ``channels`` input channels."""
         config = self.config
         sizes = [channels] + [config.units] * (config.layers - 1)
         return [
@@ -85,106 +85,110 @@ class RecurrentDecoder(keras.layers.Layer):
 
     # --- where the image enters -------------------------------------------------------------------------------
 
-    def look(self, features: Any, training: bool) -> EncodedImage:
-        """Maps features (P, D) or (P, L, D) to what the decoder keeps of an image: tensors (P, …)."""
+    def encode_image(self, features: Any, training: bool) -> EncodedImage:
+        """Encodes features (P, D) or (P, L, D) into the tensors (P, …) that all steps share."""
         return (self.dropout(pooled(features), training=training),)
 
-    def spread(self, image: EncodedImage, rows: Any) -> EncodedImage:
-        """Repeats what is kept of each image (P, …) for its rows: (N, …)."""
+    def expand(self, image: EncodedImage, rows: Any) -> EncodedImage:
+        """Repeats the encoded images (P, …) for their rows: (N, …)."""
         return tuple(_repeated(tensor, rows) for tensor in image)
 
-    def first(self, image: EncodedImage) -> list[Any]:
-        """Returns the initial recurrent state from the images (N, …): one flat list over all layers."""
+    def initial_state(self, image: EncodedImage) -> list[Any]:
+        """Returns the initial recurrent state for encoded images (N, …): one flat list over all layers."""
         return [tensor for layer in self.recurrences for tensor in layer.zero(image[0])]
 
-    def beside(self, image: EncodedImage) -> Any:
-        """Returns what stands beside every word (N, C) for the recurrence to see, or None."""
+    def step_input(self, image: EncodedImage) -> Any:
+        """Returns an additional input (N, C) of every step, or None."""
         return None
 
-    def join(self, h_BTU: Any, image: EncodedImage, training: bool) -> Any:
-        """Lets the output see the image: returns what the output layer reads (B, T, …)."""
+    def fuse(self, h_BTU: Any, image: EncodedImage, training: bool) -> Any:
+        """Combines recurrent output (B, T, U) and encoded image into the input of the output layer (B, T, …)."""
         return h_BTU
 
     # --- the recurrence -----------------------------------------------------------------------------------------
 
     def sentence(self, x_BTE: Any, mask_BT: Any, image: EncodedImage, training: bool) -> Any:
-        """Returns what the output layer reads (B, T, …) for word vectors (B, T, E); the mask says which are real."""
-        state, x, beside = self.first(image), x_BTE, self.beside(image)
+        """Returns the input of the output layer (B, T, …) for word vectors (B, T, E); the mask is false at padding."""
+        state, x, step_input = self.initial_state(image), x_BTE, self.step_input(image)
         for index, layer in enumerate(self.recurrences):
             if index:
-                x, beside = self.word_dropout(x, training=training), None
+                x, step_input = self.word_dropout(x, training=training), None
             own = state[index * layer.states : (index + 1) * layer.states]
-            x = layer.sentence(layer.inputs(x, beside), own)
-        return self.join(x, image, training)
+            x = layer.sentence(layer.inputs(x, step_input), own)
+        return self.fuse(x, image, training)
 
     def word(self, x_NE: Any, image: EncodedImage, state: list[Any]) -> tuple[Any, list[Any]]:
-        """Returns what the output layer reads (N, …) for one word vector a row, and the state after it."""
-        x, beside = x_NE, self.beside(image)
+        """Returns the input of the output layer (N, …) for one word vector a row, and the state after it."""
+        x, step_input = x_NE, self.step_input(image)
         after: list[Any] = []
         for layer in self.recurrences:
-            now = layer.step(layer.inputs(x, beside), state[len(after) : len(after) + layer.states])
-            x, beside = now[0], None
+            now = layer.step(layer.inputs(x, step_input), state[len(after) : len(after) + layer.states])
+            x, step_input = now[0], None
             after += now
-        return self.join(x[:, None], image, False)[:, 0], after
+        return self.fuse(x[:, None], image, False)[:, 0], after
 
     # --- the protocol -------------------------------------------------------------------------------------------
 
     def call(
-        self, features: Any, tokens: Any, image: Any = None, training: bool = False, shown: Shown | None = None
+        self,
+        features: Any,
+        tokens: Any,
+        image: Any = None,
+        training: bool = False,
+        dropout_masks: DropoutMasks | None = None,
     ) -> Any:
         """Returns logits (B, T, V) under teacher forcing.
 
         Args:
             features: (P, D) or (P, L, D).
-            tokens: (B, T) ids; position t is what the decoder reads before it predicts word t.
-            image: (B,) row of ``features`` for each caption; None when an image's B / P captions stand together.
+            tokens: (B, T) ids; at position t the token that is read before word t is predicted.
+            image: (B,) row of ``features`` for each caption; None if the B / P captions of each image are adjacent.
             training: Apply dropout.
-            shown: In the place of all that ``training`` does, what is shown of each image's captions: ``Shown``.
+            dropout_masks: Fixed masks that replace all random dropout.
         """
-        training = training and shown is None
-        encoded = self.look(self._scaled(features, training), training)
+        training = training and dropout_masks is None
+        encoded = self.encode_image(self._scaled(features, training), training)
         if image is not None:
             encoded = tuple(ops.take(tensor, image, axis=0) for tensor in encoded)
         read = self._hide(tokens) if training and self.chance is not None else tokens
-        rows, (words, last) = ops.shape(tokens)[0], shown or (None, None)
+        rows, (words, last) = ops.shape(tokens)[0], dropout_masks or (None, None)
         x = _masked(self.word_dropout(self.embedding(read), training=training), words, rows)
-        h = self.sentence(x, ops.not_equal(tokens, PAD), self.spread(encoded, rows), training)
+        h = self.sentence(x, ops.not_equal(tokens, PAD), self.expand(encoded, rows), training)
         return self._logits(_masked(h, last, rows), training)
 
     def start(self, features: Any) -> State:
         """Returns the state before the first word: a tuple of tensors with leading axis P.
 
-        The first ``kept`` belong to the images and stay (P, …) at every step; the others belong to the rows.
+        The first ``n_static`` belong to the images and keep this axis at every step; the others belong to the rows.
         """
         features = ops.cast(features, self.compute_dtype)
-        image = self.look(self._scaled(features, False), training=False)
-        return (*image, *self.first(image))
+        image = self.encode_image(self._scaled(features, False), training=False)
+        return (*image, *self.initial_state(image))
 
-    def step(self, tokens: Any, state: State, shown: Shown | None = None) -> tuple[Any, State]:
-        """Reads one word a row (N,); returns the next word's logits (N, V) and the state after it.
+    def step(self, tokens: Any, state: State, dropout_masks: DropoutMasks | None = None) -> tuple[Any, State]:
+        """Reads one word a row (N,); returns the logits of the next word (N, V) and the state after it.
 
-        N is a multiple of P, and the rows of an image stand together: its captions in a search. ``shown`` is that of
-        ``call``.
+        N is a multiple of P, and the rows of an image are adjacent. ``dropout_masks`` are those of ``call``.
         """
-        rows, (words, last) = ops.shape(tokens)[0], shown or (None, None)
-        image, recurrent = state[: self.kept], list(state[self.kept :])
-        h, after = self.word(_masked(self.embedding(tokens), words, rows), self.spread(image, rows), recurrent)
+        rows, (words, last) = ops.shape(tokens)[0], dropout_masks or (None, None)
+        image, recurrent = state[: self.n_static], list(state[self.n_static :])
+        h, after = self.word(_masked(self.embedding(tokens), words, rows), self.expand(image, rows), recurrent)
         return self._logits(_masked(h, last, rows), False), (*image, *after)
 
-    kept = 1
-    """How many tensors ``look`` returns: they stand first in the state, and no step changes them."""
+    n_static = 1
+    """Number of tensors that ``encode_image`` returns. They come first in the state, and no step changes them."""
     attends = False
-    """Whether the state's last tensor says how much each region counted for the last word, (N, L)."""
+    """Whether the last tensor of the state holds the attention weights of the last word, (N, L)."""
 
     @property
     def widths(self) -> tuple[int, int]:
-        """Channels of a word vector, and of what the output layer reads, of a built decoder."""
+        """Channels of a word vector, and of the input of the output layer; the decoder must be built."""
         last = self.to_embedding if self.config.tie_embeddings else self.output_layer
         return self.config.embedding.size, last.kernel.shape[0]
 
     @property
     def by_word(self) -> list[tuple[Any, int]]:
-        """The weights of a built decoder that have an entry for every word, and the axis along which."""
+        """The weights with one entry for each word, and the axis of the words; the decoder must be built."""
         output = (
             [(self.bias, 0)]
             if self.config.tie_embeddings
@@ -200,7 +204,7 @@ class RecurrentDecoder(keras.layers.Layer):
         return features if self.channel_dropout is None else self.channel_dropout(features, training=training)
 
     def _hide(self, tokens_BT: Any) -> Any:
-        """Replaces some words by ``<unk>``; padding, start and end stay."""
+        """Replaces random words by ``<unk>``, but never padding, start or end."""
         hidden = keras.random.uniform(ops.shape(tokens_BT), seed=self.chance) < self.config.word_dropout
         return ops.where(hidden & (tokens_BT > END), UNK, tokens_BT)
 

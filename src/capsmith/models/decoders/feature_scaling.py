@@ -1,9 +1,9 @@
-"""Features brought to one scale.
+"""Scaling and dropout of feature channels.
 
 D channels.
 
-What comes out of an ImageNet network is never negative, and a few channels are far larger than the others: most of a
-image's vector is what all images share. Without that share training begins with what makes images different.
+Outputs of ImageNet networks are never negative, and a few channels are far larger than the others: most of a feature
+vector is common to all images. Without this common part, training starts from the differences between images.
 """
 
 from typing import Any
@@ -12,37 +12,37 @@ import keras
 import numpy as np
 from keras import ops
 
-_FLOOR = 0.01  # of the channels' mean variance: a channel that hardly ever speaks is not blown up
+from capsmith.vision.feature_scale import feature_scale
 
 
-class ChannelDropout(keras.layers.Dropout):
-    """Hides whole channels of an image, in all its regions at once: (P, D) or (P, L, D)."""
+class SpatialDropout(keras.layers.Dropout):
+    """Drops complete channels of an image, in all regions at once: (P, D) or (P, L, D)."""
 
     def call(self, features: Any, training: bool = False) -> Any:
-        """Returns features, in training with some channels at zero and the others stretched."""
+        """Returns the features; in training some channels are zero, and the others are scaled up."""
         self.noise_shape = None if len(features.shape) == 2 else (None, 1, None)
         return super().call(features, training=training)
 
 
-class Standardise(keras.layers.Layer):
-    """Takes away each channel's mean over the training images, and divides by its deviation.
+class FeatureScaling(keras.layers.Layer):
+    """Subtracts the mean of each channel over the training images, and divides by its deviation.
 
-    Until `learn` has seen features it changes nothing; what it learned is part of the checkpoint.
+    It is the identity until `learn` is called. Mean and scale are part of the checkpoint.
     """
 
     def build(self, input_shape: Any) -> None:
-        """Makes the two vectors (D,)."""
+        """Creates the two vectors (D,)."""
         size = (input_shape[-1],)
         self.mean = self.add_weight(shape=size, initializer="zeros", trainable=False, name="mean")
         self.scale = self.add_weight(shape=size, initializer="ones", trainable=False, name="scale")
 
     def learn(self, features: np.ndarray) -> None:
-        """Takes mean and deviation from features (P, …, D)."""
+        """Sets mean and scale from features (P, …, D)."""
         flat = features.reshape(-1, features.shape[-1]).astype(np.float32)
         variance = flat.var(axis=0)
         self.mean.assign(flat.mean(axis=0))
-        self.scale.assign(1.0 / np.sqrt(variance + _FLOOR * variance.mean() + np.float32(1e-12)))
+        self.scale.assign(feature_scale(variance, variance.mean()))
 
     def call(self, features: Any) -> Any:
-        """Returns features (P, …, D) with mean 0 and deviation about 1 over the training images."""
+        """Returns features (P, …, D) with mean 0 and deviation of about 1 over the training images."""
         return (features - ops.cast(self.mean, features.dtype)) * ops.cast(self.scale, features.dtype)

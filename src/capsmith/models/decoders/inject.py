@@ -1,7 +1,7 @@
-"""The inject decoders: the recurrence itself sees the image.
+"""The inject decoders: the image is an input of the recurrence.
 
-``init`` starts from it, ``pre`` reads it as a word before the first (Show and Tell, Vinyals et al. 2015), ``par``
-reads it beside every word. Names as in Tanti, Gatt and Camilleri 2018, fig. 2 (a)–(c).
+``init``: initial state; ``pre``: a word before the first (Show and Tell, Vinyals et al. 2015); ``par``: an additional
+input at every word. Names as in Tanti, Gatt and Camilleri 2018, fig. 2 (a)–(c).
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ class Inject(RecurrentDecoder):
 
     def __init__(self, config: InjectConfig, vocabulary_size: int, **kwargs: Any) -> None:
         self.mode = config.mode
-        super().__init__(config, vocabulary_size, beside=config.units if self.mode == "par" else 0, **kwargs)
+        super().__init__(config, vocabulary_size, step_input_size=config.units if self.mode == "par" else 0, **kwargs)
         if self.mode == "init":
             width = sum(layer.states for layer in self.recurrences) * config.units
             self.enter = Dense(width, activation="tanh", name="to_state")
@@ -27,19 +27,19 @@ class Inject(RecurrentDecoder):
         else:
             self.enter = Dense(config.units, activation="relu", name="beside_words")
 
-    def look(self, features: Any, training: bool) -> EncodedImage:
-        """Returns the first state (P, layers · states · U), a word (P, E), or what stands beside words (P, U)."""
-        return (self.enter(super().look(features, training)[0]),)
+    def encode_image(self, features: Any, training: bool) -> EncodedImage:
+        """Returns the initial state (P, layers · states · U), a word vector (P, E), or a step input (P, U)."""
+        return (self.enter(super().encode_image(features, training)[0]),)
 
-    def first(self, image: EncodedImage) -> list[Any]:
+    def initial_state(self, image: EncodedImage) -> list[Any]:
         """Returns the initial state of every layer."""
         if self.mode == "init":
             return list(ops.split(image[0], image[0].shape[-1] // self.config.units, axis=-1))
-        state = super().first(image)
+        state = super().initial_state(image)
         if self.mode == "pre":
             _, state = self.word(image[0], image, state)
         return state
 
-    def beside(self, image: EncodedImage) -> Any:
-        """Returns the image in mode ``par``."""
+    def step_input(self, image: EncodedImage) -> Any:
+        """Returns the encoded image in mode ``par``."""
         return image[0] if self.mode == "par" else None

@@ -1,4 +1,4 @@
-"""Checks that a decoder from outside speaks the protocol of ``base.py``, before hours are spent on it.
+"""Checks that a custom decoder implements the protocol of ``base.py``, before it is trained.
 
 P images · B captions · T tokens · V vocabulary.
 """
@@ -15,51 +15,51 @@ from capsmith.core.loaded_plugins import plugin_errors
 from capsmith.data.text.vocabulary import END, START
 
 _METHODS = {
-    "call": ("features", "tokens", "image", "training", "shown"),
+    "call": ("features", "tokens", "image", "training", "dropout_masks"),
     "start": ("features",),
-    "step": ("tokens", "state", "shown"),
+    "step": ("tokens", "state", "dropout_masks"),
 }
 _IMAGES, _EACH, _LENGTH = 2, 2, 3
 
 
 def require_protocol(decoder: Any, name: str, feature_shape: tuple[int, ...], size: int) -> None:
-    """Asks a decoder about random images and words, the whole sentence at once and word by word.
+    """Compares teacher forcing and single steps of a decoder on random images and words.
 
     Args:
-        decoder: Not yet trained; it is built by this.
+        decoder: An untrained decoder. The check builds it.
         name: Its type, for messages.
         feature_shape: (D,) or (L, D).
         size: V.
 
     Raises:
-        PluginError: It lacks a method, gives logits of another shape, or the two ways do not agree.
+        PluginError: It lacks a method, returns logits of another shape, or the two results differ.
     """
     what = f"decoder '{name}'"
     if not isinstance(decoder, keras.layers.Layer):
-        raise PluginError(f"{what} is a {type(decoder).__name__}: a keras.layers.Layer is needed")
+        raise PluginError(f"{what} is a {type(decoder).__name__}, not a keras.layers.Layer")
     for method, arguments in _METHODS.items():
         if not _takes(getattr(decoder, method, None), arguments):
             raise PluginError(f"{what} has no {method}({', '.join(arguments)}), see capsmith.models.decoders.base")
-    if not isinstance(getattr(decoder, "kept", None), int):
-        raise PluginError(f"{what} has no number kept: how many tensors of its state belong to the images")
+    if not isinstance(getattr(decoder, "n_static", None), int):
+        raise PluginError(f"{what} has no integer n_static: the number of state tensors that belong to the images")
     rng = np.random.default_rng(0)
     features = rng.normal(size=(_IMAGES, *feature_shape)).astype(np.float32)
     words = rng.integers(min(END + 1, size - 1), size, (_IMAGES * _EACH, _LENGTH - 1))
     tokens = np.concatenate([np.full((len(words), 1), START), words], axis=1).astype(np.int32)
     with plugin_errors("decoder", name):
-        whole = _numbers(decoder(features, tokens))
-    if whole.shape != (*tokens.shape, size):
-        raise PluginError(f"{what}: call gives logits {whole.shape}, {(*tokens.shape, size)} are needed: (B, T, V)")
+        expected = _numbers(decoder(features, tokens))
+    if expected.shape != (*tokens.shape, size):
+        raise PluginError(f"{what}: call returns logits {expected.shape} instead of {(*tokens.shape, size)}: (B, T, V)")
     with plugin_errors("decoder", name):
         steps = _step_by_step(decoder, features, tokens)
-    if steps.shape != whole.shape:
-        raise PluginError(f"{what}: step gives logits {steps.shape[::2]}, {whole.shape[::2]} are needed: (N, V)")
+    if steps.shape != expected.shape:
+        raise PluginError(f"{what}: step returns logits {steps.shape[::2]} instead of {expected.shape[::2]}: (N, V)")
     coarse = "float32" not in str(decoder.compute_dtype)
-    apart = np.abs(whole - steps).max(axis=(0, 2)) > (0.1 if coarse else 1e-3) * (1 + np.abs(whole).max())
-    if apart.any():
+    different = np.abs(expected - steps).max(axis=(0, 2)) > (0.1 if coarse else 1e-3) * (1 + np.abs(expected).max())
+    if different.any():
         raise PluginError(
-            f"{what}: at word {int(apart.argmax()) + 1} step gives other logits than call: it would be trained on one "
-            "model and write with another"
+            f"{what}: at word {int(different.argmax()) + 1} step and call return different logits: captions would not "
+            "come from the trained model"
         )
 
 
@@ -68,19 +68,22 @@ def _takes(method: Callable[..., Any] | None, arguments: tuple[str, ...]) -> boo
         return False
     parameters = inspect.signature(method).parameters.values()
     names = {parameter.name for parameter in parameters}
-    return set(arguments) <= names or any(one.kind is one.VAR_KEYWORD for one in parameters)
+    return set(arguments) <= names or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
 def _step_by_step(decoder: Any, features: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-    """Returns the logits (B, T, V) as a search asks for them: the first ``kept`` tensors stay one for each image."""
+    """Returns the logits (B, T, V) of single steps, with ``n_static`` state tensors for each image as in a search."""
     state = decoder.start(features)
     each = len(tokens) // len(features)
-    state = (*state[: decoder.kept], *(keras.ops.repeat(tensor, each, axis=0) for tensor in state[decoder.kept :]))
-    found = []
+    state = (
+        *state[: decoder.n_static],
+        *(keras.ops.repeat(tensor, each, axis=0) for tensor in state[decoder.n_static :]),
+    )
+    all_logits = []
     for position in range(tokens.shape[1]):
         logits, state = decoder.step(keras.ops.convert_to_tensor(tokens[:, position]), state, None)
-        found.append(_numbers(logits))
-    return np.stack(found, axis=1)
+        all_logits.append(_numbers(logits))
+    return np.stack(all_logits, axis=1)
 
 
 def _numbers(tensor: Any) -> np.ndarray:

@@ -1,11 +1,10 @@
-"""Recurrent layers that take the products of their inputs for the whole sentence at once.
+"""Recurrent layers that compute the input products of a sentence in one matrix product.
 
-B captions · T words · C input channels · U units · G gates' width (4 U for an LSTM, 3 U for a GRU).
+B captions · T words · C input channels · U units · G gate channels (4 U for an LSTM, 3 U for a GRU).
 
 A recurrent layer spends its time in two products: input by kernel and state by kernel. Only the second depends on the
-step before; `inputs` takes the first for all words together, and what stands beside every word (the image, in
-``inject par``) is multiplied once a sentence instead of once a word. `step` goes one word further; `unroll` runs
-a step along a sentence.
+previous step. `inputs` computes the first for all words together; an input that is the same at every word (the image,
+in ``inject par``) is multiplied once a sentence. `step` advances by one word; `unroll` runs a step along a sentence.
 """
 
 from abc import ABC, abstractmethod
@@ -30,13 +29,13 @@ def build_recurrence(
 
 
 class Recurrence(keras.layers.Layer, ABC):
-    """What both kinds share.
+    """Base of both kinds.
 
     Args:
         units: U.
-        channels: Channels of all inputs together, beside inputs included.
-        layer_norm: Normalise the products of input and of state (Ba et al. 2016, eq. 20), and an LSTM's cell state.
-        name: Of the layer and its weights.
+        channels: Input channels, those of the constant input included.
+        layer_norm: Normalise the input products, the state products (Ba et al. 2016, eq. 20) and the LSTM cell state.
+        name: Name of the layer and its weights.
     """
 
     gates: int
@@ -52,35 +51,35 @@ class Recurrence(keras.layers.Layer, ABC):
         if layer_norm:
             self.input_norm = _norm(width, "input_norm")
             self.state_norm = _norm(width, "state_norm")
-        self.built = True  # all weights are there; the layer is used by its methods, never called
+        self.built = True  # all weights exist; the layer is used through its methods, never called
 
-    def inputs(self, x: Any, beside: Any = None) -> Any:
+    def inputs(self, x: Any, constant: Any = None) -> Any:
         """Multiplies inputs by the kernel.
 
         Args:
             x: (B, T, C) or (N, C).
-            beside: (B, C') that stands beside every word; C + C' are the layer's channels.
+            constant: (B, C'), the same at every word; C + C' are the layer's channels.
 
         Returns:
-            The gates' share from the inputs, bias included: (B, T, G) or (N, G).
+            The input part of the gates, bias included: (B, T, G) or (N, G).
         """
         first = x.shape[-1]
-        z = ops.matmul(x, self.kernel if beside is None else self.kernel[:first])
-        if beside is not None:
-            same = ops.matmul(beside, self.kernel[first:])
+        z = ops.matmul(x, self.kernel if constant is None else self.kernel[:first])
+        if constant is not None:
+            same = ops.matmul(constant, self.kernel[first:])
             z = z + (same[:, None] if len(z.shape) == 3 else same)
         return biased(self.input_norm(z) if self.layer_norm else z, self.bias)
 
     @abstractmethod
     def step(self, z: Any, state: list[Any]) -> list[Any]:
-        """Goes one word further: gates' inputs (N, G) and the state before, to the state after; h comes first."""
+        """Advances by one word: input part of the gates (N, G) and state to the next state, whose first tensor is h."""
 
     def sentence(self, z: Any, state: list[Any]) -> Any:
-        """Runs the layer along a sentence: gates' inputs (B, T, G) and the first state, to every output (B, T, U)."""
+        """Runs the layer along a sentence: input part of the gates (B, T, G) and state to all outputs (B, T, U)."""
         return unroll(self.step, z, state)[0]
 
     def zero(self, like: Any) -> list[Any]:
-        """Returns the empty state for as many rows as ``like`` has."""
+        """Returns the zero state for the rows of ``like``."""
         return [ops.zeros((ops.shape(like)[0], self.units), like.dtype) for _ in range(self.states)]
 
     def _from_state(self, h: Any) -> Any:
@@ -92,7 +91,7 @@ class Recurrence(keras.layers.Layer, ABC):
 
 
 class LSTM(Recurrence):
-    """Hochreiter and Schmidhuber's cell, its forget gate open at first; normalised as Ba et al. 2016, eq. 20–22."""
+    """LSTM (Hochreiter and Schmidhuber 1997) with initial forget bias 1; normalised as in Ba et al. 2016, eq. 20–22."""
 
     gates, states = 4, 2
 
@@ -109,7 +108,7 @@ class LSTM(Recurrence):
         return [ops.sigmoid(o) * ops.tanh(self.cell_norm(c) if self.layer_norm else c), c]
 
     def sentence(self, z: Any, state: list[Any]) -> Any:
-        """Returns every output (B, T, U); where the loop is unrolled, with a gradient that is written out."""
+        """Returns all outputs (B, T, U); an unrolled loop has an explicit gradient."""
         if self.layer_norm or not _unrolled(z):
             return super().sentence(z, state)
         h, c = state
@@ -122,7 +121,7 @@ class LSTM(Recurrence):
 
 
 class GRU(Recurrence):
-    """Cho et al.'s cell, the reset gate after the product."""
+    """GRU (Cho et al. 2014) with the reset gate after the product."""
 
     gates, states = 3, 1
 
@@ -138,11 +137,11 @@ class GRU(Recurrence):
 def unroll(step: Step, z: Any, state: list[Any]) -> list[Any]:
     """Runs a step along a sentence.
 
-    Where the length is known the loop is written out, which TensorFlow runs fastest; JAX, which would compile every
-    step anew, and lengths that are not known get a scan.
+    If the length is known, the loop is unrolled, which is fastest on TensorFlow. JAX, which would compile every step
+    separately, and unknown lengths use a scan.
 
     Args:
-        step: From one word's inputs (B, …) and the state before to the state after.
+        step: Maps the inputs of one word (B, …) and the state to the next state.
         z: Inputs (B, T, …).
         state: Tensors with leading axis B.
 
@@ -165,7 +164,7 @@ def unroll(step: Step, z: Any, state: list[Any]) -> list[Any]:
 
 
 def _unrolled(z: Any) -> bool:
-    """Returns whether a loop over the words of z (B, T, …) is written out."""
+    """Returns whether a loop over the words of z (B, T, …) is unrolled."""
     return z.shape[1] is not None and keras.backend.backend() != "jax"
 
 

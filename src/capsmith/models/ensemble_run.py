@@ -1,0 +1,132 @@
+"""Which runs a model consists of: one run, several, or a saved ensemble."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from capsmith.config import Config
+from capsmith.core.errors import CheckpointError, ConfigError, one_line
+from capsmith.core.files import write_text
+from capsmith.core.schema import Settings, explain
+from capsmith.core.yaml_io import dump, read_yaml
+from capsmith.models.run import RunDirectory
+from capsmith.models.run_config import run_config, run_configs
+
+_YAML = (".yaml", ".yml")
+
+RunPaths = str | Path | Iterable[str | Path]
+"""A run directory, a saved ensemble, or several of them."""
+
+
+class EnsembleFile(Settings):
+    """A saved ensemble: ``ensemble.yaml`` in a directory, or any YAML file."""
+
+    members: tuple[Path, ...] = Field(min_length=1)
+    """Run directories, relative to the file. The first one decides decoding and evaluation."""
+    average: bool = False
+    """Average the weights of the members instead of their probabilities: for stages of one training."""
+    set: tuple[str, ...] = ()
+    """Changes of the config, such as ``decoding.beam_size=3``."""
+
+
+@dataclass(frozen=True)
+class ModelRuns:
+    """The runs of a model.
+
+    Attributes:
+        runs: One run directory for each member.
+        average: Whether the weights of the runs are averaged.
+        report: Default folder of the evaluation report.
+        overrides: Changes of the config.
+    """
+
+    runs: tuple[Path, ...]
+    average: bool
+    report: Path
+    overrides: tuple[str, ...]
+
+    def configs(self, require_all: bool = True) -> list[Config]:
+        """Reads the config of each run, with the overrides; arguments and errors as ``run_configs``."""
+        return run_configs(self.runs, self.overrides, require_all)
+
+
+def find_runs(model: RunPaths, overrides: Sequence[str] = (), average: bool = False) -> ModelRuns:
+    """Finds the runs of a model.
+
+    Args:
+        model: A run directory, whose config may name an ``ensemble``; a saved ensemble (a directory with
+            ``ensemble.yaml``, or a YAML file); or several of them. Of several, each run stands for itself alone.
+        overrides: Changes of the config; ``ensemble=[]`` leaves a run without its ensemble.
+        average: Average the weights of several runs.
+
+    Raises:
+        CheckpointError: There is no run, or a saved ensemble is damaged.
+        ConfigError: A path is empty, or an override is invalid.
+        TypeError: ``model`` is neither a path nor a list of paths.
+    """
+    if not isinstance(model, str | Path | Iterable):
+        raise TypeError(f"a model is the path of a run directory, or a list of them, not {type(model).__name__}")
+    paths = [RunDirectory.named(path) for path in ([model] if isinstance(model, str | Path) else model)]
+    if not paths:
+        raise CheckpointError("no run given: the list is empty")
+    if len(paths) == 1:
+        return _expanded(paths[0], tuple(overrides), average)
+    parts = [_saved(path) or ModelRuns((path.path,), False, path.report, ()) for path in paths]
+    runs = tuple(run for part in parts for run in part.runs)
+    report = RunDirectory(runs[0]).report / ("average" if average else "ensemble")
+    return ModelRuns(runs, average, report, (*parts[0].overrides, *overrides))
+
+
+def is_model(path: str | Path) -> bool:
+    """Returns whether a path is a run directory or a saved ensemble."""
+    run = RunDirectory(Path(path))
+    return run.is_run or run.is_ensemble or (run.path.suffix.lower() in _YAML and run.path.is_file())
+
+
+def save_ensemble(directory: RunDirectory, members: Sequence[str]) -> None:
+    """Writes the file of a saved ensemble.
+
+    Args:
+        directory: The directory of the ensemble.
+        members: Paths of the runs, relative to the directory.
+    """
+    write_text(directory.ensemble, dump({"members": list(members)}))
+
+
+def _expanded(run: RunDirectory, overrides: tuple[str, ...], average: bool) -> ModelRuns:
+    """Returns the runs behind a single path."""
+    if (saved := _saved(run)) is not None:
+        averaged = average or saved.average
+        return ModelRuns(saved.runs, averaged, saved.report, (*saved.overrides, *overrides))
+    config = run_config(run.path, overrides)
+    others = [_beside(member.run, run.path) for member in config.ensemble]
+    report = run.report / "average" if average and others else run.report
+    return ModelRuns((run.path, *others), average, report, overrides)
+
+
+def _beside(member: Path, run: Path) -> Path:
+    """Returns where a member of a run's ensemble is: as the config says, or beside the run if both were moved."""
+    moved = run.absolute().parent / member.name
+    return moved if not member.exists() and moved.exists() else member
+
+
+def _saved(path: RunDirectory) -> ModelRuns | None:
+    """Reads a saved ensemble; returns None for a run directory."""
+    if path.path.suffix.lower() in _YAML and path.path.is_file():
+        file, report = path.path, RunDirectory(path.path.with_suffix("")).report
+    elif path.is_ensemble:
+        file, report = path.ensemble, path.report
+    else:
+        return None
+    try:
+        values: Any = read_yaml(file)
+        ensemble = EnsembleFile.model_validate(values)
+    except ConfigError as error:
+        raise CheckpointError(f"{path} cannot be used: {one_line(error)}") from error
+    except ValidationError as error:
+        raise CheckpointError(f"{file} is no saved ensemble: {'; '.join(explain(error, EnsembleFile))}") from None
+    runs = tuple(file.parent / member for member in ensemble.members)
+    return ModelRuns(runs, ensemble.average, report, ensemble.set)

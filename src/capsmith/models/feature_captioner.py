@@ -1,0 +1,166 @@
+"""Features in, captions out: search, reranking, and the members of an ensemble.
+
+B images · L regions · D channels.
+"""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from capsmith.config import Config
+from capsmith.core.errors import CheckpointError
+from capsmith.data.sources import FeatureSource
+from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.decoding.limits import images_at_once
+from capsmith.decoding.rerank.mbr import ConsensusConfig
+from capsmith.decoding.search import DECODINGS, DecodingConfig, Hypothesis, require_known_words, search
+from capsmith.decoding.stepper import DecoderStepper, EnsembleFeatures
+from capsmith.models.arguments import Search, checked_features, chosen_decoding, require_same_process
+from capsmith.models.caption import Caption, caption_of
+from capsmith.models.caption_model import CaptionModel
+from capsmith.models.ensemble import EnsembleStepper, require_same_words
+from capsmith.models.member import Member, StoredFeatures
+from capsmith.retrieval.caption_index import Memory
+from capsmith.vision.encoder import Encoder
+from capsmith.vision.joined import JoinedEncoder
+
+Features = np.ndarray | EnsembleFeatures
+"""Features of B images: an array (B, D) or (B, L, D), or one array for each member of an ensemble."""
+
+
+class FeatureCaptioner:
+    """Captions images by their features.
+
+    Args:
+        members: The models, over one vocabulary. The first one decides decoding and evaluation.
+        caption_index: Training captions for reranking; by default read from the first member's run when needed.
+
+    Attributes:
+        members: The models.
+    """
+
+    def __init__(self, members: Sequence[Member], caption_index: Memory | None = None) -> None:
+        self.members = tuple(members)
+        require_same_words(self.members)
+        self._given_index = caption_index
+        self._process = os.getpid()
+
+    def caption_features(self, features: Features, decoding: Search = None, **settings: Any) -> list[Caption]:
+        """Captions images by their features; ``decoding`` and ``settings`` as in ``caption``.
+
+        Args:
+            features: As ``features`` returns them.
+            decoding: The search.
+            **settings: Changes of the search.
+
+        Raises:
+            FeatureError: The features have another shape than those the decoder was trained on, or are not finite.
+            ConfigError: The search is invalid.
+            TypeError: An argument has the wrong type.
+            CapsmithError: The captioner was loaded before this process was forked.
+        """
+        require_same_process(self._process)
+        search_config = chosen_decoding(decoding, self.config.decoding, settings)
+        parts = parts_of(features)
+        for part, member in zip(parts, self.members, strict=True):
+            checked_features(part, member.feature_shape)
+        size = self._batch_size(search_config, max(1, len(parts[0])))
+        batches = (features[first : first + size] for first in range(0, len(parts[0]), size))
+        return [caption for batch in batches for caption in self.search(batch, search_config)]
+
+    def stored_features(self, sources: Sequence[FeatureSource], ids: Sequence[str]) -> Features:
+        """Returns the features of images by id.
+
+        Args:
+            sources: For each member its features, or pixels if its encoder was trained.
+            ids: The images.
+        """
+        stores = [StoredFeatures(member, source) for member, source in zip(self.members, sources, strict=True)]
+        parts = [store.features(ids) for store in stores]
+        return parts[0] if len(parts) == 1 else EnsembleFeatures(parts)
+
+    # --- searching ---------------------------------------------------------------------------------------------------
+
+    def search(self, features: Features, decoding: DecodingConfig) -> list[Caption]:
+        """Captions one batch of images by their features, without checking these."""
+        return self.to_captions(search(self.stepper, features, decoding), features, decoding)
+
+    def to_captions(
+        self, hypotheses: list[list[Hypothesis]], features: Features, decoding: DecodingConfig
+    ) -> list[Caption]:
+        """Returns the hypotheses of a search, reranked if the config says so, as captions with their alternatives.
+
+        Raises:
+            CheckpointError: Reranking needs training captions, and the run has no caption index.
+        """
+        if DECODINGS.settings.is_external(decoding.type):
+            require_known_words(hypotheses, len(self.vocabulary), decoding.type)
+        if isinstance(decoding, ConsensusConfig):
+            hypotheses = self.caption_index.choose(hypotheses, parts_of(features)[0], decoding)
+        return [caption_of(ranked, self.vocabulary, self.config.text) for ranked in hypotheses]
+
+    @cached_property
+    def stepper(self) -> DecoderStepper:
+        """The decoders, compiled once for all searches."""
+        if len(self.members) == 1:
+            return self.members[0].stepper
+        shapes = [member.feature_shape for member in self.members]
+        return EnsembleStepper([member.stepper for member in self.members], shapes)
+
+    @cached_property
+    def caption_index(self) -> Memory:
+        """Captions of the training images, from the first member's run; read when first used.
+
+        Raises:
+            CheckpointError: There is none.
+        """
+        if self._given_index is not None:
+            return self._given_index
+        first = self.members[0]
+        if first.run is None:
+            raise CheckpointError("this captioner has no caption index, which reranking needs: pass one")
+        return Memory.load(first.run.path, first.feature_shape[-1], len(self.vocabulary))
+
+    def _batch_size(self, decoding: DecodingConfig, most: int) -> int:
+        return images_at_once(decoding, len(self.vocabulary), most, len(self.members))
+
+    # --- the first member, which is the only one while training ------------------------------------------------------
+
+    @property
+    def config(self) -> Config:
+        """Config of the first member."""
+        return self.members[0].config
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words."""
+        return self.members[0].vocabulary
+
+    @property
+    def model(self) -> CaptionModel:
+        """Network of the first member."""
+        return self.members[0].model
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of the features of one image for the first member, (D,) or (L, D)."""
+        return self.members[0].feature_shape
+
+    @property
+    def encoder(self) -> Encoder | JoinedEncoder | None:
+        """Encoder of the first member."""
+        return self.members[0].encoder
+
+    @property
+    def runs(self) -> list[Path]:
+        """The run directories of the members that were loaded from one."""
+        return [member.run.path for member in self.members if member.run is not None]
+
+
+def parts_of(features: Features) -> tuple[np.ndarray, ...]:
+    """Returns the features for each member."""
+    return (features,) if isinstance(features, np.ndarray) else features.parts

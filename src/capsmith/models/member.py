@@ -1,0 +1,209 @@
+"""One trained model: config, vocabulary, network and encoder, saved in and loaded from a run directory.
+
+B images · L regions · D channels.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from capsmith.config import Config, save_config
+from capsmith.core.compilation import compiled
+from capsmith.core.errors import CheckpointError
+from capsmith.core.files import read_json, write_json
+from capsmith.core.plugin_requirements import write_requirements
+from capsmith.data.sources import FeatureSource
+from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.decoding.stepper import DecoderStepper
+from capsmith.models.arguments import check_pixels
+from capsmith.models.caption_model import CaptionModel, build_model
+from capsmith.models.checkpoints import load_weights, save_weights
+from capsmith.models.given_features import GivenFeatures
+from capsmith.models.run import RunDirectory
+from capsmith.models.run_config import run_config
+from capsmith.vision.encoder import Encoder, join_encoders, load_encoder, load_encoders, save_encoders
+from capsmith.vision.joined import JoinedEncoder
+from capsmith.vision.joined import join as join_features
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One trained model.
+
+    Attributes:
+        config: The resolved config.
+        vocabulary: The words.
+        model: The network; its decoder is built.
+        feature_shape: Shape of the features of one image, (D,) or (L, D).
+        encoder: Turns images into features; None to caption features only.
+        run: The run directory, if the model was loaded from one.
+        feature_origin: The pickle whose features the model was trained on, if any.
+    """
+
+    config: Config
+    vocabulary: Vocabulary
+    model: CaptionModel
+    feature_shape: tuple[int, ...]
+    encoder: Encoder | JoinedEncoder | None = None
+    run: RunDirectory | None = None
+    feature_origin: GivenFeatures | None = None
+
+    @classmethod
+    def load(
+        cls,
+        run: str | Path,
+        encoder: bool = True,
+        config: Config | None = None,
+        frozen: dict[str, Encoder] | None = None,
+    ) -> "Member":
+        """Loads the best checkpoint of a run. Nothing in the run is executed.
+
+        Args:
+            run: The run directory.
+            encoder: Also load the encoder. An encoder that was trained is part of the model, and always loaded.
+            config: The run's config with overrides; by default as it was saved.
+            frozen: Frozen encoders that were loaded before, to be shared among members; newly loaded ones are added.
+
+        Raises:
+            CheckpointError: The directory is not a run, is incomplete, or its files do not belong together.
+        """
+        directory = RunDirectory.named(run)
+        config = config or run_config(directory.path)
+        directory.require_complete()
+        vocabulary = Vocabulary.load(directory.vocabulary)
+        saved = read_json(directory.captioner, CheckpointError)
+        shape = _feature_shape(saved, vocabulary, directory)
+        origin = GivenFeatures.read(saved.get("features"), str(directory.captioner))
+        has_encoder = origin is None or origin.encoder != "none"
+        needs_encoder = has_encoder and (encoder or config.trains_encoder)
+        loaded = _load_encoders(config, directory, frozen) if needs_encoder else None
+        if loaded is not None and loaded.feature_shape != shape:
+            raise CheckpointError(
+                f"{directory.captioner}: feature_shape is {shape}, but its encoder has {loaded.feature_shape}"
+            )
+        model = build_model(config, vocabulary, shape, loaded)
+        load_weights(model, directory.weights)
+        return cls(config, vocabulary, model, shape, loaded, directory, origin)
+
+    def saved_in(self, run: str | Path) -> "Member":
+        """Returns this model as loaded from a run, without reading the run."""
+        return replace(self, run=RunDirectory(Path(run)))
+
+    def save(self, run: str | Path) -> None:
+        """Writes everything that ``load`` needs into a directory."""
+        self.save_parts(run)
+        self.save_weights(run)
+
+    def save_parts(self, run: str | Path) -> None:
+        """Writes everything that training does not change: config, vocabulary, and the encoder in its present state."""
+        directory = RunDirectory.named(run)
+        directory.path.mkdir(parents=True, exist_ok=True)
+        save_config(self.config, directory.config)
+        write_requirements(self.config.components(), directory.plugins)
+        self.vocabulary.save(directory.vocabulary)
+        if self.encoder is not None:
+            save_encoders(self.encoder, directory.path)
+        description: dict[str, Any] = {
+            "format": _FORMAT,
+            "feature_shape": list(self.feature_shape),
+            "vocabulary": self.vocabulary.fingerprint(),
+        }
+        if self.feature_origin is not None:
+            description["features"] = self.feature_origin.as_dict()
+        write_json(directory.captioner, description)
+
+    def save_weights(self, run: str | Path) -> None:
+        """Writes the trained weights, atomically."""
+        save_weights(self.model.without_optimizer(), RunDirectory.named(run).weights)
+
+    @cached_property
+    def stepper(self) -> DecoderStepper:
+        """The decoder, compiled once for all searches."""
+        return DecoderStepper(self.model.decoder)
+
+    @property
+    def encoders(self) -> tuple[Encoder, ...]:
+        """The encoders, whose features are joined.
+
+        Raises:
+            CheckpointError: The model has no encoder, or was loaded without it.
+        """
+        if self.encoder is None and self.feature_origin is not None and self.feature_origin.encoder == "none":
+            raise CheckpointError(f"this captioner {self.feature_origin.note}")
+        if self.encoder is None:
+            raise CheckpointError("this captioner was loaded without its encoder: it captions features alone")
+        return self.encoder.parts
+
+    def encode(self, *pixels: np.ndarray) -> np.ndarray:
+        """Returns the features (B, D) or (B, L, D) of pixels (B, H, W, 3) in 0–255, one array for each encoder."""
+        check_pixels(pixels, [encoder.image_size for encoder in self.encoders])
+        return self.join([self.encode_with(number, array) for number, array in enumerate(pixels)])
+
+    def encode_with(self, number: int, pixels: np.ndarray) -> np.ndarray:
+        """Returns the features of pixels (B, H, W, 3) from one of the encoders."""
+        features: np.ndarray = keras.ops.convert_to_numpy(self._compiled[number](keras.ops.convert_to_tensor(pixels)))
+        return features
+
+    def join(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """Joins the features of the encoders into what the decoder reads.
+
+        Grids of frozen encoders become float16, the precision of a feature store: an image file and its stored
+        features give the same caption.
+        """
+        stored = len(self.feature_shape) == 2 and not self.config.trains_encoder
+        return join_features([part.astype(np.float16) for part in parts] if stored else parts)
+
+    @cached_property
+    def _compiled(self) -> list[Callable[[Any], Any]]:
+        return [compiled(partial(encoder.model, training=False), encoder.model) for encoder in self.encoders]
+
+
+def _load_encoders(config: Config, run: RunDirectory, frozen: dict[str, Encoder] | None) -> Encoder | JoinedEncoder:
+    if frozen is None or config.trains_encoder:
+        return load_encoders(config.encoders, run.path)
+    parts = []
+    for settings, folder in zip(config.encoders, run.encoders(len(config.encoders)), strict=True):
+        key = settings.model_dump_json() + json.dumps(read_json(folder.description, CheckpointError))
+        if key not in frozen:
+            frozen[key] = load_encoder(settings, folder.path)
+        parts.append(frozen[key])
+    return join_encoders(parts)
+
+
+def _feature_shape(saved: Any, vocabulary: Vocabulary, run: RunDirectory) -> tuple[int, ...]:
+    """Returns the feature shape in ``captioner.json``, after checking that the files of the run belong together."""
+    if not isinstance(saved, dict) or saved.get("format") != _FORMAT:
+        raise CheckpointError(f"{run.captioner} is damaged, or of another version of capsmith")
+    if saved.get("vocabulary") != vocabulary.fingerprint():
+        raise CheckpointError(f"{run.vocabulary} is not the vocabulary with which this checkpoint was trained")
+    shape = saved.get("feature_shape")
+    sizes: list[Any] = shape if isinstance(shape, list) and len(shape) in (1, 2) else [None]
+    if not all(type(size) is int and 0 < size < 10**6 for size in sizes):
+        raise CheckpointError(f"{run.captioner}: feature_shape is damaged")
+    return tuple(sizes)
+
+
+@dataclass(frozen=True)
+class StoredFeatures:
+    """The features of images by id, as one model reads them.
+
+    Attributes:
+        member: The model.
+        source: Its features, or pixels if its encoder was trained.
+    """
+
+    member: Member
+    source: FeatureSource
+
+    def features(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns features (B, D) or (B, L, D)."""
+        rows = self.source.gather(self.source.rows(ids))
+        return self.member.encode(rows) if self.member.config.trains_encoder else rows
