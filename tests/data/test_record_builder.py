@@ -1,4 +1,4 @@
-"""What cannot be used is left out and counted; too much of it is an error that says what and where."""
+"""Unusable rows are skipped and counted; too many are an error with examples."""
 
 import unicodedata
 
@@ -41,21 +41,21 @@ def _rows(images, max_bad_fraction=1.0, repeats=0):
         ("", None),
     ],
 )
-def test_ids_that_climb_out_of_the_folder_are_refused(given, safe):
+def test_ids_outside_the_folder_are_refused(given, safe):
     assert safe_id(given) == safe
 
 
-def test_an_id_outside_the_folder_is_a_problem_and_no_record(images):
+def test_an_id_outside_the_folder_is_a_problem(images):
     (images.parent / "secret.jpg").write_bytes(b"")
     rows = _rows(images)
     rows.add("../secret.jpg", "a secret")
     rows.add("a.jpg", "a dog")
     corpus = rows.build()
     assert [record.image_id for record in corpus.records] == ["a.jpg"]
-    assert corpus.problems.found == {"id outside the image folder": ["../secret.jpg"]}
+    assert corpus.problems.by_kind == {"id outside the image folder": ["../secret.jpg"]}
 
 
-def test_ids_without_an_ending_get_that_of_the_only_image(images):
+def test_missing_endings_are_added(images):
     for name in ("b.png", "a.txt", "v1.0.jpg"):
         (images / name).write_bytes(b"")
     folder = ImageDirectory(images)
@@ -94,7 +94,7 @@ def test_each_kind_of_problem_is_counted(images):
     rows.add("a.jpg.1", "a stray again")
     corpus = rows.build(lambda ids: dict.fromkeys([*ids, "listed.jpg"], "train"))
     assert [(r.image_id, r.captions) for r in corpus.records] == [("a.jpg", ("a dog",))]
-    assert corpus.problems.found == {
+    assert corpus.problems.by_kind == {
         "row without exactly 2 fields": ["line 3"],
         "duplicate row": ["a.jpg: a dog"],
         "empty caption": ["a.jpg", "b.jpg"],
@@ -104,7 +104,7 @@ def test_each_kind_of_problem_is_counted(images):
     }
 
 
-def test_rows_above_the_threshold_are_an_error_just_below_not(images):
+def test_too_many_bad_rows_are_an_error(images):
     for bad, allowed in ((1, True), (2, False)):
         rows = _rows(images, max_bad_fraction=0.1)
         for number in range(10 - bad):
@@ -120,7 +120,7 @@ def test_rows_above_the_threshold_are_an_error_just_below_not(images):
         assert "\n" not in str(caught.value)
 
 
-def test_missing_images_above_the_threshold_say_where_they_were_looked_for(images):
+def test_too_many_missing_images_name_the_folder(images):
     rows = _rows(images, max_bad_fraction=0.4)
     for name in ("A.JPG", "b", "b.jpg"):
         rows.add(name, "a dog")
@@ -129,7 +129,7 @@ def test_missing_images_above_the_threshold_say_where_they_were_looked_for(image
         rows.build()
 
 
-def test_no_usable_caption_is_an_error_whatever_the_threshold(images):
+def test_no_usable_caption_is_an_error_at_any_limit(images):
     with pytest.raises(DataError, match=r"captions.csv has no caption that can be used$"):
         _rows(images).build()
     rows = _rows(images)
@@ -145,16 +145,16 @@ def test_an_image_in_two_splits_is_an_error(images):
         rows.add("./a.jpg", "the dog", "test")
 
 
-def test_numbered_captions_may_agree_but_a_number_may_not_repeat(images):
+def test_numbered_captions_may_be_equal_but_numbers_may_not(images):
     rows = _rows(images)
     for key in ("0", "1", "1"):
         rows.add("a.jpg", "a dog", key=key)
     corpus = rows.build()
     assert corpus.records[0].captions == ("a dog", "a dog")
-    assert corpus.problems.found == {"duplicate row": ["a.jpg#1"]}
+    assert corpus.problems.by_kind == {"duplicate row": ["a.jpg#1"]}
 
 
-def test_without_numbers_identical_captions_beyond_the_usual_count_are_duplicates(images):
+def test_equal_captions_beyond_the_usual_count_are_duplicates(images):
     five = ["a", "b", "a", "c", "d"]
     for given, kept, dropped in ((five, five, 0), (five + five, five, 5), (["a"] * 7, ["a"] * 5, 2)):
         rows = _rows(images, repeats=5)
@@ -162,7 +162,7 @@ def test_without_numbers_identical_captions_beyond_the_usual_count_are_duplicate
             rows.add("a.jpg", caption)
         corpus = rows.build()
         assert list(corpus.records[0].captions) == kept
-        assert len(corpus.problems.found.get("duplicate row", [])) == dropped
+        assert len(corpus.problems.by_kind.get("duplicate row", [])) == dropped
 
 
 def test_names_in_either_unicode_form_are_found(images):

@@ -233,11 +233,11 @@ class RecordBuilder:
             )
 
     def _because(self) -> str:
-        if not self.problems.found:
+        if not self.problems.by_kind:
             return ""
         line = f": {self.problems.summary()}"
         kinds = ("missing image", "stray id", SKIPPED)
-        missing = [image_id for kind in kinds for image_id in self.problems.found.get(kind, ())]
+        missing = [image_id for kind in kinds for image_id in self.problems.by_kind.get(kind, ())]
         if not missing:
             return line
         similar = self.folder.similar(missing[0])

@@ -126,19 +126,19 @@ class Problems:
     """Counts of what a reader skipped or repaired, with examples.
 
     Attributes:
-        found: Examples by kind of problem.
+        by_kind: Examples by kind of problem.
     """
 
-    found: dict[str, list[str]] = field(default_factory=dict)
+    by_kind: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, kind: str, example: str) -> None:
         """Counts one problem, such as ``add("missing image", "123.jpg")``."""
-        self.found.setdefault(kind, []).append(example)
+        self.by_kind.setdefault(kind, []).append(example)
 
     def summary(self) -> str:
         """Returns one line: each kind with its count and up to three examples; empty if there is no problem."""
         parts = []
-        for kind, examples in self.found.items():
+        for kind, examples in self.by_kind.items():
             shown = ", ".join(examples[:3]) + (", …" if len(examples) > 3 else "")
             parts.append(f"{len(examples)} × {kind} ({shown})")
         return "; ".join(parts)

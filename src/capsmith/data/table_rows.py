@@ -50,7 +50,7 @@ def take_rows(builder: RecordBuilder, table: Table, columns: Columns) -> None:
     """
     names = NameResolver(builder)
     if table.comments:
-        builder.repaired.found["comment line"] = [f"line {n + 1}" for n in range(table.comments)]
+        builder.repaired.by_kind["comment line"] = [f"line {n + 1}" for n in range(table.comments)]
     for row in table.rows:
         where = f"{table.unit} {row.number}"
         if _passed_over(row, table, columns, names):

@@ -131,7 +131,7 @@ def _same(found: DatasetStatistics, folder: Path, used: set[str]) -> str:
 
 
 def _problems(found: DatasetStatistics) -> str:
-    kinds = dict(found.corpus.problems.found)
+    kinds = dict(found.corpus.problems.by_kind)
     if found.images.unreadable:
         kinds["image that cannot be read"] = list(found.images.unreadable.values())
     if not kinds:

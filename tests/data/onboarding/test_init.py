@@ -1,4 +1,4 @@
-"""`capsmith init` over folders as people have them."""
+"""`capsmith init` with many kinds of folders."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ WORDS = ("a red ball", "two dogs in the snow", "one green box on grey", "a man w
 
 
 def scene(seed, size=(96, 64)):
-    """An image of its own for every seed."""
+    """Returns a different image for every seed."""
     rng = np.random.default_rng(seed)
     return Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
 
@@ -57,8 +57,8 @@ def captioned(names):
         ("meta/captions.csv", ("path", "text"), ",", "data/images"),
     ],
 )
-def test_tables_of_any_kind_are_found_and_read(tmp_path, file, head, mark, below):
-    """Columns in any order and under any name, with others beside them."""
+def test_tables_are_detected_and_read(tmp_path, file, head, mark, below):
+    """Columns in any order, with any names, among other columns."""
     names = images(tmp_path / below)
     rows = [(n, caption, name, "x") for n, (name, caption) in enumerate(captioned(names))]
     (tmp_path / file).parent.mkdir(exist_ok=True)
@@ -68,10 +68,10 @@ def test_tables_of_any_kind_are_found_and_read(tmp_path, file, head, mark, below
     assert (config.image_column, config.caption_column, config.images.as_posix()) == (*head, below)
     corpus = read_dataset(config)
     assert {r.image_id: r.captions[0] for r in corpus.records} == dict(captioned(names))
-    assert not corpus.problems.found
+    assert not corpus.problems.by_kind
 
 
-def test_names_with_their_folder(tmp_path):
+def test_names_with_a_folder(tmp_path):
     for part in ("a", "b"):
         images(tmp_path / "images" / part, 5)
     rows = [(f"{part}/p{n}.jpg", f"caption {part} {n}") for part in ("a", "b") for n in range(5)]
@@ -110,7 +110,7 @@ def test_karpathy_and_flickr8k(tmp_path):
     assert len(read_dataset(config).split("train")) == 10
 
 
-def test_of_several_files_the_one_that_names_most(tmp_path):
+def test_the_file_with_most_matches_is_chosen(tmp_path):
     names = images(tmp_path)
     table(tmp_path / "a.csv", ("image", "caption"), captioned(names[:6]))
     table(tmp_path / "b.csv", ("image", "caption"), captioned(names))
@@ -138,7 +138,7 @@ def test_of_several_files_the_one_that_names_most(tmp_path):
         (lambda d: (d / "c.json").write_text("{}"), r"c\.json holds no list of images: it may be \[\{.image"),
     ],
 )
-def test_what_cannot_be_read_is_said_in_one_line(tmp_path, make, says):
+def test_undetectable_layouts_are_one_line_errors(tmp_path, make, says):
     images(tmp_path)
     make(tmp_path)
     with pytest.raises(DataError, match=says) as caught:
@@ -169,14 +169,14 @@ def test_no_folder_and_no_images(tmp_path):
         (["123 !!"], "", "", True),
     ],
 )
-def test_how_captions_are_written(captions, language, script, spaced):
+def test_detect_writing(captions, language, script, spaced):
     found = detect_writing(captions)
     assert (found.language, found.script, found.spaced) == (language, script, spaced)
     assert found.right_to_left is (script == "Arabic")
 
 
-def test_images_that_show_the_same_are_found(tmp_path):
-    """The same scene in other sizes, formats and qualities; other scenes, flat ones and other colours are apart."""
+def test_near_duplicates_are_detected(tmp_path):
+    """The same scene in other sizes, formats and qualities is detected; other scenes and colours are not."""
     for n in range(12):
         scene(n).save(tmp_path / f"{n}.png")
     scene(3, (192, 128)).save(tmp_path / "larger.jpg", quality=60)
@@ -248,8 +248,8 @@ def test_a_leak_between_splits_is_reported(tmp_path, monkeypatch, capsys):
     assert code == 0 and "several splits" in out and "(p2.jpg = p15.jpg)" in out
 
 
-def test_a_drawn_split_keeps_copies_together(tmp_path, monkeypatch, capsys):
-    """Six images each lie there twice more, as copies and smaller: none may be tested on that is trained on."""
+def test_a_random_split_keeps_near_duplicates_in_one_split(tmp_path, monkeypatch, capsys):
+    """Six images exist three times, as copies and smaller ones: none may be in several splits."""
     monkeypatch.chdir(tmp_path)
     root = mine(tmp_path / "d", count=60)
     copies = [(f"p{n + 10 * more}.jpg", n) for n in range(6) for more in (2, 4)]
@@ -265,8 +265,8 @@ def test_a_drawn_split_keeps_copies_together(tmp_path, monkeypatch, capsys):
     assert any(split[name] != split[f"p{n}.jpg"] for name, n in copies)  # the test could fail
 
 
-def test_a_split_that_copies_would_empty_is_drawn_without_them(tmp_path, monkeypatch, capsys):
-    """All but two images are one: nothing would be left to choose by."""
+def test_groups_are_dropped_if_they_would_empty_a_split(tmp_path, monkeypatch, capsys):
+    """All but two images are equal: dev would be empty."""
     monkeypatch.chdir(tmp_path)
     root = mine(tmp_path / "d", count=30)
     for n in range(2, 30):
@@ -277,8 +277,8 @@ def test_a_split_that_copies_would_empty_is_drawn_without_them(tmp_path, monkeyp
     assert not load_config("d.yaml").data.split.groups
 
 
-def test_many_copies_and_any_names_stay_together(tmp_path, monkeypatch, capsys):
-    """The config is read again, whatever stands in it."""
+def test_groups_with_unusual_names(tmp_path, monkeypatch, capsys):
+    """The config can be read again."""
     monkeypatch.chdir(tmp_path)
     root = mine(tmp_path / "d", count=30)
     for n in range(6):
@@ -302,8 +302,8 @@ def test_languages_without_spaces_get_characters(tmp_path, monkeypatch, capsys):
     assert (config.text.mode, config.text.max_length) == ("char", 8)
 
 
-def test_suggestions_follow_from_the_data(tmp_path):
-    """Enough words are kept that few of dev's are unknown; long captions are cut for one in a hundred."""
+def test_suggested_values(tmp_path):
+    """Few dev tokens are unknown; one caption in a hundred is truncated."""
     root = mine(
         tmp_path,
         lambda names: [(n, f"ball {'x' * (i % 7)} of {'many ' * (30 if i == 0 else 2)}") for i, n in enumerate(names)],
@@ -344,7 +344,7 @@ def test_suggestions_follow_from_the_data(tmp_path):
         (("image", "c1", "c2"), lambda n, name, said: (name, said, said + " too"), "image", ("c1", "c2"), None),
     ],
 )
-def test_of_several_columns_the_right_ones(tmp_path, head, row, image, caption, unused):
+def test_columns_are_detected(tmp_path, head, row, image, caption, unused):
     names = images(tmp_path)
     table(tmp_path / "c.csv", head, [row(n, *one) for n, one in enumerate(captioned(names))])
     layout = detect_layout(tmp_path)
@@ -355,17 +355,17 @@ def test_of_several_columns_the_right_ones(tmp_path, head, row, image, caption, 
     assert {one[0] for one in each} == {said for _, said in captioned(names)}
 
 
-def test_empty_columns_of_several_are_passed_over(tmp_path):
+def test_empty_caption_columns_are_ignored(tmp_path):
     names = images(tmp_path)
     rows = [(name, said, "" if n % 2 else "more " + said) for n, (name, said) in enumerate(captioned(names))]
     table(tmp_path / "c.csv", ("image", "caption_1", "caption_2"), rows)
     corpus = read_dataset(detect_layout(tmp_path).config)
     assert (
-        sorted(len(record.captions) for record in corpus.records) == [1] * 10 + [2] * 10 and not corpus.problems.found
+        sorted(len(record.captions) for record in corpus.records) == [1] * 10 + [2] * 10 and not corpus.problems.by_kind
     )
 
 
-def test_a_split_with_a_gap_is_still_the_split(tmp_path):
+def test_a_split_column_with_missing_values(tmp_path):
     names = images(tmp_path)
     rows = [(name, said, ("train", "dev", "test", "")[n % 4]) for n, (name, said) in enumerate(captioned(names))]
     table(tmp_path / "c.csv", ("image", "caption", "part"), rows)
@@ -376,7 +376,7 @@ def test_a_split_with_a_gap_is_still_the_split(tmp_path):
 @pytest.mark.parametrize(
     "name", ["on", "1e3", "0x1F", "2024-01-01", "a: b", "#x", "~", "-x", "null", "é ü", "'q'", "x "]
 )
-def test_names_that_yaml_would_read_otherwise(tmp_path, monkeypatch, capsys, name):
+def test_names_that_yaml_must_quote(tmp_path, monkeypatch, capsys, name):
     monkeypatch.chdir(tmp_path)
     names = images(tmp_path / name / "images", 12)
     table(tmp_path / name / "c.csv", (name.strip() or "x", "caption"), captioned(names))
@@ -407,7 +407,7 @@ def test_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
         (["train"] * 9 + ["test"] * 3, r"in dev \(train 9, dev 0, test 3\)"),
     ],
 )
-def test_what_cannot_be_trained_on_gets_no_config(tmp_path, monkeypatch, capsys, splits, says):
+def test_an_empty_split_gets_no_config(tmp_path, monkeypatch, capsys, splits, says):
     monkeypatch.chdir(tmp_path)
     names = images(tmp_path / "d", 12)
     rows = [(*one, split) for one, split in zip(captioned(names), splits, strict=True)]
@@ -416,7 +416,7 @@ def test_what_cannot_be_trained_on_gets_no_config(tmp_path, monkeypatch, capsys,
     assert re.search(says, capsys.readouterr().err) and not (tmp_path / "d.yaml").exists()
 
 
-def test_images_that_cannot_be_read_are_not_counted_on(tmp_path, monkeypatch, capsys):
+def test_unreadable_images_do_not_count(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     root = mine(tmp_path / "d", count=12)
     for path in (root / "images").iterdir():
@@ -435,26 +435,26 @@ def test_without_a_test_split_dev_is_scored(tmp_path, monkeypatch, capsys):
     assert "no test images" in capsys.readouterr().out
 
 
-def test_one_endless_caption_decides_nothing(tmp_path):
+def test_an_outlier_does_not_decide_the_length(tmp_path):
     root = mine(tmp_path, lambda names: [(n, "word " * 5000 if i == 3 else "a red ball") for i, n in enumerate(names)])
     found = compute_statistics(read_dataset(detect_layout(root).config), TextConfig(min_count=1, max_length=9999))
     assert suggested_length(found) == 40
 
 
 @pytest.mark.parametrize("text", ["ผู้ชายสวมหมวก ยืนอยู่ข้างถนน กับสุนัข", "一只狗 在草地上跑 非常快"])
-def test_spaces_between_phrases_make_no_words(text):
+def test_spaces_between_phrases_do_not_separate_words(text):
     assert not detect_writing([text]).spaced
-    assert detect_writing(["一 只 狗 在 草地 上 跑"]).spaced  # cut into words by a tool
+    assert detect_writing(["一 只 狗 在 草地 上 跑"]).spaced  # segmented by a tool
 
 
-def test_what_captions_hold_cannot_move_the_cursor(tmp_path, monkeypatch, capsys):
+def test_control_characters_of_captions_are_escaped(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     mine(tmp_path / "d", lambda names: [(name, "a \x1b[2Jball") for name in names], 12)
     assert main(["init", "d"]) == 0
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_odd_files_and_folders_are_no_traceback(tmp_path, monkeypatch, capsys):
+def test_special_files_and_folders(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = images(tmp_path / "d", 12)
     (tmp_path / "lo").symlink_to("lo")
@@ -468,7 +468,7 @@ def test_odd_files_and_folders_are_no_traceback(tmp_path, monkeypatch, capsys):
         assert main(["init", "d", "--captions", f"d/{name}"]) == 2
     assert main(["init", "lo"]) == 2
     table(tmp_path / "d" / "z.csv", ("image", "caption"), captioned(names))
-    assert main(["init", "d"]) == 0  # the broken ones do not stop the search
+    assert main(["init", "d"]) == 0  # damaged files do not stop the search
     assert all(line.startswith("capsmith: ") for line in capsys.readouterr().err.splitlines())
 
 
@@ -484,14 +484,14 @@ def test_odd_files_and_folders_are_no_traceback(tmp_path, monkeypatch, capsys):
         ([("one", "a"), ("two", "b")], r"no column names images below .*, such as p0.jpg \(columns: image, caption\)"),
     ],
 )
-def test_names_that_do_not_fit_are_shown_beside_those_that_would(tmp_path, rows, says):
+def test_unmatched_names_are_shown_with_an_example(tmp_path, rows, says):
     images(tmp_path)
     table(tmp_path / "c.csv", ("image", "caption"), rows)
     with pytest.raises(DataError, match=says):
         detect_layout(tmp_path)
 
 
-def test_captions_over_several_lines_and_commas(tmp_path):
+def test_captions_with_newlines_and_commas(tmp_path):
     names = images(tmp_path)
     table(
         tmp_path / "c.csv", ("image", "caption"), [(name, f"one, two\nthree {said}") for name, said in captioned(names)]
@@ -499,11 +499,11 @@ def test_captions_over_several_lines_and_commas(tmp_path):
     assert len(read_dataset(detect_layout(tmp_path).config).records) == 20
     (tmp_path / "c.csv").write_text("image,caption\n" + "\n".join(f"{name},a ball, red" for name in names))
     corpus = read_dataset(detect_layout(tmp_path).config)
-    assert {record.captions for record in corpus.records} == {("a ball, red",)} and not corpus.problems.found
-    assert len(corpus.repaired.found["caption with unquoted separators"]) == 20
+    assert {record.captions for record in corpus.records} == {("a ball, red",)} and not corpus.problems.by_kind
+    assert len(corpus.repaired.by_kind["caption with unquoted separators"]) == 20
 
 
-def test_folders_as_a_mac_writes_them(tmp_path):
+def test_folder_names_in_decomposed_unicode(tmp_path):
     import unicodedata
 
     names = images(tmp_path / unicodedata.normalize("NFD", "Bücher"))

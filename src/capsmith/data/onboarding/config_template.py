@@ -36,55 +36,55 @@ def suggested_split(images: int) -> SplitConfig:
     return SplitConfig(dev=fraction, test=fraction)
 
 
-def suggested_min_count(found: DatasetStatistics) -> int:
+def suggested_min_count(stats: DatasetStatistics) -> int:
     """Returns the highest ``min_count`` that keeps enough words and makes few dev tokens unknown."""
-    if not found.sizes["dev"]:
+    if not stats.sizes["dev"]:
         return 1
-    if found.text.mode == "char":
-        return 1 if found.captions < 2000 else 2
-    most = 5 if found.captions > 10_000 else 3 if found.captions > 2000 else 2
-    base = found.unknown_rate(1)  # words that train lacks, which no count can save
-    enough = min(_LEAST_WORDS, found.vocabulary_size(1))
+    if stats.text.mode == "char":
+        return 1 if stats.captions < 2000 else 2
+    most = 5 if stats.captions > 10_000 else 3 if stats.captions > 2000 else 2
+    base = stats.unknown_rate(1)  # words that train lacks, which no count can save
+    enough = min(_LEAST_WORDS, stats.vocabulary_size(1))
     fitting = (
         count
         for count in range(1, most + 1)
-        if found.unknown_rate(count) - base <= _MAX_UNKNOWN and found.vocabulary_size(count) >= enough
+        if stats.unknown_rate(count) - base <= _MAX_UNKNOWN and stats.vocabulary_size(count) >= enough
     )
     return max(fitting, default=1)
 
 
-def suggested_length(found: DatasetStatistics) -> int:
+def suggested_length(stats: DatasetStatistics) -> int:
     """Returns the maximum caption length in tokens: that of 99 % of the captions, unless outliers make it too long."""
-    usual = max(_USUAL_LENGTH, 4 * found.length_quantile(0.5))
-    return max(5, min(found.length_quantile(0.99), usual))
+    usual = max(_USUAL_LENGTH, 4 * stats.length_quantile(0.5))
+    return max(5, min(stats.length_quantile(0.99), usual))
 
 
-def suggested_max_broken(found: DatasetStatistics) -> float | None:
+def suggested_max_broken(stats: DatasetStatistics) -> float | None:
     """Returns a ``features.max_broken`` that accepts the unreadable images; None if the default does."""
-    share = len(found.images.unreadable) / max(found.images.count, 1)
+    share = len(stats.images.unreadable) / max(stats.images.count, 1)
     return None if share <= FeaturesConfig().max_broken else min(1.0, round(share * 1.1 + 0.005, 2))
 
 
-def config_text(data: DatasetConfig, found: DatasetStatistics, name: str, has_splits: bool = True) -> str:
+def config_text(data: DatasetConfig, stats: DatasetStatistics, name: str, has_splits: bool = True) -> str:
     """Returns the YAML of a config that can be trained as it is.
 
     Args:
         data: How the dataset is read.
-        found: Its statistics.
+        stats: Its statistics.
         name: The path of the config, for the commands in the comment at the top.
         has_splits: Whether the dataset has splits; else they are drawn.
     """
-    min_count, length = suggested_min_count(found), suggested_length(found)
-    char, many = found.text.mode == "char", found.captions > 20_000
-    sizes, unknown = found.sizes, found.unknown_rate(min_count)
+    min_count, length = suggested_min_count(stats), suggested_length(stats)
+    char, many = stats.text.mode == "char", stats.captions > 20_000
+    sizes, unknown = stats.sizes, stats.unknown_rate(min_count)
     unit = "characters" if char else "words"
-    vocabulary = f"{found.vocabulary_size(min_count):,} of {len(found.word_counts):,} {unit} are kept"
+    vocabulary = f"{stats.vocabulary_size(min_count):,} of {len(stats.word_counts):,} {unit} are kept"
     spacing = "words are not separated: every character is a token" if char else "words are separated by spaces"
-    lengths = f"median {found.length_quantile(0.5)}, 99 % of the captions {found.length_quantile(0.99)} or fewer"
-    batch_size, epochs = next((size, count) for least, size, count in _SCHEDULES if found.captions > least)
+    lengths = f"median {stats.length_quantile(0.5)}, 99 % of the captions {stats.length_quantile(0.99)} or fewer"
+    batch_size, epochs = next((size, count) for least, size, count in _SCHEDULES if stats.captions > least)
     patience = 5 if sizes["dev"] >= _DEV_ENOUGH else 12
     return f"""\
-# {len(found.corpus.records):,} images with {found.captions:,} captions ({found.writing}). Written by `capsmith init`.
+# {len(stats.corpus.records):,} images with {stats.captions:,} captions ({stats.writing}). Written by `capsmith init`.
 #
 #   capsmith inspect --config {name}     # a page with images, captions and problems
 #   capsmith train   --config {name}     # then: capsmith caption runs/{shlex.quote(Path(name).stem)} IMAGE…
@@ -96,14 +96,14 @@ seed: 1
 data:
 {_data_section(data, has_splits)}
 text:
-  mode: {found.text.mode:<18} # {spacing}
+  mode: {stats.text.mode:<18} # {spacing}
   min_count: {min_count:<13} # {vocabulary}; {unknown:.1%} of dev's are not
   max_length: {length:<12} # tokens per caption: {lengths}
 
 encoder:
   type: mobilenet_v2       # small and fast; resnet50, inception_v3, …: see `capsmith list encoders`
   weights: imagenet        # downloaded once; or the path of a weights file
-{_features_section(found)}
+{_features_section(stats)}
 decoder:
   type: merge
   units: {512 if many else 256}
@@ -114,7 +114,7 @@ training:
   epochs: {epochs:<16} # stops earlier if the dev score does not improve
   batch_size: {batch_size}
   patience: {patience:<14} # epochs without a better dev score
-{_flip_pairs(found)}
+{_flip_pairs(stats)}
 decoding:
   type: beam
   beam_size: 3
@@ -122,12 +122,12 @@ decoding:
 
 evaluation:
   metrics: [bleu, rouge, cider]
-{_tokeniser(found)}{"" if sizes["test"] else "  after_training: dev      # there are no test images" + chr(10)}"""
+{_tokeniser(stats)}{"" if sizes["test"] else "  after_training: dev      # there are no test images" + chr(10)}"""
 
 
-def _flip_pairs(found: DatasetStatistics) -> str:
+def _flip_pairs(stats: DatasetStatistics) -> str:
     """Returns the lines with the words for left and right, unless they are the default (English)."""
-    language, char = found.writing.language, found.text.mode == "char"
+    language, char = stats.writing.language, stats.text.mode == "char"
     if language in ("", "English"):
         return ""
     pairs = [pair for pair in side_words(language) if not char or len("".join(pair)) == 2]
@@ -137,18 +137,18 @@ def _flip_pairs(found: DatasetStatistics) -> str:
     return f"  flip_word_pairs:         # exchanged in captions of mirror images ({language})\n{lines}"
 
 
-def _tokeniser(found: DatasetStatistics) -> str:
+def _tokeniser(stats: DatasetStatistics) -> str:
     """Returns the line with the tokeniser, if the default would keep marks that the model cannot write."""
-    writing = found.writing
+    writing = stats.writing
     english = writing.language == "English" or (not writing.language and writing.script in ("Latin", ""))
-    if found.text.mode == "char" or english:
+    if stats.text.mode == "char" or english:
         return ""
     return "  tokeniser: simple        # coco's is for English: it takes marks such as ¿ ، । for words\n"
 
 
-def _features_section(found: DatasetStatistics) -> str:
+def _features_section(stats: DatasetStatistics) -> str:
     """Returns the section that accepts unreadable images, if there are more than the default allows."""
-    allowed = suggested_max_broken(found)
+    allowed = suggested_max_broken(stats)
     if allowed is None:
         return ""
     return f"\nfeatures:\n  max_broken: {allowed:<12} # share of unreadable images, which are skipped\n"

@@ -40,12 +40,12 @@ def init_config(folder: Path, captions: Path | None, out: Path) -> tuple[Dataset
         data = data.model_copy(update={"split": suggested_split(len(corpus.records))})
         corpus = read_dataset(data)
     writing = detect_writing(caption for record in corpus.records for caption in record.captions)
-    found = compute_statistics(corpus, suggested_text(writing))
-    if not layout.has_splits and found.images.duplicates:
-        data, found = _with_groups(data, found)
-    _require_enough(found, data)
-    data = data.model_copy(update={"max_bad_fraction": _accepted(corpus, found, data)})
-    return replace(layout, config=data), found, config_text(data, found, escaped(str(out)), layout.has_splits)
+    stats = compute_statistics(corpus, suggested_text(writing))
+    if not layout.has_splits and stats.images.duplicates:
+        data, stats = _with_groups(data, stats)
+    _require_enough(stats, data)
+    data = data.model_copy(update={"max_bad_fraction": _accepted(corpus, stats, data)})
+    return replace(layout, config=data), stats, config_text(data, stats, escaped(str(out)), layout.has_splits)
 
 
 def default_max_bad_fraction(data: DatasetConfig) -> float:
@@ -54,32 +54,32 @@ def default_max_bad_fraction(data: DatasetConfig) -> float:
     return value
 
 
-def _with_groups(data: DatasetConfig, found: DatasetStatistics) -> tuple[DatasetConfig, DatasetStatistics]:
+def _with_groups(data: DatasetConfig, stats: DatasetStatistics) -> tuple[DatasetConfig, DatasetStatistics]:
     """Keeps near-duplicates in one split, unless that would empty a split: then they are reported as leaks."""
-    groups = tuple(map(tuple, found.images.duplicates))
-    split = suggested_split(len(found.corpus.records)).model_copy(update={"groups": groups})
+    groups = tuple(map(tuple, stats.images.duplicates))
+    split = suggested_split(len(stats.corpus.records)).model_copy(update={"groups": groups})
     grouped = data.model_copy(update={"split": split})
-    after = replace(compute_statistics(read_dataset(grouped), found.text, images=False), images=found.images)
-    if all(after.readable[name] for name in SPLITS if found.readable[name]):
+    after = replace(compute_statistics(read_dataset(grouped), stats.text, images=False), images=stats.images)
+    if all(after.readable[name] for name in SPLITS if stats.readable[name]):
         return grouped, after
-    return data, found
+    return data, stats
 
 
 def _missing(corpus: Corpus) -> int:
     """Returns how many captioned images do not exist."""
-    return sum(len(corpus.problems.found.get(kind, ())) for kind in ("missing image", "stray id"))
+    return sum(len(corpus.problems.by_kind.get(kind, ())) for kind in ("missing image", "stray id"))
 
 
-def _require_enough(found: DatasetStatistics, data: DatasetConfig) -> None:
+def _require_enough(stats: DatasetStatistics, data: DatasetConfig) -> None:
     """Raises DataError if train or dev has no readable image."""
-    counts = found.readable
+    counts = stats.readable
     empty = [name for name in ("train", "dev") if not counts[name]]
     if not empty:
         return
     source = data.root / getattr(data, "captions", "")
-    reason = next(iter(found.images.unreadable.values()), "")
+    reason = next(iter(stats.images.unreadable.values()), "")
     if not sum(counts.values()) and reason:
-        raise DataError(f"{source}: none of the {len(found.images.unreadable)} images can be read ({reason})")
+        raise DataError(f"{source}: none of the {len(stats.images.unreadable)} images can be read ({reason})")
     raise DataError(
         f"{source}: no readable image in {' or '.join(empty)} ("
         + ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -87,10 +87,10 @@ def _require_enough(found: DatasetStatistics, data: DatasetConfig) -> None:
     )
 
 
-def _accepted(corpus: Corpus, found: DatasetStatistics, data: DatasetConfig) -> float:
+def _accepted(corpus: Corpus, stats: DatasetStatistics, data: DatasetConfig) -> float:
     """Returns a ``max_bad_fraction`` that accepts the problems of a dataset, which are reported instead."""
-    problems = sum(len(examples) for kind, examples in corpus.problems.found.items() if kind != SKIPPED)
-    problems += len(found.images.unreadable)
+    problems = sum(len(examples) for kind, examples in corpus.problems.by_kind.items() if kind != SKIPPED)
+    problems += len(stats.images.unreadable)
     fraction = problems / max(len(corpus.records) + problems, 1)
     default = default_max_bad_fraction(data)
     return default if fraction <= default else min(1.0, round(fraction * 1.1 + 0.005, 2))

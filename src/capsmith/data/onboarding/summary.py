@@ -14,62 +14,62 @@ _EXAMPLES = 3
 _LEAK = "near-duplicate images in several splits: the model would be tested on what it was trained on"
 
 
-def describe(found: DatasetStatistics, layout: DatasetLayout | None = None) -> Iterator[str]:
+def describe(stats: DatasetStatistics, layout: DatasetLayout | None = None) -> Iterator[str]:
     """Yields lines about a dataset: its layout, its size, its problems. The first 16 characters name the topic.
 
     Args:
-        found: The statistics.
+        stats: The statistics.
         layout: The detected layout; None leaves out the lines about it.
     """
-    yield from (escaped(line) for line in _lines(found, layout))
+    yield from (escaped(line) for line in _lines(stats, layout))
 
 
-def _lines(found: DatasetStatistics, layout: DatasetLayout | None) -> Iterator[str]:
+def _lines(stats: DatasetStatistics, layout: DatasetLayout | None) -> Iterator[str]:
     if layout is not None:
         yield from _layout(layout)
-    yield from _sizes(found)
-    for kind, examples in found.corpus.problems.found.items():
+    yield from _sizes(stats)
+    for kind, examples in stats.corpus.problems.by_kind.items():
         yield f"skipped         {len(examples):,} × {kind} ({_examples(examples)})"
-    for kind, examples in found.corpus.repaired.found.items():
+    for kind, examples in stats.corpus.repaired.by_kind.items():
         yield f"read anyway     {len(examples):,} × {kind} ({_examples(examples)})"
-    if unreadable := found.images.unreadable:
+    if unreadable := stats.images.unreadable:
         reasons = _examples(list(unreadable.values()))
         yield f"skipped         {len(unreadable):,} × image that cannot be read ({reasons})"
     if layout is not None:
-        yield from _relaxed_limits(found, layout.config)
-    yield from _warnings(found, layout)
+        yield from _relaxed_limits(stats, layout.config)
+    yield from _warnings(stats, layout)
 
 
-def _sizes(found: DatasetStatistics) -> Iterator[str]:
-    least, median, most = found.captions_per_image
-    unit = "characters" if found.text.mode == "char" else "words"
+def _sizes(stats: DatasetStatistics) -> Iterator[str]:
+    least, median, most = stats.captions_per_image
+    unit = "characters" if stats.text.mode == "char" else "words"
     if least == most:
         captions = "one caption each" if most == 1 else f"{most} captions each"
     else:
         captions = f"{least} to {most} captions each, median {median:g}"
-    yield f"images          {len(found.corpus.records):,}, {captions}"
-    yield f"captions        {found.captions:,}: {found.writing}"
-    shortest, middle = found.length_quantile(0.01), found.length_quantile(0.5)
-    yield f"length          {shortest} to {max(found.lengths)} {unit}, median {middle}"
-    yield f"vocabulary      {len(found.word_counts):,} {unit} in the training captions"
-    yield "splits          " + ", ".join(f"{name} {count:,}" for name, count in found.sizes.items())
+    yield f"images          {len(stats.corpus.records):,}, {captions}"
+    yield f"captions        {stats.captions:,}: {stats.writing}"
+    shortest, middle = stats.length_quantile(0.01), stats.length_quantile(0.5)
+    yield f"length          {shortest} to {max(stats.lengths)} {unit}, median {middle}"
+    yield f"vocabulary      {len(stats.word_counts):,} {unit} in the training captions"
+    yield "splits          " + ", ".join(f"{name} {count:,}" for name, count in stats.sizes.items())
 
 
-def _warnings(found: DatasetStatistics, layout: DatasetLayout | None) -> Iterator[str]:
-    if not found.sizes["test"]:
+def _warnings(stats: DatasetStatistics, layout: DatasetLayout | None) -> Iterator[str]:
+    if not stats.sizes["test"]:
         yield "check this      no test images: dev will be scored instead"
-    if repeated := found.repeated_captions:
+    if repeated := stats.repeated_captions:
         example = max(repeated, key=lambda caption: repeated[caption])
         kind = f"the same caption for several images; “{example[:50]}” for {repeated[example]}"
         yield f"check this      {len(repeated):,} × {kind}"
     split = None if layout is None or layout.has_splits else getattr(layout.config, "split", None)
     grouped = ", kept in one split" if split is not None and split.groups else ""
-    for groups, kind in ((found.images.duplicates, f"near-duplicate images{grouped}"), (found.leaks, _LEAK)):
+    for groups, kind in ((stats.images.duplicates, f"near-duplicate images{grouped}"), (stats.leaks, _LEAK)):
         if groups:
             yield f"check this      {len(groups):,} × {kind} ({_examples([_group(group) for group in groups])})"
 
 
-def _relaxed_limits(found: DatasetStatistics, data: DatasetConfig) -> Iterator[str]:
+def _relaxed_limits(stats: DatasetStatistics, data: DatasetConfig) -> Iterator[str]:
     """Yields the limits that the config raises above their defaults."""
     if data.subset:
         yield "relaxed         data.subset: true, since only some of the captioned images exist"
@@ -79,7 +79,7 @@ def _relaxed_limits(found: DatasetStatistics, data: DatasetConfig) -> Iterator[s
             f"relaxed         data.max_bad_fraction: {data.max_bad_fraction:g} instead of {default:g}, for the skipped "
             "rows and images: correct them, and lower the limit"
         )
-    if (allowed := suggested_max_broken(found)) is not None:
+    if (allowed := suggested_max_broken(stats)) is not None:
         yield f"relaxed         features.max_broken: {allowed:g}, for the images that cannot be read"
 
 

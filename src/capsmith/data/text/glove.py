@@ -28,19 +28,19 @@ class Coverage:
     """How much of a vocabulary has a vector.
 
     Attributes:
-        found: Number of words with a vector.
+        known: Number of words with a vector.
         total: Size of the vocabulary without special words.
         token_share: Share of the training tokens that have a vector.
         missing: The most frequent words without a vector, at most ten.
     """
 
-    found: int
+    known: int
     total: int
     token_share: float
     missing: tuple[str, ...]
 
     def __str__(self) -> str:
-        line = f"{self.found} of {self.total} words have a vector, {self.token_share:.1%} of the text"
+        line = f"{self.known} of {self.total} words have a vector, {self.token_share:.1%} of the text"
         return line + (f"; most frequent without: {', '.join(self.missing)}" if self.missing else "")
 
 
@@ -84,15 +84,15 @@ def load_vectors(path: Path, vocabulary: Vocabulary, size: int, seed: int = 0) -
     return vectors, _coverage(vocabulary, vectors_by_id.keys())
 
 
-def _coverage(vocabulary: Vocabulary, found: Collection[int]) -> Coverage:
+def _coverage(vocabulary: Vocabulary, known: Collection[int]) -> Coverage:
     words = range(len(SPECIALS), len(vocabulary))
-    covered = sum(vocabulary.counts[index] for index in found)
+    covered = sum(vocabulary.counts[index] for index in known)
     tokens = sum(vocabulary.counts[index] for index in words)
-    missing = sorted((i for i in words if i not in found), key=lambda i: (-vocabulary.counts[i], i))
+    missing = sorted((i for i in words if i not in known), key=lambda i: (-vocabulary.counts[i], i))
     return Coverage(
-        found=len(found),
+        known=len(known),
         total=len(words),
-        token_share=covered / tokens if tokens else len(found) / max(1, len(words)),
+        token_share=covered / tokens if tokens else len(known) / max(1, len(words)),
         missing=tuple(vocabulary.words[index] for index in missing[:10]),
     )
 
