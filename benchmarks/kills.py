@@ -89,7 +89,7 @@ def stages(home: Path) -> list[Stage]:
         Stage(
             "extraction",
             lambda folder: ["extract", "--config", str(home / "config.yaml"), "--set", f"features.cache={folder}"],
-            "go through",
+            "^features: extracting",
             4.0,
             _rows,
             _other_features,

@@ -177,7 +177,7 @@ def test_a_missing_image_below_the_threshold_is_left_out(shop):
 
 def test_an_unreadable_image_below_the_threshold_is_left_out_and_noted(shop):
     (shop.data() / "images" / "red_ball.png").write_bytes(b"")
-    outcome = run(["extract", "--config", shop.config(features={"max_broken": 0.1})])
+    outcome = run(["extract", "--config", shop.config(features={"max_bad_fraction": 0.1})])
     assert outcome.code == 0
     assert "features: left out" in outcome.errors and "red_ball.png: the file is empty" in outcome.errors
 

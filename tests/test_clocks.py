@@ -21,7 +21,7 @@ from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.extraction import extract
-from capsmith.vision.fingerprint import file_hash
+from capsmith.vision.fingerprint import file_sha256
 from capsmith.vision.store import FeatureStore
 from tests.support import toy
 from tests.support.fake_encoder import FakeEncoder, images_in, install
@@ -129,18 +129,18 @@ def test_a_changed_image_is_read_again_though_its_time_is_the_old_one(fake, tmp_
 def test_weights_count_by_what_is_in_them_whatever_their_time(tmp_path):
     path = tmp_path / "mine.weights.h5"
     path.write_bytes(b"one")
-    first, stat = file_hash(path), path.stat()
+    first, stat = file_sha256(path), path.stat()
     for moment in TIMES:
         os.utime(path, (moment, moment))
-        assert file_hash(path) == first
+        assert file_sha256(path) == first
     time.sleep(0.05)  # file systems count in ticks of some milliseconds
     path.write_bytes(b"two")  # as long as before, and with the time of before
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert path.stat().st_mtime_ns == stat.st_mtime_ns
-    assert file_hash(path) != first
+    assert file_sha256(path) != first
     other = tmp_path / "other"
     other.write_bytes(b"two")
-    assert file_hash(path) == file_hash(other)
+    assert file_sha256(path) == file_sha256(other)
 
 
 # --- training ---------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def capsmith(encoder: str, folder: str, count: int, precision: str = "float32") 
     def work() -> float:
         with tempfile.TemporaryDirectory() as cache:
             how = FeaturesConfig(cache=Path(cache), precision=precision)
-            extraction.extract(files, config, how, lambda line: None)
+            extraction.extract(files, config, how)
         return count
 
     extraction_warm = built.encode(np.zeros((32, *built.image_size, 3), np.uint8))

@@ -25,7 +25,7 @@ from capsmith.decoding.rerank.mbr import ConsensusConfig  # noqa: F401 - importi
 from capsmith.decoding.search import DECODINGS, DecodingConfig, GreedyConfig
 from capsmith.models.decoders.config import DECODERS, DecoderConfig
 from capsmith.training.config import EvaluationConfig, MemberConfig, TrainingConfig
-from capsmith.vision.config import EncoderConfig, Encoders, FeaturesConfig, require_given
+from capsmith.vision.config import EncoderConfig, Encoders, FeaturesConfig, require_pickle_suffices
 
 AnyDataset = Annotated[DatasetConfig, OneOf(DATASETS)]
 AnyDecoder = Annotated[DecoderConfig, OneOf(DECODERS)]
@@ -76,7 +76,7 @@ class Config(Settings):
         if len(self.encoders) > 1 and self.features.store is not None:
             raise ValueError("features.store is the store of one encoder, but there are several encoders: leave it out")
         if self.features.pickle is not None:
-            require_given(self.features, self.encoders, self.trains_encoder, self.training.cached_crops)
+            require_pickle_suffices(self.features, self.encoders, self.trains_encoder, self.training.cached_crops)
         if self.training.cached_crops and self.trains_encoder:
             raise ValueError("training.cached_crops needs a frozen encoder: leave it out, or set trainable: false")
         if self.training.augment is not None and not self.trains_encoder:

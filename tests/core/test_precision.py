@@ -103,13 +103,13 @@ def test_features_in_bfloat16_point_the_same_way(tmp_path, log_lines):
     one, other = found.values()
     cosine = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
     assert cosine.min() >= 0.999 and (one != other).any()
-    assert ["in bfloat16" in line for line in lines if "go through" in line] == [False, True]
+    assert ["in bfloat16" in line for line in lines if "extracting" in line] == [False, True]
 
 
 def test_many_images_are_worth_a_trial(tmp_path, monkeypatch, log_lines):
     """On a machine with bfloat16 both are built and timed; what is faster makes the features."""
     monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
-    monkeypatch.setattr("capsmith.vision.extraction._MANY", 3)
+    monkeypatch.setattr("capsmith.vision.extraction._MIN_IMAGES_TO_TIME", 3)
     files = images(tmp_path / "images", 5)
     config = EncoderConfig(type="small_cnn", weights="none", image_size=32)
     for chosen in ("float32", "bfloat16"):
@@ -132,9 +132,9 @@ def test_a_store_goes_on_as_it_began(tmp_path, log_lines):
     lines = log_lines
     for some, name in ((files[:4], "bfloat16"), (files, "auto")):
         extract(some, config, FeaturesConfig(store=tmp_path / "store", batch_size=2, precision=name))
-    assert [("in bfloat16" in line) for line in lines if "go through" in line] == [True, True]
+    assert [("in bfloat16" in line) for line in lines if "extracting" in line] == [True, True]
     (tmp_path / "images" / "0.png").write_bytes((tmp_path / "images" / "1.png").read_bytes() + b"x")
-    with pytest.raises(FeatureError, match="were made in bfloat16: leave it at auto"):
+    with pytest.raises(FeatureError, match="features.precision: .*bfloat16"):
         extract(files, config, FeaturesConfig(store=tmp_path / "store", precision="float32"))
 
 

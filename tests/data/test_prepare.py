@@ -41,7 +41,7 @@ def test_unreadable_images_are_named_and_left_out(data, log_lines):
     for path in paths[2:10]:
         path.write_bytes(b"broken")
     images = PixelCache(records(paths), (32, 32), 2)
-    assert list(images.broken) == [path.name for path in paths[2:10]]
+    assert list(images.unreadable) == [path.name for path in paths[2:10]]
     assert len(log_lines) == 5
     assert all(path.name in line for path, line in zip(paths[2:7], log_lines, strict=True))
     assert [path.name in images for path in paths] == [True] * 2 + [False] * 8 + [True] * 2
@@ -54,10 +54,12 @@ def test_broken_images_up_to_a_limit(data, tmp_path, trainable):
         path.write_bytes(b"broken")
     sections = {"encoder": {"trainable": trainable}, "data": {"root": str(data)}}
     features = {"cache": str(tmp_path / "cache")}
-    strict = load_config(shapes.settings(**sections, features={**features, "max_broken": 0.02}))
-    with pytest.raises((DataError, FeatureError), match="3 of (96|120) images cannot be read.*features.max_broken"):
+    strict = load_config(shapes.settings(**sections, features={**features, "max_bad_fraction": 0.02}))
+    with pytest.raises(
+        (DataError, FeatureError), match="3 of (96|120) images cannot be read.*features.max_bad_fraction"
+    ):
         prepare_splits(strict, "train", "dev")
-    loose = load_config(shapes.settings(**sections, features={**features, "max_broken": 0.1}))
+    loose = load_config(shapes.settings(**sections, features={**features, "max_bad_fraction": 0.1}))
     prepared = prepare_splits(loose, "train", "dev")
     assert len(prepared.split("train")) == 72 - 3
     assert not {path.name for path in broken} & {record.image_id for record in prepared.records}

@@ -154,14 +154,14 @@ def _show(shop: Workshop, name: str) -> list[str]:
     return ["caption", str(shop.toy.run), str(image), "--show", str(shop / name)]
 
 
-@mistake("too many unreadable images to extract", "9 of 12", "features.max_broken", "empty")
+@mistake("too many unreadable images to extract", "9 of 12", "features.max_bad_fraction", "empty")
 def _(shop: Workshop) -> list[str]:
     for path in _most(shop.data()):
         path.write_bytes(b"")
     return ["extract", "--config", shop.config()]
 
 
-@mistake("too many unreadable images to train an encoder on", "features.max_broken")
+@mistake("too many unreadable images to train an encoder on", "features.max_bad_fraction")
 def _(shop: Workshop) -> list[str]:
     for path in _most(shop.data()):
         path.write_bytes(b"text " * 99)

@@ -156,11 +156,11 @@ def _(shop: Workshop) -> list[str]:
 def _grid(shop: Workshop, content: bytes) -> list[str]:
     """A finished store of grids, whose array is what is given."""
     from capsmith.vision.config import EncoderConfig
-    from capsmith.vision.fingerprint import fingerprint
+    from capsmith.vision.fingerprint import encoder_fingerprint
 
     store = shop.store()
     changed = EncoderConfig(type="small_cnn", image_size=32, output="grid")
-    _edit(store / "manifest.json", shape=[4, 128], dtype="float16", fingerprint=fingerprint(changed))
+    _edit(store / "manifest.json", shape=[4, 128], dtype="float16", fingerprint=encoder_fingerprint(changed))
     (store / "features.npy").write_bytes(content)
     return _extract(shop, encoder={"output": "grid"})
 

@@ -246,7 +246,7 @@ def _(shop: Workshop) -> list[str]:
     return _given(shop, {image: array for image, array in _vectors(shop).items() if not image.startswith("blue")})
 
 
-@mistake("a pickle without the test images, said before training", "3 of 3", "features.max_broken")
+@mistake("a pickle without the test images, said before training", "3 of 3", "features.max_bad_fraction")
 def _(shop: Workshop) -> list[str]:
     return _given(shop, {image: array for image, array in _vectors(shop).items() if not image.startswith("yellow")})
 

@@ -20,9 +20,9 @@ class FakeEncoder:
     calls: list[int] = []
 
     def __init__(self, config):
-        from capsmith.vision.fingerprint import fingerprint
+        from capsmith.vision.fingerprint import encoder_fingerprint
 
-        self.fingerprint = fingerprint(config)
+        self.fingerprint = encoder_fingerprint(config)
         self.feature_shape = (20,) if config.output == "pooled" else (4, 5)
 
     def encode(self, pixels):

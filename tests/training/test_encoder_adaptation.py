@@ -22,7 +22,7 @@ from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoder import build_encoder
 from capsmith.vision.encoders import ENCODERS
 from capsmith.vision.images import load_image
-from capsmith.vision.networks import behind, build_core, layers_by_name
+from capsmith.vision.networks import build_network, layers_after, layers_by_name
 from tests.support import shapes
 from tests.support.prepared import corpus_of, prepare_splits
 
@@ -112,9 +112,9 @@ def test_features_go_on_from_those_of_the_layer_before(tmp_path, output, log_lin
     config, lines = load_config(values), log_lines
     corpus = corpus_of(config)
     adapt_encoders(config, corpus)
-    assert any("96 images go on from an earlier layer" in line for line in lines)
+    assert any("96 images from an earlier layer" in line for line in lines)
     extract(config)
-    assert any("24 of 120 images go through small_cnn" in line for line in lines)
+    assert any("24 of 120 images with small_cnn" in line for line in lines)
     store = prepare_splits(config, "train", "dev", "test").source
     encoder = build_encoder(config.encoders[0])
     for record in corpus.records[::17]:
@@ -130,7 +130,7 @@ def test_features_go_on_in_the_precision_of_the_layer_before(tmp_path, log_lines
     config, lines = load_config(values), log_lines
     adapt_encoders(config, corpus_of(config))
     extract(config)
-    assert any("24 of 120 images go through small_cnn in bfloat16" in line for line in lines)
+    assert any("24 of 120 images with small_cnn in bfloat16" in line for line in lines)
 
 
 def test_what_was_adapted_is_used_again(adapted, monkeypatch):
@@ -345,14 +345,14 @@ def test_without_dev_images_the_last_pass_counts(tmp_path):
 def test_only_a_frozen_encoder_is_adapted(tmp_path):
     values = settings(tmp_path)
     values["encoder"]["trainable"] = True
-    with pytest.raises(ConfigError, match="not for trainable: true"):
+    with pytest.raises(ConfigError, match="pretrain_on_words.*trainable: true"):
         load_config(values)
 
 
 def test_a_layer_that_others_lead_past_is_refused():
-    core = build_core(EncoderConfig(type="mobilenet_v2", weights="none"))
-    with pytest.raises(FeatureError, match="not all of .* goes through 'block_14_expand'"):
-        behind(core, "block_14_expand")
+    core = build_network(EncoderConfig(type="mobilenet_v2", weights="none"))
+    with pytest.raises(FeatureError, match="encoder.pretrain_on_words.after: .*'block_14_expand'"):
+        layers_after(core, "block_14_expand")
 
 
 @pytest.mark.parametrize(
@@ -367,7 +367,7 @@ def test_a_layer_that_others_lead_past_is_refused():
     ],
 )
 def test_the_last_block_begins_where_the_table_says(name, before, first):
-    core = build_core(EncoderConfig(type=name, weights="none"))
-    block = behind(core, ENCODERS[name].block)
+    core = build_network(EncoderConfig(type=name, weights="none"))
+    block = layers_after(core, ENCODERS[name].block)
     assert block.inputs[0].shape[1:] == before and block.output.shape == core.output.shape
     assert first is None or block.layers[1].name == first

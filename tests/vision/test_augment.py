@@ -5,14 +5,14 @@ import pytest
 
 from capsmith.data.batches import Batches, Example
 from capsmith.data.sources import AugmentedSource, flip_ids
-from capsmith.vision.augment import AugmentConfig, augmented
+from capsmith.vision.augment import AugmentConfig, augment
 
 NOTHING = {"crop": 1.0, "rotate": 0.0, "colour": 0.0}
 RAMP = np.stack([np.tile(np.linspace(0, 250, 60), (40, 1))] * 3, axis=-1).astype(np.uint8)
 
 
 def variant(pixels, seed=0, mirrored=False, **how):
-    return augmented(pixels, AugmentConfig(**{**NOTHING, **how}), np.random.default_rng(seed), mirrored)
+    return augment(pixels, AugmentConfig(**{**NOTHING, **how}), np.random.default_rng(seed), mirrored)
 
 
 def test_nothing_to_vary_changes_nothing():

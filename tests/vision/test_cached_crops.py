@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capsmith.vision.cached_crops import SMALLEST, View, is_mirrored, view_of
+from capsmith.vision.cached_crops import MIN_SIDE, Crop, crop_of, is_mirrored
 from capsmith.vision.images import load_image
 
 
@@ -16,37 +16,37 @@ def gradient(width, height):
 
 
 def test_number_zero_is_the_image():
-    assert view_of("a.jpg", 0) is None
+    assert crop_of("a.jpg", 0) is None
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_a_view_is_a_function_of_image_and_number(number):
-    one = view_of("a.jpg", number)
-    assert one == view_of("a.jpg", number)
-    assert one != view_of("b.jpg", number) and one.box != view_of("a.jpg", number + 1).box
+    one = crop_of("a.jpg", number)
+    assert one == crop_of("a.jpg", number)
+    assert one != crop_of("b.jpg", number) and one.box != crop_of("a.jpg", number + 1).box
     assert one.mirrored == is_mirrored(number) == bool(number % 2)
 
 
 def test_crops_lie_inside_and_keep_enough():
-    boxes = np.array([view_of(f"{n}.jpg", 1).box for n in range(500)])
+    boxes = np.array([crop_of(f"{n}.jpg", 1).box for n in range(500)])
     left, top, right, bottom = boxes.T
     assert boxes.min() >= 0 and boxes.max() <= 1
     for side in (right - left, bottom - top):
-        assert side.min() >= SMALLEST and side.max() <= 1
-        assert abs(side.mean() - (1 + SMALLEST) / 2) < 0.02
+        assert side.min() >= MIN_SIDE and side.max() <= 1
+        assert abs(side.mean() - (1 + MIN_SIDE) / 2) < 0.02
     assert np.ptp(left) > 0.15 and np.ptp(top) > 0.15
 
 
 def test_mirrored():
     image = gradient(40, 30)
-    seen = load_image(image, (30, 40), view=View(True, (0.0, 0.0, 1.0, 1.0)))
+    seen = load_image(image, (30, 40), crop=Crop(True, (0.0, 0.0, 1.0, 1.0)))
     np.testing.assert_array_equal(seen, image[:, ::-1])
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_cropped(mirrored):
     """The left half, upper quarter, of what is looked at."""
-    seen = load_image(gradient(400, 400), (50, 50), view=View(mirrored, (0.0, 0.0, 0.5, 0.25)))
+    seen = load_image(gradient(400, 400), (50, 50), crop=Crop(mirrored, (0.0, 0.0, 0.5, 0.25)))
     red, green = seen[..., 0].astype(float), seen[..., 1].astype(float)
     expected = (255 - red.mean()) if mirrored else red.mean()
     assert abs(expected - 255 / 4) < 3
@@ -59,6 +59,6 @@ def test_the_box_is_of_the_upright_image(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise by 90 degrees
     Image.fromarray(gradient(200, 100)).save(tmp_path / "sideways.png", exif=exif)
-    seen = load_image(tmp_path / "sideways.png", (64, 64), view=View(False, (0.0, 0.0, 1.0, 0.5)))
+    seen = load_image(tmp_path / "sideways.png", (64, 64), crop=Crop(False, (0.0, 0.0, 1.0, 0.5)))
     assert abs(seen[..., 0].mean() - 255 / 4) < 4  # the upper half is where the file is left
     assert abs(seen[..., 1].mean() - 255 / 2) < 4

@@ -8,7 +8,8 @@ import pytest
 from capsmith.core.errors import FeatureError
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.custom import load_custom
-from capsmith.vision.encoder import build_encoder, load_encoder, save_encoder
+from capsmith.vision.encoder import build_encoder
+from capsmith.vision.saved_encoder import load_encoder, save_encoder
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 24, 32, 3)).astype(np.uint8)
 
@@ -59,19 +60,19 @@ def test_sequential_models_work(tmp_path):
 
 
 def test_layers_are_suggested(saved):
-    with pytest.raises(FeatureError, match="no layer 'secnd'; did you mean 'second'"):
+    with pytest.raises(FeatureError, match="'secnd'.*'second'"):
         build_encoder(config(saved[1], layer="secnd"))
 
 
 def test_input_sizes_are_checked(saved, tmp_path):
-    with pytest.raises(FeatureError, match=r"\(64, 64\) given, but .* takes \(24, 32\)"):
+    with pytest.raises(FeatureError, match=r"encoder.image_size.*\(64, 64\).*\(24, 32\)"):
         build_encoder(config(saved[1], image_size=64))
     own_model(None, None).save(tmp_path / "open.keras")
-    with pytest.raises(FeatureError, match="takes any image size: set encoder.image_size"):
+    with pytest.raises(FeatureError, match="encoder.image_size"):
         build_encoder(config(tmp_path / "open.keras"))
     assert build_encoder(config(tmp_path / "open.keras", image_size=(40, 48))).image_size == (40, 48)
     own_model(channels=1).save(tmp_path / "grey.keras")
-    with pytest.raises(FeatureError, match="one input of images"):
+    with pytest.raises(FeatureError, match=r"\(B, H, W, 3\)"):
         build_encoder(config(tmp_path / "grey.keras"))
 
 
@@ -81,7 +82,7 @@ def test_a_lambda_layer_is_refused_and_does_not_run(tmp_path):
     code = keras.layers.Lambda(lambda x, path=str(mark): (open(path, "w").close(), x)[1], output_shape=(24, 32, 3))
     keras.Model(inputs, code(inputs)).save(tmp_path / "bad.keras")
     mark.unlink(missing_ok=True)
-    with pytest.raises(FeatureError, match="refused: it contains a Lambda layer"):
+    with pytest.raises(FeatureError, match="Lambda"):
         load_custom(tmp_path / "bad.keras", None, None)
     assert not mark.exists()
 
@@ -100,7 +101,7 @@ def test_a_class_from_elsewhere_is_refused_before_keras_imports_it(saved, tmp_pa
     with zipfile.ZipFile(tmp_path / "evil.keras", "w") as archive:
         for name, data in parts.items():
             archive.writestr(name, data)
-    with pytest.raises(FeatureError, match="refused: it contains os.system"):
+    with pytest.raises(FeatureError, match="os.system"):
         load_custom(tmp_path / "evil.keras", None, None)
 
 
@@ -124,5 +125,5 @@ def test_missing_and_damaged_files(tmp_path, data):
             archive.writestr("metadata.json", "{}")
     elif data is not None:
         path.write_bytes(data)
-    with pytest.raises(FeatureError, match=r"No such file|no such file|damaged, or not a .keras file"):
+    with pytest.raises(FeatureError, match=r"(?i)no such file|\.keras"):
         load_custom(path, None, None)

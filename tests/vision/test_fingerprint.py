@@ -4,7 +4,7 @@ import pytest
 
 from capsmith.core.errors import FeatureError
 from capsmith.vision.config import EncoderConfig
-from capsmith.vision.fingerprint import differences, digest, file_hash, fingerprint
+from capsmith.vision.fingerprint import describe_differences, encoder_fingerprint, file_sha256, json_sha256
 
 
 def test_every_setting_that_changes_features_changes_the_fingerprint(tmp_path):
@@ -21,36 +21,36 @@ def test_every_setting_that_changes_features_changes_the_fingerprint(tmp_path):
         {"image_size": 160},
         {"preprocess": "torch"},
     ]
-    found = [digest(fingerprint(EncoderConfig(**(base | change)))) for change in ({}, *changed)]
+    found = [json_sha256(encoder_fingerprint(EncoderConfig(**(base | change)))) for change in ({}, *changed)]
     assert len(set(found)) == len(found)
 
 
 def test_saying_the_defaults_changes_nothing():
     said = EncoderConfig(type="vgg16", image_size=(224, 224), preprocess="caffe")
-    assert fingerprint(said) == fingerprint(EncoderConfig(type="vgg16"))
+    assert encoder_fingerprint(said) == encoder_fingerprint(EncoderConfig(type="vgg16"))
 
 
 def test_weights_count_by_content_not_by_place(tmp_path):
     one, copy = tmp_path / "a.weights.h5", tmp_path / "copy.weights.h5"
     one.write_bytes(b"same")
     copy.write_bytes(b"same")
-    prints = [fingerprint(EncoderConfig(weights=str(path))) for path in (one, copy)]
+    prints = [encoder_fingerprint(EncoderConfig(weights=str(path))) for path in (one, copy)]
     assert prints[0] == prints[1]
     assert prints[0]["weights"] == "sha256:" + hashlib.sha256(b"same").hexdigest()
     copy.write_bytes(b"changed now")
-    assert fingerprint(EncoderConfig(weights=str(copy))) != prints[0]
+    assert encoder_fingerprint(EncoderConfig(weights=str(copy))) != prints[0]
 
 
 def test_a_missing_file_is_one_clear_line(tmp_path):
     with pytest.raises(FeatureError, match="nowhere.h5: No such file"):
-        file_hash(tmp_path / "nowhere.h5")
+        file_sha256(tmp_path / "nowhere.h5")
 
 
 def test_differences_name_the_keys():
     ours, theirs = {"type": "vgg16", "layer": "fc2", "old": 1}, {"type": "vgg16", "layer": "last"}
-    assert differences(theirs, ours) == "layer: last instead of fc2, old: None instead of 1"
-    assert differences(ours, dict(ours)) == ""
+    assert describe_differences(theirs, ours) == "layer: last instead of fc2, old: None instead of 1"
+    assert describe_differences(ours, dict(ours)) == ""
 
 
 def test_digest_ignores_the_order_of_keys():
-    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1}) != digest({"a": 1, "b": [3]})
+    assert json_sha256({"a": 1, "b": [2]}) == json_sha256({"b": [2], "a": 1}) != json_sha256({"a": 1, "b": [3]})

@@ -159,7 +159,7 @@ def test_grey_and_four_channel_arrays():
     ("array", "said"),
     [
         (np.zeros((3, 8, 8), np.uint8), r"shape \(3, 8, 8\) is not"),
-        (np.full((8, 8, 3), 200.0), "floats from 200 to 200; give floats in"),
+        (np.full((8, 8, 3), 200.0), "floats from 200 to 200"),
         (np.full((8, 8, 3), np.nan), "floats from nan"),
         (np.zeros((0, 8, 3), np.uint8), "no pixels"),
         (np.zeros((8, 8, 3), np.int64), "int64 pixels"),

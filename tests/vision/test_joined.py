@@ -4,25 +4,25 @@ import numpy as np
 import pytest
 
 from capsmith.core.errors import FeatureError
-from capsmith.vision.joined import JoinedStore, join, joined_shape, resampling
+from capsmith.vision.joined import JoinedStore, join_features, joined_shape, resampling_matrix
 from capsmith.vision.store import FeatureStore
 
 
 def test_two_by_two_from_four_by_four_is_the_mean_of_quarters():
     grid = np.arange(16, dtype=np.float32).reshape(4, 4)
     expected = grid.reshape(2, 2, 2, 2).mean(axis=(1, 3)).ravel()
-    np.testing.assert_allclose(resampling(16, 4) @ grid.ravel(), expected, rtol=1e-6)
+    np.testing.assert_allclose(resampling_matrix(16, 4) @ grid.ravel(), expected, rtol=1e-6)
 
 
 def test_three_from_two_by_hand():
     """The middle third takes a half from each side."""
     line = np.array([[1, 0], [0.5, 0.5], [0, 1]])
-    np.testing.assert_allclose(resampling(4, 9), np.kron(line, line), atol=1e-6)
+    np.testing.assert_allclose(resampling_matrix(4, 9), np.kron(line, line), atol=1e-6)
 
 
 @pytest.mark.parametrize(("given", "wanted"), [(49, 64), (64, 49), (100, 64), (64, 64), (1, 9)])
 def test_what_is_the_same_everywhere_stays(given, wanted):
-    matrix = resampling(given, wanted)
+    matrix = resampling_matrix(given, wanted)
     assert matrix.shape == (wanted, given) and (matrix >= 0).all()
     np.testing.assert_allclose(matrix.sum(axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(matrix.sum(axis=0), wanted / given, rtol=1e-5)  # every region counts as much
@@ -31,13 +31,13 @@ def test_what_is_the_same_everywhere_stays(given, wanted):
 def test_joined_features():
     rng = np.random.default_rng(0)
     one, two = rng.normal(size=(3, 4, 2)).astype(np.float16), rng.normal(size=(3, 9, 5)).astype(np.float16)
-    both = join([one, two])
+    both = join_features([one, two])
     assert both.shape == (3, 4, 7) == (3, *joined_shape([(4, 2), (9, 5)])) and both.dtype == np.float16
     np.testing.assert_array_equal(both[..., :2], one)
-    np.testing.assert_allclose(both[..., 2:], np.stack([resampling(9, 4) @ p for p in two]), atol=2e-3)
+    np.testing.assert_allclose(both[..., 2:], np.stack([resampling_matrix(9, 4) @ p for p in two]), atol=2e-3)
     vectors = [rng.normal(size=(3, n)).astype(np.float32) for n in (2, 3)]
-    np.testing.assert_array_equal(join(vectors), np.concatenate(vectors, 1))
-    assert join([one]) is one
+    np.testing.assert_array_equal(join_features(vectors), np.concatenate(vectors, 1))
+    assert join_features([one]) is one
 
 
 @pytest.mark.parametrize("shapes", [[(4, 2), (5, 2)], [(6, 2), (4, 2)], [(4, 2), (8,)]])

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from capsmith.core.errors import FeatureError
 from capsmith.vision import journal
-from capsmith.vision.journal import Journal, known
+from capsmith.vision.journal import Journal
+from capsmith.vision.journal_lines import current_manifest
 from capsmith.vision.store import FeatureStore, Manifest
 
 PRINT = {"type": "test"}
@@ -23,7 +24,7 @@ def rows(*values):
 
 
 def test_nothing_is_known_of_an_empty_folder(tmp_path):
-    assert known(tmp_path, PRINT) is None
+    assert current_manifest(tmp_path, PRINT) is None
 
 
 def test_whole_lines_count_and_a_torn_one_does_not(tmp_path):
@@ -36,10 +37,10 @@ def test_whole_lines_count_and_a_torn_one_does_not(tmp_path):
     last = whole[:-1].rindex(b"\n") + 1
     for length in range(last, len(whole)):
         path.write_bytes(whole[:length])
-        found = known(tmp_path, PRINT)
+        found = current_manifest(tmp_path, PRINT)
         assert found.ids == ["a", "b"] and not found.broken
     path.write_bytes(whole)
-    found = known(tmp_path, PRINT)
+    found = current_manifest(tmp_path, PRINT)
     assert found.ids == ["a", "b", "c"] and found.file_sizes() == {"a": 10, "b": 20, "c": 30, "d": 0}
 
 
@@ -49,7 +50,7 @@ def test_a_torn_line_is_cut_off_before_the_next_is_written(tmp_path):
     writer.close()
     with (tmp_path / "journal.jsonl").open("ab") as file:
         file.write(b'{"rows": [1], "ids": ["b"')
-    again = Journal(tmp_path, known(tmp_path, PRINT))
+    again = Journal(tmp_path, current_manifest(tmp_path, PRINT))
     again.append(["c"], [1], rows(3), {})
     again.finish()
     store = FeatureStore.open(tmp_path, PRINT)
@@ -61,7 +62,7 @@ def test_a_torn_first_line_begins_anew(tmp_path):
     begin(tmp_path).close()
     path = tmp_path / "journal.jsonl"
     path.write_bytes(path.read_bytes()[:-3])
-    assert known(tmp_path, PRINT) is None
+    assert current_manifest(tmp_path, PRINT) is None
     writer = begin(tmp_path)
     writer.append(["a"], [1], rows(1), {})
     writer.finish()
@@ -78,7 +79,7 @@ def test_a_name_that_no_manifest_can_hold_is_damage(tmp_path, name):
     path.write_text(text.replace('"\\ud83d\\ude00"', name))
     assert path.read_text() != text
     with pytest.raises(FeatureError, match="journal.jsonl is damaged"):
-        known(tmp_path, PRINT)
+        current_manifest(tmp_path, PRINT)
 
 
 def test_features_are_on_the_disk_before_their_line(tmp_path, monkeypatch):
@@ -94,7 +95,7 @@ def test_features_are_on_the_disk_before_their_line(tmp_path, monkeypatch):
 def test_another_encoder_is_refused(tmp_path):
     begin(tmp_path).close()
     with pytest.raises(FeatureError, match="type: test instead of other"):
-        known(tmp_path, {"type": "other"})
+        current_manifest(tmp_path, {"type": "other"})
 
 
 def test_an_image_read_again_keeps_its_row(tmp_path):
@@ -112,7 +113,7 @@ def test_grid_rows_are_a_plain_npy_file_that_grows_in_place(tmp_path):
     writer.append(["a"], [1], np.ones((1, 2, 3)), {})
     writer.finish()
     inode = (tmp_path / "features.npy").stat().st_ino
-    more = Journal(tmp_path, known(tmp_path, PRINT))
+    more = Journal(tmp_path, current_manifest(tmp_path, PRINT))
     more.append([f"{n}" for n in range(1000)], [1] * 1000, np.full((1000, 2, 3), 2.0), {})
     assert FeatureStore.open(tmp_path).ids == ["a"]  # the finished part can be read meanwhile
     more.finish()
@@ -175,7 +176,7 @@ def dictionaries(batches):
 
 def holds(folder, kept, broken, data=None):
     store = FeatureStore.open(folder, PRINT)
-    assert set(store.ids) == set(kept) and len(store.ids) == len(kept) and set(store.broken) == broken
+    assert set(store.ids) == set(kept) and len(store.ids) == len(kept) and set(store.missing) == broken
     asked = data.draw(st.lists(st.sampled_from(sorted(kept)), max_size=9)) if data and kept else sorted(kept)
     for name, row in zip(asked, store.gather(store.rows(asked)), strict=True):
         assert (row == kept[name]).all(), name
@@ -190,7 +191,7 @@ def written(folder, shape, batches, reopened=frozenset()):
     for number, batch in enumerate(batches):
         if number in reopened:
             writer.finish() if number % 2 else writer.close()
-            found = known(folder, PRINT)
+            found = current_manifest(folder, PRINT)
             writer = Journal(folder, found)
         append(writer, shape, *batch)
     return writer
@@ -213,7 +214,7 @@ def test_a_journal_cut_anywhere_gives_what_was_appended_before(tmp_path_factory,
     whole = path.read_bytes()
     path.write_bytes(whole[: round(share * len(whole))])
     lines = path.read_bytes().count(b"\n")  # the header's, and one a batch
-    found = known(folder, PRINT)
+    found = current_manifest(folder, PRINT)
     assert (found is None) == (lines == 0)
     writer = begin(folder, shape) if found is None else Journal(folder, found)
     kept, broken = _first_of_overwritten(dictionaries(batches), max(lines - 1, 0), batches)
@@ -221,10 +222,10 @@ def test_a_journal_cut_anywhere_gives_what_was_appended_before(tmp_path_factory,
         append(writer, shape, {"new": 5}, [])
         kept, broken = {**kept, "new": [5]}, broken - {"new"}
         writer.close()
-        writer = Journal(folder, known(folder, PRINT))
+        writer = Journal(folder, current_manifest(folder, PRINT))
     writer.finish()
     store = FeatureStore.open(folder, PRINT)
-    assert set(store.ids) == set(kept) and set(store.broken) == broken
+    assert set(store.ids) == set(kept) and set(store.missing) == broken
     for name in kept:
         (row,) = store.gather(store.rows([name]))
         assert any((row == value).all() for value in kept[name]), name
@@ -247,7 +248,7 @@ def test_a_journal_with_bytes_changed_is_refused_or_cut(tmp_path_factory, shape,
     content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
     try:
-        found = known(folder, PRINT)
+        found = current_manifest(folder, PRINT)
         if found is not None:
             writer = Journal(folder, found)
             writer.finish()

@@ -1,10 +1,12 @@
 """The threaded image loader."""
 
+import threading
+
 import numpy as np
 
 from capsmith.core.errors import ImageError
 from capsmith.vision import loading
-from capsmith.vision.cached_crops import view_of
+from capsmith.vision.cached_crops import crop_of
 from capsmith.vision.images import load_image
 from capsmith.vision.loading import load_images
 from tests.support.fake_encoder import SIZE, images_in
@@ -28,10 +30,10 @@ def test_images_come_in_order_with_bounded_prefetch(tmp_path, monkeypatch):
 
 def test_pixels_are_those_of_load_image(tmp_path):
     images = images_in(tmp_path / "p", 5)
-    for crop in (None, lambda key: view_of(key, 1)):
+    for crop in (None, lambda key: crop_of(key, 1)):
         for (key, path), (found, pixels) in zip(images, load_images(images, SIZE, 2, crop=crop), strict=True):
             assert found == key
-            np.testing.assert_array_equal(pixels, load_image(path, SIZE, view=None if crop is None else crop(key)))
+            np.testing.assert_array_equal(pixels, load_image(path, SIZE, crop=None if crop is None else crop(key)))
 
 
 def test_an_unreadable_image_yields_its_error(tmp_path):
@@ -39,3 +41,10 @@ def test_an_unreadable_image_yields_its_error(tmp_path):
     images[1][1].write_bytes(b"broken")
     kinds = [type(pixels) for _, pixels in load_images(images, SIZE, 2)]
     assert kinds == [np.ndarray, ImageError, np.ndarray]
+
+
+def test_no_thread_is_left_after_an_early_exit(tmp_path):
+    results = load_images(images_in(tmp_path / "p"), SIZE, 2)
+    next(results)
+    results.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]

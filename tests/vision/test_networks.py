@@ -8,8 +8,8 @@ from capsmith.core.errors import FeatureError
 from capsmith.vision import networks
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoders import ENCODERS
-from capsmith.vision.networks import build_core, cut, layers_by_name
-from capsmith.vision.weights import size_of
+from capsmith.vision.networks import build_network, layers_by_name, truncate
+from capsmith.vision.weights import count_parameters
 
 SIZE = 48
 FULL = 64
@@ -55,9 +55,9 @@ def same_weights(model, expected):
 
 
 def test_the_cut_is_the_named_layer():
-    assert build_core(config(layer="block_2_add")).output_shape == (None, 12, 12, 6)
-    assert build_core(config(layer="conv2d_1")).output_shape == (None, 12, 12, 5)
-    assert build_core(config()).output_shape == (None, 12, 12, 7)
+    assert build_network(config(layer="block_2_add")).output_shape == (None, 12, 12, 6)
+    assert build_network(config(layer="conv2d_1")).output_shape == (None, 12, 12, 5)
+    assert build_network(config()).output_shape == (None, 12, 12, 7)
 
 
 def test_layers_that_keras_numbers_keep_their_numbers_in_every_model():
@@ -70,15 +70,15 @@ def test_layers_that_keras_numbers_keep_their_numbers_in_every_model():
     for model in (three(), three()):
         names = layers_by_name(model)
         assert list(names)[1:] == ["conv2d", "block_7", "conv2d_1"]
-        assert cut(model, "conv2d_1").output_shape[-1] == 6
+        assert truncate(model, "conv2d_1").output_shape[-1] == 6
 
 
 @pytest.mark.parametrize("name", ["a.weights.h5", "a.h5", "a.keras"])
 def test_a_file_of_the_whole_network_without_classifier(tmp_path, name):
     given = network()
     given.save_weights(tmp_path / name) if name == "a.weights.h5" else given.save(tmp_path / name)
-    same_weights(build_core(config(weights=str(tmp_path / name))), given)
-    partial = build_core(config(weights=str(tmp_path / name), layer="block_2_add"))
+    same_weights(build_network(config(weights=str(tmp_path / name))), given)
+    partial = build_network(config(weights=str(tmp_path / name), layer="block_2_add"))
     same_weights(partial, keras.Model(given.input, given.get_layer("block_2_add").output))
 
 
@@ -86,55 +86,51 @@ def test_a_file_that_ends_at_the_cut(tmp_path):
     given = network()
     expected = keras.Model(given.input, given.get_layer("block_2_add").output)
     expected.save_weights(tmp_path / "cut.weights.h5")
-    same_weights(build_core(config(weights=str(tmp_path / "cut.weights.h5"), layer="block_2_add")), expected)
+    same_weights(build_network(config(weights=str(tmp_path / "cut.weights.h5"), layer="block_2_add")), expected)
 
 
 def test_a_file_with_the_classifier_serves_the_network_without_and_at_another_size(tmp_path):
     given = network(top=True, size=FULL)
     given.save_weights(tmp_path / "top.weights.h5")
     expected = keras.Model(given.input, given.get_layer("out_relu").output)
-    same_weights(build_core(config(weights=str(tmp_path / "top.weights.h5"))), expected)
+    same_weights(build_network(config(weights=str(tmp_path / "top.weights.h5"))), expected)
 
 
 def test_a_layer_within_the_classifier(tmp_path):
     given = network(top=True, size=FULL)
     given.save_weights(tmp_path / "top.weights.h5")
     settings = {"weights": str(tmp_path / "top.weights.h5"), "layer": "predictions"}
-    core = build_core(config(**settings, image_size=FULL))
+    core = build_network(config(**settings, image_size=FULL))
     assert core.output_shape == (None, 9)
     same_weights(core, given)
-    with pytest.raises(
-        FeatureError, match=r"'predictions' is part of the classifier, which needs image_size \(64, 64\)"
-    ):
-        build_core(config(**settings))
+    with pytest.raises(FeatureError, match=r"encoder.layer: 'predictions'.*image_size \(64, 64\)"):
+        build_network(config(**settings))
     network(size=FULL).save_weights(tmp_path / "notop.weights.h5")
-    with pytest.raises(FeatureError, match="with its classifier: is it the file of another encoder"):
-        build_core(config(weights=str(tmp_path / "notop.weights.h5"), layer="predictions", image_size=FULL))
+    with pytest.raises(FeatureError, match=r"encoder weights .* hold [\d,]+ numbers.*classifier"):
+        build_network(config(weights=str(tmp_path / "notop.weights.h5"), layer="predictions", image_size=FULL))
 
 
 def test_a_file_of_another_extent_is_refused_though_keras_would_take_it(tmp_path):
     given = network()
     more = keras.layers.Conv2D(3, 1, name="another")(given.get_layer("block_2_add").output)
     keras.Model(given.input, more).save_weights(tmp_path / "two.weights.h5")
-    with pytest.raises(FeatureError, match="is it the file of another encoder") as found:
-        build_core(config(weights=str(tmp_path / "two.weights.h5"), layer="block_1_add"))
+    with pytest.raises(FeatureError, match=r"encoder weights .* hold [\d,]+ numbers") as found:
+        build_network(config(weights=str(tmp_path / "two.weights.h5"), layer="block_1_add"))
     assert "up to 'block_1_add'" in str(found.value) and "\n" not in str(found.value)
     loose = keras.Model(given.input, given.get_layer("block_1_add").output)
     loose.load_weights(tmp_path / "two.weights.h5")  # the control: Keras says nothing
 
 
 def test_misspelt_layers_are_answered_with_the_nearest():
-    with pytest.raises(FeatureError, match="no layer 'block_2_ad'; did you mean 'block_2_add'"):
-        build_core(config(layer="block_2_ad"))
-    with pytest.raises(FeatureError, match="small_cnn has no layer 'block9_out'; did you mean 'block"):
-        build_core(EncoderConfig(type="small_cnn", layer="block9_out"))
+    with pytest.raises(FeatureError, match="'block_2_ad'.*'block_2_add'"):
+        build_network(config(layer="block_2_ad"))
+    with pytest.raises(FeatureError, match="small_cnn.*'block9_out'.*'block"):
+        build_network(EncoderConfig(type="small_cnn", layer="block9_out"))
 
 
 def test_too_small_an_image_is_said():
-    with pytest.raises(
-        FeatureError, match="encoder.image_size: inception_v3 cannot be built: Input size must be at least 75"
-    ):
-        build_core(EncoderConfig(type="inception_v3", image_size=32, weights="none"))
+    with pytest.raises(FeatureError, match="encoder.image_size: inception_v3.*75"):
+        build_network(EncoderConfig(type="inception_v3", image_size=32, weights="none"))
 
 
 def test_imagenet_weights_come_from_keras_applications(monkeypatch):
@@ -149,10 +145,10 @@ def test_imagenet_weights_come_from_keras_applications(monkeypatch):
         return model
 
     monkeypatch.setattr(networks.keras.applications, "MobileNetV2", fetch)
-    same_weights(build_core(config(weights="imagenet")), given)
+    same_weights(build_network(config(weights="imagenet")), given)
     assert asked == [("imagenet", False, (SIZE, SIZE, 3))]
     expected = keras.Model(given.input, given.get_layer("block_2_add").output)
-    same_weights(build_core(config(weights="imagenet", layer="block_2_add")), expected)
+    same_weights(build_network(config(weights="imagenet", layer="block_2_add")), expected)
 
 
 def test_no_network_is_one_line_that_says_what_to_do(monkeypatch):
@@ -160,20 +156,18 @@ def test_no_network_is_one_line_that_says_what_to_do(monkeypatch):
         raise Exception(f"URL fetch failure on https://example.org/{weights}.h5: None -- [Errno -2] Name or\nservice")
 
     monkeypatch.setattr(networks.keras.applications, "MobileNetV2", fetch)
-    with pytest.raises(
-        FeatureError, match=r"cannot get the ImageNet weights of mobilenet_v2 \(URL fetch.*give a file"
-    ) as found:
-        build_core(config(weights="imagenet"))
+    with pytest.raises(FeatureError, match="mobilenet_v2.*URL fetch.*encoder.weights") as found:
+        build_network(config(weights="imagenet"))
     assert "\n" not in str(found.value)
 
 
 def test_random_frozen_weights_repeat_and_trainable_ones_follow_the_seed():
     small = {"type": "small_cnn"}
-    same_weights(build_core(EncoderConfig(**small)), build_core(EncoderConfig(**small)))
+    same_weights(build_network(EncoderConfig(**small)), build_network(EncoderConfig(**small)))
     kernels = []
     for seed in (1, 1, 2):
         keras.utils.set_random_seed(seed)
-        kernels.append(build_core(EncoderConfig(**small, trainable=True)).get_weights()[0])
+        kernels.append(build_network(EncoderConfig(**small, trainable=True)).get_weights()[0])
     np.testing.assert_array_equal(kernels[0], kernels[1])
     assert np.abs(kernels[0] - kernels[2]).max() > 0.01
 
@@ -189,7 +183,7 @@ def test_random_frozen_weights_repeat_and_trainable_ones_follow_the_seed():
 def test_the_shared_weights_load_whole(shared, settings, name, shape):
     import h5py
 
-    core = build_core(EncoderConfig(**settings, weights=str(shared / "weights" / name)))
+    core = build_network(EncoderConfig(**settings, weights=str(shared / "weights" / name)))
     assert core.output_shape[1:] == shape
     stored = []
     with h5py.File(shared / "weights" / name) as file:
@@ -201,10 +195,10 @@ def test_the_shared_weights_load_whole(shared, settings, name, shape):
 @pytest.mark.parametrize("cut_at", ["block_1_add", "conv2d"])
 def test_a_file_up_to_a_later_layer_than_the_cut_is_taken(tmp_path, cut_at):
     given = network()
-    longer = cut(given, "block_2_add")
+    longer = truncate(given, "block_2_add")
     longer.save_weights(tmp_path / "longer.weights.h5")
-    core = build_core(config(weights=str(tmp_path / "longer.weights.h5"), layer=cut_at))
-    for one, other in zip(cut(given, cut_at).get_weights(), core.get_weights(), strict=True):
+    core = build_network(config(weights=str(tmp_path / "longer.weights.h5"), layer=cut_at))
+    for one, other in zip(truncate(given, cut_at).get_weights(), core.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -214,6 +208,6 @@ def test_a_longer_file_has_to_hold_all_of_the_cut():
     small, large = keras.layers.Conv2D(2, 1, name="small")(inputs), keras.layers.Conv2D(9, 1, name="large")(inputs)
     both = keras.layers.Concatenate(name="both")([small, large])
     whole = keras.Model(inputs, keras.layers.Conv2D(3, 1)(both))
-    core, beside, longer = (cut(whole, name) for name in ("small", "large", "both"))
-    assert networks._holding(whole, core, size_of(beside)) is None
-    assert size_of(networks._holding(whole, core, size_of(longer))) == size_of(longer)
+    core, beside, longer = (truncate(whole, name) for name in ("small", "large", "both"))
+    assert networks._part_with(whole, core, count_parameters(beside)) is None
+    assert count_parameters(networks._part_with(whole, core, count_parameters(longer))) == count_parameters(longer)

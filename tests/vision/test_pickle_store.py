@@ -9,7 +9,8 @@ import pytest
 
 from capsmith.core.errors import FeatureError
 from capsmith.vision.config import FeaturesConfig
-from capsmith.vision.pickle_store import PickleStore, match
+from capsmith.vision.pickle_keys import match_keys
+from capsmith.vision.pickle_store import PickleStore
 from capsmith.vision.safe_pickle import load_arrays
 
 IDS = [f"{number}_abc.jpg" for number in range(5)]
@@ -92,9 +93,9 @@ def test_keys_name_images_with_or_without_ending_and_folder(tmp_path, as_key):
 
 def test_an_exact_key_comes_before_one_that_only_fits(tmp_path):
     keys = ["1.jpg", "1.png", "other/1.jpg"]
-    assert match(keys, keys, tmp_path) == dict(zip(keys, keys, strict=True))
+    assert match_keys(keys, keys, tmp_path) == dict(zip(keys, keys, strict=True))
     composed, decomposed = (unicodedata.normalize(form, "é.jpg") for form in ("NFC", "NFD"))
-    assert match([decomposed], [composed], tmp_path) == {composed: decomposed}
+    assert match_keys([decomposed], [composed], tmp_path) == {composed: decomposed}
 
 
 @pytest.mark.parametrize(
@@ -102,32 +103,32 @@ def test_an_exact_key_comes_before_one_that_only_fits(tmp_path):
     [
         (["1.png", "1.jpg"], ["1"], "'1' could be '1.png' or '1.jpg'"),
         (["a/1.jpg", "b/1.jpg"], ["1.jpg"], "'1.jpg' could be 'a/1.jpg' or 'b/1.jpg'"),
-        (["1"], ["a/1.jpg", "b/1.jpg"], "the key '1' fits 'a/1.jpg' and 'b/1.jpg'"),
-        (["1"], ["1.jpg", "1.png"], "the key '1' fits '1.jpg' and '1.png'"),
-        (["x1", "x2"], ["1.jpg"], "none of its 2 keys names an image of the data: a key is 'x1', an image '1.jpg'"),
+        (["1"], ["a/1.jpg", "b/1.jpg"], "'1' matches 'a/1.jpg' and 'b/1.jpg'"),
+        (["1"], ["1.jpg", "1.png"], "'1' matches '1.jpg' and '1.png'"),
+        (["x1", "x2"], ["1.jpg"], "a key is 'x1', an image '1.jpg'"),
     ],
 )
 def test_keys_that_could_mean_two_images_or_none(tmp_path, keys, ids, says):
     with pytest.raises(FeatureError, match="old.pkl") as caught:
-        match(keys, ids, tmp_path / "old.pkl")
+        match_keys(keys, ids, tmp_path / "old.pkl")
     assert says in str(caught.value)
 
 
 NAN = np.array([1, np.nan], "float32")
 WRONG = {
-    "a list": ([np.zeros(3)], "holds a list: a dictionary"),
-    "nothing": ({}, "holds no features"),
-    "numbers for keys": ({1: np.zeros(3)}, "a key of type int"),
-    "tuples for keys": ({("a", "b"): np.zeros(3)}, "a key of type tuple"),
-    "text": ({"1.jpg": "features"}, "holds a str for '1.jpg'"),
-    "lists of numbers": ({"1.jpg": [1.0, 2.0]}, "holds a list for '1.jpg'"),
-    "nested dictionaries": ({"1.jpg": {"fc2": np.zeros(3)}}, "holds a dict for '1.jpg'"),
-    "none": ({"1.jpg": None}, "holds a NoneType for '1.jpg'"),
-    "integers": ({"1.jpg": np.arange(3)}, "holds int64 numbers"),
-    "complex numbers": ({"1.jpg": np.zeros(3, "complex64")}, "holds complex64 numbers"),
-    "NaN": ({"1.jpg": NAN}, "NaN or infinite numbers for '1.jpg'"),
-    "infinity": ({"1.jpg": np.array([np.inf])}, "NaN or infinite"),
-    "beyond float32": ({"1.jpg": np.array([1e39])}, "NaN or infinite"),
+    "a list": ([np.zeros(3)], " a list: "),
+    "nothing": ({}, "no features"),
+    "numbers for keys": ({1: np.zeros(3)}, " type int"),
+    "tuples for keys": ({("a", "b"): np.zeros(3)}, " type tuple"),
+    "text": ({"1.jpg": "features"}, " str for '1.jpg'"),
+    "lists of numbers": ({"1.jpg": [1.0, 2.0]}, " list for '1.jpg'"),
+    "nested dictionaries": ({"1.jpg": {"fc2": np.zeros(3)}}, " dict for '1.jpg'"),
+    "none": ({"1.jpg": None}, " NoneType for '1.jpg'"),
+    "integers": ({"1.jpg": np.arange(3)}, " int64 for '1.jpg'"),
+    "complex numbers": ({"1.jpg": np.zeros(3, "complex64")}, " complex64 for '1.jpg'"),
+    "NaN": ({"1.jpg": NAN}, "NaN or infinity for '1.jpg'"),
+    "infinity": ({"1.jpg": np.array([np.inf])}, "NaN or infinity for '1.jpg'"),
+    "beyond float32": ({"1.jpg": np.array([1e39])}, "NaN or infinity for '1.jpg'"),
     "two shapes": (
         {"1.jpg": np.zeros(3, "f4"), "2.jpg": np.zeros(4, "f4")},
         "(4,) for '2.jpg', but (3,) for '1.jpg'",
@@ -135,7 +136,7 @@ WRONG = {
     "scalars": ({"1.jpg": np.array(1.0)}, "arrays of shape ()"),
     "no numbers": ({"1.jpg": np.zeros((0,), "f4")}, "arrays of shape (0,)"),
     "four axes": ({"1.jpg": np.zeros((2, 3, 3, 4), "f4")}, "arrays of shape (2, 3, 3, 4)"),
-    "channels first": ({"1.jpg": np.zeros((512, 7, 7), "f4")}, "channels first: store np.moveaxis"),
+    "channels first": ({"1.jpg": np.zeros((512, 7, 7), "f4")}, "channels first"),
 }
 
 
@@ -149,13 +150,13 @@ def test_what_is_no_dictionary_of_features(tmp_path, name):
 
 def test_images_without_features_are_counted_by_split(tmp_path):
     store = PickleStore.open(written(tmp_path / "old.pkl", features()), [*IDS, "x.jpg", "y.jpg"])
-    assert "x.jpg" not in store and IDS[0] in store and list(store.broken) == ["x.jpg", "y.jpg"]
+    assert "x.jpg" not in store and IDS[0] in store and list(store.missing) == ["x.jpg", "y.jpg"]
     store.require({"train": [*IDS, "x.jpg"]}, 0.5)
     with pytest.raises(FeatureError) as caught:
         store.require({"train": [*IDS, "x.jpg"], "dev": ["y.jpg"]}, 0.1)
-    assert "no features of 2 of 7 images (1 of 6 train, 1 of 1 dev)" in str(caught.value)
-    assert "features.max_broken allows (0.1); the first: 'x.jpg'" in str(caught.value)
-    with pytest.raises(FeatureError, match="1 image has no features in .*old.pkl: 'x.jpg'"):
+    for fact in ("2 of 7 images", "1 of 6 train", "1 of 1 dev", "features.max_bad_fraction", "0.1", "'x.jpg'"):
+        assert fact in str(caught.value)
+    with pytest.raises(FeatureError, match="old.pkl: 'x.jpg'"):
         store.rows(["x.jpg"])
 
 
@@ -207,7 +208,7 @@ def test_a_few_bytes_copied_again_and_again_are_refused(tmp_path):
     with path.open("rb") as file:
         assert [len(array) for array in load_arrays(file, "bomb.pkl")] == [50_000, 50_000]
     path.write_bytes(copies(400))  # 80 MB from 240 kB
-    with path.open("rb") as file, pytest.raises(FeatureError, match="more memory than it can fill"):
+    with path.open("rb") as file, pytest.raises(FeatureError, match="refused"):
         load_arrays(file, "bomb.pkl")
 
 
@@ -215,7 +216,7 @@ def test_text_encoded_again_and_again_is_refused(tmp_path):
     text = b"X" + (200_000).to_bytes(4, "little") + b"a" * 200_000 + b"q\x000"
     path = tmp_path / "bomb.pkl"
     path.write_bytes(b"\x80\x02" + text + b"](" + b"c_codecs\nencode\nh\x00U\x06latin1\x86R" * 400 + b"e.")
-    with path.open("rb") as file, pytest.raises(FeatureError, match="more memory than it can fill"):
+    with path.open("rb") as file, pytest.raises(FeatureError, match="refused"):
         load_arrays(file, "bomb.pkl")
 
 
@@ -225,5 +226,5 @@ def test_an_array_of_as_many_bytes_as_a_number_says_is_refused(tmp_path):
         b"\x80\x04cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btR(K\x01K\x01\x85"
         b"cnumpy\ndtype\n(U\x02f4K\x00K\x01tR\x89\x8a\x06\x00\x00\x00\x00\x00\x10tb."
     )
-    with path.open("rb") as file, pytest.raises(FeatureError, match="arrays without bytes"):
+    with path.open("rb") as file, pytest.raises(FeatureError, match="refused"):
         load_arrays(file, "bomb.pkl")

@@ -19,5 +19,6 @@ def run(args: argparse.Namespace) -> None:
 
     config = load_config(args.config, args.set)
     load_keras()
-    for store in extract(config).stores:
-        say_path(store.path)
+    with extract(config) as features:
+        for path in features.paths:
+            say_path(path)

@@ -1,7 +1,7 @@
 """Flickr8k and Flickr30k as on Kaggle: one CSV with captions, one folder of images."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,8 @@ from capsmith.data.tables import Column, Delimiter, read_table
 @DATASETS.register("capsmith.data.kaggle:read")
 class KaggleConfig(DatasetConfig):
     """Kaggle's captions.txt (CSV with image and caption) and its folder Images."""
+
+    renamed: ClassVar[dict[str, str]] = {**DatasetConfig.renamed, "captions_per_picture": "captions_per_image"}
 
     type: Literal["kaggle"] = "kaggle"
     captions: Path = Path("captions.txt")

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from capsmith.vision.augment import AugmentConfig, augmented
+from capsmith.vision.augment import AugmentConfig, augment
 from capsmith.vision.cached_crops import is_mirrored
 
 
@@ -137,7 +137,7 @@ class AugmentedSource(VariedSource):
         """Returns augmented pixels (P, H, W, 3), uint8."""
         pixels = np.array(self.source.gather(self._rows[self.original(rows)]))
         for place, (row, flip) in enumerate(zip(rows, self.flipped(rows), strict=True)):
-            pixels[place] = augmented(pixels[place], self.config, np.random.default_rng(int(row)), bool(flip))
+            pixels[place] = augment(pixels[place], self.config, np.random.default_rng(int(row)), bool(flip))
         return pixels
 
 

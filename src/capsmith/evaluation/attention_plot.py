@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw
 from capsmith.evaluation.fonts import font_for, wrap
 from capsmith.evaluation.line_chart import COLOURS, GREY, INK, RULE
 from capsmith.evaluation.plots import save_image
-from capsmith.vision.images import Source
+from capsmith.vision.images import ImageSource
 from capsmith.vision.thumbnails import thumbnail
 
-Item = tuple[Source, Sequence[str], np.ndarray, Sequence[float]]
+Item = tuple[ImageSource, Sequence[str], np.ndarray, Sequence[float]]
 
 _PAPER = (240, 242, 246)
 _GAP, _PADDING = 16, 18

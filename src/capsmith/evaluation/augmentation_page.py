@@ -16,8 +16,8 @@ from capsmith.data.records import Record
 from capsmith.data.sources import flip_ids, known_pairs
 from capsmith.data.text.tokens import detokenise, tokenise
 from capsmith.evaluation.html import THUMBNAIL, cards, image, save_copy
-from capsmith.vision.augment import AugmentConfig, augmented
-from capsmith.vision.cached_crops import is_mirrored, view_of
+from capsmith.vision.augment import AugmentConfig, augment
+from capsmith.vision.cached_crops import crop_of, is_mirrored
 from capsmith.vision.images import load_image
 
 _IMAGES, _MOST = 6, 3
@@ -108,13 +108,13 @@ class Variants:
         )
 
     def _image(self, record: Record, number: int, mirrored: bool, folder: Path) -> str | None:
-        view = view_of(record.image_id, number) if self.augment is None else None
+        crop = crop_of(record.image_id, number) if self.augment is None else None
         try:
-            pixels = load_image(record.path, (THUMBNAIL * 3 // 4, THUMBNAIL), view=view)
+            pixels = load_image(record.path, (THUMBNAIL * 3 // 4, THUMBNAIL), crop=crop)
         except ImageError:
             return None
         if self.augment is not None and number:
-            pixels = augmented(pixels, self.augment, self._rng(record, number), mirrored)
+            pixels = augment(pixels, self.augment, self._rng(record, number), mirrored)
         name = hashlib.sha256(f"{record.image_id}\0{number}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
         return save_copy(Image.fromarray(pixels), f"{name}.jpg", folder)
 

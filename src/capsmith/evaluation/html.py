@@ -15,7 +15,7 @@ from PIL import Image
 from capsmith.core.errors import ImageError
 from capsmith.core.files import atomic, write_text
 from capsmith.core.outputs import COPIES, GENERATOR, listed_copies
-from capsmith.vision.images import Source
+from capsmith.vision.images import ImageSource
 from capsmith.vision.thumbnails import thumbnail
 
 THUMBNAIL = 320
@@ -96,7 +96,7 @@ def footer(notes: Sequence[str]) -> str:
     return "<footer>" + "".join(f"<div>{escape(note)}</div>" for note in notes) + "</footer>"
 
 
-def small_copy(source: Source, name: str, folder: Path) -> str | None:
+def small_copy(source: ImageSource, name: str, folder: Path) -> str | None:
     """Writes a small copy of an image; returns its file name, or None when the image cannot be read.
 
     Args:

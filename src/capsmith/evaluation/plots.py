@@ -11,7 +11,7 @@ from capsmith.core.files import atomic
 from capsmith.evaluation.fonts import font_for, wrap
 from capsmith.evaluation.line_chart import COLOURS, GREY, INK, Canvas, Line, Panel
 from capsmith.vision.image_marks import marked
-from capsmith.vision.images import Source
+from capsmith.vision.images import ImageSource
 from capsmith.vision.thumbnails import thumbnail
 
 _GAP = 18
@@ -64,7 +64,7 @@ def best_point(lines: list[Line], best_by: str | None) -> tuple[Line, tuple[floa
     return None
 
 
-def contact_sheet(items: Sequence[tuple[Source, str, str]], path: Path, cell: int = 320) -> None:
+def contact_sheet(items: Sequence[tuple[ImageSource, str, str]], path: Path, cell: int = 320) -> None:
     """Draws images with their captions beneath, up to four in a row.
 
     Args:

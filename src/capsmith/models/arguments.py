@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from capsmith.core.errors import CapsmithError, ConfigError, FeatureError, ImageError, one_line
 from capsmith.core.schema import explain, nearest
 from capsmith.decoding.search import DECODINGS, DecodingConfig
-from capsmith.vision.images import Source, image_name, load_image
+from capsmith.vision.images import ImageSource, image_name, load_image
 
 Several = list[Any] | tuple[Any, ...] | Iterator[Any]
 """Several images, of any kind each."""
@@ -46,7 +46,7 @@ def image_list(images: Any) -> tuple[list[Any], bool]:
 
 
 def read_images(
-    images: Sequence[Source], sizes: Sequence[tuple[int, int]], count: int, several: bool, on_error: OnError
+    images: Sequence[ImageSource], sizes: Sequence[tuple[int, int]], count: int, several: bool, on_error: OnError
 ) -> Iterator[list[Any]]:
     """Yields ``count`` images at a time: for each a list of its pixels at every size, or the error that it gave.
 
@@ -75,7 +75,7 @@ def read_images(
         yield some
 
 
-def _pixels(image: Source, size: tuple[int, int], place: str) -> np.ndarray:
+def _pixels(image: ImageSource, size: tuple[int, int], place: str) -> np.ndarray:
     try:
         return load_image(image, size)
     except ImageError as error:

@@ -13,8 +13,7 @@ from capsmith.models.decoders.config import DECODERS
 from capsmith.models.decoders.protocol import require_protocol
 
 if TYPE_CHECKING:
-    from capsmith.vision.encoder import Encoder
-    from capsmith.vision.joined import JoinedEncoder
+    from capsmith.vision.encoder import Encoder, JoinedEncoder
 
 
 class CaptionModel(keras.Model):

@@ -34,7 +34,7 @@ from capsmith.models.run import RunDirectory
 from capsmith.models.summary import summary
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.vision.encoder import Encoder
-from capsmith.vision.images import Source
+from capsmith.vision.images import ImageSource
 
 
 class Captioner(FeatureCaptioner):
@@ -117,7 +117,12 @@ class Captioner(FeatureCaptioner):
 
     @overload
     def caption(
-        self, images: Source, decoding: Search = ..., attention: bool = ..., on_error: OnError = ..., **settings: Any
+        self,
+        images: ImageSource,
+        decoding: Search = ...,
+        attention: bool = ...,
+        on_error: OnError = ...,
+        **settings: Any,
     ) -> Caption: ...
     @overload
     def caption(
@@ -186,7 +191,7 @@ class Captioner(FeatureCaptioner):
             for caption, maps in zip(captions, attention_maps(self.members, parts, ids), strict=True)
         ]
 
-    def features(self, images: Source | Several) -> Features:
+    def features(self, images: ImageSource | Several) -> Features:
         """Returns the features of images; B is 1 for a single one. An ensemble gives ``EnsembleFeatures``."""
         if not (sources := image_list(images)[0]):
             empty = [np.zeros((0, *member.feature_shape), np.float32) for member in self.members]

@@ -17,7 +17,7 @@ from capsmith.core.files import atomic
 from capsmith.core.readers.arrays import FLOATS, WHOLE, ArrayHeader, ArraySpec, read_array, read_arrays, read_headers
 from capsmith.core.readers.json_files import parse_json
 from capsmith.core.readers.regular_files import describe_special
-from capsmith.vision.weights import load_strictly, not_finite, replacing, require_readable
+from capsmith.vision.weights import first_not_finite, load_strictly, replacing, require_readable
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
@@ -47,7 +47,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
         raise CheckpointError(f"{path} is damaged, or no Keras weights file: copy it again, or train again") from error
     except Exception as error:  # Keras and h5py raise whatever a damaged byte leads to
         raise CheckpointError(f"{path} is damaged, or of another model: {one_line(error)[:200]}") from error
-    if not_finite(model):
+    if first_not_finite(model):
         raise CheckpointError(f"{path} is damaged: it holds weights that are no numbers; copy it again, or train again")
 
 

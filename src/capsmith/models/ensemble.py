@@ -106,7 +106,7 @@ def require_same_words(members: Sequence[Member]) -> None:
     """
     first = members[0]
     for member in members[1:]:
-        if member.vocabulary.fingerprint() != first.vocabulary.fingerprint():
+        if member.vocabulary.sha256() != first.vocabulary.sha256():
             raise CheckpointError(
                 f"{member.run} has another vocabulary than {first.run}: train both on the same captions"
             )

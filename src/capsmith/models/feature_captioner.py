@@ -25,8 +25,7 @@ from capsmith.models.caption_model import CaptionModel
 from capsmith.models.ensemble import EnsembleStepper, require_same_words
 from capsmith.models.member import Member, StoredFeatures
 from capsmith.retrieval.caption_index import Memory
-from capsmith.vision.encoder import Encoder
-from capsmith.vision.joined import JoinedEncoder
+from capsmith.vision.encoder import Encoder, JoinedEncoder
 
 Features = np.ndarray | EnsembleFeatures
 """Features of B images: an array (B, D) or (B, L, D), or one array for each member of an ensemble."""

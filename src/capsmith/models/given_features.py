@@ -16,9 +16,9 @@ from capsmith.core.errors import CheckpointError, FeatureError, ImageError, one_
 from capsmith.core.files import read_json
 from capsmith.core.log import get_logger
 from capsmith.data.records import Record
-from capsmith.vision.fingerprint import OF_A_RUN, differences, file_hash, fingerprint
+from capsmith.vision.encoder_folder import encoder_folders
+from capsmith.vision.fingerprint import MAY_DIFFER_IN_RUNS, describe_differences, encoder_fingerprint, file_sha256
 from capsmith.vision.images import load_image
-from capsmith.vision.joined import folders
 from capsmith.vision.pickle_store import PickleStore
 
 logger = get_logger(__name__)
@@ -108,19 +108,19 @@ def require_encoder(config: Config, run: Path) -> None:
         FeatureError: The encoder's weights are missing.
     """
     given, path = GivenFeatures.of_run(run), config.features.pickle
-    if path is not None and (given is None or given.sha256 != file_hash(path)):
+    if path is not None and (given is None or given.sha256 != file_sha256(path)):
         source = f"those in {given.store}" if given else f"features of {config.encoders[0].type}"
         logger.info(f"features: {run} was trained on {source}; whether those in {path} are alike cannot be verified")
     if config.trains_encoder or path is not None:
         return  # part of the checkpoint, or not needed
     if given is not None and given.encoder == "none":
         raise CheckpointError(f"{run} {given.note}; or set features.store to a pickle with features of these images")
-    for encoder, folder in zip(config.encoders, folders(run, len(config.encoders)), strict=True):
-        content = read_json(folder / "encoder.json", CheckpointError)
+    for encoder, folder in zip(config.encoders, encoder_folders(run, len(config.encoders)), strict=True):
+        content = read_json(folder.description, CheckpointError)
         trained = content.get("fingerprint") if isinstance(content, dict) else None
         if not isinstance(trained, dict):
-            raise CheckpointError(f"{folder}/encoder.json is damaged")
-        if changed := differences(fingerprint(encoder), trained, OF_A_RUN):
+            raise CheckpointError(f"{folder.description} is damaged")
+        if changed := describe_differences(encoder_fingerprint(encoder), trained, MAY_DIFFER_IN_RUNS):
             raise CheckpointError(f"{run} was trained with features of another encoder ({changed})")
 
 
@@ -133,7 +133,7 @@ def require_same_features(config: Config, run: Path) -> None:
         FeatureError: As `require_encoder`; or the pickle cannot be read.
     """
     before, now = GivenFeatures.of_run(run), config.features.pickle
-    if (before is None) != (now is None) or (before and now and before.sha256 != file_hash(now)):
+    if (before is None) != (now is None) or (before and now and before.sha256 != file_sha256(now)):
         begun = f"the features in {before.store}" if before else "features of its own encoder"
         change = f"{now} holds others" if now else "features.store names no pickle now"
         raise CheckpointError(f"{run} was begun with {begun}, but {change}: choose another --run")

@@ -27,9 +27,9 @@ from capsmith.models.checkpoints import load_weights, save_weights
 from capsmith.models.given_features import GivenFeatures
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
-from capsmith.vision.encoder import Encoder, join_encoders, load_encoder, load_encoders, save_encoders
-from capsmith.vision.joined import JoinedEncoder
-from capsmith.vision.joined import join as join_features
+from capsmith.vision.encoder import Encoder, JoinedEncoder, join_encoders
+from capsmith.vision.joined import join_features
+from capsmith.vision.saved_encoder import load_encoder, load_encoders, save_encoders
 
 _FORMAT = 1
 
@@ -114,7 +114,7 @@ class Member:
         description: dict[str, Any] = {
             "format": _FORMAT,
             "feature_shape": list(self.feature_shape),
-            "vocabulary": self.vocabulary.fingerprint(),
+            "vocabulary": self.vocabulary.sha256(),
         }
         if self.feature_origin is not None:
             description["features"] = self.feature_origin.as_dict()
@@ -182,7 +182,7 @@ def _feature_shape(saved: Any, vocabulary: Vocabulary, run: RunDirectory) -> tup
     """Returns the feature shape in ``captioner.json``, after checking that the files of the run belong together."""
     if not isinstance(saved, dict) or saved.get("format") != _FORMAT:
         raise CheckpointError(f"{run.captioner} is damaged, or of another version of capsmith")
-    if saved.get("vocabulary") != vocabulary.fingerprint():
+    if saved.get("vocabulary") != vocabulary.sha256():
         raise CheckpointError(f"{run.vocabulary} is not the vocabulary with which this checkpoint was trained")
     shape = saved.get("feature_shape")
     sizes: list[Any] = shape if isinstance(shape, list) and len(shape) in (1, 2) else [None]

@@ -28,16 +28,16 @@ from capsmith.data.records import Corpus, Record
 from capsmith.models.checkpoints import load_state, read_progress, save_state
 from capsmith.training.word_labels import Words, average_precision, counted
 from capsmith.vision.config import EncoderConfig, PretrainOnWordsConfig
-from capsmith.vision.encoder import Encoder, build_encoder, rest_of
+from capsmith.vision.encoder import Encoder, build_encoder, head_after
+from capsmith.vision.encoder_folder import encoder_folders
 from capsmith.vision.encoders import ENCODERS
 from capsmith.vision.extraction import extract
-from capsmith.vision.fingerprint import differences, digest, fingerprint
-from capsmith.vision.from_layer import fill
-from capsmith.vision.joined import folders
-from capsmith.vision.journal import locked
-from capsmith.vision.networks import behind
+from capsmith.vision.fingerprint import describe_differences, encoder_fingerprint, json_sha256
+from capsmith.vision.from_layer import extract_from_layer
+from capsmith.vision.journal import locked_store
+from capsmith.vision.networks import layers_after
 from capsmith.vision.store import FeatureStore
-from capsmith.vision.weights import load_file, replacing
+from capsmith.vision.weights import load_weights_file, replacing
 
 logger = get_logger(__name__)
 
@@ -62,7 +62,8 @@ def adapt_encoders(config: Config, corpus: Corpus) -> None:
 
 def keep_adapted(config: Config, run: Path) -> None:
     """Copies the adapted encoders into a run, byte for byte: it can be evaluated and resumed when theirs are gone."""
-    for encoder, folder in zip(config.encoders, folders(run, len(config.encoders)), strict=True):
+    for encoder, encoder_folder in zip(config.encoders, encoder_folders(run, len(config.encoders)), strict=True):
+        folder = encoder_folder.path
         if encoder.pretrain_on_words is None or encoder.pretrain_on_words.output.resolve() == folder.resolve():
             continue
         for name in (WEIGHTS, NOTE):
@@ -85,7 +86,7 @@ def _adapt(encoder: EncoderConfig, how: PretrainOnWordsConfig, config: Config, c
         )
     records = [record for record in corpus.records if record.split in ("train", "dev")]
     made_from = _made_from(before, after, how, config, corpus)
-    with locked(how.output):
+    with locked_store(how.output):
         if _is_made(how.output, made_from):
             return
         logger.info(f"adapting {encoder.type} to the words of {len(corpus.split('train')):,} images, into {how.output}")
@@ -99,9 +100,9 @@ def _adapt(encoder: EncoderConfig, how: PretrainOnWordsConfig, config: Config, c
         scores = lesson.run([record for record in records if record.image_id in store], store)
         write_json(how.output / NOTE, {"made_from": made_from, "scores": scores})
         (how.output / STATE).unlink(missing_ok=True)
-        load_file(lesson.encoder.core, how.output / WEIGHTS)  # of the best pass
+        load_weights_file(lesson.encoder.core, how.output / WEIGHTS)  # of the best pass
         images = [(record.image_id, record.path) for record in corpus.records if record.image_id in store]
-        fill(store, images, rest_of(lesson.encoder, encoder, after), encoder, config.features)
+        extract_from_layer(store, images, head_after(lesson.encoder, encoder, after), encoder, config.features)
 
 
 def _made_from(
@@ -110,11 +111,11 @@ def _made_from(
     """Returns all that decides what an encoder learns."""
     said = [[record.image_id, sorted(counted(record, config.text).items())] for record in corpus.split("train")]
     return {
-        **{key: value for key, value in fingerprint(before).items() if key != "output"},
+        **{key: value for key, value in encoder_fingerprint(before).items() if key != "output"},
         **how.model_dump(mode="json", exclude={"output"}),
         "after": after,
         "mirror_words": [list(pair) for pair in config.training.flip_word_pairs],
-        "captions": digest(said)[:16],
+        "captions": json_sha256(said)[:16],
     }
 
 
@@ -142,7 +143,7 @@ class _Saved(FileSchema):
 
 
 def _require_same(found: dict[str, Any], made_from: dict[str, Any], folder: Path) -> None:
-    if differs := differences(found, made_from):
+    if differs := describe_differences(found, made_from):
         hint = " (other data, data.limit or text settings)" if "captions:" in differs else ""
         raise CheckpointError(
             f"{folder} holds an encoder adapted with other settings ({differs}{hint}): "
@@ -157,7 +158,7 @@ class WordLabelTrainer:
         self, encoder: Encoder, after: str, words: Words, how: PretrainOnWordsConfig, made_from: dict[str, Any]
     ) -> None:
         self.encoder, self.words, self.how, self.made_from = encoder, words, how, made_from
-        block = behind(encoder.core, after)
+        block = layers_after(encoder.core, after)
         self.grid = tuple(int(n) for n in block.inputs[0].shape[1:])
         for layer in block.layers:  # statistics of few images would spoil those of a whole data set
             _set_trainable(layer, not isinstance(layer, keras.layers.BatchNormalization))

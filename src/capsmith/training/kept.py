@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from capsmith.core.files import atomic
 from capsmith.core.log import get_logger
-from capsmith.vision.joined import folders
+from capsmith.vision.encoder_folder import encoder_folders
 
 logger = get_logger(__name__)
 
@@ -18,7 +18,7 @@ _ENCODER = ("adapted.json", "encoder.json", "encoder.keras", "encoder.weights.h5
 
 def parts_of(run: Path, encoders: int) -> list[Path]:
     """Returns the files that a training with so many encoders writes before it learns, there or not."""
-    folder_files = [folder / name for folder in folders(run, encoders) for name in _ENCODER]
+    folder_files = [folder.path / name for folder in encoder_folders(run, encoders) for name in _ENCODER]
     return [*(run / name for name in _OWN), *folder_files]
 
 

@@ -17,8 +17,7 @@ from capsmith.models.caption_model import build_model
 from capsmith.models.captioner import Captioner
 from capsmith.models.given_features import encoder_of
 from capsmith.models.member import Member
-from capsmith.vision.encoder import Encoder, build_encoders
-from capsmith.vision.joined import JoinedEncoder
+from capsmith.vision.encoder import Encoder, JoinedEncoder, build_encoders
 from capsmith.vision.pickle_store import PickleStore
 
 logger = get_logger(__name__)

@@ -17,7 +17,7 @@ from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 from capsmith.training.config import MemberConfig
 from capsmith.training.history import History, read_csv
-from capsmith.vision.weights import load_file
+from capsmith.vision.weights import load_weights_file
 
 
 def load_initial_weights(captioner: Captioner, run: Path) -> None:
@@ -31,7 +31,7 @@ def load_initial_weights(captioner: Captioner, run: Path) -> None:
         raise CheckpointError(f"training.resume_weights_from: {run} is of another model ({changed})")
     if config.trains_encoder and not captioner.config.trains_encoder:
         raise CheckpointError(f"training.resume_weights_from: {run} trained its encoder: this one has to, too")
-    if Vocabulary.load(RunDirectory(run).vocabulary).fingerprint() != captioner.vocabulary.fingerprint():
+    if Vocabulary.load(RunDirectory(run).vocabulary).sha256() != captioner.vocabulary.sha256():
         raise CheckpointError(
             f"training.resume_weights_from: {run} has another vocabulary (its captions or text settings differ); "
             "training.transfer_from takes a run with another vocabulary"
@@ -43,7 +43,7 @@ def load_initial_weights(captioner: Captioner, run: Path) -> None:
         RunDirectory(run).weights,
     )
     if not whole and captioner.encoder is not None and encoder.exists():  # it learns from what the run had of it
-        load_file(captioner.encoder.parts[0].core, encoder)
+        load_weights_file(captioner.encoder.parts[0].core, encoder)
 
 
 def transfer_weights(captioner: Captioner, run: Path) -> int:

@@ -1,7 +1,7 @@
-"""Random views of an image: a crop, every other one mirrored, so that a captioner with few images sees more.
+"""Random crops of training images whose features are extracted once and cached (``training.cached_crops``).
 
-A view is a function of the image's id and the view's number, so that its features can be extracted once, resumed and
-shared like those of the image itself.
+A crop is a function of the image's id and the crop's number. Its features can therefore be resumed and shared like
+those of the complete image.
 """
 
 import zlib
@@ -9,33 +9,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SMALLEST = 0.75
-"""A crop keeps at least this share of each side: less, and captions speak of what was cut away."""
+MIN_SIDE = 0.75
+"""Smallest fraction of each side that a crop keeps. With smaller crops, captions describe what was cut off."""
 
 
 @dataclass(frozen=True)
-class View:
-    """How an image is looked at.
+class Crop:
+    """A region of an image.
 
     Attributes:
-        mirrored: Left and right are exchanged; the box is then of the mirrored image.
-        box: Left, top, right and bottom of what is kept, as shares of width and height.
+        mirrored: Whether the image is flipped left to right. The box then refers to the flipped image.
+        box: Left, top, right and bottom edge, as fractions of width and height.
     """
 
     mirrored: bool
     box: tuple[float, float, float, float]
 
 
-def view_of(image_id: str, number: int) -> View | None:
-    """Returns an image's view; number 0 is the image as it is (None), odd numbers are mirrored."""
+def crop_of(image_id: str, number: int) -> Crop | None:
+    """Returns an image's crop of a number: None (the complete image) for 0; odd numbers are mirrored."""
     if number == 0:
         return None
     rng = np.random.default_rng((number, zlib.crc32(image_id.encode())))
-    width, height = rng.uniform(SMALLEST, 1.0, size=2)
+    width, height = rng.uniform(MIN_SIDE, 1.0, size=2)
     left, top = rng.uniform(0.0, 1.0, size=2) * (1.0 - width, 1.0 - height)
-    return View(is_mirrored(number), (left, top, left + width, top + height))
+    return Crop(is_mirrored(number), (left, top, left + width, top + height))
 
 
 def is_mirrored(number: int) -> bool:
-    """Returns whether the views of this number are mirrored."""
+    """Returns whether the crops of a number are mirrored."""
     return number % 2 == 1

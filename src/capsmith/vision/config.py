@@ -8,7 +8,10 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from capsmith.core.schema import ONE, SEVERAL, Precision, Settings, nearest
 from capsmith.core.scopes import Scope
+from capsmith.vision.encoder_folder import EncoderFolder
 from capsmith.vision.encoders import ENCODERS
+
+_PICKLES = (".pkl", ".pickle")
 
 
 class PretrainOnWordsConfig(Settings):
@@ -38,20 +41,24 @@ class EncoderConfig(Settings):
     renamed: ClassVar[Mapping[str, str]] = {"rate": "lr_multiplier", "adapt": "pretrain_on_words"}
 
     type: str = "resnet50"
-    """A name from ``capsmith list encoders``."""
+    """Name of the network; ``capsmith list encoders`` lists them. ``custom`` is a Keras model of your own."""
     weights: Annotated[str, Scope.FILES] = "imagenet"
-    """``imagenet`` (downloads once), ``none`` (random), or the path of a Keras weights file or ``.keras`` model."""
+    """Initial weights: ``imagenet`` (downloaded once), ``none`` (random), or the path of a Keras weights file or
+    ``.keras`` model."""
     layer: str | None = None
-    """The layer to cut at; by default the encoder's last one before its classifier."""
+    """Layer whose output becomes the features; by default the last one before the classifier. Earlier layers have more
+    regions and say more about where things are."""
     output: Literal["pooled", "grid"] = "pooled"
-    """``pooled`` is one vector (D,) an image; ``grid`` keeps the regions (L, D), for attention."""
+    """``pooled``: one vector (D,) per image; ``grid``: one vector per region, (L, D), which attention decoders need."""
     image_size: int | tuple[int, int] | None = None
-    """Images are resized to this (height, width); by default what the encoder was trained on."""
+    """Input size in pixels, one number or (height, width), 8 to 4096; by default the size that the encoder was trained
+    on. Larger images give more regions and take longer."""
     preprocess: Literal["caffe", "tf", "torch", "unit", "none"] | None = None
-    """Pixel scaling; by default the encoder's own. ``tf``: [-1, 1]; ``unit``: [0, 1]; ``none``: 0–255."""
+    """Pixel scaling; by default the encoder's own. ``caffe``: BGR minus ImageNet's mean; ``tf``: [-1, 1]; ``torch``:
+    ImageNet's mean and deviation; ``unit``: [0, 1]; ``none``: 0–255. Set it only for weights trained otherwise."""
     trainable: Annotated[bool | Literal["last_block", "all"], Scope.FINE_TUNING] = False
-    """Train the encoder together with the decoder: all of it (true), or its last block alone; its batch norm stays as
-    it is, and no features are cached."""
+    """Train the encoder together with the decoder: ``true`` or ``all`` trains all of it, ``last_block`` only its last
+    block. Pretrained batch norm statistics stay fixed, and no features are cached."""
     lr_multiplier: Annotated[float | None, Scope.FINE_TUNING] = Field(default=None, gt=0, le=1)
     """Learning rate of a trained encoder relative to the decoder's; by default 0.1, or 1 with random weights."""
     pretrain_on_words: PretrainOnWordsConfig | None = None
@@ -61,7 +68,7 @@ class EncoderConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _own_default(cls, values: Any) -> Any:
-        """A network that exists only untrained, such as our own small CNN, begins so by default."""
+        """Networks without pretrained weights, such as the small CNN, default to random weights."""
         if isinstance(values, dict) and isinstance(values.get("type"), str):
             name = ENCODERS.find(values["type"])
             if name is not None and not ENCODERS[name].pretrained:
@@ -72,7 +79,9 @@ class EncoderConfig(Settings):
     @classmethod
     def _known(cls, value: str) -> str:
         if (name := ENCODERS.find(value)) is None:
-            raise ValueError(f"'{value}' is not known{nearest(value, ENCODERS)} (see: capsmith list encoders)")
+            raise ValueError(
+                f"'{value}' is not a known encoder{nearest(value, ENCODERS)} (see: capsmith list encoders)"
+            )
         return name
 
     @field_validator("image_size")
@@ -86,14 +95,12 @@ class EncoderConfig(Settings):
     @model_validator(mode="after")
     def _weights_exist_for(self) -> "EncoderConfig":
         if not ENCODERS[self.type].pretrained and self.weights == "imagenet":
-            raise ValueError(f"{self.type} has no ImageNet weights: say weights: none, or the path of a weights file")
+            raise ValueError(f"{self.type} has no ImageNet weights: set weights: none, or the path of a weights file")
         if self.type == "custom" and not self.weights.endswith(".keras"):
-            raise ValueError("type custom needs weights: PATH.keras, a whole Keras model")
+            raise ValueError("type custom needs weights: PATH.keras, a complete Keras model")
         if self.pretrain_on_words is not None and (self.type == "custom" or self.trainable):
-            said = "a custom encoder" if self.type == "custom" else "trainable: true"
-            raise ValueError(
-                f"pretrain_on_words is for frozen encoders of the list (capsmith list encoders), not for {said}"
-            )
+            conflict = "type: custom" if self.type == "custom" else f"trainable: {self.trainable}".lower()
+            raise ValueError(f"pretrain_on_words needs a frozen built-in encoder, but {conflict} is set: remove one")
         return self
 
     @property
@@ -105,16 +112,14 @@ class EncoderConfig(Settings):
 
     @property
     def origin(self) -> str:
-        """Where the weights come from: the adapted ones', or ``weights``."""
-        return (
-            self.weights
-            if self.pretrain_on_words is None
-            else str(self.pretrain_on_words.output / "encoder.weights.h5")
-        )
+        """Source of the weights: ``weights``, or the file of the encoder pretrained on words."""
+        if self.pretrain_on_words is None:
+            return self.weights
+        return str(EncoderFolder(self.pretrain_on_words.output).weights)
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Height and width of the input; None where only a custom model's own file says it."""
+        """Height and width of the input; None if it is only known from the file of a custom model."""
         if self.image_size is None:
             return ENCODERS[self.type].size
         return self.image_size if isinstance(self.image_size, tuple) else (self.image_size, self.image_size)
@@ -132,49 +137,51 @@ Encoders = Annotated[
 
 
 class FeaturesConfig(Settings):
-    """Extraction and its cache."""
+    """Extraction of features, and their cache."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"max_broken": "max_bad_fraction"}
 
     cache: Path = Path("cache")
-    """Folder of the feature stores; each store carries the fingerprint of its encoder in its name."""
+    """Folder of the feature stores. The name of each store contains the fingerprint of its encoder."""
     store: Path | None = None
-    """Use exactly this store, and stop with an error when another encoder made it; or a pickle of features made
-    elsewhere, ``{image_id: array}``, such as ``old_features.pkl``: then no image is needed to train."""
+    """Use exactly this store instead of one in ``cache``; another encoder's store is an error. Or a pickle of features
+    from elsewhere, ``{image_id: array}``, such as ``old_features.pkl``: training then needs no images."""
     batch_size: int = Field(default=32, ge=1)
-    """Images a batch."""
+    """Images per batch of the CNN. Lower it when memory runs out."""
     workers: int = Field(default=2, ge=1)
-    """Threads that decode images."""
+    """Number of threads that decode images."""
     precision: Precision = "auto"
-    """What the CNN calculates in; ``auto`` is bfloat16 where this machine is faster with it."""
-    max_broken: float = Field(default=0.01, ge=0, le=1)
-    """Largest share of images that may be unreadable, or lack features in a pickle, before it is an error."""
+    """Precision of the CNN. ``auto`` times both and uses bfloat16 if it is faster on this machine."""
+    max_bad_fraction: float = Field(default=0.01, ge=0, le=1)
+    """Largest fraction of images, 0 to 1, that may be unreadable or lack features in a pickle. Such images are left
+    out; more of them are an error."""
 
     @property
     def pickle(self) -> Path | None:
-        """The pickle that ``store`` names; None where it names a folder, or nothing."""
+        """The pickle in ``store``; None if ``store`` is a folder or not set."""
         if self.store is None or self.store.is_dir():
             return None
         return self.store if self.store.suffix.lower() in _PICKLES or self.store.exists() else None
 
 
-_PICKLES = (".pkl", ".pickle")
-
-
-def require_given(features: FeaturesConfig, encoders: Sequence[EncoderConfig], learns: bool, views: int) -> None:
-    """Checks that a config asks for nothing that a pickle of features cannot give.
+def require_pickle_suffices(
+    features: FeaturesConfig, encoders: Sequence[EncoderConfig], trains_encoder: bool, cached_crops: int
+) -> None:
+    """Checks that a config whose features come from a pickle needs no other features.
 
     Args:
-        features: Its ``store`` is a pickle.
-        encoders: Of the config.
-        learns: Whether an encoder learns with the decoder.
-        views: Cropped views of each image.
+        features: Settings whose ``store`` is a pickle.
+        encoders: The config's encoders.
+        trains_encoder: Whether an encoder is trained together with the decoder.
+        cached_crops: Number of cached crops of each image.
 
     Raises:
-        ValueError: It does.
+        ValueError: Another setting needs images.
     """
-    what = f"features.store: {features.store} is a pickle of features made before"
-    if learns:
-        raise ValueError(f"{what}, so its encoder cannot learn: leave encoder.trainable out")
+    pickle = f"features.store: {features.store} is a pickle of features"
+    if trains_encoder:
+        raise ValueError(f"{pickle}, so the encoder cannot be trained: remove encoder.trainable")
     if any(encoder.pretrain_on_words for encoder in encoders):
-        raise ValueError(f"{what}, so its encoder cannot be adapted: leave encoder.pretrain_on_words out")
-    if views:
-        raise ValueError(f"{what}, and has none of other views of the images: leave training.cached_crops out")
+        raise ValueError(f"{pickle}, so the encoder cannot be pretrained: remove encoder.pretrain_on_words")
+    if cached_crops:
+        raise ValueError(f"{pickle}, which has no features of crops: remove training.cached_crops")

@@ -1,4 +1,4 @@
-"""From image files to a feature store: decode, encode, keep; stop and go on at any time."""
+"""From image files to a feature store: decode, encode, save. Extraction can be interrupted and resumed at any time."""
 
 import os
 import time
@@ -12,21 +12,23 @@ import numpy as np
 from capsmith.core.errors import FeatureError, ImageError, memory_for
 from capsmith.core.log import get_logger
 from capsmith.core.progress import bar
-from capsmith.vision.cached_crops import view_of
+from capsmith.vision.cached_crops import crop_of
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
-from capsmith.vision.fingerprint import digest, fingerprint
-from capsmith.vision.journal import Journal, known, locked
+from capsmith.vision.fingerprint import encoder_fingerprint, json_sha256
+from capsmith.vision.journal import Journal, locked_store
+from capsmith.vision.journal_lines import current_manifest
 from capsmith.vision.loading import load_images
-from capsmith.vision.store import FeatureStore, Manifest
+from capsmith.vision.manifest import Manifest
+from capsmith.vision.store import FeatureStore
 
 logger = get_logger(__name__)
 
 if TYPE_CHECKING:
     from capsmith.vision.encoder import Encoder
 
-_AHEAD = 3  # batches decoded before the encoder asks for them
-_MANY = 1000  # images from which on it is worth to time both precisions
-_SHOWN = 10  # unreadable images named in the log
+_PREFETCHED_BATCHES = 3
+_MIN_IMAGES_TO_TIME = 1000  # with fewer images, timing both precisions costs more than it gains
+_LOGGED = 10  # unreadable images named in the log
 
 
 @dataclass(frozen=True)
@@ -36,63 +38,73 @@ class _ImageFile:
     size: int  # bytes; -1: no such file
 
 
+@dataclass(frozen=True)
+class _Batch:
+    images: list[_ImageFile]
+    pixels: list[np.ndarray]
+    unreadable: dict[str, dict[str, Any]]  # found since the previous batch
+
+    def __len__(self) -> int:
+        return len(self.images) + len(self.unreadable)
+
+
 def extract(
     images: Sequence[tuple[str, Path]],
     encoder_config: EncoderConfig,
     features_config: FeaturesConfig,
-    view: int = 0,
+    crop: int = 0,
 ) -> FeatureStore:
     """Returns the features of images, computing those that the store does not have yet.
 
-    A run that was killed goes on where it stopped and ends in the same numbers. Images that are new, or whose file
-    has another size than when it was read, are computed; the rest stays. When nothing is missing, no network is built.
+    An interrupted extraction resumes where it stopped and gives the same numbers. New images are computed, as are
+    images whose file size changed since they were read. When nothing is missing, no network is built.
 
     Args:
-        images: (image id, path) pairs; repeats are welcome.
+        images: (image id, path) pairs; duplicates are allowed.
         encoder_config: The encoder.
-        features_config: Where the store is kept, and how much may be unreadable.
-        view: Which view of the images, see ``views.py``; 0 is the images as they are.
+        features_config: Location of the store, and how many images may be unreadable.
+        crop: Number of the cached crop, see ``cached_crops.py``; 0 for the complete images.
 
     Raises:
-        FeatureError: Too many images are unreadable, the store is of another encoder, or the disk is full.
+        FeatureError: Too many images are unreadable, the store belongs to another encoder, or the disk is full.
     """
-    wanted = _stat(images)
-    expected = _fingerprint(encoder_config, view)
-    folder = store_folder(images, encoder_config, features_config, view)
-    with locked(folder):
-        manifest = known(folder, expected)
+    requested = _stat(images)
+    expected = _fingerprint(encoder_config, crop)
+    folder = store_folder(images, encoder_config, features_config, crop)
+    with locked_store(folder):
+        manifest = current_manifest(folder, expected)
         sizes = manifest.file_sizes() if manifest else {}
-        todo = [image for image in wanted if sizes.get(image.id) != image.size]
-        missing = {image.id: _absence(image.path) for image in todo if image.size < 0}
-        _check_broken(wanted, (manifest.reasons() if manifest else {}) | missing, features_config)
+        todo = [image for image in requested if sizes.get(image.id) != image.size]
+        absent = {image.id: _why_absent(image.path) for image in todo if image.size < 0}
+        _require_readable(requested, (manifest.reasons() if manifest else {}) | absent, features_config)
         if todo:
-            _run(todo, wanted, folder, manifest, encoder_config, features_config, view)
+            _extract_missing(todo, requested, folder, manifest, encoder_config, features_config, crop)
         else:
-            logger.info(f"features: all {len(wanted):,} images are in {folder}")
+            logger.info(f"features: all {len(requested):,} images are in {folder}")
             if manifest is not None and (folder / "journal.jsonl").exists():
-                Journal(folder, manifest).finish()  # killed after the last batch
+                Journal(folder, manifest).finish()  # interrupted after the last batch
     return FeatureStore.open(folder, expected)
 
 
 def store_folder(
-    images: Sequence[tuple[str, Path]], encoder_config: EncoderConfig, features_config: FeaturesConfig, view: int = 0
+    images: Sequence[tuple[str, Path]], encoder_config: EncoderConfig, features_config: FeaturesConfig, crop: int = 0
 ) -> Path:
     """Returns the folder of the store for these images and this encoder.
 
-    ``features.store`` if given; else a name in ``features.cache`` made of the encoder, its fingerprint, and the folder
-    that holds the images. A view's folder has its number behind that.
+    This is ``features.store`` if set. Otherwise it is a folder in ``features.cache`` whose name is made of the
+    encoder, its fingerprint and a hash of the folder of the images. The number of a cached crop is appended.
     """
-    ending = f"-view{view}" if view else ""
+    suffix = f"-view{crop}" if crop else ""
     if features_config.store is not None:
-        return features_config.store.with_name(features_config.store.name + ending)
-    place = os.path.commonpath([os.path.abspath(path.parent) for _, path in images])
-    made_by = digest(fingerprint(encoder_config))[:10]
-    name = f"{encoder_config.type}-{encoder_config.output}-{made_by}-{digest(place)[:8]}{ending}"
+        return features_config.store.with_name(features_config.store.name + suffix)
+    image_folder = os.path.commonpath([os.path.abspath(path.parent) for _, path in images])
+    fingerprint = json_sha256(encoder_fingerprint(encoder_config))[:10]
+    name = f"{encoder_config.type}-{encoder_config.output}-{fingerprint}-{json_sha256(image_folder)[:8]}{suffix}"
     return features_config.cache / name
 
 
-def _fingerprint(encoder_config: EncoderConfig, view: int) -> dict[str, Any]:
-    return fingerprint(encoder_config) | ({"view": view} if view else {})
+def _fingerprint(encoder_config: EncoderConfig, crop: int) -> dict[str, Any]:
+    return encoder_fingerprint(encoder_config) | ({"view": crop} if crop else {})
 
 
 def _stat(images: Sequence[tuple[str, Path]]) -> list[_ImageFile]:
@@ -105,8 +117,8 @@ def _stat(images: Sequence[tuple[str, Path]]) -> list[_ImageFile]:
     return [_ImageFile(image, path, _file_size(path)) for image, path in paths.items()]
 
 
-def _absence(path: Path) -> str:
-    """Returns why there is no file: it may be in a folder that may not be searched."""
+def _why_absent(path: Path) -> str:
+    """Returns why a file cannot be found: its folder may lack permission to search it."""
     try:
         path.stat()
     except PermissionError as error:
@@ -123,116 +135,118 @@ def _file_size(path: Path) -> int:
         return -1
 
 
-def _run(
+def _extract_missing(
     todo: list[_ImageFile],
-    wanted: list[_ImageFile],
+    requested: list[_ImageFile],
     folder: Path,
     manifest: Manifest | None,
     encoder_config: EncoderConfig,
     features_config: FeaturesConfig,
-    view: int,
+    crop: int,
 ) -> None:
-    encoder, precision = _encoder(encoder_config, features_config, len(todo), manifest)
+    encoder, precision = _build_encoder(encoder_config, features_config, len(todo), manifest)
     if manifest is None:
         dtype = "float32" if encoder_config.output == "pooled" else "float16"
-        manifest = Manifest(_fingerprint(encoder_config, view), encoder.feature_shape, dtype, precision=precision)
-    seen = f" (view {view})" if view else ""
-    through = encoder_config.type + ("" if precision == "float32" else f" in {precision}")
-    logger.info(f"features: {len(todo):,} of {len(wanted):,} images{seen} go through {through} into {folder}")
+        manifest = Manifest(_fingerprint(encoder_config, crop), encoder.feature_shape, dtype, precision=precision)
+    what = f"images (cached crop {crop})" if crop else "images"
+    name = encoder_config.type + ("" if precision == "float32" else f" in {precision}")
+    logger.info(f"features: extracting {len(todo):,} of {len(requested):,} {what} with {name} into {folder}")
     began = time.monotonic()
-    batch = min(features_config.batch_size, len(wanted))  # one shape for all batches, and the same after a restart
+    batch_size = min(features_config.batch_size, len(requested))  # the same shape for all batches, and after a restart
     journal = Journal(folder, manifest)
     try:
-        with bar(total=len(wanted), initial=len(wanted) - len(todo), desc="features", unit="image") as shown:
-            for good, broken in _batches(todo, encoder.image_size, features_config.workers, batch, view):
-                with memory_for("features.batch_size", batch):
-                    features = _encode(encoder, [pixels for _, pixels in good], batch)
-                journal.append([p.id for p, _ in good], [p.size for p, _ in good], features, broken)
-                _check_broken(wanted, manifest.reasons(), features_config)
-                shown.update(len(good) + len(broken))
+        with bar(total=len(requested), initial=len(requested) - len(todo), desc="features", unit="image") as progress:
+            for batch in _batches(todo, encoder.image_size, features_config.workers, batch_size, crop):
+                with memory_for("features.batch_size", batch_size):
+                    features = _encode(encoder, batch.pixels, batch_size)
+                ids, sizes = [image.id for image in batch.images], [image.size for image in batch.images]
+                journal.append(ids, sizes, features, batch.unreadable)
+                _require_readable(requested, manifest.reasons(), features_config)
+                progress.update(len(batch))
         journal.finish()
     finally:
         journal.close()
     seconds = time.monotonic() - began
-    logger.info(f"features: done in {seconds:,.0f} s ({len(todo) / seconds:,.1f} images a second)")
-    _report_broken(todo, manifest)
+    logger.info(f"features: done in {seconds:,.0f} s ({len(todo) / seconds:,.1f} images/s)")
+    _log_unreadable(todo, manifest)
 
 
-def _encoder(
-    config: EncoderConfig, how: FeaturesConfig, images: int, manifest: Manifest | None
+def _build_encoder(
+    config: EncoderConfig, features_config: FeaturesConfig, images: int, manifest: Manifest | None
 ) -> tuple["Encoder", str]:
-    """Builds the encoder, and says in which precision: that in which a store was begun, else the one asked for.
+    """Builds the encoder and returns its precision: that of an existing store, else the configured one.
 
-    Which one is faster is a question of the network: convolutions of single channels gain nothing. So both are timed,
-    on machines that have bfloat16 and where there are images enough to be worth it.
+    Which precision is faster depends on the network: depthwise convolutions gain nothing from bfloat16. ``auto``
+    therefore times both, if the machine has bfloat16 and there are enough images to be worth it.
     """
     from capsmith.core.precision import dtype_scope, faster, has_bfloat16
     from capsmith.vision.encoder import build_encoder
 
-    asked = how.precision if manifest is None else manifest.precision
-    if manifest is not None and how.precision not in ("auto", asked):
+    precision = features_config.precision if manifest is None else manifest.precision
+    if manifest is not None and features_config.precision not in ("auto", precision):
         raise FeatureError(
-            f"features.precision: the features that are there were made in {asked}: leave it at auto, or delete them"
+            f"features.precision: the stored features were extracted in {precision}: set auto, or delete the store"
         )
-    if asked == "auto" and not (images > _MANY and has_bfloat16()):
-        asked = "float32"
-    built = {}
+    if precision == "auto" and not (images > _MIN_IMAGES_TO_TIME and has_bfloat16()):
+        precision = "float32"
+    encoders = {}
 
-    def make(precision: str) -> Callable[[], Any]:
+    def prepare(precision: str) -> Callable[[], Any]:
         with dtype_scope(precision):
-            encoder = built[precision] = build_encoder(config)
-        return lambda: encoder.encode(np.zeros((how.batch_size, *encoder.image_size, 3), np.uint8))
+            encoder = encoders[precision] = build_encoder(config)
+        return lambda: encoder.encode(np.zeros((features_config.batch_size, *encoder.image_size, 3), np.uint8))
 
-    with memory_for("features.batch_size", how.batch_size):
-        chosen = faster(make) if asked == "auto" else asked
-    if chosen not in built:
-        make(chosen)
-    return built[chosen], chosen
+    with memory_for("features.batch_size", features_config.batch_size):
+        chosen = faster(prepare) if precision == "auto" else precision
+    if chosen not in encoders:
+        prepare(chosen)
+    return encoders[chosen], chosen
 
 
-def _encode(encoder: "Encoder", images: list[np.ndarray], batch: int) -> np.ndarray:
-    """Returns (len(images), *shape); the input is filled up to ``batch`` so that nothing is compiled twice."""
-    pixels = np.zeros((batch, *encoder.image_size, 3), np.uint8)
+def _encode(encoder: "Encoder", images: list[np.ndarray], batch_size: int) -> np.ndarray:
+    """Returns (len(images), *shape). The input is padded to ``batch_size``, so the network is compiled only once."""
+    pixels = np.zeros((batch_size, *encoder.image_size, 3), np.uint8)
     for row, image in enumerate(images):
         pixels[row] = image
     return encoder.encode(pixels)[: len(images)]
 
 
 def _batches(
-    images: list[_ImageFile], size: tuple[int, int], workers: int, batch: int, view: int
-) -> Iterator[tuple[list[tuple[_ImageFile, np.ndarray]], dict[str, dict[str, Any]]]]:
-    """Yields ``batch`` decoded images at a time (fewer at the end), with those found unreadable on the way."""
-    good: list[tuple[_ImageFile, np.ndarray]] = []
-    broken: dict[str, dict[str, Any]] = {}
-    keyed = ((image, image.path) for image in images)
-    for image, result in load_images(keyed, size, workers, _AHEAD * batch, lambda image: view_of(image.id, view)):
+    images: list[_ImageFile], size: tuple[int, int], workers: int, batch_size: int, crop: int
+) -> Iterator[_Batch]:
+    """Yields batches of ``batch_size`` decoded images; the last one may be smaller."""
+    batch = _Batch([], [], {})
+    paths = ((image, image.path) for image in images)
+    prefetch = _PREFETCHED_BATCHES * batch_size
+    for image, result in load_images(paths, size, workers, prefetch, lambda image: crop_of(image.id, crop)):
         if isinstance(result, ImageError):
-            broken[image.id] = {"reason": str(result), "size": image.size}
+            batch.unreadable[image.id] = {"reason": str(result), "size": image.size}
         else:
-            good.append((image, result))
-        if len(good) == batch:
-            yield good, broken
-            good, broken = [], {}
-    if good or broken:
-        yield good, broken
+            batch.images.append(image)
+            batch.pixels.append(result)
+        if len(batch.images) == batch_size:
+            yield batch
+            batch = _Batch([], [], {})
+    if len(batch):
+        yield batch
 
 
-def _check_broken(wanted: list[_ImageFile], reasons: dict[str, str], config: FeaturesConfig) -> None:
-    """Stops as soon as too much is unreadable: a wrong folder shows at once, not after hours."""
-    if len(reasons) <= config.max_broken * len(wanted):
+def _require_readable(requested: list[_ImageFile], reasons: dict[str, str], config: FeaturesConfig) -> None:
+    """Raises FeatureError as soon as too many images are unreadable: a wrong folder is reported at once."""
+    if len(reasons) <= config.max_bad_fraction * len(requested):
         return
-    found = [image.id for image in wanted if image.id in reasons]
-    if len(found) > config.max_broken * len(wanted):
+    unreadable = [image.id for image in requested if image.id in reasons]
+    if len(unreadable) > config.max_bad_fraction * len(requested):
         raise FeatureError(
-            f"{len(found):,} of {len(wanted):,} images cannot be read, more than features.max_broken allows "
-            f"({config.max_broken:g}); the first: {reasons[found[0]]}"
+            f"{len(unreadable):,} of {len(requested):,} images cannot be read, more than features.max_bad_fraction "
+            f"allows ({config.max_bad_fraction:g}); the first: {reasons[unreadable[0]]}"
         )
 
 
-def _report_broken(todo: list[_ImageFile], manifest: Manifest) -> None:
-    found = manifest.reasons()
-    reasons = [found[image.id] for image in todo if image.id in found]
-    for reason in reasons[:_SHOWN]:
+def _log_unreadable(todo: list[_ImageFile], manifest: Manifest) -> None:
+    by_id = manifest.reasons()
+    reasons = [by_id[image.id] for image in todo if image.id in by_id]
+    for reason in reasons[:_LOGGED]:
         logger.info(f"features: left out {reason}")
-    if len(reasons) > _SHOWN:
-        logger.info(f"features: left out {len(reasons) - _SHOWN} more, listed in the store's manifest.json")
+    if len(reasons) > _LOGGED:
+        logger.info(f"features: left out {len(reasons) - _LOGGED} more, listed in the store's manifest.json")

@@ -1,6 +1,6 @@
-"""What makes two encoders the same, so that features of different ones are never mixed.
+"""Encoder fingerprints: what identifies an encoder, so that features of different encoders are never mixed.
 
-Everything here is known without building the network: a complete cache opens without Keras.
+A fingerprint is computed without building the network: a complete feature store opens without Keras.
 """
 
 import functools
@@ -17,18 +17,21 @@ from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoders import ENCODERS
 
 FEATURE_FORMAT = 1
-"""Goes up when the same encoder would give other numbers, as when images are resized in another way."""
+"""Incremented when the same encoder would give different features, for example after a change of the resizing."""
+
+MAY_DIFFER_IN_RUNS = ("plugin",)
+"""Keys that may differ from a run's own fingerprint: loading a run reports another version of its plugin."""
 
 
-def fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, Any]:
-    """Returns what decides the features: network, layer, weights, input size, pixel scaling and output.
+def encoder_fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, Any]:
+    """Returns everything that determines the features: network, layer, weights, input size, pixel scaling and output.
 
     Args:
         config: The encoder's settings.
-        weights: What to enter for the weights; by default the config's are looked at.
+        weights: Value of the key ``weights``; by default it is derived from the config.
 
     Returns:
-        A flat dict fit for JSON. A weights file counts by its content (SHA-256), not by its path.
+        A flat dict that can be saved as JSON. A weights file is identified by its SHA-256, not by its path.
 
     Raises:
         FeatureError: The weights file cannot be read.
@@ -40,8 +43,8 @@ def fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, 
                 f"encoder.pretrain_on_words: {config.origin} is missing: `capsmith train` or `extract` creates it; to "
                 "use a run's copy, set encoder.pretrain_on_words.output to the run, or to its encoder_1, encoder_2 …"
             )
-        named = config.origin in ("imagenet", "none")
-        weights = config.origin if named else f"sha256:{file_hash(Path(config.origin).expanduser())}"
+        is_file = config.origin not in ("imagenet", "none")
+        weights = f"sha256:{file_sha256(Path(config.origin).expanduser())}" if is_file else config.origin
     plugin = provider("encoder", config.type)
     return {
         "format": FEATURE_FORMAT,
@@ -55,51 +58,47 @@ def fingerprint(config: EncoderConfig, weights: str | None = None) -> dict[str, 
     }
 
 
-OF_A_RUN = ("plugin",)
-"""What may differ from a run's own fingerprint: a plugin's other version is told when the run is read."""
+def describe_differences(actual: dict[str, Any], expected: dict[str, Any], ignore: Collection[str] = ()) -> str:
+    """Returns the differing keys of two fingerprints, such as ``"layer: mixed8 instead of last"``; empty if equal.
+
+    Args:
+        actual: One fingerprint.
+        expected: The other.
+        ignore: Keys that may differ.
+    """
+    keys = [key for key in (*expected, *actual) if actual.get(key) != expected.get(key) and key not in ignore]
+    return ", ".join(
+        f"{key}: {_shorten(actual.get(key))} instead of {_shorten(expected.get(key))}" for key in dict.fromkeys(keys)
+    )
 
 
-def digest(value: Any) -> str:
-    """Returns the SHA-256 of a JSON value as 64 hexadecimal digits; the order of keys does not matter."""
+def json_sha256(value: Any) -> str:
+    """Returns the SHA-256 of a JSON value as 64 hexadecimal digits. The order of keys does not matter."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def differences(found: dict[str, Any], expected: dict[str, Any], but: Collection[str] = ()) -> str:
-    """Returns the keys in which two fingerprints differ, as in ``"layer: mixed8 instead of last"``; empty if none.
-
-    Args:
-        found: One fingerprint.
-        expected: The other.
-        but: Keys that may differ.
-    """
-    keys = [key for key in (*expected, *found) if found.get(key) != expected.get(key) and key not in but]
-    return ", ".join(
-        f"{key}: {_short(found.get(key))} instead of {_short(expected.get(key))}" for key in dict.fromkeys(keys)
-    )
-
-
-def file_hash(path: Path) -> str:
-    """Returns the SHA-256 of a file; repeated calls read the file again only if it changed.
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file. Repeated calls read the file again only if it changed.
 
     Raises:
-        FeatureError: The file is missing or cannot be read.
+        FeatureError: The file does not exist or cannot be read.
     """
     try:
-        open_regular(path).close()  # a pipe or a device would never end
-        stat = path.stat()  # st_ctime_ns: st_mtime_ns is what anybody may set, as cp -p and rsync do
-        return _hash(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+        open_regular(path).close()  # reading a pipe or a device would never end
+        stat = path.stat()  # st_ctime_ns as well: any program can set st_mtime_ns, and cp -p and rsync do
+        return _sha256(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
     except OSError as error:
         raise FeatureError(f"encoder weights {path}: {error.strerror or error}") from error
 
 
 @functools.lru_cache(maxsize=64)
-def _hash(path: Path, state: tuple[int, ...]) -> str:
+def _sha256(path: Path, state: tuple[int, ...]) -> str:
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = str(value)
-    longest = 19 if text.startswith("sha256:") else 60
-    return text[:longest] + "…" if len(text) > longest else text
+    limit = 19 if text.startswith("sha256:") else 60
+    return text[:limit] + "…" if len(text) > limit else text

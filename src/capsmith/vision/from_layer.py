@@ -1,4 +1,4 @@
-"""Features made from those of an earlier layer that are there already, instead of from the images."""
+"""Features computed from the stored features of an earlier layer instead of from the images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,61 +10,67 @@ from capsmith.core.log import get_logger
 from capsmith.core.progress import bar
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.extraction import store_folder
-from capsmith.vision.fingerprint import fingerprint
-from capsmith.vision.journal import Journal, known, locked
-from capsmith.vision.store import FeatureStore, Manifest
+from capsmith.vision.fingerprint import encoder_fingerprint
+from capsmith.vision.journal import Journal, locked_store
+from capsmith.vision.journal_lines import current_manifest
+from capsmith.vision.manifest import Manifest
+from capsmith.vision.store import FeatureStore
 
 logger = get_logger(__name__)
 
 
-def fill(
-    earlier: FeatureStore,
+def extract_from_layer(
+    layer_store: FeatureStore,
     images: Sequence[tuple[str, Path]],
-    rest: keras.Model,
-    encoder: EncoderConfig,
-    features: FeaturesConfig,
+    head: keras.Model,
+    encoder_config: EncoderConfig,
+    features_config: FeaturesConfig,
 ) -> None:
-    """Begins an encoder's store with the images whose features up to a layer are known; the rest is for `extract`.
+    """Fills an encoder's store from the stored output of an earlier layer; `extract` computes the remaining images.
 
-    The numbers are those of `extract` but for the rounding of the earlier features to float16.
+    The features equal those of `extract`, except for the rounding of the layer's output to float16.
 
     Args:
-        earlier: Grids (L, C) of the earlier layer.
-        images: (image id, path) of all images of the data set, or of a part of it.
-        rest: From the earlier layer's grid (P, H, W, C) to the encoder's features.
-        encoder: The encoder whose store it is.
-        features: Where the store is kept.
+        layer_store: Grids (L, C) of the earlier layer.
+        images: (image id, path) of the images to compute, all or some of the data set.
+        head: From the earlier layer's grid (P, H, W, C) to the encoder's features.
+        encoder_config: The encoder whose store is filled.
+        features_config: Location of the store, and the batch size.
     """
-    folder = store_folder(images, encoder, features)
-    expected = fingerprint(encoder)
-    with locked(folder):
-        manifest = known(folder, expected)
-        there = manifest.file_sizes() if manifest else {}
+    folder = store_folder(images, encoder_config, features_config)
+    fingerprint = encoder_fingerprint(encoder_config)
+    with locked_store(folder):
+        manifest = current_manifest(folder, fingerprint)
+        done = manifest.file_sizes() if manifest else {}
         todo = [
             (image, path.stat().st_size)
             for image, path in dict(images).items()
-            if image in earlier and image not in there
+            if image in layer_store and image not in done
         ]
         if not todo:
             return
         if manifest is None:
-            shape = tuple(int(n) for n in rest.output_shape[1:])
-            dtype = "float32" if encoder.output == "pooled" else "float16"
-            manifest = Manifest(expected, shape, dtype, precision=earlier.precision)  # others follow in the same
-        logger.info(f"features: {len(todo):,} images go on from an earlier layer of {encoder.type} into {folder}")
+            shape = tuple(int(n) for n in head.output_shape[1:])
+            dtype = "float32" if encoder_config.output == "pooled" else "float16"
+            # the remaining images will be extracted in the same precision
+            manifest = Manifest(fingerprint, shape, dtype, precision=layer_store.precision)
+        logger.info(
+            f"features: computing {len(todo):,} images from an earlier layer of {encoder_config.type} into {folder}"
+        )
         journal = Journal(folder, manifest)
         try:
-            with bar(total=len(todo), desc="features", unit="image") as shown:
-                for first in range(0, len(todo), features.batch_size):
-                    some = todo[first : first + features.batch_size]
-                    journal.append([i for i, _ in some], [s for _, s in some], _through(rest, earlier, some), {})
-                    shown.update(len(some))
+            with bar(total=len(todo), desc="features", unit="image") as progress:
+                for start in range(0, len(todo), features_config.batch_size):
+                    batch = todo[start : start + features_config.batch_size]
+                    ids, sizes = [image for image, _ in batch], [size for _, size in batch]
+                    journal.append(ids, sizes, _apply_head(head, layer_store, ids), {})
+                    progress.update(len(batch))
             journal.finish()
         finally:
             journal.close()
 
 
-def _through(rest: keras.Model, earlier: FeatureStore, some: Sequence[tuple[str, int]]) -> np.ndarray:
-    grid = rest.input_shape[1:]
-    seen = earlier.gather(earlier.rows([image for image, _ in some])).astype(np.float32).reshape(-1, *grid)
-    return np.asarray(rest.predict_on_batch(seen), np.float32)
+def _apply_head(head: keras.Model, layer_store: FeatureStore, ids: Sequence[str]) -> np.ndarray:
+    grid_shape = head.input_shape[1:]
+    grids = layer_store.gather(layer_store.rows(ids)).astype(np.float32).reshape(-1, *grid_shape)
+    return np.asarray(head.predict_on_batch(grids), np.float32)

@@ -1,10 +1,10 @@
-"""Images of any kind become upright RGB arrays of one size.
+"""Loads images of any kind as upright RGB arrays of one size.
 
-Training, extraction and captioning all go through `load_image`, so that an image gives the same pixels everywhere.
-Resizing is Pillow's bilinear filter with antialiasing (its support grows with the scale), straight to the wanted
-height and width; the aspect ratio is not kept, as in the encoders' own training. Large JPEG files are decoded at 1/2,
-1/4 or 1/8 size (Pillow's draft mode) when that still leaves twice the wanted pixels in each direction: several times
-faster, and within a few levels of the full decode. Which files are opened at all is up to ``image_files``.
+Training, extraction and captioning all use `load_image`, so an image gives the same pixels everywhere. Resizing is
+Pillow's antialiased bilinear filter, directly to the requested height and width; the aspect ratio is not kept, as in
+the training of the encoders. Large JPEG files are decoded at 1/2, 1/4 or 1/8 size (Pillow's draft mode) when that
+still leaves twice the requested pixels in each direction: several times faster, and within a few grey levels of the
+full decode. ``image_files`` decides which files are opened.
 """
 
 from pathlib import Path
@@ -13,13 +13,14 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 from capsmith.core.errors import ImageError, one_line
-from capsmith.vision.cached_crops import View
+from capsmith.vision.cached_crops import Crop
 from capsmith.vision.image_files import MAX_PIXELS, check_size, open_image, orientation
 from capsmith.vision.image_formats import FORMATS
 
-Source = str | Path | bytes | Image.Image | np.ndarray
+ImageSource = str | Path | bytes | Image.Image | np.ndarray
+"""An image: a path, the bytes of a file, a Pillow image, or an array of pixels."""
 
-_TURNS = {
+_TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -32,42 +33,42 @@ _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
 def load_image(
-    source: Source, size: tuple[int, int], max_pixels: int = MAX_PIXELS, view: View | None = None
+    source: ImageSource, size: tuple[int, int], max_pixels: int = MAX_PIXELS, crop: Crop | None = None
 ) -> np.ndarray:
-    """Reads one image as upright 8-bit RGB of the given size.
+    """Loads one image as upright 8-bit RGB of the given size.
 
-    EXIF rotation is applied; transparency is laid on white; 16 bits are scaled to 8; of an animation the first frame
-    counts; CMYK, palettes, grey and black-and-white become RGB.
+    EXIF rotation is applied. Transparent pixels are composited on white. 16 bits are scaled to 8. Only the first frame
+    of an animation is used. CMYK, palette, greyscale and black-and-white images become RGB.
 
     Args:
         source: A path, the bytes of a file, a Pillow image, or an array: (H, W), (H, W, 3) or (H, W, 4); uint8 or
-            uint16 over their whole range, bool, or floats in [0, 1].
-        size: Height and width wanted, in pixels.
-        max_pixels: Images with more pixels than this are refused unread.
-        view: What of the upright image is kept, and whether it is mirrored; None keeps it as it is.
+            uint16 over the full range, bool, or floats in [0, 1].
+        size: Height and width of the result in pixels.
+        max_pixels: Images with more pixels than this are refused before they are decoded.
+        crop: Region of the upright image to keep, optionally mirrored; None keeps the complete image.
 
     Returns:
-        uint8 (H, W, 3).
+        (H, W, 3) uint8.
 
     Raises:
-        ImageError: One line that names the image and says why it cannot be read.
+        ImageError: The image cannot be read. The message is one line that names the image and the reason.
     """
     name = image_name(source)
     if isinstance(source, np.ndarray):
-        made = _from_array(source, name)
-        check_size(*made.size, name, max_pixels)
-        return _finish(made, size, name, view)
+        pillow_image = _from_array(source, name)
+        check_size(*pillow_image.size, name, max_pixels)
+        return _to_pixels(pillow_image, size, name, crop)
     if isinstance(source, Image.Image):
-        return _finish(_copied(source, name, max_pixels), size, name, view)
+        return _to_pixels(_copy(source, name, max_pixels), size, name, crop)
     with open_image(source, name, max_pixels) as image:
         if image.format in ("JPEG", "MPO"):
-            side = 2 * max(size)  # both ways, since an EXIF rotation may still swap them
+            side = 2 * max(size)  # the larger side for both: an EXIF rotation may still swap them
             image.draft(None, (side, side))
-        return _finish(image, size, name, view)
+        return _to_pixels(image, size, name, crop)
 
 
-def image_name(source: Source) -> str:
-    """Returns how messages call an image: its path, or what kind of thing it is."""
+def image_name(source: ImageSource) -> str:
+    """Returns the name of an image for messages: its path, or the kind of source."""
     if isinstance(source, str | Path):
         return str(source)
     if isinstance(source, Image.Image):
@@ -75,45 +76,47 @@ def image_name(source: Source) -> str:
     return "image (bytes)" if isinstance(source, bytes) else "image (array)"
 
 
-def _copied(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
-    """Returns a copy of somebody's image, decoded: theirs stays as it is."""
+def _copy(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    """Returns a decoded copy of the caller's image, which is not changed."""
     check_size(*image.size, name, max_pixels)
     if isinstance(image, ImageFile.ImageFile) and image.tile and image.format not in (*FORMATS, "MPO"):
-        raise ImageError(f"{name}: {image.format} images are not decoded here: call load() on it if you trust it")
+        raise ImageError(
+            f"{name}: {image.format} images are not decoded here: call load() on the image first if you trust it"
+        )
     try:
         return image.copy()
-    except Exception as error:  # closed, or damaged
+    except Exception as error:  # the file is closed or damaged
         raise ImageError(f"{name}: the image cannot be decoded ({one_line(error)})") from error
 
 
-def _finish(image: Image.Image, size: tuple[int, int], name: str, view: View | None) -> np.ndarray:
-    wanted = (size[1], size[0])
+def _to_pixels(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None) -> np.ndarray:
+    target = (size[1], size[0])  # Pillow's order: width, height
     try:
         image.load()
         image = _rgb(_upright(image))
-        if view is not None:
-            return np.array(_seen(image, view, wanted))
-        return np.array(image if image.size == wanted else image.resize(wanted, Image.Resampling.BILINEAR))
+        if crop is not None:
+            return np.array(_crop(image, crop, target))
+        return np.array(image if image.size == target else image.resize(target, Image.Resampling.BILINEAR))
     except Exception as error:  # Pillow's decoders raise nearly every kind of exception on damaged files
-        raise ImageError(f"{name}: the image is truncated or damaged ({one_line(error)}): get it again") from error
+        raise ImageError(f"{name}: the image is truncated or damaged ({one_line(error)}): replace the file") from error
 
 
-def _seen(image: Image.Image, view: View, wanted: tuple[int, int]) -> Image.Image:
-    if view.mirrored:
+def _crop(image: Image.Image, crop: Crop, target: tuple[int, int]) -> Image.Image:
+    if crop.mirrored:
         image = ImageOps.mirror(image)
-    left, top, right, bottom = (share * side for share, side in zip(view.box, image.size * 2, strict=True))
-    return image.resize(wanted, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+    left, top, right, bottom = (fraction * side for fraction, side in zip(crop.box, image.size * 2, strict=True))
+    return image.resize(target, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    turn = _TURNS.get(orientation(image))
-    return image if turn is None else image.transpose(turn)
+    operation = _TRANSPOSE.get(orientation(image))
+    return image if operation is None else image.transpose(operation)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode in _SIXTEEN_BIT:
         return _eight_bits(np.asarray(image) / np.float32(257))
-    if image.mode == "I":  # wide integers say nothing about their range: 8 bits, 16 bits, or as far as they go
+    if image.mode == "I":  # mode I does not tell the range: 8 bits, 16 bits, or up to the largest value
         values = np.asarray(image)
         top = int(values.max())
         return _eight_bits(values / np.float32(1 if top <= 255 else 257 if top <= 65535 else top / 255))
@@ -146,9 +149,9 @@ def _from_array(array: np.ndarray, name: str) -> Image.Image:
         low, high = float(array.min()), float(array.max())
         if not (low >= 0 and high <= 1):  # also refuses NaN
             raise ImageError(
-                f"{name}: floats from {low:g} to {high:g}; give floats in [0, 1], or uint8 for pixels 0–255"
+                f"{name}: floats from {low:g} to {high:g}; use floats in [0, 1], or uint8 for pixels 0–255"
             )
         array = np.rint(array * 255).astype(np.uint8)
     elif array.dtype != np.uint8:
-        raise ImageError(f"{name}: {array.dtype} pixels; give uint8, uint16, bool, or floats in [0, 1]")
+        raise ImageError(f"{name}: {array.dtype} pixels; use uint8, uint16, bool, or floats in [0, 1]")
     return Image.fromarray(np.ascontiguousarray(array))

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from capsmith.core.errors import ImageError
-from capsmith.vision.cached_crops import View
+from capsmith.vision.cached_crops import Crop
 from capsmith.vision.images import load_image
 
 K = TypeVar("K")
@@ -22,7 +22,7 @@ def load_images(
     size: tuple[int, int],
     workers: int,
     prefetch: int = PREFETCH,
-    crop: Callable[[K], View | None] | None = None,
+    crop: Callable[[K], Crop | None] | None = None,
 ) -> Iterator[tuple[K, np.ndarray | ImageError]]:
     """Decodes images in threads and yields them in order.
 
@@ -39,7 +39,7 @@ def load_images(
 
     def load(key: K, path: Path) -> np.ndarray | ImageError:
         try:
-            return load_image(path, size, view=None if crop is None else crop(key))
+            return load_image(path, size, crop=None if crop is None else crop(key))
         except ImageError as error:
             return error
 

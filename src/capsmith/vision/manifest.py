@@ -1,4 +1,4 @@
-"""The manifest of a feature store: what it holds, and what ``manifest.json`` must say."""
+"""The manifest of a feature store, and the schema of ``manifest.json``."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,26 +9,26 @@ from pydantic import Field, model_validator
 from capsmith.core.errors import FeatureError
 from capsmith.core.files import write_json
 from capsmith.core.readers.json_files import FileSchema, read_json
-from capsmith.vision.fingerprint import differences
+from capsmith.vision.fingerprint import describe_differences
 
 FileBytes = Annotated[int, Field(ge=-1, lt=2**63)]
-"""The size of an image's file; -1 for one that is missing."""
+"""Size of an image file in bytes; -1 for a missing file."""
 
 
 class SavedNote(FileSchema):
-    """Why an image cannot be read."""
+    """Why an image is unreadable, and the size of its file."""
 
     reason: str
     size: FileBytes
 
 
 class SavedHead(FileSchema):
-    """What a manifest and the first line of a journal have in common."""
+    """Fields that a manifest and the first line of a journal share."""
 
     fingerprint: dict[str, Any]
     shape: list[Annotated[int, Field(ge=1, lt=2**48)]] = Field(min_length=1, max_length=2)
     dtype: Literal["float16", "float32"]
-    precision: Literal["float32", "bfloat16"] = "float32"  # stores of before have none
+    precision: Literal["float32", "bfloat16"] = "float32"  # missing in older stores
 
 
 class SavedManifest(SavedHead):
@@ -42,22 +42,22 @@ class SavedManifest(SavedHead):
     def _rows_agree(self) -> "SavedManifest":
         named = [image for image in self.ids if image is not None]
         if len(self.ids) != len(self.sizes) or len(set(named)) != len(named):
-            raise ValueError("ids and sizes are not one for each row")
+            raise ValueError("ids and sizes must have one entry per row, and ids must be distinct")
         return self
 
 
 @dataclass
 class Manifest:
-    """What a store holds.
+    """The contents of a store.
 
     Attributes:
-        fingerprint: Of the encoder, see `capsmith.vision.fingerprint`.
-        shape: Of one image's features: (D,) pooled, or (L, D).
+        fingerprint: Fingerprint of the encoder, see `capsmith.vision.fingerprint`.
+        shape: Shape of the features of one image: (D,) pooled, or (L, D).
         dtype: ``float32`` pooled, ``float16`` grid.
-        ids: The image of each row; None for a row given up, its image having become unreadable.
-        sizes: The size in bytes of each row's image file when it was read.
+        ids: Image of each row; None if the image became unreadable.
+        sizes: Size in bytes of each row's image file when it was read.
         broken: Unreadable images: ``{id: {"reason": …, "size": …}}``; size -1 for a missing file.
-        precision: What the encoder calculated in.
+        precision: Precision in which the encoder computed.
     """
 
     fingerprint: dict[str, Any]
@@ -73,15 +73,13 @@ class Manifest:
         """Reads and checks ``manifest.json``.
 
         Raises:
-            FeatureError: There is none, or it is damaged.
+            FeatureError: The file is missing or damaged.
         """
         path = folder / "manifest.json"
         if not folder.is_dir():
             raise FeatureError(f"no features in {folder}: no such folder; run `capsmith extract` first")
         if not path.exists():
-            raise FeatureError(
-                f"features in {folder} are unfinished; run `capsmith extract` again, it goes on from there"
-            )
+            raise FeatureError(f"features in {folder} are unfinished; run `capsmith extract` again: it resumes")
         advice = f"delete {folder} and extract again"
         saved = SavedManifest.check(read_json(path, FeatureError), path, FeatureError, advice)
         return cls(**saved.model_dump(exclude={"shape"}), shape=tuple(saved.shape))
@@ -91,18 +89,18 @@ class Manifest:
         write_json(folder / "manifest.json", asdict(self))
 
     def file_sizes(self) -> dict[str, int]:
-        """Returns the size of each image's file when it was last read, readable or not."""
+        """Returns the size of each image file when it was last read, unreadable ones included."""
         read = {image: size for image, size in zip(self.ids, self.sizes, strict=True) if image is not None}
         return read | {image: note["size"] for image, note in self.broken.items()}
 
     def reasons(self) -> dict[str, str]:
-        """Returns the unreadable images and why."""
+        """Returns the unreadable images, and the reason."""
         return {image: note["reason"] for image, note in self.broken.items()}
 
     def check(self, expected: dict[str, Any], folder: Path) -> None:
-        """Raises FeatureError when another encoder made the features; says in what it differs."""
-        if differs := differences(self.fingerprint, expected):
+        """Raises FeatureError, naming the differences, if the features belong to another encoder."""
+        if differs := describe_differences(self.fingerprint, expected):
             raise FeatureError(
-                f"features in {folder} are of another encoder ({differs}); "
-                "use the encoder that made them, or give another features.store"
+                f"features in {folder} belong to another encoder ({differs}); "
+                "use that encoder, or set another features.store"
             )

@@ -1,4 +1,4 @@
-"""Images that show the same: found by small copies, whatever their size, format and compression."""
+"""Near-duplicate images, found from their thumbnails whatever their size, format and compression."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -6,81 +6,85 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 SIDE = 16
-"""Side of the small copy in pixels."""
+"""Height and width of the thumbnails in pixels."""
 _BITS, _BANDS = 64, 4
-_FAR = 3  # bits that may differ; with one band more, one band is equal for certain
-_LEVELS = 8.0  # levels by which copies may differ in the mean over pixels and colours
+_MAX_DISTANCE = 3  # bits. With one band more than this, two near-duplicates always have one equal band.
+_MAX_DIFFERENCE = 8.0  # grey levels, the mean over pixels and channels
 
 
-def small_copy(pixels: np.ndarray) -> np.ndarray:
-    """Returns the copy (16, 16, 3), uint8, of RGB pixels (H, W, 3) whose sides are multiples of 16."""
+def downscale(pixels: np.ndarray) -> np.ndarray:
+    """Returns the thumbnail (16, 16, 3), uint8, of RGB pixels (H, W, 3) whose sides are multiples of 16."""
     height, width = pixels.shape[0] // SIDE, pixels.shape[1] // SIDE
     mean = pixels.astype(np.float32).reshape(SIDE, height, SIDE, width, 3).mean(axis=(1, 3))
-    copy: np.ndarray = np.rint(mean).astype(np.uint8)
-    return copy
+    thumbnail: np.ndarray = np.rint(mean).astype(np.uint8)
+    return thumbnail
 
 
-def fingerprint(copy: np.ndarray) -> int:
-    """Returns 64 bits of a copy: where it gets brighter from left to right, in blocks of 2 × 2."""
-    grey = copy.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+def difference_hash(thumbnail: np.ndarray) -> int:
+    """Returns a 64-bit hash of a thumbnail: which of 8 × 8 blocks are darker than their right neighbour."""
+    grey = thumbnail.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     blocks = grey.reshape(8, 2, 8, 2).mean(axis=(1, 3))
     right = np.concatenate([blocks[:, 1:], blocks[:, :1]], axis=1)
     return int.from_bytes(np.packbits((right > blocks).ravel()).tobytes(), "big")
 
 
-def alike(copies: Sequence[np.ndarray]) -> list[list[int]]:
-    """Returns the groups of images that show the same, by their places, each in order.
+def near_duplicates(thumbnails: Sequence[np.ndarray]) -> list[list[int]]:
+    """Returns groups of near-duplicates as sorted indices of thumbnails.
 
-    Equal copies are one group from the start. Of the others, candidates differ in three of 64 bits at most: of four
-    parts of the bits one then is equal, and only images that share a part are compared, by their copies.
+    Equal thumbnails form a group from the start. Others are candidates if their hashes differ in at most three of 64
+    bits. At least one of four bands of the bits is then equal, so only images that share a band are compared by their
+    thumbnails.
     """
     equal: dict[bytes, list[int]] = defaultdict(list)
-    for place, copy in enumerate(copies):
-        equal[copy.tobytes()].append(place)
-    first = [places[0] for places in equal.values()]
-    bits = [fingerprint(copies[place]) for place in first]
+    for index, thumbnail in enumerate(thumbnails):
+        equal[thumbnail.tobytes()].append(index)
+    distinct = [indices[0] for indices in equal.values()]
+    hashes = [difference_hash(thumbnails[index]) for index in distinct]
     pairs: set[tuple[int, int]] = set()
     width = _BITS // _BANDS
     for band in range(_BANDS):
-        parts: dict[int, list[int]] = defaultdict(list)
-        for number, value in enumerate(bits):
-            parts[value >> (band * width) & (1 << width) - 1].append(number)
-        for some in parts.values():
-            pairs |= _close(np.array(some), bits, [copies[first[number]] for number in some])
-    joined = _joined([(first[a], first[b]) for a, b in pairs], equal.values())
-    return sorted(sorted(group) for group in joined if len(group) > 1)
+        buckets: dict[int, list[int]] = defaultdict(list)
+        for number, value in enumerate(hashes):
+            buckets[value >> (band * width) & (1 << width) - 1].append(number)
+        for bucket in buckets.values():
+            pairs |= _similar_pairs(np.array(bucket), hashes, [thumbnails[distinct[number]] for number in bucket])
+    groups = _merge_groups([(distinct[a], distinct[b]) for a, b in pairs], equal.values())
+    return sorted(sorted(group) for group in groups if len(group) > 1)
 
 
-def _close(numbers: np.ndarray, bits: Sequence[int], copies: Sequence[np.ndarray]) -> set[tuple[int, int]]:
+def _similar_pairs(
+    numbers: np.ndarray, hashes: Sequence[int], thumbnails: Sequence[np.ndarray]
+) -> set[tuple[int, int]]:
     if len(numbers) < 2:
         return set()
-    values = np.array([bits[number] for number in numbers], np.uint64)
-    stacked = np.stack(copies).astype(np.int16)
-    found = set()
-    for one in range(len(numbers) - 1):
-        near = np.flatnonzero(_set_bits(values[one + 1 :] ^ values[one]) <= _FAR) + one + 1
-        if len(near):
-            apart = np.abs(stacked[near] - stacked[one]).mean(axis=(1, 2, 3))
-            found |= {(int(numbers[one]), int(numbers[other])) for other in near[apart <= _LEVELS]}
-    return found
+    values = np.array([hashes[number] for number in numbers], np.uint64)
+    pixels = np.stack(thumbnails).astype(np.int16)
+    pairs = set()
+    for first in range(len(numbers) - 1):
+        candidates = np.flatnonzero(_count_bits(values[first + 1 :] ^ values[first]) <= _MAX_DISTANCE) + first + 1
+        if len(candidates):
+            difference = np.abs(pixels[candidates] - pixels[first]).mean(axis=(1, 2, 3))
+            similar = candidates[difference <= _MAX_DIFFERENCE]
+            pairs |= {(int(numbers[first]), int(numbers[second])) for second in similar}
+    return pairs
 
 
-def _joined(pairs: Iterable[tuple[int, int]], groups: Iterable[Sequence[int]]) -> list[list[int]]:
-    """Joins groups that a pair connects."""
-    group_of = {place: list(group) for group in groups for place in group[:1]}
+def _merge_groups(pairs: Iterable[tuple[int, int]], groups: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Merges groups that are connected by a pair."""
+    group_of = {index: list(group) for group in groups for index in group[:1]}
     for group in list(group_of.values()):
-        for place in group:
-            group_of[place] = group
-    for one, other in pairs:
-        a, b = group_of[one], group_of[other]
+        for index in group:
+            group_of[index] = group
+    for first, second in pairs:
+        a, b = group_of[first], group_of[second]
         if a is not b:
             a += b
-            for place in b:
-                group_of[place] = a
+            for index in b:
+                group_of[index] = a
     return list({id(group): group for group in group_of.values()}.values())
 
 
-def _set_bits(values: np.ndarray) -> np.ndarray:
-    """Returns how many bits of each number are set (NumPy 2's ``bitwise_count``)."""
-    counted: np.ndarray = np.unpackbits(values.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1)
-    return counted
+def _count_bits(values: np.ndarray) -> np.ndarray:
+    """Returns the number of set bits of each value (NumPy 2's ``bitwise_count``)."""
+    counts: np.ndarray = np.unpackbits(values.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1)
+    return counts

@@ -1,4 +1,4 @@
-"""The networks of the table, with their weights, cut at a layer."""
+"""Builds the networks of the encoder table with their weights, up to a layer."""
 
 import re
 from pathlib import Path
@@ -12,51 +12,50 @@ from capsmith.core.schema import nearest
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoders import ENCODERS, EncoderSpec
 from capsmith.vision.small_cnn import small_cnn
-from capsmith.vision.weights import count_numbers, draw, load_file, size_of
+from capsmith.vision.weights import count_numbers, count_parameters, load_weights_file, set_random_weights
 
 
-def build_core(config: EncoderConfig, weights: Path | None = None) -> keras.Model:
-    """Builds a network of the table up to its cut.
+def build_network(config: EncoderConfig, weights: Path | None = None) -> keras.Model:
+    """Builds a network of the encoder table up to the chosen layer.
 
     Args:
-        config: The encoder's settings; any type but ``custom``.
-        weights: A file with the weights of exactly this cut, to be loaded instead of what the config names.
+        config: The encoder's settings, of any type but ``custom``.
+        weights: A file with the weights of exactly these layers, to load instead of the config's weights.
 
     Returns:
         A model from preprocessed pixels (B, H, W, 3) to the layer's output.
 
     Raises:
-        FeatureError: No such layer, weights that cannot be had or do not fit, or too small an image size.
+        FeatureError: The layer does not exist, the weights cannot be loaded, or the image size is too small.
     """
     spec = ENCODERS[config.type]
     size, layer = config.size or (0, 0), config.layer or spec.layer
     download = config.origin == "imagenet" and weights is None
-    network, top = (None, False) if download and layer is None else _with_layer(spec, size, layer)
+    network, top = (None, False) if download and layer is None else _network_with_layer(spec, size, layer)
     if network is None or download:
-        network = _network(spec, size, top, "imagenet")
-    core = cut(network, layer)
+        network = _complete_network(spec, size, top, "imagenet")
+    core = truncate(network, layer)
     if weights is not None:
-        load_file(core, weights)
+        load_weights_file(core, weights)
     elif config.origin == "none":
         if not config.trainable:
-            draw(core, seed=0)
+            set_random_weights(core, seed=0)
     elif not download:
         _load(spec, network, core, Path(config.origin).expanduser(), layer, top)
     return core
 
 
 def layers_by_name(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """Returns the layers by name, those that Keras named itself counted from this model's first.
+    """Returns the layers by name, with automatic names numbered from this model's first layer.
 
-    Keras counts through the whole process: what is ``conv2d_93`` in a fresh process is ``conv2d_187`` in the second
-    model of one.
+    Keras counts through the whole process: ``conv2d_93`` of the first model becomes ``conv2d_187`` in the second one.
     """
     numbers: dict[str, tuple[str, int]] = {}
     first: dict[str, int] = {}
     for layer in model.layers:
         base = re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)).lower()
-        if own := re.fullmatch(rf"{base}(?:_(\d+))?", layer.name):
-            number = int(own[1] or 0)
+        if automatic := re.fullmatch(rf"{base}(?:_(\d+))?", layer.name):
+            number = int(automatic[1] or 0)
             numbers[layer.name] = base, number
             first[base] = min(number, first.get(base, number))
     named = {}
@@ -67,52 +66,49 @@ def layers_by_name(model: keras.Model) -> dict[str, keras.layers.Layer]:
     return named
 
 
-def cut(model: keras.Model, layer: str | None) -> keras.Model:
-    """Returns the model up to a layer; the whole of it for None.
+def truncate(model: keras.Model, layer: str | None) -> keras.Model:
+    """Returns the model up to a layer's output, or the complete model for None.
 
     Raises:
-        FeatureError: No such layer; the message names the nearest.
+        FeatureError: The layer does not exist. The message names the nearest one.
     """
     if layer is None:
         return model
     known = layers_by_name(model)
     if layer not in known:
-        raise _no_layer(layer, model)
+        raise _unknown_layer(layer, model)
     return keras.Model(model.inputs[0], known[layer].output, name=model.name)
 
 
-def behind(model: keras.Model, layer: str) -> keras.Model:
-    """Returns the part of a model after a layer, from that layer's output on; the layers are the model's own.
+def layers_after(model: keras.Model, layer: str) -> keras.Model:
+    """Returns the part of a model from a layer's output to the model's output. The layers are shared.
 
     Raises:
-        FeatureError: No such layer, nothing after it, or other ways lead past it.
+        FeatureError: The layer does not exist or is the last one, or some path through the model bypasses it.
     """
+    key = "encoder.pretrain_on_words.after"
     known = layers_by_name(model)
     if layer not in known:
-        raise _no_layer(layer, model, "encoder.pretrain_on_words.after")
+        raise _unknown_layer(layer, model, key)
     if known[layer] is model.layers[-1]:
-        raise FeatureError(
-            f"encoder.pretrain_on_words.after: '{layer}' is the last layer of {model.name}: name an earlier one"
-        )
+        raise FeatureError(f"{key}: '{layer}' is the last layer of {model.name}: choose an earlier one")
     try:
         return keras.Model(known[layer].output, model.outputs[0], name="behind")
     except ValueError as error:
-        raise FeatureError(
-            f"encoder.pretrain_on_words.after: not all of {model.name} goes through '{layer}': name another layer"
-        ) from error
+        raise FeatureError(f"{key}: some path through {model.name} bypasses '{layer}': choose another layer") from error
 
 
-def _no_layer(layer: str, model: keras.Model, key: str = "encoder.layer") -> FeatureError:
+def _unknown_layer(layer: str, model: keras.Model, key: str = "encoder.layer") -> FeatureError:
     known = list(layers_by_name(model))
     last = ", ".join(known[-6:])
-    return FeatureError(f"{key}: {model.name} has no layer '{layer}'{nearest(layer, known)} (its last: {last})")
+    return FeatureError(f"{key}: {model.name} has no layer '{layer}'{nearest(layer, known)} (its last layers: {last})")
 
 
-def _network(spec: EncoderSpec, size: tuple[int, int], top: bool, weights: str | None) -> keras.Model:
+def _complete_network(spec: EncoderSpec, size: tuple[int, int], top: bool, weights: str | None) -> keras.Model:
     if spec.build is not None:
         with plugin_errors("encoder", spec.name):
             network = spec.build(size, weights)
-        return _registered(spec, network)
+        return _check_registered(spec, network)
     if spec.application is None:
         return small_cnn(size)
     build = getattr(keras.applications, spec.application)
@@ -123,85 +119,87 @@ def _network(spec: EncoderSpec, size: tuple[int, int], top: bool, weights: str |
             raise FeatureError(f"encoder.image_size: {spec.name} cannot be built: {one_line(error)}") from error
         raise FeatureError(
             f"cannot get the ImageNet weights of {spec.name} ({one_line(error)[:160]}); "
-            "without a network, give a file: encoder.weights: PATH.weights.h5"
+            "without a network connection, set a file: encoder.weights: PATH.weights.h5"
         ) from error
 
 
-def _registered(spec: EncoderSpec, network: Any) -> keras.Model:
-    """Checks what the function of a registered encoder built.
+def _check_registered(spec: EncoderSpec, network: Any) -> keras.Model:
+    """Checks the network that a registered function returned.
 
     Raises:
-        PluginError: It is no network that can be an encoder.
+        PluginError: It cannot be used as an encoder.
     """
-    wanted = "a Keras model from pixels (B, H, W, 3) to (B, rows, columns, D), (B, L, D) or (B, D) is needed"
+    expected = "expected a Keras model from pixels (B, H, W, 3) to (B, rows, columns, D), (B, L, D) or (B, D)"
     if not isinstance(network, keras.Model):
-        raise PluginError(f"encoder '{spec.name}': its function returned {type(network).__name__}: {wanted}")
-    taken, given = ([tuple(one.shape) for one in getattr(network, ends, None) or []] for ends in ("inputs", "outputs"))
-    if len(taken) != 1 or len(taken[0]) != 4 or taken[0][3] != 3:
-        raise PluginError(f"encoder '{spec.name}' takes {taken or 'nothing that is known'}: {wanted}")
-    if len(given) != 1 or len(given[0]) not in (2, 3, 4) or given[0][-1] is None:
-        raise PluginError(f"encoder '{spec.name}' gives {given}: {wanted}")
+        raise PluginError(f"encoder '{spec.name}': its function returned {type(network).__name__}: {expected}")
+    inputs, outputs = (
+        [tuple(tensor.shape) for tensor in getattr(network, ends, None) or []] for ends in ("inputs", "outputs")
+    )
+    if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][3] != 3:
+        raise PluginError(f"encoder '{spec.name}' has the inputs {inputs or 'unknown'}: {expected}")
+    if len(outputs) != 1 or len(outputs[0]) not in (2, 3, 4) or outputs[0][-1] is None:
+        raise PluginError(f"encoder '{spec.name}' has the outputs {outputs}: {expected}")
     return network
 
 
-def _with_layer(spec: EncoderSpec, size: tuple[int, int], layer: str | None) -> tuple[keras.Model, bool]:
-    """Returns the network that has the layer, and whether that is the one with the classifier (VGG's fc2)."""
-    bare = _network(spec, size, False, None)
-    if layer is None or layer in layers_by_name(bare):
-        return bare, False
+def _network_with_layer(spec: EncoderSpec, size: tuple[int, int], layer: str | None) -> tuple[keras.Model, bool]:
+    """Returns the network that has the layer, and whether it includes the classifier (as for VGG's fc2)."""
+    without_top = _complete_network(spec, size, False, None)
+    if layer is None or layer in layers_by_name(without_top):
+        return without_top, False
     if spec.application is None or spec.size is None:
-        raise _no_layer(layer, bare)
-    full = _network(spec, spec.size, True, None)
-    if layer not in layers_by_name(full):
-        raise _no_layer(layer, bare)
+        raise _unknown_layer(layer, without_top)
+    with_top = _complete_network(spec, spec.size, True, None)
+    if layer not in layers_by_name(with_top):
+        raise _unknown_layer(layer, without_top)
     if size != spec.size:
         raise FeatureError(f"encoder.layer: '{layer}' is part of the classifier, which needs image_size {spec.size}")
-    return full, True
+    return with_top, True
 
 
 def _load(spec: EncoderSpec, network: keras.Model, core: keras.Model, path: Path, layer: str | None, top: bool) -> None:
-    """Loads a file that holds the network with its classifier, without it, up to the cut, or up to a later layer.
+    """Loads a file that holds the network with or without its classifier, up to the chosen layer, or up to a later one.
 
-    They are told apart by how many numbers they hold: Keras itself would load some files of another extent without a
-    word, and into the wrong layers.
+    The number of parameters tells which: Keras itself would load some files of another extent into the wrong layers,
+    without an error.
     """
     numbers = count_numbers(path)
-    if numbers == size_of(network):
-        return load_file(network, path)
-    if numbers == size_of(core):
-        return load_file(core, path)
-    expected = [f"{size_of(network):,} {'with' if top else 'without'} its classifier"]
-    if size_of(core) != size_of(network):
-        expected.append(f"{size_of(core):,} up to '{layer}'")
+    if numbers == count_parameters(network):
+        return load_weights_file(network, path)
+    if numbers == count_parameters(core):
+        return load_weights_file(core, path)
+    expected = [f"{count_parameters(network):,} {'with' if top else 'without'} its classifier"]
+    if count_parameters(core) != count_parameters(network):
+        expected.append(f"{count_parameters(core):,} up to '{layer}'")
     if spec.application is not None and spec.size is not None and not top:
-        full = _network(spec, spec.size, True, None)
-        if numbers == size_of(full):
-            load_file(full, path)
-            return _transfer(full, network)
-        expected.append(f"{size_of(full):,} with its classifier")
-    longer = _holding(network, core, numbers)
+        with_top = _complete_network(spec, spec.size, True, None)
+        if numbers == count_parameters(with_top):
+            load_weights_file(with_top, path)
+            return _copy_weights(with_top, network)
+        expected.append(f"{count_parameters(with_top):,} with its classifier")
+    longer = _part_with(network, core, numbers)
     if longer is not None:
-        return load_file(longer, path)
+        return load_weights_file(longer, path)
     raise FeatureError(
         f"encoder weights {path} hold {numbers:,} numbers, but {spec.name} has {', '.join(expected)}: "
-        "is it the file of another encoder?"
+        "is this the file of another encoder?"
     )
 
 
-def _holding(network: keras.Model, core: keras.Model, numbers: int) -> keras.Model | None:
-    """Returns the part of a network, beyond the core, that has so many weights: a file may hold more than is used."""
-    if not size_of(core) < numbers < size_of(network):
+def _part_with(network: keras.Model, core: keras.Model, parameters: int) -> keras.Model | None:
+    """Returns the part of a network, longer than the core, that has this number of parameters, or None."""
+    if not count_parameters(core) < parameters < count_parameters(network):
         return None
     needed = {id(layer) for layer in core.layers}
     for layer in reversed(network.layers):
         part = keras.Model(network.inputs[0], layer.output)
-        if size_of(part) == numbers and needed <= {id(layer) for layer in part.layers}:
+        if count_parameters(part) == parameters and needed <= {id(layer) for layer in part.layers}:
             return part
     return None
 
 
-def _transfer(source: keras.Model, target: keras.Model) -> None:
-    given = layers_by_name(source)
+def _copy_weights(source: keras.Model, target: keras.Model) -> None:
+    source_layers = layers_by_name(source)
     for name, layer in layers_by_name(target).items():
         if layer.weights:
-            layer.set_weights(given[name].get_weights())
+            layer.set_weights(source_layers[name].get_weights())

@@ -7,18 +7,18 @@ import numpy as np
 from keras import layers, ops
 
 CHANNELS = (16, 48, 96, 128, 128)
-"""Of the five blocks; the first four halve the image, so 96 × 96 pixels become a grid of 6 × 6."""
+"""Channels of the five blocks. The first four halve the image: 96 × 96 pixels become a grid of 6 × 6."""
 
 
 def small_cnn(size: tuple[int, int]) -> keras.Model:
     """Builds the network: five blocks of 3 × 3 convolution, batch norm, ReLU.
 
-    The last block also reads each cell's place (Liu et al. 2018, "CoordConv"): its channels can then say "something
-    red on the left", which survives pooling. Batch norm's running statistics follow within tens of batches, since a
-    short training has only a few hundred.
+    The last block also sees the coordinates of each cell (Liu et al. 2018, "CoordConv"): its channels can then encode
+    "something red on the left", which survives pooling. The running statistics of batch norm adapt within tens of
+    batches, because a short training has only a few hundred.
 
     Args:
-        size: Height and width of the images.
+        size: Height and width of the images in pixels.
 
     Returns:
         A model from pixels in [-1, 1] (B, H, W, 3) to (B, ceil(H / 16), ceil(W / 16), 128).
@@ -39,10 +39,10 @@ def small_cnn(size: tuple[int, int]) -> keras.Model:
 
 @keras.saving.register_keras_serializable("capsmith")
 class Places(layers.Layer):
-    """Gives each cell of (B, H, W, C) its coordinates, -1 to 1 from left to right and top to bottom: (B, H, W, 2)."""
+    """The coordinates of each cell of (B, H, W, C): x and y from -1 (left, top) to 1 (right, bottom), (B, H, W, 2)."""
 
     def call(self, grid: Any) -> Any:
-        """Returns the coordinates, the same for every image."""
+        """Returns the coordinates, which are the same for every image."""
         _, height, width, _ = grid.shape
         y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
         places = ops.convert_to_tensor(np.stack([x, y], axis=-1)[None], grid.dtype)

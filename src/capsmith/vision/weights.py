@@ -1,4 +1,4 @@
-"""Gets weights into an encoder: from a file of whatever extent, from keras.applications, or at random."""
+"""Reads, checks, writes and draws the weights of Keras models."""
 
 import contextlib
 import errno
@@ -21,17 +21,17 @@ from capsmith.core.readers.regular_files import describe_special
 from capsmith.core.temporary import temporary_folder
 
 _OPTIMIZER = ("optimizer", "optimizer_weights")
-_LARGEST = 2**33  # bytes of the weights in a .keras file, which are held in memory
+_MAX_BYTES = 2**33  # of the weights in a .keras file, which are held in memory
 
 
 def count_numbers(path: Path) -> int:
-    """Returns how many numbers a weights file holds, the optimizer's and random generators' states left out.
+    """Returns how many numbers a weights file holds, excluding the state of optimizer and random generators.
 
     Args:
         path: ``.weights.h5``, ``.h5`` or ``.keras``.
 
     Raises:
-        FeatureError: It is missing, or no Keras weights file.
+        FeatureError: The file is missing, or is not a Keras weights file.
     """
     _require_file(path)
     total = 0
@@ -40,17 +40,17 @@ def count_numbers(path: Path) -> int:
         nonlocal total
         parts = name.split("/")
         if isinstance(item, h5py.Group):
-            _require_own(item)
+            _refuse_links(item)
         elif parts[0] not in _OPTIMIZER and "seed_generator" not in name:
-            total += _count(name, item)
+            total += _count_elements(name, item)
 
     try:
         with h5py.File(_h5_part(path), "r") as file:
-            _require_own(file)
+            _refuse_links(file)
             file.visititems(add)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        why = f" ({one_line(error)[:200]})" if isinstance(error, ArchiveError) else ""
-        raise FeatureError(f"encoder weights {path}: damaged, or not a Keras weights file{why}") from error
+        reason = f" ({one_line(error)[:200]})" if isinstance(error, ArchiveError) else ""
+        raise FeatureError(f"encoder weights {path}: damaged, or not a Keras weights file{reason}") from error
     return total
 
 
@@ -61,7 +61,7 @@ def _require_file(path: Path) -> None:
 
 
 def require_readable(path: Path, what: str, error: type[CapsmithError]) -> None:
-    """Raises an error that says why a file cannot be opened: HDF5 and Keras would call it damaged."""
+    """Raises an error with the reason why a file cannot be opened: HDF5 and Keras would call it damaged."""
     try:
         path.open("rb").close()
     except OSError as cause:
@@ -72,53 +72,51 @@ def _h5_part(path: Path) -> Path | BytesIO:
     if path.suffix != ".keras":
         return path
     with open_archive(path) as archive:
-        return BytesIO(read_member(archive, "model.weights.h5", _LARGEST))
+        return BytesIO(read_member(archive, "model.weights.h5", _MAX_BYTES))
 
 
-def _require_own(group: h5py.Group) -> None:
-    """Raises ArchiveError where a group holds links, which may lead to any file, or back to itself."""
+def _refuse_links(group: h5py.Group) -> None:
+    """Raises ArchiveError if a group contains links, which may point to any file, or back to the group."""
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ArchiveError(f"{name[:60]!r} is a link")
 
 
-def _count(name: str, item: h5py.Dataset) -> int:
-    """Returns how many numbers an array has, its shape as the file says: nothing is loaded."""
+def _count_elements(name: str, item: h5py.Dataset) -> int:
+    """Returns the number of elements of an array from its header, without loading it."""
     if item.external or item.is_virtual:
-        raise ArchiveError(f"{name[-60:]!r} lies in another file")
+        raise ArchiveError(f"{name[-60:]!r} is stored in another file")
     if item.dtype.kind not in "fiub" and item.dtype != np.dtype("V2"):  # bfloat16
         raise ArchiveError(f"{name[-60:]!r} holds {str(item.dtype)[:60]}, not numbers")
     return math.prod(item.shape)
 
 
-def load_file(model: keras.Model, path: Path) -> None:
-    """Loads a weights file whose extent is exactly the model's.
+def load_weights_file(model: keras.Model, path: Path) -> None:
+    """Loads a weights file that holds exactly the model's layers.
 
     Raises:
-        FeatureError: Its layers are not the model's, or its name hides its format.
+        FeatureError: The file has other layers, or its extension does not match its format.
     """
     _require_file(path)
     if path.suffix != ".keras":
         try:
             with h5py.File(path, "r") as file:
-                old = "layer_names" in file.attrs or "model_weights" in file
+                is_keras_2 = "layer_names" in file.attrs or "model_weights" in file
         except OSError as error:
             raise FeatureError(f"encoder weights {path}: damaged, or not a Keras weights file") from error
-        if old == path.name.endswith(".weights.h5"):
-            named = (
-                ".h5, not .weights.h5 (it is in Keras 2's format)" if old else ".weights.h5 (it is in Keras 3's format)"
-            )
-            raise FeatureError(f"encoder weights {path}: Keras goes by the name; rename it to end in {named}")
+        if is_keras_2 == path.name.endswith(".weights.h5"):
+            extension = ".h5, not .weights.h5 (Keras 2 format)" if is_keras_2 else ".weights.h5 (Keras 3 format)"
+            raise FeatureError(f"encoder weights {path}: Keras goes by the extension; rename the file to {extension}")
     try:
         load_strictly(model, path)
-    except Exception as error:  # Keras raises many kinds; all mean that the file does not fit
+    except Exception as error:  # Keras raises many kinds; all mean that the file does not match
         raise FeatureError(f"encoder weights {path} do not fit {model.name}: {one_line(error)[:200]}") from error
-    if wrong := not_finite(model):
-        raise FeatureError(f"encoder weights {path} are damaged: {wrong} holds values that are no numbers")
+    if name := first_not_finite(model):
+        raise FeatureError(f"encoder weights {path} are damaged: {name} contains NaN or infinity")
 
 
-def not_finite(model: keras.Model) -> str | None:
-    """Returns the name of a weight that holds NaN or infinity; None when all are finite."""
+def first_not_finite(model: keras.Model) -> str | None:
+    """Returns the path of the first weight that contains NaN or infinity; None if all are finite."""
     weights = (weight for weight in model.weights if "float" in str(weight.dtype))
     return next((w.path for w in weights if not np.isfinite(keras.ops.convert_to_numpy(w)).all()), None)
 
@@ -126,13 +124,12 @@ def not_finite(model: keras.Model) -> str | None:
 def load_strictly(model: keras.Model, path: Path) -> None:
     """Loads a weights file that must hold exactly the model's weights.
 
-    Keras itself passes over layers that a file has beyond the model's, and over layers in lists that it lacks: those
-    would keep random weights.
+    Keras itself ignores surplus layers of the file, and missing layers inside lists: those would keep random weights.
 
     Raises:
-        ValueError: The file holds more or less; or whatever Keras raises.
+        ValueError: The file holds more or fewer numbers. Keras's own errors are raised as well.
     """
-    numbers, expected = count_numbers(path), size_of(model)
+    numbers, expected = count_numbers(path), count_parameters(model)
     if numbers != expected:
         raise ValueError(f"it holds {numbers:,} numbers, the model {expected:,}")
     with warnings.catch_warnings():
@@ -142,11 +139,11 @@ def load_strictly(model: keras.Model, path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path, model: keras.Model) -> Iterator[Path]:
-    """Gives a name with the same ending, which becomes ``path`` when all is written; Keras goes by the ending.
+    """Yields a temporary path with the same extension, which is moved to ``path`` once it is written.
 
     Args:
-        path: The final name; its folder is made when missing.
-        model: What will be written.
+        path: The final path; its folder is created when missing.
+        model: The model that will be written, whose size is reserved on disk.
 
     Raises:
         CheckpointError: The disk is full, or the folder cannot be written.
@@ -155,21 +152,21 @@ def replacing(path: Path, model: keras.Model) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_folder(path) as folder:
             temporary = folder / path.name
-            _reserve(temporary, 4 * size_of(model) + _HDF5_BYTES * (1 + len(model.weights)))
+            _reserve(temporary, 4 * count_parameters(model) + _HDF5_BYTES * (1 + len(model.weights)))
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
     except (OSError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or one_line(error)
-        raise CheckpointError(f"cannot write {path}: {why}") from error
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise CheckpointError(f"cannot write {path}: {reason}") from error
 
 
-_HDF5_BYTES = 16_384  # of groups and tables around each array; measured: 11,000
+_HDF5_BYTES = 16_384  # overhead of each array; 11,000 measured
 
 
 def _reserve(path: Path, size: int) -> None:
-    """Raises OSError when ``size`` bytes cannot be had: HDF5 meets a full disk with a screen of tracebacks."""
+    """Reserves ``size`` bytes, or raises OSError: HDF5 reports a full disk as a long list of tracebacks."""
     with path.open("wb") as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
@@ -177,15 +174,15 @@ def _reserve(path: Path, size: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def size_of(model: keras.Model) -> int:
-    """Returns how many numbers a model's weights hold."""
+def count_parameters(model: keras.Model) -> int:
+    """Returns the number of a model's parameters, trainable or not."""
     return sum(int(np.prod(weight.shape)) for weight in model.weights)
 
 
-def draw(model: keras.Model, seed: int) -> None:
-    """Gives every kernel fixed random values of variance 1 / inputs, the same on every machine and backend.
+def set_random_weights(model: keras.Model, seed: int) -> None:
+    """Sets every kernel to random values of variance 1 / fan-in, the same on every machine and backend.
 
-    A frozen random encoder must give the same features each time it is built, or its cache would mean nothing.
+    A frozen random encoder must give the same features each time it is built: its features are cached.
     """
     random = np.random.default_rng(seed)
     for weight in model.weights:
@@ -193,5 +190,5 @@ def draw(model: keras.Model, seed: int) -> None:
         if len(shape) < 2:
             continue
         depthwise = len(shape) == 4 and shape[-1] == 1
-        inputs = np.prod(shape[:2]) if depthwise else np.prod(shape[:-1])
-        weight.assign(random.normal(0, 1 / np.sqrt(inputs), shape).astype(np.float32))
+        fan_in = np.prod(shape[:2]) if depthwise else np.prod(shape[:-1])
+        weight.assign(random.normal(0, 1 / np.sqrt(fan_in), shape).astype(np.float32))

@@ -19,7 +19,7 @@ from capsmith.data.records import read_dataset
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.language import detect_writing
 from capsmith.vision.images import load_image
-from capsmith.vision.near_duplicates import alike, small_copy
+from capsmith.vision.near_duplicates import downscale, near_duplicates
 
 WORDS = ("a red ball", "two dogs in the snow", "one green box on grey", "a man with a hat", "the sea at night")
 
@@ -193,13 +193,13 @@ def test_near_duplicates_are_detected(tmp_path):
         "red.png",
         "grey2.png",
     ]
-    found = alike([small_copy(load_image(tmp_path / name, (64, 64))) for name in names])
+    found = near_duplicates([downscale(load_image(tmp_path / name, (64, 64))) for name in names])
     assert [[names[place] for place in group] for group in found] == [["3.png", "larger.jpg", "middle.jpg"]]
 
 
 def test_thousands_of_equal_images_are_one_group():
     copies = [np.zeros((16, 16, 3), np.uint8)] * 5000 + [np.full((16, 16, 3), 90, np.uint8)] * 3
-    assert [len(group) for group in alike(copies)] == [5000, 3]
+    assert [len(group) for group in near_duplicates(copies)] == [5000, 3]
 
 
 def mine(root, captions=captioned, count=40):
@@ -229,7 +229,7 @@ def test_from_a_folder_to_a_config(tmp_path, monkeypatch, capsys):
         assert said in out
     config = load_config("my_images.yaml")
     assert config.data.root.name == "my images" and config.text.mode == "word"
-    assert config.features.max_broken >= 1 / 40 and config.data.max_bad_fraction > 0.01
+    assert config.features.max_bad_fraction >= 1 / 40 and config.data.max_bad_fraction > 0.01
     assert (config.training.batch_size, config.training.patience) == (16, 12)  # 33 captions to learn from
     assert len(read_dataset(config.data).records) == 40
     code, out, err = init(capsys, "my images")

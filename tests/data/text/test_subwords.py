@@ -86,9 +86,9 @@ VOCABULARY = made()
 def test_the_file_marks_pieces(tmp_path):
     VOCABULARY.save(tmp_path / "v.json")
     loaded = Vocabulary.load(tmp_path / "v.json")
-    assert loaded == VOCABULARY and loaded.pieces and loaded.fingerprint() == VOCABULARY.fingerprint()
+    assert loaded == VOCABULARY and loaded.pieces and loaded.sha256() == VOCABULARY.sha256()
     words = Vocabulary(VOCABULARY.words, VOCABULARY.counts)
-    assert words != VOCABULARY and words.fingerprint() != VOCABULARY.fingerprint()
+    assert words != VOCABULARY and words.sha256() != VOCABULARY.sha256()
     words.save(tmp_path / "w.json")
     assert "pieces" not in json.loads((tmp_path / "w.json").read_text())
 
@@ -98,7 +98,7 @@ def test_pieces_do_not_depend_on_the_process():
     code = (
         "import random; from capsmith.data.text.vocabulary import Vocabulary as V; random.seed(0);"
         "words=[[''.join(random.choices('abcdefg',k=random.randint(1,8))) for _ in range(9)] for _ in range(400)];"
-        "print(V.of_pieces(words,300).fingerprint())"
+        "print(V.of_pieces(words,300).sha256())"
     )
     found = set()
     for seed in "012":

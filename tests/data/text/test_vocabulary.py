@@ -74,15 +74,15 @@ def test_saving_and_loading(tmp_path):
     vocabulary.save(tmp_path / "vocabulary.json")
     loaded = Vocabulary.load(tmp_path / "vocabulary.json")
     assert loaded == vocabulary
-    assert loaded.fingerprint() == vocabulary.fingerprint()
+    assert loaded.sha256() == vocabulary.sha256()
     assert " " in loaded
 
 
 def test_the_fingerprint_is_of_the_words_in_their_order():
     first = Vocabulary.build([["a", "b", "b"]])
-    assert first.fingerprint() == Vocabulary.build([["b", "b", "b", "a"]]).fingerprint()
-    assert first.fingerprint() != Vocabulary.build([["a", "a", "b"]]).fingerprint()
-    assert len(first.fingerprint()) == 64
+    assert first.sha256() == Vocabulary.build([["b", "b", "b", "a"]]).sha256()
+    assert first.sha256() != Vocabulary.build([["a", "a", "b"]]).sha256()
+    assert len(first.sha256()) == 64
 
 
 def _content(**change):
@@ -197,7 +197,7 @@ def test_a_saved_vocabulary_is_the_same(tmp_path_factory, captions):
     path = tmp_path_factory.getbasetemp() / "vocabulary.json"
     vocabulary.save(path)
     loaded = Vocabulary.load(path)
-    assert loaded == vocabulary and loaded.fingerprint() == vocabulary.fingerprint()
+    assert loaded == vocabulary and loaded.sha256() == vocabulary.sha256()
     assert json.loads(path.read_bytes())["words"] == list(vocabulary.words)
     words = [word for tokens in captions for word in tokens]
     assert loaded.encode(words) == vocabulary.encode(words)
@@ -208,7 +208,7 @@ def test_a_saved_vocabulary_is_the_same(tmp_path_factory, captions):
 def test_two_vocabularies_have_one_fingerprint_only_if_they_have_the_same_words(some, others):
     one, other = build(some), build(others)
     if one is not None and other is not None:
-        assert (one.fingerprint() == other.fingerprint()) == (one.words == other.words)
+        assert (one.sha256() == other.sha256()) == (one.words == other.words)
 
 
 TEXTS = st.text(

@@ -59,10 +59,10 @@ def suggested_length(stats: DatasetStatistics) -> int:
     return max(5, min(stats.length_quantile(0.99), usual))
 
 
-def suggested_max_broken(stats: DatasetStatistics) -> float | None:
-    """Returns a ``features.max_broken`` that accepts the unreadable images; None if the default does."""
+def suggested_bad_fraction(stats: DatasetStatistics) -> float | None:
+    """Returns a ``features.max_bad_fraction`` that accepts the unreadable images; None if the default does."""
     share = len(stats.images.unreadable) / max(stats.images.count, 1)
-    return None if share <= FeaturesConfig().max_broken else min(1.0, round(share * 1.1 + 0.005, 2))
+    return None if share <= FeaturesConfig().max_bad_fraction else min(1.0, round(share * 1.1 + 0.005, 2))
 
 
 def config_text(data: DatasetConfig, stats: DatasetStatistics, name: str, has_splits: bool = True) -> str:
@@ -148,10 +148,10 @@ def _tokeniser(stats: DatasetStatistics) -> str:
 
 def _features_section(stats: DatasetStatistics) -> str:
     """Returns the section that accepts unreadable images, if there are more than the default allows."""
-    allowed = suggested_max_broken(stats)
+    allowed = suggested_bad_fraction(stats)
     if allowed is None:
         return ""
-    return f"\nfeatures:\n  max_broken: {allowed:<12} # share of unreadable images, which are skipped\n"
+    return f"\nfeatures:\n  max_bad_fraction: {allowed:<6} # share of unreadable images, which are skipped\n"
 
 
 _COMMENTS = {

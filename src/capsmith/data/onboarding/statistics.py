@@ -14,7 +14,7 @@ from capsmith.data.records import SPLITS, Corpus, Record
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.language import Writing, detect_writing
 from capsmith.vision.loading import load_images
-from capsmith.vision.near_duplicates import SIDE, alike, small_copy
+from capsmith.vision.near_duplicates import SIDE, downscale, near_duplicates
 
 _DECODED_SIDE = 4 * SIDE  # pixels
 
@@ -135,8 +135,8 @@ def inspect_images(records: Sequence[Record]) -> ImageReport:
             if isinstance(pixels, ImageError):
                 unreadable[image_id] = str(pixels)
             else:
-                thumbnails[image_id] = small_copy(pixels)
+                thumbnails[image_id] = downscale(pixels)
             progress.update()
     ids = list(thumbnails)
-    duplicates = [[ids[place] for place in group] for group in alike(list(thumbnails.values()))]
+    duplicates = [[ids[place] for place in group] for group in near_duplicates(list(thumbnails.values()))]
     return ImageReport(unreadable, duplicates, len(records))

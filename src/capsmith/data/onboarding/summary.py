@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from capsmith.core.errors import escaped
 from capsmith.data.folder import FolderConfig
-from capsmith.data.onboarding.config_template import suggested_max_broken
+from capsmith.data.onboarding.config_template import suggested_bad_fraction
 from capsmith.data.onboarding.init import default_max_bad_fraction
 from capsmith.data.onboarding.layout import DatasetLayout
 from capsmith.data.onboarding.statistics import DatasetStatistics
@@ -79,8 +79,8 @@ def _relaxed_limits(stats: DatasetStatistics, data: DatasetConfig) -> Iterator[s
             f"relaxed         data.max_bad_fraction: {data.max_bad_fraction:g} instead of {default:g}, for the skipped "
             "rows and images: correct them, and lower the limit"
         )
-    if (allowed := suggested_max_broken(stats)) is not None:
-        yield f"relaxed         features.max_broken: {allowed:g}, for the images that cannot be read"
+    if (allowed := suggested_bad_fraction(stats)) is not None:
+        yield f"relaxed         features.max_bad_fraction: {allowed:g}, for the images that cannot be read"
 
 
 def _layout(layout: DatasetLayout) -> Iterator[str]:

@@ -148,7 +148,7 @@ class Vocabulary:
                 words.append(self.words[index])
         return join_pieces(words) if self.pieces else words
 
-    def fingerprint(self) -> str:
+    def sha256(self) -> str:
         """Returns a SHA-256 of the words and their order, in hexadecimal."""
         kind = "pieces" if self.pieces else ""
         return hashlib.sha256((json.dumps(self.words) + kind).encode("ascii")).hexdigest()
