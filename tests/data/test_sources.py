@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from capsmith.data.batches import Batches, Example
-from capsmith.data.sources import CroppedSource, flip_ids
+from capsmith.data.sources import CroppedSource, PlainSource, flip_ids
 from capsmith.data.text.vocabulary import END, SPECIALS, Vocabulary
 
 IDS = [f"{n}.jpg" for n in range(40)]
@@ -86,3 +86,15 @@ def test_batches_exchange_the_words_of_mirror_images():
         batches.set_epoch(2)
         for before, after in zip(first, [batches[i][0]["features"] for i in range(len(batches))], strict=True):
             np.testing.assert_array_equal(before, after)  # a resumed training sees the same views
+
+
+def test_a_plain_source_has_no_variants():
+    store = Source(0)
+    source, rng = PlainSource(store), np.random.default_rng(0)
+    rows = source.rows(IDS)
+    np.testing.assert_array_equal(rows, store.rows(IDS))
+    np.testing.assert_array_equal(source.draw(rows, rng), rows)
+    np.testing.assert_array_equal(source.original(rows), rows)
+    np.testing.assert_array_equal(source.gather(rows), store.gather(rows))
+    assert not source.flips and not source.flipped(rows).any()
+    assert rng.random() == np.random.default_rng(0).random()  # nothing was drawn
