@@ -1,11 +1,16 @@
 import json
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from capsmith.config import Config, load_config
 from capsmith.core.errors import CapsmithError, CheckpointError
+from capsmith.core.migrations import migrate
+from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.models.caption_model import build_model
 from capsmith.models.checkpoints import load_state, load_weights, save_state, save_weights
 
 
@@ -157,3 +162,22 @@ def test_a_state_holds_arrays_and_json_only(tmp_path):
     with np.load(tmp_path / "state.npz", allow_pickle=False) as saved:
         assert json.loads(saved["progress"].tobytes()) == {"rows": []}
         assert all(saved[name].dtype != object for name in saved.files)
+
+
+OLD = sorted((Path(__file__).parent / "old_checkpoints").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", OLD, ids=[path.stem for path in OLD])
+def test_weights_of_commit_ca3065f_load_and_give_the_same_logits(path):
+    """Saved before decoder methods and config keys were renamed; layers keep their attribute names."""
+    saved = json.loads(path.read_text())
+    values = {"data": {"type": "folder", "root": "images"}, "decoder": saved["decoder"], "text": {"min_count": 1}}
+    config = load_config(migrate(values, Config))
+    vocabulary = Vocabulary.build([["a", "red", "bar"], ["a", "blue", "box"]], 1, None)
+    model = build_model(config, vocabulary, tuple(saved["feature_shape"]))
+    features, tokens = np.float32(saved["features"]), np.int32(saved["tokens"])
+    before = keras.ops.convert_to_numpy(model.decoder(features, tokens))
+    load_weights(model, path.with_suffix(".weights.h5"))
+    after = keras.ops.convert_to_numpy(model.decoder(features, tokens))
+    np.testing.assert_allclose(after, saved["logits"], atol=1e-5)
+    assert np.abs(before - after).max() > 0.1

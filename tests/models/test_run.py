@@ -1,10 +1,13 @@
 """The run directory: which files exist, and which are removed."""
 
+import ast
 import multiprocessing
 import os
+from pathlib import Path
 
 import pytest
 
+import capsmith
 from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.models.run import RunDirectory
 
@@ -91,3 +94,19 @@ def test_clear_removes_only_our_files(tmp_path):
     assert not any(path.exists() for path in ours)
     assert all(path.exists() for path in [*foreign, run.lock])
     assert not run.encoders(2)[1].path.exists() and not (run.report / "dev").exists()
+
+
+def test_no_other_module_names_a_run_file():
+    """Names of run files stand in models/run.py; those of encoder files in vision/encoder_folder.py."""
+    package = Path(capsmith.__file__).parent
+    run = RunDirectory(Path())
+    names = {path.name for path in [*run.files, run.test_readings, run.ensemble, run.lock]}
+    owners = {package / "models" / "run.py", package / "vision" / "encoder_folder.py", package / "core" / "locks.py"}
+    found = [
+        f"{path.relative_to(package)}:{node.lineno}: {node.value}"
+        for path in sorted(package.rglob("*.py"))
+        if path not in owners
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in names
+    ]
+    assert found == []

@@ -21,7 +21,7 @@ from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, FeatureError
 from capsmith.core.files import atomic, read_json, write_json
 from capsmith.core.log import get_logger
-from capsmith.core.progress import bar
+from capsmith.core.progress import progress_bar
 from capsmith.core.readers.json_files import FileSchema
 from capsmith.core.readers.regular_files import open_regular
 from capsmith.data.records import Corpus, Record
@@ -143,6 +143,7 @@ class _Saved(FileSchema):
 
 
 def _require_same(found: dict[str, Any], made_from: dict[str, Any], folder: Path) -> None:
+    found = {PretrainOnWordsConfig.renamed.get(key, key): value for key, value in found.items()}  # of earlier versions
     if differs := describe_differences(found, made_from):
         hint = " (other data, data.limit or text settings)" if "captions:" in differs else ""
         raise CheckpointError(
@@ -214,7 +215,7 @@ class WordLabelTrainer:
         size = min(self.how.batch_size, len(rows))
         steps = len(rows) // size  # images left over come in another pass
         losses = []
-        with bar(total=steps, desc=f"pass {number + 1}", unit="batch") as shown:
+        with progress_bar(total=steps, desc=f"pass {number + 1}", unit="batch") as shown:
             for step in range(steps):
                 done = (number * steps + step) / (self.how.epochs * steps)
                 self.detector.optimizer.learning_rate = self.how.learning_rate * 0.5 * (1 + np.cos(np.pi * done))

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from capsmith.core.yaml_io import VALUE_ERRORS, parse
+from capsmith.core.yaml_io import VALUE_ERRORS, parse_yaml
 from capsmith.data.onboarding.statistics import DatasetStatistics
 from capsmith.data.records import DatasetConfig, SplitConfig
 from capsmith.data.text.config import TextConfig
@@ -193,7 +193,7 @@ def to_yaml(value: Any) -> str:
         return f"[{', '.join(to_yaml(item) for item in value)}]"
     plain = str(value)
     try:
-        if isinstance(value, str) and re.fullmatch(r"[\w./ -]+", plain) and parse(f"[{plain}]") == [value]:
+        if isinstance(value, str) and re.fullmatch(r"[\w./ -]+", plain) and parse_yaml(f"[{plain}]") == [value]:
             return plain
     except (yaml.YAMLError, *VALUE_ERRORS):
         pass

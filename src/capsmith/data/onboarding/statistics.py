@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from capsmith.core.errors import ImageError
-from capsmith.core.progress import bar
+from capsmith.core.progress import progress_bar
 from capsmith.data.records import SPLITS, Corpus, Record
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.language import Writing, detect_writing
@@ -130,7 +130,7 @@ def inspect_images(records: Sequence[Record]) -> ImageReport:
     thumbnails: dict[str, np.ndarray] = {}
     unreadable: dict[str, str] = {}
     paths = ((record.image_id, record.path) for record in records)
-    with bar(total=len(records), desc="images", unit="image") as progress:
+    with progress_bar(total=len(records), desc="images", unit="image") as progress:
         for image_id, pixels in load_images(paths, (_DECODED_SIDE, _DECODED_SIDE), os.cpu_count() or 1):
             if isinstance(pixels, ImageError):
                 unreadable[image_id] = str(pixels)
