@@ -233,7 +233,7 @@ def test_from_a_folder_to_a_config(tmp_path, monkeypatch, capsys):
     assert (config.training.batch_size, config.training.patience) == (16, 12)  # 33 captions to learn from
     assert len(read_dataset(config.data).records) == 40
     code, out, err = init(capsys, "my images")
-    assert code == 2 and "is there already" in err
+    assert code == 2 and "my_images.yaml" in err and "--force" in err
     assert init(capsys, "my images", "--force")[0] == 0
 
 
@@ -397,7 +397,7 @@ def test_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
     (tmp_path / "d.yaml").symlink_to(tmp_path / "nowhere.yaml")
     assert main(["init", "d"]) == 2
     err = capsys.readouterr().err
-    assert "--out no/where/d.yaml: there is no folder no/where: make it first" in err and "Traceback" not in err
+    assert "--out no/where/d.yaml" in err and "Traceback" not in err
 
 
 @pytest.mark.parametrize(
