@@ -15,7 +15,7 @@ from capsmith.config import load_config
 from capsmith.core.files import read_json
 from capsmith.data.folder import FolderConfig
 from capsmith.data.karpathy import KarpathyConfig
-from capsmith.data.onboarding.layout import guess_dataset
+from capsmith.data.onboarding.layout import detect_layout
 from capsmith.data.records import read_dataset
 from capsmith.data.tables import guess_table
 from capsmith.data.text.glove import load_vectors
@@ -43,7 +43,7 @@ def _table(path: Path) -> None:
     (path.parent / "a.jpg").write_bytes(_IMAGES[0])
     for _ in guess_table(path).rows:
         pass
-    guess_dataset(path.parent, path)
+    detect_layout(path.parent, path)
     read_dataset(FolderConfig(root=path.parent, captions=Path(path.name)))
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from capsmith.core.readers.json_files import parse_json
-from capsmith.data.image_names import Names
-from capsmith.data.record_builder import Rows
+from capsmith.data.image_names import NameResolver
+from capsmith.data.record_builder import RecordBuilder
 from capsmith.data.splits import split_name
 from capsmith.data.tables import Table, TableRow
 
@@ -40,53 +40,55 @@ class Columns:
     separator: str | None = None
 
 
-def take_rows(rows: Rows, table: Table, columns: Columns) -> None:
+def take_rows(builder: RecordBuilder, table: Table, columns: Columns) -> None:
     """Adds each row of a table; rows that are no image and caption are counted as problems.
 
     Args:
-        rows: Where they go.
+        builder: Receives the rows.
         table: The opened table.
         columns: Which column holds what.
     """
-    names = Names(rows)
+    names = NameResolver(builder)
     if table.comments:
-        rows.repaired.found["comment line"] = [f"line {n + 1}" for n in range(table.comments)]
+        builder.repaired.by_kind["comment line"] = [f"line {n + 1}" for n in range(table.comments)]
     for row in table.rows:
         where = f"{table.unit} {row.number}"
         if _passed_over(row, table, columns, names):
-            rows.repaired.add("comment line" if row.line and row.line.text[:1] == "#" else "second header line", where)
+            builder.repaired.add(
+                "comment line" if row.line and row.line.text[:1] == "#" else "second header line", where
+            )
             continue
         values, remark = row.values, row.remark
         if values is None:
             values, remark = _with_rest(row, table, columns, names), _UNQUOTED
         if values is None:
             fault = row.line.fault if row.line is not None else ""
-            rows.reject(fault or f"row without exactly {len(table.columns)} fields", where)
+            builder.reject(fault or f"row without exactly {len(table.columns)} fields", where)
             continue
-        if _take(rows, names, values, columns, where) and remark:
-            rows.repaired.add(remark, where)
+        if _take(builder, names, values, columns, where) and remark:
+            builder.repaired.add(remark, where)
 
 
-def _take(rows: Rows, names: Names, values: dict[str, Any], columns: Columns, where: str) -> bool:
+def _take(builder: RecordBuilder, names: NameResolver, values: dict[str, Any], columns: Columns, where: str) -> bool:
     """Adds the captions of one row; returns whether it could."""
     image = values.get(columns.image)
     texts, listed = _captions(values, columns)
     word = str(values.get(columns.split) or "") if columns.split else ""
     split = split_name(word)
     if split is None:
-        rows.reject("unknown split (train, dev or test)", f"'{word:.80}' in {where}")
+        builder.reject("unknown split (train, dev or test)", f"'{word:.80}' in {where}")
     elif not isinstance(image, str) or not all(isinstance(text, str) for text in texts):
-        rows.reject(f"row whose '{columns.image}' or '{columns.captions[0]}' is not text", where)
+        builder.reject(f"row whose '{columns.image}' or '{columns.captions[0]}' is not text", where)
     else:
         for text in texts:
             names.add(image, text, split)
         if listed:
-            rows.repaired.add(_LIST, where)
+            builder.repaired.add(_LIST, where)
         return True
     return False
 
 
-def _passed_over(row: TableRow, table: Table, columns: Columns, names: Names) -> bool:
+def _passed_over(row: TableRow, table: Table, columns: Columns, names: NameResolver) -> bool:
     """Returns whether a row is a comment, or the header line once more, as in files that were put together."""
     line = row.line
     if line is None:
@@ -100,7 +102,7 @@ def _passed_over(row: TableRow, table: Table, columns: Columns, names: Names) ->
     )
 
 
-def _with_rest(row: TableRow, table: Table, columns: Columns, names: Names) -> dict[str, Any] | None:
+def _with_rest(row: TableRow, table: Table, columns: Columns, names: NameResolver) -> dict[str, Any] | None:
     """Returns the values of a row whose caption holds separators, where every other field shows that it is right."""
     if len(columns.captions) > 1:
         return None
