@@ -145,7 +145,7 @@ def evaluate_captioner(
             predictions=predictions_text(captions),
             report=result.directory,
         )
-        notes = readings.keep(entry, runs, result.directory)
+        notes = readings.record(entry, runs, result.directory)
     paths = {record.image_id: record.path for record in records}
     write_results(result.directory, split, config, captions, scores, control, references, paths)
     _log_scores(result, config, notes)
