@@ -75,7 +75,7 @@ def test_home_is_opened(monkeypatch):
         ("data=5", "data: a section of keys and values is needed (given: 5)"),
         ("data.root=", "data.root: "),
         ("data.split={dev: 0.6, test: 0.5}", "data.split: dev + test = 1.1 leaves no image to train on"),
-        ("decoding={beam_size: 3}", "decoding.type: required, but not given"),
+        ("decoding={beam_size: 3}", "decoding.type: required"),
     ],
 )
 def test_one_mistake_is_one_line(override, said):
@@ -139,8 +139,8 @@ def test_several_encoders():
 @pytest.mark.parametrize(
     ("source", "overrides", "said"),
     [
-        (TWO, ["encoder.2.type=vgg16"], "a list of 2 has places 0 to 1"),
-        (TWO, ["encoder.type=vgg16"], "a list of 2 has places 0 to 1, not 'type'"),
+        (TWO, ["encoder.2.type=vgg16"], "a list of 2 items has indices 0 to 1"),
+        (TWO, ["encoder.type=vgg16"], "a list of 2 items has indices 0 to 1"),
         (TWO, ["encoder.0.typ=vgg16"], "encoder.0.typ: unknown key; did you mean 'type'?"),
         (TWO, ["encoder.1.type=vgg61"], "encoder.1.type: 'vgg61' is not known; did you mean 'vgg1"),
         (TWO, ["encoder.1.output=pooled"], "output"),
@@ -154,7 +154,7 @@ def test_several_encoders():
         (BASE, ["decoding.type=consensus", "decoding.neighbours=-1"], "decoding.neighbours: "),
         (BASE, ["ensemble=[{run: r, config: coco.yaml, encoders: [1]}]"], "[1]"),
         (BASE, ["ensemble=[{run: r, config: coco.yaml, encoders: []}]"], "[]"),
-        (BASE, ["ensemble=[{run: r}]"], "ensemble.0.config: required, but not given"),
+        (BASE, ["ensemble=[{run: r}]"], "ensemble.0.config: required"),
         (BASE, ["training.flip_word_pairs=[[left]]"], "training.flip_word_pairs"),
     ],
 )

@@ -20,10 +20,10 @@ from pydantic import BaseModel, ValidationError
 
 from capsmith.config import DATASETS, DECODERS, DECODINGS, Config, load_config, save_config
 from capsmith.core.errors import ConfigError
-from capsmith.core.overrides import override_in
+from capsmith.core.overrides import apply_override
 from capsmith.core.registry import Registry
 from capsmith.core.schema import models_of
-from capsmith.core.yaml_io import dump
+from capsmith.core.yaml_io import dump_yaml
 from capsmith.metrics.scorer import METRICS
 from capsmith.vision.encoders import ENCODERS
 from tests.mistakes import LONGEST_LINE
@@ -182,7 +182,7 @@ WORDS_OF_YAML = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
 
 
 def put(text: str) -> Any:
-    return override_in({"a": {"c": 1}}, f"a.b={text}", {})["a"]["b"]
+    return apply_override({"a": {"c": 1}}, f"a.b={text}", {})["a"]["b"]
 
 
 def same(one: Any, other: Any) -> bool:
@@ -314,7 +314,7 @@ def check_message(error: ConfigError) -> int:
 @given(mutated())
 def test_a_mutated_config_loads_or_says_what_is_wrong(tmp_path_factory, values):
     path = tmp_path_factory.getbasetemp() / "mutated.yaml"
-    path.write_text(dump(values), encoding="utf-8")
+    path.write_text(dump_yaml(values), encoding="utf-8")
     loaded = []
     for source in (path, values):
         try:

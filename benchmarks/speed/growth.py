@@ -63,7 +63,7 @@ def train(folder: Path, count: int, steps: int = 30) -> float:
 
     from benchmarks.speed.corpus import examples, vocabulary
     from capsmith.config import load_config
-    from capsmith.core.compilation import learner
+    from capsmith.core.compilation import training_step
     from capsmith.data.batches import Batches, Example
     from capsmith.data.sources import PlainSource
     from capsmith.models.caption_model import build_model
@@ -75,7 +75,7 @@ def train(folder: Path, count: int, steps: int = 30) -> float:
     some = examples(1000)
     numbered = [Example(n, some[n % 1000].captions) for n in range(count)]
     made = Batches(PlainSource(store(folder, count)), numbered, 160, 0)
-    learn = learner(model)
+    learn = training_step(model)
     started = time.perf_counter()
     for index in range(steps):
         learn(*made[index % len(made)])

@@ -43,8 +43,8 @@ def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precisio
     _calculate_in(precision)
     from benchmarks.speed.corpus import vocabulary
     from capsmith.config import load_config
-    from capsmith.core.compilation import learner
-    from capsmith.core.prefetch import ahead
+    from capsmith.core.compilation import training_step
+    from capsmith.core.prefetch import prefetch
     from capsmith.data.batches import Batches
     from capsmith.models.caption_model import build_model
     from capsmith.training.optimizers import build_optimizer
@@ -54,7 +54,7 @@ def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precisio
     model.compile(optimizer, jit_compile=keras.backend.backend() == "jax")
     model.optimizer.build(model.trainable_variables)
     made = Batches(features(shape), examples(6000), BATCH, 0, group_by_image=len(shape) > 1)
-    learn = learner(model)
+    learn = training_step(model)
     order = sorted(range(len(made)), key=lambda index: made[index][1].shape[1])
     count = min(batches or len(made), len(made))
     chosen = [order[int((number + 0.5) * len(order) / count)] for number in range(count)]
@@ -64,7 +64,7 @@ def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precisio
 
     def work() -> float:
         captions = 0
-        for _, (inputs, targets) in ahead(lambda index: made[index], chosen):
+        for _, (inputs, targets) in prefetch(lambda index: made[index], chosen):
             learn(inputs, targets)
             captions += int((targets[:, 0] != 0).sum())
         return captions
@@ -154,9 +154,9 @@ def products(precision: str) -> Round:
     """Square products; what is counted is floating-point operations."""
     import keras
 
-    from capsmith.core.precision import accelerated
+    from capsmith.core.precision import has_accelerator
 
-    side, times = (8192, 40) if accelerated() else (2048, 6)
+    side, times = (8192, 40) if has_accelerator() else (2048, 6)
     one, other = (keras.ops.cast(keras.random.normal((side, side)), precision) for _ in range(2))
 
     def work() -> float:

@@ -1,14 +1,14 @@
 """capsmith: train, evaluate and serve your own image captioner.
 
-Importing this package loads no Keras; the names below load what they need when first used.
+Importing this package does not import Keras. Each name below is imported when it is first used.
 """
 
-TYPE_CHECKING = False  # typing itself takes longer to import than all that is here
+TYPE_CHECKING = False  # importing typing takes longer than the rest of this module
 if TYPE_CHECKING:
     from typing import Any
 
 __version__ = "0.1.0"
-_PLACES = {
+_MODULES = {
     "load_config": "capsmith.config",
     "Config": "capsmith.config",
     "train": "capsmith.training.fit",
@@ -31,14 +31,14 @@ _PLACES = {
     "FeatureError": "capsmith.core.errors",
     "CheckpointError": "capsmith.core.errors",
 }
-__all__ = ["__version__", *_PLACES]  # noqa: PLE0604
+__all__ = ["__version__", *_MODULES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> "Any":
-    if name in _PLACES:
+    if name in _MODULES:
         import importlib
 
-        return getattr(importlib.import_module(_PLACES[name]), name)
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'capsmith' has no attribute '{name}'")
 
 

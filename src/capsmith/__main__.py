@@ -4,12 +4,12 @@ import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
-if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:  # from here on Ctrl-C shows no traceback, while files are read
+if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:  # Ctrl-C shows no traceback while modules are imported
     _signal.signal(_signal.SIGINT, lambda number, frame: os._exit(130))
 
-from capsmith.core.interrupts import leave_quietly  # noqa: E402
+from capsmith.core.interrupts import exit_quietly  # noqa: E402
 
-leave_quietly()
+exit_quietly()
 
 
 def capsmith() -> int:
@@ -23,14 +23,14 @@ def train() -> int:
 
 
 def _run(before: list[str]) -> int:
-    if sys.getfilesystemencoding() == "ascii":  # no other letters in names of files: start again with all of them
+    if sys.getfilesystemencoding() == "ascii":  # file names would be limited to ASCII: restart with UTF-8
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
     from capsmith.cli import main
 
     try:
         return main([*before, *sys.argv[1:]])
     finally:
-        leave_quietly()
+        exit_quietly()
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from capsmith.core.config_files import find_config
 from capsmith.core.errors import ConfigError
 from capsmith.core.files import write_text
-from capsmith.core.overrides import override_in, overrides_list
+from capsmith.core.overrides import apply_override, check_overrides
 from capsmith.core.registry import UNLOADED, OneOf
 from capsmith.core.schema import Settings, explain
 from capsmith.core.scopes import Scope
-from capsmith.core.yaml_io import dump, read_yaml
+from capsmith.core.yaml_io import dump_yaml, read_yaml
 from capsmith.data import DATASETS, DatasetConfig
 from capsmith.data.text.config import TextConfig
 from capsmith.decoding.rerank.mbr import ConsensusConfig  # noqa: F401 - importing registers it
@@ -164,14 +164,14 @@ def load_config(
     """
     if isinstance(source, Config) or not isinstance(source, str | Path | Mapping):
         raise TypeError(f"load_config takes a path, a name or a mapping, not {type(source).__name__}")
-    overrides = overrides_list(overrides)
+    overrides = check_overrides(overrides)
     if isinstance(source, Mapping):
         where, values = "config", dict(source)
     else:
         path = find_config(source)
         where, values = str(path), read_yaml(path)
     for override in overrides:
-        values = override_in(values, override, _REGISTRIES)
+        values = apply_override(values, override, _REGISTRIES)
     return validate(values, where, unloaded)
 
 
@@ -208,4 +208,4 @@ def is_config(path: Path) -> bool:
 
 def save_config(config: Config, path: Path) -> None:
     """Writes the resolved config, all defaults included."""
-    write_text(path, dump(config.model_dump(mode="json")))
+    write_text(path, dump_yaml(config.model_dump(mode="json")))

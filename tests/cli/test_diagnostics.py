@@ -1,4 +1,4 @@
-"""What `capsmith doctor` says of machines that lack something."""
+"""The checks of ``capsmith doctor``, on machines that lack something."""
 
 import importlib.util
 import os
@@ -67,10 +67,10 @@ def test_keras_is_loaded_quietly_on_the_command_line(level):
 def test_a_backend_that_is_not_installed(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    found = doctor._chosen()
+    found = doctor._unusable_backend()
     assert found.broken and "pip install jax" in found.advice
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    assert doctor._chosen() is None
+    assert doctor._unusable_backend() is None
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_fewer_threads_than_cores_are_told(monkeypatch, name, threads, advised):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setattr(doctor, "usable_cores", lambda: 4.0)
     monkeypatch.setattr(doctor, "_seen_cores", lambda: 4)
-    assert doctor._threads().found.startswith("4 for TensorFlow, 4 for OpenMP") and not doctor._threads().advice
+    assert doctor._threads().result.startswith("4 for TensorFlow, 4 for OpenMP") and not doctor._threads().advice
     monkeypatch.setenv(name, threads)
-    finding = doctor._threads()
-    assert f"{threads if advised else 4} for" in finding.found and f"by {name}={threads}" in finding.found
-    assert finding.advice == (f"unset {name}: 4 cores may calculate" if advised else "")
+    check = doctor._threads()
+    assert f"{threads if advised else 4} for" in check.result and f"by {name}={threads}" in check.result
+    assert check.advice == (f"unset {name}: 4 cores are available" if advised else "")
 
 
 def test_threads_beyond_a_containers_limit_are_told(monkeypatch):
@@ -101,35 +101,35 @@ def test_threads_beyond_a_containers_limit_are_told(monkeypatch):
     monkeypatch.setattr(doctor, "usable_cores", lambda: 2.0)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
-    finding = doctor._threads()
-    assert "2 for TensorFlow" in finding.found and "64 for OpenMP" in finding.found
-    assert finding.advice == "set OMP_NUM_THREADS=2: no more cores may calculate"
+    check = doctor._threads()
+    assert "2 for TensorFlow" in check.result and "64 for OpenMP" in check.result
+    assert check.advice == "set OMP_NUM_THREADS=2: no more cores are available"
 
 
 @pytest.mark.parametrize(("allowed", "advised"), [(8.0, False), (2.0, True), (0.5, True)])
 def test_cores_that_there_are_and_that_may_be_used(monkeypatch, allowed, advised):
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(doctor, "usable_cores", lambda: allowed)
-    finding = doctor._cores()
-    assert finding.found.startswith("8 cores") and bool(finding.advice) is advised and not finding.broken
-    assert not advised or f"may use {allowed:g}" in finding.found
+    check = doctor._cores()
+    assert check.result.startswith("8 cores") and bool(check.advice) is advised and not check.broken
+    assert not advised or f"of which {allowed:g}" in check.result
 
 
 def test_extras_that_are_missing_are_no_failure(monkeypatch):
     monkeypatch.setattr(doctor, "_version", lambda name: "")
     found = [*doctor._extras()]
-    assert not any(finding.broken or finding.advice for finding in found)
-    said = " ".join(finding.found for finding in found)
-    assert "pip install 'capsmith[text]'" in said and "pip install 'capsmith[coco]'" in said
+    assert not any(check.broken or check.advice for check in found)
+    text = " ".join(check.result for check in found)
+    assert "pip install 'capsmith[text]'" in text and "pip install 'capsmith[coco]'" in text
 
 
 def test_the_accelerator_that_keras_sees(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setattr("capsmith.core.precision.accelerators", lambda: ["gpu:0", "gpu:1"])
-    assert doctor._accelerator().found == "gpu:0, gpu:1"
+    assert doctor._accelerator().result == "gpu:0, gpu:1"
     monkeypatch.setattr("capsmith.core.precision.accelerators", list)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert "none that Keras sees" in doctor._accelerator().found and not doctor._accelerator().advice
+    assert "none" in doctor._accelerator().result and not doctor._accelerator().advice
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     assert "pip install -U 'jax[cuda12]'" in doctor._accelerator().advice
 
@@ -149,7 +149,7 @@ def test_a_trial_that_fails_is_told(capsys, monkeypatch):
     monkeypatch.setattr("capsmith.training.smoke_run.smoke_train", fails)
     assert main(["doctor"]) == 2
     out = capsys.readouterr().out
-    assert "!!  trial        failed: ValueError: the disk ate it" in out and "and more" not in out
+    assert "!!  smoke test   failed: ValueError: the disk ate it" in out and "and more" not in out
     assert main(["doctor", "--fast"]) == 0
 
 
@@ -168,7 +168,7 @@ def test_a_trial_is_judged_by_what_it_says(monkeypatch, right, rounds, broken, a
     monkeypatch.setattr(
         "capsmith.training.smoke_run.smoke_train", lambda: Trial("a a a", right, 24, rounds, 1234.5, 67.8)
     )
-    finding = doctor._trial()
-    assert finding.broken is broken and (advice in finding.advice if advice else not finding.advice)
-    assert f"{right} of 24 held-out images right" in finding.found and "“a a a”" in finding.found
-    assert "1,234 captions/s in training, 68 images/s" in finding.found
+    check = doctor._smoke_test()
+    assert check.broken is broken and (advice in check.advice if advice else not check.advice)
+    assert f"{right} of 24 held-out images right" in check.result and "“a a a”" in check.result
+    assert "1,234 captions/s in training, 68 images/s" in check.result

@@ -38,11 +38,10 @@ def test_validate_tells_all_at_once_and_nothing_on_demand(config, tmp_path, caps
     config["decoder"]["embedding"] |= {"vectors": "glove.txt"}
     path = str(toy.write_config(tmp_path / "config.yaml", config))
     assert main(["validate", "--config", path]) == 2
-    said = capsys.readouterr()
-    assert not said.out and said.err.splitlines() == [
-        f"capsmith: {path} is valid, but names 2 things that are not there:",
-        f"  data.captions: {tmp_path / 'data'} has no gone.csv",
-        "  decoder.embedding.vectors: no file glove.txt",
-    ]
+    output = capsys.readouterr()
+    lines = output.err.splitlines()
+    assert not output.out and len(lines) == 3 and path in lines[0]
+    assert "data.captions" in lines[1] and "gone.csv" in lines[1]
+    assert "decoder.embedding.vectors" in lines[2] and "glove.txt" in lines[2]
     assert main(["validate", "--config", path, "--no-files"]) == 0
     assert "gone.csv" in capsys.readouterr().out

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from capsmith.cli import main
-from capsmith.cli.score import names_apart
+from capsmith.cli.score import unique_names
 
 ROWS = {
     "a.jpg": ("a dog runs through the snow", ["A dog runs in the snow .", "The dog is running ."]),
@@ -120,4 +120,4 @@ def test_an_empty_caption_scores_and_is_told(files, capsys):
     ],
 )
 def test_files_of_one_name_are_told_apart(paths, names):
-    assert names_apart([Path(path) for path in paths]) == names
+    assert unique_names([Path(path) for path in paths]) == names

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from capsmith.core.compilation import compiled, learner
+from capsmith.core.compilation import compiled, training_step
 from capsmith.decoding.search import BeamConfig, GreedyConfig, search
 from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.caption_model import CaptionModel
@@ -101,7 +101,7 @@ def batch(words, images, seed=0):
 def test_learner_takes_keras_s_training_step():
     """Same losses and same weights after steps of several shapes as by ``train_on_batch``."""
     made = []
-    for learns in (learner, lambda model: model.train_on_batch):
+    for learns in (training_step, lambda model: model.train_on_batch):
         model = CaptionModel(decoder(config=MERGE.model_copy(update={"dropout": 0.0})))
         model.built = True
         model.compile(keras.optimizers.Adam(0.01, global_clipnorm=1.0), jit_compile=False)

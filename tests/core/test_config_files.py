@@ -38,7 +38,6 @@ def test_which_of_two_configs_of_one_name_is_told_once(tmp_path, monkeypatch, ca
         assert find_config("flickr8k.yaml") == Path("flickr8k.yaml")
     said = capsys.readouterr().err
     assert said.count("note: ") == 1 and f"flickr8k.yaml is {mine}, not " in said
-    assert said.rstrip().endswith("a path says which of the two")
 
 
 @pytest.mark.parametrize("name", ["./flickr8k.yaml", "{}/flickr8k.yaml"])

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from capsmith.core import files as runs
 from capsmith.core import temporary
 from capsmith.core.errors import CapsmithError, CheckpointError, DataError
+from capsmith.core.files import atomic, read_json, write_json, write_text
 
 
 def files(folder):
@@ -17,11 +17,11 @@ def files(folder):
 
 
 def test_atomic_writes_text_and_bytes(tmp_path):
-    with runs.atomic(tmp_path / "deep" / "er" / "a.txt") as file:
+    with atomic(tmp_path / "deep" / "er" / "a.txt") as file:
         file.write("größer\n")
         assert not (tmp_path / "deep/er/a.txt").exists()
     assert (tmp_path / "deep/er/a.txt").read_bytes() == "größer\n".encode()
-    with runs.atomic(tmp_path / "b", "wb") as file:
+    with atomic(tmp_path / "b", "wb") as file:
         file.write(b"\0\xff")
     assert (tmp_path / "b").read_bytes() == b"\0\xff"
     assert files(tmp_path) == ["b", "deep"]
@@ -32,7 +32,7 @@ def test_a_failure_inside_leaves_the_old_file_and_nothing_else(tmp_path, error):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(CapsmithError if isinstance(error, OSError) else type(error)):
-        with runs.atomic(path) as file:
+        with atomic(path) as file:
             file.write("new" * 100_000)
             raise error
     assert path.read_text() == "old"
@@ -41,7 +41,7 @@ def test_a_failure_inside_leaves_the_old_file_and_nothing_else(tmp_path, error):
 
 def test_a_failure_without_an_old_file_leaves_none(tmp_path):
     with pytest.raises(RuntimeError):
-        with runs.atomic(tmp_path / "a.txt") as file:
+        with atomic(tmp_path / "a.txt") as file:
             file.write("half")
             raise RuntimeError
     assert files(tmp_path) == []
@@ -69,20 +69,20 @@ def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(temporary.tempfile, "mkstemp", full)
     with pytest.raises(CapsmithError, match=r"^cannot write \S+a\.txt: No space left on device$"):
-        runs.write_text(tmp_path / "a.txt", "x" * 100_000)
+        write_text(tmp_path / "a.txt", "x" * 100_000)
     assert files(tmp_path) == []
 
 
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "a").write_text("")
     with pytest.raises(CapsmithError, match="cannot write .*b.txt: .*file"):
-        runs.write_text(tmp_path / "a" / "b.txt", "x")
+        write_text(tmp_path / "a" / "b.txt", "x")
 
 
 def test_permissions_follow_the_umask(tmp_path):
     before = os.umask(0o027)
     try:
-        runs.write_text(tmp_path / "a", "x")
+        write_text(tmp_path / "a", "x")
         assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
         assert os.umask(0o027) == 0o027  # and it is left as it was
     finally:
@@ -91,36 +91,21 @@ def test_permissions_follow_the_umask(tmp_path):
 
 def test_json_round_trip(tmp_path):
     value = {"ключ": [1, 2.5, None, "ü"], "nested": {"a": True}}
-    runs.write_json(tmp_path / "a.json", value)
-    assert runs.read_json(tmp_path / "a.json") == value
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
     assert "ключ" in (tmp_path / "a.json").read_text(encoding="utf-8")
     (tmp_path / "bom.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(value).encode())
-    assert runs.read_json(tmp_path / "bom.json") == value
+    assert read_json(tmp_path / "bom.json") == value
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b"[" * 200_000, b'{"a": 1} x'])
 def test_damaged_json_is_one_error_of_the_asked_kind(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(DataError, match="is not valid JSON") as caught:
-        runs.read_json(tmp_path / "a.json", DataError)
+        read_json(tmp_path / "a.json", DataError)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_json(tmp_path):
     with pytest.raises(CheckpointError, match="cannot read .*no.json: No such file"):
-        runs.read_json(tmp_path / "no.json", CheckpointError)
-
-
-def test_versions_name_what_numbers_depend_on():
-    found = runs.versions()
-    assert {"python", "platform", "capsmith", "keras", "numpy"} <= set(found)
-    assert all(isinstance(value, str) and value for value in found.values())
-
-
-def test_require_run(tmp_path):
-    with pytest.raises(CheckpointError, match="no run directory .*nothing"):
-        runs.require_run(tmp_path / "nothing")
-    with pytest.raises(CheckpointError, match="is not a run: it holds no config.yaml"):
-        runs.require_run(tmp_path)
-    (tmp_path / "config.yaml").write_text("")
-    runs.require_run(tmp_path)
+        read_json(tmp_path / "no.json", CheckpointError)

@@ -63,7 +63,7 @@ def test_an_import_is_not_turned_into_another_error(tmp_path):
         "except BaseException:\n    pass\nprint('went on')\n"
     )
     code = (
-        "import signal\nfrom capsmith.core import interrupts\ninterrupts.leave_quietly()\n"
+        "import signal\nfrom capsmith.core import interrupts\ninterrupts.exit_quietly()\n"
         "signal.signal(signal.SIGINT, interrupts.interrupt)\nimport greedy\nprint('went on')"
     )
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
@@ -97,7 +97,7 @@ def test_a_closed_terminal_ends_a_training_with_all_saved(endless, tmp_path):
     assert (tmp_path / "run" / "state.npz").exists()
 
 
-def test_nohup_is_heeded(endless, tmp_path):
+def test_nohup_is_active_signals(endless, tmp_path):
     process = started(*endless, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     wait_for(process, "epoch 1/")
     process.send_signal(signal.SIGHUP)
@@ -111,7 +111,7 @@ def test_nohup_is_heeded(endless, tmp_path):
 def test_signals_that_are_ignored_stay_so():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert signal.SIGHUP not in interrupts.heeded() and signal.SIGTERM in interrupts.heeded()
+        assert signal.SIGHUP not in interrupts.active_signals() and signal.SIGTERM in interrupts.active_signals()
         with stopping() as stop:
             os.kill(os.getpid(), signal.SIGHUP)
             assert stop.signal is None

@@ -137,7 +137,7 @@ def test_a_metric_of_the_mean():
     found = score({"a": "a dog runs fast", "b": "a cat"}, REFERENCES, ["words"])["words"]
     assert (found.value, dict(found.per_image)) == (3.0, {"a": 4.0, "b": 2.0})
     assert 2.0 <= found.interval[0] <= found.interval[1] <= 4.0
-    assert "plugin:test_plugins.py|sha:" in found.signature
+    assert "plugin:tests|sha:" in found.signature
 
 
 def test_a_metric_of_the_corpus():

@@ -25,7 +25,7 @@ from tests.support.toy import make_data, settings
 def machine(monkeypatch, tmp_path, text):
     (tmp_path / "cpuinfo").write_text(text)
     monkeypatch.setattr(precision, "_CPUINFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(precision, "accelerated", lambda: False)
+    monkeypatch.setattr(precision, "has_accelerator", lambda: False)
     precision.has_bfloat16.cache_clear()
     precision.faster_dtype.cache_clear()
 

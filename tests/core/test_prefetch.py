@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from capsmith.core.prefetch import ahead
+from capsmith.core.prefetch import prefetch
 
 
 def test_in_order_and_never_more_than_one_too_early():
@@ -14,9 +14,9 @@ def test_in_order_and_never_more_than_one_too_early():
         made.append(index)
         return index * index
 
-    for index, value in ahead(make, range(5)):
+    for index, value in prefetch(make, range(5)):
         assert value == index * index and set(made) <= set(range(index + 2))
-    assert made == [0, 1, 2, 3, 4] and list(ahead(make, range(0))) == []
+    assert made == [0, 1, 2, 3, 4] and list(prefetch(make, range(0))) == []
 
 
 def test_the_next_is_made_while_this_one_is_in_use():
@@ -27,24 +27,24 @@ def test_the_next_is_made_while_this_one_is_in_use():
             second.set()
         return index
 
-    for index, _ in ahead(make, range(3)):
+    for index, _ in prefetch(make, range(3)):
         assert index or second.wait(5)
 
 
 def test_any_indices():
-    assert list(ahead(str, range(3, 6))) == [(3, "3"), (4, "4"), (5, "5")]
+    assert list(prefetch(str, range(3, 6))) == [(3, "3"), (4, "4"), (5, "5")]
 
 
 def test_an_error_comes_when_it_is_the_turn():
     seen = []
     with pytest.raises(ZeroDivisionError):
-        for index, _ in ahead(lambda index: 1 // (2 - index), range(5)):
+        for index, _ in prefetch(lambda index: 1 // (2 - index), range(5)):
             seen.append(index)
     assert seen == [0, 1]
 
 
 def test_leaving_early_leaves_no_thread():
-    for index, _ in ahead(lambda index: index, range(1000)):
+    for index, _ in prefetch(lambda index: index, range(1000)):
         if index == 2:
             break
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]

@@ -7,7 +7,7 @@ import pytest
 
 from capsmith.config import load_config
 from capsmith.core import progress
-from capsmith.core.progress import bar, duration, track
+from capsmith.core.progress import format_duration, progress_bar, track
 from capsmith.training.fit import train
 from tests.support import toy
 
@@ -22,7 +22,7 @@ def clock(monkeypatch):
 
 def test_a_line_a_minute_says_how_far_it_is_and_what_is_left(clock, log_lines):
     lines = log_lines
-    with bar(total=1200, desc="features", unit="image") as shown:
+    with progress_bar(total=1200, desc="features", unit="image") as shown:
         for second in range(1, 301):
             clock[0] = 1000 + second
             shown.update(2)
@@ -39,7 +39,7 @@ def test_what_takes_less_than_a_minute_is_not_told(clock, log_lines):
 
 def test_work_that_goes_on_is_timed_by_what_was_done_now(clock, log_lines):
     lines = log_lines
-    with bar(total=100, initial=90, desc="epoch 1/2", unit="batch") as shown:
+    with progress_bar(total=100, initial=90, desc="epoch 1/2", unit="batch") as shown:
         shown.set_postfix(loss="2.500", refresh=False)
         clock[0] += 60
         shown.update(5)
@@ -77,11 +77,11 @@ def test_a_process_without_standard_error(clock, monkeypatch, log_lines):
     ("seconds", "said"), [(3, "3 s"), (40, "1 min"), (720, "12 min"), (3600, "1 h 0 min"), (7500, "2 h 5 min")]
 )
 def test_times_as_people_say_them(seconds, said):
-    assert duration(seconds) == said
+    assert format_duration(seconds) == said
 
 
 def test_a_training_under_nohup_tells_its_log_how_far_it_is(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(progress, "EVERY", 0.0)
+    monkeypatch.setattr(progress, "LOG_INTERVAL", 0.0)
     values = toy.settings(toy.make_data(tmp_path / "data"), tmp_path / "cache")
     values["training"] |= {"batch_size": 3, "epochs": 2, "patience": None}
     train(load_config(values), tmp_path / "run")

@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from capsmith.core import files as runs
 from capsmith.core import temporary
-from capsmith.core.temporary import PREFIX, sweep, temporary_file, temporary_folder
+from capsmith.core.files import write_text
+from capsmith.core.temporary import PREFIX, remove_abandoned, temporary_file, temporary_folder
 
 WRITE = """
 import os, signal, sys, time
@@ -37,7 +37,7 @@ else:
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch):
     """Each test is a new process as far as sweeping goes."""
-    monkeypatch.setattr(temporary, "_swept", set())
+    monkeypatch.setattr(temporary, "_cleaned", set())
 
 
 def start(what, path, then):
@@ -57,14 +57,14 @@ def test_what_a_killed_process_left_is_gone_after_the_next_write(tmp_path, what)
     process = start(what, tmp_path / "a.json", "die")
     assert process.wait(60) == -signal.SIGKILL
     assert len(left(tmp_path)) == 1
-    runs.write_text(tmp_path / "b.json", "{}")
+    write_text(tmp_path / "b.json", "{}")
     assert sorted(os.listdir(tmp_path)) == ["b.json"]
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_what_a_living_process_writes_stays(tmp_path, what):
     process = start(what, tmp_path / "a.json", "wait")
-    runs.write_text(tmp_path / "b.json", "{}")
+    write_text(tmp_path / "b.json", "{}")
     assert len(left(tmp_path)) == 1
     process.communicate("")
     assert process.returncode == 0 and not left(tmp_path)
@@ -73,8 +73,8 @@ def test_what_a_living_process_writes_stays(tmp_path, what):
 
 def test_what_another_thread_writes_stays(tmp_path):
     with temporary_file(tmp_path / "a") as (handle, name):
-        temporary._swept.clear()
-        thread = threading.Thread(target=sweep, args=(tmp_path,))
+        temporary._cleaned.clear()
+        thread = threading.Thread(target=remove_abandoned, args=(tmp_path,))
         thread.start()
         thread.join()
         assert os.path.exists(name)
@@ -95,7 +95,7 @@ def test_files_that_are_only_called_alike_stay(tmp_path):
         (tmp_path / name).write_text("precious")
     (tmp_path / ".capsmith-ab12cd34-x").symlink_to(tmp_path / ".capsmith")
     (tmp_path / ".capsmith-ab12cd34-old.json").write_text("half")
-    sweep(tmp_path)
+    remove_abandoned(tmp_path)
     assert sorted(os.listdir(tmp_path)) == sorted([*names, ".capsmith-ab12cd34-x"])
 
 
@@ -110,7 +110,7 @@ def test_a_file_swept_before_it_was_locked_is_made_anew(tmp_path, monkeypatch):
         return handle, name
 
     monkeypatch.setattr(temporary.tempfile, "mkstemp", swept_at_once)
-    runs.write_text(tmp_path / "a", "all of it")
+    write_text(tmp_path / "a", "all of it")
     assert len(made) == 2 and (tmp_path / "a").read_text() == "all of it"
 
 
@@ -123,13 +123,13 @@ def test_where_nothing_can_be_locked_age_decides(tmp_path, monkeypatch, age, sta
     path = tmp_path / ".capsmith-ab12cd34-state.npz"
     path.write_text("half")
     os.utime(path, (path.stat().st_mtime - age,) * 2)
-    runs.write_text(tmp_path / "a", "x")
+    write_text(tmp_path / "a", "x")
     assert path.exists() == stays
 
 
 @pytest.mark.parametrize("name", ["n" * 255, "é" * 127, "a\nb"])
 def test_names_as_long_as_they_may_be(tmp_path, name):
-    runs.write_text(tmp_path / name, "x")
+    write_text(tmp_path / name, "x")
     assert os.listdir(tmp_path) == [name]
 
 

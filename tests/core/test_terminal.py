@@ -12,7 +12,7 @@ from capsmith.core import terminal
 from capsmith.core.errors import CapsmithError, ConfigError, because, escaped, printable, shortened
 from capsmith.core.files import write_json
 from capsmith.core.log import get_logger, log_file
-from capsmith.core.yaml_io import dump, parse
+from capsmith.core.yaml_io import dump_yaml, parse_yaml
 from tests.support import toy
 
 NASTY = "a\n\t\x1b[2J\x9b\x7f\u202e\u2066\u2028\ufeff\U000e0041\udce9"
@@ -62,22 +62,22 @@ def test_no_advice_helps_where_it_may_not_be_read():
 
 
 def test_lines_cells_and_paths(capsys):
-    terminal.say("a\tb", "c\nd")
-    terminal.say_text("one\ntwo\x1b")
-    terminal.say_path("zoë")
+    terminal.print_line("a\tb", "c\nd")
+    terminal.print_text("one\ntwo\x1b")
+    terminal.print_path("zoë")
     out = capsys.readouterr().out
     assert out.splitlines()[:3] == [r"a\tb" + "\t" + r"c\nd", "one", r"two\x1b"]
 
 
 def test_a_path_reaches_a_program_as_it_is():
-    code = "from capsmith.core import terminal; terminal.open_streams(); terminal.say_path('caf\\udce9\\n')"
+    code = "from capsmith.core import terminal; terminal.open_streams(); terminal.print_path('caf\\udce9\\n')"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).stdout == b"caf\xe9\n\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "cp1252"])
 def test_json_is_safe_and_lossless(encoding):
     value = {"image": NASTY, "caption": "zoë 犬 👩‍👧", "n": [1, 2.5, None]}
-    code = f"from capsmith.core import terminal; terminal.open_streams(); terminal.say_json({value!a}, indent=1)"
+    code = f"from capsmith.core import terminal; terminal.open_streams(); terminal.print_json({value!a}, indent=1)"
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
     raw = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, env=environment).stdout
     assert json.loads(raw.decode(encoding)) == value
@@ -88,7 +88,7 @@ def test_files_stay_lossless(tmp_path):
     write_json(tmp_path / "a.json", {NASTY: NASTY})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {NASTY: NASTY}
     value = {"root": "a\u202eb", "other": "zoë"}
-    assert parse(dump(value)) == value and dump(value).replace("\n", "").isprintable()
+    assert parse_yaml(dump_yaml(value)) == value and dump_yaml(value).replace("\n", "").isprintable()
 
 
 def test_a_log_is_one_safe_line_each(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""The command line: ``capsmith VERB …``. One file a verb; nothing here loads Keras before the verb needs it."""
+"""The command line: ``capsmith VERB …``. Each verb is one file; Keras is imported only when a verb needs it."""
 
 import argparse
 import importlib
@@ -16,34 +16,34 @@ from capsmith import __version__
 from capsmith.cli.options import load_plugins
 from capsmith.core import terminal
 from capsmith.core.errors import CapsmithError, ConfigError, escaped, one_line, out_of_memory, printable, shortened
-from capsmith.core.interrupts import heeded, interrupt
+from capsmith.core.interrupts import active_signals, interrupt
 
 VERBS = {
-    "init": "look at a folder of images and captions, and write a config for it",
-    "inspect": "make a page about a data set: images, captions, and what is wrong with them",
-    "train": "train a captioner as a config says, and score it",
-    "extract": "make the feature cache of a config's images",
+    "init": "read a folder of images and captions, and write a config for it",
+    "inspect": "write a page about a dataset: images, captions, and their problems",
+    "train": "train a captioner from a config, and score it",
+    "extract": "extract the features of a config's images into its cache",
     "evaluate": "score a run on a split and write its report",
-    "caption": "caption images, or folders of them, with a run",
-    "show": "list what a run's captioner is made of, and draw it",
+    "caption": "caption images, or folders of images, with a run",
+    "show": "list the components of a run's captioner, and draw them",
     "score": "score captions of any model against references",
-    "validate": "check a config and show it with every default",
-    "doctor": "look at this machine, try everything out, and say what to do",
-    "list": "name what a config can choose from",
+    "validate": "check a config and show it with all defaults",
+    "doctor": "check this machine, train a small test model, and give advice",
+    "list": "list the components that a config can name",
 }
 
-_GO_ON = {
-    "train": ": the same command with --resume goes on from what is saved",
-    "extract": ": the same command goes on where this one stopped",
-    "evaluate": ": the same command begins anew, but features that were made are kept",
+_HOW_TO_CONTINUE = {
+    "train": ": the same command with --resume continues from the saved state",
+    "extract": ": the same command continues where this one stopped",
+    "evaluate": ": the same command starts again, but extracted features are kept",
 }
 
 
-_BROKEN_PIPE = 141  # 128 + SIGPIPE: what a shell sees of other programs whose output nobody reads
+_BROKEN_PIPE = 141  # 128 + SIGPIPE: the exit code of other programs whose output nobody reads
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with a command line without doing what its characters would do to a terminal."""
+    """Reports errors of a command line in a form that is safe for a terminal."""
 
     def error(self, message: str) -> NoReturn:
         super().error(shortened(escaped(message)))
@@ -53,11 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one verb.
 
     Returns:
-        The exit code: 0 done; 2 a mistake in the input; 130, 143 or 129 ended by Ctrl-C, SIGTERM or SIGHUP; 141 nobody
-        reads the output, where that is all there is.
+        The exit code: 0 for success; 2 for an error in the input; 130, 143 or 129 for Ctrl-C, SIGTERM or SIGHUP; 141 if
+        nobody reads the output and it is the only result.
     """
     terminal.open_streams()
-    arguments = sys.argv[1:] if arguments is None else [*arguments]  # list() is the verb, once that was imported
+    arguments = sys.argv[1:] if arguments is None else [*arguments]  # not list(): once imported, that is the verb
     verb = next((a for a in arguments if not a.startswith("-")), None)
     parser = _Parser(
         prog="capsmith",
@@ -85,22 +85,22 @@ def train_main() -> int:
 def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.filterwarnings("ignore", module="PIL")  # of damaged EXIF and the like: the image is read or refused
+    warnings.filterwarnings("ignore", module="PIL")  # about damaged EXIF, for example: the image is read or refused
     args = argparse.Namespace(debug="--debug" in arguments, verb="")
     try:
-        with _ending():
+        with _signals_handled():
             _require_values(arguments)
             args = parser.parse_args(arguments)
             load_plugins(args.plugin if "plugin" in args else [])
             code = importlib.import_module(f"capsmith.cli.{args.verb}").run(args) or 0
-            terminal.finish()
+            terminal.flush()
             return code
     except BrokenPipeError:
         return _BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:
         known = isinstance(error, CapsmithError | OSError | KeyboardInterrupt) or out_of_memory(error)
         if not known and "plugin" in args and args.plugin:
-            error = _in_plugin(error) or error
+            error = _plugin_error(error) or error
             known = isinstance(error, CapsmithError)
         if args.debug or not known:
             raise error
@@ -108,29 +108,29 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 
 def _finish() -> None:
-    """Leaves nothing in standard output that would fail when Python ends, as after ``--help | true``."""
+    """Flushes standard output, so that Python does not fail at exit, as after ``--help | true``."""
     try:
-        terminal.finish()
+        terminal.flush()
     except (BrokenPipeError, CapsmithError):
-        pass  # nothing that matters: what does was written before
+        pass  # results were written before
 
 
 def _require_values(arguments: Sequence[str]) -> None:
-    """Raises ConfigError for an empty argument, most often a shell variable that is not set."""
-    for number, (before, given) in enumerate(zip(["", *arguments], arguments, strict=False), start=1):
-        option = re.fullmatch(r"(--[a-z-]+)=", given)
-        if option or not given:
+    """Raises ConfigError for an empty argument, usually from a shell variable that is not set."""
+    for number, (before, argument) in enumerate(zip(["", *arguments], arguments, strict=False), start=1):
+        option = re.fullmatch(r"(--[a-z-]+)=", argument)
+        if option or not argument:
             where = option[1] if option else before if before.startswith("--") else f"argument {number}"
-            raise ConfigError(f"{where} is empty: is a shell variable not set? (The current folder is called .)")
+            raise ConfigError(f"{where} is empty: is a shell variable not set? (For the current folder write .)")
 
 
 @contextmanager
-def _ending() -> Iterator[None]:
-    """Lets SIGTERM and SIGHUP end a verb as Ctrl-C does: files are closed, locks let go, a line says how to go on."""
+def _signals_handled() -> Iterator[None]:
+    """Makes SIGTERM and SIGHUP end a verb as Ctrl-C does: files are closed and locks released."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = [(number, signal.signal(number, interrupt)) for number in heeded()]
+    before = [(number, signal.signal(number, interrupt)) for number in active_signals()]
     try:
         yield
     finally:
@@ -138,28 +138,26 @@ def _ending() -> Iterator[None]:
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
-def _in_plugin(error: BaseException) -> CapsmithError | None:
-    """Returns in one line what went wrong in the code of a plugin; None for what went wrong elsewhere."""
+def _plugin_error(error: BaseException) -> CapsmithError | None:
+    """Returns an error of one line for an error that arose in a plugin; None for errors from elsewhere."""
     from capsmith.core.loaded_plugins import plugin_location
 
     where = plugin_location(error)
     if not where:
         return None
-    found = CapsmithError(f"{where}: {type(error).__name__}: {one_line(error)[:300]} (--debug shows the way there)")
-    found.__cause__ = error
-    return found
+    short = CapsmithError(f"{where}: {type(error).__name__}: {one_line(error)[:300]} (--debug shows the traceback)")
+    short.__cause__ = error
+    return short
 
 
 def _explain(error: BaseException, verb: str) -> int:
-    """Prints one line for a mistake, a full disk, or Ctrl-C; returns the exit code."""
+    """Prints one line for an input error, a full disk, or Ctrl-C; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        terminal.warn("interrupted" + _GO_ON.get(verb, ""))
+        terminal.print_error("interrupted" + _HOW_TO_CONTINUE.get(verb, ""))
         return 128 + next((number for number in error.args if isinstance(number, int)), signal.SIGINT)
     if isinstance(error, OSError):
         error = CapsmithError(f"{error.filename}: {error.strerror}" if error.filename else one_line(error))
     elif not isinstance(error, CapsmithError):
-        error = MemoryError(
-            "out of memory: close other programs, or ask for less at once: smaller batches, images or models"
-        )
-    terminal.complain(f"capsmith: {printable(error)}")
+        error = MemoryError("out of memory: close other programs, or use smaller batches, images or models")
+    terminal.print_error_message(f"capsmith: {printable(error)}")
     return 2

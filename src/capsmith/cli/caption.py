@@ -43,11 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Captions each image, and reports unreadable ones at the end."""
     from capsmith.core.errors import ImageError
-    from capsmith.core.terminal import need_output, say, say_json, warn
+    from capsmith.core.terminal import print_error, print_json, print_line, require_output
     from capsmith.models.ensemble_run import find_runs
 
     if not (args.show or args.attention):
-        need_output("captions")
+        require_output("captions")
     models, paths = _split_arguments([args.run, *map(Path, args.images)])
     images, failed = _list_images(paths)
     runs = find_runs(models, args.set, args.average)
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     captioner = Captioner.load_members(runs.runs, configs, average=runs.average)
     for member in captioner.members:
         if member.feature_origin is not None and member.feature_origin.encoder == "unverified":
-            warn(f"note: {member.run} {member.feature_origin.note}")
+            print_error(f"note: {member.run} {member.feature_origin.note}")
     captions: list[tuple[Path, Any]] = []
     try:
         for path in images:
@@ -70,9 +70,9 @@ def run(args: argparse.Namespace) -> int:
                 continue
             captions.append((path, caption))
             if args.json:
-                say_json(_record(path, caption))
+                print_json(_record(path, caption))
             else:
-                say(path, caption.text)
+                print_line(path, caption.text)
     finally:
         _warn_of_domain(captions)
         _report(failed)
@@ -103,7 +103,7 @@ def _split_arguments(paths: list[Path]) -> tuple[list[Path], list[Path]]:
 
 def _warn_of_domain(captions: list[tuple[Path, Any]]) -> None:
     """Warns in one line of images that differ from the training images, if there are any."""
-    from capsmith.core.terminal import warn
+    from capsmith.core.terminal import print_error
 
     unlike = [(path, caption.domain) for path, caption in captions if caption.domain and caption.domain.unlike_training]
     if not unlike:
@@ -115,7 +115,7 @@ def _warn_of_domain(captions: list[tuple[Path, Any]]) -> None:
     else:
         names = ", ".join(str(path) for path, _ in unlike[:3]) + (", …" if len(unlike) > 3 else "")
         line = f"{len(unlike)} of {len(captions)} images are unlike the training images ({names}): expect poor captions"
-    warn(f"note: {line}")
+    print_error(f"note: {line}")
 
 
 def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
@@ -135,7 +135,7 @@ def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
 def _list_images(paths: list[Path]) -> tuple[list[Path], list[Exception]]:
     """Lists the images at paths, and the errors of folders; warns of files that are skipped."""
     from capsmith.core.errors import CapsmithError, DataError
-    from capsmith.core.terminal import warn
+    from capsmith.core.terminal import print_error
     from capsmith.data.image_listing import list_images
 
     images: list[Path] = []
@@ -155,7 +155,7 @@ def _list_images(paths: list[Path]) -> tuple[list[Path], list[Exception]]:
         images += [path / image for image in listing.images]
         failed += [CapsmithError(folder) for folder in listing.unreadable]
         if passed_over := listing.passed_over():
-            warn(f"{passed_over} in {path}")
+            print_error(f"{passed_over} in {path}")
     if not images:
         raise failed[0]
     return images, failed
@@ -164,12 +164,12 @@ def _list_images(paths: list[Path]) -> tuple[list[Path], list[Exception]]:
 def _report(failed: list[Exception]) -> None:
     """Names the images that could not be captioned, on standard error."""
     from capsmith.core.errors import printable
-    from capsmith.core.terminal import complain
+    from capsmith.core.terminal import print_error_message
 
     for error in failed[:_MOST]:
-        complain(f"capsmith: {printable(error)}")
+        print_error_message(f"capsmith: {printable(error)}")
     if len(failed) > _MOST:
-        complain(f"capsmith: and {len(failed) - _MOST:,} more of {len(failed):,} that could not be read")
+        print_error_message(f"capsmith: and {len(failed) - _MOST:,} more of {len(failed):,} that could not be read")
 
 
 def _record(path: Path, caption: Any) -> dict[str, Any]:

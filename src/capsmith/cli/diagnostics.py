@@ -1,4 +1,4 @@
-"""Looks at the machine that capsmith is to run on, and says what to do about what it finds."""
+"""Checks of the machine that capsmith runs on, with advice."""
 
 import importlib.metadata
 import importlib.util
@@ -17,8 +17,12 @@ GIB = 1024**3
 _PACKAGES = ("capsmith", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "pydantic", "nltk")
 _CGROUP = Path("/sys/fs/cgroup")
 _MEMINFO = Path("/proc/meminfo")
-_BACKENDS = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]", "torch": "torch"}  # what runs on NVIDIA cards
-_EXTRAS = {  # packages that are not needed: for what, and the extra that brings them
+_BACKENDS = {
+    "tensorflow": "tensorflow[and-cuda]",
+    "jax": "jax[cuda12]",
+    "torch": "torch",
+}  # the packages for NVIDIA GPUs
+_EXTRAS = {  # optional packages: their use, and the extra that installs them
     "tokenizers": ("text.mode: subword", "text"),
     "pycocoevalcap": ("METEOR and SPICE", "coco"),
 }
@@ -28,32 +32,32 @@ _NEEDED_MEMORY, _NEEDED_DISK = 3.0, 3.0  # GiB: an attention model on Flickr8k, 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        what: Its name.
-        found: What it is.
-        advice: What to do; empty when nothing is to be done.
-        broken: Whether capsmith cannot work so.
+        name: What was checked.
+        result: The finding.
+        advice: What to do; empty if nothing.
+        broken: Whether capsmith cannot run like this.
     """
 
-    what: str
-    found: str
+    name: str
+    result: str
     advice: str = ""
     broken: bool = False
 
     def __str__(self) -> str:
         mark = "!!" if self.broken else "! " if self.advice else "ok"
-        return f"{mark}  {self.what:<12} {self.found}" + (f"\n    {'':<12} → {self.advice}" if self.advice else "")
+        return f"{mark}  {self.name:<12} {self.result}" + (f"\n    {'':<12} → {self.advice}" if self.advice else "")
 
 
-def examine(folder: Path, trial: bool = True, load: Callable[[], None] | None = None) -> Iterator[Check]:
-    """Yields what is found, one thing after another.
+def run_checks(folder: Path, smoke_test: bool = True, load: Callable[[], None] | None = None) -> Iterator[Check]:
+    """Yields the results of all checks, one by one.
 
     Args:
-        folder: Where runs and features would be written.
-        trial: Also train, save, load and caption on small drawn images.
-        load: Imports Keras, more quietly than by itself.
+        folder: The folder of runs and features.
+        smoke_test: Also train, save, load and caption with a small model on drawn images.
+        load: Imports Keras quietly.
     """
     yield _python()
     yield _versions()
@@ -61,16 +65,16 @@ def examine(folder: Path, trial: bool = True, load: Callable[[], None] | None = 
     yield _threads()
     yield _memory()
     yield _disk(folder)
-    yield _text()
+    yield _encoding()
     yield _java()
     yield from _extras()
-    backend = _chosen() or _backend(load)
+    backend = _unusable_backend() or _backend(load)
     yield backend
     if not backend.broken:
         yield _accelerator()
         yield _precision()
-        if trial:
-            yield _trial()
+        if smoke_test:
+            yield _smoke_test()
 
 
 def _python() -> Check:
@@ -80,18 +84,18 @@ def _python() -> Check:
 
 
 def _versions() -> Check:
-    found = {name: version for name in _PACKAGES if (version := _version(name))}
-    return Check("packages", ", ".join(f"{name} {version}" for name, version in found.items()))
+    versions = {name: version for name in _PACKAGES if (version := _version(name))}
+    return Check("packages", ", ".join(f"{name} {version}" for name, version in versions.items()))
 
 
-def _chosen() -> Check | None:
-    """Returns what is wrong with the choice of a backend; None when it is there."""
-    wanted = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    if wanted not in _BACKENDS:
-        shown, known = ascii(wanted)[1:-1], ", ".join(_BACKENDS)
+def _unusable_backend() -> Check | None:
+    """Returns a failed check if the chosen backend is unknown or not installed; else None."""
+    chosen = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if chosen not in _BACKENDS:
+        shown, known = ascii(chosen)[1:-1], ", ".join(_BACKENDS)
         return Check("Keras", f"KERAS_BACKEND={shown} is not known", f"set it to one of {known}, or unset it", True)
-    if importlib.util.find_spec(wanted) is None:  # not by its version: there is tensorflow-cpu, too
-        return Check("Keras", f"{wanted} is not installed", f"pip install {wanted}, or set KERAS_BACKEND", True)
+    if importlib.util.find_spec(chosen) is None:  # not by its version: it may be tensorflow-cpu
+        return Check("Keras", f"{chosen} is not installed", f"pip install {chosen}, or set KERAS_BACKEND", True)
     return None
 
 
@@ -103,32 +107,32 @@ def _version(name: str) -> str:
 
 
 def _cores() -> Check:
-    there, allowed = os.cpu_count() or 1, usable_cores()
-    if allowed >= there:
-        return Check("processor", f"{_some(there, 'core')}, all of which this process may use")
-    limit = "the container's limit (docker --cpus), the batch job's, or taskset holds it to them: ask for more"
-    return Check("processor", f"{_some(there, 'core')}, of which this process may use {allowed:g}", limit)
+    total, allowed = os.cpu_count() or 1, usable_cores()
+    if allowed >= total:
+        return Check("processor", f"{_count(total, 'core')}, all available to this process")
+    advice = "the limit comes from the container (docker --cpus), the batch job or taskset: request more"
+    return Check("processor", f"{_count(total, 'core')}, of which {allowed:g} are available to this process", advice)
 
 
 def _threads() -> Check:
-    """Says how many threads calculate: one for each core that is seen, unless a setting says other.
+    """Checks the number of compute threads: by default one for each core that libraries see.
 
-    Libraries do not see a container's limit, and start threads that then wait for each other.
+    Libraries do not see the limit of a container, and start threads that wait for each other.
     """
     allowed, seen = max(1, math.ceil(usable_cores())), _seen_cores()
-    shares, few, many = [], [], []
-    for name, whose in _THREADS.items():
+    counts, too_low, too_high = [], [], []
+    for name, library in _THREADS.items():
         text = os.environ.get(name, "")
         count = int(text) if text.isdecimal() and int(text) else seen
-        shares.append(f"{count} for {whose}" + (f" by {name}={ascii(text)[1:-1]}" if text else ""))
-        few += [name] if count < allowed else []
-        many += [f"{name}={allowed}"] if count > allowed else []
-    advice = [f"unset {' and '.join(few)}: {_some(allowed, 'core')} may calculate"] if few else []
-    advice += [f"set {' and '.join(many)}: no more cores may calculate"] if many else []
-    return Check("threads", ", ".join(shares), "; ".join(advice))
+        counts.append(f"{count} for {library}" + (f" by {name}={ascii(text)[1:-1]}" if text else ""))
+        too_low += [name] if count < allowed else []
+        too_high += [f"{name}={allowed}"] if count > allowed else []
+    advice = [f"unset {' and '.join(too_low)}: {_count(allowed, 'core')} are available"] if too_low else []
+    advice += [f"set {' and '.join(too_high)}: no more cores are available"] if too_high else []
+    return Check("threads", ", ".join(counts), "; ".join(advice))
 
 
-def _some(count: int, noun: str) -> str:
+def _count(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
@@ -137,7 +141,7 @@ def _seen_cores() -> int:
 
 
 def usable_cores() -> float:
-    """Returns how many cores this process may use: a container may have fewer than the machine."""
+    """Returns the number of cores available to this process: a container may have fewer than the machine."""
     cores = float(_seen_cores())
     try:
         quota, period = (_CGROUP / "cpu.max").read_text(encoding="ascii").split()
@@ -149,27 +153,27 @@ def usable_cores() -> float:
 def _memory() -> Check:
     total = usable_memory()
     if total is None:
-        return Check("memory", "cannot be told on this system")
-    text = f"{total / GIB:.1f} GiB may be used"
+        return Check("memory", "unknown on this system")
+    text = f"{total / GIB:.1f} GiB available"
     if total >= _NEEDED_MEMORY * GIB:
         return Check("memory", text)
     return Check("memory", text, "attention on grids needs about 3 GiB: use encoder.output: pooled, or a smaller batch")
 
 
 def usable_memory() -> int | None:
-    """Returns the bytes of memory that are free, within the container's limit; None where it cannot be told."""
-    found = []
+    """Returns the free memory in bytes, within the container's limit; None if unknown."""
+    candidates = []
     try:
         lines = _MEMINFO.read_text(encoding="ascii").splitlines()
-        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+        candidates += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     except (OSError, ValueError):
         pass
     try:
         limit = int((_CGROUP / "memory.max").read_text(encoding="ascii"))
-        found.append(limit - int((_CGROUP / "memory.current").read_text(encoding="ascii")))
+        candidates.append(limit - int((_CGROUP / "memory.current").read_text(encoding="ascii")))
     except (OSError, ValueError):
         pass
-    return min(found) if found else None
+    return min(candidates) if candidates else None
 
 
 def _disk(folder: Path) -> Check:
@@ -178,28 +182,33 @@ def _disk(folder: Path) -> Check:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
     except OSError as error:
-        return Check("disk", f"{folder} cannot be written ({error.strerror})", "go to a folder of yours", broken=True)
+        return Check(
+            "disk",
+            f"{folder} cannot be written ({error.strerror})",
+            "change to a folder that you can write",
+            broken=True,
+        )
     text = f"{free / GIB:.1f} GiB free in {folder.resolve()}"
-    few = free < _NEEDED_DISK * GIB
-    return Check("disk", text, "features of Flickr8k's grids take 1.3 GB an encoder: set features.cache" if few else "")
+    advice = "grid features of Flickr8k take 1.3 GB per encoder: set features.cache"
+    return Check("disk", text, advice if free < _NEEDED_DISK * GIB else "")
 
 
-def _text() -> Check:
+def _encoding() -> Check:
     encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "")
-    advice = "" if encoding == "utf8" else "set PYTHONUTF8=1, or captions in other scripts are shown as \\u…"
-    return Check("terminal", f"writes {encoding or 'nothing known'}", advice)
+    advice = "" if encoding == "utf8" else "set PYTHONUTF8=1: otherwise captions in other scripts are shown as \\u…"
+    return Check("terminal", f"encoding {encoding or 'unknown'}", advice)
 
 
 def _java() -> Check:
     path = shutil.which("java")
-    return Check("Java", path or "not there: METEOR and SPICE need it, nothing else does")
+    return Check("Java", path or "not installed: only METEOR and SPICE need it")
 
 
 def _extras() -> Iterator[Check]:
-    """Names the packages that only some things need; none of them has to be there."""
+    """Checks the optional packages."""
     for name, (use, extra) in _EXTRAS.items():
         version = _version(name)
-        missing = f"{name} is not there; {use} needs it: pip install 'capsmith[{extra}]'"
+        missing = f"{name} is not installed; {use} needs it: pip install 'capsmith[{extra}]'"
         yield Check("extras", f"{name} {version}, for {use}" if version else missing)
 
 
@@ -220,26 +229,26 @@ def _precision() -> Check:
     from capsmith.core.precision import faster_dtype, has_bfloat16
 
     if not has_bfloat16():
-        return Check("precision", "float32: this processor has no instructions for bfloat16")
-    return Check("precision", f"{faster_dtype()} is the faster one for training")
+        return Check("precision", "float32: this processor has no bfloat16 instructions")
+    return Check("precision", f"{faster_dtype()} is faster for training")
 
 
 def _accelerator() -> Check:
     from capsmith.core.precision import accelerators
 
-    if found := accelerators():
-        return Check("accelerator", ", ".join(found))
-    text = "none that Keras sees: it calculates on the processor"
+    if devices := accelerators():
+        return Check("accelerator", ", ".join(devices))
+    text = "none: Keras computes on the processor"
     if shutil.which("nvidia-smi") is None:
         return Check("accelerator", text)
     package = _BACKENDS[os.environ.get("KERAS_BACKEND") or "tensorflow"]
-    return Check("accelerator", text, f"there seems to be an NVIDIA card: pip install -U '{package}'")
+    return Check("accelerator", text, f"there seems to be an NVIDIA GPU: pip install -U '{package}'")
 
 
-_ROUNDS = 4  # of the trial, each as long as what nearly always is enough
+_ROUNDS = 4  # of the smoke test; one is nearly always enough
 
 
-def _trial() -> Check:
+def _smoke_test() -> Check:
     from capsmith.training.smoke_run import smoke_train
 
     started = time.perf_counter()
@@ -247,25 +256,25 @@ def _trial() -> Check:
         trial = smoke_train()
     except Exception as error:
         text = f"failed: {type(error).__name__}: {error}".splitlines()[0]
-        return Check("trial", text, "install capsmith in a new environment; if it still fails, report this", True)
+        return Check("smoke test", text, "install capsmith in a new environment; if it still fails, report this", True)
     text = (
         f"trained, saved, loaded and captioned in {time.perf_counter() - started:.0f} s: {trial.right} of "
         f"{trial.held_out} held-out images right, “{trial.said}” of a red ball; {trial.captions_per_second:,.0f} "
         f"captions/s in training, {trial.images_per_second:,.0f} images/s captioned one by one"
     )
     if trial.good:
-        return Check("trial", text)
-    if trial.rounds < _ROUNDS:  # there was no time to learn more
-        return Check("trial", text, "too slow to learn them in time: end what else is running, and try again")
-    return Check("trial", text, "it does not learn: install capsmith in a new environment, or report this", True)
+        return Check("smoke test", text)
+    if trial.rounds < _ROUNDS:  # it ran out of time
+        return Check("smoke test", text, "too slow to learn in time: stop other programs, and try again")
+    return Check("smoke test", text, "it does not learn: install capsmith in a new environment, or report this", True)
 
 
-def healthy(
-    say: Callable[[str], None], folder: Path, trial: bool = True, load: Callable[[], None] | None = None
+def print_checks(
+    show: Callable[[str], None], folder: Path, smoke_test: bool = True, load: Callable[[], None] | None = None
 ) -> bool:
-    """Says everything that ``examine`` finds; returns whether capsmith can work here."""
-    fine = True
-    for finding in examine(folder, trial, load):
-        say(str(finding))
-        fine &= not finding.broken
-    return fine
+    """Shows the result of every check; returns whether capsmith can run here."""
+    usable = True
+    for check in run_checks(folder, smoke_test, load):
+        show(str(check))
+        usable &= not check.broken
+    return usable

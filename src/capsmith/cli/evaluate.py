@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Captions a split, scores the captions, and writes the report."""
-    from capsmith.core.terminal import say, say_json, say_path, say_text
+    from capsmith.core.terminal import print_json, print_line, print_path, print_text
     from capsmith.models.ensemble_run import find_runs
 
     find_runs(args.runs, args.set, args.average).configs()  # reports mistakes before Keras is loaded
@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> None:
     result = evaluate(args.runs, args.split, args.set, out=args.out, average=args.average)
     scores = result.control if args.control else result.scores
     if args.json:
-        say_json(_record(result, args.control is not None), indent=2)
+        print_json(_record(result, args.control is not None), indent=2)
         return
-    say(f"{args.split} split" + (", images shuffled" if args.control else ""))
-    say_text(table(scores))
-    say_path(result.page)
+    print_line(f"{args.split} split" + (", images shuffled" if args.control else ""))
+    print_text(table(scores))
+    print_path(result.page)
 
 
 def _record(result: "Evaluation", control: bool) -> dict[str, Any]:

@@ -12,13 +12,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Makes or completes the feature store."""
+    """Extracts features, or completes an interrupted extraction."""
     from capsmith.config import load_config
-    from capsmith.core.terminal import say_path
-    from capsmith.training.extract import extract
+    from capsmith.core.terminal import print_path
 
     config = load_config(args.config, args.set)
     load_keras()
+    from capsmith.training.extract import extract
+
     with extract(config) as features:
         for path in features.paths:
-            say_path(path)
+            print_path(path)

@@ -9,23 +9,23 @@ from capsmith.cli.options import add_config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add_config(parser)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the page goes (default: inspect/NAME-OF-CONFIG)")
-    parser.add_argument("--images", type=int, default=24, metavar="N", help="images shown (default: 24)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed shows other images and variants")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the page (default: inspect/NAME-OF-CONFIG)")
+    parser.add_argument("--images", type=int, default=24, metavar="N", help="number of images shown (default: 24)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the choice of images and variants")
     parser.add_argument(
         "--augment",
         action="store_true",
-        help="also show what training.cached_crops or training.augment makes of images, or would by default",
+        help="also show images as varied by training.cached_crops or training.augment",
     )
-    parser.add_argument("--fast", action="store_true", help="read the captions alone: decode no image to judge it")
+    parser.add_argument("--fast", action="store_true", help="read the captions only: do not decode the images")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Looks at a config's data set; writes a page."""
+    """Reads a config's dataset; writes a page about it."""
     from capsmith.config import load_config
     from capsmith.core.errors import ConfigError
     from capsmith.core.outputs import input_files, require_page
-    from capsmith.core.terminal import say, say_path
+    from capsmith.core.terminal import print_line, print_path
     from capsmith.data.onboarding.init import told
     from capsmith.data.onboarding.statistics import survey
     from capsmith.data.records import read_dataset
@@ -33,14 +33,14 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.evaluation.dataset_page import write_inspection
 
     if args.images < 0 or args.seed < 0:
-        raise ConfigError("--images and --seed take numbers from 0 on")
+        raise ConfigError("--images and --seed take numbers from 0")
     config = load_config(args.config, args.set)
     directory = args.out or Path("inspect") / Path(args.config).stem
     require_page(directory, "--out", input_files(config))
-    data = config.data.model_copy(update={"max_problems": 1.0})  # all problems are to be seen
+    data = config.data.model_copy(update={"max_problems": 1.0})  # show all problems
     found = survey(read_dataset(data), config.text, images=not args.fast)
     for line in told(found):
-        say(line)
+        print_line(line)
     title = f"{Path(args.config).stem}: the data"
     variants = Variants(config, found, args.seed) if args.augment else None
-    say_path(write_inspection(directory, title, found, args.images, args.seed, variants))
+    print_path(write_inspection(directory, title, found, args.images, args.seed, variants))

@@ -1,4 +1,4 @@
-"""Imports Keras without the lines that TensorFlow prints while it loads."""
+"""Importing Keras without the messages that TensorFlow prints at import."""
 
 import logging
 import os
@@ -8,22 +8,22 @@ from capsmith.core.errors import CapsmithError, one_line
 
 
 def load_keras() -> None:
-    """Imports Keras and its backend with the standard error of C++ code turned off; Python errors still show.
+    """Imports Keras and its backend with the standard error of C++ code turned off. Python errors are still shown.
 
-    TensorFlow writes four lines before its own log level counts, which no setting removes, and one where CUDA cannot
-    be initialised (cuInit): there ``capsmith doctor`` tells what it found.
+    TensorFlow prints four lines before its log level takes effect, and one if CUDA cannot be initialised (cuInit); no
+    setting removes them. ``capsmith doctor`` reports accelerators.
 
     Raises:
         CapsmithError: ``KERAS_BACKEND`` names a backend that is unknown or not installed.
     """
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    stderr = os.dup(2)
+    null_device = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(null_device, 2)
         import keras
 
-        if keras.backend.backend() == "tensorflow":  # its complaint that there is no GPU comes with the first question
+        if keras.backend.backend() == "tensorflow":  # it reports a missing GPU at the first query
             import tensorflow
 
             tensorflow.config.list_physical_devices()
@@ -31,7 +31,7 @@ def load_keras() -> None:
         name = os.environ.get("KERAS_BACKEND", "tensorflow")
         raise CapsmithError(f"cannot load Keras with KERAS_BACKEND={name}: {one_line(error)}") from error
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every new shape in a search
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null_device)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns about every new shape in a search

@@ -15,14 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Prints a name a line, with what it is."""
-    from capsmith.core.terminal import need_output, say
+    """Prints one name per line with a description."""
+    from capsmith.core.terminal import print_line, require_output
 
-    need_output("list")
+    require_output("list")
     rows = _plugins() if args.kind == "plugins" else _rows(args.kind)
     width = max((len(name) for name in rows), default=0)
     for name, description in rows.items():
-        say(f"{name:{width}}  {description}".rstrip())
+        print_line(f"{name:{width}}  {description}".rstrip())
 
 
 def _rows(kind: str) -> dict[str, str]:
@@ -39,25 +39,25 @@ def _rows(kind: str) -> dict[str, str]:
     if kind == "metrics":
         return dict(METRICS)
     if kind == "configs":
-        found = {path.name: path for folder in reversed(config_folders()) for path in folder.glob("*.yaml")}
-        return {name: _first_line(path) for name, path in sorted(found.items())}
+        paths = {path.name: path for folder in reversed(config_folders()) for path in folder.glob("*.yaml")}
+        return {name: _first_line(path) for name, path in sorted(paths.items())}
     return {"decoders": config.DECODERS, "datasets": config.DATASETS, "decodings": config.DECODINGS}[kind].describe()
 
 
 def _plugins() -> dict[str, str]:
-    """Returns the installed plugins, none of which is loaded by being listed, and what the loaded ones brought."""
+    """Returns the installed plugins, without loading them, and the components of the loaded plugins."""
     from capsmith.core.errors import escaped
     from capsmith.core.loaded_plugins import loaded_plugins
     from capsmith.core.plugin_sources import installed
 
-    found = {}
+    rows = {}
     for name, points in installed().items():
         packages = (f"{point.dist.name} {point.dist.version}" if point.dist else point.value for point in points)
-        found[escaped(name)] = escaped(f"installed by {', '.join(packages)}; --plugin {name} loads it")
+        rows[escaped(name)] = escaped(f"installed by {', '.join(packages)}; --plugin {name} loads it")
     for plugin, names in loaded_plugins():
         parts = ", ".join(f"{kind} {name}" for kind, name in sorted(names)) or "layers for encoders of type custom"
-        found[escaped(plugin.name)] = escaped(f"loaded: {parts}")
-    return found
+        rows[escaped(plugin.name)] = escaped(f"loaded: {parts}")
+    return rows
 
 
 def _first_line(path: Path) -> str:

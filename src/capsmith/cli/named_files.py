@@ -1,4 +1,4 @@
-"""Whether the files and folders that a config names are there."""
+"""Checks that the files and folders that a config names exist."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,22 +9,20 @@ from capsmith.vision.config import EncoderConfig
 
 
 def require_files(config: Config, where: str) -> None:
-    """Checks that what a config names is there, as far as the config does not make it itself.
+    """Checks that the files and folders of a config exist, except those that its training creates.
 
     Args:
         config: The config.
         where: Its source, for messages.
 
     Raises:
-        ConfigError: Something is missing; all of it is told at once.
+        ConfigError: Files are missing; the message lists all of them.
     """
     lines = [escaped(line) for line in missing(config)]
     if len(lines) == 1:
-        raise ConfigError(f"{where} is valid, but names what is not there: {lines[0]}")
+        raise ConfigError(f"{where} is valid, but a file is missing: {lines[0]}")
     if lines:
-        raise ConfigError(
-            f"{where} is valid, but names {len(lines)} things that are not there:\n  " + "\n  ".join(lines)
-        )
+        raise ConfigError(f"{where} is valid, but {len(lines)} files are missing:\n  " + "\n  ".join(lines))
 
 
 def missing(config: Config) -> Iterator[str]:

@@ -30,12 +30,12 @@ def load_plugins(names: Sequence[str]) -> None:
     if not names:
         return
     from capsmith.cli.keras_import import load_keras
-    from capsmith.core.plugin_sources import wants_keras
+    from capsmith.core.plugin_sources import imports_keras
     from capsmith.core.plugins import load_plugin
 
     with contextlib.redirect_stdout(sys.stderr):
         for name in names:
-            if "keras" not in sys.modules and wants_keras(name):
+            if "keras" not in sys.modules and imports_keras(name):
                 load_keras()
             load_plugin(name)
 

@@ -10,7 +10,7 @@ from capsmith.cli.options import add_plugin
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    formats = "JSON lines, COCO or Karpathy JSON, CSV, Flickr8k's token file, or one caption a line"
+    formats = "JSON lines, COCO or Karpathy JSON, CSV, a Flickr8k token file, or one caption per line"
     parser.add_argument("--hypotheses", type=Path, required=True, metavar="FILE", help=f"captions to score: {formats}")
     parser.add_argument(
         "--references", type=Path, required=True, nargs="+", metavar="FILE", help="references, in the same formats"
@@ -19,47 +19,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metrics",
         default="bleu,rouge,cider",
         metavar="LIST",
-        help="of bleu, rouge, cider, cider_d, cider_plain, meteor, spice; default: %(default)s",
+        help="from bleu, rouge, cider, cider_d, cider_plain, meteor, spice; default: %(default)s",
     )
     parser.add_argument("--tokeniser", default="coco", metavar="NAME", help="coco (default), simple, char or none")
-    parser.add_argument("--split", metavar="NAME", help="take the references of this split, where the file has splits")
+    parser.add_argument("--split", metavar="NAME", help="use the references of this split, if the file has splits")
     parser.add_argument("--subset", action="store_true", help="score only the images that have a caption")
-    parser.add_argument("--compare", type=Path, metavar="FILE", help="other captions of the same images: test both")
-    parser.add_argument("--human", action="store_true", help="score each reference against the others as well")
-    parser.add_argument("--diversity", action="store_true", help="measure vocabulary, repetition and novelty as well")
+    parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="other captions of the same images: test the difference"
+    )
+    parser.add_argument("--human", action="store_true", help="also score each reference against the others")
+    parser.add_argument("--diversity", action="store_true", help="also measure vocabulary, repetition and novelty")
     parser.add_argument(
         "--train",
         type=Path,
         metavar="FILE",
-        help="training captions, for novelty in --diversity: the train split, where the file has splits",
+        help="training captions, for novelty in --diversity: the train split, if the file has splits",
     )
-    parser.add_argument("--cider-df", type=Path, metavar="FILE", help="references that give cider_d its frequencies")
-    parser.add_argument("--cider-end", action="store_true", help="count the end of a caption as a word in cider_d")
-    parser.add_argument("--explain", metavar="IMAGE_ID", help="show what earned and lost points for one image")
+    parser.add_argument("--cider-df", type=Path, metavar="FILE", help="references for cider_d's document frequencies")
+    parser.add_argument("--cider-end", action="store_true", help="count the end of a caption as a token in cider_d")
+    parser.add_argument("--explain", metavar="IMAGE_ID", help="show the n-grams that made the score of one image")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--per-image", action="store_true", help="with --json: the scores of every image")
     add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Reads, scores, prints."""
-    from capsmith.core.terminal import need_output, say_json, say_text, warn
+    """Reads captions, scores them, prints the scores."""
+    from capsmith.core.terminal import print_error, print_json, print_text, require_output
     from capsmith.metrics import files
     from capsmith.metrics.scorer import JAVA, Scorer
 
-    need_output("scores")
+    require_output("scores")
     references = files.read_references(args.references, args.split)
-    given = {path: files.read_hypotheses(path) for path in (args.hypotheses, args.compare) if path is not None}
-    captions = {path: files.align(found, references) for path, found in given.items()}
-    for note in [*references.notes, *(note for found in given.values() for note in found.notes)]:
-        warn(f"note: {note}")
-    kept = references.captions
+    hypotheses = {path: files.read_hypotheses(path) for path in (args.hypotheses, args.compare) if path is not None}
+    captions = {path: files.align(read, references) for path, read in hypotheses.items()}
+    for note in [*references.notes, *(note for read in hypotheses.values() for note in read.notes)]:
+        print_error(f"note: {note}")
+    scored = references.captions
     if args.subset:
-        kept = {key: group for key, group in kept.items() if key in captions[args.hypotheses]}
-        warn(f"note: {len(kept)} of {len(references.captions)} images have a caption")
+        scored = {key: group for key, group in scored.items() if key in captions[args.hypotheses]}
+        print_error(f"note: {len(scored)} of {len(references.captions)} images have a caption")
     frequencies = None if args.cider_df is None else files.read_training(args.cider_df).captions
     scorer = Scorer(
-        kept,
+        scored,
         [name.strip() for name in args.metrics.split(",") if name.strip()],
         args.tokeniser,
         frequencies,
@@ -69,18 +71,18 @@ def run(args: argparse.Namespace) -> None:
     quick = [name for name in scorer.names if name not in JAVA]
     if args.human and not quick:
         args.human = False
-        warn("note: --human leaves out METEOR and SPICE, and nothing else was asked for")
+        print_error("note: --human does not score METEOR and SPICE, and no other metric was chosen")
     shown, parts = _results(args, scorer, captions, quick)
     if args.json:
-        say_json(shown, indent=2)
+        print_json(shown, indent=2)
     else:
-        say_text("\n\n".join(parts))
+        print_text("\n\n".join(parts))
 
 
 def _results(
     args: argparse.Namespace, scorer: Any, captions: dict[Path, dict[str, str]], quick: list[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Returns all that was asked for, as an object for JSON and as text."""
+    """Returns the requested results as an object for JSON and as text."""
     from capsmith.metrics import scores, table
     from capsmith.metrics.explain import explain
 
@@ -98,7 +100,7 @@ def _results(
             "scores": {name: score.as_dict(args.per_image) for name, score in other.items()},
             "tests": {name: scores.compare(other[name], found[name]).__dict__ for name in found},
         }
-        names = names_apart([args.hypotheses, args.compare])
+        names = unique_names([args.hypotheses, args.compare])
         parts.append("" if args.json else table.comparison(found, other, (names[0], names[1])))
     if args.human:
         rows, mine = _human(scorer, quick), {name: found[name] for name in quick}
@@ -118,11 +120,11 @@ def _results(
 def _human(scorer: Any, names: list[str]) -> Any:
     from capsmith.metrics.human import human_rows
 
-    every, scorer.names = scorer.names, names
+    all_names, scorer.names = scorer.names, names
     try:
         return human_rows(scorer)
     finally:
-        scorer.names = every
+        scorer.names = all_names
 
 
 def _diversity(args: argparse.Namespace, scorer: Any, captions: dict[Path, dict[str, str]]) -> Any:
@@ -133,14 +135,14 @@ def _diversity(args: argparse.Namespace, scorer: Any, captions: dict[Path, dict[
     if args.train is not None:
         read = read_training(args.train).captions
         training = [scorer.tokeniser(caption) for group in read.values() for caption in group]
-    names = names_apart([*captions])
+    names = unique_names([*captions])
     sets = {name: scorer.tokenise(found) for name, found in zip(names, captions.values(), strict=True)}
     sets["people (reference 1)"] = [group[0] for group in scorer.tokens]
     return {name: diversity(tokens, training) for name, tokens in sets.items()}
 
 
-def names_apart(paths: Sequence[Path]) -> list[str]:
-    """Returns the files' names, each with as many of its folders as tell it from the others."""
+def unique_names(paths: Sequence[Path]) -> list[str]:
+    """Returns the names of files, each with as many parent folders as make it unique."""
     for parts in range(1, max(len(path.parts) for path in paths)):
         names = ["/".join(path.parts[-parts:]) for path in paths]
         if len(set(names)) == len(set(paths)):

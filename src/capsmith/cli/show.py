@@ -15,11 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prints the layers of a captioner."""
-    from capsmith.core.terminal import need_output, say, say_text
+    from capsmith.core.terminal import print_line, print_text, require_output
     from capsmith.models.ensemble_run import find_runs
 
     if args.diagram is None:
-        need_output("summary")
+        require_output("summary")
     runs = find_runs(args.run)
     configs = runs.configs(require_all=False)  # reports mistakes before Keras is loaded
     load_keras()
@@ -31,6 +31,6 @@ def run(args: argparse.Namespace) -> None:
     captioner = Captioner.load_members(runs.runs, configs, average=runs.average)
     if args.diagram is not None:
         save_diagram(captioner, args.diagram)
-    say_text(captioner.summary(args.layers))
+    print_text(captioner.summary(args.layers))
     if args.diagram is not None:
-        say(f"diagram  {args.diagram}")
+        print_line(f"diagram  {args.diagram}")

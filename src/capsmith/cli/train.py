@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Trains."""
     from capsmith.config import load_config
-    from capsmith.core.terminal import say_path
+    from capsmith.core.terminal import print_path
 
     directory = args.run or default_run(args.config)
     config = load_config(args.config, [*args.set, *(_SMOKE if args.smoke else ())])
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.training.fit import train
 
     train(config, directory, resume=args.resume)
-    say_path(directory)
+    print_path(directory)
 
 
 def _clear(directory: Path) -> None:

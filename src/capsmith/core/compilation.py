@@ -1,8 +1,8 @@
-"""Compiles functions of a Keras model, on whichever backend runs.
+"""Compiled functions of a Keras model, on every backend.
 
-Keras compiles ``fit`` and ``predict`` alone; decoding calls a step a hundred times a second and keeps its state on
-the device, so it compiles its own. A training step is Keras's own but on TensorFlow, where Keras would forget the
-sentence's length as soon as a second one comes, and a recurrence whose length is known runs a fifth faster.
+Keras compiles ``fit`` and ``predict`` only. Decoding calls a step a hundred times a second and keeps its state on the
+device, so it compiles its own function. Training uses Keras's own step except on TensorFlow: Keras traces again with
+an unknown length as soon as a second length arrives, and a recurrence of known length is 20 % faster.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ def compiled(function: Callable[..., Any], layer: keras.layers.Layer) -> Callabl
     """Returns ``function``, compiled for inference.
 
     Args:
-        function: Takes and returns tensors (or tuples of them) and reads only the variables of ``layer``.
-        layer: The built layer; later changes of its weights are seen.
+        function: Takes and returns tensors, or tuples of tensors, and reads only the variables of ``layer``.
+        layer: A built layer; the function sees later changes of its weights.
     """
     backend = keras.backend.backend()
     if layer.compute_dtype != layer.variable_dtype:
@@ -53,8 +53,8 @@ def _torch(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def learner(model: keras.Model) -> Callable[[dict[str, Any], Any], float]:
-    """Returns a function that takes one training step of a compiled model and returns the loss.
+def training_step(model: keras.Model) -> Callable[[dict[str, Any], Any], float]:
+    """Returns a function that takes one training step and returns the loss.
 
     Args:
         model: Compiled and built; its inputs' ``"tokens"`` are (B, T).
@@ -70,7 +70,7 @@ def learner(model: keras.Model) -> Callable[[dict[str, Any], Any], float]:
         model.optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
 
-    functions: dict[int, Any] = {}  # by length: each is traced once, whatever the number of images
+    functions: dict[int, Any] = {}  # by length T: each is traced once, for any number of images
 
     def step(inputs: dict[str, Any], targets: Any) -> float:
         length = targets.shape[1]

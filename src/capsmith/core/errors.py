@@ -1,7 +1,7 @@
-"""What goes wrong through the user's input.
+"""Errors that user input causes.
 
-Each message is one clear line: what is wrong, where, and what to do about it. The command line prints it and
-leaves with exit code 2; a traceback is shown only with ``--debug``.
+Each message is one clear line: what is wrong, where, and what to do. The command line prints it and exits with code
+2; ``--debug`` shows the traceback.
 """
 
 from collections.abc import Iterator
@@ -9,40 +9,40 @@ from contextlib import contextmanager
 
 
 class CapsmithError(Exception):
-    """A mistake in what capsmith was given. The message is meant for people."""
+    """An error in the input of capsmith. The message is meant for people."""
 
 
 class ConfigError(CapsmithError):
-    """A config that cannot be read, or that says something not allowed."""
+    """A config cannot be read or is not valid."""
 
 
 class DataError(CapsmithError):
-    """Captions, splits or word vectors that cannot be used."""
+    """Captions, splits or word vectors cannot be used."""
 
 
 class ImageError(CapsmithError):
-    """An image that cannot be decoded."""
+    """An image cannot be decoded."""
 
 
 class FeatureError(CapsmithError):
-    """A feature store that is damaged, or that another encoder made."""
+    """A feature store is damaged, or another encoder made it."""
 
 
 class CheckpointError(CapsmithError):
-    """A run directory that is incomplete, damaged, or of another model."""
+    """A run directory is incomplete, damaged, or belongs to another model."""
 
 
 class PluginError(CapsmithError):
-    """A plugin that cannot be loaded, is not loaded, or does not do what its kind of component has to."""
+    """A plugin cannot be loaded, is not loaded, or does not implement what its kind of component requires."""
 
 
 class MissingExtraError(CapsmithError):
-    """An optional package is needed.
+    """An optional package is required.
 
     Args:
         package: The package that could not be imported.
-        extra: The capsmith extra that brings it, as in ``pip install 'capsmith[coco]'``.
-        purpose: What needs it, for the message.
+        extra: The capsmith extra that installs it, as in ``pip install 'capsmith[coco]'``.
+        purpose: What requires it, for the message.
     """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
@@ -50,33 +50,33 @@ class MissingExtraError(CapsmithError):
 
 
 def one_line(error: BaseException) -> str:
-    """Returns the error's message on one line, or the name of its type where it has none."""
+    """Returns an error's message on one line, or the name of its type if the message is empty."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def printable(error: BaseException) -> str:
-    r"""Returns the error's message as a terminal may show it: names of files can hold any character, and be long.
+    r"""Returns an error's message in a form that is safe for a terminal: file names can hold any character.
 
-    Characters that are not printable, such as the escape that moves the cursor, become ``\x1b`` and the like. Only
-    a ``ConfigError`` has more than one line, where it lists several errors.
+    Characters that are not printable, such as the escape that moves the cursor, become ``\x1b`` and the like. Long
+    words and lines are shortened. Only a ``ConfigError`` keeps several lines, one for each of its errors.
     """
     text = escaped(str(error), "\n" if isinstance(error, ConfigError) else "")
     return "\n".join(shortened(line) for line in text.split("\n"))
 
 
-_HARMLESS = ("Zs", "Cn", "Co")  # other blanks, and letters that this Python does not know yet
-_JOINERS = "\u200c\u200d"  # Persian words and emoji are written with them
+_PRINTED = ("Zs", "Cn", "Co")  # Unicode categories: other spaces, and characters that this Python does not know yet
+_JOINERS = "\u200c\u200d"  # used in Persian words and emoji
 
 
 def escaped(text: str, kept: str = "") -> str:
-    r"""Returns a text that stands on one line of a terminal and does nothing else there.
+    r"""Returns a text on one line, without characters that control a terminal.
 
-    Line ends, tabs, the escape that moves the cursor, marks that turn the direction of writing, and bytes that are not
-    UTF-8 become ``\n``, ``\x1b``, ``\u202e`` and the like.
+    Line ends, tabs, escapes, marks that change the direction of text, and bytes that are not UTF-8 become ``\n``,
+    ``\x1b``, ``\u202e`` and the like.
 
     Args:
         text: Any text.
-        kept: Characters that stay as they are.
+        kept: Characters that stay unchanged.
     """
     if text.isprintable():
         return text
@@ -86,54 +86,54 @@ def escaped(text: str, kept: str = "") -> str:
 def _harmless(character: str) -> bool:
     import unicodedata
 
-    return character in _JOINERS or unicodedata.category(character) in _HARMLESS
+    return character in _JOINERS or unicodedata.category(character) in _PRINTED
 
 
 _LONGEST_WORD, _LONGEST_LINE = 160, 680
 
 
 def shortened(line: str) -> str:
-    """Returns a line in which the middle of long names, and of the line if it is still long, is left out."""
+    """Returns a line without the middle of long words, and without its own middle if it is still too long."""
     if len(line) <= _LONGEST_WORD:
         return line
-    return _cut(" ".join(_cut(word, _LONGEST_WORD) for word in line.split(" ")), _LONGEST_LINE)
+    return _without_middle(" ".join(_without_middle(word, _LONGEST_WORD) for word in line.split(" ")), _LONGEST_LINE)
 
 
-def _cut(text: str, most: int) -> str:
-    half = most // 2
-    return text if len(text) <= most else f"{text[:half]}…{text[1 - half :]}"
+def _without_middle(text: str, length: int) -> str:
+    half = length // 2
+    return text if len(text) <= length else f"{text[:half]}…{text[1 - half :]}"
 
 
 def because(error: OSError, advice: str = "") -> str:
-    """Returns why a file cannot be read, and what to do: no advice helps where it may not be read."""
+    """Returns why a file cannot be read, and the advice, unless permission is denied: advice does not help then."""
     denied = isinstance(error, PermissionError)
     return f"{error.strerror or one_line(error)}" + (f"; {advice}" if advice and not denied else "")
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Returns whether an error says that memory is used up: each backend says so in its own way."""
-    said = f"{type(error).__name__} {error}".lower()
+    """Returns whether an error of any backend means that memory ran out."""
+    text = f"{type(error).__name__} {error}".lower()
     signs = ("resourceexhausted", "resource_exhausted", "outofmemory", "out of memory", "not enough memory")
-    return isinstance(error, MemoryError) or any(sign in said for sign in signs) or "can't allocate memory" in said
+    return isinstance(error, MemoryError) or any(sign in text for sign in signs) or "can't allocate memory" in text
 
 
 @contextmanager
-def memory_for(key: str, value: int, otherwise: str = "") -> Iterator[None]:
-    """Turns running out of memory into advice.
+def memory_advice(key: str, value: int, otherwise: str = "") -> Iterator[None]:
+    """Turns running out of memory inside the block into advice.
 
     Args:
-        key: The setting that says how much is done at once.
-        value: What it is.
-        otherwise: What else makes it less, for the message.
+        key: The setting that controls how much is processed at once.
+        value: Its value.
+        otherwise: Another way to use less memory, for the message.
 
     Raises:
-        CapsmithError: The memory was used up inside.
+        CapsmithError: Memory ran out.
     """
     try:
         yield
     except Exception as error:
         if not out_of_memory(error):
             raise
-        less = f"try {value // 2}" if value > 1 else "it cannot be less"
+        less = f"try {value // 2}" if value > 1 else "it cannot be smaller"
         more = f", or {otherwise}" if otherwise else ""
         raise CapsmithError(f"out of memory: {key} is {value}, {less}{more}") from error

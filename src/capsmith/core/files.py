@@ -1,10 +1,8 @@
-"""The run directory: everything that one training made, written so that nothing is lost half-way."""
+"""Atomic writes: a file appears under its name only when it is complete."""
 
 import contextlib
-import importlib.metadata
 import json
 import os
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -36,15 +34,14 @@ RUN_FILES = (
 """What a training writes into a run directory, or into a folder of one of its encoders."""
 _REPORT = ("index.html", "predictions.jsonl", "scores.json")
 _PARTS = ("encoder_*", "adapted_*", "start", "report", "report/*", "report/*/images", "report/images")
-_PACKAGES = ("capsmith", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "nltk")
 
 
 @contextlib.contextmanager
 def atomic(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Opens a file that takes its name only when all of it is on the disk.
+    """Opens a temporary file that is renamed to its final name when it is complete and on disk.
 
     Args:
-        path: The final name; its folder is made when missing.
+        path: The final name; its folder is created when missing.
         mode: ``"w"`` (UTF-8 text) or ``"wb"``.
 
     Raises:
@@ -53,9 +50,9 @@ def atomic(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_file(path) as (handle, temporary):
-            # half a surrogate pair, from a name that is not UTF-8, becomes \udce9: what JSON calls it
-            form: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace"}
-            with os.fdopen(handle, mode, **form) as file:
+            # a lone surrogate, from a file name that is not UTF-8, is written as \udce9, its form in JSON
+            encoding: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace"}
+            with os.fdopen(handle, mode, **encoding) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -64,8 +61,8 @@ def atomic(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             os.chmod(temporary, 0o666 & ~umask)
             os.replace(temporary, path)
     except OSError as error:
-        why = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror or error
-        raise CapsmithError(f"cannot write {path}: {why}") from error
+        reason = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror or error
+        raise CapsmithError(f"cannot write {path}: {reason}") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -79,23 +76,14 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def versions() -> dict[str, str]:
-    """Returns the versions of Python, the platform and the packages that numbers depend on."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    for package in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def named(path: str | Path, what: str) -> Path:
-    """Returns a path that was given as text; an empty one would mean the current folder.
+def path_argument(path: str | Path, name: str) -> Path:
+    """Returns an argument as a path. An empty string is an error: ``Path`` would take it for the current folder.
 
     Raises:
         ConfigError: It is empty.
     """
     if path == "":
-        raise ConfigError(f"{what}: an empty path; for the current folder write .")
+        raise ConfigError(f"{name}: an empty path; for the current folder write .")
     return Path(path)
 
 

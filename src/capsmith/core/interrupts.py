@@ -1,6 +1,7 @@
 """Signals that end a process, from its first line to its last.
 
-Imports nothing that is not there already: between the start of Python and this module nothing can be caught.
+This module imports only modules that Python has loaded already: a signal that arrives between the start of Python and
+this module cannot be handled.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -10,33 +11,35 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-ENDING = tuple(int(getattr(_signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name))
+ENDING_SIGNALS = tuple(
+    int(getattr(_signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name)
+)
 """The signals that ask a process to end, as far as this system has them."""
 _INTERRUPT = int(_signal.SIGINT)
-_ours = False
+_is_command_line = False
 
 
-def heeded() -> list[int]:
-    """Returns the ending signals that are not ignored: ``nohup`` ignores SIGHUP, a script's background SIGINT."""
-    return [number for number in ENDING if _signal.getsignal(number) != _signal.SIG_IGN]
+def active_signals() -> list[int]:
+    """Returns the ending signals that are not ignored: ``nohup`` ignores SIGHUP, a shell's background job SIGINT."""
+    return [number for number in ENDING_SIGNALS if _signal.getsignal(number) != _signal.SIG_IGN]
 
 
-def leave_quietly() -> None:
-    """Makes Ctrl-C end this process at once and without a traceback, while it has nothing in hand to lose."""
-    global _ours
-    _ours = True
-    if _INTERRUPT in heeded():
-        _signal.signal(_INTERRUPT, _leave)
+def exit_quietly() -> None:
+    """Makes Ctrl-C end this process at once and without a traceback, for times when no work can be lost."""
+    global _is_command_line
+    _is_command_line = True
+    if _INTERRUPT in active_signals():
+        _signal.signal(_INTERRUPT, _exit)
 
 
 def interrupt(number: int, frame: "FrameType | None") -> None:
-    """Takes a signal: raises KeyboardInterrupt with its number.
+    """Handles a signal: raises KeyboardInterrupt with its number.
 
-    While modules are imported, libraries turn that into other errors, or lose it; then the process just ends. All
-    that is written can be killed at any time, so nothing is lost.
+    While modules are imported, libraries may swallow the exception or turn it into another error. The process then
+    exits instead. All files are written atomically, so nothing is lost.
     """
-    if _ours and _importing(frame):
-        _leave(number, frame)
+    if _is_command_line and _importing(frame):
+        _exit(number, frame)
     raise KeyboardInterrupt(number)
 
 
@@ -48,7 +51,7 @@ def _importing(frame: "FrameType | None") -> bool:
     return False
 
 
-def _leave(number: int, frame: "FrameType | None") -> None:
+def _exit(number: int, frame: "FrameType | None") -> None:
     try:
         os.write(2, b"interrupted\n")
     finally:

@@ -1,4 +1,4 @@
-"""Keeping two processes from writing into one folder; the system drops the lock of one that dies."""
+"""Locks that keep two processes from writing into one folder. The system releases the lock of a process that dies."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from capsmith.core.errors import CapsmithError
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where two processes in one folder are not kept apart
+except ImportError:  # Windows: two processes in one folder are not kept apart
     fcntl = None  # type: ignore[assignment]
 
 FILE = ".lock"
@@ -16,12 +16,12 @@ FILE = ".lock"
 
 @contextlib.contextmanager
 def locked(folder: Path, busy: str, error: type[CapsmithError]) -> Iterator[None]:
-    """Holds a folder that is there against other processes for the duration.
+    """Holds an exclusive lock on a folder inside the block.
 
     Args:
-        folder: The folder; a file ``.lock`` stays in it.
-        busy: What to say when another process holds it.
-        error: What to raise then, or when the lock cannot be written.
+        folder: An existing folder; a file ``.lock`` stays in it.
+        busy: The message if another process holds the lock.
+        error: The exception to raise in that case, or if the lock file cannot be written.
     """
     try:
         file = (folder / FILE).open("ab")
@@ -34,5 +34,5 @@ def locked(folder: Path, busy: str, error: type[CapsmithError]) -> Iterator[None
         except BlockingIOError as cause:
             raise error(busy) from cause
         except OSError:
-            pass  # a file system that knows no locks, such as some network drives: better unguarded than not at all
+            pass  # a file system without locks, such as some network drives: continue without the lock
         yield

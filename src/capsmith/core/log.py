@@ -25,7 +25,7 @@ class TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Prints one record."""
-        terminal.warn(self.format(record))
+        terminal.print_error(self.format(record))
 
 
 class RunFileHandler(logging.Handler):

@@ -1,4 +1,4 @@
-"""Where the source of plugins is, and what is in it: told without running any of it."""
+"""The source files of plugins, inspected without running them."""
 
 import hashlib
 import importlib.util
@@ -13,7 +13,7 @@ from capsmith.core.errors import PluginError
 
 GROUP = "capsmith.plugins"
 """The entry-point group in which installed packages name their plugins."""
-_LARGEST = 10 * 1024 * 1024  # bytes of one file
+_MAX_FILE_SIZE = 10 * 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Source:
     """The Python files of a plugin.
 
     Attributes:
-        place: The file, or the folder of a package; None where there is none, as in a notebook.
-        files: All of them, in order.
+        place: The file, or the folder of a package; None if there is none, as in a notebook.
+        files: All files, sorted.
     """
 
     place: Path | None = None
@@ -30,7 +30,7 @@ class Source:
 
     @cached_property
     def sha256(self) -> str:
-        """64 hexadecimal digits: of one file, or of the names and digests of several; empty without any."""
+        """Digest of the file, or of the names and digests of several: 64 hexadecimal digits; empty without files."""
         digests = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files}
         if self.place is None or len(digests) < 2:
             return "".join(digests.values())
@@ -42,27 +42,27 @@ class Source:
 
 
 def read_source(path: Path) -> bytes:
-    """Returns what a plugin's file says.
+    """Returns the content of a plugin file.
 
     Raises:
-        PluginError: It cannot be read, or is too large to be source code.
+        PluginError: It cannot be read, or is too large for source code.
     """
     if not path.is_file():
         raise PluginError(f"plugin {path}: {'that is a folder' if path.is_dir() else 'no such file'}")
     try:
-        if (size := path.stat().st_size) > _LARGEST:
-            raise PluginError(f"plugin {path}: {size:,} bytes are no source file")
+        if (size := path.stat().st_size) > _MAX_FILE_SIZE:
+            raise PluginError(f"plugin {path}: {size:,} bytes are too many for a source file")
         return path.read_bytes()
     except OSError as error:
         raise PluginError(f"plugin {path}: {error.strerror or error}") from error
 
 
 def source_of(module: str, imported: Any = None) -> Source:
-    """Returns the files of a module's top package, or its one file; nothing is imported.
+    """Returns the files of a module's top-level package, or its single file. Nothing is imported.
 
     Args:
-        module: Its name.
-        imported: The module where it was imported: it may be none that can be found by its name.
+        module: The name of the module.
+        imported: The module itself, if it was imported: its name alone may not lead to its file.
     """
     try:
         spec = importlib.util.find_spec(module.split(".")[0])
@@ -76,41 +76,41 @@ def source_of(module: str, imported: Any = None) -> Source:
 
 
 def file_of(module: Any) -> Path | None:
-    """Returns a module's file; None where it has none."""
+    """Returns the file of a module, or None."""
     file = getattr(module, "__file__", None)
     return Path(file).resolve() if isinstance(file, str) else None
 
 
 def installed() -> dict[str, list[EntryPoint]]:
-    """Returns the plugins that installed packages name, most often one of each name; none is loaded by this."""
-    found: dict[str, list[EntryPoint]] = {}
+    """Returns the plugins of installed packages by name, usually one of each name. None is loaded."""
+    points: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=GROUP):
-        if point not in found.setdefault(point.name, []):
-            found[point.name].append(point)
-    return dict(sorted(found.items()))
+        if point not in points.setdefault(point.name, []):
+            points[point.name].append(point)
+    return dict(sorted(points.items()))
 
 
-def wants_keras(name: str | Path) -> bool:
-    """Returns whether a plugin imports Keras at its top, as far as its text tells.
+def imports_keras(name: str | Path) -> bool:
+    """Returns whether the source of a plugin imports Keras at module level.
 
     Args:
         name: A file, or the name of an installed plugin.
     """
     points = installed().get(str(name), [])
     files = [file for point in points for file in source_of(point.module).files] or [Path(name).expanduser()]
-    return any(_KERAS.search(_beginning(file)) for file in files if file.is_file())
+    return any(_KERAS.search(_start_of(file)) for file in files if file.is_file())
 
 
-def _beginning(file: Path) -> bytes:
+def _start_of(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
-            return opened.read(_LARGEST)
+            return opened.read(_MAX_FILE_SIZE)
     except OSError:
-        return b""  # whoever loads it will say why
+        return b""  # loading it reports the error
 
 
 _KERAS = re.compile(
     rb"^(?:from|import)\s+(?:keras|tensorflow|torch|jax|"
-    rb"capsmith\.(?:decoders\.(?!config)|captioner|network|stepping|features\.(?:backbone|networks|small_cnn)))",
+    rb"capsmith\.(?:models\.(?:decoders\.(?!config)|captioner|caption_model)|vision\.(?:encoder|networks|small_cnn)\b))",
     re.MULTILINE,
 )

@@ -1,4 +1,4 @@
-"""Making the next thing while the one before is used."""
+"""Prefetching: the next item is prepared while the current one is in use."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,14 +7,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(make: Callable[[int], T], indices: Sequence[int]) -> Iterator[tuple[int, T]]:
-    """Yields ``(index, make(index))`` for the indices in turn; a thread makes each while the one before is in use.
+def prefetch(make: Callable[[int], T], indices: Sequence[int]) -> Iterator[tuple[int, T]]:
+    """Yields ``(index, make(index))`` for each index in order; a thread prepares one item ahead.
 
-    What ``make`` raises is raised here, when its turn comes.
+    An exception that ``make`` raises is raised here when its item is due.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
-        coming = [pool.submit(make, index) for index in indices[:1]]
-        for place, index in enumerate(indices):
-            ready = coming.pop().result()
-            coming = [pool.submit(make, following) for following in indices[place + 1 : place + 2]]
-            yield index, ready
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
+        pending = [pool.submit(make, index) for index in indices[:1]]
+        for position, index in enumerate(indices):
+            item = pending.pop().result()
+            pending = [pool.submit(make, following) for following in indices[position + 1 : position + 2]]
+            yield index, item

@@ -1,4 +1,4 @@
-"""How far a long piece of work is: a bar on a terminal, else a line a minute at most, for a log file."""
+"""Progress of long work: a bar on a terminal, otherwise at most one log line per minute."""
 
 import sys
 import time
@@ -12,94 +12,94 @@ from capsmith.core.log import get_logger
 logger = get_logger(__name__)
 
 T = TypeVar("T")
-EVERY = 60.0
-"""Seconds between two lines where no terminal shows a bar; what takes less is not told."""
+LOG_INTERVAL = 60.0
+"""Seconds between two log lines where no terminal shows a bar. Shorter work logs none."""
 
 
-class Bar(Protocol):
-    """What ``bar`` returns: a context that is told how far the work is."""
+class ProgressBar(Protocol):
+    """The interface of what ``progress_bar`` returns: a context manager that counts work."""
 
     def __enter__(self) -> Self:
-        """Begins."""
+        """Starts."""
 
     def __exit__(self, *error: Any) -> Any:
         """Ends."""
 
     def update(self, n: int = 1) -> Any:
-        """Counts what was done."""
+        """Adds to the count."""
 
     def set_postfix(self, *, refresh: bool = True, **values: Any) -> Any:
-        """Sets what is shown beside the count."""
+        """Sets the values shown beside the count."""
 
 
-class Lines:
-    """Tells a log how far the work is, and how long the rest will take at the speed so far.
+class ProgressLog:
+    """Logs the count, and the time that the rest will take at the speed so far.
 
     Args:
-        total: How much there is to do; None when nobody knows.
-        desc: What is done.
-        unit: Of what it is counted in.
-        initial: How much was done before.
+        total: The count at the end; None if unknown.
+        desc: What is being done.
+        unit: What is counted.
+        initial: The count at the start.
     """
 
     def __init__(self, total: int | None, desc: str = "", unit: str = "step", initial: int = 0) -> None:
         self.total, self.desc, self.unit = total, desc, unit
-        self.done = self.first = initial
-        self.beside = ""
-        self.started = self.last = time.monotonic()
+        self.count = self.initial = initial
+        self.postfix = ""
+        self.started = self.last_logged = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Tells nothing: what was done is told by whoever did it."""
+        """Logs nothing: the caller reports its result."""
 
     def set_postfix(self, *, refresh: bool = True, **values: Any) -> None:
-        """Sets what the next line adds."""
-        self.beside = ", ".join(f"{key} {value}" for key, value in values.items())
+        """Sets the values that the next line shows."""
+        self.postfix = ", ".join(f"{key} {value}" for key, value in values.items())
 
     def update(self, n: int = 1) -> None:
-        """Counts, and tells when a minute is over."""
-        self.done += n
+        """Adds to the count, and logs if a minute has passed."""
+        self.count += n
         now = time.monotonic()
-        if now - self.last < EVERY:
+        if now - self.last_logged < LOG_INTERVAL:
             return
-        self.last = now
-        logger.info(self._line((now - self.started) / max(self.done - self.first, 1)))
+        self.last_logged = now
+        logger.info(self._line((now - self.started) / max(self.count - self.initial, 1)))
 
     def _line(self, seconds_each: float) -> str:
         plural = self.unit if self.unit.endswith("s") else f"{self.unit}{'es' if self.unit.endswith('ch') else 's'}"
         if self.total is None:
-            parts = [f"{self.done:,} {plural}"]
+            parts = [f"{self.count:,} {plural}"]
         else:
-            left = seconds_each * max(self.total - self.done, 0)
-            parts = [f"{self.done:,} of {self.total:,} {plural}", f"about {duration(left)} left"]
-        return f"{self.desc}: {', '.join([*parts, *([self.beside] if self.beside else [])])}"
+            left = seconds_each * max(self.total - self.count, 0)
+            parts = [f"{self.count:,} of {self.total:,} {plural}", f"about {format_duration(left)} left"]
+        return f"{self.desc}: {', '.join([*parts, *([self.postfix] if self.postfix else [])])}"
 
 
-def duration(seconds: float) -> str:
-    """Returns a time as people say it, as in ``12 min``."""
+def format_duration(seconds: float) -> str:
+    """Returns a duration for people, as in ``12 min``."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return "1 min" if seconds > 30 else f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def bar(**kwargs: Any) -> Bar:
-    """Returns a tqdm bar on standard error, shown only after a second; off a terminal, lines for the log.
+def progress_bar(**kwargs: Any) -> ProgressBar:
+    """Returns a tqdm bar on standard error, shown after one second; without a terminal, a progress log.
 
     Args:
         **kwargs: As for ``tqdm``: ``total``, ``desc``, ``unit``, ``initial``.
     """
     if sys.stderr is not None and sys.stderr.isatty():
-        shown: Bar = tqdm(file=sys.stderr, delay=1.0, dynamic_ncols=True, leave=False, **kwargs)
-        return shown
-    return Lines(**kwargs)
+        bar: ProgressBar = tqdm(file=sys.stderr, delay=1.0, dynamic_ncols=True, leave=False, **kwargs)
+        return bar
+    return ProgressLog(**kwargs)
 
 
 def track(items: Iterable[T], **kwargs: Any) -> Iterator[T]:
-    """Yields the items and tells how far it is; arguments as for ``bar``."""
-    with bar(total=len(items) if isinstance(items, Sized) else None, **kwargs) as shown:
+    """Yields the items and shows the progress; arguments as for ``progress_bar``."""
+    with progress_bar(total=len(items) if isinstance(items, Sized) else None, **kwargs) as bar:
         for item in items:
             yield item
-            shown.update()
+            bar.update()

@@ -1,6 +1,6 @@
-"""Names for components: a settings model on one side, the class that it configures on the other.
+"""Registries map the ``type`` of a config section to its settings class and to the class that it configures.
 
-A settings class registers with the place of its implementation as a string, so that settings stay free of Keras::
+A settings class registers the location of its implementation as a string, so that settings import no Keras::
 
     DECODERS = Registry("decoder", DecoderConfig)
 
@@ -10,8 +10,8 @@ A settings class registers with the place of its implementation as a string, so 
 
     DECODERS.build(MergeConfig(), vocabulary_size=5000)      # imports capsmith.models.decoders.merge now
 
-Components from outside register in the same way, at any time before a config that names them is read; ``":Merge"``
-is the name in the file of the settings class.
+External components register in the same way, at any time before a config that names them is read. ``":Merge"`` is a
+name in the module of the settings class.
 """
 
 import importlib
@@ -31,7 +31,7 @@ from capsmith.core.tables import RegistrationError, Table
 
 S = TypeVar("S", bound=type[Settings])
 UNLOADED = "unloaded"
-"""In a validation's context: by kind and name, the plugins whose components a run's config may name unloaded."""
+"""Key in the context of a validation: the plugins, by kind and name, of components that are not loaded."""
 
 
 REGISTRIES: dict[str, "Registry"] = {}
@@ -39,11 +39,13 @@ REGISTRIES: dict[str, "Registry"] = {}
 
 
 class Registry:
-    """All components of one kind, by the ``type`` that a config names.
+    """The components of one kind, by the ``type`` that a config names.
+
+    Creating a registry also enters it in ``REGISTRIES``.
 
     Args:
         kind: The word for messages, such as ``"decoder"``.
-        base: What every settings class of the kind is a subclass of.
+        base: The base class of the settings of this kind.
     """
 
     def __init__(self, kind: str, base: type[Settings] = Settings) -> None:
@@ -54,14 +56,14 @@ class Registry:
         self._adapter: tuple[tuple[type[Settings], ...], TypeAdapter[Any]] | None = None
 
     def register(self, target: str | Callable[..., Any]) -> Callable[[S], S]:
-        """Returns a decorator that enters a settings class.
+        """Returns a decorator that registers a settings class.
 
         Args:
-            target: What it configures: ``"package.module:name"``, ``":name"`` in the module of the settings class, or
+            target: The implementation: ``"package.module:name"``, ``":name"`` in the module of the settings class, or
                 the class or function itself.
         """
 
-        def enter(settings: S) -> S:
+        def add(settings: S) -> S:
             if not (isinstance(settings, type) and issubclass(settings, self.base)):
                 raise RegistrationError(
                     f"{self.kind} {settings!r:.80}: settings are a subclass of {self.base.__name__}"
@@ -69,8 +71,8 @@ class Registry:
             fields: dict[str, FieldInfo] = settings.model_fields  # type: ignore[call-overload]
             name = fields["type"].default if "type" in fields else None
             if not isinstance(name, str) or get_args(fields["type"].annotation) != (name,):
-                wanted = 'type: Literal["name"] = "name"'
-                raise RegistrationError(f"{self.kind} {settings.__name__}: its settings need a field {wanted}")
+                field = 'type: Literal["name"] = "name"'
+                raise RegistrationError(f"{self.kind} {settings.__name__}: its settings need a field {field}")
             if not callable(target) and not re.fullmatch(r"[\w.]*:\w+", target):
                 raise RegistrationError(
                     f"{self.kind} '{name}': {target!r:.80} is not of the form 'package.module:name'"
@@ -79,52 +81,52 @@ class Registry:
             self._targets[name] = target
             return settings
 
-        return enter
+        return add
 
     def names(self) -> list[str]:
-        """Returns the registered names in order of registration."""
+        """Returns the registered names in the order of registration."""
         return list(self.settings)
 
     def describe(self) -> dict[str, str]:
-        """Returns the first line of each settings class's docstring by name."""
+        """Returns the first docstring line of each settings class, by name."""
         docs = {name: (settings.__doc__ or "").strip() for name, settings in self.settings.items()}
         return {name: doc.splitlines()[0] if doc else "" for name, doc in docs.items()}
 
     def union(self) -> Any:
-        """Returns the discriminated union of all that is registered now."""
+        """Returns the discriminated union of all settings classes that are registered now."""
         members = tuple(self.settings.values())
         return Annotated[Union[members], Field(discriminator="type")] if len(members) > 1 else members[0]  # noqa: UP007
 
     def validate(self, value: Any, context: Any = None) -> Settings:
-        """Checks a section against the settings that its ``type`` names, among all that are registered by now.
+        """Validates a section with the settings class that its ``type`` names.
 
         Args:
-            value: What a config says, or settings.
+            value: The section of a config, or settings.
             context: See ``UNLOADED``.
 
         Raises:
-            ValidationError: It is not valid.
+            ValidationError: The section is not valid.
         """
-        if isinstance(value, Mapping) and isinstance(given := value.get("type"), str):
-            if (name := self.settings.find(given)) is not None:
+        if isinstance(value, Mapping) and isinstance(type_name := value.get("type"), str):
+            if (name := self.settings.find(type_name)) is not None:
                 value = {**value, "type": name}
-            elif (self.kind, given) in (context or {}).get(UNLOADED, {}):
+            elif (self.kind, type_name) in (context or {}).get(UNLOADED, {}):
                 return _placeholder(self.base).model_validate(value)
         members = tuple(self.settings.values())
         if self._adapter is None or self._adapter[0] != members:
             self._adapter = members, TypeAdapter(self.union())
-        found: Settings = self._adapter[1].validate_python(value, context=context)
-        return found
+        settings: Settings = self._adapter[1].validate_python(value, context=context)
+        return settings
 
     def target(self, settings: Settings) -> Any:
-        """Imports and returns what the settings configure.
+        """Imports and returns the implementation of a component.
 
         Raises:
-            PluginError: They are of a plugin that is not loaded, or whose file lacks it.
+            PluginError: Its plugin is not loaded, or has no such implementation.
         """
         name: str = settings.type  # type: ignore[attr-defined]
         if name not in self._targets or name not in self.settings:
-            raise PluginError(f"{self.kind} '{name}' is of a plugin that is not loaded: name it with --plugin")
+            raise PluginError(f"{self.kind} '{name}' comes from a plugin that is not loaded: pass --plugin")
         target = self._targets[name]
         if callable(target):
             return target
@@ -138,23 +140,23 @@ class Registry:
             raise PluginError(f"{self.kind} '{name}': there is no {attribute} in {module}: {error}") from error
 
     def require_target(self, name: str) -> None:
-        """Checks that what a settings class names in its own, imported, module is there.
+        """Checks that the implementation exists, if it is in the module of its settings class, which is imported.
 
         Raises:
-            PluginError: It is not there, or cannot be called.
+            PluginError: It does not exist, or cannot be called.
         """
         target = self._targets[name]
         module, attribute = ("", "") if callable(target) else target.split(":")
         if attribute and module in ("", self.settings.modules[name]):
-            found = getattr(sys.modules.get(self.settings.modules[name]), attribute, None)
-            if not callable(found):
-                raise PluginError(f"{self.kind} '{name}': ':{attribute}' is no class or function of its file")
+            implementation = getattr(sys.modules.get(self.settings.modules[name]), attribute, None)
+            if not callable(implementation):
+                raise PluginError(f"{self.kind} '{name}': its file has no class or function '{attribute}'")
 
     def build(self, settings: Settings, *args: Any, **kwargs: Any) -> Any:
-        """Imports the implementation and calls it with the settings first.
+        """Imports the implementation and calls it with the settings as its first argument.
 
         Raises:
-            PluginError: It is of a plugin, and fails, or cannot be called so.
+            PluginError: The implementation of an external component raised an error.
         """
         target = self.target(settings)
         if not self.settings.is_external(name := settings.type):  # type: ignore[attr-defined]
@@ -164,9 +166,9 @@ class Registry:
 
 
 class OneOf:
-    """Annotates a config's section whose ``type`` names one of a registry's components.
+    """Annotation of a config section whose ``type`` names a component of a registry.
 
-    They are looked up when a config is read, so that the order of imports does not matter.
+    Components are looked up when a config is read, so the order of imports does not matter.
 
     Args:
         registry: The registry.
@@ -177,7 +179,7 @@ class OneOf:
 
     @property
     def members(self) -> list[type[Settings]]:
-        """The settings that the section may hold."""
+        """The settings classes that the section may hold."""
         return list(self.registry.settings.values())
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
@@ -188,9 +190,9 @@ class OneOf:
 
 
 def _placeholder(base: type[Settings]) -> type[Settings]:
-    """Returns settings that keep whatever a section says, for components of plugins that are not loaded."""
+    """Returns settings that keep all keys of a section, for components from plugins that are not loaded."""
 
     class Placeholder(base, extra="allow"):  # type: ignore[valid-type,misc,call-arg]
-        """Of a plugin that is not loaded."""
+        """Settings of a component from a plugin that is not loaded."""
 
     return Placeholder

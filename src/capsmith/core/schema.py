@@ -1,7 +1,7 @@
-"""The base of every settings model, and validation errors in words.
+"""The base class of all settings, and validation errors as readable lines.
 
-Each component owns a frozen model with its fields documented in place. Settings modules import no Keras, so that
-``capsmith validate`` and ``--help`` answer at once.
+Each component owns a frozen settings class whose fields are documented in place. Settings modules import no Keras, so
+``capsmith validate`` and ``--help`` start quickly.
 """
 
 import difflib
@@ -16,10 +16,10 @@ from pydantic.fields import FieldInfo
 from capsmith.core.errors import escaped
 
 Precision = Literal["auto", "float32", "bfloat16"]
-"""What is calculated in; ``auto`` asks ``precision.py``."""
+"""Compute precision; ``auto`` is resolved by ``precision.py``."""
 ONE, SEVERAL = "(one)", "(several)"
-"""Tags of a union of a section and a list of such sections: no key is called so, and no message shows them."""
-_EMPTY = "\0"  # no file can be called so
+"""Tags of the union of a section and a list of such sections. They never appear in configs or messages."""
+_EMPTY = "\0"  # stands for an empty path; not a valid file name
 
 
 class Settings(BaseModel):
@@ -44,7 +44,7 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _mark_empty(cls, values: Any) -> Any:
-        """Keeps empty paths apart from the current folder, which they would become."""
+        """Marks empty paths: ``Path`` would turn them into the current folder."""
         if not isinstance(values, dict):
             return values
         paths = [name for name, field in cls.model_fields.items() if _takes_paths(field.annotation)]
@@ -52,14 +52,14 @@ class Settings(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _home(cls, value: Any) -> Any:
-        """No shell opens the ``~`` of a path in YAML, or behind ``--set data.root=``."""
+    def _expand_home(cls, value: Any) -> Any:
+        """Expands ``~``: no shell does so in YAML, or after ``--set data.root=``."""
         return Path(os.path.expanduser(value)) if isinstance(value, Path) else value
 
     @field_validator("*")
     @classmethod
-    def _writable(cls, value: Any) -> Any:
-        """No file's name holds such a character, and no UTF-8 file can hold half a surrogate pair."""
+    def _check_characters(cls, value: Any) -> Any:
+        """Refuses control characters and lone surrogates, which cannot be saved as UTF-8."""
         if isinstance(value, Path) and str(value) == _EMPTY:
             raise ValueError("an empty path; for the current folder write .")
         if isinstance(value, str | Path) and any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in str(value)):
@@ -68,8 +68,8 @@ class Settings(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _of_64_bits(cls, value: Any) -> Any:
-        """No array, loop or generator takes a larger one."""
+    def _check_integer(cls, value: Any) -> Any:
+        """Refuses integers beyond 2**53, which no array, loop or generator takes."""
         if type(value) is int and abs(value) >= 2**53:
             raise ValueError(f"{'-' * (value < 0)}{abs(value):.3g} is too large" if abs(value) < 1e300 else "too large")
         return value
@@ -80,12 +80,12 @@ def _takes_paths(annotation: Any) -> bool:
 
 
 def folded(word: str) -> str:
-    """Returns a name without what people spell differently: case, dashes, underscores, dots and blanks."""
+    """Returns a name in lower case, without dashes, underscores, dots and spaces."""
     return "".join(c for c in word.casefold() if c.isalnum())
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """Returns ``"; did you mean 'x'?"`` for the closest allowed word, or an empty string."""
+    """Returns ``"; did you mean 'x'?"`` with the closest allowed word, or an empty string."""
     close = difflib.get_close_matches(str(word), list(allowed), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 
@@ -94,26 +94,28 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """Turns a pydantic error into lines of the form ``decoder.units: …``.
 
     Args:
-        error: What pydantic raised.
-        model: The model that was validated; its fields give the nearest valid spelling.
+        error: The error.
+        model: The class that was validated; its fields provide the nearest valid spelling.
 
     Returns:
-        One line for each error, in the order of the fields; a value that fits none of a field's types has one.
+        One line for each value that is not valid, in the order of the fields.
     """
     lines: dict[str, str] = {}
     for item in error.errors():
-        unknown = item["loc"][-1:] if item["type"] == "extra_forbidden" else ()  # it may be called as a tag is
+        unknown = item["loc"][-1:] if item["type"] == "extra_forbidden" else ()  # its name may be that of a tag
         location, models = _resolve(item["loc"][: len(item["loc"]) - len(unknown)], model)
         location += [str(key) for key in unknown]
-        whole = ".".join(location)
+        full_path = ".".join(location)
         location = [escaped(key)[:_LONGEST_KEY] for key in location]
         path = ".".join(location) or "config"
         line = _explain_one(dict(item), location, models)
-        lines[whole] = line if whole not in lines else f"{lines[whole]}, or {line.removeprefix(f'{path}: ')}"
+        lines[full_path] = (
+            line if full_path not in lines else f"{lines[full_path]}, or {line.removeprefix(f'{path}: ')}"
+        )
     return [escaped(line) if len(line) <= _LONGEST else escaped(line)[:_LONGEST] + " …" for line in lines.values()]
 
 
-_LONGEST, _LONGEST_KEY = 600, 80  # characters shown of what is wrong, and of a key
+_LONGEST, _LONGEST_KEY = 600, 80  # characters of a line, and of a key in it
 
 
 def _explain_one(item: dict[str, Any], location: list[str], models: list[type[BaseModel]]) -> str:
@@ -129,13 +131,13 @@ def _explain_one(item: dict[str, Any], location: list[str], models: list[type[Ba
         known = ", ".join(fields)
         return f"{path}: unknown key{nearest(location[-1], fields)} ({where} takes: {known})"
     if kind == "missing":
-        return f"{path}: required, but not given"
+        return f"{path}: required"
     if kind == "union_tag_invalid":
         allowed = context["expected_tags"].replace("'", "").split(", ")
-        given = context["tag"][:80]
-        return f"{path}.type: '{given}' is not known{nearest(given, allowed)} (one of: {', '.join(allowed)})"
+        tag = context["tag"][:80]
+        return f"{path}.type: '{tag}' is not known{nearest(tag, allowed)} (one of: {', '.join(allowed)})"
     if kind == "union_tag_not_found":
-        return f"{path}.type: required, but not given"
+        return f"{path}.type: required"
     if kind == "literal_error":
         allowed = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
         close = nearest(str(item["input"]), allowed)
@@ -144,12 +146,12 @@ def _explain_one(item: dict[str, Any], location: list[str], models: list[type[Ba
         return f"{path}: a section of keys and values is needed (given: {item['input']!r:.80})"
     message = item["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
-    given = repr(item["input"])
-    return f"{path}: {message}" + (f" (given: {given[:80]})" if kind != "value_error" else "")
+    value = repr(item["input"])
+    return f"{path}: {message}" + (f" (given: {value[:80]})" if kind != "value_error" else "")
 
 
 def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], list[type[BaseModel]]]:
-    """Drops union tags from an error's location; returns it with the settings models at its end."""
+    """Removes union tags from an error's location; returns it with the settings classes at its end."""
     path: list[str] = []
     models = [model]
     for part in loc:
@@ -160,11 +162,11 @@ def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[s
             models = tagged
             continue
         if not models and isinstance(part, str):
-            break  # pydantic's name for one type of several, as in ("image_size", "tuple[int, int]", 0)
+            break  # pydantic's name for a type in a union, as in ("image_size", "tuple[int, int]", 0)
         path.append(str(part))
         fields = [m.model_fields[part] for m in models if isinstance(part, str) and part in m.model_fields]
         if fields:
-            models = [found for field in fields for found in models_of(field)]
+            models = [section for field in fields for section in models_of(field)]
         elif not isinstance(part, int):
             break
     return path, models
@@ -176,12 +178,12 @@ def _tag(model: type[BaseModel]) -> str | None:
 
 
 def models_of(field: FieldInfo) -> list[type[BaseModel]]:
-    """Returns the settings that a field may hold."""
-    choices = [found for choice in field.metadata for found in getattr(choice, "members", ())]
+    """Returns the settings classes that a field may hold."""
+    choices = [section for annotation in field.metadata for section in getattr(annotation, "members", ())]
     return choices or _models_in(field.annotation)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for inner in get_args(annotation) for found in _models_in(inner)]
+    return [section for inner in get_args(annotation) for section in _models_in(inner)]

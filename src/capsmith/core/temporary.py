@@ -1,7 +1,7 @@
-"""Temporary files beside those that they will become, and what killed processes left of them.
+"""Temporary files and folders beside their final names, and the removal of those that killed processes left.
 
-The name of a temporary file or folder begins with ``.capsmith-`` and eight random characters. It is locked for as long
-as its process lives; the system drops the lock of one that dies. So whoever finds one that is not locked may remove it.
+The name of a temporary file or folder starts with ``.capsmith-`` and eight random characters. Its process holds a
+lock on it, which the system releases when the process dies. A temporary file without a lock can therefore be removed.
 """
 
 import contextlib
@@ -15,46 +15,48 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # not on Windows
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 PREFIX = ".capsmith-"
-_OURS = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}(-.*)?", re.DOTALL)
-_ENDING = 40  # characters of the final name that the temporary one shows: names have at most 255 bytes
-_OLD = 24 * 3600  # seconds after which a file is abandoned where nothing can be locked
-_TRIES = 5
-_swept: set[str] = set()
+_PATTERN = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}(-.*)?", re.DOTALL)
+_SUFFIX_LENGTH = 40  # characters of the final name in the temporary one: file names have at most 255 bytes
+_MAX_AGE = 24 * 3600  # seconds after which a file counts as abandoned where locks do not work
+_ATTEMPTS = 5
+_cleaned: set[str] = set()
 
 
 @contextlib.contextmanager
 def temporary_file(path: Path) -> Iterator[tuple[int, str]]:
-    """Gives an open descriptor, which the caller closes, and the name of a file beside ``path``; it is removed at last.
+    """Yields an open descriptor, which the caller closes, and the name of a temporary file beside ``path``.
+
+    The file is removed at the end unless it was renamed.
 
     Raises:
         OSError: The folder cannot be written.
     """
-    sweep(path.parent)
+    remove_abandoned(path.parent)
 
     def make() -> tuple[int, str]:
-        return tempfile.mkstemp(dir=path.parent, prefix=PREFIX, suffix=f"-{path.name[-_ENDING:]}")
+        return tempfile.mkstemp(dir=path.parent, prefix=PREFIX, suffix=f"-{path.name[-_SUFFIX_LENGTH:]}")
 
     handle, name, lock = _locked(make)
     try:
         yield handle, name
     finally:
-        with contextlib.suppress(OSError):  # it may have its final name
+        with contextlib.suppress(OSError):  # it may have been renamed
             os.unlink(name)
         os.close(lock)
 
 
 @contextlib.contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
-    """Gives a folder beside ``path``; it is removed at last, with all that is in it.
+    """Yields a temporary folder beside ``path``; it is removed at the end, with its content.
 
     Raises:
-        OSError: The folder cannot be written.
+        OSError: The parent folder cannot be written.
     """
-    sweep(path.parent)
+    remove_abandoned(path.parent)
 
     def make() -> tuple[int, str]:
         name = tempfile.mkdtemp(dir=path.parent, prefix=PREFIX)
@@ -69,39 +71,39 @@ def temporary_folder(path: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def sweep(folder: Path) -> None:
-    """Removes what killed processes left in a folder, once a process; what a living one holds stays."""
+def remove_abandoned(folder: Path) -> None:
+    """Removes temporary files that killed processes left in a folder. Each process does this once for each folder."""
     place = os.path.abspath(folder)
-    if place in _swept:
+    if place in _cleaned:
         return
-    _swept.add(place)
+    _cleaned.add(place)
     try:
         with os.scandir(place) as entries:
-            found = [entry.path for entry in entries if _OURS.fullmatch(entry.name)]
+            paths = [entry.path for entry in entries if _PATTERN.fullmatch(entry.name)]
     except OSError:
-        return  # not there yet, or the writing that follows says why it cannot be
-    for path in found:
+        return  # the folder does not exist yet, or the following write reports the error
+    for path in paths:
         with contextlib.suppress(OSError):
-            _remove_abandoned(path)
+            _remove_if_abandoned(path)
 
 
 def _locked(make: Callable[[], tuple[int, str]]) -> tuple[int, str, int]:
-    """Makes a file or folder and locks it; returns descriptor, name, and a second descriptor that holds the lock."""
-    for _ in range(_TRIES):
+    """Creates a file or folder and locks it; returns descriptor, name, and a second descriptor that holds the lock."""
+    for _ in range(_ATTEMPTS):
         handle, name = make()
         if fcntl is not None:
-            with contextlib.suppress(OSError):  # a file system that knows no locks
+            with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(handle, fcntl.LOCK_EX)
         if os.path.lexists(name):
             break
-        os.close(handle)  # another process swept it before it was locked
+        os.close(handle)  # another process removed it before it was locked
     return handle, name, os.dup(handle)
 
 
-def _remove_abandoned(path: str) -> None:
+def _remove_if_abandoned(path: str) -> None:
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
-        if not _abandoned(handle):
+        if not _is_abandoned(handle):
             return
         if os.path.isdir(path):
             shutil.rmtree(path, ignore_errors=True)
@@ -111,7 +113,7 @@ def _remove_abandoned(path: str) -> None:
         os.close(handle)
 
 
-def _abandoned(handle: int) -> bool:
+def _is_abandoned(handle: int) -> bool:
     if fcntl is not None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -121,4 +123,4 @@ def _abandoned(handle: int) -> bool:
             pass
         else:
             return True
-    return time.time() - os.fstat(handle).st_mtime > _OLD
+    return time.time() - os.fstat(handle).st_mtime > _MAX_AGE

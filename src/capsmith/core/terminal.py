@@ -1,7 +1,7 @@
-"""Standard output and error as they are found: closed, cut off, of any encoding; and lines that are safe there.
+"""Standard output and error, which may be closed, broken, or of any encoding; and lines that are safe to print.
 
-Work goes on when nobody reads what is printed any more: a training writes its log file, an evaluation its report.
-Where the output is all that a command gives, it ends as ``SIGPIPE`` would end it.
+A command goes on when nobody reads its output any more: a training still writes its log file, an evaluation its
+report. If the output is its only result, the command ends as ``SIGPIPE`` would end it.
 """
 
 import contextlib
@@ -20,25 +20,25 @@ _READER_GONE = (errno.EPIPE, errno.EBADF, errno.ECONNRESET)
 
 
 class _Output:
-    """What is known of standard output."""
+    """The state of standard output."""
 
-    closed = False  # it was never there
+    closed = False  # it was closed when the process started
     lost = False  # nobody reads it any more
-    needed = False  # it is all that the command gives
+    required = False  # it is the only result of the command
 
 
 def open_streams() -> None:
     r"""Makes standard input, output and error usable.
 
-    Those that are closed go to the null device: else the next file that is opened would take their place, and be
-    written to by whatever prints. Characters that a stream cannot show are written as ``\x…``.
+    Closed streams are connected to the null device. Otherwise the next file that is opened would get their number, and
+    printed lines would be written to it. Characters that a stream cannot encode are written as ``\x…``.
     """
-    _Output.closed = _Output.lost = _Output.needed = False
+    _Output.closed = _Output.lost = _Output.required = False
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free: this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free number: this one
             _Output.closed |= number == 1
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
@@ -47,39 +47,39 @@ def open_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def need_output(what: str) -> None:
-    """Says that standard output is all that a command gives: without it there is no reason to go on.
+def require_output(what: str) -> None:
+    """Declares that standard output is the only result of a command, which then ends if nobody reads it.
 
     Args:
-        what: What would be printed, for the message.
+        what: What is printed, for the message.
 
     Raises:
-        CapsmithError: It is closed.
+        CapsmithError: Standard output is closed.
     """
-    _Output.needed = True
+    _Output.required = True
     if _Output.closed:
-        raise CapsmithError(f"standard output is closed, where the {what} would go: give it a file, as in > FILE")
+        raise CapsmithError(f"standard output is closed, so the {what} cannot be printed: use a file, as in > FILE")
 
 
-def say(*cells: object) -> None:
-    """Prints one line on standard output, its cells parted by tabs, each made safe for a terminal.
+def print_line(*cells: object) -> None:
+    """Prints one line on standard output: cells separated by tabs, each made safe for a terminal.
 
     Raises:
-        BrokenPipeError: Nobody reads it, and ``need_output`` was called.
-        CapsmithError: It cannot be written, as on a full disk.
+        BrokenPipeError: Nobody reads it, and ``require_output`` was called.
+        CapsmithError: It cannot be written, for example because the disk is full.
     """
     _write("\t".join(escaped(str(cell)) for cell in cells) + "\n")
 
 
-def say_text(text: str) -> None:
-    """Prints text of several lines on standard output, each made safe for a terminal."""
+def print_text(text: str) -> None:
+    """Prints several lines on standard output, each made safe for a terminal."""
     _write("".join(f"{escaped(line)}\n" for line in text.split("\n")))
 
 
-def say_path(path: object) -> None:
-    """Prints a path on a line of its own: as it is for programs, safe for people."""
+def print_path(path: object) -> None:
+    """Prints a path on one line: unchanged for programs, made safe on a terminal."""
     if sys.stdout.isatty() or not hasattr(sys.stdout, "buffer"):
-        say(path)
+        print_line(path)
         return
     with _output_guarded():
         sys.stdout.flush()
@@ -87,7 +87,7 @@ def say_path(path: object) -> None:
         sys.stdout.flush()
 
 
-def say_json(value: Any, indent: int | None = None) -> None:
+def print_json(value: Any, indent: int | None = None) -> None:
     r"""Prints JSON on standard output: lossless, and safe for a terminal, as strings can hold ``\\u001b``."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     try:
@@ -98,21 +98,21 @@ def say_json(value: Any, indent: int | None = None) -> None:
     _write(shown + "\n")
 
 
-def warn(line: object) -> None:
-    """Prints one line on standard error, made safe for a terminal; nothing happens where it cannot be written."""
-    _to_error(shortened(escaped(str(line))) + "\n")
+def print_error(line: object) -> None:
+    """Prints one line on standard error, made safe for a terminal; an error of the stream is ignored."""
+    _write_error(shortened(escaped(str(line))) + "\n")
 
 
-def complain(message: str) -> None:
-    """Prints an error message, of several lines where it lists several errors, that was made safe already."""
-    _to_error(message + "\n")
+def print_error_message(message: str) -> None:
+    """Prints the message of an error, which is already safe for a terminal and may have several lines."""
+    _write_error(message + "\n")
 
 
-def finish() -> None:
-    """Writes out what is still held back, so that nothing fails when Python ends.
+def flush() -> None:
+    """Writes what is still buffered, so that Python does not fail when it exits.
 
     Raises:
-        BrokenPipeError, CapsmithError: As ``say``.
+        BrokenPipeError, CapsmithError: As ``print_line``.
     """
     _write("")
 
@@ -126,45 +126,45 @@ def _write(text: str) -> None:
 @contextlib.contextmanager
 def _output_guarded() -> Iterator[None]:
     if _Output.lost:
-        if _Output.needed:
+        if _Output.required:
             raise BrokenPipeError
         yield
         return
     try:
         yield
     except OSError as error:
-        gone = error.errno in _READER_GONE or (error.errno == errno.EIO and _is_device(sys.stdout))
-        _drop(sys.stdout)
-        if not gone:
+        lost = error.errno in _READER_GONE or (error.errno == errno.EIO and _is_device(sys.stdout))
+        _discard(sys.stdout)
+        if not lost:
             raise CapsmithError(f"cannot write standard output: {error.strerror or error}") from error
         _Output.lost = True
-        if _Output.needed:
+        if _Output.required:
             raise BrokenPipeError from error
 
 
-def _to_error(text: str) -> None:
-    if sys.stderr is None:  # as in a process without a console
+def _write_error(text: str) -> None:
+    if sys.stderr is None:  # a process without a console
         return
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
     except OSError:
-        _drop(sys.stderr)
-    except (ValueError, RuntimeError):  # the file was closed, or a signal came while a line was written
+        _discard(sys.stderr)
+    except (ValueError, RuntimeError):  # the file was closed, or a signal arrived while a line was written
         pass
 
 
 def _is_device(stream: TextIO) -> bool:
-    """Returns whether a stream is a terminal, of which a closed window leaves input and output errors."""
+    """Returns whether a stream is a terminal: closing its window causes input/output errors."""
     with contextlib.suppress(OSError, ValueError):
         return stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
     return False
 
 
-def _drop(stream: TextIO) -> None:
-    """Sends what a stream still holds to the null device, or Python would try again when it ends."""
+def _discard(stream: TextIO) -> None:
+    """Sends the buffer of a stream to the null device; otherwise Python would try to write it again at exit."""
     with contextlib.suppress(OSError, ValueError):
         number = stream.fileno()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, number)
-        os.close(nowhere)
+        null_device = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null_device, number)
+        os.close(null_device)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from capsmith.core.errors import memory_for
+from capsmith.core.errors import memory_advice
 from capsmith.core.progress import track
 from capsmith.data.sources import FeatureSource
 from capsmith.decoding.limits import images_at_once
@@ -31,7 +31,7 @@ def decode_images(
     captions: dict[str, Caption] = {}
     for start in track(range(0, len(ids), size), desc="captions", unit="batch"):
         batch = ids[start : start + size]
-        with memory_for("evaluation.batch_size", size, advice):
+        with memory_advice("evaluation.batch_size", size, advice):
             decoded = captioner.search(captioner.stored_features(sources, batch), decoding)
         captions |= zip(batch, decoded, strict=True)
     return captions

@@ -8,7 +8,7 @@ import numpy as np
 
 from capsmith.config import Config
 from capsmith.core.errors import DataError, FeatureError
-from capsmith.core.files import named
+from capsmith.core.files import path_argument
 from capsmith.core.log import get_logger
 from capsmith.core.outputs import PAGE, input_files, require_page
 from capsmith.core.schema import nearest
@@ -80,7 +80,7 @@ def evaluate(
     if split not in SPLITS:
         raise DataError(f"split: {split!r:.80} is none of {', '.join(SPLITS)}{nearest(split, SPLITS)}")
     configs = runs.configs()
-    out = named(out, "out") if out is not None else runs.report
+    out = path_argument(out, "out") if out is not None else runs.report
     require_report(out, split, configs[0])
     for directory, config in zip(runs.runs, configs, strict=True):
         require_encoder(config, directory)

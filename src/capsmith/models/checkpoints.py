@@ -14,7 +14,7 @@ from keras import ops
 
 from capsmith.core.errors import CheckpointError, FeatureError, one_line
 from capsmith.core.files import atomic
-from capsmith.core.readers.arrays import FLOATS, WHOLE, ArrayHeader, ArraySpec, read_array, read_arrays, read_headers
+from capsmith.core.readers.arrays import FLOATS, INTEGERS, ArrayHeader, ArraySpec, read_array, read_arrays, read_headers
 from capsmith.core.readers.json_files import parse_json
 from capsmith.core.readers.regular_files import describe_special
 from capsmith.vision.weights import first_not_finite, load_strictly, replacing, require_readable
@@ -90,7 +90,7 @@ def read_progress(path: Path) -> dict[str, Any]:
 
 _ADVICE = "remove it to train from the start"
 _PROGRESS = "progress"
-_BYTES = ArraySpec(WHOLE, ("length",), least=0, most=255)
+_BYTES = ArraySpec(INTEGERS, ("length",), minimum=0, maximum=255)
 
 
 def _is_state(headers: dict[str, ArrayHeader]) -> bool:
@@ -99,7 +99,7 @@ def _is_state(headers: dict[str, ArrayHeader]) -> bool:
 
 
 def _kinds(variable: Any) -> str:
-    return FLOATS if "float" in str(variable.dtype) else "b" if str(variable.dtype) == "bool" else WHOLE
+    return FLOATS if "float" in str(variable.dtype) else "b" if str(variable.dtype) == "bool" else INTEGERS
 
 
 def _parsed(path: Path, progress: np.ndarray) -> dict[str, Any]:

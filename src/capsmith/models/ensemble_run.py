@@ -11,7 +11,7 @@ from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
 from capsmith.core.files import write_text
 from capsmith.core.schema import Settings, explain
-from capsmith.core.yaml_io import dump, read_yaml
+from capsmith.core.yaml_io import dump_yaml, read_yaml
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config, run_configs
 
@@ -93,7 +93,7 @@ def save_ensemble(directory: RunDirectory, members: Sequence[str]) -> None:
         directory: The directory of the ensemble.
         members: Paths of the runs, relative to the directory.
     """
-    write_text(directory.ensemble, dump({"members": list(members)}))
+    write_text(directory.ensemble, dump_yaml({"members": list(members)}))
 
 
 def _expanded(run: RunDirectory, overrides: tuple[str, ...], average: bool) -> ModelRuns:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capsmith.core.errors import CheckpointError
-from capsmith.core.files import named
+from capsmith.core.files import path_argument
 from capsmith.core.locks import FILE as LOCK_FILE
 from capsmith.core.locks import locked
 from capsmith.core.outputs import COPIES, REPORT_FILES, listed_copies
@@ -75,7 +75,7 @@ class RunDirectory:
         Raises:
             ConfigError: The path is empty.
         """
-        return cls(named(path, what))
+        return cls(path_argument(path, what))
 
     def encoders(self, count: int) -> list[EncoderFolder]:
         """Returns the folder of each of ``count`` encoders."""

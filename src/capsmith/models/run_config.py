@@ -6,7 +6,7 @@ from pathlib import Path
 from capsmith.config import Config, load_config, validate
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
 from capsmith.core.migrations import migrate
-from capsmith.core.overrides import overrides_list
+from capsmith.core.overrides import check_overrides
 from capsmith.core.plugin_requirements import unloaded_components
 from capsmith.core.scopes import Scope, Use, difference, field_scope
 from capsmith.core.yaml_io import read_yaml
@@ -62,7 +62,7 @@ def run_configs(runs: Sequence[str | Path], overrides: Sequence[str] = (), requi
         CheckpointError: As ``run_config``.
         ConfigError: As ``run_config``.
     """
-    overrides = overrides_list(overrides)
+    overrides = check_overrides(overrides)
     shared = [change for change in overrides if _section_scope(change) not in _OF_THE_FIRST]
     return [run_config(run, shared if number else overrides, require_all) for number, run in enumerate(runs)]
 

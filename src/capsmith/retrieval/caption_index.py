@@ -20,7 +20,7 @@ import numpy as np
 
 from capsmith.core.errors import CheckpointError, one_line
 from capsmith.core.files import atomic
-from capsmith.core.readers.arrays import FLOATS, WHOLE, ArraySpec, read_arrays, read_headers
+from capsmith.core.readers.arrays import FLOATS, INTEGERS, ArraySpec, read_arrays, read_headers
 from capsmith.decoding.rerank import mbr as consensus
 from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.decoding.search import Hypothesis
@@ -40,10 +40,10 @@ _SCHEMA = {
     "mean": ArraySpec(FLOATS, ("D",)),
     "projection": ArraySpec(FLOATS, ("D", "looks")),
     "meaning": ArraySpec(FLOATS, ("D", "said")),
-    "words": ArraySpec(WHOLE, ("all words",), least=0),
-    "lengths": ArraySpec(WHOLE, ("captions",), least=0),
-    "groups": ArraySpec(WHOLE, ("images",), least=0),
-    "content_words": ArraySpec(WHOLE, ("W",), least=0),
+    "words": ArraySpec(INTEGERS, ("all words",), minimum=0),
+    "lengths": ArraySpec(INTEGERS, ("captions",), minimum=0),
+    "groups": ArraySpec(INTEGERS, ("images",), minimum=0),
+    "content_words": ArraySpec(INTEGERS, ("W",), minimum=0),
     "content_rarity": ArraySpec(FLOATS, ("W",)),
     "content_left": ArraySpec(FLOATS, ("D", "r")),
     "content_right": ArraySpec(FLOATS, ("r", "W")),

@@ -21,7 +21,7 @@ from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, FeatureError
 from capsmith.core.files import atomic, read_json, write_json
 from capsmith.core.log import get_logger
-from capsmith.core.progress import bar
+from capsmith.core.progress import progress_bar
 from capsmith.core.readers.json_files import FileSchema
 from capsmith.core.readers.regular_files import open_regular
 from capsmith.data.records import Corpus, Record
@@ -214,7 +214,7 @@ class WordLabelTrainer:
         size = min(self.how.batch_size, len(rows))
         steps = len(rows) // size  # images left over come in another pass
         losses = []
-        with bar(total=steps, desc=f"pass {number + 1}", unit="batch") as shown:
+        with progress_bar(total=steps, desc=f"pass {number + 1}", unit="batch") as shown:
             for step in range(steps):
                 done = (number * steps + step) / (self.how.epochs * steps)
                 self.detector.optimizer.learning_rate = self.how.learning_rate * 0.5 * (1 + np.cos(np.pi * done))

@@ -8,7 +8,7 @@ import keras
 
 from capsmith.config import Config, require_config, save_config
 from capsmith.core.errors import CapsmithError, CheckpointError
-from capsmith.core.files import RUN_FILES, named, read_json, versions, write_json
+from capsmith.core.files import RUN_FILES, path_argument, read_json, write_json
 from capsmith.core.locks import FILE as LOCK
 from capsmith.core.locks import locked
 from capsmith.core.log import get_logger, log_file
@@ -16,6 +16,7 @@ from capsmith.core.plugin_requirements import write_requirements
 from capsmith.core.precision import faster_dtype
 from capsmith.core.readers.json_files import FileSchema
 from capsmith.core.scopes import Use, difference
+from capsmith.core.versions import installed_versions
 from capsmith.data.prepare import open_pickle, prepare, read_corpus, require_splits
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
@@ -57,7 +58,7 @@ def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
         KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came; the batch was finished, and its state saved.
     """
     require_config(config, "train")
-    run = named(run, "run")
+    run = path_argument(run, "run")
     first = FirstSteps(run, len(config.encoders))
     _check_run(run, config, resume)
     busy = f"another process is training into {run}: wait for it, or choose another --run"
@@ -96,7 +97,9 @@ def _train(config: Config, run: Path) -> Captioner:
     images_at_once(config.decoding, len(vocabulary), 1, 1 + len(config.ensemble))  # or raises: not after training
     prepared = prepare(corpus, config.encoders, config.features, ("train", "dev"))
     precision = _precision(config, run if begun else None)
-    write_json(run / "versions.json", {**versions(), "backend": keras.backend.backend(), "precision": precision})
+    write_json(
+        run / "versions.json", {**installed_versions(), "backend": keras.backend.backend(), "precision": precision}
+    )
     save_config(config, run / "config.yaml")
     write_requirements(config.components(), RunDirectory(run).plugins)
     keras.utils.set_random_seed(config.seed)  # whatever was drawn until here, the weights are the same

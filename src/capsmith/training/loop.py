@@ -9,11 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from capsmith.core.compilation import learner
-from capsmith.core.errors import CapsmithError, CheckpointError, memory_for
+from capsmith.core.compilation import training_step
+from capsmith.core.errors import CapsmithError, CheckpointError, memory_advice
 from capsmith.core.log import get_logger
-from capsmith.core.prefetch import ahead
-from capsmith.core.progress import bar
+from capsmith.core.prefetch import prefetch
+from capsmith.core.progress import progress_bar
 from capsmith.data.batches import Batches
 from capsmith.data.prepare import Prepared, extract_store
 from capsmith.data.sources import AugmentedSource, CroppedSource, PlainSource, TrainingSource, flip_ids, known_pairs
@@ -75,7 +75,7 @@ class Epochs:
         # XLA is what makes JAX fast; TensorFlow would compile anew for each shape, and torch for each call
         self.model.compile(self._optimizer(), jit_compile=keras.backend.backend() == "jax")
         self.model.optimizer.build(self.model.trainable_variables)
-        self.learn = learner(self.model)
+        self.learn = training_step(self.model)
 
     def _optimizer(self) -> keras.optimizers.Optimizer:
         encoder = self.model.encoder
@@ -219,14 +219,14 @@ class Epochs:
         started = saved = time.perf_counter()
         before = part.seconds
         prepared: Any
-        with bar(
+        with progress_bar(
             total=steps, initial=part.step, desc=f"epoch {part.epoch + 1}/{self.config.epochs}", unit="batch"
         ) as shown:
-            for index, prepared in ahead(self.batches.load, range(part.step, steps)):
+            for index, prepared in prefetch(self.batches.load, range(part.step, steps)):
                 part.rate = learning_rate(self.config, part.epoch * steps + index, steps, self.history.scale)
                 self.model.optimizer.learning_rate = part.rate
                 inputs, targets = self.batches.finalize(prepared)
-                with memory_for(
+                with memory_advice(
                     "training.batch_size", self.config.batch_size, "a smaller model (decoder.units), in another --run"
                 ):
                     loss = self.learn(inputs, targets)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from capsmith.core.interrupts import heeded
+from capsmith.core.interrupts import active_signals
 from capsmith.core.log import get_logger
 
 logger = get_logger(__name__)
@@ -43,7 +43,7 @@ def stopping() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = [(number, signal.signal(number, stop.note)) for number in heeded()]
+    before = [(number, signal.signal(number, stop.note)) for number in active_signals()]
     try:
         yield stop
     finally:

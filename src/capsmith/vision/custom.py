@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from capsmith.core.errors import FeatureError, one_line
-from capsmith.core.readers.archives import ANY_SIZE, open_archive, read_member, verify_members
+from capsmith.core.readers.archives import UNCHECKED_SIZE, open_archive, read_member, verify_members
 from capsmith.core.readers.json_files import parse_json
 from capsmith.core.readers.regular_files import describe_special
 from capsmith.vision.networks import truncate
@@ -47,7 +47,7 @@ def _refuse_code(path: Path) -> None:
     require_readable(path, "encoder model ", FeatureError)
     try:
         with open_archive(path) as archive:
-            culprit = _find_code(parse_json(read_member(archive, "config.json", ANY_SIZE)))
+            culprit = _find_code(parse_json(read_member(archive, "config.json", UNCHECKED_SIZE)))
             verify_members(archive)  # Keras trusts the sizes in the archive's directory
     except (OSError, ValueError) as error:
         reason = one_line(error)[:200]

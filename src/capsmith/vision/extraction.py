@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capsmith.core.errors import FeatureError, ImageError, memory_for
+from capsmith.core.errors import FeatureError, ImageError, memory_advice
 from capsmith.core.log import get_logger
-from capsmith.core.progress import bar
+from capsmith.core.progress import progress_bar
 from capsmith.vision.cached_crops import crop_of
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.fingerprint import encoder_fingerprint, json_sha256
@@ -155,9 +155,11 @@ def _extract_missing(
     batch_size = min(features_config.batch_size, len(requested))  # the same shape for all batches, and after a restart
     journal = Journal(folder, manifest)
     try:
-        with bar(total=len(requested), initial=len(requested) - len(todo), desc="features", unit="image") as progress:
+        with progress_bar(
+            total=len(requested), initial=len(requested) - len(todo), desc="features", unit="image"
+        ) as progress:
             for batch in _batches(todo, encoder.image_size, features_config.workers, batch_size, crop):
-                with memory_for("features.batch_size", batch_size):
+                with memory_advice("features.batch_size", batch_size):
                     features = _encode(encoder, batch.pixels, batch_size)
                 ids, sizes = [image.id for image in batch.images], [image.size for image in batch.images]
                 journal.append(ids, sizes, features, batch.unreadable)
@@ -196,7 +198,7 @@ def _build_encoder(
             encoder = encoders[precision] = build_encoder(config)
         return lambda: encoder.encode(np.zeros((features_config.batch_size, *encoder.image_size, 3), np.uint8))
 
-    with memory_for("features.batch_size", features_config.batch_size):
+    with memory_advice("features.batch_size", features_config.batch_size):
         chosen = faster(prepare) if precision == "auto" else precision
     if chosen not in encoders:
         prepare(chosen)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from capsmith.core.log import get_logger
-from capsmith.core.progress import bar
+from capsmith.core.progress import progress_bar
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.extraction import store_folder
 from capsmith.vision.fingerprint import encoder_fingerprint
@@ -59,7 +59,7 @@ def extract_from_layer(
         )
         journal = Journal(folder, manifest)
         try:
-            with bar(total=len(todo), desc="features", unit="image") as progress:
+            with progress_bar(total=len(todo), desc="features", unit="image") as progress:
                 for start in range(0, len(todo), features_config.batch_size):
                     batch = todo[start : start + features_config.batch_size]
                     ids, sizes = [image for image, _ in batch], [size for _, size in batch]

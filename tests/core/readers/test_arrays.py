@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from capsmith.core.errors import CheckpointError
-from capsmith.core.readers.arrays import FLOATS, WHOLE, ArraySpec, read_array, read_arrays, read_header, read_headers
+from capsmith.core.readers.arrays import FLOATS, INTEGERS, ArraySpec, read_array, read_arrays, read_header, read_headers
 
-SCHEMA = {"a": ArraySpec(WHOLE, ("n",))}
+SCHEMA = {"a": ArraySpec(INTEGERS, ("n",))}
 
 
 def archive(path, **changes):
@@ -51,7 +51,7 @@ def test_members_that_are_no_arrays(tmp_path):
     for name, value in (("note.txt", b"x"), ("a.npy", b"x")):
         with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
             file.writestr(name, value)
-        with pytest.raises(CheckpointError, match="damaged: .*(no array|magic)"):
+        with pytest.raises(CheckpointError, match="damaged: .*(note.txt|magic)"):
             read_arrays(tmp_path / "x.npz", SCHEMA, CheckpointError, "do")
     np.savez(tmp_path / "x.npz", a=np.array([{}], object))
     with pytest.raises(CheckpointError, match="damaged"):
@@ -65,7 +65,7 @@ def test_missing(tmp_path):
 
 # --- schemas ----------------------------------------------------------------------------------------------------------
 
-PAIR = {"a": ArraySpec(FLOATS, ("n", 3)), "b": ArraySpec(WHOLE, ("n",), least=0, most=9)}
+PAIR = {"a": ArraySpec(FLOATS, ("n", 3)), "b": ArraySpec(INTEGERS, ("n",), minimum=0, maximum=9)}
 
 
 def read(tmp_path, schema=PAIR, **arrays):
@@ -89,17 +89,17 @@ A, B = np.ones((2, 3), np.float32), np.array([1, 2])
     ("arrays", "says"),
     [
         ({"a": A}, "it lacks 'b'"),
-        ({"a": A, "b": B, "c": B}, "it holds 'c', which is not of such a file"),
+        ({"a": A, "b": B, "c": B}, "it holds 'c'"),
         ({"a": A, "b": np.array([1, 2, 3])}, r"'b' has the shape \(3,\), not \(2\)"),
         ({"a": A[:, :2], "b": B}, r"'a' has the shape \(2, 2\), not \(n, 3\)"),
         ({"a": A[0], "b": B}, r"'a' has the shape \(3,\), not"),
         ({"a": A, "b": np.array([1, -1])}, "'b' holds -1, less than 0"),
         ({"a": A, "b": np.array([1, 10])}, "'b' holds 10, more than 9"),
-        ({"a": A * np.nan, "b": B}, "'a' holds values that are no numbers"),
-        ({"a": A * np.float32(np.inf), "b": B}, "'a' holds values that are no numbers"),
-        ({"a": A, "b": B.astype(float)}, "'b' holds float64, not whole numbers"),
+        ({"a": A * np.nan, "b": B}, "'a' holds NaN"),
+        ({"a": A * np.float32(np.inf), "b": B}, "'a' holds NaN"),
+        ({"a": A, "b": B.astype(float)}, "'b' holds float64, not integers"),
         ({"a": A.astype(int), "b": B}, "'a' holds int64, not floating-point numbers"),
-        ({"a": A, "b": B > 1}, "'b' holds bool, not whole numbers"),
+        ({"a": A, "b": B > 1}, "'b' holds bool, not integers"),
         ({"a": A.astype(complex), "b": B}, "'a': it holds complex128, not numbers"),
         ({"a": A.astype("S3"), "b": B}, r"'a': it holds .*S3, not numbers"),
         ({"a": A, "b": B.astype("M8[s]")}, "'b': it holds datetime64"),
@@ -157,7 +157,7 @@ def test_headers_that_promise_another_size(tmp_path, shape):
     header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}"
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
         file.writestr("a.npy", npy(header))
-    with pytest.raises(CheckpointError, match="'a' has not the size that its header says"):
+    with pytest.raises(CheckpointError, match="'a' .*header"):
         read_arrays(tmp_path / "x.npz", {"a": ArraySpec(FLOATS, ("n",))}, CheckpointError, "do")
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capsmith.core.readers.delimited import LONGEST, TOO_LONG, UNCLOSED, body_of, read_lines, rest_of
+from capsmith.core.readers.delimited import MAX_FIELD, TOO_LONG, UNCLOSED, body_of, read_lines, rest_of
 
-LENIENT = "quotes that are not doubled, or do not enclose the whole field"
+LENIENT = "quotes that are not doubled, or do not enclose the complete field"
 
 
 def fields(text, delimiter=","):
@@ -41,7 +41,7 @@ def test_what_csv_writes_is_read_back(rows, delimiter):
         ('a.jpg,"he said "hi""', ["a.jpg", 'he said "hi"'], LENIENT),
         (r'a.jpg,"he said \"hi\", twice"', ["a.jpg", 'he said "hi", twice'], LENIENT),
         ('a.jpg,a 5" pipe', ["a.jpg", 'a 5" pipe'], ""),
-        ('"a.jpg,""a dog, running"""', ["a.jpg", "a dog, running"], "whole row in quotes"),
+        ('"a.jpg,""a dog, running"""', ["a.jpg", "a dog, running"], "complete row in quotes"),
         ('a.jpg,"",x', ["a.jpg", "", "x"], ""),
         ('a.jpg,""""', ["a.jpg", '"'], ""),
     ],
@@ -83,7 +83,7 @@ def test_a_row_that_follows_is_no_second_line_of_a_caption():
 
 
 def test_a_field_that_is_too_long_is_a_fault_of_its_line():
-    found = list(read_lines(f"a.jpg,{'x' * (LONGEST + 1)}\nb.jpg,y\n", ","))
+    found = list(read_lines(f"a.jpg,{'x' * (MAX_FIELD + 1)}\nb.jpg,y\n", ","))
     assert [line.fault for line in found] == [TOO_LONG, ""]
 
 

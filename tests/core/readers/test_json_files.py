@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capsmith.core.errors import CheckpointError
-from capsmith.core.readers.json_files import DEEPEST, FileSchema, parse_json, read_json
+from capsmith.core.readers.json_files import MAX_DEPTH, FileSchema, parse_json, read_json
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(['"', "\\", '\\"', "[", "]}", "[[", '"['])
 VALUES = st.recursive(
@@ -25,7 +25,7 @@ VALUES = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(VALUES, st.booleans(), st.booleans())
 def test_what_was_written_is_read(value, strict, ascii_only):
-    text = json.dumps([value, "x" * 3 * DEEPEST], ensure_ascii=ascii_only)  # long enough to be looked at for depth
+    text = json.dumps([value, "x" * 3 * MAX_DEPTH], ensure_ascii=ascii_only)  # long enough to be looked at for depth
     assert parse_json(text, strict) == parse_json(text.encode(), strict) == json.loads(text)
 
 
@@ -34,10 +34,10 @@ def test_what_was_written_is_read(value, strict, ascii_only):
     ("open_", "close"), [("[", "]"), ('{"a":', "}"), ('[{"[": "\\"{[", "a": ', "}]")], ids=["list", "object", "mixed"]
 )
 def test_depth(open_, close, strict):
-    levels = DEEPEST // (open_.count("[{") + 1)
+    levels = MAX_DEPTH // (open_.count("[{") + 1)
     assert parse_json(open_ * levels + "1" + close * levels, strict) is not None
     for depth in (levels + 1, 900, 100_000):
-        with pytest.raises(ValueError, match=f"nested more than {DEEPEST} levels"):
+        with pytest.raises(ValueError, match=f"nested more than {MAX_DEPTH} levels"):
             parse_json(open_ * depth + "1" + close * depth, strict)
 
 
@@ -58,7 +58,7 @@ def test_wide_is_not_deep():
 @pytest.mark.parametrize("text", ['{"a": 1, "b": 2, "a": 1}', '[{"x": {"a": 1, "a": 2}}]'])
 def test_keys_that_stand_twice(text):
     for strict in (True, False):
-        with pytest.raises(ValueError, match="the key 'a' stands twice"):
+        with pytest.raises(ValueError, match="the key 'a'"):
             parse_json(text, strict)
 
 
@@ -72,10 +72,10 @@ def test_keys_that_stand_twice(text):
         (str(2**63), "too large a number"),
         (str(-(2**63) - 1), "too large a number"),
         ("1" * 5000, "1{60} is too large a number"),
-        (r'"\ud83d"', r"\\ud83d is half of a surrogate pair"),
-        (r'"\ude00\ud83d"', "half of a surrogate pair"),
-        (r'"\ud83d\ud83d\ude00"', "half of a surrogate pair"),
-        (r'"\\\ud83d"', "half of a surrogate pair"),
+        (r'"\ud83d"', r"\\ud83d is a lone surrogate"),
+        (r'"\ude00\ud83d"', "lone surrogate"),
+        (r'"\ud83d\ud83d\ude00"', "lone surrogate"),
+        (r'"\\\ud83d"', "lone surrogate"),
     ],
 )
 def test_what_our_own_files_never_hold(text, says):

@@ -61,14 +61,14 @@ def test_a_file_up_to_the_limit_is_read(tmp_path, size):
 
 def test_a_file_beyond_the_limit_is_not(tmp_path):
     (tmp_path / "a").write_bytes(b"x" * 11)
-    with pytest.raises(OSError, match="it holds 11 bytes, more than the 10 bytes that such a file may have"):
+    with pytest.raises(OSError, match="11 bytes, more than the allowed 10 bytes"):
         read_bytes(tmp_path / "a", limit=10)
 
 
 def test_a_sparse_file_costs_nothing(tmp_path):
     with (tmp_path / "a").open("wb") as file:
         file.truncate(10**13)
-    with pytest.raises(OSError, match="it holds 10,000.0 GB"):
+    with pytest.raises(OSError, match="10,000.0 GB"):
         read_bytes(tmp_path / "a")
 
 
@@ -77,7 +77,7 @@ def test_files_whose_size_the_system_does_not_know():
     if not found.exists():
         pytest.skip("needs /proc")
     assert found.stat().st_size == 0 and b"Name:" in read_bytes(found)
-    with pytest.raises(OSError, match="more than the 10 bytes"):
+    with pytest.raises(OSError, match="allowed 10 bytes"):
         read_bytes(found, limit=10)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from capsmith.core.compilation import learner
+from capsmith.core.compilation import training_step
 from capsmith.core.errors import ConfigError
 from capsmith.data.text.vocabulary import END, START
 from capsmith.models.caption_model import CaptionModel
@@ -123,7 +123,7 @@ def test_it_learns_where_to_look(config):
     model = CaptionModel(decoder)
     model.built = True
     model.compile(keras.optimizers.Adam(0.02))
-    learn, rng = learner(model), np.random.default_rng(2)
+    learn, rng = training_step(model), np.random.default_rng(2)
     for _ in range(300):
         inputs, targets, _ = where_to_look(48, rng)
         learn(inputs, targets)

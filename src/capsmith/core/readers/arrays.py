@@ -1,7 +1,7 @@
-"""Reading ``.npz`` and ``.npy`` files that somebody may have damaged, or made to do harm.
+"""Reading ``.npz`` and ``.npy`` files that may be damaged or malicious.
 
-Each kind of file has a schema: which arrays it holds, of which type and shape. What a header says is compared with it
-before the array is loaded; pickles are refused.
+Each kind of file has a schema: its arrays with their types and shapes. The header is checked against the schema before
+an array is loaded. Pickles are refused.
 """
 
 import io
@@ -19,38 +19,38 @@ import numpy as np
 from capsmith.core.errors import CapsmithError, because, one_line
 from capsmith.core.readers.archives import ArchiveError, open_archive
 
-FLOATS, WHOLE = "f", "iu"
-"""Kinds of NumPy's types: floating point up to 64 bits, whole numbers with and without sign."""
+FLOATS, INTEGERS = "f", "iu"
+"""Kinds of NumPy dtypes: floating point up to 64 bits, and signed or unsigned integers."""
 _ENDING = ".npy"
-_HEADER_BYTES = 16_384  # more than NumPy writes for any array of numbers
-_MOST_AXES = 8
+_HEADER_SIZE = 16_384  # bytes; more than NumPy writes for an array of numbers
+_MAX_AXES = 8
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """What one array of a file must be.
+    """The required type, shape and range of an array.
 
     Attributes:
-        kinds: ``FLOATS``, ``WHOLE`` or both; the numbers must be finite.
-        shape: Sizes of its axes. A name stands for any size, but for the same one wherever it stands in a schema.
-        least: The smallest number allowed.
-        most: The largest number allowed.
+        kinds: ``FLOATS``, ``INTEGERS`` or both; the numbers must be finite.
+        shape: Sizes of the axes. A name stands for any size, but for the same size throughout a schema.
+        minimum: The smallest number allowed.
+        maximum: The largest number allowed.
     """
 
     kinds: str
     shape: tuple[int | str, ...]
-    least: float | None = None
-    most: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """What a ``.npy`` header says.
+    """The header of a ``.npy`` file.
 
     Attributes:
-        dtype: Of the numbers.
-        shape: Of the array.
+        dtype: Type of the numbers.
+        shape: Shape of the array.
         fortran_order: Whether the first axis changes fastest.
         offset: Bytes before the numbers.
     """
@@ -62,7 +62,7 @@ class ArrayHeader:
 
     @property
     def size(self) -> int:
-        """Bytes of header and numbers."""
+        """Size of header and numbers in bytes."""
         return self.offset + self.dtype.itemsize * math.prod(self.shape)
 
 
@@ -73,12 +73,12 @@ def read_arrays(
 
     Args:
         path: The file.
-        schema: The arrays that it holds, all of them and no others.
-        error: What to raise.
-        advice: What to do when it is damaged; ends the message.
+        schema: All arrays of the file.
+        error: The exception to raise.
+        advice: What to do if the file is damaged; the end of the message.
 
     Raises:
-        CapsmithError: As ``error``: the file cannot be read, is damaged, or is not of this schema.
+        CapsmithError: As ``error``: the file cannot be read, is damaged, or does not match the schema.
     """
     with _opened(path, error, advice) as archive:
         headers = {name: _member_header(archive, name) for name in _names(archive)}
@@ -91,7 +91,7 @@ def read_arrays(
 
 
 def read_array(path: Path, name: str, spec: ArraySpec, error: type[CapsmithError], advice: str) -> np.ndarray:
-    """Returns one array of an ``.npz`` file that may hold others; raises as ``read_arrays``."""
+    """Returns one array of an ``.npz`` file, which may hold more; raises as ``read_arrays``."""
     with _opened(path, error, advice) as archive:
         require_names(_names(archive), (name,), more=True)
         header = _member_header(archive, name)
@@ -101,7 +101,7 @@ def read_array(path: Path, name: str, spec: ArraySpec, error: type[CapsmithError
 
 
 def read_headers(path: Path, error: type[CapsmithError], advice: str) -> dict[str, ArrayHeader]:
-    """Returns what the headers of an ``.npz`` file say, without loading an array; raises as ``read_arrays``."""
+    """Returns the headers of an ``.npz`` file by name, without loading an array; raises as ``read_arrays``."""
     with _opened(path, error, advice) as archive:
         return {name: _member_header(archive, name) for name in _names(archive)}
 
@@ -110,28 +110,28 @@ def read_header(file: IO[bytes]) -> ArrayHeader:
     """Reads the header of a ``.npy`` file.
 
     Raises:
-        ValueError: It is damaged, or is of no array of plain numbers.
+        ValueError: It is damaged, or the array does not hold plain numbers.
     """
-    start = io.BytesIO(file.read(_HEADER_BYTES))
+    start = io.BytesIO(file.read(_HEADER_SIZE))
     version = np.lib.format.read_magic(start)
     if version not in _READERS:
-        raise ValueError(f"it is of version {version[0]}.{version[1]}")
+        raise ValueError(f"its version is {version[0]}.{version[1]}")
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # NumPy warns of headers that Python 2 wrote
+        warnings.simplefilter("error")  # NumPy warns about headers that Python 2 wrote
         shape, fortran_order, dtype = _READERS[version](start)
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
         raise ValueError(f"it holds {str(dtype)[:60]}, not numbers")
-    if len(shape) > _MOST_AXES or any(type(size) is not int or not 0 <= size < 2**48 for size in shape):
+    if len(shape) > _MAX_AXES or any(type(size) is not int or not 0 <= size < 2**48 for size in shape):
         raise ValueError(f"its shape is {str(shape)[:60]}")
     return ArrayHeader(dtype, shape, fortran_order, start.tell())
 
 
-def require_names(found: Collection[str], schema: Collection[str], more: bool = False) -> None:
-    """Raises ArchiveError where an archive lacks an array, or holds one that is in no schema unless ``more``."""
-    if absent := [name for name in schema if name not in found]:
-        raise ArchiveError(f"it lacks {absent[0]!r}")
-    if not more and (surplus := [name for name in found if name not in schema]):
-        raise ArchiveError(f"it holds {surplus[0][:60]!r}, which is not of such a file")
+def require_names(names: Collection[str], schema: Collection[str], more: bool = False) -> None:
+    """Raises ArchiveError if an array of the schema is missing, or, without ``more``, if there are other arrays."""
+    if missing := [name for name in schema if name not in names]:
+        raise ArchiveError(f"it lacks {missing[0]!r}")
+    if not more and (surplus := [name for name in names if name not in schema]):
+        raise ArchiveError(f"it holds {surplus[0][:60]!r}, which does not belong in such a file")
 
 
 @contextmanager
@@ -148,7 +148,7 @@ def _opened(path: Path, error: type[CapsmithError], advice: str) -> Iterator[zip
 def _names(archive: zipfile.ZipFile) -> list[str]:
     names = archive.namelist()
     if others := [name for name in names if not name.endswith(_ENDING)]:
-        raise ArchiveError(f"it holds {others[0][:60]!r}, which is no array")
+        raise ArchiveError(f"it holds {others[0][:60]!r}, which is not an array")
     return [name.removesuffix(_ENDING) for name in names]
 
 
@@ -156,10 +156,10 @@ def _member_header(archive: zipfile.ZipFile, name: str) -> ArrayHeader:
     with archive.open(name + _ENDING) as member:
         try:
             header = read_header(member)
-        except Exception as cause:  # NumPy raises whatever a damaged header leads to
+        except Exception as cause:  # NumPy raises many types for damaged headers
             raise ArchiveError(f"{name[:60]!r}: {one_line(cause)}") from cause
     if header.size != archive.getinfo(name + _ENDING).file_size:
-        raise ArchiveError(f"{name[:60]!r} has not the size that its header says")
+        raise ArchiveError(f"{name[:60]!r} does not have the size of its header")
     return header
 
 
@@ -169,28 +169,28 @@ def _require_type(name: str, header: ArrayHeader, spec: ArraySpec) -> None:
 
 
 def _require_shape(name: str, header: ArrayHeader, spec: ArraySpec, sizes: dict[str, int]) -> None:
-    wanted = tuple(sizes.get(size, size) if isinstance(size, str) else size for size in spec.shape)
-    right = len(wanted) == len(header.shape)
-    for want, size in zip(wanted, header.shape, strict=False):
+    expected = tuple(sizes.get(size, size) if isinstance(size, str) else size for size in spec.shape)
+    matches = len(expected) == len(header.shape)
+    for want, size in zip(expected, header.shape, strict=False):
         if isinstance(want, str):
-            right = right and sizes.setdefault(want, size) == size
+            matches = matches and sizes.setdefault(want, size) == size
         else:
-            right = right and want == size
-    if not right:
-        raise ArchiveError(f"{name!r} has the shape {header.shape}, not ({', '.join(map(str, wanted))})")
+            matches = matches and want == size
+    if not matches:
+        raise ArchiveError(f"{name!r} has the shape {header.shape}, not ({', '.join(map(str, expected))})")
 
 
 def _loaded(archive: zipfile.ZipFile, name: str, spec: ArraySpec) -> np.ndarray:
     with archive.open(name + _ENDING) as member:
-        found: np.ndarray = np.lib.format.read_array(member, allow_pickle=False)
-    if found.dtype.kind == "f" and not np.isfinite(found).all():
-        raise ArchiveError(f"{name!r} holds values that are no numbers")
-    if found.size and spec.least is not None and found.min() < spec.least:
-        raise ArchiveError(f"{name!r} holds {found.min()}, less than {spec.least:g}")
-    if found.size and spec.most is not None and found.max() > spec.most:
-        raise ArchiveError(f"{name!r} holds {found.max()}, more than {spec.most:g}")
-    return found
+        array: np.ndarray = np.lib.format.read_array(member, allow_pickle=False)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ArchiveError(f"{name!r} holds NaN or infinite values")
+    if array.size and spec.minimum is not None and array.min() < spec.minimum:
+        raise ArchiveError(f"{name!r} holds {array.min()}, less than {spec.minimum:g}")
+    if array.size and spec.maximum is not None and array.max() > spec.maximum:
+        raise ArchiveError(f"{name!r} holds {array.max()}, more than {spec.maximum:g}")
+    return array
 
 
 def _kinds(kinds: str) -> str:
-    return {FLOATS: "floating-point numbers", WHOLE: "whole numbers"}.get(kinds, "numbers")
+    return {FLOATS: "floating-point numbers", INTEGERS: "integers"}.get(kinds, "numbers")

@@ -1,9 +1,9 @@
-"""Records of delimited text: CSV, TSV and their relatives, as spreadsheets, scripts and people write them.
+"""Records of delimited text: CSV, TSV and similar formats, as spreadsheets, scripts and people write them.
 
-RFC 4180 where a file keeps to it. Where it does not, what is evident is read and told in ``Line.remark``: a blank
-after a closing quote, quotes that are not doubled, a whole row in quotes. A quote that is not closed spoils its own
-line (``Line.fault``) and not those after it. Between tabs and ``|``, quotes have a meaning around a whole field alone.
-The time taken is linear in the length of the text.
+Files are read by RFC 4180. Where a file departs from it and its meaning is clear, it is read anyway, and
+``Line.remark`` says why: a space after a closing quote, quotes that are not doubled, a complete row in quotes. An
+unclosed quote makes its own line unusable (``Line.fault``), but not the lines after it. Between tabs and ``|``, only
+quotes around a complete field have a meaning. The time is linear in the length of the text.
 """
 
 import csv
@@ -13,30 +13,30 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 DELIMITERS = ",;\t|"
-LONGEST = 131_072  # characters of a field
+MAX_FIELD = 131_072  # characters
 UNCLOSED = "row with a quote that is not closed"
-TOO_LONG = f"row with a field of more than {LONGEST:,} characters"
-_LENIENT = "quotes that are not doubled, or do not enclose the whole field"
-_WHOLE = "whole row in quotes"
+TOO_LONG = f"row with a field of more than {MAX_FIELD:,} characters"
+_LENIENT = "quotes that are not doubled, or do not enclose the complete field"
+_QUOTED_ROW = "complete row in quotes"
 _ROW_START = re.compile(
     r"\s*[\"']?[^\"',;\t|]{1,255}\.(?:jpe?g|png|gif|bmp|webp|tiff?)(?:#\d+)?[\"']?\s*[,;\t|]", re.IGNORECASE
 )
-"""How a line begins that is a row of its own and no further line of a caption in quotes."""
+"""The start of a line that is a new row, not the continuation of a quoted caption."""
 _COMMENT = re.compile(r"#(?:[\s#!]|[^,;\t|]*$)")
-"""``# a comment``, but not the names of columns in ``#image,caption``."""
+"""Matches ``# a comment``, but not the column names ``#image,caption``."""
 _CLOSE = {mark: re.compile(rf"[^\S{mark}]*(?:{re.escape(mark)}|\Z)") for mark in DELIMITERS}
-"""What follows a closing quote, by delimiter."""
+"""What may follow a closing quote, by delimiter."""
 
 
 class Line(NamedTuple):
     """One record.
 
     Attributes:
-        number: The line that it begins on, counted from one.
-        fields: Its fields, without quotes and without blanks around them.
-        text: The record as it stands in the file.
-        remark: What in it departs from the format and was read all the same; else empty.
-        fault: Why it cannot be used; else empty.
+        number: The number of its first line, from 1.
+        fields: Its fields, without quotes and surrounding spaces.
+        text: The record as it is in the file.
+        remark: How it departs from the format although it was read; empty if it does not.
+        fault: Why it cannot be used; empty if it can.
     """
 
     number: int
@@ -48,13 +48,13 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Body:
-    """A text without what stands before its first record.
+    """A text without the lines before its first record.
 
     Attributes:
-        text: The rest.
+        text: The remaining text.
         first: The number of its first line.
-        delimiter: What the file says itself in a line ``sep=;``, as Excel writes it; else empty.
-        comments: How many comment lines stood before.
+        delimiter: The delimiter that the file states in a line ``sep=;``, as Excel writes it; else empty.
+        comments: The number of comment lines before it.
     """
 
     text: str
@@ -64,14 +64,14 @@ class Body:
 
 
 def body_of(text: str) -> Body:
-    """Passes over blank lines, comments and a line ``sep=;`` at the beginning of a text."""
+    """Skips empty lines, comments and a line ``sep=;`` at the start of a text."""
     place, number, delimiter, comments = 0, 1, "", 0
     while place < len(text):
         end = text.find("\n", place)
         end = len(text) if end < 0 else end
         line = text[place:end].strip()
-        if said := re.fullmatch(r"\"?sep=([,;\t|])\"?", text[place:end].strip(" \ufeff"), re.IGNORECASE):
-            delimiter = said[1]
+        if stated := re.fullmatch(r"\"?sep=([,;\t|])\"?", text[place:end].strip(" \ufeff"), re.IGNORECASE):
+            delimiter = stated[1]
         elif _COMMENT.match(line) and not _ROW_START.match(line):
             comments += 1
         elif line:
@@ -81,11 +81,11 @@ def body_of(text: str) -> Body:
 
 
 def read_lines(text: str, delimiter: str, first: int = 1) -> Iterator[Line]:
-    """Yields the records of a text; blank lines and records of empty fields are passed over.
+    """Yields the records of a text; empty lines and records with only empty fields are skipped.
 
     Args:
-        text: The text, its lines ended by newlines.
-        delimiter: ``,`` ``;`` tab ``|``, or a blank, which separates the first word from the rest of the line.
+        text: The text, with newlines as line ends.
+        delimiter: ``,`` ``;`` tab ``|``, or a space, which separates the first word from the rest of the line.
         first: The number of the first line.
     """
     lines = text.split("\n")
@@ -99,47 +99,47 @@ def read_lines(text: str, delimiter: str, first: int = 1) -> Iterator[Line]:
         if opened and index > failed:
             stop = _next_end(lines, index)
             joined = "\n".join(lines[index - 1 : stop + 1])
-            whole = split_fields(joined, delimiter) if _may_end(lines, stop, joined) else None
-            if whole is not None and not whole[2]:
-                (fields, remark, opened), record, index = whole, joined, stop + 1
+            complete = split_fields(joined, delimiter) if _may_end(lines, stop, joined) else None
+            if complete is not None and not complete[2]:
+                (fields, remark, opened), record, index = complete, joined, stop + 1
             else:
                 failed = stop
         if opened and delimiter in ",;":
             yield Line(number, fields, record, fault=UNCLOSED)
-        elif max(map(len, fields), default=0) > LONGEST:
+        elif max(map(len, fields), default=0) > MAX_FIELD:
             yield Line(number, fields, record, fault=TOO_LONG)
         elif any(fields):
             inner = _unwrapped(fields, record, delimiter)
             if inner is not None:
-                fields, record, remark = split_fields(inner, delimiter)[0], inner, _WHOLE
+                fields, record, remark = split_fields(inner, delimiter)[0], inner, _QUOTED_ROW
             yield Line(number, fields, record, remark)
 
 
 def _next_end(lines: list[str], index: int) -> int:
-    """Returns the line that ends a field which is open before ``index``, or shows that it is never closed."""
+    """Returns the line that closes a field opened before ``index``, or that shows that it is never closed."""
     while index < len(lines) and not lines[index].count('"') % 2 and not _ROW_START.match(lines[index]):
         index += 1
     return index
 
 
 def _may_end(lines: list[str], stop: int, joined: str) -> bool:
-    return stop < len(lines) and len(joined) <= LONGEST and not _ROW_START.match(lines[stop])
+    return stop < len(lines) and len(joined) <= MAX_FIELD and not _ROW_START.match(lines[stop])
 
 
 def _unwrapped(fields: list[str], record: str, delimiter: str) -> str | None:
-    """Returns the row of a record that is one field in quotes, and holds separators; else None."""
+    """Returns the row inside a record that is a single quoted field with delimiters in it; else None."""
     if len(fields) > 1 or delimiter == " " or delimiter not in fields[0] or record.lstrip()[:1] != '"':
         return None
     return fields[0]
 
 
 def split_fields(record: str, delimiter: str) -> tuple[list[str], str, bool]:
-    """Returns a record's fields, what was odd about them, and whether a quote stays open at its end."""
+    """Returns a record's fields, a remark about their format, and whether a quote is still open at the end."""
     if delimiter == " ":
         return record.split(None, 1), "", False
     if '"' not in record:
         return [field.strip() for field in record.split(delimiter)], "", False
-    if len(record) <= LONGEST:
+    if len(record) <= MAX_FIELD:
         try:
             fields = next(csv.reader([record], delimiter=delimiter, strict=True, skipinitialspace=True))
         except (csv.Error, StopIteration):
@@ -153,13 +153,13 @@ def split_fields(record: str, delimiter: str) -> tuple[list[str], str, bool]:
 
 
 def rest_of(line: Line, delimiter: str, before: int, after: int) -> str:
-    """Returns what stands between the first and the last fields of a record, separators and all.
+    """Returns the text between the first and the last fields of a record, delimiters included.
 
     Args:
         line: A record with more than ``before + after`` fields.
-        delimiter: What separates its fields.
-        before: How many fields come first.
-        after: How many come last.
+        delimiter: The delimiter of its fields.
+        before: The number of first fields.
+        after: The number of last fields.
     """
     cells = _cells(line.text, delimiter)[0]
     text = line.text[cells[before][0] : cells[len(cells) - after - 1][1]].strip()
@@ -171,18 +171,18 @@ def rest_of(line: Line, delimiter: str, before: int, after: int) -> str:
 
 
 def _cells(record: str, delimiter: str) -> tuple[list[tuple[int, int, str]], str, bool]:
-    """Returns where each field begins and ends, and its value; a remark, and whether a quote stays open."""
+    """Returns start, end and value of each field; a remark; and whether a quote is still open at the end."""
     cells: list[tuple[int, int, str]] = []
-    left = record.count('"')  # quotes in what is still to be read
+    left = record.count('"')  # quotes in the rest of the record
     place, remark, opened, ends = 0, "", False, True
     while place <= len(record):
         start = place
         while start < len(record) and record[start].isspace() and record[start] != delimiter:
             start += 1
-        found = None
+        quoted = None
         if ends and record.startswith('"', start):
-            found, ends = _quoted(record, start, delimiter, left % 2 == 0)
-        if found is None:
+            quoted, ends = _quoted(record, start, delimiter, left % 2 == 0)
+        if quoted is None:
             end = record.find(delimiter, start)
             end = len(record) if end < 0 else end
             value = record[start:end].strip()
@@ -190,7 +190,7 @@ def _cells(record: str, delimiter: str) -> tuple[list[tuple[int, int, str]], str
                 opened = opened or left % 2 == 1
                 remark = remark if left % 2 == 1 or delimiter in "\t|" else _LENIENT
         else:
-            end, value, strict = found
+            end, value, strict = quoted
             remark = remark if strict else _LENIENT
         left -= record.count('"', place, end)
         cells.append((place, end, value))
@@ -199,22 +199,22 @@ def _cells(record: str, delimiter: str) -> tuple[list[tuple[int, int, str]], str
 
 
 def _quoted(record: str, start: int, delimiter: str, even: bool) -> tuple[tuple[int, str, bool] | None, bool]:
-    """Reads a field that begins with a quote.
+    """Reads a field that starts with a quote.
 
     Args:
         record: The record.
-        start: Where the quote is.
-        delimiter: What separates fields.
+        start: The position of the quote.
+        delimiter: The delimiter of fields.
         even: Whether the number of quotes from there on is even.
 
     Returns:
-        Where the field ends, its value, and whether it keeps to the format, or None where the quotes do not enclose
-        it; and False where no closing quote was found up to the end.
+        The end of the field, its value, and whether it follows the format; None if the quotes do not enclose it. The
+        second value is False if the record has no closing quote.
     """
     place, strict = start + 1, True
     while (place := record.find('"', place)) >= 0:
         if record[place - 1] == "\\" and place - 1 > start:
-            place, strict = place + 1, False  # \" as databases write it
+            place, strict = place + 1, False  # \", as databases write it
         elif record.startswith('""', place):
             place += 2
         elif closed := _CLOSE[delimiter].match(record, place + 1):
@@ -231,7 +231,7 @@ def _quoted(record: str, start: int, delimiter: str, even: bool) -> tuple[tuple[
 
 
 def _opens(text: str, place: int, start: int = -1) -> bool:
-    """Returns whether a quote within a text in quotes opens a quotation, and does not end the field."""
+    """Returns whether a quote inside a quoted field opens a quotation rather than ending the field."""
     return place <= start + 1 or text[place - 1].isspace() or text[place - 1] in "([\\"
 
 

@@ -1,4 +1,4 @@
-"""JSON, read strictly: bounded depth and size, no repeated keys, and in our own files no NaN and no huge numbers."""
+"""Strict JSON: bounded depth and size, no repeated keys, and in capsmith's own files no NaN and no huge numbers."""
 
 import json
 import math
@@ -11,19 +11,19 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from capsmith.core.errors import CapsmithError, escaped
 from capsmith.core.readers.regular_files import LARGE_FILE, read_bytes
 
-DEEPEST = 200
-"""Lists and objects within each other; Keras's deepest models need about 60."""
-_LONGEST_WHOLE = 20  # characters of a 64-bit number with its sign
+MAX_DEPTH = 200
+"""Levels of nested lists and objects; Keras's deepest models need about 60."""
+_MAX_INTEGER_LENGTH = 20  # characters of a 64-bit integer with its sign
 _HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
-_SHOWN = 60
+_MAX_SHOWN = 60  # characters of a value in a message
 
 Schema = TypeVar("Schema", bound="FileSchema")
 
 
 class FileSchema(BaseModel):
-    """What one of our own JSON files must hold: types as they stand, no conversions, finite numbers.
+    """The schema of one of capsmith's own JSON files: exact types, no conversions, finite numbers.
 
-    Keys that a schema does not name are passed over, so that files of later versions can be read.
+    Unknown keys are ignored, so that files of later versions can be read.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
@@ -40,14 +40,14 @@ class FileSchema(BaseModel):
         """Returns a value as this schema.
 
         Args:
-            value: What ``parse_json`` gave.
-            where: What to call its file in a message.
-            error: What to raise.
-            advice: What to do when it is damaged; ends the message.
-            says: What the message says of the file.
+            value: The result of ``parse_json``.
+            where: The name of the file in messages.
+            error: The exception to raise.
+            advice: What to do if the file is damaged; the end of the message.
+            says: The state of the file in the message.
 
         Raises:
-            CapsmithError: As ``error``: a key is missing, or a value is not of its type or out of its range.
+            CapsmithError: As ``error``: a key is missing, or a value has the wrong type or is out of range.
         """
         try:
             return cls.model_validate(value)
@@ -56,9 +56,9 @@ class FileSchema(BaseModel):
 
 
 def first_problem(error: ValidationError) -> str:
-    """Returns the first thing that a schema found wrong, such as ``sizes.3: input should be a valid integer``."""
+    """Returns the first error of a schema, such as ``sizes.3: input should be a valid integer``."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(escaped(str(part))[:_SHOWN] for part in first["loc"])
+    place = ".".join(escaped(str(part))[:_MAX_SHOWN] for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     return (f"{place}: " if place else "") + message[:1].lower() + message[1:]
 
@@ -68,11 +68,11 @@ def read_json(path: Path, error: type[CapsmithError] = CapsmithError, strict: bo
 
     Args:
         path: The file.
-        error: What to raise when it is missing or damaged.
+        error: The exception to raise.
         strict: As in ``parse_json``.
 
     Raises:
-        CapsmithError: As ``error``: it cannot be read, or is not valid JSON.
+        CapsmithError: As ``error``: the file cannot be read, or is not valid JSON.
     """
     try:
         return parse_json(read_bytes(path, LARGE_FILE), strict)
@@ -87,20 +87,20 @@ def parse_json(raw: bytes | str, strict: bool = True) -> Any:
 
     Args:
         raw: The text; bytes are UTF-8, with or without a byte order mark.
-        strict: For files that capsmith wrote: also refuse NaN and infinity, whole numbers beyond 64 bits, and halves
-            of surrogate pairs. Files that people made have such things in columns that nobody asks for.
+        strict: For files that capsmith wrote: also refuse NaN, infinity, integers beyond 64 bits, and lone
+            surrogates. Files from elsewhere may contain them in columns that capsmith does not read.
 
     Raises:
-        ValueError: It is not valid JSON, repeats a key, or is nested more than ``DEEPEST`` levels deep.
+        ValueError: The text is not valid JSON, repeats a key, or is nested more than ``MAX_DEPTH`` levels deep.
     """
     text = raw.decode("utf-8-sig") if isinstance(raw, bytes) else raw
-    if len(text) > 2 * DEEPEST:  # else it cannot be so deep
+    if len(text) > 2 * MAX_DEPTH:  # shorter texts cannot be that deep
         _require_shallow(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass"))
     if not strict:
         return _loads(text)
     if "\\u" in text and (half := _HALF.search(text.replace("\\\\", ""))):
-        raise ValueError(f"{half[0]} is half of a surrogate pair")
-    return _loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+        raise ValueError(f"{half[0]} is a lone surrogate")
+    return _loads(text, parse_constant=_refuse, parse_float=_finite_float, parse_int=_integer)
 
 
 def _loads(text: str, **hooks: Any) -> Any:
@@ -111,16 +111,16 @@ def _loads(text: str, **hooks: Any) -> Any:
 
 
 def _require_shallow(raw: bytes) -> None:
-    """Counts levels before anything is built: a parser that recurses would meet the end of its stack."""
+    """Counts the levels before parsing: a recursive parser would overflow its stack."""
     kept = raw.replace(b"\\\\", b"").replace(b'\\"', b"").translate(_AS_LIST, _NO_STRUCTURE)
     brackets = re.sub(rb'"[^"]*"?', b"", kept)
-    for _ in range(DEEPEST):
-        outer = brackets.replace(b"[]", b"")  # without the innermost level
+    for _ in range(MAX_DEPTH):
+        outer = brackets.replace(b"[]", b"")  # removes the innermost level
         if len(outer) == len(brackets):
             break
         brackets = outer
-    if brackets.count(b"[") > (DEEPEST if b"[]" not in brackets else 0):
-        raise ValueError(f"nested more than {DEEPEST} levels deep")
+    if brackets.count(b"[") > (MAX_DEPTH if b"[]" not in brackets else 0):
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
 
 
 _AS_LIST = bytes.maketrans(b"{}", b"[]")
@@ -128,26 +128,26 @@ _NO_STRUCTURE = bytes(code for code in range(256) if code not in b'[]{}"')
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice[:_SHOWN]!r} stands twice")
-    return found
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys: set[str] = set()
+        repeated = next(key for key, _ in pairs if key in keys or keys.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {repeated[:_MAX_SHOWN]!r} is repeated")
+    return result
 
 
 def _refuse(text: str) -> float:
     raise ValueError(f"{text} is not a number")
 
 
-def _finite(text: str) -> float:
+def _finite_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:_SHOWN]} is too large a number")
+        raise ValueError(f"{text[:_MAX_SHOWN]} is too large a number")
     return number
 
 
-def _whole(text: str) -> int:
-    if len(text) > _LONGEST_WHOLE or not -(2**63) <= (number := int(text)) < 2**63:
-        raise ValueError(f"{text[:_SHOWN]} is too large a number")
+def _integer(text: str) -> int:
+    if len(text) > _MAX_INTEGER_LENGTH or not -(2**63) <= (number := int(text)) < 2**63:
+        raise ValueError(f"{text[:_MAX_SHOWN]} is too large a number")
     return number

@@ -1,4 +1,4 @@
-"""CSV files of numbers with a header line, such as ``history.csv``."""
+"""CSV tables of numbers with a header line, such as ``history.csv``."""
 
 import csv
 import io
@@ -8,23 +8,23 @@ from pathlib import Path
 from capsmith.core.errors import CapsmithError, escaped, one_line
 from capsmith.core.readers.regular_files import LARGE_FILE, read_text
 
-_SHOWN = 40
+_MAX_SHOWN = 40  # characters of a cell or column name in a message
 
 
 def read_number_table(path: Path, error: type[CapsmithError], advice: str) -> list[dict[str, float]]:
-    """Reads a table in which every cell is a finite number, or blank.
+    """Reads a table whose cells are finite numbers or empty.
 
     Args:
         path: The file.
-        error: What to raise.
-        advice: What to do when it is damaged; ends the message.
+        error: The exception to raise.
+        advice: What to do if the file is damaged; the end of the message.
 
     Returns:
-        The rows; blank cells are left out.
+        The rows by column; empty cells are left out.
 
     Raises:
-        CapsmithError: As ``error``: the file cannot be read, a column has no name or the name of another, a row has
-            more or fewer cells than the header, or a cell is no number. The message names the line.
+        CapsmithError: As ``error``: the file cannot be read, column names are missing or repeated, a row has more or
+            fewer cells than the header, or a cell is not a number. The message names the line.
     """
     try:
         return _rows(read_text(path, LARGE_FILE))
@@ -52,14 +52,14 @@ def _columns(cells: list[str]) -> list[str]:
 def _numbers(columns: list[str], cells: list[str], line: int) -> dict[str, float]:
     if len(cells) != len(columns):
         raise ValueError(f"line {line} has {len(cells)} cells, not {len(columns)}")
-    found = {}
+    row = {}
     for column, cell in zip(columns, cells, strict=True):
         if not cell:
             continue
         try:
-            found[column] = float(cell)
+            row[column] = float(cell)
         except ValueError:
-            found[column] = math.nan
-        if not math.isfinite(found[column]) or not cell.isascii() or cell != cell.strip():
-            raise ValueError(f"line {line}: {cell[:_SHOWN]!r} in column {column[:_SHOWN]!r} is not a number")
-    return found
+            row[column] = math.nan
+        if not math.isfinite(row[column]) or not cell.isascii() or cell != cell.strip():
+            raise ValueError(f"line {line}: {cell[:_MAX_SHOWN]!r} in column {column[:_MAX_SHOWN]!r} is not a number")
+    return row

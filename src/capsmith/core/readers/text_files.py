@@ -1,4 +1,4 @@
-"""Text files as people have them: UTF-8, with or without a byte order mark, or UTF-16 as spreadsheets write it."""
+"""Text files in UTF-8, with or without a byte order mark, or in UTF-16 as spreadsheets write it."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ _MARKS = {
     b"\xfe\xff": "utf-16",
     b"\xef\xbb\xbf": "utf-8-sig",
 }
-"""Byte order marks and the encodings that they announce, longer marks first."""
-_HEAD = 4000  # bytes that show an encoding without a mark
+"""Byte order marks and their encodings, longer marks first."""
+_HEAD = 4000  # bytes from which the encoding of a file without a mark is guessed
 _SIGNATURES = {
     b"PK\x03\x04": "a ZIP archive or a spreadsheet (.xlsx, .ods): save it as CSV (UTF-8)",
     b"\xd0\xcf\x11\xe0": "an old spreadsheet (.xls): save it as CSV (UTF-8)",
@@ -24,28 +24,28 @@ _SIGNATURES = {
     b"SQLite format 3": "an SQLite database: save the table as CSV",
     b"%PDF": "a PDF document: save its table as CSV (UTF-8)",
 }
-"""How files begin that people take for text, and what to do with them."""
+"""The first bytes of files that are mistaken for text, and what to do with them."""
 
 
 def read_text(path: Path, error: type[CapsmithError] = DataError) -> str:
-    """Reads UTF-8 text, or UTF-16 and UTF-32 with a byte order mark; all line ends become newlines.
+    """Reads UTF-8 text, or UTF-16 and UTF-32 with a byte order mark. All line ends become newlines.
 
     Args:
         path: The file.
-        error: What to raise.
+        error: The exception to raise.
 
     Raises:
-        CapsmithError: As ``error``: the file cannot be read, is no text, or is in another encoding.
+        CapsmithError: As ``error``: the file cannot be read, is not text, or has another encoding.
     """
     try:
         raw = read_bytes(path)
     except OSError as cause:
         raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
-    if kind := next((said for start, said in _SIGNATURES.items() if raw.startswith(start)), ""):
+    if kind := next((kind for start, kind in _SIGNATURES.items() if raw.startswith(start)), ""):
         raise error(f"{path} is {kind}")
     encoding = next((name for mark, name in _MARKS.items() if raw.startswith(mark)), "")
-    if not encoding and (why := _zeros(raw[:_HEAD])):
-        raise error(f"{path} {why}: save it as UTF-8")
+    if not encoding and (reason := _zeros(raw[:_HEAD])):
+        raise error(f"{path} {reason}: save it as UTF-8")
     try:
         text = raw.decode(encoding or "utf-8")
     except UnicodeDecodeError as cause:
@@ -63,15 +63,15 @@ def read_text(path: Path, error: type[CapsmithError] = DataError) -> str:
 
 
 def _zeros(head: bytes) -> str:
-    """Returns what zero bytes at the beginning of a file say of it, or an empty string where there are few."""
+    """Returns what the zero bytes at the start of a file indicate, or an empty string if there are few."""
     even, odd, half = head[::2].count(0), head[1::2].count(0), len(head) // 2
     if half >= 8 and max(even, odd) > 0.7 * half >= 4 * min(even, odd):
         return "is UTF-16 text without a byte order mark"
-    return "is no text (it holds zero bytes)" if even + odd > 0.1 * len(head) else ""
+    return "is not text (it holds zero bytes)" if even + odd > 0.1 * len(head) else ""
 
 
 def _other_encoding(raw: bytes) -> str:
-    """Returns a guess at an encoding of one byte a letter, for the message, where the text has no control bytes."""
+    """Returns a guess at a single-byte encoding for the message, if the text has no control bytes."""
     if any(byte < 32 and byte not in (9, 10, 13) for byte in raw[:_HEAD]):
         return ""
     return " (it may be Windows-1252 or Latin-1, as older programs write)"

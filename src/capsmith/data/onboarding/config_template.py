@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from capsmith.core.yaml_io import VALUE_ERRORS, parse
+from capsmith.core.yaml_io import VALUE_ERRORS, parse_yaml
 from capsmith.data.onboarding.statistics import Survey
 from capsmith.data.records import DatasetConfig, SplitConfig
 from capsmith.data.text.config import TextConfig
@@ -192,7 +192,7 @@ def written(value: Any) -> str:
         return f"[{', '.join(written(one) for one in value)}]"
     plain = str(value)
     try:
-        if isinstance(value, str) and re.fullmatch(r"[\w./ -]+", plain) and parse(f"[{plain}]") == [value]:
+        if isinstance(value, str) and re.fullmatch(r"[\w./ -]+", plain) and parse_yaml(f"[{plain}]") == [value]:
             return plain
     except (yaml.YAMLError, *VALUE_ERRORS):
         pass

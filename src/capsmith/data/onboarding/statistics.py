@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from capsmith.core.errors import ImageError
-from capsmith.core.progress import bar
+from capsmith.core.progress import progress_bar
 from capsmith.data.records import SPLITS, Corpus, Record
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.language import Writing, writing_of
@@ -131,7 +131,7 @@ def look(records: Sequence[Record]) -> ImageReport:
     copies: dict[str, np.ndarray] = {}
     broken: dict[str, str] = {}
     images = load_images([(r.image_id, r.path) for r in records], (_SMALL, _SMALL), os.cpu_count() or 1)
-    with bar(total=len(records), desc="images", unit="image") as progress:
+    with progress_bar(total=len(records), desc="images", unit="image") as progress:
         for image_id, pixels in images:
             if isinstance(pixels, ImageError):
                 broken[image_id] = str(pixels)
