@@ -20,14 +20,14 @@ def run(tmp_path):
     return shutil.copytree(shapes.trained(), tmp_path / "run")
 
 
-def test_a_training_that_ends_in_a_test_report_has_read_test_once():
+def test_the_test_report_of_a_training_is_one_reading():
     (entry,) = readings.read(RunDirectory(shapes.trained()).test_readings)
     scores = json.loads((shapes.trained() / "report" / "scores.json").read_text())
     assert entry["scores"] == {name: score["value"] for name, score in scores["scores"].items()}
     assert entry["decoding"] == scores["decoding"]
 
 
-def test_every_reading_of_test_leaves_a_line_and_dev_leaves_none(run, log_lines):
+def test_only_readings_of_test_are_recorded(run, log_lines):
     before = readings.read(RunDirectory(run).test_readings)
     evaluate(run, "dev")
     evaluate(run, "train", ["data.limit=4"])
@@ -47,7 +47,7 @@ def test_every_reading_of_test_leaves_a_line_and_dev_leaves_none(run, log_lines)
     assert any("read 2 times" in line for line in log_lines)
 
 
-def test_a_line_names_the_very_files_that_were_read(run):
+def test_a_reading_records_digests_of_its_files(run):
     evaluate(run, "test")
     (source,) = readings.read(RunDirectory(run).test_readings)[-1]["runs"]
     assert source["run"] == str(run)
@@ -59,7 +59,7 @@ def test_a_line_names_the_very_files_that_were_read(run):
     )
 
 
-def test_an_ensemble_is_a_reading_of_each_of_its_members(run, tmp_path):
+def test_an_ensemble_is_recorded_in_every_member(run, tmp_path):
     other = shutil.copytree(run, tmp_path / "other")
     evaluate([run, other], "test")
     first, second = (readings.read(RunDirectory(one).test_readings)[-1] for one in (run, other))
@@ -70,7 +70,7 @@ def test_an_ensemble_is_a_reading_of_each_of_its_members(run, tmp_path):
     assert readings.read(RunDirectory(other).test_readings)[-1]["averaged"]
 
 
-def test_a_run_that_cannot_be_written_is_noted_beside_the_report(run, tmp_path, log_lines):
+def test_readings_of_unwritable_runs_are_recorded_with_the_report(run, tmp_path, log_lines):
     (RunDirectory(run).test_readings).unlink()
     (RunDirectory(run).test_readings).mkdir()  # as root, permissions keep nobody out
     evaluate(run, "test", out=tmp_path / "out")
@@ -78,7 +78,7 @@ def test_a_run_that_cannot_be_written_is_noted_beside_the_report(run, tmp_path, 
     assert any("test_readings.jsonl" in line and str(tmp_path / "out") in line for line in log_lines)
 
 
-def test_a_reading_is_noted_before_anything_is_shown_of_it(run, monkeypatch):
+def test_a_reading_is_recorded_before_results_are_written(run, monkeypatch):
     def full(*_, **__):
         raise CapsmithError("the disk is full")
 
@@ -94,7 +94,7 @@ def _append_many(path, process):
         readings.append(path, {"process": process, "number": number, "filling": "x" * 20000})
 
 
-def test_two_processes_lose_nothing_and_mix_nothing(tmp_path):
+def test_concurrent_appends_are_complete(tmp_path):
     path = tmp_path / "log.jsonl"
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=_append_many, args=(path, n)) for n in range(3)]
@@ -110,7 +110,7 @@ def test_two_processes_lose_nothing_and_mix_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 40])
-def test_a_line_that_was_cut_off_takes_no_other_with_it(tmp_path, cut):
+def test_a_truncated_line_does_not_affect_others(tmp_path, cut):
     path = tmp_path / "log.jsonl"
     readings.append(path, {"n": 1, "text": "filling, so that there is something to cut"})
     whole = path.read_bytes()
@@ -119,7 +119,7 @@ def test_a_line_that_was_cut_off_takes_no_other_with_it(tmp_path, cut):
     assert [entry["n"] for entry in readings.read(path)] == [1, 2]
 
 
-def test_a_disk_that_fills_leaves_the_log_as_it_was(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_log_unchanged(tmp_path, monkeypatch):
     path = tmp_path / "log.jsonl"
     readings.append(path, {"n": 1})
     before = path.read_bytes()
@@ -134,7 +134,7 @@ def test_a_disk_that_fills_leaves_the_log_as_it_was(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("junk", [b"", b"\n\n", b"{", b"[1]\n", b"\xff\xfe\n", b"[" * 100000 + b"\n"])
-def test_what_is_no_line_is_passed_over(tmp_path, junk):
+def test_invalid_lines_are_skipped(tmp_path, junk):
     path = tmp_path / "log.jsonl"
     path.write_bytes(junk)
     assert readings.read(path) == []
@@ -142,11 +142,11 @@ def test_what_is_no_line_is_passed_over(tmp_path, junk):
     assert readings.read(path) == [{"n": 1}]
 
 
-def test_a_name_that_is_not_utf8_is_kept(tmp_path):
+def test_names_that_are_not_utf8_are_preserved(tmp_path):
     path = tmp_path / "log.jsonl"
     readings.append(path, {"run": os.fsdecode(b"runs/caf\xe9")})
     assert readings.read(path) == [{"run": os.fsdecode(b"runs/caf\xe9")}]
 
 
-def test_a_log_that_is_missing_has_no_lines(tmp_path):
+def test_a_missing_log_is_empty(tmp_path):
     assert readings.read(RunDirectory(tmp_path / "none").test_readings) == []

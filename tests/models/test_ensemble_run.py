@@ -72,7 +72,7 @@ def saved(run, member):
     return directory.path, file
 
 
-def test_an_image_file_gets_the_caption_of_its_evaluation(run, evaluated, captioner, capsys):
+def test_caption_gives_the_caption_of_evaluate(run, evaluated, captioner, capsys):
     found = captioner.caption(TEST)
     assert {path.name: caption.text for path, caption in zip(TEST, found, strict=True)} == evaluated
     assert len(set(evaluated.values())) > 3
@@ -80,14 +80,14 @@ def test_an_image_file_gets_the_caption_of_its_evaluation(run, evaluated, captio
     assert capsys.readouterr().out == f"{TEST[5]}\t{evaluated[TEST[5].name]}\n"
 
 
-def test_every_way_to_name_the_members_gives_these_captions(run, member, saved, evaluated, capsys):
+def test_all_ways_to_name_the_members_agree_in_caption(run, member, saved, evaluated, capsys):
     expected = "".join(f"{path}\t{evaluated[path.name]}\n" for path in TEST[:6])
     for models in ([run.path], [run.path, member.path], [saved[0]], [saved[1]]):
         assert main(["caption", *map(str, models), *map(str, TEST[:6])]) == 0
         assert capsys.readouterr().out == expected
 
 
-def test_evaluation_of_every_way_gives_the_captions_of_the_training(run, member, saved, evaluated, tmp_path):
+def test_all_ways_to_name_the_members_agree_in_evaluate(run, member, saved, evaluated, tmp_path):
     for number, model in enumerate((run.path, [run.path, member.path], saved[0], str(saved[1]))):
         result = evaluate(model, out=tmp_path / str(number))
         assert {image: caption.text for image, caption in result.captions.items()} == evaluated

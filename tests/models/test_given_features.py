@@ -61,7 +61,7 @@ def copy(without_images, tmp_path):
     return shutil.copytree(folder / "run", tmp_path / "run"), config
 
 
-def test_with_the_same_features_it_learns_the_same(own, without_images, tmp_path):
+def test_training_on_a_pickle_equals_training_on_a_store(own, without_images, tmp_path):
     """With its own extraction and with the pickle, the weights after two epochs are equal."""
     learn(load_config(settings()), tmp_path / "own")
     one, other = (
@@ -72,7 +72,7 @@ def test_with_the_same_features_it_learns_the_same(own, without_images, tmp_path
         np.testing.assert_allclose(np.array(weight), np.array(same), atol=1e-6)
 
 
-def test_no_image_is_needed_and_what_is_known_of_the_encoder_is_said(without_images):
+def test_training_on_a_pickle_needs_no_images(without_images):
     folder, _, log = without_images
     assert "120 of 120 images are in" in log and "each a vector of 256" in log
     assert "small_cnn" in log and "cannot be verified" in log
@@ -82,7 +82,7 @@ def test_no_image_is_needed_and_what_is_known_of_the_encoder_is_said(without_ima
     assert len(done.captions) == 24 and "the image cannot be read" in (folder / "report" / "index.html").read_text()
 
 
-def test_a_new_image_is_captioned_by_the_encoder_that_the_config_names(without_images, own):
+def test_the_encoder_of_the_config_captions_new_images(without_images, own):
     captioner = Captioner.load(without_images[0] / "run")
     image = next(path for path in (shapes.data() / "images").iterdir())
     np.testing.assert_allclose(captioner.features([image]), own[image.name], rtol=1e-3, atol=1e-3)
@@ -90,14 +90,14 @@ def test_a_new_image_is_captioned_by_the_encoder_that_the_config_names(without_i
     assert "cannot be verified" in captioner.members[0].feature_origin.note
 
 
-def test_images_at_hand_verify_the_encoder(own, tmp_path):
+def test_available_images_verify_the_encoder(own, tmp_path):
     _, log = learn(stored(pickled(tmp_path / "old.pkl", own)), tmp_path / "run")
     assert "cosine of 1.00" in log()
     assert Captioner.load(tmp_path / "run").members[0].feature_origin.note == ""
 
 
 @pytest.mark.parametrize("way", ["another size", "the same size"])
-def test_another_encoder_is_found_out(own, tmp_path, way):
+def test_another_encoder_is_detected(own, tmp_path, way):
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(256, 256 if way == "the same size" else 100)) / 16
     path = pickled(tmp_path / "old.pkl", {image: array[0] @ matrix for image, array in own.items()})
@@ -114,7 +114,7 @@ def test_another_encoder_is_found_out(own, tmp_path, way):
     evaluate(tmp_path / "run", "dev")
 
 
-def test_an_encoder_may_be_named_later(own, tmp_path):
+def test_the_encoder_may_be_set_on_resume(own, tmp_path):
     """No weights at hand: training goes on without encoder; with --resume and the right one the run has it."""
     path = pickled(tmp_path / "old.pkl", own)
     missing = {"type": "small_cnn", "weights": str(tmp_path / "gone.weights.h5"), "image_size": 32}
@@ -134,7 +134,7 @@ def test_a_grid_of_any_layout_trains_attention(own, tmp_path):
     assert captioner.feature_shape == (9, 6) and "each 9 regions of 6 channels" in log()
 
 
-def test_a_vector_for_attention_and_a_pickle_of_another_shape(own, copy, tmp_path):
+def test_pickles_of_unsuitable_shapes_are_refused(own, copy, tmp_path):
     path = pickled(tmp_path / "old.pkl", own)
     with pytest.raises(ConfigError, match="^decoder.type updown attends to regions, but"):
         learn(stored(path, attends=True), tmp_path / "other")
@@ -147,7 +147,7 @@ def test_a_vector_for_attention_and_a_pickle_of_another_shape(own, copy, tmp_pat
 # --- resuming ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_training_goes_on_with_the_same_pickle_elsewhere(copy, own, tmp_path):
+def test_resuming_with_a_moved_pickle(copy, own, tmp_path):
     run, config = copy
     moved = shutil.copy(config.features.store, tmp_path / "moved.pkl")
     config = config.model_copy(update={"features": config.features.model_copy(update={"store": moved})})
@@ -155,7 +155,7 @@ def test_a_training_goes_on_with_the_same_pickle_elsewhere(copy, own, tmp_path):
     learn(longer, run, resume=True)
 
 
-def test_a_training_does_not_go_on_with_other_features(copy, own, tmp_path):
+def test_resuming_with_other_features_is_refused(copy, own, tmp_path):
     run, config = copy
     other = pickled(tmp_path / "other.pkl", {image: array + 1 for image, array in own.items()})
     for features, says in (({"store": other}, r"other\.pkl"), ({}, r"features\.store")):
@@ -171,7 +171,7 @@ def test_a_training_does_not_go_on_with_other_features(copy, own, tmp_path):
         learn(extracted, tmp_path / "extracted", resume=True)
 
 
-def test_another_pickle_for_other_images_is_scored_with_a_word_about_it(copy, own, tmp_path, log_lines):
+def test_evaluation_on_another_pickle_logs_a_warning(copy, own, tmp_path, log_lines):
     run, _ = copy
     test = {image: array for image, array in own.items() if image.endswith("_4.png")}
     other = pickled(tmp_path / "test.pkl", test)
@@ -181,7 +181,7 @@ def test_another_pickle_for_other_images_is_scored_with_a_word_about_it(copy, ow
         evaluate(run, "dev", [f"features.store={other}"])
 
 
-def test_what_test_will_need_is_looked_for_before_training(own, tmp_path):
+def test_missing_test_features_are_reported_before_training(own, tmp_path):
     path = pickled(tmp_path / "old.pkl", {image: array for image, array in own.items() if not image.endswith("_4.png")})
     config = load_config(settings(features={"store": str(path)}, evaluation={"after_training": "test"}))
     with pytest.raises(FeatureError, match="24 of 24 test"):
@@ -208,7 +208,7 @@ def test_settings_that_need_images(sections, says):
         stored("old.pkl", **sections)
 
 
-def test_a_damaged_note_in_the_run(copy):
+def test_a_damaged_feature_entry_is_refused(copy):
     run, _ = copy
     about = json.loads((run / "captioner.json").read_text())
     for features in (
@@ -238,7 +238,7 @@ def test_the_encoder_of_a_run(tmp_path):
 
 
 @pytest.mark.parametrize("content", [[], {}, {"fingerprint": 3}])
-def test_a_run_with_a_damaged_encoder_note(tmp_path, content):
+def test_a_damaged_encoder_description_is_refused(tmp_path, content):
     write_json(tmp_path / "encoder.json", content)
     with pytest.raises(CheckpointError, match="encoder.json is damaged"):
         require_encoder(load_config(shapes.settings()), tmp_path)
