@@ -1,6 +1,6 @@
 """Rewrites saved configs of earlier versions with today's keys; leading comments stay.
 
-    python -m tools.migrate_configs results/**/config.yaml
+python -m tools.migrate_configs results/**/config.yaml
 """
 
 import sys
