@@ -39,6 +39,7 @@ def run(tmp_path_factory):
     (folder / "member.yaml").write_text(yaml.safe_dump(settings({"type": "merge"}, seed=5)))
     values = settings({"type": "updown", "attention_units": 8, "heads": 2})
     values["encoder"], values["decoding"] = ENCODERS, RERANKED
+    values["training"]["precision"] = "bfloat16"  # reloaded in float32 after training, before the member exists
     values["ensemble"] = [{"run": str(folder / "member"), "config": str(folder / "member.yaml"), "encoders": [1]}]
     train(load_config(values), folder / "best")
     return RunDirectory(folder / "best")

@@ -115,7 +115,7 @@ def _train(config: Config, run: Path) -> Captioner:
     history = Epochs(captioner, prepared, run, sessions).run(begun)
     load_weights(captioner.model.without_optimizer(), RunDirectory(run).weights)
     if precision != "float32":
-        captioner = Captioner.load(run, captioner.encoder is not None)  # calculates in float32, as it will for everyone
+        captioner = Captioner([Member.load(run, captioner.encoder is not None)])  # computes in float32
     ids = [[record.image_id for record in prepared.split(name)] for name in ("train", "dev")]
     (member,) = captioner.members
     domain = TrainingDomain.of(StoredFeatures(member, prepared.source), *ids)
