@@ -143,6 +143,7 @@ class _Saved(FileSchema):
 
 
 def _require_same(found: dict[str, Any], made_from: dict[str, Any], folder: Path) -> None:
+    found = {PretrainOnWordsConfig.renamed.get(key, key): value for key, value in found.items()}  # of earlier versions
     if differs := describe_differences(found, made_from):
         hint = " (other data, data.limit or text settings)" if "captions:" in differs else ""
         raise CheckpointError(
