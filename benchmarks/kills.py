@@ -1,12 +1,12 @@
-"""Kills real processes at random moments, goes on, and compares what comes out with what was never killed.
+"""Kills real processes at random moments, restarts them, and compares the result with an undisturbed run.
 
     python -m benchmarks.kills [--kills 52] [--seed 1] [--write summary_part.json]
 
-Extraction, training, self-critical training and evaluation of drawn scenes, each through the command line. A process
-is killed (``kill -9``) at a moment drawn between its start and some seconds of work, and started again, until it was
-killed often enough; then it may end. A kill counts as survived when the next process went on from no less than what was
-there, and the end is what it would have been: the features, every epoch's losses and scores, the captions. Takes about
-ten minutes; leaves with exit code 1 when a kill was not survived.
+Covers extraction, training, self-critical training and evaluation on rendered scenes, all through the command line. A
+process is killed (``kill -9``) at a random moment between its start and some seconds of work, and restarted, until
+enough kills were made; then it may finish. A kill is survived if the next process resumes from no less than what was
+saved, and the final result is unchanged: features, losses and scores of every epoch, captions. Takes about ten minutes;
+the exit code is 1 if a kill was not survived.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from capsmith.vision.store import FeatureStore  # noqa: E402
 
 COMMAND = "python -m benchmarks.kills"
 TRIED = "processes killed (-9) at random moments of extraction, training, self-critical training and evaluation"
-SURVIVED = "of these after which the next process went on, to the same end as one that was never killed"
+SURVIVED = "of these after which the next process resumed and ended with the result of one that was never killed"
 CONFIG: dict[str, Any] = {
     "data": {"type": "scenes", "train": 600, "dev": 60, "test": 200, "size": 64},
     "text": {"min_count": 1},
@@ -55,11 +55,11 @@ class Stage:
 
     Attributes:
         name: What it is called.
-        command: What follows ``capsmith``, for a folder that the work goes into.
-        working: The line on standard error after which it works.
-        seconds: Of work, until the latest kill.
-        kept: What is on the disk: numbers that no kill and no start may make smaller.
-        differs: What the end has other than the reference, as text; empty when it is the same.
+        command: Arguments of ``capsmith`` for an output folder.
+        working: Regular expression of the line on standard error after which work has started.
+        seconds: Latest moment of a kill after that, in seconds.
+        kept: Progress on disk: numbers that no kill and no start may reduce.
+        differs: How the result differs from the reference, as text; empty if it does not.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Stage:
 
 
 def stages(home: Path) -> list[Stage]:
-    """Returns the stages; all but the first work on what the references of those before have made."""
+    """Returns the stages. Each uses the references of the stages before it."""
     cache = f"features.cache={home / 'extraction' / 'reference'}"
     first = home / "training" / "reference"
 
@@ -133,7 +133,7 @@ def main() -> int:
 
 
 def _attack(stage: Stage, place: Path, wanted: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Returns how many kills were tried and survived; a chain whose end is another survived none of its kills."""
+    """Returns how many kills were tried and survived; a chain with another result survived none."""
     reference = place / "reference"
     _finish(stage, reference)
     tried = survived = number = 0
@@ -153,12 +153,12 @@ def _attack(stage: Stage, place: Path, wanted: int, rng: np.random.Generator) ->
 
 
 def _chain(stage: Stage, folder: Path, wanted: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Starts and kills until enough or at the end; returns the kills and after how many of them something was lost."""
+    """Starts and kills a process until enough or finished; returns the kills, and how many of them lost something."""
     kills = lost = 0
     kept = stage.kept(folder)
     while kills < wanted:
         process = _start(stage, folder)
-        at_once = rng.random() < 0.2  # while it starts, too
+        at_once = rng.random() < 0.2  # also during startup
         try:
             if at_once or _works(process, stage.working):
                 process.wait(rng.uniform(0, stage.seconds))
@@ -186,16 +186,16 @@ def _start(stage: Stage, folder: Path) -> "subprocess.Popen[str]":
 
 
 def _works(process: "subprocess.Popen[str]", line: str) -> bool:
-    """Reads until a process works; returns whether it does, and has not ended."""
+    """Waits until a process has started its work; returns False if it ended before."""
     assert process.stderr is not None
-    return any(re.search(line, said) for said in process.stderr)
+    return any(re.search(line, text) for text in process.stderr)
 
 
 def _finish(stage: Stage, folder: Path) -> None:
     process = _start(stage, folder)
-    _, said = process.communicate()
+    _, errors = process.communicate()
     if process.returncode:
-        raise RuntimeError(f"{stage.name} ended with exit code {process.returncode}: {said[-500:]}")
+        raise RuntimeError(f"{stage.name} ended with exit code {process.returncode}: {errors[-500:]}")
 
 
 def _rows(folder: Path) -> tuple[int, ...]:
@@ -217,7 +217,7 @@ def _other_features(reference: Path, folder: Path) -> str:
     one, other = (FeatureStore.open(next(place.glob("*/manifest.json")).parent) for place in (reference, folder))
     ids = sorted(image for image in one.ids if image is not None)
     if ids != sorted(image for image in other.ids if image is not None):
-        return "other images are in the store"
+        return "the store holds other images"
     same = np.allclose(one.gather(one.rows(ids)), other.gather(other.rows(ids)), rtol=2e-3, atol=2e-3)
     return "" if same else "other features"
 
@@ -225,7 +225,7 @@ def _other_features(reference: Path, folder: Path) -> str:
 def _other_history(reference: Path, folder: Path) -> str:
     one, other = (read_csv(place / "history.csv") for place in (reference, folder))
     if len(one) != len(other):
-        return f"{len(other)} epochs in the place of {len(one)}"
+        return f"{len(other)} epochs instead of {len(one)}"
     for left, right in zip(one, other, strict=True):
         for key in left.keys() - {"seconds"}:
             if not np.isclose(left[key], right.get(key, np.nan), rtol=1e-4, atol=1e-4):

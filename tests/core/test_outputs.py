@@ -13,8 +13,8 @@ from capsmith.cli import main
 from capsmith.config import load_config
 from capsmith.core import outputs
 from capsmith.core.errors import ConfigError
-from capsmith.core.files import clear_run
 from capsmith.core.outputs import input_files, require_image_name, require_page
+from capsmith.models.run import RunDirectory
 from tests import mistakes
 from tests.mistakes.writing import full_after
 from tests.support import toy
@@ -150,7 +150,7 @@ def test_clearing_a_run_leaves_what_is_not_ours(tmp_path, tiny_run):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "history.csv").write_text("precious")
     (run / "encoder_1").symlink_to(tmp_path / "elsewhere")
-    clear_run(run)
+    RunDirectory(run).clear()
     assert (tmp_path / "elsewhere" / "history.csv").exists()
     left = {str(path.relative_to(run)) for path in run.rglob("*")}
     kept = {"test_readings.jsonl", "start", "start/test_readings.jsonl"}  # never taken back

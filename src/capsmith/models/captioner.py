@@ -88,10 +88,10 @@ class Captioner(FeatureCaptioner):
             self.members[0].save(run)
             return
         directory = RunDirectory.named(run)
-        names = [f"member_{number + 1}" for number in range(len(self.members))]
-        for member, name in zip(self.members, names, strict=True):
-            member.save(directory.path / name)
-        save_ensemble(directory, names)
+        folders = [directory.member(number + 1) for number in range(len(self.members))]
+        for member, folder in zip(self.members, folders, strict=True):
+            member.save(folder)
+        save_ensemble(directory, [folder.name for folder in folders])
 
     def save_parts(self, run: str | Path) -> None:
         """Writes the single member without its weights; see ``Member.save_parts``."""
