@@ -76,7 +76,7 @@ def test_an_unreadable_image_does_not_stop_the_others(images, capsys):
 def test_a_folder_without_images_is_an_error(tmp_path, capsys):
     assert caption(tmp_path) == 2
     shown = capsys.readouterr()
-    assert "holds no images" in shown.err
+    assert str(tmp_path) in shown.err
     assert shown.out == ""
 
 
@@ -105,8 +105,9 @@ def test_folders_are_searched_and_skipped_files_reported(images, capsys):
     shown = capsys.readouterr()
     names = ["blue.png", "c.tiff", "d.jfif", "deep/b.jpeg", "deep/er/a.PPM", "red.png", "white.png"]
     assert [line.split("\t")[0] for line in shown.out.splitlines()] == [str(images / name) for name in names]
-    said = "passed over 4 files that are not images (deep/list.csv, deep/raw.bin, notes.txt, …) and 2 hidden in"
-    assert shown.err.splitlines() == [f"{said} {images}"]
+    (note,) = shown.err.splitlines()
+    assert "4 files" in note and "(deep/list.csv, deep/raw.bin, notes.txt, …)" in note and "2 hidden" in note
+    assert note.endswith(str(images))
 
 
 def test_names_of_skipped_files_are_escaped(images, capsys):
@@ -138,7 +139,7 @@ def test_the_report_follows_the_captions(images, monkeypatch):
     assert caption(images / "a.jpg", images / "empty", images / "red.png") == 2
     lines = stream.getvalue().splitlines()
     assert lines[0].startswith(str(images / "red.png"))
-    assert "empty holds no images" in lines[1] and "a.jpg" in lines[2]
+    assert "empty" in lines[1] and "a.jpg" in lines[2]
 
 
 def test_failures_are_reported_on_interruption(images, capsys, monkeypatch):

@@ -72,7 +72,7 @@ def test_a_failure_while_saving_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(made, "save_weights", fail)
-    with pytest.raises(CapsmithError, match="cannot write .*model.weights.h5: No space left on device"):
+    with pytest.raises(CapsmithError, match="model.weights.h5.*No space left"):
         save_weights(made, path)
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == ["model.weights.h5"]
@@ -84,7 +84,7 @@ def test_weights_missing_damaged_or_of_another_model(tmp_path):
         load_weights(made, path)
     save_weights(model(units=5), path)
     before = made.get_weights()
-    with pytest.raises(CheckpointError, match="damaged, or of another model") as caught:
+    with pytest.raises(CheckpointError, match="weights.h5") as caught:
         load_weights(made, path)
     assert "\n" not in str(caught.value)
     for content in (b"", b"\x89HDF", path.read_bytes()[: path.stat().st_size // 2]):
@@ -133,13 +133,13 @@ def test_a_state_damaged_or_of_another_model(tmp_path):
         whole.replace(weight, bytes([weight[0] ^ 0xFF]) + weight[1:]),
     ):
         path.write_bytes(content)
-        with pytest.raises(CheckpointError, match="is damaged: .*remove it to train from the start") as caught:
+        with pytest.raises(CheckpointError, match="state.npz") as caught:
             load_state(path, made)
         assert "\n" not in str(caught.value)
-    with pytest.raises(CheckpointError, match="cannot read"):
+    with pytest.raises(CheckpointError, match="none.npz"):
         load_state(tmp_path / "none.npz", made)
     save_state(path, model(units=5), {"rows": []})
-    with pytest.raises(CheckpointError, match="is of another model"):
+    with pytest.raises(CheckpointError, match="state.npz.*--run"):
         load_state(path, made)
     assert_equal(weights(made), before)
 

@@ -74,7 +74,7 @@ def test_training_on_a_pickle_equals_training_on_a_store(own, without_images, tm
 
 def test_training_on_a_pickle_needs_no_images(without_images):
     folder, _, log = without_images
-    assert "120 of 120 images are in" in log and "each a vector of 256" in log
+    assert "120 of 120" in log and "256" in log
     assert "small_cnn" in log and "cannot be verified" in log
     about = json.loads((folder / "run" / "captioner.json").read_text())["features"]
     assert about["encoder"] == "unverified" and len(about["sha256"]) == 64
@@ -103,13 +103,13 @@ def test_another_encoder_is_detected(own, tmp_path, way):
     path = pickled(tmp_path / "old.pkl", {image: array[0] @ matrix for image, array in own.items()})
     _, log = learn(stored(path), tmp_path / "run")
     expected = "another network" if way == "the same size" else "(256,)"
-    assert expected in log() and "set encoder (type, layer, output)" in log()
+    assert expected in log() and "encoder (type, layer, output)" in log()
     captioner = Captioner.load(tmp_path / "run")
     assert captioner.encoder is None and not (tmp_path / "run" / "encoder.json").exists()
-    with pytest.raises(CheckpointError, match="captions features alone"):
+    with pytest.raises(CheckpointError, match="old.pkl"):
         captioner.caption(shapes.data() / "images" / "red_bar_left_0.png")
     assert captioner.caption_features(np.zeros((1, matrix.shape[1]), "float32"))
-    with pytest.raises(CheckpointError, match="captions features alone.*or set features.store to a pickle"):
+    with pytest.raises(CheckpointError, match="old.pkl.*features.store"):
         evaluate(tmp_path / "run", "dev", ["features.store=null"])
     evaluate(tmp_path / "run", "dev")
 
@@ -119,7 +119,7 @@ def test_the_encoder_may_be_set_on_resume(own, tmp_path):
     path = pickled(tmp_path / "old.pkl", own)
     missing = {"type": "small_cnn", "weights": str(tmp_path / "gone.weights.h5"), "image_size": 32}
     _, log = learn(stored(path, encoder=missing), tmp_path / "run")
-    assert "gone.weights.h5: No such file" in log() and Captioner.load(tmp_path / "run").encoder is None
+    assert "gone.weights.h5" in log() and Captioner.load(tmp_path / "run").encoder is None
     weights = (tmp_path / "run" / "model.weights.h5").read_bytes()
     learn(stored(path), tmp_path / "run", resume=True)
     assert Captioner.load(tmp_path / "run").members[0].feature_origin.encoder == "verified"
@@ -131,16 +131,16 @@ def test_a_grid_of_any_layout_trains_attention(own, tmp_path):
     path = pickled(tmp_path / "old.pkl", {image: rng.normal(size=(1, 3, 3, 6)).astype("f2") for image in own})
     config = stored(path, attends=True, encoder={"output": "grid"})
     captioner, log = learn(config, tmp_path / "run")
-    assert captioner.feature_shape == (9, 6) and "each 9 regions of 6 channels" in log()
+    assert captioner.feature_shape == (9, 6) and "9 regions of 6 channels" in log()
 
 
 def test_pickles_of_unsuitable_shapes_are_refused(own, copy, tmp_path):
     path = pickled(tmp_path / "old.pkl", own)
-    with pytest.raises(ConfigError, match="^decoder.type updown attends to regions, but"):
+    with pytest.raises(ConfigError, match="decoder.type"):
         learn(stored(path, attends=True), tmp_path / "other")
     run, _ = copy
     other = pickled(tmp_path / "other.pkl", {image: array[0, :100] for image, array in own.items()})
-    with pytest.raises(FeatureError, match=r"have shape \(100,\), but this captioner takes \(256,\)"):
+    with pytest.raises(FeatureError, match=r"\(100,\).*\(256,\)"):
         evaluate(run, "dev", [f"features.store={other}"])
 
 
@@ -167,7 +167,7 @@ def test_resuming_with_other_features_is_refused(copy, own, tmp_path):
     shutil.copytree(shapes.trained(), tmp_path / "extracted")
     (tmp_path / "extracted" / "state.npz").touch()
     extracted = load_config(tmp_path / "extracted" / "config.yaml", [f"features.store={other}"])
-    with pytest.raises(CheckpointError, match="begun with features of its own encoder"):
+    with pytest.raises(CheckpointError, match="--run"):
         learn(extracted, tmp_path / "extracted", resume=True)
 
 
@@ -177,7 +177,7 @@ def test_evaluation_on_another_pickle_logs_a_warning(copy, own, tmp_path, log_li
     other = pickled(tmp_path / "test.pkl", test)
     done = evaluate(run, "test", [f"features.store={other}"])
     assert len(done.captions) == 24 and any("cannot be verified" in line for line in log_lines)
-    with pytest.raises(FeatureError, match="no features of 24 of 24 images .24 of 24 dev"):
+    with pytest.raises(FeatureError, match="24 of 24 dev"):
         evaluate(run, "dev", [f"features.store={other}"])
 
 
@@ -193,18 +193,15 @@ def test_missing_test_features_are_reported_before_training(own, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("sections", "says"),
+    ("sections", "key"),
     [
-        ({"encoder": {"trainable": True}}, "leave encoder.trainable out"),
-        (
-            {"encoder": {"type": "mobilenet_v2", "pretrain_on_words": {"output": "x"}}},
-            "leave encoder.pretrain_on_words out",
-        ),
-        ({"training": {"cached_crops": 1}}, "leave training.cached_crops out"),
+        ({"encoder": {"trainable": True}}, "encoder.trainable"),
+        ({"encoder": {"type": "mobilenet_v2", "pretrain_on_words": {"output": "x"}}}, "encoder.pretrain_on_words"),
+        ({"training": {"cached_crops": 1}}, "training.cached_crops"),
     ],
 )
-def test_settings_that_need_images(sections, says):
-    with pytest.raises(CapsmithError, match=says):
+def test_settings_that_need_images(sections, key):
+    with pytest.raises(CapsmithError, match=key):
         stored("old.pkl", **sections)
 
 
@@ -231,7 +228,7 @@ def test_the_encoder_of_a_run(tmp_path):
     require_encoder(load_config(run / "config.yaml", [f"encoder.weights={moved}"]), run)
     with (tmp_path / "moved.keras").open("ab") as file:
         file.write(b"\0")
-    with pytest.raises(CheckpointError, match="features of another encoder .*weights: sha256"):
+    with pytest.raises(CheckpointError, match="weights: sha256"):
         require_encoder(load_config(run / "config.yaml", [f"encoder.weights={moved}"]), run)
     with pytest.raises(FeatureError, match="No such file"):
         require_encoder(load_config(run / "config.yaml", [f"encoder.weights={tmp_path}/none.keras"]), run)
@@ -240,6 +237,6 @@ def test_the_encoder_of_a_run(tmp_path):
 @pytest.mark.parametrize("content", [[], {}, {"fingerprint": 3}])
 def test_a_damaged_encoder_description_is_refused(tmp_path, content):
     write_json(tmp_path / "encoder.json", content)
-    with pytest.raises(CheckpointError, match="encoder.json is damaged"):
+    with pytest.raises(CheckpointError, match="encoder.json"):
         require_encoder(load_config(shapes.settings()), tmp_path)
     require_encoder(load_config(shapes.settings(encoder={"trainable": True})), tmp_path)  # in the checkpoint itself

@@ -82,7 +82,7 @@ def test_saving_and_loading_changes_nothing(tmp_path):
     asked = seen.features(ids(7000, 9))
     np.testing.assert_allclose(again.distances(asked), domain.distances(asked), rtol=1e-4, atol=1e-3)
     assert again.threshold == domain.threshold
-    with pytest.raises(CheckpointError, match="not of features with 25 channels; delete it, and captions come without"):
+    with pytest.raises(CheckpointError, match="domain.npz.*25"):
         TrainingDomain.load(path, 25)
     assert TrainingDomain.load(tmp_path / "nowhere.npz", 24) is None
 
@@ -117,7 +117,7 @@ def test_a_damaged_summary_is_refused(tmp_path, how):
         (tmp_path / "domain.npz").write_bytes(content)
     else:
         np.savez(tmp_path / "domain.npz", **arrays)
-    with pytest.raises(CheckpointError, match=r"domain.npz is damaged: .*delete it") as caught:
+    with pytest.raises(CheckpointError, match="domain.npz.*delete") as caught:
         TrainingDomain.load(tmp_path / "domain.npz", 24)
     assert "\n" not in str(caught.value)
 
@@ -180,7 +180,7 @@ def test_the_command_warns_in_one_line(run, capsys):
     out, err = capsys.readouterr()
     notes = [line for line in err.splitlines() if line.startswith("note: ")]
     assert out.count("\n") == len(notes) == 1
-    assert f"{photos[0]} is unlike the training images (nearest at " in notes[0] and "expect a poor caption" in notes[0]
+    assert photos[0] in notes[0]
     assert main(["caption", str(run / "run"), str(own)]) == 0
     assert "note: " not in capsys.readouterr().err
     assert main(["caption", str(run / "run"), "--json", str(own), *photos]) == 0
@@ -188,9 +188,8 @@ def test_the_command_warns_in_one_line(run, capsys):
     rows = [json.loads(line) for line in out.splitlines()]
     assert [row["unlike_training"] for row in rows] == [False, True, True, True]
     assert all((row["training_distance"] > row["training_threshold"]) == row["unlike_training"] for row in rows)
-    assert [line for line in err.splitlines() if "note: " in line] == [
-        f"note: 3 of 4 images are unlike the training images ({', '.join(photos)}): expect poor captions"
-    ]
+    (note,) = [line for line in err.splitlines() if "note: " in line]
+    assert "3 of 4" in note and ", ".join(photos) in note and str(own) not in note
 
 
 def test_a_run_without_summary_captions_without_warnings(run, capsys):

@@ -141,7 +141,7 @@ def test_attention_learns_the_right_region(config):
 
 def test_attention_refuses_pooled_features():
     decoder = DECODERS.build(UpDownConfig(**SMALL), 9)
-    with pytest.raises(ConfigError, match="set encoder.output to grid"):
+    with pytest.raises(ConfigError, match="encoder.output"):
         decoder(np.zeros((1, 9), "float32"), np.zeros((1, 2), "int32"))
 
 
