@@ -7,7 +7,7 @@ from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError
 from capsmith.evaluation.evaluate import evaluate
-from capsmith.models.given_features import require_encoder
+from capsmith.models.feature_origin import require_encoder
 from capsmith.training.fit import train
 from capsmith.training.training_images import TrainingImages
 from tests.support import shapes

@@ -23,7 +23,7 @@ from capsmith.metrics import Score, Scorer
 from capsmith.models.caption import Caption
 from capsmith.models.captioner import Captioner
 from capsmith.models.ensemble_run import RunPaths, find_runs
-from capsmith.models.given_features import require_encoder
+from capsmith.models.feature_origin import require_encoder
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 

@@ -21,7 +21,7 @@ from capsmith.evaluation.build_index import build_caption_index
 from capsmith.evaluation.evaluate import evaluate_captioner, require_report
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
-from capsmith.models.given_features import GivenFeatures, require_same_features
+from capsmith.models.feature_origin import FeatureOrigin, require_same_features
 from capsmith.models.member import Member, StoredFeatures
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
@@ -184,8 +184,8 @@ def _check_run(run: RunDirectory, config: Config, resume: bool) -> None:
     except OSError as error:
         raise CheckpointError(f"cannot make {run}: {error.strerror or error}; choose another --run") from error
     if run.has_state:
-        given = GivenFeatures.of_run(run.path)
-        unknown = {"encoder"} if given is not None and given.encoder == "none" else set()  # it may be named later
+        origin = FeatureOrigin.of_run(run.path)
+        unknown = {"encoder"} if origin is not None and origin.encoder == "none" else set()  # it may be named later
         if changed := difference(run_config(run.path), config, Use.RESUME, unknown):
             raise CheckpointError(f"{run} was begun with another config ({changed}): choose another --run")
         require_same_features(config, run.path)

@@ -34,7 +34,7 @@ Kind = Literal["verified", "unverified", "none"]
 
 
 @dataclass(frozen=True)
-class GivenFeatures:
+class FeatureOrigin:
     """The pickle of features that a captioner was trained on; saved in its run.
 
     Attributes:
@@ -51,7 +51,7 @@ class GivenFeatures:
     why: str
 
     @classmethod
-    def read(cls, value: Any, where: str) -> "GivenFeatures | None":
+    def read(cls, value: Any, where: str) -> "FeatureOrigin | None":
         """Reads the entry in ``captioner.json``; returns None if the run extracted its own features.
 
         Raises:
@@ -67,7 +67,7 @@ class GivenFeatures:
         return cls(**value)
 
     @classmethod
-    def of_run(cls, run: Path) -> "GivenFeatures | None":
+    def of_run(cls, run: Path) -> "FeatureOrigin | None":
         """Returns which pickle a run was trained on; None if it extracted its own features, or has not begun.
 
         Raises:
@@ -108,14 +108,14 @@ def require_encoder(config: Config, run: Path) -> None:
             run is damaged, or was trained on the features in a pickle and has no encoder.
         FeatureError: The encoder's weights are missing.
     """
-    given, path = GivenFeatures.of_run(run), config.features.pickle
-    if path is not None and (given is None or given.sha256 != file_sha256(path)):
-        source = f"those in {given.store}" if given else f"features of {config.encoders[0].type}"
+    origin, path = FeatureOrigin.of_run(run), config.features.pickle
+    if path is not None and (origin is None or origin.sha256 != file_sha256(path)):
+        source = f"those in {origin.store}" if origin else f"features of {config.encoders[0].type}"
         logger.info(f"features: {run} was trained on {source}; whether those in {path} are alike cannot be verified")
     if config.trains_encoder or path is not None:
         return  # part of the checkpoint, or not needed
-    if given is not None and given.encoder == "none":
-        raise CheckpointError(f"{run} {given.note}; or set features.store to a pickle with features of these images")
+    if origin is not None and origin.encoder == "none":
+        raise CheckpointError(f"{run} {origin.note}; or set features.store to a pickle with features of these images")
     for encoder, folder in zip(config.encoders, encoder_folders(run, len(config.encoders)), strict=True):
         content = read_json(folder.description, CheckpointError)
         trained = content.get("fingerprint") if isinstance(content, dict) else None
@@ -133,7 +133,7 @@ def require_same_features(config: Config, run: Path) -> None:
             `require_encoder`.
         FeatureError: As `require_encoder`; or the pickle cannot be read.
     """
-    before, now = GivenFeatures.of_run(run), config.features.pickle
+    before, now = FeatureOrigin.of_run(run), config.features.pickle
     if (before is None) != (now is None) or (before and now and before.sha256 != file_sha256(now)):
         begun = f"the features in {before.store}" if before else "features of its own encoder"
         change = f"{now} holds others" if now else "features.store names no pickle now"
@@ -141,7 +141,9 @@ def require_same_features(config: Config, run: Path) -> None:
     require_encoder(config, run)
 
 
-def encoder_of(config: Config, store: PickleStore, records: Sequence[Record]) -> "tuple[Encoder | None, GivenFeatures]":
+def encoder_for_pickle(
+    config: Config, store: PickleStore, records: Sequence[Record]
+) -> "tuple[Encoder | None, FeatureOrigin]":
     """Builds the encoder of a config if it may have computed the features of a pickle.
 
     Args:
@@ -154,7 +156,7 @@ def encoder_of(config: Config, store: PickleStore, records: Sequence[Record]) ->
     """
     encoder, kind, why = _compared_encoder(config, store, records)
     logger.info(f"encoder of the features in {store.path}: {why}")
-    return encoder, GivenFeatures(str(store.path), store.sha256, kind, why)
+    return encoder, FeatureOrigin(str(store.path), store.sha256, kind, why)
 
 
 def _compared_encoder(

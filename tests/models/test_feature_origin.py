@@ -10,7 +10,7 @@ import pytest
 from capsmith import Captioner, evaluate, load_config, train
 from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError, FeatureError
 from capsmith.core.files import write_json
-from capsmith.models.given_features import require_encoder
+from capsmith.models.feature_origin import require_encoder
 from capsmith.training.extract import extract
 from tests.support import shapes
 
