@@ -46,7 +46,7 @@ NOTES = {
     "training_minutes": "epochs and dev decodings of every training that the row needs (history.csv), on two cores "
     "shared with other work; without encoder adaptation, feature extraction and test",
     "all_parameters": "parameters of decoders and encoders; an encoder shared by several captioners counts once",
-    "all_mb": "weights of decoders and encoders, and for MBR reranking the caption index (memory.npz)",
+    "all_mb": "weights of decoders and encoders, and for MBR reranking the caption index (caption_index.npz)",
 }
 
 

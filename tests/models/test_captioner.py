@@ -15,7 +15,7 @@ from capsmith import Caption, Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError, ImageError
 from capsmith.data.text.vocabulary import START, Vocabulary
-from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig
+from capsmith.decoding.config import BeamConfig, GreedyConfig, SampleConfig
 from capsmith.evaluation.attention_plot import attention_sheet
 from capsmith.models.caption_model import build_model
 from capsmith.models.member import Member

@@ -13,7 +13,7 @@ import yaml
 from capsmith import Captioner, evaluate, load_config, train
 from capsmith.cli import main
 from capsmith.core.errors import CheckpointError, ConfigError
-from capsmith.decoding.search import BeamConfig
+from capsmith.decoding.config import BeamConfig
 from capsmith.models.ensemble_run import find_runs, is_model
 from capsmith.models.run import RunDirectory
 from tests.support import shapes
@@ -22,7 +22,8 @@ ENCODERS = [
     {"type": "small_cnn", "weights": "none", "image_size": 32, "output": "grid"},
     {"type": "small_cnn", "weights": "none", "image_size": 48, "output": "grid"},
 ]
-RERANKED = {"type": "consensus", "beam_size": 3, "samples": 2, "neighbours": 3, "max_length": 10, "drawn_by": "each"}
+MBR = {"type": "mbr", "samples": 2, "neighbours": 3, "samples_from": "members"}
+RERANKED = {"type": "beam", "beam_size": 3, "max_length": 10, "rerank": MBR}
 TEST = [shapes.data() / "images" / f"{'_'.join(scene)}_4.png" for scene in shapes.SCENES]
 
 

@@ -14,7 +14,6 @@ from capsmith.core.outputs import PAGE, input_files, require_page
 from capsmith.core.schema import nearest
 from capsmith.data.prepare import Prepared, prepare, read_corpus
 from capsmith.data.records import SPLITS, Corpus, Record
-from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.evaluation import readings
 from capsmith.evaluation.build_index import build_caption_index
 from capsmith.evaluation.decode import decode_images
@@ -87,7 +86,7 @@ def evaluate(
     captioner = Captioner.load_members(runs.runs, configs, encoder=False, average=runs.average)
     corpus = read_corpus(configs[0].data, configs[0].features)
     index = RunDirectory(runs.runs[0])
-    if isinstance(configs[0].decoding, ConsensusConfig) and not index.caption_index.exists():
+    if configs[0].decoding.requires_caption_index and not index.caption_index.exists():
         prepared = _training_images(configs[0], index, corpus)
         build_caption_index(captioner.members[0], prepared).save(index.path)
     return evaluate_captioner(captioner, out, corpus, split, runs.runs, runs.average)

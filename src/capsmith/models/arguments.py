@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from capsmith.core.errors import CapsmithError, ConfigError, FeatureError, ImageError, one_line
 from capsmith.core.schema import explain, nearest
-from capsmith.decoding.search import DECODINGS, DecodingConfig
+from capsmith.decoding.config import DECODINGS, DecodingConfig
 from capsmith.vision.images import ImageSource, image_name, load_image
 
 Several = list[Any] | tuple[Any, ...] | Iterator[Any]
@@ -107,6 +107,8 @@ def chosen_decoding(given: Any, own: DecodingConfig, settings: Mapping[str, Any]
         kind = type(own) if type(own) in taking or not taking else taking[0]
     elif not isinstance(given, str):
         raise TypeError(f"decoding is the name of a search, or its settings, not {type(given).__name__}")
+    elif given in DECODINGS.retired:
+        raise ConfigError(f"decoding: {DECODINGS.retired[given]}")
     elif given not in DECODINGS.settings:
         known = DECODINGS.names()
         raise ConfigError(f"decoding: {given!r:.80} is no search{nearest(given, known)} (one of: {', '.join(known)})")

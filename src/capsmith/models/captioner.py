@@ -10,8 +10,8 @@ import numpy as np
 
 from capsmith.config import Config
 from capsmith.core.errors import ImageError
-from capsmith.decoding.search import DecodingConfig
-from capsmith.decoding.stepper import EnsembleFeatures
+from capsmith.decoding.config import DecodingConfig
+from capsmith.decoding.features import EnsembleFeatures
 from capsmith.models.arguments import (
     OnError,
     Raise,
@@ -145,7 +145,7 @@ class Captioner(FeatureCaptioner):
         Args:
             images: A path, bytes, a PIL image or an array (H, W, 3), or a list (or other iterable) of them.
             decoding: The search: settings such as ``BeamConfig(beam_size=3)``, or a name: ``"greedy"``, ``"beam"``,
-                ``"sample"``, ``"consensus"``; by default that of the config.
+                ``"sample"``; by default that of the config.
             attention: Also return attention maps. Those of an ensemble are the mean of its members' maps, on the grid
                 of the first member with attention.
             on_error: If an image cannot be read, ``"raise"`` the error, or ``"return"`` it in place of the caption.

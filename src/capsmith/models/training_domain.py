@@ -17,7 +17,7 @@ import numpy as np
 from capsmith.core.errors import CheckpointError
 from capsmith.core.files import atomic
 from capsmith.core.readers.arrays import FLOATS, ArraySpec, read_arrays
-from capsmith.retrieval.caption_index import Seen, pool
+from capsmith.retrieval.caption_index import FeatureLookup, pool
 
 _MAX_TRAIN, _MAX_DEV = 2000, 1000  # images that are used
 _MIN_TRAIN, _MIN_DEV = 40, 10  # with fewer images there is no summary
@@ -73,7 +73,7 @@ class TrainingDomain:
     threshold: float
 
     @classmethod
-    def of(cls, seen: Seen, train: Sequence[str], dev: Sequence[str]) -> "TrainingDomain | None":
+    def of(cls, seen: FeatureLookup, train: Sequence[str], dev: Sequence[str]) -> "TrainingDomain | None":
         """Summarises training images, and calibrates the threshold on dev images.
 
         Args:
@@ -184,5 +184,5 @@ def _some(ids: Sequence[str], most: int) -> Sequence[str]:
     return [ids[place] for place in np.unique(np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(int))]
 
 
-def _pooled(seen: Seen, ids: Sequence[str]) -> np.ndarray:
+def _pooled(seen: FeatureLookup, ids: Sequence[str]) -> np.ndarray:
     return np.concatenate([pool(seen.features(ids[at : at + _BATCH])) for at in range(0, len(ids), _BATCH)])

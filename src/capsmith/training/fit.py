@@ -16,7 +16,6 @@ from capsmith.data.prepare import Prepared, open_pickle, prepare, read_corpus, r
 from capsmith.data.records import Corpus
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
-from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.evaluation.build_index import build_caption_index
 from capsmith.evaluation.evaluate import evaluate_captioner, require_report
 from capsmith.models.captioner import Captioner
@@ -147,7 +146,7 @@ def _finish(member: Member, prepared: Prepared, run: RunDirectory, history: Hist
 def _evaluate(captioner: Captioner, prepared: Prepared, run: RunDirectory, corpus: Corpus) -> None:
     """Builds the caption index where the search needs it, and writes the report where the config asks for one."""
     config = captioner.config
-    if isinstance(config.decoding, ConsensusConfig):
+    if config.decoding.requires_caption_index:
         build_caption_index(captioner.members[0], prepared).save(run.path)
     if config.evaluation.after_training is None:
         return
