@@ -25,7 +25,7 @@ from capsmith.decoding.config import GreedyConfig, SampleConfig
 from capsmith.decoding.features import MaskedFeatures
 from capsmith.decoding.hypotheses import Hypothesis
 from capsmith.decoding.search import search
-from capsmith.metrics.cider import CiderD
+from capsmith.metrics.reward import CiderReward
 from capsmith.models.captioner import Captioner
 
 Masks = tuple[np.ndarray, np.ndarray]
@@ -77,7 +77,7 @@ class SampledBatches:
         references: dict[Hashable, Sequence[Sequence[str]]] = {
             int(row): record.tokens(text) for row, record in zip(self.rows, records, strict=True)
         }
-        self.reward_of = CiderD(references, bleu=self.config.bleu_weight)
+        self.reward_of = CiderReward(references, bleu=self.config.bleu_weight)
         self.rewards: list[float] = []
         self.baselines: list[float] = []
         if not hasattr(captioner.model.decoder, "widths"):
