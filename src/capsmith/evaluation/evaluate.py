@@ -126,7 +126,9 @@ def evaluate_captioner(
     all_prepared = _prepare(captioner, corpus, split)
     records = _common_records(all_prepared, split)
     references = {record.image_id: list(record.captions) for record in records}
-    captions = decode_images(captioner, [one.source for one in all_prepared], list(references), config.decoding)
+    captions = decode_images(
+        captioner, [prepared.source for prepared in all_prepared], list(references), config.decoding
+    )
     scorer = Scorer(references, config.evaluation.metrics, tokeniser(config))
     texts = {image_id: caption.text for image_id, caption in captions.items()}
     scores = scorer.score(texts)

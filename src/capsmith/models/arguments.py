@@ -86,44 +86,46 @@ def _pixels(image: ImageSource, size: tuple[int, int], place: str) -> np.ndarray
         raise ImageError(f"{place}{image_name(image)}: the image cannot be read ({one_line(error)})") from error
 
 
-def chosen_decoding(given: Any, own: DecodingConfig, settings: Mapping[str, Any]) -> DecodingConfig:
+def chosen_decoding(requested: Any, own: DecodingConfig, settings: Mapping[str, Any]) -> DecodingConfig:
     """Returns the settings of the search that a call requests.
 
     Args:
-        given: Settings of a search; or its name, which takes over those settings of ``own`` that it has too; or None:
-            ``own``, or if that lacks one of ``settings``, the first search that has all of them.
+        requested: Settings of a search; or its name, which takes over those settings of ``own`` that it has too; or
+            None: ``own``, or if that lacks one of ``settings``, the first search that has all of them.
         own: The search of the run.
         settings: Changes, such as ``beam_size``.
 
     Raises:
         ConfigError: There is no such search, or a setting is unknown or invalid.
-        TypeError: ``given`` has another type.
+        TypeError: ``requested`` has another type.
     """
-    if isinstance(given, DecodingConfig) or (given is None and not settings):
-        base = own if given is None else given
+    if isinstance(requested, DecodingConfig) or (requested is None and not settings):
+        base = own if requested is None else requested
         return _validated(type(base), {**base.model_dump(), **settings}) if settings else base
-    if given is None:
-        taking = [kind for kind in DECODINGS.settings.values() if settings.keys() <= kind.model_fields.keys()]
-        kind = type(own) if type(own) in taking or not taking else taking[0]
-    elif not isinstance(given, str):
-        raise TypeError(f"decoding is the name of a search, or its settings, not {type(given).__name__}")
-    elif given in DECODINGS.retired:
-        raise ConfigError(f"decoding: {DECODINGS.retired[given]}")
-    elif given not in DECODINGS.settings:
+    if requested is None:
+        candidates = [kind for kind in DECODINGS.settings.values() if settings.keys() <= kind.model_fields.keys()]
+        kind = type(own) if type(own) in candidates or not candidates else candidates[0]
+    elif not isinstance(requested, str):
+        raise TypeError(f"decoding is the name of a search, or its settings, not {type(requested).__name__}")
+    elif requested in DECODINGS.retired:
+        raise ConfigError(f"decoding: {DECODINGS.retired[requested]}")
+    elif requested not in DECODINGS.settings:
         known = DECODINGS.names()
-        raise ConfigError(f"decoding: {given!r:.80} is no search{nearest(given, known)} (one of: {', '.join(known)})")
+        raise ConfigError(
+            f"decoding: {requested!r:.80} is no search{nearest(requested, known)} (one of: {', '.join(known)})"
+        )
     else:
-        kind = DECODINGS.settings[given]
-    kept = {key: value for key, value in own.model_dump().items() if key in kind.model_fields and key != "type"}
-    return _validated(kind, {**kept, **settings})
+        kind = DECODINGS.settings[requested]
+    shared = {key: value for key, value in own.model_dump().items() if key in kind.model_fields and key != "type"}
+    return _validated(kind, {**shared, **settings})
 
 
 def _validated(kind: type[Any], values: Mapping[str, Any]) -> DecodingConfig:
     try:
-        made: DecodingConfig = kind.model_validate(values)
+        validated: DecodingConfig = kind.model_validate(values)
     except ValidationError as error:
         raise ConfigError("; ".join(f"decoding.{line}" for line in explain(error, kind))) from None
-    return made
+    return validated
 
 
 def checked_features(features: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -160,13 +162,13 @@ def check_pixels(pixels: Sequence[Any], sizes: Sequence[tuple[int, int]]) -> Non
         ValueError: An array has another shape.
     """
     if len(pixels) != len(sizes):
-        raise TypeError(f"pixels are given once for each encoder: {len(sizes)} arrays, not {len(pixels)}")
-    for given, size in zip(pixels, sizes, strict=True):
-        if not isinstance(given, np.ndarray) or given.dtype.kind not in "fiu":
-            kind = given.dtype if isinstance(given, np.ndarray) else type(given).__name__
+        raise TypeError(f"pixels are one array for each encoder: {len(sizes)} arrays, not {len(pixels)}")
+    for array, size in zip(pixels, sizes, strict=True):
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+            kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
             raise TypeError(f"pixels are an array of numbers from 0 to 255, not {kind}")
-        if given.ndim != 4 or given.shape[1:] != (*size, 3):
-            raise ValueError(f"pixels have shape {given.shape}, but the encoder takes (B, {size[0]}, {size[1]}, 3)")
+        if array.ndim != 4 or array.shape[1:] != (*size, 3):
+            raise ValueError(f"pixels have shape {array.shape}, but the encoder takes (B, {size[0]}, {size[1]}, 3)")
 
 
 def require_same_process(process: int) -> None:

@@ -96,8 +96,8 @@ class FeatureOrigin:
 def require_encoder(config: Config, run: Path) -> None:
     """Checks that a config's encoder is the one whose features a run was trained with.
 
-    Features from a pickle are accepted as they are, since nothing tells which encoder made them; a line in the log
-    says so, unless the run was trained on the same pickle.
+    Features from a pickle are accepted as they are, since their encoder is unknown; the log contains a
+    warning, unless the run was trained on the same pickle.
 
     Args:
         config: The config.
@@ -135,9 +135,9 @@ def require_same_features(config: Config, run: Path) -> None:
     """
     before, now = FeatureOrigin.of_run(run), config.features.pickle
     if (before is None) != (now is None) or (before and now and before.sha256 != file_sha256(now)):
-        begun = f"the features in {before.store}" if before else "features of its own encoder"
+        origin = f"the features in {before.store}" if before else "features of its own encoder"
         change = f"{now} holds others" if now else "features.store names no pickle now"
-        raise CheckpointError(f"{run} was begun with {begun}, but {change}: choose another --run")
+        raise CheckpointError(f"{run} was begun with {origin}, but {change}: choose another --run")
     require_encoder(config, run)
 
 

@@ -71,7 +71,7 @@ def headline(member: Member) -> str:
 
 def encoder_name(config: Config) -> str:
     """Returns the names of the encoders, each with the layer at which it is cut, unless that is the last one."""
-    return " + ".join(one.type + (f" ({one.layer})" if one.layer else "") for one in config.encoders)
+    return " + ".join(encoder.type + (f" ({encoder.layer})" if encoder.layer else "") for encoder in config.encoders)
 
 
 def encoder_rows(member: Member, layers: bool = False) -> list[Row]:
@@ -95,9 +95,9 @@ def encoder_rows(member: Member, layers: bool = False) -> list[Row]:
 def decoder_rows(member: Member) -> list[Row]:
     """Returns a row for each layer of the decoder with weights, in the order of their creation."""
     decoder = member.model.decoder
-    seen: set[int] = set()
-    rows = [_row("decoder", name, type(layer).__name__, own) for name, layer, own in _owners(decoder, "", seen)]
-    if rest := [weight for weight in decoder.weights if id(weight) not in seen]:
+    counted: set[int] = set()
+    rows = [_row("decoder", name, type(layer).__name__, own) for name, layer, own in _owners(decoder, "", counted)]
+    if rest := [weight for weight in decoder.weights if id(weight) not in counted]:
         rows.append(_row("decoder", "output", "", rest))
     return sorted(rows, key=lambda row: _LAST.index(row.name) if row.name in _LAST else -1)
 
@@ -111,18 +111,18 @@ def size(count: float) -> str:
 
 
 def _owners(
-    layer: keras.layers.Layer, prefix: str, seen: set[int]
+    layer: keras.layers.Layer, prefix: str, counted: set[int]
 ) -> Iterator[tuple[str, keras.layers.Layer, list[Any]]]:
     """Yields the layers within a layer, each with the weights that belong to none of its inner layers."""
     for inner in _within(layer):
-        if id(inner) in seen or not inner.weights:
+        if id(inner) in counted or not inner.weights:
             continue
-        seen.add(id(inner))
+        counted.add(id(inner))
         name = prefix + inner.name
-        parts = [] if hasattr(inner, "gates") else list(_owners(inner, f"{name}/", seen))
+        parts = [] if hasattr(inner, "gates") else list(_owners(inner, f"{name}/", counted))
         yield from parts
-        own = [weight for weight in inner.weights if id(weight) not in seen]
-        seen.update(id(weight) for weight in own)
+        own = [weight for weight in inner.weights if id(weight) not in counted]
+        counted.update(id(weight) for weight in own)
         if own:
             yield name, inner, own
 

@@ -73,11 +73,11 @@ class TrainingDomain:
     threshold: float
 
     @classmethod
-    def of(cls, seen: FeatureLookup, train: Sequence[str], dev: Sequence[str]) -> "TrainingDomain | None":
+    def of(cls, lookup: FeatureLookup, train: Sequence[str], dev: Sequence[str]) -> "TrainingDomain | None":
         """Summarises training images, and calibrates the threshold on dev images.
 
         Args:
-            seen: Looks up the features of images, (N, D) or (N, L, D).
+            lookup: Looks up the features of images, (N, D) or (N, L, D).
             train: Ids of training images.
             dev: Ids of dev images.
 
@@ -86,8 +86,9 @@ class TrainingDomain:
         """
         if len(train) < _MIN_TRAIN or len(dev) < _MIN_DEV:
             return None
-        pooled, others = _pooled(seen, _some(train, _MAX_TRAIN)), _pooled(seen, _some(dev, _MAX_DEV))
-        if not (np.isfinite(pooled).all() and np.isfinite(others).all()):
+        pooled = _pooled(lookup, _evenly_spaced(train, _MAX_TRAIN))
+        dev_pooled = _pooled(lookup, _evenly_spaced(dev, _MAX_DEV))
+        if not (np.isfinite(pooled).all() and np.isfinite(dev_pooled).all()):
             return None
         mean = pooled.mean(axis=0)
         variance, components = np.linalg.eigh(np.cov(pooled - mean, rowvar=False, bias=True).reshape(len(mean), -1))
@@ -99,7 +100,7 @@ class TrainingDomain:
         rest = np.array([left.mean(), max(left.std(), 0.01 * np.sqrt(variance.sum()), 1e-6)], np.float32)
         summary = replace(empty, rest=rest)
         summary = replace(summary, vectors=summary._vectors(pooled))
-        return replace(summary, threshold=_threshold(summary.distances(others)))
+        return replace(summary, threshold=_threshold(summary.distances(dev_pooled)))
 
     def distances(self, features: np.ndarray) -> np.ndarray:
         """Returns the distance of images (N, D) or (N, L, D) to the nearest training image, (N,)."""
@@ -179,10 +180,10 @@ def _fault(saved: dict[str, np.ndarray], channels: int) -> str:
     return ""
 
 
-def _some(ids: Sequence[str], most: int) -> Sequence[str]:
+def _evenly_spaced(ids: Sequence[str], most: int) -> Sequence[str]:
     """Returns at most ``most`` ids, evenly spaced."""
     return [ids[place] for place in np.unique(np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(int))]
 
 
-def _pooled(seen: FeatureLookup, ids: Sequence[str]) -> np.ndarray:
-    return np.concatenate([pool(seen.features(ids[at : at + _BATCH])) for at in range(0, len(ids), _BATCH)])
+def _pooled(lookup: FeatureLookup, ids: Sequence[str]) -> np.ndarray:
+    return np.concatenate([pool(lookup.features(ids[at : at + _BATCH])) for at in range(0, len(ids), _BATCH)])
