@@ -233,6 +233,7 @@ def check(stepper, images, config, take=lambda images, rows: images[rows]):
                 same(found, alone[n])
 
 
+@pytest.mark.jax
 @pytest.mark.parametrize("kind", DECODERS_TRIED)
 def test_captions_do_not_depend_on_the_batch(kind):
     stepper, images = decoder(kind)
@@ -241,6 +242,7 @@ def test_captions_do_not_depend_on_the_batch(kind):
         check(stepper, images, config)
 
 
+@pytest.mark.jax
 @pytest.mark.parametrize("kind", ["inject", "aoa"])
 def test_nor_do_those_of_unusual_searches_depend_on_the_batch(kind):
     stepper, images = decoder(kind)
@@ -249,6 +251,7 @@ def test_nor_do_those_of_unusual_searches_depend_on_the_batch(kind):
         check(stepper, images, config)
 
 
+@pytest.mark.jax
 def test_those_of_an_ensemble_do_not_depend_on_the_batch():
     from capsmith.models.ensemble import EnsembleStepper
 

@@ -61,6 +61,7 @@ def test_average_precision_by_hand():
     assert average_precision(found[:, 1:], there[:, 1:]) is None
 
 
+@pytest.mark.jax
 def test_words_of_held_out_images_are_found(adapted):
     found = scores(adapted[0])
     assert found[-1] > 0.8 and found[-1] > found[0] + 0.1
@@ -304,6 +305,7 @@ def test_words_of_mirrored_images_change_sides(tmp_path):
     assert words.of_images([once])[0, red] == 0.5
 
 
+@pytest.mark.jax
 @pytest.mark.parametrize(
     ("changes", "error", "said"),
     [

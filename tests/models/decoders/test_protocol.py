@@ -76,6 +76,7 @@ def stepped(decoder, features, tokens):
     return np.stack(logits, axis=1)
 
 
+@pytest.mark.jax
 @every_decoder
 def test_whole_sentence_equals_word_by_word(config, shape):
     decoder = build(config, shape)
