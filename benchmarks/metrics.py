@@ -25,7 +25,7 @@ for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 from capsmith.core.files import write_json  # noqa: E402
-from capsmith.metrics import CiderD, files, human, java, ptb, score, tokenisers  # noqa: E402
+from capsmith.metrics import CiderReward, files, human, java, ptb, score, tokenisers  # noqa: E402
 from capsmith.metrics.diversity import diversity  # noqa: E402
 
 IMAGES, REFERENCES, BATCH, ROUNDS = 5000, 5, 80, 3
@@ -109,7 +109,7 @@ def speed(hypotheses: dict[str, str], references: dict[str, list[str]]) -> dict[
     for _ in range(ROUNDS):  # in turn, so that other load meets both
         tokens.append(best(lambda: score(given, truth, METRICS, "none"), 1))
         theirs.append(best(lambda: coco_caption(*joined), 1))
-    reward = CiderD(truth)
+    reward = CiderReward(truth)
     ids = list(references)[:BATCH]
     batch = [given[key] for key in ids]
     reward_ms = best(lambda: reward.reward(ids, batch), 50) * 1000

@@ -11,7 +11,6 @@ import pytest
 
 from capsmith.core.loaded_plugins import LOADED
 from capsmith.core.tables import TABLES
-from capsmith.metrics.names import REGISTERED
 from tests.support import toy
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
@@ -62,7 +61,6 @@ def forgetting(_: object = None) -> Iterator[None]:
         for kind, table in TABLES.items():
             for name in [name for name in table if table.is_external(name) and name not in before.get(kind, ())]:
                 table.remove(name)
-                REGISTERED.pop(name, None)
         for key in set(LOADED) - loaded:
             del LOADED[key]
 
