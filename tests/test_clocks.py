@@ -16,7 +16,7 @@ import tqdm.std
 
 from capsmith.config import load_config
 from capsmith.models.checkpoints import read_progress
-from capsmith.training import loop as epochs
+from capsmith.training import loop
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
@@ -180,7 +180,7 @@ def assert_same(one, other):
 @pytest.mark.parametrize("stopped", [False, True], ids=["at once", "resumed"])
 def test_training_ends_in_the_same_numbers(undisturbed, tmp_path, jumping, monkeypatch, stopped):
     toy.make_data(tmp_path / "data")
-    run, save, saves = tmp_path / "run", epochs.save_state, itertools.count()
+    run, save, saves = tmp_path / "run", loop.save_state, itertools.count()
 
     def save_and_change_times(*args):
         save(*args)
@@ -188,7 +188,7 @@ def test_training_ends_in_the_same_numbers(undisturbed, tmp_path, jumping, monke
         if stopped and next(saves) in (1, 7, 12):  # within epochs and between them
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(epochs, "save_state", save_and_change_times)
+    monkeypatch.setattr(loop, "save_state", save_and_change_times)
     stops = 0
     while True:
         try:

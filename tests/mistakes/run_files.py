@@ -45,11 +45,11 @@ MEMORIES: dict[str, tuple[str, dict[str, Any]]] = {
     "a memory of words that are texts": ("words", {"words": np.array(["a", "ball", "red"])}),
     "a memory of complex numbers": ("complex", {"vectors": np.zeros((2, 4), complex)}),
     "a memory with NaN": ("vectors", {"vectors": np.full((2, 4), np.nan, np.float16)}),
-    "a memory of another encoder's size": ("255", {"mean": np.zeros(255, np.float32)}),
+    "a memory of another encoder's size": ("encoder", {"mean": np.zeros(255, np.float32)}),
     "a memory whose arrays differ in size": ("meaning", {"meaning": np.zeros((9, 2), np.float32)}),
     "a memory whose directions are fewer": ("directions", {"meaning": np.zeros((256, 1), np.float32)}),
     "a memory of too many axes": ("words", {"words": np.zeros((3, 1), int)}),
-    "a memory with lengths that do not add up": ("lengths", {"lengths": np.array([2**62, 2**62])}),
+    "a memory with lengths that do not add up": ("sizes", {"lengths": np.array([2**62, 2**62])}),
     "a memory that lacks an array": ("groups", {"groups": None}),
     "a memory with a surplus array": ("'surplus'", {"surplus": np.zeros(3)}),
     "a memory that unpacks to 20 MB": ("unpack", {"words": np.zeros(5_000_000, np.int32)}),
@@ -106,9 +106,9 @@ def _spoilt(shop: Workshop, name: str, change: Callable[[h5py.File], None]) -> l
 
 
 def _datasets(file: h5py.File) -> list[h5py.Dataset]:
-    found: list[h5py.Dataset] = []
-    file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) and item.ndim else None)
-    return found
+    result: list[h5py.Dataset] = []
+    file.visititems(lambda _, item: result.append(item) if isinstance(item, h5py.Dataset) and item.ndim else None)
+    return result
 
 
 @mistake("weights with a link to another file", "model.weights.h5", "damaged")

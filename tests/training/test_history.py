@@ -18,14 +18,14 @@ def test_the_earlier_of_equals_is_best():
     history, best = after([0.2, 0.5, 0.5, 0.4, 0.5])
     assert history.best == 1
     assert best == [True, True, False, False, False]
-    assert history.since_best == 3
+    assert history.epochs_since_best == 3
     assert after([0.0, 0.0])[0].best == 0
 
 
 def test_before_the_first_epoch_nothing_is_best_or_finished():
     history = History("cider")
     assert history.best is None
-    assert history.epochs == history.since_best == 0
+    assert history.epochs == history.epochs_since_best == 0
     assert not history.finished(TrainingConfig(patience=1))
 
 

@@ -85,6 +85,10 @@ class RunDirectory:
         """Returns the folders into which a smoke run pretrains its ``count`` encoders."""
         return [self.path / f"adapted_{number + 1}" for number in range(count)]
 
+    def member(self, number: int) -> Path:
+        """Returns the folder into which a smoke run trains an ensemble member, counted from 1."""
+        return self.path / f"member_{number}"
+
     # --- which files exist ---------------------------------------------------------------------------------------
 
     @property
@@ -163,7 +167,7 @@ class RunDirectory:
         Raises:
             CheckpointError: A file cannot be removed.
         """
-        patterns = ("encoder_*", "adapted_*", self.stage_one.name)
+        patterns = ("encoder_*", "adapted_*", "member_*", self.stage_one.name)
         reports = (self.report.name, f"{self.report.name}/*", f"{self.report.name}/*/images")
         folders = {path for pattern in (*patterns, *reports) for path in self.path.glob(pattern)}
         try:
@@ -176,7 +180,7 @@ class RunDirectory:
             raise CheckpointError(f"cannot clear {self}: {error.strerror or error}") from error
 
     def _clear_folder(self, folder: Path) -> None:
-        if folder == self.stage_one:
+        if folder == self.stage_one or folder.name.startswith("member_"):
             RunDirectory(folder).clear()
         for name in self._written_in(folder):
             (folder / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Two encoders and views of the training images, from config to captions."""
+"""Two encoders and cached crops, from config to captions."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from capsmith.core.errors import CheckpointError
 from capsmith.evaluation.evaluate import evaluate
 from capsmith.models.given_features import require_encoder
 from capsmith.training.fit import train
-from capsmith.training.loop import Epochs
+from capsmith.training.training_images import TrainingImages
 from tests.support import shapes
 from tests.support.prepared import prepare_splits
 
@@ -92,6 +92,6 @@ def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says,
     captioner = Captioner.load(folder / "run")
     overrides = [f"training.cached_crops={views}", f"training.flip_word_pairs={pairs}"]
     captioner = captioner.with_config(load_config(config.model_dump(mode="json"), overrides))
-    Epochs(captioner, prepare_splits(captioner.config, "train", "dev"), folder / "run")
+    TrainingImages.of(captioner, prepare_splits(captioner.config, "train", "dev"))
     told = [line for line in lines if "flip_word_pairs" in line]
     assert len(told) == bool(says) and all(one in told[0] for one in says)
