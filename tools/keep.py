@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from capsmith.evaluation import readings
+from capsmith.models.run import RunDirectory
 from tools import paths
 from tools.measures import (
     caption_diversity,
@@ -119,7 +120,7 @@ def require_row(name: str, row: Row, folders: Sequence[Path], scores: Sequence[M
 def gather_readings(name: str, runs: Sequence[Path], replacements: Mapping[str, str]) -> None:
     """Adds the runs' test readings to ``results/test_readings.jsonl``. Nothing is removed."""
     known = {entry["id"] for entry in readings.read(paths.READINGS)}
-    for entry in (entry for run in runs for entry in readings.read(run / readings.FILE)):
+    for entry in (entry for run in runs for entry in readings.read(RunDirectory(run).test_readings)):
         if entry["id"] not in known:
             known.add(entry["id"])
             text = replace_all(json.dumps({"row": name, **entry}, ensure_ascii=False), replacements)

@@ -35,7 +35,7 @@ def by_hand(members, views, image, words):
 
 
 @pytest.mark.parametrize("config", [BeamConfig(beam_size=4, max_length=6), SampleConfig(samples=3, max_length=6)])
-def test_members_write_by_the_mean_of_their_probabilities(config):
+def test_the_next_word_follows_the_mean_probability(config):
     stepper, members, views = joined(*KINDS)
     for image, found in enumerate(search(stepper, views, config)):
         for hypothesis in found:
@@ -44,7 +44,7 @@ def test_members_write_by_the_mean_of_their_probabilities(config):
             assert hypothesis.log_probability == pytest.approx(expected, abs=1e-3)
 
 
-def test_step_by_step_they_find_the_same():
+def test_compiled_search_equals_single_steps():
     stepper, _, views = joined(*KINDS)
     for config in (BeamConfig(beam_size=4, max_length=6), GreedyConfig(max_length=6)):
         same(search(stepper, views, config), reference_search(stepper, views, config))
@@ -61,7 +61,7 @@ def test_each_member_counts():
     assert len(together) == P
 
 
-def test_candidates_can_be_drawn_by_each_alone():
+def test_each_member_can_draw_its_own_samples():
     """The beam is of all; then come each member's samples, as it would draw them by itself."""
     stepper, members, views = joined("merge", "aoa")
     rerank = MbrConfig(samples=3, seed=5, samples_from="members")

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from capsmith.metrics.agreement import DocumentFrequencies
+from capsmith.metrics.utility import DocumentFrequencies
 from capsmith.retrieval import index_file
 from capsmith.retrieval.concepts import ConceptPredictor, semantic_directions
 from capsmith.vision.feature_scale import feature_scale

@@ -38,9 +38,14 @@ _OLD_NAMES = {
 }
 
 
+def index_paths(run: Path) -> tuple[Path, Path]:
+    """Returns the paths that a run's caption index may have: that of this version, and that of earlier ones."""
+    return run / FILE, run / OLD_FILE
+
+
 def index_path(run: Path) -> Path:
     """Returns the path of a run's caption index: an existing file of an earlier version, or that of this one."""
-    new, old = run / FILE, run / OLD_FILE
+    new, old = index_paths(run)
     return old if old.is_file() and not new.exists() else new
 
 

@@ -22,7 +22,7 @@ from capsmith.decoding.hypotheses import Hypothesis
 from capsmith.decoding.rerank.config import MbrConfig
 from capsmith.decoding.rerank.reranker import RerankContext
 from capsmith.decoding.sampling import sample
-from capsmith.metrics.agreement import DocumentFrequencies, Sentences, agreement
+from capsmith.metrics.utility import DocumentFrequencies, Sentences, pairwise_utility
 
 
 @runtime_checkable
@@ -117,7 +117,7 @@ def choose(
     total = np.array([h.log_probability / (len(h.tokens) + 1) ** config.length_penalty for h in distinct])
     total *= config.log_prob_weight
     if config.utility_weight:
-        total += config.utility_weight * agreement(tokens, evidence, frequencies).mean(axis=1)
+        total += config.utility_weight * pairwise_utility(tokens, evidence, frequencies).mean(axis=1)
     if config.concept_weight and concept_score is not None:
         total += config.concept_weight * concept_score(tokens)
     references = [caption for captions in neighbours for caption in captions]
@@ -125,6 +125,6 @@ def choose(
         logits = np.asarray(similarity) * (0 if config.knn_temperature is None else 1 / config.knn_temperature)
         logits = np.repeat(logits, [len(captions) for captions in neighbours])
         weights = np.exp(logits - logits.max())
-        total += config.knn_weight * (agreement(tokens, references, frequencies) @ (weights / weights.sum()))
+        total += config.knn_weight * (pairwise_utility(tokens, references, frequencies) @ (weights / weights.sum()))
     order = np.argsort(-total, kind="stable")
     return [replace(distinct[index], score=float(total[index])) for index in order]

@@ -12,7 +12,7 @@ from capsmith.decoding.config import DecodingConfig
 from capsmith.decoding.engine import Stepper
 from capsmith.decoding.hypotheses import Hypothesis
 from capsmith.decoding.rerank.config import RERANKERS
-from capsmith.metrics.agreement import DocumentFrequencies, Sentences
+from capsmith.metrics.utility import DocumentFrequencies, Sentences
 
 
 class Concepts(Protocol):
