@@ -199,8 +199,14 @@ HEADLINE = (
 )  # fmt: skip
 """Rows of the table that compares models with people."""
 
-README_ROWS = ("merge", "attention", "xe", "scst", "best")
-"""Rows of the README's short table."""
+README_ROWS = {
+    "merge": "merge LSTM, MobileNetV2, GloVe",
+    "attention": "soft attention, two encoders",
+    "xe": "attention on attention, two adapted encoders",
+    "scst": "the same, then self-critical training",
+    "best": "ensemble of four, MBR reranking",
+}
+"""Rows of the README's short table, with shorter labels."""
 
 ENCODER_SIZES = {"mobilenet_v2": (2_257_984, 9_449_296), "inception_v3": (10_674_848, 43_351_272)}
 """Parameters of an encoder up to the layer that the rows use (InceptionV3: mixed8), and bytes of its weights."""
