@@ -1,12 +1,11 @@
-"""Whether an image's caption depends on what it is captioned with: batch size, order, company.
+"""Tests whether the caption of an image depends on its batch: size, order, other images.
 
     python -m benchmarks.batch_invariance RUN [RUN …] [--set …] [--images 300] [--split dev] [--files] [--write FILE]
 
-Captions images of a split one at a time, by every search, and then again in batches of several sizes, in the order of
-the data set, reversed and shuffled, and beside copies of one image. Prints, for each search, how many images ever got
-another caption, or a score that differs by more than 1e-5, of the caption or of one of its alternatives. Several runs
-caption together, as in ``evaluate``. ``--files`` also captions the image files, and counts what differs from the
-features of the store.
+Captions images of a split one at a time with every search, and again in batches of several sizes, in the order of the
+data set, reversed and shuffled, and beside copies of one image. Prints for each search the number of images that ever
+got another caption, or a score (of the caption or an alternative) that differs by more than 1e-5. Several runs are an
+ensemble. ``--files`` also captions the image files, and counts differences from the stored features.
 """
 
 import argparse
@@ -23,8 +22,8 @@ import numpy as np
 
 from capsmith.data.prepare import prepare, read_corpus
 from capsmith.data.sources import FeatureSource
-from capsmith.decoding.rerank.mbr import ConsensusConfig
-from capsmith.decoding.search import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
+from capsmith.decoding.config import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
+from capsmith.decoding.rerank.config import MbrConfig
 from capsmith.evaluation.build_index import build_caption_index
 from capsmith.evaluation.decode import decode_images
 from capsmith.models.captioner import Caption, Captioner
@@ -42,13 +41,13 @@ SEARCHES: dict[str, DecodingConfig] = {
     "diverse beams": BeamConfig(beam_size=6, groups=3),
     "samples": SampleConfig(samples=5),
     "samples of the likeliest": SampleConfig(samples=3, top_p=0.9, top_k=50),
-    "consensus": ConsensusConfig(beam_size=5, samples=20, max_length=22),
+    "MBR reranking": BeamConfig(max_length=22, rerank=MbrConfig(samples=20)),
 }
 Found = dict[str, Caption]
 
 
 def main() -> int:
-    """Counts; returns the exit code, 0 where no caption changed."""
+    """Counts differences; returns the exit code, 0 if no caption changed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
@@ -105,14 +104,14 @@ def loaded(
         prepare(corpus, config.encoders, config.features, ("train", split), member.encoder)
         for config, member in zip(configs, captioner.members, strict=True)
     ]
-    if not RunDirectory(runs[0]).caption_index.exists():  # for consensus; the run itself is left as it is
+    if not RunDirectory(runs[0]).caption_index.exists():  # for reranking; the run itself is left as it is
         captioner = Captioner(captioner.members, build_caption_index(captioner.members[0], prepared[0]))
     paths = {record.image_id: record.path for record in prepared[-1].split(split)[:count]}
     return captioner, [one.source for one in prepared], paths
 
 
 def arranged(ids: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yields sizes of batches and orders of the images, some with copies of one image between them."""
+    """Yields batch sizes and orders of the images, some with copies of one image in between."""
     rng = np.random.default_rng(0)
     for size in SIZES:
         yield size, ids
@@ -132,7 +131,7 @@ def captioned(
 
 
 def distance(one: Caption, other: Caption) -> float:
-    """Returns how far scores are apart, of the captions and of their alternatives in order; relative above 1."""
+    """Returns the largest difference of scores, of the captions and their alternatives in order; relative above 1."""
     scores, others = ([c.score for c in (caption, *caption.alternatives)] for caption in (one, other))
     if len(scores) != len(others):
         return float("inf")
@@ -140,7 +139,7 @@ def distance(one: Caption, other: Caption) -> float:
 
 
 def by_files(captioner: Captioner, paths: dict[str, Path], how: DecodingConfig, alone: Found) -> str:
-    """Captions the files one at a time, and says how far that is from what the stored features gave."""
+    """Captions the files one at a time, and prints the difference from the stored features."""
     found = {image: captioner.caption(path, how) for image, path in paths.items()}
     words = [image for image in paths if found[image].text != alone[image].text]
     apart = [distance(found[image], alone[image]) for image in paths if image not in words]

@@ -1,12 +1,12 @@
-"""Kills real processes at random moments, restarts them, and compares the result with an undisturbed run.
+"""Kills real processes at random moments, resumes, and compares the result with an uninterrupted one.
 
     python -m benchmarks.kills [--kills 52] [--seed 1] [--write summary_part.json]
 
-Covers extraction, training, self-critical training and evaluation on rendered scenes, all through the command line. A
-process is killed (``kill -9``) at a random moment between its start and some seconds of work, and restarted, until
-enough kills were made; then it may finish. A kill is survived if the next process resumes from no less than what was
-saved, and the final result is unchanged: features, losses and scores of every epoch, captions. Takes about ten minutes;
-the exit code is 1 if a kill was not survived.
+Extraction, training, self-critical training and evaluation of rendered scenes run through the command line. A process
+is killed (``kill -9``) at a random moment between its start and some seconds of work, and restarted, until the number
+of kills is reached; then it may finish. A kill counts as survived if the next process continued from no less than what
+existed, and the result is that of an uninterrupted process: features, losses and scores of every epoch, captions.
+Takes about ten minutes; exits with 1 if a kill was not survived.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from capsmith.vision.store import FeatureStore  # noqa: E402
 
 COMMAND = "python -m benchmarks.kills"
 TRIED = "processes killed (-9) at random moments of extraction, training, self-critical training and evaluation"
-SURVIVED = "of these after which the next process resumed and ended with the result of one that was never killed"
+SURVIVED = "of these after which the next process went on, to the same end as one that was never killed"
 CONFIG: dict[str, Any] = {
     "data": {"type": "scenes", "train": 600, "dev": 60, "test": 200, "size": 64},
     "text": {"min_count": 1},
@@ -54,12 +54,12 @@ class Stage:
     """One kind of work.
 
     Attributes:
-        name: What it is called.
-        command: Arguments of ``capsmith`` for an output folder.
-        working: Regular expression of the line on standard error after which work has started.
-        seconds: Latest moment of a kill after that, in seconds.
-        kept: Progress on disk: numbers that no kill and no start may reduce.
-        differs: How the result differs from the reference, as text; empty if it does not.
+        name: Its name.
+        command: Arguments of ``capsmith``, given the folder for its outputs.
+        working: Line on standard error after which it works.
+        seconds: Seconds of work before the latest kill.
+        kept: Counts of what is on disk, which no kill and no restart may lower.
+        differs: Difference between the result and the reference, as text; empty if there is none.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Stage:
 
 
 def stages(home: Path) -> list[Stage]:
-    """Returns the stages. Each uses the references of the stages before it."""
+    """Returns the stages. All but the first use the references of earlier stages."""
     cache = f"features.cache={home / 'extraction' / 'reference'}"
     first = home / "training" / "reference"
 
@@ -133,7 +133,7 @@ def main() -> int:
 
 
 def _attack(stage: Stage, place: Path, wanted: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Returns how many kills were tried and survived; a chain with another result survived none."""
+    """Returns how many kills were tried and survived. A chain with a wrong result survived none of its kills."""
     reference = place / "reference"
     _finish(stage, reference)
     tried = survived = number = 0
@@ -153,12 +153,12 @@ def _attack(stage: Stage, place: Path, wanted: int, rng: np.random.Generator) ->
 
 
 def _chain(stage: Stage, folder: Path, wanted: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Starts and kills a process until enough or finished; returns the kills, and how many of them lost something."""
+    """Starts and kills until the number of kills or the end; returns all kills, and those that lost something."""
     kills = lost = 0
     kept = stage.kept(folder)
     while kills < wanted:
         process = _start(stage, folder)
-        at_once = rng.random() < 0.2  # also during startup
+        at_once = rng.random() < 0.2  # while it starts, too
         try:
             if at_once or _works(process, stage.working):
                 process.wait(rng.uniform(0, stage.seconds))
@@ -186,16 +186,16 @@ def _start(stage: Stage, folder: Path) -> "subprocess.Popen[str]":
 
 
 def _works(process: "subprocess.Popen[str]", line: str) -> bool:
-    """Waits until a process has started its work; returns False if it ended before."""
+    """Reads output until a process works; returns whether it works and still runs."""
     assert process.stderr is not None
-    return any(re.search(line, text) for text in process.stderr)
+    return any(re.search(line, said) for said in process.stderr)
 
 
 def _finish(stage: Stage, folder: Path) -> None:
     process = _start(stage, folder)
-    _, errors = process.communicate()
+    _, said = process.communicate()
     if process.returncode:
-        raise RuntimeError(f"{stage.name} ended with exit code {process.returncode}: {errors[-500:]}")
+        raise RuntimeError(f"{stage.name} ended with exit code {process.returncode}: {said[-500:]}")
 
 
 def _rows(folder: Path) -> tuple[int, ...]:
@@ -217,7 +217,7 @@ def _other_features(reference: Path, folder: Path) -> str:
     one, other = (FeatureStore.open(next(place.glob("*/manifest.json")).parent) for place in (reference, folder))
     ids = sorted(image for image in one.ids if image is not None)
     if ids != sorted(image for image in other.ids if image is not None):
-        return "the store holds other images"
+        return "other images are in the store"
     same = np.allclose(one.gather(one.rows(ids)), other.gather(other.rows(ids)), rtol=2e-3, atol=2e-3)
     return "" if same else "other features"
 
@@ -225,7 +225,7 @@ def _other_features(reference: Path, folder: Path) -> str:
 def _other_history(reference: Path, folder: Path) -> str:
     one, other = (read_csv(place / "history.csv") for place in (reference, folder))
     if len(one) != len(other):
-        return f"{len(other)} epochs instead of {len(one)}"
+        return f"{len(other)} epochs in the place of {len(one)}"
     for left, right in zip(one, other, strict=True):
         for key in left.keys() - {"seconds"}:
             if not np.isclose(left[key], right.get(key, np.nan), rtol=1e-4, atol=1e-4):

@@ -1,4 +1,4 @@
-"""Captions and features to measure with: Flickr8k's own, or made up with the same lengths."""
+"""Captions and features for measurements: Flickr8k's own, or synthetic ones with the same lengths."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ EACH = 5
 
 @dataclass(frozen=True)
 class Features(TrainingSource):
-    """A training source of random features, all images the same few: reading them costs what it costs in a run."""
+    """A training source of random features, a few images repeated: reading them costs as much as in a run."""
 
     values: np.ndarray
 
@@ -41,7 +41,7 @@ def features(shape: tuple[int, ...], images: int = 512) -> Features:
 
 
 def vocabulary() -> Vocabulary:
-    """Returns as many words as the model has."""
+    """Returns a vocabulary of the model's size."""
     return Vocabulary.build([[f"word{number}" for number in range(VOCABULARY - 4)]], min_count=1)
 
 
@@ -62,7 +62,7 @@ def examples(images: int) -> list[Example]:
 
 
 def images(folder: Path, count: int) -> list[tuple[str, Path]]:
-    """Draws JPEG files of Flickr8k's size with something to decode in them; those that are there stay."""
+    """Writes JPEG files of Flickr8k's size with realistic content; existing files stay."""
     from PIL import Image, ImageFilter
 
     folder.mkdir(parents=True, exist_ok=True)

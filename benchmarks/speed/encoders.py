@@ -1,4 +1,4 @@
-"""Ways of bringing images through a CNN: capsmith's, the CNN alone, and the notebook's one image at a time."""
+"""Entrants that run images through a CNN: capsmith, the CNN alone, and the notebook's loop over images."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from benchmarks.speed.corpus import images
 
 
 def capsmith(encoder: str, folder: str, count: int, precision: str = "float32") -> Round:
-    """From files to a finished store, all of it anew in every round."""
+    """From files to a finished store, extracted again in every round."""
     from capsmith.core.precision import dtype_scope
     from capsmith.vision import encoder as backbone
     from capsmith.vision import extraction
@@ -36,7 +36,7 @@ def capsmith(encoder: str, folder: str, count: int, precision: str = "float32") 
 
 
 def alone(encoder: str, batches: int, batch: int = 32) -> Round:
-    """The CNN on pixels that are there already."""
+    """The CNN on pixels in memory."""
     from capsmith.vision.config import EncoderConfig
     from capsmith.vision.encoder import build_encoder
 
@@ -53,7 +53,7 @@ def alone(encoder: str, batches: int, batch: int = 32) -> Round:
 
 
 def notebook(application: str, folder: str, count: int) -> Round:
-    """``load_img``, ``preprocess_input`` and ``predict`` for each image, kept in a dictionary."""
+    """``load_img``, ``preprocess_input`` and ``predict`` for each image, stored in a dictionary."""
     import keras
 
     network = getattr(keras.applications, application)(weights=None, include_top=False, pooling="avg")
@@ -73,12 +73,12 @@ def notebook(application: str, folder: str, count: int) -> Round:
 
 
 def likeness(encoder: str) -> dict[str, float]:
-    """Returns the least cosine of some images between features in bfloat16 and float32, and that of two images."""
+    """Returns the lowest cosine between bfloat16 and float32 features of some images, and that of two images."""
     return told_by_a_new_process("benchmarks.speed.encoders", encoder)
 
 
 def main() -> None:
-    """Prints the likeness."""
+    """Prints the cosines."""
     from capsmith.core.precision import dtype_scope
     from capsmith.vision.config import EncoderConfig
     from capsmith.vision.encoder import build_encoder

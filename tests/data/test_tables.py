@@ -82,7 +82,7 @@ def test_a_caption_of_two_lines(tmp_path):
         ("t.csv", "", r"t.csv is empty: it needs the columns image, caption"),
         ("t.csv", " \n\n", r"t.csv is empty"),
         ("t.jsonl", '{"image": "a", "caption": "b"}\n{"image": \n', r"t.jsonl, line 2: not valid JSON"),
-        ("t.jsonl", '["a", "b"]\n', r"t.jsonl, line 1: each line must be an object"),
+        ("t.jsonl", '["a", "b"]\n', r"t.jsonl, line 1: expected an object"),
     ],
 )
 def test_invalid_tables(tmp_path, name, text, message):

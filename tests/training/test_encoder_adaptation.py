@@ -11,7 +11,7 @@ from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError
 from capsmith.data.records import Corpus, Record
 from capsmith.evaluation.evaluate import evaluate
-from capsmith.models.given_features import require_encoder
+from capsmith.models.feature_origin import require_encoder
 from capsmith.models.run_config import run_config
 from capsmith.training import encoder_adaptation
 from capsmith.training.encoder_adaptation import adapt_encoders
@@ -35,6 +35,7 @@ def adapted(tmp_path_factory):
     return folder, config
 
 
+@pytest.mark.jax
 def test_words_of_held_out_images_are_found(adapted):
     found = scores(adapted[0])
     assert found[-1] > 0.8 and found[-1] > found[0] + 0.1

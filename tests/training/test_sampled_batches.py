@@ -10,7 +10,7 @@ from capsmith.data.sources import CroppedSource
 from capsmith.data.text.tokens import tokenise
 from capsmith.data.text.vocabulary import END, PAD
 from capsmith.decoding.search import GreedyConfig, search
-from capsmith.metrics.cider import CiderD
+from capsmith.metrics.reward import CiderReward
 from capsmith.training import sampled_batches
 from capsmith.training.sampled_batches import SampledBatches
 from tests.support.scst import batches, read
@@ -20,7 +20,7 @@ def test_weights_are_rewards_minus_the_leave_one_out_mean():
     made, by_row = batches(samples=4)
     text = made.captioner.config.text
     references = {row: [tokenise(c, text) for c in record.captions] for row, record in by_row.items()}
-    reward_of = CiderD(references)
+    reward_of = CiderReward(references)
     inputs, sentences = read(made, 0)
     assert len(sentences) == 20
     rows = np.repeat(made.order[:5], 4)

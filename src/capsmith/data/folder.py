@@ -10,7 +10,7 @@ from capsmith.data.record_builder import RecordBuilder
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
 from capsmith.data.sidecars import add_sidecars, sidecar_names
 from capsmith.data.splits import seeded_split
-from capsmith.data.table_rows import Columns, take_rows
+from capsmith.data.table_rows import Columns, add_rows
 from capsmith.data.tables import Column, Delimiter, read_table
 
 
@@ -63,5 +63,5 @@ def read(config: FolderConfig) -> Corpus:
         required["split_column"] = config.split_column
     table = read_table(source, required, config.header, config.delimiter)
     split = config.split_column or ("split" if "split" in table.columns else None)
-    take_rows(builder, table, Columns(config.image_column, captions, split, config.caption_separator))
+    add_rows(builder, table, Columns(config.image_column, captions, split, config.caption_separator))
     return builder.build(None if split else lambda image_ids: seeded_split(image_ids, config.split))

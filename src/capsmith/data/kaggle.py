@@ -9,7 +9,7 @@ from capsmith.data.files import locate, locate_images
 from capsmith.data.record_builder import RecordBuilder
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig, SplitConfig
 from capsmith.data.splits import SplitLists, read_lists, seeded_split
-from capsmith.data.table_rows import Columns, take_rows
+from capsmith.data.table_rows import Columns, add_rows
 from capsmith.data.tables import Column, Delimiter, read_table
 
 
@@ -55,6 +55,6 @@ def read(config: KaggleConfig) -> Corpus:
     builder = RecordBuilder(config, source, images, repeats=config.captions_per_image)
     required = {"image_column": config.image_column, "caption_column": config.caption_column}
     table = read_table(source, required, config.header, config.delimiter)
-    take_rows(builder, table, Columns(config.image_column, (config.caption_column,)))
+    add_rows(builder, table, Columns(config.image_column, (config.caption_column,)))
     listed = None if config.lists is None else read_lists(config, config.lists)
     return builder.build(lambda image_ids: seeded_split(image_ids, config.split) if listed is None else listed)

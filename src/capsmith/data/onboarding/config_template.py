@@ -97,7 +97,7 @@ data:
 {_data_section(data, has_splits)}
 text:
   mode: {stats.text.mode:<18} # {spacing}
-  min_count: {min_count:<13} # {vocabulary}; {unknown:.1%} of dev's are not
+  min_count: {min_count:<13} # {vocabulary}; {unknown:.1%} of the dev tokens are unknown
   max_length: {length:<12} # tokens per caption: {lengths}
 
 encoder:
