@@ -5,15 +5,15 @@ from pathlib import Path
 
 from capsmith.config import load_config
 from capsmith.core.yaml_io import read_yaml
-from tools.migrate_configs import migrate_file
+from tools.migrate_configs import migrate_config
 
 OLD = Path(__file__).parents[1] / "core" / "old_configs" / "flickr8k_best.yaml"
 
 
 def test_a_config_is_migrated_once(tmp_path):
     path = Path(shutil.copy(OLD, tmp_path / "config.yaml"))
-    assert migrate_file(path)
+    assert migrate_config(path)
     assert load_config(path).training.epochs == read_yaml(OLD)["training"]["epochs"]
     assert path.read_text().startswith("# decoding: that of report/scores.json")
     migrated = path.read_bytes()
-    assert not migrate_file(path) and path.read_bytes() == migrated
+    assert not migrate_config(path) and path.read_bytes() == migrated
