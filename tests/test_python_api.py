@@ -19,11 +19,11 @@ from capsmith import (
     Captioner,
     CheckpointError,
     ConfigError,
-    ConsensusConfig,
     DataError,
     FeatureError,
     GreedyConfig,
     ImageError,
+    MbrConfig,
     SampleConfig,
     evaluate,
     extract,
@@ -84,10 +84,10 @@ def test_settings_choose_the_first_search_that_takes_them():
     assert chosen_decoding(None, greedy, {"beam_size": 3}) == BeamConfig(beam_size=3, max_length=9)
     assert chosen_decoding(None, greedy, {"top_p": 0.9}) == SampleConfig(top_p=0.9, max_length=9)
     assert chosen_decoding(None, greedy, {"max_length": 5}) == GreedyConfig(max_length=5)
-    assert chosen_decoding(None, beam, {"neighbours": 4}).type == "consensus"
-    consensus = ConsensusConfig(beam_size=7, samples=9)
-    assert chosen_decoding("beam", consensus, {}) == BeamConfig(beam_size=7)
-    assert chosen_decoding(None, consensus, {"samples": 3}) == ConsensusConfig(beam_size=7, samples=3)
+    reranked = BeamConfig(beam_size=7, rerank=MbrConfig(samples=9))
+    assert chosen_decoding("sample", reranked, {"samples": 3}) == SampleConfig(samples=3, rerank=MbrConfig(samples=9))
+    assert chosen_decoding(None, reranked, {"rerank": None}) == BeamConfig(beam_size=7)
+    assert chosen_decoding(None, beam, {"rerank": {"type": "mbr", "samples": 3}}).rerank == MbrConfig(samples=3)
 
 
 @pytest.mark.parametrize(
@@ -373,10 +373,10 @@ def test_files_and_stored_grids_give_the_same(tmp_path):
 
 def test_fewer_images_at_once_where_a_search_takes_much():
     assert images_at_once(BeamConfig(), 3_000, 128) == 128
-    assert images_at_once(ConsensusConfig(), 9_000, 128) == 128
+    assert images_at_once(BeamConfig(rerank=MbrConfig()), 9_000, 128) == 128
     assert images_at_once(BeamConfig(beam_size=1000), 20_000, 128) == 4
-    assert images_at_once(BeamConfig(beam_size=1000), 20_000, 128, captioners=4) == 1
-    with pytest.raises(ConfigError, match=r"decoding.beam_size.* 10,000.* 1,663"):
+    assert images_at_once(BeamConfig(beam_size=1000), 20_000, 128, members=4) == 1
+    with pytest.raises(ConfigError, match=r"decoding.beam_size 10,000, over 60,000 words .* take 1,663 at most"):
         images_at_once(BeamConfig(beam_size=10_000), 60_000, 128)
     with pytest.raises(ConfigError, match=r"decoding.samples.* 100,000"):
         images_at_once(SampleConfig(samples=100_000), 5_000, 128)
@@ -384,7 +384,7 @@ def test_fewer_images_at_once_where_a_search_takes_much():
 
 def test_so_many_beams_that_images_are_captioned_in_parts(captioner, features, monkeypatch):
     whole = captioner.caption_features(features, beam_size=4)
-    monkeypatch.setattr("capsmith.decoding.limits._NUMBERS", 2 * 4 * (len(captioner.vocabulary) + 4 * 12))
+    monkeypatch.setattr("capsmith.decoding.limits._MAX_NUMBERS", 2 * 4 * (len(captioner.vocabulary) + 4 * 12))
     assert images_at_once(BeamConfig(beam_size=4, max_length=12), len(captioner.vocabulary), 128) == 2
     same(captioner.caption_features(features, beam_size=4), whole)
     same(captioner.caption(TEST[:4], beam_size=4), whole)

@@ -4,7 +4,7 @@ from capsmith.cli import main
 from tests.support import shapes
 
 
-def test_a_run_is_listed_and_drawn(tmp_path, capsys):
+def test_summary_and_diagram_of_a_run(tmp_path, capsys):
     out = tmp_path / "model.svg"
     assert main(["show", str(shapes.trained()), "--layers", "--diagram", str(out)]) == 0
     message = capsys.readouterr().out
@@ -12,7 +12,7 @@ def test_a_run_is_listed_and_drawn(tmp_path, capsys):
     assert "<svg" in out.read_text()
 
 
-def test_mistakes_are_one_line(tmp_path, capsys):
+def test_errors_are_one_line(tmp_path, capsys):
     (tmp_path / "notes.svg").write_text("mine")
     for arguments in (
         ["show", str(tmp_path)],

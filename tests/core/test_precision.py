@@ -10,7 +10,8 @@ from PIL import Image
 from capsmith.config import Config
 from capsmith.core import precision
 from capsmith.core.errors import FeatureError
-from capsmith.decoding.search import SampleConfig, search
+from capsmith.decoding.config import SampleConfig
+from capsmith.decoding.search import search
 from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.caption_model import masked_cross_entropy
 from capsmith.models.decoders.config import DECODERS, MergeConfig

@@ -11,7 +11,7 @@ from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError
 from capsmith.data.records import Corpus, Record
 from capsmith.evaluation.evaluate import evaluate
-from capsmith.models.given_features import require_encoder
+from capsmith.models.feature_origin import require_encoder
 from capsmith.models.run_config import run_config
 from capsmith.training import encoder_adaptation
 from capsmith.training.encoder_adaptation import adapt_encoders

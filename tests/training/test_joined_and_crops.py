@@ -7,7 +7,7 @@ from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError
 from capsmith.evaluation.evaluate import evaluate
-from capsmith.models.given_features import require_encoder
+from capsmith.models.feature_origin import require_encoder
 from capsmith.training.fit import train
 from capsmith.training.training_images import TrainingImages
 from tests.support import shapes
@@ -59,7 +59,7 @@ def test_only_training_makes_views(joined):
     stores = sorted(path.name for path in (folder / "cache").iterdir())
     assert len(stores) == 4 and sum(name.endswith("-view1") for name in stores) == 2
     elsewhere = folder / "elsewhere"
-    overrides = [f"features.cache={elsewhere}", "decoding.type=consensus", "decoding.neighbours=3"]
+    overrides = [f"features.cache={elsewhere}", "decoding.rerank.type=mbr", "decoding.rerank.neighbours=3"]
     evaluate(folder / "run", "test", overrides)  # which looks at the training images, as they are
     assert len(list(elsewhere.iterdir())) == 2
 

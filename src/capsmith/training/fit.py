@@ -16,12 +16,11 @@ from capsmith.data.prepare import Prepared, open_pickle, prepare, read_corpus, r
 from capsmith.data.records import Corpus
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
-from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.evaluation.build_index import build_caption_index
 from capsmith.evaluation.evaluate import evaluate_captioner, require_report
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
-from capsmith.models.given_features import GivenFeatures, require_same_features
+from capsmith.models.feature_origin import FeatureOrigin, require_same_features
 from capsmith.models.member import Member, StoredFeatures
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
@@ -106,7 +105,7 @@ def _train(training: Training, corpus: Corpus) -> Captioner:
     history = loop.run(resumed)
     load_weights(captioner.model.without_optimizer(), run.weights)
     if files.precision != "float32":
-        captioner = Captioner.load(run.path, captioner.encoder is not None)  # which computes in float32
+        captioner = Captioner([Member.load(run.path, captioner.encoder is not None)])  # computes in float32
     _finish(captioner.members[0], prepared, run, history)
     logger.info(f"trained in {sessions}: {run}")
     captioner = Captioner([captioner.members[0].saved_in(run.path)])
@@ -147,7 +146,7 @@ def _finish(member: Member, prepared: Prepared, run: RunDirectory, history: Hist
 def _evaluate(captioner: Captioner, prepared: Prepared, run: RunDirectory, corpus: Corpus) -> None:
     """Builds the caption index where the search needs it, and writes the report where the config asks for one."""
     config = captioner.config
-    if isinstance(config.decoding, ConsensusConfig):
+    if config.decoding.requires_caption_index:
         build_caption_index(captioner.members[0], prepared).save(run.path)
     if config.evaluation.after_training is None:
         return
@@ -184,8 +183,8 @@ def _check_run(run: RunDirectory, config: Config, resume: bool) -> None:
     except OSError as error:
         raise CheckpointError(f"cannot make {run}: {error.strerror or error}; choose another --run") from error
     if run.has_state:
-        given = GivenFeatures.of_run(run.path)
-        unknown = {"encoder"} if given is not None and given.encoder == "none" else set()  # it may be named later
+        origin = FeatureOrigin.of_run(run.path)
+        unknown = {"encoder"} if origin is not None and origin.encoder == "none" else set()  # it may be named later
         if changed := difference(run_config(run.path), config, Use.RESUME, unknown):
             raise CheckpointError(f"{run} was begun with another config ({changed}): choose another --run")
         require_same_features(config, run.path)

@@ -12,7 +12,7 @@ from capsmith.data.text.subwords import SIZE
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.caption_model import build_model
 from capsmith.models.captioner import Captioner
-from capsmith.models.given_features import encoder_of
+from capsmith.models.feature_origin import encoder_for_pickle
 from capsmith.models.member import Member
 from capsmith.vision.encoder import Encoder, JoinedEncoder, build_encoders
 from capsmith.vision.pickle_store import PickleStore
@@ -65,16 +65,16 @@ def new_captioner(
         precision: Compute precision of the layers.
     """
     encoder: Encoder | JoinedEncoder | None = prepared.encoder
-    given = None
+    origin = None
     if isinstance(prepared.source, PickleStore):
-        encoder, given = encoder_of(config, prepared.source, prepared.split("train"))
+        encoder, origin = encoder_for_pickle(config, prepared.source, prepared.split("train"))
     elif encoder is None:
         encoder = build_encoders(config.encoders)
     with dtype_scope(precision):
         model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
     if (standardise := getattr(model.decoder, "standardise", None)) is not None:
         standardise.learn(_sample_features(prepared, config.seed))
-    return Captioner([Member(config, vocabulary, model, prepared.feature_shape, encoder, feature_origin=given)])
+    return Captioner([Member(config, vocabulary, model, prepared.feature_shape, encoder, feature_origin=origin)])
 
 
 def _sample_features(prepared: Prepared, seed: int) -> np.ndarray:

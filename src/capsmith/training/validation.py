@@ -1,7 +1,7 @@
 """Greedy captions of the dev images and their scores, after every epoch."""
 
 from capsmith.data.prepare import Prepared
-from capsmith.decoding.search import GreedyConfig
+from capsmith.decoding.config import GreedyConfig
 from capsmith.evaluation.decode import decode_images
 from capsmith.evaluation.evaluate import tokeniser
 from capsmith.metrics import Score
