@@ -36,7 +36,7 @@ from capsmith.vision.store import FeatureStore  # noqa: E402
 
 COMMAND = "python -m benchmarks.kills"
 TRIED = "processes killed (-9) at random moments of extraction, training, self-critical training and evaluation"
-SURVIVED = "of these after which the next process resumed and ended with the result of one that was never killed"
+SURVIVED = "of these after which the next process went on, to the same end as one that was never killed"
 CONFIG: dict[str, Any] = {
     "data": {"type": "scenes", "train": 600, "dev": 60, "test": 200, "size": 64},
     "text": {"min_count": 1},
@@ -158,7 +158,7 @@ def _chain(stage: Stage, folder: Path, wanted: int, rng: np.random.Generator) ->
     kept = stage.kept(folder)
     while kills < wanted:
         process = _start(stage, folder)
-        at_once = rng.random() < 0.2  # also during startup
+        at_once = rng.random() < 0.2  # while it starts, too
         try:
             if at_once or _works(process, stage.working):
                 process.wait(rng.uniform(0, stage.seconds))
@@ -188,14 +188,14 @@ def _start(stage: Stage, folder: Path) -> "subprocess.Popen[str]":
 def _works(process: "subprocess.Popen[str]", line: str) -> bool:
     """Waits until a process has started its work; returns False if it ended before."""
     assert process.stderr is not None
-    return any(re.search(line, text) for text in process.stderr)
+    return any(re.search(line, said) for said in process.stderr)
 
 
 def _finish(stage: Stage, folder: Path) -> None:
     process = _start(stage, folder)
-    _, errors = process.communicate()
+    _, said = process.communicate()
     if process.returncode:
-        raise RuntimeError(f"{stage.name} ended with exit code {process.returncode}: {errors[-500:]}")
+        raise RuntimeError(f"{stage.name} ended with exit code {process.returncode}: {said[-500:]}")
 
 
 def _rows(folder: Path) -> tuple[int, ...]:
@@ -217,7 +217,7 @@ def _other_features(reference: Path, folder: Path) -> str:
     one, other = (FeatureStore.open(next(place.glob("*/manifest.json")).parent) for place in (reference, folder))
     ids = sorted(image for image in one.ids if image is not None)
     if ids != sorted(image for image in other.ids if image is not None):
-        return "the store holds other images"
+        return "other images are in the store"
     same = np.allclose(one.gather(one.rows(ids)), other.gather(other.rows(ids)), rtol=2e-3, atol=2e-3)
     return "" if same else "other features"
 
@@ -225,7 +225,7 @@ def _other_features(reference: Path, folder: Path) -> str:
 def _other_history(reference: Path, folder: Path) -> str:
     one, other = (read_csv(place / "history.csv") for place in (reference, folder))
     if len(one) != len(other):
-        return f"{len(other)} epochs instead of {len(one)}"
+        return f"{len(other)} epochs in the place of {len(one)}"
     for left, right in zip(one, other, strict=True):
         for key in left.keys() - {"seconds"}:
             if not np.isclose(left[key], right.get(key, np.nan), rtol=1e-4, atol=1e-4):

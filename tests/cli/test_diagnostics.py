@@ -138,7 +138,7 @@ def test_the_trial_trains_saves_loads_and_captions(capsys, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
-    assert "trained, saved, loaded and captioned" in out and "!!" not in out and "“a red ball” of a red ball" in out
+    assert "smoke test" in out and "!!" not in out and "“a red ball”" in out
     assert "accelerator" in out and not list(tmp_path.iterdir())
 
 

@@ -32,20 +32,20 @@ def test_prints_scores_with_signatures(run, capsys):
 def test_the_control_scores_far_lower(run, capsys):
     values = {}
     for control in ([], ["--control", "shuffled-images"]):
-        found = json.loads(evaluated(capsys, run, "--split", "dev", "--json", *control))
-        assert found["is_control"] == bool(control) and found["control"]["kind"] == "shuffled-images"
-        assert (found["scores"] == found["control"]["scores"]) == bool(control)
-        assert (found["split"], found["images"]) == ("dev", 24)
-        values[bool(control)] = found["scores"]["bleu4"]["value"]
+        result = json.loads(evaluated(capsys, run, "--split", "dev", "--json", *control))
+        assert result["is_control"] == bool(control) and result["control"]["kind"] == "shuffled-images"
+        assert (result["scores"] == result["control"]["scores"]) == bool(control)
+        assert (result["split"], result["images"]) == ("dev", 24)
+        values[bool(control)] = result["scores"]["bleu4"]["value"]
     assert values[True] < 0.6 * values[False]
     assert "images shuffled" in evaluated(capsys, run, "--split", "dev", "--control", "shuffled-images")
 
 
 def test_set_chooses_the_search_and_the_metrics(run, capsys):
-    found = json.loads(
+    result = json.loads(
         evaluated(capsys, run, "--json", "--set", "decoding.type=greedy", "--set", "evaluation.metrics=[rouge]")
     )
-    assert list(found["scores"]) == ["rouge"]
+    assert list(result["scores"]) == ["rouge"]
     assert json.loads((run / "report" / "scores.json").read_text())["decoding"]["type"] == "greedy"
 
 

@@ -114,9 +114,9 @@ def _spoilt(shop: Workshop, name: str, change: Callable[[h5py.File], None]) -> l
 
 
 def _datasets(file: h5py.File) -> list[h5py.Dataset]:
-    found: list[h5py.Dataset] = []
-    file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) and item.ndim else None)
-    return found
+    result: list[h5py.Dataset] = []
+    file.visititems(lambda _, item: result.append(item) if isinstance(item, h5py.Dataset) and item.ndim else None)
+    return result
 
 
 @mistake("weights with a link to another file", "model.weights.h5", "damaged")

@@ -77,7 +77,7 @@ def migrate(values: Mapping[str, Any], model: type[Settings]) -> Values:
 
     Args:
         values: What ``config.yaml`` of a run says.
-        model: The settings class of the whole config.
+        model: The settings class of the complete config.
     """
     migrated: Values = _copied(values)
     for change in CHANGES:
