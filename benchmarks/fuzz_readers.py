@@ -15,9 +15,9 @@ from capsmith.config import load_config
 from capsmith.core.files import read_json
 from capsmith.data.folder import FolderConfig
 from capsmith.data.karpathy import KarpathyConfig
-from capsmith.data.onboarding.layout import guess_dataset
+from capsmith.data.onboarding.layout import detect_layout
 from capsmith.data.records import read_dataset
-from capsmith.data.tables import guess_table
+from capsmith.data.tables import read_table
 from capsmith.data.text.glove import load_vectors
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.metrics.files import read_captions
@@ -41,9 +41,9 @@ def _images() -> list[bytes]:
 
 def _table(path: Path) -> None:
     (path.parent / "a.jpg").write_bytes(_IMAGES[0])
-    for _ in guess_table(path).rows:
+    for _ in read_table(path, {}).rows:
         pass
-    guess_dataset(path.parent, path)
+    detect_layout(path.parent, path)
     read_dataset(FolderConfig(root=path.parent, captions=Path(path.name)))
 
 

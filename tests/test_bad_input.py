@@ -165,14 +165,14 @@ def test_captions_with_a_bom_or_crlf_are_fine(shop, form):
 
 def test_duplicate_rows_below_the_threshold_are_counted_and_left_out(shop):
     toy.write_captions(shop.data() / "captions.csv", [*toy.rows(), toy.rows()[0]])
-    outcome = run(["extract", "--config", shop.config(data={"max_problems": 0.05})])
+    outcome = run(["extract", "--config", shop.config(data={"max_bad_fraction": 0.05})])
     assert outcome.code == 0
     assert "1 ×" in outcome.errors and "red_ball.png" in outcome.errors
 
 
 def test_a_missing_image_below_the_threshold_is_left_out(shop):
     (shop.data() / "images" / "red_ball.png").unlink()
-    assert extracted(shop, data={"max_problems": 0.1}) == [name for name in ALL if name != "red_ball.png"]
+    assert extracted(shop, data={"max_bad_fraction": 0.1}) == [name for name in ALL if name != "red_ball.png"]
 
 
 def test_an_unreadable_image_below_the_threshold_is_left_out_and_noted(shop):

@@ -45,7 +45,7 @@ NAMED: dict[str, st.SearchStrategy[Any]] = {  # what the types of the fields do 
     "EncoderConfig.image_size": st.none() | st.integers(8, 4096) | st.tuples(*[st.integers(8, 4096)] * 2).map(list),
     "EncoderConfig.weights": TEXTS | TEXTS.map(lambda text: text + ".keras"),
     "TrainingConfig.metric": st.sampled_from(["cider", "bleu4", "rouge"]),
-    "SplitConfig.together": st.lists(st.lists(TEXTS, min_size=1, max_size=3), max_size=3),  # empty groups are dropped
+    "SplitConfig.groups": st.lists(st.lists(TEXTS, min_size=1, max_size=3), max_size=3),  # empty groups are dropped
     "Config.data": st.deferred(lambda: sections(DATASETS)),
     "Config.decoder": st.deferred(lambda: sections(DECODERS)),
     "Config.decoding": st.deferred(lambda: sections(DECODINGS)),

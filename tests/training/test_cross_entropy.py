@@ -24,7 +24,7 @@ def trained(tmp_path_factory):
 
 
 def test_the_loss_is_the_mean_over_words(trained):
-    """Computed here over the whole train split, one word after another."""
+    """Computed here word by word over the complete train split."""
     captioner, run = trained
     prepared = prepare_splits(captioner.config, "train")
     records = prepared.split("train")
@@ -43,7 +43,7 @@ def test_the_loss_is_the_mean_over_words(trained):
 
 
 def test_before_learning_the_loss_is_that_of_word_frequencies(trained):
-    """The output starts from the frequencies of the train split, so no epoch is spent on learning them."""
+    """The output bias starts from the word frequencies of the train split."""
     captioner, run = trained
     counts = np.array(captioner.vocabulary.counts, float)
     shares = counts[counts > 0] / counts.sum()

@@ -21,7 +21,7 @@ def test_a_nan_loss_stops(tmp_path):
 
 
 def test_the_advice_after_a_good_epoch_works(tmp_path, monkeypatch):
-    """The advice is followed to the letter, and works."""
+    """The advice is followed literally, and works."""
     changes = settings(training={"epochs": 2, "learning_rate": 1e-3})
     monkeypatch.setattr(objective, "training_step", lambda model: failing_later)
     with pytest.raises(CapsmithError) as stopped:
@@ -35,6 +35,6 @@ def test_the_advice_after_a_good_epoch_works(tmp_path, monkeypatch):
 
 
 def failing_later(inputs, targets, taken=[0]):  # noqa: B006
-    """Learns nothing; from the second epoch on its loss is no number."""
+    """A training step without effect, whose loss is NaN from the second epoch on."""
     taken[0] += 1
     return 1.0 if taken[0] <= 9 else float("nan")

@@ -49,7 +49,7 @@ def test_an_existing_folder_is_left_as_it_was(folder):
 
 
 def test_a_full_disk_at_the_start_leaves_none(folder, monkeypatch):
-    """The disk is full before all parts of the captioner are there, those of several encoders too."""
+    """The disk is full before all files are written, with several encoders too."""
     one = toy.settings(folder / "data", folder / "cache")["encoder"]
     values = toy.settings(folder / "data", folder / "cache") | {"encoder": [one, {**one, "image_size": 40}]}
     monkeypatch.setattr(captioner, "write_json", lambda *_: (_ for _ in ()).throw(CapsmithError("full")))
@@ -86,7 +86,7 @@ def test_a_failed_resume_removes_nothing(folder):
 
 
 def test_the_log_of_stage_one_is_kept(folder):
-    """The second stage fails at its start, after the first one has trained."""
+    """Stage two fails at its start, after stage one has trained."""
     start = folder / "first"
     first = toy.write_config(folder / "first.yaml", toy.settings(folder / "data", folder / "cache"))
     training = {"resume_weights_from": str(start), "stage_one": {"config": str(first)}, "objective": "scst"}

@@ -25,7 +25,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def run(trained, tmp_path):
-    """Returns a copy of the run, to be gone on with."""
+    """A copy of the run, to resume."""
     return shutil.copytree(trained[1], tmp_path / "run")
 
 
@@ -77,7 +77,7 @@ def test_another_config_is_not_resumed(run, section, value, said):
 
 
 def test_settings_without_effect_on_numbers_may_change(run, tmp_path):
-    """A moved data set, another cache, other metrics; and what was finished stays as it was."""
+    """A moved dataset, another cache, other metrics: the finished training is unchanged."""
     data = shutil.copytree(shapes.data(), tmp_path / "moved")
     before = read_csv(run / "history.csv")
     (run / "history.csv").unlink()  # killed between the state and the history
@@ -123,7 +123,7 @@ def test_leftovers_without_a_state_are_ignored(run):
 
 
 def test_weights_decay_with_adamw(trained, tmp_path):
-    """By rate × decay a step: six steps of five percent."""
+    """By learning rate × decay per step: six steps of five percent."""
     sections = {"optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 50.0, "schedule": "constant"}
     captioner = train(load_config(settings(training=sections)), tmp_path / "run")
     norms = [

@@ -16,7 +16,7 @@ from tests.support.prepared import prepare_splits
 
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory):
-    """A captioner trained on two encoders' grids of other sizes, and on one view of each image."""
+    """A captioner trained on the grids of two encoders of different sizes, and on one crop of each image."""
     folder = tmp_path_factory.mktemp("joined")
     settings = shapes.settings(
         decoder={"type": "aoa", "units": 16, "attention_units": 16, "heads": 2, "standardise": True},
@@ -86,7 +86,7 @@ def test_each_encoder_has_to_be_the_one_of_the_training(joined):
     ],
 )
 def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says, log_lines):
-    """Only where images are mirrored: elsewhere nothing changes places."""
+    """Only if images are mirrored."""
     folder, config = joined
     lines = log_lines
     captioner = Captioner.load(folder / "run")

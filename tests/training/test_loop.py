@@ -31,7 +31,7 @@ def test_ctrl_c_reports_what_is_saved(tmp_path, log_lines):
 
 
 def test_other_metrics_after_resuming(tmp_path):
-    """The rows of one history may measure different things."""
+    """Rows of one history may have different metrics."""
     sections = {"training": {"epochs": 2}, "evaluation": {"metrics": ["bleu1"]}}
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt), on_log(interrupt):
@@ -63,7 +63,7 @@ def test_removed_files_are_written_again(tmp_path, log_lines):
 
 @pytest.mark.parametrize("within", [1, 2])
 def test_a_sudden_stop_reports_what_is_lost(tmp_path, monkeypatch, within, log_lines):
-    """As a second Ctrl-C does, which does not wait for the batch."""
+    """As by a second Ctrl-C, which does not wait for the batch."""
     asked, lines = Batches.load, log_lines
 
     def prepared(self, index):
@@ -91,13 +91,13 @@ def test_out_of_memory_names_the_batch_size(tmp_path, monkeypatch):
 
 
 def test_patience_ends_the_training(tmp_path):
-    """At a rate of next to nothing no epoch is better than the first."""
+    """With a learning rate near zero, no epoch is better than the first."""
     train(load_config(settings(training={"epochs": 9, "patience": 2})), tmp_path / "run")
     assert len(read_csv(tmp_path / "run" / "history.csv")) == 3
 
 
 def test_the_moving_average_is_scored_and_saved(tmp_path):
-    """The kept weights are neither the last ones nor the first, and score on dev what the history says."""
+    """The saved weights are not the last ones, and have the dev score of the history."""
     training = {"epochs": 3, "learning_rate": 0.01, "ema": 0.9, "metric": "bleu1"}
     made = train(load_config(settings(training=training)), tmp_path / "run")
     rows = read_csv(tmp_path / "run" / "history.csv")

@@ -164,7 +164,7 @@ def test_a_training_that_needs_itself_is_refused(tmp_path):
 
 
 def test_an_ensemble_by_one_command(tmp_path):
-    """Two missing members are trained with their own seeds, and all three write the report together."""
+    """Two missing members are trained with their own seeds, and the report is that of all three."""
     other = shapes.settings(seed=9, data={"root": "nowhere"}, training={"epochs": 2})
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(other))
     members = [

@@ -48,7 +48,7 @@ def config_of(changes):
 
 
 def killed(run, changes, moments):
-    """Kills a training at each moment and goes on each time, as ``capsmith train --resume`` does."""
+    """Kills a training at each moment and resumes it, as ``capsmith train --resume`` does."""
     run.mkdir()
     save_config(config_of(changes), run / "given.yaml")
     for epoch, moment in moments:
@@ -66,7 +66,7 @@ def killed(run, changes, moments):
 
 @pytest.fixture(scope="module")
 def chains(tmp_path_factory):
-    """All kills at once, in other processes, while this one trains undisturbed."""
+    """Runs all kills in parallel in other processes, while this one trains undisturbed."""
     folder = tmp_path_factory.mktemp("killed")
     shapes.settings()  # draws the data once
     with ThreadPoolExecutor() as pool:
@@ -105,7 +105,7 @@ def assert_same_history(one, other):
 
 
 def assert_same_state(one, other):
-    """Every weight, moment and statistic, not only what the captions happen to show."""
+    """Compares all weights, moments and statistics."""
     with np.load(one / "state.npz") as left, np.load(other / "state.npz") as right:
         assert set(left.files) == set(right.files)
         for name in set(left.files) - {"progress"}:
@@ -126,7 +126,7 @@ def test_killed_at_any_moment_it_ends_the_same(chains, frozen):
 
 
 def test_killed_within_an_epoch_it_resumes_within(chains, frozen):
-    """The state of every batch is there, so what was learned before the kill is not learned again."""
+    """The state of each batch is saved, so no batch is repeated."""
     captioner, run = frozen
     resumed = chains["within"].result()
     again = go_on(resumed, ALWAYS)

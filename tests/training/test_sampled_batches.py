@@ -95,7 +95,7 @@ def test_captions_of_mirrored_images_are_flipped_back_for_the_reward():
 
 @pytest.mark.parametrize("dropout", [0.0, 0.25])
 def test_training_sees_the_probability_of_sampling(dropout, monkeypatch):
-    """The loaded model's own dropout, 0.1, would show: learning has none but the one that drawing had."""
+    """Only the masks of sampling are applied: the loaded model's own dropout of 0.1 would show."""
     made, _ = batches(dropout=dropout, samples=4)
     drawn = []
 

@@ -17,7 +17,7 @@ from tests.support.scst import settings, stage_one
 
 
 def test_a_positive_advantage_raises_the_probability():
-    """One step with one sample praised and one blamed moves their probabilities apart."""
+    """One step with a positive and a negative advantage moves the probabilities apart."""
     captioner = Captioner.load(stage_one())
     config = load_config(settings(stage_one()))
     features = prepare_splits(config, "train").source.gather(np.array([0]))

@@ -15,7 +15,7 @@ from tests.support import shapes
 
 
 def greener(tmp_path, old="red", new="crimson"):
-    """Returns the same data set in a place of its own, one word of its captions replaced by a new one."""
+    """Returns a copy of the dataset in which a new word replaces one word of the captions."""
     place = tmp_path / "other"
     shutil.copytree(shapes.data(), place)
     table = place / "captions.csv"
@@ -25,7 +25,7 @@ def greener(tmp_path, old="red", new="crimson"):
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_known_words_keep_what_is_theirs(tmp_path, tied, log_lines):
-    """Before anything is learned, the grown model says of every old word what the old one says."""
+    """Before training, the new model has the old model's logits for every word in both vocabularies."""
     decoder = {"tie_embeddings": tied}
     train(load_config(shapes.settings(decoder=decoder, training={"epochs": 2})), tmp_path / "old")
     root = greener(tmp_path)
@@ -45,7 +45,7 @@ def test_known_words_keep_what_is_theirs(tmp_path, tied, log_lines):
 
 
 def test_it_learns_faster_than_from_nothing(tmp_path):
-    """One word is new, all else is known: an epoch suffices."""
+    """One word is new: one epoch is enough."""
     run, root, losses = shapes.trained(), greener(tmp_path), {}
     model = {"encoder": load_config(run / "config.yaml").encoders[0].model_dump(mode="json"), "decoder": {"units": 64}}
     for name, init in (("nothing", None), ("known", str(run))):

@@ -15,7 +15,7 @@ from tests.support.adaptation import asked, scores, settings
 
 
 def interrupted(config, monkeypatch, at=2):
-    """Adapts until a pass, and is then interrupted."""
+    """Interrupts the pretraining before a pass."""
     one_pass = WordLabelTrainer._pass
 
     def dying(self, number, *rest):
@@ -51,7 +51,7 @@ def test_it_does_not_resume_with_other_settings(tmp_path, monkeypatch):
 
 
 def test_the_best_pass_is_kept(tmp_path, monkeypatch):
-    """Passes score 0.5, 0.9, 0.7: the weights are those after the second."""
+    """Of passes with scores 0.5, 0.9 and 0.7, the weights of the second are kept."""
     said, cores = iter([0.5, 0.9, 0.7]), []
     found = WordLabelTrainer._predict
 
@@ -69,7 +69,7 @@ def test_the_best_pass_is_kept(tmp_path, monkeypatch):
 
 
 def test_a_mirrored_grid_has_the_labels_of_the_mirrored_image(tmp_path):
-    """Every other image's features are turned round, and "left" is then learned as "right"."""
+    """Half of the grids are mirrored, and have the label "right" instead of "left"."""
     config, corpus = asked(load_config(settings(tmp_path)))
     records = corpus.split("train")
     plain, how = (

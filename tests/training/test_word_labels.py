@@ -10,7 +10,7 @@ from tests.support.adaptation import asked, settings
 
 
 def test_mean_average_precision_by_hand():
-    """Ranked right, wrong, right: (1/1 + 2/3) / 2; a word of fewer than five images does not count."""
+    """Mean of the precision at each positive image; a word with fewer than five positive images does not count."""
     there = np.zeros((12, 2), bool)
     there[[0, 2, 5, 6, 9], 0] = True
     there[0, 1] = True

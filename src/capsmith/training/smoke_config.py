@@ -13,7 +13,7 @@ OVERRIDES = (
     "training.epochs=1",
     "training.batch_size=40",
     "evaluation.examples=8",
-    "data.max_problems=1",
+    "data.max_bad_fraction=1",
 )
 """What makes a training tiny."""
 
