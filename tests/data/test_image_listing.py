@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 
 from capsmith.core.errors import DataError
-from capsmith.data.image_folder import Images
+from capsmith.data.image_folder import ImageFolder
 from capsmith.data.image_listing import is_image_name, list_images
 from capsmith.data.record_builder import IMAGES
 from capsmith.vision.image_formats import IMAGE_ENDINGS
@@ -25,7 +25,7 @@ def test_every_command_has_the_same_endings(tmp_path):
     fill(tmp_path, "c.txt", "d", "e.jpg.txt", "f.jpgx", "jpg")
     listing = list_images(tmp_path)
     assert len(listing.images) == 2 * len(IMAGE_ENDINGS)
-    assert Images(tmp_path).paths == frozenset(listing.images)
+    assert ImageFolder(tmp_path).paths == frozenset(listing.images)
     assert IMAGES == IMAGE_ENDINGS
     assert listing.others == ("c.txt", "d", "e.jpg.txt", "f.jpgx", "jpg")
 
@@ -43,7 +43,7 @@ def test_hidden_files_and_folders_are_passed_over(tmp_path):
     listing = list_images(tmp_path)
     assert listing.images == ("a.jpg", "sub/f.jpg")
     assert listing.hidden == 4  # .git counts once
-    assert Images(tmp_path).paths == {"a.jpg", "sub/f.jpg"}
+    assert ImageFolder(tmp_path).paths == {"a.jpg", "sub/f.jpg"}
     assert not is_image_name("._a.jpg") and is_image_name("a.JPG") and not is_image_name(".jpg")
 
 

@@ -91,7 +91,7 @@ def test_what_comes_out_must_be_what_was_asked_for(monkeypatch):
 
     other = Other()
     monkeypatch.setattr(Image, "open", lambda *_, **__: other)
-    with pytest.raises(ImageError, match="begins as JPEG, but is EPS"):
+    with pytest.raises(ImageError, match="JPEG, but is EPS"):
         open_image(encoded(RED, "JPEG"), "a.jpg")
     assert other.closed
 
@@ -123,7 +123,7 @@ def test_a_closed_image_gives_one_line():
 
 @pytest.mark.parametrize("source", [None, 7, 1.5, object(), bytearray(b"x"), ["a.jpg"]])
 def test_what_is_no_image_at_all(source):
-    with pytest.raises(ImageError, match="is not an image: give a path, bytes, a PIL image or an array"):
+    with pytest.raises(ImageError, match="is not an image"):
         load_image(source, SIZE)
 
 
@@ -318,7 +318,7 @@ def test_an_icon_is_bounded_by_what_is_inside():
         load_image(icon(png(11_000, 11_000)), SIZE)
     assert looks_red(icon(encoded(RED), 40, 30))
     assert looks_red(encoded(RED.resize((32, 32)), "ICO", sizes=[(32, 32)], bitmap_format="bmp"))
-    with pytest.raises(ImageError, match="no size that an icon can have"):
+    with pytest.raises(ImageError, match="invalid size"):
         load_image(icon(icon(encoded(RED))), SIZE)
 
 

@@ -108,7 +108,7 @@ def test_the_payload_is_live_without_the_guard(tmp_path):
 
 
 def test_arrays_of_objects_are_refused():
-    with pytest.raises(FeatureError, match="refused: this pickle holds arrays of object"):
+    with pytest.raises(FeatureError, match="refused: .* arrays of object"):
         load(pickle.dumps({"a": np.array([{}, "x"], object)}))
 
 
@@ -131,5 +131,5 @@ def test_damaged_pickles_are_one_clear_line(data):
 
 def test_a_number_that_would_fill_the_memory_is_refused():
     """Found by fuzzing: an unpickler makes room for as many remembered objects as the highest number says."""
-    with pytest.raises(FeatureError, match="asks for more memory than it can fill"):
+    with pytest.raises(FeatureError, match="refused: .*memory"):
         load(b"\x80\x04]r\xff\xff\xff\x7f.")

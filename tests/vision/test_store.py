@@ -229,7 +229,7 @@ def test_a_hostile_pickle_in_a_store_is_refused(tmp_path):
     store = FeatureStore.create(tmp_path / "s", ["a"], np.ones((1, 3)), PRINT)
     mark = tmp_path / "executed"
     (store.path / "features.pkl").write_bytes(b"cos\nsystem\n(S'touch " + str(mark).encode() + b"'\ntR.")
-    with pytest.raises(FeatureError, match="refused: this pickle asks for os.system"):
+    with pytest.raises(FeatureError, match="refused: .*os.system"):
         FeatureStore.open(store.path)
     assert not mark.exists()
 
