@@ -1,56 +1,78 @@
-# capsmith: make quickstart trains and captions, make test checks the code, make tables writes the README's tables.
+# capsmith: `make quickstart` trains and captions, `make test` checks the code, `make docs` builds the documentation.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
+CODE   := src tests benchmarks tools docs
+PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: help install quickstart test test-jax bench format tables clean
+.PHONY: help install quickstart test lint unit test-jax test-slow docs bench format tables clean
 .DEFAULT_GOAL := help
 
-help:                ## show what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+help:                ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}' | sed 's/:.*  / /'
 
 $(BIN)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	$(PIP) -e .
 	touch $@
 
 $(BIN)/.installed-dev: $(BIN)/.installed
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) -e '.[dev,docs]'
 	touch $@
 
-install: $(BIN)/.installed  ## make .venv with capsmith in it
+install: $(BIN)/.installed  ## create .venv with capsmith
 
-quickstart: $(BIN)/.installed  ## train on the rendered scenes, evaluate, caption: minutes, no download
+quickstart: $(BIN)/.installed  ## train on rendered scenes, evaluate, caption: minutes, no download
 	$(BIN)/capsmith train --config quickstart.yaml --run runs/quickstart --resume
 	$(BIN)/capsmith caption runs/quickstart data/scenes/images/test_0000[0-8].png --show runs/quickstart/captions.png
 	@echo
 	@echo "Look at  runs/quickstart/report/index.html   the held-out images, best and worst first"
 	@echo "         runs/quickstart/captions.png        images with their captions"
-	@echo "         runs/quickstart/history.png         how it learned"
-	@echo "Next     $(BIN)/capsmith train --config flickr8k.yaml --set data.root=/where/Flickr8k/is"
+	@echo "         runs/quickstart/history.png         loss and dev scores by epoch"
+	@echo "Next     $(BIN)/capsmith train --config flickr8k.yaml --set data.root=/path/to/Flickr8k"
 
-test: $(BIN)/.installed-dev  ## lint, types and tests
-	$(BIN)/ruff format --check src tests benchmarks tools
-	$(BIN)/ruff check src tests benchmarks tools
+test: $(BIN)/.installed-dev  ## lint, types, docs and tests, side by side
+	$(MAKE) -j 2 --output-sync=target unit checks
+
+.PHONY: checks
+checks: lint docs
+
+lint: $(BIN)/.installed-dev  ## formatting, lint, types
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
 
-test-jax: $(BIN)/.installed-dev  ## the decoders and the toy training on JAX
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt jax
+unit: $(BIN)/.installed-dev  ## the tests without the slow ones
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow"
+
+test-jax: $(BIN)/.installed-dev  ## the decoders and a small training on JAX
+	$(PIP) jax
 	KERAS_BACKEND=jax $(BIN)/capsmith train --smoke --config quickstart.yaml --run runs/jax
 	KERAS_BACKEND=jax $(BIN)/capsmith caption runs/jax-smoke data/scenes/images/test_0000[0-2].png
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -m "not slow" -k "whole_sentence or find_the_same or every_decoder or learns or stepper or learner or held_out_images or depend_on_the_batch" tests/models/decoders tests/core/test_compilation.py tests/decoding/test_compiled.py tests/training/test_encoder_adaptation.py tests/test_batch_invariance.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow" -k "whole_sentence or find_the_same or every_decoder or learns or stepper or learner or held_out_images or depend_on_the_batch" tests/models/decoders tests/core/test_compilation.py tests/decoding/test_compiled.py tests/training/test_encoder_adaptation.py tests/test_batch_invariance.py
 
-bench: $(BIN)/.installed-dev  ## measure speed beside the usual ways; BENCH="decoding latency" for some parts
+test-slow: $(BIN)/.installed-dev  ## the long tests: slow tests, kills, bad input, fuzzing; for a nightly run
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m slow
+	$(BIN)/python -m benchmarks.kills
+	$(BIN)/python -m benchmarks.bad_input
+	@if $(BIN)/python -c "import atheris" 2>/dev/null; then $(BIN)/python -m benchmarks.fuzz --seconds 30; \
+	else echo "fuzzing skipped: pip install atheris"; fi
+
+docs: $(BIN)/.installed-dev  ## build the documentation into docs/_build/html
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	cp docs/_build/html/README.html docs/_build/html/index.html
+
+bench: $(BIN)/.installed-dev  ## measure speed against alternatives; BENCH="decoding latency" for some parts
 	$(BIN)/python -m benchmarks.speed $(BENCH)
 
 format: $(BIN)/.installed-dev  ## format the code
-	$(BIN)/ruff format src tests benchmarks tools
-	$(BIN)/ruff check --fix src tests benchmarks tools
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
 
-tables: $(BIN)/.installed  ## write the README's tables from results/summary.json
+tables: $(BIN)/.installed  ## write generated pages: tables from results/summary.json, the configuration reference
 	$(BIN)/python -m tools.tables
+	$(BIN)/python -m tools.config_reference
 
-clean:               ## remove the environment, runs, caches and drawn images
-	rm -rf $(VENV) runs cache data/scenes .mypy_cache .ruff_cache .pytest_cache
+clean:               ## remove the environment, runs, caches and rendered images
+	rm -rf $(VENV) runs cache data/scenes docs/_build .mypy_cache .ruff_cache .pytest_cache

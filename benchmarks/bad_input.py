@@ -1,7 +1,7 @@
-"""How much bad input is refused as it should be: one clear line, exit code 2, nothing executed, nothing lost.
+"""Counts how much bad input is handled: one clear line, exit code 2, nothing executed, nothing lost.
 
-Trains a toy captioner, then makes every mistake of ``tests/mistakes`` through the command line's ``main``. Prints
-what went wrong and the two numbers; leaves with exit code 1 when a mistake was not handled.
+Trains a toy captioner, then makes every mistake of ``tests/mistakes`` through the command line's ``main``. Prints the
+faults and the two counts; exits with 1 if a mistake was not handled.
 
     python -m benchmarks.bad_input [--verbose] [--write summary_part.json]
 """

@@ -1,12 +1,11 @@
-"""Whether an image's caption depends on what it is captioned with: batch size, order, company.
+"""Tests whether the caption of an image depends on its batch: size, order, other images.
 
     python -m benchmarks.batch_invariance RUN [RUN …] [--set …] [--images 300] [--split dev] [--files] [--write FILE]
 
-Captions images of a split one at a time, by every search, and then again in batches of several sizes, in the order of
-the data set, reversed and shuffled, and beside copies of one image. Prints, for each search, how many images ever got
-another caption, or a score that differs by more than 1e-5, of the caption or of one of its alternatives. Several runs
-caption together, as in ``evaluate``. ``--files`` also captions the image files, and counts what differs from the
-features of the store.
+Captions images of a split one at a time with every search, and again in batches of several sizes, in the order of the
+data set, reversed and shuffled, and beside copies of one image. Prints for each search the number of images that ever
+got another caption, or a score (of the caption or an alternative) that differs by more than 1e-5. Several runs are an
+ensemble. ``--files`` also captions the image files, and counts differences from the stored features.
 """
 
 import argparse
@@ -48,7 +47,7 @@ Found = dict[str, Caption]
 
 
 def main() -> int:
-    """Counts; returns the exit code, 0 where no caption changed."""
+    """Counts differences; returns the exit code, 0 if no caption changed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
@@ -112,7 +111,7 @@ def loaded(
 
 
 def arranged(ids: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yields sizes of batches and orders of the images, some with copies of one image between them."""
+    """Yields batch sizes and orders of the images, some with copies of one image in between."""
     rng = np.random.default_rng(0)
     for size in SIZES:
         yield size, ids
@@ -132,7 +131,7 @@ def captioned(
 
 
 def distance(one: Caption, other: Caption) -> float:
-    """Returns how far scores are apart, of the captions and of their alternatives in order; relative above 1."""
+    """Returns the largest difference of scores, of the captions and their alternatives in order; relative above 1."""
     scores, others = ([c.score for c in (caption, *caption.alternatives)] for caption in (one, other))
     if len(scores) != len(others):
         return float("inf")
@@ -140,7 +139,7 @@ def distance(one: Caption, other: Caption) -> float:
 
 
 def by_files(captioner: Captioner, paths: dict[str, Path], how: DecodingConfig, alone: Found) -> str:
-    """Captions the files one at a time, and says how far that is from what the stored features gave."""
+    """Captions the files one at a time, and prints the difference from the stored features."""
     found = {image: captioner.caption(path, how) for image, path in paths.items()}
     words = [image for image in paths if found[image].text != alone[image].text]
     apart = [distance(found[image], alone[image]) for image in paths if image not in words]

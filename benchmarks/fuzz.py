@@ -1,11 +1,11 @@
-"""Fuzzes everything that reads files: whatever the bytes, a reader answers, or says what is wrong in one line.
+"""Fuzzes all readers of files: for any bytes, a reader returns a result or raises an error of one line.
 
     pip install atheris
     python -m benchmarks.fuzz [--seconds 60] [--only image table …] [--write summary_part.json]
 
-Each reader gets files that are valid and then what libFuzzer makes of them, guided by the code that they reach. An
-answer and a ``CapsmithError`` of one printable line are fine; any other exception, and ten seconds without an answer,
-is a crash, whose input is kept in ``fuzzed/``. Leaves with exit code 1 when there was one.
+Each reader gets valid files and then libFuzzer's mutations, guided by code coverage. A result and a ``CapsmithError``
+of one printable line are fine. Any other exception, and ten seconds without an answer, is a crash, whose input is kept
+in ``fuzzed/``. Exits with 1 if there was a crash.
 """
 
 import argparse
@@ -23,14 +23,14 @@ Reader = Callable[[Path], object]
 
 
 def readers() -> dict[str, tuple[str, list[bytes], Reader]]:
-    """Returns by name the file that a reader reads, valid examples, and the reader, given the file's path."""
+    """Returns by name: the file name that a reader expects, valid examples, and the reader, given the file's path."""
     import fuzz_readers
 
     return fuzz_readers.READERS
 
 
 def main() -> int:
-    """Fuzzes one reader after another, each in a process of its own; returns the exit code."""
+    """Fuzzes the readers in turn, each in its own process; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=60, help="for each reader")
     parser.add_argument("--only", nargs="*", default=[], metavar="READER")
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def _fuzzed(name: str, seconds: int) -> tuple[int, str]:
-    """Fuzzes a reader in another process; returns how many inputs it read, and the last line of a crash."""
+    """Fuzzes a reader in another process; returns the number of inputs, and the last line of a crash."""
     KEPT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as corpus:
         for number, example in enumerate(readers()[name][1]):
@@ -75,7 +75,7 @@ def _fuzzed(name: str, seconds: int) -> tuple[int, str]:
 
 
 def fuzz(name: str, arguments: list[str]) -> None:
-    """Fuzzes a reader in this process, which ends with it."""
+    """Fuzzes a reader in this process, which then ends."""
     import atheris
 
     with atheris.instrument_imports(include=["capsmith"]):

@@ -1,4 +1,4 @@
-"""What ``fuzz.py`` fuzzes: the readers of files, each with valid files to begin with."""
+"""The readers that ``fuzz.py`` fuzzes, each with valid files as a start."""
 
 import io
 import json
@@ -61,7 +61,7 @@ def _pooled_with(manifest: bytes) -> Callable[[Path], None]:
 
 
 def _store() -> tuple[bytes, bytes]:
-    """Returns a pooled store's manifest and features."""
+    """Returns the manifest and features of a pooled store."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "store"
         FeatureStore.create(place, ["a.jpg"], np.ones((1, 4), np.float32))

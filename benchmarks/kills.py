@@ -1,12 +1,12 @@
-"""Kills real processes at random moments, goes on, and compares what comes out with what was never killed.
+"""Kills real processes at random moments, resumes, and compares the result with an uninterrupted one.
 
     python -m benchmarks.kills [--kills 52] [--seed 1] [--write summary_part.json]
 
-Extraction, training, self-critical training and evaluation of drawn scenes, each through the command line. A process
-is killed (``kill -9``) at a moment drawn between its start and some seconds of work, and started again, until it was
-killed often enough; then it may end. A kill counts as survived when the next process went on from no less than what was
-there, and the end is what it would have been: the features, every epoch's losses and scores, the captions. Takes about
-ten minutes; leaves with exit code 1 when a kill was not survived.
+Extraction, training, self-critical training and evaluation of rendered scenes run through the command line. A process
+is killed (``kill -9``) at a random moment between its start and some seconds of work, and restarted, until the number
+of kills is reached; then it may finish. A kill counts as survived if the next process continued from no less than what
+existed, and the result is that of an uninterrupted process: features, losses and scores of every epoch, captions.
+Takes about ten minutes; exits with 1 if a kill was not survived.
 """
 
 import argparse
@@ -54,12 +54,12 @@ class Stage:
     """One kind of work.
 
     Attributes:
-        name: What it is called.
-        command: What follows ``capsmith``, for a folder that the work goes into.
-        working: The line on standard error after which it works.
-        seconds: Of work, until the latest kill.
-        kept: What is on the disk: numbers that no kill and no start may make smaller.
-        differs: What the end has other than the reference, as text; empty when it is the same.
+        name: Its name.
+        command: Arguments of ``capsmith``, given the folder for its outputs.
+        working: Line on standard error after which it works.
+        seconds: Seconds of work before the latest kill.
+        kept: Counts of what is on disk, which no kill and no restart may lower.
+        differs: Difference between the result and the reference, as text; empty if there is none.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Stage:
 
 
 def stages(home: Path) -> list[Stage]:
-    """Returns the stages; all but the first work on what the references of those before have made."""
+    """Returns the stages. All but the first use the references of earlier stages."""
     cache = f"features.cache={home / 'extraction' / 'reference'}"
     first = home / "training" / "reference"
 
@@ -133,7 +133,7 @@ def main() -> int:
 
 
 def _attack(stage: Stage, place: Path, wanted: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Returns how many kills were tried and survived; a chain whose end is another survived none of its kills."""
+    """Returns how many kills were tried and survived. A chain with a wrong result survived none of its kills."""
     reference = place / "reference"
     _finish(stage, reference)
     tried = survived = number = 0
@@ -153,7 +153,7 @@ def _attack(stage: Stage, place: Path, wanted: int, rng: np.random.Generator) ->
 
 
 def _chain(stage: Stage, folder: Path, wanted: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Starts and kills until enough or at the end; returns the kills and after how many of them something was lost."""
+    """Starts and kills until the number of kills or the end; returns all kills, and those that lost something."""
     kills = lost = 0
     kept = stage.kept(folder)
     while kills < wanted:
@@ -186,7 +186,7 @@ def _start(stage: Stage, folder: Path) -> "subprocess.Popen[str]":
 
 
 def _works(process: "subprocess.Popen[str]", line: str) -> bool:
-    """Reads until a process works; returns whether it does, and has not ended."""
+    """Reads output until a process works; returns whether it works and still runs."""
     assert process.stderr is not None
     return any(re.search(line, said) for said in process.stderr)
 

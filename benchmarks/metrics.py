@@ -1,11 +1,11 @@
-"""How fast captions are scored, beside pycocoevalcap in the same run; and how near the scores are to published ones.
+"""Measures the speed of scoring against pycocoevalcap in one run, and the distance from published scores.
 
-    python -m benchmarks.metrics                                    # speed, on captions drawn from a Zipf law
+    python -m benchmarks.metrics                                    # speed, on captions sampled from a Zipf law
     python -m benchmarks.metrics --captions Flickr8k.token.txt      # speed, on real captions
     python -m benchmarks.metrics --captions … --golden GOLDEN --java --write summary_part.json
 
-GOLDEN is a folder with ``danieljl``, ``coco_fakecap`` and ``flickr8k_refs``; with ``--java`` METEOR is run, and the
-Java tokeniser on all captions. Everything runs on one core.
+GOLDEN is a folder with ``danieljl``, ``coco_fakecap`` and ``flickr8k_refs``. ``--java`` also runs METEOR, and the Java
+tokeniser on all captions. Everything runs on one core.
 """
 
 import argparse
@@ -25,7 +25,7 @@ for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 from capsmith.core.files import write_json  # noqa: E402
-from capsmith.metrics import CiderD, files, human, java, ptb, score, tokenisers  # noqa: E402
+from capsmith.metrics import CiderReward, files, human, java, ptb, score, tokenisers  # noqa: E402
 from capsmith.metrics.diversity import diversity  # noqa: E402
 
 IMAGES, REFERENCES, BATCH, ROUNDS = 5000, 5, 80, 3
@@ -34,7 +34,7 @@ KERAS_FILTER = str.maketrans(dict.fromkeys('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--captions", type=Path, help="real captions, in any format that capsmith score reads")
     parser.add_argument("--golden", type=Path, help="the folder with published captions and scores")
@@ -64,9 +64,9 @@ def figure(value: float, note: str, unit: str = "") -> dict[str, Any]:
 
 
 def corpus(real: dict[str, list[str]] | None) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Returns 5,000 captions to score and five references of each: real ones, or words drawn from a Zipf law.
+    """Returns 5,000 hypotheses and five references of each: real captions, or words from a Zipf law.
 
-    A caption to score is a reference in which every third word or so comes from another image.
+    A hypothesis is a reference in which about every third word comes from another image.
     """
     generator = np.random.default_rng(0)
     if real is None:
@@ -89,7 +89,7 @@ def corpus(real: dict[str, list[str]] | None) -> tuple[dict[str, str], dict[str,
 
 
 def best(function: Callable[[], Any], rounds: int = ROUNDS) -> float:
-    """Returns the shortest of several times in seconds of this core: other programs' time does not count."""
+    """Returns the shortest of several times in CPU seconds, which other programs do not affect."""
     times = []
     for _ in range(rounds):
         start = time.process_time()
@@ -109,7 +109,7 @@ def speed(hypotheses: dict[str, str], references: dict[str, list[str]]) -> dict[
     for _ in range(ROUNDS):  # in turn, so that other load meets both
         tokens.append(best(lambda: score(given, truth, METRICS, "none"), 1))
         theirs.append(best(lambda: coco_caption(*joined), 1))
-    reward = CiderD(truth)
+    reward = CiderReward(truth)
     ids = list(references)[:BATCH]
     batch = [given[key] for key in ids]
     reward_ms = best(lambda: reward.reward(ids, batch), 50) * 1000
@@ -135,7 +135,7 @@ def coco_caption(hypotheses: dict[str, list[str]], references: dict[str, list[st
 
 
 def golden(folder: Path, captions: dict[str, list[str]] | None, with_java: bool) -> dict[str, dict[str, Any]]:
-    """Compares with published captions and scores."""
+    """Compares scores with published captions and scores."""
     extra = ["meteor"] if with_java else []
     without = "" if with_java else "; METEOR not run"
     found = {}
@@ -167,7 +167,7 @@ def golden(folder: Path, captions: dict[str, list[str]] | None, with_java: bool)
 
 
 def danieljl_gap(folder: Path, split: str, captions: dict[str, list[str]], extra: list[str]) -> float:
-    """Returns the largest difference from the published scores, under their convention: the end word counts."""
+    """Returns the largest difference from the published scores, in their convention: the end word counts."""
     import yaml
 
     read = {k: yaml.safe_load((folder / f"{split}-{k}-3-20.yaml").read_text()) for k in ("predictions", "metrics")}
@@ -178,7 +178,7 @@ def danieljl_gap(folder: Path, split: str, captions: dict[str, list[str]], extra
 
 
 def fakecap(folder: Path, extra: list[str]) -> tuple[float, tuple[int, int]]:
-    """Returns the largest difference from the published scores, and how many captions have equal tokens."""
+    """Returns the largest difference from the published scores, and the number of captions with equal tokens."""
     published = {"bleu1": 0.579, "bleu2": 0.404, "bleu3": 0.279, "bleu4": 0.191}
     published |= {"rouge": 0.396, "cider": 0.600, "meteor": 0.195}
     references = files.read_references([folder / "en_captions_val2014.json"])
@@ -193,7 +193,7 @@ def fakecap(folder: Path, extra: list[str]) -> tuple[float, tuple[int, int]]:
 
 
 def java_tokens(texts: list[str]) -> list[list[str]]:
-    """Runs the tokeniser that coco-caption runs, over a file with one caption a line."""
+    """Runs coco-caption's Java tokeniser over a file with one caption per line."""
     folder = java.package_folder("tokenizer")
     command = ["java", "-cp", str(folder / "stanford-corenlp-3.4.1.jar"), "edu.stanford.nlp.process.PTBTokenizer"]
     with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):

@@ -68,7 +68,7 @@ def _aligned(path: Path, ids: list[str], texts: list[str]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Scores all and keeps the scores."""
+    """Scores all models and writes the scores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = ROOT.parent / "shared" / "golden" / "flickr8k_refs" / "test_refs_raw.json"
     parser.add_argument("--where-image2", type=Path, required=True, metavar="DIR")

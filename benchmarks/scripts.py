@@ -1,11 +1,11 @@
-"""Three commands in three scripts: ``init``, ``train`` and ``caption`` on folders of drawn scenes with a spreadsheet.
+"""Runs ``init``, ``train`` and ``caption`` on folders of rendered scenes with a spreadsheet, in three scripts.
 
     python -m benchmarks.scripts [--only Arabic] [--write summary_part.json]
 
-The folders are made anew: images, and ``captions.csv`` in Vietnamese, Arabic or Chinese (``writings.py``). ``init``
-finds everything else by itself; ``train`` gets a small encoder that learns from nothing, since drawn scenes need no
-ImageNet. What counts is dev BLEU-4, on pairs of coloured things that no training image shows together. Four minutes
-a script on two cores.
+Each folder has images, and ``captions.csv`` in Vietnamese, Arabic or Chinese (``writings.py``). ``init`` finds
+everything else by itself. ``train`` uses a small encoder without ImageNet weights, which rendered scenes do not need.
+The figure is dev BLEU-4, on pairs of coloured objects that no training image shows together. Takes four minutes a
+script on two cores.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def folder(root: Path, language: str, train: int) -> None:
-    """Draws images, and writes what they show into a spreadsheet as people keep one."""
+    """Renders images, and writes their captions into a spreadsheet as people keep one."""
     config = ScenesConfig(root=root / "drawn", train=train, dev=200, test=0)
     read(config)
     (root / "drawn" / "images").rename(root / "images")
@@ -70,7 +70,7 @@ def folder(root: Path, language: str, train: int) -> None:
 
 
 def trained(home: Path) -> float:
-    """Runs the three commands; returns the best epoch's dev BLEU-4."""
+    """Runs the three commands; returns the dev BLEU-4 of the best epoch."""
     run("init", "images", "--out", "config.yaml", home=home)
     run("train", "--config", "config.yaml", "--run", "run", *[p for s in SETS for p in ("--set", s)], home=home)
     some = sorted(str(path.relative_to(home)) for path in (home / "images" / "images").glob("dev_*"))[:5]
@@ -80,7 +80,7 @@ def trained(home: Path) -> float:
 
 
 def run(*arguments: str, home: Path) -> None:
-    """Runs a capsmith command in a folder; what it prints is for people to read."""
+    """Runs a capsmith command in a folder; its output goes to the terminal."""
     command = [sys.executable, "-m", "capsmith", *arguments]
     subprocess.run(command, check=True, cwd=home, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
 

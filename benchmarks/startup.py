@@ -1,4 +1,4 @@
-"""How long the command line takes to answer: the median of several fresh processes.
+"""Measures how long the command line takes to answer: the median of several fresh processes.
 
 python -m benchmarks.startup
 """

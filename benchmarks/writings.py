@@ -1,7 +1,7 @@
-"""What drawn scenes show, said in Vietnamese, Arabic and Chinese: five captions a scene by small grammars.
+"""Captions of rendered scenes in Vietnamese, Arabic and Chinese: five per scene, by small grammars.
 
 Each language has its own order: classifiers before the noun and colours after it; adjectives that agree in gender,
-number and case; measure words, and places in front. The words are those of the eight kinds and six colours.
+number and case; measure words, and places in front. The words cover the eight kinds of objects and six colours.
 """
 
 from collections.abc import Callable

@@ -36,7 +36,7 @@ def captions_of(folder: str) -> dict[str, list[str]]:
 
 def against_four(scorer: Scorer) -> dict[str, dict[str, list[float]]]:
     """Returns the scores of each row's folders by row and metric, each the mean over leaving out each reference."""
-    reduced = [scorer.leaving_out(number) for number in range(len(scorer.tokens[0]))]
+    reduced = [scorer.without_reference(number) for number in range(len(scorer.tokens[0]))]
     values: dict[str, dict[str, list[float]]] = {}
     for name, row in ROWS.items():
         values[name] = {metric: [] for metric in METRICS}

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from tools import paths, table_rows
+from tools import paths, renamed_keys, table_rows
 from tools.table_rows import Summary, figures
 
 PAGES = tuple(
@@ -22,6 +22,7 @@ PAGES = tuple(
         "docs/benchmarks.md",
         "docs/reliability.md",
         "docs/architecture.md",
+        "CHANGELOG.md",
         "results/README.md",
     )
 )
@@ -44,6 +45,7 @@ TABLES: dict[str, Callable[[Summary], str]] = {
     "replaced": table_rows.replaced,
     "ablation": table_rows.ablation,
     "commands": table_rows.commands,
+    "renamed": renamed_keys.table,
 }
 
 

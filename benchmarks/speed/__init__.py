@@ -1,1 +1,1 @@
-"""How fast capsmith trains, extracts and decodes, beside the usual ways of doing the same, in one run."""
+"""Speed of training, extraction and decoding against common alternatives, measured in one run."""

@@ -1,8 +1,8 @@
-"""Several ways of doing one thing, turn by turn, each in a process of its own.
+"""Runs several entrants alternately, each in its own process.
 
-Machines are shared and noisy: what one way took at noon says nothing about what another takes in the evening. So all
-ways are set up and warmed up first and then take turns, a round of seconds each, while the others sleep. What counts
-is a ratio: the median, over rounds, of one way's rate over another's in the same round.
+Machines are shared and noisy, so times measured at different hours do not compare. All entrants are set up and warmed
+up first, and then take turns of some seconds while the others sleep. The figure is a ratio: the median over rounds of
+one entrant's rate over another's in the same round.
 """
 
 import importlib
@@ -25,13 +25,13 @@ Round = Callable[[], float]
 
 @dataclass(frozen=True)
 class Entrant:
-    """One way.
+    """One entrant.
 
     Attributes:
-        name: How tables call it.
+        name: Name in tables.
         setup: ``module:function``, which takes ``options``, warms up and returns a ``Round``.
         options: Keyword arguments of ``setup``.
-        backend: The Keras backend of its process, by default that of the benchmark; that of PyTorch's ways keeps
+        backend: Keras backend of its process; by default that of the benchmark. PyTorch entrants set it to keep
             TensorFlow out of their processes.
     """
 
@@ -43,13 +43,13 @@ class Entrant:
 
 @dataclass(frozen=True)
 class How:
-    """How a part is run.
+    """Settings of a part.
 
     Attributes:
-        rounds: Turns that everyone takes.
-        work: Share of a usual round's work.
-        say: Takes lines for people.
-        without: A pattern in the names of ways that are left out.
+        rounds: Turns of every entrant.
+        work: Factor of the usual work per round.
+        say: Receives lines for the terminal.
+        without: Pattern of the names of entrants to leave out.
     """
 
     rounds: int
@@ -58,18 +58,18 @@ class How:
     without: str = ""
 
     def times(self, usual: float, least: int = 1) -> int:
-        """Returns how often something is done in a round, where ``usual`` is what two cores do in seconds."""
+        """Returns the number of repetitions in a round, where ``usual`` is the number that two cores do in seconds."""
         return max(least, round(usual * self.work))
 
 
 @dataclass
 class Result:
-    """What one way did, round by round.
+    """Rates of one entrant, round by round.
 
     Attributes:
-        rates: Work a second.
-        cpu_rates: Work a second of a core: what else runs on the machine changes it less.
-        error: Why it could not take part; then there are no rates.
+        rates: Work per second.
+        cpu_rates: Work per core second, which other programs affect less.
+        error: Reason why it could not take part; there are no rates then.
     """
 
     rates: list[float]
@@ -95,7 +95,7 @@ class Result:
 
 
 def told_by_a_new_process(module: str, *arguments: str) -> dict[str, float]:
-    """Runs a module of the benchmark in a process of its own; returns the JSON in its last line."""
+    """Runs a module of the benchmark in a new process; returns the JSON in its last line."""
     command = [sys.executable, "-m", module, *arguments]
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=quiet)
@@ -104,7 +104,7 @@ def told_by_a_new_process(module: str, *arguments: str) -> dict[str, float]:
 
 
 def contest(entrants: Sequence[Entrant], how: How) -> dict[str, Result]:
-    """Lets all take turns; returns each one's rounds by its name."""
+    """Runs all entrants alternately; returns their results by name."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when a process imports TensorFlow, before _serve runs
     context = get_context("spawn")
     results, waiting = {}, {}
@@ -140,9 +140,9 @@ def contest(entrants: Sequence[Entrant], how: How) -> dict[str, Result]:
 
 
 def ratio(one: Result, other: Result) -> float | None:
-    """Returns the median over rounds of how many times faster one is than the other; None when either is missing.
+    """Returns the median over rounds of one entrant's rate over another's; None if either is missing.
 
-    That is by the clock: what a way leaves idle counts against it.
+    Rates are by wall-clock time: idle cores count against an entrant.
     """
     if not one.rates or not other.rates:
         return None

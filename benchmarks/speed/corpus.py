@@ -1,4 +1,4 @@
-"""Synthetic captions, features and images with the statistics of Flickr8k, for speed measurements."""
+"""Captions and features for measurements: Flickr8k's own, or synthetic ones with the same lengths."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ LENGTHS = {
     3: 4, 4: 12, 5: 29, 6: 65, 7: 85, 8: 98, 9: 111, 10: 111, 11: 104, 12: 93, 13: 77, 14: 62, 15: 44, 16: 33, 17: 22,
     18: 17, 19: 12, 20: 7, 21: 5, 22: 11,
 }  # fmt: skip
-"""Number of captions of each length per thousand training captions of Flickr8k, truncated at 22 words."""
+"""How many of a thousand training captions of Flickr8k have so many words, cut at 22."""
 VOCABULARY = 5000
 EACH = 5
 
 
 @dataclass(frozen=True)
 class Features(TrainingSource):
-    """A training source of random features, all images the same few: reading them costs what it costs in a run."""
+    """A training source of random features, a few images repeated: reading them costs as much as in a run."""
 
     values: np.ndarray
 
     def rows(self, ids: Sequence[str]) -> np.ndarray:
         """Returns the row of each image."""
-        return np.array([int(image_id) for image_id in ids], np.int64)
+        return np.array([int(one) for one in ids], np.int64)
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns features (P, …)."""
@@ -35,38 +35,38 @@ class Features(TrainingSource):
 
 
 def features(shape: tuple[int, ...], images: int = 512) -> Features:
-    """Returns features of a shape, in the dtype of a store."""
+    """Returns features of a shape, in the precision of a store."""
     values = np.random.default_rng(0).gamma(1.0, 0.5, (images, *shape))
     return Features(values.astype(np.float32 if len(shape) == 1 else np.float16))
 
 
 def vocabulary() -> Vocabulary:
-    """Returns a vocabulary of 5,000 tokens."""
+    """Returns a vocabulary of the model's size."""
     return Vocabulary.build([[f"word{number}" for number in range(VOCABULARY - 4)]], min_count=1)
 
 
 def examples(images: int) -> list[Example]:
-    """Returns images with five captions each: lengths as in Flickr8k, words with Zipf frequencies."""
+    """Returns images with five captions each: lengths as in Flickr8k, words by a Zipf law."""
     rng = np.random.default_rng(1)
     lengths = list(LENGTHS)
-    frequency = np.array(list(LENGTHS.values()), float)
-    word_weight = 1.0 / np.arange(1, VOCABULARY - 3)
-    result = []
+    share = np.array(list(LENGTHS.values()), float)
+    chance = 1.0 / np.arange(1, VOCABULARY - 3)
+    found = []
     for row in range(images):
-        sizes = rng.choice(lengths, EACH, p=frequency / frequency.sum())
+        sizes = rng.choice(lengths, EACH, p=share / share.sum())
         captions = tuple(
-            tuple((4 + rng.choice(VOCABULARY - 4, size, p=word_weight / word_weight.sum())).tolist()) for size in sizes
+            tuple((4 + rng.choice(VOCABULARY - 4, size, p=chance / chance.sum())).tolist()) for size in sizes
         )
-        result.append(Example(row, captions))
-    return result
+        found.append(Example(row, captions))
+    return found
 
 
 def images(folder: Path, count: int) -> list[tuple[str, Path]]:
-    """Writes JPEG files of Flickr8k's size with realistic detail; existing files stay."""
+    """Writes JPEG files of Flickr8k's size with realistic content; existing files stay."""
     from PIL import Image, ImageFilter
 
     folder.mkdir(parents=True, exist_ok=True)
-    result = []
+    made = []
     for number in range(count):
         path = folder / f"{number:05d}.jpg"
         if not path.exists():
@@ -76,5 +76,5 @@ def images(folder: Path, count: int) -> list[tuple[str, Path]]:
             )
             fine = Image.fromarray(rng.integers(0, 256, (375, 500, 3), np.uint8)).filter(ImageFilter.GaussianBlur(1))
             Image.blend(coarse, fine, 0.25).save(path, quality=90)
-        result.append((path.stem, path))
-    return result
+        made.append((path.stem, path))
+    return made

@@ -1,4 +1,4 @@
-"""Ways of writing captions with one merge model: capsmith's searches, and the notebook's loop."""
+"""Entrants that caption with one merge model: capsmith's searches, and the notebook's loop."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def capsmith(decoder: str, search: str, beams: int, batch: int, rounds: int) -> 
 
 
 def never_ending(decoder: Any) -> Any:
-    """Returns a decoder that never says its end: every search goes as far as the longest caption."""
+    """Returns a decoder that never predicts the end: every search runs to the longest caption."""
     from capsmith.data.text.vocabulary import END
 
     bias = decoder.bias if decoder.config.tie_embeddings else decoder.output_layer.bias
@@ -50,7 +50,7 @@ def never_ending(decoder: Any) -> Any:
 
 
 def notebook(captions: int) -> Round:
-    """One image at a time, and ``predict`` over the padded prefix for every word."""
+    """One image at a time, with ``predict`` over the padded prefix for every word."""
     import keras
 
     image, words = keras.Input((D,)), keras.Input((NOTEBOOK_LENGTH,))

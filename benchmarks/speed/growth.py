@@ -1,4 +1,4 @@
-"""How memory and time grow with the data: one stage on so many images, in a process of its own.
+"""Measures how memory and time grow with the data: one stage on a number of images, in its own process.
 
 python -m benchmarks.speed.growth train 8000
 """
@@ -42,12 +42,12 @@ def main() -> None:
 
 
 def peak() -> float:
-    """Returns the most memory that this process has held, in GB."""
+    """Returns the peak memory of this process in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
 def store(folder: Path, count: int) -> Any:
-    """Makes a grid store of so many images; the file has holes, so that it takes no disk."""
+    """Creates a grid store for a number of images; the file is sparse and takes no disk."""
     import numpy as np
 
     from capsmith.vision.store import FeatureStore, Manifest
@@ -58,7 +58,7 @@ def store(folder: Path, count: int) -> Any:
 
 
 def train(folder: Path, count: int, steps: int = 30) -> float:
-    """Trains the attention model for some steps on images from all over the store; returns seconds a step."""
+    """Trains the attention model for some steps on images from all over the store; returns seconds per step."""
     import keras
 
     from benchmarks.speed.corpus import examples, vocabulary
@@ -83,7 +83,7 @@ def train(folder: Path, count: int, steps: int = 30) -> float:
 
 
 def extract(folder: Path, count: int) -> float:
-    """Extracts MobileNetV2's features of files at 128 × 128, the same few over and over; returns seconds an image."""
+    """Extracts MobileNetV2 features at 128 × 128 from a few files, repeated; returns seconds per image."""
     from benchmarks.speed.corpus import images
     from capsmith.vision.config import EncoderConfig, FeaturesConfig
     from capsmith.vision.extraction import extract as run
@@ -96,7 +96,7 @@ def extract(folder: Path, count: int) -> float:
 
 
 def decode(folder: Path, count: int) -> float:
-    """Captions images from a store, beam 5; returns seconds an image."""
+    """Captions images from a store with beam 5; returns seconds per image."""
     import numpy as np
 
     from benchmarks.speed.corpus import vocabulary

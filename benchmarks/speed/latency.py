@@ -1,4 +1,4 @@
-"""One image, from its file to its caption, and the CNN alone on the same image."""
+"""One image, from file to caption, and the CNN alone on the same image."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def untrained(encoder: str, decoder: str) -> "Captioner":
-    """Returns a captioner with random weights: as quick as a trained one."""
+    """Returns a captioner with random weights, which is as fast as a trained one."""
     from capsmith.config import load_config
     from capsmith.models.caption_model import build_model
     from capsmith.models.captioner import Captioner
@@ -56,7 +56,7 @@ def caption(encoder: str, decoder: str, times: int) -> Round:
 
 
 def alone(encoder: str, decoder: str, times: int) -> Round:
-    """The CNN on one image that is decoded already."""
+    """The CNN on one decoded image."""
     captioner = untrained(encoder, decoder)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8)
     captioner.encode(pixels)
@@ -70,7 +70,7 @@ def alone(encoder: str, decoder: str, times: int) -> Round:
 
 
 def cold(encoder: str, decoder: str, runs: int = 3) -> float:
-    """Returns the median seconds of ``capsmith caption RUN IMAGE``, everything loaded for one caption."""
+    """Returns the median seconds of ``capsmith caption RUN IMAGE`` in a new process."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         command = [sys.executable, "-m", "benchmarks.speed.latency", encoder, decoder, str(place / "run")]

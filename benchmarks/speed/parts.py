@@ -1,4 +1,4 @@
-"""The parts of the benchmark: who takes turns with whom, and which ratios are drawn from it."""
+"""The parts of the benchmark: their entrants, and the ratios between them."""
 
 import tempfile
 from collections.abc import Callable
@@ -113,7 +113,7 @@ def decoding(how: How) -> dict[str, Any]:
 
 
 def latency(how: How) -> dict[str, Any]:
-    """One image, from its file to its caption; and how long the command line takes to answer."""
+    """One image, from file to caption; and the answer time of the command line."""
     times = how.times(10)
     models = (("resnet50", "merge"), ("mobilenet_v2", "merge"), ("mobilenet_v2", "aoa"))
     entrants = [
@@ -143,13 +143,13 @@ def latency(how: How) -> dict[str, Any]:
 
 
 def growing(how: How) -> dict[str, Any]:
-    """Memory and time of each stage with more and more images."""
+    """Memory and time of each stage with a growing number of images."""
     rows = _grown(how, {"train": (1000, 8000, 64000), "extract": (64, 512), "decode": (512, 2048)})
     return {"stages": rows, "ratios": {"train_memory_gb": rows["train"]["8000"]["gigabytes"]}}
 
 
 def growing_far(how: How) -> dict[str, Any]:
-    """The same with as many images at every stage: a quarter of an hour alone."""
+    """The same up to 64,000 images at every stage: takes a quarter of an hour."""
     rows = _grown(how, dict.fromkeys(("train", "extract", "decode"), (1000, 8000, 64000)))
     ratios = {
         f"far_{stage}_{name}": counts["64000"][key] / counts["1000"][key]
@@ -160,7 +160,7 @@ def growing_far(how: How) -> dict[str, Any]:
 
 
 def epoch(how: How) -> dict[str, Any]:
-    """All of Flickr8k's training captions once, with the models of the configs."""
+    """All training captions of Flickr8k once, with the models of the configs."""
     shapes = {"flickr8k_attention.yaml": (64, 2560), "flickr8k_quick.yaml": (64, 1280), "flickr8k.yaml": (2048,)}
     entrants = [
         Entrant(f"{config}, {p}", f"{_WAYS}:epoch", {"config": config, "shape": shape, "precision": p})
@@ -182,7 +182,7 @@ def _grown(how: How, sizes: dict[str, tuple[int, ...]]) -> dict[str, dict[str, A
 
 
 def profile(how: How) -> dict[str, Any]:
-    """Where the time of training steps goes."""
+    """Time of training steps by kind of operation."""
     which = (("merge", "float32"), ("aoa", "float32"), ("aoa", "bfloat16"))
     models = {f"{kind}, {p}": profiled(kind, p) for kind, p in which}
     for name, shares in models.items():
@@ -203,13 +203,13 @@ MORE: dict[str, Callable[[How], dict[str, Any]]] = {"far": growing_far, "epoch":
 
 
 def merge_operations() -> float:
-    """Returns the floating-point operations of products to learn from one caption, padding not counted."""
+    """Returns the floating-point operations of matrix products for learning one caption, without padding."""
     word = CHANNELS * 4 * UNITS + UNITS * 4 * UNITS + UNITS * UNITS + UNITS * VOCABULARY
     return 3 * 2 * (WORDS * word + D * UNITS / EACH)
 
 
 def attention_operations() -> float:
-    """Returns the same for ``aoa`` with 512 units, tied embeddings and 64 regions, which five captions share."""
+    """Returns the same for ``aoa`` with 512 units, tied embeddings and 64 regions, shared by five captions."""
     word = CHANNELS * 4 * UNITS + UNITS * 4 * UNITS + UNITS * UNITS + 2 * 64 * UNITS + 2 * UNITS * 2 * UNITS
     word += UNITS * CHANNELS + CHANNELS * VOCABULARY
     image = 64 * UNITS * (D * 2 / 3 + 2 * UNITS) + UNITS * 4 * UNITS  # nothing learns from features' gradients
@@ -222,7 +222,7 @@ def _best(found: dict[str, Result], name: str) -> Result:
 
 
 def _at_equal_precision(found: dict[str, Result], name: str, way: str, other: str) -> dict[str, float | None]:
-    """Returns how many times faster one way is: both in float32, both in bfloat16, and each in its faster one."""
+    """Returns the ratio of two entrants: both in float32, both in bfloat16, and each in its faster precision."""
     float32, bfloat16 = (ratio(found[f"{way}, {p}"], found[f"{other}, {p}"]) for p in _PRECISIONS)
     return {
         f"{name}_same_precision": float32,
@@ -232,7 +232,7 @@ def _at_equal_precision(found: dict[str, Result], name: str, way: str, other: st
 
 
 def _shares(found: dict[str, Result], name: str, way: str, operations: float) -> dict[str, float | None]:
-    """Returns a way's share of the machine's rate of products, in each precision against that precision's own."""
+    """Returns an entrant's share of the machine's matrix product rate, in each precision."""
     shares = {p: ratio(found[f"{way}, {p}"], found[f"products, {p}"]) for p in _PRECISIONS}
     endings = {"float32": "", "bfloat16": "_bf16"}
     return {f"{name}{endings[p]}": None if share is None else share * operations for p, share in shares.items()}

@@ -1,4 +1,4 @@
-"""Where a training step's time goes, by kind of operation: one model in a process of its own.
+"""Profiles a training step by kind of operation: one model in its own process.
 
 python -m benchmarks.speed.profile aoa --precision bfloat16
 """
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def shares(work: Round) -> dict[str, float]:
-    """Returns each kind's share of the time that operations took, by TensorFlow's own profiler."""
+    """Returns the share of operation time of each kind, by TensorFlow's profiler."""
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -64,7 +64,7 @@ def shares(work: Round) -> dict[str, float]:
 
 
 def kind(operation: str) -> str:
-    """Returns what an operation such as ``_MklMatMul`` counts as."""
+    """Returns the kind of an operation such as ``_MklMatMul``."""
     return next(name for name, pattern in KINDS if re.search(pattern, operation))
 
 

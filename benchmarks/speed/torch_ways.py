@@ -1,4 +1,4 @@
-"""Ways of training in plain PyTorch: the merge model, and soft attention as tutorials write it.
+"""Entrants that train in plain PyTorch: the merge model, and soft attention as in tutorials.
 
 B captions · T words · L regions · U units · E word channels · V vocabulary · D feature channels.
 """
@@ -17,7 +17,7 @@ GRID = (64, D)
 
 
 class Merge(nn.Module):
-    """``nn.LSTM`` over whole sentences, all padded to one length; the image joins after it."""
+    """``nn.LSTM`` over complete sentences padded to one length; its output is combined with the image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Merge(nn.Module):
 
 
 class SoftAttention(nn.Module):
-    """``nn.LSTMCell`` in a loop over the words: Show, Attend and Tell, the regions projected once a caption."""
+    """``nn.LSTMCell`` in a loop over the words: Show, Attend and Tell, regions projected once per caption."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""Ways of training the merge model: capsmith's, and those of notebooks and of plain Keras (``torch_ways`` has PyTorch).
+"""Entrants that train the merge model: capsmith, a notebook and plain Keras (PyTorch: ``torch_ways``).
 
 All have the same layers: words of E channels through an LSTM of U units, the image through a dense layer of U units,
-their sum through another, and a product with the vocabulary. A round trains on some captions; what is counted is
-captions.
+their sum through another, and a product with the vocabulary. A round trains on some captions; the rate is captions per
+second.
 
 B captions · T words · U units · E word channels · V vocabulary · D feature channels.
 """
@@ -21,7 +21,7 @@ NOTEBOOK_LENGTH = 34
 
 
 def capsmith(decoder: str, precision: str, batches: int, sets: tuple[str, ...] = ()) -> Round:
-    """Trains one of capsmith's decoders, as large as the others here."""
+    """Trains one of capsmith's decoders at the size of the other entrants."""
     same = (f"decoder.type={decoder}", f"decoder.units={UNITS}", f"decoder.embedding.size={CHANNELS}")
     if decoder in ("merge", "inject"):
         return _training("flickr8k.yaml", (*same, *sets), (D,), precision, batches)
@@ -29,14 +29,14 @@ def capsmith(decoder: str, precision: str, batches: int, sets: tuple[str, ...] =
 
 
 def epoch(config: str, shape: tuple[int, ...], precision: str) -> Round:
-    """Trains a config's model on as many captions as Flickr8k has to train on, from features of a shape."""
+    """Trains a config's model on as many captions as Flickr8k's train split has, from features of a shape."""
     return _training(config, (), shape, precision, None)
 
 
 def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precision: str, batches: int | None) -> Round:
-    """Trains as ``capsmith train`` does, batches made on the way; so many a round, or all there are.
+    """Trains as ``capsmith train`` does, with prefetched batches; a number per round, or all.
 
-    Every round has the same batches, of short and long captions in the share that the data have.
+    Every round has the same batches, with short and long captions in the proportions of the data.
     """
     import keras
 
@@ -73,7 +73,7 @@ def _training(name: str, sets: tuple[str, ...], shape: tuple[int, ...], precisio
 
 
 def plain_keras(batches: int, precision: str = "float32") -> Round:
-    """``keras.layers.LSTM`` and ``fit`` over whole sentences, all padded to one length."""
+    """``keras.layers.LSTM`` and ``fit`` over complete sentences padded to one length."""
     import keras
 
     _calculate_in(precision)
@@ -102,7 +102,7 @@ def plain_keras(batches: int, precision: str = "float32") -> Round:
 
 
 def notebook(images: int, precision: str = "float32") -> Round:
-    """A row for every prefix, one-hot targets, a generator that gives one image's rows at a time."""
+    """One row per prefix, one-hot targets, a generator that yields the rows of one image at a time."""
     import keras
 
     _calculate_in(precision)
@@ -151,7 +151,7 @@ def _calculate_in(precision: str) -> None:
 
 
 def products(precision: str) -> Round:
-    """Square products; what is counted is floating-point operations."""
+    """Square matrix products; the rate is floating-point operations per second."""
     import keras
 
     from capsmith.core.precision import has_accelerator
@@ -170,7 +170,7 @@ def products(precision: str) -> Round:
 
 
 def padded(captions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns each caption's image (B,), what is read and what is to be said, (B, T) each."""
+    """Returns each caption's image (B,), and its inputs and targets, (B, T) each."""
     made = examples(-(-captions // EACH))
     flat = [(example.row, caption) for example in made for caption in example.captions][:captions]
     rows = np.array([row for row, _ in flat])

@@ -1,4 +1,4 @@
-"""Plugins of every kind, end to end, as CONTRIBUTING.md has them; and how plugins are loaded."""
+"""Plugins of every kind, end to end, as docs/plugins.md has them; and how plugins are loaded."""
 
 import json
 import os

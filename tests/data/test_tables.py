@@ -69,8 +69,8 @@ def test_a_caption_over_two_lines(tmp_path):
     [
         (
             "t.csv",
-            "image,captions\n",
-            r"no column 'image' \(columns found: image, captions\).*data.image_column",
+            "photo,captions\n",
+            r"no column 'image' \(columns found: photo, captions\).*data.image_column",
         ),
         ("t.csv", "image,captions\n", r"no column 'caption'; did you mean 'captions'\?"),
         (
@@ -82,7 +82,7 @@ def test_a_caption_over_two_lines(tmp_path):
         ("t.csv", "", r"t.csv is empty: it needs the columns image, caption"),
         ("t.csv", " \n\n", r"t.csv is empty"),
         ("t.jsonl", '{"image": "a", "caption": "b"}\n{"image": \n', r"t.jsonl, line 2: not valid JSON"),
-        ("t.jsonl", '["a", "b"]\n', r"t.jsonl, line 1: each line must be an object"),
+        ("t.jsonl", '["a", "b"]\n', r"t.jsonl, line 1: expected an object"),
     ],
 )
 def test_what_is_no_such_table(tmp_path, name, text, message):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capsmith.metrics import score
-from capsmith.metrics.bleu import from_statistics
+from capsmith.metrics.bleu import bleu_from_counts
 from tests.support.captions import ADVERSARIAL, corpora
 from tests.support.coco import scores as coco_scores
 
@@ -100,7 +100,7 @@ def test_another_caption_gets_another_score():
 
 def test_statistics_may_come_in_batches():
     rows = np.array([[4, 4, 3, 2, 1, 1, 4, 3, 2, 1], [2, 4, 2, 1, 0, 0, 2, 1, 0, 0]], np.float64)
-    each = from_statistics(rows, 2)
+    each = bleu_from_counts(rows, 2)
     assert each.shape == (2,)
     assert each[0] == pytest.approx(math.sqrt(3 / 4 * 2 / 3))
     assert each[1] == pytest.approx(math.exp(1 - 2))

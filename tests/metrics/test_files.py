@@ -98,7 +98,7 @@ def test_plain_lines_are_numbered_and_references_come_in_several_files(tmp_path)
     paths = [written(tmp_path, f"r{k}", f"one {k}\ntwo {k}\n") for k in range(3)]
     assert read_references(paths).captions == {"1": ["one 0", "one 1", "one 2"], "2": ["two 0", "two 1", "two 2"]}
     paths.append(written(tmp_path, "r3", "one line only\n"))
-    with pytest.raises(DataError, match="different numbers of captions: r0 2, r1 2, r2 2, r3 1"):
+    with pytest.raises(DataError, match="r0 2, r1 2, r2 2, r3 1"):
         read_references(paths)
 
 
@@ -117,9 +117,9 @@ BAD = {
     "none.txt": (None, "cannot read .*none.txt: No such file"),
     "latin.csv": (b"image,caption\na,caf\xe9\n", r"line 2, byte 6: 0xe9 is not UTF-8 \(it may be Windows-1252"),
     "broken.json": ("{", "is not valid JSON"),
-    "broken.jsonl": ('{"image": "a", "caption": "x"}\n{oops\n', "line 2 is not valid JSON"),
-    "number.json": ("3", "no captions in a form that is known"),
-    "list.json": ('["a dog"]', "entry 1: expected an object with an id and a caption, not 'a dog'"),
+    "broken.jsonl": ('{"image": "a", "caption": "x"}\n{oops\n', "line 2: not valid JSON"),
+    "number.json": ("3", "no captions in a known form"),
+    "list.json": ('["a dog"]', "entry 1: expected an object.*'a dog'"),
     "noid.jsonl": ('{"caption": "x"}', r"line 1: no id \(one of the keys: image_id, image"),
     "nocaption.jsonl": ('{"image": "x"}', r"line 1: no caption \(one of the keys: caption, captions"),
     "nan.json": ('[{"image_id": 1, "caption": NaN}]', r"entry 1: image 1: the caption is missing \(nan\)"),

@@ -21,7 +21,7 @@ def captions(shared):
 @pytest.fixture
 def with_java():
     try:
-        java.require(["meteor"])
+        java.require_java("meteor")
     except CapsmithError as error:
         pytest.skip(str(error))
 

@@ -58,15 +58,15 @@ def test_frequencies_of_others_are_counted_apart():
     assert grams.document_frequency[[a, b]].tolist() == [1, 0]
     assert grams.other_frequency[[a, b]].tolist() == [2, 1]
     assert (grams.images, grams.other_images) == (1, 2)
-    assert grams.reference.tolist() == [0]  # the others are not scored against
+    assert grams.counts.sentence.tolist() == [0]  # the others are not scored against
 
 
 def test_find_looks_only_into_the_images_own_references():
     grams = ReferenceNgrams([[["a", "a"], ["a"]], [["b"]]])
     a, b = (int(grams.index.encode([[word]]).gram[0]) for word in "ab")
-    found, groups = grams.find(np.array([0, 1, 1, 0]), np.array([a, a, b, grams.index.size]))
-    assert found.tolist() == [0, 2]
+    matched, groups = grams.find(np.array([0, 1, 1, 0]), np.array([a, a, b, grams.index.size]))
+    assert matched.tolist() == [0, 2]
     assert grams.highest[groups].tolist() == [2, 1]
     source, row = grams.rows(groups)
     assert source.tolist() == [0, 0, 1]
-    assert sorted(grams.count[row].tolist()) == [1, 1, 2]
+    assert sorted(grams.counts.count[row].tolist()) == [1, 1, 2]

@@ -101,7 +101,7 @@ def test_the_published_output_tells_a_wrong_tokeniser(shared):
 
 def java_tokens(tmp_path, texts):
     """The tool itself, over lines that stand apart: it looks past the end of a line."""
-    java.require(["meteor"])
+    java.require_java("meteor")
     (tmp_path / "captions").write_text("\nx\n".join(texts), encoding="utf-8")
     jar = java.package_folder("tokenizer") / "stanford-corenlp-3.4.1.jar"
     tool = ["java", "-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase"]
@@ -115,7 +115,7 @@ def with_java():
     from capsmith.core.errors import CapsmithError
 
     try:
-        java.require(["meteor"])
+        java.require_java("meteor")
     except CapsmithError as error:
         pytest.skip(str(error))
 

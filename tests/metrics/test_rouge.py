@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 
 from capsmith.metrics import score
-from capsmith.metrics.rouge import BETA, common_length, places, rouge_l
+from capsmith.metrics.rouge import BETA, common_length, position_masks, rouge_l
 from tests.support.captions import ADVERSARIAL, SENTENCES, corpora
 from tests.support.coco import scores as coco_scores
 
@@ -17,7 +17,7 @@ def slow_common_length(first, second):
 
 @given(SENTENCES, SENTENCES)
 def test_bits_find_the_same_length_as_the_table(first, second):
-    assert common_length(places(first), len(first), second) == slow_common_length(first, second)
+    assert common_length(position_masks(first), len(first), second) == slow_common_length(first, second)
 
 
 def test_by_hand_precision_and_recall_from_different_references():

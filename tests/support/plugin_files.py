@@ -1,4 +1,4 @@
-"""The plugins of CONTRIBUTING.md, as files, and a way to undo what plugins register."""
+"""The plugins of docs/plugins.md as files, and a way to undo what plugins register."""
 
 import json
 import re
@@ -11,15 +11,14 @@ import pytest
 
 from capsmith.core.loaded_plugins import LOADED
 from capsmith.core.tables import TABLES
-from capsmith.metrics.names import REGISTERED
 from tests.support import toy
 
-CONTRIBUTING = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
 
 
 def documented() -> dict[str, str]:
     """Returns the code blocks that begin with the name of a file, by that name."""
-    blocks = re.findall(r"```python\n(.*?)```", CONTRIBUTING.read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     return {match[1]: block for block in blocks if (match := re.match(r"# (\w+\.py)\n", block))}
 
 
@@ -62,7 +61,6 @@ def forgetting(_: object = None) -> Iterator[None]:
         for kind, table in TABLES.items():
             for name in [name for name in table if table.is_external(name) and name not in before.get(kind, ())]:
                 table.remove(name)
-                REGISTERED.pop(name, None)
         for key in set(LOADED) - loaded:
             del LOADED[key]
 

@@ -13,7 +13,7 @@ from capsmith.data.sources import CroppedSource, PlainSource
 from capsmith.data.text.tokens import tokenise
 from capsmith.data.text.vocabulary import END, PAD, START
 from capsmith.decoding.search import GreedyConfig, search
-from capsmith.metrics.cider import CiderD
+from capsmith.metrics.reward import CiderReward
 from capsmith.training import self_critical
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
@@ -70,7 +70,7 @@ def test_weights_are_rewards_over_the_mean_of_the_others(begun):
     made, by_row = batches(begun, samples=4)
     text = made.captioner.config.text
     references = {row: [tokenise(c, text) for c in record.captions] for row, record in by_row.items()}
-    reward_of = CiderD(references)
+    reward_of = CiderReward(references)
     inputs, sentences = read(made, 0)
     assert len(sentences) == 20
     rows = np.repeat(made.order[:5], 4)

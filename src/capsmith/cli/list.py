@@ -37,7 +37,7 @@ def _rows(kind: str) -> dict[str, str]:
             for name, spec in ENCODERS.items()
         }
     if kind == "metrics":
-        return dict(METRICS)
+        return {name: entry.description for name, entry in METRICS.items()}
     if kind == "configs":
         paths = {path.name: path for folder in reversed(config_folders()) for path in folder.glob("*.yaml")}
         return {name: _first_line(path) for name, path in sorted(paths.items())}

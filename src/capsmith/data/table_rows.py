@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from capsmith.core.readers.caption_tables import Table, TableRow
 from capsmith.core.readers.json_files import parse_json
 from capsmith.data.image_names import Names
 from capsmith.data.record_builder import Rows
 from capsmith.data.splits import split_name
-from capsmith.data.tables import Table, TableRow
 
 SEPARATORS = ("|||", "||", "|", "<SEP>", "[SEP]", "<sep>", "\\n", "###", "@@")
 """What people put between several captions in one field, longer ones first."""

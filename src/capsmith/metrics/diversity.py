@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from capsmith.core.errors import DataError
-from capsmith.metrics.bleu import from_statistics
+from capsmith.metrics.bleu import bleu_from_counts
 from capsmith.metrics.ngrams import ORDER, Captions, Ints, NgramIndex
 
 
@@ -115,7 +115,7 @@ def mutual_bleu(groups: Captions, order: int = ORDER) -> float:
     totals = np.maximum(0, counts.length[:, None] - np.arange(ORDER)).sum(axis=0)
     closest = sum(_closest_elsewhere([len(sentence) for sentence in g]) for g in groups)
     summed = np.concatenate([[counts.length.sum(), closest], matches, totals]).astype(np.float64)
-    return float(from_statistics(summed, order))
+    return float(bleu_from_counts(summed, order))
 
 
 def _highest_elsewhere(keys: Ints, count: Ints) -> Ints:

@@ -1,19 +1,20 @@
-"""What earned and lost points for one image, n-gram by n-gram."""
+"""Explains the scores of one image: the n-grams that earned and lost points."""
 
-import math
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from capsmith.core.errors import DataError, escaped
 from capsmith.core.schema import nearest
-from capsmith.metrics.cider import SIGMA
+from capsmith.metrics.cider import Cider
 from capsmith.metrics.ngrams import ORDER
-from capsmith.metrics.rouge import common_length, places, rouge_l
+from capsmith.metrics.rouge import common_length, position_masks, rouge_l
 from capsmith.metrics.scorer import Scorer
 
-_SHOWN = 8  # n-grams named for each kind
+_LISTED = 8  # n-grams named of each kind
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,11 @@ class Gram:
 
     Attributes:
         text: Its words.
-        count: How often the caption holds it.
-        matched: How many of these BLEU counts: no more than in the reference that holds most.
-        references: In how many references of the image it stands.
-        images: In how many images' references it stands (document frequency).
-        cider: Points that it adds to the image's CIDEr.
+        count: How often the caption contains it.
+        matched: How often BLEU counts it: at most as often as one reference contains it.
+        references: The number of references of the image that contain it.
+        images: The number of images whose references contain it (document frequency).
+        cider: The points that it adds to the image's CIDEr.
     """
 
     text: str
@@ -39,16 +40,16 @@ class Gram:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One image's caption, taken apart.
+    """The scores of one image in detail.
 
     Attributes:
         image_id: The image.
-        caption: The caption's tokens.
-        references: The references' tokens.
-        grams: The caption's n-grams for n = 1 … 4.
-        closest: Length of the reference that is closest in length.
+        caption: The tokens of the caption.
+        references: The tokens of the references.
+        grams: The n-grams of the caption for n = 1 … 4.
+        closest: The length of the reference whose length is closest.
         rouge: The image's ROUGE-L.
-        subsequences: For each reference the length of the longest common subsequence.
+        subsequences: The length of the longest common subsequence with each reference.
         cider: The image's CIDEr.
     """
 
@@ -62,7 +63,7 @@ class Explanation:
     cider: float
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns everything, for JSON."""
+        """Returns all fields, for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -79,94 +80,70 @@ class Explanation:
             f"reference (number {best + 1})"
         )
         points = sorted((g for grams in self.grams for g in grams if g.cider > 0), key=lambda g: -g.cider)
-        lines.append(f"CIDEr {self.cider:.3f}: {_points(points) or 'no n-gram earned any'}")
+        earned = _shortened([f"{g.text} +{g.cider:.3f}" for g in points])
+        lines.append(f"CIDEr {self.cider:.3f}: {earned or 'no n-gram earned any'}")
         return "\n".join(map(escaped, lines))
 
 
 def explain(scorer: Scorer, hypotheses: Mapping[Any, Any], image_id: Hashable) -> Explanation:
-    """Takes one image's caption apart.
+    """Explains the scores of one image.
 
     Args:
-        scorer: Holds the references; document frequencies come from all of them.
+        scorer: The references; document frequencies come from all of them.
         hypotheses: The captions.
         image_id: The image.
 
     Raises:
-        DataError: No such image, or captions that cannot be used.
+        DataError: There is no such image, or captions are not valid.
     """
     if image_id not in scorer.ids:
         raise DataError(f"--explain: image '{image_id}' is not there{nearest(str(image_id), map(str, scorer.ids))}")
-    at = scorer.ids.index(image_id)
-    caption, references = scorer.tokenise(hypotheses)[at], scorer.tokens[at]
-    masks = places(caption)
-    contributions = _cider_points(scorer, caption, references)
+    image = scorer.ids.index(image_id)
+    caption, references = scorer.tokenise(hypotheses)[image], scorer.tokens[image]
+    masks = position_masks(caption)
+    grams = _grams(scorer, image, caption)
     return Explanation(
         image_id=str(image_id),
         caption=caption,
-        references=references,
-        grams=[_grams(scorer, caption, references, n, contributions) for n in range(1, ORDER + 1)],
+        references=list(references),
+        grams=grams,
         closest=min(map(len, references), key=lambda r: (abs(r - len(caption)), r)),
         rouge=rouge_l(caption, references),
         subsequences=[common_length(masks, len(caption), reference) for reference in references],
-        cider=sum(contributions.values()),
+        cider=sum(gram.cider for order in grams for gram in order),
     )
 
 
-def _count(tokens: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
-    return Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
-
-
-def _grams(
-    scorer: Scorer,
-    caption: Sequence[str],
-    references: Sequence[Sequence[str]],
-    n: int,
-    contributions: Mapping[tuple[str, ...], float],
-) -> list[Gram]:
-    counted = [_count(reference, n) for reference in references]
-    return [
-        Gram(
-            text=" ".join(gram),
-            count=count,
-            matched=min(count, max(reference[gram] for reference in counted)),
-            references=sum(gram in reference for reference in counted),
-            images=_document_frequency(scorer, gram),
-            cider=contributions.get(gram, 0.0),
-        )
-        for gram, count in _count(caption, n).items()
-    ]
-
-
-def _document_frequency(scorer: Scorer, gram: tuple[str, ...]) -> int:
-    counts = scorer.grams.index.encode([gram])
-    number = int(counts.gram[-1])  # rows are sorted by order: the last is the n-gram itself
-    return int(scorer.grams.document_frequency[number]) if number < scorer.grams.index.size else 0
-
-
-def _cider_points(
-    scorer: Scorer, caption: Sequence[str], references: Sequence[Sequence[str]]
-) -> dict[tuple[str, ...], float]:
-    """Splits the image's CIDEr into what each n-gram adds (the equations stand in ``cider``)."""
-    images = scorer.grams.images
-
-    def weights(tokens: Sequence[str], n: int) -> dict[tuple[str, ...], float]:
-        return {
-            gram: count * (math.log(images) - math.log(max(1, _document_frequency(scorer, gram))))
-            for gram, count in _count(tokens, n).items()
-        }
-
-    points: dict[tuple[str, ...], float] = {}
+def _grams(scorer: Scorer, image: int, caption: Sequence[str]) -> list[list[Gram]]:
+    """Returns the n-grams of a caption for n = 1 … 4, in the order of the caption."""
+    index, frequency = scorer.references.ngrams.index, scorer.references.ngrams.document_frequency
+    images = np.array([image], np.int64)
+    counts = index.encode([caption])
+    points = Cider().scorer(scorer.references).contributions(counts, images)
+    rows = {int(number): row for row, number in enumerate(counts.gram)}
+    listed = []
     for n in range(1, ORDER + 1):
-        mine = weights(caption, n)
-        for reference in references:
-            theirs = weights(reference, n)
-            scale = math.hypot(*mine.values()) * math.hypot(*theirs.values())
-            apart = max(0, len(caption) - 1) - max(0, len(reference) - 1)
-            share = 10 / ORDER / len(references) * math.exp(-(apart**2) / (2 * SIGMA**2))
-            for gram in mine.keys() & theirs.keys() if scale else ():
-                earned = share * min(mine[gram], theirs[gram]) * theirs[gram] / scale
-                points[gram] = points.get(gram, 0.0) + earned
-    return points
+        in_references = [_counter(reference, n) for reference in scorer.tokens[image]]
+        grams = []
+        for gram, count in _counter(caption, n).items():
+            number = int(index.encode([gram]).gram[-1])  # rows are sorted by order: the last is the n-gram itself
+            known = number < index.size
+            grams.append(
+                Gram(
+                    text=" ".join(gram),
+                    count=count,
+                    matched=min(count, max(counter[gram] for counter in in_references)),
+                    references=sum(gram in counter for counter in in_references),
+                    images=int(frequency[number]) if known else 0,
+                    cider=float(points[rows[number]]) if known else 0.0,
+                )
+            )
+        listed.append(grams)
+    return listed
+
+
+def _counter(tokens: Sequence[str], n: int) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
 
 
 def _order_lines(n: int, grams: Sequence[Gram]) -> list[str]:
@@ -175,15 +152,11 @@ def _order_lines(n: int, grams: Sequence[Gram]) -> list[str]:
     earned = sorted((g for g in grams if g.matched), key=lambda g: -g.references)
     lost = [g for g in grams if g.matched < g.count]
     if earned:
-        lines.append("  + " + _cut([f"{g.text} ({g.references})" for g in earned]))
+        lines.append("  + " + _shortened([f"{g.text} ({g.references})" for g in earned]))
     if lost:
-        lines.append("  - " + _cut([g.text if g.images else f"{g.text} (in no reference at all)" for g in lost]))
+        lines.append("  - " + _shortened([g.text if g.images else f"{g.text} (in no reference at all)" for g in lost]))
     return lines
 
 
-def _points(grams: Sequence[Gram]) -> str:
-    return _cut([f"{g.text} +{g.cider:.3f}" for g in grams])
-
-
-def _cut(parts: Sequence[str]) -> str:
-    return ", ".join(parts[:_SHOWN]) + (f", and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else "")
+def _shortened(parts: Sequence[str]) -> str:
+    return ", ".join(parts[:_LISTED]) + (f", and {len(parts) - _LISTED} more" if len(parts) > _LISTED else "")

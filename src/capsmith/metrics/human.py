@@ -1,4 +1,4 @@
-"""The human row: what people score, so that a number has a ceiling."""
+"""The human row: the score of the references themselves, as a ceiling for models."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,22 +12,21 @@ def human_rows(scorer: Scorer) -> list[dict[str, Score]]:
     """Scores each reference in turn against the other references of its image.
 
     Args:
-        scorer: Holds the references, tokenised, and names the metrics.
+        scorer: The references and the metrics.
 
     Returns:
-        The scores of the first reference of every image, of the second, … as many as the image with the fewest
-        references has.
+        The scores of the first reference of every image, of the second, and so on, up to the number of references
+        of the image that has the fewest.
 
     Raises:
-        DataError: An image has a single reference.
+        DataError: An image has only one reference.
     """
     fewest = min(len(group) for group in scorer.tokens)
     if fewest < 2:
         single = next(key for key, group in zip(scorer.ids, scorer.tokens, strict=True) if len(group) < 2)
-        raise DataError(f"the human row needs two references an image or more; image {single} has one")
-    return [
-        scorer.leaving_out(number).score_tokens([group[number] for group in scorer.tokens]) for number in range(fewest)
-    ]
+        raise DataError(f"the human row requires two references per image or more; image {single} has one")
+    left_out = ([group[number] for group in scorer.tokens] for number in range(fewest))
+    return [scorer.without_reference(number).score_tokens(tokens) for number, tokens in enumerate(left_out)]
 
 
 def human(

@@ -62,7 +62,7 @@ def check_caption(caption: Any, key: Any) -> str:
     raise DataError(f"image {key}: a caption must be text, not {type(caption).__name__} ({caption!r:.60})")
 
 
-def only(caption: Any, key: Any) -> Any:
+def single_caption(caption: Any, key: Any) -> Any:
     """Unwraps a list that holds the one caption, as coco-caption's results have it.
 
     Raises:

@@ -1,37 +1,42 @@
-"""ROUGE-L against several references (Lin 2004), as coco-caption counts it.
+"""ROUGE-L against several references (Lin 2004), as coco-caption computes it.
 
     P = max over references of LCS/|hypothesis|,  R = max of LCS/|reference|,  F = (1 + β²)PR / (R + β²P),  β = 1.2
 
-P and R may come from different references. The longest common subsequence is computed with one bit a token
-(Crochemore et al. 2001; Hyyrö 2004), on Python's unlimited integers: any length works.
+P and R may come from different references. The longest common subsequence (LCS) is computed with one bit per token
+(Crochemore et al. 2001; Hyyrö 2004) on Python's unlimited integers, so sentences may have any length.
 """
 
 from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capsmith.metrics.metric import Corpus, MeanMetric
 
 BETA = 1.2
 
 
 def common_length(masks: dict[Hashable, int], length: int, other: Sequence[Hashable]) -> int:
-    """Returns the length of the longest common subsequence.
+    """Returns the length of the longest common subsequence of two sequences.
 
     Args:
-        masks: For each token of the first sequence the bits of its places, as ``places`` gives them.
-        length: Tokens of the first sequence.
+        masks: The positions of each token in the first sequence, as ``position_masks`` returns them.
+        length: The number of tokens of the first sequence.
         other: The second sequence.
     """
     full = (1 << length) - 1
-    row = full  # a zero bit marks a place where the subsequence grows
+    row = full  # a zero bit marks a position where the subsequence grows
     for token in other:
-        here = row & masks.get(token, 0)
-        row = ((row + here) | (row - here)) & full
+        matches = row & masks.get(token, 0)
+        row = ((row + matches) | (row - matches)) & full
     return length - row.bit_count()
 
 
-def places(tokens: Sequence[Hashable]) -> dict[Hashable, int]:
-    """Returns the places of each token as the bits of an integer."""
+def position_masks(tokens: Sequence[Hashable]) -> dict[Hashable, int]:
+    """Returns the positions of each token as the bits of an integer."""
     masks: dict[Hashable, int] = {}
-    for place, token in enumerate(tokens):
-        masks[token] = masks.get(token, 0) | 1 << place
+    for position, token in enumerate(tokens):
+        masks[token] = masks.get(token, 0) | 1 << position
     return masks
 
 
@@ -39,14 +44,14 @@ def rouge_l(hypothesis: Sequence[Hashable], references: Sequence[Sequence[Hashab
     """Scores one hypothesis.
 
     Args:
-        hypothesis: Its tokens. No tokens count as one empty token, as in coco-caption.
+        hypothesis: Its tokens. An empty hypothesis counts as one empty token, as in coco-caption.
         references: The tokens of each reference, at least one.
 
     Returns:
-        A fraction between 0 and 1.
+        0 to 1.
     """
     hypothesis = hypothesis or ("",)
-    masks = places(hypothesis)
+    masks = position_masks(hypothesis)
     precision = recall = 0.0
     for reference in references:
         common = common_length(masks, len(hypothesis), reference or ("",))
@@ -55,3 +60,13 @@ def rouge_l(hypothesis: Sequence[Hashable], references: Sequence[Sequence[Hashab
     if precision == 0:
         return 0.0
     return (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)
+
+
+class Rouge(MeanMetric):
+    """ROUGE-L."""
+
+    name, title = "rouge", "ROUGE-L"
+
+    def values(self, corpus: Corpus) -> NDArray[np.float64]:
+        """Returns the ROUGE-L of each image, 0 to 1, (N,)."""
+        return np.fromiter(map(rouge_l, corpus.hypotheses, corpus.references.tokens), np.float64)

@@ -1,4 +1,4 @@
-"""A score: its value, its images, its interval, and the signature that says how it was computed."""
+"""A score: its value, the value of each image, its interval, and a signature that says how it was computed."""
 
 import functools
 from collections.abc import Callable, Hashable, Mapping
@@ -13,25 +13,20 @@ from capsmith.core.errors import DataError
 from capsmith.metrics import resampling
 
 Floats = NDArray[np.float64]
-TITLES = {
-    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
-    **{"rouge": "ROUGE-L", "cider": "CIDEr", "cider_d": "CIDEr-D", "cider_plain": "CIDEr plain"},
-    **{"meteor": "METEOR", "spice": "SPICE"},
-}
-"""How people write the metrics' names."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One metric over a set of images.
+    """The score of one metric over N images.
 
     Attributes:
-        name: ``bleu1`` … ``bleu4``, ``rouge``, ``cider``, ``cider_d``, ``cider_plain``, ``meteor``, ``spice``.
-        value: A fraction from 0 to 1; for CIDEr from 0 to 10.
-        per_image: The score of each image by its id. BLEU and METEOR of a corpus are not the mean of these.
-        signature: How the value came about; two scores compare only when their signatures are equal.
-        statistics: What the value is computed from, one row an image, (N, S).
-        combine: Turns summed rows (…, S) into values (…); the last column counts the images.
+        name: ``bleu1`` … ``bleu4``, ``rouge``, ``cider``, ``cider_d``, ``cider_plain``, ``meteor``, ``spice``, or
+            the name of a plugin's metric.
+        value: 0 to 1; 0 to 10 for CIDEr.
+        per_image: The score of each image by its id. The value of BLEU and METEOR is not the mean of these.
+        signature: How the value was computed. Scores with different signatures do not compare.
+        statistics: One row of statistics per image, (N, S).
+        combine: Computes values from summed rows, (…, S) to (…).
     """
 
     name: str
@@ -50,27 +45,27 @@ class Score:
         return self.value
 
     def __str__(self) -> str:
-        around = "" if self.interval is None else f" [{self.interval[0]:.3f}, {self.interval[1]:.3f}]"
-        return f"{self.name} {self.value:.3f}{around} {self.signature}"
+        interval = "" if self.interval is None else f" [{self.interval[0]:.3f}, {self.interval[1]:.3f}]"
+        return f"{self.name} {self.value:.3f}{interval} {self.signature}"
 
     def as_dict(self, per_image: bool = False) -> dict[str, Any]:
-        """Returns what ``--json`` prints.
+        """Returns the score as ``--json`` prints it.
 
         Args:
-            per_image: With the score of every image.
+            per_image: Include the score of every image.
         """
-        shown: dict[str, Any] = {"value": self.value, "interval": self.interval, "signature": self.signature}
+        values: dict[str, Any] = {"value": self.value, "interval": self.interval, "signature": self.signature}
         if per_image:
-            shown["per_image"] = dict(self.per_image)
-        return shown
+            values["per_image"] = dict(self.per_image)
+        return values
 
 
 def compare(first: Score, second: Score) -> resampling.Comparison:
-    """Tests whether two sets of captions of the same images differ (paired bootstrap).
+    """Tests whether the scores of two sets of captions of the same images differ (paired bootstrap).
 
     Args:
-        first: One metric over the first set.
-        second: The same metric over the second, from the same ``Scorer``.
+        first: The score of the first set.
+        second: The score of the second set, by the same metric and from the same ``Scorer``.
 
     Raises:
         DataError: The scores were not computed in the same way.
@@ -84,12 +79,12 @@ def signature(name: str, tokeniser: str, case: str, references: tuple[int, int],
     """Builds a signature such as ``bleu4|order:4|tok:coco.1|case:lower|nrefs:5|n:1000|capsmith:0.1.0``.
 
     Args:
-        name: The metric.
-        tokeniser: Name and version.
+        name: The name of the score.
+        tokeniser: Its name and version.
         case: ``lower`` or ``mixed``.
-        references: Fewest and most references an image.
-        images: How many images.
-        *extra: More ``key:value`` parts, right after the name.
+        references: The fewest and the most references of an image.
+        images: The number of images.
+        *extra: More ``key:value`` parts, which follow the name.
     """
     fewest, most = references
     span = str(fewest) if fewest == most else f"{fewest}-{most}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from capsmith.core.errors import escaped
 from capsmith.metrics.diversity import Diversity
-from capsmith.metrics.names import title
+from capsmith.metrics.registry import title
 from capsmith.metrics.scores import Score, compare
 
 

@@ -24,7 +24,7 @@ from capsmith.core.readers.arrays import FLOATS, INTEGERS, ArraySpec, read_array
 from capsmith.decoding.rerank import mbr as consensus
 from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.decoding.search import Hypothesis
-from capsmith.metrics.agreement import DocumentFrequencies
+from capsmith.metrics.utility import DocumentFrequencies
 from capsmith.retrieval.concepts import Content, directions
 from capsmith.vision.feature_scale import feature_scale
 

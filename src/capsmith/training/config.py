@@ -10,7 +10,7 @@ from capsmith.core.errors import DataError
 from capsmith.core.registry import UNLOADED
 from capsmith.core.schema import Precision, Settings
 from capsmith.core.scopes import Scope
-from capsmith.metrics.names import canonical
+from capsmith.metrics.registry import canonical
 from capsmith.vision.augment import AugmentConfig
 
 

@@ -28,7 +28,7 @@ from capsmith.data.records import Record
 from capsmith.data.sources import TrainingSource
 from capsmith.decoding.search import GreedyConfig, Hypothesis, SampleConfig, search
 from capsmith.decoding.stepper import MaskedFeatures
-from capsmith.metrics.cider import CiderD
+from capsmith.metrics.reward import CiderReward
 from capsmith.models.captioner import Captioner
 
 DropoutMasks = tuple[np.ndarray, np.ndarray]
@@ -73,7 +73,7 @@ class SampledBatches:
         references: dict[Hashable, Sequence[Sequence[str]]] = {
             int(row): record.tokens(text) for row, record in zip(self.rows, records, strict=True)
         }
-        self.reward_of = CiderD(references, bleu=self.config.bleu_weight)
+        self.reward_of = CiderReward(references, bleu=self.config.bleu_weight)
         self.rewards: list[float] = []
         self.baselines: list[float] = []
         if not hasattr(captioner.model.decoder, "widths"):

@@ -132,9 +132,9 @@ def test_of_several_files_the_one_that_names_most(tmp_path):
         (lambda d: (d / "c.csv").write_bytes(b"image,caption\np1.jpg,\xe9t\xe9\n"), "line 2.*is not UTF-8"),
         (
             lambda d: (d / "c.json").write_text('{"images": [{"file_name": "p1.jpg"}]}'),
-            "file of COCO's without captions: take",
+            "COCO file without captions",
         ),
-        (lambda d: (d / "c.json").write_text("[1]"), r"c\.json, entry 1: each must be an object"),
+        (lambda d: (d / "c.json").write_text("[1]"), r"c\.json, entry 1: expected an object"),
         (lambda d: (d / "c.json").write_text("{}"), r"c\.json holds no list of images: it may be \[\{.image"),
     ],
 )

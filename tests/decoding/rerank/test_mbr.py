@@ -11,8 +11,8 @@ from capsmith.data import read_dataset
 from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates, choose
 from capsmith.decoding.search import BeamConfig, Hypothesis, SampleConfig, search
 from capsmith.evaluation.evaluate import evaluate
-from capsmith.metrics.agreement import DocumentFrequencies
-from capsmith.metrics.cider import CiderD
+from capsmith.metrics.reward import CiderReward
+from capsmith.metrics.utility import DocumentFrequencies
 from capsmith.models.run_config import run_config
 from capsmith.retrieval.caption_index import Memory
 from tests.decoding.test_search import Table, features
@@ -96,8 +96,8 @@ def test_the_score_is_the_weighted_sum_of_the_four():
     frequencies = dict(enumerate(TRAINING))
     each = [[caption] for caption in neighbours]
     for h in choose(pool, each, [0.0, 0.0], config, FREQUENCIES, lambda captions: np.array([c[0] for c in captions])):
-        own = CiderD({0: [p.tokens for p in pool]}, frequencies, end=None).reward([0], [h.tokens])[0]
-        theirs = CiderD({0: neighbours}, frequencies, end=None).reward([0], [h.tokens])[0]
+        own = CiderReward({0: [p.tokens for p in pool]}, frequencies, end=None).reward([0], [h.tokens])[0]
+        theirs = CiderReward({0: neighbours}, frequencies, end=None).reward([0], [h.tokens])[0]
         assert h.score == pytest.approx(0.5 * own + 3 * theirs + 5 * h.tokens[0] + 2 * h.log_probability)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from capsmith.core.errors import DataError
+from capsmith.core.readers.caption_tables import DELIMITERS, Table, TableRow, open_delimited
 from capsmith.core.readers.delimited import Body, body_of, read_lines
 from capsmith.core.readers.text_files import read_text
 from capsmith.data.folder import FolderConfig
@@ -17,7 +18,7 @@ from capsmith.data.image_names import is_file_name
 from capsmith.data.onboarding.columns import CAPTION, IMAGE, are_splits, caption_columns, rank, texts_of
 from capsmith.data.onboarding.known_images import KnownImages
 from capsmith.data.table_rows import SEPARATORS, separated
-from capsmith.data.tables import MARKS, Table, TableRow, open_delimited, read_table
+from capsmith.data.tables import read_table
 
 _ROWS = 300  # rows that are looked at to tell columns apart
 _CELLS = 400_000  # fields of them
@@ -195,7 +196,7 @@ class _Reading:
 
     def _form(self, config: FolderConfig) -> dict[str, Any]:
         """Returns the settings for delimiter and header line, where a reader would not find them by itself."""
-        delimiter = next((name for name, mark in MARKS.items() if mark == self.table.delimiter), None)
+        delimiter = next((name for name, mark in DELIMITERS.items() if mark == self.table.delimiter), None)
         if delimiter is None:
             return {}
         if not self.table.header:

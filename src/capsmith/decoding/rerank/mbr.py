@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from capsmith.decoding.beam import beam
 from capsmith.decoding.search import DECODINGS, BeamConfig, Hypothesis, SampleConfig, Stepper, sample
-from capsmith.metrics.agreement import DocumentFrequencies, Sentences, agreement
+from capsmith.metrics.utility import DocumentFrequencies, Sentences, pairwise_utility
 
 
 @runtime_checkable
@@ -114,14 +114,14 @@ def choose(
     total = np.array([h.log_probability / (len(h.tokens) + 1) ** config.length_penalty for h in different])
     total *= config.likelihood
     if config.agreement:
-        total += config.agreement * agreement(tokens, voters, frequencies).mean(axis=1)
+        total += config.agreement * pairwise_utility(tokens, voters, frequencies).mean(axis=1)
     if config.content and fit is not None:
         total += config.content * fit(tokens)
     votes = [caption for group in neighbours for caption in group]
     if config.neighbour_agreement and votes:
         counts = np.repeat(config.nearness * np.asarray(likeness), [len(group) for group in neighbours])
         counts = np.exp(counts - counts.max())
-        share = agreement(tokens, votes, frequencies) @ (counts / counts.sum())
+        share = pairwise_utility(tokens, votes, frequencies) @ (counts / counts.sum())
         total += config.neighbour_agreement * share
     order = np.argsort(-total, kind="stable")
     return [replace(different[index], score=float(total[index])) for index in order]

@@ -1,0 +1,1 @@
+from tests.support.fake_java import fake_java  # noqa: F401  a fixture

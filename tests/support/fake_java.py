@@ -1,0 +1,34 @@
+"""A program called java that does what a test says."""
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from capsmith.metrics import java
+
+REFERENCES = {"a": ["a dog runs in the snow", "the dog is running"], "b": ["two people sit", "people in a park"]}
+CAPTIONS = {"a": "a puppy is running through snow", "b": "two people in a park"}
+FAKE = """#!{python}
+import json, sys
+{body}
+"""
+
+
+@pytest.fixture
+def fake_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a program called java first in the search path; its body is an argument."""
+
+    def make(body: str) -> None:
+        folder = tmp_path / "bin with space"
+        folder.mkdir()
+        program = folder / "java"
+        program.write_text(FAKE.format(python=sys.executable, body=body))
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.setattr(java, "package_folder", lambda name: tmp_path)
+
+    return make
