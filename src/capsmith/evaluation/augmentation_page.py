@@ -11,7 +11,7 @@ from PIL import Image
 
 from capsmith.config import Config
 from capsmith.core.errors import ImageError
-from capsmith.data.onboarding.statistics import Survey
+from capsmith.data.onboarding.statistics import DatasetStatistics
 from capsmith.data.records import Record
 from capsmith.data.sources import flip_ids, known_pairs
 from capsmith.data.text.tokens import detokenise, tokenise
@@ -32,7 +32,7 @@ class Variants:
         seed: Another seed shows other images and draws other variants.
     """
 
-    def __init__(self, config: Config, found: Survey, seed: int) -> None:
+    def __init__(self, config: Config, found: DatasetStatistics, seed: int) -> None:
         training = config.training
         self.found, self.seed = found, seed
         self.off = not training.cached_crops and training.augment is None
@@ -42,7 +42,7 @@ class Variants:
             self.augment = AugmentConfig(mirror=config.text.mode != "subword")
         elif self.off and config.text.mode == "subword":
             self.count = 0  # views are mirrored, which subwords do not allow
-        kept = {word for word, times in found.words.items() if times >= config.text.min_count}
+        kept = {word for word, times in found.word_counts.items() if times >= config.text.min_count}
         self.pairs = known_pairs(kept, training.flip_word_pairs)
         self.left_alone = [pair for pair in training.flip_word_pairs if pair not in self.pairs]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from capsmith.data.onboarding.init import told
-from capsmith.data.onboarding.statistics import Survey
+from capsmith.data.onboarding.statistics import DatasetStatistics
+from capsmith.data.onboarding.summary import describe
 from capsmith.data.records import SPLITS, Record
 from capsmith.evaluation.augmentation_page import Variants
 from capsmith.evaluation.html import cards, clear_copies, footer, image, small_copy, write_page
@@ -20,7 +20,7 @@ _COUNTS = (1, 2, 3, 5, 10)
 def write_inspection(
     directory: Path,
     title: str,
-    found: Survey,
+    found: DatasetStatistics,
     images: int = 24,
     seed: int = 0,
     variants: Variants | None = None,
@@ -55,15 +55,15 @@ def write_inspection(
     return write_page(directory / "index.html", title, [part for part in parts if part])
 
 
-def _facts(found: Survey) -> str:
+def _facts(found: DatasetStatistics) -> str:
     rows = []
-    for line in told(found):
+    for line in describe(found):
         head, text = line[:16].strip(), line[16:]
         rows.append(f'<tr><th scope="row">{escape(head)}</th><td>{escape(text)}</td></tr>')
     return f'<div class="wide"><table><tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def _lengths(found: Survey) -> list[tuple[str, int]]:
+def _lengths(found: DatasetStatistics) -> list[tuple[str, int]]:
     counts = Counter(found.lengths)
     step = max(1, -(-(max(counts) + 1) // 40))
     bins = range(0, max(counts) + 1, step)
@@ -71,8 +71,8 @@ def _lengths(found: Survey) -> list[tuple[str, int]]:
     return [(label.format(n, n + step - 1), sum(counts[n + more] for more in range(step))) for n in bins]
 
 
-def _frequent(found: Survey) -> list[tuple[str, int]]:
-    return [(word if word != " " else "␣", count) for word, count in found.words.most_common(_WORDS)]
+def _frequent(found: DatasetStatistics) -> list[tuple[str, int]]:
+    return [(word if word != " " else "␣", count) for word, count in found.word_counts.most_common(_WORDS)]
 
 
 def _bars(values: Sequence[tuple[str, int]]) -> str:
@@ -90,9 +90,10 @@ def _bars(values: Sequence[tuple[str, int]]) -> str:
     return f'<svg class="bars" viewBox="0 0 {width} {height}" role="img">{"".join(shapes)}</svg>'
 
 
-def _unknown(found: Survey) -> str:
+def _unknown(found: DatasetStatistics) -> str:
     rows = "".join(
-        f'<tr><th scope="row">{count}</th><td>{found.vocabulary(count):,}</td><td>{found.unknown(count):.2%}</td></tr>'
+        f'<tr><th scope="row">{count}</th><td>{found.vocabulary_size(count):,}</td>'
+        f"<td>{found.unknown_rate(count):.2%}</td></tr>"
         for count in _COUNTS
     )
     head = f"<tr><th>text.min_count</th><th>{_unit(found)} kept</th><th>unknown in dev</th></tr>"
@@ -114,10 +115,10 @@ def _image(record: Record, folder: Path, used: set[str]) -> str:
     )
 
 
-def _same(found: Survey, folder: Path, used: set[str]) -> str:
+def _same(found: DatasetStatistics, folder: Path, used: set[str]) -> str:
     by_id = {record.image_id: record for record in found.corpus.records}
     leaks = found.leaks
-    groups = sorted(found.looked.same, key=lambda group: group not in leaks)
+    groups = sorted(found.images.duplicates, key=lambda group: group not in leaks)
     if not groups:
         return ""
     pairs = (
@@ -129,10 +130,10 @@ def _same(found: Survey, folder: Path, used: set[str]) -> str:
     return "<h2>Images that show the same</h2>" + told_so + cards(pairs)
 
 
-def _problems(found: Survey) -> str:
-    kinds = dict(found.corpus.problems.found)
-    if found.looked.broken:
-        kinds["image that cannot be read"] = list(found.looked.broken.values())
+def _problems(found: DatasetStatistics) -> str:
+    kinds = dict(found.corpus.problems.by_kind)
+    if found.images.unreadable:
+        kinds["image that cannot be read"] = list(found.images.unreadable.values())
     if not kinds:
         return "<h2>Problems</h2><p>None: every row and every image can be used.</p>"
     return "<h2>Problems</h2>" + "".join(_listed(kind, examples) for kind, examples in kinds.items())
@@ -154,5 +155,5 @@ def _drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
     return chosen[:count]
 
 
-def _unit(found: Survey) -> str:
+def _unit(found: DatasetStatistics) -> str:
     return "characters" if found.text.mode == "char" else "words"
