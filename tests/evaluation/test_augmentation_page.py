@@ -10,8 +10,9 @@ from PIL import Image
 from capsmith.cli import main
 
 CARD = re.compile(
-    r'src="images/([0-9a-f]{16}\.jpg)".*?<p class="said" dir="auto">(.*?)</p>(?:<ul><li dir="auto">before: (.*?)</li>'
-    r"</ul>)?.*?<span>([^<]*)</span><span>([^<]*)</span>"
+    r'src="images/([0-9a-f]{16}\.jpg)".*?<p class="caption" dir="auto">(.*?)</p>'
+    r'(?:<ul><li dir="auto">before: (.*?)</li></ul>)?'
+    r".*?<span>([^<]*)</span><span>([^<]*)</span>"
 )
 LEARNS = ("--set", "encoder.trainable=true")
 

@@ -103,7 +103,7 @@ class Variants:
         was = f'<ul><li dir="auto">before: {escape(before)}</li></ul>' if said != before else ""
         name = f"view {number}{', mirrored' if mirrored else ''}" if number else "as it is"
         return (
-            f'<figure>{image(file, said)}<figcaption><p class="said" dir="auto">{escape(said)}</p>{was}'
+            f'<figure>{image(file, said)}<figcaption><p class="caption" dir="auto">{escape(said)}</p>{was}'
             f'<div class="id"><span>{escape(record.image_id)}</span><span>{name}</span></div></figcaption></figure>'
         )
 

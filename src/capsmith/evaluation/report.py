@@ -120,7 +120,7 @@ def _card(example: Mapping[str, Any], file: str | None, score_name: str) -> str:
     figure = image(file, str(example["prediction"]) or "(no words)")
     references = "".join(f'<li dir="auto">{escape(str(text))}</li>' for text in example["references"])
     return (
-        f'<figure>{figure}<figcaption><p class="said model" dir="auto">{said}</p><ul>{references}</ul>'
+        f'<figure>{figure}<figcaption><p class="caption model" dir="auto">{said}</p><ul>{references}</ul>'
         f'<div class="id"><span title="{image_id}">{image_id}</span>'
         f"<span>{escape(score_name)} <b>{example['score']:.3f}</b></span></div></figcaption></figure>"
     )
