@@ -1,6 +1,6 @@
 """Measures the value of each part of the recipe: one training per factor, which differs from the base in it alone.
 
-    python -m benchmarks.ablation --set data.root=/path/to/Flickr8k [--set …] [--only views ema] [--epochs 4]
+    python -m benchmarks.ablation --set data.root=/path/to/Flickr8k [--set …] [--only crop ema] [--epochs 4]
 
 The base is ``flickr8k_attention.yaml`` at half width, with its second encoder only and no cached crops, for a few
 epochs: a tenth of the time. The base and each factor below are trained once; ``results/flickr8k/ablation.json`` has
@@ -76,25 +76,25 @@ def main() -> None:
 
 
 def finished(runs: Path, name: str, epochs: int) -> History | None:
-    """Returns the history of a run that has all its epochs."""
+    """Returns the history of a finished run, else None."""
     path = runs / name.replace(" ", "_") / "history.csv"
-    found = History("cider", read_csv(path)) if path.exists() else None
-    return found if found is not None and found.epochs >= epochs else None
+    history = History("cider", read_csv(path)) if path.exists() else None
+    return history if history is not None and history.epochs >= epochs else None
 
 
 def write(runs: Path, out: Path, epochs: int) -> None:
-    """Writes the best epoch of every run that is there, and how far it is from the base's."""
+    """Writes the best epoch of every finished run and its difference from the base's."""
     before = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
     kept = before.get("rows", {}) if before.get("epochs") == epochs and before.get("base") == list(BASE) else {}
     rows = {}
     for name, changes in FACTORS.items():
-        found = finished(runs, name, epochs)
-        if found is None:
+        history = finished(runs, name, epochs)
+        if history is None:
             if name in kept:
                 rows[name] = kept[name]
             continue
-        best = found.rows[found.best or 0]
-        seconds = sum(row["seconds"] for row in found.rows) / found.epochs
+        best = history.rows[history.best or 0]
+        seconds = sum(row["seconds"] for row in history.rows) / history.epochs
         rows[name] = {"set": list(changes), **{key: best[key] for key in SHOWN}, "seconds_an_epoch": round(seconds, 1)}
     base = rows.get("base")
     for row in rows.values():

@@ -22,8 +22,8 @@ import numpy as np
 
 from capsmith.data.prepare import prepare, read_corpus
 from capsmith.data.sources import FeatureSource
-from capsmith.decoding.rerank.mbr import ConsensusConfig
-from capsmith.decoding.search import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
+from capsmith.decoding.config import BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
+from capsmith.decoding.rerank.config import MbrConfig
 from capsmith.evaluation.build_index import build_caption_index
 from capsmith.evaluation.decode import decode_images
 from capsmith.models.captioner import Caption, Captioner
@@ -41,7 +41,7 @@ SEARCHES: dict[str, DecodingConfig] = {
     "diverse beams": BeamConfig(beam_size=6, groups=3),
     "samples": SampleConfig(samples=5),
     "samples of the likeliest": SampleConfig(samples=3, top_p=0.9, top_k=50),
-    "consensus": ConsensusConfig(beam_size=5, samples=20, max_length=22),
+    "MBR reranking": BeamConfig(max_length=22, rerank=MbrConfig(samples=20)),
 }
 Found = dict[str, Caption]
 
@@ -104,7 +104,7 @@ def loaded(
         prepare(corpus, config.encoders, config.features, ("train", split), member.encoder)
         for config, member in zip(configs, captioner.members, strict=True)
     ]
-    if not RunDirectory(runs[0]).caption_index.exists():  # for consensus; the run itself is left as it is
+    if not RunDirectory(runs[0]).caption_index.exists():  # for reranking; the run itself is left as it is
         captioner = Captioner(captioner.members, build_caption_index(captioner.members[0], prepared[0]))
     paths = {record.image_id: record.path for record in prepared[-1].split(split)[:count]}
     return captioner, [one.source for one in prepared], paths

@@ -15,14 +15,14 @@ from capsmith.config import load_config
 from capsmith.core.files import read_json
 from capsmith.data.folder import FolderConfig
 from capsmith.data.karpathy import KarpathyConfig
-from capsmith.data.onboarding.layout import guess_dataset
+from capsmith.data.onboarding.layout import detect_layout
 from capsmith.data.records import read_dataset
-from capsmith.data.tables import guess_table
+from capsmith.data.tables import read_table
 from capsmith.data.text.glove import load_vectors
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.metrics.files import read_captions
 from capsmith.models.checkpoints import read_progress
-from capsmith.retrieval.caption_index import Memory
+from capsmith.retrieval.caption_index import CaptionIndex
 from capsmith.training.history import read_csv
 from capsmith.vision.images import load_image
 from capsmith.vision.store import FeatureStore
@@ -41,9 +41,9 @@ def _images() -> list[bytes]:
 
 def _table(path: Path) -> None:
     (path.parent / "a.jpg").write_bytes(_IMAGES[0])
-    for _ in guess_table(path).rows:
+    for _ in read_table(path, {}).rows:
         pass
-    guess_dataset(path.parent, path)
+    detect_layout(path.parent, path)
     read_dataset(FolderConfig(root=path.parent, captions=Path(path.name)))
 
 
@@ -135,7 +135,7 @@ READERS: dict[str, tuple[str, list[bytes], Callable[[Path], object]]] = {
     "manifest": ("manifest.json", [_MANIFEST], _pooled),
     "features": ("features.pkl", [_FEATURES, pickle.dumps({"a.jpg": [1.0]})], _pooled_with(_MANIFEST)),
     "state": ("state.npz", [_state(), _zipped()], read_progress),
-    "memory": ("memory.npz", [_state(), _zipped()], lambda path: Memory.load(path.parent)),
+    "caption_index": ("caption_index.npz", [_state(), _zipped()], lambda path: CaptionIndex.load(path.parent)),
     "history": ("history.csv", [b"epoch,loss,dev_cider\n1,2.5,0.1\n2,,0.2\n"], read_csv),
     "json": ("report.json", [b'{"a": [1, 2.5, null, "x"]}'], read_json),
 }

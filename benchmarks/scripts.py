@@ -20,7 +20,7 @@ from pathlib import Path
 from writings import LANGUAGES, captions
 
 from capsmith.data.scenes.plan import Scene
-from capsmith.data.scenes.reader import ScenesConfig, describe, read
+from capsmith.data.scenes.reader import ScenesConfig, build_manifest, read
 from capsmith.training.history import History, read_csv
 
 COMMAND = "python -m benchmarks.scripts"
@@ -64,7 +64,7 @@ def folder(root: Path, language: str, train: int) -> None:
     with (root / "captions.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["image", "caption", "split"])
-        for entry in describe(config)["images"]:
+        for entry in build_manifest(config)["images"]:
             for caption in captions(Scene.from_json(entry["scene"]), language):
                 rows.writerow([entry["id"], caption, entry["split"]])
 

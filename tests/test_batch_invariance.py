@@ -16,14 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from capsmith.data.text.vocabulary import END, PAD, START, UNK
-from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates
-from capsmith.decoding.sampling import block_size, draws, words_drawn
-from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig, search
-from capsmith.decoding.stepper import DecoderStepper, EnsembleFeatures
+from capsmith.decoding.chance import block_size, draw_tokens, draws
+from capsmith.decoding.config import BeamConfig, GreedyConfig, SampleConfig
+from capsmith.decoding.features import EnsembleFeatures
+from capsmith.decoding.namespace import NumpyNamespace
+from capsmith.decoding.rerank.config import MbrConfig
+from capsmith.decoding.search import search
+from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.decoders.config import DECODERS
-from tests.decoding.test_compiled import StepByStep
+from tests.support.reference_search import reference_search
 
 V, IMAGES = 9, 7
+NUMPY = NumpyNamespace()
 SPECIALS = [PAD, UNK, START]
 
 
@@ -173,7 +177,7 @@ def test_words_are_drawn_as_often_as_they_are_probable(words):
     weights = np.random.default_rng(words).exponential(size=words)
     weights[[0, words - 1]] = 0
     chances = np.random.default_rng(1).random((3, 200_000), np.float32)
-    found = words_drawn(np.broadcast_to(weights, (200_000, words)), chances)
+    found = draw_tokens(NUMPY, np.broadcast_to(weights, (200_000, words)), chances)
     share = np.bincount(found, minlength=words) / 200_000
     np.testing.assert_allclose(share, weights / weights.sum(), atol=0.004)
     assert share[0] == share[-1] == 0
@@ -181,8 +185,8 @@ def test_words_are_drawn_as_often_as_they_are_probable(words):
 
 def test_the_ends_of_chance_pick_the_first_and_the_last_word():
     weights, last = np.array([[0, 0.0, 1, 3, 2, 0, 1e-30, 0, 0]], np.float32), np.float32(1 - 2**-24)
-    assert words_drawn(weights, np.zeros((3, 1), np.float32)).tolist() == [2]
-    assert words_drawn(weights[:, :6], np.full((3, 1), last)).tolist() == [4]
+    assert draw_tokens(NUMPY, weights, np.zeros((3, 1), np.float32)).tolist() == [2]
+    assert draw_tokens(NUMPY, weights[:, :6], np.full((3, 1), last)).tolist() == [4]
 
 
 # --- real decoders, compiled: any backend ----------------------------------------------------------------------------
@@ -194,12 +198,12 @@ DECODERS_TRIED = {
     "updown": {"attention_units": 8, "heads": 2},
     "aoa": {"attention_units": 8, "input_feeding": False, "tie_embeddings": True},
 }
-WHOLE = [
+PLAIN = [
     GreedyConfig(max_length=9),
     BeamConfig(beam_size=2, max_length=12, length_penalty=1.5),
     SampleConfig(samples=3, max_length=9, seed=2),
 ]
-STEPWISE = [
+OPTIONS = [
     BeamConfig(beam_size=4, groups=2, max_length=12, length_penalty=1.5),
     BeamConfig(beam_size=2, no_repeat=3, max_length=12, length_penalty=1.5),
     SampleConfig(samples=3, max_length=9, top_k=5, top_p=0.9),
@@ -224,8 +228,8 @@ def decoder(kind):
 
 
 def check(stepper, images, config, take=lambda images, rows: images[rows]):
-    """Every image in every batch gives what the NumPy search of it alone gives."""
-    alone = [search(StepByStep(stepper), take(images, [n]), config)[0] for n in range(IMAGES)]
+    """Every image in every batch gives what the reference search of it alone gives."""
+    alone = [reference_search(stepper, take(images, [n]), config)[0] for n in range(IMAGES)]
     assert len({h.ended for found in alone for h in found}) >= 1
     for batches in BATCHES:
         for rows in batches:
@@ -236,16 +240,14 @@ def check(stepper, images, config, take=lambda images, rows: images[rows]):
 @pytest.mark.parametrize("kind", DECODERS_TRIED)
 def test_captions_do_not_depend_on_the_batch(kind):
     stepper, images = decoder(kind)
-    for config in WHOLE:
-        assert stepper.at_once(images, config) is not None
+    for config in PLAIN:
         check(stepper, images, config)
 
 
 @pytest.mark.parametrize("kind", ["inject", "aoa"])
-def test_nor_do_those_of_unusual_searches_depend_on_the_batch(kind):
+def test_captions_of_other_options_do_not_depend_on_the_batch(kind):
     stepper, images = decoder(kind)
-    for config in STEPWISE:
-        assert stepper.at_once(images, config) is None
+    for config in OPTIONS:
         check(stepper, images, config)
 
 
@@ -258,19 +260,19 @@ def test_those_of_an_ensemble_do_not_depend_on_the_batch():
     def take(images, rows):
         return EnsembleFeatures([part[rows] for part in images])
 
-    for config in WHOLE:
+    for config in PLAIN:
         check(stepper, images, config, take)
-    config = ConsensusConfig(beam_size=2, samples=3, max_length=7, drawn_by="each")
-    alone = [candidates(config, stepper, take(images, [n]))[0] for n in range(IMAGES)]
+    config = BeamConfig(beam_size=2, max_length=7, rerank=MbrConfig(samples=3, samples_from="members"))
+    alone = [search(stepper, take(images, [n]), config)[0] for n in range(IMAGES)]
     for rows in BATCHES[1]:
-        for n, found in zip(rows, candidates(config, stepper, take(images, rows)), strict=True):
+        for n, found in zip(rows, search(stepper, take(images, rows), config), strict=True):
             same(found, alone[n])
 
 
 def test_a_sample_s_score_does_not_depend_on_how_it_is_marked():
     """``same`` itself can fail: another word, another score, another mark."""
     stepper, images = decoder("merge")
-    (found, *_) = search(stepper, images, WHOLE[1])
+    (found, *_) = search(stepper, images, PLAIN[1])
     for other in (
         replace(found[0], tokens=(4,)),
         replace(found[0], score=found[0].score + 1e-3),

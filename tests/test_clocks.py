@@ -1,7 +1,7 @@
-"""Clocks that jump, and times of files that lie in the future or the past: nothing depends on them.
+"""Nothing depends on the clock or on modification times of files.
 
-Python's and tqdm's clocks are exchanged for one that jumps by years at every look, forwards and backwards, and every
-file gets other times whenever something was saved.
+Python's and tqdm's clocks are replaced by one that jumps by years at every call, in both directions. Every file gets
+another modification time after each save.
 """
 
 import itertools
@@ -16,7 +16,7 @@ import tqdm.std
 
 from capsmith.config import load_config
 from capsmith.models.checkpoints import read_progress
-from capsmith.training import loop as epochs
+from capsmith.training import loop
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
@@ -31,7 +31,7 @@ TIMES = [0, 1, 10**9, 4 * 10**9]  # 1970, 2001, 2096
 
 @pytest.fixture
 def jumping(monkeypatch):
-    """Makes the clock jump at every look; returns the looks so far."""
+    """Makes the clock jump at every call; returns the times so far."""
     looks, rng = [], random.Random(0)
 
     def now():
@@ -45,7 +45,7 @@ def jumping(monkeypatch):
 
 
 def change_times(*folders):
-    """Gives every file and folder below another time, in no order."""
+    """Gives every file and folder a random modification time."""
     rng = random.Random(1)
     paths = [path for folder in folders for path in (folder, *folder.rglob("*"))]
     for path in paths:
@@ -162,7 +162,7 @@ def undisturbed(tmp_path_factory):
 
 
 def assert_same(one, other):
-    """The same history, weights, moments, captions and scores; what it took is no negative time."""
+    """Compares history, weights, moments, captions and scores; durations are not negative."""
     for left, right in itertools.zip_longest(read_csv(one / "history.csv"), read_csv(other / "history.csv")):
         assert {key: left[key] for key in left if key != "seconds"} == pytest.approx(
             {key: right[key] for key in right if key != "seconds"}, abs=1e-6
@@ -180,7 +180,7 @@ def assert_same(one, other):
 @pytest.mark.parametrize("stopped", [False, True], ids=["at once", "resumed"])
 def test_training_ends_in_the_same_numbers(undisturbed, tmp_path, jumping, monkeypatch, stopped):
     toy.make_data(tmp_path / "data")
-    run, save, saves = tmp_path / "run", epochs.save_state, itertools.count()
+    run, save, saves = tmp_path / "run", loop.save_state, itertools.count()
 
     def save_and_change_times(*args):
         save(*args)
@@ -188,7 +188,7 @@ def test_training_ends_in_the_same_numbers(undisturbed, tmp_path, jumping, monke
         if stopped and next(saves) in (1, 7, 12):  # within epochs and between them
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(epochs, "save_state", save_and_change_times)
+    monkeypatch.setattr(loop, "save_state", save_and_change_times)
     stops = 0
     while True:
         try:

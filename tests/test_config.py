@@ -151,7 +151,7 @@ def test_several_encoders():
         (BASE, ["encoder.trainable=true", "training.cached_crops=1"], "training.cached_crops"),
         (BASE, ["encoder.trainable=true", "decoder.standardise=true"], "decoder.standardise"),
         (BASE, ["decoding.type=beam", "decoding.groups=2"], "groups"),
-        (BASE, ["decoding.type=consensus", "decoding.neighbours=-1"], "decoding.neighbours: "),
+        (BASE, ["decoding={type: beam, rerank: {type: mbr, neighbours: -1}}"], "decoding.rerank.neighbours: "),
         (BASE, ["ensemble=[{run: r, config: coco.yaml, encoders: [1]}]"], "[1]"),
         (BASE, ["ensemble=[{run: r, config: coco.yaml, encoders: []}]"], "[]"),
         (BASE, ["ensemble=[{run: r}]"], "ensemble.0.config: required"),

@@ -45,7 +45,7 @@ NAMED: dict[str, st.SearchStrategy[Any]] = {  # what the types of the fields do 
     "EncoderConfig.image_size": st.none() | st.integers(8, 4096) | st.tuples(*[st.integers(8, 4096)] * 2).map(list),
     "EncoderConfig.weights": TEXTS | TEXTS.map(lambda text: text + ".keras"),
     "TrainingConfig.metric": st.sampled_from(["cider", "bleu4", "rouge"]),
-    "SplitConfig.together": st.lists(st.lists(TEXTS, min_size=1, max_size=3), max_size=3),  # empty groups are dropped
+    "SplitConfig.groups": st.lists(st.lists(TEXTS, min_size=1, max_size=3), max_size=3),  # empty groups are dropped
     "Config.data": st.deferred(lambda: sections(DATASETS)),
     "Config.decoder": st.deferred(lambda: sections(DECODERS)),
     "Config.decoding": st.deferred(lambda: sections(DECODINGS)),
@@ -118,18 +118,18 @@ def _valid(model: type[BaseModel], given: dict[str, Any]) -> bool:
 VALID = section(Config).filter(lambda given: _valid(Config, given))
 
 
-def said(given: Any, saved: Any, where: str = "") -> int:
+def message(given: Any, saved: Any, where: str = "") -> int:
     """Compares what was given with what stands in a file; returns how many values were compared."""
     if isinstance(given, dict):
-        return sum(said(value, saved[key], f"{where}.{key}") for key, value in given.items())
+        return sum(message(value, saved[key], f"{where}.{key}") for key, value in given.items())
     if isinstance(given, list) and isinstance(saved, list):
         assert len(given) == len(saved), where
-        return sum(said(*pair, where) for pair in zip(given, saved, strict=True))
+        return sum(message(*pair, where) for pair in zip(given, saved, strict=True))
     assert (given, isinstance(given, bool)) == (saved, isinstance(saved, bool)), where
     return 1
 
 
-MODELS = [found for field in Config.model_fields.values() for found in models_of(field) if found is not Config]
+MODELS = [result for field in Config.model_fields.values() for result in models_of(field) if result is not Config]
 
 
 # --- what is valid ----------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def test_valid_settings_survive_saving_and_loading(tmp_path_factory, given_value
     assert load_config(path) == config
     with path.open(encoding="utf-8") as file:
         saved = yaml.safe_load(file)  # by another loader than capsmith's
-    assert said(given_values, saved) >= 2
+    assert message(given_values, saved) >= 2
     save_config(load_config(path), again := path.with_name("again.yaml"))
     assert again.read_bytes() == path.read_bytes()
 
@@ -241,8 +241,8 @@ def test_set_takes_a_plain_word_as_it_is(text):
 @example(1e22)
 def test_set_takes_numbers_as_python_and_as_people_write_them(number):
     for text in {repr(number), f"{number:e}", f"{number:.17E}", f"+{number!r}"}:
-        found = put(text)
-        assert isinstance(found, int | float) and found == float(text) if "." in text or "e" in text else int(text)
+        result = put(text)
+        assert isinstance(result, int | float) and result == float(text) if "." in text or "e" in text else int(text)
         assert load_config(BASE, [f"training.learning_rate={text}"]).training.learning_rate == float(text)
 
 
@@ -272,7 +272,7 @@ KEYS = st.sampled_from(["untis", "typ", "", " ", "a.b", "no", "1", "merge", "bea
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Returns the paths of all values below."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [found for key, inner in pairs for found in ((*path, key), *places(inner, (*path, key)))]
+    return [result for key, inner in pairs for result in ((*path, key), *places(inner, (*path, key)))]
 
 
 @st.composite

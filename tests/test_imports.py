@@ -30,7 +30,7 @@ LIGHT = [
     "capsmith.vision.fingerprint",
     "capsmith.vision.image_files",
     "capsmith.vision.images",
-    "capsmith.models.given_features",
+    "capsmith.models.feature_origin",
     "capsmith.vision.journal",
     "capsmith.vision.pickle_store",
     "capsmith.vision.safe_pickle",

@@ -13,6 +13,7 @@ from benchmarks import rescoring
 from capsmith.core.errors import CapsmithError
 from capsmith.evaluation import readings
 from capsmith.evaluation.evaluate import evaluate
+from capsmith.models.run import RunDirectory
 from tests.support import shapes
 from tools import grammar, keep, measures, paths, reconstruct_readings, sweep
 from tools.rows import ENCODER_SIZES, ROWS, Row
@@ -63,17 +64,17 @@ def test_everything_behind_a_figure_is_kept(results, runs, monkeypatch, tmp_path
         assert (folder / "members" / "second" / name).exists(), name
     dev = json.loads((folder / "report" / "dev" / "scores.json").read_text())
     assert dev["split"] == "dev"
-    kept = readings.read(results / readings.FILE)
-    noted = {entry["id"] for run in runs for entry in readings.read(run / readings.FILE)}
+    kept = readings.read(RunDirectory(results).test_readings)
+    noted = {entry["id"] for run in runs for entry in readings.read(RunDirectory(run).test_readings)}
     assert {entry["id"] for entry in kept} == noted
     assert len(noted) == 2  # the training's own, which both copies share, and that of the ensemble
     assert {entry["row"] for entry in kept} == {"toy"}
-    assert str(tmp_path) not in (results / readings.FILE).read_text()
+    assert str(tmp_path) not in (RunDirectory(results).test_readings).read_text()
     summary = json.loads((results / "summary.json").read_text())
     together = summary["flickr8k.toy.all_parameters"]["value"] - summary["flickr8k.toy.parameters"]["value"]
     assert together == ENCODER_SIZES["mobilenet_v2"][0]
     enter(monkeypatch, "toy", first, "--report", "report/ensemble", *options)
-    assert len(readings.read(results / readings.FILE)) == 2  # nothing twice
+    assert len(readings.read(RunDirectory(results).test_readings)) == 2  # nothing twice
 
 
 def test_the_kept_config_has_the_decoding_that_was_evaluated(results, runs, monkeypatch):
@@ -131,7 +132,7 @@ def test_seeds_may_differ_in_seed_and_paths(runs):
 
 def test_a_sweep_measures_every_combination_once_on_dev_alone(tmp_path, monkeypatch, capsys):
     run = shutil.copytree(shapes.trained(), tmp_path / "run")
-    before = readings.read(run / readings.FILE)
+    before = readings.read(RunDirectory(run).test_readings)
     options = ["toy", str(run), "--out", str(tmp_path), "--grid", "decoding.beam_size=1,2"]
     for grid in ("0.5", "0.5,1.0"):
         monkeypatch.setattr(sys, "argv", ["sweep", *options, "--grid", f"decoding.length_penalty={grid}"])
@@ -140,7 +141,7 @@ def test_a_sweep_measures_every_combination_once_on_dev_alone(tmp_path, monkeypa
         lines = list(csv.DictReader(file))
     settings = [(line["decoding.beam_size"], line["decoding.length_penalty"]) for line in lines]
     assert settings == [("1", "0.5"), ("2", "0.5"), ("1", "1.0"), ("2", "1.0")]
-    assert readings.read(run / readings.FILE) == before
+    assert readings.read(RunDirectory(run).test_readings) == before
     found = evaluate(run, "dev", ["decoding.beam_size=2", "decoding.length_penalty=1.0"])
     assert float(lines[3]["cider"]) == pytest.approx(found.scores["cider"].value, abs=6e-5)
     assert "highest dev CIDEr" in capsys.readouterr().out

@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from capsmith.evaluation import readings
+from capsmith.models.run import RunDirectory
 from tools import paths
 from tools.measures import (
     caption_diversity,
@@ -45,7 +46,7 @@ NOTES = {
     "training_minutes": "epochs and dev decodings of every training that the row needs (history.csv), on two cores "
     "shared with other work; without encoder adaptation, feature extraction and test",
     "all_parameters": "parameters of decoders and encoders; an encoder shared by several captioners counts once",
-    "all_mb": "weights of decoders and encoders, and for MBR reranking the caption index (memory.npz)",
+    "all_mb": "weights of decoders and encoders, and for MBR reranking the caption index (caption_index.npz)",
 }
 
 
@@ -119,7 +120,7 @@ def require_row(name: str, row: Row, folders: Sequence[Path], scores: Sequence[M
 def gather_readings(name: str, runs: Sequence[Path], replacements: Mapping[str, str]) -> None:
     """Adds the runs' test readings to ``results/test_readings.jsonl``. Nothing is removed."""
     known = {entry["id"] for entry in readings.read(paths.READINGS)}
-    for entry in (entry for run in runs for entry in readings.read(run / readings.FILE)):
+    for entry in (entry for run in runs for entry in readings.read(RunDirectory(run).test_readings)):
         if entry["id"] not in known:
             known.add(entry["id"])
             text = replace_all(json.dumps({"row": name, **entry}, ensure_ascii=False), replacements)

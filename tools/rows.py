@@ -205,4 +205,4 @@ README_ROWS = ("merge", "attention", "xe", "scst", "best")
 ENCODER_SIZES = {"mobilenet_v2": (2_257_984, 9_449_296), "inception_v3": (10_674_848, 43_351_272)}
 """Parameters of an encoder up to the layer that the rows use (InceptionV3: mixed8), and bytes of its weights."""
 CAPTION_INDEX_BYTES = 15_673_088
-"""``memory.npz`` of 6,000 Flickr8k images with the features of both encoders: what MBR reranking looks up."""
+"""``caption_index.npz`` of 6,000 Flickr8k images with the features of both encoders: what MBR reranking looks up."""

@@ -15,7 +15,7 @@ WORDS = 12
 def capsmith(decoder: str, search: str, beams: int, batch: int, rounds: int) -> Round:
     """Captions ``rounds`` batches of images from their features."""
     from capsmith.config import load_config
-    from capsmith.decoding.search import BeamConfig, GreedyConfig
+    from capsmith.decoding.config import BeamConfig, GreedyConfig
     from capsmith.decoding.search import search as run
     from capsmith.decoding.stepper import DecoderStepper
     from capsmith.models.caption_model import build_model

@@ -101,7 +101,8 @@ def decode(folder: Path, count: int) -> float:
 
     from benchmarks.speed.corpus import vocabulary
     from capsmith.config import load_config
-    from capsmith.decoding.search import BeamConfig, search
+    from capsmith.decoding.config import BeamConfig
+    from capsmith.decoding.search import search
     from capsmith.decoding.stepper import DecoderStepper
     from capsmith.models.caption_model import build_model
 

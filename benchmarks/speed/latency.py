@@ -38,7 +38,7 @@ def untrained(encoder: str, decoder: str) -> "Captioner":
 
 def caption(encoder: str, decoder: str, times: int) -> Round:
     """``Captioner.caption(path)``, beam 5, captions of 12 words."""
-    from capsmith.decoding.search import BeamConfig
+    from capsmith.decoding.config import BeamConfig
 
     captioner = untrained(encoder, decoder)
     never_ending(captioner.model.decoder)

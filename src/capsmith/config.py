@@ -21,8 +21,7 @@ from capsmith.core.scopes import Scope
 from capsmith.core.yaml_io import dump_yaml, read_yaml
 from capsmith.data import DATASETS, DatasetConfig
 from capsmith.data.text.config import TextConfig
-from capsmith.decoding.rerank.mbr import ConsensusConfig  # noqa: F401 - importing registers it
-from capsmith.decoding.search import DECODINGS, DecodingConfig, GreedyConfig
+from capsmith.decoding.config import DECODINGS, DecodingConfig, GreedyConfig
 from capsmith.models.decoders.config import DECODERS, DecoderConfig
 from capsmith.training.config import EvaluationConfig, MemberConfig, TrainingConfig
 from capsmith.vision.config import EncoderConfig, Encoders, FeaturesConfig, require_pickle_suffices
@@ -130,6 +129,8 @@ class Config(Settings):
         yield "decoder", self.decoder.type
         yield "dataset", self.data.type
         yield "decoding", self.decoding.type
+        if self.decoding.rerank is not None:
+            yield "reranker", self.decoding.rerank.type
         yield from (("encoder", name) for name in dict.fromkeys(encoder.type for encoder in self.encoders))
         yield from (("metric", name) for name in dict.fromkeys([*self.evaluation.metrics, self.training.metric]))
 

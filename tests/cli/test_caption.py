@@ -29,14 +29,14 @@ def caption(*arguments):
     return main(["caption", str(shapes.trained()), *map(str, arguments)])
 
 
-def test_a_line_an_image(images, captioner, capsys):
+def test_one_line_for_each_image(images, captioner, capsys):
     paths = [images / "red.png", images / "blue.png"]
     assert caption(*paths) == 0
     expected = [f"{path}\t{captioner.caption(path).text}" for path in paths]
     assert capsys.readouterr().out.splitlines() == expected
 
 
-def test_a_folder_in_order_of_names(images, capsys):
+def test_images_of_a_folder_are_sorted_by_name(images, capsys):
     (images / "notes.txt").write_text("no image")
     Image.open(images / "red.png").save(images / "UPPER.JPG")
     assert caption(images) == 0
@@ -44,24 +44,24 @@ def test_a_folder_in_order_of_names(images, capsys):
     assert names == [str(images / name) for name in ("UPPER.JPG", "blue.png", "red.png", "white.png")]
 
 
-def test_help_says_that_folders_can_be_given(capsys):
+def test_help_mentions_folders(capsys):
     with pytest.raises(SystemExit):
         main(["caption", "--help"])
     assert "IMAGE|FOLDER" in capsys.readouterr().out
 
 
-def test_json_has_all_beams(images, captioner, capsys):
+def test_json_contains_all_beams(images, captioner, capsys):
     assert caption(images / "red.png", "--json", "--set", "decoding.beam_size=4") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["image"] == str(images / "red.png")
-    assert len(found["beams"]) == 4
-    assert found["beams"][0]["caption"] == found["caption"]
-    scores = [beam["score"] for beam in found["beams"]]
+    result = json.loads(capsys.readouterr().out)
+    assert result["image"] == str(images / "red.png")
+    assert len(result["beams"]) == 4
+    assert result["beams"][0]["caption"] == result["caption"]
+    scores = [beam["score"] for beam in result["beams"]]
     assert scores == sorted(scores, reverse=True)
-    assert found["caption"] == captioner.caption(images / "red.png").text
+    assert result["caption"] == captioner.caption(images / "red.png").text
 
 
-def test_a_broken_image_does_not_stop_the_others(images, capsys):
+def test_an_unreadable_image_does_not_stop_the_others(images, capsys):
     (images / "broken.png").write_bytes(b"\x89PNG broken")
     assert caption(images, images / "none.jpg") == 2
     shown = capsys.readouterr()
@@ -73,26 +73,26 @@ def test_a_broken_image_does_not_stop_the_others(images, capsys):
     assert "none.jpg" in errors[1]
 
 
-def test_a_folder_without_images(tmp_path, capsys):
+def test_a_folder_without_images_is_an_error(tmp_path, capsys):
     assert caption(tmp_path) == 2
     shown = capsys.readouterr()
-    assert "holds no images" in shown.err
+    assert str(tmp_path) in shown.err
     assert shown.out == ""
 
 
-def test_show_draws_them(images, tmp_path, capsys):
+def test_show_draws_the_captions(images, tmp_path, capsys):
     assert caption(images, "--show", tmp_path / "new" / "out.png") == 0
     with Image.open(tmp_path / "new" / "out.png") as sheet:
         assert sheet.size[0] > 300
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
-def test_another_search(images, capsys):
+def test_set_changes_the_search(images, capsys):
     assert caption(images / "red.png", "--set", "decoding.type=greedy", "--set", "decoding.max_length=2") == 0
     assert len(capsys.readouterr().out.split("\t")[1].split()) == 2
 
 
-def test_a_folder_at_any_depth_and_what_is_passed_over(images, capsys):
+def test_folders_are_searched_and_skipped_files_reported(images, capsys):
     (images / "deep" / "er").mkdir(parents=True)
     for name in ("deep/b.jpeg", "deep/er/a.PPM", "c.tiff", "d.jfif"):
         with Image.open(images / "red.png") as image:
@@ -105,17 +105,18 @@ def test_a_folder_at_any_depth_and_what_is_passed_over(images, capsys):
     shown = capsys.readouterr()
     names = ["blue.png", "c.tiff", "d.jfif", "deep/b.jpeg", "deep/er/a.PPM", "red.png", "white.png"]
     assert [line.split("\t")[0] for line in shown.out.splitlines()] == [str(images / name) for name in names]
-    said = "passed over 4 files that are not images (deep/list.csv, deep/raw.bin, notes.txt, …) and 2 hidden in"
-    assert shown.err.splitlines() == [f"{said} {images}"]
+    (note,) = shown.err.splitlines()
+    assert "4 files" in note and "(deep/list.csv, deep/raw.bin, notes.txt, …)" in note and "2 hidden" in note
+    assert note.endswith(str(images))
 
 
-def test_names_passed_over_cannot_move_the_cursor(images, capsys):
+def test_names_of_skipped_files_are_escaped(images, capsys):
     (images / "a\x1b[2J.doc").write_bytes(b"")
     assert caption(images) == 0
     assert "a\\x1b[2J.doc" in capsys.readouterr().err
 
 
-def test_what_cannot_be_read_is_told_at_the_end_and_cut_short(images, capfd):
+def test_unreadable_images_are_reported_at_the_end(images, capfd):
     for number in range(25):
         (images / f"a{number:02}.jpg").write_bytes(b"no image")
     assert caption(images, images / "red.png") == 2
@@ -123,7 +124,7 @@ def test_what_cannot_be_read_is_told_at_the_end_and_cut_short(images, capfd):
     assert len(shown.out.splitlines()) == 4
     errors = shown.err.splitlines()
     assert len(errors) == 21 and "a00.jpg" in errors[0] and "a19.jpg" in errors[19]
-    assert errors[20] == "capsmith: and 5 more of 25 that could not be read"
+    assert "5" in errors[20] and "25" in errors[20]
 
 
 def test_the_report_follows_the_captions(images, monkeypatch):
@@ -138,10 +139,10 @@ def test_the_report_follows_the_captions(images, monkeypatch):
     assert caption(images / "a.jpg", images / "empty", images / "red.png") == 2
     lines = stream.getvalue().splitlines()
     assert lines[0].startswith(str(images / "red.png"))
-    assert "empty holds no images" in lines[1] and "a.jpg" in lines[2]
+    assert "empty" in lines[1] and "a.jpg" in lines[2]
 
 
-def test_what_failed_is_told_when_it_is_interrupted_too(images, capsys, monkeypatch):
+def test_failures_are_reported_on_interruption(images, capsys, monkeypatch):
     (images / "a.jpg").write_bytes(b"no image")
     real = Captioner.caption
 
@@ -157,7 +158,7 @@ def test_what_failed_is_told_when_it_is_interrupted_too(images, capsys, monkeypa
     assert "a.jpg" in shown.err.splitlines()[0] and shown.err.splitlines()[1].startswith("interrupted")
 
 
-def test_help_says_what_the_exit_code_means(capsys):
+def test_help_explains_the_exit_code(capsys):
     with pytest.raises(SystemExit):
         main(["caption", "--help"])
     assert "Exit code: 0" in capsys.readouterr().out

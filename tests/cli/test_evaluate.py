@@ -29,27 +29,27 @@ def test_prints_scores_with_signatures(run, capsys):
     assert any(line.startswith("bleu4|order:4|tok:coco") for line in lines)
 
 
-def test_the_control_is_far_below(run, capsys):
+def test_the_control_scores_far_lower(run, capsys):
     values = {}
     for control in ([], ["--control", "shuffled-images"]):
-        found = json.loads(evaluated(capsys, run, "--split", "dev", "--json", *control))
-        assert found["is_control"] == bool(control) and found["control"]["kind"] == "shuffled-images"
-        assert (found["scores"] == found["control"]["scores"]) == bool(control)
-        assert (found["split"], found["images"]) == ("dev", 24)
-        values[bool(control)] = found["scores"]["bleu4"]["value"]
+        result = json.loads(evaluated(capsys, run, "--split", "dev", "--json", *control))
+        assert result["is_control"] == bool(control) and result["control"]["kind"] == "shuffled-images"
+        assert (result["scores"] == result["control"]["scores"]) == bool(control)
+        assert (result["split"], result["images"]) == ("dev", 24)
+        values[bool(control)] = result["scores"]["bleu4"]["value"]
     assert values[True] < 0.6 * values[False]
     assert "images shuffled" in evaluated(capsys, run, "--split", "dev", "--control", "shuffled-images")
 
 
 def test_set_chooses_the_search_and_the_metrics(run, capsys):
-    found = json.loads(
+    result = json.loads(
         evaluated(capsys, run, "--json", "--set", "decoding.type=greedy", "--set", "evaluation.metrics=[rouge]")
     )
-    assert list(found["scores"]) == ["rouge"]
+    assert list(result["scores"]) == ["rouge"]
     assert json.loads((run / "report" / "scores.json").read_text())["decoding"]["type"] == "greedy"
 
 
-def test_several_runs_write_together(run, tmp_path, capsys):
+def test_several_runs_form_an_ensemble(run, tmp_path, capsys):
     """Two of the same are the same; the report has a place of its own."""
     alone = json.loads(evaluated(capsys, run, "--json"))
     both = json.loads(evaluated(capsys, run, str(run), "--json", "--out", str(tmp_path / "both")))
@@ -59,7 +59,7 @@ def test_several_runs_write_together(run, tmp_path, capsys):
     assert (run / "report" / "ensemble" / "index.html").exists()
 
 
-def test_the_first_of_several_says_how_they_search(run, tmp_path, capsys):
+def test_the_first_run_decides_the_search(run, tmp_path, capsys):
     """A key that only the first one's search has is no mistake of the others."""
     other = shutil.copytree(run, tmp_path / "other")
     config = yaml.safe_load((other / "config.yaml").read_text())
@@ -71,13 +71,13 @@ def test_the_first_of_several_says_how_they_search(run, tmp_path, capsys):
     assert main(["evaluate", str(other), "--set", "decoding.beam_size=2"]) == 2  # alone it is one
 
 
-def test_runs_with_other_words_do_not(run, tiny_run, capsys):
+def test_runs_with_different_vocabularies_are_refused(run, tiny_run, capsys):
     assert main(["evaluate", str(run), str(tiny_run.run)]) == 2
     error = capsys.readouterr().err
     assert str(tiny_run.run) in error and str(run) in error and "vocabulary" in error
 
 
-def test_the_mean_of_weights(run, tmp_path, capsys):
+def test_average_uses_the_mean_of_the_weights(run, tmp_path, capsys):
     """One run's weights moved one way, the other's the other: their mean is the model that both came from."""
     alone = json.loads(evaluated(capsys, run, "--json"))
     moved = []
@@ -95,7 +95,7 @@ def test_the_mean_of_weights(run, tmp_path, capsys):
     assert (moved[0] / "report" / "average" / "index.html").exists()
 
 
-def test_other_models_have_no_mean(run, tmp_path, capsys):
+def test_different_models_cannot_be_averaged(run, tmp_path, capsys):
     other = shutil.copytree(run, tmp_path / "other")
     text = (other / "config.yaml").read_text()
     (other / "config.yaml").write_text(text.replace("  lowercase: true", "  lowercase: false"))  # its weights do load

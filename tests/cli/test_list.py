@@ -2,7 +2,7 @@ import pytest
 
 from capsmith.cli import main
 from capsmith.data import DATASETS
-from capsmith.decoding.search import DECODINGS
+from capsmith.decoding.config import DECODINGS
 from capsmith.metrics.scorer import METRICS
 from capsmith.models.decoders.config import DECODERS
 from capsmith.vision.encoders import ENCODERS

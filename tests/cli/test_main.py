@@ -84,7 +84,7 @@ def raising(error):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (ConfigError("seed: too large"), 2, "capsmith: seed: too large\n"),
         (FileNotFoundError(2, "No such file or directory", "x.csv"), 2, "capsmith: x.csv: No such file or directory\n"),
@@ -96,11 +96,11 @@ def raising(error):
         (KeyboardInterrupt(15), 143, "interrupted\n"),
     ],
 )
-def test_errors_become_one_line_and_a_code(monkeypatch, capsys, error, code, said):
+def test_errors_become_one_line_and_a_code(monkeypatch, capsys, error, code, message):
     verb_that(monkeypatch, raising(error))
     assert main(["validate", "--config", "x"]) == code
     shown = capsys.readouterr().err
-    assert shown.startswith(said)
+    assert shown.startswith(message)
     assert shown.count("\n") == 1
 
 

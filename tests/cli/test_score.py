@@ -64,9 +64,9 @@ def test_the_same_numbers_every_time(files, capsys):
 def test_subset(files, capsys):
     (files / "preds.jsonl").write_text('{"image": "a.jpg", "caption": "a dog"}')
     assert "2 images with references but without a caption (b.jpg, c.jpg)" in run(capsys, code=2).err
-    found = run(capsys, "--subset", "--json")
-    assert "note: 1 of 3 images have a caption" in found.err
-    assert json.loads(found.out)["scores"]["cider"]["interval"] is None
+    result = run(capsys, "--subset", "--json")
+    assert "note: 1 of 3 images have a caption" in result.err
+    assert json.loads(result.out)["scores"]["cider"]["interval"] is None
 
 
 def test_karpathys_split(files, capsys):
@@ -96,17 +96,17 @@ BAD = [
 
 @pytest.mark.parametrize(("options", "message"), BAD)
 def test_mistakes_are_told_in_one_line(files, capsys, options, message):
-    found = run(capsys, *options, code=2)
-    assert found.out == ""
-    assert found.err.startswith("capsmith: ") and message in found.err
-    assert found.err.count("\n") == 1
+    result = run(capsys, *options, code=2)
+    assert result.out == ""
+    assert result.err.startswith("capsmith: ") and message in result.err
+    assert result.err.count("\n") == 1
 
 
 def test_an_empty_caption_scores_and_is_told(files, capsys):
     (files / "other.csv").write_text("image,caption\na.jpg,\nb.jpg,x\nc.jpg,y\n")
-    found = run(capsys, "--compare", "other.csv", "--json")
-    assert found.err == "note: other.csv: 1 empty caption (a.jpg)\n"
-    assert json.loads(found.out)["compare"]["scores"]["bleu1"]["value"] >= 0
+    result = run(capsys, "--compare", "other.csv", "--json")
+    assert result.err == "note: other.csv: 1 empty caption (a.jpg)\n"
+    assert json.loads(result.out)["compare"]["scores"]["bleu1"]["value"] >= 0
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ def dense():
 def test_equals_the_function_itself():
     layer = dense()
     x = np.random.default_rng(0).normal(size=(4, 2)).astype("float32")
-    found = compiled(lambda a, b: (layer(a), b + 1), layer)(ops.convert_to_tensor(x), ops.convert_to_tensor(x))
-    np.testing.assert_allclose(numpy(found[0]), x.sum(1, keepdims=True).repeat(3, 1), rtol=1e-5)
-    np.testing.assert_allclose(numpy(found[1]), x + 1)
+    result = compiled(lambda a, b: (layer(a), b + 1), layer)(ops.convert_to_tensor(x), ops.convert_to_tensor(x))
+    np.testing.assert_allclose(numpy(result[0]), x.sum(1, keepdims=True).repeat(3, 1), rtol=1e-5)
+    np.testing.assert_allclose(numpy(result[1]), x + 1)
 
 
 def test_weights_changed_later_are_seen():
@@ -74,8 +74,8 @@ def test_stepper_gives_the_decoder_s_log_probabilities():
     stepper = DecoderStepper(made)
     state = stepper.start(features(2))
     for position in range(3):
-        found, state = stepper.step(tokens[:, position], np.arange(2, dtype=np.int32), state)
-        np.testing.assert_allclose(found, expected[:, position], atol=1e-5)
+        result, state = stepper.step(tokens[:, position], np.arange(2, dtype=np.int32), state)
+        np.testing.assert_allclose(result, expected[:, position], atol=1e-5)
 
 
 @pytest.mark.parametrize("config, shape", [(MERGE, (D,)), (ATTENTION, (3, D))], ids=["pooled", "grid"])
@@ -86,10 +86,10 @@ def test_stepper_follows_parents(config, shape):
     state = stepper.start(features(2, shape))
     _, state = stepper.step(np.full(4, 2, np.int32), np.array([0, 0, 1, 1], np.int32), state)
     _, state = stepper.step(np.array([4, 5, 6, 7], np.int32), np.arange(4, dtype=np.int32), state)
-    found, _ = stepper.step(np.array([8, 4, 5, 6], np.int32), np.array([1, 0, 3, 3], np.int32), state)
+    result, _ = stepper.step(np.array([8, 4, 5, 6], np.int32), np.array([1, 0, 3, 3], np.int32), state)
     sentences = np.array([[2, 5, 8], [2, 4, 4], [2, 7, 5], [2, 7, 6]], "int32")
     logits = numpy(made(features(2, shape), sentences))[:, -1]
-    np.testing.assert_allclose(found, logits - np.log(np.exp(logits).sum(-1, keepdims=True)), atol=1e-5)
+    np.testing.assert_allclose(result, logits - np.log(np.exp(logits).sum(-1, keepdims=True)), atol=1e-5)
 
 
 def batch(words, images, seed=0):
@@ -131,8 +131,8 @@ def test_searching_again_after_more_training():
 def test_scores_are_those_of_teacher_forcing():
     """What a beam found, put through the whole-sentence call, has the probability that it says."""
     made = decoder()
-    for image, found in enumerate(search(DecoderStepper(made), features(4), BeamConfig(beam_size=3, max_length=6))):
-        for hypothesis in found:
+    for image, result in enumerate(search(DecoderStepper(made), features(4), BeamConfig(beam_size=3, max_length=6))):
+        for hypothesis in result:
             read = np.array([[2, *hypothesis.tokens]], "int32")
             wanted = [*hypothesis.tokens, 3] if hypothesis.ended else list(hypothesis.tokens)
             logits = numpy(made(features(4)[image : image + 1], read))[0].astype(float)

@@ -36,8 +36,8 @@ def test_which_of_two_configs_of_one_name_is_told_once(tmp_path, monkeypatch, ca
     mine.write_text(TEXT)
     for _ in range(2):
         assert find_config("flickr8k.yaml") == Path("flickr8k.yaml")
-    said = capsys.readouterr().err
-    assert said.count("note: ") == 1 and f"flickr8k.yaml is {mine}, not " in said
+    message = capsys.readouterr().err
+    assert message.count("note: ") == 1 and f"flickr8k.yaml is {mine}, not " in message
 
 
 @pytest.mark.parametrize("name", ["./flickr8k.yaml", "{}/flickr8k.yaml"])

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from capsmith.core import interrupts
-from capsmith.training.signals import stopping
+from capsmith.training.signals import stop_signals
 from tests.support import toy
 
 DELAYS = [step / 50 for step in range(21)]  # 0 to 0.4 s
@@ -112,7 +112,7 @@ def test_signals_that_are_ignored_stay_so():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         assert signal.SIGHUP not in interrupts.active_signals() and signal.SIGTERM in interrupts.active_signals()
-        with stopping() as stop:
+        with stop_signals() as stop:
             os.kill(os.getpid(), signal.SIGHUP)
             assert stop.signal is None
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
@@ -121,7 +121,7 @@ def test_signals_that_are_ignored_stay_so():
 
 
 def test_a_second_hangup_is_the_first_and_a_second_ctrl_c_is_not():
-    with stopping() as stop:
+    with stop_signals() as stop:
         os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGHUP)
         assert stop.signal == signal.SIGHUP

@@ -27,7 +27,11 @@ def test_a_config_of_commit_ca3065f_loads_and_nothing_is_lost(path):
     assert migrate(now, Config) == now
 
 
-RENAMED_VALUES = {"others": "leave_one_out"}
+RENAMED_VALUES = {
+    "others": "leave_one_out",
+    "each": "members",
+    "6.5": str(1 / 6.5),
+}  # nearness was the inverse of a temperature
 REMOVED_VALUES = {"few"}  # data.things of the scenes, the only choice now
 
 

@@ -13,7 +13,6 @@ from capsmith.cli import main
 from capsmith.config import load_config
 from capsmith.core import outputs
 from capsmith.core.errors import ConfigError
-from capsmith.core.files import clear_run
 from capsmith.core.outputs import input_files, require_image_name, require_page
 from tests import mistakes
 from tests.mistakes.writing import full_after
@@ -135,26 +134,9 @@ def test_an_empty_folder_of_images_is_ours_to_fill(tmp_path):
 def test_what_a_config_reads(tmp_path):
     values = toy.settings(tmp_path / "data", tmp_path / "cache")
     values["decoder"]["embedding"] = {"size": 8, "vectors": "glove.txt"}
-    found = input_files(load_config(values))
-    assert {tmp_path / "data" / "captions.csv", tmp_path / "data" / "images"} < set(found)
-    assert outputs.Path("glove.txt") in found
-
-
-def test_clearing_a_run_leaves_what_is_not_ours(tmp_path, tiny_run):
-    run = shutil.copytree(tiny_run.run, tmp_path / "run")
-    shutil.copytree(tiny_run.run, run / "start")
-    (run / "adapted_1").mkdir()
-    (run / "adapted_1" / "adapted.json").write_text("{}")
-    (run / "report" / "notes.txt").write_text("precious")
-    (run / "photo.jpg").write_text("precious")
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "history.csv").write_text("precious")
-    (run / "encoder_1").symlink_to(tmp_path / "elsewhere")
-    clear_run(run)
-    assert (tmp_path / "elsewhere" / "history.csv").exists()
-    left = {str(path.relative_to(run)) for path in run.rglob("*")}
-    kept = {"test_readings.jsonl", "start", "start/test_readings.jsonl"}  # never taken back
-    assert left == kept | {".lock", "photo.jpg", "report", "report/notes.txt", "encoder_1"}
+    result = input_files(load_config(values))
+    assert {tmp_path / "data" / "captions.csv", tmp_path / "data" / "images"} < set(result)
+    assert outputs.Path("glove.txt") in result
 
 
 def test_an_interrupted_trial_is_made_anew(tmp_path, tiny_run):

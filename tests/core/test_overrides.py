@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from capsmith.config import load_config
+from capsmith.decoding.config import GreedyConfig
 from tests.support.configs import BASE, error
 
 
@@ -29,7 +30,7 @@ def test_values_may_hold_equal_signs_and_commas():
 def test_another_type_drops_what_it_does_not_take():
     beam = {**BASE, "decoding": {"type": "beam", "beam_size": 4, "max_length": 9}}
     greedy = load_config(beam, ["decoding.type=greedy"])
-    assert greedy.decoding.model_dump() == {"type": "greedy", "max_length": 9, "min_length": 1, "no_repeat": 0}
+    assert greedy.decoding == GreedyConfig(max_length=9)
     sample = load_config(beam, ["decoding.type=sample", "decoding.top_k=3"]).decoding
     assert (sample.type, sample.top_k, sample.max_length) == ("sample", 3, 9)
     same = load_config(beam, ["decoding.type=beam"])

@@ -37,8 +37,8 @@ def test_a_foreign_run_executes_nothing_and_says_what_to_pass(foreign, place, mo
     monkeypatch.chdir(foreign)
     image = [str(place / "data" / "images" / "red_ball.png")] if verb == "caption" else []
     assert main([verb, str(foreign), *image]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "decoder 'gated'" in said and "add --plugin my_decoder.py" in said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and "decoder 'gated'" in message and "add --plugin my_decoder.py" in message
     with pytest.raises(CheckpointError, match="capsmith.load_plugin"):
         Captioner.load(foreign)
     assert not (place / "EXECUTED").exists()
@@ -49,8 +49,8 @@ def test_another_version_of_a_plugin_is_told_and_used(foreign, place, capsys):
     path, image = place / "my_decoder.py", str(place / "data" / "images" / "red_ball.png")
     path.write_text(path.read_text() + "\n# mended\n")
     assert main(["caption", str(foreign), image, "--plugin", str(path)]) == 0
-    said = capsys.readouterr().err
-    assert said.count("note: ") == 1 and "'gated'" in said and load_plugin(path).sha256[:12] in said
+    message = capsys.readouterr().err
+    assert message.count("note: ") == 1 and "'gated'" in message and load_plugin(path).sha256[:12] in message
 
 
 def test_a_run_captions_without_the_plugins_that_captioning_does_not_need(place, capsys):
@@ -72,9 +72,9 @@ def test_a_run_captions_without_the_plugins_that_captioning_does_not_need(place,
     error = capsys.readouterr().err
     assert "decoding 'longest'" in error and "--plugin" in error
     assert main(["evaluate", str(run)]) == 2
-    said = capsys.readouterr().err
+    message = capsys.readouterr().err
     for name in ("my_dataset.py", "my_search.py", "my_metric.py"):
-        assert f"--plugin {name}" in said
+        assert f"--plugin {name}" in message
 
 
 def test_what_a_notebook_registered_is_asked_for_as_such(tiny_run, tmp_path, capsys):
@@ -82,8 +82,8 @@ def test_what_a_notebook_registered_is_asked_for_as_such(tiny_run, tmp_path, cap
     need = {"kind": "decoder", "name": "mine", "plugin": "__main__", "sha256": ""}
     (run / "plugins.json").write_text(json.dumps({"format": 1, "needs": [need]}))
     assert main(["caption", str(run), "x.png"]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "decoder 'mine'" in said and "--plugin" not in said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and "decoder 'mine'" in message and "--plugin" not in message
 
 
 def test_a_run_that_needs_no_plugin_any_more_says_so(tiny_run, tmp_path):

@@ -134,10 +134,10 @@ def test_a_metric_of_the_mean():
     def words(hypotheses, references):
         return [len(tokens) for tokens in hypotheses]
 
-    found = score({"a": "a dog runs fast", "b": "a cat"}, REFERENCES, ["words"])["words"]
-    assert (found.value, dict(found.per_image)) == (3.0, {"a": 4.0, "b": 2.0})
-    assert 2.0 <= found.interval[0] <= found.interval[1] <= 4.0
-    assert "plugin:tests|sha:" in found.signature
+    result = score({"a": "a dog runs fast", "b": "a cat"}, REFERENCES, ["words"])["words"]
+    assert (result.value, dict(result.per_image)) == (3.0, {"a": 4.0, "b": 2.0})
+    assert 2.0 <= result.interval[0] <= result.interval[1] <= 4.0
+    assert "plugin:tests|sha:" in result.signature
 
 
 def test_a_metric_of_the_corpus():
@@ -146,8 +146,8 @@ def test_a_metric_of_the_corpus():
         known = [{word for one in group for word in one} for group in references]
         return [(sum(w in all_ for w in words), len(words)) for words, all_ in zip(hypotheses, known, strict=True)]
 
-    found = score({"a": "a dog runs fast", "b": "a cat"}, REFERENCES, ["share"])["share"]
-    assert found.value == pytest.approx(5 / 6) and dict(found.per_image) == {"a": 0.75, "b": 1.0}
+    result = score({"a": "a dog runs fast", "b": "a cat"}, REFERENCES, ["share"])["share"]
+    assert result.value == pytest.approx(5 / 6) and dict(result.per_image) == {"a": 0.75, "b": 1.0}
 
 
 # --- loading ---------------------------------------------------------------------------------------------------------
@@ -164,8 +164,8 @@ def test_a_plugin_that_was_changed_takes_the_place_of_what_it_was(place):
     path.write_text(path.read_text().replace("default=10", "default=3"))
     after = load_plugin(path)
     assert before.sha256 != after.sha256 and len(loaded_plugins()) == 1
-    found = load_config(config_file(place, decoding={"type": "longest"}))
-    assert found.decoding.samples == 3
+    result = load_config(config_file(place, decoding={"type": "longest"}))
+    assert result.decoding.samples == 3
 
 
 def test_a_plugin_that_fails_leaves_nothing_and_works_when_mended(place):
@@ -235,9 +235,10 @@ def test_what_goes_wrong_in_a_plugin_is_one_line_with_its_place(place, tiny_run,
     line = path.read_text().splitlines().index("    [][1]") + 1
     command = ["caption", str(tiny_run.run), str(tiny_run.data / "images"), "--set", "decoding.type=longest"]
     assert main([*command, "--plugin", str(path)]) == 2
-    said = capsys.readouterr().err
+    message = capsys.readouterr().err
     assert (
-        said == f"capsmith: decoding 'longest', plugin my_search.py, line {line}: IndexError: list index out of range\n"
+        message
+        == f"capsmith: decoding 'longest', plugin my_search.py, line {line}: IndexError: list index out of range\n"
     )
     with pytest.raises(PluginError) as caught:
         main([*command, "--plugin", str(path), "--debug"])

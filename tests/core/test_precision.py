@@ -10,7 +10,8 @@ from PIL import Image
 from capsmith.config import Config
 from capsmith.core import precision
 from capsmith.core.errors import FeatureError
-from capsmith.decoding.search import SampleConfig, search
+from capsmith.decoding.config import SampleConfig
+from capsmith.decoding.search import search
 from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.caption_model import masked_cross_entropy
 from capsmith.models.decoders.config import DECODERS, MergeConfig
@@ -93,14 +94,14 @@ def images(folder, count):
 
 
 def test_features_in_bfloat16_point_the_same_way(tmp_path, log_lines):
-    found, lines = {}, log_lines
+    result, lines = {}, log_lines
     files = images(tmp_path / "images", 5)
     config = EncoderConfig(type="mobilenet_v2", weights="none", image_size=64)
     for name in ("float32", "bfloat16"):
         how = FeaturesConfig(store=tmp_path / name, batch_size=5, precision=name)
         store = extract(files, config, how)
-        found[name] = np.asarray(store.gather(np.arange(5)), np.float64)
-    one, other = found.values()
+        result[name] = np.asarray(store.gather(np.arange(5)), np.float64)
+    one, other = result.values()
     cosine = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
     assert cosine.min() >= 0.999 and (one != other).any()
     assert ["in bfloat16" in line for line in lines if "extracting" in line] == [False, True]
@@ -181,9 +182,9 @@ def test_samples_in_bfloat16_are_drawn_from_all_words():
         features = np.random.default_rng(0).random((8, 6), np.float32)  # equal images would be sampled alike
         decoder(features, np.ones((8, 2), np.int32))
     assert decoder.compute_dtype == "bfloat16"
-    found = search(DecoderStepper(decoder), features, SampleConfig(samples=100, max_length=4, seed=1))
-    words = np.array([word for some in found for h in some for word in h.tokens])
-    assert words.min() > 2 and all(np.isfinite(h.log_probability) for some in found for h in some)
+    result = search(DecoderStepper(decoder), features, SampleConfig(samples=100, max_length=4, seed=1))
+    words = np.array([word for some in result for h in some for word in h.tokens])
+    assert words.min() > 2 and all(np.isfinite(h.log_probability) for some in result for h in some)
     assert len(np.unique(words)) > 1500  # of 3,200 draws
 
 

@@ -74,10 +74,10 @@ def test_a_process_without_standard_error(clock, monkeypatch, log_lines):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(3, "3 s"), (40, "1 min"), (720, "12 min"), (3600, "1 h 0 min"), (7500, "2 h 5 min")]
+    ("seconds", "message"), [(3, "3 s"), (40, "1 min"), (720, "12 min"), (3600, "1 h 0 min"), (7500, "2 h 5 min")]
 )
-def test_times_as_people_say_them(seconds, said):
-    assert format_duration(seconds) == said
+def test_times_as_people_say_them(seconds, message):
+    assert format_duration(seconds) == message
 
 
 def test_a_training_under_nohup_tells_its_log_how_far_it_is(tmp_path, monkeypatch, capsys):
@@ -85,11 +85,11 @@ def test_a_training_under_nohup_tells_its_log_how_far_it_is(tmp_path, monkeypatc
     values = toy.settings(toy.make_data(tmp_path / "data"), tmp_path / "cache")
     values["training"] |= {"batch_size": 3, "epochs": 2, "patience": None}
     train(load_config(values), tmp_path / "run")
-    said = (tmp_path / "run" / "log.txt").read_text()
-    assert capsys.readouterr().err == said
+    message = (tmp_path / "run" / "log.txt").read_text()
+    assert capsys.readouterr().err == message
     for line in (
         "features: 12 of 12 images, about 0 s left",
         "epoch 2/2: 1 of 4 batches, about ",
         "captions: 1 of 1 ",
     ):
-        assert line in said
+        assert line in message

@@ -25,7 +25,7 @@ SECTIONS = {
 }
 EXCEPTIONS = {
     "data.root": Scope.FILES,
-    "data.max_problems": Scope.FILES,
+    "data.max_bad_fraction": Scope.FILES,
     "text.min_count": Scope.VOCABULARY,
     "text.max_words": Scope.VOCABULARY,
     "text.max_length": Scope.VOCABULARY,

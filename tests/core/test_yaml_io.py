@@ -73,9 +73,9 @@ def test_a_tag_runs_nothing(tmp_path):
 def test_a_long_list_is_no_bomb(tmp_path):
     """Sixteen thousand names of images, written out; as few characters that stand for as many values are refused."""
     groups = "".join(f"    - [a{n}.jpg, b{n}.jpg]\n" for n in range(8000))
-    folder = "  type: folder\n  root: x\n  split:\n    together:"
+    folder = "  type: folder\n  root: x\n  split:\n    groups:"
     path = written(tmp_path, f"decoder: {{type: inject}}\ndata:\n{folder}\n{groups}")
-    assert len(load_config(path).data.split.together) == 8000
+    assert len(load_config(path).data.split.groups) == 8000
     rows = ["a: &a [" + ", ".join("0" * 100) + "]"]
     rows += [f"{name}: &{name} [{', '.join(['*' + before] * 100)}]" for before, name in ("ab", "bc")]
     assert "more than 10,000 values" in error(written(tmp_path, "\n".join(rows)))

@@ -1,4 +1,4 @@
-"""Training batches: nothing lost, nothing twice, the right image for every caption."""
+"""Training batches: every caption once, with its image."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ IMAGES = 60
 
 
 class Source(TrainingSource):
-    """Features that say which image they are of."""
+    """Features that identify their image."""
 
     def rows(self, ids):
         return np.array([int(i) for i in ids])
@@ -23,7 +23,7 @@ class Source(TrainingSource):
 
 
 def examples(images=IMAGES, captions=5, seed=0, longest=20):
-    """Returns images whose every caption starts with the image's number (as a word) and is unlike all others."""
+    """Returns images with unique captions that begin with the number of the image."""
     rng = np.random.default_rng(seed)
     return [
         Example(row, tuple((row + 10, n + 10, *range(30, 30 + rng.integers(1, longest))) for n in range(captions)))
@@ -32,7 +32,7 @@ def examples(images=IMAGES, captions=5, seed=0, longest=20):
 
 
 def read(batches):
-    """Returns (row of the features, caption) of everything in one epoch, batch by batch."""
+    """Returns (feature row, caption) of all rows of an epoch, by batch."""
     found = []
     for index in range(len(batches)):
         inputs, targets = batches[index]
@@ -55,7 +55,7 @@ def read(batches):
 
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("size", [1, 7, 40, 1000])
-def test_every_caption_once_and_with_its_image(together, size):
+def test_an_epoch_holds_every_caption_once_with_its_image(together, size):
     given = examples()
     batches = Batches(Source(), given, size, seed=3, group_by_image=together)
     for epoch in (0, 5):
@@ -64,7 +64,7 @@ def test_every_caption_once_and_with_its_image(together, size):
         assert seen == Counter((example.row, caption) for example in given for caption in example.captions)
 
 
-def test_images_of_different_numbers_of_captions():
+def test_images_with_different_numbers_of_captions():
     given = [Example(e.row, e.captions[: 1 + e.row % 5]) for e in examples()]
     batches = Batches(Source(), given, 16, seed=3)
     assert sum(len(some) for some in read(batches)) == sum(len(e.captions) for e in given)
@@ -88,12 +88,12 @@ def test_order_is_a_function_of_seed_and_epoch_alone():
     assert read(walked) == order(1, 2)
 
 
-def test_captions_of_an_image_stay_together():
+def test_grouped_captions_are_in_one_batch():
     for some in read(Batches(Source(), examples(), 40, seed=0)):
         assert all(count == 5 for count in Counter(row for row, _ in some).values())
 
 
-def test_apart_they_do_not():
+def test_ungrouped_captions_are_in_several_batches():
     shared = [
         Counter(row for row, _ in some) for some in read(Batches(Source(), examples(), 40, 0, group_by_image=False))
     ]
@@ -110,7 +110,7 @@ def test_an_image_with_more_captions_than_a_batch():
 
 @pytest.mark.parametrize("together", [True, False])
 def test_little_padding(together):
-    """Far less than captions in the order that they come in, padded to the longest of each batch."""
+    """Much less padding than with captions in dataset order."""
     rng = np.random.default_rng(4)  # as with real captions: an image's are of like length
     given = [
         Example(row, tuple((5,) * (base + rng.integers(0, 4)) for _ in range(5)))
@@ -140,14 +140,14 @@ def test_batches_are_not_in_order_of_length():
     assert lengths != sorted(lengths, reverse=True)
 
 
-def test_filled_up_images_are_the_batch_s_own():
-    """An image added to round the number up must not weigh more than twice in batch norm."""
+def test_padding_images_repeat_those_of_the_batch():
+    """An image that fills up a batch must count at most twice in batch norm."""
     inputs, targets = Batches(Source(), examples(5, captions=1), 8, seed=0)[0]
     assert Counter(inputs["features"][:, 0].astype(int).tolist()).most_common()[0][1] == 2
     assert set(inputs["features"][:, 0]) == set(range(5))
     assert (targets.any(axis=1) == (np.arange(8) < 5)).all()
 
 
-def test_an_image_s_features_come_once_where_its_captions_are_apart():
+def test_ungrouped_batches_hold_the_features_of_an_image_once():
     inputs, _ = Batches(Source(), examples(16), 80, seed=0, group_by_image=False)[0]
     assert sorted(inputs["features"][:, 0]) == list(range(16))

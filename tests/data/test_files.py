@@ -1,4 +1,4 @@
-"""Files are found, or the error says what is there; text is read in the forms it comes in."""
+"""Files are located, or the error names existing ones; text is read in any usual encoding."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from capsmith.data.folder import FolderConfig
     ],
     ids=["plain", "crlf", "cr", "bom"],
 )
-def test_text_in_all_its_forms(tmp_path, raw):
+def test_encodings_and_line_ends(tmp_path, raw):
     (tmp_path / "t").write_bytes(raw)
     assert read_text(tmp_path / "t") == "a é\nb\n"
 
@@ -27,7 +27,7 @@ def test_only_line_ends_end_lines(tmp_path):
     assert list(numbered_lines(tmp_path / "t")) == [(1, "one\u2028still one\x85\x0bone"), (4, "four")]
 
 
-def test_another_encoding_is_named_with_line_and_byte(tmp_path):
+def test_an_encoding_error_names_line_and_byte(tmp_path):
     (tmp_path / "t").write_bytes(b"\xef\xbb\xbfplain\nca" + "fé\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"t, line 2, byte 4: 0xe9 is not UTF-8"):
         read_text(tmp_path / "t")
@@ -41,7 +41,7 @@ def test_another_encoding_is_named_with_line_and_byte(tmp_path):
         read_text(tmp_path / "t")
 
 
-def test_locate_says_what_is_there(tmp_path):
+def test_locate_names_existing_files(tmp_path):
     config = FolderConfig(root=tmp_path)
     (tmp_path / "caption.csv").write_text("x")
     (tmp_path / "Images").mkdir()

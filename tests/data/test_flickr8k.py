@@ -1,4 +1,4 @@
-"""Flickr8k's official files, in small and as they are."""
+"""Flickr8k's official files: a small example and the real dataset."""
 
 import pytest
 
@@ -38,21 +38,21 @@ def test_bom_and_crlf_change_nothing(root):
     assert read_dataset(Flickr8kConfig(root=root)) == plain
 
 
-def test_rows_in_another_form(root):
+def test_malformed_rows(root):
     (root / "Flickr8k.token.txt").write_text(TOKENS + "e.jpg A cow .\n")
-    corpus = read_dataset(Flickr8kConfig(root=root, max_problems=0.5))
-    assert corpus.problems.found == {"row that is not image#number, tab, caption": ["line 6"]}
+    corpus = read_dataset(Flickr8kConfig(root=root, max_bad_fraction=0.5))
+    assert corpus.problems.by_kind == {"row that is not image#number, tab, caption": ["line 6"]}
     with pytest.raises(DataError, match="1 of 6 caption rows"):
         read_dataset(Flickr8kConfig(root=root))
 
 
-def test_lists_of_another_data_set(root):
+def test_lists_of_another_dataset(root):
     (root / "Flickr_8k.testImages.txt").write_text("x.jpg\ny.jpg\n")
     with pytest.raises(DataError, match=r"2 of 6 images .*listed image without captions \(x.jpg, y.jpg\)"):
         read_dataset(Flickr8kConfig(root=root))
 
 
-def test_limit_cuts_each_split(root):
+def test_limit_applies_to_each_split(root):
     (root / "Flickr_8k.trainImages.txt").write_text("a.jpg\nd.jpg\n")
     corpus = read_dataset(Flickr8kConfig(root=root, limit=1))
     assert [record.image_id for record in corpus.records] == ["a.jpg", "b.jpg", "c.jpg"]
@@ -64,11 +64,11 @@ def test_all_formats_are_registered():
 
 
 @pytest.mark.shared
-def test_the_real_one(shared):
+def test_the_real_dataset(shared):
     corpus = read_dataset(Flickr8kConfig(root=shared / "flickr8k"))
     assert [len(corpus.split(name)) for name in ("train", "dev", "test", "")] == [6000, 1000, 1000, 91]
     assert sum(len(record.captions) for record in corpus.records) == 40455
     assert {len(record.captions) for record in corpus.records} == {5}
-    assert corpus.problems.found == {"stray id": ["2258277193_586949ec62.jpg.1"]}
+    assert corpus.problems.by_kind == {"stray id": ["2258277193_586949ec62.jpg.1"]}
     with pytest.raises(DataError, match="1 of 8092 images cannot be used"):
-        read_dataset(Flickr8kConfig(root=shared / "flickr8k", max_problems=0))
+        read_dataset(Flickr8kConfig(root=shared / "flickr8k", max_bad_fraction=0))

@@ -1,4 +1,4 @@
-"""A folder of one's own with a table of captions."""
+"""Custom datasets: a folder of images with a table of captions."""
 
 import json
 
@@ -45,7 +45,7 @@ def test_json_lines(root, listed):
     assert corpus.records == read_dataset(FolderConfig(root=root)).records
 
 
-def test_columns_of_other_names(root):
+def test_column_names_can_be_configured(root):
     text = (root / "captions.csv").read_text().replace("image,caption,split", "file,text,part", 1)
     (root / "captions.csv").write_text(text)
     config = FolderConfig(root=root, image_column="file", caption_column="text", split_column="part")
@@ -54,7 +54,7 @@ def test_columns_of_other_names(root):
         read_dataset(config.model_copy(update={"split_column": "parts"}))
 
 
-def test_without_a_split_column_a_seed_splits_by_image(root):
+def test_seeded_split_without_a_split_column(root):
     lines = [",".join([name, f'"{caption}"']) for name, caption, _ in ROWS]
     (root / "captions.csv").write_text("\n".join(["image,caption", *lines]), encoding="utf-8")
     corpus = read_dataset(FolderConfig(root=root, split={"dev": 0.25, "test": 0.25}))
@@ -83,8 +83,8 @@ def test_problems(root, row, problem):
     good = read_dataset(FolderConfig(root=root)).records
     with (root / "captions.csv").open("a", encoding="utf-8") as file:
         file.write(f"\n{row}\n")
-    corpus = read_dataset(FolderConfig(root=root, max_problems=0.5))
-    assert corpus.problems.found == problem
+    corpus = read_dataset(FolderConfig(root=root, max_bad_fraction=0.5))
+    assert corpus.problems.by_kind == problem
     assert corpus.records == good
     with pytest.raises(DataError, match=r"1 of [56] (caption rows|images) cannot be used"):
         read_dataset(FolderConfig(root=root))
@@ -94,5 +94,5 @@ def test_problems(root, row, problem):
 def test_json_values_that_are_not_text(root, bad):
     entries = [{"image": n, "caption": c} for n, c, _ in ROWS] + [{"image": "d.jpg", "caption": bad}]
     (root / "c.jsonl").write_text("\n".join(map(json.dumps, entries)))
-    corpus = read_dataset(FolderConfig(root=root, captions="c.jsonl", max_problems=0.5))
-    assert corpus.problems.found == {"row whose 'image' or 'caption' is not text": ["line 6"]}
+    corpus = read_dataset(FolderConfig(root=root, captions="c.jsonl", max_bad_fraction=0.5))
+    assert corpus.problems.by_kind == {"row whose 'image' or 'caption' is not text": ["line 6"]}

@@ -1,4 +1,4 @@
-"""One list of endings and one way to list a folder, whatever lies in it."""
+"""Listing the images of a folder."""
 
 import os
 from unittest import mock
@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 
 from capsmith.core.errors import DataError
-from capsmith.data.image_folder import Images
+from capsmith.data.image_folder import ImageFolder
 from capsmith.data.image_listing import is_image_name, list_images
 from capsmith.data.record_builder import IMAGES
 from capsmith.vision.image_formats import IMAGE_ENDINGS
@@ -25,12 +25,12 @@ def test_every_command_has_the_same_endings(tmp_path):
     fill(tmp_path, "c.txt", "d", "e.jpg.txt", "f.jpgx", "jpg")
     listing = list_images(tmp_path)
     assert len(listing.images) == 2 * len(IMAGE_ENDINGS)
-    assert Images(tmp_path).paths == frozenset(listing.images)
+    assert ImageFolder(tmp_path).paths == frozenset(listing.images)
     assert IMAGES == IMAGE_ENDINGS
     assert listing.others == ("c.txt", "d", "e.jpg.txt", "f.jpgx", "jpg")
 
 
-def test_any_depth_in_one_order(tmp_path):
+def test_images_at_any_depth_are_sorted(tmp_path):
     names = ["b.jpg", "a/z.png", "a/b/c/d/e.gif", "a.jpg", "B.JPG", "a b/1.webp", "a-b/10.webp", "a-b/9.webp"]
     expected = ("B.JPG", "a/b/c/d/e.gif", "a/z.png", "a b/1.webp", "a-b/10.webp", "a-b/9.webp", "a.jpg", "b.jpg")
     assert list_images(fill(tmp_path, *names)).images == expected
@@ -38,16 +38,16 @@ def test_any_depth_in_one_order(tmp_path):
     assert list_images(made).images == expected
 
 
-def test_hidden_files_and_folders_are_passed_over(tmp_path):
+def test_hidden_files_and_folders_are_ignored(tmp_path):
     fill(tmp_path, "a.jpg", "._a.jpg", ".b.png", "sub/._c.jpg", ".git/d.jpg", ".git/deep/e.jpg", "sub/f.jpg")
     listing = list_images(tmp_path)
     assert listing.images == ("a.jpg", "sub/f.jpg")
     assert listing.hidden == 4  # .git counts once
-    assert Images(tmp_path).paths == {"a.jpg", "sub/f.jpg"}
+    assert ImageFolder(tmp_path).paths == {"a.jpg", "sub/f.jpg"}
     assert not is_image_name("._a.jpg") and is_image_name("a.JPG") and not is_image_name(".jpg")
 
 
-def test_links_that_lead_back(tmp_path):
+def test_cycles_of_links(tmp_path):
     fill(tmp_path, "a.jpg", "sub/b.jpg", "sub/deep/c.jpg")
     (tmp_path / "sub" / "up").symlink_to(tmp_path)
     (tmp_path / "sub" / "deep" / "self").symlink_to(".")
@@ -57,7 +57,7 @@ def test_links_that_lead_back(tmp_path):
     assert list_images(tmp_path / "sub" / "up").images == ("a.jpg", "sub/b.jpg", "sub/deep/c.jpg")
 
 
-def test_a_folder_is_listed_where_it_lies_and_not_where_a_link_leads_to_it(tmp_path):
+def test_a_linked_folder_is_listed_once_at_its_real_place(tmp_path):
     fill(tmp_path / "all", "z/real/a.jpg")
     fill(tmp_path / "elsewhere", "b.jpg", "deep/c.jpg")
     (tmp_path / "all" / "a-link").symlink_to(tmp_path / "all" / "z" / "real")
@@ -66,13 +66,13 @@ def test_a_folder_is_listed_where_it_lies_and_not_where_a_link_leads_to_it(tmp_p
     assert list_images(tmp_path / "all").images == ("again/b.jpg", "again/deep/c.jpg", "z/real/a.jpg")
 
 
-def test_links_to_images_count_and_folders_named_as_images_do_not(tmp_path):
+def test_links_to_images_and_folders_named_like_images(tmp_path):
     fill(tmp_path, "real.bin", "b.jpg/inside.png")
     (tmp_path / "a.jpg").symlink_to("real.bin")
     assert list_images(tmp_path).images == ("a.jpg", "b.jpg/inside.png")
 
 
-def test_folders_that_cannot_be_read_are_named(tmp_path):
+def test_unreadable_folders_are_named(tmp_path):
     fill(tmp_path, "a.jpg", "private/b.jpg", "sub/c.jpg")
     real = os.scandir
 
@@ -87,7 +87,7 @@ def test_folders_that_cannot_be_read_are_named(tmp_path):
     assert listing.unreadable == (f"{tmp_path}/private: Permission denied",)
 
 
-def test_what_is_passed_over_is_said_on_one_line(tmp_path):
+def test_ignored_files_are_summarised_on_one_line(tmp_path):
     assert list_images(fill(tmp_path, "a.jpg")).passed_over() == ""
     assert list_images(fill(tmp_path, "n.txt")).passed_over() == "passed over 1 file that is not an image (n.txt)"
     fill(tmp_path, "o.txt", "p/q.csv", "r.doc", ".hidden")
@@ -106,13 +106,13 @@ def test_names_that_are_not_utf_8(tmp_path):
     ("name", "said"),
     [("gone", "no such folder"), ("file", "Not a directory"), ("a\0b", "null"), ("x" * 300, "too long")],
 )
-def test_what_is_no_folder(tmp_path, name, said):
+def test_invalid_folders(tmp_path, name, said):
     fill(tmp_path, "file")
     with pytest.raises(DataError, match=said):
         list_images(tmp_path / name)
 
 
-def test_a_folder_deeper_than_paths_may_be_long(tmp_path):
+def test_folders_deeper_than_the_longest_path(tmp_path):
     before = os.getcwd()
     try:
         os.chdir(tmp_path)

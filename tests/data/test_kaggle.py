@@ -1,4 +1,4 @@
-"""Kaggle's layout, in small and as it is."""
+"""Kaggle's layout: a small example and the real dataset."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_commas_inside_quotes(root):
     assert [len(corpus.split(name)) for name in ("train", "dev", "test")] == [16, 2, 2]
 
 
-def test_the_seeded_split_stays_when_rows_move(root):
+def test_the_seeded_split_does_not_depend_on_row_order(root):
     before = {r.image_id: r.split for r in read_dataset(KaggleConfig(root=root)).records}
     head, *rows = (root / "captions.txt").read_text().split("\n")
     (root / "captions.txt").write_text("\n".join([head, *rows[::-1]]))
@@ -46,7 +46,7 @@ def test_lists(root):
     assert len(corpus.split("")) == 17
 
 
-def test_a_file_pasted_thrice_is_mostly_duplicates(root):
+def test_a_file_that_holds_its_rows_three_times(root):
     path = root / "captions.txt"
     head, rows = path.read_text().split("\n", 1)
     path.write_text("\n".join([head, rows, rows, rows]))
@@ -55,9 +55,9 @@ def test_a_file_pasted_thrice_is_mostly_duplicates(root):
 
 
 @pytest.mark.shared
-def test_the_real_one_has_the_captions_of_the_official_files(shared):
+def test_the_real_dataset_has_the_captions_of_the_official_files(shared):
     official = read_dataset(Flickr8kConfig(root=shared / "flickr8k"))
-    kaggle = read_dataset(KaggleConfig(root=shared / "flickr8k", lists={}, max_problems=0))
+    kaggle = read_dataset(KaggleConfig(root=shared / "flickr8k", lists={}, max_bad_fraction=0))
     assert kaggle.records == official.records
     assert kaggle.problems.summary() == ""
 

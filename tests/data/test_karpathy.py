@@ -51,7 +51,7 @@ def test_splits_and_paths(root):
     assert all(record.path.is_file() for record in corpus.records)
 
 
-def test_restval_may_be_left_out(root):
+def test_restval_can_be_dropped(root):
     corpus = _read(root, IMAGES, restval="drop")
     assert [record.image_id for record in corpus.split("train")] == ["train2014/1.jpg"]
     assert len(corpus.records) == 3
@@ -72,8 +72,8 @@ def test_restval_may_be_left_out(root):
 )
 def test_problems(root, entry, problem):
     good = _read(root, IMAGES).records
-    corpus = _read(root, [*IMAGES, entry], max_problems=0.5)
-    assert list(corpus.problems.found) == [problem]
+    corpus = _read(root, [*IMAGES, entry], max_bad_fraction=0.5)
+    assert list(corpus.problems.by_kind) == [problem]
     assert corpus.records == good
     with pytest.raises(DataError, match="cannot be used"):
         _read(root, [*IMAGES, entry])
@@ -88,13 +88,13 @@ def test_problems(root, entry, problem):
         ({"images": []}, "no caption that can be used"),
     ],
 )
-def test_files_of_another_kind(root, content, message):
+def test_other_kinds_of_files(root, content, message):
     (root / "dataset_flickr8k.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=message):
         read_dataset(KarpathyConfig(root=root))
 
 
-def test_a_cut_file(root):
+def test_a_truncated_file(root):
     (root / "dataset_flickr8k.json").write_text('{"images": [{"filename": "1.jp')
     with pytest.raises(DataError, match=r"dataset_flickr8k.json is not valid JSON"):
         read_dataset(KarpathyConfig(root=root))

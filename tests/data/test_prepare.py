@@ -41,7 +41,7 @@ def test_unreadable_images_are_named_and_left_out(data, log_lines):
     for path in paths[2:10]:
         path.write_bytes(b"broken")
     images = PixelCache(records(paths), (32, 32), 2)
-    assert list(images.broken) == [path.name for path in paths[2:10]]
+    assert list(images.unreadable) == [path.name for path in paths[2:10]]
     assert len(log_lines) == 5
     assert all(path.name in line for path, line in zip(paths[2:7], log_lines, strict=True))
     assert [path.name in images for path in paths] == [True] * 2 + [False] * 8 + [True] * 2

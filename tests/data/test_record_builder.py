@@ -1,4 +1,4 @@
-"""What cannot be used is left out and counted; too much of it is an error that says what and where."""
+"""Unusable rows are skipped and counted; too many are an error with examples."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ import pytest
 
 from capsmith.core.errors import DataError
 from capsmith.data.folder import FolderConfig
-from capsmith.data.record_builder import ImageDirectory, Rows, safe_id
+from capsmith.data.record_builder import ImageDirectory, RecordBuilder, safe_id
 
 
 @pytest.fixture
@@ -18,9 +18,9 @@ def images(tmp_path):
     return folder
 
 
-def _rows(images, max_problems=1.0, repeats=0):
-    config = FolderConfig(root=images.parent, max_problems=max_problems)
-    return Rows(config, images.parent / "captions.csv", images, repeats)
+def _rows(images, max_bad_fraction=1.0, repeats=0):
+    config = FolderConfig(root=images.parent, max_bad_fraction=max_bad_fraction)
+    return RecordBuilder(config, images.parent / "captions.csv", images, repeats)
 
 
 @pytest.mark.parametrize(
@@ -41,39 +41,39 @@ def _rows(images, max_problems=1.0, repeats=0):
         ("", None),
     ],
 )
-def test_ids_that_climb_out_of_the_folder_are_refused(given, safe):
+def test_ids_outside_the_folder_are_refused(given, safe):
     assert safe_id(given) == safe
 
 
-def test_an_id_outside_the_folder_is_a_problem_and_no_record(images):
+def test_an_id_outside_the_folder_is_a_problem(images):
     (images.parent / "secret.jpg").write_bytes(b"")
     rows = _rows(images)
     rows.add("../secret.jpg", "a secret")
     rows.add("a.jpg", "a dog")
-    corpus = rows.corpus()
+    corpus = rows.build()
     assert [record.image_id for record in corpus.records] == ["a.jpg"]
-    assert corpus.problems.found == {"id outside the image folder": ["../secret.jpg"]}
+    assert corpus.problems.by_kind == {"id outside the image folder": ["../secret.jpg"]}
 
 
-def test_ids_without_an_ending_get_that_of_the_only_image(images):
+def test_missing_endings_are_added(images):
     for name in ("b.png", "a.txt", "v1.0.jpg"):
         (images / name).write_bytes(b"")
     folder = ImageDirectory(images)
     given = ["a", "b", "sub/c", "c", "v1.0", "a.txt", "a.jpg", "A"]
-    assert [folder.completed(name) for name in given] == [
+    assert [folder.with_ending(name) for name in given] == [
         "a.jpg", "b", "sub/c.png", "c", "v1.0.jpg", "a.txt", "a.jpg", "A"
     ]  # fmt: skip
 
 
 def test_records_keep_order_and_captions(images):
-    rows = _rows(images, max_problems=0)
+    rows = _rows(images, max_bad_fraction=0)
     for name, caption, split in [
         ("b.jpg", " One .", "dev"),
         ("sub/c.png", "Two", ""),
         ("b.jpg", "Three", ""),
     ]:
         rows.add(name, caption, split)
-    corpus = rows.corpus()
+    corpus = rows.build()
     assert [(r.image_id, r.captions, r.split) for r in corpus.records] == [
         ("b.jpg", ("One .", "Three"), "dev"),
         ("sub/c.png", ("Two",), ""),
@@ -92,9 +92,9 @@ def test_each_kind_of_problem_is_counted(images):
     rows.add("absent.jpg", "a cat")
     rows.add("a.jpg.1", "a stray")
     rows.add("a.jpg.1", "a stray again")
-    corpus = rows.corpus(lambda ids: dict.fromkeys([*ids, "listed.jpg"], "train"))
+    corpus = rows.build(lambda ids: dict.fromkeys([*ids, "listed.jpg"], "train"))
     assert [(r.image_id, r.captions) for r in corpus.records] == [("a.jpg", ("a dog",))]
-    assert corpus.problems.found == {
+    assert corpus.problems.by_kind == {
         "row without exactly 2 fields": ["line 3"],
         "duplicate row": ["a.jpg: a dog"],
         "empty caption": ["a.jpg", "b.jpg"],
@@ -104,38 +104,38 @@ def test_each_kind_of_problem_is_counted(images):
     }
 
 
-def test_rows_above_the_threshold_are_an_error_just_below_not(images):
+def test_too_many_bad_rows_are_an_error(images):
     for bad, allowed in ((1, True), (2, False)):
-        rows = _rows(images, max_problems=0.1)
+        rows = _rows(images, max_bad_fraction=0.1)
         for number in range(10 - bad):
             rows.add("a.jpg", f"caption {number}")
         for _ in range(bad):
             rows.add("a.jpg", "")
         if allowed:
-            assert len(rows.corpus().records[0].captions) == 9
+            assert len(rows.build().records[0].captions) == 9
             continue
         message = r"captions.csv: 2 of 10 caption rows cannot be used.*2 × empty caption \(a.jpg, a.jpg\); correct"
         with pytest.raises(DataError, match=message) as caught:
-            rows.corpus()
+            rows.build()
         assert "\n" not in str(caught.value)
 
 
-def test_missing_images_above_the_threshold_say_where_they_were_looked_for(images):
-    rows = _rows(images, max_problems=0.4)
+def test_too_many_missing_images_name_the_folder(images):
+    rows = _rows(images, max_bad_fraction=0.4)
     for name in ("A.JPG", "b", "b.jpg"):
         rows.add(name, "a dog")
     message = r"2 of 3 images .*missing image \(A.JPG\).*stray id \(b\); looked in .*images, which has 'a.jpg'"
     with pytest.raises(DataError, match=message):
-        rows.corpus()
+        rows.build()
 
 
-def test_no_usable_caption_is_an_error_whatever_the_threshold(images):
+def test_no_usable_caption_is_an_error_at_any_limit(images):
     with pytest.raises(DataError, match=r"captions.csv has no caption that can be used$"):
-        _rows(images).corpus()
+        _rows(images).build()
     rows = _rows(images)
     rows.add("absent.jpg", "a dog")
     with pytest.raises(DataError, match=r"no caption that can be used: 1 × missing image"):
-        rows.corpus()
+        rows.build()
 
 
 def test_an_image_in_two_splits_is_an_error(images):
@@ -145,32 +145,32 @@ def test_an_image_in_two_splits_is_an_error(images):
         rows.add("./a.jpg", "the dog", "test")
 
 
-def test_numbered_captions_may_agree_but_a_number_may_not_repeat(images):
+def test_numbered_captions_may_be_equal_but_numbers_may_not(images):
     rows = _rows(images)
     for key in ("0", "1", "1"):
         rows.add("a.jpg", "a dog", key=key)
-    corpus = rows.corpus()
+    corpus = rows.build()
     assert corpus.records[0].captions == ("a dog", "a dog")
-    assert corpus.problems.found == {"duplicate row": ["a.jpg#1"]}
+    assert corpus.problems.by_kind == {"duplicate row": ["a.jpg#1"]}
 
 
-def test_without_numbers_identical_captions_beyond_the_usual_count_are_duplicates(images):
+def test_equal_captions_beyond_the_usual_count_are_duplicates(images):
     five = ["a", "b", "a", "c", "d"]
     for given, kept, dropped in ((five, five, 0), (five + five, five, 5), (["a"] * 7, ["a"] * 5, 2)):
         rows = _rows(images, repeats=5)
         for caption in given:
             rows.add("a.jpg", caption)
-        corpus = rows.corpus()
+        corpus = rows.build()
         assert list(corpus.records[0].captions) == kept
-        assert len(corpus.problems.found.get("duplicate row", [])) == dropped
+        assert len(corpus.problems.by_kind.get("duplicate row", [])) == dropped
 
 
 def test_names_in_either_unicode_form_are_found(images):
     decomposed = unicodedata.normalize("NFD", "chó.jpg")
     (images / decomposed).write_bytes(b"")
-    rows = _rows(images, max_problems=0)
+    rows = _rows(images, max_bad_fraction=0)
     rows.add("chó.jpg", "một con chó")
-    record = rows.corpus().records[0]
+    record = rows.build().records[0]
     assert record.image_id == "chó.jpg"
     assert record.path.is_file()
 

@@ -1,11 +1,11 @@
-"""Images and their views as one source: the same image, another look, and words that turn with it."""
+"""Training sources: images with their crops, and words that are exchanged for mirror images."""
 
 from collections import Counter
 
 import numpy as np
 
 from capsmith.data.batches import Batches, Example
-from capsmith.data.sources import CroppedSource, flip_ids
+from capsmith.data.sources import CroppedSource, PlainSource, flip_ids
 from capsmith.data.text.vocabulary import END, SPECIALS, Vocabulary
 
 IDS = [f"{n}.jpg" for n in range(40)]
@@ -14,7 +14,7 @@ LEFT, RIGHT, DOG = VOCABULARY.encode(["left", "right", "dog"])
 
 
 class Source:
-    """Features that say which view of which image they are; rows in an order of its own."""
+    """Features that identify crop and image; each source has its own row order."""
 
     def __init__(self, view):
         self.view = view
@@ -33,7 +33,7 @@ def viewed(views=3):
     return CroppedSource([Source(view) for view in range(views)], IDS)
 
 
-def test_every_view_of_every_image_is_a_row():
+def test_every_crop_of_every_image_is_a_row():
     source = viewed()
     rows = np.arange(3 * len(IDS))[::-1]
     found = source.gather(rows)
@@ -43,7 +43,7 @@ def test_every_view_of_every_image_is_a_row():
     np.testing.assert_array_equal(source.rows(["3.jpg", "0.jpg"]), [3, 0])
 
 
-def test_views_are_drawn_evenly():
+def test_crops_are_drawn_uniformly():
     source, rows = viewed(), np.arange(len(IDS)).repeat(100)
     drawn = source.draw(rows, np.random.default_rng(0))
     np.testing.assert_array_equal(source.original(drawn), rows)
@@ -51,15 +51,15 @@ def test_views_are_drawn_evenly():
     assert set(counts) == {0, 1, 2} and min(counts.values()) > 4000 / 3 * 0.9
 
 
-def test_words_of_a_mirrored_image():
+def test_flip_ids():
     other = flip_ids(VOCABULARY.words, [("left", "right"), ("up", "dog")])
     assert other[LEFT] == RIGHT and other[RIGHT] == LEFT
     rest = np.delete(np.arange(len(VOCABULARY)), [LEFT, RIGHT])
     np.testing.assert_array_equal(other[rest], rest)
 
 
-def test_batches_turn_the_words_with_the_image():
-    """Each caption tells its image; it says left where the image is as it is, and right where it is mirrored."""
+def test_batches_exchange_the_words_of_mirror_images():
+    """Each caption identifies its image; it holds left for the image itself, and right for a mirror image."""
     examples = [Example(n, ((LEFT, DOG + 1 + n), (DOG + 1 + n, DOG, LEFT))) for n in range(len(IDS))]
     for together in (True, False):
         batches = Batches(viewed(), examples, 12, 1, together, flip_ids(VOCABULARY.words, [("left", "right")]))
@@ -86,3 +86,15 @@ def test_batches_turn_the_words_with_the_image():
         batches.set_epoch(2)
         for before, after in zip(first, [batches[i][0]["features"] for i in range(len(batches))], strict=True):
             np.testing.assert_array_equal(before, after)  # a resumed training sees the same views
+
+
+def test_a_plain_source_has_no_variants():
+    store = Source(0)
+    source, rng = PlainSource(store), np.random.default_rng(0)
+    rows = source.rows(IDS)
+    np.testing.assert_array_equal(rows, store.rows(IDS))
+    np.testing.assert_array_equal(source.draw(rows, rng), rows)
+    np.testing.assert_array_equal(source.original(rows), rows)
+    np.testing.assert_array_equal(source.gather(rows), store.gather(rows))
+    assert not source.flips and not source.flipped(rows).any()
+    assert rng.random() == np.random.default_rng(0).random()  # nothing was drawn

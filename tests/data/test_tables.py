@@ -1,4 +1,4 @@
-"""Tables in the forms that spreadsheets and scripts write them."""
+"""Tables as spreadsheets and scripts write them."""
 
 import json
 import time
@@ -33,7 +33,7 @@ def _read(tmp_path, name, text, encoding="utf-8"):
     ids=["comma", "crlf", "order", "semicolon", "quoted", "tab", "tab-quoted", "json"],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_forms(tmp_path, name, text, encoding):
+def test_file_formats(tmp_path, name, text, encoding):
     assert _read(tmp_path, name, text, encoding) == ROWS
 
 
@@ -47,7 +47,7 @@ def test_flickr30k_of_kaggle(tmp_path):
     ]
 
 
-def test_rows_of_another_length_have_no_values_but_a_rest(tmp_path):
+def test_rows_with_another_number_of_fields(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("image,caption\na.jpg,a dog, running\nb.jpg\nc.jpg,fine\n")
     table = read_table(path, REQUIRED)
@@ -57,7 +57,7 @@ def test_rows_of_another_length_have_no_values_but_a_rest(tmp_path):
     assert table.with_rest(rows[1], "caption") is table.with_rest(rows[2], "caption") is None
 
 
-def test_a_caption_over_two_lines(tmp_path):
+def test_a_caption_of_two_lines(tmp_path):
     assert _read(tmp_path, "t.csv", 'image,caption\na.jpg,"two\nlines"\nb.jpg,one\n') == [
         ("a.jpg", "two\nlines"),
         ("b.jpg", "one"),
@@ -85,13 +85,13 @@ def test_a_caption_over_two_lines(tmp_path):
         ("t.jsonl", '["a", "b"]\n', r"t.jsonl, line 1: expected an object"),
     ],
 )
-def test_what_is_no_such_table(tmp_path, name, text, message):
+def test_invalid_tables(tmp_path, name, text, message):
     with pytest.raises(DataError, match=message):
         _read(tmp_path, name, text)
 
 
-def test_20000_columns_take_no_longer_than_their_text(tmp_path):
-    """Twice the columns, about twice the time: a quadratic search for equal names took 4.5 s for 20,000."""
+def test_20000_columns_take_linear_time(tmp_path):
+    """A quadratic search for equal names took 4.5 s for 20,000 columns."""
     times = []
     for count in (20_000, 80_000):
         path = tmp_path / f"{count}.csv"
@@ -121,5 +121,5 @@ def test_columns_may_be_numbers(tmp_path):
     ],
     ids=["lines called .json", "a list called .jsonl", "lines with commas"],
 )
-def test_json_whatever_it_is_called(tmp_path, name, text):
+def test_json_under_any_name(tmp_path, name, text):
     assert _read(tmp_path, name, text) == [("a.jpg", "x"), ("b.jpg", "y")]

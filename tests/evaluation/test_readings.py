@@ -11,6 +11,7 @@ import pytest
 from capsmith.core.errors import CapsmithError
 from capsmith.evaluation import readings
 from capsmith.evaluation.evaluate import evaluate
+from capsmith.models.run import RunDirectory
 from tests.support import shapes
 
 
@@ -19,21 +20,21 @@ def run(tmp_path):
     return shutil.copytree(shapes.trained(), tmp_path / "run")
 
 
-def test_a_training_that_ends_in_a_test_report_has_read_test_once():
-    (entry,) = readings.read(shapes.trained() / readings.FILE)
+def test_the_test_report_of_a_training_is_one_reading():
+    (entry,) = readings.read(RunDirectory(shapes.trained()).test_readings)
     scores = json.loads((shapes.trained() / "report" / "scores.json").read_text())
     assert entry["scores"] == {name: score["value"] for name, score in scores["scores"].items()}
     assert entry["decoding"] == scores["decoding"]
 
 
-def test_every_reading_of_test_leaves_a_line_and_dev_leaves_none(run, log_lines):
-    before = readings.read(run / readings.FILE)
+def test_only_readings_of_test_are_recorded(run, log_lines):
+    before = readings.read(RunDirectory(run).test_readings)
     evaluate(run, "dev")
     evaluate(run, "train", ["data.limit=4"])
-    assert readings.read(run / readings.FILE) == before
+    assert readings.read(RunDirectory(run).test_readings) == before
     found = evaluate(run, "test", ["decoding.type=greedy"])
     evaluate(run, "test", ["decoding.type=greedy"])
-    after = readings.read(run / readings.FILE)
+    after = readings.read(RunDirectory(run).test_readings)
     assert after[: len(before)] == before
     assert len(after) == len(before) + 2
     assert len({entry["id"] for entry in after}) == len(after)
@@ -43,47 +44,49 @@ def test_every_reading_of_test_leaves_a_line_and_dev_leaves_none(run, log_lines)
     assert entry["signatures"] == {name: score.signature for name, score in found.scores.items()}
     assert entry["images"] == len(found.captions)
     assert entry["date"].endswith("+00:00")
-    assert any("test: read 2 times with this run" in line for line in log_lines)
+    assert any("read 2 times" in line for line in log_lines)
 
 
-def test_a_line_names_the_very_files_that_were_read(run):
+def test_a_reading_records_digests_of_its_files(run):
     evaluate(run, "test")
-    (source,) = readings.read(run / readings.FILE)[-1]["runs"]
+    (source,) = readings.read(RunDirectory(run).test_readings)[-1]["runs"]
     assert source["run"] == str(run)
     for key, name in (("config_sha256", "config.yaml"), ("weights_sha256", "model.weights.h5")):
         assert source[key] == hashlib.sha256((run / name).read_bytes()).hexdigest()
     captions = (run / "report" / "predictions.jsonl").read_bytes()
-    assert readings.read(run / readings.FILE)[-1]["predictions_sha256"] == hashlib.sha256(captions).hexdigest()
+    assert (
+        readings.read(RunDirectory(run).test_readings)[-1]["predictions_sha256"] == hashlib.sha256(captions).hexdigest()
+    )
 
 
-def test_an_ensemble_is_a_reading_of_each_of_its_members(run, tmp_path):
+def test_an_ensemble_is_recorded_in_every_member(run, tmp_path):
     other = shutil.copytree(run, tmp_path / "other")
     evaluate([run, other], "test")
-    first, second = (readings.read(one / readings.FILE)[-1] for one in (run, other))
+    first, second = (readings.read(RunDirectory(one).test_readings)[-1] for one in (run, other))
     assert first == second
     assert [source["run"] for source in first["runs"]] == [str(run), str(other)]
     assert not first["averaged"]
     evaluate([run, other], "test", average=True)
-    assert readings.read(other / readings.FILE)[-1]["averaged"]
+    assert readings.read(RunDirectory(other).test_readings)[-1]["averaged"]
 
 
-def test_a_run_that_cannot_be_written_is_noted_beside_the_report(run, tmp_path, log_lines):
-    (run / readings.FILE).unlink()
-    (run / readings.FILE).mkdir()  # as root, permissions keep nobody out
+def test_readings_of_unwritable_runs_are_recorded_with_the_report(run, tmp_path, log_lines):
+    (RunDirectory(run).test_readings).unlink()
+    (RunDirectory(run).test_readings).mkdir()  # as root, permissions keep nobody out
     evaluate(run, "test", out=tmp_path / "out")
-    assert len(readings.read(tmp_path / "out" / readings.FILE)) == 1
-    assert any(readings.FILE in line and "noted in" in line for line in log_lines)
+    assert len(readings.read(RunDirectory(tmp_path / "out").test_readings)) == 1
+    assert any("test_readings.jsonl" in line and str(tmp_path / "out") in line for line in log_lines)
 
 
-def test_a_reading_is_noted_before_anything_is_shown_of_it(run, monkeypatch):
+def test_a_reading_is_recorded_before_results_are_written(run, monkeypatch):
     def full(*_, **__):
         raise CapsmithError("the disk is full")
 
     monkeypatch.setattr("capsmith.evaluation.evaluate.write_results", full)
-    before = len(readings.read(run / readings.FILE))
+    before = len(readings.read(RunDirectory(run).test_readings))
     with pytest.raises(CapsmithError, match="full"):
         evaluate(run, "test")
-    assert len(readings.read(run / readings.FILE)) == before + 1
+    assert len(readings.read(RunDirectory(run).test_readings)) == before + 1
 
 
 def _append_many(path, process):
@@ -91,7 +94,7 @@ def _append_many(path, process):
         readings.append(path, {"process": process, "number": number, "filling": "x" * 20000})
 
 
-def test_two_processes_lose_nothing_and_mix_nothing(tmp_path):
+def test_concurrent_appends_are_complete(tmp_path):
     path = tmp_path / "log.jsonl"
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=_append_many, args=(path, n)) for n in range(3)]
@@ -107,7 +110,7 @@ def test_two_processes_lose_nothing_and_mix_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 40])
-def test_a_line_that_was_cut_off_takes_no_other_with_it(tmp_path, cut):
+def test_a_truncated_line_does_not_affect_others(tmp_path, cut):
     path = tmp_path / "log.jsonl"
     readings.append(path, {"n": 1, "text": "filling, so that there is something to cut"})
     whole = path.read_bytes()
@@ -116,7 +119,7 @@ def test_a_line_that_was_cut_off_takes_no_other_with_it(tmp_path, cut):
     assert [entry["n"] for entry in readings.read(path)] == [1, 2]
 
 
-def test_a_disk_that_fills_leaves_the_log_as_it_was(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_log_unchanged(tmp_path, monkeypatch):
     path = tmp_path / "log.jsonl"
     readings.append(path, {"n": 1})
     before = path.read_bytes()
@@ -125,13 +128,13 @@ def test_a_disk_that_fills_leaves_the_log_as_it_was(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fails)
-    with pytest.raises(CapsmithError, match=r"cannot write .*log\.jsonl: No space left"):
+    with pytest.raises(CapsmithError, match=r"log\.jsonl.*No space left"):
         readings.append(path, {"n": 2})
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("junk", [b"", b"\n\n", b"{", b"[1]\n", b"\xff\xfe\n", b"[" * 100000 + b"\n"])
-def test_what_is_no_line_is_passed_over(tmp_path, junk):
+def test_invalid_lines_are_skipped(tmp_path, junk):
     path = tmp_path / "log.jsonl"
     path.write_bytes(junk)
     assert readings.read(path) == []
@@ -139,11 +142,11 @@ def test_what_is_no_line_is_passed_over(tmp_path, junk):
     assert readings.read(path) == [{"n": 1}]
 
 
-def test_a_name_that_is_not_utf8_is_kept(tmp_path):
+def test_names_that_are_not_utf8_are_preserved(tmp_path):
     path = tmp_path / "log.jsonl"
     readings.append(path, {"run": os.fsdecode(b"runs/caf\xe9")})
     assert readings.read(path) == [{"run": os.fsdecode(b"runs/caf\xe9")}]
 
 
-def test_a_log_that_is_missing_has_no_lines(tmp_path):
-    assert readings.read(tmp_path / "none" / readings.FILE) == []
+def test_a_missing_log_is_empty(tmp_path):
+    assert readings.read(RunDirectory(tmp_path / "none").test_readings) == []

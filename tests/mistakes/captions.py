@@ -74,7 +74,7 @@ def _(shop: Workshop) -> list[str]:
     return _captions(shop, HEADER)
 
 
-@mistake("duplicate rows", "captions.csv", "data.max_problems", "red_ball.png", "duplicate")
+@mistake("duplicate rows", "captions.csv", "data.max_bad_fraction", "red_ball.png", "duplicate")
 def _(shop: Workshop) -> list[str]:
     return _captions(shop, HEADER + _csv() * 2)
 
@@ -169,7 +169,7 @@ def _(shop: Workshop) -> list[str]:
     return _captions(shop, '{"image": 17, "caption": "x"}\n' * 5, "captions.jsonl")
 
 
-@mistake("half a surrogate pair in a caption", "captions.jsonl", "data.max_problems", "surrogate")
+@mistake("half a surrogate pair in a caption", "captions.jsonl", "data.max_bad_fraction", "surrogate")
 def _(shop: Workshop) -> list[str]:
     lines = "".join(json.dumps({**row, "caption": row["caption"] + " \ud83d"}) + "\n" for row in toy.rows())
     arguments = _captions(shop, lines, "captions.jsonl")

@@ -174,8 +174,8 @@ def _(shop: Workshop) -> list[str]:
 
 @mistake("search of words that there are not", "'mine'", "99999", around=forgetting)
 def _(shop: Workshop) -> list[str]:
-    found = "[[Hypothesis((99999,), -1.0, -1.0, True)] for _ in features]"
-    return _search(shop, f"def mine(config, stepper, features):\n    return {found}\n")
+    result = "[[Hypothesis((99999,), -1.0, -1.0, True)] for _ in features]"
+    return _search(shop, f"def mine(config, stepper, features):\n    return {result}\n")
 
 
 @mistake("metric of too few numbers", "'mine'", "shape", around=forgetting)

@@ -194,8 +194,8 @@ def _(shop: Workshop) -> list[str]:
 def _(shop: Workshop) -> list[str]:
     gif = encoded(kind="GIF")
     start = 13 + (3 << (gif[10] & 7) + 1 if gif[10] & 128 else 0)
-    said = b"!\xfe" + (b"\xff" + b"x" * 255) * 8192 + b"\0"
-    return _caption(shop, "talk.gif", gif[:start] + said + gif[start:])
+    message = b"!\xfe" + (b"\xff" + b"x" * 255) * 8192 + b"\0"
+    return _caption(shop, "talk.gif", gif[:start] + message + gif[start:])
 
 
 @mistake("a GIF of 1 × 1 whose frame is a bomb", "frame.gif", "60000", "limit")

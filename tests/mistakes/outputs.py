@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.mistakes import Workshop, mistake
 
-READ, FOREIGN, DENIED = "is read by this command", "capsmith did not make it", "Permission denied"
+READ, FOREIGN, DENIED = "input", "capsmith did not write it", "Permission denied"
 _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
 
 

@@ -157,7 +157,7 @@ def _(shop: Workshop) -> list[str]:
     return _list(shop, HEADS["decoder"] + SETTINGS["decoder"].format("Mine"))
 
 
-@mistake("plugin that lacks what it registers", "'mine'", "':Mine'")
+@mistake("plugin that lacks what it registers", "'mine'", "Mine")
 def _(shop: Workshop) -> list[str]:
     return _list(shop, HEADS["decoder"] + SETTINGS["decoder"].format(":Mine"))
 

@@ -19,8 +19,8 @@ from tests.mistakes.special import DEEP, device, pipe
 from tests.support import toy
 
 
-def _scored(said: Path, true: Path) -> list[str]:
-    return ["score", "--hypotheses", str(said), "--references", str(true)]
+def _scored(message: Path, true: Path) -> list[str]:
+    return ["score", "--hypotheses", str(message), "--references", str(true)]
 
 
 PIPE, DEVICE = "it is a pipe, not a file", "it is a device, not a file"

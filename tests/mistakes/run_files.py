@@ -15,7 +15,7 @@ from tests.mistakes.special import DEEP, device, pipe
 # --- memories ---------------------------------------------------------------------------------------------------------
 
 
-def _memory(shop: Workshop, **changes: Any) -> list[str]:
+def _caption_index(shop: Workshop, **changes: Any) -> list[str]:
     """Captions with a run that remembers two images, some of whose arrays are others."""
     run = shop.run()
     (channels,) = json.loads((run / "captioner.json").read_text())["feature_shape"]
@@ -23,45 +23,53 @@ def _memory(shop: Workshop, **changes: Any) -> list[str]:
     arrays = {
         "vectors": np.zeros((2, 4), half),
         "mean": np.zeros(channels, single),
-        "projection": np.zeros((channels, 2), single),
-        "meaning": np.zeros((channels, 2), single),
-        "words": np.array([4, 5, 6], np.int32),
+        "visual_projection": np.zeros((channels, 2), single),
+        "semantic_projection": np.zeros((channels, 2), single),
+        "tokens": np.array([4, 5, 6], np.int32),
         "lengths": np.array([2, 1], np.int32),
-        "groups": np.array([1, 1], np.int32),
-        "content_words": np.array([4, 5]),
-        "content_rarity": np.ones(2),
-        "content_left": np.zeros((channels, 1), single),
-        "content_right": np.zeros((1, 2), single),
+        "captions_per_image": np.array([1, 1], np.int32),
+        "concept_tokens": np.array([4, 5]),
+        "concept_idf": np.ones(2),
+        "concept_encode": np.zeros((channels, 1), single),
+        "concept_decode": np.zeros((1, 2), single),
         **changes,
     }
-    np.savez_compressed(run / "memory.npz", **{name: value for name, value in arrays.items() if value is not None})
-    return [*_caption(shop, run), "--set", "decoding.type=consensus"]
+    np.savez_compressed(
+        run / "caption_index.npz", **{name: value for name, value in arrays.items() if value is not None}
+    )
+    return [*_caption(shop, run), "--set", "decoding.rerank.type=mbr"]
 
 
-MEMORIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "a memory of words below zero": ("words", {"words": np.array([4, -5, 6])}),
-    "a memory of words that the run does not know": ("words", {"words": np.array([4, 5, 10**6])}),
-    "a memory of words that are dates": ("datetime64", {"words": np.zeros(3, "M8[s]")}),
-    "a memory of words that are texts": ("words", {"words": np.array(["a", "ball", "red"])}),
-    "a memory of complex numbers": ("complex", {"vectors": np.zeros((2, 4), complex)}),
-    "a memory with NaN": ("vectors", {"vectors": np.full((2, 4), np.nan, np.float16)}),
-    "a memory of another encoder's size": ("255", {"mean": np.zeros(255, np.float32)}),
-    "a memory whose arrays differ in size": ("meaning", {"meaning": np.zeros((9, 2), np.float32)}),
-    "a memory whose directions are fewer": ("directions", {"meaning": np.zeros((256, 1), np.float32)}),
-    "a memory of too many axes": ("words", {"words": np.zeros((3, 1), int)}),
-    "a memory with lengths that do not add up": ("lengths", {"lengths": np.array([2**62, 2**62])}),
-    "a memory that lacks an array": ("groups", {"groups": None}),
-    "a memory with a surplus array": ("'surplus'", {"surplus": np.zeros(3)}),
-    "a memory that unpacks to 20 MB": ("unpack", {"words": np.zeros(5_000_000, np.int32)}),
+INDEXES: dict[str, tuple[str, dict[str, Any]]] = {
+    "a caption index of words below zero": ("tokens", {"tokens": np.array([4, -5, 6])}),
+    "a caption index of words that the run does not know": ("tokens", {"tokens": np.array([4, 5, 10**6])}),
+    "a caption index of words that are dates": ("datetime64", {"tokens": np.zeros(3, "M8[s]")}),
+    "a caption index of words that are texts": ("tokens", {"tokens": np.array(["a", "ball", "red"])}),
+    "a caption index of complex numbers": ("complex", {"vectors": np.zeros((2, 4), complex)}),
+    "a caption index with NaN": ("vectors", {"vectors": np.full((2, 4), np.nan, np.float16)}),
+    "a caption index of another encoder's size": ("255", {"mean": np.zeros(255, np.float32)}),
+    "a caption index whose arrays differ in size": (
+        "semantic_projection",
+        {"semantic_projection": np.zeros((9, 2), np.float32)},
+    ),
+    "a caption index whose projections are narrower": (
+        "projections",
+        {"semantic_projection": np.zeros((256, 1), np.float32)},
+    ),
+    "a caption index of too many axes": ("tokens", {"tokens": np.zeros((3, 1), int)}),
+    "a caption index with lengths that do not add up": ("lengths", {"lengths": np.array([2**62, 2**62])}),
+    "a caption index that lacks an array": ("captions_per_image", {"captions_per_image": None}),
+    "a caption index with a surplus array": ("'surplus'", {"surplus": np.zeros(3)}),
+    "a caption index that unpacks to 20 MB": ("unpack", {"tokens": np.zeros(5_000_000, np.int32)}),
 }
 
 
-def _memory_case(changes: dict[str, Any]) -> Callable[[Workshop], list[str]]:
-    return lambda shop: _memory(shop, **changes)
+def _index_case(changes: dict[str, Any]) -> Callable[[Workshop], list[str]]:
+    return lambda shop: _caption_index(shop, **changes)
 
 
-for _name, (_says, _changes) in MEMORIES.items():
-    mistake(_name, "memory.npz", _says)(_memory_case(_changes))
+for _name, (_says, _changes) in INDEXES.items():
+    mistake(_name, "caption_index.npz", _says)(_index_case(_changes))
 
 
 # --- the other files of a run -----------------------------------------------------------------------------------------
@@ -106,9 +114,9 @@ def _spoilt(shop: Workshop, name: str, change: Callable[[h5py.File], None]) -> l
 
 
 def _datasets(file: h5py.File) -> list[h5py.Dataset]:
-    found: list[h5py.Dataset] = []
-    file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) and item.ndim else None)
-    return found
+    result: list[h5py.Dataset] = []
+    file.visititems(lambda _, item: result.append(item) if isinstance(item, h5py.Dataset) and item.ndim else None)
+    return result
 
 
 @mistake("weights with a link to another file", "model.weights.h5", "damaged")

@@ -9,10 +9,10 @@ LINES = "".join(json.dumps({"image": row["image"], "caption": row["caption"]}) +
 
 
 def _score(shop: Workshop, hypotheses: str | bytes | None, *more: str, references: str | bytes = LINES) -> list[str]:
-    said, true = shop / "said.jsonl", shop.write("true.jsonl", references)
+    message, true = shop / "said.jsonl", shop.write("true.jsonl", references)
     if hypotheses is not None:
         shop.write("said.jsonl", hypotheses)
-    return ["score", "--hypotheses", str(said), "--references", str(true), *more]
+    return ["score", "--hypotheses", str(message), "--references", str(true), *more]
 
 
 def _said(*rows: dict[str, object]) -> str:

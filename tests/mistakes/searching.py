@@ -69,15 +69,9 @@ def _(shop: Workshop) -> list[str]:
     return _caption(shop, "decoding.type=sample", "decoding.samples=100000", "decoding.max_length=100")
 
 
-@mistake("a consensus of too many words", "beam_size", "5,000", "max_length")
+@mistake("beams and samples of a reranker that are too many words", "beam_size", "rerank.samples 5,000", "max_length")
 def _(shop: Workshop) -> list[str]:
-    return _caption(
-        shop,
-        "decoding.type=consensus",
-        "decoding.beam_size=5000",
-        "decoding.samples=5000",
-        "decoding.max_length=500",
-    )
+    return _mbr(shop, "samples=5000", "decoding.beam_size=5000", "decoding.max_length=500")
 
 
 @mistake("a hundred thousand beams", "decoding.beam_size", "less than or equal to 10000", "100000")
@@ -180,35 +174,59 @@ def _(shop: Workshop) -> list[str]:
     return _caption(shop, "decoding=[{type: greedy}, {type: beam}]")
 
 
-@mistake("a consensus that nothing decides", "agreement")
+def _mbr(shop: Workshop, setting: str = "type=mbr", *more: str) -> list[str]:
+    return _caption(shop, "decoding.rerank.type=mbr", f"decoding.rerank.{setting}", *more)
+
+
+@mistake("a reranker without any weight", "utility_weight", "knn_weight")
 def _(shop: Workshop) -> list[str]:
-    weights = ("agreement", "neighbour_agreement", "likelihood", "content")
-    return _caption(shop, "decoding.type=consensus", *(f"decoding.{one}=0" for one in weights))
+    weights = ("knn_weight", "log_prob_weight", "concept_weight")
+    return _mbr(shop, "utility_weight=0", *(f"decoding.rerank.{name}=0" for name in weights))
 
 
-@mistake("a consensus of a run that remembers nothing", "evaluate")
+@mistake("a reranker of a run without a caption index", "caption_index.npz", "evaluate")
+def _(shop: Workshop) -> list[str]:
+    return _mbr(shop)
+
+
+@mistake("the consensus of earlier versions", "decoding", "rerank", "mbr")
 def _(shop: Workshop) -> list[str]:
     return _caption(shop, "decoding.type=consensus")
 
 
-@mistake("a vote of infinite weight", "decoding.agreement", "finite number")
+@mistake("an unknown reranker", "decoding.rerank", "'mrb'", "mbr")
 def _(shop: Workshop) -> list[str]:
-    return _caption(shop, "decoding.type=consensus", "decoding.agreement=.inf")
+    return _caption(shop, "decoding.rerank.type=mrb")
 
 
-@mistake("a vote of a weight that leaves no number", "decoding.likelihood", "less than or equal to 1000000")
+@mistake("a reranker that is a name alone", "decoding.rerank", "'mbr'")
 def _(shop: Workshop) -> list[str]:
-    return _caption(shop, "decoding.type=consensus", "decoding.likelihood=1.0e+308")
+    return _caption(shop, "decoding.rerank=mbr")
 
 
-@mistake("samples drawn by nobody", "decoding.drawn_by", "'none'")
+@mistake("a misspelt key of a reranker", "decoding.rerank.knn_wieght", "did you mean 'knn_weight'?")
 def _(shop: Workshop) -> list[str]:
-    return _caption(shop, "decoding.type=consensus", 'decoding.drawn_by="none"')
+    return _mbr(shop, "knn_wieght=1")
 
 
-@mistake("votes of a million training images", "decoding.neighbours", "less than or equal to 10000")
+@mistake("an infinite utility weight", "decoding.rerank.utility_weight", "finite number")
 def _(shop: Workshop) -> list[str]:
-    return _caption(shop, "decoding.type=consensus", "decoding.neighbours=1000000")
+    return _mbr(shop, "utility_weight=.inf")
+
+
+@mistake("a weight that leaves no number", "decoding.rerank.log_prob_weight", "less than or equal to 1000000")
+def _(shop: Workshop) -> list[str]:
+    return _mbr(shop, "log_prob_weight=1.0e+308")
+
+
+@mistake("samples from an unknown source", "decoding.rerank.samples_from", "'none'")
+def _(shop: Workshop) -> list[str]:
+    return _mbr(shop, 'samples_from="none"')
+
+
+@mistake("a million neighbours", "decoding.rerank.neighbours", "less than or equal to 10000")
+def _(shop: Workshop) -> list[str]:
+    return _mbr(shop, "neighbours=1000000")
 
 
 @mistake("a million images decoded at once", "evaluation.batch_size", "less than or equal to 10000")

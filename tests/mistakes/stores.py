@@ -133,10 +133,10 @@ def _(shop: Workshop) -> list[str]:
 
 def _vectors(shop: Workshop, value: float, kind: str) -> list[str]:
     path = shop.store() / "features.pkl"
-    found = pickle.loads(path.read_bytes())
-    found = {name: vector.astype(kind) for name, vector in found.items()}
-    found["red_ball.png"][3] = value
-    path.write_bytes(pickle.dumps(found))
+    result = pickle.loads(path.read_bytes())
+    result = {name: vector.astype(kind) for name, vector in result.items()}
+    result["red_ball.png"][3] = value
+    path.write_bytes(pickle.dumps(result))
     return _extract(shop)
 
 

@@ -34,8 +34,8 @@ def _read(shop: Workshop, content: str | bytes, name: str = "captions.csv", **da
 def _init(shop: Workshop, content: str | bytes, name: str = "captions.csv") -> list[str]:
     """Makes a config for a copy of the data whose captions file holds something else."""
     _file(shop, content, name)
-    found = ["--captions", str(shop / "data" / name)]
-    return ["init", str(shop / "data"), *found, "--out", str(shop / "new.yaml")]
+    result = ["--captions", str(shop / "data" / name)]
+    return ["init", str(shop / "data"), *result, "--out", str(shop / "new.yaml")]
 
 
 def _score(shop: Workshop, content: str | bytes, name: str = "h.csv") -> list[str]:
@@ -271,7 +271,7 @@ DAMAGED: dict[str, tuple[Callable[[dict[str, np.ndarray]], Any], str]] = {
     "with NaN": (lambda arrays: arrays["mean"].__setitem__(0, np.nan), "mean"),
     "with text for numbers": (lambda arrays: arrays.update(rest=np.array(["a", "b"])), "rest"),
     "with pickled objects": (lambda arrays: arrays.update(rest=np.array([{}], object)), "damaged"),
-    "without an image": (lambda arrays: arrays.update(vectors=arrays["vectors"][:0]), "vectors"),
+    "without an image": (lambda arrays: arrays.update(vectors=arrays["vectors"][:0]), "arrays"),
     "with a negative threshold": (lambda arrays: arrays.update(threshold=np.float64(-2)), "threshold"),
 }
 

@@ -37,7 +37,7 @@ def test_equals_numpy(smoothing):
     assert expected != pytest.approx(by_hand(TARGETS, LOGITS, smoothing + 0.05))
 
 
-def test_agrees_with_keras_where_keras_can():
+def test_agrees_with_keras_without_smoothing():
     whole = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0, reduction="sum")
     assert loss(TARGETS, LOGITS) == pytest.approx(float(whole(TARGETS, LOGITS)) / np.count_nonzero(TARGETS), rel=1e-6)
 
@@ -63,7 +63,7 @@ def test_gradient_is_softmax_minus_target_and_zero_on_padding(smoothing):
     assert found[real].any()
 
 
-def test_captions_can_be_weighed():
+def test_captions_can_be_weighted():
     """Against the definition, with weights of either sign."""
     weight = np.array([0.5, -2.0, 0.0], "float32")
     each = [by_hand(TARGETS[i : i + 1], LOGITS[i : i + 1]) * np.count_nonzero(TARGETS[i]) for i in range(B)]
@@ -71,7 +71,7 @@ def test_captions_can_be_weighed():
     assert found == pytest.approx(np.dot(weight, each) / np.count_nonzero(TARGETS), rel=1e-5)
 
 
-def test_nothing_but_padding_is_no_loss():
+def test_padding_only_has_no_loss():
     assert loss(np.zeros((B, T), "int32"), LOGITS) == 0
 
 
@@ -111,7 +111,7 @@ def test_model_trains_on_that_loss(smoothing):
     assert found == pytest.approx(by_hand(TARGETS, logits, smoothing), rel=1e-5)
 
 
-def test_an_encoder_inside_is_trained_too():
+def test_the_encoder_is_trained_too():
     pixels = keras.Input((2, 2, 3))
     encoder = keras.Model(pixels, keras.layers.Dense(4, name="see")(keras.layers.Flatten()(pixels)))
     made = model(encoder)
@@ -127,7 +127,7 @@ def test_an_encoder_inside_is_trained_too():
     assert any("see" in v.path for v in made.trainable_variables)
 
 
-def test_words_read_are_mixed_with_the_model_s_own():
+def test_scheduled_sampling_replaces_input_words():
     """At rate 1 every word but specials is what the model draws; sure of itself, it draws its likeliest."""
     made = model()
     made.decoder.output_layer.kernel.assign(made.decoder.output_layer.kernel * 1e4)

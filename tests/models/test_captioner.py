@@ -15,7 +15,7 @@ from capsmith import Caption, Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError, ImageError
 from capsmith.data.text.vocabulary import START, Vocabulary
-from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig
+from capsmith.decoding.config import BeamConfig, GreedyConfig, SampleConfig
 from capsmith.evaluation.attention_plot import attention_sheet
 from capsmith.models.caption_model import build_model
 from capsmith.models.member import Member
@@ -42,7 +42,7 @@ def copy(tmp_path):
     return shutil.copytree(shapes.trained(), tmp_path / "run")
 
 
-def test_says_what_it_sees(captioner):
+def test_captions_describe_the_images(captioner):
     right = [str(c) in shapes.captions(*scene) for c, scene in zip(captioner.caption(TEST), shapes.SCENES, strict=True)]
     assert np.mean(right) >= 0.75
     wrong = [
@@ -51,7 +51,7 @@ def test_says_what_it_sees(captioner):
     assert np.mean(wrong) <= 0.25  # it is not one sentence that fits all
 
 
-def test_elsewhere_without_data_and_weights(captioner, tmp_path):
+def test_a_copied_run_needs_neither_data_nor_encoder_file(captioner, tmp_path):
     """A fresh process, a copied run; the data set and the encoder's own file are not there."""
     run = shutil.copytree(shapes.trained(), tmp_path / "copied")
     images = [shutil.copy(path, tmp_path / path.name) for path in TEST[:6]]
@@ -85,7 +85,7 @@ def assert_same(some, others):
         assert one.log_probability == pytest.approx(other.log_probability, abs=1e-4)
 
 
-def test_saved_and_loaded_is_the_same(captioner, tmp_path):
+def test_saving_and_loading_changes_nothing(captioner, tmp_path):
     captioner.save(tmp_path / "saved")
     again = Captioner.load(tmp_path / "saved")
     assert again.config == captioner.config
@@ -93,7 +93,7 @@ def test_saved_and_loaded_is_the_same(captioner, tmp_path):
     assert_same(again.caption(TEST[:4]), captioner.caption(TEST[:4]))
 
 
-def test_an_encoder_that_was_trained_is_saved_as_it_is(tmp_path):
+def test_a_trained_encoder_is_saved_with_the_model(tmp_path):
     config = load_config(shapes.settings(encoder={"trainable": True}))
     encoder = build_encoder(config.encoder)
     vocabulary = Vocabulary.build([["a", "red", "bar"]])
@@ -110,7 +110,7 @@ def test_an_encoder_that_was_trained_is_saved_as_it_is(tmp_path):
     assert_same(again.caption(TEST[:3]), one.caption(TEST[:3]))
 
 
-def test_several_are_captioned_as_one_by_one(captioner):
+def test_batches_do_not_change_captions(captioner):
     together, alone = captioner.caption(TEST), [captioner.caption(path) for path in TEST]
     assert [c.text for c in together] == [c.text for c in alone]
     assert len({c.text for c in together}) > 12
@@ -119,14 +119,14 @@ def test_several_are_captioned_as_one_by_one(captioner):
         assert [a.text for a in one.alternatives] == [a.text for a in other.alternatives]
 
 
-def test_small_batches_change_nothing(captioner):
+def test_the_batch_size_does_not_change_captions(captioner):
     small = captioner.config.evaluation.model_copy(update={"batch_size": 5})
     config = captioner.config.model_copy(update={"evaluation": small})
     other = captioner.with_config(config)
     assert [c.text for c in other.caption(TEST)] == [c.text for c in captioner.caption(TEST)]
 
 
-def test_path_bytes_image_and_array_are_the_same_image(captioner):
+def test_all_kinds_of_image_arguments_agree(captioner):
     path = TEST[3]
     image = Image.open(path)
     buffer = io.BytesIO()
@@ -138,13 +138,13 @@ def test_path_bytes_image_and_array_are_the_same_image(captioner):
     assert captioner.caption(TEST[4]).text != found[0].text
 
 
-def test_a_list_gives_a_list(captioner):
+def test_a_list_of_images_gives_a_list_of_captions(captioner):
     assert isinstance(captioner.caption(TEST[0]), Caption)
     assert [type(c) for c in captioner.caption([TEST[0]])] == [Caption]
     assert captioner.caption([]) == []
 
 
-def test_alternatives_come_best_first(captioner):
+def test_alternatives_are_sorted_by_score(captioner):
     caption = captioner.caption(TEST[0], BeamConfig(beam_size=4, max_length=12))
     scores = [caption.score, *(other.score for other in caption.alternatives)]
     assert len(scores) == 4
@@ -157,7 +157,7 @@ def test_alternatives_come_best_first(captioner):
     assert_same([captioner.caption(TEST[0], SampleConfig(samples=3, seed=1))], [drawn])
 
 
-def test_a_broken_image_is_one_error(captioner, tmp_path):
+def test_an_unreadable_image_is_an_image_error(captioner, tmp_path):
     (tmp_path / "text.jpg").write_text("not an image")
     for source in (tmp_path / "text.jpg", tmp_path / "none.jpg", b"", b"not an image"):
         with pytest.raises(ImageError) as caught:
@@ -165,7 +165,7 @@ def test_a_broken_image_is_one_error(captioner, tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_without_an_encoder_features_alone(captioner):
+def test_without_encoder_only_features_can_be_captioned(captioner):
     blind = Captioner.load(shapes.trained(), encoder=False)
     found = blind.caption_features(captioner.features(TEST[:3]))
     assert [c.text for c in found] == [c.text for c in captioner.caption(TEST[:3])]
@@ -176,14 +176,14 @@ def test_without_an_encoder_features_alone(captioner):
 
 
 @pytest.mark.parametrize("shape", [(1, 191), (1, 4, 192), (191,)])
-def test_features_of_another_encoder(captioner, shape):
+def test_features_of_another_shape_are_refused(captioner, shape):
     with pytest.raises(FeatureError, match="encoder|shape|axis"):
         captioner.caption_features(np.zeros(shape, "float32"))
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "vocabulary.json", "captioner.json", "model.weights.h5"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "half"])
-def test_a_damaged_run_is_one_error(copy, name, damage):
+def test_a_damaged_run_is_a_checkpoint_error(copy, name, damage):
     path = copy / name
     content = path.read_bytes()
     path.unlink()
@@ -195,7 +195,7 @@ def test_a_damaged_run_is_one_error(copy, name, damage):
     assert name in str(caught.value)
 
 
-def test_the_vocabulary_of_another_run(copy):
+def test_the_vocabulary_of_another_run_is_refused(copy):
     about = json.loads((copy / "vocabulary.json").read_text())
     about["words"][-1], about["words"][-2] = about["words"][-2], about["words"][-1]
     (copy / "vocabulary.json").write_text(json.dumps(about))
@@ -204,21 +204,21 @@ def test_the_vocabulary_of_another_run(copy):
 
 
 @pytest.mark.parametrize("shape", [None, [], [0], ["192"], [1, 2, 3], [True], 192])
-def test_a_feature_shape_that_is_none(copy, shape):
+def test_an_invalid_feature_shape_is_refused(copy, shape):
     about = json.loads((copy / "captioner.json").read_text())
     (copy / "captioner.json").write_text(json.dumps({**about, "feature_shape": shape}))
     with pytest.raises(CheckpointError, match="feature_shape"):
         Captioner.load(copy)
 
 
-def test_another_format(copy):
+def test_another_format_version_is_refused(copy):
     about = json.loads((copy / "captioner.json").read_text())
     (copy / "captioner.json").write_text(json.dumps({**about, "format": 99}))
     with pytest.raises(CheckpointError, match="captioner.json"):
         Captioner.load(copy)
 
 
-def test_weights_of_another_decoder(copy):
+def test_weights_of_another_decoder_are_refused(copy):
     text = (copy / "config.yaml").read_text()
     assert "units: 64" in text
     (copy / "config.yaml").write_text(text.replace("units: 64", "units: 65"))
@@ -226,7 +226,7 @@ def test_weights_of_another_decoder(copy):
         Captioner.load(copy)
 
 
-def test_where_it_looked_for_each_word(tmp_path):
+def test_attention_maps_and_word_probabilities(tmp_path):
     keras.utils.set_random_seed(0)
     settings = shapes.settings(encoder={"output": "grid", "image_size": 48}, decoder={"type": "updown", "heads": 2})
     settings["decoder"] = {"type": "updown", "units": 16, "attention_units": 8, "heads": 2, "embedding": {"size": 8}}
@@ -254,6 +254,6 @@ def test_where_it_looked_for_each_word(tmp_path):
     assert plain.attention is None and plain.probabilities == ()
 
 
-def test_a_decoder_without_attention_says_so(captioner):
+def test_a_decoder_without_attention_has_no_maps(captioner):
     with pytest.raises(ConfigError, match="inject"):
         captioner.caption(TEST[0], attention=True)

@@ -51,7 +51,7 @@ def test_weights_round_trip(tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["model.weights.h5"]
 
 
-def test_saving_again_replaces(tmp_path):
+def test_saving_again_replaces_the_file(tmp_path):
     made, path = model(0), tmp_path / "model.weights.h5"
     save_weights(made, path)
     step(made)
@@ -72,7 +72,7 @@ def test_a_failure_while_saving_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(made, "save_weights", fail)
-    with pytest.raises(CapsmithError, match="cannot write .*model.weights.h5: No space left on device"):
+    with pytest.raises(CapsmithError, match="model.weights.h5.*No space left"):
         save_weights(made, path)
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == ["model.weights.h5"]
@@ -84,7 +84,7 @@ def test_weights_missing_damaged_or_of_another_model(tmp_path):
         load_weights(made, path)
     save_weights(model(units=5), path)
     before = made.get_weights()
-    with pytest.raises(CheckpointError, match="damaged, or of another model") as caught:
+    with pytest.raises(CheckpointError, match="weights.h5") as caught:
         load_weights(made, path)
     assert "\n" not in str(caught.value)
     for content in (b"", b"\x89HDF", path.read_bytes()[: path.stat().st_size // 2]):
@@ -94,7 +94,7 @@ def test_weights_missing_damaged_or_of_another_model(tmp_path):
     assert_equal(made.get_weights(), before)
 
 
-def test_state_goes_on_as_if_nothing_had_been(tmp_path):
+def test_training_resumes_exactly_from_a_state(tmp_path):
     """Weights, Adam's moments and step, batch statistics and dropout's seed: the next losses are the same."""
     one, other = model(0), model(1)
     save_state(tmp_path / "state.npz", one, {"rows": [{"loss": 0.1 + 0.2}], "ü": None})
@@ -106,7 +106,7 @@ def test_state_goes_on_as_if_nothing_had_been(tmp_path):
 
 
 @pytest.mark.parametrize("left_out", ["optimizer", "seed"])
-def test_less_than_the_state_would_not_go_on_the_same(tmp_path, left_out):
+def test_resuming_requires_all_parts_of_the_state(tmp_path, left_out):
     one, other = model(0), model(1)
     save_state(tmp_path / "state.npz", one, {})
     kept = other.optimizer.variables if left_out == "optimizer" else [v for v in other.variables if "seed" in v.path]
@@ -133,18 +133,18 @@ def test_a_state_damaged_or_of_another_model(tmp_path):
         whole.replace(weight, bytes([weight[0] ^ 0xFF]) + weight[1:]),
     ):
         path.write_bytes(content)
-        with pytest.raises(CheckpointError, match="is damaged: .*remove it to train from the start") as caught:
+        with pytest.raises(CheckpointError, match="state.npz") as caught:
             load_state(path, made)
         assert "\n" not in str(caught.value)
-    with pytest.raises(CheckpointError, match="cannot read"):
+    with pytest.raises(CheckpointError, match="none.npz"):
         load_state(tmp_path / "none.npz", made)
     save_state(path, model(units=5), {"rows": []})
-    with pytest.raises(CheckpointError, match="is of another model"):
+    with pytest.raises(CheckpointError, match="state.npz.*--run"):
         load_state(path, made)
     assert_equal(weights(made), before)
 
 
-def test_a_hostile_state_runs_nothing(tmp_path):
+def test_a_hostile_state_executes_nothing(tmp_path):
     class Evil:
         def __reduce__(self):
             return (open, (str(tmp_path / "ran"), "w"))
@@ -155,7 +155,7 @@ def test_a_hostile_state_runs_nothing(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_state_holds_arrays_and_json_only(tmp_path):
+def test_a_state_contains_only_arrays_and_json(tmp_path):
     save_state(tmp_path / "state.npz", model(), {"rows": []})
     with zipfile.ZipFile(tmp_path / "state.npz") as archive:
         assert all(name.endswith(".npy") for name in archive.namelist())

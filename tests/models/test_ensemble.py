@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from capsmith.data.text.vocabulary import END, START
-from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates
-from capsmith.decoding.search import BeamConfig, GreedyConfig, SampleConfig, search
-from capsmith.decoding.stepper import EnsembleFeatures
+from capsmith.decoding.config import BeamConfig, GreedyConfig, SampleConfig
+from capsmith.decoding.features import EnsembleFeatures
+from capsmith.decoding.rerank.config import MbrConfig
+from capsmith.decoding.search import search
 from capsmith.models.ensemble import EnsembleStepper
-from tests.decoding.test_compiled import P, StepByStep, decoder, same
+from tests.decoding.test_stepper import P, decoder
+from tests.support.hypotheses import assert_same as same
+from tests.support.reference_search import reference_search
 
 KINDS = ("merge", "aoa", "inject")  # states of several lengths, features of several shapes
 
@@ -32,9 +35,8 @@ def by_hand(members, views, image, words):
 
 
 @pytest.mark.parametrize("config", [BeamConfig(beam_size=4, max_length=6), SampleConfig(samples=3, max_length=6)])
-def test_members_write_by_the_mean_of_their_probabilities(config):
+def test_the_next_word_follows_the_mean_probability(config):
     stepper, members, views = joined(*KINDS)
-    assert stepper.at_once(views, config) is not None
     for image, found in enumerate(search(stepper, views, config)):
         for hypothesis in found:
             words = [*hypothesis.tokens, *([END] if hypothesis.ended else [])]
@@ -42,10 +44,10 @@ def test_members_write_by_the_mean_of_their_probabilities(config):
             assert hypothesis.log_probability == pytest.approx(expected, abs=1e-3)
 
 
-def test_step_by_step_they_find_the_same():
+def test_compiled_search_equals_single_steps():
     stepper, _, views = joined(*KINDS)
     for config in (BeamConfig(beam_size=4, max_length=6), GreedyConfig(max_length=6)):
-        same(search(stepper, views, config), search(StepByStep(stepper), views, config))
+        same(search(stepper, views, config), reference_search(stepper, views, config))
 
 
 def test_each_member_counts():
@@ -59,21 +61,23 @@ def test_each_member_counts():
     assert len(together) == P
 
 
-def test_candidates_can_be_drawn_by_each_alone():
+def test_each_member_can_draw_its_own_samples():
     """The beam is of all; then come each member's samples, as it would draw them by itself."""
     stepper, members, views = joined("merge", "aoa")
-    config = ConsensusConfig(beam_size=2, samples=3, max_length=6, seed=5, drawn_by="each")
-    pools = candidates(config, stepper, views)
+    rerank = MbrConfig(samples=3, seed=5, samples_from="members")
+    config = BeamConfig(beam_size=2, max_length=6, rerank=rerank)
+    pools = search(stepper, views, config)
     beams = search(stepper, views, BeamConfig(beam_size=2, max_length=6))
     apart = [
-        search(member, part, SampleConfig(samples=3, max_length=6, temperature=config.temperature, seed=5 + number))
+        search(member, part, SampleConfig(samples=3, max_length=6, temperature=rerank.temperature, seed=5 + number))
         for number, (member, part) in enumerate(zip(members, views.parts, strict=True))
     ]
     assert pools == [[*beam, *one, *two] for beam, one, two in zip(beams, *apart, strict=True)]
-    together = candidates(config.model_copy(update={"drawn_by": "all"}), stepper, views)
+    jointly = config.model_copy(update={"rerank": rerank.model_copy(update={"samples_from": "ensemble"})})
+    together = search(stepper, views, jointly)
     assert len(together[0]) == 5 and together != pools
     alone = members[0], views.parts[0]
-    assert candidates(config, *alone) == candidates(config.model_copy(update={"drawn_by": "all"}), *alone)
+    assert search(*alone, config) == search(*alone, jointly)
 
 
 def _twice(member, features):

@@ -13,7 +13,7 @@ import yaml
 from capsmith import Captioner, evaluate, load_config, train
 from capsmith.cli import main
 from capsmith.core.errors import CheckpointError, ConfigError
-from capsmith.decoding.search import BeamConfig
+from capsmith.decoding.config import BeamConfig
 from capsmith.models.ensemble_run import find_runs, is_model
 from capsmith.models.run import RunDirectory
 from tests.support import shapes
@@ -22,7 +22,8 @@ ENCODERS = [
     {"type": "small_cnn", "weights": "none", "image_size": 32, "output": "grid"},
     {"type": "small_cnn", "weights": "none", "image_size": 48, "output": "grid"},
 ]
-RERANKED = {"type": "consensus", "beam_size": 3, "samples": 2, "neighbours": 3, "max_length": 10, "drawn_by": "each"}
+MBR = {"type": "mbr", "samples": 2, "neighbours": 3, "samples_from": "members"}
+RERANKED = {"type": "beam", "beam_size": 3, "max_length": 10, "rerank": MBR}
 TEST = [shapes.data() / "images" / f"{'_'.join(scene)}_4.png" for scene in shapes.SCENES]
 
 
@@ -39,6 +40,7 @@ def run(tmp_path_factory):
     (folder / "member.yaml").write_text(yaml.safe_dump(settings({"type": "merge"}, seed=5)))
     values = settings({"type": "updown", "attention_units": 8, "heads": 2})
     values["encoder"], values["decoding"] = ENCODERS, RERANKED
+    values["training"]["precision"] = "bfloat16"  # reloaded in float32 after training, before the member exists
     values["ensemble"] = [{"run": str(folder / "member"), "config": str(folder / "member.yaml"), "encoders": [1]}]
     train(load_config(values), folder / "best")
     return RunDirectory(folder / "best")
@@ -72,7 +74,7 @@ def saved(run, member):
     return directory.path, file
 
 
-def test_an_image_file_gets_the_caption_of_its_evaluation(run, evaluated, captioner, capsys):
+def test_caption_gives_the_caption_of_evaluate(run, evaluated, captioner, capsys):
     found = captioner.caption(TEST)
     assert {path.name: caption.text for path, caption in zip(TEST, found, strict=True)} == evaluated
     assert len(set(evaluated.values())) > 3
@@ -80,14 +82,14 @@ def test_an_image_file_gets_the_caption_of_its_evaluation(run, evaluated, captio
     assert capsys.readouterr().out == f"{TEST[5]}\t{evaluated[TEST[5].name]}\n"
 
 
-def test_every_way_to_name_the_members_gives_these_captions(run, member, saved, evaluated, capsys):
+def test_all_ways_to_name_the_members_agree_in_caption(run, member, saved, evaluated, capsys):
     expected = "".join(f"{path}\t{evaluated[path.name]}\n" for path in TEST[:6])
     for models in ([run.path], [run.path, member.path], [saved[0]], [saved[1]]):
         assert main(["caption", *map(str, models), *map(str, TEST[:6])]) == 0
         assert capsys.readouterr().out == expected
 
 
-def test_evaluation_of_every_way_gives_the_captions_of_the_training(run, member, saved, evaluated, tmp_path):
+def test_all_ways_to_name_the_members_agree_in_evaluate(run, member, saved, evaluated, tmp_path):
     for number, model in enumerate((run.path, [run.path, member.path], saved[0], str(saved[1]))):
         result = evaluate(model, out=tmp_path / str(number))
         assert {image: caption.text for image, caption in result.captions.items()} == evaluated

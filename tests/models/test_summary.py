@@ -64,7 +64,7 @@ def test_the_layers_of_an_encoder_add_up():
     assert "block3_conv" in captioner.summary(layers=True) and "block3_conv" not in captioner.summary()
 
 
-def test_without_encoder_it_says_so():
+def test_a_summary_without_encoder():
     blind = Captioner.load(shapes.trained(), encoder=False)
     assert "encoder  none: it captions features of 192" in blind.summary()
     assert "not in this run" in diagram(blind).svg()
@@ -73,7 +73,7 @@ def test_without_encoder_it_says_so():
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e6, "2.5 MB"), (7e9, "7.0 GB")]
 )
-def test_sizes_in_words(count, text):
+def test_sizes_are_formatted(count, text):
     assert size(count) == text
 
 
@@ -81,7 +81,7 @@ def test_sizes_in_words(count, text):
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_the_boxes_hold_every_parameter(decoder):
+def test_the_diagram_counts_every_parameter(decoder):
     """What stands in the boxes adds up to the model: none is left out or counted twice."""
     captioner = made(decoder)
     texts = [node.text for node in ET.fromstring(diagram(captioner).svg()).iter("{http://www.w3.org/2000/svg}text")]
@@ -91,7 +91,7 @@ def test_the_boxes_hold_every_parameter(decoder):
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_boxes_lie_apart_and_arrows_end_at_their_edges(decoder):
+def test_boxes_do_not_overlap_and_arrows_end_at_their_edges(decoder):
     root = ET.fromstring(diagram(made(decoder)).svg())
     space = "{http://www.w3.org/2000/svg}"
     width, height = float(root.get("width")), float(root.get("height"))
@@ -110,7 +110,7 @@ def test_boxes_lie_apart_and_arrows_end_at_their_edges(decoder):
         )
 
 
-def test_a_decoder_of_which_only_the_name_is_known_is_one_box(monkeypatch):
+def test_a_custom_decoder_is_one_box(monkeypatch):
     monkeypatch.setattr("capsmith.evaluation.diagram_layout._LAYOUTS", {})
     captioner = made("updown")
     inner = numbers(captioner.model.decoder.weights) - numbers(captioner.model.decoder.embedding.weights)
@@ -118,7 +118,7 @@ def test_a_decoder_of_which_only_the_name_is_known_is_one_box(monkeypatch):
     assert ">updown<" in (svg := diagram(captioner).svg()) and f">{inner:,} parameters<" in svg
 
 
-def test_several_encoders_have_a_line_each():
+def test_each_encoder_has_a_line():
     config = load_config(
         {**shapes.settings(), "encoder": [{"type": "small_cnn", "image_size": 32}, {"type": "small_cnn"}]}
     )

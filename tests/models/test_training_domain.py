@@ -41,7 +41,7 @@ def ids(first, count):
 
 
 @pytest.mark.parametrize("regions", [0, 4])
-def test_features_of_the_kind_pass_and_others_do_not(regions):
+def test_unfamiliar_features_exceed_the_threshold(regions):
     seen = Seen(regions)
     domain = TrainingDomain.of(seen, ids(0, 400), ids(1000, 200))
     assert (domain.distances(seen.features(ids(1000, 200))) > domain.threshold).mean() <= 0.01
@@ -62,18 +62,18 @@ def test_more_channels_than_images():
 
 
 @pytest.mark.parametrize("values", [np.zeros((1, 8)), np.full((1, 8), np.nan)], ids=["equal", "no numbers"])
-def test_features_that_say_nothing(values):
+def test_constant_or_infinite_features(values):
     seen = type("Still", (), {"features": lambda self, some: np.repeat(values, len(some), 0).astype(np.float32)})()
     domain = TrainingDomain.of(seen, ids(0, 50), ids(50, 50))
     assert domain is None if np.isnan(values).any() else domain.distances(seen.features(["1"])) <= domain.threshold
 
 
-def test_few_images_say_nothing():
+def test_too_few_images_give_no_summary():
     assert TrainingDomain.of(Seen(), ids(0, 39), ids(100, 50)) is None
     assert TrainingDomain.of(Seen(), ids(0, 50), ids(100, 9)) is None
 
 
-def test_saved_and_loaded_is_the_same(tmp_path):
+def test_saving_and_loading_changes_nothing(tmp_path):
     seen = Seen()
     domain = TrainingDomain.of(seen, ids(0, 100), ids(1000, 30))
     path = tmp_path / "domain.npz"
@@ -82,7 +82,7 @@ def test_saved_and_loaded_is_the_same(tmp_path):
     asked = seen.features(ids(7000, 9))
     np.testing.assert_allclose(again.distances(asked), domain.distances(asked), rtol=1e-4, atol=1e-3)
     assert again.threshold == domain.threshold
-    with pytest.raises(CheckpointError, match="not of features with 25 channels; delete it, and captions come without"):
+    with pytest.raises(CheckpointError, match="domain.npz.*25"):
         TrainingDomain.load(path, 25)
     assert TrainingDomain.load(tmp_path / "nowhere.npz", 24) is None
 
@@ -108,7 +108,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_what_is_damaged_is_refused(tmp_path, how):
+def test_a_damaged_summary_is_refused(tmp_path, how):
     TrainingDomain.of(Seen(), ids(0, 60), ids(1000, 20)).save(tmp_path / "domain.npz")
     with np.load(tmp_path / "domain.npz") as saved:
         arrays = {name: saved[name] for name in saved.files}
@@ -117,7 +117,7 @@ def test_what_is_damaged_is_refused(tmp_path, how):
         (tmp_path / "domain.npz").write_bytes(content)
     else:
         np.savez(tmp_path / "domain.npz", **arrays)
-    with pytest.raises(CheckpointError, match=r"domain.npz is damaged: .*delete it") as caught:
+    with pytest.raises(CheckpointError, match="domain.npz.*delete") as caught:
         TrainingDomain.load(tmp_path / "domain.npz", 24)
     assert "\n" not in str(caught.value)
 
@@ -164,7 +164,7 @@ def run(request, tmp_path_factory):
     return root
 
 
-def test_a_trained_run_tells_other_images_from_its_own(run, capsys):
+def test_a_trained_run_recognises_unfamiliar_images(run, capsys):
     captioner = Captioner.load(run / "run")
     own = [run / "data" / "images" / f"test_{n}.png" for n in range(SIZES["test"])]
     flagged = [caption.domain.unlike_training for caption in captioner.caption(own)]
@@ -174,13 +174,13 @@ def test_a_trained_run_tells_other_images_from_its_own(run, capsys):
     assert others[0].domain.threshold == captioner.domain.threshold > 0
 
 
-def test_the_command_says_so_in_one_line(run, capsys):
+def test_the_command_warns_in_one_line(run, capsys):
     own, photos = run / "data" / "images" / "test_1.png", [str(run / f"photo{n}.png") for n in range(3)]
     assert main(["caption", str(run / "run"), photos[0]]) == 0
     out, err = capsys.readouterr()
     notes = [line for line in err.splitlines() if line.startswith("note: ")]
     assert out.count("\n") == len(notes) == 1
-    assert f"{photos[0]} is unlike the training images (nearest at " in notes[0] and "expect a poor caption" in notes[0]
+    assert photos[0] in notes[0]
     assert main(["caption", str(run / "run"), str(own)]) == 0
     assert "note: " not in capsys.readouterr().err
     assert main(["caption", str(run / "run"), "--json", str(own), *photos]) == 0
@@ -188,12 +188,11 @@ def test_the_command_says_so_in_one_line(run, capsys):
     rows = [json.loads(line) for line in out.splitlines()]
     assert [row["unlike_training"] for row in rows] == [False, True, True, True]
     assert all((row["training_distance"] > row["training_threshold"]) == row["unlike_training"] for row in rows)
-    assert [line for line in err.splitlines() if "note: " in line] == [
-        f"note: 3 of 4 images are unlike the training images ({', '.join(photos)}): expect poor captions"
-    ]
+    (note,) = [line for line in err.splitlines() if "note: " in line]
+    assert "3 of 4" in note and ", ".join(photos) in note and str(own) not in note
 
 
-def test_a_run_without_the_summary_works_as_before(run, capsys):
+def test_a_run_without_summary_captions_without_warnings(run, capsys):
     kept = RunDirectory(run / "run").domain.read_bytes()
     RunDirectory(run / "run").domain.unlink()
     try:

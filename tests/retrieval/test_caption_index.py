@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from capsmith.retrieval.caption_index import Memory
+from capsmith.retrieval.caption_index import CaptionIndex
 
 RNG = np.random.default_rng(3)
 KINDS = 6
@@ -29,29 +29,29 @@ class Seen:
 def test_like_images_are_found(regions):
     seen = Seen(regions)
     ids = [str(n) for n in range(60)]
-    memory = Memory.of(seen, ids[:48], CAPTIONS[:48])
-    nearest, likeness = memory.alike(seen.features(ids[48:]), 5)
+    index = CaptionIndex.build(seen, ids[:48], CAPTIONS[:48])
+    nearest, likeness = index.nearest(seen.features(ids[48:]), 5)
     assert nearest.shape == (12, 5)
     assert (nearest % KINDS == np.arange(48, 60)[:, None] % KINDS).mean() > 0.9
     assert (np.diff(likeness, axis=1) <= 0).all() and likeness.max() <= 1.001
-    itself, certain = memory.alike(seen.features(ids[:48]), 1)
+    itself, certain = index.nearest(seen.features(ids[:48]), 1)
     assert (itself[:, 0] == np.arange(48)).mean() > 0.9
     np.testing.assert_allclose(certain, 1, atol=1e-2)
-    looks = memory.vectors[:, : memory.projection.shape[1]].astype(float)
+    looks = index.vectors[:, : index.visual_projection.shape[1]].astype(float)
     np.testing.assert_allclose(np.linalg.norm(looks, axis=1), 1, atol=1e-2)
 
 
 def test_saved_and_loaded_is_the_same(tmp_path):
     seen = Seen(4)
-    memory = Memory.of(seen, [str(n) for n in range(60)], CAPTIONS)
-    memory.save(tmp_path)
-    again = Memory.load(tmp_path)
-    assert again.captions == memory.captions == tuple(tuple(group) for group in CAPTIONS)
+    index = CaptionIndex.build(seen, [str(n) for n in range(60)], CAPTIONS)
+    index.save(tmp_path)
+    again = CaptionIndex.load(tmp_path)
+    assert again.captions == index.captions == tuple(tuple(group) for group in CAPTIONS)
     some = seen.features(["1", "7"])
-    np.testing.assert_array_equal(again.alike(some, 60), memory.alike(some, 60))
-    for name in ("words", "rarity", "left", "right"):
-        np.testing.assert_array_equal(getattr(again.content, name), getattr(memory.content, name))
-    assert again.alike(some, 100)[0].shape == (2, 60)  # no more than there are
+    np.testing.assert_array_equal(again.nearest(some, 60), index.nearest(some, 60))
+    for name in ("tokens", "idf", "encode", "decode"):
+        np.testing.assert_array_equal(getattr(again.concepts, name), getattr(index.concepts, name))
+    assert again.nearest(some, 100)[0].shape == (2, 60)  # no more than there are
     assert again.frequencies.rarity(np.array([5], np.uint64), 1)[0] == pytest.approx(
         np.log(60 / sum(any(5 in c for c in group) for group in CAPTIONS))
     )

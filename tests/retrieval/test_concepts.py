@@ -1,13 +1,16 @@
 """What features say about captions: against ridge regression, what they ignore, and captions that fit or do not."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from capsmith.data.text.vocabulary import END, UNK
-from capsmith.decoding.rerank.mbr import ConsensusConfig
-from capsmith.decoding.search import Hypothesis
-from capsmith.retrieval.caption_index import Memory
-from capsmith.retrieval.concepts import Content, directions
+from capsmith.decoding.hypotheses import Hypothesis
+from capsmith.decoding.rerank.config import MbrConfig
+from capsmith.decoding.rerank.mbr import MbrReranker
+from capsmith.retrieval.caption_index import CaptionIndex
+from capsmith.retrieval.concepts import ConceptPredictor, semantic_directions
 
 RNG = np.random.default_rng(5)
 IMAGES, CHANNELS = 300, 12
@@ -29,7 +32,7 @@ def test_for_one_word_it_is_ridge_regression():
     covariance = features.T @ features / IMAGES
     ridge = 0.3 * np.trace(covariance) / CHANNELS
     expected = np.linalg.solve(covariance + ridge * np.eye(CHANNELS), features.T @ (there - there.mean()))
-    found = directions(features, captions)
+    found = semantic_directions(features, captions)
     assert found.shape == (CHANNELS, 1)
     cosine = found[:, 0] @ expected / np.linalg.norm(found) / np.linalg.norm(expected)
     assert abs(cosine) == pytest.approx(1, abs=1e-5)
@@ -37,7 +40,7 @@ def test_for_one_word_it_is_ridge_regression():
 
 def test_a_loud_channel_that_says_nothing_is_ignored():
     features, captions = features_and_captions()
-    along = features @ directions(features, captions)
+    along = features @ semantic_directions(features, captions)
     deciding, loud = (abs(np.corrcoef(along[:, 0], features[:, channel])[0, 1]) for channel in (3, 0))
     assert deciding > 0.8 and loud < deciding / 2
 
@@ -45,8 +48,12 @@ def test_a_loud_channel_that_says_nothing_is_ignored():
 def test_words_too_rare_to_learn_and_no_words_at_all():
     features, captions = features_and_captions()
     rare = [[(100 + n // 9, UNK)] for n in range(IMAGES)]  # nine images a word
-    assert directions(features, rare).shape == directions(features, [[()]] * IMAGES).shape == (CHANNELS, 0)
-    assert directions(features[:5], captions[:5]).shape == (CHANNELS, 0)
+    assert (
+        semantic_directions(features, rare).shape
+        == semantic_directions(features, [[()]] * IMAGES).shape
+        == (CHANNELS, 0)
+    )
+    assert semantic_directions(features[:5], captions[:5]).shape == (CHANNELS, 0)
 
 
 class Seen:
@@ -64,8 +71,8 @@ def test_with_meaning_more_neighbours_share_the_words():
     moved = [captions[n] for n in RNG.permutation(IMAGES)]
 
     def share(said, weight):
-        memory = Memory.of(Seen(features), ids[:200], said[:200])
-        nearest, likeness = memory.alike(features[200:].astype(np.float32), 10, weight)
+        index = CaptionIndex.build(Seen(features), ids[:200], said[:200])
+        nearest, likeness = index.nearest(features[200:].astype(np.float32), 10, weight)
         assert (np.diff(likeness, axis=1) <= 0).all() and likeness.max() <= 1.001
         return np.mean([[captions[n] == captions[200 + row] for n in near] for row, near in enumerate(nearest)])
 
@@ -76,12 +83,12 @@ def test_with_meaning_more_neighbours_share_the_words():
 def test_words_spoken_of_are_a_ridge_regression():
     """With as many directions as there are words nothing is lost by the reduced rank."""
     features, captions = features_and_captions()
-    content = Content.of(features, captions)
-    there = np.array([[float(any(word in c for c in group)) for word in content.words] for group in captions])
-    share = np.array([[np.mean([word in c for c in group]) for word in content.words] for group in captions])
-    assert content.words.tolist() == [DOG, CAT, ALWAYS]
-    np.testing.assert_allclose(content.rarity, -np.log(there.mean(axis=0)))
-    target = share * content.rarity
+    content = ConceptPredictor.fit(features, captions)
+    there = np.array([[float(any(word in c for c in group)) for word in content.tokens] for group in captions])
+    share = np.array([[np.mean([word in c for c in group]) for word in content.tokens] for group in captions])
+    assert content.tokens.tolist() == [DOG, CAT, ALWAYS]
+    np.testing.assert_allclose(content.idf, -np.log(there.mean(axis=0)))
+    target = share * content.idf
     target /= np.linalg.norm(target, axis=1, keepdims=True)
     target -= target.mean(axis=0)
     covariance = features.T @ features / IMAGES
@@ -89,14 +96,14 @@ def test_words_spoken_of_are_a_ridge_regression():
     solved = np.linalg.solve(covariance + ridge * np.eye(CHANNELS), features.T @ target / IMAGES)
     expected = features @ solved
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    np.testing.assert_allclose(content.spoken_of(features), expected, atol=1e-4)
+    np.testing.assert_allclose(content.predict(features), expected, atol=1e-4)
 
 
 def test_a_caption_fits_by_its_rare_words_that_are_spoken_of():
     """By hand: words of rarity 3 and 4, spoken of by 0.5 and 0.25, each once, over the root of their length 5."""
-    content = Content(np.array([7, 8, 9]), np.array([3.0, 4.0, 0.0]), np.zeros((2, 1)), np.zeros((1, 3)))
+    content = ConceptPredictor(np.array([7, 8, 9]), np.array([3.0, 4.0, 0.0]), np.zeros((2, 1)), np.zeros((1, 3)))
     spoken = np.array([0.5, 0.25, 0.9])
-    fits = content.fit(spoken, [(7, 8, 7), (7,), (9, 99), (99,), ()])
+    fits = content.score(spoken, [(7, 8, 7), (7,), (9, 99), (99,), ()])
     np.testing.assert_allclose(fits, [(3 * 0.5 + 4 * 0.25) / 5**0.5, 1.5 / 3**0.5, 0, 0, 0])
 
 
@@ -106,25 +113,26 @@ def test_what_a_new_image_shows_is_told_from_what_it_does_not():
     moved = [captions[n] for n in RNG.permutation(IMAGES)]
 
     def right(said):
-        content = Content.of(features[:200], said[:200])
-        fits = [content.fit(row, [(DOG, ALWAYS), (CAT, ALWAYS)]) for row in content.spoken_of(features[200:])]
+        content = ConceptPredictor.fit(features[:200], said[:200])
+        fits = [content.score(row, [(DOG, ALWAYS), (CAT, ALWAYS)]) for row in content.predict(features[200:])]
         return np.mean([fit.argmax() == (group[0][0] == CAT) for fit, group in zip(fits, captions[200:], strict=True)])
 
     assert right(captions) > 0.9
     assert 0.25 < right(moved) < 0.75
 
 
-def test_a_memory_chooses_by_what_its_features_speak_of():
+def test_a_index_chooses_by_what_its_features_speak_of():
     """All the way from features of other scales; a control: with captions of other images it is chance."""
     features, captions = features_and_captions()
     features = features * 7 + 100
     ids = [str(n) for n in range(IMAGES)]
     pool = [Hypothesis((word, ALWAYS), -1.0, -1.0, True) for word in (DOG, CAT)]
-    config = ConsensusConfig(agreement=0, neighbour_agreement=0, likelihood=0, content=1)
+    reranker = MbrReranker(MbrConfig(utility_weight=0, knn_weight=0, log_prob_weight=0, concept_weight=1))
 
     def right(said):
-        memory = Memory.of(Seen(features), ids[:200], said[:200])
-        chosen = memory.choose([pool] * 100, features[200:].astype(np.float32), config)
+        index = CaptionIndex.build(Seen(features), ids[:200], said[:200])
+        context = SimpleNamespace(caption_index=index)
+        chosen = reranker.rerank([pool] * 100, features[200:].astype(np.float32), context)
         return np.mean([best.tokens == group[0] for (best, *_), group in zip(chosen, captions[200:], strict=True)])
 
     assert right(captions) > 0.9
@@ -133,6 +141,6 @@ def test_a_memory_chooses_by_what_its_features_speak_of():
 
 def test_no_words_are_no_content():
     features, _ = features_and_captions()
-    content = Content.of(features, [[()]] * IMAGES)
-    assert content.spoken_of(features).shape == (IMAGES, 0)
-    assert content.fit(np.zeros(0), [(DOG,), ()]).tolist() == [0, 0]
+    content = ConceptPredictor.fit(features, [[()]] * IMAGES)
+    assert content.predict(features).shape == (IMAGES, 0)
+    assert content.score(np.zeros(0), [(DOG,), ()]).tolist() == [0, 0]

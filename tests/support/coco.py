@@ -12,12 +12,12 @@ def scores(hypotheses, references, names=("bleu", "rouge", "cider")):
 
     given = {key: [" ".join(tokens)] for key, tokens in hypotheses.items()}
     truth = {key: [" ".join(tokens) for tokens in group] for key, group in references.items()}
-    found = {}
+    result = {}
     if "bleu" in names:
         bleu, _ = Bleu(4).compute_score(truth, given, verbose=0)
-        found |= {f"bleu{n}": (value, None) for n, value in enumerate(bleu, 1)}
+        result |= {f"bleu{n}": (value, None) for n, value in enumerate(bleu, 1)}
     if "rouge" in names:
-        found["rouge"] = Rouge().compute_score(truth, given)
+        result["rouge"] = Rouge().compute_score(truth, given)
     if "cider" in names:
-        found["cider"] = Cider().compute_score(truth, given)
-    return found
+        result["cider"] = Cider().compute_score(truth, given)
+    return result

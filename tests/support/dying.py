@@ -13,7 +13,7 @@ from pathlib import Path
 
 from capsmith.config import load_config
 from capsmith.data.batches import Batches
-from capsmith.training import loop as epochs
+from capsmith.training import loop
 from capsmith.training.fit import train
 
 
@@ -22,7 +22,7 @@ def die():
 
 
 def arm(epoch, moment):
-    get, save, replace = Batches.prepared, epochs.save_state, os.replace
+    get, save, replace = Batches.load, loop.save_state, os.replace
 
     def batch(self, index):
         if moment == "batch" and self.epoch == epoch - 1 and index == len(self) // 2:
@@ -40,7 +40,7 @@ def arm(epoch, moment):
         if here and moment == "state":
             die()
 
-    Batches.prepared, epochs.save_state = batch, state
+    Batches.load, loop.save_state = batch, state
 
 
 if __name__ == "__main__":

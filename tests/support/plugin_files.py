@@ -24,10 +24,10 @@ def documented() -> dict[str, str]:
 
 def write(folder: Path, *names: str) -> list[Path]:
     """Writes documented plugins (all by default) into a folder; returns their paths."""
-    found = documented()
-    paths = [folder / name for name in names or found]
+    result = documented()
+    paths = [folder / name for name in names or result]
     for path in paths:
-        path.write_text(found[path.name], encoding="utf-8")
+        path.write_text(result[path.name], encoding="utf-8")
     return paths
 
 
@@ -46,8 +46,8 @@ def option(place: Path, name: str) -> list[str]:
 
 def needs(run: Path) -> dict[tuple[str, str], str]:
     """Returns the plugins that a run says it needs, by kind and name."""
-    found = json.loads((run / "plugins.json").read_text())["needs"]
-    return {(need["kind"], need["name"]): need["plugin"] for need in found}
+    result = json.loads((run / "plugins.json").read_text())["needs"]
+    return {(need["kind"], need["name"]): need["plugin"] for need in result}
 
 
 @contextmanager

@@ -7,7 +7,7 @@ CONFIG = TrainingConfig(epochs=100, patience=None)
 
 
 def after(scores, config=CONFIG):
-    """Returns the history of these dev scores, and which epochs counted as best when they came."""
+    """Returns the history of dev scores, and whether each epoch was the best so far."""
     history = History("cider")
     return history, [
         history.add({"epoch": n, "loss": 1 / n, "dev_cider": score}, config) for n, score in enumerate(scores, 1)
@@ -18,14 +18,14 @@ def test_the_earlier_of_equals_is_best():
     history, best = after([0.2, 0.5, 0.5, 0.4, 0.5])
     assert history.best == 1
     assert best == [True, True, False, False, False]
-    assert history.since_best == 3
+    assert history.epochs_since_best == 3
     assert after([0.0, 0.0])[0].best == 0
 
 
 def test_before_the_first_epoch_nothing_is_best_or_finished():
     history = History("cider")
     assert history.best is None
-    assert history.epochs == history.since_best == 0
+    assert history.epochs == history.epochs_since_best == 0
     assert not history.finished(TrainingConfig(patience=1))
 
 
@@ -73,7 +73,7 @@ def test_csv_round_trip_is_exact(tmp_path):
 
 
 def test_csv_of_epochs_that_measured_different_things(tmp_path):
-    """A resumed training may be asked for other metrics."""
+    """A resumed training may compute other metrics."""
     history, _ = after([0.1])
     history.add({"epoch": 2, "loss": 0.5, "dev_cider": 0.2, "dev_rouge": 0.6}, CONFIG)
     history.add({"epoch": 3, "loss": 0.4, "dev_cider": 0.3}, CONFIG)

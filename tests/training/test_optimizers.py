@@ -1,4 +1,4 @@
-"""Our Adam moves weights as Keras's does, whatever operations it is made of."""
+"""Our Adam updates weights as Keras's does."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ WORDS, CHANNELS = 12, 5
 
 
 def model():
-    """Returns an embedding, whose gradient is sparse on TensorFlow, and a dense layer."""
+    """Returns a model with an embedding, whose gradient is sparse on TensorFlow, and a dense layer."""
     keras.utils.set_random_seed(3)
     made = keras.Sequential([keras.layers.Embedding(WORDS, CHANNELS), keras.layers.Flatten(), keras.layers.Dense(2)])
     made.build((None, 4))

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,21 +15,27 @@ from capsmith.config import load_config, save_config
 from capsmith.core.errors import CheckpointError
 from capsmith.data.batches import Batches
 from capsmith.data.records import read_dataset
-from capsmith.training.epoch_state import EpochProgress
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
-from capsmith.training.signals import stopping
 from tests.support import dying, shapes
 
 DROPPING = {"units": 16, "dropout": 0.4}
+
+
 FROZEN = {"decoder": DROPPING, "training": {"epochs": 5, "metric": "bleu1"}}
+
+
 LEARNING = {  # with batch norm that learns, on a few small batches
     "encoder": {"trainable": True},
     "decoder": DROPPING,
     "data": {"limit": 24},
     "training": {"epochs": 3, "schedule": "plateau", "warmup": 0, "optimizer": "adamw"},
 }
+
+
 ALWAYS = {**FROZEN, "training": {**FROZEN["training"], "checkpoint_every": 0}}  # saved after every batch
+
+
 CHAINS = {  # epoch and moment of each kill
     "frozen": (FROZEN, [(2, "batch"), (0, "weights"), (5, "state")]),
     "learning": (LEARNING, [(2, "writing")]),
@@ -43,7 +48,7 @@ def config_of(changes):
 
 
 def killed(run, changes, moments):
-    """Kills a training at each moment and goes on each time, as ``capsmith train --resume`` does."""
+    """Kills a training at each moment and resumes it, as ``capsmith train --resume`` does."""
     run.mkdir()
     save_config(config_of(changes), run / "given.yaml")
     for epoch, moment in moments:
@@ -61,7 +66,7 @@ def killed(run, changes, moments):
 
 @pytest.fixture(scope="module")
 def chains(tmp_path_factory):
-    """All kills at once, in other processes, while this one trains undisturbed."""
+    """Runs all kills in parallel in other processes, while this one trains undisturbed."""
     folder = tmp_path_factory.mktemp("killed")
     shapes.settings()  # draws the data once
     with ThreadPoolExecutor() as pool:
@@ -100,14 +105,14 @@ def assert_same_history(one, other):
 
 
 def assert_same_state(one, other):
-    """Every weight, moment and statistic, not only what the captions happen to show."""
+    """Compares all weights, moments and statistics."""
     with np.load(one / "state.npz") as left, np.load(other / "state.npz") as right:
         assert set(left.files) == set(right.files)
         for name in set(left.files) - {"progress"}:
             np.testing.assert_allclose(left[name], right[name], atol=1e-5, err_msg=name)
 
 
-def test_killed_at_any_moment_ends_the_same(chains, frozen):
+def test_killed_at_any_moment_it_ends_the_same(chains, frozen):
     captioner, run = frozen
     resumed = chains["frozen"].result()
     again = go_on(resumed, FROZEN)
@@ -120,8 +125,8 @@ def test_killed_at_any_moment_ends_the_same(chains, frozen):
     assert predictions(run) == predictions(resumed)
 
 
-def test_killed_within_an_epoch_it_goes_on_within(chains, frozen):
-    """The state of every batch is there, so what was learned before the kill is not learned again."""
+def test_killed_within_an_epoch_it_resumes_within(chains, frozen):
+    """The state of each batch is saved, so no batch is repeated."""
     captioner, run = frozen
     resumed = chains["within"].result()
     again = go_on(resumed, ALWAYS)
@@ -135,15 +140,15 @@ def test_killed_within_an_epoch_it_goes_on_within(chains, frozen):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_after_the_batch(frozen, tmp_path, monkeypatch, number):
-    def asked(self, index, original=Batches.prepared):
+def test_a_signal_stops_it_after_the_batch(frozen, tmp_path, monkeypatch, number):
+    def asked(self, index, original=Batches.load):
         if (self.epoch, index) == (1, 1):
             os.kill(os.getpid(), number)
         return original(self, index)
 
     before, run = signal.getsignal(number), tmp_path / "run"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as stopped:
-        patch.setattr(Batches, "prepared", asked)
+        patch.setattr(Batches, "load", asked)
         train(config_of(FROZEN), run)
     assert stopped.value.args == (number,) and signal.getsignal(number) is before
     *_, noted, last = (tmp_path / "log.txt").read_text().splitlines()
@@ -152,28 +157,6 @@ def test_a_signal_ends_it_after_the_batch(frozen, tmp_path, monkeypatch, number)
     go_on(run, FROZEN)
     assert_same_history(frozen[1], run)
     assert_same_state(frozen[1], run)
-
-
-def test_a_second_signal_is_not_waited_with(log_lines):
-    lines = log_lines
-    with pytest.raises(KeyboardInterrupt), stopping() as stop:
-        os.kill(os.getpid(), signal.SIGTERM)
-        deadline = time.monotonic() + 5
-        while stop.signal is None and time.monotonic() < deadline:
-            pass
-        assert stop.signal == signal.SIGTERM
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
-    assert len(lines) == 1
-
-
-def test_a_state_of_other_batches_is_refused(tmp_path):
-    good = EpochProgress(epoch=2, step=3, loss=1.5, words=7, rewards=[0.5]).to_json()
-    assert EpochProgress.from_json(good, "here", 2, 5) == EpochProgress(2, 3, 1.5, 7, rewards=[0.5])
-    assert EpochProgress.from_json({}, "here", 2, 5) == EpochProgress(2)
-    for change in ({"epoch": 1}, {"step": 6}, {"step": -1}, {"words": "x"}, {"rewards": [None]}, {"other": 1}):
-        with pytest.raises(CheckpointError, match="here is damaged within an epoch"):
-            EpochProgress.from_json({"pass": good["pass"] | change}, "here", 2, 5)
 
 
 def test_two_processes_do_not_train_into_one_run(frozen):
@@ -195,7 +178,7 @@ def test_another_seed_ends_elsewhere(frozen, tmp_path):
     assert abs(losses[0] - losses[1]) > 1e-3
 
 
-def test_an_encoder_that_learns_is_resumed_too(chains, tmp_path):
+def test_a_trained_encoder_is_resumed_too(chains, tmp_path):
     captioner = train(config_of(LEARNING), tmp_path / "run")
     resumed = chains["learning"].result()
     again = go_on(resumed, LEARNING)

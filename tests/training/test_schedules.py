@@ -44,7 +44,7 @@ def test_a_warm_up_longer_than_the_training_never_reaches_the_peak():
 
 
 def test_one_cycle_at_points_worked_out_by_hand():
-    """Ten epochs: up over three of them from a 25th, half-way after one and a half, then down over seven."""
+    """Ten epochs: rises for three from a 25th of the peak, then decays for seven."""
     found = rates([0, 6, 12, 26, 40], schedule="onecycle", epochs=10, final_rate=0.1, warmup=2)
     assert found == pytest.approx([0.04e-3, 0.52e-3, 1e-3, 0.55e-3, 0.1e-3])
     every = rates(range(41), schedule="onecycle", epochs=10)

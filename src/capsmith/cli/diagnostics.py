@@ -258,11 +258,11 @@ def _smoke_test() -> Check:
         text = f"failed: {type(error).__name__}: {error}".splitlines()[0]
         return Check("smoke test", text, "install capsmith in a new environment; if it still fails, report this", True)
     text = (
-        f"trained, saved, loaded and captioned in {time.perf_counter() - started:.0f} s: {trial.right} of "
-        f"{trial.held_out} held-out images right, “{trial.said}” of a red ball; {trial.captions_per_second:,.0f} "
+        f"trained, saved, loaded and captioned in {time.perf_counter() - started:.0f} s: {trial.correct} of "
+        f"{trial.held_out} held-out images right, “{trial.caption}” of a red ball; {trial.captions_per_second:,.0f} "
         f"captions/s in training, {trial.images_per_second:,.0f} images/s captioned one by one"
     )
-    if trial.good:
+    if trial.passed:
         return Check("smoke test", text)
     if trial.rounds < _ROUNDS:  # it ran out of time
         return Check("smoke test", text, "too slow to learn in time: stop other programs, and try again")

@@ -28,7 +28,8 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.core.files import write_text
     from capsmith.core.outputs import require_replaceable
     from capsmith.core.terminal import print_line
-    from capsmith.data.onboarding.init import begin, told
+    from capsmith.data.onboarding.init import init_config
+    from capsmith.data.onboarding.summary import describe
 
     name = re.sub(r"[^\w.-]+", "_", os.path.basename(os.path.realpath(args.folder)), flags=re.ASCII).strip("_.-")
     out = args.out or Path(f"{name or 'mine'}.yaml")
@@ -41,8 +42,8 @@ def run(args: argparse.Namespace) -> None:
     if os.path.lexists(out) and not args.force:
         raise ConfigError(f"{out} exists: use --force to replace it, or --out for another name")
     require_replaceable(out, is_config, "--out", [args.captions] if args.captions else [])
-    guess, found, text = begin(args.folder, args.captions, out)
-    for line in told(found, guess):
+    layout, found, text = init_config(args.folder, args.captions, out)
+    for line in describe(found, layout):
         print_line(line)
     write_text(out, text)
     shown = shlex.quote(f"./{out}" if str(out).startswith("-") else str(out))

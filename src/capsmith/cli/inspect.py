@@ -26,8 +26,8 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.core.errors import ConfigError
     from capsmith.core.outputs import input_files, require_page
     from capsmith.core.terminal import print_line, print_path
-    from capsmith.data.onboarding.init import told
-    from capsmith.data.onboarding.statistics import survey
+    from capsmith.data.onboarding.statistics import compute_statistics
+    from capsmith.data.onboarding.summary import describe
     from capsmith.data.records import read_dataset
     from capsmith.evaluation.augmentation_page import Variants
     from capsmith.evaluation.dataset_page import write_inspection
@@ -37,9 +37,9 @@ def run(args: argparse.Namespace) -> None:
     config = load_config(args.config, args.set)
     directory = args.out or Path("inspect") / Path(args.config).stem
     require_page(directory, "--out", input_files(config))
-    data = config.data.model_copy(update={"max_problems": 1.0})  # show all problems
-    found = survey(read_dataset(data), config.text, images=not args.fast)
-    for line in told(found):
+    data = config.data.model_copy(update={"max_bad_fraction": 1.0})  # show all problems
+    found = compute_statistics(read_dataset(data), config.text, images=not args.fast)
+    for line in describe(found):
         print_line(line)
     title = f"{Path(args.config).stem}: the data"
     variants = Variants(config, found, args.seed) if args.augment else None

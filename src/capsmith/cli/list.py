@@ -9,7 +9,7 @@ from capsmith.cli.options import add_plugin
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument(
-        "kind", choices=("encoders", "decoders", "datasets", "metrics", "decodings", "configs", "plugins")
+        "kind", choices=("encoders", "decoders", "datasets", "metrics", "decodings", "rerankers", "configs", "plugins")
     )
     add_plugin(parser)
 

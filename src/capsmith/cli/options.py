@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options of several verbs."""
 
 import argparse
 import contextlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Adds ``--config``, ``--set`` and ``--plugin``."""
-    parser.add_argument("--config", required=True, metavar="FILE", help="a YAML file, or the name of one of ours")
+    parser.add_argument("--config", required=True, metavar="FILE", help="a YAML file, or the name of a shipped config")
     add_set(parser)
     add_plugin(parser)
 
@@ -21,12 +21,12 @@ def add_plugin(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE.py|NAME",
-        help="run this code first, which adds components: a file, or an installed plugin; may be repeated",
+        help="run a plugin, which adds components: a file, or an installed plugin; may be repeated",
     )
 
 
 def load_plugins(names: Sequence[str]) -> None:
-    """Loads what ``--plugin`` names; what a plugin prints goes to standard error, beside the results."""
+    """Loads the plugins of ``--plugin``; what a plugin prints goes to standard error."""
     if not names:
         return
     from capsmith.cli.keras_import import load_keras
@@ -47,7 +47,7 @@ def add_set(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change the config, as in --set decoder.units=256; may be repeated",
+        help="override a value of the config, as in --set decoder.units=256; may be repeated",
     )
 
 
@@ -61,5 +61,5 @@ def add_average(parser: argparse.ArgumentParser) -> None:
 
 
 def default_run(config: str) -> Path:
-    """Returns where a config's run goes when ``--run`` is not given."""
+    """Returns the run directory of a config if ``--run`` is not given."""
     return Path("runs") / Path(config).stem

@@ -87,28 +87,28 @@ def _results(
     from capsmith.metrics.explain import explain
 
     first = captions[args.hypotheses]
-    found = scorer.score(first)
+    scored = scorer.score(first)
     shown: dict[str, Any] = {"hypotheses": str(args.hypotheses), "references": [str(p) for p in args.references]}
-    shown["scores"] = {name: score.as_dict(args.per_image) for name, score in found.items()}
+    shown["scores"] = {name: score.as_dict(args.per_image) for name, score in scored.items()}
     parts = []
     if args.compare is None:
-        parts.append("" if args.json else table.table(found))
+        parts.append("" if args.json else table.table(scored))
     else:
         other = scorer.score(captions[args.compare])
         shown["compare"] = {
             "hypotheses": str(args.compare),
             "scores": {name: score.as_dict(args.per_image) for name, score in other.items()},
-            "tests": {name: scores.compare(other[name], found[name]).__dict__ for name in found},
+            "tests": {name: scores.compare(other[name], scored[name]).__dict__ for name in scored},
         }
         names = unique_names([args.hypotheses, args.compare])
-        parts.append("" if args.json else table.comparison(found, other, (names[0], names[1])))
+        parts.append("" if args.json else table.comparison(scored, other, (names[0], names[1])))
     if args.human:
-        rows, mine = _human(scorer, quick), {name: found[name] for name in quick}
+        rows, mine = _human(scorer, quick), {name: scored[name] for name in quick}
         shown["human"] = {name: [row[name].value for row in rows] for name in quick}
         parts.append("" if args.json else table.human_row(rows, mine))
     if args.diversity:
         measured = _diversity(args, scorer, captions)
-        shown["diversity"] = {name: found.as_dict() for name, found in measured.items()}
+        shown["diversity"] = {name: statistics.as_dict() for name, statistics in measured.items()}
         parts.append(table.behaviour(measured))
     if args.explain is not None:
         explanation = explain(scorer, first, args.explain)
@@ -136,7 +136,7 @@ def _diversity(args: argparse.Namespace, scorer: Any, captions: dict[Path, dict[
         read = read_training(args.train).captions
         training = [scorer.tokeniser(caption) for group in read.values() for caption in group]
     names = unique_names([*captions])
-    sets = {name: scorer.tokenise(found) for name, found in zip(names, captions.values(), strict=True)}
+    sets = {name: scorer.tokenise(group) for name, group in zip(names, captions.values(), strict=True)}
     sets["people (reference 1)"] = [group[0] for group in scorer.tokens]
     return {name: diversity(tokens, training) for name, tokens in sets.items()}
 

@@ -6,15 +6,6 @@ from pathlib import Path
 from capsmith.cli.keras_import import load_keras
 from capsmith.cli.options import add_config, default_run
 
-_SMOKE = (
-    "data.limit=48",
-    "text.min_count=1",
-    "training.epochs=1",
-    "training.batch_size=40",
-    "evaluation.examples=8",
-    "data.max_problems=1",
-)
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
@@ -32,17 +23,15 @@ def run(args: argparse.Namespace) -> None:
     """Trains."""
     from capsmith.config import load_config
     from capsmith.core.terminal import print_path
+    from capsmith.training.smoke_config import OVERRIDES, smoke_config
 
     directory = args.run or default_run(args.config)
-    config = load_config(args.config, [*args.set, *(_SMOKE if args.smoke else ())])
+    config = load_config(args.config, [*args.set, *(OVERRIDES if args.smoke else ())])
     if args.smoke:
         directory = directory if directory.name else directory.absolute()
         directory = directory.with_name(directory.name + "-smoke")
         _clear(directory)
-        if config.training.stage_one is not None:  # the first stage is tried too, in there
-            begun = config.training.model_copy(update={"resume_weights_from": directory / "start"})
-            config = config.model_copy(update={"training": begun})
-        config = config.adapted_into([directory / f"adapted_{n + 1}" for n in range(len(config.encoders))])
+        config = smoke_config(config, directory)
     load_keras()
     from capsmith.training.fit import train
 
@@ -51,18 +40,16 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _clear(directory: Path) -> None:
-    """Removes an earlier trial, once it is sure that it is one and that nobody trains into it."""
+    """Removes the files of an earlier smoke run, after making sure that it is one and that nobody trains into it."""
     from capsmith.core.errors import CheckpointError
-    from capsmith.core.files import clear_run
-    from capsmith.core.locks import FILE as LOCK
-    from capsmith.core.locks import locked
+    from capsmith.models.run import RunDirectory
 
     if not directory.is_dir():
         return
+    run = RunDirectory(directory)
     if directory.is_symlink():
         raise CheckpointError(f"{directory} is a link, behind which --smoke would remove a run: choose another --run")
-    if any(directory.iterdir()) and not any((directory / name).is_file() for name in ("versions.json", LOCK)):
+    if any(directory.iterdir()) and not (run.versions.is_file() or run.lock.is_file()):
         raise CheckpointError(f"{directory} is not a run: --smoke would remove it; choose another --run")
-    busy = f"another process is training into {directory}: wait for it, or choose another --run"
-    with locked(directory, busy, CheckpointError):
-        clear_run(directory)
+    with run.locked():
+        run.clear()

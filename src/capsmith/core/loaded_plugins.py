@@ -96,7 +96,7 @@ def plugin_lines(error: BaseException, plugin: Plugin) -> list[int]:
 
 
 def _imported_plugin(module: str) -> Plugin:
-    """Returns a module as a plugin: somebody imported it, and nobody loaded it as a plugin."""
+    """Returns an imported module, which was not loaded by ``load_plugin``, as a plugin."""
     top = module.split(".")[0]
     source = source_of(top, sys.modules.get(module))
     name = source.place.name if source.place is not None and source.place.suffix == ".py" else top

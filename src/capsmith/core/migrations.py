@@ -33,10 +33,40 @@ def _scene_things(values: Values) -> None:
         del data["things"]
 
 
+def _mbr(values: Values) -> None:
+    """``decoding.type: consensus`` became a beam search with ``rerank: {type: mbr, …}``."""
+    decoding = _section(values, "decoding")
+    if decoding.get("type") != "consensus":
+        return
+    decoding["type"] = "beam"
+    renamed = {
+        "samples": "samples",
+        "drawn_by": "samples_from",
+        "temperature": "temperature",
+        "neighbours": "neighbours",
+        "meaning": "semantic_weight",
+        "agreement": "utility_weight",
+        "neighbour_agreement": "knn_weight",
+        "content": "concept_weight",
+        "likelihood": "log_prob_weight",
+        "seed": "seed",
+    }
+    rerank = {"type": "mbr", **{new: decoding.pop(old) for old, new in renamed.items() if old in decoding}}
+    decoding.setdefault("beam_size", 10)  # the default of that type
+    if "length_penalty" in decoding:
+        rerank["length_penalty"] = decoding["length_penalty"]
+    sharpness = decoding.pop("nearness", 0)  # of the softmax over similarities: the inverse of its temperature
+    rerank["knn_temperature"] = 1 / sharpness if sharpness else None
+    _replace_value(rerank, "samples_from", "all", "ensemble")
+    _replace_value(rerank, "samples_from", "each", "members")
+    decoding["rerank"] = rerank
+
+
 CHANGES: tuple[Callable[[Values], None], ...] = (
     _stage_one,
     _leave_one_out,
     _scene_things,
+    _mbr,
 )
 """Structural changes and renamed values, oldest first. Each one edits a config's plain values in place, and leaves a
 config of today unchanged. They run before keys are renamed, so a change names keys as the version before it did."""
@@ -47,7 +77,7 @@ def migrate(values: Mapping[str, Any], model: type[Settings]) -> Values:
 
     Args:
         values: What ``config.yaml`` of a run says.
-        model: The settings class of the whole config.
+        model: The settings class of the complete config.
     """
     migrated: Values = _copied(values)
     for change in CHANGES:

@@ -1,8 +1,8 @@
 """Which files a command may write: capsmith replaces only files that it wrote itself, and never an input.
 
 It recognises its own files by their content: the generator tag of a page, the software tag of an image, the fields of
-a predictions file. A folder that an interrupted command left half-filled is therefore still recognised, and a folder
-of somebody else never is.
+a predictions file. A half-filled folder of an interrupted command is therefore recognised, and other folders
+are not.
 """
 
 import os
@@ -55,8 +55,8 @@ def require_replaceable(path: Path, ours: Test, option: str, inputs: Iterable[Pa
     except OSError as error:
         raise ConfigError(f"cannot read {path}, which would be replaced: {because(error)}") from error
     if not replaceable:
-        what = "was not written by capsmith" if regular else "is not a regular file"
-        raise ConfigError(f"{path} exists and {what}: move it, or name another path ({option})")
+        what = "capsmith did not write it" if regular else "it is not a regular file"
+        raise ConfigError(f"{path} exists, and {what}: move it, or name another path ({option})")
 
 
 def require_image_name(path: Path, option: str) -> None:
@@ -98,7 +98,7 @@ def require_page(directory: Path, option: str, inputs: Iterable[Path] = (), repo
     except OSError as error:
         raise ConfigError(f"cannot read {images}: {because(error)}") from error
     if not replaceable:
-        raise ConfigError(f"{images} exists and was not written by capsmith: move it, or name another path ({option})")
+        raise ConfigError(f"{images} exists, and capsmith did not write it: move it, or name another path ({option})")
 
 
 def listed_copies(folder: Path) -> set[str] | None:

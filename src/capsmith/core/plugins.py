@@ -2,7 +2,7 @@
 
 A plugin is a Python file, or a module that an installed package names in the entry-point group ``capsmith.plugins``.
 It registers its components when it is imported. capsmith never loads a plugin by itself, neither for a config nor for
-a run: a plugin is code, and it runs only when somebody names it (``--plugin``, ``load_plugin``, or an import).
+a run: a plugin is code, and runs only when the user names it (``--plugin``, ``load_plugin``, or an import).
 """
 
 import hashlib
@@ -56,7 +56,7 @@ def _load_file(path: Path) -> Plugin:
             return LOADED[key][0]
         unload(LOADED[key][0])
     modules = {name for name, module in list(sys.modules.items()) if file_of(module) == key}
-    if registered := _registered_in(modules):  # somebody has imported the file
+    if registered := _registered_in(modules):  # the file was imported
         LOADED[key] = plugin, registered
         return plugin
     module = types.ModuleType(_module_name(key))

@@ -18,6 +18,7 @@ import importlib
 import re
 import sys
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, Union, get_args
 
 from pydantic import Field, TypeAdapter, ValidationInfo
@@ -46,10 +47,13 @@ class Registry:
     Args:
         kind: The word for messages, such as ``"decoder"``.
         base: The base class of the settings of this kind.
+        retired: Names of earlier versions, each with a sentence that names the replacement.
     """
 
-    def __init__(self, kind: str, base: type[Settings] = Settings) -> None:
-        self.kind, self.base = kind, base
+    def __init__(
+        self, kind: str, base: type[Settings] = Settings, retired: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.kind, self.base, self.retired = kind, base, retired
         self.settings: Table[type[Settings]] = Table(kind)
         self._targets: dict[str, str | Callable[..., Any]] = {}
         REGISTRIES[kind] = self
@@ -106,10 +110,13 @@ class Registry:
 
         Raises:
             ValidationError: The section is not valid.
+            ValueError: The ``type`` is a name of an earlier version.
         """
         if isinstance(value, Mapping) and isinstance(type_name := value.get("type"), str):
             if (name := self.settings.find(type_name)) is not None:
                 value = {**value, "type": name}
+            elif type_name in self.retired:
+                raise ValueError(self.retired[type_name])
             elif (self.kind, type_name) in (context or {}).get(UNLOADED, {}):
                 return _placeholder(self.base).model_validate(value)
         members = tuple(self.settings.values())
@@ -172,10 +179,11 @@ class OneOf:
 
     Args:
         registry: The registry.
+        optional: The section may be ``null``.
     """
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+    def __init__(self, registry: Registry, optional: bool = False) -> None:
+        self.registry, self.optional = registry, optional
 
     @property
     def members(self) -> list[type[Settings]]:
@@ -183,7 +191,9 @@ class OneOf:
         return list(self.registry.settings.values())
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
-        def validate(value: Any, info: ValidationInfo) -> Settings:
+        def validate(value: Any, info: ValidationInfo) -> Settings | None:
+            if value is None and self.optional:
+                return None
             return self.registry.validate(value, info.context)
 
         return core_schema.with_info_plain_validator_function(validate)

@@ -24,7 +24,7 @@ class Use(Enum):
     EVALUATE = auto()
     """A trained run is evaluated or captions images."""
     RESUME = auto()
-    """An interrupted training goes on."""
+    """An interrupted training is resumed."""
     LOAD_WEIGHTS = auto()
     """A training starts from the weights of a run with the same vocabulary."""
     TRANSFER = auto()

@@ -1,6 +1,6 @@
-"""Data sets: one reader a format, each a settings class and a function in a file of its own.
+"""Datasets: one reader per format, each with a settings class and a function in its own file.
 
-A new format is one file here that registers its settings in ``DATASETS``, and its name in the import below.
+A new format is one file here that registers its settings in ``DATASETS``, and one name in the import below.
 """
 
 from capsmith.data import flickr8k, folder, kaggle, karpathy  # noqa: F401 - importing registers them

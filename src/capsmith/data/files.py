@@ -1,4 +1,4 @@
-"""Files of a dataset: found, or told what is there instead; and the numbered lines of a text file."""
+"""Locates the files of a dataset, and reads text files by numbered lines."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,20 +11,20 @@ from capsmith.data.records import DatasetConfig
 
 __all__ = ["locate", "numbered_lines", "read_text"]
 
-_SHOWN = 8
+_SHOWN = 8  # names of existing files in messages
 
 
 def locate(config: DatasetConfig, name: Path, key: str, folder: bool = False) -> Path:
-    """Finds a file or folder of a dataset.
+    """Returns the path of a file or folder of a dataset.
 
     Args:
-        config: The dataset's settings.
-        name: The path below ``config.root``, or an absolute one.
-        key: The field of the config that holds it, for the message.
+        config: The settings of the dataset.
+        name: The path below ``config.root``, or an absolute path.
+        key: The config field that holds the name, for messages.
         folder: Look for a folder.
 
     Raises:
-        DataError: It is not there; the message says what is.
+        DataError: It does not exist; the message names what does.
     """
     if not config.root.is_dir():
         raise DataError(f"data.root: the folder {config.root} does not exist; set it with --set data.root=…")
@@ -39,19 +39,19 @@ def locate(config: DatasetConfig, name: Path, key: str, folder: bool = False) ->
         present = sorted(entry.name for entry in place.iterdir() if entry.is_dir() == folder)
     except OSError:
         place, present = config.root, sorted(entry.name for entry in config.root.iterdir())
-    found = ", ".join(present[:_SHOWN]) + (", …" if len(present) > _SHOWN else "")
+    names = ", ".join(present[:_SHOWN]) + (", …" if len(present) > _SHOWN else "")
     raise DataError(
-        f"data.{key}: {place} has no {kind} {path.name}{nearest(path.name, present)} ({kind}s found: {found or 'none'})"
+        f"data.{key}: {place} has no {kind} {path.name}{nearest(path.name, present)} ({kind}s found: {names or 'none'})"
     )
 
 
 def locate_images(config: DatasetConfig, name: Path) -> Path:
-    """Finds the folder of a dataset's images, as `locate`; it may be missing where no image is required."""
+    """Returns the image folder of a dataset, as ``locate``; it may be missing if no image is required."""
     return locate(config, name, "images", folder=True) if config.require_images else config.root / name
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields the lines that are not blank with their numbers, counted from one."""
+    """Yields the lines that are not blank with their numbers, which start at 1."""
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             yield number, line

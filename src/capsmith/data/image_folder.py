@@ -1,4 +1,4 @@
-"""The images below a folder."""
+"""The images below a folder, and the subfolder to which image names are relative."""
 
 import os
 import unicodedata
@@ -7,20 +7,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from capsmith.core.errors import DataError
-from capsmith.data.image_listing import USUAL_ENDINGS, list_images
+from capsmith.data.image_listing import endings, list_images
 from capsmith.data.record_builder import IMAGES, safe_id
 
 
 class ImageFolder:
-    """The images below a folder, by their path below it.
+    """The images below a folder by their relative paths.
 
     Attributes:
         folder: The folder.
-        listing: What is below it.
-        paths: In Unicode's form NFC, as captions name them.
+        listing: Its contents.
+        paths: Relative paths of the images in Unicode form NFC, as captions name them.
 
     Raises:
-        DataError: No such folder, a file, a folder that may not be read, or no images.
+        DataError: The folder does not exist, is a file, cannot be read, or has no images.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,56 +30,50 @@ class ImageFolder:
             raise DataError(f"{folder} is a file: give the folder with the images, and the file as --captions {folder}")
         self.folder = folder
         self.listing = list_images(folder)
-        self._place: dict[PurePosixPath, str] = {PurePosixPath("."): "."}
-        self.paths = frozenset(self._below())
+        self._on_disk: dict[PurePosixPath, str] = {PurePosixPath("."): "."}
+        self.paths = frozenset(self._image_paths())
         if not self.paths:
-            some = ", ".join([*USUAL_ENDINGS, *sorted(IMAGES - set(USUAL_ENDINGS))])
-            raise DataError(f"{folder} has no images ({some}), nor have the folders in it that can be read")
+            raise DataError(f"{folder} and its readable subfolders have no images ({endings()})")
         counts = Counter(_stem(path) for path in self.paths)
         self._stems = frozenset(stem for stem, count in counts.items() if count == 1)
 
-    @property
-    def endings(self) -> tuple[str, ...]:
-        """Endings of images' names."""
-        return tuple(IMAGES)
-
     def base(self, names: Iterable[str], stems: bool = False, near: Path | None = None) -> tuple[Path, int]:
-        """Returns the folder below which most of these names are images, as it is on the disk, and how many are.
+        """Returns the subfolder in which most names are images, as it is called on disk, and how many are.
 
         Args:
-            names: As captions have them.
-            stems: Take names without an ending too, where only one image can be meant.
-            near: Below the folder of images: of several places that do as well, this one is meant.
+            names: Image names as captions have them.
+            stems: Also accept names without an ending, if exactly one image matches.
+            near: Prefer this subfolder of the image folder among those with equal matches.
         """
         known = self.paths | self._stems if stems else self.paths
         ids = [name for name in map(safe_id, names) if name]
-        places = sorted(self._place, key=lambda place: (len(place.parts), place))
+        places = sorted(self._on_disk, key=lambda place: (len(place.parts), place))
         counted = [(place, sum((place / name).as_posix() in known for name in ids)) for place in places]
-        meant = None if near is None else PurePosixPath(unicodedata.normalize("NFC", near.as_posix()))
-        best, found = max(counted, key=lambda item: (item[1], item[0] == meant))
-        return Path(self._place[best]), found
+        preferred = None if near is None else PurePosixPath(unicodedata.normalize("NFC", near.as_posix()))
+        best, matches = max(counted, key=lambda item: (item[1], item[0] == preferred))
+        return Path(self._on_disk[best]), matches
 
     def on_disk(self, place: str) -> Path:
-        """Returns a folder that holds images as it is called on the disk, by its path in Unicode's form NFC."""
-        return Path(self._place[PurePosixPath(place)])
+        """Returns a subfolder with images as it is called on disk, given its path in Unicode form NFC."""
+        return Path(self._on_disk[PurePosixPath(place)])
 
     def below(self, path: Path) -> Path:
-        """Returns a path as a config has it: below the root where it is there, else absolute."""
+        """Returns a path as configs have it: relative if it is below the folder, else absolute."""
         full, root = Path(os.path.realpath(path)), Path(os.path.realpath(self.folder))
         return full.relative_to(root) if full.is_relative_to(root) else full
 
-    def _below(self) -> Iterator[str]:
+    def _image_paths(self) -> Iterator[str]:
         for image in self.listing.images:
             path = Path(image)
-            known = safe_id(path.as_posix())
-            if known is not None:
-                self._keep(path.parent)
-                yield known
+            image_id = safe_id(path.as_posix())
+            if image_id is not None:
+                self._add_folders(path.parent)
+                yield image_id
 
-    def _keep(self, below: Path) -> None:
-        """Notes a folder that holds images, and those above it."""
+    def _add_folders(self, below: Path) -> None:
+        """Adds a folder with images, and those above it."""
         for place in (below, *below.parents):
-            self._place.setdefault(PurePosixPath(unicodedata.normalize("NFC", place.as_posix())), place.as_posix())
+            self._on_disk.setdefault(PurePosixPath(unicodedata.normalize("NFC", place.as_posix())), place.as_posix())
 
 
 def _stem(path: str) -> str:

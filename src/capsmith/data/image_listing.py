@@ -1,4 +1,4 @@
-"""The images below a folder: one list of endings, and one way to list them for every command."""
+"""Lists the images below a folder, in the same way for every command."""
 
 import os
 from collections import deque
@@ -10,18 +10,18 @@ from capsmith.core.errors import DataError
 from capsmith.vision.image_formats import IMAGE_ENDINGS, some
 
 USUAL_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
-"""What messages name first."""
+"""Endings that messages name first."""
 
 
 @dataclass(frozen=True)
 class ImageListing:
-    """What is below a folder.
+    """The contents of a folder.
 
     Attributes:
         folder: The folder.
-        images: Paths of images below it, sorted; hidden files are none.
-        others: Paths of files that are no images by their ending, sorted.
-        hidden: How many files and folders have a name that begins with a dot, such as the ``._a.jpg`` of a Mac.
+        images: Relative paths of the images, sorted, without hidden files.
+        others: Relative paths of the files that are not images by their ending, sorted.
+        hidden: Number of files and folders whose name begins with a dot, such as ``._a.jpg`` of macOS.
         unreadable: Folders that cannot be read, each with the reason.
     """
 
@@ -32,7 +32,7 @@ class ImageListing:
     unreadable: tuple[str, ...] = ()
 
     def passed_over(self) -> str:
-        """Returns what was passed over in words; "" where that is nothing."""
+        """Returns a phrase about ignored files; empty if there are none."""
         parts = []
         if self.others:
             kind = "file that is not an image" if len(self.others) == 1 else "files that are not images"
@@ -42,25 +42,29 @@ class ImageListing:
         return "passed over " + " and ".join(parts) if parts else ""
 
     def none_found(self) -> DataError:
-        """Returns the error that says that there are no images, and what there is."""
-        endings = ", ".join([*USUAL_ENDINGS, *sorted(IMAGE_ENDINGS.difference(USUAL_ENDINGS))])
+        """Returns the error for a folder without images; it says what the folder contains."""
         parts = [self.passed_over(), *self.unreadable[:1]]
-        return DataError("; ".join([f"the folder {self.folder} holds no images ({endings})", *filter(None, parts)]))
+        return DataError("; ".join([f"the folder {self.folder} holds no images ({endings()})", *filter(None, parts)]))
+
+
+def endings() -> str:
+    """Returns the endings of image files as a list for messages."""
+    return ", ".join([*USUAL_ENDINGS, *sorted(IMAGE_ENDINGS.difference(USUAL_ENDINGS))])
 
 
 def is_image_name(name: str) -> bool:
-    """Returns whether a file of this name is taken for an image: by its ending, and not where it is hidden."""
+    """Returns whether a file counts as an image by its name: not hidden, and with an image ending."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_ENDINGS
 
 
 def list_images(folder: Path) -> ImageListing:
     """Lists the images below a folder, at any depth.
 
-    Hidden files and folders are passed over. Links to folders are followed, after all folders that really lie there;
-    each folder is looked at once, so links may lead back.
+    Hidden files and folders are ignored. Links to folders are followed after all real folders. Each folder is visited
+    once, so cycles of links are harmless.
 
     Raises:
-        DataError: No such folder, or it cannot be read.
+        DataError: The folder does not exist or cannot be read.
     """
     try:
         next(folder.iterdir(), None)
@@ -83,8 +87,8 @@ def list_images(folder: Path) -> ImageListing:
 
 
 def _walk(folder: Path, unreadable: list[str]) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Yields each folder with the names in it, as ``os.walk`` does; notes those that cannot be read."""
-    walked: set[str] = set()
+    """Yields each folder with the names in it, as ``os.walk``; adds folders that cannot be read to ``unreadable``."""
+    visited: set[str] = set()
     tops = deque([str(folder)])
 
     def note(error: OSError) -> None:
@@ -93,10 +97,10 @@ def _walk(folder: Path, unreadable: list[str]) -> Iterator[tuple[str, list[str],
     while tops:
         for place, folders, files in os.walk(tops.popleft(), onerror=note):
             real = os.path.realpath(place)
-            if real in walked:
+            if real in visited:
                 folders.clear()
                 continue
-            walked.add(real)
+            visited.add(real)
             yield place, folders, files
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             tops.extend(path for name in folders if os.path.islink(path := os.path.join(place, name)))

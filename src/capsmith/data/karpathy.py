@@ -7,7 +7,7 @@ from capsmith.core.errors import DataError
 from capsmith.core.files import read_json
 from capsmith.core.schema import nearest
 from capsmith.data.files import locate, locate_images
-from capsmith.data.record_builder import Rows
+from capsmith.data.record_builder import RecordBuilder
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig
 from capsmith.data.splits import split_name
 
@@ -20,37 +20,38 @@ class KarpathyConfig(DatasetConfig):
     captions: Path = Path("dataset_flickr8k.json")
     """The JSON file below ``root``."""
     images: Path = Path("Images")
-    """The folder with the images, below ``root``; for COCO the one that holds train2014 and val2014."""
+    """The image folder below ``root``; for COCO the folder that holds train2014 and val2014."""
     restval: Literal["train", "drop"] = "train"
-    """COCO's 30,504 left-over validation images: to train on, as is usual, or left out."""
+    """COCO's 30,504 remaining validation images: ``train`` adds them to the training images, as is usual; ``drop``
+    leaves them out."""
 
 
 def read(config: KarpathyConfig) -> Corpus:
-    """Reads the captions and the splits of the file.
+    """Reads the captions and the splits.
 
     Args:
-        config: Where the files are.
+        config: The files.
 
     Raises:
-        DataError: The file is missing or of another kind, or too much of it cannot be used.
+        DataError: The file is missing or of another kind, or too much of it is unusable.
     """
     source = locate(config, config.captions, "captions")
-    rows = Rows(config, source, locate_images(config, config.images))
+    builder = RecordBuilder(config, source, locate_images(config, config.images))
     for number, entry in enumerate(_entries(source)):
         if isinstance(entry, dict) and entry.get("split") == "restval":
             if config.restval == "drop":
                 continue
             entry = {**entry, "split": "train"}
-        _take(rows, number, entry)
-    return rows.corpus()
+        _add(builder, number, entry)
+    return builder.build()
 
 
 def _entries(source: Path) -> list[Any]:
     content = read_json(source, DataError, strict=False)
     keys = list(content) if isinstance(content, dict) else []
     if "images" not in keys or not isinstance(content["images"], list):
-        found = f"keys found: {', '.join(keys)}" if keys else "not an object"
-        raise DataError(f"{source} has no list 'images'{nearest('images', keys)} ({found})")
+        present = f"keys found: {', '.join(keys)}" if keys else "not an object"
+        raise DataError(f"{source} has no list 'images'{nearest('images', keys)} ({present})")
     entries: list[Any] = content["images"]
     if entries and not any(isinstance(entry, dict) and "sentences" in entry for entry in entries):
         raise DataError(
@@ -61,23 +62,23 @@ def _entries(source: Path) -> list[Any]:
     return entries
 
 
-def _take(rows: Rows, number: int, entry: Any) -> None:
+def _add(builder: RecordBuilder, number: int, entry: Any) -> None:
     """Adds the captions of one image."""
     where = f"images[{number}]"
     fields = entry if isinstance(entry, dict) else {}
     name, below, split = fields.get("filename"), fields.get("filepath", ""), fields.get("split")
     sentences = fields.get("sentences")
-    known = split_name(split) if isinstance(split, str) else None
+    known_split = split_name(split) if isinstance(split, str) else None
     if not isinstance(name, str) or not isinstance(below, str) or not isinstance(sentences, list):
-        rows.reject("image without filename or sentences", where)
+        builder.reject("image without filename or sentences", where)
         return
-    if known is None:
-        rows.reject("unknown split (train, restval, val or test)", f"{split!r} in {where}")
+    if known_split is None:
+        builder.reject("unknown split (train, restval, val or test)", f"{split!r} in {where}")
         return
     image_id = f"{below}/{name}" if below else name
     for index, sentence in enumerate(sentences):
         raw = sentence.get("raw") if isinstance(sentence, dict) else None
         if isinstance(raw, str):
-            rows.add(image_id, raw, known, key=str(index))
+            builder.add(image_id, raw, known_split, key=str(index))
         else:
-            rows.reject("sentence without 'raw'", f"{where}.sentences[{index}]")
+            builder.reject("sentence without 'raw'", f"{where}.sentences[{index}]")

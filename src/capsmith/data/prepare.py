@@ -55,22 +55,22 @@ class PixelCache:
         workers: Number of decoding threads.
 
     Attributes:
-        broken: The reason why an image cannot be read, by image id.
+        unreadable: The reason why an image cannot be read, by image id.
     """
 
     def __init__(self, records: Sequence[Record], size: tuple[int, int], workers: int) -> None:
         self._pixels = np.zeros((len(records), *size, 3), np.uint8)
         self._row: dict[str, int] = {}
-        self.broken: dict[str, str] = {}
+        self.unreadable: dict[str, str] = {}
         paths = ((row, record.path) for row, record in enumerate(records))
         for row, pixels in load_images(paths, size, workers):
             image_id = records[row].image_id
             if isinstance(pixels, ImageError):
-                self.broken[image_id] = str(pixels)
+                self.unreadable[image_id] = str(pixels)
             else:
                 self._pixels[row] = pixels
                 self._row[image_id] = row
-        for message in list(self.broken.values())[:_NAMED]:
+        for message in list(self.unreadable.values())[:_NAMED]:
             logger.info(f"left out: {message}")
 
     def __contains__(self, image_id: object) -> bool:
@@ -197,10 +197,10 @@ def prepare(
     (encoder,) = encoder.parts
     used = [record for record in records if record.split in splits]
     images = PixelCache(used, encoder.image_size, features.workers)
-    if len(images.broken) / len(used) > features.max_bad_fraction:
+    if len(images.unreadable) / len(used) > features.max_bad_fraction:
         raise DataError(
-            f"{len(images.broken)} of {len(used)} images cannot be read (features.max_bad_fraction allows "
-            f"{features.max_bad_fraction:.0%}); the first: {next(iter(images.broken.values()))}"
+            f"{len(images.unreadable)} of {len(used)} images cannot be read (features.max_bad_fraction allows "
+            f"{features.max_bad_fraction:.0%}); the first: {next(iter(images.unreadable.values()))}"
         )
     return Prepared(_readable(used, images), images, encoder.feature_shape, encoder)
 

@@ -1,7 +1,7 @@
-"""From caption rows to records: what every reader does the same way.
+"""Builds records from caption rows: the part that all readers share.
 
-A row is an image's id and one caption. Rows that cannot be used are left out and counted, so are images
-that are not there; too many of either stop the reading with an error that shows examples.
+A row is an image id and one caption. Rows that cannot be used are skipped and counted, and so are missing images. Too
+many of either is an error that shows examples.
 """
 
 import os
@@ -16,16 +16,16 @@ from capsmith.core.unicode import nfc
 from capsmith.data.records import Corpus, DatasetConfig, Problems, Record
 from capsmith.vision.image_formats import IMAGE_ENDINGS
 
-Assign = Callable[[Iterable[str]], Mapping[str, str]]
+AssignSplits = Callable[[Iterable[str]], Mapping[str, str]]
 IMAGES = IMAGE_ENDINGS
-"""Endings of images' names."""
-ABSENT = "image that is not there (data.subset is true)"
-"""What is left out and is no problem."""
+"""Endings of image files."""
+SKIPPED = "image that does not exist (data.subset is true)"
+"""The kind of problem that does not count as bad."""
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 def safe_id(image_id: str) -> str | None:
-    """Returns an image id as a relative path in NFC, or None when it climbs out of the image folder."""
+    """Returns an image id as a relative path in NFC; None if it is empty or outside the image folder."""
     text = nfc(image_id.strip())
     parts = re.split(r"[\\/]", text)
     if not text or not parts[0] or ".." in parts or "\0" in text or _DRIVE.match(text):
@@ -34,22 +34,26 @@ def safe_id(image_id: str) -> str | None:
 
 
 class ImageDirectory:
-    """Looks images up below a folder; lists each of its folders once instead of asking for every file."""
+    """Finds images below a folder. It lists each subfolder once instead of asking for every file.
+
+    Args:
+        root: The folder.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._listed: dict[PurePosixPath, dict[str, str]] = {}
         self._stems: dict[PurePosixPath, dict[str, str]] = {}
-        self._cases: dict[PurePosixPath, dict[str, str]] = {}
+        self._folded: dict[PurePosixPath, dict[str, str]] = {}
 
     def find(self, image_id: str) -> Path | None:
-        """Returns the path of an image, or None when no such file is there."""
+        """Returns the path of an image, or None if there is no such file."""
         relative = PurePosixPath(image_id)
         name = self._names(relative.parent).get(relative.name)
         return None if name is None else self.root.joinpath(*relative.parent.parts, name)
 
-    def completed(self, image_id: str) -> str:
-        """Returns an id with its image's ending, where it lacks one and only one image can be meant."""
+    def with_ending(self, image_id: str) -> str:
+        """Returns an id with the file ending added, if it has none and exactly one image matches."""
         relative = PurePosixPath(image_id)
         names = self._names(relative.parent)
         if relative.parent not in self._stems:
@@ -58,18 +62,18 @@ class ImageDirectory:
             self._stems[relative.parent] = {p.stem: p.suffix for p in images if counts[p.stem] == 1}
         return image_id if relative.name in names else image_id + self._stems[relative.parent].get(relative.name, "")
 
-    def spelled(self, image_id: str) -> str | None:
-        """Returns the id of the only file that has the same name but for upper and lower case, or None."""
+    def ignoring_case(self, image_id: str) -> str | None:
+        """Returns the id of the only file whose name equals this one in all but case, or None."""
         relative = PurePosixPath(image_id)
         names = self._names(relative.parent)
-        if relative.parent not in self._cases:
+        if relative.parent not in self._folded:
             counts = Counter(name.casefold() for name in names)
-            self._cases[relative.parent] = {n.casefold(): n for n in names if counts[n.casefold()] == 1}
-        name = self._cases[relative.parent].get(relative.name.casefold())
+            self._folded[relative.parent] = {n.casefold(): n for n in names if counts[n.casefold()] == 1}
+        name = self._folded[relative.parent].get(relative.name.casefold())
         return None if name is None else (relative.parent / name).as_posix()
 
     def similar(self, image_id: str) -> str | None:
-        """Returns a file with the same name but for case or ending, to say what may have been meant."""
+        """Returns a file whose name equals this one in all but case or ending, as a suggestion for a message."""
         relative = PurePosixPath(image_id)
         names = self._names(relative.parent).values()
         wanted = {relative.name.casefold(), relative.stem.casefold()}
@@ -79,7 +83,7 @@ class ImageDirectory:
         if folder not in self._listed:
             try:
                 with os.scandir(self.root.joinpath(*folder.parts)) as entries:
-                    # A Mac writes file names decomposed: é is two characters there, one in the captions.
+                    # macOS writes file names decomposed: é is two characters there, and one in the captions
                     self._listed[folder] = {
                         unicodedata.normalize("NFC", entry.name): entry.name for entry in entries if entry.is_file()
                     }
@@ -90,22 +94,22 @@ class ImageDirectory:
         return self._listed[folder]
 
 
-class Rows:
-    """Collects the rows of one captions file.
+class RecordBuilder:
+    """Collects the rows of one captions file and turns them into records.
 
     Args:
-        config: The dataset's settings.
+        config: The settings of the dataset.
         source: The captions file, for messages.
-        images: The folder with the images.
-        repeats: Captions an image may have before identical ones count as duplicates: where rows carry no
-            number, two people who wrote the same look like a row given twice.
-        complete: Give ids without an ending that of the only image of that name.
+        images: The image folder.
+        repeats: Number of captions up to which identical captions of an image do not count as duplicates. Without
+            caption numbers, two people who wrote the same cannot be told from a row that occurs twice.
+        add_ending: Add the file ending to ids that have none, if exactly one image matches.
     """
 
     def __init__(
-        self, config: DatasetConfig, source: Path, images: Path, repeats: int = 0, complete: bool = False
+        self, config: DatasetConfig, source: Path, images: Path, repeats: int = 0, add_ending: bool = False
     ) -> None:
-        self.config, self.source, self.repeats, self.complete = config, source, repeats, complete
+        self.config, self.source, self.repeats, self.add_ending = config, source, repeats, add_ending
         self.folder = ImageDirectory(images)
         self.problems, self.repaired = Problems(), Problems()
         self._rows = self._bad_rows = self._bad_images = 0
@@ -119,13 +123,13 @@ class Rows:
         self._bad_row(kind, example)
 
     def add(self, image_id: str, caption: str, split: str = "", key: str | None = None) -> None:
-        """Takes one row.
+        """Adds one row.
 
         Args:
-            image_id: The image's name or its path below the image folder.
-            caption: The caption, as it is written.
-            split: The image's split, where the row says it.
-            key: What tells the captions of one image apart, where the file has it (the number after ``#``).
+            image_id: The file name of the image, or its path below the image folder.
+            caption: The raw caption.
+            split: The split of the image, if the row has one.
+            key: The number of the caption within its image, if the file has one (``#0``).
 
         Raises:
             DataError: An earlier row puts the image into another split.
@@ -138,9 +142,9 @@ class Rows:
         if name is None:
             self._bad_row("id outside the image folder", image_id.strip() or "(empty)")
             return
-        name = self.folder.completed(name) if self.complete else name
+        name = self.folder.with_ending(name) if self.add_ending else name
         captions = self._captions.setdefault(name, [])
-        self._note_split(name, split)
+        self._add_split(name, split)
         if not any(character.isalnum() for character in caption):
             self._bad_row("empty caption", name)
         elif key is not None and (name, key) in self._keys:
@@ -150,43 +154,41 @@ class Rows:
             if key is not None:
                 self._keys.add((name, key))
 
-    def corpus(self, assign: Assign | None = None) -> Corpus:
-        """Checks what was collected and makes the records.
+    def build(self, assign: AssignSplits | None = None) -> Corpus:
+        """Checks the rows and returns the records.
 
         Args:
-            assign: Gives the split of each image id; None takes the splits of the rows. Ids that it names and
-                no row has are counted as problems.
+            assign: Returns the split of each image id; None uses the splits of the rows. Ids that it returns and that
+                no row has count as problems.
 
         Returns:
             The records in order of their first row.
 
         Raises:
-            DataError: More rows or images than ``config.max_problems`` allows cannot be used, or all.
+            DataError: More rows or images are unusable than ``config.max_bad_fraction`` allows, or all are.
         """
         splits = self._splits if assign is None else assign(self._captions)
-        named = list(self._captions)
-        for image_id in splits:
-            if image_id not in self._captions:
-                self._bad_image("listed image without captions", image_id)
-                named.append(image_id)
+        unlisted = [image_id for image_id in splits if image_id not in self._captions]
+        for image_id in unlisted:
+            self._bad_image("listed image without captions", image_id)
         records = [
             Record(image_id, path, tuple(captions), splits.get(image_id, ""))
             for image_id, captions, path in self._usable()
         ]
         self._check("caption rows", self._bad_rows, self._rows)
-        self._check("images", self._bad_images, len(named))
+        self._check("images", self._bad_images, len(self._captions) + len(unlisted))
         if not records:
             raise DataError(f"{self.source} has no caption that can be used{self._because()}")
         return Corpus(tuple(records), self.problems, self.repaired)
 
     def _usable(self) -> Iterable[tuple[str, list[str], Path]]:
-        for image_id, given in self._captions.items():
-            captions = given if self._keys else self._without_repeats(image_id, given)
+        for image_id, raw in self._captions.items():
+            captions = raw if self._keys else self._without_repeats(image_id, raw)
             path = self.folder.find(image_id)
             if path is None and not self.config.require_images:
                 path = self.folder.root / image_id
             if path is None and self.config.subset:
-                self.problems.add(ABSENT, image_id)
+                self.problems.add(SKIPPED, image_id)
             elif path is None:
                 is_image = PurePosixPath(image_id).suffix.lower() in IMAGES
                 self._bad_image("missing image" if is_image else "stray id", image_id)
@@ -195,18 +197,18 @@ class Rows:
 
     def _without_repeats(self, image_id: str, captions: list[str]) -> list[str]:
         counts = Counter(captions)
-        spare = len(captions) - self.repeats
-        kept: list[str] = []
+        surplus = len(captions) - self.repeats
+        unique: list[str] = []
         for caption in reversed(captions):
-            if counts[caption] > 1 and spare > 0:
+            if counts[caption] > 1 and surplus > 0:
                 counts[caption] -= 1
-                spare -= 1
+                surplus -= 1
                 self._bad_row("duplicate row", f"{image_id}: {caption[:40]}")
             else:
-                kept.append(caption)
-        return kept[::-1]
+                unique.append(caption)
+        return unique[::-1]
 
-    def _note_split(self, image_id: str, split: str) -> None:
+    def _add_split(self, image_id: str, split: str) -> None:
         known = self._splits.setdefault(image_id, split)
         if split and not known:
             self._splits[image_id] = split
@@ -224,20 +226,21 @@ class Rows:
         self.problems.add(kind, example)
 
     def _check(self, what: str, bad: int, total: int) -> None:
-        if total and bad / total > self.config.max_problems:
+        if total and bad / total > self.config.max_bad_fraction:
             raise DataError(
-                f"{self.source}: {bad} of {total} {what} cannot be used, more than data.max_problems "
-                f"({self.config.max_problems:g}) allows{self._because()}; correct that, or raise the limit"
+                f"{self.source}: {bad} of {total} {what} cannot be used, more than data.max_bad_fraction "
+                f"({self.config.max_bad_fraction:g}) allows{self._because()}; correct them, or raise the limit"
             )
 
     def _because(self) -> str:
-        if not self.problems.found:
+        if not self.problems.by_kind:
             return ""
         line = f": {self.problems.summary()}"
-        lost = [one for kind in ("missing image", "stray id", ABSENT) for one in self.problems.found.get(kind, ())]
-        if not lost:
+        kinds = ("missing image", "stray id", SKIPPED)
+        missing = [image_id for kind in kinds for image_id in self.problems.by_kind.get(kind, ())]
+        if not missing:
             return line
-        similar = self.folder.similar(lost[0])
+        similar = self.folder.similar(missing[0])
         has = f", which has '{similar}'" if similar else ""
-        some = "" if similar else " (where only some of the images are wanted, set data.subset: true)"
-        return f"{line}; looked in {self.folder.root}{has}{some}"
+        hint = "" if similar else " (if you have only some of the images, set data.subset: true)"
+        return f"{line}; looked in {self.folder.root}{has}{hint}"

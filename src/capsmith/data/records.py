@@ -1,11 +1,11 @@
-"""What every dataset reader returns: records, in splits, and what was wrong with the files."""
+"""The result of every dataset reader: images with captions, in splits, and what was wrong with the files."""
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,24 +21,27 @@ SplitName = Literal["train", "dev", "test"]
 
 
 class DatasetConfig(Settings):
-    """What all datasets share."""
+    """Settings that all datasets share."""
+
+    renamed: ClassVar[dict[str, str]] = {"max_problems": "max_bad_fraction"}
 
     type: str
     """A name from ``capsmith list datasets``."""
     root: Annotated[Path, Scope.FILES]
-    """The folder that holds the images and captions, relative to where you stand."""
-    max_problems: Annotated[float, Scope.FILES] = Field(default=0.01, ge=0, le=1)
-    """Largest share of caption rows, or of images, that may be unusable before reading stops with an error."""
+    """The folder that holds images and captions, relative to the current directory."""
+    max_bad_fraction: Annotated[float, Scope.FILES] = Field(default=0.01, ge=0, le=1)
+    """Largest fraction of caption rows, or of images, that may be unusable before reading stops with an error. Raise it
+    only after you looked at the problems: ``capsmith inspect`` lists them."""
     subset: bool = False
-    """Whether only some of the captioned images are there: captions of the others are passed over."""
+    """true if only some of the captioned images exist: captions of the others are skipped without counting as bad."""
     require_images: bool = True
-    """Leave out captions whose image file is missing. false keeps them, as training from a pickle of features does by
-    itself."""
+    """Skip captions whose image file is missing. Training from a pickle of features needs no images and turns this off
+    by itself."""
     limit: int | None = Field(default=None, ge=1)
-    """Use only the first N images of each split, for a trial."""
+    """Use only the first N images of each split, for a quick trial."""
 
     def missing(self) -> Iterator[str]:
-        """Yields a line for each file or folder below ``root`` that is named and is not there."""
+        """Yields a line for each configured file or folder below ``root`` that does not exist."""
         if not self.root.is_dir():
             yield f"data.root: no folder {self.root}"
             return
@@ -59,27 +62,30 @@ DATASETS = Registry("dataset", DatasetConfig)
 
 
 class SplitConfig(Settings):
-    """A seeded split by image: all captions of an image land on the same side."""
+    """A seeded random split by image: all captions of an image are in the same split."""
+
+    renamed: ClassVar[dict[str, str]] = {"together": "groups"}
 
     dev: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the images for dev."""
+    """Fraction of the images for dev."""
     test: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the images for test."""
+    """Fraction of the images for test."""
     seed: int = 0
-    """Another seed gives another split."""
-    together: tuple[tuple[str, ...], ...] = ()
-    """Groups of images that stay in one split, such as copies of the same one."""
+    """Seed of the split."""
+    groups: tuple[tuple[str, ...], ...] = ()
+    """Groups of images that stay in one split, such as copies of one photo: ``[[a.jpg, a_small.jpg], …]``. Copies in
+    several splits would let a model be tested on what it was trained on."""
 
-    @field_validator("together")
+    @field_validator("groups")
     @classmethod
-    def _apart(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    def _disjoint(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
         counts = Counter(name for group in groups for name in group)
-        if twice := next((name for name, count in counts.items() if count > 1), None):
-            raise ValueError(f"{twice} is named twice: join its groups")
+        if repeated := next((name for name, count in counts.items() if count > 1), None):
+            raise ValueError(f"{repeated} is named twice: join its groups")
         return tuple(group for group in groups if group)
 
     @model_validator(mode="after")
-    def _leaves_some(self) -> "SplitConfig":
+    def _some_train(self) -> "SplitConfig":
         if self.dev + self.test >= 1:
             raise ValueError(f"dev + test = {self.dev + self.test:g} leaves no image to train on")
         return self
@@ -90,9 +96,9 @@ class Record:
     """One image and its captions.
 
     Attributes:
-        image_id: Unique within the dataset: the file's name, or its path below the image folder.
-        path: Where the image lies.
-        captions: The captions as the dataset gives them, not cleaned; at least one.
+        image_id: Unique within the dataset: the file name, or the path below the image folder.
+        path: The image file.
+        captions: The captions as they are in the dataset, not cleaned; at least one.
         split: ``train``, ``dev``, ``test``, or an empty string for an image in none of them.
     """
 
@@ -117,18 +123,22 @@ class Record:
 
 @dataclass
 class Problems:
-    """Counts what a reader left out, with examples."""
+    """Counts of what a reader skipped or repaired, with examples.
 
-    found: dict[str, list[str]] = field(default_factory=dict)
+    Attributes:
+        by_kind: Examples by kind of problem.
+    """
+
+    by_kind: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, kind: str, example: str) -> None:
-        """Notes one defect, such as ``add("missing image", "123.jpg")``."""
-        self.found.setdefault(kind, []).append(example)
+        """Counts one problem, such as ``add("missing image", "123.jpg")``."""
+        self.by_kind.setdefault(kind, []).append(example)
 
     def summary(self) -> str:
-        """Returns one line: each kind with its count and up to three examples; empty when nothing is wrong."""
+        """Returns one line: each kind with its count and up to three examples; empty if there is no problem."""
         parts = []
-        for kind, examples in self.found.items():
+        for kind, examples in self.by_kind.items():
             shown = ", ".join(examples[:3]) + (", …" if len(examples) > 3 else "")
             parts.append(f"{len(examples)} × {kind} ({shown})")
         return "; ".join(parts)
@@ -136,12 +146,12 @@ class Problems:
 
 @dataclass(frozen=True)
 class Corpus:
-    """All records of a dataset, in file order, and the problems met on the way.
+    """All records of a dataset in file order, and the problems of its files.
 
     Attributes:
         records: The images and their captions.
-        problems: What was left out.
-        repaired: What departs from the format and was read all the same, or was passed over as the config says.
+        problems: What was skipped.
+        repaired: What departs from the format but could be read, or was skipped as the config says.
     """
 
     records: tuple[Record, ...]
@@ -164,49 +174,44 @@ def read_dataset(config: DatasetConfig) -> Corpus:
         config: The settings of a registered dataset.
 
     Returns:
-        The corpus, cut to ``config.limit`` images a split.
+        The corpus, limited to ``config.limit`` images per split.
 
     Raises:
-        DataError: The files are missing or unusable beyond ``config.max_problems``.
+        DataError: Files are missing, or more is unusable than ``config.max_bad_fraction`` allows.
     """
     corpus: Corpus = DATASETS.build(config)
     if DATASETS.settings.is_external(config.type):
         _require_records(corpus, config.type)
     if config.limit is None:
         return corpus
-    seen: dict[str, int] = {}
-    return replace(corpus, records=tuple(_first(corpus.records, config.limit, seen)))
+    counts: Counter[str] = Counter()
+    records = []
+    for record in corpus.records:
+        counts[record.split] += 1
+        if counts[record.split] <= config.limit:
+            records.append(record)
+    return replace(corpus, records=tuple(records))
 
 
 def _require_records(corpus: Any, name: str) -> None:
-    """Checks what a dataset from outside read.
+    """Checks the result of a reader from a plugin.
 
     Raises:
-        PluginError: It is no ``Corpus``, or a record of it cannot be used.
+        PluginError: It is not a ``Corpus``, or one of its records is not valid.
     """
-    what = f"dataset '{name}'"
+    dataset = f"dataset '{name}'"
     if not isinstance(corpus, Corpus) or not all(isinstance(record, Record) for record in corpus.records):
-        raise PluginError(f"{what} returned {type(corpus).__name__}: a capsmith.data.Corpus of Records is needed")
-    seen: set[str] = set()
+        raise PluginError(f"{dataset} returned {type(corpus).__name__}: a capsmith.data.Corpus of Records is needed")
+    ids: set[str] = set()
     for record in corpus.records:
-        said = f"{what}: record {record.image_id!r:.80}"
-        if not isinstance(record.image_id, str) or not record.image_id or record.image_id in seen:
-            raise PluginError(f"{said}: image_id is a text of its own")
+        where = f"{dataset}: record {record.image_id!r:.80}"
+        if not isinstance(record.image_id, str) or not record.image_id or record.image_id in ids:
+            raise PluginError(f"{where}: image_id must be a unique, non-empty text")
         if not isinstance(record.path, Path):
-            raise PluginError(f"{said}: path is {record.path!r:.80}, not a Path")
+            raise PluginError(f"{where}: path is {record.path!r:.80}, not a Path")
         if record.split not in ("", *SPLITS):
-            raise PluginError(f"{said}: split is {record.split!r:.80}, not one of {', '.join(SPLITS)} or empty")
-        if (
-            isinstance(record.captions, str)
-            or not record.captions
-            or not all(isinstance(c, str) for c in record.captions)
-        ):
-            raise PluginError(f"{said}: captions are {record.captions!r:.80}, not one text or more")
-        seen.add(record.image_id)
-
-
-def _first(records: Iterable[Record], limit: int, seen: dict[str, int]) -> Iterable[Record]:
-    for record in records:
-        seen[record.split] = seen.get(record.split, 0) + 1
-        if seen[record.split] <= limit:
-            yield record
+            raise PluginError(f"{where}: split is {record.split!r:.80}, not one of {', '.join(SPLITS)} or empty")
+        texts = record.captions
+        if isinstance(texts, str) or not texts or not all(isinstance(text, str) for text in texts):
+            raise PluginError(f"{where}: captions are {texts!r:.80}, not one text or more")
+        ids.add(record.image_id)

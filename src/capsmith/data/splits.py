@@ -1,4 +1,4 @@
-"""Which images train, which choose (dev), which are read once (test)."""
+"""Splits: the images to train on, those that choose the checkpoint (dev), and those for the final scores (test)."""
 
 import hashlib
 import unicodedata
@@ -25,62 +25,62 @@ _SPELLINGS = {
 
 
 class SplitLists(Settings):
-    """Text files with one image's name a line, as Flickr8k comes with."""
+    """Text files with one image name per line, as in Flickr8k."""
 
     train: Path = Path("Flickr_8k.trainImages.txt")
-    """The images to train on, below ``root``."""
+    """The list of training images, below ``root``."""
     dev: Path = Path("Flickr_8k.devImages.txt")
-    """The images that choose the checkpoint."""
+    """The list of images that choose the checkpoint, below ``root``."""
     test: Path = Path("Flickr_8k.testImages.txt")
-    """The images that the reported scores come from."""
+    """The list of images for the reported scores, below ``root``."""
 
 
 def split_name(word: str) -> str | None:
-    """Returns ``train``, ``dev``, ``test``, or an empty string for none, whatever the spelling; else None."""
+    """Returns ``train``, ``dev``, ``test``, or "" for an empty word, in any usual spelling; None for other words."""
     return _SPELLINGS.get(word.strip().lower())
 
 
 def read_lists(config: DatasetConfig, lists: SplitLists) -> dict[str, str]:
-    """Reads the split of each listed image.
+    """Reads split lists.
 
     Args:
-        config: The dataset's settings; its ``root`` is where the lists are.
-        lists: The names of the files.
+        config: The settings of the dataset; the lists are below its ``root``.
+        lists: The file names.
 
     Returns:
-        The split by image id, in the order of the files.
+        The split by image id, in file order.
 
     Raises:
         DataError: A file is missing, or an image is in two lists.
     """
-    found: dict[str, str] = {}
+    splits: dict[str, str] = {}
     for split in ("train", "dev", "test"):
         path = locate(config, getattr(lists, split), f"lists.{split}")
         for number, line in numbered_lines(path):
             image_id = line.strip()
-            if found.setdefault(image_id, split) != split:
+            if splits.setdefault(image_id, split) != split:
                 raise DataError(
-                    f"{path}, line {number}: {image_id} is in the list for {found[image_id]} too; "
+                    f"{path}, line {number}: {image_id} is also in the list for {splits[image_id]}; "
                     "an image may be in one split only"
                 )
-    return found
+    return splits
 
 
 def seeded_split(image_ids: Iterable[str], config: SplitConfig) -> dict[str, str]:
-    """Splits images at random, in a way that does not depend on their order.
+    """Splits images at random, independent of their order.
 
-    Each image's place comes from a hash of the seed and its id; adding captions, or giving the rows in
-    another order, moves no image.
+    The place of an image depends on a hash of the seed and its id: other captions, or rows in another order, move no
+    image.
 
     Args:
         image_ids: The images; repeated ids count once.
-        config: The shares and the seed.
+        config: The fractions, the seed and the groups.
 
     Returns:
-        The split by image id. From three images on, a share above zero gets at least one image; but
-        ``config.together`` comes first, and a group too large for test and dev is trained on.
+        The split by image id. With three images or more, each fraction above zero gets at least one image. But groups
+        come first: a group too large for test and dev is trained on.
     """
-    first = {unicodedata.normalize("NFC", name): group[0] for group in config.together for name in group}
+    first = {unicodedata.normalize("NFC", name): group[0] for group in config.groups for name in group}
     groups: dict[str, list[str]] = {}
     for name in sorted(set(image_ids)):
         groups.setdefault(first.get(name, name), []).append(name)
@@ -88,18 +88,18 @@ def seeded_split(image_ids: Iterable[str], config: SplitConfig) -> dict[str, str
     total = sum(map(len, groups.values()))
     test = min(_rounded(config.test, total), max(0, total - 1))
     dev = min(_rounded(config.dev, total), max(0, total - 1 - test))
-    left = {"test": test, "dev": dev}
-    found: dict[str, str] = {}
+    room = {"test": test, "dev": dev}
+    splits: dict[str, str] = {}
     for name in ranked:
-        # a group may miss a split's size by no more than leaving it out would; the last one is left to train on
-        fits = (split for split, room in left.items() if len(groups[name]) <= 2 * room and name != ranked[-1])
+        # a group may miss the size of a split by no more than its absence would; the last group is trained on
+        fits = (split for split, left in room.items() if len(groups[name]) <= 2 * left and name != ranked[-1])
         split = next(fits, "train")
-        if split in left:
-            left[split] -= len(groups[name])
-        found |= dict.fromkeys(groups[name], split)
-    return found
+        if split in room:
+            room[split] -= len(groups[name])
+        splits |= dict.fromkeys(groups[name], split)
+    return splits
 
 
-def _rounded(share: float, total: int) -> int:
-    least = 1 if share > 0 and total >= 3 else 0
-    return max(least, int(share * total + 0.5))
+def _rounded(fraction: float, total: int) -> int:
+    least = 1 if fraction > 0 and total >= 3 else 0
+    return max(least, int(fraction * total + 0.5))

@@ -1,4 +1,4 @@
-"""From the rows of a table to images and captions, in the forms that captions have; what is evident is put right."""
+"""Turns the rows of a table into captions of images. Deviations with only one possible meaning are repaired."""
 
 import ast
 import re
@@ -8,30 +8,30 @@ from typing import Any
 
 from capsmith.core.readers.caption_tables import Table, TableRow
 from capsmith.core.readers.json_files import parse_json
-from capsmith.data.image_names import Names
-from capsmith.data.record_builder import Rows
+from capsmith.data.image_names import NameResolver
+from capsmith.data.record_builder import RecordBuilder
 from capsmith.data.splits import split_name
 
 SEPARATORS = ("|||", "||", "|", "<SEP>", "[SEP]", "<sep>", "\\n", "###", "@@")
-"""What people put between several captions in one field, longer ones first."""
+"""Usual separators of several captions in one field, longer ones first."""
 _UNQUOTED = "caption with unquoted separators"
 _LIST = "list of captions in one field"
 _LONGEST_LIST = 100_000  # characters
 _TEXT = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _TEXTS = re.compile(_TEXT, re.DOTALL)
 _LISTED = re.compile(rf"[\[(]\s*(?:{_TEXT})(?:[\s,]+(?:{_TEXT}))*\s*,?\s*[\])]", re.DOTALL)
-"""A list of texts as Python and NumPy print it."""
+"""A list of texts as Python or NumPy print it."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table hold what.
+    """The columns of a table.
 
     Attributes:
-        image: The name of the image.
-        captions: Captions; one column may hold a list. Of several, those that are empty in a row are passed over.
-        split: The name of the split, if there is such a column.
-        separator: What separates several captions in one field; None where a field is one caption.
+        image: The column with the image name.
+        captions: The columns with captions; a field may hold a list. Of several columns, empty fields are ignored.
+        split: The column with the split, if there is one.
+        separator: The separator of several captions in one field; None if a field is one caption.
     """
 
     image: str
@@ -40,54 +40,56 @@ class Columns:
     separator: str | None = None
 
 
-def take_rows(rows: Rows, table: Table, columns: Columns) -> None:
-    """Adds each row of a table; rows that are no image and caption are counted as problems.
+def add_rows(builder: RecordBuilder, table: Table, columns: Columns) -> None:
+    """Adds each row of a table. Rows without an image and a caption count as problems.
 
     Args:
-        rows: Where they go.
+        builder: Receives the rows.
         table: The opened table.
-        columns: Which column holds what.
+        columns: The columns to read.
     """
-    names = Names(rows)
+    names = NameResolver(builder)
     if table.comments:
-        rows.repaired.found["comment line"] = [f"line {n + 1}" for n in range(table.comments)]
+        builder.repaired.by_kind["comment line"] = [f"line {n + 1}" for n in range(table.comments)]
     for row in table.rows:
         where = f"{table.unit} {row.number}"
-        if _passed_over(row, table, columns, names):
-            rows.repaired.add("comment line" if row.line and row.line.text[:1] == "#" else "second header line", where)
+        if _is_ignored(row, table, columns, names):
+            builder.repaired.add(
+                "comment line" if row.line and row.line.text[:1] == "#" else "second header line", where
+            )
             continue
         values, remark = row.values, row.remark
         if values is None:
-            values, remark = _with_rest(row, table, columns, names), _UNQUOTED
+            values, remark = _repaired_values(row, table, columns, names), _UNQUOTED
         if values is None:
             fault = row.line.fault if row.line is not None else ""
-            rows.reject(fault or f"row without exactly {len(table.columns)} fields", where)
+            builder.reject(fault or f"row without exactly {len(table.columns)} fields", where)
             continue
-        if _take(rows, names, values, columns, where) and remark:
-            rows.repaired.add(remark, where)
+        if _add_row(builder, names, values, columns, where) and remark:
+            builder.repaired.add(remark, where)
 
 
-def _take(rows: Rows, names: Names, values: dict[str, Any], columns: Columns, where: str) -> bool:
-    """Adds the captions of one row; returns whether it could."""
+def _add_row(builder: RecordBuilder, names: NameResolver, values: dict[str, Any], columns: Columns, where: str) -> bool:
+    """Adds the captions of one row; returns whether the row is valid."""
     image = values.get(columns.image)
     texts, listed = _captions(values, columns)
     word = str(values.get(columns.split) or "") if columns.split else ""
     split = split_name(word)
     if split is None:
-        rows.reject("unknown split (train, dev or test)", f"'{word:.80}' in {where}")
+        builder.reject("unknown split (train, dev or test)", f"'{word:.80}' in {where}")
     elif not isinstance(image, str) or not all(isinstance(text, str) for text in texts):
-        rows.reject(f"row whose '{columns.image}' or '{columns.captions[0]}' is not text", where)
+        builder.reject(f"row whose '{columns.image}' or '{columns.captions[0]}' is not text", where)
     else:
         for text in texts:
             names.add(image, text, split)
         if listed:
-            rows.repaired.add(_LIST, where)
+            builder.repaired.add(_LIST, where)
         return True
     return False
 
 
-def _passed_over(row: TableRow, table: Table, columns: Columns, names: Names) -> bool:
-    """Returns whether a row is a comment, or the header line once more, as in files that were put together."""
+def _is_ignored(row: TableRow, table: Table, columns: Columns, names: NameResolver) -> bool:
+    """Returns whether a row is a comment, or a repeated header line as in concatenated files."""
     line = row.line
     if line is None:
         return False
@@ -100,8 +102,8 @@ def _passed_over(row: TableRow, table: Table, columns: Columns, names: Names) ->
     )
 
 
-def _with_rest(row: TableRow, table: Table, columns: Columns, names: Names) -> dict[str, Any] | None:
-    """Returns the values of a row whose caption holds separators, where every other field shows that it is right."""
+def _repaired_values(row: TableRow, table: Table, columns: Columns, names: NameResolver) -> dict[str, Any] | None:
+    """Returns the values of a row with unquoted delimiters in its caption, if all other fields confirm them."""
     if len(columns.captions) > 1:
         return None
     values = table.with_rest(row, columns.captions[0])
@@ -114,38 +116,38 @@ def _with_rest(row: TableRow, table: Table, columns: Columns, names: Names) -> d
 
 
 def _captions(values: dict[str, Any], columns: Columns) -> tuple[list[Any], bool]:
-    """Returns the captions of a row, and whether they stood as a list in one field."""
-    given = [values.get(column) for column in columns.captions]
-    parts = [separated(value, columns.separator) for value in given]
+    """Returns the captions of a row, and whether a field held a list of them."""
+    fields = [values.get(column) for column in columns.captions]
+    parts = [separated(field, columns.separator) for field in fields]
     texts = [text for part in parts for text in part]
     filled = [text for text in texts if text not in ("", None)] if len(texts) > 1 else texts
-    listed = any(isinstance(value, str) and len(part) > 1 for value, part in zip(given, parts, strict=True))
+    listed = any(isinstance(field, str) and len(part) > 1 for field, part in zip(fields, parts, strict=True))
     return filled or texts[:1], listed and columns.separator is None
 
 
 def separated(value: Any, separator: str | None = None) -> Sequence[Any]:
-    """Returns the captions in one field: of a list, of a text that is one as JSON or Python write it, or one alone."""
+    """Returns the captions in one field, which may be a list, or a text with a list in JSON or Python syntax."""
     if isinstance(value, list):
         return value or [value]
     if not isinstance(value, str):
         return [value]
     if separator:
         return [text.strip() for text in value.split(separator)]
-    return (_listed(value) if value[:1] in "[(" and value[-1:] in "])" else None) or [value]
+    return (_parsed_list(value) if value[:1] in "[(" and value[-1:] in "])" else None) or [value]
 
 
-def _listed(text: str) -> list[str] | None:
+def _parsed_list(text: str) -> list[str] | None:
     if not 4 <= len(text) <= _LONGEST_LIST or text[1:].lstrip()[:1] not in ("'", '"'):
         return None
     try:
-        found = parse_json(text, strict=False)
+        content = parse_json(text, strict=False)
     except ValueError:
-        found = None
-    if isinstance(found, list) and all(isinstance(one, str) for one in found):
-        return found
+        content = None
+    if isinstance(content, list) and all(isinstance(item, str) for item in content):
+        return content
     if _LISTED.fullmatch(text) is None:
         return None
     try:
-        return [ast.literal_eval(one.replace("\n", " ")) for one in _TEXTS.findall(text)]
+        return [ast.literal_eval(literal.replace("\n", " ")) for literal in _TEXTS.findall(text)]
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None

@@ -1,170 +1,202 @@
 """Beam search, plain or in diverse groups.
 
-B images · K beams of a group · G groups · N = B · G · K rows · V vocabulary.
+B images · K beams of a group · G groups · N = B · G · K rows · T longest caption · V vocabulary.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from capsmith.data.text.vocabulary import END
+from capsmith.data.text.vocabulary import END, START
+from capsmith.decoding.config import BeamConfig
 from capsmith.decoding.constraints import IMPOSSIBLE, allowed
-from capsmith.decoding.search import BeamConfig, Hypothesis, Stepper, Walk, at_once, hypothesis
+from capsmith.decoding.engine import RowState, Stepper, run
+from capsmith.decoding.hypotheses import Hypothesis, hypothesis
 
 
 def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
-    """Keeps the K best unfinished captions at every step and the K best finished ones over all steps.
+    """Keeps the K best unfinished hypotheses at every step, and the K best finished ones of all steps.
 
-    A candidate that ends counts as finished when it ranks among the K best of its step. The search of an image stops
-    when its K finished captions all score at least what its best unfinished one would score if it ended now, however
-    long other images of the batch go on: a longer caption could still become better where scores are divided by the
-    length, and an image's captions must not depend on its company. Captions cut at ``max_length`` come after the
-    finished ones. With several groups this is diverse beam search (Vijayakumar et al. 2018) with the Hamming distance;
-    each group of an image stops by itself, and has no words for others to avoid from then on.
+    A hypothesis that ends is finished if it ranks among the K best of its step. The search of an image stops when its
+    K finished hypotheses all score at least as much as its best unfinished one would if it ended now. So the captions
+    of an image do not depend on how long other images of the batch take. With several groups this is diverse beam
+    search with the Hamming distance (Vijayakumar et al. 2018); each group stops for itself, and then no longer counts
+    for the groups after it.
     """
-    if (found := at_once(stepper, features, config)) is not None:
-        return found
-    images, each = len(features), config.beam_size // config.groups
-    walk = Walk(stepper, features, config.beam_size)
-    groups = [_Group(images, each, config) for _ in range(config.groups)]
-    first = np.arange(images)[:, None] * config.beam_size
-    for position in range(config.max_length):
-        said = np.concatenate([group.words[:, :, :position] for group in groups], axis=1)
-        log_probs = allowed(
-            walk.advance(), said.reshape(images * config.beam_size, position), config.min_length, config.no_repeat
-        )
-        log_probs = log_probs.reshape(images, config.groups, each, -1)
-        used = np.zeros((images, log_probs.shape[-1]), np.float32)  # how many beams before chose a word
-        parents = [group.extend(log_probs[:, g], used, position) for g, group in enumerate(groups)]
-        if all([group.settle(position) for group in groups]):
-            break
-        rows = [first + g * each + own for g, own in enumerate(parents)]
-        word = [group.words[:, :, position] for group in groups]
-        walk.choose(np.concatenate(word, axis=1).ravel(), np.concatenate(rows, axis=1).ravel())
-    return [_merged([group.of(row) for group in groups]) for row in range(images)]
+    program = BeamProgram(config.groups, config.beam_size // config.groups, config.max_length, config.no_repeat)
+    groups = run(program, stepper, features, config.min_length, config.length_penalty, config.diversity)
+    penalty = config.length_penalty
+    return [
+        _merge_groups([_hypotheses(Group(*(array[image] for array in group)), penalty) for group in groups])
+        for image in range(len(features))
+    ]
 
 
-def _merged(groups: list[list[Hypothesis]]) -> list[Hypothesis]:
-    """Returns the different captions of all groups, best first, cut ones last."""
-    found = {h.tokens: h for group in reversed(groups) for h in group}
-    return sorted(found.values(), key=lambda h: (not h.ended, -h.score))
+class Group(NamedTuple):
+    """Beams of all images that compete with each other.
+
+    Attributes:
+        live: Log probability of the unfinished hypotheses (B, K).
+        tokens: Their tokens (B, K, T), filled up with end tokens.
+        score: Score of the finished hypotheses (B, K), best first, minus infinity where there are fewer.
+        log_probability: Their log probability (B, K).
+        finished: Their tokens (B, K, T).
+    """
+
+    live: Any
+    tokens: Any
+    score: Any
+    log_probability: Any
+    finished: Any
 
 
-class _Group:
-    """Beams of all images that are chosen among themselves; plain beam search has one group."""
+@dataclass(frozen=True)
+class BeamProgram:
+    """Beam search over an array namespace; see ``beam``.
 
-    def __init__(self, images: int, beams: int, config: BeamConfig) -> None:
-        self.config, self.beams = config, beams
-        self.live = np.full((images, beams), IMPOSSIBLE, np.float32)
-        self.live[:, 0] = 0.0  # the beams start alike: one is enough
-        self.words = np.full((images, beams, config.max_length), END, np.int32)
-        self.finished = _Finished(images, beams, config.max_length)
-        self._image = np.arange(images)[:, None]
+    Attributes:
+        groups: G.
+        beams: K.
+        max_length: T.
+        no_repeat: See ``constraints.allowed``.
+    """
 
-    def extend(self, log_probs: np.ndarray, used: np.ndarray, position: int) -> np.ndarray:
-        """Goes one word further.
+    groups: int
+    beams: int
+    max_length: int
+    no_repeat: int
+
+    @property
+    def rows(self) -> int:
+        """G · K."""
+        return self.groups * self.beams
+
+    def __call__(self, xp: Any, rows: RowState, min_length: Any, penalty: Any, diversity: Any) -> tuple[Group, ...]:
+        """Returns the groups after the search."""
+        images, width = rows.images, self.rows
+        image = xp.arange(images, dtype="int32")[:, None]
+
+        def body(position: Any, _: Any, tokens: Any, groups: tuple[Group, ...], state: Any) -> Any:
+            log_probs, state = rows.step(tokens, state)
+            chosen = xp.concatenate([group.tokens for group in groups], axis=1) if self.groups > 1 else groups[0].tokens
+            log_probs = allowed(
+                xp, log_probs, xp.reshape(chosen, (-1, self.max_length)), position, min_length, self.no_repeat
+            )
+            size = log_probs.shape[-1]
+            by_group = xp.reshape(log_probs, (images, *((self.groups,) if self.groups > 1 else ()), self.beams, size))
+            used: Any = None
+            extended, parents, going = [], [], False
+            for number, group in enumerate(groups):
+                own = by_group[:, number] if self.groups > 1 else by_group
+                handicap = None if used is None else diversity * used
+                group, parent, token = self._extend(xp, group, own, handicap, position, penalty, image)
+                if number + 1 < self.groups:
+                    count = _count_used(xp, group.live, token, size)
+                    used = count if used is None else used + count
+                group, settled = _settle(xp, group, position, penalty)
+                extended.append(group)
+                parents.append(image * width + number * self.beams + parent)
+                going = xp.logical_not(xp.all(settled)) | going
+                tokens = token if number == 0 else xp.concatenate([tokens, token], axis=1)
+            flat = xp.reshape(xp.concatenate(parents, axis=1), (-1,))
+            return position + 1, going, xp.reshape(tokens, (-1,)), tuple(extended), rows.reorder(state, flat)
+
+        none = xp.zeros((images, self.beams), "float32") + IMPOSSIBLE
+        ends = xp.zeros((images, self.beams, self.max_length), "int32") + END
+        live = xp.where(xp.arange(self.beams) == 0, xp.zeros_like(none), none)  # beams start alike: one is enough
+        group = Group(live, ends, none, none, ends)
+        tokens = xp.zeros((images * width,), "int32") + START
+        start = xp.convert_to_tensor(0, "int32"), xp.convert_to_tensor(True), tokens, (group,) * self.groups, rows.state
+        result = xp.while_loop(lambda position, going, *_: going & (position < self.max_length), body, start)
+        groups: tuple[Group, ...] = result[3]
+        return groups
+
+    def _extend(
+        self, xp: Any, group: Group, log_probs: Any, handicap: Any, position: Any, penalty: Any, image: Any
+    ) -> tuple[Group, Any, Any]:
+        """Adds one token to every beam of a group.
 
         Args:
-            log_probs: (B, K, V).
-            used: How many beams of the groups before chose each word, (B, V); this group's are added.
-            position: How many words were said before.
+            xp: The array namespace.
+            group: The beams.
+            log_probs: Of the next token (B, K, V).
+            handicap: Subtracted from log probabilities (B, V) for the choice alone; None subtracts nothing.
+            position: How many tokens were chosen before.
+            penalty: The length penalty.
+            image: Index of each image (B, 1).
 
         Returns:
-            Which beam each beam continues, (B, K).
+            The group, the beam (B, K) that each beam continues, and its new token (B, K).
         """
-        scores, parents, word = _best(self.live[:, :, None] + log_probs, 2 * self.beams, self.config.diversity * used)
-        ends = word == END
-        among_best = np.arange(scores.shape[1]) < self.beams
-        ending = np.where(ends & among_best, scores, IMPOSSIBLE)
-        by_length = ending / (position + 1) ** self.config.length_penalty
-        self.finished.add(ending, by_length, self.words[self._image, parents])
-        keep = np.argsort(ends, axis=1, kind="stable")[:, : self.beams]  # the K best that go on
-        live, parents, word = (np.take_along_axis(a, keep, axis=1) for a in (scores, parents, word))
-        self.live = np.where(word == END, IMPOSSIBLE, live)  # a vocabulary smaller than the beam
-        self.words = self.words[self._image, parents]
-        self.words[:, :, position] = word
-        np.add.at(used, (self._image, word), np.isfinite(self.live))
-        return parents
-
-    def settle(self, position: int) -> bool:
-        """Ends the search of images whose finished captions are at least as good as the unfinished ones would be.
-
-        Their beams become impossible, so that no later step changes what was found. Returns whether all have ended.
-        """
-        ahead = self.live.max(axis=1) / (position + 2) ** self.config.length_penalty
-        settled = self.finished.score[:, -1] >= ahead
-        self.live[settled] = IMPOSSIBLE
-        return bool(settled.all())
-
-    def of(self, row: int) -> list[Hypothesis]:
-        """Returns one image's captions."""
-        done = self.finished
-        return captions_of(
-            done.score[row], done.log_probability[row], done.words[row], self.words[row], self.live[row], self.config
-        )
+        beams, size = self.beams, log_probs.shape[-1]
+        total = group.live[:, :, None] + log_probs
+        flat = xp.reshape(total, (-1, beams * size))
+        count = min(2, size) * beams
+        ranking = flat if handicap is None else xp.reshape(total - handicap[:, None], (-1, beams * size))
+        ranks, index = xp.top_k(ranking, count)
+        index = xp.cast(index, "int32")
+        scores = ranks if handicap is None else xp.take(xp.reshape(flat, (-1,)), image * beams * size + index, axis=0)
+        ends = index % size == END
+        score = xp.where(ends[:, :beams], scores[:, :beams], IMPOSSIBLE)
+        by_length = score / xp.cast(position + 1, "float32") ** penalty
+        history = xp.reshape(group.tokens, (-1, self.max_length))
+        ended = by_length, score, xp.take(history, image * beams + index[:, :beams] // size, axis=0)
+        best = _merge_best(xp, group[2:], ended, beams, image)
+        live, keep = xp.top_k(xp.where(ends, IMPOSSIBLE, ranks), beams)  # the best that go on
+        keep = image * count + xp.cast(keep, "int32")
+        if handicap is not None:
+            live = xp.take(xp.reshape(xp.where(ends, IMPOSSIBLE, scores), (-1,)), keep, axis=0)
+        chosen = xp.take(xp.reshape(index, (-1,)), keep, axis=0)
+        parent, token = chosen // size, chosen % size
+        tokens = xp.take(history, image * beams + parent, axis=0)
+        tokens = xp.where(xp.arange(self.max_length) == position, token[:, :, None], tokens)
+        return Group(live, tokens, *best), parent, token
 
 
-def _best(total: np.ndarray, count: int, handicap: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns scores, beams and words (B, count) of the best entries of (B, K, V), best first.
+def _count_used(xp: Any, live: Any, token: Any, size: int) -> Any:
+    """Returns how many beams (B, K) that go on chose each token, (B, V)."""
+    counts = xp.cast(xp.isfinite(live), "float32")[:, :, None]
+    return xp.sum(xp.cast(xp.one_hot(token, size), "float32") * counts, axis=1)
 
-    A word's ``handicap`` (B, V) is taken away for the choice alone.
+
+def _settle(xp: Any, group: Group, position: Any, penalty: Any) -> tuple[Group, Any]:
+    """Stops the search of images whose finished hypotheses are at least as good as the unfinished ones would be.
+
+    Their beams become impossible, so later steps change nothing. Returns the group, and which images (B,) stopped.
     """
-    images, _, size = total.shape
-    flat = total.reshape(images, -1)
-    rank = flat if not handicap.any() else (total - handicap[:, None]).reshape(images, -1)
-    count = min(count, flat.shape[1])
-    index = np.argpartition(rank, -count, axis=1)[:, -count:]
-    order = np.argsort(-np.take_along_axis(rank, index, axis=1), axis=1, kind="stable")
-    index = np.take_along_axis(index, order, axis=1)
-    return np.take_along_axis(flat, index, axis=1), index // size, index % size
+    ahead = xp.max(group.live, axis=1) / xp.cast(position + 2, "float32") ** penalty
+    settled = group.score[:, -1] >= ahead
+    return group._replace(live=xp.where(settled[:, None], IMPOSSIBLE, group.live)), settled
 
 
-class _Finished:
-    """The K best finished captions of every image, best first."""
+def _merge_best(xp: Any, one: tuple[Any, ...], two: tuple[Any, ...], count: int, image: Any) -> tuple[Any, ...]:
+    """Returns the ``count`` best of two lists of score (B, C), log probability (B, C) and tokens (B, C, T).
 
-    def __init__(self, images: int, beams: int, length: int) -> None:
-        self.beams = beams
-        self.score = np.full((images, beams), IMPOSSIBLE, np.float32)
-        self.log_probability = self.score.copy()
-        self.words = np.full((images, beams, length), END, np.int32)
-
-    def add(self, log_probability: np.ndarray, score: np.ndarray, words: np.ndarray) -> None:
-        """Takes in candidates (B, C) with their words (B, C, T); those at -inf are none."""
-        if not np.isfinite(score).any():
-            return
-        scores = np.concatenate([self.score, score], axis=1)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, : self.beams]
-        self.score = np.take_along_axis(scores, order, axis=1)
-        both = np.concatenate([self.log_probability, log_probability], axis=1)
-        self.log_probability = np.take_along_axis(both, order, axis=1)
-        all_words = np.concatenate([self.words, words], axis=1)
-        self.words = all_words[np.arange(len(order))[:, None], order]
-
-
-def captions_of(
-    score: np.ndarray,
-    log_probability: np.ndarray,
-    words: np.ndarray,
-    cut: np.ndarray,
-    live: np.ndarray,
-    config: BeamConfig,
-) -> list[Hypothesis]:
-    """Returns one image's captions: the finished ones, then cut ones where beams are left over.
-
-    Args:
-        score: Of the finished captions (K,), best first; those at -inf are none.
-        log_probability: Theirs (K,).
-        words: Theirs (K, T).
-        cut: Words of those that never ended (K, T).
-        live: Their log probability (K,).
-        config: Of the search.
+    Entries are taken from flat lists, which needs a third of the operations of ``take_along_axis``.
     """
-    ended = np.isfinite(score)
-    found = [
-        hypothesis(*row, ended=True) for row in zip(words[ended], log_probability[ended], score[ended], strict=True)
-    ]
-    for row, total in zip(cut, live, strict=True):
-        if len(found) < len(score) and np.isfinite(total):
-            length = int((row != END).sum())
-            found.append(hypothesis(row, total, total / max(length, 1) ** config.length_penalty, ended=False))
-    return found or [Hypothesis((), 0.0, 0.0, ended=True)]
+    score, total, tokens = (xp.concatenate(pair, axis=1) for pair in zip(one, two, strict=True))
+    score, order = xp.top_k(score, count)
+    order = image * tokens.shape[1] + xp.cast(order, "int32")
+    flat = xp.reshape(tokens, (-1, tokens.shape[2]))
+    return score, xp.take(xp.reshape(total, (-1,)), order, axis=0), xp.take(flat, order, axis=0)
+
+
+def _hypotheses(group: Group, penalty: float) -> list[Hypothesis]:
+    """Returns the hypotheses of one image (arrays without B): finished ones, then truncated ones for beams left."""
+    finished = np.isfinite(group.score)
+    columns = group.finished[finished], group.log_probability[finished], group.score[finished]
+    hypotheses = [hypothesis(*row, ended=True) for row in zip(*columns, strict=True)]
+    for tokens, total in zip(group.tokens, group.live, strict=True):
+        if len(hypotheses) < len(group.score) and np.isfinite(total):
+            length = int((tokens != END).sum())
+            hypotheses.append(hypothesis(tokens, total, total / max(length, 1) ** penalty, ended=False))
+    return hypotheses or [Hypothesis((), 0.0, 0.0, ended=True)]
+
+
+def _merge_groups(groups: list[list[Hypothesis]]) -> list[Hypothesis]:
+    """Returns the distinct hypotheses of all groups, best first, truncated ones last."""
+    if len(groups) == 1:
+        return groups[0]
+    distinct = {h.tokens: h for group in reversed(groups) for h in group}
+    return sorted(distinct.values(), key=lambda h: (not h.ended, -h.score))

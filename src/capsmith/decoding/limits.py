@@ -1,35 +1,37 @@
-"""How many images a search may take at once, so that its memory has a bound whatever the settings are.
+"""The batch size that keeps the memory of a search bounded, whatever its settings are.
 
-V vocabulary · T words · K captions of an image that are searched side by side.
+V vocabulary · T longest caption · N rows of one image.
 """
 
 from capsmith.core.errors import ConfigError
-from capsmith.decoding.search import DecodingConfig
+from capsmith.decoding.config import DecodingConfig
 
-_NUMBERS = 100_000_000  # held at once, of 4 bytes; several copies of them are made in a step
-_COPIES = 4  # of each caption's words: going on and finished, before and after a step
+_MAX_NUMBERS = 100_000_000  # held at once, 4 bytes each; a step holds several copies
+_COPIES = 4  # of each row's tokens: unfinished and finished, before and after a step
 
 
-def images_at_once(decoding: DecodingConfig, words: int, most: int, captioners: int = 1) -> int:
-    """Returns how many images may be searched together: ``most``, or fewer where that takes too much memory.
+def images_at_once(decoding: DecodingConfig, vocabulary_size: int, most: int, members: int = 1) -> int:
+    """Returns how many images to search together: ``most``, or fewer if that needs too much memory.
 
-    A step holds a number for each word of the vocabulary, for each caption that is searched, for each captioner.
+    A step holds one number for each token of the vocabulary, each row, and each member of an ensemble.
 
     Args:
         decoding: The search.
-        words: V.
-        most: How many are asked for.
-        captioners: How many write together.
+        vocabulary_size: V.
+        most: The batch size asked for.
+        members: Number of models that write together.
 
     Raises:
-        ConfigError: The search of one image alone would take too much.
+        ConfigError: The search of one image alone needs too much memory.
     """
-    rows = max(1, *decoding.rows.values()) if decoding.rows else 1
-    each = captioners * words + _COPIES * decoding.max_length
-    if rows * each > _NUMBERS:
-        name = max(decoding.rows, key=lambda key: decoding.rows[key])
+    by_field = decoding.all_rows
+    rows = max(1, *by_field.values()) if by_field else 1
+    numbers = members * vocabulary_size + _COPIES * decoding.max_length
+    if rows * numbers > _MAX_NUMBERS:
+        name = max(by_field, key=lambda field: by_field[field])
         raise ConfigError(
-            f"decoding.{name} {rows:,}, over {words:,} words and up to {decoding.max_length:,} of them in a caption, "
-            f"would take about {rows * each * 16 / 1e9:,.0f} GB for one image: take {_NUMBERS // each:,} at most"
+            f"decoding.{name} {rows:,}, over {vocabulary_size:,} words and up to {decoding.max_length:,} of them in a "
+            f"caption, would take about {rows * numbers * 16 / 1e9:,.0f} GB for one image: "
+            f"take {_MAX_NUMBERS // numbers:,} at most"
         )
-    return max(1, min(most, _NUMBERS // (rows * each)))
+    return max(1, min(most, _MAX_NUMBERS // (rows * numbers)))

@@ -1,76 +1,135 @@
-"""Drawing words at random, so that an image's samples are the same in every batch.
+"""Greedy search and random sampling: rows of tokens that never meet.
 
-B images · T words · N = B · samples rows · D channels · V vocabulary.
-
-Two things could make them differ. Random numbers must not be those of a place in the batch: see ``draws``. And the
-last bits of probabilities differ from one size of batch to another, which decides where a random number lies close to
-the border between two words. Along one line of V words there is always a border close by. So a word is drawn in three
-steps, among r blocks of r blocks of r words, r³ ≥ V, each by a random number of its own: 3 r borders in the place of V.
+B images · N = B · samples rows · T longest caption · V vocabulary.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-_CHANNELS = 3  # tell 1,418 of 1,500 photographs apart; their order hangs on the last bits for 1 in 30,000
-_BELOW_ONE = np.float32(1 - 2**-24)  # 1 itself would lie beyond the last word
+from capsmith.data.text.vocabulary import END, START
+from capsmith.decoding.chance import draw_tokens, draws
+from capsmith.decoding.config import GreedyConfig, SampleConfig
+from capsmith.decoding.constraints import IMPOSSIBLE, allowed
+from capsmith.decoding.engine import RowState, Stepper, run
+from capsmith.decoding.hypotheses import Hypothesis, hypothesis
+
+_SORTED = 256  # tokens that top-p sorts first; all V are sorted only if these hold too little probability
 
 
-def draws(seed: int, length: int, samples: int, features: Any) -> np.ndarray:
-    """Returns the uniform random numbers that pick each word of each sample, (T, 3, N), float32 below 1.
+def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
+    """Takes the most probable token at every step."""
+    program = RowProgram(1, config.max_length, config.no_repeat)
+    return _hypotheses(run(program, stepper, features, config.min_length, None, None, None), 1)
 
-    An image's numbers follow from the seed and from which channels of its features are strongest, in order. So they
-    do not depend on what else is in the batch, nor on the order of the batch; they do not depend on the last bits of
-    the features either, which differ from one size of batch to another; and images that differ most often have other
-    numbers, so that chance in one does not repeat in the next.
+
+def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
+    """Draws tokens at random; the samples of an image are returned likeliest first."""
+    top_p = None if config.top_p == 1 else config.top_p
+    program = RowProgram(config.samples, config.max_length, config.no_repeat, config.top_k)
+    chances = draws(config.seed, config.max_length, config.samples, features)
+    rows = run(program, stepper, features, config.min_length, chances, config.temperature, top_p)
+    return [[replace(h, drawn=True) for h in hypotheses] for hypotheses in _hypotheses(rows, config.samples)]
+
+
+@dataclass(frozen=True)
+class RowProgram:
+    """Greedy search and sampling over an array namespace.
+
+    Attributes:
+        rows: Rows of each image.
+        max_length: T.
+        no_repeat: See ``constraints.allowed``.
+        top_k: Sample from so many tokens; None: from all.
+    """
+
+    rows: int
+    max_length: int
+    no_repeat: int
+    top_k: int | None = None
+
+    def __call__(
+        self, xp: Any, rows: RowState, min_length: Any, chances: Any, temperature: Any, top_p: Any
+    ) -> tuple[Any, Any, Any]:
+        """Extends every row until all have ended.
+
+        Args:
+            xp: The array namespace.
+            rows: The decoder state.
+            min_length: See ``constraints.allowed``.
+            chances: Random numbers (T, 3, N) that choose the tokens; None takes the most probable ones.
+            temperature: Of the samples.
+            top_p: Of the samples; None samples from all tokens.
+
+        Returns:
+            The tokens (N, T), filled up with end tokens, their log probability (N,), and whether rows ended (N,).
+        """
+
+        def body(position: Any, _: Any, token: Any, tokens: Any, total: Any, ended: Any, state: Any) -> Any:
+            log_probs, state = rows.step(token, state)
+            log_probs = allowed(xp, log_probs, tokens, position, min_length, self.no_repeat)
+            if chances is None:
+                token = xp.cast(xp.argmax(log_probs, axis=-1), "int32")
+            else:
+                logits = truncate(xp, log_probs / temperature, self.top_k, top_p, ended)
+                weights = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
+                token = draw_tokens(xp, weights, chances[position])
+            token = xp.where(ended, END, token)
+            gained = xp.take_along_axis(log_probs, token[:, None], axis=1)[:, 0]
+            total = total + xp.where(ended, 0.0, gained)
+            tokens = xp.where(xp.arange(self.max_length) == position, token[:, None], tokens)
+            ended = xp.logical_or(ended, token == END)
+            return position + 1, xp.logical_not(xp.all(ended)), token, tokens, total, ended, state
+
+        count = rows.images * self.rows
+        variables = (
+            xp.convert_to_tensor(0, "int32"),
+            xp.convert_to_tensor(True),
+            xp.zeros((count,), "int32") + START,
+            xp.zeros((count, self.max_length), "int32") + END,
+            xp.zeros((count,), "float32"),
+            xp.zeros((count,), "bool"),
+            rows.state,
+        )
+        result = xp.while_loop(lambda position, going, *_: going & (position < self.max_length), body, variables)
+        return result[3], result[4], result[5]
+
+
+def truncate(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignored: Any) -> Any:
+    """Returns logits (N, V) with minus infinity at all but the most probable tokens.
 
     Args:
-        seed: Of the search.
-        length: T.
-        samples: Of each image.
-        features: Of B images, an array (B, …, D); or an object whose ``streams`` says for each image whole numbers
-            to draw by in the place of its strongest channels.
+        xp: The array namespace.
+        logits: Of the next token.
+        top_k: How many tokens stay; None: all.
+        top_p: The smallest set of tokens with so much probability stays; None: all.
+        ignored: Rows (N,) whose result does not matter.
     """
-    streams: Sequence[tuple[int, ...]] = getattr(features, "streams", None) or strongest_channels(features)
-    own = [np.random.default_rng((seed, *numbers)).random((length, 3, samples), np.float32) for numbers in streams]
-    return np.minimum(np.concatenate(own, axis=2), _BELOW_ONE)
+    size = logits.shape[-1]
+    if top_k is not None and top_k < size:
+        logits = xp.where(logits < xp.top_k(logits, top_k)[0][:, -1:], IMPOSSIBLE, logits)
+    if top_p is None:
+        return logits
+    largest = xp.max(logits, axis=1, keepdims=True)
+    total = xp.sum(xp.exp(logits - largest), axis=1, keepdims=True)
+
+    def least_of(count: int) -> tuple[Any, Any]:
+        """Returns the least logit that stays (N, 1) and the probability of the ``count`` largest (N,)."""
+        ranked = xp.top_k(logits, count)[0]
+        share = xp.exp(ranked - largest) / total
+        reached = xp.cumsum(share, axis=1)
+        return xp.min(xp.where(reached - share >= top_p, np.float32(np.inf), ranked), axis=1)[:, None], reached[:, -1]
+
+    least, reached = least_of(min(size, _SORTED))
+    if size > _SORTED:
+        enough = xp.all(xp.logical_or(ignored, reached >= top_p))
+        least = xp.cond(enough, lambda: least, lambda: least_of(size)[0])
+    return xp.where(logits < least, IMPOSSIBLE, logits)
 
 
-def strongest_channels(features: np.ndarray) -> list[tuple[int, ...]]:
-    """Returns the channels of (B, …, D) that are strongest in the mean over regions, the strongest first."""
-    mean = features.reshape(len(features), -1, features.shape[-1]).mean(axis=1, dtype=np.float32)
-    return [tuple(row) for row in np.argsort(-mean, axis=1, kind="stable")[:, :_CHANNELS].tolist()]
-
-
-def block_size(words: int) -> int:
-    """Returns r, the smallest number whose third power is not below V."""
-    size = round(words ** (1 / 3))
-    return size if size**3 >= words else size + 1
-
-
-def words_drawn(weights: np.ndarray, chances: np.ndarray) -> np.ndarray:
-    """Draws a word a row.
-
-    Args:
-        weights: Probabilities up to a factor, (N, V); no row is all zeros.
-        chances: Of the words, (3, N).
-
-    Returns:
-        The words, (N,).
-    """
-    rows, size = np.arange(len(weights)), block_size(weights.shape[1])
-    padded = np.zeros((len(weights), size**3))
-    padded[:, : weights.shape[1]] = weights
-    cube = padded.reshape(-1, size, size, size)
-    first = _first_beyond(cube.sum(axis=(2, 3)), chances[0])
-    second = _first_beyond(cube[rows, first].sum(axis=2), chances[1])
-    third = _first_beyond(cube[rows, first, second], chances[2])
-    return (first * size + second) * size + third
-
-
-def _first_beyond(weights: np.ndarray, chance: np.ndarray) -> np.ndarray:
-    """Returns the first place (N,) at which the running sum of (N, r) exceeds the chance's share of the whole."""
-    reached = np.cumsum(weights, axis=1)
-    found: np.ndarray = (reached > chance[:, None] * reached[:, -1:]).argmax(axis=1)
-    return found
+def _hypotheses(rows: tuple[np.ndarray, np.ndarray, np.ndarray], count: int) -> list[list[Hypothesis]]:
+    """Returns the hypotheses of each image, likeliest first, from ``count`` rows of each."""
+    tokens, total, ended = rows
+    flat = [hypothesis(*row) for row in zip(tokens, total, total, ended, strict=True)]
+    return [sorted(flat[first : first + count], key=lambda h: -h.score) for first in range(0, len(flat), count)]

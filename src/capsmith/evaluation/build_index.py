@@ -3,12 +3,12 @@
 from capsmith.core.log import get_logger
 from capsmith.data.prepare import Prepared
 from capsmith.models.member import Member, StoredFeatures
-from capsmith.retrieval.caption_index import Memory
+from capsmith.retrieval.caption_index import CaptionIndex
 
 logger = get_logger(__name__)
 
 
-def build_caption_index(member: Member, prepared: Prepared) -> Memory:
+def build_caption_index(member: Member, prepared: Prepared) -> CaptionIndex:
     """Indexes the captions and features of training images.
 
     Args:
@@ -20,4 +20,4 @@ def build_caption_index(member: Member, prepared: Prepared) -> Memory:
     logger.info(f"caption index: captions and features of {len(records):,} training images")
     captions = [[words.encode(tokens) for tokens in record.tokens(text)] for record in records]
     ids = [record.image_id for record in records]
-    return Memory.of(StoredFeatures(member, prepared.source), ids, captions)
+    return CaptionIndex.build(StoredFeatures(member, prepared.source), ids, captions)

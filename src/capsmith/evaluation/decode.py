@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from capsmith.core.errors import memory_advice
 from capsmith.core.progress import track
 from capsmith.data.sources import FeatureSource
+from capsmith.decoding.config import DecodingConfig
 from capsmith.decoding.limits import images_at_once
-from capsmith.decoding.search import DecodingConfig
 from capsmith.models.caption import Caption
 from capsmith.models.feature_captioner import FeatureCaptioner
 

@@ -14,7 +14,6 @@ from capsmith.core.outputs import PAGE, input_files, require_page
 from capsmith.core.schema import nearest
 from capsmith.data.prepare import Prepared, prepare, read_corpus
 from capsmith.data.records import SPLITS, Corpus, Record
-from capsmith.decoding.rerank.mbr import ConsensusConfig
 from capsmith.evaluation import readings
 from capsmith.evaluation.build_index import build_caption_index
 from capsmith.evaluation.decode import decode_images
@@ -23,7 +22,7 @@ from capsmith.metrics import Score, Scorer
 from capsmith.models.caption import Caption
 from capsmith.models.captioner import Captioner
 from capsmith.models.ensemble_run import RunPaths, find_runs
-from capsmith.models.given_features import require_encoder
+from capsmith.models.feature_origin import require_encoder
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 
@@ -87,7 +86,7 @@ def evaluate(
     captioner = Captioner.load_members(runs.runs, configs, encoder=False, average=runs.average)
     corpus = read_corpus(configs[0].data, configs[0].features)
     index = RunDirectory(runs.runs[0])
-    if isinstance(configs[0].decoding, ConsensusConfig) and not index.caption_index.exists():
+    if configs[0].decoding.requires_caption_index and not index.caption_index.exists():
         prepared = _training_images(configs[0], index, corpus)
         build_caption_index(captioner.members[0], prepared).save(index.path)
     return evaluate_captioner(captioner, out, corpus, split, runs.runs, runs.average)
@@ -127,7 +126,9 @@ def evaluate_captioner(
     all_prepared = _prepare(captioner, corpus, split)
     records = _common_records(all_prepared, split)
     references = {record.image_id: list(record.captions) for record in records}
-    captions = decode_images(captioner, [one.source for one in all_prepared], list(references), config.decoding)
+    captions = decode_images(
+        captioner, [prepared.source for prepared in all_prepared], list(references), config.decoding
+    )
     scorer = Scorer(references, config.evaluation.metrics, tokeniser(config))
     texts = {image_id: caption.text for image_id, caption in captions.items()}
     scores = scorer.score(texts)
@@ -145,7 +146,7 @@ def evaluate_captioner(
             predictions=predictions_text(captions),
             report=result.directory,
         )
-        notes = readings.keep(entry, runs, result.directory)
+        notes = readings.record(entry, runs, result.directory)
     paths = {record.image_id: record.path for record in records}
     write_results(result.directory, split, config, captions, scores, control, references, paths)
     _log_scores(result, config, notes)

@@ -1,7 +1,7 @@
-"""The log of test readings: every evaluation of the test split leaves a line in the run, and is never taken back.
+"""The log of test readings: every evaluation of the test split adds a line to the run, which is never removed.
 
-A test set that is read often, and only the best reading told, is a second dev set. So the program keeps count itself:
-one JSON object a line in ``test_readings.jsonl``, in the directory of each run that was evaluated.
+A test set that is read often, with only the best reading reported, is a second dev set. The program therefore counts
+the readings: one JSON object a line in ``test_readings.jsonl`` of each evaluated run.
 """
 
 import contextlib
@@ -19,32 +19,32 @@ from capsmith.core.errors import CapsmithError
 from capsmith.core.readers.json_files import parse_json
 from capsmith.core.readers.regular_files import open_regular, read_bytes
 from capsmith.metrics import Score
+from capsmith.models.run import RunDirectory
 
 try:
     import fcntl
-except ImportError:  # Windows: a line is one write to the end of the file, and no more is promised
+except ImportError:  # Windows: a line is one write at the end of the file, without a lock
     fcntl = None  # type: ignore[assignment]
-
-FILE = "test_readings.jsonl"
 
 
 def sources(runs: Sequence[Path]) -> list[dict[str, str]]:
-    """Says which runs are evaluated, such that their files can be checked later.
+    """Describes runs such that their files can be verified later.
 
     Args:
         runs: Run directories.
 
     Returns:
-        For each its path, and the SHA-256 of its ``config.yaml`` and ``model.weights.h5`` where they are there.
+        For each run its path, and the SHA-256 of its config and weights if these files exist.
     """
-    found = []
-    for run in runs:
+    described = []
+    for path in runs:
+        run = RunDirectory(Path(path))
         entry = {"run": str(run)}
-        for key, name in (("config_sha256", "config.yaml"), ("weights_sha256", "model.weights.h5")):
-            with contextlib.suppress(OSError), open_regular(run / name) as file:
+        for key, name in (("config_sha256", run.config), ("weights_sha256", run.weights)):
+            with contextlib.suppress(OSError), open_regular(name) as file:
                 entry[key] = hashlib.file_digest(file, "sha256").hexdigest()
-        found.append(entry)
-    return found
+        described.append(entry)
+    return described
 
 
 def reading(
@@ -61,14 +61,14 @@ def reading(
     """Returns one line of the log.
 
     Args:
-        scores: What was read.
+        scores: The scores.
         runs: From ``sources``; several are an ensemble, or one model of averaged weights.
         averaged: Whether the weights of several runs were averaged.
         decoding: The settings of the search.
-        dataset: The dataset's type.
-        images: How many images were captioned.
-        predictions: What ``predictions.jsonl`` will hold: its SHA-256 tells later which captions were read.
-        report: Where the captions and scores are written.
+        dataset: The type of the dataset.
+        images: Number of images.
+        predictions: Content of ``predictions.jsonl``, whose SHA-256 identifies the captions.
+        report: Folder of the report.
     """
     return {
         "id": uuid.uuid4().hex,
@@ -86,51 +86,53 @@ def reading(
     }
 
 
-def keep(entry: Mapping[str, Any], runs: Sequence[Path], report: Path) -> list[str]:
-    """Appends a reading to the log of every run that took part.
+def record(entry: Mapping[str, Any], runs: Sequence[Path], report: Path) -> list[str]:
+    """Appends a reading to the log of every evaluated run.
 
-    A run that cannot be written, such as one on a read-only medium, is evaluated all the same: the line then goes
-    into the report's folder.
+    A run that cannot be written, such as one on a read-only medium, can still be evaluated: its line goes into the
+    folder of the report.
 
     Args:
         entry: From ``reading``.
-        runs: The run directories; without any, the report's folder takes the line.
-        report: The report's folder.
+        runs: The run directories; without any, the line goes into the folder of the report.
+        report: Folder of the report.
 
     Returns:
-        Lines for people: which run was read before, and how often; which could not be written.
+        Notes for the log: which runs had been read before, and how often; which could not be written.
 
     Raises:
-        CapsmithError: The line can be written to neither place.
+        CapsmithError: The line cannot be written anywhere.
     """
-    told = []
-    places = list(dict.fromkeys(runs)) or [report]
-    for place in places:
+    notes = []
+    folders = list(dict.fromkeys(Path(run) for run in runs)) or [report]
+    for folder in folders:
+        log = RunDirectory(folder).test_readings
         try:
-            count = append(place / FILE, entry)
+            count = append(log, entry)
         except CapsmithError as error:
-            if place == report:
+            if folder == report:
                 raise
-            append(report / FILE, entry)
-            told.append(f"test: this reading is noted in {report / FILE}, since the run cannot be written ({error})")
+            fallback = RunDirectory(report).test_readings
+            append(fallback, entry)
+            notes.append(f"test: this reading is recorded in {fallback}, since the run cannot be written ({error})")
             continue
         if count > 1:
-            told.append(f"test: read {count} times with this run, see {place / FILE}")
-    return told
+            notes.append(f"test: read {count} times with this run, see {log}")
+    return notes
 
 
 def append(path: Path, entry: Mapping[str, Any]) -> int:
-    """Appends one line, whole or not at all, while other processes may append too.
+    """Appends one line, completely or not at all. Several processes may append at the same time.
 
     Args:
-        path: The log; made when missing.
-        entry: What becomes a line of JSON.
+        path: The log; created if missing.
+        entry: The JSON object.
 
     Returns:
-        How many lines the log holds now.
+        Number of lines in the log.
 
     Raises:
-        CapsmithError: It cannot be written; its lines are as they were.
+        CapsmithError: The line cannot be written; the log is unchanged.
     """
     line = json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
     if path.exists() and not path.is_file():
@@ -141,7 +143,7 @@ def append(path: Path, entry: Mapping[str, Any]) -> int:
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             before = file.read()
-            if before and not before.endswith(b"\n"):  # a process died within its line
+            if before and not before.endswith(b"\n"):  # a process was killed while it wrote
                 line = b"\n" + line
             try:
                 rest = memoryview(line)
@@ -153,17 +155,17 @@ def append(path: Path, entry: Mapping[str, Any]) -> int:
                 raise
     except OSError as error:
         raise CapsmithError(f"cannot write {path}: {error.strerror or error}") from error
-    return sum(bool(one.strip()) for one in (before + line).split(b"\n"))
+    return sum(bool(text.strip()) for text in (before + line).split(b"\n"))
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Reads a log; lines that a process did not finish are passed over.
+    """Reads a log. Incomplete lines are skipped.
 
     Args:
-        path: A log; one that is missing has no lines.
+        path: The log; a missing one has no lines.
 
     Raises:
-        CapsmithError: It cannot be read.
+        CapsmithError: The log cannot be read.
     """
     try:
         lines = read_bytes(path).split(b"\n")
@@ -171,18 +173,18 @@ def read(path: Path) -> list[dict[str, Any]]:
         return []
     except OSError as error:
         raise CapsmithError(f"cannot read {path}: {error.strerror or error}") from error
-    found = []
+    entries = []
     for line in lines:
         with contextlib.suppress(ValueError):
             if isinstance(entry := parse_json(line, strict=False), dict):
-                found.append(entry)
-    return found
+                entries.append(entry)
+    return entries
 
 
 @contextlib.contextmanager
 def _exclusive(descriptor: int) -> Iterator[None]:
-    """Waits until no other process appends; closing the file lets go."""
+    """Waits until no other process appends; closing the file releases the lock."""
     if fcntl is not None:
-        with contextlib.suppress(OSError):  # a file system without locks: a line is still one write
+        with contextlib.suppress(OSError):  # a file system without locks: the line is still one write
             fcntl.flock(descriptor, fcntl.LOCK_EX)
     yield

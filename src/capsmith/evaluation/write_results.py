@@ -7,7 +7,7 @@ from pathlib import Path
 from capsmith.config import Config
 from capsmith.core.files import write_json, write_text
 from capsmith.core.outputs import PREDICTIONS, SCORES
-from capsmith.decoding.search import DecodingConfig
+from capsmith.decoding.config import DecodingConfig
 from capsmith.evaluation.report import write_report
 from capsmith.metrics import Score
 from capsmith.models.caption import Caption

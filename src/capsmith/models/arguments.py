@@ -1,4 +1,4 @@
-"""What Python callers hand to a captioner: checked before any work is done, one clear line for each mistake.
+"""Checks of the arguments of a captioner, before any work is done: one clear line for each mistake.
 
 B images · D channels · L regions.
 """
@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from capsmith.core.errors import CapsmithError, ConfigError, FeatureError, ImageError, one_line
 from capsmith.core.schema import explain, nearest
-from capsmith.decoding.search import DECODINGS, DecodingConfig
+from capsmith.decoding.config import DECODINGS, DecodingConfig
 from capsmith.vision.images import ImageSource, image_name, load_image
 
 Several = list[Any] | tuple[Any, ...] | Iterator[Any]
-"""Several images, of any kind each."""
+"""Several images; each may be of another kind."""
 Search = DecodingConfig | str | None
 Raise = Literal["raise"]
 Return = Literal["return"]
@@ -29,10 +29,10 @@ _WANTED = "a path, the bytes of a file, a PIL image or an array (H, W, 3)"
 
 
 def image_list(images: Any) -> tuple[list[Any], bool]:
-    """Returns images as a list, and whether several were given; any iterable of images is several.
+    """Returns images as a list, and whether the caller passed an iterable.
 
     Raises:
-        TypeError: Something given is no image.
+        TypeError: An argument is no image.
     """
     if isinstance(images, _IMAGES):
         return [images], False
@@ -48,31 +48,31 @@ def image_list(images: Any) -> tuple[list[Any], bool]:
 def read_images(
     images: Sequence[ImageSource], sizes: Sequence[tuple[int, int]], count: int, several: bool, on_error: OnError
 ) -> Iterator[list[Any]]:
-    """Yields ``count`` images at a time: for each a list of its pixels at every size, or the error that it gave.
+    """Yields batches of images: for each image a list of its pixels at every size, or its error.
 
     Args:
         images: From ``image_list``.
-        sizes: What each encoder takes, height and width.
-        count: How many at a time.
-        several: Say in messages which one of them it was.
-        on_error: ``"return"`` errors in the image's place, or ``"raise"`` them.
+        sizes: Height and width for each encoder.
+        count: Images in a batch.
+        several: Name the position of an image in messages.
+        on_error: ``"raise"`` errors, or ``"return"`` them in place of the image.
 
     Raises:
-        ImageError: An image cannot be read, or is a PIL image that was closed.
-        ValueError: ``on_error`` is neither.
+        ImageError: An image cannot be read, or is a closed PIL image.
+        ValueError: ``on_error`` has another value.
     """
     if on_error not in ("raise", "return"):
         raise ValueError(f"on_error is 'raise' or 'return', not {on_error!r:.80}")
     for first in range(0, len(images), count):
-        some: list[Any] = []
+        batch: list[Any] = []
         for place, image in enumerate(images[first : first + count], first):
             try:
-                some.append([_pixels(image, size, f"images[{place}]: " if several else "") for size in sizes])
+                batch.append([_pixels(image, size, f"images[{place}]: " if several else "") for size in sizes])
             except ImageError as error:
                 if on_error == "raise":
                     raise
-                some.append(error)
-        yield some
+                batch.append(error)
+        yield batch
 
 
 def _pixels(image: ImageSource, size: tuple[int, int], place: str) -> np.ndarray:
@@ -80,98 +80,102 @@ def _pixels(image: ImageSource, size: tuple[int, int], place: str) -> np.ndarray
         return load_image(image, size)
     except ImageError as error:
         raise ImageError(f"{place}{error}") from error
-    except Exception as error:  # Pillow raises nearly every kind of exception on a closed or damaged image of its own
+    except Exception as error:  # Pillow raises almost any exception for a closed or damaged image of its own
         if not isinstance(image, Image.Image):
             raise
         raise ImageError(f"{place}{image_name(image)}: the image cannot be read ({one_line(error)})") from error
 
 
-def chosen_decoding(given: Any, own: DecodingConfig, settings: Mapping[str, Any]) -> DecodingConfig:
-    """Returns the search that a call asks for.
+def chosen_decoding(requested: Any, own: DecodingConfig, settings: Mapping[str, Any]) -> DecodingConfig:
+    """Returns the settings of the search that a call requests.
 
     Args:
-        given: A search's settings; or its name, with what ``own`` says of settings that it takes too; None for
-            ``own``, or where that does not take one of ``settings``, the first search that takes them all.
-        own: How the run searches.
+        requested: Settings of a search; or its name, which takes over those settings of ``own`` that it has too; or
+            None: ``own``, or if that lacks one of ``settings``, the first search that has all of them.
+        own: The search of the run.
         settings: Changes, such as ``beam_size``.
 
     Raises:
-        ConfigError: There is no such search, or a setting is not known or not allowed.
-        TypeError: ``given`` is something else.
+        ConfigError: There is no such search, or a setting is unknown or invalid.
+        TypeError: ``requested`` has another type.
     """
-    if isinstance(given, DecodingConfig) or (given is None and not settings):
-        base = own if given is None else given
+    if isinstance(requested, DecodingConfig) or (requested is None and not settings):
+        base = own if requested is None else requested
         return _validated(type(base), {**base.model_dump(), **settings}) if settings else base
-    if given is None:
-        taking = [kind for kind in DECODINGS.settings.values() if settings.keys() <= kind.model_fields.keys()]
-        kind = type(own) if type(own) in taking or not taking else taking[0]
-    elif not isinstance(given, str):
-        raise TypeError(f"decoding is the name of a search, or its settings, not {type(given).__name__}")
-    elif given not in DECODINGS.settings:
+    if requested is None:
+        candidates = [kind for kind in DECODINGS.settings.values() if settings.keys() <= kind.model_fields.keys()]
+        kind = type(own) if type(own) in candidates or not candidates else candidates[0]
+    elif not isinstance(requested, str):
+        raise TypeError(f"decoding is the name of a search, or its settings, not {type(requested).__name__}")
+    elif requested in DECODINGS.retired:
+        raise ConfigError(f"decoding: {DECODINGS.retired[requested]}")
+    elif requested not in DECODINGS.settings:
         known = DECODINGS.names()
-        raise ConfigError(f"decoding: {given!r:.80} is no search{nearest(given, known)} (one of: {', '.join(known)})")
+        raise ConfigError(
+            f"decoding: {requested!r:.80} is no search{nearest(requested, known)} (one of: {', '.join(known)})"
+        )
     else:
-        kind = DECODINGS.settings[given]
-    kept = {key: value for key, value in own.model_dump().items() if key in kind.model_fields and key != "type"}
-    return _validated(kind, {**kept, **settings})
+        kind = DECODINGS.settings[requested]
+    shared = {key: value for key, value in own.model_dump().items() if key in kind.model_fields and key != "type"}
+    return _validated(kind, {**shared, **settings})
 
 
 def _validated(kind: type[Any], values: Mapping[str, Any]) -> DecodingConfig:
     try:
-        made: DecodingConfig = kind.model_validate(values)
+        validated: DecodingConfig = kind.model_validate(values)
     except ValidationError as error:
         raise ConfigError("; ".join(f"decoding.{line}" for line in explain(error, kind))) from None
-    return made
+    return validated
 
 
 def checked_features(features: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns features that a decoder can take.
+    """Checks that features fit a decoder, and returns them.
 
     Args:
-        features: Of B images, (B, D) or (B, L, D).
-        shape: What the decoder takes of an image, (D,) or (L, D).
+        features: Features of B images, (B, D) or (B, L, D).
+        shape: Shape for one image, (D,) or (L, D).
 
     Raises:
-        FeatureError: They are of another shape, or not finite.
-        TypeError: They are no array of real numbers.
+        FeatureError: The shape is another one, or numbers are not finite.
+        TypeError: The features are no array of real numbers.
     """
     if not isinstance(features, np.ndarray) or features.dtype.kind not in "fiu":
         kind = f"an array of {features.dtype}" if isinstance(features, np.ndarray) else type(features).__name__
         raise TypeError(f"features are a NumPy array of real numbers, not {kind}")
     if features.shape == shape:
-        raise FeatureError(f"features of one image alone: give them a first axis, features[None], {(1, *shape)}")
+        raise FeatureError(f"these are the features of one image: add a first axis, features[None], {(1, *shape)}")
     if features.shape[1:] != shape:
         raise FeatureError(
             f"the features of an image have shape {features.shape[1:]}, but this captioner takes {shape}: "
-            "are they of another encoder?"
+            "do they come from another encoder?"
         )
     if features.dtype.kind == "f" and not np.isfinite(features).all():
-        raise FeatureError("features hold numbers that are not finite (NaN or infinity): extract them again")
+        raise FeatureError("features contain NaN or infinity: extract them again")
     return features
 
 
 def check_pixels(pixels: Sequence[Any], sizes: Sequence[tuple[int, int]]) -> None:
-    """Sees that pixels are those of so many images for each encoder, at its size.
+    """Checks that there is one array of pixels (B, H, W, 3) for each encoder, at its size.
 
     Raises:
-        TypeError: They are not given once for each encoder, or are no arrays.
+        TypeError: The number of arrays is another one, or an argument is no array.
         ValueError: An array has another shape.
     """
     if len(pixels) != len(sizes):
-        raise TypeError(f"pixels are given once for each encoder: {len(sizes)} arrays, not {len(pixels)}")
-    for given, size in zip(pixels, sizes, strict=True):
-        if not isinstance(given, np.ndarray) or given.dtype.kind not in "fiu":
-            kind = given.dtype if isinstance(given, np.ndarray) else type(given).__name__
+        raise TypeError(f"pixels are one array for each encoder: {len(sizes)} arrays, not {len(pixels)}")
+    for array, size in zip(pixels, sizes, strict=True):
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+            kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
             raise TypeError(f"pixels are an array of numbers from 0 to 255, not {kind}")
-        if given.ndim != 4 or given.shape[1:] != (*size, 3):
-            raise ValueError(f"pixels have shape {given.shape}, but the encoder takes (B, {size[0]}, {size[1]}, 3)")
+        if array.ndim != 4 or array.shape[1:] != (*size, 3):
+            raise ValueError(f"pixels have shape {array.shape}, but the encoder takes (B, {size[0]}, {size[1]}, 3)")
 
 
 def require_same_process(process: int) -> None:
-    """Sees that a captioner is used by the process that loaded it.
+    """Checks that a captioner is used by the process that loaded it.
 
     Raises:
-        CapsmithError: This is a fork of that process, in which TensorFlow's threads do not run: it would wait for ever.
+        CapsmithError: This process is a fork of that one. TensorFlow's threads do not run here: a call would hang.
     """
     if os.getpid() != process:
         raise CapsmithError(

@@ -8,7 +8,7 @@ import numpy as np
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.tokens import detokenise
 from capsmith.data.text.vocabulary import Vocabulary
-from capsmith.decoding.search import Hypothesis
+from capsmith.decoding.hypotheses import Hypothesis
 from capsmith.models.training_domain import DomainCheck
 
 

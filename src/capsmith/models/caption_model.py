@@ -1,4 +1,4 @@
-"""The model that is trained: an encoder where it learns too, and a decoder."""
+"""The model that is trained: a decoder, and the encoder if it is trained too."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class CaptionModel(keras.Model):
-    """Teacher forcing with a loss over real tokens alone.
+    """Teacher forcing with a loss over real tokens.
 
     Args:
-        decoder: Speaks the decoder protocol.
-        encoder: Pixels to features, when it is trained too; None when the batches hold features.
-        label_smoothing: Share of the target probability spread evenly over the vocabulary.
+        decoder: Implements the protocol of ``decoders.base``.
+        encoder: Maps pixels to features if it is trained; None if the batches hold features.
+        label_smoothing: Probability mass that is spread evenly over the vocabulary, 0 to 1.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class CaptionModel(keras.Model):
         self.mixing: keras.Variable | None = None
 
     def sample_inputs(self) -> None:
-        """Lets training replace words by the model's own, at the rate that ``mixing`` holds; 0 until it is set."""
+        """Turns on scheduled sampling: training replaces input words at the rate in ``mixing``, which starts at 0."""
         self.mixing = keras.Variable(0.0, trainable=False, name="mixing")
         self.chance = keras.random.SeedGenerator()
 
     def without_optimizer(self) -> "CaptionModel":
-        """Returns the same layers without the optimizer, whose state would make a checkpoint three times as large."""
+        """Returns the same layers without the optimizer, whose state would triple the size of a checkpoint."""
         other = CaptionModel(self.decoder, self.encoder, self.label_smoothing)
         other.built = True
         return other
@@ -57,17 +57,17 @@ class CaptionModel(keras.Model):
         return self.decoder(features, tokens, image, training=training, dropout_masks=inputs.get("dropout_masks"))
 
     def _mixed(self, features: Any, tokens: Any, image: Any) -> Any:
-        """Replaces some of the words read by words that the model draws in their places.
+        """Replaces some input words by words that the model samples in their places.
 
-        Scheduled sampling (Bengio et al. 2015) in two passes over the whole sentence instead of one pass word by word
-        (Mihaylova and Martins 2019): the draws follow the references' words before them.
+        Scheduled sampling (Bengio et al. 2015) in two passes over the complete sentence instead of one word by word
+        (Mihaylova and Martins 2019): samples are conditioned on the reference words before them.
         """
         logits = ops.stop_gradient(self.decoder(features, tokens, image, training=True))
         noise = -ops.log(-ops.log(keras.random.uniform(ops.shape(logits), 1e-7, 1.0, seed=self.chance)))
-        said = ops.cast(ops.argmax(ops.cast(logits, "float32") + noise, axis=-1), tokens.dtype)
-        said = ops.concatenate([tokens[:, :1], said[:, :-1]], axis=1)  # what is said at t is read at t + 1
+        sampled = ops.cast(ops.argmax(ops.cast(logits, "float32") + noise, axis=-1), tokens.dtype)
+        sampled = ops.concatenate([tokens[:, :1], sampled[:, :-1]], axis=1)  # the output at t is the input at t + 1
         chosen = keras.random.uniform(ops.shape(tokens), seed=self.chance) < ops.cast(self.mixing, "float32")
-        return ops.where(chosen & (tokens > END), said, tokens)
+        return ops.where(chosen & (tokens > END), sampled, tokens)
 
     def compute_loss(
         self,
@@ -77,10 +77,10 @@ class CaptionModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """Returns the mean cross-entropy over the tokens that are not padding, in nats.
+        """Returns the mean cross-entropy over all tokens except padding, in nats.
 
-        A batch with ``"weight"`` (B,) weighs its captions by it, without smoothing: with a caption's advantage this
-        is the policy gradient (Williams 1992).
+        If a batch has ``"weight"`` (B,), each caption is weighted by it, without label smoothing. With the advantage of
+        a sampled caption as weight, this is the policy gradient (Williams 1992).
         """
         weight = x.get("weight")
         loss = masked_cross_entropy(y, y_pred, self.label_smoothing if weight is None else 0.0, weight)
@@ -99,18 +99,18 @@ def build_model(
     """Builds the network of a config.
 
     Args:
-        config: Names decoder and loss.
-        vocabulary: Its size and frequencies.
-        feature_shape: (D,) or (L, D).
-        encoder: Becomes part of the network where the config trains it.
-        vectors: Word vectors (V, E) to start from.
+        config: Decoder and loss.
+        vocabulary: The words and their frequencies.
+        feature_shape: Shape of the features of one image, (D,) or (L, D).
+        encoder: Becomes part of the network if the config trains it.
+        vectors: Initial word vectors (V, E).
     """
     counts = np.array(vocabulary.counts, np.float64)
     start = np.log((counts + 1) / (counts + 1).sum()) if counts.any() else None
     decoder = DECODERS.build(config.decoder, len(vocabulary), vectors=vectors, log_frequencies=start)
     if getattr(decoder, "attends", False) and len(feature_shape) != 2:
         raise ConfigError(
-            f"decoder.type {config.decoder.type} attends to regions, but an image's features are one vector: "
+            f"decoder.type {config.decoder.type} attends to regions, but the features of an image are one vector: "
             "set encoder.output to grid"
         )
     if DECODERS.settings.is_external(config.decoder.type):
@@ -123,14 +123,14 @@ def build_model(
 
 
 def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0, weight: Any = None) -> Any:
-    """Mean cross-entropy over real tokens.
+    """Returns the mean cross-entropy over real tokens.
 
     Args:
         targets: Word ids (B, T); 0 is padding.
         logits: (B, T, V).
-        smoothing: With share ``s`` the target is ``1 - s`` on the word and ``s / V`` on every word (Szegedy et al.
-            2016, sec. 7).
-        weight: What each caption counts (B,), of either sign; None counts all as one.
+        smoothing: Label smoothing ``s``: the target is ``1 - s`` on the word plus ``s / V`` on every word (Szegedy et
+            al. 2016, sec. 7).
+        weight: Weight of each caption (B,), of either sign; 1 by default.
 
     Returns:
         A scalar, in nats.
@@ -143,9 +143,9 @@ def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0, weig
 
 
 def _smoothed(logits_BTV: Any, targets_BT: Any, smoothing: float) -> Any:
-    """Returns every token's cross-entropy (B, T).
+    """Returns the cross-entropy of every token (B, T).
 
-    Its gradient is written out, and passes over the B × T × V numbers as seldom as it can.
+    Its explicit gradient makes as few passes over the B × T × V numbers as possible.
     """
     size = logits_BTV.shape[-1]
 

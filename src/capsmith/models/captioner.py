@@ -10,8 +10,8 @@ import numpy as np
 
 from capsmith.config import Config
 from capsmith.core.errors import ImageError
-from capsmith.decoding.search import DecodingConfig
-from capsmith.decoding.stepper import EnsembleFeatures
+from capsmith.decoding.config import DecodingConfig
+from capsmith.decoding.features import EnsembleFeatures
 from capsmith.models.arguments import (
     OnError,
     Raise,
@@ -88,10 +88,10 @@ class Captioner(FeatureCaptioner):
             self.members[0].save(run)
             return
         directory = RunDirectory.named(run)
-        names = [f"member_{number + 1}" for number in range(len(self.members))]
-        for member, name in zip(self.members, names, strict=True):
-            member.save(directory.path / name)
-        save_ensemble(directory, names)
+        folders = [directory.member(number + 1) for number in range(len(self.members))]
+        for member, folder in zip(self.members, folders, strict=True):
+            member.save(folder)
+        save_ensemble(directory, [folder.name for folder in folders])
 
     def save_parts(self, run: str | Path) -> None:
         """Writes the single member without its weights; see ``Member.save_parts``."""
@@ -145,7 +145,7 @@ class Captioner(FeatureCaptioner):
         Args:
             images: A path, bytes, a PIL image or an array (H, W, 3), or a list (or other iterable) of them.
             decoding: The search: settings such as ``BeamConfig(beam_size=3)``, or a name: ``"greedy"``, ``"beam"``,
-                ``"sample"``, ``"consensus"``; by default that of the config.
+                ``"sample"``; by default that of the config.
             attention: Also return attention maps. Those of an ensemble are the mean of its members' maps, on the grid
                 of the first member with attention.
             on_error: If an image cannot be read, ``"raise"`` the error, or ``"return"`` it in place of the caption.
@@ -170,8 +170,8 @@ class Captioner(FeatureCaptioner):
         captions: list[Caption | ImageError] = []
         for batch in read_images(sources, self._image_sizes, size, several, on_error):
             pixels = [image for image in batch if not isinstance(image, ImageError)]
-            made = iter(self._caption_pixels(pixels, search_config, attention) if pixels else ())
-            captions += [image if isinstance(image, ImageError) else next(made) for image in batch]
+            captioned = iter(self._caption_pixels(pixels, search_config, attention) if pixels else ())
+            captions += [image if isinstance(image, ImageError) else next(captioned) for image in batch]
         return captions if several else captions[0]
 
     def _caption_pixels(
@@ -216,7 +216,7 @@ class Captioner(FeatureCaptioner):
 
     @cached_property
     def _encoders(self) -> list[tuple[Member, int]]:
-        """The different encoders of all members, each by its first member and its place there."""
+        """The different encoders of all members, each as the first member that has it and its number there."""
         different: dict[int, tuple[Member, int]] = {}
         for member in self.members:
             for number, encoder in enumerate(member.encoders):

@@ -1,7 +1,7 @@
-"""Weights and training state on disk, each file whole or not there.
+"""Weights and training state on disk, written atomically.
 
-Weights of a checkpoint are Keras's HDF5; the state that ``--resume`` continues from is one ``.npz`` with the arrays
-of every variable (weights, optimizer, dropout seeds) and the progress as JSON. Neither can execute anything.
+Weights are Keras HDF5 files. The state from which ``--resume`` continues is one ``.npz`` with the arrays of all
+variables (weights, optimizer, dropout seeds) and the progress as JSON. Neither can execute code.
 """
 
 import json
@@ -24,31 +24,33 @@ def save_weights(model: keras.Model, path: Path) -> None:
     """Writes a model's weights as ``….weights.h5``, atomically.
 
     Raises:
-        CheckpointError: The disk is full, or the folder cannot be written.
+        CheckpointError: The disk is full, or the folder is not writable.
     """
     with replacing(path, model) as temporary:
         model.save_weights(temporary)
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
-    """Reads weights that ``save_weights`` wrote into a built model.
+    """Loads weights that ``save_weights`` wrote into a built model.
 
     Raises:
-        CheckpointError: Missing, damaged, or of a model of other sizes.
+        CheckpointError: The file is missing or damaged, or belongs to a model of other sizes.
     """
     if special := describe_special(path):
         raise CheckpointError(f"{path}: {special}: the run is damaged; copy it again, or train again")
     if not path.is_file():
-        raise CheckpointError(f"{path} is missing: the training made no checkpoint yet, or it was removed")
+        raise CheckpointError(f"{path} is missing: the training has no checkpoint yet, or the file was removed")
     require_readable(path, "", CheckpointError)
     try:
         load_strictly(model, path)
     except FeatureError as error:
-        raise CheckpointError(f"{path} is damaged, or no Keras weights file: copy it again, or train again") from error
-    except Exception as error:  # Keras and h5py raise whatever a damaged byte leads to
+        raise CheckpointError(
+            f"{path} is damaged, or not a Keras weights file: copy it again, or train again"
+        ) from error
+    except Exception as error:  # Keras and h5py raise almost any exception for damaged files
         raise CheckpointError(f"{path} is damaged, or of another model: {one_line(error)[:200]}") from error
     if first_not_finite(model):
-        raise CheckpointError(f"{path} is damaged: it holds weights that are no numbers; copy it again, or train again")
+        raise CheckpointError(f"{path} is damaged: it contains NaN or infinite weights; copy it again, or train again")
 
 
 def save_state(path: Path, model: keras.Model, progress: dict[str, Any]) -> None:
@@ -60,15 +62,15 @@ def save_state(path: Path, model: keras.Model, progress: dict[str, Any]) -> None
 
 
 def load_state(path: Path, model: keras.Model) -> dict[str, Any]:
-    """Sets all variables of a compiled model as ``save_state`` wrote them; returns the progress.
+    """Restores all variables of a compiled model that ``save_state`` wrote, and returns the progress.
 
     Raises:
-        CheckpointError: Damaged, or of another model.
+        CheckpointError: The file is damaged, or belongs to another model.
     """
     variables = _variables(model)
     headers = read_headers(path, CheckpointError, _ADVICE)
     if _is_state(headers) and [h.shape for h in headers.values()] != [tuple(v.shape) for v in variables]:
-        raise CheckpointError(f"{path} is of another model: train into another --run directory")
+        raise CheckpointError(f"{path} belongs to another model: train into another --run directory")
     schema = {f"v{n}": ArraySpec(_kinds(v), tuple(v.shape)) for n, v in enumerate(variables)}
     saved = read_arrays(path, {_PROGRESS: _BYTES, **schema}, CheckpointError, _ADVICE)
     progress = _parsed(path, saved.pop(_PROGRESS))
@@ -78,10 +80,10 @@ def load_state(path: Path, model: keras.Model) -> dict[str, Any]:
 
 
 def read_progress(path: Path) -> dict[str, Any]:
-    """Returns the progress that ``save_state`` wrote, without a model to set.
+    """Returns the progress that ``save_state`` wrote, without a model.
 
     Raises:
-        CheckpointError: Damaged.
+        CheckpointError: The file is damaged.
     """
     return _parsed(path, read_array(path, _PROGRESS, _BYTES, CheckpointError, _ADVICE))
 
@@ -92,7 +94,7 @@ _BYTES = ArraySpec(INTEGERS, ("length",), minimum=0, maximum=255)
 
 
 def _is_state(headers: dict[str, ArrayHeader]) -> bool:
-    """Takes the progress away; returns whether the rest are the variables of some model, in order."""
+    """Removes the progress; returns whether the other arrays are the variables of a model, in order."""
     return headers.pop(_PROGRESS, None) is not None and [*headers] == [f"v{n}" for n in range(len(headers))]
 
 
@@ -102,15 +104,15 @@ def _kinds(variable: Any) -> str:
 
 def _parsed(path: Path, progress: np.ndarray) -> dict[str, Any]:
     try:
-        found = parse_json(progress.astype(np.uint8).tobytes())
-        if not isinstance(found, dict):
-            raise ValueError("its progress is no mapping")
+        content = parse_json(progress.astype(np.uint8).tobytes())
+        if not isinstance(content, dict):
+            raise ValueError("its progress is not a mapping")
     except ValueError as error:
         raise CheckpointError(f"{path} is damaged: {one_line(error)}; {_ADVICE}") from error
-    return found
+    return content
 
 
 def _variables(model: keras.Model) -> list[Any]:
-    """All variables that training changes: weights, batch statistics, dropout seeds, optimizer."""
-    passing = {id(v) for v in model.metrics_variables}
-    return [*(v for v in model.variables if id(v) not in passing), *model.optimizer.variables]
+    """Returns all variables that training changes: weights, batch statistics, dropout seeds, optimizer."""
+    metrics = {id(v) for v in model.metrics_variables}
+    return [*(v for v in model.variables if id(v) not in metrics), *model.optimizer.variables]

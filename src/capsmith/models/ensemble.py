@@ -13,8 +13,9 @@ from keras import ops
 
 from capsmith.core.errors import CheckpointError
 from capsmith.core.scopes import Use, difference
-from capsmith.decoding.search import Stepper
-from capsmith.decoding.stepper import DecoderStepper, EnsembleFeatures
+from capsmith.decoding.engine import Stepper
+from capsmith.decoding.features import EnsembleFeatures
+from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.member import Member
 
 

@@ -15,16 +15,19 @@ from capsmith.config import Config
 from capsmith.core.errors import CheckpointError
 from capsmith.data.sources import FeatureSource
 from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.decoding.config import DECODINGS, DecodingConfig
+from capsmith.decoding.features import EnsembleFeatures
+from capsmith.decoding.hypotheses import Hypothesis, require_known_tokens
 from capsmith.decoding.limits import images_at_once
-from capsmith.decoding.rerank.mbr import ConsensusConfig
-from capsmith.decoding.search import DECODINGS, DecodingConfig, Hypothesis, require_known_words, search
-from capsmith.decoding.stepper import DecoderStepper, EnsembleFeatures
+from capsmith.decoding.rerank.reranker import rerank
+from capsmith.decoding.search import search
+from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.arguments import Search, checked_features, chosen_decoding, require_same_process
 from capsmith.models.caption import Caption, caption_of
 from capsmith.models.caption_model import CaptionModel
 from capsmith.models.ensemble import EnsembleStepper, require_same_words
 from capsmith.models.member import Member, StoredFeatures
-from capsmith.retrieval.caption_index import Memory
+from capsmith.retrieval.caption_index import CaptionIndex
 from capsmith.vision.encoder import Encoder, JoinedEncoder
 
 Features = np.ndarray | EnsembleFeatures
@@ -42,7 +45,7 @@ class FeatureCaptioner:
         members: The models.
     """
 
-    def __init__(self, members: Sequence[Member], caption_index: Memory | None = None) -> None:
+    def __init__(self, members: Sequence[Member], caption_index: CaptionIndex | None = None) -> None:
         self.members = tuple(members)
         require_same_words(self.members)
         self._given_index = caption_index
@@ -97,9 +100,8 @@ class FeatureCaptioner:
             CheckpointError: Reranking needs training captions, and the run has no caption index.
         """
         if DECODINGS.settings.is_external(decoding.type):
-            require_known_words(hypotheses, len(self.vocabulary), decoding.type)
-        if isinstance(decoding, ConsensusConfig):
-            hypotheses = self.caption_index.choose(hypotheses, parts_of(features)[0], decoding)
+            require_known_tokens(hypotheses, len(self.vocabulary), decoding.type)
+        hypotheses = rerank(hypotheses, parts_of(features)[0], decoding, self)
         return [caption_of(ranked, self.vocabulary, self.config.text) for ranked in hypotheses]
 
     @cached_property
@@ -111,7 +113,7 @@ class FeatureCaptioner:
         return EnsembleStepper([member.stepper for member in self.members], shapes)
 
     @cached_property
-    def caption_index(self) -> Memory:
+    def caption_index(self) -> CaptionIndex:
         """Captions of the training images, from the first member's run; read when first used.
 
         Raises:
@@ -122,7 +124,7 @@ class FeatureCaptioner:
         first = self.members[0]
         if first.run is None:
             raise CheckpointError("this captioner has no caption index, which reranking needs: pass one")
-        return Memory.load(first.run.path, first.feature_shape[-1], len(self.vocabulary))
+        return CaptionIndex.load(first.run.path, first.feature_shape[-1], len(self.vocabulary))
 
     def _batch_size(self, decoding: DecodingConfig, most: int) -> int:
         return images_at_once(decoding, len(self.vocabulary), most, len(self.members))

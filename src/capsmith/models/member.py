@@ -24,7 +24,7 @@ from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.arguments import check_pixels
 from capsmith.models.caption_model import CaptionModel, build_model
 from capsmith.models.checkpoints import load_weights, save_weights
-from capsmith.models.given_features import GivenFeatures
+from capsmith.models.feature_origin import FeatureOrigin
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 from capsmith.vision.encoder import Encoder, JoinedEncoder, join_encoders
@@ -54,7 +54,7 @@ class Member:
     feature_shape: tuple[int, ...]
     encoder: Encoder | JoinedEncoder | None = None
     run: RunDirectory | None = None
-    feature_origin: GivenFeatures | None = None
+    feature_origin: FeatureOrigin | None = None
 
     @classmethod
     def load(
@@ -81,7 +81,7 @@ class Member:
         vocabulary = Vocabulary.load(directory.vocabulary)
         saved = read_json(directory.captioner, CheckpointError)
         shape = _feature_shape(saved, vocabulary, directory)
-        origin = GivenFeatures.read(saved.get("features"), str(directory.captioner))
+        origin = FeatureOrigin.read(saved.get("features"), str(directory.captioner))
         has_encoder = origin is None or origin.encoder != "none"
         needs_encoder = has_encoder and (encoder or config.trains_encoder)
         loaded = _load_encoders(config, directory, frozen) if needs_encoder else None

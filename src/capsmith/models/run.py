@@ -11,6 +11,7 @@ from capsmith.core.files import path_argument
 from capsmith.core.locks import FILE as LOCK_FILE
 from capsmith.core.locks import locked
 from capsmith.core.outputs import COPIES, REPORT_FILES, listed_copies
+from capsmith.retrieval.index_file import index_path, index_paths
 from capsmith.vision.encoder_folder import EncoderFolder, encoder_folders
 
 
@@ -48,8 +49,6 @@ class RunDirectory:
     history = _File("history.csv")
     history_plot = _File("history.png")
     log = _File("log.txt")
-    caption_index = _File("memory.npz")
-    """Captions and vectors of training images, for nearest-neighbour reranking."""
     domain = _File("domain.npz")
     """Summary of the training images, for out-of-domain warnings."""
     test_readings = _File("test_readings.jsonl")
@@ -84,6 +83,10 @@ class RunDirectory:
     def pretrained_encoders(self, count: int) -> list[Path]:
         """Returns the folders into which a smoke run pretrains its ``count`` encoders."""
         return [self.path / f"adapted_{number + 1}" for number in range(count)]
+
+    def member(self, number: int) -> Path:
+        """Returns the folder of a member of a saved ensemble, or of an ensemble in a smoke run; counted from 1."""
+        return self.path / f"member_{number}"
 
     # --- which files exist ---------------------------------------------------------------------------------------
 
@@ -124,11 +127,16 @@ class RunDirectory:
             raise CheckpointError(f"{self} is incomplete: it lacks {', '.join(missing)}; copy or train the run again")
 
     @property
+    def caption_index(self) -> Path:
+        """Captions and vectors of training images, for nearest-neighbour reranking."""
+        return index_path(self.path)
+
+    @property
     def files(self) -> list[Path]:
         """All files that a training writes into the run, those of a single encoder included."""
         own = (
             *(self.config, self.versions, self.vocabulary, self.captioner, self.weights, self.state, self.plugins),
-            *(self.caption_index, self.domain, self.history, self.history_plot, self.log),
+            *(*index_paths(self.path), self.domain, self.history, self.history_plot, self.log),
         )
         return [*own, *EncoderFolder(self.path).files]
 
@@ -163,7 +171,7 @@ class RunDirectory:
         Raises:
             CheckpointError: A file cannot be removed.
         """
-        patterns = ("encoder_*", "adapted_*", self.stage_one.name)
+        patterns = ("encoder_*", "adapted_*", "member_*", self.stage_one.name)
         reports = (self.report.name, f"{self.report.name}/*", f"{self.report.name}/*/images")
         folders = {path for pattern in (*patterns, *reports) for path in self.path.glob(pattern)}
         try:
@@ -176,7 +184,7 @@ class RunDirectory:
             raise CheckpointError(f"cannot clear {self}: {error.strerror or error}") from error
 
     def _clear_folder(self, folder: Path) -> None:
-        if folder == self.stage_one:
+        if folder == self.stage_one or folder.name.startswith("member_"):
             RunDirectory(folder).clear()
         for name in self._written_in(folder):
             (folder / name).unlink(missing_ok=True)

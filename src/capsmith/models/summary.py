@@ -1,4 +1,4 @@
-"""What a captioner is made of: its layers, their weights' shapes, parameters and bytes, the encoder's included.
+"""Tables of the layers of a model: shapes, parameters and bytes, those of the encoder included.
 
 P images · L regions · D channels · V vocabulary.
 """
@@ -13,21 +13,21 @@ import numpy as np
 from capsmith.config import Config
 from capsmith.models.member import Member
 
-_LAST = ("to_embedding", "output")  # what the words come from, listed last
+_LAST = ("to_embedding", "output")  # output layers, listed last
 
 
 @dataclass(frozen=True)
 class Row:
-    """One layer, or a whole encoder.
+    """One layer, or a complete encoder.
 
     Attributes:
         part: ``encoder`` or ``decoder``.
-        name: The layer's name; of a layer within another one both, with a slash between.
+        name: Name of the layer; ``outer/inner`` for a layer within another one.
         kind: Its type.
-        shapes: What it holds, or what goes in and comes out.
-        parameters: Numbers in its weights.
-        bytes: What they take in memory.
-        trained: Whether training changed them.
+        shapes: Shapes of its weights, or of its input and output.
+        parameters: Number of parameters.
+        bytes: Their size in memory.
+        trained: Whether they were trained.
     """
 
     part: str
@@ -61,7 +61,7 @@ def summary(member: Member, layers: bool = False) -> str:
 
 
 def headline(member: Member) -> str:
-    """Returns the way from an image to words in one line."""
+    """Returns the path from image to words in one line."""
     config, decoder = member.config, member.config.decoder
     return (
         f"{decoder.type} captioner: {encoder_name(config)} → {_shape(member.feature_shape)} → "
@@ -70,12 +70,12 @@ def headline(member: Member) -> str:
 
 
 def encoder_name(config: Config) -> str:
-    """Returns the encoders' names, with the layers at which they are cut where that is not the last one."""
-    return " + ".join(one.type + (f" ({one.layer})" if one.layer else "") for one in config.encoders)
+    """Returns the names of the encoders, each with the layer at which it is cut, unless that is the last one."""
+    return " + ".join(encoder.type + (f" ({encoder.layer})" if encoder.layer else "") for encoder in config.encoders)
 
 
 def encoder_rows(member: Member, layers: bool = False) -> list[Row]:
-    """Returns a row for each encoder, or for each of its layers that has weights; none without encoder."""
+    """Returns a row for each encoder, and with ``layers`` for each of its layers with weights; none without encoder."""
     if member.encoder is None:
         return []
     rows = []
@@ -84,26 +84,26 @@ def encoder_rows(member: Member, layers: bool = False) -> list[Row]:
         how = "trained" if config.trainable else "adapted, frozen" if config.pretrain_on_words else "frozen"
         rows.append(_row("encoder", config.type, f"CNN, {how}", part.core.weights, shapes))
         if layers:
-            kept = [layer for layer in part.core.layers if layer.weights]
+            weighted = [layer for layer in part.core.layers if layer.weights]
             rows += [
                 _row("encoder layer", f"  {layer.name}", type(layer).__name__, layer.weights, _output(layer))
-                for layer in kept
+                for layer in weighted
             ]
     return rows
 
 
 def decoder_rows(member: Member) -> list[Row]:
-    """Returns a row for each layer of the decoder that has weights, in the order in which they are made."""
+    """Returns a row for each layer of the decoder with weights, in the order of their creation."""
     decoder = member.model.decoder
-    seen: set[int] = set()
-    rows = [_row("decoder", name, type(layer).__name__, own) for name, layer, own in _owners(decoder, "", seen)]
-    if rest := [weight for weight in decoder.weights if id(weight) not in seen]:
+    counted: set[int] = set()
+    rows = [_row("decoder", name, type(layer).__name__, own) for name, layer, own in _owners(decoder, "", counted)]
+    if rest := [weight for weight in decoder.weights if id(weight) not in counted]:
         rows.append(_row("decoder", "output", "", rest))
     return sorted(rows, key=lambda row: _LAST.index(row.name) if row.name in _LAST else -1)
 
 
 def size(count: float) -> str:
-    """Returns a number of bytes for people: kB and MB are thousands and millions."""
+    """Formats a number of bytes; kB and MB are 10^3 and 10^6."""
     for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= one:
             return f"{count / one:.1f} {unit}"
@@ -111,18 +111,18 @@ def size(count: float) -> str:
 
 
 def _owners(
-    layer: keras.layers.Layer, prefix: str, seen: set[int]
+    layer: keras.layers.Layer, prefix: str, counted: set[int]
 ) -> Iterator[tuple[str, keras.layers.Layer, list[Any]]]:
-    """Yields the layers within a layer, with the weights that no layer within them holds."""
+    """Yields the layers within a layer, each with the weights that belong to none of its inner layers."""
     for inner in _within(layer):
-        if id(inner) in seen or not inner.weights:
+        if id(inner) in counted or not inner.weights:
             continue
-        seen.add(id(inner))
+        counted.add(id(inner))
         name = prefix + inner.name
-        parts = [] if hasattr(inner, "gates") else list(_owners(inner, f"{name}/", seen))
+        parts = [] if hasattr(inner, "gates") else list(_owners(inner, f"{name}/", counted))
         yield from parts
-        own = [weight for weight in inner.weights if id(weight) not in seen]
-        seen.update(id(weight) for weight in own)
+        own = [weight for weight in inner.weights if id(weight) not in counted]
+        counted.update(id(weight) for weight in own)
         if own:
             yield name, inner, own
 
@@ -158,9 +158,9 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _totals(member: Member, encoder: Sequence[Row], decoder: Sequence[Row]) -> list[str]:
-    whole = [row for row in encoder if row.part == "encoder"]
+    encoders = [row for row in encoder if row.part == "encoder"]
     lines = []
-    for name, rows in (("encoder", whole), ("decoder", decoder), ("in all", [*whole, *decoder])):
+    for name, rows in (("encoder", encoders), ("decoder", decoder), ("in all", [*encoders, *decoder])):
         if rows:
             count = sum(row.parameters for row in rows)
             lines.append(f"{name:8} {count:>14,} parameters  {size(sum(row.bytes for row in rows)):>9}")

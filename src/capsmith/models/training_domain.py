@@ -1,11 +1,11 @@
-"""How far an image is from those that a run was trained on: captions of other kinds of images come with a warning.
+"""Distance of an image from the training images: captions of unfamiliar kinds of images come with a warning.
 
 P training images · D feature channels · d dimensions.
 
-An image's features are pooled over regions, centred and whitened in the principal components of the training images
-(Mahalanobis 1936; for networks Lee et al. 2018); what these components leave of it is one dimension more. Its distance
-is that to the nearest of at most 2,000 training images (Sun et al. 2022). The threshold comes from dev images, which
-training has not seen: at most 1 % of them exceed it.
+The features of an image are averaged over regions, centred, and whitened in the principal components of the training
+images (Mahalanobis 1936; for networks Lee et al. 2018). The norm of the residual is one further dimension. The distance
+is that to the nearest of at most 2,000 training images (Sun et al. 2022). The threshold comes from dev images: at most
+1 % of them exceed it.
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ import numpy as np
 from capsmith.core.errors import CheckpointError
 from capsmith.core.files import atomic
 from capsmith.core.readers.arrays import FLOATS, ArraySpec, read_arrays
-from capsmith.retrieval.caption_index import Seen, pool
+from capsmith.retrieval.caption_index import FeatureLookup, pool
 
-_TRAIN, _DEV = 2000, 1000  # images that are looked at, at most
-_LEAST_TRAIN, _LEAST_DEV = 40, 10  # images without which nothing is known of others
+_MAX_TRAIN, _MAX_DEV = 2000, 1000  # images that are used
+_MIN_TRAIN, _MIN_DEV = 40, 10  # with fewer images there is no summary
 _DIMENSIONS = 256
-_FLOOR = 1e-3  # share of the mean variance that every component counts as having
+_FLOOR = 1e-3  # share of the mean variance that is added to every component
 _SHARE, _DEVIATIONS = 0.99, 3.0
 _BATCH = 64
-_MOST = 10**5  # training images, channels or dimensions in a file
+_LIMIT = 10**5  # training images, channels or dimensions in a file
 _SCHEMA = {
     "vectors": ArraySpec(FLOATS, ("images", "width")),
     "mean": ArraySpec(FLOATS, ("channels",)),
@@ -38,11 +38,11 @@ _KEYS = tuple(_SCHEMA)
 
 @dataclass(frozen=True)
 class DomainCheck:
-    """How an image compares with the training images.
+    """Distance of an image from the training images.
 
     Attributes:
-        distance: To the nearest training image, in standard deviations of training features.
-        threshold: What hardly any image of the training's kind exceeds.
+        distance: Distance to the nearest training image, in standard deviations of training features.
+        threshold: Distance that at most 1 % of dev images exceed.
     """
 
     distance: float
@@ -50,7 +50,7 @@ class DomainCheck:
 
     @property
     def unlike_training(self) -> bool:
-        """Whether the image is unlike the training images, so that a poor caption is to be expected."""
+        """Whether the image differs so much from the training images that its caption is probably poor."""
         return self.distance > self.threshold
 
 
@@ -60,9 +60,9 @@ class TrainingDomain:
 
     Attributes:
         vectors: Training images, (P, d).
-        mean: Of the pooled features, (D,).
-        basis: To whitened components, (D, d - 1); its columns are not of length 1.
-        rest: Mean and deviation of what the components leave of an image, (2,).
+        mean: Mean of the pooled features, (D,).
+        basis: Projection onto whitened components, (D, d - 1); its columns are not normalised.
+        rest: Mean and deviation of the norm of the residual, (2,).
         threshold: The largest usual distance.
     """
 
@@ -73,21 +73,22 @@ class TrainingDomain:
     threshold: float
 
     @classmethod
-    def of(cls, seen: Seen, train: Sequence[str], dev: Sequence[str]) -> "TrainingDomain | None":
-        """Summarises training images, and calibrates the threshold on others of their kind.
+    def of(cls, lookup: FeatureLookup, train: Sequence[str], dev: Sequence[str]) -> "TrainingDomain | None":
+        """Summarises training images, and calibrates the threshold on dev images.
 
         Args:
-            seen: Gives the features of images, (N, D) or (N, L, D).
-            train: Images that were trained on.
-            dev: Images that were not.
+            lookup: Looks up the features of images, (N, D) or (N, L, D).
+            train: Ids of training images.
+            dev: Ids of dev images.
 
         Returns:
-            None where there are too few images to say anything.
+            The summary, or None if there are too few images.
         """
-        if len(train) < _LEAST_TRAIN or len(dev) < _LEAST_DEV:
+        if len(train) < _MIN_TRAIN or len(dev) < _MIN_DEV:
             return None
-        pooled, others = _pooled(seen, _some(train, _TRAIN)), _pooled(seen, _some(dev, _DEV))
-        if not (np.isfinite(pooled).all() and np.isfinite(others).all()):
+        pooled = _pooled(lookup, _evenly_spaced(train, _MAX_TRAIN))
+        dev_pooled = _pooled(lookup, _evenly_spaced(dev, _MAX_DEV))
+        if not (np.isfinite(pooled).all() and np.isfinite(dev_pooled).all()):
             return None
         mean = pooled.mean(axis=0)
         variance, components = np.linalg.eigh(np.cov(pooled - mean, rowvar=False, bias=True).reshape(len(mean), -1))
@@ -97,14 +98,14 @@ class TrainingDomain:
         empty = cls(np.zeros((0, 1), np.float32), mean, basis, np.array([0, 1], np.float32), 0.0)
         left = empty._vectors(pooled)[:, -1]
         rest = np.array([left.mean(), max(left.std(), 0.01 * np.sqrt(variance.sum()), 1e-6)], np.float32)
-        found = replace(empty, rest=rest)
-        found = replace(found, vectors=found._vectors(pooled))
-        return replace(found, threshold=_threshold(found.distances(others)))
+        summary = replace(empty, rest=rest)
+        summary = replace(summary, vectors=summary._vectors(pooled))
+        return replace(summary, threshold=_threshold(summary.distances(dev_pooled)))
 
     def distances(self, features: np.ndarray) -> np.ndarray:
-        """Returns how far images (N, D) or (N, L, D) are from the nearest training image, (N,)."""
-        asked, known = self._vectors(pool(features)), self.vectors.astype(np.float32)
-        squares = (asked**2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2 * asked @ known.T
+        """Returns the distance of images (N, D) or (N, L, D) to the nearest training image, (N,)."""
+        queries, known = self._vectors(pool(features)), self.vectors.astype(np.float32)
+        squares = (queries**2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2 * queries @ known.T
         nearest: np.ndarray = np.sqrt(np.maximum(squares.min(axis=1), 0))
         return nearest
 
@@ -117,7 +118,7 @@ class TrainingDomain:
         return [DomainCheck(float(distance), self.threshold) for distance in self.distances(features)]
 
     def _vectors(self, pooled: np.ndarray) -> np.ndarray:
-        """Returns whitened components and, behind them, how much they leave of an image, (N, d)."""
+        """Returns whitened components followed by the standardised norm of the residual, (N, d)."""
         centred = pooled - self.mean
         inner = centred @ self.basis
         back = self.basis / np.maximum((self.basis**2).sum(axis=0), 1e-30)  # the components are orthogonal
@@ -125,7 +126,7 @@ class TrainingDomain:
         return np.concatenate([inner, ((left - self.rest[0]) / self.rest[1])[:, None]], axis=1)
 
     def save(self, path: Path) -> None:
-        """Writes it to a file, atomically."""
+        """Writes the summary atomically."""
         with atomic(path, "wb") as file:
             np.savez(
                 file,
@@ -138,18 +139,18 @@ class TrainingDomain:
 
     @classmethod
     def load(cls, path: Path, channels: int) -> "TrainingDomain | None":
-        """Reads what ``save`` wrote; None where a run has none, as those of earlier versions.
+        """Reads a summary; returns None if the file does not exist, as in runs of earlier versions.
 
         Args:
             path: The file.
-            channels: D of the run's features.
+            channels: D of the features.
 
         Raises:
-            CheckpointError: The file is damaged, or of another encoder.
+            CheckpointError: The file is damaged, or belongs to another encoder.
         """
         if not path.exists():
             return None
-        advice = "delete it, and captions come without a look at how unlike the training images an image is"
+        advice = "delete it to caption without warnings of unfamiliar images"
         saved = read_arrays(path, _SCHEMA, CheckpointError, advice)
         if fault := _fault(saved, channels):
             raise CheckpointError(f"{path} is damaged: {fault}; {advice}")
@@ -158,9 +159,9 @@ class TrainingDomain:
 
 
 def _threshold(usual: np.ndarray) -> float:
-    """Returns what at most 1 % of the distances exceed, and few of another sample: three deviations of logarithms.
+    """Returns a distance that at most 1 % of ``usual`` exceed, and few of another sample: three log deviations.
 
-    Copies of training images, at a distance of nearly nothing, are no reason to expect others to be far.
+    The lower bound limits the influence of near copies of training images, whose distance is almost zero.
     """
     most = max(float(np.quantile(usual, _SHARE, method="higher")), 1e-6)
     logs = np.log(np.maximum(usual, most / 10))
@@ -168,21 +169,21 @@ def _threshold(usual: np.ndarray) -> float:
 
 
 def _fault(saved: dict[str, np.ndarray], channels: int) -> str:
-    """Returns what is wrong with the arrays of a file; empty where nothing is."""
+    """Returns the fault of the arrays of a file, or an empty string."""
     vectors, _, basis, rest, threshold = (saved[key] for key in _KEYS)
     count, size = len(vectors), basis.shape[1]
-    right = vectors.shape[1] == size + 1 and basis.shape[0] == channels
-    if not right or not 0 < count <= _MOST or not 0 < size <= _MOST:
-        return f"its arrays do not fit together, or are not of features with {channels} channels"
+    fit = vectors.shape[1] == size + 1 and basis.shape[0] == channels
+    if not fit or not 0 < count <= _LIMIT or not 0 < size <= _LIMIT:
+        return f"its arrays do not fit together, or belong to features that do not have {channels} channels"
     if not (threshold > 0 and rest[1] > 0):
         return "its threshold or deviation is not above zero"
     return ""
 
 
-def _some(ids: Sequence[str], most: int) -> Sequence[str]:
-    """Returns at most so many, at even distances."""
+def _evenly_spaced(ids: Sequence[str], most: int) -> Sequence[str]:
+    """Returns at most ``most`` ids, evenly spaced."""
     return [ids[place] for place in np.unique(np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(int))]
 
 
-def _pooled(seen: Seen, ids: Sequence[str]) -> np.ndarray:
-    return np.concatenate([pool(seen.features(ids[at : at + _BATCH])) for at in range(0, len(ids), _BATCH)])
+def _pooled(lookup: FeatureLookup, ids: Sequence[str]) -> np.ndarray:
+    return np.concatenate([pool(lookup.features(ids[at : at + _BATCH])) for at in range(0, len(ids), _BATCH)])

@@ -1,1 +1,1 @@
-"""Retrieval: what is kept of the training images, to find like ones again."""
+"""Retrieval: indexes over training images, and predictors learned from them. NumPy only."""

@@ -1,207 +1,146 @@
-"""What a captioner remembers of its training images: their captions, and a vector of each to find it by.
+"""Caption index: captions of the training images, and vectors that find the nearest of them.
 
-P training images · D feature channels · d dimensions of a vector · k neighbours.
+P images · D feature channels · d dimensions of a vector · k neighbours · W words.
 
-An image's vector is the mean of its regions, every channel brought to one scale, projected on two sets of directions:
-those in which training images differ most (principal components, at most 256), and those that say most about captions
-(``concepts.py``, at most 200). Each part is brought to length 1. Beside them stands which words an image's
-features speak of. So 6,000 images take 16 MB, and a run can look its neighbours up without the images, the data set
-or the features.
+The vector of an image has two parts, each of length 1: the visual part is a projection on principal components of the
+features (at most 256), the semantic part a projection on directions that predict captions (``concepts``, at most 200).
+Features are means over regions, standardised per channel. With 6,000 images the index takes 16 MB, and a run needs
+neither its images nor its features to find neighbours.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from itertools import accumulate
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from capsmith.core.errors import CheckpointError, one_line
-from capsmith.core.files import atomic
-from capsmith.core.readers.arrays import FLOATS, INTEGERS, ArraySpec, read_arrays, read_headers
-from capsmith.decoding.rerank import mbr as consensus
-from capsmith.decoding.rerank.mbr import ConsensusConfig
-from capsmith.decoding.search import Hypothesis
 from capsmith.metrics.utility import DocumentFrequencies
-from capsmith.retrieval.concepts import Content, directions
+from capsmith.retrieval import index_file
+from capsmith.retrieval.concepts import ConceptPredictor, semantic_directions
 from capsmith.vision.feature_scale import feature_scale
 
-FILE = "memory.npz"
-_DIMENSIONS = 256
-_EXPLAINED = 768  # principal components from which captions are explained
-_WHITENING = 0.25  # a component counts by its deviation to the power 1 - 2 · this: none would let the first few rule
+_DIMENSIONS = 256  # of the visual part, at most
+_COMPONENTS = 768  # principal components from which captions are predicted, at most
+_WHITENING = 0.25  # divides a component by its variance to this power; at 0 the first few would dominate
 _BATCH = 256
-_KEYS = ("vectors", "mean", "projection", "meaning", "words", "lengths", "groups")
-_CONTENT = ("words", "rarity", "left", "right")
-_SCHEMA = {
-    "vectors": ArraySpec(FLOATS, ("images", "d")),
-    "mean": ArraySpec(FLOATS, ("D",)),
-    "projection": ArraySpec(FLOATS, ("D", "looks")),
-    "meaning": ArraySpec(FLOATS, ("D", "said")),
-    "words": ArraySpec(INTEGERS, ("all words",), minimum=0),
-    "lengths": ArraySpec(INTEGERS, ("captions",), minimum=0),
-    "groups": ArraySpec(INTEGERS, ("images",), minimum=0),
-    "content_words": ArraySpec(INTEGERS, ("W",), minimum=0),
-    "content_rarity": ArraySpec(FLOATS, ("W",)),
-    "content_left": ArraySpec(FLOATS, ("D", "r")),
-    "content_right": ArraySpec(FLOATS, ("r", "W")),
-}
 
 
-class Seen(Protocol):
-    """Where the features of images are found, such as a member of an ensemble."""
+class FeatureLookup(Protocol):
+    """Returns features of images by id, such as a member of an ensemble."""
 
     def features(self, ids: Sequence[str]) -> np.ndarray:
         """Returns features (N, D) or (N, L, D)."""
 
 
 @dataclass(frozen=True)
-class Memory:
+class CaptionIndex:
     """Captions and vectors of training images.
 
     Attributes:
-        captions: For each image its captions as word ids, without start and end.
-        vectors: (P, d), looks and then meaning, each of length 1.
-        mean: Of the pooled features, (D,).
-        projection: To looks, (D, d').
-        meaning: To meaning, (D, d - d').
-        content: Which words images speak of, from the same features.
+        captions: The captions of each image as token ids, without start and end.
+        vectors: Vectors (P, d), the visual part first.
+        mean: Mean of the pooled features (D,).
+        visual_projection: From centred features to the visual part (D, d').
+        semantic_projection: From centred features to the semantic part (D, d - d').
+        concepts: Predicts words from centred features.
     """
 
     captions: tuple[tuple[tuple[int, ...], ...], ...]
     vectors: np.ndarray
     mean: np.ndarray
-    projection: np.ndarray
-    meaning: np.ndarray
-    content: Content
+    visual_projection: np.ndarray
+    semantic_projection: np.ndarray
+    concepts: ConceptPredictor
 
     @classmethod
-    def of(cls, seen: Seen, ids: Sequence[str], captions: Sequence[Sequence[Sequence[int]]]) -> "Memory":
-        """Remembers images.
+    def build(
+        cls, source: FeatureLookup, ids: Sequence[str], captions: Sequence[Sequence[Sequence[int]]]
+    ) -> "CaptionIndex":
+        """Indexes images.
 
         Args:
-            seen: Gives the features of images, (N, D) or (N, L, D).
+            source: Has the features of the images.
             ids: The images.
-            captions: For each image its captions as word ids.
+            captions: The captions of each image as token ids.
         """
         pooled = np.concatenate(
-            [pool(seen.features(ids[first : first + _BATCH])) for first in range(0, len(ids), _BATCH)]
+            [pool(source.features(ids[first : first + _BATCH])) for first in range(0, len(ids), _BATCH)]
         )
         mean, variance = pooled.mean(axis=0), pooled.var(axis=0)
         scale = feature_scale(variance, np.median(variance) or variance.mean())
         scaled = (pooled - mean) * scale
         strength, components = np.linalg.eigh(scaled.T @ scaled / len(scaled))
         order = np.argsort(-strength)
-        kept, basis = order[: min(_DIMENSIONS, len(ids))], components[:, order[: min(_EXPLAINED, len(ids))]]
-        weight = np.maximum(strength[kept], 1e-6) ** -_WHITENING
-        looks = (scale[:, None] * components[:, kept] * weight).astype(np.float32)
-        explained = scaled @ basis
-        back = scale[:, None] * basis  # from features to those components
-        said = (back @ directions(explained, captions)).astype(np.float32)
-        content = Content.of(explained, captions)
-        content = replace(content, left=(back @ content.left).astype(np.float32))
-        remembered = tuple(tuple(tuple(int(word) for word in c) for c in group) for group in captions)
-        return cls(remembered, _vectors(pooled - mean, looks, said).astype(np.float16), mean, looks, said, content)
+        largest, basis = order[: min(_DIMENSIONS, len(ids))], components[:, order[: min(_COMPONENTS, len(ids))]]
+        weight = np.maximum(strength[largest], 1e-6) ** -_WHITENING
+        visual = (scale[:, None] * components[:, largest] * weight).astype(np.float32)
+        projected = scaled @ basis
+        back = scale[:, None] * basis  # from centred features to those components
+        semantic = (back @ semantic_directions(projected, captions)).astype(np.float32)
+        concepts = ConceptPredictor.fit(projected, captions)
+        concepts = replace(concepts, encode=(back @ concepts.encode).astype(np.float32))
+        ids_of_tokens = tuple(tuple(tuple(int(token) for token in c) for c in group) for group in captions)
+        vectors = _vectors(pooled - mean, visual, semantic).astype(np.float16)
+        return cls(ids_of_tokens, vectors, mean, visual, semantic, concepts)
 
-    def alike(self, features: np.ndarray, count: int, weight: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the k training images most like each of some images, the most alike first.
+    def nearest(self, features: np.ndarray, k: int, semantic_weight: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the k nearest training images of N images, the most similar first.
 
         Args:
-            features: (N, D) or (N, L, D).
-            count: k.
-            weight: What likeness of meaning counts beside that of looks.
+            features: Features (N, D) or (N, L, D).
+            k: Number of neighbours; fewer are returned if the index has fewer.
+            semantic_weight: Weight of the semantic cosine; the visual cosine has weight 1.
 
         Returns:
-            Numbers of training images, and how alike they are, both (N, k): the weighted mean of both cosines.
+            Indices of training images, and their similarity, the weighted mean of both cosines, both (N, k).
         """
-        asking = _vectors(pool(features) - self.mean, self.projection, self.meaning)
-        asking[:, self.projection.shape[1] :] *= weight
-        likeness = asking @ self.vectors.astype(np.float32).T / np.float32(1 + weight)
-        nearest: np.ndarray = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
-        return nearest, np.take_along_axis(likeness, nearest, axis=1)
+        queries = _vectors(pool(features) - self.mean, self.visual_projection, self.semantic_projection)
+        queries[:, self.visual_projection.shape[1] :] *= semantic_weight
+        similarity = queries @ self.vectors.astype(np.float32).T / np.float32(1 + semantic_weight)
+        nearest: np.ndarray = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+        return nearest, np.take_along_axis(similarity, nearest, axis=1)
 
-    def choose(
-        self, found: Sequence[Sequence[Hypothesis]], features: np.ndarray, config: ConsensusConfig
-    ) -> list[list[Hypothesis]]:
-        """Returns each image's captions in the order in which training images and captions agree on them.
-
-        Args:
-            found: What a search found for each of N images.
-            features: Of the images, (N, D) or (N, L, D).
-            config: What counts how much.
-        """
-        alike = self.alike(features, config.neighbours, config.meaning)
-        spoken = self.content.spoken_of(pool(features) - self.mean)
-        return [
-            consensus.choose(
-                one,
-                [self.captions[image] for image in near],
-                likeness,
-                config,
-                self.frequencies,
-                partial(self.content.fit, said),
-            )
-            for one, near, likeness, said in zip(found, *alike, spoken, strict=True)
-        ]
+    def predict_concepts(self, features: np.ndarray) -> np.ndarray:
+        """Returns the predictions (N, W) of ``concepts`` for features (N, D) or (N, L, D)."""
+        return self.concepts.predict(pool(features) - self.mean)
 
     @cached_property
     def frequencies(self) -> DocumentFrequencies:
-        """In how many images' captions each n-gram stands."""
+        """Document frequencies of the n-grams in the captions; the captions of an image are one document."""
         return DocumentFrequencies(self.captions)
 
     def save(self, run: Path) -> None:
-        """Writes ``memory.npz`` into a run directory, all of it or nothing."""
-        flat = [caption for group in self.captions for caption in group]
-        with atomic(run / FILE, "wb") as file:
-            np.savez_compressed(
-                file,
-                vectors=self.vectors,
-                mean=self.mean,
-                projection=self.projection,
-                meaning=self.meaning,
-                words=np.array([word for caption in flat for word in caption], np.int32),
-                lengths=np.array([len(caption) for caption in flat], np.int32),
-                groups=np.array([len(group) for group in self.captions], np.int32),
-                **{f"content_{name}": getattr(self.content, name) for name in _CONTENT},
-            )
+        """Writes ``caption_index.npz`` into a run directory, atomically."""
+        arrays = {
+            "vectors": self.vectors,
+            "mean": self.mean,
+            "visual_projection": self.visual_projection,
+            "semantic_projection": self.semantic_projection,
+            "concept_tokens": self.concepts.tokens,
+            "concept_idf": self.concepts.idf,
+            "concept_encode": self.concepts.encode,
+            "concept_decode": self.concepts.decode,
+        }
+        index_file.write(run, arrays, self.captions)
 
     @classmethod
-    def load(cls, run: Path, channels: int | None = None, vocabulary: int | None = None) -> "Memory":
-        """Reads what ``save`` wrote.
+    def load(cls, run: Path, channels: int | None = None, vocabulary_size: int | None = None) -> "CaptionIndex":
+        """Reads the index of a run, of this version or of an earlier one (``memory.npz``).
 
         Args:
             run: The run directory.
-            channels: D of the features that the run's decoder takes; None takes any.
-            vocabulary: Words that the run knows; None takes any.
+            channels: D of the features that the run's decoder takes; None accepts any.
+            vocabulary_size: Number of words in the run's vocabulary; None accepts any.
 
         Raises:
-            CheckpointError: It is missing or damaged, or of other features or words than the run's.
+            CheckpointError: The file is missing or damaged, or does not fit the run's features or vocabulary.
         """
-        path = run / FILE
-        if not path.is_file():
-            raise CheckpointError(
-                f"{run} remembers no training images, which this decoding asks: evaluate it once where the data is"
-            )
-        advice = "delete it, and evaluate the run once where the data is"
-        headers = read_headers(path, CheckpointError, advice)
-        if _SCHEMA.keys() - headers.keys() == {f"content_{name}" for name in _CONTENT}:
-            raise CheckpointError(f"{path} is of an earlier capsmith: {advice}")
-        if channels is not None and "mean" in headers and headers["mean"].shape != (channels,):
-            raise CheckpointError(f"{path} is of features of another encoder: {advice}")
-        saved = read_arrays(path, _SCHEMA, CheckpointError, advice)
-        vectors, mean, looks, said, words, lengths, groups = (saved[key] for key in _KEYS)
-        content = Content(*(saved[f"content_{name}"] for name in _CONTENT))
-        try:
-            captions = _grouped(_grouped(words.tolist(), lengths), groups)
-            if looks.shape[1] + said.shape[1] != vectors.shape[1]:
-                raise ValueError("its directions are not those of its vectors")
-            if vocabulary is not None and max(array.max(initial=0) for array in (words, content.words)) >= vocabulary:
-                raise ValueError("it holds words that the run does not know")
-        except (ValueError, OverflowError) as error:
-            raise CheckpointError(f"{path} is damaged: {one_line(error)}; {advice}") from error
-        return cls(captions, vectors, mean, looks, said, content)
+        arrays, captions = index_file.read(run, channels, vocabulary_size)
+        concepts = ConceptPredictor(*(arrays[f"concept_{name}"] for name in ("tokens", "idf", "encode", "decode")))
+        vectors, mean = arrays["vectors"], arrays["mean"]
+        return cls(captions, vectors, mean, arrays["visual_projection"], arrays["semantic_projection"], concepts)
 
 
 def pool(features: np.ndarray) -> np.ndarray:
@@ -210,15 +149,8 @@ def pool(features: np.ndarray) -> np.ndarray:
     return features.mean(axis=1) if features.ndim == 3 else features
 
 
-def _grouped(items: Sequence[Any], sizes: np.ndarray) -> tuple[Any, ...]:
-    if sum(sizes.tolist()) != len(items):  # exact, whatever their type
-        raise ValueError("sizes do not add up")
-    ends = accumulate(sizes.tolist())
-    return tuple(tuple(items[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True))
-
-
-def _vectors(pooled: np.ndarray, looks: np.ndarray, said: np.ndarray) -> np.ndarray:
-    return np.concatenate([_unit(pooled @ looks), _unit(pooled @ said)], axis=1)
+def _vectors(centred: np.ndarray, visual: np.ndarray, semantic: np.ndarray) -> np.ndarray:
+    return np.concatenate([_unit(centred @ visual), _unit(centred @ semantic)], axis=1)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

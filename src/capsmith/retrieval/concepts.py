@@ -1,10 +1,10 @@
-"""What features say about captions: directions in which images of other captions differ, and words they speak of.
+"""Concepts: words predicted from an image's features, and directions of features that predict captions.
 
-P images · D feature channels · W words · d directions · C captions.
+P images · D feature channels · W words · d directions · C captions · r rank.
 
-Both come from ridge regressions of captions' words on features, of reduced rank (Izenman 1975), each with a ridge that
-suits it. In the directions of one two images are near when people would say similar things of them, whatever else
-they have in common; the words of the other say of a new image how much its captions would speak of each.
+Both are reduced-rank ridge regressions (Izenman 1975) of the words of captions on features, each with its own ridge.
+In the directions of the first, two images are close if people would say similar things about them. The second
+predicts, for a new image, how much its captions would be about each word.
 """
 
 from collections.abc import Sequence
@@ -16,118 +16,118 @@ import numpy as np
 from capsmith.data.text.vocabulary import END, PAD, START, UNK
 
 Captions = Sequence[Sequence[Sequence[int]]]
-"""For each image its captions as word ids."""
-_RIDGE = 0.3  # of the mean variance of a channel
-_CONTENT_RIDGE = 0.1
-_IMAGES = 10  # that a word stands with at least
-_DIRECTIONS = 200
-_RANK = 400
-_LEAST = 1e-6  # a strength below is none
+"""The captions of each image as token ids."""
+_DIRECTIONS_RIDGE = 0.3  # share of the mean variance of a channel
+_CONCEPTS_RIDGE = 0.1
+_MIN_IMAGES = 10  # in whose captions a word must occur
+_MAX_DIRECTIONS = 200
+_MAX_RANK = 400
+_MIN_STRENGTH = 1e-6  # singular values below are zero
 
 
-def directions(features_PD: np.ndarray, captions: Captions) -> np.ndarray:  # noqa: N803
-    """Returns directions (D, d), each as long as it says something; d is 0 where captions share no words.
+def semantic_directions(features_PD: np.ndarray, captions: Captions) -> np.ndarray:  # noqa: N803
+    """Returns directions (D, d) that predict captions, longer ones predicting more; d is 0 if no words are shared.
 
     Args:
-        features_PD: Features, each channel of mean 0.
-        captions: What people say of the images.
+        features_PD: Features; each channel has mean 0.
+        captions: The captions of the images.
     """
-    _, _, spoken = _words(captions)
-    ours, strength, _ = _regressed(features_PD, spoken, _RIDGE, _DIRECTIONS)
-    found: np.ndarray = ours * np.sqrt(strength)
-    return found.astype(np.float32)
+    _, _, targets = _word_targets(captions)
+    directions, strength, _ = _reduced_rank_regression(features_PD, targets, _DIRECTIONS_RIDGE, _MAX_DIRECTIONS)
+    scaled: np.ndarray = directions * np.sqrt(strength)
+    return scaled.astype(np.float32)
 
 
 @dataclass(frozen=True)
-class Content:
-    """How much images speak of words, and how well captions fit that.
+class ConceptPredictor:
+    """Predicts words from features, and scores captions against the prediction.
 
     Attributes:
-        words: Ids of the words that are known (W,).
-        rarity: Of each, the logarithm of all images over those whose captions have it (W,).
-        left: From features, each channel of mean 0, (D, r).
-        right: To words (r, W).
+        tokens: Ids of the words it predicts (W,).
+        idf: Inverse document frequency of each: log of all images over those whose captions have it (W,).
+        encode: From features, each channel of mean 0, to r dimensions (D, r).
+        decode: From there to words (r, W).
     """
 
-    words: np.ndarray
-    rarity: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
+    tokens: np.ndarray
+    idf: np.ndarray
+    encode: np.ndarray
+    decode: np.ndarray
 
     @classmethod
-    def of(cls, features_PD: np.ndarray, captions: Captions) -> "Content":  # noqa: N803
-        """Learns from images, each channel of their features of mean 0, and from their captions."""
-        words, rarity, spoken = _words(captions)
-        left, strength, right = _regressed(features_PD, spoken, _CONTENT_RIDGE, _RANK)
-        return cls(words, rarity, (left * strength).astype(np.float32), right.astype(np.float32))
+    def fit(cls, features_PD: np.ndarray, captions: Captions) -> "ConceptPredictor":  # noqa: N803
+        """Learns from the features of images, each channel of mean 0, and their captions."""
+        tokens, idf, targets = _word_targets(captions)
+        encode, strength, decode = _reduced_rank_regression(features_PD, targets, _CONCEPTS_RIDGE, _MAX_RANK)
+        return cls(tokens, idf, (encode * strength).astype(np.float32), decode.astype(np.float32))
 
-    def spoken_of(self, features_ND: np.ndarray) -> np.ndarray:  # noqa: N803
-        """Returns by how much more than usual images speak of each word, (N, W), each image's of length 1."""
-        found = features_ND @ self.left @ self.right
-        unit: np.ndarray = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+    def predict(self, features_ND: np.ndarray) -> np.ndarray:  # noqa: N803
+        """Returns how much more than the average image each image is about each word, (N, W), rows of length 1."""
+        predicted = features_ND @ self.encode @ self.decode
+        unit: np.ndarray = predicted / np.maximum(np.linalg.norm(predicted, axis=1, keepdims=True), 1e-12)
         return unit
 
-    def fit(self, spoken_W: np.ndarray, captions: Sequence[Sequence[int]]) -> np.ndarray:  # noqa: N803
-        """Returns how well captions say what one image speaks of, (C,).
+    def score(self, prediction_W: np.ndarray, captions: Sequence[Sequence[int]]) -> np.ndarray:  # noqa: N803
+        """Returns the concept score of captions of one image, (C,).
 
-        A caption's words count by their rarity, each once. Their sum is divided by the root of the
-        Euclidean length of their rarities: by all of it short captions would win, by nothing long ones.
+        Each distinct word of a caption counts its idf times its prediction. The sum is divided by the root of the
+        Euclidean length of the idfs: divided by all of it, short captions would win; undivided, long ones.
 
         Args:
-            spoken_W: A row of ``spoken_of``.
-            captions: As word ids.
+            prediction_W: One row of ``predict``.
+            captions: As token ids.
         """
-        fits = np.zeros(len(captions))
+        scores = np.zeros(len(captions))
         for number, caption in enumerate(captions):
-            places = [self._places[word] for word in set(caption) if word in self._places]
-            if places:
-                said = self.rarity[places]
-                fits[number] = said @ spoken_W[places] / max(float(np.linalg.norm(said)), 1e-12) ** 0.5
-        return fits
+            columns = [self._columns[token] for token in set(caption) if token in self._columns]
+            if columns:
+                idf = self.idf[columns]
+                scores[number] = idf @ prediction_W[columns] / max(float(np.linalg.norm(idf)), 1e-12) ** 0.5
+        return scores
 
     @cached_property
-    def _places(self) -> dict[int, int]:
-        return {int(word): place for place, word in enumerate(self.words)}
+    def _columns(self) -> dict[int, int]:
+        return {int(token): column for column, token in enumerate(self.tokens)}
 
 
-def _regressed(
+def _reduced_rank_regression(
     features_PD: np.ndarray,  # noqa: N803
-    spoken_PW: np.ndarray,  # noqa: N803
+    targets_PW: np.ndarray,  # noqa: N803
     ridge: float,
-    most: int,
+    max_rank: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns directions of features (D, d), how strongly words follow them (d,), and those words (d, W)."""
+    """Returns directions of features (D, r), their singular values (r,), and the directions of words (r, W)."""
     count, channels = features_PD.shape
     covariance = features_PD.T @ features_PD / count
     covariance[np.diag_indices(channels)] += ridge * np.trace(covariance) / channels + 1e-12
     root = np.linalg.cholesky(covariance)
-    ours, strength, theirs = np.linalg.svd(
-        np.linalg.solve(root, features_PD.T @ spoken_PW / count), full_matrices=False
+    left, strength, right = np.linalg.svd(
+        np.linalg.solve(root, features_PD.T @ targets_PW / count), full_matrices=False
     )
-    kept = np.flatnonzero(strength[:most] > _LEAST)
-    return np.linalg.solve(root.T, ours[:, kept]), strength[kept], theirs[kept]
+    rank = np.flatnonzero(strength[:max_rank] > _MIN_STRENGTH)
+    return np.linalg.solve(root.T, left[:, rank]), strength[rank], right[rank]
 
 
-def _words(captions: Captions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns words (W,), their rarity (W,), and how much each image's captions speak of them (P, W).
+def _word_targets(captions: Captions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns words (W,), their idf (W,), and how much each image's captions are about them (P, W).
 
-    Rarer words count more; an image's row has length 1 before every word's mean is taken off.
+    Entries are tf-idf; the row of an image has length 1 before the mean of each column is subtracted.
     """
-    pairs = [
-        (image, word, 1.0 / len(group))
+    entries = [
+        (image, token, 1.0 / len(group))
         for image, group in enumerate(captions)
         for caption in group
-        for word in set(caption) - {PAD, UNK, START, END}
+        for token in set(caption) - {PAD, UNK, START, END}
     ]
-    if not pairs:
+    if not entries:
         return np.zeros(0, np.int64), np.zeros(0), np.zeros((len(captions), 0))
-    image, word, share = (np.array(column) for column in zip(*pairs, strict=True))
-    words, column = np.unique(word, return_inverse=True)
-    spoken = np.zeros((len(captions), len(words)))
-    np.add.at(spoken, (image, column), share)
-    frequency = (spoken > 0).sum(axis=0)
-    often = frequency >= _IMAGES
-    rarity = np.log(len(captions) / frequency[often])
-    spoken = spoken[:, often] * rarity
-    spoken /= np.maximum(np.linalg.norm(spoken, axis=1, keepdims=True), 1e-12)
-    return words[often], rarity, spoken - spoken.mean(axis=0)
+    image, token, share = (np.array(column) for column in zip(*entries, strict=True))
+    tokens, column = np.unique(token, return_inverse=True)
+    targets = np.zeros((len(captions), len(tokens)))
+    np.add.at(targets, (image, column), share)
+    frequency = (targets > 0).sum(axis=0)
+    frequent = frequency >= _MIN_IMAGES
+    idf = np.log(len(captions) / frequency[frequent])
+    targets = targets[:, frequent] * idf
+    targets /= np.maximum(np.linalg.norm(targets, axis=1, keepdims=True), 1e-12)
+    return tokens[frequent], idf, targets - targets.mean(axis=0)

@@ -1,4 +1,4 @@
-"""How far one pass over the images has come: what a training goes on from within an epoch."""
+"""Progress within one epoch: what a training resumes from after it stopped in the middle of an epoch."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -9,7 +9,7 @@ from capsmith.core.errors import CheckpointError
 from capsmith.core.readers.json_files import FileSchema
 
 
-class _SavedPass(FileSchema, extra="forbid"):
+class _SavedProgress(FileSchema, extra="forbid"):
     epoch: int = Field(ge=0)
     step: int = Field(ge=0)
     loss: float
@@ -22,17 +22,16 @@ class _SavedPass(FileSchema, extra="forbid"):
 
 @dataclass
 class EpochProgress:
-    """One pass, as far as it is.
+    """How far an epoch has come.
 
     Attributes:
-        epoch: Which, from 0.
-        step: Batches that were learned from.
-        loss: Sum over words.
-        words: How many.
+        epoch: Index of the epoch, from 0.
+        step: Batches trained on.
+        loss: Sum of the loss over words, in nats.
+        words: Number of these words.
         rate: Last learning rate.
-        seconds: Time it took so far, in whichever processes.
-        rewards: Of the captions that were drawn, in self-critical training.
-        baselines: What was expected of them.
+        seconds: Duration so far, over all sessions.
+        samples: Values of the captions so far, by name; see ``Objective.samples``.
     """
 
     epoch: int = 0
@@ -41,44 +40,46 @@ class EpochProgress:
     words: int = 0
     rate: float = 0.0
     seconds: float = 0.0
-    rewards: list[float] = field(default_factory=list)
-    baselines: list[float] = field(default_factory=list)
+    samples: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def mean_loss(self) -> float:
-        """Mean loss of a word."""
+        """Mean loss per word, in nats."""
         return self.loss / max(self.words, 1)
 
     def add(self, loss: float, words: int) -> None:
-        """Counts a batch with this mean loss over so many words."""
+        """Adds a batch with a mean loss over some words."""
         self.step += 1
         self.loss += loss * words
         self.words += words
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what ``from_json`` takes."""
-        return {"pass": asdict(self)}
+        """Returns what ``from_json`` reads."""
+        values = asdict(self)
+        return {"pass": values | values.pop("samples")}
 
     @classmethod
-    def from_json(cls, progress: dict[str, Any], where: str, epoch: int, steps: int) -> "EpochProgress":
-        """Restores a pass; a state from an epoch's end has none, and the next one begins.
+    def from_json(cls, state: dict[str, Any], where: str, epoch: int, steps: int) -> "EpochProgress":
+        """Reads the progress from a training state. A state saved at the end of an epoch holds none.
 
         Args:
-            progress: What holds what ``to_json`` gave.
-            where: What to call its file in a message.
-            epoch: Epochs that are done.
-            steps: Batches of a pass.
+            state: The JSON of the training state, with the values of ``to_json`` if it was saved within an epoch.
+            where: Name of the file, for error messages.
+            epoch: Number of finished epochs.
+            steps: Batches in an epoch.
 
         Raises:
-            CheckpointError: It is damaged, or of another number of batches.
+            CheckpointError: The values are damaged, or belong to another number of batches.
         """
-        if "pass" not in progress:
+        if "pass" not in state:
             return cls(epoch)
         advice = "remove it to train from the start"
-        saved = _SavedPass.check(progress["pass"], where, CheckpointError, advice, "is damaged within an epoch")
+        saved = _SavedProgress.check(state["pass"], where, CheckpointError, advice, "is damaged within an epoch")
         if saved.epoch != epoch or saved.step > steps:
             raise CheckpointError(
-                f"{where} is damaged within an epoch: it is of batch {saved.step} of epoch {saved.epoch + 1}, "
-                f"but {epoch} epochs are done, each of {steps} batches; {advice}"
+                f"{where} is damaged within an epoch: it was saved at batch {saved.step} of epoch {saved.epoch + 1}, "
+                f"but {epoch} epochs of {steps} batches are finished; {advice}"
             )
-        return cls(**saved.model_dump())
+        values = saved.model_dump()
+        samples = {name: values.pop(name) for name in ("rewards", "baselines")}
+        return cls(**values, samples={name: value for name, value in samples.items() if value})

@@ -1,49 +1,48 @@
-"""A training that fails before its first batch leaves no run directory behind."""
+"""Removes the new files of a training that fails before its first batch."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from capsmith.core.locks import FILE as LOCK
-from capsmith.training.kept import parts_of
-
-_BEGUN = ("captioner.json", "state.npz", "model.weights.h5")
+from capsmith.models.run import RunDirectory
 
 
 class FirstSteps:
-    """What a training makes of its run directory before it begins to learn.
+    """The files and folders that a training creates in its run directory before it trains.
 
     Args:
-        run: The run directory, before anything was done to it.
-        encoders: How many encoders the training has.
+        run: The run directory, before the training has touched it.
+        encoders: Number of encoders.
     """
 
-    def __init__(self, run: Path, encoders: int = 1) -> None:
+    def __init__(self, run: RunDirectory, encoders: int = 1) -> None:
         self.run = run
-        made = [run / LOCK, run / "log.txt", *parts_of(run, encoders)]
-        self.files = [path for path in made if not path.exists()]
-        within = dict.fromkeys(path.parent for path in made if path.parent != run)
-        self.folders = [folder for folder in (*within, run, *run.parents) if not folder.exists()]
+        files = [run.lock, run.log, *run.written_before_training(encoders)]
+        self.new_files = [path for path in files if not path.exists()]
+        inside = dict.fromkeys(path.parent for path in files if path.parent != run.path)
+        self.new_folders = [folder for folder in (*inside, run.path, *run.path.parents) if not folder.exists()]
 
     @contextlib.contextmanager
-    def undone_on_failure(self, kept: Path | None = None) -> Iterator[None]:
-        """Removes these files, and folders that are then empty, where an error comes before the first batch.
+    def undone_on_failure(self, logged: Sequence[RunDirectory] = ()) -> Iterator[None]:
+        """Removes the new files, and the new folders that are then empty, after an error before the first batch.
 
         Args:
-            kept: A state whose training the log tells of, such as the first stage's: where it is, nothing is removed.
+            logged: Other runs whose training is in this run's log, such as stage one: once one of them has saved a
+                state, nothing is removed.
         """
         try:
             yield
         except Exception:
-            begun = [self.run / name for name in _BEGUN] + ([kept] if kept is not None else [])
-            if not any(path.exists() for path in begun):
+            started = [self.run.captioner, self.run.state, self.run.weights, *(run.state for run in logged)]
+            if not any(path.exists() for path in started):
                 self._undo()
             raise
 
     def _undo(self) -> None:
-        for file in self.files:
+        path: Path
+        for path in self.new_files:
             with contextlib.suppress(OSError):
-                file.unlink()
-        for folder in self.folders:
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # which fails where there is more in it
+                path.unlink()
+        for path in self.new_folders:
+            with contextlib.suppress(OSError):  # it holds other files
+                path.rmdir()

@@ -1,4 +1,4 @@
-"""What happened in each epoch, and what follows from it: best epoch, patience, plateau."""
+"""The history of a training: one row per epoch, and what follows from it (best epoch, patience, plateau)."""
 
 import csv
 import io
@@ -26,12 +26,12 @@ class _SavedHistory(FileSchema):
 
 @dataclass
 class History:
-    """The epochs so far.
+    """The finished epochs.
 
     Attributes:
-        metric: The dev score that decides.
-        rows: One an epoch: ``epoch`` (from 1), ``loss``, ``learning_rate``, the dev scores as ``dev_…``, ``seconds``.
-        scale: What ``plateau`` has multiplied the learning rate by.
+        metric: The dev score that selects the best epoch.
+        rows: One per epoch: ``epoch`` (from 1), ``loss``, ``learning_rate``, dev scores as ``dev_…``, ``seconds``.
+        scale: Factor of the learning rate by the ``plateau`` schedule.
     """
 
     metric: str
@@ -40,62 +40,62 @@ class History:
 
     @property
     def epochs(self) -> int:
-        """Epochs done."""
+        """Number of finished epochs."""
         return len(self.rows)
 
     @property
     def best(self) -> int | None:
-        """Index of the best row, the earlier one of equals; None before the first epoch."""
+        """Index of the best row, the earliest one of equals; None before the first epoch."""
         if not self.rows:
             return None
         return max(range(len(self.rows)), key=lambda index: (self.score(index), -index))
 
+    @property
+    def epochs_since_best(self) -> int:
+        """Number of epochs after the best one."""
+        return 0 if self.best is None else len(self.rows) - 1 - self.best
+
     def score(self, index: int) -> float:
-        """Returns the deciding dev score of one row."""
+        """Returns the dev score of a row."""
         return self.rows[index][f"dev_{self.metric}"]
 
     def add(self, row: Row, config: TrainingConfig) -> bool:
-        """Adds an epoch and lets ``plateau`` act; returns whether it is the best so far."""
+        """Adds an epoch and updates the ``plateau`` scale; returns whether the epoch is the best so far."""
         self.rows.append(row)
-        since = self.since_best
+        since = self.epochs_since_best
         if config.schedule == "plateau" and since and since % config.plateau_patience == 0:
             self.scale *= config.plateau_factor
         return since == 0
 
-    @property
-    def since_best(self) -> int:
-        """Epochs since the best one."""
-        return 0 if self.best is None else len(self.rows) - 1 - self.best
-
     def finished(self, config: TrainingConfig) -> bool:
-        """Whether training is over: all epochs done, or patience used up."""
-        tired = config.patience is not None and self.since_best >= config.patience
-        return tired or self.epochs >= config.epochs
+        """Returns whether all epochs are done or patience has run out."""
+        out_of_patience = config.patience is not None and self.epochs_since_best >= config.patience
+        return out_of_patience or self.epochs >= config.epochs
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what ``from_json`` takes."""
+        """Returns what ``from_json`` reads."""
         return {"metric": self.metric, "rows": self.rows, "scale": self.scale}
 
     @classmethod
-    def from_json(cls, value: dict[str, Any], where: str = "the training state") -> "History":
-        """Restores a history.
+    def from_json(cls, state: dict[str, Any], where: str = "the training state") -> "History":
+        """Reads a history from the JSON of a training state.
 
         Args:
-            value: What ``to_json`` gave.
-            where: What to call its file in a message.
+            state: Holds the values of ``to_json``.
+            where: Name of the file, for error messages.
 
         Raises:
-            CheckpointError: It is damaged.
+            CheckpointError: The values are damaged.
         """
-        saved = _SavedHistory.check(value, where, CheckpointError, _ADVICE, "has a damaged history")
-        if wrong := _misplaced(saved.rows, f"dev_{saved.metric}"):
-            raise CheckpointError(f"{where} has a damaged history: {wrong}; {_ADVICE}")
+        saved = _SavedHistory.check(state, where, CheckpointError, _ADVICE, "has a damaged history")
+        if fault := _fault(saved.rows, f"dev_{saved.metric}"):
+            raise CheckpointError(f"{where} has a damaged history: {fault}; {_ADVICE}")
         return cls(saved.metric, saved.rows, saved.scale)
 
     def write_csv(self, path: Path) -> None:
         """Writes the rows as CSV, atomically."""
         text = io.StringIO()
-        columns = dict.fromkeys(key for row in self.rows for key in row)  # a resumed run may score more, or less
+        columns = dict.fromkeys(key for row in self.rows for key in row)  # a resumed run may compute other metrics
         writer = csv.DictWriter(text, list(columns) or ["epoch"], lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
@@ -103,23 +103,23 @@ class History:
 
 
 def read_csv(path: Path) -> list[Row]:
-    """Reads the rows of a ``history.csv``; what an epoch did not measure is left out.
+    """Returns the rows of a ``history.csv``. A row has no entry where its cell is empty.
 
     Raises:
-        CheckpointError: It is damaged: cells that are no numbers, rows of another length, epochs out of order.
+        CheckpointError: The file is damaged: cells that are not numbers, rows of unequal length, epochs out of order.
     """
     advice = "copy it again, or delete it and say train --resume for that run"
     rows = read_number_table(path, CheckpointError, advice)
-    if wrong := _misplaced(rows):
-        raise CheckpointError(f"{path} is damaged: {wrong}; {advice}")
+    if fault := _fault(rows):
+        raise CheckpointError(f"{path} is damaged: {fault}; {advice}")
     return rows
 
 
-def _misplaced(rows: list[Row], *needed: str) -> str:
-    """Returns what is wrong with the order of epochs, or which column one lacks; empty when nothing is."""
+def _fault(rows: list[Row], *required: str) -> str:
+    """Returns what is wrong with the order of epochs, or which column a row lacks; empty if nothing is."""
     for number, row in enumerate(rows, start=1):
         if row.get("epoch") != number:
             return f"row {number} is not of epoch {number}"
-        if absent := [name for name in needed if name not in row]:
+        if absent := [name for name in required if name not in row]:
             return f"epoch {number} has no {absent[0]}"
     return ""

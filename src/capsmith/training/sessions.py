@@ -1,4 +1,4 @@
-"""How long a training took in all the processes that went on with it."""
+"""Training time over all sessions, that is, the processes that worked on one training."""
 
 import math
 import time
@@ -11,12 +11,12 @@ from capsmith.training.history import Row
 
 @dataclass
 class Sessions:
-    """The processes of one training; one that was killed counts as far as it had saved.
+    """Counts the sessions of a training. A killed session counts up to its last saved state.
 
     Attributes:
-        number: Which one this is, from 1.
-        before: Seconds that the earlier ones took.
-        started: When this one began, by ``time.perf_counter``.
+        number: This session's number, from 1.
+        before: Seconds that the earlier sessions took.
+        started: Start of this session, by ``time.perf_counter``.
     """
 
     number: int = 1
@@ -25,7 +25,7 @@ class Sessions:
 
     @property
     def seconds(self) -> float:
-        """Seconds of this one so far."""
+        """Seconds of this session so far."""
         return time.perf_counter() - self.started
 
     def __str__(self) -> str:
@@ -33,26 +33,26 @@ class Sessions:
         return total if self.number == 1 else f"{total} ({self.number} sessions, this one {self.seconds / 60:.1f})"
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what ``go_on`` takes."""
+        """Returns what ``resume`` reads."""
         return {"sessions": {"number": self.number, "seconds": self.before + self.seconds}}
 
-    def go_on(self, progress: dict[str, Any], rows: list[Row], where: str) -> None:
-        """Counts the sessions before this one.
+    def resume(self, state: dict[str, Any], rows: list[Row], where: str) -> None:
+        """Adds the sessions before this one.
 
         Args:
-            progress: What holds what ``to_json`` gave.
-            rows: The epochs so far: states of older versions tell no more.
-            where: What to call its file in a message.
+            state: The JSON of the training state, with the values of ``to_json``.
+            rows: The finished epochs: states of older versions hold no session count, so their seconds are summed.
+            where: Name of the file, for error messages.
 
         Raises:
-            CheckpointError: It is damaged.
+            CheckpointError: The values are damaged.
         """
-        known = {"number": 1, "seconds": sum(row.get("seconds", 0.0) for row in rows)}
-        found = progress.get("sessions", known)
+        default = {"number": 1, "seconds": sum(row.get("seconds", 0.0) for row in rows)}
+        saved = state.get("sessions", default)
         try:
-            number, seconds = int(found["number"]), float(found["seconds"])
+            number, seconds = int(saved["number"]), float(saved["seconds"])
         except (KeyError, TypeError, ValueError, OverflowError):
             number, seconds = 0, math.nan
         if not (0 < number < 10**6 and 0 <= seconds < math.inf):
-            raise CheckpointError(f"{where} does not say how long it took: it is damaged (remove it to train anew)")
+            raise CheckpointError(f"{where} is damaged: it has no valid 'sessions'; remove it to train from the start")
         self.number, self.before = number + 1, seconds

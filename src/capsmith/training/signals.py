@@ -1,4 +1,4 @@
-"""Ending a training when the system or somebody asks: not in the middle of a step."""
+"""Stops a training on a signal after the current batch, instead of in the middle of a step."""
 
 import signal
 import threading
@@ -12,16 +12,20 @@ from capsmith.core.log import get_logger
 logger = get_logger(__name__)
 
 
-class Stop:
-    """Whether a signal asked the training to stop."""
+class StopSignal:
+    """Remembers a signal that asked the training to stop.
+
+    Attributes:
+        signal: Number of the signal, or None.
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
-    def note(self, number: int, frame: FrameType | None) -> None:
-        """Takes a signal; a second one is not waited with.
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Handles a signal; the second one stops at once.
 
-        A terminal that is closed sends SIGHUP, and so does its shell: those are one.
+        A closed terminal sends SIGHUP, and its shell sends another: they count as one.
         """
         if self.signal is not None:
             if signal.Signals(number).name == "SIGHUP":
@@ -31,19 +35,19 @@ class Stop:
         logger.info(f"{signal.Signals(number).name}: finishing the batch and saving; once more stops at once")
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt with the signal's number when somebody asked."""
+        """Raises KeyboardInterrupt with the signal's number if a signal came."""
         if self.signal is not None:
             raise KeyboardInterrupt(self.signal)
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
-    """Notes SIGINT, SIGTERM and SIGHUP for the duration, where that can be done: in the main thread."""
-    stop = Stop()
+def stop_signals() -> Iterator[StopSignal]:
+    """Handles SIGINT, SIGTERM and SIGHUP within the context. Only the main thread can; elsewhere nothing is handled."""
+    stop = StopSignal()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = [(number, signal.signal(number, stop.note)) for number in active_signals()]
+    before = [(number, signal.signal(number, stop.handle)) for number in active_signals()]
     try:
         yield stop
     finally:

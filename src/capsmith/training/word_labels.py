@@ -1,4 +1,4 @@
-"""Which words images' captions hold, and how well a model finds them: what an encoder is adapted by.
+"""Word labels of images: which words occur in their captions, and how well a model predicts them.
 
 P images · W words.
 """
@@ -14,18 +14,18 @@ from capsmith.data.records import Record
 from capsmith.data.sources import flip_ids
 from capsmith.data.text.config import TextConfig
 
-_COMMON = 0.75  # words of more images than this share say nothing about any
-_FEW = 5  # dev images that must have a word for its average precision to mean something
+_MAX_SHARE = 0.75  # words of more images than this share do not distinguish images
+_MIN_DEV_IMAGES = 5  # average precision over fewer positive images is too noisy
 
 
 @dataclass(frozen=True)
-class Words:
-    """The words that are looked for.
+class WordLabels:
+    """The words to predict.
 
     Attributes:
-        column: Of each word.
-        text: How captions are cut into words.
-        mirrored: For each column that of the word to say of a mirrored image: ``right``'s for ``left``'s.
+        column: Column of each word.
+        text: How captions are tokenised.
+        mirrored: For each column, that of the word that replaces it for a mirrored image, (W,).
     """
 
     column: dict[str, int]
@@ -34,59 +34,59 @@ class Words:
 
     @classmethod
     def of(
-        cls, records: Sequence[Record], text: TextConfig, pairs: Sequence[tuple[str, str]], min_images: int
-    ) -> "Words":
-        """Chooses the words of enough images, but not of nearly all.
+        cls, records: Sequence[Record], text: TextConfig, flip_word_pairs: Sequence[tuple[str, str]], min_images: int
+    ) -> "WordLabels":
+        """Selects the words that occur in the captions of enough images, but not of nearly all.
 
         Args:
             records: The training images.
-            text: How captions are cut into words.
-            pairs: Words that exchange their places in mirrored images.
-            min_images: How many images are enough.
+            text: How captions are tokenised.
+            flip_word_pairs: Words that are swapped for mirrored images.
+            min_images: Minimum number of images.
 
         Raises:
-            FeatureError: None is left.
+            FeatureError: No word is left.
         """
-        images = Counter(word for record in records for word in counted(record, text))
-        most = int(_COMMON * len(records))
-        chosen = sorted(word for word, count in images.items() if min_images <= count <= most)
-        if not chosen:
+        images = Counter(word for record in records for word in captions_per_word(record, text))
+        most = int(_MAX_SHARE * len(records))
+        words = sorted(word for word, count in images.items() if min_images <= count <= most)
+        if not words:
             raise FeatureError(
                 f"encoder.pretrain_on_words.min_images: no word occurs in the captions of {min_images} to {most} of "
                 f"the {len(records)} training images: lower it"
             )
-        return cls({word: number for number, word in enumerate(chosen)}, text, flip_ids(chosen, pairs))
+        return cls({word: index for index, word in enumerate(words)}, text, flip_ids(words, flip_word_pairs))
 
     def of_images(self, records: Sequence[Record]) -> np.ndarray:
-        """Returns how sure it is that an image shows a word (P, W): 1 where two captions say so, or the only one."""
-        sure = np.zeros((len(records), len(self.column)), np.float32)
+        """Returns labels (P, W): 1 for a word in two captions of an image or in its only one, 0.5 in one of several."""
+        labels = np.zeros((len(records), len(self.column)), np.float32)
         for row, record in enumerate(records):
-            for word, count in counted(record, self.text).items():
+            for word, count in captions_per_word(record, self.text).items():
                 if word in self.column:
-                    sure[row, self.column[word]] = min(1.0, count / min(2, len(record.captions)))
-        return sure
+                    labels[row, self.column[word]] = min(1.0, count / min(2, len(record.captions)))
+        return labels
 
 
-def counted(record: Record, text: TextConfig) -> Counter[str]:
-    """Returns in how many of an image's captions each word stands."""
+def captions_per_word(record: Record, text: TextConfig) -> Counter[str]:
+    """Returns the number of an image's captions in which each word occurs."""
     return Counter(word for tokens in record.tokens(text) for word in set(tokens))
 
 
-def average_precision(found: np.ndarray, there: np.ndarray) -> float | None:
-    """Returns the mean over words of the average precision with which images that show them are ranked.
+def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float | None:
+    """Returns the average precision of ranking images by a word's score, averaged over words.
 
-    Words of fewer than five images do not count; None when no word does.
+    Words with fewer than five positive images do not count; None if there is no other word.
 
     Args:
-        found: How sure a model is, (P, W).
-        there: Whether the word stands in the image's captions, (P, W).
+        scores: Scores of a model, (P, W).
+        labels: Whether the word occurs in the image's captions, (P, W).
     """
-    each = [*_precisions(found, there)]
-    return float(np.mean(each)) if each else None
+    precisions = [*_average_precisions(scores, labels)]
+    return float(np.mean(precisions)) if precisions else None
 
 
-def _precisions(found: np.ndarray, there: np.ndarray) -> Iterator[float]:
-    for scores, right in zip(found.T, there.T, strict=True):
-        if right.sum() >= _FEW:
-            ranked = right[np.argsort(-scores, kind="stable")]
+def _average_precisions(scores: np.ndarray, labels: np.ndarray) -> Iterator[float]:
+    for word_scores, positive in zip(scores.T, labels.T, strict=True):
+        if positive.sum() >= _MIN_DEV_IMAGES:
+            ranked = positive[np.argsort(-word_scores, kind="stable")]
             yield float((np.cumsum(ranked) / np.arange(1, len(ranked) + 1))[ranked].mean())

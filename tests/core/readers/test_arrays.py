@@ -28,8 +28,8 @@ def central(path):
 
 
 def test_what_was_written_comes_back(tmp_path):
-    found = read_arrays(archive(tmp_path / "x.npz"), SCHEMA, CheckpointError, "do")
-    assert list(found) == ["a"] and found["a"].tolist() == [0, 1, 2]
+    result = read_arrays(archive(tmp_path / "x.npz"), SCHEMA, CheckpointError, "do")
+    assert list(result) == ["a"] and result["a"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("offset", [6, 10], ids=["version 8.1", "method 77"])
@@ -77,9 +77,9 @@ def read(tmp_path, schema=PAIR, **arrays):
 @pytest.mark.parametrize("kind", ["<f2", ">f4", "<f8"])
 def test_arrays_of_a_schema(tmp_path, kind, order):
     values = np.arange(6, dtype=kind).reshape(2, 3, order=order)
-    found = read(tmp_path, b=np.array([0, 9], np.uint8), a=values)
-    assert list(found) == ["a", "b"] and found["a"].dtype == np.dtype(kind)
-    np.testing.assert_array_equal(found["a"], values)
+    result = read(tmp_path, b=np.array([0, 9], np.uint8), a=values)
+    assert list(result) == ["a", "b"] and result["a"].dtype == np.dtype(kind)
+    np.testing.assert_array_equal(result["a"], values)
 
 
 A, B = np.ones((2, 3), np.float32), np.array([1, 2])
@@ -118,8 +118,8 @@ def test_one_array_and_headers_alone(tmp_path):
     assert read_array(tmp_path / "x.npz", "b", PAIR["b"], CheckpointError, "do").tolist() == [1, 2]
     with pytest.raises(CheckpointError, match="it lacks 'c'"):
         read_array(tmp_path / "x.npz", "c", PAIR["b"], CheckpointError, "do")
-    found = read_headers(tmp_path / "x.npz", CheckpointError, "do")
-    assert {name: header.shape for name, header in found.items()} == {"a": (2, 3), "b": (2,)}
+    result = read_headers(tmp_path / "x.npz", CheckpointError, "do")
+    assert {name: header.shape for name, header in result.items()} == {"a": (2, 3), "b": (2,)}
 
 
 def npy(header):

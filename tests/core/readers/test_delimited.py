@@ -47,8 +47,8 @@ def test_what_csv_writes_is_read_back(rows, delimiter):
     ],
 )
 def test_quotes_as_people_and_programs_write_them(line, expected, remark):
-    (found,) = read_lines(line, ",")
-    assert (found.fields, found.remark, found.fault) == (expected, remark, "")
+    (result,) = read_lines(line, ",")
+    assert (result.fields, result.remark, result.fault) == (expected, remark, "")
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_between_tabs_a_whole_field_may_be_in_quotes():
 
 def test_a_quote_that_is_not_closed_spoils_its_own_line_alone():
     text = 'a.jpg,ok\nb.jpg,"open\nc.jpg,kept\nd.jpg,"kept, too"\ne.jpg,"open again\n'
-    found = list(read_lines(text, ","))
-    assert [line.number for line in found if line.fault == UNCLOSED] == [2, 5]
-    assert [line.fields for line in found if not line.fault] == [
+    result = list(read_lines(text, ","))
+    assert [line.number for line in result if line.fault == UNCLOSED] == [2, 5]
+    assert [line.fields for line in result if not line.fault] == [
         ["a.jpg", "ok"],
         ["c.jpg", "kept"],
         ["d.jpg", "kept, too"],
@@ -78,13 +78,13 @@ def test_a_quote_that_is_not_closed_spoils_its_own_line_alone():
 
 def test_a_row_that_follows_is_no_second_line_of_a_caption():
     """The next quote is at the end of a line: without a look at the names it would close the one before."""
-    found = list(read_lines('a.jpg,"open\nb.jpg,lost"\nc.jpg,x\n', ","))
-    assert [(line.number, line.fault) for line in found] == [(1, UNCLOSED), (2, ""), (3, "")]
+    result = list(read_lines('a.jpg,"open\nb.jpg,lost"\nc.jpg,x\n', ","))
+    assert [(line.number, line.fault) for line in result] == [(1, UNCLOSED), (2, ""), (3, "")]
 
 
 def test_a_field_that_is_too_long_is_a_fault_of_its_line():
-    found = list(read_lines(f"a.jpg,{'x' * (MAX_FIELD + 1)}\nb.jpg,y\n", ","))
-    assert [line.fault for line in found] == [TOO_LONG, ""]
+    result = list(read_lines(f"a.jpg,{'x' * (MAX_FIELD + 1)}\nb.jpg,y\n", ","))
+    assert [line.fault for line in result] == [TOO_LONG, ""]
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_a_field_that_is_too_long_is_a_fault_of_its_line():
     ],
 )
 def test_the_rest_of_a_line(line, before, after, expected):
-    (found,) = read_lines(line, ",")
-    assert rest_of(found, ",", before, after) == expected
+    (result,) = read_lines(line, ",")
+    assert rest_of(result, ",", before, after) == expected
 
 
 @pytest.mark.parametrize(

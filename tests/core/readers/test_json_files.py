@@ -126,5 +126,5 @@ def test_a_schema_converts_nothing(value, says):
 
 
 def test_a_schema_takes_whole_numbers_as_rates_and_passes_over_what_it_does_not_know():
-    found = Note.check({"count": 1, "rate": 2, "more": []}, "x.json", CheckpointError, "do")
-    assert found == Note(count=1, rate=2.0)
+    result = Note.check({"count": 1, "rate": 2, "more": []}, "x.json", CheckpointError, "do")
+    assert result == Note(count=1, rate=2.0)

@@ -11,8 +11,8 @@ def read(path, content):
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
 def test_numbers_and_blanks(tmp_path, end):
-    found = read(tmp_path / "h.csv", "\ufeffepoch,loss\n1,2.5e-3\n2," + end)
-    assert found == [{"epoch": 1.0, "loss": 0.0025}, {"epoch": 2.0}]
+    result = read(tmp_path / "h.csv", "\ufeffepoch,loss\n1,2.5e-3\n2," + end)
+    assert result == [{"epoch": 1.0, "loss": 0.0025}, {"epoch": 2.0}]
 
 
 @pytest.mark.parametrize(

@@ -73,12 +73,12 @@ def test_a_sparse_file_costs_nothing(tmp_path):
 
 
 def test_files_whose_size_the_system_does_not_know():
-    found = Path("/proc/self/status")
-    if not found.exists():
+    result = Path("/proc/self/status")
+    if not result.exists():
         pytest.skip("needs /proc")
-    assert found.stat().st_size == 0 and b"Name:" in read_bytes(found)
+    assert result.stat().st_size == 0 and b"Name:" in read_bytes(result)
     with pytest.raises(OSError, match="allowed 10 bytes"):
-        read_bytes(found, limit=10)
+        read_bytes(result, limit=10)
 
 
 def test_text_loses_its_mark_and_keeps_its_line_ends(tmp_path):

@@ -1,4 +1,4 @@
-"""What `init` writes because of the captions' language: words for sides, and how captions are scored."""
+"""What `init` writes for a language: its words for left and right, and the tokeniser."""
 
 import csv
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from capsmith.cli import main
 from capsmith.config import load_config
-from capsmith.data.text.language import sides
+from capsmith.data.text.language import side_words
 from capsmith.data.text.tokens import detokenise, tokenise
 from capsmith.evaluation.evaluate import tokeniser
 from capsmith.metrics import Scorer
@@ -29,7 +29,7 @@ SAID = {
 
 
 def init(folder, monkeypatch, captions):
-    """The config that is written for 20 images with these captions."""
+    """Returns the config for 20 images with these captions."""
     monkeypatch.chdir(folder)
     (folder / "d").mkdir()
     rng = np.random.default_rng(0)
@@ -46,13 +46,13 @@ def init(folder, monkeypatch, captions):
     ("language", "pairs", "scored"),
     [
         ("English", (("left", "right"),), "coco"),
-        ("German", sides("German"), "simple"),
-        ("Hindi", sides("Hindi"), "simple"),
+        ("German", side_words("German"), "simple"),
+        ("Hindi", side_words("Hindi"), "simple"),
         ("Vietnamese", (), "simple"),
-        ("Chinese", (("左", "右"),), "char"),  # of a character a token, only these are words
+        ("Chinese", (("左", "右"),), "char"),  # in character mode, only words of one character
     ],
 )
-def test_the_language_decides(tmp_path, monkeypatch, capsys, language, pairs, scored):
+def test_the_language_decides_words_and_tokeniser(tmp_path, monkeypatch, capsys, language, pairs, scored):
     config = init(tmp_path, monkeypatch, SAID[language])
     assert f": {language}, " in capsys.readouterr().out
     assert config.training.flip_word_pairs == pairs and tokeniser(config) == scored
@@ -61,13 +61,13 @@ def test_the_language_decides(tmp_path, monkeypatch, capsys, language, pairs, sc
 @pytest.mark.parametrize(
     ("captions", "scored"), [(("qwrt zxcv", "dfg hjkl"), "coco"), (("ᠮᠣᠩ ᠭᠣᠯ", "ᠬᠦᠮᠦᠨ ᠨᠢᠭᠡ"), "simple")]
 )
-def test_a_language_that_is_not_known_is_scored_by_its_script(tmp_path, monkeypatch, captions, scored):
+def test_an_unknown_language_is_scored_by_its_script(tmp_path, monkeypatch, captions, scored):
     assert tokeniser(init(tmp_path, monkeypatch, captions)) == scored
 
 
 @pytest.mark.parametrize("language", ["Spanish", "Arabic", "Hindi", "German"])
-def test_a_model_that_writes_what_people_wrote_scores_one(tmp_path, monkeypatch, language):
-    """By coco's tokeniser it could not where captions have marks that cleaning takes off and English has not."""
+def test_the_references_themselves_score_one(tmp_path, monkeypatch, language):
+    """With coco's tokeniser they would not: cleaning removes marks that it keeps."""
     captions = SAID[language]
     config = init(tmp_path, monkeypatch, captions)
     references = {n: [caption] for n, caption in enumerate(captions)}

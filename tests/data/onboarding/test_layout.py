@@ -1,4 +1,4 @@
-"""Layouts that people have: what is found in them, and what is said of those that cannot be read."""
+"""Detection of dataset layouts, and errors for those that cannot be read."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from capsmith.core.errors import DataError
-from capsmith.data.onboarding.layout import guess_dataset
+from capsmith.data.onboarding.layout import detect_layout
 from capsmith.data.records import read_dataset
 
 NAMES = [f"p{n}.jpg" for n in range(20)]
@@ -27,9 +27,9 @@ def write(path, text):
 
 
 def said(root, captions=None):
-    """The captions that are read by what was guessed, by image."""
-    corpus = read_dataset(guess_dataset(root, captions).config)
-    assert not corpus.problems.found
+    """Returns the captions by image, as read with the detected layout."""
+    corpus = read_dataset(detect_layout(root, captions).config)
+    assert not corpus.problems.by_kind
     return {record.image_id: list(record.captions) for record in corpus.records}
 
 
@@ -38,36 +38,36 @@ def token_file():
 
 
 @pytest.mark.parametrize("file", ["Flickr8k.token.txt", "text/Flickr8k.token.txt", "results_20130124.token"])
-def test_a_token_file_without_its_lists_gets_a_drawn_split(tmp_path, file):
+def test_a_token_file_without_lists_gets_a_random_split(tmp_path, file):
     images(tmp_path / "Images")
     write(tmp_path / file, token_file())
-    guess = guess_dataset(tmp_path)
-    assert (guess.config.type, guess.config.lists, guess.split_given) == ("flickr8k", None, False)
+    layout = detect_layout(tmp_path)
+    assert (layout.config.type, layout.config.lists, layout.has_splits) == ("flickr8k", None, False)
     assert said(tmp_path) == SAID
-    corpus = read_dataset(guess.config)
+    corpus = read_dataset(layout.config)
     assert [len(corpus.split(name)) for name in LISTS] == [16, 2, 2]
 
 
 @pytest.mark.parametrize("folder", [".", "Flickr8k_text"])
-def test_lists_beside_a_token_file_are_the_split(tmp_path, folder):
+def test_a_token_file_with_lists(tmp_path, folder):
     images(tmp_path / "Images")
     write(tmp_path / folder / "Flickr8k.token.txt", token_file())
     write(tmp_path / folder / "Flickr8k.lemma.token.txt", token_file())
     for name, some in zip(LISTS.values(), (NAMES[:12], NAMES[12:15], NAMES[15:]), strict=True):
         write(tmp_path / folder / name, "\n".join(some))
-    guess = guess_dataset(tmp_path)
-    assert guess.split_given and guess.config.captions.name == "Flickr8k.token.txt"
-    corpus = read_dataset(guess.config)
+    layout = detect_layout(tmp_path)
+    assert layout.has_splits and layout.config.captions.name == "Flickr8k.token.txt"
+    corpus = read_dataset(layout.config)
     assert [len(corpus.split(name)) for name in LISTS] == [12, 3, 5]
 
 
-def test_some_of_the_lists_are_not_passed_over(tmp_path):
-    """Drawing a split there would train on what the lists may say is for testing."""
+def test_a_missing_list_is_an_error(tmp_path):
+    """A random split could train on test images."""
     images(tmp_path / "Images")
     write(tmp_path / "Flickr8k.token.txt", token_file())
     write(tmp_path / LISTS["test"], "p0.jpg")
     with pytest.raises(DataError, match="has Flickr_8k.testImages.txt, but not Flickr_8k.trainImages.txt: put it"):
-        guess_dataset(tmp_path)
+        detect_layout(tmp_path)
 
 
 COCO = {
@@ -92,44 +92,44 @@ def test_json_files(tmp_path, content):
     assert {name.rpartition("/")[2]: texts for name, texts in said(tmp_path).items()} == SAID
 
 
-def test_a_json_list_may_say_the_splits_and_has_entries_not_lines(tmp_path):
+def test_a_json_list_with_splits(tmp_path):
     images(tmp_path)
     rows = [{"image": name, "caption": f"ball {n}", "split": ("train", "val")[n % 2]} for n, name in enumerate(NAMES)]
     write(tmp_path / "c.json", json.dumps([*rows, {"image": 7, "caption": "x", "split": "train"}]))
-    guess = guess_dataset(tmp_path)
-    corpus = read_dataset(guess.config.model_copy(update={"max_problems": 0.1}))
-    assert guess.split_given and len(corpus.split("dev")) == 10
-    assert corpus.problems.found == {"row whose 'image' or 'caption' is not text": ["entry 21"]}
+    layout = detect_layout(tmp_path)
+    corpus = read_dataset(layout.config.model_copy(update={"max_bad_fraction": 0.1}))
+    assert layout.has_splits and len(corpus.split("dev")) == 10
+    assert corpus.problems.by_kind == {"row whose 'image' or 'caption' is not text": ["entry 21"]}
 
 
 @pytest.mark.parametrize("texts", [".", "photos", "captions"])
 def test_a_text_file_for_each_image(tmp_path, texts):
-    """Beside the images or in a folder of their own; blank lines are no captions."""
+    """Beside the images or in a separate folder; blank lines are not captions."""
     images(tmp_path / ("." if texts == "." else "photos"))
     for name, lines in SAID.items():
         write(tmp_path / texts / f"{name[:-4]}.txt", "\n\n".join(lines) + "\n")
     assert said(tmp_path) == SAID
-    assert guess_dataset(tmp_path).config.captions.as_posix() == texts  # no wider than it has to be
+    assert detect_layout(tmp_path).config.captions.as_posix() == texts  # the innermost folder
 
 
-def test_text_files_of_another_place_and_without_an_image(tmp_path):
+def test_text_files_elsewhere_and_without_an_image(tmp_path):
     images(tmp_path / "d")
     for name, lines in SAID.items():
         write(tmp_path / "texts" / f"{name}.txt", "\n".join(lines))  # p0.jpg.txt
     write(tmp_path / "texts" / "readme.txt", "one\ntwo\n")
     write(tmp_path / "texts" / "p3.jpg.txt", "")
-    config = guess_dataset(tmp_path / "d", tmp_path / "texts").config.model_copy(update={"max_problems": 0.1})
+    config = detect_layout(tmp_path / "d", tmp_path / "texts").config.model_copy(update={"max_bad_fraction": 0.1})
     corpus = read_dataset(config)
     assert {record.image_id for record in corpus.records} == set(NAMES) - {"p3.jpg"}
-    assert corpus.problems.found == {
+    assert corpus.problems.by_kind == {
         "text file without an image of its name": ["readme.txt"],
         "empty caption": ["p3.jpg"],
     }
-    with pytest.raises(DataError, match="folder without text files called like the images"):
-        guess_dataset(tmp_path / "d", tmp_path / "d")
+    with pytest.raises(DataError, match="folder without text files"):
+        detect_layout(tmp_path / "d", tmp_path / "d")
 
 
-def test_a_table_that_says_more_wins_over_text_files(tmp_path):
+def test_a_table_with_more_images_wins_over_text_files(tmp_path):
     images(tmp_path)
     for name in NAMES[:4]:
         write(tmp_path / f"{name[:-4]}.txt", "x, y\n")
@@ -138,7 +138,7 @@ def test_a_table_that_says_more_wins_over_text_files(tmp_path):
 
 
 def test_many_text_files_in_two_folders_are_all_read(tmp_path):
-    """More than are looked at to find them, the same names in both folders, and the captions of each its own."""
+    """More files than are inspected, with the same names in both folders."""
     names = [f"{n:03d}.jpg" for n in range(310)]
     for folder in ("train", "val"):
         images(tmp_path / folder, names)
@@ -147,16 +147,16 @@ def test_many_text_files_in_two_folders_are_all_read(tmp_path):
     both = {f"{place}/{name}": [f"{place} {name[:-4]}"] for place in ("train", "val") for name in names}
     assert said(tmp_path) == both
     assert said(tmp_path, tmp_path / "val") == {name: [f"val {name[:-4]}"] for name in names}
-    config = guess_dataset(tmp_path, tmp_path / "val").config
+    config = detect_layout(tmp_path, tmp_path / "val").config
     assert config.images.as_posix() == config.captions.as_posix() == "val"
 
 
-def test_labels_of_a_detector_are_no_captions(tmp_path):
+def test_labels_of_an_object_detector_are_not_captions(tmp_path):
     images(tmp_path)
     for name in NAMES:
         write(tmp_path / "labels" / f"{name[:-4]}.txt", "0 0.51 0.48 0.2 0.3\n")
-    with pytest.raises(DataError, match="no file that says what they show"):
-        guess_dataset(tmp_path)
+    with pytest.raises(DataError, match="no captions"):
+        detect_layout(tmp_path)
     write(tmp_path / "c.csv", "image,caption\n" + "".join(f"{name},{SAID[name][0]}\n" for name in NAMES))
     assert said(tmp_path) == {name: texts[:1] for name, texts in SAID.items()}
 
@@ -169,7 +169,7 @@ def test_a_linked_folder_of_text_files_is_read(tmp_path):
     assert said(tmp_path / "d") == SAID
 
 
-def test_names_without_endings_are_those_of_files(tmp_path):
+def test_names_without_endings(tmp_path):
     images(tmp_path / "images" / "a")
     rows = [f"{n},a/{name[:-4]},{text}" for n, (name, texts) in enumerate(SAID.items()) for text in texts]
     write(tmp_path / "c.csv", "\n".join(["number,image,caption", *rows, "9,a/p1.jpg,a third"]))
@@ -178,8 +178,8 @@ def test_names_without_endings_are_those_of_files(tmp_path):
     assert set(found) == {f"a/{name}" for name in NAMES}
 
 
-def test_exact_names_come_before_numbers_that_could_be_images(tmp_path):
-    """Images 0.jpg to 9.jpg, and a column that counts the rows, which are in another order."""
+def test_exact_names_win_over_numbers_that_match_images(tmp_path):
+    """Images 0.jpg to 9.jpg, and a column of row numbers in another order."""
     names = [f"{n}.jpg" for n in range(10)]
     images(tmp_path, names)
     rows = [f"{n},{name},ball {name[0]}" for n, name in enumerate(reversed(names))]
@@ -187,39 +187,39 @@ def test_exact_names_come_before_numbers_that_could_be_images(tmp_path):
     assert said(tmp_path) == {name: [f"ball {name[0]}"] for name in names}
 
 
-def test_names_that_could_mean_two_images_are_asked_about(tmp_path):
+def test_ambiguous_names_are_an_error(tmp_path):
     images(tmp_path)
     images(tmp_path, [name.replace("jpg", "png") for name in NAMES])
     write(tmp_path / "c.csv", "\n".join(["image,caption", *(f"{name[:-4]},a ball" for name in NAMES)]))
     with pytest.raises(DataError, match=r"names in column 'image' have no ending; write which is meant: p0\.(jpg|png)"):
-        guess_dataset(tmp_path)
+        detect_layout(tmp_path)
 
 
-def test_an_image_is_no_captions_whatever_it_is_called(tmp_path):
+def test_an_image_is_not_read_as_captions(tmp_path):
     images(tmp_path)
     (tmp_path / "c.csv").write_bytes((tmp_path / "p0.jpg").read_bytes())
     for name in ("p0.jpg", "c.csv"):
         with pytest.raises(DataError, match=rf"{name} is an image, not captions: give a table"):
-            guess_dataset(tmp_path, tmp_path / name)
+            detect_layout(tmp_path, tmp_path / name)
 
 
-def test_words_that_images_begin_with_may_begin_captions(tmp_path):
+def test_captions_may_begin_like_image_files(tmp_path):
     images(tmp_path)
     write(tmp_path / "c.csv", "BMX,caption\n" + "".join(f"{name},{SAID[name][0]}\n" for name in NAMES))
     assert said(tmp_path) == {name: texts[:1] for name, texts in SAID.items()}
 
 
-def test_a_file_in_the_place_of_the_folder(tmp_path):
+def test_a_file_instead_of_a_folder(tmp_path):
     images(tmp_path)
     write(tmp_path / "c.csv", "image,caption\n")
     with pytest.raises(
         DataError, match=r"c\.csv is a file: give the folder with the images, and .* --captions .*c\.csv"
     ):
-        guess_dataset(tmp_path / "c.csv")
+        detect_layout(tmp_path / "c.csv")
     with pytest.raises(DataError, match=r"p1\.jpg is an image: give the folder that it lies in"):
-        guess_dataset(tmp_path / "p1.jpg")
+        detect_layout(tmp_path / "p1.jpg")
 
 
 def test_without_images_the_usual_endings_are_named_first(tmp_path):
-    with pytest.raises(DataError, match=r"has no images \(\.jpg, \.jpeg, \.png, "):
-        guess_dataset(tmp_path)
+    with pytest.raises(DataError, match=r"no images \(\.jpg, \.jpeg, \.png, "):
+        detect_layout(tmp_path)

@@ -11,7 +11,7 @@ from capsmith.data.scenes.drawing import draw_scene, sprite
 from capsmith.data.scenes.objects import SHAPES
 from capsmith.data.scenes.pen import PALETTE
 from capsmith.data.scenes.plan import AIR, Scene, Thing, plan
-from capsmith.data.scenes.reader import ScenesConfig, describe
+from capsmith.data.scenes.reader import ScenesConfig, build_manifest
 
 
 def draw(scene, seed=0, size=96):
@@ -97,7 +97,7 @@ def test_flying_things_fly():
 
 @pytest.mark.skipif(PIL.__version__ != "13.0.0", reason="another Pillow may draw other pixels")
 def test_default_scenes_have_the_pixels_of_earlier_versions():
-    images = describe(ScenesConfig())["images"]
+    images = build_manifest(ScenesConfig())["images"]
     digest = hashlib.sha256()
     for entry in images[:40] + images[3000:3020] + images[3200:3220]:
         rng = random.Random(f"0 {entry['split']} {entry['number']} looks")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from capsmith.core.errors import CapsmithError, DataError
 from capsmith.data.records import DATASETS, read_dataset
 from capsmith.data.scenes.plan import Scene, split_of
-from capsmith.data.scenes.reader import ScenesConfig, describe, read
+from capsmith.data.scenes.reader import ScenesConfig, build_manifest, read
 
 
 def config(root, **values):
@@ -22,6 +22,11 @@ def config(root, **values):
 
 def contents(root):
     return {path.name: path.read_bytes() for path in (root / "images").iterdir()}
+
+
+def drawn(root):
+    """Returns the complete images; names of temporary files begin with a dot."""
+    return list((root / "images").glob("[!.]*.png"))
 
 
 def test_is_registered_and_reads_by_its_type(tmp_path):
@@ -59,7 +64,7 @@ def test_manifest_describes_every_image(tmp_path):
 
 
 def test_default_splits_hold_out_pairs_but_no_words():
-    manifest = describe(ScenesConfig())
+    manifest = build_manifest(ScenesConfig())
     content = json.dumps(manifest["images"]).encode()
     assert hashlib.sha256(content).hexdigest() == "173b02f85783f7561e31cc6425a2ede87d2ce1b079158f4258d91fde732c3e46"
     assert len(manifest["images"]) == 3500
@@ -118,11 +123,11 @@ def test_goes_on_after_kill(tmp_path):
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and len(list((tmp_path / "images").glob("*.png"))) < 20:
+    while time.monotonic() < deadline and len(drawn(tmp_path)) < 20:
         time.sleep(0.005)
     process.kill()
     process.wait()
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "images").glob("*.png")}
+    before = {path: path.stat().st_mtime_ns for path in drawn(tmp_path)}
     assert 20 <= len(before) < 155
     corpus = read(settings)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())

@@ -1,4 +1,4 @@
-"""Cleaning keeps what belongs to words, in any script, and says the same when it is done twice."""
+"""Cleaning in any script."""
 
 import itertools
 import json
@@ -59,7 +59,7 @@ def test_marks_and_joiners_survive(caption, cleaned):
     assert clean(caption, WORDS) == unicodedata.normalize("NFC", cleaned)
 
 
-def test_both_unicode_forms_of_a_caption_clean_alike():
+def test_both_unicode_forms_give_the_same_result():
     composed = "một con chó đang chạy"
     decomposed = unicodedata.normalize("NFD", composed)
     assert decomposed != composed
@@ -71,14 +71,14 @@ def test_both_unicode_forms_of_a_caption_clean_alike():
     [("T\u0308", {}), ("\u1100" + "1" + "\u1161", {"mode": "char", "digits": "remove"})],
     ids=["lower case composes", "what stood apart composes"],
 )
-def test_the_composed_form_is_made_last(caption, options):
+def test_composition_comes_last(caption, options):
     config = TextConfig(**options)
     assert clean(caption, config) in ("\u1e97", "\uac00")
     assert clean(clean(caption, config), config) == clean(caption, config)
 
 
 def test_a_control_without_marks_would_differ():
-    """The word that an ASCII or letters-only rule would leave is another one."""
+    """A rule for ASCII or letters only would give another word."""
     letters_only = "".join(c for c in "कुत्ता" if unicodedata.category(c)[0] == "L")
     assert clean("कुत्ता", WORDS) != letters_only
 
@@ -96,7 +96,7 @@ def test_options(options, cleaned):
     assert clean("A Dog's 2 balls! à 3D, 狗", TextConfig(**options)) == cleaned
 
 
-def test_one_letter_words_of_scripts_without_case_stay():
+def test_one_letter_words_without_case_are_kept():
     config = TextConfig(one_letter_words="remove")
     assert clean("狗 و न a ở я", config) == "狗 و न"
 
@@ -114,13 +114,13 @@ def test_character_mode(options, cleaned):
 
 
 @given(CAPTIONS, st.sampled_from(CONFIGS))
-def test_cleaning_twice_changes_nothing(caption, config):
+def test_cleaning_is_idempotent(caption, config):
     once = clean(caption, config)
     assert clean(once, config) == once
 
 
 @given(CAPTIONS, st.sampled_from(CONFIGS))
-def test_the_result_is_one_tidy_line_that_can_be_written(caption, config):
+def test_the_result_is_one_line_of_valid_text(caption, config):
     cleaned = clean(caption, config)
     assert cleaned == unicodedata.normalize("NFC", cleaned)
     assert cleaned.split(" ") == cleaned.split() or cleaned == ""
@@ -129,7 +129,7 @@ def test_the_result_is_one_tidy_line_that_can_be_written(caption, config):
 
 @pytest.mark.shared
 def test_agrees_with_the_java_tokeniser_of_coco_caption(shared):
-    """What it made of 5,005 COCO captions is the truth; the rest are full stops of abbreviations, # and /."""
+    """The Java tokeniser's output of 5,005 COCO captions; differences are full stops of abbreviations, # and /."""
     folder = shared / "golden" / "coco_fakecap"
     raw = defaultdict(list)
     for entry in json.loads((folder / "en_captions_val2014.json").read_text())["annotations"]:
@@ -142,7 +142,7 @@ def test_agrees_with_the_java_tokeniser_of_coco_caption(shared):
 
 @pytest.mark.parametrize("unit", ["n't", "tn't", "'s", "a1", "1'S", "\u0301\u0323"])
 @pytest.mark.parametrize("options", [{}, {"mode": "char", "digits": "remove"}, {"punctuation": "keep"}])
-def test_the_time_grows_with_the_length_and_not_with_its_square(unit, options):
+def test_cleaning_takes_linear_time(unit, options):
     caption = "dont" + unit * (100_000 // len(unit))
     started = time.perf_counter()
     clean(caption, TextConfig(**options))

@@ -1,4 +1,4 @@
-"""Word vectors land in the right rows, and a bad file is named with its line."""
+"""Word vectors are assigned to the right rows; errors name the line of the file."""
 
 import numpy as np
 import pytest
@@ -28,19 +28,19 @@ def test_each_word_gets_its_vector(tmp_path):
     np.testing.assert_allclose(vectors[ids["cat"]], [4, 5, 6])
     np.testing.assert_allclose(vectors[ids["एक"]], [-1, 0.5, 0.1])
     assert not vectors[PAD].any()
-    assert (coverage.found, coverage.total, coverage.missing) == (3, 4, ("zebra",))
+    assert (coverage.known, coverage.total, coverage.missing) == (3, 4, ("zebra",))
     assert coverage.token_share == pytest.approx(6 / 7)
     assert str(coverage) == "3 of 4 words have a vector, 85.7% of the text; most frequent without: zebra"
 
 
-def test_missing_words_are_drawn_with_the_spread_of_the_found(tmp_path):
+def test_missing_vectors_are_drawn_with_the_statistics_of_the_others(tmp_path):
     words = [f"w{i}" for i in range(4000)]
     vocabulary = Vocabulary.build([words])
     found = np.random.default_rng(0).normal(3.0, 0.5, (200, 5))
     lines = [f"{word} {' '.join(map(str, row))}" for word, row in zip(words[:200], found, strict=True)]
     path = _write(tmp_path, "\n".join(lines))
     vectors, coverage = load_vectors(path, vocabulary, 5, seed=7)
-    assert coverage.found == 200
+    assert coverage.known == 200
     missing = vectors[[vocabulary.encode([word])[0] for word in words[200:]]]
     assert missing.mean() == pytest.approx(found.mean(), abs=0.02)
     assert missing.std() == pytest.approx(found.std(), abs=0.02)
@@ -77,10 +77,10 @@ def test_missing_words_are_drawn_with_the_spread_of_the_found(tmp_path):
         "special",
     ],
 )
-def test_the_forms_that_files_come_in_read_alike(tmp_path, text):
+def test_file_variants_are_read_alike(tmp_path, text):
     plain, _ = load_vectors(_write(tmp_path, GOOD), VOCABULARY, 3)
     vectors, coverage = load_vectors(_write(tmp_path, text), VOCABULARY, 3)
-    assert coverage.found == 3
+    assert coverage.known == 3
     np.testing.assert_array_equal(vectors, plain)
 
 
@@ -105,12 +105,12 @@ def test_a_bad_line_is_named(tmp_path, text, message):
 
 
 @pytest.mark.parametrize("text", [GOOD, "400000 3\n" + GOOD])
-def test_another_size_than_the_configs(tmp_path, text):
-    with pytest.raises(DataError, match=r"has 3 numbers a word, but the config's embedding size is 4"):
+def test_another_dimension_than_in_the_config(tmp_path, text):
+    with pytest.raises(DataError, match=r"has 3 numbers per word.* 4"):
         load_vectors(_write(tmp_path, text), VOCABULARY, 4)
 
 
-def test_files_of_another_kind(tmp_path):
+def test_other_kinds_of_files(tmp_path):
     with pytest.raises(DataError, match="UTF-16"):
         load_vectors(_write(tmp_path, GOOD, "utf-16"), VOCABULARY, 3)
     (tmp_path / "v.zip").write_bytes(b"PK\x03\x04 0 0 0")
@@ -135,6 +135,6 @@ def test_flickr8k_vocabulary_and_coverage(shared):
         path = shared / "glove" / f"glove.6B.{name}.flickr8k-subset.txt"
         vectors, coverage = load_vectors(path, vocabulary, size)
         assert vectors.shape == (2540, size)
-        assert (coverage.found, coverage.total) == (found, 2536)
+        assert (coverage.known, coverage.total) == (found, 2536)
         assert coverage.token_share == pytest.approx(share, abs=0.001)
     assert coverage.missing[0] == "a"  # the 200-d file lacks it: a file with gaps

@@ -1,4 +1,4 @@
-"""Words cut into pieces and put together again, for words nobody wrote in training too."""
+"""Subword pieces, for words that do not occur in training too."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from capsmith.config import load_config
 from capsmith.core.errors import ConfigError, MissingExtraError
 from capsmith.data.text.config import TextConfig
-from capsmith.data.text.subwords import goes_on, split_word, words_of
+from capsmith.data.text.subwords import continues_word, join_pieces, split_word
 from capsmith.data.text.tokens import detokenise, tokenise
 from capsmith.data.text.vocabulary import UNK, Vocabulary
 from capsmith.models.captioner import Captioner
@@ -35,22 +35,22 @@ def made(captions=CAPTIONS, size=60):
     return Vocabulary.of_pieces([tokenise(caption, CONFIG) for caption in captions], size)
 
 
-def test_the_longest_piece_comes_first():
+def test_the_longest_piece_is_chosen():
     pieces = {"r", "##u", "##n", "run", "##ning", "##ni", "##ng", "runn", "##ing"}
     assert split_word("running", pieces) == ["runn", "##ing"]
     assert split_word("runu", pieces) == ["run", "##u"]
     assert split_word("rux", pieces) is None and split_word("nu", pieces) is None
-    assert words_of(["runn", "##ing", "dog", "##s", "#"]) == ["running", "dogs", "#"]
-    assert words_of(["##ing", "##s"]) == ["ings"]
+    assert join_pieces(["runn", "##ing", "dog", "##s", "#"]) == ["running", "dogs", "#"]
+    assert join_pieces(["##ing", "##s"]) == ["ings"]
 
 
-def test_words_of_training_come_back():
+def test_training_words_are_decoded_from_their_pieces():
     vocabulary = made()
     for caption in CAPTIONS:
         assert detokenise(vocabulary.decode(vocabulary.encode(tokenise(caption, CONFIG))), CONFIG) == caption
 
 
-def test_words_that_nobody_wrote_can_be_said():
+def test_unseen_words_can_be_encoded():
     vocabulary = made()
     for word in ("rung", "jumped", "sunning", "dogjump"):
         ids = vocabulary.encode([word])
@@ -65,13 +65,13 @@ def test_counts_are_of_pieces():
     assert vocabulary.counts[3] == len(CAPTIONS) and vocabulary.counts[UNK] == 0
 
 
-def test_fewer_pieces_cut_finer():
+def test_fewer_pieces_are_shorter():
     long = [len(made(size=size).encode(["running", "jumping"])) for size in (30, 200)]
     assert long[0] > long[1] == 2
 
 
 @given(st.lists(st.text("adginorujmpstw", min_size=1, max_size=9), max_size=6))
-def test_whatever_is_cut_is_put_together(words):
+def test_join_pieces_inverts_split_word(words):
     vocabulary = VOCABULARY
     assert [w for w, ids in zip(words, vocabulary.encode_words(words), strict=True) if UNK not in ids] == [
         w for w in words if UNK not in vocabulary.encode([w])
@@ -83,7 +83,7 @@ def test_whatever_is_cut_is_put_together(words):
 VOCABULARY = made()
 
 
-def test_a_file_says_that_they_are_pieces(tmp_path):
+def test_the_file_marks_pieces(tmp_path):
     VOCABULARY.save(tmp_path / "v.json")
     loaded = Vocabulary.load(tmp_path / "v.json")
     assert loaded == VOCABULARY and loaded.pieces and loaded.sha256() == VOCABULARY.sha256()
@@ -93,8 +93,8 @@ def test_a_file_says_that_they_are_pieces(tmp_path):
     assert "pieces" not in json.loads((tmp_path / "w.json").read_text())
 
 
-def test_in_every_process_the_same():
-    """The same captions give the same pieces under the same numbers."""
+def test_pieces_do_not_depend_on_the_process():
+    """The same captions give the same pieces with the same ids."""
     code = (
         "import random; from capsmith.data.text.vocabulary import Vocabulary as V; random.seed(0);"
         "words=[[''.join(random.choices('abcdefg',k=random.randint(1,8))) for _ in range(9)] for _ in range(400)];"
@@ -113,20 +113,20 @@ def test_in_every_process_the_same():
     assert len(found) == 1
 
 
-def test_without_the_package_it_says_what_to_install(monkeypatch):
+def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(MissingExtraError, match=r"text.mode: subword needs tokenizers: pip install 'capsmith\[text\]'"):
         made()
 
 
-def test_views_would_turn_pieces_of_words():
+def test_mirror_images_are_refused_with_pieces():
     values = {"data": {"type": "folder", "root": "."}, "decoder": {"type": "merge"}, "text": {"mode": "subword"}}
     load_config(values)
     with pytest.raises(ConfigError, match="not with text.mode subword"):
         load_config(values | {"training": {"cached_crops": 1}})
 
 
-def test_a_captioner_of_pieces_trains_goes_on_and_speaks_in_words(tmp_path):
+def test_a_captioner_with_pieces_trains_resumes_and_writes_words(tmp_path):
     values = shapes.settings(
         text={"mode": "subword", "max_words": 24, "max_length": 30},
         decoder={"type": "attention", "units": 16, "attention_units": 16},
@@ -138,7 +138,7 @@ def test_a_captioner_of_pieces_trains_goes_on_and_speaks_in_words(tmp_path):
     train(load_config(values), tmp_path / "run")
     train(load_config(values), tmp_path / "run", resume=True)
     captioner = Captioner.load(tmp_path / "run")
-    assert captioner.vocabulary.pieces and any(goes_on(piece) for piece in captioner.vocabulary.words)
+    assert captioner.vocabulary.pieces and any(continues_word(piece) for piece in captioner.vocabulary.words)
     image = next((shapes.data() / "images").glob("red*"))
     caption = captioner.caption(image, attention=True)
     assert "##" not in caption.text and caption.text == " ".join(caption.words)

@@ -1,4 +1,4 @@
-"""Tokens come back as the caption that gives the same tokens."""
+"""Tokenisation and its inverse."""
 
 import itertools
 
@@ -27,19 +27,19 @@ CAPTIONS = st.text(alphabet=st.one_of(st.sampled_from("abn'sdtT1.,- \u200d\u0301
         ("", [], ""),
     ],
 )
-def test_words(caption, tokens, written):
+def test_word_mode_round_trip(caption, tokens, written):
     assert tokenise(caption, WORDS) == tokens
     assert detokenise(tokens, WORDS) == written
 
 
-def test_a_clitic_without_a_word_before_it_stands_alone():
+def test_a_clitic_without_a_preceding_word():
     assert detokenise(["'s", "ball", "!", "'s"], WORDS) == "'s ball ! 's"
     tokens = ["'s", "n't"]
     assert tokenise(detokenise(tokens, WORDS), WORDS) == tokens
 
 
 @pytest.mark.parametrize("caption", ["一只狗在跑", "con chó đang chạy", "สุนัขวิ่ง", "एक कुत्ता", "a dog's ball"])
-def test_characters_with_spaces_come_back_as_they_were(caption):
+def test_character_mode_restores_spaces(caption):
     tokens = tokenise(caption, CHARACTERS)
     assert len(tokens) == len(caption)
     assert all(len(token) == 1 for token in tokens)
@@ -51,7 +51,7 @@ def test_an_empty_caption_has_no_characters():
 
 
 @given(CAPTIONS, st.sampled_from(CONFIGS))
-def test_joining_and_splitting_again_gives_the_same_tokens(caption, config):
+def test_tokenise_inverts_detokenise(caption, config):
     tokens = tokenise(caption, config)
     assert tokenise(detokenise(tokens, config), config) == tokens
     assert all(token == " " or token.split() == [token] for token in tokens)

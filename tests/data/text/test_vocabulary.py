@@ -1,4 +1,4 @@
-"""Words get ids that depend on the captions alone, and a damaged file is refused."""
+"""The vocabulary: ids depend on the captions alone, and damaged files are refused."""
 
 import json
 from collections import Counter
@@ -16,14 +16,14 @@ from capsmith.data.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabu
 CAPTIONS = [["a", "dog", "runs"], ["a", "cat"], ["a", "dog", "एक"]]
 
 
-def test_words_by_falling_count_then_alphabetically():
+def test_words_are_ordered_by_count_then_alphabetically():
     vocabulary = Vocabulary.build(CAPTIONS)
     assert vocabulary.words == ("<pad>", "<unk>", "<start>", "<end>", "a", "dog", "cat", "runs", "एक")
     assert (PAD, UNK, START, END) == (0, 1, 2, 3)
     assert Vocabulary.build(reversed(CAPTIONS)) == vocabulary
 
 
-def test_counts_are_what_training_meets_as_targets():
+def test_counts_are_target_frequencies():
     vocabulary = Vocabulary.build(CAPTIONS, min_count=2)
     assert dict(zip(vocabulary.words, vocabulary.counts, strict=True)) == {
         "<pad>": 0,
@@ -41,7 +41,7 @@ def test_max_words_keeps_the_most_frequent():
     assert Vocabulary.build(CAPTIONS, max_words=2).words[4:] == ("a", "dog")
 
 
-def test_no_frequent_word_is_an_error():
+def test_an_empty_vocabulary_is_an_error():
     with pytest.raises(DataError, match=r"none of the 5 words in 3 training captions occurs 4 times"):
         Vocabulary.build(CAPTIONS, min_count=4)
 
@@ -59,7 +59,7 @@ def test_an_id_of_another_vocabulary_is_refused(bad):
         Vocabulary.build(CAPTIONS).decode([4, bad])
 
 
-def test_the_text_start_in_a_caption_is_not_the_special():
+def test_special_words_cannot_be_spelled():
     tokens = ["<start>", "dog", "<end>"]
     vocabulary = Vocabulary.build([tokens])
     assert vocabulary.words.count("<start>") == 1
@@ -123,7 +123,7 @@ def test_a_damaged_file_is_refused(tmp_path, content, message):
 
 
 @pytest.mark.parametrize("text", [None, "", '{"format": 1, "words": ["<pad>"'])
-def test_a_missing_or_cut_file_is_refused(tmp_path, text):
+def test_a_missing_or_truncated_file_is_refused(tmp_path, text):
     path = tmp_path / "vocabulary.json"
     if text is not None:
         path.write_text(text)
@@ -143,7 +143,7 @@ CORPORA = st.lists(st.lists(WORDS, max_size=6), max_size=8)
 
 
 def build(captions, *limits):
-    """Returns the vocabulary, or None where no word is frequent enough."""
+    """Returns the vocabulary, or None if no word is frequent enough."""
     try:
         return Vocabulary.build(captions, *limits)
     except DataError:
@@ -152,7 +152,7 @@ def build(captions, *limits):
 
 @settings(deadline=None)
 @given(CORPORA, st.integers(1, 3), st.none() | st.integers(1, 4), st.randoms(use_true_random=False))
-def test_a_vocabulary_is_what_a_counter_says(captions, least, most, random):
+def test_build_agrees_with_a_counter(captions, least, most, random):
     counts = Counter(word for tokens in captions for word in tokens)
     frequent = {word for word, n in counts.items() if n >= least and word not in SPECIALS}
     vocabulary = build(captions, least, most)
@@ -165,12 +165,12 @@ def test_a_vocabulary_is_what_a_counter_says(captions, least, most, random):
     assert vocabulary.counts[4:] == tuple(counts[word] for word in kept)
     assert sum(vocabulary.counts) == counts.total() + len(captions)
     again = [random.sample(tokens, len(tokens)) for tokens in random.sample(captions, len(captions))]
-    assert Vocabulary.build(again, least, most) == vocabulary  # ids hang on counts alone
+    assert Vocabulary.build(again, least, most) == vocabulary  # ids depend on counts alone
 
 
 @settings(deadline=None)
 @given(CORPORA, st.lists(WORDS, max_size=8))
-def test_ids_are_dense_and_words_come_back(captions, others):
+def test_ids_are_dense_and_decode_inverts_encode(captions, others):
     vocabulary = build(captions)
     if vocabulary is None:
         return
@@ -224,7 +224,7 @@ MODES = [
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=4), st.sampled_from(MODES))
-def test_captions_of_training_come_back_from_their_ids(captions, config):
+def test_training_captions_are_decoded_from_their_ids(captions, config):
     tokens = [tokenise(caption, config) for caption in captions]
     if not any(tokens):
         return

@@ -8,15 +8,18 @@ import pytest
 from capsmith import Captioner
 from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.data import read_dataset
-from capsmith.decoding.rerank.mbr import ConsensusConfig, candidates, choose
-from capsmith.decoding.search import BeamConfig, Hypothesis, SampleConfig, search
+from capsmith.decoding.config import BeamConfig, SampleConfig
+from capsmith.decoding.hypotheses import Hypothesis
+from capsmith.decoding.rerank.config import MbrConfig
+from capsmith.decoding.rerank.mbr import choose
+from capsmith.decoding.search import search
 from capsmith.evaluation.evaluate import evaluate
 from capsmith.metrics.reward import CiderReward
 from capsmith.metrics.utility import DocumentFrequencies
 from capsmith.models.run_config import run_config
-from capsmith.retrieval.caption_index import Memory
-from tests.decoding.test_search import Table, features
+from capsmith.retrieval.caption_index import CaptionIndex
 from tests.support import shapes
+from tests.support.table_model import Table, features
 
 RNG = np.random.default_rng(0)
 TRAINING = [[tuple(RNG.integers(4, 20, RNG.integers(4, 9)).tolist()) for _ in range(3)] for _ in range(40)]
@@ -29,7 +32,7 @@ def found(*sentences, ended=True):
 
 
 def weights(**given):
-    return ConsensusConfig(**{"agreement": 0, "neighbour_agreement": 0, "likelihood": 0, **given})
+    return MbrConfig(**{"utility_weight": 0, "knn_weight": 0, "log_prob_weight": 0, **given})
 
 
 def chosen(pool, captions, config, frequencies):
@@ -38,12 +41,12 @@ def chosen(pool, captions, config, frequencies):
 
 
 def test_the_pool_alone_chooses_what_most_resemble():
-    ordered = chosen(found(LONER, NEAR, LIKE, SHARED), [], weights(agreement=1), FREQUENCIES)
+    ordered = chosen(found(LONER, NEAR, LIKE, SHARED), [], weights(utility_weight=1), FREQUENCIES)
     assert ordered[0].tokens == SHARED and ordered[-1].tokens == LONER and len(ordered) == 4
 
 
 def test_a_caption_drawn_often_votes_often_and_stands_once():
-    ordered = chosen(found(SHARED, LIKE, LONER, LONER, LONER, LONER), [], weights(agreement=1), FREQUENCIES)
+    ordered = chosen(found(SHARED, LIKE, LONER, LONER, LONER, LONER), [], weights(utility_weight=1), FREQUENCIES)
     assert [h.tokens for h in ordered].count(LONER) == 1 and ordered[0].tokens == LONER
 
 
@@ -51,24 +54,24 @@ def test_where_captions_were_drawn_they_alone_vote():
     """The beam is of one mind; the samples are of another."""
     drawn = [replace(h, drawn=True) for h in found(LONER, LONER, SHARED)]
     pool = [*found(SHARED, NEAR, LIKE), *drawn]
-    assert chosen(pool, [], weights(agreement=1), FREQUENCIES)[0].tokens == LONER
-    assert chosen(pool[:3], [], weights(agreement=1), FREQUENCIES)[0].tokens == SHARED
+    assert chosen(pool, [], weights(utility_weight=1), FREQUENCIES)[0].tokens == LONER
+    assert chosen(pool[:3], [], weights(utility_weight=1), FREQUENCIES)[0].tokens == SHARED
 
 
 def test_neighbours_alone_choose_what_they_would_say():
-    ordered = chosen(found(SHARED, NEAR, LONER), [LONER, (4, 5, 6, 9)], weights(neighbour_agreement=1), FREQUENCIES)
+    ordered = chosen(found(SHARED, NEAR, LONER), [LONER, (4, 5, 6, 9)], weights(knn_weight=1), FREQUENCIES)
     assert ordered[0].tokens == LONER
 
 
 def test_captions_of_nearer_images_count_more():
-    """Two captions of an image of likeness log 3 / 2 against three of one of likeness 0, at nearness 2: 6 to 3."""
+    """Two captions of an image of likeness log 3 / 2 against three of one of likeness 0, at temperature 1/2: 6 to 3."""
     pool, neighbours = found(SHARED, LONER), [[SHARED, SHARED], [LONER, LONER, LONER]]
-    config = weights(neighbour_agreement=1, nearness=2)
+    config = weights(knn_weight=1, knn_temperature=0.5)
     near = choose(pool, neighbours, [np.log(3) / 2, 0.0], config, FREQUENCIES)
     far = choose(pool, neighbours, [0.0, 0.0], config, FREQUENCIES)
     assert near[0].tokens == SHARED and far[0].tokens == LONER
     assert near[0].score == pytest.approx(10 * 6 / 9) and near[1].score == pytest.approx(10 * 3 / 9)
-    flat = choose(pool, neighbours, [np.log(3) / 2, 0.0], weights(neighbour_agreement=1, nearness=0), FREQUENCIES)
+    flat = choose(pool, neighbours, [np.log(3) / 2, 0.0], weights(knn_weight=1, knn_temperature=None), FREQUENCIES)
     assert [h.score for h in flat] == [h.score for h in far]
 
 
@@ -77,13 +80,13 @@ def test_content_alone_chooses_what_fits():
         return np.array([float(caption == NEAR) for caption in captions])
 
     pool = found(SHARED, NEAR, LONER)
-    ordered = choose(pool, [], [], weights(content=2), FREQUENCIES, fit)
+    ordered = choose(pool, [], [], weights(concept_weight=2), FREQUENCIES, fit)
     assert ordered[0].tokens == NEAR and [h.score for h in ordered] == [2, 0, 0]
-    assert choose(pool, [], [], weights(likelihood=1), FREQUENCIES, fit)[0].tokens == SHARED
+    assert choose(pool, [], [], weights(log_prob_weight=1), FREQUENCIES, fit)[0].tokens == SHARED
 
 
 def test_likelihood_alone_is_the_beam_s_order():
-    config = weights(likelihood=1, length_penalty=0.7)
+    config = weights(log_prob_weight=1, length_penalty=0.7)
     pool = found(SHARED, NEAR, LONER)
     ordered = chosen(pool, [LIKE], config, FREQUENCIES)
     assert [h.tokens for h in ordered] == [h.tokens for h in pool]
@@ -92,7 +95,7 @@ def test_likelihood_alone_is_the_beam_s_order():
 
 def test_the_score_is_the_weighted_sum_of_the_four():
     pool, neighbours = found(SHARED, NEAR, SHARED, LONER), [LIKE, NEAR]
-    config = weights(agreement=0.5, neighbour_agreement=3, content=5, likelihood=2, length_penalty=0)
+    config = weights(utility_weight=0.5, knn_weight=3, concept_weight=5, log_prob_weight=2, length_penalty=0)
     frequencies = dict(enumerate(TRAINING))
     each = [[caption] for caption in neighbours]
     for h in choose(pool, each, [0.0, 0.0], config, FREQUENCIES, lambda captions: np.array([c[0] for c in captions])):
@@ -103,22 +106,24 @@ def test_the_score_is_the_weighted_sum_of_the_four():
 
 def test_captions_that_broke_off_are_not_judged():
     pool = [*found(LONER), *found(SHARED, ended=False)]
-    assert [h.tokens for h in chosen(pool, [SHARED], weights(neighbour_agreement=1), FREQUENCIES)] == [LONER]
+    assert [h.tokens for h in chosen(pool, [SHARED], weights(knn_weight=1), FREQUENCIES)] == [LONER]
     cut = found(SHARED, LONER, ended=False)
-    assert len(chosen(cut, [SHARED], weights(neighbour_agreement=1), FREQUENCIES)) == 2
+    assert len(chosen(cut, [SHARED], weights(knn_weight=1), FREQUENCIES)) == 2
 
 
 def test_the_pool_is_the_beam_and_the_samples():
     model = Table(3, seed=1)
-    config = ConsensusConfig(beam_size=4, samples=6, temperature=0.9, max_length=5, seed=2)
+    rerank = MbrConfig(samples=6, temperature=0.9, seed=2)
     beams = search(model, features(3), BeamConfig(beam_size=4, max_length=5))
     drawn = search(model, features(3), SampleConfig(samples=6, temperature=0.9, max_length=5, seed=2))
-    assert candidates(config, model, features(3)) == [b + s for b, s in zip(beams, drawn, strict=True)]
-    assert candidates(config.model_copy(update={"samples": 0}), model, features(3)) == beams
+    reranked = search(model, features(3), BeamConfig(beam_size=4, max_length=5, rerank=rerank))
+    assert reranked == [b + s for b, s in zip(beams, drawn, strict=True)]
+    without = BeamConfig(beam_size=4, max_length=5, rerank=MbrConfig(samples=0))
+    assert search(model, features(3), without) == beams
 
 
 def test_judges_without_a_weight_are_a_mistake():
-    with pytest.raises(ValueError, match="nothing is left to choose by"):
+    with pytest.raises(ValueError, match="utility_weight"):
         weights()
 
 
@@ -127,45 +132,47 @@ def run(tmp_path_factory):
     """A trained run's copy that remembers nothing yet."""
     import shutil
 
-    return shutil.copytree(shapes.trained(), tmp_path_factory.mktemp("consensus") / "run")
+    return shutil.copytree(shapes.trained(), tmp_path_factory.mktemp("mbr") / "run")
 
 
-CONSENSUS = ["decoding.type=consensus", "decoding.neighbours=3", "decoding.samples=5"]
+MBR = ["decoding.rerank.type=mbr", "decoding.rerank.neighbours=3", "decoding.rerank.samples=5"]
 
 
 def test_a_run_without_a_memory_says_what_to_do(run):
-    with pytest.raises(CheckpointError, match="evaluate it once"):
-        Captioner.load(run).caption(next((shapes.data() / "images").iterdir()), ConsensusConfig(neighbours=3))
+    with pytest.raises(CheckpointError, match="caption_index.npz"):
+        Captioner.load(run).caption(
+            next((shapes.data() / "images").iterdir()), BeamConfig(rerank=MbrConfig(neighbours=3))
+        )
 
 
 def test_evaluation_fills_the_memory_and_captioning_uses_it(run):
-    evaluate(run, "test", [*CONSENSUS, "data.limit=2"])  # a trial must not leave a memory of two images
-    first = evaluate(run, "test", CONSENSUS)
-    assert len(Memory.load(run).captions) == len(read_dataset(run_config(run).data).split("train"))
-    assert evaluate(run, "test", CONSENSUS).captions == first.captions
+    evaluate(run, "test", [*MBR, "data.limit=2"])  # a trial must not leave a memory of two images
+    first = evaluate(run, "test", MBR)
+    assert len(CaptionIndex.load(run).captions) == len(read_dataset(run_config(run).data).split("train"))
+    assert evaluate(run, "test", MBR).captions == first.captions
     assert first.scores["cider"].value > 1.5 * first.control["cider"].value
     captioner = Captioner.load(run)
     assert len(captioner.caption_index.captions) == len(captioner.caption_index.vectors)
     image = shapes.data() / "images" / next(iter(first.captions))
-    said = captioner.caption(image, ConsensusConfig(neighbours=3, samples=0, agreement=0))
+    said = captioner.caption(image, BeamConfig(rerank=MbrConfig(neighbours=3, samples=0, utility_weight=0)))
     assert said.words and len(said.alternatives) >= 1 and said.score >= said.alternatives[0].score
 
 
 def test_a_memory_of_an_earlier_version_says_what_to_do(run, tmp_path):
-    evaluate(run, "test", CONSENSUS)
-    arrays = dict(np.load(run / "memory.npz"))
-    np.savez(tmp_path / "memory.npz", **{k: v for k, v in arrays.items() if not k.startswith("content_")})
-    with pytest.raises(CheckpointError, match="is of an earlier capsmith: delete it"):
-        Memory.load(tmp_path)
+    evaluate(run, "test", MBR)
+    arrays = dict(np.load(run / "caption_index.npz"))
+    np.savez(tmp_path / "caption_index.npz", **{k: v for k, v in arrays.items() if not k.startswith("concept_")})
+    with pytest.raises(CheckpointError, match="caption_index.npz.*delete it"):
+        CaptionIndex.load(tmp_path)
 
 
 def test_a_damaged_memory(run):
-    evaluate(run, "test", CONSENSUS)
-    whole = (run / "memory.npz").read_bytes()
+    evaluate(run, "test", MBR)
+    whole = (run / "caption_index.npz").read_bytes()
     for damaged in (b"", whole[: len(whole) // 2], b"PK" + whole[2:100]):
-        (run / "memory.npz").write_bytes(damaged)
-        with pytest.raises(CheckpointError, match="memory.npz is damaged"):
+        (run / "caption_index.npz").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="caption_index.npz"):
             _ = Captioner.load(run).caption_index
-    (run / "memory.npz").unlink()
+    (run / "caption_index.npz").unlink()
     with pytest.raises(ConfigError, match="neighbours"):
-        evaluate(run, "test", [*CONSENSUS, "decoding.neighbours=-1"])
+        evaluate(run, "test", [*MBR, "decoding.rerank.neighbours=-1"])

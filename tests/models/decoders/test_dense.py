@@ -43,7 +43,7 @@ def gradient(layer):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_bias_s_gradient_is_the_sum_over_rows(precision):
+def test_bias_gradient_is_the_sum_over_rows(precision):
     with dtype_scope(precision):
         layer = Dense(UNITS)
     layer.build((None, CHANNELS))
@@ -52,7 +52,7 @@ def test_a_bias_s_gradient_is_the_sum_over_rows(precision):
 
 
 @pytest.mark.parametrize("activation", [None, "relu"])
-def test_otherwise_it_is_keras_s_layer(activation):
+def test_dense_equals_keras_dense(activation):
     mine, theirs = Dense(UNITS, activation=activation), keras.layers.Dense(UNITS, activation=activation)
     for layer in (mine, theirs):
         layer.build((None, None, CHANNELS))

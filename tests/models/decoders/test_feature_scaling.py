@@ -18,7 +18,7 @@ def test_mean_zero_deviation_one():
     np.testing.assert_allclose(found.std(axis=0), 1, atol=0.04)  # the floor takes a little from the quiet channel
 
 
-def test_a_silent_channel_stays_silent():
+def test_constant_channels_are_not_amplified():
     features = np.zeros((50, 2), np.float32)
     features[:, 0] = np.random.default_rng(0).normal(size=50)
     features[0, 1] = 1e-4
@@ -30,7 +30,7 @@ def test_a_silent_channel_stays_silent():
     assert np.isfinite(keras.ops.convert_to_numpy(layer(features))).all()
 
 
-def test_a_channel_is_hidden_in_all_regions_at_once():
+def test_spatial_dropout_drops_a_channel_in_all_regions():
     layer = SpatialDropout(0.25, seed=1)
     features = np.ones((64, 5, 40), "float32")
     found = keras.ops.convert_to_numpy(layer(features, training=True))

@@ -77,7 +77,7 @@ def stepped(decoder, features, tokens):
 
 
 @every_decoder
-def test_whole_sentence_equals_word_by_word(config, shape):
+def test_teacher_forcing_equals_single_steps(config, shape):
     decoder = build(config, shape)
     features, tokens = inputs(shape)
     at_once = numpy(decoder(features, tokens))
@@ -86,7 +86,7 @@ def test_whole_sentence_equals_word_by_word(config, shape):
 
 
 @every_decoder
-def test_sees_the_image_and_not_the_future(config, shape):
+def test_logits_depend_on_the_image_and_not_on_later_words(config, shape):
     decoder = build(config, shape)
     features, tokens = inputs(shape)
     before = numpy(decoder(features, tokens))
@@ -98,7 +98,7 @@ def test_sees_the_image_and_not_the_future(config, shape):
 
 
 @pytest.mark.parametrize("config", POOLED, ids=name)
-def test_captions_name_their_image(config):
+def test_captions_select_their_image_by_index(config):
     decoder = build(config)
     features, tokens = inputs()
     image = np.array([2, 2, 0, 1], "int32")
@@ -108,7 +108,7 @@ def test_captions_name_their_image(config):
 
 
 @every_decoder
-def test_captions_of_one_image_share_it(config, shape):
+def test_rows_of_one_image_share_its_encoding(config, shape):
     """Two images with three captions each are six images with one caption each, at once and word by word."""
     decoder = build(config, shape)
     features, _ = inputs(shape, images=2)
@@ -122,7 +122,7 @@ def test_captions_of_one_image_share_it(config, shape):
     assert [t.shape[0] for t in after] == [2] * decoder.n_static + [6] * (len(after) - decoder.n_static)
 
 
-def test_dropout_acts_in_training_alone():
+def test_dropout_acts_only_in_training():
     decoder = build(MergeConfig(**SMALL))
     features, tokens = inputs()
     plain = numpy(decoder(features, tokens, training=False))
@@ -130,7 +130,7 @@ def test_dropout_acts_in_training_alone():
     assert np.abs(numpy(decoder(features, tokens, training=True)) - plain).max() > 1e-3
 
 
-def test_starts_from_given_vectors_and_frequencies():
+def test_initial_word_vectors_and_output_bias():
     vectors = np.random.default_rng(2).normal(size=(V, 8)).astype("float32")
     frequencies = np.log(np.arange(1, V + 1) / 100).astype("float32")
     keras.utils.set_random_seed(0)

@@ -51,12 +51,12 @@ def gradients(function, arguments):
             return [np.array(gradient) for gradient in of(*arguments)]
 
 
-def test_outputs_are_those_of_the_equations():
+def test_outputs_equal_the_equations():
     found = ops.convert_to_numpy(unrolled_lstm(Z, H, C, KERNEL))
     np.testing.assert_allclose(found, reference(*(a.astype("float64") for a in (Z, H, C, KERNEL))), atol=1e-6)
 
 
-def test_gradients_are_finite_differences():
+def test_gradients_equal_finite_differences():
     doubles = [argument.astype("float64") for argument in (Z, H, C, KERNEL)]
     for place, gradient in enumerate(gradients(unrolled_lstm, (Z, H, C, KERNEL))):
         for index in [
@@ -72,7 +72,7 @@ def test_gradients_are_finite_differences():
             assert gradient[index] == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-3, abs=1e-4)
 
 
-def test_a_layer_s_sentence_equals_its_steps():
+def test_sentence_equals_steps():
     layer = LSTM(U, 6)
     state = [ops.convert_to_tensor(H), ops.convert_to_tensor(C)]
     fast = layer.sentence(ops.convert_to_tensor(Z), state)

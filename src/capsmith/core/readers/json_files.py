@@ -112,8 +112,8 @@ def _loads(text: str, **hooks: Any) -> Any:
 
 def _require_shallow(raw: bytes) -> None:
     """Counts the levels before parsing: a recursive parser would overflow its stack."""
-    kept = raw.replace(b"\\\\", b"").replace(b'\\"', b"").translate(_AS_LIST, _NO_STRUCTURE)
-    brackets = re.sub(rb'"[^"]*"?', b"", kept)
+    structure = raw.replace(b"\\\\", b"").replace(b'\\"', b"").translate(_AS_LIST, _NO_STRUCTURE)
+    brackets = re.sub(rb'"[^"]*"?', b"", structure)
     for _ in range(MAX_DEPTH):
         outer = brackets.replace(b"[]", b"")  # removes the innermost level
         if len(outer) == len(brackets):

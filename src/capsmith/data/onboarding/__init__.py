@@ -1,1 +1,1 @@
-"""From a folder of images and captions to a config."""
+"""Detects the layout of a dataset, and writes a config for it: `capsmith init`."""

@@ -1,4 +1,4 @@
-"""What the columns of a table hold, by their values first and their names second."""
+"""Detects the contents of table columns: by their values first, by their names second."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -6,51 +6,58 @@ from typing import Any
 from capsmith.data.splits import split_name
 
 CAPTION = ("caption", "text", "sentence", "description", "comment", "title", "label", "beschreibung", "légende")
-"""Parts of the names of columns with captions, the likeliest first."""
+"""Parts of the names of caption columns, the most likely first."""
 IMAGE = ("image", "file", "path", "picture", "photo", "img", "name", "bild")
-"""Parts of the names of columns with pictures."""
-_VARIED = 0.2  # share of a caption column's values that differ, at least
+"""Parts of the names of image columns, the most likely first."""
+_LEAST_VARIETY = 0.2  # share of the values of a caption column that differ
+_FEW_TEXTS = 10  # below this, repeated values say nothing
 
 
-def caption_columns(columns: Mapping[str, list[Any]], taken: Sequence[str]) -> tuple[str, ...]:
-    """Returns the column with the captions, or several where they are numbered, as in ``caption1``; or none."""
-    free = {column: values for column, values in columns.items() if column not in taken}
-    varied = {column: values for column, values in free.items() if _is_text(values)}
-    length = {column: _mean_length(values) for column, values in (varied or free).items()}
+def caption_columns(columns: Mapping[str, list[Any]]) -> tuple[str, ...]:
+    """Returns the caption column, or several if their names are numbered (``caption1``, …); none if there is none.
+
+    Args:
+        columns: Values by column, of columns that hold neither images nor splits.
+    """
+    text_columns = {column: values for column, values in columns.items() if _can_be_captions(values)}
+    length = {column: _mean_length(values) for column, values in (text_columns or columns).items()}
     if not any(length.values()):
         return ()
-    known = [column for column in length if rank(column, CAPTION)[0] < len(CAPTION)]
-    best = max(known or length, key=lambda column: length[column])
-    stem = best.rstrip("0123456789").rstrip("_- ")
-    like = tuple(column for column in length if column.rstrip("0123456789").rstrip("_- ") == stem)
-    return like if len(like) > 1 else (best,)
-
-
-def _is_text(values: list[Any]) -> bool:
-    """Returns whether values can be captions: no addresses, and not nearly always the same."""
-    texts = [text for text in texts_of(values) if text.strip()]
-    if not texts or sum(text.startswith(("http://", "https://")) for text in texts) > len(texts) / 2:
-        return False
-    return len(texts) < 10 or len(set(texts)) >= _VARIED * len(texts)
+    named = [column for column in length if rank(column, CAPTION)[0] < len(CAPTION)]
+    best = max(named or length, key=lambda column: length[column])
+    numbered = tuple(column for column in length if _without_number(column) == _without_number(best))
+    return numbered if len(numbered) > 1 else (best,)
 
 
 def rank(column: str, names: Sequence[str]) -> tuple[int, int]:
-    """Returns how early a list has a name that stands in the column's; columns with shorter names come first."""
-    place = next((n for n, name in enumerate(names) if name in column.lower()), len(names))
-    return place, len(column)
+    """Returns a sort key: the position of the first name that is part of the column's, then the column's length."""
+    position = next((n for n, name in enumerate(names) if name in column.lower()), len(names))
+    return position, len(column)
 
 
 def texts_of(values: Iterable[Any]) -> list[str]:
-    """Returns the texts among values, and in lists of them."""
+    """Returns the texts among values, including those in lists."""
     return [
         text for value in values for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)
     ]
 
 
 def are_splits(values: list[Any]) -> bool:
-    """Returns whether values name splits, some of them perhaps missing."""
-    known = [split_name(value) if isinstance(value, str) else None if value is not None else "" for value in values]
-    return any(known) and None not in known
+    """Returns whether all values are names of splits, or missing, and at least one is a name."""
+    splits = [split_name(value) if isinstance(value, str) else None if value is not None else "" for value in values]
+    return any(splits) and None not in splits
+
+
+def _can_be_captions(values: list[Any]) -> bool:
+    """Returns whether values can be captions: no URLs, and not nearly all the same."""
+    texts = [text for text in texts_of(values) if text.strip()]
+    if not texts or sum(text.startswith(("http://", "https://")) for text in texts) > len(texts) / 2:
+        return False
+    return len(texts) < _FEW_TEXTS or len(set(texts)) >= _LEAST_VARIETY * len(texts)
+
+
+def _without_number(column: str) -> str:
+    return column.rstrip("0123456789").rstrip("_- ")
 
 
 def _mean_length(values: list[Any]) -> float:

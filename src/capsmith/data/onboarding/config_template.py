@@ -1,4 +1,4 @@
-"""A config that suits a data set, with a comment wherever the data decided."""
+"""Writes a config that suits a dataset, with a comment wherever the data decided a value."""
 
 import json
 import re
@@ -9,92 +9,101 @@ from typing import Any
 import yaml
 
 from capsmith.core.yaml_io import VALUE_ERRORS, parse_yaml
-from capsmith.data.onboarding.statistics import Survey
+from capsmith.data.onboarding.statistics import DatasetStatistics
 from capsmith.data.records import DatasetConfig, SplitConfig
 from capsmith.data.text.config import TextConfig
-from capsmith.data.text.language import SPACELESS, Writing, sides
+from capsmith.data.text.language import SPACELESS, Writing, side_words
 from capsmith.vision.config import FeaturesConfig
 
-_UNKNOWN = 0.03  # share of dev's words that may be unknown for the sake of words that are seen more often
-_LARGEST = 1000  # images of dev or test that are enough
-_FEW_WORDS, _USUAL = 20, 40  # words to keep at least; tokens that a caption may well have
-_ENOUGH_DEV = 200  # images of dev whose score says something after every epoch
-_SIZES = ((20_000, 160, 15), (5000, 80, 25), (1500, 32, 40), (0, 16, 60))
-"""Above so many captions: captions a batch, and epochs; little data needs more passes in smaller steps."""
+_MAX_UNKNOWN = 0.03  # share of dev tokens that may become unknown for a smaller vocabulary
+_HELD_OUT_ENOUGH = 1000  # images in dev or test
+_LEAST_WORDS = 20  # smallest vocabulary
+_USUAL_LENGTH = 40  # tokens that a caption may have in any case
+_DEV_ENOUGH = 200  # dev images for a score that is reliable after every epoch
+_SCHEDULES = ((20_000, 160, 15), (5000, 80, 25), (1500, 32, 40), (0, 16, 60))
+"""Lower bound on captions, batch size and epochs: little data needs more epochs with smaller batches."""
 
 
 def suggested_text(writing: Writing) -> TextConfig:
-    """Returns how captions of a script become tokens: characters where words do not stand apart."""
+    """Returns how captions of a script are tokenised: by character if words are not separated."""
     spaceless = writing.script in SPACELESS and not writing.spaced
     return TextConfig(mode="char" if spaceless else "word", min_count=1, max_length=1000)
 
 
 def suggested_split(images: int) -> SplitConfig:
-    """Returns shares of dev and test: a tenth each, at most 1,000 images."""
-    share = round(min(0.1, _LARGEST / max(images, 1)), 4)
-    return SplitConfig(dev=share, test=share)
+    """Returns the fractions of dev and test: a tenth each, at most 1,000 images."""
+    fraction = round(min(0.1, _HELD_OUT_ENOUGH / max(images, 1)), 4)
+    return SplitConfig(dev=fraction, test=fraction)
 
 
-def suggested_min_count(survey: Survey) -> int:
-    """Returns how often a word has to be seen: as often as leaves few words of dev unknown, and words enough."""
-    if not survey.sizes["dev"]:
+def suggested_min_count(stats: DatasetStatistics) -> int:
+    """Returns the highest ``min_count`` that keeps enough words and makes few dev tokens unknown."""
+    if not stats.sizes["dev"]:
         return 1
-    if survey.text.mode == "char":
-        return 1 if survey.captions < 2000 else 2
-    most = 5 if survey.captions > 10_000 else 3 if survey.captions > 2000 else 2
-    base = survey.unknown(1)  # words that train has not, which no count can save
-    enough = min(_FEW_WORDS, survey.vocabulary(1))
-    fit = (n for n in range(1, most + 1) if survey.unknown(n) - base <= _UNKNOWN and survey.vocabulary(n) >= enough)
-    return max(fit, default=1)
+    if stats.text.mode == "char":
+        return 1 if stats.captions < 2000 else 2
+    most = 5 if stats.captions > 10_000 else 3 if stats.captions > 2000 else 2
+    base = stats.unknown_rate(1)  # words that train lacks, which no count can save
+    enough = min(_LEAST_WORDS, stats.vocabulary_size(1))
+    fitting = (
+        count
+        for count in range(1, most + 1)
+        if stats.unknown_rate(count) - base <= _MAX_UNKNOWN and stats.vocabulary_size(count) >= enough
+    )
+    return max(fitting, default=1)
 
 
-def suggested_length(survey: Survey) -> int:
-    """Returns the longest caption in tokens: longer than 99 % of the captions are, but for a few far too long ones."""
-    usual = max(_USUAL, 4 * survey.length(0.5))
-    return max(5, min(survey.length(0.99), usual))
+def suggested_length(stats: DatasetStatistics) -> int:
+    """Returns the maximum caption length in tokens: that of 99 % of the captions, unless outliers make it too long."""
+    usual = max(_USUAL_LENGTH, 4 * stats.length_quantile(0.5))
+    return max(5, min(stats.length_quantile(0.99), usual))
 
 
-def config_text(data: DatasetConfig, survey: Survey, name: str, split_given: bool = True) -> str:
-    """Returns the YAML of a config that trains as it is.
+def suggested_bad_fraction(stats: DatasetStatistics) -> float | None:
+    """Returns a ``features.max_bad_fraction`` that accepts the unreadable images; None if the default does."""
+    share = len(stats.images.unreadable) / max(stats.images.count, 1)
+    return None if share <= FeaturesConfig().max_bad_fraction else min(1.0, round(share * 1.1 + 0.005, 2))
+
+
+def config_text(data: DatasetConfig, stats: DatasetStatistics, name: str, has_splits: bool = True) -> str:
+    """Returns the YAML of a config that can be trained as it is.
 
     Args:
-        data: How the data set is read.
-        survey: What it holds.
-        name: The config's path, for the commands in its head.
-        split_given: Whether the data say their splits; else they are drawn.
+        data: How the dataset is read.
+        stats: Its statistics.
+        name: The path of the config, for the commands in the comment at the top.
+        has_splits: Whether the dataset has splits; else they are drawn.
     """
-    min_count, length = suggested_min_count(survey), suggested_length(survey)
-    char, many = survey.text.mode == "char", survey.captions > 20_000
-    sizes = survey.sizes
-    unknown = survey.unknown(min_count)
-    kind = "characters" if char else "words"
-    kept = f"{survey.vocabulary(min_count):,} of {len(survey.words):,} {kind} are kept; {unknown:.1%} of dev's are not"
-    found = f"{len(survey.corpus.records):,} images with {survey.captions:,} captions ({survey.writing})"
-    spaces = "words do not stand apart: every character is a token" if char else "words stand apart"
-    share = f"{survey.length(0.5)} in the middle, {survey.length(0.99)} for 99 % of the captions"
-    batch, epochs = next((b, e) for least, b, e in _SIZES if survey.captions > least)
-    patience = 5 if sizes["dev"] >= _ENOUGH_DEV else 12
+    min_count, length = suggested_min_count(stats), suggested_length(stats)
+    char, many = stats.text.mode == "char", stats.captions > 20_000
+    sizes, unknown = stats.sizes, stats.unknown_rate(min_count)
+    unit = "characters" if char else "words"
+    vocabulary = f"{stats.vocabulary_size(min_count):,} of {len(stats.word_counts):,} {unit} are kept"
+    spacing = "words are not separated: every character is a token" if char else "words are separated by spaces"
+    lengths = f"median {stats.length_quantile(0.5)}, 99 % of the captions {stats.length_quantile(0.99)} or fewer"
+    batch_size, epochs = next((size, count) for least, size, count in _SCHEDULES if stats.captions > least)
+    patience = 5 if sizes["dev"] >= _DEV_ENOUGH else 12
     return f"""\
-# {found}, as `capsmith init` found them.
+# {len(stats.corpus.records):,} images with {stats.captions:,} captions ({stats.writing}). Written by `capsmith init`.
 #
-#   capsmith inspect --config {name}     # a page with images, captions and what is wrong with them
+#   capsmith inspect --config {name}     # a page with images, captions and problems
 #   capsmith train   --config {name}     # then: capsmith caption runs/{shlex.quote(Path(name).stem)} IMAGE…
 #
-# `capsmith validate --config {name}` prints every key; flickr8k_attention.yaml has what makes captions better still.
+# `capsmith validate --config {name}` prints every key. flickr8k_attention.yaml shows what gives better captions.
 
 seed: 1
 
 data:
-{_section(data, split_given)}
+{_data_section(data, has_splits)}
 text:
-  mode: {survey.text.mode:<18} # {spaces}
-  min_count: {min_count:<13} # {kept}
-  max_length: {length:<12} # tokens a caption: {share}
+  mode: {stats.text.mode:<18} # {spacing}
+  min_count: {min_count:<13} # {vocabulary}; {unknown:.1%} of the dev tokens are unknown
+  max_length: {length:<12} # tokens per caption: {lengths}
 
 encoder:
-  type: mobilenet_v2       # small and quick; resnet50, inception_v3, …: see `capsmith list encoders`
-  weights: imagenet        # downloads once; or the path of a weights file
-{_features(survey)}
+  type: mobilenet_v2       # small and fast; resnet50, inception_v3, …: see `capsmith list encoders`
+  weights: imagenet        # downloaded once; or the path of a weights file
+{_features_section(stats)}
 decoder:
   type: merge
   units: {512 if many else 256}
@@ -102,10 +111,10 @@ decoder:
   embedding: {{size: {300 if many else 200}}}
 
 training:
-  epochs: {epochs:<16} # stops earlier when dev gets no better
-  batch_size: {batch}
+  epochs: {epochs:<16} # stops earlier if the dev score does not improve
+  batch_size: {batch_size}
   patience: {patience:<14} # epochs without a better dev score
-{_mirrored(survey)}
+{_flip_pairs(stats)}
 decoding:
   type: beam
   beam_size: 3
@@ -113,83 +122,75 @@ decoding:
 
 evaluation:
   metrics: [bleu, rouge, cider]
-{_scored(survey)}{"" if sizes["test"] else "  after_training: dev      # there are no images to test on" + chr(10)}"""
+{_tokeniser(stats)}{"" if sizes["test"] else "  after_training: dev      # there are no test images" + chr(10)}"""
 
 
-def _mirrored(survey: Survey) -> str:
-    """Returns the lines with the words for sides, where they are not English: pairs that training could exchange."""
-    language, char = survey.writing.language, survey.text.mode == "char"
+def _flip_pairs(stats: DatasetStatistics) -> str:
+    """Returns the lines with the words for left and right, unless they are the default (English)."""
+    language, char = stats.writing.language, stats.text.mode == "char"
     if language in ("", "English"):
         return ""
-    pairs = [pair for pair in sides(language) if not char or len("".join(pair)) == 2]
+    pairs = [pair for pair in side_words(language) if not char or len("".join(pair)) == 2]
     if not pairs:
-        return f"  flip_word_pairs: []      # {language}'s pairs like [left, right]; needed where images are mirrored\n"
-    lines = "".join(f"    - {written(pair)}\n" for pair in pairs)
-    return f"  flip_word_pairs:         # these change places in captions of mirrored images ({language})\n{lines}"
+        return f"  flip_word_pairs: []      # pairs like [left, right] in {language}; for training with mirror images\n"
+    lines = "".join(f"    - {to_yaml(pair)}\n" for pair in pairs)
+    return f"  flip_word_pairs:         # exchanged in captions of mirror images ({language})\n{lines}"
 
 
-def _scored(survey: Survey) -> str:
-    """Returns the line with the tokeniser, where the usual one would keep marks that no model here can write."""
-    writing = survey.writing
+def _tokeniser(stats: DatasetStatistics) -> str:
+    """Returns the line with the tokeniser, if the default would keep marks that the model cannot write."""
+    writing = stats.writing
     english = writing.language == "English" or (not writing.language and writing.script in ("Latin", ""))
-    if survey.text.mode == "char" or english:
+    if stats.text.mode == "char" or english:
         return ""
     return "  tokeniser: simple        # coco's is for English: it takes marks such as ¿ ، । for words\n"
 
 
-def allowed_broken(survey: Survey) -> float | None:
-    """Returns the share of images that may be broken where there are more than extraction allows by itself."""
-    share = len(survey.looked.broken) / max(survey.looked.looked_at, 1)
-    return None if share <= FeaturesConfig().max_bad_fraction else min(1.0, round(share * 1.1 + 0.005, 2))
-
-
-def _features(survey: Survey) -> str:
-    """Returns the section that lets extraction pass over more broken images than usual, where there are more."""
-    allowed = allowed_broken(survey)
+def _features_section(stats: DatasetStatistics) -> str:
+    """Returns the section that accepts unreadable images, if there are more than the default allows."""
+    allowed = suggested_bad_fraction(stats)
     if allowed is None:
         return ""
-    return f"\nfeatures:\n  max_bad_fraction: {allowed:<6} # share of images that cannot be read: they are left out\n"
+    return f"\nfeatures:\n  max_bad_fraction: {allowed:<6} # share of unreadable images, which are skipped\n"
 
 
-_WHY = {
-    "max_problems": "share of rows or images that cannot be used; by itself 0.01: `capsmith inspect` shows them",
-    "subset": "only some of the captioned images are there: the others are passed over",
-    "header": "the first row is a row already: columns are numbered",
-    "caption_separator": "stands between several captions in one field",
+_COMMENTS = {
+    "max_bad_fraction": "share of unusable rows or images (default 0.01): `capsmith inspect` shows them",
+    "subset": "only some of the captioned images exist: the others are skipped",
+    "header": "no header line: columns are numbered",
+    "caption_separator": "between several captions in one field",
 }
-"""What is said of keys in ``data``."""
+"""Comments on keys of ``data``."""
 
 
-def _section(data: DatasetConfig, split_given: bool) -> str:
-    """Returns the lines of ``data``: what is not as it would be anyway."""
+def _data_section(data: DatasetConfig, has_splits: bool) -> str:
+    """Returns the lines of ``data`` that differ from the defaults."""
     values = data.model_dump(mode="json", exclude_defaults=True)
     root = str(values.pop("root"))
-    lines = [f"  type: {data.type}", f"  root: {written(f'./{root}' if root[:1] in '~-' else root)}"]
+    lines = [f"  type: {data.type}", f"  root: {to_yaml(f'./{root}' if root[:1] in '~-' else root)}"]
     values.pop("type", None)
     values.pop("split", None)  # comes last
     for key, value in values.items():
-        line = f"  {key}: {written(value)}"
-        lines.append(f"{line:<26} # {_WHY[key]}" if key in _WHY else line)
-    if not split_given:
+        line = f"  {key}: {to_yaml(value)}"
+        lines.append(f"{line:<26} # {_COMMENTS[key]}" if key in _COMMENTS else line)
+    if not has_splits:
         split = data.model_dump()["split"]
-        together = split.pop("together")
-        if together:
-            lines += [
-                "  split:                   # by image, at random",
-                *(f"    {k}: {v}" for k, v in split.items()),
-            ]
-            lines += ["    together:              # images that show the same: copies in several splits would leak"]
-            lines += [f"      - {written(group)}" for group in together]
+        groups = split.pop("groups")
+        if groups:
+            lines += ["  split:                   # by image, at random"]
+            lines += [f"    {key}: {value}" for key, value in split.items()]
+            lines += ["    groups:                # near-duplicates: copies in several splits would leak"]
+            lines += [f"      - {to_yaml(group)}" for group in groups]
         else:
             shares = ", ".join(f"{key}: {value}" for key, value in split.items())
             lines.append(f"  split: {{{shares}}}   # by image, at random")
     return "\n".join(lines) + "\n"
 
 
-def written(value: Any) -> str:
-    """Returns a value as YAML that is read back as the same value: plain where that does, else quoted as JSON."""
+def to_yaml(value: Any) -> str:
+    """Returns a value as YAML on one line: plain if it is read back as the same value, else quoted as JSON."""
     if isinstance(value, list | tuple):
-        return f"[{', '.join(written(one) for one in value)}]"
+        return f"[{', '.join(to_yaml(item) for item in value)}]"
     plain = str(value)
     try:
         if isinstance(value, str) and re.fullmatch(r"[\w./ -]+", plain) and parse_yaml(f"[{plain}]") == [value]:

@@ -1,4 +1,4 @@
-"""The images below a folder, found by names that differ from the files' in case, folders or encoding."""
+"""Finds images by names that differ from the file names in case, folders or encoding."""
 
 import itertools
 from collections import Counter
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from capsmith.data.image_folder import ImageFolder
-from capsmith.data.image_names import plain
+from capsmith.data.image_names import base_name
 
-_LONGEST = 2000  # characters of a name
-_SAME = 50  # images of one name in several folders that are looked at
+_LONGEST_NAME = 2000  # characters
+_MAX_CANDIDATES = 50  # images of one name in several folders that are compared
 
 
 class KnownImages:
-    """The images below a folder by the last part of their names.
+    """An index of the images below a folder by the last part of their paths.
 
     Args:
         images: The images.
@@ -29,39 +29,43 @@ class KnownImages:
             self.stems.setdefault(PurePosixPath(name).stem, []).append(path)
 
     def __contains__(self, value: object) -> bool:
-        return bool(isinstance(value, str) and self.called(value))
+        return bool(isinstance(value, str) and self.find(value))
 
-    def called(self, name: str) -> list[str]:
-        """Returns the images that have a name, with its ending or without one, in whatever folders."""
-        last = plain(name) if len(name) < _LONGEST else ""
+    def find(self, name: str) -> list[str]:
+        """Returns the paths of all images with a name, with or without its file extension, in any folder."""
+        last = _last_part(name)
         return self.names.get(last) or self.stems.get(last) or []
 
-    def _ending(self, name: str) -> bool:
-        """Returns whether the ending of an image is in its name, or evident."""
-        last = plain(name) if len(name) < _LONGEST else ""
-        return last in self.names or len({PurePosixPath(path).suffix for path in self.stems.get(last, ())}) == 1
-
     def base(self, names: Iterable[str]) -> tuple[Path, int]:
-        """Returns the folder below which most of these names are images, whatever is in front of their last parts.
+        """Returns the folder to which most names are relative, whatever precedes their last parts.
 
         Args:
-            names: As captions have them.
+            names: Image names as captions have them.
 
         Returns:
-            The folder below that of the images, and how many names are images there.
+            The folder below the image folder, and how many names are images there.
         """
         counts: Counter[str] = Counter()
         for name in names:
-            given = name.replace("\\", "/").split("/")
-            paths = self.called(name) if self._ending(name) else []
-            shared = {path: _shared(PurePosixPath(path).parts, given) for path in paths[:_SAME]}
+            parts = name.replace("\\", "/").split("/")
+            paths = self.find(name) if self._has_extension(name) else []
+            shared = {path: _shared_parts(PurePosixPath(path).parts, parts) for path in paths[:_MAX_CANDIDATES]}
             most = max(shared.values(), default=0)
             counts.update({"/".join(PurePosixPath(path).parts[:-n]) for path, n in shared.items() if n == most})
-        best, found = max(counts.items(), key=lambda item: (item[1], -len(item[0])), default=("", 0))
-        return self.images.on_disk(best or "."), found
+        best, matches = max(counts.items(), key=lambda item: (item[1], -len(item[0])), default=("", 0))
+        return self.images.on_disk(best or "."), matches
+
+    def _has_extension(self, name: str) -> bool:
+        """Returns whether a name includes the file extension, or only one extension is possible."""
+        last = _last_part(name)
+        return last in self.names or len({PurePosixPath(path).suffix for path in self.stems.get(last, ())}) == 1
 
 
-def _shared(path: Sequence[str], given: Sequence[str]) -> int:
-    """Returns how many last parts of two paths are the same; the last of all is known to be."""
-    pairs = zip(reversed(path[:-1]), reversed(given[:-1]), strict=False)
+def _last_part(name: str) -> str:
+    return base_name(name) if len(name) < _LONGEST_NAME else ""
+
+
+def _shared_parts(path: Sequence[str], name: Sequence[str]) -> int:
+    """Returns how many parts at the end of two paths agree; the last parts are known to agree."""
+    pairs = zip(reversed(path[:-1]), reversed(name[:-1]), strict=False)
     return 1 + sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -1,8 +1,8 @@
-"""Finds out how a folder of images and captions is laid out, so that nobody has to say it.
+"""Detects how a folder of images and captions is laid out.
 
-Names say little: people call the same column ``image``, ``file_name`` or ``Bild``. So what counts is the content first:
-the column whose values are images that are there, and the one with the longest text that is no address and not always
-the same. Names only decide between columns that could all be it.
+Names say little: the same column is called ``image``, ``file_name`` or ``Bild``. So detection goes by content first:
+the image column is the one whose values are existing images, the caption column the one with the longest varied text.
+Names only decide between columns that could be either.
 """
 
 import re
@@ -24,160 +24,162 @@ from capsmith.data.folder import FolderConfig
 from capsmith.data.image_folder import ImageFolder
 from capsmith.data.karpathy import KarpathyConfig
 from capsmith.data.onboarding.known_images import KnownImages
-from capsmith.data.onboarding.table_layout import Layout, json_layout, table_layout
+from capsmith.data.onboarding.table_layout import TableLayout, json_layout, table_layout
 from capsmith.data.record_builder import IMAGES
 from capsmith.data.records import DatasetConfig
-from capsmith.data.sidecars import note_path, notes_below
+from capsmith.data.sidecars import sidecar_names, sidecar_path
 from capsmith.data.splits import SplitLists
 from capsmith.data.tables import json_table, open_json
 
-_FILES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt", ".token")
-_SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+_CAPTION_FILES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".txt", ".token")
+_SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _OFFICIAL = "Flickr8k.token.txt"
-_ROWS = 300  # rows that are looked at to tell columns apart
-_ENOUGH = 0.5  # share of them whose image must be there
-_FEW = 20  # of them that are read to see whether they speak
-_NOTES = 3  # text files called like images from which on they are captions
-_NUMBERED = re.compile(r"[^\t#]+#\d+\t")  # as rows of Flickr8k's and Flickr30k's token files begin
-_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")  # of images
-_WORDLIKE = (b"RIFF", b"BM")  # of images, but of texts too, which hold no zeros
+_ROWS = 300  # rows that are inspected
+_ENOUGH = 0.5  # share of the inspected rows whose image must exist
+_SIDECARS_READ = 20  # text files that are read to see whether they contain prose
+_MIN_SIDECARS = 3  # text files named like images from which on they count as captions
+_NUMBERED = re.compile(r"[^\t#]+#\d+\t")  # start of a row of Flickr8k's and Flickr30k's token files
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")  # of image files
+_TEXT_LIKE_SIGNATURES = (b"RIFF", b"BM")  # of image files too, but a text without NUL bytes may begin so
 
 
 @dataclass(frozen=True)
-class Guess:
-    """How a folder is laid out.
+class DatasetLayout:
+    """The layout of a dataset.
 
     Attributes:
         config: The settings that read it.
-        split_given: Whether the file says the splits.
-        unused: Columns that are not read.
-        others: Files that could have been read in its place.
-        found: How many of the rows that were looked at have their image.
+        has_splits: Whether the files define splits.
+        unused_columns: Columns that are not read.
+        other_files: Other files with captions that could be read instead.
+        matches: Number of inspected rows whose image exists.
     """
 
     config: DatasetConfig
-    split_given: bool
-    unused: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
-    found: int = 0
+    has_splits: bool
+    unused_columns: tuple[str, ...] = ()
+    other_files: tuple[str, ...] = ()
+    matches: int = 0
 
 
-def guess_dataset(folder: Path, captions: Path | None = None) -> Guess:
+def detect_layout(folder: Path, captions: Path | None = None) -> DatasetLayout:
     """Returns the settings that read a folder's images and captions.
 
     Args:
         folder: Holds the images, at any depth, and the captions.
-        captions: The captions, anywhere: a file, or a folder with a text file for each image. By default what is in
-            the folder and names most of its images.
+        captions: The captions: a file anywhere, or a folder with a text file for each image. By default, the file in
+            ``folder`` that names most of its images.
 
     Raises:
-        DataError: No such folder, no images, or no file that names them; the message says what was looked at.
+        DataError: The folder does not exist, has no images, or has no captions of them; the message says what was
+            tried.
     """
     images = ImageFolder(folder)
     if captions is not None:
-        return _given(images, captions)
-    notes = _notes(images, [folder, *_folders_in(folder)])
-    files = sorted(_files_in(folder), key=lambda path: (len(path.parts), "caption" not in path.name, path))
-    if notes is not None:
-        called = {PurePosixPath(path).stem for path in images.paths}
-        files = [path for path in files if path.suffix.lower() != ".txt" or path.stem not in called]
-    found: list[Guess] = []
+        return _given_captions(images, captions)
+    sidecars = _sidecar_layout(images, [folder, *_subfolders(folder)])
+    files = sorted(_caption_files(folder), key=lambda path: (len(path.parts), "caption" not in path.name, path))
+    if sidecars is not None:
+        stems = {PurePosixPath(path).stem for path in images.paths}
+        files = [path for path in files if path.suffix.lower() != ".txt" or path.stem not in stems]
+    layouts: list[DatasetLayout] = []
     reasons: list[str] = []
     for path in files:
         try:
-            found.append(_layout(images, path))
+            layouts.append(_file_layout(images, path))
         except DataError as error:
             reasons.append(str(error))
-    found += [notes] if notes is not None else []
-    if not found:
-        raise DataError(_nothing(folder, reasons, len(images.paths)))
-    best = max(found, key=lambda guess: guess.found)  # the first of several
-    others = tuple(str(_name(one)) for one in found if one is not best)
-    return Guess(best.config, best.split_given, best.unused, others, best.found)
+    if sidecars is not None:
+        layouts.append(sidecars)
+    if not layouts:
+        raise DataError(_no_captions(folder, reasons, len(images.paths)))
+    best = max(layouts, key=lambda layout: layout.matches)  # the first of equals
+    others = tuple(str(getattr(layout.config, "captions", "")) for layout in layouts if layout is not best)
+    return DatasetLayout(best.config, best.has_splits, best.unused_columns, others, best.matches)
 
 
-def _given(images: ImageFolder, captions: Path) -> Guess:
+def _given_captions(images: ImageFolder, captions: Path) -> DatasetLayout:
     if captions.is_dir():
-        notes = _notes(images, [captions])
-        if notes is None:
-            raise DataError(f"{captions} is a folder without text files called like the images: give a file")
-        return notes
+        sidecars = _sidecar_layout(images, [captions])
+        if sidecars is None:
+            raise DataError(f"{captions} is a folder without text files named like the images: give a file")
+        return sidecars
     if not captions.is_file():
         raise DataError(f"{captions}: {describe_special(captions) or 'no such file'}")
-    return _layout(images, captions)
+    return _file_layout(images, captions)
 
 
-def _notes(images: ImageFolder, folders: Sequence[Path]) -> Guess | None:
-    """Returns how text files called like images are read, if there are any: those below one of these folders."""
+def _sidecar_layout(images: ImageFolder, folders: Sequence[Path]) -> DatasetLayout | None:
+    """Returns how to read text files named like images below one of some folders; None if there are none."""
     best, most = None, 0.0
     for folder in folders:
-        names = list(notes_below(folder))
-        some = names[:: -(-len(names) // _ROWS) or 1]
-        if len(names) < _NOTES or not _speak(folder, some):
+        names = list(sidecar_names(folder))
+        sample = names[:: -(-len(names) // _ROWS) or 1]
+        if len(names) < _MIN_SIDECARS or not _contain_prose(folder, sample):
             continue
         below = images.below(folder)
-        base, found = images.base(some, stems=True, near=below)
-        in_all = found / len(some) * len(names)
-        if found >= _NOTES and in_all >= most:  # the narrower of two that hold the same
+        base, matches = images.base(sample, stems=True, near=below)
+        estimate = matches / len(sample) * len(names)
+        if matches >= _MIN_SIDECARS and estimate >= most:  # of equals, the innermost folder
             config = FolderConfig(root=images.folder, captions=below, images=base)
-            best, most = Guess(config, False, found=found), in_all
+            best, most = DatasetLayout(config, False, matches=matches), estimate
     return best
 
 
-def _speak(folder: Path, names: Sequence[str]) -> bool:
-    """Returns whether most of some text files have letters in them: labels of detectors are numbers."""
-    texts = [_text(note_path(folder, name)) for name in names[:_FEW]]
+def _contain_prose(folder: Path, names: Sequence[str]) -> bool:
+    """Returns whether most text files contain letters: labels of object detectors are numbers."""
+    texts = [_decoded(sidecar_path(folder, name)) for name in names[:_SIDECARS_READ]]
     return sum(any(map(str.isalpha, text)) for text in texts) > len(texts) / 2
 
 
-def _name(guess: Guess) -> Path:
-    return Path(getattr(guess.config, "captions", ""))
-
-
-def _nothing(folder: Path, reasons: list[str], count: int) -> str:
-    start = f"{folder} has {count:,} images, but no file that says what they show: "
-    sheets = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _SHEETS)
-    if sheets:
-        return f"{start}save {sheets[0]} as CSV (UTF-8), then say --captions FILE"
+def _no_captions(folder: Path, reasons: list[str], count: int) -> str:
+    start = f"{folder} has {count:,} images, but no captions of them: "
+    spreadsheets = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _SPREADSHEETS)
+    if spreadsheets:
+        return f"{start}save {spreadsheets[0]} as CSV (UTF-8), and give it as --captions FILE"
     if not reasons:
         return f"{start}write a CSV with the columns image and caption, or a .txt for each image"
     return start + "; ".join(reason[:500] for reason in reasons[:2])
 
 
-def _layout(images: ImageFolder, path: Path) -> Guess:
+def _file_layout(images: ImageFolder, path: Path) -> DatasetLayout:
     try:
-        return _read(images, path)
+        return _read_layout(images, path)
     except ValidationError as error:
         lines = explain(error, FolderConfig)
         raise DataError(f"{path}: {lines[0] if lines else error}: rename it") from error
 
 
-def _read(images: ImageFolder, path: Path) -> Guess:
+def _read_layout(images: ImageFolder, path: Path) -> DatasetLayout:
     name = images.below(path)
-    if path.suffix.lower() in _SHEETS:
+    if path.suffix.lower() in _SPREADSHEETS:
         raise DataError(f"{path} is a spreadsheet: save it as CSV (UTF-8)")
     if _is_image(path):
         raise DataError(f"{path} is an image, not captions: give a table (.csv, .tsv, .json, .jsonl) as --captions")
     known = KnownImages(images)
     if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
-        text = read_text(path)
-        if not text.strip():
-            raise DataError(f"{path} is empty")
-        content = _content(text) if path.suffix.lower() == ".json" else None
-        entries = content.get("images") if isinstance(content, dict) else None
-        if isinstance(entries, list) and any(isinstance(entry, dict) and "sentences" in entry for entry in entries):
-            return _karpathy(images, path, name, entries)
-        reopen = partial(open_json, path, text) if content is None else partial(json_table, path, content)
-        return _table(json_layout(path, name, known, reopen))
+        return _json_file_layout(known, path, name)
     if path.suffix.lower() in (".txt", ".token"):
         lines = [line for line in read_text(path).split("\n") if line.strip()]
         if lines and sum(_NUMBERED.match(line) is not None for line in lines[:_ROWS]) > len(lines[:_ROWS]) / 2:
-            return _numbered(known, path, name, lines)
-    return _table(table_layout(path, name, known))
+            return _token_file_layout(known, path, name, lines)
+    return _from_table(table_layout(path, name, known))
 
 
-def _content(text: str) -> Any:
-    """Returns what JSON holds, or None where it is none, which its reader will tell."""
+def _json_file_layout(known: KnownImages, path: Path, name: Path) -> DatasetLayout:
+    text = read_text(path)
+    if not text.strip():
+        raise DataError(f"{path} is empty")
+    content = _parsed(text) if path.suffix.lower() == ".json" else None
+    entries = content.get("images") if isinstance(content, dict) else None
+    if isinstance(entries, list) and any(isinstance(entry, dict) and "sentences" in entry for entry in entries):
+        return _karpathy_layout(known.images, path, name, entries)
+    reopen = partial(open_json, path, text) if content is None else partial(json_table, path, content)
+    return _from_table(json_layout(path, name, known, reopen))
+
+
+def _parsed(text: str) -> Any:
+    """Returns the content of JSON; None if it is not valid, which the reader will report."""
     try:
         return parse_json(text, strict=False)
     except ValueError:
@@ -191,63 +193,64 @@ def _is_image(path: Path) -> bool:
         with open_regular(path) as file:
             head = file.read(32)
     except OSError:
-        return False  # the reader will say why
-    return head.startswith(_BEGINNINGS) or (head.startswith(_WORDLIKE) and b"\0" in head)
+        return False  # the reader will report it
+    return head.startswith(_SIGNATURES) or (head.startswith(_TEXT_LIKE_SIGNATURES) and b"\0" in head)
 
 
-def _numbered(known: KnownImages, path: Path, name: Path, lines: Sequence[str]) -> Guess:
-    """Returns how a token file is read, ``image#number`` first; its splits are drawn where their lists are not."""
+def _token_file_layout(known: KnownImages, path: Path, name: Path, lines: Sequence[str]) -> DatasetLayout:
+    """Returns how to read a token file, whose rows begin with ``image#number``, with its split lists if they exist."""
     official = SplitLists().model_dump()
-    there = [list_name for list_name in official.values() if (path.parent / list_name).is_file()]
-    lost = [list_name for list_name in official.values() if list_name not in there]
-    if there and lost:
+    present = [list_name for list_name in official.values() if (path.parent / list_name).is_file()]
+    absent = [list_name for list_name in official.values() if list_name not in present]
+    if present and absent:
         raise DataError(
-            f"{path.parent} has {there[0]}, but not {lost[0]}: put it there, or remove the others to have a split drawn"
+            f"{path.parent} has {present[0]}, but not {absent[0]}: put it there, or remove the others to draw a split"
         )
-    images, some = known.images, [line.partition("#")[0] for line in lines[:_ROWS]]
-    base, found = max(images.base(some), known.base(some), key=lambda look: look[1])
-    if found < _ENOUGH * len(some):
-        every = {line.partition("#")[0] for line in lines}
-        matched = sorted(one for one in every if one in known)
-        if len(matched) < max(_NOTES, _ENOUGH * len(images.paths)):
+    images, sample = known.images, [line.partition("#")[0] for line in lines[:_ROWS]]
+    base, matches = max(images.base(sample), known.base(sample), key=lambda result: result[1])
+    if matches < _ENOUGH * len(sample):
+        named = {line.partition("#")[0] for line in lines}
+        existing = sorted(image for image in named if image in known)
+        if len(existing) < max(_MIN_SIDECARS, _ENOUGH * len(images.paths)):
             raise DataError(
-                f"{path}: only {len(matched):,} of the {len(every):,} images that it names are below {images.folder}, "
+                f"{path}: only {len(existing):,} of the {len(named):,} images that it names are below {images.folder}, "
                 f"which has {len(images.paths):,}, such as {min(images.paths)}: are these captions of other images?"
             )
-        base, found = max(images.base(matched), known.base(matched), key=lambda look: look[1])
-    lists = SplitLists(**{split: name.parent / one for split, one in official.items()}) if there else None
+        base, matches = max(images.base(existing), known.base(existing), key=lambda result: result[1])
+    lists = SplitLists(**{split: name.parent / file for split, file in official.items()}) if present else None
     config = Flickr8kConfig(root=images.folder, captions=name, images=base, lists=lists)
-    return Guess(config, lists is not None, found=found + (len(some) if path.name == _OFFICIAL else 0))
+    bonus = len(sample) if path.name == _OFFICIAL else 0
+    return DatasetLayout(config, lists is not None, matches=matches + bonus)
 
 
-def _table(layout: Layout) -> Guess:
-    return Guess(layout.config, layout.split is not None, layout.unused, found=layout.found)
+def _from_table(layout: TableLayout) -> DatasetLayout:
+    return DatasetLayout(layout.config, layout.split is not None, layout.unused, matches=layout.matches)
 
 
-def _karpathy(images: ImageFolder, path: Path, name: Path, entries: Sequence[Any]) -> Guess:
-    some = [entry for entry in entries[:_ROWS] if isinstance(entry, dict) and "sentences" in entry]
-    names = (str(PurePosixPath(str(entry.get("filepath", "")), str(entry.get("filename")))) for entry in some)
-    base, found = images.base(names)
-    if found < _ENOUGH * max(len(some), 1):
-        raise DataError(f"{path}: only {found} of its first {len(some)} images are below {images.folder}")
-    return Guess(KarpathyConfig(root=images.folder, captions=name, images=base), True, found=found)
+def _karpathy_layout(images: ImageFolder, path: Path, name: Path, entries: Sequence[Any]) -> DatasetLayout:
+    sample = [entry for entry in entries[:_ROWS] if isinstance(entry, dict) and "sentences" in entry]
+    names = (str(PurePosixPath(str(entry.get("filepath", "")), str(entry.get("filename")))) for entry in sample)
+    base, matches = images.base(names)
+    if matches < _ENOUGH * max(len(sample), 1):
+        raise DataError(f"{path}: only {matches} of its first {len(sample)} images are below {images.folder}")
+    return DatasetLayout(KarpathyConfig(root=images.folder, captions=name, images=base), True, matches=matches)
 
 
-def _folders_in(folder: Path) -> list[Path]:
+def _subfolders(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
-    """Yields files in a folder and in those right below it that may hold captions."""
-    for place in (folder, *_folders_in(folder)):
+def _caption_files(folder: Path) -> Iterator[Path]:
+    """Yields files that may hold captions, in a folder and its direct subfolders."""
+    for place in (folder, *_subfolders(folder)):
         try:
             files = list(place.iterdir())
         except OSError:
-            continue  # not ours to read
-        yield from (path for path in files if path.suffix.lower() in _FILES and path.is_file())
+            continue  # no permission
+        yield from (path for path in files if path.suffix.lower() in _CAPTION_FILES and path.is_file())
 
 
-def _text(path: Path) -> str:
+def _decoded(path: Path) -> str:
     try:
         return read_bytes(path).decode("utf-8-sig", "replace")
     except OSError as error:

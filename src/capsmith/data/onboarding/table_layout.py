@@ -1,6 +1,6 @@
-"""How a table of captions is laid out, by what is in it: delimiter, header line, and what each column holds.
+"""Detects how a table of captions is laid out: delimiter, header line, and the contents of each column.
 
-Each way to cut the text into fields is tried on its first rows; the one counts by which most rows name an image.
+Each delimiter is tried on the first rows. The one with which most rows name an existing image is chosen.
 """
 
 import itertools
@@ -20,34 +20,34 @@ from capsmith.data.onboarding.known_images import KnownImages
 from capsmith.data.table_rows import SEPARATORS, separated
 from capsmith.data.tables import read_table
 
-_ROWS = 300  # rows that are looked at to tell columns apart
-_CELLS = 400_000  # fields of them
-_ENOUGH = 0.5  # share of rows whose image must be there, or of images that must have rows
-_LEAST = 3  # images that a file names where most of its rows name others
-_LIKELY = 100  # columns with names of images that are compared
-_SHOWN = 20  # columns that are not read, to be told
-_CALLED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "'|'"}
+_ROWS = 300  # rows that are inspected
+_CELLS = 400_000  # fields that are inspected
+_ENOUGH = 0.5  # share of the inspected rows whose image must exist, or of the images that must have rows
+_MIN_IMAGES = 3  # images that a file must name if most of its rows name missing ones
+_MAX_IMAGE_COLUMNS = 100  # columns with image names that are compared
+_MAX_UNUSED = 20  # unused columns that are reported
+_MARK_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "'|'"}
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What is where in a table.
+class TableLayout:
+    """The layout of a table.
 
     Attributes:
         config: The settings that read it.
         split: The column with the splits, if there is one.
         unused: Columns that are not read.
-        found: How many of the rows that were looked at have their image.
+        matches: Number of inspected rows whose image exists.
     """
 
     config: FolderConfig
     split: str | None
     unused: tuple[str, ...]
-    found: int
+    matches: int
 
 
-def table_layout(path: Path, name: Path, known: KnownImages) -> Layout:
-    """Returns how delimited text is read.
+def table_layout(path: Path, name: Path, known: KnownImages) -> TableLayout:
+    """Returns the layout of delimited text.
 
     Args:
         path: The file.
@@ -63,48 +63,51 @@ def table_layout(path: Path, name: Path, known: KnownImages) -> Layout:
     body = body_of(text)
     if not body.text.strip():
         raise DataError(f"{path} is empty but for comments")
-    found: list[Layout] = []
+    layouts: list[TableLayout] = []
     reasons: list[tuple[float, str]] = []
     for mark in body.delimiter or "\t;|, ":
-        reading = _cut(path, name, body, mark, known)
-        if reading is None or (mark == " " and found):
-            continue  # the first word of each line names an image: only where nothing else does
+        candidate = _candidate(path, name, body, mark, known)
+        if candidate is None or (mark == " " and layouts):
+            continue  # a blank behind the first word of each line counts only if nothing else does
         try:
-            found.append(reading.layout())
+            layouts.append(candidate.layout())
         except DataError as error:
-            reasons.append((reading.even, str(error)))
-    if not found:
+            reasons.append((candidate.even, str(error)))
+    if not layouts:
         no_table = f"{path} is not a table: its lines have no columns separated by , ; | or tabs"
         raise DataError(max(reasons, key=lambda reason: reason[0], default=(0.0, no_table))[1])
-    return max(found, key=lambda layout: layout.found)
+    return max(layouts, key=lambda layout: layout.matches)
 
 
-def json_layout(path: Path, name: Path, known: KnownImages, reopen: Callable[[], Table]) -> Layout:
-    """Returns how a table of JSON is read, as ``table_layout``; each call of ``reopen`` opens it anew."""
-    return _Reading(path, name, known, reopen).layout()
+def json_layout(path: Path, name: Path, known: KnownImages, reopen: Callable[[], Table]) -> TableLayout:
+    """Returns the layout of a JSON table, as ``table_layout``; each call of ``reopen`` opens it again."""
+    return _Candidate(path, name, known, reopen).layout()
 
 
-def _cut(path: Path, name: Path, body: Body, mark: str, known: KnownImages) -> "_Reading | None":
-    """Returns the text cut into fields by one delimiter; None where its first line has one field."""
+def _candidate(path: Path, name: Path, body: Body, mark: str, known: KnownImages) -> "_Candidate | None":
+    """Returns the text split into fields by one delimiter; None if its first line has one field."""
     first = next(read_lines(body.text, mark, body.first), None)
     if first is None or len(first.fields) < 2:
         return None
-    usual = {one.lower() for one in first.fields} & {*CAPTION, *IMAGE, "split"}
-    row = [is_file_name(one) or (one in known and not usual) for one in first.fields]
-    if mark == " " and not row[0]:
+    usual = {field.lower() for field in first.fields} & {*CAPTION, *IMAGE, "split"}
+    names_image = [is_file_name(field) or (field in known and not usual) for field in first.fields]
+    if mark == " " and not names_image[0]:
         return None
-    return _Reading(path, name, known, lambda: open_delimited(path, body, mark, not any(row)), body)
+    return _Candidate(path, name, known, lambda: open_delimited(path, body, mark, not any(names_image)), body)
 
 
-class _Reading:
-    """One way to cut a file into rows and fields.
+class _Candidate:
+    """One way to split a file into rows and fields.
 
     Args:
         path: The file.
         name: Its path in the config.
         known: The images that it may name.
-        reopen: Opens the table anew.
-        body: The text, where it is delimited.
+        reopen: Opens the table again.
+        body: The text, if it is delimited.
+
+    Attributes:
+        even: Share of the inspected rows with as many fields as there are columns.
     """
 
     def __init__(
@@ -112,12 +115,12 @@ class _Reading:
     ) -> None:
         self.path, self.name, self.known, self.reopen, self.body = path, name, known, reopen, body
         self.table = reopen()
-        count = max(_SHOWN, min(_ROWS, _CELLS // max(len(self.table.columns), 1)))
+        count = max(_MAX_UNUSED, min(_ROWS, _CELLS // max(len(self.table.columns), 1)))
         self.rows: list[TableRow] = list(itertools.islice(self.table.rows, count))
         self.even = sum(row.values is not None for row in self.rows) / max(len(self.rows), 1)
 
-    def layout(self) -> Layout:
-        """Returns what is where.
+    def layout(self) -> TableLayout:
+        """Returns the layout.
 
         Raises:
             DataError: Most rows have another number of fields than the first, or no column names images.
@@ -125,19 +128,19 @@ class _Reading:
         if not self.rows or not self.table.columns:
             raise DataError(f"{self.path} has no rows")
         reasons = []
-        for place in self._surplus():
-            usable = (row.values or (self.table.with_rest(row, place) if place else None) for row in self.rows)
-            values = [one for one in usable if one is not None]
-            if len(values) < _ENOUGH * len(self.rows):
+        for column in self._surplus_columns():
+            maybe = (row.values or (self.table.with_rest(row, column) if column else None) for row in self.rows)
+            rows = [values for values in maybe if values is not None]
+            if len(rows) < _ENOUGH * len(self.rows):
                 raise DataError(self._uneven())
             try:
-                return self._columns({column: [one.get(column) for one in values] for column in self.table.columns})
+                return self._from_columns({name: [row.get(name) for row in rows] for name in self.table.columns})
             except DataError as error:
                 reasons.append(str(error))
         raise DataError(reasons[0])
 
-    def _surplus(self) -> Iterator[str]:
-        """Yields the columns that surplus fields may belong to: what is called a caption, the last, the first."""
+    def _surplus_columns(self) -> Iterator[str]:
+        """Yields the columns that may hold the delimiter unquoted: the caption by its name, the last, the first."""
         columns = self.table.columns
         if self.even == 1:
             return iter(("",))
@@ -145,57 +148,68 @@ class _Reading:
         return iter(dict.fromkeys((*named[:1], columns[-1], columns[0])))
 
     def _uneven(self) -> str:
-        """Returns what is wrong with rows that have more or fewer fields than there are columns."""
+        """Returns the message about rows with more or fewer fields than there are columns."""
         width, line = len(self.table.columns), self.rows[0].line
         counts = [len(row.line.fields) for row in self.rows if row.line is not None]
-        for mark, called in _CALLED.items():
+        for mark, mark_name in _MARK_NAMES.items():
             if line is not None and mark != self.table.delimiter and self.body is not None:
-                some = itertools.islice(read_lines(self.body.text, mark), 1, _SHOWN)
-                if sum(len(one.fields) == width for one in some) > _ENOUGH * min(len(counts), _SHOWN - 1):
-                    first = _CALLED.get(self.table.delimiter, "blanks")
-                    return f"{self.path}: its first line is separated by {first}, but the lines after it by {called}"
+                sample = itertools.islice(read_lines(self.body.text, mark), 1, _MAX_UNUSED)
+                fitting = sum(len(other.fields) == width for other in sample)
+                if fitting > _ENOUGH * min(len(counts), _MAX_UNUSED - 1):
+                    first = _MARK_NAMES.get(self.table.delimiter, "blanks")
+                    return f"{self.path}: its first line is separated by {first}, but the lines after it by {mark_name}"
         return (
             f"{self.path}: its first line has {width} columns, but most rows have others "
             f"({min(counts)} to {max(counts)}): put fields that hold the separator in quotes"
         )
 
-    def _columns(self, columns: dict[str, list[Any]]) -> Layout:
-        """Returns what is where, by the values of each column in some rows."""
+    def _from_columns(self, columns: dict[str, list[Any]]) -> TableLayout:
+        """Returns the layout by the values of each column in the inspected rows."""
         images, table = self.known.images, self.table
-        count = len(next(iter(columns.values())))
         texts = {column: texts_of(values) for column, values in columns.items()}
-        naming = (column for column, some in texts.items() if any(text in self.known for text in some))
-        likely = {column: texts[column] for column in itertools.islice(naming, _LIKELY)}
-        for look in (images.base, lambda some: images.base(some, stems=True), self.known.base):
-            seen = {column: look(some) for column, some in likely.items()}
-            named = [column for column, (_, found) in seen.items() if found >= max(1, _ENOUGH * count)]
-            if named:
-                break
-        else:
-            seen = self._subset(texts)
-            named = list(seen)
-        image = min(named, key=lambda column: (-seen[column][1], *rank(column, IMAGE)))
-        taken = set(named)
-        split = next((column for column, some in columns.items() if column not in taken and are_splits(some)), None)
-        captions = self._captions({column: some for column, some in columns.items() if column not in taken | {split}})
+        matches = self._image_columns(texts, len(next(iter(columns.values()))))
+        image = min(matches, key=lambda column: (-matches[column][1], *rank(column, IMAGE)))
+        split = next((name for name, values in columns.items() if name not in matches and are_splits(values)), None)
+        free = {name: values for name, values in columns.items() if name not in matches and name != split}
+        captions = self._captions(free)
         if not captions:
-            found = f"{', '.join(table.columns[:50]):.100}"
-            raise DataError(f"{self.path} has no column with captions (columns found: {found})")
+            names = f"{', '.join(table.columns[:50]):.100}"
+            raise DataError(f"{self.path} has no column with captions (columns found: {names})")
         config = FolderConfig(
             root=images.folder,
             captions=self.name,
-            images=seen[image][0],
+            images=matches[image][0],
             image_column=image,
             caption_column=captions[0] if len(captions) == 1 else captions,
             split_column=None if split == "split" else split,
             caption_separator=_separator(texts[captions[0]]) if len(captions) == 1 else None,
         )
         used = {image, split, *captions}
-        unused = tuple(itertools.islice((column for column in table.columns if column not in used), _SHOWN))
-        return Layout(config.model_copy(update=self._form(config)), split, unused, seen[image][1])
+        unused = tuple(itertools.islice((column for column in table.columns if column not in used), _MAX_UNUSED))
+        return TableLayout(config.model_copy(update=self._form(config)), split, unused, matches[image][1])
+
+    def _image_columns(self, texts: dict[str, list[str]], count: int) -> dict[str, tuple[Path, int]]:
+        """Returns the columns that name images, each with the image folder and the number of matching rows.
+
+        Args:
+            texts: The texts in each column.
+            count: Number of inspected rows.
+
+        Raises:
+            DataError: No column names images.
+        """
+        images = self.known.images
+        naming = (column for column, values in texts.items() if any(text in self.known for text in values))
+        likely = {column: texts[column] for column in itertools.islice(naming, _MAX_IMAGE_COLUMNS)}
+        for find_base in (images.base, lambda values: images.base(values, stems=True), self.known.base):
+            bases = {column: find_base(values) for column, values in likely.items()}
+            matches = {column: base for column, base in bases.items() if base[1] >= max(1, _ENOUGH * count)}
+            if matches:
+                return matches
+        return self._subset(texts)
 
     def _form(self, config: FolderConfig) -> dict[str, Any]:
-        """Returns the settings for delimiter and header line, where a reader would not find them by itself."""
+        """Returns the settings of delimiter and header line, if the reader would not detect them by itself."""
         delimiter = next((name for name, mark in DELIMITERS.items() if mark == self.table.delimiter), None)
         if delimiter is None:
             return {}
@@ -203,47 +217,49 @@ class _Reading:
             return {"header": False, "delimiter": delimiter}
         captions = (config.caption_column,) if isinstance(config.caption_column, str) else config.caption_column
         try:
-            same = read_table(self.path, {str(n): c for n, c in enumerate((config.image_column, *captions))})
+            detected = read_table(self.path, {str(n): c for n, c in enumerate((config.image_column, *captions))})
         except DataError:
             return {"delimiter": delimiter}
-        return {} if same.delimiter == self.table.delimiter else {"delimiter": delimiter}
+        return {} if detected.delimiter == self.table.delimiter else {"delimiter": delimiter}
 
     def _captions(self, columns: dict[str, list[Any]]) -> tuple[str, ...]:
-        """Returns the columns with captions: by their names too, where they have some."""
+        """Returns the caption columns, by their names too if they have names."""
         if self.table.header or not self.table.delimiter:
-            return caption_columns(columns, ())
-        letters = {c: sum(sum(map(str.isalpha, text)) for text in texts_of(some)) for c, some in columns.items()}
+            return caption_columns(columns)
+        letters = {
+            name: sum(sum(map(str.isalpha, text)) for text in texts_of(values)) for name, values in columns.items()
+        }
         most = max(letters.values(), default=0)
         return tuple(column for column, count in letters.items() if most and count >= most / 2)
 
     def _subset(self, texts: dict[str, list[str]]) -> dict[str, tuple[Path, int]]:
-        """Returns the column that names the images where most of its rows name others, which are not there.
+        """Returns the image column of a table of which most rows name images that do not exist.
 
         Raises:
             DataError: There is no such column.
         """
         known, folder = self.known, self.known.images.folder
-        hits = {column: sum(text in known for text in some) for column, some in texts.items()}
-        files = {column: sum(map(is_file_name, some)) for column, some in texts.items()}
-        column = max(texts, key=lambda one: (hits[one], files[one]))
-        every = self._whole(column) if hits[column] or files[column] else []
-        there = sorted({text for text in every if text in known})
-        covered = {path for text in there for path in known.called(text)}
-        if covered and not known.base(there)[1]:
-            raise DataError(self._unmatched(texts, column))
-        if len(covered) >= max(_LEAST, _ENOUGH * len(known.images.paths)):
-            looks = (known.images.base(there), known.images.base(there, stems=True), known.base(there))
-            return {column: max(looks, key=lambda look: look[1])}
+        hits = {column: sum(text in known for text in values) for column, values in texts.items()}
+        files = {column: sum(map(is_file_name, values)) for column, values in texts.items()}
+        column = max(texts, key=lambda name: (hits[name], files[name]))
+        named = self._all_texts(column) if hits[column] or files[column] else []
+        existing = sorted({text for text in named if text in known})
+        covered = {path for text in existing for path in known.find(text)}
+        if covered and not known.base(existing)[1]:
+            raise DataError(self._no_images(texts, column))
+        if len(covered) >= max(_MIN_IMAGES, _ENOUGH * len(known.images.paths)):
+            bases = (known.images.base(existing), known.images.base(existing, stems=True), known.base(existing))
+            return {column: max(bases, key=lambda base: base[1])}
         if covered:
             raise DataError(
-                f"{self.path}: only {len(covered):,} of the {len(set(every)):,} images that column '{column}' names "
+                f"{self.path}: only {len(covered):,} of the {len(set(named)):,} images that column '{column}' names "
                 f"are below {folder}, which has {len(known.images.paths):,}, such as {min(known.images.paths)}: are "
                 "these captions of other images?"
             )
-        raise DataError(self._unmatched(texts, column))
+        raise DataError(self._no_images(texts, column))
 
-    def _whole(self, column: str) -> list[str]:
-        """Returns the texts in a column of all rows, those with too many fields too."""
+    def _all_texts(self, column: str) -> list[str]:
+        """Returns the texts in a column of all rows, including rows with too many fields."""
         place = self.table.columns.index(column)
         values: list[Any] = []
         for row in self.reopen().rows:
@@ -253,26 +269,26 @@ class _Reading:
                 values += row.line.fields[place : place + 1]
         return texts_of(values)
 
-    def _unmatched(self, texts: dict[str, list[str]], column: str) -> str:
-        """Returns why no column names images."""
-        images, some = self.known.images, texts[column]
+    def _no_images(self, texts: dict[str, list[str]], column: str) -> str:
+        """Returns the message that no column names images."""
+        images, values = self.known.images, texts[column]
         example, folder = min(images.paths), images.folder
-        if several := next((text for text in some if len(self.known.called(text)) > 1), ""):
-            which = " or ".join(self.known.called(several)[:2])
+        if ambiguous := next((text for text in values if len(self.known.find(text)) > 1), ""):
+            which = " or ".join(self.known.find(ambiguous)[:2])
             return f"{self.path}: the names in column '{column}' have no ending; write which is meant: {which}"
-        if some and sum(map(is_file_name, some)) > len(some) / 2:
-            called = f"the images below {folder} are called like {example}: write them so"
-            return f"{self.path}: column '{column}' has names such as {some[0]:.60}, but {called}"
+        if values and sum(map(is_file_name, values)) > len(values) / 2:
+            form = f"the images below {folder} have names such as {example}: write them like that"
+            return f"{self.path}: column '{column}' has names such as {values[0]:.60}, but {form}"
         columns = f"{', '.join(itertools.islice(texts, 50)):.80}"
         return f"{self.path}: no column names images below {folder}, such as {example} (columns: {columns})"
 
 
 def _separator(texts: Sequence[str]) -> str | None:
-    """Returns what separates several captions in most fields of a column, if anything does."""
+    """Returns the separator of several captions in most fields of a column, if there is one."""
     filled = [text for text in texts if text]
     for mark in SEPARATORS:
         parts = (separated(text, mark) for text in filled if mark in text)
-        several = sum(sum(any(map(str.isalpha, part)) for part in some) > 1 for some in parts)
+        several = sum(sum(any(map(str.isalpha, part)) for part in captions) > 1 for captions in parts)
         if filled and several >= _ENOUGH * len(filled):
             return mark
     return None

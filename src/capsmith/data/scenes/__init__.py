@@ -1,1 +1,1 @@
-"""The drawn scenes: a data set that needs no download."""
+"""The rendered scenes: a dataset that needs no download."""

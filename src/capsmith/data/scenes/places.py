@@ -1,4 +1,4 @@
-"""The places of the drawn scenes: what lies between the sky and the things that the captions name."""
+"""The places of the drawn scenes: ground and background, without the things that captions name."""
 
 import math
 import random
@@ -9,7 +9,7 @@ from capsmith.data.scenes.stage import Stage
 
 
 def draw_place(stage: Stage, place: str, rng: random.Random) -> None:
-    """Draws the ground and what belongs to the place."""
+    """Draws the ground and the background of a place."""
     _PLACE[place](stage, rng)
 
 
@@ -151,12 +151,12 @@ _PLACE: dict[str, Callable[[Stage, random.Random], None]] = {
 
 
 def wave(stage: Stage, x: float, y: float, half: float) -> None:
-    """Draws a little water over the foot of something that swims."""
+    """Draws a wave over the bottom of a swimming thing."""
     crest = [(x - half + 2 * half * i / 24, y - 0.012 * abs(math.sin(math.pi * i / 6))) for i in range(25)]
     stage.poly([*crest, (x + half * 0.9, y + 0.03), (x - half * 0.9, y + 0.03)], stage.lit((48, 128, 188)), 150)
     stage.line(crest, 0.008, stage.lit(PAPER), 210)
 
 
 def shadow(stage: Stage, x: float, y: float, half: float) -> None:
-    """Draws the shadow of something that stands on the ground."""
+    """Draws the shadow of a thing on the ground."""
     stage.oval(x, y, half, 0.02, INK, 70)

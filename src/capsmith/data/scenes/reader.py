@@ -27,7 +27,8 @@ class ScenesConfig(DatasetConfig):
     """Rendered scenes with five captions each, drawn by capsmith itself: nothing to download."""
 
     renamed: ClassVar[dict[str, str]] = {
-        "things": "was removed: scenes show the eight kinds of thing that 'few' chose; delete the key"
+        **DatasetConfig.renamed,
+        "things": "was removed: scenes show the eight kinds of thing that 'few' chose; delete the key",
     }
 
     type: Literal["scenes"] = "scenes"
@@ -62,7 +63,7 @@ def read(config: ScenesConfig) -> Corpus:
         DataError: The folder holds images that capsmith did not draw, or a damaged manifest.
         CapsmithError: The folder cannot be written.
     """
-    manifest = describe(config)
+    manifest = build_manifest(config)
     folder = config.root / "images"
     _claim(config.root, manifest)
     entries = [entry for entry in manifest["images"] if config.limit is None or entry["number"] < config.limit]
@@ -70,7 +71,7 @@ def read(config: ScenesConfig) -> Corpus:
     return Corpus(tuple(Record(e["id"], folder / e["id"], tuple(e["captions"]), e["split"]) for e in entries))
 
 
-def describe(config: ScenesConfig) -> dict[str, Any]:
+def build_manifest(config: ScenesConfig) -> dict[str, Any]:
     """Returns the manifest: format, config, and each image with its scene and captions. Draws nothing."""
     from capsmith.data.scenes.captions import captions
     from capsmith.data.scenes.plan import plan

@@ -1,4 +1,4 @@
-"""The stage of a drawn scene: a large image with a sky, whose light tints everything drawn on it."""
+"""The canvas of a drawn scene: an image with a sky, whose light tints everything drawn on it."""
 
 import functools
 import math
@@ -35,12 +35,12 @@ _RAINBOW: tuple[RGB, ...] = (
 
 
 class Stage:
-    """A large image to draw on, in shares of its side (x right, y down).
+    """A canvas with coordinates in shares of its side (x to the right, y down).
 
     Attributes:
         image: RGB, ``side`` × ``side``.
-        horizon: Where the sky ends.
-        sky: The name of the sky, which tints everything.
+        horizon: Bottom of the sky.
+        sky: The name of the sky.
     """
 
     def __init__(self, side: int, sky: str, horizon: float) -> None:
@@ -50,7 +50,7 @@ class Stage:
         self.draw = ImageDraw.Draw(self.image, "RGBA")
 
     def lit(self, colour: RGB) -> RGB:
-        """Returns a colour as it looks under this sky."""
+        """Returns a colour tinted by the light of the sky."""
         light, share = _LIGHT[self.sky]
         return mix(colour, light, share)
 
@@ -69,7 +69,7 @@ class Stage:
         self.draw.line(points, fill=(*fill, alpha), width=max(1, round(width * self.side)), joint="curve")
 
     def hill(self, y: float, height: float, phase: float, waves: float, fill: RGB) -> None:
-        """Fills everything below a wavy line at about ``y``."""
+        """Fills the area below a wavy line at about ``y``."""
         steps = 48
         top = [(x / steps, y - height * math.sin(phase + waves * math.tau * x / steps)) for x in range(steps + 1)]
         self.poly([*top, (1.0, 1.01), (0.0, 1.01)], fill)
@@ -81,7 +81,7 @@ def _ramp(sky: str) -> Image.Image:
 
 
 def draw_sky(stage: Stage, rng: random.Random) -> None:
-    """Draws sun, moon, stars, clouds, rain clouds or a rainbow."""
+    """Draws sun, moon, stars, clouds, rain clouds or a rainbow, as the sky requires."""
     x = rng.choice((rng.uniform(0.1, 0.26), rng.uniform(0.74, 0.9)))
     y = rng.uniform(0.12, 0.2)
     if stage.sky == "sunny":
@@ -117,7 +117,7 @@ def draw_sky(stage: Stage, rng: random.Random) -> None:
 
 
 def draw_rain(stage: Stage, rng: random.Random) -> None:
-    """Draws falling rain over everything."""
+    """Draws rain over the complete image."""
     for _ in range(70):
         x, y = rng.uniform(-0.05, 1.1), rng.uniform(-0.05, 1.0)
         stage.line([(x, y), (x - 0.022, y + 0.075)], 0.006, (206, 222, 244), 190)

@@ -1,1 +1,1 @@
-"""From a caption to word ids and back: cleaning, tokens, the vocabulary, word vectors."""
+"""From captions to token ids and back: cleaning, tokenisation, the vocabulary, word vectors."""

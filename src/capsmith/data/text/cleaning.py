@@ -1,18 +1,17 @@
-"""Cleaning: one caption in, one line of plain tokens out, in any script.
+"""Cleaning: turns a caption into one line of plain tokens, in any script.
 
-Word mode follows the convention of coco-caption's tokeniser, so that what a model learns to write is what the
-metrics count:
+Word mode follows the convention of coco-caption's tokeniser, so that a model learns to write what the metrics count:
 
-* ``The dog's t-shirt, 1,000 "fans"!`` becomes ``the dog 's t-shirt 1,000 fans``. The English clitics
-  (``'s n't 're 've 'll 'd 'm``) are words of their own; hyphens and apostrophes inside a word stay, and so do
-  ``. , : /`` between digits. ``l'homme`` and ``rock'n'roll`` stay as they are.
-* ``'quoted' -- dogs'`` becomes ``quoted dogs``: outside a word they are punctuation.
-* ``एक कुत्ता।`` becomes ``एक कुत्ता``: marks belong to their letter.
+* ``The dog's t-shirt, 1,000 "fans"!`` becomes ``the dog 's t-shirt 1,000 fans``. English clitics
+  (``'s n't 're 've 'll 'd 'm``) are separate words. Hyphens and apostrophes inside a word stay, and so do ``. , : /``
+  between digits. ``l'homme`` and ``rock'n'roll`` stay as they are.
+* ``'quoted' -- dogs'`` becomes ``quoted dogs``: outside a word, hyphens and apostrophes are punctuation.
+* ``एक कुत्ता।`` becomes ``एक कुत्ता``: combining marks belong to their letter.
 
-What a character is, its Unicode category says; nothing here is about ASCII. Invisible format characters (soft
-hyphen, direction marks, byte order mark) vanish, a zero-width space separates, and zero-width joiners stay
-where scripts need them. ``’`` and the hyphens U+2010 and U+2011 count as ``'`` and ``-``. The result is in
-Unicode's form NFC, and cleaning it again changes nothing.
+The Unicode category of a character decides; nothing here depends on ASCII. Invisible format characters (soft hyphen,
+direction marks, byte order mark) are removed, a zero-width space separates words, and zero-width joiners stay where
+scripts need them. ``’`` and the hyphens U+2010 and U+2011 count as ``'`` and ``-``. The result is in Unicode form NFC,
+and cleaning it again changes nothing.
 """
 
 import re
@@ -21,9 +20,9 @@ import unicodedata
 from capsmith.core.unicode import nfc
 from capsmith.data.text.config import TextConfig
 
-# Each character is replaced by one letter for its class, so that plain regular expressions over the classes
-# find the words of any script:  a letter · 1 number · m mark · j joiner · ' - apostrophe, hyphen ·
-# . what joins digits · p other punctuation and symbols · blank for everything that separates.
+# Each character is replaced by the letter of its class, so that regular expressions over classes find words in any
+# script:  a letter · 1 number · m mark · j joiner · ' - apostrophe, hyphen · . joins digits ·
+# p other punctuation and symbols · blank for separators.
 _UNIT = r"[a1](?:j*m)*"
 _WORD = rf"{_UNIT}(?:(?:j+|['-]|(?<=1)[.](?=1))?{_UNIT})*(?:(?<=m)j)?"
 _TOKEN = re.compile(rf"(?P<word>{_WORD})|(?P<other>[p.'-]m*)")
@@ -32,20 +31,20 @@ _CLITIC = re.compile(r"n't|'(?:s|re|ve|ll|d|m)", re.IGNORECASE)
 
 
 class _Classes(dict[int, str]):
-    """A table for ``str.translate`` that classifies characters as it meets them."""
+    """A table for ``str.translate`` that classifies characters on first use."""
 
     _FIXED = {"'": "'", "-": "-", ".": ".", ",": ".", ":": ".", "/": ".", "\u200c": "j", "\u200d": "j"}
     _BY_CATEGORY = {"L": "a", "N": "1", "M": "m", "P": "p", "S": "p", "Z": " ", "Cn": "p", "Co": "p"}
 
     def __missing__(self, code: int) -> str:
         category = unicodedata.category(chr(code))
-        found = self._FIXED.get(chr(code)) or self._BY_CATEGORY.get(category) or self._BY_CATEGORY.get(category[0])
-        self[code] = found or " "
+        name = self._FIXED.get(chr(code)) or self._BY_CATEGORY.get(category) or self._BY_CATEGORY.get(category[0])
+        self[code] = name or " "
         return self[code]
 
 
 class _Visible(dict[int, int | str | None]):
-    """A table for ``str.translate`` that drops format characters and unifies apostrophes and hyphens."""
+    """A table for ``str.translate`` that removes format characters and unifies apostrophes and hyphens."""
 
     def __missing__(self, code: int) -> int | None:
         is_format = unicodedata.category(chr(code)) == "Cf"
@@ -60,21 +59,21 @@ _VISIBLE = _Visible(
 
 
 def classes(text: str) -> str:
-    """Returns one letter for each character: ``a`` letter, ``1`` number, ``m`` mark, and so on."""
+    """Returns the class of each character: ``a`` letter, ``1`` number, ``m`` mark, and so on."""
     return text.translate(_CLASSES)
 
 
 def clean(caption: str, config: TextConfig) -> str:
-    """Cleans one caption; see the top of this module for what that means.
+    """Cleans one caption, as the docstring of this module says.
 
     Args:
         caption: Any text.
         config: What to keep. ``one_letter_words="remove"`` drops words of a single letter in scripts that
             have upper and lower case (``a``, ``'s``, ``à``; never a Chinese or Hindi one), in word mode only.
-            ``digits="remove"`` drops words that hold a digit, in character mode the digits themselves.
+            ``digits="remove"`` drops words that contain a digit, in character mode the digits themselves.
 
     Returns:
-        The words with one space between them; in character mode the text with its spaces run together.
+        The words, separated by one space each; in character mode the text, with runs of white space as one space.
     """
     text = nfc(caption.translate(_VISIBLE))
     if config.lowercase:
@@ -83,7 +82,7 @@ def clean(caption: str, config: TextConfig) -> str:
 
 
 def is_clitic(word: str) -> bool:
-    """Says whether a token is written together with the word before it, as ``'s`` is."""
+    """Returns whether a token is attached to the word before it, such as ``'s``."""
     return _CLITIC.fullmatch(word) is not None
 
 
@@ -95,16 +94,16 @@ def _words(text: str, config: TextConfig) -> list[str]:
         start, position = match.span()
         if match["word"]:
             words += _split_clitics(text[start:position])
-        elif clitic := _bare_clitic(text, kinds, start):
+        elif clitic := _separate_clitic(text, kinds, start):
             words.append(clitic)
             position = start + len(clitic)
         elif config.punctuation == "keep":
             words.append(text[start:position])
-    return [word for word in words if _is_wanted(word, config)]
+    return [word for word in words if _is_kept(word, config)]
 
 
-def _bare_clitic(text: str, kinds: str, start: int) -> str | None:
-    """Finds a clitic that already stands alone, as in ``dog 's``: data sets come tokenised."""
+def _separate_clitic(text: str, kinds: str, start: int) -> str | None:
+    """Returns a clitic that is already separate, as in ``dog 's``: some datasets are tokenised."""
     match = _CLITIC.match(text, start)
     if match is None or text[start] != "'":
         return None
@@ -123,14 +122,14 @@ def _split_clitics(word: str) -> list[str]:
 
 
 def _clitic_before(word: str, end: int) -> str:
-    """Returns the clitic that ends at a place and does not begin the word; empty when there is none."""
-    for start in (end - 3, end - 2):  # their lengths
+    """Returns the clitic that ends at a position and does not begin the word; empty if there is none."""
+    for start in (end - 3, end - 2):  # clitics have two or three characters
         if start > 0 and _CLITIC.fullmatch(word, start, end):
             return word[start:end]
     return ""
 
 
-def _is_wanted(word: str, config: TextConfig) -> bool:
+def _is_kept(word: str, config: TextConfig) -> bool:
     kinds = classes(word)
     if config.digits == "remove" and "1" in kinds:
         return False
@@ -147,14 +146,14 @@ def _characters(text: str, config: TextConfig) -> str:
     end = 0
     for match in _TOKEN.finditer(classes(text)):
         start, previous, end = match.start(), end, match.end()
-        pieces.append(" " if start > previous else "")  # white space, or a mark or joiner that belongs to nothing
+        pieces.append(" " if start > previous else "")  # white space, or a mark or joiner without a letter
         pieces.append(text[start:end] if match["word"] or config.punctuation == "keep" else " ")
     return " ".join("".join(pieces).split())
 
 
 def _without_numbers(text: str) -> str:
-    kept, end = [], 0
+    parts, end = [], 0
     for match in _NUMBER.finditer(classes(text)):
-        kept.append(text[end : match.start()])
+        parts.append(text[end : match.start()])
         end = match.end()
-    return nfc("".join([*kept, text[end:]]))  # what now stands together may compose
+    return nfc("".join([*parts, text[end:]]))  # characters that are adjacent now may compose

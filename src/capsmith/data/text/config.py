@@ -1,4 +1,4 @@
-"""How captions become tokens."""
+"""Settings of the text section: how captions become tokens."""
 
 from typing import Annotated, Literal
 
@@ -9,22 +9,25 @@ from capsmith.core.scopes import Scope
 
 
 class TextConfig(Settings):
-    """Cleaning, splitting and the vocabulary."""
+    """Cleaning, tokenisation and the vocabulary."""
 
     lowercase: bool = True
-    """Write everything in lower case (Unicode-aware)."""
+    """Convert captions to lower case (Unicode). The metrics ignore case."""
     punctuation: Literal["remove", "keep"] = "remove"
-    """Drop tokens that hold no letter, digit or mark, or keep them as words of their own."""
+    """``remove`` drops tokens without a letter, digit or mark; ``keep`` makes them words. The metrics ignore them."""
     digits: Literal["keep", "remove"] = "keep"
-    """Keep words that hold a digit, or drop them."""
+    """``remove`` drops words that contain a digit; in character mode, the digits themselves."""
     one_letter_words: Literal["keep", "remove"] = "keep"
-    """The classic notebook drops them, "a" included; that costs BLEU."""
+    """``remove`` drops words of one letter, "a" included, as the classic notebook does; that lowers BLEU."""
     mode: Literal["word", "char", "subword"] = "word"
-    """``word`` splits at white space and punctuation; ``char`` takes every character (Chinese, Japanese, Thai);
-    ``subword`` cuts words into pieces, so that rare ones can be said too (needs ``capsmith[text]``)."""
+    """``word`` splits at white space and punctuation. ``char`` makes every character a token: for languages without
+    spaces (Chinese, Japanese, Thai). ``subword`` splits words into pieces, so that rare words can be generated too: for
+    languages with many word forms (needs ``capsmith[text]``)."""
     min_count: Annotated[int, Scope.VOCABULARY] = Field(default=5, ge=1)
-    """Words seen less often in the train split become ``<unk>``; for ``subword`` it says nothing."""
+    """Words that occur less often in the train split become ``<unk>``. Lower it for small datasets. ``subword`` ignores
+    it."""
     max_words: Annotated[int | None, Scope.VOCABULARY] = Field(default=None, ge=1)
-    """Keep only the most frequent words; for ``subword``, learn so many pieces (4,000 when nothing is said)."""
+    """Maximum size of the vocabulary, the most frequent words first; null is no limit. For ``subword``, the number of
+    pieces; null is 4,000."""
     max_length: Annotated[int, Scope.VOCABULARY] = Field(default=22, ge=1, le=10_000)
-    """Longest caption in tokens, the end token not counted; longer training captions are cut."""
+    """Maximum caption length in tokens, without the end token. Longer training captions are truncated."""

@@ -1,10 +1,10 @@
 """Word vectors from a GloVe text file (Pennington et al. 2014): ``word 0.1 -0.2 …``, one word a line.
 
-The file is streamed, never held; only the vocabulary's words are kept. The text files of word2vec and
-fastText, which start with a line ``count size``, are read too.
+The file is streamed; only the vectors of the vocabulary's words are kept in memory. Text files of word2vec and
+fastText, which begin with a line ``count size``, are read too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 _NUMBER_BYTES = b"0123456789+-.eE "
 _LONGEST_LINE = 2**20
-_LARGEST = 1e30  # a number beyond this is damage, NaN and infinity too
+_LARGEST = 1e30  # larger numbers, NaN and infinity mean that the file is damaged
 
 
 @dataclass(frozen=True)
@@ -28,78 +28,77 @@ class Coverage:
     """How much of a vocabulary has a vector.
 
     Attributes:
-        found: Words with a vector.
-        total: Words of the vocabulary, specials not counted.
-        token_share: Share of the train split's words, by how often they occur, that have a vector.
-        missing: The most frequent words without one, at most ten.
+        known: Number of words with a vector.
+        total: Size of the vocabulary without special words.
+        token_share: Share of the training tokens that have a vector.
+        missing: The most frequent words without a vector, at most ten.
     """
 
-    found: int
+    known: int
     total: int
     token_share: float
     missing: tuple[str, ...]
 
     def __str__(self) -> str:
-        line = f"{self.found} of {self.total} words have a vector, {self.token_share:.1%} of the text"
+        line = f"{self.known} of {self.total} words have a vector, {self.token_share:.1%} of the text"
         return line + (f"; most frequent without: {', '.join(self.missing)}" if self.missing else "")
 
 
 def load_vectors(path: Path, vocabulary: Vocabulary, size: int, seed: int = 0) -> tuple[Matrix, Coverage]:
-    """Builds the first weights of an embedding.
+    """Returns initial weights of an embedding.
 
     Args:
         path: The text file.
         vocabulary: The words to look up.
-        size: Numbers a word; the file must have as many.
-        seed: For the words without a vector, which are drawn from a normal distribution with the mean and the
-            standard deviation of the vectors found.
+        size: Dimension of the vectors; the file must have the same.
+        seed: Seed for words without a vector: they are drawn from a normal distribution with the mean and standard
+            deviation of the vectors that were found.
 
     Returns:
-        The vectors (V, size), the row of padding zero, and how many words were found.
+        The vectors (V, size), with zeros for padding, and the coverage of the vocabulary.
 
     Raises:
-        DataError: The file is missing, has vectors of another size or a line that is damaged, or has none of
-            the words.
+        DataError: The file is missing, has vectors of another dimension or a damaged line, or has none of the words.
     """
     ids = {word.encode(): index for index, word in enumerate(vocabulary.words) if word not in SPECIALS}
-    found: dict[int, Vector] = {}
+    vectors_by_id: dict[int, Vector] = {}
     try:
         with open_regular(path) as file:
             for line_number, word, numbers in _lines(file, path, size):
                 index = ids.get(word)
-                if index is None or index in found:
+                if index is None or index in vectors_by_id:
                     continue
                 vector = _parse(numbers)
                 if vector is None:
                     raise _damaged(path, line_number, word, size)
-                found[index] = vector
+                vectors_by_id[index] = vector
     except OSError as cause:
         raise DataError(f"cannot read the word vectors {path}: {cause.strerror or cause}") from cause
-    if not found:
+    if not vectors_by_id:
         raise DataError(f"{path} has none of the vocabulary's {len(ids)} words: is it of another language or case?")
-    known = np.stack(list(found.values()))
+    known = np.stack(list(vectors_by_id.values()))
     random = np.random.default_rng(seed)
     vectors = random.normal(known.mean(), known.std(), (len(vocabulary), size)).astype(np.float32)
-    vectors[list(found)] = known
+    vectors[list(vectors_by_id)] = known
     vectors[PAD] = 0.0
-    return vectors, _coverage(vocabulary, found)
+    return vectors, _coverage(vocabulary, vectors_by_id.keys())
 
 
-def _coverage(vocabulary: Vocabulary, found: dict[int, Vector]) -> Coverage:
+def _coverage(vocabulary: Vocabulary, known: Collection[int]) -> Coverage:
     words = range(len(SPECIALS), len(vocabulary))
-    covered = sum(vocabulary.counts[index] for index in found)
+    covered = sum(vocabulary.counts[index] for index in known)
     tokens = sum(vocabulary.counts[index] for index in words)
-    missing = sorted((i for i in words if i not in found), key=lambda i: (-vocabulary.counts[i], i))
+    missing = sorted((i for i in words if i not in known), key=lambda i: (-vocabulary.counts[i], i))
     return Coverage(
-        found=len(found),
+        known=len(known),
         total=len(words),
-        token_share=covered / tokens if tokens else len(found) / max(1, len(words)),
+        token_share=covered / tokens if tokens else len(known) / max(1, len(words)),
         missing=tuple(vocabulary.words[index] for index in missing[:10]),
     )
 
 
 def _lines(file: BinaryIO, path: Path, size: int) -> Iterator[tuple[int, bytes, bytes]]:
-    """Yields line number, word and numbers (still text); the numbers are as many as they should be."""
+    """Yields line number, word and numbers (as text); checks how many numbers there are."""
     first = True
     for line_number, raw in enumerate(iter(partial(file.readline, _LONGEST_LINE), b""), start=1):
         if len(raw) == _LONGEST_LINE:
@@ -156,8 +155,8 @@ def _is_header(line: bytes) -> bool:
     return len(parts) == 2 and all(part.isdigit() for part in parts)
 
 
-def _check_size(found: int, path: Path, size: int) -> None:
-    if found != size:
+def _check_size(dimension: int, path: Path, size: int) -> None:
+    if dimension != size:
         raise DataError(
-            f"{path} has {found} numbers a word, but the config's embedding size is {size}: change one of the two"
+            f"{path} has {dimension} numbers per word, but the config's embedding size is {size}: change one of the two"
         )

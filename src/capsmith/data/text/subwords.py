@@ -1,7 +1,7 @@
-"""Words cut into pieces (WordPiece: Schuster and Nakajima 2012), so that a word nobody wrote in training can be said.
+"""Subword pieces (WordPiece: Schuster and Nakajima 2012), so that words that are rare in training can be generated.
 
-The pieces are learned from the words of the training captions by the library ``tokenizers``; cutting needs nothing but
-their list: from the left, always the longest piece that fits. A piece that goes on inside a word begins with ``##``.
+The library ``tokenizers`` learns the pieces from the training captions. Splitting a word needs only the list of pieces:
+from the left, always the longest piece that fits. A piece that continues a word begins with ``##``.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -9,17 +9,18 @@ from collections.abc import Collection, Iterable, Sequence
 from capsmith.core.errors import MissingExtraError
 
 MARK = "##"
+"""Prefix of pieces that continue a word."""
 SIZE = 4000
-"""Pieces learned where ``text.max_words`` says nothing."""
+"""Default number of pieces."""
 
 
 def train_wordpiece(captions: Iterable[Sequence[str]], size: int, specials: Sequence[str]) -> list[str]:
-    """Learns pieces; they come in alphabetical order.
+    """Learns pieces; returns them in alphabetical order.
 
     Args:
-        captions: Words of the training captions.
-        size: Pieces at most; every character has one to begin a word and one to go on, whatever this says.
-        specials: Words that are no piece.
+        captions: The words of each training caption.
+        size: Maximum number of pieces. But every character always has one piece to begin and one to continue a word.
+        specials: Words that must not become pieces.
 
     Raises:
         MissingExtraError: ``tokenizers`` is not installed.
@@ -33,37 +34,37 @@ def train_wordpiece(captions: Iterable[Sequence[str]], size: int, specials: Sequ
     trainer = trainers.WordPieceTrainer(
         vocab_size=size, continuing_subword_prefix=MARK, special_tokens=[], show_progress=False
     )
-    written = [" ".join(words) for words in captions]
-    model.train_from_iterator(written, trainer)
-    letters = {letter for caption in written for letter in caption} - {" "}
-    found = {*model.get_vocab(), *letters, *(MARK + letter for letter in letters)}
-    return sorted(piece for piece in found if piece not in specials and piece != MARK)
+    texts = [" ".join(words) for words in captions]
+    model.train_from_iterator(texts, trainer)
+    letters = {letter for text in texts for letter in text} - {" "}
+    pieces = {*model.get_vocab(), *letters, *(MARK + letter for letter in letters)}
+    return sorted(piece for piece in pieces if piece not in specials and piece != MARK)
 
 
 def split_word(word: str, pieces: Collection[str]) -> list[str] | None:
-    """Cuts a word into pieces, the longest that fits first; None where one of its characters is in no piece."""
-    found, start = [], 0
+    """Splits a word into pieces, the longest first; None if one of its characters is in no piece."""
+    parts, start = [], 0
     while start < len(word):
         mark = MARK if start else ""
         end = next((end for end in range(len(word), start, -1) if mark + word[start:end] in pieces), None)
         if end is None:
             return None
-        found.append(mark + word[start:end])
+        parts.append(mark + word[start:end])
         start = end
-    return found
+    return parts
 
 
-def words_of(pieces: Iterable[str]) -> list[str]:
-    """Puts pieces together into words."""
+def join_pieces(pieces: Iterable[str]) -> list[str]:
+    """Joins pieces into words."""
     words: list[str] = []
     for piece in pieces:
-        if goes_on(piece) and words:
+        if continues_word(piece) and words:
             words[-1] += piece[len(MARK) :]
         else:
-            words.append(piece[len(MARK) :] if goes_on(piece) else piece)
+            words.append(piece[len(MARK) :] if continues_word(piece) else piece)
     return words
 
 
-def goes_on(piece: str) -> bool:
-    """Returns whether a piece stands inside a word."""
+def continues_word(piece: str) -> bool:
+    """Returns whether a piece continues a word."""
     return piece.startswith(MARK) and len(piece) > len(MARK)

@@ -1,8 +1,8 @@
-"""Tokens of a caption, and the caption of tokens.
+"""Tokenisation of captions, and its inverse.
 
-In word mode a token is a word of the cleaned caption; so it is in subword mode, where the vocabulary cuts words into
-pieces and puts them together again. In character mode it is one character (Unicode code
-point), and a space is a token too: text with spaces comes back as it was.
+In word mode a token is a word of the cleaned caption. The same holds in subword mode, where the vocabulary splits words
+into pieces and joins them again. In character mode a token is one character (Unicode code point); a space is a token
+too, so text with spaces is restored exactly.
 """
 
 from collections.abc import Sequence
@@ -12,29 +12,29 @@ from capsmith.data.text.config import TextConfig
 
 
 def tokenise(caption: str, config: TextConfig) -> list[str]:
-    """Cleans a caption and splits it.
+    """Cleans and splits a caption.
 
     Args:
-        caption: The caption as the dataset gives it.
+        caption: The raw caption.
         config: Cleaning and mode.
 
     Returns:
-        The tokens, without start and end; none when cleaning leaves nothing.
+        The tokens, without start and end; an empty list if cleaning removes everything.
     """
     cleaned = clean(caption, config)
     return list(cleaned) if config.mode == "char" else cleaned.split()
 
 
 def detokenise(tokens: Sequence[str], config: TextConfig) -> str:
-    """Writes tokens as a caption that ``tokenise`` turns into the same tokens again.
+    """Returns the caption of tokens. ``tokenise`` turns it into the same tokens again.
 
     Args:
-        tokens: What ``tokenise`` returned, or what a model wrote.
+        tokens: The result of ``tokenise``, or the output of a model.
         config: Cleaning and mode.
 
     Returns:
-        In word mode the words with spaces, clitics written together with their word (``dog's``); in character
-        mode the characters in a row.
+        In word mode the words with spaces, and clitics joined to their words (``dog's``); in character mode the
+        concatenated characters.
     """
     if config.mode == "char":
         return "".join(tokens)

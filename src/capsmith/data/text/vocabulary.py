@@ -1,4 +1,4 @@
-"""The words that a captioner knows, and their ids."""
+"""The vocabulary of a captioner: its words and their ids."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from capsmith.core.errors import CheckpointError, DataError
 from capsmith.core.files import read_json, write_json
-from capsmith.data.text.subwords import SIZE, split_word, train_wordpiece, words_of
+from capsmith.data.text.subwords import SIZE, join_pieces, split_word, train_wordpiece
 
 PAD, UNK, START, END = range(4)
 PAD_WORD, UNK_WORD, START_WORD, END_WORD = "<pad>", "<unk>", "<start>", "<end>"
@@ -18,18 +18,17 @@ _FORMAT = 1
 
 
 class Vocabulary:
-    """Words by id; the first four are padding, unknown, start and end.
+    """Words by id. The first four are padding, unknown, start and end.
 
-    The four have no spelling: a caption that holds the text ``<start>`` encodes it as unknown, never as the
-    special.
+    The special words cannot be spelled: the text ``<start>`` in a caption is encoded as unknown.
 
     Args:
-        words: All words in order of id, the four specials first.
-        counts: How often training will meet each as a target; zeros when not known.
-        pieces: They are pieces of words: `encode` cuts words into them, and `decode` puts them together.
+        words: All words by id, the four special words first.
+        counts: How often each occurs as a target in training; None if unknown.
+        pieces: The words are subword pieces: ``encode`` splits words into them, ``decode`` joins them.
 
     Raises:
-        ValueError: The specials are not in their places, a word occurs twice, or the lengths differ.
+        ValueError: The special words are missing, a word occurs twice, or the lengths differ.
     """
 
     def __init__(self, words: Sequence[str], counts: Sequence[int] | None = None, pieces: bool = False) -> None:
@@ -37,15 +36,15 @@ class Vocabulary:
             raise ValueError(f"the first words must be {' '.join(SPECIALS)}")
         self.words: tuple[str, ...] = tuple(words)
         self.pieces = pieces
-        self._pieces_of: dict[str, list[int]] = {}
+        self._piece_ids: dict[str, list[int]] = {}
         self.counts: tuple[int, ...] = tuple(counts) if counts is not None else (0,) * len(self.words)
-        """Frequencies in the train split by id: ``<unk>`` counts words left out, ``<end>`` the captions."""
+        """Frequencies in the train split by id: ``<unk>`` counts dropped words, ``<end>`` captions."""
         if len(self.counts) != len(self.words):
             raise ValueError(f"{len(self.counts)} counts for {len(self.words)} words")
         self._ids = {word: index for index, word in enumerate(self.words)}
         if len(self._ids) != len(self.words):
-            twice = next(word for word, n in Counter(self.words).items() if n > 1)
-            raise ValueError(f"the word {twice!r} occurs twice")
+            repeated = next(word for word, n in Counter(self.words).items() if n > 1)
+            raise ValueError(f"the word {repeated!r} occurs twice")
         for special in SPECIALS:
             del self._ids[special]
 
@@ -57,86 +56,86 @@ class Vocabulary:
 
         Args:
             token_lists: The tokens of each caption, without start and end.
-            min_count: Words seen less often become unknown.
-            max_words: Keep only so many, specials not counted.
+            min_count: Words that occur less often become unknown.
+            max_words: Maximum number of words, without the special words.
 
         Returns:
-            The words by falling count, then alphabetically: the order of the captions does not matter.
+            The words by decreasing count, then alphabetically. The order of the captions does not matter.
 
         Raises:
-            DataError: No word is seen often enough.
+            DataError: No word occurs often enough.
         """
-        seen: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         captions = 0
         for tokens in token_lists:
-            seen.update(tokens)
+            counts.update(tokens)
             captions += 1
         ranked = sorted(
-            (word for word, n in seen.items() if n >= min_count and word not in SPECIALS),
-            key=lambda word: (-seen[word], word),
+            (word for word, n in counts.items() if n >= min_count and word not in SPECIALS),
+            key=lambda word: (-counts[word], word),
         )[:max_words]
         if not ranked:
             raise DataError(
-                f"none of the {len(seen)} words in {captions} training captions occurs {min_count} times: "
-                "lower text.min_count, or look at the captions"
+                f"none of the {len(counts)} words in {captions} training captions occurs {min_count} times: "
+                "lower text.min_count, or check the captions"
             )
-        known = [seen[word] for word in ranked]
-        return cls([*SPECIALS, *ranked], [0, seen.total() - sum(known), 0, captions, *known])
+        known = [counts[word] for word in ranked]
+        return cls([*SPECIALS, *ranked], [0, counts.total() - sum(known), 0, captions, *known])
 
     @classmethod
     def of_pieces(cls, token_lists: Iterable[Sequence[str]], size: int = SIZE) -> "Vocabulary":
-        """Learns the pieces of the train split's words.
+        """Learns subword pieces from the words of the train split.
 
         Args:
             token_lists: The words of each caption, without start and end.
-            size: Pieces at most.
+            size: Maximum number of pieces.
 
         Raises:
             MissingExtraError: The package ``tokenizers`` is not installed.
             DataError: There are no words.
         """
         captions = [list(tokens) for tokens in token_lists]
-        found = train_wordpiece(captions, size, SPECIALS)
-        if not found:
-            raise DataError(f"the {len(captions)} training captions have no words: look at the captions")
-        made = cls([*SPECIALS, *found], pieces=True).counted(captions)
-        order = sorted(range(len(SPECIALS), len(made)), key=lambda n: (-made.counts[n], made.words[n]))
-        return cls([*SPECIALS, *(made.words[n] for n in order)], pieces=True).counted(captions)
+        pieces = train_wordpiece(captions, size, SPECIALS)
+        if not pieces:
+            raise DataError(f"the {len(captions)} training captions have no words: check the captions")
+        counted = cls([*SPECIALS, *pieces], pieces=True).counted(captions)
+        order = sorted(range(len(SPECIALS), len(counted)), key=lambda n: (-counted.counts[n], counted.words[n]))
+        return cls([*SPECIALS, *(counted.words[n] for n in order)], pieces=True).counted(captions)
 
     def counted(self, token_lists: Iterable[Sequence[str]]) -> "Vocabulary":
         """Returns the same words with their counts in these captions."""
         captions = list(token_lists)
-        seen = Counter(index for tokens in captions for index in self.encode(tokens))
-        counts = [seen[n] for n in range(len(self))]
+        counter = Counter(index for tokens in captions for index in self.encode(tokens))
+        counts = [counter[n] for n in range(len(self))]
         counts[END] = len(captions)
         return Vocabulary(self.words, counts, self.pieces)
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
-        """Returns the ids of tokens; start and end are not added. Of pieces, a word may have several."""
+        """Returns the ids of tokens, without start and end. With subword pieces, a word may have several ids."""
         if self.pieces:
-            return [index for group in self.encode_words(tokens) for index in group]
+            return [index for ids in self.encode_words(tokens) for index in ids]
         return [self._ids.get(token, UNK) for token in tokens]
 
     def encode_words(self, tokens: Iterable[str]) -> list[list[int]]:
-        """Returns the ids of each token: one, or those of a word's pieces."""
-        return (
-            [self._encode_word(token) for token in tokens] if self.pieces else [[self._ids.get(t, UNK)] for t in tokens]
-        )
+        """Returns the ids of each token: one id, or those of its pieces."""
+        if self.pieces:
+            return [self._encode_pieces(token) for token in tokens]
+        return [[self._ids.get(token, UNK)] for token in tokens]
 
-    def _encode_word(self, word: str) -> list[int]:
-        if word not in self._pieces_of:
-            found = split_word(word, self._ids)
-            self._pieces_of[word] = [UNK] if found is None else [self._ids[piece] for piece in found]
-        return self._pieces_of[word]
+    def _encode_pieces(self, word: str) -> list[int]:
+        if word not in self._piece_ids:
+            pieces = split_word(word, self._ids)
+            self._piece_ids[word] = [UNK] if pieces is None else [self._ids[piece] for piece in pieces]
+        return self._piece_ids[word]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Returns the words up to the first end token, without start and padding.
 
         Args:
-            ids: Word ids, as any integers (NumPy's too).
+            ids: Word ids, as integers of any type.
 
         Raises:
-            ValueError: An id is not of this vocabulary.
+            ValueError: An id is outside the vocabulary.
         """
         words = []
         for value in ids:
@@ -147,21 +146,21 @@ class Vocabulary:
                 break
             if index not in (PAD, START):
                 words.append(self.words[index])
-        return words_of(words) if self.pieces else words
+        return join_pieces(words) if self.pieces else words
 
     def sha256(self) -> str:
-        """Returns a SHA-256 over the words and their order, in hexadecimal."""
+        """Returns a SHA-256 of the words and their order, in hexadecimal."""
         kind = "pieces" if self.pieces else ""
         return hashlib.sha256((json.dumps(self.words) + kind).encode("ascii")).hexdigest()
 
     def save(self, path: Path) -> None:
-        """Writes the vocabulary as JSON, all of it or nothing."""
+        """Writes the vocabulary as JSON, atomically."""
         kind = {"pieces": True} if self.pieces else {}
         write_json(path, {"format": _FORMAT, "words": self.words, "counts": self.counts, **kind})
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
-        """Reads what ``save`` wrote.
+        """Reads a file that ``save`` wrote.
 
         Raises:
             CheckpointError: The file is missing or damaged.

@@ -1,1 +1,1 @@
-"""Reranking: choosing among the captions that a search found."""
+"""Rerankers: they order the hypotheses of any search anew."""

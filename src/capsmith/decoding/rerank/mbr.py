@@ -1,127 +1,130 @@
-"""Choosing, among many captions of one image, the one on which most agree.
+"""Minimum Bayes risk (MBR) reranking with nearest neighbours.
 
-B images · C candidates · V voters.
+B images · C candidates · E captions of the evidence set · k neighbours · W words.
 
-The likeliest caption is not the one that people's captions resemble most. Here a beam and random samples are pooled,
-and each candidate is judged by four things: its mean likeness (CIDEr-D) to the samples, which is minimum Bayes risk
-decoding with the samples for a posterior (Kumar and Byrne 2004); its mean likeness to the captions of the training
-images that look most alike (Devlin et al. 2015, "Exploring nearest neighbor approaches"); whether it has the words
-that the image's features speak of (``capsmith.retrieval.concepts``); and its own probability.
+The most probable caption is not the one that people's captions resemble most. The candidates are the hypotheses of a
+search and random samples. Four scores, each with a weight, decide between them: the expected utility, which is the
+mean CIDEr-D against the evidence set of samples (Kumar and Byrne 2004); the mean CIDEr-D against the captions of the
+nearest training images (Devlin et al. 2015, "Exploring nearest neighbor approaches for image captioning"); the concept
+score, how well a caption covers the words predicted from the image (``retrieval.concepts``); and the log probability.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from pydantic import Field, model_validator
 
-from capsmith.decoding.beam import beam
-from capsmith.decoding.search import DECODINGS, BeamConfig, Hypothesis, SampleConfig, Stepper, sample
+from capsmith.decoding.config import DecodingConfig, SampleConfig
+from capsmith.decoding.engine import Stepper
+from capsmith.decoding.hypotheses import Hypothesis
+from capsmith.decoding.rerank.config import MbrConfig
+from capsmith.decoding.rerank.reranker import RerankContext
+from capsmith.decoding.sampling import sample
 from capsmith.metrics.utility import DocumentFrequencies, Sentences, pairwise_utility
 
 
 @runtime_checkable
-class Joint(Protocol):
-    """A stepper of several captioners that write together."""
+class Ensemble(Protocol):
+    """A stepper of several models that write together."""
 
     def members(self, features: Any) -> list[tuple[Stepper, Any]]:
-        """Returns each captioner's own stepper, and what it sees of the images."""
+        """Returns the stepper of each member and its features."""
 
 
-@DECODINGS.register("capsmith.decoding.rerank.mbr:candidates")
-class ConsensusConfig(BeamConfig):
-    """A beam and samples; the caption on which most agree, they and the captions of like training images."""
+class MbrReranker:
+    """Orders candidates by expected utility, neighbours' captions, concepts and log probability.
 
-    type: Literal["consensus"] = "consensus"  # type: ignore[assignment]
-    beam_size: int = Field(default=10, ge=1, le=10_000)
-    """Beams kept (K): candidates."""
-    samples: int = Field(default=60, ge=0, le=10_000)
-    """Random captions beside the beam: candidates, and voters; without any the beam votes."""
-    drawn_by: Literal["all", "each"] = "all"
-    """Who draws them where several captioners write together: all as one, or each alone so many."""
-    temperature: float = Field(default=0.8, ge=1e-4, le=1e4)
-    """Of the samples: below 1 is safer, above 1 wilder."""
-    neighbours: int = Field(default=20, ge=0, le=10_000)
-    """Training images whose captions vote."""
-    meaning: float = Field(default=0.0, ge=0, le=1e3)
-    """What likeness in what people would say counts beside likeness of looks, where neighbours are looked for."""
-    nearness: float = Field(default=0.0, ge=0, le=1e3)
-    """How much more the captions of more alike images count: exp(``nearness`` · likeness); 0: all alike."""
-    agreement: float = Field(default=1.0, ge=0, le=1e6)
-    """What the mean likeness to the samples counts."""
-    neighbour_agreement: float = Field(default=24.0, ge=0, le=1e6)
-    """What the mean likeness to the neighbours' captions counts."""
-    content: float = Field(default=0.0, ge=0, le=1e6)
-    """What it counts that a caption has the words that the image speaks of."""
-    likelihood: float = Field(default=1.0, ge=0, le=1e6)
-    """What the log probability over the length, to the power ``length_penalty``, counts."""
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    """Of the samples."""
+    Args:
+        config: The weights.
+    """
 
-    @property
-    def rows(self) -> dict[str, int]:
-        """The beams and the samples."""
-        return {"beam_size": self.beam_size, "samples": self.samples}
+    def __init__(self, config: MbrConfig) -> None:
+        self.config = config
 
-    @model_validator(mode="after")
-    def _judges(self) -> "ConsensusConfig":
-        judged = self.agreement or self.content or self.likelihood or (self.neighbours and self.neighbour_agreement)
-        if not judged:
-            said = "agreement, neighbour_agreement, content or likelihood"
-            raise ValueError(f"nothing is left to choose by: give {said} a weight")
-        return self
+    def candidates(
+        self, hypotheses: Sequence[list[Hypothesis]], stepper: Stepper, features: Any, search: DecodingConfig
+    ) -> list[list[Hypothesis]]:
+        """Returns the hypotheses of each image, and its samples after them; a caption may occur more than once."""
+        config, pools = self.config, list(hypotheses)
+        if not config.samples:
+            return pools
+        sampling = SampleConfig(
+            samples=config.samples,
+            temperature=config.temperature,
+            max_length=search.max_length,
+            min_length=search.min_length,
+            no_repeat=search.no_repeat,
+        )
+        sources = [(stepper, features)]
+        if config.samples_from == "members" and isinstance(stepper, Ensemble):
+            sources = stepper.members(features)
+        for number, (source, own_features) in enumerate(sources):
+            seeded = sampling.model_copy(update={"seed": config.seed + number})
+            samples = sample(seeded, source, own_features)
+            pools = [[*pool, *drawn] for pool, drawn in zip(pools, samples, strict=True)]
+        return pools
 
+    def rerank(
+        self, candidates: Sequence[list[Hypothesis]], features: np.ndarray, context: RerankContext
+    ) -> list[list[Hypothesis]]:
+        """Returns the distinct candidates of each image, best first.
 
-def candidates(config: ConsensusConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
-    """Returns each image's beam, and its samples after it; a caption that was drawn twice stands twice."""
-    found = beam(config, stepper, features)
-    if not config.samples:
-        return found
-    shared = ("samples", "temperature", "seed", "max_length", "min_length", "no_repeat")
-    drawing = SampleConfig(**{name: getattr(config, name) for name in shared})
-    voices = [(stepper, features)]
-    if config.drawn_by == "each" and isinstance(stepper, Joint):
-        voices = stepper.members(features)
-    for number, (one, seen) in enumerate(voices):
-        own = drawing.model_copy(update={"seed": config.seed + number})
-        found = [[*pool, *drawn] for pool, drawn in zip(found, sample(own, one, seen), strict=True)]
-    return found
+        Args:
+            candidates: Hypotheses of B images.
+            features: Features (B, D) or (B, L, D) that the caption index was built from.
+            context: Has the caption index.
+        """
+        config, index = self.config, context.caption_index
+        neighbours = index.nearest(features, config.neighbours, config.semantic_weight)
+        predictions = index.predict_concepts(features)
+        return [
+            choose(
+                pool,
+                [index.captions[image] for image in nearest],
+                similarity,
+                config,
+                index.frequencies,
+                partial(index.concepts.score, prediction),
+            )
+            for pool, nearest, similarity, prediction in zip(candidates, *neighbours, predictions, strict=True)
+        ]
 
 
 def choose(
-    pool: Sequence[Hypothesis],
+    candidates: Sequence[Hypothesis],
     neighbours: Sequence[Sentences],
-    likeness: Sequence[float] | np.ndarray,
-    config: ConsensusConfig,
+    similarity: Sequence[float] | np.ndarray,
+    config: MbrConfig,
     frequencies: DocumentFrequencies,
-    fit: Callable[[Sentences], np.ndarray] | None = None,
+    concept_score: Callable[[Sentences], np.ndarray] | None = None,
 ) -> list[Hypothesis]:
-    """Returns one image's different captions, best first, with what each was judged at as its score.
+    """Returns the distinct candidates of one image, best first, with their new scores.
 
     Args:
-        pool: What was found for the image; captions that were cut count only where nothing ended.
-        neighbours: For each of the like training images its captions as word ids.
-        likeness: How alike each of them is.
+        candidates: All hypotheses; truncated ones are used only if none has ended.
+        neighbours: The captions of each of the k nearest training images, as token ids.
+        similarity: Similarity of each of them (k,).
         config: The weights.
-        frequencies: Of n-grams in the training captions.
-        fit: Returns how well captions say what the image speaks of; asked only where ``content`` counts.
+        frequencies: Document frequencies of n-grams in the training captions.
+        concept_score: Scores captions against the words predicted from the image; used if ``concept_weight`` is set.
     """
-    whole = [hypothesis for hypothesis in pool if hypothesis.ended] or list(pool)
-    different = list({hypothesis.tokens: hypothesis for hypothesis in whole}.values())
-    tokens = [hypothesis.tokens for hypothesis in different]
-    voters = [hypothesis.tokens for hypothesis in whole if hypothesis.drawn] or [h.tokens for h in whole]
-    total = np.array([h.log_probability / (len(h.tokens) + 1) ** config.length_penalty for h in different])
-    total *= config.likelihood
-    if config.agreement:
-        total += config.agreement * pairwise_utility(tokens, voters, frequencies).mean(axis=1)
-    if config.content and fit is not None:
-        total += config.content * fit(tokens)
-    votes = [caption for group in neighbours for caption in group]
-    if config.neighbour_agreement and votes:
-        counts = np.repeat(config.nearness * np.asarray(likeness), [len(group) for group in neighbours])
-        counts = np.exp(counts - counts.max())
-        share = pairwise_utility(tokens, votes, frequencies) @ (counts / counts.sum())
-        total += config.neighbour_agreement * share
+    complete = [hypothesis for hypothesis in candidates if hypothesis.ended] or list(candidates)
+    distinct = list({hypothesis.tokens: hypothesis for hypothesis in complete}.values())
+    tokens = [hypothesis.tokens for hypothesis in distinct]
+    evidence = [hypothesis.tokens for hypothesis in complete if hypothesis.drawn] or [h.tokens for h in complete]
+    total = np.array([h.log_probability / (len(h.tokens) + 1) ** config.length_penalty for h in distinct])
+    total *= config.log_prob_weight
+    if config.utility_weight:
+        total += config.utility_weight * pairwise_utility(tokens, evidence, frequencies).mean(axis=1)
+    if config.concept_weight and concept_score is not None:
+        total += config.concept_weight * concept_score(tokens)
+    references = [caption for captions in neighbours for caption in captions]
+    if config.knn_weight and references:
+        logits = np.asarray(similarity) * (0 if config.knn_temperature is None else 1 / config.knn_temperature)
+        logits = np.repeat(logits, [len(captions) for captions in neighbours])
+        weights = np.exp(logits - logits.max())
+        total += config.knn_weight * (pairwise_utility(tokens, references, frequencies) @ (weights / weights.sum()))
     order = np.argsort(-total, kind="stable")
-    return [replace(different[index], score=float(total[index])) for index in order]
+    return [replace(distinct[index], score=float(total[index])) for index in order]

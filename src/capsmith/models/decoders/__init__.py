@@ -1,1 +1,1 @@
-"""Decoders: language models that look at an image."""
+"""Decoders: recurrent language models conditioned on an image."""

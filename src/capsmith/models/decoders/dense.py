@@ -1,8 +1,8 @@
-"""Products with a bias that learns in bfloat16 as well as in float32.
+"""Dense layers whose bias trains equally well in bfloat16 and float32.
 
-TensorFlow sums a bias's gradient over all rows of a batch in the precision of the rows. In bfloat16 the sum of two
-thousand words is a tenth off or stands still, since what is added soon is smaller than its last digit, and Keras makes
-that operation (``BiasAdd``) of every sum that looks like one with a bias. A product with a row of ones is summed in
+TensorFlow sums the gradient of a bias over all rows of a batch in their precision. In bfloat16 the sum over two
+thousand words is 10 % off or stagnates, because the addends become smaller than its last digit; and Keras uses this
+operation (``BiasAdd``) for every sum that looks like one with a bias. A product with a row of ones is summed in
 float32, and takes a tenth of the time.
 """
 
@@ -28,7 +28,7 @@ def _with_gradient(x: Any, bias: Any) -> Any:
 
 
 class Dense(keras.layers.Dense):
-    """Keras's layer, with such a bias."""
+    """Keras's dense layer with the bias gradient of this module."""
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns (…, units) for (…, channels)."""
@@ -38,7 +38,7 @@ class Dense(keras.layers.Dense):
 def product(x: Any, kernel: Any, bias: Any = None) -> Any:
     """Returns x (…, C) times kernel (C, U) plus bias (U,): (…, U).
 
-    The rows are one axis meanwhile: TensorFlow then adds the bias within the product.
+    The leading axes are flattened for the product: TensorFlow can then fuse the addition of the bias.
     """
     if len(x.shape) > 2:
         rows = product(ops.reshape(x, (-1, x.shape[-1])), kernel, bias)

@@ -1,10 +1,10 @@
-"""An LSTM over a whole sentence whose gradient is written out.
+"""An LSTM over a complete sentence with an explicit gradient.
 
 B captions · T words · U units.
 
-Automatic differentiation of an unrolled loop takes the gradient of the recurrent kernel once per word, from products of
-B rows each, and adds up T matrices of U × 4U. Here the gates' gradients are kept along the sentence, and the kernel's
-gradient is one product over all B · T rows, as cuDNN takes it (Appleyard et al. 2016, sec. 3).
+Automatic differentiation of an unrolled loop computes the gradient of the recurrent kernel for each word, from products
+of B rows, and adds T matrices of U × 4U. Here the gradients of the gates are stored for all words, and the gradient of
+the kernel is one product over all B · T rows, as in cuDNN (Appleyard et al. 2016, sec. 3).
 """
 
 from typing import Any
@@ -16,13 +16,13 @@ def unrolled_lstm(z: Any, h: Any, c: Any, kernel: Any) -> Any:
     """Runs an LSTM along a sentence of known length.
 
     Args:
-        z: The gates' share from the inputs (B, T, 4U): input, forget, candidate and output gate.
-        h: The output before the first word (B, U).
-        c: The cell state before the first word (B, U).
-        kernel: The recurrent kernel (U, 4U), in the precision of ``z``.
+        z: Input part of the gates (B, T, 4U): input, forget, candidate and output gate.
+        h: Output before the first word (B, U).
+        c: Cell state before the first word (B, U).
+        kernel: Recurrent kernel (U, 4U), in the precision of ``z``.
 
     Returns:
-        The output after every word (B, T, U).
+        All outputs (B, T, U).
     """
     outputs: Any = _with_gradient(z, h, c, kernel)
     return outputs

@@ -1,7 +1,7 @@
-"""The encoder of features that were made elsewhere: whether it is the one that the config names.
+"""The encoder of features that come from a pickle: whether it is the one in the config.
 
-A captioner that learned from a pickle captions a new image only if its encoder makes the same features. The network
-that the config names is built, its output's shape compared, and, where images are at hand, its features of some.
+A captioner that was trained on a pickle can caption new images only if its encoder computes the same features. The
+network of the config is built, and its output shape compared; if images are available, so are their features.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from capsmith.core.errors import CheckpointError, FeatureError, ImageError, one_
 from capsmith.core.files import read_json
 from capsmith.core.log import get_logger
 from capsmith.data.records import Record
+from capsmith.models.run import RunDirectory
 from capsmith.vision.encoder_folder import encoder_folders
 from capsmith.vision.fingerprint import MAY_DIFFER_IN_RUNS, describe_differences, encoder_fingerprint, file_sha256
 from capsmith.vision.images import load_image
@@ -27,21 +28,21 @@ if TYPE_CHECKING:
     from capsmith.vision.encoder import Encoder
 
 _COMPARED = 8  # images
-_ALIKE = 0.5  # least cosine, the mean of all images taken away: other ways to resize give 0.9, other images about 0
+_MIN_COSINE = 0.5  # of centred features: another resizing method gives about 0.9, another image about 0
 
 Kind = Literal["verified", "unverified", "none"]
 
 
 @dataclass(frozen=True)
-class GivenFeatures:
-    """Where the features that a captioner learned from came from; kept in its run.
+class FeatureOrigin:
+    """The pickle of features that a captioner was trained on; saved in its run.
 
     Attributes:
-        store: The pickle's path, as the config had it.
-        sha256: Of the pickle.
-        encoder: ``verified``: the run's encoder gave the same features of some images; ``unverified``: it gives
+        store: Path of the pickle in the config.
+        sha256: Digest of the pickle.
+        encoder: ``verified``: the run's encoder gave the same features for some images; ``unverified``: it gives
             features of the same shape; ``none``: the run has no encoder.
-        why: What is known of the encoder, for people.
+        why: The reason, in words.
     """
 
     store: str
@@ -50,53 +51,53 @@ class GivenFeatures:
     why: str
 
     @classmethod
-    def read(cls, value: Any, where: str) -> "GivenFeatures | None":
-        """Reads what a run's ``captioner.json`` holds; None where the run extracted its own features.
+    def read(cls, value: Any, where: str) -> "FeatureOrigin | None":
+        """Reads the entry in ``captioner.json``; returns None if the run extracted its own features.
 
         Raises:
-            CheckpointError: It is damaged.
+            CheckpointError: The entry is damaged.
         """
         if value is None:
             return None
-        right = isinstance(value, dict) and value.keys() == cls.__dataclass_fields__.keys()
-        if not right or not all(isinstance(text, str) for text in value.values()):
+        valid = isinstance(value, dict) and value.keys() == cls.__dataclass_fields__.keys()
+        if not valid or not all(isinstance(text, str) for text in value.values()):
             raise CheckpointError(f"{where}: features are damaged")
         if value["encoder"] not in ("verified", "unverified", "none"):
             raise CheckpointError(f"{where}: features.encoder is damaged")
         return cls(**value)
 
     @classmethod
-    def of_run(cls, run: Path) -> "GivenFeatures | None":
+    def of_run(cls, run: Path) -> "FeatureOrigin | None":
         """Returns which pickle a run was trained on; None if it extracted its own features, or has not begun.
 
         Raises:
             CheckpointError: The run is damaged.
         """
-        path = run / "captioner.json"
+        path = RunDirectory(run).captioner
         if not path.exists():
             return None
         content = read_json(path, CheckpointError)
         return cls.read(content.get("features") if isinstance(content, dict) else None, str(path))
 
     def as_dict(self) -> dict[str, str]:
-        """Returns it for JSON."""
+        """Returns the entry for ``captioner.json``."""
         return asdict(self)
 
     @property
     def note(self) -> str:
-        """One line about new images: why they cannot be captioned, or with what doubt; empty for no doubt."""
+        """A warning about new images, or why they cannot be captioned; empty if the encoder is verified."""
         if self.encoder == "verified":
             return ""
         if self.encoder == "none":
-            return f"learned from the features in {self.store}, and captions features alone: {self.why}"
-        return f"learned from the features in {self.store}: {self.why}"
+            return f"was trained on the features in {self.store}, and captions features only: {self.why}"
+        return f"was trained on the features in {self.store}: {self.why}"
 
 
 def require_encoder(config: Config, run: Path) -> None:
     """Checks that a config's encoder is the one whose features a run was trained with.
 
-    Features from a pickle are accepted as they are, since nothing tells which encoder made them; a line in the log
-    says so, unless the run was trained on the same pickle.
+    Features from a pickle are accepted as they are, since their encoder is unknown; the log contains a
+    warning, unless the run was trained on the same pickle.
 
     Args:
         config: The config.
@@ -107,14 +108,14 @@ def require_encoder(config: Config, run: Path) -> None:
             run is damaged, or was trained on the features in a pickle and has no encoder.
         FeatureError: The encoder's weights are missing.
     """
-    given, path = GivenFeatures.of_run(run), config.features.pickle
-    if path is not None and (given is None or given.sha256 != file_sha256(path)):
-        source = f"those in {given.store}" if given else f"features of {config.encoders[0].type}"
+    origin, path = FeatureOrigin.of_run(run), config.features.pickle
+    if path is not None and (origin is None or origin.sha256 != file_sha256(path)):
+        source = f"those in {origin.store}" if origin else f"features of {config.encoders[0].type}"
         logger.info(f"features: {run} was trained on {source}; whether those in {path} are alike cannot be verified")
     if config.trains_encoder or path is not None:
         return  # part of the checkpoint, or not needed
-    if given is not None and given.encoder == "none":
-        raise CheckpointError(f"{run} {given.note}; or set features.store to a pickle with features of these images")
+    if origin is not None and origin.encoder == "none":
+        raise CheckpointError(f"{run} {origin.note}; or set features.store to a pickle with features of these images")
     for encoder, folder in zip(config.encoders, encoder_folders(run, len(config.encoders)), strict=True):
         content = read_json(folder.description, CheckpointError)
         trained = content.get("fingerprint") if isinstance(content, dict) else None
@@ -132,54 +133,58 @@ def require_same_features(config: Config, run: Path) -> None:
             `require_encoder`.
         FeatureError: As `require_encoder`; or the pickle cannot be read.
     """
-    before, now = GivenFeatures.of_run(run), config.features.pickle
+    before, now = FeatureOrigin.of_run(run), config.features.pickle
     if (before is None) != (now is None) or (before and now and before.sha256 != file_sha256(now)):
-        begun = f"the features in {before.store}" if before else "features of its own encoder"
+        origin = f"the features in {before.store}" if before else "features of its own encoder"
         change = f"{now} holds others" if now else "features.store names no pickle now"
-        raise CheckpointError(f"{run} was begun with {begun}, but {change}: choose another --run")
+        raise CheckpointError(f"{run} was begun with {origin}, but {change}: choose another --run")
     require_encoder(config, run)
 
 
-def encoder_of(config: Config, store: PickleStore, records: Sequence[Record]) -> "tuple[Encoder | None, GivenFeatures]":
-    """Builds the encoder that a config names, if it may have made the features of a pickle.
+def encoder_for_pickle(
+    config: Config, store: PickleStore, records: Sequence[Record]
+) -> "tuple[Encoder | None, FeatureOrigin]":
+    """Builds the encoder of a config if it may have computed the features of a pickle.
 
     Args:
-        config: Names the encoder.
+        config: Settings of the encoder.
         store: The features.
-        records: Images, of which some are encoded where their files are there.
+        records: Images; some are encoded if their files exist.
 
     Returns:
-        The encoder, or None where it cannot be the one or cannot be built; and what is known of it.
+        The encoder, or None if it is another one or cannot be built; and the entry for the run.
     """
-    encoder, kind, why = _judged(config, store, records)
+    encoder, kind, why = _compared_encoder(config, store, records)
     logger.info(f"encoder of the features in {store.path}: {why}")
-    return encoder, GivenFeatures(str(store.path), store.sha256, kind, why)
+    return encoder, FeatureOrigin(str(store.path), store.sha256, kind, why)
 
 
-def _judged(config: Config, store: PickleStore, records: Sequence[Record]) -> "tuple[Encoder | None, Kind, str]":
+def _compared_encoder(
+    config: Config, store: PickleStore, records: Sequence[Record]
+) -> "tuple[Encoder | None, Kind, str]":
     from capsmith.vision.encoder import build_encoder
 
     (settings,) = config.encoders
     name = " ".join(part for part in (settings.type, settings.layer) if part)
-    advice = "to caption new images, set encoder (type, layer, output) to what made them, and train with --resume"
+    advice = "to caption new images, set encoder (type, layer, output) to the right network, and train with --resume"
     try:
         encoder = build_encoder(settings)
     except FeatureError as error:
         return None, "none", f"{one_line(error)}; to caption new images, get its weights and train with --resume"
     if encoder.feature_shape != store.shape:
-        shapes = f"{name} gives {encoder.feature_shape} an image, but {store.path} holds {store.shape}"
+        shapes = f"{name} gives features of shape {encoder.feature_shape}, but {store.path} holds {store.shape}"
         return None, "none", f"{shapes}; {advice}"
-    likeness = _likeness(encoder, store, records)
-    if likeness is None:
-        return encoder, "unverified", f"whether {name} made them cannot be verified: none of their images is at hand"
-    told = f"features of {name} have cosine {likeness:.2f} with these"
-    if likeness < _ALIKE:
-        return None, "none", f"{told}, so others made them; {advice}"
-    return encoder, "verified", f"{told} (mean taken away, the median of some images): new images can be captioned"
+    cosine = _median_cosine(encoder, store, records)
+    if cosine is None:
+        return encoder, "unverified", f"whether {name} computed them cannot be verified: none of the images exists"
+    result = f"features of {name} have a cosine of {cosine:.2f} with these"
+    if cosine < _MIN_COSINE:
+        return None, "none", f"{result}, so another network computed them; {advice}"
+    return encoder, "verified", f"{result} (centred, median of some images): new images can be captioned"
 
 
-def _likeness(encoder: "Encoder", store: PickleStore, records: Sequence[Record]) -> float | None:
-    """Returns the median cosine between an encoder's features and those given; None where no image is at hand."""
+def _median_cosine(encoder: "Encoder", store: PickleStore, records: Sequence[Record]) -> float | None:
+    """Returns the median cosine between the features of an encoder and a store; None if no image exists."""
     ids: list[str] = []
     pixels: list[np.ndarray] = []
     for record in records:
@@ -193,7 +198,7 @@ def _likeness(encoder: "Encoder", store: PickleStore, records: Sequence[Record])
             ids.append(record.image_id)
     if not ids:
         return None
-    given = store.gather(store.rows(ids)).reshape(len(ids), -1).astype(np.float32) - store.mean
-    made = encoder.encode(np.stack(pixels)).reshape(len(ids), -1) - store.mean
-    lengths = np.linalg.norm(given, axis=1) * np.linalg.norm(made, axis=1)
-    return float(np.median((given * made).sum(axis=1) / np.maximum(lengths, 1e-12)))
+    stored = store.gather(store.rows(ids)).reshape(len(ids), -1).astype(np.float32) - store.mean
+    computed = encoder.encode(np.stack(pixels)).reshape(len(ids), -1) - store.mean
+    lengths = np.linalg.norm(stored, axis=1) * np.linalg.norm(computed, axis=1)
+    return float(np.median((stored * computed).sum(axis=1) / np.maximum(lengths, 1e-12)))

@@ -1,4 +1,4 @@
-"""Two encoders and views of the training images, from config to captions."""
+"""Two encoders and cached crops, from config to captions."""
 
 import numpy as np
 import pytest
@@ -7,16 +7,16 @@ from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError
 from capsmith.evaluation.evaluate import evaluate
-from capsmith.models.given_features import require_encoder
+from capsmith.models.feature_origin import require_encoder
 from capsmith.training.fit import train
-from capsmith.training.loop import Epochs
+from capsmith.training.training_images import TrainingImages
 from tests.support import shapes
 from tests.support.prepared import prepare_splits
 
 
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory):
-    """A captioner trained on two encoders' grids of other sizes, and on one view of each image."""
+    """A captioner trained on the grids of two encoders of different sizes, and on one crop of each image."""
     folder = tmp_path_factory.mktemp("joined")
     settings = shapes.settings(
         decoder={"type": "aoa", "units": 16, "attention_units": 16, "heads": 2, "standardise": True},
@@ -59,7 +59,7 @@ def test_only_training_makes_views(joined):
     stores = sorted(path.name for path in (folder / "cache").iterdir())
     assert len(stores) == 4 and sum(name.endswith("-view1") for name in stores) == 2
     elsewhere = folder / "elsewhere"
-    overrides = [f"features.cache={elsewhere}", "decoding.type=consensus", "decoding.neighbours=3"]
+    overrides = [f"features.cache={elsewhere}", "decoding.rerank.type=mbr", "decoding.rerank.neighbours=3"]
     evaluate(folder / "run", "test", overrides)  # which looks at the training images, as they are
     assert len(list(elsewhere.iterdir())) == 2
 
@@ -86,12 +86,12 @@ def test_each_encoder_has_to_be_the_one_of_the_training(joined):
     ],
 )
 def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says, log_lines):
-    """Only where images are mirrored: elsewhere nothing changes places."""
+    """Only if images are mirrored."""
     folder, config = joined
     lines = log_lines
     captioner = Captioner.load(folder / "run")
     overrides = [f"training.cached_crops={views}", f"training.flip_word_pairs={pairs}"]
     captioner = captioner.with_config(load_config(config.model_dump(mode="json"), overrides))
-    Epochs(captioner, prepare_splits(captioner.config, "train", "dev"), folder / "run")
+    TrainingImages.of(captioner, prepare_splits(captioner.config, "train", "dev"))
     told = [line for line in lines if "flip_word_pairs" in line]
     assert len(told) == bool(says) and all(one in told[0] for one in says)

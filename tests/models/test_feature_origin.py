@@ -10,7 +10,7 @@ import pytest
 from capsmith import Captioner, evaluate, load_config, train
 from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError, FeatureError
 from capsmith.core.files import write_json
-from capsmith.models.given_features import require_encoder
+from capsmith.models.feature_origin import require_encoder
 from capsmith.training.extract import extract
 from tests.support import shapes
 
@@ -61,7 +61,7 @@ def copy(without_images, tmp_path):
     return shutil.copytree(folder / "run", tmp_path / "run"), config
 
 
-def test_with_the_same_features_it_learns_the_same(own, without_images, tmp_path):
+def test_training_on_a_pickle_equals_training_on_a_store(own, without_images, tmp_path):
     """With its own extraction and with the pickle, the weights after two epochs are equal."""
     learn(load_config(settings()), tmp_path / "own")
     one, other = (
@@ -72,18 +72,17 @@ def test_with_the_same_features_it_learns_the_same(own, without_images, tmp_path
         np.testing.assert_allclose(np.array(weight), np.array(same), atol=1e-6)
 
 
-def test_no_image_is_needed_and_what_is_known_of_the_encoder_is_said(without_images):
+def test_training_on_a_pickle_needs_no_images(without_images):
     folder, _, log = without_images
-    assert "120 of 120 images are in" in log and "each a vector of 256" in log
-    assert "whether small_cnn made them" in log
-    assert "cannot be verified: none of their images is at hand" in log
+    assert "120 of 120" in log and "256" in log
+    assert "small_cnn" in log and "cannot be verified" in log
     about = json.loads((folder / "run" / "captioner.json").read_text())["features"]
     assert about["encoder"] == "unverified" and len(about["sha256"]) == 64
     done = evaluate(folder / "run", "test", out=folder / "report")
     assert len(done.captions) == 24 and "the image cannot be read" in (folder / "report" / "index.html").read_text()
 
 
-def test_a_new_image_is_captioned_by_the_encoder_that_the_config_names(without_images, own):
+def test_the_encoder_of_the_config_captions_new_images(without_images, own):
     captioner = Captioner.load(without_images[0] / "run")
     image = next(path for path in (shapes.data() / "images").iterdir())
     np.testing.assert_allclose(captioner.features([image]), own[image.name], rtol=1e-3, atol=1e-3)
@@ -91,36 +90,36 @@ def test_a_new_image_is_captioned_by_the_encoder_that_the_config_names(without_i
     assert "cannot be verified" in captioner.members[0].feature_origin.note
 
 
-def test_images_at_hand_verify_the_encoder(own, tmp_path):
+def test_available_images_verify_the_encoder(own, tmp_path):
     _, log = learn(stored(pickled(tmp_path / "old.pkl", own)), tmp_path / "run")
-    assert "cosine 1.00" in log()
+    assert "cosine of 1.00" in log()
     assert Captioner.load(tmp_path / "run").members[0].feature_origin.note == ""
 
 
 @pytest.mark.parametrize("way", ["another size", "the same size"])
-def test_another_encoder_is_found_out(own, tmp_path, way):
+def test_another_encoder_is_detected(own, tmp_path, way):
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(256, 256 if way == "the same size" else 100)) / 16
     path = pickled(tmp_path / "old.pkl", {image: array[0] @ matrix for image, array in own.items()})
     _, log = learn(stored(path), tmp_path / "run")
-    expected = "others made them" if way == "the same size" else "gives (256,) an image, but"
-    assert expected in log() and "set encoder (type, layer, output)" in log()
+    expected = "another network" if way == "the same size" else "(256,)"
+    assert expected in log() and "encoder (type, layer, output)" in log()
     captioner = Captioner.load(tmp_path / "run")
     assert captioner.encoder is None and not (tmp_path / "run" / "encoder.json").exists()
-    with pytest.raises(CheckpointError, match="captions features alone"):
+    with pytest.raises(CheckpointError, match="old.pkl"):
         captioner.caption(shapes.data() / "images" / "red_bar_left_0.png")
     assert captioner.caption_features(np.zeros((1, matrix.shape[1]), "float32"))
-    with pytest.raises(CheckpointError, match="captions features alone.*or set features.store to a pickle"):
+    with pytest.raises(CheckpointError, match="old.pkl.*features.store"):
         evaluate(tmp_path / "run", "dev", ["features.store=null"])
     evaluate(tmp_path / "run", "dev")
 
 
-def test_an_encoder_may_be_named_later(own, tmp_path):
+def test_the_encoder_may_be_set_on_resume(own, tmp_path):
     """No weights at hand: training goes on without encoder; with --resume and the right one the run has it."""
     path = pickled(tmp_path / "old.pkl", own)
     missing = {"type": "small_cnn", "weights": str(tmp_path / "gone.weights.h5"), "image_size": 32}
     _, log = learn(stored(path, encoder=missing), tmp_path / "run")
-    assert "gone.weights.h5: No such file" in log() and Captioner.load(tmp_path / "run").encoder is None
+    assert "gone.weights.h5" in log() and Captioner.load(tmp_path / "run").encoder is None
     weights = (tmp_path / "run" / "model.weights.h5").read_bytes()
     learn(stored(path), tmp_path / "run", resume=True)
     assert Captioner.load(tmp_path / "run").members[0].feature_origin.encoder == "verified"
@@ -132,23 +131,23 @@ def test_a_grid_of_any_layout_trains_attention(own, tmp_path):
     path = pickled(tmp_path / "old.pkl", {image: rng.normal(size=(1, 3, 3, 6)).astype("f2") for image in own})
     config = stored(path, attends=True, encoder={"output": "grid"})
     captioner, log = learn(config, tmp_path / "run")
-    assert captioner.feature_shape == (9, 6) and "each 9 regions of 6 channels" in log()
+    assert captioner.feature_shape == (9, 6) and "9 regions of 6 channels" in log()
 
 
-def test_a_vector_for_attention_and_a_pickle_of_another_shape(own, copy, tmp_path):
+def test_pickles_of_unsuitable_shapes_are_refused(own, copy, tmp_path):
     path = pickled(tmp_path / "old.pkl", own)
-    with pytest.raises(ConfigError, match="^decoder.type updown attends to regions, but"):
+    with pytest.raises(ConfigError, match="decoder.type"):
         learn(stored(path, attends=True), tmp_path / "other")
     run, _ = copy
     other = pickled(tmp_path / "other.pkl", {image: array[0, :100] for image, array in own.items()})
-    with pytest.raises(FeatureError, match=r"have shape \(100,\), but this captioner takes \(256,\)"):
+    with pytest.raises(FeatureError, match=r"\(100,\).*\(256,\)"):
         evaluate(run, "dev", [f"features.store={other}"])
 
 
 # --- resuming ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_training_goes_on_with_the_same_pickle_elsewhere(copy, own, tmp_path):
+def test_resuming_with_a_moved_pickle(copy, own, tmp_path):
     run, config = copy
     moved = shutil.copy(config.features.store, tmp_path / "moved.pkl")
     config = config.model_copy(update={"features": config.features.model_copy(update={"store": moved})})
@@ -156,7 +155,7 @@ def test_a_training_goes_on_with_the_same_pickle_elsewhere(copy, own, tmp_path):
     learn(longer, run, resume=True)
 
 
-def test_a_training_does_not_go_on_with_other_features(copy, own, tmp_path):
+def test_resuming_with_other_features_is_refused(copy, own, tmp_path):
     run, config = copy
     other = pickled(tmp_path / "other.pkl", {image: array + 1 for image, array in own.items()})
     for features, says in (({"store": other}, r"other\.pkl"), ({}, r"features\.store")):
@@ -168,21 +167,21 @@ def test_a_training_does_not_go_on_with_other_features(copy, own, tmp_path):
     shutil.copytree(shapes.trained(), tmp_path / "extracted")
     (tmp_path / "extracted" / "state.npz").touch()
     extracted = load_config(tmp_path / "extracted" / "config.yaml", [f"features.store={other}"])
-    with pytest.raises(CheckpointError, match="begun with features of its own encoder"):
+    with pytest.raises(CheckpointError, match="--run"):
         learn(extracted, tmp_path / "extracted", resume=True)
 
 
-def test_another_pickle_for_other_images_is_scored_with_a_word_about_it(copy, own, tmp_path, log_lines):
+def test_evaluation_on_another_pickle_logs_a_warning(copy, own, tmp_path, log_lines):
     run, _ = copy
     test = {image: array for image, array in own.items() if image.endswith("_4.png")}
     other = pickled(tmp_path / "test.pkl", test)
     done = evaluate(run, "test", [f"features.store={other}"])
     assert len(done.captions) == 24 and any("cannot be verified" in line for line in log_lines)
-    with pytest.raises(FeatureError, match="no features of 24 of 24 images .24 of 24 dev"):
+    with pytest.raises(FeatureError, match="24 of 24 dev"):
         evaluate(run, "dev", [f"features.store={other}"])
 
 
-def test_what_test_will_need_is_looked_for_before_training(own, tmp_path):
+def test_missing_test_features_are_reported_before_training(own, tmp_path):
     path = pickled(tmp_path / "old.pkl", {image: array for image, array in own.items() if not image.endswith("_4.png")})
     config = load_config(settings(features={"store": str(path)}, evaluation={"after_training": "test"}))
     with pytest.raises(FeatureError, match="24 of 24 test"):
@@ -194,22 +193,19 @@ def test_what_test_will_need_is_looked_for_before_training(own, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("sections", "says"),
+    ("sections", "key"),
     [
-        ({"encoder": {"trainable": True}}, "leave encoder.trainable out"),
-        (
-            {"encoder": {"type": "mobilenet_v2", "pretrain_on_words": {"output": "x"}}},
-            "leave encoder.pretrain_on_words out",
-        ),
-        ({"training": {"cached_crops": 1}}, "leave training.cached_crops out"),
+        ({"encoder": {"trainable": True}}, "encoder.trainable"),
+        ({"encoder": {"type": "mobilenet_v2", "pretrain_on_words": {"output": "x"}}}, "encoder.pretrain_on_words"),
+        ({"training": {"cached_crops": 1}}, "training.cached_crops"),
     ],
 )
-def test_settings_that_need_images(sections, says):
-    with pytest.raises(CapsmithError, match=says):
+def test_settings_that_need_images(sections, key):
+    with pytest.raises(CapsmithError, match=key):
         stored("old.pkl", **sections)
 
 
-def test_a_damaged_note_in_the_run(copy):
+def test_a_damaged_feature_entry_is_refused(copy):
     run, _ = copy
     about = json.loads((run / "captioner.json").read_text())
     for features in (
@@ -232,15 +228,15 @@ def test_the_encoder_of_a_run(tmp_path):
     require_encoder(load_config(run / "config.yaml", [f"encoder.weights={moved}"]), run)
     with (tmp_path / "moved.keras").open("ab") as file:
         file.write(b"\0")
-    with pytest.raises(CheckpointError, match="features of another encoder .*weights: sha256"):
+    with pytest.raises(CheckpointError, match="weights: sha256"):
         require_encoder(load_config(run / "config.yaml", [f"encoder.weights={moved}"]), run)
     with pytest.raises(FeatureError, match="No such file"):
         require_encoder(load_config(run / "config.yaml", [f"encoder.weights={tmp_path}/none.keras"]), run)
 
 
 @pytest.mark.parametrize("content", [[], {}, {"fingerprint": 3}])
-def test_a_run_with_a_damaged_encoder_note(tmp_path, content):
+def test_a_damaged_encoder_description_is_refused(tmp_path, content):
     write_json(tmp_path / "encoder.json", content)
-    with pytest.raises(CheckpointError, match="encoder.json is damaged"):
+    with pytest.raises(CheckpointError, match="encoder.json"):
         require_encoder(load_config(shapes.settings()), tmp_path)
     require_encoder(load_config(shapes.settings(encoder={"trainable": True})), tmp_path)  # in the checkpoint itself

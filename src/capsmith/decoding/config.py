@@ -1,0 +1,119 @@
+"""Settings of searches. The code of each search is imported when it is used."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from capsmith.core.registry import OneOf, Registry
+from capsmith.core.schema import Settings
+from capsmith.decoding.rerank.config import RERANKERS, RerankConfig
+
+_MAX_LENGTH = 10_000  # tokens of a caption: longer than any, and still a bounded wait
+_MAX_TOKENS = 4_000_000  # of all hypotheses of one image
+
+
+class DecodingConfig(Settings):
+    """Settings that every search has."""
+
+    type: str
+    """``greedy``, ``beam`` or ``sample``."""
+    max_length: int = Field(default=30, ge=1, le=_MAX_LENGTH)
+    """Longest caption in tokens, without the end token."""
+    min_length: int = Field(default=1, ge=0, le=_MAX_LENGTH)
+    """Shortest caption in tokens: the end token is not allowed earlier."""
+    no_repeat: int = Field(default=0, ge=0, le=_MAX_LENGTH)
+    """No n-gram of this length occurs twice in a caption (3: Paulus et al. 2018); 0 allows all."""
+    rerank: Annotated[RerankConfig | None, OneOf(RERANKERS, optional=True)] = None
+    """Reranker that orders the hypotheses of the search anew; by default they stay in the order of the search."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Number of hypotheses of one image that are searched in parallel, by the field that sets it."""
+        return {}
+
+    @property
+    def all_rows(self) -> dict[str, int]:
+        """``rows`` of the search and of its reranker."""
+        added = {} if self.rerank is None else self.rerank.rows
+        return self.rows | {f"rerank.{name}": count for name, count in added.items()}
+
+    @property
+    def requires_caption_index(self) -> bool:
+        """Whether the reranker reads the captions of the training images."""
+        return self.rerank is not None and self.rerank.requires_caption_index
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> "DecodingConfig":
+        if self.min_length > self.max_length:
+            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
+        rows = self.all_rows
+        if sum(rows.values()) * self.max_length > _MAX_TOKENS:
+            captions = " + ".join(f"{name} {count:,}" for name, count in rows.items())
+            raise ValueError(
+                f"{captions} captions of max_length {self.max_length:,} are more than {_MAX_TOKENS:,} tokens for one "
+                "image: lower one of them"
+            )
+        return self
+
+
+DECODINGS = Registry(
+    "decoding",
+    DecodingConfig,
+    retired={"consensus": "consensus is now a reranker: write {type: beam, …, rerank: {type: mbr, …}}"},
+)
+
+
+@DECODINGS.register("capsmith.decoding.sampling:greedy")
+class GreedyConfig(DecodingConfig):
+    """The most probable token at every step."""
+
+    type: Literal["greedy"] = "greedy"
+
+
+@DECODINGS.register("capsmith.decoding.beam:beam")
+class BeamConfig(DecodingConfig):
+    """Beam search."""
+
+    type: Literal["beam"] = "beam"
+    beam_size: int = Field(default=5, ge=1, le=10_000)
+    """Number of beams (K), and the most captions returned."""
+    length_penalty: float = Field(default=0.7, ge=0, le=10)
+    """The score is the log probability divided by the length to this power; 0 favours short captions."""
+    groups: int = Field(default=1, ge=1)
+    """Diverse beam search: number of groups of beams. Each group avoids the tokens of the groups before it."""
+    diversity: float = Field(default=0.5, ge=0, le=1e6)
+    """With several groups: subtracted from a token's log probability for each beam of the groups before that chose it
+    at the same step."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The beams."""
+        return {"beam_size": self.beam_size}
+
+    @model_validator(mode="after")
+    def _check_groups(self) -> "BeamConfig":
+        if self.beam_size % self.groups:
+            raise ValueError(f"beam_size {self.beam_size} cannot be split into {self.groups} groups")
+        return self
+
+
+@DECODINGS.register("capsmith.decoding.sampling:sample")
+class SampleConfig(DecodingConfig):
+    """Random captions."""
+
+    type: Literal["sample"] = "sample"
+    samples: int = Field(default=1, ge=1, le=100_000)
+    """Captions for each image."""
+    temperature: float = Field(default=1.0, ge=1e-4, le=1e4)
+    """Divides the logits: values below 1 give likelier, less varied captions."""
+    top_k: int | None = Field(default=None, ge=1)
+    """Sample from the k most probable tokens; by default from all."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Sample from the smallest set of tokens with this probability (Holtzman et al. 2020); by default from all."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Random seed. An image's samples depend on the seed and its features, never on its batch."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The samples."""
+        return {"samples": self.samples}

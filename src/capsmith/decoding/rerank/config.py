@@ -1,0 +1,80 @@
+"""Settings of rerankers, which order the hypotheses of any search anew."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from capsmith.core.registry import Registry
+from capsmith.core.schema import Settings
+
+
+class RerankConfig(Settings):
+    """Settings that every reranker has."""
+
+    type: str
+    """``mbr``."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Number of hypotheses of one image that the reranker adds, by the field that sets it."""
+        return {}
+
+    @property
+    def requires_caption_index(self) -> bool:
+        """Whether the reranker reads the captions of the training images."""
+        return False
+
+
+RERANKERS = Registry("reranker", RerankConfig)
+
+
+@RERANKERS.register("capsmith.decoding.rerank.mbr:MbrReranker")
+class MbrConfig(RerankConfig):
+    """Minimum Bayes risk decoding: the candidate most similar to samples and to captions of similar training images."""
+
+    type: Literal["mbr"] = "mbr"
+    samples: int = Field(default=60, ge=0, le=10_000)
+    """Captions sampled for each image. They are candidates and the evidence set; with 0 the search's own hypotheses
+    are the evidence set."""
+    samples_from: Literal["ensemble", "members"] = "ensemble"
+    """Source of the samples of an ensemble: all members as one model, or each member alone (``samples`` each)."""
+    temperature: float = Field(default=0.8, ge=1e-4, le=1e4)
+    """Temperature of the samples: lower values give likelier, less varied captions."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Seed of the samples."""
+    utility_weight: float = Field(default=1.0, ge=0, le=1e6)
+    """Weight of the expected utility: the mean CIDEr-D against the evidence set."""
+    neighbours: int = Field(default=20, ge=0, le=10_000)
+    """Nearest training images whose captions are compared with the candidates (k)."""
+    knn_weight: float = Field(default=24.0, ge=0, le=1e6)
+    """Weight of the mean CIDEr-D against the captions of the nearest training images."""
+    knn_temperature: float | None = Field(default=None, ge=1e-3, le=1e6)
+    """Softmax temperature over the similarities of the nearest images: lower values favour the most similar ones.
+    By default all count alike."""
+    semantic_weight: float = Field(default=0.0, ge=0, le=1e3)
+    """Weight of semantic similarity beside visual similarity (weight 1) in the search for nearest images."""
+    concept_weight: float = Field(default=0.0, ge=0, le=1e6)
+    """Weight of the concept score: how well a caption covers the words predicted from the image."""
+    log_prob_weight: float = Field(default=1.0, ge=0, le=1e6)
+    """Weight of the log probability, divided by the caption's length to the power ``length_penalty``."""
+    length_penalty: float = Field(default=0.7, ge=0, le=10)
+    """Power of the length in the log probability score; 0 favours short captions."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The samples."""
+        return {"samples": self.samples}
+
+    @property
+    def requires_caption_index(self) -> bool:
+        """CIDEr-D needs the document frequencies of the training captions."""
+        return True
+
+    @model_validator(mode="after")
+    def _require_weight(self) -> "MbrConfig":
+        knn = self.neighbours and self.knn_weight
+        if not (self.utility_weight or self.concept_weight or self.log_prob_weight or knn):
+            raise ValueError(
+                "all weights are 0: set utility_weight, knn_weight (with neighbours), concept_weight or log_prob_weight"
+            )
+        return self

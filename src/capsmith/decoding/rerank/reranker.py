@@ -1,0 +1,83 @@
+"""What a reranker is, and the call that applies the one of a config.
+
+B images · D channels · L regions.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from capsmith.decoding.config import DecodingConfig
+from capsmith.decoding.engine import Stepper
+from capsmith.decoding.hypotheses import Hypothesis
+from capsmith.decoding.rerank.config import RERANKERS
+from capsmith.metrics.utility import DocumentFrequencies, Sentences
+
+
+class Concepts(Protocol):
+    """Scores captions against the words predicted from an image; see ``retrieval.concepts.ConceptPredictor``."""
+
+    def score(self, prediction_W: np.ndarray, captions: Sentences) -> np.ndarray:  # noqa: N803
+        """Returns the score of each caption of one image."""
+
+
+class CaptionIndex(Protocol):
+    """Captions of training images and how to find them; see ``retrieval.caption_index.CaptionIndex``."""
+
+    @property
+    def captions(self) -> Sequence[Sentences]:
+        """The captions of each training image as token ids."""
+
+    @property
+    def frequencies(self) -> DocumentFrequencies:
+        """Document frequencies of the n-grams in the captions."""
+
+    @property
+    def concepts(self) -> Concepts:
+        """Scores captions against predicted words."""
+
+    def nearest(self, features: np.ndarray, k: int, semantic_weight: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Returns indices and similarity of the k nearest training images of each image, both (B, k)."""
+
+    def predict_concepts(self, features: np.ndarray) -> np.ndarray:
+        """Returns a prediction for each image, a row of which ``concepts.score`` takes."""
+
+
+class RerankContext(Protocol):
+    """What rerankers may read beside hypotheses and features, such as a captioner."""
+
+    @property
+    def caption_index(self) -> CaptionIndex:
+        """Captions of the training images; read when first used."""
+
+
+class Reranker(Protocol):
+    """Orders hypotheses anew. Registered with its settings: ``@RERANKERS.register("package.module:Class")``."""
+
+    def candidates(
+        self, hypotheses: Sequence[list[Hypothesis]], stepper: Stepper, features: Any, search: DecodingConfig
+    ) -> list[list[Hypothesis]]:
+        """Returns the hypotheses of each of B images with those that the reranker adds."""
+
+    def rerank(
+        self, candidates: Sequence[list[Hypothesis]], features: np.ndarray, context: RerankContext
+    ) -> list[list[Hypothesis]]:
+        """Returns the hypotheses of each of B images, best first, with the reranker's scores."""
+
+
+def rerank(
+    candidates: list[list[Hypothesis]], features: np.ndarray, config: DecodingConfig, context: RerankContext
+) -> list[list[Hypothesis]]:
+    """Applies the reranker of a config, if it has one.
+
+    Args:
+        candidates: What ``search`` returned for B images.
+        features: Features (B, D) or (B, L, D) that the caption index was built from.
+        config: The settings of the search.
+        context: What the reranker may read.
+    """
+    if config.rerank is None:
+        return candidates
+    ranked: list[list[Hypothesis]] = RERANKERS.build(config.rerank).rerank(candidates, features, context)
+    return ranked

@@ -1,0 +1,69 @@
+"""Cross-entropy training: the model learns to predict each word of the references (teacher forcing)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from capsmith.config import Config
+from capsmith.data.batches import Batches, Example
+from capsmith.data.records import Record
+from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.models.captioner import Captioner
+from capsmith.training.history import Row
+from capsmith.training.objective import Objective
+from capsmith.training.training_images import TrainingImages
+
+
+class CrossEntropy(Objective):
+    """Minimises the mean cross-entropy of the references' words.
+
+    Args:
+        captioner: The captioner to train.
+        images: The training images.
+    """
+
+    batches: Batches
+
+    def __init__(self, captioner: Captioner, images: TrainingImages) -> None:
+        config = captioner.config
+        rows = images.source.rows([record.image_id for record in images.records])
+        super().__init__(
+            captioner,
+            Batches(
+                images.source,
+                encode_captions(images.records, captioner.vocabulary, config, rows),
+                config.training.batch_size,
+                config.seed,
+                config.trains_encoder or len(captioner.feature_shape) > 1,
+                images.flipped_ids,
+            ),
+        )
+
+    @property
+    def summary(self) -> str:
+        """Share of padding in the batches."""
+        return f"{self.batches.padding:.0%} padding"
+
+    def progress(self, row: Row) -> str:
+        """Returns the loss."""
+        return f"loss {row['loss']:.4f}"
+
+
+def encode_captions(
+    records: Sequence[Record], vocabulary: Vocabulary, config: Config, rows: np.ndarray
+) -> list[Example]:
+    """Returns the captions of images as word ids, cut at ``text.max_length``. Empty captions are left out.
+
+    Args:
+        records: The images with their references.
+        vocabulary: Maps words to ids.
+        config: Its ``text`` section says how captions are tokenised.
+        rows: Row of each image in the source.
+    """
+    examples = []
+    for record, row in zip(records, rows, strict=True):
+        encoded = (vocabulary.encode(tokens)[: config.text.max_length] for tokens in record.tokens(config.text))
+        captions = tuple(tuple(ids) for ids in encoded if ids)
+        if captions:
+            examples.append(Example(int(row), captions))
+    return examples

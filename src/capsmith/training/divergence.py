@@ -1,0 +1,38 @@
+"""Stops a training whose loss is NaN or infinite, with advice that can be pasted."""
+
+import math
+
+from capsmith.core.errors import CapsmithError
+from capsmith.models.run import RunDirectory
+from capsmith.training.config import TrainingConfig
+
+
+def require_finite(loss: float, epoch: int, config: TrainingConfig, run: RunDirectory, has_best: bool) -> None:
+    """Checks the loss of a training step.
+
+    Args:
+        loss: The loss.
+        epoch: The epoch, from 1.
+        config: The training's settings.
+        run: Its run directory.
+        has_best: Whether the run holds the weights of a finished epoch.
+
+    Raises:
+        CapsmithError: It is NaN or infinite. The message says with which settings to train again.
+    """
+    if math.isfinite(loss):
+        return
+    advice = [f"training.learning_rate={config.learning_rate / 5:.1g}"]
+    if config.clip_norm is None:
+        advice.append("training.clip_norm=5")
+    message = f"the loss is {loss} in epoch {epoch}: train into another --run with {_options(advice)}"
+    if has_best:
+        start = [f"training.resume_weights_from={run}"]
+        start += ["training.transfer_from=null"] if config.transfer_from is not None else []
+        start += ["training.stage_one=null"] if config.stage_one is not None else []
+        message += f" ({_options(start)} starts from the weights of its best epoch)"
+    raise CapsmithError(message)
+
+
+def _options(overrides: list[str]) -> str:
+    return " ".join(f"--set {override}" for override in overrides)

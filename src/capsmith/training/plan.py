@@ -1,0 +1,119 @@
+"""The trainings that a config needs, as a flat list: stage one, ensemble members, and the config's own training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from capsmith.config import Config, load_config
+from capsmith.core.errors import ConfigError
+from capsmith.core.scopes import Use, inherit
+from capsmith.metrics.scorer import expand
+from capsmith.models.run import RunDirectory
+from capsmith.training.config import MemberConfig
+from capsmith.training.history import History, read_csv
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a plan.
+
+    Attributes:
+        config: Its config.
+        run: Its run directory.
+        title: Its role, for messages; empty for the config's own training.
+        overrides: The key that overrides its settings, for messages.
+    """
+
+    config: Config
+    run: RunDirectory
+    title: str = ""
+    overrides: str = ""
+
+
+def training_plan(config: Config, run: RunDirectory) -> list[Training]:
+    """Returns the trainings to run, in order; the last one is the config's own.
+
+    Stage one is left out when it is finished, or when the config's own training has begun; members are left out when
+    they are finished. No run directory occurs twice.
+
+    Args:
+        config: The config.
+        run: Its run directory.
+
+    Raises:
+        ConfigError: The config of a stage one or of a member is missing or invalid, or a training needs itself.
+        CheckpointError: The history of one of the runs is damaged.
+    """
+    trainings: dict[Path, Training] = {}
+    for training in _plan(Training(config, run), ()):
+        trainings.setdefault(training.run.path.absolute(), training)
+    return list(trainings.values())
+
+
+def _plan(training: Training, after: tuple[Path, ...]) -> list[Training]:
+    """Returns the trainings that one needs, then itself.
+
+    Args:
+        training: The training.
+        after: Run directories of the trainings that wait for it.
+    """
+    path = training.run.path.absolute()
+    if path in after:
+        raise ConfigError(f"the training into {training.run} needs itself, as its {training.title}: name another run")
+    needed = [] if training.run.has_state else stage_one(training.config)
+    needed += ensemble_members(training.config)
+    plan = [planned for one in needed if not is_finished(one) for planned in _plan(one, (*after, path))]
+    return [*plan, training]
+
+
+def stage_one(config: Config) -> list[Training]:
+    """Returns a config's stage one, if it has any.
+
+    Raises:
+        ConfigError: Its config is missing or invalid.
+    """
+    run, settings = config.training.resume_weights_from, config.training.stage_one
+    if run is None or settings is None:
+        return []
+    stage = inherit(load_config(settings.config, settings.set), config, Use.STAGE)
+    return [Training(stage, RunDirectory(run), f"stage one ({settings.config})", "training.stage_one.set")]
+
+
+def ensemble_members(config: Config) -> list[Training]:
+    """Returns the trainings of the ensemble's other members. Unlike a stage one, a member has its own seed.
+
+    Raises:
+        ConfigError: The config of a member is missing or invalid.
+    """
+    return [
+        Training(
+            _member_config(member, config),
+            RunDirectory(member.run),
+            f"ensemble member ({member.config})",
+            f"ensemble.{index}.set",
+        )
+        for index, member in enumerate(config.ensemble)
+    ]
+
+
+def is_finished(training: Training) -> bool:
+    """Returns whether a training has come to its end.
+
+    Raises:
+        CheckpointError: Its history is damaged.
+    """
+    if not training.run.history.exists() or not training.run.weights.exists():
+        return False
+    rows = read_csv(training.run.history)
+    metric = expand([training.config.training.metric])[-1]
+    scored = bool(rows) and all(f"dev_{metric}" in row for row in rows)
+    return scored and History(metric, rows).finished(training.config.training)
+
+
+def _member_config(member: MemberConfig, config: Config) -> Config:
+    own = inherit(load_config(member.config, member.set), config, Use.MEMBER)
+    evaluation = own.evaluation.model_copy(update={"after_training": None})  # the ensemble is scored, not its members
+    encoder = config.encoder
+    if member.encoders is not None:
+        encoders = tuple(config.encoders[index] for index in member.encoders)
+        encoder = encoders if len(encoders) > 1 else encoders[0]
+    return own.model_copy(update={"evaluation": evaluation, "encoder": encoder})

@@ -1,0 +1,73 @@
+"""The config of ``capsmith train --smoke``: every training that it needs is tiny and stays in one directory."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from capsmith.config import Config, load_config
+from capsmith.models.run import RunDirectory
+
+OVERRIDES = (
+    "data.limit=48",
+    "text.min_count=1",
+    "training.epochs=1",
+    "training.batch_size=40",
+    "evaluation.examples=8",
+    "data.max_bad_fraction=1",
+)
+"""What makes a training tiny."""
+
+
+def smoke_config(config: Config, directory: Path) -> Config:
+    """Returns a config whose stage one, ensemble members and adapted encoders are trained inside a directory.
+
+    Args:
+        config: A config with ``OVERRIDES``.
+        directory: The run directory of the smoke run.
+
+    Raises:
+        ConfigError: The config of a stage one or of a member is missing or invalid.
+    """
+    return _SmokeConfig(directory).of(config)
+
+
+class _SmokeConfig:
+    """Moves runs into a directory. Trainings that share a run share its place in the directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.places: dict[Path, Path] = {}
+
+    def of(self, config: Config) -> Config:
+        run, training = RunDirectory(self.directory), config.training
+        if training.stage_one is not None and training.resume_weights_from is not None:
+            place = self._place(training.resume_weights_from, run.stage_one)
+            stage = training.stage_one
+            moved = self._overrides(stage.config, stage.set, place)
+            training = training.model_copy(
+                update={"resume_weights_from": place, "stage_one": stage.model_copy(update={"set": moved})}
+            )
+        members = []
+        for number, member in enumerate(config.ensemble, start=1):
+            place = self._place(member.run, run.member(number))
+            moved = self._overrides(member.config, member.set, place)
+            members.append(member.model_copy(update={"run": place, "set": moved}))
+        config = config.model_copy(update={"training": training, "ensemble": tuple(members)})
+        return config.adapted_into(run.pretrained_encoders(len(config.encoders)))
+
+    def _overrides(self, name: str, overrides: Sequence[str], place: Path) -> tuple[str, ...]:
+        """Returns the overrides of a stage one's or member's config, with those that move its own stage one."""
+        overrides = (*overrides, *OVERRIDES)
+        training = load_config(name, overrides).training
+        if training.stage_one is None or training.resume_weights_from is None:
+            return overrides
+        inner = self._place(training.resume_weights_from, RunDirectory(place).stage_one)
+        moved = self._overrides(training.stage_one.config, training.stage_one.set, inner)
+        return (
+            *overrides,
+            f"training.resume_weights_from={json.dumps(str(inner))}",
+            f"training.stage_one.set={json.dumps(moved)}",
+        )
+
+    def _place(self, run: Path, default: Path) -> Path:
+        return self.places.setdefault(run.absolute(), default)

@@ -1,0 +1,63 @@
+"""The images that a training shows: as they are, with cached crops, or augmented."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from capsmith.core.log import get_logger
+from capsmith.data.prepare import Prepared, extract_store
+from capsmith.data.records import Record
+from capsmith.data.sources import AugmentedSource, CroppedSource, PlainSource, TrainingSource, flip_ids, known_pairs
+from capsmith.models.captioner import Captioner
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """The training images and what to say of mirrored ones.
+
+    Attributes:
+        source: Features or pixels, of which each epoch shows one variant.
+        records: The images with their references.
+        flipped_ids: For each word id, the id to use for a mirror image, (V,).
+    """
+
+    source: TrainingSource
+    records: Sequence[Record]
+    flipped_ids: np.ndarray
+
+    @classmethod
+    def of(cls, captioner: Captioner, prepared: Prepared) -> "TrainingImages":
+        """Extracts cached crops where the config asks for them.
+
+        Raises:
+            FeatureError: The crops cannot be extracted.
+        """
+        config, words = captioner.config, captioner.vocabulary.words
+        training, records = config.training, prepared.split("train")
+        ids = [record.image_id for record in records]
+        crops = [
+            extract_store(records, config.encoders, config.features, number)
+            for number in range(1, training.cached_crops + 1)
+        ]
+        source: TrainingSource = (
+            CroppedSource([prepared.source, *crops], ids) if crops else PlainSource(prepared.source)
+        )
+        if training.augment is not None:
+            source = AugmentedSource(prepared.source, ids, training.augment)
+        if source.flips:
+            _report_unknown(words, training.flip_word_pairs)
+        return cls(source, records, flip_ids(words, training.flip_word_pairs))
+
+
+def _report_unknown(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:
+    known = known_pairs(words, pairs)
+    if unknown := [pair for pair in pairs if pair not in known]:
+        first = "/".join(unknown[0])
+        logger.info(
+            f"mirrored images: {len(pairs) - len(unknown)} of {len(pairs)} pairs of training.flip_word_pairs are "
+            f"swapped; the vocabulary lacks a word of {first}"
+            + (f" and {len(unknown) - 1} more" if unknown[1:] else "")
+        )

@@ -1,0 +1,170 @@
+"""The searches again, slow and plain: one image at a time, lists of tokens, float64. The oracle of the tests."""
+
+import numpy as np
+
+from capsmith.data.text.vocabulary import END, PAD, START, UNK
+from capsmith.decoding.chance import block_size, draws
+from capsmith.decoding.features import EnsembleFeatures, MaskedFeatures
+from capsmith.decoding.hypotheses import Hypothesis
+
+
+def reference_search(stepper, features, config):
+    """Returns what ``capsmith.decoding.search.search`` should return."""
+    images = [_Image(stepper, one_image(features, n)) for n in range(len(features))]
+    if config.type == "beam":
+        return [_beam(image, config) for image in images]
+    if config.type == "greedy":
+        return [[_row(image, config, lambda log_probs, _: int(log_probs.argmax()))] for image in images]
+    chances = draws(config.seed, config.max_length, config.samples, features)
+    return [_samples(image, config, chances[:, :, n * config.samples :]) for n, image in enumerate(images)]
+
+
+class StepByStep:
+    """A stepper without its compiled searches: ``search`` runs in NumPy."""
+
+    def __init__(self, stepper):
+        self.start, self.step = stepper.start, stepper.step
+
+
+def one_image(features, n):
+    if isinstance(features, EnsembleFeatures):
+        return EnsembleFeatures([part[n : n + 1] for part in features.parts])
+    if isinstance(features, MaskedFeatures):
+        masks = tuple(mask[n : n + 1] for mask in features.dropout_masks)
+        return MaskedFeatures(features.features[n : n + 1], masks)
+    return features[n : n + 1]
+
+
+class _Image:
+    """Asks a stepper for the next token of hypotheses of one image."""
+
+    def __init__(self, stepper, features):
+        self.stepper, self.features = stepper, features
+
+    def start(self, width):
+        self.width, self.state = width, self.stepper.start(self.features)
+
+    def log_probs(self, tokens, parents):
+        """Reads one token for each hypothesis; rows are filled up to a constant number."""
+        padding = self.width - len(tokens)
+        tokens, parents = [*tokens, *[tokens[0]] * padding], [*parents, *[parents[0]] * padding]
+        log_probs, self.state = self.stepper.step(np.int32(tokens), np.int32(parents), self.state)
+        return np.array(log_probs, np.float64)
+
+
+def allowed(log_probs, tokens, config):
+    """Returns the log probabilities (V,) of the token after ``tokens``, -inf where it is not allowed."""
+    log_probs = log_probs.copy()
+    log_probs[[PAD, UNK, START]] = -np.inf
+    if len(tokens) < config.min_length:
+        log_probs[END] = -np.inf
+    n = config.no_repeat
+    if n:
+        known = {tokens[start : start + n] for start in range(len(tokens) - n + 1)}
+        for token in range(len(log_probs)):
+            if token != END and (*tokens, token)[-n:] in known and len(tokens) >= n - 1:
+                log_probs[token] = -np.inf
+    return log_probs
+
+
+def _beam(image, config):
+    beams = config.beam_size // config.groups
+    groups = [{"live": [((), 0.0)], "finished": [], "cut": []} for _ in range(config.groups)]
+    image.start(config.beam_size)
+    rows = [(g, 0) for g in range(config.groups)]
+    tokens, parents = [START] * len(rows), [0] * len(rows)
+    for length in range(1, config.max_length + 1):
+        log_probs = dict(zip(rows, image.log_probs(tokens, parents), strict=False))
+        used = np.zeros(len(next(iter(log_probs.values()))))
+        before, rows, tokens, parents = rows, [], [], []
+        for g, group in enumerate(groups):
+            ways = []
+            for k, (words, total) in enumerate(group["live"]):
+                scores = total + allowed(log_probs[g, k], words, config)
+                ways += [(scores[w] - config.diversity * used[w], scores[w], k, w) for w in range(len(scores))]
+            ways = sorted((way for way in ways if np.isfinite(way[1])), key=lambda way: -way[0])[: 2 * beams]
+            for _, total, k, word in ways[:beams]:
+                if word == END:
+                    group["finished"].append((total / length**config.length_penalty, total, group["live"][k][0]))
+            group["finished"] = sorted(group["finished"], key=lambda one: -one[0])[:beams]
+            on = [way for way in ways if way[3] != END][:beams]
+            live = [((*group["live"][k][0], word), total) for _, total, k, word in on]
+            for *_, word in on:
+                used[word] += 1
+            ahead = max((total for _, total in live), default=-np.inf) / (length + 1) ** config.length_penalty
+            if not live or (len(group["finished"]) == beams and group["finished"][-1][0] >= ahead):
+                group["live"] = []
+                continue
+            rows += [(g, place) for place in range(len(on))]
+            tokens += [way[3] for way in on]
+            parents += [before.index((g, way[2])) for way in on]
+            group["live"] = live
+        if not rows:
+            break
+    return _merged([_captions(group, beams, config.length_penalty) for group in groups])
+
+
+def _captions(group, beams, penalty):
+    captions = [Hypothesis(words, total, score, True) for score, total, words in group["finished"]]
+    for words, total in group["live"][: beams - len(captions)]:
+        captions.append(Hypothesis(words, total, total / max(len(words), 1) ** penalty, False))
+    return captions or [Hypothesis((), 0.0, 0.0, True)]
+
+
+def _merged(groups):
+    if len(groups) == 1:
+        return groups[0]
+    distinct = {h.tokens: h for captions in reversed(groups) for h in captions}
+    return sorted(distinct.values(), key=lambda h: (not h.ended, -h.score))
+
+
+def _row(image, config, pick):
+    image.start(1)
+    words, total, token = (), 0.0, START
+    for position in range(config.max_length):
+        log_probs = allowed(image.log_probs([token], [0])[0], words, config)
+        token = pick(log_probs, position)
+        total += log_probs[token]
+        if token == END:
+            return Hypothesis(words, total, total, True)
+        words = (*words, token)
+    return Hypothesis(words, total, total, False)
+
+
+def _samples(image, config, chances):
+    rows = []
+    for number in range(config.samples):
+
+        def pick(log_probs, position, number=number):
+            logits = truncated(log_probs / config.temperature, config.top_k, config.top_p)
+            return drawn(np.exp(logits - logits.max()), chances[position, :, number])
+
+        row = _row(image, config, pick)
+        rows.append(Hypothesis(row.tokens, row.log_probability, row.score, row.ended, drawn=True))
+    return sorted(rows, key=lambda h: -h.score)
+
+
+def truncated(logits, top_k, top_p):
+    """Returns logits (V,) with -inf at all but the most probable tokens."""
+    logits = logits.copy()
+    if top_k is not None and top_k < len(logits):
+        logits[logits < np.sort(logits)[-top_k]] = -np.inf
+    if top_p is not None and top_p < 1:
+        order = np.argsort(-logits)
+        share = np.exp(logits[order] - logits.max())
+        share /= share.sum()
+        logits[order[np.cumsum(share) - share >= top_p]] = -np.inf
+    return logits
+
+
+def drawn(weights, chances):
+    """Draws a token (of V weights): a block of blocks, a block, and a token, each by its own random number."""
+    size = block_size(len(weights))
+    cube = np.zeros(size**3)
+    cube[: len(weights)] = weights
+    cube, token = cube.reshape(size, size, size), 0
+    for chance in chances:
+        sums = cube.reshape(size, -1).sum(axis=1)
+        place = int(np.argmax(np.cumsum(sums) > chance * sums.sum()))
+        cube, token = cube[place] if cube.ndim > 1 else cube, token * size + place
+    return token

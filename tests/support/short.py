@@ -1,0 +1,15 @@
+"""The shortest training: one epoch in which almost nothing is learned, without a report."""
+
+from tests.support import shapes
+
+SHORT = {
+    "text": {"max_length": 7},
+    "training": {"epochs": 1, "learning_rate": 1e-9, "warmup": 0},
+    "decoder": {"dropout": 0.0},
+    "evaluation": {"after_training": None},
+}
+
+
+def settings(**sections):
+    """The shortest training: one epoch in which next to nothing is learned, without a test at its end."""
+    return shapes.settings(**{**SHORT, **{name: {**SHORT.get(name, {}), **s} for name, s in sections.items()}})
