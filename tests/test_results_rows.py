@@ -267,7 +267,7 @@ def test_comments_of_configs_cite_no_scores(path):
 CONFIGS = sorted(RESULTS.rglob("config.yaml"))
 SEGMENTS = [
     (name, segment)
-    for name, entry in {entry["command"]: (name, entry) for name, entry in SUMMARY.items()}.values()
+    for name, entry in {entry["command"]: (name, entry) for name, entry in reversed(SUMMARY.items())}.values()
     for segment in re.split(r"&&|;", entry["command"])
     if re.search(r"(capsmith|memory) (train|evaluate) ", segment)
 ]
@@ -288,3 +288,18 @@ def test_commands_of_figures_have_the_keys_of_today(name, segment):
     else:
         row = name.split(".")[1]
         load_config(RESULTS / ROWS[row].folders[0] / "config.yaml", overrides)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_command_of_a_row_decodes_as_the_row_is_defined(name):
+    segment = [segment for figure, segment in SEGMENTS if figure.split(".")[1] == name][-1]
+    words = shlex.split(segment.replace("$s", "1").replace("; done", ""))
+    overrides = [value for option, value in pairwise(words) if option == "--set"]
+    if "train" in words:
+        config = words[words.index("--config") + 1]
+    else:
+        run = words[words.index("evaluate") + 1]
+        config = "flickr8k_scst.yaml" if "scst" in run else "flickr8k_attention.yaml"
+        overrides = [override for override in overrides if not override.startswith("encoder")]
+    decoding = measures.flatten(load_config(config, overrides).decoding.model_dump())
+    assert {key: decoding[key] for key in ROWS[name].search} == ROWS[name].search

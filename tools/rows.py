@@ -55,14 +55,21 @@ def _single_stage(row: str, *seeds: int) -> dict[str, tuple]:
 
 
 def is_mbr(decoding: dict[str, object]) -> bool:
-    """Returns whether decoding settings rerank by minimum Bayes risk."""
-    return decoding["type"] == "consensus"
+    """Returns whether decoding settings, by dotted key, rerank by minimum Bayes risk."""
+    return decoding.get("rerank.type") == "mbr"
 
 
 _BEAM5, _BEAM3 = {"type": "beam", "beam_size": 5}, {"type": "beam", "beam_size": 3}
-_MBR_A = {"type": "consensus", "beam_size": 5, "samples": 20, "neighbour_agreement": 8.0, "likelihood": 2.0}
-_MBR_B = {"type": "consensus", "beam_size": 10, "samples": 60, "neighbour_agreement": 24.0, "likelihood": 1.0}
-_MBR_MEMBERS = {"type": "consensus", "drawn_by": "each", "samples": 60, "neighbour_agreement": 16.0, "content": 7.0}
+_MBR: dict[str, object] = {"type": "beam", "beam_size": 5, "rerank.type": "mbr"}
+_MBR_A = {**_MBR, "rerank.samples": 20, "rerank.knn_weight": 8.0, "rerank.log_prob_weight": 2.0}
+_MBR_60: dict[str, object] = {**_MBR, "beam_size": 10, "rerank.samples": 60}
+_MBR_B = {**_MBR_60, "rerank.knn_weight": 24.0, "rerank.log_prob_weight": 1.0}
+_MBR_MEMBERS = {
+    **_MBR_60,
+    "rerank.samples_from": "members",
+    "rerank.knn_weight": 16.0,
+    "rerank.concept_weight": 7.0,
+}
 
 
 _BOTH = ("inception_v3", "mobilenet_v2")
@@ -199,8 +206,14 @@ HEADLINE = (
 )  # fmt: skip
 """Rows of the table that compares models with people."""
 
-README_ROWS = ("merge", "attention", "xe", "scst", "best")
-"""Rows of the README's short table."""
+README_ROWS = {
+    "merge": "merge LSTM, MobileNetV2, GloVe",
+    "attention": "soft attention, two encoders",
+    "xe": "attention on attention, two adapted encoders",
+    "scst": "the same, then self-critical training",
+    "best": "ensemble of four, MBR reranking",
+}
+"""Rows of the README's short table, with shorter labels."""
 
 ENCODER_SIZES = {"mobilenet_v2": (2_257_984, 9_449_296), "inception_v3": (10_674_848, 43_351_272)}
 """Parameters of an encoder up to the layer that the rows use (InceptionV3: mixed8), and bytes of its weights."""

@@ -103,10 +103,10 @@ def scores(summary: Summary) -> str:
 def short_scores(summary: Summary) -> str:
     """Returns the README's table: a few rows, a few scores."""
     lines = _header("model", *SHORT_COLUMNS.values())
-    for name in README_ROWS:
+    for name, label in README_ROWS.items():
         cells = [_value(summary.get(f"flickr8k.{name}.{column}")) for column in SHORT_COLUMNS]
         mark = " \\*" if ROWS[name].uses_training_captions else ""
-        lines.append(_line(_label(name) + mark, *cells))
+        lines.append(_line(f"{label} (`{name}`){mark}", *cells))
     return "\n".join(lines)
 
 

@@ -32,12 +32,14 @@ def decoder(kind="merge", **settings):
     return DecoderStepper(made), features
 
 
+@pytest.mark.jax
 @pytest.mark.parametrize("config", OPTIONS, ids=str)
 def test_compiled_every_option_equals_the_reference(config):
     stepper, features = decoder()
     assert_same(search(stepper, features, config), reference_search(stepper, features, config))
 
 
+@pytest.mark.jax
 @pytest.mark.parametrize("kind", ["inject", "attention", "updown", "aoa"])
 def test_of_every_decoder(kind):
     stepper, features = decoder(kind)
