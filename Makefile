@@ -50,7 +50,7 @@ test-jax: $(BIN)/.installed-dev  ## the decoders and a small training on JAX
 	$(PIP) jax
 	KERAS_BACKEND=jax $(BIN)/capsmith train --smoke --config quickstart.yaml --run runs/jax
 	KERAS_BACKEND=jax $(BIN)/capsmith caption runs/jax-smoke data/scenes/images/test_0000[0-2].png
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow" -k "whole_sentence or find_the_same or every_decoder or learns or stepper or learner or held_out_images or depend_on_the_batch" tests/models/decoders tests/core/test_compilation.py tests/decoding/test_compiled.py tests/training/test_encoder_adaptation.py tests/test_batch_invariance.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "jax and not slow" tests/core tests/decoding tests/models tests/training tests/test_batch_invariance.py
 
 test-slow: $(BIN)/.installed-dev  ## the long tests: slow tests, kills, bad input, fuzzing; for a nightly run
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m slow

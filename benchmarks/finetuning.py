@@ -1,6 +1,6 @@
 """Measures the gain of training the encoder's last block: two equally long trainings that continue from one.
 
-    python -m benchmarks.finetuning --set data.root=/where/Flickr8k/is --set encoder.weights=… [--write …]
+    python -m benchmarks.finetuning --set data.root=/path/to/Flickr8k --set encoder.weights=… [--write …]
 
 The first stage is ``flickr8k_quick.yaml`` with a frozen encoder with ImageNet weights and unscaled features. Then one
 run continues with the frozen encoder, and another trains its last block at the decoder's learning rate on images of

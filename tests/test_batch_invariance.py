@@ -237,6 +237,7 @@ def check(stepper, images, config, take=lambda images, rows: images[rows]):
                 same(found, alone[n])
 
 
+@pytest.mark.jax
 @pytest.mark.parametrize("kind", DECODERS_TRIED)
 def test_captions_do_not_depend_on_the_batch(kind):
     stepper, images = decoder(kind)
@@ -244,6 +245,7 @@ def test_captions_do_not_depend_on_the_batch(kind):
         check(stepper, images, config)
 
 
+@pytest.mark.jax
 @pytest.mark.parametrize("kind", ["inject", "aoa"])
 def test_captions_of_other_options_do_not_depend_on_the_batch(kind):
     stepper, images = decoder(kind)
@@ -251,6 +253,7 @@ def test_captions_of_other_options_do_not_depend_on_the_batch(kind):
         check(stepper, images, config)
 
 
+@pytest.mark.jax
 def test_those_of_an_ensemble_do_not_depend_on_the_batch():
     from capsmith.models.ensemble import EnsembleStepper
 

@@ -4,16 +4,20 @@ import csv
 import hashlib
 import json
 import re
+import shlex
 import statistics
 from functools import cache
+from itertools import pairwise
 
 import pytest
 import yaml
 
+from capsmith.cli import main
+from capsmith.config import load_config
 from capsmith.metrics import Scorer
 from capsmith.metrics.files import read_hypotheses, read_references
 from capsmith.vision.encoders import ENCODERS
-from tools import caption_statistics, four_references, measures, rescore
+from tools import caption_statistics, four_references, measures, migrate_configs, rescore
 from tools.paths import REFERENCES, RESULTS, ROOT, SHARED, read_log, read_summary
 from tools.rows import ENCODER_SIZES, HEADLINE, ROWS
 
@@ -33,11 +37,6 @@ def scorer():
 
 def scores_of(folder):
     return json.loads((RESULTS / folder / "report" / "scores.json").read_text(encoding="utf-8"))
-
-
-def migrated_decoding(decoding):
-    """Returns a logged decoding with today's keys."""
-    return decoding
 
 
 @needs_references
@@ -110,7 +109,7 @@ def test_readings_of_every_row_are_logged(name, folder):
     assert (entry["row"], entry["shown_in"], entry["replaced_by"]) == (name, folder, None)
     kept = scores_of(folder)
     assert entry["scores"] == {metric: score["value"] for metric, score in kept["scores"].items()}
-    assert migrated_decoding(entry["decoding"]) == kept["decoding"]
+    assert migrate_configs.migrated_decoding(entry["decoding"]) == kept["decoding"]
 
 
 def test_replaced_readings_name_their_successor_and_the_reason():
@@ -263,3 +262,29 @@ def test_comments_of_configs_cite_no_scores(path):
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         comment = line.partition("#")[2]
         assert not re.search(r"(CIDEr|BLEU(-\d)?|METEOR|dev)\W+(of )?[01]?\.\d", comment), f"{path.name}:{number}"
+
+
+CONFIGS = sorted(RESULTS.rglob("config.yaml"))
+SEGMENTS = [
+    (name, segment)
+    for name, entry in {entry["command"]: (name, entry) for name, entry in SUMMARY.items()}.values()
+    for segment in re.split(r"&&|;", entry["command"])
+    if re.search(r"(capsmith|memory) (train|evaluate) ", segment)
+]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.parent.relative_to(RESULTS)))
+def test_kept_configs_have_the_keys_of_today(path, capsys):
+    assert main(["validate", "--config", str(path), "--no-files", "--quiet"]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name, segment", SEGMENTS, ids=[name for name, _ in SEGMENTS])
+def test_commands_of_figures_have_the_keys_of_today(name, segment):
+    """A training's overrides fit its config; those of an evaluation fit the kept config of the row."""
+    words = shlex.split(segment.replace("$s", "1").replace("$p", "float32").replace("; done", ""))
+    overrides = [value for option, value in pairwise(words) if option == "--set"]
+    if "train" in words:
+        load_config(words[words.index("--config") + 1], overrides)
+    else:
+        row = name.split(".")[1]
+        load_config(RESULTS / ROWS[row].folders[0] / "config.yaml", overrides)

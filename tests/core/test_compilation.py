@@ -67,6 +67,7 @@ def features(images, shape=(D,)):
     return np.random.default_rng(1).normal(size=(images, *shape)).astype("float32")
 
 
+@pytest.mark.jax
 def test_stepper_gives_the_decoder_s_log_probabilities():
     made, tokens = decoder(), np.array([[2, 4, 5], [2, 6, 7]], "int32")
     logits = numpy(made(features(2), tokens))
@@ -78,6 +79,7 @@ def test_stepper_gives_the_decoder_s_log_probabilities():
         np.testing.assert_allclose(result, expected[:, position], atol=1e-5)
 
 
+@pytest.mark.jax
 @pytest.mark.parametrize("config, shape", [(MERGE, (D,)), (ATTENTION, (3, D))], ids=["pooled", "grid"])
 def test_stepper_follows_parents(config, shape):
     """Two images with two rows each; at the third word, every row goes on from one of its image's rows."""
@@ -98,6 +100,7 @@ def batch(words, images, seed=0):
     return {"features": features(images), "tokens": tokens[:, :-1]}, tokens[:, 1:]
 
 
+@pytest.mark.jax
 def test_learner_takes_keras_s_training_step():
     """Same losses and same weights after steps of several shapes as by ``train_on_batch``."""
     made = []

@@ -35,6 +35,7 @@ def adapted(tmp_path_factory):
     return folder, config
 
 
+@pytest.mark.jax
 def test_words_of_held_out_images_are_found(adapted):
     found = scores(adapted[0])
     assert found[-1] > 0.8 and found[-1] > found[0] + 0.1

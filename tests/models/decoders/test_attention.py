@@ -106,6 +106,7 @@ def where_to_look(images, rng):
 SMALL = {"units": 16, "embedding": {"size": 6}, "dropout": 0.0, "attention_units": 8, "heads": 1}  # one must find it
 
 
+@pytest.mark.jax
 @pytest.mark.parametrize(
     "config",
     [

@@ -76,6 +76,7 @@ def stepped(decoder, features, tokens):
     return np.stack(logits, axis=1)
 
 
+@pytest.mark.jax
 @every_decoder
 def test_teacher_forcing_equals_single_steps(config, shape):
     decoder = build(config, shape)
