@@ -39,7 +39,7 @@ def same(one, other):
         np.testing.assert_allclose([getattr(h, key) for h in one], [getattr(h, key) for h in other], 1e-5, 1e-5)
 
 
-# --- over a made-up model, where nothing is rounded: the search alone ------------------------------------------------
+# --- over a made-up model, where nothing is rounded: the search alone -------------------------------------------------
 
 
 class Tables:
@@ -142,7 +142,7 @@ def test_a_finished_image_would_go_on_improving():
     assert sum(one != other for one, other in zip(stopped, further, strict=True)) >= 2
 
 
-# --- the numbers that samples are drawn by ---------------------------------------------------------------------------
+# --- the numbers that samples are drawn by ----------------------------------------------------------------------------
 
 
 def drawn(given, seed=3):
@@ -189,7 +189,7 @@ def test_the_ends_of_chance_pick_the_first_and_the_last_word():
     assert draw_tokens(NUMPY, weights[:, :6], np.full((3, 1), last)).tolist() == [4]
 
 
-# --- real decoders, compiled: any backend ----------------------------------------------------------------------------
+# --- real decoders, compiled: any backend -----------------------------------------------------------------------------
 
 DECODERS_TRIED = {
     "merge": {},

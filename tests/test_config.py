@@ -10,7 +10,7 @@ from tests.support.configs import BASE, error
 OURS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
+# --- files ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
@@ -51,7 +51,7 @@ def test_home_is_opened(monkeypatch):
     assert config.decoder.embedding.vectors == Path("/home/someone/glove.txt")
 
 
-# --- mistakes ----------------------------------------------------------------------------------------
+# --- mistakes ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
