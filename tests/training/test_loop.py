@@ -1,12 +1,10 @@
 """The training loop: what it reports, saves and restores."""
 
-import shutil
-
 import keras
 import numpy as np
 import pytest
 
-from capsmith import Captioner, evaluate
+from capsmith import evaluate
 from capsmith.config import load_config
 from capsmith.core.errors import CapsmithError
 from capsmith.data.batches import Batches
@@ -41,24 +39,6 @@ def test_other_metrics_after_resuming(tmp_path):
     one, two = read_csv(run / "history.csv")
     assert set(two) - set(one) == {"dev_rouge"}
     assert (one["epoch"], two["epoch"]) == (1, 2)
-
-
-def test_removed_files_are_written_again(tmp_path, log_lines):
-    def remove(line):
-        if line.startswith("epoch 1/"):
-            shutil.rmtree(tmp_path / "run")
-
-    said = log_lines
-    config = load_config(settings(training={"epochs": 2}))
-    with on_log(remove):
-        trained = train(config, tmp_path / "run")
-    assert any(all(name in line for name in ("captioner.json", "vocabulary.json", "encoder.json")) for line in said), (
-        said
-    )
-    assert any(line.startswith("model.weights.h5 had been removed") for line in said), said
-    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"state.npz", "vocabulary.json", "versions.json"}
-    again = train(config, tmp_path / "run", resume=True)
-    assert again.vocabulary == trained.vocabulary == Captioner.load(tmp_path / "run").vocabulary
 
 
 @pytest.mark.parametrize("within", [1, 2])
