@@ -1,12 +1,12 @@
-"""Kills real processes at random moments, resumes, and compares the result with an uninterrupted one.
+"""Kills real processes at random moments, restarts them, and compares the result with an undisturbed run.
 
     python -m benchmarks.kills [--kills 52] [--seed 1] [--write summary_part.json]
 
-Extraction, training, self-critical training and evaluation of rendered scenes run through the command line. A process
-is killed (``kill -9``) at a random moment between its start and some seconds of work, and restarted, until the number
-of kills is reached; then it may finish. A kill counts as survived if the next process continued from no less than what
-existed, and the result is that of an uninterrupted process: features, losses and scores of every epoch, captions.
-Takes about ten minutes; exits with 1 if a kill was not survived.
+Covers extraction, training, self-critical training and evaluation on rendered scenes, all through the command line. A
+process is killed (``kill -9``) at a random moment between its start and some seconds of work, and restarted, until
+enough kills were made; then it may finish. A kill is survived if the next process resumes from no less than what was
+saved, and the final result is unchanged: features, losses and scores of every epoch, captions. Takes about ten minutes;
+the exit code is 1 if a kill was not survived.
 """
 
 import argparse
@@ -54,12 +54,12 @@ class Stage:
     """One kind of work.
 
     Attributes:
-        name: Its name.
-        command: Arguments of ``capsmith``, given the folder for its outputs.
-        working: Line on standard error after which it works.
-        seconds: Seconds of work before the latest kill.
-        kept: Counts of what is on disk, which no kill and no restart may lower.
-        differs: Difference between the result and the reference, as text; empty if there is none.
+        name: What it is called.
+        command: Arguments of ``capsmith`` for an output folder.
+        working: Regular expression of the line on standard error after which work has started.
+        seconds: Latest moment of a kill after that, in seconds.
+        kept: Progress on disk: numbers that no kill and no start may reduce.
+        differs: How the result differs from the reference, as text; empty if it does not.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Stage:
 
 
 def stages(home: Path) -> list[Stage]:
-    """Returns the stages. All but the first use the references of earlier stages."""
+    """Returns the stages. Each uses the references of the stages before it."""
     cache = f"features.cache={home / 'extraction' / 'reference'}"
     first = home / "training" / "reference"
 
@@ -133,7 +133,7 @@ def main() -> int:
 
 
 def _attack(stage: Stage, place: Path, wanted: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Returns how many kills were tried and survived. A chain with a wrong result survived none of its kills."""
+    """Returns how many kills were tried and survived; a chain with another result survived none."""
     reference = place / "reference"
     _finish(stage, reference)
     tried = survived = number = 0
@@ -153,7 +153,7 @@ def _attack(stage: Stage, place: Path, wanted: int, rng: np.random.Generator) ->
 
 
 def _chain(stage: Stage, folder: Path, wanted: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Starts and kills until the number of kills or the end; returns all kills, and those that lost something."""
+    """Starts and kills a process until enough or finished; returns the kills, and how many of them lost something."""
     kills = lost = 0
     kept = stage.kept(folder)
     while kills < wanted:
@@ -186,7 +186,7 @@ def _start(stage: Stage, folder: Path) -> "subprocess.Popen[str]":
 
 
 def _works(process: "subprocess.Popen[str]", line: str) -> bool:
-    """Reads output until a process works; returns whether it works and still runs."""
+    """Waits until a process has started its work; returns False if it ended before."""
     assert process.stderr is not None
     return any(re.search(line, said) for said in process.stderr)
 

@@ -1,4 +1,4 @@
-"""Runs a capsmith command and prints its wall time and peak memory as counted by the operating system.
+"""Runs a capsmith command and prints its wall time and peak memory as measured by the operating system.
 
 python -m benchmarks.memory train --config flickr8k.yaml --set data.root=…
 """

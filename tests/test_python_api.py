@@ -376,7 +376,7 @@ def test_fewer_images_at_once_where_a_search_takes_much():
     assert images_at_once(BeamConfig(rerank=MbrConfig()), 9_000, 128) == 128
     assert images_at_once(BeamConfig(beam_size=1000), 20_000, 128) == 4
     assert images_at_once(BeamConfig(beam_size=1000), 20_000, 128, members=4) == 1
-    with pytest.raises(ConfigError, match=r"decoding.beam_size 10,000, over 60,000 words .* take 1,663 at most"):
+    with pytest.raises(ConfigError, match=r"decoding.beam_size.* 10,000.* 1,663"):
         images_at_once(BeamConfig(beam_size=10_000), 60_000, 128)
     with pytest.raises(ConfigError, match=r"decoding.samples.* 100,000"):
         images_at_once(SampleConfig(samples=100_000), 5_000, 128)

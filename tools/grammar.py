@@ -9,7 +9,7 @@ alarms, since people make mistakes too.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from capsmith.metrics.diversity import broken_off, repeats
+from capsmith.metrics.diversity import is_truncated, repeats
 
 Words = Sequence[str]
 
@@ -48,7 +48,7 @@ def repeated(words: Words) -> str | None:
 
 def dangling(words: Words) -> str | None:
     """The caption ends on an article, a conjunction or a preposition, or on "in a red"."""
-    unfinished = broken_off(words) and words[-1] not in _MAY_END
+    unfinished = is_truncated(words) and words[-1] not in _MAY_END
     coloured = len(words) > 2 and words[-1] in _COLOURS and words[-2] in ARTICLES
     return "dangling" if unfinished or coloured else None
 

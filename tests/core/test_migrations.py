@@ -7,7 +7,7 @@ import pytest
 
 from capsmith.config import Config, load_config, validate
 from capsmith.core.errors import ConfigError
-from capsmith.core.migrations import migrate, move
+from capsmith.core.migrations import migrate
 from capsmith.core.schema import Settings
 from capsmith.core.yaml_io import read_yaml
 
@@ -69,15 +69,6 @@ def test_renamed_keys_at_every_depth():
     values = {"parts": [{"old": 1}, {"new": 2}], "one": {"old": 3}, "unknown": {"old": 4}}
     assert migrate(values, Outer) == {"inners": [{"new": 1}, {"new": 2}], "one": {"new": 3}, "unknown": {"old": 4}}
     assert migrate({"one": {"gone": 1}}, Outer) == {"one": {"gone": 1}}  # no single successor
-
-
-def test_move():
-    values = {"training": {"start": "runs/a", "init": None}}
-    move(values, "training.start", "training.stage.run")
-    move(values, "training.init", "training.transfer_from")
-    move(values, "training.missing", "training.new")
-    move(values, "missing.section", "new")
-    assert values == {"training": {"stage": {"run": "runs/a"}}}
 
 
 def test_an_old_key_in_a_users_own_config_is_an_error_that_names_the_new_one():

@@ -34,7 +34,7 @@ EXCEPTIONS = {
     "encoder.trainable": Scope.FINE_TUNING,
     "encoder.lr_multiplier": Scope.FINE_TUNING,
     "decoder.dropout": Scope.TRAINING,
-    "decoder.channel_dropout": Scope.TRAINING,
+    "decoder.spatial_dropout": Scope.TRAINING,
     "decoder.variational": Scope.TRAINING,
     "decoder.word_dropout": Scope.TRAINING,
     "decoder.doubly_stochastic": Scope.TRAINING,

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from capsmith.data.text.vocabulary import END, PAD, START, UNK
+from capsmith.decoding.namespace import NumpyNamespace
+from capsmith.decoding.sampling import truncate
 from capsmith.decoding.search import GreedyConfig, SampleConfig, search
+from tests.support.reference_search import truncated
 from tests.support.table_model import A, B, C, Table, features
 
 
@@ -49,3 +52,16 @@ def test_top_p_keeps_the_fewest_words_that_hold_the_share():
     for top_p, kept in ((0.5, {A}), (0.51, {A, B}), (0.8, {A, B}), (0.81, {A, B, C})):
         drawn = search(model, features(1), SampleConfig(samples=2000, max_length=1, top_p=top_p))[0]
         assert {h.tokens[0] for h in drawn} == kept
+
+
+@pytest.mark.parametrize("sharpness", [0.0, 0.1, 1.0, 6.0])
+@pytest.mark.parametrize("top_p", [1e-6, 0.3, 0.9, 0.999])
+def test_top_p_over_many_tokens_equals_sorting_them(top_p, sharpness):
+    """Sharp and flat rows over a vocabulary that is not sorted as a whole; some tokens are impossible."""
+    logits = np.random.default_rng(3).normal(scale=1, size=(40, 3000)).astype(np.float32)
+    logits = (logits * sharpness).astype(np.float32) + np.linspace(0, 1e-3, 3000, dtype=np.float32)
+    logits[:, :4] = -np.inf
+    kept = np.isfinite(truncate(NumpyNamespace(), logits, None, np.float32(top_p), np.zeros(40, bool)))
+    expected = np.array([np.isfinite(truncated(row.astype(float), None, top_p)) for row in logits])
+    assert np.abs(kept.sum(axis=1) - expected.sum(axis=1)).max() <= 3  # the last bits of sums over 3,000 tokens
+    assert (kept != expected).mean() < 1e-3

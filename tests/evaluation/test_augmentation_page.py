@@ -10,8 +10,9 @@ from PIL import Image
 from capsmith.cli import main
 
 CARD = re.compile(
-    r'src="images/([0-9a-f]{16}\.jpg)".*?<p class="said" dir="auto">(.*?)</p>(?:<ul><li dir="auto">before: (.*?)</li>'
-    r"</ul>)?.*?<span>([^<]*)</span><span>([^<]*)</span>"
+    r'src="images/([0-9a-f]{16}\.jpg)".*?<p class="caption" dir="auto">(.*?)</p>'
+    r'(?:<ul><li dir="auto">before: (.*?)</li></ul>)?'
+    r".*?<span>([^<]*)</span><span>([^<]*)</span>"
 )
 LEARNS = ("--set", "encoder.trainable=true")
 
@@ -49,7 +50,7 @@ def shown(*arguments):
     """Returns the page, and of each variant (file, caption, caption before, image, name)."""
     assert main(["inspect", "--config", "mine.yaml", "--augment", "--fast", *arguments]) == 0
     page = open("inspect/mine/index.html", encoding="utf-8").read()
-    cards = [figure for figure in page.split("<figure>") if re.search(r"<span>(as it is|view \d)", figure)]
+    cards = [figure for figure in page.split("<figure>") if re.search(r"<span>(unchanged|view \d)", figure)]
     return page, [CARD.search(card).groups() for card in cards]
 
 
@@ -57,24 +58,24 @@ def pixels(folder, file):
     return np.array(Image.open(folder / "inspect" / "mine" / "images" / file), float)
 
 
-def test_where_both_are_off_the_page_says_so(folder):
+def test_page_without_augmentation_shows_the_defaults(folder):
     page, cards = shown()
     assert "Both are off in this config" in page and "With training.cached_crops: 3 it would see these" in page
     assert "What the defaults would show" in page and "Views that training would see" not in page
-    assert [card[4] for card in cards[:4]] == ["as it is", "view 1, mirrored", "view 2", "view 3, mirrored"]
+    assert [card[4] for card in cards[:4]] == ["unchanged", "view 1, mirrored", "view 2", "view 3, mirrored"]
     assert "With training.augment: {} it would see these" in shown(*LEARNS)[0]
 
 
-def test_where_one_is_on_it_is_what_training_sees(folder):
+def test_page_with_augmentation_shows_what_training_sees(folder):
     page, cards = shown("--set", "training.cached_crops=1")
     assert "Views that training would see" in page and "off in this config" not in page
-    assert {card[4] for card in cards} == {"as it is", "view 1, mirrored"}  # as many as there are
+    assert {card[4] for card in cards} == {"unchanged", "view 1, mirrored"}  # as many as there are
     page, _ = shown(*LEARNS, "--set", "training.augment={rotate: 20}")
     assert "Variants of training.augment" in page and "off in this config" not in page
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
-def test_images_whose_captions_name_sides_come_first(folder, seed):
+def test_images_with_changed_captions_come_first(folder, seed):
     """Two of sixteen training images do; the exchanged caption stands beside the one before."""
     _, cards = shown("--seed", seed)
     assert {card[3] for card in cards[:8]} == {"3.png", "11.png"} and len(cards) == 24
@@ -84,21 +85,21 @@ def test_images_whose_captions_name_sides_come_first(folder, seed):
     dog = {card[4]: card[1:3] for card in cards if card[3] == "3.png"}
     turned = ("a dog on the right of a tree", "a dog on the left of a tree")
     assert dog["view 1, mirrored"] == dog["view 3, mirrored"] == turned
-    assert dog["as it is"] == dog["view 2"] == ("a dog on the left of a tree", None)
+    assert dog["unchanged"] == dog["view 2"] == ("a dog on the left of a tree", None)
 
 
 def test_mirrored_images_are_mirrored(folder):
     still = "training.augment={crop: 1, rotate: 0, colour: 0}"
     _, cards = shown(*LEARNS, "--set", still)
     seen = {card[4]: pixels(folder, card[0]) for card in cards[:4]}
-    for name, expected in (("view 1, mirrored", seen["as it is"][:, ::-1]), ("view 2", seen["as it is"])):
+    for name, expected in (("view 1, mirrored", seen["unchanged"][:, ::-1]), ("view 2", seen["unchanged"])):
         assert np.abs(seen[name] - expected).mean() < 4, name  # JPEG
-    assert np.abs(seen["view 1, mirrored"] - seen["as it is"]).mean() > 10
+    assert np.abs(seen["view 1, mirrored"] - seen["unchanged"]).mean() > 10
     _, cards = shown(*LEARNS, "--set", "training.augment={mirror: false}")
     assert not any("mirrored" in card[4] or card[2] for card in cards)
 
 
-def test_each_image_and_seed_has_light_of_its_own(folder):
+def test_each_image_and_seed_has_its_own_light(folder):
     """Light alone varies: what it makes of grey tells the factors apart."""
     for n in range(20):
         Image.new("RGB", (90, 60), (100, 100, 100)).save(folder / "mine" / f"{n}.png")
@@ -110,13 +111,13 @@ def test_each_image_and_seed_has_light_of_its_own(folder):
     for name in ("view 1", "view 2"):
         levels = [round(level) for (_, view), level in looks["0"].items() if view == name]
         assert len(set(levels)) > 3  # of six images
-    both = [key for key in looks["0"] if key in looks["1"] and key[1] != "as it is"]
+    both = [key for key in looks["0"] if key in looks["1"] and key[1] != "unchanged"]
     assert both and any(abs(looks["0"][key] - looks["1"][key]) > 5 for key in both)
     again = {card[3:]: pixels(folder, card[0]).mean() for card in shown(*how, "--seed", "1")[1]}
     assert again == looks["1"]
 
 
-def test_a_pair_of_which_a_word_is_missing_is_not_exchanged(tmp_path, monkeypatch):
+def test_pair_with_an_unknown_word_is_not_exchanged(tmp_path, monkeypatch):
     """As in training: nothing is said of a mirrored image that the vocabulary does not have."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path, lambda n: ("a dog on the left",))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from capsmith.cli import main
 
-SAID = ("a dog on the left of a tree", "two men & a <ball>", "the sea at night", "رجل على حصان")
+CAPTIONS = ("a dog on the left of a tree", "two men & a <ball>", "the sea at night", "رجل على حصان")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "mine" / "2.png").write_bytes((tmp_path / "mine" / "2.png").read_bytes()[:90])
     splits = ["train"] * 8 + ["dev"] * 2 + ["test"] * 2
     with (tmp_path / "mine" / "c.csv").open("w", encoding="utf-8", newline="") as file:
-        rows = [(f"{n}.png", SAID[n % 4], splits[n]) for n in range(12)] + [("gone.png", "x", "train")]
+        rows = [(f"{n}.png", CAPTIONS[n % 4], splits[n]) for n in range(12)] + [("gone.png", "x", "train")]
         csv.writer(file).writerows([("image", "caption", "split"), *rows])
     assert main(["init", "mine"]) == 0
     return tmp_path
@@ -36,7 +36,7 @@ def page(*arguments):
     return open("inspect/mine/index.html", encoding="utf-8").read()
 
 
-def test_everything_is_on_the_page(folder, capsys):
+def test_content_of_the_page(folder, capsys):
     text = page("--images", "12")
     out = capsys.readouterr().out
     assert out.strip().endswith("inspect/mine/index.html") and "images          12, one caption each" in out
@@ -62,9 +62,9 @@ def test_variants_are_shown_when_asked_for(folder):
     assert "view 1, mirrored" in page("--augment", "--fast") and "view 1" not in page("--fast")
 
 
-def test_without_looking_at_the_images(folder):
+def test_fast_page_does_not_decode_images(folder):
     text = page("--fast")
-    assert "cannot be read (" not in text and "show the same" not in text and "missing image" in text
+    assert "cannot be read (" not in text and "same content" not in text and "missing image" in text
 
 
 def test_mistakes_are_one_line(folder, capsys):
@@ -81,7 +81,8 @@ def test_files_of_others_are_not_touched(folder, capsys):
     (folder / "page").mkdir()
     (folder / "page" / "index.html").write_text("<h1>mine</h1>")
     assert main(["inspect", "--config", "mine.yaml", "--out", "page"]) == 2
-    assert "--out" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "theirs" in err and "page/index.html" in err and err.count("--out") == 2
     assert (folder / "theirs" / "images" / "0001eeaf4aed83f9.jpg").exists()
     page("--fast")
     (folder / "inspect" / "mine" / "images" / "0001eeaf4aed83f9.jpg").write_bytes(b"mine")

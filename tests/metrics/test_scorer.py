@@ -16,14 +16,14 @@ REFERENCES = {
 CAPTIONS = {"a.jpg": "A dog runs through the snow .", "b.jpg": "two people in a park"}
 
 
-def test_names_come_in_the_order_asked_for():
+def test_scores_have_the_order_of_the_metrics():
     found = score(CAPTIONS, REFERENCES, ["cider", "bleu", "rouge"])
     assert list(found) == ["cider", "bleu1", "bleu2", "bleu3", "bleu4", "rouge"]
     assert list(score(CAPTIONS, REFERENCES, ["bleu4", "bleu4", "cider_d"])) == ["bleu4", "cider_d"]
     assert list(score(CAPTIONS, REFERENCES)) == [*BLEU, "rouge", "cider"] == expand(DEFAULT)
 
 
-def test_a_score_has_value_images_signature_and_interval():
+def test_fields_of_a_score():
     found = score(CAPTIONS, REFERENCES, ["bleu4", "cider"])["cider"]
     assert found.value == pytest.approx(sum(found.per_image.values()) / 2)
     assert list(found.per_image) == ["a.jpg", "b.jpg"]
@@ -42,7 +42,7 @@ def version():
     return capsmith.__version__
 
 
-def test_bleus_order_and_tokeniser_stand_in_the_signature():
+def test_signature_names_order_and_tokeniser():
     one_each = {key: group[:1] for key, group in REFERENCES.items()}
     found = score(CAPTIONS, one_each, ["bleu"], "none")
     assert found["bleu2"].signature == "bleu2|order:2|tok:none.1|case:mixed|nrefs:1|n:2|capsmith:" + version()
@@ -53,7 +53,7 @@ def test_tokenisers_give_different_scores():
     assert values["coco"] > values["none"]  # case and the full stop
 
 
-def test_a_caption_may_come_in_a_list_and_tokens_with_the_tokeniser_none():
+def test_caption_in_a_list_and_tokenised_captions():
     listed = {key: [caption] for key, caption in CAPTIONS.items()}
     assert score(listed, REFERENCES) == score(CAPTIONS, REFERENCES)
     tokens = {key: caption.split() for key, caption in CAPTIONS.items()}
@@ -89,7 +89,7 @@ def test_corpus_bleu_is_not_the_mean_over_images():
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
-def test_odd_captions_give_finite_scores(name):
+def test_adversarial_captions_have_finite_scores(name):
     found = score(*ADVERSARIAL[name], ["bleu", "rouge", "cider", "cider_d", "cider_plain"], "none")
     for value in found.values():
         assert math.isfinite(value.value) and all(map(math.isfinite, value.per_image.values()))
@@ -99,25 +99,25 @@ def test_odd_captions_give_finite_scores(name):
 
 NAN = float("nan")
 BAD = [
-    ({"a.jpg": "x"}, REFERENCES, r"1 image with references but without a caption \(b.jpg\)"),
+    ({"a.jpg": "x"}, REFERENCES, r"1 image.*without a caption \(b.jpg\)"),
     ({**CAPTIONS, "c": "x", "d": "y"}, REFERENCES, r"2 captions without references \(c, d\)"),
     ({f"{n}": "x" for n in range(5)}, REFERENCES, r"5 captions without references \(0, 1, 2, …\) and 2 images"),
-    ({1: "x", "b.jpg": "y"}, {"1": ["x"], "b.jpg": ["y"]}, "numbers on one side and text on the other"),
-    ({**CAPTIONS, "b.jpg": NAN}, REFERENCES, r"image b.jpg: the caption is missing \(nan\)"),
-    ({**CAPTIONS, "b.jpg": None}, REFERENCES, r"image b.jpg: the caption is missing \(None\)"),
-    ({**CAPTIONS, "b.jpg": 7}, REFERENCES, r"image b.jpg: a caption must be text, not int \(7\)"),
-    ({**CAPTIONS, "b.jpg": ["x", "y"]}, REFERENCES, "image b.jpg has 2 captions to score"),
+    ({1: "x", "b.jpg": "y"}, {"1": ["x"], "b.jpg": ["y"]}, "numbers"),
+    ({**CAPTIONS, "b.jpg": NAN}, REFERENCES, r"image b.jpg.*missing \(nan\)"),
+    ({**CAPTIONS, "b.jpg": None}, REFERENCES, r"image b.jpg.*missing \(None\)"),
+    ({**CAPTIONS, "b.jpg": 7}, REFERENCES, r"image b.jpg.*int \(7\)"),
+    ({**CAPTIONS, "b.jpg": ["x", "y"]}, REFERENCES, "image b.jpg has 2 captions"),
     ({**CAPTIONS, "b.jpg": []}, REFERENCES, "image b.jpg has 0 captions"),
-    (CAPTIONS, {}, "there are no references"),
+    (CAPTIONS, {}, "no references"),
     (CAPTIONS, {**REFERENCES, "b.jpg": []}, "1 image without references: b.jpg"),
-    (CAPTIONS, {**REFERENCES, "b.jpg": "a park"}, "1 image with references that are no list but str: b.jpg"),
-    (CAPTIONS, {**REFERENCES, "b.jpg": ["a park", NAN]}, r"image b.jpg: the caption is missing \(nan\)"),
-    (CAPTIONS, {**REFERENCES, "b.jpg": [{"raw": "a park"}]}, "a caption must be text, not dict"),
+    (CAPTIONS, {**REFERENCES, "b.jpg": "a park"}, "not a list but str: b.jpg"),
+    (CAPTIONS, {**REFERENCES, "b.jpg": ["a park", NAN]}, r"image b.jpg.*missing \(nan\)"),
+    (CAPTIONS, {**REFERENCES, "b.jpg": [{"raw": "a park"}]}, "image b.jpg.*dict"),
 ]
 
 
 @pytest.mark.parametrize(("captions", "references", "message"), BAD)
-def test_bad_input_is_told_in_one_line(captions, references, message):
+def test_error_names_the_images_in_one_line(captions, references, message):
     with pytest.raises(DataError, match=message) as caught:
         score(captions, references)
     assert "\n" not in str(caught.value)

@@ -24,7 +24,7 @@ def test_compare(name):
     assert compare(poor, poor).p_value == 1
 
 
-def test_scores_of_different_kinds_do_not_compare():
+def test_different_signatures_do_not_compare():
     scores = Scorer(REFERENCES, ["bleu3", "bleu4"]).score(GOOD)
     with pytest.raises(DataError, match="bleu3"):
         compare(scores["bleu3"], scores["bleu4"])

@@ -31,7 +31,7 @@ def test_scores_with_intervals_and_signatures():
     assert table(scores, signatures=False).splitlines() == lines[:7]
 
 
-def test_comparison_says_which_is_better_and_whether_by_chance():
+def test_comparison_has_difference_and_significance():
     scorer = Scorer(REFERENCES, ["rouge"])
     text = comparison(scorer.score(POOR), scorer.score(GOOD), ("poor.jsonl", "good.jsonl"))
     row = text.splitlines()[1].split()
@@ -49,7 +49,7 @@ def test_the_human_row_has_a_column_for_each_reference():
     assert cells == ["BLEU-1", "1.000", f"{sum(values) / 2:.3f}", *(f"{value:.3f}" for value in values)]
 
 
-def test_behaviour_leaves_out_what_is_not_known():
+def test_diversity_table_leaves_out_unknown_measures():
     captions = [caption.split() for caption in GOOD.values()]
     text = behaviour({"mine": diversity(captions), "other": diversity(captions[:1])})
     assert "novel" not in text

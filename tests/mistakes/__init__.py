@@ -1,8 +1,11 @@
-"""Mistakes that people make, and some that attackers make: each a way to call ``capsmith`` that must be refused.
+"""Bad input, by mistake or by malice: each case is a way to call ``capsmith`` that must be refused.
 
-A case prepares a folder of its own and returns the command line. It passes when the command leaves with exit code 2
-and one line that says what is wrong, where, and what to do; when nothing was executed from a file; and when every
-file that was there before is still there, byte for byte, and nothing half-written is left over.
+A case prepares its own folder and returns the command line. It passes if the command exits with code 2 and prints one
+line that names the file, key or value; if nothing was executed from a file; and if every file that existed before is
+unchanged, byte for byte, and no temporary file is left.
+
+The expected texts of a case name files, keys and values, with at most one stable keyword. They are not sentences, so
+that messages can be reworded.
 
 ``tests/test_bad_input.py`` runs the cases, and so does ``benchmarks/bad_input.py``.
 """
@@ -28,7 +31,7 @@ LONGEST_LINE = 700
 
 @dataclass(frozen=True)
 class Toy:
-    """What the cases copy from: a data set, a run trained on it, and its feature store."""
+    """The originals that cases copy: a dataset, a run trained on it, and its feature store."""
 
     root: Path
 
@@ -50,7 +53,7 @@ class Toy:
 
 
 def make_toy(root: Path) -> Toy:
-    """Trains the toy captioner; seconds."""
+    """Trains the toy captioner in some seconds."""
     from capsmith.cli import main
 
     made = Toy(root)
@@ -65,9 +68,9 @@ class Workshop:
     """The folder of one case.
 
     Attributes:
-        folder: Where the case makes its files.
-        toy: Read only; ``data``, ``run`` and ``store`` copy from it.
-        sentinel: A file that hostile content tries to make.
+        folder: The folder of the case's files.
+        toy: The originals, read only; ``data``, ``run`` and ``store`` copy from it.
+        sentinel: A file that malicious content tries to create.
     """
 
     def __init__(self, folder: Path, made: Toy) -> None:
@@ -76,7 +79,7 @@ class Workshop:
         self.sections: dict[str, Any] = toy.settings(made.data, folder / "cache")
 
     def data(self) -> Path:
-        """Copies the data set, and makes the config use the copy."""
+        """Copies the dataset; the config uses the copy."""
         shutil.copytree(self.toy.data, self.folder / "data")
         self.sections["data"]["root"] = str(self.folder / "data")
         return self.folder / "data"
@@ -86,7 +89,7 @@ class Workshop:
         return Path(shutil.copytree(self.toy.run, self.folder / name))
 
     def store(self) -> Path:
-        """Copies the feature store, and makes the config use the copy."""
+        """Copies the feature store; the config uses the copy."""
         folder = Path(shutil.copytree(self.toy.store, self.folder / "store"))
         self.sections["features"]["store"] = str(folder)
         return folder
@@ -99,7 +102,7 @@ class Workshop:
         return str(toy.write_config(self.folder / "config.yaml", values))
 
     def write(self, name: str, content: str | bytes) -> Path:
-        """Writes a file of the case's own."""
+        """Writes a file in the folder of the case."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -114,13 +117,13 @@ class Case:
     """One mistake.
 
     Attributes:
-        name: What was done wrong.
-        prepare: Makes the files; returns the arguments of ``capsmith``.
-        says: What the error must name: what is wrong, where, or what to do.
-        errors: How many errors the message must list.
-        around: Entered while the command runs.
-        may_change: Names of files that the command may write again.
-        works: Lines of standard output: what went on in spite of the mistake.
+        name: The mistake.
+        prepare: Creates the files; returns the arguments of ``capsmith``.
+        says: What the error message must contain: names of files, keys and values.
+        errors: The number of errors that the message must list.
+        around: A context in which the command runs.
+        may_change: Names of files that the command may rewrite.
+        works: Text that standard output must contain: results that do not depend on the mistake.
     """
 
     name: str
@@ -149,7 +152,7 @@ def mistake(
 
 @dataclass
 class Outcome:
-    """What a command did, and what of that it should not have done."""
+    """The result of a command, and its faults."""
 
     code: int | None
     output: str
@@ -165,7 +168,7 @@ class Outcome:
 
 
 def attempt(case: Case, workshop: Workshop) -> Outcome:
-    """Prepares a case, runs it in this process, and looks for faults."""
+    """Prepares a case, runs it in this process, and collects faults."""
     arguments = case.prepare(workshop)
     before = snapshot(workshop.folder) | snapshot(workshop.toy.root)
     with case.around(workshop):
@@ -180,7 +183,7 @@ def attempt(case: Case, workshop: Workshop) -> Outcome:
 
 
 def run(arguments: list[str]) -> Outcome:
-    """Calls ``capsmith`` in this process; output of C libraries is captured too."""
+    """Calls ``capsmith`` in this process, and captures all output, also of C libraries."""
     from capsmith.cli import main
 
     with _captured() as read:
@@ -188,7 +191,7 @@ def run(arguments: list[str]) -> Outcome:
             code: int | None = main(arguments)
         except SystemExit as leaving:  # argparse
             code = leaving.code if isinstance(leaving.code, int) else None
-        except BaseException:  # what a user would see as a traceback
+        except BaseException:  # a user would see a traceback
             import traceback
 
             traceback.print_exc()

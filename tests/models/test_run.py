@@ -90,7 +90,12 @@ def test_clear_removes_only_our_files(tmp_path):
     for path in [*ours, *foreign, run.lock]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("[]")
+    elsewhere = tmp_path.with_name("elsewhere")
+    elsewhere.mkdir()
+    (elsewhere / run.history.name).touch()
+    run.encoders(3)[2].path.symlink_to(elsewhere)
     run.clear()
+    assert (elsewhere / run.history.name).exists()
     assert not any(path.exists() for path in ours)
     assert all(path.exists() for path in [*foreign, run.lock])
     assert not run.encoders(2)[1].path.exists() and not (run.report / "dev").exists()

@@ -151,7 +151,7 @@ def test_a_signal_stops_it_after_the_batch(frozen, tmp_path, monkeypatch, number
         patch.setattr(Batches, "load", asked)
         train(config_of(FROZEN), run)
     assert stopped.value.args == (number,) and signal.getsignal(number) is before
-    *_, noted, last = (tmp_path / "log.txt").read_text().splitlines()
+    *_, noted, last = (run / "log.txt").read_text().splitlines()
     assert noted.startswith(f"{number.name}: finishing the batch and saving")
     assert re.fullmatch(r"interrupted after epoch 1( and [12] batches)?; everything is saved in .*", last)
     go_on(run, FROZEN)

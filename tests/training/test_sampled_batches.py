@@ -9,7 +9,8 @@ import pytest
 from capsmith.data.sources import CroppedSource
 from capsmith.data.text.tokens import tokenise
 from capsmith.data.text.vocabulary import END, PAD
-from capsmith.decoding.search import GreedyConfig, search
+from capsmith.decoding.config import GreedyConfig
+from capsmith.decoding.search import search
 from capsmith.metrics.reward import CiderReward
 from capsmith.training import sampled_batches
 from capsmith.training.sampled_batches import SampledBatches

@@ -29,7 +29,7 @@ def test_no_corner_is_ever_empty(seed, mirrored):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_crop_keeps_its_share(seed):
+def test_a_crop_keeps_the_minimum_side(seed):
     """From left to right brightness rises by what the crop's width says, at least three quarters of it."""
     seen = variant(RAMP, seed, crop=0.75)
     rise = float(seen[20, -1, 0]) - float(seen[20, 0, 0])
@@ -37,7 +37,7 @@ def test_a_crop_keeps_its_share(seed):
     assert (np.diff(seen[20, :, 0].astype(int)) >= 0).all()
 
 
-def test_turning_turns():
+def test_rotation_has_the_configured_range():
     """A vertical edge leans to both sides over many draws, never by more than was asked for."""
     edge = np.zeros((64, 64, 3), np.uint8)
     edge[:, 32:] = 255
@@ -49,7 +49,7 @@ def test_turning_turns():
     assert min(leans) < -10 and max(leans) > 10 and max(map(abs, leans)) < 23
 
 
-def test_light_varies_by_as_much_as_was_asked():
+def test_colour_varies_within_the_configured_range():
     grey = np.full((8, 8, 3), 100, np.uint8)
     means = [variant(grey, seed, colour=0.3).mean() for seed in range(60)]
     assert 69 <= min(means) < 80 and 120 < max(means) <= 131
@@ -65,7 +65,7 @@ class Still:
         return np.stack([RAMP] * len(rows))
 
 
-def test_what_is_mirrored_is_said_so():
+def test_mirrored_variants_are_reported():
     """Every epoch draws anew; a row looks the same whenever it is asked for; words turn with their images."""
     source = AugmentedSource(Still(), ["0", "1", "2"], AugmentConfig())
     rng = np.random.default_rng(0)

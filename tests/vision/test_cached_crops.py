@@ -15,19 +15,19 @@ def gradient(width, height):
     return np.stack([red, green, np.zeros_like(red)], -1).astype(np.uint8)
 
 
-def test_number_zero_is_the_image():
+def test_crop_zero_is_the_complete_image():
     assert crop_of("a.jpg", 0) is None
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_a_view_is_a_function_of_image_and_number(number):
+def test_a_crop_depends_only_on_image_and_number(number):
     one = crop_of("a.jpg", number)
     assert one == crop_of("a.jpg", number)
     assert one != crop_of("b.jpg", number) and one.box != crop_of("a.jpg", number + 1).box
     assert one.mirrored == is_mirrored(number) == bool(number % 2)
 
 
-def test_crops_lie_inside_and_keep_enough():
+def test_crops_lie_inside_the_image_and_keep_the_minimum_side():
     boxes = np.array([crop_of(f"{n}.jpg", 1).box for n in range(500)])
     left, top, right, bottom = boxes.T
     assert boxes.min() >= 0 and boxes.max() <= 1

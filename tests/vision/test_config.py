@@ -5,13 +5,13 @@ from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.encoders import ENCODERS
 
 
-def test_small_cnn_needs_no_weights_to_be_named():
+def test_small_cnn_defaults_to_random_weights():
     assert EncoderConfig(type="small_cnn").weights == "none"
     assert EncoderConfig(type="small_cnn", weights="mine.weights.h5").weights == "mine.weights.h5"
     assert EncoderConfig().weights == "imagenet"
 
 
-def test_size_is_the_table_s_unless_given():
+def test_default_size_comes_from_the_table():
     assert EncoderConfig(type="inception_v3").size == (299, 299)
     assert EncoderConfig(type="inception_v3", image_size=128).size == (128, 128)
     assert EncoderConfig(image_size=(160, 192)).size == (160, 192)
@@ -51,13 +51,13 @@ def test_a_saved_config_reads_back_the_same():
     ]
     + [("InceptionV3", "inception_v3"), ("Inception v3", "inception_v3"), ("ConvNeXt-Tiny", "convnext_tiny")],
 )
-def test_encoders_are_found_as_papers_and_keras_write_them(word, name):
+def test_encoder_names_match_spellings_of_papers_and_keras(word, name):
     assert EncoderConfig(type=word) == EncoderConfig(type=name)
 
 
-def test_every_encoder_is_found_by_what_keras_calls_it():
+def test_every_encoder_is_found_by_its_keras_name():
     assert all(EncoderConfig(type=spec.application).type == name for name, spec in ENCODERS.items() if spec.application)
 
 
-def test_the_small_cnn_begins_untrained_however_it_is_written():
+def test_every_spelling_of_small_cnn_defaults_to_random_weights():
     assert EncoderConfig(type="SmallCNN").weights == "none"

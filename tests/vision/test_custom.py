@@ -32,14 +32,14 @@ def config(path, **more):
     return EncoderConfig(type="custom", weights=str(path), **more)
 
 
-def test_a_model_of_one_s_own_gives_its_own_output(saved):
+def test_a_custom_model_gives_its_own_output(saved):
     model, path = saved
     encoder = build_encoder(config(path))
     assert encoder.image_size == (24, 32) and encoder.feature_shape == (7,)
     np.testing.assert_allclose(encoder.encode(PIXELS), model.predict_on_batch(PIXELS.astype(np.float32)), rtol=1e-5)
 
 
-def test_cut_at_a_layer_as_a_grid_and_kept_in_a_run(saved, tmp_path):
+def test_a_custom_model_up_to_a_layer_is_saved_in_a_run(saved, tmp_path):
     model, path = saved
     settings = config(path, layer="second", output="grid")
     encoder = build_encoder(settings)
@@ -59,7 +59,7 @@ def test_sequential_models_work(tmp_path):
     assert build_encoder(config(tmp_path / "s.keras", layer="c")).feature_shape == (4,)
 
 
-def test_layers_are_suggested(saved):
+def test_an_unknown_layer_names_the_nearest(saved):
     with pytest.raises(FeatureError, match="'secnd'.*'second'"):
         build_encoder(config(saved[1], layer="secnd"))
 
@@ -87,7 +87,7 @@ def test_a_lambda_layer_is_refused_and_does_not_run(tmp_path):
     assert not mark.exists()
 
 
-def test_a_class_from_elsewhere_is_refused_before_keras_imports_it(saved, tmp_path):
+def test_a_foreign_class_is_refused_before_keras_imports_it(saved, tmp_path):
     _, path = saved
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
@@ -105,7 +105,7 @@ def test_a_class_from_elsewhere_is_refused_before_keras_imports_it(saved, tmp_pa
         load_custom(tmp_path / "evil.keras", None, None)
 
 
-def test_a_layer_that_the_user_registered_is_taken(tmp_path):
+def test_a_registered_layer_is_accepted(tmp_path):
     @keras.saving.register_keras_serializable("capsmith_test")
     class Halve(keras.layers.Layer):
         def call(self, x):

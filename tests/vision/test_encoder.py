@@ -41,7 +41,7 @@ def mobilenet(path, **more):
     return EncoderConfig(**({"type": "mobilenet_v2", "weights": str(path), "image_size": 96} | more))
 
 
-def test_features_are_those_of_keras_applications_used_by_hand(own_weights):
+def test_features_equal_those_of_keras_applications(own_weights):
     model, path = own_weights
     by_hand = model.predict_on_batch(keras.applications.mobilenet_v2.preprocess_input(PIXELS.astype(np.float32)))
     grid = build_encoder(mobilenet(path, output="grid"))
@@ -73,7 +73,7 @@ def test_small_cnn_s_vector_is_mean_and_maximum_of_its_grid():
     np.testing.assert_allclose(pooled.encode(PIXELS), np.concatenate([grid.mean(1), grid.max(1)], 1), atol=1e-5)
 
 
-def test_whole_and_fractional_pixels_are_the_same_scale():
+def test_integer_and_float_pixels_have_the_same_scale():
     encoder = build_encoder(small())
     np.testing.assert_allclose(encoder.encode(PIXELS), encoder.encode(PIXELS.astype(np.float32)), atol=1e-6)
     assert np.abs(encoder.encode(PIXELS) - encoder.encode(PIXELS + np.float32(0.9))).max() > 1e-5  # not cut to whole
@@ -85,12 +85,12 @@ def test_other_image_sizes_work():
     assert encoder.encode(np.zeros((2, 64, 128, 3), np.uint8)).shape == (2, 32, 128)
 
 
-def test_the_fingerprint_is_the_one_known_beforehand(own_weights):
+def test_the_fingerprint_equals_that_of_the_config(own_weights):
     for settings in (small(), mobilenet(own_weights[1], layer="block_2_add", output="grid")):
         assert build_encoder(settings).fingerprint == encoder_fingerprint(settings)
 
 
-def test_a_vector_layer_gives_no_grid(monkeypatch):
+def test_a_grid_of_a_vector_layer_is_refused(monkeypatch):
     monkeypatch.setattr(
         backbone,
         "build_network",
@@ -113,7 +113,7 @@ def norms(encoder):
     return [layer for layer in encoder.core.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-def test_pretrained_batch_norm_stays_frozen_in_training_and_one_s_own_learns(own_weights):
+def test_pretrained_batch_norm_stays_frozen_and_random_batch_norm_is_trained(own_weights):
     for settings, learns in (
         (mobilenet(own_weights[1], trainable=True), False),
         (small(trainable=True), True),
@@ -128,7 +128,7 @@ def test_pretrained_batch_norm_stays_frozen_in_training_and_one_s_own_learns(own
 
 
 @pytest.mark.parametrize("trained", [False, True])
-def test_a_run_directory_needs_nothing_else(trained_weights, tmp_path, trained):
+def test_a_saved_encoder_loads_without_the_original_weights(trained_weights, tmp_path, trained):
     settings = small(weights=str(trained_weights), layer="block4_out", trainable=trained)
     encoder = build_encoder(settings)
     if trained:
@@ -194,7 +194,7 @@ def no_space(file, start, size):
 
 
 @pytest.mark.parametrize("allocates", [True, False], ids=["posix", "elsewhere"])
-def test_a_disk_without_room_is_seen_beforehand(allocates, tmp_path, monkeypatch):
+def test_a_full_disk_is_detected_before_writing(allocates, tmp_path, monkeypatch):
     if allocates:
         monkeypatch.setattr(os, "posix_fallocate", no_space, raising=False)
     else:
@@ -249,7 +249,7 @@ extract(images, EncoderConfig(type="small_cnn", output="grid"), features)
 """
 
 
-def test_a_killed_extraction_with_a_real_network_ends_in_the_same_features(tmp_path):
+def test_a_killed_extraction_with_a_real_network_resumes_to_the_same_features(tmp_path):
     from capsmith.vision.config import FeaturesConfig
     from capsmith.vision.extraction import extract
     from tests.support.fake_encoder import images_in
@@ -268,7 +268,7 @@ def test_a_killed_extraction_with_a_real_network_ends_in_the_same_features(tmp_p
 
 
 @pytest.mark.shared
-def test_real_weights_see_that_two_images_are_the_same(shared):
+def test_real_weights_give_two_near_duplicates_similar_features(shared):
     from capsmith.vision.images import load_image
 
     weights = shared / "weights" / "mobilenet_v2_1.0_224_notop.weights.h5"

@@ -20,7 +20,7 @@ def module_of(application: str):
     return next(module for module in MODULES if hasattr(module, application))
 
 
-def test_the_table_holds_what_the_issue_names():
+def test_the_table_has_all_promised_encoders():
     assert {
         "resnet50",
         "resnet152",
@@ -43,7 +43,7 @@ def test_the_table_holds_what_the_issue_names():
 
 
 @pytest.mark.parametrize("spec", NETWORKS, ids=lambda spec: spec.name)
-def test_pixel_scaling_is_that_of_keras_applications(spec):
+def test_pixel_scaling_equals_keras_applications(spec):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3)).astype(np.float32)
     expected = module_of(spec.application).preprocess_input(pixels.copy())
     inputs = keras.Input((5, 4, 3))
@@ -72,6 +72,6 @@ def test_image_size_is_the_default_of_keras_applications(spec, monkeypatch):
 @pytest.mark.parametrize(
     "spec", [spec for spec in ENCODERS.values() if spec.name != "custom"], ids=lambda spec: spec.name
 )
-def test_builds_and_gives_the_channels_that_the_list_says(spec):
+def test_networks_build_and_have_the_listed_channels(spec):
     encoder = build_encoder(EncoderConfig(type=spec.name, weights="none", image_size=96, trainable=True))
     assert encoder.feature_shape == (int(spec.description.split("-d")[0]),)

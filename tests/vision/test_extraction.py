@@ -64,7 +64,7 @@ def test_all_batches_have_one_shape(encoder, tmp_path):
     assert FakeEncoder.calls == [3]
 
 
-def test_what_is_there_is_not_computed_again_nor_the_network_built(encoder, tmp_path, monkeypatch, log_lines):
+def test_a_complete_store_is_reused_without_building_the_network(encoder, tmp_path, monkeypatch, log_lines):
     images = images_in(tmp_path / "p")
     first = extract(images, encoder, settings(tmp_path / "s"))
     monkeypatch.setitem(sys.modules, "capsmith.vision.encoder", None)  # importing it now fails
@@ -74,7 +74,7 @@ def test_what_is_there_is_not_computed_again_nor_the_network_built(encoder, tmp_
 
 
 @pytest.mark.parametrize(("moment", "batch"), [(m, b) for m in MOMENTS for b in (1, 6)] + [(m, 0) for m in AT_THE_END])
-def test_killed_anywhere_goes_on_and_ends_in_the_same_numbers(encoder, tmp_path, moment, batch):
+def test_a_killed_extraction_resumes_to_the_same_features(encoder, tmp_path, moment, batch):
     images = images_in(tmp_path / "p")
     whole = extract(images, encoder, settings(tmp_path / "whole"))
     script = [sys.executable, fake_encoder.__file__]
@@ -92,7 +92,7 @@ def test_killed_anywhere_goes_on_and_ends_in_the_same_numbers(encoder, tmp_path,
     assert not (tmp_path / "killed" / "journal.jsonl").exists()
 
 
-def test_new_images_are_added_and_changed_ones_redone(encoder, tmp_path):
+def test_new_and_changed_images_are_extracted(encoder, tmp_path):
     folder = tmp_path / "p"
     few = extract(images_in(folder, 10), encoder, settings(tmp_path / "s"))
     before = contents(few)[1]
@@ -117,7 +117,7 @@ def test_fewer_images_use_the_same_store(encoder, tmp_path):
     assert len(extract(images[:5], encoder, settings(tmp_path / "s"))) == 23 and not FakeEncoder.calls
 
 
-def test_unreadable_images_are_named_and_the_others_go_on(encoder, tmp_path, log_lines):
+def test_unreadable_images_are_reported_and_left_out(encoder, tmp_path, log_lines):
     images = images_in(tmp_path / "p")
     images[3][1].write_bytes(images[3][1].read_bytes()[:400])
     images[9][1].write_text("no image")
@@ -141,7 +141,7 @@ def test_unreadable_images_are_named_and_the_others_go_on(encoder, tmp_path, log
     assert "00.png" not in spoilt and "00.png" in spoilt.missing and len(spoilt) == 21
 
 
-def test_too_many_unreadable_images_stop_it(encoder, tmp_path):
+def test_too_many_unreadable_images_stop_extraction(encoder, tmp_path):
     images = images_in(tmp_path / "p")
     for _, path in images[4:9]:
         path.write_text("no image")
@@ -154,7 +154,7 @@ def test_too_many_unreadable_images_stop_it(encoder, tmp_path):
         extract(images, encoder, settings(tmp_path / "s", max_bad_fraction=0.1))
 
 
-def test_a_wrong_folder_stops_it_before_the_network_is_built(encoder, tmp_path, monkeypatch):
+def test_a_wrong_folder_stops_extraction_before_the_network_is_built(encoder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "capsmith.vision.encoder", None)
     images = [(f"{n}.jpg", tmp_path / "nowhere" / f"{n}.jpg") for n in range(5)]
     with pytest.raises(FeatureError, match=r"5 of 5 images .*0.jpg: no such file"):
@@ -173,7 +173,7 @@ def test_two_encoders_never_mix(tmp_path):
     assert extract(images, one, cached).path != extract(images, other, cached).path
 
 
-def test_an_interrupted_store_of_another_encoder_is_refused_too(tmp_path):
+def test_an_unfinished_store_of_another_encoder_is_refused(tmp_path):
     images = images_in(tmp_path / "p")
     images[20][1].write_text("no image")
     config = settings(tmp_path / "s", max_bad_fraction=0)
@@ -183,7 +183,7 @@ def test_an_interrupted_store_of_another_encoder_is_refused_too(tmp_path):
         extract(images, EncoderConfig(type="small_cnn", output="grid"), config)
 
 
-def test_stores_in_the_cache_are_apart_by_encoder_output_and_folder(tmp_path):
+def test_cached_stores_are_separated_by_encoder_output_and_folder(tmp_path):
     cache = FeaturesConfig(cache=tmp_path)
     here, there = ([("a", tmp_path / name / "a.jpg")] for name in ("here", "there"))
     pooled, grid = (EncoderConfig(type="small_cnn", output=output) for output in ("pooled", "grid"))
@@ -192,7 +192,7 @@ def test_stores_in_the_cache_are_apart_by_encoder_output_and_folder(tmp_path):
     assert store_folder(here, pooled, cache) == store_folder([*here, ("b", tmp_path / "here" / "b.jpg")], pooled, cache)
 
 
-def test_a_full_disk_is_one_line_and_a_later_run_goes_on(encoder, tmp_path):
+def test_a_full_disk_is_reported_and_a_later_run_resumes(encoder, tmp_path):
     resource = pytest.importorskip("resource")
     images = images_in(tmp_path / "p")
     whole = extract(images, encoder, settings(tmp_path / "whole"))
@@ -227,7 +227,7 @@ def test_two_processes_do_not_write_into_one_store(encoder, tmp_path):
         extract(images_in(tmp_path / "p"), encoder, settings(tmp_path / "s"))
 
 
-def test_ids_must_be_of_one_image_each(encoder, tmp_path):
+def test_ids_must_be_unique(encoder, tmp_path):
     images = images_in(tmp_path / "p", 4)
     assert len(extract([*images, *images], encoder, settings(tmp_path / "s"))) == 4
     with pytest.raises(FeatureError, match="00.png"):
@@ -236,7 +236,7 @@ def test_ids_must_be_of_one_image_each(encoder, tmp_path):
         extract([], encoder, settings(tmp_path / "s"))
 
 
-def test_a_view_has_a_store_of_its_own(encoder, tmp_path):
+def test_a_cached_crop_has_its_own_store(encoder, tmp_path):
     """Features of a view are those of the cropped, mirrored pixels, and stand beside those of the images."""
     images = images_in(tmp_path / "images", 5)
     plain = extract(images, encoder, settings(tmp_path / "store"))
@@ -250,7 +250,7 @@ def test_a_view_has_a_store_of_its_own(encoder, tmp_path):
         FeatureStore.open(view.path, plain.fingerprint)
 
 
-def test_the_manifest_knows_sizes(tmp_path):
+def test_the_manifest_records_file_sizes(tmp_path):
     images = images_in(tmp_path / "p", 4)
     store = extract(images, EncoderConfig(type="small_cnn"), settings(tmp_path / "s"))
     assert Manifest.read(store.path).file_sizes() == {image: path.stat().st_size for image, path in images}

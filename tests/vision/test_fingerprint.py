@@ -25,12 +25,12 @@ def test_every_setting_that_changes_features_changes_the_fingerprint(tmp_path):
     assert len(set(found)) == len(found)
 
 
-def test_saying_the_defaults_changes_nothing():
+def test_explicit_defaults_give_the_same_fingerprint():
     said = EncoderConfig(type="vgg16", image_size=(224, 224), preprocess="caffe")
     assert encoder_fingerprint(said) == encoder_fingerprint(EncoderConfig(type="vgg16"))
 
 
-def test_weights_count_by_content_not_by_place(tmp_path):
+def test_weights_are_identified_by_content_not_by_path(tmp_path):
     one, copy = tmp_path / "a.weights.h5", tmp_path / "copy.weights.h5"
     one.write_bytes(b"same")
     copy.write_bytes(b"same")
@@ -52,5 +52,5 @@ def test_differences_name_the_keys():
     assert describe_differences(ours, dict(ours)) == ""
 
 
-def test_digest_ignores_the_order_of_keys():
+def test_json_sha256_ignores_the_order_of_keys():
     assert json_sha256({"a": 1, "b": [2]}) == json_sha256({"b": [2], "a": 1}) != json_sha256({"a": 1, "b": [3]})

@@ -82,7 +82,7 @@ def test_no_other_format_of_pillow_is_opened():
     assert tried > 15
 
 
-def test_what_comes_out_must_be_what_was_asked_for(monkeypatch):
+def test_the_decoded_format_must_match_the_signature(monkeypatch):
     class Other:
         format, size, tile = "EPS", (8, 8), ()
 
@@ -91,7 +91,7 @@ def test_what_comes_out_must_be_what_was_asked_for(monkeypatch):
 
     other = Other()
     monkeypatch.setattr(Image, "open", lambda *_, **__: other)
-    with pytest.raises(ImageError, match="begins as JPEG, but is EPS"):
+    with pytest.raises(ImageError, match="JPEG, but is EPS"):
         open_image(encoded(RED, "JPEG"), "a.jpg")
     assert other.closed
 
@@ -108,7 +108,7 @@ def test_the_wrapper_is_one_that_pillow_would_open():
         load_image(image, SIZE)
 
 
-def test_an_image_that_somebody_has_loaded_is_taken_whatever_it_was():
+def test_a_loaded_image_of_any_format_is_accepted():
     with Image.open(io.BytesIO(encoded(RED, "TGA"))) as image:
         image.load()
         assert looks_red(image)
@@ -122,8 +122,8 @@ def test_a_closed_image_gives_one_line():
 
 
 @pytest.mark.parametrize("source", [None, 7, 1.5, object(), bytearray(b"x"), ["a.jpg"]])
-def test_what_is_no_image_at_all(source):
-    with pytest.raises(ImageError, match="is not an image: give a path, bytes, a PIL image or an array"):
+def test_other_types_are_refused(source):
+    with pytest.raises(ImageError, match="is not an image"):
         load_image(source, SIZE)
 
 
@@ -140,11 +140,11 @@ def test_what_is_no_image_at_all(source):
         (b"", None),
     ],
 )
-def test_boxes_are_told_by_their_brands(brands, expected):
+def test_box_formats_are_detected_by_their_brands(brands, expected):
     assert format_of(box(b"ftyp", brands) + bytes(40)) == expected
 
 
-def test_endings_are_lower_case_and_none_is_twice():
+def test_extensions_are_lower_case_and_unique():
     assert sum(map(len, FORMATS.values())) == len(IMAGE_ENDINGS)
     assert all(ending == ending.lower() and ending[0] == "." for ending in IMAGE_ENDINGS)
     assert {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".heic", ".avif"} <= IMAGE_ENDINGS
@@ -171,7 +171,7 @@ def test_pipes_sockets_devices_and_folders_are_refused_at_once(tmp_path, monkeyp
     assert time.monotonic() - began < 5
 
 
-def test_a_file_that_is_exchanged_for_a_pipe_meanwhile(tmp_path, monkeypatch):
+def test_a_file_replaced_by_a_pipe_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "a.jpg"
     os.mkfifo(path)
     real = Path.stat
@@ -196,7 +196,7 @@ def test_files_beyond_the_limit_are_not_read(tmp_path, monkeypatch):
     assert time.process_time() - began < 0.3
 
 
-def test_a_file_that_grows_is_read_as_long_as_it_was(tmp_path, monkeypatch):
+def test_a_growing_file_is_read_up_to_its_first_size(tmp_path, monkeypatch):
     path, data = tmp_path / "a.png", encoded(RED)
     path.write_bytes(data)
     real = os.fstat
@@ -224,7 +224,7 @@ def test_scans_times_pixels_are_bounded():
     assert load_image(scan_bomb(2000, 500), SIZE).shape == (*SIZE, 3)
 
 
-def test_an_image_below_the_limit_is_decoded_in_pieces_as_in_one():
+def test_decoding_in_pieces_gives_the_same_pixels():
     noise = Image.effect_noise((700, 500), 90).convert("RGB")
     data = encoded(noise, "JPEG", progressive=True, quality=95)
     with open_image(data, "a") as image:
@@ -234,7 +234,7 @@ def test_an_image_below_the_limit_is_decoded_in_pieces_as_in_one():
         np.testing.assert_array_equal(np.asarray(image), whole)
 
 
-def test_a_long_jpeg_is_handed_over_a_few_scans_at_a_time(monkeypatch):
+def test_a_long_jpeg_is_decoded_a_few_scans_at_a_time(monkeypatch):
     data = scan_bomb(9984, 20)
     with open_image(data, "a") as image:
         sizes = [len(piece) for piece in iter(lambda: image.load_read(65_536), b"")]
@@ -318,7 +318,7 @@ def test_an_icon_is_bounded_by_what_is_inside():
         load_image(icon(png(11_000, 11_000)), SIZE)
     assert looks_red(icon(encoded(RED), 40, 30))
     assert looks_red(encoded(RED.resize((32, 32)), "ICO", sizes=[(32, 32)], bitmap_format="bmp"))
-    with pytest.raises(ImageError, match="no size that an icon can have"):
+    with pytest.raises(ImageError, match="invalid size"):
         load_image(icon(icon(encoded(RED))), SIZE)
 
 
@@ -349,7 +349,7 @@ def test_orientation_of_damaged_or_giant_exif_is_none():
     assert orientation(image) == 8
 
 
-def test_a_flipped_size_in_the_header_is_no_way_around_the_limit():
+def test_a_rotated_size_does_not_bypass_the_limit():
     for data in (
         b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, 20_000, -20_000, 1, 24, *[0] * 6),
         b"P6\n20000 20000\n255\n",

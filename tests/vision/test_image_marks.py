@@ -11,7 +11,7 @@ from tests.support import toy
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
-def test_our_images_are_known_again(tmp_path, ending):
+def test_marked_images_are_recognised(tmp_path, ending):
     path = tmp_path / f"sheet.{ending}"
     contact_sheet([(toy.image("red", "ball"), "a ball", "")], path)
     assert is_marked("captions")(path) and not is_marked("attention")(path)

@@ -112,7 +112,7 @@ def test_black_and_white_uses_the_whole_range():
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_transparency_lies_on_white(mode):
+def test_transparency_is_composited_on_white(mode):
     grey = Image.new(mode, (3, 1))
     black, see_through, half = ((0, 0, 0, a) if mode == "RGBA" else (0, a) for a in (255, 0, 128))
     for x, value in enumerate((black, see_through, half)):
@@ -165,7 +165,7 @@ def test_grey_and_four_channel_arrays():
         (np.zeros((8, 8, 3), np.int64), "int64 pixels"),
     ],
 )
-def test_arrays_of_unclear_meaning_are_refused(array, said):
+def test_ambiguous_arrays_are_refused(array, said):
     with pytest.raises(ImageError, match=said):
         load_image(array, (8, 8))
 

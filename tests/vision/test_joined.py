@@ -21,7 +21,7 @@ def test_three_from_two_by_hand():
 
 
 @pytest.mark.parametrize(("given", "wanted"), [(49, 64), (64, 49), (100, 64), (64, 64), (1, 9)])
-def test_what_is_the_same_everywhere_stays(given, wanted):
+def test_resampling_preserves_constants(given, wanted):
     matrix = resampling_matrix(given, wanted)
     assert matrix.shape == (wanted, given) and (matrix >= 0).all()
     np.testing.assert_allclose(matrix.sum(axis=1), 1, rtol=1e-5)
@@ -41,12 +41,12 @@ def test_joined_features():
 
 
 @pytest.mark.parametrize("shapes", [[(4, 2), (5, 2)], [(6, 2), (4, 2)], [(4, 2), (8,)]])
-def test_what_cannot_be_joined(shapes):
+def test_incompatible_shapes_are_refused(shapes):
     with pytest.raises(FeatureError, match="cannot be joined"):
         joined_shape(shapes)
 
 
-def test_stores_agree_by_image_not_by_row(tmp_path):
+def test_stores_are_joined_by_image_not_by_row(tmp_path):
     """Two stores in other orders, each lacking an image that the other holds."""
     first = {name: np.full((4, 2), n, np.float16) for n, name in enumerate("abcd")}
     second = {name: np.full((4, 3), 10 * n, np.float16) for n, name in enumerate("dcbe")}

@@ -23,11 +23,11 @@ def rows(*values):
     return np.array([[value] * 3 for value in values], np.float32)
 
 
-def test_nothing_is_known_of_an_empty_folder(tmp_path):
+def test_an_empty_folder_has_no_manifest(tmp_path):
     assert current_manifest(tmp_path, PRINT) is None
 
 
-def test_whole_lines_count_and_a_torn_one_does_not(tmp_path):
+def test_complete_lines_count_and_a_torn_line_does_not(tmp_path):
     writer = begin(tmp_path)
     writer.append(["a", "b"], [10, 20], rows(1, 2), {})
     writer.append(["c"], [30], rows(3), {"d": {"reason": "d: empty", "size": 0}})
@@ -58,7 +58,7 @@ def test_a_torn_line_is_cut_off_before_the_next_is_written(tmp_path):
     np.testing.assert_array_equal(store.gather(store.rows(["c", "a"])), rows(3, 1))
 
 
-def test_a_torn_first_line_begins_anew(tmp_path):
+def test_a_torn_first_line_starts_a_new_journal(tmp_path):
     begin(tmp_path).close()
     path = tmp_path / "journal.jsonl"
     path.write_bytes(path.read_bytes()[:-3])
@@ -123,7 +123,7 @@ def test_grid_rows_are_a_plain_npy_file_that_grows_in_place(tmp_path):
     assert len(FeatureStore.open(tmp_path)) == 1001
 
 
-def test_the_npy_header_has_one_length_whatever_the_rows():
+def test_the_npy_header_length_does_not_depend_on_the_rows():
     manifest = Manifest(PRINT, (49, 1280), "float16")
     assert len({len(journal._header(manifest, n)) for n in (0, 1, 10**6, 10**12)}) == 1
 
@@ -199,7 +199,7 @@ def written(folder, shape, batches, reopened=frozenset()):
 
 @settings(max_examples=60, deadline=None)
 @given(SHAPES, histories(), st.sets(st.integers(0, 4)), st.data())
-def test_what_was_appended_is_what_a_dictionary_holds(tmp_path_factory, shape, batches, reopened, data):
+def test_a_journal_behaves_like_a_dictionary(tmp_path_factory, shape, batches, reopened, data):
     folder = tmp_path_factory.mktemp("journal")
     written(folder, shape, batches, reopened).finish()
     holds(folder, *dictionaries(batches)[-1], data)

@@ -54,7 +54,7 @@ def same_weights(model, expected):
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_cut_is_the_named_layer():
+def test_the_network_ends_at_the_named_layer():
     assert build_network(config(layer="block_2_add")).output_shape == (None, 12, 12, 6)
     assert build_network(config(layer="conv2d_1")).output_shape == (None, 12, 12, 5)
     assert build_network(config()).output_shape == (None, 12, 12, 7)
@@ -82,7 +82,7 @@ def test_a_file_of_the_whole_network_without_classifier(tmp_path, name):
     same_weights(partial, keras.Model(given.input, given.get_layer("block_2_add").output))
 
 
-def test_a_file_that_ends_at_the_cut(tmp_path):
+def test_a_file_up_to_the_chosen_layer(tmp_path):
     given = network()
     expected = keras.Model(given.input, given.get_layer("block_2_add").output)
     expected.save_weights(tmp_path / "cut.weights.h5")
@@ -121,14 +121,14 @@ def test_a_file_of_another_extent_is_refused_though_keras_would_take_it(tmp_path
     loose.load_weights(tmp_path / "two.weights.h5")  # the control: Keras says nothing
 
 
-def test_misspelt_layers_are_answered_with_the_nearest():
+def test_misspelt_layers_name_the_nearest():
     with pytest.raises(FeatureError, match="'block_2_ad'.*'block_2_add'"):
         build_network(config(layer="block_2_ad"))
     with pytest.raises(FeatureError, match="small_cnn.*'block9_out'.*'block"):
         build_network(EncoderConfig(type="small_cnn", layer="block9_out"))
 
 
-def test_too_small_an_image_is_said():
+def test_a_too_small_image_size_is_refused():
     with pytest.raises(FeatureError, match="encoder.image_size: inception_v3.*75"):
         build_network(EncoderConfig(type="inception_v3", image_size=32, weights="none"))
 
@@ -151,7 +151,7 @@ def test_imagenet_weights_come_from_keras_applications(monkeypatch):
     same_weights(build_network(config(weights="imagenet", layer="block_2_add")), expected)
 
 
-def test_no_network_is_one_line_that_says_what_to_do(monkeypatch):
+def test_a_failed_download_names_the_remedy(monkeypatch):
     def fetch(weights, **kwargs):
         raise Exception(f"URL fetch failure on https://example.org/{weights}.h5: None -- [Errno -2] Name or\nservice")
 
@@ -193,7 +193,7 @@ def test_the_shared_weights_load_whole(shared, settings, name, shape):
 
 
 @pytest.mark.parametrize("cut_at", ["block_1_add", "conv2d"])
-def test_a_file_up_to_a_later_layer_than_the_cut_is_taken(tmp_path, cut_at):
+def test_a_file_up_to_a_later_layer_is_accepted(tmp_path, cut_at):
     given = network()
     longer = truncate(given, "block_2_add")
     longer.save_weights(tmp_path / "longer.weights.h5")
@@ -202,7 +202,7 @@ def test_a_file_up_to_a_later_layer_than_the_cut_is_taken(tmp_path, cut_at):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_longer_file_has_to_hold_all_of_the_cut():
+def test_a_longer_file_must_contain_all_chosen_layers():
     """A large branch beside the cut's has numbers enough, but not the cut's own."""
     inputs = keras.Input((8, 8, 3))
     small, large = keras.layers.Conv2D(2, 1, name="small")(inputs), keras.layers.Conv2D(9, 1, name="large")(inputs)

@@ -2,14 +2,12 @@
 
 import gc
 import pickle
-import unicodedata
 
 import numpy as np
 import pytest
 
 from capsmith.core.errors import FeatureError
 from capsmith.vision.config import FeaturesConfig
-from capsmith.vision.pickle_keys import match_keys
 from capsmith.vision.pickle_store import PickleStore
 from capsmith.vision.safe_pickle import load_arrays
 
@@ -91,29 +89,6 @@ def test_keys_name_images_with_or_without_ending_and_folder(tmp_path, as_key):
         np.testing.assert_array_equal(store.gather(store.rows([image]))[0], given[image])
 
 
-def test_an_exact_key_comes_before_one_that_only_fits(tmp_path):
-    keys = ["1.jpg", "1.png", "other/1.jpg"]
-    assert match_keys(keys, keys, tmp_path) == dict(zip(keys, keys, strict=True))
-    composed, decomposed = (unicodedata.normalize(form, "é.jpg") for form in ("NFC", "NFD"))
-    assert match_keys([decomposed], [composed], tmp_path) == {composed: decomposed}
-
-
-@pytest.mark.parametrize(
-    ("keys", "ids", "says"),
-    [
-        (["1.png", "1.jpg"], ["1"], "'1' could be '1.png' or '1.jpg'"),
-        (["a/1.jpg", "b/1.jpg"], ["1.jpg"], "'1.jpg' could be 'a/1.jpg' or 'b/1.jpg'"),
-        (["1"], ["a/1.jpg", "b/1.jpg"], "'1' matches 'a/1.jpg' and 'b/1.jpg'"),
-        (["1"], ["1.jpg", "1.png"], "'1' matches '1.jpg' and '1.png'"),
-        (["x1", "x2"], ["1.jpg"], "a key is 'x1', an image '1.jpg'"),
-    ],
-)
-def test_keys_that_could_mean_two_images_or_none(tmp_path, keys, ids, says):
-    with pytest.raises(FeatureError, match="old.pkl") as caught:
-        match_keys(keys, ids, tmp_path / "old.pkl")
-    assert says in str(caught.value)
-
-
 NAN = np.array([1, np.nan], "float32")
 WRONG = {
     "a list": ([np.zeros(3)], " a list: "),
@@ -141,7 +116,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_dictionary_of_features(tmp_path, name):
+def test_other_contents_are_refused(tmp_path, name):
     value, says = WRONG[name]
     with pytest.raises(FeatureError) as caught:
         PickleStore.open(written(tmp_path / "old.pkl", value), ["1.jpg", "2.jpg"])
@@ -178,7 +153,7 @@ def test_an_open_store_is_shared_until_the_file_changes(tmp_path):
     gc.collect()
 
 
-def test_what_a_store_means(tmp_path):
+def test_features_store_is_a_folder_or_a_pickle(tmp_path):
     written(tmp_path / "old.pkl", features())
     (tmp_path / "folder.pkl").mkdir()
     written(tmp_path / "noending", features())
@@ -220,7 +195,7 @@ def test_text_encoded_again_and_again_is_refused(tmp_path):
         load_arrays(file, "bomb.pkl")
 
 
-def test_an_array_of_as_many_bytes_as_a_number_says_is_refused(tmp_path):
+def test_an_array_of_a_huge_declared_size_is_refused(tmp_path):
     path = tmp_path / "bomb.pkl"
     path.write_bytes(
         b"\x80\x04cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btR(K\x01K\x01\x85"

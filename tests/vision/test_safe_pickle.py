@@ -17,7 +17,7 @@ def load(data: bytes):
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_arrays_and_plain_containers_come_back(protocol):
+def test_arrays_and_plain_containers_round_trip(protocol):
     value = {
         "a": np.arange(6, dtype=np.float16).reshape(2, 3),
         "b": [1, 2.5, "x", None, True],
@@ -36,7 +36,7 @@ def test_arrays_and_plain_containers_come_back(protocol):
 
 @pytest.mark.parametrize("protocol", [2, 4, 5])
 @pytest.mark.parametrize(("old", "new"), [("numpy._core", "numpy.core"), ("numpy.core", "numpy._core")])
-def test_files_of_numpy_1_and_2_are_both_read(protocol, old, new):
+def test_pickles_of_numpy_1_and_2_are_read(protocol, old, new):
     """Rewrites the module's name, with its length byte, into what the other numpy writes."""
     data = pickle.dumps(FEATURES, protocol)
     for module in ("multiarray", "numeric"):
@@ -108,7 +108,7 @@ def test_the_payload_is_live_without_the_guard(tmp_path):
 
 
 def test_arrays_of_objects_are_refused():
-    with pytest.raises(FeatureError, match="refused: this pickle holds arrays of object"):
+    with pytest.raises(FeatureError, match="refused: .* arrays of object"):
         load(pickle.dumps({"a": np.array([{}, "x"], object)}))
 
 
@@ -129,7 +129,7 @@ def test_damaged_pickles_are_one_clear_line(data):
         load(data)
 
 
-def test_a_number_that_would_fill_the_memory_is_refused():
+def test_a_huge_memo_index_is_refused():
     """Found by fuzzing: an unpickler makes room for as many remembered objects as the highest number says."""
-    with pytest.raises(FeatureError, match="asks for more memory than it can fill"):
+    with pytest.raises(FeatureError, match="refused: .*memory"):
         load(b"\x80\x04]r\xff\xff\xff\x7f.")

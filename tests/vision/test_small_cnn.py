@@ -9,7 +9,7 @@ def test_output_is_a_sixteenth_in_each_direction():
     assert small_cnn((64, 100)).output_shape == (None, 4, 7, 128)
 
 
-def test_places_run_from_left_to_right_and_top_to_bottom():
+def test_coordinates_run_from_left_to_right_and_top_to_bottom():
     found = np.asarray(Places()(np.zeros((2, 3, 5, 7), np.float32)))
     assert found.shape == (2, 3, 5, 2)
     np.testing.assert_allclose(found[1, 0, :, 0], [-1, -0.5, 0, 0.5, 1])
@@ -28,7 +28,7 @@ def test_the_pooled_vector_tells_left_from_right():
     assert np.abs(left - right).max() > 0.01 * np.abs(left).max()
 
 
-def test_learns_where_and_what_from_few_images():
+def test_the_small_cnn_learns_position_and_colour_from_few_images():
     """Trained for seconds to say the side of the darker of two squares, it is right on images that it never saw."""
     random = np.random.default_rng(0)
     keras.utils.set_random_seed(0)

@@ -21,7 +21,7 @@ def made(request, tmp_path):
     return FeatureStore.create(tmp_path / "store", IDS, features, PRINT), features
 
 
-def test_what_was_written_is_read(made):
+def test_a_written_store_reads_back(made):
     store, features = made
     found = FeatureStore.open(store.path, PRINT)
     assert found.ids == IDS and found.shape == features.shape[1:] and len(found) == 10
@@ -71,7 +71,7 @@ def test_another_encoder_is_refused_with_what_differs(made):
     FeatureStore.open(store.path)  # not asked, not refused
 
 
-def test_unreadable_images_are_known(tmp_path):
+def test_a_store_reports_unreadable_images(tmp_path):
     store = FeatureStore.create(tmp_path, ["a", "b"], np.ones((2, 3)), PRINT)
     manifest = Manifest.read(store.path)
     manifest.ids[0] = None
@@ -144,7 +144,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", [(10, 6), (10, 4, 6), (10, 1, 6), (1, 4, 6), (10, 4, 1)])
-def test_whatever_the_layout_in_memory_the_numbers_are_kept(tmp_path, layout, shape):
+def test_every_memory_layout_round_trips(tmp_path, layout, shape):
     features = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     given = LAYOUTS[layout](features)
     np.testing.assert_array_equal(given, features)
@@ -177,7 +177,7 @@ ONES = np.ones((2, 3, 4), np.float32)
         (["a", "b"], None, "shape"),
     ],
 )
-def test_features_that_cannot_be_stored_leave_nothing_behind(tmp_path, ids, features, says):
+def test_invalid_features_write_no_file(tmp_path, ids, features, says):
     with pytest.raises(FeatureError, match=says) as caught:
         FeatureStore.create(tmp_path / "store", ids, features)
     assert "\n" not in str(caught.value) and not (tmp_path / "store").exists()
@@ -229,7 +229,7 @@ def test_a_hostile_pickle_in_a_store_is_refused(tmp_path):
     store = FeatureStore.create(tmp_path / "s", ["a"], np.ones((1, 3)), PRINT)
     mark = tmp_path / "executed"
     (store.path / "features.pkl").write_bytes(b"cos\nsystem\n(S'touch " + str(mark).encode() + b"'\ntR.")
-    with pytest.raises(FeatureError, match="refused: this pickle asks for os.system"):
+    with pytest.raises(FeatureError, match="refused: .*os.system"):
         FeatureStore.open(store.path)
     assert not mark.exists()
 
@@ -268,7 +268,7 @@ SHAPES = st.tuples(st.integers(1, 5)) | st.tuples(st.integers(1, 3), st.integers
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_a_store_gives_what_a_dictionary_gives(tmp_path_factory, data):
+def test_a_store_behaves_like_a_dictionary(tmp_path_factory, data):
     ids = data.draw(st.lists(NAMES, min_size=1, max_size=9, unique=True))
     shape = data.draw(SHAPES)
     kind = np.float32 if len(shape) == 1 else np.float16

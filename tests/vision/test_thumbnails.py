@@ -23,7 +23,7 @@ def save(path, size, mode="RGB", **options):
         ((1, 1), (1, 1)),
     ],
 )
-def test_keeps_its_shape(tmp_path, size, expected):
+def test_thumbnails_keep_the_aspect_ratio(tmp_path, size, expected):
     assert thumbnail(save(tmp_path / "a.png", size), 320).size == expected
 
 

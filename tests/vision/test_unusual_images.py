@@ -134,7 +134,7 @@ def test_each_is_captioned_by_the_command_line(tiny_run, tmp_path):
     assert Image.open(tmp_path / "sheet.png").width > 1000
 
 
-def test_the_same_image_however_it_is_given(captioner, tmp_path):
+def test_every_source_of_an_image_gives_the_same_caption(captioner, tmp_path):
     path = tmp_path / "scene.png"
     path.write_bytes(encoded(Image.fromarray(RGB)))
     ways = [str(path), path, path.read_bytes(), Image.open(path), RGB, RGB / 255.0, RGB.astype(np.float32) / 255]

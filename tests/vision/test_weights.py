@@ -48,7 +48,7 @@ def test_files_that_do_not_fit_are_refused_in_one_line(tmp_path):
     assert "\n" not in str(found.value)
 
 
-def test_a_file_named_for_the_other_format_is_said_so(tmp_path):
+def test_an_extension_of_the_other_format_is_refused(tmp_path):
     model().save(tmp_path / "whole.h5")
     model().save_weights(tmp_path / "new.weights.h5")
     (tmp_path / "whole.h5").rename(tmp_path / "old.weights.h5")

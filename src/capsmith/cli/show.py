@@ -10,7 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory or a saved ensemble")
     parser.add_argument("--layers", action="store_true", help="list the encoder's layers one by one")
-    parser.add_argument("--diagram", type=Path, metavar="OUT.svg|OUT.png", help="also draw the (first) model")
+    parser.add_argument("--diagram", type=Path, metavar="OUT.svg", help="also draw the (first) model")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -10,17 +10,17 @@ from capsmith.cli.options import add_config, default_run
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add_config(parser)
-    parser.add_argument("--run", type=Path, metavar="DIR", help="where everything goes (default: runs/NAME-OF-CONFIG)")
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted training")
+    parser.add_argument("--run", type=Path, metavar="DIR", help="the run directory (default: runs/NAME-OF-CONFIG)")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted training")
     parser.add_argument(
         "--smoke",
         action="store_true",
-        help="try the whole way on 48 images a split, into DIR-smoke, made anew",
+        help="run all steps on 48 images per split, into a new DIR-smoke",
     )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Trains."""
+    """Trains a captioner."""
     from capsmith.config import load_config
     from capsmith.core.terminal import print_path
     from capsmith.training.smoke_config import OVERRIDES, smoke_config
@@ -48,7 +48,9 @@ def _clear(directory: Path) -> None:
         return
     run = RunDirectory(directory)
     if directory.is_symlink():
-        raise CheckpointError(f"{directory} is a link, behind which --smoke would remove a run: choose another --run")
+        raise CheckpointError(
+            f"{directory} is a link, and --smoke would remove the run behind it: choose another --run"
+        )
     if any(directory.iterdir()) and not (run.versions.is_file() or run.lock.is_file()):
         raise CheckpointError(f"{directory} is not a run: --smoke would remove it; choose another --run")
     with run.locked():

@@ -1,8 +1,8 @@
-"""Configs of earlier versions, as saved in run directories and results, brought to today's keys and values.
+"""Migration of configs that earlier versions saved in run directories and results.
 
-A renamed key stands in its settings class (``Settings.renamed``), and is migrated from there. A change of structure or
-of a value is one row of ``CHANGES`` below. A config that a user writes is never migrated: an old key in it is an
-error that names the new one.
+Renamed keys are declared by their settings classes (``Settings.renamed``). Changes of structure and renamed values are
+entries of ``CHANGES`` below. A config that a user writes is not migrated: an old key in it is an error that names the
+new key.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ def _leave_one_out(values: Values) -> None:
 
 
 def _scene_things(values: Values) -> None:
-    """``data.things`` of the rendered scenes was removed; ``few`` is what every scene shows now."""
+    """``data.things`` of the rendered scenes was removed; all scenes are now drawn as with ``few``."""
     data = _section(values, "data")
     if data.get("type") == "scenes" and data.get("things") == "few":
         del data["things"]
@@ -73,10 +73,10 @@ config of today unchanged. They run before keys are renamed, so a change names k
 
 
 def migrate(values: Mapping[str, Any], model: type[Settings]) -> Values:
-    """Returns the values of a saved config as this version writes them; values of today are returned as they are.
+    """Returns the values of a saved config with the keys and structure of this version.
 
     Args:
-        values: What ``config.yaml`` of a run says.
+        values: The content of a run's ``config.yaml``; it is not changed.
         model: The settings class of the complete config.
     """
     migrated: Values = _copied(values)
@@ -85,37 +85,14 @@ def migrate(values: Mapping[str, Any], model: type[Settings]) -> Values:
     return _renamed(migrated, [model])
 
 
-def move(values: Values, old: str, new: str) -> None:
-    """Moves a value to another path, as in ``move(values, "training.start", "training.stage_one.run")``, if set.
-
-    Sections on the way are created. A value of None is dropped.
-    """
-    *sections, key = old.split(".")
-    place: Any = values
-    for section in sections:
-        place = place.get(section) if isinstance(place, dict) else None
-    if not isinstance(place, dict) or key not in place:
-        return
-    value = place.pop(key)
-    if value is None:
-        return
-    *sections, key = new.split(".")
-    place = values
-    for section in sections:
-        if not isinstance(place.get(section), dict):
-            place[section] = {}
-        place = place[section]
-    place[key] = value
-
-
 def _section(values: Values, name: str) -> Values:
-    """Returns a section of a config to edit; an empty one of no effect where it is missing."""
+    """Returns a section of a config to edit; a new, unused one if the section is missing."""
     section = values.get(name)
     return section if isinstance(section, dict) else {}
 
 
 def _replace_value(section: Values, key: str, old: Any, new: Any) -> None:
-    """Replaces a value that was renamed; other values stay."""
+    """Replaces a renamed value."""
     if section.get(key) == old:
         section[key] = new
 

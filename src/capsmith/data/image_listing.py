@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from capsmith.core.errors import DataError
-from capsmith.vision.image_formats import IMAGE_ENDINGS, some
+from capsmith.vision.image_formats import IMAGE_ENDINGS, first_names
 
 USUAL_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 """Endings that messages name first."""
@@ -36,7 +36,7 @@ class ImageListing:
         parts = []
         if self.others:
             kind = "file that is not an image" if len(self.others) == 1 else "files that are not images"
-            parts.append(f"{len(self.others):,} {kind} ({some(self.others)})")
+            parts.append(f"{len(self.others):,} {kind} ({first_names(self.others)})")
         if self.hidden:
             parts.append(f"{self.hidden:,} hidden")
         return "passed over " + " and ".join(parts) if parts else ""

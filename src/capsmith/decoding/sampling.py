@@ -15,7 +15,7 @@ from capsmith.decoding.constraints import IMPOSSIBLE, allowed
 from capsmith.decoding.engine import RowState, Stepper, run
 from capsmith.decoding.hypotheses import Hypothesis, hypothesis
 
-_SORTED = 256  # tokens that top-p sorts first; all V are sorted only if these hold too little probability
+_SORTED = 64  # tokens around the border of the top-p set that are sorted; all V are if more tokens are as close
 
 
 def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
@@ -107,25 +107,49 @@ def truncate(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignored: Any) 
         ignored: Rows (N,) whose result does not matter.
     """
     size = logits.shape[-1]
+    ranked = None
     if top_k is not None and top_k < size:
-        logits = xp.where(logits < xp.top_k(logits, top_k)[0][:, -1:], IMPOSSIBLE, logits)
+        ranked = xp.top_k(logits, top_k)[0]
+        logits = xp.where(logits < ranked[:, -1:], IMPOSSIBLE, logits)
     if top_p is None:
         return logits
     largest = xp.max(logits, axis=1, keepdims=True)
-    total = xp.sum(xp.exp(logits - largest), axis=1, keepdims=True)
+    weights = xp.exp(logits - largest)
+    total = xp.sum(weights, axis=1, keepdims=True)
 
-    def least_of(count: int) -> tuple[Any, Any]:
-        """Returns the least logit that stays (N, 1) and the probability of the ``count`` largest (N,)."""
-        ranked = xp.top_k(logits, count)[0]
+    def least_of(ranked: Any, above: Any) -> tuple[Any, Any]:
+        """Returns the least logit that stays (N, 1), and the probability down to the last of the ranked ones (N,)."""
         share = xp.exp(ranked - largest) / total
-        reached = xp.cumsum(share, axis=1)
+        reached = above + xp.cumsum(share, axis=1)
         return xp.min(xp.where(reached - share >= top_p, np.float32(np.inf), ranked), axis=1)[:, None], reached[:, -1]
 
-    least, reached = least_of(min(size, _SORTED))
-    if size > _SORTED:
-        enough = xp.all(xp.logical_or(ignored, reached >= top_p))
-        least = xp.cond(enough, lambda: least, lambda: least_of(size)[0])
+    if ranked is None and size > _SORTED:
+        low, high = _bisect(xp, logits, weights / total, largest, top_p)
+        above = xp.sum(xp.where(logits >= high, weights, 0.0), axis=1, keepdims=True) / total
+        near = xp.where(xp.logical_and(logits >= low, logits < high), logits, IMPOSSIBLE)
+        ranked = xp.top_k(near, _SORTED)[0]
+        first, reached = least_of(ranked, above)
+        enough = xp.logical_or(xp.logical_or(ignored, reached >= top_p), ranked[:, -1] == IMPOSSIBLE)
+        least = xp.cond(xp.all(enough), lambda: first, lambda: least_of(xp.top_k(logits, size)[0], 0.0)[0])
+    else:
+        least = least_of(xp.top_k(logits, size)[0] if ranked is None else ranked, 0.0)[0]
     return xp.where(logits < least, IMPOSSIBLE, logits)
+
+
+def _bisect(xp: Any, logits: Any, probabilities: Any, largest: Any, top_p: Any) -> tuple[Any, Any]:
+    """Returns bounds (N, 1): tokens from ``low`` hold at least ``top_p``, those from ``high`` hold less.
+
+    Sorting all V tokens of every row would take several times as long as the decoder's step.
+    """
+    size = logits.shape[-1]
+    total = 1.0 / xp.max(probabilities, axis=1, keepdims=True)  # of the weights, whose largest is 1
+    low = largest + xp.log(total * (1.0 - top_p) / size)  # all tokens below hold less than 1 - top_p
+    high = largest + 1.0
+    for _ in range(max(6, size.bit_length() - 4)):  # until some tens of tokens are left between them
+        middle = (low + high) / 2
+        holds = xp.sum(xp.where(logits >= middle, probabilities, 0.0), axis=1, keepdims=True) >= top_p
+        low, high = xp.where(holds, middle, low), xp.where(holds, high, middle)
+    return low, high
 
 
 def _hypotheses(rows: tuple[np.ndarray, np.ndarray, np.ndarray], count: int) -> list[list[Hypothesis]]:

@@ -1,7 +1,7 @@
-"""Draws where a decoder with attention looked: a heat map over the image for every word, with a scale.
+"""Draws the attention of a decoder: one heat map over the image per word, with a scale.
 
-The image is drawn in a middle grey, so that the colours of the map are read alike on bright and on dark images. All
-words of an image share one scale, in multiples of an even share: 1 is what a region gets when all count the same.
+The image is drawn in medium grey, so the colours of the map look alike on bright and on dark images. All words of an
+image share one scale, in multiples of the uniform weight: 1 is the weight of a region when all weights are equal.
 """
 
 import math
@@ -21,30 +21,30 @@ Item = tuple[ImageSource, Sequence[str], np.ndarray, Sequence[float]]
 
 _PAPER = (240, 242, 246)
 _GAP, _PADDING = 16, 18
-_COLUMNS = 6  # words in a row
-_BAR = 14  # height of the scale
+_COLUMNS = 6  # words per row
+_BAR = 14  # the height of the scale
 _DARKEST, _BRIGHTEST = 40, 165  # of the grey image
-_LEAST_TOP = 2.0  # a map that is almost even stays pale: the scale never ends below twice an even share
-_GAMMA = 0.7  # below 1, so that weak differences show beside strong ones; the scale has the same curve
+_LEAST_TOP = 2.0  # the scale never ends below twice the uniform weight, so almost uniform maps stay pale
+_GAMMA = 0.7  # below 1: makes weak differences visible beside strong ones; the scale has the same curve
 _COLOURS = np.array([(66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 245, 150)], np.float64)
-"""From weak to strong: the upper part of matplotlib's "inferno", whose brightness rises evenly."""
+"""From weak to strong: the upper part of matplotlib's "inferno", whose brightness increases evenly."""
 
 
 def attention_sheet(items: Sequence[Item], path: Path, cell: int = 200) -> None:
-    """Draws, for each image, the image with its caption and a scale, and a heat map for every word.
+    """Draws each image with its caption, a scale, and one heat map per word.
 
-    Below a map stand the word, its probability, and how much more than an even share the strongest region got; that
-    region is outlined.
+    Below each map are the word, its probability, and the weight of the strongest region in multiples of the uniform
+    weight. That region is outlined.
 
     Args:
-        items: For each image: what ``load_image`` takes, its caption's words, the weights of the regions for each
-            word (words, rows, columns), and each word's probability.
-        path: The file to write; its ending names the format (PNG, JPEG, …).
-        cell: Width of a map in pixels.
+        items: For each image its source, as ``load_image`` takes it, the words of its caption, the weights of the
+            regions for each word (words, rows, columns), and the probability of each word.
+        path: The file to write; its suffix selects the format (PNG, JPEG, …).
+        cell: The width of a map in pixels.
 
     Raises:
         ImageError: An image cannot be read.
-        CapsmithError: The file cannot be written, or its ending names no format.
+        CapsmithError: The file cannot be written, or its suffix is not an image format.
     """
     panels = [_panel(item, cell) for item in items]
     width = max((panel.width for panel in panels), default=0) + 2 * _GAP
@@ -58,12 +58,12 @@ def attention_sheet(items: Sequence[Item], path: Path, cell: int = 200) -> None:
 
 
 def heat_map(image: Image.Image, weights: np.ndarray, top: float) -> Image.Image:
-    """Returns an image in grey under the colours of its map, the strongest region outlined.
+    """Returns a grey image with the colours of its map over it and the strongest region outlined.
 
     Args:
-        image: The whole image that the regions divide.
+        image: The image that the regions divide.
         weights: (rows, columns), summing to 1.
-        top: The multiple of an even share at the end of the scale.
+        top: The end of the scale, in multiples of the uniform weight.
     """
     shares = Image.fromarray((weights * weights.size).astype(np.float32))
     smooth = np.asarray(shares.resize(image.size, Image.Resampling.BICUBIC))
@@ -76,13 +76,13 @@ def heat_map(image: Image.Image, weights: np.ndarray, top: float) -> Image.Image
 
 
 def scale_top(maps: np.ndarray) -> float:
-    """Returns where the scale of an image's maps (words, rows, columns) ends, in multiples of an even share."""
+    """Returns the end of the scale for maps (words, rows, columns), in multiples of the uniform weight."""
     strongest = float(maps.max()) * maps[0].size if len(maps) else 0.0
     return max(_LEAST_TOP, math.ceil(strongest * 2) / 2)
 
 
 def _coloured(shares: np.ndarray, top: float) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the colours (…, 3) of shares (…), and how much they hide (…): nothing at an even share or less."""
+    """Returns the colours (…, 3) and the opacity (…) of weights (…); the uniform weight or less is transparent."""
     place = np.clip((shares - 1) / (top - 1), 0, 1) ** _GAMMA
     steps = np.linspace(0, 1, len(_COLOURS))
     colours = np.stack([np.interp(place, steps, _COLOURS[:, channel]) for channel in range(3)], axis=-1)
@@ -90,7 +90,7 @@ def _coloured(shares: np.ndarray, top: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _grey(image: Image.Image) -> np.ndarray:
-    """Returns the brightness (H, W) of an image, stretched or pressed into a middle range."""
+    """Returns the brightness (H, W) of an image, scaled to a medium range."""
     grey = np.asarray(image.convert("L"), np.float64)
     low, high = np.percentile(grey, (1, 99))
     share = np.clip((grey - low) / max(high - low, 1), 0, 1)
@@ -98,7 +98,7 @@ def _grey(image: Image.Image) -> np.ndarray:
 
 
 def _outline(image: Image.Image, weights: np.ndarray) -> None:
-    """Outlines the region with the highest weight, white between dark lines: seen on any ground."""
+    """Outlines the region with the highest weight in white between dark lines, visible on any background."""
     rows, columns = weights.shape
     row, column = divmod(int(weights.argmax()), columns)
     left, right = (round(edge * image.width / columns) for edge in (column, column + 1))
@@ -112,7 +112,7 @@ def _outline(image: Image.Image, weights: np.ndarray) -> None:
 
 
 def _panel(item: Item, cell: int) -> Image.Image:
-    """Returns everything about one image on white: the image, its caption and scale on the left, the maps beside."""
+    """Returns the panel of one image: image, caption and scale on the left, maps on the right."""
     source, words, maps, probabilities = item
     whole = thumbnail(source, cell, enlarge=True)
     top = scale_top(maps)
@@ -133,7 +133,7 @@ def _panel(item: Item, cell: int) -> Image.Image:
 
 
 def _tile(image: Image.Image, word: str, weights: np.ndarray, probability: float, cell: int) -> Image.Image:
-    """Returns a map over its word, the word's probability, and how strong the strongest region is."""
+    """Returns a map with its word, the probability of the word, and the weight of the strongest region below it."""
     font, small = font_for(word, 18), font_for("", 12)
     lines = wrap(word, font, cell - 62) or [""]
     tile = Image.new("RGB", (cell, image.height + 14 + 23 * len(lines) + 24), "white")
@@ -153,16 +153,16 @@ def _tile(image: Image.Image, word: str, weights: np.ndarray, probability: float
 
 
 def _first(whole: Image.Image, caption: str, top: float, maps: np.ndarray, cell: int) -> Image.Image:
-    """Returns the image as it is, its caption, and the scale of its maps."""
+    """Returns the unchanged image, its caption, and the scale of its maps."""
     font, small = font_for(caption, 18), font_for("", 12)
     lines = wrap(caption, font, cell)
     regions = maps.shape[1] * maps.shape[2]
-    told = wrap(
+    legend = wrap(
         f"1x: an even share of the attention (1/{regions}). p: the word's probability. Outlined: the strongest region.",
         small,
         cell,
     )
-    column = Image.new("RGB", (cell, whole.height + 8 + 24 * len(lines) + 50 + 16 * len(told)), "white")
+    column = Image.new("RGB", (cell, whole.height + 8 + 24 * len(lines) + 50 + 16 * len(legend)), "white")
     column.paste(whole, ((cell - whole.width) // 2, 0))
     draw = ImageDraw.Draw(column)
     y = whole.height + 6
@@ -178,14 +178,14 @@ def _first(whole: Image.Image, caption: str, top: float, maps: np.ndarray, cell:
         draw.line((x, y + _BAR, x, y + _BAR + 3), fill=GREY)
         draw.text((x, y + _BAR + 5), f"{share:g}x", fill=GREY, font=small, anchor=anchor)
     y += _BAR + 22
-    for line in told:
+    for line in legend:
         draw.text((0, y), line, fill=GREY, font=small)
         y += 16
     return column
 
 
 def _scale(width: int, top: float) -> Image.Image:
-    """Returns the colours from an even share to the top, over the same grey as in the maps."""
+    """Returns the colours from the uniform weight to the top, over the grey of the maps."""
     colours, opacity = _coloured(np.linspace(1, top, width)[None], top)
     grey = np.full((1, width, 1), (_DARKEST + _BRIGHTEST) / 2)
     line = grey + (colours - grey) * opacity[..., None]

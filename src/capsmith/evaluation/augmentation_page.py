@@ -1,4 +1,4 @@
-"""What training would see of some images: crops, mirrored ones, other light, and what becomes of their captions."""
+"""Variants of images as training would see them: crops, mirrored and recoloured images, and their captions."""
 
 import hashlib
 import zlib
@@ -24,54 +24,54 @@ _IMAGES, _MOST = 6, 3
 
 
 class Variants:
-    """The variants of a config's training images, or, where it has none, those that the defaults would make.
+    """The variants of the training images of a config, or those of the default settings if the config has none.
 
     Args:
-        config: What varies, and which words exchange their places.
-        found: The data set.
-        seed: Another seed shows other images and draws other variants.
+        config: The augmentation settings, and the pairs of words that mirroring exchanges.
+        statistics: The data set and its statistics.
+        seed: The seed of the images and of their variants.
     """
 
-    def __init__(self, config: Config, found: DatasetStatistics, seed: int) -> None:
+    def __init__(self, config: Config, statistics: DatasetStatistics, seed: int) -> None:
         training = config.training
-        self.found, self.seed = found, seed
-        self.off = not training.cached_crops and training.augment is None
+        self.statistics, self.seed = statistics, seed
+        self.disabled = not training.cached_crops and training.augment is None
         self.augment = training.augment
         self.count = min(training.cached_crops, _MOST) if training.cached_crops else _MOST
-        if self.off and config.trains_encoder:
+        if self.disabled and config.trains_encoder:
             self.augment = AugmentConfig(mirror=config.text.mode != "subword")
-        elif self.off and config.text.mode == "subword":
-            self.count = 0  # views are mirrored, which subwords do not allow
-        kept = {word for word, times in found.word_counts.items() if times >= config.text.min_count}
-        self.pairs = known_pairs(kept, training.flip_word_pairs)
-        self.left_alone = [pair for pair in training.flip_word_pairs if pair not in self.pairs]
+        elif self.disabled and config.text.mode == "subword":
+            self.count = 0  # cached crops are mirrored, which subwords do not support
+        vocabulary = {word for word, times in statistics.word_counts.items() if times >= config.text.min_count}
+        self.pairs = known_pairs(vocabulary, training.flip_word_pairs)
+        self.unknown_pairs = [pair for pair in training.flip_word_pairs if pair not in self.pairs]
 
     def html(self, folder: Path, used: set[str]) -> str:
-        """Returns a part of a page; writes its images into ``folder`` and adds their names to ``used``."""
-        shown = [self._card(record, number, folder, used) for record in self._chosen() for number in self._numbers()]
-        heading = "What the defaults would show" if self.off else "Views that training would see"
-        told = "".join(f"<p>{escape(line)}</p>" for line in self._told())
-        return f"<h2>{heading}</h2>{told}{cards(shown)}"
+        """Returns a section of the page; writes its images to ``folder`` and adds their names to ``used``."""
+        figures = [self._card(record, number, folder, used) for record in self._chosen() for number in self._numbers()]
+        heading = "What the defaults would show" if self.disabled else "Views that training would see"
+        notes = "".join(f"<p>{escape(line)}</p>" for line in self._notes())
+        return f"<h2>{heading}</h2>{notes}{cards(figures)}"
 
-    def _told(self) -> list[str]:
+    def _notes(self) -> list[str]:
         lines = []
-        if self.off:
-            way = "training.cached_crops: 3" if self.augment is None else "training.augment: {}"
-            shown = f"With {way} it would see these." if self.count else "Views are not for text.mode subword."
+        if self.disabled:
+            setting = "training.cached_crops: 3" if self.augment is None else "training.augment: {}"
+            effect = f"With {setting} it would see these." if self.count else "Views are not for text.mode subword."
             lines.append(
                 "Both are off in this config: training.cached_crops is 0 and training.augment is not set, so training "
-                f"sees every image as it is. {shown}"
+                f"sees every image unchanged. {effect}"
             )
         elif self.augment is None:
             lines.append("Views of training.cached_crops.")
         else:
             lines.append("Variants of training.augment; training draws new ones each time.")
         if self._mirrors():
-            lines.append("In captions of mirrored images the words of training.flip_word_pairs change places.")
+            lines.append("In captions of mirrored images the words of training.flip_word_pairs are exchanged.")
             lines += [
                 f"Not exchanged: {' and '.join(pair)}. The vocabulary does not have both, so captions of mirrored "
-                "images keep the one they hold."
-                for pair in self.left_alone
+                "images keep the word."
+                for pair in self.unknown_pairs
             ]
         return lines
 
@@ -82,28 +82,29 @@ class Variants:
         return range(self.count + 1) if self.count else range(0)
 
     def _chosen(self) -> list[Record]:
-        """Returns training images drawn at random, first those whose captions hold a word that changes place."""
-        there = [record for record in self.found.corpus.records if record.split == "train"]
-        order = np.random.default_rng(self.seed).permutation(len(there))
-        drawn = [there[place] for place in order]
-        return sorted(drawn, key=lambda record: self._telling(record) is None)[:_IMAGES]
+        """Returns random training images, first those with a caption that mirroring changes."""
+        training = [record for record in self.statistics.corpus.records if record.split == "train"]
+        order = np.random.default_rng(self.seed).permutation(len(training))
+        drawn = [training[index] for index in order]
+        return sorted(drawn, key=lambda record: self._affected_caption(record) is None)[:_IMAGES]
 
-    def _telling(self, record: Record) -> str | None:
-        """Returns an image's first caption that mirroring changes; None when it changes none."""
+    def _affected_caption(self, record: Record) -> str | None:
+        """Returns the first caption of an image that mirroring changes; None if there is none."""
         sides = {word for pair in self.pairs for word in pair}
-        return next((said for said in record.captions if sides & set(tokenise(said, self.found.text))), None)
+        text = self.statistics.text
+        return next((caption for caption in record.captions if sides & set(tokenise(caption, text))), None)
 
     def _card(self, record: Record, number: int, folder: Path, used: set[str]) -> str:
-        tokens = tokenise(self._telling(record) or record.captions[0], self.found.text)
+        tokens = tokenise(self._affected_caption(record) or record.captions[0], self.statistics.text)
         mirrored = self._mirrors() and is_mirrored(number)
-        before = detokenise(tokens, self.found.text)
-        said = detokenise(_turned(tokens, self.pairs), self.found.text) if mirrored else before
+        before = detokenise(tokens, self.statistics.text)
+        caption = detokenise(_flipped(tokens, self.pairs), self.statistics.text) if mirrored else before
         file = self._image(record, number, mirrored, folder)
         used |= {file} if file else set()
-        was = f'<ul><li dir="auto">before: {escape(before)}</li></ul>' if said != before else ""
-        name = f"view {number}{', mirrored' if mirrored else ''}" if number else "as it is"
+        original = f'<ul><li dir="auto">before: {escape(before)}</li></ul>' if caption != before else ""
+        name = f"view {number}{', mirrored' if mirrored else ''}" if number else "unchanged"
         return (
-            f'<figure>{image(file, said)}<figcaption><p class="said" dir="auto">{escape(said)}</p>{was}'
+            f'<figure>{image(file, caption)}<figcaption><p class="caption" dir="auto">{escape(caption)}</p>{original}'
             f'<div class="id"><span>{escape(record.image_id)}</span><span>{name}</span></div></figcaption></figure>'
         )
 
@@ -119,13 +120,13 @@ class Variants:
         return save_copy(Image.fromarray(pixels), f"{name}.jpg", folder)
 
     def _rng(self, record: Record, number: int) -> np.random.Generator:
-        """Returns what draws this variant of this image, and no other one."""
+        """Returns the random generator of one variant of one image."""
         image = zlib.crc32(record.image_id.encode("utf-8", "surrogatepass"))
         return np.random.default_rng((self.seed, image, number))
 
 
-def _turned(tokens: Sequence[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Returns the tokens of a mirrored image's caption."""
+def _flipped(tokens: Sequence[str], pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Returns the tokens of a caption for the mirrored image."""
     words = sorted(set(tokens) | {word for pair in pairs for word in pair})
     other = flip_ids(words, pairs)
     return [words[other[words.index(word)]] for word in tokens]

@@ -1,4 +1,4 @@
-"""A page about a data set: images with their captions, how long and how frequent, and what is wrong."""
+"""A page about a data set: images with captions, caption lengths, word frequencies, and problems."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _COUNTS = (1, 2, 3, 5, 10)
 def write_inspection(
     directory: Path,
     title: str,
-    found: DatasetStatistics,
+    statistics: DatasetStatistics,
     images: int = 24,
     seed: int = 0,
     variants: Variants | None = None,
@@ -28,55 +28,55 @@ def write_inspection(
     """Writes ``index.html`` and the images that it shows.
 
     Args:
-        directory: Folder of the page.
-        title: Its heading.
-        found: The data set.
-        images: How many are shown, drawn at random, the same share of each split.
-        seed: Another seed shows others.
-        variants: Given, the page shows what training would see of some images.
+        directory: The folder of the page.
+        title: The heading.
+        statistics: The data set and its statistics.
+        images: The number of images, drawn at random with the same share of each split.
+        seed: The seed of the draw.
+        variants: Variants of training images for the page; None leaves them out.
 
     Returns:
-        The page's path.
+        The path of the page.
     """
     folder, used = directory / "images", set[str]()
-    shown = _drawn(found.corpus.records, images, seed)
+    shown = _drawn(statistics.corpus.records, images, seed)
     parts = [
-        _facts(found),
-        "<h2>Tokens a caption</h2>" + _bars(_lengths(found)),
-        f"<h2>The {_WORDS} most frequent {_unit(found)}</h2>" + _bars(_frequent(found)),
-        _unknown(found),
+        _facts(statistics),
+        "<h2>Tokens per caption</h2>" + _bars(_lengths(statistics)),
+        f"<h2>The {_WORDS} most frequent {_unit(statistics)}</h2>" + _bars(_frequent(statistics)),
+        _unknown(statistics),
         "<h2>Images</h2>" + cards(_image(record, folder, used) for record in shown),
         "" if variants is None else variants.html(folder, used),
-        _same(found, folder, used),
-        _problems(found),
-        footer(["Images are drawn at random; what is wrong is listed in full or to the first few dozen."]),
+        _duplicates(statistics, folder, used),
+        _problems(statistics),
+        footer(["Images are drawn at random. Each list of problems ends after the first few dozen."]),
     ]
     clear_copies(folder, used)
     return write_page(directory / "index.html", title, [part for part in parts if part])
 
 
-def _facts(found: DatasetStatistics) -> str:
+def _facts(statistics: DatasetStatistics) -> str:
     rows = []
-    for line in describe(found):
+    for line in describe(statistics):
         head, text = line[:16].strip(), line[16:]
         rows.append(f'<tr><th scope="row">{escape(head)}</th><td>{escape(text)}</td></tr>')
     return f'<div class="wide"><table><tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def _lengths(found: DatasetStatistics) -> list[tuple[str, int]]:
-    counts = Counter(found.lengths)
+def _lengths(statistics: DatasetStatistics) -> list[tuple[str, int]]:
+    counts = Counter(statistics.lengths)
     step = max(1, -(-(max(counts) + 1) // 40))
     bins = range(0, max(counts) + 1, step)
     label = "{0}" if step == 1 else "{0}–{1}"
     return [(label.format(n, n + step - 1), sum(counts[n + more] for more in range(step))) for n in bins]
 
 
-def _frequent(found: DatasetStatistics) -> list[tuple[str, int]]:
-    return [(word if word != " " else "␣", count) for word, count in found.word_counts.most_common(_WORDS)]
+def _frequent(statistics: DatasetStatistics) -> list[tuple[str, int]]:
+    return [(word if word != " " else "␣", count) for word, count in statistics.word_counts.most_common(_WORDS)]
 
 
 def _bars(values: Sequence[tuple[str, int]]) -> str:
-    """Draws upright bars with their labels beneath."""
+    """Returns vertical bars with labels below them, as SVG."""
     width, height, wide = 940, 190, 940 / max(len(values), 1)
     most = max((count for _, count in values), default=1) or 1
     shapes = []
@@ -90,15 +90,15 @@ def _bars(values: Sequence[tuple[str, int]]) -> str:
     return f'<svg class="bars" viewBox="0 0 {width} {height}" role="img">{"".join(shapes)}</svg>'
 
 
-def _unknown(found: DatasetStatistics) -> str:
+def _unknown(statistics: DatasetStatistics) -> str:
     rows = "".join(
-        f'<tr><th scope="row">{count}</th><td>{found.vocabulary_size(count):,}</td>'
-        f"<td>{found.unknown_rate(count):.2%}</td></tr>"
+        f'<tr><th scope="row">{count}</th><td>{statistics.vocabulary_size(count):,}</td>'
+        f"<td>{statistics.unknown_rate(count):.2%}</td></tr>"
         for count in _COUNTS
     )
-    head = f"<tr><th>text.min_count</th><th>{_unit(found)} kept</th><th>unknown in dev</th></tr>"
+    head = f"<tr><th>text.min_count</th><th>{_unit(statistics)} kept</th><th>unknown in dev</th></tr>"
     return (
-        "<h2>What a vocabulary would miss</h2>"
+        "<h2>Words that a vocabulary would miss</h2>"
         f'<div class="wide"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
     )
 
@@ -115,25 +115,25 @@ def _image(record: Record, folder: Path, used: set[str]) -> str:
     )
 
 
-def _same(found: DatasetStatistics, folder: Path, used: set[str]) -> str:
-    by_id = {record.image_id: record for record in found.corpus.records}
-    leaks = found.leaks
-    groups = sorted(found.images.duplicates, key=lambda group: group not in leaks)
+def _duplicates(statistics: DatasetStatistics, folder: Path, used: set[str]) -> str:
+    by_id = {record.image_id: record for record in statistics.corpus.records}
+    leaks = statistics.leaks
+    groups = sorted(statistics.images.duplicates, key=lambda group: group not in leaks)
     if not groups:
         return ""
     pairs = (
-        f'<div class="pair">{"".join(_image(by_id[one], folder, used) for one in group[:2])}</div>'
+        f'<div class="pair">{"".join(_image(by_id[image_id], folder, used) for image_id in group[:2])}</div>'
         for group in groups[:_PAIRS]
     )
-    in_several = f", {len(leaks):,} of them in several splits: what is tested was trained on" if leaks else ""
-    told_so = f"<p>{len(groups):,} group{'s' * (len(groups) > 1)} of images{in_several}.</p>"
-    return "<h2>Images that show the same</h2>" + told_so + cards(pairs)
+    in_several = f", {len(leaks):,} of them in several splits: test images are in the training data" if leaks else ""
+    summary = f"<p>{len(groups):,} group{'s' * (len(groups) > 1)} of images{in_several}.</p>"
+    return "<h2>Images with the same content</h2>" + summary + cards(pairs)
 
 
-def _problems(found: DatasetStatistics) -> str:
-    kinds = dict(found.corpus.problems.by_kind)
-    if found.images.unreadable:
-        kinds["image that cannot be read"] = list(found.images.unreadable.values())
+def _problems(statistics: DatasetStatistics) -> str:
+    kinds = dict(statistics.corpus.problems.by_kind)
+    if statistics.images.unreadable:
+        kinds["image that cannot be read"] = list(statistics.images.unreadable.values())
     if not kinds:
         return "<h2>Problems</h2><p>None: every row and every image can be used.</p>"
     return "<h2>Problems</h2>" + "".join(_listed(kind, examples) for kind, examples in kinds.items())
@@ -147,13 +147,13 @@ def _listed(kind: str, examples: Sequence[str]) -> str:
 
 def _drawn(records: Sequence[Record], count: int, seed: int) -> list[Record]:
     rng = np.random.default_rng(seed)
-    chosen: list[Record] = []
+    drawn: list[Record] = []
     for split in (*SPLITS, ""):
-        there = [record for record in records if record.split == split]
-        share = min(len(there), -(-count * len(there) // max(len(records), 1)))
-        chosen += [there[place] for place in rng.permutation(len(there))[:share]]
-    return chosen[:count]
+        in_split = [record for record in records if record.split == split]
+        share = min(len(in_split), -(-count * len(in_split) // max(len(records), 1)))
+        drawn += [in_split[index] for index in rng.permutation(len(in_split))[:share]]
+    return drawn[:count]
 
 
-def _unit(found: DatasetStatistics) -> str:
-    return "characters" if found.text.mode == "char" else "words"
+def _unit(statistics: DatasetStatistics) -> str:
+    return "characters" if statistics.text.mode == "char" else "words"

@@ -1,12 +1,9 @@
-"""A diagram of a captioner: the image on the left, the words on the right, and where the two meet.
-
-Boxes and arrows are laid out once, and drawn as SVG or by Pillow; nothing else is needed.
-"""
+"""A diagram of a captioner as SVG: the image on the left, the words on the right, and where they meet."""
 
 from pathlib import Path
 
 from capsmith.core.errors import CapsmithError
-from capsmith.core.files import atomic
+from capsmith.core.files import write_text
 from capsmith.core.outputs import require_replaceable
 from capsmith.evaluation.diagram_layout import BOTH, BOX, IMAGE, LINE, TITLE, WIDTH, WORDS, layout
 from capsmith.evaluation.drawing import Drawing
@@ -14,7 +11,7 @@ from capsmith.models.captioner import Captioner
 from capsmith.models.member import Member
 from capsmith.models.summary import decoder_rows, encoder_rows, headline, size
 
-_LONG = 62  # letters of a heading in large type
+_LONG = 62  # characters of a title in large type
 _SOFT = (75, 82, 96)
 _EDGES = {IMAGE: (0, 114, 178), WORDS: (0, 130, 95), BOTH: (213, 94, 0)}
 
@@ -23,24 +20,21 @@ def save_diagram(captioner: Captioner, path: Path) -> None:
     """Draws the (first) model of a captioner.
 
     Args:
-        captioner: With its encoder or without.
-        path: The file to write, ``.svg`` or ``.png``.
+        captioner: The captioner, with or without its encoder.
+        path: The file to write; its suffix is ``.svg``.
 
     Raises:
-        CapsmithError: The ending is another one, the file is not a diagram that was drawn before, or it cannot be
-            written.
+        CapsmithError: The suffix differs, the file exists and is not an earlier diagram, or it cannot be written.
     """
     require_drawable(path)
-    drawing = diagram(captioner)
-    with atomic(path, "wb") as file:
-        file.write(drawing.svg().encode() if path.suffix.lower() == ".svg" else drawing.png())
+    write_text(path, diagram(captioner).svg())
 
 
 def require_drawable(path: Path) -> None:
-    """Checks that a diagram may be written to a path; raises as `save_diagram`."""
-    if path.suffix.lower() not in (".svg", ".png"):
-        raise CapsmithError(f"cannot draw {path}: a diagram's name ends in .svg or .png")
-    require_replaceable(path, Drawing.made, "--diagram")
+    """Checks that a diagram may be written to a path; raises as ``save_diagram``."""
+    if path.suffix.lower() != ".svg":
+        raise CapsmithError(f"--diagram {path}: the name of a diagram ends in .svg")
+    require_replaceable(path, Drawing.is_drawing, "--diagram")
 
 
 def diagram(captioner: Captioner) -> Drawing:
@@ -70,8 +64,8 @@ def diagram(captioner: Captioner) -> Drawing:
 
 
 def _totals(member: Member) -> str:
-    told: list[str] = []
+    totals: list[str] = []
     for name, rows in (("encoder", encoder_rows(member)), ("decoder", decoder_rows(member))):
         if rows:
-            told.append(f"{name} {sum(r.parameters for r in rows):,} parameters, {size(sum(r.bytes for r in rows))}")
-    return "   ·   ".join(told)
+            totals.append(f"{name} {sum(r.parameters for r in rows):,} parameters, {size(sum(r.bytes for r in rows))}")
+    return "   ·   ".join(totals)

@@ -1,4 +1,4 @@
-"""Where the parts of a captioner stand in its diagram: one layout for each kind of decoder."""
+"""The positions of the parts of a captioner in its diagram: one layout per decoder type."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,16 +6,22 @@ from typing import Any
 from capsmith.models.member import Member
 from capsmith.models.summary import Row, decoder_rows, encoder_name, encoder_rows
 
-WIDTH, BOX, _ROW = 800, 320, 136  # of the whole; of a box; from one row of boxes to the next
+WIDTH, BOX, _ROW = 800, 320, 136  # the width of the diagram and of a box; the distance of rows
 _TOP, _LEFT, _RIGHT, _MIDDLE = 84, 200, 600, 400
-TITLE, LINE = 25, 19  # heights of text
-_ENTERING = ("to_state", "context", "gate", "from_answer", "from_language")  # what brings an answer into a recurrence
+TITLE, LINE = 25, 19  # the heights of text lines
+_ENTERING = (
+    "to_state",
+    "context",
+    "gate",
+    "from_answer",
+    "from_language",
+)  # from attention to recurrence
 IMAGE, WORDS, BOTH = (230, 240, 250), (236, 246, 238), (253, 240, 224)
 
 
 @dataclass(frozen=True)
 class Box:
-    """A part of the model: its place, what it is, and what to know of it."""
+    """A part of the model: its position, title and details."""
 
     x: int
     row: float
@@ -25,22 +31,22 @@ class Box:
 
     @property
     def height(self) -> int:
-        """In pixels."""
+        """The height in pixels."""
         return 16 + TITLE + LINE * len(self.lines)
 
     @property
     def middle(self) -> float:
-        """Of its height."""
+        """The vertical centre."""
         return _TOP + self.row * _ROW + 42
 
     @property
     def top(self) -> float:
-        """Its upper edge."""
+        """The upper edge."""
         return self.middle - self.height / 2
 
     @property
     def low(self) -> float:
-        """Its lower edge."""
+        """The lower edge."""
         return self.middle + self.height / 2
 
 
@@ -49,12 +55,12 @@ Layout = tuple[list[Box], list[Arrow]]
 
 
 def layout(member: Member) -> Layout:
-    """Returns the boxes of a member, and the arrows between them: points, label, and whether it is dashed."""
+    """Returns the boxes of a member and the arrows between them: points, label, and whether the arrow is dashed."""
     return _LAYOUTS.get(member.config.decoder.type, _other)(_Parts(member))
 
 
 class _Parts:
-    """The boxes that all captioners share, and what is known of their layers."""
+    """The boxes that all captioners share."""
 
     def __init__(self, member: Member) -> None:
         self.member, self.config = member, member.config.decoder
@@ -63,29 +69,29 @@ class _Parts:
         self.words = len(member.vocabulary)
 
     def count(self, *names: str) -> str:
-        """Returns the parameters of layers, in words."""
-        found = sum(row.parameters for name, row in self.rows.items() if name.split("/")[0] in names)
-        return f"{found:,} parameters"
+        """Returns the number of parameters of layers as text."""
+        total = sum(row.parameters for name, row in self.rows.items() if name.split("/")[0] in names)
+        return f"{total:,} parameters"
 
     def image(self) -> list[Box]:
-        """Returns image and encoder."""
+        """Returns the boxes of image and encoder."""
         member = self.member
         rows = encoder_rows(member)
         sizes = {" × ".join(map(str, part.image_size)) for part in member.encoder.parts} if member.encoder else ()
-        told = f"{sum(row.parameters for row in rows):,} parameters" if rows else "not in this run"
-        how = rows[0].kind.partition(", ")[2] if rows else "features made elsewhere"
+        parameters = f"{sum(row.parameters for row in rows):,} parameters" if rows else "not in this run"
+        how = rows[0].kind.partition(", ")[2] if rows else "precomputed features"
         return [
             Box(_LEFT, 0, "image", (" and ".join(sorted(sizes)) + " × 3" if sizes else "",), IMAGE),
-            Box(_LEFT, 1, *self._encoder(f"CNN, {how}", told), IMAGE),
+            Box(_LEFT, 1, *self._encoder(f"CNN, {how}", parameters), IMAGE),
         ]
 
-    def _encoder(self, *told: str) -> tuple[str, tuple[str, ...]]:
-        """Returns a title and lines: one encoder is the title, several have a line each."""
+    def _encoder(self, *details: str) -> tuple[str, tuple[str, ...]]:
+        """Returns a title and lines: a single encoder is the title, several encoders have one line each."""
         names = encoder_name(self.member.config).split(" + ")
-        return (names[0], told) if len(names) == 1 else (f"{len(names)} encoders", (*names, *told))
+        return (names[0], details) if len(names) == 1 else (f"{len(names)} encoders", (*names, *details))
 
     def sentence(self) -> list[Box]:
-        """Returns the words that are there, and their vectors."""
+        """Returns the boxes of the words so far and of their embedding."""
         embedding = self.config.embedding
         return [
             Box(_RIGHT, 0, "words so far", ("<start> a dog runs …",), WORDS),
@@ -93,20 +99,20 @@ class _Parts:
         ]
 
     def recurrence(self, row: float, name: str = "", prefix: str = "cell_", entering: tuple[str, ...] = ()) -> Box:
-        """Returns the recurrent layers whose names begin so."""
+        """Returns the box of the recurrent layers whose names start with a prefix."""
         layers = [key for key in self.rows if key.startswith(prefix)]
         times = f"{len(layers)} × " if len(layers) > 1 else ""
         title = f"{times}{self.cell}, {self.config.units}{name}"
         return Box(_RIGHT, row, title, (self.count(*layers, *entering),), WORDS)
 
     def output(self, row: float, x: int) -> Box:
-        """Returns the last layer."""
+        """Returns the box of the output layer."""
         tied = ", tied" if self.config.tie_embeddings else ""
         lines = (f"softmax over {self.words:,} words{tied}", self.count("output", "to_embedding"))
         return Box(x, row, "next word", lines, BOTH)
 
     def attention(self, row: float) -> Box:
-        """Returns the attention over regions."""
+        """Returns the box of the attention over regions."""
         config: Any = self.config
         regions, width = self.member.feature_shape[0], config.attention_units
         how = f"{config.heads} heads" if config.attention == "multihead" else "additive"
@@ -117,7 +123,7 @@ class _Parts:
 
     @property
     def features(self) -> str:
-        """The shape of what the encoder gives."""
+        """The shape of the features as text."""
         return " × ".join(map(str, self.member.feature_shape))
 
 
@@ -143,8 +149,8 @@ def _inject(parts: _Parts) -> Layout:
     mode = parts.config.mode  # type: ignore[attr-defined]
     name = {"init": "to_state", "pre": "to_word", "par": "beside_words"}[mode]
     way = {"init": "first state", "pre": "first word", "par": "every word"}[mode]
-    told = {"init": "tanh", "pre": "linear", "par": "ReLU"}[mode]
-    dense = Box(_LEFT, 2, "dense", (told, parts.count("standardise", name)), IMAGE)
+    activation = {"init": "tanh", "pre": "linear", "par": "ReLU"}[mode]
+    dense = Box(_LEFT, 2, "dense", (activation, parts.count("standardise", name)), IMAGE)
     lstm = parts.recurrence(2)
     last = parts.output(3, _RIGHT)
     across = _across(dense, lstm, way)
@@ -198,7 +204,7 @@ def _aoa(parts: _Parts) -> Layout:
 
 
 def _other(parts: _Parts) -> Layout:
-    """Lays out a decoder of which only its name is known."""
+    """Lays out a decoder of an unknown type."""
     image, encoder, words, embedding = (*parts.image(), *parts.sentence())
     names = [name for name in parts.rows if name.split("/")[0] not in ("embedding", "output", "to_embedding")]
     decoder = Box(_MIDDLE, 2, parts.config.type, (parts.count(*(name.split("/")[0] for name in names)),), BOTH)
@@ -236,7 +242,7 @@ def _across(start: Box, end: Box, label: str, shift: float = 0, dashed: bool = F
 
 
 def _elbow(start: Box, end: Box, shift: float, label: str = "", side: bool = False) -> Arrow:
-    """Goes down from a box and then to another one: into its top, beside the middle, or into its left side."""
+    """Leads down from a box and into the top or the left side of another one."""
     if side:
         return [(start.x, start.low), (start.x, end.middle), (end.x - BOX / 2, end.middle)], "answer", False
     half = (start.low + end.top) / 2

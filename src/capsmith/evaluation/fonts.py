@@ -1,7 +1,7 @@
-"""Text in images: a font that has the letters, and lines that fit.
+"""Text in images: fonts that contain the letters, and line breaks.
 
-Pillow's own font has Latin letters alone. For other scripts the fonts of the machine are tried in turn; what
-none of them has is drawn as an empty box.
+Pillow's built-in font has only Latin letters. For other scripts, the fonts of the machine are tried in order. Letters
+that no font contains are drawn as empty boxes.
 """
 
 import functools
@@ -27,15 +27,15 @@ _SYSTEM_FONTS = (
     "msyh.ttc",
     "Nirmala.ttf",
 )
-"""Names that Pillow looks up in the font folders of Linux, macOS and Windows, in order of preference."""
+"""Files that Pillow looks up in the font folders of Linux, macOS and Windows, in order of preference."""
 
 
 def font_for(text: str, size: int) -> Font:
-    """Returns the first font that has all letters of a text; where none has, the one that has most.
+    """Returns the first font that contains all letters of a text, otherwise the font that contains most of them.
 
     Args:
-        text: What will be drawn.
-        size: Height in pixels.
+        text: The text to draw.
+        size: The height in pixels.
     """
     letters = frozenset(c for c in unicodedata.normalize("NFC", text) if not c.isspace() and c.isprintable())
     best, most = None, -1
@@ -54,7 +54,7 @@ def font_for(text: str, size: int) -> Font:
 def wrap(text: str, font: Font, width: float) -> list[str]:
     """Breaks a text into lines of at most ``width`` pixels.
 
-    Lines break at spaces; a word that is too wide alone, or a script without spaces, breaks between letters.
+    Lines break at spaces. A word that is wider than a line, or a script without spaces, breaks between letters.
     """
     lines: list[str] = []
     line = ""
@@ -73,7 +73,7 @@ def wrap(text: str, font: Font, width: float) -> list[str]:
 def _letters_that_fit(word: str, font: Font, width: float) -> list[str]:
     pieces, piece = [], ""
     for letter in word:
-        # A mark that sits on the letter before it never starts a line.
+        # A combining mark never starts a line.
         if piece and not unicodedata.combining(letter) and font.getlength(piece + letter) > width:
             pieces.append(piece)
             piece = ""
@@ -91,7 +91,7 @@ def _font(name: str | None, size: int) -> Font | None:
 
 @functools.lru_cache(maxsize=8192)
 def _has(name: str | None, letter: str) -> bool:
-    """Says whether a font draws a letter as anything but its box for missing ones."""
+    """Returns whether a font draws a letter differently from its box for missing letters."""
     font = _font(name, 24)
     if font is None:
         return False

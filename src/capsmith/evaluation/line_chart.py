@@ -1,4 +1,4 @@
-"""Line charts on paper that Pillow draws: axes with round numbers, lines, a mark, a legend."""
+"""Line charts as pixels: axes with round numbers, lines, a mark and a legend. ``history.png`` uses them."""
 
 import math
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ COLOURS: tuple[RGB, ...] = (
     (86, 180, 233),
     (120, 120, 120),
 )
-"""Told apart by colour-blind readers too (after Okabe and Ito)."""
+"""Colours that colour-blind readers can distinguish (after Okabe and Ito)."""
 _SCALE = 3
-"""Everything is drawn this many times larger and scaled down, which smooths lines."""
+"""The factor by which everything is drawn larger and then scaled down, which smooths lines."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Line:
 
 
 class Canvas:
-    """White paper in ordinary pixels, drawn larger than it ends up."""
+    """A white canvas. Coordinates are pixels of the finished image."""
 
     def __init__(self, width: int, height: int) -> None:
         self.image = Image.new("RGB", (width * _SCALE, height * _SCALE), "white")
@@ -48,30 +48,30 @@ class Canvas:
         self._draw.line(scaled, fill=colour, width=max(1, round(width * _SCALE)), joint="curve")
 
     def dashes(self, x: float, top: float, low: float, colour: RGB) -> None:
-        """Draws an upright dashed line."""
+        """Draws a vertical dashed line."""
         y = top
         while y < low:
             self.line([(x, y), (x, min(y + 6, low))], colour, 1.5)
             y += 11
 
     def dot(self, x: float, y: float, radius: float, fill: RGB, edge: RGB) -> None:
-        """Draws a disc with an edge."""
+        """Draws a disc with an outline."""
         box = [v * _SCALE for v in (x - radius, y - radius, x + radius, y + radius)]
         self._draw.ellipse(box, fill=fill, outline=edge, width=2 * _SCALE)
 
     def text(self, x: float, y: float, text: str, colour: RGB = GREY, size: int = 15, anchor: str = "lm") -> float:
-        """Writes a line; returns its width."""
+        """Writes a line of text; returns its width."""
         font = font_for(text, size * _SCALE)
         self._draw.text((x * _SCALE, y * _SCALE), text, fill=colour, font=font, anchor=anchor)
         return font.getlength(text) / _SCALE
 
     def finished(self) -> Image.Image:
-        """Returns the paper at its real size."""
+        """Returns the image at its final size."""
         return self.image.reduce(_SCALE)
 
 
 class Panel:
-    """One plot within left, top, right and bottom; the horizontal axis counts epochs."""
+    """One plot in a box of left, top, right and bottom; the horizontal axis is the epoch."""
 
     def __init__(self, canvas: Canvas, box: tuple[int, int, int, int], epochs: tuple[float, float]) -> None:
         self.canvas, self.epochs = canvas, epochs
@@ -79,7 +79,7 @@ class Panel:
         self.scales: dict[str, tuple[float, float]] = {}
 
     def draw(self, title: str, lines: list[Line], second: list[Line]) -> None:
-        """Draws axes and lines; ``second`` has its scale on the right side."""
+        """Draws axes and lines; the lines of ``second`` have their scale on the right side."""
         self.canvas.text(self.left, self.top - 30, title, INK, 20)
         if not any(line.points for line in lines):
             self.canvas.text((self.left + self.right) / 2, (self.top + self.low) / 2, "nothing yet", anchor="mm")
@@ -138,7 +138,7 @@ class Panel:
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Returns round numbers, at most ``most`` steps apart, that enclose the range."""
+    """Returns round numbers that enclose a range, with about ``most`` - 1 steps between them."""
     if high - low < 1e-9:
         low, high = low - (abs(low) * 0.1 or 0.5), high + (abs(high) * 0.1 or 0.5)
     rough = (high - low) / (most - 1)
@@ -149,13 +149,13 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def whole_ticks(first: float, last: float) -> list[float]:
-    """Returns at most eleven whole numbers in even steps from the first on."""
+    """Returns at most eleven integers in equal steps, starting with the first."""
     step = max(1, math.ceil((last - first) / 10))
     return [value for value in range(round(first), round(last) + 1) if (value - round(first)) % step == 0]
 
 
 def written(value: float, neighbours: list[float]) -> str:
-    """Writes a tick with as many decimals as its neighbours need."""
+    """Returns a tick as text with as many decimals as its neighbours need."""
     step = neighbours[1] - neighbours[0]
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     if round(step, decimals) != round(step, decimals + 2):

@@ -1,4 +1,4 @@
-"""Images for people: the course of a training, and images with their captions. Pillow draws them."""
+"""Image files for people: the history of a training, and images with their captions. Pillow draws them."""
 
 import math
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ _PAPER = (240, 242, 246)
 
 
 def plot_history(rows: Sequence[dict[str, float]], path: Path, best_by: str | None = None) -> None:
-    """Draws the course of a training: the loss on the left, the dev scores on the right, a PNG.
+    """Draws the history of a training as a PNG: the loss on the left, the dev scores on the right.
 
-    CIDEr has an axis of its own on the right side, since it is not a fraction.
+    CIDEr has a separate axis on the right side because it is not a fraction.
 
     Args:
-        rows: One dictionary an epoch with ``epoch``, ``loss`` and ``dev_…`` scores; other keys are left out.
+        rows: One dictionary per epoch with ``epoch``, ``loss`` and ``dev_…`` scores; other keys are ignored.
         path: The file to write.
-        best_by: The dev score whose best epoch is marked, such as ``cider``; by default CIDEr, else BLEU-4.
+        best_by: The dev score whose best epoch is marked, such as ``cider``; by default CIDEr, otherwise BLEU-4.
 
     Raises:
         CapsmithError: The file cannot be written.
@@ -56,7 +56,7 @@ def _points(rows: Sequence[dict[str, float]], name: str) -> list[tuple[float, fl
 
 
 def best_point(lines: list[Line], best_by: str | None) -> tuple[Line, tuple[float, float]] | None:
-    """Returns the line that chose and its highest point, the first of equals."""
+    """Returns the line of the selecting score and its highest point, the first of equal ones."""
     for name in [best_by] if best_by else ["cider", "bleu4", *(line.name for line in lines)]:
         for line in lines:
             if line.name == name and line.points:
@@ -65,16 +65,16 @@ def best_point(lines: list[Line], best_by: str | None) -> tuple[Line, tuple[floa
 
 
 def contact_sheet(items: Sequence[tuple[ImageSource, str, str]], path: Path, cell: int = 320) -> None:
-    """Draws images with their captions beneath, up to four in a row.
+    """Draws images with captions below them, up to four per row.
 
     Args:
-        items: For each image: what ``load_image`` takes, its caption, and a smaller second line.
-        path: The file to write; its ending names the format (PNG, JPEG, …).
-        cell: Width of an image in pixels.
+        items: For each image its source, as ``load_image`` takes it, its caption, and a second line in smaller type.
+        path: The file to write; its suffix selects the format (PNG, JPEG, …).
+        cell: The width of an image in pixels.
 
     Raises:
         ImageError: An image cannot be read.
-        CapsmithError: The file cannot be written, or its ending names no format.
+        CapsmithError: The file cannot be written, or its suffix is not an image format.
     """
     columns = min(4, max(1, math.ceil(math.sqrt(len(items)))))
     cards = [_card(thumbnail(image, cell, enlarge=True), caption, sub, cell) for image, caption, sub in items]
@@ -83,7 +83,7 @@ def contact_sheet(items: Sequence[tuple[ImageSource, str, str]], path: Path, cel
 
 
 def _laid_out(rows: list[list[Image.Image]], cell: int) -> Image.Image:
-    """Returns cards of one width, row by row on a sheet."""
+    """Arranges cards of equal width in rows."""
     columns = max(map(len, rows), default=0)
     heights = [max(card.height for card in row) for row in rows]
     width, height = columns * (cell + _GAP) + _GAP, sum(heights) + (len(rows) + 1) * _GAP
@@ -97,7 +97,7 @@ def _laid_out(rows: list[list[Image.Image]], cell: int) -> Image.Image:
 
 
 def _card(image: Image.Image, caption: str, sub: str, cell: int) -> Image.Image:
-    """Returns an image on white with its texts."""
+    """Returns an image with its two texts below it."""
     font, small = font_for(caption, 19), font_for(sub, 13)
     lines = [(line, font, INK, 26) for line in wrap(caption, font, cell - 24)]
     lines += [(line, small, GREY, 18) for line in wrap(sub, small, cell - 24)]
@@ -112,18 +112,18 @@ def _card(image: Image.Image, caption: str, sub: str, cell: int) -> Image.Image:
 
 
 def save_image(image: Image.Image, path: Path, what: str) -> None:
-    """Writes an image atomically, in the format that the path's ending names.
+    """Writes an image atomically, in the format of the suffix.
 
     Args:
         image: The image.
         path: The file.
-        what: Which of our images it is, as `image_marks.is_marked` takes it.
+        what: The kind of image, as ``image_marks.is_marked`` takes it.
 
     Raises:
-        CapsmithError: The file cannot be written, or its ending names no format.
+        CapsmithError: The file cannot be written, or its suffix is not an image format.
     """
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
-        raise CapsmithError(f"cannot write {path}: the ending names no image format (try .png)")
+        raise CapsmithError(f"cannot write {path}: the suffix is not an image format (try .png)")
     with atomic(path, "wb") as file:
         image.save(file, kind, **marked(what))

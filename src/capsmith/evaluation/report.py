@@ -1,6 +1,6 @@
-"""The report of an evaluation: a page with scores, and images with what people and the model said.
+"""The report of an evaluation: a page with scores, and images with the captions of people and of the model.
 
-The page needs no network, no script and nothing outside its folder, where small copies of the images lie.
+The page needs no network, no script and nothing outside its folder, which contains small copies of the images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,22 +23,22 @@ def write_report(
 ) -> Path:
     """Writes ``index.html`` and the images that it shows.
 
-    The images are written first and the page last, all atomically: an interrupted report leaves the earlier
-    page as it was.
+    The images are written first and the page last, all atomically. An interrupted report leaves the earlier page
+    unchanged.
 
     Args:
-        directory: Folder of the page; the images go to ``images`` in it.
-        title: The page's heading.
-        scores: One dictionary a metric: ``name``, ``value``, and where there are any ``interval`` (low,
-            high), ``control`` (the score with shuffled images) and ``signature``.
-        examples: One dictionary an image: ``image_id``, ``image_path``, ``prediction``, ``references`` and
+        directory: The folder of the page; its subfolder ``images`` contains the images.
+        title: The heading of the page.
+        scores: One dictionary per metric with ``name``, ``value`` and optionally ``interval`` (low, high), ``control``
+            (the score with shuffled images) and ``signature``.
+        examples: One dictionary per image with ``image_id``, ``image_path``, ``prediction``, ``references`` and
             ``score``.
-        score_name: What ``score`` of the examples is.
-        most: How many examples are shown: half of them the best, half the worst.
-        notes: Lines at the foot of the page.
+        score_name: The name of the score of the examples.
+        most: The number of examples: half of them the best, half the worst.
+        notes: The lines at the foot of the page.
 
     Returns:
-        The page's path.
+        The path of the page.
 
     Raises:
         CapsmithError: The folder cannot be written.
@@ -63,8 +63,8 @@ def best_and_worst(
     """Returns the best examples, best first, and the worst, worst first; no example is in both.
 
     Args:
-        examples: With a ``score`` each; equal scores keep their order.
-        most: How many examples in all; of an odd number the best have one more.
+        examples: Dictionaries with a ``score``; equal scores keep their order.
+        most: The number of examples in total; the best have one more if it is odd.
     """
     ranked = sorted(examples, key=lambda example: -float(example["score"]))
     count = min(most, len(ranked))
@@ -73,7 +73,7 @@ def best_and_worst(
 
 
 def _table(scores: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the scores with the columns that any of them fills."""
+    """Returns the table of scores, without empty columns."""
     interval = any(score.get("interval") for score in scores)
     control = any(score.get("control") is not None for score in scores)
     heads = [
@@ -94,9 +94,13 @@ def _table(scores: Sequence[Mapping[str, Any]]) -> str:
         cells.append(f"<td><code>{escape(str(score.get('signature', '')))}</code></td>")
         rows.append(f'<tr><th scope="row">{escape(str(score["name"]))}</th>{"".join(cells)}</tr>')
     top = "".join(f'<th scope="col">{head}</th>' for head in [*heads, "signature"])
-    told = "<p>Shuffled images: the same captions, each scored as that of another image.</p>" if control else ""
+    note = (
+        "<p>Shuffled images: the same captions, each scored against the references of another image.</p>"
+        if control
+        else ""
+    )
     table = f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return f'<div class="wide">{table}</div>{told}'
+    return f'<div class="wide">{table}</div>{note}'
 
 
 def _section(
@@ -111,16 +115,16 @@ def _section(
         return ""
     ranked = f", ranked by {escape(score_name)}" if score_name else ""
     cards = "\n".join(_card(example, files[example["image_id"]], score_name) for example in examples)
-    told = f"<p>{len(examples)} of {total:,} images{ranked}.</p>"
-    return f'<h2>{heading}</h2>\n{told}\n<div class="cards {style}">\n{cards}\n</div>'
+    counts = f"<p>{len(examples)} of {total:,} images{ranked}.</p>"
+    return f'<h2>{heading}</h2>\n{counts}\n<div class="cards {style}">\n{cards}\n</div>'
 
 
 def _card(example: Mapping[str, Any], file: str | None, score_name: str) -> str:
-    image_id, said = escape(str(example["image_id"])), escape(str(example["prediction"])) or "(no words)"
+    image_id, caption = escape(str(example["image_id"])), escape(str(example["prediction"])) or "(no words)"
     figure = image(file, str(example["prediction"]) or "(no words)")
     references = "".join(f'<li dir="auto">{escape(str(text))}</li>' for text in example["references"])
     return (
-        f'<figure>{figure}<figcaption><p class="said model" dir="auto">{said}</p><ul>{references}</ul>'
+        f'<figure>{figure}<figcaption><p class="caption model" dir="auto">{caption}</p><ul>{references}</ul>'
         f'<div class="id"><span title="{image_id}">{image_id}</span>'
         f"<span>{escape(score_name)} <b>{example['score']:.3f}</b></span></div></figcaption></figure>"
     )

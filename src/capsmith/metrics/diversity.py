@@ -1,4 +1,4 @@
-"""How varied captions are, and how they behave: what a high BLEU can hide."""
+"""Diversity and typical faults of captions, which a high BLEU can hide."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
@@ -14,19 +14,18 @@ from capsmith.metrics.ngrams import ORDER, Captions, Ints, NgramIndex
 
 @dataclass(frozen=True)
 class Diversity:
-    """Measures over a set of captions, one an image.
+    """Measures of a set of captions, one per image.
 
     Attributes:
-        captions: How many there are.
-        vocabulary: Different words used.
-        mean_length: Words a caption.
-        distinct: Share of captions that are the only one of their wording, counting each wording once:
-            different wordings / captions.
-        novel: Share of captions that are no training caption, word for word; None without training captions.
-        repeats: Share of captions that say a run of one word or more twice in a row ("a dog a dog").
-        broken: Share of captions that break off: their last word is an article, a conjunction or another English
-            word that asks for more ("a man in a"). References have a few too: compare with theirs.
-        mbleu4: BLEU-4 of each caption against all others (mutual BLEU): low when they differ; None for one caption.
+        captions: The number of captions.
+        vocabulary: The number of different words.
+        mean_length: The mean number of words per caption.
+        distinct: The number of different captions divided by the number of captions.
+        novel: The share of captions that are not, word for word, a training caption; None without training captions.
+        repeats: The share of captions that contain a run of words twice in a row ("a dog a dog").
+        broken: The share of truncated captions, whose last word is an article, a conjunction or another English word
+            that requires a continuation ("a man in a"). A few references are truncated too: compare with them.
+        mbleu4: BLEU-4 of each caption against all others (mutual BLEU), low for varied captions; None for one caption.
     """
 
     captions: int
@@ -49,8 +48,8 @@ def diversity(
     """Measures a set of captions.
 
     Args:
-        captions: Their tokens.
-        training: Tokens of all training captions, for ``novel``.
+        captions: The tokens of each caption.
+        training: The tokens of all training captions, for ``novel``.
 
     Raises:
         DataError: There are no captions.
@@ -67,7 +66,7 @@ def diversity(
         distinct=len(set(wordings)) / count,
         novel=None if known is None else sum(caption not in known for caption in wordings) / count,
         repeats=sum(map(repeats, wordings)) / count,
-        broken=sum(map(broken_off, wordings)) / count,
+        broken=sum(map(is_truncated, wordings)) / count,
         mbleu4=mutual_bleu([wordings]) if count > 1 else None,
     )
 
@@ -75,18 +74,18 @@ def diversity(
 _UNFINISHED = frozenset(
     "a an the and or but while as of with at for from to into onto near next in on by his her its their is are".split()
 )
-"""Words that hardly end an English sentence; "in" and "on" sometimes do, as in "looking on"."""
+"""Words that rarely end an English sentence; "in" and "on" sometimes do, as in "looking on"."""
 
 
-def broken_off(caption: Sequence[Hashable]) -> bool:
-    """Tells whether a caption's last word asks for more words after it; English."""
+def is_truncated(caption: Sequence[Hashable]) -> bool:
+    """Returns whether the last word of an English caption requires a continuation."""
     return bool(caption) and caption[-1] in _UNFINISHED
 
 
 def repeats(caption: Sequence[Hashable]) -> bool:
-    """Tells whether a run of one word or more stands twice in a row."""
+    """Returns whether a caption contains a run of one or more words twice in a row."""
     for run in range(1, len(caption) // 2 + 1):
-        same = 0  # so many words in a row equal the word one run before
+        same = 0  # consecutive words that equal the word one run before
         for first, second in zip(caption, caption[run:], strict=False):
             same = same + 1 if first == second else 0
             if same == run:
@@ -95,16 +94,16 @@ def repeats(caption: Sequence[Hashable]) -> bool:
 
 
 def mutual_bleu(groups: Captions, order: int = ORDER) -> float:
-    """Computes mBLEU: BLEU over all captions, each against the other captions of its group.
+    """Computes mBLEU: BLEU over all captions, with the other captions of the group as references.
 
-    A group is all captions of a test set, or the several captions that a model gave one image (Shetty et al. 2017).
+    A group is a test set, or the captions that a model generated for one image (Shetty et al. 2017).
 
     Args:
-        groups: Captions as tokens; at least two in each group.
+        groups: Tokenised captions, at least two per group.
         order: n of BLEU-n.
 
     Returns:
-        A fraction: 1 when all captions of each group are the same.
+        0 to 1; 1 when all captions of each group are equal.
     """
     sentences = [sentence for group in groups for sentence in group]
     group = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
@@ -119,25 +118,25 @@ def mutual_bleu(groups: Captions, order: int = ORDER) -> float:
 
 
 def _highest_elsewhere(keys: Ints, count: Ints) -> Ints:
-    """Returns for each row the highest count among the other rows of its key, 0 without any."""
+    """Returns for each row the highest count among the other rows with the same key, 0 without other rows."""
     by_key = np.lexsort((-count, keys))
     keys, ordered = keys[by_key], count[by_key]
     start = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, np.int64)
     size = np.diff(np.append(start, len(keys)))
     second = np.where(size > 1, ordered[np.minimum(start + 1, max(0, len(keys) - 1))], 0)
     best = np.repeat(ordered[start], size)
-    best[start] = second  # the row with the highest count looks at the next
+    best[start] = second  # the row with the highest count uses the next
     elsewhere = np.empty_like(best)
     elsewhere[by_key] = best
     return elsewhere
 
 
 def _closest_elsewhere(lengths: Sequence[int]) -> int:
-    """Sums, over captions, the length among the others that is closest; the shorter on a tie."""
+    """Sums over captions the closest length among the others, the shorter on a tie."""
     total = 0
-    for length, times in (found := Counter(lengths)).items():
+    for length, times in (counts := Counter(lengths)).items():
         if times > 1:
             total += times * length
         else:
-            total += min((other for other in found if other != length), key=lambda o: (abs(o - length), o))
+            total += min((other for other in counts if other != length), key=lambda o: (abs(o - length), o))
     return total

@@ -1,4 +1,4 @@
-"""Checks on what people hand in to be scored: one clear line for each mistake."""
+"""Checks of the input of scoring. Each error is one line."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -8,13 +8,13 @@ from capsmith.core.errors import DataError
 
 
 def check_ids(hypotheses: Mapping[Any, Any], ids: Sequence[Any]) -> None:
-    """Sees that captions and references are about the same images.
+    """Checks that captions and references have the same image ids.
 
     Raises:
-        DataError: They are not; names and counts those that differ.
+        DataError: They do not; the message counts and names the ids that differ.
     """
     if not isinstance(hypotheses, Mapping):
-        raise DataError(f"captions are a mapping from image ids to texts, not {type(hypotheses).__name__}")
+        raise DataError(f"captions must be a mapping from image ids to texts, not {type(hypotheses).__name__}")
     known = set(ids)
     extra = [key for key in hypotheses if key not in known]
     absent = [key for key in ids if key not in hypotheses]
@@ -31,29 +31,31 @@ def check_ids(hypotheses: Mapping[Any, Any], ids: Sequence[Any]) -> None:
 
 
 def check_references(references: Mapping[Any, Any]) -> None:
-    """Sees that each image has a list of references.
+    """Checks that each image has a list of references.
 
     Raises:
-        DataError: There are no images, or some without a list or with an empty one.
+        DataError: There are no images, or an image has no list or an empty list.
     """
     if not isinstance(references, Mapping):
-        raise DataError(f"references are a mapping from image ids to lists of texts, not {type(references).__name__}")
+        raise DataError(
+            f"references must be a mapping from image ids to lists of texts, not {type(references).__name__}"
+        )
     if not references:
         raise DataError("there are no references: nothing to score against")
-    loose = [key for key, group in references.items() if not is_list(group)]
-    if loose:
-        kind = type(references[loose[0]]).__name__
-        raise DataError(f"{count(loose, 'image')} with references that are no list but {kind}: {named(loose)}")
+    not_lists = [key for key, group in references.items() if not is_list(group)]
+    if not_lists:
+        kind = type(references[not_lists[0]]).__name__
+        raise DataError(f"{count(not_lists, 'image')} whose references are not a list but {kind}: {named(not_lists)}")
     empty = [key for key, group in references.items() if len(group) == 0]
     if empty:
         raise DataError(f"{count(empty, 'image')} without references: {named(empty)}")
 
 
 def check_caption(caption: Any, key: Any) -> str:
-    """Returns the caption if it is text.
+    """Returns a caption, which must be text.
 
     Raises:
-        DataError: It is something else, such as the NaN of an empty table cell.
+        DataError: It is not text, for example the NaN of an empty table cell.
     """
     if isinstance(caption, str):
         return caption
@@ -63,20 +65,20 @@ def check_caption(caption: Any, key: Any) -> str:
 
 
 def single_caption(caption: Any, key: Any) -> Any:
-    """Unwraps a list that holds the one caption, as coco-caption's results have it.
+    """Unwraps a list that contains one caption, as in the results of coco-caption.
 
     Raises:
-        DataError: The list holds none, or several.
+        DataError: The list is empty or has several captions.
     """
     if not is_list(caption):
         return caption
     if len(caption) != 1:
-        raise DataError(f"image {key} has {len(caption)} captions to score: give the one that counts")
+        raise DataError(f"image {key} has {len(caption)} captions to score: give exactly one")
     return caption[0]
 
 
 def is_list(value: Any) -> bool:
-    """Tells whether a value is a sequence that is no text."""
+    """Returns whether a value is a sequence other than text."""
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 

@@ -1,11 +1,11 @@
-"""The Penn Treebank tokens that coco-caption scores, without Java.
+"""The Penn Treebank tokens of coco-caption, without Java.
 
-coco-caption sends captions through Stanford's PTBTokenizer (CoreNLP 3.4.1, ``-preserveLines -lowerCase``) and drops
-punctuation tokens. This module gives the same tokens. It was written from inputs and outputs of that tool, and the
-tests compare it with the tool's published output and, where Java is present, with the tool itself.
+coco-caption tokenises captions with Stanford's PTBTokenizer (CoreNLP 3.4.1, ``-preserveLines -lowerCase``) and drops
+punctuation tokens. This module returns the same tokens. It was written from inputs and outputs of that tool. The tests
+compare it with the tool's published output and, if Java is installed, with the tool itself.
 
-One difference is meant: the tool looks past the end of a line, so that "vitamin C." at the end of a caption loses
-its period when the next caption of the file begins with "The". Here each caption stands alone.
+One difference is intended: the tool looks past the end of a line. "vitamin C." at the end of a caption loses its period
+when the next caption of the file starts with "The". Here captions do not affect each other.
 """
 
 import re
@@ -13,7 +13,7 @@ import re
 from capsmith.metrics.ptb_rules import ABBREVIATED, BRACKETS, CUT, DOMAIN, DOMAIN_REACH, RULES, SHAPES, SPELLED
 
 DROPPED = frozenset(("''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"))
-"""Tokens that coco-caption drops. Brackets are not among them (they arrive as ``-lrb-``), nor is ``!!``."""
+"""Tokens that coco-caption drops. Brackets (spelled ``-lrb-``) and ``!!`` are not among them."""
 
 _CUT = frozenset(head + rest for head, rest in CUT.items())
 _PLAIN = re.compile(r"[A-Za-z]+(?=[ \n]|, |(\.\n))")
@@ -29,12 +29,13 @@ _ENTITIES = {
     "mdash": "—",
     "ndash": "—",
 }
-_KEPT = re.compile(r"<?[A-Za-z0-9][^\s(){}]*@[^\s(){}]*>?|[<>]?[:;=][-o*']?[{\[\]]")  # their brackets stay
+_WITH_BRACKETS = re.compile(r"<?[A-Za-z0-9][^\s(){}]*@[^\s(){}]*>?|[<>]?[:;=][-o*']?[{\[\]]")
+"""Tokens that keep their brackets."""
 _CONTRACTED = re.compile("[’']([msd]|re|ve|ll)|n['’`‘]t")
 
 
 def coco(caption: str) -> list[str]:
-    """Returns the tokens that coco-caption scores: lower case, without punctuation tokens."""
+    """Returns the tokens of coco-caption: lower case, without punctuation tokens."""
     return [token for token in tokens(caption) if token not in DROPPED]
 
 
@@ -45,26 +46,26 @@ def tokens(caption: str) -> list[str]:
         text = _ENTITY.sub(lambda match: _ENTITIES[match[1]], text)
     text = " ".join(text.split())
     shape = (text if text.isascii() else text.translate(SHAPES)) + "\n"
-    found: list[str] = []
+    result: list[str] = []
     place, no_domain = 0, 0
     while place < len(text):
         if shape[place] == " ":
             place += 1
         elif (mark := _MARK.match(shape, place)) is not None:
-            found.append(mark[0])
+            result.append(mark[0])
             place += 1
         elif (word := _plain(shape, place)) is not None:
-            found.append(word.lower())
+            result.append(word.lower())
             place += len(word)
         else:
             end, no_domain = _longest(shape, place, no_domain)
-            found.extend(_spelling(text[place:end]).split())
+            result.extend(_spelling(text[place:end]).split())
             place = end
-    return found
+    return result
 
 
 def _plain(shape: str, place: int) -> str | None:
-    """Returns the word here if no rule could take more or less than it: so for nearly all words, and quickly."""
+    """Returns the word at this place if no rule matches more or less of it, which is the common and fast case."""
     match = _PLAIN.match(shape, place)
     if match is None or match[0].lower() in _CUT or (match[1] and ABBREVIATED.fullmatch(match[0])):
         return None
@@ -72,15 +73,15 @@ def _plain(shape: str, place: int) -> str | None:
 
 
 def _longest(shape: str, place: int, no_domain: int) -> tuple[int, int]:
-    """Returns where the token that starts here ends: the longest match counts, of equal ones the first.
+    """Returns where the token at this place ends: the longest match, the first of equally long ones.
 
     Args:
-        shape: The caption.
-        place: Where the token starts.
-        no_domain: Up to where no domain name can start, as an earlier call found.
+        shape: The caption, translated by ``SHAPES``.
+        place: The start of the token.
+        no_domain: The place before which no domain name can start, from an earlier call.
 
     Returns:
-        The end, and what ``no_domain`` is from now on: so the time grows with the caption's length, not its square.
+        The end, and the new ``no_domain``, which keeps the time linear in the length of the caption.
     """
     longest, end = place, place + 1
     for rule in RULES:
@@ -95,7 +96,7 @@ def _longest(shape: str, place: int, no_domain: int) -> tuple[int, int]:
 
 
 def _spelling(token: str) -> str:
-    """Spells a token as the tool prints it."""
+    """Returns the spelling of a token in the output of the tool."""
     if all(character in SPELLED or character == "`" for character in token):
         return "".join(SPELLED.get(character, character) for character in token)
     lower = token.lower()
@@ -105,7 +106,7 @@ def _spelling(token: str) -> str:
         return "..." if len(token) > 1 else "."
     if _CONTRACTED.fullmatch(lower):
         return lower.replace("’", "'").replace("‘", "`")
-    if _KEPT.fullmatch(token):
+    if _WITH_BRACKETS.fullmatch(token):
         return lower
     for bracket, name in BRACKETS.items():
         lower = lower.replace(bracket, name)

@@ -1,7 +1,7 @@
-"""Tables of the Penn Treebank tokeniser: which runs of characters are one token.
+"""Tables of the Penn Treebank tokeniser: the runs of characters that are one token.
 
-All of it is what the Java tool was seen to do: every character of the Basic Multilingual Plane, every string of up to
-four letters before a period, every pair of signs and some hundred thousand altered captions were put through it.
+They reproduce the observed output of the Java tool for every character of the Basic Multilingual Plane, every string of
+up to four letters before a period, every pair of punctuation marks and several hundred thousand altered captions.
 """
 
 import re
@@ -16,12 +16,12 @@ SPELLED = {
     **dict.fromkeys("\x91‘‛‹", "`"),
     **dict.fromkeys("\x92’›", "'"),
 }
-"""Characters that are printed otherwise when they stand alone."""
+"""Characters with another spelling when they are a token."""
 BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
 CUT = {"can": "not", "gon": "na", "got": "ta", "wan": "na", "lem": "me", "gim": "me"}
-"""Words that are cut in two: cannot, gonna, …"""
+"""Words that are split in two: cannot, gonna, …"""
 
-# Characters beyond ASCII that join words though they are marks, vanish though they are letters, or stand alone.
+# Characters beyond ASCII: marks that are part of words, letters that are dropped, and single-character tokens.
 _JOINING = (
     "2c2-2c5 2d2-2df 2e5-2eb 2ed 2ef-36f 375 378-379 384-385 3f6 483-487 55a-55f 591-5bd 5bf 5c1-5c2 5c4-5c5 5c7 "
     "615-61a 64b-65e 670 6d6-6e4 6e7-6ed 6fd-6fe 70f 711 730-74c 7a6-7b0 7eb-7f3 900-903 93c 93e-94e 951-955 "
@@ -52,7 +52,7 @@ def _codes(ranges: str) -> set[int]:
 
 
 class _Shapes(dict[int, str]):
-    """For ``str.translate``: one stand-in for all characters that the rules treat alike."""
+    """For ``str.translate``: maps all characters that the rules treat alike to one character."""
 
     _kinds = (
         (_codes("91 2018 201b 2039"), "‘"),
@@ -76,14 +76,14 @@ class _Shapes(dict[int, str]):
         if code < 128:
             return chr(code)
         category = unicodedata.category(chr(code))
-        if code > 0xFFFF:  # the tool sees halves of characters here, and drops them
+        if code > 0xFFFF:  # the tool reads surrogate pairs here, and drops them
             return " "
         return "٠" if category == "Nd" else "é" if category[0] == "L" else " "
 
 
 SHAPES = _Shapes()
 
-# Abbreviations keep their period. The first kind also does so right before one more character: "etc.x", "etc." "x".
+# Abbreviations keep their period. The first kind keeps it even before another character: "etc.x" is "etc." "x".
 _ABBREVIATIONS = "|".join(
     """al ala apr ariz assn aug bhd bldg blvd bros calif co colo conn corp cos ct dak dec esq est etc ext feb fla fri
     ga inc ind intl jan jr jul jun kan kans ky ltd mar md mich minn mo mon mont neb nev nov oct okla penn plc p?ptes?
@@ -104,7 +104,7 @@ _STARTERS = "|".join(
     for spelled in (word.title(), word.upper())
 )
 ABBREVIATED = re.compile(f"(?i:{_ABBREVIATIONS}|{'|'.join(_STATES)}|{_TITLES}|.)")
-"""Matches whole words that may keep a period."""
+"""Matches complete words that may keep a period."""
 _FILES = "|".join(
     """bat bmp c cgi class cpp dll docx? exe gif gz h html? jar java jpe?g mov mp3 pdf php pl png ppt ps py sql tar txt
     wav x xml zip""".split()

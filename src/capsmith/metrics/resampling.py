@@ -1,7 +1,7 @@
 """Bootstrap over images: intervals, and the paired test (Efron 1979; Koehn 2004).
 
-Metrics keep one row of statistics an image and can compute a value from summed rows, so a resample is one row of a
-matrix product: nothing is scored twice.
+Metrics return one row of statistics per image and compute a value from summed rows. A resample is one row of a matrix
+product, and nothing is scored twice.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 Combine = Callable[[Floats], Floats]
 RESAMPLES = 1000
 SEED = 20130826
-_CELLS = 4_000_000  # numbers drawn at once: bounds the memory
+_CELLS = 4_000_000  # random numbers drawn at once: bounds the memory
 
 
 def interval(
@@ -23,13 +23,13 @@ def interval(
     """Returns the 2.5 and 97.5 percentiles of the resampled values.
 
     Args:
-        statistics: One row an image, (N, S).
-        combine: Turns summed rows (…, S) into values (…).
-        resamples: How often N images are drawn with replacement.
-        seed: The same seed draws the same images.
+        statistics: One row per image, (N, S).
+        combine: Computes values from summed rows, (…, S) to (…).
+        resamples: The number of resamples, each of N images with replacement.
+        seed: The seed of the resamples.
 
     Returns:
-        (low, high); None for fewer than two images, which have no spread.
+        (low, high); None for fewer than two images.
     """
     if len(statistics) < 2:
         return None
@@ -40,12 +40,12 @@ def interval(
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sets of captions on the same images.
+    """The comparison of two sets of captions of the same images.
 
     Attributes:
-        difference: Value of the first minus value of the second.
-        interval: 95 % bootstrap interval of the difference; None for fewer than two images.
-        p_value: Two-sided: how often a difference as large arises when there is none; 1 for fewer than two images.
+        difference: The value of the first minus the value of the second.
+        interval: The 95 % bootstrap interval of the difference; None for fewer than two images.
+        p_value: The two-sided p-value; 1 for fewer than two images.
     """
 
     difference: float
@@ -56,17 +56,17 @@ class Comparison:
 def compare(
     first: Floats, second: Floats, combine: Combine, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Comparison:
-    """Tests whether two sets of captions differ, drawing the same images for both (Koehn 2004).
+    """Tests whether two sets of captions differ, with the same resamples for both (Koehn 2004).
 
-    The resampled differences, moved to mean 0, stand for "no difference"; p is the share of them that reach the one
-    observed, counted with it among them (Davison and Hinkley 1997, eq. 4.11), so that it is never 0.
+    The resampled differences, shifted to mean 0, represent the null hypothesis. p is the share of them that reach the
+    observed difference, which counts as one of them (Davison and Hinkley 1997, eq. 4.11), so p is never 0.
 
     Args:
-        first: Statistics of the first, (N, S).
-        second: Statistics of the second, for the same images in the same order.
-        combine: Turns summed rows (…, S) into values (…).
-        resamples: How often N images are drawn.
-        seed: The same seed draws the same images.
+        first: The statistics of the first set, (N, S).
+        second: The statistics of the second set, in the same order of images.
+        combine: Computes values from summed rows, (…, S) to (…).
+        resamples: The number of resamples.
+        seed: The seed of the resamples.
     """
     observed = float(combine(first.sum(axis=0)) - combine(second.sum(axis=0)))
     if len(first) < 2:
@@ -79,7 +79,7 @@ def compare(
 
 
 def _draws(images: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """Yields, in blocks of rows, how often each image is drawn, (block, N)."""
+    """Yields blocks of resamples: how often each image is drawn, (block, N)."""
     generator = np.random.default_rng(seed)
     block = max(1, _CELLS // images)
     for start in range(0, resamples, block):
@@ -90,5 +90,5 @@ def _draws(images: int, resamples: int, seed: int) -> Iterator[Floats]:
 
 
 def mean(summed: Floats) -> Floats:
-    """Combines rows (value, 1): the mean over images."""
+    """Computes the mean over images from summed rows of (value, 1)."""
     return np.asarray(summed[..., 0] / summed[..., 1], np.float64)

@@ -1,4 +1,4 @@
-"""Scores as text for a terminal."""
+"""Tables of scores for the terminal."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,11 +9,11 @@ from capsmith.metrics.scores import Score, compare
 
 
 def table(scores: Mapping[str, Score], signatures: bool = True) -> str:
-    """Returns scores with their intervals, and below them their signatures.
+    """Returns a table of scores and intervals, followed by the signatures.
 
     Args:
-        scores: As ``Scorer.score`` returns them.
-        signatures: With the signatures.
+        scores: The result of ``Scorer.score``.
+        signatures: Include the signatures.
     """
     rows = [["", "score", "95 % interval"]]
     rows += [[title(name), f"{score.value:.3f}", span(score.interval)] for name, score in scores.items()]
@@ -22,12 +22,12 @@ def table(scores: Mapping[str, Score], signatures: bool = True) -> str:
 
 
 def comparison(first: Mapping[str, Score], second: Mapping[str, Score], names: tuple[str, str]) -> str:
-    """Returns two sets of captions side by side, with the paired test of their differences.
+    """Returns a table of the scores of two sets of captions and the paired test of each difference.
 
     Args:
-        first: Scores of the first set.
-        second: Scores of the second, from the same ``Scorer``.
-        names: What to call them.
+        first: The scores of the first set.
+        second: The scores of the second set, from the same ``Scorer``.
+        names: The names of the two sets.
     """
     rows = [["", *names, "difference", "95 % interval", "p"]]
     for name, score in first.items():
@@ -47,25 +47,25 @@ def comparison(first: Mapping[str, Score], second: Mapping[str, Score], names: t
     return "\n".join([*columns(rows), note, "", *(score.signature for score in first.values())])
 
 
-def human_row(each: Sequence[Mapping[str, Score]], model: Mapping[str, Score]) -> str:
-    """Returns what people score: each reference against the others.
+def human_row(by_reference: Sequence[Mapping[str, Score]], model: Mapping[str, Score]) -> str:
+    """Returns a table of the scores of each reference against the others.
 
     Args:
-        each: As ``human.human_rows`` returns them.
-        model: The scores to stand beside; their references are one more.
+        by_reference: The result of ``human.human_rows``.
+        model: The scores of the captions, which have one reference more.
     """
-    rows = [["", "captions", "people, mean", *(f"reference {k}" for k in range(1, len(each) + 1))]]
+    rows = [["", "captions", "people, mean", *(f"reference {k}" for k in range(1, len(by_reference) + 1))]]
     for name, score in model.items():
-        values = [row[name].value for row in each]
+        values = [row[name].value for row in by_reference]
         mean = sum(values) / len(values)
         rows.append([title(name), f"{score.value:.3f}", f"{mean:.3f}", *(f"{value:.3f}" for value in values)])
     note = "people: each reference in turn against the others, so one reference fewer than the captions have"
     return "\n".join([*columns(rows), note])
 
 
-def behaviour(found: Mapping[str, Diversity]) -> str:
-    """Returns the measures of diversity, one column for each set of captions."""
-    rows = [["", *found]]
+def behaviour(by_name: Mapping[str, Diversity]) -> str:
+    """Returns a table of diversity measures, one column per set of captions."""
+    rows = [["", *by_name]]
     fields: dict[str, str] = {
         "captions": ",",
         "vocabulary": ",",
@@ -77,7 +77,7 @@ def behaviour(found: Mapping[str, Diversity]) -> str:
         "mbleu4": ".3f",
     }
     for field, shape in fields.items():
-        values = [getattr(measures, field) for measures in found.values()]
+        values = [getattr(measures, field) for measures in by_name.values()]
         if any(value is not None for value in values):
             rows.append([field.replace("_", " "), *("" if v is None else format(v, shape) for v in values)])
     return "\n".join(columns(rows))
@@ -89,8 +89,8 @@ def span(interval: tuple[float, float] | None, shape: str = ".3f") -> str:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Aligns rows of cells: the first column to the left, the others to the right."""
-    rows = [[escaped(cell) for cell in row] for row in rows]  # names of files, ids
+    """Aligns the cells of a table: the first column to the left, the others to the right."""
+    rows = [[escaped(cell) for cell in row] for row in rows]  # file names and ids
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()

@@ -1,6 +1,6 @@
-"""Named, versioned ways to turn a caption into tokens.
+"""Named and versioned tokenisers.
 
-A version changes whenever any caption could come out differently: it stands in every signature.
+The version is part of every signature. It changes when the tokens of any caption change.
 """
 
 import re
@@ -17,14 +17,14 @@ _WORD = re.compile(r"[^\s'’-]+(?:['’-][^\s'’-]+)*")
 
 @dataclass(frozen=True)
 class Tokeniser:
-    """A way to split captions.
+    """A tokeniser.
 
     Attributes:
-        name: As in ``tokeniser="coco"``.
-        version: Goes up when its output changes.
+        name: The name, as in ``tokeniser="coco"``.
+        version: Increases when the output changes.
         case: ``lower`` or ``mixed``, for the signature.
-        summary: One line for people.
-        split: From a caption to its tokens.
+        summary: One line of description.
+        split: The function from a caption to its tokens.
     """
 
     name: str
@@ -34,17 +34,17 @@ class Tokeniser:
     split: Callable[[str], list[str]]
 
     def __call__(self, caption: str) -> list[str]:
-        """Returns the caption's tokens."""
+        """Returns the tokens of a caption."""
         return self.split(caption)
 
     @property
     def tag(self) -> str:
-        """Name and version, such as ``coco.1``."""
+        """The name and version, such as ``coco.1``."""
         return f"{self.name}.{self.version}"
 
 
 class _Separators(dict[int, str]):
-    """For ``str.translate``: a space for everything that is no letter, digit, mark, apostrophe or hyphen."""
+    """For ``str.translate``: maps all but letters, digits, marks, apostrophes and hyphens to a space."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -57,19 +57,19 @@ _SEPARATORS = _Separators()
 
 
 def coco(caption: str) -> list[str]:
-    """The Penn Treebank tokens that coco-caption scores: see ``capsmith.metrics.ptb``."""
-    from capsmith.metrics import ptb  # compiles its rules: only when needed
+    """Returns the Penn Treebank tokens of coco-caption: see ``capsmith.metrics.ptb``."""
+    from capsmith.metrics import ptb  # compiles its rules on import
 
     return ptb.coco(caption)
 
 
 def simple(caption: str) -> list[str]:
-    """Lower case; runs of letters, digits and marks, with apostrophes and hyphens inside a word; nothing else."""
+    """Returns runs of letters, digits and marks in lower case, with apostrophes and hyphens inside words."""
     return _WORD.findall(nfc(caption).lower().translate(_SEPARATORS))
 
 
 def characters(caption: str) -> list[str]:
-    """Lower case; every letter, digit and mark by itself: for languages written without spaces."""
+    """Returns single letters, digits and marks in lower case, for languages written without spaces."""
     return [c for c in nfc(caption).lower() if unicodedata.category(c)[0] in "LNM"]
 
 
@@ -79,7 +79,7 @@ TOKENISERS = {
         Tokeniser("coco", 1, "lower", "Penn Treebank and punctuation removal, as coco-caption does", coco),
         Tokeniser("simple", 1, "lower", "runs of letters, digits and marks, for any script with spaces", simple),
         Tokeniser("char", 1, "lower", "single characters, for scripts without spaces", characters),
-        Tokeniser("none", 1, "mixed", "split at white space only: the captions are tokens already", str.split),
+        Tokeniser("none", 1, "mixed", "split at white space only, for captions that are tokenised", str.split),
     )
 }
 
@@ -88,7 +88,7 @@ def find(name: str) -> Tokeniser:
     """Returns a tokeniser by name.
 
     Raises:
-        DataError: There is none of that name.
+        DataError: The name is not known.
     """
     if name not in TOKENISERS:
         raise DataError(f"tokeniser '{name}' is not known{nearest(name, TOKENISERS)} (one of: {', '.join(TOKENISERS)})")

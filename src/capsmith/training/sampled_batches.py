@@ -21,8 +21,10 @@ from capsmith.core.errors import PluginError
 from capsmith.data.batches import pad
 from capsmith.data.records import Record
 from capsmith.data.sources import TrainingSource
-from capsmith.decoding.search import GreedyConfig, Hypothesis, SampleConfig, search
-from capsmith.decoding.stepper import MaskedFeatures
+from capsmith.decoding.config import GreedyConfig, SampleConfig
+from capsmith.decoding.features import MaskedFeatures
+from capsmith.decoding.hypotheses import Hypothesis
+from capsmith.decoding.search import search
 from capsmith.metrics.reward import CiderReward
 from capsmith.models.captioner import Captioner
 

@@ -1,1 +1,1 @@
-"""Features: what a CNN says of an image."""
+"""Images, encoders, and the features that encoders compute from images."""

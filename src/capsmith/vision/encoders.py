@@ -1,7 +1,7 @@
-"""The table of encoders: which network, at what image size, with what pixel scaling.
+"""The table of encoders: network, image size and pixel scaling.
 
-No Keras here, so that ``capsmith list encoders`` and ``capsmith validate`` answer at once. The networks are built in
-``backbone.py``. Another network of ``keras.applications`` is one more line below.
+This module imports no Keras, so ``capsmith list encoders`` and ``capsmith validate`` answer at once. ``networks.py``
+builds the networks. Another network of ``keras.applications`` needs one more line below.
 """
 
 from collections.abc import Callable
@@ -18,17 +18,17 @@ class EncoderSpec:
     """One encoder.
 
     Attributes:
-        name: What a config calls it (``encoder.type``).
-        application: The function of ``keras.applications`` that builds it; None for capsmith's own.
-        size: Height and width in pixels that it was trained on; None when its own file says so.
+        name: Name in a config (``encoder.type``).
+        application: Function of ``keras.applications`` that builds the network; None for other networks.
+        size: Height and width in pixels on which it was trained; None if only its file tells.
         preprocess: ``caffe``: BGR minus ImageNet's mean colour; ``tf``: [-1, 1]; ``torch``: [0, 1], then ImageNet's
-            mean and deviation; ``unit``: [0, 1]; ``none``: 0–255 as they are (the network scales them itself).
-        layer: Where to cut by default; None is the last layer before the classifier.
-        description: For ``capsmith list encoders``: D, and what it is good for.
-        pooling: How a grid becomes one vector: its ``mean``, or mean and maximum side by side.
-        block: The layer before its last block, the one that adapting teaches; None where that must be named.
-        build: What builds a network that was registered, see ``register_encoder``; None for the others.
-        pretrained: Whether it can begin with trained weights of its own (``weights: imagenet``).
+            mean and deviation; ``unit``: [0, 1]; ``none``: 0–255, which the network scales itself.
+        layer: Default layer whose output is used; None is the last layer before the classifier.
+        description: Line for ``capsmith list encoders``: D, and the purpose.
+        pooling: How a grid becomes one vector: its ``mean``, or mean and maximum concatenated.
+        block: Layer before the last block, the block that is fine-tuned; None if the config must name it.
+        build: Function that builds a registered network, see ``register_encoder``; None for other networks.
+        pretrained: Whether pretrained weights exist (``weights: imagenet``).
     """
 
     name: str
@@ -49,7 +49,7 @@ def _network(
     return EncoderSpec(name, application, (side, side), preprocess, None, description, block=block)
 
 
-_FOURTH = {50: "conv4_block6_out", 101: "conv4_block23_out", 152: "conv4_block36_out"}
+_LAST_OF_CONV4 = {50: "conv4_block6_out", 101: "conv4_block23_out", 152: "conv4_block36_out"}
 
 
 _V1_SIDES = (224, 240, 260, 300, 380, 456, 528, 600)
@@ -60,11 +60,11 @@ _V2_CHANNELS = {"b0": 1280, "b1": 1280, "b2": 1408, "b3": 1536, "s": 1280, "m": 
 _SPECS = (
     *(
         _network(f"resnet{depth}", f"ResNet{depth}", 224, "caffe", f"2048-d; residual network, {depth} layers", block)
-        for depth, block in _FOURTH.items()
+        for depth, block in _LAST_OF_CONV4.items()
     ),
     *(
         _network(f"resnet{depth}_v2", f"ResNet{depth}V2", 224, "tf", f"2048-d; pre-activation, {depth} layers", block)
-        for depth, block in _FOURTH.items()
+        for depth, block in _LAST_OF_CONV4.items()
     ),
     _network("vgg16", "VGG16", 224, "caffe", "512-d; `layer: fc2` gives the classic 4096-d vector", "block4_pool"),
     _network("vgg19", "VGG19", 224, "caffe", "512-d; `layer: fc2` gives the classic 4096-d vector", "block4_pool"),
@@ -106,11 +106,11 @@ _SPECS = (
         block="block4_out",
         pretrained=False,
     ),
-    EncoderSpec("custom", None, None, "none", None, "a Keras model of your own (weights: PATH.keras)"),
+    EncoderSpec("custom", None, None, "none", None, "a custom Keras model (weights: PATH.keras)"),
 )
 
 ENCODERS: Table[EncoderSpec] = Table("encoder")
-"""All encoders by name, in the order in which they are listed."""
+"""All encoders by name, in the order of ``capsmith list encoders``."""
 ENCODERS.update({spec.name: spec for spec in _SPECS})
 
 
@@ -124,34 +124,34 @@ def register_encoder(
     block: str | None = None,
     pretrained: bool = False,
 ) -> Callable[[Callable[[tuple[int, int], str | None], Any]], Callable[[tuple[int, int], str | None], Any]]:
-    """Returns a decorator that adds the encoder that a function builds.
+    """Returns a decorator that registers the function that builds an encoder.
 
-    The function takes the images' (height, width), and the weights to begin with: ``"imagenet"`` for its own trained
-    ones, or None. It returns a Keras model from preprocessed pixels (B, H, W, 3) to a grid (B, rows, columns, D), to
-    regions (B, L, D), or to vectors (B, D). Import Keras within it, so that a config is checked without.
+    The function takes the (height, width) of the images and the initial weights: ``"imagenet"`` for its pretrained
+    weights, or None. It returns a Keras model from preprocessed pixels (B, H, W, 3) to a grid (B, rows, columns, D),
+    to regions (B, L, D), or to vectors (B, D). Import Keras inside the function: configs are validated without Keras.
 
     Args:
-        name: What a config calls it (``encoder.type``).
+        name: Name in a config (``encoder.type``).
         description: One line for ``capsmith list encoders``.
         size: Default height and width in pixels.
-        preprocess: See ``EncoderSpec``; ``none`` gives the network 0–255.
-        layer: Where to cut by default.
-        pooling: How a grid becomes one vector.
-        block: The layer before the last block, for ``adapt`` and ``trainable: last_block``.
-        pretrained: Whether the function knows ``"imagenet"``.
+        preprocess: Pixel scaling, see ``EncoderSpec``.
+        layer: Default layer whose output is used.
+        pooling: How a grid becomes one vector, see ``EncoderSpec``.
+        block: Layer before the last block, for ``pretrain_on_words`` and ``trainable: last_block``.
+        pretrained: Whether the function accepts ``"imagenet"``.
 
     Raises:
-        RegistrationError: The name is taken, or an argument is not allowed.
+        RegistrationError: The name is taken, or an argument is invalid.
     """
     if preprocess not in ("caffe", "tf", "torch", "unit", "none"):
-        raise RegistrationError(f"encoder '{name}': preprocess {preprocess!r:.80} is not known")
+        raise RegistrationError(f"encoder '{name}': unknown preprocess {preprocess!r:.80}")
     sides = size if isinstance(size, tuple) else ()
     if len(sides) != 2 or not all(isinstance(side, int) and 8 <= side <= 4096 for side in sides):
         raise RegistrationError(f"encoder '{name}': size {size!r:.80} is not (height, width) in pixels")
 
-    def enter(build: Callable[[tuple[int, int], str | None], Any]) -> Callable[[tuple[int, int], str | None], Any]:
+    def register(build: Callable[[tuple[int, int], str | None], Any]) -> Callable[[tuple[int, int], str | None], Any]:
         spec = EncoderSpec(name, None, size, preprocess, layer, description, pooling, block, build, pretrained)
         ENCODERS.add(name, spec, build.__module__)
         return build
 
-    return enter
+    return register

@@ -1,8 +1,8 @@
-"""The one place where image files are opened: only formats of a list, only regular files, and at a bounded cost.
+"""Opens image files: only formats of an allow list, only regular files, and at a bounded cost.
 
-What an image may cost is decided before it is decoded: pixels from its header, scans of a progressive JPEG from its
-markers. A decoder runs in C, where Ctrl-C waits; so a long JPEG is handed over piece by piece, and formats whose
-decoders take everything in one call may have fewer pixels. No call takes much more than a second.
+All images are opened here. The cost of an image is bounded before it is decoded: the pixels from its header, the scans
+of a progressive JPEG from its markers. Decoders run in C, where Ctrl-C has to wait. Therefore a long JPEG is decoded in
+pieces, and formats that are decoded in one call may have fewer pixels. No call takes much more than a second.
 """
 
 import contextlib
@@ -20,30 +20,30 @@ from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 from capsmith.core.errors import ImageError, one_line
 from capsmith.vision.image_bounds import BOUNDS, MAX_EXIF, has_several_scans, icon, jpeg_scans, tags_fit, webp_size
-from capsmith.vision.image_formats import HEAD, format_of, why_not
+from capsmith.vision.image_formats import HEAD, format_of, why_unknown
 
 MAX_PIXELS = 100_000_000
-"""Larger images are refused from their header, before any of their pixels are decoded."""
+"""Images with more pixels are refused from their header, before decoding."""
 
 MAX_BYTES = 1 << 30
-"""Larger files are refused unread."""
+"""Files with more bytes are refused unread."""
 
 MAX_SIDE = 65_535
-"""Pixels a side: the most that JPEG and GIF allow."""
+"""Largest side in pixels: the limit of JPEG and GIF."""
 
 MAX_SCANNED = 2_000_000_000
-"""Pixels that the scans of one JPEG may cover: 20 scans of the largest image, where 10 are usual."""
+"""Pixels that all scans of a JPEG may cover: 20 scans of the largest image; 10 are usual."""
 
 MAX_IN_ONE_CALL = 50_000_000
-"""Pixels of an image whose decoder cannot be interrupted, and goes no faster than 50 megapixels a second."""
+"""Pixels of an image whose decoder cannot be interrupted; such decoders reach at most 50 megapixels per second."""
 
 MAX_IN_PYTHON = 10_000_000
-"""Pixels of an image whose decoder is Python code: BMP with run lengths, PPM with other than 8 or 16 bits."""
+"""Pixels of an image whose decoder is Python code: run-length BMP, and PPM with other than 8 or 16 bits."""
 
-_ONE_CALL = ("WEBP", "AVIF", "HEIF")
-_PYTHON = ("bmp_rle", "ppm", "ppm_plain")
-_AT_ONCE = 250_000_000  # pixels that scans may cover between two looks at signals
-_BLOCK = 1 << 24  # bytes that are read between two looks at signals
+_UNINTERRUPTIBLE = ("WEBP", "AVIF", "HEIF")
+_DECODED_IN_PYTHON = ("bmp_rle", "ppm", "ppm_plain")
+_MAX_PER_PIECE = 250_000_000  # pixels that scans may cover before signals are handled
+_BLOCK = 1 << 24  # bytes read before signals are handled
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -55,22 +55,22 @@ _ORIENTATION = 0x0112
 
 
 def open_image(source: str | Path | bytes, name: str, max_pixels: int = MAX_PIXELS) -> ImageFile.ImageFile:
-    """Opens an image, of which nothing is decoded yet.
+    """Opens an image without decoding it.
 
     Args:
         source: A path, or the bytes of a file.
-        name: How messages call it.
-        max_pixels: Images with more pixels than this are refused.
+        name: Name of the image in messages.
+        max_pixels: Images with more pixels are refused.
 
     Returns:
-        Pillow's image. Decoding it takes bounded time and memory.
+        A Pillow image whose decoding takes bounded time and memory.
 
     Raises:
-        ImageError: One line that names the image and says why it is not opened.
+        ImageError: The image cannot be opened. The message is one line that names the image and the reason.
     """
     if not isinstance(source, bytes | str | os.PathLike):
         raise ImageError(
-            f"{name}: {type(source).__name__} is not an image: give a path, bytes, a PIL image or an array"
+            f"{name}: {type(source).__name__} is not an image: pass a path, bytes, a PIL image or an array"
         )
     try:
         data = source if isinstance(source, bytes) else _read(Path(source), name)
@@ -81,19 +81,19 @@ def open_image(source: str | Path | bytes, name: str, max_pixels: int = MAX_PIXE
         raise ImageError(f"{name}: {error.strerror or one_line(error)}") from error
     except ImageError:
         raise
-    except Exception as error:  # headers are parsed by decoders that raise nearly every kind of exception
-        raise ImageError(f"{name}: the image is damaged ({one_line(error)}): get it again") from error
+    except Exception as error:  # decoders raise nearly every kind of exception for a bad header
+        raise ImageError(f"{name}: the image is damaged ({one_line(error)}): replace the file") from error
 
 
 def check_size(width: int, height: int, name: str, max_pixels: int = MAX_PIXELS, kind: str = "") -> None:
-    """Raises ImageError where an image has no pixels, or too many.
+    """Raises ImageError if an image has no pixels, or too many.
 
     Args:
-        width: Of the image, in pixels.
-        height: Likewise.
-        name: How the message calls the image.
-        max_pixels: More are refused.
-        kind: The format, where the limit is its own.
+        width: Width in pixels.
+        height: Height in pixels.
+        name: Name of the image in messages.
+        max_pixels: Largest number of pixels.
+        kind: The format, if the limit applies to this format only.
     """
     if width * height > max_pixels:
         limit = f"{max_pixels / 1e6:,.0f} megapixels" + (f" for {kind}" if kind else "")
@@ -105,36 +105,36 @@ def check_size(width: int, height: int, name: str, max_pixels: int = MAX_PIXELS,
 
 
 def orientation(image: Image.Image) -> int:
-    """Returns how an image is to be turned: 1 to 8 as EXIF has it, 1 where nothing is said or EXIF is damaged."""
+    """Returns the EXIF orientation of an image, 1 to 8; 1 (upright) if it is missing or EXIF is damaged."""
     exif = image.info.get("exif") or b""
     profile = image.info.get("Raw profile type exif") or ""
     if len(profile) > 2 * MAX_EXIF or len(exif) > MAX_EXIF or not tags_fit(exif.removeprefix(b"Exif\0\0")):
         return 1
-    with contextlib.suppress(Exception):  # a damaged EXIF block says nothing about the pixels
+    with contextlib.suppress(Exception):  # the pixels may be fine even if EXIF is damaged
         return int(image.getexif().get(_ORIENTATION, 1))
     return 1
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Returns width and height of an image as it is seen, whether it is decoded yet or not."""
+    """Returns width and height of the upright image, decoded or not."""
     width, height = image.size
-    if image.format == "TIFF" and getattr(image, "tile", None):  # newer versions of Pillow tell the upright size here
+    if image.format == "TIFF" and getattr(image, "tile", None):  # newer versions of Pillow report the upright size
         width, height = image.tag_v2.get(256, width), image.tag_v2.get(257, height)  # type: ignore[attr-defined]
     return (height, width) if orientation(image) in (5, 6, 7, 8) else (width, height)
 
 
 def _read(path: Path, name: str) -> bytes:
-    """Reads a file that is one; a pipe or a device may never end."""
+    """Reads a regular file; reading a pipe or a device might never end."""
     _require_file(path.stat().st_mode, name)
-    with open(path, "rb", opener=_without_waiting) as file:
-        about = os.fstat(file.fileno())
-        _require_file(about.st_mode, name)  # it may have been exchanged meanwhile
-        if about.st_size > MAX_BYTES:
-            raise ImageError(f"{name}: {about.st_size:,} bytes is more than the limit of {MAX_BYTES:,}")
-        head = file.read(min(HEAD, about.st_size))
+    with open(path, "rb", opener=_open_nonblocking) as file:
+        status = os.fstat(file.fileno())
+        _require_file(status.st_mode, name)  # it may have been replaced meanwhile
+        if status.st_size > MAX_BYTES:
+            raise ImageError(f"{name}: {status.st_size:,} bytes is more than the limit of {MAX_BYTES:,}")
+        head = file.read(min(HEAD, status.st_size))
         if head and format_of(head) is None:
-            raise ImageError(f"{name}: {why_not(head)}")
-        parts, rest = [head], about.st_size - len(head)
+            raise ImageError(f"{name}: {why_unknown(head)}")
+        parts, rest = [head], status.st_size - len(head)
         while rest > 0 and (part := file.read(min(rest, _BLOCK))):
             parts.append(part)
             rest -= len(part)
@@ -149,7 +149,7 @@ def _require_file(mode: int, name: str) -> None:
         raise ImageError(f"{name}: not a file, but {kind}")
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def _open_nonblocking(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -161,7 +161,7 @@ def _open(data: bytes, name: str, max_pixels: int) -> ImageFile.ImageFile:
         data = _bounded(icon, data, name)
         kind = format_of(data[:HEAD])
     if kind is None:
-        raise ImageError(f"{name}: {why_not(data[:HEAD])}")
+        raise ImageError(f"{name}: {why_unknown(data[:HEAD])}")
     if kind == "WEBP":
         check_size(*webp_size(data), name, min(max_pixels, MAX_IN_ONE_CALL), "WebP")
     if kind == "HEIF":
@@ -169,7 +169,7 @@ def _open(data: bytes, name: str, max_pixels: int) -> ImageFile.ImageFile:
     if kind == "TIFF":
         _silence_libtiff()
     if kind == "AVIF" and not features.check("avif"):
-        raise ImageError(f"{name}: this Pillow reads no AVIF images: pip install --upgrade pillow")
+        raise ImageError(f"{name}: this version of Pillow cannot read AVIF images: pip install --upgrade pillow")
     if kind in BOUNDS:
         data = _bounded(BOUNDS[kind], data, name)
     image = _by_pillow(data, kind)
@@ -189,32 +189,32 @@ def _bounded(check: Callable[[bytes], bytes], data: bytes, name: str) -> bytes:
 
 
 def _by_pillow(data: bytes, kind: str) -> ImageFile.ImageFile:
-    with _LOCK:  # our own limit replaces Pillow's, which warns; its switch is global, so hold it briefly
-        kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    with _LOCK:  # disables Pillow's own limit, which only warns. It is a global variable, so it is restored at once.
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             return Image.open(BytesIO(data), formats=(kind,))
         finally:
-            Image.MAX_IMAGE_PIXELS = kept
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _check(image: ImageFile.ImageFile, kind: str, data: bytes, name: str, max_pixels: int) -> None:
-    """Raises ImageError where what came out is something else than was asked for, or would take too long."""
+    """Raises ImageError if Pillow detected another format, or decoding would take too long."""
     if image.format != kind and (kind, image.format) != ("JPEG", "MPO"):
-        raise ImageError(f"{name}: it begins as {kind}, but is {image.format}")
+        raise ImageError(f"{name}: it starts as {kind}, but is {image.format}")
     width, height = image.size
     check_size(width, height, name, max_pixels)
-    if kind in _ONE_CALL:
+    if kind in _UNINTERRUPTIBLE:
         check_size(width, height, name, min(max_pixels, MAX_IN_ONE_CALL), kind)
-    if image.tile and image.tile[0][0] in _PYTHON:
+    if image.tile and image.tile[0][0] in _DECODED_IN_PYTHON:
         check_size(width, height, name, min(max_pixels, MAX_IN_PYTHON), f"a {kind} of this kind")
     if kind == "JPEG" and has_several_scans(data):
-        most = data.count(b"\xff\xda")  # at least as many as there are scans
-        if most * width * height > _AT_ONCE:
+        max_scans = data.count(b"\xff\xda")  # an upper bound
+        if max_scans * width * height > _MAX_PER_PIECE:
             _check_scans(image, data, name)
 
 
 def _check_scans(image: ImageFile.ImageFile, data: bytes, name: str) -> None:
-    """Bounds what the scans of a JPEG cost, and hands them to the decoder a few at a time."""
+    """Bounds the cost of the scans of a JPEG, and makes Pillow decode a few of them at a time."""
     width, height = image.size
     allowed = MAX_SCANNED // (width * height)
     scans = list(islice(jpeg_scans(data), allowed + 1))
@@ -222,12 +222,12 @@ def _check_scans(image: ImageFile.ImageFile, data: bytes, name: str) -> None:
         raise ImageError(
             f"{name}: a JPEG of {width} × {height} pixels with more than {allowed} scans would take too long to decode"
         )
-    together = max(1, _AT_ONCE // (width * height))
-    image.load_read = _pieces(data, scans[together::together])  # type: ignore[attr-defined]
+    per_piece = max(1, _MAX_PER_PIECE // (width * height))
+    image.load_read = _pieces(data, scans[per_piece::per_piece])  # type: ignore[attr-defined]
 
 
 def _pieces(data: bytes, ends: list[int]) -> Callable[[int], bytes]:
-    """Returns what Pillow reads a file by: as much as it asks for, but never past one of these places."""
+    """Returns a read function for Pillow that stops at each of these offsets, even if more bytes are requested."""
     place, left = 0, iter(ends)
     end = next(left, len(data))
 
@@ -253,8 +253,8 @@ def _load_heif(name: str) -> None:
 
 @cache
 def _silence_libtiff() -> None:
-    """Keeps libtiff from writing to the terminal by itself; what is wrong is told by the exception."""
-    with contextlib.suppress(OSError, AttributeError):  # a Pillow that is built otherwise
+    """Stops libtiff from writing to the terminal. The exceptions report the errors."""
+    with contextlib.suppress(OSError, AttributeError):  # other builds of Pillow
         library = ctypes.CDLL(Image.core.__file__)
         library.TIFFSetErrorHandler(None)
         library.TIFFSetWarningHandler(None)
