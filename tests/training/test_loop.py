@@ -11,9 +11,9 @@ from capsmith.data.batches import Batches
 from capsmith.training import objective
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
-from tests.support import toy
 from tests.support.logs import on_log
 from tests.support.short import settings
+from tests.support.toy import config_of
 
 
 def interrupt(line):
@@ -88,19 +88,6 @@ def test_the_moving_average_is_scored_and_saved(tmp_path):
     changes = ["decoding.type=greedy", "evaluation.metrics=[bleu1]"]
     found = evaluate(tmp_path / "run", "dev", changes).scores["bleu1"].value
     assert found == pytest.approx(max(row["dev_bleu1"] for row in rows), abs=1e-6)
-
-
-def config_of(folder, **changes):
-    values = toy.settings(folder / "data", folder / "cache")
-    for section, change in changes.items():
-        values[section] |= change
-    return load_config(values)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    toy.make_data(tmp_path / "data")
-    return tmp_path
 
 
 def test_log_lines_name_the_search(folder):

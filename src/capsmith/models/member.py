@@ -5,7 +5,7 @@ B images · L regions · D channels.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -92,10 +92,6 @@ class Member:
         model = build_model(config, vocabulary, shape, loaded)
         load_weights(model, directory.weights)
         return cls(config, vocabulary, model, shape, loaded, directory, origin)
-
-    def saved_in(self, run: str | Path) -> "Member":
-        """Returns this model as loaded from a run, without reading the run."""
-        return replace(self, run=RunDirectory(Path(run)))
 
     def save(self, run: str | Path) -> None:
         """Writes everything that ``load`` needs into a directory."""

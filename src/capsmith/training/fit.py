@@ -1,6 +1,7 @@
 """Training: from a config to a run directory, resumable to the same numbers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -123,7 +124,7 @@ def _train(training: Training, corpus: Corpus) -> Captioner:
         captioner = Captioner([Member.load(run.path, captioner.encoder is not None)])  # computes in float32
     _finish(captioner.members[0], prepared, run, history)
     logger.info(f"trained in {sessions}: {run}")
-    captioner = Captioner([captioner.members[0].saved_in(run.path)])
+    captioner = Captioner([replace(captioner.members[0], run=run)])
     _evaluate(captioner, prepared, run, corpus)
     return captioner
 

@@ -88,7 +88,7 @@ class TrainingLoop:
             row["seconds"] = round(time.perf_counter() - started, 2)
             best = self.history.add(row, self.config)
             if best:
-                self.captioner.save_weights(self.directory.path)
+                self.captioner.members[0].save_weights(self.directory.path)
         self._save_state(None)
         self.files.write_history(self.history)
         self._log_epoch(row, scores, best)

@@ -32,7 +32,7 @@ class RunFiles:
             CapsmithError: The directory cannot be written.
         """
         self.write_config()
-        self.captioner.save_parts(self.run.path)
+        self.captioner.members[0].save_parts(self.run.path)
         copy_adapted_encoders(self.captioner.config, self.run)
 
     def write_config(self) -> None:
