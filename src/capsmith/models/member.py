@@ -113,7 +113,7 @@ class Member:
             "vocabulary": self.vocabulary.sha256(),
         }
         if self.feature_origin is not None:
-            description["features"] = self.feature_origin.as_dict()
+            description["features"] = self.feature_origin.model_dump()
         write_json(directory.captioner, description)
 
     def save_weights(self, run: str | Path) -> None:
