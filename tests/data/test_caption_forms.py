@@ -15,7 +15,7 @@ from capsmith.data.records import read_dataset
 
 NAMES = [f"p{n}.jpg" for n in range(12)]
 SAID = {name: f"a ball, red, number {n}" for n, name in enumerate(NAMES)}
-CASE = "image name in other upper and lower case than the file's"
+CASE = "image name that differs from the file name in case"
 FOLDERS = "image name with more folders than there are below the image folder"
 UNQUOTED = "caption with unquoted separators"
 LENIENT = "quotes that are not doubled, or do not enclose the whole field"

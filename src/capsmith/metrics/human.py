@@ -32,5 +32,5 @@ def human_rows(scorer: Scorer) -> list[dict[str, Score]]:
 def human(
     references: Mapping[Any, Sequence[Any]], metrics: Sequence[str] = DEFAULT, tokeniser: str = "coco"
 ) -> list[dict[str, Score]]:
-    """Scores people against people: see ``human_rows``; arguments as for ``score``."""
+    """Scores references against each other, see ``human_rows``; takes the arguments of ``score``."""
     return human_rows(Scorer(references, metrics, tokeniser))

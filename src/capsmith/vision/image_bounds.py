@@ -237,7 +237,7 @@ def _tags(block: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _hide_segments(data: bytes, offsets: list[int]) -> bytes:
-    """Returns a JPEG in which the segments at these offsets have a name that no reader knows."""
+    """Returns a JPEG in which the segments at these offsets have a name that readers ignore."""
     changed = bytearray(data)
     for offset in offsets:
         changed[offset : offset + 3] = b"---"

@@ -1,4 +1,4 @@
-"""Saves each extracted batch at once, so that a killed run loses no work.
+"""Saves each extracted batch immediately, so that a killed run loses no completed batch.
 
 During extraction, the folder of the store (see ``store.py``) also holds::
 
@@ -107,7 +107,7 @@ class Journal:
             unreadable: Images found unreadable since the previous batch, as in `Manifest.broken`.
 
         Raises:
-            FeatureError: The disk is full, or the features are not finite. Earlier batches stay.
+            FeatureError: The disk is full, or the features are not finite. Earlier batches are kept.
         """
         new_rows = iter(range(len(self.manifest.ids), 1 << 62))
         rows = [self._row_of[image] if image in self._row_of else next(new_rows) for image in ids]

@@ -61,7 +61,7 @@ def _require_file(path: Path) -> None:
 
 
 def require_readable(path: Path, what: str, error: type[CapsmithError]) -> None:
-    """Raises an error with the reason why a file cannot be opened: HDF5 and Keras would call it damaged."""
+    """Raises an error with the reason why a file cannot be opened: HDF5 and Keras would report it as damaged."""
     try:
         path.open("rb").close()
     except OSError as cause:
