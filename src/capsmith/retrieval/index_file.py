@@ -86,7 +86,8 @@ def read(run: Path, channels: int | None, vocabulary_size: int | None) -> tuple[
     if schema.keys() - headers.keys() == {old_names.get(name, name) for name in _SCHEMA if name.startswith("concept_")}:
         raise CheckpointError(f"{path} is of an earlier capsmith: {advice}")
     if channels is not None and "mean" in headers and headers["mean"].shape != (channels,):
-        raise CheckpointError(f"{path} is of features of another encoder: {advice}")
+        size = headers["mean"].shape[0] if headers["mean"].shape else 0
+        raise CheckpointError(f"{path} is of another encoder ({size} channels, now {channels}): {advice}")
     saved = read_arrays(path, schema, CheckpointError, advice)
     arrays = {name: saved[old_names.get(name, name)] for name in _SCHEMA}
     try:
@@ -104,6 +105,6 @@ def read(run: Path, channels: int | None, vocabulary_size: int | None) -> tuple[
 def _grouped(items: Sequence[Any], sizes: np.ndarray) -> tuple[Any, ...]:
     """Returns consecutive items as tuples of these sizes."""
     if sum(sizes.tolist()) != len(items):  # exact for every dtype
-        raise ValueError("sizes do not add up")
+        raise ValueError("lengths do not add up to the number of items")
     ends = accumulate(sizes.tolist())
     return tuple(tuple(items[end - size : end]) for end, size in zip(ends, sizes.tolist(), strict=True))
