@@ -1,4 +1,4 @@
-"""Greedy search and random sampling: rows of tokens that never meet.
+"""Greedy search and random sampling, which extend rows of tokens independently.
 
 B images · N = B · samples rows · T longest caption · V vocabulary.
 """
@@ -15,7 +15,7 @@ from capsmith.decoding.constraints import IMPOSSIBLE, allowed
 from capsmith.decoding.engine import RowState, Stepper, run
 from capsmith.decoding.hypotheses import Hypothesis, hypothesis
 
-_SORTED = 64  # tokens around the border of the top-p set that are sorted; all V are if more tokens are as close
+_SORTED = 64  # tokens sorted around the border of the top-p set; if more tokens are that close, all V are sorted
 
 
 def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
@@ -25,7 +25,7 @@ def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[H
 
 
 def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
-    """Draws tokens at random; the samples of an image are returned likeliest first."""
+    """Draws tokens at random; the samples of an image are returned most probable first."""
     top_p = None if config.top_p == 1 else config.top_p
     program = RowProgram(config.samples, config.max_length, config.no_repeat, config.top_k)
     chances = draws(config.seed, config.max_length, config.samples, features)
@@ -41,7 +41,7 @@ class RowProgram:
         rows: Rows of each image.
         max_length: T.
         no_repeat: See ``constraints.allowed``.
-        top_k: Sample from so many tokens; None: from all.
+        top_k: Number of tokens to sample from; None samples from all.
     """
 
     rows: int
@@ -59,11 +59,11 @@ class RowProgram:
             rows: The decoder state.
             min_length: See ``constraints.allowed``.
             chances: Random numbers (T, 3, N) that choose the tokens; None takes the most probable ones.
-            temperature: Of the samples.
-            top_p: Of the samples; None samples from all tokens.
+            temperature: Divides the logits.
+            top_p: Probability of the set to sample from; None samples from all tokens.
 
         Returns:
-            The tokens (N, T), filled up with end tokens, their log probability (N,), and whether rows ended (N,).
+            The tokens (N, T), padded with end tokens, their log probability (N,), and whether rows ended (N,).
         """
 
         def body(position: Any, _: Any, token: Any, tokens: Any, total: Any, ended: Any, state: Any) -> Any:
@@ -76,8 +76,8 @@ class RowProgram:
                 weights = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
                 token = draw_tokens(xp, weights, chances[position])
             token = xp.where(ended, END, token)
-            gained = xp.take_along_axis(log_probs, token[:, None], axis=1)[:, 0]
-            total = total + xp.where(ended, 0.0, gained)
+            token_log_prob = xp.take_along_axis(log_probs, token[:, None], axis=1)[:, 0]
+            total = total + xp.where(ended, 0.0, token_log_prob)
             tokens = xp.where(xp.arange(self.max_length) == position, token[:, None], tokens)
             ended = xp.logical_or(ended, token == END)
             return position + 1, xp.logical_not(xp.all(ended)), token, tokens, total, ended, state
@@ -92,7 +92,9 @@ class RowProgram:
             xp.zeros((count,), "bool"),
             rows.state,
         )
-        result = xp.while_loop(lambda position, going, *_: going & (position < self.max_length), body, variables)
+        result = xp.while_loop(
+            lambda position, unfinished, *_: unfinished & (position < self.max_length), body, variables
+        )
         return result[3], result[4], result[5]
 
 
@@ -101,10 +103,10 @@ def truncate(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignored: Any) 
 
     Args:
         xp: The array namespace.
-        logits: Of the next token.
-        top_k: How many tokens stay; None: all.
-        top_p: The smallest set of tokens with so much probability stays; None: all.
-        ignored: Rows (N,) whose result does not matter.
+        logits: Logits of the next token.
+        top_k: Number of tokens to keep; None keeps all.
+        top_p: Keep the smallest set of tokens with this probability; None keeps all.
+        ignored: Rows whose result is not used (N,).
     """
     size = logits.shape[-1]
     ranked = None
@@ -118,7 +120,7 @@ def truncate(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignored: Any) 
     total = xp.sum(weights, axis=1, keepdims=True)
 
     def least_of(ranked: Any, above: Any) -> tuple[Any, Any]:
-        """Returns the least logit that stays (N, 1), and the probability down to the last of the ranked ones (N,)."""
+        """Returns the smallest logit to keep (N, 1), and the cumulative probability of all ranked ones (N,)."""
         share = xp.exp(ranked - largest) / total
         reached = above + xp.cumsum(share, axis=1)
         return xp.min(xp.where(reached - share >= top_p, np.float32(np.inf), ranked), axis=1)[:, None], reached[:, -1]
@@ -137,23 +139,23 @@ def truncate(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignored: Any) 
 
 
 def _bisect(xp: Any, logits: Any, probabilities: Any, largest: Any, top_p: Any) -> tuple[Any, Any]:
-    """Returns bounds (N, 1): tokens from ``low`` hold at least ``top_p``, those from ``high`` hold less.
+    """Returns bounds (N, 1): tokens above ``low`` have at least probability ``top_p``, those above ``high`` have less.
 
     Sorting all V tokens of every row would take several times as long as the decoder's step.
     """
     size = logits.shape[-1]
     total = 1.0 / xp.max(probabilities, axis=1, keepdims=True)  # of the weights, whose largest is 1
-    low = largest + xp.log(total * (1.0 - top_p) / size)  # all tokens below hold less than 1 - top_p
+    low = largest + xp.log(total * (1.0 - top_p) / size)  # all tokens below have less than 1 - top_p
     high = largest + 1.0
-    for _ in range(max(6, size.bit_length() - 4)):  # until some tens of tokens are left between them
+    for _ in range(max(6, size.bit_length() - 4)):  # until a few dozen tokens are left between them
         middle = (low + high) / 2
-        holds = xp.sum(xp.where(logits >= middle, probabilities, 0.0), axis=1, keepdims=True) >= top_p
-        low, high = xp.where(holds, middle, low), xp.where(holds, high, middle)
+        enough = xp.sum(xp.where(logits >= middle, probabilities, 0.0), axis=1, keepdims=True) >= top_p
+        low, high = xp.where(enough, middle, low), xp.where(enough, high, middle)
     return low, high
 
 
 def _hypotheses(rows: tuple[np.ndarray, np.ndarray, np.ndarray], count: int) -> list[list[Hypothesis]]:
-    """Returns the hypotheses of each image, likeliest first, from ``count`` rows of each."""
+    """Returns the hypotheses of each image, most probable first, from ``count`` rows per image."""
     tokens, total, ended = rows
     flat = [hypothesis(*row) for row in zip(tokens, total, total, ended, strict=True)]
     return [sorted(flat[first : first + count], key=lambda h: -h.score) for first in range(0, len(flat), count)]
