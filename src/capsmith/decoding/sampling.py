@@ -1,4 +1,4 @@
-"""Greedy search and random sampling, which extend rows of tokens independently.
+"""Greedy search and random sampling: rows of tokens that never meet.
 
 B images · N = B · samples rows · T longest caption · V vocabulary.
 """
@@ -15,7 +15,7 @@ from capsmith.decoding.constraints import IMPOSSIBLE, allowed
 from capsmith.decoding.engine import RowState, Stepper, run
 from capsmith.decoding.hypotheses import Hypothesis, hypothesis
 
-_SORTED = 64  # tokens sorted around the border of the top-p set; if more tokens are that close, all V are sorted
+_SORTED = 64  # tokens around the border of the top-p set that are sorted; all V are if more tokens are as close
 
 
 def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
@@ -25,7 +25,7 @@ def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[H
 
 
 def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
-    """Draws tokens at random; the samples of an image are returned most probable first."""
+    """Draws tokens at random; the samples of an image are returned likeliest first."""
     top_p = None if config.top_p == 1 else config.top_p
     program = RowProgram(config.samples, config.max_length, config.no_repeat, config.top_k)
     chances = draws(config.seed, config.max_length, config.samples, features)
@@ -41,7 +41,7 @@ class RowProgram:
         rows: Rows of each image.
         max_length: T.
         no_repeat: See ``constraints.allowed``.
-        top_k: Number of tokens to sample from; None samples from all.
+        top_k: Sample from so many tokens; None: from all.
     """
 
     rows: int
@@ -59,11 +59,11 @@ class RowProgram:
             rows: The decoder state.
             min_length: See ``constraints.allowed``.
             chances: Random numbers (T, 3, N) that choose the tokens; None takes the most probable ones.
-            temperature: Divides the logits.
-            top_p: Probability of the set to sample from; None samples from all tokens.
+            temperature: Of the samples.
+            top_p: Of the samples; None samples from all tokens.
 
         Returns:
-            The tokens (N, T), padded with end tokens, their log probability (N,), and whether rows ended (N,).
+            The tokens (N, T), filled up with end tokens, their log probability (N,), and whether rows ended (N,).
         """
 
         def body(position: Any, _: Any, token: Any, tokens: Any, total: Any, ended: Any, state: Any) -> Any:
@@ -72,12 +72,11 @@ class RowProgram:
             if chances is None:
                 token = xp.cast(xp.argmax(log_probs, axis=-1), "int32")
             else:
-                logits = truncate(xp, log_probs / temperature, self.top_k, top_p, ended)
-                weights = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
+                weights = truncated_weights(xp, log_probs / temperature, self.top_k, top_p, ended)
                 token = draw_tokens(xp, weights, chances[position])
             token = xp.where(ended, END, token)
-            token_log_prob = xp.take_along_axis(log_probs, token[:, None], axis=1)[:, 0]
-            total = total + xp.where(ended, 0.0, token_log_prob)
+            gained = xp.take_along_axis(log_probs, token[:, None], axis=1)[:, 0]
+            total = total + xp.where(ended, 0.0, gained)
             tokens = xp.where(xp.arange(self.max_length) == position, token[:, None], tokens)
             ended = xp.logical_or(ended, token == END)
             return position + 1, xp.logical_not(xp.all(ended)), token, tokens, total, ended, state
@@ -92,70 +91,77 @@ class RowProgram:
             xp.zeros((count,), "bool"),
             rows.state,
         )
-        result = xp.while_loop(
-            lambda position, unfinished, *_: unfinished & (position < self.max_length), body, variables
-        )
+        result = xp.while_loop(lambda position, going, *_: going & (position < self.max_length), body, variables)
         return result[3], result[4], result[5]
 
 
-def truncate(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignored: Any) -> Any:
-    """Returns logits (N, V) with minus infinity at all but the most probable tokens.
+def truncated_weights(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignored: Any) -> Any:
+    """Returns unnormalised probabilities (N, V), zero for all but the most probable tokens.
 
     Args:
         xp: The array namespace.
-        logits: Logits of the next token.
-        top_k: Number of tokens to keep; None keeps all.
-        top_p: Keep the smallest set of tokens with this probability; None keeps all.
-        ignored: Rows whose result is not used (N,).
+        logits: Of the next token (N, V).
+        top_k: How many tokens stay; None: all.
+        top_p: The smallest set of tokens with at least this probability stays; None: all.
+        ignored: Rows (N,) whose result does not matter.
+
+    Returns:
+        The weights; the largest of each row is 1.
     """
     size = logits.shape[-1]
     ranked = None
     if top_k is not None and top_k < size:
         ranked = xp.top_k(logits, top_k)[0]
         logits = xp.where(logits < ranked[:, -1:], IMPOSSIBLE, logits)
-    if top_p is None:
-        return logits
     largest = xp.max(logits, axis=1, keepdims=True)
     weights = xp.exp(logits - largest)
-    total = xp.sum(weights, axis=1, keepdims=True)
+    if top_p is None:
+        return weights
+    enough = xp.sum(weights, axis=1, keepdims=True) * top_p
 
     def least_of(ranked: Any, above: Any) -> tuple[Any, Any]:
-        """Returns the smallest logit to keep (N, 1), and the cumulative probability of all ranked ones (N,)."""
-        share = xp.exp(ranked - largest) / total
-        reached = above + xp.cumsum(share, axis=1)
-        return xp.min(xp.where(reached - share >= top_p, np.float32(np.inf), ranked), axis=1)[:, None], reached[:, -1]
+        """Returns the least logit that stays (N, 1), and the weight down to the last of the ranked ones (N, 1)."""
+        each = xp.exp(ranked - largest)
+        reached = above + xp.cumsum(each, axis=1)
+        least = xp.min(xp.where(reached - each >= enough, np.float32(np.inf), ranked), axis=1)
+        return least[:, None], reached[:, -1:]
 
     if ranked is None and size > _SORTED:
-        low, high = _bisect(xp, logits, weights / total, largest, top_p)
-        above = xp.sum(xp.where(logits >= high, weights, 0.0), axis=1, keepdims=True) / total
+        low, high, above = _bisect(xp, logits, weights, largest, enough, top_p)
         near = xp.where(xp.logical_and(logits >= low, logits < high), logits, IMPOSSIBLE)
         ranked = xp.top_k(near, _SORTED)[0]
         first, reached = least_of(ranked, above)
-        enough = xp.logical_or(xp.logical_or(ignored, reached >= top_p), ranked[:, -1] == IMPOSSIBLE)
-        least = xp.cond(xp.all(enough), lambda: first, lambda: least_of(xp.top_k(logits, size)[0], 0.0)[0])
+        complete = xp.logical_or(reached >= enough, ranked[:, -1:] == IMPOSSIBLE)
+        complete = xp.all(xp.logical_or(ignored[:, None], complete))
+        least = xp.cond(complete, lambda: first, lambda: least_of(xp.top_k(logits, size)[0], 0.0)[0])
     else:
         least = least_of(xp.top_k(logits, size)[0] if ranked is None else ranked, 0.0)[0]
-    return xp.where(logits < least, IMPOSSIBLE, logits)
+    return weights * xp.cast(logits >= least, "float32")
 
 
-def _bisect(xp: Any, logits: Any, probabilities: Any, largest: Any, top_p: Any) -> tuple[Any, Any]:
-    """Returns bounds (N, 1): tokens above ``low`` have at least probability ``top_p``, those above ``high`` have less.
+def _bisect(xp: Any, logits: Any, weights: Any, largest: Any, enough: Any, top_p: Any) -> tuple[Any, Any, Any]:
+    """Bounds the least logit of the top-p set.
 
     Sorting all V tokens of every row would take several times as long as the decoder's step.
+
+    Returns:
+        ``low``, ``high`` and ``above``, each (N, 1): tokens from ``low`` have at least the weight ``enough``, those
+        from ``high`` have less, which is ``above``.
     """
     size = logits.shape[-1]
-    total = 1.0 / xp.max(probabilities, axis=1, keepdims=True)  # of the weights, whose largest is 1
-    low = largest + xp.log(total * (1.0 - top_p) / size)  # all tokens below have less than 1 - top_p
+    low = largest + xp.log(enough / top_p * (1.0 - top_p) / size)  # all tokens below have less than 1 - top_p
     high = largest + 1.0
-    for _ in range(max(6, size.bit_length() - 4)):  # until a few dozen tokens are left between them
+    above = xp.zeros_like(enough)
+    for _ in range(max(6, size.bit_length() - 4)):  # until some tens of tokens are left between them
         middle = (low + high) / 2
-        enough = xp.sum(xp.where(logits >= middle, probabilities, 0.0), axis=1, keepdims=True) >= top_p
-        low, high = xp.where(enough, middle, low), xp.where(enough, high, middle)
-    return low, high
+        weight = xp.sum(weights * xp.cast(logits >= middle, "float32"), axis=1, keepdims=True)
+        holds = weight >= enough
+        low, high, above = xp.where(holds, middle, low), xp.where(holds, high, middle), xp.where(holds, above, weight)
+    return low, high, above
 
 
 def _hypotheses(rows: tuple[np.ndarray, np.ndarray, np.ndarray], count: int) -> list[list[Hypothesis]]:
-    """Returns the hypotheses of each image, most probable first, from ``count`` rows per image."""
+    """Returns the hypotheses of each image, likeliest first, from ``count`` rows of each."""
     tokens, total, ended = rows
     flat = [hypothesis(*row) for row in zip(tokens, total, total, ended, strict=True)]
     return [sorted(flat[first : first + count], key=lambda h: -h.score) for first in range(0, len(flat), count)]
