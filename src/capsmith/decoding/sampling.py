@@ -123,14 +123,15 @@ def truncated_weights(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignor
         """Returns the least logit that stays (N, 1), and the weight down to the last of the ranked ones (N, 1)."""
         each = xp.exp(ranked - largest)
         reached = above + xp.cumsum(each, axis=1)
-        least = xp.min(xp.where(reached - each >= enough, np.float32(np.inf), ranked), axis=1)
-        return least[:, None], reached[:, -1:]
+        out = xp.logical_or(reached - each >= enough, ranked == IMPOSSIBLE)
+        return xp.min(xp.where(out, np.float32(np.inf), ranked), axis=1, keepdims=True), reached[:, -1:]
 
     if ranked is None and size > _SORTED:
         low, high, above = _bisect(xp, logits, weights, largest, enough, top_p)
         near = xp.where(xp.logical_and(logits >= low, logits < high), logits, IMPOSSIBLE)
         ranked = xp.top_k(near, _SORTED)[0]
         first, reached = least_of(ranked, above)
+        first = xp.minimum(first, high)  # where rounding leaves none of those in between
         complete = xp.logical_or(reached >= enough, ranked[:, -1:] == IMPOSSIBLE)
         complete = xp.all(xp.logical_or(ignored[:, None], complete))
         least = xp.cond(complete, lambda: first, lambda: least_of(xp.top_k(logits, size)[0], 0.0)[0])
