@@ -63,7 +63,7 @@ def test_each_changed_name_is_reported_once(names):
     corpus = names.builder.build()
     assert corpus.repaired.by_kind == {
         "image name that differs from the file name in case": ["A.JPG → a.jpg"],
-        "image name with more folders than there are below the image folder": ["images/sub/c.png → sub/c.png"],
+        "image name with surplus leading folders": ["images/sub/c.png → sub/c.png"],
     }
 
 

@@ -44,7 +44,7 @@ class ImageListing:
     def none_found(self) -> DataError:
         """Returns the error for a folder without images, including what the folder does contain."""
         parts = [self.ignored_files(), *self.unreadable[:1]]
-        return DataError("; ".join([f"the folder {self.folder} holds no images ({endings()})", *filter(None, parts)]))
+        return DataError("; ".join([f"the folder {self.folder} has no images ({endings()})", *filter(None, parts)]))
 
 
 def endings() -> str:

@@ -17,7 +17,7 @@ NUMBERED = re.compile(r"(.+)#(\d{1,9})")
 """``photo.jpg#0``: a name and the number of the caption."""
 CASE = "image name that differs from the file name in case"
 _URL_ENCODED = "image name in URL encoding"
-_EXTRA_FOLDERS = "image name with more folders than there are below the image folder"
+_EXTRA_FOLDERS = "image name with surplus leading folders"
 _QUOTED = "image name in quotes"
 _MAX_DEPTH = 8  # maximum number of path components below the image folder
 

@@ -101,7 +101,7 @@ def _detected(path: Path, body: Body, required: Sequence[str], least: int) -> st
 
 
 def open_json(path: Path, text: str) -> Table:
-    """Opens JSON or JSON lines, whatever the suffix.
+    """Opens JSON or JSON lines, regardless of the suffix.
 
     Raises:
         DataError: The text is neither, or has no rows.

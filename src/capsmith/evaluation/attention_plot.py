@@ -25,7 +25,7 @@ _COLUMNS = 6  # words per row
 _BAR = 14  # the height of the scale
 _DARKEST, _BRIGHTEST = 40, 165  # of the grey image
 _LEAST_TOP = 2.0  # the scale never ends below twice the uniform weight, so almost uniform maps stay pale
-_GAMMA = 0.7  # below 1: makes weak differences visible beside strong ones; the scale has the same curve
+_GAMMA = 0.7  # below 1: makes weak differences visible next to strong ones; the scale has the same curve
 _COLOURS = np.array([(66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 245, 150)], np.float64)
 """From weak to strong: the upper part of matplotlib's "inferno", whose brightness increases evenly."""
 

@@ -113,5 +113,5 @@ def _list(folder: Path, names: set[str]) -> None:
 def image(file: str | None, alt: str) -> str:
     """Returns the HTML of an image in ``images`` next to the page, or of a placeholder."""
     if file is None:
-        return '<div class="gone">the image cannot be read</div>'
+        return '<div class="unreadable">the image cannot be read</div>'
     return f'<img src="images/{file}" alt="{escape(alt)}" loading="lazy">'

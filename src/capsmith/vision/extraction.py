@@ -176,7 +176,7 @@ def _extract_missing(
 def _build_encoder(
     config: EncoderConfig, features_config: FeaturesConfig, images: int, manifest: Manifest | None
 ) -> tuple["Encoder", str]:
-    """Builds the encoder and returns its precision: that of an existing store, else the configured one.
+    """Builds the encoder and returns its precision: that of an existing store, or otherwise the configured one.
 
     Which precision is faster depends on the network: depthwise convolutions gain nothing from bfloat16. ``auto``
     therefore times both, if the machine has bfloat16 and there are enough images to be worth it.

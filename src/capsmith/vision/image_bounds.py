@@ -204,7 +204,7 @@ def icon(data: bytes) -> bytes:
 def tags_fit(block: bytes) -> bool:
     """Returns whether the tags in the first directory of a TIFF or EXIF block refer to at most twice its bytes.
 
-    Readers copy the bytes of each tag, so thousands of tags that refer to the same bytes take thousands of copies.
+    Readers copy the bytes of each tag, so thousands of tags that refer to the same bytes cause thousands of copies.
     """
     room = 2 * len(block) + 65_536
     for _, kind, count, _ in _tags(block):

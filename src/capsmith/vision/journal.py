@@ -56,7 +56,7 @@ def _require_ours(folder: Path) -> None:
             manifest = read_json(folder / "manifest.json", FeatureError)
             if isinstance(manifest, dict) and "fingerprint" in manifest:
                 return
-    raise FeatureError(f"{folder} holds a {existing[0]} that no extraction wrote: choose another features.store")
+    raise FeatureError(f"{folder} contains a {existing[0]} that no extraction wrote: choose another features.store")
 
 
 class Journal:
@@ -189,7 +189,7 @@ def _sync(file: IO[bytes]) -> None:
 
 @contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Turns an OSError into a FeatureError that names the folder and says how to continue."""
+    """Turns an OSError into a FeatureError that names the folder and advises how to continue."""
     try:
         yield
     except OSError as error:

@@ -14,7 +14,7 @@ from capsmith.vision.images import load_image
 
 K = TypeVar("K")
 PREFETCH = 128
-"""Images decoded in advance, unless the caller gives another number."""
+"""Images decoded in advance, unless the caller specifies another number."""
 
 
 def load_images(

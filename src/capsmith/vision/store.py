@@ -171,7 +171,7 @@ def _convert(features: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if not np.isfinite(values).all():
         index = tuple(int(n) for n in np.argwhere(~np.isfinite(values))[0])
         raise FeatureError(
-            f"the feature at {index} is {features[index]:g}: {dtype.name} holds finite numbers up to "
+            f"the feature at {index} is {features[index]:g}: {dtype.name} represents finite numbers up to "
             f"{np.finfo(dtype).max:g}"
         )
     return values

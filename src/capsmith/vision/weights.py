@@ -131,7 +131,7 @@ def load_strictly(model: keras.Model, path: Path) -> None:
     """
     numbers, expected = count_numbers(path), count_parameters(model)
     if numbers != expected:
-        raise ValueError(f"it holds {numbers:,} numbers, the model {expected:,}")
+        raise ValueError(f"the file has {numbers:,} numbers, but the model has {expected:,}")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Skipping nested container")
         model.load_weights(path)

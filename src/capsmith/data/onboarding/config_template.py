@@ -89,7 +89,7 @@ def config_text(data: DatasetConfig, stats: DatasetStatistics, name: str, has_sp
 #   capsmith inspect --config {name}     # a page with images, captions and problems
 #   capsmith train   --config {name}     # then: capsmith caption runs/{shlex.quote(Path(name).stem)} IMAGE…
 #
-# `capsmith validate --config {name}` prints every key. flickr8k_attention.yaml shows what gives better captions.
+# `capsmith validate --config {name}` prints every key. flickr8k_attention.yaml shows settings for better captions.
 
 seed: 1
 

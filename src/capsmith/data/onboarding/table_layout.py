@@ -160,7 +160,7 @@ class _Candidate:
                     return f"{self.path}: its first line is separated by {first}, but the lines after it by {mark_name}"
         return (
             f"{self.path}: its first line has {width} columns, but most rows have a different number "
-            f"({min(counts)} to {max(counts)}): put fields that hold the separator in quotes"
+            f"({min(counts)} to {max(counts)}): quote fields that contain the separator"
         )
 
     def _from_columns(self, columns: dict[str, list[Any]]) -> TableLayout:

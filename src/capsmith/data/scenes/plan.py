@@ -125,6 +125,6 @@ def _sizes(rng: random.Random, relation: str, kinds: tuple[str, str]) -> tuple[l
     if rng.random() < 0.35:
         which = rng.randrange(2)
         sizes[which] = rng.choice(("small", "big"))
-        if relation in ("on", "front"):  # what is on or in front of something is the smaller of the two
+        if relation in ("on", "front"):  # the thing on or in front of the other is the smaller one
             sizes[which] = ("small", "big")[which]
     return sizes, 1
