@@ -32,11 +32,7 @@ quickstart: $(BIN)/.installed  ## train on rendered scenes, evaluate, caption: m
 	@echo "         runs/quickstart/history.png         loss and dev scores by epoch"
 	@echo "Next     $(BIN)/capsmith train --config flickr8k.yaml --set data.root=/path/to/Flickr8k"
 
-test: $(BIN)/.installed-dev  ## lint, types, docs and tests, side by side
-	$(MAKE) -j 2 --output-sync=target unit checks
-
-.PHONY: checks
-checks: lint docs
+test: lint docs unit  ## lint, types, docs and tests
 
 lint: $(BIN)/.installed-dev  ## formatting, lint, types
 	$(BIN)/ruff format --check $(CODE)

@@ -7,7 +7,7 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parent
-NOISE = ("WARNING: All log messages", "I0000", "E0000", "W0000")  # of TensorFlow's C++ code, dropped
+NOISE = ("WARNING: All log messages", "I0000", "E0000", "W0000")  # TensorFlow's own lines, dropped
 
 
 def run(path: Path) -> None:

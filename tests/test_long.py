@@ -1,6 +1,6 @@
-"""The long tests of ``benchmarks/``, for a few seconds each: fuzzing of all readers, and real kills.
+"""Short versions of the long tests in ``benchmarks/``: fuzzing of all readers, and real kills.
 
-Minutes all the same, so they are slow: ``pytest -m slow tests/test_long.py``.
+They take minutes and are marked slow: ``pytest -m slow tests/test_long.py``.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ needs_atheris = pytest.mark.skipif(
 
 
 def call(script, folder, *arguments, timeout):
-    """Runs a script in a folder, with the sources of this checkout."""
+    """Runs a script in a folder with the sources of this checkout."""
     path = os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
         [sys.executable, str(script), *arguments],
@@ -39,7 +39,7 @@ def call(script, folder, *arguments, timeout):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @needs_atheris
-def test_no_reader_crashes_on_what_a_fuzzer_gives_it(tmp_path):
+def test_fuzzed_readers_do_not_crash(tmp_path):
     done = call(BENCHMARKS / "fuzz.py", tmp_path, "--seconds", "4", "--write", "part.json", timeout=800)
     assert done.returncode == 0, done.stdout + done.stderr
     runs = dict(re.findall(r"^(\S+) +([\d,]+) executions  no crash$", done.stdout, re.MULTILINE))
@@ -54,10 +54,10 @@ def test_no_reader_crashes_on_what_a_fuzzer_gives_it(tmp_path):
 @pytest.mark.timeout(300)
 @needs_atheris
 @pytest.mark.parametrize(
-    ("fault", "said"), [("raise KeyError('x')", "KeyError"), ("raise CapsmithError('')", "message")]
+    ("fault", "name"), [("raise KeyError('x')", "KeyError"), ("raise CapsmithError('')", "message")]
 )
-def test_a_reader_that_crashes_is_found(tmp_path, fault, said):
-    """The control: a reader with a mistake that one byte in a place of its own brings out."""
+def test_fuzzing_finds_a_crash(tmp_path, fault, name):
+    """The control: a reader that fails on a certain third byte."""
     shutil.copy(BENCHMARKS / "fuzz.py", tmp_path)
     (tmp_path / "fuzz_readers.py").write_text(
         "from capsmith.core.errors import CapsmithError\n"
@@ -69,13 +69,13 @@ def test_a_reader_that_crashes_is_found(tmp_path, fault, said):
     )
     done = call(tmp_path / "fuzz.py", tmp_path, "--seconds", "30", timeout=200)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert said in done.stdout
-    assert list((tmp_path / "fuzzed").iterdir())  # the input is kept
+    assert name in done.stdout
+    assert list((tmp_path / "fuzzed").iterdir())  # the crashing input
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_kills_are_survived(tmp_path):
+def test_every_kill_is_survived(tmp_path):
     done = call(BENCHMARKS / "kills.py", tmp_path, "--kills", "4", "--seed", "7", "--write", "part.json", timeout=1100)
     assert done.returncode == 0, done.stdout + done.stderr
     part = json.loads((tmp_path / "part.json").read_text(encoding="utf-8"))

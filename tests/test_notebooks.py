@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, and are committed with the outputs of such a run."""
+"""The notebooks run from top to bottom and are committed with the outputs of one run."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def code_cells(notebook):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_notebook_runs(path, tmp_path, monkeypatch):
+def test_notebooks_run(path, tmp_path, monkeypatch):
     monkeypatch.setenv("CAPSMITH_NOTEBOOK_DIR", str(tmp_path))
     monkeypatch.setenv("CAPSMITH_NOTEBOOK_QUICK", "1")
     notebook = nbformat.read(path, as_version=4)
@@ -28,8 +28,8 @@ def test_notebook_runs(path, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_its_outputs_are_of_one_run_and_small(path):
-    """``python notebooks/run.py`` makes them."""
+def test_outputs_are_of_one_run_and_small(path):
+    """``python notebooks/run.py`` writes them."""
     cells = code_cells(nbformat.read(path, as_version=4))
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell.outputs]

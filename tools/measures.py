@@ -16,9 +16,7 @@ SEED_KEYS = (
     "data.root",
     "features.cache",
     "training.checkpoint_every",
-    "training.start",
     "training.resume_weights_from",
-    "training.start_config",
     "training.stage_one",
     "decoding.seed",
 )
@@ -43,7 +41,7 @@ def recipe_differences(folder: Path, other: Path) -> list[str]:
     """Returns the keys in which the recipes of two kept folders differ. Keys that only one of them has do not count."""
     left, right = (flatten(read_yaml(one / "config.yaml")) for one in (folder, other))
     differing = [key for key in left if key in right and left[key] != right[key]]
-    paths = ("adapt.into", "pretrain_on_words.output", "weights")
+    paths = ("pretrain_on_words.output", "weights")
     keys = [key for key in differing if not key.startswith(SEED_KEYS) and not key.endswith(paths)]
     precisions = [
         json.loads((one / "versions.json").read_text(encoding="utf-8")).get("precision", "float32")

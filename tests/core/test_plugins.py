@@ -231,7 +231,7 @@ def test_the_order_of_imports_does_not_matter(place, order):
 
 def test_an_error_in_a_plugin_is_one_line_with_file_and_line(place, tiny_run, capsys):
     (path,) = plugin_files.write(place, "my_search.py")
-    path.write_text(path.read_text().replace("    drawing = ", "    [][1]\n    drawing = "))
+    path.write_text(path.read_text().replace("    sampling = ", "    [][1]\n    sampling = "))
     line = path.read_text().splitlines().index("    [][1]") + 1
     command = ["caption", str(tiny_run.run), str(tiny_run.data / "images"), "--set", "decoding.type=longest"]
     assert main([*command, "--plugin", str(path)]) == 2

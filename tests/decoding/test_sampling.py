@@ -5,7 +5,7 @@ import pytest
 
 from capsmith.data.text.vocabulary import END, PAD, START, UNK
 from capsmith.decoding.namespace import NumpyNamespace
-from capsmith.decoding.sampling import truncate
+from capsmith.decoding.sampling import truncated_weights
 from capsmith.decoding.search import GreedyConfig, SampleConfig, search
 from tests.support.reference_search import truncated
 from tests.support.table_model import A, B, C, Table, features
@@ -61,7 +61,7 @@ def test_top_p_over_many_tokens_equals_sorting_them(top_p, sharpness):
     logits = np.random.default_rng(3).normal(scale=1, size=(40, 3000)).astype(np.float32)
     logits = (logits * sharpness).astype(np.float32) + np.linspace(0, 1e-3, 3000, dtype=np.float32)
     logits[:, :4] = -np.inf
-    kept = np.isfinite(truncate(NumpyNamespace(), logits, None, np.float32(top_p), np.zeros(40, bool)))
+    kept = truncated_weights(NumpyNamespace(), logits, None, np.float32(top_p), np.zeros(40, bool)) > 0
     expected = np.array([np.isfinite(truncated(row.astype(float), None, top_p)) for row in logits])
     assert np.abs(kept.sum(axis=1) - expected.sum(axis=1)).max() <= 3  # the last bits of sums over 3,000 tokens
     assert (kept != expected).mean() < 1e-3

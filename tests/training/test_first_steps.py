@@ -4,24 +4,11 @@ import pytest
 
 from capsmith.config import load_config
 from capsmith.core.errors import CapsmithError
-from capsmith.models import captioner
+from capsmith.models import member
 from capsmith.training import fit, loop
 from capsmith.training.fit import train
 from tests.support import toy
-
-
-def config_of(folder, **changes):
-    values = toy.settings(folder / "data", folder / "cache")
-    for section, change in changes.items():
-        values[section] |= change
-    return load_config(values)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    toy.make_data(tmp_path / "data")
-    return tmp_path
-
+from tests.support.toy import config_of
 
 FAILING = {
     "no data": {"data": {"root": "nowhere"}},
@@ -52,7 +39,7 @@ def test_a_full_disk_at_the_start_leaves_none(folder, monkeypatch):
     """The disk is full before all files are written, with several encoders too."""
     one = toy.settings(folder / "data", folder / "cache")["encoder"]
     values = toy.settings(folder / "data", folder / "cache") | {"encoder": [one, {**one, "image_size": 40}]}
-    monkeypatch.setattr(captioner, "write_json", lambda *_: (_ for _ in ()).throw(CapsmithError("full")))
+    monkeypatch.setattr(member, "write_json", lambda *_: (_ for _ in ()).throw(CapsmithError("full")))
     with pytest.raises(CapsmithError, match="full"):
         train(load_config(values), folder / "run")
     assert not (folder / "run").exists()

@@ -6,6 +6,7 @@ an unknown length as soon as a second length arrives, and a recurrence of known 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -26,7 +27,8 @@ def compiled(function: Callable[..., Any], layer: keras.layers.Layer) -> Callabl
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, reduce_retracing=True, autograph=False)
+        own = partial(function)  # TensorFlow counts retracing by code object: searches share theirs, and it would warn
+        return tf.function(own, reduce_retracing=True, autograph=False)
     if backend == "jax":
         return _jax(function, layer)
     return _torch(function)

@@ -1,7 +1,7 @@
-"""Sources of features or pixels for training batches, with random variants of each image if augmentation is on.
+"""Sources of features or pixels for training batches, with random variants of each image if augmentation is enabled.
 
-A source numbers its images by rows. Where an image has variants (random crops, flips), row ``r + n · v`` is variant v
-of image r, and variant 0 is the image itself.
+A source numbers its n images by row. If images have variants (random crops, flips), row ``r + n · v`` is variant v of
+image r, and variant 0 is the image itself.
 """
 
 from abc import ABC, abstractmethod
@@ -24,19 +24,26 @@ class FeatureSource(Protocol):
         """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
 
 
-class TrainingSource(ABC):
-    """A source that batches draw from. By default, an image has no variants."""
+class TrainingSource:
+    """A source that batches draw from: here features or pixels as they are; subclasses add variants.
 
-    @abstractmethod
+    Args:
+        source: The features or pixels.
+    """
+
+    def __init__(self, source: FeatureSource) -> None:
+        self.source = source
+
     def rows(self, ids: Sequence[str]) -> np.ndarray:
         """Returns the row of each image, without variation."""
+        return self.source.rows(ids)
 
-    @abstractmethod
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
+        return self.source.gather(rows)
 
     def draw(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Replaces the row of each image by that of a random variant."""
+        """Replaces the row of each image with that of a random variant."""
         return rows
 
     def original(self, rows: np.ndarray) -> np.ndarray:
@@ -53,33 +60,16 @@ class TrainingSource(ABC):
         return False
 
 
-class PlainSource(TrainingSource):
-    """The features of a store, or pixels, as they are.
-
-    Args:
-        source: The features or pixels.
-    """
-
-    def __init__(self, source: FeatureSource) -> None:
-        self.source = source
-
-    def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the row of each image."""
-        return self.source.rows(ids)
-
-    def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
-        return self.source.gather(rows)
-
-
-class VariedSource(TrainingSource):
+class VariedSource(TrainingSource, ABC):
     """Images that have variants.
 
     Args:
+        source: The features or pixels of the images without variation.
         ids: The images.
     """
 
-    def __init__(self, ids: Sequence[str]) -> None:
+    def __init__(self, source: FeatureSource, ids: Sequence[str]) -> None:
+        super().__init__(source)
         self._row = {image_id: row for row, image_id in enumerate(ids)}
 
     @property
@@ -96,7 +86,7 @@ class VariedSource(TrainingSource):
         return np.array([self._row[image_id] for image_id in ids], np.int64)
 
     def draw(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Replaces the row of each image by that of a random variant."""
+        """Replaces the row of each image with that of a random variant."""
         return self.original(rows) + len(self._row) * rng.integers(self.variants, size=len(rows))
 
     def original(self, rows: np.ndarray) -> np.ndarray:
@@ -125,8 +115,8 @@ class AugmentedSource(VariedSource):
     variants = 2**31
 
     def __init__(self, source: FeatureSource, ids: Sequence[str], config: AugmentConfig) -> None:
-        super().__init__(ids)
-        self.source, self.config = source, config
+        super().__init__(source, ids)
+        self.config = config
         self._rows = source.rows(ids)
 
     def is_flipped(self, variant: int) -> bool:
@@ -150,7 +140,7 @@ class CroppedSource(VariedSource):
     """
 
     def __init__(self, sources: Sequence[FeatureSource], ids: Sequence[str]) -> None:
-        super().__init__(ids)
+        super().__init__(sources[0], ids)
         self.sources = tuple(sources)
         self._rows = [source.rows(ids) for source in sources]
 
@@ -168,17 +158,17 @@ class CroppedSource(VariedSource):
         variants, images = np.divmod(rows, len(self._row))
         places = [np.flatnonzero(variants == variant) for variant in np.unique(variants)]
         parts = []
-        for at in places:
-            variant = int(variants[at[0]])
-            parts.append(self.sources[variant].gather(self._rows[variant][images[at]]))
+        for indices in places:
+            variant = int(variants[indices[0]])
+            parts.append(self.sources[variant].gather(self._rows[variant][images[indices]]))
         out = np.empty((len(rows), *parts[0].shape[1:]), parts[0].dtype)
-        for at, part in zip(places, parts, strict=True):
-            out[at] = part
+        for indices, part in zip(places, parts, strict=True):
+            out[indices] = part
         return out
 
 
 def flip_ids(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-    """Returns, for each word id, the id of the word to use for a mirror image (W,): ``right`` for ``left``.
+    """Returns the replacement of each word id in captions of mirrored images (W,): ``right`` for ``left``.
 
     Args:
         words: All words by id.
@@ -192,6 +182,6 @@ def flip_ids(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> np.ndarr
 
 
 def known_pairs(words: Iterable[str], pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Returns the pairs of which both words are known."""
+    """Returns the pairs whose words are both known."""
     known = set(words)
     return [pair for pair in pairs if known.issuperset(pair)]

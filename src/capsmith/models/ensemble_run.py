@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
 from capsmith.core.files import write_text
+from capsmith.core.overrides import check_overrides
 from capsmith.core.schema import Settings, explain
 from capsmith.core.yaml_io import dump_yaml, read_yaml
 from capsmith.models.run import RunDirectory
@@ -69,6 +70,7 @@ def find_runs(model: RunPaths, overrides: Sequence[str] = (), average: bool = Fa
     """
     if not isinstance(model, str | Path | Iterable):
         raise TypeError(f"a model is the path of a run directory, or a list of them, not {type(model).__name__}")
+    overrides = check_overrides(overrides)
     paths = [RunDirectory.named(path) for path in ([model] if isinstance(model, str | Path) else model)]
     if not paths:
         raise CheckpointError("no run given: the list is empty")

@@ -68,6 +68,8 @@ class FeatureCaptioner:
         require_same_process(self._process)
         search_config = chosen_decoding(decoding, self.config.decoding, settings)
         parts = parts_of(features)
+        if len(parts) != len(self.members):
+            raise TypeError(f"{len(self.members)} members take EnsembleFeatures of {len(self.members)} arrays")
         for part, member in zip(parts, self.members, strict=True):
             checked_features(part, member.feature_shape)
         size = self._batch_size(search_config, max(1, len(parts[0])))
@@ -164,4 +166,4 @@ class FeatureCaptioner:
 
 def parts_of(features: Features) -> tuple[np.ndarray, ...]:
     """Returns the features for each member."""
-    return (features,) if isinstance(features, np.ndarray) else features.parts
+    return features.parts if isinstance(features, EnsembleFeatures) else (features,)

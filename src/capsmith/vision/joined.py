@@ -48,6 +48,13 @@ def join_features(parts: Sequence[np.ndarray]) -> np.ndarray:
     return joined
 
 
+def overlaps(source: int, target: int) -> np.ndarray:
+    """Returns the length that each cell of one division of [0, 1] shares with each of another, (target, source)."""
+    old, new = np.arange(source + 1) / source, np.arange(target + 1) / target
+    shared = np.minimum(new[1:, None], old[None, 1:]) - np.maximum(new[:-1, None], old[None, :-1])
+    return np.maximum(shared, 0.0)
+
+
 @cache
 def resampling_matrix(source: int, target: int) -> np.ndarray:
     """Returns the weight of each region of a square grid in each region of another one, (target, source).
@@ -61,14 +68,12 @@ def resampling_matrix(source: int, target: int) -> np.ndarray:
             f"encoder: grids of {source} and {target} regions cannot be joined; set image_size so that both have the "
             "same number"
         )
-    edges = [np.arange(side + 1) / side for side in sides]
-    overlap = np.minimum(edges[1][1:, None], edges[0][None, 1:]) - np.maximum(edges[1][:-1, None], edges[0][None, :-1])
-    one_axis = np.maximum(overlap, 0.0) * sides[1]
+    one_axis = overlaps(*sides) * sides[1]
     return np.kron(one_axis, one_axis).astype(np.float32)
 
 
 class JoinedStore(StoredFeatures):
-    """Several stores read as one. It has the images that all of them have.
+    """Several stores read as one, with the images that all of them contain.
 
     Args:
         stores: One store per encoder.
@@ -89,7 +94,9 @@ class JoinedStore(StoredFeatures):
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns a copy of the joined features of rows, (N, D) float32 or (N, L, D) float16."""
-        return join_features([part.gather(own[rows]) for part, own in zip(self._parts, self._rows, strict=True)])
+        return join_features(
+            [part.gather(part_rows[rows]) for part, part_rows in zip(self._parts, self._rows, strict=True)]
+        )
 
     def close(self) -> None:
         """Closes all stores."""
