@@ -1,4 +1,4 @@
-"""What Python callers may hand to capsmith, and what they are told when it is something else."""
+"""Arguments that the Python API accepts, and errors for others."""
 
 import copy
 import io

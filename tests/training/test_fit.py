@@ -138,6 +138,8 @@ def test_initial_weights_from_another_run(trained, tmp_path):
     config = load_config(settings(training={"resume_weights_from": str(trained[1])}))
     after = train(config, tmp_path / "run").model.trainable_variables
     for one, other in zip(before, after, strict=True):
-        np.testing.assert_allclose(one, keras.ops.convert_to_numpy(other), atol=1e-5)  # its rate is next to nothing
+        np.testing.assert_allclose(
+            one, keras.ops.convert_to_numpy(other), atol=1e-5
+        )  # its learning rate is nearly zero
     fresh = train(load_config(settings(), ["seed=3"]), tmp_path / "fresh").model.trainable_variables
     assert any(np.abs(one - keras.ops.convert_to_numpy(v)).max() > 1e-2 for one, v in zip(before, fresh, strict=True))
