@@ -63,9 +63,9 @@ def test_scores_are_reproducible(files, capsys):
 
 def test_subset_scores_only_images_with_captions(files, capsys):
     (files / "preds.jsonl").write_text('{"image": "a.jpg", "caption": "a dog"}')
-    assert "2 images with references but without a caption (b.jpg, c.jpg)" in run(capsys, code=2).err
+    assert "b.jpg, c.jpg" in run(capsys, code=2).err
     result = run(capsys, "--subset", "--json")
-    assert "note: 1 of 3 images have a caption" in result.err
+    assert "1 of 3" in result.err
     assert json.loads(result.out)["scores"]["cider"]["interval"] is None
 
 

@@ -93,7 +93,7 @@ def test_a_closed_terminal_ends_a_training_that_saves_its_state(endless, tmp_pat
     process.stderr.close()  # as when the terminal is closed
     assert process.wait(60) == 128 + signal.SIGHUP
     log = (tmp_path / "run" / "log.txt").read_text()
-    assert "SIGHUP: finishing the batch and saving" in log and "everything is saved in" in log.splitlines()[-1]
+    assert "SIGHUP" in log and str(tmp_path / "run") in log.splitlines()[-1]
     assert (tmp_path / "run" / "state.npz").exists()
 
 

@@ -76,7 +76,7 @@ def test_a_union_is_discriminated_by_type():
 
 def test_a_name_is_registered_once():
     registry, _, _ = things()
-    with pytest.raises(ValueError, match="thing 'pair' is registered twice"):
+    with pytest.raises(ValueError, match="'pair'"):
 
         @registry.register("builtins:int")
         class Again(Settings):

@@ -102,9 +102,9 @@ def test_pillow_alone_would_open_the_wrapper():
         assert image.format == "IPTC"
         image.load()  # opens the content in any format
         assert image.im.size == RED.size
-    with pytest.raises(ImageError, match="not an image in a known format"):
+    with pytest.raises(ImageError, match="not an image"):
         load_image(data, SIZE)
-    with Image.open(io.BytesIO(data)) as image, pytest.raises(ImageError, match="IPTC images are not decoded here"):
+    with Image.open(io.BytesIO(data)) as image, pytest.raises(ImageError, match="IPTC"):
         load_image(image, SIZE)
 
 
@@ -186,7 +186,7 @@ def test_files_beyond_the_limit_are_not_read(tmp_path, monkeypatch):
     with path.open("wb") as file:
         file.write(encoded(RED, "JPEG"))
         file.truncate(image_files.MAX_BYTES + 1)  # a sparse file
-    with pytest.raises(ImageError, match="1,073,741,825 bytes is more than the limit"):
+    with pytest.raises(ImageError, match="1,073,741,825 bytes"):
         load_image(path, SIZE)
     with path.open("wb") as file:
         file.truncate(image_files.MAX_BYTES)
@@ -308,13 +308,13 @@ def test_crowded_exif_costs_no_memory_and_loses_nothing(tmp_path):
 def test_decoders_in_python_have_a_lower_pixel_limit():
     assert load_image(b"P6\n2 1\n10\n" + bytes((0, 5, 10) * 2), (1, 2)).tolist() == [[[0, 128, 255]] * 2]
     assert load_image(b"P3\n1 1\n255\n9 99 199\n", (1, 1)).tolist() == [[[9, 99, 199]]]
-    with pytest.raises(ImageError, match="limit of 10 megapixels for a PPM of this kind"):
+    with pytest.raises(ImageError, match="10 megapixels.*PPM"):
         load_image(b"P6\n4000 4000\n10\n" + bytes(48_000_000), SIZE)
     assert looks_red(b"P6\n4000 3000\n255\n" + bytes((200, 30, 40)) * 12_000_000)
 
 
 def test_the_limit_applies_to_the_image_inside_an_icon():
-    with pytest.raises(ImageError, match="11000 × 11000 pixels is more than the limit"):
+    with pytest.raises(ImageError, match="11000 × 11000.*limit"):
         load_image(icon(png(11_000, 11_000)), SIZE)
     assert looks_red(icon(encoded(RED), 40, 30))
     assert looks_red(encoded(RED.resize((32, 32)), "ICO", sizes=[(32, 32)], bitmap_format="bmp"))
@@ -359,5 +359,5 @@ def test_a_rotated_size_does_not_bypass_the_limit():
         png(20_000, 20_000),
         scan_bomb(20_000, 1),
     ):
-        with pytest.raises(ImageError, match="20000 × 20000 pixels is more than the limit of 100 megapixels"):
+        with pytest.raises(ImageError, match="20000 × 20000.*100 megapixels"):
             load_image(data, SIZE)

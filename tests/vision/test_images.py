@@ -206,7 +206,7 @@ def test_a_pixel_bomb_is_refused_from_its_header(tmp_path):
             warnings.simplefilter("error")
             with pytest.raises(
                 ImageError,
-                match=rf"bomb{side}.png: {side} × {side} pixels is more than the limit of 100 meg",
+                match=rf"bomb{side}.png: {side} × {side}.*100 meg",
             ):
                 load_image(path, (96, 96))
     assert Image.MAX_IMAGE_PIXELS  # Pillow's own limit is restored

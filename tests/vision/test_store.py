@@ -85,7 +85,7 @@ def test_a_store_reports_unreadable_images(tmp_path):
 
 
 def test_no_store_and_unfinished_store(tmp_path):
-    with pytest.raises(FeatureError, match="no such folder; run `capsmith extract`"):
+    with pytest.raises(FeatureError, match="capsmith extract"):
         FeatureStore.open(tmp_path / "none")
     with pytest.raises(FeatureError, match="unfinished"):
         FeatureStore.open(tmp_path)
@@ -125,7 +125,7 @@ def test_data_of_another_manifest(made):
     manifest = Manifest.read(store.path)
     manifest.shape = (*manifest.shape[:-1], 7)
     manifest.write(store.path)
-    with pytest.raises(FeatureError, match="does not match its manifest"):
+    with pytest.raises(FeatureError, match="manifest"):
         FeatureStore.open(store.path)
 
 
@@ -186,7 +186,7 @@ def test_invalid_features_write_no_file(tmp_path, ids, features, says):
 def test_an_older_grid_in_fortran_order_is_refused(tmp_path):
     store = FeatureStore.create(tmp_path, ["a", "b"], ONES)
     np.save(tmp_path / "features.npy", np.asfortranarray(ONES.astype(np.float16)))
-    with pytest.raises(FeatureError, match="features.npy is in Fortran order"):
+    with pytest.raises(FeatureError, match="features.npy.*Fortran"):
         FeatureStore.open(store.path)
 
 

@@ -39,7 +39,7 @@ def test_members_are_read(tmp_path):
     with open_archive(path) as opened:
         assert read_member(opened, "a", 3) == b"one" and read_member(opened, "b", 0) == b""
         verify_members(opened)
-        with pytest.raises(ArchiveError, match="its a unpacks to 3 bytes, more than the allowed 2 bytes"):
+        with pytest.raises(ArchiveError, match="a .*3 bytes.*2 bytes"):
             read_member(opened, "a", 2)
         with pytest.raises(ArchiveError, match="it holds no c"):
             read_member(opened, "c", 2)
@@ -55,7 +55,7 @@ def test_small_or_moderately_compressed_members_are_read(tmp_path):
 
 def test_a_member_that_unpacks_to_too_much_is_refused(tmp_path):
     path = archive(tmp_path / "a.zip", [("zeros", bytes(UNCHECKED_SIZE + 1))])
-    with pytest.raises(ArchiveError, match="its 'zeros' would unpack to 16.8 MB from"), open_archive(path):
+    with pytest.raises(ArchiveError, match="'zeros'.*16.8 MB"), open_archive(path):
         pass
 
 

@@ -59,7 +59,7 @@ def test_members_that_are_not_arrays_are_refused(tmp_path):
 
 
 def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(CheckpointError, match="cannot read .*: No such file or directory; do"):
+    with pytest.raises(CheckpointError, match="No such file"):
         read_arrays(tmp_path / "x.npz", SCHEMA, CheckpointError, "do")
 
 
@@ -116,7 +116,7 @@ def test_arrays_that_do_not_match_a_schema_are_refused(tmp_path, arrays, says):
 def test_a_single_array_and_headers_alone_can_be_read(tmp_path):
     np.savez(tmp_path / "x.npz", a=A, b=B)
     assert read_array(tmp_path / "x.npz", "b", PAIR["b"], CheckpointError, "do").tolist() == [1, 2]
-    with pytest.raises(CheckpointError, match="it lacks 'c'"):
+    with pytest.raises(CheckpointError, match="'c'"):
         read_array(tmp_path / "x.npz", "c", PAIR["b"], CheckpointError, "do")
     result = read_headers(tmp_path / "x.npz", CheckpointError, "do")
     assert {name: header.shape for name, header in result.items()} == {"a": (2, 3), "b": (2,)}

@@ -98,7 +98,7 @@ def test_errors_name_the_file(tmp_path):
     (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": [1]}')
     assert read_json(tmp_path / "a.json") == {"a": [1]}
     (tmp_path / "a.json").write_bytes(b"\xff")
-    with pytest.raises(CheckpointError, match="a.json is not valid JSON: 'utf-8' codec"):
+    with pytest.raises(CheckpointError, match="a.json.*utf-8"):
         read_json(tmp_path / "a.json", CheckpointError)
 
 

@@ -61,7 +61,7 @@ def test_a_file_up_to_the_limit_is_read(tmp_path, size):
 
 def test_a_file_beyond_the_limit_is_refused(tmp_path):
     (tmp_path / "a").write_bytes(b"x" * 11)
-    with pytest.raises(OSError, match="11 bytes, more than the allowed 10 bytes"):
+    with pytest.raises(OSError, match="11 bytes.*10 bytes"):
         read_bytes(tmp_path / "a", limit=10)
 
 
