@@ -15,8 +15,8 @@ from capsmith.data.records import read_dataset
 
 NAMES = [f"p{n}.jpg" for n in range(12)]
 SAID = {name: f"a ball, red, number {n}" for n, name in enumerate(NAMES)}
-CASE = "image name in other upper and lower case than the file's"
-FOLDERS = "image name with more folders than there are below the image folder"
+CASE = "image name that differs from the file name in case"
+FOLDERS = "image name with surplus leading folders"
 UNQUOTED = "caption with unquoted separators"
 LENIENT = "quotes that are not doubled, or do not enclose the whole field"
 

@@ -88,11 +88,11 @@ def test_unreadable_folders_are_named(tmp_path):
 
 
 def test_ignored_files_are_summarised_on_one_line(tmp_path):
-    assert list_images(fill(tmp_path, "a.jpg")).passed_over() == ""
-    assert list_images(fill(tmp_path, "n.txt")).passed_over() == "passed over 1 file that is not an image (n.txt)"
+    assert list_images(fill(tmp_path, "a.jpg")).ignored_files() == ""
+    assert list_images(fill(tmp_path, "n.txt")).ignored_files() == "skipped 1 file that is not an image (n.txt)"
     fill(tmp_path, "o.txt", "p/q.csv", "r.doc", ".hidden")
-    expected = "passed over 4 files that are not images (n.txt, o.txt, p/q.csv, …) and 1 hidden"
-    assert list_images(tmp_path).passed_over() == expected
+    expected = "skipped 4 files that are not images (n.txt, o.txt, p/q.csv, …) and 1 hidden"
+    assert list_images(tmp_path).ignored_files() == expected
 
 
 def test_names_that_are_not_utf_8(tmp_path):

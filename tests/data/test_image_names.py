@@ -62,15 +62,15 @@ def test_each_changed_name_is_reported_once(names):
     names.add("images/sub/c.png", "a cat")
     corpus = names.builder.build()
     assert corpus.repaired.by_kind == {
-        "image name in other upper and lower case than the file's": ["A.JPG → a.jpg"],
-        "image name with more folders than there are below the image folder": ["images/sub/c.png → sub/c.png"],
+        "image name that differs from the file name in case": ["A.JPG → a.jpg"],
+        "image name with surplus leading folders": ["images/sub/c.png → sub/c.png"],
     }
 
 
 def test_images_of_two_folders_are_not_merged(names):
     """train/a.jpg and val/a.jpg are two images; the folder has one."""
     names.add("train/a.jpg", "a dog")
-    with pytest.raises(DataError, match=r"'train/a.jpg' and 'val/a.jpg' would both be the image a.jpg in .*: write"):
+    with pytest.raises(DataError, match=r"'train/a.jpg' and 'val/a.jpg' both resolve to the image a.jpg in .*: write"):
         names.add("val/a.jpg", "a cat")
 
 

@@ -85,7 +85,7 @@ def test_problems(root, entry, problem):
         ({"image": []}, r"no list 'images'; did you mean 'image'\? \(keys found: image\)"),
         ([1], r"no list 'images' \(not an object\)"),
         ({"images": [{"file_name": "1.jpg"}], "annotations": []}, "COCO's own annotation file"),
-        ({"images": []}, "no caption that can be used"),
+        ({"images": []}, "no usable captions"),
     ],
 )
 def test_other_kinds_of_files(root, content, message):

@@ -124,17 +124,17 @@ def test_too_many_missing_images_name_the_folder(images):
     rows = _rows(images, max_bad_fraction=0.4)
     for name in ("A.JPG", "b", "b.jpg"):
         rows.add(name, "a dog")
-    message = r"2 of 3 images .*missing image \(A.JPG\).*stray id \(b\); looked in .*images, which has 'a.jpg'"
+    message = r"2 of 3 images .*missing image \(A.JPG\).*stray id \(b\); looked in .*images, which contains 'a.jpg'"
     with pytest.raises(DataError, match=message):
         rows.build()
 
 
 def test_no_usable_caption_is_an_error_at_any_limit(images):
-    with pytest.raises(DataError, match=r"captions.csv has no caption that can be used$"):
+    with pytest.raises(DataError, match=r"captions.csv has no usable captions$"):
         _rows(images).build()
     rows = _rows(images)
     rows.add("absent.jpg", "a dog")
-    with pytest.raises(DataError, match=r"no caption that can be used: 1 × missing image"):
+    with pytest.raises(DataError, match=r"no usable captions: 1 × missing image"):
         rows.build()
 
 

@@ -131,5 +131,5 @@ def test_few_images_in_pairs():
 
 
 def test_an_image_in_two_groups_is_an_error():
-    with pytest.raises(ValidationError, match="b.jpg is named twice: join its groups"):
+    with pytest.raises(ValidationError, match="b.jpg is listed twice: merge its groups"):
         SplitConfig(groups=(("a.jpg", "b.jpg"), ("b.jpg", "c.jpg")))

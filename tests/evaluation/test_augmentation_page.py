@@ -60,15 +60,15 @@ def pixels(folder, file):
 
 def test_page_without_augmentation_shows_the_defaults(folder):
     page, cards = shown()
-    assert "Both are off in this config" in page and "With training.cached_crops: 3 it would see these" in page
-    assert "What the defaults would show" in page and "Views that training would see" not in page
+    assert "Both are off in this config" in page and "With training.cached_crops: 3, it would use these" in page
+    assert "Variants with the default settings" in page and "Variants used in training" not in page
     assert [card[4] for card in cards[:4]] == ["unchanged", "view 1, mirrored", "view 2", "view 3, mirrored"]
-    assert "With training.augment: {} it would see these" in shown(*LEARNS)[0]
+    assert "With training.augment: {}, it would use these" in shown(*LEARNS)[0]
 
 
 def test_page_with_augmentation_shows_what_training_sees(folder):
     page, cards = shown("--set", "training.cached_crops=1")
-    assert "Views that training would see" in page and "off in this config" not in page
+    assert "Variants used in training" in page and "off in this config" not in page
     assert {card[4] for card in cards} == {"unchanged", "view 1, mirrored"}  # as many as there are
     page, _ = shown(*LEARNS, "--set", "training.augment={rotate: 20}")
     assert "Variants of training.augment" in page and "off in this config" not in page
@@ -127,6 +127,6 @@ def test_pair_with_an_unknown_word_is_not_exchanged(tmp_path, monkeypatch):
 
 def test_subwords_are_not_mirrored(folder):
     page, cards = shown("--set", "text.mode=subword")
-    assert "Views are not for text.mode subword" in page and not cards
+    assert "Crops do not support text.mode subword" in page and not cards
     page, cards = shown("--set", "text.mode=subword", *LEARNS)
     assert cards and not any("mirrored" in card[4] for card in cards)

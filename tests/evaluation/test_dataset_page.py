@@ -42,9 +42,7 @@ def test_content_of_the_page(folder, capsys):
     assert out.strip().endswith("inspect/mine/index.html") and "images          12, one caption each" in out
     assert "two men &amp; a &lt;ball&gt;" in text and "<ball>" not in text
     assert '<li dir="auto">رجل على حصان</li>' in text
-    assert (
-        "1 group of images, 1 of them in several splits" in text and "1 × missing image" in text and "gone.png" in text
-    )
+    assert "1 of them in different splits" in text and "1 × missing image" in text and "gone.png" in text
     assert "1 × image that cannot be read" in text and "the image cannot be read</div>" in text
     named = set(re.findall(r'src="images/([0-9a-f]{16}\.jpg)"', text))
     assert named == {path.name for path in (folder / "inspect" / "mine" / "images").glob("*.jpg")} and len(named) == 11

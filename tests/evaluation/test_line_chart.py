@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capsmith.evaluation.line_chart import Canvas, Line, Panel, ticks, whole_ticks, written
+from capsmith.evaluation.line_chart import Canvas, Line, Panel, integer_ticks, tick_label, ticks
 
 
 @given(st.floats(-1e4, 1e4), st.floats(1e-4, 1e4))
@@ -35,15 +35,15 @@ def test_ticks_of_a_flat_line_still_span_something():
 
 
 def test_ticks_are_written_with_the_decimals_they_need():
-    assert [written(v, [0.0, 0.05]) for v in (0.0, 0.05)] == ["0.00", "0.05"]
-    assert [written(v, [0.0, 2.5, 5.0]) for v in (0.0, 2.5, 5.0)] == ["0.0", "2.5", "5.0"]
-    assert written(20.0, [0.0, 20.0]) == "20"
+    assert [tick_label(v, [0.0, 0.05]) for v in (0.0, 0.05)] == ["0.00", "0.05"]
+    assert [tick_label(v, [0.0, 2.5, 5.0]) for v in (0.0, 2.5, 5.0)] == ["0.0", "2.5", "5.0"]
+    assert tick_label(20.0, [0.0, 20.0]) == "20"
 
 
-def test_whole_ticks_are_few_whole_epochs():
-    assert whole_ticks(1, 5) == [1, 2, 3, 4, 5]
-    assert whole_ticks(1, 100) == [1, 11, 21, 31, 41, 51, 61, 71, 81, 91]
-    assert whole_ticks(3, 3) == [3]
+def test_integer_ticks_are_few():
+    assert integer_ticks(1, 5) == [1, 2, 3, 4, 5]
+    assert integer_ticks(1, 100) == [1, 11, 21, 31, 41, 51, 61, 71, 81, 91]
+    assert integer_ticks(3, 3) == [3]
 
 
 def test_a_line_passes_where_its_points_are():

@@ -42,7 +42,7 @@ def test_as_text_and_as_json():
     found = explain(Scorer(REFERENCES), CAPTIONS, "a")
     text = str(found)
     assert "1-grams: 5 of 7 matched" in text
-    assert "jumps (in no reference at all)" in text
+    assert "jumps (in no reference of any image)" in text
     assert json.loads(json.dumps(found.as_dict()))["image_id"] == "a"
     assert "(no words)" in str(explain(Scorer(REFERENCES), {**CAPTIONS, "a": ""}, "a"))
 

@@ -118,7 +118,7 @@ BAD = {
     "latin.csv": (b"image,caption\na,caf\xe9\n", r"line 2, byte 6: 0xe9 is not UTF-8 \(it may be Windows-1252"),
     "broken.json": ("{", "is not valid JSON"),
     "broken.jsonl": ('{"image": "a", "caption": "x"}\n{oops\n', "line 2: not valid JSON"),
-    "number.json": ("3", "no captions in a known form"),
+    "number.json": ("3", "no captions in a known format"),
     "list.json": ('["a dog"]', "entry 1: expected an object.*'a dog'"),
     "noid.jsonl": ('{"caption": "x"}', r"line 1: no id \(one of the keys: image_id, image"),
     "nocaption.jsonl": ('{"image": "x"}', r"line 1: no caption \(one of the keys: caption, captions"),

@@ -126,7 +126,7 @@ def test_unreadable_images_are_reported_and_left_out(encoder, tmp_path, log_line
     store = extract(images, encoder, settings(tmp_path / "s", max_bad_fraction=0.2))
     assert set(store.missing) == {"03.png", "09.png", "gone.png"} and len(store) == 21
     assert "No such file" in store.missing["gone.png"] and "truncated" in store.missing["03.png"]
-    assert sum("left out" in line and str(tmp_path / "p") in line for line in lines) == 3
+    assert sum("skipped" in line and str(tmp_path / "p") in line for line in lines) == 3
     good = [image for image, _ in images if image in store]
     direct = FakeEncoder(encoder).encode(np.stack([load_image(dict(images)[image], SIZE) for image in good]))
     np.testing.assert_allclose(store.gather(store.rows(good)), direct.astype(store.dtype), rtol=2e-3, atol=1e-3)

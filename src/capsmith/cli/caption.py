@@ -154,8 +154,8 @@ def _list_images(paths: list[Path]) -> tuple[list[Path], list[Exception]]:
             continue
         images += [path / image for image in listing.images]
         failed += [CapsmithError(folder) for folder in listing.unreadable]
-        if passed_over := listing.passed_over():
-            print_error(f"{passed_over} in {path}")
+        if ignored := listing.ignored_files():
+            print_error(f"{ignored} in {path}")
     if not images:
         raise failed[0]
     return images, failed

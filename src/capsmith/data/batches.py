@@ -1,10 +1,10 @@
-"""Training batches: captions of similar length together, the features of each image once.
+"""Training batches that group captions of similar length and load the features of each image only once.
 
 P images · B captions · T tokens.
 
-Where an image is expensive (a grid of features, or pixels for an encoder that is trained), the captions of an image
-stay in one batch, B / P rows per image, and images are grouped by their longest caption. A pooled vector is cheap, so
-there captions are grouped by length, whatever their images, and there is almost no padding.
+If loading an image is expensive (a feature grid, or pixels for a trainable encoder), the captions of an image stay in
+one batch, B / P rows per image, and images are grouped by their longest caption. A pooled vector is cheap, so its
+captions are grouped by length regardless of image, which leaves almost no padding.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ import numpy as np
 from capsmith.data.sources import TrainingSource
 from capsmith.data.text.vocabulary import END, PAD, START
 
-_POOL = 16  # batches that are sorted by length together: enough for little padding, few enough to stay random
+_POOL = 16  # batches sorted by length together: enough for little padding, few enough for a random order
 _TOKEN_STEP, _IMAGE_STEP = 4, 8  # sizes are rounded up to multiples of these, so that few shapes are compiled
 _MAX_ROWS = 5  # captions of one image in a batch; the rest go into other batches
 
@@ -42,11 +42,11 @@ class Example:
 class Batches:
     """Yields ``({"features": (P, …), "tokens": (B, T), "image": (B,)}, targets (B, T))``.
 
-    ``image`` is the row in ``features`` of each caption. With ``group_by_image`` it is left out: the captions of image
-    p are the rows from p · B / P on.
+    ``image`` holds the row in ``features`` of each caption. It is omitted with ``group_by_image``: the captions of
+    image p then start at row p · B / P.
 
-    The order is a function of seed and epoch alone, so a resumed training sees the same batches as an uninterrupted
-    one. Rows without a caption are all padding; ``targets`` is 0 where there is nothing to learn.
+    The order depends only on seed and epoch, so resumed training gets the same batches as uninterrupted training. Rows
+    without a caption are all padding; ``targets`` is 0 at positions without a loss.
 
     Args:
         source: The features or images.
@@ -54,7 +54,7 @@ class Batches:
         batch_size: Captions per batch (B).
         seed: Seed of the order.
         group_by_image: Keep the captions of an image in one batch.
-        flipped_ids: For each token id, the id to use for a mirror image (V,); None if no image is mirrored.
+        flipped_ids: The replacement of each token id in captions of mirrored images (V,); None if no image is mirrored.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Batches:
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Sets the order of an epoch."""
+        """Sets the batch order of an epoch."""
         self.epoch = epoch
         rng = np.random.default_rng((self.seed, epoch))
         order = rng.permutation(len(self.examples))
@@ -96,11 +96,11 @@ class Batches:
         return self.load(index)
 
     def finalize(self, batch: tuple[dict[str, Any], np.ndarray]) -> tuple[dict[str, Any], np.ndarray]:
-        """Returns a loaded batch as it is: nothing in it depends on the model."""
+        """Returns a loaded batch unchanged: nothing in it depends on the model."""
         return batch
 
     def load(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
-        """Returns a batch; it may be called from a prefetch thread."""
+        """Loads a batch; may be called from a prefetch thread."""
         examples, rows = [self.examples[i] for i in self.batches[index]], self.rows[self.batches[index]]
         sentences = [(ids, True) for example in examples for ids in self._padded_captions(example)]
         tokens, targets = pad(sentences, self.batch_size)
@@ -117,12 +117,12 @@ class Batches:
         return {"features": self.source.gather(unique), "tokens": tokens, "image": image}, targets
 
     def _padded_captions(self, example: Example) -> tuple[tuple[int, ...], ...]:
-        """Returns the captions of an image, with empty ones added up to ``captions_per_image``."""
+        """Returns the captions of an image, padded with empty ones to ``captions_per_image``."""
         return example.captions + ((),) * (self.captions_per_image - len(example.captions))
 
     @property
     def padding(self) -> float:
-        """Share of the positions of this epoch that are padding."""
+        """Fraction of the token positions in this epoch that are padding."""
         real = sum(len(caption) + 1 for example in self.examples for caption in example.captions)
         padded = 0
         for batch in self.batches:
@@ -135,7 +135,7 @@ def pad(sentences: Sequence[tuple[Sequence[int], bool]], rows: int) -> tuple[np.
     """Arranges sentences for teacher forcing.
 
     Args:
-        sentences: Token ids of each sentence, and whether the end token follows. The row of an empty one is padding.
+        sentences: Token ids of each sentence, and whether the end token follows. An empty sentence becomes padding.
         rows: Number of rows (B) of the result; surplus rows are padding.
 
     Returns:
@@ -154,6 +154,6 @@ def pad(sentences: Sequence[tuple[Sequence[int], bool]], rows: int) -> tuple[np.
 
 
 def _split(example: Example, most: int) -> list[Example]:
-    """Splits an image with more captions than a batch may hold of it."""
+    """Splits an example whose image has more captions than a batch may hold."""
     captions = example.captions
     return [Example(example.row, captions[first : first + most]) for first in range(0, len(captions), most)]

@@ -9,7 +9,7 @@ from capsmith.core.readers.text_files import read_text
 from capsmith.core.schema import nearest
 from capsmith.data.records import DatasetConfig
 
-_SHOWN = 8  # names of existing files in messages
+_SHOWN = 8  # existing files listed in messages
 
 
 def locate(config: DatasetConfig, name: Path, key: str, folder: bool = False) -> Path:
@@ -22,7 +22,7 @@ def locate(config: DatasetConfig, name: Path, key: str, folder: bool = False) ->
         folder: Look for a folder.
 
     Raises:
-        DataError: It does not exist; the message names what does.
+        DataError: It does not exist; the message lists the files or folders that do.
     """
     if not config.root.is_dir():
         raise DataError(f"data.root: the folder {config.root} does not exist; set it with --set data.root=…")
@@ -44,12 +44,12 @@ def locate(config: DatasetConfig, name: Path, key: str, folder: bool = False) ->
 
 
 def locate_images(config: DatasetConfig, name: Path) -> Path:
-    """Returns the image folder of a dataset, as ``locate``; it may be missing if no image is required."""
+    """Returns the image folder of a dataset, like ``locate``; it may be missing if no images are required."""
     return locate(config, name, "images", folder=True) if config.require_images else config.root / name
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields the lines that are not blank with their numbers, which start at 1."""
+    """Yields the non-blank lines with their line numbers, which start at 1."""
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             yield number, line

@@ -32,7 +32,7 @@ def read(config: Flickr8kConfig) -> Corpus:
         config: The files.
 
     Raises:
-        DataError: A file is missing or has another format, or too much of it is unusable.
+        DataError: A file is missing or in another format, or too many rows are unusable.
     """
     source = locate(config, config.captions, "captions")
     builder = RecordBuilder(config, source, locate_images(config, config.images))

@@ -25,18 +25,18 @@ class FolderConfig(DatasetConfig):
     images: Path = Path("images")
     """The image folder below ``root``; ``.`` is ``root`` itself."""
     image_column: Column = "image"
-    """The column with the path of the image below ``images``. The ending may be missing if only one image matches."""
+    """The column with the path of the image below ``images``. The file extension may be omitted if only one image
+    matches."""
     caption_column: Column | tuple[Column, ...] = "caption"
-    """The column with the caption, or several columns. A field may hold a list of captions as JSON or Python write
-    it."""
+    """The column with the caption, or several columns. A field may hold a list of captions in JSON or Python syntax."""
     split_column: Column | None = None
-    """The column with train, dev (or val, validation) or test. null takes the column ``split`` if there is one."""
+    """The column with train, dev (or val, validation) or test. null uses the column ``split`` if it exists."""
     header: bool = True
-    """false: there is no header line, and the columns are called ``1``, ``2`` and so on."""
+    """false if there is no header line; the columns are then called ``1``, ``2`` and so on."""
     delimiter: Delimiter | None = None
-    """comma, semicolon, tab, pipe (``|``), or space (behind the first word); null detects it."""
+    """comma, semicolon, tab, pipe (``|``), or space (only the one after the first word); null detects it."""
     caption_separator: str | None = Field(default=None, min_length=1, max_length=20)
-    """The separator of several captions in one field, such as ``|``; null takes a field as one caption."""
+    """The separator of several captions in one field, such as ``|``; null treats a field as one caption."""
     split: SplitConfig = SplitConfig()
     """The seeded random split by image, used if the table has no split column."""
 
@@ -53,7 +53,7 @@ def read(config: FolderConfig) -> Corpus:
         config: The files.
 
     Raises:
-        DataError: A file or column is missing, an image is in two splits, or too much is unusable.
+        DataError: A file or column is missing, an image is in two splits, or too many rows or images are unusable.
     """
     has_sidecars = next(sidecar_names(config.root / config.captions), None) is not None
     source = locate(config, config.captions, "captions", folder=has_sidecars)

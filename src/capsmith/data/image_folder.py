@@ -26,8 +26,8 @@ class ImageFolder:
     def __init__(self, folder: Path) -> None:
         if folder.is_file():
             if folder.suffix.lower() in IMAGES:
-                raise DataError(f"{folder} is an image: give the folder that it lies in")
-            raise DataError(f"{folder} is a file: give the folder with the images, and the file as --captions {folder}")
+                raise DataError(f"{folder} is an image: pass the folder that contains it")
+            raise DataError(f"{folder} is a file: pass the image folder, and the file with --captions {folder}")
         self.folder = folder
         self.listing = list_images(folder)
         self._on_disk: dict[PurePosixPath, str] = {PurePosixPath("."): "."}
@@ -38,12 +38,12 @@ class ImageFolder:
         self._stems = frozenset(stem for stem, count in counts.items() if count == 1)
 
     def base(self, names: Iterable[str], stems: bool = False, near: Path | None = None) -> tuple[Path, int]:
-        """Returns the subfolder in which most names are images, as it is called on disk, and how many are.
+        """Returns the subfolder, spelled as on disk, in which the most names are images, and the number of matches.
 
         Args:
-            names: Image names as captions have them.
-            stems: Also accept names without an ending, if exactly one image matches.
-            near: Prefer this subfolder of the image folder among those with equal matches.
+            names: Image names as captions spell them.
+            stems: Also accept names without a file extension, if exactly one image matches.
+            near: The subfolder to prefer among those with equally many matches.
         """
         known = self.paths | self._stems if stems else self.paths
         ids = [name for name in map(safe_id, names) if name]
@@ -54,11 +54,11 @@ class ImageFolder:
         return Path(self._on_disk[best]), matches
 
     def on_disk(self, place: str) -> Path:
-        """Returns a subfolder with images as it is called on disk, given its path in Unicode form NFC."""
+        """Returns a subfolder with images, spelled as on disk, given its path in Unicode form NFC."""
         return Path(self._on_disk[PurePosixPath(place)])
 
     def below(self, path: Path) -> Path:
-        """Returns a path as configs have it: relative if it is below the folder, else absolute."""
+        """Returns a path as written in configs: relative if it is below the folder, else absolute."""
         full, root = Path(os.path.realpath(path)), Path(os.path.realpath(self.folder))
         return full.relative_to(root) if full.is_relative_to(root) else full
 
@@ -71,7 +71,7 @@ class ImageFolder:
                 yield image_id
 
     def _add_folders(self, below: Path) -> None:
-        """Adds a folder with images, and those above it."""
+        """Adds a folder with images, and its parents."""
         for place in (below, *below.parents):
             self._on_disk.setdefault(PurePosixPath(unicodedata.normalize("NFC", place.as_posix())), place.as_posix())
 

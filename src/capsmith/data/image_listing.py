@@ -10,7 +10,7 @@ from capsmith.core.errors import DataError
 from capsmith.vision.image_formats import IMAGE_ENDINGS, first_names
 
 USUAL_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
-"""Endings that messages name first."""
+"""File extensions that messages list first."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class ImageListing:
     Attributes:
         folder: The folder.
         images: Relative paths of the images, sorted, without hidden files.
-        others: Relative paths of the files that are not images by their ending, sorted.
-        hidden: Number of files and folders whose name begins with a dot, such as ``._a.jpg`` of macOS.
+        others: Relative paths of the files without an image extension, sorted.
+        hidden: Number of files and folders whose name begins with a dot, such as macOS's ``._a.jpg``.
         unreadable: Folders that cannot be read, each with the reason.
     """
 
@@ -31,7 +31,7 @@ class ImageListing:
     hidden: int = 0
     unreadable: tuple[str, ...] = ()
 
-    def passed_over(self) -> str:
+    def ignored_files(self) -> str:
         """Returns a phrase about ignored files; empty if there are none."""
         parts = []
         if self.others:
@@ -39,21 +39,21 @@ class ImageListing:
             parts.append(f"{len(self.others):,} {kind} ({first_names(self.others)})")
         if self.hidden:
             parts.append(f"{self.hidden:,} hidden")
-        return "passed over " + " and ".join(parts) if parts else ""
+        return "skipped " + " and ".join(parts) if parts else ""
 
     def none_found(self) -> DataError:
-        """Returns the error for a folder without images; it says what the folder contains."""
-        parts = [self.passed_over(), *self.unreadable[:1]]
-        return DataError("; ".join([f"the folder {self.folder} holds no images ({endings()})", *filter(None, parts)]))
+        """Returns the error for a folder without images, including what the folder does contain."""
+        parts = [self.ignored_files(), *self.unreadable[:1]]
+        return DataError("; ".join([f"the folder {self.folder} has no images ({endings()})", *filter(None, parts)]))
 
 
 def endings() -> str:
-    """Returns the endings of image files as a list for messages."""
+    """Returns the image file extensions as a list for messages."""
     return ", ".join([*USUAL_ENDINGS, *sorted(IMAGE_ENDINGS.difference(USUAL_ENDINGS))])
 
 
 def is_image_name(name: str) -> bool:
-    """Returns whether a file counts as an image by its name: not hidden, and with an image ending."""
+    """Returns whether a file counts as an image by its name: not hidden, and with an image extension."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_ENDINGS
 
 
@@ -87,7 +87,7 @@ def list_images(folder: Path) -> ImageListing:
 
 
 def _walk(folder: Path, unreadable: list[str]) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Yields each folder with the names in it, as ``os.walk``; adds folders that cannot be read to ``unreadable``."""
+    """Yields each folder and its contents like ``os.walk``; adds folders that cannot be read to ``unreadable``."""
     visited: set[str] = set()
     tops = deque([str(folder)])
 

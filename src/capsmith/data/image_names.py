@@ -1,7 +1,8 @@
 r"""Resolves image names in captions files to files.
 
-``photo.JPG`` for ``photo.jpg``, ``C:\data\Images\photo.jpg``, ``https://…/photo.jpg?raw=1``, ``my%20photo.jpg``,
-``photo.jpg#0``: a name that can only mean one file of the image folder is resolved to it, and the change is reported.
+A name that can refer to only one file of the image folder is resolved to that file, and the change is reported. Such
+names are ``photo.JPG`` for ``photo.jpg``, ``C:\data\Images\photo.jpg``, ``https://…/photo.jpg?raw=1``,
+``my%20photo.jpg`` and ``photo.jpg#0``.
 """
 
 import re
@@ -14,21 +15,21 @@ from capsmith.data.record_builder import IMAGES, RecordBuilder, safe_id
 
 NUMBERED = re.compile(r"(.+)#(\d{1,9})")
 """``photo.jpg#0``: a name and the number of the caption."""
-CASE = "image name in other upper and lower case than the file's"
+CASE = "image name that differs from the file name in case"
 _URL_ENCODED = "image name in URL encoding"
-_EXTRA_FOLDERS = "image name with more folders than there are below the image folder"
+_EXTRA_FOLDERS = "image name with surplus leading folders"
 _QUOTED = "image name in quotes"
-_MAX_DEPTH = 8  # folders of a name that may exist below the image folder
+_MAX_DEPTH = 8  # maximum number of path components below the image folder
 
 
 class ResolvedName(NamedTuple):
-    """The meaning of a name.
+    """The file that a name refers to.
 
     Attributes:
-        image_id: The id of the file, or the name as it is if there is no such file.
+        image_id: The id of the file, or the unchanged name if no file matches.
         key: The number after ``#``, which identifies a caption of the image.
-        exists: Whether there is such a file.
-        remark: How the name differs from that of the file; empty if it does not.
+        exists: Whether a file matches.
+        remark: How the name differs from the file name; empty if it does not.
         dropped: Leading folders that were ignored.
     """
 
@@ -53,13 +54,13 @@ class NameResolver:
         self._checked: set[str] = set()
 
     def resolve(self, name: str) -> ResolvedName:
-        """Returns the meaning of a name. Results are cached."""
+        """Resolves a name. Results are cached."""
         if name not in self._resolved:
             self._resolved[name] = self._resolve(name)
         return self._resolved[name]
 
     def is_image(self, name: object) -> bool:
-        """Returns whether a value is an image name: that of an existing file, or one with the ending of images."""
+        """Returns whether a value is an image name: that of an existing file, or one with an image extension."""
         if not isinstance(name, str):
             return False
         resolved = self.resolve(name)
@@ -69,7 +70,7 @@ class NameResolver:
         """Adds one row; see ``RecordBuilder.add``. Without a key, the number after ``#`` in the name is used.
 
         Raises:
-            DataError: Two names with different folders would mean the same file; or as ``RecordBuilder.add``.
+            DataError: Two names with different folders resolve to the same file; see also ``RecordBuilder.add``.
         """
         resolved = self.resolve(name)
         if resolved.exists and name not in self._checked:
@@ -81,8 +82,8 @@ class NameResolver:
         dropped, first = self._dropped.setdefault(resolved.image_id, (resolved.dropped, name))
         if dropped != resolved.dropped:
             raise DataError(
-                f"{self.builder.source}: '{first}' and '{name}' would both be the image {resolved.image_id} in "
-                f"{self.builder.folder.root}: write their paths below that folder"
+                f"{self.builder.source}: '{first}' and '{name}' both resolve to the image {resolved.image_id} in "
+                f"{self.builder.folder.root}: write each as a path relative to that folder"
             )
         if resolved.remark:
             self.builder.repaired.add(resolved.remark, f"{name.strip()} → {resolved.image_id}")
@@ -105,13 +106,13 @@ class NameResolver:
 
 
 def is_file_name(text: str) -> bool:
-    """Returns whether a text has the ending of an image file, with or without a number such as ``#0`` behind it."""
+    """Returns whether a text ends in an image extension, optionally followed by a caption number (``#0``)."""
     stem, dot, ending = text.strip().strip("'\"").rpartition(".")
     return bool(dot and stem) and f".{ending.partition('#')[0].lower()}" in IMAGES
 
 
 def base_name(name: str) -> str:
-    """Returns what all forms of a name share: the last part, decoded, in lower case, without number and quotes."""
+    """Returns the part that all forms of a name share: its decoded, lower-case file name without number or quotes."""
     bare = name.strip().strip("\ufeff'\"")
     if "://" in bare:
         bare = re.split(r"[?#]", bare, maxsplit=1)[0]
@@ -138,7 +139,7 @@ def _forms(name: str) -> Iterator[tuple[str, str | None, str]]:
 
 
 def _tails(name: str) -> Iterator[tuple[str, str]]:
-    """Yields a name, then the name without its first folders; each with the folders that were dropped."""
+    """Yields a name, then its shorter and shorter tails; each with the leading folders that were dropped."""
     yield name, ""
     parts = [part for part in re.split(r"[\\/]", name) if part not in ("", ".")]
     for drop in range(max(len(parts) - _MAX_DEPTH, 0), len(parts)):

@@ -25,7 +25,7 @@ def json_rows(path: Path, content: Any) -> list[Any]:
     if isinstance(content, dict):
         content = _coco(path, content) if isinstance(content.get("images"), list) else _by_name(path, content)
     if not isinstance(content, list) or not content:
-        raise DataError(f"{path} holds no list of images: it may be {_FORMS}")
+        raise DataError(f"{path} has no list of images: expected {_FORMS}")
     return content
 
 
@@ -43,5 +43,5 @@ def _coco(path: Path, content: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _by_name(path: Path, content: dict[str, Any]) -> list[dict[str, Any]]:
     if not all(isinstance(captions, str | list) for captions in content.values()):
-        raise DataError(f"{path} has keys such as {', '.join(content):.60} but no captions: it may be {_FORMS}")
+        raise DataError(f"{path} has keys such as {', '.join(content):.60} but no captions: expected {_FORMS}")
     return [{"image": name, "caption": captions} for name, captions in content.items()]

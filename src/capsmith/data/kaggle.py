@@ -29,14 +29,14 @@ class KaggleConfig(DatasetConfig):
     caption_column: Column = "caption"
     """The column with the caption."""
     header: bool = True
-    """false: there is no header line, and the columns are called ``1``, ``2`` and so on."""
+    """false if there is no header line; the columns are then called ``1``, ``2`` and so on."""
     delimiter: Delimiter | None = None
-    """comma, semicolon, tab, pipe (``|``), or space (behind the first word); null detects it."""
+    """comma, semicolon, tab, pipe (``|``), or space (only the one after the first word); null detects it."""
     captions_per_image: int = Field(default=5, ge=0)
-    """Up to this number of captions, identical captions of an image count as written by two people; beyond it they are
-    duplicate rows and are skipped."""
+    """Expected number of captions per image. Identical captions of an image are kept up to this number, since two
+    people may write the same; surplus ones are skipped as duplicate rows."""
     lists: SplitLists | None = None
-    """Split lists below ``root``; ``{}`` takes the official names. null draws a random ``split`` instead."""
+    """Split lists below ``root``; ``{}`` uses the official file names. null draws a random ``split`` instead."""
     split: SplitConfig = SplitConfig()
     """The seeded random split by image, used if ``lists`` is null."""
 
@@ -48,7 +48,7 @@ def read(config: KaggleConfig) -> Corpus:
         config: The files.
 
     Raises:
-        DataError: A file or column is missing, or too much is unusable.
+        DataError: A file or column is missing, or too many rows or images are unusable.
     """
     source = locate(config, config.captions, "captions")
     images = locate_images(config, config.images)

@@ -33,7 +33,7 @@ def read(config: KarpathyConfig) -> Corpus:
         config: The files.
 
     Raises:
-        DataError: The file is missing or of another kind, or too much of it is unusable.
+        DataError: The file is missing or in another format, or too many rows or images are unusable.
     """
     source = locate(config, config.captions, "captions")
     builder = RecordBuilder(config, source, locate_images(config, config.images))
@@ -56,8 +56,8 @@ def _entries(source: Path) -> list[Any]:
     if entries and not any(isinstance(entry, dict) and "sentences" in entry for entry in entries):
         raise DataError(
             f"{source} has images without 'sentences': is it COCO's own annotation file? "
-            "This reader takes Karpathy's dataset_coco.json; "
-            "data.type=folder takes COCO's captions_*.json and draws a split"
+            "This reader reads Karpathy's dataset_coco.json; "
+            "data.type=folder reads COCO's captions_*.json and draws a split"
         )
     return entries
 

@@ -1,4 +1,4 @@
-"""From dataset to training input: the records, and the features or pixels of each image."""
+"""Prepares a dataset for training: the records, and the features or pixels of each image."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class PixelCache:
                 self._pixels[row] = pixels
                 self._row[image_id] = row
         for message in list(self.unreadable.values())[:_NAMED]:
-            logger.info(f"left out: {message}")
+            logger.info(f"skipped: {message}")
 
     def __contains__(self, image_id: object) -> bool:
         return image_id in self._row
@@ -86,7 +86,7 @@ class PixelCache:
 
 
 def read_corpus(data: DatasetConfig, features: FeaturesConfig) -> Corpus:
-    """Reads a dataset, and logs its sizes and what was left out.
+    """Reads a dataset, and logs its sizes and what was skipped or repaired.
 
     Args:
         data: The dataset. If its features come from a pickle, its image files may be missing.
@@ -98,14 +98,14 @@ def read_corpus(data: DatasetConfig, features: FeaturesConfig) -> Corpus:
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
     logger.info(f"data: {data.type} at {data.root}: images {sizes}")
     if summary := corpus.problems.summary():
-        logger.info(f"data: left out {summary}")
+        logger.info(f"data: skipped {summary}")
     if summary := corpus.repaired.summary():
-        logger.info(f"data: read all the same {summary}")
+        logger.info(f"data: repaired {summary}")
     return corpus
 
 
 def require_splits(corpus: Corpus, splits: Iterable[str], after_training: str | None = None) -> None:
-    """Checks that splits hold images.
+    """Checks that splits contain images.
 
     Args:
         corpus: The dataset.
@@ -118,7 +118,7 @@ def require_splits(corpus: Corpus, splits: Iterable[str], after_training: str | 
     for name in splits:
         if not corpus.split(name):
             hint = ", or evaluation.after_training" if name == after_training else ""
-            raise DataError(f"the {name} split holds no image: check data.root and how data sets the splits{hint}")
+            raise DataError(f"the {name} split has no images: check data.root and the split settings of data{hint}")
 
 
 def open_pickle(features: FeaturesConfig, corpus: Corpus, splits: Iterable[str], report: bool = True) -> PickleStore:
@@ -133,7 +133,7 @@ def open_pickle(features: FeaturesConfig, corpus: Corpus, splits: Iterable[str],
     Raises:
         FeatureError: The pickle cannot be used, or more images lack features than ``features.max_bad_fraction`` allows.
     """
-    assert features.pickle is not None  # noqa: S101 - the caller checked
+    assert features.pickle is not None  # noqa: S101 - checked by the caller
     ids = [record.image_id for record in corpus.records if record.split in SPLITS]
     store = PickleStore.open(features.pickle, ids)
     store.require({name: [r.image_id for r in corpus.split(name)] for name in splits}, features.max_bad_fraction)
@@ -153,7 +153,7 @@ def extract_store(
     Args:
         records: The images.
         encoders: The frozen encoders.
-        features: Where stores are kept, and how many images may be unreadable.
+        features: The folder of the stores, and the share of images that may be unreadable.
         view: Number of the random crop, see ``vision.cached_crops``; 0 is the complete image.
     """
     images = [(record.image_id, record.path) for record in records]
@@ -174,7 +174,7 @@ def prepare(
         corpus: The dataset.
         encoders: Settings of the encoders.
         features: Settings of the feature store.
-        splits: The splits that will be used; each must hold an image.
+        splits: The splits that will be used; each must contain an image.
         encoder: The encoder, if it is trained and already built.
 
     Raises:

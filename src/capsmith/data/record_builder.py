@@ -1,7 +1,7 @@
-"""Builds records from caption rows: the part that all readers share.
+"""Builds records from caption rows; used by all readers.
 
-A row is an image id and one caption. Rows that cannot be used are skipped and counted, and so are missing images. Too
-many of either is an error that shows examples.
+A row is an image id and one caption. Unusable rows and missing images are skipped and counted. Too many of either raise
+an error that lists examples.
 """
 
 import os
@@ -18,7 +18,7 @@ from capsmith.vision.image_formats import IMAGE_ENDINGS
 
 AssignSplits = Callable[[Iterable[str]], Mapping[str, str]]
 IMAGES = IMAGE_ENDINGS
-"""Endings of image files."""
+"""Image file extensions, in lower case."""
 SKIPPED = "image that does not exist (data.subset is true)"
 """The kind of problem that does not count as bad."""
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
@@ -34,7 +34,7 @@ def safe_id(image_id: str) -> str | None:
 
 
 class ImageDirectory:
-    """Finds images below a folder. It lists each subfolder once instead of asking for every file.
+    """Finds images below a folder. Lists each subfolder once instead of checking every file.
 
     Args:
         root: The folder.
@@ -53,7 +53,7 @@ class ImageDirectory:
         return None if name is None else self.root.joinpath(*relative.parent.parts, name)
 
     def with_ending(self, image_id: str) -> str:
-        """Returns an id with the file ending added, if it has none and exactly one image matches."""
+        """Returns an id with the file extension added, if it has none and exactly one image matches."""
         relative = PurePosixPath(image_id)
         names = self._names(relative.parent)
         if relative.parent not in self._stems:
@@ -63,7 +63,7 @@ class ImageDirectory:
         return image_id if relative.name in names else image_id + self._stems[relative.parent].get(relative.name, "")
 
     def ignoring_case(self, image_id: str) -> str | None:
-        """Returns the id of the only file whose name equals this one in all but case, or None."""
+        """Returns the id of the only file whose name differs at most in case, or None."""
         relative = PurePosixPath(image_id)
         names = self._names(relative.parent)
         if relative.parent not in self._folded:
@@ -73,7 +73,7 @@ class ImageDirectory:
         return None if name is None else (relative.parent / name).as_posix()
 
     def similar(self, image_id: str) -> str | None:
-        """Returns a file whose name equals this one in all but case or ending, as a suggestion for a message."""
+        """Returns a file whose name differs only in case or file extension, as a suggestion for a message."""
         relative = PurePosixPath(image_id)
         names = self._names(relative.parent).values()
         wanted = {relative.name.casefold(), relative.stem.casefold()}
@@ -102,8 +102,8 @@ class RecordBuilder:
         source: The captions file, for messages.
         images: The image folder.
         repeats: Number of captions up to which identical captions of an image do not count as duplicates. Without
-            caption numbers, two people who wrote the same cannot be told from a row that occurs twice.
-        add_ending: Add the file ending to ids that have none, if exactly one image matches.
+            caption numbers, identical captions by two people cannot be distinguished from a repeated row.
+        add_ending: Add the file extension to ids that have none, if exactly one image matches.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class RecordBuilder:
         """
         self._rows += 1
         if any("\ud800" <= character <= "\udfff" for character in image_id + caption):
-            self._bad_row("row with half of a surrogate pair, which no UTF-8 file can hold", ascii(image_id))
+            self._bad_row("row with an unpaired surrogate, which UTF-8 cannot encode", ascii(image_id))
             return
         name = safe_id(image_id)
         if name is None:
@@ -158,7 +158,7 @@ class RecordBuilder:
         """Checks the rows and returns the records.
 
         Args:
-            assign: Returns the split of each image id; None uses the splits of the rows. Ids that it returns and that
+            assign: Returns the split of each image id; None uses the splits of the rows. Returned ids that
                 no row has count as problems.
 
         Returns:
@@ -178,7 +178,7 @@ class RecordBuilder:
         self._check("caption rows", self._bad_rows, self._rows)
         self._check("images", self._bad_images, len(self._captions) + len(unlisted))
         if not records:
-            raise DataError(f"{self.source} has no caption that can be used{self._because()}")
+            raise DataError(f"{self.source} has no usable captions{self._because()}")
         return Corpus(tuple(records), self.problems, self.repaired)
 
     def _usable(self) -> Iterable[tuple[str, list[str], Path]]:
@@ -241,6 +241,6 @@ class RecordBuilder:
         if not missing:
             return line
         similar = self.folder.similar(missing[0])
-        has = f", which has '{similar}'" if similar else ""
+        suggestion = f", which contains '{similar}'" if similar else ""
         hint = "" if similar else " (if you have only some of the images, set data.subset: true)"
-        return f"{line}; looked in {self.folder.root}{has}{hint}"
+        return f"{line}; looked in {self.folder.root}{suggestion}{hint}"

@@ -1,4 +1,4 @@
-"""The result of every dataset reader: images with captions, in splits, and what was wrong with the files."""
+"""The result of every dataset reader: images with captions and splits, and the problems of the files."""
 
 import sys
 from collections import Counter
@@ -30,12 +30,12 @@ class DatasetConfig(Settings):
     """The folder that holds images and captions, relative to the current directory."""
     max_bad_fraction: Annotated[float, Scope.FILES] = Field(default=0.01, ge=0, le=1)
     """Largest fraction of caption rows, or of images, that may be unusable before reading stops with an error. Raise it
-    only after you looked at the problems: ``capsmith inspect`` lists them."""
+    only after checking the problems: ``capsmith inspect`` lists them."""
     subset: bool = False
     """true if only some of the captioned images exist: captions of the others are skipped without counting as bad."""
     require_images: bool = True
     """Skip captions whose image file is missing. Training from a pickle of features needs no images and turns this off
-    by itself."""
+    automatically."""
     limit: int | None = Field(default=None, ge=1)
     """Use only the first N images of each split, for a quick trial."""
 
@@ -72,15 +72,15 @@ class SplitConfig(Settings):
     seed: int = 0
     """Seed of the split."""
     groups: tuple[tuple[str, ...], ...] = ()
-    """Groups of images that stay in one split, such as copies of one photo: ``[[a.jpg, a_small.jpg], …]``. Copies in
-    several splits would let a model be tested on what it was trained on."""
+    """Groups of images that stay in one split, such as copies of one photo: ``[[a.jpg, a_small.jpg], …]``. With copies
+    in different splits, a model would be tested on training images."""
 
     @field_validator("groups")
     @classmethod
     def _disjoint(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
         counts = Counter(name for group in groups for name in group)
         if repeated := next((name for name, count in counts.items() if count > 1), None):
-            raise ValueError(f"{repeated} is named twice: join its groups")
+            raise ValueError(f"{repeated} is listed twice: merge its groups")
         return tuple(group for group in groups if group)
 
     @model_validator(mode="after")
@@ -97,8 +97,8 @@ class Record:
     Attributes:
         image_id: Unique within the dataset: the file name, or the path below the image folder.
         path: The image file.
-        captions: The captions as they are in the dataset, not cleaned; at least one.
-        split: ``train``, ``dev``, ``test``, or an empty string for an image in none of them.
+        captions: The raw captions, not cleaned; at least one.
+        split: ``train``, ``dev``, ``test``, or an empty string for an image in no split.
     """
 
     image_id: str
@@ -110,7 +110,7 @@ class Record:
     )
 
     def tokens(self, text: TextConfig) -> tuple[tuple[str, ...], ...]:
-        """Returns the tokens of each caption. They are computed once and kept as long as the record.
+        """Returns the tokens of each caption, which are cached in the record.
 
         Args:
             text: Settings of cleaning and tokenisation.
@@ -150,7 +150,7 @@ class Corpus:
     Attributes:
         records: The images and their captions.
         problems: What was skipped.
-        repaired: What departs from the format but could be read, or was skipped as the config says.
+        repaired: Deviations from the format that could be read, or that the config says to skip.
     """
 
     records: tuple[Record, ...]
@@ -176,7 +176,7 @@ def read_dataset(config: DatasetConfig) -> Corpus:
         The corpus, limited to ``config.limit`` images per split.
 
     Raises:
-        DataError: Files are missing, or more is unusable than ``config.max_bad_fraction`` allows.
+        DataError: Files are missing, or more rows or images are unusable than ``config.max_bad_fraction`` allows.
     """
     corpus: Corpus = DATASETS.build(config)
     if DATASETS.settings.is_external(config.type):
@@ -212,5 +212,5 @@ def _require_records(corpus: Any, name: str) -> None:
             raise PluginError(f"{where}: split is {record.split!r:.80}, not one of {', '.join(SPLITS)} or empty")
         texts = record.captions
         if isinstance(texts, str) or not texts or not all(isinstance(text, str) for text in texts):
-            raise PluginError(f"{where}: captions are {texts!r:.80}, not one text or more")
+            raise PluginError(f"{where}: captions are {texts!r:.80}, not a sequence of texts")
         ids.add(record.image_id)

@@ -11,7 +11,7 @@ _ENDING = ".txt"
 
 
 def sidecar_names(folder: Path) -> Iterator[str]:
-    """Yields the text files below a folder, in order, as relative paths without ``.txt``. A file yields nothing."""
+    """Yields the text files below a folder, in order, as relative paths without ``.txt``; nothing if it is a file."""
     visited: set[str] = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         visited.add(os.path.realpath(place))
@@ -40,7 +40,7 @@ def add_sidecars(builder: RecordBuilder, folder: Path) -> None:
     for name in sidecar_names(folder):
         image_id = safe_id(name)
         if image_id is None or builder.folder.find(builder.folder.with_ending(image_id)) is None:
-            builder.reject("text file without an image of its name", name + _ENDING)
+            builder.reject("text file without an image of the same name", name + _ENDING)
             continue
         lines = [line for line in read_text(sidecar_path(folder, name)).split("\n") if line.strip()]
         for line in lines or [""]:

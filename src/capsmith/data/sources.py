@@ -1,7 +1,7 @@
-"""Sources of features or pixels for training batches, with random variants of each image if augmentation is on.
+"""Sources of features or pixels for training batches, with random variants of each image if augmentation is enabled.
 
-A source numbers its images by rows. Where an image has variants (random crops, flips), row ``r + n · v`` is variant v
-of image r, and variant 0 is the image itself.
+A source numbers its n images by row. If images have variants (random crops, flips), row ``r + n · v`` is variant v of
+image r, and variant 0 is the image itself.
 """
 
 from abc import ABC, abstractmethod
@@ -43,7 +43,7 @@ class TrainingSource:
         return self.source.gather(rows)
 
     def draw(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Replaces the row of each image by that of a random variant."""
+        """Replaces the row of each image with that of a random variant."""
         return rows
 
     def original(self, rows: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ class VariedSource(TrainingSource, ABC):
         return np.array([self._row[image_id] for image_id in ids], np.int64)
 
     def draw(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Replaces the row of each image by that of a random variant."""
+        """Replaces the row of each image with that of a random variant."""
         return self.original(rows) + len(self._row) * rng.integers(self.variants, size=len(rows))
 
     def original(self, rows: np.ndarray) -> np.ndarray:
@@ -158,17 +158,17 @@ class CroppedSource(VariedSource):
         variants, images = np.divmod(rows, len(self._row))
         places = [np.flatnonzero(variants == variant) for variant in np.unique(variants)]
         parts = []
-        for at in places:
-            variant = int(variants[at[0]])
-            parts.append(self.sources[variant].gather(self._rows[variant][images[at]]))
+        for indices in places:
+            variant = int(variants[indices[0]])
+            parts.append(self.sources[variant].gather(self._rows[variant][images[indices]]))
         out = np.empty((len(rows), *parts[0].shape[1:]), parts[0].dtype)
-        for at, part in zip(places, parts, strict=True):
-            out[at] = part
+        for indices, part in zip(places, parts, strict=True):
+            out[indices] = part
         return out
 
 
 def flip_ids(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-    """Returns, for each word id, the id of the word to use for a mirror image (W,): ``right`` for ``left``.
+    """Returns the replacement of each word id in captions of mirrored images (W,): ``right`` for ``left``.
 
     Args:
         words: All words by id.
@@ -182,6 +182,6 @@ def flip_ids(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> np.ndarr
 
 
 def known_pairs(words: Iterable[str], pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Returns the pairs of which both words are known."""
+    """Returns the pairs whose words are both known."""
     known = set(words)
     return [pair for pair in pairs if known.issuperset(pair)]

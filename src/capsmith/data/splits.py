@@ -1,4 +1,4 @@
-"""Splits: the images to train on, those that choose the checkpoint (dev), and those for the final scores (test)."""
+"""Splits: the images for training (train), for choosing the checkpoint (dev), and for the final scores (test)."""
 
 import hashlib
 import unicodedata
@@ -61,7 +61,7 @@ def read_lists(config: DatasetConfig, lists: SplitLists) -> dict[str, str]:
             if splits.setdefault(image_id, split) != split:
                 raise DataError(
                     f"{path}, line {number}: {image_id} is also in the list for {splits[image_id]}; "
-                    "an image may be in one split only"
+                    "an image may be in only one split"
                 )
     return splits
 
@@ -69,8 +69,7 @@ def read_lists(config: DatasetConfig, lists: SplitLists) -> dict[str, str]:
 def seeded_split(image_ids: Iterable[str], config: SplitConfig) -> dict[str, str]:
     """Splits images at random, independent of their order.
 
-    The place of an image depends on a hash of the seed and its id: other captions, or rows in another order, move no
-    image.
+    The split of an image depends on a hash of the seed and its id: changing captions or reordering rows moves no image.
 
     Args:
         image_ids: The images; repeated ids count once.
@@ -78,7 +77,7 @@ def seeded_split(image_ids: Iterable[str], config: SplitConfig) -> dict[str, str
 
     Returns:
         The split by image id. With three images or more, each fraction above zero gets at least one image. But groups
-        come first: a group too large for test and dev is trained on.
+        take precedence: a group too large for test and dev goes to train.
     """
     first = {unicodedata.normalize("NFC", name): group[0] for group in config.groups for name in group}
     groups: dict[str, list[str]] = {}
@@ -91,7 +90,7 @@ def seeded_split(image_ids: Iterable[str], config: SplitConfig) -> dict[str, str
     room = {"test": test, "dev": dev}
     splits: dict[str, str] = {}
     for name in ranked:
-        # a group may miss the size of a split by no more than its absence would; the last group is trained on
+        # a group may overfill a split by no more than the room that would stay empty without it; the last goes to train
         fits = (split for split, left in room.items() if len(groups[name]) <= 2 * left and name != ranked[-1])
         split = next(fits, "train")
         if split in room:

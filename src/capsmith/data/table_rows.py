@@ -29,7 +29,7 @@ class Columns:
 
     Attributes:
         image: The column with the image name.
-        captions: The columns with captions; a field may hold a list. Of several columns, empty fields are ignored.
+        captions: The columns with captions; a field may hold a list. With several columns, empty fields are ignored.
         split: The column with the split, if there is one.
         separator: The separator of several captions in one field; None if a field is one caption.
     """
@@ -41,7 +41,7 @@ class Columns:
 
 
 def add_rows(builder: RecordBuilder, table: Table, columns: Columns) -> None:
-    """Adds each row of a table. Rows without an image and a caption count as problems.
+    """Adds each row of a table. Rows that lack an image or a caption count as problems.
 
     Args:
         builder: Receives the rows.

@@ -1,4 +1,4 @@
-"""Captions in tables: CSV, TSV, JSON or JSON lines. Each row has an image, a caption and perhaps a split."""
+"""Captions in tables: CSV, TSV, JSON or JSON lines. Each row has an image, a caption and optionally a split."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ _TABS = (".tsv", ".tab")
 def read_table(path: Path, required: Mapping[str, str], header: bool = True, delimiter: str | None = None) -> Table:
     """Opens a table by its suffix: ``.json``, ``.jsonl`` and ``.ndjson``, ``.tsv``, otherwise CSV.
 
-    The delimiter of CSV may be a comma, a semicolon, a tab or ``|``: the first with which the required columns exist.
+    The delimiter of CSV may be a comma, a semicolon, a tab or ``|``: the first that yields the required columns.
 
     Args:
         path: The file.
@@ -72,8 +72,8 @@ def _missing_column(path: Path, table: Table, key: str, column: str) -> str:
             row = f"{table.columns[place - 1]:.60}"
             return (
                 f"{path} has no column '{column}' (data.{key}): its first line is a row ({row}). "
-                f"Set data.header: false, data.image_column: {place} and data.caption_column: {other}, or put a line "
-                "with the names of the columns above it"
+                f"Set data.header: false, data.image_column: {place} and data.caption_column: {other}, or add a "
+                "header line with the column names"
             )
     elif table.unit == "line" and table.delimiter:
         return (
@@ -90,7 +90,7 @@ def _least_columns(required: Mapping[str, str]) -> int:
 
 
 def _detected(path: Path, body: Body, required: Sequence[str], least: int) -> str:
-    """Returns the delimiter with which the required columns exist, or with which most rows have enough fields."""
+    """Returns the delimiter that yields the required columns, or enough fields in the most rows."""
     candidates = "\t,;|" if path.suffix.lower() in _TABS else ",;\t|"
     if required:
         head = body.text.split("\n", 1)[0]
@@ -101,7 +101,7 @@ def _detected(path: Path, body: Body, required: Sequence[str], least: int) -> st
 
 
 def open_json(path: Path, text: str) -> Table:
-    """Opens JSON or JSON lines, whatever the suffix.
+    """Opens JSON or JSON lines, regardless of the suffix.
 
     Raises:
         DataError: The text is neither, or has no rows.

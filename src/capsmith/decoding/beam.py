@@ -19,10 +19,10 @@ def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypot
     """Keeps the K best unfinished hypotheses at every step, and the K best finished ones of all steps.
 
     A hypothesis that ends is finished if it ranks among the K best of its step. The search of an image stops when its
-    K finished hypotheses all score at least as much as its best unfinished one would if it ended now. So the captions
-    of an image do not depend on how long other images of the batch take. With several groups this is diverse beam
-    search with the Hamming distance (Vijayakumar et al. 2018); each group stops for itself, and then no longer counts
-    for the groups after it.
+    K finished hypotheses all score at least as much as its best unfinished one would if it ended now. The captions of
+    an image therefore do not depend on how long the search of other images in the batch takes. With several groups,
+    this is diverse beam search with the Hamming distance (Vijayakumar et al. 2018). Each group stops independently,
+    and no longer affects the groups after it once it has stopped.
     """
     program = BeamProgram(config.groups, config.beam_size // config.groups, config.max_length, config.no_repeat)
     groups = run(program, stepper, features, config.min_length, config.length_penalty, config.diversity)
@@ -38,8 +38,8 @@ class Group(NamedTuple):
 
     Attributes:
         live: Log probability of the unfinished hypotheses (B, K).
-        tokens: Their tokens (B, K, T), filled up with end tokens.
-        score: Score of the finished hypotheses (B, K), best first, minus infinity where there are fewer.
+        tokens: Their tokens (B, K, T), padded with end tokens.
+        score: Score of the finished hypotheses (B, K), best first; minus infinity if there are fewer than K.
         log_probability: Their log probability (B, K).
         finished: Their tokens (B, K, T).
     """
@@ -86,29 +86,31 @@ class BeamProgram:
             size = log_probs.shape[-1]
             by_group = xp.reshape(log_probs, (images, *((self.groups,) if self.groups > 1 else ()), self.beams, size))
             used: Any = None
-            extended, parents, going = [], [], False
+            extended, parents, unfinished = [], [], False
             for number, group in enumerate(groups):
-                own = by_group[:, number] if self.groups > 1 else by_group
+                group_log_probs = by_group[:, number] if self.groups > 1 else by_group
                 handicap = None if used is None else diversity * used
-                group, parent, token = self._extend(xp, group, own, handicap, position, penalty, image)
+                group, parent, token = self._extend(xp, group, group_log_probs, handicap, position, penalty, image)
                 if number + 1 < self.groups:
                     count = _count_used(xp, group.live, token, size)
                     used = count if used is None else used + count
                 group, settled = _settle(xp, group, position, penalty)
                 extended.append(group)
                 parents.append(image * width + number * self.beams + parent)
-                going = xp.logical_not(xp.all(settled)) | going
+                unfinished = xp.logical_not(xp.all(settled)) | unfinished
                 tokens = token if number == 0 else xp.concatenate([tokens, token], axis=1)
             flat = xp.reshape(xp.concatenate(parents, axis=1), (-1,))
-            return position + 1, going, xp.reshape(tokens, (-1,)), tuple(extended), rows.reorder(state, flat)
+            return position + 1, unfinished, xp.reshape(tokens, (-1,)), tuple(extended), rows.reorder(state, flat)
 
         none = xp.zeros((images, self.beams), "float32") + IMPOSSIBLE
         ends = xp.zeros((images, self.beams, self.max_length), "int32") + END
-        live = xp.where(xp.arange(self.beams) == 0, xp.zeros_like(none), none)  # beams start alike: one is enough
+        live = xp.where(
+            xp.arange(self.beams) == 0, xp.zeros_like(none), none
+        )  # all beams start equal, so only one may continue
         group = Group(live, ends, none, none, ends)
         tokens = xp.zeros((images * width,), "int32") + START
         start = xp.convert_to_tensor(0, "int32"), xp.convert_to_tensor(True), tokens, (group,) * self.groups, rows.state
-        result = xp.while_loop(lambda position, going, *_: going & (position < self.max_length), body, start)
+        result = xp.while_loop(lambda position, unfinished, *_: unfinished & (position < self.max_length), body, start)
         groups: tuple[Group, ...] = result[3]
         return groups
 
@@ -121,8 +123,8 @@ class BeamProgram:
             xp: The array namespace.
             group: The beams.
             log_probs: Of the next token (B, K, V).
-            handicap: Subtracted from log probabilities (B, V) for the choice alone; None subtracts nothing.
-            position: How many tokens were chosen before.
+            handicap: Subtracted from log probabilities for ranking only (B, V); None subtracts nothing.
+            position: Number of tokens already chosen.
             penalty: The length penalty.
             image: Index of each image (B, 1).
 
@@ -143,7 +145,7 @@ class BeamProgram:
         history = xp.reshape(group.tokens, (-1, self.max_length))
         ended = by_length, score, xp.take(history, image * beams + index[:, :beams] // size, axis=0)
         best = _merge_best(xp, group[2:], ended, beams, image)
-        live, keep = xp.top_k(xp.where(ends, IMPOSSIBLE, ranks), beams)  # the best that go on
+        live, keep = xp.top_k(xp.where(ends, IMPOSSIBLE, ranks), beams)  # the best unfinished ones
         keep = image * count + xp.cast(keep, "int32")
         if handicap is not None:
             live = xp.take(xp.reshape(xp.where(ends, IMPOSSIBLE, scores), (-1,)), keep, axis=0)
@@ -155,7 +157,7 @@ class BeamProgram:
 
 
 def _count_used(xp: Any, live: Any, token: Any, size: int) -> Any:
-    """Returns how many beams (B, K) that go on chose each token, (B, V)."""
+    """Returns how many of the unfinished beams (B, K) chose each token, (B, V)."""
     counts = xp.cast(xp.isfinite(live), "float32")[:, :, None]
     return xp.sum(xp.cast(xp.one_hot(token, size), "float32") * counts, axis=1)
 
@@ -163,7 +165,7 @@ def _count_used(xp: Any, live: Any, token: Any, size: int) -> Any:
 def _settle(xp: Any, group: Group, position: Any, penalty: Any) -> tuple[Group, Any]:
     """Stops the search of images whose finished hypotheses are at least as good as the unfinished ones would be.
 
-    Their beams become impossible, so later steps change nothing. Returns the group, and which images (B,) stopped.
+    Their beams become impossible, so later steps change nothing. Returns the group, and which images stopped (B,).
     """
     ahead = xp.max(group.live, axis=1) / xp.cast(position + 2, "float32") ** penalty
     settled = group.score[:, -1] >= ahead
@@ -183,7 +185,7 @@ def _merge_best(xp: Any, one: tuple[Any, ...], two: tuple[Any, ...], count: int,
 
 
 def _hypotheses(group: Group, penalty: float) -> list[Hypothesis]:
-    """Returns the hypotheses of one image (arrays without B): finished ones, then truncated ones for beams left."""
+    """Returns the hypotheses of one image (arrays without B): finished ones, then truncated ones up to K."""
     finished = np.isfinite(group.score)
     columns = group.finished[finished], group.log_probability[finished], group.score[finished]
     hypotheses = [hypothesis(*row, ended=True) for row in zip(*columns, strict=True)]

@@ -2,10 +2,11 @@
 
 B images · T longest caption · N = B · samples rows · D channels · V vocabulary.
 
-Two things could make the samples depend on the batch. First, random numbers of a place in the batch: see ``draws``.
-Second, the last bits of probabilities, which differ between batch sizes and decide wherever a random number is close
-to the border between two tokens. Along one line of V tokens a border is always close. So a token is drawn in three
-steps, among r blocks of r blocks of r tokens with r³ ≥ V, each with its own random number: 3 r borders instead of V.
+Two things could make the samples depend on the batch. First, random numbers that depend on the position in the batch:
+see ``draws``. Second, rounding differences of the probabilities between batch sizes, which matter if a random number is
+close to the border between two tokens. With V tokens on one line, some border is always close. A token is therefore
+drawn in three steps, among r blocks of r blocks of r tokens with r³ ≥ V, each with its own random number, which gives
+3 r borders instead of V.
 """
 
 from collections.abc import Sequence
@@ -13,26 +14,26 @@ from typing import Any
 
 import numpy as np
 
-_CHANNELS = 3  # distinguish 1,418 of 1,500 photographs; the last bits decide their order for 1 in 30,000
+_CHANNELS = 3  # distinguish 1,418 of 1,500 photographs; rounding changes their order for 1 in 30,000
 _BELOW_ONE = np.float32(1 - 2**-24)  # 1 would be beyond the last token
 
 
 def draws(seed: int, length: int, samples: int, features: Any) -> np.ndarray:
     """Returns the uniform random numbers that choose each token of each sample, (T, 3, N), float32 below 1.
 
-    The numbers of an image follow from the seed and from the order of its strongest feature channels. They depend
-    neither on the batch nor on the last bits of the features, and most pairs of images get different numbers.
+    The numbers of an image are derived from the seed and the order of its strongest feature channels. They depend
+    neither on the batch nor on rounding of the features, and most pairs of images get different numbers.
 
     Args:
         seed: Seed of the search.
         length: T.
         samples: Samples of each image.
-        features: Features of B images, an array (B, …, D); or an object whose ``streams`` gives whole numbers for
+        features: Features of B images, an array (B, …, D); or an object whose ``streams`` provides integers for
             each image that replace its strongest channels.
     """
     streams: Sequence[tuple[int, ...]] = getattr(features, "streams", None) or strongest_channels(features)
-    own = [np.random.default_rng((seed, *numbers)).random((length, 3, samples), np.float32) for numbers in streams]
-    return np.minimum(np.concatenate(own, axis=2), _BELOW_ONE)
+    by_image = [np.random.default_rng((seed, *ids)).random((length, 3, samples), np.float32) for ids in streams]
+    return np.minimum(np.concatenate(by_image, axis=2), _BELOW_ONE)
 
 
 def strongest_channels(features: np.ndarray) -> list[tuple[int, ...]]:
@@ -42,7 +43,7 @@ def strongest_channels(features: np.ndarray) -> list[tuple[int, ...]]:
 
 
 def block_size(vocabulary_size: int) -> int:
-    """Returns r, the smallest whole number with r³ ≥ V."""
+    """Returns r, the smallest integer with r³ ≥ V."""
     size = round(vocabulary_size ** (1 / 3))
     return size if size**3 >= vocabulary_size else size + 1
 

@@ -8,23 +8,23 @@ from capsmith.core.registry import OneOf, Registry
 from capsmith.core.schema import Settings
 from capsmith.decoding.rerank.config import RERANKERS, RerankConfig
 
-_MAX_LENGTH = 10_000  # tokens of a caption: longer than any, and still a bounded wait
+_MAX_LENGTH = 10_000  # tokens of a caption: more than any caption needs, but bounds the search time
 _MAX_TOKENS = 4_000_000  # of all hypotheses of one image
 
 
 class DecodingConfig(Settings):
-    """Settings that every search has."""
+    """Settings shared by all searches."""
 
     type: str
     """``greedy``, ``beam`` or ``sample``."""
     max_length: int = Field(default=30, ge=1, le=_MAX_LENGTH)
     """Longest caption in tokens, without the end token."""
     min_length: int = Field(default=1, ge=0, le=_MAX_LENGTH)
-    """Shortest caption in tokens: the end token is not allowed earlier."""
+    """Shortest caption in tokens; the end token is not allowed earlier."""
     no_repeat: int = Field(default=0, ge=0, le=_MAX_LENGTH)
     """No n-gram of this length occurs twice in a caption (3: Paulus et al. 2018); 0 allows all."""
     rerank: Annotated[RerankConfig | None, OneOf(RERANKERS, optional=True)] = None
-    """Reranker that orders the hypotheses of the search anew; by default they stay in the order of the search."""
+    """Reranker that reorders the hypotheses of the search; by default they keep the order of the search."""
 
     @property
     def rows(self) -> dict[str, int]:
@@ -76,14 +76,14 @@ class BeamConfig(DecodingConfig):
 
     type: Literal["beam"] = "beam"
     beam_size: int = Field(default=5, ge=1, le=10_000)
-    """Number of beams (K), and the most captions returned."""
+    """Number of beams (K), and the maximum number of captions returned."""
     length_penalty: float = Field(default=0.7, ge=0, le=10)
     """The score is the log probability divided by the length to this power; 0 favours short captions."""
     groups: int = Field(default=1, ge=1)
     """Diverse beam search: number of groups of beams. Each group avoids the tokens of the groups before it."""
     diversity: float = Field(default=0.5, ge=0, le=1e6)
-    """With several groups: subtracted from a token's log probability for each beam of the groups before that chose it
-    at the same step."""
+    """With several groups: penalty on a token's log probability for each beam of earlier groups that chose the token at
+    the same step."""
 
     @property
     def rows(self) -> dict[str, int]:
@@ -105,7 +105,7 @@ class SampleConfig(DecodingConfig):
     samples: int = Field(default=1, ge=1, le=100_000)
     """Captions for each image."""
     temperature: float = Field(default=1.0, ge=1e-4, le=1e4)
-    """Divides the logits: values below 1 give likelier, less varied captions."""
+    """Divides the logits: values below 1 give more probable, less varied captions."""
     top_k: int | None = Field(default=None, ge=1)
     """Sample from the k most probable tokens; by default from all."""
     top_p: float | None = Field(default=None, gt=0, le=1)

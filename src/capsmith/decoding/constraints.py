@@ -20,8 +20,8 @@ def allowed(xp: Any, log_probs: Any, tokens: Any, position: Any, min_length: Any
     Args:
         xp: The array namespace.
         log_probs: Log probabilities (N, V).
-        tokens: The tokens chosen so far (N, T), filled up with end tokens.
-        position: How many tokens were chosen so far.
+        tokens: The tokens chosen so far (N, T), padded with end tokens.
+        position: Number of tokens chosen so far.
         min_length: The end token is not allowed before this position.
         no_repeat: Length of the n-grams that may not occur twice in a row's caption; 0 allows all.
     """
@@ -45,7 +45,7 @@ def _without_repeats(xp: Any, log_probs: Any, tokens: Any, position: Any, n: int
         last = xp.take(tokens, column, axis=1)
         repeated = xp.logical_and(repeated, tokens[:, offset : offset + starts] == last[:, None])
     completing = xp.where(repeated, tokens[:, n - 1 : n - 1 + starts], PAD)  # PAD is excluded anyway,
-    completing = xp.where(completing == END, PAD, completing)  # and rows that have ended are filled up with END
+    completing = xp.where(completing == END, PAD, completing)  # and rows that have ended are padded with END
     row = xp.arange(xp.shape(tokens)[0], dtype="int32")[:, None]
     index = xp.stack([row + xp.zeros_like(completing), completing], axis=2)
     index = xp.reshape(index, (-1, 2))

@@ -2,9 +2,9 @@
 
 B images · N rows (hypotheses) of all images · V vocabulary.
 
-A search is a ``Program``, written once over an array namespace ``xp``. ``run`` is the one place that chooses the
-engine. A decoder of capsmith runs the program compiled on every backend (PyTorch runs it eagerly), so a step costs
-neither a call from Python nor a copy of N × V numbers. Any other ``Stepper`` runs it in NumPy, step by step.
+A search is a ``Program``, written once over an array namespace ``xp``. Only ``run`` chooses the engine. capsmith's own
+decoders run the program compiled on every backend (PyTorch runs it eagerly), so a step needs neither a Python call nor
+a copy of N × V numbers. Any other ``Stepper`` runs it in NumPy, step by step.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Stepper(Protocol):
         """Returns the state of B images before the first token."""
 
     def step(self, tokens_N: np.ndarray, parents_N: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:  # noqa: N803
-        """Reads one token for each row.
+        """Advances each row by one token.
 
         Args:
             tokens_N: The tokens, int32.
@@ -41,8 +41,8 @@ class RowState:
     """The decoder state of N rows, and the two operations that a search needs.
 
     Attributes:
-        step: From tokens (N,) and a state to log probabilities (N, V) and the next state.
-        reorder: From a state and the row (N,) that each row continues to the state of the new rows.
+        step: Maps tokens (N,) and a state to log probabilities (N, V) and the next state.
+        reorder: Maps a state and the row that each new row continues (N,) to the state of the new rows.
         state: The state before the first token.
         images: B.
     """
@@ -71,7 +71,7 @@ def run(program: Program, stepper: Stepper, features: Any, *arguments: Any) -> A
         program: The search.
         stepper: The decoder. ``run_compiled(program, features, arguments)``, if it has this method, runs the search.
         features: The features that ``stepper.start`` takes; the length is B.
-        *arguments: Numbers and arrays of the program. Other values compile nothing anew.
+        *arguments: Numbers and arrays of the program. Changing their values does not trigger recompilation.
 
     Returns:
         The result of the program, in NumPy arrays.
@@ -84,14 +84,14 @@ def run(program: Program, stepper: Stepper, features: Any, *arguments: Any) -> A
 
 
 def _numpy_rows(stepper: Stepper, features: Any, rows: int) -> RowState:
-    """Returns the state of a stepper, which reorders rows while it reads the next token."""
+    """Returns the row state of a stepper, which reorders rows together with the next step."""
     images = len(features)
-    same = np.arange(images * rows, dtype=np.int32)
+    unchanged = np.arange(images * rows, dtype=np.int32)
 
     def step(tokens: np.ndarray, state: tuple[Any, np.ndarray]) -> tuple[np.ndarray, Any]:
         inner, parents = state
         log_probs, inner = stepper.step(tokens.astype(np.int32), parents.astype(np.int32), inner)
-        return np.asarray(log_probs, np.float32), (inner, same)
+        return np.asarray(log_probs, np.float32), (inner, unchanged)
 
     def reorder(state: tuple[Any, np.ndarray], parents: np.ndarray) -> tuple[Any, np.ndarray]:
         return state[0], parents

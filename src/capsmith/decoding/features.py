@@ -1,4 +1,4 @@
-"""Features of images as searches take them: plain arrays, or one of these.
+"""Features of images that searches accept: plain arrays, or one of these classes.
 
 P images · C channels.
 """
@@ -28,12 +28,12 @@ class MaskedFeatures:
 
     @property
     def streams(self) -> list[tuple[int, ...]]:
-        """Random streams of the samples: the place of each image in the batch.
+        """Random streams of the samples: the position of each image in the batch.
 
-        A training batch is always the same. Streams by features would sample similar images alike, and the batch
-        would say less about the model.
+        Training batches are reproducible, so positions may be used. Streams derived from features would give similar
+        images the same random numbers, which makes the batch less informative.
         """
-        return [(place,) for place in range(len(self))]
+        return [(position,) for position in range(len(self))]
 
 
 class EnsembleFeatures:

@@ -18,8 +18,8 @@ class Hypothesis:
     Attributes:
         tokens: Token ids without start and end.
         log_probability: Sum over the tokens, and over the end token if the caption has ended.
-        score: The value that the search, or the reranker, ordered by.
-        ended: False if the caption was truncated at the longest length.
+        score: The value by which the search or the reranker ranked it.
+        ended: False if the caption was truncated at the maximum length.
         drawn: Whether it is a random sample.
     """
 
@@ -37,12 +37,12 @@ def hypothesis(tokens: np.ndarray, log_probability: float, score: float, ended: 
 
 
 def require_hypotheses(returned: object, images: int, name: str) -> None:
-    """Checks what the search of a plugin returned.
+    """Checks the result of a plugin's search.
 
     Raises:
         PluginError: It is not a list of hypotheses for each image.
     """
-    required = "a list of one Hypothesis or more for each image is needed"
+    required = "a list of one or more Hypothesis objects for each image is needed"
     if not isinstance(returned, list) or len(returned) != images:
         kind = f"{len(returned)} lists for {images} images" if isinstance(returned, list) else type(returned).__name__
         raise PluginError(f"decoding '{name}' returned {kind}: {required}")
@@ -53,7 +53,7 @@ def require_hypotheses(returned: object, images: int, name: str) -> None:
 
 
 def require_known_tokens(hypotheses: list[list[Hypothesis]], vocabulary_size: int, name: str) -> None:
-    """Checks the tokens that the search of a plugin returned.
+    """Checks the tokens that a plugin's search returned.
 
     Raises:
         PluginError: A token is not in a vocabulary of this size.
@@ -61,5 +61,5 @@ def require_known_tokens(hypotheses: list[list[Hypothesis]], vocabulary_size: in
     for token in (token for ranked in hypotheses for one in ranked for token in one.tokens):
         if not isinstance(token, int | np.integer) or not 0 <= token < vocabulary_size:
             raise PluginError(
-                f"decoding '{name}' returned token {token!r:.20}: ids are whole numbers from 0 to {vocabulary_size - 1}"
+                f"decoding '{name}' returned token {token!r:.20}: ids are integers from 0 to {vocabulary_size - 1}"
             )

@@ -1,4 +1,4 @@
-"""The batch size that keeps the memory of a search bounded, whatever its settings are.
+"""Limits the batch size so that the memory of a search is bounded for all settings.
 
 V vocabulary · T longest caption · N rows of one image.
 """
@@ -6,20 +6,20 @@ V vocabulary · T longest caption · N rows of one image.
 from capsmith.core.errors import ConfigError
 from capsmith.decoding.config import DecodingConfig
 
-_MAX_NUMBERS = 100_000_000  # held at once, 4 bytes each; a step holds several copies
+_MAX_NUMBERS = 100_000_000  # in memory at once, 4 bytes each; a step keeps several copies
 _COPIES = 4  # of each row's tokens: unfinished and finished, before and after a step
 
 
 def images_at_once(decoding: DecodingConfig, vocabulary_size: int, most: int, members: int = 1) -> int:
-    """Returns how many images to search together: ``most``, or fewer if that needs too much memory.
+    """Returns the number of images to search together: ``most``, or fewer if that needs too much memory.
 
-    A step holds one number for each token of the vocabulary, each row, and each member of an ensemble.
+    A step keeps one number for each token of the vocabulary, each row, and each member of an ensemble.
 
     Args:
         decoding: The search.
         vocabulary_size: V.
-        most: The batch size asked for.
-        members: Number of models that write together.
+        most: The requested batch size.
+        members: Number of models in the ensemble.
 
     Raises:
         ConfigError: The search of one image alone needs too much memory.
@@ -32,6 +32,6 @@ def images_at_once(decoding: DecodingConfig, vocabulary_size: int, most: int, me
         raise ConfigError(
             f"decoding.{name} {rows:,}, over {vocabulary_size:,} words and up to {decoding.max_length:,} of them in a "
             f"caption, would take about {rows * numbers * 16 / 1e9:,.0f} GB for one image: "
-            f"take {_MAX_NUMBERS // numbers:,} at most"
+            f"set it to {_MAX_NUMBERS // numbers:,} or less"
         )
     return max(1, min(most, _MAX_NUMBERS // (rows * numbers)))

@@ -29,7 +29,7 @@ class NumpyNamespace:
     def top_k(array: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns values and indices (N, k) of the largest entries of (N, M), largest first."""
         index = np.argpartition(array, -k, axis=1)[:, -k:] if k < array.shape[1] else np.arange(k)[None]
-        index = np.sort(np.broadcast_to(index, (len(array), k)), axis=1)  # of equal values the first comes first
+        index = np.sort(np.broadcast_to(index, (len(array), k)), axis=1)  # ties keep their order
         order = np.argsort(-np.take_along_axis(array, index, axis=1), axis=1, kind="stable")
         index = np.take_along_axis(index, order, axis=1)
         return np.take_along_axis(array, index, axis=1), index.astype(np.int32)
@@ -53,7 +53,7 @@ class NumpyNamespace:
 
     @staticmethod
     def while_loop(condition: Callable[..., Any], body: Callable[..., Any], variables: tuple[Any, ...]) -> Any:
-        """Calls the body with what it last returned for as long as the condition holds."""
+        """Calls the body repeatedly with its last result while the condition holds."""
         while condition(*variables):
             variables = body(*variables)
         return variables

@@ -1,4 +1,4 @@
-"""Greedy search and random sampling: rows of tokens that never meet.
+"""Greedy search and random sampling: rows of tokens are extended independently.
 
 B images · N = B · samples rows · T longest caption · V vocabulary.
 """
@@ -15,7 +15,7 @@ from capsmith.decoding.constraints import IMPOSSIBLE, allowed
 from capsmith.decoding.engine import RowState, Stepper, run
 from capsmith.decoding.hypotheses import Hypothesis, hypothesis
 
-_SORTED = 64  # tokens around the border of the top-p set that are sorted; all V are if more tokens are as close
+_SORTED = 64  # tokens sorted around the border of the top-p set; if more tokens are that close, all V are sorted
 
 
 def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
@@ -25,7 +25,7 @@ def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[H
 
 
 def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
-    """Draws tokens at random; the samples of an image are returned likeliest first."""
+    """Draws tokens at random; the samples of an image are returned most probable first."""
     top_p = None if config.top_p == 1 else config.top_p
     program = RowProgram(config.samples, config.max_length, config.no_repeat, config.top_k)
     chances = draws(config.seed, config.max_length, config.samples, features)
@@ -41,7 +41,7 @@ class RowProgram:
         rows: Rows of each image.
         max_length: T.
         no_repeat: See ``constraints.allowed``.
-        top_k: Sample from so many tokens; None: from all.
+        top_k: Number of tokens to sample from; None samples from all.
     """
 
     rows: int
@@ -59,11 +59,11 @@ class RowProgram:
             rows: The decoder state.
             min_length: See ``constraints.allowed``.
             chances: Random numbers (T, 3, N) that choose the tokens; None takes the most probable ones.
-            temperature: Of the samples.
-            top_p: Of the samples; None samples from all tokens.
+            temperature: Divides the logits.
+            top_p: Probability of the set to sample from; None samples from all tokens.
 
         Returns:
-            The tokens (N, T), filled up with end tokens, their log probability (N,), and whether rows ended (N,).
+            The tokens (N, T), padded with end tokens, their log probability (N,), and whether rows ended (N,).
         """
 
         def body(position: Any, _: Any, token: Any, tokens: Any, total: Any, ended: Any, state: Any) -> Any:
@@ -75,8 +75,8 @@ class RowProgram:
                 weights = truncated_weights(xp, log_probs / temperature, self.top_k, top_p, ended)
                 token = draw_tokens(xp, weights, chances[position])
             token = xp.where(ended, END, token)
-            gained = xp.take_along_axis(log_probs, token[:, None], axis=1)[:, 0]
-            total = total + xp.where(ended, 0.0, gained)
+            token_log_prob = xp.take_along_axis(log_probs, token[:, None], axis=1)[:, 0]
+            total = total + xp.where(ended, 0.0, token_log_prob)
             tokens = xp.where(xp.arange(self.max_length) == position, token[:, None], tokens)
             ended = xp.logical_or(ended, token == END)
             return position + 1, xp.logical_not(xp.all(ended)), token, tokens, total, ended, state
@@ -100,10 +100,10 @@ def truncated_weights(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignor
 
     Args:
         xp: The array namespace.
-        logits: Of the next token (N, V).
-        top_k: How many tokens stay; None: all.
-        top_p: The smallest set of tokens with at least this probability stays; None: all.
-        ignored: Rows (N,) whose result does not matter.
+        logits: Logits of the next token (N, V).
+        top_k: Number of tokens to keep; None keeps all.
+        top_p: Keep the smallest set of tokens with at least this probability; None keeps all.
+        ignored: Rows whose result is not used (N,).
 
     Returns:
         The weights; the largest of each row is 1.
@@ -120,7 +120,7 @@ def truncated_weights(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignor
     enough = xp.sum(weights, axis=1, keepdims=True) * top_p
 
     def least_of(ranked: Any, above: Any) -> tuple[Any, Any]:
-        """Returns the least logit that stays (N, 1), and the weight down to the last of the ranked ones (N, 1)."""
+        """Returns the smallest logit to keep (N, 1), and the cumulative weight of all ranked ones (N, 1)."""
         each = xp.exp(ranked - largest)
         reached = above + xp.cumsum(each, axis=1)
         out = xp.logical_or(reached - each >= enough, ranked == IMPOSSIBLE)
@@ -131,7 +131,7 @@ def truncated_weights(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignor
         near = xp.where(xp.logical_and(logits >= low, logits < high), logits, IMPOSSIBLE)
         ranked = xp.top_k(near, _SORTED)[0]
         first, reached = least_of(ranked, above)
-        first = xp.minimum(first, high)  # where rounding leaves none of those in between
+        first = xp.minimum(first, high)  # in case rounding leaves no token between the bounds
         complete = xp.logical_or(reached >= enough, ranked[:, -1:] == IMPOSSIBLE)
         complete = xp.all(xp.logical_or(ignored[:, None], complete))
         least = xp.cond(complete, lambda: first, lambda: least_of(xp.top_k(logits, size)[0], 0.0)[0])
@@ -141,28 +141,28 @@ def truncated_weights(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignor
 
 
 def _bisect(xp: Any, logits: Any, weights: Any, largest: Any, enough: Any, top_p: Any) -> tuple[Any, Any, Any]:
-    """Bounds the least logit of the top-p set.
+    """Bounds the smallest logit of the top-p set.
 
     Sorting all V tokens of every row would take several times as long as the decoder's step.
 
     Returns:
-        ``low``, ``high`` and ``above``, each (N, 1): tokens from ``low`` have at least the weight ``enough``, those
-        from ``high`` have less, which is ``above``.
+        ``low``, ``high`` and ``above``, each (N, 1): tokens at or above ``low`` have at least the total weight
+        ``enough``; those at or above ``high`` have less, namely ``above``.
     """
     size = logits.shape[-1]
     low = largest + xp.log(enough / top_p * (1.0 - top_p) / size)  # all tokens below have less than 1 - top_p
     high = largest + 1.0
     above = xp.zeros_like(enough)
-    for _ in range(max(6, size.bit_length() - 4)):  # until some tens of tokens are left between them
+    for _ in range(max(6, size.bit_length() - 4)):  # until a few dozen tokens are left between them
         middle = (low + high) / 2
         weight = xp.sum(weights * xp.cast(logits >= middle, "float32"), axis=1, keepdims=True)
-        holds = weight >= enough
-        low, high, above = xp.where(holds, middle, low), xp.where(holds, high, middle), xp.where(holds, above, weight)
+        meets = weight >= enough
+        low, high, above = xp.where(meets, middle, low), xp.where(meets, high, middle), xp.where(meets, above, weight)
     return low, high, above
 
 
 def _hypotheses(rows: tuple[np.ndarray, np.ndarray, np.ndarray], count: int) -> list[list[Hypothesis]]:
-    """Returns the hypotheses of each image, likeliest first, from ``count`` rows of each."""
+    """Returns the hypotheses of each image, most probable first, from ``count`` rows per image."""
     tokens, total, ended = rows
     flat = [hypothesis(*row) for row in zip(tokens, total, total, ended, strict=True)]
     return [sorted(flat[first : first + count], key=lambda h: -h.score) for first in range(0, len(flat), count)]

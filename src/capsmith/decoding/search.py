@@ -1,7 +1,7 @@
 """Search for captions.
 
-B images · D channels · L regions. ``config`` has the settings, ``engine`` runs the searches, ``rerank`` orders anew.
-A plugin with a search of its own finds all that it needs in this module.
+B images · D channels · L regions. ``config`` has the settings, ``engine`` runs the searches, ``rerank`` reorders their
+results. Plugins that add a custom search find everything they need in this module.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ def search(stepper: Stepper, features: Any, config: DecodingConfig) -> list[list
 
     Returns:
         The hypotheses of each image, at least one, best first. With ``config.rerank`` they are the candidates for
-        ``rerank.rerank``, not yet in its order.
+        ``rerank.rerank``, not yet reranked.
     """
     hypotheses: list[list[Hypothesis]] = DECODINGS.build(config, stepper, features)
     if DECODINGS.settings.is_external(config.type):

@@ -16,7 +16,7 @@ from capsmith.decoding.features import EnsembleFeatures, Features, MaskedFeature
 
 
 class DecoderStepper:
-    """Implements ``engine.Stepper`` for any decoder that follows the protocol, and runs complete searches compiled.
+    """Implements ``engine.Stepper`` for any decoder that follows the protocol, and compiles complete searches.
 
     Args:
         decoder: A built decoder.
@@ -43,7 +43,7 @@ class DecoderStepper:
         return self._start(tensors), masks
 
     def step(self, tokens_N: np.ndarray, parents_N: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:  # noqa: N803
-        """Reads one token for each row; returns log probabilities (N, V) and the next state."""
+        """Advances each row by one token; returns log probabilities (N, V) and the next state."""
         log_probs, after = self._step(ops.convert_to_tensor(tokens_N), ops.convert_to_tensor(parents_N), state)
         return ops.convert_to_numpy(log_probs), after
 

@@ -25,7 +25,7 @@ _COLUMNS = 6  # words per row
 _BAR = 14  # the height of the scale
 _DARKEST, _BRIGHTEST = 40, 165  # of the grey image
 _LEAST_TOP = 2.0  # the scale never ends below twice the uniform weight, so almost uniform maps stay pale
-_GAMMA = 0.7  # below 1: makes weak differences visible beside strong ones; the scale has the same curve
+_GAMMA = 0.7  # below 1: makes weak differences visible next to strong ones; the scale has the same curve
 _COLOURS = np.array([(66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 245, 150)], np.float64)
 """From weak to strong: the upper part of matplotlib's "inferno", whose brightness increases evenly."""
 
@@ -114,11 +114,11 @@ def _outline(image: Image.Image, weights: np.ndarray) -> None:
 def _panel(item: Item, cell: int) -> Image.Image:
     """Returns the panel of one image: image, caption and scale on the left, maps on the right."""
     source, words, maps, probabilities = item
-    whole = thumbnail(source, cell, enlarge=True)
+    original = thumbnail(source, cell, enlarge=True)
     top = scale_top(maps)
     each = zip(words, maps, probabilities, strict=True)
-    tiles = [_tile(heat_map(whole, weights, top), word, weights, chance, cell) for word, weights, chance in each]
-    first = _first(whole, " ".join(words), top, maps, cell)
+    tiles = [_tile(heat_map(original, weights, top), word, weights, chance, cell) for word, weights, chance in each]
+    first = _first(original, " ".join(words), top, maps, cell)
     rows = [tiles[start : start + _COLUMNS] for start in range(0, len(tiles), _COLUMNS)]
     heights = [max(tile.height for tile in row) for row in rows]
     height = max(first.height, sum(heights) + _GAP * max(len(rows) - 1, 0)) + 2 * _PADDING
@@ -152,7 +152,7 @@ def _tile(image: Image.Image, word: str, weights: np.ndarray, probability: float
     return tile
 
 
-def _first(whole: Image.Image, caption: str, top: float, maps: np.ndarray, cell: int) -> Image.Image:
+def _first(original: Image.Image, caption: str, top: float, maps: np.ndarray, cell: int) -> Image.Image:
     """Returns the unchanged image, its caption, and the scale of its maps."""
     font, small = font_for(caption, 18), font_for("", 12)
     lines = wrap(caption, font, cell)
@@ -162,10 +162,10 @@ def _first(whole: Image.Image, caption: str, top: float, maps: np.ndarray, cell:
         small,
         cell,
     )
-    column = Image.new("RGB", (cell, whole.height + 8 + 24 * len(lines) + 50 + 16 * len(legend)), "white")
-    column.paste(whole, ((cell - whole.width) // 2, 0))
+    column = Image.new("RGB", (cell, original.height + 8 + 24 * len(lines) + 50 + 16 * len(legend)), "white")
+    column.paste(original, ((cell - original.width) // 2, 0))
     draw = ImageDraw.Draw(column)
-    y = whole.height + 6
+    y = original.height + 6
     for line in lines:
         draw.text((0, y), line, fill=INK, font=font)
         y += 24

@@ -1,4 +1,4 @@
-"""Variants of images as training would see them: crops, mirrored and recoloured images, and their captions."""
+"""Variants of images as used in training: crops, mirrored and recoloured images, and their captions."""
 
 import hashlib
 import zlib
@@ -49,7 +49,7 @@ class Variants:
     def html(self, folder: Path, used: set[str]) -> str:
         """Returns a section of the page; writes its images to ``folder`` and adds their names to ``used``."""
         figures = [self._card(record, number, folder, used) for record in self._chosen() for number in self._numbers()]
-        heading = "What the defaults would show" if self.disabled else "Views that training would see"
+        heading = "Variants with the default settings" if self.disabled else "Variants used in training"
         notes = "".join(f"<p>{escape(line)}</p>" for line in self._notes())
         return f"<h2>{heading}</h2>{notes}{cards(figures)}"
 
@@ -57,13 +57,13 @@ class Variants:
         lines = []
         if self.disabled:
             setting = "training.cached_crops: 3" if self.augment is None else "training.augment: {}"
-            effect = f"With {setting} it would see these." if self.count else "Views are not for text.mode subword."
+            effect = f"With {setting}, it would use these." if self.count else "Crops do not support text.mode subword."
             lines.append(
                 "Both are off in this config: training.cached_crops is 0 and training.augment is not set, so training "
-                f"sees every image unchanged. {effect}"
+                f"uses every image unchanged. {effect}"
             )
         elif self.augment is None:
-            lines.append("Views of training.cached_crops.")
+            lines.append("Crops of training.cached_crops.")
         else:
             lines.append("Variants of training.augment; training draws new ones each time.")
         if self._mirrors():

@@ -98,7 +98,7 @@ def _unknown(statistics: DatasetStatistics) -> str:
     )
     head = f"<tr><th>text.min_count</th><th>{_unit(statistics)} kept</th><th>unknown in dev</th></tr>"
     return (
-        "<h2>Words that a vocabulary would miss</h2>"
+        "<h2>Words that the vocabulary would lack</h2>"
         f'<div class="wide"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
     )
 
@@ -125,7 +125,7 @@ def _duplicates(statistics: DatasetStatistics, folder: Path, used: set[str]) -> 
         f'<div class="pair">{"".join(_image(by_id[image_id], folder, used) for image_id in group[:2])}</div>'
         for group in groups[:_PAIRS]
     )
-    in_several = f", {len(leaks):,} of them in several splits: test images are in the training data" if leaks else ""
+    in_several = f", {len(leaks):,} of them in different splits: test images are in the training data" if leaks else ""
     summary = f"<p>{len(groups):,} group{'s' * (len(groups) > 1)} of images{in_several}.</p>"
     return "<h2>Images with the same content</h2>" + summary + cards(pairs)
 

@@ -1,4 +1,4 @@
-"""A diagram of a captioner as SVG: the image on the left, the words on the right, and where they meet."""
+"""A diagram of a captioner as SVG: the image branch on the left, the word branch on the right, and their fusion."""
 
 from pathlib import Path
 
@@ -31,9 +31,9 @@ def save_diagram(captioner: Captioner, path: Path) -> None:
 
 
 def require_drawable(path: Path) -> None:
-    """Checks that a diagram may be written to a path; raises as ``save_diagram``."""
+    """Checks that a diagram may be written to a path; raises the errors of ``save_diagram``."""
     if path.suffix.lower() != ".svg":
-        raise CapsmithError(f"--diagram {path}: the name of a diagram ends in .svg")
+        raise CapsmithError(f"--diagram {path}: the file name must end in .svg")
     require_replaceable(path, Drawing.is_drawing, "--diagram")
 
 

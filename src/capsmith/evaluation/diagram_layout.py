@@ -118,7 +118,7 @@ class _Parts:
         how = f"{config.heads} heads" if config.attention == "multihead" else "additive"
         lines = [f"{how}, width {width}", self.count("standardise", "regions", "attend")]
         if config.refine:
-            lines.insert(1, "answer weighed by the question")
+            lines.insert(1, "context gated by the query")
         return Box(_LEFT, row, f"attention over {regions} regions", tuple(lines), BOTH)
 
     @property
@@ -165,8 +165,8 @@ def _attention(parts: _Parts) -> Layout:
     last = parts.output(4, _RIGHT)
     arrows = [
         *_ways(parts, image, encoder, attend, words, embedding, lstm),
-        _across(lstm, attend, "asks", -14, dashed=True),
-        _across(attend, lstm, "answer", 16),
+        _across(lstm, attend, "query", -14, dashed=True),
+        _across(attend, lstm, "context", 16),
         _elbow(attend, mix, 0, side=True),
         _down(lstm, mix),
         _down(mix, last),
@@ -177,16 +177,19 @@ def _attention(parts: _Parts) -> Layout:
 def _updown(parts: _Parts) -> Layout:
     image, encoder, words, embedding = (*parts.image(), *parts.sentence())
     attend = parts.attention(2)
-    asking, language = parts.recurrence(2, ", asks", "asking", _ENTERING), parts.recurrence(3, ", writes", "language")
+    querying, language = (
+        parts.recurrence(2, ", query", "asking", _ENTERING),
+        parts.recurrence(3, ", language", "language"),
+    )
     last = parts.output(4, _RIGHT)
     arrows = [
-        *_ways(parts, image, encoder, attend, words, embedding, asking),
-        _across(asking, attend, "asks", dashed=True),
+        *_ways(parts, image, encoder, attend, words, embedding, querying),
+        _across(querying, attend, "query", dashed=True),
         _elbow(attend, language, 0, side=True),
-        _down(asking, language),
+        _down(querying, language),
         _down(language, last),
     ]
-    return [image, encoder, attend, words, embedding, asking, language, last], arrows
+    return [image, encoder, attend, words, embedding, querying, language, last], arrows
 
 
 def _aoa(parts: _Parts) -> Layout:
@@ -195,11 +198,11 @@ def _aoa(parts: _Parts) -> Layout:
     last = parts.output(3, _MIDDLE)
     arrows = [
         *_ways(parts, image, encoder, attend, words, embedding, lstm),
-        _across(lstm, attend, "asks", -14 if parts.config.input_feeding else 0, dashed=True),  # type: ignore[attr-defined]
+        _across(lstm, attend, "query", -14 if parts.config.input_feeding else 0, dashed=True),  # type: ignore[attr-defined]
         _elbow(attend, last, -60),
     ]
     if parts.config.input_feeding:  # type: ignore[attr-defined]
-        arrows.append(_across(attend, lstm, "answer", 16))
+        arrows.append(_across(attend, lstm, "context", 16))
     return [image, encoder, attend, words, embedding, lstm, last], arrows
 
 
@@ -242,8 +245,8 @@ def _across(start: Box, end: Box, label: str, shift: float = 0, dashed: bool = F
 
 
 def _elbow(start: Box, end: Box, shift: float, label: str = "", side: bool = False) -> Arrow:
-    """Leads down from a box and into the top or the left side of another one."""
+    """Returns an arrow from the bottom of a box to the top or the left side of another one."""
     if side:
-        return [(start.x, start.low), (start.x, end.middle), (end.x - BOX / 2, end.middle)], "answer", False
+        return [(start.x, start.low), (start.x, end.middle), (end.x - BOX / 2, end.middle)], "context", False
     half = (start.low + end.top) / 2
     return [(start.x, start.low), (start.x, half), (end.x + shift, half), (end.x + shift, end.top)], label, False

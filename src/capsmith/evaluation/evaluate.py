@@ -1,4 +1,4 @@
-"""Evaluation: caption a split, score the captions, write the report."""
+"""Evaluation: captions a split, scores the captions and writes the report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,21 +63,21 @@ def evaluate(
     """Scores the best checkpoint of a run, or an ensemble, on a split, and writes the report.
 
     Args:
-        run: A run directory, whose config may name an ``ensemble``; a saved ensemble; or several runs, which write
-            together.
+        run: A run directory, whose config may name an ``ensemble``; a saved ensemble; or several runs, which form
+            an ensemble.
         split: ``train``, ``dev`` or ``test``.
         overrides: Changes of the config such as ``"decoding.type=beam"``.
         out: Folder of the report; by default ``report`` in the run, or ``report/ensemble`` in the first of several.
         average: Average the weights of several runs instead of their probabilities: for stages of one training.
 
     Raises:
-        CheckpointError: A directory is not a run, or is incomplete, or the runs cannot write together.
+        CheckpointError: A directory is not a run, or is incomplete, or the runs cannot be combined.
         ConfigError: An override is invalid, or would change the model.
         DataError: There is no such split, or the data cannot be used.
     """
     runs = find_runs(run, overrides, average)
     if split not in SPLITS:
-        raise DataError(f"split: {split!r:.80} is none of {', '.join(SPLITS)}{nearest(split, SPLITS)}")
+        raise DataError(f"split: {split!r:.80} is not one of {', '.join(SPLITS)}{nearest(split, SPLITS)}")
     configs = runs.configs()
     out = path_argument(out, "out") if out is not None else runs.report
     require_report(out, split, configs[0])
@@ -154,14 +154,14 @@ def evaluate_captioner(
 
 
 def shuffled(captions: dict[str, str], seed: int) -> dict[str, str]:
-    """Gives every image the caption of another one: the next in a random cycle."""
+    """Assigns every image the caption of another one: the next in a random cycle."""
     ids = list(captions)
     cycle = np.random.default_rng(seed).permutation(len(ids))
     return {ids[cycle[i]]: captions[ids[cycle[i - 1]]] for i in range(len(ids))}
 
 
 def tokeniser(config: Config) -> str:
-    """Returns the tokeniser with which captions of this config are scored."""
+    """Returns the tokeniser for scoring captions of this config."""
     return config.evaluation.tokeniser or ("char" if config.text.mode == "char" else "coco")
 
 
@@ -173,7 +173,7 @@ def _prepare(captioner: Captioner, corpus: Corpus, split: str) -> list[Prepared]
         if prepared.feature_shape != member.feature_shape:
             raise FeatureError(
                 f"the features of an image have shape {prepared.feature_shape}, but this captioner takes "
-                f"{member.feature_shape}: are they of another encoder? (features.store)"
+                f"{member.feature_shape}: do they come from another encoder? (features.store)"
             )
         all_prepared.append(prepared)
     return all_prepared

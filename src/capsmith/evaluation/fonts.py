@@ -65,8 +65,8 @@ def wrap(text: str, font: Font, width: float) -> list[str]:
             continue
         if line:
             lines.append(line)
-        *whole, line = _letters_that_fit(word, font, width)
-        lines += whole
+        *full_lines, line = _letters_that_fit(word, font, width)
+        lines += full_lines
     return [*lines, line] if line else lines
 
 

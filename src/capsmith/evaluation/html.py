@@ -1,6 +1,6 @@
-"""What the HTML pages share: the style, the frame, and small copies of images next to the page.
+"""Shared parts of the HTML pages: the style, the frame, and small copies of images next to the page.
 
-A page needs no network, no script and nothing outside its folder.
+A page needs no network access, no scripts and no files outside its folder.
 """
 
 import contextlib
@@ -91,7 +91,7 @@ def save_copy(image: Image.Image, file: str, folder: Path) -> str:
 
 
 def clear_copies(folder: Path, wanted: set[str]) -> None:
-    """Deletes listed copies that are not wanted any more, and no other file."""
+    """Deletes only those listed copies that are no longer wanted."""
     for name in _listed(folder) - wanted:
         with contextlib.suppress(OSError):
             (folder / name).unlink()
@@ -113,5 +113,5 @@ def _list(folder: Path, names: set[str]) -> None:
 def image(file: str | None, alt: str) -> str:
     """Returns the HTML of an image in ``images`` next to the page, or of a placeholder."""
     if file is None:
-        return '<div class="gone">the image cannot be read</div>'
+        return '<div class="unreadable">the image cannot be read</div>'
     return f'<img src="images/{file}" alt="{escape(alt)}" loading="lazy">'

@@ -82,18 +82,18 @@ class Panel:
         """Draws axes and lines; the lines of ``second`` have their scale on the right side."""
         self.canvas.text(self.left, self.top - 30, title, INK, 20)
         if not any(line.points for line in lines):
-            self.canvas.text((self.left + self.right) / 2, (self.top + self.low) / 2, "nothing yet", anchor="mm")
+            self.canvas.text((self.left + self.right) / 2, (self.top + self.low) / 2, "no data yet", anchor="mm")
         steps = self._scale(lines)
         for value in steps:
             y = self._y(lines[0], value) if lines else self.low
             self.canvas.line([(self.left, y), (self.right, y)], RULE)
-            self.canvas.text(self.left - 10, y, written(value, steps), anchor="rm")
+            self.canvas.text(self.left - 10, y, tick_label(value, steps), anchor="rm")
         steps = self._scale(second)
         for value in steps:
-            self.canvas.text(self.right + 10, self._y(second[0], value), written(value, steps), second[0].colour)
+            self.canvas.text(self.right + 10, self._y(second[0], value), tick_label(value, steps), second[0].colour)
         if second:
             self.canvas.text(self.right + 10, self.top - 30, "cider", second[0].colour)
-        for value in whole_ticks(*self.epochs):
+        for value in integer_ticks(*self.epochs):
             self.canvas.text(self._x(value), self.low + 18, f"{value:g}", anchor="mm")
         self.canvas.text((self.left + self.right) / 2, self.low + 42, "epoch", anchor="mm")
         self.canvas.line([(self.left, self.low), (self.right, self.low)], GREY, 1.2)
@@ -148,13 +148,13 @@ def ticks(low: float, high: float) -> list[float]:
     return [index * step for index in range(first, last + 1)]
 
 
-def whole_ticks(first: float, last: float) -> list[float]:
+def integer_ticks(first: float, last: float) -> list[float]:
     """Returns at most eleven integers in equal steps, starting with the first."""
     step = max(1, math.ceil((last - first) / 10))
     return [value for value in range(round(first), round(last) + 1) if (value - round(first)) % step == 0]
 
 
-def written(value: float, neighbours: list[float]) -> str:
+def tick_label(value: float, neighbours: list[float]) -> str:
     """Returns a tick as text with as many decimals as its neighbours need."""
     step = neighbours[1] - neighbours[0]
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))

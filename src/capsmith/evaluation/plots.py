@@ -1,4 +1,4 @@
-"""Image files for people: the history of a training, and images with their captions. Pillow draws them."""
+"""Image files drawn with Pillow: the training history, and images with their captions."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _PAPER = (240, 242, 246)
 
 
 def plot_history(rows: Sequence[dict[str, float]], path: Path, best_by: str | None = None) -> None:
-    """Draws the history of a training as a PNG: the loss on the left, the dev scores on the right.
+    """Draws the training history as a PNG: the loss on the left, the dev scores on the right.
 
     CIDEr has a separate axis on the right side because it is not a fraction.
 
@@ -36,15 +36,15 @@ def plot_history(rows: Sequence[dict[str, float]], path: Path, best_by: str | No
         Line(name.removeprefix("dev_"), _points(rows, name), COLOURS[index % len(COLOURS)])
         for index, name in enumerate(names)
     ]
-    own = [line for line in lines if line.name.startswith("cider")]
-    others = [line for line in lines if line not in own]
+    cider = [line for line in lines if line.name.startswith("cider")]
+    others = [line for line in lines if line not in cider]
     best = best_point(lines, best_by)
     canvas = Canvas(1360, 524)
     epochs = (min((row["epoch"] for row in rows), default=1), max((row["epoch"] for row in rows), default=1))
     left = Panel(canvas, (70, 56, 610, 430), epochs)
     left.draw("train loss", [Line("loss", _points(rows, "loss"), COLOURS[0])], [])
     right = Panel(canvas, (740, 56, 1290, 430), epochs)
-    right.draw("dev scores", others or own, own if others else [])
+    right.draw("dev scores", others or cider, cider if others else [])
     if best is not None:
         right.mark(*best)
     right.legend(lines)
@@ -56,7 +56,7 @@ def _points(rows: Sequence[dict[str, float]], name: str) -> list[tuple[float, fl
 
 
 def best_point(lines: list[Line], best_by: str | None) -> tuple[Line, tuple[float, float]] | None:
-    """Returns the line of the selecting score and its highest point, the first of equal ones."""
+    """Returns the line of the selecting score and its highest point, the first if several are equal."""
     for name in [best_by] if best_by else ["cider", "bleu4", *(line.name for line in lines)]:
         for line in lines:
             if line.name == name and line.points:

@@ -1,7 +1,7 @@
 """The log of test readings: every evaluation of the test split adds a line to the run, which is never removed.
 
-A test set that is read often, with only the best reading reported, is a second dev set. The program therefore counts
-the readings: one JSON object a line in ``test_readings.jsonl`` of each evaluated run.
+A test set that is read often, with only the best reading reported, becomes a second dev set. capsmith therefore counts
+the readings: one JSON object per line in ``test_readings.jsonl`` of each evaluated run.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ except ImportError:  # Windows: a line is one write at the end of the file, with
 
 
 def sources(runs: Sequence[Path]) -> list[dict[str, str]]:
-    """Describes runs such that their files can be verified later.
+    """Describes runs so that their files can be verified later.
 
     Args:
         runs: Run directories.

@@ -1,6 +1,6 @@
-"""The report of an evaluation: a page with scores, and images with the captions of people and of the model.
+"""The report of an evaluation: a page with scores, and images with their references and the model's captions.
 
-The page needs no network, no script and nothing outside its folder, which contains small copies of the images.
+The page needs no network access, no scripts and no files outside its folder, which contains small copies of the images.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ from capsmith.evaluation.report import write_report
 from capsmith.metrics import Score
 from capsmith.models.caption import Caption
 
-_RANKING = ("cider", "bleu4", "rouge")  # the first of these that was measured orders the examples
+_RANKING = ("cider", "bleu4", "rouge")  # the examples are ranked by the first of these that was computed
 
 
 def write_results(
@@ -28,7 +28,7 @@ def write_results(
     """Writes predictions, scores and the report page.
 
     Args:
-        directory: Where the files go.
+        directory: The output folder.
         split: Name of the split.
         config: The config of the model.
         captions: The caption of each image.
@@ -85,7 +85,7 @@ def write_results(
 
 
 def predictions_text(captions: Mapping[str, Caption]) -> str:
-    """Returns the content of ``predictions.jsonl``: one JSON object a line for each image."""
+    """Returns the content of ``predictions.jsonl``: one JSON object per line and image."""
     lines = [
         {"image": image_id, "caption": caption.text, "log_probability": round(caption.log_probability, 4)}
         for image_id, caption in captions.items()

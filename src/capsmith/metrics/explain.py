@@ -14,7 +14,7 @@ from capsmith.metrics.ngrams import ORDER
 from capsmith.metrics.rouge import common_length, position_masks, rouge_l
 from capsmith.metrics.scorer import Scorer
 
-_LISTED = 8  # n-grams named of each kind
+_LISTED = 8  # n-grams listed of each kind
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Explanation:
         )
         points = sorted((g for grams in self.grams for g in grams if g.cider > 0), key=lambda g: -g.cider)
         earned = _shortened([f"{g.text} +{g.cider:.3f}" for g in points])
-        lines.append(f"CIDEr {self.cider:.3f}: {earned or 'no n-gram earned any'}")
+        lines.append(f"CIDEr {self.cider:.3f}: {earned or 'no n-gram earned points'}")
         return "\n".join(map(escaped, lines))
 
 
@@ -97,7 +97,7 @@ def explain(scorer: Scorer, hypotheses: Mapping[Any, Any], image_id: Hashable) -
         DataError: There is no such image, or captions are not valid.
     """
     if image_id not in scorer.ids:
-        raise DataError(f"--explain: image '{image_id}' is not there{nearest(str(image_id), map(str, scorer.ids))}")
+        raise DataError(f"--explain: unknown image '{image_id}'{nearest(str(image_id), map(str, scorer.ids))}")
     image = scorer.ids.index(image_id)
     caption, references = scorer.tokenise(hypotheses)[image], scorer.tokens[image]
     masks = position_masks(caption)
@@ -154,7 +154,9 @@ def _order_lines(n: int, grams: Sequence[Gram]) -> list[str]:
     if earned:
         lines.append("  + " + _shortened([f"{g.text} ({g.references})" for g in earned]))
     if lost:
-        lines.append("  - " + _shortened([g.text if g.images else f"{g.text} (in no reference at all)" for g in lost]))
+        lines.append(
+            "  - " + _shortened([g.text if g.images else f"{g.text} (in no reference of any image)" for g in lost])
+        )
     return lines
 
 

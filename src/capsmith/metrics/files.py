@@ -83,10 +83,10 @@ def read_captions(path: Path, split: str | None = None) -> CaptionFile:
 
 
 def read_hypotheses(path: Path) -> CaptionFile:
-    """Reads captions to score: as ``read_captions``, with exactly one caption per image.
+    """Reads captions to score, like ``read_captions``, but with exactly one caption per image.
 
     Raises:
-        DataError: As ``read_captions``; or an image has several captions, or none.
+        DataError: An image has several captions, or none; see also ``read_captions``.
     """
     content = read_captions(path)
     several = [key for key, group in content.captions.items() if len(group) != 1]
@@ -101,7 +101,7 @@ def read_references(paths: Sequence[Path], split: str | None = None) -> CaptionF
     Plain text files must have the same number of lines. In other formats the references of an image are combined.
 
     Raises:
-        DataError: As ``read_captions``; or plain text files differ in length.
+        DataError: Plain text files differ in length; see also ``read_captions``.
     """
     references = CaptionFile()
     sizes = {}
@@ -123,7 +123,7 @@ def read_training(path: Path) -> CaptionFile:
     """Reads training captions: the train split of a file that has splits, otherwise all captions.
 
     Raises:
-        DataError: As ``read_captions``.
+        DataError: See ``read_captions``.
     """
     try:
         return read_captions(path, "train")
@@ -132,7 +132,7 @@ def read_training(path: Path) -> CaptionFile:
 
 
 def align(captions: CaptionFile, references: CaptionFile) -> dict[str, str]:
-    """Returns one caption per image under the ids of the references, by the other names of the images if necessary."""
+    """Returns one caption per image under the ids of the references, matched by other image names if necessary."""
     single = {key: group[0] for key, group in captions.captions.items()}
     if single.keys() & references.captions.keys() or not all(key in references.names for key in single):
         return single
@@ -150,7 +150,7 @@ def _rows(path: Path, text: str, split: str | None, content: CaptionFile) -> Ite
     if suffix in (".csv", ".tsv", ".tab") or _is_header(head, _delimiter(head)):  # Kaggle's CSV is called captions.txt
         return _delimited(path, text, split, content)
     if split is not None:
-        raise DataError(f"{path}: this format has no splits: leave --split out")
+        raise DataError(f"{path}: this format has no splits: omit --split")
     return _lines(path, text)
 
 
@@ -166,7 +166,7 @@ def _json(path: Path, value: Any, split: str | None, content: CaptionFile) -> It
         return _karpathy(path, value["images"], split, content)
     if isinstance(value, dict) and split is None:
         return ((str(key), group, str(path)) for key, group in value.items())
-    raise DataError(f"{path}: no captions in a known form" + (f", with splits such as '{split}'" * bool(split)))
+    raise DataError(f"{path}: no captions in a known format" + (f", with splits such as '{split}'" * bool(split)))
 
 
 def _objects(path: Path, table: Table, split: str | None, ids: Sequence[str] = _IDS) -> Iterator[Row]:
@@ -200,7 +200,7 @@ def _karpathy(path: Path, images: Sequence[Any], split: str | None, content: Cap
 
 def _split_of(values: Mapping[str, Any], where: str) -> Any:
     if "split" not in values:
-        raise DataError(f"{where}: no 'split': leave --split out")
+        raise DataError(f"{where}: no 'split': omit --split")
     return values["split"]
 
 

@@ -11,7 +11,7 @@ def check_ids(hypotheses: Mapping[Any, Any], ids: Sequence[Any]) -> None:
     """Checks that captions and references have the same image ids.
 
     Raises:
-        DataError: They do not; the message counts and names the ids that differ.
+        DataError: The ids differ; the message counts and names those that do not match.
     """
     if not isinstance(hypotheses, Mapping):
         raise DataError(f"captions must be a mapping from image ids to texts, not {type(hypotheses).__name__}")
@@ -73,7 +73,7 @@ def single_caption(caption: Any, key: Any) -> Any:
     if not is_list(caption):
         return caption
     if len(caption) != 1:
-        raise DataError(f"image {key} has {len(caption)} captions to score: give exactly one")
+        raise DataError(f"image {key} has {len(caption)} captions to score: pass exactly one")
     return caption[0]
 
 

@@ -40,7 +40,9 @@ def require_java(name: str) -> None:
     package_folder(name)
     if shutil.which("java") is None:
         title = _TITLES[name]
-        raise CapsmithError(f"{title} needs Java, and there is no 'java' to run: install it, or leave {name} out")
+        raise CapsmithError(
+            f"{title} needs Java, but there is no 'java' command: install it, or remove {name} from the metrics"
+        )
 
 
 def run_java(name: str, arguments: Sequence[str], text: str = "") -> str:

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 _ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
 _WEIGHTS = np.array([1.0, 0.6, 0.8, 0.6])
 _COUNTS = 23
-# The program looks for its paraphrases by URL and fails on a space in the path: name a relative path.
+# The program locates its paraphrases by URL and fails on a space in the path, so the path is relative.
 _ARGUMENTS = (
     *("-Xmx2G", "-Dfile.encoding=UTF-8", "-jar", "meteor-1.5.jar", "-", "-", "-stdio", "-l", "en", "-norm"),
     *("-a", "data/paraphrase-en.gz"),
@@ -46,7 +46,9 @@ def meteor_counts(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequ
     output = run_java("meteor", _ARGUMENTS, "\n".join(lines) + "\n").split("\n")
     rows = [[float(number) for number in line.split()] for line in output if line.strip()]
     if len(rows) != len(lines) or any(len(row) != _COUNTS for row in rows):
-        raise CapsmithError(f"METEOR answered {len(rows)} of {len(lines)} captions: {' '.join(output)[-200:]!r}")
+        raise CapsmithError(
+            f"METEOR returned counts for {len(rows)} of {len(lines)} captions: {' '.join(output)[-200:]!r}"
+        )
     counts = np.array(rows, np.float64)
     # A caption that equals its reference is one chunk but not fragmented; the program adds no chunk for it.
     equal = (counts[:, 20] == 1) & (counts[:, 21:23] == counts[:, 0:2]).all(axis=1)

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class _Memo:
-    """An object that keeps what was computed from it."""
+    """An object that caches results computed from it."""
 
     def __init__(self) -> None:
         self._results: dict[Hashable, Any] = {}
@@ -37,7 +37,7 @@ class _Memo:
 
 
 class References(_Memo):
-    """The references of N images. Metrics store here what they need to compute only once, such as n-gram counts.
+    """The references of N images. Metrics cache their one-time computations here, such as n-gram counts.
 
     Args:
         tokens: The tokenised references of each image, at least one per image.

@@ -177,7 +177,7 @@ class ReferenceNgrams:
         self.highest = np.maximum.reduceat(self.counts.count, self._start) if end else np.zeros(0, np.int64)
 
     def find(self, images: Ints, grams: Ints) -> tuple[Ints, Ints]:
-        """Looks n-grams up in the references of images.
+        """Looks up n-grams in the references of images.
 
         Args:
             images: Image numbers, (E,).

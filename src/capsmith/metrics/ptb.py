@@ -4,7 +4,7 @@ coco-caption tokenises captions with Stanford's PTBTokenizer (CoreNLP 3.4.1, ``-
 punctuation tokens. This module returns the same tokens. It was written from inputs and outputs of that tool. The tests
 compare it with the tool's published output and, if Java is installed, with the tool itself.
 
-One difference is intended: the tool looks past the end of a line. "vitamin C." at the end of a caption loses its period
+One difference is intended: the tool reads past the end of a line. "vitamin C." at the end of a caption loses its period
 when the next caption of the file starts with "The". Here captions do not affect each other.
 """
 
@@ -73,7 +73,7 @@ def _plain(shape: str, place: int) -> str | None:
 
 
 def _longest(shape: str, place: int, no_domain: int) -> tuple[int, int]:
-    """Returns where the token at this place ends: the longest match, the first of equally long ones.
+    """Returns the end of the token at this place, by the longest match, or the first of several equally long ones.
 
     Args:
         shape: The caption, translated by ``SHAPES``.

@@ -124,9 +124,9 @@ _HOST = r'[^\s"<>|.(){}]'
 
 _DOMAIN = r"[^\s\"`'<>|.!?(){},_$-]"
 DOMAIN = re.compile(rf"((?:[A-Za-z]{_DOMAIN}*\.)+(?:com|net|org|edu)(?:/{_PLACE}+[^\s\"<>|.!?(){{}},-])?)")
-"""Names such as ``example.com``: one of the ``RULES``, and the only one that may look far ahead for nothing."""
+"""Names such as ``example.com``: one of the ``RULES``, and the only one that may scan far ahead without a match."""
 DOMAIN_REACH = re.compile(rf"(?:[A-Za-z]{_DOMAIN}*\.)*(?:[A-Za-z]{_DOMAIN}*)?")
-"""How far ``DOMAIN`` looks. Where it finds nothing from the start of that, it finds nothing from within it either."""
+"""The text that ``DOMAIN`` scans. If it has no match at the start of this text, it has none within the text either."""
 
 RULES = [
     re.compile(rule)
@@ -189,4 +189,4 @@ RULES = [
         r"([A-Z]*\$)",
     )
 ]
-"""Group 1 is the token. Group 2, where there is one, is context: it counts for the length but stays behind."""
+"""Group 1 is the token. Group 2, if present, is context: it counts towards the match length but is not consumed."""

@@ -23,7 +23,7 @@ JAVA = ("meteor", "spice")
 
 @dataclass(frozen=True)
 class MetricEntry:
-    """What one name selects.
+    """The metrics that one name selects.
 
     Attributes:
         description: One line for ``capsmith list metrics``.
@@ -76,7 +76,7 @@ def register_metric(
 
     def register(function: Function) -> Function:
         if name not in METRICS and (taken := find(name)) is not None:
-            raise RegistrationError(f"metric '{name}' is too much like '{taken}': choose another name")
+            raise RegistrationError(f"metric '{name}' is too similar to '{taken}': choose another name")
         metric = PluginMetric(name, title or name, function, combine)
         METRICS.add(name, MetricEntry(description, (metric,)), function.__module__)
         return function
@@ -85,7 +85,7 @@ def register_metric(
 
 
 def find(word: str) -> str | None:
-    """Returns the name of the metric that a word such as ``BLEU-4`` or ``ROUGE-L`` denotes; None for no metric."""
+    """Returns the name of the metric that a word such as ``BLEU-4`` or ``ROUGE-L`` denotes; None if there is none."""
     if word in METRICS or word in BLEU:
         return word
     titles = {folded(metric.title): metric.name for metric in _by_name().values()}
@@ -115,7 +115,7 @@ def canonical(words: Iterable[str]) -> list[str]:
             raise DataError(f"metric '{word}' is not known{nearest(word, [*METRICS, *BLEU])} (one of: {known})")
         names.append(name)
     if not names:
-        raise DataError(f"no metric was asked for (one of: {', '.join(METRICS)})")
+        raise DataError(f"no metric was requested (one of: {', '.join(METRICS)})")
     return names
 
 

@@ -1,4 +1,4 @@
-"""Scoring: captions against references, with everything that can be reused cached between calls."""
+"""Scores captions against references, with reusable results cached between calls."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -77,7 +77,7 @@ class Scorer:
         return self.score_tokens(self.tokenise(hypotheses))
 
     def tokenise(self, hypotheses: Mapping[Any, Any]) -> list[Tokens]:
-        """Returns the tokens of captions in the order of ``ids``; raises as ``score``."""
+        """Returns the tokens of captions in the order of ``ids``; raises the errors of ``score``."""
         check_ids(hypotheses, self.ids)
         unwrap = self.tokeniser.name != "none"
         captions = ((key, single_caption(hypotheses[key], key) if unwrap else hypotheses[key]) for key in self.ids)

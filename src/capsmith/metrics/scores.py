@@ -1,4 +1,4 @@
-"""A score: its value, the value of each image, its interval, and a signature that says how it was computed."""
+"""A score: its value, the value of each image, its interval, and a signature that records how it was computed."""
 
 import functools
 from collections.abc import Callable, Hashable, Mapping
@@ -24,7 +24,7 @@ class Score:
             the name of a plugin's metric.
         value: 0 to 1; 0 to 10 for CIDEr.
         per_image: The score of each image by its id. The value of BLEU and METEOR is not the mean of these.
-        signature: How the value was computed. Scores with different signatures do not compare.
+        signature: How the value was computed. Scores with different signatures are not comparable.
         statistics: One row of statistics per image, (N, S).
         combine: Computes values from summed rows, (…, S) to (…).
     """
@@ -71,7 +71,9 @@ def compare(first: Score, second: Score) -> resampling.Comparison:
         DataError: The scores were not computed in the same way.
     """
     if first.signature != second.signature or list(first.per_image) != list(second.per_image):
-        raise DataError(f"scores of different kinds do not compare: {first.signature} and {second.signature}")
+        raise DataError(
+            f"scores with different signatures or images are not comparable: {first.signature} and {second.signature}"
+        )
     return resampling.compare(first.statistics, second.statistics, first.combine)
 
 

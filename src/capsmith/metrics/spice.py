@@ -43,7 +43,7 @@ def spice(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Seq
             by_number = {row["image_id"]: row["scores"]["All"]["f"] for row in results}
             scores = np.array([by_number[number] for number in range(len(rows))], np.float64)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CapsmithError(f"SPICE gave no usable answer: {error}") from error
+            raise CapsmithError(f"SPICE returned no usable output: {error}") from error
     return np.nan_to_num(scores)
 
 

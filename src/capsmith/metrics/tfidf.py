@@ -4,9 +4,9 @@
     s_n  = g(c)·g(r) / (|g(c)| |g(r)|)                            eq. 2, plain CIDEr
     s_n  = e^(-(l_c - l_r)² / 2σ²) · min(g(c), g(r))·g(r) / (|g(c)| |g(r)|)      section 6, CIDEr-D; σ = 6
 
-This module holds these equations once. Scores, rewards, the utility of MBR decoding and explanations differ only in
-the pairs of captions that they compare. Lengths are counted in bigrams, as in the authors' code, which matters only
-for captions of fewer than two words.
+This is the only implementation of these equations. Scores, rewards, the utility of MBR decoding and explanations differ
+only in the pairs of captions that they compare. Lengths are counted in bigrams, as in the authors' code, which matters
+only for captions of fewer than two words.
 
 E different (sentence, n-gram) pairs · G known n-grams · M matches · P pairs of sentences · S sentences.
 """

@@ -38,7 +38,7 @@ class DocumentFrequencies:
 def pairwise_utility(
     candidates: Sentences, evidence: Sentences, frequencies: DocumentFrequencies
 ) -> NDArray[np.float64]:
-    """Returns the CIDEr-D, 0 to 10, of each candidate with each caption of the evidence set as its one reference.
+    """Returns the CIDEr-D, 0 to 10, of each candidate with each caption of the evidence set as its only reference.
 
     Args:
         candidates: C captions.

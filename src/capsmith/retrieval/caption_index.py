@@ -4,8 +4,8 @@ P images · D feature channels · d dimensions of a vector · k neighbours · W 
 
 The vector of an image has two parts, each of length 1: the visual part is a projection on principal components of the
 features (at most 256), the semantic part a projection on directions that predict captions (``concepts``, at most 200).
-Features are means over regions, standardised per channel. With 6,000 images the index takes 16 MB, and a run needs
-neither its images nor its features to find neighbours.
+Features are means over regions, standardised per channel. With 6,000 images the index takes 16 MB, and finding
+neighbours needs neither the training images nor their features.
 """
 
 from collections.abc import Sequence
@@ -42,8 +42,8 @@ class CaptionIndex:
         captions: The captions of each image as token ids, without start and end.
         vectors: Vectors (P, d), the visual part first.
         mean: Mean of the pooled features (D,).
-        visual_projection: From centred features to the visual part (D, d').
-        semantic_projection: From centred features to the semantic part (D, d - d').
+        visual_projection: Maps centred features to the visual part (D, d').
+        semantic_projection: Maps centred features to the semantic part (D, d - d').
         concepts: Predicts words from centred features.
     """
 
@@ -61,7 +61,7 @@ class CaptionIndex:
         """Indexes images.
 
         Args:
-            source: Has the features of the images.
+            source: Provides the features of the images.
             ids: The images.
             captions: The captions of each image as token ids.
         """
@@ -77,10 +77,10 @@ class CaptionIndex:
         weight = np.maximum(strength[largest], 1e-6) ** -_WHITENING
         visual = (scale[:, None] * components[:, largest] * weight).astype(np.float32)
         projected = scaled @ basis
-        back = scale[:, None] * basis  # from centred features to those components
-        semantic = (back @ semantic_directions(projected, captions)).astype(np.float32)
+        to_components = scale[:, None] * basis  # maps centred features to the components
+        semantic = (to_components @ semantic_directions(projected, captions)).astype(np.float32)
         concepts = ConceptPredictor.fit(projected, captions)
-        concepts = replace(concepts, encode=(back @ concepts.encode).astype(np.float32))
+        concepts = replace(concepts, encode=(to_components @ concepts.encode).astype(np.float32))
         ids_of_tokens = tuple(tuple(tuple(int(token) for token in c) for c in group) for group in captions)
         vectors = _vectors(pooled - mean, visual, semantic).astype(np.float16)
         return cls(ids_of_tokens, vectors, mean, visual, semantic, concepts)
@@ -144,7 +144,7 @@ class CaptionIndex:
 
 
 def pool(features: np.ndarray) -> np.ndarray:
-    """Returns the mean over regions of (N, L, D), or (N, D) as it is, in float32."""
+    """Returns the mean over regions of (N, L, D), or (N, D) unchanged, in float32."""
     features = np.asarray(features, np.float32)
     return features.mean(axis=1) if features.ndim == 3 else features
 

@@ -3,8 +3,8 @@
 P images · D feature channels · W words · d directions · C captions · r rank.
 
 Both are reduced-rank ridge regressions (Izenman 1975) of the words of captions on features, each with its own ridge.
-In the directions of the first, two images are close if people would say similar things about them. The second
-predicts, for a new image, how much its captions would be about each word.
+In the directions of the first, two images are close if their captions are likely to be similar. The second predicts
+the relevance of each word to the captions of a new image.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ Captions = Sequence[Sequence[Sequence[int]]]
 """The captions of each image as token ids."""
 _DIRECTIONS_RIDGE = 0.3  # share of the mean variance of a channel
 _CONCEPTS_RIDGE = 0.1
-_MIN_IMAGES = 10  # in whose captions a word must occur
+_MIN_IMAGES = 10  # minimum number of images whose captions contain a word
 _MAX_DIRECTIONS = 200
 _MAX_RANK = 400
-_MIN_STRENGTH = 1e-6  # singular values below are zero
+_MIN_STRENGTH = 1e-6  # smaller singular values count as zero
 
 
 def semantic_directions(features_PD: np.ndarray, captions: Captions) -> np.ndarray:  # noqa: N803
@@ -43,10 +43,10 @@ class ConceptPredictor:
     """Predicts words from features, and scores captions against the prediction.
 
     Attributes:
-        tokens: Ids of the words it predicts (W,).
-        idf: Inverse document frequency of each: log of all images over those whose captions have it (W,).
-        encode: From features, each channel of mean 0, to r dimensions (D, r).
-        decode: From there to words (r, W).
+        tokens: Ids of the predicted words (W,).
+        idf: Inverse document frequency of each: log of all images over those whose captions contain it (W,).
+        encode: Maps features, each channel with mean 0, to r dimensions (D, r).
+        decode: Maps these to words (r, W).
     """
 
     tokens: np.ndarray
@@ -56,13 +56,13 @@ class ConceptPredictor:
 
     @classmethod
     def fit(cls, features_PD: np.ndarray, captions: Captions) -> "ConceptPredictor":  # noqa: N803
-        """Learns from the features of images, each channel of mean 0, and their captions."""
+        """Fits the predictor to the features of images, each channel with mean 0, and their captions."""
         tokens, idf, targets = _word_targets(captions)
         encode, strength, decode = _reduced_rank_regression(features_PD, targets, _CONCEPTS_RIDGE, _MAX_RANK)
         return cls(tokens, idf, (encode * strength).astype(np.float32), decode.astype(np.float32))
 
     def predict(self, features_ND: np.ndarray) -> np.ndarray:  # noqa: N803
-        """Returns how much more than the average image each image is about each word, (N, W), rows of length 1."""
+        """Returns the relevance of each word to each image relative to the average image, (N, W), rows of length 1."""
         predicted = features_ND @ self.encode @ self.decode
         unit: np.ndarray = predicted / np.maximum(np.linalg.norm(predicted, axis=1, keepdims=True), 1e-12)
         return unit
@@ -70,8 +70,9 @@ class ConceptPredictor:
     def score(self, prediction_W: np.ndarray, captions: Sequence[Sequence[int]]) -> np.ndarray:  # noqa: N803
         """Returns the concept score of captions of one image, (C,).
 
-        Each distinct word of a caption counts its idf times its prediction. The sum is divided by the root of the
-        Euclidean length of the idfs: divided by all of it, short captions would win; undivided, long ones.
+        Each distinct word of a caption contributes its idf times its prediction. The sum is divided by the square root
+        of the Euclidean norm of the idfs: dividing by the norm itself would favour short captions, not dividing would
+        favour long ones.
 
         Args:
             prediction_W: One row of ``predict``.
@@ -109,7 +110,7 @@ def _reduced_rank_regression(
 
 
 def _word_targets(captions: Captions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns words (W,), their idf (W,), and how much each image's captions are about them (P, W).
+    """Returns words (W,), their idf (W,), and the weight of each word in each image's captions (P, W).
 
     Entries are tf-idf; the row of an image has length 1 before the mean of each column is subtracted.
     """

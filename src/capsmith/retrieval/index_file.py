@@ -39,12 +39,12 @@ _OLD_NAMES = {
 
 
 def index_paths(run: Path) -> tuple[Path, Path]:
-    """Returns the paths that a run's caption index may have: that of this version, and that of earlier ones."""
+    """Returns the paths that a run's caption index may have: that of this version, and that of earlier versions."""
     return run / FILE, run / OLD_FILE
 
 
 def index_path(run: Path) -> Path:
-    """Returns the path of a run's caption index: an existing file of an earlier version, or that of this one."""
+    """Returns the path of a run's caption index: an existing file of an earlier version, or that of this version."""
     new, old = index_paths(run)
     return old if old.is_file() and not new.exists() else new
 
@@ -54,7 +54,7 @@ def write(run: Path, arrays: Mapping[str, np.ndarray], captions: Captions) -> No
 
     Args:
         run: The run directory.
-        arrays: All arrays of the schema but those of the captions.
+        arrays: All arrays of the schema except those of the captions.
         captions: The captions of each image as token ids.
     """
     flat = [caption for group in captions for caption in group]
@@ -77,17 +77,18 @@ def read(run: Path, channels: int | None, vocabulary_size: int | None) -> tuple[
     path = index_path(run)
     if not path.is_file():
         raise CheckpointError(
-            f"{run} has no caption index ({FILE}), which its reranking reads: evaluate the run once where the data is"
+            f"{run} has no caption index ({FILE}), which its reranker needs: evaluate the run once where the dataset "
+            "is available"
         )
-    advice = "delete it, and evaluate the run once where the data is"
+    advice = "delete it, and evaluate the run once where the dataset is available"
     old_names = _OLD_NAMES if path.name == OLD_FILE else {}
     schema = {old_names.get(name, name): spec for name, spec in _SCHEMA.items()}
     headers = read_headers(path, CheckpointError, advice)
     if schema.keys() - headers.keys() == {old_names.get(name, name) for name in _SCHEMA if name.startswith("concept_")}:
-        raise CheckpointError(f"{path} is of an earlier capsmith: {advice}")
+        raise CheckpointError(f"{path} was written by an earlier capsmith version: {advice}")
     if channels is not None and "mean" in headers and headers["mean"].shape != (channels,):
         size = headers["mean"].shape[0] if headers["mean"].shape else 0
-        raise CheckpointError(f"{path} is of another encoder ({size} channels, now {channels}): {advice}")
+        raise CheckpointError(f"{path} belongs to another encoder ({size} channels, now {channels}): {advice}")
     saved = read_arrays(path, schema, CheckpointError, advice)
     arrays = {name: saved[old_names.get(name, name)] for name in _SCHEMA}
     try:
@@ -96,7 +97,7 @@ def read(run: Path, channels: int | None, vocabulary_size: int | None) -> tuple[
             raise ValueError("the projections do not match the vectors")
         largest = max(arrays[name].max(initial=0) for name in ("tokens", "concept_tokens"))
         if vocabulary_size is not None and largest >= vocabulary_size:
-            raise ValueError("it has tokens that are not in the run's vocabulary")
+            raise ValueError("it contains tokens that are not in the run's vocabulary")
     except (ValueError, OverflowError) as error:
         raise CheckpointError(f"{path} is damaged: {one_line(error)}; {advice}") from error
     return arrays, captions

@@ -10,7 +10,7 @@ from capsmith.core.schema import Settings
 
 
 class AugmentConfig(Settings):
-    """Random variation of training images while the encoder is trained; drawn again in every epoch."""
+    """Random variation of training images while the encoder is trained; new variants are drawn in every epoch."""
 
     crop: float = Field(default=0.75, gt=0, le=1)
     """Smallest fraction of each side that a crop keeps; 1 disables cropping."""

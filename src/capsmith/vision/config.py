@@ -28,7 +28,7 @@ class PretrainOnWordsConfig(Settings):
     learning_rate: float = Field(default=1e-4, gt=0)
     """Initial learning rate of the encoder's layers; it decays to zero along a half cosine."""
     batch_size: int = Field(default=50, ge=2)
-    """Images in a batch."""
+    """Images per batch."""
     min_images: int = Field(default=20, ge=1)
     """Words that occur in the captions of fewer training images than this are not predicted."""
     seed: int = Field(default=0, ge=0)
@@ -41,13 +41,13 @@ class EncoderConfig(Settings):
     renamed: ClassVar[Mapping[str, str]] = {"rate": "lr_multiplier", "adapt": "pretrain_on_words"}
 
     type: str = "resnet50"
-    """Name of the network; ``capsmith list encoders`` lists them. ``custom`` is a Keras model of your own."""
+    """Name of the network; ``capsmith list encoders`` lists them. ``custom`` is a custom Keras model."""
     weights: Annotated[str, Scope.FILES] = "imagenet"
     """Initial weights: ``imagenet`` (downloaded once), ``none`` (random), or the path of a Keras weights file or
     ``.keras`` model."""
     layer: str | None = None
     """Layer whose output becomes the features; by default the last one before the classifier. Earlier layers have more
-    regions and say more about where things are."""
+    regions and preserve more spatial detail."""
     output: Literal["pooled", "grid"] = "pooled"
     """``pooled``: one vector (D,) per image; ``grid``: one vector per region, (L, D), which attention decoders need."""
     image_size: int | tuple[int, int] | None = None
@@ -55,7 +55,8 @@ class EncoderConfig(Settings):
     on. Larger images give more regions and take longer."""
     preprocess: Literal["caffe", "tf", "torch", "unit", "none"] | None = None
     """Pixel scaling; by default the encoder's own. ``caffe``: BGR minus ImageNet's mean; ``tf``: [-1, 1]; ``torch``:
-    ImageNet's mean and deviation; ``unit``: [0, 1]; ``none``: 0–255. Set it only for weights trained otherwise."""
+    ImageNet's mean and deviation; ``unit``: [0, 1]; ``none``: 0–255. Set it only for weights trained with
+    another scaling."""
     trainable: Annotated[bool | Literal["last_block", "all"], Scope.FINE_TUNING] = False
     """Train the encoder together with the decoder: ``true`` or ``all`` trains all of it, ``last_block`` only its last
     block. Pretrained batch norm statistics stay fixed, and no features are cached."""
@@ -67,7 +68,7 @@ class EncoderConfig(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _own_default(cls, values: Any) -> Any:
+    def _default_weights(cls, values: Any) -> Any:
         """Networks without pretrained weights, such as the small CNN, default to random weights."""
         if isinstance(values, dict) and isinstance(values.get("type"), str):
             name = ENCODERS.find(values["type"])
@@ -86,14 +87,14 @@ class EncoderConfig(Settings):
 
     @field_validator("image_size")
     @classmethod
-    def _sensible(cls, value: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
+    def _check_size(cls, value: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
         sides = value if isinstance(value, tuple) else (value,)
         if any(side is not None and not 8 <= side <= 4096 for side in sides):
             raise ValueError(f"{value} is not between 8 and 4096 pixels")
         return value
 
     @model_validator(mode="after")
-    def _weights_exist_for(self) -> "EncoderConfig":
+    def _check_weights(self) -> "EncoderConfig":
         if not ENCODERS[self.type].pretrained and self.weights == "imagenet":
             raise ValueError(f"{self.type} has no ImageNet weights: set weights: none, or the path of a weights file")
         if self.type == "custom" and not self.weights.endswith(".keras"):
@@ -153,8 +154,8 @@ class FeaturesConfig(Settings):
     precision: Precision = "auto"
     """Precision of the CNN. ``auto`` times both and uses bfloat16 if it is faster on this machine."""
     max_bad_fraction: float = Field(default=0.01, ge=0, le=1)
-    """Largest fraction of images, 0 to 1, that may be unreadable or lack features in a pickle. Such images are left
-    out; more of them are an error."""
+    """Largest fraction of images, 0 to 1, that may be unreadable or lack features in a pickle. Such images are
+    skipped; a larger fraction is an error."""
 
     @property
     def pickle(self) -> Path | None:

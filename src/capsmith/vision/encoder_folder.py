@@ -1,4 +1,4 @@
-"""The files of a frozen or trained encoder on disk: their names stand here and nowhere else."""
+"""The files of a frozen or trained encoder on disk. Their names are defined only here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ class EncoderFolder:
 
     @property
     def files_in_run(self) -> tuple[Path, ...]:
-        """All files that a run keeps of an encoder."""
+        """All files of an encoder that a run keeps."""
         return self.pretraining, self.description, self.network, self.weights
 
     @property

@@ -1,6 +1,6 @@
 """The table of encoders: network, image size and pixel scaling.
 
-This module imports no Keras, so ``capsmith list encoders`` and ``capsmith validate`` answer at once. ``networks.py``
+This module does not import Keras, so ``capsmith list encoders`` and ``capsmith validate`` are fast. ``networks.py``
 builds the networks. Another network of ``keras.applications`` needs one more line below.
 """
 
@@ -20,7 +20,7 @@ class EncoderSpec:
     Attributes:
         name: Name in a config (``encoder.type``).
         application: Function of ``keras.applications`` that builds the network; None for other networks.
-        size: Height and width in pixels on which it was trained; None if only its file tells.
+        size: Height and width in pixels on which it was trained; None if only its file specifies them.
         preprocess: ``caffe``: BGR minus ImageNet's mean colour; ``tf``: [-1, 1]; ``torch``: [0, 1], then ImageNet's
             mean and deviation; ``unit``: [0, 1]; ``none``: 0–255, which the network scales itself.
         layer: Default layer whose output is used; None is the last layer before the classifier.

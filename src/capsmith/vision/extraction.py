@@ -1,4 +1,4 @@
-"""From image files to a feature store: decode, encode, save. Extraction can be interrupted and resumed at any time."""
+"""Extracts features: decodes images, encodes them, and fills a store. Can be interrupted and resumed at any time."""
 
 import os
 import time
@@ -62,7 +62,7 @@ def extract(
     Args:
         images: (image id, path) pairs; duplicates are allowed.
         encoder_config: The encoder.
-        features_config: Location of the store, and how many images may be unreadable.
+        features_config: Location of the store, and the fraction of images that may be unreadable.
         crop: Number of the cached crop, see ``cached_crops.py``; 0 for the complete images.
 
     Raises:
@@ -91,8 +91,8 @@ def store_folder(
 ) -> Path:
     """Returns the folder of the store for these images and this encoder.
 
-    This is ``features.store`` if set. Otherwise it is a folder in ``features.cache`` whose name is made of the
-    encoder, its fingerprint and a hash of the folder of the images. The number of a cached crop is appended.
+    This is ``features.store`` if set. Otherwise it is a folder in ``features.cache`` whose name consists of
+    the encoder, its fingerprint and a hash of the image folder. The number of a cached crop is appended.
     """
     suffix = f"-view{crop}" if crop else ""
     if features_config.store is not None:
@@ -118,7 +118,7 @@ def _stat(images: Sequence[tuple[str, Path]]) -> list[_ImageFile]:
 
 
 def _why_absent(path: Path) -> str:
-    """Returns why a file cannot be found: its folder may lack permission to search it."""
+    """Returns why a file cannot be found: it is missing, or its folder cannot be searched."""
     try:
         path.stat()
     except PermissionError as error:
@@ -176,7 +176,7 @@ def _extract_missing(
 def _build_encoder(
     config: EncoderConfig, features_config: FeaturesConfig, images: int, manifest: Manifest | None
 ) -> tuple["Encoder", str]:
-    """Builds the encoder and returns its precision: that of an existing store, else the configured one.
+    """Builds the encoder and returns its precision: that of an existing store, or otherwise the configured one.
 
     Which precision is faster depends on the network: depthwise convolutions gain nothing from bfloat16. ``auto``
     therefore times both, if the machine has bfloat16 and there are enough images to be worth it.
@@ -234,7 +234,7 @@ def _batches(
 
 
 def _require_readable(requested: list[_ImageFile], reasons: dict[str, str], config: FeaturesConfig) -> None:
-    """Raises FeatureError as soon as too many images are unreadable: a wrong folder is reported at once."""
+    """Raises FeatureError as soon as too many images are unreadable, so that a wrong folder is reported early."""
     if len(reasons) <= config.max_bad_fraction * len(requested):
         return
     unreadable = [image.id for image in requested if image.id in reasons]
@@ -249,6 +249,6 @@ def _log_unreadable(todo: list[_ImageFile], manifest: Manifest) -> None:
     by_id = manifest.reasons()
     reasons = [by_id[image.id] for image in todo if image.id in by_id]
     for reason in reasons[:_LOGGED]:
-        logger.info(f"features: left out {reason}")
+        logger.info(f"features: skipped {reason}")
     if len(reasons) > _LOGGED:
-        logger.info(f"features: left out {len(reasons) - _LOGGED} more, listed in the store's manifest.json")
+        logger.info(f"features: skipped {len(reasons) - _LOGGED} more, listed in the store's manifest.json")

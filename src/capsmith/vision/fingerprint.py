@@ -1,6 +1,6 @@
-"""Encoder fingerprints: what identifies an encoder, so that features of different encoders are never mixed.
+"""Encoder fingerprints, which prevent features of different encoders from being mixed.
 
-A fingerprint is computed without building the network: a complete feature store opens without Keras.
+A fingerprint is computed without building the network, so a complete feature store opens without Keras.
 """
 
 import functools

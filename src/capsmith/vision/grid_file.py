@@ -1,4 +1,4 @@
-"""``features.npy``: the grids of a feature store, of which only the requested rows are read."""
+"""``features.npy``: the grids of a feature store. Only the requested rows are read."""
 
 import os
 import threading

@@ -204,7 +204,7 @@ def icon(data: bytes) -> bytes:
 def tags_fit(block: bytes) -> bool:
     """Returns whether the tags in the first directory of a TIFF or EXIF block refer to at most twice its bytes.
 
-    Readers copy the bytes of each tag, so thousands of tags that refer to the same bytes take thousands of copies.
+    Readers copy the bytes of each tag, so thousands of tags that refer to the same bytes cause thousands of copies.
     """
     room = 2 * len(block) + 65_536
     for _, kind, count, _ in _tags(block):
@@ -237,7 +237,7 @@ def _tags(block: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _hide_segments(data: bytes, offsets: list[int]) -> bytes:
-    """Returns a JPEG in which the segments at these offsets have a name that no reader knows."""
+    """Returns a JPEG in which the segments at these offsets have a name that readers ignore."""
     changed = bytearray(data)
     for offset in offsets:
         changed[offset : offset + 3] = b"---"

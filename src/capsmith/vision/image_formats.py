@@ -1,9 +1,9 @@
 """The image formats that are read: their signatures and file extensions.
 
-This is an allow list. Pillow knows some forty more formats, among them PostScript, which it passes to Ghostscript, and
-containers (IPTC, ICNS, FPX, MIC) in which any other format can hide. The cost of all formats here can be bounded before
-decoding. Left out on purpose: JPEG 2000, whose header does not show its cost and whose decoder runs in one
-call that no signal interrupts; and TGA, PCX, PSD and other formats of drawing programs.
+This is an allow list. Pillow supports some forty more formats, among them PostScript, which it passes to Ghostscript,
+and containers (IPTC, ICNS, FPX, MIC) in which any other format can hide. The cost of all formats here can be bounded
+before decoding. Deliberately omitted: JPEG 2000, whose header does not show its cost and whose decoder runs in one call
+that no signal interrupts; and TGA, PCX, PSD and other formats of drawing programs.
 """
 
 import re
@@ -79,7 +79,7 @@ def format_of(head: bytes) -> str | None:
 
 
 def why_unknown(head: bytes) -> str:
-    """Returns the reason why a file whose format ``format_of`` does not know is not read."""
+    """Returns the reason why a file that ``format_of`` does not recognise is not read."""
     for pattern, reason in _NOT_READ:
         if re.match(pattern, head, re.DOTALL):
             return reason

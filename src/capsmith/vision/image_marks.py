@@ -1,4 +1,4 @@
-"""The mark that capsmith leaves in the images that it draws, so that it may replace them later and no other file."""
+"""Marks the images that capsmith draws, so that it later overwrites only its own files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ _FORMATS = ("PNG", "JPEG", "WEBP")  # formats in which the mark can be read with
 
 
 def marked(kind: str) -> dict[str, Any]:
-    """Returns the arguments of ``PIL.Image.save`` that mark an image as ours.
+    """Returns the arguments of ``PIL.Image.save`` that mark an image as drawn by capsmith.
 
     Args:
         kind: What the image shows, such as ``"captions"``.
@@ -27,14 +27,14 @@ def marked(kind: str) -> dict[str, Any]:
 def is_marked(kind: str) -> Callable[[Path], bool]:
     """Returns a test of whether a file is an image that was saved with ``marked(kind)``."""
 
-    def ours(path: Path) -> bool:
+    def has_mark(path: Path) -> bool:
         try:
             with open_image(path, path.name) as image:
                 return image.format in _FORMATS and _mark(kind).encode() in bytes(image.info.get("exif", b""))
         except Exception:  # not an image, or an error that a damaged header leads to
             return False
 
-    return ours
+    return has_mark
 
 
 def _mark(kind: str) -> str:

@@ -116,7 +116,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode in _SIXTEEN_BIT:
         return _eight_bits(np.asarray(image) / np.float32(257))
-    if image.mode == "I":  # mode I does not tell the range: 8 bits, 16 bits, or up to the largest value
+    if image.mode == "I":  # mode I does not specify the range: 8 bits, 16 bits, or up to the largest value
         values = np.asarray(image)
         top = int(values.max())
         return _eight_bits(values / np.float32(1 if top <= 255 else 257 if top <= 65535 else top / 255))

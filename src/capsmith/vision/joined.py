@@ -73,7 +73,7 @@ def resampling_matrix(source: int, target: int) -> np.ndarray:
 
 
 class JoinedStore(StoredFeatures):
-    """Several stores read as one. It has the images that all of them have.
+    """Several stores read as one, with the images that all of them contain.
 
     Args:
         stores: One store per encoder.
@@ -94,7 +94,9 @@ class JoinedStore(StoredFeatures):
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns a copy of the joined features of rows, (N, D) float32 or (N, L, D) float16."""
-        return join_features([part.gather(own[rows]) for part, own in zip(self._parts, self._rows, strict=True)])
+        return join_features(
+            [part.gather(part_rows[rows]) for part, part_rows in zip(self._parts, self._rows, strict=True)]
+        )
 
     def close(self) -> None:
         """Closes all stores."""

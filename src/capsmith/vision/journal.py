@@ -1,4 +1,4 @@
-"""Saves each extracted batch at once, so that a killed run loses no work.
+"""Saves each extracted batch immediately, so that a killed run loses no completed batch.
 
 During extraction, the folder of the store (see ``store.py``) also holds::
 
@@ -56,7 +56,7 @@ def _require_ours(folder: Path) -> None:
             manifest = read_json(folder / "manifest.json", FeatureError)
             if isinstance(manifest, dict) and "fingerprint" in manifest:
                 return
-    raise FeatureError(f"{folder} holds a {existing[0]} that no extraction wrote: choose another features.store")
+    raise FeatureError(f"{folder} contains a {existing[0]} that no extraction wrote: choose another features.store")
 
 
 class Journal:
@@ -107,7 +107,7 @@ class Journal:
             unreadable: Images found unreadable since the previous batch, as in `Manifest.broken`.
 
         Raises:
-            FeatureError: The disk is full, or the features are not finite. Earlier batches stay.
+            FeatureError: The disk is full, or the features are not finite. Earlier batches are kept.
         """
         new_rows = iter(range(len(self.manifest.ids), 1 << 62))
         rows = [self._row_of[image] if image in self._row_of else next(new_rows) for image in ids]
@@ -189,7 +189,7 @@ def _sync(file: IO[bytes]) -> None:
 
 @contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Turns an OSError into a FeatureError that names the folder and says how to continue."""
+    """Turns an OSError into a FeatureError that names the folder and advises how to continue."""
     try:
         yield
     except OSError as error:

@@ -27,7 +27,7 @@ class SavedBatch(FileSchema):
 
 
 def current_manifest(folder: Path, fingerprint: dict[str, Any]) -> Manifest | None:
-    """Returns everything that a folder holds, finished or not; None if no extraction has started there.
+    """Returns the manifest of a store, including unfinished extraction; None if no extraction has started there.
 
     Args:
         folder: The store's folder.
@@ -111,7 +111,7 @@ def read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 def _parse_line(raw: bytes, damaged: str) -> Any:
-    """Parses a line; raises ValueError if it is torn, and FeatureError if it is valid JSON that we do not write."""
+    """Parses a line; raises ValueError if it is torn, and FeatureError if it is valid but foreign JSON."""
     try:
         return parse_json(raw)
     except ValueError as error:

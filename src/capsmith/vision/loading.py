@@ -1,4 +1,4 @@
-"""Decodes image files in threads: the one loader behind extraction, training on pixels, and `capsmith inspect`."""
+"""Decodes image files in threads: the loader shared by extraction, training on pixels, and `capsmith inspect`."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,7 @@ from capsmith.vision.images import load_image
 
 K = TypeVar("K")
 PREFETCH = 128
-"""Images decoded in advance, unless the caller gives another number."""
+"""Images decoded in advance, unless the caller specifies another number."""
 
 
 def load_images(
@@ -30,7 +30,7 @@ def load_images(
         images: A key and a path for each image; the key is yielded with the pixels.
         size: Height and width of the result in pixels.
         workers: Number of threads.
-        prefetch: Maximum number of images that are decoded before the caller asks for them.
+        prefetch: Maximum number of images that are decoded before the caller requests them.
         crop: Returns the crop of the image with a given key; None loads complete images.
 
     Yields:

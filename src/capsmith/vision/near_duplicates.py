@@ -1,4 +1,4 @@
-"""Near-duplicate images, found from their thumbnails whatever their size, format and compression."""
+"""Near-duplicate images, found from their thumbnails regardless of size, format and compression."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

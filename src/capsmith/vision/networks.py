@@ -48,7 +48,7 @@ def build_network(config: EncoderConfig, weights: Path | None = None) -> keras.M
 def layers_by_name(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """Returns the layers by name, with automatic names numbered from this model's first layer.
 
-    Keras counts through the whole process: ``conv2d_93`` of the first model becomes ``conv2d_187`` in the second one.
+    Keras numbers layers across the process: ``conv2d_93`` of the first model becomes ``conv2d_187`` in the second one.
     """
     numbers: dict[str, tuple[str, int]] = {}
     first: dict[str, int] = {}
@@ -160,8 +160,8 @@ def _network_with_layer(spec: EncoderSpec, size: tuple[int, int], layer: str | N
 def _load(spec: EncoderSpec, network: keras.Model, core: keras.Model, path: Path, layer: str | None, top: bool) -> None:
     """Loads a file that holds the network with or without its classifier, up to the chosen layer, or up to a later one.
 
-    The number of parameters tells which: Keras itself would load some files of another extent into the wrong layers,
-    without an error.
+    The number of parameters determines which. Keras itself would silently load some of these files into the wrong
+    layers.
     """
     numbers = count_numbers(path)
     if numbers == count_parameters(network):

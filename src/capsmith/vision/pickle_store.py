@@ -1,4 +1,4 @@
-"""Features from elsewhere: a pickle ``{image_id: array}`` such as image-captioning notebooks save.
+"""External features: a pickle ``{image_id: array}``, as saved by image-captioning notebooks.
 
 N images · L regions · D channels.
 

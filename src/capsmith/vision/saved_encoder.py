@@ -60,7 +60,7 @@ def load_encoder(config: EncoderConfig, directory: Path) -> Encoder:
         raise CheckpointError(f"{directory} is incomplete: {path.name} is missing, or encoder.json is damaged")
     expected = encoder_fingerprint(config, weights=str(saved.get("weights")))
     if differences := describe_differences(saved, expected, MAY_DIFFER_IN_RUNS):
-        raise CheckpointError(f"{directory} holds another encoder than its config names ({differences})")
+        raise CheckpointError(f"{directory} contains another encoder than its config names ({differences})")
     try:
         is_custom = config.type == "custom"
         core = load_custom(path, None, config.size) if is_custom else build_network(config, weights=path)

@@ -13,9 +13,9 @@ CHANNELS = (16, 48, 96, 128, 128)
 def small_cnn(size: tuple[int, int]) -> keras.Model:
     """Builds the network: five blocks of 3 × 3 convolution, batch norm, ReLU.
 
-    The last block also sees the coordinates of each cell (Liu et al. 2018, "CoordConv"): its channels can then encode
-    "something red on the left", which survives pooling. The running statistics of batch norm adapt within tens of
-    batches, because a short training has only a few hundred.
+    The last block also receives the coordinates of each cell (Liu et al. 2018, "CoordConv"): its channels can then
+    encode "something red on the left", which survives pooling. The running statistics of batch norm adapt within tens
+    of batches, because short training has only a few hundred.
 
     Args:
         size: Height and width of the images in pixels.

@@ -171,7 +171,7 @@ def _convert(features: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if not np.isfinite(values).all():
         index = tuple(int(n) for n in np.argwhere(~np.isfinite(values))[0])
         raise FeatureError(
-            f"the feature at {index} is {features[index]:g}: {dtype.name} holds finite numbers up to "
+            f"the feature at {index} is {features[index]:g}: {dtype.name} represents finite numbers up to "
             f"{np.finfo(dtype).max:g}"
         )
     return values
@@ -192,7 +192,7 @@ def _read_pooled(folder: Path, manifest: Manifest) -> np.ndarray:
     try:
         matrix = np.zeros((len(manifest.ids) if rows else 0, *manifest.shape), np.float32)
     except (MemoryError, ValueError) as error:
-        raise FeatureError(f"{path} and its manifest need more memory than there is: extract again") from error
+        raise FeatureError(f"{path} and its manifest need more memory than is available: extract again") from error
     with np.errstate(over="ignore"):
         for row, image in rows:
             matrix[row] = vectors[image]

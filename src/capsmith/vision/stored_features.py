@@ -1,4 +1,4 @@
-"""The interface of everything that holds features by image: stores, joined stores and pickles."""
+"""The common interface of features by image: stores, joined stores and pickles."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

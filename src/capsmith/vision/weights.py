@@ -61,7 +61,7 @@ def _require_file(path: Path) -> None:
 
 
 def require_readable(path: Path, what: str, error: type[CapsmithError]) -> None:
-    """Raises an error with the reason why a file cannot be opened: HDF5 and Keras would call it damaged."""
+    """Raises an error with the reason why a file cannot be opened: HDF5 and Keras would report it as damaged."""
     try:
         path.open("rb").close()
     except OSError as cause:
@@ -131,7 +131,7 @@ def load_strictly(model: keras.Model, path: Path) -> None:
     """
     numbers, expected = count_numbers(path), count_parameters(model)
     if numbers != expected:
-        raise ValueError(f"it holds {numbers:,} numbers, the model {expected:,}")
+        raise ValueError(f"the file has {numbers:,} numbers, but the model has {expected:,}")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Skipping nested container")
         model.load_weights(path)

@@ -135,7 +135,7 @@ def test_the_file_with_most_matches_is_chosen(tmp_path):
             "COCO file without captions",
         ),
         (lambda d: (d / "c.json").write_text("[1]"), r"c\.json, entry 1: expected an object"),
-        (lambda d: (d / "c.json").write_text("{}"), r"c\.json holds no list of images: it may be \[\{.image"),
+        (lambda d: (d / "c.json").write_text("{}"), r"c\.json has no list of images: expected \[\{.image"),
     ],
 )
 def test_undetectable_layouts_are_one_line_errors(tmp_path, make, says):
@@ -245,18 +245,18 @@ def test_a_leak_between_splits_is_reported(tmp_path, monkeypatch, capsys):
     rows = [(*one, split) for one, split in zip(captioned(names), splits, strict=True)]
     table(tmp_path / "d" / "c.csv", ("image", "caption", "split"), rows)
     code, out, _ = init(capsys, "d", "--out", "leak.yaml")
-    assert code == 0 and "several splits" in out and "(p2.jpg = p15.jpg)" in out
+    assert code == 0 and "different splits" in out and "(p2.jpg = p15.jpg)" in out
 
 
 def test_a_random_split_keeps_near_duplicates_in_one_split(tmp_path, monkeypatch, capsys):
-    """Six images exist three times, as copies and smaller ones: none may be in several splits."""
+    """Six images exist three times, as copies and smaller ones: none may be in different splits."""
     monkeypatch.chdir(tmp_path)
     root = mine(tmp_path / "d", count=60)
     copies = [(f"p{n + 10 * more}.jpg", n) for n in range(6) for more in (2, 4)]
     for name, n in copies:
         scene(n, (96, 64) if n % 2 else (72, 48)).save(root / "images" / name, quality=90)
     code, out, _ = init(capsys, "d")
-    assert code == 0 and "6 × near-duplicate images, kept in one split (" in out and "several splits" not in out
+    assert code == 0 and "6 × near-duplicate images, kept in one split (" in out and "different splits" not in out
     split = {record.image_id: record.split for record in read_dataset(load_config("d.yaml").data).records}
     assert all(split[name] == split[f"p{n}.jpg"] for name, n in copies)
     assert all(abs(list(split.values()).count(name) - 6) <= 1 for name in ("dev", "test"))
@@ -273,7 +273,7 @@ def test_groups_are_dropped_if_they_would_empty_a_split(tmp_path, monkeypatch, c
         scene(2).save(root / "images" / f"p{n}.jpg", quality=60 + n)
     code, out, err = init(capsys, "d")
     assert code == 0, err
-    assert "kept in one split" not in out and "several splits" in out
+    assert "kept in one split" not in out and "different splits" in out
     assert not load_config("d.yaml").data.split.groups
 
 

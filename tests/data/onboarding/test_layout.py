@@ -66,7 +66,7 @@ def test_a_missing_list_is_an_error(tmp_path):
     images(tmp_path / "Images")
     write(tmp_path / "Flickr8k.token.txt", token_file())
     write(tmp_path / LISTS["test"], "p0.jpg")
-    with pytest.raises(DataError, match="has Flickr_8k.testImages.txt, but not Flickr_8k.trainImages.txt: put it"):
+    with pytest.raises(DataError, match="has Flickr_8k.testImages.txt, but not Flickr_8k.trainImages.txt: add it"):
         detect_layout(tmp_path)
 
 
@@ -122,7 +122,7 @@ def test_text_files_elsewhere_and_without_an_image(tmp_path):
     corpus = read_dataset(config)
     assert {record.image_id for record in corpus.records} == set(NAMES) - {"p3.jpg"}
     assert corpus.problems.by_kind == {
-        "text file without an image of its name": ["readme.txt"],
+        "text file without an image of the same name": ["readme.txt"],
         "empty caption": ["p3.jpg"],
     }
     with pytest.raises(DataError, match="folder without text files"):
@@ -191,7 +191,7 @@ def test_ambiguous_names_are_an_error(tmp_path):
     images(tmp_path)
     images(tmp_path, [name.replace("jpg", "png") for name in NAMES])
     write(tmp_path / "c.csv", "\n".join(["image,caption", *(f"{name[:-4]},a ball" for name in NAMES)]))
-    with pytest.raises(DataError, match=r"names in column 'image' have no ending; write which is meant: p0\.(jpg|png)"):
+    with pytest.raises(DataError, match=r"names in column 'image' match .*: p0\.(jpg|png)"):
         detect_layout(tmp_path)
 
 
@@ -199,7 +199,7 @@ def test_an_image_is_not_read_as_captions(tmp_path):
     images(tmp_path)
     (tmp_path / "c.csv").write_bytes((tmp_path / "p0.jpg").read_bytes())
     for name in ("p0.jpg", "c.csv"):
-        with pytest.raises(DataError, match=rf"{name} is an image, not captions: give a table"):
+        with pytest.raises(DataError, match=rf"{name} is an image, not captions: pass a table"):
             detect_layout(tmp_path, tmp_path / name)
 
 
@@ -212,11 +212,9 @@ def test_captions_may_begin_like_image_files(tmp_path):
 def test_a_file_instead_of_a_folder(tmp_path):
     images(tmp_path)
     write(tmp_path / "c.csv", "image,caption\n")
-    with pytest.raises(
-        DataError, match=r"c\.csv is a file: give the folder with the images, and .* --captions .*c\.csv"
-    ):
+    with pytest.raises(DataError, match=r"c\.csv is a file: pass the image folder, and .* --captions .*c\.csv"):
         detect_layout(tmp_path / "c.csv")
-    with pytest.raises(DataError, match=r"p1\.jpg is an image: give the folder that it lies in"):
+    with pytest.raises(DataError, match=r"p1\.jpg is an image: pass the folder"):
         detect_layout(tmp_path / "p1.jpg")
 
 

@@ -1,4 +1,4 @@
-"""Detects the contents of table columns: by their values first, by their names second."""
+"""Detects what table columns contain, first by their values, then by their names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,15 +9,15 @@ CAPTION = ("caption", "text", "sentence", "description", "comment", "title", "la
 """Parts of the names of caption columns, the most likely first."""
 IMAGE = ("image", "file", "path", "picture", "photo", "img", "name", "bild")
 """Parts of the names of image columns, the most likely first."""
-_LEAST_VARIETY = 0.2  # share of the values of a caption column that differ
-_FEW_TEXTS = 10  # below this, repeated values say nothing
+_LEAST_VARIETY = 0.2  # minimum fraction of distinct values in a caption column
+_FEW_TEXTS = 10  # with fewer texts, repetition is no evidence
 
 
 def caption_columns(columns: Mapping[str, list[Any]]) -> tuple[str, ...]:
-    """Returns the caption column, or several if their names are numbered (``caption1``, …); none if there is none.
+    """Returns the caption column, or several if their names are numbered (``caption1``, …); empty if there are none.
 
     Args:
-        columns: Values by column, of columns that hold neither images nor splits.
+        columns: Values by column; without the columns that hold images or splits.
     """
     text_columns = {column: values for column, values in columns.items() if _can_be_captions(values)}
     length = {column: _mean_length(values) for column, values in (text_columns or columns).items()}
@@ -30,7 +30,7 @@ def caption_columns(columns: Mapping[str, list[Any]]) -> tuple[str, ...]:
 
 
 def rank(column: str, names: Sequence[str]) -> tuple[int, int]:
-    """Returns a sort key: the position of the first name that is part of the column's, then the column's length."""
+    """Returns a sort key: the index of the first name contained in the column's name, then the length of that name."""
     position = next((n for n, name in enumerate(names) if name in column.lower()), len(names))
     return position, len(column)
 
@@ -43,7 +43,7 @@ def texts_of(values: Iterable[Any]) -> list[str]:
 
 
 def are_splits(values: list[Any]) -> bool:
-    """Returns whether all values are names of splits, or missing, and at least one is a name."""
+    """Returns whether all values are split names or missing, and at least one is a split name."""
     splits = [split_name(value) if isinstance(value, str) else None if value is not None else "" for value in values]
     return any(splits) and None not in splits
 

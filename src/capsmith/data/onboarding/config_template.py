@@ -1,4 +1,4 @@
-"""Writes a config that suits a dataset, with a comment wherever the data decided a value."""
+"""Writes a config suited to a dataset, with comments on the values derived from the data."""
 
 import json
 import re
@@ -18,14 +18,14 @@ from capsmith.vision.config import FeaturesConfig
 _MAX_UNKNOWN = 0.03  # share of dev tokens that may become unknown for a smaller vocabulary
 _HELD_OUT_ENOUGH = 1000  # images in dev or test
 _LEAST_WORDS = 20  # smallest vocabulary
-_USUAL_LENGTH = 40  # tokens that a caption may have in any case
+_USUAL_LENGTH = 40  # tokens that are always allowed per caption
 _DEV_ENOUGH = 200  # dev images for a score that is reliable after every epoch
 _SCHEDULES = ((20_000, 160, 15), (5000, 80, 25), (1500, 32, 40), (0, 16, 60))
 """Lower bound on captions, batch size and epochs: little data needs more epochs with smaller batches."""
 
 
 def suggested_text(writing: Writing) -> TextConfig:
-    """Returns how captions of a script are tokenised: by character if words are not separated."""
+    """Returns the tokenisation suited to a script: by character if words are not separated by spaces."""
     spaceless = writing.script in SPACELESS and not writing.spaced
     return TextConfig(mode="char" if spaceless else "word", min_count=1, max_length=1000)
 
@@ -43,7 +43,7 @@ def suggested_min_count(stats: DatasetStatistics) -> int:
     if stats.text.mode == "char":
         return 1 if stats.captions < 2000 else 2
     most = 5 if stats.captions > 10_000 else 3 if stats.captions > 2000 else 2
-    base = stats.unknown_rate(1)  # words that train lacks, which no count can save
+    base = stats.unknown_rate(1)  # dev words that train lacks, whatever the count
     enough = min(_LEAST_WORDS, stats.vocabulary_size(1))
     fitting = (
         count
@@ -54,25 +54,25 @@ def suggested_min_count(stats: DatasetStatistics) -> int:
 
 
 def suggested_length(stats: DatasetStatistics) -> int:
-    """Returns the maximum caption length in tokens: that of 99 % of the captions, unless outliers make it too long."""
+    """Returns the maximum caption length in tokens: the 99th percentile, capped in case of outliers."""
     usual = max(_USUAL_LENGTH, 4 * stats.length_quantile(0.5))
     return max(5, min(stats.length_quantile(0.99), usual))
 
 
 def suggested_bad_fraction(stats: DatasetStatistics) -> float | None:
-    """Returns a ``features.max_bad_fraction`` that accepts the unreadable images; None if the default does."""
+    """Returns a ``features.max_bad_fraction`` that tolerates the unreadable images; None if the default does."""
     share = len(stats.images.unreadable) / max(stats.images.count, 1)
     return None if share <= FeaturesConfig().max_bad_fraction else min(1.0, round(share * 1.1 + 0.005, 2))
 
 
 def config_text(data: DatasetConfig, stats: DatasetStatistics, name: str, has_splits: bool = True) -> str:
-    """Returns the YAML of a config that can be trained as it is.
+    """Returns the YAML of a config that is ready for training.
 
     Args:
-        data: How the dataset is read.
+        data: The settings that read the dataset.
         stats: Its statistics.
         name: The path of the config, for the commands in the comment at the top.
-        has_splits: Whether the dataset has splits; else they are drawn.
+        has_splits: Whether the dataset defines splits; otherwise they are drawn at random.
     """
     min_count, length = suggested_min_count(stats), suggested_length(stats)
     char, many = stats.text.mode == "char", stats.captions > 20_000
@@ -89,7 +89,7 @@ def config_text(data: DatasetConfig, stats: DatasetStatistics, name: str, has_sp
 #   capsmith inspect --config {name}     # a page with images, captions and problems
 #   capsmith train   --config {name}     # then: capsmith caption runs/{shlex.quote(Path(name).stem)} IMAGE…
 #
-# `capsmith validate --config {name}` prints every key. flickr8k_attention.yaml shows what gives better captions.
+# `capsmith validate --config {name}` prints every key. flickr8k_attention.yaml shows settings for better captions.
 
 seed: 1
 
@@ -138,12 +138,12 @@ def _flip_pairs(stats: DatasetStatistics) -> str:
 
 
 def _tokeniser(stats: DatasetStatistics) -> str:
-    """Returns the line with the tokeniser, if the default would keep marks that the model cannot write."""
+    """Returns the line with the tokeniser, if the default would keep marks that the model cannot generate."""
     writing = stats.writing
     english = writing.language == "English" or (not writing.language and writing.script in ("Latin", ""))
     if stats.text.mode == "char" or english:
         return ""
-    return "  tokeniser: simple        # coco's is for English: it takes marks such as ¿ ، । for words\n"
+    return "  tokeniser: simple        # coco's is for English: it treats marks such as ¿ ، । as words\n"
 
 
 def _features_section(stats: DatasetStatistics) -> str:
@@ -188,7 +188,7 @@ def _data_section(data: DatasetConfig, has_splits: bool) -> str:
 
 
 def to_yaml(value: Any) -> str:
-    """Returns a value as YAML on one line: plain if it is read back as the same value, else quoted as JSON."""
+    """Returns a value as one-line YAML: plain if it parses back to the same value, else quoted as JSON."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(to_yaml(item) for item in value)}]"
     plain = str(value)

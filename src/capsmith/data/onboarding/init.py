@@ -1,4 +1,4 @@
-"""`capsmith init`: from a folder of images and captions to a config that can be trained."""
+"""`capsmith init`: creates a training config for a folder of images and captions."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ def init_config(folder: Path, captions: Path | None, out: Path) -> tuple[Dataset
     Args:
         folder: Holds the images.
         captions: The captions; None searches the folder.
-        out: The path of the config, for the commands in its head.
+        out: The path of the config, for the commands in its header comment.
 
     Returns:
         The layout of the dataset, its statistics, and the YAML of the config.
@@ -29,7 +29,7 @@ def init_config(folder: Path, captions: Path | None, out: Path) -> tuple[Dataset
         DataError: The folder has no images with captions, or too few to train on.
     """
     if str(folder).startswith("~"):
-        folder = folder.absolute()  # a folder of that name, which a config would take for a home directory
+        folder = folder.absolute()  # a folder with that name, which a config would expand to a home directory
     layout = detect_layout(folder, captions)
     data = layout.config.model_copy(update={"max_bad_fraction": 1.0})  # to report all problems
     corpus = read_dataset(data)
@@ -83,12 +83,12 @@ def _require_enough(stats: DatasetStatistics, data: DatasetConfig) -> None:
     raise DataError(
         f"{source}: no readable image in {' or '.join(empty)} ("
         + ", ".join(f"{name} {count}" for name, count in counts.items())
-        + "): training needs images to learn from (train) and to choose by (dev), so three images at least"
+        + "): training needs images to learn from (train) and to choose the checkpoint by (dev): add images"
     )
 
 
 def _accepted(corpus: Corpus, stats: DatasetStatistics, data: DatasetConfig) -> float:
-    """Returns a ``max_bad_fraction`` that accepts the problems of a dataset, which are reported instead."""
+    """Returns a ``max_bad_fraction`` that tolerates the problems of a dataset, which are reported instead."""
     problems = sum(len(examples) for kind, examples in corpus.problems.by_kind.items() if kind != SKIPPED)
     problems += len(stats.images.unreadable)
     fraction = problems / max(len(corpus.records) + problems, 1)

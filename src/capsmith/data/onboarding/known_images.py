@@ -37,13 +37,13 @@ class KnownImages:
         return self.names.get(last) or self.stems.get(last) or []
 
     def base(self, names: Iterable[str]) -> tuple[Path, int]:
-        """Returns the folder to which most names are relative, whatever precedes their last parts.
+        """Returns the folder in which the most names are images, ignoring leading folders in the names.
 
         Args:
-            names: Image names as captions have them.
+            names: Image names as captions spell them.
 
         Returns:
-            The folder below the image folder, and how many names are images there.
+            The folder below the image folder, and the number of names that are images there.
         """
         counts: Counter[str] = Counter()
         for name in names:

@@ -1,8 +1,8 @@
 """Detects how a folder of images and captions is laid out.
 
-Names say little: the same column is called ``image``, ``file_name`` or ``Bild``. So detection goes by content first:
-the image column is the one whose values are existing images, the caption column the one with the longest varied text.
-Names only decide between columns that could be either.
+Column names are unreliable: the same column may be called ``image``, ``file_name`` or ``Bild``. Detection therefore
+relies on content first: the image column is the one whose values are existing images, the caption column the one with
+the longest varied text. Names only decide between equally plausible columns.
 """
 
 import re
@@ -34,11 +34,11 @@ _SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _OFFICIAL = "Flickr8k.token.txt"
 _ROWS = 300  # rows that are inspected
 _ENOUGH = 0.5  # share of the inspected rows whose image must exist
-_SIDECARS_READ = 20  # text files that are read to see whether they contain prose
-_MIN_SIDECARS = 3  # text files named like images from which on they count as captions
+_SIDECARS_READ = 20  # text files read to check whether they contain prose
+_MIN_SIDECARS = 3  # minimum number of text files named like images that count as captions
 _NUMBERED = re.compile(r"[^\t#]+#\d+\t")  # start of a row of Flickr8k's and Flickr30k's token files
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")  # of image files
-_TEXT_LIKE_SIGNATURES = (b"RIFF", b"BM")  # of image files too, but a text without NUL bytes may begin so
+_TEXT_LIKE_SIGNATURES = (b"RIFF", b"BM")  # image files contain NUL bytes; a text may begin the same way, but has none
 
 
 def detect_layout(folder: Path, captions: Path | None = None) -> DatasetLayout:
@@ -50,8 +50,8 @@ def detect_layout(folder: Path, captions: Path | None = None) -> DatasetLayout:
             ``folder`` that names most of its images.
 
     Raises:
-        DataError: The folder does not exist, has no images, or has no captions of them; the message says what was
-            tried.
+        DataError: The folder does not exist, has no images, or has no captions for them; the message says
+            what was tried.
     """
     images = ImageFolder(folder)
     if captions is not None:
@@ -72,7 +72,7 @@ def detect_layout(folder: Path, captions: Path | None = None) -> DatasetLayout:
         layouts.append(sidecars)
     if not layouts:
         raise DataError(_no_captions(folder, reasons, len(images.paths)))
-    best = max(layouts, key=lambda layout: layout.matches)  # the first of equals
+    best = max(layouts, key=lambda layout: layout.matches)  # the first if several are equal
     others = tuple(str(getattr(layout.config, "captions", "")) for layout in layouts if layout is not best)
     return DatasetLayout(best.config, best.has_splits, best.unused_columns, others, best.matches)
 
@@ -81,7 +81,7 @@ def _given_captions(images: ImageFolder, captions: Path) -> DatasetLayout:
     if captions.is_dir():
         sidecars = _sidecar_layout(images, [captions])
         if sidecars is None:
-            raise DataError(f"{captions} is a folder without text files named like the images: give a file")
+            raise DataError(f"{captions} is a folder without text files named like the images: pass a captions file")
         return sidecars
     if not captions.is_file():
         raise DataError(f"{captions}: {describe_special(captions) or 'no such file'}")
@@ -89,7 +89,7 @@ def _given_captions(images: ImageFolder, captions: Path) -> DatasetLayout:
 
 
 def _sidecar_layout(images: ImageFolder, folders: Sequence[Path]) -> DatasetLayout | None:
-    """Returns how to read text files named like images below one of some folders; None if there are none."""
+    """Returns the layout of text files named like images below one of the folders; None if there are none."""
     best, most = None, 0.0
     for folder in folders:
         names = list(sidecar_names(folder))
@@ -99,23 +99,23 @@ def _sidecar_layout(images: ImageFolder, folders: Sequence[Path]) -> DatasetLayo
         below = images.below(folder)
         base, matches = images.base(sample, stems=True, near=below)
         estimate = matches / len(sample) * len(names)
-        if matches >= _MIN_SIDECARS and estimate >= most:  # of equals, the innermost folder
+        if matches >= _MIN_SIDECARS and estimate >= most:  # if several are equal, the innermost folder
             config = FolderConfig(root=images.folder, captions=below, images=base)
             best, most = DatasetLayout(config, False, matches=matches), estimate
     return best
 
 
 def _contain_prose(folder: Path, names: Sequence[str]) -> bool:
-    """Returns whether most text files contain letters: labels of object detectors are numbers."""
+    """Returns whether most text files contain letters; object detection labels contain only numbers."""
     texts = [_decoded(sidecar_path(folder, name)) for name in names[:_SIDECARS_READ]]
     return sum(any(map(str.isalpha, text)) for text in texts) > len(texts) / 2
 
 
 def _no_captions(folder: Path, reasons: list[str], count: int) -> str:
-    start = f"{folder} has {count:,} images, but no captions of them: "
+    start = f"{folder} has {count:,} images, but no captions for them: "
     spreadsheets = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _SPREADSHEETS)
     if spreadsheets:
-        return f"{start}save {spreadsheets[0]} as CSV (UTF-8), and give it as --captions FILE"
+        return f"{start}save {spreadsheets[0]} as CSV (UTF-8), and pass it with --captions FILE"
     if not reasons:
         return f"{start}write a CSV with the columns image and caption, or a .txt for each image"
     return start + "; ".join(reason[:500] for reason in reasons[:2])
@@ -134,7 +134,7 @@ def _read_layout(images: ImageFolder, path: Path) -> DatasetLayout:
     if path.suffix.lower() in _SPREADSHEETS:
         raise DataError(f"{path} is a spreadsheet: save it as CSV (UTF-8)")
     if _is_image(path):
-        raise DataError(f"{path} is an image, not captions: give a table (.csv, .tsv, .json, .jsonl) as --captions")
+        raise DataError(f"{path} is an image, not captions: pass a table (.csv, .tsv, .json, .jsonl) with --captions")
     known = KnownImages(images)
     if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
         return _json_file_layout(known, path, name)
@@ -158,7 +158,7 @@ def _json_file_layout(known: KnownImages, path: Path, name: Path) -> DatasetLayo
 
 
 def _parsed(text: str) -> Any:
-    """Returns the content of JSON; None if it is not valid, which the reader will report."""
+    """Returns the parsed JSON; None if it is invalid, which the reader will report."""
     try:
         return parse_json(text, strict=False)
     except ValueError:
@@ -177,13 +177,13 @@ def _is_image(path: Path) -> bool:
 
 
 def _token_file_layout(known: KnownImages, path: Path, name: Path, lines: Sequence[str]) -> DatasetLayout:
-    """Returns how to read a token file, whose rows begin with ``image#number``, with its split lists if they exist."""
+    """Returns the layout of a token file (rows begin with ``image#number``) and of its split lists if they exist."""
     official = SplitLists().model_dump()
     present = [list_name for list_name in official.values() if (path.parent / list_name).is_file()]
     absent = [list_name for list_name in official.values() if list_name not in present]
     if present and absent:
         raise DataError(
-            f"{path.parent} has {present[0]}, but not {absent[0]}: put it there, or remove the others to draw a split"
+            f"{path.parent} has {present[0]}, but not {absent[0]}: add it, or remove the others to draw a split"
         )
     images, sample = known.images, [line.partition("#")[0] for line in lines[:_ROWS]]
     base, matches = max(images.base(sample), known.base(sample), key=lambda result: result[1])
@@ -193,7 +193,7 @@ def _token_file_layout(known: KnownImages, path: Path, name: Path, lines: Sequen
         if len(existing) < max(_MIN_SIDECARS, _ENOUGH * len(images.paths)):
             raise DataError(
                 f"{path}: only {len(existing):,} of the {len(named):,} images that it names are below {images.folder}, "
-                f"which has {len(images.paths):,}, such as {min(images.paths)}: are these captions of other images?"
+                f"which has {len(images.paths):,}, such as {min(images.paths)}: are these captions for other images?"
             )
         base, matches = max(images.base(existing), known.base(existing), key=lambda result: result[1])
     lists = SplitLists(**{split: name.parent / file for split, file in official.items()}) if present else None

@@ -41,10 +41,10 @@ class DatasetStatistics:
     Attributes:
         corpus: The dataset.
         writing: Script and language of the captions.
-        text: How captions are tokenised here.
+        text: The tokenisation of the captions.
         lengths: Number of tokens of each caption, all splits.
         word_counts: Frequency of each token in the train split.
-        repeated_captions: Captions of several images, with the number of images.
+        repeated_captions: Captions shared by several images, with the number of images.
         images: The result of decoding every image; empty if images were not decoded.
     """
 
@@ -80,7 +80,7 @@ class DatasetStatistics:
 
     @property
     def leaks(self) -> list[list[str]]:
-        """Groups of near-duplicate images in several splits: a model would be tested on what it was trained on."""
+        """Groups of near-duplicate images in different splits: a model would be tested on training images."""
         split = {record.image_id: record.split for record in self.corpus.records}
         return [group for group in self.images.duplicates if len({split[image_id] for image_id in group} - {""}) > 1]
 
@@ -94,7 +94,7 @@ class DatasetStatistics:
         return sum(count >= min_count for count in self.word_counts.values())
 
     def unknown_rate(self, min_count: int, split: str = "dev") -> float:
-        """Returns the share of a split's tokens that a vocabulary would not know; 0 for an empty split."""
+        """Returns the share of a split's tokens that a vocabulary would lack; 0 for an empty split."""
         known = {word for word, count in self.word_counts.items() if count >= min_count}
         words = [word for r in self.corpus.split(split) for tokens in r.tokens(self.text) for word in tokens]
         return sum(word not in known for word in words) / max(len(words), 1)
@@ -105,7 +105,7 @@ def compute_statistics(corpus: Corpus, text: TextConfig, images: bool = True) ->
 
     Args:
         corpus: The dataset.
-        text: How captions are tokenised.
+        text: The tokenisation of the captions.
         images: Decode every image, which takes a few milliseconds each.
     """
     records = corpus.records

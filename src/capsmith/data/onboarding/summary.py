@@ -11,7 +11,7 @@ from capsmith.data.onboarding.statistics import DatasetStatistics
 from capsmith.data.records import DatasetConfig
 
 _EXAMPLES = 3
-_LEAK = "near-duplicate images in several splits: the model would be tested on what it was trained on"
+_LEAK = "near-duplicate images in different splits: the model would be tested on training images"
 
 
 def describe(stats: DatasetStatistics, layout: DatasetLayout | None = None) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Detects how a table of captions is laid out: delimiter, header line, and the contents of each column.
 
-Each delimiter is tried on the first rows. The one with which most rows name an existing image is chosen.
+Each delimiter is tried on the first rows. The one for which the most rows name an existing image is chosen.
 """
 
 import itertools
@@ -65,17 +65,17 @@ def table_layout(path: Path, name: Path, known: KnownImages) -> DatasetLayout:
         raise DataError(f"{path} is empty")
     body = body_of(text)
     if not body.text.strip():
-        raise DataError(f"{path} is empty but for comments")
+        raise DataError(f"{path} contains only comments")
     layouts: list[DatasetLayout] = []
     reasons: list[tuple[float, str]] = []
     for mark in body.delimiter or "\t;|, ":
         candidate = _candidate(path, name, body, mark, known)
         if candidate is None or (mark == " " and layouts):
-            continue  # a blank behind the first word of each line counts only if nothing else does
+            continue  # a space after the first word of each line is used only if no other delimiter fits
         try:
             layouts.append(candidate.layout())
         except DataError as error:
-            reasons.append((candidate.even, str(error)))
+            reasons.append((candidate.complete_share, str(error)))
     if not layouts:
         no_table = f"{path} is not a table: its lines have no columns separated by , ; | or tabs"
         raise DataError(max(reasons, key=lambda reason: reason[0], default=(0.0, no_table))[1])
@@ -83,7 +83,7 @@ def table_layout(path: Path, name: Path, known: KnownImages) -> DatasetLayout:
 
 
 def json_layout(path: Path, name: Path, known: KnownImages, reopen: Callable[[], Table]) -> DatasetLayout:
-    """Returns the layout of a JSON table, as ``table_layout``; each call of ``reopen`` opens it again."""
+    """Returns the layout of a JSON table, like ``table_layout``; each call of ``reopen`` opens it again."""
     return _Candidate(path, name, known, reopen).layout()
 
 
@@ -110,7 +110,7 @@ class _Candidate:
         body: The text, if it is delimited.
 
     Attributes:
-        even: Share of the inspected rows with as many fields as there are columns.
+        complete_share: Share of the inspected rows with as many fields as there are columns.
     """
 
     def __init__(
@@ -120,20 +120,20 @@ class _Candidate:
         self.table = reopen()
         count = max(_MAX_UNUSED, min(_ROWS, _CELLS // max(len(self.table.columns), 1)))
         self.rows: list[TableRow] = list(itertools.islice(self.table.rows, count))
-        self.even = sum(row.values is not None for row in self.rows) / max(len(self.rows), 1)
+        self.complete_share = sum(row.values is not None for row in self.rows) / max(len(self.rows), 1)
 
     def layout(self) -> DatasetLayout:
         """Returns the layout.
 
         Raises:
-            DataError: Most rows have another number of fields than the first, or no column names images.
+            DataError: Most rows differ from the first in their number of fields, or no column names images.
         """
         if not self.rows or not self.table.columns:
             raise DataError(f"{self.path} has no rows")
         reasons = []
         for column in self._surplus_columns():
-            maybe = (row.values or (self.table.with_rest(row, column) if column else None) for row in self.rows)
-            rows = [values for values in maybe if values is not None]
+            parsed = (row.values or (self.table.with_rest(row, column) if column else None) for row in self.rows)
+            rows = [values for values in parsed if values is not None]
             if len(rows) < _ENOUGH * len(self.rows):
                 raise DataError(self._uneven())
             try:
@@ -143,9 +143,9 @@ class _Candidate:
         raise DataError(reasons[0])
 
     def _surplus_columns(self) -> Iterator[str]:
-        """Yields the columns that may hold the delimiter unquoted: the caption by its name, the last, the first."""
+        """Yields the columns that may contain unquoted delimiters: the caption column by name, the last, the first."""
         columns = self.table.columns
-        if self.even == 1:
+        if self.complete_share == 1:
             return iter(("",))
         named = [column for column in columns if rank(column, CAPTION)[0] < len(CAPTION)] if self.table.header else []
         return iter(dict.fromkeys((*named[:1], columns[-1], columns[0])))
@@ -162,12 +162,12 @@ class _Candidate:
                     first = _MARK_NAMES.get(self.table.delimiter, "blanks")
                     return f"{self.path}: its first line is separated by {first}, but the lines after it by {mark_name}"
         return (
-            f"{self.path}: its first line has {width} columns, but most rows have others "
-            f"({min(counts)} to {max(counts)}): put fields that hold the separator in quotes"
+            f"{self.path}: its first line has {width} columns, but most rows have a different number "
+            f"({min(counts)} to {max(counts)}): quote fields that contain the separator"
         )
 
     def _from_columns(self, columns: dict[str, list[Any]]) -> DatasetLayout:
-        """Returns the layout by the values of each column in the inspected rows."""
+        """Derives the layout from the values of each column in the inspected rows."""
         images, table = self.known.images, self.table
         texts = {column: texts_of(values) for column, values in columns.items()}
         matches = self._image_columns(texts, len(next(iter(columns.values()))))
@@ -213,7 +213,7 @@ class _Candidate:
         return self._subset(texts)
 
     def _form(self, config: FolderConfig) -> dict[str, Any]:
-        """Returns the settings of delimiter and header line, if the reader would not detect them by itself."""
+        """Returns the settings of delimiter and header line that the reader would not detect."""
         delimiter = next((name for name, mark in DELIMITERS.items() if mark == self.table.delimiter), None)
         if delimiter is None:
             return {}
@@ -227,7 +227,7 @@ class _Candidate:
         return {} if detected.delimiter == self.table.delimiter else {"delimiter": delimiter}
 
     def _captions(self, columns: dict[str, list[Any]]) -> tuple[str, ...]:
-        """Returns the caption columns, by their names too if they have names."""
+        """Returns the caption columns, also by name if the columns have names."""
         if self.table.header or not self.table.delimiter:
             return caption_columns(columns)
         letters = {
@@ -237,7 +237,7 @@ class _Candidate:
         return tuple(column for column, count in letters.items() if most and count >= most / 2)
 
     def _subset(self, texts: dict[str, list[str]]) -> dict[str, tuple[Path, int]]:
-        """Returns the image column of a table of which most rows name images that do not exist.
+        """Returns the image column of a table in which most rows name images that do not exist.
 
         Raises:
             DataError: There is no such column.
@@ -258,7 +258,7 @@ class _Candidate:
             raise DataError(
                 f"{self.path}: only {len(covered):,} of the {len(set(named)):,} images that column '{column}' names "
                 f"are below {folder}, which has {len(known.images.paths):,}, such as {min(known.images.paths)}: are "
-                "these captions of other images?"
+                "these captions for other images?"
             )
         raise DataError(self._no_images(texts, column))
 
@@ -274,12 +274,12 @@ class _Candidate:
         return texts_of(values)
 
     def _no_images(self, texts: dict[str, list[str]], column: str) -> str:
-        """Returns the message that no column names images."""
+        """Returns the message for a table in which no column names images."""
         images, values = self.known.images, texts[column]
         example, folder = min(images.paths), images.folder
         if ambiguous := next((text for text in values if len(self.known.find(text)) > 1), ""):
-            which = " or ".join(self.known.find(ambiguous)[:2])
-            return f"{self.path}: the names in column '{column}' have no ending; write which is meant: {which}"
+            candidates = " or ".join(self.known.find(ambiguous)[:2])
+            return f"{self.path}: names in column '{column}' match several images; write the one meant: {candidates}"
         if values and sum(map(is_file_name, values)) > len(values) / 2:
             form = f"the images below {folder} have names such as {example}: write them like that"
             return f"{self.path}: column '{column}' has names such as {values[0]:.60}, but {form}"

@@ -12,7 +12,7 @@ from capsmith.data.scenes.plan import AIR, Scene, Thing
 
 _FRAME_WEIGHTS = {"plain": 6, "being": 4, "there": 2, "still": 4, "inverse": 3, "with": 2, "together": 2}
 _BACKGROUND_WEIGHTS = {"sky": 5, "place": 4, "both": 5, "none": 1}
-_LONG = 11  # words from which on a caption does not tell both place and sky
+_LONG = 11  # captions whose body has more words mention only place or sky, not both
 
 
 def captions(scene: Scene, rng: random.Random, count: int = 5) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ _FRAMES = {
 
 
 def _name(thing: Thing, rng: random.Random) -> str:
-    """Returns for example "a small red cat" or "two red balloons"."""
+    """Returns a noun phrase such as "a small red cat" or "two red balloons"."""
     nouns = words.NOUNS[thing.kind]
     singular, plural, _ = rng.choices(nouns, [noun[2] for noun in nouns])[0]
     size = _weighted(rng, words.SIZES[thing.size]) if thing.size in words.SIZES and rng.random() < 0.9 else ""

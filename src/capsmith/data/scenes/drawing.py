@@ -23,7 +23,7 @@ _DRAUGHT = {"boat": 0.1, "whale": 0.2}  # depth below the water line, as a share
 
 @dataclass
 class _Spot:
-    """Where a thing, or a row of several, stands, in shares of the image side.
+    """The position of a thing, or of a row of several, in shares of the image side.
 
     Attributes:
         x: Middle.
@@ -43,7 +43,7 @@ def draw_scene(scene: Scene, rng: random.Random, size: int = 96) -> Image.Image:
 
     Args:
         scene: The content.
-        rng: Random state for positions, looks and clouds; the same state gives the same image.
+        rng: Random state for positions, orientation and clouds; the same state gives the same image.
         size: Side of the image in pixels.
 
     Returns:

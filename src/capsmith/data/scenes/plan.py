@@ -1,7 +1,7 @@
 """The content of a drawn scene: two things with colour, size and number, their relation, a place and a sky.
 
 Some pairs of coloured things, such as a yellow cat and a red car, are held out: one in nine for dev, one in nine for
-test. They never occur together in train. So dev and test hold no new thing, colour, word or pair of kinds, only new
+test. They never occur together in train. So dev and test contain no new thing, colour, word or pair of kinds, only new
 combinations.
 """
 
@@ -19,7 +19,7 @@ PLACES = (*LAND, "sea")
 SKIES = ("sunny", "cloudy", "rain", "sunset", "night", "rainbow")
 RELATIONS = ("left", "beside", "front", "above", "on")
 
-_SEVERAL = ("tree", "balloon")  # kinds that may come in twos and threes
+_SEVERAL = ("tree", "balloon")  # kinds of which a scene may contain two or three
 _RIDERS = ("cat",)
 _CARRIERS = {"land": ("house", "car", "tree"), "sea": ("boat", "whale")}
 _IN_FRONT = ("cat", "car")
@@ -77,7 +77,7 @@ class Scene:
 
 
 def split_of(first: Thing, second: Thing) -> str:
-    """Returns the split that may show two coloured things together, in either order."""
+    """Returns the only split in which two coloured things may occur together, in either order."""
     numbers = (_KIND_NUMBER[thing.kind] + 2 * _COLOUR_NUMBER[thing.colour] for thing in (first, second))
     pair_class = sum(numbers) % _PAIR_CLASSES
     return next((split for split, held_out in _HELD_OUT.items() if pair_class == held_out), "train")
@@ -125,6 +125,6 @@ def _sizes(rng: random.Random, relation: str, kinds: tuple[str, str]) -> tuple[l
     if rng.random() < 0.35:
         which = rng.randrange(2)
         sizes[which] = rng.choice(("small", "big"))
-        if relation in ("on", "front"):  # what is on or in front of something is the smaller of the two
+        if relation in ("on", "front"):  # the thing on or in front of the other is the smaller one
             sizes[which] = ("small", "big")[which]
     return sizes, 1

@@ -1,7 +1,7 @@
 """The built-in dataset: rendered scenes with five captions each, drawn on first use.
 
-Two things with colour, size, number and relation stand in one of seven places under one of six skies. dev and test
-hold pairs of coloured things that train never shows; ``plan.py`` has the rule.
+Each scene has two things with colour, size, number and relation in one of seven places under one of six skies. dev and
+test contain pairs of coloured things that never occur in train; see ``plan.py`` for the rule.
 """
 
 import json
@@ -18,7 +18,7 @@ from capsmith.core.scopes import Scope
 from capsmith.data.records import DATASETS, SPLITS, Corpus, DatasetConfig, Record
 
 _FORMAT = "capsmith scenes 5"
-"""Counts up when the drawing or the grammar changes, so that old images are redrawn."""
+"""Incremented when the drawing or the grammar changes, so that old images are redrawn."""
 _OLD_IMAGES = "pictures"  # the key of the images in manifests of earlier versions
 
 
@@ -51,16 +51,16 @@ class ScenesConfig(DatasetConfig):
 
 
 def read(config: ScenesConfig) -> Corpus:
-    """Returns the scenes, after drawing the images that are missing.
+    """Returns the scenes, after drawing missing images.
 
-    The manifest beside the images holds their content and the config that drew them. Another config replaces the
-    images; an interrupted drawing is resumed.
+    The manifest next to the images records their content and the config that drew them. Another config replaces the
+    images; interrupted drawing is resumed.
 
     Args:
         config: The scenes and their folder.
 
     Raises:
-        DataError: The folder holds images that capsmith did not draw, or a damaged manifest.
+        DataError: The folder contains images that capsmith did not draw, or a damaged manifest.
         CapsmithError: The folder cannot be written.
     """
     manifest = build_manifest(config)
@@ -103,7 +103,7 @@ def _claim(root: Path, manifest: dict[str, Any]) -> None:
     present = _names(folder)
     foreign = sorted(present - drawn)
     if foreign:
-        raise DataError(f"{folder} holds {foreign[0]}, which capsmith did not draw: choose another data.root")
+        raise DataError(f"{folder} contains {foreign[0]}, which capsmith did not draw: choose another data.root")
     try:
         for name in present:  # before the new manifest is written, so that an interruption is recoverable
             (folder / name).unlink(missing_ok=True)
@@ -113,7 +113,7 @@ def _claim(root: Path, manifest: dict[str, Any]) -> None:
 
 
 def _migrated(manifest: Any) -> Any:
-    """Returns a manifest of an earlier version in the current form; anything else as it is."""
+    """Returns a manifest of an earlier version in the current format; anything else unchanged."""
     if not isinstance(manifest, dict):
         return manifest
     values = {"images" if key == _OLD_IMAGES else key: value for key, value in manifest.items()}

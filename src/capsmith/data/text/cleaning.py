@@ -64,7 +64,7 @@ def classes(text: str) -> str:
 
 
 def clean(caption: str, config: TextConfig) -> str:
-    """Cleans one caption, as the docstring of this module says.
+    """Cleans one caption as described in the module docstring.
 
     Args:
         caption: Any text.
@@ -73,7 +73,7 @@ def clean(caption: str, config: TextConfig) -> str:
             ``digits="remove"`` drops words that contain a digit, in character mode the digits themselves.
 
     Returns:
-        The words, separated by one space each; in character mode the text, with runs of white space as one space.
+        The words, separated by single spaces; in character mode the text, with runs of white space as one space.
     """
     text = nfc(caption.translate(_VISIBLE))
     if config.lowercase:

@@ -27,7 +27,7 @@ class TextConfig(Settings):
     """Words that occur less often in the train split become ``<unk>``. Lower it for small datasets. ``subword`` ignores
     it."""
     max_words: Annotated[int | None, Scope.VOCABULARY] = Field(default=None, ge=1)
-    """Maximum size of the vocabulary, the most frequent words first; null is no limit. For ``subword``, the number of
-    pieces; null is 4,000."""
+    """Maximum size of the vocabulary, the most frequent words first; null means no limit. For ``subword``, the
+    number of pieces; null means 4,000."""
     max_length: Annotated[int, Scope.VOCABULARY] = Field(default=22, ge=1, le=10_000)
     """Maximum caption length in tokens, without the end token. Longer training captions are truncated."""

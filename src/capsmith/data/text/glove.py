@@ -1,4 +1,4 @@
-"""Word vectors from a GloVe text file (Pennington et al. 2014): ``word 0.1 -0.2 …``, one word a line.
+"""Word vectors from a GloVe text file (Pennington et al. 2014): ``word 0.1 -0.2 …``, one word per line.
 
 The file is streamed; only the vectors of the vocabulary's words are kept in memory. Text files of word2vec and
 fastText, which begin with a line ``count size``, are read too.
@@ -25,7 +25,7 @@ _LARGEST = 1e30  # larger numbers, NaN and infinity mean that the file is damage
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of a vocabulary has a vector.
+    """The coverage of a vocabulary by word vectors.
 
     Attributes:
         known: Number of words with a vector.
@@ -75,7 +75,9 @@ def load_vectors(path: Path, vocabulary: Vocabulary, size: int, seed: int = 0) -
     except OSError as cause:
         raise DataError(f"cannot read the word vectors {path}: {cause.strerror or cause}") from cause
     if not vectors_by_id:
-        raise DataError(f"{path} has none of the vocabulary's {len(ids)} words: is it of another language or case?")
+        raise DataError(
+            f"{path} has none of the vocabulary's {len(ids)} words: is the file for another language or case?"
+        )
     known = np.stack(list(vectors_by_id.values()))
     random = np.random.default_rng(seed)
     vectors = random.normal(known.mean(), known.std(), (len(vocabulary), size)).astype(np.float32)
@@ -98,7 +100,7 @@ def _coverage(vocabulary: Vocabulary, known: Collection[int]) -> Coverage:
 
 
 def _lines(file: BinaryIO, path: Path, size: int) -> Iterator[tuple[int, bytes, bytes]]:
-    """Yields line number, word and numbers (as text); checks how many numbers there are."""
+    """Yields line number, word and numbers (as text); checks the count of numbers."""
     first = True
     for line_number, raw in enumerate(iter(partial(file.readline, _LONGEST_LINE), b""), start=1):
         if len(raw) == _LONGEST_LINE:
@@ -145,7 +147,7 @@ def _damaged(path: Path, line_number: int, word: bytes, size: int) -> DataError:
 
 def _check_kind(first: bytes, path: Path) -> None:
     if first[:2] in (b"\x1f\x8b", b"PK"):
-        raise DataError(f"{path} is compressed: unpack it, and give the text file in it")
+        raise DataError(f"{path} is compressed: unpack it, and use the text file inside")
     if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise DataError(f"{path} is UTF-16 text: save it as UTF-8")
 

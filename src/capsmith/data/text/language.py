@@ -1,4 +1,4 @@
-"""Detects the script and language of captions, and knows each language's words for left and right."""
+"""Detects the script and language of captions; provides each language's words for left and right."""
 
 import unicodedata
 from collections import Counter
@@ -14,8 +14,8 @@ SPACELESS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "
 RIGHT_TO_LEFT = ("Arabic", "Hebrew", "Syriac", "Thaana")
 _SCRIPTS = {"CJK": "Han", "HIRAGANA": "Hiragana", "KATAKANA": "Katakana", "HANGUL": "Hangul"}
 _LETTERS_OF_WORD, _LETTERS_OF_SYLLABLES = 3.5, 8.0  # mean length beyond which text between spaces is a phrase
-_LEAST_COMMON = 0.08  # share of common words from which on a language counts as detected
-_LEAST_LEAD = 1.1  # ratio to the share of the second language
+_LEAST_COMMON = 0.08  # minimum share of common words for a language to count as detected
+_LEAST_LEAD = 1.1  # minimum ratio to the share of the second language
 
 
 @dataclass(frozen=True)

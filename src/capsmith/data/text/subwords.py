@@ -1,7 +1,7 @@
 """Subword pieces (WordPiece: Schuster and Nakajima 2012), so that words that are rare in training can be generated.
 
 The library ``tokenizers`` learns the pieces from the training captions. Splitting a word needs only the list of pieces:
-from the left, always the longest piece that fits. A piece that continues a word begins with ``##``.
+it is greedy from the left, with the longest piece that matches. A piece that continues a word begins with ``##``.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,7 +19,8 @@ def train_wordpiece(captions: Iterable[Sequence[str]], size: int, specials: Sequ
 
     Args:
         captions: The words of each training caption.
-        size: Maximum number of pieces. But every character always has one piece to begin and one to continue a word.
+        size: Maximum number of pieces, exceeded if needed so that every character has one piece that begins and one
+            that continues a word.
         specials: Words that must not become pieces.
 
     Raises:

@@ -26,7 +26,7 @@ def tokenise(caption: str, config: TextConfig) -> list[str]:
 
 
 def detokenise(tokens: Sequence[str], config: TextConfig) -> str:
-    """Returns the caption of tokens. ``tokenise`` turns it into the same tokens again.
+    """Joins tokens into a caption, which ``tokenise`` splits into the same tokens again.
 
     Args:
         tokens: The result of ``tokenise``, or the output of a model.

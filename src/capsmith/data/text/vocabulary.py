@@ -20,7 +20,7 @@ _FORMAT = 1
 class Vocabulary:
     """Words by id. The first four are padding, unknown, start and end.
 
-    The special words cannot be spelled: the text ``<start>`` in a caption is encoded as unknown.
+    Captions cannot contain the special words: the text ``<start>`` in a caption is encoded as unknown.
 
     Args:
         words: All words by id, the four special words first.
@@ -168,12 +168,12 @@ class Vocabulary:
         content: Any = read_json(path, CheckpointError)
         damaged = f"{path} is not a capsmith vocabulary"
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise CheckpointError(f"{damaged} of format {_FORMAT}: take the file of the run that was trained")
+            raise CheckpointError(f"{damaged} of format {_FORMAT}: use the vocabulary of the trained run")
         words, counts = content.get("words"), content.get("counts")
         if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
-            raise CheckpointError(f"{damaged}: 'words' must be a list of texts")
+            raise CheckpointError(f"{damaged}: 'words' must be a list of strings")
         if not isinstance(counts, list) or not all(type(count) is int and 0 <= count < 2**63 for count in counts):
-            raise CheckpointError(f"{damaged}: 'counts' must be a list of whole numbers")
+            raise CheckpointError(f"{damaged}: 'counts' must be a list of non-negative integers")
         try:
             return cls(words, counts, content.get("pieces") is True)
         except ValueError as cause:

@@ -1,1 +1,1 @@
-"""Rerankers: they order the hypotheses of any search anew."""
+"""Rerankers, which reorder the hypotheses of any search."""

@@ -1,4 +1,4 @@
-"""Settings of rerankers, which order the hypotheses of any search anew."""
+"""Settings of rerankers, which reorder the hypotheses of any search."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from capsmith.core.schema import Settings
 
 
 class RerankConfig(Settings):
-    """Settings that every reranker has."""
+    """Settings shared by all rerankers."""
 
     type: str
     """``mbr``."""
@@ -34,12 +34,12 @@ class MbrConfig(RerankConfig):
 
     type: Literal["mbr"] = "mbr"
     samples: int = Field(default=60, ge=0, le=10_000)
-    """Captions sampled for each image. They are candidates and the evidence set; with 0 the search's own hypotheses
-    are the evidence set."""
+    """Captions sampled for each image. They are candidates and form the evidence set; with 0, the hypotheses of the
+    search are the evidence set."""
     samples_from: Literal["ensemble", "members"] = "ensemble"
     """Source of the samples of an ensemble: all members as one model, or each member alone (``samples`` each)."""
     temperature: float = Field(default=0.8, ge=1e-4, le=1e4)
-    """Temperature of the samples: lower values give likelier, less varied captions."""
+    """Temperature of the samples: lower values give more probable, less varied captions."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Seed of the samples."""
     utility_weight: float = Field(default=1.0, ge=0, le=1e6)
@@ -50,9 +50,9 @@ class MbrConfig(RerankConfig):
     """Weight of the mean CIDEr-D against the captions of the nearest training images."""
     knn_temperature: float | None = Field(default=None, ge=1e-3, le=1e6)
     """Softmax temperature over the similarities of the nearest images: lower values favour the most similar ones.
-    By default all count alike."""
+    By default all have the same weight."""
     semantic_weight: float = Field(default=0.0, ge=0, le=1e3)
-    """Weight of semantic similarity beside visual similarity (weight 1) in the search for nearest images."""
+    """Weight of semantic similarity relative to visual similarity (weight 1) in the search for nearest images."""
     concept_weight: float = Field(default=0.0, ge=0, le=1e6)
     """Weight of the concept score: how well a caption covers the words predicted from the image."""
     log_prob_weight: float = Field(default=1.0, ge=0, le=1e6)

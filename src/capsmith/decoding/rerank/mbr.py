@@ -2,9 +2,9 @@
 
 B images · C candidates · E captions of the evidence set · k neighbours · W words.
 
-The most probable caption is not the one that people's captions resemble most. The candidates are the hypotheses of a
-search and random samples. Four scores, each with a weight, decide between them: the expected utility, which is the
-mean CIDEr-D against the evidence set of samples (Kumar and Byrne 2004); the mean CIDEr-D against the captions of the
+The most probable caption is usually not the one most similar to human captions. The candidates are the hypotheses of a
+search and random samples. They are ranked by a weighted sum of four scores: the expected utility, which is the mean
+CIDEr-D against the evidence set of samples (Kumar and Byrne 2004); the mean CIDEr-D against the captions of the
 nearest training images (Devlin et al. 2015, "Exploring nearest neighbor approaches for image captioning"); the concept
 score, how well a caption covers the words predicted from the image (``retrieval.concepts``); and the log probability.
 """
@@ -26,7 +26,7 @@ from capsmith.metrics.utility import DocumentFrequencies, Sentences, pairwise_ut
 
 
 class MbrReranker:
-    """Orders candidates by expected utility, neighbours' captions, concepts and log probability.
+    """Ranks candidates by expected utility, neighbours' captions, concepts and log probability.
 
     Args:
         config: The weights.
@@ -38,7 +38,7 @@ class MbrReranker:
     def candidates(
         self, hypotheses: Sequence[list[Hypothesis]], stepper: Stepper, features: Any, search: DecodingConfig
     ) -> list[list[Hypothesis]]:
-        """Returns the hypotheses of each image, and its samples after them; a caption may occur more than once."""
+        """Returns the hypotheses of each image, followed by its samples; a caption may occur more than once."""
         config, pools = self.config, list(hypotheses)
         if not config.samples:
             return pools
@@ -52,9 +52,9 @@ class MbrReranker:
         sources = [(stepper, features)]
         if config.samples_from == "members" and hasattr(stepper, "members"):  # several models that write together
             sources = stepper.members(features)
-        for number, (source, own_features) in enumerate(sources):
+        for number, (source, source_features) in enumerate(sources):
             seeded = sampling.model_copy(update={"seed": config.seed + number})
-            samples = sample(seeded, source, own_features)
+            samples = sample(seeded, source, source_features)
             pools = [[*pool, *drawn] for pool, drawn in zip(pools, samples, strict=True)]
         return pools
 
@@ -66,7 +66,7 @@ class MbrReranker:
         Args:
             candidates: Hypotheses of B images.
             features: Features (B, D) or (B, L, D) that the caption index was built from.
-            context: Has the caption index.
+            context: Provides the caption index.
         """
         config, index = self.config, context.caption_index
         neighbours = index.nearest(features, config.neighbours, config.semantic_weight)

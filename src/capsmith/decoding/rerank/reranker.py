@@ -1,4 +1,4 @@
-"""What a reranker is, and the call that applies the one of a config.
+"""The interface of rerankers, and a function that applies the reranker of a config.
 
 B images · D channels · L regions.
 """
@@ -23,7 +23,7 @@ class Concepts(Protocol):
 
 
 class CaptionIndex(Protocol):
-    """Captions of training images and how to find them; see ``retrieval.caption_index.CaptionIndex``."""
+    """Captions of training images, searchable by features; see ``retrieval.caption_index.CaptionIndex``."""
 
     @property
     def captions(self) -> Sequence[Sentences]:
@@ -41,24 +41,24 @@ class CaptionIndex(Protocol):
         """Returns indices and similarity of the k nearest training images of each image, both (B, k)."""
 
     def predict_concepts(self, features: np.ndarray) -> np.ndarray:
-        """Returns a prediction for each image, a row of which ``concepts.score`` takes."""
+        """Returns one row of predictions per image, as ``concepts.score`` takes it."""
 
 
 class RerankContext(Protocol):
-    """What rerankers may read beside hypotheses and features, such as a captioner."""
+    """The data that rerankers may read besides hypotheses and features; a captioner implements it."""
 
     @property
     def caption_index(self) -> CaptionIndex:
-        """Captions of the training images; read when first used."""
+        """Captions of the training images; loaded on first use."""
 
 
 class Reranker(Protocol):
-    """Orders hypotheses anew. Registered with its settings: ``@RERANKERS.register("package.module:Class")``."""
+    """Reorders hypotheses. Registered with its settings: ``@RERANKERS.register("package.module:Class")``."""
 
     def candidates(
         self, hypotheses: Sequence[list[Hypothesis]], stepper: Stepper, features: Any, search: DecodingConfig
     ) -> list[list[Hypothesis]]:
-        """Returns the hypotheses of each of B images with those that the reranker adds."""
+        """Returns the hypotheses of each of B images, including those that the reranker adds."""
 
     def rerank(
         self, candidates: Sequence[list[Hypothesis]], features: np.ndarray, context: RerankContext
@@ -72,10 +72,10 @@ def rerank(
     """Applies the reranker of a config, if it has one.
 
     Args:
-        candidates: What ``search`` returned for B images.
+        candidates: The result of ``search`` for B images.
         features: Features (B, D) or (B, L, D) that the caption index was built from.
         config: The settings of the search.
-        context: What the reranker may read.
+        context: The data that the reranker may read.
     """
     if config.rerank is None:
         return candidates
