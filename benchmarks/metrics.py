@@ -25,7 +25,7 @@ for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 from capsmith.core.files import write_json  # noqa: E402
-from capsmith.metrics import CiderReward, files, human, java, ptb, score, tokenisers  # noqa: E402
+from capsmith.metrics import CiderReward, Scorer, files, human, java, ptb, score, tokenisers  # noqa: E402
 from capsmith.metrics.diversity import diversity  # noqa: E402
 
 IMAGES, REFERENCES, BATCH, ROUNDS = 5000, 5, 80, 3
@@ -154,7 +154,7 @@ def golden(folder: Path, captions: dict[str, list[str]] | None, with_java: bool)
         shares = (shares[0] + equal, shares[1] + len(texts))
     found["score.tokeniser_equal_share"] = figure(shares[0] / shares[1], note)
     references = files.read_references([folder / "flickr8k_refs" / "test_refs_raw.json"]).captions
-    rows = human.human(references, ("bleu4", "cider"))
+    rows = human.human_rows(Scorer(references, ("bleu4", "cider")))
     for name in ("bleu4", "cider"):
         values = [row[name].value for row in rows]
         each = " ".join(f"{value:.3f}" for value in values)

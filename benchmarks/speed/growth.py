@@ -65,7 +65,7 @@ def train(folder: Path, count: int, steps: int = 30) -> float:
     from capsmith.config import load_config
     from capsmith.core.compilation import training_step
     from capsmith.data.batches import Batches, Example
-    from capsmith.data.sources import PlainSource
+    from capsmith.data.sources import TrainingSource
     from capsmith.models.caption_model import build_model
 
     config = load_config("flickr8k_attention.yaml")
@@ -74,7 +74,7 @@ def train(folder: Path, count: int, steps: int = 30) -> float:
     model.optimizer.build(model.trainable_variables)
     some = examples(1000)
     numbered = [Example(n, some[n % 1000].captions) for n in range(count)]
-    made = Batches(PlainSource(store(folder, count)), numbered, 160, 0)
+    made = Batches(TrainingSource(store(folder, count)), numbered, 160, 0)
     learn = training_step(model)
     started = time.perf_counter()
     for index in range(steps):

@@ -87,7 +87,7 @@ def test_average_uses_the_mean_of_the_weights(run, tmp_path, capsys):
             noise = np.random.default_rng(index).normal(size=weight.shape).astype("float32")
             weight.assign(weight + sign * noise)
         moved.append(shutil.copytree(run, tmp_path / str(number), ignore=shutil.ignore_patterns("report")))
-        captioner.save_weights(moved[-1])
+        captioner.members[0].save_weights(moved[-1])
     spoilt = json.loads(evaluated(capsys, moved[0], "--json"))
     mean = json.loads(evaluated(capsys, moved[0], str(moved[1]), "--average", "--json"))
     assert spoilt["scores"]["cider"]["value"] < 0.5 * alone["scores"]["cider"]["value"]

@@ -3,6 +3,7 @@ import pytest
 from capsmith.cli import main
 from capsmith.data import DATASETS
 from capsmith.decoding.config import DECODINGS
+from capsmith.decoding.rerank.config import RERANKERS
 from capsmith.metrics.scorer import METRICS
 from capsmith.models.decoders.config import DECODERS
 from capsmith.vision.encoders import ENCODERS
@@ -16,6 +17,7 @@ from capsmith.vision.encoders import ENCODERS
         ("datasets", DATASETS.names()),
         ("metrics", METRICS),
         ("decodings", DECODINGS.names()),
+        ("rerankers", RERANKERS.names()),
         ("configs", ["quickstart.yaml", "flickr8k.yaml", "folder.yaml"]),
     ],
 )

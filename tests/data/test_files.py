@@ -3,7 +3,8 @@
 import pytest
 
 from capsmith.core.errors import DataError
-from capsmith.data.files import locate, numbered_lines, read_text
+from capsmith.core.readers.text_files import read_text
+from capsmith.data.files import locate, numbered_lines
 from capsmith.data.folder import FolderConfig
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from capsmith.data.batches import Batches, Example
-from capsmith.data.sources import CroppedSource, PlainSource, flip_ids
+from capsmith.data.sources import CroppedSource, TrainingSource, flip_ids
 from capsmith.data.text.vocabulary import END, SPECIALS, Vocabulary
 
 IDS = [f"{n}.jpg" for n in range(40)]
@@ -90,7 +90,7 @@ def test_batches_exchange_the_words_of_mirror_images():
 
 def test_a_plain_source_has_no_variants():
     store = Source(0)
-    source, rng = PlainSource(store), np.random.default_rng(0)
+    source, rng = TrainingSource(store), np.random.default_rng(0)
     rows = source.rows(IDS)
     np.testing.assert_array_equal(rows, store.rows(IDS))
     np.testing.assert_array_equal(source.draw(rows, rng), rows)

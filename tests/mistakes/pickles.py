@@ -340,7 +340,7 @@ def _(shop: Workshop) -> list[str]:
     return ["caption", str(run), str(shop.toy.data / "images" / "red_ball.png")]
 
 
-@mistake("a run whose encoder is of no known kind", "captioner.json", "features.encoder", "damaged")
+@mistake("a run whose encoder is of no known kind", "captioner.json: features", "encoder", "damaged")
 def _(shop: Workshop) -> list[str]:
     return ["show", str(_without_encoder(shop, encoder="perhaps"))]
 

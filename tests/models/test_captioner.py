@@ -99,12 +99,12 @@ def test_a_trained_encoder_is_saved_with_the_model(tmp_path):
     vocabulary = Vocabulary.build([["a", "red", "bar"]])
     model = build_model(config, vocabulary, (256,), encoder)
     one = Captioner([Member(config, vocabulary, model, (256,), encoder)])
-    one.save_parts(tmp_path)  # as training does before it begins …
+    one.members[0].save_parts(tmp_path)  # as training does before it begins …
     rng = np.random.default_rng(0)
     for variable in one.model.variables:  # … and learns: weights and batch statistics
         if variable.dtype == "float32":
             variable.assign(np.abs(rng.normal(scale=0.3, size=variable.shape)).astype("float32"))
-    one.save_weights(tmp_path)
+    one.members[0].save_weights(tmp_path)
     again = Captioner.load(tmp_path)
     np.testing.assert_allclose(again.features(TEST[:3]), one.features(TEST[:3]), rtol=1e-5)
     assert_same(again.caption(TEST[:3]), one.caption(TEST[:3]))

@@ -7,7 +7,7 @@ from typing import Any
 from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.data.records import Record
-from capsmith.data.sources import PlainSource
+from capsmith.data.sources import TrainingSource
 from capsmith.data.text.vocabulary import PAD, START
 from capsmith.training.fit import train
 from capsmith.training.sampled_batches import SampledBatches
@@ -44,7 +44,7 @@ def batches(dropout: float = 0.0, **training: Any) -> tuple[SampledBatches, dict
     captioner = Captioner.load(stage_one()).with_config(config)
     prepared = prepare_splits(config, "train")
     records = prepared.split("train")
-    sampled = SampledBatches(captioner, PlainSource(prepared.source), records)
+    sampled = SampledBatches(captioner, TrainingSource(prepared.source), records)
     return sampled, dict(zip((int(row) for row in sampled.rows), records, strict=True))
 
 

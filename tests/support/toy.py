@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 from PIL import Image, ImageDraw
 
+from capsmith.config import Config, load_config
+
 COLOURS = {"red": (220, 40, 40), "green": (40, 170, 60), "blue": (50, 70, 220), "yellow": (235, 210, 40)}
 SHAPES = ("ball", "box", "stripe")
 SPLITS = {"red": "train", "green": "train", "blue": "dev", "yellow": "test"}
@@ -64,6 +66,14 @@ def settings(data: Path, cache: Path) -> dict[str, Any]:
         "decoding": {"type": "beam", "beam_size": 2, "max_length": 12},
         "evaluation": {"examples": 4},
     }
+
+
+def config_of(folder: Path, **changes: dict[str, Any]) -> Config:
+    """Returns the config for ``folder/data``, with changes by section."""
+    values = settings(folder / "data", folder / "cache")
+    for section, change in changes.items():
+        values[section] |= change
+    return load_config(values)
 
 
 def write_config(path: Path, values: dict[str, Any]) -> Path:

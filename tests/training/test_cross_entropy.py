@@ -7,7 +7,7 @@ import pytest
 from capsmith.config import load_config
 from capsmith.data.batches import Batches
 from capsmith.data.records import Record
-from capsmith.data.sources import PlainSource
+from capsmith.data.sources import TrainingSource
 from capsmith.data.text.vocabulary import UNK, Vocabulary
 from capsmith.training.cross_entropy import encode_captions
 from capsmith.training.fit import train
@@ -30,7 +30,7 @@ def test_the_loss_is_the_mean_over_words(trained):
     records = prepared.split("train")
     rows = prepared.source.rows([record.image_id for record in records])
     given = encode_captions(records, captioner.vocabulary, captioner.config, rows)
-    batches = Batches(PlainSource(prepared.source), given, 18, seed=9, group_by_image=False)
+    batches = Batches(TrainingSource(prepared.source), given, 18, seed=9, group_by_image=False)
     total = words = 0
     for inputs, targets in (batches[index] for index in range(len(batches))):
         logits = keras.ops.convert_to_numpy(captioner.model(inputs)).astype(float)

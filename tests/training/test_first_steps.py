@@ -8,20 +8,7 @@ from capsmith.models import member
 from capsmith.training import fit, loop
 from capsmith.training.fit import train
 from tests.support import toy
-
-
-def config_of(folder, **changes):
-    values = toy.settings(folder / "data", folder / "cache")
-    for section, change in changes.items():
-        values[section] |= change
-    return load_config(values)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    toy.make_data(tmp_path / "data")
-    return tmp_path
-
+from tests.support.toy import config_of
 
 FAILING = {
     "no data": {"data": {"root": "nowhere"}},

@@ -1,21 +1,19 @@
 """The training loop: what it reports, saves and restores."""
 
-import shutil
-
 import keras
 import numpy as np
 import pytest
 
-from capsmith import Captioner, evaluate
+from capsmith import evaluate
 from capsmith.config import load_config
 from capsmith.core.errors import CapsmithError
 from capsmith.data.batches import Batches
 from capsmith.training import objective
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
-from tests.support import toy
 from tests.support.logs import on_log
 from tests.support.short import settings
+from tests.support.toy import config_of
 
 
 def interrupt(line):
@@ -41,24 +39,6 @@ def test_other_metrics_after_resuming(tmp_path):
     one, two = read_csv(run / "history.csv")
     assert set(two) - set(one) == {"dev_rouge"}
     assert (one["epoch"], two["epoch"]) == (1, 2)
-
-
-def test_removed_files_are_written_again(tmp_path, log_lines):
-    def remove(line):
-        if line.startswith("epoch 1/"):
-            shutil.rmtree(tmp_path / "run")
-
-    said = log_lines
-    config = load_config(settings(training={"epochs": 2}))
-    with on_log(remove):
-        trained = train(config, tmp_path / "run")
-    assert any(all(name in line for name in ("captioner.json", "vocabulary.json", "encoder.json")) for line in said), (
-        said
-    )
-    assert any(line.startswith("model.weights.h5 had been removed") for line in said), said
-    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"state.npz", "vocabulary.json", "versions.json"}
-    again = train(config, tmp_path / "run", resume=True)
-    assert again.vocabulary == trained.vocabulary == Captioner.load(tmp_path / "run").vocabulary
 
 
 @pytest.mark.parametrize("within", [1, 2])
@@ -108,19 +88,6 @@ def test_the_moving_average_is_scored_and_saved(tmp_path):
     changes = ["decoding.type=greedy", "evaluation.metrics=[bleu1]"]
     found = evaluate(tmp_path / "run", "dev", changes).scores["bleu1"].value
     assert found == pytest.approx(max(row["dev_bleu1"] for row in rows), abs=1e-6)
-
-
-def config_of(folder, **changes):
-    values = toy.settings(folder / "data", folder / "cache")
-    for section, change in changes.items():
-        values[section] |= change
-    return load_config(values)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    toy.make_data(tmp_path / "data")
-    return tmp_path
 
 
 def test_log_lines_name_the_search(folder):

@@ -5,26 +5,12 @@ import re
 
 import pytest
 
-from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError
 from capsmith.models.checkpoints import read_progress
 from capsmith.training import loop
 from capsmith.training.fit import train
 from capsmith.training.sessions import Sessions
-from tests.support import toy
-
-
-def config_of(folder, **changes):
-    values = toy.settings(folder / "data", folder / "cache")
-    for section, change in changes.items():
-        values[section] |= change
-    return load_config(values)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    toy.make_data(tmp_path / "data")
-    return tmp_path
+from tests.support.toy import config_of
 
 
 def test_total_time_and_time_of_this_session(monkeypatch):

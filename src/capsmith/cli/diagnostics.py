@@ -267,14 +267,3 @@ def _smoke_test() -> Check:
     if trial.rounds < _ROUNDS:  # it ran out of time
         return Check("smoke test", text, "too slow to learn in time: stop other programs, and try again")
     return Check("smoke test", text, "it does not learn: install capsmith in a new environment, or report this", True)
-
-
-def print_checks(
-    show: Callable[[str], None], folder: Path, smoke_test: bool = True, load: Callable[[], None] | None = None
-) -> bool:
-    """Shows the result of every check; returns whether capsmith can run here."""
-    usable = True
-    for check in run_checks(folder, smoke_test, load):
-        show(str(check))
-        usable &= not check.broken
-    return usable

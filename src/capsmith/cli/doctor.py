@@ -15,7 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Checks the machine; returns 2 if capsmith cannot run on it."""
-    from capsmith.cli.diagnostics import print_checks
+    from capsmith.cli.diagnostics import run_checks
     from capsmith.core.terminal import print_text
 
-    return 0 if print_checks(print_text, Path.cwd(), smoke_test=not args.fast, load=load_keras) else 2
+    usable = True
+    for check in run_checks(Path.cwd(), smoke_test=not args.fast, load=load_keras):
+        print_text(str(check))
+        usable &= not check.broken
+    return 0 if usable else 2

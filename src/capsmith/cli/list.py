@@ -26,8 +26,9 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _rows(kind: str) -> dict[str, str]:
-    from capsmith import config
+    import capsmith.config  # noqa: F401  it registers the components
     from capsmith.core.config_files import config_folders
+    from capsmith.core.registry import REGISTRIES
     from capsmith.metrics import METRICS
     from capsmith.vision.encoders import ENCODERS
 
@@ -41,7 +42,7 @@ def _rows(kind: str) -> dict[str, str]:
     if kind == "configs":
         paths = {path.name: path for folder in reversed(config_folders()) for path in folder.glob("*.yaml")}
         return {name: _first_line(path) for name, path in sorted(paths.items())}
-    return {"decoders": config.DECODERS, "datasets": config.DATASETS, "decodings": config.DECODINGS}[kind].describe()
+    return REGISTRIES[kind.removesuffix("s")].describe()
 
 
 def _plugins() -> dict[str, str]:

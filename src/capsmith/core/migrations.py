@@ -8,7 +8,7 @@ new key.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from capsmith.core.schema import Settings, models_of
+from capsmith.core.schema import Settings, models_of, tag_of
 
 Values = dict[str, Any]
 
@@ -110,7 +110,7 @@ def _renamed(values: Any, models: list[type[Settings]]) -> Any:
     if not isinstance(values, dict):
         return values
     type_name = values.get("type")
-    chosen = [model for model in models if _type(model) == type_name] or models
+    chosen = [model for model in models if tag_of(model) == type_name] or models
     renamed: dict[str, str] = {old: new for model in chosen for old, new in model.renamed.items() if " " not in new}
     result: Values = {}
     for key, value in values.items():
@@ -124,8 +124,3 @@ def _renamed(values: Any, models: list[type[Settings]]) -> Any:
         ]
         result.setdefault(name, _renamed(value, inner) if inner else value)
     return result
-
-
-def _type(model: type[Settings]) -> str | None:
-    field = model.model_fields.get("type")
-    return field.default if field is not None else None

@@ -3,24 +3,26 @@
 import logging
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from capsmith.core.errors import CheckpointError, escaped
 from capsmith.core.files import read_json, write_json
 from capsmith.core.loaded_plugins import SESSION, provider
+from capsmith.core.readers.json_files import FileSchema
 from capsmith.core.tables import TABLES
 
 logger = logging.getLogger(__name__)
-_FORMAT = 1
+Text = Annotated[str, Field(max_length=199)]
+_ADVICE = "copy the run again"
 _LARGEST_FILE = 100_000  # bytes
 _MODEL_KINDS = ("decoder", "encoder")  # without these, a run's model cannot be built
 _noted: set[tuple[str, ...]] = set()
 
 
-@dataclass(frozen=True)
-class PluginRequirement:
+class PluginRequirement(FileSchema):
     """One plugin component that a run was trained with.
 
     Attributes:
@@ -30,10 +32,15 @@ class PluginRequirement:
         sha256: Digest of the plugin's source at that time; empty where unknown.
     """
 
-    kind: str
-    name: str
-    plugin: str
-    sha256: str
+    kind: Text
+    name: Text
+    plugin: Text
+    sha256: Text
+
+
+class _SavedRequirements(FileSchema):
+    format: Literal[1] = 1
+    needs: list[PluginRequirement]
 
 
 def write_requirements(components: Iterable[tuple[str, str]], path: Path) -> None:
@@ -44,12 +51,12 @@ def write_requirements(components: Iterable[tuple[str, str]], path: Path) -> Non
         path: The record of the run.
     """
     required = [
-        PluginRequirement(kind, name, plugin.name, plugin.sha256)
+        PluginRequirement(kind=kind, name=name, plugin=plugin.name, sha256=plugin.sha256)
         for kind, name in components
         if (plugin := provider(kind, name)) is not None
     ]
     if required:
-        write_json(path, {"format": _FORMAT, "needs": [requirement.__dict__ for requirement in required]})
+        write_json(path, _SavedRequirements(needs=required).model_dump())
     else:
         path.unlink(missing_ok=True)
 
@@ -62,22 +69,12 @@ def read_requirements(path: Path) -> list[PluginRequirement]:
     """
     if not path.exists():
         return []
-    damaged = CheckpointError(f"{path} is damaged")
     if not path.is_file() or path.stat().st_size > _LARGEST_FILE:
-        raise damaged
-    content = read_json(path, CheckpointError)
-    entries = content.get("needs") if isinstance(content, dict) and content.get("format") == _FORMAT else None
-    if not isinstance(entries, list):
-        raise damaged
-    return [_requirement(entry, damaged) for entry in entries]
-
-
-def _requirement(entry: Any, damaged: CheckpointError) -> PluginRequirement:
-    values = entry if isinstance(entry, dict) else {}
-    texts = [values.get(key) for key in ("kind", "name", "plugin", "sha256")]
-    if not all(isinstance(text, str) and len(text) < 200 for text in texts) or texts[0] not in TABLES:
-        raise damaged
-    return PluginRequirement(*(str(text) for text in texts))
+        raise CheckpointError(f"{path} is damaged; {_ADVICE}")
+    needs = _SavedRequirements.check(read_json(path, CheckpointError), path, CheckpointError, _ADVICE).needs
+    if unknown := [requirement.kind for requirement in needs if requirement.kind not in TABLES]:
+        raise CheckpointError(f"{path} is damaged: there is no kind {escaped(unknown[0])}; {_ADVICE}")
+    return needs
 
 
 def unloaded_components(path: Path, require_all: bool = False) -> dict[tuple[str, str], str]:

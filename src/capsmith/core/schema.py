@@ -157,7 +157,7 @@ def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[s
     for part in loc:
         if part in (ONE, SEVERAL):
             continue
-        tagged = [m for m in models if _tag(m) == part]
+        tagged = [m for m in models if tag_of(m) == part]
         if tagged and not any(part in m.model_fields for m in models):
             models = tagged
             continue
@@ -172,7 +172,8 @@ def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[s
     return path, models
 
 
-def _tag(model: type[BaseModel]) -> str | None:
+def tag_of(model: type[BaseModel]) -> str | None:
+    """Returns the value of ``type`` that names a settings class, if it has one."""
     field = model.model_fields.get("type")
     return field.default if field is not None and isinstance(field.default, str) else None
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic.fields import FieldInfo
 
-from capsmith.core.schema import Settings, models_of
+from capsmith.core.schema import Settings
 
 S = TypeVar("S", bound=Settings)
 
@@ -125,15 +125,6 @@ def leaves(config: Settings) -> Iterator[tuple[str, Any, Scope]]:
     yield from _leaves(config, config.model_dump(mode="json"), None, "")
 
 
-def schema_scopes(model: type[Settings]) -> Iterator[tuple[str, Scope]]:
-    """Yields every field of a settings class with its mark; once for each component that may stand in a section.
-
-    Raises:
-        LookupError: A field has no mark, nor has any section that it is in.
-    """
-    yield from _schema_scopes(model, None, "")
-
-
 def field_scope(model: type[Settings], name: str) -> Scope | None:
     """Returns the mark of a field, or None where the field is unknown or has no mark of its own."""
     field = model.model_fields.get(name)
@@ -154,24 +145,10 @@ def _leaves(value: Any, dumped: Any, scope: Scope | None, path: str) -> Iterator
         for name, inner in dumped.items():
             yield from _leaves(inner, inner, scope, f"{below}{name}")
     else:
-        yield path, dumped, _required(scope, path)
-
-
-def _schema_scopes(model: type[Settings], scope: Scope | None, path: str) -> Iterator[tuple[str, Scope]]:
-    for name, field in model.model_fields.items():
-        mark = _mark(field, scope)
-        sections = [inner for inner in models_of(field) if issubclass(inner, Settings)]
-        for inner in sections:
-            yield from _schema_scopes(inner, mark, f"{path}{name}.")
-        if not sections:
-            yield path + name, _required(mark, path + name)
+        if scope is None:
+            raise LookupError(f"the config field {path} has no Scope, nor has its section")
+        yield path, dumped, scope
 
 
 def _mark(field: FieldInfo, inherited: Scope | None) -> Scope | None:
     return next((mark for mark in field.metadata if isinstance(mark, Scope)), inherited)
-
-
-def _required(scope: Scope | None, path: str) -> Scope:
-    if scope is None:
-        raise LookupError(f"the config field {path} has no Scope, nor has its section")
-    return scope

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
 from capsmith.data.sources import TrainingSource
@@ -40,7 +39,7 @@ class Example:
         return max(len(caption) for caption in self.captions)
 
 
-class Batches(keras.utils.PyDataset):
+class Batches:
     """Yields ``({"features": (P, …), "tokens": (B, T), "image": (B,)}, targets (B, T))``.
 
     ``image`` holds the row in ``features`` of each caption. It is omitted with ``group_by_image``: the captions of
@@ -67,7 +66,6 @@ class Batches(keras.utils.PyDataset):
         group_by_image: bool = True,
         flipped_ids: np.ndarray | None = None,
     ) -> None:
-        super().__init__()
         self.source, self.seed, self.flipped_ids = source, seed, flipped_ids
         most = max((len(example.captions) for example in examples), default=1)
         self.group_by_image = group_by_image
@@ -90,10 +88,6 @@ class Batches(keras.utils.PyDataset):
         self.batches = [batches[index] for index in rng.permutation(len(batches))]
         rows = np.array([example.row for example in self.examples], np.int64)
         self.rows = self.source.draw(rows, rng)
-
-    def on_epoch_end(self) -> None:
-        """Sets the batch order of the next epoch."""
-        self.set_epoch(self.epoch + 1)
 
     def __len__(self) -> int:
         return len(self.batches)

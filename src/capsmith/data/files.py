@@ -9,8 +9,6 @@ from capsmith.core.readers.text_files import read_text
 from capsmith.core.schema import nearest
 from capsmith.data.records import DatasetConfig
 
-__all__ = ["locate", "numbered_lines", "read_text"]
-
 _SHOWN = 8  # existing files listed in messages
 
 

@@ -40,6 +40,11 @@ class FolderConfig(DatasetConfig):
     split: SplitConfig = SplitConfig()
     """The seeded random split by image, used if the table has no split column."""
 
+    @property
+    def caption_columns(self) -> tuple[str, ...]:
+        """The columns with captions."""
+        return (self.caption_column,) if isinstance(self.caption_column, str) else self.caption_column
+
 
 def read(config: FolderConfig) -> Corpus:
     """Reads the captions, and the splits of the table or a random one.
@@ -56,7 +61,7 @@ def read(config: FolderConfig) -> Corpus:
     if has_sidecars:
         add_sidecars(builder, source)
         return builder.build(lambda image_ids: seeded_split(image_ids, config.split))
-    captions = (config.caption_column,) if isinstance(config.caption_column, str) else config.caption_column
+    captions = config.caption_columns
     required = {"image_column": config.image_column}
     required |= {f"caption_column.{n}" if n else "caption_column": column for n, column in enumerate(captions)}
     if config.split_column is not None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from capsmith.data.files import read_text
+from capsmith.core.readers.text_files import read_text
 from capsmith.data.record_builder import RecordBuilder, safe_id
 
 _ENDING = ".txt"

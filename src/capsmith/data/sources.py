@@ -24,16 +24,23 @@ class FeatureSource(Protocol):
         """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
 
 
-class TrainingSource(ABC):
-    """A source that batches draw from. By default, an image has no variants."""
+class TrainingSource:
+    """A source that batches draw from: here features or pixels as they are; subclasses add variants.
 
-    @abstractmethod
+    Args:
+        source: The features or pixels.
+    """
+
+    def __init__(self, source: FeatureSource) -> None:
+        self.source = source
+
     def rows(self, ids: Sequence[str]) -> np.ndarray:
         """Returns the row of each image, without variation."""
+        return self.source.rows(ids)
 
-    @abstractmethod
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
+        return self.source.gather(rows)
 
     def draw(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Replaces the row of each image with that of a random variant."""
@@ -53,33 +60,16 @@ class TrainingSource(ABC):
         return False
 
 
-class PlainSource(TrainingSource):
-    """The features of a store, or pixels, without variants.
-
-    Args:
-        source: The features or pixels.
-    """
-
-    def __init__(self, source: FeatureSource) -> None:
-        self.source = source
-
-    def rows(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns the row of each image."""
-        return self.source.rows(ids)
-
-    def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Returns features (P, …) or pixels (P, H, W, 3) of rows."""
-        return self.source.gather(rows)
-
-
-class VariedSource(TrainingSource):
+class VariedSource(TrainingSource, ABC):
     """Images that have variants.
 
     Args:
+        source: The features or pixels of the images without variation.
         ids: The images.
     """
 
-    def __init__(self, ids: Sequence[str]) -> None:
+    def __init__(self, source: FeatureSource, ids: Sequence[str]) -> None:
+        super().__init__(source)
         self._row = {image_id: row for row, image_id in enumerate(ids)}
 
     @property
@@ -125,8 +115,8 @@ class AugmentedSource(VariedSource):
     variants = 2**31
 
     def __init__(self, source: FeatureSource, ids: Sequence[str], config: AugmentConfig) -> None:
-        super().__init__(ids)
-        self.source, self.config = source, config
+        super().__init__(source, ids)
+        self.config = config
         self._rows = source.rows(ids)
 
     def is_flipped(self, variant: int) -> bool:
@@ -150,7 +140,7 @@ class CroppedSource(VariedSource):
     """
 
     def __init__(self, sources: Sequence[FeatureSource], ids: Sequence[str]) -> None:
-        super().__init__(ids)
+        super().__init__(sources[0], ids)
         self.sources = tuple(sources)
         self._rows = [source.rows(ids) for source in sources]
 

@@ -137,11 +137,11 @@ class Panel:
         return self.low - (value - low) / (high - low) * (self.low - self.top)
 
 
-def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Returns round numbers that enclose a range, with about ``most`` - 1 steps between them."""
+def ticks(low: float, high: float) -> list[float]:
+    """Returns round numbers that enclose a range, with about five steps between them."""
     if high - low < 1e-9:
         low, high = low - (abs(low) * 0.1 or 0.5), high + (abs(high) * 0.1 or 0.5)
-    rough = (high - low) / (most - 1)
+    rough = (high - low) / 5
     power = 10 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

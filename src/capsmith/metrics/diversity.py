@@ -93,14 +93,13 @@ def repeats(caption: Sequence[Hashable]) -> bool:
     return False
 
 
-def mutual_bleu(groups: Captions, order: int = ORDER) -> float:
+def mutual_bleu(groups: Captions) -> float:
     """Computes mBLEU: BLEU over all captions, with the other captions of the group as references.
 
     A group is a test set, or the captions that a model generated for one image (Shetty et al. 2017).
 
     Args:
         groups: Tokenised captions, at least two per group.
-        order: n of BLEU-n.
 
     Returns:
         0 to 1; 1 when all captions of each group are equal.
@@ -114,7 +113,7 @@ def mutual_bleu(groups: Captions, order: int = ORDER) -> float:
     totals = np.maximum(0, counts.length[:, None] - np.arange(ORDER)).sum(axis=0)
     closest = sum(_closest_elsewhere([len(sentence) for sentence in g]) for g in groups)
     summed = np.concatenate([[counts.length.sum(), closest], matches, totals]).astype(np.float64)
-    return float(bleu_from_counts(summed, order))
+    return float(bleu_from_counts(summed, ORDER))
 
 
 def _highest_elsewhere(keys: Ints, count: Ints) -> Ints:

@@ -1,10 +1,7 @@
 """The human row: the score of the references themselves, as a ceiling for models."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from capsmith.core.errors import DataError
-from capsmith.metrics.scorer import DEFAULT, Scorer
+from capsmith.metrics.scorer import Scorer
 from capsmith.metrics.scores import Score
 
 
@@ -27,10 +24,3 @@ def human_rows(scorer: Scorer) -> list[dict[str, Score]]:
         raise DataError(f"the human row requires two references per image or more; image {single} has one")
     left_out = ([group[number] for group in scorer.tokens] for number in range(fewest))
     return [scorer.without_reference(number).score_tokens(tokens) for number, tokens in enumerate(left_out)]
-
-
-def human(
-    references: Mapping[Any, Sequence[Any]], metrics: Sequence[str] = DEFAULT, tokeniser: str = "coco"
-) -> list[dict[str, Score]]:
-    """Scores references against each other, see ``human_rows``; takes the arguments of ``score``."""
-    return human_rows(Scorer(references, metrics, tokeniser))

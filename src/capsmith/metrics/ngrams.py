@@ -40,19 +40,17 @@ class Counts:
 
 
 class NgramIndex:
-    """The n-grams, of length 1 to ``order``, of a fixed set of sentences.
+    """The n-grams, of length 1 to 4, of a fixed set of sentences.
 
     Args:
         sentences: Token sequences; tokens are strings or integers.
-        order: The length of the longest n-gram.
 
     Attributes:
         counts: The counts of these sentences.
         size: The number of different n-grams (G).
     """
 
-    def __init__(self, sentences: Sequence[Sequence[Hashable]], order: int = ORDER) -> None:
-        self.order = order
+    def __init__(self, sentences: Sequence[Sequence[Hashable]]) -> None:
         self._tokens: dict[Hashable, int] = {}
         self._keys: list[Ints] = []
         self.size = 0
@@ -68,7 +66,7 @@ class NgramIndex:
         flat = self._token_numbers(sentences, learn, int(length.sum()))
         parts: list[tuple[Ints, Ints, Ints]] = []
         previous, known_before, unknown_before = flat, 0, 0
-        for n in range(self.order):
+        for n in range(ORDER):
             stop = len(flat) - n
             inside = owner[:stop] == owner[n:] if stop > 0 else np.zeros(0, bool)
             if n == 0:
@@ -85,7 +83,7 @@ class NgramIndex:
             known_before, unknown_before = known_before + known, unknown_before + unknown
         if learn:
             self.size = known_before
-        order = np.repeat(np.arange(self.order, dtype=np.int64), [len(part[0]) for part in parts])
+        order = np.repeat(np.arange(ORDER, dtype=np.int64), [len(part[0]) for part in parts])
         sentence, gram, count = (np.concatenate([part[i] for part in parts]) for i in range(3))
         return Counts(sentence, gram, count, order, length)
 
@@ -139,7 +137,6 @@ class ReferenceNgrams:
     Args:
         references: The references of each image as token sequences, at least one per image.
         others: References of other images, in the same form, for document frequencies only.
-        order: The length of the longest n-gram.
 
     Attributes:
         index: The numbering of the n-grams.
@@ -152,12 +149,12 @@ class ReferenceNgrams:
         highest: The largest count of each (image, n-gram) in one reference.
     """
 
-    def __init__(self, references: Captions, others: Captions = (), order: int = ORDER) -> None:
+    def __init__(self, references: Captions, others: Captions = ()) -> None:
         self.images, self.other_images = len(references), len(others)
         self.lengths = [[len(sentence) for sentence in group] for group in references]
         groups = [*references, *others]
         image = np.repeat(np.arange(len(groups)), [len(group) for group in groups]).astype(np.int64)
-        self.index = NgramIndex([sentence for group in groups for sentence in group], order)
+        self.index = NgramIndex([sentence for group in groups for sentence in group])
         counts, self._width = self.index.counts, np.int64(max(1, self.index.size))
         key = image[counts.sentence] * self._width + counts.gram
         by_key = np.argsort(key, kind="stable")

@@ -12,6 +12,7 @@ import numpy as np
 from capsmith.core.errors import ConfigError
 from capsmith.data.text.vocabulary import START
 from capsmith.models.member import Member
+from capsmith.vision.joined import overlaps
 
 
 class AttentionMaps(NamedTuple):
@@ -101,9 +102,7 @@ def _resized(maps: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
     """Resizes maps (…, rows, columns) to another grid by area; each map keeps its sum."""
     for axis, size in ((-2, grid[0]), (-1, grid[1])):
         if maps.shape[axis] != size:
-            ends, old_ends = np.arange(size + 1) / size, np.arange(maps.shape[axis] + 1) / maps.shape[axis]
-            overlap = np.minimum(ends[1:, None], old_ends[None, 1:]) - np.maximum(ends[:-1, None], old_ends[None, :-1])
-            share = np.maximum(overlap, 0.0).astype(np.float32) * maps.shape[axis]
+            share = overlaps(maps.shape[axis], size).astype(np.float32) * maps.shape[axis]
             maps = np.moveaxis(np.tensordot(maps, share, axes=(axis, 1)), -1, axis)
     return maps
 

@@ -93,14 +93,6 @@ class Captioner(FeatureCaptioner):
             member.save(folder)
         save_ensemble(directory, [folder.name for folder in folders])
 
-    def save_parts(self, run: str | Path) -> None:
-        """Writes the single member without its weights; see ``Member.save_parts``."""
-        self.members[0].save_parts(run)
-
-    def save_weights(self, run: str | Path) -> None:
-        """Writes the weights of the single member, atomically."""
-        self.members[0].save_weights(run)
-
     def with_config(self, config: Config) -> "Captioner":
         """Returns this captioner with another config of the first member, which decides decoding and evaluation."""
         return Captioner([replace(self.members[0], config=config), *self.members[1:]], self._given_index)

@@ -5,7 +5,6 @@ network of the config is built, and its output shape compared; if images are ava
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +14,7 @@ from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, FeatureError, ImageError, one_line
 from capsmith.core.files import read_json
 from capsmith.core.log import get_logger
+from capsmith.core.readers.json_files import FileSchema
 from capsmith.data.records import Record
 from capsmith.models.run import RunDirectory
 from capsmith.vision.encoder_folder import encoder_folders
@@ -33,8 +33,7 @@ _MIN_COSINE = 0.5  # of centred features: another resizing method gives about 0.
 Kind = Literal["verified", "unverified", "none"]
 
 
-@dataclass(frozen=True)
-class FeatureOrigin:
+class FeatureOrigin(FileSchema):
     """The pickle of features that a captioner was trained on; saved in its run.
 
     Attributes:
@@ -59,12 +58,7 @@ class FeatureOrigin:
         """
         if value is None:
             return None
-        valid = isinstance(value, dict) and value.keys() == cls.__dataclass_fields__.keys()
-        if not valid or not all(isinstance(text, str) for text in value.values()):
-            raise CheckpointError(f"{where}: features are damaged")
-        if value["encoder"] not in ("verified", "unverified", "none"):
-            raise CheckpointError(f"{where}: features.encoder is damaged")
-        return cls(**value)
+        return cls.check(value, f"{where}: features", CheckpointError, "copy or train the run again", "are damaged")
 
     @classmethod
     def of_run(cls, run: Path) -> "FeatureOrigin | None":
@@ -78,10 +72,6 @@ class FeatureOrigin:
             return None
         content = read_json(path, CheckpointError)
         return cls.read(content.get("features") if isinstance(content, dict) else None, str(path))
-
-    def as_dict(self) -> dict[str, str]:
-        """Returns the entry for ``captioner.json``."""
-        return asdict(self)
 
     @property
     def note(self) -> str:
@@ -156,7 +146,7 @@ def encoder_for_pickle(
     """
     encoder, kind, why = _compared_encoder(config, store, records)
     logger.info(f"encoder of the features in {store.path}: {why}")
-    return encoder, FeatureOrigin(str(store.path), store.sha256, kind, why)
+    return encoder, FeatureOrigin(store=str(store.path), sha256=store.sha256, encoder=kind, why=why)
 
 
 def _compared_encoder(

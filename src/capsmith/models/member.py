@@ -5,7 +5,7 @@ B images · L regions · D channels.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -93,10 +93,6 @@ class Member:
         load_weights(model, directory.weights)
         return cls(config, vocabulary, model, shape, loaded, directory, origin)
 
-    def saved_in(self, run: str | Path) -> "Member":
-        """Returns this model as loaded from a run, without reading the run."""
-        return replace(self, run=RunDirectory(Path(run)))
-
     def save(self, run: str | Path) -> None:
         """Writes everything that ``load`` needs into a directory."""
         self.save_parts(run)
@@ -117,7 +113,7 @@ class Member:
             "vocabulary": self.vocabulary.sha256(),
         }
         if self.feature_origin is not None:
-            description["features"] = self.feature_origin.as_dict()
+            description["features"] = self.feature_origin.model_dump()
         write_json(directory.captioner, description)
 
     def save_weights(self, run: str | Path) -> None:

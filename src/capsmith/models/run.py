@@ -12,17 +12,7 @@ from capsmith.core.locks import FILE as LOCK_FILE
 from capsmith.core.locks import locked
 from capsmith.core.outputs import COPIES, REPORT_FILES, listed_copies
 from capsmith.retrieval.index_file import index_path, index_paths
-from capsmith.vision.encoder_folder import EncoderFolder, encoder_folders
-
-
-class _File:
-    """A file of the run, as a path."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __get__(self, run: "RunDirectory", owner: type | None = None) -> Path:
-        return run.path / self.name
+from capsmith.vision.encoder_folder import EncoderFolder, FileName, encoder_folders
 
 
 @dataclass(frozen=True)
@@ -35,31 +25,31 @@ class RunDirectory:
 
     path: Path
 
-    config = _File("config.yaml")
+    config = FileName("config.yaml")
     """The resolved config, with all defaults."""
-    vocabulary = _File("vocabulary.json")
-    captioner = _File("captioner.json")
+    vocabulary = FileName("vocabulary.json")
+    captioner = FileName("captioner.json")
     """Format version, feature shape, vocabulary fingerprint, and the origin of features from a pickle."""
-    weights = _File("model.weights.h5")
+    weights = FileName("model.weights.h5")
     """Weights of the best dev epoch."""
-    state = _File("state.npz")
+    state = FileName("state.npz")
     """Weights, optimizer, seeds and progress from which ``--resume`` continues."""
-    versions = _File("versions.json")
-    plugins = _File("plugins.json")
-    history = _File("history.csv")
-    history_plot = _File("history.png")
-    log = _File("log.txt")
-    domain = _File("domain.npz")
+    versions = FileName("versions.json")
+    plugins = FileName("plugins.json")
+    history = FileName("history.csv")
+    history_plot = FileName("history.png")
+    log = FileName("log.txt")
+    domain = FileName("domain.npz")
     """Summary of the training images, for out-of-domain warnings."""
-    test_readings = _File("test_readings.jsonl")
+    test_readings = FileName("test_readings.jsonl")
     """One line for each evaluation of the test split. It is never removed."""
-    ensemble = _File("ensemble.yaml")
+    ensemble = FileName("ensemble.yaml")
     """Members of a saved ensemble, which has no weights of its own."""
-    report = _File("report")
+    report = FileName("report")
     """Folder of the test report; those of other splits and of ensembles are inside."""
-    stage_one = _File("start")
+    stage_one = FileName("start")
     """Folder of the first stage of a smoke run."""
-    lock = _File(LOCK_FILE)
+    lock = FileName(LOCK_FILE)
 
     def __str__(self) -> str:
         return str(self.path)

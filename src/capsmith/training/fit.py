@@ -1,5 +1,7 @@
 """Training: from a config to a run directory, resumable to the same numbers."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,19 +27,28 @@ from capsmith.models.member import Member, StoredFeatures
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 from capsmith.models.training_domain import TrainingDomain
+from capsmith.training.cross_entropy import CrossEntropy
 from capsmith.training.encoder_adaptation import adapt_encoders
 from capsmith.training.first_steps import FirstSteps
 from capsmith.training.history import History
 from capsmith.training.loop import TrainingLoop
-from capsmith.training.objectives import build_objective
+from capsmith.training.objective import Objective
 from capsmith.training.plan import Training, training_plan
 from capsmith.training.run_files import RunFiles
+from capsmith.training.self_critical import SelfCritical
 from capsmith.training.sessions import Sessions
 from capsmith.training.setup import make_vocabulary, new_captioner
+from capsmith.training.training_images import TrainingImages
 from capsmith.training.validation import Validation
 from capsmith.training.warm_start import initialise
 
 logger = get_logger(__name__)
+
+OBJECTIVES: dict[str, Callable[[Captioner, TrainingImages], Objective]] = {
+    "cross_entropy": CrossEntropy,
+    "scst": SelfCritical,
+}
+"""Values of ``training.objective``."""
 
 
 def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
@@ -96,7 +107,12 @@ def _train(training: Training, corpus: Corpus) -> Captioner:
     resumed = run.has_state
     if not resumed:
         initialise(captioner)
-    loop = TrainingLoop(build_objective(captioner, prepared), Validation(captioner, prepared), files, sessions)
+    loop = TrainingLoop(
+        OBJECTIVES[config.training.objective](captioner, TrainingImages.of(captioner, prepared)),
+        Validation(captioner, prepared),
+        files,
+        sessions,
+    )
     from_pickle = captioner.members[0].feature_origin is not None
     if not resumed or from_pickle:  # the encoder that made a pickle's features may have been named since
         files.write()
@@ -108,7 +124,7 @@ def _train(training: Training, corpus: Corpus) -> Captioner:
         captioner = Captioner([Member.load(run.path, captioner.encoder is not None)])  # computes in float32
     _finish(captioner.members[0], prepared, run, history)
     logger.info(f"trained in {sessions}: {run}")
-    captioner = Captioner([captioner.members[0].saved_in(run.path)])
+    captioner = Captioner([replace(captioner.members[0], run=run)])
     _evaluate(captioner, prepared, run, corpus)
     return captioner
 

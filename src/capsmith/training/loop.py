@@ -87,7 +87,8 @@ class TrainingLoop:
             row |= {f"dev_{name}": score.value for name, score in scores.items()}
             row["seconds"] = round(time.perf_counter() - started, 2)
             best = self.history.add(row, self.config)
-            self._save_weights(best)
+            if best:
+                self.captioner.members[0].save_weights(self.directory.path)
         self._save_state(None)
         self.files.write_history(self.history)
         self._log_epoch(row, scores, best)
@@ -126,17 +127,8 @@ class TrainingLoop:
 
     # --- saving and resuming ---------------------------------------------------------------------------------------
 
-    def _save_weights(self, best: bool) -> None:
-        """Saves the weights of the best epoch, or those of this one where the best ones were removed."""
-        weights = self.directory.weights
-        if best or not weights.is_file():
-            self.captioner.save_weights(self.directory.path)
-            if not best:
-                logger.info(f"{weights.name} had been removed: saved this epoch's weights instead of the best ones")
-
     def _save_state(self, progress: EpochProgress | None) -> None:
         """Saves the state at the end of an epoch (None), or within one."""
-        self.files.restore()
         state = self.history.to_json() | self.sessions.to_json()
         if progress is not None:
             progress.samples = self.objective.samples

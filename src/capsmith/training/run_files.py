@@ -4,7 +4,6 @@ import keras
 
 from capsmith.config import save_config
 from capsmith.core.files import write_json
-from capsmith.core.log import get_logger
 from capsmith.core.plugin_requirements import write_requirements
 from capsmith.core.versions import installed_versions
 from capsmith.evaluation.plots import plot_history
@@ -12,8 +11,6 @@ from capsmith.models.captioner import Captioner
 from capsmith.models.run import RunDirectory
 from capsmith.training.encoder_adaptation import copy_adapted_encoders
 from capsmith.training.history import History
-
-logger = get_logger(__name__)
 
 
 class RunFiles:
@@ -35,7 +32,7 @@ class RunFiles:
             CapsmithError: The directory cannot be written.
         """
         self.write_config()
-        self.captioner.save_parts(self.run.path)
+        self.captioner.members[0].save_parts(self.run.path)
         copy_adapted_encoders(self.captioner.config, self.run)
 
     def write_config(self) -> None:
@@ -44,23 +41,6 @@ class RunFiles:
         write_json(self.run.versions, {**installed_versions(), "backend": backend, "precision": self.precision})
         save_config(self.captioner.config, self.run.config)
         write_requirements(self.captioner.config.components(), self.run.plugins)
-
-    def restore(self) -> None:
-        """Writes them again when one of them was removed: without it, the next state could not be resumed.
-
-        Raises:
-            CapsmithError: The directory cannot be written.
-        """
-        if missing := self._missing():
-            logger.info(f"{', '.join(missing)} had been removed from {self.run}: written again")
-            self.write()
-
-    def _missing(self) -> list[str]:
-        run, encoder = self.run, self.captioner.encoder
-        files = [run.captioner, run.config, run.versions, run.vocabulary]
-        if encoder is not None:
-            files += [folder.description for folder in run.encoders(len(encoder.parts))]
-        return [path.name for path in files if not path.is_file()]
 
     def write_history(self, history: History) -> None:
         """Writes ``history.csv`` and draws ``history.png``.

@@ -8,7 +8,7 @@ import numpy as np
 from capsmith.core.log import get_logger
 from capsmith.data.prepare import Prepared, extract_store
 from capsmith.data.records import Record
-from capsmith.data.sources import AugmentedSource, CroppedSource, PlainSource, TrainingSource, flip_ids, known_pairs
+from capsmith.data.sources import AugmentedSource, CroppedSource, TrainingSource, flip_ids, known_pairs
 from capsmith.models.captioner import Captioner
 
 logger = get_logger(__name__)
@@ -42,9 +42,7 @@ class TrainingImages:
             extract_store(records, config.encoders, config.features, number)
             for number in range(1, training.cached_crops + 1)
         ]
-        source: TrainingSource = (
-            CroppedSource([prepared.source, *crops], ids) if crops else PlainSource(prepared.source)
-        )
+        source = CroppedSource([prepared.source, *crops], ids) if crops else TrainingSource(prepared.source)
         if training.augment is not None:
             source = AugmentedSource(prepared.source, ids, training.augment)
         if source.flips:

@@ -2,6 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+
+class FileName:
+    """A file of a folder by its name: an attribute of the class, and in an object the path of its file."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: Any, owner: type | None = None) -> Path:
+        path: Path = folder.path
+        return path / self.name
 
 
 @dataclass(frozen=True)
@@ -14,30 +26,16 @@ class EncoderFolder:
 
     path: Path
 
-    @property
-    def description(self) -> Path:
-        """JSON with the fingerprint of the encoder."""
-        return self.path / "encoder.json"
-
-    @property
-    def weights(self) -> Path:
-        """Weights of a built-in network."""
-        return self.path / "encoder.weights.h5"
-
-    @property
-    def network(self) -> Path:
-        """The complete network, for ``encoder.type: custom``."""
-        return self.path / "encoder.keras"
-
-    @property
-    def pretraining(self) -> Path:
-        """JSON with the settings and scores of a finished word pretraining."""
-        return self.path / "adapted.json"
-
-    @property
-    def pretraining_state(self) -> Path:
-        """State from which an interrupted word pretraining resumes."""
-        return self.path / "adapting.npz"
+    description = FileName("encoder.json")
+    """JSON with the fingerprint of the encoder."""
+    weights = FileName("encoder.weights.h5")
+    """Weights of a built-in network."""
+    network = FileName("encoder.keras")
+    """The complete network, for ``encoder.type: custom``."""
+    pretraining = FileName("adapted.json")
+    """JSON with the settings and scores of a finished word pretraining."""
+    pretraining_state = FileName("adapting.npz")
+    """State from which an interrupted word pretraining resumes."""
 
     @property
     def files_in_run(self) -> tuple[Path, ...]:

@@ -86,9 +86,9 @@ def why_unknown(head: bytes) -> str:
     return f"{_UNKNOWN} (JPEG, PNG, GIF, WebP, BMP, TIFF, …)"
 
 
-def first_names(names: Sequence[str], shown: int = 3) -> str:
+def first_names(names: Sequence[str]) -> str:
     """Returns the first few names, followed by dots if there are more."""
-    return ", ".join(names[:shown]) + (", …" if len(names) > shown else "")
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def _format_of_boxes(head: bytes) -> str | None:

@@ -48,6 +48,13 @@ def join_features(parts: Sequence[np.ndarray]) -> np.ndarray:
     return joined
 
 
+def overlaps(source: int, target: int) -> np.ndarray:
+    """Returns the length that each cell of one division of [0, 1] shares with each of another, (target, source)."""
+    old, new = np.arange(source + 1) / source, np.arange(target + 1) / target
+    shared = np.minimum(new[1:, None], old[None, 1:]) - np.maximum(new[:-1, None], old[None, :-1])
+    return np.maximum(shared, 0.0)
+
+
 @cache
 def resampling_matrix(source: int, target: int) -> np.ndarray:
     """Returns the weight of each region of a square grid in each region of another one, (target, source).
@@ -61,9 +68,7 @@ def resampling_matrix(source: int, target: int) -> np.ndarray:
             f"encoder: grids of {source} and {target} regions cannot be joined; set image_size so that both have the "
             "same number"
         )
-    edges = [np.arange(side + 1) / side for side in sides]
-    overlap = np.minimum(edges[1][1:, None], edges[0][None, 1:]) - np.maximum(edges[1][:-1, None], edges[0][None, :-1])
-    one_axis = np.maximum(overlap, 0.0) * sides[1]
+    one_axis = overlaps(*sides) * sides[1]
     return np.kron(one_axis, one_axis).astype(np.float32)
 
 

@@ -32,7 +32,6 @@ class PickleStore(StoredFeatures):
     Attributes:
         path: The pickle.
         sha256: SHA-256 of the file.
-        key_count: Number of keys in the pickle.
         ids: Images that have features, in the order of their rows.
         shape: Shape of the features of one image: (D,) or (L, D).
         dtype: Result of `gather`: float32 for vectors; float16 for grids, or float32 if values exceed its range.
@@ -46,7 +45,6 @@ class PickleStore(StoredFeatures):
         super().__init__({image: row for row, image in enumerate(matched)}, _common_shape(path, arrays), missing)
         self.path = path
         self.sha256 = file_sha256(path)
-        self.key_count = len(arrays)
         is_grid = len(self.shape) == 2
         small = is_grid and all(float(np.abs(array).max(initial=0)) <= _LARGEST_FLOAT16 for array in arrays.values())
         self.dtype = np.dtype("float16" if small else "float32")

@@ -7,7 +7,6 @@ the longest varied text. Names only decide between equally plausible columns.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,9 +23,8 @@ from capsmith.data.folder import FolderConfig
 from capsmith.data.image_folder import ImageFolder
 from capsmith.data.karpathy import KarpathyConfig
 from capsmith.data.onboarding.known_images import KnownImages
-from capsmith.data.onboarding.table_layout import TableLayout, json_layout, table_layout
+from capsmith.data.onboarding.table_layout import DatasetLayout, json_layout, table_layout
 from capsmith.data.record_builder import IMAGES
-from capsmith.data.records import DatasetConfig
 from capsmith.data.sidecars import sidecar_names, sidecar_path
 from capsmith.data.splits import SplitLists
 from capsmith.data.tables import json_table, open_json
@@ -41,25 +39,6 @@ _MIN_SIDECARS = 3  # minimum number of text files named like images that count a
 _NUMBERED = re.compile(r"[^\t#]+#\d+\t")  # start of a row of Flickr8k's and Flickr30k's token files
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")  # of image files
 _TEXT_LIKE_SIGNATURES = (b"RIFF", b"BM")  # image files contain NUL bytes; a text may begin the same way, but has none
-
-
-@dataclass(frozen=True)
-class DatasetLayout:
-    """The layout of a dataset.
-
-    Attributes:
-        config: The settings that read it.
-        has_splits: Whether the files define splits.
-        unused_columns: Columns that are not read.
-        other_files: Other files with captions that could be read instead.
-        matches: Number of inspected rows whose image exists.
-    """
-
-    config: DatasetConfig
-    has_splits: bool
-    unused_columns: tuple[str, ...] = ()
-    other_files: tuple[str, ...] = ()
-    matches: int = 0
 
 
 def detect_layout(folder: Path, captions: Path | None = None) -> DatasetLayout:
@@ -163,7 +142,7 @@ def _read_layout(images: ImageFolder, path: Path) -> DatasetLayout:
         lines = [line for line in read_text(path).split("\n") if line.strip()]
         if lines and sum(_NUMBERED.match(line) is not None for line in lines[:_ROWS]) > len(lines[:_ROWS]) / 2:
             return _token_file_layout(known, path, name, lines)
-    return _from_table(table_layout(path, name, known))
+    return table_layout(path, name, known)
 
 
 def _json_file_layout(known: KnownImages, path: Path, name: Path) -> DatasetLayout:
@@ -175,7 +154,7 @@ def _json_file_layout(known: KnownImages, path: Path, name: Path) -> DatasetLayo
     if isinstance(entries, list) and any(isinstance(entry, dict) and "sentences" in entry for entry in entries):
         return _karpathy_layout(known.images, path, name, entries)
     reopen = partial(open_json, path, text) if content is None else partial(json_table, path, content)
-    return _from_table(json_layout(path, name, known, reopen))
+    return json_layout(path, name, known, reopen)
 
 
 def _parsed(text: str) -> Any:
@@ -221,10 +200,6 @@ def _token_file_layout(known: KnownImages, path: Path, name: Path, lines: Sequen
     config = Flickr8kConfig(root=images.folder, captions=name, images=base, lists=lists)
     bonus = len(sample) if path.name == _OFFICIAL else 0
     return DatasetLayout(config, lists is not None, matches=matches + bonus)
-
-
-def _from_table(layout: TableLayout) -> DatasetLayout:
-    return DatasetLayout(layout.config, layout.split is not None, layout.unused, matches=layout.matches)
 
 
 def _karpathy_layout(images: ImageFolder, path: Path, name: Path, entries: Sequence[Any]) -> DatasetLayout:

@@ -89,7 +89,7 @@ def _layout(layout: DatasetLayout) -> Iterator[str]:
     if isinstance(data, FolderConfig) and (data.root / data.captions).is_dir():
         yield f"captions in     text files named like the images (below {data.images}), one caption per line"
     elif isinstance(data, FolderConfig):
-        captions = data.caption_column if isinstance(data.caption_column, str) else ", ".join(data.caption_column)
+        captions = ", ".join(data.caption_columns)
         columns = f"image: {data.image_column} (below {data.images}), caption: {captions}"
         if data.caption_separator:
             columns += f" (several, separated by '{data.caption_separator}')"

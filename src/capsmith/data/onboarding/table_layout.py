@@ -17,6 +17,7 @@ from capsmith.data.folder import FolderConfig
 from capsmith.data.image_names import is_file_name
 from capsmith.data.onboarding.columns import CAPTION, IMAGE, are_splits, caption_columns, rank, texts_of
 from capsmith.data.onboarding.known_images import KnownImages
+from capsmith.data.records import DatasetConfig
 from capsmith.data.table_rows import SEPARATORS, separated
 from capsmith.data.tables import read_table
 
@@ -30,23 +31,25 @@ _MARK_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "'|'"}
 
 
 @dataclass(frozen=True)
-class TableLayout:
-    """The layout of a table.
+class DatasetLayout:
+    """The layout of a dataset.
 
     Attributes:
         config: The settings that read it.
-        split: The column with the splits, if there is one.
-        unused: Columns that are not read.
+        has_splits: Whether the files define splits.
+        unused_columns: Columns that are not read.
+        other_files: Other files with captions that could be read instead.
         matches: Number of inspected rows whose image exists.
     """
 
-    config: FolderConfig
-    split: str | None
-    unused: tuple[str, ...]
-    matches: int
+    config: DatasetConfig
+    has_splits: bool
+    unused_columns: tuple[str, ...] = ()
+    other_files: tuple[str, ...] = ()
+    matches: int = 0
 
 
-def table_layout(path: Path, name: Path, known: KnownImages) -> TableLayout:
+def table_layout(path: Path, name: Path, known: KnownImages) -> DatasetLayout:
     """Returns the layout of delimited text.
 
     Args:
@@ -63,7 +66,7 @@ def table_layout(path: Path, name: Path, known: KnownImages) -> TableLayout:
     body = body_of(text)
     if not body.text.strip():
         raise DataError(f"{path} contains only comments")
-    layouts: list[TableLayout] = []
+    layouts: list[DatasetLayout] = []
     reasons: list[tuple[float, str]] = []
     for mark in body.delimiter or "\t;|, ":
         candidate = _candidate(path, name, body, mark, known)
@@ -79,7 +82,7 @@ def table_layout(path: Path, name: Path, known: KnownImages) -> TableLayout:
     return max(layouts, key=lambda layout: layout.matches)
 
 
-def json_layout(path: Path, name: Path, known: KnownImages, reopen: Callable[[], Table]) -> TableLayout:
+def json_layout(path: Path, name: Path, known: KnownImages, reopen: Callable[[], Table]) -> DatasetLayout:
     """Returns the layout of a JSON table, like ``table_layout``; each call of ``reopen`` opens it again."""
     return _Candidate(path, name, known, reopen).layout()
 
@@ -119,7 +122,7 @@ class _Candidate:
         self.rows: list[TableRow] = list(itertools.islice(self.table.rows, count))
         self.complete_share = sum(row.values is not None for row in self.rows) / max(len(self.rows), 1)
 
-    def layout(self) -> TableLayout:
+    def layout(self) -> DatasetLayout:
         """Returns the layout.
 
         Raises:
@@ -163,7 +166,7 @@ class _Candidate:
             f"({min(counts)} to {max(counts)}): quote fields that contain the separator"
         )
 
-    def _from_columns(self, columns: dict[str, list[Any]]) -> TableLayout:
+    def _from_columns(self, columns: dict[str, list[Any]]) -> DatasetLayout:
         """Derives the layout from the values of each column in the inspected rows."""
         images, table = self.known.images, self.table
         texts = {column: texts_of(values) for column, values in columns.items()}
@@ -186,7 +189,8 @@ class _Candidate:
         )
         used = {image, split, *captions}
         unused = tuple(itertools.islice((column for column in table.columns if column not in used), _MAX_UNUSED))
-        return TableLayout(config.model_copy(update=self._form(config)), split, unused, matches[image][1])
+        config = config.model_copy(update=self._form(config))
+        return DatasetLayout(config, split is not None, unused, matches=matches[image][1])
 
     def _image_columns(self, texts: dict[str, list[str]], count: int) -> dict[str, tuple[Path, int]]:
         """Returns the columns that name images, each with the image folder and the number of matching rows.
@@ -215,9 +219,9 @@ class _Candidate:
             return {}
         if not self.table.header:
             return {"header": False, "delimiter": delimiter}
-        captions = (config.caption_column,) if isinstance(config.caption_column, str) else config.caption_column
+        columns = (config.image_column, *config.caption_columns)
         try:
-            detected = read_table(self.path, {str(n): c for n, c in enumerate((config.image_column, *captions))})
+            detected = read_table(self.path, {str(n): column for n, column in enumerate(columns)})
         except DataError:
             return {"delimiter": delimiter}
         return {} if detected.delimiter == self.table.delimiter else {"delimiter": delimiter}

@@ -12,7 +12,7 @@ score, how well a caption covers the words predicted from the image (``retrieval
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
@@ -23,14 +23,6 @@ from capsmith.decoding.rerank.config import MbrConfig
 from capsmith.decoding.rerank.reranker import RerankContext
 from capsmith.decoding.sampling import sample
 from capsmith.metrics.utility import DocumentFrequencies, Sentences, pairwise_utility
-
-
-@runtime_checkable
-class Ensemble(Protocol):
-    """A stepper of several models that form an ensemble."""
-
-    def members(self, features: Any) -> list[tuple[Stepper, Any]]:
-        """Returns the stepper of each member and its features."""
 
 
 class MbrReranker:
@@ -58,7 +50,7 @@ class MbrReranker:
             no_repeat=search.no_repeat,
         )
         sources = [(stepper, features)]
-        if config.samples_from == "members" and isinstance(stepper, Ensemble):
+        if config.samples_from == "members" and hasattr(stepper, "members"):  # several models that write together
             sources = stepper.members(features)
         for number, (source, source_features) in enumerate(sources):
             seeded = sampling.model_copy(update={"seed": config.seed + number})
