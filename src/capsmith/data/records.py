@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,7 +17,6 @@ from capsmith.data.text.config import TextConfig
 from capsmith.data.text.tokens import tokenise
 
 SPLITS = ("train", "dev", "test")
-SplitName = Literal["train", "dev", "test"]
 
 
 class DatasetConfig(Settings):

@@ -1,6 +1,6 @@
-"""The array namespace ``xp`` of the searches: ``keras.ops`` on a device, and this one for NumPy.
+"""The array namespace ``xp`` of the searches: ``keras.ops`` on a device, and this class for NumPy.
 
-Searches are written once. They use functions that NumPy and ``keras.ops`` share, and those defined here.
+Searches are written once, with functions that NumPy and ``keras.ops`` share, and those defined here.
 """
 
 from collections.abc import Callable

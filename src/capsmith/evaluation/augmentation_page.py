@@ -24,11 +24,11 @@ _IMAGES, _MOST = 6, 3
 
 
 class Variants:
-    """The variants of the training images of a config, or those of the default settings if the config has none.
+    """The variants of a config's training images, or those of the default settings if augmentation is disabled.
 
     Args:
         config: The augmentation settings, and the pairs of words that mirroring exchanges.
-        statistics: The data set and its statistics.
+        statistics: The dataset and its statistics.
         seed: The seed of the images and of their variants.
     """
 

@@ -1,4 +1,4 @@
-"""A page about a data set: images with captions, caption lengths, word frequencies, and problems."""
+"""A page about a dataset: images with captions, caption lengths, word frequencies, and problems."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def write_inspection(
     Args:
         directory: The folder of the page.
         title: The heading.
-        statistics: The data set and its statistics.
+        statistics: The dataset and its statistics.
         images: The number of images, drawn at random with the same share of each split.
         seed: The seed of the draw.
         variants: Variants of training images for the page; None leaves them out.

@@ -1,4 +1,4 @@
-"""Captions of a split: search over stored features, or over pixels if the encoder was trained."""
+"""Captions the images of a split from stored features, or from pixels if the encoder was trained."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The log of test readings: every evaluation of the test split adds a line to the run, which is never removed.
+"""The log of test readings: every evaluation of the test split adds a permanent line to the run.
 
 A test set that is read often, with only the best reading reported, becomes a second dev set. capsmith therefore counts
 the readings: one JSON object per line in ``test_readings.jsonl`` of each evaluated run.

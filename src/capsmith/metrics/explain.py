@@ -1,4 +1,4 @@
-"""Explains the scores of one image: the n-grams that earned and lost points."""
+"""Explains the scores of one image: the n-grams that gained and lost points."""
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Readers of captions to score and of references, in common formats.
+"""Reads captions to score and references in common formats.
 
 The suffix and the content determine the format:
 

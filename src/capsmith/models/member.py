@@ -8,16 +8,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
+from pydantic import Field
 
 from capsmith.config import Config, save_config
 from capsmith.core.compilation import compiled
 from capsmith.core.errors import CheckpointError
 from capsmith.core.files import read_json, write_json
 from capsmith.core.plugin_requirements import write_requirements
+from capsmith.core.readers.json_files import FileSchema
 from capsmith.data.sources import FeatureSource
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.stepper import DecoderStepper
@@ -31,7 +33,14 @@ from capsmith.vision.encoder import Encoder, JoinedEncoder, join_encoders
 from capsmith.vision.joined import join_features
 from capsmith.vision.saved_encoder import load_encoder, load_encoders, save_encoders
 
-_FORMAT = 1
+
+class _SavedMember(FileSchema):
+    """``captioner.json``."""
+
+    format: Literal[1]
+    feature_shape: list[Annotated[int, Field(gt=0, lt=10**6)]] = Field(min_length=1, max_length=2)
+    vocabulary: str
+    features: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +88,14 @@ class Member:
         config = config or run_config(directory.path)
         directory.require_complete()
         vocabulary = Vocabulary.load(directory.vocabulary)
-        saved = read_json(directory.captioner, CheckpointError)
-        shape = _feature_shape(saved, vocabulary, directory)
-        origin = FeatureOrigin.read(saved.get("features"), str(directory.captioner))
+        content, advice = read_json(directory.captioner, CheckpointError), "copy or train the run again"
+        saved = _SavedMember.check(content, directory.captioner, CheckpointError, advice)
+        if saved.vocabulary != vocabulary.sha256():
+            raise CheckpointError(
+                f"{directory.vocabulary} is not the vocabulary with which this checkpoint was trained"
+            )
+        shape = tuple(saved.feature_shape)
+        origin = FeatureOrigin.read(saved.features, str(directory.captioner))
         has_encoder = origin is None or origin.encoder != "none"
         needs_encoder = has_encoder and (encoder or config.trains_encoder)
         loaded = _load_encoders(config, directory, frozen) if needs_encoder else None
@@ -107,14 +121,13 @@ class Member:
         self.vocabulary.save(directory.vocabulary)
         if self.encoder is not None:
             save_encoders(self.encoder, directory.path)
-        description: dict[str, Any] = {
-            "format": _FORMAT,
-            "feature_shape": list(self.feature_shape),
-            "vocabulary": self.vocabulary.sha256(),
-        }
-        if self.feature_origin is not None:
-            description["features"] = self.feature_origin.model_dump()
-        write_json(directory.captioner, description)
+        saved = _SavedMember(
+            format=1,
+            feature_shape=list(self.feature_shape),
+            vocabulary=self.vocabulary.sha256(),
+            features=self.feature_origin.model_dump() if self.feature_origin is not None else None,
+        )
+        write_json(directory.captioner, saved.model_dump(exclude_none=True))
 
     def save_weights(self, run: str | Path) -> None:
         """Writes the trained weights, atomically."""
@@ -172,19 +185,6 @@ def _load_encoders(config: Config, run: RunDirectory, frozen: dict[str, Encoder]
             frozen[key] = load_encoder(settings, folder.path)
         parts.append(frozen[key])
     return join_encoders(parts)
-
-
-def _feature_shape(saved: Any, vocabulary: Vocabulary, run: RunDirectory) -> tuple[int, ...]:
-    """Returns the feature shape in ``captioner.json``, after checking that the files of the run belong together."""
-    if not isinstance(saved, dict) or saved.get("format") != _FORMAT:
-        raise CheckpointError(f"{run.captioner} is damaged, or of another version of capsmith")
-    if saved.get("vocabulary") != vocabulary.sha256():
-        raise CheckpointError(f"{run.vocabulary} is not the vocabulary with which this checkpoint was trained")
-    shape = saved.get("feature_shape")
-    sizes: list[Any] = shape if isinstance(shape, list) and len(shape) in (1, 2) else [None]
-    if not all(type(size) is int and 0 < size < 10**6 for size in sizes):
-        raise CheckpointError(f"{run.captioner}: feature_shape is damaged")
-    return tuple(sizes)
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ def _set_trainable(core: keras.Model, config: EncoderConfig) -> None:
         for layer in core.layers:
             layer.trainable = id(layer) in trained
     if config.trainable and config.weights != "none":
-        for layer in _all_layers(core):  # statistics of small batches would replace those of a large data set
+        for layer in _all_layers(core):  # statistics of small batches would replace those of a large dataset
             if isinstance(layer, layers.BatchNormalization):
                 layer.trainable = False
 

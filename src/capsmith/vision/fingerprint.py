@@ -17,7 +17,7 @@ from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoders import ENCODERS
 
 FEATURE_FORMAT = 1
-"""Incremented when the same encoder would give different features, for example after a change of the resizing."""
+"""Incremented when the same encoder would give different features, for example after a change to resizing."""
 
 MAY_DIFFER_IN_RUNS = ("plugin",)
 """Keys that may differ from a run's own fingerprint: loading a run reports another version of its plugin."""

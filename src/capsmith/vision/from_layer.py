@@ -32,7 +32,7 @@ def extract_from_layer(
 
     Args:
         layer_store: Grids (L, C) of the earlier layer.
-        images: (image id, path) of the images to compute, all or some of the data set.
+        images: (image id, path) of the images to compute, all or some of the dataset.
         head: From the earlier layer's grid (P, H, W, C) to the encoder's features.
         encoder_config: The encoder whose store is filled.
         features_config: Location of the store, and the batch size.

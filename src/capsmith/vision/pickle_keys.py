@@ -1,4 +1,4 @@
-"""Matches the keys of a pickle of features to the images of a data set."""
+"""Matches the keys of a pickle of features to the images of a dataset."""
 
 import unicodedata
 from collections import Counter

@@ -30,7 +30,7 @@ class FeatureStore(StoredFeatures):
     """The features of one encoder on disk; created by `FeatureStore.open`, `FeatureStore.create` or `extract`.
 
     Pooled features are held in memory as one float32 matrix. Grids stay on disk and only the requested rows are read,
-    so memory does not grow with the data set.
+    so memory does not grow with the dataset.
 
     Attributes:
         path: The folder.
@@ -136,7 +136,7 @@ class FeatureStore(StoredFeatures):
             self._grids.close()
 
     def _describe_absent(self, ids: Sequence[str]) -> str:
-        reason = self.missing.get(ids[0], "run `capsmith extract` for this data set")
+        reason = self.missing.get(ids[0], "run `capsmith extract` for this dataset")
         count = f"{len(ids)} images have" if len(ids) > 1 else "image has"
         return f"{count} no features in {self.path}: {ids[0]} ({reason})"
 
