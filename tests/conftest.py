@@ -4,13 +4,13 @@ from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-if os.environ.get("KERAS_BACKEND") == "jax":  # compiles for longer than it computes: keep what was compiled
+if os.environ.get("KERAS_BACKEND") == "jax":  # compiling dominates: cache compiled functions
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".pytest_cache/jax"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
-for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # under nohup or in the background they are ignored,
-    if signal.getsignal(number) == signal.SIG_IGN:  # and would be in every process that a test starts
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # nohup and background shells ignore them,
+    if signal.getsignal(number) == signal.SIG_IGN:  # and child processes would inherit that
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 import pytest  # noqa: E402

@@ -1,4 +1,4 @@
-"""Every mistake of ``tests/mistakes`` is refused with one line and exit code 2; what is no mistake works."""
+"""Every case of ``tests/mistakes`` is refused with one line and exit code 2; valid input is accepted."""
 
 import dataclasses
 import json
@@ -29,12 +29,12 @@ def shop(tmp_path, tiny_run):
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_refused(case, shop):
+def test_invalid_input_is_refused(case, shop):
     outcome = attempt(case, shop)
     assert not outcome.faults, f"{outcome.faults}\n{outcome.errors}"
 
 
-def test_there_are_many_and_each_has_its_name():
+def test_cases_have_unique_names():
     assert len(CASES) >= 400
     assert len({case.name for case in CASES}) == len(CASES)
     assert all(case.says for case in CASES)
@@ -55,15 +55,15 @@ def faults(shop, prepare, **more):
     return " | ".join(attempt(Case("a control", prepare, more.pop("says", ()), **more), shop).faults)
 
 
-def test_a_command_that_works_is_no_refusal(shop):
+def test_a_successful_command_is_a_fault(shop):
     assert "exit code 0 instead of 2" in faults(shop, good)
 
 
-def test_a_message_that_says_something_else_is_a_fault(shop):
+def test_a_message_without_the_expected_key_is_a_fault(shop):
     assert faults(shop, bad, says=("decoder.units",)) == "the message does not say 'decoder.units'"
 
 
-def test_an_unforeseen_error_is_a_fault(shop, monkeypatch):
+def test_an_unexpected_exception_is_a_fault(shop, monkeypatch):
     def fail(*_):
         raise LookupError("a bug")
 
@@ -71,7 +71,7 @@ def test_an_unforeseen_error_is_a_fault(shop, monkeypatch):
     assert "a traceback: LookupError: a bug" in faults(shop, good)
 
 
-def test_files_that_change_vanish_or_stay_behind_are_faults(shop, monkeypatch):
+def test_changed_removed_or_leftover_files_are_faults(shop, monkeypatch):
     def spoil(*_):
         (shop / "changed").write_text("new")
         (shop / "gone").unlink()
@@ -88,7 +88,7 @@ def test_files_that_change_vanish_or_stay_behind_are_faults(shop, monkeypatch):
     assert "changed was changed" in result and "gone is gone" in result and "x7 is left over" in result
 
 
-def test_the_hostile_files_would_do_harm_elsewhere(tmp_path):
+def test_the_hostile_files_execute_code_in_ordinary_readers(tmp_path):
     sentinel = tmp_path / "EXECUTED"
     pickle.loads(pickle.dumps(Payload(sentinel)))
     assert sentinel.exists()
@@ -103,7 +103,7 @@ def test_the_hostile_files_would_do_harm_elsewhere(tmp_path):
     assert sentinel.exists()
 
 
-def test_the_bomb_is_a_whole_image(tmp_path, monkeypatch):
+def test_the_bomb_is_a_complete_image(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     small = tmp_path / "small.png"
     small.write_bytes(bomb(200))
@@ -136,7 +136,7 @@ def test_a_read_only_folder_can_be_read_and_not_changed(shop):
     kept.write_text("new")
 
 
-# --- what is no mistake -----------------------------------------------------------------------------------------------
+# --- valid input ------------------------------------------------------------------------------------------------------
 
 
 def extracted(shop, **changes):
@@ -154,7 +154,7 @@ ALL = sorted({row["image"] for row in toy.rows()})
     [{"encoding": "utf-8-sig"}, {"newline": "\r\n"}, {"encoding": "utf-8-sig", "newline": "\r\n"}, {"newline": "\r"}],
     ids=["BOM", "CRLF", "BOM and CRLF", "CR"],
 )
-def test_captions_with_a_bom_or_crlf_are_fine(shop, form):
+def test_captions_with_a_bom_or_crlf_are_read(shop, form):
     path = shop.data() / "captions.csv"
     text = path.read_text()
     with path.open("w", **{"encoding": "utf-8", **form}) as file:
@@ -163,26 +163,26 @@ def test_captions_with_a_bom_or_crlf_are_fine(shop, form):
     assert extracted(shop) == ALL
 
 
-def test_duplicate_rows_below_the_threshold_are_counted_and_left_out(shop):
+def test_duplicate_rows_below_the_threshold_are_counted_and_skipped(shop):
     toy.write_captions(shop.data() / "captions.csv", [*toy.rows(), toy.rows()[0]])
     outcome = run(["extract", "--config", shop.config(data={"max_bad_fraction": 0.05})])
     assert outcome.code == 0
     assert "1 ×" in outcome.errors and "red_ball.png" in outcome.errors
 
 
-def test_a_missing_image_below_the_threshold_is_left_out(shop):
+def test_a_missing_image_below_the_threshold_is_skipped(shop):
     (shop.data() / "images" / "red_ball.png").unlink()
     assert extracted(shop, data={"max_bad_fraction": 0.1}) == [name for name in ALL if name != "red_ball.png"]
 
 
-def test_an_unreadable_image_below_the_threshold_is_left_out_and_noted(shop):
+def test_an_unreadable_image_below_the_threshold_is_skipped_and_reported(shop):
     (shop.data() / "images" / "red_ball.png").write_bytes(b"")
     outcome = run(["extract", "--config", shop.config(features={"max_bad_fraction": 0.1})])
     assert outcome.code == 0
     assert "red_ball.png" in outcome.errors and "empty" in outcome.errors
 
 
-def test_a_hostile_pickle_among_images_to_evaluate_changes_nothing_of_the_run(shop):
+def test_a_hostile_pickle_among_the_images_does_not_change_the_run(shop):
     copy = shop.run()
     before = mistakes.snapshot(copy)
     (shop.store() / "features.pkl").write_bytes(pickle.dumps(Payload(shop.sentinel)))
@@ -199,7 +199,7 @@ def python(*arguments, **more):
     )
 
 
-def test_as_a_module_and_with_debug(shop):
+def test_errors_as_a_module_and_with_debug(shop):
     config = shop.config(decoder={"untis": 5})
     plain = python("-m", "capsmith", "validate", "--config", config)
     assert plain.returncode == 2
@@ -209,19 +209,19 @@ def test_as_a_module_and_with_debug(shop):
     assert "Traceback" in debug.stderr and "ConfigError" in debug.stderr
 
 
-def test_train_alone_is_a_command(shop):
+def test_the_train_script_reports_errors(shop):
     script = "import sys; from capsmith.cli import train_main; sys.exit(train_main())"
     done = python("-c", script, "--config", shop.config(decoder={"untis": 5}))
     assert done.returncode == 2 and "did you mean 'units'?" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["trian"], ["train"], ["caption"], ["list", "cats"]])
-def test_a_command_line_that_is_not_understood(arguments, capsys):
+def test_an_invalid_command_line_is_an_error(arguments, capsys):
     assert run(arguments).code == 2
 
 
 @pytest.mark.parametrize("backend", ["tensrflow", "numpy.random"])
-def test_an_unknown_backend(shop, backend):
+def test_an_unknown_backend_is_an_error(shop, backend):
     done = python(
         *["-m", "capsmith", "caption", str(shop.toy.run), "x.png"], env={**os.environ, "KERAS_BACKEND": backend}
     )
@@ -239,8 +239,8 @@ def test_names_that_the_terminal_cannot_show(shop):
     assert done.stdout.count("caf\\udce9") == len(ALL)
 
 
-def test_a_disk_that_is_really_full(shop):
-    """A file system of its own, too small for the checkpoint; it is gone with the process."""
+def test_a_disk_that_is_really_full_is_an_error(shop):
+    """Uses a separate file system, too small for the checkpoint, which is unmounted when the process ends."""
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
         pytest.skip("file systems cannot be mounted here")
     disk = shop / "disk"
@@ -252,11 +252,11 @@ def test_a_disk_that_is_really_full(shop):
     assert done.returncode == 2, done.stderr
     assert "No space left on device" in done.stderr.splitlines()[-1]
     assert done.stderr.count("capsmith: ") == 1 and "Traceback" not in done.stderr
-    assert not done.stdout  # it had not begun to learn: no run directory either
+    assert not done.stdout  # training had not begun: the run directory is removed
 
 
 def test_folders_that_are_really_read_only(shop):
-    """Mounted so, in a name space that is gone with the process: they are refused where they are to be written."""
+    """Folders mounted read-only in a namespace of the process are refused as outputs."""
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
         pytest.skip("file systems cannot be mounted here")
     run_, cache = shop.run(), shop / "cache"
@@ -283,7 +283,7 @@ def test_folders_that_are_really_read_only(shop):
     assert {path: after[path] for path in before} == before and after.keys() - before.keys() == {Path(config)}
 
 
-def test_from_python(tiny_run):
+def test_errors_from_python(tiny_run):
     from capsmith import CapsmithError, Captioner, load_config, train
     from capsmith.core.errors import CheckpointError, ConfigError, ImageError
 

@@ -1,4 +1,4 @@
-"""An image's captions are the same in any batch, any order and any company: every search, every decoder.
+"""An image's captions do not depend on the batch, its order or its other images, for every search and decoder.
 
 ``test_backends`` at the end runs the decoders' part again on torch where it is installed; ``make test-jax`` on JAX.
 """
@@ -32,23 +32,23 @@ SPECIALS = [PAD, UNK, START]
 
 
 def same(one, other):
-    """Same words, scores to 1e-5."""
+    """Asserts equal words, and scores equal to 1e-5."""
     assert [h.tokens for h in one] == [h.tokens for h in other]
     assert [(h.ended, h.drawn) for h in one] == [(h.ended, h.drawn) for h in other]
     for key in ("score", "log_probability"):
         np.testing.assert_allclose([getattr(h, key) for h in one], [getattr(h, key) for h in other], 1e-5, 1e-5)
 
 
-# --- over a made-up model, where nothing is rounded: the search alone ------------------------------------------------
+# --- the search alone, over a table model without rounding ------------------------------------------------------------
 
 
 class Tables:
-    """A model of order two with random tables; the first feature says which one is an image's."""
+    """A second-order model with random tables; the first feature selects the table of an image."""
 
     def __init__(self, seed=0, sharpness=2.0):
         rng = np.random.default_rng(seed)
         self.table = rng.normal(scale=sharpness, size=(IMAGES, V, V, V)).astype(np.float32)
-        self.table[:4, :, :, END] += 3  # some images' captions end soon, others' late
+        self.table[:4, :, :, END] += 3  # captions of some images end early, others late
         self.table[4:, :, :, END] -= 2
         self.table -= np.log(np.exp(self.table).sum(-1, keepdims=True))
 
@@ -61,7 +61,7 @@ class Tables:
 
 
 def features(images):
-    """The number of each image, and channels of its own beside it."""
+    """Returns the number of each image, followed by other channels."""
     own = np.random.default_rng(1).random((IMAGES, 6), np.float32)
     return np.concatenate([np.array(images, np.float32)[:, None], own[images]], axis=1)
 
@@ -95,14 +95,14 @@ SEARCHES = some.one_of(
 @given(
     config=SEARCHES, order=some.lists(some.integers(0, IMAGES - 1), min_size=1, max_size=12), seed=some.integers(0, 3)
 )
-def test_any_company_gives_what_the_image_gives_alone(config, order, seed):
+def test_captions_in_any_batch_equal_those_of_the_image_alone(config, order, seed):
     model = Tables(seed)
     for place, found in enumerate(search(model, features(order), config)):
         assert found == search(model, features(order[place : place + 1]), config)[0]
 
 
 def by_hand(model, image, config, stops=True):
-    """Beam search of one image as ``beam`` describes it, over lists of words; or one that goes on to the end."""
+    """Plain beam search of one image as ``beam`` documents it, or one that continues to the maximum length."""
     live, finished = [((), 0.0)], []
     for length in range(1, config.max_length + 1):
         ways = []
@@ -125,7 +125,7 @@ def by_hand(model, image, config, stops=True):
 
 @pytest.mark.parametrize("penalty", [0.0, 0.7, 1.0, 1.5])
 @pytest.mark.parametrize("beams", [1, 2, 5])
-def test_the_beam_stops_by_the_rule_that_is_written_down(penalty, beams):
+def test_the_beam_stops_by_the_documented_rule(penalty, beams):
     model = Tables(seed=4)
     config = BeamConfig(beam_size=beams, max_length=12, length_penalty=penalty, min_length=1)
     for image, found in enumerate(search(model, features(range(IMAGES)), config)):
@@ -135,21 +135,21 @@ def test_the_beam_stops_by_the_rule_that_is_written_down(penalty, beams):
         np.testing.assert_allclose([h.score for h in ended], [score for score, _ in expected], rtol=1e-5)
 
 
-def test_a_finished_image_would_go_on_improving():
-    """The control: without its own rule an image's captions do change, so that the tests above can fail."""
+def test_without_the_stopping_rule_captions_would_change():
+    """The control: without its stopping rule an image's captions change, so the tests above can fail."""
     model, config = Tables(seed=4), BeamConfig(beam_size=2, max_length=12, length_penalty=1.5)
     stopped, further = ([by_hand(model, n, config, stops) for n in range(IMAGES)] for stops in (True, False))
     assert sum(one != other for one, other in zip(stopped, further, strict=True)) >= 2
 
 
-# --- the numbers that samples are drawn by ---------------------------------------------------------------------------
+# --- random numbers of samples ----------------------------------------------------------------------------------------
 
 
 def drawn(given, seed=3):
     return draws(seed, 5, 2, np.asarray(given)).reshape(15, len(given), 2).swapaxes(0, 1)
 
 
-def test_random_numbers_belong_to_the_image():
+def test_random_numbers_depend_only_on_the_image():
     grids = np.random.default_rng(0).random((6, 4, 12), np.float32)
     numbers = drawn(grids)
     order = [4, 0, 0, 5]
@@ -157,7 +157,7 @@ def test_random_numbers_belong_to_the_image():
     noise = 1 + 1e-6 * np.random.default_rng(1).normal(size=grids.shape)
     np.testing.assert_array_equal(drawn((grids * noise).astype(np.float32)), numbers)
     np.testing.assert_array_equal(drawn(grids.astype(np.float16)), numbers)
-    assert len(np.unique(numbers)) == numbers.size  # other images, samples and words: other numbers
+    assert len(np.unique(numbers)) == numbers.size  # all images, samples and words have distinct numbers
     assert not (drawn(grids, seed=4) == numbers).any()
     assert numbers.max() < 1 and numbers.min() >= 0
 
@@ -171,7 +171,7 @@ def test_random_numbers_are_uniform_over_images_and_over_samples():
 
 
 @pytest.mark.parametrize("words", [4, 7, 8, 9, 60, 64, 65])
-def test_words_are_drawn_as_often_as_they_are_probable(words):
+def test_words_are_drawn_with_their_probability(words):
     size = block_size(words)
     assert (size - 1) ** 3 < words <= size**3
     weights = np.random.default_rng(words).exponential(size=words)
@@ -183,13 +183,13 @@ def test_words_are_drawn_as_often_as_they_are_probable(words):
     assert share[0] == share[-1] == 0
 
 
-def test_the_ends_of_chance_pick_the_first_and_the_last_word():
+def test_extreme_random_numbers_pick_the_first_and_the_last_word():
     weights, last = np.array([[0, 0.0, 1, 3, 2, 0, 1e-30, 0, 0]], np.float32), np.float32(1 - 2**-24)
     assert draw_tokens(NUMPY, weights, np.zeros((3, 1), np.float32)).tolist() == [2]
     assert draw_tokens(NUMPY, weights[:, :6], np.full((3, 1), last)).tolist() == [4]
 
 
-# --- real decoders, compiled: any backend ----------------------------------------------------------------------------
+# --- real decoders, compiled: any backend -----------------------------------------------------------------------------
 
 DECODERS_TRIED = {
     "merge": {},
@@ -212,7 +212,7 @@ BATCHES = [[[*range(IMAGES)]], [[5, 2, 6], [0, 4, 1], [3]], [[n, n, 0] for n in 
 
 
 def decoder(kind):
-    """A decoder of random weights, sure enough of its words that captions end at different lengths, and images."""
+    """Returns a random decoder with peaked distributions, so that captions differ in length, and images."""
     keras.utils.set_random_seed(5)
     shape = (4, 6) if kind in ("attention", "updown", "aoa") else (6,)
     made = DECODERS.build(DECODERS.settings[kind](units=8, embedding={"size": 8}, **DECODERS_TRIED[kind]), V)
@@ -228,7 +228,7 @@ def decoder(kind):
 
 
 def check(stepper, images, config, take=lambda images, rows: images[rows]):
-    """Every image in every batch gives what the reference search of it alone gives."""
+    """Asserts that every image in every batch has the captions of its own reference search."""
     alone = [reference_search(stepper, take(images, [n]), config)[0] for n in range(IMAGES)]
     assert len({h.ended for found in alone for h in found}) >= 1
     for batches in BATCHES:
@@ -254,7 +254,7 @@ def test_captions_of_other_options_do_not_depend_on_the_batch(kind):
 
 
 @pytest.mark.jax
-def test_those_of_an_ensemble_do_not_depend_on_the_batch():
+def test_captions_of_an_ensemble_do_not_depend_on_the_batch():
     from capsmith.models.ensemble import EnsembleStepper
 
     members, images = zip(*(decoder(kind) for kind in ("merge", "aoa")), strict=True)
@@ -272,8 +272,8 @@ def test_those_of_an_ensemble_do_not_depend_on_the_batch():
             same(found, alone[n])
 
 
-def test_a_sample_s_score_does_not_depend_on_how_it_is_marked():
-    """``same`` itself can fail: another word, another score, another mark."""
+def test_the_comparison_can_fail():
+    """``same`` detects another word, another score and another ``drawn`` flag."""
     stepper, images = decoder("merge")
     (found, *_) = search(stepper, images, PLAIN[1])
     for other in (

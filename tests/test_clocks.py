@@ -72,7 +72,7 @@ def numbers(store):
 
 
 @pytest.mark.parametrize("output", ["pooled", "grid"])
-def test_extraction_ends_in_the_same_numbers_when_the_clock_jumps(fake, tmp_path, request, output):
+def test_extraction_gives_the_same_numbers_when_the_clock_jumps(fake, tmp_path, request, output):
     images = images_in(tmp_path / "p")
     expected = made(images, tmp_path / "quiet", output)
     looks = request.getfixturevalue("jumping")
@@ -83,7 +83,7 @@ def test_extraction_ends_in_the_same_numbers_when_the_clock_jumps(fake, tmp_path
 
 
 @pytest.mark.parametrize("output", ["pooled", "grid"])
-def test_times_of_files_make_nothing_computed_again(fake, tmp_path, output):
+def test_changed_file_times_do_not_cause_recomputation(fake, tmp_path, output):
     images = images_in(tmp_path / "p")
     before = numbers(made(images, tmp_path / "s", output))
     FakeEncoder.calls = []
@@ -93,7 +93,7 @@ def test_times_of_files_make_nothing_computed_again(fake, tmp_path, output):
     assert not FakeEncoder.calls
 
 
-def test_an_unfinished_extraction_goes_on_whatever_the_times(fake, tmp_path, monkeypatch):
+def test_an_unfinished_extraction_resumes_with_any_file_times(fake, tmp_path, monkeypatch):
     images = images_in(tmp_path / "p")
     expected = numbers(made(images, tmp_path / "whole"))
     encode, budget = FakeEncoder.encode, itertools.count()
@@ -113,7 +113,7 @@ def test_an_unfinished_extraction_goes_on_whatever_the_times(fake, tmp_path, mon
     assert len(FakeEncoder.calls) == 3  # of six batches
 
 
-def test_a_changed_image_is_read_again_though_its_time_is_the_old_one(fake, tmp_path):
+def test_a_changed_image_with_its_old_time_is_read_again(fake, tmp_path):
     images = images_in(tmp_path / "p")
     made(images, tmp_path / "s")
     path, other = images[2][1], images[20][1]
@@ -126,15 +126,15 @@ def test_a_changed_image_is_read_again_though_its_time_is_the_old_one(fake, tmp_
     np.testing.assert_array_equal(*store.gather(store.rows([images[2][0], images[20][0]])))
 
 
-def test_weights_count_by_what_is_in_them_whatever_their_time(tmp_path):
+def test_weights_are_identified_by_content_not_by_time(tmp_path):
     path = tmp_path / "mine.weights.h5"
     path.write_bytes(b"one")
     first, stat = file_sha256(path), path.stat()
     for moment in TIMES:
         os.utime(path, (moment, moment))
         assert file_sha256(path) == first
-    time.sleep(0.05)  # file systems count in ticks of some milliseconds
-    path.write_bytes(b"two")  # as long as before, and with the time of before
+    time.sleep(0.05)  # file systems have a time resolution of some milliseconds
+    path.write_bytes(b"two")  # same length and same time as before
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert path.stat().st_mtime_ns == stat.st_mtime_ns
     assert file_sha256(path) != first
@@ -178,7 +178,7 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["at once", "resumed"])
-def test_training_ends_in_the_same_numbers(undisturbed, tmp_path, jumping, monkeypatch, stopped):
+def test_training_gives_the_same_numbers_when_the_clock_jumps(undisturbed, tmp_path, jumping, monkeypatch, stopped):
     toy.make_data(tmp_path / "data")
     run, save, saves = tmp_path / "run", loop.save_state, itertools.count()
 
@@ -203,7 +203,7 @@ def test_training_ends_in_the_same_numbers(undisturbed, tmp_path, jumping, monke
     assert_same(undisturbed / "run", run)
 
 
-def test_another_seed_ends_in_other_numbers(undisturbed, tmp_path):
+def test_another_seed_gives_other_numbers(undisturbed, tmp_path):
     """The control: the comparison above can fail."""
     train(config_of(undisturbed).model_copy(update={"seed": 4}), tmp_path / "run")
     with pytest.raises(AssertionError):

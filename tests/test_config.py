@@ -10,7 +10,7 @@ from tests.support.configs import BASE, error
 OURS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
+# --- files ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
@@ -20,12 +20,12 @@ def test_every_shipped_config_is_valid_and_commented(path):
     assert config.training.metric in ("cider", "bleu4")
 
 
-def test_there_are_shipped_configs():
+def test_configs_are_shipped():
     assert {"quickstart", "flickr8k", "flickr30k", "coco", "folder"} <= {path.stem for path in OURS}
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
-def test_saved_and_loaded_is_the_same(path, tmp_path):
+def test_a_saved_config_loads_to_the_same_config(path, tmp_path):
     where = "encoder.1" if isinstance(load_config(path).encoder, tuple) else "encoder"
     config = load_config(
         path, [f"{where}.image_size=[96, 128]", "data.root=größe/图片", "training.learning_rate=3e-05"]
@@ -38,20 +38,20 @@ def test_saved_and_loaded_is_the_same(path, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["1e3", "0E0", "12_0e-4", "no", "1.5", "2024-01-01", "a\x85b", "a: b", "null"])
-def test_names_that_look_like_something_else_are_saved_as_names(name, tmp_path):
+def test_strings_that_look_like_other_types_are_saved_as_strings(name, tmp_path):
     config = load_config({**BASE, "data": {"type": "folder", "root": name}})
     save_config(config, tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml").data.root == Path(name)
 
 
-def test_home_is_opened(monkeypatch):
+def test_a_tilde_expands_to_the_home_folder(monkeypatch):
     monkeypatch.setenv("HOME", "/home/someone")
     config = load_config(BASE, ["data.root=~/images", "decoder.embedding.vectors=~/glove.txt"])
     assert config.data.root == Path("/home/someone/images")
     assert config.decoder.embedding.vectors == Path("/home/someone/glove.txt")
 
 
-# --- mistakes ----------------------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -78,20 +78,20 @@ def test_home_is_opened(monkeypatch):
         ("decoding={beam_size: 3}", "decoding.type: required"),
     ],
 )
-def test_one_mistake_is_one_line(override, said):
+def test_one_error_is_one_line(override, said):
     message = error(BASE, override)
     assert said in message
     assert "\n" not in message
 
 
-def test_a_value_of_none_of_a_field_s_types_is_one_line():
+def test_a_value_that_fits_no_type_of_a_field_is_one_line():
     message = error(BASE, "encoder.image_size=64.5")
     assert message.startswith("config: encoder.image_size: input should be a valid integer")
     assert "tuple[" not in message
     assert "\n" not in message
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_errors_are_reported_at_once():
     message = error(
         {
             "seed": -1,
@@ -119,7 +119,7 @@ def test_all_mistakes_are_told_at_once():
         ({"encoder": {"type": "y\n" * 5000}}, "config: encoder.type: 'y\\ny"),
     ],
 )
-def test_keys_and_values_of_any_name_and_length_give_one_short_line(change, said):
+def test_any_key_or_value_gives_one_short_line(change, said):
     message = error({**BASE, **change})
     assert message.startswith(said) and "\n" not in message and len(message) < 700
 
@@ -158,12 +158,12 @@ def test_several_encoders():
         (BASE, ["training.flip_word_pairs=[[left]]"], "training.flip_word_pairs"),
     ],
 )
-def test_mistakes_with_several_encoders_views_and_groups(source, overrides, said):
+def test_errors_with_several_encoders_views_and_groups(source, overrides, said):
     message = error(source, *overrides)
     assert said in message and "\n" not in message.strip()
 
 
-def test_the_package_offers_it():
+def test_the_package_exports_load_config():
     assert capsmith.load_config is load_config
     assert capsmith.Config is type(load_config(BASE))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -1,4 +1,4 @@
-"""Whatever the settings: written and read they are the same; whatever is wrong with them: a line a problem."""
+"""Property tests: any valid config survives saving and loading, and any invalid one has one line per error."""
 
 import copy
 import json
@@ -40,7 +40,7 @@ TEXTS = st.one_of(
     st.sampled_from([" a ", "a\u2028b", "\x85", "\ufeff", "2024-01-01", "=", "1:30", "é", "狗", "\U0001f600"]),
 )
 PATHS = TEXTS.map(lambda text: str(Path(text.replace("~", "-"))))  # the home folder is tested elsewhere
-NAMED: dict[str, st.SearchStrategy[Any]] = {  # what the types of the fields do not say
+NAMED: dict[str, st.SearchStrategy[Any]] = {  # constraints that the field types do not express
     "EncoderConfig.type": st.sampled_from(sorted(ENCODERS)),
     "EncoderConfig.image_size": st.none() | st.integers(8, 4096) | st.tuples(*[st.integers(8, 4096)] * 2).map(list),
     "EncoderConfig.weights": TEXTS | TEXTS.map(lambda text: text + ".keras"),
@@ -54,7 +54,7 @@ NAMED: dict[str, st.SearchStrategy[Any]] = {  # what the types of the fields do 
 
 
 def values_of(annotation: Any, limits: Sequence[Any]) -> st.SearchStrategy[Any]:
-    """Draws what YAML would say for a field of this type."""
+    """Draws a YAML value for a field of this type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return section(annotation)
     kind, inner = get_origin(annotation), get_args(annotation)
@@ -71,7 +71,7 @@ def values_of(annotation: Any, limits: Sequence[Any]) -> st.SearchStrategy[Any]:
     low = max([m.ge for m in limits if isinstance(m, Ge)] + [m.gt for m in limits if isinstance(m, Gt)], default=None)
     high = min([m.le for m in limits if isinstance(m, Le)] + [m.lt for m in limits if isinstance(m, Lt)], default=None)
     if annotation is int:
-        wide = 2**53 - 1  # what any setting may be
+        wide = 2**53 - 1  # the range of any setting
         return st.integers(-wide if low is None else low, wide if high is None else high).filter(
             lambda n: n not in _open(limits)
         )
@@ -85,7 +85,7 @@ def _open(limits: Sequence[Any]) -> list[Any]:
 
 
 def section(model: type[BaseModel]) -> st.SearchStrategy[dict[str, Any]]:
-    """Draws a valid section: what is required and some of the rest."""
+    """Draws a valid section: all required keys and some of the others."""
     fields = {
         name: NAMED[key]
         if (key := f"{model.__name__}.{name}") in NAMED
@@ -119,7 +119,7 @@ VALID = section(Config).filter(lambda given: _valid(Config, given))
 
 
 def message(given: Any, saved: Any, where: str = "") -> int:
-    """Compares what was given with what stands in a file; returns how many values were compared."""
+    """Compares given values with those in a file; returns the number of compared values."""
     if isinstance(given, dict):
         return sum(message(value, saved[key], f"{where}.{key}") for key, value in given.items())
     if isinstance(given, list) and isinstance(saved, list):
@@ -132,7 +132,7 @@ def message(given: Any, saved: Any, where: str = "") -> int:
 MODELS = [result for field in Config.model_fields.values() for result in models_of(field) if result is not Config]
 
 
-# --- what is valid ----------------------------------------------------------------------------------------------------
+# --- valid configs ----------------------------------------------------------------------------------------------------
 
 
 @SLOW
@@ -151,7 +151,7 @@ def test_valid_settings_survive_saving_and_loading(tmp_path_factory, given_value
 
 @pytest.mark.parametrize("model", [Config, *MODELS], ids=lambda model: model.__name__)
 def test_every_field_is_drawn(model):
-    """The control: there is no setting that the property above never tries."""
+    """The control: the property above covers every setting."""
     seen: set[str] = set()
 
     @settings(SLOW, max_examples=500, derandomize=True, database=None)
@@ -186,7 +186,7 @@ def put(text: str) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal, and of the same types throughout: 1, 1.0 and True are three values."""
+    """Whether values are equal with equal types: 1, 1.0 and True are three values."""
     if isinstance(one, dict):
         return isinstance(other, dict) and one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
     if isinstance(one, list):
@@ -196,14 +196,14 @@ def same(one: Any, other: Any) -> bool:
 
 @settings(max_examples=200, deadline=None)
 @given(NESTED)
-def test_set_takes_json_as_it_is(value):
+def test_set_accepts_json(value):
     _writable_as_yaml(value)
     assert same(put(json.dumps(value, ensure_ascii=False)), value)
 
 
 @settings(max_examples=100, deadline=None)
 @given(NESTED)
-def test_set_takes_what_another_library_writes_as_yaml(value):
+def test_set_accepts_yaml_of_another_library(value):
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf)
     assume(same(yaml.safe_load(text), value))
     assume(not re.search(r"\b\d[\d_]*e[-+]?\d", text, re.IGNORECASE))  # plain 1e3, a text to PyYAML, is a number here
@@ -211,7 +211,7 @@ def test_set_takes_what_another_library_writes_as_yaml(value):
 
 
 def _writable_as_yaml(value: Any) -> None:
-    """JSON escapes no more than it must, and YAML takes fewer characters as they are."""
+    """YAML accepts fewer unescaped characters than JSON."""
     text = json.dumps(value, ensure_ascii=False)
     assume(not yaml.reader.Reader.NON_PRINTABLE.search(text))
 
@@ -219,7 +219,7 @@ def _writable_as_yaml(value: Any) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(PRINTED, max_size=15))
 @example("it's: 'quoted', \"twice\" # no comment")
-def test_set_takes_a_string_in_quotes_as_it_is(text):
+def test_set_accepts_a_quoted_string(text):
     _writable_as_yaml(text)
     assert put("'" + text.replace("'", "''") + "'") == text
 
@@ -229,7 +229,7 @@ def test_set_takes_a_string_in_quotes_as_it_is(text):
 @example("C:\\photos\\a,b")
 @example("https://example.org/a=b,c:8080")
 @example("it's")
-def test_set_takes_a_plain_word_as_it_is(text):
+def test_set_accepts_a_plain_word(text):
     assume(text.lower() not in WORDS_OF_YAML)
     assert put(text) == text
     assert load_config(BASE, [f"features.cache={text}"]).features.cache == Path(text)
@@ -239,14 +239,14 @@ def test_set_takes_a_plain_word_as_it_is(text):
 @given(st.floats(1e-300, 1e300) | st.integers(1, 10**20))
 @example(1e-3)
 @example(1e22)
-def test_set_takes_numbers_as_python_and_as_people_write_them(number):
+def test_set_accepts_usual_spellings_of_numbers(number):
     for text in {repr(number), f"{number:e}", f"{number:.17E}", f"+{number!r}"}:
         result = put(text)
         assert isinstance(result, int | float) and result == float(text) if "." in text or "e" in text else int(text)
         assert load_config(BASE, [f"training.learning_rate={text}"]).training.learning_rate == float(text)
 
 
-# --- what is not valid ------------------------------------------------------------------------------------------------
+# --- invalid configs --------------------------------------------------------------------------------------------------
 
 BASE = {"data": {"type": "folder", "root": "images"}, "decoder": {"type": "inject"}}
 WHOLE = load_config(
@@ -277,7 +277,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @st.composite
 def mutated(draw: st.DrawFn) -> dict[str, Any]:
-    """Draws a valid config with one to four things wrong with it."""
+    """Draws a valid config with one to four mutations."""
     values = copy.deepcopy(WHOLE)
     for _ in range(draw(st.integers(1, 4))):
         *way, last = draw(st.sampled_from(places(values) or [("data",)]))
@@ -299,7 +299,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def check_message(error: ConfigError) -> int:
-    """One line a problem, each with its place; returns how many there are."""
+    """Asserts one line per error, each with its key; returns the number of errors."""
     lines = str(error).split("\n")
     if len(lines) > 1:
         assert lines[0].endswith(f"has {len(lines) - 1} errors:")
@@ -312,7 +312,7 @@ def check_message(error: ConfigError) -> int:
 
 @settings(SLOW, max_examples=150)
 @given(mutated())
-def test_a_mutated_config_loads_or_says_what_is_wrong(tmp_path_factory, values):
+def test_a_mutated_config_loads_or_lists_its_errors(tmp_path_factory, values):
     path = tmp_path_factory.getbasetemp() / "mutated.yaml"
     path.write_text(dump_yaml(values), encoding="utf-8")
     loaded = []
@@ -327,8 +327,8 @@ def test_a_mutated_config_loads_or_says_what_is_wrong(tmp_path_factory, values):
         assert load_config(path) == loaded[0]
 
 
-def test_mutations_are_refused_and_told_one_by_one():
-    """The control: most of them are mistakes, and several give several lines."""
+def test_most_mutations_are_refused_with_one_line_each():
+    """The control: most mutations are errors, and several mutations give several lines."""
     counts = []
 
     @settings(SLOW, max_examples=500, derandomize=True, database=None)
@@ -346,7 +346,7 @@ def test_mutations_are_refused_and_told_one_by_one():
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6))
-def test_mutated_text_loads_or_says_what_is_wrong(tmp_path_factory, seed, changes):
+def test_mutated_text_loads_or_lists_its_errors(tmp_path_factory, seed, changes):
     path = tmp_path_factory.getbasetemp() / "text.yaml"
     rng, text = random.Random(seed), bytearray(TEXT)
     for _ in range(changes):
@@ -374,7 +374,7 @@ SECTIONS = st.sampled_from(
     st.sampled_from(["", "=", "= "]),
     st.text(st.sampled_from("[]{}:,'\"&*!|>%@`#-? \n\t01eé~") | LETTERS, max_size=10) | st.just("[" * 400),
 )
-def test_any_override_loads_or_says_what_is_wrong(path, equals, value):
+def test_any_override_loads_or_lists_its_errors(path, equals, value):
     try:
         load_config(WHOLE, [path + equals + value])
     except ConfigError as error:

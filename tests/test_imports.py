@@ -1,4 +1,4 @@
-"""What starts fast stays fast: these modules load no Keras, and the help loads hardly anything."""
+"""Fast startup: light modules do not load Keras, and the help loads hardly anything."""
 
 import json
 import subprocess
@@ -60,13 +60,13 @@ def loaded_by(script):
 
 
 def test_the_light_modules_load_no_keras():
-    """All in one process, which is quicker; one at a time only to name the culprit."""
+    """Imports all modules in one process for speed; only after a failure each one alone, to name the cause."""
     if any(name in loaded_by("import " + ", ".join(LIGHT)) for name in HEAVY):
         culprits = {name: [h for h in HEAVY if h in loaded_by(f"import {name}")] for name in LIGHT}
         pytest.fail(str({name: found for name, found in culprits.items() if found}))
 
 
-def test_the_check_sees_keras():
+def test_the_check_detects_keras():
     assert "h5py" in loaded_by("import h5py")
 
 

@@ -1,4 +1,4 @@
-"""What Python callers may hand to capsmith, and what they are told when it is something else."""
+"""Arguments that the Python API accepts, and errors for others."""
 
 import copy
 import io
@@ -59,7 +59,7 @@ def same(one, other):
     np.testing.assert_allclose([c.score for c in one], [c.score for c in other], rtol=1e-5, atol=1e-5)
 
 
-# --- the search, by name and by settings -----------------------------------------------------------------------------
+# --- the search, by name and by settings ------------------------------------------------------------------------------
 
 
 def test_a_search_by_its_name(captioner):
@@ -124,7 +124,7 @@ def test_searches_and_errors_are_exported():
         assert issubclass(getattr(capsmith, name), CapsmithError)
 
 
-# --- images ----------------------------------------------------------------------------------------------------------
+# --- images -----------------------------------------------------------------------------------------------------------
 
 
 def test_one_bad_image_does_not_lose_the_others(captioner, tmp_path):
@@ -203,7 +203,7 @@ def test_a_given_image_stays_as_it_was(captioner):
     np.testing.assert_array_equal(array, before)
 
 
-# --- features and pixels ---------------------------------------------------------------------------------------------
+# --- features and pixels ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_pixels_that_are_none(captioner):
             captioner.encode(wrong)
 
 
-# --- runs, configs, scores -------------------------------------------------------------------------------------------
+# --- runs, configs, scores --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_calls_with_the_wrong_things(call, kind, says):
     assert "\n" not in str(caught.value)
 
 
-# --- pickles and other processes -------------------------------------------------------------------------------------
+# --- pickles and other processes --------------------------------------------------------------------------------------
 
 
 def test_results_can_be_pickled(captioner, tmp_path):
@@ -326,7 +326,7 @@ def test_a_forked_child_is_told_and_does_not_hang(captioner, features):
     assert captioner.caption(TEST[0]).text
 
 
-# --- the same captions by every road ---------------------------------------------------------------------------------
+# --- the same captions by every road ----------------------------------------------------------------------------------
 
 ROADS = [
     GreedyConfig(max_length=12),
@@ -369,7 +369,7 @@ def test_files_and_stored_grids_give_the_same(tmp_path):
         same([result[name] for name in ids], [made.caption(path, decoding) for path in TEST])
 
 
-# --- bounds ----------------------------------------------------------------------------------------------------------
+# --- bounds -----------------------------------------------------------------------------------------------------------
 
 
 def test_fewer_images_at_once_where_a_search_takes_much():

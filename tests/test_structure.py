@@ -39,7 +39,7 @@ def test_files_are_small(structure):
     assert statistics.median(lengths.values()) <= 130
 
 
-# --- the checker finds what is planted -------------------------------------------------------------------------------
+# --- the checker finds what is planted --------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def caption(*arguments):
     return main(["caption", str(shapes.trained()), *map(str, arguments)])
 
 
-def test_one_line_for_each_image(images, captioner, capsys):
+def test_prints_one_line_per_image(images, captioner, capsys):
     paths = [images / "red.png", images / "blue.png"]
     assert caption(*paths) == 0
     expected = [f"{path}\t{captioner.caption(path).text}" for path in paths]
@@ -80,7 +80,7 @@ def test_a_folder_without_images_is_an_error(tmp_path, capsys):
     assert shown.out == ""
 
 
-def test_show_draws_the_captions(images, tmp_path, capsys):
+def test_show_writes_a_contact_sheet(images, tmp_path, capsys):
     assert caption(images, "--show", tmp_path / "new" / "out.png") == 0
     with Image.open(tmp_path / "new" / "out.png") as sheet:
         assert sheet.size[0] > 300
@@ -164,7 +164,7 @@ def test_help_explains_the_exit_code(capsys):
     assert "Exit code: 0" in capsys.readouterr().out
 
 
-def test_heic_with_and_without_its_extra(images, captioner, capsys, monkeypatch):
+def test_heic_requires_the_heic_extra(images, captioner, capsys, monkeypatch):
     heif = pytest.importorskip("pillow_heif")
     heif.register_heif_opener(thumbnails=False)
     with Image.open(images / "red.png") as image:

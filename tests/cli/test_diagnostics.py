@@ -42,29 +42,29 @@ def test_memory_is_the_less_of_the_machine_and_the_container(monkeypatch, tmp_pa
     assert doctor.usable_memory() is None and not doctor._memory().advice
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_an_unwritable_folder_is_reported(tmp_path):
     assert not doctor._disk(tmp_path).broken
     assert doctor._disk(tmp_path / "nowhere").broken
 
 
-def test_a_backend_that_is_not_known_is_answered_with_those_that_are(monkeypatch, capsys):
+def test_an_unknown_backend_lists_the_supported_ones(monkeypatch, capsys):
     monkeypatch.setenv("KERAS_BACKEND", "theano")
     assert main(["doctor"]) == 2
     out = capsys.readouterr().out
-    assert "set it to one of tensorflow, jax, torch, or unset it" in out.splitlines()[-1]  # and nothing after it
+    assert "tensorflow, jax, torch" in out.splitlines()[-1]  # and nothing after it
     assert "pip install theano" not in out and "new environment" not in out
 
 
 @pytest.mark.parametrize("level", ["3", "0"])
 def test_keras_is_loaded_quietly_on_the_command_line(level):
-    """TensorFlow's own lines would stand between the findings: with 0 it would tell all, of cuInit too."""
+    """TensorFlow's log lines would interrupt the findings; with level 0 it would also log cuInit errors."""
     command = [sys.executable, "-m", "capsmith", "doctor", "--fast"]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": level}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert " Keras " in done.stdout and not done.stderr
 
 
-def test_a_backend_that_is_not_installed(monkeypatch):
+def test_a_backend_that_is_not_installed_is_reported(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     found = doctor._unusable_backend()
@@ -84,7 +84,7 @@ def test_a_backend_that_is_not_installed(monkeypatch):
         ("TF_NUM_INTRAOP_THREADS", "0", False),
     ],
 )
-def test_fewer_threads_than_cores_are_told(monkeypatch, name, threads, advised):
+def test_fewer_threads_than_cores_are_reported(monkeypatch, name, threads, advised):
     for other in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setattr(doctor, "usable_cores", lambda: 4.0)
@@ -93,21 +93,21 @@ def test_fewer_threads_than_cores_are_told(monkeypatch, name, threads, advised):
     monkeypatch.setenv(name, threads)
     check = doctor._threads()
     assert f"{threads if advised else 4} for" in check.result and f"by {name}={threads}" in check.result
-    assert check.advice == (f"unset {name}: 4 cores are available" if advised else "")
+    assert bool(check.advice) == advised and (not advised or name in check.advice)
 
 
-def test_threads_beyond_a_containers_limit_are_told(monkeypatch):
+def test_more_threads_than_a_containers_cores_are_reported(monkeypatch):
     monkeypatch.setattr(doctor, "_seen_cores", lambda: 64)
     monkeypatch.setattr(doctor, "usable_cores", lambda: 2.0)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
     check = doctor._threads()
     assert "2 for TensorFlow" in check.result and "64 for OpenMP" in check.result
-    assert check.advice == "set OMP_NUM_THREADS=2: no more cores are available"
+    assert "OMP_NUM_THREADS=2" in check.advice
 
 
 @pytest.mark.parametrize(("allowed", "advised"), [(8.0, False), (2.0, True), (0.5, True)])
-def test_cores_that_there_are_and_that_may_be_used(monkeypatch, allowed, advised):
+def test_existing_and_available_cores_are_counted(monkeypatch, allowed, advised):
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(doctor, "usable_cores", lambda: allowed)
     check = doctor._cores()
@@ -115,7 +115,7 @@ def test_cores_that_there_are_and_that_may_be_used(monkeypatch, allowed, advised
     assert not advised or f"of which {allowed:g}" in check.result
 
 
-def test_extras_that_are_missing_are_no_failure(monkeypatch):
+def test_missing_extras_are_not_a_failure(monkeypatch):
     monkeypatch.setattr(doctor, "_version", lambda name: "")
     found = [*doctor._extras()]
     assert not any(check.broken or check.advice for check in found)
@@ -123,7 +123,7 @@ def test_extras_that_are_missing_are_no_failure(monkeypatch):
     assert "pip install 'capsmith[text]'" in text and "pip install 'capsmith[coco]'" in text
 
 
-def test_the_accelerator_that_keras_sees(monkeypatch):
+def test_the_accelerator_is_the_one_that_keras_uses(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.setattr("capsmith.core.precision.accelerators", lambda: ["gpu:0", "gpu:1"])
     assert doctor._accelerator().result == "gpu:0, gpu:1"
@@ -134,7 +134,7 @@ def test_the_accelerator_that_keras_sees(monkeypatch):
     assert "pip install -U 'jax[cuda12]'" in doctor._accelerator().advice
 
 
-def test_the_trial_trains_saves_loads_and_captions(capsys, tmp_path, monkeypatch):
+def test_the_smoke_test_trains_saves_loads_and_captions(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
@@ -142,7 +142,7 @@ def test_the_trial_trains_saves_loads_and_captions(capsys, tmp_path, monkeypatch
     assert "accelerator" in out and not list(tmp_path.iterdir())
 
 
-def test_a_trial_that_fails_is_told(capsys, monkeypatch):
+def test_a_failed_smoke_test_is_reported(capsys, monkeypatch):
     def fails():
         raise ValueError("the disk ate it\nand more")
 
@@ -163,8 +163,8 @@ def test_a_trial_that_fails_is_told(capsys, monkeypatch):
         (24, 3, False, ""),
     ],
 )
-def test_a_trial_is_judged_by_what_it_says(monkeypatch, right, rounds, broken, advice):
-    """A machine that had no time to learn is slow; one that had it is broken."""
+def test_a_smoke_test_is_judged_by_its_captions(monkeypatch, right, rounds, broken, advice):
+    """A machine with too little time to train is slow; one with enough time and wrong captions is broken."""
     monkeypatch.setattr(
         "capsmith.training.smoke_run.smoke_train", lambda: SmokeResult("a a a", right, 24, rounds, 1234.5, 67.8)
     )

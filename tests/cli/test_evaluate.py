@@ -29,7 +29,7 @@ def test_prints_scores_with_signatures(run, capsys):
     assert any(line.startswith("bleu4|order:4|tok:coco") for line in lines)
 
 
-def test_the_control_scores_far_lower(run, capsys):
+def test_shuffled_captions_score_far_lower(run, capsys):
     values = {}
     for control in ([], ["--control", "shuffled-images"]):
         result = json.loads(evaluated(capsys, run, "--split", "dev", "--json", *control))
@@ -50,7 +50,7 @@ def test_set_chooses_the_search_and_the_metrics(run, capsys):
 
 
 def test_several_runs_form_an_ensemble(run, tmp_path, capsys):
-    """Two of the same are the same; the report has a place of its own."""
+    """Two copies of one run score as that run does; the report gets its own folder."""
     alone = json.loads(evaluated(capsys, run, "--json"))
     both = json.loads(evaluated(capsys, run, str(run), "--json", "--out", str(tmp_path / "both")))
     assert both["scores"] == alone["scores"]
@@ -60,7 +60,7 @@ def test_several_runs_form_an_ensemble(run, tmp_path, capsys):
 
 
 def test_the_first_run_decides_the_search(run, tmp_path, capsys):
-    """A key that only the first one's search has is no mistake of the others."""
+    """A key that only the first run's search takes is not an error of the other runs."""
     other = shutil.copytree(run, tmp_path / "other")
     config = yaml.safe_load((other / "config.yaml").read_text())
     config["decoding"] = {"type": "greedy"}
@@ -68,7 +68,7 @@ def test_the_first_run_decides_the_search(run, tmp_path, capsys):
     beam = ("--set", "decoding.type=beam", "--set", "decoding.beam_size=2", "--out", str(tmp_path / "out"))
     evaluated(capsys, run, str(other), *beam, "--json")
     assert json.loads((tmp_path / "out" / "scores.json").read_text())["decoding"]["beam_size"] == 2
-    assert main(["evaluate", str(other), "--set", "decoding.beam_size=2"]) == 2  # alone it is one
+    assert main(["evaluate", str(other), "--set", "decoding.beam_size=2"]) == 2  # an error when evaluated alone
 
 
 def test_runs_with_different_vocabularies_are_refused(run, tiny_run, capsys):
@@ -77,8 +77,8 @@ def test_runs_with_different_vocabularies_are_refused(run, tiny_run, capsys):
     assert str(tiny_run.run) in error and str(run) in error and "vocabulary" in error
 
 
-def test_average_uses_the_mean_of_the_weights(run, tmp_path, capsys):
-    """One run's weights moved one way, the other's the other: their mean is the model that both came from."""
+def test_average_takes_the_mean_of_the_weights(run, tmp_path, capsys):
+    """The weights of two copies are shifted in opposite directions; their mean is the original model."""
     alone = json.loads(evaluated(capsys, run, "--json"))
     moved = []
     for number, sign in enumerate((1, -1)):
@@ -98,7 +98,9 @@ def test_average_uses_the_mean_of_the_weights(run, tmp_path, capsys):
 def test_different_models_cannot_be_averaged(run, tmp_path, capsys):
     other = shutil.copytree(run, tmp_path / "other")
     text = (other / "config.yaml").read_text()
-    (other / "config.yaml").write_text(text.replace("  lowercase: true", "  lowercase: false"))  # its weights do load
+    (other / "config.yaml").write_text(
+        text.replace("  lowercase: true", "  lowercase: false")
+    )  # its weights would load
     assert main(["evaluate", str(run), str(other), "--average"]) == 2
     error = capsys.readouterr().err
     assert str(other) in error and str(run) in error and "text.lowercase" in error

@@ -7,7 +7,7 @@ from capsmith.vision.store import FeatureStore
 from tests.support import shapes
 
 
-def test_makes_the_store_and_says_where(tmp_path, capsys):
+def test_writes_the_store_and_prints_its_path(tmp_path, capsys):
     path = tmp_path / "shapes.yaml"
     path.write_text(yaml.safe_dump(shapes.settings(features={"cache": str(tmp_path / "cache")})))
     for _ in range(2):

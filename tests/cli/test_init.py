@@ -1,4 +1,4 @@
-"""The config that ``init`` writes does not stand before one that comes with capsmith."""
+"""The config that ``init`` writes does not shadow a config shipped with capsmith."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support import toy
 
 
 @pytest.mark.parametrize(("folder", "config"), [("flickr8k", "my_flickr8k.yaml"), ("birds", "birds.yaml")])
-def test_a_folder_called_like_a_config_of_ours(folder, config, tmp_path, monkeypatch, capsys):
+def test_a_folder_named_like_a_shipped_config_gets_another_file_name(folder, config, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     toy.make_data(tmp_path / folder)
     assert main(["init", folder]) == 0
@@ -18,12 +18,12 @@ def test_a_folder_called_like_a_config_of_ours(folder, config, tmp_path, monkeyp
     assert find_config("flickr8k.yaml").parent.name == "configs"
 
 
-def test_whoever_names_the_file_gets_it(tmp_path, monkeypatch):
+def test_an_explicit_file_name_is_used(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     toy.make_data(tmp_path / "flickr8k")
     assert main(["init", "flickr8k", "--out", "folder.yaml"]) == 0
     assert (tmp_path / "folder.yaml").exists()
 
 
-def test_what_comes_with_capsmith():
+def test_shipped_configs_are_recognised():
     assert {"flickr8k.yaml", "quickstart.yaml"} <= shipped_configs()

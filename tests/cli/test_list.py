@@ -21,7 +21,7 @@ from capsmith.vision.encoders import ENCODERS
         ("configs", ["quickstart.yaml", "flickr8k.yaml", "folder.yaml"]),
     ],
 )
-def test_names_everything_with_what_it_is(kind, names, capsys):
+def test_lists_every_name_with_its_description(kind, names, capsys):
     assert main(["list", kind]) == 0
     lines = capsys.readouterr().out.splitlines()
     shown = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines}
@@ -29,7 +29,7 @@ def test_names_everything_with_what_it_is(kind, names, capsys):
     assert all(len(text) > 10 for text in shown.values())
 
 
-def test_configs_of_ones_own_whatever_is_in_them(tmp_path, monkeypatch, capsys):
+def test_custom_configs_are_listed_even_if_invalid(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "empty.yaml").write_bytes(b"")

@@ -1,4 +1,4 @@
-"""The command line as a whole: what all verbs share."""
+"""Behaviour that all verbs of the command line share."""
 
 import importlib
 import os
@@ -42,13 +42,13 @@ def test_help_validate_and_list_load_no_keras():
     assert done.returncode == 0, done.stderr
 
 
-def test_python_m_capsmith():
+def test_python_m_capsmith_runs_the_command_line():
     done = python("-m", "capsmith", "--version")
     assert (done.returncode, done.stdout) == (0, f"capsmith {capsmith.__version__}\n")
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_its_file(verb, capsys):
+def test_every_verb_has_a_module(verb, capsys):
     module = importlib.import_module(f"capsmith.cli.{verb}")
     assert module.__doc__.startswith(f"``capsmith {verb}``")
     with pytest.raises(SystemExit) as end:
@@ -58,15 +58,15 @@ def test_every_verb_has_its_file(verb, capsys):
 
 
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["train"], ["list", "nothing"], ["train", "--nonsense"]])
-def test_a_wrong_call_ends_with_2(arguments, capsys):
+def test_a_usage_error_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
     assert "usage: capsmith" in capsys.readouterr().err
 
 
-def verb_that(monkeypatch, action):
-    """Puts another ``run`` behind ``capsmith validate``."""
+def replace_validate(monkeypatch, action):
+    """Replaces the ``run`` function of ``capsmith validate``."""
     real = importlib.import_module
 
     def load(name):
@@ -96,8 +96,8 @@ def raising(error):
         (KeyboardInterrupt(15), 143, "interrupted\n"),
     ],
 )
-def test_errors_become_one_line_and_a_code(monkeypatch, capsys, error, code, message):
-    verb_that(monkeypatch, raising(error))
+def test_errors_become_one_line_and_an_exit_code(monkeypatch, capsys, error, code, message):
+    replace_validate(monkeypatch, raising(error))
     assert main(["validate", "--config", "x"]) == code
     shown = capsys.readouterr().err
     assert shown.startswith(message)
@@ -105,7 +105,7 @@ def test_errors_become_one_line_and_a_code(monkeypatch, capsys, error, code, mes
 
 
 def test_sigterm_ends_a_verb_as_ctrl_c_does(monkeypatch, capsys):
-    """Also outside the epochs of a training, where nothing else waits for it."""
+    """Also outside the training loop, which has its own signal handling."""
     before, closed = signal.getsignal(signal.SIGTERM), []
 
     def action(args):
@@ -115,31 +115,31 @@ def test_sigterm_ends_a_verb_as_ctrl_c_does(monkeypatch, capsys):
         finally:
             closed.append(True)
 
-    verb_that(monkeypatch, action)
+    replace_validate(monkeypatch, action)
     assert main(["validate", "--config", "x"]) == 143
     assert closed and capsys.readouterr().err == "interrupted\n"
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_debug_shows_the_traceback(monkeypatch):
-    verb_that(monkeypatch, raising(ConfigError("x")))
+    replace_validate(monkeypatch, raising(ConfigError("x")))
     with pytest.raises(ConfigError):
         main(["validate", "--config", "x", "--debug"])
 
 
 def test_a_bug_is_not_hidden(monkeypatch):
-    verb_that(monkeypatch, raising(ZeroDivisionError()))
+    replace_validate(monkeypatch, raising(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         main(["validate", "--config", "x"])
 
 
-def test_what_a_verb_returns_is_the_exit_code(monkeypatch):
+def test_the_return_value_of_a_verb_is_the_exit_code(monkeypatch):
     for value, code in ((None, 0), (0, 0), (2, 2)):
-        verb_that(monkeypatch, lambda args, value=value: value)
+        replace_validate(monkeypatch, lambda args, value=value: value)
         assert main(["validate", "--config", "x"]) == code
 
 
-def test_a_closed_pipe_is_no_error():
+def test_a_closed_pipe_is_not_an_error():
     done = subprocess.run(
         f"{sys.executable} -m capsmith list encoders | head -1",
         shell=True,
@@ -151,13 +151,13 @@ def test_a_closed_pipe_is_no_error():
     assert done.stdout.count("\n") == 1
 
 
-def test_plain_train_is_capsmith_train(monkeypatch, capsys):
+def test_the_train_script_is_capsmith_train(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["train", "--config", "no_such"])
     assert train_main() == 2
     assert capsys.readouterr().err.startswith("capsmith: no config no_such")
 
 
-def test_an_unknown_backend_is_one_line():
+def test_an_unknown_backend_is_a_one_line_error():
     code = "import sys; from capsmith.cli import main; sys.exit(main(['extract', '--config', 'folder']))"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,4 +1,4 @@
-"""``validate`` looks whether the files that a config names are there."""
+"""``validate`` checks that the files that a config names exist."""
 
 import pytest
 
@@ -13,12 +13,12 @@ def config(tmp_path):
     return toy.settings(toy.make_data(tmp_path / "data"), tmp_path / "cache")
 
 
-def test_all_there(config):
+def test_a_config_whose_files_exist_has_no_errors(config):
     assert not list(missing(load_config(config)))
 
 
-def test_what_is_made_on_the_way_may_be_missing(config, tmp_path, monkeypatch):
-    """Drawn scenes, the cache, a first stage with a config of its own, members of an ensemble, an adapted encoder."""
+def test_files_that_training_creates_may_be_missing(config, tmp_path, monkeypatch):
+    """Drawn scenes, the cache, a first stage with a config file, members of an ensemble, an adapted encoder."""
     monkeypatch.chdir(tmp_path)
     config["data"] = {"type": "scenes", "root": "not/yet"}
     config["encoder"] |= {"pretrain_on_words": {"output": "not/yet"}}
@@ -27,13 +27,13 @@ def test_what_is_made_on_the_way_may_be_missing(config, tmp_path, monkeypatch):
     assert not list(missing(load_config(config)))
 
 
-def test_absolute_paths_and_text_files_beside_the_images(config, tmp_path):
+def test_absolute_paths_and_text_files_beside_the_images_are_checked(config, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     config["data"] |= {"images": str(tmp_path / "elsewhere"), "captions": "images"}
     assert not list(missing(load_config(config)))
 
 
-def test_validate_tells_all_at_once_and_nothing_on_demand(config, tmp_path, capsys):
+def test_validate_lists_all_missing_files_and_can_skip_the_check(config, tmp_path, capsys):
     config["data"] |= {"captions": "gone.csv"}
     config["decoder"]["embedding"] |= {"vectors": "glove.txt"}
     path = str(toy.write_config(tmp_path / "config.yaml", config))

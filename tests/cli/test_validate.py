@@ -6,7 +6,7 @@ from capsmith.cli import main
 from capsmith.config import load_config
 
 
-def test_prints_the_whole_config(capsys):
+def test_prints_the_complete_config(capsys):
     assert main(["validate", "--config", "flickr8k", "--no-files", "--set", "decoder.units=3"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("# ")
@@ -14,12 +14,12 @@ def test_prints_the_whole_config(capsys):
     assert load_config(yaml.safe_load(shown)) == load_config("flickr8k", ["decoder.units=3"])
 
 
-def test_quiet(capsys):
+def test_quiet_prints_nothing(capsys):
     assert main(["validate", "--quiet", "--no-files", "--config", "folder"]) == 0
     assert capsys.readouterr().out == ""
 
 
-def test_several_mistakes_are_told_at_once(capsys):
+def test_several_errors_are_reported_at_once(capsys):
     assert main(["validate", "--config", "folder", "--set", "seed=-1", "--set", "decoder.untis=1"]) == 2
     shown = capsys.readouterr().err
     assert "has 2 errors" in shown
@@ -27,7 +27,7 @@ def test_several_mistakes_are_told_at_once(capsys):
     assert "did you mean 'units'?" in shown
 
 
-def test_a_path(tmp_path, capsys):
+def test_a_config_can_be_a_path(tmp_path, capsys):
     path = Path(tmp_path / "mine.yaml")
     path.write_text("data: {type: folder, root: x}\ndecoder: {type: merge}\n")
     assert main(["validate", "--no-files", "--config", str(path)]) == 0

@@ -1,4 +1,4 @@
-"""A compiled function sees the weights as they are when it is called."""
+"""A compiled function uses the weights' values at call time."""
 
 import keras
 import numpy as np
@@ -24,7 +24,7 @@ def dense():
     return layer
 
 
-def test_equals_the_function_itself():
+def test_a_compiled_function_returns_the_same_values():
     layer = dense()
     x = np.random.default_rng(0).normal(size=(4, 2)).astype("float32")
     result = compiled(lambda a, b: (layer(a), b + 1), layer)(ops.convert_to_tensor(x), ops.convert_to_tensor(x))
@@ -32,7 +32,7 @@ def test_equals_the_function_itself():
     np.testing.assert_allclose(numpy(result[1]), x + 1)
 
 
-def test_weights_changed_later_are_seen():
+def test_weights_changed_after_compiling_are_used():
     layer = dense()
     function = compiled(lambda x: layer(x), layer)
     x = ops.ones((1, 2))
@@ -43,7 +43,7 @@ def test_weights_changed_later_are_seen():
     assert numpy(function(x)).tolist() == [[11, 11, 11]]
 
 
-def test_other_batch_sizes():
+def test_other_batch_sizes_are_accepted():
     layer = dense()
     function = compiled(lambda x: layer(x), layer)
     for rows in (1, 3, 2, 7):
@@ -82,7 +82,7 @@ def test_stepper_gives_the_decoder_s_log_probabilities():
 @pytest.mark.jax
 @pytest.mark.parametrize("config, shape", [(MERGE, (D,)), (ATTENTION, (3, D))], ids=["pooled", "grid"])
 def test_stepper_follows_parents(config, shape):
-    """Two images with two rows each; at the third word, every row goes on from one of its image's rows."""
+    """Two images with two rows each; at the third word, every row continues one of its image's rows."""
     made = decoder(config=config, shape=shape)
     stepper = DecoderStepper(made)
     state = stepper.start(features(2, shape))
@@ -95,14 +95,14 @@ def test_stepper_follows_parents(config, shape):
 
 
 def batch(words, images, seed=0):
-    """Captions of ``words`` words and their targets; two an image."""
+    """Returns two captions of ``words`` words per image, and their targets."""
     tokens = np.random.default_rng(seed).integers(4, V, (2 * images, words + 1)).astype("int32")
     return {"features": features(images), "tokens": tokens[:, :-1]}, tokens[:, 1:]
 
 
 @pytest.mark.jax
-def test_learner_takes_keras_s_training_step():
-    """Same losses and same weights after steps of several shapes as by ``train_on_batch``."""
+def test_learner_equals_keras_train_on_batch():
+    """After steps of several shapes, losses and weights equal those of ``train_on_batch``."""
     made = []
     for learns in (training_step, lambda model: model.train_on_batch):
         model = CaptionModel(decoder(config=MERGE.model_copy(update={"dropout": 0.0})))
@@ -117,7 +117,7 @@ def test_learner_takes_keras_s_training_step():
         np.testing.assert_allclose(mine, keras_s, atol=1e-5)
 
 
-def test_searching_again_after_more_training():
+def test_search_uses_the_weights_of_later_training():
     """A captioner is compiled once and decodes after every epoch."""
     made, stepper = decoder(), None
     stepper = DecoderStepper(made)
@@ -131,8 +131,8 @@ def test_searching_again_after_more_training():
     assert [h[0].tokens for h in after] == [h[0].tokens for h in fresh]
 
 
-def test_scores_are_those_of_teacher_forcing():
-    """What a beam found, put through the whole-sentence call, has the probability that it says."""
+def test_beam_scores_equal_those_of_teacher_forcing():
+    """The log probability of a beam caption equals that of the teacher-forcing call."""
     made = decoder()
     for image, result in enumerate(search(DecoderStepper(made), features(4), BeamConfig(beam_size=3, max_length=6))):
         for hypothesis in result:

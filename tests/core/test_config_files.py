@@ -1,4 +1,4 @@
-"""Where configs are looked for."""
+"""Where configs are searched."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from tests.support.configs import TEXT, error
 
 
 @pytest.mark.parametrize("name", ["flickr8k.yaml", "flickr8k"])
-def test_a_bare_name_is_found_from_anywhere(name, tmp_path, monkeypatch):
+def test_a_shipped_config_is_found_from_any_folder(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert load_config(name).data.type == "flickr8k"
 
 
-def test_a_file_here_comes_before_ours(tmp_path, monkeypatch):
+def test_a_file_in_the_current_folder_shadows_a_shipped_config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "flickr8k.yaml").write_text(TEXT)
@@ -30,7 +30,7 @@ def fresh_notes():
     config_files._note.cache_clear()
 
 
-def test_which_of_two_configs_of_one_name_is_told_once(tmp_path, monkeypatch, capsys, fresh_notes):
+def test_shadowing_is_reported_once(tmp_path, monkeypatch, capsys, fresh_notes):
     monkeypatch.chdir(tmp_path)
     mine = tmp_path / "flickr8k.yaml"
     mine.write_text(TEXT)
@@ -41,14 +41,14 @@ def test_which_of_two_configs_of_one_name_is_told_once(tmp_path, monkeypatch, ca
 
 
 @pytest.mark.parametrize("name", ["./flickr8k.yaml", "{}/flickr8k.yaml"])
-def test_a_path_means_that_file_and_nothing_is_told(name, tmp_path, monkeypatch, capsys, fresh_notes):
+def test_an_explicit_path_is_not_reported(name, tmp_path, monkeypatch, capsys, fresh_notes):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "flickr8k.yaml").write_text(TEXT)
     assert load_config(name.format(tmp_path)).data.type == "folder"
     assert not capsys.readouterr().err
 
 
-def test_the_same_config_twice_is_not_told(tmp_path, monkeypatch, capsys, fresh_notes):
+def test_an_identical_copy_is_not_reported(tmp_path, monkeypatch, capsys, fresh_notes):
     ours = find_config("flickr8k.yaml").read_bytes()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "flickr8k.yaml").write_bytes(ours)
@@ -56,8 +56,8 @@ def test_the_same_config_twice_is_not_told(tmp_path, monkeypatch, capsys, fresh_
     assert not capsys.readouterr().err
 
 
-def test_an_installed_package_brings_them_along(tmp_path, monkeypatch):
-    """The wheel holds them in capsmith/configs."""
+def test_an_installed_package_contains_the_configs(tmp_path, monkeypatch):
+    """The wheel contains them in capsmith/configs."""
     package = tmp_path / "site-packages" / "capsmith"
     (package / "configs").mkdir(parents=True)
     (package / "configs" / "special.yaml").write_text(TEXT)
@@ -67,10 +67,10 @@ def test_an_installed_package_brings_them_along(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "/", "nothing", "no/such.yaml", "configs"])
-def test_no_such_config(name, tmp_path, monkeypatch):
+def test_a_missing_config_is_an_error(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert error(name).startswith("no config")
 
 
-def test_no_such_config_names_the_nearest():
+def test_a_missing_config_suggests_the_nearest_name():
     assert "did you mean 'quickstart.yaml'?" in error("quickstrat.yaml")

@@ -8,7 +8,7 @@ from capsmith.core.log import ROOT, TERMINAL, get_logger, log_file, quiet_termin
 LOG = get_logger("capsmith.tests")
 
 
-def test_lines_are_printed_and_kept_in_the_file(tmp_path, capsys):
+def test_lines_are_printed_and_written_to_the_file(tmp_path, capsys):
     path = tmp_path / "run" / "log.txt"
     with log_file(path):
         LOG.info("one")
@@ -18,7 +18,7 @@ def test_lines_are_printed_and_kept_in_the_file(tmp_path, capsys):
     assert path.read_text(encoding="utf-8") == "one\nzwei ü\n"
 
 
-def test_a_quiet_terminal_leaves_the_file_its_lines(tmp_path, capsys):
+def test_a_quiet_terminal_does_not_affect_the_file(tmp_path, capsys):
     with log_file(tmp_path / "log.txt"), quiet_terminal():
         LOG.info("one")
     LOG.info("two")
@@ -26,7 +26,7 @@ def test_a_quiet_terminal_leaves_the_file_its_lines(tmp_path, capsys):
     assert (tmp_path / "log.txt").read_text() == "one\n"
 
 
-def test_an_inner_file_gets_its_own_lines_and_the_outer_one_all(tmp_path):
+def test_an_inner_log_file_gets_its_lines_and_the_outer_file_gets_all(tmp_path):
     with log_file(tmp_path / "outer.txt"):
         LOG.info("one")
         with log_file(tmp_path / "inner.txt"):
@@ -45,7 +45,7 @@ def test_an_application_may_raise_the_level_or_replace_the_handler(capsys):
     assert ROOT.handlers.count(TERMINAL) == 1
 
 
-def test_a_file_that_cannot_be_written_is_one_clear_error(tmp_path):
+def test_an_unwritable_log_file_is_one_error(tmp_path):
     (tmp_path / "run").write_text("a file")
     before = list(ROOT.handlers)
     with pytest.raises(CapsmithError, match="log.txt"), log_file(tmp_path / "run" / "log.txt"):

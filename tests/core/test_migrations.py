@@ -1,4 +1,4 @@
-"""Configs that earlier versions saved still load; a user's own config with an old key is told the new one."""
+"""Configs saved by earlier versions still load; in a user's config, an old key is an error that names the new key."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +15,7 @@ OLD = sorted((Path(__file__).parent / "old_configs").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", OLD, ids=[path.stem for path in OLD])
-def test_a_config_of_commit_ca3065f_loads_and_nothing_is_lost(path):
+def test_a_config_of_commit_ca3065f_loads_with_all_its_values(path):
     """The files are ``results/*/config.yaml`` of that commit, before keys were renamed."""
     old = read_yaml(path)
     config = validate(migrate(old, Config))
@@ -36,7 +36,7 @@ REMOVED_VALUES = {"few"}  # data.things of the scenes, the only choice now
 
 
 def leaf_values(values):
-    """Returns all values of a config as texts, whatever the keys; tags and empty values left out."""
+    """Returns all values of a config as strings, without keys, tags and empty values."""
     if isinstance(values, dict):
         return {leaf for key, inner in values.items() if key != "type" for leaf in leaf_values(inner)}
     if isinstance(values, list):
@@ -44,7 +44,7 @@ def leaf_values(values):
     return set() if values is None else {str(values)}
 
 
-def test_the_file_is_not_changed_in_place():
+def test_migration_does_not_change_its_argument():
     old = read_yaml(OLD[0])
     migrate(old, Config)
     assert old == read_yaml(OLD[0])

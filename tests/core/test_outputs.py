@@ -1,4 +1,4 @@
-"""What capsmith made may be replaced, after an interruption too; other files never are."""
+"""Files written by capsmith may be replaced, even after an interruption; other files never are."""
 
 import json
 import os
@@ -39,16 +39,16 @@ def inspect(tmp_path, tiny_run):
     return ["inspect", "--config", str(config), "--out", str(tmp_path / "page"), "--images", "4", "--fast"]
 
 
-def whole(folder):
-    """Returns the files of a page, and sees that its copies are those that are listed."""
+def page_files(folder):
+    """Returns the files of a page; asserts that its image copies are those it lists."""
     copies = set(json.loads((folder / "images" / "copies.json").read_text()))
     assert {path.name for path in (folder / "images").iterdir()} == copies | {"copies.json"}
     return {path.relative_to(folder) for path in folder.rglob("*")}
 
 
-def test_an_interrupted_inspection_can_be_repeated_from_every_moment(inspect, tmp_path, monkeypatch):
+def test_an_inspection_interrupted_at_any_moment_can_be_repeated(inspect, tmp_path, monkeypatch):
     assert main(inspect) == 0
-    expected, replace = whole(tmp_path / "page"), os.replace
+    expected, replace = page_files(tmp_path / "page"), os.replace
     for moment in range(1, 99):
         shutil.rmtree(tmp_path / "page")
         count = 0
@@ -64,7 +64,7 @@ def test_an_interrupted_inspection_can_be_repeated_from_every_moment(inspect, tm
         interrupted = main(inspect)
         monkeypatch.setattr(os, "replace", replace)
         assert main(inspect) == 0, moment
-        assert whole(tmp_path / "page") == expected
+        assert page_files(tmp_path / "page") == expected
         if interrupted == 0:
             break
     assert moment > len(expected) / 2
@@ -76,24 +76,24 @@ def test_a_killed_inspection_can_be_repeated(inspect, tmp_path, moment):
     assert done.returncode == -signal.SIGKILL
     again = subprocess.run([sys.executable, "-m", "capsmith", *inspect], capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, again.stderr
-    whole(tmp_path / "page")
+    page_files(tmp_path / "page")
 
 
 @pytest.mark.parametrize("size", [0, 10, 800])
-def test_an_inspection_that_met_a_full_disk_can_be_repeated(inspect, tmp_path, size):
+def test_an_inspection_stopped_by_a_full_disk_can_be_repeated(inspect, tmp_path, size):
     with full_after(size)(None):
         assert main(inspect) == 2
     assert main(inspect) == 0
-    whole(tmp_path / "page")
+    page_files(tmp_path / "page")
 
 
-def test_copies_of_an_interrupted_page_are_cleared_by_the_next(inspect, tmp_path):
+def test_the_next_inspection_removes_copies_of_an_interrupted_one(inspect, tmp_path):
     subprocess.run([sys.executable, "-c", KILLED, "5", *inspect], capture_output=True, timeout=120)
     assert main([*inspect, "--seed", "7"]) == 0
-    whole(tmp_path / "page")
+    page_files(tmp_path / "page")
 
 
-def test_a_sheet_may_be_drawn_again_and_through_a_link(tmp_path, tiny_run, capsys):
+def test_a_sheet_can_be_replaced_directly_and_through_a_link(tmp_path, tiny_run, capsys):
     image = str(tiny_run.data / "images" / "red_ball.png")
     sheet = tmp_path / "sheet.png"
     for name in ("sheet.png", "sheet.png", "link.png"):
@@ -104,23 +104,23 @@ def test_a_sheet_may_be_drawn_again_and_through_a_link(tmp_path, tiny_run, capsy
 
 
 @pytest.mark.parametrize("name", ["sheet", "sheet.xyz", ".png", "sheet.eps.txt", "sheet.ico.gz"])
-def test_names_that_are_no_images(tmp_path, name):
+def test_outputs_with_other_endings_are_refused(tmp_path, name):
     with pytest.raises(ConfigError, match="--show"):
         require_image_name(tmp_path / name, "--show")
 
 
 def test_a_report_replaces_a_report_and_leaves_other_files(tmp_path, tiny_run):
-    run = shutil.copytree(tiny_run.run, tmp_path / "run")  # its log of test readings grows
+    run = shutil.copytree(tiny_run.run, tmp_path / "run")  # evaluation appends to its log of test readings
     command = ["evaluate", str(run), "--set", f"features.cache={tiny_run.cache}", "--out", str(tmp_path / "o")]
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "mine.txt").write_text("precious")
     assert main(command) == 0
-    (tmp_path / "o" / "index.html").unlink()  # as a kill before the page was written leaves it
+    (tmp_path / "o" / "index.html").unlink()  # as after a kill before the page was written
     assert main(command) == 0
     assert (tmp_path / "o" / "mine.txt").read_text() == "precious" and (tmp_path / "o" / "index.html").exists()
 
 
-def test_an_empty_folder_of_images_is_ours_to_fill(tmp_path):
+def test_an_empty_images_folder_may_be_used(tmp_path):
     (tmp_path / "images").mkdir()
     require_page(tmp_path, "--out")
     (tmp_path / "images" / "photo.jpg").write_text("x")
@@ -131,7 +131,7 @@ def test_an_empty_folder_of_images_is_ours_to_fill(tmp_path):
         require_page(tmp_path, "--out")
 
 
-def test_what_a_config_reads(tmp_path):
+def test_paths_that_a_config_reads_are_listed(tmp_path):
     values = toy.settings(tmp_path / "data", tmp_path / "cache")
     values["decoder"]["embedding"] = {"size": 8, "vectors": "glove.txt"}
     result = input_files(load_config(values))
@@ -139,8 +139,8 @@ def test_what_a_config_reads(tmp_path):
     assert outputs.Path("glove.txt") in result
 
 
-def test_an_interrupted_trial_is_made_anew(tmp_path, tiny_run):
-    """Killed before there was a config, or after: its folder is still known as ours."""
+def test_an_interrupted_smoke_run_is_replaced(tmp_path, tiny_run):
+    """Whether killed before or after its config was written, its folder is recognised."""
     config = toy.write_config(tmp_path / "toy.yaml", toy.settings(tiny_run.data, tiny_run.cache))
     folder = tmp_path / "x-smoke"
     folder.mkdir()
@@ -151,7 +151,7 @@ def test_an_interrupted_trial_is_made_anew(tmp_path, tiny_run):
     assert "half a l" not in (folder / "log.txt").read_text() and (folder / "photo.jpg").exists()
 
 
-def test_empty_paths_from_python(tiny_run):
+def test_empty_paths_are_refused_in_python(tiny_run):
     from capsmith import Captioner, evaluate, train
 
     config = load_config(tiny_run.run / "config.yaml")
@@ -160,7 +160,7 @@ def test_empty_paths_from_python(tiny_run):
             call()
 
 
-def test_the_corpus_can_take_root_its_privileges(tmp_path):
+def test_tests_can_drop_roots_privileges(tmp_path):
     (tmp_path / "a").write_text("x")
     (tmp_path / "a").chmod(0)
     with mistakes.outputs.without_privileges(), pytest.raises(PermissionError):

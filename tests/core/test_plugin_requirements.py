@@ -1,4 +1,4 @@
-"""A run records which plugins it requires, and loads none of them unasked."""
+"""A run records the plugins it requires, and never loads them by itself."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("isolated_plugins")
 
 @pytest.fixture
 def foreign(place):
-    """A run whose decoder is a plugin that leaves a trace when it runs, from a stranger: nothing is loaded."""
+    """A run from somebody else whose decoder is a plugin that writes a file when it is executed."""
     (path,) = plugin_files.write(place, "my_decoder.py")
     path.write_text(path.read_text() + f"\nopen({str(place / 'EXECUTED')!r}, 'w')\n")
     with plugin_files.forgetting():
@@ -33,7 +33,7 @@ def foreign(place):
 
 
 @pytest.mark.parametrize("verb", ["caption", "evaluate"])
-def test_a_foreign_run_executes_nothing_and_says_what_to_pass(foreign, place, monkeypatch, capsys, verb):
+def test_a_foreign_run_executes_nothing_and_names_the_required_option(foreign, place, monkeypatch, capsys, verb):
     monkeypatch.chdir(foreign)
     image = [str(place / "data" / "images" / "red_ball.png")] if verb == "caption" else []
     assert main([verb, str(foreign), *image]) == 2
@@ -45,7 +45,7 @@ def test_a_foreign_run_executes_nothing_and_says_what_to_pass(foreign, place, mo
     assert main([verb, str(foreign), *image, "--plugin", str(place / "my_decoder.py")]) == 0
 
 
-def test_another_version_of_a_plugin_is_told_and_used(foreign, place, capsys):
+def test_another_version_of_a_plugin_is_reported_and_used(foreign, place, capsys):
     path, image = place / "my_decoder.py", str(place / "data" / "images" / "red_ball.png")
     path.write_text(path.read_text() + "\n# mended\n")
     assert main(["caption", str(foreign), image, "--plugin", str(path)]) == 0
@@ -53,7 +53,7 @@ def test_another_version_of_a_plugin_is_told_and_used(foreign, place, capsys):
     assert message.count("note: ") == 1 and "'gated'" in message and load_plugin(path).sha256[:12] in message
 
 
-def test_a_run_captions_without_the_plugins_that_captioning_does_not_need(place, capsys):
+def test_captioning_requires_only_the_plugins_it_uses(place, capsys):
     rows = [f"images/{row['image']}|{row['caption']}\n" for row in toy.rows()]
     (place / "data" / "captions.txt").write_text("".join(rows))
     run, image = place / "run", str(place / "data" / "images" / "red_ball.png")
@@ -77,7 +77,7 @@ def test_a_run_captions_without_the_plugins_that_captioning_does_not_need(place,
         assert f"--plugin {name}" in message
 
 
-def test_what_a_notebook_registered_is_asked_for_as_such(tiny_run, tmp_path, capsys):
+def test_a_component_registered_in_a_notebook_is_named_as_such(tiny_run, tmp_path, capsys):
     run = shutil.copytree(tiny_run.run, tmp_path / "run")
     need = {"kind": "decoder", "name": "mine", "plugin": "__main__", "sha256": ""}
     (run / "plugins.json").write_text(json.dumps({"format": 1, "needs": [need]}))
@@ -86,8 +86,8 @@ def test_what_a_notebook_registered_is_asked_for_as_such(tiny_run, tmp_path, cap
     assert message.count("\n") == 1 and "decoder 'mine'" in message and "--plugin" not in message
 
 
-def test_a_run_that_needs_no_plugin_any_more_says_so(tiny_run, tmp_path):
-    """The file goes where a training goes on with a search of our own."""
+def test_a_resumed_run_without_plugins_removes_the_requirement(tiny_run, tmp_path):
+    """The requirements file is removed when training resumes with a built-in search."""
     run = shutil.copytree(tiny_run.run, tmp_path / "run")
     (run / "plugins.json").write_text("{}")
     write_requirements(load_config(run / "config.yaml").components(), RunDirectory(run).plugins)

@@ -1,4 +1,4 @@
-"""Plugins of every kind, end to end, as docs/plugins.md has them; and how plugins are loaded."""
+"""The plugins of docs/plugins.md end to end, one of every kind, and how plugins are loaded."""
 
 import json
 import os
@@ -24,17 +24,17 @@ from tests.support.plugin_files import config_file, needs, option
 pytestmark = pytest.mark.usefixtures("isolated_plugins")
 
 
-# --- each kind, end to end -------------------------------------------------------------------------------------------
+# --- each kind, end to end --------------------------------------------------------------------------------------------
 
 
-def test_contributing_shows_one_of_each_kind(place):
+def test_the_docs_show_one_plugin_of_each_kind(place):
     for path in plugin_files.write(place):
         load_plugin(path)
     kinds = [kind for _, names in loaded_plugins() for kind, _ in names]
     assert sorted(kinds) == ["dataset", "decoder", "decoding", "encoder", "metric"]
 
 
-def test_a_decoder_is_trained_resumed_evaluated_and_captions(place, capsys):
+def test_a_decoder_plugin_trains_resumes_evaluates_and_captions(place, capsys):
     given, run = option(place, "my_decoder.py"), place / "run"
     config = config_file(place, decoder={"type": "gated", "units": 16, "embedding": {"size": 8}})
     image = str(place / "data" / "images" / "red_ball.png")
@@ -48,7 +48,7 @@ def test_a_decoder_is_trained_resumed_evaluated_and_captions(place, capsys):
     assert needs(run) == {("decoder", "gated"): "my_decoder.py"}
 
 
-def test_a_dataset(place, capsys):
+def test_a_dataset_plugin(place, capsys):
     rows = [f"images/{row['image']}|{row['caption']}\n" for row in toy.rows()]
     (place / "data" / "captions.txt").write_text("".join(rows))
     config, run = config_file(place, data={"type": "bars", "root": str(place / "data")}), place / "run"
@@ -62,7 +62,7 @@ def test_a_dataset(place, capsys):
     assert "data.captions: " in capsys.readouterr().err
 
 
-def test_an_encoder_pooled_and_as_a_grid(place, capsys):
+def test_an_encoder_plugin_pooled_and_as_a_grid(place, capsys):
     given = option(place, "my_encoder.py")
     for output, shape in (("pooled", (16,)), ("grid", (16, 16))):
         config = config_file(place, encoder={"type": "edges", "output": output, "image_size": 32})
@@ -80,7 +80,7 @@ def test_an_encoder_pooled_and_as_a_grid(place, capsys):
     assert "edges" in capsys.readouterr().out
 
 
-def test_features_of_another_version_of_an_encoder_are_not_mixed(place):
+def test_features_of_two_versions_of_an_encoder_plugin_are_not_mixed(place):
     (path,) = plugin_files.write(place, "my_encoder.py")
     config = config_file(place, encoder={"type": "edges", "image_size": 32})
     assert main(["extract", "--config", config, "--plugin", str(path)]) == 0
@@ -93,7 +93,7 @@ def test_features_of_another_version_of_an_encoder_are_not_mixed(place):
         train(load_config(config, [f"features.store={other}"]), place / "run")
 
 
-def test_a_search_and_its_settings(place, tiny_run, capsys):
+def test_a_search_plugin_and_its_settings(place, tiny_run, capsys):
     given = option(place, "my_search.py")
     image = str(tiny_run.data / "images" / "red_ball.png")
     how = ["--json", "--set", "decoding.type=longest", "--set", "decoding.samples=4"]
@@ -104,7 +104,7 @@ def test_a_search_and_its_settings(place, tiny_run, capsys):
     assert json.loads((place / "out" / "scores.json").read_text())["decoding"]["samples"] == 4
 
 
-def test_a_metric_is_scored_chosen_by_and_shown_in_the_report(place, capsys):
+def test_a_metric_plugin_scores_selects_epochs_and_is_reported(place, capsys):
     given, run = option(place, "my_metric.py"), place / "run"
     config = config_file(
         place, evaluation={"metrics": ["bleu4", "precision"]}, training={"epochs": 1, "metric": "precision"}
@@ -124,12 +124,12 @@ def test_a_metric_is_scored_chosen_by_and_shown_in_the_report(place, capsys):
     assert "Precision  1.000" in shown and "people" in shown
 
 
-# --- metrics by hand ------------------------------------------------------------------------------------------------
+# --- metrics, computed by hand ----------------------------------------------------------------------------------------
 
 REFERENCES = {"a": ["a dog runs", "the dog"], "b": ["a cat"]}
 
 
-def test_a_metric_of_the_mean():
+def test_a_metric_averaged_over_images():
     @register_metric("words", "how many words a caption has")
     def words(hypotheses, references):
         return [len(tokens) for tokens in hypotheses]
@@ -140,7 +140,7 @@ def test_a_metric_of_the_mean():
     assert "plugin:tests|sha:" in result.signature
 
 
-def test_a_metric_of_the_corpus():
+def test_a_corpus_level_metric():
     @register_metric("share", "share of known words", combine=lambda summed: summed[..., 0] / summed[..., 1])
     def share(hypotheses, references):
         known = [{word for one in group for word in one} for group in references]
@@ -150,15 +150,15 @@ def test_a_metric_of_the_corpus():
     assert result.value == pytest.approx(5 / 6) and dict(result.per_image) == {"a": 0.75, "b": 1.0}
 
 
-# --- loading ---------------------------------------------------------------------------------------------------------
+# --- loading ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_same_plugin_twice_is_one(place):
+def test_a_plugin_given_twice_is_loaded_once(place):
     (path,) = plugin_files.write(place, "my_search.py")
     assert load_plugin(path) is load_plugin(str(path)) and len(loaded_plugins()) == 1
 
 
-def test_a_plugin_that_was_changed_takes_the_place_of_what_it_was(place):
+def test_a_changed_plugin_replaces_its_earlier_version(place):
     (path,) = plugin_files.write(place, "my_search.py")
     before = load_plugin(path)
     path.write_text(path.read_text().replace("default=10", "default=3"))
@@ -168,7 +168,7 @@ def test_a_plugin_that_was_changed_takes_the_place_of_what_it_was(place):
     assert result.decoding.samples == 3
 
 
-def test_a_plugin_that_fails_leaves_nothing_and_works_when_mended(place):
+def test_a_failed_plugin_registers_nothing_and_loads_once_fixed(place):
     (path,) = plugin_files.write(place, "my_search.py")
     good = path.read_text()
     path.write_text(good + "\n1 / 0\n")
@@ -181,7 +181,7 @@ def test_a_plugin_that_fails_leaves_nothing_and_works_when_mended(place):
     assert load_config(config_file(place, decoding={"type": "longest"})).decoding.samples == 10
 
 
-def test_a_file_that_was_imported_is_not_run_again(place, monkeypatch):
+def test_an_imported_file_is_not_executed_again(place, monkeypatch):
     monkeypatch.syspath_prepend(str(place))
     (path,) = plugin_files.write(place, "my_search.py")
     (place / "imported_search.py").write_text(path.read_text() + "\nprint('run')\n")
@@ -193,7 +193,7 @@ def test_a_file_that_was_imported_is_not_run_again(place, monkeypatch):
     del sys.modules["imported_search"]
 
 
-def test_two_files_of_one_name(place):
+def test_two_plugin_files_with_the_same_name(place):
     (first,) = plugin_files.write(place, "my_search.py")
     (place / "other").mkdir()
     (second,) = plugin_files.write(place / "other", "my_search.py")
@@ -229,7 +229,7 @@ def test_the_order_of_imports_does_not_matter(place, order):
     assert done.returncode == 0, done.stderr
 
 
-def test_what_goes_wrong_in_a_plugin_is_one_line_with_its_place(place, tiny_run, capsys):
+def test_an_error_in_a_plugin_is_one_line_with_file_and_line(place, tiny_run, capsys):
     (path,) = plugin_files.write(place, "my_search.py")
     path.write_text(path.read_text().replace("    sampling = ", "    [][1]\n    sampling = "))
     line = path.read_text().splitlines().index("    [][1]") + 1
@@ -246,7 +246,7 @@ def test_what_goes_wrong_in_a_plugin_is_one_line_with_its_place(place, tiny_run,
 
 
 def test_a_plugin_that_imports_keras_does_so_quietly(place):
-    """And what it prints does not stand between the results."""
+    """What it prints does not mix with the results."""
     (path,) = plugin_files.write(place, "my_decoder.py")
     path.write_text(path.read_text() + "\nprint('hello')\n")
     command = [sys.executable, "-m", "capsmith", "list", "decoders", "--plugin", str(path)]
@@ -256,7 +256,7 @@ def test_a_plugin_that_imports_keras_does_so_quietly(place):
     assert done.stderr == "hello\n"
 
 
-# --- installed -------------------------------------------------------------------------------------------------------
+# --- installed --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -295,11 +295,11 @@ def test_an_installed_plugin_is_loaded_by_its_name(package, place, tiny_run, cap
     assert (place / "RUN").read_text() == "x"
 
 
-# --- by hand ---------------------------------------------------------------------------------------------------------
+# --- registered from Python -------------------------------------------------------------------------------------------
 
 
-def test_from_python_without_a_file_of_its_own(place):
-    """Registered by a decorator; the class stands in its place as it is."""
+def test_registration_from_python_without_a_plugin_file(place):
+    """The decorator registers the class and returns it unchanged."""
     from capsmith.data import DATASETS, Corpus, DatasetConfig, Record
 
     def read(config):
@@ -314,8 +314,8 @@ def test_from_python_without_a_file_of_its_own(place):
     assert "one" in DATASETS.describe()
 
 
-def test_a_decoder_of_another_shape_trains_and_captions(place):
-    """No ``RecurrentDecoder``: what the protocol asks for, and nothing else."""
+def test_a_decoder_that_is_not_recurrent_trains_and_captions(place):
+    """Not a ``RecurrentDecoder``: it has only what the protocol requires."""
     path = place / "bag.py"
     path.write_text(BAG)
     load_plugin(path)

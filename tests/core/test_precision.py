@@ -1,4 +1,4 @@
-"""bfloat16: chosen where it is there and faster, and close enough to float32."""
+"""bfloat16 is chosen where it is supported and faster, and its results are close to those of float32."""
 
 import time
 
@@ -48,12 +48,12 @@ def forgotten():
         ("", False),
     ],
 )
-def test_what_the_processor_has(monkeypatch, tmp_path, text, has):
+def test_processor_features_are_detected(monkeypatch, tmp_path, text, has):
     machine(monkeypatch, tmp_path, text)
     assert precision.has_bfloat16() is has
 
 
-def test_a_processor_that_cannot_be_asked_has_none(monkeypatch, tmp_path):
+def test_an_unknown_processor_has_no_bfloat16(monkeypatch, tmp_path):
     machine(monkeypatch, tmp_path, "flags : avx512_bf16")
     (tmp_path / "cpuinfo").unlink()
     assert not precision.has_bfloat16() and precision.faster_dtype() == "float32"
@@ -63,7 +63,7 @@ def taking(**seconds):
     return lambda dtype: lambda: time.sleep(seconds[dtype])
 
 
-def test_the_slower_one_is_never_chosen():
+def test_the_slower_precision_is_never_chosen():
     assert precision.faster(taking(float32=0.02, bfloat16=0.005)) == "bfloat16"
     assert precision.faster(taking(float32=0.005, bfloat16=0.02)) == "float32"
     assert precision.faster(taking(float32=0.02, bfloat16=0.02)) == "float32"
@@ -75,7 +75,7 @@ def test_without_bfloat16_nothing_is_timed(monkeypatch, tmp_path):
     assert precision.faster_dtype() == "float32"
 
 
-def test_the_policy_holds_for_a_while():
+def test_the_policy_applies_within_its_scope():
     with precision.dtype_scope("bfloat16"):
         inside = keras.layers.Dense(1)
     with pytest.raises(ZeroDivisionError), precision.dtype_scope("bfloat16"):
@@ -93,7 +93,7 @@ def images(folder, count):
     return [(str(n), folder / f"{n}.png") for n in range(count)]
 
 
-def test_features_in_bfloat16_point_the_same_way(tmp_path, log_lines):
+def test_features_in_bfloat16_have_nearly_the_same_direction(tmp_path, log_lines):
     result, lines = {}, log_lines
     files = images(tmp_path / "images", 5)
     config = EncoderConfig(type="mobilenet_v2", weights="none", image_size=64)
@@ -107,8 +107,8 @@ def test_features_in_bfloat16_point_the_same_way(tmp_path, log_lines):
     assert ["in bfloat16" in line for line in lines if "extracting" in line] == [False, True]
 
 
-def test_many_images_are_worth_a_trial(tmp_path, monkeypatch, log_lines):
-    """On a machine with bfloat16 both are built and timed; what is faster makes the features."""
+def test_precisions_are_timed_only_for_many_images(tmp_path, monkeypatch, log_lines):
+    """On a machine with bfloat16 both precisions are built and timed; the faster one computes the features."""
     monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
     monkeypatch.setattr("capsmith.vision.extraction._MIN_IMAGES_TO_TIME", 3)
     files = images(tmp_path / "images", 5)
@@ -126,8 +126,8 @@ def test_many_images_are_worth_a_trial(tmp_path, monkeypatch, log_lines):
         assert any("in bfloat16" in line for line in lines) is (chosen == "bfloat16")
 
 
-def test_a_store_goes_on_as_it_began(tmp_path, log_lines):
-    """New images are calculated in the precision of those that are there; asked for another, it says no."""
+def test_a_store_keeps_its_precision(tmp_path, log_lines):
+    """New images are extracted in the precision of the existing ones; an explicit other precision is an error."""
     files = images(tmp_path / "images", 6)
     config = EncoderConfig(type="small_cnn", weights="none", image_size=32)
     lines = log_lines
@@ -139,22 +139,22 @@ def test_a_store_goes_on_as_it_began(tmp_path, log_lines):
         extract(files, config, FeaturesConfig(store=tmp_path / "store", precision="float32"))
 
 
-def test_a_training_goes_on_as_it_began(tmp_path, monkeypatch):
-    """What is faster is asked once; a resumed run calculates as before, whatever is faster now."""
+def test_a_resumed_training_keeps_its_precision(tmp_path, monkeypatch):
+    """Precisions are timed once; a resumed run keeps its precision, whichever is faster now."""
     values = settings(make_data(tmp_path / "data"), tmp_path / "cache")
     values["training"] |= {"epochs": 1, "precision": "auto"}
     made = []
     monkeypatch.setattr("capsmith.training.fit.faster_dtype", lambda: "bfloat16")
     monkeypatch.setattr("capsmith.training.fit.new_captioner", watched(made))
     captioner = train(Config.model_validate(values), tmp_path / "run")
-    assert captioner.model.decoder.compute_dtype == "float32"  # as it will be loaded
+    assert captioner.model.decoder.compute_dtype == "float32"  # as when loaded from disk
     monkeypatch.setattr("capsmith.training.fit.faster_dtype", lambda: "float32")
     train(Config.model_validate(values), tmp_path / "run", resume=True)
     assert made == ["bfloat16", "bfloat16"]
 
 
-def test_an_encoder_that_learns_does_so_in_float32(tmp_path, monkeypatch):
-    """Whatever is faster; and a precision that is asked for by name is taken."""
+def test_a_trainable_encoder_trains_in_float32(tmp_path, monkeypatch):
+    """With precision ``auto``, whichever is faster; an explicit precision is used."""
     made = []
     monkeypatch.setattr("capsmith.training.fit.faster_dtype", lambda: "bfloat16")
     monkeypatch.setattr("capsmith.training.fit.new_captioner", watched(made))
@@ -175,7 +175,7 @@ def watched(made):
 
 
 def test_samples_in_bfloat16_are_drawn_from_all_words():
-    """Chances are not rounded with the weights: none lies beyond the last word, and no word is out of reach."""
+    """Random numbers are not rounded to bfloat16: none lies beyond the last word, and every word can be drawn."""
     keras.utils.set_random_seed(0)
     with precision.dtype_scope("bfloat16"):
         decoder = DECODERS.build(MergeConfig(units=8, embedding={"size": 4}), 3000)
@@ -188,7 +188,7 @@ def test_samples_in_bfloat16_are_drawn_from_all_words():
     assert len(np.unique(words)) > 1500  # of 3,200 draws
 
 
-def test_a_training_in_bfloat16_learns_the_same(tmp_path):
+def test_training_in_bfloat16_reaches_the_same_loss(tmp_path):
     """The toy's loss after ten epochs, in both precisions; the weights are kept in float32."""
     data, losses = make_data(tmp_path / "data"), {}
     for name in ("float32", "bfloat16"):
@@ -201,7 +201,7 @@ def test_a_training_in_bfloat16_learns_the_same(tmp_path):
     assert losses["float32"][-1] < 0.85 * losses["float32"][0]
 
 
-def test_the_loss_is_taken_in_float32():
+def test_the_loss_is_computed_in_float32():
     logits = np.random.default_rng(0).normal(size=(2, 3, 50)).astype("float32")
     rounded = keras.ops.cast(logits, "bfloat16")
     targets = np.array([[4, 5, 0], [7, 2, 9]], np.int32)

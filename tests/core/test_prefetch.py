@@ -1,4 +1,4 @@
-"""Order, laziness and errors of what is made in advance."""
+"""Order, laziness and errors of prefetching."""
 
 import threading
 
@@ -7,7 +7,7 @@ import pytest
 from capsmith.core.prefetch import prefetch
 
 
-def test_in_order_and_never_more_than_one_too_early():
+def test_items_come_in_order_with_at_most_one_prefetched():
     made = []
 
     def make(index):
@@ -19,7 +19,7 @@ def test_in_order_and_never_more_than_one_too_early():
     assert made == [0, 1, 2, 3, 4] and list(prefetch(make, range(0))) == []
 
 
-def test_the_next_is_made_while_this_one_is_in_use():
+def test_the_next_item_is_created_while_the_current_one_is_in_use():
     second = threading.Event()
 
     def make(index):
@@ -31,11 +31,11 @@ def test_the_next_is_made_while_this_one_is_in_use():
         assert index or second.wait(5)
 
 
-def test_any_indices():
+def test_any_iterable_of_indices_is_accepted():
     assert list(prefetch(str, range(3, 6))) == [(3, "3"), (4, "4"), (5, "5")]
 
 
-def test_an_error_comes_when_it_is_the_turn():
+def test_an_error_is_raised_at_its_items_turn():
     seen = []
     with pytest.raises(ZeroDivisionError):
         for index, _ in prefetch(lambda index: 1 // (2 - index), range(5)):
@@ -43,7 +43,7 @@ def test_an_error_comes_when_it_is_the_turn():
     assert seen == [0, 1]
 
 
-def test_leaving_early_leaves_no_thread():
+def test_an_early_exit_leaves_no_thread():
     for index, _ in prefetch(lambda index: index, range(1000)):
         if index == 2:
             break

@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, lines in a log everywhere else."""
+"""Progress of long work: a bar on a terminal, log lines everywhere else."""
 
 import io
 import sys
@@ -20,7 +20,7 @@ def clock(monkeypatch):
     return now
 
 
-def test_a_line_a_minute_says_how_far_it_is_and_what_is_left(clock, log_lines):
+def test_progress_and_remaining_time_are_logged_once_a_minute(clock, log_lines):
     lines = log_lines
     with progress_bar(total=1200, desc="features", unit="image") as shown:
         for second in range(1, 301):
@@ -30,14 +30,14 @@ def test_a_line_a_minute_says_how_far_it_is_and_what_is_left(clock, log_lines):
     assert len(lines) == 5 and lines[-1] == "features: 600 of 1,200 images, about 5 min left"
 
 
-def test_what_takes_less_than_a_minute_is_not_told(clock, log_lines):
+def test_work_of_less_than_a_minute_is_not_logged(clock, log_lines):
     lines = log_lines
     for _ in track(range(59), desc="captions", unit="batch"):
         clock[0] += 1
     assert not lines
 
 
-def test_work_that_goes_on_is_timed_by_what_was_done_now(clock, log_lines):
+def test_resumed_work_is_timed_by_its_own_progress(clock, log_lines):
     lines = log_lines
     with progress_bar(total=100, initial=90, desc="epoch 1/2", unit="batch") as shown:
         shown.set_postfix(loss="2.500", refresh=False)
@@ -46,14 +46,14 @@ def test_work_that_goes_on_is_timed_by_what_was_done_now(clock, log_lines):
     assert lines == ["epoch 1/2: 95 of 100 batches, about 1 min left, loss 2.500"]
 
 
-def test_a_length_that_nobody_knows(clock, log_lines):
+def test_an_unknown_length(clock, log_lines):
     lines = log_lines
     for _ in track(iter(range(3)), desc="x", unit="row"):
         clock[0] += 61
     assert lines == ["x: 1 rows", "x: 2 rows", "x: 3 rows"]
 
 
-def test_a_terminal_shows_a_bar_and_the_log_stays_quiet(clock, monkeypatch, log_lines):
+def test_a_terminal_shows_a_bar_and_nothing_is_logged(clock, monkeypatch, log_lines):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
@@ -65,7 +65,7 @@ def test_a_terminal_shows_a_bar_and_the_log_stays_quiet(clock, monkeypatch, log_
     assert not lines
 
 
-def test_a_process_without_standard_error(clock, monkeypatch, log_lines):
+def test_progress_without_standard_error(clock, monkeypatch, log_lines):
     monkeypatch.setattr(sys, "stderr", None)
     lines = log_lines
     for _ in track(range(3), desc="x", unit="row"):
@@ -76,11 +76,11 @@ def test_a_process_without_standard_error(clock, monkeypatch, log_lines):
 @pytest.mark.parametrize(
     ("seconds", "message"), [(3, "3 s"), (40, "1 min"), (720, "12 min"), (3600, "1 h 0 min"), (7500, "2 h 5 min")]
 )
-def test_times_as_people_say_them(seconds, message):
+def test_durations_are_formatted(seconds, message):
     assert format_duration(seconds) == message
 
 
-def test_a_training_under_nohup_tells_its_log_how_far_it_is(tmp_path, monkeypatch, capsys):
+def test_a_training_under_nohup_logs_its_progress(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(progress, "LOG_INTERVAL", 0.0)
     values = toy.settings(toy.make_data(tmp_path / "data"), tmp_path / "cache")
     values["training"] |= {"batch_size": 3, "epochs": 2, "patience": None}

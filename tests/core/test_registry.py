@@ -39,7 +39,7 @@ def test_names_and_descriptions():
     assert registry.settings == {"pair": pair, "share": share}
 
 
-def test_builds_what_a_setting_names():
+def test_builds_the_component_that_a_setting_names():
     registry = Registry("text")
 
     @registry.register("builtins:repr")
@@ -64,7 +64,7 @@ def test_arguments_follow_the_settings():
     assert registry.build(Pairs(), extra=3) == {"type": "pairs", "extra": 3}
 
 
-def test_union_tells_types_apart():
+def test_a_union_is_discriminated_by_type():
     registry, pair, share = things()
     union = TypeAdapter(registry.union())
     assert union.validate_python({"type": "share", "of": 5}) == share(of=5)
@@ -76,7 +76,7 @@ def test_union_tells_types_apart():
 
 def test_a_name_is_registered_once():
     registry, _, _ = things()
-    with pytest.raises(ValueError, match="thing 'pair' is registered twice"):
+    with pytest.raises(ValueError, match="'pair'"):
 
         @registry.register("builtins:int")
         class Again(Settings):
@@ -86,20 +86,20 @@ def test_a_name_is_registered_once():
 
 
 @pytest.mark.parametrize("word", ["pair", "Pair", "PAIR", "p-a_i.r", " pair "])
-def test_a_name_is_found_whatever_its_case_dashes_and_underscores(word):
+def test_names_match_regardless_of_case_dashes_and_underscores(word):
     registry, pair, _ = things()
     assert registry.settings.find(word) == "pair"
     assert isinstance(registry.validate({"type": word}), pair)
 
 
 @pytest.mark.parametrize("word", ["", "-", "pairs", "pa", "сhare"])
-def test_another_word_is_not_found(word):
+def test_an_unknown_name_is_not_found(word):
     registry, _, _ = things()
     assert registry.settings.find(word) is None
 
 
-def test_a_section_that_is_looked_up_when_it_is_read():
-    """What registers after the model was made counts too; so does what was dropped."""
+def test_a_late_section_uses_the_registry_at_validation_time():
+    """Types registered or unregistered after the model was defined are respected."""
     registry, pair, _ = things()
 
     class Box(Settings):
@@ -137,7 +137,7 @@ LIGHT = (
 
 
 def test_these_modules_load_no_keras():
-    """Config, text, metrics, readers, search and the feature store work, and start, without a network library."""
+    """Config, text, metrics, readers, search and the feature store do not import a neural network library."""
     code = (
         "import sys, importlib\n"
         "for name in sys.argv[1:]:\n"

@@ -65,7 +65,7 @@ def test_defaults_are_checked_too():
         Wrong()
 
 
-def test_nearest():
+def test_nearest_suggests_a_name():
     assert nearest("untis", ["type", "units"]) == "; did you mean 'units'?"
     assert nearest("zzz", ["type", "units"]) == ""
     assert nearest("", []) == ""
@@ -82,7 +82,7 @@ def test_a_field_may_have_the_name_of_a_type():
     assert lines(cat="maybe")[0].startswith("cat: ")
 
 
-def test_unknown_keys_name_what_is_taken():
+def test_unknown_keys_list_the_accepted_ones():
     assert lines(pet={"type": "cat", "live": 3}) == [
         "pet.live: unknown key; did you mean 'lives'? (pet takes: type, lives)"
     ]
@@ -90,7 +90,7 @@ def test_unknown_keys_name_what_is_taken():
     assert lines(pets=1)[0].startswith("pets: unknown key; did you mean 'pet'? (config takes: pet, spare,")
 
 
-def test_types():
+def test_wrong_types_are_reported():
     assert lines(pet={"type": "cow"}) == ["pet.type: 'cow' is not known (one of: cat, dog)"]
     assert lines(pet={"type": "dgo"}) == ["pet.type: 'dgo' is not known; did you mean 'dog'? (one of: cat, dog)"]
     assert lines(pet={"name": "x"}) == ["pet.type: required"]
@@ -98,7 +98,7 @@ def test_types():
     assert lines(spare=3) == ["spare: a section of keys and values is needed (given: 3)"]
 
 
-def test_a_value_of_none_of_several_types_is_one_line():
+def test_a_value_that_fits_no_type_of_a_union_is_one_error():
     assert lines(size="big") == [
         "size: input should be a valid integer, unable to parse string as an integer (given: 'big'), "
         "or input should be a valid tuple (given: 'big')"
@@ -106,11 +106,11 @@ def test_a_value_of_none_of_several_types_is_one_line():
     assert len(lines(size=(1, "x"))) == 1
 
 
-def test_a_list_s_item_is_named_by_its_place():
+def test_list_items_are_named_by_index():
     assert lines(rooms=[1, "x"])[0].startswith("rooms.1: input should be a valid integer")
 
 
-def test_own_errors_are_given_as_they_are():
+def test_messages_of_validators_are_unchanged():
     assert lines(pet={"type": "dog", "name": "bad"}) == ["pet: there are no bad dogs"]
 
 
@@ -119,7 +119,7 @@ def test_long_values_are_cut():
     assert len(line) < 160
 
 
-def test_home_is_opened(monkeypatch):
+def test_a_tilde_expands_to_the_home_folder(monkeypatch):
     monkeypatch.setenv("HOME", "/home/x")
     assert House(home="~/a").home == Path("/home/x/a")
     assert House(home="a~").home == Path("a~")

@@ -1,4 +1,4 @@
-"""Every config field has a mark, and the marks decide what may differ and what is inherited."""
+"""Every config field has a scope mark; the marks decide which fields may differ and which are inherited."""
 
 from typing import Annotated
 
@@ -106,12 +106,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("use", "change"), [(use, change) for use, changes in ALLOWED.items() for change in changes])
-def test_what_may_differ(use, change):
+def test_fields_that_may_differ(use, change):
     assert difference(load_config(BASE), load_config(BASE, [change]), use) == ""
 
 
 @pytest.mark.parametrize(("use", "change"), [(use, change) for use, changes in REFUSED.items() for change in changes])
-def test_what_must_not_differ(use, change):
+def test_fields_that_must_not_differ(use, change):
     path = change.split("=")[0]
     assert difference(load_config(BASE), load_config(BASE, [change]), use).startswith(f"{path}: ")
     assert difference(load_config(BASE), load_config(BASE, [change]), use, {path.split(".")[0]}) == ""
@@ -145,7 +145,7 @@ CHILD = {
 CHANGES = ["seed=3", "text.min_count=1", "encoder.weights=own.weights.h5", "evaluation.examples=5"]
 
 
-def test_a_first_stage_inherits_all_but_its_model_and_training():
+def test_a_first_stage_inherits_everything_but_its_model_and_training():
     child, parent = load_config(CHILD), load_config(BASE, CHANGES)
     stage = inherit(child, parent, Use.STAGE)
     assert (stage.seed, stage.data, stage.text, stage.features) == (3, parent.data, parent.text, parent.features)

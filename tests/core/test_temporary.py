@@ -1,4 +1,4 @@
-"""What a killed process left is swept; what a living one writes, and what others called alike, stays."""
+"""Temporary files of killed processes are removed; those of running processes and other files stay."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ else:
 
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch):
-    """Each test is a new process as far as sweeping goes."""
+    """Resets the once-per-process state of the sweep before each test."""
     monkeypatch.setattr(temporary, "_cleaned", set())
 
 
@@ -53,7 +53,7 @@ def left(folder):
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_what_a_killed_process_left_is_gone_after_the_next_write(tmp_path, what):
+def test_files_of_a_killed_process_are_removed_by_the_next_write(tmp_path, what):
     process = start(what, tmp_path / "a.json", "die")
     assert process.wait(60) == -signal.SIGKILL
     assert len(left(tmp_path)) == 1
@@ -62,7 +62,7 @@ def test_what_a_killed_process_left_is_gone_after_the_next_write(tmp_path, what)
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_what_a_living_process_writes_stays(tmp_path, what):
+def test_files_of_a_running_process_stay(tmp_path, what):
     process = start(what, tmp_path / "a.json", "wait")
     write_text(tmp_path / "b.json", "{}")
     assert len(left(tmp_path)) == 1
@@ -71,7 +71,7 @@ def test_what_a_living_process_writes_stays(tmp_path, what):
     assert (tmp_path / "a.json").exists() == (what == "file")
 
 
-def test_what_another_thread_writes_stays(tmp_path):
+def test_files_of_another_thread_stay(tmp_path):
     with temporary_file(tmp_path / "a") as (handle, name):
         temporary._cleaned.clear()
         thread = threading.Thread(target=remove_abandoned, args=(tmp_path,))
@@ -82,7 +82,7 @@ def test_what_another_thread_writes_stays(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_files_that_are_only_called_alike_stay(tmp_path):
+def test_files_with_similar_names_stay(tmp_path):
     names = [
         ".capsmith",
         ".capsmith-notes",
@@ -99,7 +99,7 @@ def test_files_that_are_only_called_alike_stay(tmp_path):
     assert sorted(os.listdir(tmp_path)) == sorted([*names, ".capsmith-ab12cd34-x"])
 
 
-def test_a_file_swept_before_it_was_locked_is_made_anew(tmp_path, monkeypatch):
+def test_a_file_removed_before_it_was_locked_is_created_again(tmp_path, monkeypatch):
     make, made = temporary.tempfile.mkstemp, []
 
     def swept_at_once(**options):
@@ -115,7 +115,7 @@ def test_a_file_swept_before_it_was_locked_is_made_anew(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("age", "stays"), [(60, True), (2 * 24 * 3600, False)])
-def test_where_nothing_can_be_locked_age_decides(tmp_path, monkeypatch, age, stays):
+def test_without_file_locks_old_files_are_removed(tmp_path, monkeypatch, age, stays):
     def no_locks(*_):
         raise OSError(37, "No locks available")
 
@@ -128,12 +128,12 @@ def test_where_nothing_can_be_locked_age_decides(tmp_path, monkeypatch, age, sta
 
 
 @pytest.mark.parametrize("name", ["n" * 255, "é" * 127, "a\nb"])
-def test_names_as_long_as_they_may_be(tmp_path, name):
+def test_names_of_maximum_length(tmp_path, name):
     write_text(tmp_path / name, "x")
     assert os.listdir(tmp_path) == [name]
 
 
-def test_a_folder_keeps_nothing_after_an_error(tmp_path):
+def test_an_error_leaves_no_temporary_folder(tmp_path):
     with pytest.raises(KeyboardInterrupt), temporary_folder(tmp_path / "m.weights.h5") as folder:
         (folder / "m.weights.h5").write_text("half")
         raise KeyboardInterrupt

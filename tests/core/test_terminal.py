@@ -1,4 +1,4 @@
-"""What is printed does nothing to a terminal, loses nothing in files, and needs nobody who reads it."""
+"""Printed text cannot control a terminal, files stay lossless, and closed streams are tolerated."""
 
 import json
 import os
@@ -28,16 +28,16 @@ def fresh():
 
 
 @pytest.mark.parametrize("text", ["zoë", "می‌روم", "👩‍👩‍👧", "犬　猫", "a\u00a0b", "नमस्ते", "שלום"])
-def test_what_people_write_stays(text):
+def test_ordinary_text_is_unchanged(text):
     assert escaped(text) == text
 
 
-def test_what_acts_on_a_terminal_is_named():
+def test_control_characters_are_escaped():
     assert escaped(NASTY) == r"a\n\t\x1b[2J\x9b\x7f\u202e\u2066\u2028\ufeff\U000e0041\udce9"
     assert escaped("a\nb\tc", "\n") == "a\nb\\tc"
 
 
-def test_long_paths_are_cut_in_the_middle():
+def test_long_paths_are_shortened_in_the_middle():
     path = "/".join(["folder"] * 600) + "/end.png"
     line = shortened(f"cannot read {path}: Permission denied")
     assert line.startswith("cannot read folder/") and line.endswith("/end.png: Permission denied")
@@ -53,7 +53,7 @@ def test_each_line_of_a_list_of_errors_is_shortened():
     assert "\n" not in printable(CapsmithError("one\ntwo"))
 
 
-def test_no_advice_helps_where_it_may_not_be_read():
+def test_permission_errors_get_no_advice():
     assert because(PermissionError(13, "Permission denied"), "copy it again") == "Permission denied"
     assert because(OSError(5, "Input/output error"), "copy it again") == "Input/output error; copy it again"
 
@@ -61,7 +61,7 @@ def test_no_advice_helps_where_it_may_not_be_read():
 # --- output -----------------------------------------------------------------------------------------------------------
 
 
-def test_lines_cells_and_paths(capsys):
+def test_lines_cells_and_paths_are_escaped(capsys):
     terminal.print_line("a\tb", "c\nd")
     terminal.print_text("one\ntwo\x1b")
     terminal.print_path("zoë")
@@ -69,7 +69,7 @@ def test_lines_cells_and_paths(capsys):
     assert out.splitlines()[:3] == [r"a\tb" + "\t" + r"c\nd", "one", r"two\x1b"]
 
 
-def test_a_path_reaches_a_program_as_it_is():
+def test_paths_are_written_unchanged_to_a_pipe():
     code = "from capsmith.core import terminal; terminal.open_streams(); terminal.print_path('caf\\udce9\\n')"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).stdout == b"caf\xe9\n\n"
 
@@ -91,7 +91,7 @@ def test_files_stay_lossless(tmp_path):
     assert parse_yaml(dump_yaml(value)) == value and dump_yaml(value).replace("\n", "").isprintable()
 
 
-def test_a_log_is_one_safe_line_each(tmp_path, capsys):
+def test_log_messages_are_single_escaped_lines(tmp_path, capsys):
     with log_file(tmp_path / "log.txt"):
         get_logger("capsmith.test").info(f"data: {NASTY}")
         get_logger("capsmith.test").info("p" * 4000)
@@ -100,7 +100,7 @@ def test_a_log_is_one_safe_line_each(tmp_path, capsys):
     assert capsys.readouterr().err.splitlines() == [first, second]
 
 
-def test_tables_show_names_safely(tmp_path, capsys):
+def test_names_in_tables_are_escaped(tmp_path, capsys):
     said = tmp_path / "\x1b[1mour\ncaptions.jsonl"
     lines = [{"image": row["image"], "caption": row["caption"]} for row in toy.rows()[::2]]
     lines[0]["caption"] = "a \x1b]0;title\x07 ball"
@@ -113,7 +113,7 @@ def test_tables_show_names_safely(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("arguments", [["a\x1b[31m"], ["list", "\u202e"], ["train", "--config", "x", "--\x07"]])
-def test_a_command_line_is_repeated_safely(arguments, capsys):
+def test_command_line_errors_are_escaped(arguments, capsys):
     with pytest.raises(SystemExit):
         main(arguments)
     assert capsys.readouterr().err.replace("\n", "").isprintable()
@@ -123,7 +123,7 @@ def test_a_command_line_is_repeated_safely(arguments, capsys):
 
 
 def shell(script, *arguments, **more):
-    """Runs a line of bash in which ``C`` is capsmith; the exit code is that of the first command in a pipe."""
+    """Runs a line of bash in which ``C`` stands for capsmith; returns with the exit code of a pipe's first command."""
     script = f'C() {{ "{sys.executable}" -m capsmith "$@"; }}; {script}; exit ${{PIPESTATUS[0]}}'
     return subprocess.run(
         ["bash", "-c", script, "bash", *map(str, arguments)], capture_output=True, timeout=180, **more
@@ -142,19 +142,19 @@ def finished(run):
 
 
 @pytest.mark.parametrize("ending", ["2>&1 | true", "<&- >&- 2>&-"])
-def test_a_training_goes_on_when_nobody_reads(training, ending):
+def test_a_training_continues_when_its_output_is_closed(training, ending):
     done = shell(f'C train --config "$1" --run "$2" {ending}', *training)
     assert done.returncode == 0, done.stderr
     finished(training[1])
 
 
-def test_captions_without_standard_error(tiny_run, tmp_path):
+def test_captions_are_printed_without_standard_error(tiny_run, tmp_path):
     image = tiny_run.data / "images" / "red_ball.png"
     done = shell('C caption "$1" "$2" "$3" 2>&-', tiny_run.run, image, tmp_path / "gone.png")
     assert done.returncode == 2 and done.stdout.decode().startswith(f"{image}\t") and not done.stderr
 
 
-def test_captions_need_standard_output_or_a_sheet(tiny_run, tmp_path):
+def test_captioning_requires_standard_output_or_a_sheet(tiny_run, tmp_path):
     image = tiny_run.data / "images" / "red_ball.png"
     done = shell('C caption "$1" "$2" >&-', tiny_run.run, image)
     assert done.returncode == 2 and done.stderr.startswith(b"capsmith: standard output is closed")
@@ -177,14 +177,14 @@ def test_captions_need_standard_output_or_a_sheet(tiny_run, tmp_path):
         ("C validate --config nonsense 2>&- >&- <&-", 2),
     ],
 )
-def test_exit_codes_without_a_reader(command, code):
+def test_exit_codes_with_closed_streams(command, code):
     done = shell(command.replace("| true", "| (exec <&-; sleep 0.1)"))
     assert done.returncode == code, done.stderr
     assert b"Traceback" not in done.stderr and b"Exception" not in done.stderr
     assert done.stderr.count(b"\n") == (1 if code == 2 and "2>&-" not in command else 0)
 
 
-def test_files_do_not_take_the_place_of_closed_streams(tmp_path):
+def test_files_do_not_reuse_the_descriptors_of_closed_streams(tmp_path):
     code = (
         "import os, sys; from capsmith.core import terminal; terminal.open_streams()\n"
         "file = open(sys.argv[1], 'w'); assert file.fileno() > 2; print('lost'); print('lost', file=sys.stderr)"
@@ -203,7 +203,7 @@ ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     [(ASCII, "zoë".encode()), ({"PYTHONIOENCODING": "ascii"}, b"caf\xe9")],
     ids=["locale", "streams, and a run whose name is not UTF-8"],
 )
-def test_a_training_where_all_that_is_not_ascii_is_unusual(tmp_path, tiny_run, environment, name):
+def test_a_training_in_an_ascii_locale(tmp_path, tiny_run, environment, name):
     data = toy.make_data(tmp_path / "données")
     os.rename(data / "images" / "red_ball.png", data / "images" / "röd_ball.png")
     rows = [{**row, "image": row["image"].replace("red_ball", "röd_ball")} for row in toy.rows()]
@@ -220,4 +220,4 @@ def test_a_training_where_all_that_is_not_ascii_is_unusual(tmp_path, tiny_run, e
     finished(tmp_path / os.fsdecode(name))
     assert "犬" in (tmp_path / os.fsdecode(name) / "vocabulary.json").read_text(encoding="utf-8")
     warned = [line for line in done.stderr.decode().splitlines() if "EncodingWarning" in line and "capsmith" in line]
-    assert not warned  # every file is opened with an encoding of its own
+    assert not warned  # every file is opened with an explicit encoding

@@ -153,7 +153,7 @@ def test_a_damaged_line_is_reported_and_the_others_are_read(root):
     assert corpus.problems.by_kind == {"row with a quote that is not closed": ["line 6"]}
 
 
-# --- a subset of the images ------------------------------------------------------------------------------------------
+# --- a subset of the images -------------------------------------------------------------------------------------------
 
 
 def kaggle(root, count=400):

@@ -65,7 +65,7 @@ def test_seeded_split_without_a_split_column(root):
 def test_a_split_by_caption_is_an_error(root):
     text = (root / "captions.csv").read_text().replace('cỏ",train', 'cỏ",test')
     (root / "captions.csv").write_text(text)
-    with pytest.raises(DataError, match="một.jpg is in train and in test; all captions of an image"):
+    with pytest.raises(DataError, match="một.jpg.*train.*test"):
         read_dataset(FolderConfig(root=root))
 
 
@@ -86,7 +86,7 @@ def test_problems(root, row, problem):
     corpus = read_dataset(FolderConfig(root=root, max_bad_fraction=0.5))
     assert corpus.problems.by_kind == problem
     assert corpus.records == good
-    with pytest.raises(DataError, match=r"1 of [56] (caption rows|images) cannot be used"):
+    with pytest.raises(DataError, match=r"1 of [56] (caption rows|images)"):
         read_dataset(FolderConfig(root=root))
 
 

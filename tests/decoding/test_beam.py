@@ -1,4 +1,4 @@
-"""Beam search over a made-up model, against all its captions and against beam search written out."""
+"""Beam search over a small table model, compared with enumeration and with a plain implementation."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.support.table_model import A, B, C, Table, features, sentences
 
 @pytest.mark.parametrize("penalty", [0.0, 0.7, 1.5])
 @pytest.mark.parametrize("min_length", [0, 2])
-def test_wide_beam_equals_enumeration(penalty, min_length):
+def test_a_wide_beam_equals_enumeration(penalty, min_length):
     model, longest, images = Table(3), 5, 3
     config = BeamConfig(beam_size=400, max_length=longest, length_penalty=penalty, min_length=min_length)
     for image, found in enumerate(search(model, features(images), config)):
@@ -25,8 +25,8 @@ def test_wide_beam_equals_enumeration(penalty, min_length):
         np.testing.assert_allclose([h.score for h in ended], sorted(expected.values(), reverse=True), rtol=1e-5)
 
 
-def test_beam_without_penalty_stops_early_and_still_finds_the_best():
-    """With no length penalty a score only falls: once K are finished and better, nothing can overtake them."""
+def test_a_beam_without_length_penalty_stops_early_and_is_exact():
+    """Without a length penalty scores only fall: once K better hypotheses are finished, none can overtake them."""
     model = Table(4, seed=5, sharpness=2.0)
     wide = search(model, features(4), BeamConfig(beam_size=400, max_length=6, length_penalty=0.0))
     for size in (27, 81):
@@ -45,7 +45,7 @@ def test_beam_of_one_is_greedy():
     )
 
 
-def test_wider_beams_never_score_less_than_greedy_here():
+def test_wider_beams_never_score_less_than_greedy():
     model = Table(200, seed=3)
     kinds = (GreedyConfig(max_length=12), BeamConfig(beam_size=3, max_length=12, length_penalty=0.0))
     greedy, beam = (np.mean([h[0].log_probability for h in search(model, features(200), kind)]) for kind in kinds)
@@ -61,7 +61,7 @@ def test_beams_are_different_and_sorted():
         assert [h.ended for h in found] == sorted((h.ended for h in found), reverse=True)
 
 
-def test_images_do_not_disturb_each_other():
+def test_images_of_a_batch_are_independent():
     model = Table(6, seed=7)
     together = search(model, features(6), BeamConfig(beam_size=3, max_length=9))
 
@@ -73,7 +73,7 @@ def test_images_do_not_disturb_each_other():
         assert search(One(image), features(1), BeamConfig(beam_size=3, max_length=9))[0] == together[image]
 
 
-def test_groups_without_diversity_are_one_narrow_beam():
+def test_groups_without_diversity_equal_one_narrow_beam():
     model = Table(4, seed=8)
     narrow = search(model, features(4), BeamConfig(beam_size=3, max_length=8))
     grouped = search(model, features(4), BeamConfig(beam_size=9, groups=3, diversity=0, max_length=8))
@@ -81,8 +81,8 @@ def test_groups_without_diversity_are_one_narrow_beam():
 
 
 @pytest.mark.parametrize("diversity", [0.3, 1.0, 50.0])
-def test_groups_of_one_are_greedy_with_a_handicap_for_words_used(diversity):
-    """Diverse beam search written out: at every step each group takes the best word, those used before penalised."""
+def test_groups_of_one_are_greedy_with_a_penalty_on_used_words(diversity):
+    """Plain diverse beam search: at every step each group takes its best word, with earlier groups' words penalised."""
     model, longest, groups = Table(3, seed=9), 6, 3
     config = BeamConfig(beam_size=groups, groups=groups, diversity=diversity, max_length=longest, min_length=longest)
     for image, found in enumerate(search(model, features(3), config)):
@@ -99,7 +99,7 @@ def test_groups_of_one_are_greedy_with_a_handicap_for_words_used(diversity):
             assert h.log_probability == pytest.approx(model.log_probability(image, h.tokens, ended=False), rel=1e-4)
 
 
-def test_groups_say_other_things():
+def test_diversity_gives_groups_different_captions():
     model = Table(20, seed=10)
     plain = search(model, features(20), BeamConfig(beam_size=6, max_length=6))
     diverse = search(model, features(20), BeamConfig(beam_size=6, groups=3, diversity=2.0, max_length=6))

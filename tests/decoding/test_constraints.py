@@ -1,4 +1,4 @@
-"""Tokens that no search may choose: repetitions, special tokens, early ends."""
+"""Tokens that no search may choose: repetitions, special tokens, and an end token before the minimum length."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ def repeats(words, size):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_no_run_of_words_comes_twice(size):
-    """A beam wide enough finds exactly the sentences without a repetition; greedy says none either."""
+def test_no_ngram_is_repeated(size):
+    """A wide beam finds exactly the sentences without a repetition; greedy search emits none either."""
     model, longest = Table(2, seed=7), 5
     config = BeamConfig(beam_size=400, max_length=longest, min_length=0, no_repeat=size)
     for found in search(model, features(2), config):

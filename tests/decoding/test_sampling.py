@@ -1,4 +1,4 @@
-"""Greedy search and sampling over a made-up model."""
+"""Greedy search and sampling over a small table model."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.support.reference_search import truncated
 from tests.support.table_model import A, B, C, Table, features
 
 
-def test_greedy_takes_the_likeliest_word():
+def test_greedy_takes_the_most_probable_token():
     model = Table(20, seed=2)
     for image, (found,) in enumerate(search(model, features(20), GreedyConfig(max_length=6, min_length=1))):
         before, word, words = PAD, START, []
@@ -38,14 +38,14 @@ def test_sampling_follows_the_distribution():
 
 
 @pytest.mark.parametrize("limit", [{"top_k": 1}, {"top_p": 1e-6}, {"temperature": 1e-4}])
-def test_narrow_sampling_is_greedy(limit):
+def test_sampling_from_one_token_is_greedy(limit):
     model = Table(30, seed=9)
     greedy = search(model, features(30), GreedyConfig(max_length=6))
     sampled = search(model, features(30), SampleConfig(max_length=6, **limit))
     assert [h[0].tokens for h in greedy] == [h[0].tokens for h in sampled]
 
 
-def test_top_p_keeps_the_fewest_words_that_hold_the_share():
+def test_top_p_keeps_the_fewest_tokens_that_reach_the_probability():
     model = Table(1)
     model.table[0, PAD, START] = -np.inf
     model.table[0, PAD, START, [A, B, C]] = np.log([0.5, 0.3, 0.2])
@@ -57,7 +57,7 @@ def test_top_p_keeps_the_fewest_words_that_hold_the_share():
 @pytest.mark.parametrize("sharpness", [0.0, 0.1, 1.0, 6.0])
 @pytest.mark.parametrize("top_p", [1e-6, 0.3, 0.9, 0.999])
 def test_top_p_over_many_tokens_equals_sorting_them(top_p, sharpness):
-    """Sharp and flat rows over a vocabulary that is not sorted as a whole; some tokens are impossible."""
+    """Peaked and flat distributions over an unsorted vocabulary; some tokens are impossible."""
     logits = np.random.default_rng(3).normal(scale=1, size=(40, 3000)).astype(np.float32)
     logits = (logits * sharpness).astype(np.float32) + np.linspace(0, 1e-3, 3000, dtype=np.float32)
     logits[:, :4] = -np.inf

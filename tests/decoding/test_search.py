@@ -1,4 +1,4 @@
-"""Every option of every search gives what the plain reference search gives, in NumPy and compiled."""
+"""Every option of every search gives the result of the plain reference search, in NumPy and compiled."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_in_numpy_every_option_equals_the_reference(config):
 
 
 class Slices:
-    """The model for one image, whose number the feature says."""
+    """The table model of one image; the feature is the image's number."""
 
     def __init__(self, model):
         self.model = model

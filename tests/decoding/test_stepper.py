@@ -17,7 +17,7 @@ V, P = 11, 3
 
 
 def decoder(kind="merge", **settings):
-    """A decoder that is sure enough of its words to end some captions and not others."""
+    """A decoder with peaked distributions, so that some captions end and others do not."""
     keras.utils.set_random_seed(5)
     grid = kind in ("attention", "updown", "aoa")
     shape, settings = ((4, 6), settings | {"attention_units": 8}) if grid else ((6,), settings)
@@ -41,21 +41,21 @@ def test_compiled_every_option_equals_the_reference(config):
 
 @pytest.mark.jax
 @pytest.mark.parametrize("kind", ["inject", "attention", "updown", "aoa"])
-def test_of_every_decoder(kind):
+def test_compiled_search_of_every_decoder_equals_the_reference(kind):
     stepper, features = decoder(kind)
     for config in (GreedyConfig(max_length=7), BeamConfig(beam_size=4, max_length=7), SampleConfig(samples=3)):
         assert_same(search(stepper, features, config), reference_search(stepper, features, config))
 
 
-def test_images_may_come_in_any_number():
-    """Batches of other sizes, the first again among them: nothing of one is left in another."""
+def test_batches_of_any_size_are_accepted():
+    """Batches of several sizes, the first one repeated: no state of one batch affects another."""
     stepper, features = decoder("aoa")
     for rows in ([0, 1, 2], [1], [2, 1], [0, 1, 2], [0] * 5):
         config = BeamConfig(beam_size=3, max_length=6)
         assert_same(search(stepper, features[rows], config), reference_search(stepper, features[rows], config))
 
 
-def test_what_is_hidden_stays_hidden():
+def test_compiled_search_applies_dropout_masks():
     stepper, features = decoder("merge")
     rng = np.random.default_rng(4)
     widths = stepper.decoder.widths
@@ -66,7 +66,7 @@ def test_what_is_hidden_stays_hidden():
     assert [h.tokens for h in found[0]] != [h.tokens for h in search(stepper, features, config)[0]]
 
 
-def test_weights_may_change_between_searches():
+def test_weights_changed_between_searches_are_used():
     stepper, features = decoder()
     before = search(stepper, features, GreedyConfig(max_length=9))
     stepper.decoder.weights[0].assign(-np.array(keras.ops.convert_to_numpy(stepper.decoder.weights[0])))
@@ -76,8 +76,8 @@ def test_weights_may_change_between_searches():
 
 
 @pytest.mark.parametrize("config", OPTIONS, ids=str)
-def test_no_option_leaves_the_device(config, monkeypatch):
-    """The search never asks for a single step: every option is part of the compiled function."""
+def test_every_option_is_compiled(config, monkeypatch):
+    """The search never calls a single step from Python: every option is part of the compiled function."""
     stepper, features = decoder()
     monkeypatch.setattr(stepper, "step", None)
     monkeypatch.setattr(stepper, "start", None)
@@ -85,7 +85,7 @@ def test_no_option_leaves_the_device(config, monkeypatch):
     assert len(stepper._programs) == 1
 
 
-def test_another_penalty_compiles_nothing_anew():
+def test_another_penalty_does_not_recompile():
     stepper, features = decoder()
     for penalty, shortest in ((0.0, 0), (0.9, 3), (1.5, 1)):
         search(stepper, features, BeamConfig(beam_size=3, max_length=6, length_penalty=penalty, min_length=shortest))

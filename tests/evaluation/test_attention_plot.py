@@ -1,4 +1,4 @@
-"""Heat maps of attention: what is seen on bright and dark images, and that the scale tells the truth."""
+"""Heat maps of attention on bright and dark images, and their scale."""
 
 import numpy as np
 import pytest
@@ -30,13 +30,13 @@ def images():
 
 
 @pytest.mark.parametrize("name", images())
-def test_where_it_looked_is_warm_and_the_rest_is_grey(name):
+def test_attended_regions_are_warm_and_the_rest_is_grey(name):
     drawn = np.asarray(heat_map(images()[name], peaked(1, 2), 6.0)).astype(int)
     hot = drawn[50:70, 90:110].reshape(-1, 3).mean(axis=0)  # within cell (1, 2), which is 40 wide
     cold = drawn[130:150, 10:30].reshape(-1, 3)
     assert hot[0] - hot[2] > 60  # much more red than blue
-    assert np.ptp(cold, axis=1).max() == 0  # no colour at all
-    assert hot.sum() > cold.mean(axis=0).sum() + 100  # and brighter, whatever the image is
+    assert np.ptp(cold, axis=1).max() == 0  # no colour
+    assert hot.sum() > cold.mean(axis=0).sum() + 100  # and brighter on any image
 
 
 @pytest.mark.parametrize("name", images())
@@ -47,17 +47,17 @@ def test_the_strongest_region_is_outlined(name, cell):
     rows, columns = np.nonzero((drawn == 255).all(axis=-1))
     assert abs(rows.min() - row * 40) <= 3 and abs(rows.max() - (row + 1) * 40) <= 4
     assert abs(columns.min() - column * 40) <= 3 and abs(columns.max() - (column + 1) * 40) <= 4
-    beside = drawn[rows.min() + 2, columns.min() + 6]  # the dark line within the white one
+    beside = drawn[rows.min() + 2, columns.min() + 6]  # the dark line inside the white one
     assert beside.sum() < 255
 
 
-def test_an_even_map_stays_grey():
+def test_a_uniform_map_stays_grey():
     drawn = np.asarray(heat_map(images()["noise"], np.full((4, 4), 1 / 16), 2.0)).astype(int)
     assert np.ptp(drawn[60:, 60:], axis=-1).max() == 0
 
 
 def test_brightness_rises_with_the_weight():
-    shares = np.linspace(0, 2, 8)[None]  # of an even share, from left to right
+    shares = np.linspace(0, 2, 8)[None]  # relative to uniform attention, from left to right
     drawn = np.asarray(heat_map(Image.new("RGB", (8 * 40, 40)), shares / shares.sum(), 2.0)).astype(float)
     light = (drawn[20] @ (0.299, 0.587, 0.114))[20::40]  # at the middle of each region
     assert (np.diff(light[4:]) > 8).all() and np.ptp(light[:4]) < 1
@@ -65,7 +65,7 @@ def test_brightness_rises_with_the_weight():
 
 def test_the_scale_ends_at_the_strongest_region_of_any_word():
     assert scale_top(np.stack([peaked(0, 0), peaked(1, 1, strength=20.0)])) == pytest.approx(9.5, abs=0.5)
-    assert scale_top(np.full((3, 4, 4), 1 / 16)) == 2.0  # an even map is not made to look strong
+    assert scale_top(np.full((3, 4, 4), 1 / 16)) == 2.0  # a uniform map is not exaggerated
     assert scale_top(np.zeros((0, 4, 4))) == 2.0
 
 
@@ -82,14 +82,14 @@ def test_a_sheet_has_a_map_for_every_word(tmp_path):
     assert abs(lengths - round((0.9 + 0.5 + 0.1) * 200)) <= 3
 
 
-def test_a_sentence_without_words_and_a_grid_that_is_no_square(tmp_path):
+def test_an_empty_caption_and_a_grid_that_is_not_square(tmp_path):
     attention_sheet([(images()["noise"], (), np.zeros((0, 4, 4)), ())], tmp_path / "none.png")
     wide = peaked(1, 5, (2, 7))
     attention_sheet([(images()["noise"], ("dog",), wide[None], (1.0,))], tmp_path / "wide.png")
     assert Image.open(tmp_path / "none.png").size[1] > 200 and Image.open(tmp_path / "wide.png").size[1] > 200
 
 
-def test_an_ending_that_names_no_format(tmp_path):
+def test_a_file_ending_of_no_image_format_is_an_error(tmp_path):
     item = (images()["noise"], ("dog",), peaked(0, 0)[None], (1.0,))
     with pytest.raises(CapsmithError, match="image format"):
         attention_sheet([item], tmp_path / "sheet.txt")

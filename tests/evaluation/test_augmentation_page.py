@@ -1,4 +1,4 @@
-"""What `capsmith inspect --augment` shows of training images, and of their captions."""
+"""The page of `capsmith inspect --augment`: variants of training images and their captions."""
 
 import csv
 import re
@@ -35,7 +35,7 @@ def write(path, captions):
 
 
 def sides(n):
-    """Few captions name a side, and of these the second one does."""
+    """Few captions name a side; where one does, it is the image's second caption."""
     return ("the sea", {3: "a dog on the left of a tree", 11: "a cat on the right"}.get(n, "a boat"))
 
 
@@ -47,7 +47,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def shown(*arguments):
-    """Returns the page, and of each variant (file, caption, caption before, image, name)."""
+    """Returns the page, and for each variant (file, caption, original caption, image, name)."""
     assert main(["inspect", "--config", "mine.yaml", "--augment", "--fast", *arguments]) == 0
     page = open("inspect/mine/index.html", encoding="utf-8").read()
     cards = [figure for figure in page.split("<figure>") if re.search(r"<span>(unchanged|view \d)", figure)]
@@ -69,14 +69,14 @@ def test_page_without_augmentation_shows_the_defaults(folder):
 def test_page_with_augmentation_shows_what_training_sees(folder):
     page, cards = shown("--set", "training.cached_crops=1")
     assert "Variants used in training" in page and "off in this config" not in page
-    assert {card[4] for card in cards} == {"unchanged", "view 1, mirrored"}  # as many as there are
+    assert {card[4] for card in cards} == {"unchanged", "view 1, mirrored"}  # all 16 training images
     page, _ = shown(*LEARNS, "--set", "training.augment={rotate: 20}")
     assert "Variants of training.augment" in page and "off in this config" not in page
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
 def test_images_with_changed_captions_come_first(folder, seed):
-    """Two of sixteen training images do; the exchanged caption stands beside the one before."""
+    """Two of sixteen training images have changed captions, shown beside the original ones."""
     _, cards = shown("--seed", seed)
     assert {card[3] for card in cards[:8]} == {"3.png", "11.png"} and len(cards) == 24
     assert len({card[3] for card in cards}) == 6 and not {"16.png", "17.png", "18.png", "19.png"} & {
@@ -100,7 +100,7 @@ def test_mirrored_images_are_mirrored(folder):
 
 
 def test_each_image_and_seed_has_its_own_light(folder):
-    """Light alone varies: what it makes of grey tells the factors apart."""
+    """Only light varies; on grey images, each factor gives another grey level."""
     for n in range(20):
         Image.new("RGB", (90, 60), (100, 100, 100)).save(folder / "mine" / f"{n}.png")
     how = (*LEARNS, "--set", "training.augment={crop: 1, rotate: 0, colour: 0.5, mirror: false}")
@@ -118,7 +118,7 @@ def test_each_image_and_seed_has_its_own_light(folder):
 
 
 def test_pair_with_an_unknown_word_is_not_exchanged(tmp_path, monkeypatch):
-    """As in training: nothing is said of a mirrored image that the vocabulary does not have."""
+    """As in training, where captions of mirrored images contain only words of the vocabulary."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path, lambda n: ("a dog on the left",))
     page, cards = shown()

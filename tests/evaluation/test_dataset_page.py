@@ -1,4 +1,4 @@
-"""The page about a data set says what is in it and what is wrong."""
+"""The page about a dataset shows its content and its problems."""
 
 import csv
 import re
@@ -53,10 +53,10 @@ def test_content_of_the_page(folder, capsys):
 def test_another_seed_shows_other_images(folder):
     shown = [re.findall(r'<span title="([^"]+)"', page("--fast", "--images", "4", "--seed", seed)) for seed in "012"]
     assert len({tuple(names) for names in shown}) > 1 and all(len(names) == 4 for names in shown)
-    assert len(list((folder / "inspect" / "mine" / "images").glob("*.jpg"))) <= 4  # those of before are gone
+    assert len(list((folder / "inspect" / "mine" / "images").glob("*.jpg"))) <= 4  # the earlier ones are removed
 
 
-def test_variants_are_shown_when_asked_for(folder):
+def test_variants_are_shown_on_request(folder):
     assert "view 1, mirrored" in page("--augment", "--fast") and "view 1" not in page("--fast")
 
 
@@ -65,14 +65,14 @@ def test_fast_page_does_not_decode_images(folder):
     assert "cannot be read (" not in text and "same content" not in text and "missing image" in text
 
 
-def test_mistakes_are_one_line(folder, capsys):
+def test_errors_are_one_line(folder, capsys):
     assert main(["inspect", "--config", "mine.yaml", "--images", "-1"]) == 2
     assert main(["inspect", "--config", "mine.yaml", "--set", "data.root=nowhere"]) == 2
     assert all(line.startswith("capsmith: ") for line in capsys.readouterr().err.splitlines())
 
 
-def test_files_of_others_are_not_touched(folder, capsys):
-    """A folder with a page or images of somebody else is refused; their images stay."""
+def test_files_that_capsmith_did_not_write_are_not_touched(folder, capsys):
+    """A folder with another page or other images is refused; its files stay."""
     (folder / "theirs" / "images").mkdir(parents=True)
     (folder / "theirs" / "images" / "0001eeaf4aed83f9.jpg").write_bytes(b"mine")
     assert main(["inspect", "--config", "mine.yaml", "--out", "theirs"]) == 2

@@ -1,4 +1,4 @@
-"""Scores of a trained captioner, and of one that does not look."""
+"""Scores of a trained captioner, and of captions shuffled between images."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from tests.support import shapes
 
 @pytest.mark.parametrize("images", [2, 3, 24, 1000])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_shuffled_gives_every_image_the_caption_of_another(images, seed):
+def test_shuffling_gives_every_image_the_caption_of_another(images, seed):
     given = {f"{n}.jpg": f"caption of {n}" for n in range(images)}
     found = shuffled(given, seed)
     assert found.keys() == given.keys()
@@ -26,7 +26,7 @@ def test_shuffled_gives_every_image_the_caption_of_another(images, seed):
     assert shuffled(given, seed) == found
 
 
-def test_shuffled_depends_on_the_seed_and_not_on_file_order():
+def test_shuffling_depends_on_the_seed_and_not_on_file_order():
     given = {str(n): str(n) for n in range(50)}
     assert shuffled(given, 1) != shuffled(given, 2)
     assert sum(int(shuffled(given, 1)[str(n)]) == (n - 1) % 50 for n in range(50)) < 10
@@ -42,14 +42,14 @@ def dev(run):
     return evaluate(run, "dev")
 
 
-def test_scores_are_high_and_those_of_the_control_low(dev):
+def test_scores_are_high_and_those_of_shuffled_captions_are_low(dev):
     assert dev.scores["bleu4"].value > 0.8
     assert dev.control["bleu4"].value < 0.6 * dev.scores["bleu4"].value
     assert dev.control["cider"].value < 0.4 * dev.scores["cider"].value
 
 
 def test_scores_equal_those_of_the_predictions_file(dev):
-    """The numbers again, from the files that a run leaves, through the metrics alone."""
+    """The scores, recomputed by the metrics alone from the files of a run."""
     lines = [json.loads(line) for line in (dev.directory / "predictions.jsonl").read_text().splitlines()]
     captions = {line["image"]: line["caption"] for line in lines}
     config = load_config(shapes.settings())
@@ -73,7 +73,7 @@ def test_each_split_has_its_own_report(run, dev):
 
 
 def test_greedy_dev_scores_equal_those_of_the_best_epoch(run):
-    """The weights that a run keeps are those of its best epoch, whole."""
+    """The weights that a run keeps are all those of its best epoch."""
     rows = read_csv(run / "history.csv")
     best = max(rows, key=lambda row: row["dev_cider"])
     found = evaluate(run, "dev", ["decoding.type=greedy"])
@@ -90,7 +90,7 @@ def test_overrides_are_not_saved(run, dev):
     assert (run / "config.yaml").read_text() == before
 
 
-def test_errors_of_evaluate(run, tmp_path):
+def test_evaluate_refuses_invalid_arguments(run, tmp_path):
     with pytest.raises(CheckpointError, match="none"):
         evaluate(tmp_path / "none")
     with pytest.raises(ConfigError, match="decoder.units"):

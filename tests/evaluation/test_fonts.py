@@ -1,4 +1,4 @@
-"""Lines that fit, in a font that has the letters."""
+"""Line wrapping, and fonts that contain the text's characters."""
 
 import pytest
 from hypothesis import given
@@ -17,18 +17,18 @@ def test_wrapped_lines_fit_and_lose_nothing(words, width):
     assert "".join(lines).replace(" ", "") == "".join(words)
 
 
-def test_breaks_at_spaces_where_it_can():
+def test_lines_break_at_spaces_where_possible():
     width = FONT.getlength("a small red")
     assert wrap("a small red cat", FONT, width) == ["a small red", "cat"]
     assert wrap("", FONT, width) == []
     assert wrap("  two   words ", FONT, 500) == ["two words"]
 
 
-def test_a_letter_wider_than_the_line_is_written_all_the_same():
+def test_a_letter_wider_than_the_line_is_kept():
     assert wrap("abc", FONT, 1) == ["a", "b", "c"]
 
 
-def test_marks_stay_with_their_letters():
+def test_combining_marks_stay_with_their_letters():
     word = "e\u0301" * 12
     lines = wrap(word, FONT, 60)
     assert len(lines) > 1 and "".join(lines) == word
@@ -47,5 +47,5 @@ def test_other_scripts_use_a_font_that_has_them():
     assert font_for("кошка", 20).getname()[0] != ImageFont.load_default(20).getname()[0]
 
 
-def test_letters_that_no_font_has_still_give_a_font():
+def test_characters_of_no_font_still_give_a_font():
     assert font_for("\U000f1234 cat", 20).getlength("cat") > 0

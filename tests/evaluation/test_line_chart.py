@@ -1,4 +1,4 @@
-"""Axes with round numbers, and lines where the numbers are."""
+"""Axis ticks are round numbers, and lines pass through their points."""
 
 import numpy as np
 import pytest
@@ -28,13 +28,13 @@ def test_ticks_are_round(low, high, expected):
     assert ticks(low, high) == pytest.approx(expected)
 
 
-def test_ticks_of_a_flat_line_still_span_something():
+def test_ticks_of_a_flat_line_span_a_range():
     for value in (0.0, 0.5, -3.0):
         found = ticks(value, value)
         assert found[0] < value < found[-1]
 
 
-def test_ticks_are_written_with_the_decimals_they_need():
+def test_tick_labels_have_the_necessary_decimals():
     assert [tick_label(v, [0.0, 0.05]) for v in (0.0, 0.05)] == ["0.00", "0.05"]
     assert [tick_label(v, [0.0, 2.5, 5.0]) for v in (0.0, 2.5, 5.0)] == ["0.0", "2.5", "5.0"]
     assert tick_label(20.0, [0.0, 20.0]) == "20"
@@ -46,7 +46,7 @@ def test_integer_ticks_are_few():
     assert integer_ticks(3, 3) == [3]
 
 
-def test_a_line_passes_where_its_points_are():
+def test_a_line_passes_through_its_points():
     red = (255, 0, 0)
     canvas = Canvas(400, 300)
     panel = Panel(canvas, (50, 50, 350, 250), (1, 3))

@@ -26,7 +26,7 @@ def drawn(area, colour):
     return np.nonzero(np.abs(area - np.array(colour)).sum(-1) < 30)
 
 
-def test_loss_falls_on_the_left_and_scores_rise_on_the_right(tmp_path):
+def test_loss_uses_the_left_axis_and_scores_the_right(tmp_path):
     plot_history(rows(), tmp_path / "history.png")
     image = pixels(tmp_path / "history.png")
     half = image.shape[1] // 2
@@ -36,11 +36,11 @@ def test_loss_falls_on_the_left_and_scores_rise_on_the_right(tmp_path):
         assert (last > first + 150) == falls and (first > last + 150) != falls
 
 
-def test_cider_gets_an_axis_of_its_own(tmp_path):
+def test_cider_has_a_separate_axis(tmp_path):
     both = [{**row, "dev_cider": 4.0 + row["epoch"] % 3} for row in rows()]
     plot_history(both, tmp_path / "both.png")
     y, x = drawn(pixels(tmp_path / "both.png")[60:440, 680:], COLOURS[0])
-    assert np.ptp(y) > 200  # bleu4 still fills its own scale
+    assert np.ptp(y) > 200  # bleu4 still uses its full scale
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_unusual_histories_are_drawn(tmp_path, history):
     assert pixels(tmp_path / "deep" / "history.png").shape == (524, 1360, 3)
 
 
-def test_best_epoch_is_the_first_highest_of_the_chosen_score():
+def test_the_best_epoch_is_the_first_with_the_highest_score():
     bleu = Line("bleu4", [(1, 0.1), (2, 0.3), (3, 0.3)], COLOURS[0])
     cider = Line("cider", [(1, 0.5), (2, 0.2), (3, 0.1)], COLOURS[1])
     assert best_point([bleu], None) == (bleu, (2, 0.3))
@@ -71,7 +71,7 @@ def solid(colour, size=(60, 40)):
     return Image.new("RGB", size, colour)
 
 
-def test_contact_sheet_shows_each_image_and_its_text(tmp_path):
+def test_a_contact_sheet_shows_each_image_and_its_caption(tmp_path):
     path = tmp_path / "sheet.png"
     contact_sheet([(solid("red"), "one", "a"), (solid("blue"), "two", "b"), (solid("lime"), "", "")], path, cell=100)
     sheet = pixels(path)
@@ -91,7 +91,7 @@ def test_long_captions_wrap_within_their_column(tmp_path):
     assert pixels(long).shape[0] > pixels(short).shape[0] + 100
 
 
-def test_contact_sheet_reads_files_and_writes_what_the_ending_says(tmp_path):
+def test_a_contact_sheet_reads_files_and_is_saved_by_its_ending(tmp_path):
     solid("red").save(tmp_path / "a.png")
     contact_sheet([(tmp_path / "a.png", "a cat", "a.png")], tmp_path / "sheet.jpg")
     with Image.open(tmp_path / "sheet.jpg") as sheet:
@@ -101,7 +101,7 @@ def test_contact_sheet_reads_files_and_writes_what_the_ending_says(tmp_path):
     assert not (tmp_path / "sheet.txt").exists()
 
 
-def test_unwritable_places_are_one_clear_line(tmp_path):
+def test_an_unwritable_path_is_one_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CapsmithError, match="cannot write"):
         plot_history(rows(), tmp_path / "file" / "history.png")

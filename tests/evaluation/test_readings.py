@@ -1,4 +1,4 @@
-"""Test readings are counted by the program itself, whole lines only, by any number of processes."""
+"""Evaluations on the test split are logged by the program itself, as complete lines, by any number of processes."""
 
 import hashlib
 import json
@@ -20,14 +20,14 @@ def run(tmp_path):
     return shutil.copytree(shapes.trained(), tmp_path / "run")
 
 
-def test_the_test_report_of_a_training_is_one_reading():
+def test_the_test_evaluation_of_a_training_is_one_reading():
     (entry,) = readings.read(RunDirectory(shapes.trained()).test_readings)
     scores = json.loads((shapes.trained() / "report" / "scores.json").read_text())
     assert entry["scores"] == {name: score["value"] for name, score in scores["scores"].items()}
     assert entry["decoding"] == scores["decoding"]
 
 
-def test_only_readings_of_test_are_recorded(run, log_lines):
+def test_only_evaluations_on_test_are_recorded(run, log_lines):
     before = readings.read(RunDirectory(run).test_readings)
     evaluate(run, "dev")
     evaluate(run, "train", ["data.limit=4"])
@@ -72,7 +72,7 @@ def test_an_ensemble_is_recorded_in_every_member(run, tmp_path):
 
 def test_readings_of_unwritable_runs_are_recorded_with_the_report(run, tmp_path, log_lines):
     (RunDirectory(run).test_readings).unlink()
-    (RunDirectory(run).test_readings).mkdir()  # as root, permissions keep nobody out
+    (RunDirectory(run).test_readings).mkdir()  # permissions do not restrict root
     evaluate(run, "test", out=tmp_path / "out")
     assert len(readings.read(RunDirectory(tmp_path / "out").test_readings)) == 1
     assert any("test_readings.jsonl" in line and str(tmp_path / "out") in line for line in log_lines)

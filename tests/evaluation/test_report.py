@@ -1,4 +1,4 @@
-"""The report page: complete without a network, safe to open, best and worst first."""
+"""The report page: works offline, escapes all text, and shows the best and worst images first."""
 
 from html.parser import HTMLParser
 
@@ -15,7 +15,7 @@ SCORES = [
 
 
 class Page(HTMLParser):
-    """Collects what a browser would see."""
+    """Collects the text, links and images of a page."""
 
     VOID = {"meta", "img", "br", "link"}
 
@@ -69,14 +69,14 @@ def report(tmp_path, examples, **values):
 @pytest.mark.parametrize(
     ("most", "best", "worst"), [(4, "ea", "dc"), (3, "ea", "d"), (99, "eab", "dc"), (0, "", ""), (1, "e", "")]
 )
-def test_best_and_worst_share_no_image(most, best, worst):
+def test_best_and_worst_examples_share_no_image(most, best, worst):
     examples = [{"image_id": n, "score": s} for n, s in zip("abcde", (0.9, 0.5, 0.2, 0.1, 1.0), strict=True)]
     first, last = best_and_worst(examples, most)
     assert "".join(e["image_id"] for e in first) == best
     assert "".join(e["image_id"] for e in last) == worst
 
 
-def test_page_shows_scores_and_images_in_order(tmp_path):
+def test_the_page_shows_scores_and_images_in_order(tmp_path):
     examples = [example(tmp_path, name, score) for name, score in (("low", 0.1), ("high", 0.9), ("mid", 0.5))]
     path, page = report(tmp_path, examples, notes=["Search: greedy"])
     assert page.open == ["html", "body"][len(["html", "body"]) - len(page.open) :]
@@ -97,7 +97,7 @@ def test_page_shows_scores_and_images_in_order(tmp_path):
             assert small.format == "JPEG" and small.size == (320, 240)
 
 
-def test_page_needs_nothing_from_elsewhere_and_can_be_moved(tmp_path):
+def test_the_page_is_self_contained_and_can_be_moved(tmp_path):
     path, page = report(tmp_path, [example(tmp_path, "a", 0.4)])
     assert "script" not in page.tags and "link" not in page.tags
     assert "http" not in path.read_text() and str(tmp_path) not in path.read_text()
@@ -137,7 +137,7 @@ def test_an_image_that_cannot_be_read_does_not_stop_the_report(tmp_path):
     assert " ".join(page.text).count("the image cannot be read") == 2
 
 
-def test_second_report_takes_old_thumbnails_away_and_nothing_else(tmp_path):
+def test_a_second_report_removes_only_old_thumbnails(tmp_path):
     report(tmp_path, [example(tmp_path, "a", 0.4), example(tmp_path, "b", 0.3)])
     (tmp_path / "report" / "images" / "mine.jpg").write_bytes(b"mine")
     _, page = report(tmp_path, [example(tmp_path, "b", 0.3)])
@@ -145,7 +145,7 @@ def test_second_report_takes_old_thumbnails_away_and_nothing_else(tmp_path):
     assert left == {"mine.jpg", "copies.json", page.images[0]["src"].split("/")[1]}
 
 
-def test_ids_with_folders_and_odd_letters(tmp_path):
+def test_ids_with_folders_and_special_characters(tmp_path):
     examples = [
         example(tmp_path, "a", 0.4, image_id="x/../y z.jpg"),
         example(tmp_path, "b", 0.3, image_id="ảnh/1.jpg"),
@@ -155,7 +155,7 @@ def test_ids_with_folders_and_odd_letters(tmp_path):
     assert all((path.parent / image["src"]).is_file() for image in page.images)
 
 
-def test_folder_that_cannot_be_written(tmp_path):
+def test_an_unwritable_folder_is_an_error(tmp_path):
     (tmp_path / "report").write_text("")
     with pytest.raises(CapsmithError, match="cannot write"):
         report(tmp_path, [example(tmp_path, "a", 0.4)])

@@ -36,14 +36,14 @@ def sacrebleu_values(hypotheses, references):
     return found
 
 
-def test_by_hand():
+def test_bleu_by_hand():
     hypotheses = {"a": ["the"] * 7, "b": ["a", "dog", "runs", "far"]}
     references = {
         "a": [["the", "cat", "is", "on", "the", "mat"], ["a", "cat", "is", "on", "the", "mat"]],
         "b": [["a", "dog", "runs"], ["a", "dog", "runs", "very", "far"]],
     }
     # Clipped: "the" 2 of 7; a, dog, runs, far 4 of 4. Bigrams: 0 of 6, "a dog" and "dog runs" 2 of 3.
-    # Lengths 7 + 4, closest references 6 + 3 (of 3 and 5, as near, the shorter).
+    # Lengths 7 + 4, closest references 6 + 3 (3 and 5 are equally close; the shorter one counts).
     one, two, *_ = values(hypotheses, references)
     assert one == pytest.approx(6 / 11, abs=1e-15)
     assert two == pytest.approx(math.sqrt(6 / 11 * 2 / 9), abs=1e-15)
@@ -84,7 +84,7 @@ def test_equal_to_sacrebleu_on_adversarial_captions(name):
 @settings(deadline=None, max_examples=40)
 @given(corpora(hypotheses=st.lists(st.sampled_from("abcd"), min_size=4, max_size=12)))
 def test_equal_to_coco_caption(corpus):
-    # coco-caption adds 1e-15 to matches and 1e-9 to totals: no zeros, and as much off where counts are small.
+    # coco-caption adds 1e-15 to matches and 1e-9 to totals: never zero, and slightly different for small counts.
     theirs = coco_scores(*corpus, names=["bleu"])
     for name, ours in zip(BLEU, values(*corpus), strict=True):
         if ours > 0:
@@ -98,7 +98,7 @@ def test_another_caption_gets_another_score():
     assert cut[0] < 1 and cut[3] == 0
 
 
-def test_statistics_may_come_in_batches():
+def test_statistics_can_be_added_in_batches():
     rows = np.array([[4, 4, 3, 2, 1, 1, 4, 3, 2, 1], [2, 4, 2, 1, 0, 0, 2, 1, 0, 0]], np.float64)
     each = bleu_from_counts(rows, 2)
     assert each.shape == (2,)

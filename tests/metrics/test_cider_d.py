@@ -19,7 +19,7 @@ def test_frequencies_from_the_train_split():
     hypotheses = {"a": ["the", "dog", "runs", "far"], "b": ["people", "in", "a", "car"], "c": ["a", "cat"]}
     scorer = Scorer(CORPUS, ["cider_d"], "none", frequencies=TRAIN, frequencies_name="train")
     found = scorer.score(hypotheses)["cider_d"]
-    # "in a car" is in no reference of b, but known to the train split: it weighs less than an unknown n-gram.
+    # "in a car" is in no reference of b, but in the train split: it weighs less than an unknown n-gram.
     slow = [slow_cider(hypotheses[k], CORPUS[k], list(TRAIN.values())) for k in CORPUS]
     assert list(found.per_image.values()) == pytest.approx(slow, abs=1e-12)
     assert "df:train" in found.signature
@@ -27,7 +27,7 @@ def test_frequencies_from_the_train_split():
     assert found.value != pytest.approx(with_own.value, abs=1e-3)
 
 
-def test_the_end_counts_as_a_word():
+def test_the_end_token_counts_as_a_word():
     hypotheses = {"a": ["the", "dog", "is"], "b": ["people", "sit"], "c": ["a", "cat", "sleeps"]}
     found = Scorer(CORPUS, ["cider_d"], "none", end=True).score(hypotheses)["cider_d"]
     ended = {key: [[*tokens, END] for tokens in group] for key, group in CORPUS.items()}

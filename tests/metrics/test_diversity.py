@@ -12,7 +12,7 @@ def split(*captions):
     return [caption.split() for caption in captions]
 
 
-def test_by_hand():
+def test_diversity_by_hand():
     captions = split("a dog runs", "a dog runs", "two people sit", "a dog a dog plays")
     found = diversity(captions, training=split("a dog runs", "a cat"))
     assert (found.captions, found.vocabulary) == (4, 7)
@@ -23,7 +23,7 @@ def test_by_hand():
     assert found.as_dict()["vocabulary"] == 7
 
 
-def test_without_training_captions_novelty_is_not_known():
+def test_novelty_is_unknown_without_training_captions():
     assert diversity(split("a dog")).novel is None
     assert diversity(split("a dog")).mbleu4 is None
     with pytest.raises(DataError, match="no captions"):
@@ -58,7 +58,7 @@ def test_mutual_bleu_is_bleu_against_all_others(captions):
     assert mutual_bleu([captions]) == pytest.approx(slow["bleu4"].value, abs=1e-12)
 
 
-def test_mutual_bleu_looks_only_inside_its_group():
+def test_mutual_bleu_compares_only_within_a_group():
     same = split("a dog runs far", "a dog runs far")
     assert mutual_bleu([same, split("two people sit down", "two people sit down")]) == pytest.approx(1)
     assert mutual_bleu([split("a b c d", "e f g h"), split("a b c d", "e f g h")]) == 0

@@ -30,7 +30,7 @@ def test_matched_and_unmatched_ngrams():
 
 
 @pytest.mark.parametrize("image", list(CAPTIONS))
-def test_the_parts_add_up_to_the_score(image):
+def test_contributions_add_up_to_the_score(image):
     scorer = Scorer(REFERENCES, ["cider", "rouge", "bleu1"])
     found, scores = explain(scorer, CAPTIONS, image), scorer.score(CAPTIONS)
     assert found.cider == pytest.approx(scores["cider"].per_image[image], abs=1e-12)
@@ -38,7 +38,7 @@ def test_the_parts_add_up_to_the_score(image):
     assert found.rouge == scores["rouge"].per_image[image]
 
 
-def test_as_text_and_as_json():
+def test_output_as_text_and_as_json():
     found = explain(Scorer(REFERENCES), CAPTIONS, "a")
     text = str(found)
     assert "1-grams: 5 of 7 matched" in text
@@ -47,6 +47,6 @@ def test_as_text_and_as_json():
     assert "(no words)" in str(explain(Scorer(REFERENCES), {**CAPTIONS, "a": ""}, "a"))
 
 
-def test_an_unknown_image():
+def test_an_unknown_image_is_an_error():
     with pytest.raises(DataError, match="'z'"):
         explain(Scorer(REFERENCES), CAPTIONS, "z")

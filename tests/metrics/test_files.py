@@ -178,20 +178,20 @@ def test_obvious_deviations_are_corrected_with_a_note(tmp_path, name):
     assert len(found.notes) == (name in (*CAPTIONS, "header.csv"))
 
 
-def test_one_caption_per_image(tmp_path):
+def test_several_captions_of_an_image_are_an_error(tmp_path):
     path = written(tmp_path, "h.jsonl", FORMATS["rows.jsonl"])
     with pytest.raises(DataError, match=r"1 image.*: a.jpg"):
         read_hypotheses(path)
 
 
 @pytest.mark.parametrize("name", ["kaggle.csv", "flickr.token.txt", "mapping.json", "karpathy.json"])
-def test_missing_split(tmp_path, name):
+def test_a_missing_split_is_an_error(tmp_path, name):
     with pytest.raises(DataError, match="split"):
         read_captions(written(tmp_path, name, FORMATS[name]), "nowhere")
 
 
 @pytest.mark.shared
-def test_flickr8ks_two_layouts_hold_the_same(shared):
+def test_both_layouts_of_flickr8k_have_the_same_captions(shared):
     token, kaggle = (
         read_captions(shared / "flickr8k" / name).captions for name in ("Flickr8k.token.txt", "captions.txt")
     )

@@ -22,7 +22,7 @@ def test_each_reference_against_the_others():
     assert "nrefs:2-3" in rows[0]["cider"].signature
 
 
-def test_the_scorer_itself_is_left_as_it_was():
+def test_the_scorer_is_unchanged():
     scorer = Scorer(REFERENCES)
     before = scorer.score({"a": "a dog", "b": "two people"})
     human_rows(scorer)
@@ -34,7 +34,7 @@ def test_one_reference_is_not_enough():
         human_rows(Scorer({**REFERENCES, "c": ["alone"]}))
 
 
-# What the field's row says of Flickr8k's test split (each reference in turn against the other four), computed there
+# Published human scores on Flickr8k's test split (each reference in turn against the other four), computed there
 # on letters and digits with everything else as a space.
 PUBLISHED = {
     "bleu4": [0.210, 0.235, 0.229, 0.208, 0.187],
@@ -53,6 +53,6 @@ def test_flickr8k(shared):
     rows = human_rows(Scorer(words, list(PUBLISHED), "none"))
     for name, expected in PUBLISHED.items():
         assert [row[name].value for row in rows] == pytest.approx(expected, abs=0.001)
-    # The Penn Treebank tokens keep "t-shirt" whole and cut "dog's": a little lower, by 0.004 at most.
+    # Penn Treebank tokens keep "t-shirt" and split "dog's": scores are lower by at most 0.004.
     for name, expected in PUBLISHED.items():
         assert [row[name].value for row in human_rows(Scorer(references, [name]))] == pytest.approx(expected, abs=0.005)

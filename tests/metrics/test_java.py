@@ -5,14 +5,14 @@ from capsmith.metrics import java, score
 from tests.support.fake_java import CAPTIONS, REFERENCES
 
 
-def test_missing_java(monkeypatch, tmp_path):
+def test_missing_java_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(java, "package_folder", lambda name: tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CapsmithError, match="METEOR needs Java"):
         score(CAPTIONS, REFERENCES, ["bleu", "meteor"])
 
 
-def test_missing_extra(monkeypatch):
+def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setattr(java.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"METEOR.*capsmith\[coco\]"):
         score(CAPTIONS, REFERENCES, ["meteor"])

@@ -16,7 +16,7 @@ def test_unusable_output_is_an_error(fake_java):
         score(CAPTIONS, REFERENCES, ["meteor"])
 
 
-def test_input_of_the_program(fake_java, tmp_path):
+def test_input_of_the_java_program(fake_java, tmp_path):
     fake_java(
         "lines = sys.stdin.read().splitlines()\n"
         f"open({str(tmp_path / 'input.json')!r}, 'w').write(json.dumps([sys.argv[1:], lines]))\n"
@@ -26,10 +26,10 @@ def test_input_of_the_program(fake_java, tmp_path):
     score(odd, {"a": [["x", "y"], ["z"]], "b": [["w"]]}, ["meteor"], "none")
     arguments, lines = json.loads((tmp_path / "input.json").read_text())
     assert lines == ["SCORE ||| x y ||| z ||| a dog runs 犬", "SCORE ||| w ||| "]
-    assert "data/paraphrase-en.gz" in arguments  # relative: a space in the path does no harm
+    assert "data/paraphrase-en.gz" in arguments  # relative, in case the path contains a space
 
 
-def test_score_from_counts_of_the_program():
+def test_the_score_follows_from_the_counts_of_the_java_program():
     # "a puppy running through snow" for "the dog is running": one content word of 4 and of 2, in one chunk.
     counts = np.zeros(23)
     counts[[0, 1, 2, 3, 4, 5, 20, 21, 22]] = [5, 4, 1, 2, 1, 1, 1, 1, 1]

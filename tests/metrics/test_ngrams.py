@@ -35,7 +35,7 @@ def test_known_ngrams_keep_their_numbers_and_unknown_ones_get_new_ones():
     known = unknown.gram[unknown.gram < index.size]
     assert len(known) == 2  # "a" and "runs"
     assert len(set(unknown.gram.tolist())) == len(unknown.gram) == 6
-    assert index.encode([["cat"]]).gram.tolist() == [index.size]  # nothing was learnt
+    assert index.encode([["cat"]]).gram.tolist() == [index.size]  # nothing was added
 
 
 def test_tokens_may_be_integers():
@@ -52,16 +52,16 @@ def test_document_frequency_counts_images_not_references():
     assert frequency == {"a": 2, "dog": 1, "cat": 1, "b": 1}
 
 
-def test_frequencies_of_others_are_counted_apart():
+def test_frequencies_of_other_captions_are_counted_separately():
     grams = ReferenceNgrams([[["a"]]], others=[[["a"]], [["a"], ["b"]]])
     a, b = (int(grams.index.encode([[word]]).gram[0]) for word in "ab")
     assert grams.document_frequency[[a, b]].tolist() == [1, 0]
     assert grams.other_frequency[[a, b]].tolist() == [2, 1]
     assert (grams.images, grams.other_images) == (1, 2)
-    assert grams.counts.sentence.tolist() == [0]  # the others are not scored against
+    assert grams.counts.sentence.tolist() == [0]  # the other captions are no references
 
 
-def test_find_looks_only_into_the_images_own_references():
+def test_find_searches_only_the_references_of_the_image():
     grams = ReferenceNgrams([[["a", "a"], ["a"]], [["b"]]])
     a, b = (int(grams.index.encode([[word]]).gram[0]) for word in "ab")
     matched, groups = grams.find(np.array([0, 1, 1, 0]), np.array([a, a, b, grams.index.size]))

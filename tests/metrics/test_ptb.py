@@ -46,20 +46,25 @@ SEEN = {
 
 
 @pytest.mark.parametrize("text", SEEN)
-def test_as_the_java_tool_was_seen_to_do(text):
+def test_equal_to_recorded_outputs_of_the_java_tool(text):
     found = tokens(text)
-    quotes = {"''": "`` ''", "``": "`` ''", "'": "` '", "`": "` '"}  # which way a quote opens is not kept: all drop
+    quotes = {
+        "''": "`` ''",
+        "``": "`` ''",
+        "'": "` '",
+        "`": "` '",
+    }  # the direction of a quote is not preserved: all are dropped
     for ours, theirs in zip(found, SEEN[text].split(), strict=True):
         assert ours in quotes.get(theirs, theirs).split()
 
 
-def test_dropping_what_coco_caption_calls_punctuation():
+def test_punctuation_of_coco_caption_is_dropped():
     assert coco('A dog (brown), it\'s "big": ok?! Yes; no... -- !! - .') == (
         "a dog -lrb- brown -rrb- it 's big ok ?! yes no !!".split()
     )
 
 
-def test_a_caption_may_be_nothing_but_punctuation_or_very_long():
+def test_captions_of_punctuation_only_and_very_long_captions():
     assert coco("...!?" and ". , ; '") == []
     assert coco("dog " * 2500) == ["dog"] * 2500
     assert coco("x" * 10_000) == ["x" * 10_000]
@@ -89,7 +94,7 @@ def test_equal_to_the_published_output_on_every_caption(shared, name):
 
 
 @pytest.mark.shared
-def test_the_published_output_tells_a_wrong_tokeniser(shared):
+def test_a_wrong_tokeniser_differs_from_the_published_output(shared):
     folder = shared / "golden" / "coco_fakecap"
     after = json.loads((folder / "en_captions_val2014_references_after_tokenization.json").read_text())
     given = {}
@@ -100,7 +105,7 @@ def test_the_published_output_tells_a_wrong_tokeniser(shared):
 
 
 def java_tokens(tmp_path, texts):
-    """The tool itself, over lines that stand apart: it looks past the end of a line."""
+    """Runs the Java tool over captions separated by other lines, because it reads past the end of a line."""
     java.require_java("meteor")
     (tmp_path / "captions").write_text("\nx\n".join(texts), encoding="utf-8")
     jar = java.package_folder("tokenizer") / "stanford-corenlp-3.4.1.jar"
@@ -121,7 +126,7 @@ def with_java():
 
 
 @pytest.mark.slow
-def test_the_tool_still_does_so(with_java, tmp_path):
+def test_the_java_tool_still_gives_the_recorded_outputs(with_java, tmp_path):
     texts = [text for text in SEEN if text.strip()]
     for text, theirs in zip(texts, java_tokens(tmp_path, texts), strict=True):
         assert coco(text) == theirs == [token for token in SEEN[text].split() if token not in DROPPED]
@@ -165,11 +170,11 @@ def test_nearly_equal_to_java_on_altered_captions(shared, with_java, tmp_path):
         texts.append("".join(letters))
     theirs = java_tokens(tmp_path, texts)
     unlike = sum(coco(text) != tokens for text, tokens in zip(texts, theirs, strict=True))
-    assert unlike <= 5  # one in a thousand; seen: one in a hundred thousand
+    assert unlike <= 5  # one in a thousand; measured: one in a hundred thousand
 
 
 @pytest.mark.parametrize("unit", ["n't", "a;.", "a.b;", "[A", "a/.", "x.com;b", "a:.", "'", "<a b='"])
-def test_the_time_grows_with_the_length_and_not_with_its_square(unit):
+def test_tokenising_takes_linear_time(unit):
     caption = "dont" + unit * (100_000 // len(unit))
     started = time.perf_counter()
     tokens(caption)
@@ -187,6 +192,6 @@ def test_the_time_grows_with_the_length_and_not_with_its_square(unit):
         ("a;.b,c.edu", "a ; . b , c.edu"),
     ],
 )
-def test_names_of_hosts_with_signs_in_them(caption, expected):
-    """As the tool's grammar has it: what fails from one letter is not looked for again from the next."""
+def test_host_names_with_special_characters(caption, expected):
+    """As in the tool's grammar: a match that fails at one letter is not tried again from the next."""
     assert " ".join(tokens(caption)) == expected

@@ -23,7 +23,7 @@ def test_every_metric_has_a_description():
     [("BLEU-4", "bleu4"), ("Bleu", "bleu"), ("ROUGE-L", "rouge"), ("rouge_l", "rouge"), ("CIDEr", "cider")]
     + [("CIDEr-D", "cider_d"), ("METEOR", "meteor"), ("SPICE", "spice"), ("cider-plain", "cider_plain")],
 )
-def test_metrics_are_found_by_their_titles_in_papers(word, name):
+def test_metrics_are_found_by_their_published_names(word, name):
     assert canonical([word]) == [name]
 
 

@@ -8,7 +8,7 @@ def table(values):
     return np.column_stack([values, np.ones(len(values))])
 
 
-def test_the_interval_of_a_mean_is_near_the_textbooks():
+def test_the_interval_of_a_mean_is_close_to_the_normal_interval():
     values = np.random.default_rng(0).normal(0.4, 0.2, 900)
     low, high = resampling.interval(table(values), resampling.mean)
     half = 1.96 * values.std() / 30
@@ -32,7 +32,7 @@ def test_the_same_seed_gives_the_same_interval_and_another_one_another():
     assert resampling.interval(values, resampling.mean, seed=1) != first
 
 
-def test_blocks_do_not_change_the_draw(monkeypatch):
+def test_block_size_does_not_change_the_resamples(monkeypatch):
     values = table(np.random.default_rng(2).random(50))
     first = resampling.interval(values, resampling.mean)
     monkeypatch.setattr(resampling, "_CELLS", 51)  # one resample at a time
@@ -46,13 +46,13 @@ def test_one_image_has_no_interval():
     assert found.difference == pytest.approx(-0.2)
 
 
-def test_equal_captions_differ_by_nothing():
+def test_equal_captions_have_no_difference():
     values = table(np.random.default_rng(3).random(100))
     found = resampling.compare(values, values, resampling.mean)
     assert (found.difference, found.interval, found.p_value) == (0.0, (0.0, 0.0), 1.0)
 
 
-def test_a_clear_difference_is_found_and_its_sign_kept():
+def test_a_clear_difference_is_significant_with_the_right_sign():
     generator = np.random.default_rng(4)
     base = generator.random(300)
     better = base + 0.05 + generator.normal(0, 0.05, 300)
@@ -62,7 +62,7 @@ def test_a_clear_difference_is_found_and_its_sign_kept():
     assert resampling.compare(table(base), table(better), resampling.mean).difference == -found.difference
 
 
-def test_p_values_of_no_difference_are_spread_evenly():
+def test_p_values_without_a_difference_are_uniform():
     generator = np.random.default_rng(5)
     p_values = []
     for _ in range(200):
@@ -75,7 +75,7 @@ def test_p_values_of_no_difference_are_spread_evenly():
     assert 0.4 < np.mean(p_values) < 0.6
 
 
-def test_pairing_finds_what_intervals_alone_would_not():
+def test_a_paired_test_finds_a_difference_that_intervals_hide():
     generator = np.random.default_rng(6)
     base = generator.random(200)
     better = base + 0.01 + generator.normal(0, 0.02, 200)

@@ -32,7 +32,7 @@ def test_reward_of_integer_tokens_equals_that_of_words():
     assert numbers.reward(["a", "c"], coded) == pytest.approx(words.reward(["a", "c"], hypotheses), abs=1e-12)
 
 
-def test_only_finished_sentences_get_the_end():
+def test_only_finished_sentences_get_the_end_token():
     reward = CiderReward(CORPUS)
     sentence = ["a", "dog", "runs", "in", "the", "snow"]
     finished, cut = reward.reward(["a", "a"], [sentence, sentence], finished=[True, False])
@@ -54,7 +54,7 @@ def test_a_batch_of_80_is_quick():
     assert min(times) < 0.010
 
 
-def test_image_without_references():
+def test_an_image_without_references_is_an_error():
     with pytest.raises(DataError, match="no references for image b"):
         CiderReward({"a": [["x"]], "b": []})
     with pytest.raises(DataError, match="no references for image z"):

@@ -16,7 +16,7 @@ def slow_common_length(first, second):
 
 
 @given(SENTENCES, SENTENCES)
-def test_bits_find_the_same_length_as_the_table(first, second):
+def test_the_bitwise_length_equals_that_of_the_table(first, second):
     assert common_length(position_masks(first), len(first), second) == slow_common_length(first, second)
 
 

@@ -5,7 +5,7 @@ from capsmith.metrics import score
 from tests.support.fake_java import CAPTIONS, REFERENCES
 
 
-def test_missing_models_name_the_download(fake_java):
+def test_missing_models_name_the_download_command(fake_java):
     fake_java("")
     with pytest.raises(CapsmithError, match="SPICE.*get_stanford_models") as caught:
         score(CAPTIONS, REFERENCES, ["spice"])

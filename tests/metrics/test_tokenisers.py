@@ -27,10 +27,10 @@ def test_characters_for_scripts_without_spaces():
     assert tokenisers.find("char")("犬が 走る。A1!") == ["犬", "が", "走", "る", "a", "1"]
 
 
-def test_none_splits_at_white_space_only():
+def test_tokeniser_none_splits_only_at_white_space():
     assert tokenisers.find("none")("A dog's  tail .") == ["A", "dog's", "tail", "."]
 
 
-def test_an_unknown_name_is_told_with_the_nearest():
+def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(DataError, match=r"tokeniser 'cocoa' is not known; did you mean 'coco'\? \(one of: coco,"):
         tokenisers.find("cocoa")

@@ -141,7 +141,7 @@ CASES: list[Case] = []
 def mistake(
     name: str, *says: str, **more: Any
 ) -> Callable[[Callable[[Workshop], list[str]]], Callable[[Workshop], list[str]]]:
-    """Enters the decorated function as the ``prepare`` of a case."""
+    """Registers the decorated function as the ``prepare`` of a case."""
 
     def enter(prepare: Callable[[Workshop], list[str]]) -> Callable[[Workshop], list[str]]:
         CASES.append(Case(name, prepare, says, **more))
@@ -183,7 +183,7 @@ def attempt(case: Case, workshop: Workshop) -> Outcome:
 
 
 def run(arguments: list[str]) -> Outcome:
-    """Calls ``capsmith`` in this process, and captures all output, also of C libraries."""
+    """Calls ``capsmith`` in this process; captures all output, including that of C libraries."""
     from capsmith.cli import main
 
     with _captured() as read:
@@ -276,7 +276,7 @@ def _file_faults(case: Case, before: dict[Path, str], after: dict[Path, str]) ->
             yield f"{path.parent} is left over, a run directory with nothing in it"
 
 
-from tests.mistakes import (  # noqa: E402, F401 - they enter their cases
+from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     broken_images,
     captions,
     checkpoints,

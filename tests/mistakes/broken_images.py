@@ -12,14 +12,14 @@ from tests.support import toy
 
 
 def jpeg(side: int = 200) -> bytes:
-    """A JPEG with enough in it to be cut."""
+    """Returns a JPEG with enough content to be truncated."""
     file = io.BytesIO()
     Image.effect_noise((side, side), 80).convert("RGB").save(file, "JPEG")
     return file.getvalue()
 
 
 def bomb(side: int = 20_000) -> bytes:
-    """A whole, valid PNG of side × side pixels in some fifty kilobytes."""
+    """Returns a complete, valid PNG of side × side pixels in some fifty kilobytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,4 +1,4 @@
-"""Data sets and word vectors."""
+"""Datasets and word vectors."""
 
 import json
 
@@ -11,7 +11,7 @@ def _extract(shop: Workshop, **changes) -> list[str]:
 
 
 def _captions(shop: Workshop, content: str | bytes, name: str = "captions.csv", **changes) -> list[str]:
-    """Extracts from a copy of the data whose captions file holds something else."""
+    """Extracts from a copy of the data whose captions file has other content."""
     root = shop.data()
     (root / name).write_bytes(content.encode() if isinstance(content, str) else content)
     return _extract(shop, data={"captions": name, **changes})

@@ -1,4 +1,4 @@
-"""Plugins that load, and do not do what a component of their kind has to."""
+"""Plugins that load but violate the protocol of their kind."""
 
 from tests.mistakes import Workshop, mistake
 from tests.support.plugin_files import forgetting
@@ -38,7 +38,7 @@ def plugin_option(shop: Workshop, text: str | bytes, name: str = "mine.py") -> l
 
 
 def train_with(shop: Workshop, kind: str, text: str, target: str = "") -> list[str]:
-    """Trains with a component called ``mine``."""
+    """Returns the command that trains with a component named ``mine``."""
     sections = {"decoder": "decoder", "dataset": "data", "search": "decoding", "encoder": "encoder"}
     settings = SETTINGS.get(kind, "").format(target)
     change = {"type": "mine"}
@@ -58,14 +58,14 @@ def train_with(shop: Workshop, kind: str, text: str, target: str = "") -> list[s
 
 
 def _search(shop: Workshop, text: str) -> list[str]:
-    """Captions with a search called ``mine``."""
+    """Returns the command that captions with a search named ``mine``."""
     image = str(shop.toy.data / "images" / "red_ball.png")
     plugin = plugin_option(shop, HEADS["search"] + SETTINGS["search"].format(":mine") + text)
     return ["caption", str(shop.toy.run), image, "--set", "decoding.type=mine", *plugin]
 
 
 def score_with(shop: Workshop, text: str, name: str = "mine") -> list[str]:
-    """Scores by a metric called ``mine``."""
+    """Returns the command that scores with a metric named ``mine``."""
     files = [str(shop.write(f"{n}.txt", "a dog runs\na cat sits\n")) for n in ("said", "true")]
     text = f'{HEADS["metric"]}@register_metric("{name}", "of mine")\ndef mine(hypotheses, references):\n    {text}\n'
     return ["score", "--hypotheses", files[0], "--references", files[1], "--metrics", name, *plugin_option(shop, text)]

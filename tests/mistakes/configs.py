@@ -8,7 +8,7 @@ def _validate(shop: Workshop, content: str | bytes) -> list[str]:
 
 
 def _text(shop: Workshop, line: str) -> list[str]:
-    """The toy's config as text, with one more line."""
+    """Returns the toy config as text with an additional line."""
     from pathlib import Path
 
     return _validate(shop, Path(shop.config()).read_text() + line + "\n")

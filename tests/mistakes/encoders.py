@@ -1,4 +1,4 @@
-"""Encoders and their weights; a Keras model of one's own."""
+"""Encoders and their weights, custom Keras models included."""
 
 import json
 import zipfile
@@ -36,7 +36,7 @@ def _custom(shop: Workshop, path: Path) -> list[str]:
 
 
 def _archive(shop: Workshop, name: str, config: object) -> Path:
-    """A ``.keras`` file with a config of any kind."""
+    """Writes a ``.keras`` file with any config."""
     with zipfile.ZipFile(shop / name, "w") as archive:
         archive.writestr("config.json", json.dumps(config))
         archive.writestr("metadata.json", json.dumps({"keras_version": "3.9.0", "date_saved": "2025-01-01"}))
@@ -55,7 +55,7 @@ def _(shop: Workshop) -> list[str]:
 
 
 def lambda_model(path: Path, sentinel: Path) -> Path:
-    """Saves a model that makes the sentinel when its Lambda layer is loaded and built."""
+    """Saves a model that creates the sentinel when its Lambda layer is loaded and built."""
     import keras
 
     command = f"touch '{sentinel}'"
@@ -67,7 +67,7 @@ def lambda_model(path: Path, sentinel: Path) -> Path:
 
 
 def _function(module: str, name: str, *args: object) -> dict[str, object]:
-    """What a Keras config says to make a layer of a function call."""
+    """Returns the Keras config of a layer that calls a function."""
     layer = {
         "module": module,
         "class_name": "function",

@@ -12,7 +12,7 @@ from tests.mistakes import Workshop, mistake
 
 
 class Payload:
-    """Makes the sentinel when a pickle or a YAML tag is obeyed."""
+    """Creates the sentinel when a pickle or a YAML tag is executed."""
 
     def __init__(self, sentinel: Path) -> None:
         self.sentinel = sentinel
@@ -154,7 +154,7 @@ def _(shop: Workshop) -> list[str]:
 
 
 def _grid(shop: Workshop, content: bytes) -> list[str]:
-    """A finished store of grids, whose array is what is given."""
+    """Writes a complete store of grids with the given array content."""
     from capsmith.vision.config import EncoderConfig
     from capsmith.vision.fingerprint import encoder_fingerprint
 
@@ -192,7 +192,7 @@ def _(shop: Workshop) -> list[str]:
 
 
 def _journal(shop: Workshop, *lines: str) -> list[str]:
-    """An unfinished store whose journal is what is given."""
+    """Writes an unfinished store with the given journal."""
     store = shop.store()
     (store / "manifest.json").unlink()
     (store / "journal.jsonl").write_text("".join(line + "\n" for line in lines))

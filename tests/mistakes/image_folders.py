@@ -1,4 +1,4 @@
-"""Folders given to ``capsmith caption`` and ``init``: what lies among the images, and what cannot be read."""
+"""Folders passed to ``capsmith caption`` and ``init``: other files among the images, and unreadable files."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from tests.support.image_bytes import box
 
 
 def _folder(shop: Workshop) -> Path:
-    """A folder of two good images."""
+    """Creates a folder of two valid images."""
     folder = shop / "album"
     folder.mkdir()
     for name in ("red_ball.png", "blue_box.png"):
@@ -72,7 +72,7 @@ def _closed(shop: Workshop):
             raise PermissionError(13, "Permission denied", path)
         return real(path)
 
-    with mock.patch("os.scandir", scandir):  # whoever tests may be root, to whom every folder is open
+    with mock.patch("os.scandir", scandir):  # root, who may run the tests, can read every folder
         yield
 
 

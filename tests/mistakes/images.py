@@ -1,4 +1,4 @@
-"""Files that are no images, or images that would cost too much: wrappers, bombs, pipes and devices."""
+"""Files that are not images, and images that would cost too much: wrappers, bombs, pipes and devices."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ def _caption(shop: Workshop, name: str, content: bytes) -> list[str]:
 
 
 def postscript(shop: Workshop) -> bytes:
-    """A program that makes the sentinel, were Ghostscript to run it."""
+    """Returns a PostScript program that creates the sentinel if Ghostscript runs it."""
     program = f"({shop.sentinel}) (w) file closefile showpage\n"
     return f"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n{program}".encode()
 
@@ -281,11 +281,11 @@ def _(shop: Workshop) -> list[str]:
     return _caption(shop, "large.webp", b"RIFF" + struct.pack("<I", len(content)) + content)
 
 
-# --- what is no regular file ------------------------------------------------------------------------------------------
+# --- special files ----------------------------------------------------------------------------------------------------
 
 
 def fifo(path: Path) -> Path:
-    """Makes a pipe that nobody writes to."""
+    """Creates a pipe without a writer."""
     path.parent.mkdir(parents=True, exist_ok=True)
     os.mkfifo(path)
     return path
@@ -306,7 +306,7 @@ def _listening(shop: Workshop):
 @contextlib.contextmanager
 def _inside(folder: Path):
     before = os.getcwd()
-    os.chdir(folder)  # the path of a socket may have 108 bytes
+    os.chdir(folder)  # the path of a socket is limited to 108 bytes
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Configs that are valid and name files that are not there, and names that are nearly those of components."""
+"""Valid configs that name missing files, and misspelt names of components."""
 
 from tests.mistakes import Workshop, mistake
 

@@ -1,4 +1,4 @@
-"""Outputs that would write over files that are not ours, or that are read; empty paths; files that may not be read."""
+"""Outputs that would overwrite other files or inputs, empty paths, and files without read permission."""
 
 import contextlib
 import ctypes
@@ -25,7 +25,7 @@ class _Capabilities(ctypes.Structure):
 
 @contextlib.contextmanager
 def without_privileges() -> Iterator[None]:
-    """Makes file modes bind this thread, even root's."""
+    """Makes file modes apply to this thread, even if it runs as root."""
     if os.geteuid():
         yield
         return
@@ -45,7 +45,7 @@ def without_privileges() -> Iterator[None]:
 
 
 def mode(bits: int, *names: str):
-    """Gives files or folders of the workshop a mode, which binds root too."""
+    """Sets the mode of files or folders of the workshop so that it applies to root too."""
 
     @contextlib.contextmanager
     def limit(shop: Workshop) -> Iterator[None]:
@@ -227,7 +227,7 @@ def _(shop: Workshop) -> list[str]:
 @mistake("a smoke test beside a living one", "photos-smoke")
 def _(shop: Workshop) -> list[str]:
     run = shop.run("photos-smoke")
-    held = (run / ".lock").open("a")  # closed with the case's folder
+    held = (run / ".lock").open("a")  # held until the case ends
     fcntl.flock(held, fcntl.LOCK_EX)
     _HELD.append(held)
     return _train(shop, "photos", "--smoke")
@@ -272,7 +272,7 @@ def _(shop: Workshop) -> list[str]:
 
 
 def _inside(shop: Workshop) -> contextlib.AbstractContextManager[None]:
-    """Makes the current folder, which an empty path would mean, that of the case."""
+    """Changes to the folder of the case, which an empty path would refer to."""
     return contextlib.chdir(shop.folder)
 
 

@@ -1,4 +1,4 @@
-"""Pickles of features that were made elsewhere, and the summary and diagram of a run."""
+"""Pickles of features from elsewhere, and the summary and diagram of a run."""
 
 import gzip
 import json
@@ -12,7 +12,7 @@ import numpy as np
 from tests.mistakes import Workshop, mistake
 from tests.mistakes.features import Payload
 
-SIZE = 256  # of the toy's features
+SIZE = 256  # channels of the toy's features
 
 
 def _ids(shop: Workshop) -> list[str]:
@@ -100,7 +100,7 @@ def _(shop: Workshop) -> list[str]:
     return _train(shop, b"image,feature\nred_ball.png,0.5\n")
 
 
-# --- what it asks for -------------------------------------------------------------------------------------------------
+# --- its instructions -------------------------------------------------------------------------------------------------
 
 
 @mistake("a pickle of features that runs a command", "old.pkl", "refused", "posix.system")
@@ -165,7 +165,7 @@ def _(shop: Workshop) -> list[str]:
     return _train(shop, b"\x80\x02\x82\x01.")
 
 
-# --- what it holds ----------------------------------------------------------------------------------------------------
+# --- its content ------------------------------------------------------------------------------------------------------
 
 
 @mistake("a pickle with a matrix instead of a dictionary", "old.pkl")
@@ -268,7 +268,7 @@ def _(shop: Workshop) -> list[str]:
     return _given(shop, {"a" * 100_000: "x"})
 
 
-# --- what does not go with it -----------------------------------------------------------------------------------------
+# --- incompatible settings --------------------------------------------------------------------------------------------
 
 
 @mistake("an encoder that learns beside a pickle of features", "encoder.trainable")
@@ -313,7 +313,7 @@ def _(shop: Workshop) -> list[str]:
 
 
 def _without_encoder(shop: Workshop, **changes: object) -> Path:
-    """The toy's run as if it had been trained from a pickle that another encoder made."""
+    """Copies the toy's run as if it had been trained on a pickle of another encoder's features."""
     run = shop.run()
     note = {"store": "old.pkl", "sha256": "0" * 64, "encoder": "none", "why": "resnet50 gives (2048,) an image"}
     about = json.loads((run / "captioner.json").read_text())

@@ -1,4 +1,4 @@
-"""Plugins that cannot be loaded or register wrongly, and runs that need one."""
+"""Plugins that cannot be loaded or register wrongly, and runs that require one."""
 
 import contextlib
 import json
@@ -14,11 +14,11 @@ from tests.support.plugin_files import forgetting
 
 
 def _list(shop: Workshop, text: str | bytes) -> list[str]:
-    """Loads a plugin, for nothing but its names."""
+    """Returns the command that loads a plugin and lists its names."""
     return ["list", "decoders", *plugin_option(shop, text)]
 
 
-# --- files that are no plugins ---------------------------------------------------------------------------------------
+# --- files that are not plugins ---------------------------------------------------------------------------------------
 
 
 @mistake("plugin that is not there", "gone.py")
@@ -67,7 +67,7 @@ def _(shop: Workshop) -> list[str]:
     return ["list", "decoders", "--plugin", ""]
 
 
-# --- plugins that cannot be run --------------------------------------------------------------------------------------
+# --- plugins that cannot be run ---------------------------------------------------------------------------------------
 
 
 @mistake("plugin with a syntax error", "mine.py", "line 2")
@@ -115,7 +115,7 @@ def _(shop: Workshop) -> list[str]:
     return _list(shop, "x = 1\n")
 
 
-# --- plugins whose registration is wrong -----------------------------------------------------------------------------
+# --- plugins whose registration is wrong ------------------------------------------------------------------------------
 
 
 @mistake("plugin that takes a name of ours", "mine.py", "line 5", "'merge'")
@@ -195,11 +195,11 @@ def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(), *plugin_files.option(shop.folder, "my_search.py")]
 
 
-# --- runs that need a plugin -----------------------------------------------------------------------------------------
+# --- runs that need a plugin ------------------------------------------------------------------------------------------
 
 
 def _needing(shop: Workshop, kind: str, name: str, plugin: str = "mine.py", **config: str) -> str:
-    """Copies the run, and makes it need a component of a plugin."""
+    """Copies the run and makes it require a component of a plugin."""
     run = shop.run()
     need = {"kind": kind, "name": name, "plugin": plugin, "sha256": "0" * 64}
     (run / "plugins.json").write_text(json.dumps({"format": 1, "needs": [need]}))
@@ -266,7 +266,7 @@ def _(shop: Workshop) -> list[str]:
     return ["caption", str(run), _image(shop)]
 
 
-# --- installed plugins -----------------------------------------------------------------------------------------------
+# --- installed plugins ------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager

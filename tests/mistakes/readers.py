@@ -1,4 +1,4 @@
-"""Files that people name: pipes and devices in their place, huge numbers, archives that unpack to too much."""
+"""Input files: pipes and devices in their place, huge numbers, archives that unpack to too much."""
 
 import io
 import json
@@ -216,13 +216,13 @@ def _(shop: Workshop) -> list[str]:
     return _scored(shop.write("said.json", '{"a": "a dog"}'), shop.write("true.json", '{"a": ["x"], "a": ["y"]}'))
 
 
-# --- archives that unpack to too much, or lie -------------------------------------------------------------------------
+# --- archives that unpack to too much or state false sizes ------------------------------------------------------------
 
 
 def _keras(
     shop: Workshop, config: bytes = b"{}", weights: bytes = b"", more: dict[str, bytes] | None = None
 ) -> list[str]:
-    """A ``.keras`` file of these members, all packed."""
+    """Writes a ``.keras`` file of these members, all compressed."""
     with zipfile.ZipFile(shop / "mine.keras", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in {"config.json": config, "model.weights.h5": weights, **(more or {})}.items():
             archive.writestr(name, content)
@@ -248,7 +248,7 @@ def _(shop: Workshop) -> list[str]:
 
 
 def _lying(content: bytes, name: bytes, size: int) -> bytes:
-    """Changes the unpacked size that an archive's list of members says."""
+    """Changes the unpacked size that an archive's central directory states."""
     place = content.rindex(name) - 46
     assert content[place : place + 4] == b"PK\x01\x02"
     return content[: place + 24] + struct.pack("<L", size) + content[place + 28 :]
@@ -298,7 +298,7 @@ def _(shop: Workshop) -> list[str]:
     arguments = _keras(shop, more={f"assets/{n}": noise if n == 0 else b"x" for n in range(9)})
     content = (shop / "mine.keras").read_bytes()
     first = content.rindex(b"assets/0") - 46
-    for number in range(1, 9):  # each says that it is where the first one is
+    for number in range(1, 9):  # each claims the position of the first one
         place = content.rindex(b"assets/%d" % number) - 46
         sizes, where = content[first + 16 : first + 28], content[first + 42 : first + 46]
         content = content[: place + 16] + sizes + content[place + 28 : place + 42] + where + content[place + 46 :]

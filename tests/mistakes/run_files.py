@@ -1,4 +1,4 @@
-"""The other files of a run, damaged or forged: memories, vocabularies, notes and weights."""
+"""Other files of a run, damaged or forged: caption indices, vocabularies, JSON files and weights."""
 
 import json
 import os
@@ -12,11 +12,11 @@ from tests.mistakes import Workshop, mistake
 from tests.mistakes.checkpoints import _caption, _with
 from tests.mistakes.special import DEEP, device, pipe
 
-# --- memories ---------------------------------------------------------------------------------------------------------
+# --- caption indices --------------------------------------------------------------------------------------------------
 
 
 def _caption_index(shop: Workshop, **changes: Any) -> list[str]:
-    """Captions with a run that remembers two images, some of whose arrays are others."""
+    """Captions with a run whose caption index of two images has some other arrays."""
     run = shop.run()
     (channels,) = json.loads((run / "captioner.json").read_text())["feature_shape"]
     half, single = np.float16, np.float32

@@ -1,4 +1,4 @@
-"""Searches that cannot be made: settings that contradict each other, take too much, or are of another search."""
+"""Impossible searches: settings that contradict each other, are too expensive, or belong to another search."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from tests.mistakes import Workshop, mistake
 
 
 def _caption(shop: Workshop, *sets: str) -> list[str]:
-    """Captions an image by the trained run, with changes of its search: a beam of 2, at most 12 words."""
+    """Captions an image with the trained run (beam of 2, at most 12 words) and changes to its search."""
     image = next((shop.toy.data / "images").iterdir())
     return ["caption", str(shop.toy.run), str(image), *(part for one in sets for part in ("--set", one))]
 
@@ -16,7 +16,7 @@ def _evaluate(shop: Workshop, *sets: str) -> list[str]:
 
 
 def _run_with(shop: Workshop, old: str, new: str) -> list[str]:
-    """Captions by a run whose saved config was edited."""
+    """Captions with a run whose saved config was edited."""
     path = shop.run() / "config.yaml"
     text = path.read_text()
     assert old in text

@@ -1,4 +1,4 @@
-"""What stands in the place of a file: a pipe, which blocks whoever opens it, and a device that never ends."""
+"""Special files: a pipe, which blocks its reader, and an endless device."""
 
 import os
 from pathlib import Path

@@ -20,7 +20,7 @@ VERSIONS = {"may_change": ("versions.json",)}
 
 
 def _state(shop: Workshop, **changes: Any) -> list[str]:
-    """Goes on with a run whose state has other arrays."""
+    """Resumes a run whose state has other arrays."""
     run = shop.run()
     with np.load(run / "state.npz") as saved:
         arrays = dict(saved)
@@ -29,7 +29,7 @@ def _state(shop: Workshop, **changes: Any) -> list[str]:
 
 
 def _progress(shop: Workshop, **changes: Any) -> list[str]:
-    """Goes on with a run whose state has come elsewhere."""
+    """Resumes a run whose state has another progress."""
     with np.load(shop.toy.run / "state.npz") as saved:
         progress = {**json.loads(saved["progress"].tobytes()), **changes}
     return _state(shop, progress=_text(json.dumps(progress)))
@@ -132,13 +132,13 @@ def _(shop: Workshop) -> list[str]:
 
 
 def _repacked(shop: Workshop, change: Callable[[zipfile.ZipFile], None], **more: Any) -> list[str]:
-    """Goes on with a run whose state is packed in another way."""
+    """Resumes a run whose state is packed differently."""
     run = shop.run()
     with zipfile.ZipFile(shop.toy.run / "state.npz") as old, zipfile.ZipFile(run / "state.npz", "w", **more) as new:
         for name in old.namelist():
             new.writestr(name, old.read(name))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a name twice
+            warnings.simplefilter("ignore")  # about a duplicate name
             change(new)
     return _resume(shop, run)
 

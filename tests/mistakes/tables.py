@@ -1,4 +1,4 @@
-"""Caption files in forms that cannot be read, or not without more being said; a damaged summary of training images."""
+"""Caption files in unreadable or ambiguous forms, and a damaged summary of training images."""
 
 import gzip
 import json
@@ -17,7 +17,7 @@ HEADER = "image,caption,split\n"
 
 
 def _rows(form: str = "{image},{caption},{split}") -> str:
-    """Returns the toy's rows in some form, their captions without commas."""
+    """Returns the toy's rows in a given format, with captions without commas."""
     return "".join(form.format(**{**row, "caption": row["caption"].replace(",", "")}) + "\n" for row in toy.rows())
 
 
@@ -26,13 +26,13 @@ def _file(shop: Workshop, content: str | bytes, name: str = "captions.csv") -> N
 
 
 def _read(shop: Workshop, content: str | bytes, name: str = "captions.csv", **data: Any) -> list[str]:
-    """Extracts from a copy of the data whose captions file holds something else."""
+    """Extracts from a copy of the data whose captions file has other content."""
     _file(shop, content, name)
     return ["extract", "--config", shop.config(data={"captions": name, **data})]
 
 
 def _init(shop: Workshop, content: str | bytes, name: str = "captions.csv") -> list[str]:
-    """Makes a config for a copy of the data whose captions file holds something else."""
+    """Runs ``init`` on a copy of the data whose captions file has other content."""
     _file(shop, content, name)
     result = ["--captions", str(shop / "data" / name)]
     return ["init", str(shop / "data"), *result, "--out", str(shop / "new.yaml")]
@@ -43,7 +43,7 @@ def _score(shop: Workshop, content: str | bytes, name: str = "h.csv") -> list[st
     return ["score", "--hypotheses", str(shop.write(name, content)), "--references", str(references)]
 
 
-# --- the form of the table --------------------
+# --- the form of the table --------------------------------------------------------------------------------------------
 
 
 @mistake("no header line, and none announced", "red_ball.png", "data.header")
@@ -122,7 +122,7 @@ def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + "\n".join([*rows[:12], 'red_ball.png,"open,train', *rows[12:]]))
 
 
-# --- files that are no text, or in another encoding --------------------
+# --- files that are not text or in another encoding -------------------------------------------------------------------
 
 
 @mistake("UTF-16 without a mark", "UTF-8")
@@ -170,7 +170,7 @@ def _(shop: Workshop) -> list[str]:
     return _score(shop, "image,caption\na.jpg,a café\nb.jpg,x\n".encode("cp1252"))
 
 
-# --- names of images --------------------
+# --- names of images --------------------------------------------------------------------------------------------------
 
 
 @mistake("two folders of which one is there", "'train/red_ball.png'", "'val/red_ball.png'")
@@ -214,7 +214,7 @@ def _(shop: Workshop) -> list[str]:
     return _read(shop, HEADER + _rows(), subset="some")
 
 
-# --- captions to score --------------------
+# --- captions to score ------------------------------------------------------------------------------------------------
 
 
 @mistake("an open quote in captions to score", "h.csv", "line 2", "quote")
@@ -232,11 +232,11 @@ def _(shop: Workshop) -> list[str]:
     return _score(shop, bytes(500), "h.txt")
 
 
-# --- what a run knows of its training images --------------------
+# --- a run's summary of its training images ---------------------------------------------------------------------------
 
 
 class _Still:
-    """Features of no image in particular."""
+    """Random features."""
 
     def __init__(self, channels: int) -> None:
         self.channels = channels

@@ -1,4 +1,4 @@
-"""Names that would do something to a terminal, or fill it: none of it may reach the message raw."""
+"""Names that would control or flood a terminal: messages must escape or shorten them."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from tests.mistakes import Workshop, mistake
 from tests.support import toy
 
 ESCAPE, RED = "\x1b[31m", r"\x1b[31m"
-TURNED, SHOWN = "gpj\u202e.png", r"gpj\u202e.png"  # reads as gnp.jpg where the direction of writing is turned
+TURNED, SHOWN = "gpj\u202e.png", r"gpj\u202e.png"  # displayed as gnp.jpg where right-to-left override applies
 LONG = "/".join(["d" * 200] * 19)
 CUT = "d…d"
 

@@ -13,7 +13,7 @@ from tests.mistakes import Workshop, mistake
 
 
 def full_after(size: int):
-    """Makes every file of this process end at ``size`` bytes: the disk is full from there on."""
+    """Limits every file of this process to ``size`` bytes, as on a full disk."""
 
     @contextlib.contextmanager
     def limit(shop: Workshop) -> Iterator[None]:
@@ -34,7 +34,7 @@ _hooked: list[bool] = []
 
 
 def _watch(event: str, args: tuple[Any, ...]) -> None:
-    """An audit hook: what would change something below a read-only folder fails as it does on such a disk."""
+    """Audit hook: changes below a read-only folder fail as they do on a read-only disk."""
     if not _READ_ONLY or not (event in _CHANGING or event == "open"):
         return
     named = args[: _CHANGING.get(event, 1)] if event != "open" or args[2] & _WRITING else ()
@@ -47,12 +47,12 @@ def _watch(event: str, args: tuple[Any, ...]) -> None:
 
 
 def read_only(*names: str):
-    """Makes folders of the workshop read-only, all below them included: for root too, whom ``chmod`` does not bind."""
+    """Makes folders of the workshop and their content read-only, also for root, to whom ``chmod`` does not apply."""
 
     @contextlib.contextmanager
     def limit(shop: Workshop) -> Iterator[None]:
         if not _hooked:
-            sys.addaudithook(_watch)  # for as long as the process lives
+            sys.addaudithook(_watch)  # until the process ends
             _hooked.append(True)
         _READ_ONLY.extend(shop / name for name in names)
         try:

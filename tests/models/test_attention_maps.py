@@ -1,4 +1,4 @@
-"""Attention maps of ensembles: members with other grids, and members without attention."""
+"""Attention maps of ensembles: members with different grids, and members without attention."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The loss against NumPy, and the model that is trained."""
+"""The loss equals NumPy's, and the caption model trains with it."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def loss(targets, logits, smoothing=0.0):
 
 
 def by_hand(targets, logits, smoothing=0.0):
-    """The definition, one token after another."""
+    """Computes the definition, one token at a time."""
     found = []
     for row, position in zip(*np.nonzero(targets), strict=True):
         x = logits[row, position].astype(float)
@@ -31,19 +31,19 @@ def by_hand(targets, logits, smoothing=0.0):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
-def test_equals_numpy(smoothing):
+def test_the_loss_equals_numpy(smoothing):
     expected = by_hand(TARGETS, LOGITS, smoothing)
     assert loss(TARGETS, LOGITS, smoothing) == pytest.approx(expected, rel=1e-6)
     assert expected != pytest.approx(by_hand(TARGETS, LOGITS, smoothing + 0.05))
 
 
-def test_agrees_with_keras_without_smoothing():
+def test_the_loss_agrees_with_keras_without_smoothing():
     whole = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0, reduction="sum")
     assert loss(TARGETS, LOGITS) == pytest.approx(float(whole(TARGETS, LOGITS)) / np.count_nonzero(TARGETS), rel=1e-6)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_padding_changes_nothing(smoothing):
+def test_padding_does_not_change_the_loss(smoothing):
     before = loss(TARGETS, LOGITS, smoothing)
     wild = np.where(TARGETS[..., None] == 0, 1e4, LOGITS).astype("float32")
     assert loss(TARGETS, wild, smoothing) == before
@@ -53,7 +53,7 @@ def test_padding_changes_nothing(smoothing):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_gradient_is_softmax_minus_target_and_zero_on_padding(smoothing):
+def test_the_gradient_is_softmax_minus_target_and_zero_on_padding(smoothing):
     found = gradient(lambda x: masked_cross_entropy(keras.ops.convert_to_tensor(TARGETS), x, smoothing), LOGITS)
     probabilities = np.exp(LOGITS) / np.exp(LOGITS).sum(-1, keepdims=True)
     wanted = (1 - smoothing) * np.eye(V)[TARGETS] + smoothing / V
@@ -71,7 +71,7 @@ def test_captions_can_be_weighted():
     assert found == pytest.approx(np.dot(weight, each) / np.count_nonzero(TARGETS), rel=1e-5)
 
 
-def test_padding_only_has_no_loss():
+def test_the_loss_of_padding_alone_is_zero():
     assert loss(np.zeros((B, T), "int32"), LOGITS) == 0
 
 
@@ -102,7 +102,7 @@ def batch(features):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
-def test_model_trains_on_that_loss(smoothing):
+def test_the_model_trains_with_this_loss(smoothing):
     features = np.random.default_rng(1).normal(size=(2, 4)).astype("float32")
     made = model(smoothing=smoothing)
     made.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
@@ -128,7 +128,7 @@ def test_the_encoder_is_trained_too():
 
 
 def test_scheduled_sampling_replaces_input_words():
-    """At rate 1 every word but specials is what the model draws; sure of itself, it draws its likeliest."""
+    """At rate 1 every word except special tokens is sampled; a peaked model samples its most probable word."""
     made = model()
     made.decoder.output_layer.kernel.assign(made.decoder.output_layer.kernel * 1e4)
     made.sample_inputs()

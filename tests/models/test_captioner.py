@@ -1,4 +1,4 @@
-"""From images to sentences, and a run directory that carries all of it elsewhere."""
+"""Captioning images, and a run directory that is self-contained."""
 
 import io
 import json
@@ -48,11 +48,11 @@ def test_captions_describe_the_images(captioner):
     wrong = [
         str(c) in shapes.captions(*scene) for c, scene in zip(captioner.caption(TEST), shapes.SCENES[1:], strict=False)
     ]
-    assert np.mean(wrong) <= 0.25  # it is not one sentence that fits all
+    assert np.mean(wrong) <= 0.25  # captions depend on the image
 
 
 def test_a_copied_run_needs_neither_data_nor_encoder_file(captioner, tmp_path):
-    """A fresh process, a copied run; the data set and the encoder's own file are not there."""
+    """A new process captions with a copied run, without the dataset and the original encoder file."""
     run = shutil.copytree(shapes.trained(), tmp_path / "copied")
     images = [shutil.copy(path, tmp_path / path.name) for path in TEST[:6]]
     gone = [shapes.data(), shapes.workplace() / "patches.keras"]
@@ -79,13 +79,13 @@ def test_a_copied_run_needs_neither_data_nor_encoder_file(captioner, tmp_path):
 
 
 def assert_same(some, others):
-    """Words alike; scores too, but for the last bits, which a threaded product may round otherwise."""
+    """Asserts equal words, and scores equal up to the rounding of threaded products."""
     for one, other in zip(some, others, strict=True):
         assert [c.text for c in (one, *one.alternatives)] == [c.text for c in (other, *other.alternatives)]
         assert one.log_probability == pytest.approx(other.log_probability, abs=1e-4)
 
 
-def test_saving_and_loading_changes_nothing(captioner, tmp_path):
+def test_a_loaded_captioner_equals_the_saved_one(captioner, tmp_path):
     captioner.save(tmp_path / "saved")
     again = Captioner.load(tmp_path / "saved")
     assert again.config == captioner.config
@@ -101,7 +101,7 @@ def test_a_trained_encoder_is_saved_with_the_model(tmp_path):
     one = Captioner([Member(config, vocabulary, model, (256,), encoder)])
     one.members[0].save_parts(tmp_path)  # as training does before it begins …
     rng = np.random.default_rng(0)
-    for variable in one.model.variables:  # … and learns: weights and batch statistics
+    for variable in one.model.variables:  # … and changes weights and batch statistics
         if variable.dtype == "float32":
             variable.assign(np.abs(rng.normal(scale=0.3, size=variable.shape)).astype("float32"))
     one.members[0].save_weights(tmp_path)
@@ -110,7 +110,7 @@ def test_a_trained_encoder_is_saved_with_the_model(tmp_path):
     assert_same(again.caption(TEST[:3]), one.caption(TEST[:3]))
 
 
-def test_batches_do_not_change_captions(captioner):
+def test_captions_do_not_depend_on_the_batch(captioner):
     together, alone = captioner.caption(TEST), [captioner.caption(path) for path in TEST]
     assert [c.text for c in together] == [c.text for c in alone]
     assert len({c.text for c in together}) > 12
@@ -119,14 +119,14 @@ def test_batches_do_not_change_captions(captioner):
         assert [a.text for a in one.alternatives] == [a.text for a in other.alternatives]
 
 
-def test_the_batch_size_does_not_change_captions(captioner):
+def test_captions_do_not_depend_on_the_batch_size(captioner):
     small = captioner.config.evaluation.model_copy(update={"batch_size": 5})
     config = captioner.config.model_copy(update={"evaluation": small})
     other = captioner.with_config(config)
     assert [c.text for c in other.caption(TEST)] == [c.text for c in captioner.caption(TEST)]
 
 
-def test_all_kinds_of_image_arguments_agree(captioner):
+def test_all_kinds_of_image_arguments_give_the_same_captions(captioner):
     path = TEST[3]
     image = Image.open(path)
     buffer = io.BytesIO()
@@ -241,7 +241,7 @@ def test_attention_maps_and_word_probabilities(tmp_path):
     alone = made.caption(TEST[1], BeamConfig(beam_size=3, max_length=6, min_length=3), attention=True)
     np.testing.assert_allclose(alone.attention, other.attention, atol=1e-5)
     assert len(one.probabilities) == len(one.words) and alone.probabilities == pytest.approx(other.probabilities)
-    log_probability = np.log(one.probabilities).sum()  # of the words; the caption's own has its end besides
+    log_probability = np.log(one.probabilities).sum()  # of the words; the caption's includes the end token
     assert one.log_probability <= log_probability + 1e-4
     ids = np.array([[START, *(i for word in vocabulary.encode_words(one.words) for i in word)]])
     logits = keras.ops.convert_to_numpy(made.model.decoder(made.features([TEST[0]]), ids))[0]

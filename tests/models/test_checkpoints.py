@@ -78,7 +78,7 @@ def test_a_failure_while_saving_leaves_the_old_file(tmp_path, monkeypatch):
     assert [found.name for found in tmp_path.iterdir()] == ["model.weights.h5"]
 
 
-def test_weights_missing_damaged_or_of_another_model(tmp_path):
+def test_missing_damaged_or_incompatible_weights_are_errors(tmp_path):
     made, path = model(0), tmp_path / "model.weights.h5"
     with pytest.raises(CheckpointError, match="is missing"):
         load_weights(made, path)
@@ -95,7 +95,7 @@ def test_weights_missing_damaged_or_of_another_model(tmp_path):
 
 
 def test_training_resumes_exactly_from_a_state(tmp_path):
-    """Weights, Adam's moments and step, batch statistics and dropout's seed: the next losses are the same."""
+    """Weights, Adam's moments and step, batch statistics and dropout seed are restored: later losses are equal."""
     one, other = model(0), model(1)
     save_state(tmp_path / "state.npz", one, {"rows": [{"loss": 0.1 + 0.2}], "ü": None})
     assert load_state(tmp_path / "state.npz", other) == {"rows": [{"loss": 0.1 + 0.2}], "ü": None}
@@ -119,7 +119,7 @@ def test_resuming_requires_all_parts_of_the_state(tmp_path, left_out):
     assert np.abs(np.subtract(*losses)).max() > 1e-4
 
 
-def test_a_state_damaged_or_of_another_model(tmp_path):
+def test_a_damaged_or_incompatible_state_is_an_error(tmp_path):
     made, path = model(0), tmp_path / "state.npz"
     save_state(path, made, {"rows": []})
     whole = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Several decoders that write one caption, against their own probabilities word by word."""
+"""Captions of several decoders, compared with their own probabilities word by word."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tests.decoding.test_stepper import P, decoder
 from tests.support.hypotheses import assert_same as same
 from tests.support.reference_search import reference_search
 
-KINDS = ("merge", "aoa", "inject")  # states of several lengths, features of several shapes
+KINDS = ("merge", "aoa", "inject")  # with different state lengths and feature shapes
 
 
 def joined(*kinds):
@@ -22,7 +22,7 @@ def joined(*kinds):
 
 
 def by_hand(members, views, image, words):
-    """The logarithm of the mean of the members' probabilities, asked one word at a time of each alone."""
+    """Returns the log of the mean of the members' probabilities, each computed alone, one word at a time."""
     states = [member.start(part[image : image + 1]) for member, part in zip(members, views.parts, strict=True)]
     total, before = 0.0, START
     for word in words:
@@ -50,8 +50,8 @@ def test_compiled_search_equals_single_steps():
         same(search(stepper, views, config), reference_search(stepper, views, config))
 
 
-def test_each_member_counts():
-    """A control: were the later members left out, they would write as the first does."""
+def test_every_member_affects_the_captions():
+    """A control: without the later members, captions would be those of the first one."""
     config = GreedyConfig(max_length=6)
     stepper, members, views = joined("merge", "aoa")
     alone = search(members[0], views.parts[0], config)
@@ -62,7 +62,7 @@ def test_each_member_counts():
 
 
 def test_each_member_can_draw_its_own_samples():
-    """The beam is of all; then come each member's samples, as it would draw them by itself."""
+    """The beam of the ensemble is followed by each member's samples, as that member would draw them alone."""
     stepper, members, views = joined("merge", "aoa")
     rerank = MbrConfig(samples=3, seed=5, samples_from="members")
     config = BeamConfig(beam_size=2, max_length=6, rerank=rerank)

@@ -95,8 +95,8 @@ def test_all_ways_to_name_the_members_agree_in_evaluate(run, member, saved, eval
         assert {image: caption.text for image, caption in result.captions.items()} == evaluated
 
 
-def test_each_member_counts(run, member, evaluated, captioner):
-    """A control: the first member alone gives other captions, and so it does without the ensemble of its config."""
+def test_every_member_affects_the_captions(run, member, evaluated, captioner):
+    """A control: the first member alone gives other captions, also without the ensemble of its config."""
     alone = Captioner.load(run.path, overrides=["ensemble=[]"])
     assert len(alone.members) == 1 and len(captioner.members) == 2
     texts = [caption.text for caption in alone.caption(TEST)]
@@ -120,13 +120,13 @@ def test_captions_of_features(captioner):
 
 
 def test_attention_is_the_mean_of_the_members_with_attention(run, captioner):
-    """The second member has none: maps are the first one's, probabilities are the mean of both."""
+    """The second member has no attention: maps are the first one's, probabilities the mean of both."""
     beam = BeamConfig(beam_size=2, max_length=6, min_length=3)
     caption = captioner.caption(TEST[0], beam, attention=True)
     assert caption.attention.shape == (len(caption.words), 2, 2)
     np.testing.assert_allclose(caption.attention.sum((1, 2)), 1, atol=1e-5)
     total = np.log(caption.probabilities).sum()
-    assert caption.log_probability <= total + 1e-4  # the end token is not among the words
+    assert caption.log_probability <= total + 1e-4  # the words exclude the end token
     twice = Captioner([captioner.members[0]] * 2).caption(TEST[0], beam, attention=True)
     alone = Captioner([captioner.members[0]]).caption(TEST[0], beam, attention=True)
     np.testing.assert_allclose(twice.attention, alone.attention, atol=1e-5)
@@ -141,15 +141,15 @@ def test_the_cli_draws_the_attention_of_an_ensemble(run, tmp_path):
     assert (tmp_path / "attention.png").stat().st_size > 1000
 
 
-def test_a_saved_captioner_carries_its_members(captioner, tmp_path):
+def test_a_saved_captioner_contains_its_members(captioner, tmp_path):
     captioner.save(tmp_path / "all")
     again = Captioner.load(tmp_path / "all")
     beam = BeamConfig(beam_size=3, max_length=10)
     assert [c.text for c in again.caption(TEST[:4], beam)] == [c.text for c in captioner.caption(TEST[:4], beam)]
 
 
-def test_moved_together_the_members_are_found(run, member, evaluated, tmp_path):
-    """The config names the member by a path that no longer exists: it is looked for beside the run."""
+def test_members_moved_with_the_run_are_found(run, member, evaluated, tmp_path):
+    """The config names the member by a path that no longer exists: it is found beside the run."""
     for directory in (run, member):
         shutil.copytree(directory.path, tmp_path / directory.path.name)
     config = RunDirectory(tmp_path / "best").config
@@ -158,7 +158,7 @@ def test_moved_together_the_members_are_found(run, member, evaluated, tmp_path):
     assert Captioner.load(tmp_path / "best").caption(TEST[0]).text == evaluated[TEST[0].name]
 
 
-def test_where_reports_go(run, member, saved):
+def test_reports_go_to_the_folder_of_the_ensemble(run, member, saved):
     assert find_runs(run.path).report == run.report
     assert find_runs([run.path, member.path]).report == run.report / "ensemble"
     assert find_runs([run.path, member.path], average=True).report == run.report / "average"
@@ -166,13 +166,13 @@ def test_where_reports_go(run, member, saved):
     assert find_runs([run.path]) == find_runs(run.path)
 
 
-def test_of_several_runs_each_stands_for_itself(run, member, saved):
+def test_runs_listed_explicitly_exclude_their_own_ensembles(run, member, saved):
     assert find_runs([member.path, run.path]).runs == (member.path, run.path)
     assert len(find_runs([member.path, saved[0]]).runs) == 3
 
 
-def test_several_runs_and_overrides(run, member):
-    """Decoding is decided by the first member."""
+def test_overrides_apply_to_several_runs(run, member):
+    """The first member determines the search."""
     configs = find_runs([member.path, run.path], ["decoding.beam_size=7"]).configs()
     assert [config.decoding.beam_size for config in configs] == [7, RERANKED["beam_size"]]
 
@@ -181,7 +181,7 @@ def test_several_runs_and_overrides(run, member):
     ("content", "named"),
     [("members: []\n", "members"), ("runs: [a]\n", "runs"), ("[", "ensemble.yaml"), ("members: [gone]\n", "gone")],
 )
-def test_a_damaged_ensemble_is_one_line(tmp_path, content, named, capsys):
+def test_a_damaged_ensemble_is_a_one_line_error(tmp_path, content, named, capsys):
     RunDirectory(tmp_path).ensemble.write_text(content)
     assert main(["caption", str(tmp_path), str(TEST[0])]) == 2
     error = capsys.readouterr().err
@@ -190,12 +190,12 @@ def test_a_damaged_ensemble_is_one_line(tmp_path, content, named, capsys):
         Captioner.load(tmp_path)
 
 
-def test_what_is_a_model(run, saved, tmp_path):
+def test_paths_of_runs_and_ensembles_are_recognised(run, saved, tmp_path):
     assert is_model(run.path) and is_model(saved[0]) and is_model(saved[1])
     assert not is_model(TEST[0]) and not is_model(TEST[0].parent) and not is_model(tmp_path / "none.yaml")
 
 
-def test_no_model_at_all():
+def test_a_path_without_a_model_is_an_error():
     with pytest.raises(CheckpointError):
         find_runs([])
     with pytest.raises(ConfigError):

@@ -1,4 +1,4 @@
-"""A whole training on a pickle of features: with and without images, resumed, evaluated, and captions of new images."""
+"""Training on a pickle of features: with and without images, resuming, evaluation, and captions of new images."""
 
 import json
 import pickle
@@ -17,7 +17,7 @@ from tests.support import shapes
 
 @pytest.fixture(scope="module")
 def own():
-    """What capsmith's own extraction gives, as a notebook would have kept it."""
+    """Returns the features of capsmith's own extraction, in the layout of a notebook's pickle."""
     store = extract(load_config(settings()))
     return {image: store.gather(store.rows([image])) for image in store.ids}  # (1, D) each
 
@@ -45,7 +45,7 @@ def learn(config, run, **more):
 
 @pytest.fixture(scope="module")
 def without_images(own, tmp_path_factory):
-    """A run trained from a pickle of vectors, the images' folder being gone."""
+    """A run trained from a pickle of vectors without the image folder."""
     folder = tmp_path_factory.mktemp("given")
     shutil.copytree(shapes.data(), folder / "data")
     shutil.rmtree(folder / "data" / "images")
@@ -115,7 +115,7 @@ def test_another_encoder_is_detected(own, tmp_path, way):
 
 
 def test_the_encoder_may_be_set_on_resume(own, tmp_path):
-    """No weights at hand: training goes on without encoder; with --resume and the right one the run has it."""
+    """Training runs without encoder weights; resuming with the right encoder adds it to the run."""
     path = pickled(tmp_path / "old.pkl", own)
     missing = {"type": "small_cnn", "weights": str(tmp_path / "gone.weights.h5"), "image_size": 32}
     _, log = learn(stored(path, encoder=missing), tmp_path / "run")
@@ -189,7 +189,7 @@ def test_missing_test_features_are_reported_before_training(own, tmp_path):
     assert not (tmp_path / "run" / "history.csv").exists()
 
 
-# --- what does not go together ----------------------------------------------------------------------------------------
+# --- incompatible settings --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_damaged_feature_entry_is_refused(copy):
 
 
 def test_the_encoder_of_a_run(tmp_path):
-    """Another file in the place of the weights is found out; another place of the same file does not matter."""
+    """Weights with another content are refused; the same file at another path is accepted."""
     run = shapes.trained()
     saved = load_config(run / "config.yaml")
     require_encoder(saved, run)

@@ -12,7 +12,7 @@ from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.models.run import RunDirectory
 
 
-def test_is_a_path(tmp_path):
+def test_a_run_directory_is_a_path(tmp_path):
     run = RunDirectory(tmp_path)
     assert os.fspath(run) == str(run) == str(tmp_path)
     assert run.weights == tmp_path / "model.weights.h5"
@@ -21,7 +21,7 @@ def test_is_a_path(tmp_path):
         RunDirectory.named("", "--run")
 
 
-def test_require(tmp_path):
+def test_require_refuses_what_is_not_a_run(tmp_path):
     run = RunDirectory(tmp_path / "run")
     with pytest.raises(CheckpointError, match="run"):
         run.require()
@@ -47,12 +47,12 @@ def test_encoder_folders(tmp_path):
     ]
 
 
-def test_foreign_files(tmp_path):
+def test_foreign_files_are_listed(tmp_path):
     run = RunDirectory(tmp_path)
     assert run.foreign_file() is None
     run.history.touch()
     assert run.foreign_file() == run.history
-    run.lock.touch()  # as an interrupted training leaves it
+    run.lock.touch()  # as after an interrupted training
     assert run.foreign_file() is None
     run.config.touch()
     assert run.foreign_file() == run.config
@@ -78,7 +78,7 @@ def test_the_lock_excludes_other_processes(tmp_path):
         process.join()
 
 
-def test_clear_removes_only_our_files(tmp_path):
+def test_clear_removes_only_run_files(tmp_path):
     run = RunDirectory(tmp_path)
     ours = [*run.files, *RunDirectory(run.stage_one).files, *run.encoders(2)[1].files]
     ours += [
@@ -102,7 +102,7 @@ def test_clear_removes_only_our_files(tmp_path):
 
 
 def test_no_other_module_names_a_run_file():
-    """Names of run files stand in models/run.py; those of encoder files in vision/encoder_folder.py."""
+    """Names of run files are defined in models/run.py; those of encoder files in vision/encoder_folder.py."""
     package = Path(capsmith.__file__).parent
     run = RunDirectory(Path())
     names = {path.name for path in [*run.files, run.test_readings, run.ensemble, run.lock]}

@@ -1,4 +1,4 @@
-"""The config of a run, and what may be changed of it."""
+"""The config of a run, and the changes that it allows."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def run(tmp_path):
     return tmp_path / "run"
 
 
-def test_a_run_s_config_and_what_may_be_changed(run):
+def test_a_runs_config_allows_some_changes(run):
     assert run_config(run) == load_config(BASE)
     changes = ["decoding.type=beam", "data.root=elsewhere", "features.cache=there", "evaluation.metrics=[bleu]"]
     assert run_config(run, [*changes, "encoder.weights=moved.weights.h5"]) == load_config(
@@ -26,13 +26,13 @@ def test_a_run_s_config_and_what_may_be_changed(run):
     "override",
     ["decoder.units=3", "text.lowercase=false", "encoder.layer=x", "training.epochs=3", "decoder.type=merge"],
 )
-def test_what_the_model_was_trained_with_stays(run, override):
+def test_settings_of_the_trained_model_cannot_be_changed(run, override):
     with pytest.raises(ConfigError, match="--set") as caught:
         run_config(run, [override])
     assert override.split("=")[0] in str(caught.value)
 
 
-def test_a_damaged_run_is_a_damaged_checkpoint(run):
+def test_a_damaged_run_is_a_checkpoint_error(run):
     (run / "config.yaml").write_text("seed: 1\nmade: by hand\n")
     with pytest.raises(CheckpointError, match="cannot be used") as caught:
         run_config(run)
@@ -40,7 +40,7 @@ def test_a_damaged_run_is_a_damaged_checkpoint(run):
 
 
 def test_a_run_of_an_earlier_version_loads(run):
-    """Keys that were renamed since are migrated."""
+    """Renamed keys are migrated."""
     path = run / "config.yaml"
     config = load_config(BASE, ["encoder.pretrain_on_words.output=x", "encoder.pretrain_on_words.min_images=3"])
     save_config(config, path)
@@ -48,7 +48,7 @@ def test_a_run_of_an_earlier_version_loads(run):
     assert run_config(run) == config
 
 
-def test_runs_that_caption_together_follow_the_first(run):
+def test_an_ensemble_uses_the_search_of_its_first_run(run):
     first, second = run_configs([run, run], ["decoding.max_length=9", "evaluation.examples=3", "features.cache=x"])
     assert (first.decoding.max_length, first.evaluation.examples) == (9, 3)
     assert second.decoding == load_config(BASE).decoding and second.evaluation == load_config(BASE).evaluation

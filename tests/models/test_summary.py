@@ -1,4 +1,4 @@
-"""The summary of a captioner adds up, and its diagram shows the parts of every decoder."""
+"""The numbers of a summary add up, and its diagram shows the parts of every decoder."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -82,7 +82,7 @@ def test_sizes_are_formatted(count, text):
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_the_diagram_counts_every_parameter(decoder):
-    """What stands in the boxes adds up to the model: none is left out or counted twice."""
+    """The boxes' parameter counts add up to the model's: none is missing or counted twice."""
     captioner = made(decoder)
     texts = [node.text for node in ET.fromstring(diagram(captioner).svg()).iter("{http://www.w3.org/2000/svg}text")]
     told = [int(found[1].replace(",", "")) for text in texts if (found := re.fullmatch(r"([\d,]+) parameters", text))]
@@ -95,7 +95,7 @@ def test_boxes_do_not_overlap_and_arrows_end_at_their_edges(decoder):
     root = ET.fromstring(diagram(made(decoder)).svg())
     space = "{http://www.w3.org/2000/svg}"
     width, height = float(root.get("width")), float(root.get("height"))
-    _, *rectangles = root.iter(f"{space}rect")  # the first is the paper
+    _, *rectangles = root.iter(f"{space}rect")  # the first is the background
     boxes = [[float(node.get(key)) for key in ("x", "y", "width", "height")] for node in rectangles]
     edges = [(x, y, x + w, y + h) for x, y, w, h in boxes]
     assert all(x >= 0 and y >= 0 and x2 <= width and y2 <= height for x, y, x2, y2 in edges)

@@ -1,4 +1,4 @@
-"""Images of another kind than the training images are told; images of their kind hardly ever."""
+"""Images unlike the training images are reported; similar images hardly ever."""
 
 import json
 from functools import partial
@@ -19,7 +19,7 @@ SIZES = {"train": 90, "dev": 40, "test": 60}
 
 
 class Seen:
-    """Features of a few kinds of images that vary in some directions far more than in others."""
+    """Features of a few kinds of images whose variance differs strongly between directions."""
 
     def __init__(self, regions=0, channels=24):
         self.shape = (regions, channels) if regions else (channels,)
@@ -46,13 +46,15 @@ def test_unfamiliar_features_exceed_the_threshold(regions):
     domain = TrainingDomain.of(seen, ids(0, 400), ids(1000, 200))
     assert (domain.distances(seen.features(ids(1000, 200))) > domain.threshold).mean() <= 0.01
     assert (domain.distances(seen.features(ids(5000, 400))) > domain.threshold).mean() <= 0.03
-    other = seen.features(ids(5000, 100)) + 2 * seen.turn[-1].astype(np.float32)  # where training hardly varies
+    other = seen.features(ids(5000, 100)) + 2 * seen.turn[-1].astype(
+        np.float32
+    )  # a direction of low variance in training
     assert (domain.distances(other) > domain.threshold).mean() > 0.95
     np.testing.assert_allclose(domain.distances(seen.features(ids(0, 5))), 0, atol=0.05)
 
 
 def test_more_channels_than_images():
-    """Of 500 channels 60 images show few directions: what is left over tells, too."""
+    """60 images span few directions of 500 channels; the distance outside that subspace counts too."""
     seen = Seen(channels=500)
     domain = TrainingDomain.of(seen, ids(0, 60), ids(1000, 20))
     assert domain.basis.shape == (500, 15)
@@ -73,7 +75,7 @@ def test_too_few_images_give_no_summary():
     assert TrainingDomain.of(Seen(), ids(0, 50), ids(100, 9)) is None
 
 
-def test_saving_and_loading_changes_nothing(tmp_path):
+def test_a_loaded_summary_equals_the_saved_one(tmp_path):
     seen = Seen()
     domain = TrainingDomain.of(seen, ids(0, 100), ids(1000, 30))
     path = tmp_path / "domain.npz"
@@ -144,7 +146,7 @@ def shapes(root):
 
 
 def photo_like(side=40):
-    """Soft blots of all colours with grain, as photographs have."""
+    """Returns blurred, grainy blobs of many colours, similar to a photograph."""
     blots = Image.fromarray(RNG.integers(0, 256, (5, 5, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
     return Image.fromarray((np.asarray(blots) + RNG.normal(0, 25, (side, side, 3))).clip(0, 255).astype(np.uint8))
 

@@ -1,4 +1,4 @@
-"""What a run remembers: found again by looks, and the same after saving."""
+"""The caption index of a run: nearest neighbours by features, and equality after saving and loading."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ CAPTIONS = [[(4 + n % KINDS, 20 + n), (5, 6)][: 1 + n % 2] for n in range(60)]
 
 
 class Seen:
-    """Images of six kinds; one channel is a thousand times larger than the others and says nothing."""
+    """Images of six kinds; one channel is a thousand times larger than the others and carries no information."""
 
     def __init__(self, regions):
         noise = RNG.normal(size=(60, regions, 20))
@@ -26,7 +26,7 @@ class Seen:
 
 
 @pytest.mark.parametrize("regions", [1, 4])
-def test_like_images_are_found(regions):
+def test_similar_images_are_found(regions):
     seen = Seen(regions)
     ids = [str(n) for n in range(60)]
     index = CaptionIndex.build(seen, ids[:48], CAPTIONS[:48])
@@ -41,7 +41,7 @@ def test_like_images_are_found(regions):
     np.testing.assert_allclose(np.linalg.norm(looks, axis=1), 1, atol=1e-2)
 
 
-def test_saved_and_loaded_is_the_same(tmp_path):
+def test_a_loaded_index_equals_the_saved_one(tmp_path):
     seen = Seen(4)
     index = CaptionIndex.build(seen, [str(n) for n in range(60)], CAPTIONS)
     index.save(tmp_path)
@@ -51,7 +51,7 @@ def test_saved_and_loaded_is_the_same(tmp_path):
     np.testing.assert_array_equal(again.nearest(some, 60), index.nearest(some, 60))
     for name in ("tokens", "idf", "encode", "decode"):
         np.testing.assert_array_equal(getattr(again.concepts, name), getattr(index.concepts, name))
-    assert again.nearest(some, 100)[0].shape == (2, 60)  # no more than there are
+    assert again.nearest(some, 100)[0].shape == (2, 60)  # at most all of them
     np.testing.assert_array_equal(again.frequencies.idf, index.frequencies.idf)
     expected = np.log(60 / sum(any(5 in c for c in group) for group in CAPTIONS))
     assert np.isclose(again.frequencies.idf, expected, rtol=1e-12).any()

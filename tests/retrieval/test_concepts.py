@@ -1,4 +1,4 @@
-"""What features say about captions: against ridge regression, what they ignore, and captions that fit or do not."""
+"""The concept predictor: comparison with ridge regression, irrelevant channels, and scores of captions."""
 
 from types import SimpleNamespace
 
@@ -18,14 +18,14 @@ DOG, CAT, ALWAYS = 10, 11, 12
 
 
 def features_and_captions():
-    """Channel 0 varies most and says nothing; whether channel 3 is positive decides between two words."""
+    """Channel 0 varies most and is irrelevant; the sign of channel 3 decides between two words."""
     features = RNG.normal(size=(IMAGES, CHANNELS))
     features[:, 0] *= 20
     features -= features.mean(axis=0)
     return features, [[(DOG if row[3] > 0 else CAT, ALWAYS), (ALWAYS, UNK, END)] for row in features]
 
 
-def test_for_one_word_it_is_ridge_regression():
+def test_with_one_word_it_equals_ridge_regression():
     features, _ = features_and_captions()
     captions = [[(DOG,)] if row[3] > 0.5 else [()] for row in features]
     there = np.array([bool(group[0]) for group in captions], float)
@@ -38,16 +38,16 @@ def test_for_one_word_it_is_ridge_regression():
     assert abs(cosine) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_loud_channel_that_says_nothing_is_ignored():
+def test_an_irrelevant_channel_of_high_variance_is_ignored():
     features, captions = features_and_captions()
     along = features @ semantic_directions(features, captions)
     deciding, loud = (abs(np.corrcoef(along[:, 0], features[:, channel])[0, 1]) for channel in (3, 0))
     assert deciding > 0.8 and loud < deciding / 2
 
 
-def test_words_too_rare_to_learn_and_no_words_at_all():
+def test_captions_of_only_rare_words_or_none():
     features, captions = features_and_captions()
-    rare = [[(100 + n // 9, UNK)] for n in range(IMAGES)]  # nine images a word
+    rare = [[(100 + n // 9, UNK)] for n in range(IMAGES)]  # nine images per word
     assert (
         semantic_directions(features, rare).shape
         == semantic_directions(features, [[()]] * IMAGES).shape
@@ -64,8 +64,8 @@ class Seen:
         return self.all[[int(i) for i in ids]]
 
 
-def test_with_meaning_more_neighbours_share_the_words():
-    """A control: captions of other images have no meaning to find, and change nothing for the better."""
+def test_projected_features_have_neighbours_with_more_shared_words():
+    """A control: projections learned from captions of other images bring no improvement."""
     features, captions = features_and_captions()
     ids = [str(n) for n in range(IMAGES)]
     moved = [captions[n] for n in RNG.permutation(IMAGES)]
@@ -80,8 +80,8 @@ def test_with_meaning_more_neighbours_share_the_words():
     assert share(moved, 1.0) < share(captions, 0.0) + 0.05
 
 
-def test_words_spoken_of_are_a_ridge_regression():
-    """With as many directions as there are words nothing is lost by the reduced rank."""
+def test_predicted_words_equal_ridge_regression():
+    """With as many directions as words, reducing the rank loses nothing."""
     features, captions = features_and_captions()
     content = ConceptPredictor.fit(features, captions)
     there = np.array([[float(any(word in c for c in group)) for word in content.tokens] for group in captions])
@@ -99,16 +99,16 @@ def test_words_spoken_of_are_a_ridge_regression():
     np.testing.assert_allclose(content.predict(features), expected, atol=1e-4)
 
 
-def test_a_caption_fits_by_its_rare_words_that_are_spoken_of():
-    """By hand: words of rarity 3 and 4, spoken of by 0.5 and 0.25, each once, over the root of their length 5."""
+def test_the_concept_score_of_a_caption_by_hand():
+    """Words of rarity 3 and 4 predicted with 0.5 and 0.25, divided by the root of the norm 5 of their rarities."""
     content = ConceptPredictor(np.array([7, 8, 9]), np.array([3.0, 4.0, 0.0]), np.zeros((2, 1)), np.zeros((1, 3)))
     spoken = np.array([0.5, 0.25, 0.9])
     fits = content.score(spoken, [(7, 8, 7), (7,), (9, 99), (99,), ()])
     np.testing.assert_allclose(fits, [(3 * 0.5 + 4 * 0.25) / 5**0.5, 1.5 / 3**0.5, 0, 0, 0])
 
 
-def test_what_a_new_image_shows_is_told_from_what_it_does_not():
-    """A control: learned from captions of other images it is chance."""
+def test_words_of_new_images_are_predicted():
+    """A control: predictors learned from captions of other images are at chance level."""
     features, captions = features_and_captions()
     moved = [captions[n] for n in RNG.permutation(IMAGES)]
 
@@ -121,8 +121,8 @@ def test_what_a_new_image_shows_is_told_from_what_it_does_not():
     assert 0.25 < right(moved) < 0.75
 
 
-def test_a_index_chooses_by_what_its_features_speak_of():
-    """All the way from features of other scales; a control: with captions of other images it is chance."""
+def test_an_index_prefers_captions_with_the_predicted_words():
+    """From unscaled features to the choice; a control: with captions of other images it is at chance level."""
     features, captions = features_and_captions()
     features = features * 7 + 100
     ids = [str(n) for n in range(IMAGES)]
@@ -139,7 +139,7 @@ def test_a_index_chooses_by_what_its_features_speak_of():
     assert 0.25 < right([captions[n] for n in RNG.permutation(IMAGES)]) < 0.75
 
 
-def test_no_words_are_no_content():
+def test_an_empty_caption_scores_zero():
     features, _ = features_and_captions()
     content = ConceptPredictor.fit(features, [[()]] * IMAGES)
     assert content.predict(features).shape == (IMAGES, 0)

@@ -1,4 +1,4 @@
-"""An encoder that is pretrained on the words of the shapes."""
+"""Settings of an encoder that is adapted to the words of the shapes."""
 
 import json
 
@@ -7,7 +7,7 @@ from tests.support.prepared import corpus_of
 
 
 def settings(folder, **adapt):
-    """A frozen random CNN whose last two blocks are taught the words of the shapes."""
+    """Returns the config of a frozen random CNN whose last two blocks are trained on the words of the shapes."""
     how = {"output": str(folder / "adapted"), "after": "block3_out", "epochs": 12, "learning_rate": 0.003}
     values = shapes.settings(
         features={"cache": str(folder / "cache")}, training={"epochs": 1}, evaluation={"after_training": None}

@@ -1,4 +1,4 @@
-"""What the three backends write differently."""
+"""Operations whose code depends on the backend."""
 
 from collections.abc import Callable
 from typing import Any

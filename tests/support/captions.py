@@ -1,4 +1,4 @@
-"""Captions for property tests: few words, so that n-grams meet; and the odd ones that people send."""
+"""Captions for property tests: few words, so that n-grams match often, and unusual texts."""
 
 from hypothesis import strategies as st
 
@@ -9,7 +9,7 @@ FULL = st.lists(WORDS, min_size=1, max_size=14)
 
 @st.composite
 def corpora(draw, hypotheses=SENTENCES, references=FULL, images=6):
-    """Hypotheses and references by id; 1 to 10 references, not the same number for every image."""
+    """Returns hypotheses and references by id, with 1 to 10 references per image."""
     keys = [f"{number}.jpg" for number in range(draw(st.integers(1, images)))]
     truth = {key: draw(st.lists(references, min_size=1, max_size=10)) for key in keys}
     return {key: draw(hypotheses) for key in keys}, truth

@@ -1,10 +1,10 @@
-"""coco-caption's own scorers, as an independent truth; tests skip where pycocoevalcap is not installed."""
+"""coco-caption's scorers as an independent reference; tests skip where pycocoevalcap is not installed."""
 
 import pytest
 
 
 def scores(hypotheses, references, names=("bleu", "rouge", "cider")):
-    """BLEU-1..4, ROUGE-L and CIDEr with their values per image, from pycocoevalcap; tokens in, tokens out."""
+    """Returns BLEU-1..4, ROUGE-L and CIDEr of tokenised captions with their values per image, from pycocoevalcap."""
     pytest.importorskip("pycocoevalcap")
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider

@@ -1,4 +1,4 @@
-"""The smallest config, and what is wrong with a variant of it."""
+"""The smallest config, and the error messages of its variants."""
 
 import pytest
 
@@ -10,7 +10,7 @@ TEXT = "data: {type: folder, root: images}\ndecoder: {type: inject}\n"
 
 
 def error(source, *overrides):
-    """Returns the message of the error that a config raises."""
+    """Returns the error message of an invalid config."""
     with pytest.raises(ConfigError) as caught:
         load_config(source, overrides)
     return str(caught.value)

@@ -1,4 +1,4 @@
-"""Trains, and dies of a real ``kill -9`` at a chosen moment: ``python dying.py CONFIG RUN EPOCH MOMENT``.
+"""Trains, and is killed by a real ``kill -9`` at a chosen moment: ``python dying.py CONFIG RUN EPOCH MOMENT``.
 
 The moment is ``batch`` (half-way through the epoch), ``weights`` (an epoch's best weights are written over those of an
 earlier epoch, its state is not; the first such epoch, whatever ``EPOCH`` says),

@@ -1,4 +1,4 @@
-"""An encoder of numpy alone, so that extraction is tested in milliseconds; as a script, a run that kills itself."""
+"""An encoder in NumPy, for tests of extraction in milliseconds; as a script, an extraction that kills itself."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ _WEIGHTS = np.random.default_rng(1).normal(size=(SIZE[0] * SIZE[1] * 3, 20)).ast
 
 
 class FakeEncoder:
-    """Projects the pixels at random; counts what it is asked."""
+    """Projects pixels with random weights, and records its calls."""
 
     image_size = SIZE
     calls: list[int] = []
@@ -33,14 +33,14 @@ class FakeEncoder:
 
 
 def install(modules=sys.modules):
-    """Puts the fake in the place of capsmith.vision.encoder."""
+    """Replaces the module capsmith.vision.encoder."""
     stand_in = types.ModuleType("capsmith.vision.encoder")
     stand_in.build_encoder = FakeEncoder
     modules["capsmith.vision.encoder"] = stand_in
 
 
 def images_in(folder: Path, count: int = 23) -> list[tuple[str, Path]]:
-    """Draws small random images, each of its own file size."""
+    """Draws small random images with distinct file sizes."""
     folder.mkdir(exist_ok=True)
     random = np.random.default_rng(0)
     made = []

@@ -1,4 +1,4 @@
-"""A program called java that does what a test says."""
+"""A program named java whose behaviour a test defines."""
 
 import os
 import stat
@@ -20,7 +20,7 @@ import json, sys
 
 @pytest.fixture
 def fake_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts a program called java first in the search path; its body is an argument."""
+    """Returns a function that puts a program named java with a given body first in the search path."""
 
     def make(body: str) -> None:
         folder = tmp_path / "bin with space"

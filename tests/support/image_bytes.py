@@ -1,4 +1,4 @@
-"""Image files made byte by byte, as no program would write them."""
+"""Image files built byte by byte, in forms that no ordinary program writes."""
 
 import io
 import struct
@@ -8,19 +8,19 @@ from PIL import Image
 
 
 def encoded(image=None, kind="PNG", **options):
-    """A file of an image; by default a small red one."""
+    """Returns the file content of an image; by default a small red one."""
     file = io.BytesIO()
     (image or Image.new("RGB", (16, 12), (200, 30, 40))).save(file, kind, **options)
     return file.getvalue()
 
 
 def segment(marker, content):
-    """A segment of a JPEG."""
+    """Returns a JPEG segment."""
     return bytes((0xFF, marker)) + struct.pack(">H", len(content) + 2) + content
 
 
 def scan_bomb(side, scans, height=None, sof=0xC2, data=b"", colours=1):
-    """A JPEG of side × side pixels whose scans say nothing; a decoder goes through all blocks for each."""
+    """Returns a JPEG of side × side pixels with empty scans; a decoder visits all blocks for each scan."""
     table = bytes(1) + bytes([1] + [0] * 15) + b"\0"
     head = b"\xff\xd8" + segment(0xDB, b"\0" + b"\1" * 64)
     parts = b"".join(bytes((number, 0x11, 0)) for number in range(1, colours + 1))
@@ -33,19 +33,19 @@ def scan_bomb(side, scans, height=None, sof=0xC2, data=b"", colours=1):
 
 
 def chunk(kind, data):
-    """A chunk of a PNG."""
+    """Returns a PNG chunk."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png(width, height, *chunks, rows=b"", colour=2, bits=8):
-    """A PNG of this header, further chunks, and rows (packed here)."""
+    """Returns a PNG with this header, further chunks, and rows, which are compressed here."""
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     body = b"".join(chunks) + chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND", b"")
 
 
 def tiff(tags, data=b"", order="<", head=8):
-    """A TIFF of one directory: (tag, type, count, value) each, with the data behind it."""
+    """Returns a TIFF with one directory of (tag, type, count, value) entries, followed by data."""
     body = struct.pack(order + "H", len(tags))
     for tag, kind, count, value in tags:
         if order == ">" and kind == 3 and count == 1:
@@ -55,7 +55,7 @@ def tiff(tags, data=b"", order="<", head=8):
 
 
 def tiff_tags(width, height, compression=1, **more):
-    """The tags of a grey TIFF in one strip that starts behind the directory."""
+    """Returns the tags of a grey TIFF whose single strip follows the directory."""
     count = 9 + len(more)
     tags = {256: width, 257: height, 258: 8, 259: compression, 262: 1, 273: 14 + 12 * count, 277: 1, 278: height}
     tags |= {279: width * height} | {int(name[1:]): value for name, value in more.items()}
@@ -63,14 +63,14 @@ def tiff_tags(width, height, compression=1, **more):
 
 
 def crowded_tags(size=60_000):
-    """EXIF whose tags all name the same bytes: a reader that copies them for each needs hundreds of megabytes."""
+    """Returns EXIF whose tags all refer to the same bytes: copying them for each tag takes hundreds of megabytes."""
     count = size // 24
     tags = [(30_000 + n, 7, size // 2, 8 + 2 + 12 * count + 4) for n in range(count)]
     return tiff(tags, bytes(size // 2))
 
 
 def iptc(content):
-    """A file in the wrapper of news agencies, from which Pillow opens whatever is inside."""
+    """Returns content in an IPTC wrapper, in which Pillow opens any format."""
 
     def field(record, tag, value):
         return b"\x1c" + bytes((record, tag)) + struct.pack(">H", len(value)) + value
@@ -81,17 +81,17 @@ def iptc(content):
 
 
 def icns(content):
-    """An icon file of a Mac around a PNG or JPEG 2000."""
+    """Returns a macOS icon file that contains a PNG or JPEG 2000."""
     part = b"ic10" + struct.pack(">I", len(content) + 8) + content
     return b"icns" + struct.pack(">I", len(part) + 8) + part
 
 
 def box(kind, content=b""):
-    """A box of an ISO base media file: HEIC, AVIF, MP4, JPEG 2000."""
+    """Returns a box of an ISO base media file: HEIC, AVIF, MP4, JPEG 2000."""
     return struct.pack(">I", len(content) + 8) + kind + content
 
 
 def icon(image, width=16, height=16, count=1):
-    """An icon file of one image, whatever it is."""
+    """Returns an icon file with one entry of any content."""
     entry = struct.pack("<BBBBHHII", width, height, 0, 0, 1, 32, len(image), 6 + 16 * count)
     return struct.pack("<HHH", 0, 1, count) + entry * count + image

@@ -1,4 +1,4 @@
-"""What capsmith logs, seen by tests."""
+"""Access to capsmith's log lines in tests."""
 
 import contextlib
 import logging
@@ -17,7 +17,7 @@ class _Calling(logging.Handler):
 
 @contextlib.contextmanager
 def on_log(call):
-    """Calls a function with every line that is logged within; what it raises is raised where the line was logged."""
+    """Calls a function with every line logged in the context; its exceptions propagate to the logging statement."""
     handler = _Calling(call)
     ROOT.addHandler(handler)
     try:
@@ -28,7 +28,7 @@ def on_log(call):
 
 @contextlib.contextmanager
 def recorded():
-    """Gives a list that gets every line that is logged within."""
+    """Yields a list that collects every line logged in the context."""
     lines = []
     with on_log(lines.append):
         yield lines

@@ -1,4 +1,4 @@
-"""The plugins of docs/plugins.md as files, and a way to undo what plugins register."""
+"""The plugins of docs/plugins.md as files, and fixtures that undo registrations."""
 
 import json
 import re
@@ -17,7 +17,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
 
 
 def documented() -> dict[str, str]:
-    """Returns the code blocks that begin with the name of a file, by that name."""
+    """Returns the code blocks that begin with a file name, by that name."""
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     return {match[1]: block for block in blocks if (match := re.match(r"# (\w+\.py)\n", block))}
 
@@ -32,7 +32,7 @@ def write(folder: Path, *names: str) -> list[Path]:
 
 
 def config_file(place: Path, **changes: dict[str, Any]) -> str:
-    """Writes the toy's config, of data and cache in a folder, with changes; a section of another type is replaced."""
+    """Writes the toy config with changes, for data and cache in a folder; a section of another type is replaced."""
     values = toy.settings(place / "data", place / "cache")
     for section, change in changes.items():
         values[section] = change if "type" in change else {**values[section], **change}
@@ -40,19 +40,19 @@ def config_file(place: Path, **changes: dict[str, Any]) -> str:
 
 
 def option(place: Path, name: str) -> list[str]:
-    """Writes a documented plugin; returns the option that names it."""
+    """Writes a documented plugin; returns the ``--plugin`` option for it."""
     return ["--plugin", str(write(place, name)[0])]
 
 
 def needs(run: Path) -> dict[tuple[str, str], str]:
-    """Returns the plugins that a run says it needs, by kind and name."""
+    """Returns the plugins that a run requires, by kind and name."""
     result = json.loads((run / "plugins.json").read_text())["needs"]
     return {(need["kind"], need["name"]): need["plugin"] for need in result}
 
 
 @contextmanager
 def forgetting(_: object = None) -> Iterator[None]:
-    """Unregisters at its end whatever was registered within."""
+    """Unregisters, on exit, the components registered in the context."""
     before = {kind: set(table) for kind, table in TABLES.items()}
     loaded = set(LOADED)
     try:
@@ -67,7 +67,7 @@ def forgetting(_: object = None) -> Iterator[None]:
 
 @pytest.fixture
 def isolated_plugins() -> Iterator[None]:
-    """Unregisters after each test what it registered."""
+    """Unregisters the components that a test registered."""
     with forgetting():
         yield
 

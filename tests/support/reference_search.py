@@ -1,4 +1,4 @@
-"""The searches again, slow and plain: one image at a time, lists of tokens, float64. The oracle of the tests."""
+"""Slow, plain implementations of all searches (one image at a time, lists of tokens, float64), the tests' reference."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def one_image(features, n):
 
 
 class _Image:
-    """Asks a stepper for the next token of hypotheses of one image."""
+    """Computes next-token probabilities for hypotheses of one image with a stepper."""
 
     def __init__(self, stepper, features):
         self.stepper, self.features = stepper, features
@@ -158,7 +158,7 @@ def truncated(logits, top_k, top_p):
 
 
 def drawn(weights, chances):
-    """Draws a token (of V weights): a block of blocks, a block, and a token, each by its own random number."""
+    """Draws a token from V weights: a block of blocks, a block, then a token, each with its own random number."""
     size = block_size(len(weights))
     cube = np.zeros(size**3)
     cube[: len(weights)] = weights

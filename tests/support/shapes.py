@@ -1,7 +1,10 @@
-"""A data set of drawn coloured shapes that a tiny captioner learns in seconds, and trainings of it.
+"""The dataset for tests that train: 120 images of coloured shapes that a tiny captioner learns in seconds.
+
+The other one, ``tests.support.toy``, has 12 images and is not meant to be learned: tests of files, errors and the
+command line use it.
 
 Four colours, three shapes, two sides: 24 scenes, each drawn several times in slightly different places. The train
-split shows every scene, so what is held out is the place, not the words.
+split shows every scene: held-out images differ in the position of the shape, not in words.
 """
 
 import atexit
@@ -25,7 +28,7 @@ SIDE = 32
 
 
 def draw(colour: str, shape: str, side: str, seed: int) -> Image.Image:
-    """Draws one shape on black, a little off its place."""
+    """Draws one shape on black, slightly shifted."""
     rng = np.random.default_rng(seed)
     x, y = SIDES[side] + rng.integers(-1, 2), 16 + rng.integers(-2, 3)
     width, height = SHAPES[shape]
@@ -55,7 +58,7 @@ def make_data(root: Path) -> Path:
 
 @functools.cache
 def workplace() -> Path:
-    """Returns a folder that lives as long as the tests."""
+    """Returns a folder that is deleted when the tests end."""
     folder = Path(tempfile.mkdtemp(prefix="capsmith-shapes-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -71,7 +74,7 @@ def settings(**sections: dict[str, Any] | int) -> dict[str, Any]:
     """Returns the config of a small decoder on a frozen random CNN.
 
     Args:
-        **sections: What to change, as in ``training={"epochs": 4}``.
+        **sections: Changes by section, as in ``training={"epochs": 4}``.
     """
     values: dict[str, Any] = {
         "seed": 1,
@@ -90,7 +93,7 @@ def settings(**sections: dict[str, Any] | int) -> dict[str, Any]:
 
 
 def save_patches(path: Path) -> Path:
-    """Writes an encoder as people have them, a whole ``.keras`` model: the mean colours of 4 × 4 patches."""
+    """Writes a custom encoder as a complete ``.keras`` model: mean colours of 4 × 4 patches."""
     import keras
 
     pixels = keras.Input((SIDE, SIDE, 3))

@@ -1,4 +1,4 @@
-"""The shortest training: one epoch in which almost nothing is learned, without a report."""
+"""The shortest training: one epoch with hardly any learning, without a report."""
 
 from tests.support import shapes
 
@@ -11,5 +11,5 @@ SHORT = {
 
 
 def settings(**sections):
-    """The shortest training: one epoch in which next to nothing is learned, without a test at its end."""
+    """Returns the config of a training of one short epoch without a test evaluation."""
     return shapes.settings(**{**SHORT, **{name: {**SHORT.get(name, {}), **s} for name, s in sections.items()}})

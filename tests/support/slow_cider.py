@@ -1,4 +1,4 @@
-"""CIDEr-D straight from the equations of the paper, and small captions to compute it of."""
+"""CIDEr-D computed directly from the paper's equations, and small captions for it."""
 
 import math
 from collections import Counter
@@ -19,7 +19,7 @@ TRAIN = {
 
 
 def slow_cider(hypothesis, references, corpus, plain=False):
-    """CIDEr-D of one image, straight from the paper's equations; ``corpus`` gives the document frequencies."""
+    """Returns CIDEr-D of one image from the paper's equations; ``corpus`` gives the document frequencies."""
 
     def vector(tokens, n):
         counts = Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))

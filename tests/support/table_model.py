@@ -1,4 +1,4 @@
-"""A made-up model of few tokens, whose captions can all be listed."""
+"""A small table model whose captions can be enumerated."""
 
 import itertools
 
@@ -11,7 +11,7 @@ V = 7
 
 
 class Table:
-    """A model of order two with random tables, one an image; its state is the image and the word before."""
+    """A second-order model with one random table per image; its state is the image and the previous token."""
 
     def __init__(self, images, seed=0, sharpness=1.0):
         self.table = np.random.default_rng(seed).normal(scale=sharpness, size=(images, V, V, V)).astype(np.float32)
@@ -38,6 +38,6 @@ def features(images):
 
 
 def sentences(longest):
-    """All sentences that end before they are cut, and their lengths up to ``longest`` - 1 words."""
+    """Returns all sentences of up to ``longest`` - 1 words that end with the end token."""
     for length in range(longest):
         yield from itertools.product((A, B, C), repeat=length)

@@ -7,5 +7,5 @@ from tests import mistakes
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> mistakes.Toy:
-    """A data set, a run trained on it, and its feature store; nobody may write to them."""
+    """A dataset, a run trained on it, and its feature store; tests must not write to them."""
     return mistakes.make_toy(tmp_path_factory.mktemp("toy"))

@@ -11,5 +11,5 @@ def test_progress_of_other_batches_is_refused(tmp_path):
     assert EpochProgress.from_json(good, "here", 2, 5) == EpochProgress(2, 3, 1.5, 7, samples={"rewards": [0.5]})
     assert EpochProgress.from_json({}, "here", 2, 5) == EpochProgress(2)
     for change in ({"epoch": 1}, {"step": 6}, {"step": -1}, {"words": "x"}, {"rewards": [None]}, {"other": 1}):
-        with pytest.raises(CheckpointError, match="here is damaged within an epoch"):
+        with pytest.raises(CheckpointError, match="here is damaged"):
             EpochProgress.from_json({"pass": good["pass"] | change}, "here", 2, 5)

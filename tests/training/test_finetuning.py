@@ -57,10 +57,10 @@ def frozen(tmp_path):
     return values
 
 
-def test_first_the_decoder_then_both(tmp_path):
+def test_fine_tuning_continues_stage_one(tmp_path):
     """Stage two starts with the decoder and the encoder of stage one, and improves."""
     values = frozen(tmp_path)
-    kept = str(tmp_path / "first" / "encoder.weights.h5")  # with weights of its own, its batch norm stays as it is
+    kept = str(tmp_path / "first" / "encoder.weights.h5")  # with weights given, its batch norm stays frozen
     values["encoder"] |= {"trainable": True, "lr_multiplier": 0.5, "weights": kept}
     values["training"] |= {"resume_weights_from": str(tmp_path / "first"), "epochs": 1, "learning_rate": 1e-9}
     train(load_config(values), tmp_path / "still")
@@ -78,7 +78,7 @@ def test_first_the_decoder_then_both(tmp_path):
         train(load_config(back), tmp_path / "back")
 
 
-def test_what_does_not_go_together():
+def test_incompatible_settings_are_refused():
     with pytest.raises(ConfigError, match="cached_crops"):
         load_config(shapes.settings(training={"augment": {}}))
     with pytest.raises(ConfigError, match="encoder.trainable"):

@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_numbers(trained, tmp_path):
 
 
 def test_a_run_is_not_overwritten(run):
-    with pytest.raises(CheckpointError, match="already holds a training: add --resume"):
+    with pytest.raises(CheckpointError, match="--resume"):
         train(load_config(settings()), run)
 
 
@@ -70,7 +70,7 @@ def test_a_run_is_not_overwritten(run):
 )
 def test_another_config_is_not_resumed(run, section, value, said):
     before = (run / "config.yaml").read_text()
-    with pytest.raises(CheckpointError, match="was begun with another config") as caught:
+    with pytest.raises(CheckpointError, match="config") as caught:
         train(load_config(settings(**{section: value})), run, resume=True)
     assert said in str(caught.value)
     assert (run / "config.yaml").read_text() == before
@@ -102,7 +102,7 @@ def edited(tmp_path, edit):
 
 def test_changed_captions_are_not_resumed(run, tmp_path):
     changed = edited(tmp_path, lambda row: [row[0], row[1].replace("a red bar", "a red red bar"), row[2]])
-    with pytest.raises(CheckpointError, match="the training captions have changed"):
+    with pytest.raises(CheckpointError, match="training captions"):
         train(load_config(settings(**changed)), run, resume=True)
 
 
@@ -138,6 +138,8 @@ def test_initial_weights_from_another_run(trained, tmp_path):
     config = load_config(settings(training={"resume_weights_from": str(trained[1])}))
     after = train(config, tmp_path / "run").model.trainable_variables
     for one, other in zip(before, after, strict=True):
-        np.testing.assert_allclose(one, keras.ops.convert_to_numpy(other), atol=1e-5)  # its rate is next to nothing
+        np.testing.assert_allclose(
+            one, keras.ops.convert_to_numpy(other), atol=1e-5
+        )  # its learning rate is nearly zero
     fresh = train(load_config(settings(), ["seed=3"]), tmp_path / "fresh").model.trainable_variables
     assert any(np.abs(one - keras.ops.convert_to_numpy(v)).max() > 1e-2 for one, v in zip(before, fresh, strict=True))

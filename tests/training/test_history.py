@@ -35,7 +35,7 @@ def test_before_the_first_epoch_nothing_is_best_or_finished():
         ([1, 2, 3], 2, False),
         ([3, 2], 2, False),
         ([3, 2, 1], 2, True),
-        ([3, 2, 3], 2, True),  # as good is not better
+        ([3, 2, 3], 2, True),  # an equal score is no improvement
         ([3, 2, 4], 2, False),
         ([3, 2, 1, 0, 0, 0], None, False),
     ],
@@ -53,8 +53,8 @@ def test_plateau_acts_each_time_patience_is_used_up():
     config = TrainingConfig(epochs=100, schedule="plateau", plateau_factor=0.5, plateau_patience=2, patience=None)
     scales = [after([5, *[1] * n], config)[0].scale for n in range(6)]
     assert scales == [1, 1, 0.5, 0.5, 0.25, 0.25]
-    assert after([5, 1, 6, 1, 7], config)[0].scale == 1  # it never stood still for two epochs
-    assert after([5, 1, 1, 1], CONFIG)[0].scale == 1  # another schedule does not care
+    assert after([5, 1, 6, 1, 7], config)[0].scale == 1  # never two epochs without improvement
+    assert after([5, 1, 1, 1], CONFIG)[0].scale == 1  # other schedules ignore the plateau
 
 
 def test_resumes_from_json():
@@ -72,7 +72,7 @@ def test_csv_round_trip_is_exact(tmp_path):
     assert (tmp_path / "history.csv").read_text().splitlines()[0] == "epoch,loss,dev_cider"
 
 
-def test_csv_of_epochs_that_measured_different_things(tmp_path):
+def test_csv_of_epochs_with_different_metrics(tmp_path):
     """A resumed training may compute other metrics."""
     history, _ = after([0.1])
     history.add({"epoch": 2, "loss": 0.5, "dev_cider": 0.2, "dev_rouge": 0.6}, CONFIG)

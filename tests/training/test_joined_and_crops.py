@@ -32,7 +32,7 @@ def joined(tmp_path_factory):
     return folder, config
 
 
-def test_an_image_gives_what_the_stores_hold(joined):
+def test_an_image_has_the_features_of_the_stores(joined):
     folder, config = joined
     captioner = Captioner.load(folder / "run")
     prepared = prepare_splits(config, "test")
@@ -54,17 +54,17 @@ def test_the_scale_of_the_features_is_in_the_checkpoint(joined):
     np.testing.assert_allclose(mean, seen.astype("float32").mean(axis=(0, 1)), rtol=0.05, atol=0.02)
 
 
-def test_only_training_makes_views(joined):
+def test_only_training_creates_views(joined):
     folder, config = joined
     stores = sorted(path.name for path in (folder / "cache").iterdir())
     assert len(stores) == 4 and sum(name.endswith("-view1") for name in stores) == 2
     elsewhere = folder / "elsewhere"
     overrides = [f"features.cache={elsewhere}", "decoding.rerank.type=mbr", "decoding.rerank.neighbours=3"]
-    evaluate(folder / "run", "test", overrides)  # which looks at the training images, as they are
+    evaluate(folder / "run", "test", overrides)  # which reads the uncropped training images
     assert len(list(elsewhere.iterdir())) == 2
 
 
-def test_each_encoder_has_to_be_the_one_of_the_training(joined):
+def test_every_encoder_must_be_that_of_the_training(joined):
     folder, config = joined
     require_encoder(config, folder / "run")
     note = folder / "run" / "encoder_2" / "encoder.json"
@@ -85,7 +85,7 @@ def test_each_encoder_has_to_be_the_one_of_the_training(joined):
         (1, "[[left, right], [gauche, droite], [links, right]]", ["1 of 3 pairs", "gauche/droite and 1 more"]),
     ],
 )
-def test_words_for_sides_that_are_not_known_are_told(joined, views, pairs, says, log_lines):
+def test_unknown_words_for_sides_are_reported(joined, views, pairs, says, log_lines):
     """Only if images are mirrored."""
     folder, config = joined
     lines = log_lines

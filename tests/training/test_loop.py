@@ -66,7 +66,7 @@ def test_out_of_memory_names_the_batch_size(tmp_path, monkeypatch):
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")
 
     monkeypatch.setattr(objective, "training_step", lambda model: learn)
-    with pytest.raises(CapsmithError, match="out of memory: training.batch_size is 16, try 8, or a smaller model"):
+    with pytest.raises(CapsmithError, match="training.batch_size .*16.* 8"):
         train(load_config(settings(training={"batch_size": 16})), tmp_path / "run")
 
 

@@ -25,7 +25,7 @@ def test_scheduled_sampling_changes_inputs_but_not_checkpoints(tmp_path):
     assert float(keras.ops.convert_to_numpy(made.model.mixing)) == pytest.approx(0.9)
     plain = train(load_config(settings(training={**training, "scheduled_sampling": 0})), tmp_path / "plain")
     losses = [read_csv(tmp_path / name / "history.csv") for name in ("run", "plain")]
-    assert losses[0][0]["loss"] == pytest.approx(losses[1][0]["loss"], rel=0.05)  # it begins with none
+    assert losses[0][0]["loss"] == pytest.approx(losses[1][0]["loss"], rel=0.05)  # the rate starts at zero
     assert losses[0][1]["loss"] > 1.003 * losses[1][1]["loss"]
     assert Captioner.load(tmp_path / "run").model.mixing is None
     assert [v.path for v in plain.model.decoder.weights] == [v.path for v in made.model.decoder.weights]

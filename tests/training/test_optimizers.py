@@ -1,4 +1,4 @@
-"""Our Adam updates weights as Keras's does."""
+"""capsmith's Adam updates weights as Keras's does."""
 
 import keras
 import numpy as np
@@ -39,10 +39,10 @@ def test_weights_are_keras_s(kind, clip):
     start = model().get_weights()
     for one, other, before in zip(mine, expected, start, strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-6)
-        assert np.abs(other - before).max() > 1e-3  # something was learned
+        assert np.abs(other - before).max() > 1e-3  # the weights changed
 
 
-def test_a_gradient_that_is_no_number_makes_the_weights_none():
+def test_a_nan_gradient_gives_nan_weights():
     config = load_config("flickr8k.yaml", ["training.optimizer=adam"]).training
     made = model()
     made.compile(build_optimizer(config), "mse")

@@ -67,7 +67,7 @@ def test_both_stages_are_trained_by_one_command(config, tmp_path, log_lines):
     train(config, tmp_path / "again")
     assert (tmp_path / "start" / "model.weights.h5").stat().st_mtime_ns == changed
     shutil.rmtree(tmp_path / "start")
-    train(config, tmp_path / "run", resume=True)  # it has begun: stage one is not needed any more
+    train(config, tmp_path / "run", resume=True)  # training has begun, so stage one is not required any more
     assert not (tmp_path / "start").exists()
 
 

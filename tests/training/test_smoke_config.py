@@ -27,7 +27,7 @@ def test_the_best_model_stays_in_the_directory(tmp_path, monkeypatch):
     outputs = {encoder.pretrain_on_words.output for training in plan for encoder in training.config.encoders}
     assert outputs == {run / "adapted_1", run / "adapted_2"}
     members = [member.run for member in config.ensemble]
-    assert members == [run / "member_1", run / "member_1/start", run / "start"]  # two of them are a stage one too
+    assert members == [run / "member_1", run / "member_1/start", run / "start"]  # two of them are also a stage one
 
 
 @pytest.fixture

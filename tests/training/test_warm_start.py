@@ -24,7 +24,7 @@ def greener(tmp_path, old="red", new="crimson"):
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_known_words_keep_what_is_theirs(tmp_path, tied, log_lines):
+def test_known_words_keep_their_weights(tmp_path, tied, log_lines):
     """Before training, the new model has the old model's logits for every word in both vocabularies."""
     decoder = {"tie_embeddings": tied}
     train(load_config(shapes.settings(decoder=decoder, training={"epochs": 2})), tmp_path / "old")
@@ -44,7 +44,7 @@ def test_known_words_keep_what_is_theirs(tmp_path, tied, log_lines):
     np.testing.assert_allclose(logits[0], logits[1], atol=1e-4)
 
 
-def test_it_learns_faster_than_from_nothing(tmp_path):
+def test_it_learns_faster_than_from_scratch(tmp_path):
     """One word is new: one epoch is enough."""
     run, root, losses = shapes.trained(), greener(tmp_path), {}
     model = {"encoder": load_config(run / "config.yaml").encoders[0].model_dump(mode="json"), "decoder": {"units": 64}}
@@ -55,7 +55,7 @@ def test_it_learns_faster_than_from_nothing(tmp_path):
     assert losses["known"] < 0.5 * losses["nothing"]
 
 
-def test_of_another_model_nothing_is_taken(tmp_path):
+def test_weights_of_another_model_are_refused(tmp_path):
     train(load_config(shapes.settings(training={"epochs": 1})), tmp_path / "old")
     init = {"epochs": 1, "transfer_from": str(tmp_path / "old")}
     for changes, says in (
@@ -70,7 +70,7 @@ def test_of_another_model_nothing_is_taken(tmp_path):
         load_config(shapes.settings(training={"transfer_from": "a", "resume_weights_from": "b"}))
 
 
-def test_other_words_are_sent_to_init(tmp_path):
+def test_another_vocabulary_names_transfer_from(tmp_path):
     train(load_config(shapes.settings(training={"epochs": 1})), tmp_path / "old")
     begun = {"epochs": 1, "resume_weights_from": str(tmp_path / "old")}
     with pytest.raises(CheckpointError, match=r"resume_weights_from.*vocabulary.*transfer_from"):

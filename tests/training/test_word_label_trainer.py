@@ -133,5 +133,5 @@ def test_without_dev_images_the_last_pass_counts(tmp_path):
 def test_invalid_settings_are_refused(tmp_path, changes, error, said):
     with pytest.raises(error, match=said):
         adapt_encoders(*asked(load_config(settings(tmp_path, **changes))))
-    assert "learning_rate" in changes or not (tmp_path / "cache").exists()  # said before the long work
+    assert "learning_rate" in changes or not (tmp_path / "cache").exists()  # reported before the long work
     assert not (tmp_path / "adapted" / "encoder.weights.h5").exists()

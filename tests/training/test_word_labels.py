@@ -24,7 +24,7 @@ def test_word_pairs_are_swapped_for_mirrored_images(tmp_path):
     words = WordLabels.of(corpus.split("train"), config.text, config.training.flip_word_pairs, 2)
     left, right, red = (words.column[word] for word in ("left", "right", "red"))
     assert (words.mirrored[left], words.mirrored[right], words.mirrored[red]) == (right, left, red)
-    assert "a" not in words.column  # it stands in every image's captions
+    assert "a" not in words.column  # it occurs in every image's captions
     record = next(r for r in corpus.split("train") if r.image_id.startswith("red_bar_left"))
     sure = words.of_images([record])
     assert sure[0, left] == sure[0, red] == 1.0 and sure[0, right] == 0.0

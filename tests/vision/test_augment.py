@@ -1,4 +1,4 @@
-"""Variants of images against what geometry says."""
+"""Variants of images, compared with the expected geometry."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def variant(pixels, seed=0, mirrored=False, **how):
     return augment(pixels, AugmentConfig(**{**NOTHING, **how}), np.random.default_rng(seed), mirrored)
 
 
-def test_nothing_to_vary_changes_nothing():
+def test_disabled_augmentation_changes_nothing():
     np.testing.assert_array_equal(variant(RAMP), RAMP)
     np.testing.assert_array_equal(variant(RAMP, mirrored=True), RAMP[:, ::-1])
 
@@ -30,7 +30,7 @@ def test_no_corner_is_ever_empty(seed, mirrored):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_crop_keeps_the_minimum_side(seed):
-    """From left to right brightness rises by what the crop's width says, at least three quarters of it."""
+    """The brightness range from left to right equals the crop's width, at least three quarters of the image."""
     seen = variant(RAMP, seed, crop=0.75)
     rise = float(seen[20, -1, 0]) - float(seen[20, 0, 0])
     assert 0.74 * 250 < rise * 60 / 59 * 59 / 60 + 250 / 59 <= 252
@@ -38,7 +38,7 @@ def test_a_crop_keeps_the_minimum_side(seed):
 
 
 def test_rotation_has_the_configured_range():
-    """A vertical edge leans to both sides over many draws, never by more than was asked for."""
+    """Over many draws a vertical edge leans to both sides, never beyond the configured angle."""
     edge = np.zeros((64, 64, 3), np.uint8)
     edge[:, 32:] = 255
     leans = []
@@ -66,7 +66,7 @@ class Still:
 
 
 def test_mirrored_variants_are_reported():
-    """Every epoch draws anew; a row looks the same whenever it is asked for; words turn with their images."""
+    """Every epoch draws new variants; within an epoch a row is constant; mirrored flags match the images."""
     source = AugmentedSource(Still(), ["0", "1", "2"], AugmentConfig())
     rng = np.random.default_rng(0)
     rows = source.draw(source.rows(["0", "1", "2"] * 40), rng)

@@ -118,7 +118,7 @@ def test_a_registered_layer_is_accepted(tmp_path):
 
 
 @pytest.mark.parametrize("data", [None, b"", b"PK\3\4 broken", "no config"])
-def test_missing_and_damaged_files(tmp_path, data):
+def test_missing_and_damaged_files_are_errors(tmp_path, data):
     path = tmp_path / "own.keras"
     if data == "no config":
         with zipfile.ZipFile(path, "w") as archive:

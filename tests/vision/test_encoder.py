@@ -50,7 +50,7 @@ def test_features_equal_those_of_keras_applications(own_weights):
     pooled = build_encoder(mobilenet(path))
     assert pooled.feature_shape == (1280,)
     np.testing.assert_allclose(pooled.encode(PIXELS), by_hand.mean((1, 2)), atol=1e-4 * by_hand.max())
-    wrong = grid.encode(PIXELS[..., ::-1])  # the control: blue first gives other features
+    wrong = grid.encode(PIXELS[..., ::-1])  # the control: BGR pixels give other features
     assert np.abs(wrong - grid.encode(PIXELS)).max() > 0.05 * by_hand.max()
 
 
@@ -76,7 +76,9 @@ def test_small_cnn_s_vector_is_mean_and_maximum_of_its_grid():
 def test_integer_and_float_pixels_have_the_same_scale():
     encoder = build_encoder(small())
     np.testing.assert_allclose(encoder.encode(PIXELS), encoder.encode(PIXELS.astype(np.float32)), atol=1e-6)
-    assert np.abs(encoder.encode(PIXELS) - encoder.encode(PIXELS + np.float32(0.9))).max() > 1e-5  # not cut to whole
+    assert (
+        np.abs(encoder.encode(PIXELS) - encoder.encode(PIXELS + np.float32(0.9))).max() > 1e-5
+    )  # not truncated to integers
 
 
 def test_other_image_sizes_work():
@@ -102,7 +104,7 @@ def test_a_grid_of_a_vector_layer_is_refused(monkeypatch):
 
 @pytest.fixture
 def trained_weights(tmp_path):
-    """A file of small_cnn's weights, standing for any pretrained network's."""
+    """A weight file of small_cnn, used like that of a pretrained network."""
     path = tmp_path / "elsewhere" / "trained.weights.h5"
     path.parent.mkdir()
     build_encoder(small()).core.save_weights(path)
@@ -143,16 +145,16 @@ def test_a_saved_encoder_loads_without_the_original_weights(trained_weights, tmp
     again = load_encoder(settings, tmp_path / "run")
     np.testing.assert_allclose(again.encode(PIXELS), encoder.encode(PIXELS), atol=1e-6)
     assert again.feature_shape == encoder.feature_shape
-    assert (again.fingerprint == encoder.fingerprint) is not trained  # trained weights are other weights
+    assert (again.fingerprint == encoder.fingerprint) is not trained  # training changed the weights
 
 
-def test_saving_again_replaces_and_leaves_nothing_behind(tmp_path):
+def test_saving_again_replaces_the_encoder(tmp_path):
     for _ in range(2):
         save_encoder(build_encoder(small()), tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_damaged_run_directory_is_one_clear_line(tmp_path):
+def test_a_damaged_run_directory_is_one_error(tmp_path):
     save_encoder(build_encoder(small()), tmp_path)
     with pytest.raises(CheckpointError, match=r"\(output: pooled instead of grid\)"):
         load_encoder(small(output="grid"), tmp_path)
@@ -172,7 +174,9 @@ def test_a_damaged_run_directory_is_one_clear_line(tmp_path):
         load_encoder(small(), tmp_path)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # HDF5's, when a limit hits midway
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # raised by HDF5 when the size limit is reached
 def test_a_full_disk_while_saving_is_one_line_and_keeps_the_old_file(tmp_path):
     resource = pytest.importorskip("resource")
     encoder = build_encoder(small())

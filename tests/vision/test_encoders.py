@@ -20,7 +20,7 @@ def module_of(application: str):
     return next(module for module in MODULES if hasattr(module, application))
 
 
-def test_the_table_has_all_promised_encoders():
+def test_the_table_has_all_documented_encoders():
     assert {
         "resnet50",
         "resnet152",

@@ -88,7 +88,7 @@ def test_a_killed_extraction_resumes_to_the_same_features(encoder, tmp_path, mom
     FakeEncoder.calls = []
     same(extract(images, encoder, settings(tmp_path / "killed")), whole)
     done = batch - 1 if batch else 6
-    assert len(FakeEncoder.calls) == 6 - done  # nothing redone but the batch that was lost
+    assert len(FakeEncoder.calls) == 6 - done  # only the lost batch is recomputed
     assert not (tmp_path / "killed" / "journal.jsonl").exists()
 
 
@@ -132,10 +132,10 @@ def test_unreadable_images_are_reported_and_left_out(encoder, tmp_path, log_line
     np.testing.assert_allclose(store.gather(store.rows(good)), direct.astype(store.dtype), rtol=2e-3, atol=1e-3)
     FakeEncoder.calls = []
     extract(images, encoder, settings(tmp_path / "s", max_bad_fraction=0.2))
-    assert not FakeEncoder.calls  # they are not tried again …
+    assert not FakeEncoder.calls  # they are not read again …
     images[9][1].write_bytes(images[8][1].read_bytes())
     mended = extract(images, encoder, settings(tmp_path / "s", max_bad_fraction=0.2))
-    assert "09.png" in mended and "09.png" not in mended.missing  # … until they change
+    assert "09.png" in mended and "09.png" not in mended.missing  # … unless they change
     images[0][1].write_text("spoilt later")
     spoilt = extract(images, encoder, settings(tmp_path / "s", max_bad_fraction=0.2))
     assert "00.png" not in spoilt and "00.png" in spoilt.missing and len(spoilt) == 21
@@ -200,7 +200,7 @@ def test_a_full_disk_is_reported_and_a_later_run_resumes(encoder, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = 128 + 11 * 20 * (4 if encoder.output == "pooled" else 2)  # bytes: two batches and most of a third
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))  # what a file may hold, as a full disk would
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))  # limits the file size, as on a full disk
         with pytest.raises(CapsmithError, match="cannot write .*: File too large") as found:
             extract(images, encoder, settings(tmp_path / "s"))
     finally:

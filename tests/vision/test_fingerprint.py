@@ -41,7 +41,7 @@ def test_weights_are_identified_by_content_not_by_path(tmp_path):
     assert encoder_fingerprint(EncoderConfig(weights=str(copy))) != prints[0]
 
 
-def test_a_missing_file_is_one_clear_line(tmp_path):
+def test_a_missing_file_is_one_error(tmp_path):
     with pytest.raises(FeatureError, match="nowhere.h5: No such file"):
         file_sha256(tmp_path / "nowhere.h5")
 

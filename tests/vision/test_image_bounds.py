@@ -1,4 +1,4 @@
-"""What an image costs is told from its bytes: by other programs' files, and by files made to cost too much."""
+"""The cost of an image is computed from its bytes, for ordinary files and for files built to cost too much."""
 
 import random
 import time
@@ -21,7 +21,7 @@ NOISE = Image.effect_noise((90, 70), 80).convert("RGB")
     ("data", "scans"),
     [
         (encoded(NOISE, "JPEG"), 1),
-        (encoded(NOISE, "JPEG", progressive=True), 10),  # libjpeg's own list for colours, jcparam.c
+        (encoded(NOISE, "JPEG", progressive=True), 10),  # libjpeg's scan list for colour images, jcparam.c
         (encoded(NOISE.convert("L"), "JPEG", progressive=True), 6),
         (scan_bomb(64, 37), 37),
         (scan_bomb(64, 3, data=b"\xff\x00\x12\xff\xd0\x34\xff\xff\x00"), 3),  # stuffed bytes and restart markers
@@ -54,11 +54,11 @@ def test_scans_of_thumbnails_and_of_further_images_do_not_count():
         (b"\xff\xd8\xff\xe0", False),
     ],
 )
-def test_whether_decoders_read_several_scans(data, several):
+def test_only_progressive_jpegs_have_several_scans_read(data, several):
     assert has_several_scans(data) is several
 
 
-def test_scans_that_no_decoder_reads_cost_nothing():
+def test_scans_that_no_decoder_reads_are_free():
     grey = encoded(NOISE.convert("L"), "JPEG")
     tail = scan_bomb(64, 200_000)
     began = time.process_time()
@@ -75,13 +75,13 @@ def test_the_fast_count_is_never_too_low():
         assert bytes(data).count(b"\xff\xda") >= len(list(jpeg_scans(bytes(data))))
 
 
-def test_scans_are_found_one_by_one():
+def test_scans_are_located_one_by_one():
     data = scan_bomb(64, 200_000)
     first, second = islice(jpeg_scans(data), 2)
     assert data[first - 8 : first - 6] == data[second - 8 : second - 6] == b"\0\x08"  # the length of their headers
 
 
-def test_usual_files_stay_as_they_are():
+def test_ordinary_files_are_unchanged():
     exif = Image.Exif()
     exif[0x0112] = 6
     for kind in ("JPEG", "PNG", "GIF", "TIFF"):
@@ -89,7 +89,7 @@ def test_usual_files_stay_as_they_are():
         assert BOUNDS[kind](data) is data
 
 
-def test_crowded_exif_is_hidden_and_the_rest_stays():
+def test_crowded_exif_is_removed_and_the_rest_stays():
     whole = encoded(NOISE, "JPEG")
     assert not tags_fit(crowded_tags())
     for name in (b"Exif\0\0", b"MPF\0"):
@@ -116,7 +116,7 @@ def test_tiffs_of_other_programs_are_opened(compression, big):
     assert image_bounds.tiff(data) is data
 
 
-def test_texts_and_profiles_of_a_png_are_left_out_where_they_are_long():
+def test_long_texts_and_profiles_of_a_png_are_removed():
     kept = chunk(b"tEXt", b"Author\0Ada")
     dropped = chunk(b"zTXt", b"k\0\0" + bytes(70_000)) + chunk(b"iCCP", b"p\0\0" + bytes(99))
     assert image_bounds.png(png(8, 8, kept, dropped)) == png(8, 8, kept)
@@ -132,7 +132,7 @@ def test_the_size_of_a_webp(options):
     assert webp_size(encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:])) == NOISE.size
 
 
-def test_of_an_icon_the_largest_image_is_taken():
+def test_the_largest_image_of_an_icon_is_used():
     made = encoded(NOISE.resize((64, 64)), "ICO", sizes=[(16, 16), (64, 64), (32, 32)])
     assert image_bounds.icon(made).startswith(b"\x89PNG") and image_bounds.icon(made)[16:24] == b"\0\0\0@\0\0\0@"
     bitmap = encoded(NOISE.resize((32, 32)), "ICO", sizes=[(32, 32)], bitmap_format="bmp")
@@ -149,7 +149,7 @@ BASES = {
 
 
 @pytest.mark.parametrize("kind", BASES)
-def test_damaged_files_are_refused_or_left_to_the_decoder(kind):
+def test_damaged_files_are_refused_or_passed_to_the_decoder(kind):
     check = image_bounds.icon if kind == "ICO" else BOUNDS[kind]
     generator = random.Random(7)
     for _ in range(400):
@@ -163,7 +163,7 @@ def test_damaged_files_are_refused_or_left_to_the_decoder(kind):
             pass
 
 
-def test_looking_at_a_large_file_takes_little_memory():
+def test_checking_a_large_file_takes_little_memory():
     data = scan_bomb(64, 1)[:-2] + bytes(20_000_000) + b"\xff\xd9"
     tracemalloc.start()
     try:

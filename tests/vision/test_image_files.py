@@ -1,4 +1,4 @@
-"""Images are opened in one place: what may be opened is on a list, and nothing costs more than it should."""
+"""Images are opened in one module, only in listed formats, and within limits on memory and time."""
 
 import ast
 import io
@@ -36,7 +36,7 @@ def looks_red(source):
     return np.abs(pixels - (200, 30, 40)).max() <= 12
 
 
-# --- what may be opened -----------------------------------------------------------------------------------------------
+# --- formats ----------------------------------------------------------------------------------------------------------
 
 
 def test_only_one_module_opens_images():
@@ -67,7 +67,7 @@ def test_each_format_of_the_list_is_read(kind, tmp_path):
 
 
 def test_no_other_format_of_pillow_is_opened():
-    """Everything that Pillow can write, of which it could read most again."""
+    """All formats that Pillow can write, most of which it can also read."""
     Image.init()
     tried = 0
     for kind in set(Image.SAVE) - set(FORMATS) - {"MPO", "DIB"}:
@@ -96,15 +96,15 @@ def test_the_decoded_format_must_match_the_signature(monkeypatch):
     assert other.closed
 
 
-def test_the_wrapper_is_one_that_pillow_would_open():
+def test_pillow_alone_would_open_the_wrapper():
     data = iptc(encoded(RED, "JPEG"))
     with Image.open(io.BytesIO(data)) as image:
         assert image.format == "IPTC"
-        image.load()  # opens what is inside, whatever that is
+        image.load()  # opens the content in any format
         assert image.im.size == RED.size
-    with pytest.raises(ImageError, match="not an image in a known format"):
+    with pytest.raises(ImageError, match="not an image"):
         load_image(data, SIZE)
-    with Image.open(io.BytesIO(data)) as image, pytest.raises(ImageError, match="IPTC images are not decoded here"):
+    with Image.open(io.BytesIO(data)) as image, pytest.raises(ImageError, match="IPTC"):
         load_image(image, SIZE)
 
 
@@ -150,7 +150,7 @@ def test_extensions_are_lower_case_and_unique():
     assert {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".heic", ".avif"} <= IMAGE_ENDINGS
 
 
-# --- what is no regular file ------------------------------------------------------------------------------------------
+# --- special files ----------------------------------------------------------------------------------------------------
 
 
 def test_pipes_sockets_devices_and_folders_are_refused_at_once(tmp_path, monkeypatch):
@@ -185,14 +185,14 @@ def test_files_beyond_the_limit_are_not_read(tmp_path, monkeypatch):
     path = tmp_path / "huge.jpg"
     with path.open("wb") as file:
         file.write(encoded(RED, "JPEG"))
-        file.truncate(image_files.MAX_BYTES + 1)  # takes no room on the disk
-    with pytest.raises(ImageError, match="1,073,741,825 bytes is more than the limit"):
+        file.truncate(image_files.MAX_BYTES + 1)  # a sparse file
+    with pytest.raises(ImageError, match="1,073,741,825 bytes"):
         load_image(path, SIZE)
     with path.open("wb") as file:
         file.truncate(image_files.MAX_BYTES)
     began = time.process_time()
     with pytest.raises(ImageError, match="not an image"):
-        load_image(path, SIZE)  # told by its first bytes
+        load_image(path, SIZE)  # refused by its first bytes
     assert time.process_time() - began < 0.3
 
 
@@ -211,7 +211,7 @@ def test_a_growing_file_is_read_up_to_its_first_size(tmp_path, monkeypatch):
     assert image_files._read(path, "a.png") == data
 
 
-# --- what an image may cost -------------------------------------------------------------------------------------------
+# --- limits on cost ---------------------------------------------------------------------------------------------------
 
 
 def test_scans_times_pixels_are_bounded():
@@ -245,10 +245,10 @@ def test_a_long_jpeg_is_decoded_a_few_scans_at_a_time(monkeypatch):
 
 
 class Alarm(BaseException):
-    """Ctrl-C, for this test."""
+    """Stands for Ctrl-C in this test."""
 
 
-def test_a_signal_gets_through_while_the_costliest_jpeg_is_decoded():
+def test_a_signal_interrupts_decoding_of_the_costliest_jpeg():
     def ring(*_):
         raise Alarm
 
@@ -266,7 +266,7 @@ def test_a_signal_gets_through_while_the_costliest_jpeg_is_decoded():
     assert time.process_time() - began < 1.5
 
 
-def test_a_png_with_giant_texts_and_profile_is_simply_read():
+def test_a_png_with_giant_texts_and_profile_is_read():
     packed = zlib.compress(bytes(200_000_000), 9)
     assert len(packed) > 65_536
     bombs = [chunk(b"zTXt", b"said\0\0" + packed), chunk(b"iTXt", b"said\0\1\0\0\0" + packed)]
@@ -305,16 +305,16 @@ def test_crowded_exif_costs_no_memory_and_loses_nothing(tmp_path):
     assert int(done.stdout) < 60
 
 
-def test_decoders_in_python_may_have_fewer_pixels():
+def test_decoders_in_python_have_a_lower_pixel_limit():
     assert load_image(b"P6\n2 1\n10\n" + bytes((0, 5, 10) * 2), (1, 2)).tolist() == [[[0, 128, 255]] * 2]
     assert load_image(b"P3\n1 1\n255\n9 99 199\n", (1, 1)).tolist() == [[[9, 99, 199]]]
-    with pytest.raises(ImageError, match="limit of 10 megapixels for a PPM of this kind"):
+    with pytest.raises(ImageError, match="10 megapixels.*PPM"):
         load_image(b"P6\n4000 4000\n10\n" + bytes(48_000_000), SIZE)
     assert looks_red(b"P6\n4000 3000\n255\n" + bytes((200, 30, 40)) * 12_000_000)
 
 
-def test_an_icon_is_bounded_by_what_is_inside():
-    with pytest.raises(ImageError, match="11000 × 11000 pixels is more than the limit"):
+def test_the_limit_applies_to_the_image_inside_an_icon():
+    with pytest.raises(ImageError, match="11000 × 11000.*limit"):
         load_image(icon(png(11_000, 11_000)), SIZE)
     assert looks_red(icon(encoded(RED), 40, 30))
     assert looks_red(encoded(RED.resize((32, 32)), "ICO", sizes=[(32, 32)], bitmap_format="bmp"))
@@ -322,12 +322,12 @@ def test_an_icon_is_bounded_by_what_is_inside():
         load_image(icon(icon(encoded(RED))), SIZE)
 
 
-# --- how it is turned -------------------------------------------------------------------------------------------------
+# --- orientation ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
-def test_orientation_counts_in_every_format_that_has_it(kind):
-    """HEIF has a turn of its own, which its decoder applies; by its standard EXIF does not count."""
+def test_orientation_is_applied_in_every_format_that_has_it(kind):
+    """HEIF has its own rotation, which its decoder applies; its standard says to ignore EXIF orientation."""
     Image.init()
     if kind not in Image.SAVE:
         pytest.skip(f"this Pillow writes no {kind}")
@@ -339,7 +339,7 @@ def test_orientation_counts_in_every_format_that_has_it(kind):
     assert thumbnail(data, 40).size == (30, 40)
 
 
-def test_orientation_of_damaged_or_giant_exif_is_none():
+def test_damaged_or_giant_exif_has_no_orientation():
     image = Image.new("RGB", (2, 2))
     for exif in (b"", b"garbage", b"Exif\0\0MM\0*\xff\xff\xff\xff", crowded_tags(), bytes(2 << 20)):
         image.info["exif"] = exif
@@ -359,5 +359,5 @@ def test_a_rotated_size_does_not_bypass_the_limit():
         png(20_000, 20_000),
         scan_bomb(20_000, 1),
     ):
-        with pytest.raises(ImageError, match="20000 × 20000 pixels is more than the limit of 100 megapixels"):
+        with pytest.raises(ImageError, match="20000 × 20000.*100 megapixels"):
             load_image(data, SIZE)

@@ -1,4 +1,4 @@
-"""Joined encoders: each image beside itself, and regions over the same place."""
+"""Joined encoders: features of the same image and the same region are concatenated."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def test_two_by_two_from_four_by_four_is_the_mean_of_quarters():
 
 
 def test_three_from_two_by_hand():
-    """The middle third takes a half from each side."""
+    """The middle third is half from each side."""
     line = np.array([[1, 0], [0.5, 0.5], [0, 1]])
     np.testing.assert_allclose(resampling_matrix(4, 9), np.kron(line, line), atol=1e-6)
 
@@ -25,7 +25,7 @@ def test_resampling_preserves_constants(given, wanted):
     matrix = resampling_matrix(given, wanted)
     assert matrix.shape == (wanted, given) and (matrix >= 0).all()
     np.testing.assert_allclose(matrix.sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(matrix.sum(axis=0), wanted / given, rtol=1e-5)  # every region counts as much
+    np.testing.assert_allclose(matrix.sum(axis=0), wanted / given, rtol=1e-5)  # every region has equal weight
 
 
 def test_joined_features():
@@ -47,7 +47,7 @@ def test_incompatible_shapes_are_refused(shapes):
 
 
 def test_stores_are_joined_by_image_not_by_row(tmp_path):
-    """Two stores in other orders, each lacking an image that the other holds."""
+    """Two stores in different orders, each without an image that the other has."""
     first = {name: np.full((4, 2), n, np.float16) for n, name in enumerate("abcd")}
     second = {name: np.full((4, 3), 10 * n, np.float16) for n, name in enumerate("dcbe")}
     stores = [

@@ -70,7 +70,7 @@ def test_a_torn_first_line_starts_a_new_journal(tmp_path):
 
 
 @pytest.mark.parametrize("name", ['"\\ud83d"', "5"])
-def test_a_name_that_no_manifest_can_hold_is_damage(tmp_path, name):
+def test_an_invalid_name_is_damage(tmp_path, name):
     writer = begin(tmp_path)
     writer.append(["\U0001f600"], [1], rows(1), {})
     writer.close()
@@ -115,7 +115,7 @@ def test_grid_rows_are_a_plain_npy_file_that_grows_in_place(tmp_path):
     inode = (tmp_path / "features.npy").stat().st_ino
     more = Journal(tmp_path, current_manifest(tmp_path, PRINT))
     more.append([f"{n}" for n in range(1000)], [1] * 1000, np.full((1000, 2, 3), 2.0), {})
-    assert FeatureStore.open(tmp_path).ids == ["a"]  # the finished part can be read meanwhile
+    assert FeatureStore.open(tmp_path).ids == ["a"]  # the finished part is readable during extraction
     more.finish()
     found = np.load(tmp_path / "features.npy")
     assert found.shape == (1001, 2, 3) and found[0].max() == 1 and found[1:].min() == 2
@@ -137,7 +137,7 @@ def test_the_journal_is_plain_json_lines(tmp_path):
     assert second == {"rows": [0], "ids": ["ü.jpg"], "sizes": [7], "broken": {}}
 
 
-# --- whatever is appended, and wherever it is cut ---------------------------------------------------------------------
+# --- properties: any appends, cut at any byte -------------------------------------------------------------------------
 
 NAMES = st.sampled_from(["a", "b", "", "ü.jpg", "\u2028", "狗", '"\\', "a\nb", "\x00", "\U0001f600"]) | st.text(
     st.characters(exclude_categories=["Cs"]), max_size=3
@@ -147,7 +147,7 @@ SHAPES = st.sampled_from([(1,), (3,), (1, 1), (2, 3)])
 
 @st.composite
 def histories(draw):
-    """Draws batches: the images that were read with their number, and those that were not."""
+    """Draws batches: readable images with their numbers, and unreadable images."""
     batches = []
     for _ in range(draw(st.integers(0, 5))):
         ids = draw(st.lists(NAMES, max_size=4, unique=True))
@@ -165,7 +165,7 @@ def append(writer, shape, good, broken, size=7):
 
 
 def dictionaries(batches):
-    """Returns after each batch what is kept: {id: number}, and the unreadable ids."""
+    """Returns the expected content after each batch: {id: number}, and the unreadable ids."""
     kept, broken, states = {}, set(), [({}, set())]
     for good, bad in batches:
         kept = {name: value for name, value in kept.items() if name not in bad} | good
@@ -186,7 +186,7 @@ def holds(folder, kept, broken, data=None):
 
 
 def written(folder, shape, batches, reopened=frozenset()):
-    """Appends batches, closing and opening again, or finishing, before some of them."""
+    """Appends batches; before some of them, closes and reopens or finishes the journal."""
     writer = begin(folder, shape)
     for number, batch in enumerate(batches):
         if number in reopened:
@@ -207,18 +207,18 @@ def test_a_journal_behaves_like_a_dictionary(tmp_path_factory, shape, batches, r
 
 @settings(max_examples=60, deadline=None)
 @given(SHAPES, histories(), st.floats(0, 1), st.data())
-def test_a_journal_cut_anywhere_gives_what_was_appended_before(tmp_path_factory, shape, batches, share, data):
+def test_a_journal_cut_at_any_byte_gives_the_earlier_appends(tmp_path_factory, shape, batches, share, data):
     folder = tmp_path_factory.mktemp("cut")
     written(folder, shape, batches).close()
     path = folder / "journal.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole[: round(share * len(whole))])
-    lines = path.read_bytes().count(b"\n")  # the header's, and one a batch
+    lines = path.read_bytes().count(b"\n")  # the header's, and one per batch
     found = current_manifest(folder, PRINT)
     assert (found is None) == (lines == 0)
     writer = begin(folder, shape) if found is None else Journal(folder, found)
     kept, broken = _first_of_overwritten(dictionaries(batches), max(lines - 1, 0), batches)
-    if data.draw(st.booleans()):  # it goes on with another batch, or ends
+    if data.draw(st.booleans()):  # another batch follows, or none
         append(writer, shape, {"new": 5}, [])
         kept, broken = {**kept, "new": [5]}, broken - {"new"}
         writer.close()
@@ -232,7 +232,7 @@ def test_a_journal_cut_anywhere_gives_what_was_appended_before(tmp_path_factory,
 
 
 def _first_of_overwritten(states, count, batches):
-    """After so many whole lines; an image read again later may have its later features: its row was written over."""
+    """After so many complete lines, an image that is read again later may have its later features."""
     kept, broken = states[count]
     return {n: [value, *(g[n] for g, _ in batches[count:] if n in g)] for n, value in kept.items()}, broken
 
@@ -240,7 +240,7 @@ def _first_of_overwritten(states, count, batches):
 @settings(max_examples=80, deadline=None)
 @given(SHAPES, histories().filter(len), st.data())
 def test_a_journal_with_bytes_changed_is_refused_or_cut(tmp_path_factory, shape, batches, data):
-    """Damage is refused or ends what is known; what is given is of images that were appended."""
+    """Damage is refused or ends the journal; all content read is of images that were appended."""
     folder = tmp_path_factory.mktemp("damaged")
     written(folder, shape, batches).close()
     path = folder / "journal.jsonl"

@@ -16,7 +16,7 @@ FULL = 64
 
 
 def tiny(weights="imagenet", include_top=True, input_shape=None):
-    """What keras.applications offers, in small: two branches, layers that Keras numbers, a classifier that flattens."""
+    """A small network like those of keras.applications: two branches, auto-numbered layers, a flattening classifier."""
     layers = keras.layers
     inputs = keras.Input(input_shape or (FULL, FULL, 3))
     x = layers.BatchNormalization()(layers.Conv2D(4, 3, strides=4, name="block_1_add")(inputs))
@@ -43,7 +43,7 @@ def config(**more):
 def network(top=False, size=SIZE):
     model = tiny(include_top=top, input_shape=(size, size, 3))
     random = np.random.default_rng(5)
-    for weight in model.weights:  # nothing that initialisation could give
+    for weight in model.weights:  # values that no initialiser draws
         weight.assign(random.normal(2, 0.1, tuple(weight.shape)))
     return model
 
@@ -60,7 +60,7 @@ def test_the_network_ends_at_the_named_layer():
     assert build_network(config()).output_shape == (None, 12, 12, 7)
 
 
-def test_layers_that_keras_numbers_keep_their_numbers_in_every_model():
+def test_auto_numbered_layers_keep_their_numbers_in_every_model():
     def three():
         inputs = keras.Input((8, 8, 3))
         x = keras.layers.Conv2D(4, 3)(inputs)
@@ -74,7 +74,7 @@ def test_layers_that_keras_numbers_keep_their_numbers_in_every_model():
 
 
 @pytest.mark.parametrize("name", ["a.weights.h5", "a.h5", "a.keras"])
-def test_a_file_of_the_whole_network_without_classifier(tmp_path, name):
+def test_a_file_of_the_complete_network_without_classifier(tmp_path, name):
     given = network()
     given.save_weights(tmp_path / name) if name == "a.weights.h5" else given.save(tmp_path / name)
     same_weights(build_network(config(weights=str(tmp_path / name))), given)
@@ -118,7 +118,7 @@ def test_a_file_of_another_extent_is_refused_though_keras_would_take_it(tmp_path
         build_network(config(weights=str(tmp_path / "two.weights.h5"), layer="block_1_add"))
     assert "up to 'block_1_add'" in str(found.value) and "\n" not in str(found.value)
     loose = keras.Model(given.input, given.get_layer("block_1_add").output)
-    loose.load_weights(tmp_path / "two.weights.h5")  # the control: Keras says nothing
+    loose.load_weights(tmp_path / "two.weights.h5")  # the control: Keras raises no error
 
 
 def test_misspelt_layers_name_the_nearest():
@@ -180,7 +180,7 @@ def test_random_frozen_weights_repeat_and_trainable_ones_follow_the_seed():
         ({"type": "inception_v3", "layer": "mixed8"}, "inception_v3_to_mixed8.weights.h5", (8, 8, 1280)),
     ],
 )
-def test_the_shared_weights_load_whole(shared, settings, name, shape):
+def test_the_shared_weights_load_completely(shared, settings, name, shape):
     import h5py
 
     core = build_network(EncoderConfig(**settings, weights=str(shared / "weights" / name)))
@@ -203,7 +203,7 @@ def test_a_file_up_to_a_later_layer_is_accepted(tmp_path, cut_at):
 
 
 def test_a_longer_file_must_contain_all_chosen_layers():
-    """A large branch beside the cut's has numbers enough, but not the cut's own."""
+    """A large parallel branch has enough numbers, but not those of the chosen layers."""
     inputs = keras.Input((8, 8, 3))
     small, large = keras.layers.Conv2D(2, 1, name="small")(inputs), keras.layers.Conv2D(9, 1, name="large")(inputs)
     both = keras.layers.Concatenate(name="both")([small, large])

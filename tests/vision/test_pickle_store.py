@@ -1,4 +1,4 @@
-"""Pickles of features that were made elsewhere: every layout that notebooks leave, and every way to be wrong."""
+"""Pickles of features from elsewhere: every layout that notebooks write, and every kind of error."""
 
 import gc
 import pickle
@@ -38,7 +38,7 @@ def written(path, value, protocol=pickle.HIGHEST_PROTOCOL):
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4", ">f8"])
 @pytest.mark.parametrize("shape", LAYOUTS)
-def test_every_layout_precision_and_protocol(tmp_path, shape, dtype, protocol):
+def test_every_layout_precision_and_protocol_is_read(tmp_path, shape, dtype, protocol):
     given = features(shape, dtype)
     store = PickleStore.open(written(tmp_path / "old.pkl", given, protocol), IDS)
     assert store.shape == LAYOUTS[shape] and len(store) == 5
@@ -49,7 +49,7 @@ def test_every_layout_precision_and_protocol(tmp_path, shape, dtype, protocol):
         np.testing.assert_allclose(row, given[image].reshape(store.shape), rtol=tolerance, atol=tolerance)
 
 
-def test_grids_are_read_row_by_row_whatever_order_they_lie_in(tmp_path):
+def test_grids_are_read_row_by_row_in_any_memory_order(tmp_path):
     grid = np.arange(24, dtype="float32").reshape(2, 3, 4)
     given = {IDS[0]: grid, IDS[1]: np.asfortranarray(grid), IDS[2]: grid.transpose(2, 1, 0).copy().T}
     store = PickleStore.open(written(tmp_path / "old.pkl", given), IDS[:3])
@@ -66,7 +66,7 @@ def test_a_pickle_of_python_2_and_numpy_1(tmp_path):
         b"J\xff\xff\xff\xffK\x00tb\x89U\x08" + content + b"tbs."
     )
     (tmp_path / "old.pkl").write_bytes(data)
-    assert pickle.loads(data, encoding="latin1")["1.jpg"].tolist() == [1, 2]  # the real reader agrees
+    assert pickle.loads(data, encoding="latin1")["1.jpg"].tolist() == [1, 2]  # Python's unpickler agrees
     store = PickleStore.open(tmp_path / "old.pkl", ["1.jpg"])
     assert store.gather(store.rows(["1.jpg"])).tolist() == [[1, 2]]
 
@@ -167,7 +167,7 @@ def test_features_store_is_a_folder_or_a_pickle(tmp_path):
 
 
 def copies(times: int, size: int = 200_000) -> bytes:
-    """A pickle that builds one array again and again from the same bytes, each time in another byte order."""
+    """Returns a pickle that builds many arrays from the same bytes by changing the byte order."""
     content = b"\x8e" + size.to_bytes(8, "little") + bytes(size) + b"\x94" + b"0"
     build = (
         b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btR"
@@ -177,7 +177,7 @@ def copies(times: int, size: int = 200_000) -> bytes:
     return b"\x80\x04" + content + b"](" + build * times + b"e."
 
 
-def test_a_few_bytes_copied_again_and_again_are_refused(tmp_path):
+def test_repeated_copies_of_a_few_bytes_are_refused(tmp_path):
     path = tmp_path / "bomb.pkl"
     path.write_bytes(copies(2))
     with path.open("rb") as file:
@@ -187,7 +187,7 @@ def test_a_few_bytes_copied_again_and_again_are_refused(tmp_path):
         load_arrays(file, "bomb.pkl")
 
 
-def test_text_encoded_again_and_again_is_refused(tmp_path):
+def test_repeatedly_encoded_text_is_refused(tmp_path):
     text = b"X" + (200_000).to_bytes(4, "little") + b"a" * 200_000 + b"q\x000"
     path = tmp_path / "bomb.pkl"
     path.write_bytes(b"\x80\x02" + text + b"](" + b"c_codecs\nencode\nh\x00U\x06latin1\x86R" * 400 + b"e.")

@@ -4,19 +4,19 @@ import numpy as np
 from capsmith.vision.small_cnn import Places, small_cnn
 
 
-def test_output_is_a_sixteenth_in_each_direction():
+def test_the_output_is_a_sixteenth_in_each_direction():
     assert small_cnn((96, 96)).output_shape == (None, 6, 6, 128)
     assert small_cnn((64, 100)).output_shape == (None, 4, 7, 128)
 
 
-def test_coordinates_run_from_left_to_right_and_top_to_bottom():
+def test_coordinates_increase_rightwards_and_downwards():
     found = np.asarray(Places()(np.zeros((2, 3, 5, 7), np.float32)))
     assert found.shape == (2, 3, 5, 2)
     np.testing.assert_allclose(found[1, 0, :, 0], [-1, -0.5, 0, 0.5, 1])
     np.testing.assert_allclose(found[0, :, 4, 1], [-1, 0, 1])
 
 
-def test_the_pooled_vector_tells_left_from_right():
+def test_the_pooled_vector_distinguishes_left_from_right():
     """An image and its mirror image must differ after pooling by more than a shifted blob inside one half does."""
     from capsmith.vision.config import EncoderConfig
     from capsmith.vision.encoder import build_encoder
@@ -29,7 +29,7 @@ def test_the_pooled_vector_tells_left_from_right():
 
 
 def test_the_small_cnn_learns_position_and_colour_from_few_images():
-    """Trained for seconds to say the side of the darker of two squares, it is right on images that it never saw."""
+    """Trained for seconds to predict the side of the darker of two squares, it is right on unseen images."""
     random = np.random.default_rng(0)
     keras.utils.set_random_seed(0)
     images = np.full((320, 48, 48, 3), 220, np.float32) + random.normal(0, 8, (320, 48, 48, 3))

@@ -39,11 +39,11 @@ def test_gathered_features_are_a_copy(made):
     assert np.abs(store.gather(rows).astype(float)).max() < 99
 
 
-def test_the_files_are_what_the_documentation_says(made):
+def test_the_files_are_as_documented(made):
     store, features = made
     if features.ndim == 2:
         with (store.path / "features.pkl").open("rb") as file:
-            plain = pickle.load(file)  # written a moment ago, by this test
+            plain = pickle.load(file)  # trusted: this test has just written it
         assert list(plain) == IDS and plain[IDS[4]].dtype == np.float32 and plain[IDS[4]].shape == (6,)
         np.testing.assert_array_equal(plain[IDS[4]], features[4])
     else:
@@ -68,7 +68,7 @@ def test_another_encoder_is_refused_with_what_differs(made):
         match=r"\(layer: last instead of fc2, weights: imagenet instead of none\)",
     ):
         FeatureStore.open(store.path, PRINT | {"layer": "fc2", "weights": "none"})
-    FeatureStore.open(store.path)  # not asked, not refused
+    FeatureStore.open(store.path)  # no encoder given, none refused
 
 
 def test_a_store_reports_unreadable_images(tmp_path):
@@ -85,7 +85,7 @@ def test_a_store_reports_unreadable_images(tmp_path):
 
 
 def test_no_store_and_unfinished_store(tmp_path):
-    with pytest.raises(FeatureError, match="no such folder; run `capsmith extract`"):
+    with pytest.raises(FeatureError, match="capsmith extract"):
         FeatureStore.open(tmp_path / "none")
     with pytest.raises(FeatureError, match="unfinished"):
         FeatureStore.open(tmp_path)
@@ -125,7 +125,7 @@ def test_data_of_another_manifest(made):
     manifest = Manifest.read(store.path)
     manifest.shape = (*manifest.shape[:-1], 7)
     manifest.write(store.path)
-    with pytest.raises(FeatureError, match="does not match its manifest"):
+    with pytest.raises(FeatureError, match="manifest"):
         FeatureStore.open(store.path)
 
 
@@ -186,7 +186,7 @@ def test_invalid_features_write_no_file(tmp_path, ids, features, says):
 def test_an_older_grid_in_fortran_order_is_refused(tmp_path):
     store = FeatureStore.create(tmp_path, ["a", "b"], ONES)
     np.save(tmp_path / "features.npy", np.asfortranarray(ONES.astype(np.float16)))
-    with pytest.raises(FeatureError, match="features.npy is in Fortran order"):
+    with pytest.raises(FeatureError, match="features.npy.*Fortran"):
         FeatureStore.open(store.path)
 
 
@@ -220,7 +220,7 @@ def test_opening_a_grid_does_not_read_it(tmp_path):
     header = {"descr": "<f2", "fortran_order": False, "shape": (10**4, 1000, 1000)}
     with (tmp_path / "features.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        file.truncate(file.tell() + 2 * 10**10)  # 20 GB of nothing
+        file.truncate(file.tell() + 2 * 10**10)  # 20 GB, sparse
     store = FeatureStore.open(tmp_path)
     assert store.gather(np.array([9999])).shape == (1, 1000, 1000)
 
@@ -245,7 +245,7 @@ def test_reading_imports_no_keras():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
-# --- whatever the names and the numbers -------------------------------------------------------------------------------
+# --- properties: any names and numbers --------------------------------------------------------------------------------
 
 ODD = [
     "",

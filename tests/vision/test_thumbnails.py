@@ -1,4 +1,4 @@
-"""Small copies keep the image's shape, whatever kind of file it is."""
+"""Thumbnails keep the aspect ratio of any kind of image."""
 
 import numpy as np
 import pytest
@@ -27,11 +27,11 @@ def test_thumbnails_keep_the_aspect_ratio(tmp_path, size, expected):
     assert thumbnail(save(tmp_path / "a.png", size), 320).size == expected
 
 
-def test_small_images_grow_on_demand(tmp_path):
+def test_small_images_are_enlarged_on_demand(tmp_path):
     assert thumbnail(save(tmp_path / "a.png", (96, 48)), 320, enlarge=True).size == (320, 160)
 
 
-def test_exif_rotation_turns_the_shape(tmp_path):
+def test_exif_rotation_swaps_the_sides(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     path = save(tmp_path / "a.jpg", (640, 320), exif=exif)
@@ -39,14 +39,14 @@ def test_exif_rotation_turns_the_shape(tmp_path):
     assert thumbnail(Image.open(path), 320).size == (160, 320)
 
 
-def test_takes_arrays_bytes_and_images(tmp_path):
+def test_arrays_bytes_and_images_are_accepted(tmp_path):
     path = save(tmp_path / "a.png", (400, 200))
     for source in (np.zeros((200, 400, 3), np.uint8), path.read_bytes(), Image.open(path), str(path)):
         small = thumbnail(source, 100)
         assert small.size == (100, 50) and small.mode == "RGB"
 
 
-def test_keeps_colours_and_sides(tmp_path):
+def test_colours_and_sides_are_kept(tmp_path):
     pixels = np.zeros((100, 200, 3), np.uint8)
     pixels[:, :100] = (255, 0, 0)
     small = np.asarray(thumbnail(pixels, 50))
@@ -60,7 +60,7 @@ def test_unusual_modes(tmp_path, mode):
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n"])
-def test_broken_files_are_one_clear_line(tmp_path, content):
+def test_broken_files_are_one_error(tmp_path, content):
     path = tmp_path / "a.png"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=r"a\.png"):

@@ -1,4 +1,4 @@
-"""Images of every kind are simply captioned, and equal images in different files give equal features."""
+"""Images of every kind are captioned, and equal content in different files has equal features."""
 
 import io
 import json
@@ -14,7 +14,7 @@ RANDOM = np.random.default_rng(5)
 
 
 def scene(width=60, height=44):
-    """A smooth image that is different in every corner, so that turning it shows."""
+    """Returns a smooth image with four different corners, so that rotation is visible."""
     y, x = np.mgrid[0:height, 0:width]
     channels = [x * 255 / width, y * 255 / height, 255 * np.hypot(x / width - 0.2, y / height - 0.3) / 1.2]
     return np.stack(channels, axis=-1).clip(0, 255).astype(np.uint8)
@@ -123,7 +123,7 @@ def features(captioner, *images):
     return captioner.features(list(images))
 
 
-def test_each_is_captioned_by_the_command_line(tiny_run, tmp_path):
+def test_every_kind_is_captioned_by_the_command_line(tiny_run, tmp_path):
     for name, make in UNUSUAL.items():
         (tmp_path / name).write_bytes(make())
     outcome = run(["caption", str(tiny_run.run), str(tmp_path), "--json", "--show", str(tmp_path / "sheet.png")])
@@ -176,7 +176,7 @@ def test_a_photo_on_its_side_is_turned_upright(captioner, number):
     stored = Image.fromarray(turned(RGB, number))
     found = features(captioner, encoded(stored, exif=orientation(number)), RGB, encoded(stored))
     np.testing.assert_array_equal(found[0], found[1])
-    if number > 1:  # without its EXIF it is another image
+    if number > 1:  # without its EXIF it is a different image
         assert np.abs(found[2] - found[1]).max() > 0.01
 
 
@@ -188,6 +188,6 @@ def test_a_jpeg_on_its_side_is_turned_upright(captioner):
 
 
 @pytest.mark.parametrize("make", [UNUSUAL["cmyk.jpg"], UNUSUAL["progressive.jpg"]], ids=["CMYK", "progressive"])
-def test_a_lossy_copy_is_nearly_the_same_and_no_negative(captioner, make):
+def test_a_lossy_copy_is_nearly_equal_and_not_inverted(captioner, make):
     copy, original, negative = features(captioner, make(), RGB, 255 - RGB)
     assert np.abs(copy - original).max() < 0.1 * np.abs(negative - original).max()

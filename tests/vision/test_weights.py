@@ -13,7 +13,7 @@ def model(units=3):
 
 
 @pytest.mark.parametrize("name", ["a.weights.h5", "a.h5", "a.keras"])
-def test_numbers_are_counted_without_the_optimizer_s(tmp_path, name):
+def test_counts_exclude_optimizer_weights(tmp_path, name):
     trained = model()
     trained.compile("adam", "mse")
     trained.fit(np.ones((8, 4)), np.ones((8, 3)), verbose=0)
@@ -26,7 +26,7 @@ def test_numbers_are_counted_without_the_optimizer_s(tmp_path, name):
         np.testing.assert_array_equal(one, other)
 
 
-def test_missing_and_damaged_files(tmp_path):
+def test_missing_and_damaged_files_are_errors(tmp_path):
     path = tmp_path / "a.weights.h5"
     with pytest.raises(FeatureError, match="no such file"):
         count_numbers(path)
@@ -59,7 +59,7 @@ def test_an_extension_of_the_other_format_is_refused(tmp_path):
         load_weights_file(model(), tmp_path / "new.h5")
 
 
-def test_drawn_weights_are_the_same_every_time_and_keep_the_scale():
+def test_random_weights_are_reproducible_and_keep_the_scale():
     inputs = keras.Input((16, 16, 8))
     x = keras.layers.Conv2D(64, 3, padding="same")(inputs)
     x = keras.layers.DepthwiseConv2D(3, padding="same")(x)

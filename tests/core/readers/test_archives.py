@@ -1,4 +1,4 @@
-"""Archives that unpack to too much, or say something else than they hold."""
+"""Archives that unpack to too much data, or whose directory contradicts their content."""
 
 import io
 import struct
@@ -27,7 +27,7 @@ def archive(path, members, packed=zipfile.ZIP_DEFLATED):
 
 
 def relisted(path, name, offset, value):
-    """Changes four bytes of what the list of members says of one."""
+    """Changes four bytes of a member's entry in the central directory."""
     content = path.read_bytes()
     place = content.rindex(name) - 46 + offset
     path.write_bytes(content[:place] + struct.pack("<L", value) + content[place + 4 :])
@@ -39,13 +39,13 @@ def test_members_are_read(tmp_path):
     with open_archive(path) as opened:
         assert read_member(opened, "a", 3) == b"one" and read_member(opened, "b", 0) == b""
         verify_members(opened)
-        with pytest.raises(ArchiveError, match="its a unpacks to 3 bytes, more than the allowed 2 bytes"):
+        with pytest.raises(ArchiveError, match="a .*3 bytes.*2 bytes"):
             read_member(opened, "a", 2)
         with pytest.raises(ArchiveError, match="it holds no c"):
             read_member(opened, "c", 2)
 
 
-def test_zeros_up_to_a_size_and_what_packs_well_are_fine(tmp_path):
+def test_small_or_moderately_compressed_members_are_read(tmp_path):
     text = b"".join(b"word %d\n" % n for n in range(4_000_000))
     path = archive(tmp_path / "a.zip", [("zeros", bytes(UNCHECKED_SIZE)), ("text", text)])
     with open_archive(path) as opened:
@@ -53,14 +53,14 @@ def test_zeros_up_to_a_size_and_what_packs_well_are_fine(tmp_path):
         verify_members(opened)
 
 
-def test_a_member_that_unpacks_to_too_much(tmp_path):
+def test_a_member_that_unpacks_to_too_much_is_refused(tmp_path):
     path = archive(tmp_path / "a.zip", [("zeros", bytes(UNCHECKED_SIZE + 1))])
-    with pytest.raises(ArchiveError, match="its 'zeros' would unpack to 16.8 MB from"), open_archive(path):
+    with pytest.raises(ArchiveError, match="'zeros'.*16.8 MB"), open_archive(path):
         pass
 
 
 @pytest.mark.parametrize("listed", [10, 1_000_000, 1_000_001])
-def test_a_member_that_lies_of_its_size(tmp_path, listed):
+def test_a_member_with_a_false_size_is_refused(tmp_path, listed):
     path = relisted(archive(tmp_path / "a.zip", [("zeros", bytes(10**6))]), b"zeros", 24, listed)
     if listed == 10**6:
         with open_archive(path) as opened:
@@ -70,7 +70,7 @@ def test_a_member_that_lies_of_its_size(tmp_path, listed):
         verify_members(opened)
 
 
-def test_little_is_unpacked_of_a_member_that_is_larger_than_listed(tmp_path):
+def test_unpacking_stops_at_the_listed_size(tmp_path):
     path = relisted(archive(tmp_path / "a.zip", [("zeros", bytes(UNCHECKED_SIZE))]), b"zeros", 24, 10)
     import tracemalloc
 
@@ -91,20 +91,20 @@ def test_little_is_unpacked_of_a_member_that_is_larger_than_listed(tmp_path):
         ([(f"{n:0100d}", b"") for n in range(30_000)], zipfile.ZIP_STORED, "its list of members is too long"),
     ],
 )
-def test_archives_that_are_not_as_they_should_be(tmp_path, members, packed, says):
+def test_malformed_archives_are_refused(tmp_path, members, packed, says):
     with pytest.raises(ArchiveError, match=says), open_archive(archive(tmp_path / "a.zip", members, packed)):
         pass
 
 
 @pytest.mark.parametrize("cut", [0, 1, 30, 60, -1])
-def test_archives_cut_anywhere(tmp_path, cut):
+def test_archives_truncated_at_any_byte_are_refused(tmp_path, cut):
     path = archive(tmp_path / "a.zip", [("a", b"one" * 99)])
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(ArchiveError), open_archive(path) as opened:
         verify_members(opened)
 
 
-def test_errors_of_other_kinds_pass(tmp_path):
+def test_unrelated_errors_are_not_converted(tmp_path):
     path = archive(tmp_path / "a.zip", [("a", b"one")])
     with pytest.raises(FeatureError, match="mine"), open_archive(path):
         raise FeatureError("mine")

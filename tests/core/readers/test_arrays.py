@@ -1,4 +1,4 @@
-"""Archives of arrays that were damaged: the bytes that fuzzing found, among others."""
+"""Damaged archives of arrays, including inputs that fuzzing found."""
 
 import io
 import zipfile
@@ -23,17 +23,17 @@ def archive(path, **changes):
 
 
 def central(path):
-    """Where the list of members begins."""
+    """Returns the offset of the central directory."""
     return archive(path).read_bytes().index(b"PK\x01\x02")
 
 
-def test_what_was_written_comes_back(tmp_path):
+def test_written_arrays_are_read_back(tmp_path):
     result = read_arrays(archive(tmp_path / "x.npz"), SCHEMA, CheckpointError, "do")
     assert list(result) == ["a"] and result["a"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("offset", [6, 10], ids=["version 8.1", "method 77"])
-def test_archives_of_another_kind(tmp_path, offset):
+def test_archives_of_unsupported_versions_or_methods_are_refused(tmp_path, offset):
     path = tmp_path / "x.npz"
     place = central(path) + offset
     with pytest.raises(CheckpointError, match=r"x.npz is damaged: .*; copy it again"):
@@ -41,13 +41,13 @@ def test_archives_of_another_kind(tmp_path, offset):
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 99, b"PK\x03\x04"])
-def test_no_archives(tmp_path, content):
+def test_files_that_are_not_archives_are_refused(tmp_path, content):
     (tmp_path / "x.npz").write_bytes(content)
     with pytest.raises(CheckpointError, match="is damaged"):
         read_arrays(tmp_path / "x.npz", SCHEMA, CheckpointError, "do")
 
 
-def test_members_that_are_no_arrays(tmp_path):
+def test_members_that_are_not_arrays_are_refused(tmp_path):
     for name, value in (("note.txt", b"x"), ("a.npy", b"x")):
         with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
             file.writestr(name, value)
@@ -58,8 +58,8 @@ def test_members_that_are_no_arrays(tmp_path):
         read_arrays(tmp_path / "x.npz", SCHEMA, CheckpointError, "do")
 
 
-def test_missing(tmp_path):
-    with pytest.raises(CheckpointError, match="cannot read .*: No such file or directory; do"):
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(CheckpointError, match="No such file"):
         read_arrays(tmp_path / "x.npz", SCHEMA, CheckpointError, "do")
 
 
@@ -75,7 +75,7 @@ def read(tmp_path, schema=PAIR, **arrays):
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("kind", ["<f2", ">f4", "<f8"])
-def test_arrays_of_a_schema(tmp_path, kind, order):
+def test_arrays_that_match_a_schema_are_read(tmp_path, kind, order):
     values = np.arange(6, dtype=kind).reshape(2, 3, order=order)
     result = read(tmp_path, b=np.array([0, 9], np.uint8), a=values)
     assert list(result) == ["a", "b"] and result["a"].dtype == np.dtype(kind)
@@ -108,15 +108,15 @@ A, B = np.ones((2, 3), np.float32), np.array([1, 2])
         ({"a": np.zeros((1,) * 9), "b": B}, "'a': its shape is"),
     ],
 )
-def test_arrays_of_another_schema(tmp_path, arrays, says):
+def test_arrays_that_do_not_match_a_schema_are_refused(tmp_path, arrays, says):
     with pytest.raises(CheckpointError, match=f"x.npz is damaged: {says}.*; do"):
         read(tmp_path, **arrays)
 
 
-def test_one_array_and_headers_alone(tmp_path):
+def test_a_single_array_and_headers_alone_can_be_read(tmp_path):
     np.savez(tmp_path / "x.npz", a=A, b=B)
     assert read_array(tmp_path / "x.npz", "b", PAIR["b"], CheckpointError, "do").tolist() == [1, 2]
-    with pytest.raises(CheckpointError, match="it lacks 'c'"):
+    with pytest.raises(CheckpointError, match="'c'"):
         read_array(tmp_path / "x.npz", "c", PAIR["b"], CheckpointError, "do")
     result = read_headers(tmp_path / "x.npz", CheckpointError, "do")
     assert {name: header.shape for name, header in result.items()} == {"a": (2, 3), "b": (2,)}
@@ -144,7 +144,7 @@ def npy(header):
         "[" * 90,
     ],
 )
-def test_headers_that_are_damaged(tmp_path, header):
+def test_damaged_headers_are_refused(tmp_path, header):
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
         file.writestr("a.npy", npy(header))
     with pytest.raises(CheckpointError, match="x.npz is damaged: 'a': ") as caught:
@@ -153,7 +153,7 @@ def test_headers_that_are_damaged(tmp_path, header):
 
 
 @pytest.mark.parametrize("shape", ["(2,)", "(4,)", "(281474976710655,)", "(0,)"])
-def test_headers_that_promise_another_size(tmp_path, shape):
+def test_headers_with_a_false_size_are_refused(tmp_path, shape):
     header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}"
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
         file.writestr("a.npy", npy(header))
@@ -161,7 +161,7 @@ def test_headers_that_promise_another_size(tmp_path, shape):
         read_arrays(tmp_path / "x.npz", {"a": ArraySpec(FLOATS, ("n",))}, CheckpointError, "do")
 
 
-def test_the_header_of_a_file_of_its_own(tmp_path):
+def test_the_header_of_an_npy_file_is_checked(tmp_path):
     np.save(tmp_path / "x.npy", np.asfortranarray(np.zeros((2, 3), np.float16)))
     with (tmp_path / "x.npy").open("rb") as file:
         header = read_header(file)

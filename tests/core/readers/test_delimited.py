@@ -1,4 +1,4 @@
-"""Delimited text: what keeps to RFC 4180 is read as Python's csv does; what does not, as is evident, line by line."""
+"""Delimited text: valid RFC 4180 is read as Python's csv module does; other text is repaired line by line."""
 
 import csv
 import io
@@ -22,8 +22,8 @@ CELL = st.text(st.sampled_from('ab ,;"\n\tx|.é'), max_size=8)
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.lists(CELL, min_size=2, max_size=4), min_size=1, max_size=5), st.sampled_from(",;"))
-def test_what_csv_writes_is_read_back(rows, delimiter):
-    """But for blanks around a field, records of empty fields, and lines that look like rows of their own."""
+def test_csv_output_is_read_back(rows, delimiter):
+    """Except blanks around a field, records of empty fields, and lines that look like separate rows."""
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
     stripped = [[cell.strip() for cell in row] for row in rows]
@@ -46,7 +46,7 @@ def test_what_csv_writes_is_read_back(rows, delimiter):
         ('a.jpg,""""', ["a.jpg", '"'], ""),
     ],
 )
-def test_quotes_as_people_and_programs_write_them(line, expected, remark):
+def test_usual_quoting_styles_are_read(line, expected, remark):
     (result,) = read_lines(line, ",")
     assert (result.fields, result.remark, result.fault) == (expected, remark, "")
 
@@ -54,18 +54,18 @@ def test_quotes_as_people_and_programs_write_them(line, expected, remark):
 @pytest.mark.parametrize(
     "line", ['"Hello," says "Bob"', '"open', 'a "big" dog', '"a "big" dog"', "it's 5\" long"], ids=str
 )
-def test_between_tabs_quotes_are_marks_like_others(line):
+def test_quotes_within_tab_separated_fields_are_literal(line):
     assert fields(f"a.jpg\t{line}\nb.jpg\tx", "\t") == [["a.jpg", line], ["b.jpg", "x"]]
 
 
-def test_between_tabs_a_whole_field_may_be_in_quotes():
+def test_a_tab_separated_field_may_be_quoted():
     assert fields('a.jpg\t"He said ""hi"", twice"\nb.jpg\t"two\nlines"', "\t") == [
         ["a.jpg", 'He said "hi", twice'],
         ["b.jpg", "two\nlines"],
     ]
 
 
-def test_a_quote_that_is_not_closed_spoils_its_own_line_alone():
+def test_an_unclosed_quote_affects_only_its_line():
     text = 'a.jpg,ok\nb.jpg,"open\nc.jpg,kept\nd.jpg,"kept, too"\ne.jpg,"open again\n'
     result = list(read_lines(text, ","))
     assert [line.number for line in result if line.fault == UNCLOSED] == [2, 5]
@@ -76,13 +76,13 @@ def test_a_quote_that_is_not_closed_spoils_its_own_line_alone():
     ]
 
 
-def test_a_row_that_follows_is_no_second_line_of_a_caption():
-    """The next quote is at the end of a line: without a look at the names it would close the one before."""
+def test_the_next_row_is_not_joined_to_a_caption_with_an_open_quote():
+    """The next quote ends a line; only the image names show that it does not close the first one."""
     result = list(read_lines('a.jpg,"open\nb.jpg,lost"\nc.jpg,x\n', ","))
     assert [(line.number, line.fault) for line in result] == [(1, UNCLOSED), (2, ""), (3, "")]
 
 
-def test_a_field_that_is_too_long_is_a_fault_of_its_line():
+def test_a_field_that_is_too_long_is_reported_with_its_line():
     result = list(read_lines(f"a.jpg,{'x' * (MAX_FIELD + 1)}\nb.jpg,y\n", ","))
     assert [line.fault for line in result] == [TOO_LONG, ""]
 
@@ -97,7 +97,7 @@ def test_a_field_that_is_too_long_is_a_fault_of_its_line():
         ('a.jpg,"a dog", running', 1, 0, '"a dog", running'),
     ],
 )
-def test_the_rest_of_a_line(line, before, after, expected):
+def test_surplus_separators_can_belong_to_the_last_field(line, before, after, expected):
     (result,) = read_lines(line, ",")
     assert rest_of(result, ",", before, after) == expected
 
@@ -112,7 +112,7 @@ def test_the_rest_of_a_line(line, before, after, expected):
         ("", 1, "", 0),
     ],
 )
-def test_what_stands_before_the_first_row(text, first, delimiter, comments):
+def test_comments_and_blank_lines_before_the_header_are_skipped(text, first, delimiter, comments):
     body = body_of(text)
     assert (body.first, body.delimiter, body.comments) == (first, delimiter, comments)
 
@@ -131,7 +131,7 @@ EVIL = {
 
 
 @pytest.mark.parametrize("name", EVIL)
-def test_time_is_linear(name):
+def test_reading_takes_linear_time(name):
     def seconds(count):
         start = time.process_time()
         text = ('9,"' if name == "one line of escapes" else "") + EVIL[name] * count + '9"x'

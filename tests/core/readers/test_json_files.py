@@ -1,4 +1,4 @@
-"""JSON: what Python's own parser takes is taken, but for what does harm."""
+"""JSON that Python's parser accepts is accepted, except harmful content."""
 
 import json
 import math
@@ -24,8 +24,8 @@ VALUES = st.recursive(
 
 @settings(max_examples=300, deadline=None)
 @given(VALUES, st.booleans(), st.booleans())
-def test_what_was_written_is_read(value, strict, ascii_only):
-    text = json.dumps([value, "x" * 3 * MAX_DEPTH], ensure_ascii=ascii_only)  # long enough to be looked at for depth
+def test_written_json_is_read_back(value, strict, ascii_only):
+    text = json.dumps([value, "x" * 3 * MAX_DEPTH], ensure_ascii=ascii_only)  # long enough for the depth check to run
     assert parse_json(text, strict) == parse_json(text.encode(), strict) == json.loads(text)
 
 
@@ -33,7 +33,7 @@ def test_what_was_written_is_read(value, strict, ascii_only):
 @pytest.mark.parametrize(
     ("open_", "close"), [("[", "]"), ('{"a":', "}"), ('[{"[": "\\"{[", "a": ', "}]")], ids=["list", "object", "mixed"]
 )
-def test_depth(open_, close, strict):
+def test_nesting_is_limited(open_, close, strict):
     levels = MAX_DEPTH // (open_.count("[{") + 1)
     assert parse_json(open_ * levels + "1" + close * levels, strict) is not None
     for depth in (levels + 1, 900, 100_000):
@@ -44,19 +44,19 @@ def test_depth(open_, close, strict):
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, "{" * 100_000, "[{" * 50_000, "]" * 1000, '["' + "[" * 1000, "[[[[]]]"]
 )
-def test_what_is_no_json_is_a_value_error_however_deep(text):
+def test_invalid_json_is_a_value_error_at_any_depth(text):
     for strict in (True, False):
         with pytest.raises(ValueError):
             parse_json(text, strict)
 
 
-def test_wide_is_not_deep():
+def test_many_shallow_values_are_accepted():
     text = json.dumps([{"a": [[n], {"b": "[[[["}]} for n in range(20_000)])
     assert parse_json(text) == json.loads(text)
 
 
 @pytest.mark.parametrize("text", ['{"a": 1, "b": 2, "a": 1}', '[{"x": {"a": 1, "a": 2}}]'])
-def test_keys_that_stand_twice(text):
+def test_duplicate_keys_are_refused(text):
     for strict in (True, False):
         with pytest.raises(ValueError, match="the key 'a'"):
             parse_json(text, strict)
@@ -78,27 +78,27 @@ def test_keys_that_stand_twice(text):
         (r'"\\\ud83d"', "lone surrogate"),
     ],
 )
-def test_what_our_own_files_never_hold(text, says):
+def test_values_that_capsmith_never_writes_are_refused(text, says):
     with pytest.raises(ValueError, match=says):
         parse_json(text)
 
 
-def test_what_files_of_people_may_hold():
+def test_users_files_may_hold_nan_lone_surrogates_and_large_integers():
     assert math.isnan(parse_json("[NaN]", strict=False)[0])
     assert parse_json(r'"\ud83d"', strict=False) == "\ud83d"
     assert parse_json(str(2**70), strict=False) == 2**70
 
 
 @pytest.mark.parametrize("text", [r'"\ud83d\ude00"', r'"\\ud83d"', r'"\\\\ud83d"', r'"\u00e9\u4e00"'])
-def test_whole_pairs_and_backslashes_before_a_u(text):
+def test_surrogate_pairs_and_escaped_backslashes_are_accepted(text):
     assert parse_json(text) == json.loads(text)
 
 
-def test_reading_names_the_file(tmp_path):
+def test_errors_name_the_file(tmp_path):
     (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": [1]}')
     assert read_json(tmp_path / "a.json") == {"a": [1]}
     (tmp_path / "a.json").write_bytes(b"\xff")
-    with pytest.raises(CheckpointError, match="a.json is not valid JSON: 'utf-8' codec"):
+    with pytest.raises(CheckpointError, match="a.json.*utf-8"):
         read_json(tmp_path / "a.json", CheckpointError)
 
 
@@ -125,6 +125,6 @@ def test_a_schema_converts_nothing(value, says):
         Note.check(value, "x.json", CheckpointError, "copy it again")
 
 
-def test_a_schema_takes_whole_numbers_as_rates_and_passes_over_what_it_does_not_know():
+def test_a_schema_accepts_integers_for_floats_and_ignores_unknown_keys():
     result = Note.check({"count": 1, "rate": 2, "more": []}, "x.json", CheckpointError, "do")
     assert result == Note(count=1, rate=2.0)

@@ -10,7 +10,7 @@ def read(path, content):
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
-def test_numbers_and_blanks(tmp_path, end):
+def test_numbers_and_empty_cells_are_read(tmp_path, end):
     result = read(tmp_path / "h.csv", "\ufeffepoch,loss\n1,2.5e-3\n2," + end)
     assert result == [{"epoch": 1.0, "loss": 0.0025}, {"epoch": 2.0}]
 
@@ -38,12 +38,12 @@ def test_numbers_and_blanks(tmp_path, end):
         ("a,b\n1,\x1b[2J\n", r"'\\x1b\[2J' in column 'b'"),
     ],
 )
-def test_what_is_no_table_of_numbers(tmp_path, content, says):
+def test_other_content_is_refused(tmp_path, content, says):
     with pytest.raises(CheckpointError, match=f"h.csv is damaged: .*{says}") as caught:
         read(tmp_path / "h.csv", content)
     assert str(caught.value).endswith("; copy it again") and str(caught.value).isprintable()
 
 
-def test_a_missing_table(tmp_path):
-    with pytest.raises(CheckpointError, match="cannot read .*h.csv: No such file or directory; copy it again"):
+def test_a_missing_table_is_an_error(tmp_path):
+    with pytest.raises(CheckpointError, match="h.csv: No such file"):
         read_number_table(tmp_path / "h.csv", CheckpointError, "copy it again")

@@ -106,7 +106,7 @@ def test_a_bad_line_is_named(tmp_path, text, message):
 
 @pytest.mark.parametrize("text", [GOOD, "400000 3\n" + GOOD])
 def test_another_dimension_than_in_the_config(tmp_path, text):
-    with pytest.raises(DataError, match=r"has 3 numbers per word.* 4"):
+    with pytest.raises(DataError, match=r"3 .*4"):
         load_vectors(_write(tmp_path, text), VOCABULARY, 4)
 
 
@@ -116,7 +116,7 @@ def test_other_kinds_of_files(tmp_path):
     (tmp_path / "v.zip").write_bytes(b"PK\x03\x04 0 0 0")
     with pytest.raises(DataError, match="unpack"):
         load_vectors(tmp_path / "v.zip", VOCABULARY, 3)
-    with pytest.raises(DataError, match="cannot read the word vectors .*absent"):
+    with pytest.raises(DataError, match="absent"):
         load_vectors(tmp_path / "absent.txt", VOCABULARY, 3)
     with pytest.raises(DataError, match="cannot read the word vectors"):
         load_vectors(tmp_path, VOCABULARY, 3)

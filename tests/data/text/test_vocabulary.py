@@ -42,7 +42,7 @@ def test_max_words_keeps_the_most_frequent():
 
 
 def test_an_empty_vocabulary_is_an_error():
-    with pytest.raises(DataError, match=r"none of the 5 words in 3 training captions occurs 4 times"):
+    with pytest.raises(DataError, match=r"5 words.*3 training captions.*4 times"):
         Vocabulary.build(CAPTIONS, min_count=4)
 
 

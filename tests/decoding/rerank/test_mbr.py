@@ -1,4 +1,4 @@
-"""The consensus: what each judge wants, and that all of it comes from pool, neighbours and weights."""
+"""MBR reranking: each score term alone, their weighted sum, and the caption index that it requires."""
 
 from dataclasses import replace
 
@@ -36,35 +36,35 @@ def weights(**given):
 
 
 def chosen(pool, captions, config, frequencies):
-    """What is chosen where each caption is of an image of its own, all as alike."""
+    """Returns the chosen captions with one equally similar neighbour per caption."""
     return choose(pool, [[caption] for caption in captions], [0.0] * len(captions), config, frequencies)
 
 
-def test_the_pool_alone_chooses_what_most_resemble():
+def test_the_pool_alone_chooses_the_consensus():
     ordered = chosen(found(LONER, NEAR, LIKE, SHARED), [], weights(utility_weight=1), FREQUENCIES)
     assert ordered[0].tokens == SHARED and ordered[-1].tokens == LONER and len(ordered) == 4
 
 
-def test_a_caption_drawn_often_votes_often_and_stands_once():
+def test_repeated_samples_count_repeatedly_but_are_one_candidate():
     ordered = chosen(found(SHARED, LIKE, LONER, LONER, LONER, LONER), [], weights(utility_weight=1), FREQUENCIES)
     assert [h.tokens for h in ordered].count(LONER) == 1 and ordered[0].tokens == LONER
 
 
-def test_where_captions_were_drawn_they_alone_vote():
-    """The beam is of one mind; the samples are of another."""
+def test_only_samples_count_where_there_are_samples():
+    """Beam and samples would choose different captions."""
     drawn = [replace(h, drawn=True) for h in found(LONER, LONER, SHARED)]
     pool = [*found(SHARED, NEAR, LIKE), *drawn]
     assert chosen(pool, [], weights(utility_weight=1), FREQUENCIES)[0].tokens == LONER
     assert chosen(pool[:3], [], weights(utility_weight=1), FREQUENCIES)[0].tokens == SHARED
 
 
-def test_neighbours_alone_choose_what_they_would_say():
+def test_neighbours_alone_choose_the_caption_most_like_theirs():
     ordered = chosen(found(SHARED, NEAR, LONER), [LONER, (4, 5, 6, 9)], weights(knn_weight=1), FREQUENCIES)
     assert ordered[0].tokens == LONER
 
 
 def test_captions_of_nearer_images_count_more():
-    """Two captions of an image of likeness log 3 / 2 against three of one of likeness 0, at temperature 1/2: 6 to 3."""
+    """Two captions at similarity log(3)/2 outweigh three at similarity 0 with temperature 1/2: 6 to 3."""
     pool, neighbours = found(SHARED, LONER), [[SHARED, SHARED], [LONER, LONER, LONER]]
     config = weights(knn_weight=1, knn_temperature=0.5)
     near = choose(pool, neighbours, [np.log(3) / 2, 0.0], config, FREQUENCIES)
@@ -75,7 +75,7 @@ def test_captions_of_nearer_images_count_more():
     assert [h.score for h in flat] == [h.score for h in far]
 
 
-def test_content_alone_chooses_what_fits():
+def test_the_concept_score_alone_chooses_the_best_fit():
     def fit(captions):
         return np.array([float(caption == NEAR) for caption in captions])
 
@@ -85,7 +85,7 @@ def test_content_alone_chooses_what_fits():
     assert choose(pool, [], [], weights(log_prob_weight=1), FREQUENCIES, fit)[0].tokens == SHARED
 
 
-def test_likelihood_alone_is_the_beam_s_order():
+def test_log_probability_alone_keeps_the_beams_order():
     config = weights(log_prob_weight=1, length_penalty=0.7)
     pool = found(SHARED, NEAR, LONER)
     ordered = chosen(pool, [LIKE], config, FREQUENCIES)
@@ -93,7 +93,7 @@ def test_likelihood_alone_is_the_beam_s_order():
     assert ordered[1].score == pytest.approx(-2 / 6**0.7)
 
 
-def test_the_score_is_the_weighted_sum_of_the_four():
+def test_the_score_is_the_weighted_sum_of_its_four_terms():
     pool, neighbours = found(SHARED, NEAR, SHARED, LONER), [LIKE, NEAR]
     config = weights(utility_weight=0.5, knn_weight=3, concept_weight=5, log_prob_weight=2, length_penalty=0)
     frequencies = dict(enumerate(TRAINING))
@@ -104,14 +104,14 @@ def test_the_score_is_the_weighted_sum_of_the_four():
         assert h.score == pytest.approx(0.5 * own + 3 * theirs + 5 * h.tokens[0] + 2 * h.log_probability)
 
 
-def test_captions_that_broke_off_are_not_judged():
+def test_unfinished_captions_are_not_candidates():
     pool = [*found(LONER), *found(SHARED, ended=False)]
     assert [h.tokens for h in chosen(pool, [SHARED], weights(knn_weight=1), FREQUENCIES)] == [LONER]
     cut = found(SHARED, LONER, ended=False)
     assert len(chosen(cut, [SHARED], weights(knn_weight=1), FREQUENCIES)) == 2
 
 
-def test_the_pool_is_the_beam_and_the_samples():
+def test_the_pool_contains_beam_and_samples():
     model = Table(3, seed=1)
     rerank = MbrConfig(samples=6, temperature=0.9, seed=2)
     beams = search(model, features(3), BeamConfig(beam_size=4, max_length=5))
@@ -122,14 +122,14 @@ def test_the_pool_is_the_beam_and_the_samples():
     assert search(model, features(3), without) == beams
 
 
-def test_judges_without_a_weight_are_a_mistake():
+def test_all_weights_zero_is_an_error():
     with pytest.raises(ValueError, match="utility_weight"):
         weights()
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A trained run's copy that remembers nothing yet."""
+    """A copy of a trained run that has no caption index yet."""
     import shutil
 
     return shutil.copytree(shapes.trained(), tmp_path_factory.mktemp("mbr") / "run")
@@ -138,15 +138,15 @@ def run(tmp_path_factory):
 MBR = ["decoding.rerank.type=mbr", "decoding.rerank.neighbours=3", "decoding.rerank.samples=5"]
 
 
-def test_a_run_without_a_memory_says_what_to_do(run):
+def test_a_run_without_a_caption_index_names_the_remedy(run):
     with pytest.raises(CheckpointError, match="caption_index.npz"):
         Captioner.load(run).caption(
             next((shapes.data() / "images").iterdir()), BeamConfig(rerank=MbrConfig(neighbours=3))
         )
 
 
-def test_evaluation_fills_the_memory_and_captioning_uses_it(run):
-    evaluate(run, "test", [*MBR, "data.limit=2"])  # a trial must not leave a memory of two images
+def test_evaluation_builds_the_caption_index_and_captioning_uses_it(run):
+    evaluate(run, "test", [*MBR, "data.limit=2"])  # a limited evaluation must not leave an index of two images
     first = evaluate(run, "test", MBR)
     assert len(CaptionIndex.load(run).captions) == len(read_dataset(run_config(run).data).split("train"))
     assert evaluate(run, "test", MBR).captions == first.captions
@@ -158,7 +158,7 @@ def test_evaluation_fills_the_memory_and_captioning_uses_it(run):
     assert said.words and len(said.alternatives) >= 1 and said.score >= said.alternatives[0].score
 
 
-def test_a_memory_of_an_earlier_version_says_what_to_do(run, tmp_path):
+def test_a_caption_index_of_an_earlier_version_names_the_remedy(run, tmp_path):
     evaluate(run, "test", MBR)
     arrays = dict(np.load(run / "caption_index.npz"))
     np.savez(tmp_path / "caption_index.npz", **{k: v for k, v in arrays.items() if not k.startswith("concept_")})
@@ -166,7 +166,7 @@ def test_a_memory_of_an_earlier_version_says_what_to_do(run, tmp_path):
         CaptionIndex.load(tmp_path)
 
 
-def test_a_damaged_memory(run):
+def test_a_damaged_caption_index_is_an_error(run):
     evaluate(run, "test", MBR)
     whole = (run / "caption_index.npz").read_bytes()
     for damaged in (b"", whole[: len(whole) // 2], b"PK" + whole[2:100]):

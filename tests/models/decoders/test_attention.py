@@ -1,4 +1,4 @@
-"""Attention against the equations, and a task that only a decoder which looks in the right place can learn."""
+"""Attention equals its equations, and learns a task that requires attending to the right region."""
 
 import keras
 import numpy as np
@@ -50,7 +50,7 @@ def affine(layer, x):
 
 
 def test_additive_equals_the_equations():
-    """Xu et al. 2015, eq. 4–6, a row and a region at a time."""
+    """Xu et al. 2015, eq. 4–6, one row and one region at a time."""
     attend, context, weights = built(attention="additive")
     for row in range(N):
         regions = REGIONS[row // (N // P)]
@@ -61,7 +61,7 @@ def test_additive_equals_the_equations():
 
 
 def test_multihead_equals_the_equations():
-    """Vaswani et al. 2017, eq. 1, a row and a head at a time; the weights are the heads' mean."""
+    """Vaswani et al. 2017, eq. 1, one row and one head at a time; the weights are the mean over heads."""
     attend, context, weights = built(attention="multihead")
     for row in range(N):
         regions = REGIONS[row // (N // P)]
@@ -75,7 +75,7 @@ def test_multihead_equals_the_equations():
 
 
 def test_refinement_equals_the_equations():
-    """Huang et al. 2019, eq. 4–6: information from question and answer, times a gate from both."""
+    """Huang et al. 2019, eq. 4–6: information from query and attended values, times a gate from both."""
     attend, context, weights = built(attention="additive", refine=True)
     answer = np.stack([w @ REGIONS[row // (N // P)] for row, w in enumerate(weights)])
     information, gate = np.split(affine(attend.refine, np.concatenate([QUERY, answer], axis=1)), 2, axis=1)
@@ -91,7 +91,7 @@ def test_doubly_stochastic_loss_equals_the_equation():
     assert float(_doubly_stochastic_loss(weights, mask)) == pytest.approx((first + second) / 2, rel=1e-5)
 
 
-def where_to_look(images, rng):
+def images_with_one_informative_region(images, rng):
     """Images of noise with one region that shows one of four things; the caption is "LOOK thing"."""
     thing, place = rng.integers(0, 4, images), rng.integers(0, L, images)
     features = rng.normal(scale=0.3, size=(images, L, 9)).astype("float32")
@@ -103,7 +103,13 @@ def where_to_look(images, rng):
     return {"features": features, "tokens": tokens}, targets, place
 
 
-SMALL = {"units": 16, "embedding": {"size": 6}, "dropout": 0.0, "attention_units": 8, "heads": 1}  # one must find it
+SMALL = {
+    "units": 16,
+    "embedding": {"size": 6},
+    "dropout": 0.0,
+    "attention_units": 8,
+    "heads": 1,
+}  # a single head must find it
 
 
 @pytest.mark.jax
@@ -126,9 +132,9 @@ def test_attention_learns_the_right_region(config):
     model.compile(keras.optimizers.Adam(0.02))
     learn, rng = training_step(model), np.random.default_rng(2)
     for _ in range(300):
-        inputs, targets, _ = where_to_look(48, rng)
+        inputs, targets, _ = images_with_one_informative_region(48, rng)
         learn(inputs, targets)
-    inputs, targets, place = where_to_look(200, np.random.default_rng(3))
+    inputs, targets, place = images_with_one_informative_region(200, np.random.default_rng(3))
     said = numpy(model(inputs)).argmax(-1)[:, 1]
     assert (said == targets[:, 1]).mean() > 0.9
     state = decoder.start(inputs["features"])
@@ -140,13 +146,13 @@ def test_attention_learns_the_right_region(config):
     assert (weights.argmax(axis=1) == np.roll(place, 1)).mean() < 0.5
 
 
-def test_attention_refuses_pooled_features():
+def test_attention_requires_grid_features():
     decoder = DECODERS.build(UpDownConfig(**SMALL), 9)
     with pytest.raises(ConfigError, match="encoder.output"):
         decoder(np.zeros((1, 9), "float32"), np.zeros((1, 2), "int32"))
 
 
-def test_word_dropout_acts_only_in_training():
+def test_word_dropout_applies_only_in_training():
     keras.utils.set_random_seed(0)
     decoder = DECODERS.build(MergeConfig(units=6, embedding={"size": 4}, dropout=0.0, word_dropout=0.5), 40)
     features = np.zeros((1, 3), "float32")

@@ -1,4 +1,4 @@
-"""Biases: their gradients in bfloat16 are those in float32, to what its digits allow."""
+"""Bias gradients in bfloat16 equal those in float32 up to rounding."""
 
 import keras
 import numpy as np
@@ -62,7 +62,7 @@ def test_dense_equals_keras_dense(activation):
     np.testing.assert_allclose(*(ops.convert_to_numpy(layer(x)) for layer in (mine, theirs)), rtol=1e-5, atol=1e-6)
 
 
-def test_without_a_bias():
+def test_a_layer_without_a_bias():
     layer = Dense(UNITS, use_bias=False)
     np.testing.assert_allclose(
         ops.convert_to_numpy(layer(X)), X @ ops.convert_to_numpy(layer.kernel), rtol=1e-3, atol=1e-4

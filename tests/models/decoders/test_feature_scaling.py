@@ -1,4 +1,4 @@
-"""Features of one scale: mean and deviation by hand."""
+"""Standardised features: mean and standard deviation by hand."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 from capsmith.models.decoders.feature_scaling import FeatureScaling, SpatialDropout
 
 
-def test_mean_zero_deviation_one():
+def test_scaled_features_have_mean_zero_and_deviation_one():
     rng = np.random.default_rng(0)
     features = rng.normal([5.0, -2.0, 0.5], [2.0, 0.5, 1.0], size=(200, 4, 3)).astype(np.float16)
     layer = FeatureScaling()
@@ -15,7 +15,9 @@ def test_mean_zero_deviation_one():
     layer.learn(features)
     found = keras.ops.convert_to_numpy(layer(features.astype("float32"))).reshape(-1, 3)
     np.testing.assert_allclose(found.mean(axis=0), 0, atol=2e-3)
-    np.testing.assert_allclose(found.std(axis=0), 1, atol=0.04)  # the floor takes a little from the quiet channel
+    np.testing.assert_allclose(
+        found.std(axis=0), 1, atol=0.04
+    )  # the floor slightly shrinks the channel of low variance
 
 
 def test_constant_channels_are_not_amplified():

@@ -1,4 +1,4 @@
-"""Every decoder: one call over the sentence and one step a word are the same function."""
+"""Every decoder: one call over a sentence equals one step per word."""
 
 import keras
 import numpy as np
@@ -53,7 +53,7 @@ def build(config, shape=(D,), **kwargs):
     decoder = DECODERS.build(config, V, **kwargs)
     decoder(np.zeros((1, *shape), "float32"), np.zeros((1, 2), "int32"))
     rng = np.random.default_rng(0)
-    for variable in decoder.trainable_variables:  # biases and norms away from their tidy starts
+    for variable in decoder.trainable_variables:  # move biases and norms away from their initial zeros and ones
         variable.assign(variable + rng.normal(scale=0.3, size=variable.shape).astype("float32"))
     return decoder
 
@@ -110,7 +110,7 @@ def test_captions_select_their_image_by_index(config):
 
 @every_decoder
 def test_rows_of_one_image_share_its_encoding(config, shape):
-    """Two images with three captions each are six images with one caption each, at once and word by word."""
+    """Two images with three captions each equal six images with one caption each, in one call and step by step."""
     decoder = build(config, shape)
     features, _ = inputs(shape, images=2)
     _, tokens = inputs(shape, images=6)
@@ -123,7 +123,7 @@ def test_rows_of_one_image_share_its_encoding(config, shape):
     assert [t.shape[0] for t in after] == [2] * decoder.n_static + [6] * (len(after) - decoder.n_static)
 
 
-def test_dropout_acts_only_in_training():
+def test_dropout_applies_only_in_training():
     decoder = build(MergeConfig(**SMALL))
     features, tokens = inputs()
     plain = numpy(decoder(features, tokens, training=False))
@@ -155,7 +155,7 @@ def test_unnormalised_lstm_equals_the_equations():
     word = weight("embedding/embeddings")[tokens[:, 0]]
     image = np.maximum(features @ weight("beside_words/kernel") + weight("beside_words/bias"), 0)
     z = np.concatenate([word, image], axis=1) @ weight("cell_0/kernel") + weight("cell_0/bias")
-    i, _, g, o = np.split(z, 4, axis=1)  # from a zero state the forget gate does not matter
+    i, _, g, o = np.split(z, 4, axis=1)  # with a zero state the forget gate has no effect
 
     def sigmoid(x):
         return 1 / (1 + np.exp(-x))

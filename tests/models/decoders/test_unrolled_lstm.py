@@ -1,4 +1,4 @@
-"""The written-out gradient of an LSTM equals automatic differentiation, and finite differences."""
+"""The explicit gradient of an LSTM equals automatic differentiation and finite differences."""
 
 import keras
 import numpy as np
@@ -72,7 +72,7 @@ def test_gradients_equal_finite_differences():
             assert gradient[index] == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-3, abs=1e-4)
 
 
-def test_sentence_equals_steps():
+def test_a_call_over_a_sentence_equals_single_steps():
     layer = LSTM(U, 6)
     state = [ops.convert_to_tensor(H), ops.convert_to_tensor(C)]
     fast = layer.sentence(ops.convert_to_tensor(Z), state)
