@@ -29,7 +29,7 @@ class RunFiles:
         self.captioner, self.run, self.precision = captioner, run, precision
 
     def write(self) -> None:
-        """Writes all of them.
+        """Writes all files except the history.
 
         Raises:
             CapsmithError: The directory cannot be written.
@@ -46,7 +46,7 @@ class RunFiles:
         write_requirements(self.captioner.config.components(), self.run.plugins)
 
     def restore(self) -> None:
-        """Writes them again when one of them was removed: without it, the next state could not be resumed.
+        """Writes the files again if one of them was removed; without it, the next state could not be resumed.
 
         Raises:
             CapsmithError: The directory cannot be written.
