@@ -93,8 +93,8 @@ def test_settings_choose_the_first_search_that_takes_them():
 @pytest.mark.parametrize(
     ("given", "settings", "says"),
     [
-        ("gredy", {}, "'gredy' is no search; did you mean 'greedy'"),
-        ("", {}, "'' is no search"),
+        ("gredy", {}, "'gredy' is not a search; did you mean 'greedy'"),
+        ("", {}, "'' is not a search"),
         ("greedy", {"beam_size": 3}, "decoding.beam_size: unknown key"),
         (None, {"beam_sise": 3}, "decoding.beam_sise: unknown key; did you mean 'beam_size'"),
         (None, {"beam_size": 0}, "decoding.beam_size: input should be greater than or equal to 1"),

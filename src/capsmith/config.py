@@ -1,4 +1,4 @@
-"""The config: one YAML file that becomes settings.
+"""The config: one YAML file, validated into settings.
 
 Each component owns its settings. This module combines them, reads files, applies ``--set`` and reports all errors at
 once.
@@ -35,7 +35,7 @@ _REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}
 
 
 class Config(Settings):
-    """Everything that a training depends on."""
+    """The complete settings of a training."""
 
     seed: Annotated[int, Scope.SEED] = Field(default=1, ge=0, lt=2**32)
     """Seed of the initial weights, the order of training images and dropout."""
@@ -56,7 +56,7 @@ class Config(Settings):
     evaluation: Annotated[EvaluationConfig, Scope.EVALUATION] = EvaluationConfig()
     """How captions are scored."""
     ensemble: Annotated[tuple[MemberConfig, ...], Scope.DECODING] = ()
-    """Runs that caption together with this one when captions are scored after training. Missing runs are trained."""
+    """Runs that form an ensemble with this one when captions are scored after training. Missing runs are trained."""
 
     @field_validator("encoder")
     @classmethod
@@ -65,7 +65,7 @@ class Config(Settings):
             if not value:
                 raise ValueError("the list of encoders is empty")
             if len({encoder.output for encoder in value}) > 1:
-                raise ValueError("all encoders of a list need the same output, pooled or grid")
+                raise ValueError("all encoders in a list need the same output, pooled or grid")
             if len(value) > 1 and any(encoder.trainable for encoder in value):
                 raise ValueError("trainable needs a single encoder: encoders of a list stay frozen")
         return value
@@ -82,7 +82,7 @@ class Config(Settings):
             raise ValueError("training.augment needs a trainable encoder: for a frozen one use training.cached_crops")
         mirrored = self.training.cached_crops or (self.training.augment is not None and self.training.augment.mirror)
         if mirrored and self.text.mode == "subword":
-            raise ValueError("mirrored images need whole words, to swap left and right: not with text.mode subword")
+            raise ValueError("mirrored images need complete words, to swap left and right: text.mode subword has none")
         if self.decoder.standardise and self.trains_encoder:
             raise ValueError("decoder.standardise needs a frozen encoder: leave it out")
         return self
@@ -100,7 +100,7 @@ class Config(Settings):
 
     @property
     def encoders(self) -> tuple[EncoderConfig, ...]:
-        """The encoders whose features are joined; most often one."""
+        """The encoders whose features are joined; usually one."""
         return self.encoder if isinstance(self.encoder, tuple) else (self.encoder,)
 
     @property
@@ -109,7 +109,7 @@ class Config(Settings):
         return bool(self.encoders[0].trainable)
 
     def adapted_into(self, folders: Sequence[Path | None]) -> "Config":
-        """Returns this config with other folders for its adapted encoders.
+        """Returns this config with the folders of its adapted encoders replaced.
 
         Args:
             folders: One for each encoder; None leaves the encoder unchanged.
@@ -125,7 +125,7 @@ class Config(Settings):
         return self.model_copy(update={"encoder": encoders if isinstance(self.encoder, tuple) else encoders[0]})
 
     def components(self) -> Iterable[tuple[str, str]]:
-        """Yields the components that this config names, by kind and name: those that plugins may provide."""
+        """Yields the components that this config names, by kind and name: those that a plugin can provide."""
         yield "decoder", self.decoder.type
         yield "dataset", self.data.type
         yield "decoding", self.decoding.type
@@ -139,7 +139,7 @@ def require_config(config: Any, function: str) -> None:
     """Checks that a Python caller passed a config.
 
     Raises:
-        TypeError: It is something else, such as a path.
+        TypeError: The argument is not a ``Config``; it may be a path, for example.
     """
     if not isinstance(config, Config):
         raise TypeError(f"{function} takes a Config, not {type(config).__name__}: read it with load_config")

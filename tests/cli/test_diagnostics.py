@@ -170,5 +170,5 @@ def test_a_smoke_test_is_judged_by_its_captions(monkeypatch, right, rounds, brok
     )
     check = doctor._smoke_test()
     assert check.broken is broken and (advice in check.advice if advice else not check.advice)
-    assert f"{right} of 24 held-out images right" in check.result and "“a a a”" in check.result
+    assert f"{right} of 24 held-out images" in check.result and "“a a a”" in check.result
     assert "1,234 captions/s in training, 68 images/s" in check.result

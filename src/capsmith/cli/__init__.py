@@ -39,7 +39,7 @@ _HOW_TO_CONTINUE = {
 }
 
 
-_BROKEN_PIPE = 141  # 128 + SIGPIPE: the exit code of other programs whose output nobody reads
+_BROKEN_PIPE = 141  # 128 + SIGPIPE: the usual exit code after a broken pipe
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 for success; 2 for an error in the input; 130, 143 or 129 for Ctrl-C, SIGTERM or SIGHUP; 141 if
-        nobody reads the output and it is the only result.
+        the reader of the output has exited and the output is the only result.
     """
     terminal.open_streams()
-    arguments = sys.argv[1:] if arguments is None else [*arguments]  # not list(): once imported, that is the verb
+    arguments = sys.argv[1:] if arguments is None else [*arguments]  # not list(): the imported verb ``list`` shadows it
     verb = next((a for a in arguments if not a.startswith("-")), None)
     parser = _Parser(
         prog="capsmith",
@@ -108,11 +108,11 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 
 def _finish() -> None:
-    """Flushes standard output, so that Python does not fail at exit, as after ``--help | true``."""
+    """Flushes standard output; otherwise Python would fail at exit, as after ``--help | true``."""
     try:
         terminal.flush()
     except (BrokenPipeError, CapsmithError):
-        pass  # results were written before
+        pass  # all results have been written already
 
 
 def _require_values(arguments: Sequence[str]) -> None:
@@ -121,7 +121,7 @@ def _require_values(arguments: Sequence[str]) -> None:
         option = re.fullmatch(r"(--[a-z-]+)=", argument)
         if option or not argument:
             where = option[1] if option else before if before.startswith("--") else f"argument {number}"
-            raise ConfigError(f"{where} is empty: is a shell variable not set? (For the current folder write .)")
+            raise ConfigError(f"{where} is empty: is a shell variable unset? (Write . for the current folder)")
 
 
 @contextmanager
@@ -139,15 +139,15 @@ def _signals_handled() -> Iterator[None]:
 
 
 def _plugin_error(error: BaseException) -> CapsmithError | None:
-    """Returns an error of one line for an error that arose in a plugin; None for errors from elsewhere."""
+    """Returns a one-line error for an error that arose in a plugin; None for all others."""
     from capsmith.core.loaded_plugins import plugin_location
 
     where = plugin_location(error)
     if not where:
         return None
-    short = CapsmithError(f"{where}: {type(error).__name__}: {one_line(error)[:300]} (--debug shows the traceback)")
-    short.__cause__ = error
-    return short
+    summary = CapsmithError(f"{where}: {type(error).__name__}: {one_line(error)[:300]} (--debug shows the traceback)")
+    summary.__cause__ = error
+    return summary
 
 
 def _explain(error: BaseException, verb: str) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 from capsmith.cli.keras_import import load_keras
 from capsmith.cli.options import add_average, add_plugin, add_set
 
-_MOST = 20  # unreadable images that are named
-_EXIT = "Exit code: 0 if every image got a caption, 2 if some could not be read; the others got theirs."
+_MAX_REPORTED = 20  # unreadable images that are listed
+_EXIT = "Exit code: 0 if every image was captioned, 2 if some could not be read (the others are captioned)."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "run",
         type=Path,
         metavar="RUN",
-        help="a run directory or a saved ensemble; several before the images write together",
+        help="a run directory or a saved ensemble; several before the images form an ensemble",
     )
     parser.add_argument(
         "images",
@@ -27,13 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="images, or folders whose images are captioned, at any depth",
     )
     parser.epilog = _EXIT
-    parser.add_argument("--json", action="store_true", help="print a JSON line an image, with all beams and scores")
+    parser.add_argument("--json", action="store_true", help="print one JSON line per image, with all beams and scores")
     parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the images with their captions")
     parser.add_argument(
         "--attention",
         type=Path,
         metavar="OUT.png",
-        help="draw the attention for each word; of several runs, their mean",
+        help="draw the attention for each word (for several runs, their mean)",
     )
     add_average(parser)
     add_set(parser)
@@ -97,12 +97,12 @@ def _split_arguments(paths: list[Path]) -> tuple[list[Path], list[Path]]:
     if not images:
         raise ConfigError(f"no image given: {paths[-1]} is a run, and images come after the runs")
     if misplaced := next((path for path in images if is_model(path)), None):
-        raise ConfigError(f"{misplaced} is a run, but stands after {images[0]}: runs come before the images")
+        raise ConfigError(f"{misplaced} is a run, but comes after {images[0]}: runs come before the images")
     return models, images
 
 
 def _warn_of_domain(captions: list[tuple[Path, Any]]) -> None:
-    """Warns in one line of images that differ from the training images, if there are any."""
+    """Prints one warning about all images that differ from the training images, if any."""
     from capsmith.core.terminal import print_error
 
     unlike = [(path, caption.domain) for path, caption in captions if caption.domain and caption.domain.unlike_training]
@@ -133,7 +133,7 @@ def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
 
 
 def _list_images(paths: list[Path]) -> tuple[list[Path], list[Exception]]:
-    """Lists the images at paths, and the errors of folders; warns of files that are skipped."""
+    """Lists the images at paths, and the errors of folders; warns about skipped files."""
     from capsmith.core.errors import CapsmithError, DataError
     from capsmith.core.terminal import print_error
     from capsmith.data.image_listing import list_images
@@ -162,18 +162,18 @@ def _list_images(paths: list[Path]) -> tuple[list[Path], list[Exception]]:
 
 
 def _report(failed: list[Exception]) -> None:
-    """Names the images that could not be captioned, on standard error."""
+    """Reports the images that could not be captioned on standard error."""
     from capsmith.core.errors import printable
     from capsmith.core.terminal import print_error_message
 
-    for error in failed[:_MOST]:
+    for error in failed[:_MAX_REPORTED]:
         print_error_message(f"capsmith: {printable(error)}")
-    if len(failed) > _MOST:
-        print_error_message(f"capsmith: and {len(failed) - _MOST:,} more of {len(failed):,} that could not be read")
+    if len(failed) > _MAX_REPORTED:
+        print_error_message(f"capsmith: and {len(failed) - _MAX_REPORTED:,} more of {len(failed):,} unreadable images")
 
 
 def _record(path: Path, caption: Any) -> dict[str, Any]:
-    """Returns what ``--json`` prints for an image."""
+    """Returns the ``--json`` output for an image."""
     beams = [caption, *caption.alternatives]
     domain = caption.domain and {
         "unlike_training": caption.domain.unlike_training,

@@ -38,7 +38,7 @@ class Check:
         name: What was checked.
         result: The finding.
         advice: What to do; empty if nothing.
-        broken: Whether capsmith cannot run like this.
+        broken: Whether this keeps capsmith from running.
     """
 
     name: str
@@ -57,7 +57,7 @@ def run_checks(folder: Path, smoke_test: bool = True, load: Callable[[], None] |
     Args:
         folder: The folder of runs and features.
         smoke_test: Also train, save, load and caption with a small model on drawn images.
-        load: Imports Keras quietly.
+        load: Imports Keras without its messages.
     """
     yield _python()
     yield _versions()
@@ -115,15 +115,15 @@ def _cores() -> Check:
 
 
 def _threads() -> Check:
-    """Checks the number of compute threads: by default one for each core that libraries see.
+    """Checks the number of compute threads: by default one for each core that libraries detect.
 
-    Libraries do not see the limit of a container, and start threads that wait for each other.
+    Libraries ignore the limit of a container, and start more threads than can run at once.
     """
-    allowed, seen = max(1, math.ceil(usable_cores())), _seen_cores()
+    allowed, detected = max(1, math.ceil(usable_cores())), _detected_cores()
     counts, too_low, too_high = [], [], []
     for name, library in _THREADS.items():
         text = os.environ.get(name, "")
-        count = int(text) if text.isdecimal() and int(text) else seen
+        count = int(text) if text.isdecimal() and int(text) else detected
         counts.append(f"{count} for {library}" + (f" by {name}={ascii(text)[1:-1]}" if text else ""))
         too_low += [name] if count < allowed else []
         too_high += [f"{name}={allowed}"] if count > allowed else []
@@ -136,13 +136,13 @@ def _count(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def _seen_cores() -> int:
+def _detected_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def usable_cores() -> float:
     """Returns the number of cores available to this process: a container may have fewer than the machine."""
-    cores = float(_seen_cores())
+    cores = float(_detected_cores())
     try:
         quota, period = (_CGROUP / "cpu.max").read_text(encoding="ascii").split()
         return cores if quota == "max" else min(cores, int(quota) / int(period))
@@ -185,7 +185,7 @@ def _disk(folder: Path) -> Check:
         return Check(
             "disk",
             f"{folder} cannot be written ({error.strerror})",
-            "change to a folder that you can write",
+            "change to a writable folder",
             broken=True,
         )
     text = f"{free / GIB:.1f} GiB free in {folder.resolve()}"
@@ -259,7 +259,7 @@ def _smoke_test() -> Check:
         return Check("smoke test", text, "install capsmith in a new environment; if it still fails, report this", True)
     text = (
         f"trained, saved, loaded and captioned in {time.perf_counter() - started:.0f} s: {trial.correct} of "
-        f"{trial.held_out} held-out images right, “{trial.caption}” of a red ball; {trial.captions_per_second:,.0f} "
+        f"{trial.held_out} held-out images correct, “{trial.caption}” for a red ball; {trial.captions_per_second:,.0f} "
         f"captions/s in training, {trial.images_per_second:,.0f} images/s captioned one by one"
     )
     if trial.passed:

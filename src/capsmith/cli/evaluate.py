@@ -18,18 +18,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="RUN",
-        help="a run directory or a saved ensemble; several write together",
+        help="a run directory or a saved ensemble; several form an ensemble",
     )
     add_average(parser)
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test", help="default: test")
     parser.add_argument(
         "--control",
         choices=("shuffled-images",),
-        help="print the scores of the same captions on other images: a model that uses the image scores far lower",
+        help="print the scores of the same captions on other images: far lower for a model that uses the image",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the report; default: report in RUN")
     parser.add_argument(
-        "--json", action="store_true", help="print JSON: scores, whether they are the control, and the control"
+        "--json", action="store_true", help="print JSON: the scores, whether they are of the control, and the control"
     )
     add_set(parser)
     add_plugin(parser)
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _record(result: "Evaluation", control: bool) -> dict[str, Any]:
-    """Returns what ``--json`` prints: the scores, or with ``--control`` those of the control, and the control."""
+    """Returns the ``--json`` output: the scores (with ``--control``, of the control), and the control scores."""
     scores, shuffled = (
         {name: score.as_dict() for name, score in group.items()} for group in (result.scores, result.control)
     )

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     if out.suffix not in (".yaml", ".yml") or not str(out).isprintable():
         raise ConfigError(f"--out {out}: the name of a config ends in .yaml")
     if not out.parent.is_dir():
-        raise ConfigError(f"--out {out}: there is no folder {out.parent}: create it, or choose another")
+        raise ConfigError(f"--out {out}: no folder {out.parent}: create it, or choose another")
     if os.path.lexists(out) and not args.force:
         raise ConfigError(f"{out} exists: use --force to replace it, or --out for another name")
     require_replaceable(out, is_config, "--out", [args.captions] if args.captions else [])
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     for line in describe(found, layout):
         print_line(line)
     write_text(out, text)
-    shown = shlex.quote(f"./{out}" if str(out).startswith("-") else str(out))
+    quoted = shlex.quote(f"./{out}" if str(out).startswith("-") else str(out))
     print_line("")
-    print_line(f"{out} trains on them:")
-    print_line(f"  capsmith train --config {shown}")
+    print_line(f"{out} is a config for them; to train:")
+    print_line(f"  capsmith train --config {quoted}")

@@ -26,7 +26,7 @@ def require_files(config: Config, where: str) -> None:
 
 
 def missing(config: Config) -> Iterator[str]:
-    """Yields a line for each file or folder that is missing, as in ``encoder.weights: no file cnn.weights.h5``."""
+    """Yields a line for each missing file or folder, as in ``encoder.weights: no file cnn.weights.h5``."""
     yield from config.data.missing()
     several = isinstance(config.encoder, tuple)
     for number, encoder in enumerate(config.encoders):

@@ -1,4 +1,4 @@
-"""Options of several verbs."""
+"""Options shared by several verbs."""
 
 import argparse
 import contextlib
@@ -61,5 +61,5 @@ def add_average(parser: argparse.ArgumentParser) -> None:
 
 
 def default_run(config: str) -> Path:
-    """Returns the run directory of a config if ``--run`` is not given."""
+    """Returns the run directory of a config that is used without ``--run``."""
     return Path("runs") / Path(config).stem

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="NAME", help="use the references of this split, if the file has splits")
     parser.add_argument("--subset", action="store_true", help="score only the images that have a caption")
     parser.add_argument(
-        "--compare", type=Path, metavar="FILE", help="other captions of the same images: test the difference"
+        "--compare", type=Path, metavar="FILE", help="other captions of the same images: test whether the scores differ"
     )
     parser.add_argument("--human", action="store_true", help="also score each reference against the others")
     parser.add_argument("--diversity", action="store_true", help="also measure vocabulary, repetition and novelty")
@@ -37,14 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cider-df", type=Path, metavar="FILE", help="references for cider_d's document frequencies")
     parser.add_argument("--cider-end", action="store_true", help="count the end of a caption as a token in cider_d")
-    parser.add_argument("--explain", metavar="IMAGE_ID", help="show the n-grams that made the score of one image")
+    parser.add_argument("--explain", metavar="IMAGE_ID", help="show the n-grams that determine the score of one image")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--per-image", action="store_true", help="with --json: the scores of every image")
     add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Reads captions, scores them, prints the scores."""
+    """Reads and scores captions, and prints the scores."""
     from capsmith.core.terminal import print_error, print_json, print_text, require_output
     from capsmith.metrics import files
     from capsmith.metrics.scorer import JAVA, Scorer
@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> None:
     require_output("scores")
     references = files.read_references(args.references, args.split)
     hypotheses = {path: files.read_hypotheses(path) for path in (args.hypotheses, args.compare) if path is not None}
-    captions = {path: files.align(read, references) for path, read in hypotheses.items()}
-    for note in [*references.notes, *(note for read in hypotheses.values() for note in read.notes)]:
+    captions = {path: files.align(file, references) for path, file in hypotheses.items()}
+    for note in [*references.notes, *(note for file in hypotheses.values() for note in file.notes)]:
         print_error(f"note: {note}")
     scored = references.captions
     if args.subset:
@@ -72,9 +72,9 @@ def run(args: argparse.Namespace) -> None:
     if args.human and not quick:
         args.human = False
         print_error("note: --human does not score METEOR and SPICE, and no other metric was chosen")
-    shown, parts = _results(args, scorer, captions, quick)
+    result, parts = _results(args, scorer, captions, quick)
     if args.json:
-        print_json(shown, indent=2)
+        print_json(result, indent=2)
     else:
         print_text("\n\n".join(parts))
 
@@ -88,14 +88,14 @@ def _results(
 
     first = captions[args.hypotheses]
     scored = scorer.score(first)
-    shown: dict[str, Any] = {"hypotheses": str(args.hypotheses), "references": [str(p) for p in args.references]}
-    shown["scores"] = {name: score.as_dict(args.per_image) for name, score in scored.items()}
+    result: dict[str, Any] = {"hypotheses": str(args.hypotheses), "references": [str(p) for p in args.references]}
+    result["scores"] = {name: score.as_dict(args.per_image) for name, score in scored.items()}
     parts = []
     if args.compare is None:
         parts.append("" if args.json else table.table(scored))
     else:
         other = scorer.score(captions[args.compare])
-        shown["compare"] = {
+        result["compare"] = {
             "hypotheses": str(args.compare),
             "scores": {name: score.as_dict(args.per_image) for name, score in other.items()},
             "tests": {name: scores.compare(other[name], scored[name]).__dict__ for name in scored},
@@ -104,17 +104,17 @@ def _results(
         parts.append("" if args.json else table.comparison(scored, other, (names[0], names[1])))
     if args.human:
         rows, mine = _human(scorer, quick), {name: scored[name] for name in quick}
-        shown["human"] = {name: [row[name].value for row in rows] for name in quick}
+        result["human"] = {name: [row[name].value for row in rows] for name in quick}
         parts.append("" if args.json else table.human_row(rows, mine))
     if args.diversity:
         measured = _diversity(args, scorer, captions)
-        shown["diversity"] = {name: statistics.as_dict() for name, statistics in measured.items()}
+        result["diversity"] = {name: statistics.as_dict() for name, statistics in measured.items()}
         parts.append(table.behaviour(measured))
     if args.explain is not None:
         explanation = explain(scorer, first, args.explain)
-        shown["explain"] = explanation.as_dict()
+        result["explain"] = explanation.as_dict()
         parts.append(str(explanation))
-    return shown, parts
+    return result, parts
 
 
 def _human(scorer: Any, names: list[str]) -> Any:
@@ -133,8 +133,8 @@ def _diversity(args: argparse.Namespace, scorer: Any, captions: dict[Path, dict[
 
     training = None
     if args.train is not None:
-        read = read_training(args.train).captions
-        training = [scorer.tokeniser(caption) for group in read.values() for caption in group]
+        training_captions = read_training(args.train).captions
+        training = [scorer.tokeniser(caption) for group in training_captions.values() for caption in group]
     names = unique_names([*captions])
     sets = {name: scorer.tokenise(group) for name, group in zip(names, captions.values(), strict=True)}
     sets["people (reference 1)"] = [group[0] for group in scorer.tokens]

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _clear(directory: Path) -> None:
-    """Removes the files of an earlier smoke run, after making sure that it is one and that nobody trains into it."""
+    """Removes the files of an earlier smoke run, after checking that it is one and that no process trains into it."""
     from capsmith.core.errors import CheckpointError
     from capsmith.models.run import RunDirectory
 
@@ -49,7 +49,7 @@ def _clear(directory: Path) -> None:
     run = RunDirectory(directory)
     if directory.is_symlink():
         raise CheckpointError(
-            f"{directory} is a link, and --smoke would remove the run behind it: choose another --run"
+            f"{directory} is a link, and --smoke would remove the run that it points to: choose another --run"
         )
     if any(directory.iterdir()) and not (run.versions.is_file() or run.lock.is_file()):
         raise CheckpointError(f"{directory} is not a run: --smoke would remove it; choose another --run")

@@ -9,7 +9,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add_config(parser)
     parser.add_argument(
-        "--no-files", action="store_true", help="do not check that the files and folders that it names exist"
+        "--no-files", action="store_true", help="do not check that the files and folders in the config exist"
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing if the config is valid")
 

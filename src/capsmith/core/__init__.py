@@ -1,1 +1,1 @@
-"""What every package builds on: errors, settings, registries, files, progress."""
+"""Foundations of every package: errors, settings, registries, files, progress."""

@@ -1,8 +1,8 @@
 """Compiled functions of a Keras model, on every backend.
 
 Keras compiles ``fit`` and ``predict`` only. Decoding calls a step a hundred times a second and keeps its state on the
-device, so it compiles its own function. Training uses Keras's own step except on TensorFlow: Keras traces again with
-an unknown length as soon as a second length arrives, and a recurrence of known length is 20 % faster.
+device, so it compiles its own function. Training uses Keras's own step except on TensorFlow, where Keras
+retraces with an unknown length as soon as a second length occurs; a recurrence of known length is 20 % faster.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def compiled(function: Callable[..., Any], layer: keras.layers.Layer) -> Callabl
 
     Args:
         function: Takes and returns tensors, or tuples of tensors, and reads only the variables of ``layer``.
-        layer: A built layer; the function sees later changes of its weights.
+        layer: A built layer; the function uses the current values of its weights.
     """
     backend = keras.backend.backend()
     if layer.compute_dtype != layer.variable_dtype:

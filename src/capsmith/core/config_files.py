@@ -1,4 +1,4 @@
-"""Where config files are found: by a path, or by a bare name, here and among the configs that ship with capsmith."""
+"""Lookup of config files by path, or by bare name in the current folder and among the shipped configs."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ def config_folders() -> list[Path]:
 
 
 def find_config(name: str | Path) -> Path:
-    """Returns the config file with a path or a bare name.
+    """Returns the config file at a path or with a bare name.
 
     Raises:
         ConfigError: There is no such file; the message lists the configs that ship with capsmith.
@@ -35,7 +35,7 @@ def find_config(name: str | Path) -> Path:
             _note_other_files(existing)
         return existing[0]
     if name == "":
-        raise ConfigError("no config: its name is empty")
+        raise ConfigError("no config: the name is empty")
     known = sorted({file.name for folder in config_folders() for file in folder.glob("*.yaml")})
     special = "that is a folder" if path.is_dir() else describe_special(path)
     hint = f"; {special}" if special else nearest(path.name, known)

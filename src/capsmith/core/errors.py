@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class CapsmithError(Exception):
-    """An error in the input of capsmith. The message is meant for people."""
+    """An error in the input of capsmith. The message is written for users."""
 
 
 class ConfigError(CapsmithError):
@@ -25,7 +25,7 @@ class ImageError(CapsmithError):
 
 
 class FeatureError(CapsmithError):
-    """A feature store is damaged, or another encoder made it."""
+    """A feature store is damaged, or was created by another encoder."""
 
 
 class CheckpointError(CapsmithError):
@@ -64,7 +64,7 @@ def printable(error: BaseException) -> str:
     return "\n".join(shortened(line) for line in text.split("\n"))
 
 
-_PRINTED = ("Zs", "Cn", "Co")  # Unicode categories: other spaces, and characters that this Python does not know yet
+_PRINTED = ("Zs", "Cn", "Co")  # Unicode categories: other spaces, and characters newer than this Python's Unicode data
 _JOINERS = "\u200c\u200d"  # used in Persian words and emoji
 
 
@@ -93,7 +93,7 @@ _LONGEST_WORD, _LONGEST_LINE = 160, 680
 
 
 def shortened(line: str) -> str:
-    """Returns a line without the middle of long words, and without its own middle if it is still too long."""
+    """Shortens a line: cuts the middle out of long words, then out of the line if it is still too long."""
     if len(line) <= _LONGEST_WORD:
         return line
     return _without_middle(" ".join(_without_middle(word, _LONGEST_WORD) for word in line.split(" ")), _LONGEST_LINE)
@@ -105,7 +105,7 @@ def _without_middle(text: str, length: int) -> str:
 
 
 def because(error: OSError, advice: str = "") -> str:
-    """Returns why a file cannot be read, and the advice, unless permission is denied: advice does not help then."""
+    """Returns why a file cannot be read, followed by the advice unless permission is denied."""
     denied = isinstance(error, PermissionError)
     return f"{error.strerror or one_line(error)}" + (f"; {advice}" if advice and not denied else "")
 
@@ -119,7 +119,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def memory_advice(key: str, value: int, otherwise: str = "") -> Iterator[None]:
-    """Turns running out of memory inside the block into advice.
+    """Turns an out-of-memory error inside the block into an error with advice.
 
     Args:
         key: The setting that controls how much is processed at once.

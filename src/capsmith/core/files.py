@@ -17,7 +17,7 @@ def atomic(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Opens a temporary file that is renamed to its final name when it is complete and on disk.
 
     Args:
-        path: The final name; its folder is created when missing.
+        path: The final name; its folder is created if missing.
         mode: ``"w"`` (UTF-8 text) or ``"wb"``.
 
     Raises:
@@ -53,11 +53,11 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def path_argument(path: str | Path, name: str) -> Path:
-    """Returns an argument as a path. An empty string is an error: ``Path`` would take it for the current folder.
+    """Returns an argument as a path. An empty string is an error: ``Path`` would turn it into the current folder.
 
     Raises:
-        ConfigError: It is empty.
+        ConfigError: The path is empty.
     """
     if path == "":
-        raise ConfigError(f"{name}: an empty path; for the current folder write .")
+        raise ConfigError(f"{name}: the path is empty; write . for the current folder")
     return Path(path)

@@ -1,7 +1,7 @@
-"""Signals that end a process, from its first line to its last.
+"""Handling of signals that end the process, from its start to its exit.
 
-This module imports only modules that Python has loaded already: a signal that arrives between the start of Python and
-this module cannot be handled.
+This module imports only modules that Python has already loaded, because a signal that arrives before this module is
+imported cannot be handled.
 """
 
 import _signal  # type: ignore[import-not-found]
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ENDING_SIGNALS = tuple(
     int(getattr(_signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name)
 )
-"""The signals that ask a process to end, as far as this system has them."""
+"""The termination signals that exist on this system."""
 _INTERRUPT = int(_signal.SIGINT)
 _is_command_line = False
 
@@ -25,7 +25,7 @@ def active_signals() -> list[int]:
 
 
 def exit_quietly() -> None:
-    """Makes Ctrl-C end this process at once and without a traceback, for times when no work can be lost."""
+    """Makes Ctrl-C end this process at once and without a traceback, while no work can be lost."""
     global _is_command_line
     _is_command_line = True
     if _INTERRUPT in active_signals():

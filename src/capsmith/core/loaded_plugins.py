@@ -1,4 +1,4 @@
-"""The plugins that are loaded, what each one registered, and which of them an error came from."""
+"""The loaded plugins, the components that each registered, and the plugin in which an error arose."""
 
 import sys
 import traceback
@@ -25,8 +25,8 @@ class Plugin:
     Attributes:
         name: The value of ``--plugin``: a file name, or the name of an installed plugin. For code that was imported,
             the name of its module.
-        sha256: Digest of the source, 64 hexadecimal digits; empty where there is no source, as in a notebook.
-        source: Its files.
+        sha256: Digest of the source, 64 hexadecimal digits; empty without source, as in a notebook.
+        source: Its source files.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Plugin:
 
 
 LOADED: dict[Path | str, tuple[Plugin, Names]] = {}
-"""The loaded plugins and what each one registered, by file or name, in the order of loading."""
+"""The loaded plugins and the components that each registered, by file or name, in the order of loading."""
 
 
 def loaded_plugins() -> list[tuple[Plugin, Names]]:
@@ -59,7 +59,7 @@ def plugin_signature(kind: str, name: str) -> tuple[str, ...]:
 
 
 def plugin_location(error: BaseException) -> str:
-    """Returns where in a loaded plugin an error arose, as in ``plugin mine.py, line 3``; empty if in none."""
+    """Returns where in a loaded plugin an error arose, as in ``plugin mine.py, line 3``; else empty."""
     places = [(plugin, line) for plugin, _ in LOADED.values() for line in plugin_lines(error, plugin)]
     return f"plugin {places[-1][0].name}, line {places[-1][1]}" if places else ""
 

@@ -8,7 +8,7 @@ from capsmith.core.errors import CapsmithError
 
 try:
     import fcntl
-except ImportError:  # Windows: two processes in one folder are not kept apart
+except ImportError:  # Windows: no locks, so two processes may write into one folder
     fcntl = None  # type: ignore[assignment]
 
 FILE = ".lock"
@@ -19,7 +19,7 @@ def locked(folder: Path, busy: str, error: type[CapsmithError]) -> Iterator[None
     """Holds an exclusive lock on a folder inside the block.
 
     Args:
-        folder: An existing folder; a file ``.lock`` stays in it.
+        folder: An existing folder; the file ``.lock`` remains in it.
         busy: The message if another process holds the lock.
         error: The exception to raise in that case, or if the lock file cannot be written.
     """

@@ -1,4 +1,4 @@
-"""Logging: the ``capsmith`` logger prints to standard error, and a run's ``log.txt`` keeps the same lines.
+"""Logging: the ``capsmith`` logger prints to standard error, and a run's ``log.txt`` receives the same lines.
 
 Modules log through ``get_logger(__name__)``, a standard-library logger. The ``capsmith`` logger above them has one
 handler, which prints. An application that wants other handling replaces it, or sets the logger's level.
@@ -14,14 +14,14 @@ from capsmith.core.errors import CapsmithError, escaped, shortened
 
 
 class _SafeFormatter(logging.Formatter):
-    """One line per record, of bounded length, without characters that act on a terminal."""
+    """One line per record, of bounded length, without characters that control a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         return shortened(escaped(record.getMessage()))
 
 
 class TerminalHandler(logging.Handler):
-    """Prints to standard error as it is at that moment; a closed stream is no error."""
+    """Prints to the current ``sys.stderr``; a closed stream is not an error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Prints one record."""
@@ -32,7 +32,7 @@ class RunFileHandler(logging.Handler):
     """Appends to a log file, which is opened for each line, so that a run directory may be moved or removed.
 
     Args:
-        path: The file; its directory is created when missing.
+        path: The file; its directory is created if missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,7 +54,7 @@ class RunFileHandler(logging.Handler):
 
 
 ROOT = logging.getLogger("capsmith")
-"""The logger above those of all modules."""
+"""The parent of all module loggers."""
 TERMINAL = TerminalHandler()
 """The handler that prints to standard error."""
 TERMINAL.setFormatter(_SafeFormatter())
@@ -71,7 +71,7 @@ def get_logger(name: str) -> logging.Logger:
 
 @contextlib.contextmanager
 def log_file(path: Path) -> Iterator[None]:
-    """Also appends every line that is logged within to a file.
+    """Appends every line that is logged inside the block to a file as well.
 
     Raises:
         CapsmithError: The file cannot be written.
@@ -87,11 +87,11 @@ def log_file(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_terminal() -> Iterator[None]:
-    """Prints no line within; log files get theirs."""
-    there = TERMINAL in ROOT.handlers
+    """Suppresses printing inside the block; log files are still written."""
+    was_attached = TERMINAL in ROOT.handlers
     ROOT.removeHandler(TERMINAL)
     try:
         yield
     finally:
-        if there:
+        if was_attached:
             ROOT.addHandler(TERMINAL)

@@ -69,7 +69,7 @@ CHANGES: tuple[Callable[[Values], None], ...] = (
     _mbr,
 )
 """Structural changes and renamed values, oldest first. Each one edits a config's plain values in place, and leaves a
-config of today unchanged. They run before keys are renamed, so a change names keys as the version before it did."""
+current config unchanged. They run before keys are renamed, so a change uses the key names of the version before it."""
 
 
 def migrate(values: Mapping[str, Any], model: type[Settings]) -> Values:
@@ -86,7 +86,7 @@ def migrate(values: Mapping[str, Any], model: type[Settings]) -> Values:
 
 
 def _section(values: Values, name: str) -> Values:
-    """Returns a section of a config to edit; a new, unused one if the section is missing."""
+    """Returns a config section for editing; an unattached, empty one if the section is missing."""
     section = values.get(name)
     return section if isinstance(section, dict) else {}
 

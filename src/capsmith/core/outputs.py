@@ -1,7 +1,7 @@
-"""Which files a command may write: capsmith replaces only files that it wrote itself, and never an input.
+"""Checks of output paths: capsmith replaces only files that it wrote itself, and never an input.
 
 It recognises its own files by their content: the generator tag of a page, the software tag of an image, the fields of
-a predictions file. A half-filled folder of an interrupted command is therefore recognised, and other folders
+a predictions file. A partly filled folder of an interrupted command is therefore recognised, and other folders
 are not.
 """
 
@@ -63,12 +63,12 @@ def require_image_name(path: Path, option: str) -> None:
     """Checks that a file name ends in an image format that Pillow can write.
 
     Raises:
-        ConfigError: It does not.
+        ConfigError: The suffix is not that of such a format.
     """
     from PIL import Image
 
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise ConfigError(f"{option} {path}: the ending is not an image format that can be written (try .png)")
+        raise ConfigError(f"{option} {path}: the suffix is not an image format that can be written (try .png)")
 
 
 def require_page(directory: Path, option: str, inputs: Iterable[Path] = (), report: bool = False) -> None:
@@ -78,7 +78,7 @@ def require_page(directory: Path, option: str, inputs: Iterable[Path] = (), repo
         directory: The folder; it need not exist.
         option: The option that sets it, for the message.
         inputs: Files that the command reads.
-        report: The page is a report, with predictions and scores beside it.
+        report: Whether the page is a report, with predictions and scores beside it.
 
     Raises:
         ConfigError: The folder holds files of these names that capsmith did not write.
@@ -102,7 +102,7 @@ def require_page(directory: Path, option: str, inputs: Iterable[Path] = (), repo
 
 
 def listed_copies(folder: Path) -> set[str] | None:
-    """Returns the names of the image copies in a folder that are ours; None without a list of ours.
+    """Returns the names of capsmith's image copies in a folder; None if the folder has no valid list of copies.
 
     Raises:
         OSError: The list cannot be read.

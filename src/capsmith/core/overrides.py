@@ -16,7 +16,7 @@ def check_overrides(overrides: Iterable[str]) -> list[str]:
     """Returns overrides as a list.
 
     Raises:
-        TypeError: They are a single string, or not all of them are strings.
+        TypeError: The argument is a single string, or an item is not a string.
     """
     if isinstance(overrides, str) or not isinstance(overrides, Iterable):
         raise TypeError(f'overrides are a list such as ["decoding.beam_size=3"], not {type(overrides).__name__}')
@@ -35,7 +35,7 @@ def apply_override(values: dict[str, Any], override: str, registries: Registries
         values: The content of a config file.
         override: The override; its value is YAML. An item of a list is named by its index, from 0:
             ``encoder.1.weights=…``.
-        registries: The sections whose ``type`` decides their keys: a new type drops the keys that it does not take.
+        registries: The sections whose ``type`` determines their keys: a new type drops the keys that it lacks.
 
     Raises:
         ConfigError: The override is not of this form, or its path goes through a value that is not a section.

@@ -1,4 +1,4 @@
-"""The plugins that a run requires. A run records them by name and digest, never as code; none is loaded unasked."""
+"""The plugins that a run requires. A run records their names and digests, never code, and loads none by itself."""
 
 import logging
 import shlex
@@ -29,7 +29,7 @@ class PluginRequirement(FileSchema):
         kind: A key of ``capsmith.core.tables.TABLES``.
         name: The component's name.
         plugin: The name of its plugin.
-        sha256: Digest of the plugin's source at that time; empty where unknown.
+        sha256: Digest of the plugin's source at that time; empty if unknown.
     """
 
     kind: Text
@@ -47,7 +47,7 @@ def write_requirements(components: Iterable[tuple[str, str]], path: Path) -> Non
     """Records in a run which plugins provide its components; removes the record if none does.
 
     Args:
-        components: What the run's config names, by kind and name.
+        components: The components that the run's config names, by kind and name.
         path: The record of the run.
     """
     required = [
@@ -82,7 +82,7 @@ def unloaded_components(path: Path, require_all: bool = False) -> dict[tuple[str
 
     Args:
         path: The record of the run.
-        require_all: Refuse any missing component; by default only those that the model cannot be built without.
+        require_all: Refuse any missing component; by default only those without which the model cannot be built.
 
     Raises:
         CheckpointError: A required component is missing; the message says which plugin to pass.
@@ -112,11 +112,12 @@ def _note_change(requirement: PluginRequirement, run: Path) -> None:
     if key in _noted:
         return
     _noted.add(key)
-    here = f"{now.name} (sha256 {_short(now.sha256)})" if now is not None else "capsmith itself"
-    then = f"{requirement.plugin} (sha256 {_short(requirement.sha256)})"
+    current = f"{now.name} (sha256 {_short(now.sha256)})" if now is not None else "capsmith itself"
+    recorded = f"{requirement.plugin} (sha256 {_short(requirement.sha256)})"
     logger.warning(
         escaped(
-            f"note: {kind} '{name}' comes from {here}; {run} was trained with the one from {then}: results may differ"
+            f"note: {kind} '{name}' comes from {current}; {run} was trained with the one from {recorded}: "
+            "results may differ"
         )
     )
 

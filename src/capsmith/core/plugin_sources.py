@@ -45,7 +45,7 @@ def read_source(path: Path) -> bytes:
     """Returns the content of a plugin file.
 
     Raises:
-        PluginError: It cannot be read, or is too large for source code.
+        PluginError: The file cannot be read, or is too large for source code.
     """
     if not path.is_file():
         raise PluginError(f"plugin {path}: {'that is a folder' if path.is_dir() else 'no such file'}")
@@ -62,7 +62,7 @@ def source_of(module: str, imported: Any = None) -> Source:
 
     Args:
         module: The name of the module.
-        imported: The module itself, if it was imported: its name alone may not lead to its file.
+        imported: The module itself, if it was imported: its name alone may not identify its file.
     """
     try:
         spec = importlib.util.find_spec(module.split(".")[0])

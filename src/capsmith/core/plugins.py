@@ -64,7 +64,7 @@ def _load_file(path: Path) -> Plugin:
     with _recording(plugin, key):
         sys.modules[module.__name__] = module
         try:
-            exec(compile(text, str(key), "exec"), module.__dict__)  # noqa: S102 - the user named it to be run
+            exec(compile(text, str(key), "exec"), module.__dict__)  # noqa: S102 - the user requested it by name
         except BaseException:
             del sys.modules[module.__name__]
             raise
@@ -75,7 +75,7 @@ def _load_installed(name: str) -> Plugin:
     points = installed()
     if name not in points:
         names = ", ".join(points) or "none"
-        raise PluginError(f"no plugin {name}: no file NAME.py has this name, nor an installed plugin ({names})")
+        raise PluginError(f"no installed plugin {name} (installed: {names}); the name of a plugin file ends in .py")
     if len(points[name]) > 1:
         packages = " and ".join(point.dist.name if point.dist else point.value for point in points[name])
         raise PluginError(f"plugin {name}: {packages} both install a plugin of this name: uninstall one of them")
@@ -94,12 +94,12 @@ def _load_installed(name: str) -> Plugin:
 
 
 @contextmanager
-def _recording(plugin: Plugin, key: Path | str, already: Names = frozenset()) -> Iterator[None]:
-    """Records what a plugin registers inside the block; removes all of it, and says why, if the block fails."""
+def _recording(plugin: Plugin, key: Path | str, previous: Names = frozenset()) -> Iterator[None]:
+    """Records the components that a plugin registers inside the block; removes them all if the block fails."""
     before, objects = _external_names(), _keras_object_count()
     try:
         yield
-        names = (_external_names() - before) | already
+        names = (_external_names() - before) | previous
         if not names and _keras_object_count() == objects:
             raise PluginError(f"plugin {plugin.name} registers no decoder, dataset, encoder, decoding or metric")
         for kind, name in names:

@@ -1,6 +1,6 @@
 """Compute precision: bfloat16 on machines where it is faster, otherwise float32.
 
-Weights stay in float32. Their products are computed in bfloat16 (Micikevicius et al. 2018). On processors without
+Weights stay in float32; matrix products are computed in bfloat16 (Micikevicius et al. 2018). On processors without
 bfloat16 instructions it is many times slower, so ``auto`` does not try it there.
 """
 

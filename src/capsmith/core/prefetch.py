@@ -10,7 +10,7 @@ T = TypeVar("T")
 def prefetch(make: Callable[[int], T], indices: Sequence[int]) -> Iterator[tuple[int, T]]:
     """Yields ``(index, make(index))`` for each index in order; a thread prepares one item ahead.
 
-    An exception that ``make`` raises is raised here when its item is due.
+    An exception from ``make`` is raised when its item is requested.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
         pending = [pool.submit(make, index) for index in indices[:1]]

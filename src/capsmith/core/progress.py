@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, otherwise at most one log line per minute."""
+"""Progress of long tasks: a bar on a terminal, otherwise at most one log line per minute."""
 
 import sys
 import time
@@ -13,17 +13,17 @@ logger = get_logger(__name__)
 
 T = TypeVar("T")
 LOG_INTERVAL = 60.0
-"""Seconds between two log lines where no terminal shows a bar. Shorter work logs none."""
+"""Seconds between log lines when no terminal shows a bar. Shorter tasks log no progress."""
 
 
 class ProgressBar(Protocol):
-    """The interface of what ``progress_bar`` returns: a context manager that counts work."""
+    """The interface of a progress bar: a context manager that counts completed items."""
 
     def __enter__(self) -> Self:
-        """Starts."""
+        """Starts counting."""
 
     def __exit__(self, *error: Any) -> Any:
-        """Ends."""
+        """Closes the bar."""
 
     def update(self, n: int = 1) -> Any:
         """Adds to the count."""
@@ -33,12 +33,12 @@ class ProgressBar(Protocol):
 
 
 class ProgressLog:
-    """Logs the count, and the time that the rest will take at the speed so far.
+    """Logs the count and the estimated remaining time.
 
     Args:
         total: The count at the end; None if unknown.
-        desc: What is being done.
-        unit: What is counted.
+        desc: Description of the task.
+        unit: Name of the counted unit.
         initial: The count at the start.
     """
 
@@ -55,7 +55,7 @@ class ProgressLog:
         """Logs nothing: the caller reports its result."""
 
     def set_postfix(self, *, refresh: bool = True, **values: Any) -> None:
-        """Sets the values that the next line shows."""
+        """Sets the values shown in the next line."""
         self.postfix = ", ".join(f"{key} {value}" for key, value in values.items())
 
     def update(self, n: int = 1) -> None:
@@ -78,7 +78,7 @@ class ProgressLog:
 
 
 def format_duration(seconds: float) -> str:
-    """Returns a duration for people, as in ``12 min``."""
+    """Formats a duration for display, as in ``12 min``."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return "1 min" if seconds > 30 else f"{seconds:.0f} s"

@@ -45,9 +45,9 @@ class Registry:
     Creating a registry also enters it in ``REGISTRIES``.
 
     Args:
-        kind: The word for messages, such as ``"decoder"``.
+        kind: The name of the kind, used in messages, such as ``"decoder"``.
         base: The base class of the settings of this kind.
-        retired: Names of earlier versions, each with a sentence that names the replacement.
+        retired: Names from earlier versions, each with a sentence that states the replacement.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Registry:
 
         Raises:
             ValidationError: The section is not valid.
-            ValueError: The ``type`` is a name of an earlier version.
+            ValueError: The ``type`` is a name from an earlier version.
         """
         if isinstance(value, Mapping) and isinstance(type_name := value.get("type"), str):
             if (name := self.settings.find(type_name)) is not None:

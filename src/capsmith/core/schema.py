@@ -23,10 +23,10 @@ _EMPTY = "\0"  # stands for an empty path; not a valid file name
 
 
 class Settings(BaseModel):
-    """A frozen settings model that refuses keys it does not know.
+    """A frozen settings model that rejects unknown keys.
 
     Attributes:
-        renamed: Keys of earlier versions, each with what replaces it: a key's name, or a sentence for a key that
+        renamed: Keys from earlier versions, each with its replacement: the name of a key, or a sentence for a key that
             has no single successor. Using one is an error whose message names the replacement.
     """
 
@@ -53,23 +53,23 @@ class Settings(BaseModel):
     @field_validator("*")
     @classmethod
     def _expand_home(cls, value: Any) -> Any:
-        """Expands ``~``: no shell does so in YAML, or after ``--set data.root=``."""
+        """Expands ``~``, which the shell does not expand in YAML or after ``--set data.root=``."""
         return Path(os.path.expanduser(value)) if isinstance(value, Path) else value
 
     @field_validator("*")
     @classmethod
     def _check_characters(cls, value: Any) -> Any:
-        """Refuses control characters and lone surrogates, which cannot be saved as UTF-8."""
+        """Rejects control characters and lone surrogates, which cannot be saved as UTF-8."""
         if isinstance(value, Path) and str(value) == _EMPTY:
-            raise ValueError("an empty path; for the current folder write .")
+            raise ValueError("the path is empty; write . for the current folder")
         if isinstance(value, str | Path) and any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in str(value)):
-            raise ValueError(f"{str(value)!r:.80} holds a control character")
+            raise ValueError(f"{str(value)!r:.80} contains a control character")
         return value
 
     @field_validator("*")
     @classmethod
     def _check_integer(cls, value: Any) -> Any:
-        """Refuses integers beyond 2**53, which no array, loop or generator takes."""
+        """Rejects integers beyond 2**53, which no array, loop or generator accepts."""
         if type(value) is int and abs(value) >= 2**53:
             raise ValueError(f"{'-' * (value < 0)}{abs(value):.3g} is too large" if abs(value) < 1e300 else "too large")
         return value
@@ -102,7 +102,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """
     lines: dict[str, str] = {}
     for item in error.errors():
-        unknown = item["loc"][-1:] if item["type"] == "extra_forbidden" else ()  # its name may be that of a tag
+        unknown = item["loc"][-1:] if item["type"] == "extra_forbidden" else ()  # it may equal a tag
         location, models = _resolve(item["loc"][: len(item["loc"]) - len(unknown)], model)
         location += [str(key) for key in unknown]
         full_path = ".".join(location)
@@ -125,8 +125,8 @@ def _explain_one(item: dict[str, Any], location: list[str], models: list[type[Ba
     if kind == "extra_forbidden":
         where = ".".join(location[:-1]) or "config"
         for settings in models:
-            if (now := getattr(settings, "renamed", {}).get(location[-1])) is not None:
-                return f"{path}: {now}" if " " in now else f"{path} is now called {'.'.join([*location[:-1], now])}"
+            if (new := getattr(settings, "renamed", {}).get(location[-1])) is not None:
+                return f"{path}: {new}" if " " in new else f"{path} is now called {'.'.join([*location[:-1], new])}"
         fields = list(dict.fromkeys(name for settings in models for name in settings.model_fields))
         known = ", ".join(fields)
         return f"{path}: unknown key{nearest(location[-1], fields)} ({where} takes: {known})"

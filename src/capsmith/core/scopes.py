@@ -1,4 +1,4 @@
-"""What a config field decides: one mark on the field says when it may change and which runs share it.
+"""Scopes of config fields: the mark of a field defines when the field may change and which runs share it.
 
 A field carries its mark as an annotation. A section's mark holds for all fields below it that carry none::
 
@@ -19,7 +19,7 @@ S = TypeVar("S", bound=Settings)
 
 
 class Use(Enum):
-    """What a config is compared with another one for, or what inherits from it."""
+    """The purpose for which two configs are compared, or for which one inherits from the other."""
 
     EVALUATE = auto()
     """A trained run is evaluated or captions images."""
@@ -43,7 +43,7 @@ _NONE: frozenset[Use] = frozenset()
 
 
 class Scope(Enum):
-    """What a field decides.
+    """The aspect of a run that a field controls.
 
     Attributes:
         fixed_for: The uses for which the field must have the same value in both configs.
@@ -58,17 +58,17 @@ class Scope(Enum):
     DATA = frozenset({Use.RESUME}), _BOTH
     """Which images and captions are used. A trained model may be evaluated on others."""
     FILES = _NONE, _BOTH
-    """Where files are and how they are processed. No number depends on it."""
+    """Where files are and how they are processed. Results do not depend on it."""
     INPUT = _COMPARED, _BOTH
-    """What the decoder reads: features and tokens."""
+    """The decoder's input: features and tokens."""
     VOCABULARY = _COMPARED - {Use.TRANSFER}, _BOTH
-    """Which tokens the vocabulary holds."""
+    """The tokens in the vocabulary."""
     FINE_TUNING = _COMPARED - {Use.LOAD_WEIGHTS}, frozenset({Use.MEMBER})
     """Whether the encoder is trained. A first stage decides this for itself."""
     MODEL = _COMPARED, _NONE
     """The layers and their sizes."""
     TRAINING = frozenset({Use.EVALUATE, Use.RESUME}), _NONE
-    """How the weights are learned. The fitted model has the same layers whatever the value is."""
+    """How the weights are learned. The layers of the model do not depend on it."""
     TRAINING_FILES = frozenset({Use.EVALUATE}), _NONE
     """Where training reads its initial weights and how often it saves."""
     DECODING = _NONE, _NONE
@@ -78,13 +78,13 @@ class Scope(Enum):
 
 
 def difference(before: Settings, now: Settings, use: Use, ignored: Collection[str] = ()) -> str:
-    """Returns the first field that must not differ and does, as in ``decoder.units: 256, now 512``; else empty.
+    """Returns the first forbidden difference between two configs, as in ``decoder.units: 256, now 512``; else empty.
 
     Args:
         before: One config.
         now: The other.
-        use: What they are compared for.
-        ignored: Sections that may differ nevertheless.
+        use: The purpose of the comparison.
+        ignored: Sections that may differ in any case.
     """
     old, new = ({path: (value, scope) for path, value, scope in leaves(config)} for config in (before, now))
     for path in {**old, **new}:
@@ -104,7 +104,7 @@ def inherit(own: S, parent: S, use: Use, scope: Scope | None = None) -> S:
         own: The config of the stage or member.
         parent: The config that it belongs to.
         use: ``Use.STAGE`` or ``Use.MEMBER``.
-        scope: The mark of the section that the configs are.
+        scope: The mark of the section, if the two configs are sections.
     """
     inherited: dict[str, Any] = {}
     for name, field in type(parent).model_fields.items():
@@ -126,7 +126,7 @@ def leaves(config: Settings) -> Iterator[tuple[str, Any, Scope]]:
 
 
 def field_scope(model: type[Settings], name: str) -> Scope | None:
-    """Returns the mark of a field, or None where the field is unknown or has no mark of its own."""
+    """Returns the mark of a field, or None if the field is unknown or has no mark itself."""
     field = model.model_fields.get(name)
     return None if field is None else _mark(field, None)
 

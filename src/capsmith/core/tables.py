@@ -13,7 +13,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class RegistrationError(ValueError):
-    """A component cannot be registered: its name or its form is not valid."""
+    """A component cannot be registered because its name or form is invalid."""
 
 
 class Table(dict[str, T]):
@@ -22,7 +22,7 @@ class Table(dict[str, T]):
     Creating a table also enters it in ``TABLES``.
 
     Args:
-        kind: The word for messages, such as ``"decoder"``.
+        kind: The name of the kind, used in messages, such as ``"decoder"``.
 
     Attributes:
         modules: The module that registered each name.
@@ -38,15 +38,15 @@ class Table(dict[str, T]):
         """Adds a component.
 
         Raises:
-            RegistrationError: The name is taken, or differs from a taken name only in case, dashes and underscores,
-                or is not a word.
+            RegistrationError: The name is invalid, is taken, or differs from a taken name only in case, dashes and
+                underscores.
         """
         if not _NAME.fullmatch(name):
             raise RegistrationError(f"{self.kind} {name!r:.80}: a name is a letter, then letters, digits, - _ or .")
         if name in self:
             raise RegistrationError(f"{self.kind} '{name}' is registered twice: choose another name")
         if (taken := self.find(name)) is not None:
-            raise RegistrationError(f"{self.kind} '{name}' is too much like '{taken}': choose another name")
+            raise RegistrationError(f"{self.kind} '{name}' is too similar to '{taken}': choose another name")
         self[name] = value
         self.modules[name] = module
 
@@ -55,7 +55,7 @@ class Table(dict[str, T]):
         del self[name], self.modules[name]
 
     def find(self, word: str) -> str | None:
-        """Returns the name that matches a word, ignoring case, dashes and underscores; None when no name does."""
+        """Returns the name that matches a word, ignoring case, dashes and underscores; None if there is none."""
         if word in self:
             return word
         alike = folded(word)

@@ -1,4 +1,4 @@
-"""Temporary files and folders beside their final names, and the removal of those that killed processes left.
+"""Temporary files and folders beside their final names, and the removal of those that killed processes left behind.
 
 The name of a temporary file or folder starts with ``.capsmith-`` and eight random characters. Its process holds a
 lock on it, which the system releases when the process dies. A temporary file without a lock can therefore be removed.
@@ -72,7 +72,7 @@ def temporary_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Removes temporary files that killed processes left in a folder. Each process does this once for each folder."""
+    """Removes temporary files that killed processes left in a folder; runs once per folder in each process."""
     place = os.path.abspath(folder)
     if place in _cleaned:
         return

@@ -1,7 +1,7 @@
 """Standard output and error, which may be closed, broken, or of any encoding; and lines that are safe to print.
 
-A command goes on when nobody reads its output any more: a training still writes its log file, an evaluation its
-report. If the output is its only result, the command ends as ``SIGPIPE`` would end it.
+A command continues after the reader of its output has exited: training still writes its log file, and evaluation its
+report. If the output is the only result, the command ends as it would on ``SIGPIPE``.
 """
 
 import contextlib
@@ -16,14 +16,14 @@ from typing import Any, TextIO
 
 from capsmith.core.errors import CapsmithError, escaped, shortened
 
-_READER_GONE = (errno.EPIPE, errno.EBADF, errno.ECONNRESET)
+_READER_EXITED = (errno.EPIPE, errno.EBADF, errno.ECONNRESET)
 
 
 class _Output:
     """The state of standard output."""
 
     closed = False  # it was closed when the process started
-    lost = False  # nobody reads it any more
+    lost = False  # its reader has exited
     required = False  # it is the only result of the command
 
 
@@ -48,7 +48,7 @@ def open_streams() -> None:
 
 
 def require_output(what: str) -> None:
-    """Declares that standard output is the only result of a command, which then ends if nobody reads it.
+    """Declares that standard output is the only result of a command, which then ends when the reader exits.
 
     Args:
         what: What is printed, for the message.
@@ -65,8 +65,8 @@ def print_line(*cells: object) -> None:
     """Prints one line on standard output: cells separated by tabs, each made safe for a terminal.
 
     Raises:
-        BrokenPipeError: Nobody reads it, and ``require_output`` was called.
-        CapsmithError: It cannot be written, for example because the disk is full.
+        BrokenPipeError: The reader has exited, and ``require_output`` was called.
+        CapsmithError: The line cannot be written, for example because the disk is full.
     """
     _write("\t".join(escaped(str(cell)) for cell in cells) + "\n")
 
@@ -94,8 +94,8 @@ def print_json(value: Any, indent: int | None = None) -> None:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
         text = json.dumps(value, indent=indent)
-    shown = "".join(c if c == "\n" or escaped(c) == c else json.dumps(c)[1:-1] for c in text)
-    _write(shown + "\n")
+    safe = "".join(c if c == "\n" or escaped(c) == c else json.dumps(c)[1:-1] for c in text)
+    _write(safe + "\n")
 
 
 def print_error(line: object) -> None:
@@ -133,7 +133,7 @@ def _output_guarded() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        lost = error.errno in _READER_GONE or (error.errno == errno.EIO and _is_device(sys.stdout))
+        lost = error.errno in _READER_EXITED or (error.errno == errno.EIO and _is_device(sys.stdout))
         _discard(sys.stdout)
         if not lost:
             raise CapsmithError(f"cannot write standard output: {error.strerror or error}") from error

@@ -12,7 +12,7 @@ from capsmith.core.errors import ConfigError, escaped, one_line
 from capsmith.core.readers.regular_files import read_text
 
 VALUE_ERRORS = (ValueError, TypeError, AttributeError)
-"""What PyYAML raises for values such as 2024-13-45, !!int x, !!set [x] and !!timestamp x."""
+"""Exceptions that PyYAML raises for values such as 2024-13-45, !!int x, !!set [x] and !!timestamp x."""
 _MAX_VALUES = 10_000
 _MAX_FILE_SIZE = 256 * 1024  # bytes; the largest shipped config has 6,000
 _MAX_DIGITS = 400  # of a number; Python refuses to print integers of more than 4,300 digits
@@ -40,7 +40,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         problem = getattr(error, "problem", None) or one_line(error)
         raise ConfigError(f"{path}{line}: not valid YAML: {escaped(problem)[:_MAX_MESSAGE]}") from error
     except RecursionError as error:
-        raise ConfigError(f"{path}: nested too deep") from error
+        raise ConfigError(f"{path}: nested too deeply") from error
     except VALUE_ERRORS as error:
         raise ConfigError(f"{path}: a value cannot be read: {one_line(error)[:_MAX_MESSAGE]}") from error
     if not isinstance(values, dict):
@@ -76,7 +76,7 @@ def dump_yaml(values: Any) -> str:
 @cache
 def _dumper() -> type[yaml.SafeDumper]:
     class Dumper(yaml.SafeDumper):
-        """PyYAML's safe dumper, which also knows the numbers of the loader below."""
+        """PyYAML's safe dumper, which also quotes strings that the loader below would read as numbers."""
 
     Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+0123456789"))
     return Dumper
@@ -85,7 +85,7 @@ def _dumper() -> type[yaml.SafeDumper]:
 @cache
 def _loader() -> type[yaml.SafeLoader]:
     class Loader(yaml.SafeLoader):
-        """PyYAML's safe loader, which also reads 1e-3 as a number and refuses repeated and non-string keys."""
+        """PyYAML's safe loader, which also reads 1e-3 as a number and rejects repeated and non-string keys."""
 
         def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
             if node.tag in _NUMBER_TAGS and len(str(node.value)) > _MAX_DIGITS:

@@ -1,4 +1,4 @@
-"""Checks of the arguments of a captioner, before any work is done: one clear line for each mistake.
+"""Checks of the arguments of a captioner, before any work is done; each error is one clear line.
 
 B images · D channels · L regions.
 """
@@ -32,12 +32,12 @@ def image_list(images: Any) -> tuple[list[Any], bool]:
     """Returns images as a list, and whether the caller passed an iterable.
 
     Raises:
-        TypeError: An argument is no image.
+        TypeError: An argument is not an image.
     """
     if isinstance(images, _IMAGES):
         return [images], False
     if not isinstance(images, Iterable) or isinstance(images, Mapping | AbstractSet | bytearray | memoryview):
-        raise TypeError(f"an image is {_WANTED}, not {type(images).__name__}; several come as a list")
+        raise TypeError(f"an image is {_WANTED}, not {type(images).__name__}; pass several as a list")
     several = list(images)
     for place, image in enumerate(several):
         if not isinstance(image, _IMAGES):
@@ -80,7 +80,7 @@ def _pixels(image: ImageSource, size: tuple[int, int], place: str) -> np.ndarray
         return load_image(image, size)
     except ImageError as error:
         raise ImageError(f"{place}{error}") from error
-    except Exception as error:  # Pillow raises almost any exception for a closed or damaged image of its own
+    except Exception as error:  # Pillow raises almost any exception for its closed or damaged images
         if not isinstance(image, Image.Image):
             raise
         raise ImageError(f"{place}{image_name(image)}: the image cannot be read ({one_line(error)})") from error
@@ -90,7 +90,7 @@ def chosen_decoding(requested: Any, own: DecodingConfig, settings: Mapping[str, 
     """Returns the settings of the search that a call requests.
 
     Args:
-        requested: Settings of a search; or its name, which takes over those settings of ``own`` that it has too; or
+        requested: Settings of a search; or a name, whose search inherits the settings that it shares with ``own``; or
             None: ``own``, or if that lacks one of ``settings``, the first search that has all of them.
         own: The search of the run.
         settings: Changes, such as ``beam_size``.
@@ -112,7 +112,7 @@ def chosen_decoding(requested: Any, own: DecodingConfig, settings: Mapping[str, 
     elif requested not in DECODINGS.settings:
         known = DECODINGS.names()
         raise ConfigError(
-            f"decoding: {requested!r:.80} is no search{nearest(requested, known)} (one of: {', '.join(known)})"
+            f"decoding: {requested!r:.80} is not a search{nearest(requested, known)} (one of: {', '.join(known)})"
         )
     else:
         kind = DECODINGS.settings[requested]
@@ -136,8 +136,8 @@ def checked_features(features: Any, shape: tuple[int, ...]) -> np.ndarray:
         shape: Shape for one image, (D,) or (L, D).
 
     Raises:
-        FeatureError: The shape is another one, or numbers are not finite.
-        TypeError: The features are no array of real numbers.
+        FeatureError: The shape differs, or numbers are not finite.
+        TypeError: The features are not an array of real numbers.
     """
     if not isinstance(features, np.ndarray) or features.dtype.kind not in "fiu":
         kind = f"an array of {features.dtype}" if isinstance(features, np.ndarray) else type(features).__name__
@@ -158,7 +158,7 @@ def check_pixels(pixels: Sequence[Any], sizes: Sequence[tuple[int, int]]) -> Non
     """Checks that there is one array of pixels (B, H, W, 3) for each encoder, at its size.
 
     Raises:
-        TypeError: The number of arrays is another one, or an argument is no array.
+        TypeError: The number of arrays differs, or an argument is not an array.
         ValueError: An array has another shape.
     """
     if len(pixels) != len(sizes):
@@ -175,7 +175,7 @@ def require_same_process(process: int) -> None:
     """Checks that a captioner is used by the process that loaded it.
 
     Raises:
-        CapsmithError: This process is a fork of that one. TensorFlow's threads do not run here: a call would hang.
+        CapsmithError: This process is a fork of that one. TensorFlow's threads do not exist in it: a call would hang.
     """
     if os.getpid() != process:
         raise CapsmithError(

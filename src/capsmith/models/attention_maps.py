@@ -19,9 +19,9 @@ class AttentionMaps(NamedTuple):
     """Attention over the words of one caption.
 
     Attributes:
-        weights: (words, rows, columns). The weights of a word sum to 1; of a word in several tokens it is the mean.
-        probabilities: Probability of each word given the words before it, (words,); of a word in several tokens it is
-            the product.
+        weights: (words, rows, columns). The weights of a word sum to 1; a word of several tokens has their mean.
+        probabilities: Probability of each word given the words before it, (words,); a word of several tokens has
+            their product.
     """
 
     weights: np.ndarray
@@ -31,10 +31,10 @@ class AttentionMaps(NamedTuple):
 def attention_maps(
     members: Sequence[Member], features: Sequence[np.ndarray], captions: Sequence[Sequence[Sequence[int]]]
 ) -> list[AttentionMaps]:
-    """Reads captions again with teacher forcing, and returns their attention maps.
+    """Computes the attention maps of captions with teacher forcing.
 
-    Several members give the mean of their maps, on the grid of the first member that attends, and the mean of their
-    probabilities. Members without attention contribute probabilities only.
+    For several members, returns the mean of their maps, on the grid of the first member that attends, and the mean of
+    their probabilities. Members without attention contribute probabilities only.
 
     Args:
         members: The models.
@@ -58,10 +58,10 @@ def attention_maps(
 
 
 def require_attention(members: Sequence[Member]) -> None:
-    """Checks that a model attends to regions.
+    """Checks that at least one model attends to regions.
 
     Raises:
-        ConfigError: No member does.
+        ConfigError: No member has attention.
     """
     if not any(_attends(member) for member in members):
         raise ConfigError(
@@ -82,7 +82,7 @@ def _grid(member: Member) -> tuple[int, ...]:
 def _read(
     member: Member, features: np.ndarray, captions: Sequence[Sequence[Sequence[int]]]
 ) -> tuple[np.ndarray | None, np.ndarray]:
-    """Returns the attention (P, T, rows, columns), if there is any, and the log probabilities (P, T) of each token."""
+    """Returns the attention (P, T, rows, columns) or None, and the log probability of each token (P, T)."""
     flat = [[token for word in words for token in word] for words in captions]
     tokens = np.full((len(flat), 1 + max(map(len, flat), default=0)), START, np.int32)
     for row, ids in enumerate(flat):

@@ -1,4 +1,4 @@
-"""A caption: what the captioner returns for an image."""
+"""The result of captioning an image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ class Caption:
         alternatives: The other captions that the search returned, best first.
         words: The words of the caption.
         attention: Weight of each region for each word, (words, rows, columns), if requested.
-        domain: Distance of the image from the training images, if the run knows it.
+        domain: Distance of the image from the training images, if the run has a summary of them.
         probabilities: Probability of each word given the words before it, if ``attention`` was requested.
     """
 

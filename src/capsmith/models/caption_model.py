@@ -57,9 +57,9 @@ class CaptionModel(keras.Model):
         return self.decoder(features, tokens, image, training=training, dropout_masks=inputs.get("dropout_masks"))
 
     def _mixed(self, features: Any, tokens: Any, image: Any) -> Any:
-        """Replaces some input words by words that the model samples in their places.
+        """Replaces some input words by words sampled from the model.
 
-        Scheduled sampling (Bengio et al. 2015) in two passes over the complete sentence instead of one word by word
+        Scheduled sampling (Bengio et al. 2015) in two passes over the complete sentence, not word by word
         (Mihaylova and Martins 2019): samples are conditioned on the reference words before them.
         """
         logits = ops.stop_gradient(self.decoder(features, tokens, image, training=True))

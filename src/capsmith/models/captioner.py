@@ -41,7 +41,7 @@ class Captioner(FeatureCaptioner):
     """Captions images by one model, or by several whose next word follows the mean of their probabilities.
 
     A captioner belongs to the process that created it: a forked child must load its own, and it cannot be pickled.
-    Its captions can.
+    Captions can be pickled.
 
     Args:
         members: The models, over one vocabulary. The first one decides decoding and evaluation.
@@ -59,9 +59,9 @@ class Captioner(FeatureCaptioner):
 
         Args:
             run: A run directory, whose config may name an ``ensemble``; a saved ensemble (a directory with
-                ``ensemble.yaml``, or a YAML file); or several of them, which write together.
+                ``ensemble.yaml``, or a YAML file); or several of them, which form an ensemble.
             encoder: Also load the encoders; without them only features can be captioned.
-            overrides: Changes of the config such as ``"decoding.beam_size=3"``.
+            overrides: Changes to the config, such as ``"decoding.beam_size=3"``.
             average: Average the weights of several runs instead of their probabilities: for stages of one training.
 
         Raises:
@@ -83,7 +83,7 @@ class Captioner(FeatureCaptioner):
         return cls([average_weights(loaded)] if average else loaded)
 
     def save(self, run: str | Path) -> None:
-        """Writes everything that ``load`` needs into a directory; of an ensemble each member into a folder of it."""
+        """Writes everything that ``load`` needs into a directory; each member of an ensemble into a subfolder."""
         if len(self.members) == 1:
             self.members[0].save(run)
             return
@@ -141,8 +141,8 @@ class Captioner(FeatureCaptioner):
             attention: Also return attention maps. Those of an ensemble are the mean of its members' maps, on the grid
                 of the first member with attention.
             on_error: If an image cannot be read, ``"raise"`` the error, or ``"return"`` it in place of the caption.
-            **settings: Changes of the search, such as ``beam_size=3``. If the config's search does not take them and
-                ``decoding`` names none, the first search that does is used: beam search for ``beam_size``.
+            **settings: Changes to the search, such as ``beam_size=3``. If ``decoding`` is not given and the config's
+                search lacks them, the first search that has them is used: beam search for ``beam_size``.
 
         Returns:
             A ``Caption``, or for several images a list of them in the same order.
@@ -184,7 +184,7 @@ class Captioner(FeatureCaptioner):
         ]
 
     def features(self, images: ImageSource | Several) -> Features:
-        """Returns the features of images; B is 1 for a single one. An ensemble gives ``EnsembleFeatures``."""
+        """Returns the features of images; B is 1 for a single one. For an ensemble, they are ``EnsembleFeatures``."""
         if not (sources := image_list(images)[0]):
             empty = [np.zeros((0, *member.feature_shape), np.float32) for member in self.members]
             return empty[0] if len(empty) == 1 else EnsembleFeatures(empty)

@@ -1,4 +1,4 @@
-"""Several models that write one caption together.
+"""Several models that generate one caption jointly.
 
 P images · N rows of a search · V vocabulary.
 """
@@ -52,7 +52,7 @@ class EnsembleDecoder(keras.layers.Layer):
         return tuple(tensor for parts in zip(*pairs, strict=True) for part in parts for tensor in part)
 
     def step(self, tokens: Any, state: tuple[Any, ...], dropout_masks: None = None) -> tuple[Any, tuple[Any, ...]]:
-        """Reads one word a row (N,); returns the log probabilities of the next word (N, V) and the state after it."""
+        """Reads one word per row (N,); returns the log probabilities of the next word (N, V) and the state after it."""
         static, rows = iter(state[: self.n_static]), iter(state[self.n_static :])
         log_probabilities, after = [], []
         for decoder, size in zip(self.decoders, self.n_recurrent, strict=True):
@@ -81,10 +81,10 @@ class EnsembleStepper(DecoderStepper):
 
 
 def average_weights(members: Sequence[Member]) -> Member:
-    """Gives the first member the mean of all members' weights, and returns it.
+    """Sets the first member's weights to the mean of all members' weights, and returns that member.
 
-    The mean is a good model if all members began with the same weights, as stages or continuations of one training
-    (Wortsman et al. 2022); of trainings with other seeds it is useless. It is as fast as one member.
+    The mean is a good model if all members started from the same weights, as stages or continuations of one training
+    (Wortsman et al. 2022); for trainings with different seeds it is useless. It is as fast as one member.
 
     Raises:
         CheckpointError: The members are different models.
@@ -100,7 +100,7 @@ def average_weights(members: Sequence[Member]) -> Member:
 
 
 def require_same_words(members: Sequence[Member]) -> None:
-    """Checks that models can write together.
+    """Checks that models can form an ensemble.
 
     Raises:
         CheckpointError: A member has another vocabulary than the first.

@@ -1,4 +1,4 @@
-"""Which runs a model consists of: one run, several, or a saved ensemble."""
+"""Resolution of model paths to runs: one run, several, or a saved ensemble."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class EnsembleFile(Settings):
     average: bool = False
     """Average the weights of the members instead of their probabilities: for stages of one training."""
     set: tuple[str, ...] = ()
-    """Changes of the config, such as ``decoding.beam_size=3``."""
+    """Changes to the config, such as ``decoding.beam_size=3``."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ModelRuns:
         runs: One run directory for each member.
         average: Whether the weights of the runs are averaged.
         report: Default folder of the evaluation report.
-        overrides: Changes of the config.
+        overrides: Changes to the config.
     """
 
     runs: tuple[Path, ...]
@@ -59,12 +59,12 @@ def find_runs(model: RunPaths, overrides: Sequence[str] = (), average: bool = Fa
 
     Args:
         model: A run directory, whose config may name an ``ensemble``; a saved ensemble (a directory with
-            ``ensemble.yaml``, or a YAML file); or several of them. Of several, each run stands for itself alone.
-        overrides: Changes of the config; ``ensemble=[]`` leaves a run without its ensemble.
+            ``ensemble.yaml``, or a YAML file); or several of them, whose configs' ensembles are then ignored.
+        overrides: Changes to the config; ``ensemble=[]`` uses a run without its ensemble.
         average: Average the weights of several runs.
 
     Raises:
-        CheckpointError: There is no run, or a saved ensemble is damaged.
+        CheckpointError: No run exists, or a saved ensemble is damaged.
         ConfigError: A path is empty, or an override is invalid.
         TypeError: ``model`` is neither a path nor a list of paths.
     """
@@ -99,7 +99,7 @@ def save_ensemble(directory: RunDirectory, members: Sequence[str]) -> None:
 
 
 def _expanded(run: RunDirectory, overrides: tuple[str, ...], average: bool) -> ModelRuns:
-    """Returns the runs behind a single path."""
+    """Returns the runs that a single path stands for."""
     if (saved := _saved(run)) is not None:
         averaged = average or saved.average
         return ModelRuns(saved.runs, averaged, saved.report, (*saved.overrides, *overrides))
@@ -110,7 +110,7 @@ def _expanded(run: RunDirectory, overrides: tuple[str, ...], average: bool) -> M
 
 
 def _beside(member: Path, run: Path) -> Path:
-    """Returns where a member of a run's ensemble is: as the config says, or beside the run if both were moved."""
+    """Returns the path of an ensemble member: the one in the config, or beside the run if both were moved."""
     moved = run.absolute().parent / member.name
     return moved if not member.exists() and moved.exists() else member
 
@@ -129,6 +129,6 @@ def _saved(path: RunDirectory) -> ModelRuns | None:
     except ConfigError as error:
         raise CheckpointError(f"{path} cannot be used: {one_line(error)}") from error
     except ValidationError as error:
-        raise CheckpointError(f"{file} is no saved ensemble: {'; '.join(explain(error, EnsembleFile))}") from None
+        raise CheckpointError(f"{file} is not a saved ensemble: {'; '.join(explain(error, EnsembleFile))}") from None
     runs = tuple(file.parent / member for member in ensemble.members)
     return ModelRuns(runs, ensemble.average, report, ensemble.set)

@@ -55,9 +55,9 @@ class FeatureCaptioner:
         """Captions images by their features; ``decoding`` and ``settings`` as in ``caption``.
 
         Args:
-            features: As ``features`` returns them.
+            features: Features in the form that ``features`` returns.
             decoding: The search.
-            **settings: Changes of the search.
+            **settings: Changes to the search.
 
         Raises:
             FeatureError: The features have another shape than those the decoder was trained on, or are not finite.
@@ -90,13 +90,13 @@ class FeatureCaptioner:
     # --- searching ---------------------------------------------------------------------------------------------------
 
     def search(self, features: Features, decoding: DecodingConfig) -> list[Caption]:
-        """Captions one batch of images by their features, without checking these."""
+        """Captions one batch of images by their features, without checking the features."""
         return self.to_captions(search(self.stepper, features, decoding), features, decoding)
 
     def to_captions(
         self, hypotheses: list[list[Hypothesis]], features: Features, decoding: DecodingConfig
     ) -> list[Caption]:
-        """Returns the hypotheses of a search, reranked if the config says so, as captions with their alternatives.
+        """Returns the hypotheses of a search, reranked if the config requests it, as captions with their alternatives.
 
         Raises:
             CheckpointError: Reranking needs training captions, and the run has no caption index.

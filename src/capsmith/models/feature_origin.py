@@ -1,7 +1,7 @@
-"""The encoder of features that come from a pickle: whether it is the one in the config.
+"""Comparison of the encoder in a config with the features in a pickle.
 
 A captioner that was trained on a pickle can caption new images only if its encoder computes the same features. The
-network of the config is built, and its output shape compared; if images are available, so are their features.
+encoder of the config is built and its output shape compared; if images are available, so are their features.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class FeatureOrigin(FileSchema):
         sha256: Digest of the pickle.
         encoder: ``verified``: the run's encoder gave the same features for some images; ``unverified``: it gives
             features of the same shape; ``none``: the run has no encoder.
-        why: The reason, in words.
+        why: The reason, as text.
     """
 
     store: str
@@ -62,7 +62,7 @@ class FeatureOrigin(FileSchema):
 
     @classmethod
     def of_run(cls, run: Path) -> "FeatureOrigin | None":
-        """Returns which pickle a run was trained on; None if it extracted its own features, or has not begun.
+        """Returns the pickle that a run was trained on; None if it extracted its own features, or has not started.
 
         Raises:
             CheckpointError: The run is damaged.
@@ -94,14 +94,14 @@ def require_encoder(config: Config, run: Path) -> None:
         run: The run directory.
 
     Raises:
-        CheckpointError: The encoder differs, for example because another file lies where its weights were; or the
+        CheckpointError: The encoder differs, for example because its weights file was replaced; or the
             run is damaged, or was trained on the features in a pickle and has no encoder.
         FeatureError: The encoder's weights are missing.
     """
     origin, path = FeatureOrigin.of_run(run), config.features.pickle
     if path is not None and (origin is None or origin.sha256 != file_sha256(path)):
         source = f"those in {origin.store}" if origin else f"features of {config.encoders[0].type}"
-        logger.info(f"features: {run} was trained on {source}; whether those in {path} are alike cannot be verified")
+        logger.info(f"features: {run} was trained on {source}; whether those in {path} match cannot be verified")
     if config.trains_encoder or path is not None:
         return  # part of the checkpoint, or not needed
     if origin is not None and origin.encoder == "none":
@@ -116,18 +116,18 @@ def require_encoder(config: Config, run: Path) -> None:
 
 
 def require_same_features(config: Config, run: Path) -> None:
-    """Checks that a resumed training has the features that it began with.
+    """Checks that a resumed training uses the features with which it started.
 
     Raises:
-        CheckpointError: The features are in another pickle, or come from a pickle only before or only now; or as
-            `require_encoder`.
-        FeatureError: As `require_encoder`; or the pickle cannot be read.
+        CheckpointError: The features come from another pickle, or only the former or only the current ones come from a
+            pickle; or as ``require_encoder``.
+        FeatureError: As ``require_encoder``; or the pickle cannot be read.
     """
     before, now = FeatureOrigin.of_run(run), config.features.pickle
     if (before is None) != (now is None) or (before and now and before.sha256 != file_sha256(now)):
         origin = f"the features in {before.store}" if before else "features of its own encoder"
-        change = f"{now} holds others" if now else "features.store names no pickle now"
-        raise CheckpointError(f"{run} was begun with {origin}, but {change}: choose another --run")
+        change = f"{now} has other features" if now else "features.store names no pickle now"
+        raise CheckpointError(f"{run} was started with {origin}, but {change}: choose another --run")
     require_encoder(config, run)
 
 
@@ -142,7 +142,7 @@ def encoder_for_pickle(
         records: Images; some are encoded if their files exist.
 
     Returns:
-        The encoder, or None if it is another one or cannot be built; and the entry for the run.
+        The encoder, or None if it does not match or cannot be built; and the entry for the run.
     """
     encoder, kind, why = _compared_encoder(config, store, records)
     logger.info(f"encoder of the features in {store.path}: {why}")

@@ -52,7 +52,7 @@ class Member:
         vocabulary: The words.
         model: The network; its decoder is built.
         feature_shape: Shape of the features of one image, (D,) or (L, D).
-        encoder: Turns images into features; None to caption features only.
+        encoder: Turns images into features; None if only features are captioned.
         run: The run directory, if the model was loaded from one.
         feature_origin: The pickle whose features the model was trained on, if any.
     """
@@ -78,7 +78,7 @@ class Member:
         Args:
             run: The run directory.
             encoder: Also load the encoder. An encoder that was trained is part of the model, and always loaded.
-            config: The run's config with overrides; by default as it was saved.
+            config: The run's config with overrides; by default as saved.
             frozen: Frozen encoders that were loaded before, to be shared among members; newly loaded ones are added.
 
         Raises:
@@ -148,7 +148,7 @@ class Member:
         if self.encoder is None and self.feature_origin is not None and self.feature_origin.encoder == "none":
             raise CheckpointError(f"this captioner {self.feature_origin.note}")
         if self.encoder is None:
-            raise CheckpointError("this captioner was loaded without its encoder: it captions features alone")
+            raise CheckpointError("this captioner was loaded without its encoder: it can caption only features")
         return self.encoder.parts
 
     def encode(self, *pixels: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The run directory: the name of every file that a training writes, its lock, and what removes these files."""
+"""The run directory: the name of every file that a training writes, its lock, and the removal of these files."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from capsmith.vision.encoder_folder import EncoderFolder, FileName, encoder_fold
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The files of one run. No file need exist.
+    """The files of one run, which need not exist.
 
     Attributes:
         path: The directory.
@@ -46,7 +46,7 @@ class RunDirectory:
     ensemble = FileName("ensemble.yaml")
     """Members of a saved ensemble, which has no weights of its own."""
     report = FileName("report")
-    """Folder of the test report; those of other splits and of ensembles are inside."""
+    """Folder of the test report; it contains the reports of other splits and of ensembles."""
     stage_one = FileName("start")
     """Folder of the first stage of a smoke run."""
     lock = FileName(LOCK_FILE)
@@ -92,7 +92,7 @@ class RunDirectory:
 
     @property
     def has_state(self) -> bool:
-        """Whether a training began here, so that it can be resumed."""
+        """Whether the directory holds a training that can be resumed."""
         return self.state.exists()
 
     def require(self) -> None:
@@ -123,7 +123,7 @@ class RunDirectory:
 
     @property
     def files(self) -> list[Path]:
-        """All files that a training writes into the run, those of a single encoder included."""
+        """All files that a training writes into the run, including those of a single encoder."""
         own = (
             *(self.config, self.versions, self.vocabulary, self.captioner, self.weights, self.state, self.plugins),
             *(*index_paths(self.path), self.domain, self.history, self.history_plot, self.log),
@@ -146,7 +146,7 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the existing directory against other trainings.
+        """Locks the existing directory against other trainings.
 
         Raises:
             CheckpointError: Another process is training into it, or the lock cannot be written.

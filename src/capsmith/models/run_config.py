@@ -1,4 +1,4 @@
-"""The config of a run: what it was trained with, and the overrides that a trained model allows."""
+"""The config with which a run was trained, and the overrides that a trained model allows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +20,11 @@ def run_config(run: str | Path, overrides: Sequence[str] = (), require_all: bool
 
     Args:
         run: The run directory.
-        overrides: Changes of fields that a trained model leaves open, such as ``"decoding.type=beam"``.
+        overrides: Changes to fields that may change after training, such as ``"decoding.type=beam"``.
         require_all: Also refuse a run whose dataset, search or metrics come from plugins that are not loaded.
 
     Raises:
-        CheckpointError: The directory is missing, is not a run, its config is damaged, or it requires a plugin.
+        CheckpointError: The directory is missing or is not a run, its config is damaged, or it requires a plugin.
         ConfigError: An override is not valid, or would change the model.
     """
     directory = RunDirectory(Path(run))
@@ -51,7 +51,7 @@ _ADDED_LATER = frozenset({"seed", "ensemble"})  # sections that the first versio
 
 
 def run_configs(runs: Sequence[str | Path], overrides: Sequence[str] = (), require_all: bool = True) -> list[Config]:
-    """Reads the configs of runs that caption together. Decoding and evaluation follow the first run.
+    """Reads the configs of runs that form an ensemble. Decoding and evaluation follow the first run.
 
     Args:
         runs: The run directories.
@@ -72,7 +72,7 @@ def _section_scope(override: str) -> Scope | None:
 
 
 def _with_own_encoders(config: Config, run: RunDirectory) -> Config:
-    """Uses the run's own copies of adapted encoders that no longer exist where they were created."""
+    """Uses the run's copies of adapted encoders whose original folders no longer exist."""
     if not any(encoder.pretrain_on_words for encoder in config.encoders):
         return config
     places = zip(config.encoders, run.encoders(len(config.encoders)), strict=True)

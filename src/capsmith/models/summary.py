@@ -1,4 +1,4 @@
-"""Tables of the layers of a model: shapes, parameters and bytes, those of the encoder included.
+"""Tables of the layers of a model: shapes, parameters and bytes, including those of the encoder.
 
 P images · L regions · D channels · V vocabulary.
 """
@@ -43,7 +43,7 @@ def summary(member: Member, layers: bool = False) -> str:
     """Returns a table of the parts of a model.
 
     Args:
-        member: The model, with its encoder or without.
+        member: The model, with or without its encoder.
         layers: List the encoder's layers one by one.
     """
     encoder, decoder = encoder_rows(member, layers), decoder_rows(member)
@@ -75,7 +75,7 @@ def encoder_name(config: Config) -> str:
 
 
 def encoder_rows(member: Member, layers: bool = False) -> list[Row]:
-    """Returns a row for each encoder, and with ``layers`` for each of its layers with weights; none without encoder."""
+    """Returns a row for each encoder, and with ``layers`` for each weighted layer; none without an encoder."""
     if member.encoder is None:
         return []
     rows = []
@@ -165,7 +165,7 @@ def _totals(member: Member, encoder: Sequence[Row], decoder: Sequence[Row]) -> l
             count = sum(row.parameters for row in rows)
             lines.append(f"{name:8} {count:>14,} parameters  {size(sum(row.bytes for row in rows)):>9}")
     if member.encoder is None:
-        lines.append(f"encoder  none: it captions features of {_shape(member.feature_shape)}")
+        lines.append(f"encoder  none: captions features of {_shape(member.feature_shape)}")
     if (origin := member.feature_origin) is not None:
         lines.append(f"features {origin.store} (sha256 {origin.sha256[:12]}…): {origin.why}")
     index = member.run.caption_index if member.run is not None else None

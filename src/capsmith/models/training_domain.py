@@ -1,11 +1,11 @@
-"""Distance of an image from the training images: captions of unfamiliar kinds of images come with a warning.
+"""Distance of an image from the training images: captions of unfamiliar images come with a warning.
 
 P training images · D feature channels · d dimensions.
 
 The features of an image are averaged over regions, centred, and whitened in the principal components of the training
-images (Mahalanobis 1936; for networks Lee et al. 2018). The norm of the residual is one further dimension. The distance
-is that to the nearest of at most 2,000 training images (Sun et al. 2022). The threshold comes from dev images: at most
-1 % of them exceed it.
+images (Mahalanobis 1936; for networks Lee et al. 2018). The norm of the residual is an additional dimension. The
+distance is that to the nearest of at most 2,000 training images (Sun et al. 2022). The threshold comes from dev images:
+at most 1 % of them exceed it.
 """
 
 from collections.abc import Sequence
@@ -96,8 +96,8 @@ class TrainingDomain:
         scale = 1 / np.sqrt(variance[order].clip(0) + _FLOOR * variance.mean() + 1e-12)
         basis = (components[:, order] * scale).astype(np.float32)
         empty = cls(np.zeros((0, 1), np.float32), mean, basis, np.array([0, 1], np.float32), 0.0)
-        left = empty._vectors(pooled)[:, -1]
-        rest = np.array([left.mean(), max(left.std(), 0.01 * np.sqrt(variance.sum()), 1e-6)], np.float32)
+        residuals = empty._vectors(pooled)[:, -1]
+        rest = np.array([residuals.mean(), max(residuals.std(), 0.01 * np.sqrt(variance.sum()), 1e-6)], np.float32)
         summary = replace(empty, rest=rest)
         summary = replace(summary, vectors=summary._vectors(pooled))
         return replace(summary, threshold=_threshold(summary.distances(dev_pooled)))
@@ -122,8 +122,8 @@ class TrainingDomain:
         centred = pooled - self.mean
         inner = centred @ self.basis
         back = self.basis / np.maximum((self.basis**2).sum(axis=0), 1e-30)  # the components are orthogonal
-        left = np.linalg.norm(centred - inner @ back.T, axis=1)
-        return np.concatenate([inner, ((left - self.rest[0]) / self.rest[1])[:, None]], axis=1)
+        residuals = np.linalg.norm(centred - inner @ back.T, axis=1)
+        return np.concatenate([inner, ((residuals - self.rest[0]) / self.rest[1])[:, None]], axis=1)
 
     def save(self, path: Path) -> None:
         """Writes the summary atomically."""
@@ -159,7 +159,7 @@ class TrainingDomain:
 
 
 def _threshold(usual: np.ndarray) -> float:
-    """Returns a distance that at most 1 % of ``usual`` exceed, and few of another sample: three log deviations.
+    """Returns a distance that at most 1 % of ``usual`` and few of another sample exceed: three log deviations.
 
     The lower bound limits the influence of near copies of training images, whose distance is almost zero.
     """
@@ -169,7 +169,7 @@ def _threshold(usual: np.ndarray) -> float:
 
 
 def _fault(saved: dict[str, np.ndarray], channels: int) -> str:
-    """Returns the fault of the arrays of a file, or an empty string."""
+    """Describes an error in the arrays of a file; empty if there is none."""
     vectors, _, basis, rest, threshold = (saved[key] for key in _KEYS)
     count, size = len(vectors), basis.shape[1]
     fit = vectors.shape[1] == size + 1 and basis.shape[0] == channels

@@ -15,10 +15,10 @@ from capsmith.vision.augment import AugmentConfig
 
 
 class StageOneConfig(Settings):
-    """A training that comes before this one and provides its first weights."""
+    """A training that precedes this one and provides its initial weights."""
 
     config: str
-    """Path or name of its config. It takes the seed, data, text, features and encoder of this config, except
+    """Path or name of its config. It inherits the seed, data, text, features and encoder of this config, except
     ``encoder.trainable`` and ``encoder.lr_multiplier``: train with a frozen encoder first, then fine-tune."""
     set: tuple[str, ...] = ()
     """Overrides of that config, such as ``decoder.standardise=false``."""
@@ -59,8 +59,8 @@ class TrainingConfig(Settings):
     batch_size: int = Field(default=160, ge=1)
     """Captions in a batch. Captions of one image share its features. Lower it when memory runs out."""
     precision: Precision = "float32"
-    """Compute precision; weights stay in float32. ``auto`` takes bfloat16 where it is faster on this machine (up to
-    twice as fast), but float32 when the encoder is trained too, which loses quality in bfloat16."""
+    """Compute precision; weights stay in float32. ``auto`` uses bfloat16 where it is faster on this machine (up to
+    twice as fast), but float32 when the encoder is trained too, because that loses quality in bfloat16."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """Adam, or Adam with decoupled weight decay."""
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -85,14 +85,14 @@ class TrainingConfig(Settings):
     saved as the checkpoint; null uses the last weights."""
     cached_crops: int = Field(default=0, ge=0, le=32)
     """Random crops cached for each training image, every other one mirrored. Their features are extracted once; each
-    epoch shows either the image or one of its crops. For frozen encoders; trained ones take ``augment``."""
+    epoch uses either the image or one of its crops. Only for frozen encoders; trained ones use ``augment``."""
     augment: AugmentConfig | None = None
-    """Random augmentation of training images, for an encoder that is trained. ``{}`` takes the defaults."""
+    """Random augmentation of training images, for an encoder that is trained. ``{}`` uses the defaults."""
     flip_word_pairs: tuple[tuple[str, str], ...] = (("left", "right"),)
     """Pairs of words that are swapped in the captions of mirrored images. Set the pairs of your language."""
     scheduled_sampling: float = Field(default=0.0, ge=0, le=1)
-    """Fraction of input words replaced by the model's own in the last epoch, rising linearly from 0 in the first
-    (Bengio et al. 2015)."""
+    """Fraction of input words replaced by words that the model samples in the last epoch; it rises linearly from 0 in
+    the first (Bengio et al. 2015)."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Probability mass of the target that is spread evenly over the vocabulary."""
     metric: str = "cider"
@@ -125,12 +125,12 @@ class TrainingConfig(Settings):
 
 
 class MemberConfig(Settings):
-    """Another run that captions together with this one."""
+    """Another run in the ensemble."""
 
     run: Path
     """Its run directory."""
     config: str
-    """Config that trains the run when it is missing. It takes the data, text, features and encoder of this config."""
+    """Config that trains the run when it is missing. It inherits data, text, features and encoder of this config."""
     set: tuple[str, ...] = ()
     """Overrides of that config, such as ``seed=2``."""
     encoders: tuple[int, ...] | None = None
@@ -159,7 +159,7 @@ class EvaluationConfig(Settings):
 
 
 def _metrics(info: ValidationInfo, *names: str) -> tuple[str, ...]:
-    """Returns canonical metric names; names from plugins that are not loaded stay as they are."""
+    """Returns canonical metric names; names from plugins that are not loaded stay unchanged."""
     unloaded = (info.context or {}).get(UNLOADED, {})
     known = [name for name in names if ("metric", name) not in unloaded]
     try:

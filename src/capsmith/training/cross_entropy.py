@@ -52,12 +52,12 @@ class CrossEntropy(Objective):
 def encode_captions(
     records: Sequence[Record], vocabulary: Vocabulary, config: Config, rows: np.ndarray
 ) -> list[Example]:
-    """Returns the captions of images as word ids, cut at ``text.max_length``. Empty captions are left out.
+    """Returns the captions of images as word ids, cut at ``text.max_length``. Empty captions are omitted.
 
     Args:
         records: The images with their references.
         vocabulary: Maps words to ids.
-        config: Its ``text`` section says how captions are tokenised.
+        config: Its ``text`` section defines how captions are tokenised.
         rows: Row of each image in the source.
     """
     examples = []

@@ -1,4 +1,4 @@
-"""Stops a training whose loss is NaN or infinite, with advice that can be pasted."""
+"""Stops a training whose loss is NaN or infinite, and suggests command-line options for another try."""
 
 import math
 
@@ -18,7 +18,7 @@ def require_finite(loss: float, epoch: int, config: TrainingConfig, run: RunDire
         has_best: Whether the run holds the weights of a finished epoch.
 
     Raises:
-        CapsmithError: It is NaN or infinite. The message says with which settings to train again.
+        CapsmithError: The loss is NaN or infinite. The message suggests settings for another run.
     """
     if math.isfinite(loss):
         return

@@ -38,7 +38,7 @@ def adapt_encoders(config: Config, corpus: Corpus) -> None:
     An interrupted process resumes after its last complete pass.
 
     Raises:
-        CheckpointError: An output folder holds something else, or cannot be written.
+        CheckpointError: An output folder has other content, or cannot be written.
         FeatureError: The images cannot be read, the layer or the words cannot be used, or the loss is NaN or infinite.
     """
     for encoder in config.encoders:
@@ -76,9 +76,7 @@ def _adapt(encoder: EncoderConfig, settings: PretrainOnWordsConfig, config: Conf
     original = encoder.model_copy(update={"pretrain_on_words": None})
     after = settings.after or ENCODERS[encoder.type].block
     if after is None:
-        raise FeatureError(
-            f"encoder.pretrain_on_words.after: name the last layer of {encoder.type} that is to stay frozen"
-        )
+        raise FeatureError(f"encoder.pretrain_on_words.after: name the last layer of {encoder.type} that stays frozen")
     folder = EncoderFolder(settings.output)
     made_from = _made_from(original, after, settings, config, corpus)
     with locked_store(folder.path):
@@ -87,7 +85,7 @@ def _adapt(encoder: EncoderConfig, settings: PretrainOnWordsConfig, config: Conf
         train = corpus.split("train")
         logger.info(f"adapting {encoder.type} to the words of {len(train):,} images, into {folder.path}")
         labels = WordLabels.of(train, config.text, config.training.flip_word_pairs, settings.min_images)
-        trainer = WordLabelTrainer(build_encoder(original), after, labels, settings, made_from)  # may fail: before work
+        trainer = WordLabelTrainer(build_encoder(original), after, labels, settings, made_from)  # fails early
         records = [record for record in corpus.records if record.split in ("train", "dev")]
         frozen_part = original.model_copy(update={"layer": after, "output": "grid"})
         cache = config.features.model_copy(update={"store": None})
@@ -103,7 +101,7 @@ def _adapt(encoder: EncoderConfig, settings: PretrainOnWordsConfig, config: Conf
 def _made_from(
     original: EncoderConfig, after: str, settings: PretrainOnWordsConfig, config: Config, corpus: Corpus
 ) -> dict[str, Any]:
-    """Returns everything that determines the adapted weights, as ``adapted.json`` keeps it."""
+    """Returns everything that determines the adapted weights, as stored in ``adapted.json``."""
     train = corpus.split("train")
     words = [[record.image_id, sorted(captions_per_word(record, config.text).items())] for record in train]
     return {
@@ -119,19 +117,19 @@ def _is_finished(folder: EncoderFolder, made_from: dict[str, Any]) -> bool:
     """Returns whether a folder holds the adapted encoder.
 
     Raises:
-        CheckpointError: It holds something else.
+        CheckpointError: The folder has other content.
     """
     if not folder.pretraining.exists():
         if folder.weights.exists() and not folder.pretraining_state.exists():
             raise CheckpointError(
-                f"{folder.path} holds {folder.weights.name}, but no {folder.pretraining.name} that says how it was "
-                "made: name another encoder.pretrain_on_words.output"
+                f"{folder.path} holds {folder.weights.name}, but no {folder.pretraining.name} with its settings: "
+                "name another encoder.pretrain_on_words.output"
             )
         return False
     advice = f"delete {folder.path} to adapt the encoder again"
     if not folder.weights.is_file():
         raise CheckpointError(f"{folder.path} is incomplete: it has no {folder.weights.name}; {advice}")
-    note = read_json(folder.pretraining, CheckpointError)
-    saved = SavedPretraining.check(note, folder.pretraining, CheckpointError, advice)
+    content = read_json(folder.pretraining, CheckpointError)
+    saved = SavedPretraining.check(content, folder.pretraining, CheckpointError, advice)
     require_same_settings(saved, made_from, folder)
     return True

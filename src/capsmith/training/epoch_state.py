@@ -1,4 +1,4 @@
-"""Progress within one epoch: what a training resumes from after it stopped in the middle of an epoch."""
+"""Progress within one epoch, from which an interrupted training resumes."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ class _SavedProgress(FileSchema, extra="forbid"):
 
 @dataclass
 class EpochProgress:
-    """How far an epoch has come.
+    """The progress of an epoch.
 
     Attributes:
         epoch: Index of the epoch, from 0.
@@ -54,7 +54,7 @@ class EpochProgress:
         self.words += words
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what ``from_json`` reads."""
+        """Returns the values that ``from_json`` reads."""
         values = asdict(self)
         return {"pass": values | values.pop("samples")}
 

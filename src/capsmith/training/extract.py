@@ -1,4 +1,4 @@
-"""Feature extraction for a config: adapts the encoders that it asks for, then fills the feature store."""
+"""Feature extraction for a config: adapts the encoders that require it, then fills the feature store."""
 
 from capsmith.config import Config, require_config
 from capsmith.core.errors import DataError
@@ -8,7 +8,7 @@ from capsmith.training.encoder_adaptation import adapt_encoders
 
 
 def extract(config: Config) -> AnyStore:
-    """Creates or completes the feature store of a config's dataset; several encoders give one joined store.
+    """Creates or completes the feature store of a config's dataset; features of several encoders are joined.
 
     Args:
         config: The config.

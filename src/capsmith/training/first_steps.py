@@ -11,7 +11,7 @@ class FirstSteps:
     """The files and folders that a training creates in its run directory before it trains.
 
     Args:
-        run: The run directory, before the training has touched it.
+        run: The run directory, before the training writes to it.
         encoders: Number of encoders.
     """
 
@@ -27,7 +27,7 @@ class FirstSteps:
         """Removes the new files, and the new folders that are then empty, after an error before the first batch.
 
         Args:
-            logged: Other runs whose training is in this run's log, such as stage one: once one of them has saved a
+            logged: Other runs whose training is logged in this run, such as stage one: once one of them has saved a
                 state, nothing is removed.
         """
         try:

@@ -1,4 +1,4 @@
-"""Training: from a config to a run directory, resumable to the same numbers."""
+"""Training: from a config to a run directory; a resumed training gives identical results."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -52,11 +52,11 @@ OBJECTIVES: dict[str, Callable[[Captioner, TrainingImages], Objective]] = {
 
 
 def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
-    """Trains a captioner into a run directory, after the stage one and the ensemble members that it lacks.
+    """Trains a captioner into a run directory, after any missing stage one and ensemble members.
 
     Args:
         config: The resolved config.
-        run: The run directory; created when missing.
+        run: The run directory; created if missing.
         resume: Continue an interrupted training. A finished one is only evaluated again.
 
     Returns:
@@ -66,7 +66,7 @@ def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
         CheckpointError: The directory already holds a training and ``resume`` is false; or it holds one of another
             config; or another process is training into it.
         CapsmithError: The data or features cannot be used, or the loss is NaN or infinite.
-        KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came. The batch was finished and its state saved.
+        KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP was received. The batch was finished and its state saved.
     """
     require_config(config, "train")
     directory = RunDirectory.named(run)
@@ -75,7 +75,7 @@ def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
     with directory.locked(), log_file(directory.log):
         earlier: list[RunDirectory] = []
         with first_steps.undone_on_failure(earlier):
-            corpus = read_corpus(config.data, config.features)  # stage one and members take the data of the config
+            corpus = read_corpus(config.data, config.features)  # stage one and members inherit the data of the config
             *needed, own = training_plan(config, directory)
             if needed:
                 _require_data(config, corpus)  # fails now, not after the other trainings
@@ -114,7 +114,7 @@ def _train(training: Training, corpus: Corpus) -> Captioner:
         sessions,
     )
     from_pickle = captioner.members[0].feature_origin is not None
-    if not resumed or from_pickle:  # the encoder that made a pickle's features may have been named since
+    if not resumed or from_pickle:  # the config may now name the encoder of a pickle's features
         files.write()
     else:
         files.write_config()
@@ -134,7 +134,7 @@ def _set_up(config: Config, run: RunDirectory, corpus: Corpus) -> tuple[Captione
 
     Raises:
         CheckpointError: The run was trained on other captions.
-        ConfigError: The search of the config would not fit into memory.
+        ConfigError: The search in the config would not fit into memory.
     """
     resumed = Vocabulary.load(run.vocabulary) if run.has_state else None
     vocabulary, vectors = make_vocabulary(config, corpus, resumed)
@@ -149,7 +149,7 @@ def _set_up(config: Config, run: RunDirectory, corpus: Corpus) -> tuple[Captione
 
 
 def _finish(member: Member, prepared: Prepared, run: RunDirectory, history: History) -> None:
-    """Saves what a run knows about its training images, and reports the best epoch."""
+    """Saves the summary of the training images, and logs the best epoch."""
     ids = [[record.image_id for record in prepared.split(split)] for split in ("train", "dev")]
     domain = TrainingDomain.of(StoredFeatures(member, prepared.source), *ids)
     if domain is not None:
@@ -160,7 +160,7 @@ def _finish(member: Member, prepared: Prepared, run: RunDirectory, history: Hist
 
 
 def _evaluate(captioner: Captioner, prepared: Prepared, run: RunDirectory, corpus: Corpus) -> None:
-    """Builds the caption index where the search needs it, and writes the report where the config asks for one."""
+    """Builds the caption index if the search needs it, and writes the report if the config requests one."""
     config = captioner.config
     if config.decoding.requires_caption_index:
         build_caption_index(captioner.members[0], prepared).save(run.path)
@@ -172,7 +172,7 @@ def _evaluate(captioner: Captioner, prepared: Prepared, run: RunDirectory, corpu
 
 
 def _require_data(config: Config, corpus: Corpus) -> None:
-    """Checks before the training that every split it uses has images, and features where these are given."""
+    """Checks that every split of the training has images, and features if they come from a pickle."""
     split = config.evaluation.after_training
     splits = ("train", "dev", *([split] if split else []))
     require_splits(corpus, splits, split)
@@ -184,10 +184,10 @@ def _check_run(run: RunDirectory, config: Config, resume: bool) -> None:
     """Checks that a config may be trained into a run directory, and creates it.
 
     Raises:
-        CheckpointError: It may not, or the directory cannot be created.
+        CheckpointError: The config may not be trained there, or the directory cannot be created.
     """
     if run.has_state and not resume:
-        raise CheckpointError(f"{run} already holds a training: add --resume to go on with it, or choose another --run")
+        raise CheckpointError(f"{run} already holds a training: add --resume to continue it, or choose another --run")
     if run.path.exists() and not run.path.is_dir():
         raise CheckpointError(f"{run} is a file, not a run directory: choose another --run")
     if (foreign := run.foreign_file()) is not None:
@@ -197,26 +197,26 @@ def _check_run(run: RunDirectory, config: Config, resume: bool) -> None:
     try:
         run.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CheckpointError(f"cannot make {run}: {error.strerror or error}; choose another --run") from error
+        raise CheckpointError(f"cannot create {run}: {error.strerror or error}; choose another --run") from error
     if run.has_state:
         origin = FeatureOrigin.of_run(run.path)
         unknown = {"encoder"} if origin is not None and origin.encoder == "none" else set()  # it may be named later
         if changed := difference(run_config(run.path), config, Use.RESUME, unknown):
-            raise CheckpointError(f"{run} was begun with another config ({changed}): choose another --run")
+            raise CheckpointError(f"{run} was started with another config ({changed}): choose another --run")
         require_same_features(config, run.path)
 
 
 def _precision(config: Config, run: RunDirectory) -> str:
     """Returns the compute precision: the config's, or for ``auto`` that of the resumed run, or the faster one.
 
-    ``auto`` is float32 where the encoder is trained: its gradients pass through the whole decoder, and lose quality in
+    ``auto`` is float32 if the encoder is trained: its gradients pass through the complete decoder, and lose quality in
     bfloat16.
     """
     if config.training.precision != "auto":
         return config.training.precision
     if not run.has_state:
         return "float32" if config.trains_encoder else faster_dtype()
-    advice = "delete it to go on in float32"
+    advice = "delete it to continue in float32"
     versions = read_json(run.versions, CheckpointError)
     return _Versions.check(versions, run.versions, CheckpointError, advice).precision
 

@@ -1,4 +1,4 @@
-"""The history of a training: one row per epoch, and what follows from it (best epoch, patience, plateau)."""
+"""The history of a training: one row per epoch, and the decisions based on it (best epoch, patience, plateau)."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ class History:
     Attributes:
         metric: The dev score that selects the best epoch.
         rows: One per epoch: ``epoch`` (from 1), ``loss``, ``learning_rate``, dev scores as ``dev_…``, ``seconds``.
-        scale: Factor of the learning rate by the ``plateau`` schedule.
+        scale: Factor that the ``plateau`` schedule applies to the learning rate.
     """
 
     metric: str
@@ -45,7 +45,7 @@ class History:
 
     @property
     def best(self) -> int | None:
-        """Index of the best row, the earliest one of equals; None before the first epoch."""
+        """Index of the best row, the earliest in a tie; None before the first epoch."""
         if not self.rows:
             return None
         return max(range(len(self.rows)), key=lambda index: (self.score(index), -index))
@@ -73,7 +73,7 @@ class History:
         return out_of_patience or self.epochs >= config.epochs
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what ``from_json`` reads."""
+        """Returns the values that ``from_json`` reads."""
         return {"metric": self.metric, "rows": self.rows, "scale": self.scale}
 
     @classmethod
@@ -108,7 +108,7 @@ def read_csv(path: Path) -> list[Row]:
     Raises:
         CheckpointError: The file is damaged: cells that are not numbers, rows of unequal length, epochs out of order.
     """
-    advice = "copy it again, or delete it and say train --resume for that run"
+    advice = "copy it again, or delete it and run train --resume for that run"
     rows = read_number_table(path, CheckpointError, advice)
     if fault := _fault(rows):
         raise CheckpointError(f"{path} is damaged: {fault}; {advice}")
@@ -116,7 +116,7 @@ def read_csv(path: Path) -> list[Row]:
 
 
 def _fault(rows: list[Row], *required: str) -> str:
-    """Returns what is wrong with the order of epochs, or which column a row lacks; empty if nothing is."""
+    """Describes an error in the order of epochs, or a missing column; empty if there is none."""
     for number, row in enumerate(rows, start=1):
         if row.get("epoch") != number:
             return f"row {number} is not of epoch {number}"

@@ -1,4 +1,4 @@
-"""The training loop: epochs of batches, dev scores after each, and a state from which a killed process resumes."""
+"""The training loop: epochs of batches, dev scores after each epoch, and a state from which training resumes."""
 
 import time
 
@@ -56,8 +56,8 @@ class TrainingLoop:
             The history.
 
         Raises:
-            CapsmithError: The loss is NaN or infinite, or the disk is full. What was saved stays.
-            KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP came. The batch was finished and its state saved.
+            CapsmithError: The loss is NaN or infinite, or the disk is full. Saved files remain.
+            KeyboardInterrupt: SIGINT, SIGTERM or SIGHUP was received. The batch was finished and its state saved.
         """
         progress = self._resume() if resume else EpochProgress()
         if not resume:
@@ -94,18 +94,18 @@ class TrainingLoop:
         self._log_epoch(row, scores, best)
 
     def _train_epoch(self, progress: EpochProgress, stop: StopSignal) -> None:
-        """Takes the training steps of an epoch that are left."""
+        """Takes the remaining training steps of an epoch."""
         self.objective.start_epoch(progress.epoch, progress.samples)
         steps, minutes = len(self.batches), self.config.checkpoint_every
         interval = float("inf") if minutes is None else minutes * 60
         before, started = progress.seconds, time.perf_counter()
         last_save = started
         name = f"epoch {progress.epoch + 1}/{self.config.epochs}"
-        with progress_bar(total=steps, initial=progress.step, desc=name, unit="batch") as shown:
+        with progress_bar(total=steps, initial=progress.step, desc=name, unit="batch") as bar:
             for index, batch in prefetch(self.batches.load, range(progress.step, steps)):
                 self._train_step(progress, index, batch)
-                shown.set_postfix(loss=f"{progress.mean_loss:.3f}", refresh=False)
-                shown.update()
+                bar.set_postfix(loss=f"{progress.mean_loss:.3f}", refresh=False)
+                bar.update()
                 now = time.perf_counter()
                 progress.seconds = before + now - started
                 if now - last_save >= interval or stop.signal is not None:
@@ -140,7 +140,7 @@ class TrainingLoop:
         """Restores the state; returns the progress of its epoch.
 
         Raises:
-            CheckpointError: The state is damaged, or of another model.
+            CheckpointError: The state is damaged, or belongs to another model.
         """
         path = self.directory.state
         state = load_state(path, self.model)
@@ -154,7 +154,7 @@ class TrainingLoop:
         self.sessions.resume(state, history.rows, str(path))
         progress = EpochProgress.from_json(state, str(path), history.epochs, len(self.batches))
         self.saved_at = (history.epochs, progress.step)
-        self.files.write_history(history)  # the process may have been killed between the state and these files
+        self.files.write_history(history)  # the process may have been killed after the state, before these files
         logger.info(f"resuming {self._position(progress)}")
         return progress
 

@@ -1,4 +1,4 @@
-"""What a training minimises: the interface between the training loop and an objective."""
+"""The interface between the training loop and an objective, which training minimises."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
@@ -16,7 +16,7 @@ Samples = dict[str, list[float]]
 
 
 class TrainingBatches(Protocol):
-    """Batches whose order is a function of seed and epoch, so that a resumed training sees the same ones."""
+    """Batches whose order is a function of seed and epoch, so that a resumed training gets the same ones."""
 
     @property
     def batch_size(self) -> int:
@@ -35,7 +35,7 @@ class TrainingBatches(Protocol):
 
 
 class Objective(ABC):
-    """A training objective: its batches, its training step, and what it adds to the history and the state.
+    """A training objective: its batches, its training step, and its values in the history and the state.
 
     Args:
         captioner: The captioner to train.
@@ -51,11 +51,11 @@ class Objective(ABC):
     @property
     @abstractmethod
     def summary(self) -> str:
-        """What to say about the batches in the log, such as ``12% padding``."""
+        """Description of the batches for the log, such as ``12% padding``."""
 
     @abstractmethod
     def progress(self, row: Row) -> str:
-        """Returns what to say about an epoch in the log, such as ``loss 2.1453``."""
+        """Returns the description of an epoch for the log, such as ``loss 2.1453``."""
 
     def row_fields(self, dev_captions: Collection[str]) -> Row:
         """Returns the columns that the objective adds to an epoch's row of the history.
@@ -70,7 +70,7 @@ class Objective(ABC):
 
         Args:
             epoch: Counted from 0.
-            samples: What ``samples`` returned in the middle of this epoch, when it is resumed; else empty.
+            samples: The value of ``samples`` saved within this epoch, if it is resumed; else empty.
         """
         self.batches.set_epoch(epoch)
         if self.model.mixing is not None:
@@ -78,7 +78,7 @@ class Objective(ABC):
 
     @property
     def samples(self) -> Samples:
-        """Returns what a state saved within an epoch needs, besides the model and the position."""
+        """Values that a state saved within an epoch holds besides the model and the position."""
         return {}
 
     def compile(self, optimizer: keras.optimizers.Optimizer) -> Callable[[dict[str, Any], np.ndarray], float]:

@@ -23,7 +23,7 @@ class _PerVariableRates:
 
 
 class _FusedUpdate:
-    """Adam with fewer passes over the weights on TensorFlow: the same numbers as Keras's."""
+    """Adam with fewer passes over the weights on TensorFlow; the results equal those of Keras."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable (Kingma and Ba 2015, end of sec. 2) by TensorFlow's fused operation."""
@@ -96,7 +96,7 @@ def build_optimizer(
 
 
 def optimizer_of(captioner: Captioner) -> keras.optimizers.Optimizer:
-    """Returns the optimizer that a captioner's config asks for."""
+    """Returns the optimizer that a captioner's config defines."""
     encoder = captioner.model.encoder
     variables = encoder.trainable_variables if encoder is not None else ()
     multiplier = captioner.config.encoders[0].learning_rate_multiplier
@@ -105,7 +105,7 @@ def optimizer_of(captioner: Captioner) -> keras.optimizers.Optimizer:
 
 @contextmanager
 def averaged_weights(model: keras.Model, config: TrainingConfig) -> Iterator[None]:
-    """Replaces the weights by their exponential moving average within the context, where the config asks for one."""
+    """Replaces the weights by their exponential moving average inside the block, if the config enables it."""
     if config.ema is None:
         yield
         return

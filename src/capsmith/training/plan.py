@@ -32,7 +32,7 @@ class Training:
 def training_plan(config: Config, run: RunDirectory) -> list[Training]:
     """Returns the trainings to run, in order; the last one is the config's own.
 
-    Stage one is left out when it is finished, or when the config's own training has begun; members are left out when
+    Stage one is omitted if it is finished, or if the config's own training has started; members are omitted if
     they are finished. No run directory occurs twice.
 
     Args:
@@ -50,11 +50,11 @@ def training_plan(config: Config, run: RunDirectory) -> list[Training]:
 
 
 def _plan(training: Training, after: tuple[Path, ...]) -> list[Training]:
-    """Returns the trainings that one needs, then itself.
+    """Returns the trainings that a training needs, followed by itself.
 
     Args:
         training: The training.
-        after: Run directories of the trainings that wait for it.
+        after: Run directories of the trainings that depend on it.
     """
     path = training.run.path.absolute()
     if path in after:
@@ -96,7 +96,7 @@ def ensemble_members(config: Config) -> list[Training]:
 
 
 def is_finished(training: Training) -> bool:
-    """Returns whether a training has come to its end.
+    """Returns whether a training is complete.
 
     Raises:
         CheckpointError: Its history is damaged.

@@ -26,7 +26,7 @@ class RunFiles:
         self.captioner, self.run, self.precision = captioner, run, precision
 
     def write(self) -> None:
-        """Writes all of them.
+        """Writes all files except the history.
 
         Raises:
             CapsmithError: The directory cannot be written.

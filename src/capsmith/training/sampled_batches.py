@@ -2,12 +2,12 @@
 
 P images · S samples per image · B = P · S captions · T tokens.
 
-The end of a sentence counts as a word in the reward. Without it, models learn to break off ("a man in a"), because the
-words that they omit cost nothing.
+The end of a sentence counts as a word in the reward. Without it, models learn to stop early ("a man in a"), because
+omitted words cost nothing.
 
 The same dropout masks are used while captions are sampled and while the model learns from them: of features, of
-embedding channels, and of units before the vocabulary. With other masks the captions would come from another network,
-and their gradient would be meaningless; without dropout the model memorises its images.
+embedding channels, and of units before the vocabulary. With different masks the captions would come from another
+network, and their gradient would be meaningless; without dropout the model memorises its images.
 """
 
 from collections.abc import Hashable, Sequence
@@ -135,8 +135,8 @@ class SampledBatches:
     def _drop(self, features: np.ndarray, index: int) -> tuple[np.ndarray, Masks]:
         """Applies dropout to features and returns the masks of embeddings and units: (P, …), two of (P, C).
 
-        A dropped feature takes its mean over the training images; the others are scaled up as usual. Pixels are not
-        dropped: their encoder has its own regularisation.
+        A dropped feature is replaced by its mean over the training images; the others are scaled up as usual. Pixels
+        are not dropped: their encoder has its own regularisation.
         """
         config, decoder = self.captioner.config, self.captioner.model.decoder
         keep = np.float32(1 - config.decoder.dropout)

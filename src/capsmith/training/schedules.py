@@ -4,7 +4,7 @@ import math
 
 from capsmith.training.config import TrainingConfig
 
-_RISE, _INITIAL = 0.3, 1 / 25  # of onecycle: fraction of the epochs that it rises, and where it starts
+_RISE, _INITIAL = 0.3, 1 / 25  # of onecycle: fraction of the epochs with a rising rate, and the initial rate
 
 
 def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int, scale: float = 1.0) -> float:
@@ -14,7 +14,7 @@ def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int, scale
         config: Peak, schedule, warm-up and number of epochs.
         step: Number of steps before this one.
         steps_per_epoch: Batches in an epoch.
-        scale: Factor by the ``plateau`` schedule.
+        scale: Factor that the ``plateau`` schedule applies.
     """
     epochs = step / steps_per_epoch
     if config.schedule == "onecycle":

@@ -1,9 +1,9 @@
 """Self-critical training: raises the probability of sampled captions whose reward beats a baseline.
 
-Cross-entropy predicts each word given the reference's words before it; a search is judged by complete captions of its
-own. Rennie et al. 2017 sample captions, reward each with its CIDEr-D, and raise the probability of those that beat a
-baseline: the image's greedy caption, or the mean of its other samples (Luo 2020, "A better variant of self-critical
-sequence training").
+Cross-entropy predicts each word given the reference's words before it, but metrics score the complete captions that a
+search generates. Rennie et al. 2017 sample captions, reward each with its CIDEr-D, and raise the probability of those
+that beat a baseline: the image's greedy caption, or the mean of its other samples (Luo 2020, "A better variant of
+self-critical sequence training").
 """
 
 from collections.abc import Collection
@@ -36,7 +36,7 @@ class SelfCritical(Objective):
 
     @property
     def summary(self) -> str:
-        """The batches have no fixed size."""
+        """Description of the batches, which consist of sampled captions."""
         return "all sampled"
 
     def progress(self, row: Row) -> str:

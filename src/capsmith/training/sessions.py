@@ -33,7 +33,7 @@ class Sessions:
         return total if self.number == 1 else f"{total} ({self.number} sessions, this one {self.seconds / 60:.1f})"
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what ``resume`` reads."""
+        """Returns the values that ``resume`` reads."""
         return {"sessions": {"number": self.number, "seconds": self.before + self.seconds}}
 
     def resume(self, state: dict[str, Any], rows: list[Row], where: str) -> None:

@@ -1,4 +1,4 @@
-"""What a training starts from: the vocabulary and an untrained captioner."""
+"""Creates the vocabulary and the untrained captioner with which a training starts."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def make_vocabulary(
     """Returns the vocabulary of the training captions, and initial word vectors (V, E) or None.
 
     Args:
-        config: Its ``text`` section says what a word is.
+        config: Its ``text`` section defines what a word is.
         corpus: The captions.
         resumed: The vocabulary of the training that is resumed: subwords are learned only once.
     """
@@ -55,7 +55,7 @@ def new_captioner(
     prepared: Prepared,
     precision: str = "float32",
 ) -> Captioner:
-    """Returns an untrained captioner whose decoder knows the scale of its features.
+    """Returns an untrained captioner whose decoder is calibrated to the scale of the features.
 
     Args:
         config: The config.

@@ -13,7 +13,7 @@ logger = get_logger(__name__)
 
 
 class StopSignal:
-    """Remembers a signal that asked the training to stop.
+    """Records the signal to stop the training.
 
     Attributes:
         signal: Number of the signal, or None.
@@ -32,17 +32,17 @@ class StopSignal:
                 return
             raise KeyboardInterrupt(number)
         self.signal = number
-        logger.info(f"{signal.Signals(number).name}: finishing the batch and saving; once more stops at once")
+        logger.info(f"{signal.Signals(number).name}: finishing the batch and saving; a second signal stops at once")
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt with the signal's number if a signal came."""
+        """Raises KeyboardInterrupt with the signal's number if a signal was received."""
         if self.signal is not None:
             raise KeyboardInterrupt(self.signal)
 
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignal]:
-    """Handles SIGINT, SIGTERM and SIGHUP within the context. Only the main thread can; elsewhere nothing is handled."""
+    """Handles SIGINT, SIGTERM and SIGHUP inside the block. Works in the main thread only; elsewhere it does nothing."""
     stop = StopSignal()
     if threading.current_thread() is not threading.main_thread():
         yield stop

@@ -1,4 +1,4 @@
-"""The config of ``capsmith train --smoke``: every training that it needs is tiny and stays in one directory."""
+"""The config of ``capsmith train --smoke``: every required training is tiny and stays in one directory."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ OVERRIDES = (
     "evaluation.examples=8",
     "data.max_bad_fraction=1",
 )
-"""What makes a training tiny."""
+"""Overrides that make a training tiny."""
 
 
 def smoke_config(config: Config, directory: Path) -> Config:

@@ -1,4 +1,4 @@
-"""A training on tiny drawn images that takes seconds: shows that everything works on this machine, and how fast."""
+"""A training of seconds on tiny drawn images, to verify the installation and to measure its speed."""
 
 import csv
 import statistics
@@ -35,7 +35,7 @@ class SmokeResult:
         caption: Caption of the first held-out image, a red ball, by the loaded model.
         correct: Held-out images whose colour and shape are named.
         held_out: Number of held-out images.
-        rounds: Number of trainings, each starting from the weights of the one before.
+        rounds: Number of trainings, each of which starts from the weights of the previous one.
         captions_per_second: In training, with checkpoints and dev scores.
         images_per_second: From file to caption, one image after another.
     """
@@ -57,10 +57,10 @@ def smoke_train(seconds: float = 20.0) -> SmokeResult:
     """Trains until most held-out images are captioned correctly or time is up, and captions with the saved model.
 
     Args:
-        seconds: Time limit: another round only starts if it will end within it. The first round always runs.
+        seconds: Time limit: another round starts only if it is expected to end in time. The first round always runs.
 
     Raises:
-        CapsmithError: The loaded model gives another caption than the one that was saved.
+        CapsmithError: The loaded model gives a different caption than before it was saved.
     """
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

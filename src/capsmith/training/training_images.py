@@ -1,4 +1,4 @@
-"""The images that a training shows: as they are, with cached crops, or augmented."""
+"""The training images: unchanged, with cached crops, or augmented."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """The training images and what to say of mirrored ones.
+    """The training images, and the word swaps for mirrored ones.
 
     Attributes:
         source: Features or pixels, of which each epoch shows one variant.
@@ -30,7 +30,7 @@ class TrainingImages:
 
     @classmethod
     def of(cls, captioner: Captioner, prepared: Prepared) -> "TrainingImages":
-        """Extracts cached crops where the config asks for them.
+        """Extracts cached crops if the config requests them.
 
         Raises:
             FeatureError: The crops cannot be extracted.

@@ -18,18 +18,18 @@ logger = get_logger(__name__)
 
 
 def initialise(captioner: Captioner) -> None:
-    """Gives a new captioner the weights of the run that its config names, if any.
+    """Loads the weights of the run that a new captioner's config names, if any.
 
     Raises:
-        CheckpointError: The run is missing, or of another model.
+        CheckpointError: The run is missing, or has another model.
     """
     training = captioner.config.training
     if (run := training.resume_weights_from) is not None:
         load_initial_weights(captioner, RunDirectory(run))
-        logger.info(f"begins with the weights of {run}")
+        logger.info(f"starting from the weights of {run}")
     if (run := training.transfer_from) is not None:
         shared, words = transfer_weights(captioner, RunDirectory(run)), len(captioner.vocabulary)
-        logger.info(f"begins with the weights of {run} and its embeddings of {shared:,} of {words:,} words")
+        logger.info(f"starting from the weights of {run} and its embeddings of {shared:,} of {words:,} words")
 
 
 def load_initial_weights(captioner: Captioner, run: RunDirectory) -> None:
@@ -59,9 +59,9 @@ def load_initial_weights(captioner: Captioner, run: RunDirectory) -> None:
 
 
 def transfer_weights(captioner: Captioner, run: RunDirectory) -> int:
-    """Gives a new captioner the weights of a run with another vocabulary.
+    """Transfers the weights of a run with another vocabulary to a new captioner.
 
-    Embeddings and output weights go to the same word; those of words that the run lacks keep their initial values. All
+    Embeddings and output weights are copied by word; words that the run lacks keep their initial values. All
     other weights are copied.
 
     Returns:

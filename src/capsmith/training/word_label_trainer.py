@@ -40,16 +40,16 @@ class SavedPretraining(FileSchema):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the weights were made from, with the current names of keys of earlier versions."""
+        """The settings that determined the weights, with keys from earlier versions renamed."""
         renamed = {**PretrainOnWordsConfig.renamed, **TrainingConfig.renamed}
         return {renamed.get(key, key): value for key, value in self.made_from.items()}
 
 
 def require_same_settings(saved: SavedPretraining, made_from: dict[str, Any], folder: EncoderFolder) -> None:
-    """Checks that saved weights were made from the current settings and captions.
+    """Checks that saved weights result from the current settings and captions.
 
     Raises:
-        CheckpointError: They were not. The message names the first differences.
+        CheckpointError: They do not. The message names the first differences.
     """
     if differs := describe_differences(saved.settings, made_from):
         hint = " (other data, data.limit or text settings)" if "captions:" in differs else ""
@@ -85,7 +85,7 @@ class WordLabelTrainer:
         self.folder = EncoderFolder(settings.output)
         block = layers_after(encoder.core, after)
         self.grid = tuple(int(n) for n in block.inputs[0].shape[1:])
-        for layer in block.layers:  # batch statistics of few images are worse than those of ImageNet
+        for layer in block.layers:  # batch statistics of a few images are worse than those of ImageNet
             _set_trainable(layer, not isinstance(layer, keras.layers.BatchNormalization))
         if len(self.grid) != 3 or not any(layer.trainable_variables for layer in block.layers):
             raise FeatureError(
@@ -110,7 +110,7 @@ class WordLabelTrainer:
         return keras.Model(grid, keras.layers.Rescaling(_LINEAR_RATE)(self.linear(output)))
 
     def run(self, records: Sequence[Record], store: FeatureStore) -> list[float]:
-        """Trains all passes that are left, and saves the weights of the best one.
+        """Trains all remaining passes, and saves the weights of the best one.
 
         Args:
             records: Images of train and dev.
@@ -133,8 +133,8 @@ class WordLabelTrainer:
             loss = self._pass(number, rows, targets, store)
             precision = mean_average_precision(self._predict(dev_rows, store), dev_labels) if dev else None
             scores.append(-loss if precision is None else precision)
-            found = "" if precision is None else f"  dev: words found with average precision {precision:.4f}"
-            logger.info(f"pass {number + 1}/{self.settings.epochs}  loss {loss:.2f}{found}")
+            dev_result = "" if precision is None else f"  dev: words found with average precision {precision:.4f}"
+            logger.info(f"pass {number + 1}/{self.settings.epochs}  loss {loss:.2f}{dev_result}")
             if scores[-1] == max(scores):
                 with replacing(self.folder.weights, self.encoder.core) as temporary:
                     self.encoder.core.save_weights(temporary)
@@ -167,7 +167,7 @@ class WordLabelTrainer:
         size = min(self.settings.batch_size, len(rows))
         steps = len(rows) // size  # the remaining images are different ones in each pass
         losses = []
-        with progress_bar(total=steps, desc=f"pass {number + 1}", unit="batch") as shown:
+        with progress_bar(total=steps, desc=f"pass {number + 1}", unit="batch") as bar:
             for step in range(steps):
                 done = (number * steps + step) / (self.settings.epochs * steps)
                 self.model.optimizer.learning_rate = self.settings.learning_rate * 0.5 * (1 + np.cos(np.pi * done))
@@ -177,7 +177,7 @@ class WordLabelTrainer:
                 grids[mirrored] = grids[mirrored, :, ::-1]
                 labels[mirrored] = labels[mirrored][:, self.labels.mirrored]
                 losses.append(float(self.model.train_on_batch(grids, labels)))
-                shown.update()
+                bar.update()
         if not np.isfinite(losses).all():
             raise FeatureError(
                 f"the loss is {losses[-1]} in pass {number + 1}: lower encoder.pretrain_on_words.learning_rate"

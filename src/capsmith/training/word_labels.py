@@ -45,7 +45,7 @@ class WordLabels:
             min_images: Minimum number of images.
 
         Raises:
-            FeatureError: No word is left.
+            FeatureError: No word remains.
         """
         images = Counter(word for record in records for word in captions_per_word(record, text))
         most = int(_MAX_SHARE * len(records))
@@ -75,7 +75,7 @@ def captions_per_word(record: Record, text: TextConfig) -> Counter[str]:
 def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float | None:
     """Returns the average precision of ranking images by a word's score, averaged over words.
 
-    Words with fewer than five positive images do not count; None if there is no other word.
+    Words with fewer than five positive images are ignored; None if no word remains.
 
     Args:
         scores: Scores of a model, (P, W).

@@ -1,4 +1,4 @@
-"""Zip archives, which may be made to fill memory or disk when they are unpacked (zip bombs)."""
+"""Reading of zip archives, protected against those that would fill memory or disk when unpacked (zip bombs)."""
 
 import io
 import os
@@ -19,7 +19,7 @@ _CHUNK = 2**20
 
 
 class ArchiveError(ValueError):
-    """An archive is damaged or not as expected; the message says why, on one line."""
+    """An archive is damaged or unexpected; the message states the reason on one line."""
 
 
 @contextmanager
@@ -32,8 +32,8 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         path: The archive.
 
     Raises:
-        ArchiveError: The archive is damaged, uses an unusual compression, holds a name twice, or has a member that
-            would unpack to far more than its packed size. Also for errors while members are read inside the block.
+        ArchiveError: The archive is damaged, uses an unusual compression, repeats a name, or has a member that would
+            unpack to far more than its packed size. Also raised for errors while members are read inside the block.
         OSError: The file cannot be opened, or is not a regular file.
     """
     with _Bounded(open_regular(path).detach()) as file:
@@ -57,7 +57,7 @@ def read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     try:
         size = archive.getinfo(name).file_size
     except KeyError:
-        raise ArchiveError(f"it holds no {name}") from None
+        raise ArchiveError(f"it contains no {name}") from None
     if size > limit:
         raise ArchiveError(f"its {name} unpacks to {shown_size(size)}, more than the allowed {shown_size(limit)}")
     with archive.open(name) as member:

@@ -171,11 +171,11 @@ def _require_type(name: str, header: ArrayHeader, spec: ArraySpec) -> None:
 def _require_shape(name: str, header: ArrayHeader, spec: ArraySpec, sizes: dict[str, int]) -> None:
     expected = tuple(sizes.get(size, size) if isinstance(size, str) else size for size in spec.shape)
     matches = len(expected) == len(header.shape)
-    for want, size in zip(expected, header.shape, strict=False):
-        if isinstance(want, str):
-            matches = matches and sizes.setdefault(want, size) == size
+    for required, size in zip(expected, header.shape, strict=False):
+        if isinstance(required, str):
+            matches = matches and sizes.setdefault(required, size) == size
         else:
-            matches = matches and want == size
+            matches = matches and required == size
     if not matches:
         raise ArchiveError(f"{name!r} has the shape {header.shape}, not ({', '.join(map(str, expected))})")
 

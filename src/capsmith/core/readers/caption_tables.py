@@ -1,6 +1,6 @@
 """Tables of captions, row by row: delimited text, JSON lines and lists of JSON objects.
 
-Data sets and ``capsmith score`` read captions through this module. Each decides what the columns mean.
+Datasets and ``capsmith score`` read captions with this module. Each interprets the columns itself.
 """
 
 import itertools
@@ -24,7 +24,7 @@ class TableRow(NamedTuple):
 
     Attributes:
         number: The number of its line, or of its entry in a JSON list.
-        values: The value of each column; None when fields and columns differ in number, or the row is damaged.
+        values: The value of each column; None if fields and columns differ in number, or the row is damaged.
         remark: A deviation from the format that was corrected.
         line: The split line, in delimited text.
     """

@@ -1,9 +1,9 @@
 """Records of delimited text: CSV, TSV and similar formats, as spreadsheets, scripts and people write them.
 
-Files are read by RFC 4180. Where a file departs from it and its meaning is clear, it is read anyway, and
-``Line.remark`` says why: a space after a closing quote, quotes that are not doubled, a complete row in quotes. An
-unclosed quote makes its own line unusable (``Line.fault``), but not the lines after it. Between tabs and ``|``, only
-quotes around a complete field have a meaning. The time is linear in the length of the text.
+Files are read by RFC 4180. A deviation with a clear meaning is accepted, and described in ``Line.remark``: a space
+after a closing quote, quotes that are not doubled, a complete row in quotes. An unclosed quote makes its own line
+unusable (``Line.fault``), but not the lines after it. In text delimited by tabs or ``|``, only quotes around a complete
+field are special. The time is linear in the length of the text.
 """
 
 import csv
@@ -25,7 +25,7 @@ _ROW_START = re.compile(
 _COMMENT = re.compile(r"#(?:[\s#!]|[^,;\t|]*$)")
 """Matches ``# a comment``, but not the column names ``#image,caption``."""
 _CLOSE = {mark: re.compile(rf"[^\S{mark}]*(?:{re.escape(mark)}|\Z)") for mark in DELIMITERS}
-"""What may follow a closing quote, by delimiter."""
+"""Patterns of the text after a closing quote, by delimiter."""
 
 
 class Line(NamedTuple):
@@ -35,7 +35,7 @@ class Line(NamedTuple):
         number: The number of its first line, from 1.
         fields: Its fields, without quotes and surrounding spaces.
         text: The record as it is in the file.
-        remark: How it departs from the format although it was read; empty if it does not.
+        remark: Its deviation from the format, if it could be read anyway; else empty.
         fault: Why it cannot be used; empty if it can.
     """
 
@@ -116,7 +116,7 @@ def read_lines(text: str, delimiter: str, first: int = 1) -> Iterator[Line]:
 
 
 def _next_end(lines: list[str], index: int) -> int:
-    """Returns the line that closes a field opened before ``index``, or that shows that it is never closed."""
+    """Returns the line that closes a field opened before ``index``, or that proves that it is never closed."""
     while index < len(lines) and not lines[index].count('"') % 2 and not _ROW_START.match(lines[index]):
         index += 1
     return index

@@ -14,7 +14,7 @@ from capsmith.core.readers.regular_files import LARGE_FILE, read_bytes
 MAX_DEPTH = 200
 """Levels of nested lists and objects; Keras's deepest models need about 60."""
 _MAX_INTEGER_LENGTH = 20  # characters of a 64-bit integer with its sign
-_HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
+_LONE_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]")
 _MAX_SHOWN = 60  # characters of a value in a message
 
 Schema = TypeVar("Schema", bound="FileSchema")
@@ -44,7 +44,7 @@ class FileSchema(BaseModel):
             where: The name of the file in messages.
             error: The exception to raise.
             advice: What to do if the file is damaged; the end of the message.
-            says: The state of the file in the message.
+            says: The description of the fault in the message.
 
         Raises:
             CapsmithError: As ``error``: a key is missing, or a value has the wrong type or is out of range.
@@ -98,7 +98,7 @@ def parse_json(raw: bytes | str, strict: bool = True) -> Any:
         _require_shallow(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass"))
     if not strict:
         return _loads(text)
-    if "\\u" in text and (half := _HALF.search(text.replace("\\\\", ""))):
+    if "\\u" in text and (half := _LONE_SURROGATE.search(text.replace("\\\\", ""))):
         raise ValueError(f"{half[0]} is a lone surrogate")
     return _loads(text, parse_constant=_refuse, parse_float=_finite_float, parse_int=_integer)
 
@@ -106,8 +106,8 @@ def parse_json(raw: bytes | str, strict: bool = True) -> Any:
 def _loads(text: str, **hooks: Any) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_without_repeats, **hooks)
-    except RecursionError as error:  # the caller's own stack is deep
-        raise ValueError("nested too deep") from error
+    except RecursionError as error:  # the caller's stack is already deep
+        raise ValueError("nested too deeply") from error
 
 
 def _require_shallow(raw: bytes) -> None:

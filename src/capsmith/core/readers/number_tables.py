@@ -20,7 +20,7 @@ def read_number_table(path: Path, error: type[CapsmithError], advice: str) -> li
         advice: What to do if the file is damaged; the end of the message.
 
     Returns:
-        The rows by column; empty cells are left out.
+        The rows by column; empty cells are omitted.
 
     Raises:
         CapsmithError: As ``error``: the file cannot be read, column names are missing or repeated, a row has more or

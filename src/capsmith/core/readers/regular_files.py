@@ -24,7 +24,7 @@ _KINDS = (
 
 
 def describe_special(path: Path) -> str | None:
-    """Returns what an existing path is if not a regular file, such as ``it is a pipe, not a file``; else None."""
+    """Describes a path that is not a regular file, as in ``it is a pipe, not a file``; None for all others."""
     try:
         return _special(path.stat().st_mode)
     except (OSError, ValueError):
@@ -38,7 +38,7 @@ def open_regular(path: Path) -> BufferedReader:
         path: The file; links are followed.
 
     Raises:
-        OSError: The file cannot be opened, or is a folder, a pipe, a device or a socket; ``strerror`` names it.
+        OSError: The file cannot be opened, or is a folder, a pipe, a device or a socket; ``strerror`` says which.
     """
     try:
         _require_regular(os.stat(path), path)  # before opening: opening a device may have effects

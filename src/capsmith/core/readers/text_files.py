@@ -24,7 +24,7 @@ _SIGNATURES = {
     b"SQLite format 3": "an SQLite database: save the table as CSV",
     b"%PDF": "a PDF document: save its table as CSV (UTF-8)",
 }
-"""The first bytes of files that are mistaken for text, and what to do with them."""
+"""First bytes of files that are mistaken for text, each with a description and advice."""
 
 
 def read_text(path: Path, error: type[CapsmithError] = DataError) -> str:

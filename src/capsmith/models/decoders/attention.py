@@ -24,7 +24,7 @@ from capsmith.models.decoders.recurrence import Recurrence, build_recurrence, un
 class AttentiveDecoder(RecurrentDecoder, ABC):
     """Base class. The recurrent state ends with the context (N, …) and the attention weights (N, L).
 
-    A subclass defines its recurrences in ``stack``, and in ``advance`` how a word passes through them.
+    A subclass defines its recurrences in ``stack``, and the computation for one word in ``advance``.
     """
 
     n_static = 3
@@ -48,7 +48,7 @@ class AttentiveDecoder(RecurrentDecoder, ABC):
         return (*super().expand(image[:1], rows), *image[1:])
 
     def initial_state(self, image: EncodedImage) -> list[Any]:
-        """Returns zeros, the context and attention weights included."""
+        """Returns zeros for the recurrences, the context and the attention weights."""
         mean = image[0]
         state = [tensor for layer in self.recurrences for tensor in layer.zero(mean)]
         rows, regions = ops.shape(mean)[0], self._regions_of(image)
@@ -56,7 +56,7 @@ class AttentiveDecoder(RecurrentDecoder, ABC):
 
     @abstractmethod
     def advance(self, image: EncodedImage, z: Any, state: list[Any]) -> list[Any]:
-        """Advances by one word: input part of the gates (N, G) and state to the next state."""
+        """Advances by one word: maps the input part of the gates (N, G) and the state to the next state."""
 
     @abstractmethod
     def read_out(self, state: list[Any]) -> Any:
@@ -146,9 +146,9 @@ class UpDown(AttentiveDecoder):
 
     def advance(self, image: EncodedImage, z: Any, state: list[Any]) -> list[Any]:
         """Reads the word, attends, then reads the context."""
-        asking, language = self.recurrences
-        before = state[asking.states : -2]
-        first = asking.step(z + self.from_language(before[0]), state[: asking.states])
+        attention, language = self.recurrences
+        before = state[attention.states : -2]
+        first = attention.step(z + self.from_language(before[0]), state[: attention.states])
         context, weights = self.attend(first[0], *image[1:])
         second = language.step(language.inputs(ops.concatenate([context, first[0]], axis=-1)), before)
         return [*first, *second, context, weights]

@@ -1,6 +1,6 @@
 """Attention over the regions of an image.
 
-P images · N rows, those of one image together, N a multiple of P · L regions · U channels of a region · A width of
+P images · N rows, adjacent for one image, N a multiple of P · L regions · U channels of a region · A width of
 the attention · Q channels of a query · H heads.
 
 Regions are stored once for each image, however many rows attend to them: five captions in training, K beams in search.

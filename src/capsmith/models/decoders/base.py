@@ -35,7 +35,7 @@ class RecurrentDecoder(keras.layers.Layer):
 
     Args:
         config: The decoder's settings.
-        vocabulary_size: V, special tokens included.
+        vocabulary_size: V, including special tokens.
         vectors: Initial word vectors (V, E); random by default.
         log_frequencies: Log word probabilities (V,), the initial output bias; zero by default.
         step_input_size: Channels of the tensor that ``step_input`` returns.
@@ -118,7 +118,7 @@ class RecurrentDecoder(keras.layers.Layer):
         return self.fuse(x, image, training)
 
     def word(self, x_NE: Any, image: EncodedImage, state: list[Any]) -> tuple[Any, list[Any]]:
-        """Returns the input of the output layer (N, …) for one word vector a row, and the state after it."""
+        """Returns the input of the output layer (N, …) for one word vector per row, and the state after it."""
         x, step_input = x_NE, self.step_input(image)
         after: list[Any] = []
         for layer in self.recurrences:
@@ -166,7 +166,7 @@ class RecurrentDecoder(keras.layers.Layer):
         return (*image, *self.initial_state(image))
 
     def step(self, tokens: Any, state: State, dropout_masks: DropoutMasks | None = None) -> tuple[Any, State]:
-        """Reads one word a row (N,); returns the logits of the next word (N, V) and the state after it.
+        """Reads one word per row (N,); returns the logits of the next word (N, V) and the state after it.
 
         N is a multiple of P, and the rows of an image are adjacent. ``dropout_masks`` are those of ``call``.
         """
@@ -217,7 +217,7 @@ class RecurrentDecoder(keras.layers.Layer):
 
 
 def pooled(features: Any) -> Any:
-    """Returns the mean over the regions of (P, L, D), or (P, D) as it is."""
+    """Returns the mean over the regions of (P, L, D); (P, D) is returned unchanged."""
     return features if len(features.shape) == 2 else ops.mean(features, axis=1)
 
 

@@ -17,9 +17,9 @@ class EmbeddingConfig(Settings):
     size: int = Field(default=256, ge=1)
     """Dimensions of a word vector. With ``vectors`` it must equal the dimensions in the file."""
     vectors: Annotated[Path | None, Scope.TRAINING_FILES] = None
-    """GloVe text file with initial vectors (each line a word and its numbers). Words not in the file start random."""
+    """GloVe text file with initial vectors (each line a word and its numbers). Other words are initialised randomly."""
     trainable: Annotated[bool, Scope.TRAINING] = True
-    """Train the vectors. Set to false to keep those of ``vectors`` unchanged, for small data sets."""
+    """Train the vectors. Set to false to keep those of ``vectors`` unchanged, for small datasets."""
 
 
 class DecoderConfig(Settings):
@@ -43,7 +43,7 @@ class DecoderConfig(Settings):
     standardise: bool = False
     """Scale every feature channel to mean 0 and deviation 1 over the training images. Only for frozen encoders."""
     spatial_dropout: Annotated[float, Scope.TRAINING] = Field(default=0.0, ge=0, lt=1)
-    """Rate at which complete feature channels are dropped, in all regions of an image at once (Tompson et al. 2015).
+    """Rate at which feature channels are dropped in all regions of an image at once (Tompson et al. 2015).
     Plain dropout has little effect on neighbouring regions with similar features."""
     variational: Annotated[bool, Scope.TRAINING] = False
     """Use one dropout mask for all words of a caption (Gal and Ghahramani 2016), not a new one at each word."""

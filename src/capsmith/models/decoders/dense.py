@@ -2,7 +2,7 @@
 
 TensorFlow sums the gradient of a bias over all rows of a batch in their precision. In bfloat16 the sum over two
 thousand words is 10 % off or stagnates, because the addends become smaller than its last digit; and Keras uses this
-operation (``BiasAdd``) for every sum that looks like one with a bias. A product with a row of ones is summed in
+operation (``BiasAdd``) for every addition that resembles that of a bias. A product with a row of ones is summed in
 float32, and takes a tenth of the time.
 """
 

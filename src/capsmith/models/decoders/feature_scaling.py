@@ -27,7 +27,7 @@ class SpatialDropout(keras.layers.Dropout):
 class FeatureScaling(keras.layers.Layer):
     """Subtracts the mean of each channel over the training images, and divides by its deviation.
 
-    It is the identity until `learn` is called. Mean and scale are part of the checkpoint.
+    The layer is the identity until ``learn`` is called. Mean and scale are part of the checkpoint.
     """
 
     def build(self, input_shape: Any) -> None:

@@ -32,7 +32,7 @@ def require_protocol(decoder: Any, name: str, feature_shape: tuple[int, ...], si
         size: V.
 
     Raises:
-        PluginError: It lacks a method, returns logits of another shape, or the two results differ.
+        PluginError: The decoder lacks a method, returns logits of another shape, or the two results differ.
     """
     what = f"decoder '{name}'"
     if not isinstance(decoder, keras.layers.Layer):

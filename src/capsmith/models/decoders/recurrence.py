@@ -4,7 +4,7 @@ B captions · T words · C input channels · U units · G gate channels (4 U for
 
 A recurrent layer spends its time in two products: input by kernel and state by kernel. Only the second depends on the
 previous step. `inputs` computes the first for all words together; an input that is the same at every word (the image,
-in ``inject par``) is multiplied once a sentence. `step` advances by one word; `unroll` runs a step along a sentence.
+in ``inject par``) is multiplied once per sentence. `step` advances by one word; `unroll` runs a step along a sentence.
 """
 
 from abc import ABC, abstractmethod
@@ -33,7 +33,7 @@ class Recurrence(keras.layers.Layer, ABC):
 
     Args:
         units: U.
-        channels: Input channels, those of the constant input included.
+        channels: Input channels, including those of the constant input.
         layer_norm: Normalise the input products, the state products (Ba et al. 2016, eq. 20) and the LSTM cell state.
         name: Name of the layer and its weights.
     """
@@ -61,7 +61,7 @@ class Recurrence(keras.layers.Layer, ABC):
             constant: (B, C'), the same at every word; C + C' are the layer's channels.
 
         Returns:
-            The input part of the gates, bias included: (B, T, G) or (N, G).
+            The input part of the gates, including the bias: (B, T, G) or (N, G).
         """
         first = x.shape[-1]
         z = ops.matmul(x, self.kernel if constant is None else self.kernel[:first])
@@ -72,10 +72,10 @@ class Recurrence(keras.layers.Layer, ABC):
 
     @abstractmethod
     def step(self, z: Any, state: list[Any]) -> list[Any]:
-        """Advances by one word: input part of the gates (N, G) and state to the next state, whose first tensor is h."""
+        """Maps the input part of the gates (N, G) and the state to the next state, whose first tensor is h."""
 
     def sentence(self, z: Any, state: list[Any]) -> Any:
-        """Runs the layer along a sentence: input part of the gates (B, T, G) and state to all outputs (B, T, U)."""
+        """Maps the input part of the gates (B, T, G) and the initial state to all outputs (B, T, U)."""
         return unroll(self.step, z, state)[0]
 
     def zero(self, like: Any) -> list[Any]:
