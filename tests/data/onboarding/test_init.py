@@ -5,9 +5,7 @@ import io
 import json
 import re
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from capsmith.cli import main
 from capsmith.config import load_config
@@ -18,16 +16,9 @@ from capsmith.data.onboarding.statistics import compute_statistics
 from capsmith.data.records import read_dataset
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.language import detect_writing
-from capsmith.vision.images import load_image
-from capsmith.vision.near_duplicates import downscale, near_duplicates
+from tests.support.scenes import scene
 
 WORDS = ("a red ball", "two dogs in the snow", "one green box on grey", "a man with a hat", "the sea at night")
-
-
-def scene(seed, size=(96, 64)):
-    """Returns a different image for every seed."""
-    rng = np.random.default_rng(seed)
-    return Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
 
 
 def images(folder, count=20, ending="jpg", first=0):
@@ -173,33 +164,6 @@ def test_detect_writing(captions, language, script, spaced):
     found = detect_writing(captions)
     assert (found.language, found.script, found.spaced) == (language, script, spaced)
     assert found.right_to_left is (script == "Arabic")
-
-
-def test_near_duplicates_are_detected(tmp_path):
-    """The same scene in other sizes, formats and qualities is detected; other scenes and colours are not."""
-    for n in range(12):
-        scene(n).save(tmp_path / f"{n}.png")
-    scene(3, (192, 128)).save(tmp_path / "larger.jpg", quality=60)
-    scene(3, (120, 80)).save(tmp_path / "middle.jpg", quality=80)
-    scene(7).convert("L").save(tmp_path / "grey.png")
-    for name, colour in (("white", (250, 250, 250)), ("red", (150, 76, 76)), ("grey2", (98, 98, 98))):
-        Image.new("RGB", (90, 60), colour).save(tmp_path / f"{name}.png")
-    names = [
-        *(f"{n}.png" for n in range(12)),
-        "larger.jpg",
-        "middle.jpg",
-        "grey.png",
-        "white.png",
-        "red.png",
-        "grey2.png",
-    ]
-    found = near_duplicates([downscale(load_image(tmp_path / name, (64, 64))) for name in names])
-    assert [[names[place] for place in group] for group in found] == [["3.png", "larger.jpg", "middle.jpg"]]
-
-
-def test_thousands_of_equal_images_are_one_group():
-    copies = [np.zeros((16, 16, 3), np.uint8)] * 5000 + [np.full((16, 16, 3), 90, np.uint8)] * 3
-    assert [len(group) for group in near_duplicates(copies)] == [5000, 3]
 
 
 def mine(root, captions=captioned, count=40):
