@@ -88,7 +88,7 @@ def test_fewer_threads_than_cores_are_reported(monkeypatch, name, threads, advis
     for other in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setattr(doctor, "usable_cores", lambda: 4.0)
-    monkeypatch.setattr(doctor, "_seen_cores", lambda: 4)
+    monkeypatch.setattr(doctor, "_detected_cores", lambda: 4)
     assert doctor._threads().result.startswith("4 for TensorFlow, 4 for OpenMP") and not doctor._threads().advice
     monkeypatch.setenv(name, threads)
     check = doctor._threads()
@@ -97,7 +97,7 @@ def test_fewer_threads_than_cores_are_reported(monkeypatch, name, threads, advis
 
 
 def test_more_threads_than_a_containers_cores_are_reported(monkeypatch):
-    monkeypatch.setattr(doctor, "_seen_cores", lambda: 64)
+    monkeypatch.setattr(doctor, "_detected_cores", lambda: 64)
     monkeypatch.setattr(doctor, "usable_cores", lambda: 2.0)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")

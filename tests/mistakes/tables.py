@@ -106,7 +106,7 @@ def _(shop: Workshop) -> list[str]:
     return _init(shop, "image,size\n" + _rows("{image},"))
 
 
-@mistake("a table of a comment alone", "captions.csv", "empty")
+@mistake("a table of a comment alone", "captions.csv", "comment")
 def _(shop: Workshop) -> list[str]:
     return _init(shop, "# captions will follow\n\n")
 

@@ -122,7 +122,7 @@ def test_a_missing_package_is_named(monkeypatch):
 def test_mirror_images_are_refused_with_pieces():
     values = {"data": {"type": "folder", "root": "."}, "decoder": {"type": "merge"}, "text": {"mode": "subword"}}
     load_config(values)
-    with pytest.raises(ConfigError, match="not with text.mode subword"):
+    with pytest.raises(ConfigError, match="text.mode subword"):
         load_config(values | {"training": {"cached_crops": 1}})
 
 
