@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from writings import LANGUAGES, captions
+from benchmarks.writings import LANGUAGES, captions
 
 from capsmith.data.scenes.plan import Scene
 from capsmith.data.scenes.reader import ScenesConfig, build_manifest, read
