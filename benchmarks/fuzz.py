@@ -9,6 +9,7 @@ in ``fuzzed/``. Exits with 1 if there was a crash.
 """
 
 import argparse
+import importlib
 import json
 import re
 import subprocess
@@ -19,14 +20,15 @@ from pathlib import Path
 
 COMMAND = "python -m benchmarks.fuzz"
 KEPT = Path("fuzzed")
+READERS = f"{__package__}.fuzz_readers" if __package__ else "fuzz_readers"  # a module, or a script in its folder
+SELF = ["-m", f"{__package__}.fuzz"] if __package__ else [__file__]
 Reader = Callable[[Path], object]
 
 
 def readers() -> dict[str, tuple[str, list[bytes], Reader]]:
     """Returns by name: the file name that a reader expects, valid examples, and the reader, given the file's path."""
-    import fuzz_readers
-
-    return fuzz_readers.READERS
+    found: dict[str, tuple[str, list[bytes], Reader]] = importlib.import_module(READERS).READERS
+    return found
 
 
 def main() -> int:
@@ -63,7 +65,7 @@ def _fuzzed(name: str, seconds: int) -> tuple[int, str]:
         for number, example in enumerate(readers()[name][1]):
             (Path(corpus) / str(number)).write_bytes(example)
         limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=4096", "-print_final_stats=1"]
-        command = [sys.executable, __file__, "--one", name, corpus, *limits, f"-artifact_prefix={KEPT / name}-"]
+        command = [sys.executable, *SELF, "--one", name, corpus, *limits, f"-artifact_prefix={KEPT / name}-"]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     stats = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
     runs = int(stats.group(1)) if stats else 0
@@ -79,10 +81,9 @@ def fuzz(name: str, arguments: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["capsmith"]):
-        import fuzz_readers
+        file, _, read = readers()[name]
     from capsmith.core.errors import CapsmithError, printable
 
-    file, _, read = fuzz_readers.READERS[name]
     place = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)) / file
 
     def once(data: bytes) -> None:

@@ -18,7 +18,6 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.writings import LANGUAGES, captions
-
 from capsmith.data.scenes.plan import Scene
 from capsmith.data.scenes.reader import ScenesConfig, build_manifest, read
 from capsmith.training.history import History, read_csv
