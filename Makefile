@@ -42,8 +42,6 @@ lint: $(BIN)/.installed-dev  ## formatting, lint, types
 unit: $(BIN)/.installed-dev  ## the tests without the slow ones
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow"
 
-# on JAX, compiling takes longer here than computing
-test-jax: export JAX_DISABLE_MOST_OPTIMIZATIONS := 1
 test-jax: $(BIN)/.installed-dev  ## the decoders and a small training on JAX
 	$(PIP) jax
 	KERAS_BACKEND=jax $(BIN)/capsmith train --smoke --config quickstart.yaml --run runs/jax
