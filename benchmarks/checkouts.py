@@ -40,7 +40,8 @@ captioner.caption(files[0], "beam", beam_size=5)
 
 
 def training(number):
-    config = load_config(f"{checkout}/configs/flickr8k_quick.yaml", [*overrides, "training.epochs=2", "evaluation.after_training=null"])
+    own = ["training.epochs=2", "evaluation.after_training=null"]
+    config = load_config(f"{checkout}/configs/flickr8k_quick.yaml", [*overrides, *own])
     train(config, f"{work}/run{number}")
     last = Path(f"{work}/run{number}/history.csv").read_text().splitlines()
     row = dict(zip(last[0].split(","), last[-1].split(",")))
