@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from capsmith.core.schema import ONE, SEVERAL, Precision, Settings, nearest
 from capsmith.core.scopes import Scope
 from capsmith.vision.encoder_folder import EncoderFolder
-from capsmith.vision.encoders import ENCODERS
+from capsmith.vision.encoders import ENCODERS, Preprocess
 
 _PICKLES = (".pkl", ".pickle")
 
@@ -53,10 +53,10 @@ class EncoderConfig(Settings):
     image_size: int | tuple[int, int] | None = None
     """Input size in pixels, one number or (height, width), 8 to 4096; by default the size that the encoder was trained
     on. Larger images give more regions and take longer."""
-    preprocess: Literal["caffe", "tf", "torch", "unit", "none"] | None = None
+    preprocess: Preprocess | None = None
     """Pixel scaling; by default the encoder's own. ``caffe``: BGR minus ImageNet's mean; ``tf``: [-1, 1]; ``torch``:
-    ImageNet's mean and deviation; ``unit``: [0, 1]; ``none``: 0–255. Set it only for weights trained with
-    another scaling."""
+    ImageNet's mean and deviation; ``lite``: (x − 127) / 128; ``unit``: [0, 1]; ``none``: 0–255. Set it only for
+    weights trained with another scaling."""
     trainable: Annotated[bool | Literal["last_block", "all"], Scope.FINE_TUNING] = False
     """Train the encoder together with the decoder: ``true`` or ``all`` trains all of it, ``last_block`` only its last
     block. Pretrained batch norm statistics stay fixed, and no features are cached."""

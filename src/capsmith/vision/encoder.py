@@ -130,6 +130,7 @@ def preprocess(pixels: Any, mode: Preprocess) -> Any:
         "caffe": (1.0, [-103.939, -116.779, -123.68]),
         "tf": (1 / 127.5, -1.0),
         "torch": (list(1 / 255 / deviation), list(-np.array([0.485, 0.456, 0.406]) / deviation)),
+        "lite": (1 / 128, -127 / 128),
         "unit": (1 / 255, 0.0),
     }[mode]
     return layers.Rescaling(scale, offset, dtype="float32", name=mode)(pixels)

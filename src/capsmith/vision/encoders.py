@@ -6,11 +6,11 @@ builds the networks. Another network of ``keras.applications`` needs one more li
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from capsmith.core.tables import RegistrationError, Table
 
-Preprocess = Literal["caffe", "tf", "torch", "unit", "none"]
+Preprocess = Literal["caffe", "tf", "torch", "lite", "unit", "none"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class EncoderSpec:
         application: Function of ``keras.applications`` that builds the network; None for other networks.
         size: Height and width in pixels on which it was trained; None if only its file specifies them.
         preprocess: ``caffe``: BGR minus ImageNet's mean colour; ``tf``: [-1, 1]; ``torch``: [0, 1], then ImageNet's
-            mean and deviation; ``unit``: [0, 1]; ``none``: 0–255, which the network scales itself.
+            mean and deviation; ``lite``: (x − 127) / 128; ``unit``: [0, 1]; ``none``: 0–255, which the network scales itself.
         layer: Default layer whose output is used; None is the last layer before the classifier.
         description: Line for ``capsmith list encoders``: D, and the purpose.
         pooling: How a grid becomes one vector: its ``mean``, or mean and maximum concatenated.
@@ -106,6 +106,16 @@ _SPECS = (
         block="block4_out",
         pretrained=False,
     ),
+    EncoderSpec(
+        "efficientnet_lite2",
+        application=None,
+        size=(260, 260),
+        preprocess="lite",
+        layer=None,
+        description="1280-d; small, most accurate per megabyte; weights: a file",
+        block="stage5_block4_add",
+        pretrained=False,
+    ),
     EncoderSpec("custom", None, None, "none", None, "a custom Keras model (weights: PATH.keras)"),
 )
 
@@ -143,7 +153,7 @@ def register_encoder(
     Raises:
         RegistrationError: The name is taken, or an argument is invalid.
     """
-    if preprocess not in ("caffe", "tf", "torch", "unit", "none"):
+    if preprocess not in get_args(Preprocess):
         raise RegistrationError(f"encoder '{name}': unknown preprocess {preprocess!r:.80}")
     sides = size if isinstance(size, tuple) else ()
     if len(sides) != 2 or not all(isinstance(side, int) and 8 <= side <= 4096 for side in sides):

@@ -10,9 +10,12 @@ from capsmith.core.errors import FeatureError, PluginError, one_line
 from capsmith.core.loaded_plugins import plugin_errors
 from capsmith.core.schema import nearest
 from capsmith.vision.config import EncoderConfig
+from capsmith.vision.efficientnet_lite import efficientnet_lite2
 from capsmith.vision.encoders import ENCODERS, EncoderSpec
 from capsmith.vision.small_cnn import small_cnn
 from capsmith.vision.weights import count_numbers, count_parameters, load_weights_file, set_random_weights
+
+_OWN_NETWORKS = {"efficientnet_lite2": efficientnet_lite2, "small_cnn": small_cnn}
 
 
 def build_network(config: EncoderConfig, weights: Path | None = None) -> keras.Model:
@@ -110,7 +113,7 @@ def _complete_network(spec: EncoderSpec, size: tuple[int, int], top: bool, weigh
             network = spec.build(size, weights)
         return _check_registered(spec, network)
     if spec.application is None:
-        return small_cnn(size)
+        return _OWN_NETWORKS[spec.name](size)
     build = getattr(keras.applications, spec.application)
     try:
         return build(weights=weights, include_top=top, input_shape=(*size, 3))
