@@ -47,6 +47,11 @@ class TrainingConfig(Settings):
     transfer_from: Path | None = None
     """Run directory to transfer weights from, for a new dataset with another vocabulary. Words in both vocabularies
     keep their embeddings; new words are initialised. Encoder and decoder sizes must be equal."""
+    teacher_captions: Path | None = None
+    """``cross_entropy`` only: file with captions of training images by another captioner, such as the predictions of an
+    ensemble on the train split, learned beside the references (sequence-level distillation, Kim and Rush 2016). Any
+    format that ``capsmith score`` reads; an image may have several captions. The vocabulary stays that of the
+    references."""
     samples: int = Field(default=5, ge=1, le=1_000)
     """``scst`` only: captions sampled for each image. More samples lower the variance of the gradient and cost time."""
     baseline: Literal["leave_one_out", "greedy"] = "leave_one_out"
@@ -117,6 +122,8 @@ class TrainingConfig(Settings):
                 "transfer_from takes a run with another vocabulary, resume_weights_from one with the same: "
                 "remove one of them"
             )
+        if self.objective == "scst" and self.teacher_captions is not None:
+            raise ValueError("teacher_captions are learned by cross_entropy: set them in the config of stage one")
         if self.stage_one is not None and self.resume_weights_from is None:
             raise ValueError("stage_one trains the run that resume_weights_from names: set resume_weights_from too")
         if self.objective == "scst" and self.baseline == "leave_one_out" and self.samples < 2:

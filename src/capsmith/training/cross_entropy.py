@@ -11,6 +11,7 @@ from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.captioner import Captioner
 from capsmith.training.history import Row
 from capsmith.training.objective import Objective
+from capsmith.training.teacher_captions import with_teacher_captions
 from capsmith.training.training_images import TrainingImages
 
 
@@ -26,12 +27,13 @@ class CrossEntropy(Objective):
 
     def __init__(self, captioner: Captioner, images: TrainingImages) -> None:
         config = captioner.config
-        rows = images.source.rows([record.image_id for record in images.records])
+        records = with_teacher_captions(images.records, config.training.teacher_captions)
+        rows = images.source.rows([record.image_id for record in records])
         super().__init__(
             captioner,
             Batches(
                 images.source,
-                encode_captions(images.records, captioner.vocabulary, config, rows),
+                encode_captions(records, captioner.vocabulary, config, rows),
                 config.training.batch_size,
                 config.seed,
                 config.trains_encoder or len(captioner.feature_shape) > 1,

@@ -1,7 +1,7 @@
 """EfficientNet-Lite2: EfficientNet for small machines, without squeeze-and-excitation and with ReLU6 activations.
 
-Source: Tan and Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", and the Lite variants
-that Google published in 2020. ``keras.applications`` does not contain them.
+Source: Tan and Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", and the Lite
+variants that Google published in 2020. ``keras.applications`` does not contain them.
 """
 
 from typing import Any

@@ -22,7 +22,8 @@ class EncoderSpec:
         application: Function of ``keras.applications`` that builds the network; None for other networks.
         size: Height and width in pixels on which it was trained; None if only its file specifies them.
         preprocess: ``caffe``: BGR minus ImageNet's mean colour; ``tf``: [-1, 1]; ``torch``: [0, 1], then ImageNet's
-            mean and deviation; ``lite``: (x − 127) / 128; ``unit``: [0, 1]; ``none``: 0–255, which the network scales itself.
+            mean and deviation; ``lite``: (x − 127) / 128; ``unit``: [0, 1]; ``none``: 0–255, which the network scales
+            itself.
         layer: Default layer whose output is used; None is the last layer before the classifier.
         description: Line for ``capsmith list encoders``: D, and the purpose.
         pooling: How a grid becomes one vector: its ``mean``, or mean and maximum concatenated.
