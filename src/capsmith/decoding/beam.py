@@ -4,18 +4,20 @@ B images · K beams of a group · G groups · N = B · G · K rows · T longest 
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from capsmith.data.text.vocabulary import END, START
-from capsmith.decoding.config import BeamConfig
 from capsmith.decoding.constraints import IMPOSSIBLE, allowed
 from capsmith.decoding.engine import RowState, Stepper, run
 from capsmith.decoding.hypotheses import Hypothesis, hypothesis
 
+if TYPE_CHECKING:
+    from capsmith.decoding.config import BeamConfig
 
-def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
+
+def beam(config: "BeamConfig", stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
     """Keeps the K best unfinished hypotheses at every step, and the K best finished ones of all steps.
 
     A hypothesis that ends is finished if it ranks among the K best of its step. The search of an image stops when its

@@ -3,14 +3,18 @@
 V vocabulary · T longest caption · N rows of one image.
 """
 
+from typing import TYPE_CHECKING
+
 from capsmith.core.errors import ConfigError
-from capsmith.decoding.config import DecodingConfig
+
+if TYPE_CHECKING:
+    from capsmith.decoding.config import DecodingConfig
 
 _MAX_NUMBERS = 100_000_000  # in memory at once, 4 bytes each; a step keeps several copies
 _COPIES = 4  # of each row's tokens: unfinished and finished, before and after a step
 
 
-def images_at_once(decoding: DecodingConfig, vocabulary_size: int, most: int, members: int = 1) -> int:
+def images_at_once(decoding: "DecodingConfig", vocabulary_size: int, most: int, members: int = 1) -> int:
     """Returns the number of images to search together: ``most``, or fewer if that needs too much memory.
 
     A step keeps one number for each token of the vocabulary, each row, and each member of an ensemble.

@@ -19,12 +19,13 @@ from capsmith.decoding.config import DECODINGS, DecodingConfig
 from capsmith.decoding.features import EnsembleFeatures
 from capsmith.decoding.hypotheses import Hypothesis, require_known_tokens
 from capsmith.decoding.limits import images_at_once
-from capsmith.decoding.rerank.reranker import rerank
+from capsmith.decoding.rerank.rerank import rerank
 from capsmith.decoding.search import search
 from capsmith.decoding.stepper import DecoderStepper
-from capsmith.models.arguments import Search, checked_features, chosen_decoding, require_same_process
+from capsmith.models.arguments import checked_features, require_same_process
 from capsmith.models.caption import Caption, caption_of
 from capsmith.models.caption_model import CaptionModel
+from capsmith.models.decoding_argument import Search, chosen_decoding
 from capsmith.models.ensemble import EnsembleStepper, require_same_words
 from capsmith.models.member import Member, StoredFeatures
 from capsmith.retrieval.caption_index import CaptionIndex
