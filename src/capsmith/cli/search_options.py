@@ -60,9 +60,10 @@ def check_words(config: Any, vocabulary: Path) -> list[str]:
         CheckpointError: The vocabulary is missing or damaged.
     """
     from capsmith.data.text.vocabulary import Vocabulary
+    from capsmith.decoding.wishes import has_wishes
     from capsmith.models.wishes import resolve
 
-    if not config.decoding.has_wishes:
+    if not has_wishes(config.decoding):
         return []
     wishes = resolve(config.decoding, Vocabulary.load(vocabulary), config.text)
     return [] if wishes is None else list(wishes.notes)

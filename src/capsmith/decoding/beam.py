@@ -4,12 +4,11 @@ B images · K beams of a group · G groups · N = B · G · K rows · T longest 
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from capsmith.data.text.vocabulary import END, START
-from capsmith.decoding.config import BeamConfig
 from capsmith.decoding.constraints import IMPOSSIBLE, Limits, allowed
 from capsmith.decoding.engine import RowState, Stepper, run
 from capsmith.decoding.grid import Grid, Marks, extend, first_marks
@@ -17,8 +16,26 @@ from capsmith.decoding.groups import Group, merge_best
 from capsmith.decoding.hypotheses import Hypothesis, hypothesis
 from capsmith.decoding.wishes import Wishes
 
+if TYPE_CHECKING:
+    from capsmith.decoding.config import BeamConfig
 
-def beam(config: BeamConfig, stepper: Stepper, features: Any, wishes: Wishes | None = None) -> list[list[Hypothesis]]:
+
+@dataclass(frozen=True)
+class Beams:
+    """What ``beam`` reads of its settings, for callers that have no ``BeamConfig``; the fields are the same."""
+
+    beam_size: int
+    max_length: int
+    min_length: int
+    no_repeat: int
+    length_penalty: float = 0.7
+    groups: int = 1
+    diversity: float = 0.5
+
+
+def beam(
+    config: "BeamConfig | Beams", stepper: Stepper, features: Any, wishes: Wishes | None = None
+) -> list[list[Hypothesis]]:
     """Keeps the K best unfinished hypotheses at every step, and the K best finished ones of all steps.
 
     A hypothesis that ends is finished if it ranks among the K best of its step. The search of an image stops when its

@@ -48,15 +48,6 @@ class DecodingConfig(Settings):
         return {}
 
     @property
-    def has_wishes(self) -> bool:
-        """Whether captions have requirements that need the vocabulary; see ``wishes.Wishes``."""
-        return bool(self.prefix or self.include or self.exclude or self.exclude_file or self.n)
-
-    def widened(self, count: int) -> "DecodingConfig":
-        """Returns the search with at least this many hypotheses for one image; by default unchanged."""
-        return self
-
-    @property
     def all_rows(self) -> dict[str, int]:
         """``rows`` of the search and of its reranker."""
         added = {} if self.rerank is None else self.rerank.rows
@@ -118,11 +109,6 @@ class GreedyConfig(DecodingConfig):
         """With ``n``, the beams of the beam search that replaces it."""
         return {} if self.n in (None, 1) else {"n": 2 * self.n}
 
-    def widened(self, count: int) -> DecodingConfig:
-        """Returns a beam search: greedy search has one hypothesis."""
-        shared = {name: getattr(self, name) for name in DecodingConfig.model_fields if name != "type"}
-        return BeamConfig.model_construct(**shared, beam_size=count)
-
 
 @DECODINGS.register("capsmith.decoding.beam:beam")
 class BeamConfig(DecodingConfig):
@@ -143,11 +129,6 @@ class BeamConfig(DecodingConfig):
     def rows(self) -> dict[str, int]:
         """The beams."""
         return {"beam_size": self.beam_size if self.n in (None, 1) else max(self.beam_size, 2 * self.n)}
-
-    def widened(self, count: int) -> DecodingConfig:
-        """Returns the search with at least this many beams, the same number in every group."""
-        per_group = -(-max(count, self.beam_size) // self.groups)
-        return self.model_copy(update={"beam_size": per_group * self.groups})
 
     @model_validator(mode="after")
     def _check_groups(self) -> "BeamConfig":
@@ -176,10 +157,6 @@ class SampleConfig(DecodingConfig):
     def rows(self) -> dict[str, int]:
         """The samples."""
         return {"samples": self.samples if self.n in (None, 1) else max(self.samples, 2 * self.n)}
-
-    def widened(self, count: int) -> DecodingConfig:
-        """Returns the search with at least this many samples."""
-        return self.model_copy(update={"samples": max(count, self.samples)})
 
     @model_validator(mode="after")
     def _check_include(self) -> "SampleConfig":

@@ -3,14 +3,21 @@
 V vocabulary · T longest caption · N rows of one image.
 """
 
+from typing import TYPE_CHECKING
+
 from capsmith.core.errors import ConfigError
-from capsmith.decoding.config import DecodingConfig
+from capsmith.decoding.wishes import WIDEST
+
+if TYPE_CHECKING:
+    from capsmith.decoding.config import DecodingConfig
 
 _MAX_NUMBERS = 100_000_000  # in memory at once, 4 bytes each; a step keeps several copies
 _COPIES = 4  # of each row's tokens: unfinished and finished, before and after a step
 
 
-def images_at_once(decoding: DecodingConfig, vocabulary_size: int, most: int, members: int = 1, banks: int = 1) -> int:
+def images_at_once(
+    decoding: "DecodingConfig", vocabulary_size: int, most: int, members: int = 1, banks: int = 1
+) -> int:
     """Returns the number of images to search together: ``most``, or fewer if that needs too much memory.
 
     A step keeps one number for each token of the vocabulary, each row, and each member of an ensemble.
@@ -28,6 +35,7 @@ def images_at_once(decoding: DecodingConfig, vocabulary_size: int, most: int, me
     by_field = decoding.all_rows
     rows = (max(1, *by_field.values()) if by_field else 1) * banks
     numbers = members * vocabulary_size + _COPIES * decoding.max_length
+    numbers *= WIDEST if (decoding.n or 1) > 1 else 1
     if rows * numbers > _MAX_NUMBERS:
         cost = (
             f"over {vocabulary_size:,} words and up to {decoding.max_length:,} of them in a caption, would take about "

@@ -4,23 +4,39 @@ B images · N = B · samples rows · T longest caption · V vocabulary.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from capsmith.data.text.vocabulary import END, START
 from capsmith.decoding.chance import draw_tokens, draws
-from capsmith.decoding.config import GreedyConfig, SampleConfig
 from capsmith.decoding.constraints import IMPOSSIBLE, Limits, allowed
 from capsmith.decoding.engine import RowState, Stepper, run
 from capsmith.decoding.hypotheses import Hypothesis, hypothesis
 from capsmith.decoding.wishes import Wishes
 
+if TYPE_CHECKING:
+    from capsmith.decoding.config import GreedyConfig, SampleConfig
+
 _SORTED = 64  # tokens sorted around the border of the top-p set; if more tokens are that close, all V are sorted
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """What ``sample`` reads of its settings, for callers that have no ``SampleConfig``; the fields are the same."""
+
+    samples: int
+    max_length: int
+    min_length: int
+    no_repeat: int
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int = 0
+
+
 def greedy(
-    config: GreedyConfig, stepper: Stepper, features: Any, wishes: Wishes | None = None
+    config: "GreedyConfig", stepper: Stepper, features: Any, wishes: Wishes | None = None
 ) -> list[list[Hypothesis]]:
     """Takes the most probable token at every step."""
     program = RowProgram(1, config.max_length, config.no_repeat, structure=_structure(wishes))
@@ -29,7 +45,7 @@ def greedy(
 
 
 def sample(
-    config: SampleConfig, stepper: Stepper, features: Any, wishes: Wishes | None = None
+    config: "SampleConfig | Sampling", stepper: Stepper, features: Any, wishes: Wishes | None = None
 ) -> list[list[Hypothesis]]:
     """Draws tokens at random; the samples of an image are returned most probable first."""
     top_p = None if config.top_p == 1 else config.top_p

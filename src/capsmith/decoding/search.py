@@ -4,16 +4,20 @@ B images · D channels · L regions. ``config`` has the settings, ``engine`` run
 results. Plugins that add a custom search find everything they need in this module.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from capsmith.core.errors import ConfigError
+from capsmith.core.lazy_names import lazy_names
 from capsmith.decoding.beam import beam
-from capsmith.decoding.config import DECODINGS, BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
 from capsmith.decoding.engine import Stepper
 from capsmith.decoding.hypotheses import Hypothesis, require_hypotheses
-from capsmith.decoding.rerank.config import RERANKERS
+from capsmith.decoding.rerank.rerank import reranker_of
 from capsmith.decoding.sampling import greedy, sample
-from capsmith.decoding.wishes import Wishes
+from capsmith.decoding.satisfying import satisfying
+from capsmith.decoding.wishes import Wishes, has_wishes
+
+if TYPE_CHECKING:
+    from capsmith.decoding.config import DECODINGS, BeamConfig, DecodingConfig, GreedyConfig, SampleConfig
 
 __all__ = [
     "DECODINGS",
@@ -30,12 +34,14 @@ __all__ = [
     "search",
 ]
 
+_SETTINGS = ("DECODINGS", "BeamConfig", "DecodingConfig", "GreedyConfig", "SampleConfig")
+__getattr__ = lazy_names(__name__, dict.fromkeys(_SETTINGS, "capsmith.decoding.config"))
 
-_WIDER = 3  # times that a search may be widened for images with too few captions
+_OWN = {"greedy": greedy, "beam": beam, "sample": sample}
 
 
 def search(
-    stepper: Stepper, features: Any, config: DecodingConfig, wishes: Wishes | None = None
+    stepper: Stepper, features: Any, config: "DecodingConfig", wishes: Wishes | None = None
 ) -> list[list[Hypothesis]]:
     """Searches captions for a batch of images.
 
@@ -53,60 +59,36 @@ def search(
         ConfigError: No caption satisfies the wishes, or the search is a plugin's and cannot satisfy them.
         TypeError: The config has wishes, but ``wishes`` is not given.
     """
-    if wishes is None:
-        if config.has_wishes:
-            raise TypeError("the search has words to include or exclude, a prefix or n: pass models.wishes.resolve(…)")
-        hypotheses: list[list[Hypothesis]] = DECODINGS.build(config, stepper, features)
-    elif DECODINGS.settings.is_external(config.type):
-        if wishes.prefix or wishes.exclude or wishes.include:
-            raise ConfigError(
-                f"decoding.type '{config.type}' is a plugin's search, which has no prefix, include and exclude"
-            )
-        hypotheses = DECODINGS.build(config, stepper, features)
+    if wishes is None and has_wishes(config):
+        raise TypeError("the search has words to include or exclude, a prefix or n: pass models.wishes.resolve(…)")
+    if not is_own(config):
+        hypotheses = _plugin_search(stepper, features, config, wishes)
+    elif wishes is not None:
+        hypotheses = satisfying(stepper, features, config, wishes)
     else:
-        hypotheses = _satisfying(stepper, features, config, wishes)
-    if DECODINGS.settings.is_external(config.type):
-        require_hypotheses(hypotheses, len(features), config.type)
-    if config.rerank is not None:
-        hypotheses = _with_candidates(hypotheses, stepper, features, config, wishes)
-    return hypotheses
-
-
-def _satisfying(stepper: Stepper, features: Any, config: DecodingConfig, wishes: Wishes) -> list[list[Hypothesis]]:
-    """Returns hypotheses that satisfy the wishes; the search is widened for images that have too few of them.
-
-    The other images keep their first result, so that captions do not depend on the batch.
-    """
-    n = wishes.n or 1
-    if n > 1 or (wishes.include and isinstance(config, GreedyConfig)):
-        config = config.widened(2 * n if n > 1 else 1)
-    found: list[list[Hypothesis]] = [[] for _ in range(len(features))]
-    for _ in range(_WIDER + 1):
-        enough = [len(wishes.distinct(one)) >= n for one in found]
-        if all(enough):
-            return found
-        more: list[list[Hypothesis]] = DECODINGS.build(config, stepper, features, wishes)
-        for place in (place for place, done in enumerate(enough) if not done):
-            found[place] = [one for one in more[place] if wishes.satisfied(one.tokens)]
-        config = config.widened(2 * sum(config.rows.values()))
-    if not all(found):
-        raise ConfigError(
-            f"decoding: no caption of up to {config.max_length} tokens satisfies prefix, include, exclude and "
-            "no_repeat together: raise max_length, or drop a word"
-        )
-    return found
-
-
-def _with_candidates(
-    hypotheses: list[list[Hypothesis]], stepper: Stepper, features: Any, config: DecodingConfig, wishes: Wishes | None
-) -> list[list[Hypothesis]]:
-    """Returns the hypotheses and those that the reranker adds, if they satisfy the wishes."""
+        hypotheses = _OWN[config.type](config, stepper, features)  # type: ignore[operator]
     if config.rerank is None:
         return hypotheses
-    reranker = RERANKERS.build(config.rerank)
+    reranker = reranker_of(config.rerank)
     if wishes is None:
-        pools: list[list[Hypothesis]] = reranker.candidates(hypotheses, stepper, features, config)
-        return pools
-    own = not RERANKERS.settings.is_external(config.rerank.type)
-    pools = reranker.candidates(hypotheses, stepper, features, config, **({"wishes": wishes} if own else {}))
+        return reranker.candidates(hypotheses, stepper, features, config)
+    more = {"wishes": wishes} if config.rerank.type == "mbr" else {}
+    pools = reranker.candidates(hypotheses, stepper, features, config, **more)
     return [[one for one in pool if wishes.satisfied(one.tokens)] for pool in pools]
+
+
+def is_own(config: "DecodingConfig") -> bool:
+    """Returns whether a search is one of capsmith's, which are called without the registry; others are plugins'."""
+    return config.type in _OWN
+
+
+def _plugin_search(
+    stepper: Stepper, features: Any, config: "DecodingConfig", wishes: Wishes | None
+) -> list[list[Hypothesis]]:
+    from capsmith.decoding.config import DECODINGS
+
+    if wishes is not None and (wishes.prefix or wishes.exclude or wishes.include):
+        raise ConfigError(f"decoding.type '{config.type}' is a plugin's search: it has no prefix, include and exclude")
+    hypotheses: list[list[Hypothesis]] = DECODINGS.build(config, stepper, features)
+    require_hypotheses(hypotheses, len(features), config.type)
+    return hypotheses

@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from capsmith.data.text.vocabulary import END, PAD
 from capsmith.decoding.constraints import ANY, Limits
 from capsmith.decoding.grid import Grid, Phrase, make_grid
 from capsmith.decoding.hypotheses import Hypothesis
+
+WIDEST = 4
+"""A search for distinct captions may be repeated with up to this many times its width."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,11 @@ class Wishes:
         for one in hypotheses:
             kept.setdefault(tuple(token for token in one.tokens if token not in self.ignored), one)
         return list(kept.values())[: self.n]
+
+
+def has_wishes(decoding: Any) -> bool:
+    """Returns whether the settings of a search need the vocabulary: ``models.wishes.resolve`` makes them ``Wishes``."""
+    return any(getattr(decoding, name, None) for name in ("prefix", "include", "exclude", "exclude_file", "n"))
 
 
 def bucket(count: int) -> int:

@@ -19,13 +19,14 @@ from capsmith.decoding.config import DECODINGS, DecodingConfig
 from capsmith.decoding.features import EnsembleFeatures
 from capsmith.decoding.hypotheses import Hypothesis, require_known_tokens
 from capsmith.decoding.limits import images_at_once
-from capsmith.decoding.rerank.reranker import rerank
+from capsmith.decoding.rerank.rerank import rerank
 from capsmith.decoding.search import search
 from capsmith.decoding.stepper import DecoderStepper
-from capsmith.decoding.wishes import Wishes
-from capsmith.models.arguments import Search, checked_features, chosen_decoding, require_same_process
+from capsmith.decoding.wishes import Wishes, has_wishes
+from capsmith.models.arguments import checked_features, require_same_process
 from capsmith.models.caption import Caption, caption_of
 from capsmith.models.caption_model import CaptionModel
+from capsmith.models.decoding_argument import Search, chosen_decoding
 from capsmith.models.ensemble import EnsembleStepper, require_same_words
 from capsmith.models.member import Member, StoredFeatures
 from capsmith.models.wishes import resolve
@@ -102,7 +103,7 @@ class FeatureCaptioner:
         Raises:
             ConfigError: Words are not in the vocabulary, or contradict each other.
         """
-        if not decoding.has_wishes:
+        if not has_wishes(decoding):
             return None
         if self._wishes is None or self._wishes[0] != decoding:
             self._wishes = decoding, resolve(decoding, self.vocabulary, self.config.text)

@@ -11,7 +11,7 @@ from capsmith.data.text.subwords import MARK, continues_word
 from capsmith.data.text.tokens import tokenise
 from capsmith.data.text.vocabulary import SPECIALS, UNK, Vocabulary
 from capsmith.decoding.grid import Phrase
-from capsmith.decoding.wishes import Wishes
+from capsmith.decoding.wishes import Wishes, has_wishes
 
 _MOST_INCLUDED = 32  # tokens of all included words: each adds a bank of beams
 _MOST_STATES = 1_000  # of their automaton, which alternatives enlarge
@@ -36,7 +36,7 @@ def resolve(decoding: Any, vocabulary: Vocabulary, text: Any) -> Wishes | None:
         ConfigError: A word of the prefix, or one to include, is not in the vocabulary; words contradict each other; or
             the captions are too short for them.
     """
-    if not decoding.has_wishes:
+    if not has_wishes(decoding):
         return None
     notes: list[str] = []
     prefix = _prefix(decoding.prefix, vocabulary, text)

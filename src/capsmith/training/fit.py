@@ -12,7 +12,7 @@ from capsmith.core.errors import CapsmithError, CheckpointError
 from capsmith.core.files import read_json
 from capsmith.core.log import get_logger, log_file
 from capsmith.core.precision import faster_dtype
-from capsmith.core.readers.json_files import FileSchema
+from capsmith.core.readers.file_schema import FileSchema
 from capsmith.core.scopes import Use, difference
 from capsmith.data.prepare import Prepared, open_pickle, prepare, read_corpus, require_splits
 from capsmith.data.records import Corpus
