@@ -63,7 +63,7 @@ def _from_npm() -> dict[str, bytes]:
             raise CheckpointError(f"npm cannot fetch {package} ({one_line(error)}): {advice}") from error
         tarballs = sorted(Path(folder).glob("*.tgz"))
         if done.returncode or not tarballs:
-            reason = one_line(done.stderr)[:200] or f"exit code {done.returncode}"
+            reason = " ".join(done.stderr.split())[:200] or f"exit code {done.returncode}"
             raise CheckpointError(f"npm cannot fetch {package} ({reason}): {advice}")
         return _verified(_read_tarball(tarballs[0]), f"npm's {package}")
 

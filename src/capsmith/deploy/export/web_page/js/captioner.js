@@ -6,7 +6,7 @@ import { search } from "./search.js";
 import { decode, detokenise } from "./text.js";
 
 const WASM = "ort/ort-wasm-simd-threaded.wasm";
-const THREADS = 4; // more gain nothing for networks of this size
+const THREADS = 4; // as onnxruntime-web does: half of the processors, since they are often two to a core, and 4 at most
 
 /** The captioner cannot be loaded; the message is a sentence for the visitor. */
 export class LoadError extends Error {}
@@ -33,7 +33,7 @@ export class Captioner {
       download(WASM),
     ]);
     Object.assign(ort.env.wasm, {
-      numThreads: self.crossOriginIsolated ? Math.min(THREADS, navigator.hardwareConcurrency || 1) : 1,
+      numThreads: self.crossOriginIsolated ? Math.min(THREADS, Math.ceil((navigator.hardwareConcurrency || 1) / 2)) : 1,
       wasmPaths: { mjs: new URL("ort/ort-wasm-simd-threaded.js", base).href, wasm: new URL(WASM, base).href },
       wasmBinary: wasm,
     });
@@ -65,7 +65,7 @@ export class Captioner {
       if (!sizes.has(String(size))) sizes.set(String(size), pixelsOf(bitmap, size, jpeg));
       return sizes.get(String(size));
     };
-    for (const { encoders } of this.members) for (const encoder of encoders) pixels(encoder.image_size);
+    for (const { entry } of this.members) for (const encoder of entry.encoders) pixels(encoder.image_size);
     bitmap.close();
     const decoded = performance.now();
     const features = [];

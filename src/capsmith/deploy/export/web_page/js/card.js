@@ -31,10 +31,10 @@ export class Card {
     this.node.dataset.score = best.score;
     this.find("img").alt = best.text;
     this.find(".caption").textContent = best.text || "(no words)";
-    this.find(".facts").textContent = `${this.name} · ${Math.round(milliseconds.total)} ms on this device`;
+    this.find(".facts").textContent = `${this.name} · score ${best.score.toFixed(2)} · ${Math.round(milliseconds.total)} ms on this device`;
     this.find(".copy").setAttribute("aria-label", `Copy the caption of ${this.name}`);
     this.find(".others").hidden = !others.length;
-    this.find(".others ol").append(...[best, ...others].map(line));
+    this.find(".others ol").append(...others.map(line));
     this.find(".actions").hidden = false;
   }
 
