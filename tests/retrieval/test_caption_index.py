@@ -55,3 +55,16 @@ def test_a_loaded_index_equals_the_saved_one(tmp_path):
     np.testing.assert_array_equal(again.frequencies.idf, index.frequencies.idf)
     expected = np.log(60 / sum(any(5 in c for c in group) for group in CAPTIONS))
     assert np.isclose(again.frequencies.idf, expected, rtol=1e-12).any()
+
+
+def test_an_image_of_the_index_can_be_ignored():
+    seen = Seen(4)
+    ids = [str(n) for n in range(60)]
+    index = CaptionIndex.build(seen, ids, CAPTIONS)
+    everything, _ = index.nearest(seen.features(ids), 60)
+    assert (everything[:, 0] == np.arange(60)).mean() > 0.9
+    others, likeness = index.nearest(seen.features(ids), 60, skip_identical=True)
+    assert (others[:, :59] != np.arange(60)[:, None]).all() and (others[:, 59] == np.arange(60)).all()
+    for row, (before, after) in enumerate(zip(everything, others[:, :59], strict=True)):
+        assert [image for image in before if image != row] == list(after)
+    assert (likeness[:, 59] == -1).all()

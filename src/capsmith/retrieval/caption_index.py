@@ -24,6 +24,7 @@ from capsmith.vision.feature_scale import feature_scale
 _DIMENSIONS = 256  # of the visual part, at most
 _COMPONENTS = 768  # principal components from which captions are predicted, at most
 _WHITENING = 0.25  # divides a component by its variance to this power; at 0 the first few would dominate
+_IDENTICAL = 0.999  # visual cosine; vectors are stored as float16
 _BATCH = 256
 
 
@@ -85,20 +86,26 @@ class CaptionIndex:
         vectors = _vectors(pooled - mean, visual, semantic).astype(np.float16)
         return cls(ids_of_tokens, vectors, mean, visual, semantic, concepts)
 
-    def nearest(self, features: np.ndarray, k: int, semantic_weight: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(
+        self, features: np.ndarray, k: int, semantic_weight: float = 0.0, skip_identical: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the k nearest training images of N images, the most similar first.
 
         Args:
             features: Features (N, D) or (N, L, D).
             k: Number of neighbours; fewer are returned if the index has fewer.
             semantic_weight: Weight of the semantic cosine; the visual cosine has weight 1.
+            skip_identical: Rank images whose visual cosine exceeds 0.999 last, because they are the same image.
 
         Returns:
             Indices of training images, and their similarity, the weighted mean of both cosines, both (N, k).
         """
         queries = _vectors(pool(features) - self.mean, self.visual_projection, self.semantic_projection)
-        queries[:, self.visual_projection.shape[1] :] *= semantic_weight
-        similarity = queries @ self.vectors.astype(np.float32).T / np.float32(1 + semantic_weight)
+        width, vectors = self.visual_projection.shape[1], self.vectors.astype(np.float32)
+        queries[:, width:] *= semantic_weight
+        similarity = queries @ vectors.T / np.float32(1 + semantic_weight)
+        if skip_identical:
+            similarity[queries[:, :width] @ vectors[:, :width].T > _IDENTICAL] = -1.0
         nearest: np.ndarray = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
         return nearest, np.take_along_axis(similarity, nearest, axis=1)
 

@@ -53,6 +53,9 @@ class MbrConfig(RerankConfig):
     By default all have the same weight."""
     semantic_weight: float = Field(default=0.0, ge=0, le=1e3)
     """Weight of semantic similarity relative to visual similarity (weight 1) in the search for nearest images."""
+    skip_identical: bool = False
+    """Ignore training images that are the image itself (visual cosine above 0.999). Set it to caption training images,
+    for example to train another model on these captions (``training.teacher_captions``)."""
     concept_weight: float = Field(default=0.0, ge=0, le=1e6)
     """Weight of the concept score: how well a caption covers the words predicted from the image."""
     log_prob_weight: float = Field(default=1.0, ge=0, le=1e6)

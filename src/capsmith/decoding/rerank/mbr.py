@@ -69,7 +69,7 @@ class MbrReranker:
             context: Provides the caption index.
         """
         config, index = self.config, context.caption_index
-        neighbours = index.nearest(features, config.neighbours, config.semantic_weight)
+        neighbours = index.nearest(features, config.neighbours, config.semantic_weight, config.skip_identical)
         predictions = index.predict_concepts(features)
         return [
             choose(

@@ -37,7 +37,9 @@ class CaptionIndex(Protocol):
     def concepts(self) -> Concepts:
         """Scores captions against predicted words."""
 
-    def nearest(self, features: np.ndarray, k: int, semantic_weight: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(
+        self, features: np.ndarray, k: int, semantic_weight: float = 0.0, skip_identical: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns indices and similarity of the k nearest training images of each image, both (B, k)."""
 
     def predict_concepts(self, features: np.ndarray) -> np.ndarray:
