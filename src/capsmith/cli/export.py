@@ -32,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="images for the comparison with the run, and for the calibration of int8; default: the run's dataset",
     )
+    parser.add_argument(
+        "--onnxruntime-web",
+        type=Path,
+        metavar="TARBALL|FOLDER",
+        help="for --format web: a copy of the npm package onnxruntime-web; default: npm fetches it",
+    )
     add_average(parser)
     add_set(parser)
     add_plugin(parser)
@@ -46,6 +52,8 @@ def run(args: argparse.Namespace) -> None:
     load_keras()
     from capsmith.deploy.export.export import export
 
-    result = export(args.run, args.out, args.format, args.quantise, args.images, args.set, args.average)
+    result = export(
+        args.run, args.out, args.format, args.quantise, args.images, args.set, args.average, args.onnxruntime_web
+    )
     print_error(f"{result.bytes / 1e6:.1f} MB, {result.comparison}")
     print_path(result.folder)

@@ -53,6 +53,7 @@ def export(
     images: str | Path | None = None,
     overrides: Sequence[str] = (),
     average: bool = False,
+    onnxruntime_web: str | Path | None = None,
 ) -> Export:
     """Writes a captioner in a format that runs without capsmith's training stack, and verifies it.
 
@@ -66,6 +67,8 @@ def export(
         images: Folder of images for verification and calibration; by default those of the run's dataset.
         overrides: Changes to the config, such as ``"decoding.beam_size=3"``: the export's decoding settings.
         average: Average the weights of several runs instead of their probabilities.
+        onnxruntime_web: For the format web: the npm package onnxruntime-web, as tarball or folder; by default npm
+            fetches it.
 
     Raises:
         CheckpointError: The run cannot be loaded or written in this format, or the export differs from it.
@@ -82,6 +85,8 @@ def export(
     require_portable(configs[0])
     spec.require_packages()
     _require_tensorflow()
+    package = None if onnxruntime_web is None else path_argument(onnxruntime_web, "onnxruntime_web")
+    prepared = spec.load(spec.preparer)(package) if spec.preparer else None
     captioner = Captioner.load_members(runs.runs, configs, average=runs.average)
     for member in captioner.members:
         _ = member.encoders  # raises if there are none
@@ -90,7 +95,7 @@ def export(
     sample = sample_images(configs[0], folder)
     with _parents(target), temporary_folder(target) as temporary:
         built = temporary / "export"
-        comparison = _build(built, captioner, spec, quantise, sample, runs)
+        comparison = _build(built, captioner, spec, quantise, sample, runs, prepared)
         size = sum(path.stat().st_size for path in built.rglob("*") if path.is_file())
         _replace(built, target, temporary / "before")
     return Export(target, size, comparison)
@@ -115,7 +120,13 @@ def require_portable(config: Config) -> None:
 
 
 def _build(
-    folder: Path, captioner: Captioner, spec: Format, quantise: str | None, sample: SampleImages, runs: ModelRuns
+    folder: Path,
+    captioner: Captioner,
+    spec: Format,
+    quantise: str | None,
+    sample: SampleImages,
+    runs: ModelRuns,
+    prepared: Any,
 ) -> Comparison:
     """Writes a complete export, verified, into a new folder."""
     folder.mkdir()
@@ -138,7 +149,7 @@ def _build(
         "verified": comparison.as_dict(),
     }
     if spec.finisher:
-        spec.load(spec.finisher)(folder, captioner, entries)
+        spec.load(spec.finisher)(folder, captioner, entries, prepared)
     manifest.write_manifest(folder, captioner, spec.name, quantise, entries, more)
     write_card(folder, captioner)
     return comparison

@@ -28,6 +28,7 @@ class Format:
         opener: ``"module:function"`` that opens a written file as a function of NumPy arrays to a list of them.
         quantiser: ``"module:function"`` that quantises the files of a member in place (``quantise_member``);
             empty if the format has no quantisation.
+        preparer: ``"module:function"`` that fetches what the finisher needs before anything is loaded; or empty.
         finisher: ``"module:function"`` that adds files to the folder of a verified export, which it gets; or empty.
         packages: Packages that the writer and the opener import, by the extra that installs them.
     """
@@ -38,6 +39,7 @@ class Format:
     writer: str
     opener: str
     quantiser: str = ""
+    preparer: str = ""
     finisher: str = ""
     packages: tuple[tuple[str, str], ...] = ()
 
@@ -85,6 +87,17 @@ FORMATS = {
             "",
             "savedmodel:write_savedmodel",
             "savedmodel:open_savedmodel",
+        ),
+        Format(
+            "web",
+            "for browsers: a static page that captions photos on the visitor's device",
+            ".onnx",
+            "onnx_files:write_onnx",
+            "onnx_files:open_onnx",
+            "quantise:quantise_member",
+            preparer="onnxruntime_web:onnxruntime_web",
+            finisher="web:write_web",
+            packages=_ONNX,
         ),
     )
 }
