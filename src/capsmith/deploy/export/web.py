@@ -19,7 +19,6 @@ from capsmith.core.log import get_logger
 from capsmith.decoding.config import DecodingConfig
 from capsmith.deploy.export.manifest import MANIFEST, VOCABULARY, file_entries
 from capsmith.models.captioner import Captioner
-from capsmith.models.wishes import resolve
 
 logger = get_logger(__name__)
 
@@ -71,7 +70,7 @@ def _report_losses(decoding: DecodingConfig) -> None:
 
 def _words(captioner: Captioner) -> dict[str, Any]:
     """Returns the prefix and the words to exclude as token ids, which the page does not compute from text."""
-    wishes = resolve(captioner.config.decoding, captioner.vocabulary, captioner.config.text)
+    wishes = captioner.wishes(captioner.config.decoding)
     return {"prefix": wishes.prefix if wishes else (), "exclude": wishes.exclude if wishes else ()}
 
 
