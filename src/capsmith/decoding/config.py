@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from capsmith.core.registry import OneOf, Registry
 from capsmith.core.schema import Settings
@@ -58,11 +58,16 @@ class DecodingConfig(Settings):
         """Whether the reranker reads the captions of the training images."""
         return self.rerank is not None and self.rerank.requires_caption_index
 
-    @field_validator("include", "exclude", mode="before")
+    @field_validator("prefix", "include", "exclude", mode="before")
     @classmethod
-    def _one_word(cls, value: Any) -> Any:
-        """Takes a single word as a list of one."""
-        return (value,) if isinstance(value, str) else value
+    def _quoted(cls, value: Any, info: ValidationInfo) -> Any:
+        """Takes a single word as a list of one, and explains words that YAML reads as something else, such as on."""
+        words = value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(word, bool | int | float) for word in words):
+            raise ValueError(
+                "YAML reads yes, no, on, off, true, false and numbers as other values: write them in quotes"
+            )
+        return (value,) if isinstance(value, str) and info.field_name != "prefix" else value
 
     @field_validator("prefix", "include", "exclude")
     @classmethod
