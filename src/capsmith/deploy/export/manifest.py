@@ -13,6 +13,7 @@ from capsmith.core.readers.regular_files import read_bytes
 from capsmith.deploy.export.graphs import MemberGraphs
 from capsmith.models.captioner import Captioner
 from capsmith.models.member import Member
+from capsmith.models.wishes import without_file
 
 MANIFEST, CARD, VOCABULARY, DOMAIN = "manifest.json", "README.md", "vocabulary.json", "domain.npz"
 FORMAT = 1
@@ -77,7 +78,7 @@ def write_manifest(
             "quantise": quantise,
             "files": file_entries(folder),
             "text": config.text.model_dump(mode="json"),
-            "decoding": config.decoding.model_dump(mode="json"),
+            "decoding": without_file(config.decoding),
             "members": list(members),
             "config": config.model_dump(mode="json"),
             **more,

@@ -119,7 +119,7 @@ class LoadedExport:
     def caption(self, features: Any, decoding: DecodingConfig) -> Caption:
         """Captions one image by its features."""
         stepper = self.members[0] if len(self.members) == 1 else LoadedEnsemble(self.members)
-        found = search(stepper, features, decoding)
+        found = search(stepper, features, decoding, self.captioner.wishes(decoding))
         (ranked,) = rerank(found, parts_of(features)[0], decoding, self)
         return caption_of(ranked, self.captioner.vocabulary, self.captioner.config.text)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from capsmith.core.log import get_logger
+from capsmith.decoding.wishes import has_wishes
 from capsmith.deploy.export.manifest import MANIFEST, VOCABULARY, file_entries
 from capsmith.models.captioner import Captioner
 
@@ -42,6 +43,8 @@ def write_web(
         logger.warning("export: the page uses beam search: random captions would differ at every visit")
     if decoding.rerank is not None:
         logger.warning(f"export: the page searches without the reranker '{decoding.rerank.type}'")
+    if has_wishes(decoding):
+        logger.warning("export: the page searches without prefix, include, exclude and n")
     page = _page_files(files("capsmith.deploy.export") / "web_page")
     worker = page.pop(_WORKER).decode()
     licence = page.pop(_LICENCE)
