@@ -14,7 +14,7 @@ import numpy as np
 from capsmith.core.errors import CheckpointError
 from capsmith.decoding.config import BeamConfig, DecodingConfig
 from capsmith.decoding.features import EnsembleFeatures
-from capsmith.decoding.rerank.reranker import rerank
+from capsmith.decoding.rerank.rerank import rerank
 from capsmith.decoding.search import search
 from capsmith.deploy.export.formats import Format
 from capsmith.deploy.export.loaded import LoadedEnsemble, LoadedMember
