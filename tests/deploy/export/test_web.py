@@ -21,20 +21,23 @@ from capsmith import Captioner
 from capsmith.core.errors import CapsmithError
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.tokens import detokenise
+from capsmith.decoding.beam import beam
 from capsmith.decoding.config import BeamConfig, GreedyConfig
 from capsmith.decoding.namespace import NumpyNamespace
-from capsmith.decoding.search import search
+from capsmith.decoding.sampling import greedy
+from capsmith.decoding.wishes import Wishes
 from capsmith.deploy.export.onnxruntime_web import onnxruntime_web
 from capsmith.vision.images import load_image
 from capsmith.vision.joined import join_features
-from tests.support.table_model import Table, features
+from tests.support.table_model import A, B, C, Table, V, features
 
 pytest.importorskip("playwright", reason="needs playwright")
 pytest.importorskip("tf2onnx", reason="needs capsmith[export]")
 if browser.chromium() is None:
     pytest.skip("needs Chromium", allow_module_level=True)
 
-SETTINGS = ["decoding.beam_size=3", "decoding.min_length=2", "decoding.max_length=8"]
+SETTINGS = ["decoding.beam_size=3", "decoding.min_length=2", "decoding.max_length=8", "decoding.prefix=there is"]
+WORDS = Wishes(V, prefix=(A, C), exclude=((B,), (C, A), (C, C, C)))
 
 
 @pytest.fixture(scope="module")
@@ -169,8 +172,13 @@ def _first_of_equals(array, k):
     return np.take_along_axis(array, index, axis=1), index.astype(np.int32)
 
 
-@pytest.mark.parametrize("ties", [False, True])
-def test_searches_find_the_hypotheses_of_python(visit, ties, monkeypatch):
+def _python(model, images, config, words):
+    return (beam if config.type == "beam" else greedy)(config, model, images, words)
+
+
+@pytest.mark.parametrize("words", [None, WORDS], ids=["free", "words"])
+@pytest.mark.parametrize("ties", [False, True], ids=["distinct", "ties"])
+def test_searches_find_the_hypotheses_of_python(visit, ties, words, monkeypatch):
     monkeypatch.setattr(NumpyNamespace, "top_k", staticmethod(_first_of_equals))
     images = 12
     model = Table(images, seed=3)
@@ -178,7 +186,7 @@ def test_searches_find_the_hypotheses_of_python(visit, ties, monkeypatch):
         model.table = np.round(model.table)
     expected = [
         [[(list(h.tokens), h.log_probability, h.score, h.ended) for h in found] for found in ranked]
-        for ranked in (search(model, features(images), config) for config in SEARCHES)
+        for ranked in (_python(model, features(images), config, words) for config in SEARCHES)
     ]
     body = """
         const results = [];
@@ -191,13 +199,14 @@ def test_searches_find_the_hypotheses_of_python(visit, ties, monkeypatch):
                     before = Array.from(tokens);
                     return Float32Array.from(own.flatMap((one, row) => table[one][tokens[row]]));
                 };
-                ofImages.push(await module.search(step, decoding));
+                ofImages.push(await module.search(step, decoding, argument.words ?? undefined));
             }
             results.push(ofImages.map(found => found.map(h => [h.tokens, h.logProbability, h.score, h.ended])));
         }
         return results;
     """
     argument = {"decodings": [config.model_dump() for config in SEARCHES], "tables": model.table.tolist()}
+    argument["words"] = words and {"prefix": words.prefix, "exclude": words.exclude}
     found = visit.run_module("search.js", body, argument)
     for config, ours, theirs in zip(SEARCHES, found, expected, strict=True):
         for one, other in zip(ours, theirs, strict=True):

@@ -119,8 +119,11 @@ class LoadedExport:
     def caption(self, features: Any, decoding: DecodingConfig) -> Caption:
         """Captions one image by its features."""
         stepper = self.members[0] if len(self.members) == 1 else LoadedEnsemble(self.members)
-        found = search(stepper, features, decoding, self.captioner.wishes(decoding))
+        wishes = self.captioner.wishes(decoding)
+        found = search(stepper, features, decoding, wishes)
         (ranked,) = rerank(found, parts_of(features)[0], decoding, self)
+        if wishes is not None and wishes.n:
+            ranked = wishes.distinct(ranked)
         return caption_of(ranked, self.captioner.vocabulary, self.captioner.config.text)
 
     @cached_property
