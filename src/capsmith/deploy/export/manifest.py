@@ -69,6 +69,7 @@ def write_manifest(
         more: More sections: ``scores``, ``labels``.
     """
     config = captioner.config
+    decoding = without_file(config.decoding)
     write_json(
         folder / MANIFEST,
         {
@@ -78,9 +79,9 @@ def write_manifest(
             "quantise": quantise,
             "files": file_entries(folder),
             "text": config.text.model_dump(mode="json"),
-            "decoding": without_file(config.decoding),
+            "decoding": decoding,
             "members": list(members),
-            "config": config.model_dump(mode="json"),
+            "config": config.model_dump(mode="json") | {"decoding": decoding},
             **more,
         },
     )
