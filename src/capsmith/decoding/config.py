@@ -7,52 +7,26 @@ from pydantic import Field, model_validator
 from capsmith.core.registry import OneOf, Registry
 from capsmith.core.schema import Settings
 from capsmith.decoding.rerank.config import RERANKERS, RerankConfig
-
-_MAX_LENGTH = 10_000  # tokens of a caption: more than any caption needs, but bounds the search time
-_MAX_TOKENS = 4_000_000  # of all hypotheses of one image
+from capsmith.decoding.rules import MAX_LENGTH, BeamRules, SampleRules, SearchRules
 
 
-class DecodingConfig(Settings):
+class DecodingConfig(SearchRules, Settings):
     """Settings shared by all searches."""
 
     type: str
     """``greedy``, ``beam`` or ``sample``."""
-    max_length: int = Field(default=30, ge=1, le=_MAX_LENGTH)
+    max_length: int = Field(default=30, ge=1, le=MAX_LENGTH)
     """Longest caption in tokens, without the end token."""
-    min_length: int = Field(default=1, ge=0, le=_MAX_LENGTH)
+    min_length: int = Field(default=1, ge=0, le=MAX_LENGTH)
     """Shortest caption in tokens; the end token is not allowed earlier."""
-    no_repeat: int = Field(default=0, ge=0, le=_MAX_LENGTH)
+    no_repeat: int = Field(default=0, ge=0, le=MAX_LENGTH)
     """No n-gram of this length occurs twice in a caption (3: Paulus et al. 2018); 0 allows all."""
     rerank: Annotated[RerankConfig | None, OneOf(RERANKERS, optional=True)] = None
     """Reranker that reorders the hypotheses of the search; by default they keep the order of the search."""
 
-    @property
-    def rows(self) -> dict[str, int]:
-        """Number of hypotheses of one image that are searched in parallel, by the field that sets it."""
-        return {}
-
-    @property
-    def all_rows(self) -> dict[str, int]:
-        """``rows`` of the search and of its reranker."""
-        added = {} if self.rerank is None else self.rerank.rows
-        return self.rows | {f"rerank.{name}": count for name, count in added.items()}
-
-    @property
-    def requires_caption_index(self) -> bool:
-        """Whether the reranker reads the captions of the training images."""
-        return self.rerank is not None and self.rerank.requires_caption_index
-
     @model_validator(mode="after")
-    def _check_lengths(self) -> "DecodingConfig":
-        if self.min_length > self.max_length:
-            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
-        rows = self.all_rows
-        if sum(rows.values()) * self.max_length > _MAX_TOKENS:
-            captions = " + ".join(f"{name} {count:,}" for name, count in rows.items())
-            raise ValueError(
-                f"{captions} captions of max_length {self.max_length:,} are more than {_MAX_TOKENS:,} tokens for one "
-                "image: lower one of them"
-            )
+    def _check(self) -> "DecodingConfig":
+        self.check()
         return self
 
 
@@ -71,7 +45,7 @@ class GreedyConfig(DecodingConfig):
 
 
 @DECODINGS.register("capsmith.decoding.beam:beam")
-class BeamConfig(DecodingConfig):
+class BeamConfig(BeamRules, DecodingConfig):
     """Beam search."""
 
     type: Literal["beam"] = "beam"
@@ -85,20 +59,9 @@ class BeamConfig(DecodingConfig):
     """With several groups: penalty on a token's log probability for each beam of earlier groups that chose the token at
     the same step."""
 
-    @property
-    def rows(self) -> dict[str, int]:
-        """The beams."""
-        return {"beam_size": self.beam_size}
-
-    @model_validator(mode="after")
-    def _check_groups(self) -> "BeamConfig":
-        if self.beam_size % self.groups:
-            raise ValueError(f"beam_size {self.beam_size} cannot be split into {self.groups} groups")
-        return self
-
 
 @DECODINGS.register("capsmith.decoding.sampling:sample")
-class SampleConfig(DecodingConfig):
+class SampleConfig(SampleRules, DecodingConfig):
     """Random captions."""
 
     type: Literal["sample"] = "sample"
@@ -112,8 +75,3 @@ class SampleConfig(DecodingConfig):
     """Sample from the smallest set of tokens with this probability (Holtzman et al. 2020); by default from all."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Random seed. An image's samples depend on the seed and its features, never on its batch."""
-
-    @property
-    def rows(self) -> dict[str, int]:
-        """The samples."""
-        return {"samples": self.samples}
