@@ -16,8 +16,10 @@ from pydantic.json_schema import GenerateJsonSchema
 from capsmith.core.files import write_text
 from capsmith.core.registry import OneOf, Registry
 from capsmith.core.schema import Settings
+from capsmith.data.text import plain_settings as text
+from capsmith.data.text.config import TextConfig
+from capsmith.decoding import plain_settings as decoding
 from capsmith.decoding.config import DECODINGS
-from capsmith.decoding.plain_settings import SCHEMAS
 from capsmith.decoding.rerank.config import RERANKERS
 
 _PROSE = ("title", "description")
@@ -59,12 +61,15 @@ def own(registry: Registry) -> dict[str, Any]:
 def files() -> dict[Path, str]:
     """Returns the text of each file."""
     searches = {"decoding": own(DECODINGS), "reranker": own(RERANKERS), "retired": dict(DECODINGS.retired)}
-    return {SCHEMAS: json.dumps(searches, indent=1, ensure_ascii=False) + "\n"}
+    schemas = {decoding.SCHEMAS: searches, text.SCHEMAS: {"text": fields(TextConfig)}}
+    return {path: json.dumps(values, indent=1, ensure_ascii=False) + "\n" for path, values in schemas.items()}
 
 
 def outdated() -> list[Path]:
     """Returns the files that differ from what would be written."""
-    return [path for path, text in files().items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    return [
+        path for path, content in files().items() if not path.is_file() or path.read_text(encoding="utf-8") != content
+    ]
 
 
 def main() -> None:
@@ -75,8 +80,8 @@ def main() -> None:
         if wrong := outdated():
             raise SystemExit(f"out of date, run `make tables`: {', '.join(map(str, wrong))}")
         return
-    for path, text in files().items():
-        write_text(path, text)
+    for path, content in files().items():
+        write_text(path, content)
 
 
 if __name__ == "__main__":

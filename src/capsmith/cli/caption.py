@@ -7,6 +7,7 @@ from typing import Any
 
 from capsmith.cli.keras_import import load_keras
 from capsmith.cli.options import add_average, add_plugin, add_set
+from capsmith.cli.search_options import add_search_options, as_overrides, check_words, overrides_of
 
 _MAX_REPORTED = 20  # unreadable images that are listed
 _EXIT = "Exit code: 0 if every image was captioned, 2 if some could not be read (the others are captioned)."
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT.png",
         help="draw the attention for each word (for several runs, their mean)",
     )
+    add_search_options(parser)
     add_average(parser)
     add_set(parser)
     add_plugin(parser)
@@ -45,14 +47,17 @@ def run(args: argparse.Namespace) -> int:
     from capsmith.core.errors import ImageError
     from capsmith.core.terminal import print_error, print_json, print_line, require_output
     from capsmith.models.ensemble_run import find_runs
+    from capsmith.models.run import RunDirectory
 
     if not (args.show or args.attention):
         require_output("captions")
     models, paths = _split_arguments([args.run, *map(Path, args.images)])
     images, failed = _list_images(paths)
-    runs = find_runs(models, args.set, args.average)
+    runs = find_runs(models, [*args.set, *as_overrides(overrides_of(args))], args.average)
     configs = runs.configs(require_all=False)  # reports mistakes before Keras is loaded
     _require_outputs(args, images)
+    for note in check_words(configs[0], RunDirectory(runs.runs[0]).vocabulary):
+        print_error(f"note: {note}")
     load_keras()
     from capsmith.models.captioner import Captioner
 
@@ -61,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         if member.feature_origin is not None and member.feature_origin.encoder == "unverified":
             print_error(f"note: {member.run} {member.feature_origin.note}")
     captions: list[tuple[Path, Any]] = []
+    several = configs[0].decoding.n is not None
     try:
         for path in images:
             try:
@@ -72,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
             if args.json:
                 print_json(_record(path, caption))
             else:
-                print_line(path, caption.text)
+                for one in (caption, *caption.alternatives) if several else (caption,):
+                    print_line(path, one.text)
     finally:
         _warn_of_domain(captions)
         _report(failed)

@@ -117,7 +117,7 @@ class Section:
                 checked[name] = converted(self.classes[kind].prepare_field(name, value), field, path)
                 self.classes[kind].check_field(name, checked[name])
             except InvalidValue as error:
-                problems.append(str(error))
+                problems += error.args
             except ValueError as error:
                 problems.append(f"{path}: {error}")
         for key in values:

@@ -8,7 +8,7 @@ import math
 import operator
 import os
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ Schema = Mapping[str, Any]
 _INTEGER = re.compile(r"[+-]?\d+(?:_\d+)*(?:\.0+)?", re.ASCII)
 _LONGEST_INTEGER = 4300  # digits that Python converts
 _TRUE, _FALSE = {"1", "on", "t", "true", "y", "yes"}, {"0", "off", "f", "false", "n", "no"}
+_NOT_UNICODE = "input should be a valid string, unable to parse raw data as a unicode string"
 _BOUNDS: tuple[tuple[str, Callable[[Any, Any], bool], str], ...] = (
     ("maximum", operator.le, "less than or equal to"),
     ("exclusiveMaximum", operator.lt, "less than"),
@@ -28,7 +29,7 @@ _BOUNDS: tuple[tuple[str, Callable[[Any, Any], bool], str], ...] = (
 
 
 class InvalidValue(ValueError):
-    """A value is not valid; the message is a complete line."""
+    """A value is not valid. Each argument is a complete line: there are several for a list."""
 
 
 def converted(value: Any, schema: Schema, path: str) -> Any:
@@ -49,9 +50,9 @@ def converted(value: Any, schema: Schema, path: str) -> Any:
         schema = next(choice for choice in choices if choice.get("type") != "null")
     allowed = schema.get("enum", [schema["const"]] if "const" in schema else None)
     if allowed is not None:
-        if not isinstance(value, str) or value not in allowed:
-            raise InvalidValue(not_allowed(path, value, allowed))
-        return value
+        return _one_of(value, allowed, path)
+    if schema["type"] == "array":
+        return _strings(value, path)
     try:
         result = _TYPES[schema.get("format") or schema["type"]](value)
         for key, holds, words in _BOUNDS:
@@ -63,6 +64,30 @@ def converted(value: Any, schema: Schema, path: str) -> Any:
         return check_integer(check_characters(result))
     except ValueError as error:
         raise InvalidValue(f"{path}: {error}") from None
+
+
+def _one_of(value: Any, allowed: list[str], path: str) -> str:
+    try:
+        if isinstance(value, str) and _text(value) in allowed:
+            return value
+    except _Unreadable as error:
+        raise InvalidValue(invalid(path, str(error), value)) from None
+    raise InvalidValue(not_allowed(path, value, allowed))
+
+
+def _strings(value: Any, path: str) -> tuple[str, ...]:
+    items = None if isinstance(value, str | bytes | bytearray | Mapping) else _call(list, value)
+    if items is None:
+        raise InvalidValue(invalid(path, "input should be a valid tuple", value))
+    texts, lines = [], []
+    for number, item in enumerate(items):
+        try:
+            texts.append(_string(item))
+        except _Unreadable as error:
+            lines.append(invalid(f"{path}.{number}", str(error), item))
+    if lines:
+        raise InvalidValue(*lines)
+    return tuple(texts)
 
 
 class _Unreadable(ValueError):
@@ -112,7 +137,7 @@ def _boolean(value: Any) -> bool:
         return value
     if isinstance(value, str | bytes):
         word = _text(value).lower()
-    elif isinstance(value, int | float):
+    elif isinstance(value, int | float) and -(2**63) <= value < 2**63 and value % 1 == 0:
         word = str(int(value)) if value in (0, 1) else ""
     else:
         raise _Unreadable("input should be a valid boolean")
@@ -125,9 +150,9 @@ def _string(value: Any) -> str:
     if not isinstance(value, str | bytes | bytearray):
         raise _Unreadable("input should be a valid string")
     try:
-        return value.decode() if isinstance(value, bytes | bytearray) else str(value)
+        return str(value) if isinstance(value, str) else value.decode()
     except UnicodeDecodeError:
-        raise _Unreadable("input should be a valid string, unable to parse raw data as a unicode string") from None
+        raise _Unreadable(_NOT_UNICODE) from None
 
 
 def _path(value: Any) -> Path:
@@ -136,24 +161,21 @@ def _path(value: Any) -> Path:
     return Path(os.path.expanduser(value)) if value != "" else Path(EMPTY)
 
 
-def _strings(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple | Set):
-        raise _Unreadable("input should be a valid tuple")
-    return tuple(_string(item) for item in value)
-
-
 _TYPES: dict[str, Callable[[Any], Any]] = {
     "integer": _integer,
     "number": _number,
     "boolean": _boolean,
     "string": _string,
     "path": _path,
-    "array": _strings,
 }
 
 
 def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
+    """Returns the text that is read as a number or a word."""
+    try:
+        return value.encode().decode() if isinstance(value, str) else value.decode(errors="replace")
+    except UnicodeEncodeError:  # a lone surrogate
+        raise _Unreadable(_NOT_UNICODE) from None
 
 
 def _call(convert: Callable[[Any], Any], value: Any) -> Any:

@@ -57,7 +57,8 @@ class Settings(BaseModel):
         if not isinstance(values, dict):
             return values
         paths = [name for name, field in cls.model_fields.items() if _takes_paths(field.annotation)]
-        return values | {name: EMPTY for name in paths if values.get(name) == ""}
+        empty = [name for name in paths if isinstance(values.get(name), str) and not values[name]]
+        return values | dict.fromkeys(empty, EMPTY)
 
     @field_validator("*")
     @classmethod
@@ -122,7 +123,7 @@ def _explain_one(item: dict[str, Any], location: list[str], models: list[type[Ba
         return not_allowed(path, item["input"], allowed)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return section_needed(path, item["input"])
-    message = item["msg"].removeprefix("Value error, ")
+    message = item["msg"].removeprefix("Value error, ").removesuffix(" for <class 'pathlib.Path'>")
     message = message[:1].lower() + message[1:]
     return f"{path}: {message}" if kind == "value_error" else invalid(path, message, item["input"])
 

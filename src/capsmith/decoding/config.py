@@ -1,13 +1,22 @@
 """Settings of searches. The code of each search is imported when it is used."""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from capsmith.core.registry import OneOf, Registry
 from capsmith.core.schema import Settings
 from capsmith.decoding.rerank.config import RERANKERS, RerankConfig
-from capsmith.decoding.rules import MAX_LENGTH, BeamRules, SampleRules, SearchRules
+from capsmith.decoding.rules import (
+    MAX_CAPTIONS,
+    MAX_LENGTH,
+    WORD_LISTS,
+    BeamRules,
+    GreedyRules,
+    SampleRules,
+    SearchRules,
+)
 
 
 class DecodingConfig(SearchRules, Settings):
@@ -21,8 +30,31 @@ class DecodingConfig(SearchRules, Settings):
     """Shortest caption in tokens; the end token is not allowed earlier."""
     no_repeat: int = Field(default=0, ge=0, le=MAX_LENGTH)
     """No n-gram of this length occurs twice in a caption (3: Paulus et al. 2018); 0 allows all."""
+    prefix: str = ""
+    """Text with which every caption begins, such as ``a photo of``. Its words must be in the vocabulary; they count for
+    the length and the probability."""
+    include: tuple[str, ...] = ()
+    """Words or phrases that every caption contains; ``dog|puppy`` allows either. Needs ``beam`` or ``greedy``."""
+    exclude: tuple[str, ...] = ()
+    """Words or phrases that no caption contains. Words outside the vocabulary have no effect."""
+    exclude_file: Path | None = None
+    """Text file (UTF-8) with more of them, one a line; lines that begin with ``#`` are comments."""
+    n: int | None = Field(default=None, ge=1, le=MAX_CAPTIONS)
+    """Number of captions to return that differ by more than articles and punctuation, best first. The search is widened
+    to 2 n hypotheses or more; there are fewer captions if it finds no more. By default all hypotheses are returned."""
     rerank: Annotated[RerankConfig | None, OneOf(RERANKERS, optional=True)] = None
     """Reranker that reorders the hypotheses of the search; by default they keep the order of the search."""
+
+    @field_validator(*WORD_LISTS, mode="before")
+    @classmethod
+    def _prepare_field(cls, value: Any, info: ValidationInfo) -> Any:
+        return cls.prepare_field(str(info.field_name), value)
+
+    @field_validator("*")
+    @classmethod
+    def _check_field(cls, value: Any, info: ValidationInfo) -> Any:
+        cls.check_field(str(info.field_name), value)
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> "DecodingConfig":
@@ -38,7 +70,7 @@ DECODINGS = Registry(
 
 
 @DECODINGS.register("capsmith.decoding.sampling:greedy")
-class GreedyConfig(DecodingConfig):
+class GreedyConfig(GreedyRules, DecodingConfig):
     """The most probable token at every step."""
 
     type: Literal["greedy"] = "greedy"

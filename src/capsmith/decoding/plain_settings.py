@@ -11,7 +11,7 @@ from typing import Any
 from capsmith.core.errors import ConfigError
 from capsmith.core.plain_settings import PlainSettings, Section, read_schemas
 from capsmith.decoding.choice import choose
-from capsmith.decoding.rules import BeamRules, MbrRules, SampleRules, SearchRules
+from capsmith.decoding.rules import BeamRules, GreedyRules, MbrRules, SampleRules, SearchRules
 
 SCHEMAS = Path(__file__).with_name("settings.json")
 
@@ -22,7 +22,7 @@ class PlainSearch(SearchRules, PlainSettings):
     type: str
 
 
-class PlainGreedy(PlainSearch):
+class PlainGreedy(GreedyRules, PlainSearch):
     """Greedy search."""
 
 

@@ -6,9 +6,17 @@ them, so both kinds behave alike.
 
 from typing import TYPE_CHECKING, Any
 
+from capsmith.core.setting_errors import check_characters
+
 MAX_LENGTH = 10_000
 """Tokens of a caption: more than any caption needs, but bounds the search time."""
+WORD_LISTS = ("include", "exclude")
+"""Fields that hold words, and take a single word too."""
+MAX_CAPTIONS = 1_000
+"""Distinct captions of one image."""
 _MAX_TOKENS = 4_000_000  # of all hypotheses of one image
+_MAX_WORDS = 100_000  # that captions must contain, or must not contain
+_MAX_CHARACTERS = 1_000  # of a prefix, word or phrase
 
 
 class SearchRules:
@@ -34,6 +42,28 @@ class SearchRules:
         """Whether the reranker reads the captions of the training images."""
         return self.rerank is not None and self.rerank.requires_caption_index
 
+    @classmethod
+    def prepare_field(cls, name: str, value: Any) -> Any:
+        """Returns a value before its type is checked: a single word to include or exclude becomes a list of one."""
+        return (value,) if name in WORD_LISTS and isinstance(value, str) else value
+
+    @classmethod
+    def check_field(cls, name: str, value: Any) -> None:
+        """Checks the words of a field.
+
+        Raises:
+            ValueError: There are too many, or one is too long or has a control character.
+        """
+        if name not in ("prefix", *WORD_LISTS):
+            return
+        words = (value,) if isinstance(value, str) else value
+        if len(words) > _MAX_WORDS:
+            raise ValueError(f"{len(words):,} words are more than {_MAX_WORDS:,}")
+        for word in words:
+            if len(word) > _MAX_CHARACTERS:
+                raise ValueError(f"{word[:20]!r}… has {len(word):,} characters, more than {_MAX_CHARACTERS:,}")
+            check_characters(word)
+
     def check(self) -> None:
         """Checks that the settings fit together.
 
@@ -51,13 +81,22 @@ class SearchRules:
             )
 
 
+class GreedyRules(SearchRules):
+    """Rules of greedy search."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """With ``n``, the beams of the beam search that replaces it."""
+        return {} if self.n in (None, 1) else {"n": 2 * self.n}
+
+
 class BeamRules(SearchRules):
     """Rules of beam search."""
 
     @property
     def rows(self) -> dict[str, int]:
         """The beams."""
-        return {"beam_size": self.beam_size}
+        return {"beam_size": self.beam_size if self.n in (None, 1) else max(self.beam_size, 2 * self.n)}
 
     def check(self) -> None:
         """Checks also that the beams can be split into groups."""
@@ -72,7 +111,15 @@ class SampleRules(SearchRules):
     @property
     def rows(self) -> dict[str, int]:
         """The samples."""
-        return {"samples": self.samples}
+        return {"samples": self.samples if self.n in (None, 1) else max(self.samples, 2 * self.n)}
+
+    def check(self) -> None:
+        """Checks also that no word must be included."""
+        super().check()
+        if self.include:
+            raise ValueError(
+                "include needs decoding.type beam or greedy: random samples cannot be made to contain words"
+            )
 
 
 class RerankRules:

@@ -157,7 +157,7 @@ class Captioner(FeatureCaptioner):
         sources, several = image_list(images)
         if attention:
             require_attention(self.members)
-        size = self._batch_size(search_config, self.config.evaluation.batch_size)
+        size = self.batch_size(search_config, self.config.evaluation.batch_size)
         captions: list[Caption | ImageError] = []
         for batch in read_images(sources, self._image_sizes, size, several, on_error):
             pixels = [image for image in batch if not isinstance(image, ImageError)]

@@ -32,7 +32,7 @@ def chosen_decoding(requested: Any, own: DecodingConfig, settings: Mapping[str, 
         return _validated(type(base), {**base.model_dump(), **settings}) if settings else base
     if requested is not None and not isinstance(requested, str):
         raise TypeError(f"decoding is the name of a search, or its settings, not {type(requested).__name__}")
-    kinds = {own.type: type(own), **DECODINGS.settings}
+    kinds = {**DECODINGS.settings, own.type: type(own)}
     fields = {name: kind.model_fields.keys() for name, kind in kinds.items()}
     name, values = choose(requested, own.model_dump(), settings, fields, DECODINGS.retired)
     return _validated(kinds[name], values)

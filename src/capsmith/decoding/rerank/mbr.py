@@ -20,6 +20,7 @@ from capsmith.decoding.engine import Stepper
 from capsmith.decoding.hypotheses import Hypothesis
 from capsmith.decoding.rerank.reranker import RerankContext
 from capsmith.decoding.sampling import Sampling, sample
+from capsmith.decoding.wishes import Wishes
 from capsmith.metrics.utility import DocumentFrequencies, Sentences, pairwise_utility
 
 if TYPE_CHECKING:
@@ -38,9 +39,17 @@ class MbrReranker:
         self.config = config
 
     def candidates(
-        self, hypotheses: Sequence[list[Hypothesis]], stepper: Stepper, features: Any, search: "DecodingConfig"
+        self,
+        hypotheses: Sequence[list[Hypothesis]],
+        stepper: Stepper,
+        features: Any,
+        search: "DecodingConfig",
+        wishes: Wishes | None = None,
     ) -> list[list[Hypothesis]]:
-        """Returns the hypotheses of each image, followed by its samples; a caption may occur more than once."""
+        """Returns the hypotheses of each image, followed by its samples; a caption may occur more than once.
+
+        Samples begin with the prefix of ``wishes`` and contain no excluded words, but may lack included ones.
+        """
         config, pools = self.config, list(hypotheses)
         if not config.samples:
             return pools
@@ -56,7 +65,7 @@ class MbrReranker:
             sources = stepper.members(features)
         for number, (source, source_features) in enumerate(sources):
             seeded = replace(sampling, seed=config.seed + number)
-            samples = sample(seeded, source, source_features)
+            samples = sample(seeded, source, source_features, wishes)
             pools = [[*pool, *drawn] for pool, drawn in zip(pools, samples, strict=True)]
         return pools
 

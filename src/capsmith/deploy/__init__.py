@@ -1,0 +1,1 @@
+"""Captioners outside training: export, the runtime without TensorFlow, folders of images."""
