@@ -144,15 +144,17 @@ def test_the_report_follows_the_captions(images, monkeypatch):
 
 def test_failures_are_reported_on_interruption(images, capsys, monkeypatch):
     (images / "a.jpg").write_bytes(b"no image")
-    real = Captioner.caption
+    real = Captioner.encode
 
-    def interrupted(self, path, *more, **others):
-        if "red.png" in str(path):
+    def interrupted(self, pixels):
+        if called:
             raise KeyboardInterrupt
-        return real(self, path, *more, **others)
+        called.append(len(pixels))
+        return real(self, pixels)
 
-    monkeypatch.setattr(Captioner, "caption", interrupted)
-    assert caption(images) == 130
+    called = []
+    monkeypatch.setattr(Captioner, "encode", interrupted)
+    assert caption(images, "--batch-size", 1) == 130
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == 1
     assert "a.jpg" in shown.err.splitlines()[0] and shown.err.splitlines()[1].startswith("interrupted")

@@ -154,7 +154,7 @@ def _plugin_error(error: BaseException) -> CapsmithError | None:
 def _explain(error: BaseException, verb: str) -> int:
     """Prints one line for an input error, a full disk, or Ctrl-C; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        terminal.print_error("interrupted" + _HOW_TO_CONTINUE.get(verb, ""))
+        terminal.print_error("interrupted" + "".join(getattr(error, "__notes__", [_HOW_TO_CONTINUE.get(verb, "")])))
         return 128 + next((number for number in error.args if isinstance(number, int)), signal.SIGINT)
     if isinstance(error, OSError):
         error = CapsmithError(f"{error.filename}: {error.strerror}" if error.filename else one_line(error))

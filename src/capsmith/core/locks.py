@@ -15,18 +15,19 @@ FILE = ".lock"
 
 
 @contextlib.contextmanager
-def locked(folder: Path, busy: str, error: type[CapsmithError]) -> Iterator[None]:
+def locked(folder: Path, busy: str, error: type[CapsmithError], name: str = FILE) -> Iterator[None]:
     """Holds an exclusive lock on a folder inside the block.
 
     Args:
-        folder: An existing folder; the file ``.lock`` remains in it.
+        folder: An existing folder; the lock file remains in it.
         busy: The message if another process holds the lock.
         error: The exception to raise in that case, or if the lock file cannot be written.
+        name: The lock file, which may have content: nothing is written to it.
     """
     try:
-        file = (folder / FILE).open("ab")
+        file = (folder / name).open("ab")
     except OSError as cause:
-        raise error(f"cannot write {folder / FILE}: {cause.strerror or cause}") from cause
+        raise error(f"cannot write {folder / name}: {cause.strerror or cause}") from cause
     with file:
         try:
             if fcntl is not None:

@@ -57,11 +57,15 @@ def is_image_name(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_ENDINGS
 
 
-def list_images(folder: Path) -> ImageListing:
+def list_images(folder: Path, recursive: bool = True) -> ImageListing:
     """Lists the images below a folder, at any depth.
 
     Hidden files and folders are ignored. Links to folders are followed after all real folders. Each folder is visited
     once, so cycles of links are harmless.
+
+    Args:
+        folder: The folder.
+        recursive: Look into the folders below it.
 
     Raises:
         DataError: The folder does not exist or cannot be read.
@@ -83,6 +87,8 @@ def list_images(folder: Path) -> ImageListing:
         for name in names:
             path = name if below == "." else os.path.join(below, name)
             (images if is_image_name(name) else others).append(path)
+        if not recursive:
+            break
     return ImageListing(folder, _sorted(images), _sorted(others), hidden, tuple(sorted(unreadable)))
 
 

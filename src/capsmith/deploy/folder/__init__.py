@@ -1,0 +1,1 @@
+"""Captions of many images: a pipeline that overlaps its stages, a journal to resume from, and writers of results."""

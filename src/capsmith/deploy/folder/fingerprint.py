@@ -1,0 +1,42 @@
+"""Fingerprint of a captioner: whether captions in a journal come from the same model."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from capsmith.core.errors import CheckpointError
+
+_FILES = ("captioner.json", "vocabulary.json", "model.weights.h5", "encoder*.*", "encoder*/*", "ensemble.yaml", "*.npz")
+_NOT = ("state.npz",)  # changes while training goes on; the captions do not depend on it
+_MANIFEST = "manifest.json"
+
+
+def model_fingerprint(folders: Sequence[Path]) -> str:
+    """Returns a hash of the files that a captioner consists of, in order; it does not depend on where they are.
+
+    Args:
+        folders: The runs or exports of its members. Of an export, the manifest is hashed, which holds the hashes of
+            the other files.
+
+    Raises:
+        CheckpointError: A file cannot be read.
+    """
+    total = hashlib.sha256()
+    for folder in folders:
+        for path in _files(folder):
+            try:
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+            total.update(f"{path.relative_to(folder)} {digest}\n".encode("utf-8", "surrogateescape"))
+        total.update(b"\n")
+    return total.hexdigest()[:16]
+
+
+def _files(folder: Path) -> list[Path]:
+    manifest = folder / _MANIFEST
+    if manifest.is_file():
+        return [manifest]
+    found = {path for pattern in _FILES for path in folder.glob(pattern) if path.is_file() and path.name not in _NOT}
+    return sorted(found)
