@@ -137,10 +137,14 @@ def _boolean(value: Any) -> bool:
         return value
     if isinstance(value, str | bytes):
         word = _text(value).lower()
-    elif isinstance(value, int | float) and -(2**63) <= value < 2**63 and value % 1 == 0:
-        word = str(int(value)) if value in (0, 1) else ""
     else:
-        raise _Unreadable("input should be a valid boolean")
+        try:
+            number = _integer(value)
+        except _Unreadable:
+            raise _Unreadable("input should be a valid boolean") from None
+        if not -(2**63) <= number < 2**63:
+            raise _Unreadable("input should be a valid boolean")
+        word = str(number)
     if word not in _TRUE | _FALSE:
         raise _Unreadable("input should be a valid boolean, unable to interpret input")
     return word in _TRUE
