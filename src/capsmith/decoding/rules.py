@@ -6,17 +6,15 @@ them, so both kinds behave alike.
 
 from typing import TYPE_CHECKING, Any
 
-from capsmith.core.setting_errors import check_characters
+from capsmith.decoding.words import as_words, checked_words
 
 MAX_LENGTH = 10_000
 """Tokens of a caption: more than any caption needs, but bounds the search time."""
-WORD_LISTS = ("include", "exclude")
-"""Fields that hold words, and take a single word too."""
+WORD_FIELDS = ("prefix", "include", "exclude")
+"""Fields that hold words."""
 MAX_CAPTIONS = 1_000
 """Distinct captions of one image."""
 _MAX_TOKENS = 4_000_000  # of all hypotheses of one image
-_MAX_WORDS = 100_000  # that captions must contain, or must not contain
-_MAX_CHARACTERS = 1_000  # of a prefix, word or phrase
 
 
 class SearchRules:
@@ -45,24 +43,17 @@ class SearchRules:
     @classmethod
     def prepare_field(cls, name: str, value: Any) -> Any:
         """Returns a value before its type is checked: a single word to include or exclude becomes a list of one."""
-        return (value,) if name in WORD_LISTS and isinstance(value, str) else value
+        return as_words(value, several=name != "prefix") if name in WORD_FIELDS else value
 
     @classmethod
     def check_field(cls, name: str, value: Any) -> None:
         """Checks the words of a field.
 
         Raises:
-            ValueError: There are too many, or one is too long or has a control character.
+            ValueError: See ``words.checked_words``.
         """
-        if name not in ("prefix", *WORD_LISTS):
-            return
-        words = (value,) if isinstance(value, str) else value
-        if len(words) > _MAX_WORDS:
-            raise ValueError(f"{len(words):,} words are more than {_MAX_WORDS:,}")
-        for word in words:
-            if len(word) > _MAX_CHARACTERS:
-                raise ValueError(f"{word[:20]!r}… has {len(word):,} characters, more than {_MAX_CHARACTERS:,}")
-            check_characters(word)
+        if name in WORD_FIELDS:
+            checked_words(value)
 
     def check(self) -> None:
         """Checks that the settings fit together.
