@@ -27,7 +27,8 @@ class ExportedMember:
     """One trained model of an export; implements ``member.Member``.
 
     Attributes:
-        config: The resolved config of the run, with the export's decoding; in the runtime only ``text`` and ``decoding``.
+        config: The resolved config of the run, with the export's decoding; in the runtime only ``text`` and
+            ``decoding``.
         vocabulary: The words.
         parts: Encoders and decoder.
         run: The export.

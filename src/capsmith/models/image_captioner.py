@@ -29,6 +29,8 @@ from capsmith.vision.images import ImageSource
 if TYPE_CHECKING:
     from capsmith.decoding.config import DecodingConfig
 
+_IMAGES_AT_ONCE = 16  # their features and pixels take a few dozen megabytes
+
 Pixels = Sequence[list[np.ndarray]]
 """For each image its pixels (H, W, 3) at the size of each different encoder."""
 
@@ -36,8 +38,10 @@ Pixels = Sequence[list[np.ndarray]]
 class ImageCaptioner(FeatureCaptioner):
     """Captions images; arguments and attributes as ``FeatureCaptioner``."""
 
-    images_at_once: int = 16
-    """Number of images that are encoded together."""
+    @property
+    def images_at_once(self) -> int:
+        """Number of images that are encoded together."""
+        return _IMAGES_AT_ONCE
 
     def caption_each(
         self,
