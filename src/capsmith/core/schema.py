@@ -123,9 +123,10 @@ def _explain_one(item: dict[str, Any], location: list[str], models: list[type[Ba
         return not_allowed(path, item["input"], allowed)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return section_needed(path, item["input"])
-    message = item["msg"].removeprefix("Value error, ").removesuffix(" for <class 'pathlib.Path'>")
-    message = message[:1].lower() + message[1:]
-    return f"{path}: {message}" if kind == "value_error" else invalid(path, message, item["input"])
+    if kind == "value_error":  # raised by capsmith
+        return f"{path}: {item['msg'].removeprefix('Value error, ')}"
+    message = item["msg"].removesuffix(" for <class 'pathlib.Path'>")
+    return invalid(path, message[:1].lower() + message[1:], item["input"])
 
 
 def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], list[type[BaseModel]]]:
