@@ -23,6 +23,7 @@ from capsmith.decoding.namespace import NumpyNamespace
 from capsmith.decoding.rerank.config import MbrConfig
 from capsmith.decoding.search import search
 from capsmith.decoding.stepper import DecoderStepper
+from capsmith.decoding.wishes import Wishes
 from capsmith.models.decoders.config import DECODERS
 from tests.support.reference_search import reference_search
 
@@ -208,6 +209,14 @@ OPTIONS = [
     BeamConfig(beam_size=2, no_repeat=3, max_length=12, length_penalty=1.5),
     SampleConfig(samples=3, max_length=9, top_k=5, top_p=0.9),
 ]
+WISHES = [
+    (GreedyConfig(max_length=9), Wishes(V, prefix=(6, 4), exclude=((5,), (8, 8)))),
+    (BeamConfig(beam_size=3, max_length=9, no_repeat=3), Wishes(V, prefix=(6,), exclude=((5, 5), (4, 7, 4)))),
+    (SampleConfig(samples=3, max_length=9, top_p=0.9), Wishes(V, prefix=(6, 4), exclude=((5,), (8, 8)))),
+    (GreedyConfig(max_length=9), Wishes(V, include=(((5,),), ((4, 7),)))),
+    (BeamConfig(beam_size=3, max_length=9), Wishes(V, include=(((5,), (8, 4)), ((4, 7),)), exclude=((5, 5),))),
+    (BeamConfig(beam_size=2, max_length=9, min_length=4), Wishes(V, prefix=(6,), include=(((5, 5, 8),),))),
+]
 BATCHES = [[[*range(IMAGES)]], [[5, 2, 6], [0, 4, 1], [3]], [[n, n, 0] for n in range(IMAGES)]]
 
 
@@ -227,13 +236,13 @@ def decoder(kind):
     return DecoderStepper(made), images
 
 
-def check(stepper, images, config, take=lambda images, rows: images[rows]):
+def check(stepper, images, config, take=lambda images, rows: images[rows], wishes=None):
     """Asserts that every image in every batch has the captions of its own reference search."""
-    alone = [reference_search(stepper, take(images, [n]), config)[0] for n in range(IMAGES)]
+    alone = [reference_search(stepper, take(images, [n]), config, wishes)[0] for n in range(IMAGES)]
     assert len({h.ended for found in alone for h in found}) >= 1
     for batches in BATCHES:
         for rows in batches:
-            for n, found in zip(rows, search(stepper, take(images, rows), config), strict=True):
+            for n, found in zip(rows, search(stepper, take(images, rows), config, wishes), strict=True):
                 same(found, alone[n])
 
 
@@ -251,6 +260,14 @@ def test_captions_of_other_options_do_not_depend_on_the_batch(kind):
     stepper, images = decoder(kind)
     for config in OPTIONS:
         check(stepper, images, config)
+
+
+@pytest.mark.jax
+@pytest.mark.parametrize("kind", ["inject", "aoa"])
+def test_captions_with_words_to_include_and_exclude_do_not_depend_on_the_batch(kind):
+    stepper, images = decoder(kind)
+    for config, wishes in WISHES:
+        check(stepper, images, config, wishes=wishes)
 
 
 @pytest.mark.jax

@@ -1,4 +1,4 @@
-"""Fast startup: light modules do not load Keras, and the help loads hardly anything."""
+"""Fast startup: light modules do not load Keras, captioning from an export loads hardly anything."""
 
 import json
 import subprocess
@@ -48,6 +48,58 @@ LIGHT = [
     "capsmith.training.schedules",
 ]
 
+ABSENT = ("pydantic", "yaml", "tqdm", "nltk", *HEAVY)
+"""Packages that an environment for captioning need not have: it has NumPy, Pillow and onnxruntime."""
+CAPTIONING = [
+    "capsmith.core.errors",
+    "capsmith.core.files",
+    "capsmith.core.locks",
+    "capsmith.core.log",
+    "capsmith.core.outputs",
+    "capsmith.core.progress",
+    "capsmith.core.readers.arrays",
+    "capsmith.core.readers.json_files",
+    "capsmith.core.spelling",
+    "capsmith.core.tables",
+    "capsmith.core.temporary",
+    "capsmith.core.terminal",
+    "capsmith.data",
+    "capsmith.data.image_listing",
+    "capsmith.data.text.cleaning",
+    "capsmith.data.text.subwords",
+    "capsmith.data.text.tokens",
+    "capsmith.data.text.vocabulary",
+    "capsmith.decoding.beam",
+    "capsmith.decoding.chance",
+    "capsmith.decoding.constraints",
+    "capsmith.decoding.engine",
+    "capsmith.decoding.features",
+    "capsmith.decoding.hypotheses",
+    "capsmith.decoding.limits",
+    "capsmith.decoding.namespace",
+    "capsmith.decoding.rerank.mbr",
+    "capsmith.decoding.rerank.rerank",
+    "capsmith.decoding.sampling",
+    "capsmith.decoding.search",
+    "capsmith.metrics",
+    "capsmith.metrics.ngrams",
+    "capsmith.metrics.reward",
+    "capsmith.metrics.tfidf",
+    "capsmith.metrics.utility",
+    "capsmith.models.arguments",
+    "capsmith.models.caption",
+    "capsmith.models.run",
+    "capsmith.models.training_domain",
+    "capsmith.retrieval.caption_index",
+    "capsmith.retrieval.concepts",
+    "capsmith.retrieval.index_file",
+    "capsmith.vision.image_files",
+    "capsmith.vision.images",
+    "capsmith.vision.joined",
+    "capsmith.vision.loading",
+]
+"""The modules that captioning from an export uses."""
+
 
 def loaded_by(script):
     """Returns the names of the packages that a script has loaded at its end."""
@@ -64,6 +116,22 @@ def test_the_light_modules_load_no_keras():
     if any(name in loaded_by("import " + ", ".join(LIGHT)) for name in HEAVY):
         culprits = {name: [h for h in HEAVY if h in loaded_by(f"import {name}")] for name in LIGHT}
         pytest.fail(str({name: found for name, found in culprits.items() if found}))
+
+
+def import_without(packages, modules):
+    """Imports modules in a process that lacks some packages; returns the end of its error, empty if there is none."""
+    script = f"import sys\nsys.modules.update(dict.fromkeys({packages!r}))\nimport {', '.join(modules)}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    return "\n".join(done.stderr.splitlines()[-6:])
+
+
+def test_captioning_needs_no_package_for_training():
+    assert import_without(ABSENT, CAPTIONING) == ""
+
+
+@pytest.mark.parametrize(("module", "package"), [("core.schema", "pydantic"), ("core.yaml_io", "yaml")])
+def test_the_check_detects_a_package_for_training(module, package):
+    assert f"import of {package} halted" in import_without(ABSENT, [f"capsmith.{module}"])
 
 
 def test_the_check_detects_keras():

@@ -34,8 +34,8 @@ from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.limits import images_at_once
 from capsmith.evaluation.decode import decode_images
 from capsmith.metrics import score
-from capsmith.models.arguments import chosen_decoding
 from capsmith.models.caption_model import build_model
+from capsmith.models.decoding_argument import chosen_decoding
 from capsmith.models.member import Member
 from capsmith.vision.encoder import build_encoder
 from tests.support import shapes

@@ -19,7 +19,7 @@ from capsmith.core.registry import UNLOADED, OneOf
 from capsmith.core.schema import Settings, explain
 from capsmith.core.scopes import Scope
 from capsmith.core.yaml_io import dump_yaml, read_yaml
-from capsmith.data import DATASETS, DatasetConfig
+from capsmith.data.datasets import DATASETS, DatasetConfig
 from capsmith.data.text.config import TextConfig
 from capsmith.decoding.config import DECODINGS, DecodingConfig, GreedyConfig
 from capsmith.models.decoders.config import DECODERS, DecoderConfig

@@ -13,7 +13,8 @@ from capsmith.cli import main
 from capsmith.config import load_config
 from capsmith.core import outputs
 from capsmith.core.errors import ConfigError
-from capsmith.core.outputs import input_files, require_image_name, require_page
+from capsmith.core.input_files import input_files
+from capsmith.core.outputs import require_image_name, require_page
 from tests import mistakes
 from tests.mistakes.writing import full_after
 from tests.support import toy

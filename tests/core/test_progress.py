@@ -65,6 +65,16 @@ def test_a_terminal_shows_a_bar_and_nothing_is_logged(clock, monkeypatch, log_li
     assert not lines
 
 
+def test_without_tqdm_a_terminal_shows_no_bar(clock, monkeypatch, log_lines):
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    for _ in track(range(3), desc="x", unit="row"):
+        clock[0] += 1
+    assert terminal.getvalue() == "" and not log_lines
+
+
 def test_progress_without_standard_error(clock, monkeypatch, log_lines):
     monkeypatch.setattr(sys, "stderr", None)
     lines = log_lines

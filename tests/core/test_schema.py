@@ -4,7 +4,8 @@ from typing import Annotated, ClassVar, Literal
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from capsmith.core.schema import Settings, explain, nearest
+from capsmith.core.schema import Settings, explain
+from capsmith.core.spelling import nearest
 
 
 class Cat(Settings):

@@ -263,3 +263,126 @@ def _(shop: Workshop) -> list[str]:
 @mistake("attention shown of a decoder that has none", "flickr8k_attention.yaml")
 def _(shop: Workshop) -> list[str]:
     return [*_caption(shop), "--attention", str(Path(shop.folder) / "seen.png")]
+
+
+def _wishing(shop: Workshop, *options: str) -> list[str]:
+    """Captions an image with options that say what the caption should be; the run knows "a red ball on grey"."""
+    return [*_caption(shop), *options]
+
+
+@mistake("a prefix with a misspelt word", "decoding.prefix", "'sripe'", "stripe")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--prefix", "a sripe")
+
+
+@mistake("a prefix without a word", "decoding.prefix", "'...'")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--prefix", "...")
+
+
+@mistake("a prefix longer than the captions", "decoding.max_length 12", "prefix 13")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--prefix", "a " * 13)
+
+
+@mistake("a prefix of a page", "decoding.prefix", "2,000", "1,000")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--prefix", "a " * 1000)
+
+
+@mistake("a prefix that rings a bell", "decoding.prefix", "control character")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--prefix", "a\a red")
+
+
+@mistake("a prefix that is a list", "decoding.prefix", "valid string")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.prefix=[a, red]")
+
+
+@mistake("a word to include that the captioner does not know", "decoding.include", "'rod'", "red")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--include", "rod")
+
+
+@mistake("an alternative that is empty", "decoding.include", "''")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--include", "red|")
+
+
+@mistake("a word both included and excluded", "decoding.include", "decoding.exclude", "'red'")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--include", "red", "--exclude", "red")
+
+
+@mistake("a prefix with an excluded word", "decoding.prefix", "decoding.exclude", "'a red'")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--prefix", "a red", "--exclude", "red")
+
+
+@mistake("more words to include than a caption has", "decoding.max_length 3", "include 4")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--include", "red ball", "--include", "on grey", "--max-length", "3")
+
+
+@mistake("words to include of forty tokens", "decoding.include", "40", "32")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, *("--include", "red ball") * 20, "--max-length", "100")
+
+
+@mistake("words to include in random samples", "decoding", "include", "sample")
+def _(shop: Workshop) -> list[str]:
+    return [*_caption(shop, "decoding.type=sample"), "--include", "red"]
+
+
+@mistake("a list of excluded words that is an image", "words.png", "not text")
+def _(shop: Workshop) -> list[str]:
+    words = shop.write("words.png", next((shop.toy.data / "images").iterdir()).read_bytes())
+    return _wishing(shop, "--exclude-words", str(words))
+
+
+@mistake("a list of excluded words that does not exist", "words.txt")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--exclude-words", str(shop / "words.txt"))
+
+
+@mistake("a list of excluded words that is a folder", "words")
+def _(shop: Workshop) -> list[str]:
+    (shop / "words").mkdir()
+    return _wishing(shop, "--exclude-words", str(shop / "words"))
+
+
+@mistake("a list of excluded words without words", "decoding.exclude_file", "words.txt")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--exclude-words", str(shop.write("words.txt", "# nothing\n\n")))
+
+
+@mistake("a list of excluded words in Latin-1", "words.txt", "line 2", "UTF-8")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--exclude-words", str(shop.write("words.txt", "red\ncafé\n".encode("latin-1"))))
+
+
+@mistake("every word excluded", "decoding.exclude", "every word")
+def _(shop: Workshop) -> list[str]:
+    words = "a red green ball box stripe on grey there is one it".split()
+    return _wishing(shop, *(part for word in words for part in ("--exclude", word)))
+
+
+@mistake("no captions at all", "decoding.n", "greater than or equal to 1")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--n", "0")
+
+
+@mistake("a million captions of one image", "decoding.n", "less than or equal to 1000")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--n", "1000000")
+
+
+@mistake("a shortest caption that is longer than the longest, by options", "min_length 9", "max_length 4")
+def _(shop: Workshop) -> list[str]:
+    return _wishing(shop, "--min-length", "9", "--max-length", "4")
+
+
+@mistake("a prefix of a training that its captions do not know", "decoding.prefix", "'foto'")
+def _(shop: Workshop) -> list[str]:
+    return ["train", "--config", shop.config(decoding={"prefix": "a foto of"}), "--run", str(shop / "new")]

@@ -8,9 +8,11 @@ from capsmith.decoding.features import EnsembleFeatures, MaskedFeatures
 from capsmith.decoding.hypotheses import Hypothesis
 
 
-def reference_search(stepper, features, config):
-    """Returns what ``capsmith.decoding.search.search`` should return."""
-    images = [_Image(stepper, one_image(features, n)) for n in range(len(features))]
+def reference_search(stepper, features, config, wishes=None):
+    """Returns what ``capsmith.decoding.search.search`` should return, ``n`` and a reranker aside."""
+    images = [_Image(stepper, one_image(features, n), wishes) for n in range(len(features))]
+    if wishes is not None and wishes.include:
+        return [_grid(image, config, wishes) for image in images]
     if config.type == "beam":
         return [_beam(image, config) for image in images]
     if config.type == "greedy":
@@ -38,8 +40,8 @@ def one_image(features, n):
 class _Image:
     """Computes next-token probabilities for hypotheses of one image with a stepper."""
 
-    def __init__(self, stepper, features):
-        self.stepper, self.features = stepper, features
+    def __init__(self, stepper, features, wishes=None):
+        self.stepper, self.features, self.wishes = stepper, features, wishes
 
     def start(self, width):
         self.width, self.state = width, self.stepper.start(self.features)
@@ -52,9 +54,9 @@ class _Image:
         return np.array(log_probs, np.float64)
 
 
-def allowed(log_probs, tokens, config):
+def allowed(log_probs, tokens, config, wishes=None):
     """Returns the log probabilities (V,) of the token after ``tokens``, -inf where it is not allowed."""
-    log_probs = log_probs.copy()
+    given, log_probs = log_probs, log_probs.copy()
     log_probs[[PAD, UNK, START]] = -np.inf
     if len(tokens) < config.min_length:
         log_probs[END] = -np.inf
@@ -64,7 +66,57 @@ def allowed(log_probs, tokens, config):
         for token in range(len(log_probs)):
             if token != END and (*tokens, token)[-n:] in known and len(tokens) >= n - 1:
                 log_probs[token] = -np.inf
+    if wishes is None:
+        return log_probs
+    if len(tokens) < len(wishes.prefix):
+        forced = np.full_like(log_probs, -np.inf)
+        forced[wishes.prefix[len(tokens)]] = given[wishes.prefix[len(tokens)]]
+        return forced
+    for phrase in wishes.exclude:
+        if tokens[len(tokens) - len(phrase) + 1 :] == phrase[:-1] and len(tokens) >= len(phrase) - 1:
+            log_probs[phrase[-1]] = -np.inf
     return log_probs
+
+
+def _grid(image, config, wishes):
+    """Beams for each number of constraint tokens found; see ``capsmith.decoding.grid``."""
+    beams, banks, penalty = getattr(config, "beam_size", 1), wishes.banks, getattr(config, "length_penalty", 0.7)
+    group, tokens, parents = {"live": [((), 0.0)], "finished": []}, [START], [0]
+    image.start(beams * banks)
+    for length in range(1, config.max_length + 1):
+        log_probs, ways = image.log_probs(tokens, parents), [[] for _ in range(banks)]
+        for k, (words, total) in enumerate(group["live"]):
+            scores = total + allowed(log_probs[k], words, config, wishes)
+            for word in np.flatnonzero(np.isfinite(scores)).tolist():
+                bank = found((*words, word), wishes) if word != END else banks - 1
+                if word != END or found(words, wishes) == banks - 1:
+                    ways[bank].append((scores[word], k, word))
+        ways = [sorted(bank, key=lambda way: -way[0])[: 2 * beams] for bank in ways]
+        for total, k, word in ways[-1][:beams]:
+            if word == END:
+                group["finished"].append((total / length**penalty, total, group["live"][k][0]))
+        group["finished"] = sorted(group["finished"], key=lambda one: -one[0])[:beams]
+        on = [way for bank in ways for way in [way for way in bank if way[2] != END][:beams]]
+        group["live"] = [((*group["live"][k][0], word), total) for total, k, word in on]
+        ahead = max((total for _, total in group["live"]), default=-np.inf) / (length + 1) ** penalty
+        if not on or (len(group["finished"]) == beams and group["finished"][-1][0] >= ahead):
+            group["live"] = []
+            break
+        tokens, parents = [way[2] for way in on], [way[1] for way in on]
+    group["live"] = [pair for pair in group["live"] if found(pair[0], wishes) == banks - 1]
+    return _captions(group, beams, penalty)
+
+
+def found(words, wishes):
+    """Returns how many constraint tokens a caption has found: all of those met, and the begun part of the others."""
+    count = 0
+    for alternatives in wishes.include:
+        if any(words[n : n + len(p)] == p for p in alternatives for n in range(len(words))):
+            count += max(map(len, alternatives))
+        else:
+            begun = [n for p in alternatives for n in range(1, len(p)) if words[-n:] == p[:n]]
+            count += max(begun, default=0)
+    return count
 
 
 def _beam(image, config):
@@ -80,7 +132,7 @@ def _beam(image, config):
         for g, group in enumerate(groups):
             ways = []
             for k, (words, total) in enumerate(group["live"]):
-                scores = total + allowed(log_probs[g, k], words, config)
+                scores = total + allowed(log_probs[g, k], words, config, image.wishes)
                 ways += [(scores[w] - config.diversity * used[w], scores[w], k, w) for w in range(len(scores))]
             ways = sorted((way for way in ways if np.isfinite(way[1])), key=lambda way: -way[0])[: 2 * beams]
             for _, total, k, word in ways[:beams]:
@@ -122,7 +174,7 @@ def _row(image, config, pick):
     image.start(1)
     words, total, token = (), 0.0, START
     for position in range(config.max_length):
-        log_probs = allowed(image.log_probs([token], [0])[0], words, config)
+        log_probs = allowed(image.log_probs([token], [0])[0], words, config, image.wishes)
         token = pick(log_probs, position)
         total += log_probs[token]
         if token == END:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from capsmith.core.errors import FeatureError
-from capsmith.vision.joined import JoinedStore, join_features, joined_shape, resampling_matrix
+from capsmith.vision.joined import join_features, joined_shape, resampling_matrix
+from capsmith.vision.joined_store import JoinedStore
 from capsmith.vision.store import FeatureStore
 
 

@@ -16,6 +16,7 @@ from capsmith.cli.folder_options import (
 )
 from capsmith.cli.keras_import import load_keras
 from capsmith.cli.options import add_average, add_plugin, add_set
+from capsmith.cli.search_options import add_search_options, as_overrides, check_words, overrides_of
 
 _EXIT = (
     "Exit code: 0 if every image was captioned; 2 if some could not be read or some results not be written (the "
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT.png",
         help="draw the attention for each word (for several runs, their mean)",
     )
+    add_search_options(parser)
     add_folder_options(parser)
     add_average(parser)
     add_set(parser)
@@ -57,15 +59,18 @@ def run(args: argparse.Namespace) -> int:
     from capsmith.core.terminal import print_error, require_output
     from capsmith.deploy.folder.selection import select
     from capsmith.models.ensemble_run import find_runs
+    from capsmith.models.run import RunDirectory
 
     models, paths = _split_arguments([args.run, *map(Path, args.images)])
     selection = select(paths, not args.no_recursive)
     place, selection = choose_destination(args, selection)
     if place is None and not (args.show or args.attention):
         require_output("captions")
-    runs = find_runs(models, args.set, args.average)
+    runs = find_runs(models, [*args.set, *as_overrides(overrides_of(args))], args.average)
     configs = runs.configs(require_all=False)  # reports mistakes before Keras is loaded
     _require_outputs(args, selection.paths)
+    for note in check_words(configs[0], RunDirectory(runs.runs[0]).vocabulary):
+        print_error(f"note: {note}")
     if place is None:
         for note in selection.notes():
             print_error(note)
@@ -81,8 +86,7 @@ def run(args: argparse.Namespace) -> int:
         return captioner
 
     if place is not None:
-        settings = {"decoding": configs[0].decoding.model_dump(mode="json"), "average": runs.average}
-        return caption_into_files(args, load, selection, place, runs.runs, settings)
+        return caption_into_files(args, load, selection, place, runs.runs, configs[0].decoding)
     return _caption_to_output(args, load(), selection)
 
 
@@ -93,6 +97,7 @@ def _caption_to_output(args: argparse.Namespace, captioner: Any, selection: Any)
 
     captions: list[tuple[Path, Any]] = []
     failed = list(selection.failed)
+    several = captioner.config.decoding.n is not None
     try:
         for path, caption, error in _captions(args, captioner, selection.paths):
             if error is not None:
@@ -100,9 +105,10 @@ def _caption_to_output(args: argparse.Namespace, captioner: Any, selection: Any)
                 continue
             captions.append((path, caption))
             if args.json:
-                print_json({"image": str(path), **record_of(caption)})
+                print_json({"image": str(path), **record_of(caption, several)})
             else:
-                print_line(path, caption.text)
+                for one in (caption, *caption.alternatives) if several else (caption,):
+                    print_line(path, one.text)
     finally:
         warn_of_domain([(path, caption.domain) for path, caption in captions if caption.domain], len(captions))
         report_failures(failed)

@@ -24,7 +24,8 @@ def run(args: argparse.Namespace) -> None:
     """Reads a config's dataset; writes a page about it."""
     from capsmith.config import load_config
     from capsmith.core.errors import ConfigError
-    from capsmith.core.outputs import input_files, require_page
+    from capsmith.core.input_files import input_files
+    from capsmith.core.outputs import require_page
     from capsmith.core.terminal import print_line, print_path
     from capsmith.data.onboarding.statistics import compute_statistics
     from capsmith.data.onboarding.summary import describe

@@ -9,7 +9,7 @@ from pathlib import Path
 from capsmith.core.errors import ConfigError, escaped
 from capsmith.core.log import get_logger
 from capsmith.core.readers.regular_files import describe_special
-from capsmith.core.schema import nearest
+from capsmith.core.spelling import nearest
 
 logger = get_logger(__name__)
 

@@ -10,9 +10,6 @@ import re
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel
 
 from capsmith.core.errors import ConfigError, because
 from capsmith.core.readers.json_files import parse_json
@@ -114,20 +111,6 @@ def listed_copies(folder: Path) -> set[str] | None:
     if not isinstance(names, list):
         return None
     return {name for name in names if isinstance(name, str) and _COPY.fullmatch(name)}
-
-
-def input_files(settings: BaseModel) -> list[Path]:
-    """Returns the files that a config names; those of a dataset also relative to its root."""
-    root = getattr(getattr(settings, "data", None), "root", Path())
-    return [path if path.is_absolute() else base / path for base in (Path(), root) for path in _paths(settings)]
-
-
-def _paths(value: Any) -> list[Path]:
-    if isinstance(value, Path):
-        return [value]
-    if isinstance(value, BaseModel):
-        value = [getattr(value, name) for name in type(value).model_fields]
-    return [path for item in value for path in _paths(item)] if isinstance(value, list | tuple) else []
 
 
 def _is_page(path: Path) -> bool:

@@ -11,7 +11,7 @@ from pydantic import Field
 from capsmith.core.errors import CheckpointError, escaped
 from capsmith.core.files import read_json, write_json
 from capsmith.core.loaded_plugins import SESSION, provider
-from capsmith.core.readers.json_files import FileSchema
+from capsmith.core.readers.file_schema import FileSchema
 from capsmith.core.tables import TABLES
 
 logger = logging.getLogger(__name__)

@@ -5,8 +5,6 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import Any, Protocol, Self, TypeVar
 
-from tqdm import tqdm
-
 from capsmith.core.log import get_logger
 
 logger = get_logger(__name__)
@@ -86,12 +84,16 @@ def format_duration(seconds: float) -> str:
 
 
 def progress_bar(**kwargs: Any) -> ProgressBar:
-    """Returns a tqdm bar on standard error, shown after one second; without a terminal, a progress log.
+    """Returns a tqdm bar on standard error, shown after one second; without a terminal or tqdm, a progress log.
 
     Args:
         **kwargs: As for ``tqdm``: ``total``, ``desc``, ``unit``, ``initial``.
     """
     if sys.stderr is not None and sys.stderr.isatty():
+        try:
+            from tqdm import tqdm
+        except ImportError:  # an environment that only captions
+            return ProgressLog(**kwargs)
         bar: ProgressBar = tqdm(file=sys.stderr, delay=1.0, dynamic_ncols=True, leave=False, **kwargs)
         return bar
     return ProgressLog(**kwargs)

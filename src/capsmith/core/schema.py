@@ -4,9 +4,8 @@ Each component owns a frozen settings class whose fields are documented in place
 ``capsmith validate`` and ``--help`` start quickly.
 """
 
-import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from pydantic.fields import FieldInfo
 
 from capsmith.core.errors import escaped
+from capsmith.core.spelling import nearest
 
 Precision = Literal["auto", "float32", "bfloat16"]
 """Compute precision; ``auto`` is resolved by ``precision.py``."""
@@ -77,17 +77,6 @@ class Settings(BaseModel):
 
 def _takes_paths(annotation: Any) -> bool:
     return annotation is Path or any(_takes_paths(inner) for inner in get_args(annotation))
-
-
-def folded(word: str) -> str:
-    """Returns a name in lower case, without dashes, underscores, dots and spaces."""
-    return "".join(c for c in word.casefold() if c.isalnum())
-
-
-def nearest(word: str, allowed: Iterable[str]) -> str:
-    """Returns ``"; did you mean 'x'?"`` with the closest allowed word, or an empty string."""
-    close = difflib.get_close_matches(str(word), list(allowed), n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:

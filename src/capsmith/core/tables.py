@@ -6,7 +6,7 @@ Each package defines its own table. Plugins add rows to it.
 import re
 from typing import Any, TypeVar
 
-from capsmith.core.schema import folded
+from capsmith.core.spelling import folded
 
 T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")

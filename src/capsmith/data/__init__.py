@@ -1,10 +1,12 @@
-"""Datasets: one reader per format, each with a settings class and a function in its own file.
+"""Datasets: one reader per format. The names below are imported when they are first used."""
 
-A new format is one file here that registers its settings in ``DATASETS``, and one name in the import below.
-"""
+from typing import TYPE_CHECKING
 
-from capsmith.data import flickr8k, folder, kaggle, karpathy  # noqa: F401 - importing registers them
-from capsmith.data.records import DATASETS, Corpus, DatasetConfig, Problems, Record, SplitConfig, read_dataset
-from capsmith.data.scenes import reader as scenes  # noqa: F401 - importing registers them
+from capsmith.core.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from capsmith.data.datasets import DATASETS, Corpus, DatasetConfig, Problems, Record, SplitConfig, read_dataset
 
 __all__ = ["DATASETS", "Corpus", "DatasetConfig", "Problems", "Record", "SplitConfig", "read_dataset"]
+
+__getattr__ = lazy_names(__name__, dict.fromkeys(__all__, "capsmith.data.datasets"))

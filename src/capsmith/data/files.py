@@ -6,7 +6,7 @@ from pathlib import Path
 from capsmith.core.errors import DataError
 from capsmith.core.readers.regular_files import describe_special
 from capsmith.core.readers.text_files import read_text
-from capsmith.core.schema import nearest
+from capsmith.core.spelling import nearest
 from capsmith.data.records import DatasetConfig
 
 _SHOWN = 8  # existing files listed in messages

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from capsmith.core.errors import DataError
 from capsmith.core.files import read_json
-from capsmith.core.schema import nearest
+from capsmith.core.spelling import nearest
 from capsmith.data.files import locate, locate_images
 from capsmith.data.record_builder import RecordBuilder
 from capsmith.data.records import DATASETS, Corpus, DatasetConfig

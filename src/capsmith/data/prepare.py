@@ -11,7 +11,7 @@ from capsmith.core.log import get_logger
 from capsmith.data.records import SPLITS, Corpus, DatasetConfig, Record, read_dataset
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.extraction import extract as extract_features
-from capsmith.vision.joined import JoinedStore
+from capsmith.vision.joined_store import JoinedStore
 from capsmith.vision.loading import load_images
 from capsmith.vision.pickle_store import PickleStore
 from capsmith.vision.store import FeatureStore

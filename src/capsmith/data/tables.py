@@ -21,7 +21,7 @@ from capsmith.core.readers.caption_tables import (
 )
 from capsmith.core.readers.delimited import Body, body_of, read_lines
 from capsmith.core.readers.text_files import read_text
-from capsmith.core.schema import nearest
+from capsmith.core.spelling import nearest
 from capsmith.data.image_names import is_file_name
 from capsmith.data.json_rows import json_rows
 

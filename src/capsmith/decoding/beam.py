@@ -3,19 +3,39 @@
 B images · K beams of a group · G groups · N = B · G · K rows · T longest caption · V vocabulary.
 """
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from capsmith.data.text.vocabulary import END, START
-from capsmith.decoding.config import BeamConfig
-from capsmith.decoding.constraints import IMPOSSIBLE, allowed
+from capsmith.decoding.constraints import IMPOSSIBLE, Limits, allowed
 from capsmith.decoding.engine import RowState, Stepper, run
+from capsmith.decoding.grid import Grid, Marks, extend, first_marks
+from capsmith.decoding.groups import Group, merge_best
 from capsmith.decoding.hypotheses import Hypothesis, hypothesis
+from capsmith.decoding.wishes import Wishes
+
+if TYPE_CHECKING:
+    from capsmith.decoding.config import BeamConfig
 
 
-def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
+@dataclass(frozen=True)
+class Beams:
+    """What ``beam`` reads of its settings, for callers that have no ``BeamConfig``; the fields are the same."""
+
+    beam_size: int
+    max_length: int
+    min_length: int
+    no_repeat: int
+    length_penalty: float = 0.7
+    groups: int = 1
+    diversity: float = 0.5
+
+
+def beam(
+    config: "BeamConfig | Beams", stepper: Stepper, features: Any, wishes: Wishes | None = None
+) -> list[list[Hypothesis]]:
     """Keeps the K best unfinished hypotheses at every step, and the K best finished ones of all steps.
 
     A hypothesis that ends is finished if it ranks among the K best of its step. The search of an image stops when its
@@ -23,32 +43,21 @@ def beam(config: BeamConfig, stepper: Stepper, features: Any) -> list[list[Hypot
     an image therefore do not depend on how long the search of other images in the batch takes. With several groups,
     this is diverse beam search with the Hamming distance (Vijayakumar et al. 2018). Each group stops independently,
     and no longer affects the groups after it once it has stopped.
+
+    With words to include, a group has K beams for each number of constraint tokens found; see ``grid``.
     """
-    program = BeamProgram(config.groups, config.beam_size // config.groups, config.max_length, config.no_repeat)
-    groups = run(program, stepper, features, config.min_length, config.length_penalty, config.diversity)
+    beams = config.beam_size // config.groups
+    program = BeamProgram(config.groups, beams, config.max_length, config.no_repeat)
+    arrays: tuple[Limits | None, Grid | None] = (None, None)
+    if wishes is not None:
+        program = replace(program, banks=wishes.banks, structure=wishes.structure)
+        arrays = wishes.limits, wishes.grid
     penalty = config.length_penalty
+    groups = run(program, stepper, features, config.min_length, penalty, config.diversity, *arrays)
     return [
         _merge_groups([_hypotheses(Group(*(array[image] for array in group)), penalty) for group in groups])
         for image in range(len(features))
     ]
-
-
-class Group(NamedTuple):
-    """Beams of all images that compete with each other.
-
-    Attributes:
-        live: Log probability of the unfinished hypotheses (B, K).
-        tokens: Their tokens (B, K, T), padded with end tokens.
-        score: Score of the finished hypotheses (B, K), best first; minus infinity if there are fewer than K.
-        log_probability: Their log probability (B, K).
-        finished: Their tokens (B, K, T).
-    """
-
-    live: Any
-    tokens: Any
-    score: Any
-    log_probability: Any
-    finished: Any
 
 
 @dataclass(frozen=True)
@@ -60,59 +69,91 @@ class BeamProgram:
         beams: K.
         max_length: T.
         no_repeat: See ``constraints.allowed``.
+        banks: Number of banks; 1 without words to include.
+        structure: Sizes of the arrays in the last two arguments.
     """
 
     groups: int
     beams: int
     max_length: int
     no_repeat: int
+    banks: int = 1
+    structure: tuple[int, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Rows of a group."""
+        return self.banks * self.beams
 
     @property
     def rows(self) -> int:
-        """G · K."""
-        return self.groups * self.beams
+        """Rows of all groups."""
+        return self.groups * self.width
 
-    def __call__(self, xp: Any, rows: RowState, min_length: Any, penalty: Any, diversity: Any) -> tuple[Group, ...]:
+    def __call__(
+        self,
+        xp: Any,
+        rows: RowState,
+        min_length: Any,
+        penalty: Any,
+        diversity: Any,
+        limits: Limits | None = None,
+        grid: Grid | None = None,
+    ) -> tuple[Group, ...]:
         """Returns the groups after the search."""
-        images, width = rows.images, self.rows
+        images = rows.images
         image = xp.arange(images, dtype="int32")[:, None]
 
-        def body(position: Any, _: Any, tokens: Any, groups: tuple[Group, ...], state: Any) -> Any:
+        def body(position: Any, _: Any, tokens: Any, groups: tuple[Group, ...], marks: Any, state: Any) -> Any:
             log_probs, state = rows.step(tokens, state)
             chosen = xp.concatenate([group.tokens for group in groups], axis=1) if self.groups > 1 else groups[0].tokens
             log_probs = allowed(
-                xp, log_probs, xp.reshape(chosen, (-1, self.max_length)), position, min_length, self.no_repeat
+                xp, log_probs, xp.reshape(chosen, (-1, self.max_length)), position, min_length, self.no_repeat, limits
             )
             size = log_probs.shape[-1]
-            by_group = xp.reshape(log_probs, (images, *((self.groups,) if self.groups > 1 else ()), self.beams, size))
+            by_group = xp.reshape(log_probs, (images, *((self.groups,) if self.groups > 1 else ()), self.width, size))
             used: Any = None
             extended, parents, unfinished = [], [], False
+            marked: tuple[Marks, ...] = ()
             for number, group in enumerate(groups):
                 group_log_probs = by_group[:, number] if self.groups > 1 else by_group
                 handicap = None if used is None else diversity * used
-                group, parent, token = self._extend(xp, group, group_log_probs, handicap, position, penalty, image)
+                step = group_log_probs, handicap, position, penalty, image
+                if grid is None:
+                    group, parent, token = self._extend(xp, group, *step)
+                else:
+                    group, after, parent, token = extend(xp, grid, group, marks[number], *step)
+                    marked += (after,)
                 if number + 1 < self.groups:
                     count = _count_used(xp, group.live, token, size)
                     used = count if used is None else used + count
                 group, settled = _settle(xp, group, position, penalty)
                 extended.append(group)
-                parents.append(image * width + number * self.beams + parent)
+                parents.append(image * self.rows + number * self.width + parent)
                 unfinished = xp.logical_not(xp.all(settled)) | unfinished
                 tokens = token if number == 0 else xp.concatenate([tokens, token], axis=1)
             flat = xp.reshape(xp.concatenate(parents, axis=1), (-1,))
-            return position + 1, unfinished, xp.reshape(tokens, (-1,)), tuple(extended), rows.reorder(state, flat)
+            state = rows.reorder(state, flat)
+            return position + 1, unfinished, xp.reshape(tokens, (-1,)), tuple(extended), marked, state
 
-        none = xp.zeros((images, self.beams), "float32") + IMPOSSIBLE
-        ends = xp.zeros((images, self.beams, self.max_length), "int32") + END
+        def beams(count: int) -> tuple[Any, Any]:
+            none = xp.zeros((images, count), "float32") + IMPOSSIBLE
+            return none, xp.zeros((images, count, self.max_length), "int32") + END
+
+        none, ends = beams(self.beams)
+        live, words = (none, ends) if grid is None else beams(self.width)
         live = xp.where(
-            xp.arange(self.beams) == 0, xp.zeros_like(none), none
+            xp.arange(self.width) == 0, xp.zeros_like(live), live
         )  # all beams start equal, so only one may continue
-        group = Group(live, ends, none, none, ends)
-        tokens = xp.zeros((images * width,), "int32") + START
-        start = xp.convert_to_tensor(0, "int32"), xp.convert_to_tensor(True), tokens, (group,) * self.groups, rows.state
+        groups = (Group(live, words, none, none, ends),) * self.groups
+        marks = () if grid is None else (first_marks(xp, grid, images, self.width),) * self.groups
+        tokens = xp.zeros((images * self.rows,), "int32") + START
+        start = xp.convert_to_tensor(0, "int32"), xp.convert_to_tensor(True), tokens, groups, marks, rows.state
         result = xp.while_loop(lambda position, unfinished, *_: unfinished & (position < self.max_length), body, start)
-        groups: tuple[Group, ...] = result[3]
-        return groups
+        if grid is None:
+            return tuple(result[3])
+        last = self.width - self.beams  # the rows that have found everything
+        return tuple(group._replace(live=group.live[:, last:], tokens=group.tokens[:, last:]) for group in result[3])
 
     def _extend(
         self, xp: Any, group: Group, log_probs: Any, handicap: Any, position: Any, penalty: Any, image: Any
@@ -144,7 +185,7 @@ class BeamProgram:
         by_length = score / xp.cast(position + 1, "float32") ** penalty
         history = xp.reshape(group.tokens, (-1, self.max_length))
         ended = by_length, score, xp.take(history, image * beams + index[:, :beams] // size, axis=0)
-        best = _merge_best(xp, group[2:], ended, beams, image)
+        best = merge_best(xp, group[2:], ended, beams, image)
         live, keep = xp.top_k(xp.where(ends, IMPOSSIBLE, ranks), beams)  # the best unfinished ones
         keep = image * count + xp.cast(keep, "int32")
         if handicap is not None:
@@ -170,18 +211,6 @@ def _settle(xp: Any, group: Group, position: Any, penalty: Any) -> tuple[Group, 
     ahead = xp.max(group.live, axis=1) / xp.cast(position + 2, "float32") ** penalty
     settled = group.score[:, -1] >= ahead
     return group._replace(live=xp.where(settled[:, None], IMPOSSIBLE, group.live)), settled
-
-
-def _merge_best(xp: Any, one: tuple[Any, ...], two: tuple[Any, ...], count: int, image: Any) -> tuple[Any, ...]:
-    """Returns the ``count`` best of two lists of score (B, C), log probability (B, C) and tokens (B, C, T).
-
-    Entries are taken from flat lists, which needs a third of the operations of ``take_along_axis``.
-    """
-    score, total, tokens = (xp.concatenate(pair, axis=1) for pair in zip(one, two, strict=True))
-    score, order = xp.top_k(score, count)
-    order = image * tokens.shape[1] + xp.cast(order, "int32")
-    flat = xp.reshape(tokens, (-1, tokens.shape[2]))
-    return score, xp.take(xp.reshape(total, (-1,)), order, axis=0), xp.take(flat, order, axis=0)
 
 
 def _hypotheses(group: Group, penalty: float) -> list[Hypothesis]:

@@ -1,8 +1,9 @@
 """Settings of searches. The code of each search is imported when it is used."""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from capsmith.core.registry import OneOf, Registry
 from capsmith.core.schema import Settings
@@ -10,6 +11,9 @@ from capsmith.decoding.rerank.config import RERANKERS, RerankConfig
 
 _MAX_LENGTH = 10_000  # tokens of a caption: more than any caption needs, but bounds the search time
 _MAX_TOKENS = 4_000_000  # of all hypotheses of one image
+_MAX_CAPTIONS = 1_000  # distinct captions of one image
+_MAX_WORDS = 100_000  # that captions must not contain
+_MAX_CHARACTERS = 1_000  # of a prefix, word or phrase
 
 
 class DecodingConfig(Settings):
@@ -23,6 +27,18 @@ class DecodingConfig(Settings):
     """Shortest caption in tokens; the end token is not allowed earlier."""
     no_repeat: int = Field(default=0, ge=0, le=_MAX_LENGTH)
     """No n-gram of this length occurs twice in a caption (3: Paulus et al. 2018); 0 allows all."""
+    prefix: str = ""
+    """Text with which every caption begins, such as ``a photo of``. Its words must be in the vocabulary; they count for
+    the length and the probability."""
+    include: tuple[str, ...] = ()
+    """Words or phrases that every caption contains; ``dog|puppy`` allows either. Needs ``beam`` or ``greedy``."""
+    exclude: tuple[str, ...] = ()
+    """Words or phrases that no caption contains. Words outside the vocabulary have no effect."""
+    exclude_file: Path | None = None
+    """Text file (UTF-8) with more of them, one a line; lines that begin with ``#`` are comments."""
+    n: int | None = Field(default=None, ge=1, le=_MAX_CAPTIONS)
+    """Number of captions to return that differ by more than articles and punctuation, best first. The search is widened
+    to 2 n hypotheses or more; there are fewer captions if it finds no more. By default all hypotheses are returned."""
     rerank: Annotated[RerankConfig | None, OneOf(RERANKERS, optional=True)] = None
     """Reranker that reorders the hypotheses of the search; by default they keep the order of the search."""
 
@@ -41,6 +57,25 @@ class DecodingConfig(Settings):
     def requires_caption_index(self) -> bool:
         """Whether the reranker reads the captions of the training images."""
         return self.rerank is not None and self.rerank.requires_caption_index
+
+    @field_validator("include", "exclude", mode="before")
+    @classmethod
+    def _one_word(cls, value: Any) -> Any:
+        """Takes a single word as a list of one."""
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("prefix", "include", "exclude")
+    @classmethod
+    def _check_words(cls, value: Any) -> Any:
+        words = (value,) if isinstance(value, str) else value
+        if len(words) > _MAX_WORDS:
+            raise ValueError(f"{len(words):,} words are more than {_MAX_WORDS:,}")
+        for word in words:
+            if len(word) > _MAX_CHARACTERS:
+                raise ValueError(f"{word[:20]!r}… has {len(word):,} characters, more than {_MAX_CHARACTERS:,}")
+            if any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in word):
+                raise ValueError(f"{word!r:.80} contains a control character")
+        return value
 
     @model_validator(mode="after")
     def _check_lengths(self) -> "DecodingConfig":
@@ -69,6 +104,11 @@ class GreedyConfig(DecodingConfig):
 
     type: Literal["greedy"] = "greedy"
 
+    @property
+    def rows(self) -> dict[str, int]:
+        """With ``n``, the beams of the beam search that replaces it."""
+        return {} if self.n in (None, 1) else {"n": 2 * self.n}
+
 
 @DECODINGS.register("capsmith.decoding.beam:beam")
 class BeamConfig(DecodingConfig):
@@ -88,7 +128,7 @@ class BeamConfig(DecodingConfig):
     @property
     def rows(self) -> dict[str, int]:
         """The beams."""
-        return {"beam_size": self.beam_size}
+        return {"beam_size": self.beam_size if self.n in (None, 1) else max(self.beam_size, 2 * self.n)}
 
     @model_validator(mode="after")
     def _check_groups(self) -> "BeamConfig":
@@ -116,4 +156,12 @@ class SampleConfig(DecodingConfig):
     @property
     def rows(self) -> dict[str, int]:
         """The samples."""
-        return {"samples": self.samples}
+        return {"samples": self.samples if self.n in (None, 1) else max(self.samples, 2 * self.n)}
+
+    @model_validator(mode="after")
+    def _check_include(self) -> "SampleConfig":
+        if self.include:
+            raise ValueError(
+                "include needs decoding.type beam or greedy: random samples cannot be made to contain words"
+            )
+        return self

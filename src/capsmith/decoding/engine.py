@@ -71,16 +71,26 @@ def run(program: Program, stepper: Stepper, features: Any, *arguments: Any) -> A
         program: The search.
         stepper: The decoder. ``run_compiled(program, features, arguments)``, if it has this method, runs the search.
         features: The features that ``stepper.start`` takes; the length is B.
-        *arguments: Numbers and arrays of the program. Changing their values does not trigger recompilation.
+        *arguments: Numbers, arrays, and tuples of arrays of the program; None for absent ones. Changing their values
+            does not trigger recompilation.
 
     Returns:
         The result of the program, in NumPy arrays.
     """
-    arguments = tuple(None if value is None else np.asarray(value, np.float32) for value in arguments)
+    arguments = tuple(map(_argument, arguments))
     run_compiled = getattr(stepper, "run_compiled", None)
     if run_compiled is not None:
         return run_compiled(program, features, arguments)
     return program(NumpyNamespace(), _numpy_rows(stepper, features, program.rows), *arguments)
+
+
+def _argument(value: Any) -> Any:
+    """Returns an argument as float32; arrays of int32 are token ids and stay."""
+    if isinstance(value, tuple):
+        return type(value)(*map(_argument, value))
+    if value is None or (isinstance(value, np.ndarray) and value.dtype == np.int32):
+        return value
+    return np.asarray(value, np.float32)
 
 
 def _numpy_rows(stepper: Stepper, features: Any, rows: int) -> RowState:

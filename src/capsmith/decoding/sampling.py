@@ -4,32 +4,55 @@ B images · N = B · samples rows · T longest caption · V vocabulary.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from capsmith.data.text.vocabulary import END, START
 from capsmith.decoding.chance import draw_tokens, draws
-from capsmith.decoding.config import GreedyConfig, SampleConfig
-from capsmith.decoding.constraints import IMPOSSIBLE, allowed
+from capsmith.decoding.constraints import IMPOSSIBLE, Limits, allowed
 from capsmith.decoding.engine import RowState, Stepper, run
 from capsmith.decoding.hypotheses import Hypothesis, hypothesis
+from capsmith.decoding.wishes import Wishes
+
+if TYPE_CHECKING:
+    from capsmith.decoding.config import GreedyConfig, SampleConfig
 
 _SORTED = 64  # tokens sorted around the border of the top-p set; if more tokens are that close, all V are sorted
 
 
-def greedy(config: GreedyConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
+@dataclass(frozen=True)
+class Sampling:
+    """What ``sample`` reads of its settings, for callers that have no ``SampleConfig``; the fields are the same."""
+
+    samples: int
+    max_length: int
+    min_length: int
+    no_repeat: int
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int = 0
+
+
+def greedy(
+    config: "GreedyConfig", stepper: Stepper, features: Any, wishes: Wishes | None = None
+) -> list[list[Hypothesis]]:
     """Takes the most probable token at every step."""
-    program = RowProgram(1, config.max_length, config.no_repeat)
-    return _hypotheses(run(program, stepper, features, config.min_length, None, None, None), 1)
+    program = RowProgram(1, config.max_length, config.no_repeat, structure=_structure(wishes))
+    limits = wishes and wishes.limits
+    return _hypotheses(run(program, stepper, features, config.min_length, None, None, None, limits), 1)
 
 
-def sample(config: SampleConfig, stepper: Stepper, features: Any) -> list[list[Hypothesis]]:
+def sample(
+    config: "SampleConfig | Sampling", stepper: Stepper, features: Any, wishes: Wishes | None = None
+) -> list[list[Hypothesis]]:
     """Draws tokens at random; the samples of an image are returned most probable first."""
     top_p = None if config.top_p == 1 else config.top_p
-    program = RowProgram(config.samples, config.max_length, config.no_repeat, config.top_k)
+    program = RowProgram(config.samples, config.max_length, config.no_repeat, config.top_k, _structure(wishes))
     chances = draws(config.seed, config.max_length, config.samples, features)
-    rows = run(program, stepper, features, config.min_length, chances, config.temperature, top_p)
+    limits = wishes and wishes.limits
+    rows = run(program, stepper, features, config.min_length, chances, config.temperature, top_p, limits)
     return [[replace(h, drawn=True) for h in hypotheses] for hypotheses in _hypotheses(rows, config.samples)]
 
 
@@ -42,15 +65,24 @@ class RowProgram:
         max_length: T.
         no_repeat: See ``constraints.allowed``.
         top_k: Number of tokens to sample from; None samples from all.
+        structure: Sizes of the arrays of ``limits``.
     """
 
     rows: int
     max_length: int
     no_repeat: int
     top_k: int | None = None
+    structure: tuple[int, ...] = ()
 
     def __call__(
-        self, xp: Any, rows: RowState, min_length: Any, chances: Any, temperature: Any, top_p: Any
+        self,
+        xp: Any,
+        rows: RowState,
+        min_length: Any,
+        chances: Any,
+        temperature: Any,
+        top_p: Any,
+        limits: Limits | None = None,
     ) -> tuple[Any, Any, Any]:
         """Extends every row until all have ended.
 
@@ -61,6 +93,7 @@ class RowProgram:
             chances: Random numbers (T, 3, N) that choose the tokens; None takes the most probable ones.
             temperature: Divides the logits.
             top_p: Probability of the set to sample from; None samples from all tokens.
+            limits: See ``constraints.allowed``.
 
         Returns:
             The tokens (N, T), padded with end tokens, their log probability (N,), and whether rows ended (N,).
@@ -68,7 +101,7 @@ class RowProgram:
 
         def body(position: Any, _: Any, token: Any, tokens: Any, total: Any, ended: Any, state: Any) -> Any:
             log_probs, state = rows.step(token, state)
-            log_probs = allowed(xp, log_probs, tokens, position, min_length, self.no_repeat)
+            log_probs = allowed(xp, log_probs, tokens, position, min_length, self.no_repeat, limits)
             if chances is None:
                 token = xp.cast(xp.argmax(log_probs, axis=-1), "int32")
             else:
@@ -93,6 +126,10 @@ class RowProgram:
         )
         result = xp.while_loop(lambda position, going, *_: going & (position < self.max_length), body, variables)
         return result[3], result[4], result[5]
+
+
+def _structure(wishes: Wishes | None) -> tuple[int, ...]:
+    return () if wishes is None else wishes.structure
 
 
 def truncated_weights(xp: Any, logits: Any, top_k: int | None, top_p: Any, ignored: Any) -> Any:

@@ -47,12 +47,11 @@ class DecoderStepper:
         log_probs, after = self._step(ops.convert_to_tensor(tokens_N), ops.convert_to_tensor(parents_N), state)
         return ops.convert_to_numpy(log_probs), after
 
-    def run_compiled(self, program: Program, features: Features, arguments: tuple[np.ndarray | None, ...]) -> Any:
+    def run_compiled(self, program: Program, features: Features, arguments: tuple[Any, ...]) -> Any:
         """Runs a search on the device as one compiled function; see ``engine.run``."""
         if program not in self._programs:
             self._programs[program] = compiled(self._function(program), self.decoder)
-        tensors = tuple(None if value is None else ops.convert_to_tensor(value) for value in arguments)
-        result = self._programs[program](*_tensors(features), tensors)
+        result = self._programs[program](*_tensors(features), tuple(map(_tensor, arguments)))
         return keras.tree.map_structure(ops.convert_to_numpy, result)
 
     def _function(self, program: Program) -> Callable[..., Any]:
@@ -74,6 +73,13 @@ class DecoderStepper:
             return program(ops, RowState(step, reorder, rows, images), *arguments)
 
         return function
+
+
+def _tensor(argument: Any) -> Any:
+    """Returns an argument of a program with tensors in place of its arrays."""
+    if isinstance(argument, tuple):
+        return type(argument)(*map(_tensor, argument))
+    return None if argument is None else ops.convert_to_tensor(argument)
 
 
 def _tensors(features: Features) -> tuple[Any, Any]:

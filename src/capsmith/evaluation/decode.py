@@ -6,7 +6,6 @@ from capsmith.core.errors import memory_advice
 from capsmith.core.progress import track
 from capsmith.data.sources import FeatureSource
 from capsmith.decoding.config import DecodingConfig
-from capsmith.decoding.limits import images_at_once
 from capsmith.models.caption import Caption
 from capsmith.models.feature_captioner import FeatureCaptioner
 
@@ -26,7 +25,7 @@ def decode_images(
         ConfigError: The search of a single image would take too much memory.
     """
     largest = captioner.config.evaluation.batch_size
-    size = images_at_once(decoding, len(captioner.vocabulary), largest, len(captioner.members))
+    size = captioner.batch_size(decoding, largest)
     advice = "fewer beams (decoding.beam_size)" if getattr(decoding, "beam_size", 1) > 1 else ""
     captions: dict[str, Caption] = {}
     for start in track(range(0, len(ids), size), desc="captions", unit="batch"):

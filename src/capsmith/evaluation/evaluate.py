@@ -9,9 +9,10 @@ import numpy as np
 from capsmith.config import Config
 from capsmith.core.errors import DataError, FeatureError
 from capsmith.core.files import path_argument
+from capsmith.core.input_files import input_files
 from capsmith.core.log import get_logger
-from capsmith.core.outputs import PAGE, input_files, require_page
-from capsmith.core.schema import nearest
+from capsmith.core.outputs import PAGE, require_page
+from capsmith.core.spelling import nearest
 from capsmith.data.prepare import Prepared, prepare, read_corpus
 from capsmith.data.records import SPLITS, Corpus, Record
 from capsmith.evaluation import readings

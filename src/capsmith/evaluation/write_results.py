@@ -95,4 +95,6 @@ def predictions_text(captions: Mapping[str, Caption]) -> str:
 
 def search_settings(decoding: DecodingConfig) -> str:
     """Returns the settings of a search as ``key=value``, without its type."""
-    return " ".join(f"{key}={value}" for key, value in decoding.model_dump().items() if key != "type")
+    settings = decoding.model_dump(exclude={"type"})
+    unset = [name for name in ("prefix", "include", "exclude", "exclude_file", "n") if not settings.get(name)]
+    return " ".join(f"{key}={value}" for key, value in settings.items() if key not in unset)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from capsmith.core.errors import DataError, escaped
-from capsmith.core.schema import nearest
+from capsmith.core.spelling import nearest
 from capsmith.metrics.cider import Cider
 from capsmith.metrics.ngrams import ORDER
 from capsmith.metrics.rouge import common_length, position_masks, rouge_l

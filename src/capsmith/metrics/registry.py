@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from capsmith.core.errors import DataError
-from capsmith.core.schema import folded, nearest
+from capsmith.core.spelling import folded, nearest
 from capsmith.core.tables import RegistrationError, Table
 from capsmith.metrics.bleu import Bleu
 from capsmith.metrics.cider import Cider

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from capsmith.core.errors import DataError
-from capsmith.core.schema import nearest
+from capsmith.core.spelling import nearest
 from capsmith.core.unicode import nfc
 
 _WORD = re.compile(r"[^\s'’-]+(?:['’-][^\s'’-]+)*")

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capsmith.data.text.config import TextConfig
 from capsmith.data.text.tokens import detokenise
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.hypotheses import Hypothesis
 from capsmith.models.training_domain import DomainCheck
+
+if TYPE_CHECKING:
+    from capsmith.data.text.config import TextConfig
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Caption:
         return self.text
 
 
-def caption_of(hypotheses: Sequence[Hypothesis], vocabulary: Vocabulary, text: TextConfig) -> Caption:
+def caption_of(hypotheses: Sequence[Hypothesis], vocabulary: Vocabulary, text: "TextConfig") -> Caption:
     """Returns the first hypothesis of an image as a caption, with the others as its alternatives."""
     best, *others = (
         Caption(detokenise(words, text), hypothesis.score, hypothesis.log_probability, words=tuple(words))

@@ -16,16 +16,15 @@ from capsmith.models.arguments import (
     OnError,
     Raise,
     Return,
-    Search,
     Several,
     check_pixels,
-    chosen_decoding,
     image_list,
     read_images,
     require_same_process,
 )
 from capsmith.models.attention_maps import attention_maps, require_attention
 from capsmith.models.caption import Caption as Caption
+from capsmith.models.decoding_argument import Search, chosen_decoding
 from capsmith.models.ensemble import average_weights, require_same_words
 from capsmith.models.ensemble_run import RunPaths, find_runs, save_ensemble
 from capsmith.models.feature_captioner import FeatureCaptioner, Features, parts_of
@@ -158,7 +157,7 @@ class Captioner(FeatureCaptioner):
         sources, several = image_list(images)
         if attention:
             require_attention(self.members)
-        size = self._batch_size(search_config, self.config.evaluation.batch_size)
+        size = self.batch_size(search_config, self.config.evaluation.batch_size)
         captions: list[Caption | ImageError] = []
         for batch in read_images(sources, self._image_sizes, size, several, on_error):
             pixels = [image for image in batch if not isinstance(image, ImageError)]

@@ -19,14 +19,17 @@ from capsmith.decoding.config import DECODINGS, DecodingConfig
 from capsmith.decoding.features import EnsembleFeatures
 from capsmith.decoding.hypotheses import Hypothesis, require_known_tokens
 from capsmith.decoding.limits import images_at_once
-from capsmith.decoding.rerank.reranker import rerank
+from capsmith.decoding.rerank.rerank import rerank
 from capsmith.decoding.search import search
 from capsmith.decoding.stepper import DecoderStepper
-from capsmith.models.arguments import Search, checked_features, chosen_decoding, require_same_process
+from capsmith.decoding.wishes import Wishes, has_wishes
+from capsmith.models.arguments import checked_features, require_same_process
 from capsmith.models.caption import Caption, caption_of
 from capsmith.models.caption_model import CaptionModel
+from capsmith.models.decoding_argument import Search, chosen_decoding
 from capsmith.models.ensemble import EnsembleStepper, require_same_words
 from capsmith.models.member import Member, StoredFeatures
+from capsmith.models.wishes import resolve
 from capsmith.retrieval.caption_index import CaptionIndex
 from capsmith.vision.encoder import Encoder, JoinedEncoder
 
@@ -50,6 +53,7 @@ class FeatureCaptioner:
         require_same_words(self.members)
         self._given_index = caption_index
         self._process = os.getpid()
+        self._wishes: tuple[DecodingConfig, Wishes | None] | None = None  # those of the last search
 
     def caption_features(self, features: Features, decoding: Search = None, **settings: Any) -> list[Caption]:
         """Captions images by their features; ``decoding`` and ``settings`` as in ``caption``.
@@ -72,7 +76,7 @@ class FeatureCaptioner:
             raise TypeError(f"{len(self.members)} members take EnsembleFeatures of {len(self.members)} arrays")
         for part, member in zip(parts, self.members, strict=True):
             checked_features(part, member.feature_shape)
-        size = self._batch_size(search_config, max(1, len(parts[0])))
+        size = self.batch_size(search_config, max(1, len(parts[0])))
         batches = (features[first : first + size] for first in range(0, len(parts[0]), size))
         return [caption for batch in batches for caption in self.search(batch, search_config)]
 
@@ -91,7 +95,19 @@ class FeatureCaptioner:
 
     def search(self, features: Features, decoding: DecodingConfig) -> list[Caption]:
         """Captions one batch of images by their features, without checking the features."""
-        return self.to_captions(search(self.stepper, features, decoding), features, decoding)
+        return self.to_captions(search(self.stepper, features, decoding, self.wishes(decoding)), features, decoding)
+
+    def wishes(self, decoding: DecodingConfig) -> Wishes | None:
+        """Returns the words of a search as ids of the vocabulary; None if it has none.
+
+        Raises:
+            ConfigError: Words are not in the vocabulary, or contradict each other.
+        """
+        if not has_wishes(decoding):
+            return None
+        if self._wishes is None or self._wishes[0] != decoding:
+            self._wishes = decoding, resolve(decoding, self.vocabulary, self.config.text)
+        return self._wishes[1]
 
     def to_captions(
         self, hypotheses: list[list[Hypothesis]], features: Features, decoding: DecodingConfig
@@ -104,6 +120,8 @@ class FeatureCaptioner:
         if DECODINGS.settings.is_external(decoding.type):
             require_known_tokens(hypotheses, len(self.vocabulary), decoding.type)
         hypotheses = rerank(hypotheses, parts_of(features)[0], decoding, self)
+        if (wishes := self.wishes(decoding)) is not None and wishes.n:
+            hypotheses = [wishes.distinct(ranked) for ranked in hypotheses]
         return [caption_of(ranked, self.vocabulary, self.config.text) for ranked in hypotheses]
 
     @cached_property
@@ -128,8 +146,11 @@ class FeatureCaptioner:
             raise CheckpointError("this captioner has no caption index, which reranking needs: pass one")
         return CaptionIndex.load(first.run.path, first.feature_shape[-1], len(self.vocabulary))
 
-    def _batch_size(self, decoding: DecodingConfig, most: int) -> int:
-        return images_at_once(decoding, len(self.vocabulary), most, len(self.members))
+    def batch_size(self, decoding: DecodingConfig, most: int) -> int:
+        """Returns the number of images to search together, ``most`` or fewer; see ``limits.images_at_once``."""
+        wishes = self.wishes(decoding)
+        banks = 1 if wishes is None else wishes.banks
+        return images_at_once(decoding, len(self.vocabulary), most, len(self.members), banks)
 
     # --- the first member, which is the only one while training ------------------------------------------------------
 

@@ -14,7 +14,7 @@ from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, FeatureError, ImageError, one_line
 from capsmith.core.files import read_json
 from capsmith.core.log import get_logger
-from capsmith.core.readers.json_files import FileSchema
+from capsmith.core.readers.file_schema import FileSchema
 from capsmith.data.records import Record
 from capsmith.models.run import RunDirectory
 from capsmith.vision.encoder_folder import encoder_folders

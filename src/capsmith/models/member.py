@@ -19,7 +19,7 @@ from capsmith.core.compilation import compiled
 from capsmith.core.errors import CheckpointError
 from capsmith.core.files import read_json, write_json
 from capsmith.core.plugin_requirements import write_requirements
-from capsmith.core.readers.json_files import FileSchema
+from capsmith.core.readers.file_schema import FileSchema
 from capsmith.data.sources import FeatureSource
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.stepper import DecoderStepper

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from capsmith.core.errors import CheckpointError
-from capsmith.core.readers.json_files import FileSchema
+from capsmith.core.readers.file_schema import FileSchema
 
 
 class _SavedProgress(FileSchema, extra="forbid"):

@@ -12,7 +12,7 @@ from capsmith.core.errors import CapsmithError, CheckpointError
 from capsmith.core.files import read_json
 from capsmith.core.log import get_logger, log_file
 from capsmith.core.precision import faster_dtype
-from capsmith.core.readers.json_files import FileSchema
+from capsmith.core.readers.file_schema import FileSchema
 from capsmith.core.scopes import Use, difference
 from capsmith.data.prepare import Prepared, open_pickle, prepare, read_corpus, require_splits
 from capsmith.data.records import Corpus
@@ -27,6 +27,7 @@ from capsmith.models.member import Member, StoredFeatures
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 from capsmith.models.training_domain import TrainingDomain
+from capsmith.models.wishes import resolve
 from capsmith.training.cross_entropy import CrossEntropy
 from capsmith.training.encoder_adaptation import adapt_encoders
 from capsmith.training.first_steps import FirstSteps
@@ -140,7 +141,8 @@ def _set_up(config: Config, run: RunDirectory, corpus: Corpus) -> tuple[Captione
     vocabulary, vectors = make_vocabulary(config, corpus, resumed)
     if resumed is not None and vocabulary != resumed:
         raise CheckpointError(f"{run}: the training captions have changed since it began: choose another --run")
-    images_at_once(config.decoding, len(vocabulary), 1, 1 + len(config.ensemble))  # fails now, not after training
+    wishes = resolve(config.decoding, vocabulary, config.text)  # fails now, not after training, as the next line
+    images_at_once(config.decoding, len(vocabulary), 1, 1 + len(config.ensemble), wishes.banks if wishes else 1)
     prepared = prepare(corpus, config.encoders, config.features, ("train", "dev"))
     precision = _precision(config, run)
     keras.utils.set_random_seed(config.seed)  # initial weights do not depend on the random numbers drawn so far

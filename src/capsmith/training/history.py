@@ -10,7 +10,7 @@ from pydantic import Field
 
 from capsmith.core.errors import CheckpointError
 from capsmith.core.files import write_text
-from capsmith.core.readers.json_files import FileSchema
+from capsmith.core.readers.file_schema import FileSchema
 from capsmith.core.readers.number_tables import read_number_table
 from capsmith.training.config import TrainingConfig
 

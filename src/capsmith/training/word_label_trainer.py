@@ -13,7 +13,7 @@ from keras import ops
 from capsmith.core.errors import CheckpointError, FeatureError
 from capsmith.core.log import get_logger
 from capsmith.core.progress import progress_bar
-from capsmith.core.readers.json_files import FileSchema
+from capsmith.core.readers.file_schema import FileSchema
 from capsmith.data.records import Record
 from capsmith.models.checkpoints import load_state, read_progress, save_state
 from capsmith.training.config import TrainingConfig

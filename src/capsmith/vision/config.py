@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from capsmith.core.schema import ONE, SEVERAL, Precision, Settings, nearest
+from capsmith.core.schema import ONE, SEVERAL, Precision, Settings
 from capsmith.core.scopes import Scope
+from capsmith.core.spelling import nearest
 from capsmith.vision.encoder_folder import EncoderFolder
 from capsmith.vision.encoders import ENCODERS, Preprocess
 

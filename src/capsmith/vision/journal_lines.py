@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from capsmith.core.errors import FeatureError, one_line
-from capsmith.core.readers.json_files import FileSchema, parse_json
+from capsmith.core.readers.file_schema import FileSchema
+from capsmith.core.readers.json_files import parse_json
 from capsmith.core.readers.regular_files import read_bytes
 from capsmith.vision.manifest import FileBytes, Manifest, SavedHead, SavedNote
 

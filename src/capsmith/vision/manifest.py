@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from capsmith.core.errors import FeatureError
 from capsmith.core.files import write_json
-from capsmith.core.readers.json_files import FileSchema, read_json
+from capsmith.core.readers.file_schema import FileSchema
+from capsmith.core.readers.json_files import read_json
 from capsmith.vision.fingerprint import describe_differences
 
 FileBytes = Annotated[int, Field(ge=-1, lt=2**63)]

@@ -8,7 +8,7 @@ import keras
 
 from capsmith.core.errors import FeatureError, PluginError, one_line
 from capsmith.core.loaded_plugins import plugin_errors
-from capsmith.core.schema import nearest
+from capsmith.core.spelling import nearest
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.efficientnet_lite import efficientnet_lite2
 from capsmith.vision.encoders import ENCODERS, EncoderSpec

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capsmith.core.errors import CheckpointError
-from capsmith.core.readers.json_files import MAX_DEPTH, FileSchema, parse_json, read_json
+from capsmith.core.readers.file_schema import FileSchema
+from capsmith.core.readers.json_files import MAX_DEPTH, parse_json, read_json
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(['"', "\\", '\\"', "[", "]}", "[[", '"['])
 VALUES = st.recursive(

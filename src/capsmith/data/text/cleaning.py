@@ -16,9 +16,12 @@ and cleaning it again changes nothing.
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
 from capsmith.core.unicode import nfc
-from capsmith.data.text.config import TextConfig
+
+if TYPE_CHECKING:
+    from capsmith.data.text.config import TextConfig
 
 # Each character is replaced by the letter of its class, so that regular expressions over classes find words in any
 # script:  a letter · 1 number · m mark · j joiner · ' - apostrophe, hyphen · . joins digits ·
@@ -63,7 +66,7 @@ def classes(text: str) -> str:
     return text.translate(_CLASSES)
 
 
-def clean(caption: str, config: TextConfig) -> str:
+def clean(caption: str, config: "TextConfig") -> str:
     """Cleans one caption as described in the module docstring.
 
     Args:
@@ -86,7 +89,7 @@ def is_clitic(word: str) -> bool:
     return _CLITIC.fullmatch(word) is not None
 
 
-def _words(text: str, config: TextConfig) -> list[str]:
+def _words(text: str, config: "TextConfig") -> list[str]:
     kinds = classes(text)
     words: list[str] = []
     position = 0
@@ -129,7 +132,7 @@ def _clitic_before(word: str, end: int) -> str:
     return ""
 
 
-def _is_kept(word: str, config: TextConfig) -> bool:
+def _is_kept(word: str, config: "TextConfig") -> bool:
     kinds = classes(word)
     if config.digits == "remove" and "1" in kinds:
         return False
@@ -139,7 +142,7 @@ def _is_kept(word: str, config: TextConfig) -> bool:
     return True
 
 
-def _characters(text: str, config: TextConfig) -> str:
+def _characters(text: str, config: "TextConfig") -> str:
     if config.digits == "remove":
         text = _without_numbers(text)
     pieces = []

@@ -6,12 +6,15 @@ too, so text with spaces is restored exactly.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from capsmith.data.text.cleaning import classes, clean, is_clitic
-from capsmith.data.text.config import TextConfig
+
+if TYPE_CHECKING:
+    from capsmith.data.text.config import TextConfig
 
 
-def tokenise(caption: str, config: TextConfig) -> list[str]:
+def tokenise(caption: str, config: "TextConfig") -> list[str]:
     """Cleans and splits a caption.
 
     Args:
@@ -25,7 +28,7 @@ def tokenise(caption: str, config: TextConfig) -> list[str]:
     return list(cleaned) if config.mode == "char" else cleaned.split()
 
 
-def detokenise(tokens: Sequence[str], config: TextConfig) -> str:
+def detokenise(tokens: Sequence[str], config: "TextConfig") -> str:
     """Joins tokens into a caption, which ``tokenise`` splits into the same tokens again.
 
     Args:

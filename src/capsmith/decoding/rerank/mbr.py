@@ -12,17 +12,20 @@ score, how well a caption covers the words predicted from the image (``retrieval
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capsmith.decoding.config import DecodingConfig, SampleConfig
 from capsmith.decoding.engine import Stepper
 from capsmith.decoding.hypotheses import Hypothesis
-from capsmith.decoding.rerank.config import MbrConfig
 from capsmith.decoding.rerank.reranker import RerankContext
-from capsmith.decoding.sampling import sample
+from capsmith.decoding.sampling import Sampling, sample
+from capsmith.decoding.wishes import Wishes
 from capsmith.metrics.utility import DocumentFrequencies, Sentences, pairwise_utility
+
+if TYPE_CHECKING:
+    from capsmith.decoding.config import DecodingConfig
+    from capsmith.decoding.rerank.config import MbrConfig
 
 
 class MbrReranker:
@@ -32,17 +35,25 @@ class MbrReranker:
         config: The weights.
     """
 
-    def __init__(self, config: MbrConfig) -> None:
+    def __init__(self, config: "MbrConfig") -> None:
         self.config = config
 
     def candidates(
-        self, hypotheses: Sequence[list[Hypothesis]], stepper: Stepper, features: Any, search: DecodingConfig
+        self,
+        hypotheses: Sequence[list[Hypothesis]],
+        stepper: Stepper,
+        features: Any,
+        search: "DecodingConfig",
+        wishes: Wishes | None = None,
     ) -> list[list[Hypothesis]]:
-        """Returns the hypotheses of each image, followed by its samples; a caption may occur more than once."""
+        """Returns the hypotheses of each image, followed by its samples; a caption may occur more than once.
+
+        Samples begin with the prefix of ``wishes`` and contain no excluded words, but may lack included ones.
+        """
         config, pools = self.config, list(hypotheses)
         if not config.samples:
             return pools
-        sampling = SampleConfig(
+        sampling = Sampling(
             samples=config.samples,
             temperature=config.temperature,
             max_length=search.max_length,
@@ -53,8 +64,8 @@ class MbrReranker:
         if config.samples_from == "members" and hasattr(stepper, "members"):  # several models that write together
             sources = stepper.members(features)
         for number, (source, source_features) in enumerate(sources):
-            seeded = sampling.model_copy(update={"seed": config.seed + number})
-            samples = sample(seeded, source, source_features)
+            seeded = replace(sampling, seed=config.seed + number)
+            samples = sample(seeded, source, source_features, wishes)
             pools = [[*pool, *drawn] for pool, drawn in zip(pools, samples, strict=True)]
         return pools
 
@@ -88,7 +99,7 @@ def choose(
     candidates: Sequence[Hypothesis],
     neighbours: Sequence[Sentences],
     similarity: Sequence[float] | np.ndarray,
-    config: MbrConfig,
+    config: "MbrConfig",
     frequencies: DocumentFrequencies,
     concept_score: Callable[[Sentences], np.ndarray] | None = None,
 ) -> list[Hypothesis]:

@@ -1,18 +1,19 @@
-"""The interface of rerankers, and a function that applies the reranker of a config.
+"""The interface of rerankers.
 
 B images · D channels · L regions.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from capsmith.decoding.config import DecodingConfig
 from capsmith.decoding.engine import Stepper
 from capsmith.decoding.hypotheses import Hypothesis
-from capsmith.decoding.rerank.config import RERANKERS
 from capsmith.metrics.utility import DocumentFrequencies, Sentences
+
+if TYPE_CHECKING:
+    from capsmith.decoding.config import DecodingConfig
 
 
 class Concepts(Protocol):
@@ -58,7 +59,7 @@ class Reranker(Protocol):
     """Reorders hypotheses. Registered with its settings: ``@RERANKERS.register("package.module:Class")``."""
 
     def candidates(
-        self, hypotheses: Sequence[list[Hypothesis]], stepper: Stepper, features: Any, search: DecodingConfig
+        self, hypotheses: Sequence[list[Hypothesis]], stepper: Stepper, features: Any, search: "DecodingConfig"
     ) -> list[list[Hypothesis]]:
         """Returns the hypotheses of each of B images, including those that the reranker adds."""
 
@@ -66,20 +67,3 @@ class Reranker(Protocol):
         self, candidates: Sequence[list[Hypothesis]], features: np.ndarray, context: RerankContext
     ) -> list[list[Hypothesis]]:
         """Returns the hypotheses of each of B images, best first, with the reranker's scores."""
-
-
-def rerank(
-    candidates: list[list[Hypothesis]], features: np.ndarray, config: DecodingConfig, context: RerankContext
-) -> list[list[Hypothesis]]:
-    """Applies the reranker of a config, if it has one.
-
-    Args:
-        candidates: The result of ``search`` for B images.
-        features: Features (B, D) or (B, L, D) that the caption index was built from.
-        config: The settings of the search.
-        context: The data that the reranker may read.
-    """
-    if config.rerank is None:
-        return candidates
-    ranked: list[list[Hypothesis]] = RERANKERS.build(config.rerank).rerank(candidates, features, context)
-    return ranked

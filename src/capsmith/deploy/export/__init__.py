@@ -1,0 +1,1 @@
+"""Writes captioners in formats that run without capsmith's training stack."""
