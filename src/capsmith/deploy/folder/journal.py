@@ -177,7 +177,7 @@ class Journal:
                     file.seek(end)
                     yield cls(folder, file, contents)
             finally:
-                if not path.stat().st_size:
+                if not contents.heads:  # nothing was begun
                     path.unlink()
 
     def start(self, head: Head, overwrite: bool) -> None:
