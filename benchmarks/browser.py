@@ -52,10 +52,15 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         """Writes nothing."""
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Writes nothing: a browser that leaves a page closes its connections."""
+
+
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Serves a folder on a free port of this machine; yields the address without a slash at its end."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
+    server = _Server(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -86,7 +86,10 @@ def run(args: argparse.Namespace) -> int:
         return captioner
 
     if place is not None:
-        return caption_into_files(args, load, selection, place, runs.runs, configs[0].decoding)
+        from capsmith.models.wishes import without_file
+
+        settings = {"decoding": without_file(configs[0].decoding), "average": runs.average}
+        return caption_into_files(args, load, selection, place, runs.runs, settings)
     return _caption_to_output(args, load(), selection)
 
 

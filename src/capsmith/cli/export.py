@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--images",
         type=Path,
         metavar="FOLDER",
-        help="images for the comparison with the run, and for the calibration of int8; default: the run's dataset",
+        help="images for the comparison with the run; default: dev images of its dataset, or drawn scenes",
     )
     parser.add_argument(
         "--onnxruntime-web",

@@ -1,7 +1,6 @@
 """Options of ``capsmith caption`` for many images, and its reports at the end."""
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -83,7 +82,7 @@ def caption_into_files(
     selection: Any,
     place: Any,
     runs: Sequence[Path],
-    decoding: Any,
+    settings: dict[str, Any],
 ) -> int:
     """Captions images into files, prints the names of the tables, and reports what failed; returns the exit code."""
     from capsmith.core.terminal import print_error, print_json, print_path
@@ -101,9 +100,9 @@ def caption_into_files(
 
     for note in selection.notes(place.results(selection)):
         print_error(note)
-    several = getattr(decoding, "n", None) is not None
-    model, settings = model_fingerprint(runs), _settings(decoding, args.average)
-    report = caption_folder(captions, selection, place, model, settings, show if args.json else None, several)
+    several = bool(settings["decoding"].get("n"))
+    output = show if args.json else None
+    report = caption_folder(captions, selection, place, model_fingerprint(runs), settings, output, several)
     if not args.json:
         for path in report.files:
             print_path(path)
@@ -115,14 +114,6 @@ def caption_into_files(
         print_error(f"note: kept {len(report.kept):,} files that capsmith did not write, or that were edited ({names})")
     report_failures(failed)
     return 2 if failed or report.kept else 0
-
-
-def _settings(decoding: Any, average: bool) -> dict[str, Any]:
-    """Returns what captions depend on beside images and weights, as JSON; files of words by their content."""
-    settings: dict[str, Any] = decoding.model_dump(mode="json")
-    path = settings.pop("exclude_file", None)
-    words = {} if path is None else {"exclude_words": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
-    return {**settings, **words, "average": average}
 
 
 def warn_of_domain(checks: Sequence[tuple[Path, Any]], count: int) -> None:

@@ -66,3 +66,8 @@ def test_names_and_dynamic_axes_are_those_of_the_export(graphs, files):
 
 def test_batch_normalisation_is_folded_into_convolutions(files):
     assert "BatchNormalization" not in {node.op_type for node in onnx.load(files / "encoder.onnx").graph.node}
+
+
+def test_the_step_reads_tokens_without_detours(files):
+    nodes = {node.op_type: node for node in onnx.load(files / "step.onnx").graph.node}
+    assert nodes["Gather"].input[1] == "tokens" and "Less" not in nodes

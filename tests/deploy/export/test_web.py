@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +22,23 @@ from capsmith import Captioner
 from capsmith.core.errors import CapsmithError
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.tokens import detokenise
+from capsmith.decoding.beam import beam
 from capsmith.decoding.config import BeamConfig, GreedyConfig
 from capsmith.decoding.namespace import NumpyNamespace
-from capsmith.decoding.search import search
+from capsmith.decoding.sampling import greedy
+from capsmith.decoding.wishes import Wishes
 from capsmith.deploy.export.onnxruntime_web import onnxruntime_web
 from capsmith.vision.images import load_image
 from capsmith.vision.joined import join_features
-from tests.support.table_model import Table, features
+from tests.support.table_model import A, B, C, Table, V, features
 
 pytest.importorskip("playwright", reason="needs playwright")
 pytest.importorskip("tf2onnx", reason="needs capsmith[export]")
 if browser.chromium() is None:
     pytest.skip("needs Chromium", allow_module_level=True)
 
-SETTINGS = ["decoding.beam_size=3", "decoding.min_length=2", "decoding.max_length=8"]
+SETTINGS = ["decoding.beam_size=3", "decoding.min_length=2", "decoding.max_length=8", "decoding.prefix=there is"]
+WORDS = Wishes(V, prefix=(A, C), exclude=((B,), (C, A), (C, C, C)))
 
 
 @pytest.fixture(scope="module")
@@ -169,8 +173,13 @@ def _first_of_equals(array, k):
     return np.take_along_axis(array, index, axis=1), index.astype(np.int32)
 
 
-@pytest.mark.parametrize("ties", [False, True])
-def test_searches_find_the_hypotheses_of_python(visit, ties, monkeypatch):
+def _python(model, images, config, words):
+    return (beam if config.type == "beam" else greedy)(config, model, images, words)
+
+
+@pytest.mark.parametrize("words", [None, WORDS], ids=["free", "words"])
+@pytest.mark.parametrize("ties", [False, True], ids=["distinct", "ties"])
+def test_searches_find_the_hypotheses_of_python(visit, ties, words, monkeypatch):
     monkeypatch.setattr(NumpyNamespace, "top_k", staticmethod(_first_of_equals))
     images = 12
     model = Table(images, seed=3)
@@ -178,7 +187,7 @@ def test_searches_find_the_hypotheses_of_python(visit, ties, monkeypatch):
         model.table = np.round(model.table)
     expected = [
         [[(list(h.tokens), h.log_probability, h.score, h.ended) for h in found] for found in ranked]
-        for ranked in (search(model, features(images), config) for config in SEARCHES)
+        for ranked in (_python(model, features(images), config, words) for config in SEARCHES)
     ]
     body = """
         const results = [];
@@ -191,13 +200,14 @@ def test_searches_find_the_hypotheses_of_python(visit, ties, monkeypatch):
                     before = Array.from(tokens);
                     return Float32Array.from(own.flatMap((one, row) => table[one][tokens[row]]));
                 };
-                ofImages.push(await module.search(step, decoding));
+                ofImages.push(await module.search(step, decoding, argument.words ?? undefined));
             }
             results.push(ofImages.map(found => found.map(h => [h.tokens, h.logProbability, h.score, h.ended])));
         }
         return results;
     """
     argument = {"decodings": [config.model_dump() for config in SEARCHES], "tables": model.table.tolist()}
+    argument["words"] = words and {"prefix": words.prefix, "exclude": words.exclude}
     found = visit.run_module("search.js", body, argument)
     for config, ours, theirs in zip(SEARCHES, found, expected, strict=True):
         for one, other in zip(ours, theirs, strict=True):
@@ -326,6 +336,29 @@ def test_it_works_with_the_server_gone(chromium, site, photos):
     offline = visit.caption(photos[:2])
     assert [card.text for card in offline] == [card.text for card in online]
     assert visit.page.evaluate("crossOriginIsolated")  # threads, from the second visit on
+    context.close()
+
+
+def test_a_new_export_replaces_the_stored_one(chromium, site, tmp_path):
+    changed = Path(shutil.copytree(site, tmp_path / "changed"))
+    context = chromium.new_context()
+    with browser.served(tmp_path) as address:
+        visit = browser.Visit.begin(context, f"{address}/changed/")
+        visit.page.wait_for_selector("body[data-offline]")
+        page = (changed / "index.html").read_text()
+        (changed / "index.html").write_text(page.replace("<h1>A caption", "<h1>Another caption"))
+        worker = (changed / "service-worker.js").read_text()
+        (changed / "service-worker.js").write_text(worker.replace('VERSION = "', 'VERSION = " 2'))
+        titles = []
+        for _ in range(2):
+            visit.page.reload()
+            visit.wait_for_captioner()
+            titles.append(visit.page.inner_text("h1").split()[0])
+            deadline = time.monotonic() + 60
+            while not all(" 2" in name for name in visit.page.evaluate("caches.keys()")):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+    assert titles == ["A", "Another"]
     context.close()
 
 

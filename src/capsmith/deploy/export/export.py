@@ -64,7 +64,7 @@ def export(
         out: The folder to write; by default beside the run, such as ``runs/mine-onnx-int8``.
         format: A key of ``formats.FORMATS``.
         quantise: A key of ``formats.QUANTISATIONS``, or None.
-        images: Folder of images for verification and calibration; by default those of the run's dataset.
+        images: Folder of images for the comparison; by default those of the run's dataset.
         overrides: Changes to the config, such as ``"decoding.beam_size=3"``: the export's decoding settings.
         average: Average the weights of several runs instead of their probabilities.
         onnxruntime_web: For the format web: the npm package onnxruntime-web, as tarball or folder; by default npm
@@ -133,14 +133,14 @@ def _build(
     entries = []
     for number, member in enumerate(captioner.members, start=1):
         name = "." if len(captioner.members) == 1 else f"member_{number}"
-        entries.append(_write_member(folder, name, member, spec, quantise, sample))
+        entries.append(_write_member(folder, name, member, spec, quantise))
     captioner.vocabulary.save(folder / manifest.VOCABULARY)
     if captioner.domain is not None:
-        captioner.domain.save(folder / manifest.DOMAIN)
+        captioner.domain.save(folder / manifest.DOMAIN, compact=quantise is not None)
     if captioner.config.decoding.requires_caption_index:
         captioner.caption_index.save(folder)
-    logger.info(f"export: captioning {len(sample.verify)} {sample.source} with the export and the checkpoint")
-    comparison = compare(captioner, LoadedExport(folder, entries, spec, captioner), sample.verify, sample.source)
+    logger.info(f"export: captioning {len(sample.images)} {sample.source} with the export and the checkpoint")
+    comparison = compare(captioner, LoadedExport(folder, entries, spec, captioner), sample.images, sample.source)
     what = f"the {spec.name} export" + (f" in {quantise}" if quantise else "")
     require_same(comparison, QUANTISED.get(quantise or "", EXACT), what)
     more: dict[str, Any] = {
@@ -155,9 +155,7 @@ def _build(
     return comparison
 
 
-def _write_member(
-    folder: Path, name: str, member: Member, spec: Format, quantise: str | None, sample: SampleImages
-) -> dict[str, Any]:
+def _write_member(folder: Path, name: str, member: Member, spec: Format, quantise: str | None) -> dict[str, Any]:
     """Writes the files of one model; returns its entry for the manifest."""
     own = folder / name
     own.mkdir(exist_ok=True)
@@ -168,7 +166,7 @@ def _write_member(
         write(graph, own / f"{graph.name}{spec.suffix}")
     if quantise is not None:
         logger.info(f"export: quantising to {quantise}")
-        spec.load(spec.quantiser)(own, graphs, member, quantise, sample.calibrate)
+        spec.load(spec.quantiser)(own, graphs, quantise)
     return manifest.member_entry(member, graphs, name, spec.suffix)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from capsmith.core.errors import CheckpointError, one_line
 from capsmith.deploy.export.graphs import Graph
+from capsmith.deploy.export.onnx_simplify import fold_convolutions, simplify_decoder
 
 OPSET = 15  # the oldest that has all operations: read by every onnxruntime since 1.10 and by onnxruntime-web
 _IR_VERSION = 8  # of that time: the one of a newer onnx package is refused by an older onnxruntime
@@ -30,9 +31,10 @@ def write_onnx(graph: Graph, path: Path) -> None:
             model = _convert(graph)
         except Exception as error:  # tf2onnx raises many kinds, all about operations
             raise CheckpointError(f"{graph.name} cannot be written as ONNX: {one_line(error)[:300]}") from error
+    _set_names(model.graph, graph)
+    model = fold_convolutions(model) if graph.name.startswith("encoder") else simplify_decoder(model)
     model.ir_version = _IR_VERSION
     model.producer_name, model.doc_string, model.graph.name = "capsmith", "", graph.name
-    _set_names(model.graph, graph)
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
 

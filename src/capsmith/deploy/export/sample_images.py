@@ -1,4 +1,4 @@
-"""The images on which an export is verified, and those that calibrate its quantisation."""
+"""The images on which an export is compared with its checkpoint."""
 
 import random
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from capsmith.data.prepare import read_corpus
 from capsmith.data.records import Corpus
 from capsmith.vision.images import ImageSource, load_image
 
-VERIFIED, CALIBRATED = 32, 200
-"""Images that are captioned for the comparison, and images for calibration, at most."""
+MOST = 32
+"""Images that are captioned for the comparison, at most."""
 _SIDE = 224  # pixels of a drawn scene
 
 
@@ -24,14 +24,12 @@ class SampleImages:
     """Images of one source.
 
     Attributes:
-        verify: The images that are captioned.
-        calibrate: Images that calibrate the quantisation: others than those that are captioned, if there are enough.
+        images: The images.
         source: What they are, for messages and the model card.
         training: Number of training images of the run's dataset; None if it is not present.
     """
 
-    verify: tuple[ImageSource, ...]
-    calibrate: tuple[ImageSource, ...]
+    images: tuple[ImageSource, ...]
     source: str
     training: int | None = None
 
@@ -61,12 +59,10 @@ def _of_folder(folder: Path, training: int | None) -> SampleImages:
     listing = list_images(folder)
     if not listing.images:
         raise listing.none_found()
-    paths = _readable([folder / name for name in listing.images], VERIFIED + CALIBRATED)
+    paths = _readable([folder / name for name in listing.images])
     if not paths:
         raise ConfigError(f"--images {folder}: none of its {len(listing.images):,} images can be read")
-    verified = _spaced(paths, VERIFIED)
-    others = [path for path in paths if path not in verified]
-    return SampleImages(tuple(verified), tuple(others or verified), f"images of {folder}", training)
+    return SampleImages(tuple(paths), f"images of {folder}", training)
 
 
 def _corpus(config: Config) -> Corpus | None:
@@ -79,24 +75,18 @@ def _corpus(config: Config) -> Corpus | None:
 
 
 def _of_corpus(corpus: Corpus, name: str, training: int | None) -> SampleImages | None:
-    train = [record.path for record in corpus.split("train")]
-    dev = [record.path for record in corpus.split("dev")]
-    verified, others = _readable(dev or train, VERIFIED), _readable(train, CALIBRATED)
-    if not verified or not others:
-        return None
-    kind = "dev" if dev else "training"
-    return SampleImages(tuple(verified), tuple(others), f"{kind} images of {name}", training)
+    kind = "dev" if corpus.split("dev") else "train"
+    images = _readable([record.path for record in corpus.split(kind)])
+    kind = "dev" if kind == "dev" else "training"
+    return SampleImages(tuple(images), f"{kind} images of {name}", training) if images else None
 
 
-def _readable(paths: Sequence[Path], most: int) -> list[Path]:
+def _readable(paths: Sequence[Path]) -> list[Path]:
     """Returns evenly spaced paths of images that can be read."""
-    return [path for path in _spaced(paths, most) if _can_read(path)]
-
-
-def _spaced(paths: Sequence[Path], most: int) -> list[Path]:
     if not paths:
         return []
-    return [paths[place] for place in np.unique(np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int))]
+    places = np.unique(np.linspace(0, len(paths) - 1, min(MOST, len(paths))).astype(int))
+    return [path for path in (paths[place] for place in places) if _can_read(path)]
 
 
 def _can_read(path: Path) -> bool:
@@ -112,7 +102,7 @@ def _drawn() -> SampleImages:
     from capsmith.data.scenes.plan import plan
 
     scenes = []
-    for number in range(VERIFIED):
+    for number in range(MOST):
         rng = random.Random(f"export {number}")  # noqa: S311 - not for cryptography
         scenes.append(np.asarray(draw_scene(plan(rng, "dev"), rng, _SIDE)))
-    return SampleImages(tuple(scenes), tuple(scenes), "drawn scenes (the images of the run's dataset are not here)")
+    return SampleImages(tuple(scenes), "drawn scenes (the images of the run's dataset are not here)")

@@ -14,7 +14,7 @@ import numpy as np
 from capsmith.core.errors import CheckpointError
 from capsmith.decoding.config import BeamConfig, DecodingConfig
 from capsmith.decoding.features import EnsembleFeatures
-from capsmith.decoding.rerank.reranker import rerank
+from capsmith.decoding.rerank.rerank import rerank
 from capsmith.decoding.search import search
 from capsmith.deploy.export.formats import Format
 from capsmith.deploy.export.loaded import LoadedEnsemble, LoadedMember
@@ -43,8 +43,8 @@ class Tolerance:
 EXACT = Tolerance(score=1e-3, same=0.95, cosine=0.9999)
 """Without quantisation: a caption may differ only where two are tied."""
 QUANTISED = {
-    "float16": Tolerance(score=2e-2, same=0.8, cosine=0.999),
-    "int8": Tolerance(score=None, same=0.25, cosine=0.95),
+    "float16": Tolerance(score=5e-2, same=0.75, cosine=0.999),
+    "int8": Tolerance(score=0.5, same=0.4, cosine=0.97),
 }
 
 
@@ -119,8 +119,11 @@ class LoadedExport:
     def caption(self, features: Any, decoding: DecodingConfig) -> Caption:
         """Captions one image by its features."""
         stepper = self.members[0] if len(self.members) == 1 else LoadedEnsemble(self.members)
-        found = search(stepper, features, decoding)
+        wishes = self.captioner.wishes(decoding)
+        found = search(stepper, features, decoding, wishes)
         (ranked,) = rerank(found, parts_of(features)[0], decoding, self)
+        if wishes is not None and wishes.n:
+            ranked = wishes.distinct(ranked)
         return caption_of(ranked, self.captioner.vocabulary, self.captioner.config.text)
 
     @cached_property

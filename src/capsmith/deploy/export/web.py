@@ -14,7 +14,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from capsmith.core.files import write_json
 from capsmith.core.log import get_logger
+from capsmith.decoding.config import DecodingConfig
 from capsmith.deploy.export.manifest import MANIFEST, VOCABULARY, file_entries
 from capsmith.models.captioner import Captioner
 
@@ -22,6 +24,7 @@ logger = get_logger(__name__)
 
 _RUNTIME = "ort"  # folder of onnxruntime-web
 _WORKER = "service-worker.js"
+_WORDS = "words.json"
 _LICENCE = "ONNXRUNTIME_LICENSE"
 _POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]*)"')
 
@@ -37,11 +40,7 @@ def write_web(
         entries: The models' entries in the manifest.
         runtime: The files of onnxruntime-web, from ``onnxruntime_web.onnxruntime_web``.
     """
-    decoding = captioner.config.decoding
-    if decoding.type == "sample":
-        logger.warning("export: the page uses beam search: random captions would differ at every visit")
-    if decoding.rerank is not None:
-        logger.warning(f"export: the page searches without the reranker '{decoding.rerank.type}'")
+    _report_losses(captioner.config.decoding)
     page = _page_files(files("capsmith.deploy.export") / "web_page")
     worker = page.pop(_WORKER).decode()
     licence = page.pop(_LICENCE)
@@ -53,8 +52,26 @@ def write_web(
     notices = _third_party_notices()
     if notices is not None:
         _write(folder / _RUNTIME / "ThirdPartyNotices.txt", notices)
+    write_json(folder / _WORDS, _words(captioner))
     policy = _POLICY.search(page["index.html"].decode())
     _write(folder / _WORKER, _service_worker(folder, captioner, worker, policy[1] if policy else "").encode())
+
+
+def _report_losses(decoding: DecodingConfig) -> None:
+    """Warns of settings that the search of the page does not have."""
+    if decoding.type == "sample":
+        logger.warning("export: the page uses beam search: random captions would differ at every visit")
+    if decoding.rerank is not None:
+        logger.warning(f"export: the page searches without the reranker '{decoding.rerank.type}'")
+    ignored = [name for name in ("include", "n") if getattr(decoding, name)]
+    if ignored:
+        logger.warning(f"export: the page searches without decoding.{' and decoding.'.join(ignored)}")
+
+
+def _words(captioner: Captioner) -> dict[str, Any]:
+    """Returns the prefix and the words to exclude as token ids, which the page does not compute from text."""
+    wishes = captioner.wishes(captioner.config.decoding)
+    return {"prefix": wishes.prefix if wishes else (), "exclude": wishes.exclude if wishes else ()}
 
 
 def _service_worker(folder: Path, captioner: Captioner, template: str, policy: str) -> str:

@@ -27,9 +27,11 @@ export class Captioner {
     let loaded = 0;
     const download = (file) =>
       bytesOf(base, file, manifest.files[file].bytes, (count) => onProgress((loaded += count), total));
-    const [ort, vocabulary, wasm] = await Promise.all([
+    const json = async (file) => (await fetchFile(base, file)).json();
+    const [ort, vocabulary, words, wasm] = await Promise.all([
       import("../ort/ort.wasm.min.js"),
-      fetchFile(base, "vocabulary.json").then((response) => response.json()),
+      json("vocabulary.json"),
+      json("words.json"),
       download(WASM),
     ]);
     Object.assign(ort.env.wasm, {
@@ -44,11 +46,11 @@ export class Captioner {
         ort.InferenceSession.create(await download(join(entry.folder, file)), { executionProviders: ["wasm"] });
       members.push(await Model.load(ort, entry, open));
     }
-    return new Captioner(manifest, vocabulary, members, ort.env.wasm.numThreads);
+    return new Captioner(manifest, vocabulary, words, members, ort.env.wasm.numThreads);
   }
 
-  constructor(manifest, vocabulary, members, threads) {
-    Object.assign(this, { manifest, vocabulary, members, threads });
+  constructor(manifest, vocabulary, words, members, threads) {
+    Object.assign(this, { manifest, vocabulary, words, members, threads });
   }
 
   /**
@@ -73,7 +75,7 @@ export class Captioner {
     const encoded = performance.now();
     const steps = [];
     for (const [number, member] of this.members.entries()) steps.push(await member.start(features[number]));
-    const found = await search(ensembleStep(steps), this.manifest.decoding);
+    const found = await search(ensembleStep(steps), this.manifest.decoding, this.words);
     const end = performance.now();
     return {
       captions: found.map(({ tokens, score }) => ({

@@ -17,21 +17,23 @@ const IMPOSSIBLE = -Infinity;
  * Searches with the settings of a manifest. Random samples would differ at every visit: beam search replaces them.
  * @param {Step} step
  * @param {object} decoding the section `decoding` of the manifest
+ * @param {{prefix: number[], exclude: number[][]}} words token ids with which every caption begins, and sequences that
+ *   no caption contains
  * @returns {Promise<Hypothesis[]>} best first
  */
-export function search(step, decoding) {
-  if (decoding.type === "greedy") return greedy(step, decoding);
+export function search(step, decoding, words = { prefix: [], exclude: [] }) {
+  if (decoding.type === "greedy") return greedy(step, decoding, words);
   const defaults = { beam_size: 5, length_penalty: 0.7, groups: 1, diversity: 0.5 };
-  return beam(step, { ...defaults, ...decoding });
+  return beam(step, { ...defaults, ...decoding }, words);
 }
 
 /** Takes the most probable token at every step. */
-export async function greedy(step, { max_length, min_length, no_repeat }) {
+async function greedy(step, { max_length, min_length, no_repeat }, words) {
   const tokens = new Int32Array(max_length).fill(END);
   let [token, total, ended] = [START, 0, false];
   for (let position = 0; position < max_length && !ended; position++) {
     const logProbs = await step(Int32Array.of(token), Int32Array.of(0));
-    exclude(logProbs, tokens, position, min_length, no_repeat);
+    exclude(logProbs, tokens, position, min_length, no_repeat, words);
     token = 0;
     for (let v = 1; v < logProbs.length; v++) if (logProbs[v] > logProbs[token]) token = v;
     total = f32(total + logProbs[token]);
@@ -46,7 +48,7 @@ export async function greedy(step, { max_length, min_length, no_repeat }) {
  * ends is finished if it ranks among the K best of its step. A group stops when its K finished hypotheses all score at
  * least as much as its best unfinished one would if it ended now.
  */
-export async function beam(step, config) {
+async function beam(step, config, words) {
   const { max_length: T, min_length, no_repeat, beam_size, groups: G, length_penalty, diversity } = config;
   const K = beam_size / G;
   const penalty = f32(length_penalty);
@@ -58,7 +60,7 @@ export async function beam(step, config) {
     const V = logProbs.length / (G * K);
     const row = (n) => logProbs.subarray(n * V, (n + 1) * V);
     groups.forEach((group, g) =>
-      group.beams.forEach((one, k) => exclude(row(g * K + k), one.tokens, position, min_length, no_repeat)),
+      group.beams.forEach((one, k) => exclude(row(g * K + k), one.tokens, position, min_length, no_repeat, words)),
     );
     [tokens, parents] = [tokens.slice(), parents.slice()];
     const used = G > 1 ? new Float32Array(V) : null; // how many beams of earlier groups chose each token
@@ -143,9 +145,20 @@ function settled(group, position, penalty) {
 }
 
 /** Gives minus infinity to the tokens that are not allowed next in a row. */
-export function exclude(logProbs, tokens, position, minLength, noRepeat) {
+function exclude(logProbs, tokens, position, minLength, noRepeat, words) {
+  if (position < words.prefix.length) {
+    const forced = words.prefix[position]; // overrules the other constraints
+    const given = logProbs[forced];
+    logProbs.fill(IMPOSSIBLE)[forced] = given;
+    return;
+  }
   for (const never of [PAD, UNK, START]) logProbs[never] = IMPOSSIBLE;
   if (position < minLength) logProbs[END] = IMPOSSIBLE;
+  for (const phrase of words.exclude) {
+    const before = phrase.length - 1;
+    const completed = position >= before && phrase.every((token, n) => n === before || tokens[position - before + n] === token);
+    if (completed) logProbs[phrase[before]] = IMPOSSIBLE;
+  }
   if (!noRepeat) return;
   const last = Math.min(position - noRepeat, tokens.length - noRepeat - 1);
   for (let start = 0; start <= last; start++) {

@@ -1,0 +1,186 @@
+"""Opens ONNX files with onnxruntime, on the CPU. Files may be damaged or foreign; nothing in them is executed as code.
+
+The settings are for small models that are called often. Worker threads sleep while they wait: with the default, they
+would keep the cores busy between two steps of a search, where NumPy needs them.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from capsmith.core.errors import CapsmithError, CheckpointError, one_line
+from capsmith.core.onnx_graph import fault_of
+
+_TYPES = {"uint8": "tensor(uint8)", "int32": "tensor(int32)", "float32": "tensor(float)", "bool": "tensor(bool)"}
+_ADVICE = "export the run again"
+_FATAL = 4  # onnxruntime's log level
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output that a file must have.
+
+    Attributes:
+        name: Its name.
+        dtype: ``uint8``, ``int32``, ``float32`` or ``bool``; None accepts each of them.
+        shape: Its sizes; None for an axis whose size differs between calls. None in place of the shape accepts any
+            shape with at least one axis.
+    """
+
+    name: str
+    dtype: str | None = "float32"
+    shape: tuple[int | None, ...] | None = None
+
+
+class OnnxSession:
+    """An opened ONNX file.
+
+    Args:
+        session: The onnxruntime session.
+
+    Attributes:
+        inputs: Names of the inputs, in order.
+        outputs: Names of the outputs, in order.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.inputs = [value.name for value in session.get_inputs()]
+        self.outputs = [value.name for value in session.get_outputs()]
+
+    def __call__(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Computes all outputs.
+
+        Args:
+            feeds: An array for each input, of its type.
+
+        Raises:
+            CheckpointError: The computation fails: the file is damaged.
+        """
+        try:
+            results: list[np.ndarray] = self._session.run(self.outputs, feeds)
+        except Exception as error:  # onnxruntime has no common base class
+            if "allocate" in str(error).lower():
+                raise MemoryError(one_line(error)) from error
+            raise CheckpointError(f"the exported model cannot be computed: {one_line(error)[:200]}") from error
+        return results
+
+    def size_of_output(self, name: str, axis: int) -> int | None:
+        """Returns the size of an output's axis; None if the file leaves it open."""
+        shape = next(value.shape for value in self._session.get_outputs() if value.name == name)
+        size = shape[axis] if -len(shape) <= axis < len(shape) else None
+        return size if isinstance(size, int) else None
+
+
+def open_session(
+    path: Path,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    threads: int | None = None,
+    content: bytes | None = None,
+) -> OnnxSession:
+    """Opens an ONNX file on the CPU.
+
+    Weights that are stored as 8-bit integers are converted to float32 when the file is opened, so that small files
+    compute as fast as large ones.
+
+    Args:
+        path: The file.
+        inputs: All inputs that it must have, in any order.
+        outputs: All outputs that it must have, in this order.
+        threads: Number of threads; by default one for each core that this process may use.
+        content: Content of the file, if it was already read.
+
+    Raises:
+        CheckpointError: The file is missing, damaged or foreign, keeps weights in other files, uses operators that
+            onnxruntime does not have, or has other inputs or outputs.
+        CapsmithError: onnxruntime is not installed.
+    """
+    runtime = _onnxruntime()
+    if content is None:
+        content = _read(path)
+    if (fault := fault_of(content)) is not None:
+        raise CheckpointError(f"{path} cannot be used: {fault}; {_ADVICE}")
+    try:
+        session = runtime.InferenceSession(content, _options(runtime, threads), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has no common base class
+        raise CheckpointError(f"{path} is damaged, or not an ONNX model: {one_line(error)[:200]}; {_ADVICE}") from error
+    _require(path, "input", session.get_inputs(), inputs, ordered=False)
+    _require(path, "output", session.get_outputs(), outputs, ordered=True)
+    return OnnxSession(session)
+
+
+def default_threads() -> int:
+    """Returns the number of cores that this process may use."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+def _options(runtime: Any, threads: int | None) -> Any:
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = default_threads() if threads is None else threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = _FATAL  # errors are exceptions
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.disable_quant_qdq", "1")  # fold, do not compute in 8 bits
+    return options
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise CapsmithError("exported captioners need onnxruntime: pip install onnxruntime") from error
+    return onnxruntime
+
+
+def _read(path: Path) -> bytes:
+    from capsmith.core.readers.regular_files import read_bytes
+
+    try:
+        return read_bytes(path)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}; {_ADVICE}") from error
+
+
+def _require(path: Path, kind: str, found: Sequence[Any], specs: Sequence[TensorSpec], ordered: bool) -> None:
+    names, expected = [value.name for value in found], [spec.name for spec in specs]
+    if names != expected if ordered else sorted(names) != sorted(expected):
+        raise CheckpointError(
+            f"{path} has the {kind}s {_listed(names)}, but its manifest needs {_listed(expected)}; {_ADVICE}"
+        )
+    by_name = {value.name: value for value in found}
+    for spec in specs:
+        value = by_name[spec.name]
+        types = [_TYPES[spec.dtype]] if spec.dtype is not None else list(_TYPES.values())
+        if value.type not in types or not _fits(value.shape, spec.shape):
+            raise CheckpointError(
+                f"{path}: {kind} {spec.name!r:.60} is {value.type} {value.shape}, but its manifest needs "
+                f"{spec.dtype or 'numbers'} {'with at least one axis' if spec.shape is None else spec.shape}; {_ADVICE}"
+            )
+
+
+def _fits(found: Sequence[Any], needed: Sequence[int | None] | None) -> bool:
+    """Returns whether a shape of a file, whose open axes have names, is the needed one, whose open axes are None."""
+    if needed is None:
+        return len(found) >= 1 and not isinstance(found[0], int)
+    pairs = list(zip(found, needed, strict=False))
+    if len(found) != len(needed):
+        return False
+    return all(
+        not isinstance(size, int) if need is None else size in (need, None) or isinstance(size, str)
+        for size, need in pairs
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(name[:40] for name in names[:12])
+    return shown + (", …" if len(names) > 12 else "") if names else "none"

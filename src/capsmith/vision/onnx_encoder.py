@@ -1,0 +1,60 @@
+"""An exported encoder: a CNN that onnxruntime computes. It imports no Keras.
+
+P images · L regions · D channels.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from capsmith.core.errors import CheckpointError
+from capsmith.core.onnx_session import TensorSpec, open_session
+
+
+class OnnxEncoder:
+    """A CNN with its preprocessing, from an ONNX file.
+
+    Args:
+        path: The file.
+        image_size: Height and width of the input.
+        feature_shape: (D,) pooled, or (L, D) grid, row by row from the top left.
+        threads: Number of threads; by default one for each core.
+        content: Content of the file, if it was already read.
+
+    Attributes:
+        path: The file.
+        image_size: Height and width of the input.
+        feature_shape: Shape of the features of one image.
+
+    Raises:
+        CheckpointError: The file cannot be used; see ``open_session``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        image_size: tuple[int, int],
+        feature_shape: tuple[int, ...],
+        threads: int | None = None,
+        content: bytes | None = None,
+    ) -> None:
+        self.path, self.image_size, self.feature_shape = path, image_size, feature_shape
+        pixels = TensorSpec("pixels", "uint8", (None, *image_size, 3))
+        features = TensorSpec("features", "float32", (None, *feature_shape))
+        self._session = open_session(path, [pixels], [features], threads, content)
+
+    @property
+    def parts(self) -> "tuple[OnnxEncoder, ...]":
+        """The encoder itself, as of a joined encoder its parts."""
+        return (self,)
+
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """Returns the features (P, D) or (P, L, D), float32, of images (P, H, W, 3) in 0–255."""
+        if pixels.dtype != np.uint8:
+            pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+        (features,) = self._session({"pixels": np.ascontiguousarray(pixels)})
+        if features.shape != (len(pixels), *self.feature_shape):
+            raise CheckpointError(
+                f"{self.path} gives features {features.shape}, not {(len(pixels), *self.feature_shape)}: export again"
+            )
+        return features
