@@ -11,7 +11,7 @@ from capsmith.decoding.rerank.config import RERANKERS, RerankConfig
 from capsmith.decoding.rules import (
     MAX_CAPTIONS,
     MAX_LENGTH,
-    WORD_FIELDS,
+    WORD_LISTS,
     BeamRules,
     GreedyRules,
     SampleRules,
@@ -45,7 +45,7 @@ class DecodingConfig(SearchRules, Settings):
     rerank: Annotated[RerankConfig | None, OneOf(RERANKERS, optional=True)] = None
     """Reranker that reorders the hypotheses of the search; by default they keep the order of the search."""
 
-    @field_validator(*WORD_FIELDS, mode="before")
+    @field_validator("prefix", *WORD_LISTS, mode="before")
     @classmethod
     def _prepare_field(cls, value: Any, info: ValidationInfo) -> Any:
         return cls.prepare_field(str(info.field_name), value)

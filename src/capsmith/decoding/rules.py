@@ -6,15 +6,17 @@ them, so both kinds behave alike.
 
 from typing import TYPE_CHECKING, Any
 
-from capsmith.decoding.words import as_words, checked_words
+from capsmith.core.setting_errors import check_characters
 
 MAX_LENGTH = 10_000
 """Tokens of a caption: more than any caption needs, but bounds the search time."""
-WORD_FIELDS = ("prefix", "include", "exclude")
-"""Fields that hold words."""
+WORD_LISTS = ("include", "exclude")
+"""Fields that hold words, and take a single word too."""
 MAX_CAPTIONS = 1_000
 """Distinct captions of one image."""
 _MAX_TOKENS = 4_000_000  # of all hypotheses of one image
+_MAX_WORDS = 100_000  # that captions must contain, or must not contain
+_MAX_CHARACTERS = 1_000  # of a prefix, word or phrase
 
 
 class SearchRules:
@@ -42,18 +44,32 @@ class SearchRules:
 
     @classmethod
     def prepare_field(cls, name: str, value: Any) -> Any:
-        """Returns a value before its type is checked: a single word to include or exclude becomes a list of one."""
-        return as_words(value, several=name != "prefix") if name in WORD_FIELDS else value
+        """Returns a value before its type is checked: a single word to include or exclude becomes a list of one.
+
+        Raises:
+            ValueError: YAML has read a word, such as ``on``, as another value.
+        """
+        words = value if isinstance(value, list | tuple) else (value,)
+        if name in ("prefix", *WORD_LISTS) and any(isinstance(word, bool | int | float) for word in words):
+            raise ValueError("write words such as on, no and 2 in quotes: YAML reads them as other values")
+        return (value,) if name in WORD_LISTS and isinstance(value, str) else value
 
     @classmethod
     def check_field(cls, name: str, value: Any) -> None:
         """Checks the words of a field.
 
         Raises:
-            ValueError: See ``words.checked_words``.
+            ValueError: There are too many, or one is too long or has a control character.
         """
-        if name in WORD_FIELDS:
-            checked_words(value)
+        if name not in ("prefix", *WORD_LISTS):
+            return
+        words = (value,) if isinstance(value, str) else value
+        if len(words) > _MAX_WORDS:
+            raise ValueError(f"{len(words):,} words are more than {_MAX_WORDS:,}")
+        for word in words:
+            if len(word) > _MAX_CHARACTERS:
+                raise ValueError(f"{word[:20]!r}… has {len(word):,} characters, more than {_MAX_CHARACTERS:,}")
+            check_characters(word)
 
     def check(self) -> None:
         """Checks that the settings fit together.
