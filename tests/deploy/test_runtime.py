@@ -173,3 +173,19 @@ for caption in captioner.caption({images[:3]!r}, rerank={MBR!r}):
 def test_pixels_of_another_size_are_refused(export):
     with pytest.raises(ValueError, match=str(SIDE)):
         Captioner.load(export).encode(np.zeros((1, SIDE + 1, SIDE, 3), np.uint8))
+
+
+def test_the_command_captions_an_export_without_other_packages(export, images):
+    """``capsmith caption EXPORT`` takes this runtime; a setting that needs the config takes the complete captioner."""
+    script = f"""
+import sys
+from capsmith.cli import main
+assert main(["caption", {str(export)!r}, *{images[:2]!r}, "--n", "2", "--json"]) == 0
+loaded = {{name.split(".")[0] for name in sys.modules}}
+assert not loaded & {set(ABSENT)!r}, loaded & {set(ABSENT)!r}
+assert main(["caption", {str(export)!r}, {images[0]!r}, "--set", "decoding.n=2", "--json"]) == 0
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    first, _, again = map(json.loads, done.stdout.splitlines())
+    assert len(first["captions"]) == 2 and first == again

@@ -65,13 +65,7 @@ class Captioner(ImageCaptioner):
             CheckpointError: A file is missing, is not the one that was exported, or cannot be used.
             ConfigError: The changes are invalid.
         """
-        export = ExportFolder.named(folder)
-        try:
-            own = settings_from(export.manifest.decoding)
-            text = text_from(export.manifest.text)
-        except ConfigError as error:
-            raise CheckpointError(f"{export} cannot be used: {one_line(error)}; {ADVICE}") from error
-        config = RuntimeConfig(text, changed(own, **decoding) if decoding else own)
+        config = runtime_config(folder, decoding or {})
         return cls(load_export(folder, config, encoder, threads))
 
     @overload
@@ -110,3 +104,23 @@ class Captioner(ImageCaptioner):
         """Returns the settings of the search that a call requests."""
         own: Any = self.config.decoding
         return changed(own, decoding, **settings)
+
+
+def runtime_config(folder: str | Path, decoding: Mapping[str, Any]) -> RuntimeConfig:
+    """Reads the settings of an export, without opening its models.
+
+    Args:
+        folder: The export.
+        decoding: Changes to its search.
+
+    Raises:
+        CheckpointError: The manifest is damaged.
+        ConfigError: The changes are invalid.
+    """
+    export = ExportFolder.named(folder)
+    try:
+        own = settings_from(export.manifest.decoding)
+        text = text_from(export.manifest.text)
+    except ConfigError as error:
+        raise CheckpointError(f"{export} cannot be used: {one_line(error)}; {ADVICE}") from error
+    return RuntimeConfig(text, changed(own, **decoding) if decoding else own)

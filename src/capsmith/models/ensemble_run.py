@@ -14,10 +14,10 @@ from capsmith.core.overrides import check_overrides
 from capsmith.core.schema import Settings, explain
 from capsmith.core.yaml_io import dump_yaml, read_yaml
 from capsmith.models.export_folder import ExportFolder
+from capsmith.models.model_paths import YAML as _YAML
+from capsmith.models.model_paths import is_model as is_model
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config, run_configs
-
-_YAML = (".yaml", ".yml")
 
 RunPaths = str | Path | Iterable[str | Path]
 """A run directory, an export, a saved ensemble, or several of them."""
@@ -87,17 +87,6 @@ def find_runs(model: RunPaths, overrides: Sequence[str] = (), average: bool = Fa
     first = ExportFolder(runs[0])
     report = (first if first.is_export else RunDirectory(runs[0])).report / ("average" if average else "ensemble")
     return ModelRuns(runs, average, report, (*parts[0].overrides, *overrides))
-
-
-def is_model(path: str | Path) -> bool:
-    """Returns whether a path is a run directory, an export or a saved ensemble."""
-    run = RunDirectory(Path(path))
-    return (
-        run.is_run
-        or run.is_ensemble
-        or ExportFolder(run.path).is_export
-        or (run.path.suffix.lower() in _YAML and run.path.is_file())
-    )
 
 
 def save_ensemble(directory: RunDirectory, members: Sequence[str]) -> None:
