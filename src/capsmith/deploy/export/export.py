@@ -163,10 +163,7 @@ def _write_member(folder: Path, name: str, member: Member, spec: Format, quantis
     write = spec.load(spec.writer)
     for graph in graphs.all:
         logger.info(f"export: writing {(Path(name) / graph.name).as_posix()}{spec.suffix}")
-        write(graph, own / f"{graph.name}{spec.suffix}")
-    if quantise is not None:
-        logger.info(f"export: quantising to {quantise}")
-        spec.load(spec.quantiser)(own, graphs, quantise)
+        write(graph, own / f"{graph.name}{spec.suffix}", quantise)
     return manifest.member_entry(member, graphs, name, spec.suffix)
 
 
