@@ -15,6 +15,7 @@ import os
 import statistics
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -25,13 +26,23 @@ import numpy as np
 from benchmarks.speed.decoders import never_ending
 from capsmith.decoding.config import BeamConfig, DecodingConfig, SampleConfig
 from capsmith.decoding.search import search
+from capsmith.decoding.wishes import Wishes
 from capsmith.models.captioner import Captioner
 
 FIGURE = "house.search_option_slowdown"
 
 
-def searches(length: int) -> dict[str, tuple[DecodingConfig, str]]:
-    """Returns the searches by name, each with the name of its plain search; plain ones name themselves."""
+_FIRST = 4  # id of the first word: words by frequency follow
+_FORCED = Wishes(0, prefix=(_FIRST, _FIRST + 1), exclude=((_FIRST + 2,), (_FIRST + 3, _FIRST + 4)))
+_EXCLUDED = Wishes(0, exclude=tuple((_FIRST + first, _FIRST + second) for first in range(10) for second in range(10)))
+_WORD = Wishes(0, include=(((_FIRST + 2,),),))
+
+
+def searches(length: int) -> dict[str, tuple[DecodingConfig, str] | tuple[DecodingConfig, str, Wishes]]:
+    """Returns the searches by name, each with the name of its plain search; plain ones name themselves.
+
+    Words to include, exclude and begin with are a third value, without the size of the vocabulary.
+    """
     five, six, ten = (f"beam {size}" for size in (5, 6, 10))
     fixed = {"max_length": length, "min_length": 0}
     return {
@@ -44,6 +55,9 @@ def searches(length: int) -> dict[str, tuple[DecodingConfig, str]]:
         "beam 5, no_repeat 3": (BeamConfig(no_repeat=3, **fixed), five),
         "beam 6, 3 groups": (BeamConfig(beam_size=6, groups=3, **fixed), six),
         "beam 10, 5 groups, no_repeat 2": (BeamConfig(beam_size=10, groups=5, no_repeat=2, **fixed), ten),
+        "beam 5, prefix, 2 words to exclude": (BeamConfig(**fixed), five, _FORCED),
+        "beam 5, 100 phrases to exclude": (BeamConfig(**fixed), five, _EXCLUDED),
+        "beam 5, 1 word to include (10 rows)": (BeamConfig(**fixed), ten, _WORD),
         "5 samples": (SampleConfig(samples=5, **fixed), five),
         "5 samples, temperature 0.7": (SampleConfig(samples=5, temperature=0.7, **fixed), five),
         "5 samples, top_k 50": (SampleConfig(samples=5, top_k=50, **fixed), five),
@@ -76,14 +90,15 @@ def main() -> int:
     }
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in options}
     for turn in range(args.rounds + 1):
-        for name, (config, _) in options.items():
+        for name, (config, _, *words) in options.items():
+            wishes = replace(words[0], size=len(captioner.vocabulary)) if words else None
             clock, cpu = time.perf_counter(), time.process_time()
-            search(captioner.stepper, features, config)
+            search(captioner.stepper, features, config, wishes)
             if turn:  # the first compiles
                 times[name].append((time.perf_counter() - clock, time.process_time() - cpu))
     print(f"{'option':46} {'captions/s':>10} {'per CPU s':>10} {'ratio':>6} {'CPU':>6}   beside")
     ratios = {}
-    for name, (_, plain) in options.items():
+    for name, (_, plain, *_) in options.items():
         clock, cpu = (statistics.median(column) for column in zip(*times[name], strict=True))
         pairs = list(zip(times[name], times[plain], strict=True))
         wall, core = (statistics.median(mine[n] / other[n] for mine, other in pairs) for n in (0, 1))

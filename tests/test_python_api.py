@@ -377,6 +377,10 @@ def test_fewer_images_at_once_where_a_search_takes_much():
     assert images_at_once(BeamConfig(rerank=MbrConfig()), 9_000, 128) == 128
     assert images_at_once(BeamConfig(beam_size=1000), 20_000, 128) == 4
     assert images_at_once(BeamConfig(beam_size=1000), 20_000, 128, members=4) == 1
+    assert images_at_once(BeamConfig(beam_size=500), 20_000, 128, banks=2) == 4
+    assert images_at_once(BeamConfig(n=500), 20_000, 128) == 1  # room for four times as many beams
+    with pytest.raises(ConfigError, match="decoding.include.*fewer words"):
+        images_at_once(GreedyConfig(), 6_000_000, 128, banks=33)
     with pytest.raises(ConfigError, match=r"decoding.beam_size.* 10,000.* 1,663"):
         images_at_once(BeamConfig(beam_size=10_000), 60_000, 128)
     with pytest.raises(ConfigError, match=r"decoding.samples.* 100,000"):

@@ -300,6 +300,16 @@ def _(shop: Workshop) -> list[str]:
     return _caption(shop, "decoding.prefix=[a, red]")
 
 
+@mistake("a prefix that YAML reads as true", "decoding.prefix", "quotes")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.prefix=on")
+
+
+@mistake("words to exclude that YAML reads as others", "decoding.exclude", "quotes")
+def _(shop: Workshop) -> list[str]:
+    return _caption(shop, "decoding.exclude=[red, no, 2]")
+
+
 @mistake("a word to include that the captioner does not know", "decoding.include", "'rod'", "red")
 def _(shop: Workshop) -> list[str]:
     return _wishing(shop, "--include", "rod")

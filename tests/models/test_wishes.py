@@ -6,7 +6,7 @@ from capsmith.core.errors import ConfigError
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.vocabulary import SPECIALS, Vocabulary
 from capsmith.decoding.config import BeamConfig, GreedyConfig
-from capsmith.models.wishes import resolve
+from capsmith.models.wishes import resolve, without_file
 
 CAPTIONS = ["a man with a dog", "a photo of the dog", "a puppy the dog 's ball", "red ball"]
 VOCABULARY = Vocabulary.build([caption.split() for caption in CAPTIONS])
@@ -44,6 +44,14 @@ def test_unknown_words_to_exclude_are_noted(tmp_path):
     assert wishes.exclude == (ids("man"), ids("red ball"))
     (note,) = wishes.notes
     assert "'zebra'" in note and "exclude" in note
+
+
+def test_settings_without_the_file_have_its_words(tmp_path):
+    listed = tmp_path / "words.txt"
+    listed.write_text("zebra\nred ball\n", encoding="utf-8")
+    values = without_file(BeamConfig(exclude="man", exclude_file=listed))
+    assert values["exclude"] == ["man", "zebra", "red ball"] and values["exclude_file"] is None
+    assert without_file(BeamConfig(exclude="man")) == BeamConfig(exclude="man").model_dump(mode="json")
 
 
 def test_an_unknown_alternative_is_noted_and_the_others_are_used():

@@ -86,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
         return captioner
 
     if place is not None:
-        settings = {"decoding": configs[0].decoding.model_dump(mode="json"), "average": runs.average}
+        from capsmith.models.wishes import without_file
+
+        settings = {"decoding": without_file(configs[0].decoding), "average": runs.average}
         return caption_into_files(args, load, selection, place, runs.runs, settings)
     return _caption_to_output(args, load(), selection)
 
@@ -106,7 +108,7 @@ def _caption_to_output(args: argparse.Namespace, captioner: Any, selection: Any)
                 continue
             captions.append((path, caption))
             if args.json:
-                print_json({"image": str(path), **record_of(caption)})
+                print_json({"image": str(path), **record_of(caption, several)})
             else:
                 for one in (caption, *caption.alternatives) if several else (caption,):
                     print_line(path, one.text)

@@ -97,7 +97,9 @@ def caption_into_files(
 
     for note in selection.notes(place.results(selection)):
         print_error(note)
-    report = caption_folder(captions, selection, place, model_fingerprint(runs), settings, show if args.json else None)
+    several = bool(settings["decoding"].get("n"))
+    output = show if args.json else None
+    report = caption_folder(captions, selection, place, model_fingerprint(runs), settings, output, several)
     if not args.json:
         for path in report.files:
             print_path(path)

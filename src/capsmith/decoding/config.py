@@ -3,17 +3,16 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from capsmith.core.registry import OneOf, Registry
 from capsmith.core.schema import Settings
 from capsmith.decoding.rerank.config import RERANKERS, RerankConfig
+from capsmith.decoding.words import as_words, checked_words
 
 _MAX_LENGTH = 10_000  # tokens of a caption: more than any caption needs, but bounds the search time
 _MAX_TOKENS = 4_000_000  # of all hypotheses of one image
 _MAX_CAPTIONS = 1_000  # distinct captions of one image
-_MAX_WORDS = 100_000  # that captions must not contain
-_MAX_CHARACTERS = 1_000  # of a prefix, word or phrase
 
 
 class DecodingConfig(Settings):
@@ -58,24 +57,15 @@ class DecodingConfig(Settings):
         """Whether the reranker reads the captions of the training images."""
         return self.rerank is not None and self.rerank.requires_caption_index
 
-    @field_validator("include", "exclude", mode="before")
+    @field_validator("prefix", "include", "exclude", mode="before")
     @classmethod
-    def _one_word(cls, value: Any) -> Any:
-        """Takes a single word as a list of one."""
-        return (value,) if isinstance(value, str) else value
+    def _as_words(cls, value: Any, info: ValidationInfo) -> Any:
+        return as_words(value, several=info.field_name != "prefix")
 
     @field_validator("prefix", "include", "exclude")
     @classmethod
     def _check_words(cls, value: Any) -> Any:
-        words = (value,) if isinstance(value, str) else value
-        if len(words) > _MAX_WORDS:
-            raise ValueError(f"{len(words):,} words are more than {_MAX_WORDS:,}")
-        for word in words:
-            if len(word) > _MAX_CHARACTERS:
-                raise ValueError(f"{word[:20]!r}… has {len(word):,} characters, more than {_MAX_CHARACTERS:,}")
-            if any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in word):
-                raise ValueError(f"{word!r:.80} contains a control character")
-        return value
+        return checked_words(value)
 
     @model_validator(mode="after")
     def _check_lengths(self) -> "DecodingConfig":

@@ -37,7 +37,8 @@ def satisfying(stepper: Stepper, features: Any, config: Any, wishes: Wishes) -> 
             break
         more = _search(stepper, features, config, wishes, width)
         for place in (place for place, done in enumerate(enough) if not done):
-            found[place] = [one for one in more[place] if wishes.satisfied(one.tokens)]
+            satisfied = [one for one in more[place] if wishes.satisfied(one.tokens)]
+            found[place] = max(found[place], satisfied, key=lambda some: len(wishes.distinct(some)))
         width *= 2
     if not all(found):
         raise ConfigError(

@@ -72,6 +72,17 @@ def excluded_words(decoding: Any) -> list[str]:
     return words
 
 
+def without_file(decoding: Any) -> dict[str, Any]:
+    """Returns the settings of a search as JSON values, with the words of ``exclude_file`` in ``exclude``.
+
+    So they mean the same where the file does not exist, or has changed.
+    """
+    values: dict[str, Any] = decoding.model_dump(mode="json")
+    if decoding.exclude_file is not None:
+        values |= {"exclude": excluded_words(decoding), "exclude_file": None}
+    return values
+
+
 def _prefix(prefix: str, vocabulary: Vocabulary, text: Any) -> Phrase:
     words = tokenise(prefix, text)
     if prefix and not words:

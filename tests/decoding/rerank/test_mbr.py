@@ -158,6 +158,24 @@ def test_evaluation_builds_the_caption_index_and_captioning_uses_it(run):
     assert said.words and len(said.alternatives) >= 1 and said.score >= said.alternatives[0].score
 
 
+def test_reranked_captions_keep_the_words_asked_for(run):
+    evaluate(run, "test", MBR)
+    captioner = Captioner.load(run)
+    image = next((shapes.data() / "images").iterdir())
+    (prefix, word, other) = captioner.vocabulary.words[4:7]
+    search = BeamConfig(prefix=prefix, include=[word], exclude=[other], n=3, rerank=MbrConfig(samples=20))
+    best = captioner.caption(image, search)
+    for caption in (best, *best.alternatives):
+        assert caption.words[0] == prefix and word in caption.words and other not in caption.words
+    assert len(best.alternatives) == 2 and best.score >= best.alternatives[0].score
+
+
+def test_every_caption_of_an_evaluation_begins_with_the_prefix(run):
+    word = Captioner.load(run, encoder=False).vocabulary.words[5]
+    result = evaluate(run, "test", [f"decoding.prefix='{word}'", "decoding.min_length=2"])
+    assert result.captions and all(one.words[0] == word for one in result.captions.values())
+
+
 def test_a_caption_index_of_an_earlier_version_names_the_remedy(run, tmp_path):
     evaluate(run, "test", MBR)
     arrays = dict(np.load(run / "caption_index.npz"))

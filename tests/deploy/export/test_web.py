@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -335,6 +336,29 @@ def test_it_works_with_the_server_gone(chromium, site, photos):
     offline = visit.caption(photos[:2])
     assert [card.text for card in offline] == [card.text for card in online]
     assert visit.page.evaluate("crossOriginIsolated")  # threads, from the second visit on
+    context.close()
+
+
+def test_a_new_export_replaces_the_stored_one(chromium, site, tmp_path):
+    changed = Path(shutil.copytree(site, tmp_path / "changed"))
+    context = chromium.new_context()
+    with browser.served(tmp_path) as address:
+        visit = browser.Visit.begin(context, f"{address}/changed/")
+        visit.page.wait_for_selector("body[data-offline]")
+        page = (changed / "index.html").read_text()
+        (changed / "index.html").write_text(page.replace("<h1>A caption", "<h1>Another caption"))
+        worker = (changed / "service-worker.js").read_text()
+        (changed / "service-worker.js").write_text(worker.replace('VERSION = "', 'VERSION = " 2'))
+        titles = []
+        for _ in range(2):
+            visit.page.reload()
+            visit.wait_for_captioner()
+            titles.append(visit.page.inner_text("h1").split()[0])
+            deadline = time.monotonic() + 60
+            while not all(" 2" in name for name in visit.page.evaluate("caches.keys()")):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+    assert titles == ["A", "Another"]
     context.close()
 
 

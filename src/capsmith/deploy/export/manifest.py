@@ -13,6 +13,7 @@ from capsmith.core.readers.regular_files import read_bytes
 from capsmith.deploy.export.graphs import MemberGraphs
 from capsmith.models.captioner import Captioner
 from capsmith.models.member import Member
+from capsmith.models.wishes import without_file
 
 MANIFEST, CARD, VOCABULARY, DOMAIN = "manifest.json", "README.md", "vocabulary.json", "domain.npz"
 FORMAT = 1
@@ -68,6 +69,7 @@ def write_manifest(
         more: More sections: ``scores``, ``labels``.
     """
     config = captioner.config
+    decoding = without_file(config.decoding)
     write_json(
         folder / MANIFEST,
         {
@@ -77,9 +79,9 @@ def write_manifest(
             "quantise": quantise,
             "files": file_entries(folder),
             "text": config.text.model_dump(mode="json"),
-            "decoding": config.decoding.model_dump(mode="json"),
+            "decoding": decoding,
             "members": list(members),
-            "config": config.model_dump(mode="json"),
+            "config": config.model_dump(mode="json") | {"decoding": decoding},
             **more,
         },
     )

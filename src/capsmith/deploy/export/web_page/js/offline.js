@@ -7,6 +7,7 @@ export async function whenReady() {
     await navigator.serviceWorker.register(new URL("../service-worker.js", import.meta.url));
     await navigator.serviceWorker.ready;
     document.body.dataset.offline = "";
+    document.getElementById("offline").hidden = false;
   } catch (error) {
     console.warn(`The page will not work offline: ${error.message}`);
   }
