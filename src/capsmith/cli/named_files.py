@@ -5,6 +5,7 @@ from pathlib import Path
 
 from capsmith.config import Config, find_config
 from capsmith.core.errors import CapsmithError, ConfigError, escaped, one_line
+from capsmith.core.starter import STARTER, STARTER_DATA, has_starter, is_starter
 from capsmith.vision.config import EncoderConfig
 
 
@@ -34,7 +35,10 @@ def missing(config: Config) -> Iterator[str]:
     files = {"decoder.embedding.vectors": config.decoder.embedding.vectors}
     yield from (f"{key}: no file {path}" for key, path in files.items() if path is not None and not path.is_file())
     training = config.training
-    folders = {"features.store": config.features.store, "training.transfer_from": training.transfer_from}
+    folders = {
+        "features.store": config.features.store,
+        "training.transfer_from": training.transfer_from and _model(training.transfer_from),
+    }
     if training.stage_one is None:
         folders["training.resume_weights_from"] = training.resume_weights_from
     yield from (f"{key}: no folder {path}" for key, path in folders.items() if path is not None and not path.is_dir())
@@ -45,8 +49,15 @@ def missing(config: Config) -> Iterator[str]:
             yield from _of_config(key, name)
 
 
+def _model(path: Path) -> Path:
+    return STARTER_DATA if is_starter(path) else path
+
+
 def _of_encoder(encoder: EncoderConfig, key: str) -> Iterator[str]:
-    if encoder.weights not in ("imagenet", "none") and not Path(encoder.weights).expanduser().is_file():
+    if encoder.type == "onnx" and encoder.weights == STARTER:
+        if not has_starter():
+            yield f"{key}.weights: the starter is not in this installation"
+    elif encoder.weights not in ("imagenet", "none") and not Path(encoder.weights).expanduser().is_file():
         yield f"{key}.weights: no file {encoder.weights}"
 
 

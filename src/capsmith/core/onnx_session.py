@@ -69,6 +69,10 @@ class OnnxSession:
             raise CheckpointError(f"the exported model cannot be computed: {one_line(error)[:200]}") from error
         return results
 
+    def input_shape(self, name: str) -> tuple[int | str | None, ...]:
+        """Returns the shape of an input; open axes have names, or None."""
+        return tuple(next(value.shape for value in self._session.get_inputs() if value.name == name))
+
     def size_of_output(self, name: str, axis: int) -> int | None:
         """Returns the size of an output's axis; None if the file leaves it open."""
         shape = next(value.shape for value in self._session.get_outputs() if value.name == name)

@@ -163,6 +163,11 @@ def _write_member(folder: Path, name: str, member: KerasMember, spec: Format, qu
     write = spec.load(spec.writer)
     for graph in graphs.all:
         logger.info(f"export: writing {(Path(name) / graph.name).as_posix()}{spec.suffix}")
+        if graph.content is not None:
+            if spec.suffix != ".onnx":
+                raise CheckpointError(f"{member.run}: its encoder is an ONNX file: export it as onnx or web")
+            (own / f"{graph.name}{spec.suffix}").write_bytes(graph.content)
+            continue
         write(graph, own / f"{graph.name}{spec.suffix}", quantise)
     return manifest.member_entry(member, graphs, name, spec.suffix)
 
