@@ -23,6 +23,7 @@ from capsmith.deploy.export.graphs import MemberGraphs, member_graphs
 from capsmith.deploy.export.run_scores import run_scores
 from capsmith.deploy.export.sample_images import SampleImages, sample_images
 from capsmith.deploy.export.verify import EXACT, QUANTISED, Comparison, compare, load_again, require_same
+from capsmith.deploy.export.weight_map import write_weight_map
 from capsmith.models.captioner import Captioner
 from capsmith.models.ensemble_run import ModelRuns, RunPaths, find_runs
 from capsmith.models.keras_member import KerasMember
@@ -169,7 +170,10 @@ def _write_member(folder: Path, name: str, member: KerasMember, spec: Format, qu
             (own / f"{graph.name}{spec.suffix}").write_bytes(graph.content)
             continue
         write(graph, own / f"{graph.name}{spec.suffix}", quantise)
-    return manifest.member_entry(member, graphs, name, spec.suffix)
+    entry = manifest.member_entry(member, graphs, name, spec.suffix)
+    if spec.suffix == ".onnx":
+        entry["weights"] = write_weight_map(own, member.model.decoder, quantise)
+    return entry
 
 
 def _require_tensorflow() -> None:
