@@ -295,6 +295,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     run_files,
     scoring,
     searching,
+    starter,
     state,
     stores,
     tables,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from capsmith.config import Config, find_config
 from capsmith.core.errors import CapsmithError, ConfigError, escaped, one_line
-from capsmith.core.starter import STARTER, STARTER_DATA, has_starter, is_starter
+from capsmith.core.starter import STARTER, has_starter, is_starter
 from capsmith.vision.config import EncoderConfig
 
 
@@ -35,22 +35,19 @@ def missing(config: Config) -> Iterator[str]:
     files = {"decoder.embedding.vectors": config.decoder.embedding.vectors}
     yield from (f"{key}: no file {path}" for key, path in files.items() if path is not None and not path.is_file())
     training = config.training
-    folders = {
-        "features.store": config.features.store,
-        "training.transfer_from": training.transfer_from and _model(training.transfer_from),
-    }
+    folders = {"features.store": config.features.store, "training.transfer_from": training.transfer_from}
     if training.stage_one is None:
         folders["training.resume_weights_from"] = training.resume_weights_from
-    yield from (f"{key}: no folder {path}" for key, path in folders.items() if path is not None and not path.is_dir())
+    for key, path in folders.items():
+        if path is not None and is_starter(path):
+            yield from () if has_starter() else (f"{key}: the starter is not in this installation",)
+        elif path is not None and not path.is_dir():
+            yield f"{key}: no folder {path}"
     configs = {"training.stage_one.config": training.stage_one.config if training.stage_one else None}
     configs |= {f"ensemble.{number}.config": member.config for number, member in enumerate(config.ensemble)}
     for key, name in configs.items():
         if name is not None:
             yield from _of_config(key, name)
-
-
-def _model(path: Path) -> Path:
-    return STARTER_DATA if is_starter(path) else path
 
 
 def _of_encoder(encoder: EncoderConfig, key: str) -> Iterator[str]:

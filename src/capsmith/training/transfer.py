@@ -7,6 +7,7 @@ from capsmith.core.starter import STARTER, is_starter
 from capsmith.models.export_config import export_config
 from capsmith.models.export_folder import ExportFolder
 from capsmith.models.export_manifest import MemberEntry
+from capsmith.models.exported_weights import decoder_weights
 from capsmith.vision.fingerprint import encoder_fingerprint
 
 logger = get_logger(__name__)
@@ -25,6 +26,10 @@ def with_transferred_model(config: Config) -> Config:
     if source is None or not (folder := ExportFolder.named(source)).is_export:
         return config
     member = single_member(folder)
+    try:
+        decoder_weights(folder)  # fails now, not after the features are extracted
+    except CheckpointError as error:
+        raise CheckpointError(f"training.transfer_from: {error}") from error
     if config.features.pickle is not None:
         raise ConfigError(
             f"training.transfer_from: {source} has its own encoder, but features.store is a pickle of features: remove "
