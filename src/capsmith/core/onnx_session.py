@@ -69,12 +69,6 @@ class OnnxSession:
             raise CheckpointError(f"the exported model cannot be computed: {one_line(error)[:200]}") from error
         return results
 
-    def size_of_output(self, name: str, axis: int) -> int | None:
-        """Returns the size of an output's axis; None if the file leaves it open."""
-        shape = next(value.shape for value in self._session.get_outputs() if value.name == name)
-        size = shape[axis] if -len(shape) <= axis < len(shape) else None
-        return size if isinstance(size, int) else None
-
 
 def open_session(
     path: Path,
