@@ -29,12 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run",
         type=Path,
-        metavar="RUN",
-        help="a run directory, an export or a saved ensemble; several before the images form an ensemble",
+        metavar="[RUN]",
+        help="a run directory, an export or a saved ensemble; several before the images form an ensemble; by default "
+        "the starter, the model that comes with capsmith",
     )
     parser.add_argument(
         "images",
-        nargs="+",
+        nargs="*",
         metavar="IMAGE|FOLDER",
         help="images, or folders whose images are captioned, at any depth",
     )
@@ -56,10 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Captions each image, and reports unreadable ones at the end."""
+    from capsmith.core.starter import STARTER
     from capsmith.core.terminal import print_error, require_output
     from capsmith.deploy.folder.selection import select
+    from capsmith.deploy.starter import introduction
 
     models, paths = _split_arguments([args.run, *map(Path, args.images)])
+    if not models:
+        models = [Path(STARTER)]
+        print_error(introduction())
     selection = select(paths, not args.no_recursive)
     place, selection = choose_destination(args, selection)
     if place is None and not (args.show or args.attention):
@@ -129,11 +135,14 @@ def _captions(args: argparse.Namespace, captioner: Any, paths: list[Path]) -> It
 
 
 def _split_arguments(paths: list[Path]) -> tuple[list[Path], list[Path]]:
-    """Separates the models, which come first, from the images."""
+    """Separates the models, which come first, from the images; without any model the starter is used."""
     from capsmith.core.errors import ConfigError
+    from capsmith.deploy.starter import is_for_starter
     from capsmith.models.model_paths import is_model
 
     count = next((number for number, path in enumerate(paths) if number and not is_model(path)), len(paths))
+    if is_for_starter(paths[0]):
+        count = 0
     models, images = paths[:count], paths[count:]
     if not images:
         raise ConfigError(f"no image given: {paths[-1]} is a run, and images come after the runs")

@@ -35,8 +35,10 @@ class CaptionModel:
 
 def caption_model(args: argparse.Namespace, models: Sequence[Path]) -> CaptionModel:
     """Returns the model that the arguments name; reports mistakes before anything is loaded that takes time."""
+    from capsmith.core.starter import model_path
     from capsmith.models.export_folder import ExportFolder
 
+    models = [model_path(path) for path in models]
     full = args.set or args.average or args.attention or args.plugin
     if len(models) == 1 and not full and ExportFolder(models[0]).is_export:
         return _of_export(args, models[0])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from capsmith.core.starter import is_starter
 from capsmith.models.export_folder import ExportFolder
 from capsmith.models.run import RunDirectory
 
@@ -10,7 +11,9 @@ YAML = (".yaml", ".yml")
 
 
 def is_model(path: str | Path) -> bool:
-    """Returns whether a path is a run directory, an export or a saved ensemble."""
+    """Returns whether a path is a run directory, an export, a saved ensemble, or the name of the starter."""
+    if is_starter(path):
+        return True
     run = RunDirectory(Path(path))
     return (
         run.is_run

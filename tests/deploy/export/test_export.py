@@ -12,8 +12,9 @@ import pytest
 from capsmith.cli import main
 from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError, MissingExtraError, PluginError
 from capsmith.core.files import write_text
+from capsmith.decoding.onnx_stepper import OnnxStepper
 from capsmith.deploy.export import export as export_module
-from capsmith.deploy.export import formats, verify
+from capsmith.deploy.export import formats
 from capsmith.deploy.export.export import export
 from capsmith.models.captioner import Captioner
 
@@ -119,7 +120,7 @@ def test_foreign_files_are_never_replaced(run, tmp_path, kind, exported):
 
 
 def test_an_export_that_differs_leaves_nothing_behind(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(verify.LoadedMember, "step", _shifted(verify.LoadedMember.step))
+    monkeypatch.setattr(OnnxStepper, "step", _shifted(OnnxStepper.step))
     with pytest.raises(CheckpointError, match="same captions"):
         export(run, tmp_path / "below" / "out")
     assert not any(tmp_path.iterdir())

@@ -22,7 +22,7 @@ from capsmith.deploy.export.formats import Format, default_output, find_format, 
 from capsmith.deploy.export.graphs import MemberGraphs, member_graphs
 from capsmith.deploy.export.run_scores import run_scores
 from capsmith.deploy.export.sample_images import SampleImages, sample_images
-from capsmith.deploy.export.verify import EXACT, QUANTISED, Comparison, LoadedExport, compare, require_same
+from capsmith.deploy.export.verify import EXACT, QUANTISED, Comparison, compare, load_again, require_same
 from capsmith.models.captioner import Captioner
 from capsmith.models.ensemble_run import ModelRuns, RunPaths, find_runs
 from capsmith.models.keras_member import KerasMember
@@ -141,17 +141,15 @@ def _build(
         captioner.domain.save(folder / manifest.DOMAIN, compact=quantise is not None)
     if captioner.config.decoding.requires_caption_index:
         captioner.caption_index.save(folder)
-    logger.info(f"export: captioning {len(sample.images)} {sample.source} with the export and the checkpoint")
-    comparison = compare(captioner, LoadedExport(folder, entries, spec, captioner), sample.images, sample.source)
-    what = f"the {spec.name} export" + (f" in {quantise}" if quantise else "")
-    require_same(comparison, QUANTISED.get(quantise or "", EXACT), what)
-    more: dict[str, Any] = {
-        "scores": run_scores(runs, captioner.config.decoding),
-        "labels": labels(captioner, sample),
-        "verified": comparison.as_dict(),
-    }
     if spec.finisher:
         spec.load(spec.finisher)(folder, captioner, entries, prepared)
+    more: dict[str, Any] = {"scores": run_scores(runs, captioner.config.decoding), "labels": labels(captioner, sample)}
+    manifest.write_manifest(folder, captioner, spec.name, quantise, entries, more)
+    logger.info(f"export: captioning {len(sample.images)} {sample.source} with the export and the checkpoint")
+    comparison = compare(captioner, load_again(folder, entries, spec, captioner), sample.images, sample.source)
+    what = f"the {spec.name} export" + (f" in {quantise}" if quantise else "")
+    require_same(comparison, QUANTISED.get(quantise or "", EXACT), what)
+    more["verified"] = comparison.as_dict()
     manifest.write_manifest(folder, captioner, spec.name, quantise, entries, more)
     write_card(folder, captioner)
     return comparison
@@ -165,10 +163,7 @@ def _write_member(folder: Path, name: str, member: KerasMember, spec: Format, qu
     write = spec.load(spec.writer)
     for graph in graphs.all:
         logger.info(f"export: writing {(Path(name) / graph.name).as_posix()}{spec.suffix}")
-        write(graph, own / f"{graph.name}{spec.suffix}")
-    if quantise is not None:
-        logger.info(f"export: quantising to {quantise}")
-        spec.load(spec.quantiser)(own, graphs, quantise)
+        write(graph, own / f"{graph.name}{spec.suffix}", quantise)
     return manifest.member_entry(member, graphs, name, spec.suffix)
 
 

@@ -54,16 +54,17 @@ class Graph:
     inputs: tuple[Tensor, ...]
     outputs: tuple[tuple[str, str], ...]
 
-    def tensorflow(self, batch: int | None = None) -> Any:
-        """Returns the function as a ``tf.function`` with its signature.
-
-        Args:
-            batch: Fixed length of the leading axes; dynamic by default.
-        """
+    def signature(self) -> list[Any]:
+        """Returns a ``tf.TensorSpec`` for each input; the leading axes are dynamic."""
         import tensorflow as tf
 
-        signature = [tf.TensorSpec((batch, *x.shape), x.dtype, name=x.name) for x in self.inputs]
-        return tf.function(partial(self.function), input_signature=signature, autograph=False)
+        return [tf.TensorSpec((None, *x.shape), x.dtype, name=x.name) for x in self.inputs]
+
+    def tensorflow(self) -> Any:
+        """Returns the function as a ``tf.function`` with its signature."""
+        import tensorflow as tf
+
+        return tf.function(partial(self.function), input_signature=self.signature(), autograph=False)
 
 
 @dataclass(frozen=True)
