@@ -120,16 +120,17 @@ def _caption_to_output(args: argparse.Namespace, captioner: Any, selection: Any)
 
 
 def _captions(args: argparse.Namespace, captioner: Any, paths: list[Path]) -> Iterator[Any]:
-    """Yields the results of the pipeline; attention maps come from one image at a time."""
+    """Yields the results of the pipeline; a single image, and attention maps, need no threads and their memory."""
     from capsmith.core.errors import ImageError
     from capsmith.deploy.folder.pipeline import Captioned, caption_images
 
-    if not args.attention:
+    if not args.attention and len(paths) > 1:
         yield from caption_images(captioner, paths, **pipeline_settings(args))
         return
+    attention = {"attention": True} if args.attention else {}
     for path in paths:
         try:
-            yield Captioned(path, captioner.caption(path, attention=True))
+            yield Captioned(path, captioner.caption(path, **attention))
         except ImageError as error:
             yield Captioned(path, error=error)
 

@@ -86,21 +86,6 @@ class ExportFolder:
         for name, entry in self.manifest.files.items():
             _verify(self.path / name, entry, root)
 
-    def read(self, name: str) -> bytes:
-        """Returns the content of a verified file.
-
-        Raises:
-            CheckpointError: It has changed since ``verify``.
-        """
-        entry = self.manifest.files[name]
-        try:
-            content = read_bytes(self.path / name, entry.bytes)
-        except OSError as error:
-            raise CheckpointError(f"cannot read {self.path / name}: {error.strerror or error}; {ADVICE}") from error
-        if len(content) != entry.bytes:
-            raise CheckpointError(f"{self.path / name} has changed while it was read: try again")
-        return content
-
     @property
     def vocabulary(self) -> Vocabulary:
         """The words.
