@@ -1,6 +1,7 @@
 """Reads the weights of a decoder back from an export, for a training that starts from it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from capsmith.core.errors import CheckpointError
 from capsmith.core.onnx_weights import read_weights
 from capsmith.core.readers.arrays import FLOATS, ArraySpec, read_arrays, read_headers
+from capsmith.core.readers.regular_files import read_bytes
 from capsmith.models.export_folder import ExportFolder
 from capsmith.models.export_manifest import ADVICE
 
@@ -34,7 +36,7 @@ def decoder_weights(folder: ExportFolder) -> list[np.ndarray]:
     if member.weights is None:
         raise CheckpointError(f"{folder} does not say where its weights are: {ADVICE} with this version")
     graphs = {
-        graph: read_weights(folder.read(file), folder.path / file)
+        graph: read_weights(_content(folder.path / file), folder.path / file)
         for graph, file in (("start", member.start), ("step", member.step))
     }
     try:
@@ -45,6 +47,13 @@ def decoder_weights(folder: ExportFolder) -> list[np.ndarray]:
         return [_weight(entry, graphs, more) for entry in entries]
     except (ValueError, KeyError) as error:
         raise CheckpointError(f"{folder}: its list of weights is damaged: {error}; {ADVICE}") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_bytes(path)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}; {ADVICE}") from error
 
 
 def _checked(entry: Any) -> dict[str, Any]:

@@ -44,11 +44,11 @@ class FileEncoder(OnnxEncoder):
         if f"sha256:{hashlib.sha256(self.content).hexdigest()}" != fingerprint["weights"]:
             raise CheckpointError(f"{path} is not the encoder with which the features were computed (another SHA-256)")
         self.fingerprint = fingerprint
-        size, shape = _shapes(path, self.content)
+        size, shape = _shapes(path)
         if len(shape) != (2 if output == "grid" else 1):
             kind = f"a grid {shape}: set output: grid" if len(shape) == 2 else f"one vector {shape}: set output: pooled"
             raise CheckpointError(f"{path} gives {kind}")
-        super().__init__(path, size, shape, content=self.content)
+        super().__init__(path, size, shape)
 
     @property
     def parts(self) -> "tuple[FileEncoder, ...]":
@@ -68,10 +68,10 @@ class FileEncoder(OnnxEncoder):
             file.write(self.content)
 
 
-def _shapes(path: Path, content: bytes) -> tuple[tuple[int, int], tuple[int, ...]]:
+def _shapes(path: Path) -> tuple[tuple[int, int], tuple[int, ...]]:
     """Returns the image size of a file, and the shape of one image's features, from a grey image."""
     pixels, features = TensorSpec("pixels", "uint8"), TensorSpec("features", "float32")
-    session = open_session(path, [pixels], [features], content=content)
+    session = open_session(path, [pixels], [features])
     shape = session.input_shape("pixels")
     sides = [side for side in shape[1:3] if isinstance(side, int) and 0 < side <= _MAX_SIDE]
     if len(shape) != 4 or shape[3] != 3 or len(sides) != 2:

@@ -102,7 +102,7 @@ def _head(content: Mapping[str, Any]) -> str:
 def _description(content: Mapping[str, Any], captioner: Captioner) -> str:
     kind, quantise = content["kind"], content["quantise"]
     stored = f"{quantise}: {QUANTISATIONS[quantise]}" if quantise else "float32"
-    decoding = ", ".join(f"{key} {value}" for key, value in content["decoding"].items() if value is not None)
+    decoding = ", ".join(f"{key} {value}" for key, value in content["decoding"].items() if value not in (None, "", []))
     size = sum(entry["bytes"] for entry in content["files"].values()) / 1e6
     lines = ["A CNN turns an image into features, and an LSTM decoder turns the features into a sentence.", ""]
     if len(captioner.members) > 1:

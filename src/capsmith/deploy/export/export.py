@@ -196,7 +196,7 @@ def _target(runs: ModelRuns, out: str | Path | None, run: RunPaths, spec: Format
         if not target.is_dir() or target.is_symlink():
             raise ConfigError(f"{target} is not a folder: name another path (OUT)")
         if any(target.iterdir()) and not manifest.is_export(target):
-            raise ConfigError(f"{target} holds files that are not an export of capsmith: name another path (OUT)")
+            raise ConfigError(f"{target} is not an export that capsmith wrote: move it, or name another path (OUT)")
     return target
 
 
@@ -235,6 +235,3 @@ def _replace(built: Path, target: Path, before: Path) -> None:
         if replaced and before.exists() and not target.exists():
             os.rename(before, target)
         raise
-
-
-__all__ = ["CheckpointError", "Export", "export", "require_portable"]

@@ -34,9 +34,10 @@ def write_litert(graph: Graph, path: Path, quantise: str | None = None) -> None:
         if quantise == "float16":
             converter.target_spec.supported_types = [tf.float16]
         try:
-            path.write_bytes(converter.convert())
+            content = converter.convert()
         except Exception as error:  # the converter raises many kinds, all about operations
             raise CheckpointError(f"{graph.name} cannot be written for LiteRT: {one_line(error)[:300]}") from error
+    path.write_bytes(content)
 
 
 def open_litert(path: Path) -> Function:

@@ -32,13 +32,18 @@ def write_onnx(graph: Graph, path: Path, quantise: str | None = None) -> None:
     Raises:
         CheckpointError: The graph has an operation without an ONNX form.
     """
-    import onnx
-
     with quiet():
         try:
-            model = _convert(graph)
-        except Exception as error:  # tf2onnx raises many kinds, all about operations
+            content = _model(graph, quantise).SerializeToString()
+        except Exception as error:  # tf2onnx and onnxruntime raise many kinds, all about operations
             raise CheckpointError(f"{graph.name} cannot be written as ONNX: {one_line(error)[:300]}") from error
+    path.write_bytes(content)
+
+
+def _model(graph: Graph, quantise: str | None) -> Any:
+    import onnx
+
+    model = _convert(graph)
     _set_names(model.graph, graph)
     model = fold_convolutions(model) if graph.name.startswith("encoder") else simplify_decoder(model)
     model.ir_version = _IR_VERSION
@@ -46,7 +51,7 @@ def write_onnx(graph: Graph, path: Path, quantise: str | None = None) -> None:
     if quantise is not None:
         model = {"float16": store_float16, "int8": store_int8}[quantise](model)
     onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
+    return model
 
 
 def _convert(graph: Graph) -> Any:
