@@ -24,6 +24,8 @@ $(BIN)/.installed-dev: $(BIN)/.installed
 install: $(BIN)/.installed  ## create .venv with capsmith
 
 quickstart: $(BIN)/.installed  ## train on rendered scenes, evaluate, caption: minutes, no download
+	-@if test -n "$(PHOTO)"; then $(BIN)/capsmith caption "$(PHOTO)"; \
+	else echo "With PHOTO=holiday.jpg, quickstart also captions a photograph of yours, without any training."; fi
 	$(BIN)/capsmith train --config quickstart.yaml --run runs/quickstart --resume
 	$(BIN)/capsmith caption runs/quickstart data/scenes/images/test_0000[0-8].png --show runs/quickstart/captions.png
 	@echo

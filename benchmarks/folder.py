@@ -31,13 +31,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 from capsmith.deploy.folder.journal import FILE  # noqa: E402
-from capsmith.deploy.folder.pipeline import BATCH, caption_images  # noqa: E402
+from capsmith.deploy.folder.pipeline import BATCH, KERAS_BATCH, caption_images  # noqa: E402
 from capsmith.deploy.folder.selection import select  # noqa: E402
 from capsmith.vision.images import load_image  # noqa: E402
 
 NOTES = {
     "folder.vs_cnn": "rate of a folder, from files to captions, to that of the CNN alone on decoded pixels",
-    "folder.vs_loop": "rate of a folder to that of a loop over Captioner.caption",
+    "folder.vs_loop": "rate of a folder to that of a loop over Captioner.caption, which the command was before",
     "folder.images_per_second": "images captioned in a second, from files to captions, two cores",
     "folder.kills_tried": "processes killed (-9) at random moments of captioning a folder into files",
     "folder.kills_survived": "of these after which nothing was lost, repeated or half-written",
@@ -51,8 +51,9 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=2000, help="for the rates; at most those of the folder")
     parser.add_argument("--loop", type=int, default=200, help="images of the loop")
+    parser.add_argument("--loop-model", type=Path, metavar="RUN", help="the loop's model, if not MODEL")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--batch-size", type=int, default=BATCH)
+    parser.add_argument("--batch-size", type=int, help=f"by default {BATCH}, in Keras {KERAS_BATCH}")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument(
@@ -85,13 +86,15 @@ def main() -> int:
 def rates(args: argparse.Namespace, paths: list[Path]) -> dict[str, float]:
     """Returns the ratios of the pipeline's rate to the others."""
     captioner = _load(args.model)
-    sizes, size = captioner._image_sizes, args.batch_size
+    keras = "keras" in sys.modules
+    looped = captioner if args.loop_model is None else _load(args.loop_model)
+    sizes, size = captioner._image_sizes, args.batch_size or (KERAS_BATCH if keras else BATCH)
     sample = [[load_image(path, shape) for shape in sizes] for path in islice(paths, 4 * size)]
     batches = [
         [np.stack(part) for part in zip(*sample[at : at + size], strict=True)] for at in range(0, 4 * size, size)
     ]
     batches = [batch for batch in batches if batch and len(batch[0]) == size]
-    settings = {"workers": args.workers, "batch_size": size, "overlap": "keras" not in sys.modules}
+    settings = {"workers": args.workers, "batch_size": size, "overlap": not keras}
 
     def cnn() -> int:
         for batch in islice(cycle(batches), max(1, len(paths) // size)):
@@ -102,20 +105,25 @@ def rates(args: argparse.Namespace, paths: list[Path]) -> dict[str, float]:
         return sum(result.caption is not None for result in caption_images(captioner, paths, **settings))
 
     def loop() -> int:
-        return len([captioner.caption(path) for path in paths[: args.loop]])
+        return len([looped.caption(path) for path in paths[: args.loop]])
 
     kinds: dict[str, Callable[[], int]] = {"cnn": cnn, "folder": pipeline, "loop": loop}
     list(caption_images(captioner, paths[: 2 * size], **settings))  # compiles, fills caches
-    captioner.caption(paths[0])
+    looped.caption(paths[0])
     measured: dict[str, list[float]] = {name: [] for name in kinds}
+    used: dict[str, list[float]] = {name: [] for name in kinds}
     for turn in range(args.rounds):
         for name, function in kinds.items():
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             count = function()
             measured[name].append(count / (time.perf_counter() - started))
+            used[name].append(1000 * (time.process_time() - cpu) / count)
         print(
             f"round {turn + 1}: " + ", ".join(f"{name} {values[-1]:.1f} images/s" for name, values in measured.items())
         )
+    print(
+        "CPU: " + ", ".join(f"{name} {statistics.median(values):.1f} ms" for name, values in used.items()) + " an image"
+    )
     median = {name: statistics.median(values) for name, values in measured.items()}
     return {
         "folder.images_per_second": round(median["folder"], 1),

@@ -117,7 +117,7 @@ def _(shop: Workshop) -> list[str]:
     return _caption(shop)
 
 
-@mistake("a journal with a damaged line", JOURNAL, "line 2")
+@mistake("a journal of captions with a damaged line", JOURNAL, "line 2")
 def _(shop: Workshop) -> list[str]:
     _journal(shop, HEAD, {"image": "0.jpg", "size": "big", "mtime": 1, "record": {"caption": "a dog"}})
     return _caption(shop)

@@ -24,7 +24,7 @@ VERBS = {
     "train": "train a captioner from a config, and score it",
     "extract": "extract the features of a config's images into its cache",
     "evaluate": "score a run on a split and write its report",
-    "caption": "caption images, or folders of images, with a run",
+    "caption": "caption images, or folders of images",
     "export": "write a captioner for onnxruntime, LiteRT, TensorFlow or the browser",
     "show": "list the components of a run's captioner, and draw them",
     "score": "score captions of any model against references",
@@ -91,7 +91,7 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     try:
         with _signals_handled():
             _require_values(arguments)
-            args = parser.parse_args(arguments)
+            args = _parsed(parser, arguments)
             load_plugins(args.plugin if "plugin" in args else [])
             code = importlib.import_module(f"capsmith.cli.{args.verb}").run(args) or 0
             terminal.flush()
@@ -106,6 +106,17 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         if args.debug or not known:
             raise error
         return _explain(error, args.verb)
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """Parses a command line in which images may come before, between and after the options."""
+    args, more = parser.parse_known_args(arguments)
+    options, rest = (more[: more.index("--")], more[more.index("--") + 1 :]) if "--" in more else (more, [])
+    if unknown := [argument for argument in options if argument.startswith("-") or "images" not in args]:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if options or rest:
+        args.images = [*args.images, *options, *rest]
+    return args
 
 
 def _finish() -> None:

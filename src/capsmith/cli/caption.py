@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from capsmith.cli.caption_model import caption_model
 from capsmith.cli.folder_options import (
     add_folder_options,
     caption_into_files,
@@ -14,9 +15,8 @@ from capsmith.cli.folder_options import (
     report_failures,
     warn_of_domain,
 )
-from capsmith.cli.keras_import import load_keras
 from capsmith.cli.options import add_average, add_plugin, add_set
-from capsmith.cli.search_options import add_search_options, as_overrides, check_words, overrides_of
+from capsmith.cli.search_options import add_search_options
 
 _EXIT = (
     "Exit code: 0 if every image was captioned; 2 if some could not be read or some results not be written (the "
@@ -29,12 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run",
         type=Path,
-        metavar="RUN",
-        help="a run directory or a saved ensemble; several before the images form an ensemble",
+        metavar="[RUN]",
+        help="a run directory, an export or a saved ensemble; several before the images form an ensemble; by default "
+        "the starter, the model that comes with capsmith",
     )
     parser.add_argument(
         "images",
-        nargs="+",
+        nargs="*",
         metavar="IMAGE|FOLDER",
         help="images, or folders whose images are captioned, at any depth",
     )
@@ -56,42 +57,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Captions each image, and reports unreadable ones at the end."""
+    from capsmith.core.starter import STARTER
     from capsmith.core.terminal import print_error, require_output
     from capsmith.deploy.folder.selection import select
-    from capsmith.models.ensemble_run import find_runs
-    from capsmith.models.run import RunDirectory
+    from capsmith.deploy.starter import introduction
 
     models, paths = _split_arguments([args.run, *map(Path, args.images)])
+    if not models:
+        models = [Path(STARTER)]
+        print_error(introduction())
     selection = select(paths, not args.no_recursive)
     place, selection = choose_destination(args, selection)
     if place is None and not (args.show or args.attention):
         require_output("captions")
-    runs = find_runs(models, [*args.set, *as_overrides(overrides_of(args))], args.average)
-    configs = runs.configs(require_all=False)  # reports mistakes before Keras is loaded
+    model = caption_model(args, models)  # reports mistakes before Keras is loaded
     _require_outputs(args, selection.paths)
-    for note in check_words(configs[0], RunDirectory(runs.runs[0]).vocabulary):
+    for note in model.notes():
         print_error(f"note: {note}")
     if place is None:
         for note in selection.notes():
             print_error(note)
 
-    def load() -> Any:
-        if runs.needs_keras:
-            load_keras()
-        from capsmith.models.captioner import Captioner
-
-        captioner = Captioner.load_members(runs.runs, configs, average=runs.average)
-        for member in captioner.members:
-            if member.feature_origin is not None and member.feature_origin.encoder == "unverified":
-                print_error(f"note: {member.run} {member.feature_origin.note}")
-        return captioner
-
     if place is not None:
         from capsmith.models.wishes import without_file
 
-        settings = {"decoding": without_file(configs[0].decoding), "average": runs.average}
-        return caption_into_files(args, load, selection, place, runs.runs, settings)
-    return _caption_to_output(args, load(), selection)
+        settings = {"decoding": without_file(model.config.decoding), "average": model.average}
+        return caption_into_files(args, model.load, selection, place, model.folders, settings)
+    return _caption_to_output(args, model.load(), selection)
 
 
 def _caption_to_output(args: argparse.Namespace, captioner: Any, selection: Any) -> int:
@@ -128,26 +120,30 @@ def _caption_to_output(args: argparse.Namespace, captioner: Any, selection: Any)
 
 
 def _captions(args: argparse.Namespace, captioner: Any, paths: list[Path]) -> Iterator[Any]:
-    """Yields the results of the pipeline; attention maps come from one image at a time."""
+    """Yields the results of the pipeline; a single image, and attention maps, need no threads and their memory."""
     from capsmith.core.errors import ImageError
     from capsmith.deploy.folder.pipeline import Captioned, caption_images
 
-    if not args.attention:
+    if not args.attention and len(paths) > 1:
         yield from caption_images(captioner, paths, **pipeline_settings(args))
         return
+    attention = {"attention": True} if args.attention else {}
     for path in paths:
         try:
-            yield Captioned(path, captioner.caption(path, attention=True))
+            yield Captioned(path, captioner.caption(path, **attention))
         except ImageError as error:
             yield Captioned(path, error=error)
 
 
 def _split_arguments(paths: list[Path]) -> tuple[list[Path], list[Path]]:
-    """Separates the models, which come first, from the images."""
+    """Separates the models, which come first, from the images; without any model the starter is used."""
     from capsmith.core.errors import ConfigError
-    from capsmith.models.ensemble_run import is_model
+    from capsmith.deploy.starter import is_for_starter
+    from capsmith.models.model_paths import is_model
 
     count = next((number for number, path in enumerate(paths) if number and not is_model(path)), len(paths))
+    if is_for_starter(paths[0]):
+        count = 0
     models, images = paths[:count], paths[count:]
     if not images:
         raise ConfigError(f"no image given: {paths[-1]} is a run, and images come after the runs")
@@ -158,6 +154,8 @@ def _split_arguments(paths: list[Path]) -> tuple[list[Path], list[Path]]:
 
 def _require_outputs(args: argparse.Namespace, images: list[Path]) -> None:
     """Checks that the sheets may be written, before any work is done."""
+    if not (args.show or args.attention):
+        return
     from capsmith.core.errors import ConfigError
     from capsmith.core.outputs import require_image_name, require_replaceable
     from capsmith.vision.image_marks import is_marked

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="RUN",
-        help="a run directory or a saved ensemble; several form an ensemble",
+        help="a run directory, an export or a saved ensemble; several form an ensemble",
     )
     add_average(parser)
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test", help="default: test")

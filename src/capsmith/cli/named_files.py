@@ -5,6 +5,7 @@ from pathlib import Path
 
 from capsmith.config import Config, find_config
 from capsmith.core.errors import CapsmithError, ConfigError, escaped, one_line
+from capsmith.core.starter import STARTER, has_starter, is_starter
 from capsmith.vision.config import EncoderConfig
 
 
@@ -37,7 +38,11 @@ def missing(config: Config) -> Iterator[str]:
     folders = {"features.store": config.features.store, "training.transfer_from": training.transfer_from}
     if training.stage_one is None:
         folders["training.resume_weights_from"] = training.resume_weights_from
-    yield from (f"{key}: no folder {path}" for key, path in folders.items() if path is not None and not path.is_dir())
+    for key, path in folders.items():
+        if path is not None and is_starter(path):
+            yield from () if has_starter() else (f"{key}: the starter is not in this installation",)
+        elif path is not None and not path.is_dir():
+            yield f"{key}: no folder {path}"
     configs = {"training.stage_one.config": training.stage_one.config if training.stage_one else None}
     configs |= {f"ensemble.{number}.config": member.config for number, member in enumerate(config.ensemble)}
     for key, name in configs.items():
@@ -46,7 +51,10 @@ def missing(config: Config) -> Iterator[str]:
 
 
 def _of_encoder(encoder: EncoderConfig, key: str) -> Iterator[str]:
-    if encoder.weights not in ("imagenet", "none") and not Path(encoder.weights).expanduser().is_file():
+    if encoder.type == "onnx" and encoder.weights == STARTER:
+        if not has_starter():
+            yield f"{key}.weights: the starter is not in this installation"
+    elif encoder.weights not in ("imagenet", "none") and not Path(encoder.weights).expanduser().is_file():
         yield f"{key}.weights: no file {encoder.weights}"
 
 

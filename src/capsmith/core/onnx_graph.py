@@ -63,7 +63,7 @@ def fault_of(content: bytes) -> str | None:
     data = memoryview(content)
     try:
         graphs = 0
-        for number, value in _fields(data):
+        for number, value in fields(data):
             if number == _MODEL.functions:
                 return "it defines operators of its own"
             if number == _MODEL.graph and isinstance(value, memoryview):
@@ -78,7 +78,7 @@ def fault_of(content: bytes) -> str | None:
 def _graph_fault(graph: memoryview, depth: int) -> str | None:
     if depth > _MAX_DEPTH:
         return "its graphs are nested too deeply"
-    for number, value in _fields(graph):
+    for number, value in fields(graph):
         if number == _GRAPH.sparse_initializer:
             return "it holds sparse weights"
         if not isinstance(value, memoryview):
@@ -94,7 +94,7 @@ def _graph_fault(graph: memoryview, depth: int) -> str | None:
 
 
 def _node_fault(node: memoryview, depth: int) -> str | None:
-    for number, value in _fields(node):
+    for number, value in fields(node):
         if not isinstance(value, memoryview):
             continue
         if number == _NODE.domain and (domain := bytes(value).decode("utf-8", "replace")) not in DOMAINS:
@@ -105,7 +105,7 @@ def _node_fault(node: memoryview, depth: int) -> str | None:
 
 
 def _attribute_fault(attribute: memoryview, depth: int) -> str | None:
-    for number, value in _fields(attribute):
+    for number, value in fields(attribute):
         if not isinstance(value, memoryview):
             continue
         fault = None
@@ -121,13 +121,13 @@ def _attribute_fault(attribute: memoryview, depth: int) -> str | None:
 
 
 def _tensor_fault(tensor: memoryview) -> str | None:
-    for number, value in _fields(tensor):
+    for number, value in fields(tensor):
         if number == _TENSOR.external_data or (number == _TENSOR.data_location and value != 0):
             return "it keeps weights in another file"
     return None
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+def fields(data: memoryview) -> Iterator[tuple[int, memoryview | int]]:
     """Yields number and value of each field: bytes, or an integer for numbers that matter.
 
     Raises:

@@ -69,11 +69,9 @@ class OnnxSession:
             raise CheckpointError(f"the exported model cannot be computed: {one_line(error)[:200]}") from error
         return results
 
-    def size_of_output(self, name: str, axis: int) -> int | None:
-        """Returns the size of an output's axis; None if the file leaves it open."""
-        shape = next(value.shape for value in self._session.get_outputs() if value.name == name)
-        size = shape[axis] if -len(shape) <= axis < len(shape) else None
-        return size if isinstance(size, int) else None
+    def input_shape(self, name: str) -> tuple[int | str | None, ...]:
+        """Returns the shape of an input; open axes have names, or None."""
+        return tuple(next(value.shape for value in self._session.get_inputs() if value.name == name))
 
 
 def open_session(
@@ -81,7 +79,6 @@ def open_session(
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
     threads: int | None = None,
-    content: bytes | None = None,
 ) -> OnnxSession:
     """Opens an ONNX file on the CPU.
 
@@ -93,7 +90,6 @@ def open_session(
         inputs: All inputs that it must have, in any order.
         outputs: All outputs that it must have, in this order.
         threads: Number of threads; by default one for each core that this process may use.
-        content: Content of the file, if it was already read.
 
     Raises:
         CheckpointError: The file is missing, damaged or foreign, keeps weights in other files, uses operators that
@@ -101,12 +97,13 @@ def open_session(
         CapsmithError: onnxruntime is not installed.
     """
     runtime = _onnxruntime()
-    if content is None:
-        content = _read(path)
-    if (fault := fault_of(content)) is not None:
+    if (fault := fault_of(_read(path))) is not None:
         raise CheckpointError(f"{path} cannot be used: {fault}; {_ADVICE}")
     try:
-        session = runtime.InferenceSession(content, _options(runtime, threads), providers=["CPUExecutionProvider"])
+        # by its path: from bytes, onnxruntime keeps a copy of all weights
+        session = runtime.InferenceSession(
+            os.fspath(path), _options(runtime, threads), providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # onnxruntime has no common base class
         raise CheckpointError(f"{path} is damaged, or not an ONNX model: {one_line(error)[:200]}; {_ADVICE}") from error
     _require(path, "input", session.get_inputs(), inputs, ordered=False)

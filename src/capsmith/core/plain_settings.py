@@ -38,12 +38,17 @@ class PlainSettings:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
 
-    def model_dump(self) -> dict[str, Any]:
-        """Returns the values by field, sections as dictionaries: the method of pydantic's settings."""
-        return {
+    def model_dump(self, mode: str = "python") -> dict[str, Any]:
+        """Returns the values by field, sections as dictionaries: the method of pydantic's settings.
+
+        Args:
+            mode: ``"json"`` returns values as JSON has them: lists for tuples, strings for paths.
+        """
+        values = {
             name: value.model_dump() if isinstance(value, PlainSettings) else value
             for name, value in self.__dict__.items()
         }
+        return values if mode == "python" else dict(json.loads(json.dumps(values, default=str)))
 
     def model_copy(self, *, update: Mapping[str, Any]) -> Self:
         """Returns a copy with other values, which are not checked: the method of pydantic's settings."""

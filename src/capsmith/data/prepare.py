@@ -17,7 +17,8 @@ from capsmith.vision.pickle_store import PickleStore
 from capsmith.vision.store import FeatureStore
 
 if TYPE_CHECKING:
-    from capsmith.vision.encoder import Encoder, JoinedEncoder
+    from capsmith.vision.encoder import AnyEncoder, Encoder
+    from capsmith.vision.file_encoder import FileEncoder
 
 logger = get_logger(__name__)
 
@@ -39,7 +40,7 @@ class Prepared:
     records: tuple[Record, ...]
     source: "AnyStore | PixelCache"
     feature_shape: tuple[int, ...]
-    encoder: "Encoder | None"
+    encoder: "Encoder | FileEncoder | None"
 
     def split(self, name: str) -> list[Record]:
         """Returns the records of one split."""
@@ -166,7 +167,7 @@ def prepare(
     encoders: Sequence[EncoderConfig],
     features: FeaturesConfig,
     splits: Sequence[str],
-    encoder: "Encoder | JoinedEncoder | None" = None,
+    encoder: "AnyEncoder | None" = None,
 ) -> Prepared:
     """Loads or extracts the features of a dataset; decodes its images if the encoder is trained.
 
@@ -191,18 +192,18 @@ def prepare(
             store = extract_store(records, encoders, features)
         return Prepared(_readable(records, store), store, store.shape, None)
     if encoder is None:
-        from capsmith.vision.encoder import build_encoders
+        from capsmith.vision.encoder import build_network_encoder
 
-        encoder = build_encoders(encoders)
-    (encoder,) = encoder.parts
+        encoder = build_network_encoder(encoders[0])
+    (trained,) = encoder.parts
     used = [record for record in records if record.split in splits]
-    images = PixelCache(used, encoder.image_size, features.workers)
+    images = PixelCache(used, trained.image_size, features.workers)
     if len(images.unreadable) / len(used) > features.max_bad_fraction:
         raise DataError(
             f"{len(images.unreadable)} of {len(used)} images cannot be read (features.max_bad_fraction allows "
             f"{features.max_bad_fraction:.0%}); the first: {next(iter(images.unreadable.values()))}"
         )
-    return Prepared(_readable(used, images), images, encoder.feature_shape, encoder)
+    return Prepared(_readable(used, images), images, trained.feature_shape, trained)
 
 
 def _readable(records: Sequence[Record], source: "AnyStore | PixelCache") -> tuple[Record, ...]:

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
+_SORTED = 64  # entries of a row that are sorted completely, which is faster than a partition of them
+
 
 class NumpyNamespace:
     """NumPy with the functions of ``keras.ops`` that it lacks."""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
+        value = self.__dict__[name] = getattr(np, name)
+        return value
 
     @staticmethod
     def cast(array: Any, dtype: str) -> np.ndarray:
@@ -27,12 +30,24 @@ class NumpyNamespace:
 
     @staticmethod
     def top_k(array: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns values and indices (N, k) of the largest entries of (N, M), largest first."""
-        index = np.argpartition(array, -k, axis=1)[:, -k:] if k < array.shape[1] else np.arange(k)[None]
-        index = np.sort(np.broadcast_to(index, (len(array), k)), axis=1)  # ties keep their order
-        order = np.argsort(-np.take_along_axis(array, index, axis=1), axis=1, kind="stable")
-        index = np.take_along_axis(index, order, axis=1)
-        return np.take_along_axis(array, index, axis=1), index.astype(np.int32)
+        """Returns values and indices (N, k) of the largest entries of (N, M), largest first, equal ones in order."""
+        rows, size = array.shape
+        row = np.arange(rows)[:, None]
+        if size <= _SORTED or k >= size:
+            index = np.argsort(-array, axis=1, kind="stable")[:, :k]
+            return array[row, index], index.astype(np.int32)
+        index = np.argpartition(array, size - k, axis=1)[:, size - k :]
+        index.sort(axis=1)
+        values = array[row, index]
+        least = values.min(axis=1)
+        several = np.flatnonzero(np.count_nonzero(array >= least[:, None], axis=1) > k)
+        for place in several:  # more than k entries are as large as the k-th: the first of these are taken
+            above = np.flatnonzero(array[place] > least[place])
+            equal = np.flatnonzero(array[place] == least[place])[: k - len(above)]
+            index[place] = np.sort(np.concatenate([above, equal]))
+            values[place] = array[place, index[place]]
+        order = np.argsort(-values, axis=1, kind="stable")
+        return values[row, order], index[row, order].astype(np.int32)
 
     @staticmethod
     def one_hot(index: np.ndarray, size: int) -> np.ndarray:

@@ -25,8 +25,7 @@ class OnnxStepper:
         n_static: Number of state arrays that belong to the images.
         n_state: S.
         vocabulary_size: V.
-        threads: Number of threads; by default one for each core.
-        contents: Contents of the two files, if they were already read.
+        threads: Number of threads. A step of a few rows is too short to be shared.
 
     Raises:
         CheckpointError: A file cannot be used, see ``open_session``, or has another vocabulary.
@@ -40,8 +39,7 @@ class OnnxStepper:
         n_static: int,
         n_state: int,
         vocabulary_size: int,
-        threads: int | None = None,
-        contents: tuple[bytes | None, bytes | None] = (None, None),
+        threads: int = 1,
     ) -> None:
         self.n_static, self.vocabulary_size, self._path = n_static, vocabulary_size, step
         self._names = [f"state_{number}" for number in range(n_state)]
@@ -50,8 +48,8 @@ class OnnxStepper:
         after = [TensorSpec(f"next_{name}", None) for name in self._names[n_static:]]
         tokens = TensorSpec("tokens", "int32", (None,))
         log_probs = TensorSpec("log_probs", "float32", (None, vocabulary_size))
-        self._start = open_session(start, [features], state, threads, contents[0])
-        self._step = open_session(step, [tokens, *state], [log_probs, *after], threads, contents[1])
+        self._start = open_session(start, [features], state, threads)
+        self._step = open_session(step, [tokens, *state], [log_probs, *after], threads)
 
     def start(self, features: np.ndarray) -> list[np.ndarray]:
         """Returns the state before the first word for features (P, …)."""

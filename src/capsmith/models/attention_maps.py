@@ -12,6 +12,7 @@ import numpy as np
 from capsmith.core.errors import ConfigError
 from capsmith.data.text.vocabulary import START
 from capsmith.models.keras_member import KerasMember
+from capsmith.vision.file_encoder import FileEncoder
 from capsmith.vision.joined import overlaps
 
 
@@ -76,7 +77,10 @@ def _attends(member: KerasMember) -> bool:
 
 def _grid(member: KerasMember) -> tuple[int, ...]:
     """Returns rows and columns of the regions; joined grids have the size of the first encoder's."""
-    return tuple(int(size) for size in member.encoders[0].core.output.shape[1:3])
+    encoder = member.encoders[0]
+    if isinstance(encoder, FileEncoder):
+        return encoder.grid
+    return tuple(int(size) for size in encoder.core.output.shape[1:3])
 
 
 def _read(

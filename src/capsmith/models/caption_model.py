@@ -13,7 +13,7 @@ from capsmith.models.decoders.config import DECODERS
 from capsmith.models.decoders.protocol import require_protocol
 
 if TYPE_CHECKING:
-    from capsmith.vision.encoder import Encoder, JoinedEncoder
+    from capsmith.vision.encoder import AnyEncoder
 
 
 class CaptionModel(keras.Model):
@@ -93,7 +93,7 @@ def build_model(
     config: Config,
     vocabulary: Vocabulary,
     feature_shape: tuple[int, ...],
-    encoder: "Encoder | JoinedEncoder | None" = None,
+    encoder: "AnyEncoder | None" = None,
     vectors: np.ndarray | None = None,
 ) -> CaptionModel:
     """Builds the network of a config.

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn, overload
 
@@ -11,29 +10,18 @@ import numpy as np
 from capsmith.config import Config
 from capsmith.core.errors import ImageError
 from capsmith.decoding.config import DecodingConfig
-from capsmith.decoding.features import EnsembleFeatures
-from capsmith.models.arguments import (
-    OnError,
-    Raise,
-    Return,
-    Several,
-    check_pixels,
-    image_list,
-    read_images,
-    require_same_process,
-)
+from capsmith.models.arguments import OnError, Raise, Return, Several
 from capsmith.models.caption import Caption as Caption
-from capsmith.models.decoding_argument import Search, chosen_decoding
+from capsmith.models.decoding_argument import Search
 from capsmith.models.ensemble_run import RunPaths, find_runs, save_ensemble
-from capsmith.models.feature_captioner import FeatureCaptioner, Features, parts_of
+from capsmith.models.feature_captioner import parts_of
+from capsmith.models.image_captioner import ImageCaptioner
 from capsmith.models.loading import keras_members, load_members, summary_of
-from capsmith.models.member import Member
 from capsmith.models.run import RunDirectory
-from capsmith.models.training_domain import TrainingDomain
 from capsmith.vision.images import ImageSource
 
 
-class Captioner(FeatureCaptioner):
+class Captioner(ImageCaptioner):
     """Captions images by one model, or by several whose next word follows the mean of their probabilities.
 
     A captioner belongs to the process that created it: a forked child must load its own, and it cannot be pickled.
@@ -148,77 +136,25 @@ class Captioner(FeatureCaptioner):
             TypeError: An argument has the wrong type.
             CapsmithError: The captioner was loaded before this process was forked.
         """
-        require_same_process(self._process)
-        search_config = chosen_decoding(decoding, self.config.decoding, settings)
-        sources, several = image_list(images)
         if attention:
             from capsmith.models.attention_maps import require_attention
 
             require_attention(keras_members(self.members))
-        size = self.batch_size(search_config, self.config.evaluation.batch_size)
-        captions: list[Caption | ImageError] = []
-        for batch in read_images(sources, self._image_sizes, size, several, on_error):
-            pixels = [image for image in batch if not isinstance(image, ImageError)]
-            captioned = iter(self._caption_pixels(pixels, search_config, attention) if pixels else ())
-            captions += [image if isinstance(image, ImageError) else next(captioned) for image in batch]
-        return captions if several else captions[0]
+        write = self._with_attention if attention else self.caption_pixels
+        return self.caption_each(images, self.chosen(decoding, settings), on_error, write)
 
-    def _caption_pixels(
-        self, pixels: list[list[np.ndarray]], decoding: DecodingConfig, attention: bool
-    ) -> list[Caption]:
-        features = self.encode(*(np.stack(part) for part in zip(*pixels, strict=True)))
-        parts = parts_of(features)
-        captions = self.caption_features(features, decoding)
-        if self.domain is not None:
-            checks = self.domain.check(parts[0])
-            captions = [replace(caption, domain=check) for caption, check in zip(captions, checks, strict=True)]
-        if not attention:
-            return captions
+    def _with_attention(self, pixels: list[list[np.ndarray]], decoding: DecodingConfig) -> list[Caption]:
         from capsmith.models.attention_maps import attention_maps
 
+        features, captions = self.features_and_captions(pixels, decoding)
         ids = [self.vocabulary.encode_words(caption.words) for caption in captions]
+        maps = attention_maps(keras_members(self.members), parts_of(features), ids)
         return [
-            replace(caption, attention=maps.weights, probabilities=tuple(maps.probabilities.tolist()))
-            for caption, maps in zip(captions, attention_maps(keras_members(self.members), parts, ids), strict=True)
+            replace(caption, attention=own.weights, probabilities=tuple(own.probabilities.tolist()))
+            for caption, own in zip(captions, maps, strict=True)
         ]
 
-    def features(self, images: ImageSource | Several) -> Features:
-        """Returns the features of images; B is 1 for a single one. For an ensemble, they are ``EnsembleFeatures``."""
-        if not (sources := image_list(images)[0]):
-            empty = [np.zeros((0, *member.feature_shape), np.float32) for member in self.members]
-            return empty[0] if len(empty) == 1 else EnsembleFeatures(empty)
-        (pixels,) = read_images(sources, self._image_sizes, len(sources), True, "raise")
-        return self.encode(*(np.stack(part) for part in zip(*pixels, strict=True)))
-
-    def encode(self, *pixels: np.ndarray) -> Features:
-        """Returns the features of pixels in 0–255.
-
-        Args:
-            *pixels: For each different encoder one array (B, H, W, 3) at its size.
-        """
-        require_same_process(self._process)
-        check_pixels(pixels, self._image_sizes)
-        outputs = {
-            id(member.encoders[number]): member.encode_with(number, array)
-            for (member, number), array in zip(self._encoders, pixels, strict=True)
-        }
-        parts = [member.join([outputs[id(encoder)] for encoder in member.encoders]) for member in self.members]
-        return parts[0] if len(parts) == 1 else EnsembleFeatures(parts)
-
-    @cached_property
-    def _encoders(self) -> list[tuple[Member, int]]:
-        """The different encoders of all members, each as the first member that has it and its number there."""
-        different: dict[int, tuple[Member, int]] = {}
-        for member in self.members:
-            for number, encoder in enumerate(member.encoders):
-                different.setdefault(id(encoder), (member, number))
-        return list(different.values())
-
     @property
-    def _image_sizes(self) -> list[tuple[int, int]]:
-        return [member.encoders[number].image_size for member, number in self._encoders]
-
-    @cached_property
-    def domain(self) -> TrainingDomain | None:
-        """Summary of the first member's training images; None if its run has none."""
-        return self.members[0].load_domain()
+    def images_at_once(self) -> int:
+        """Number of images that are encoded together: ``evaluation.batch_size``."""
+        return self.config.evaluation.batch_size

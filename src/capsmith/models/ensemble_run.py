@@ -9,15 +9,16 @@ from pydantic import Field, ValidationError
 
 from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
-from capsmith.core.files import write_text
+from capsmith.core.files import path_argument, write_text
 from capsmith.core.overrides import check_overrides
 from capsmith.core.schema import Settings, explain
+from capsmith.core.starter import model_path
 from capsmith.core.yaml_io import dump_yaml, read_yaml
 from capsmith.models.export_folder import ExportFolder
+from capsmith.models.model_paths import YAML as _YAML
+from capsmith.models.model_paths import is_model as is_model
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config, run_configs
-
-_YAML = (".yaml", ".yml")
 
 RunPaths = str | Path | Iterable[str | Path]
 """A run directory, an export, a saved ensemble, or several of them."""
@@ -64,8 +65,9 @@ def find_runs(model: RunPaths, overrides: Sequence[str] = (), average: bool = Fa
     """Finds the runs of a model.
 
     Args:
-        model: An export; a run directory, whose config may name an ``ensemble``; a saved ensemble (a directory with
-            ``ensemble.yaml``, or a YAML file); or several of them, whose configs' ensembles are then ignored.
+        model: An export, or ``starter``, the one that comes with capsmith; a run directory, whose config may name an
+            ``ensemble``; a saved ensemble (a directory with ``ensemble.yaml``, or a YAML file); or several of them,
+            whose configs' ensembles are then ignored.
         overrides: Changes to the config; ``ensemble=[]`` uses a run without its ensemble.
         average: Average the weights of several runs.
 
@@ -77,7 +79,8 @@ def find_runs(model: RunPaths, overrides: Sequence[str] = (), average: bool = Fa
     if not isinstance(model, str | Path | Iterable):
         raise TypeError(f"a model is the path of a run directory, or a list of them, not {type(model).__name__}")
     overrides = check_overrides(overrides)
-    paths = [RunDirectory.named(path) for path in ([model] if isinstance(model, str | Path) else model)]
+    listed = [model] if isinstance(model, str | Path) else model
+    paths = [RunDirectory(model_path(path_argument(path, "run"))) for path in listed]
     if not paths:
         raise CheckpointError("no run given: the list is empty")
     if len(paths) == 1:
@@ -87,17 +90,6 @@ def find_runs(model: RunPaths, overrides: Sequence[str] = (), average: bool = Fa
     first = ExportFolder(runs[0])
     report = (first if first.is_export else RunDirectory(runs[0])).report / ("average" if average else "ensemble")
     return ModelRuns(runs, average, report, (*parts[0].overrides, *overrides))
-
-
-def is_model(path: str | Path) -> bool:
-    """Returns whether a path is a run directory, an export or a saved ensemble."""
-    run = RunDirectory(Path(path))
-    return (
-        run.is_run
-        or run.is_ensemble
-        or ExportFolder(run.path).is_export
-        or (run.path.suffix.lower() in _YAML and run.path.is_file())
-    )
 
 
 def save_ensemble(directory: RunDirectory, members: Sequence[str]) -> None:

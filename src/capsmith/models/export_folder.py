@@ -10,6 +10,7 @@ from capsmith.core.errors import CheckpointError
 from capsmith.core.files import path_argument
 from capsmith.core.readers.json_files import parse_json
 from capsmith.core.readers.regular_files import open_regular, read_bytes
+from capsmith.core.starter import STARTER, has_starter, model_path, starter_folder
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.export_manifest import ADVICE, MAX_MANIFEST, FileEntry, Manifest, read_manifest
 
@@ -37,12 +38,13 @@ class ExportFolder:
 
     @classmethod
     def named(cls, path: str | Path) -> "ExportFolder":
-        """Returns the export at a path from the user.
+        """Returns the export at a path from the user; ``starter`` is the one that comes with capsmith.
 
         Raises:
             ConfigError: The path is empty.
+            CheckpointError: The starter is named, but is not in this installation.
         """
-        return cls(path_argument(path, "export"))
+        return cls(model_path(path_argument(path, "export")))
 
     @property
     def is_export(self) -> bool:
@@ -84,21 +86,6 @@ class ExportFolder:
         for name, entry in self.manifest.files.items():
             _verify(self.path / name, entry, root)
 
-    def read(self, name: str) -> bytes:
-        """Returns the content of a verified file.
-
-        Raises:
-            CheckpointError: It has changed since ``verify``.
-        """
-        entry = self.manifest.files[name]
-        try:
-            content = read_bytes(self.path / name, entry.bytes)
-        except OSError as error:
-            raise CheckpointError(f"cannot read {self.path / name}: {error.strerror or error}; {ADVICE}") from error
-        if len(content) != entry.bytes:
-            raise CheckpointError(f"{self.path / name} has changed while it was read: try again")
-        return content
-
     @property
     def vocabulary(self) -> Vocabulary:
         """The words.
@@ -125,7 +112,12 @@ class ExportFolder:
 
     @property
     def report(self) -> Path:
-        """Default folder of an evaluation's report: beside the export, whose own files stay as they are."""
+        """Default folder of an evaluation's report: beside the export, whose own files stay as they are.
+
+        The starter's is in the current folder.
+        """
+        if has_starter() and self.path == starter_folder():
+            return Path(f"{STARTER}-report").absolute()
         return self.path.absolute().with_name(f"{self.path.absolute().name}-report")
 
 

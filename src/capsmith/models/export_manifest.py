@@ -68,6 +68,8 @@ class MemberEntry:
         step: Path of the decoder's step.
         n_static: Number of state arrays that belong to the images; the others belong to rows of the search.
         state: S.
+        weights: Where the files hold the decoder's weights, unchecked, see ``exported_weights``; None in exports of
+            earlier versions.
     """
 
     feature_shape: tuple[int, ...]
@@ -77,6 +79,7 @@ class MemberEntry:
     step: str
     n_static: int
     state: int
+    weights: Any = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -211,6 +214,7 @@ def _member(entry: Any, where: str) -> MemberEntry:
         inside(_text(entry, "step", where)),
         _integer(entry, "n_static", 0, state, where),
         state,
+        entry.get("weights"),
     )
 
 

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.onnx_stepper import OnnxStepper
 from capsmith.models.arguments import check_pixels
-from capsmith.models.export_config import export_config
 from capsmith.models.export_folder import ExportFolder
 from capsmith.models.exported_parts import ExportedParts, load_domain, load_index, load_parts
 from capsmith.models.training_domain import TrainingDomain
@@ -28,13 +27,14 @@ class ExportedMember:
     """One trained model of an export; implements ``member.Member``.
 
     Attributes:
-        config: The resolved config of the run, with the export's decoding.
+        config: The resolved config of the run, with the export's decoding; in the runtime only ``text`` and
+            ``decoding``.
         vocabulary: The words.
         parts: Encoders and decoder.
         run: The export.
     """
 
-    config: Config
+    config: Any
     vocabulary: Vocabulary
     parts: ExportedParts
     run: ExportFolder
@@ -107,14 +107,14 @@ class ExportedMember:
 
 
 def load_export(
-    path: str | Path, encoder: bool = True, config: Config | None = None, threads: int | None = None
+    path: str | Path, config: Any, encoder: bool = True, threads: int | None = None
 ) -> list[ExportedMember]:
     """Loads the models of an export. Nothing in it is executed as code.
 
     Args:
         path: The folder.
+        config: The config of its members: see ``export_config``.
         encoder: Also load the encoders; without them only features can be captioned.
-        config: The config with overrides; by default the export's.
         threads: Number of threads; by default one for each core.
 
     Raises:
@@ -122,5 +122,4 @@ def load_export(
     """
     folder = ExportFolder.named(path)
     vocabulary, parts = load_parts(folder, encoder, threads)
-    config = config or export_config(folder.path)
     return [ExportedMember(config, vocabulary, part, folder) for part in parts]

@@ -56,7 +56,7 @@ def load_parts(
     Args:
         folder: The export.
         encoder: Also open the encoders.
-        threads: Number of threads; by default one for each core.
+        threads: Number of threads of the encoders; by default one for each core.
 
     Raises:
         CheckpointError: A file is missing, is not the one that was exported, or cannot be used.
@@ -99,7 +99,7 @@ def _load(folder: ExportFolder, member: MemberEntry, encoder: bool, threads: int
             f"{folder}: its decoder takes features {member.feature_shape}, but its encoders give {shape}; {ADVICE}"
         )
     encoders = [
-        OnnxEncoder(folder.path / entry.file, entry.image_size, entry.feature_shape, threads, folder.read(entry.file))
+        OnnxEncoder(folder.path / entry.file, entry.image_size, entry.feature_shape, threads)
         for entry in (member.encoders if encoder else ())
     ]
     stepper = OnnxStepper(
@@ -109,7 +109,5 @@ def _load(folder: ExportFolder, member: MemberEntry, encoder: bool, threads: int
         member.n_static,
         member.state,
         words,
-        threads,
-        (folder.read(member.start), folder.read(member.step)),
     )
     return ExportedParts(member.feature_shape, member.store_float16, tuple(encoders), stepper)

@@ -4,34 +4,33 @@ B images · L regions · D channels.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from capsmith.config import Config
 from capsmith.core.errors import ConfigError
-from capsmith.data.sources import FeatureSource
 from capsmith.data.text.vocabulary import Vocabulary
-from capsmith.decoding.config import DECODINGS, DecodingConfig
 from capsmith.decoding.engine import Stepper
 from capsmith.decoding.features import EnsembleFeatures
 from capsmith.decoding.hypotheses import Hypothesis, require_known_tokens
 from capsmith.decoding.joint_stepper import JointStepper
 from capsmith.decoding.limits import images_at_once
 from capsmith.decoding.rerank.rerank import rerank
-from capsmith.decoding.search import search
+from capsmith.decoding.search import is_own, search
 from capsmith.decoding.wishes import Wishes, has_wishes
 from capsmith.models.arguments import checked_features, require_same_process
 from capsmith.models.caption import Caption, caption_of
-from capsmith.models.decoding_argument import Search, chosen_decoding
 from capsmith.models.member import Member, StoredFeatures, require_same_words
 from capsmith.models.wishes import resolve
 from capsmith.retrieval.caption_index import CaptionIndex
 
 if TYPE_CHECKING:
+    from capsmith.config import Config
+    from capsmith.data.sources import FeatureSource
+    from capsmith.decoding.config import DecodingConfig
     from capsmith.models.caption_model import CaptionModel
 
 Features = np.ndarray | EnsembleFeatures
@@ -54,9 +53,9 @@ class FeatureCaptioner:
         require_same_words(self.members)
         self._given_index = caption_index
         self._process = os.getpid()
-        self._wishes: tuple[DecodingConfig, Wishes | None] | None = None  # those of the last search
+        self._wishes: tuple[Any, Wishes | None] | None = None  # those of the last search
 
-    def caption_features(self, features: Features, decoding: Search = None, **settings: Any) -> list[Caption]:
+    def caption_features(self, features: Features, decoding: Any = None, **settings: Any) -> list[Caption]:
         """Captions images by their features; ``decoding`` and ``settings`` as in ``caption``.
 
         Args:
@@ -71,7 +70,7 @@ class FeatureCaptioner:
             CapsmithError: The captioner was loaded before this process was forked.
         """
         require_same_process(self._process)
-        search_config = chosen_decoding(decoding, self.config.decoding, settings)
+        search_config = self.chosen(decoding, settings)
         parts = parts_of(features)
         if len(parts) != len(self.members):
             raise TypeError(f"{len(self.members)} members take EnsembleFeatures of {len(self.members)} arrays")
@@ -81,7 +80,7 @@ class FeatureCaptioner:
         batches = (features[first : first + size] for first in range(0, len(parts[0]), size))
         return [caption for batch in batches for caption in self.search(batch, search_config)]
 
-    def stored_features(self, sources: Sequence[FeatureSource], ids: Sequence[str]) -> Features:
+    def stored_features(self, sources: "Sequence[FeatureSource]", ids: Sequence[str]) -> Features:
         """Returns the features of images by id.
 
         Args:
@@ -92,13 +91,19 @@ class FeatureCaptioner:
         parts = [store.features(ids) for store in stores]
         return parts[0] if len(parts) == 1 else EnsembleFeatures(parts)
 
+    def chosen(self, decoding: Any, settings: Mapping[str, Any]) -> "DecodingConfig":
+        """Returns the settings of the search that a call requests; see ``decoding_argument.chosen_decoding``."""
+        from capsmith.models.decoding_argument import chosen_decoding
+
+        return chosen_decoding(decoding, self.config.decoding, settings)
+
     # --- searching ---------------------------------------------------------------------------------------------------
 
-    def search(self, features: Features, decoding: DecodingConfig) -> list[Caption]:
+    def search(self, features: Features, decoding: "DecodingConfig") -> list[Caption]:
         """Captions one batch of images by their features, without checking the features."""
         return self.to_captions(search(self.stepper, features, decoding, self.wishes(decoding)), features, decoding)
 
-    def wishes(self, decoding: DecodingConfig) -> Wishes | None:
+    def wishes(self, decoding: "DecodingConfig") -> Wishes | None:
         """Returns the words of a search as ids of the vocabulary; None if it has none.
 
         Raises:
@@ -111,14 +116,14 @@ class FeatureCaptioner:
         return self._wishes[1]
 
     def to_captions(
-        self, hypotheses: list[list[Hypothesis]], features: Features, decoding: DecodingConfig
+        self, hypotheses: list[list[Hypothesis]], features: Features, decoding: "DecodingConfig"
     ) -> list[Caption]:
         """Returns the hypotheses of a search, reranked if the config requests it, as captions with their alternatives.
 
         Raises:
             CheckpointError: Reranking needs training captions, and the run has no caption index.
         """
-        if DECODINGS.settings.is_external(decoding.type):
+        if not is_own(decoding):
             require_known_tokens(hypotheses, len(self.vocabulary), decoding.type)
         hypotheses = rerank(hypotheses, parts_of(features)[0], decoding, self)
         if (wishes := self.wishes(decoding)) is not None and wishes.n:
@@ -148,7 +153,7 @@ class FeatureCaptioner:
             return self._given_index
         return self.members[0].load_caption_index()
 
-    def batch_size(self, decoding: DecodingConfig, most: int) -> int:
+    def batch_size(self, decoding: "DecodingConfig", most: int) -> int:
         """Returns the number of images to search together, ``most`` or fewer; see ``limits.images_at_once``."""
         wishes = self.wishes(decoding)
         banks = 1 if wishes is None else wishes.banks
@@ -157,9 +162,10 @@ class FeatureCaptioner:
     # --- the first member, which is the only one while training ------------------------------------------------------
 
     @property
-    def config(self) -> Config:
-        """Config of the first member."""
-        return self.members[0].config
+    def config(self) -> "Config":
+        """Config of the first member; in the runtime only its ``text`` and ``decoding``."""
+        config: Config = self.members[0].config
+        return config
 
     @property
     def vocabulary(self) -> Vocabulary:

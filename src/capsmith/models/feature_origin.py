@@ -26,6 +26,7 @@ logger = get_logger(__name__)
 
 if TYPE_CHECKING:
     from capsmith.vision.encoder import Encoder
+    from capsmith.vision.file_encoder import FileEncoder
 
 _COMPARED = 8  # images
 _MIN_COSINE = 0.5  # of centred features: another resizing method gives about 0.9, another image about 0
@@ -133,7 +134,7 @@ def require_same_features(config: Config, run: Path) -> None:
 
 def encoder_for_pickle(
     config: Config, store: PickleStore, records: Sequence[Record]
-) -> "tuple[Encoder | None, FeatureOrigin]":
+) -> "tuple[Encoder | FileEncoder | None, FeatureOrigin]":
     """Builds the encoder of a config if it may have computed the features of a pickle.
 
     Args:
@@ -151,7 +152,7 @@ def encoder_for_pickle(
 
 def _compared_encoder(
     config: Config, store: PickleStore, records: Sequence[Record]
-) -> "tuple[Encoder | None, Kind, str]":
+) -> "tuple[Encoder | FileEncoder | None, Kind, str]":
     from capsmith.vision.encoder import build_encoder
 
     (settings,) = config.encoders
@@ -173,7 +174,7 @@ def _compared_encoder(
     return encoder, "verified", f"{result} (centred, median of some images): new images can be captioned"
 
 
-def _median_cosine(encoder: "Encoder", store: PickleStore, records: Sequence[Record]) -> float | None:
+def _median_cosine(encoder: "Encoder | FileEncoder", store: PickleStore, records: Sequence[Record]) -> float | None:
     """Returns the median cosine between the features of an encoder and a store; None if no image exists."""
     ids: list[str] = []
     pixels: list[np.ndarray] = []

@@ -30,7 +30,8 @@ from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.retrieval.caption_index import CaptionIndex
-from capsmith.vision.encoder import Encoder, JoinedEncoder, join_encoders
+from capsmith.vision.encoder import AnyEncoder, Encoder, join_encoders
+from capsmith.vision.file_encoder import FileEncoder
 from capsmith.vision.joined import join_features
 from capsmith.vision.saved_encoder import load_encoder, load_encoders, save_encoders
 
@@ -62,7 +63,7 @@ class KerasMember:
     vocabulary: Vocabulary
     model: CaptionModel
     feature_shape: tuple[int, ...]
-    encoder: Encoder | JoinedEncoder | None = None
+    encoder: AnyEncoder | None = None
     run: RunDirectory | None = None
     feature_origin: FeatureOrigin | None = None
 
@@ -72,7 +73,7 @@ class KerasMember:
         run: str | Path,
         encoder: bool = True,
         config: Config | None = None,
-        frozen: dict[str, Encoder] | None = None,
+        frozen: dict[str, Encoder | FileEncoder] | None = None,
     ) -> "KerasMember":
         """Loads the best checkpoint of a run. Nothing in the run is executed.
 
@@ -159,7 +160,7 @@ class KerasMember:
         return CaptionIndex.load(self.run.path, self.feature_shape[-1], len(self.vocabulary))
 
     @property
-    def encoders(self) -> tuple[Encoder, ...]:
+    def encoders(self) -> tuple[Encoder | FileEncoder, ...]:
         """The encoders, whose features are joined.
 
         Raises:
@@ -178,6 +179,8 @@ class KerasMember:
 
     def encode_with(self, number: int, pixels: np.ndarray) -> np.ndarray:
         """Returns the features of pixels (B, H, W, 3) from one of the encoders."""
+        if isinstance(encoder := self.encoders[number], FileEncoder):
+            return encoder.encode(pixels)
         features: np.ndarray = keras.ops.convert_to_numpy(self._compiled[number](keras.ops.convert_to_tensor(pixels)))
         return features
 
@@ -192,10 +195,15 @@ class KerasMember:
 
     @cached_property
     def _compiled(self) -> list[Callable[[Any], Any]]:
-        return [compiled(partial(encoder.model, training=False), encoder.model) for encoder in self.encoders]
+        return [
+            encoder.encode
+            if isinstance(encoder, FileEncoder)
+            else compiled(partial(encoder.model, training=False), encoder.model)
+            for encoder in self.encoders
+        ]
 
 
-def _load_encoders(config: Config, run: RunDirectory, frozen: dict[str, Encoder] | None) -> Encoder | JoinedEncoder:
+def _load_encoders(config: Config, run: RunDirectory, frozen: dict[str, Encoder | FileEncoder] | None) -> AnyEncoder:
     if frozen is None or config.trains_encoder:
         return load_encoders(config.encoders, run.path)
     parts = []

@@ -33,7 +33,7 @@ def load_members(
     loaded: list[Member] = []
     for run, config in zip(runs, configs, strict=True):
         if ExportFolder(run).is_export:
-            loaded += load_export(run, encoder, config)
+            loaded += load_export(run, config, encoder)
         else:
             from capsmith.models.keras_member import KerasMember
 

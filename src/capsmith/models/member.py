@@ -6,18 +6,19 @@ B images · L regions · D channels.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from capsmith.config import Config
 from capsmith.core.errors import CheckpointError
-from capsmith.data.sources import FeatureSource
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.engine import Stepper
-from capsmith.models.feature_origin import FeatureOrigin
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.retrieval.caption_index import CaptionIndex
+
+if TYPE_CHECKING:
+    from capsmith.data.sources import FeatureSource
+    from capsmith.models.feature_origin import FeatureOrigin
 
 
 class ImageEncoder(Protocol):
@@ -47,8 +48,8 @@ class Member(Protocol):
     """One trained model."""
 
     @property
-    def config(self) -> Config:
-        """The resolved config."""
+    def config(self) -> Any:
+        """The resolved config; in the runtime only its ``text`` and ``decoding``."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -67,7 +68,7 @@ class Member(Protocol):
         """The folder that the model was loaded from, if any."""
 
     @property
-    def feature_origin(self) -> FeatureOrigin | None:
+    def feature_origin(self) -> "FeatureOrigin | None":
         """The pickle whose features the model was trained on, if any."""
 
     @property
@@ -108,7 +109,7 @@ class StoredFeatures:
     """
 
     member: Member
-    source: FeatureSource
+    source: "FeatureSource"
 
     def features(self, ids: Sequence[str]) -> np.ndarray:
         """Returns features (B, D) or (B, L, D)."""

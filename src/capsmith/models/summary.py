@@ -12,6 +12,7 @@ import numpy as np
 
 from capsmith.config import Config
 from capsmith.models.keras_member import KerasMember
+from capsmith.vision.file_encoder import FileEncoder
 
 _LAST = ("to_embedding", "output")  # output layers, listed last
 
@@ -81,6 +82,9 @@ def encoder_rows(member: KerasMember, layers: bool = False) -> list[Row]:
     rows = []
     for config, part in zip(member.config.encoders, member.encoder.parts, strict=True):
         shapes = f"{_shape((*part.image_size, 3))} → {_shape(part.feature_shape)}"
+        if isinstance(part, FileEncoder):
+            rows.append(_row("encoder", config.type, "ONNX file, frozen", [], shapes))
+            continue
         how = "trained" if config.trainable else "adapted, frozen" if config.pretrain_on_words else "frozen"
         rows.append(_row("encoder", config.type, f"CNN, {how}", part.core.weights, shapes))
         if layers:

@@ -45,8 +45,9 @@ class TrainingConfig(Settings):
     stage_one: StageOneConfig | None = None
     """Trains the run that ``resume_weights_from`` names first, when that run is missing or unfinished."""
     transfer_from: Path | None = None
-    """Run directory to transfer weights from, for a new dataset with another vocabulary. Words in both vocabularies
-    keep their embeddings; new words are initialised. Encoder and decoder sizes must be equal."""
+    """Run directory, export, or ``starter`` (the model that comes with capsmith) to transfer weights from, for a new
+    dataset with another vocabulary. Words in both vocabularies keep their embeddings; new words are initialised.
+    Encoder and decoder of a run must equal those of this config; those of an export or ``starter`` replace them."""
     teacher_captions: Path | None = None
     """``cross_entropy`` only: file with captions of training images by another captioner, such as the predictions of an
     ensemble on the train split, learned beside the references (sequence-level distillation, Kim and Rush 2016). Any

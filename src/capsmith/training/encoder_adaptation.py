@@ -20,7 +20,7 @@ from capsmith.models.run import RunDirectory
 from capsmith.training.word_label_trainer import SavedPretraining, WordLabelTrainer, require_same_settings
 from capsmith.training.word_labels import WordLabels, captions_per_word
 from capsmith.vision.config import EncoderConfig, PretrainOnWordsConfig
-from capsmith.vision.encoder import build_encoder, head_after
+from capsmith.vision.encoder import build_network_encoder, head_after
 from capsmith.vision.encoder_folder import EncoderFolder
 from capsmith.vision.encoders import ENCODERS
 from capsmith.vision.extraction import extract
@@ -85,7 +85,7 @@ def _adapt(encoder: EncoderConfig, settings: PretrainOnWordsConfig, config: Conf
         train = corpus.split("train")
         logger.info(f"adapting {encoder.type} to the words of {len(train):,} images, into {folder.path}")
         labels = WordLabels.of(train, config.text, config.training.flip_word_pairs, settings.min_images)
-        trainer = WordLabelTrainer(build_encoder(original), after, labels, settings, made_from)  # fails early
+        trainer = WordLabelTrainer(build_network_encoder(original), after, labels, settings, made_from)  # fails early
         records = [record for record in corpus.records if record.split in ("train", "dev")]
         frozen_part = original.model_copy(update={"layer": after, "output": "grid"})
         cache = config.features.model_copy(update={"store": None})

@@ -5,6 +5,7 @@ from capsmith.core.errors import DataError
 from capsmith.data.prepare import AnyStore, extract_store, open_pickle, read_corpus
 from capsmith.data.records import SPLITS
 from capsmith.training.encoder_adaptation import adapt_encoders
+from capsmith.training.transfer import with_transferred_model
 
 
 def extract(config: Config) -> AnyStore:
@@ -18,6 +19,7 @@ def extract(config: Config) -> AnyStore:
         FeatureError: The images or the encoder cannot be used.
     """
     require_config(config, "extract")
+    config = with_transferred_model(config)
     if config.trains_encoder:
         raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
     corpus = read_corpus(config.data, config.features)

@@ -42,6 +42,7 @@ from capsmith.training.self_critical import SelfCritical
 from capsmith.training.sessions import Sessions
 from capsmith.training.setup import make_vocabulary, new_captioner
 from capsmith.training.training_images import TrainingImages
+from capsmith.training.transfer import with_transferred_model
 from capsmith.training.validation import Validation
 from capsmith.training.warm_start import initialise
 
@@ -73,6 +74,7 @@ def train(config: Config, run: str | Path, resume: bool = False) -> Captioner:
     """
     require_config(config, "train")
     directory = RunDirectory.named(run)
+    config = with_transferred_model(config)
     first_steps = FirstSteps(directory, len(config.encoders))
     _check_run(directory, config, resume)
     with directory.locked(), log_file(directory.log):

@@ -14,7 +14,7 @@ from capsmith.models.caption_model import build_model
 from capsmith.models.captioner import Captioner
 from capsmith.models.feature_origin import encoder_for_pickle
 from capsmith.models.keras_member import KerasMember
-from capsmith.vision.encoder import Encoder, JoinedEncoder, build_encoders
+from capsmith.vision.encoder import AnyEncoder, build_encoders
 from capsmith.vision.pickle_store import PickleStore
 
 logger = get_logger(__name__)
@@ -64,7 +64,7 @@ def new_captioner(
         prepared: The training images and their features.
         precision: Compute precision of the layers.
     """
-    encoder: Encoder | JoinedEncoder | None = prepared.encoder
+    encoder: AnyEncoder | None = prepared.encoder
     origin = None
     if isinstance(prepared.source, PickleStore):
         encoder, origin = encoder_for_pickle(config, prepared.source, prepared.split("train"))

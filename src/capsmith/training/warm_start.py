@@ -1,8 +1,12 @@
 """Initial weights from another run."""
 
+from pathlib import Path
+from typing import Any
+
 import keras
 import numpy as np
 
+from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, PluginError
 from capsmith.core.log import get_logger
 from capsmith.core.scopes import Use, difference
@@ -10,8 +14,11 @@ from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.caption_model import CaptionModel, build_model
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
+from capsmith.models.export_folder import ExportFolder
+from capsmith.models.exported_weights import decoder_weights
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
+from capsmith.training.transfer import require_same_model
 from capsmith.vision.weights import load_weights_file
 
 logger = get_logger(__name__)
@@ -28,7 +35,7 @@ def initialise(captioner: Captioner) -> None:
         load_initial_weights(captioner, RunDirectory(run))
         logger.info(f"starting from the weights of {run}")
     if (run := training.transfer_from) is not None:
-        shared, words = transfer_weights(captioner, RunDirectory(run)), len(captioner.vocabulary)
+        shared, words = transfer_weights(captioner, run), len(captioner.vocabulary)
         logger.info(f"starting from the weights of {run} and its embeddings of {shared:,} of {words:,} words")
 
 
@@ -58,8 +65,8 @@ def load_initial_weights(captioner: Captioner, run: RunDirectory) -> None:
         load_weights_file(captioner.encoder.parts[0].core, encoder_weights)
 
 
-def transfer_weights(captioner: Captioner, run: RunDirectory) -> int:
-    """Transfers the weights of a run with another vocabulary to a new captioner.
+def transfer_weights(captioner: Captioner, run: Path) -> int:
+    """Transfers the weights of a run or an export with another vocabulary to a new captioner.
 
     Embeddings and output weights are copied by word; words that the run lacks keep their initial values. All
     other weights are copied.
@@ -70,25 +77,31 @@ def transfer_weights(captioner: Captioner, run: RunDirectory) -> int:
     Raises:
         CheckpointError: The run is missing, or its encoder, decoder or tokenisation differs.
     """
-    source_config = run_config(run.path)
-    if changed := difference(source_config, captioner.config, Use.TRANSFER):
+    export = ExportFolder.named(run)
+    source_config = run_config(export.path)
+    ignored = ("encoder", "text") if export.is_export else ()
+    if changed := difference(source_config, captioner.config, Use.TRANSFER, ignored):
         raise CheckpointError(f"training.transfer_from: {run} is of another model ({changed})")
     if not hasattr(captioner.model.decoder, "by_word"):
         raise PluginError(
             f"decoder '{source_config.decoder.type}' has no by_word, which training.transfer_from needs: "
             "see decoders.base"
         )
-    vocabulary = Vocabulary.load(run.vocabulary)
-    source = build_model(source_config, vocabulary, captioner.feature_shape, captioner.encoder)
-    load_weights(source, run.weights)
+    if export.is_export:
+        require_same_model(captioner.config, export)
+        vocabulary, values = export.vocabulary, decoder_weights(export)
+    else:
+        vocabulary, values = _weights_of_run(captioner, source_config, RunDirectory(run))
+    if len(values) != len(captioner.model.weights):
+        raise CheckpointError(f"training.transfer_from: {run} has {len(values)} weights of another model")
     source_ids = {word: index for index, word in enumerate(vocabulary.words)}
     shared = [(index, source_ids[word]) for index, word in enumerate(captioner.vocabulary.words) if word in source_ids]
     own_rows, source_rows = (np.array(rows) for rows in zip(*shared, strict=True))
     word_axes = {id(weight): axis for weight, axis in captioner.model.decoder.by_word}
-    for weight, source_weight in zip(captioner.model.weights, source.weights, strict=True):
-        value = keras.ops.convert_to_numpy(source_weight)
+    for weight, value in zip(captioner.model.weights, values, strict=True):
         if (axis := word_axes.get(id(weight))) is not None:
             merged = np.array(keras.ops.convert_to_numpy(weight))
+            _require_words(run, weight, value, axis, merged.shape, len(vocabulary))
             np.moveaxis(merged, axis, 0)[own_rows] = np.moveaxis(value, axis, 0)[source_rows]
             value = merged
         if weight.shape != value.shape:
@@ -97,3 +110,20 @@ def transfer_weights(captioner: Captioner, run: RunDirectory) -> int:
             )
         weight.assign(value)
     return len(shared)
+
+
+def _weights_of_run(captioner: Captioner, config: Config, run: RunDirectory) -> tuple[Vocabulary, list[np.ndarray]]:
+    vocabulary = Vocabulary.load(run.vocabulary)
+    source = build_model(config, vocabulary, captioner.feature_shape, captioner.encoder)
+    load_weights(source, run.weights)
+    return vocabulary, [keras.ops.convert_to_numpy(weight) for weight in source.weights]
+
+
+def _require_words(run: Path, weight: Any, value: np.ndarray, axis: int, shape: tuple[int, ...], words: int) -> None:
+    """Raises CheckpointError if a weight by word has other sides than the new one, except the number of words."""
+    expected = list(shape)
+    expected[axis] = words
+    if list(value.shape) != expected:
+        raise CheckpointError(
+            f"training.transfer_from: {run} has another {weight.path}: {value.shape}, not {tuple(expected)}"
+        )

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from capsmith.core.schema import ONE, SEVERAL, Precision, Settings
 from capsmith.core.scopes import Scope
 from capsmith.core.spelling import nearest
+from capsmith.core.starter import STARTER, starter_folder
 from capsmith.vision.encoder_folder import EncoderFolder
 from capsmith.vision.encoders import ENCODERS, Preprocess
 
@@ -42,10 +43,12 @@ class EncoderConfig(Settings):
     renamed: ClassVar[Mapping[str, str]] = {"rate": "lr_multiplier", "adapt": "pretrain_on_words"}
 
     type: str = "resnet50"
-    """Name of the network; ``capsmith list encoders`` lists them. ``custom`` is a custom Keras model."""
+    """Name of the network; ``capsmith list encoders`` lists them. ``custom`` is a custom Keras model, ``onnx``
+    the frozen encoder of an export."""
     weights: Annotated[str, Scope.FILES] = "imagenet"
     """Initial weights: ``imagenet`` (downloaded once), ``none`` (random), or the path of a Keras weights file or
-    ``.keras`` model."""
+    ``.keras`` model. For ``type: onnx`` the path of an export's encoder, or ``starter``, the encoder of the model that
+    comes with capsmith."""
     layer: str | None = None
     """Layer whose output becomes the features; by default the last one before the classifier. Earlier layers have more
     regions and preserve more spatial detail."""
@@ -100,10 +103,20 @@ class EncoderConfig(Settings):
             raise ValueError(f"{self.type} has no ImageNet weights: set weights: none, or the path of a weights file")
         if self.type == "custom" and not self.weights.endswith(".keras"):
             raise ValueError("type custom needs weights: PATH.keras, a complete Keras model")
+        if self.type == "onnx":
+            self._check_onnx()
         if self.pretrain_on_words is not None and (self.type == "custom" or self.trainable):
             conflict = "type: custom" if self.type == "custom" else f"trainable: {self.trainable}".lower()
             raise ValueError(f"pretrain_on_words needs a frozen built-in encoder, but {conflict} is set: remove one")
         return self
+
+    def _check_onnx(self) -> None:
+        """Refuses settings that need the network's layers, which an ONNX file does not have."""
+        if not (self.weights.endswith(".onnx") or self.weights == STARTER):
+            raise ValueError(f"type onnx needs weights: PATH.onnx, the encoder of an export, or weights: {STARTER}")
+        for name in ("trainable", "pretrain_on_words", "layer", "image_size", "preprocess"):
+            if getattr(self, name):
+                raise ValueError(f"type onnx is a frozen encoder with its own preprocessing: remove {name}")
 
     @property
     def learning_rate_multiplier(self) -> float:
@@ -115,6 +128,8 @@ class EncoderConfig(Settings):
     @property
     def origin(self) -> str:
         """Source of the weights: ``weights``, or the file of the encoder pretrained on words."""
+        if self.type == "onnx" and self.weights == STARTER:
+            return str(starter_folder() / "encoder.onnx")
         if self.pretrain_on_words is None:
             return self.weights
         return str(EncoderFolder(self.pretrain_on_words.output).weights)

@@ -9,10 +9,11 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from capsmith.core.errors import FeatureError
+from capsmith.core.errors import CheckpointError, FeatureError
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.custom import load_custom
 from capsmith.vision.encoders import ENCODERS, Preprocess
+from capsmith.vision.file_encoder import FileEncoder
 from capsmith.vision.fingerprint import encoder_fingerprint
 from capsmith.vision.joined import joined_shape
 from capsmith.vision.networks import build_network, layers_after
@@ -55,23 +56,35 @@ class JoinedEncoder:
         feature_shape: Shape of one image's joined features: (D,) or (L, D).
     """
 
-    parts: tuple[Encoder, ...]
+    parts: tuple[Encoder | FileEncoder, ...]
     feature_shape: tuple[int, ...]
 
 
-def join_encoders(parts: Sequence[Encoder]) -> Encoder | JoinedEncoder:
+AnyEncoder = Encoder | FileEncoder | JoinedEncoder
+"""What turns images into features."""
+
+
+def join_encoders(parts: Sequence[Encoder | FileEncoder]) -> AnyEncoder:
     """Returns the joined encoder, or the encoder itself when there is only one."""
     if len(parts) == 1:
         return parts[0]
     return JoinedEncoder(tuple(parts), joined_shape([part.feature_shape for part in parts]))
 
 
-def build_encoders(configs: Sequence[EncoderConfig]) -> Encoder | JoinedEncoder:
+def build_encoders(configs: Sequence[EncoderConfig]) -> AnyEncoder:
     """Builds one encoder for each config and joins them; raises the errors of `build_encoder`."""
     return join_encoders([build_encoder(config) for config in configs])
 
 
-def build_encoder(config: EncoderConfig) -> Encoder:
+def build_network_encoder(config: EncoderConfig) -> Encoder:
+    """Builds an encoder that is a Keras network; arguments and errors as ``build_encoder``."""
+    encoder = build_encoder(config)
+    if isinstance(encoder, FileEncoder):
+        raise FeatureError(f"encoder.type {config.type} is an ONNX file, whose layers cannot be trained")
+    return encoder
+
+
+def build_encoder(config: EncoderConfig) -> Encoder | FileEncoder:
     """Builds an encoder and loads its weights.
 
     With ``weights: none``, a frozen encoder gets the same random weights every time. A trainable one gets Keras's
@@ -81,6 +94,11 @@ def build_encoder(config: EncoderConfig) -> Encoder:
         FeatureError: The weights cannot be loaded, the layer does not exist, or its output does not suit ``output``.
     """
     fingerprint = encoder_fingerprint(config)
+    if config.type == "onnx":
+        try:
+            return FileEncoder(Path(config.origin).expanduser(), config.output, fingerprint)
+        except CheckpointError as error:
+            raise FeatureError(f"encoder.weights: {error}") from error
     if config.type == "custom":
         core = load_custom(Path(config.weights).expanduser(), config.layer, config.size)
     else:

@@ -32,6 +32,8 @@ class EncoderFolder:
     """Weights of a built-in network."""
     network = FileName("encoder.keras")
     """The complete network, for ``encoder.type: custom``."""
+    exported = FileName("encoder.onnx")
+    """The file of ``encoder.type: onnx``."""
     pretraining = FileName("adapted.json")
     """JSON with the settings and scores of a finished word pretraining."""
     pretraining_state = FileName("adapting.npz")
@@ -40,7 +42,7 @@ class EncoderFolder:
     @property
     def files_in_run(self) -> tuple[Path, ...]:
         """All files of an encoder that a run keeps."""
-        return self.pretraining, self.description, self.network, self.weights
+        return self.pretraining, self.description, self.network, self.weights, self.exported
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -117,6 +117,15 @@ _SPECS = (
         block="stage5_block4_add",
         pretrained=False,
     ),
+    EncoderSpec(
+        "onnx",
+        application=None,
+        size=None,
+        preprocess="none",
+        layer=None,
+        description="the frozen encoder of an export (weights: PATH.onnx, or starter)",
+        pretrained=False,
+    ),
     EncoderSpec("custom", None, None, "none", None, "a custom Keras model (weights: PATH.keras)"),
 )
 

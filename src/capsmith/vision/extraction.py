@@ -25,6 +25,7 @@ logger = get_logger(__name__)
 
 if TYPE_CHECKING:
     from capsmith.vision.encoder import Encoder
+    from capsmith.vision.file_encoder import FileEncoder
 
 _PREFETCHED_BATCHES = 3
 _MIN_IMAGES_TO_TIME = 1000  # with fewer images, timing both precisions costs more than it gains
@@ -175,7 +176,7 @@ def _extract_missing(
 
 def _build_encoder(
     config: EncoderConfig, features_config: FeaturesConfig, images: int, manifest: Manifest | None
-) -> tuple["Encoder", str]:
+) -> tuple["Encoder | FileEncoder", str]:
     """Builds the encoder and returns its precision: that of an existing store, or otherwise the configured one.
 
     Which precision is faster depends on the network: depthwise convolutions gain nothing from bfloat16. ``auto``
@@ -189,6 +190,10 @@ def _build_encoder(
         raise FeatureError(
             f"features.precision: the stored features were extracted in {precision}: set auto, or delete the store"
         )
+    if config.type == "onnx":
+        if precision not in ("auto", "float32"):
+            raise FeatureError(f"features.precision: an encoder of type onnx computes in float32, not {precision}")
+        return build_encoder(config), "float32"
     if precision == "auto" and not (images > _MIN_IMAGES_TO_TIME and has_bfloat16()):
         precision = "float32"
     encoders = {}
@@ -205,7 +210,7 @@ def _build_encoder(
     return encoders[chosen], chosen
 
 
-def _encode(encoder: "Encoder", images: list[np.ndarray], batch_size: int) -> np.ndarray:
+def _encode(encoder: "Encoder | FileEncoder", images: list[np.ndarray], batch_size: int) -> np.ndarray:
     """Returns (len(images), *shape). The input is padded to ``batch_size``, so the network is compiled only once."""
     pixels = np.zeros((batch_size, *encoder.image_size, 3), np.uint8)
     for row, image in enumerate(images):

@@ -7,27 +7,28 @@ from capsmith.core.errors import CheckpointError, FeatureError
 from capsmith.core.files import read_json, write_json
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.custom import load_custom
-from capsmith.vision.encoder import Encoder, JoinedEncoder, assemble_encoder, join_encoders
+from capsmith.vision.encoder import AnyEncoder, Encoder, assemble_encoder, join_encoders
 from capsmith.vision.encoder_folder import EncoderFolder, encoder_folders
+from capsmith.vision.file_encoder import FileEncoder
 from capsmith.vision.fingerprint import MAY_DIFFER_IN_RUNS, describe_differences, encoder_fingerprint, file_sha256
 from capsmith.vision.networks import build_network
 from capsmith.vision.weights import replacing
 
 
-def save_encoders(encoder: Encoder | JoinedEncoder, run: Path) -> None:
+def save_encoders(encoder: AnyEncoder, run: Path) -> None:
     """Saves each encoder of a run; several encoders go to a folder each."""
     for part, folder in zip(encoder.parts, encoder_folders(run, len(encoder.parts)), strict=True):
         save_encoder(part, folder.path)
 
 
-def load_encoders(configs: Sequence[EncoderConfig], run: Path) -> Encoder | JoinedEncoder:
+def load_encoders(configs: Sequence[EncoderConfig], run: Path) -> AnyEncoder:
     """Loads the encoders that `save_encoders` saved; raises the errors of `load_encoder`."""
     folders = encoder_folders(run, len(configs))
     return join_encoders([load_encoder(config, folder.path) for config, folder in zip(configs, folders, strict=True)])
 
 
-def save_encoder(encoder: Encoder, directory: Path) -> None:
-    """Writes the weights, or a custom encoder's complete network, and ``encoder.json``.
+def save_encoder(encoder: Encoder | FileEncoder, directory: Path) -> None:
+    """Writes the weights, a custom encoder's complete network, or an ONNX encoder's file, and ``encoder.json``.
 
     Args:
         encoder: A frozen or trained encoder. Only the network up to the chosen layer is saved.
@@ -39,6 +40,10 @@ def save_encoder(encoder: Encoder, directory: Path) -> None:
     folder = EncoderFolder(directory)
     fingerprint = dict(encoder.fingerprint)
     path = _network_file(folder, fingerprint["type"])
+    if isinstance(encoder, FileEncoder):
+        encoder.save(path)
+        write_json(folder.description, {"fingerprint": fingerprint})
+        return
     with replacing(path, encoder.core) as temporary:
         encoder.core.save(temporary) if path == folder.network else encoder.core.save_weights(temporary)
     if encoder.core.trainable:
@@ -46,7 +51,7 @@ def save_encoder(encoder: Encoder, directory: Path) -> None:
     write_json(folder.description, {"fingerprint": fingerprint})
 
 
-def load_encoder(config: EncoderConfig, directory: Path) -> Encoder:
+def load_encoder(config: EncoderConfig, directory: Path) -> Encoder | FileEncoder:
     """Loads an encoder that `save_encoder` saved. The weights that the config names are not needed.
 
     Raises:
@@ -61,6 +66,8 @@ def load_encoder(config: EncoderConfig, directory: Path) -> Encoder:
     expected = encoder_fingerprint(config, weights=str(saved.get("weights")))
     if differences := describe_differences(saved, expected, MAY_DIFFER_IN_RUNS):
         raise CheckpointError(f"{directory} contains another encoder than its config names ({differences})")
+    if config.type == "onnx":
+        return FileEncoder(path, config.output, saved)
     try:
         is_custom = config.type == "custom"
         core = load_custom(path, None, config.size) if is_custom else build_network(config, weights=path)
@@ -70,4 +77,4 @@ def load_encoder(config: EncoderConfig, directory: Path) -> Encoder:
 
 
 def _network_file(folder: EncoderFolder, kind: str) -> Path:
-    return folder.network if kind == "custom" else folder.weights
+    return {"custom": folder.network, "onnx": folder.exported}.get(kind, folder.weights)

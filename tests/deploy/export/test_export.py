@@ -9,13 +9,23 @@ import shutil
 import numpy as np
 import pytest
 
+from capsmith import load_config
 from capsmith.cli import main
 from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError, MissingExtraError, PluginError
 from capsmith.core.files import write_text
+from capsmith.decoding.onnx_stepper import OnnxStepper
 from capsmith.deploy.export import export as export_module
-from capsmith.deploy.export import formats, verify
+from capsmith.deploy.export import formats
 from capsmith.deploy.export.export import export
+from capsmith.models.caption_model import build_model
 from capsmith.models.captioner import Captioner
+from capsmith.models.keras_member import KerasMember
+from capsmith.retrieval.caption_index import CaptionIndex
+from capsmith.vision.encoder import build_encoders
+from tests.support import shapes, toy
+from tests.support.captioners import VOCABULARY, built_captioner
+
+SMALL = {"units": 16, "embedding": {"size": 8}, "attention_units": 8, "heads": 2}
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +129,7 @@ def test_foreign_files_are_never_replaced(run, tmp_path, kind, exported):
 
 
 def test_an_export_that_differs_leaves_nothing_behind(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(verify.LoadedMember, "step", _shifted(verify.LoadedMember.step))
+    monkeypatch.setattr(OnnxStepper, "step", _shifted(OnnxStepper.step))
     with pytest.raises(CheckpointError, match="same captions"):
         export(run, tmp_path / "below" / "out")
     assert not any(tmp_path.iterdir())
@@ -192,3 +202,44 @@ def test_another_backend_is_refused(run, tmp_path, monkeypatch):
     monkeypatch.setattr(export_module.keras.backend, "backend", lambda: "jax")
     with pytest.raises(CapsmithError, match="KERAS_BACKEND"):
         export(run, tmp_path / "out")
+
+
+def test_several_encoders_have_a_file_each(tmp_path):
+    joined = [{"type": "small_cnn", "weights": "none", "output": "grid", "image_size": side} for side in (48, 32)]
+    config = load_config({**shapes.settings(), "encoder": joined, "decoder": {"type": "aoa", **SMALL}})
+    encoder = build_encoders(config.encoders)
+    model = build_model(config, VOCABULARY, encoder.feature_shape, encoder)
+    Captioner([KerasMember(config, VOCABULARY, model, encoder.feature_shape, encoder)]).save(tmp_path / "run")
+    made = export(tmp_path / "run", tmp_path / "out")
+    (member,) = manifest(made.folder)["members"]
+    assert [entry["file"] for entry in member["encoders"]] == ["encoder_1.onnx", "encoder_2.onnx"]
+    assert [entry["image_size"] for entry in member["encoders"]] == [[48, 48], [32, 32]]
+    assert made.comparison.same == 1.0
+
+
+def test_a_reranker_takes_its_caption_index_along(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    overrides = ["decoding.rerank={type: mbr, samples: 3, neighbours: 2}"]
+    with pytest.raises(CheckpointError, match="caption_index"):
+        export(copy, tmp_path / "out", overrides=overrides)
+    captioner = Captioner.load(copy)
+
+    class Features:
+        def features(self, ids):
+            return captioner.features([toy.image(*name.split()) for name in ids])
+
+    names = [f"{colour} {shape}" for colour in ("red", "green") for shape in toy.SHAPES]
+    captions = [[captioner.vocabulary.encode(["a", *name.split()])] for name in names]
+    CaptionIndex.build(Features(), names, captions).save(copy)
+    made = export(copy, tmp_path / "out", overrides=overrides)
+    content = manifest(made.folder)
+    assert content["decoding"]["rerank"]["type"] == "mbr" and "caption_index.npz" in content["files"]
+    assert made.comparison.same == 1.0
+
+
+def test_a_trained_encoder_is_not_rounded(tmp_path):
+    captioner = built_captioner("attention", {"trainable": True})
+    captioner.save(tmp_path / "run")
+    made = export(tmp_path / "run", tmp_path / "out")
+    assert manifest(made.folder)["members"][0]["store_float16"] is False and made.comparison.same == 1.0

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from capsmith.deploy.export.onnx_files import open_onnx
-from capsmith.deploy.export.onnx_simplify import simplify_decoder
+from capsmith.deploy.export.onnx_simplify import fold_convolutions, simplify_decoder
 from capsmith.deploy.export.onnx_weights import store_float16, store_int8
 
 
@@ -98,3 +98,27 @@ def test_tied_word_vectors_are_stored_once(tmp_path):
     assert [constant.name for constant in simple.graph.initializer] == ["vectors"]
     found = run(simple, tmp_path, np.array([3, 5], np.int32))
     np.testing.assert_allclose(found, vectors[[3, 5]] @ vectors.T, rtol=1e-5, atol=1e-5)
+
+
+def test_scales_and_offsets_of_depthwise_convolutions_are_folded(tmp_path):
+    rng = np.random.default_rng(0)
+    model = graph(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"], group=8),
+            helper.make_node("Mul", ["c", "scale"], ["m"]),
+            helper.make_node("Add", ["m", "offset"], ["y"]),
+        ],
+        [("x", TensorProto.FLOAT, ("n", 8, 6, 6))],
+        [("y", TensorProto.FLOAT, ("n", 8, 4, 4))],
+        {
+            "w": rng.normal(size=(8, 1, 3, 3)).astype(np.float32),
+            "scale": rng.random((1, 8, 1, 1), np.float32),
+            "offset": rng.random((1, 8, 1, 1), np.float32),
+        },
+    )
+    x = rng.random((2, 8, 6, 6), np.float32)
+    expected = run(model, tmp_path, x)
+    folded = fold_convolutions(model)
+    assert [node.op_type for node in folded.graph.node] == ["Conv"]
+    assert {entry.domain for entry in folded.opset_import} == {""}
+    np.testing.assert_allclose(run(folded, tmp_path, x), expected, rtol=1e-5, atol=1e-6)

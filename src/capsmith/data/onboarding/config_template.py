@@ -111,6 +111,7 @@ decoder:
   embedding: {{size: {300 if many else 200}}}
 
 training:
+  # transfer_from: starter # begin with the model that comes with capsmith; its encoder and decoder replace those above
   epochs: {epochs:<16} # stops earlier if the dev score does not improve
   batch_size: {batch_size}
   patience: {patience:<14} # epochs without a better dev score

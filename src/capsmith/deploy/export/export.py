@@ -22,7 +22,8 @@ from capsmith.deploy.export.formats import Format, default_output, find_format, 
 from capsmith.deploy.export.graphs import MemberGraphs, member_graphs
 from capsmith.deploy.export.run_scores import run_scores
 from capsmith.deploy.export.sample_images import SampleImages, sample_images
-from capsmith.deploy.export.verify import EXACT, QUANTISED, Comparison, LoadedExport, compare, require_same
+from capsmith.deploy.export.verify import EXACT, QUANTISED, Comparison, compare, load_again, require_same
+from capsmith.deploy.export.weight_map import write_weight_map
 from capsmith.models.captioner import Captioner
 from capsmith.models.ensemble_run import ModelRuns, RunPaths, find_runs
 from capsmith.models.keras_member import KerasMember
@@ -141,17 +142,15 @@ def _build(
         captioner.domain.save(folder / manifest.DOMAIN, compact=quantise is not None)
     if captioner.config.decoding.requires_caption_index:
         captioner.caption_index.save(folder)
-    logger.info(f"export: captioning {len(sample.images)} {sample.source} with the export and the checkpoint")
-    comparison = compare(captioner, LoadedExport(folder, entries, spec, captioner), sample.images, sample.source)
-    what = f"the {spec.name} export" + (f" in {quantise}" if quantise else "")
-    require_same(comparison, QUANTISED.get(quantise or "", EXACT), what)
-    more: dict[str, Any] = {
-        "scores": run_scores(runs, captioner.config.decoding),
-        "labels": labels(captioner, sample),
-        "verified": comparison.as_dict(),
-    }
     if spec.finisher:
         spec.load(spec.finisher)(folder, captioner, entries, prepared)
+    more: dict[str, Any] = {"scores": run_scores(runs, captioner.config.decoding), "labels": labels(captioner, sample)}
+    manifest.write_manifest(folder, captioner, spec.name, quantise, entries, more)
+    logger.info(f"export: captioning {len(sample.images)} {sample.source} with the export and the checkpoint")
+    comparison = compare(captioner, load_again(folder, entries, spec, captioner), sample.images, sample.source)
+    what = f"the {spec.name} export" + (f" in {quantise}" if quantise else "")
+    require_same(comparison, QUANTISED.get(quantise or "", EXACT), what)
+    more["verified"] = comparison.as_dict()
     manifest.write_manifest(folder, captioner, spec.name, quantise, entries, more)
     write_card(folder, captioner)
     return comparison
@@ -165,11 +164,16 @@ def _write_member(folder: Path, name: str, member: KerasMember, spec: Format, qu
     write = spec.load(spec.writer)
     for graph in graphs.all:
         logger.info(f"export: writing {(Path(name) / graph.name).as_posix()}{spec.suffix}")
-        write(graph, own / f"{graph.name}{spec.suffix}")
-    if quantise is not None:
-        logger.info(f"export: quantising to {quantise}")
-        spec.load(spec.quantiser)(own, graphs, quantise)
-    return manifest.member_entry(member, graphs, name, spec.suffix)
+        if graph.content is not None:
+            if spec.suffix != ".onnx":
+                raise CheckpointError(f"{member.run}: its encoder is an ONNX file: export it as onnx or web")
+            (own / f"{graph.name}{spec.suffix}").write_bytes(graph.content)
+            continue
+        write(graph, own / f"{graph.name}{spec.suffix}", quantise)
+    entry = manifest.member_entry(member, graphs, name, spec.suffix)
+    if spec.suffix == ".onnx":
+        entry["weights"] = write_weight_map(own, member.model.decoder, quantise)
+    return entry
 
 
 def _require_tensorflow() -> None:
@@ -192,7 +196,7 @@ def _target(runs: ModelRuns, out: str | Path | None, run: RunPaths, spec: Format
         if not target.is_dir() or target.is_symlink():
             raise ConfigError(f"{target} is not a folder: name another path (OUT)")
         if any(target.iterdir()) and not manifest.is_export(target):
-            raise ConfigError(f"{target} holds files that are not an export of capsmith: name another path (OUT)")
+            raise ConfigError(f"{target} is not an export that capsmith wrote: move it, or name another path (OUT)")
     return target
 
 
@@ -231,6 +235,3 @@ def _replace(built: Path, target: Path, before: Path) -> None:
         if replaced and before.exists() and not target.exists():
             os.rename(before, target)
         raise
-
-
-__all__ = ["CheckpointError", "Export", "export", "require_portable"]

@@ -24,10 +24,9 @@ class Format:
         name: Value of ``--format``, and ``kind`` in the manifest.
         description: One line for ``--help`` and the model card.
         suffix: Suffix of the files ``encoder``, ``start`` and ``step``; empty for folders.
-        writer: ``"module:function"`` that writes a ``Graph`` to a path.
+        writer: ``"module:function"`` that writes a ``Graph`` to a path, with a quantisation or None.
         opener: ``"module:function"`` that opens a written file as a function of NumPy arrays to a list of them.
-        quantiser: ``"module:function"`` that quantises the files of a member in place (``quantise_member``);
-            empty if the format has no quantisation.
+        quantisations: The keys of ``QUANTISATIONS`` that the writer takes.
         preparer: ``"module:function"`` that fetches what the finisher needs before anything is loaded; or empty.
         finisher: ``"module:function"`` that adds files to the folder of a verified export, which it gets; or empty.
         packages: Packages that the writer and the opener import, by the extra that installs them.
@@ -38,7 +37,7 @@ class Format:
     suffix: str
     writer: str
     opener: str
-    quantiser: str = ""
+    quantisations: tuple[str, ...] = ()
     preparer: str = ""
     finisher: str = ""
     packages: tuple[tuple[str, str], ...] = ()
@@ -70,15 +69,16 @@ FORMATS = {
             ".onnx",
             "onnx_files:write_onnx",
             "onnx_files:open_onnx",
-            "quantise:quantise_member",
+            tuple(QUANTISATIONS),
             packages=_ONNX,
         ),
         Format(
             "litert",
-            "for LiteRT (TensorFlow Lite): Android, iOS, microcomputers; one image at a time",
+            "for LiteRT (TensorFlow Lite): Android, iOS, microcontrollers",
             ".tflite",
             "litert:write_litert",
             "litert:open_litert",
+            tuple(QUANTISATIONS),
             packages=(("ai_edge_litert", "litert"),),
         ),
         Format(
@@ -94,7 +94,7 @@ FORMATS = {
             ".onnx",
             "onnx_files:write_onnx",
             "onnx_files:open_onnx",
-            "quantise:quantise_member",
+            tuple(QUANTISATIONS),
             preparer="onnxruntime_web:onnxruntime_web",
             finisher="web:write_web",
             packages=_ONNX,
@@ -125,8 +125,8 @@ def require_quantisation(spec: Format, quantise: str | None) -> None:
     if quantise not in QUANTISATIONS:
         known = list(QUANTISATIONS)
         raise ConfigError(f"--quantise: {quantise!r:.60} is not one of {', '.join(known)}{nearest(quantise, known)}")
-    if not spec.quantiser:
-        having = ", ".join(other.name for other in FORMATS.values() if other.quantiser)
+    if quantise not in spec.quantisations:
+        having = ", ".join(other.name for other in FORMATS.values() if quantise in other.quantisations)
         raise ConfigError(f"--quantise {quantise}: the format {spec.name} is written in float32 only (try {having})")
 
 

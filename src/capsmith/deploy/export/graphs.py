@@ -16,6 +16,7 @@ from keras import ops
 from capsmith.core.errors import CheckpointError, PluginError
 from capsmith.models.keras_member import KerasMember
 from capsmith.vision.encoder import Encoder
+from capsmith.vision.file_encoder import FileEncoder
 
 IMAGES, ROWS = "images", "rows"
 """Names of the two dynamic axes."""
@@ -47,23 +48,26 @@ class Graph:
         function: Maps the inputs to a tuple of the outputs.
         inputs: The inputs, in the order of the function's arguments.
         outputs: Names of the outputs, in order, and the axis that each has first.
+        content: The finished ONNX file, if the encoder is one.
     """
 
     name: str
     function: Callable[..., tuple[Any, ...]]
     inputs: tuple[Tensor, ...]
     outputs: tuple[tuple[str, str], ...]
+    content: bytes | None = None
 
-    def tensorflow(self, batch: int | None = None) -> Any:
-        """Returns the function as a ``tf.function`` with its signature.
-
-        Args:
-            batch: Fixed length of the leading axes; dynamic by default.
-        """
+    def signature(self) -> list[Any]:
+        """Returns a ``tf.TensorSpec`` for each input; the leading axes are dynamic."""
         import tensorflow as tf
 
-        signature = [tf.TensorSpec((batch, *x.shape), x.dtype, name=x.name) for x in self.inputs]
-        return tf.function(partial(self.function), input_signature=signature, autograph=False)
+        return [tf.TensorSpec((None, *x.shape), x.dtype, name=x.name) for x in self.inputs]
+
+    def tensorflow(self) -> Any:
+        """Returns the function as a ``tf.function`` with its signature."""
+        import tensorflow as tf
+
+        return tf.function(partial(self.function), input_signature=self.signature(), autograph=False)
 
 
 @dataclass(frozen=True)
@@ -131,15 +135,17 @@ def member_graphs(member: KerasMember) -> MemberGraphs:
     )
 
 
-def encoder_graph(encoder: Encoder, name: str = "encoder") -> Graph:
+def encoder_graph(encoder: Encoder | FileEncoder, name: str = "encoder") -> Graph:
     """Returns the graph of an encoder: uint8 pixels (P, H, W, 3) to float32 features."""
 
     def encode(pixels: Any) -> tuple[Any]:
+        assert isinstance(encoder, Encoder)  # noqa: S101 - a file is copied instead
         features = encoder.model(ops.cast(pixels, "float32"), training=False)
         return (ops.cast(features, "float32"),)
 
     pixels = Tensor("pixels", "uint8", IMAGES, (*encoder.image_size, 3))
-    return Graph(name, encode, (pixels,), (("features", IMAGES),))
+    content = encoder.content if isinstance(encoder, FileEncoder) else None
+    return Graph(name, encode, (pixels,), (("features", IMAGES),), content)
 
 
 def _step(decoder: Any, tokens: Any, *state: Any) -> tuple[Any, ...]:

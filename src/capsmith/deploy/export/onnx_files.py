@@ -6,6 +6,8 @@ network's own operations.
 
 import contextlib
 import logging
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,30 +15,43 @@ from typing import Any
 from capsmith.core.errors import CheckpointError, one_line
 from capsmith.deploy.export.graphs import Graph
 from capsmith.deploy.export.onnx_simplify import fold_convolutions, simplify_decoder
+from capsmith.deploy.export.onnx_weights import store_float16, store_int8
 
 OPSET = 15  # the oldest that has all operations: read by every onnxruntime since 1.10 and by onnxruntime-web
 _IR_VERSION = 8  # of that time: the one of a newer onnx package is refused by an older onnxruntime
 
 
-def write_onnx(graph: Graph, path: Path) -> None:
+def write_onnx(graph: Graph, path: Path, quantise: str | None = None) -> None:
     """Writes a graph as an ONNX file with the names of its inputs and outputs.
+
+    Args:
+        graph: The graph.
+        path: The file.
+        quantise: ``int8`` or ``float16`` weights; float32 by default.
 
     Raises:
         CheckpointError: The graph has an operation without an ONNX form.
     """
+    with quiet():
+        try:
+            content = _model(graph, quantise).SerializeToString()
+        except Exception as error:  # tf2onnx and onnxruntime raise many kinds, all about operations
+            raise CheckpointError(f"{graph.name} cannot be written as ONNX: {one_line(error)[:300]}") from error
+    path.write_bytes(content)
+
+
+def _model(graph: Graph, quantise: str | None) -> Any:
     import onnx
 
-    with _quiet():
-        try:
-            model = _convert(graph)
-        except Exception as error:  # tf2onnx raises many kinds, all about operations
-            raise CheckpointError(f"{graph.name} cannot be written as ONNX: {one_line(error)[:300]}") from error
+    model = _convert(graph)
     _set_names(model.graph, graph)
     model = fold_convolutions(model) if graph.name.startswith("encoder") else simplify_decoder(model)
     model.ir_version = _IR_VERSION
     model.producer_name, model.doc_string, model.graph.name = "capsmith", "", graph.name
+    if quantise is not None:
+        model = {"float16": store_float16, "int8": store_int8}[quantise](model)
     onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
+    return model
 
 
 def _convert(graph: Graph) -> Any:
@@ -117,15 +132,21 @@ def _numpy(dtype: str) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hides what TensorFlow and tf2onnx log while they convert."""
+def quiet() -> Iterator[None]:
+    """Hides what TensorFlow, its C++ code and tf2onnx print while they convert; errors are raised as usual."""
     loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow")]
     levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    sys.stderr.flush()
+    stderr, null_device = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
+        os.dup2(null_device, 2)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
         yield
     finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null_device)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 

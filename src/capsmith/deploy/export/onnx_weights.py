@@ -4,6 +4,10 @@ C output channels.
 
 Computation stays in float32, so these files run everywhere, at the same speed, and an image's result does not depend on
 its batch. ``Cast`` and ``Mul`` of constants are folded at load, which ``DequantizeLinear`` is not.
+
+Products of 8-bit activations would be faster, but captions would depend on the processor (without VNNI instructions
+sums saturate) and, with dynamic ranges, on the other images of a batch. Calibrated ranges cost EfficientNet-Lite2 1.0 %
+of CIDEr on 1,000 dev images of Flickr8k, and MobileNetV2 5 % on 200; int8 weights alone cost nothing measurable.
 """
 
 from collections.abc import Callable

@@ -51,7 +51,7 @@ def sample_images(config: Config, folder: Path | None) -> SampleImages:
     training = len(corpus.split("train")) if corpus is not None else None
     if folder is not None:
         return _of_folder(folder, training)
-    dataset = None if corpus is None else _of_corpus(corpus, f"{config.data.root}", training)
+    dataset = None if corpus is None else _of_corpus(corpus, config.data.type, training)
     return dataset or _drawn()
 
 
@@ -62,7 +62,7 @@ def _of_folder(folder: Path, training: int | None) -> SampleImages:
     paths = _readable([folder / name for name in listing.images])
     if not paths:
         raise ConfigError(f"--images {folder}: none of its {len(listing.images):,} images can be read")
-    return SampleImages(tuple(paths), f"images of {folder}", training)
+    return SampleImages(tuple(paths), f"images of the folder {folder.resolve().name}", training)
 
 
 def _corpus(config: Config) -> Corpus | None:
@@ -78,7 +78,7 @@ def _of_corpus(corpus: Corpus, name: str, training: int | None) -> SampleImages 
     kind = "dev" if corpus.split("dev") else "train"
     images = _readable([record.path for record in corpus.split(kind)])
     kind = "dev" if kind == "dev" else "training"
-    return SampleImages(tuple(images), f"{kind} images of {name}", training) if images else None
+    return SampleImages(tuple(images), f"{kind} images of the dataset ({name})", training) if images else None
 
 
 def _readable(paths: Sequence[Path]) -> list[Path]:

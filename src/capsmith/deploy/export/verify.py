@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from capsmith.models.captioner import Captioner
 from capsmith.models.feature_captioner import parts_of
 from capsmith.retrieval.caption_index import CaptionIndex
 from capsmith.vision.images import ImageSource, load_image
+
+READ_BY_CAPTIONER = ("onnx", "web")
+"""Formats that ``Captioner.load`` reads."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ EXACT = Tolerance(score=1e-3, same=0.95, cosine=0.9999)
 """Without quantisation: a caption may differ only where two are tied."""
 QUANTISED = {
     "float16": Tolerance(score=5e-2, same=0.75, cosine=0.999),
-    "int8": Tolerance(score=0.5, same=0.4, cosine=0.97),
+    "int8": Tolerance(score=1.0, same=0.4, cosine=0.98),
 }
 
 
@@ -81,6 +84,43 @@ class Comparison:
             f"compared with the checkpoint on {self.images} {self.source}: {self.same:.1%} same captions, scores "
             f"within {self.score:.2g}, features' cosine {self.cosine:.6f}"
         )
+
+
+class Reader(Protocol):
+    """An export that was loaded again."""
+
+    def features(self, image: ImageSource) -> Any:
+        """Returns the features of one image; P is 1."""
+
+    def caption(self, features: Any, decoding: DecodingConfig) -> Caption:
+        """Captions one image by its features."""
+
+
+def load_again(folder: Path, members: Sequence[dict[str, Any]], spec: Format, captioner: Captioner) -> Reader:
+    """Opens an export from its files: with ``Captioner.load`` if that reads the format, so that it is tested too."""
+    if spec.name in READ_BY_CAPTIONER:
+        return ReadExport(Captioner.load(folder))
+    return LoadedExport(folder, members, spec, captioner)
+
+
+class ReadExport:
+    """An export that ``Captioner.load`` has read.
+
+    Args:
+        captioner: The export.
+    """
+
+    def __init__(self, captioner: Captioner) -> None:
+        self.captioner = captioner
+
+    def features(self, image: ImageSource) -> Any:
+        """Returns the features of one image; P is 1."""
+        return self.captioner.features(image)
+
+    def caption(self, features: Any, decoding: DecodingConfig) -> Caption:
+        """Captions one image by its features."""
+        (caption,) = self.captioner.caption_features(features, decoding)
+        return caption
 
 
 class LoadedExport:
@@ -132,7 +172,7 @@ class LoadedExport:
         return CaptionIndex.load(self.folder, self.captioner.feature_shape[-1], len(self.captioner.vocabulary))
 
 
-def compare(captioner: Captioner, export: LoadedExport, images: Sequence[ImageSource], source: str) -> Comparison:
+def compare(captioner: Captioner, export: Reader, images: Sequence[ImageSource], source: str) -> Comparison:
     """Captions images by checkpoint and export.
 
     Random samples are compared by beam search instead: a rounding error can change every sample after it.

@@ -25,8 +25,8 @@ import numpy as np
 from capsmith.core.errors import ImageError
 from capsmith.vision.images import load_image
 
-BATCH = 32
-"""Images that are encoded and searched at once."""
+BATCH, KERAS_BATCH = 8, 32
+"""Images that are encoded and searched at once: few stay in a processor's cache, but calls of Keras are expensive."""
 _QUEUED = 2  # batches that wait between two stages
 _AHEAD = 3  # batches that are decoded ahead
 _POLL = 0.1  # seconds after which a waiting stage looks whether the pipeline was stopped
@@ -71,7 +71,7 @@ def caption_images(
     paths: Sequence[Path],
     decoding: Any = None,
     workers: int = 2,
-    batch_size: int = BATCH,
+    batch_size: int | None = None,
     overlap: bool = True,
 ) -> Iterator[Captioned]:
     """Captions images and yields the results in the order of ``paths``.
@@ -81,7 +81,7 @@ def caption_images(
         paths: The images.
         decoding: The search; by default that of the captioner's config.
         workers: Threads that decode images.
-        batch_size: Images that are encoded and searched at once; with fewer images, that many.
+        batch_size: Images that are encoded and searched at once; by default 8, without ``overlap`` 32.
         overlap: Search in a thread of its own. Without it, one thread encodes and searches in turn.
 
     Raises:
@@ -89,7 +89,7 @@ def caption_images(
     """
     if not paths:
         return
-    size = min(batch_size, len(paths))
+    size = min(batch_size or (BATCH if overlap else KERAS_BATCH), len(paths))
     stop = threading.Event()
     searched: queue.Queue[Any] = queue.Queue(_QUEUED)
     encode, search = _encoder(captioner, size), _searcher(captioner, decoding)

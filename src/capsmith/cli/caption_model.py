@@ -1,0 +1,74 @@
+"""The model of ``capsmith caption``: runs with their configs, or an export, which needs neither Keras nor pydantic."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from capsmith.cli.keras_import import load_keras
+from capsmith.cli.search_options import as_overrides, check_words, overrides_of
+
+
+@dataclass(frozen=True)
+class CaptionModel:
+    """A model that is not loaded yet, and whose settings are valid.
+
+    Attributes:
+        config: Its config; of an export only ``text`` and ``decoding``.
+        folders: The runs or exports of its members.
+        average: Whether the weights of the runs are averaged.
+        load: Loads the captioner.
+    """
+
+    config: Any
+    folders: Sequence[Path]
+    average: bool
+    load: Callable[[], Any]
+
+    def notes(self) -> list[str]:
+        """Checks the words of the search, and returns notes about those without effect."""
+        from capsmith.models.export_folder import VOCABULARY
+
+        return check_words(self.config, self.folders[0] / VOCABULARY)  # the same name in runs and exports
+
+
+def caption_model(args: argparse.Namespace, models: Sequence[Path]) -> CaptionModel:
+    """Returns the model that the arguments name; reports mistakes before anything is loaded that takes time."""
+    from capsmith.core.starter import model_path
+    from capsmith.models.export_folder import ExportFolder
+
+    models = [model_path(path) for path in models]
+    full = args.set or args.average or args.attention or args.plugin
+    if len(models) == 1 and not full and ExportFolder(models[0]).is_export:
+        return _of_export(args, models[0])
+    return _of_runs(args, models)
+
+
+def _of_export(args: argparse.Namespace, folder: Path) -> CaptionModel:
+    from capsmith.deploy.runtime import Captioner, runtime_config
+
+    changes = overrides_of(args)
+    return CaptionModel(runtime_config(folder, changes), [folder], False, lambda: Captioner.load(folder, changes))
+
+
+def _of_runs(args: argparse.Namespace, models: Sequence[Path]) -> CaptionModel:
+    from capsmith.models.ensemble_run import find_runs
+
+    runs = find_runs(models, [*args.set, *as_overrides(overrides_of(args))], args.average)
+    configs = runs.configs(require_all=False)
+
+    def load() -> Any:
+        from capsmith.core.terminal import print_error
+
+        if runs.needs_keras:
+            load_keras()
+        from capsmith.models.captioner import Captioner
+
+        captioner = Captioner.load_members(runs.runs, configs, average=runs.average)
+        for member in captioner.members:
+            if member.feature_origin is not None and member.feature_origin.encoder == "unverified":
+                print_error(f"note: {member.run} {member.feature_origin.note}")
+        return captioner
+
+    return CaptionModel(configs[0], runs.runs, runs.average, load)
