@@ -66,9 +66,10 @@ format: $(BIN)/.installed-dev  ## format the code
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-tables: $(BIN)/.installed  ## write generated pages: tables from results/summary.json, the configuration reference
+tables: $(BIN)/.installed  ## write generated files: tables from results/summary.json, the configuration reference, plain schemas
 	$(BIN)/python -m tools.tables
 	$(BIN)/python -m tools.config_reference
+	$(BIN)/python -m tools.plain_schemas
 
 clean:               ## remove the environment, runs, caches and rendered images
 	rm -rf $(VENV) runs cache data/scenes docs/_build .mypy_cache .ruff_cache .pytest_cache

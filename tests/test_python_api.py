@@ -36,7 +36,7 @@ from capsmith.evaluation.decode import decode_images
 from capsmith.metrics import score
 from capsmith.models.caption_model import build_model
 from capsmith.models.decoding_argument import chosen_decoding
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
 from capsmith.vision.encoder import build_encoder
 from tests.support import shapes
 from tests.support.prepared import prepare_splits
@@ -358,7 +358,7 @@ def test_files_and_stored_grids_give_the_same(tmp_path):
     words = Vocabulary.build([["a", "red", "bar", "green", "left"]], 1, None)
     encoder = build_encoder(config.encoder)
     model = build_model(config, words, encoder.feature_shape, encoder)
-    made = Captioner([Member(config, words, model, (9, 128), encoder)])
+    made = Captioner([KerasMember(config, words, model, (9, 128), encoder)])
     source = prepare_splits(config, "test").source
     ids = [path.name for path in TEST]
     stored, own = source.gather(source.rows(ids)), made.features(TEST)

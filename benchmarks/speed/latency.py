@@ -22,7 +22,7 @@ def untrained(encoder: str, decoder: str) -> "Captioner":
     from capsmith.config import load_config
     from capsmith.models.caption_model import build_model
     from capsmith.models.captioner import Captioner
-    from capsmith.models.member import Member
+    from capsmith.models.keras_member import KerasMember
     from capsmith.vision.config import EncoderConfig
     from capsmith.vision.encoder import build_encoder
 
@@ -33,7 +33,7 @@ def untrained(encoder: str, decoder: str) -> "Captioner":
     built = build_encoder(EncoderConfig.model_validate(config.encoders[0].model_dump()))
     words = vocabulary()
     model = build_model(config, words, built.feature_shape, None, None)
-    return Captioner([Member(config, words, model, built.feature_shape, built)])
+    return Captioner([KerasMember(config, words, model, built.feature_shape, built)])
 
 
 def caption(encoder: str, decoder: str, times: int) -> Round:

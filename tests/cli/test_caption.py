@@ -179,3 +179,71 @@ def test_heic_requires_the_heic_extra(images, captioner, capsys, monkeypatch):
     shown = capsys.readouterr()
     assert len(shown.out.splitlines()) == 4
     assert shown.err == f"capsmith: {images}/photo.HEIC: HEIC images need pillow-heif: pip install 'capsmith[heic]'\n"
+
+
+# --- results in files -------------------------------------------------------------------------------------------------
+
+
+def test_write_makes_files_that_hold_the_captions(images, captioner, capsys):
+    expected = {name: captioner.caption(images / name).text for name in ("blue.png", "red.png", "white.png")}
+    assert caption(images, "--write", "txt,jsonl,html") == 0
+    assert capsys.readouterr().out.splitlines() == [str(images / "captions.jsonl"), str(images / "captions.html")]
+    assert {path.stem + ".png": path.read_text().strip() for path in images.glob("*.txt")} == expected
+    rows = [json.loads(line) for line in (images / "captions.jsonl").read_text().splitlines()]
+    assert {row["image"]: row["caption"] for row in rows} == expected
+
+
+def test_a_second_run_loads_no_model_and_mentions_no_result(images, capsys, monkeypatch):
+    assert caption(images, "--write", "txt,csv") == 0
+    capsys.readouterr()
+    monkeypatch.setattr(Captioner, "load_members", None)
+    assert caption(images, "--write", "txt,csv") == 0
+    assert "skipped" not in capsys.readouterr().err
+
+
+def test_json_beside_files(images, capsys):
+    assert caption(images, "--write", "txt", "--json") == 0
+    first = capsys.readouterr().out
+    assert [json.loads(line)["image"] for line in first.splitlines()] == [str(p) for p in sorted(images.glob("*.png"))]
+    assert caption(images, "--write", "txt", "--json") == 0
+    assert capsys.readouterr().out == first
+
+
+def test_several_captions_of_an_image(images, capsys):
+    assert caption(images / "red.png", "--write", "txt,csv", "--n", 2) == 0
+    lines = (images / "red.txt").read_text().splitlines()
+    assert len(lines) == len(set(lines)) == 2
+    assert (images / "captions.csv").read_text().count("red.png,") == 2
+    assert caption(images / "red.png", "--write", "txt") == 2
+    assert "--skip-done" in capsys.readouterr().err
+
+
+def test_unreadable_images_give_exit_code_2_and_the_others_files(images, capsys):
+    (images / "broken.png").write_bytes(b"")
+    assert caption(images, "--write", "txt") == 2
+    assert "broken.png" in capsys.readouterr().err
+    assert len(list(images.glob("*.txt"))) == 3
+
+
+def test_an_interruption_says_how_to_go_on(images, capsys, monkeypatch):
+    real, called = Captioner.encode, []
+
+    def interrupted(self, pixels):
+        called.append(1)
+        if len(called) == 2:
+            raise KeyboardInterrupt
+        return real(self, pixels)
+
+    monkeypatch.setattr(Captioner, "encode", interrupted)
+    assert caption(images, "--write", "txt", "--batch-size", 1) == 130
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("interrupted") and "2 of 3" in line and "same command" in line
+    assert caption(images, "--write", "txt", "--batch-size", 1) == 0
+    assert len(called) == 4
+
+
+def test_folders_below_can_be_left_out(images, capsys):
+    (images / "deep").mkdir()
+    shutil.copy(images / "red.png", images / "deep")
+    assert caption(images, "--no-recursive") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3

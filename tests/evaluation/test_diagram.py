@@ -10,7 +10,7 @@ from capsmith import Captioner, load_config
 from capsmith.core.errors import CapsmithError
 from capsmith.evaluation.diagram import diagram, save_diagram
 from capsmith.models.caption_model import build_model
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
 from capsmith.vision.encoder import build_encoders
 from tests.support import shapes
 from tests.support.captioners import DECODERS, VOCABULARY, built_captioner, count
@@ -60,7 +60,7 @@ def test_each_encoder_has_a_line():
     )
     encoders = build_encoders(config.encoders)
     model = build_model(config, VOCABULARY, encoders.feature_shape, encoders)
-    captioner = Captioner([Member(config, VOCABULARY, model, encoders.feature_shape, encoders)])
+    captioner = Captioner([KerasMember(config, VOCABULARY, model, encoders.feature_shape, encoders)])
     assert "2 encoders" in diagram(captioner).svg() and captioner.summary().count("CNN, frozen") == 2
 
 

@@ -284,6 +284,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     configs,
     encoders,
     features,
+    folders,
     image_folders,
     images,
     names,

@@ -18,7 +18,7 @@ from capsmith.data.text.vocabulary import START, Vocabulary
 from capsmith.decoding.config import BeamConfig, GreedyConfig, SampleConfig
 from capsmith.evaluation.attention_plot import attention_sheet
 from capsmith.models.caption_model import build_model
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
 from capsmith.vision.encoder import build_encoder
 from tests.support import shapes
 
@@ -98,7 +98,7 @@ def test_a_trained_encoder_is_saved_with_the_model(tmp_path):
     encoder = build_encoder(config.encoder)
     vocabulary = Vocabulary.build([["a", "red", "bar"]])
     model = build_model(config, vocabulary, (256,), encoder)
-    one = Captioner([Member(config, vocabulary, model, (256,), encoder)])
+    one = Captioner([KerasMember(config, vocabulary, model, (256,), encoder)])
     one.members[0].save_parts(tmp_path)  # as training does before it begins …
     rng = np.random.default_rng(0)
     for variable in one.model.variables:  # … and changes weights and batch statistics
@@ -234,7 +234,7 @@ def test_attention_maps_and_word_probabilities(tmp_path):
     vocabulary = Vocabulary.build([["a", "red", "bar"]], 1, None)
     encoder = build_encoder(config.encoder)
     model = build_model(config, vocabulary, encoder.feature_shape, encoder)
-    made = Captioner([Member(config, vocabulary, model, (9, 128), encoder)])
+    made = Captioner([KerasMember(config, vocabulary, model, (9, 128), encoder)])
     one, other = made.caption(TEST[:2], BeamConfig(beam_size=3, max_length=6, min_length=3), attention=True)
     assert one.attention.shape == (len(one.words), 3, 3)
     np.testing.assert_allclose(one.attention.sum(axis=(1, 2)), 1, atol=1e-5)

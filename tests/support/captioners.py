@@ -8,7 +8,7 @@ import numpy as np
 from capsmith import Captioner, load_config
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.caption_model import build_model
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
 from capsmith.vision.encoder import build_encoder
 from tests.support import shapes
 
@@ -33,7 +33,7 @@ def built_captioner(decoder: str, encoder: dict[str, Any] | None = None) -> Capt
     config = load_config(values)
     built = build_encoder(config.encoder)
     model = build_model(config, VOCABULARY, built.feature_shape, built)
-    return Captioner([Member(config, VOCABULARY, model, built.feature_shape, built)])
+    return Captioner([KerasMember(config, VOCABULARY, model, built.feature_shape, built)])
 
 
 def count(weights: Iterable[Any]) -> int:

@@ -63,7 +63,16 @@ def make_images(folder, count, ending=".png"):
 
 
 def caption_into(
-    paths, write, output=None, captioner=None, overwrite=False, skip_done=False, model="m", settings=None, **more
+    paths,
+    write,
+    output=None,
+    captioner=None,
+    overwrite=False,
+    skip_done=False,
+    model="m",
+    settings=None,
+    in_place=False,
+    **more,
 ):
     """Captions into files as ``capsmith caption`` does; returns the report."""
     captioner = captioner or FakeCaptioner()
@@ -72,7 +81,7 @@ def caption_into(
     return caption_folder(
         lambda todo: caption_images(captioner, todo, **options),
         selection,
-        with_choices(place, overwrite, skip_done),
+        with_choices(place, overwrite, skip_done, in_place),
         model,
         settings or {},
         **more,

@@ -76,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
             print_error(note)
 
     def load() -> Any:
-        load_keras()
+        if runs.needs_keras:
+            load_keras()
         from capsmith.models.captioner import Captioner
 
         captioner = Captioner.load_members(runs.runs, configs, average=runs.average)

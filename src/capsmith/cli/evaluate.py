@@ -40,8 +40,10 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.core.terminal import print_json, print_line, print_path, print_text
     from capsmith.models.ensemble_run import find_runs
 
-    find_runs(args.runs, args.set, args.average).configs()  # reports mistakes before Keras is loaded
-    load_keras()
+    runs = find_runs(args.runs, args.set, args.average)
+    runs.configs()  # reports mistakes before Keras is loaded
+    if runs.needs_keras:
+        load_keras()
     from capsmith.evaluation.evaluate import evaluate
     from capsmith.metrics.table import table
 

@@ -13,7 +13,7 @@ _MAX_WORKERS = 256
 def add_folder_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     group = parser.add_argument_group("results in files")
-    group.add_argument("--write", metavar="FORMAT,…", help="write the captions into files: txt, jsonl, csv")
+    group.add_argument("--write", metavar="FORMAT,…", help="write the captions into files: txt, xmp, jsonl, csv, html")
     group.add_argument(
         "--output",
         type=Path,
@@ -28,6 +28,9 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
         "--skip-done",
         action="store_true",
         help="keep captions that another model or other settings made, and text files that were edited",
+    )
+    group.add_argument(
+        "--in-place", action="store_true", help="write xmp into JPEG and PNG files themselves, not beside them"
     )
     group.add_argument("--no-recursive", action="store_true", help="do not look into the folders of a folder")
     group.add_argument("--workers", type=int, metavar="N", help="threads that decode images; by default one a core")
@@ -46,13 +49,13 @@ def choose_destination(args: argparse.Namespace, selection: Any) -> tuple[Any, A
     pipeline_settings(args)
     found = destination(args.write, args.output, selection)
     if found is None:
-        for name in ("overwrite", "skip_done"):
+        for name in ("overwrite", "skip_done", "in_place"):
             if getattr(args, name):
                 raise ConfigError(f"--{name.replace('_', '-')} needs --write: nothing is written without it")
         return None, selection
     if args.show or args.attention:
         raise ConfigError("--show and --attention draw some images, --write captions many: use one of them")
-    return with_choices(found[0], args.overwrite, args.skip_done), found[1]
+    return with_choices(found[0], args.overwrite, args.skip_done, args.in_place), found[1]
 
 
 def pipeline_settings(args: argparse.Namespace) -> dict[str, Any]:

@@ -22,7 +22,8 @@ def run(args: argparse.Namespace) -> None:
         require_output("summary")
     runs = find_runs(args.run)
     configs = runs.configs(require_all=False)  # reports mistakes before Keras is loaded
-    load_keras()
+    if runs.needs_keras:
+        load_keras()
     from capsmith.evaluation.diagram import require_drawable, save_diagram
     from capsmith.models.captioner import Captioner
 

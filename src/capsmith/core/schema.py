@@ -12,14 +12,23 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from capsmith.core.errors import escaped
+from capsmith.core.setting_errors import (
+    EMPTY,
+    as_key,
+    as_line,
+    check_characters,
+    check_integer,
+    invalid,
+    not_allowed,
+    section_needed,
+    unknown_key,
+)
 from capsmith.core.spelling import nearest
 
 Precision = Literal["auto", "float32", "bfloat16"]
 """Compute precision; ``auto`` is resolved by ``precision.py``."""
 ONE, SEVERAL = "(one)", "(several)"
 """Tags of the union of a section and a list of such sections. They never appear in configs or messages."""
-_EMPTY = "\0"  # stands for an empty path; not a valid file name
 
 
 class Settings(BaseModel):
@@ -48,7 +57,8 @@ class Settings(BaseModel):
         if not isinstance(values, dict):
             return values
         paths = [name for name, field in cls.model_fields.items() if _takes_paths(field.annotation)]
-        return values | {name: _EMPTY for name in paths if values.get(name) == ""}
+        empty = [name for name in paths if isinstance(values.get(name), str) and not values[name]]
+        return values | dict.fromkeys(empty, EMPTY)
 
     @field_validator("*")
     @classmethod
@@ -56,35 +66,23 @@ class Settings(BaseModel):
         """Expands ``~``, which the shell does not expand in YAML or after ``--set data.root=``."""
         return Path(os.path.expanduser(value)) if isinstance(value, Path) else value
 
-    @field_validator("*")
-    @classmethod
-    def _check_characters(cls, value: Any) -> Any:
-        """Rejects control characters and lone surrogates, which cannot be saved as UTF-8."""
-        if isinstance(value, Path) and str(value) == _EMPTY:
-            raise ValueError("the path is empty; write . for the current folder")
-        if isinstance(value, str | Path) and any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in str(value)):
-            raise ValueError(f"{str(value)!r:.80} contains a control character")
-        return value
-
-    @field_validator("*")
-    @classmethod
-    def _check_integer(cls, value: Any) -> Any:
-        """Rejects integers beyond 2**53, which no array, loop or generator accepts."""
-        if type(value) is int and abs(value) >= 2**53:
-            raise ValueError(f"{'-' * (value < 0)}{abs(value):.3g} is too large" if abs(value) < 1e300 else "too large")
-        return value
+    _check_characters = field_validator("*")(check_characters)
+    """Rejects control characters and lone surrogates, which cannot be saved as UTF-8."""
+    _check_integer = field_validator("*")(check_integer)
+    """Rejects integers beyond 2**53."""
 
 
 def _takes_paths(annotation: Any) -> bool:
     return annotation is Path or any(_takes_paths(inner) for inner in get_args(annotation))
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+def explain(error: ValidationError, model: type[BaseModel], section: str = "") -> list[str]:
     """Turns a pydantic error into lines of the form ``decoder.units: …``.
 
     Args:
         error: The error.
         model: The class that was validated; its fields provide the nearest valid spelling.
+        section: The section of the config that was validated; empty for the complete config.
 
     Returns:
         One line for each value that is not valid, in the order of the fields.
@@ -93,18 +91,15 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
     for item in error.errors():
         unknown = item["loc"][-1:] if item["type"] == "extra_forbidden" else ()  # it may equal a tag
         location, models = _resolve(item["loc"][: len(item["loc"]) - len(unknown)], model)
-        location += [str(key) for key in unknown]
+        location = [*([section] if section else []), *location, *(str(key) for key in unknown)]
         full_path = ".".join(location)
-        location = [escaped(key)[:_LONGEST_KEY] for key in location]
+        location = [as_key(key) for key in location]
         path = ".".join(location) or "config"
         line = _explain_one(dict(item), location, models)
         lines[full_path] = (
             line if full_path not in lines else f"{lines[full_path]}, or {line.removeprefix(f'{path}: ')}"
         )
-    return [escaped(line) if len(line) <= _LONGEST else escaped(line)[:_LONGEST] + " …" for line in lines.values()]
-
-
-_LONGEST, _LONGEST_KEY = 600, 80  # characters of a line, and of a key in it
+    return [as_line(line) for line in lines.values()]
 
 
 def _explain_one(item: dict[str, Any], location: list[str], models: list[type[BaseModel]]) -> str:
@@ -112,13 +107,9 @@ def _explain_one(item: dict[str, Any], location: list[str], models: list[type[Ba
     context = item.get("ctx", {})
     kind = item["type"]
     if kind == "extra_forbidden":
-        where = ".".join(location[:-1]) or "config"
-        for settings in models:
-            if (new := getattr(settings, "renamed", {}).get(location[-1])) is not None:
-                return f"{path}: {new}" if " " in new else f"{path} is now called {'.'.join([*location[:-1], new])}"
-        fields = list(dict.fromkeys(name for settings in models for name in settings.model_fields))
-        known = ", ".join(fields)
-        return f"{path}: unknown key{nearest(location[-1], fields)} ({where} takes: {known})"
+        renamed = {key: new for settings in models for key, new in getattr(settings, "renamed", {}).items()}
+        fields = dict.fromkeys(name for settings in models for name in settings.model_fields)
+        return unknown_key(location, fields, renamed, "config")
     if kind == "missing":
         return f"{path}: required"
     if kind == "union_tag_invalid":
@@ -129,14 +120,13 @@ def _explain_one(item: dict[str, Any], location: list[str], models: list[type[Ba
         return f"{path}.type: required"
     if kind == "literal_error":
         allowed = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
-        close = nearest(str(item["input"]), allowed)
-        return f"{path}: {item['input']!r:.80} is not allowed{close} (one of: {', '.join(allowed)})"
+        return not_allowed(path, item["input"], allowed)
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{path}: a section of keys and values is needed (given: {item['input']!r:.80})"
-    message = item["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    value = repr(item["input"])
-    return f"{path}: {message}" + (f" (given: {value[:80]})" if kind != "value_error" else "")
+        return section_needed(path, item["input"])
+    if kind == "value_error":  # raised by capsmith
+        return f"{path}: {item['msg'].removeprefix('Value error, ')}"
+    message = item["msg"].removesuffix(" for <class 'pathlib.Path'>")
+    return invalid(path, message[:1].lower() + message[1:], item["input"])
 
 
 def _resolve(loc: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], list[type[BaseModel]]]:

@@ -8,23 +8,27 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from capsmith.core.registry import OneOf, Registry
 from capsmith.core.schema import Settings
 from capsmith.decoding.rerank.config import RERANKERS, RerankConfig
-from capsmith.decoding.words import as_words, checked_words
+from capsmith.decoding.rules import (
+    MAX_CAPTIONS,
+    MAX_LENGTH,
+    WORD_LISTS,
+    BeamRules,
+    GreedyRules,
+    SampleRules,
+    SearchRules,
+)
 
-_MAX_LENGTH = 10_000  # tokens of a caption: more than any caption needs, but bounds the search time
-_MAX_TOKENS = 4_000_000  # of all hypotheses of one image
-_MAX_CAPTIONS = 1_000  # distinct captions of one image
 
-
-class DecodingConfig(Settings):
+class DecodingConfig(SearchRules, Settings):
     """Settings shared by all searches."""
 
     type: str
     """``greedy``, ``beam`` or ``sample``."""
-    max_length: int = Field(default=30, ge=1, le=_MAX_LENGTH)
+    max_length: int = Field(default=30, ge=1, le=MAX_LENGTH)
     """Longest caption in tokens, without the end token."""
-    min_length: int = Field(default=1, ge=0, le=_MAX_LENGTH)
+    min_length: int = Field(default=1, ge=0, le=MAX_LENGTH)
     """Shortest caption in tokens; the end token is not allowed earlier."""
-    no_repeat: int = Field(default=0, ge=0, le=_MAX_LENGTH)
+    no_repeat: int = Field(default=0, ge=0, le=MAX_LENGTH)
     """No n-gram of this length occurs twice in a caption (3: Paulus et al. 2018); 0 allows all."""
     prefix: str = ""
     """Text with which every caption begins, such as ``a photo of``. Its words must be in the vocabulary; they count for
@@ -35,49 +39,26 @@ class DecodingConfig(Settings):
     """Words or phrases that no caption contains. Words outside the vocabulary have no effect."""
     exclude_file: Path | None = None
     """Text file (UTF-8) with more of them, one a line; lines that begin with ``#`` are comments."""
-    n: int | None = Field(default=None, ge=1, le=_MAX_CAPTIONS)
+    n: int | None = Field(default=None, ge=1, le=MAX_CAPTIONS)
     """Number of captions to return that differ by more than articles and punctuation, best first. The search is widened
     to 2 n hypotheses or more; there are fewer captions if it finds no more. By default all hypotheses are returned."""
     rerank: Annotated[RerankConfig | None, OneOf(RERANKERS, optional=True)] = None
     """Reranker that reorders the hypotheses of the search; by default they keep the order of the search."""
 
-    @property
-    def rows(self) -> dict[str, int]:
-        """Number of hypotheses of one image that are searched in parallel, by the field that sets it."""
-        return {}
-
-    @property
-    def all_rows(self) -> dict[str, int]:
-        """``rows`` of the search and of its reranker."""
-        added = {} if self.rerank is None else self.rerank.rows
-        return self.rows | {f"rerank.{name}": count for name, count in added.items()}
-
-    @property
-    def requires_caption_index(self) -> bool:
-        """Whether the reranker reads the captions of the training images."""
-        return self.rerank is not None and self.rerank.requires_caption_index
-
-    @field_validator("prefix", "include", "exclude", mode="before")
+    @field_validator("prefix", *WORD_LISTS, mode="before")
     @classmethod
-    def _as_words(cls, value: Any, info: ValidationInfo) -> Any:
-        return as_words(value, several=info.field_name != "prefix")
+    def _prepare_field(cls, value: Any, info: ValidationInfo) -> Any:
+        return cls.prepare_field(str(info.field_name), value)
 
-    @field_validator("prefix", "include", "exclude")
+    @field_validator("*")
     @classmethod
-    def _check_words(cls, value: Any) -> Any:
-        return checked_words(value)
+    def _check_field(cls, value: Any, info: ValidationInfo) -> Any:
+        cls.check_field(str(info.field_name), value)
+        return value
 
     @model_validator(mode="after")
-    def _check_lengths(self) -> "DecodingConfig":
-        if self.min_length > self.max_length:
-            raise ValueError(f"min_length {self.min_length} is more than max_length {self.max_length}")
-        rows = self.all_rows
-        if sum(rows.values()) * self.max_length > _MAX_TOKENS:
-            captions = " + ".join(f"{name} {count:,}" for name, count in rows.items())
-            raise ValueError(
-                f"{captions} captions of max_length {self.max_length:,} are more than {_MAX_TOKENS:,} tokens for one "
-                "image: lower one of them"
-            )
+    def _check(self) -> "DecodingConfig":
+        self.check()
         return self
 
 
@@ -89,19 +70,14 @@ DECODINGS = Registry(
 
 
 @DECODINGS.register("capsmith.decoding.sampling:greedy")
-class GreedyConfig(DecodingConfig):
+class GreedyConfig(GreedyRules, DecodingConfig):
     """The most probable token at every step."""
 
     type: Literal["greedy"] = "greedy"
 
-    @property
-    def rows(self) -> dict[str, int]:
-        """With ``n``, the beams of the beam search that replaces it."""
-        return {} if self.n in (None, 1) else {"n": 2 * self.n}
-
 
 @DECODINGS.register("capsmith.decoding.beam:beam")
-class BeamConfig(DecodingConfig):
+class BeamConfig(BeamRules, DecodingConfig):
     """Beam search."""
 
     type: Literal["beam"] = "beam"
@@ -115,20 +91,9 @@ class BeamConfig(DecodingConfig):
     """With several groups: penalty on a token's log probability for each beam of earlier groups that chose the token at
     the same step."""
 
-    @property
-    def rows(self) -> dict[str, int]:
-        """The beams."""
-        return {"beam_size": self.beam_size if self.n in (None, 1) else max(self.beam_size, 2 * self.n)}
-
-    @model_validator(mode="after")
-    def _check_groups(self) -> "BeamConfig":
-        if self.beam_size % self.groups:
-            raise ValueError(f"beam_size {self.beam_size} cannot be split into {self.groups} groups")
-        return self
-
 
 @DECODINGS.register("capsmith.decoding.sampling:sample")
-class SampleConfig(DecodingConfig):
+class SampleConfig(SampleRules, DecodingConfig):
     """Random captions."""
 
     type: Literal["sample"] = "sample"
@@ -142,16 +107,3 @@ class SampleConfig(DecodingConfig):
     """Sample from the smallest set of tokens with this probability (Holtzman et al. 2020); by default from all."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Random seed. An image's samples depend on the seed and its features, never on its batch."""
-
-    @property
-    def rows(self) -> dict[str, int]:
-        """The samples."""
-        return {"samples": self.samples if self.n in (None, 1) else max(self.samples, 2 * self.n)}
-
-    @model_validator(mode="after")
-    def _check_include(self) -> "SampleConfig":
-        if self.include:
-            raise ValueError(
-                "include needs decoding.type beam or greedy: random samples cannot be made to contain words"
-            )
-        return self

@@ -8,7 +8,8 @@ from capsmith.core.outputs import require_replaceable
 from capsmith.evaluation.diagram_layout import BOTH, BOX, IMAGE, LINE, TITLE, WIDTH, WORDS, layout
 from capsmith.evaluation.drawing import Drawing
 from capsmith.models.captioner import Captioner
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
+from capsmith.models.loading import keras_members
 from capsmith.models.summary import decoder_rows, encoder_rows, headline, size
 
 _LONG = 62  # characters of a title in large type
@@ -39,7 +40,7 @@ def require_drawable(path: Path) -> None:
 
 def diagram(captioner: Captioner) -> Drawing:
     """Returns the drawing of the (first) model of a captioner."""
-    member = captioner.members[0]
+    member = keras_members(captioner.members[:1])[0]
     boxes, arrows = layout(member)
     low = max(box.low for box in boxes)
     drawing = Drawing(WIDTH, round(low) + 66, headline(member))
@@ -63,7 +64,7 @@ def diagram(captioner: Captioner) -> Drawing:
     return drawing
 
 
-def _totals(member: Member) -> str:
+def _totals(member: KerasMember) -> str:
     totals: list[str] = []
     for name, rows in (("encoder", encoder_rows(member)), ("decoder", decoder_rows(member))):
         if rows:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
 from capsmith.models.summary import Row, decoder_rows, encoder_name, encoder_rows
 
 WIDTH, BOX, _ROW = 800, 320, 136  # the width of the diagram and of a box; the distance of rows
@@ -54,7 +54,7 @@ Arrow = tuple[list[tuple[float, float]], str, bool]
 Layout = tuple[list[Box], list[Arrow]]
 
 
-def layout(member: Member) -> Layout:
+def layout(member: KerasMember) -> Layout:
     """Returns the boxes of a member and the arrows between them: points, label, and whether the arrow is dashed."""
     return _LAYOUTS.get(member.config.decoder.type, _other)(_Parts(member))
 
@@ -62,7 +62,7 @@ def layout(member: Member) -> Layout:
 class _Parts:
     """The boxes that all captioners share."""
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: KerasMember) -> None:
         self.member, self.config = member, member.config.decoder
         self.rows: dict[str, Row] = {row.name: row for row in decoder_rows(member)}
         self.cell = self.config.cell.upper()

@@ -18,11 +18,14 @@ from capsmith.data.records import SPLITS, Corpus, Record
 from capsmith.evaluation import readings
 from capsmith.evaluation.build_index import build_caption_index
 from capsmith.evaluation.decode import decode_images
+from capsmith.evaluation.exported_features import exported_features
 from capsmith.evaluation.write_results import predictions_text, search_settings, write_results
 from capsmith.metrics import Score, Scorer
 from capsmith.models.caption import Caption
 from capsmith.models.captioner import Captioner
 from capsmith.models.ensemble_run import RunPaths, find_runs
+from capsmith.models.export_folder import ExportFolder
+from capsmith.models.exported_member import ExportedMember
 from capsmith.models.feature_origin import require_encoder
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
@@ -64,8 +67,8 @@ def evaluate(
     """Scores the best checkpoint of a run, or an ensemble, on a split, and writes the report.
 
     Args:
-        run: A run directory, whose config may name an ``ensemble``; a saved ensemble; or several runs, which form
-            an ensemble.
+        run: An export; a run directory, whose config may name an ``ensemble``; a saved ensemble; or several runs,
+            which form an ensemble.
         split: ``train``, ``dev`` or ``test``.
         overrides: Changes of the config such as ``"decoding.type=beam"``.
         out: Folder of the report; by default ``report`` in the run, or ``report/ensemble`` in the first of several.
@@ -82,12 +85,14 @@ def evaluate(
     configs = runs.configs()
     out = path_argument(out, "out") if out is not None else runs.report
     require_report(out, split, configs[0])
-    for directory, config in zip(runs.runs, configs, strict=True):
-        require_encoder(config, directory)
-    captioner = Captioner.load_members(runs.runs, configs, encoder=False, average=runs.average)
+    exported = [ExportFolder(directory).is_export for directory in runs.runs]
+    for directory, config, is_export in zip(runs.runs, configs, exported, strict=True):
+        if not is_export:
+            require_encoder(config, directory)
+    captioner = Captioner.load_members(runs.runs, configs, encoder=any(exported), average=runs.average)
     corpus = read_corpus(configs[0].data, configs[0].features)
     index = RunDirectory(runs.runs[0])
-    if configs[0].decoding.requires_caption_index and not index.caption_index.exists():
+    if configs[0].decoding.requires_caption_index and not exported[0] and not index.caption_index.exists():
         prepared = _training_images(configs[0], index, corpus)
         build_caption_index(captioner.members[0], prepared).save(index.path)
     return evaluate_captioner(captioner, out, corpus, split, runs.runs, runs.average)
@@ -170,7 +175,10 @@ def _prepare(captioner: Captioner, corpus: Corpus, split: str) -> list[Prepared]
     """Returns images and features of a split for each member."""
     all_prepared = []
     for member in captioner.members:
-        prepared = prepare(corpus, member.config.encoders, member.config.features, (split,), member.encoder)
+        if isinstance(member, ExportedMember):
+            prepared = exported_features(member, corpus, split)
+        else:
+            prepared = prepare(corpus, member.config.encoders, member.config.features, (split,), member.encoder)
         if prepared.feature_shape != member.feature_shape:
             raise FeatureError(
                 f"the features of an image have shape {prepared.feature_shape}, but this captioner takes "

@@ -19,6 +19,7 @@ from capsmith.core.errors import CapsmithError
 from capsmith.core.readers.json_files import parse_json
 from capsmith.core.readers.regular_files import open_regular, read_bytes
 from capsmith.metrics import Score
+from capsmith.models.export_folder import MANIFEST, ExportFolder
 from capsmith.models.run import RunDirectory
 
 try:
@@ -34,13 +35,15 @@ def sources(runs: Sequence[Path]) -> list[dict[str, str]]:
         runs: Run directories.
 
     Returns:
-        For each run its path, and the SHA-256 of its config and weights if these files exist.
+        For each run its path, and the SHA-256 of its config and weights, or of an export's manifest, if these files
+        exist.
     """
     described = []
     for path in runs:
         run = RunDirectory(Path(path))
         entry = {"run": str(run)}
-        for key, name in (("config_sha256", run.config), ("weights_sha256", run.weights)):
+        names = (("config_sha256", run.config), ("weights_sha256", run.weights), ("export_sha256", path / MANIFEST))
+        for key, name in names:
             with contextlib.suppress(OSError), open_regular(name) as file:
                 entry[key] = hashlib.file_digest(file, "sha256").hexdigest()
         described.append(entry)
@@ -104,6 +107,7 @@ def record(entry: Mapping[str, Any], runs: Sequence[Path], report: Path) -> list
         CapsmithError: The line cannot be written anywhere.
     """
     notes = []
+    runs = [run for run in runs if not ExportFolder(Path(run)).is_export]  # whose files stay as they are
     folders = list(dict.fromkeys(Path(run) for run in runs)) or [report]
     for folder in folders:
         log = RunDirectory(folder).test_readings

@@ -11,7 +11,7 @@ import numpy as np
 
 from capsmith.core.errors import ConfigError
 from capsmith.data.text.vocabulary import START
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
 from capsmith.vision.joined import overlaps
 
 
@@ -29,7 +29,7 @@ class AttentionMaps(NamedTuple):
 
 
 def attention_maps(
-    members: Sequence[Member], features: Sequence[np.ndarray], captions: Sequence[Sequence[Sequence[int]]]
+    members: Sequence[KerasMember], features: Sequence[np.ndarray], captions: Sequence[Sequence[Sequence[int]]]
 ) -> list[AttentionMaps]:
     """Computes the attention maps of captions with teacher forcing.
 
@@ -57,7 +57,7 @@ def attention_maps(
     return [_by_word(mean[row], log_probability[row], words) for row, words in enumerate(captions)]
 
 
-def require_attention(members: Sequence[Member]) -> None:
+def require_attention(members: Sequence[KerasMember]) -> None:
     """Checks that at least one model attends to regions.
 
     Raises:
@@ -70,17 +70,17 @@ def require_attention(members: Sequence[Member]) -> None:
         )
 
 
-def _attends(member: Member) -> bool:
+def _attends(member: KerasMember) -> bool:
     return bool(getattr(member.model.decoder, "attends", False))
 
 
-def _grid(member: Member) -> tuple[int, ...]:
+def _grid(member: KerasMember) -> tuple[int, ...]:
     """Returns rows and columns of the regions; joined grids have the size of the first encoder's."""
     return tuple(int(size) for size in member.encoders[0].core.output.shape[1:3])
 
 
 def _read(
-    member: Member, features: np.ndarray, captions: Sequence[Sequence[Sequence[int]]]
+    member: KerasMember, features: np.ndarray, captions: Sequence[Sequence[Sequence[int]]]
 ) -> tuple[np.ndarray | None, np.ndarray]:
     """Returns the attention (P, T, rows, columns) or None, and the log probability of each token (P, T)."""
     flat = [[token for word in words for token in word] for words in captions]

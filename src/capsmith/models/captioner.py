@@ -22,17 +22,14 @@ from capsmith.models.arguments import (
     read_images,
     require_same_process,
 )
-from capsmith.models.attention_maps import attention_maps, require_attention
 from capsmith.models.caption import Caption as Caption
 from capsmith.models.decoding_argument import Search, chosen_decoding
-from capsmith.models.ensemble import average_weights, require_same_words
 from capsmith.models.ensemble_run import RunPaths, find_runs, save_ensemble
 from capsmith.models.feature_captioner import FeatureCaptioner, Features, parts_of
+from capsmith.models.loading import keras_members, load_members, summary_of
 from capsmith.models.member import Member
 from capsmith.models.run import RunDirectory
-from capsmith.models.summary import summary
 from capsmith.models.training_domain import TrainingDomain
-from capsmith.vision.encoder import Encoder
 from capsmith.vision.images import ImageSource
 
 
@@ -54,10 +51,10 @@ class Captioner(FeatureCaptioner):
     def load(
         cls, run: RunPaths, encoder: bool = True, overrides: Sequence[str] = (), average: bool = False
     ) -> "Captioner":
-        """Loads the best checkpoint of a run, or the members of an ensemble.
+        """Loads the best checkpoint of a run, an export, or the members of an ensemble. Exports need no Keras.
 
         Args:
-            run: A run directory, whose config may name an ``ensemble``; a saved ensemble (a directory with
+            run: An export; a run directory, whose config may name an ``ensemble``; a saved ensemble (a directory with
                 ``ensemble.yaml``, or a YAML file); or several of them, which form an ensemble.
             encoder: Also load the encoders; without them only features can be captioned.
             overrides: Changes to the config, such as ``"decoding.beam_size=3"``.
@@ -75,26 +72,25 @@ class Captioner(FeatureCaptioner):
     def load_members(
         cls, runs: Sequence[Path], configs: Sequence[Config], encoder: bool = True, average: bool = False
     ) -> "Captioner":
-        """Loads one member from each run, with its config; equal frozen encoders are loaded once."""
-        frozen: dict[str, Encoder] = {}
-        loaded = [Member.load(run, encoder, config, frozen) for run, config in zip(runs, configs, strict=True)]
-        require_same_words(loaded)
-        return cls([average_weights(loaded)] if average else loaded)
+        """Loads the members of each run or export, with its config; equal frozen encoders are loaded once."""
+        return cls(load_members(runs, configs, encoder, average))
 
     def save(self, run: str | Path) -> None:
         """Writes everything that ``load`` needs into a directory; each member of an ensemble into a subfolder."""
-        if len(self.members) == 1:
-            self.members[0].save(run)
+        members = keras_members(self.members)
+        if len(members) == 1:
+            members[0].save(run)
             return
         directory = RunDirectory.named(run)
-        folders = [directory.member(number + 1) for number in range(len(self.members))]
-        for member, folder in zip(self.members, folders, strict=True):
+        folders = [directory.member(number + 1) for number in range(len(members))]
+        for member, folder in zip(members, folders, strict=True):
             member.save(folder)
         save_ensemble(directory, [folder.name for folder in folders])
 
     def with_config(self, config: Config) -> "Captioner":
         """Returns this captioner with another config of the first member, which decides decoding and evaluation."""
-        return Captioner([replace(self.members[0], config=config), *self.members[1:]], self._given_index)
+        first: Any = self.members[0]
+        return Captioner([replace(first, config=config), *self.members[1:]], self._given_index)
 
     def summary(self, layers: bool = False) -> str:
         """Returns a table of each member's layers: shapes, parameters, bytes.
@@ -102,7 +98,7 @@ class Captioner(FeatureCaptioner):
         Args:
             layers: List the layers of the encoders too.
         """
-        return "\n\n".join(summary(member, layers) for member in self.members)
+        return "\n\n".join(summary_of(member, layers) for member in self.members)
 
     # --- images to captions ------------------------------------------------------------------------------------------
 
@@ -156,7 +152,9 @@ class Captioner(FeatureCaptioner):
         search_config = chosen_decoding(decoding, self.config.decoding, settings)
         sources, several = image_list(images)
         if attention:
-            require_attention(self.members)
+            from capsmith.models.attention_maps import require_attention
+
+            require_attention(keras_members(self.members))
         size = self.batch_size(search_config, self.config.evaluation.batch_size)
         captions: list[Caption | ImageError] = []
         for batch in read_images(sources, self._image_sizes, size, several, on_error):
@@ -176,10 +174,12 @@ class Captioner(FeatureCaptioner):
             captions = [replace(caption, domain=check) for caption, check in zip(captions, checks, strict=True)]
         if not attention:
             return captions
+        from capsmith.models.attention_maps import attention_maps
+
         ids = [self.vocabulary.encode_words(caption.words) for caption in captions]
         return [
             replace(caption, attention=maps.weights, probabilities=tuple(maps.probabilities.tolist()))
-            for caption, maps in zip(captions, attention_maps(self.members, parts, ids), strict=True)
+            for caption, maps in zip(captions, attention_maps(keras_members(self.members), parts, ids), strict=True)
         ]
 
     def features(self, images: ImageSource | Several) -> Features:
@@ -221,5 +221,4 @@ class Captioner(FeatureCaptioner):
     @cached_property
     def domain(self) -> TrainingDomain | None:
         """Summary of the first member's training images; None if its run has none."""
-        first = self.members[0]
-        return None if first.run is None else TrainingDomain.load(first.run.domain, first.feature_shape[-1])
+        return self.members[0].load_domain()

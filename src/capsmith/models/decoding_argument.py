@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from capsmith.core.errors import ConfigError
 from capsmith.core.schema import explain
-from capsmith.core.spelling import nearest
+from capsmith.decoding.choice import choose
 from capsmith.decoding.config import DECODINGS, DecodingConfig
 
 Search = DecodingConfig | str | None
@@ -30,27 +30,17 @@ def chosen_decoding(requested: Any, own: DecodingConfig, settings: Mapping[str, 
     if isinstance(requested, DecodingConfig) or (requested is None and not settings):
         base = own if requested is None else requested
         return _validated(type(base), {**base.model_dump(), **settings}) if settings else base
-    if requested is None:
-        candidates = [kind for kind in DECODINGS.settings.values() if settings.keys() <= kind.model_fields.keys()]
-        kind = type(own) if type(own) in candidates or not candidates else candidates[0]
-    elif not isinstance(requested, str):
+    if requested is not None and not isinstance(requested, str):
         raise TypeError(f"decoding is the name of a search, or its settings, not {type(requested).__name__}")
-    elif requested in DECODINGS.retired:
-        raise ConfigError(f"decoding: {DECODINGS.retired[requested]}")
-    elif requested not in DECODINGS.settings:
-        known = DECODINGS.names()
-        raise ConfigError(
-            f"decoding: {requested!r:.80} is not a search{nearest(requested, known)} (one of: {', '.join(known)})"
-        )
-    else:
-        kind = DECODINGS.settings[requested]
-    shared = {key: value for key, value in own.model_dump().items() if key in kind.model_fields and key != "type"}
-    return _validated(kind, {**shared, **settings})
+    kinds = {**DECODINGS.settings, own.type: type(own)}
+    fields = {name: kind.model_fields.keys() for name, kind in kinds.items()}
+    name, values = choose(requested, own.model_dump(), settings, fields, DECODINGS.retired)
+    return _validated(kinds[name], values)
 
 
 def _validated(kind: type[Any], values: Mapping[str, Any]) -> DecodingConfig:
     try:
         validated: DecodingConfig = kind.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(f"decoding.{line}" for line in explain(error, kind))) from None
+        raise ConfigError("; ".join(explain(error, kind, "decoding"))) from None
     return validated

@@ -16,7 +16,7 @@ from capsmith.core.scopes import Use, difference
 from capsmith.decoding.engine import Stepper
 from capsmith.decoding.features import EnsembleFeatures
 from capsmith.decoding.stepper import DecoderStepper
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
 
 
 class EnsembleDecoder(keras.layers.Layer):
@@ -80,7 +80,7 @@ class EnsembleStepper(DecoderStepper):
         return list(zip(self.steppers, features.parts, strict=True))
 
 
-def average_weights(members: Sequence[Member]) -> Member:
+def average_weights(members: Sequence[KerasMember]) -> KerasMember:
     """Sets the first member's weights to the mean of all members' weights, and returns that member.
 
     The mean is a good model if all members started from the same weights, as stages or continuations of one training
@@ -97,17 +97,3 @@ def average_weights(members: Sequence[Member]) -> Member:
         if "float" in str(same[0].dtype):
             same[0].assign(sum(keras.ops.convert_to_numpy(weight) for weight in same) / len(same))
     return first
-
-
-def require_same_words(members: Sequence[Member]) -> None:
-    """Checks that models can form an ensemble.
-
-    Raises:
-        CheckpointError: A member has another vocabulary than the first.
-    """
-    first = members[0]
-    for member in members[1:]:
-        if member.vocabulary.sha256() != first.vocabulary.sha256():
-            raise CheckpointError(
-                f"{member.run} has another vocabulary than {first.run}: train both on the same captions"
-            )

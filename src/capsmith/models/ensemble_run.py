@@ -13,13 +13,14 @@ from capsmith.core.files import write_text
 from capsmith.core.overrides import check_overrides
 from capsmith.core.schema import Settings, explain
 from capsmith.core.yaml_io import dump_yaml, read_yaml
+from capsmith.models.export_folder import ExportFolder
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config, run_configs
 
 _YAML = (".yaml", ".yml")
 
 RunPaths = str | Path | Iterable[str | Path]
-"""A run directory, a saved ensemble, or several of them."""
+"""A run directory, an export, a saved ensemble, or several of them."""
 
 
 class EnsembleFile(Settings):
@@ -49,6 +50,11 @@ class ModelRuns:
     report: Path
     overrides: tuple[str, ...]
 
+    @property
+    def needs_keras(self) -> bool:
+        """Whether one of them is a run; exports need no Keras."""
+        return not all(ExportFolder(run).is_export for run in self.runs)
+
     def configs(self, require_all: bool = True) -> list[Config]:
         """Reads the config of each run, with the overrides; arguments and errors as ``run_configs``."""
         return run_configs(self.runs, self.overrides, require_all)
@@ -58,7 +64,7 @@ def find_runs(model: RunPaths, overrides: Sequence[str] = (), average: bool = Fa
     """Finds the runs of a model.
 
     Args:
-        model: A run directory, whose config may name an ``ensemble``; a saved ensemble (a directory with
+        model: An export; a run directory, whose config may name an ``ensemble``; a saved ensemble (a directory with
             ``ensemble.yaml``, or a YAML file); or several of them, whose configs' ensembles are then ignored.
         overrides: Changes to the config; ``ensemble=[]`` uses a run without its ensemble.
         average: Average the weights of several runs.
@@ -78,14 +84,20 @@ def find_runs(model: RunPaths, overrides: Sequence[str] = (), average: bool = Fa
         return _expanded(paths[0], tuple(overrides), average)
     parts = [_saved(path) or ModelRuns((path.path,), False, path.report, ()) for path in paths]
     runs = tuple(run for part in parts for run in part.runs)
-    report = RunDirectory(runs[0]).report / ("average" if average else "ensemble")
+    first = ExportFolder(runs[0])
+    report = (first if first.is_export else RunDirectory(runs[0])).report / ("average" if average else "ensemble")
     return ModelRuns(runs, average, report, (*parts[0].overrides, *overrides))
 
 
 def is_model(path: str | Path) -> bool:
-    """Returns whether a path is a run directory or a saved ensemble."""
+    """Returns whether a path is a run directory, an export or a saved ensemble."""
     run = RunDirectory(Path(path))
-    return run.is_run or run.is_ensemble or (run.path.suffix.lower() in _YAML and run.path.is_file())
+    return (
+        run.is_run
+        or run.is_ensemble
+        or ExportFolder(run.path).is_export
+        or (run.path.suffix.lower() in _YAML and run.path.is_file())
+    )
 
 
 def save_ensemble(directory: RunDirectory, members: Sequence[str]) -> None:
@@ -103,6 +115,11 @@ def _expanded(run: RunDirectory, overrides: tuple[str, ...], average: bool) -> M
     if (saved := _saved(run)) is not None:
         averaged = average or saved.average
         return ModelRuns(saved.runs, averaged, saved.report, (*saved.overrides, *overrides))
+    if (export := ExportFolder(run.path)).is_export:
+        run_config(run.path, overrides)  # reports mistakes
+        if average:
+            raise ConfigError(f"{run} is an export: only the weights of runs can be averaged")
+        return ModelRuns((run.path,), False, export.report, overrides)
     config = run_config(run.path, overrides)
     others = [_beside(member.run, run.path) for member in config.ensemble]
     report = run.report / "average" if average and others else run.report

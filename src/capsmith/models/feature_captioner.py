@@ -7,31 +7,32 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from capsmith.config import Config
-from capsmith.core.errors import CheckpointError
+from capsmith.core.errors import ConfigError
 from capsmith.data.sources import FeatureSource
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.config import DECODINGS, DecodingConfig
+from capsmith.decoding.engine import Stepper
 from capsmith.decoding.features import EnsembleFeatures
 from capsmith.decoding.hypotheses import Hypothesis, require_known_tokens
+from capsmith.decoding.joint_stepper import JointStepper
 from capsmith.decoding.limits import images_at_once
 from capsmith.decoding.rerank.rerank import rerank
 from capsmith.decoding.search import search
-from capsmith.decoding.stepper import DecoderStepper
 from capsmith.decoding.wishes import Wishes, has_wishes
 from capsmith.models.arguments import checked_features, require_same_process
 from capsmith.models.caption import Caption, caption_of
-from capsmith.models.caption_model import CaptionModel
 from capsmith.models.decoding_argument import Search, chosen_decoding
-from capsmith.models.ensemble import EnsembleStepper, require_same_words
-from capsmith.models.member import Member, StoredFeatures
+from capsmith.models.member import Member, StoredFeatures, require_same_words
 from capsmith.models.wishes import resolve
 from capsmith.retrieval.caption_index import CaptionIndex
-from capsmith.vision.encoder import Encoder, JoinedEncoder
+
+if TYPE_CHECKING:
+    from capsmith.models.caption_model import CaptionModel
 
 Features = np.ndarray | EnsembleFeatures
 """Features of B images: an array (B, D) or (B, L, D), or one array for each member of an ensemble."""
@@ -125,12 +126,16 @@ class FeatureCaptioner:
         return [caption_of(ranked, self.vocabulary, self.config.text) for ranked in hypotheses]
 
     @cached_property
-    def stepper(self) -> DecoderStepper:
-        """The decoders, compiled once for all searches."""
-        if len(self.members) == 1:
+    def stepper(self) -> Stepper:
+        """The decoders: compiled once for all searches, or in NumPy if some are exported."""
+        steppers: list[Any] = [member.stepper for member in self.members]
+        if len(steppers) == 1:
             return self.members[0].stepper
-        shapes = [member.feature_shape for member in self.members]
-        return EnsembleStepper([member.stepper for member in self.members], shapes)
+        if not all(hasattr(stepper, "run_compiled") for stepper in steppers):
+            return JointStepper(steppers)
+        from capsmith.models.ensemble import EnsembleStepper
+
+        return EnsembleStepper(steppers, [member.feature_shape for member in self.members])
 
     @cached_property
     def caption_index(self) -> CaptionIndex:
@@ -141,10 +146,7 @@ class FeatureCaptioner:
         """
         if self._given_index is not None:
             return self._given_index
-        first = self.members[0]
-        if first.run is None:
-            raise CheckpointError("this captioner has no caption index, which reranking needs: pass one")
-        return CaptionIndex.load(first.run.path, first.feature_shape[-1], len(self.vocabulary))
+        return self.members[0].load_caption_index()
 
     def batch_size(self, decoding: DecodingConfig, most: int) -> int:
         """Returns the number of images to search together, ``most`` or fewer; see ``limits.images_at_once``."""
@@ -165,9 +167,17 @@ class FeatureCaptioner:
         return self.members[0].vocabulary
 
     @property
-    def model(self) -> CaptionModel:
-        """Network of the first member."""
-        return self.members[0].model
+    def model(self) -> "CaptionModel":
+        """Network of the first member.
+
+        Raises:
+            ConfigError: It is an export, whose network is not a Keras model.
+        """
+        first: Any = self.members[0]
+        if not hasattr(first, "model"):
+            raise ConfigError(f"{first.run} is an export and has no Keras model: use the run that it was made from")
+        model: CaptionModel = first.model
+        return model
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -175,7 +185,7 @@ class FeatureCaptioner:
         return self.members[0].feature_shape
 
     @property
-    def encoder(self) -> Encoder | JoinedEncoder | None:
+    def encoder(self) -> Any:
         """Encoder of the first member."""
         return self.members[0].encoder
 

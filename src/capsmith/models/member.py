@@ -1,190 +1,101 @@
-"""One trained model: config, vocabulary, network and encoder, saved in and loaded from a run directory.
+"""One trained model, whatever computes it: the interface of ``KerasMember`` and ``ExportedMember``. No Keras.
 
 B images · L regions · D channels.
 """
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Protocol
 
-import keras
 import numpy as np
-from pydantic import Field
 
-from capsmith.config import Config, save_config
-from capsmith.core.compilation import compiled
+from capsmith.config import Config
 from capsmith.core.errors import CheckpointError
-from capsmith.core.files import read_json, write_json
-from capsmith.core.plugin_requirements import write_requirements
-from capsmith.core.readers.file_schema import FileSchema
 from capsmith.data.sources import FeatureSource
 from capsmith.data.text.vocabulary import Vocabulary
-from capsmith.decoding.stepper import DecoderStepper
-from capsmith.models.arguments import check_pixels
-from capsmith.models.caption_model import CaptionModel, build_model
-from capsmith.models.checkpoints import load_weights, save_weights
+from capsmith.decoding.engine import Stepper
 from capsmith.models.feature_origin import FeatureOrigin
-from capsmith.models.run import RunDirectory
-from capsmith.models.run_config import run_config
-from capsmith.vision.encoder import Encoder, JoinedEncoder, join_encoders
-from capsmith.vision.joined import join_features
-from capsmith.vision.saved_encoder import load_encoder, load_encoders, save_encoders
+from capsmith.models.training_domain import TrainingDomain
+from capsmith.retrieval.caption_index import CaptionIndex
 
 
-class _SavedMember(FileSchema):
-    """``captioner.json``."""
-
-    format: Literal[1]
-    feature_shape: list[Annotated[int, Field(gt=0, lt=10**6)]] = Field(min_length=1, max_length=2)
-    vocabulary: str
-    features: Any = None
-
-
-@dataclass(frozen=True, eq=False)
-class Member:
-    """One trained model.
-
-    Attributes:
-        config: The resolved config.
-        vocabulary: The words.
-        model: The network; its decoder is built.
-        feature_shape: Shape of the features of one image, (D,) or (L, D).
-        encoder: Turns images into features; None if only features are captioned.
-        run: The run directory, if the model was loaded from one.
-        feature_origin: The pickle whose features the model was trained on, if any.
-    """
-
-    config: Config
-    vocabulary: Vocabulary
-    model: CaptionModel
-    feature_shape: tuple[int, ...]
-    encoder: Encoder | JoinedEncoder | None = None
-    run: RunDirectory | None = None
-    feature_origin: FeatureOrigin | None = None
-
-    @classmethod
-    def load(
-        cls,
-        run: str | Path,
-        encoder: bool = True,
-        config: Config | None = None,
-        frozen: dict[str, Encoder] | None = None,
-    ) -> "Member":
-        """Loads the best checkpoint of a run. Nothing in the run is executed.
-
-        Args:
-            run: The run directory.
-            encoder: Also load the encoder. An encoder that was trained is part of the model, and always loaded.
-            config: The run's config with overrides; by default as saved.
-            frozen: Frozen encoders that were loaded before, to be shared among members; newly loaded ones are added.
-
-        Raises:
-            CheckpointError: The directory is not a run, is incomplete, or its files do not belong together.
-        """
-        directory = RunDirectory.named(run)
-        config = config or run_config(directory.path)
-        directory.require_complete()
-        vocabulary = Vocabulary.load(directory.vocabulary)
-        content, advice = read_json(directory.captioner, CheckpointError), "copy or train the run again"
-        saved = _SavedMember.check(content, directory.captioner, CheckpointError, advice)
-        if saved.vocabulary != vocabulary.sha256():
-            raise CheckpointError(
-                f"{directory.vocabulary} is not the vocabulary with which this checkpoint was trained"
-            )
-        shape = tuple(saved.feature_shape)
-        origin = FeatureOrigin.read(saved.features, str(directory.captioner))
-        has_encoder = origin is None or origin.encoder != "none"
-        needs_encoder = has_encoder and (encoder or config.trains_encoder)
-        loaded = _load_encoders(config, directory, frozen) if needs_encoder else None
-        if loaded is not None and loaded.feature_shape != shape:
-            raise CheckpointError(
-                f"{directory.captioner}: feature_shape is {shape}, but its encoder has {loaded.feature_shape}"
-            )
-        model = build_model(config, vocabulary, shape, loaded)
-        load_weights(model, directory.weights)
-        return cls(config, vocabulary, model, shape, loaded, directory, origin)
-
-    def save(self, run: str | Path) -> None:
-        """Writes everything that ``load`` needs into a directory."""
-        self.save_parts(run)
-        self.save_weights(run)
-
-    def save_parts(self, run: str | Path) -> None:
-        """Writes everything that training does not change: config, vocabulary, and the encoder in its present state."""
-        directory = RunDirectory.named(run)
-        directory.path.mkdir(parents=True, exist_ok=True)
-        save_config(self.config, directory.config)
-        write_requirements(self.config.components(), directory.plugins)
-        self.vocabulary.save(directory.vocabulary)
-        if self.encoder is not None:
-            save_encoders(self.encoder, directory.path)
-        saved = _SavedMember(
-            format=1,
-            feature_shape=list(self.feature_shape),
-            vocabulary=self.vocabulary.sha256(),
-            features=self.feature_origin.model_dump() if self.feature_origin is not None else None,
-        )
-        write_json(directory.captioner, saved.model_dump(exclude_none=True))
-
-    def save_weights(self, run: str | Path) -> None:
-        """Writes the trained weights, atomically."""
-        save_weights(self.model.without_optimizer(), RunDirectory.named(run).weights)
-
-    @cached_property
-    def stepper(self) -> DecoderStepper:
-        """The decoder, compiled once for all searches."""
-        return DecoderStepper(self.model.decoder)
+class ImageEncoder(Protocol):
+    """An encoder of a member."""
 
     @property
-    def encoders(self) -> tuple[Encoder, ...]:
-        """The encoders, whose features are joined.
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the input."""
 
-        Raises:
-            CheckpointError: The model has no encoder, or was loaded without it.
-        """
-        if self.encoder is None and self.feature_origin is not None and self.feature_origin.encoder == "none":
-            raise CheckpointError(f"this captioner {self.feature_origin.note}")
-        if self.encoder is None:
-            raise CheckpointError("this captioner was loaded without its encoder: it can caption only features")
-        return self.encoder.parts
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of the features of one image, (D,) or (L, D)."""
+
+    def encode(self, pixels: np.ndarray) -> np.ndarray:
+        """Returns the features (B, D) or (B, L, D), float32, of images (B, H, W, 3)."""
+
+
+class Place(Protocol):
+    """Where a member was loaded from: a run directory, or an export."""
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+
+
+class Member(Protocol):
+    """One trained model."""
+
+    @property
+    def config(self) -> Config:
+        """The resolved config."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words."""
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of the features of one image, (D,) or (L, D)."""
+
+    @property
+    def encoder(self) -> Any:
+        """Turns images into features; None if only features are captioned."""
+
+    @property
+    def run(self) -> Place | None:
+        """The folder that the model was loaded from, if any."""
+
+    @property
+    def feature_origin(self) -> FeatureOrigin | None:
+        """The pickle whose features the model was trained on, if any."""
+
+    @property
+    def attends(self) -> bool:
+        """Whether attention maps can be computed."""
+
+    @property
+    def encoders(self) -> Sequence[ImageEncoder]:
+        """The encoders, whose features are joined; raises CheckpointError if there are none."""
+
+    @property
+    def stepper(self) -> Stepper:
+        """The decoder for searches."""
 
     def encode(self, *pixels: np.ndarray) -> np.ndarray:
-        """Returns the features (B, D) or (B, L, D) of pixels (B, H, W, 3) in 0–255, one array for each encoder."""
-        check_pixels(pixels, [encoder.image_size for encoder in self.encoders])
-        return self.join([self.encode_with(number, array) for number, array in enumerate(pixels)])
+        """Returns the features of pixels (B, H, W, 3) in 0–255, one array for each encoder."""
 
     def encode_with(self, number: int, pixels: np.ndarray) -> np.ndarray:
         """Returns the features of pixels (B, H, W, 3) from one of the encoders."""
-        features: np.ndarray = keras.ops.convert_to_numpy(self._compiled[number](keras.ops.convert_to_tensor(pixels)))
-        return features
 
     def join(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """Joins the features of the encoders into what the decoder reads.
+        """Joins the features of the encoders into what the decoder reads."""
 
-        Grids of frozen encoders become float16, the precision of a feature store: an image file and its stored
-        features give the same caption.
-        """
-        stored = len(self.feature_shape) == 2 and not self.config.trains_encoder
-        return join_features([part.astype(np.float16) for part in parts] if stored else parts)
+    def load_domain(self) -> TrainingDomain | None:
+        """Reads the summary of the training images, if there is one."""
 
-    @cached_property
-    def _compiled(self) -> list[Callable[[Any], Any]]:
-        return [compiled(partial(encoder.model, training=False), encoder.model) for encoder in self.encoders]
-
-
-def _load_encoders(config: Config, run: RunDirectory, frozen: dict[str, Encoder] | None) -> Encoder | JoinedEncoder:
-    if frozen is None or config.trains_encoder:
-        return load_encoders(config.encoders, run.path)
-    parts = []
-    for settings, folder in zip(config.encoders, run.encoders(len(config.encoders)), strict=True):
-        key = settings.model_dump_json() + json.dumps(read_json(folder.description, CheckpointError))
-        if key not in frozen:
-            frozen[key] = load_encoder(settings, folder.path)
-        parts.append(frozen[key])
-    return join_encoders(parts)
+    def load_caption_index(self) -> CaptionIndex:
+        """Reads the captions of the training images; raises CheckpointError if there are none."""
 
 
 @dataclass(frozen=True)
@@ -202,4 +113,22 @@ class StoredFeatures:
     def features(self, ids: Sequence[str]) -> np.ndarray:
         """Returns features (B, D) or (B, L, D)."""
         rows = self.source.gather(self.source.rows(ids))
-        return self.member.encode(rows) if self.member.config.trains_encoder else rows
+        return self.member.encode(rows) if _holds_pixels(rows) and self.member.config.trains_encoder else rows
+
+
+def _holds_pixels(rows: np.ndarray) -> bool:
+    return rows.ndim == 4
+
+
+def require_same_words(members: Sequence[Member]) -> None:
+    """Checks that models can form an ensemble.
+
+    Raises:
+        CheckpointError: A member has another vocabulary than the first.
+    """
+    first = members[0]
+    for member in members[1:]:
+        if member.vocabulary.sha256() != first.vocabulary.sha256():
+            raise CheckpointError(
+                f"{member.run} has another vocabulary than {first.run}: train both on the same captions"
+            )

@@ -10,13 +10,15 @@ from capsmith.core.overrides import check_overrides
 from capsmith.core.plugin_requirements import unloaded_components
 from capsmith.core.scopes import Scope, Use, difference, field_scope
 from capsmith.core.yaml_io import read_yaml
+from capsmith.models.export_config import export_config
+from capsmith.models.export_folder import ExportFolder
 from capsmith.models.run import RunDirectory
 
 _OF_THE_FIRST = frozenset({Scope.DECODING, Scope.EVALUATION})  # in an ensemble, the first run decides these
 
 
 def run_config(run: str | Path, overrides: Sequence[str] = (), require_all: bool = False) -> Config:
-    """Reads the resolved config of a run. Configs written by earlier versions are migrated.
+    """Reads the resolved config of a run or an export. Configs written by earlier versions are migrated.
 
     Args:
         run: The run directory.
@@ -27,6 +29,8 @@ def run_config(run: str | Path, overrides: Sequence[str] = (), require_all: bool
         CheckpointError: The directory is missing or is not a run, its config is damaged, or it requires a plugin.
         ConfigError: An override is not valid, or would change the model.
     """
+    if ExportFolder(Path(run)).is_export:
+        return export_config(run, overrides)
     directory = RunDirectory(Path(run))
     directory.require()
     unloaded = unloaded_components(directory.plugins, require_all)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from capsmith.config import Config
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
 
 _LAST = ("to_embedding", "output")  # output layers, listed last
 
@@ -39,7 +39,7 @@ class Row:
     trained: bool
 
 
-def summary(member: Member, layers: bool = False) -> str:
+def summary(member: KerasMember, layers: bool = False) -> str:
     """Returns a table of the parts of a model.
 
     Args:
@@ -60,7 +60,7 @@ def summary(member: Member, layers: bool = False) -> str:
     return "\n".join(lines)
 
 
-def headline(member: Member) -> str:
+def headline(member: KerasMember) -> str:
     """Returns the path from image to words in one line."""
     config, decoder = member.config, member.config.decoder
     return (
@@ -74,7 +74,7 @@ def encoder_name(config: Config) -> str:
     return " + ".join(encoder.type + (f" ({encoder.layer})" if encoder.layer else "") for encoder in config.encoders)
 
 
-def encoder_rows(member: Member, layers: bool = False) -> list[Row]:
+def encoder_rows(member: KerasMember, layers: bool = False) -> list[Row]:
     """Returns a row for each encoder, and with ``layers`` for each weighted layer; none without an encoder."""
     if member.encoder is None:
         return []
@@ -92,7 +92,7 @@ def encoder_rows(member: Member, layers: bool = False) -> list[Row]:
     return rows
 
 
-def decoder_rows(member: Member) -> list[Row]:
+def decoder_rows(member: KerasMember) -> list[Row]:
     """Returns a row for each layer of the decoder with weights, in the order of their creation."""
     decoder = member.model.decoder
     counted: set[int] = set()
@@ -157,7 +157,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     return row.name, row.kind, row.shapes, f"{row.parameters:,}", size(row.bytes)
 
 
-def _totals(member: Member, encoder: Sequence[Row], decoder: Sequence[Row]) -> list[str]:
+def _totals(member: KerasMember, encoder: Sequence[Row], decoder: Sequence[Row]) -> list[str]:
     encoders = [row for row in encoder if row.part == "encoder"]
     lines = []
     for name, rows in (("encoder", encoders), ("decoder", decoder), ("in all", [*encoders, *decoder])):

@@ -23,6 +23,8 @@ from capsmith.evaluation.evaluate import evaluate_captioner, require_report
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
 from capsmith.models.feature_origin import FeatureOrigin, require_same_features
+from capsmith.models.keras_member import KerasMember
+from capsmith.models.loading import keras_members
 from capsmith.models.member import Member, StoredFeatures
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
@@ -122,10 +124,10 @@ def _train(training: Training, corpus: Corpus) -> Captioner:
     history = loop.run(resumed)
     load_weights(captioner.model.without_optimizer(), run.weights)
     if files.precision != "float32":
-        captioner = Captioner([Member.load(run.path, captioner.encoder is not None)])  # computes in float32
+        captioner = Captioner([KerasMember.load(run.path, captioner.encoder is not None)])  # computes in float32
     _finish(captioner.members[0], prepared, run, history)
     logger.info(f"trained in {sessions}: {run}")
-    captioner = Captioner([replace(captioner.members[0], run=run)])
+    captioner = Captioner([replace(keras_members(captioner.members)[0], run=run)])
     _evaluate(captioner, prepared, run, corpus)
     return captioner
 
@@ -169,7 +171,7 @@ def _evaluate(captioner: Captioner, prepared: Prepared, run: RunDirectory, corpu
     if config.evaluation.after_training is None:
         return
     others = [member.run for member in config.ensemble]
-    ensemble = Captioner([*captioner.members, *(Member.load(other, encoder=False) for other in others)])
+    ensemble = Captioner([*captioner.members, *(KerasMember.load(other, encoder=False) for other in others)])
     evaluate_captioner(ensemble, run.report, corpus, config.evaluation.after_training, [run.path, *others])
 
 

@@ -11,6 +11,7 @@ from capsmith.core.progress import progress_bar
 from capsmith.data.text.vocabulary import PAD
 from capsmith.metrics import Score
 from capsmith.models.checkpoints import load_state, save_state
+from capsmith.models.loading import keras_members
 from capsmith.training.divergence import require_finite
 from capsmith.training.epoch_state import EpochProgress
 from capsmith.training.history import History, Row
@@ -88,7 +89,7 @@ class TrainingLoop:
             row["seconds"] = round(time.perf_counter() - started, 2)
             best = self.history.add(row, self.config)
             if best:
-                self.captioner.members[0].save_weights(self.directory.path)
+                keras_members(self.captioner.members)[0].save_weights(self.directory.path)
         self._save_state(None)
         self.files.write_history(self.history)
         self._log_epoch(row, scores, best)

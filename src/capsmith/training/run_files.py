@@ -8,6 +8,7 @@ from capsmith.core.plugin_requirements import write_requirements
 from capsmith.core.versions import installed_versions
 from capsmith.evaluation.plots import plot_history
 from capsmith.models.captioner import Captioner
+from capsmith.models.loading import keras_members
 from capsmith.models.run import RunDirectory
 from capsmith.training.encoder_adaptation import copy_adapted_encoders
 from capsmith.training.history import History
@@ -32,7 +33,7 @@ class RunFiles:
             CapsmithError: The directory cannot be written.
         """
         self.write_config()
-        self.captioner.members[0].save_parts(self.run.path)
+        keras_members(self.captioner.members)[0].save_parts(self.run.path)
         copy_adapted_encoders(self.captioner.config, self.run)
 
     def write_config(self) -> None:

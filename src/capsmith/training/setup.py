@@ -13,7 +13,7 @@ from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.caption_model import build_model
 from capsmith.models.captioner import Captioner
 from capsmith.models.feature_origin import encoder_for_pickle
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
 from capsmith.vision.encoder import Encoder, JoinedEncoder, build_encoders
 from capsmith.vision.pickle_store import PickleStore
 
@@ -74,7 +74,7 @@ def new_captioner(
         model = build_model(config, vocabulary, prepared.feature_shape, encoder, vectors)
     if (standardise := getattr(model.decoder, "standardise", None)) is not None:
         standardise.learn(_sample_features(prepared, config.seed))
-    return Captioner([Member(config, vocabulary, model, prepared.feature_shape, encoder, feature_origin=origin)])
+    return Captioner([KerasMember(config, vocabulary, model, prepared.feature_shape, encoder, feature_origin=origin)])
 
 
 def _sample_features(prepared: Prepared, seed: int) -> np.ndarray:

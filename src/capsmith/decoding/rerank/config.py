@@ -6,30 +6,26 @@ from pydantic import Field, model_validator
 
 from capsmith.core.registry import Registry
 from capsmith.core.schema import Settings
+from capsmith.decoding.rules import MbrRules, RerankRules
 
 
-class RerankConfig(Settings):
+class RerankConfig(RerankRules, Settings):
     """Settings shared by all rerankers."""
 
     type: str
     """``mbr``."""
 
-    @property
-    def rows(self) -> dict[str, int]:
-        """Number of hypotheses of one image that the reranker adds, by the field that sets it."""
-        return {}
-
-    @property
-    def requires_caption_index(self) -> bool:
-        """Whether the reranker reads the captions of the training images."""
-        return False
+    @model_validator(mode="after")
+    def _check(self) -> "RerankConfig":
+        self.check()
+        return self
 
 
 RERANKERS = Registry("reranker", RerankConfig)
 
 
 @RERANKERS.register("capsmith.decoding.rerank.mbr:MbrReranker")
-class MbrConfig(RerankConfig):
+class MbrConfig(MbrRules, RerankConfig):
     """Minimum Bayes risk decoding: the candidate most similar to samples and to captions of similar training images."""
 
     type: Literal["mbr"] = "mbr"
@@ -62,22 +58,3 @@ class MbrConfig(RerankConfig):
     """Weight of the log probability, divided by the caption's length to the power ``length_penalty``."""
     length_penalty: float = Field(default=0.7, ge=0, le=10)
     """Power of the length in the log probability score; 0 favours short captions."""
-
-    @property
-    def rows(self) -> dict[str, int]:
-        """The samples."""
-        return {"samples": self.samples}
-
-    @property
-    def requires_caption_index(self) -> bool:
-        """CIDEr-D needs the document frequencies of the training captions."""
-        return True
-
-    @model_validator(mode="after")
-    def _require_weight(self) -> "MbrConfig":
-        knn = self.neighbours and self.knn_weight
-        if not (self.utility_weight or self.concept_weight or self.log_prob_weight or knn):
-            raise ValueError(
-                "all weights are 0: set utility_weight, knn_weight (with neighbours), concept_weight or log_prob_weight"
-            )
-        return self

@@ -31,7 +31,8 @@ from capsmith.deploy.export.sample_images import SampleImages, sample_images
 from capsmith.deploy.export.verify import EXACT, QUANTISED, Comparison, LoadedExport, compare, require_same
 from capsmith.models.captioner import Captioner
 from capsmith.models.ensemble_run import ModelRuns, RunPaths, find_runs
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
+from capsmith.models.loading import keras_members
 
 logger = get_logger(__name__)
 
@@ -95,6 +96,7 @@ def export(
     package = None if onnxruntime_web is None else path_argument(onnxruntime_web, "onnxruntime_web")
     prepared = spec.load(spec.preparer)(package) if spec.preparer else None
     captioner = Captioner.load_members(runs.runs, configs, average=runs.average)
+    keras_members(captioner.members)
     for member in captioner.members:
         _ = member.encoders  # raises if there are none
     if configs[0].decoding.requires_caption_index:
@@ -138,7 +140,7 @@ def _build(
     """Writes a complete export, verified, into a new folder."""
     folder.mkdir()
     entries = []
-    for number, member in enumerate(captioner.members, start=1):
+    for number, member in enumerate(keras_members(captioner.members), start=1):
         name = "." if len(captioner.members) == 1 else f"member_{number}"
         entries.append(_write_member(folder, name, member, spec, quantise))
     captioner.vocabulary.save(folder / manifest.VOCABULARY)
@@ -162,7 +164,7 @@ def _build(
     return comparison
 
 
-def _write_member(folder: Path, name: str, member: Member, spec: Format, quantise: str | None) -> dict[str, Any]:
+def _write_member(folder: Path, name: str, member: KerasMember, spec: Format, quantise: str | None) -> dict[str, Any]:
     """Writes the files of one model; returns its entry for the manifest."""
     own = folder / name
     own.mkdir(exist_ok=True)

@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from capsmith.core.errors import CheckpointError, PluginError
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
 from capsmith.vision.encoder import Encoder
 
 IMAGES, ROWS = "images", "rows"
@@ -91,7 +91,7 @@ class MemberGraphs:
         return *self.encoders, self.start, self.step
 
 
-def member_graphs(member: Member) -> MemberGraphs:
+def member_graphs(member: KerasMember) -> MemberGraphs:
     """Returns the graphs of a model.
 
     Raises:

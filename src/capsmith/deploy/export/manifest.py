@@ -12,7 +12,7 @@ from capsmith.core.readers.json_files import parse_json
 from capsmith.core.readers.regular_files import read_bytes
 from capsmith.deploy.export.graphs import MemberGraphs
 from capsmith.models.captioner import Captioner
-from capsmith.models.member import Member
+from capsmith.models.keras_member import KerasMember
 from capsmith.models.wishes import without_file
 
 MANIFEST, CARD, VOCABULARY, DOMAIN = "manifest.json", "README.md", "vocabulary.json", "domain.npz"
@@ -20,7 +20,7 @@ FORMAT = 1
 _UNLISTED = (MANIFEST, CARD)
 
 
-def member_entry(member: Member, graphs: MemberGraphs, folder: str, suffix: str) -> dict[str, Any]:
+def member_entry(member: KerasMember, graphs: MemberGraphs, folder: str, suffix: str) -> dict[str, Any]:
     """Returns the entry of one model.
 
     Args:

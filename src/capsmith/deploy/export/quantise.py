@@ -1,9 +1,9 @@
 """Quantises the ONNX files of a model.
 
-``float16`` and ``int8`` change how weights are stored, not how they are computed with: see ``onnx_weights``. Products of
-8-bit activations would be two to three times as fast, but with them a caption depends on the processor (without VNNI
-instructions sums saturate), dynamic ranges make it depend on the other images of its batch, and calibrated ranges cost
-a captioner on EfficientNet-Lite2 1.0 % of its CIDEr, on MobileNetV2 5 %.
+``float16`` and ``int8`` change how weights are stored, not how they are computed with: see ``onnx_weights``. Products
+of 8-bit activations would be two to three times as fast, but with them a caption depends on the processor (without
+VNNI instructions sums saturate), dynamic ranges make it depend on the other images of its batch, and calibrated
+ranges cost a captioner on EfficientNet-Lite2 1.0 % of its CIDEr, on MobileNetV2 5 %.
 """
 
 from pathlib import Path

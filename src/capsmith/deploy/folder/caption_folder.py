@@ -114,7 +114,7 @@ def _done(
         item.name: entry
         for item in items
         if (entry := contents.entries.get(item.name)) is not None
-        and entry.stamp == stamps[item.name]
+        and stamps[item.name] in entry.stamps
         and entry.head.root == head.root
     }
     if place.overwrite:

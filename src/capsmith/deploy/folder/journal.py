@@ -18,7 +18,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -69,13 +69,13 @@ class Entry:
     """A caption in the journal.
 
     Attributes:
-        stamp: Size and time of the image that was captioned.
+        stamps: Size and time of the image that was captioned; several if only its metadata changed since.
         record: The caption, as in ``--json``.
         head: Model and settings.
         command: Number of the command in this journal that made it.
     """
 
-    stamp: Stamp
+    stamps: frozenset[Stamp]
     record: dict[str, Any]
     head: Head
     command: int
@@ -119,10 +119,14 @@ class Contents:
         elif "image" in line:
             name, record = _typed(line["image"], str), _typed(line["record"], dict)
             _typed(record["caption"], str)
-            if name in self.entries:
-                self.earlier.setdefault(name, []).append(self.entries[name].record)
-            stamp = Stamp(_typed(line["size"], int), _typed(line["mtime"], int))
-            self.entries[name] = Entry(stamp, record, self.heads[-1], len(self.heads) - 1)
+            stamps = frozenset({Stamp(_typed(line["size"], int), _typed(line["mtime"], int))})
+            entry = Entry(stamps, record, self.heads[-1], len(self.heads) - 1)
+            if before := self.entries.get(name):
+                if (before.record, before.head) == (record, entry.head):
+                    entry = replace(entry, stamps=before.stamps | stamps)
+                else:
+                    self.earlier.setdefault(name, []).append(before.record)
+            self.entries[name] = entry
         elif "file" in line:
             self.files.add(_typed(line["sha256"], str))
         else:
@@ -173,7 +177,7 @@ class Journal:
                     file.seek(end)
                     yield cls(folder, file, contents)
             finally:
-                if not path.stat().st_size:
+                if not contents.heads:  # nothing was begun
                     path.unlink()
 
     def start(self, head: Head, overwrite: bool) -> None:

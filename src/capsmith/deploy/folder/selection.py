@@ -53,11 +53,16 @@ class Selection:
         """Returns a line about the skipped files of each folder.
 
         Args:
-            results: Relative names that are results of this program, which no line mentions.
+            results: Relative names that are results of this program, which no line mentions; nor hidden files then,
+                such as the journal.
         """
         own = set(results)
         shown = [
-            replace(listing, others=tuple(name for name in listing.others if name not in own))
+            replace(
+                listing,
+                others=tuple(name for name in listing.others if name not in own),
+                hidden=0 if own else listing.hidden,
+            )
             for listing in self.skipped
         ]
         return [f"{ignored} in {listing.folder}" for listing in shown if (ignored := listing.ignored_files())]
