@@ -23,8 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantise",
         "--quantize",
-        metavar="int8|float16",
-        help="int8: a quarter of the size, captions differ slightly; float16: half the size, the same captions",
+        metavar="int8|float16|float32",
+        help="int8: a quarter of the size, captions differ slightly; float16: half the size, nearly the same captions; "
+        "default: float32, for web float16",
     )
     parser.add_argument(
         "--images",

@@ -27,7 +27,9 @@ from capsmith.decoding.config import BeamConfig, GreedyConfig
 from capsmith.decoding.namespace import NumpyNamespace
 from capsmith.decoding.sampling import greedy
 from capsmith.decoding.wishes import Wishes
+from capsmith.deploy.export.formats import FORMATS, chosen_quantisation
 from capsmith.deploy.export.onnxruntime_web import onnxruntime_web
+from capsmith.deploy.export.verify import LoadedExport
 from capsmith.vision.images import load_image
 from capsmith.vision.joined import join_features
 from tests.support.table_model import A, B, C, Table, V, features
@@ -57,7 +59,7 @@ def site(tiny_run, package, tmp_path_factory):
     from capsmith.deploy.export.export import export
 
     folder = tmp_path_factory.mktemp("www") / "some where" / "site"
-    export(tiny_run.run, folder, "web", overrides=SETTINGS, onnxruntime_web=package)
+    export(tiny_run.run, folder, "web", "float32", overrides=SETTINGS, onnxruntime_web=package)
     return folder
 
 
@@ -114,6 +116,37 @@ def test_captions_and_scores_are_those_of_python(visit, tiny_run, photos):
     assert [card.alt for card in shown] == [caption.text for caption in expected]
     np.testing.assert_allclose([card.score for card in shown], [one.score for one in expected], atol=2e-3)
     assert len({round(one.score, 5) for one in expected}) > len(photos) // 2  # the images do differ
+
+
+@pytest.mark.parametrize("quantise", ["float16", "int8"])
+def test_quantised_files_give_the_captions_of_onnxruntime(chromium, site, tiny_run, photos, tmp_path, quantise):
+    import onnx
+
+    from capsmith.deploy.export.onnx_weights import store_float16, store_int8
+
+    folder = Path(shutil.copytree(site, tmp_path / "site"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name in ("encoder.onnx", "start.onnx", "step.onnx"):
+        stored = {"float16": store_float16, "int8": store_int8}[quantise](onnx.load(folder / name))
+        (folder / name).write_bytes(stored.SerializeToString())
+        manifest["files"][name]["bytes"] = (folder / name).stat().st_size
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    captioner = Captioner.load(tiny_run.run, overrides=SETTINGS)
+    python = LoadedExport(folder, manifest["members"], FORMATS["web"], captioner)
+    expected = [python.caption(python.features(photo), captioner.config.decoding) for photo in photos]
+    context = chromium.new_context()
+    with browser.served(tmp_path) as address:
+        shown = browser.Visit.begin(context, f"{address}/site/").caption(photos)
+    context.close()
+    assert [card.text for card in shown] == [caption.text for caption in expected]
+    np.testing.assert_allclose([card.score for card in shown], [one.score for one in expected], atol=2e-3)
+
+
+def test_the_default_is_float16_and_float32_can_be_named():
+    web, onnx = FORMATS["web"], FORMATS["onnx"]
+    asked = [(web, None), (web, "float32"), (web, "int8"), (onnx, None), (onnx, "float32"), (onnx, "float16")]
+    found = [chosen_quantisation(*one) for one in asked]
+    assert found == ["float16", None, "int8", None, None, "float16"]
 
 
 def test_pixels_are_those_of_python(visit, photos):

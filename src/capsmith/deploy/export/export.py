@@ -18,7 +18,13 @@ from capsmith.decoding.config import DECODINGS
 from capsmith.decoding.rerank.config import RERANKERS
 from capsmith.deploy.export import manifest
 from capsmith.deploy.export.card import labels, write_card
-from capsmith.deploy.export.formats import Format, default_output, find_format, require_quantisation
+from capsmith.deploy.export.formats import (
+    Format,
+    chosen_quantisation,
+    default_output,
+    find_format,
+    require_quantisation,
+)
 from capsmith.deploy.export.graphs import MemberGraphs, member_graphs
 from capsmith.deploy.export.run_scores import run_scores
 from capsmith.deploy.export.sample_images import SampleImages, sample_images
@@ -65,7 +71,7 @@ def export(
         run: A run directory, whose config may name an ``ensemble``; a saved ensemble; or several runs.
         out: The folder to write; by default beside the run, such as ``runs/mine-onnx-int8``.
         format: A key of ``formats.FORMATS``.
-        quantise: A key of ``formats.QUANTISATIONS``, or None.
+        quantise: A key of ``formats.QUANTISATIONS``, or ``"float32"``; by default that of the format.
         images: Folder of images for the comparison; by default those of the run's dataset.
         overrides: Changes to the config, such as ``"decoding.beam_size=3"``: the export's decoding settings.
         average: Average the weights of several runs instead of their probabilities.
@@ -83,6 +89,7 @@ def export(
     runs = find_runs(run, overrides, average)
     configs = runs.configs()
     target = _target(runs, out, run, spec, quantise)
+    quantise = chosen_quantisation(spec, quantise)
     folder = None if images is None else path_argument(images, "images")
     require_portable(configs[0])
     spec.require_packages()
