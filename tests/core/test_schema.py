@@ -1,11 +1,13 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
 from capsmith.core.schema import Settings, explain
 from capsmith.core.spelling import nearest
+from capsmith.decoding.config import BeamConfig, SampleConfig
 
 
 class Cat(Settings):
@@ -143,3 +145,29 @@ def test_a_renamed_key_names_its_successor(key, line):
     with pytest.raises(ValidationError) as caught:
         _Outer.model_validate({"part": {key: 3}})
     assert explain(caught.value, _Outer) == [line]
+
+
+def test_a_section_is_part_of_every_path():
+    with pytest.raises(ValidationError) as caught:
+        BeamConfig.model_validate({"beam_size": 0, "grups": 2})
+    size, key = explain(caught.value, BeamConfig, "decoding")
+    assert size.startswith("decoding.beam_size: ") and "(given: 0)" in size
+    assert key.startswith("decoding.grups: unknown key; did you mean 'groups'? (decoding takes: ")
+    with pytest.raises(ValidationError) as caught:
+        BeamConfig(min_length=40)
+    assert explain(caught.value, BeamConfig, "decoding") == ["decoding: min_length 40 is more than max_length 30"]
+
+
+def test_a_number_of_more_digits_than_python_converts():
+    for field in ("beam_size", "top_k", "length_penalty", "exclude_file"):
+        kind = SampleConfig if field == "top_k" else BeamConfig
+        with pytest.raises(ValidationError) as caught:
+            kind.model_validate({field: 10**5000})
+        (line,) = explain(caught.value, kind)
+        assert line.startswith(f"{field}: ") and len(line) < 200
+
+
+def test_an_array_is_no_path():
+    with pytest.raises(ValidationError) as caught:
+        BeamConfig.model_validate({"exclude_file": np.zeros(2)})
+    assert explain(caught.value, BeamConfig) == ["exclude_file: input is not a valid path (given: array([0., 0.]))"]

@@ -17,7 +17,7 @@ import numpy as np
 from capsmith.core.errors import CheckpointError
 from capsmith.core.files import atomic
 from capsmith.core.readers.arrays import FLOATS, ArraySpec, read_arrays
-from capsmith.retrieval.caption_index import FeatureLookup, pool
+from capsmith.retrieval.pooled import FeatureLookup, pool
 
 _MAX_TRAIN, _MAX_DEV = 2000, 1000  # images that are used
 _MIN_TRAIN, _MIN_DEV = 40, 10  # with fewer images there is no summary

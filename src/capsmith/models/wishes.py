@@ -1,6 +1,5 @@
 """The words that a search must include or avoid, as ids of a vocabulary."""
 
-import difflib
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
@@ -173,6 +172,8 @@ def _unknown(words: Iterable[str], vocabulary: Vocabulary) -> str:
 
 
 def _advice(word: str, vocabulary: Vocabulary) -> str:
+    import difflib
+
     near = difflib.get_close_matches(word, vocabulary.words[len(SPECIALS) :], n=3, cutoff=0.6)
     close = f"; near words: {', '.join(map(escaped, near))}" if near else ""
     return f"{_shown(word)} is not in the vocabulary of this captioner{close}"

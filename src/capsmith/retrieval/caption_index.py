@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from capsmith.metrics.utility import DocumentFrequencies
 from capsmith.retrieval import index_file
 from capsmith.retrieval.concepts import ConceptPredictor, semantic_directions
+from capsmith.retrieval.pooled import FeatureLookup, pool
 from capsmith.vision.feature_scale import feature_scale
 
 _DIMENSIONS = 256  # of the visual part, at most
@@ -26,13 +26,6 @@ _COMPONENTS = 768  # principal components from which captions are predicted, at 
 _WHITENING = 0.25  # divides a component by its variance to this power; at 0 the first few would dominate
 _IDENTICAL = 0.999  # visual cosine; vectors are stored as float16
 _BATCH = 256
-
-
-class FeatureLookup(Protocol):
-    """Returns features of images by id, such as a member of an ensemble."""
-
-    def features(self, ids: Sequence[str]) -> np.ndarray:
-        """Returns features (N, D) or (N, L, D)."""
 
 
 @dataclass(frozen=True)
@@ -148,12 +141,6 @@ class CaptionIndex:
         concepts = ConceptPredictor(*(arrays[f"concept_{name}"] for name in ("tokens", "idf", "encode", "decode")))
         vectors, mean = arrays["vectors"], arrays["mean"]
         return cls(captions, vectors, mean, arrays["visual_projection"], arrays["semantic_projection"], concepts)
-
-
-def pool(features: np.ndarray) -> np.ndarray:
-    """Returns the mean over regions of (N, L, D), or (N, D) unchanged, in float32."""
-    features = np.asarray(features, np.float32)
-    return features.mean(axis=1) if features.ndim == 3 else features
 
 
 def _vectors(centred: np.ndarray, visual: np.ndarray, semantic: np.ndarray) -> np.ndarray:

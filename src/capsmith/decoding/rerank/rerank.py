@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from capsmith.decoding.hypotheses import Hypothesis
-from capsmith.decoding.rerank.mbr import MbrReranker
 from capsmith.decoding.rerank.reranker import RerankContext, Reranker
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ def rerank(
 def reranker_of(config: "RerankConfig") -> Reranker:
     """Returns the reranker of its settings: capsmith's own, or a plugin's from the registry."""
     if config.type == "mbr":
+        from capsmith.decoding.rerank.mbr import MbrReranker
+
         return MbrReranker(config)  # type: ignore[arg-type]
     from capsmith.decoding.rerank.config import RERANKERS
 

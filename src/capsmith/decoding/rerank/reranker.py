@@ -10,16 +10,16 @@ import numpy as np
 
 from capsmith.decoding.engine import Stepper
 from capsmith.decoding.hypotheses import Hypothesis
-from capsmith.metrics.utility import DocumentFrequencies, Sentences
 
 if TYPE_CHECKING:
     from capsmith.decoding.config import DecodingConfig
+    from capsmith.metrics.utility import DocumentFrequencies, Sentences
 
 
 class Concepts(Protocol):
     """Scores captions against the words predicted from an image; see ``retrieval.concepts.ConceptPredictor``."""
 
-    def score(self, prediction_W: np.ndarray, captions: Sentences) -> np.ndarray:  # noqa: N803
+    def score(self, prediction_W: np.ndarray, captions: "Sentences") -> np.ndarray:  # noqa: N803
         """Returns the score of each caption of one image."""
 
 
@@ -27,11 +27,11 @@ class CaptionIndex(Protocol):
     """Captions of training images, searchable by features; see ``retrieval.caption_index.CaptionIndex``."""
 
     @property
-    def captions(self) -> Sequence[Sentences]:
+    def captions(self) -> Sequence["Sentences"]:
         """The captions of each training image as token ids."""
 
     @property
-    def frequencies(self) -> DocumentFrequencies:
+    def frequencies(self) -> "DocumentFrequencies":
         """Document frequencies of the n-grams in the captions."""
 
     @property
