@@ -78,6 +78,10 @@ class Config(Settings):
             require_pickle_suffices(self.features, self.encoders, self.trains_encoder, self.training.cached_crops)
         if self.training.cached_crops and self.trains_encoder:
             raise ValueError("training.cached_crops needs a frozen encoder: leave it out, or set trainable: false")
+        if self.training.neighbours and self.trains_encoder:
+            raise ValueError(
+                "training.neighbours needs a frozen encoder, whose features find similar images: set it to 0"
+            )
         if self.training.augment is not None and not self.trains_encoder:
             raise ValueError("training.augment needs a trainable encoder: for a frozen one use training.cached_crops")
         mirrored = self.training.cached_crops or (self.training.augment is not None and self.training.augment.mirror)

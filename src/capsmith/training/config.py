@@ -60,6 +60,12 @@ class TrainingConfig(Settings):
     samples (Luo 2020) and requires 2 or more; ``greedy`` is the reward of the greedy caption (Rennie et al. 2017)."""
     bleu_weight: float = Field(default=0.0, ge=0)
     """``scst`` only: weight of BLEU-4 in the reward, added to CIDEr-D."""
+    neighbours: int = Field(default=0, ge=0, le=1_000)
+    """``scst`` only: number of similar training images with whose captions a sample is compared too; 0 for none. It
+    needs a frozen encoder."""
+    neighbour_weight: float = Field(default=1.0, ge=0)
+    """``scst`` only: weight of the CIDEr-D against the captions of ``neighbours``, added to that against the
+    references."""
     epochs: int = Field(default=20, ge=1)
     """Maximum number of passes over the train split."""
     batch_size: int = Field(default=160, ge=1)

@@ -27,6 +27,7 @@ from capsmith.decoding.hypotheses import Hypothesis
 from capsmith.decoding.search import search
 from capsmith.metrics.reward import CiderReward
 from capsmith.models.captioner import Captioner
+from capsmith.training.neighbour_reward import neighbour_reward
 
 Masks = tuple[np.ndarray, np.ndarray]
 _MASK_STREAM = 1  # separates the random numbers of masks from those of captions
@@ -78,6 +79,11 @@ class SampledBatches:
             int(row): record.tokens(text) for row, record in zip(self.rows, records, strict=True)
         }
         self.reward_of = CiderReward(references, bleu=self.config.bleu_weight)
+        self.neighbour_reward = (
+            neighbour_reward(references, source, captioner.vocabulary, self.config.neighbours)
+            if self.config.neighbours and len(references) > 1
+            else None
+        )
         self.rewards: list[float] = []
         self.baselines: list[float] = []
         if not hasattr(captioner.model.decoder, "widths"):
@@ -161,7 +167,10 @@ class SampledBatches:
         words = [self.captioner.vocabulary.decode(ids) for ids in captions]
         originals = self.source.original(row_of_caption).tolist()
         ended = [hypothesis.ended for hypothesis in hypotheses]
-        return self.reward_of.reward(originals, words, ended).reshape(len(rows), -1)
+        rewards = self.reward_of.reward(originals, words, ended)
+        if self.neighbour_reward is not None:
+            rewards = rewards + self.config.neighbour_weight * self.neighbour_reward.reward(originals, words, ended)
+        return rewards.reshape(len(rows), -1)
 
     def _baseline(self, rows: np.ndarray, features: MaskedFeatures, rewards: np.ndarray) -> np.ndarray:
         """Returns the baseline of each sample, (P, S) or (P, 1)."""
