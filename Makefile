@@ -6,7 +6,7 @@ JOBS   ?= 2
 CODE   := src tests benchmarks tools docs
 PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: help install quickstart test lint unit test-jax test-slow docs bench format tables clean
+.PHONY: help install quickstart starter test lint unit test-jax test-slow docs bench format tables clean
 .DEFAULT_GOAL := help
 
 help:                ## list the targets
@@ -33,6 +33,10 @@ quickstart: $(BIN)/.installed  ## train on rendered scenes, evaluate, caption: m
 	@echo "         runs/quickstart/captions.png        images with their captions"
 	@echo "         runs/quickstart/history.png         loss and dev scores by epoch"
 	@echo "Next     $(BIN)/capsmith train --config flickr8k.yaml --set data.root=/path/to/Flickr8k"
+
+starter: $(BIN)/.installed  ## train the captioner that comes with capsmith: DATA=Flickr8k ENCODER=FILE, about 90 minutes
+	$(PIP) -e '.[export]'
+	CAPSMITH=$(BIN)/capsmith PYTHON=$(BIN)/python bash tools/train_starter.sh
 
 test: lint docs unit  ## lint, types, docs and tests
 

@@ -1,4 +1,4 @@
-"""Seconds and memory from a new process to the caption of one photograph, beside the bare imports that it needs.
+"""From a new process to the caption of one photograph, beside the bare imports; and warm, beside the CNN alone.
 
 The command and ``python -c 'import onnxruntime, numpy, PIL'`` take turns, each in a new process. Prints medians of
 wall time and CPU time, their ratios, the largest memory, and the installed size of the packages that captioning needs.
@@ -28,6 +28,32 @@ def size(name):
     return sum(os.path.getsize(path) for file in files if os.path.isfile(path := file.locate()))
 names = ("capsmith", "onnxruntime", "numpy", "pillow", "protobuf", "flatbuffers", "packaging")
 print(json.dumps({name: size(name) for name in names}))
+"""
+
+_WARM = r"""
+import json, statistics, sys, time
+from capsmith.core.starter import STARTER_DATA
+from capsmith.deploy.runtime import Captioner
+from capsmith.vision.images import load_image
+
+captioner = Captioner.load(sys.argv[2] or STARTER_DATA)
+(encoder,) = captioner.members[0].encoders
+pixels = load_image(sys.argv[1], encoder.image_size)[None]
+features = captioner.encode(pixels)
+parts = {
+    "caption": lambda: captioner.caption(sys.argv[1]),
+    "cnn": lambda: encoder.encode(pixels),
+    "load": lambda: load_image(sys.argv[1], encoder.image_size),
+    "search": lambda: captioner.caption_features(features),
+}
+times = {name: [] for name in parts}
+for turn in range(int(sys.argv[3]) + 3):
+    for name, part in parts.items():
+        start = time.perf_counter(), time.process_time()
+        part()
+        times[name].append((time.perf_counter() - start[0], time.process_time() - start[1]))
+medians = {name: [statistics.median(column) * 1e3 for column in zip(*rows[3:])] for name, rows in times.items()}
+print(json.dumps(medians))
 """
 
 
@@ -85,8 +111,13 @@ def main() -> None:
     megabytes = {name: round(size / 1e6, 1) for name, size in sizes.items() if size is not None}
     print(f"ratio     wall {own.wall / bare.wall:.2f}     CPU {own.cpu / bare.cpu:.2f}")
     print(f"installed {', '.join(f'{name} {size} MB' for name, size in megabytes.items())}")
+    warm = json.loads(measure([args.python, "-c", _WARM, args.photo, args.model or "", "40"])[1])
+    for name, (wall, cpu) in warm.items():
+        print(f"warm      {name:8} {wall:6.1f} ms   CPU {cpu:6.1f} ms")
+    ratios = [caption / cnn for caption, cnn in zip(warm["caption"], warm["cnn"], strict=True)]
+    print(f"warm      caption / CNN: {ratios[0]:.2f}, by CPU time {ratios[1]:.2f}")
     figures = {"wall": own.wall, "cpu": own.cpu, "memory_mb": own.memory, "imports_wall": bare.wall}
-    print(json.dumps({**figures, "ratio_wall": own.wall / bare.wall, "megabytes": megabytes}))
+    print(json.dumps({**figures, "ratio_wall": own.wall / bare.wall, "warm_ms": warm, "megabytes": megabytes}))
 
 
 if __name__ == "__main__":

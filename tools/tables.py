@@ -22,6 +22,7 @@ PAGES = tuple(
         "docs/benchmarks.md",
         "docs/reliability.md",
         "docs/architecture.md",
+        "docs/starter.md",
         "CHANGELOG.md",
         "results/README.md",
     )
@@ -34,6 +35,7 @@ PREFIXES = {
     "speed": ("speed.",),
     "compare": ("compare.",),
     "house": ("house.",),
+    "starter": ("starter.", "export.", "folder.", "web."),
 }
 """Tables of figures by the beginnings of their names."""
 TABLES: dict[str, Callable[[Summary], str]] = {

@@ -53,7 +53,7 @@ def _(shop: Workshop) -> list[str]:
 
 @mistake("a folder that is no run", "config.yaml")
 def _(shop: Workshop) -> list[str]:
-    return _caption(shop, shop.data())
+    return ["evaluate", str(shop.data())]  # `caption` captions the images of such a folder with the starter
 
 
 @mistake("a run without its vocabulary", "incomplete", "vocabulary.json")

@@ -4,7 +4,7 @@ import pytest
 
 from capsmith.config import load_config
 from capsmith.core.errors import CapsmithError
-from capsmith.models import member
+from capsmith.models import keras_member
 from capsmith.training import fit, loop
 from capsmith.training.fit import train
 from tests.support import toy
@@ -39,7 +39,7 @@ def test_a_full_disk_at_the_start_leaves_none(folder, monkeypatch):
     """The disk is full before all files are written, with several encoders too."""
     one = toy.settings(folder / "data", folder / "cache")["encoder"]
     values = toy.settings(folder / "data", folder / "cache") | {"encoder": [one, {**one, "image_size": 40}]}
-    monkeypatch.setattr(member, "write_json", lambda *_: (_ for _ in ()).throw(CapsmithError("full")))
+    monkeypatch.setattr(keras_member, "write_json", lambda *_: (_ for _ in ()).throw(CapsmithError("full")))
     with pytest.raises(CapsmithError, match="full"):
         train(load_config(values), folder / "run")
     assert not (folder / "run").exists()

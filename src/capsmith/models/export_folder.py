@@ -13,6 +13,7 @@ from capsmith.core.readers.regular_files import open_regular, read_bytes
 from capsmith.core.starter import STARTER, has_starter, model_path, starter_folder
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.export_manifest import ADVICE, MAX_MANIFEST, FileEntry, Manifest, read_manifest
+from capsmith.models.run import RunDirectory
 
 MANIFEST, CARD, VOCABULARY = "manifest.json", "README.md", "vocabulary.json"
 DOMAIN, CAPTION_INDEX = "domain.npz", "caption_index.npz"
@@ -55,7 +56,7 @@ class ExportFolder:
                 return False
             content = parse_json(read_bytes(path, MAX_MANIFEST))
         except (OSError, ValueError):
-            return os.path.lexists(path) and not (self.path / "config.yaml").exists()
+            return os.path.lexists(path) and not RunDirectory(self.path).config.exists()
         return isinstance(content, dict) and {"kind", "members"} <= content.keys()
 
     @cached_property

@@ -10,6 +10,7 @@ at most 1 % of them exceed it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ _DIMENSIONS = 256
 _FLOOR = 1e-3  # share of the mean variance that is added to every component
 _SHARE, _DEVIATIONS = 0.99, 3.0
 _BATCH = 64
+_FEW = 32  # images that are captioned together
 _LIMIT = 10**5  # training images, channels or dimensions in a file
 _SCHEMA = {
     "vectors": ArraySpec(FLOATS, ("images", "width")),
@@ -104,8 +106,8 @@ class TrainingDomain:
 
     def distances(self, features: np.ndarray) -> np.ndarray:
         """Returns the distance of images (N, D) or (N, L, D) to the nearest training image, (N,)."""
-        queries, known = self._vectors(pool(features)), self.vectors.astype(np.float32)
-        squares = (queries**2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2 * queries @ known.T
+        queries = self._vectors(pool(features))
+        squares = (queries**2).sum(axis=1)[:, None] + self._squares - 2 * _product(queries, self._known.T)
         nearest: np.ndarray = np.sqrt(np.maximum(squares.min(axis=1), 0))
         return nearest
 
@@ -120,10 +122,23 @@ class TrainingDomain:
     def _vectors(self, pooled: np.ndarray) -> np.ndarray:
         """Returns whitened components followed by the standardised norm of the residual, (N, d)."""
         centred = pooled - self.mean
-        inner = centred @ self.basis
-        back = self.basis / np.maximum((self.basis**2).sum(axis=0), 1e-30)  # the components are orthogonal
-        residuals = np.linalg.norm(centred - inner @ back.T, axis=1)
+        inner = _product(centred, self.basis)
+        residuals = np.linalg.norm(centred - _product(inner, self._back), axis=1)
         return np.concatenate([inner, ((residuals - self.rest[0]) / self.rest[1])[:, None]], axis=1)
+
+    @cached_property
+    def _back(self) -> np.ndarray:
+        """Maps whitened components to centred features, (d - 1, D); the components are orthogonal."""
+        return np.ascontiguousarray((self.basis / np.maximum((self.basis**2).sum(axis=0), 1e-30)).T)
+
+    @cached_property
+    def _known(self) -> np.ndarray:
+        return self.vectors.astype(np.float32)
+
+    @cached_property
+    def _squares(self) -> np.ndarray:
+        squares: np.ndarray = (self._known**2).sum(axis=1)
+        return squares
 
     def save(self, path: Path, compact: bool = False) -> None:
         """Writes the summary atomically.
@@ -162,6 +177,14 @@ class TrainingDomain:
             raise CheckpointError(f"{path} is damaged: {fault}; {advice}")
         vectors, mean, basis, rest = (saved[key].astype(np.float32) for key in _KEYS[:-1])
         return cls(vectors, mean, basis, rest, float(saved["threshold"]))
+
+
+def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Returns the matrix product, of few rows without BLAS: its threads would stay busy beside those of onnxruntime."""
+    if len(one) > _FEW:
+        return one @ other
+    product: np.ndarray = np.einsum("nd,dk->nk", one, other)
+    return product
 
 
 def _threshold(usual: np.ndarray) -> float:

@@ -129,7 +129,7 @@ class EncoderConfig(Settings):
     def origin(self) -> str:
         """Source of the weights: ``weights``, or the file of the encoder pretrained on words."""
         if self.type == "onnx" and self.weights == STARTER:
-            return str(starter_folder() / "encoder.onnx")
+            return str(EncoderFolder(starter_folder()).exported)
         if self.pretrain_on_words is None:
             return self.weights
         return str(EncoderFolder(self.pretrain_on_words.output).weights)

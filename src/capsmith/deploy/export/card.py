@@ -8,9 +8,9 @@ from capsmith.core.errors import CheckpointError
 from capsmith.core.files import read_json, write_text
 from capsmith.data.text.vocabulary import END
 from capsmith.deploy.export.formats import FORMATS, QUANTISATIONS
-from capsmith.deploy.export.manifest import CARD, MANIFEST
 from capsmith.deploy.export.sample_images import SampleImages
 from capsmith.models.captioner import Captioner
+from capsmith.models.export_folder import CARD, MANIFEST
 from capsmith.models.member import Member
 
 _FLICKR8K = ("flickr8k", "kaggle")

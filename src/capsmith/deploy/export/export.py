@@ -30,6 +30,7 @@ from capsmith.deploy.export.run_scores import run_scores
 from capsmith.deploy.export.sample_images import SampleImages, sample_images
 from capsmith.deploy.export.verify import EXACT, QUANTISED, Comparison, compare, load_again, require_same
 from capsmith.deploy.export.weight_map import write_weight_map
+from capsmith.models import export_folder
 from capsmith.models.captioner import Captioner
 from capsmith.models.ensemble_run import ModelRuns, RunPaths, find_runs
 from capsmith.models.keras_member import KerasMember
@@ -144,9 +145,9 @@ def _build(
     for number, member in enumerate(keras_members(captioner.members), start=1):
         name = "." if len(captioner.members) == 1 else f"member_{number}"
         entries.append(_write_member(folder, name, member, spec, quantise))
-    captioner.vocabulary.save(folder / manifest.VOCABULARY)
+    captioner.vocabulary.save(folder / export_folder.VOCABULARY)
     if captioner.domain is not None:
-        captioner.domain.save(folder / manifest.DOMAIN, compact=quantise is not None)
+        captioner.domain.save(folder / export_folder.DOMAIN, compact=quantise is not None)
     if captioner.config.decoding.requires_caption_index:
         captioner.caption_index.save(folder)
     if spec.finisher:

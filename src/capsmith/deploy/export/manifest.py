@@ -12,10 +12,10 @@ from capsmith.core.readers.json_files import parse_json
 from capsmith.core.readers.regular_files import read_bytes
 from capsmith.deploy.export.graphs import MemberGraphs
 from capsmith.models.captioner import Captioner
+from capsmith.models.export_folder import CARD, MANIFEST
 from capsmith.models.keras_member import KerasMember
 from capsmith.models.wishes import without_file
 
-MANIFEST, CARD, VOCABULARY, DOMAIN = "manifest.json", "README.md", "vocabulary.json", "domain.npz"
 FORMAT = 1
 _UNLISTED = (MANIFEST, CARD)
 

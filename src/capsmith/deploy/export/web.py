@@ -17,8 +17,9 @@ from typing import Any
 from capsmith.core.files import write_json
 from capsmith.core.log import get_logger
 from capsmith.decoding.config import DecodingConfig
-from capsmith.deploy.export.manifest import MANIFEST, VOCABULARY, file_entries
+from capsmith.deploy.export.manifest import file_entries
 from capsmith.models.captioner import Captioner
+from capsmith.models.export_folder import MANIFEST, VOCABULARY
 
 logger = get_logger(__name__)
 

@@ -5,10 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from capsmith.core.errors import CheckpointError
+from capsmith.models.export_folder import MANIFEST
+from capsmith.models.run import RunDirectory
 
-_FILES = ("captioner.json", "vocabulary.json", "model.weights.h5", "encoder*.*", "encoder*/*", "ensemble.yaml", "*.npz")
-_NOT = ("state.npz",)  # changes while training goes on; the captions do not depend on it
-_MANIFEST = "manifest.json"
+_RUN = RunDirectory(Path())
+_FILES = (
+    *(path.name for path in (_RUN.captioner, _RUN.vocabulary, _RUN.weights, _RUN.ensemble)),
+    "encoder*.*",
+    "encoder*/*",
+    "*.npz",
+)
+_NOT = (_RUN.state.name,)  # changes while training goes on; the captions do not depend on it
 
 
 def model_fingerprint(folders: Sequence[Path]) -> str:
@@ -35,7 +42,7 @@ def model_fingerprint(folders: Sequence[Path]) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    manifest = folder / _MANIFEST
+    manifest = folder / MANIFEST
     if manifest.is_file():
         return [manifest]
     found = {path for pattern in _FILES for path in folder.glob(pattern) if path.is_file() and path.name not in _NOT}
