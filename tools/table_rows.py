@@ -9,6 +9,7 @@ from tools.rows import HEADLINE, README_ROWS, ROWS
 
 Summary = Mapping[str, dict[str, Any]]
 ABLATION = paths.FLICKR8K / "ablation.json"
+FORMS = paths.RESULTS / "benchmarks" / "exports.json"
 
 COLUMNS = {
     "bleu1": "BLEU-1",
@@ -180,6 +181,16 @@ def ablation(_: Summary) -> str:
         label = f"**{name}**" if name == "base" else name
         change = "" if name == "base" else f"{row['dev_cider_change']:+.3f}"
         lines.append(_line(label, f"{row['dev_bleu4']:.3f}", f"{row['dev_cider']:.3f}", change))
+    return "\n".join(lines)
+
+
+def forms(_: Summary) -> str:
+    """Returns size, times and memory of one captioner in each form that it was exported to."""
+    lines = _header("form", "MB", "load, s", "first caption, s", "ms an image", "peak memory, MB", "equal captions")
+    for name, row in json.loads(FORMS.read_text(encoding="utf-8")).items():
+        memory = f"{row['memory_mb']:.0f}" if "memory_mb" in row else ""
+        times = [f"{row[key]:.2f}" if key in row else "" for key in ("load_s", "first_s")]
+        lines.append(_line(name, f"{row['mb']:.1f}", *times, f"{row['ms']:.1f}", memory, row["equal"]))
     return "\n".join(lines)
 
 

@@ -48,6 +48,7 @@ TABLES: dict[str, Callable[[Summary], str]] = {
     "ablation": table_rows.ablation,
     "commands": table_rows.commands,
     "renamed": renamed_keys.table,
+    "forms": table_rows.forms,
 }
 
 

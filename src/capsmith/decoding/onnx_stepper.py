@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from capsmith.core.errors import CheckpointError
-from capsmith.core.onnx_session import TensorSpec, open_session
+from capsmith.core.onnx_session import TensorSpec, default_threads, open_session
 
 
 class OnnxStepper:
@@ -25,7 +25,7 @@ class OnnxStepper:
         n_static: Number of state arrays that belong to the images.
         n_state: S.
         vocabulary_size: V.
-        threads: Number of threads. A step of a few rows is too short to be shared.
+        threads: Number of threads; by default two, or one on a single core. A step is too short for more.
 
     Raises:
         CheckpointError: A file cannot be used, see ``open_session``, or has another vocabulary.
@@ -39,8 +39,9 @@ class OnnxStepper:
         n_static: int,
         n_state: int,
         vocabulary_size: int,
-        threads: int = 1,
+        threads: int | None = None,
     ) -> None:
+        threads = min(2, default_threads()) if threads is None else threads
         self.n_static, self.vocabulary_size, self._path = n_static, vocabulary_size, step
         self._names = [f"state_{number}" for number in range(n_state)]
         features = TensorSpec("features", "float32", (None, *feature_shape))

@@ -25,7 +25,7 @@ import numpy as np
 from capsmith.core.errors import ImageError
 from capsmith.vision.images import load_image
 
-BATCH, KERAS_BATCH = 8, 32
+BATCH, KERAS_BATCH = 16, 32
 """Images that are encoded and searched at once: few stay in a processor's cache, but calls of Keras are expensive."""
 _QUEUED = 2  # batches that wait between two stages
 _AHEAD = 3  # batches that are decoded ahead
@@ -81,7 +81,7 @@ def caption_images(
         paths: The images.
         decoding: The search; by default that of the captioner's config.
         workers: Threads that decode images.
-        batch_size: Images that are encoded and searched at once; by default 8, without ``overlap`` 32.
+        batch_size: Images that are encoded and searched at once; by default 16, without ``overlap`` 32.
         overlap: Search in a thread of its own. Without it, one thread encodes and searches in turn.
 
     Raises:
