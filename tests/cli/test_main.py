@@ -169,3 +169,10 @@ def test_an_unknown_backend_is_a_one_line_error():
     assert done.returncode == 2
     assert done.stderr.startswith("capsmith: cannot load Keras with KERAS_BACKEND=nonsense: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_core_package_is_named_in_one_line():
+    code = "import sys; sys.modules['pydantic'] = None; from capsmith.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = python("-c", code, "validate", "--config", "quickstart.yaml")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "pydantic" in done.stderr and "pip install capsmith" in done.stderr

@@ -177,3 +177,9 @@ def test_the_data_is_part_of_the_package():
     if package_data.has_starter():
         assert "trained on" in introduction()
         assert sum(path.stat().st_size for path in package_data.STARTER_DATA.iterdir()) <= 14e6
+
+
+def test_without_a_run_a_folder_of_that_name_does_not_count(starter, image, tmp_path, capsys):
+    (tmp_path / "starter").mkdir()
+    assert main(["caption", str(image)]) == 0
+    assert capsys.readouterr().out.endswith(f"\t{Runtime.load(starter).caption(image).text}\n")

@@ -40,6 +40,18 @@ _HOW_TO_CONTINUE = {
 }
 
 
+_CORE_PACKAGES = {
+    "keras": "keras",
+    "nltk": "nltk",
+    "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
+    "PIL": "pillow",
+    "pydantic": "pydantic",
+    "tensorflow": "tensorflow",
+    "tqdm": "tqdm",
+    "yaml": "pyyaml",
+}
+"""Packages of the core installation by the name of their module."""
 _BROKEN_PIPE = 141  # 128 + SIGPIPE: the usual exit code after a broken pipe
 
 
@@ -99,6 +111,7 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     except BrokenPipeError:
         return _BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:
+        error = _missing_core(error) or error
         known = isinstance(error, CapsmithError | OSError | KeyboardInterrupt) or out_of_memory(error)
         if not known and "plugin" in args and args.plugin:
             error = _plugin_error(error) or error
@@ -148,6 +161,17 @@ def _signals_handled() -> Iterator[None]:
     finally:
         for number, handler in before:
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _missing_core(error: BaseException) -> CapsmithError | None:
+    """Returns a one-line error for a core package that is not installed, as after ``pip install --no-deps``."""
+    if not isinstance(error, ModuleNotFoundError) or error.name not in _CORE_PACKAGES:
+        return None
+    package = _CORE_PACKAGES[error.name]
+    return CapsmithError(
+        f"this needs {package}, which is not installed; captions by an export or the starter, without --set, do not: "
+        "pip install capsmith installs everything"
+    )
 
 
 def _plugin_error(error: BaseException) -> CapsmithError | None:

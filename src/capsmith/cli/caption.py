@@ -57,14 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Captions each image, and reports unreadable ones at the end."""
-    from capsmith.core.starter import STARTER
+    from capsmith.core.starter import starter_folder
     from capsmith.core.terminal import print_error, require_output
     from capsmith.deploy.folder.selection import select
     from capsmith.deploy.starter import introduction
 
     models, paths = _split_arguments([args.run, *map(Path, args.images)])
     if not models:
-        models = [Path(STARTER)]
+        models = [starter_folder()]  # whatever is called "starter" here
         print_error(introduction())
     selection = select(paths, not args.no_recursive)
     place, selection = choose_destination(args, selection)
