@@ -247,3 +247,5 @@ def test_folders_below_can_be_left_out(images, capsys):
     shutil.copy(images / "red.png", images / "deep")
     assert caption(images, "--no-recursive") == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
+    assert caption(images, "--recursive") == caption(images) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 8

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if not models:
         models = [starter_folder()]  # whatever is called "starter" here
         print_error(introduction())
-    selection = select(paths, not args.no_recursive)
+    selection = select(paths, args.recursive)
     place, selection = choose_destination(args, selection)
     if place is None and not (args.show or args.attention):
         require_output("captions")

@@ -32,7 +32,12 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--in-place", action="store_true", help="write xmp into JPEG and PNG files themselves, not beside them"
     )
-    group.add_argument("--no-recursive", action="store_true", help="do not look into the folders of a folder")
+    group.add_argument(
+        "--recursive",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="look into the folders of a folder, at any depth (the default)",
+    )
     group.add_argument("--workers", type=int, metavar="N", help="threads that decode images; by default one a core")
     group.add_argument(
         "--batch-size", type=int, metavar="N", help="images that are captioned at once; by default 16, in Keras 32"
