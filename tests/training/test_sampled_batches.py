@@ -13,6 +13,7 @@ from capsmith.decoding.config import GreedyConfig
 from capsmith.decoding.search import search
 from capsmith.metrics.reward import CiderReward
 from capsmith.training import sampled_batches
+from capsmith.training.neighbour_reward import neighbour_reward
 from capsmith.training.sampled_batches import SampledBatches
 from tests.support.scst import batches, read
 
@@ -35,6 +36,20 @@ def test_weights_are_rewards_minus_the_leave_one_out_mean():
         expected = [r - (sum(rewards) - r) / 3 for r in rewards]
         np.testing.assert_allclose(inputs["weight"][first : first + 4], expected, atol=1e-5)
     assert np.ptp(inputs["weight"]) > 0.1
+
+
+def test_agreement_with_similar_images_is_added_to_the_reward():
+    plain, _ = batches(samples=4)
+    smoothed, by_row = batches(samples=4, neighbours=3, neighbour_weight=0.5)
+    sentences = read(plain, 0)[1]
+    assert read(smoothed, 0)[1] == sentences
+    references = {row: record.tokens(plain.captioner.config.text) for row, record in by_row.items()}
+    against = neighbour_reward(references, plain.source, plain.captioner.vocabulary, 3)
+    words = [[plain.captioner.vocabulary.words[i] for i in s if i != END] for s in sentences]
+    rows = np.repeat(plain.order[:5], 4).tolist()
+    added = against.reward(rows, words, [s[-1] == END for s in sentences])
+    assert added.max() > 0.1
+    np.testing.assert_allclose(smoothed.rewards, np.array(plain.rewards) + 0.5 * added, atol=1e-6)
 
 
 def test_greedy_baseline():

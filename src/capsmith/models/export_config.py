@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from capsmith.config import Config, load_config, validate
+from capsmith.config import Config, validate
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
 from capsmith.core.migrations import migrate
-from capsmith.core.scopes import Use, difference
+from capsmith.models.config_changes import with_overrides
 from capsmith.models.export_folder import MANIFEST, ExportFolder
 from capsmith.models.export_manifest import ADVICE
 
@@ -34,12 +34,7 @@ def export_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         trained = validate(migrate(values, Config), str(folder.path / MANIFEST), unloaded)
     except ConfigError as error:
         raise CheckpointError(f"{folder} cannot be used: {one_line(error)}; {ADVICE}") from error
-    if not overrides:
-        return trained
-    config = load_config(trained.model_dump(mode="json"), overrides, unloaded)
-    if changed := difference(trained, config, Use.EVALUATE):
-        raise ConfigError(f"--set cannot change what {folder} was trained with ({changed})")
-    return config
+    return with_overrides(trained, overrides, unloaded, folder)
 
 
 def _components(values: Mapping[str, Any]) -> dict[tuple[str, str], str]:

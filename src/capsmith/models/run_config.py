@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from capsmith.config import Config, load_config, validate
+from capsmith.config import Config, validate
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
 from capsmith.core.migrations import migrate
 from capsmith.core.overrides import check_overrides
 from capsmith.core.plugin_requirements import unloaded_components
-from capsmith.core.scopes import Scope, Use, difference, field_scope
+from capsmith.core.scopes import Scope, field_scope
 from capsmith.core.yaml_io import read_yaml
+from capsmith.models.config_changes import with_overrides
 from capsmith.models.export_config import export_config
 from capsmith.models.export_folder import ExportFolder
 from capsmith.models.run import RunDirectory
@@ -43,12 +44,7 @@ def run_config(run: str | Path, overrides: Sequence[str] = (), require_all: bool
     except ConfigError as error:
         raise CheckpointError(f"{run} cannot be used: {one_line(error)}") from error
     trained = _with_own_encoders(trained, directory)
-    if not overrides:
-        return trained
-    config = load_config(trained.model_dump(mode="json"), overrides, unloaded)
-    if changed := difference(trained, config, Use.EVALUATE):
-        raise ConfigError(f"--set cannot change what {run} was trained with ({changed})")
-    return config
+    return with_overrides(trained, overrides, unloaded, run)
 
 
 _ADDED_LATER = frozenset({"seed", "ensemble"})  # sections that the first version did not write

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,7 +62,7 @@ class Writer:
         return []
 
 
-class TableWriter(Writer):
+class TableWriter(Writer, ABC):
     """Writes one file with a row for each image.
 
     Args:
@@ -86,9 +87,9 @@ class TableWriter(Writer):
         write_file(self.path, self.encoded(results), self.journal)
         return [self.path]
 
+    @abstractmethod
     def encoded(self, results: Iterable[Result]) -> Iterator[bytes]:
         """Yields the content of the file."""
-        raise NotImplementedError
 
 
 def require_own(path: Path, journal: Journal, overwrite: bool) -> None:
