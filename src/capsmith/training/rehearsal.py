@@ -1,0 +1,151 @@
+"""Old images and captions that a training repeats, so that the model in ``training.transfer_from`` stays as good.
+
+P images · L regions · D channels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from capsmith.config import Config
+from capsmith.core.errors import CapsmithError, CheckpointError, one_line
+from capsmith.core.log import get_logger
+from capsmith.data.prepare import prepare
+from capsmith.data.records import Corpus, Record, read_dataset
+from capsmith.data.sources import FeatureSource
+from capsmith.models.captioner import Captioner
+from capsmith.models.export_folder import ExportFolder
+from capsmith.models.run_config import run_config
+from capsmith.training.config import RehearsalConfig
+from capsmith.vision.config import FeaturesConfig
+from capsmith.vision.extraction import store_folder
+
+logger = get_logger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Old images and their captions.
+
+    Attributes:
+        source: Features or pixels of the images.
+        records: The images with their captions.
+    """
+
+    source: FeatureSource
+    records: Sequence[Record]
+
+
+class RememberedImages:
+    """The features that a model's summary of its training images holds; a ``FeatureSource``.
+
+    The summary holds pooled features in their principal components: what is the same in all regions of an image.
+
+    Args:
+        pooled: Pooled features (P, D).
+        shape: Shape of the features of one image, (D,) or (L, D).
+    """
+
+    def __init__(self, pooled: np.ndarray, shape: tuple[int, ...]) -> None:
+        self._pooled, self._shape = pooled.astype(np.float16), shape
+
+    def __len__(self) -> int:
+        return len(self._pooled)
+
+    @property
+    def ids(self) -> list[str]:
+        """The names of the images: their numbers."""
+        return [str(number) for number in range(len(self))]
+
+    def rows(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns the row of each image."""
+        return np.array([int(image_id) for image_id in ids], np.int64)
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the features (P, …) of rows."""
+        pooled = self._pooled[rows]
+        return pooled if len(self._shape) == 1 else np.repeat(pooled[:, None], self._shape[0], axis=1)
+
+
+def rehearsal_of(captioner: Captioner) -> Rehearsal | None:
+    """Returns what a training repeats, as its config says; None if that is nothing.
+
+    Args:
+        captioner: The captioner in training.
+
+    Raises:
+        CheckpointError: ``training.rehearsal.source`` names what the old model does not have.
+    """
+    training = captioner.config.training
+    settings, model = training.rehearsal, training.transfer_from
+    if settings is None or model is None:
+        return None
+    faults: list[str] = []
+    for source, find in (("data", _of_data), ("model", _of_model)):
+        if settings.source not in ("auto", source):
+            continue
+        found = find(captioner, model, settings)
+        if isinstance(found, Rehearsal):
+            what = "images of its training data" if source == "data" else "images that it remembers"
+            logger.info(f"rehearsal: captions of {len(found.records):,} {what} ({model})")
+            return found
+        faults.append(found)
+    reason = "; ".join(faults)
+    if settings.source != "auto":
+        raise CheckpointError(f"training.rehearsal.source {settings.source}: {reason}; set it to auto")
+    logger.info(f"no rehearsal of old captions: {reason}")
+    return None
+
+
+def _of_data(captioner: Captioner, model: Path, settings: RehearsalConfig) -> Rehearsal | str:
+    """Returns training images of a run, or why there are none."""
+    config = captioner.config
+    try:
+        old = run_config(ExportFolder.named(model).path)
+        if old.features.pickle is not None:
+            return f"the features of {model} come from a pickle"
+        corpus = read_dataset(old.data)
+        records = evenly_spaced(corpus.split("train"), settings.images)
+        prepared = prepare(Corpus(tuple(records)), config.encoders, cached_features(config, old, records), ("train",))
+    except CapsmithError as error:
+        return f"the data of {model} cannot be read ({one_line(error)[:120]})"
+    if prepared.feature_shape != captioner.feature_shape:
+        return f"the data of {model} has other features"
+    return Rehearsal(prepared.source, prepared.records)
+
+
+def cached_features(config: Config, old: Config, records: Sequence[Record]) -> FeaturesConfig:
+    """Returns the settings of features of old images: the old cache if it has them, else the new one."""
+    images = [(record.image_id, record.path) for record in records]
+    known = [store_folder(images, encoder, old.features).is_dir() for encoder in config.encoders]
+    return old.features if images and all(known) else config.features.model_copy(update={"store": None})
+
+
+def _of_model(captioner: Captioner, model: Path, settings: RehearsalConfig) -> Rehearsal | str:
+    """Returns the summary of a model's training images with the model's captions, or why there is none."""
+    if captioner.config.trains_encoder:
+        return "the encoder is trained, and summaries hold features"
+    old = Captioner.load(ExportFolder.named(model).path, encoder=False, overrides=["ensemble=[]"])
+    if old.domain is None:
+        return f"{model} has no summary of its training images"
+    images = RememberedImages(old.domain.pooled(), captioner.feature_shape)
+    ids = evenly_spaced(images.ids, settings.images)
+    captions = []
+    for first in range(0, len(ids), old.images_at_once):
+        captions += old.caption_features(images.gather(images.rows(ids[first : first + old.images_at_once])))
+    records = [
+        Record(image_id, Path(image_id), (caption.text,), "train")
+        for image_id, caption in zip(ids, captions, strict=True)
+        if caption.text
+    ]
+    return Rehearsal(images, records)
+
+
+def evenly_spaced(items: Sequence[T], most: int) -> list[T]:
+    """Returns at most ``most`` items, evenly spaced."""
+    return [items[place] for place in np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).astype(int))]
