@@ -17,7 +17,7 @@ from capsmith.deploy.serving.middleware import ServiceMiddleware
 from capsmith.deploy.serving.models import Models
 from capsmith.deploy.serving.openapi import openapi_bytes
 from capsmith.deploy.serving.problems import Problem
-from capsmith.deploy.serving.routes import captions, max_api, models, state
+from capsmith.deploy.serving.routes import captions, max_api, model_list, state
 from capsmith.deploy.serving.routes.pages import page_router
 from capsmith.deploy.serving.service import Service
 from capsmith.deploy.serving.settings import ServeSettings
@@ -65,7 +65,7 @@ def create_app(
     )
     app.state.service = service
     pages = page_router(StaticFiles({**FOLDERS, **(files or {})}), cache(lambda: openapi_bytes(app, settings)))
-    for router in (captions.router, models.router, state.router, max_api.router, *routers, pages):
+    for router in (captions.router, model_list.router, state.router, max_api.router, *routers, pages):
         app.router.routes.extend(router.routes)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_problem)

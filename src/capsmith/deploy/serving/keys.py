@@ -50,11 +50,13 @@ def read_keys(path: Path) -> tuple[str, ...]:
 def _checked(key: str, place: str) -> str:
     if not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
         raise ConfigError(
-            f"{place}: a key of {len(key)} characters; {SHORTEST_KEY} to {LONGEST_KEY} are possible, such as the output "
-            "of openssl rand -hex 32"
+            f"{place}: a key of {len(key)} characters; use {SHORTEST_KEY} to {LONGEST_KEY}, such as the output of "
+            "openssl rand -hex 32"
         )
     if not (key.isascii() and key.isprintable()) or " " in key:
-        bad = next(character for character in key if not (character.isascii() and character.isprintable()) or character == " ")
+        bad = next(
+            character for character in key if not (character.isascii() and character.isprintable()) or character == " "
+        )
         raise ConfigError(f"{place}: {escaped(repr(bad))} cannot be part of a key: use printable ASCII without spaces")
     return key
 

@@ -21,7 +21,7 @@ class Metrics:
         self._seconds = Histogram("http_request_seconds", "Time to answer.", ("route",), buckets=_SECONDS, **made)
         self._captions = Counter("captions", "Images captioned.", ("model",), **made)
         self._rejected = Counter("rejected", "Requests refused because of load.", ("reason",), **made)
-        self._batches = Histogram("batch_images", "Images in a batch.", ("model",), buckets=_BATCHES, **made)
+        self._batches = Histogram("batch_images", "Images in a batch.", ("model", "stage"), buckets=_BATCHES, **made)
         self._waiting = Gauge("queue_images", "Images that wait for a model.", ("model",), **made)
         self._uploads = Gauge("upload_bytes", "Bytes of uploads in memory.", **made)
         self._known: dict[tuple[str, str, int], Any] = {}
@@ -42,9 +42,9 @@ class Metrics:
         """Counts a request that was refused because of load."""
         self._rejected.labels(reason).inc()
 
-    def batch(self, model: str, images: int) -> None:
-        """Counts a batch."""
-        self._batches.labels(model).observe(images)
+    def batch(self, model: str, stage: str, images: int, seconds: float) -> None:
+        """Counts a batch: ``encode`` or ``search``, and its images."""
+        self._batches.labels(model, stage).observe(images)
 
     def text(self, waiting: dict[str, int], upload_bytes: int) -> bytes:
         """Returns all metrics as Prometheus reads them.

@@ -53,7 +53,9 @@ class CaptionOptions(BaseModel):
         "n", "Number of different captions; all but the first are `alternatives`. There may be fewer.", 3
     )
     length_penalty: float | None = _number(
-        "length_penalty", "The score is the log probability divided by the length to this power: 0 favours short ones.", 0.7
+        "length_penalty",
+        "The score is the log probability divided by the length to this power: 0 favours short ones.",
+        0.7,
     )
     min_length: int | None = _number("min_length", "Shortest caption in words.", 5)
     max_length: int | None = _number("max_length", "Longest caption in words.", 20)
@@ -75,9 +77,7 @@ class CaptionOptions(BaseModel):
     top_p: float | None = _number(
         "top_p", "Of `sample`: draw from the most probable words that together have this probability.", 0.9
     )
-    seed: int | None = _number(
-        "seed", "Of `sample`: the random seed. Equal seeds give equal captions of an image.", 1
-    )
+    seed: int | None = _number("seed", "Of `sample`: the random seed. Equal seeds give equal captions of an image.", 1)
 
     @model_validator(mode="before")
     @classmethod

@@ -62,7 +62,10 @@ class FieldError(BaseModel):
     field: str = Field(description="Name of the field or part.", examples=["image"])
     detail: str = Field(description="What is wrong with it.", examples=[_FIELD_EXAMPLE["detail"]])
     index: int | None = Field(
-        default=None, ge=0, description="Which value of the field it is, from 0, if the field has several.", examples=[0]
+        default=None,
+        ge=0,
+        description="Which value of the field it is, from 0, if the field has several.",
+        examples=[0],
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +16,12 @@ _MARGIN = 65_536  # bytes of a JSON body besides its images
 def largest_body(settings: ServeSettings) -> int:
     """Returns the most bytes of any body: base64 takes a third more than the images themselves."""
     return settings.max_upload * 4 // 3 + _MARGIN
+
+
+def content_length(headers: Mapping[bytes, bytes]) -> int:
+    """Returns the length that a request states; 0 if it states none."""
+    stated = headers.get(b"content-length", b"")
+    return int(stated) if stated.isdigit() and len(stated) < 20 else 0
 
 
 def too_large(limit: int) -> Problem:
@@ -43,7 +50,7 @@ class RequestBody:
         self.complete = b"content-length" not in headers and b"transfer-encoding" not in headers
         self.gone = False
         self.problem: Problem | None = None
-        if not self.complete and int(headers.get(b"content-length", b"0")) > self._limit:
+        if not self.complete and content_length(headers) > self._limit:
             self.problem = too_large(self._limit)
 
     async def __call__(self) -> Any:

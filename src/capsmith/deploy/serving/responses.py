@@ -8,8 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from capsmith.deploy.serving.bodies import Upload
-from capsmith.deploy.serving.uploads import Picture
+from capsmith.deploy.serving.uploads import Picture, Upload
 from capsmith.models.caption import Caption
 
 _EXACT = ConfigDict(extra="forbid")
@@ -182,7 +181,9 @@ METADATA: dict[str, Any] = {
 
 def as_json(document: Any) -> Response:
     """Returns a document as an answer."""
-    return Response(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(), media_type="application/json")
+    return Response(
+        json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(), media_type="application/json"
+    )
 
 
 def captions_document(

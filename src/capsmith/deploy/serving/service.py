@@ -2,20 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 
 from capsmith.core.errors import CapsmithError, ConfigError, escaped, one_line, out_of_memory
 from capsmith.deploy.serving.batcher import Closed, Overloaded
-from capsmith.deploy.serving.bodies import Body, BodyReader, ClientGone, Upload, UploadMemory
+from capsmith.deploy.serving.bodies import BodyReader, ClientGone, UploadMemory
 from capsmith.deploy.serving.metrics import Metrics
 from capsmith.deploy.serving.models import Models, NotReady, ServedModel, UnknownModel
 from capsmith.deploy.serving.options import SEARCH_FIELDS, CaptionOptions
 from capsmith.deploy.serving.problems import Problem, busy
 from capsmith.deploy.serving.request_body import largest_body
 from capsmith.deploy.serving.settings import ServeSettings
-from capsmith.deploy.serving.uploads import Decoder, Picture
+from capsmith.deploy.serving.uploads import Body, Decoder, Picture, Upload
 from capsmith.models.caption import Caption
 
 _BODIES = 24  # largest bodies that are in memory at once
@@ -42,6 +43,12 @@ class Service:
         self.metrics = Metrics()
         self.memory = UploadMemory(_BODIES * largest_body(settings))
         self.decoder = Decoder(settings.workers, settings.max_pixels)
+        for model in models:
+            self.watch(model)
+
+    def watch(self, model: ServedModel) -> None:
+        """Counts the batches of a model from now on."""
+        model.batcher.observe = partial(self.metrics.batch, model.name)
 
     def close(self) -> None:
         """Ends the threads that decode."""
@@ -84,9 +91,7 @@ class Service:
         task = asyncio.ensure_future(self._captioned(model, body.images, decoding, options.attention, field))
         gone = asyncio.ensure_future(request.receive())
         try:
-            await asyncio.wait(
-                (task, gone), timeout=self.settings.request_timeout, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait((task, gone), timeout=self.settings.request_timeout, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
             if gone.done():

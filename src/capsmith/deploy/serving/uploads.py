@@ -1,16 +1,16 @@
 """Uploaded images become pixels: in a few threads off the event loop, by their content and never by their name."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from capsmith.core.errors import ImageError, one_line, out_of_memory
-from capsmith.deploy.serving.bodies import Upload
 from capsmith.deploy.serving.problems import Problem
+from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.vision.image_files import open_image, upright_size
 from capsmith.vision.images import load_image
 
@@ -18,6 +18,34 @@ Sizes = Sequence[tuple[int, int]]
 """Height and width of the pixels that each encoder takes."""
 
 _NAME = "image"  # in messages: file names stay out of them
+
+
+@dataclass
+class Upload:
+    """An image of a request.
+
+    Attributes:
+        data: Its bytes.
+        name: Its file name, only to be shown; None if it has none.
+    """
+
+    data: bytes
+    name: str | None = None
+
+
+@dataclass
+class Body:
+    """What a request holds.
+
+    Attributes:
+        images: The images.
+        fields: Names and texts of a form's other fields.
+        values: The other values of a JSON body; None for a form.
+    """
+
+    images: list[Upload] = field(default_factory=list)
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    values: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,3 +124,9 @@ class Decoder:
             if size not in different:
                 different[size] = load_image(data, size, self._max_pixels)
         return [different[size] for size in sizes]
+
+
+def too_many_images(settings: ServeSettings) -> Problem:
+    """Returns the problem of a request with too many images."""
+    detail = f"more than {settings.max_images} images; send several requests"
+    return Problem(422, detail, [{"field": "image", "detail": detail}])

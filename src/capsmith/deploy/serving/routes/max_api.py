@@ -6,11 +6,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from capsmith.deploy.serving.bodies import Body
 from capsmith.deploy.serving.options import CaptionOptions
 from capsmith.deploy.serving.problems import Problem, problem_responses
 from capsmith.deploy.serving.responses import METADATA, PREDICTIONS, MaxMetadata, MaxPredictions, as_json
 from capsmith.deploy.serving.service import Service
+from capsmith.deploy.serving.uploads import Body
 from capsmith.models.caption import Caption
 
 router = APIRouter(tags=["IBM MAX"])
