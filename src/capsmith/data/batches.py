@@ -77,7 +77,8 @@ class Batches:
         self.images = max(1, batch_size // self.captions_per_image)
         self.batch_size = self.images * self.captions_per_image
         self.new, self.old = (
-            [part for example in group for part in _split(example, self.captions_per_image)] for group in (examples, old)
+            [part for example in group for part in _split(example, self.captions_per_image)]
+            for group in (examples, old)
         )
         self.examples = self.new
         self.repeated = min(len(self.old), round(len(self.new) * old_share / (1 - old_share)))

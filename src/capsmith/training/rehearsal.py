@@ -16,8 +16,10 @@ from capsmith.core.log import get_logger
 from capsmith.data.prepare import prepare
 from capsmith.data.records import Corpus, Record, read_dataset
 from capsmith.data.sources import FeatureSource
+from capsmith.decoding.config import SampleConfig
 from capsmith.models.captioner import Captioner
 from capsmith.models.export_folder import ExportFolder
+from capsmith.models.model_paths import is_model
 from capsmith.models.run_config import run_config
 from capsmith.training.config import RehearsalConfig
 from capsmith.vision.config import FeaturesConfig
@@ -25,6 +27,7 @@ from capsmith.vision.extraction import store_folder
 
 logger = get_logger(__name__)
 
+_SAMPLES = 5  # captions sampled for each remembered image: what the model says, as often as it says it
 T = TypeVar("T")
 
 
@@ -85,6 +88,7 @@ def rehearsal_of(captioner: Captioner) -> Rehearsal | None:
     settings, model = training.rehearsal, training.transfer_from
     if settings is None or model is None:
         return None
+    model = first_model(model)
     faults: list[str] = []
     for source, find in (("data", _of_data), ("model", _of_model)):
         if settings.source not in ("auto", source):
@@ -100,6 +104,25 @@ def rehearsal_of(captioner: Captioner) -> Rehearsal | None:
         raise CheckpointError(f"training.rehearsal.source {settings.source}: {reason}; set it to auto")
     logger.info(f"no rehearsal of old captions: {reason}")
     return None
+
+
+def first_model(model: Path) -> Path:
+    """Returns the model with which a chain of trainings with rehearsal began, as far as it still exists.
+
+    A model that was taught twice rehearses what it knew at first: the captions in between are its own to repeat.
+    """
+    seen = {model}
+    while True:
+        try:
+            folder = ExportFolder.named(model)
+            training = run_config(folder.path).training
+            before = None if training.rehearsal is None else training.transfer_from
+            if before is None or before in seen or not is_model(before):
+                return model
+        except CapsmithError:
+            return model
+        seen.add(before)
+        model = before
 
 
 def _of_data(captioner: Captioner, model: Path, settings: RehearsalConfig) -> Rehearsal | str:
@@ -135,14 +158,15 @@ def _of_model(captioner: Captioner, model: Path, settings: RehearsalConfig) -> R
         return f"{model} has no summary of its training images"
     images = RememberedImages(old.domain.pooled(), captioner.feature_shape)
     ids = evenly_spaced(images.ids, settings.images)
-    captions = []
+    sampling = SampleConfig(samples=_SAMPLES, max_length=captioner.config.text.max_length, seed=captioner.config.seed)
+    records = []
     for first in range(0, len(ids), old.images_at_once):
-        captions += old.caption_features(images.gather(images.rows(ids[first : first + old.images_at_once])))
-    records = [
-        Record(image_id, Path(image_id), (caption.text,), "train")
-        for image_id, caption in zip(ids, captions, strict=True)
-        if caption.text
-    ]
+        batch = ids[first : first + old.images_at_once]
+        for image_id, caption in zip(
+            batch, old.caption_features(images.gather(images.rows(batch)), sampling), strict=True
+        ):
+            texts = [one.text for one in (caption, *caption.alternatives) if one.text]
+            records += [Record(image_id, Path(image_id), tuple(texts), "train")] if texts else []
     return Rehearsal(images, records)
 
 

@@ -126,7 +126,9 @@ class Vocabulary:
         """
         captions = list(token_lists)
         new: tuple[str, ...] = ()
-        counts = Counter(token for tokens in captions for token in tokens if token not in self and token not in SPECIALS)
+        counts = Counter(
+            token for tokens in captions for token in tokens if token not in self and token not in SPECIALS
+        )
         if not self.pieces and any(n >= min_count for n in counts.values()):
             room = None if max_words is None else max(0, max_words + len(SPECIALS) - len(self))
             new = Vocabulary.build([list(counts.elements())], min_count).words[len(SPECIALS) :][:room]
