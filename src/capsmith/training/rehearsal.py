@@ -3,7 +3,7 @@
 P images · L regions · D channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -47,15 +47,21 @@ class Rehearsal:
 class RememberedImages:
     """The features that a model's summary of its training images holds; a ``FeatureSource``.
 
-    The summary holds pooled features in their principal components: what is the same in all regions of an image.
+    The summary holds pooled features in their principal components: what the regions of an image have in common. How
+    they differ comes from other images.
 
     Args:
         pooled: Pooled features (P, D).
-        shape: Shape of the features of one image, (D,) or (L, D).
+        others: Features of other images, (N, D) or (N, L, D).
     """
 
-    def __init__(self, pooled: np.ndarray, shape: tuple[int, ...]) -> None:
-        self._pooled, self._shape = pooled.astype(np.float16), shape
+    def __init__(self, pooled: np.ndarray, others: np.ndarray) -> None:
+        self._pooled = pooled.astype(np.float32)
+        self._low, self._high = others.min(), others.max()
+        if others.ndim == 3:
+            self._patterns = others.astype(np.float32) - others.mean(axis=1, keepdims=True, dtype=np.float32)
+        else:
+            self._patterns = np.zeros((1, others.shape[1]), np.float32)
 
     def __len__(self) -> int:
         return len(self._pooled)
@@ -71,15 +77,17 @@ class RememberedImages:
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Returns the features (P, …) of rows."""
-        pooled = self._pooled[rows]
-        return pooled if len(self._shape) == 1 else np.repeat(pooled[:, None], self._shape[0], axis=1)
+        pooled, patterns = self._pooled[rows], self._patterns[rows % len(self._patterns)]
+        features: np.ndarray = patterns + (pooled if patterns.ndim == 2 else pooled[:, None])
+        return features.clip(self._low, self._high).astype(np.float16)
 
 
-def rehearsal_of(captioner: Captioner) -> Rehearsal | None:
+def rehearsal_of(captioner: Captioner, own: Callable[[], np.ndarray]) -> Rehearsal | None:
     """Returns what a training repeats, as its config says; None if that is nothing.
 
     Args:
         captioner: The captioner in training.
+        own: Returns features of some of its own training images.
 
     Raises:
         CheckpointError: ``training.rehearsal.source`` names what the old model does not have.
@@ -90,10 +98,14 @@ def rehearsal_of(captioner: Captioner) -> Rehearsal | None:
         return None
     model = first_model(model)
     faults: list[str] = []
-    for source, find in (("data", _of_data), ("model", _of_model)):
+    finders: dict[str, Callable[[], Rehearsal | str]] = {
+        "data": lambda: _of_data(captioner, model, settings),
+        "model": lambda: _of_model(captioner, model, settings, own),
+    }
+    for source, find in finders.items():
         if settings.source not in ("auto", source):
             continue
-        found = find(captioner, model, settings)
+        found = find()
         if isinstance(found, Rehearsal):
             what = "images of its training data" if source == "data" else "images that it remembers"
             logger.info(f"rehearsal: captions of {len(found.records):,} {what} ({model})")
@@ -149,14 +161,16 @@ def cached_features(config: Config, old: Config, records: Sequence[Record]) -> F
     return old.features if images and all(known) else config.features.model_copy(update={"store": None})
 
 
-def _of_model(captioner: Captioner, model: Path, settings: RehearsalConfig) -> Rehearsal | str:
+def _of_model(
+    captioner: Captioner, model: Path, settings: RehearsalConfig, own: Callable[[], np.ndarray]
+) -> Rehearsal | str:
     """Returns the summary of a model's training images with the model's captions, or why there is none."""
     if captioner.config.trains_encoder:
         return "the encoder is trained, and summaries hold features"
     old = Captioner.load(ExportFolder.named(model).path, encoder=False, overrides=["ensemble=[]"])
     if old.domain is None:
         return f"{model} has no summary of its training images"
-    images = RememberedImages(old.domain.pooled(), captioner.feature_shape)
+    images = RememberedImages(old.domain.pooled(), own())
     ids = evenly_spaced(images.ids, settings.images)
     sampling = SampleConfig(samples=_SAMPLES, max_length=captioner.config.text.max_length, seed=captioner.config.seed)
     records = []

@@ -21,6 +21,8 @@ from capsmith.training.rehearsal import rehearsal_of
 
 logger = get_logger(__name__)
 
+_PATTERNS = 100  # images that lend their regions to remembered ones
+
 
 @dataclass(frozen=True)
 class TrainingImages:
@@ -64,7 +66,8 @@ class TrainingImages:
             source = AugmentedSource(prepared.source, ids, training.augment)
         if source.flips:
             _report_unknown(words, training.flip_word_pairs)
-        rehearsal = rehearsal_of(captioner)
+        rows = prepared.source.rows(ids[:_PATTERNS])
+        rehearsal = rehearsal_of(captioner, lambda: prepared.source.gather(rows))
         old = rehearsal.records if rehearsal is not None else ()
         source = source if rehearsal is None else RehearsedSource(source, rehearsal.source)
         return cls(source, records, flip_ids(words, training.flip_word_pairs), old)

@@ -62,12 +62,13 @@ def retrain(
     if gain is None:
         taught = usable(corrections, root, base)
         require_spelling(taught.values(), transferred_vocabulary(Path(model)), base)
-    config = retrain_config(model, directory, root, cache, overrides)
+    count = len(taught) if gain is None else gain.corrections
+    config = retrain_config(model, directory, root, cache, count, overrides)
     _create(directory)
     with directory.locked(), log_file(directory.log):
         if gain is None:
             write_corrections(directory.path / FILE, taught)
-            gain = Gain(model, len(taught), config.training.epochs)
+            gain = Gain(model, count, config.training.epochs)
             write_gain(directory.path / GAIN, gain)
         domains = _domains(config, gain)
         if not gain.before:

@@ -13,13 +13,13 @@ from capsmith.models.feature_origin import FeatureOrigin
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 from capsmith.training.retraining.corrections import FILE
+from capsmith.training.transfer import with_transferred_model
 
 _MODEL = "training.transfer_from="
 _TRAINING = {
     "keep_words": True,
     "rehearsal": {},
-    "epochs": 20,
-    "batch_size": 40,
+    "epochs": 24,
     "learning_rate": 3e-4,
     "patience": 8,
 }
@@ -65,7 +65,9 @@ def base_config(model: str) -> Config:
     return run_config(folder.path)
 
 
-def retrain_config(model: str, run: RunDirectory, root: Path, cache: Path, overrides: Sequence[str] = ()) -> Config:
+def retrain_config(
+    model: str, run: RunDirectory, root: Path, cache: Path, taught: int, overrides: Sequence[str] = ()
+) -> Config:
     """Returns the config of a retraining.
 
     Args:
@@ -73,6 +75,7 @@ def retrain_config(model: str, run: RunDirectory, root: Path, cache: Path, overr
         run: The new run, which holds the corrections.
         root: The folder of the images.
         cache: Folder of the features of the images.
+        taught: Number of corrections.
         overrides: Changes, such as ``"training.epochs=40"``.
 
     Raises:
@@ -94,10 +97,16 @@ def retrain_config(model: str, run: RunDirectory, root: Path, cache: Path, overr
     values["features"] |= {"store": None, "cache": str(cache.absolute()), "max_bad_fraction": 0.5}
     values["decoder"]["embedding"]["vectors"] = None
     values["decoding"]["rerank"] = None
-    values["training"] = {**_TRAINING, "transfer_from": _absolute(model)}
+    values["training"] = {**_TRAINING, "batch_size": _batch_size(taught), "transfer_from": _absolute(model)}
     values["evaluation"] |= {"after_training": "dev"}
     values["ensemble"] = []
-    return load_config(values, [override for override in overrides if not override.startswith(_MODEL)])
+    config = load_config(values, [override for override in overrides if not override.startswith(_MODEL)])
+    return with_transferred_model(config)
+
+
+def _batch_size(taught: int) -> int:
+    """Returns captions in a batch: an epoch has eight batches or more, so that a few corrections are learned too."""
+    return min(40, max(8, taught // 5))
 
 
 def _absolute(model: str) -> str:
