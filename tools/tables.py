@@ -23,6 +23,8 @@ PAGES = tuple(
         "docs/reliability.md",
         "docs/architecture.md",
         "docs/starter.md",
+        "docs/serving.md",
+        "docs/studio.md",
         "CHANGELOG.md",
         "results/README.md",
     )
@@ -36,6 +38,8 @@ PREFIXES = {
     "compare": ("compare.",),
     "house": ("house.",),
     "starter": ("starter.", "export.", "folder.", "web."),
+    "serve": ("serve.",),
+    "studio": ("studio.",),
 }
 """Tables of figures by the beginnings of their names."""
 TABLES: dict[str, Callable[[Summary], str]] = {

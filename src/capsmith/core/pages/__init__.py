@@ -1,0 +1,1 @@
+"""The look of every HTML page: one stylesheet, and the templates' environment."""
