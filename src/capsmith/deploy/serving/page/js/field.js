@@ -15,7 +15,7 @@ export function relative(maps) {
   const floor = FLOOR / (rows * columns);
   const at = (y, x) => known.reduce((sum, map) => sum + map[y][x], 0) / known.length;
   const means = Array.from({ length: rows }, (_, y) => Array.from({ length: columns }, (_, x) => at(y, x)));
-  return maps.map((map) => map && map.map((row, y) => row.map((value, x) => (value + floor) / (means[y][x] + floor))));
+  return maps.map((map) => map && map.map((row, y) => row.map((value, x) => value / (means[y][x] + floor))));
 }
 
 /**
