@@ -110,8 +110,11 @@ class PageVisit:
         """Returns the pixels of the overlay at a height of the photograph, or one of them."""
         card.locator("canvas[data-settled]").wait_for(state="attached")
         data = card.locator("canvas").evaluate(
-            """(canvas, [x, y]) => Array.from(canvas.getContext('2d').getImageData(
-                Math.floor((x ?? 0) * canvas.width), Math.floor(y * canvas.height), x === null ? canvas.width : 1, 1).data)""",
+            """(canvas, [x, y]) => {
+                const place = [Math.floor((x ?? 0) * canvas.width), Math.floor(y * canvas.height)];
+                const wide = x === null ? canvas.width : 1;
+                return Array.from(canvas.getContext('2d').getImageData(...place, wide, 1).data);
+            }""",
             [x, y],
         )
         return [data[place : place + 4] for place in range(0, len(data), 4)]

@@ -71,7 +71,11 @@ def test_a_photograph_is_brought(visit, kind):
 
 
 def test_the_page_shows_that_it_can_take_what_is_held_over_it(visit):
-    over = "kind => { const t = new DataTransfer(); t.items.add(new File([''], 'a.png')); document.body.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: t})); }"
+    over = """kind => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([''], 'a.png'));
+        document.body.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: transfer}));
+    }"""
     visit.page.evaluate(over, "dragenter")
     assert visit.page.locator(".drop-veil").is_visible()
     visit.page.evaluate(over, "dragleave")

@@ -33,8 +33,8 @@ export class CaptionCard {
     this.line = make("p", { class: "caption-large", dir: "auto" });
     this.tools = make("p", { class: "caption-tools" });
     this.node = make(
-      "section",
-      { class: "caption-card", "aria-labelledby": this.id, data: { model: model.name } },
+      "div",
+      { class: "caption-card", role: "group", "aria-labelledby": this.id, data: { model: model.name } },
       several ? make("p", { class: "eyebrow" }, model.name) : null,
       this.title,
       this.line,
