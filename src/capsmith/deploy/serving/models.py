@@ -233,7 +233,7 @@ def served_model(
         observe: Told about each batch.
     """
     batcher = Batcher(
-        captioner, name, settings.max_batch, settings.max_wait, settings.max_queue, padded=keras, observe=observe
+        captioner, name, settings.max_batch, settings.max_wait, settings.max_queue, keras=keras, observe=observe
     )
     kind = "ensemble" if len(getattr(captioner, "members", ())) > 1 else "run" if keras else "export"
     return ServedModel(name, kind, captioner, batcher, trained_on)
