@@ -3,12 +3,12 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from capsmith.deploy.serving.batch_work import Wanted
+from capsmith.deploy.serving.batch_work import Rows, Wanted
 
 _FEW_ROWS = 400
 """Hypotheses that are searched at once, unless one image has more: others should not wait long for their turn."""
@@ -52,7 +52,8 @@ class Image:
 
     def __init__(self, job: Job, number: int, pixels: Sequence[np.ndarray]) -> None:
         self.job, self.number = job, number
-        self.pixels, self.rows = pixels, ()  # type: Sequence[np.ndarray], Rows
+        self.pixels = pixels
+        self.rows: Rows = ()
 
 
 class BatchQueue:
@@ -63,15 +64,13 @@ class BatchQueue:
         max_wait: Seconds that an idle CNN waits for announced images.
 
     Attributes:
-        expected: Number of requests that are being uploaded.
         limit: Most images in a batch now.
-        rare: Jobs to do when there is nothing else, or after some batches.
     """
 
     def __init__(self, max_batch: int, max_wait: float) -> None:
-        self.limit, self.max_wait = max_batch, max_wait
-        self.expected = 0
-        self.rare: deque[Job] = deque()
+        self.limit, self._max_wait = max_batch, max_wait
+        self._expected = 0  # requests that are being uploaded
+        self._rare: deque[Job] = deque()
         self._changed = threading.Condition()
         self._pixels: deque[Image] = deque()
         self._encoded: deque[Image] = deque()
@@ -116,7 +115,19 @@ class BatchQueue:
     def expect(self, change: int) -> None:
         """Changes the number of requests that are being uploaded."""
         with self._changed:
-            self.expected += change
+            self._expected += change
+            self._changed.notify_all()
+
+    def set_limit(self, limit: int) -> None:
+        """Changes the largest size of a batch."""
+        with self._changed:
+            self.limit = limit
+            self._changed.notify_all()
+
+    def add_rare(self, jobs: Iterable[Job]) -> None:
+        """Adds jobs to do when there is nothing else, or after some batches."""
+        with self._changed:
+            self._rare.extend(jobs)
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -135,7 +146,7 @@ class BatchQueue:
                 self._changed.wait()
             if self._rare_now():
                 self._since_rare = 0
-                batch = self.rare.popleft().images
+                batch = self._rare.popleft().images
             else:
                 if is_idle:
                     self._gather()
@@ -145,11 +156,11 @@ class BatchQueue:
             return batch
 
     def _rare_now(self) -> bool:
-        return bool(self.rare) and not self._closed and (not self._pixels or self._since_rare >= _PATIENCE)
+        return bool(self._rare) and not self._closed and (not self._pixels or self._since_rare >= _PATIENCE)
 
     def _gather(self) -> None:
-        end = time.monotonic() + self.max_wait
-        while self.expected > 0 and len(self._pixels) < self.limit and not self._closed:
+        end = time.monotonic() + self._max_wait
+        while self._expected > 0 and len(self._pixels) < self.limit and not self._closed:
             if (left := end - time.monotonic()) <= 0:
                 return
             self._changed.wait(left)

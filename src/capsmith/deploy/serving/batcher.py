@@ -143,20 +143,20 @@ class Batcher:
             if error is not None:
                 errors.append(error)
             elif self._keras:
-                self._queue.limit = min(self.max_batch, len(job.images))
+                self._queue.set_limit(min(self.max_batch, len(job.images)))
             first.set()
 
         def job(size: int) -> Job:
             return Job([pixels] * size, Wanted(decoding), finish, is_alone=True)
 
-        self._queue.limit = 1 if self._keras else self.max_batch
+        self._queue.set_limit(1 if self._keras else self.max_batch)
         self._accept(job(1))
         first.wait()
         if errors:
             raise errors[0]
         if self._keras and self.max_batch > 1:
             last = next((size for size in SIZES if size >= self.max_batch), self.max_batch)
-            self._queue.rare.extend(job(size) for size in SIZES if 1 < size <= last)
+            self._queue.add_rare(job(size) for size in SIZES if 1 < size <= last)
 
     async def close(self) -> None:
         """Finishes what was accepted, then ends the threads."""
