@@ -161,8 +161,8 @@ class Batcher:
     async def close(self) -> None:
         """Finishes what was accepted, then ends the threads."""
         self._queue.close()
-        for thread in self._threads:
-            await asyncio.to_thread(thread.join)
+        while any(thread.is_alive() for thread in self._threads):
+            await asyncio.sleep(0.01)  # a thread that waits for them could not be cancelled
 
     def _accept(self, job: Job) -> None:
         waiting = self._queue.accept(job, self.max_queue)
