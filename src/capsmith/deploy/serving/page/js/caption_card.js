@@ -142,7 +142,7 @@ export class CaptionCard {
   /** Opens the caption for editing: Enter keeps the change, Escape does not. */
   edit() {
     this.player?.stop();
-    const field = make("textarea", { class: "field caption-field", rows: 2, maxlength: 1000, dir: "auto", "aria-label": "Caption" });
+    const field = make("textarea", { class: "field caption-field", rows: 3, maxlength: 1000, dir: "auto", "aria-label": "Caption" });
     field.value = this.text;
     const close = (text) => {
       this.set(text);
