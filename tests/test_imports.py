@@ -48,7 +48,7 @@ LIGHT = [
     "capsmith.training.schedules",
 ]
 
-ABSENT = ("pydantic", "yaml", "tqdm", "nltk", *HEAVY)
+ABSENT = ("pydantic", "yaml", "tqdm", "nltk", "jinja2", "markupsafe", "fastapi", *HEAVY)
 """Packages that an environment for captioning need not have: it has NumPy, Pillow and onnxruntime."""
 CAPTIONING = [
     "capsmith.core.errors",
@@ -58,6 +58,7 @@ CAPTIONING = [
     "capsmith.core.onnx_graph",
     "capsmith.core.onnx_session",
     "capsmith.core.outputs",
+    "capsmith.core.pages.stylesheet",
     "capsmith.core.plain_settings",
     "capsmith.core.progress",
     "capsmith.core.readers.arrays",
@@ -94,6 +95,7 @@ CAPTIONING = [
     "capsmith.deploy.folder.pipeline",
     "capsmith.deploy.folder.record",
     "capsmith.deploy.folder.selection",
+    "capsmith.deploy.folder.writers.gallery",
     "capsmith.metrics",
     "capsmith.metrics.ngrams",
     "capsmith.metrics.reward",
@@ -150,7 +152,9 @@ def test_captioning_needs_no_package_for_training():
     assert import_without(ABSENT, CAPTIONING) == ""
 
 
-@pytest.mark.parametrize(("module", "package"), [("core.schema", "pydantic"), ("core.yaml_io", "yaml")])
+@pytest.mark.parametrize(
+    ("module", "package"), [("core.schema", "pydantic"), ("core.yaml_io", "yaml"), ("core.pages.environment", "jinja2")]
+)
 def test_the_check_detects_a_package_for_training(module, package):
     assert f"import of {package} halted" in import_without(ABSENT, [f"capsmith.{module}"])
 

@@ -11,8 +11,9 @@ from capsmith.cli import main
 
 CARD = re.compile(
     r'src="images/([0-9a-f]{16}\.jpg)".*?<p class="caption" dir="auto">(.*?)</p>'
-    r'(?:<ul><li dir="auto">before: (.*?)</li></ul>)?'
-    r".*?<span>([^<]*)</span><span>([^<]*)</span>"
+    r'(?:\s*<ul class="lines">\s*<li dir="auto">before: (.*?)</li>\s*</ul>)?'
+    r'.*?<div class="card-foot"><span title="[^"]*">([^<]*)</span><span>([^<]*)</span>',
+    re.DOTALL,
 )
 LEARNS = ("--set", "encoder.trainable=true")
 
@@ -50,7 +51,7 @@ def shown(*arguments):
     """Returns the page, and for each variant (file, caption, original caption, image, name)."""
     assert main(["inspect", "--config", "mine.yaml", "--augment", "--fast", *arguments]) == 0
     page = open("inspect/mine/index.html", encoding="utf-8").read()
-    cards = [figure for figure in page.split("<figure>") if re.search(r"<span>(unchanged|view \d)", figure)]
+    cards = [figure for figure in page.split("<figure ") if re.search(r"<span>(unchanged|view \d)", figure)]
     return page, [CARD.search(card).groups() for card in cards]
 
 

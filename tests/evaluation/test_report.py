@@ -79,7 +79,7 @@ def test_best_and_worst_examples_share_no_image(most, best, worst):
 def test_the_page_shows_scores_and_images_in_order(tmp_path):
     examples = [example(tmp_path, name, score) for name, score in (("low", 0.1), ("high", 0.9), ("mid", 0.5))]
     path, page = report(tmp_path, examples, notes=["Search: greedy"])
-    assert page.open == ["html", "body"][len(["html", "body"]) - len(page.open) :]
+    assert page.open == []
     text = " ".join(page.text)
     for shown in (
         "merge on scenes, test",
@@ -100,7 +100,7 @@ def test_the_page_shows_scores_and_images_in_order(tmp_path):
 def test_the_page_is_self_contained_and_can_be_moved(tmp_path):
     path, page = report(tmp_path, [example(tmp_path, "a", 0.4)])
     assert "script" not in page.tags and "link" not in page.tags
-    assert "http" not in path.read_text() and str(tmp_path) not in path.read_text()
+    assert "://" not in path.read_text() and str(tmp_path) not in path.read_text()
     moved = (tmp_path / "report").rename(tmp_path / "elsewhere")
     assert all((moved / link).is_file() for link in page.links)
 

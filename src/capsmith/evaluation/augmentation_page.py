@@ -3,8 +3,8 @@
 import hashlib
 import zlib
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,7 +15,7 @@ from capsmith.data.onboarding.statistics import DatasetStatistics
 from capsmith.data.records import Record
 from capsmith.data.sources import flip_ids, known_pairs
 from capsmith.data.text.tokens import detokenise, tokenise
-from capsmith.evaluation.html import THUMBNAIL, cards, image, save_copy
+from capsmith.evaluation.html import THUMBNAIL, Card, save_copy
 from capsmith.vision.augment import AugmentConfig, augment
 from capsmith.vision.cached_crops import crop_of, is_mirrored
 from capsmith.vision.images import load_image
@@ -46,12 +46,13 @@ class Variants:
         self.pairs = known_pairs(vocabulary, training.flip_word_pairs)
         self.unknown_pairs = [pair for pair in training.flip_word_pairs if pair not in self.pairs]
 
-    def html(self, folder: Path, used: set[str]) -> str:
-        """Returns a section of the page; writes its images to ``folder`` and adds their names to ``used``."""
-        figures = [self._card(record, number, folder, used) for record in self._chosen() for number in self._numbers()]
-        heading = "Variants with the default settings" if self.disabled else "Variants used in training"
-        notes = "".join(f"<p>{escape(line)}</p>" for line in self._notes())
-        return f"<h2>{heading}</h2>{notes}{cards(figures)}"
+    def section(self, folder: Path, used: set[str]) -> dict[str, Any]:
+        """Returns what the template shows; writes its images to ``folder`` and adds their names to ``used``."""
+        return {
+            "heading": "Variants with the default settings" if self.disabled else "Variants used in training",
+            "notes": self._notes(),
+            "cards": [self._card(record, n, folder, used) for record in self._chosen() for n in self._numbers()],
+        }
 
     def _notes(self) -> list[str]:
         lines = []
@@ -94,18 +95,20 @@ class Variants:
         text = self.statistics.text
         return next((caption for caption in record.captions if sides & set(tokenise(caption, text))), None)
 
-    def _card(self, record: Record, number: int, folder: Path, used: set[str]) -> str:
+    def _card(self, record: Record, number: int, folder: Path, used: set[str]) -> Card:
         tokens = tokenise(self._affected_caption(record) or record.captions[0], self.statistics.text)
         mirrored = self._mirrors() and is_mirrored(number)
         before = detokenise(tokens, self.statistics.text)
         caption = detokenise(_flipped(tokens, self.pairs), self.statistics.text) if mirrored else before
         file = self._image(record, number, mirrored, folder)
         used |= {file} if file else set()
-        original = f'<ul><li dir="auto">before: {escape(before)}</li></ul>' if caption != before else ""
-        name = f"view {number}{', mirrored' if mirrored else ''}" if number else "unchanged"
-        return (
-            f'<figure>{image(file, caption)}<figcaption><p class="caption" dir="auto">{escape(caption)}</p>{original}'
-            f'<div class="id"><span>{escape(record.image_id)}</span><span>{name}</span></div></figcaption></figure>'
+        return Card(
+            file,
+            alt=caption,
+            name=record.image_id,
+            caption=caption,
+            lines=[f"before: {before}"] if caption != before else [],
+            note=f"view {number}{', mirrored' if mirrored else ''}" if number else "unchanged",
         )
 
     def _image(self, record: Record, number: int, mirrored: bool, folder: Path) -> str | None:

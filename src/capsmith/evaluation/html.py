@@ -1,22 +1,22 @@
-"""Shared parts of the HTML pages: the style, the frame, and small copies of images next to the page.
+"""Shared parts of the HTML pages: cards, the templates' frame, and small copies of images next to the page.
 
 A page needs no network access, no scripts and no files outside its folder.
 """
 
 import contextlib
-import functools
+import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from html import escape
-from importlib import resources
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from capsmith.core.errors import ImageError
 from capsmith.core.files import atomic, write_text
-from capsmith.core.outputs import COPIES, GENERATOR, listed_copies
+from capsmith.core.outputs import COPIES, listed_copies
+from capsmith.core.pages.environment import environment
 from capsmith.vision.images import ImageSource
 from capsmith.vision.thumbnails import thumbnail
 
@@ -24,41 +24,46 @@ THUMBNAIL = 320
 """The longest side of images on pages, in pixels."""
 
 
-@functools.cache
-def stylesheet() -> str:
-    """Returns the style sheet of the pages, ``assets/page.css`` in this package."""
-    return resources.files("capsmith.evaluation").joinpath("assets", "page.css").read_text(encoding="utf-8")
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """An image on a page, and what is written below it.
+
+    Args:
+        file: The name of its copy in the folder ``images`` beside the page; None if the image cannot be read.
+        alt: The alternative text.
+        name: The image's id.
+        caption: The caption that stands out; empty for none.
+        by_model: The caption is a model's.
+        lines: Further captions.
+        note: What stands beside the name.
+        figure: The number beside the note.
+    """
+
+    file: str | None
+    alt: str
+    name: str
+    caption: str = ""
+    by_model: bool = False
+    lines: Sequence[str] = ()
+    note: str = ""
+    figure: str = ""
 
 
-def write_page(path: Path, title: str, parts: Iterable[str]) -> Path:
+def write_page(path: Path, template: str, title: str, **values: Any) -> Path:
     """Writes a page atomically; returns its path.
 
     Args:
         path: The file.
+        template: The name of a template in ``templates``.
         title: The title and the heading.
-        parts: The HTML below the heading.
+        values: What the template shows; everything is escaped.
 
     Raises:
         CapsmithError: The folder cannot be written.
     """
-    heading = escape(title.encode("utf-8", "backslashreplace").decode())
-    page = (
-        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
-        f'{GENERATOR}\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{heading}</title>\n<style>\n{stylesheet()}</style>\n<body>\n<h1>{heading}</h1>\n"
-    )
-    write_text(path, page + "\n".join(parts) + "\n</body>\n</html>\n")
+    page = environment("capsmith.evaluation").get_template(template)
+    write_text(path, page.render(title=title, **values))
     return path
-
-
-def cards(figures: Iterable[str]) -> str:
-    """Returns a grid of figures."""
-    return f'<div class="cards">{"".join(figures)}</div>'
-
-
-def footer(notes: Sequence[str]) -> str:
-    """Returns the notes at the foot of a page."""
-    return "<footer>" + "".join(f"<div>{escape(note)}</div>" for note in notes) + "</footer>"
 
 
 def small_copy(source: ImageSource, name: str, folder: Path) -> str | None:
@@ -108,10 +113,3 @@ def _listed(folder: Path) -> set[str]:
 
 def _list(folder: Path, names: set[str]) -> None:
     write_text(folder / COPIES, json.dumps(sorted(names)))
-
-
-def image(file: str | None, alt: str) -> str:
-    """Returns the HTML of an image in ``images`` next to the page, or of a placeholder."""
-    if file is None:
-        return '<div class="unreadable">the image cannot be read</div>'
-    return f'<img src="images/{file}" alt="{escape(alt)}" loading="lazy">'

@@ -4,11 +4,10 @@ The page needs no network access, no scripts and no files outside its folder, wh
 """
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from capsmith.evaluation.html import clear_copies, footer, image, small_copy, write_page
+from capsmith.evaluation.html import Card, clear_copies, small_copy, write_page
 
 
 def write_report(
@@ -48,13 +47,20 @@ def write_report(
     images = directory / "images"
     files = {e["image_id"]: small_copy(e["image_path"], str(e["image_id"]), images) for e in shown}
     clear_copies(directory / "images", {name for name in files.values() if name})
-    parts = [
-        _table(scores),
-        _section("Best first", "best", best, files, score_name, len(examples)),
-        _section("Worst first", "worst", worst, files, score_name, len(examples)),
-        footer(notes),
+    sections = [
+        {"heading": heading, "kind": kind, "cards": [_card(e, files[e["image_id"]], score_name) for e in part]}
+        for heading, kind, part in (("Best first", "best", best), ("Worst first", "worst", worst))
     ]
-    return write_page(directory / "index.html", title, parts)
+    return write_page(
+        directory / "index.html",
+        "report.html",
+        title,
+        scores=[{"interval": None, "control": None, "signature": "", **score} for score in scores],
+        sections=sections,
+        total=len(examples),
+        score_name=score_name,
+        notes=notes,
+    )
 
 
 def best_and_worst(
@@ -72,59 +78,15 @@ def best_and_worst(
     return ranked[: count - count // 2], worst[::-1]
 
 
-def _table(scores: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the table of scores, without empty columns."""
-    interval = any(score.get("interval") for score in scores)
-    control = any(score.get("control") is not None for score in scores)
-    heads = [
-        "metric",
-        "score",
-        *(["95 % interval"] if interval else []),
-        *(["shuffled images"] if control else []),
-    ]
-    rows = []
-    for score in scores:
-        cells = [f'<td class="score">{score["value"]:.3f}</td>']
-        if interval:
-            low_high = score.get("interval")
-            cells.append(f"<td>{low_high[0]:.3f} – {low_high[1]:.3f}</td>" if low_high else "<td></td>")
-        if control:
-            other = score.get("control")
-            cells.append("<td></td>" if other is None else f"<td>{other:.3f}</td>")
-        cells.append(f"<td><code>{escape(str(score.get('signature', '')))}</code></td>")
-        rows.append(f'<tr><th scope="row">{escape(str(score["name"]))}</th>{"".join(cells)}</tr>')
-    top = "".join(f'<th scope="col">{head}</th>' for head in [*heads, "signature"])
-    note = (
-        "<p>Shuffled images: the same captions, each scored against the references of another image.</p>"
-        if control
-        else ""
-    )
-    table = f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return f'<div class="wide">{table}</div>{note}'
-
-
-def _section(
-    heading: str,
-    style: str,
-    examples: Sequence[Mapping[str, Any]],
-    files: Mapping[str, str | None],
-    score_name: str,
-    total: int,
-) -> str:
-    if not examples:
-        return ""
-    ranked = f", ranked by {escape(score_name)}" if score_name else ""
-    cards = "\n".join(_card(example, files[example["image_id"]], score_name) for example in examples)
-    counts = f"<p>{len(examples)} of {total:,} images{ranked}.</p>"
-    return f'<h2>{heading}</h2>\n{counts}\n<div class="cards {style}">\n{cards}\n</div>'
-
-
-def _card(example: Mapping[str, Any], file: str | None, score_name: str) -> str:
-    image_id, caption = escape(str(example["image_id"])), escape(str(example["prediction"])) or "(no words)"
-    figure = image(file, str(example["prediction"]) or "(no words)")
-    references = "".join(f'<li dir="auto">{escape(str(text))}</li>' for text in example["references"])
-    return (
-        f'<figure>{figure}<figcaption><p class="caption model" dir="auto">{caption}</p><ul>{references}</ul>'
-        f'<div class="id"><span title="{image_id}">{image_id}</span>'
-        f"<span>{escape(score_name)} <b>{example['score']:.3f}</b></span></div></figcaption></figure>"
+def _card(example: Mapping[str, Any], file: str | None, score_name: str) -> Card:
+    caption = str(example["prediction"]) or "(no words)"
+    return Card(
+        file,
+        alt=caption,
+        name=str(example["image_id"]),
+        caption=caption,
+        by_model=True,
+        lines=[str(text) for text in example["references"]],
+        note=score_name,
+        figure=f"{example['score']:.3f}",
     )

@@ -8,6 +8,7 @@ import base64
 import http.server
 import json
 import os
+import re
 import shutil
 import threading
 import time
@@ -20,6 +21,7 @@ from PIL import Image, ImageDraw
 from benchmarks import browser
 from capsmith import Captioner
 from capsmith.core.errors import CapsmithError
+from capsmith.core.pages.stylesheet import tokens
 from capsmith.data.text.config import TextConfig
 from capsmith.data.text.tokens import detokenise
 from capsmith.decoding.beam import beam
@@ -403,6 +405,12 @@ def test_an_incomplete_file_is_reported_on_the_page(chromium, site, tmp_path):
         visit = browser.Visit.begin(context, f"{address}/broken/")
         assert "step.onnx" in visit.page.inner_text("#failure")
     context.close()
+
+
+def test_the_page_has_the_colours_of_every_page(site):
+    style = (site / "style.css").read_text(encoding="utf-8")
+    assert style.startswith(tokens())
+    assert set(re.findall(r"var\((--[a-z0-9-]+)\)", style)) <= set(re.findall(r"^\s*(--[a-z0-9-]+):", tokens(), re.M))
 
 
 def test_the_service_worker_stores_what_the_page_needs(site):

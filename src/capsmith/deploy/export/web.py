@@ -16,6 +16,7 @@ from typing import Any
 
 from capsmith.core.files import write_json
 from capsmith.core.log import get_logger
+from capsmith.core.pages.stylesheet import tokens
 from capsmith.decoding.config import DecodingConfig
 from capsmith.deploy.export.manifest import file_entries
 from capsmith.models.captioner import Captioner
@@ -26,6 +27,7 @@ logger = get_logger(__name__)
 _RUNTIME = "ort"  # folder of onnxruntime-web
 _WORKER = "service-worker.js"
 _WORDS = "words.json"
+_STYLE = "style.css"
 _LICENCE = "ONNXRUNTIME_LICENSE"
 _POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]*)"')
 
@@ -45,6 +47,7 @@ def write_web(
     page = _page_files(files("capsmith.deploy.export") / "web_page")
     worker = page.pop(_WORKER).decode()
     licence = page.pop(_LICENCE)
+    page[_STYLE] = tokens().encode() + b"\n" + page[_STYLE]
     for name, content in page.items():
         _write(folder / name, content)
     for name, content in runtime.items():  # servers know the type of .js, but not all know .mjs

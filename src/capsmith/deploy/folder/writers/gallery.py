@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from capsmith.core.errors import ImageError, escaped
 from capsmith.core.outputs import GENERATOR
+from capsmith.core.pages.stylesheet import stylesheet
 from capsmith.deploy.folder.journal import Journal
 from capsmith.deploy.folder.writers.writer import Result, Writer, all_texts, require_own, write_file
 from capsmith.vision.thumbnails import thumbnail
@@ -78,20 +79,20 @@ class GalleryWriter(Writer):
         if len(self.paths) > 1:
             title += f", page {number + 1} of {len(self.paths)}"
         yield _HEAD.format(title=title, style=_style(), generator=GENERATOR, policy=_POLICY).encode()
-        links = self._links(number)
-        yield f'{links}<main>\n<ul class="gallery">\n'.encode()
+        yield f'{self._links(number, "Pages")}</header>\n<ul class="cards">\n'.encode()
         for result, source in zip(results, small, strict=True):
             yield _figure(result, source, self.paths[number].parent).encode("utf-8", "backslashreplace")
-        yield f"</ul>\n</main>\n{links}</body>\n</html>\n".encode()
+        yield f"</ul>\n{self._links(number, 'Pages, at the end')}</main>\n</body>\n</html>\n".encode()
 
-    def _links(self, current: int) -> str:
+    def _links(self, current: int, label: str) -> str:
         if len(self.paths) == 1:
             return ""
+        marks = (" aria-current=page" if number == current else "" for number in range(len(self.paths)))
         links = (
-            f'<a href="{quote(path.name)}"{" aria-current=page" if number == current else ""}>{number + 1}</a>'
-            for number, path in enumerate(self.paths)
+            f'<a class="chip" href="{quote(path.name)}"{mark}>{number}</a>'
+            for number, (path, mark) in enumerate(zip(self.paths, marks, strict=True), 1)
         )
-        return f'<nav aria-label="Pages">{" ".join(links)}</nav>\n'
+        return f'<nav class="links" aria-label="{label}">{" ".join(links)}</nav>\n'
 
 
 def _page(first: Path, number: int) -> Path:
@@ -121,21 +122,23 @@ def _figure(result: Result, source: str, folder: Path) -> str:
     item, record, error = result
     name = escape(escaped(item.name))
     if record is None:
-        reason = f'<p class="error">{escape(escaped(error))}</p>'
-        return f"<li><figure>{reason}<figcaption><small>{name}</small></figcaption></figure></li>\n"
+        reason = f'<p class="frame error">{escape(escaped(error))}</p>'
+        caption = f'<figcaption class="card-body"><small>{name}</small></figcaption>'
+        return f'<li><figure class="card">{reason}{caption}</figure></li>\n'
     texts = all_texts(record)
     link = quote(os.fsencode(os.path.relpath(os.path.abspath(item.path), os.path.abspath(folder)).replace(os.sep, "/")))
     image = f'<img {source} alt="{escape(texts[0])}" loading="lazy">' if source else escape(texts[0])
-    lines = "".join(f"<p>{escape(text)}</p>" for text in texts)
+    lines = "".join(f'<p class="caption" dir="auto">{escape(text)}</p>' for text in texts)
     note = '<p class="note">unlike the training images</p>' if record.get("unlike_training") else ""
     return (
-        f'<li><figure><a href="{link}">{image}</a>'
-        f"<figcaption>{lines}{note}<small>{name}</small></figcaption></figure></li>\n"
+        f'<li><figure class="card"><a class="frame" href="{link}">{image}</a>'
+        f'<figcaption class="card-body">{lines}{note}<small>{name}</small></figcaption></figure></li>\n'
     )
 
 
 def _style() -> str:
-    return resources.files("capsmith.deploy.folder.writers").joinpath("gallery.css").read_text(encoding="utf-8")
+    own = resources.files("capsmith.deploy.folder.writers").joinpath("gallery.css").read_text(encoding="utf-8")
+    return f"{stylesheet()}\n{own}"
 
 
 _HEAD = """<!doctype html>
@@ -150,5 +153,6 @@ _HEAD = """<!doctype html>
 {style}</style>
 </head>
 <body>
-<header><h1>{title}</h1></header>
+<main class="page">
+<header><h1>{title}</h1>
 """
