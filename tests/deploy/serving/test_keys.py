@@ -107,9 +107,7 @@ def test_requests_need_a_key(client):
     assert client.post(f"/v1/captions?key={KEY}", files=files).status_code == 401
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/models", "/metrics", "/model/metadata", "/nothing", "/healthz/", "/static"]
-)
+@pytest.mark.parametrize("path", ["/v1/models", "/metrics", "/model/metadata", "/nothing", "/healthz/", "/static"])
 def test_paths_that_need_a_key(client, path):
     assert client.get(path).status_code == 401
 
