@@ -1,6 +1,6 @@
 """Tests the caption service against its OpenAPI document with schemathesis: all checks, requests valid and invalid.
 
-    python -m benchmarks.api_conformance [--examples 1000] [--seed 1] [--write summary_part.json]
+    python -m benchmarks.api_conformance [--examples 600] [--seed 1] [--write summary_part.json]
 
 The service runs on a port of its own over a captioner that answers at once. Schemathesis generates requests from the
 document: examples, the bounds of each field, random ones, and sequences. It checks that an API key is needed, that no
@@ -73,7 +73,7 @@ def _path() -> str:
 def main() -> int:
     """Runs schemathesis; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--examples", type=int, default=1000, help="random requests for each operation")
+    parser.add_argument("--examples", type=int, default=600, help="random requests for each operation")
     parser.add_argument("--seed", type=int, default=1, help="their random seed")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the two figures as JSON")
     args = parser.parse_args()

@@ -67,9 +67,9 @@ def _reconcile(body: dict[str, Any]) -> None:
     search = body.get("search", "sample" if sampling else "beam")
     for name in {"greedy": (*_BEAM, *_SAMPLE), "beam": _SAMPLE, "sample": (*_BEAM, "include")}.get(search, ()):
         body.pop(name, None)
-    if body.get("min_length", 0) > body.get("max_length", _OWN_MAX_LENGTH):
-        body.pop("min_length")
     for name, value in (("prefix", "a photo"), ("include", ["dog"])):  # the captioner must know their words
         if name in body:
             body[name] = value
             body["max_length"] = max(10, body.get("max_length", 10))
+    if body.get("min_length", 0) > body.get("max_length", _OWN_MAX_LENGTH):
+        body.pop("min_length")

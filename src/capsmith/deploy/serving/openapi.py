@@ -22,6 +22,8 @@ _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
 }
+_LEFT_OUT = (("Problem", "errors"), ("Problem", "current"), ("FieldError", "index"), ("Word", "attention"))
+"""Fields of answers that are left out instead of being null."""
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -41,11 +43,10 @@ def openapi_document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
         title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes, openapi_version="3.1.0"
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (ProblemDocument,):
-        schema = model.model_json_schema(ref_template=_REFERENCE)
-        schemas.update(schema.pop("$defs", {}))
-        schemas[schema["title"]] = schema
-    schemas.update(_bodies(settings))
+    problem = ProblemDocument.model_json_schema(ref_template=_REFERENCE)
+    schemas.update(problem.pop("$defs"), Problem=problem, **_bodies(settings))
+    for name, field in _LEFT_OUT:
+        schemas[name]["properties"][field] = _without_null(schemas[name]["properties"][field])
     if settings.keys:
         document["components"]["securitySchemes"] = _SCHEMES
         for path, operations in document["paths"].items():
@@ -58,6 +59,8 @@ def _bodies(settings: ServeSettings) -> dict[str, Any]:
     """Returns the schemas of the bodies, which FastAPI does not know."""
     properties = CaptionOptions.model_json_schema()["properties"]
     options = {name: _without_null(schema) for name, schema in properties.items()}
+    search = options["search"]
+    options["search"] = {"$ref": "#/components/schemas/Search"}
     file = {"type": "string", "format": "binary", "description": "An image file."}
     base64 = {
         "type": "string",
@@ -70,6 +73,7 @@ def _bodies(settings: ServeSettings) -> dict[str, Any]:
     count = {"minItems": 1, "maxItems": settings.max_images}
     images = f"At most {settings.max_images} images; the body has at most {settings.max_upload:,} bytes."
     return {
+        "Search": {**search, "title": "Search"},
         "CaptionForm": {
             "title": "CaptionForm",
             "type": "object",

@@ -148,7 +148,7 @@ def _value(name: str, text: str) -> Any:
         return int(text)
     if name in _DECIMAL and _NUMBER.fullmatch(text):
         return float(text)
-    return _BOOLEANS.get(text, text) if name == "attention" else text
+    return _BOOLEANS.get(text.lower(), text) if name == "attention" else text
 
 
 def _checked(values: dict[str, Any], errors: list[dict[str, Any]]) -> CaptionOptions:
