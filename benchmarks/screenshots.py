@@ -170,19 +170,32 @@ def main() -> None:
     parser.add_argument("--png", action="store_true", help="PNG instead of WebP")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    wanted = [name for name in args.only if name != "serve_compare" or args.second]
-    models = ("starter", args.second) if args.second else ()
-    with service(*models) as address, browser.launched() as chromium:
-        for name in wanted:
-            context = chromium.new_context(**SCENES[name].context)
-            page = context.new_page()
-            page.goto(f"{address}/")
-            page.wait_for_selector(".photo[data-state=captioned]")
-            page.wait_for_timeout(500)
-            path = args.out / f"{name}.{'png' if args.png else 'webp'}"
-            save(SCENES[name].make(page), path)
-            context.close()
-            print(f"{path} {path.stat().st_size / 1000:.0f} kB")
+    with browser.launched() as chromium:
+        for models, names in _services(args.only, args.second):
+            with service(*models) as address:
+                for name in names:
+                    path = args.out / f"{name}.{'png' if args.png else 'webp'}"
+                    save(_shot(chromium, address, SCENES[name]), path)
+                    print(f"{path} {path.stat().st_size / 1000:.0f} kB")
+
+
+def _services(wanted: list[str], second: str | None) -> Iterator[tuple[list[str], list[str]]]:
+    """Yields the models of each service, and the scenes that it is for."""
+    if alone := [name for name in wanted if name != "serve_compare"]:
+        yield ["starter"], alone
+    if second and "serve_compare" in wanted:
+        yield ["starter", second], ["serve_compare"]
+
+
+def _shot(chromium: Any, address: str, scene: Scene) -> bytes:
+    context = chromium.new_context(**scene.context)
+    page = context.new_page()
+    page.goto(f"{address}/")
+    page.wait_for_selector(".photo[data-state=captioned]")
+    page.wait_for_timeout(500)
+    content = scene.make(page)
+    context.close()
+    return content
 
 
 if __name__ == "__main__":

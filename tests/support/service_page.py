@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from capsmith.core.pages.stylesheet import stylesheet
 from capsmith.models.training_domain import DomainCheck
 from tests.support.service import QuickCaptioner, quick_app, served
 
@@ -26,12 +25,9 @@ class PageCaptioner(QuickCaptioner):
 
 
 @contextlib.contextmanager
-def page_server(folder, settings=None, *captioners):
+def page_server(settings=None, *captioners):
     """Serves the page; yields its address."""
-    style = folder / "style.css"
-    style.write_text(stylesheet())
-    app = quick_app(settings, *(captioners or (PageCaptioner(),)), files={"style.css": style})
-    with served(app) as address:
+    with served(quick_app(settings, *(captioners or (PageCaptioner(),)))) as address:
         yield address
 
 

@@ -24,8 +24,10 @@ def test_words_are_found_in_the_caption_as_it_is_written(visit):
 def test_probabilities_are_written_as_people_read_them(visit):
     found = visit.module("words.js", "return argument.map(module.percent);", [1, 0.996, 0.994, 0.5, 0.012, 0.004, 0])
     assert found == ["over 99 %", "over 99 %", "99 %", "50 %", "1 %", "under 1 %", "under 1 %"]
-    found = visit.module("alternatives.js", "return argument.map(module.likelihood);", [0, -1, -3, -6.5, -20])
-    assert found == ["100 %", "37 %", "5.0 %", "0.2 %", "under 0.1 %"]
+    found = visit.module(
+        "alternatives.js", "return argument.map(module.likelihood);", [0, -1, -3, -6.5, -7.5, -13, -20]
+    )
+    assert found == ["100 %", "37 %", "5.0 %", "0.2 %", "0.06 %", "0.0002 %", "under 0.0001 %"]
 
 
 def test_alternative_text_is_a_sentence(visit):

@@ -219,8 +219,8 @@ def test_a_photograph_that_is_removed_is_no_longer_waited_for(answered):
     assert visit.requests == [] and visit.page.locator(".photo").count() == 0
 
 
-def test_a_photograph_over_the_limit_of_the_server(context, chromium, tmp_path):
-    with page_server(tmp_path, ServeSettings(max_upload=60_000)) as address:
+def test_a_photograph_over_the_limit_of_the_server(context):
+    with page_server(ServeSettings(max_upload=60_000)) as address:
         visit = PageVisit.begin(context, address)
         card = visit.choose(("large.bmp", image_bytes((9, 9, 9), (200, 200), "BMP")), state=FAILED)
         assert "too large" in card.locator(".photo-status").inner_text()
@@ -229,8 +229,8 @@ def test_a_photograph_over_the_limit_of_the_server(context, chromium, tmp_path):
 KEY = "k" * 40
 
 
-def test_the_page_asks_for_a_key_and_keeps_it_in_the_tab(context, chromium, tmp_path):
-    with page_server(tmp_path, ServeSettings(keys=(KEY,))) as address:
+def test_the_page_asks_for_a_key_and_keeps_it_in_the_tab(context):
+    with page_server(ServeSettings(keys=(KEY,))) as address:
         visit = PageVisit.begin(context, address, example=False)
         visit.page.wait_for_selector("#key:visible")
         visit.page.fill("#key-field", "wrong")
