@@ -93,10 +93,9 @@ class PageVisit:
         }}"""
         return self.page.evaluate(script, argument)
 
-    def said(self):
-        """Returns what the live region says."""
-        self.page.wait_for_function("() => document.getElementById('announcer').textContent")
-        return self.page.inner_text("#announcer")
+    def hear(self, text):
+        """Waits until the live region says a text."""
+        self.page.wait_for_function("text => document.getElementById('announcer').textContent === text", arg=text)
 
     def overlay(self, card, x, y):
         """Returns the red, green, blue and alpha of the overlay at a place of the photograph, each in 0 to 1."""

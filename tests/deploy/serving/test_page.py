@@ -210,7 +210,7 @@ def test_a_caption_is_edited(visit):
 def test_alt_text_is_copied_and_said(visit):
     card = visit.choose(RED)
     card.locator(".copy-alt").click()
-    visit.page.wait_for_function("() => document.getElementById('announcer').textContent === 'Alt text copied'")
+    visit.hear("Alt text copied")
     assert clipboard(visit) == "A red picture."
     assert card.locator(".copy-alt").inner_text() == "Copied"
 
@@ -220,7 +220,7 @@ def test_copying_works_where_the_browser_has_no_clipboard(visit):
     card = visit.choose(RED)
     visit.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed')); }")
     card.locator(".copy-alt").click()
-    visit.page.wait_for_function("() => document.getElementById('announcer').textContent === 'Alt text copied'")
+    visit.hear("Alt text copied")
     visit.page.evaluate("() => { delete navigator.clipboard.writeText; }")
     assert clipboard(visit) == "A red picture."
 

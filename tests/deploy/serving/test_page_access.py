@@ -80,7 +80,7 @@ def test_a_caption_is_edited_and_copied_by_the_keyboard_alone(visit):
     assert caption_of(card) == "a dog" and "edit" in focused(visit)
     card.locator(".copy-alt").focus()
     visit.page.keyboard.press("Space")
-    visit.page.wait_for_function("() => document.getElementById('announcer').textContent === 'Alt text copied'")
+    visit.hear("Alt text copied")
     assert visit.page.evaluate("navigator.clipboard.readText()") == "A dog."
 
 
@@ -96,7 +96,7 @@ def test_the_focus_is_visible(visit):
 
 def test_captions_are_said(visit):
     visit.choose(RED)
-    assert visit.said() == "red.png: a red picture"
+    visit.hear("red.png: a red picture")
     assert visit.page.get_attribute("#announcer", "aria-live") == "polite"
 
 

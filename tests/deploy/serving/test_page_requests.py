@@ -127,7 +127,7 @@ def test_the_command_gives_what_the_page_shows(visit, tmp_path, name):
 def _copied(visit, card):
     card.locator(".request summary").click()
     card.locator(".copy-curl").click()
-    visit.page.wait_for_function("() => document.getElementById('announcer').textContent === 'Command copied'")
+    visit.hear("Command copied")
     return f"Command copied: {visit.page.evaluate('navigator.clipboard.readText()')}"
 
 
@@ -174,7 +174,7 @@ def answered(context, address):
 
 def test_a_busy_server_is_asked_again_when_it_says(answered):
     visit = answered((429, {"retry-after": "1"}), (503, {"retry-after": "1"}))
-    visit.page.wait_for_function("() => /busy.*1 s/.test(document.querySelector('.photo-status')?.textContent)")
+    visit.page.wait_for_function("() => /busy.*1\\ss/.test(document.querySelector('.photo-status')?.textContent)")
     visit.page.wait_for_selector(CAPTIONED)
 
 
