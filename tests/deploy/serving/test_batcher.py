@@ -303,6 +303,20 @@ def test_close_finishes_what_was_accepted_and_refuses_the_rest(captioner):
     assert not [thread for thread in threading.enumerate() if thread.name in ("encode m", "search m")]
 
 
+def test_giving_up_ends_all_requests_at_once(captioner):
+    captioner.shut()
+
+    async def test(batcher):
+        tasks = await start(batcher, captioner, 1, 2, 3)
+        batcher.give_up()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        with pytest.raises(Closed):
+            await batcher.caption(pixels_of(4), beam(captioner))
+        return results
+
+    assert [type(one) for one in run(captioner, test)] == [Closed] * 3
+
+
 def test_an_observer_is_told_about_each_batch_and_cannot_stop_the_service(captioner):
     seen = []
 
