@@ -189,6 +189,7 @@ def test_two_models_side_by_side(context, address_of_two):
     assert [cards.nth(place).get_attribute("data-model") for place in (0, 1)] == ["quick", "quick-2"]
     visit.page.click("#models button >> nth=0")
     visit.page.wait_for_selector(".photo:first-child [data-model='quick-2']:only-child")
+    assert visit.page.locator("#looks").is_hidden()
 
 
 def test_a_caption_is_edited(visit):
