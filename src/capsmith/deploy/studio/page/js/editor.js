@@ -25,8 +25,9 @@ export class Editor {
     this.field.setSelectionRange(text.length, text.length);
   }
 
+  /** What is written, as one line. */
   get text() {
-    return this.field.value.replace(/\s*[\r\n\t]+\s*/g, " ").trim();
+    return this.field.value.replace(/\s*[\u0000-\u001f\u007f-\u009f\u2028\u2029]+\s*/g, " ").trim();
   }
 
   /** Closes the field. */
@@ -71,7 +72,7 @@ export class Editor {
 
   /** Leaving the field keeps the text: it is saved if it changed. */
   #left() {
-    if (this.closed || !document.hasFocus()) return; // another window is in front: the person comes back
+    if (this.closed || !this.field.isConnected || !document.hasFocus()) return; // another window is in front, or the grid is rebuilt
     if (this.text && this.text !== this.original) this.on.save(this.text, "left");
     else this.on.cancel(false);
   }

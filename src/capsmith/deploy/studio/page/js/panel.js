@@ -8,6 +8,7 @@ import { SAVE, STATUS } from "./cell.js";
 import { count, icon, make } from "./dom.js";
 import { imageUrl } from "./server.js";
 
+const REST = 120; // milliseconds of standstill until picture, words and alternatives are loaded
 const BUTTONS = [
   ["accept", "Accept", "A"],
   ["edit", "Edit", "Enter"],
@@ -19,10 +20,10 @@ export class Panel {
   /**
    * @param {HTMLElement} root
    * @param {Details} details
-   * @param {{part: string, on: (action: string, number?: number) => void}} options which picture to load, what buttons do
+   * @param {(action: string, number?: number) => void} on what its buttons do
    */
-  constructor(root, details, { part, on }) {
-    Object.assign(this, { root, details, part });
+  constructor(root, details, on) {
+    Object.assign(this, { root, details });
     this.picture = make("img", { decoding: "async", on: { error: () => this.#unreadable() } });
     this.canvas = make("canvas.light", { "aria-hidden": "true" });
     this.attention = new Attention(this.canvas);
@@ -54,8 +55,11 @@ export class Panel {
     if (other) this.#picture(image);
     if (version === this.version) return;
     this.version = version;
-    this.#words(image, this.details.known(image)?.words);
+    this.#words(image, this.details.known(image)?.words ?? image.words);
     this.#others(this.details.known(image), image);
+    await new Promise((resolve) => setTimeout(resolve, other ? REST : 0)); // a person who holds J asks for nothing
+    if (this.version !== version) return;
+    if (other) this.picture.src = imageUrl(image.id, "picture");
     try {
       const details = await this.details.of(image);
       if (this.version !== version) return;
@@ -72,7 +76,7 @@ export class Panel {
     this.shape.hidden = false;
     this.shape.style.setProperty("--ratio", image.width ? image.width / image.height : 1.5);
     this.picture.alt = image.caption || image.name;
-    this.picture.src = imageUrl(image.id, this.part);
+    this.picture.src = imageUrl(image.id, "thumbnail"); // the picture follows
   }
 
   #unreadable() {
@@ -97,7 +101,7 @@ export class Panel {
     if (mine || !lit) this.caption.replaceChildren(image.caption || make("span.soft", {}, image.error || "No caption yet"));
     else this.caption.replaceChildren(lit);
     this.proposal.hidden = !mine || !lit;
-    this.proposal.replaceChildren(make("h3.label", {}, "The model proposed"), make("p", { dir: "auto" }, mine ? lit : null));
+    this.proposal.replaceChildren(make("h2.label", {}, "The model proposed"), make("p", { dir: "auto" }, mine ? lit : null));
     this.hint.hidden = !words.some((word) => word.attention);
   }
 
@@ -115,7 +119,7 @@ export class Panel {
       const properties = { type: "button", data: { action: "take", number: place + 1 }, "aria-pressed": String(caption === image.caption) };
       return make("li", {}, make("button.panel-other", properties, make("kbd", {}, String(place + 1)), make("span", { dir: "auto" }, caption), value));
     });
-    this.others.replaceChildren(make("h3.label", {}, "Alternatives"), make("ol", {}, ...lines));
+    this.others.replaceChildren(make("h2.label", {}, "Alternatives"), make("ol", {}, ...lines));
   }
 }
 

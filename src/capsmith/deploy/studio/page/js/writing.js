@@ -6,6 +6,7 @@ import { say } from "./notices.js";
 export class Writing {
   constructor({ drafts, listing, grid, actions, viewer, saves }) {
     Object.assign(this, { drafts, listing, grid, actions, viewer, saves });
+    grid.addEventListener("rebuilt", () => this.#reopen());
   }
 
   /** The number of the image whose caption is being written. */
@@ -47,14 +48,21 @@ export class Writing {
     say("Your unfinished caption is here again.");
   }
 
+  /** The grid was built anew under the field: it is opened again, with what was written. */
+  #reopen() {
+    if (!this.editor || this.editor.host.isConnected) return;
+    this.end();
+    this.begin();
+  }
+
   /** @param {"next"|"stay"|"left"} then where the focus goes */
   #save(image, text, base, then) {
     this.drafts.drop(image.id);
     this.end();
     image.revision = Math.min(image.revision, base); // a change made meanwhile in another window is a conflict
     this.actions.write(image, text);
-    if (then === "next") this.grid.show(this.grid.current + 1, { focus: !this.viewer.open });
-    else if (then === "stay") this.#focus();
+    if (then === "next") this.grid.show(this.grid.current + 1, { focus: false });
+    if (then !== "left") this.#focus();
   }
 
   #cancel(image, focus = true) {
