@@ -11,7 +11,7 @@ import { make } from "./dom.js";
  */
 export class Editor {
   constructor(host, image, text, on) {
-    Object.assign(this, { host, image, on, original: text });
+    Object.assign(this, { host, image, on, original: image.caption });
     this.field = make("textarea.field.editor", { dir: "auto", rows: "3", maxlength: "1000", spellcheck: "true", enterkeyhint: "done", "aria-label": `Caption of ${image.name}` });
     this.field.value = text;
     this.hint = make("p.editor-hint", { role: "alert", hidden: true });
@@ -72,7 +72,7 @@ export class Editor {
 
   /** Leaving the field keeps the text: it is saved if it changed. */
   #left() {
-    if (this.closed || !this.field.isConnected || !document.hasFocus()) return; // another window is in front, or the grid is rebuilt
+    if (this.closed || !document.hasFocus()) return; // another window is in front: the person comes back
     if (this.text && this.text !== this.original) this.on.save(this.text, "left");
     else this.on.cancel(false);
   }

@@ -119,7 +119,7 @@ export class Grid extends EventTarget {
     this.root.setAttribute("aria-rowcount", Math.ceil(this.listing.images.length / columns));
     this.root.setAttribute("aria-colcount", columns);
     const focused = this.root.contains(document.activeElement);
-    if (moved) for (const [row, node] of this.rows) this.#remove(row, node);
+    if (moved) this.#removeAll();
     for (const [row, node] of this.rows) this.#place(row, node);
     this.render();
     if (moved) this.#rebuilt(focused);
@@ -163,8 +163,13 @@ export class Grid extends EventTarget {
     this.rows.delete(row);
   }
 
-  #clear() {
+  #removeAll() {
+    this.dispatchEvent(new Event("rebuilding")); // a field must close before it loses its place
     for (const [row, node] of this.rows) this.#remove(row, node);
+  }
+
+  #clear() {
+    this.#removeAll();
     this.current = 0;
   }
 

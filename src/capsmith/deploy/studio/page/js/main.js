@@ -78,6 +78,7 @@ async function begin() {
   WIDE.addEventListener("change", show);
   viewer.addEventListener("close", () => (writing.end(), grid.show(grid.current), show()));
   listing.addEventListener("change", ({ detail }) => {
+    byId("side").hidden = !(WIDE.matches && listing.images.length); // before the grid measures its width
     grid.refresh(detail.fresh);
     query.restore(detail.fresh);
     show();

@@ -6,7 +6,8 @@ import { say } from "./notices.js";
 export class Writing {
   constructor({ drafts, listing, grid, actions, viewer, saves }) {
     Object.assign(this, { drafts, listing, grid, actions, viewer, saves });
-    grid.addEventListener("rebuilt", () => this.#reopen());
+    grid.addEventListener("rebuilding", () => this.#pause());
+    grid.addEventListener("rebuilt", () => this.#goOn());
   }
 
   /** The number of the image whose caption is being written. */
@@ -48,11 +49,15 @@ export class Writing {
     say("Your unfinished caption is here again.");
   }
 
-  /** The grid was built anew under the field: it is opened again, with what was written. */
-  #reopen() {
-    if (!this.editor || this.editor.host.isConnected) return;
-    this.end();
-    this.begin();
+  /** The grid is built anew under the field: what was written is a draft. */
+  #pause() {
+    this.paused = this.viewer.open ? undefined : this.id;
+    if (this.paused) this.end();
+  }
+
+  #goOn() {
+    if (this.paused && this.paused === this.grid.image?.id) this.begin();
+    this.paused = undefined;
   }
 
   /** @param {"next"|"stay"|"left"} then where the focus goes */
