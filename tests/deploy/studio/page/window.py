@@ -164,11 +164,11 @@ class Window:
         """Waits until nothing matches a selector."""
         self.until(lambda: self.page.locator(selector).count() == 0)
 
-    def until(self, check: Any, seconds: float = 10.0) -> None:
-        """Waits until a function returns something true."""
+    def until(self, check: Any, found: Any = None, seconds: float = 10.0) -> None:
+        """Waits until a function returns something true; ``found`` returns what is there instead."""
         end = time.monotonic() + seconds
         while not check():
-            assert time.monotonic() < end, "waited in vain"
+            assert time.monotonic() < end, found() if found else "waited in vain"
             self.page.wait_for_timeout(30)
 
     def _listen(self, message: Any) -> None:

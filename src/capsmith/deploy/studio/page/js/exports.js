@@ -1,16 +1,17 @@
 // Writes the captions as files, or hands them over as a download.
 
-import { byId, count, counted, make } from "./dom.js";
+import { byId, count, counted, make, setText } from "./dom.js";
 import { tableUrl, writeExports } from "./server.js";
 
 const FOLDERS = { images: "in the folder of the images", project: "in the folder “exports” of the project" };
 
 /**
  * Sets the dialog up.
- * @param {() => {progress: Object, checked: number, open: number}} state how far the work is, and how many edits are not saved
+ * @param {Progress} progress
+ * @param {Saves} saves
  * @returns {() => void} what shows it
  */
-export function exportDialog(state) {
+export function exportDialog(progress, saves) {
   const dialog = byId("export");
   const result = byId("export-result");
   const start = byId("export-start");
@@ -31,11 +32,16 @@ export function exportDialog(state) {
     return undefined;
   });
 
+  const show = () => {
+    const rest = Math.max(0, progress.now.captioned - progress.checked);
+    const unsaved = saves.open ? ` ${counted(saves.open, "edit")} not saved yet will be missing.` : "";
+    setText(byId("export-state"), `${counted(progress.now.captioned, "caption")}: ${count(progress.checked)} checked by you, ${count(rest)} as the model proposed.${unsaved}`);
+  };
+  progress.addEventListener("change", show);
+
   return () => {
-    const { progress, checked, open } = state();
-    const rest = Math.max(0, progress.captioned - checked);
-    const unsaved = open ? ` ${counted(open, "edit")} not saved yet will be missing.` : "";
-    byId("export-state").textContent = `${counted(progress.captioned, "caption")}: ${count(checked)} checked by you, ${count(rest)} as the model proposed.${unsaved}`;
+    show();
+    progress.ask();
     result.replaceChildren();
     dialog.showModal();
   };

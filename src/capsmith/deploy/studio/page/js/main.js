@@ -59,7 +59,7 @@ async function begin() {
   const viewer = new Viewer(details, act);
   const writing = new Writing({ ...studio, viewer });
   const training = new Training(() => progress.now);
-  const exporting = exportDialog(() => ({ progress: progress.now, checked: progress.checked, open: saves.open }));
+  const exporting = exportDialog(progress, saves);
   const query = new Query({ listing, grid, name });
   const shortcuts = new Shortcuts({ ...studio, viewer, writing, query, exporting, training, showKeys: keysDialog() });
   const refresher = new Refresher({ ...studio, writing, query, show });
