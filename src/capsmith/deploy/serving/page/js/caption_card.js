@@ -4,6 +4,7 @@ import { Alternatives } from "./alternatives.js";
 import { announce, copy } from "./announce.js";
 import { curl } from "./curl.js";
 import { button, icon, make } from "./dom.js";
+import { relative } from "./field.js";
 import { Player } from "./player.js";
 import { altText, save, stem } from "./texts.js";
 import { percent, Words } from "./words.js";
@@ -59,7 +60,8 @@ export class CaptionCard {
   }
 
   wordsOf({ caption, words }) {
-    const look = (index) => this.light.look(words[index].attention, `${words[index].word}, ${percent(words[index].probability)}`);
+    const maps = relative(words.map(({ attention }) => attention));
+    const look = (index) => this.light.look(maps[index], `${words[index].word}, ${percent(words[index].probability)}`);
     return new Words(caption, words, { look, leave: () => this.light.leave() });
   }
 
