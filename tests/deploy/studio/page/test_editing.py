@@ -155,7 +155,9 @@ def test_text_of_one_folder_does_not_appear_in_another(open_window, tmp_path):
 
 def test_html_stays_text(open_window, tmp_path):
     bad = "<img src=x onerror=document.title='hit'><b>bold</b> &amp; \"quotes\""
-    folder = propose(paint(tmp_path / "photos"), {"a.png": bad, "b.png": "</textarea><script>document.title='hit'</script>"})
+    folder = propose(
+        paint(tmp_path / "photos"), {"a.png": bad, "b.png": "</textarea><script>document.title='hit'</script>"}
+    )
     with studio_over(folder) as address:
         window = open_window(address)
         assert window.caption("a.png") == bad
@@ -197,7 +199,12 @@ def test_any_script(window, folder, text, direction):
     shown = window.cell("a.png").locator(".cell-caption")
     assert shown.text_content() == text
     assert shown.evaluate(style) == direction
-    edge = "node => { const range = document.createRange(); range.selectNodeContents(node); const [text, box] = [range, node].map(one => one.getBoundingClientRect()); return [text.left - box.left, box.right - text.right]; }"
+    edge = """node => {
+        const range = document.createRange();
+        range.selectNodeContents(node);
+        const [text, box] = [range, node].map(one => one.getBoundingClientRect());
+        return [text.left - box.left, box.right - text.right];
+    }"""
     left, right = shown.evaluate(edge)
     assert (right < left) == (direction == "rtl")  # right-to-left text begins at the right
 

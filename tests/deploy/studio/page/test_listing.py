@@ -86,7 +86,9 @@ def test_the_words_of_which_the_model_was_unsure_are_marked(open_window, tmp_pat
     folder = propose(paint(tmp_path / "photos", ("a.png",)), {"a.png": {"caption": "a dog on ice", "details": details}})
     with studio_over(folder) as address:
         window = open_window(address)
-        marked = window.page.eval_on_selector_all(".cell .unsure", "all => all.map(one => [one.textContent, one.className])")
+        marked = window.page.eval_on_selector_all(
+            ".cell .unsure", "all => all.map(one => [one.textContent, one.className])"
+        )
         assert marked == [["dog", "unsure very"], ["on", "unsure"]]
         window.press("Enter")
         window.write("a dog on a lake")

@@ -20,7 +20,7 @@ def lit(window, root):
 @pytest.fixture
 def large(window):
     window.press("f")
-    window.page.locator("#viewer .word[aria-label^='picture']").wait_for()
+    window.page.locator("#viewer .panel-other").first.wait_for()
     return window
 
 
@@ -129,18 +129,20 @@ def test_a_picture_that_cannot_be_read(open_window, folder):
 def test_export_writes_the_files_and_says_where(window, folder):
     (folder / "b.txt").write_text("mine")
     window.press("Enter")
-    window.write("=SUM(A1) a \"quoted\", caption")
+    window.write('=SUM(A1) a "quoted", caption')
     window.press("Enter")
     window.saved()
     window.page.click("#export-open")
-    window.until(lambda: window.page.text_content("#export-state") == "4 captions: 1 checked by you, 3 as the model proposed.")
+    window.until(
+        lambda: window.page.text_content("#export-state") == "4 captions: 1 checked by you, 3 as the model proposed."
+    )
     for form in ("jsonl", "txt"):
         window.page.check(f"[name=format][value={form}]")
     window.page.click("#export-start")
     lines = window.page.locator("#export-result li")
     lines.first.wait_for()
     assert {"captions.csv", "captions.jsonl", "b.txt"} <= set(lines.all_text_contents())
-    assert (folder / "a.txt").read_text().strip() == "=SUM(A1) a \"quoted\", caption"
+    assert (folder / "a.txt").read_text().strip() == '=SUM(A1) a "quoted", caption'
     assert (folder / "b.txt").read_text() == "mine"
     assert (folder / "captions.jsonl").is_file()
     with window.page.expect_download() as started:
@@ -211,7 +213,9 @@ def test_correct_and_retrain(open_window, tmp_path):
         scores |= {"after": {"new": {"cider": 0.78}, "old": {"cider": 0.591}}}
         training.now = {"state": "done", "message": "", "progress": 1.0, "run": "/runs/it's new", **scores}
         window.page.locator("#notices .button").click()
-        rows = body.locator("tbody tr").evaluate_all("rows => rows.map(row => [...row.cells].slice(1).map(cell => cell.textContent))")
+        rows = body.locator("tbody tr").evaluate_all(
+            "rows => rows.map(row => [...row.cells].slice(1).map(cell => cell.textContent))"
+        )
         assert rows == [["0.412", "0.780", "+0.368"], ["0.600", "0.591", "−0.009"]]
         assert "/runs/it's new" in body.text_content()
         assert "capsmith caption '/runs/it'\\''s new'" in body.locator("pre").text_content()

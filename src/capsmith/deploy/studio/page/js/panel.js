@@ -1,6 +1,7 @@
 // One image in full: picture, words with the places where the model looked, alternatives. Used beside the grid and alone.
 
 import { Attention } from "../../js/attention.js";
+import { relative } from "../../js/field.js";
 import { percent, Words } from "../../js/words.js";
 import { others } from "./actions.js";
 import { isProposal, sureness } from "./caption.js";
@@ -35,9 +36,10 @@ export class Panel {
     this.facts = make("p.panel-facts");
     this.proposal = make("div.panel-proposal", { hidden: true });
     this.hint = make("p.note", { hidden: true }, "Point at a word, or go to it with Tab and the arrow keys, to see where the model looked.");
+    this.unlike = make("p.panel-unlike", { hidden: true }, "This image is unlike those that the model learned from: look closely.");
     this.others = make("div.panel-others", { hidden: true });
     const buttons = make("div.panel-buttons", {}, ...BUTTONS.map((one) => button(...one)));
-    const text = make("div.panel-text", {}, this.place, this.host, this.facts, buttons, this.proposal, this.hint, this.others);
+    const text = make("div.panel-text", {}, this.place, this.host, this.facts, this.unlike, buttons, this.proposal, this.hint, this.others);
     root.append(make("div.panel-frame", {}, this.shape, this.missing), text);
     root.addEventListener("click", ({ target }) => {
       const { action, number } = target.closest("[data-action]")?.dataset ?? {};
@@ -107,12 +109,14 @@ export class Panel {
 
   #lit(text, words) {
     if (!words.length) return document.createTextNode(text);
-    const look = (place) => words[place].attention && this.attention.show(words[place].attention);
+    const maps = relative(words.map((word) => word.attention));
+    const look = (place) => maps[place] && this.attention.show(maps[place]);
     return new Words(text, words, { look, leave: () => this.attention.hide() }).node;
   }
 
   #others(details, image) {
     const found = others(details);
+    this.unlike.hidden = !details?.unlike_training;
     this.others.hidden = !found.length;
     const lines = found.map(({ caption, score }, place) => {
       const value = Number.isFinite(score) ? make("span.soft.number", { title: "The model's score: the closer to zero, the surer" }, score.toFixed(2).replace("-", "−")) : null;
