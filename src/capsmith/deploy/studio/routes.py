@@ -20,6 +20,7 @@ from capsmith.deploy.studio.caption_text import CaptionError
 from capsmith.deploy.studio.exports import STEM, table
 from capsmith.deploy.studio.project import StudioError
 from capsmith.deploy.studio.records import Conflict, UnknownImage
+from capsmith.deploy.studio.rows import utf8
 from capsmith.deploy.studio.studio import Studio
 
 MAX_LIMIT = 1000
@@ -132,8 +133,8 @@ def _add_changes(router: APIRouter, studio: Studio) -> None:
                 "files": [*(path.name for path in done.tables), *sidecars],
                 "folder": "images" if done.folder == studio.store.root else "project",
                 "kept": len(done.kept),
-                "kept_files": [_printable(name) for name in done.kept[:_SHOWN]],
-                "failed": [_printable(one_line(error)) for error in done.failed[:_SHOWN]],
+                "kept_files": [utf8(name) for name in done.kept[:_SHOWN]],
+                "failed": [utf8(one_line(error)) for error in done.failed[:_SHOWN]],
             }
         )
 
@@ -171,19 +172,15 @@ def _problems() -> Iterator[None]:
     except UnknownImage as error:
         raise Problem(404, one_line(error)) from error
     except Conflict as error:
-        raise Problem(409, _printable(one_line(error)), current=answers.listed(error.current)) from error
+        raise Problem(409, utf8(one_line(error)), current=answers.listed(error.current)) from error
     except CaptionError as error:
         raise Problem(422, one_line(error), [{"field": "caption", "detail": one_line(error)}]) from error
     except ImageError as error:
         raise Problem(404, "the image cannot be read") from error
     except ConfigError as error:
-        raise Problem(409, _printable(one_line(error))) from error
+        raise Problem(409, utf8(one_line(error))) from error
     except StudioError as error:
-        raise busy(_printable(one_line(error)), 5, 503) from error
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+        raise busy(utf8(one_line(error)), 5, 503) from error
 
 
 _SHOWN = 20

@@ -17,7 +17,7 @@ from capsmith.deploy.studio.exports import Exported, export_captions
 from capsmith.deploy.studio.looks import Looks
 from capsmith.deploy.studio.pictures import Pictures
 from capsmith.deploy.studio.proposals import Proposals
-from capsmith.deploy.studio.rows import printable_name
+from capsmith.deploy.studio.rows import printable_name, utf8
 from capsmith.deploy.studio.store import Store
 
 logger = get_logger(__name__)
@@ -89,10 +89,10 @@ class Studio:
         known = {"project": self.store.identity, "folder": self._folder}
         counts = known | self.store.counts()._asdict()
         if self.models.error is not None:
-            return counts | {"running": False, "message": one_line(self.models.error)}
+            return counts | {"running": False, "message": utf8(one_line(self.models.error))}
         if self.proposals is None:  # the models are loading
             return counts | {"running": bool(self.store.todo(self.fingerprint, self.again)), "message": None}
-        return counts | {"running": self.proposals.running, "message": self.proposals.error or None}
+        return counts | {"running": self.proposals.running, "message": utf8(self.proposals.error) or None}
 
     async def export(self, formats: Sequence[str]) -> Exported:
         """Writes exports, one at a time.
