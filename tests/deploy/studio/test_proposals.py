@@ -98,9 +98,7 @@ def test_files_that_cannot_be_read_fail_and_do_not_stop_the_others(folder):
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="file names are UTF-8 there")
-@pytest.mark.parametrize(
-    "name", [b"a  b.png", b"new\nline.png", b"caf\xe9.png", b"\xff\xfe.png", b"-rf *.png"]
-)
+@pytest.mark.parametrize("name", [b"a  b.png", b"new\nline.png", b"caf\xe9.png", b"\xff\xfe.png", b"-rf *.png"])
 def test_strange_names_of_damaged_and_good_files(tmp_path, name):
     folder = photos(tmp_path / "photos", ["0.png"])
     raw = os.path.join(os.fsencode(folder), name)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from capsmith.core.errors import ConfigError, ImageError, one_line
+from capsmith.core.errors import ConfigError, DataError, ImageError, one_line
 from capsmith.deploy.serving.problems import Problem, busy, problem_responses
 from capsmith.deploy.serving.responses import as_json
 from capsmith.deploy.studio import answers
@@ -118,6 +118,14 @@ def _add_changes(router: APIRouter, studio: Studio) -> None:
             image = await asyncio.to_thread(studio.store.undo, id, body.revision)
         return as_json(answers.detailed(image))
 
+    scan = _operation("scan_folder", "Look for new images", answers.Progress, answers.PROGRESS, 409, 503)
+
+    @router.post("/scan", **scan)
+    async def scan_folder() -> Response:
+        with _problems():
+            await studio.scan()
+            return as_json(await asyncio.to_thread(studio.progress))
+
     export = _operation(
         "write_exports", "Write the captions into files", answers.ExportAnswer, _EXPORTED, *_BODY, 409, 503
     )
@@ -177,7 +185,7 @@ def _problems() -> Iterator[None]:
         raise Problem(422, one_line(error), [{"field": "caption", "detail": one_line(error)}]) from error
     except ImageError as error:
         raise Problem(404, "the image cannot be read") from error
-    except ConfigError as error:
+    except (ConfigError, DataError) as error:
         raise Problem(409, utf8(one_line(error))) from error
     except StudioError as error:
         raise busy(utf8(one_line(error)), 5, 503) from error
