@@ -88,7 +88,7 @@ def rates(args: argparse.Namespace, paths: list[Path]) -> dict[str, float]:
     captioner = _load(args.model)
     keras = "keras" in sys.modules
     looped = captioner if args.loop_model is None else _load(args.loop_model)
-    sizes, size = captioner._image_sizes, args.batch_size or (KERAS_BATCH if keras else BATCH)
+    sizes, size = captioner.image_sizes, args.batch_size or (KERAS_BATCH if keras else BATCH)
     sample = [[load_image(path, shape) for shape in sizes] for path in islice(paths, 4 * size)]
     batches = [
         [np.stack(part) for part in zip(*sample[at : at + size], strict=True)] for at in range(0, 4 * size, size)

@@ -102,6 +102,7 @@ CAPTIONING = [
     "capsmith.metrics.tfidf",
     "capsmith.metrics.utility",
     "capsmith.models.arguments",
+    "capsmith.models.attention_maps",
     "capsmith.models.caption",
     "capsmith.models.export_folder",
     "capsmith.models.export_manifest",
@@ -118,6 +119,7 @@ CAPTIONING = [
     "capsmith.vision.joined",
     "capsmith.vision.loading",
     "capsmith.vision.onnx_encoder",
+    "capsmith.vision.regions",
 ]
 """The modules that captioning from an export uses."""
 

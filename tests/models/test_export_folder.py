@@ -132,6 +132,8 @@ ENTRIES = {
     "fraction of channels": ("feature_shape", [6.0], "feature_shape"),
     "huge features": ("feature_shape", [10**9, 10**9], "feature_shape"),
     "no encoders": ("encoders", [], "encoders"),
+    "attention of another type": ("attends", 1, "attends"),
+    "attention to a vector": ("attends", True, "attends"),
     "rounding of another type": ("store_float16", "no", "store_float16"),
     "huge image": (
         "encoders",
@@ -142,6 +144,16 @@ ENTRIES = {
         "encoders",
         [{"file": "encoder.onnx", "image_size": [8, 8], "feature_shape": [4, D]}],
         "features",
+    ),
+    "grid of other regions": (
+        "encoders",
+        [{"file": "encoder.onnx", "image_size": [8, 8], "feature_shape": [D], "grid": [2, 3]}],
+        "grid",
+    ),
+    "grid of one side": (
+        "encoders",
+        [{"file": "encoder.onnx", "image_size": [8, 8], "feature_shape": [D], "grid": [1]}],
+        "grid",
     ),
 }
 

@@ -70,7 +70,6 @@ def test_several_exports_and_members_form_an_ensemble(export, tmp_path, images):
 def test_what_an_export_cannot_do_is_an_error(export, images, tmp_path):
     captioner = Captioner.load(export)
     for attempt in (
-        lambda: captioner.caption(images[0], attention=True),
         lambda: captioner.save(tmp_path / "run"),
         lambda: captioner.model,
         lambda: Captioner.load([export, export], average=True),

@@ -22,7 +22,7 @@ class FakeCaptioner:
     """Captions are the mean colour, such as ``colour 255 0 0``; ``calls`` holds the batch sizes."""
 
     domain = None
-    _image_sizes = [(8, 8)]
+    image_sizes = [(8, 8)]
 
     def __init__(self, delay=0.0, log=None):
         self.delay, self.log = delay, log

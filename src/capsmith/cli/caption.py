@@ -40,7 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="images, or folders whose images are captioned, at any depth",
     )
     parser.epilog = _EXIT
-    parser.add_argument("--json", action="store_true", help="print one JSON line per image, with all beams and scores")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON line per image, with all beams and scores; with --attention also each word's probability",
+    )
     parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the images with their captions")
     parser.add_argument(
         "--attention",

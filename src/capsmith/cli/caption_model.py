@@ -39,7 +39,7 @@ def caption_model(args: argparse.Namespace, models: Sequence[Path]) -> CaptionMo
     from capsmith.models.export_folder import ExportFolder
 
     models = [model_path(path) for path in models]
-    full = args.set or args.average or args.attention or args.plugin
+    full = args.set or args.average or args.plugin
     if len(models) == 1 and not full and ExportFolder(models[0]).is_export:
         return _of_export(args, models[0])
     return _of_runs(args, models)

@@ -36,6 +36,13 @@ class Stepper(Protocol):
         """
 
 
+class AttentiveStepper(Stepper, Protocol):
+    """A decoder whose state may hold attention."""
+
+    def attention(self, state: Any) -> np.ndarray:
+        """Returns the weights of the regions (N, L) for the last token, if the decoder attends."""
+
+
 @dataclass(frozen=True)
 class RowState:
     """The decoder state of N rows, and the two operations that a search needs.

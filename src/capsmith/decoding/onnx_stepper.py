@@ -65,3 +65,7 @@ class OnnxStepper:
         if log_probs.shape != (len(tokens_N), self.vocabulary_size):
             raise CheckpointError(f"{self._path} gives probabilities {log_probs.shape}: export the run again")
         return log_probs, [*static, *after]
+
+    def attention(self, state: Any) -> np.ndarray:
+        """Returns the weights of the regions (N, L) for the last token; the decoder must attend."""
+        return np.asarray(state[-1], np.float32)

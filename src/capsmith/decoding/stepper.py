@@ -47,6 +47,10 @@ class DecoderStepper:
         log_probs, after = self._step(ops.convert_to_tensor(tokens_N), ops.convert_to_tensor(parents_N), state)
         return ops.convert_to_numpy(log_probs), after
 
+    def attention(self, state: Any) -> np.ndarray:
+        """Returns the weights of the regions (N, L) for the last token; the decoder must attend."""
+        return np.asarray(ops.convert_to_numpy(state[0][-1]), np.float32)
+
     def run_compiled(self, program: Program, features: Features, arguments: tuple[Any, ...]) -> Any:
         """Runs a search on the device as one compiled function; see ``engine.run``."""
         if program not in self._programs:

@@ -70,17 +70,44 @@ class Captioner(ImageCaptioner):
 
     @overload
     def caption(
-        self, images: ImageSource, decoding: Any = ..., on_error: OnError = ..., **settings: Any
+        self,
+        images: ImageSource,
+        decoding: Any = ...,
+        on_error: OnError = ...,
+        attention: bool = ...,
+        probabilities: bool = ...,
+        **settings: Any,
     ) -> Caption: ...
     @overload
     def caption(
-        self, images: Several, decoding: Any = ..., on_error: Raise = ..., **settings: Any
+        self,
+        images: Several,
+        decoding: Any = ...,
+        on_error: Raise = ...,
+        attention: bool = ...,
+        probabilities: bool = ...,
+        **settings: Any,
     ) -> list[Caption]: ...
     @overload
     def caption(
-        self, images: Several, decoding: Any = ..., *, on_error: Return, **settings: Any
+        self,
+        images: Several,
+        decoding: Any = ...,
+        *,
+        on_error: Return,
+        attention: bool = ...,
+        probabilities: bool = ...,
+        **settings: Any,
     ) -> list[Caption | ImageError]: ...
-    def caption(self, images: Any, decoding: Any = None, on_error: OnError = "raise", **settings: Any) -> Any:
+    def caption(
+        self,
+        images: Any,
+        decoding: Any = None,
+        on_error: OnError = "raise",
+        attention: bool = False,
+        probabilities: bool = False,
+        **settings: Any,
+    ) -> Any:
         """Captions one image or several. The caption of an image does not depend on the others.
 
         Args:
@@ -88,6 +115,9 @@ class Captioner(ImageCaptioner):
             decoding: The name of a search, ``"greedy"``, ``"beam"`` or ``"sample"``, or its settings; by default that
                 of the export.
             on_error: If an image cannot be read, ``"raise"`` the error, or ``"return"`` it in place of the caption.
+            attention: Also return attention maps, and the probability of each word. Those of an ensemble are the mean
+                of its members'; the maps are on the grid of the first member with attention.
+            probabilities: Also return the probability of each word.
             **settings: Changes to the search, such as ``beam_size=3``.
 
         Returns:
@@ -95,10 +125,10 @@ class Captioner(ImageCaptioner):
 
         Raises:
             ImageError: An image cannot be decoded.
-            ConfigError: The search is invalid.
+            ConfigError: The search is invalid, or attention is requested from a decoder without it.
             TypeError: An argument has the wrong type.
         """
-        return self.caption_each(images, self.chosen(decoding, settings), on_error, self.caption_pixels)
+        return self.caption_each(images, self.chosen(decoding, settings), on_error, attention, probabilities)
 
     def chosen(self, decoding: Any, settings: Mapping[str, Any]) -> Any:
         """Returns the settings of the search that a call requests."""

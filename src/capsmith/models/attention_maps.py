@@ -1,105 +1,146 @@
-"""Attention maps of captions: the weight of each image region for each word, and the probability of each word.
+"""The attention of each word of a caption over the image regions, and the probability of each word. No Keras.
 
-P images · T tokens · L regions.
+P images · R captions of an image · N rows, P × R · T tokens · L regions.
 """
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 
-from capsmith.core.errors import ConfigError
+from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.data.text.vocabulary import START
-from capsmith.models.keras_member import KerasMember
-from capsmith.vision.file_encoder import FileEncoder
+from capsmith.models.member import Member
 from capsmith.vision.joined import overlaps
 
+Words = Sequence[Sequence[int]]
+"""A caption as the token ids of each word."""
 
-class AttentionMaps(NamedTuple):
-    """Attention over the words of one caption.
+_IMAGES_AT_ONCE = 64  # their state takes some dozen megabytes
+
+
+class WordDetails(NamedTuple):
+    """What a model computes for the words of one caption.
 
     Attributes:
-        weights: (words, rows, columns). The weights of a word sum to 1; a word of several tokens has their mean.
         probabilities: Probability of each word given the words before it, (words,); a word of several tokens has
             their product.
+        attention: (words, rows, columns), if requested. The weights of a word sum to 1; a word of several tokens has
+            their mean.
     """
 
-    weights: np.ndarray
     probabilities: np.ndarray
+    attention: np.ndarray | None = None
 
 
-def attention_maps(
-    members: Sequence[KerasMember], features: Sequence[np.ndarray], captions: Sequence[Sequence[Sequence[int]]]
-) -> list[AttentionMaps]:
-    """Computes the attention maps of captions with teacher forcing.
+def word_details(
+    members: Sequence[Member],
+    features: Sequence[np.ndarray],
+    captions: Sequence[Sequence[Words]],
+    attention: bool = False,
+) -> list[list[WordDetails]]:
+    """Computes the words of captions with teacher forcing.
 
-    For several members, returns the mean of their maps, on the grid of the first member that attends, and the mean of
-    their probabilities. Members without attention contribute probabilities only.
+    For several members, the probabilities are the mean of theirs, and the maps the mean of their maps on the grid of
+    the first member that attends. Members without attention contribute probabilities only.
 
     Args:
-        members: The models.
+        members: The models, over one vocabulary.
         features: For each member the features of the images, (P, …).
-        captions: For each image the token ids of each word.
+        captions: For each image its captions. The decoder starts once for an image, however many captions it has.
+        attention: Also return attention maps.
 
     Raises:
-        ConfigError: No member attends to regions.
+        ConfigError: Maps are requested, and no member attends to regions.
+        CheckpointError: The state of a decoder does not hold the weights of its regions.
     """
-    require_attention(members)
-    grid = next(_grid(member) for member in members if _attends(member))
-    maps, log_probabilities = [], []
-    for member, own in zip(members, features, strict=True):
-        weights, log_probability = _read(member, own, captions)
-        log_probabilities.append(log_probability)
-        if weights is not None:
-            maps.append(_resized(weights, grid))
-    mean = np.stack(maps).mean(axis=0)
-    log_probability = np.logaddexp.reduce(log_probabilities, axis=0) - np.float32(np.log(len(members)))
-    return [_by_word(mean[row], log_probability[row], words) for row, words in enumerate(captions)]
+    if attention:
+        require_attention(members)
+    details: list[list[WordDetails]] = []
+    for first in range(0, len(captions), _IMAGES_AT_ONCE):
+        part = slice(first, first + _IMAGES_AT_ONCE)
+        details += _details(members, [own[part] for own in features], captions[part], attention)
+    return details
 
 
-def require_attention(members: Sequence[KerasMember]) -> None:
+def require_attention(members: Sequence[Member]) -> None:
     """Checks that at least one model attends to regions.
 
     Raises:
         ConfigError: No member has attention.
     """
-    if not any(_attends(member) for member in members):
+    if not any(member.attends for member in members):
+        decoder = getattr(members[0].config, "decoder", None)  # the runtime reads no settings of the decoder
+        model = f"a decoder of type {decoder.type}" if decoder is not None else f"the export {members[0].run}"
         raise ConfigError(
-            f"a decoder of type {members[0].config.decoder.type} has no attention to show: train one with attention, "
-            "such as flickr8k_attention.yaml"
+            f"{model} has no attention to show: use a model whose decoder attends to regions, such as one trained by "
+            "flickr8k_attention.yaml"
         )
 
 
-def _attends(member: KerasMember) -> bool:
-    return bool(getattr(member.model.decoder, "attends", False))
+def _details(
+    members: Sequence[Member], features: Sequence[np.ndarray], captions: Sequence[Sequence[Words]], attention: bool
+) -> list[list[WordDetails]]:
+    tokens_NT, several = _rows(captions)  # noqa: N806
+    results = [_read(m, own, tokens_NT, attention and m.attends) for m, own in zip(members, features, strict=True)]
+    log_probability = np.logaddexp.reduce([own for own, _ in results], axis=0) - np.float32(np.log(len(members)))
+    maps = None
+    if attention:
+        grids = [(own, member.grid) for (_, own), member in zip(results, members, strict=True) if own is not None]
+        maps = np.mean([_resized(_shaped(own, grid), grids[0][1]) for own, grid in grids], axis=0)
+    return [
+        [
+            _by_word(words, log_probability[row], None if maps is None else maps[row])
+            for row, words in enumerate(own, image * several)
+        ]
+        for image, own in enumerate(captions)
+    ]
 
 
-def _grid(member: KerasMember) -> tuple[int, ...]:
-    """Returns rows and columns of the regions; joined grids have the size of the first encoder's."""
-    encoder = member.encoders[0]
-    if isinstance(encoder, FileEncoder):
-        return encoder.grid
-    return tuple(int(size) for size in encoder.core.output.shape[1:3])
+def _rows(captions: Sequence[Sequence[Words]]) -> tuple[np.ndarray, int]:
+    """Returns the start token and the tokens of each caption (N, 1 + T), filled up; and R, the most of one image."""
+    several = max(1, *map(len, captions)) if captions else 1
+    flat = [
+        [[token for word in words for token in word] for words in (*own, *[()] * (several - len(own)))]
+        for own in captions
+    ]
+    rows = [row for own in flat for row in own]
+    tokens = np.full((len(rows), 1 + max(map(len, rows), default=0)), START, np.int32)
+    for number, row in enumerate(rows):
+        tokens[number, 1 : 1 + len(row)] = row
+    return tokens, several
 
 
 def _read(
-    member: KerasMember, features: np.ndarray, captions: Sequence[Sequence[Sequence[int]]]
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """Returns the attention (P, T, rows, columns) or None, and the log probability of each token (P, T)."""
-    flat = [[token for word in words for token in word] for words in captions]
-    tokens = np.full((len(flat), 1 + max(map(len, flat), default=0)), START, np.int32)
-    for row, ids in enumerate(flat):
-        tokens[row, 1 : len(ids) + 1] = ids
-    rows, state = np.arange(len(captions), dtype=np.int32), member.stepper.start(features)
-    attends, grid = _attends(member), _grid(member) if _attends(member) else (0, 0)
-    maps, log_probabilities = [np.zeros((len(rows), 0, *grid), np.float32)], [np.zeros((len(rows), 0), np.float32)]
-    for position in range(tokens.shape[1] - 1):
-        next_word, state = member.stepper.step(tokens[:, position], rows, state)
-        log_probabilities.append(next_word[rows, tokens[:, position + 1]][:, None])
-        if attends:
-            maps.append(keras.ops.convert_to_numpy(state[0][-1]).reshape(-1, 1, *grid))
-    return np.concatenate(maps, axis=1) if attends else None, np.concatenate(log_probabilities, axis=1)
+    member: Member,
+    features: np.ndarray,
+    tokens_NT: np.ndarray,  # noqa: N803
+    attention: bool,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns the log probability of each token (N, T), and the weights (N, T, L) or None."""
+    stepper, count = member.stepper, len(tokens_NT)
+    rows = np.arange(count, dtype=np.int32)
+    parents = np.repeat(np.arange(len(features), dtype=np.int32), count // max(1, len(features)))
+    state = stepper.start(features)
+    log_probability = np.zeros((count, tokens_NT.shape[1] - 1), np.float32)
+    maps = np.zeros((*log_probability.shape, member.grid[0] * member.grid[1]), np.float32) if attention else None
+    for position in range(log_probability.shape[1]):
+        next_token, state = stepper.step(tokens_NT[:, position], parents, state)
+        parents = rows
+        log_probability[:, position] = next_token[rows, tokens_NT[:, position + 1]]
+        if maps is not None:
+            weights = member.stepper.attention(state)
+            if weights.shape != maps[:, position].shape:
+                raise CheckpointError(
+                    f"{member.run}: the state of its decoder ends with {weights.shape}, not with the weights of "
+                    f"{maps.shape[2]} regions"
+                )
+            maps[:, position] = weights
+    return log_probability, maps
+
+
+def _shaped(maps: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    return maps.reshape(*maps.shape[:-1], *grid)
 
 
 def _resized(maps: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
@@ -111,9 +152,12 @@ def _resized(maps: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
     return maps
 
 
-def _by_word(weights: np.ndarray, log_probability: np.ndarray, words: Sequence[Sequence[int]]) -> AttentionMaps:
-    """Returns the mean weights and the product of the probabilities over the tokens of each word."""
+def _by_word(words: Words, log_probability: np.ndarray, maps: np.ndarray | None) -> WordDetails:
+    """Returns the product of the probabilities and the mean weights over the tokens of each word."""
     ends = np.cumsum([len(word) for word in words], dtype=int)
     spans = [slice(end - len(word), end) for word, end in zip(words, ends, strict=True)]
-    maps: Any = np.stack([weights[span].mean(axis=0) for span in spans]) if spans else weights[:0]
-    return AttentionMaps(maps, np.exp([log_probability[span].sum() for span in spans], dtype=np.float64))
+    probabilities = np.exp([log_probability[span].sum() for span in spans], dtype=np.float64)
+    if maps is None:
+        return WordDetails(probabilities)
+    attention: Any = np.stack([maps[span].mean(axis=0) for span in spans]) if spans else maps[:0]
+    return WordDetails(probabilities, attention)

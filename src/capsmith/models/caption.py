@@ -25,9 +25,10 @@ class Caption:
         log_probability: Natural logarithm of its probability under the model.
         alternatives: The other captions that the search returned, best first.
         words: The words of the caption.
-        attention: Weight of each region for each word, (words, rows, columns), if requested.
+        attention: Weight of each region for each word, (words, rows, columns), if ``attention`` was requested.
         domain: Distance of the image from the training images, if the run has a summary of them.
-        probabilities: Probability of each word given the words before it, if ``attention`` was requested.
+        probabilities: Probability of each word given the words before it, if ``attention`` or
+            ``probabilities`` was requested.
     """
 
     text: str

@@ -5,16 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, overload
 
-import numpy as np
-
 from capsmith.config import Config
 from capsmith.core.errors import ImageError
-from capsmith.decoding.config import DecodingConfig
 from capsmith.models.arguments import OnError, Raise, Return, Several
 from capsmith.models.caption import Caption as Caption
 from capsmith.models.decoding_argument import Search
 from capsmith.models.ensemble_run import RunPaths, find_runs, save_ensemble
-from capsmith.models.feature_captioner import parts_of
 from capsmith.models.image_captioner import ImageCaptioner
 from capsmith.models.loading import keras_members, load_members, summary_of
 from capsmith.models.run import RunDirectory
@@ -97,15 +93,29 @@ class Captioner(ImageCaptioner):
         decoding: Search = ...,
         attention: bool = ...,
         on_error: OnError = ...,
+        probabilities: bool = ...,
         **settings: Any,
     ) -> Caption: ...
     @overload
     def caption(
-        self, images: Several, decoding: Search = ..., attention: bool = ..., on_error: Raise = ..., **settings: Any
+        self,
+        images: Several,
+        decoding: Search = ...,
+        attention: bool = ...,
+        on_error: Raise = ...,
+        probabilities: bool = ...,
+        **settings: Any,
     ) -> list[Caption]: ...
     @overload
     def caption(
-        self, images: Several, decoding: Search = ..., attention: bool = ..., *, on_error: Return, **settings: Any
+        self,
+        images: Several,
+        decoding: Search = ...,
+        attention: bool = ...,
+        *,
+        on_error: Return,
+        probabilities: bool = ...,
+        **settings: Any,
     ) -> list[Caption | ImageError]: ...
     def caption(
         self,
@@ -113,6 +123,7 @@ class Captioner(ImageCaptioner):
         decoding: Search = None,
         attention: bool = False,
         on_error: OnError = "raise",
+        probabilities: bool = False,
         **settings: Any,
     ) -> Any:
         """Captions one image or several. The caption of an image does not depend on the others.
@@ -121,9 +132,10 @@ class Captioner(ImageCaptioner):
             images: A path, bytes, a PIL image or an array (H, W, 3), or a list (or other iterable) of them.
             decoding: The search: settings such as ``BeamConfig(beam_size=3)``, or a name: ``"greedy"``, ``"beam"``,
                 ``"sample"``; by default that of the config.
-            attention: Also return attention maps. Those of an ensemble are the mean of its members' maps, on the grid
-                of the first member with attention.
+            attention: Also return attention maps, and the probability of each word. Those of an ensemble are the mean
+                of its members'; the maps are on the grid of the first member with attention.
             on_error: If an image cannot be read, ``"raise"`` the error, or ``"return"`` it in place of the caption.
+            probabilities: Also return the probability of each word.
             **settings: Changes to the search, such as ``beam_size=3``. If ``decoding`` is not given and the config's
                 search lacks them, the first search that has them is used: beam search for ``beam_size``.
 
@@ -136,23 +148,7 @@ class Captioner(ImageCaptioner):
             TypeError: An argument has the wrong type.
             CapsmithError: The captioner was loaded before this process was forked.
         """
-        if attention:
-            from capsmith.models.attention_maps import require_attention
-
-            require_attention(keras_members(self.members))
-        write = self._with_attention if attention else self.caption_pixels
-        return self.caption_each(images, self.chosen(decoding, settings), on_error, write)
-
-    def _with_attention(self, pixels: list[list[np.ndarray]], decoding: DecodingConfig) -> list[Caption]:
-        from capsmith.models.attention_maps import attention_maps
-
-        features, captions = self.features_and_captions(pixels, decoding)
-        ids = [self.vocabulary.encode_words(caption.words) for caption in captions]
-        maps = attention_maps(keras_members(self.members), parts_of(features), ids)
-        return [
-            replace(caption, attention=own.weights, probabilities=tuple(own.probabilities.tolist()))
-            for caption, own in zip(captions, maps, strict=True)
-        ]
+        return self.caption_each(images, self.chosen(decoding, settings), on_error, attention, probabilities)
 
     @property
     def images_at_once(self) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from capsmith.core.errors import CheckpointError, one_line
 from capsmith.core.readers.json_files import parse_json
 from capsmith.core.readers.regular_files import read_bytes
+from capsmith.vision.regions import grid_of
 
 FORMAT = 1
 KINDS = ("onnx", "litert", "savedmodel", "web")
@@ -49,11 +50,14 @@ class EncoderEntry:
         file: Its path in the export.
         image_size: Height and width of its input.
         feature_shape: (D,) or (L, D).
+        grid: Rows and columns of the regions, (1, 1) of a vector; in exports of earlier versions, which do not hold
+            them, those closest to square cells.
     """
 
     file: str
     image_size: tuple[int, int]
     feature_shape: tuple[int, ...]
+    grid: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class MemberEntry:
         step: Path of the decoder's step.
         n_static: Number of state arrays that belong to the images; the others belong to rows of the search.
         state: S.
+        attends: Whether the decoder attends to regions: the last state array holds the weights of a row, (N, L).
         weights: Where the files hold the decoder's weights, unchecked, see ``exported_weights``; None in exports of
             earlier versions.
     """
@@ -79,6 +84,7 @@ class MemberEntry:
     step: str
     n_static: int
     state: int
+    attends: bool = False
     weights: Any = None
 
     @property
@@ -202,7 +208,12 @@ def _member(entry: Any, where: str) -> MemberEntry:
     rounded = entry.get("store_float16")
     if not isinstance(rounded, bool):
         raise ValueError(f"{where}.store_float16 is not true or false")
+    attends = entry.get("attends", False)
+    if not isinstance(attends, bool):
+        raise ValueError(f"{where}.attends is not true or false")
     shape = _shape(entry, where)
+    if attends and len(shape) != 2:
+        raise ValueError(f"{where}.attends is true, but the features {shape} have no regions")
     if any(len(encoder.feature_shape) != len(shape) for encoder in encoders):
         raise ValueError(f"{where}.encoders do not give the features {shape}")
     state = _integer(entry, "state", 1, _MAX_STATE, where)
@@ -214,6 +225,7 @@ def _member(entry: Any, where: str) -> MemberEntry:
         inside(_text(entry, "step", where)),
         _integer(entry, "n_static", 0, state, where),
         state,
+        attends,
         entry.get("weights"),
     )
 
@@ -223,7 +235,22 @@ def _encoder(entry: Any, where: str, inside: Callable[[str], str]) -> EncoderEnt
         raise ValueError(f"{where} is not an object")
     sides = _list(entry, "image_size", 2, 2, where)
     height, width = (_integer({"image_size": side}, "image_size", 1, _MAX_SIDE, where) for side in sides)
-    return EncoderEntry(inside(_text(entry, "file", where)), (height, width), _shape(entry, where))
+    shape = _shape(entry, where)
+    return EncoderEntry(
+        inside(_text(entry, "file", where)), (height, width), shape, _grid(entry, shape, (height, width), where)
+    )
+
+
+def _grid(entry: Mapping[str, Any], shape: tuple[int, ...], image_size: tuple[int, int], where: str) -> tuple[int, int]:
+    regions = shape[0] if len(shape) == 2 else 1
+    if "grid" not in entry:
+        return grid_of(regions, image_size)
+    rows, columns = (
+        _integer({"grid": side}, "grid", 1, _MAX_SIZE, where) for side in _list(entry, "grid", 2, 2, where)
+    )
+    if rows * columns != regions:
+        raise ValueError(f"{where}.grid has {rows} × {columns} regions, but the features have {regions}")
+    return rows, columns
 
 
 def _shape(entry: Mapping[str, Any], where: str) -> tuple[int, ...]:

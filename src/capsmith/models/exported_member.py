@@ -39,8 +39,17 @@ class ExportedMember:
     parts: ExportedParts
     run: ExportFolder
 
-    attends = False  # an export computes captions, not the attention inside
     feature_origin = None
+
+    @property
+    def attends(self) -> bool:
+        """Whether the decoder attends to regions."""
+        return self.parts.attends
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the regions; joined grids have those of the first encoder."""
+        return self.parts.grid
 
     @property
     def feature_shape(self) -> tuple[int, ...]:

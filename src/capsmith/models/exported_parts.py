@@ -28,12 +28,16 @@ class ExportedParts:
         store_float16: Whether grids are rounded to float16, the precision of a feature store.
         encoders: The encoders; empty if they were not loaded.
         stepper: The decoder.
+        attends: Whether the decoder attends to regions.
+        grid: Rows and columns of the regions; joined grids have those of the first encoder.
     """
 
     feature_shape: tuple[int, ...]
     store_float16: bool
     encoders: tuple[OnnxEncoder, ...]
     stepper: OnnxStepper
+    attends: bool
+    grid: tuple[int, int]
 
     @property
     def image_sizes(self) -> list[tuple[int, int]]:
@@ -99,7 +103,7 @@ def _load(folder: ExportFolder, member: MemberEntry, encoder: bool, threads: int
             f"{folder}: its decoder takes features {member.feature_shape}, but its encoders give {shape}; {ADVICE}"
         )
     encoders = [
-        OnnxEncoder(folder.path / entry.file, entry.image_size, entry.feature_shape, threads)
+        OnnxEncoder(folder.path / entry.file, entry.image_size, entry.feature_shape, threads, entry.grid)
         for entry in (member.encoders if encoder else ())
     ]
     stepper = OnnxStepper(
@@ -110,4 +114,6 @@ def _load(folder: ExportFolder, member: MemberEntry, encoder: bool, threads: int
         member.state,
         words,
     )
-    return ExportedParts(member.feature_shape, member.store_float16, tuple(encoders), stepper)
+    return ExportedParts(
+        member.feature_shape, member.store_float16, tuple(encoders), stepper, member.attends, member.encoders[0].grid
+    )

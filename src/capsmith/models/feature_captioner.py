@@ -5,6 +5,7 @@ B images · L regions · D channels.
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from capsmith.decoding.rerank.rerank import rerank
 from capsmith.decoding.search import is_own, search
 from capsmith.decoding.wishes import Wishes, has_wishes
 from capsmith.models.arguments import checked_features, require_same_process
+from capsmith.models.attention_maps import require_attention, word_details
 from capsmith.models.caption import Caption, caption_of
 from capsmith.models.member import Member, StoredFeatures, require_same_words
 from capsmith.models.wishes import resolve
@@ -71,14 +73,67 @@ class FeatureCaptioner:
         """
         require_same_process(self._process)
         search_config = self.chosen(decoding, settings)
+        parts = self._checked_parts(features)
+        size = self.batch_size(search_config, max(1, len(parts[0])))
+        batches = (features[first : first + size] for first in range(0, len(parts[0]), size))
+        return [caption for batch in batches for caption in self.search(batch, search_config)]
+
+    def word_details(
+        self, features: Features, captions: Sequence[Caption], attention: bool = False, alternatives: bool = False
+    ) -> list[Caption]:
+        """Returns captions with the probability of each word, and on request with their attention maps.
+
+        An ensemble gives the mean of its members' probabilities, and the mean of their maps on the grid of the first
+        member with attention.
+
+        Args:
+            features: Features in the form that ``features`` returns.
+            captions: For each image its caption: that of a search, or one with other ``words``.
+            attention: Also compute attention maps.
+            alternatives: Also for the alternatives of each caption.
+
+        Raises:
+            ConfigError: Maps are requested, and no member attends to regions.
+            FeatureError: The features have another shape than those the decoder was trained on, or are not finite.
+            TypeError: An argument has the wrong type.
+            ValueError: There is not one caption for each image.
+            CapsmithError: The captioner was loaded before this process was forked.
+        """
+        require_same_process(self._process)
+        if len(features) != len(captions):
+            raise ValueError(f"{len(captions)} captions for {len(features)} images")
+        groups = [(caption, *(caption.alternatives if alternatives else ())) for caption in captions]
+        ids = [[self.vocabulary.encode_words(caption.words) for caption in group] for group in groups]
+        details = word_details(self.members, self._checked_parts(features), ids, attention)
+        filled = [
+            [
+                replace(caption, probabilities=tuple(own.probabilities.tolist()), attention=own.attention)
+                for caption, own in zip(group, found, strict=True)
+            ]
+            for group, found in zip(groups, details, strict=True)
+        ]
+        return [replace(first, alternatives=tuple(rest)) if alternatives else first for first, *rest in filled]
+
+    @property
+    def attends(self) -> bool:
+        """Whether attention maps can be computed."""
+        return any(member.attends for member in self.members)
+
+    def require_attention(self) -> None:
+        """Checks that attention maps can be computed.
+
+        Raises:
+            ConfigError: No member has attention.
+        """
+        require_attention(self.members)
+
+    def _checked_parts(self, features: Features) -> tuple[np.ndarray, ...]:
         parts = parts_of(features)
         if len(parts) != len(self.members):
             raise TypeError(f"{len(self.members)} members take EnsembleFeatures of {len(self.members)} arrays")
         for part, member in zip(parts, self.members, strict=True):
             checked_features(part, member.feature_shape)
-        size = self.batch_size(search_config, max(1, len(parts[0])))
-        batches = (features[first : first + size] for first in range(0, len(parts[0]), size))
-        return [caption for batch in batches for caption in self.search(batch, search_config)]
+        return parts
 
     def stored_features(self, sources: "Sequence[FeatureSource]", ids: Sequence[str]) -> Features:
         """Returns the features of images by id.

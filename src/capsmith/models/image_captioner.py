@@ -3,7 +3,7 @@
 B images · L regions · D channels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,8 @@ class ImageCaptioner(FeatureCaptioner):
         images: Any,
         decoding: "DecodingConfig",
         on_error: OnError,
-        write: "Callable[[list[list[np.ndarray]], DecodingConfig], list[Caption]]",
+        attention: bool = False,
+        probabilities: bool = False,
     ) -> Any:
         """Captions one image or several.
 
@@ -56,40 +57,41 @@ class ImageCaptioner(FeatureCaptioner):
             images: As for ``Captioner.caption``.
             decoding: The search.
             on_error: As for ``Captioner.caption``.
-            write: Captions the pixels of a batch, such as ``caption_pixels``.
+            attention: As for ``Captioner.caption``.
+            probabilities: As for ``Captioner.caption``.
 
         Returns:
             A caption, or for several images a list with a caption or an error for each.
         """
         require_same_process(self._process)
+        if attention:
+            self.require_attention()
         sources, several = image_list(images)
         size = self.batch_size(decoding, self.images_at_once)
         captions: list[Caption | ImageError] = []
-        for batch in read_images(sources, self._image_sizes, size, several, on_error):
+        for batch in read_images(sources, self.image_sizes, size, several, on_error):
             pixels = [image for image in batch if not isinstance(image, ImageError)]
-            captioned = iter(write(pixels, decoding) if pixels else ())
+            captioned = iter(self._captions(pixels, decoding, attention, probabilities) if pixels else ())
             captions += [image if isinstance(image, ImageError) else next(captioned) for image in batch]
         return captions if several else captions[0]
 
-    def caption_pixels(self, pixels: Pixels, decoding: "DecodingConfig") -> list[Caption]:
+    def _captions(
+        self, pixels: Pixels, decoding: "DecodingConfig", attention: bool, probabilities: bool
+    ) -> list[Caption]:
         """Returns the captions of a batch of images."""
-        return self.features_and_captions(pixels, decoding)[1]
-
-    def features_and_captions(self, pixels: Pixels, decoding: "DecodingConfig") -> tuple[Features, list[Caption]]:
-        """Returns the features of a batch of images, and their captions."""
         features = self.encode(*(np.stack(part) for part in zip(*pixels, strict=True)))
         captions = self.caption_features(features, decoding)
         if self.domain is not None:
             checks = self.domain.check(parts_of(features)[0])
             captions = [replace(caption, domain=check) for caption, check in zip(captions, checks, strict=True)]
-        return features, captions
+        return self.word_details(features, captions, attention) if attention or probabilities else captions
 
     def features(self, images: ImageSource | Several) -> Features:
         """Returns the features of images; B is 1 for a single one. For an ensemble, they are ``EnsembleFeatures``."""
         if not (sources := image_list(images)[0]):
             empty = [np.zeros((0, *member.feature_shape), np.float32) for member in self.members]
             return empty[0] if len(empty) == 1 else EnsembleFeatures(empty)
-        (pixels,) = read_images(sources, self._image_sizes, len(sources), True, "raise")
+        (pixels,) = read_images(sources, self.image_sizes, len(sources), True, "raise")
         return self.encode(*(np.stack(part) for part in zip(*pixels, strict=True)))
 
     def encode(self, *pixels: np.ndarray) -> Features:
@@ -99,7 +101,7 @@ class ImageCaptioner(FeatureCaptioner):
             *pixels: For each different encoder one array (B, H, W, 3) at its size.
         """
         require_same_process(self._process)
-        check_pixels(pixels, self._image_sizes)
+        check_pixels(pixels, self.image_sizes)
         outputs = {
             id(member.encoders[number]): member.encode_with(number, array)
             for (member, number), array in zip(self._encoders, pixels, strict=True)
@@ -117,7 +119,8 @@ class ImageCaptioner(FeatureCaptioner):
         return list(different.values())
 
     @property
-    def _image_sizes(self) -> list[tuple[int, int]]:
+    def image_sizes(self) -> list[tuple[int, int]]:
+        """Height and width of the pixels that each different encoder takes, in the order of ``encode``."""
         return [member.encoders[number].image_size for member, number in self._encoders]
 
     @cached_property

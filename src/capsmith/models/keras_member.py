@@ -33,6 +33,7 @@ from capsmith.retrieval.caption_index import CaptionIndex
 from capsmith.vision.encoder import AnyEncoder, Encoder, join_encoders
 from capsmith.vision.file_encoder import FileEncoder
 from capsmith.vision.joined import join_features
+from capsmith.vision.regions import grid_of
 from capsmith.vision.saved_encoder import load_encoder, load_encoders, save_encoders
 
 
@@ -144,6 +145,13 @@ class KerasMember:
     def attends(self) -> bool:
         """Whether the decoder attends to regions."""
         return bool(getattr(self.model.decoder, "attends", False))
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the regions; joined grids have those of the first encoder."""
+        if self.encoder is not None:
+            return self.encoder.parts[0].grid
+        return grid_of(self.feature_shape[0], (1, 1)) if len(self.feature_shape) == 2 else (1, 1)
 
     def load_domain(self) -> TrainingDomain | None:
         """Reads the summary of the training images; None if the run has none."""

@@ -51,13 +51,13 @@ def keras_members(members: Sequence[Member]) -> "list[KerasMember]":
     """Returns members as Keras networks.
 
     Raises:
-        ConfigError: One is an export, which has no weights to read or change, and no attention maps.
+        ConfigError: One is an export, which has no weights to read or change.
     """
     found: list[Any] = list(members)
     if exported := next((member for member in found if isinstance(member, ExportedMember)), None):
         raise ConfigError(
-            f"{exported.run} is an export: it gives captions, but no attention maps, no weights to average and no run "
-            "to save; use the run that it was made from"
+            f"{exported.run} is an export: it has no weights to average and no run to save; use the run that it was "
+            "made from"
         )
     return found
 

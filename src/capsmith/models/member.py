@@ -12,7 +12,7 @@ import numpy as np
 
 from capsmith.core.errors import CheckpointError
 from capsmith.data.text.vocabulary import Vocabulary
-from capsmith.decoding.engine import Stepper
+from capsmith.decoding.engine import AttentiveStepper
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.retrieval.caption_index import CaptionIndex
 
@@ -76,11 +76,15 @@ class Member(Protocol):
         """Whether attention maps can be computed."""
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the regions; joined grids have those of the first encoder."""
+
+    @property
     def encoders(self) -> Sequence[ImageEncoder]:
         """The encoders, whose features are joined; raises CheckpointError if there are none."""
 
     @property
-    def stepper(self) -> Stepper:
+    def stepper(self) -> AttentiveStepper:
         """The decoder for searches."""
 
     def encode(self, *pixels: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from capsmith.vision.file_encoder import FileEncoder
 from capsmith.vision.fingerprint import encoder_fingerprint
 from capsmith.vision.joined import joined_shape
 from capsmith.vision.networks import build_network, layers_after
+from capsmith.vision.regions import grid_of
 
 
 @dataclass
@@ -41,6 +42,15 @@ class Encoder:
     def parts(self) -> "tuple[Encoder, ...]":
         """The single encoders: several for a joined encoder, otherwise the encoder itself."""
         return (self,)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the regions; (1, 1) of a vector."""
+        if len(self.feature_shape) == 1:
+            return 1, 1
+        if len(shape := self.core.output.shape) == 4:
+            return int(shape[1]), int(shape[2])
+        return grid_of(self.feature_shape[0], self.image_size)
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """Returns the features (B, D) or (B, L, D), float32, of uint8 images (B, H, W, 3)."""

@@ -55,13 +55,6 @@ class FileEncoder(OnnxEncoder):
         """The encoder itself, as of a joined encoder its parts."""
         return (self,)
 
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of the regions: those closest to square cells."""
-        regions, (height, width) = self.feature_shape[0], self.image_size
-        pairs = [(rows, regions // rows) for rows in range(1, regions + 1) if regions % rows == 0]
-        return min(pairs, key=lambda pair: abs(np.log(pair[0] / pair[1] * width / height)))
-
     def save(self, path: Path) -> None:
         """Writes a copy of the file, atomically."""
         with atomic(path, "wb") as file:

@@ -9,6 +9,7 @@ import numpy as np
 
 from capsmith.core.errors import CheckpointError
 from capsmith.core.onnx_session import TensorSpec, open_session
+from capsmith.vision.regions import grid_of
 
 
 class OnnxEncoder:
@@ -19,11 +20,13 @@ class OnnxEncoder:
         image_size: Height and width of the input.
         feature_shape: (D,) pooled, or (L, D) grid, row by row from the top left.
         threads: Number of threads; by default one for each core.
+        grid: Rows and columns of the regions; by default those closest to square cells.
 
     Attributes:
         path: The file.
         image_size: Height and width of the input.
         feature_shape: Shape of the features of one image.
+        grid: Rows and columns of the regions; (1, 1) of a vector.
 
     Raises:
         CheckpointError: The file cannot be used; see ``open_session``.
@@ -35,8 +38,10 @@ class OnnxEncoder:
         image_size: tuple[int, int],
         feature_shape: tuple[int, ...],
         threads: int | None = None,
+        grid: tuple[int, int] | None = None,
     ) -> None:
         self.path, self.image_size, self.feature_shape = path, image_size, feature_shape
+        self.grid = grid or grid_of(feature_shape[0] if len(feature_shape) == 2 else 1, image_size)
         pixels = TensorSpec("pixels", "uint8", (None, *image_size, 3))
         features = TensorSpec("features", "float32", (None, *feature_shape))
         self._session = open_session(path, [pixels], [features], threads)

@@ -29,7 +29,6 @@ def member_entry(member: KerasMember, graphs: MemberGraphs, folder: str, suffix:
         folder: Its folder in the export; ``.`` for a single model.
         suffix: Suffix of its files.
     """
-    decoder = member.model.decoder
     return {
         "folder": folder,
         "feature_shape": list(member.feature_shape),
@@ -39,6 +38,7 @@ def member_entry(member: KerasMember, graphs: MemberGraphs, folder: str, suffix:
                 "file": f"{graph.name}{suffix}",
                 "image_size": list(encoder.image_size),
                 "feature_shape": list(encoder.feature_shape),
+                "grid": list(encoder.grid),
             }
             for graph, encoder in zip(graphs.encoders, member.encoders, strict=True)
         ],
@@ -46,7 +46,7 @@ def member_entry(member: KerasMember, graphs: MemberGraphs, folder: str, suffix:
         "step": f"{graphs.step.name}{suffix}",
         "n_static": graphs.n_static,
         "state": graphs.n_state,
-        "attends": bool(getattr(decoder, "attends", False)),
+        "attends": member.attends,
     }
 
 

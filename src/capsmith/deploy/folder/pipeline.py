@@ -36,7 +36,8 @@ class ImageCaptioner(Protocol):
     """What the pipeline needs of a captioner: ``models.Captioner``, for a run or an export."""
 
     @property
-    def _image_sizes(self) -> list[tuple[int, int]]: ...
+    def image_sizes(self) -> list[tuple[int, int]]:
+        """Height and width of the pixels that each different encoder takes."""
 
     def encode(self, *pixels: np.ndarray) -> Any:
         """Returns the features of pixels, for each different encoder one array (B, H, W, 3)."""
@@ -95,7 +96,7 @@ def caption_images(
     encode, search = _encoder(captioner, size), _searcher(captioner, decoding)
 
     def batches() -> Iterator[_Batch]:
-        return _decoded(paths, captioner._image_sizes, size, workers, stop)
+        return _decoded(paths, captioner.image_sizes, size, workers, stop)
 
     threads = []
     if overlap:

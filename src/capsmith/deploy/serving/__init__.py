@@ -1,0 +1,1 @@
+"""The caption service: FastAPI over one or several captioners, with dynamic batches."""

@@ -1,0 +1,102 @@
+"""What a batch costs: features and captions of images of several requests, each as if it were alone.
+
+B images · S encoders.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from capsmith.decoding.features import EnsembleFeatures
+from capsmith.models.feature_captioner import Features, parts_of
+
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+"""Batch sizes of a model that is compiled for each size; other batches are filled up."""
+
+Rows = tuple[np.ndarray, ...]
+"""Features of one image, one array for each member of an ensemble."""
+
+
+class Wanted(NamedTuple):
+    """What a request wants for each of its captions.
+
+    Attributes:
+        decoding: The search.
+        details: The probability of each word.
+        attention: The attention map of each word.
+    """
+
+    decoding: Any
+    details: bool = True
+    attention: bool = False
+
+
+class BatchWork:
+    """Encodes and searches batches with a captioner. ``encode`` and ``search`` may run in two threads.
+
+    Args:
+        captioner: The captioner.
+        padded: Fill batches up to one of ``SIZES``: Keras compiles its functions for each size.
+    """
+
+    def __init__(self, captioner: Any, padded: bool = False) -> None:
+        self.captioner, self.padded = captioner, padded
+
+    def encode(self, pixels: Sequence[Sequence[np.ndarray]]) -> list[Rows]:
+        """Returns the features of images.
+
+        Args:
+            pixels: For each image S arrays (H, W, 3).
+        """
+        filled = self._filled(pixels)
+        features = self.captioner.encode(*(np.stack(part) for part in zip(*filled, strict=True)))
+        parts = parts_of(features)
+        return [tuple(part[number] for part in parts) for number in range(len(pixels))]
+
+    def search(self, rows: Sequence[Rows], wanted: Sequence[Wanted]) -> list[Any]:
+        """Returns the captions of images.
+
+        Args:
+            rows: The features of each image.
+            wanted: What each wants; ``decoding`` is the same in all.
+        """
+        features = _features(self._filled(rows))
+        captions = self.captioner.caption_features(features, wanted[0].decoding)[: len(rows)]
+        captions = self._with_domain(rows, captions)
+        for attention in (False, True):
+            places = [place for place, one in enumerate(wanted) if one.attention is attention]
+            places = [place for place in places if attention or wanted[place].details]
+            self._add_details(rows, captions, places, attention)
+        return captions
+
+    def _with_domain(self, rows: Sequence[Rows], captions: list[Any]) -> list[Any]:
+        """Adds the distance of each image from the training images, if the captioner knows them."""
+        domain = getattr(self.captioner, "domain", None)
+        if domain is None:
+            return captions
+        checks = domain.check(np.stack([row[0] for row in rows]))
+        return [replace(caption, domain=check) for caption, check in zip(captions, checks, strict=True)]
+
+    def _add_details(self, rows: Sequence[Rows], captions: list[Any], places: Sequence[int], attention: bool) -> None:
+        describe = getattr(self.captioner, "word_details", None)
+        if not places or describe is None:
+            return
+        chosen = self._filled(places)
+        features = _features([rows[place] for place in chosen])
+        detailed = describe(features, [captions[place] for place in chosen], attention=attention)
+        for place, caption in zip(places, detailed, strict=False):  # what was filled up is not needed
+            captions[place] = caption
+
+    def _filled(self, items: Sequence[Any]) -> list[Any]:
+        if not self.padded:
+            return list(items)
+        size = next((size for size in SIZES if size >= len(items)), len(items))
+        return [*items, *[items[-1]] * (size - len(items))]
+
+
+def _features(rows: Sequence[Rows]) -> Features:
+    """Returns the features of a batch."""
+    parts = [np.stack(part) for part in zip(*rows, strict=True)]
+    return parts[0] if len(parts) == 1 else EnsembleFeatures(parts)

@@ -1,0 +1,65 @@
+"""JSON bodies with images in base64."""
+
+import base64
+import binascii
+import re
+from typing import Any
+
+from capsmith.core.errors import escaped
+from capsmith.core.readers.json_files import parse_json
+from capsmith.deploy.serving.problems import Problem
+from capsmith.deploy.serving.settings import ServeSettings
+from capsmith.deploy.serving.uploads import Body, Upload, too_many_images
+
+_DATA_URL = re.compile(r"data:image/[A-Za-z0-9.+-]{1,64};base64,")
+
+
+def json_body(raw: bytes, settings: ServeSettings) -> Body:
+    """Returns the images and the other values of a JSON body.
+
+    Args:
+        raw: The body.
+        settings: The limits.
+
+    Raises:
+        Problem: 400 if it is not valid JSON, 422 if its images are not.
+    """
+    try:
+        document = parse_json(raw)
+    except ValueError as error:
+        raise Problem(400, f"the body is not valid JSON: {_reason(error)}") from error
+    if not isinstance(document, dict):
+        raise Problem(422, 'the body is not an object, such as {"images": ["…"]}')
+    images = document.pop("images", None)
+    if not isinstance(images, list):
+        detail = "a list of base64 texts is needed"
+        raise Problem(422, "images is missing or not a list", [{"field": "images", "detail": detail}])
+    if len(images) > settings.max_images:
+        raise too_many_images(settings)
+    return Body([Upload(_decoded(image, place)) for place, image in enumerate(images)], values=document)
+
+
+def _reason(error: ValueError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not UTF-8"
+    return escaped(str(error))[:200]
+
+
+def _decoded(image: Any, index: int) -> bytes:
+    """Returns the bytes of an image in base64, or in a data URL."""
+    try:
+        if not isinstance(image, str):
+            raise ValueError("not a text")
+        start = 0
+        if image.startswith("data:"):
+            if not (url := _DATA_URL.match(image)):
+                raise ValueError("only data URLs of the form data:image/…;base64,… are read")
+            start = url.end()
+        return base64.b64decode(image[start:].encode("ascii"), validate=True)
+    except binascii.Error:
+        reason = "not valid base64"
+    except UnicodeEncodeError:
+        reason = "not valid base64: it has other characters than ASCII"
+    except ValueError as error:
+        reason = str(error)
+    raise Problem(422, "an image is not valid base64", [{"field": "images", "index": index, "detail": reason}])

@@ -1,0 +1,125 @@
+"""API keys: read from a file, compared in constant time, and few wrong ones per address."""
+
+import hashlib
+import hmac
+import os
+import stat
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from capsmith.core.errors import ConfigError, escaped
+from capsmith.core.log import get_logger
+from capsmith.core.readers.regular_files import SMALL_FILE, read_text
+
+SHORTEST_KEY = 16
+"""Characters of the shortest key."""
+LONGEST_KEY = 512
+"""Characters of the longest key."""
+
+_ATTEMPTS, _SECONDS, _ADDRESSES = 10, 60.0, 4096
+log = get_logger(__name__)
+
+
+def read_keys(path: Path) -> tuple[str, ...]:
+    """Reads a file of API keys: one a line; empty lines and lines that begin with ``#`` do not count.
+
+    Raises:
+        ConfigError: The file cannot be read, has no key, or a key is too short or not plain ASCII.
+    """
+    try:
+        lines = read_text(path, SMALL_FILE).splitlines()
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ConfigError(f"cannot read the API keys in {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: write one API key a line") from error
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        log.warning("%s can be read by other users of this machine: chmod 600 %s", path, path)
+    keys = [
+        _checked(line.strip(), f"{path}, line {number}")
+        for number, line in enumerate(lines, 1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if not keys:
+        raise ConfigError(f"{path} has no API key: write one a line, such as the output of openssl rand -hex 32")
+    return tuple(dict.fromkeys(keys))
+
+
+def _checked(key: str, place: str) -> str:
+    if not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
+        raise ConfigError(
+            f"{place}: a key of {len(key)} characters; use {SHORTEST_KEY} to {LONGEST_KEY}, such as the output of "
+            "openssl rand -hex 32"
+        )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        bad = next(
+            character for character in key if not (character.isascii() and character.isprintable()) or character == " "
+        )
+        raise ConfigError(f"{place}: {escaped(repr(bad))} cannot be part of a key: use printable ASCII without spaces")
+    return key
+
+
+class ApiKeys:
+    """The keys of a service. Without keys, everyone may use it.
+
+    Args:
+        keys: The keys.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._digests = [_digest(key.encode()) for key in keys]
+
+    def __bool__(self) -> bool:
+        return bool(self._digests)
+
+    def accepts(self, key: bytes) -> bool:
+        """Returns whether a key is one of ours. It takes equally long for all keys, right or wrong."""
+        digest = _digest(key)
+        return sum(hmac.compare_digest(digest, own) for own in self._digests) > 0
+
+
+def given_key(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """Returns the key that a request sends, or None."""
+    scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() == b"bearer" and key.strip():
+        return key.strip()
+    return headers.get(b"x-api-key", b"").strip() or None
+
+
+class FailedAttempts:
+    """Counts wrong keys by address, and names the addresses that have to wait.
+
+    Args:
+        limit: Wrong keys within the time after which an address waits.
+        seconds: The time.
+        clock: The time in seconds.
+    """
+
+    def __init__(
+        self, limit: int = _ATTEMPTS, seconds: float = _SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.limit, self.seconds, self._clock = limit, seconds, clock
+        self._attempts: OrderedDict[str, list[float]] = OrderedDict()
+
+    def wait(self, address: str) -> float:
+        """Returns the seconds that an address has to wait; 0 if it may try a key."""
+        recent = self._recent(address)
+        return recent[-self.limit] + self.seconds - self._clock() if len(recent) >= self.limit else 0.0
+
+    def add(self, address: str) -> None:
+        """Counts a wrong key."""
+        recent = [*self._recent(address), self._clock()]
+        self._attempts[address] = recent[-self.limit :]
+        self._attempts.move_to_end(address)
+        while len(self._attempts) > _ADDRESSES:
+            self._attempts.popitem(last=False)
+
+    def _recent(self, address: str) -> list[float]:
+        start = self._clock() - self.seconds
+        return [time for time in self._attempts.get(address, ()) if time > start]
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()

@@ -1,0 +1,177 @@
+"""Options of a request for captions. A form and a JSON body have the same flat fields, with the same bounds."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from capsmith.core.errors import escaped
+from capsmith.deploy.serving.bounds import MAX_PREFIX, MAX_WORD, MAX_WORDS, NUMBERS
+from capsmith.deploy.serving.problems import Problem
+
+
+def _number(name: str, description: str, example: float) -> Any:
+    """Returns the field of a number, with the bounds that the models check too."""
+    _, least, most = NUMBERS[name]
+    return Field(default=None, ge=least, le=most, description=description, examples=[example])
+
+
+def _words(description: str, example: list[str]) -> Any:
+    return Field(default=None, max_length=MAX_WORDS, description=description, examples=[example])
+
+
+_Word = Annotated[str, Field(min_length=1, max_length=MAX_WORD)]
+_OPTION = ConfigDict(extra="forbid", strict=True)
+
+
+class CaptionOptions(BaseModel):
+    """How captions are searched. What is left out is as in the model's own config."""
+
+    model_config = _OPTION
+
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Name of the model, as in `/v1/models`; by default the first one.",
+        examples=["starter"],
+    )
+    attention: bool = Field(
+        default=False,
+        description="Also return where the model looked at each word: a grid of weights, whose sum is 1.",
+        examples=[True],
+    )
+    search: Literal["greedy", "beam", "sample"] | None = Field(
+        default=None,
+        description="`greedy` takes the most probable word each time, `beam` follows several sentences at once, "
+        "`sample` draws words at random.",
+        examples=["beam"],
+    )
+    beam_size: int | None = _number("beam_size", "Sentences that beam search follows at once.", 3)
+    n: int | None = _number(
+        "n", "Number of different captions; all but the first are `alternatives`. There may be fewer.", 3
+    )
+    length_penalty: float | None = _number(
+        "length_penalty",
+        "The score is the log probability divided by the length to this power: 0 favours short ones.",
+        0.7,
+    )
+    min_length: int | None = _number("min_length", "Shortest caption in words.", 5)
+    max_length: int | None = _number("max_length", "Longest caption in words.", 20)
+    no_repeat: int | None = _number(
+        "no_repeat", "No sequence of this many words occurs twice in a caption; 0 allows all.", 3
+    )
+    prefix: str | None = Field(
+        default=None,
+        max_length=MAX_PREFIX,
+        description="Every caption begins with this text. The model must know its words.",
+        examples=["a photo of"],
+    )
+    include: list[_Word] | None = _words(
+        "Words or phrases that every caption contains; `dog|puppy` allows either. Not with `sample`.", ["dog|puppy"]
+    )
+    exclude: list[_Word] | None = _words("Words or phrases that no caption contains.", ["man", "woman"])
+    temperature: float | None = _number("temperature", "Of `sample`: below 1, captions vary less.", 0.8)
+    top_k: int | None = _number("top_k", "Of `sample`: draw from the k most probable words.", 20)
+    top_p: float | None = _number(
+        "top_p", "Of `sample`: draw from the most probable words that together have this probability.", 0.9
+    )
+    seed: int | None = _number("seed", "Of `sample`: the random seed. Equal seeds give equal captions of an image.", 1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_numbers(cls, values: Any) -> Any:
+        """JSON does not tell 3 from 3.0."""
+        if not isinstance(values, dict):
+            return values
+        return {
+            name: int(value) if name in _WHOLE and isinstance(value, float) and value.is_integer() else value
+            for name, value in values.items()
+        }
+
+    def search_settings(self) -> dict[str, Any]:
+        """Returns what the request says about the search: only what is given."""
+        return {name: value for name in SEARCH_FIELDS if (value := getattr(self, name)) is not None}
+
+
+_WHOLE = frozenset(name for name, (kind, *_) in NUMBERS.items() if kind is int)
+_DECIMAL = frozenset(NUMBERS) - _WHOLE
+_LISTS = frozenset(("include", "exclude"))
+SEARCH_FIELDS = tuple(name for name in CaptionOptions.model_fields if name not in ("model", "attention"))
+"""The fields that are settings of the search."""
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?")
+_BOOLEANS = {"true": True, "false": False}
+
+
+def from_form(fields: Sequence[tuple[str, str]]) -> CaptionOptions:
+    """Returns the options of a form.
+
+    Args:
+        fields: Names and texts of its fields. Only ``include`` and ``exclude`` may be repeated.
+
+    Raises:
+        Problem: 422: a field is unknown, repeated, or has a value out of bounds.
+    """
+    values: dict[str, Any] = {}
+    errors = []
+    for name, text in fields:
+        if name in _LISTS:
+            values.setdefault(name, []).append(text)
+        elif name in values:
+            errors.append({"field": _shown(name), "detail": "the field is given twice"})
+        else:
+            values[name] = _value(name, text)
+    return _checked(values, errors)
+
+
+def from_json(values: Mapping[str, Any]) -> CaptionOptions:
+    """Returns the options of a JSON body without its images.
+
+    Raises:
+        Problem: 422: a field is unknown, or has a value of another type or out of bounds.
+    """
+    return _checked(dict(values), [])
+
+
+def _value(name: str, text: str) -> Any:
+    """Returns a form's text as the type of its field; texts that are none of that type stay texts, and are refused."""
+    if name in _WHOLE and _INTEGER.fullmatch(text):
+        return int(text)
+    if name in _DECIMAL and _NUMBER.fullmatch(text):
+        return float(text)
+    return _BOOLEANS.get(text, text) if name == "attention" else text
+
+
+def _checked(values: dict[str, Any], errors: list[dict[str, Any]]) -> CaptionOptions:
+    try:
+        options = CaptionOptions.model_validate(values)
+    except ValidationError as error:
+        errors = [*errors, *map(_field_error, error.errors(include_url=False, include_context=False))]
+    if errors:
+        raise Problem(422, _summary(errors), errors)
+    return options
+
+
+def _field_error(error: Any) -> dict[str, Any]:
+    name, *place = error["loc"] or ("body",)
+    unknown = error["type"] == "extra_forbidden"
+    detail = "there is no such field; see /docs" if unknown else _lower(error["msg"])
+    index = {"index": place[0]} if place and isinstance(place[0], int) else {}
+    return {"field": _shown(str(name)), "detail": detail, **index}
+
+
+def _summary(errors: list[dict[str, Any]]) -> str:
+    names = list(dict.fromkeys(error["field"] for error in errors))
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return f"{'a field is' if len(names) == 1 else 'fields are'} not valid: {shown}"
+
+
+def _shown(name: str) -> str:
+    return escaped(name)[:100]
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]

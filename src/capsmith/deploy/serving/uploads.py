@@ -1,0 +1,132 @@
+"""Uploaded images become pixels: in a few threads off the event loop, by their content and never by their name."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from capsmith.core.errors import ImageError, one_line, out_of_memory
+from capsmith.deploy.serving.problems import Problem
+from capsmith.deploy.serving.settings import ServeSettings
+from capsmith.vision.image_files import open_image, upright_size
+from capsmith.vision.images import load_image
+
+Sizes = Sequence[tuple[int, int]]
+"""Height and width of the pixels that each encoder takes."""
+
+_NAME = "image"  # in messages: file names stay out of them
+
+
+@dataclass
+class Upload:
+    """An image of a request.
+
+    Attributes:
+        data: Its bytes.
+        name: Its file name, only to be shown; None if it has none.
+    """
+
+    data: bytes
+    name: str | None = None
+
+
+@dataclass
+class Body:
+    """What a request holds.
+
+    Attributes:
+        images: The images.
+        fields: Names and texts of a form's other fields.
+        values: The other values of a JSON body; None for a form.
+    """
+
+    images: list[Upload] = field(default_factory=list)
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    values: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image.
+
+    Attributes:
+        width: Width of the upright image in pixels.
+        height: Its height.
+        pixels: One array (H, W, 3) for each encoder.
+    """
+
+    width: int
+    height: int
+    pixels: list[np.ndarray]
+
+
+class Decoder:
+    """Decodes images in threads.
+
+    Args:
+        workers: Number of threads.
+        max_pixels: Images with more pixels are refused before they are decoded.
+    """
+
+    def __init__(self, workers: int, max_pixels: int) -> None:
+        self._max_pixels = max_pixels
+        self._threads = ThreadPoolExecutor(workers, "decode")
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def decode(self, uploads: Sequence[Upload], sizes: Sizes, field: str = "image") -> list[Picture]:
+        """Decodes the images of a request.
+
+        Args:
+            uploads: The images.
+            sizes: Height and width that each encoder takes.
+            field: Name of the request's field, for messages.
+
+        Raises:
+            Problem: 422 with an error for each image that cannot be read.
+        """
+        loop = asyncio.get_running_loop()
+        found = await asyncio.gather(
+            *(loop.run_in_executor(self._threads, self._picture, upload.data, sizes) for upload in uploads)
+        )
+        pictures = [picture for picture in found if isinstance(picture, Picture)]
+        errors = [
+            {"field": field, "index": index, "detail": reason}
+            for index, reason in enumerate(found)
+            if isinstance(reason, str)
+        ]
+        if errors:
+            many = f"{len(errors)} images" if len(errors) > 1 else "an image"
+            raise Problem(422, f"{many} cannot be read: {errors[0]['detail']}", errors)
+        return pictures
+
+    def _picture(self, data: bytes, sizes: Sizes) -> Picture | str:
+        """Returns an image, or the reason why it cannot be read."""
+        try:
+            with open_image(data, _NAME, self._max_pixels) as image:
+                width, height = upright_size(image)
+            return Picture(width, height, self._pixels(data, sizes))
+        except ImageError as error:
+            return one_line(error).removeprefix(f"{_NAME}: ").removeprefix("image (bytes): ")
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            return "not enough memory to decode it"
+
+    def _pixels(self, data: bytes, sizes: Sizes) -> list[np.ndarray]:
+        different: dict[tuple[int, int], Any] = {}
+        for size in sizes:
+            if size not in different:
+                different[size] = load_image(data, size, self._max_pixels)
+        return [different[size] for size in sizes]
+
+
+def too_many_images(settings: ServeSettings) -> Problem:
+    """Returns the problem of a request with too many images."""
+    detail = f"more than {settings.max_images} images; send several requests"
+    return Problem(422, detail, [{"field": "image", "detail": detail}])

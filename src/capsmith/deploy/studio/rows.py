@@ -1,0 +1,64 @@
+"""Rows of the table of images, as the store hands them out."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from capsmith.core.readers.json_files import parse_json
+from capsmith.deploy.folder.journal import Stamp
+from capsmith.deploy.studio.caption_text import folded
+from capsmith.deploy.studio.project import StudioError
+from capsmith.deploy.studio.records import UNTOUCHED, StudioImage, UnknownImage
+
+LISTED = "id, name, status, caption, proposed, revision, width, height, log_probability, per_word, error"
+"""Columns of an image in a list."""
+ONE = f"SELECT {LISTED}, model, size, mtime, details FROM images WHERE id = ? AND missing = 0"  # noqa: S608
+"""Selects an image with its details."""
+IS_UNTOUCHED = f"status IN ({', '.join(repr(status) for status in UNTOUCHED)})"
+"""Condition: no person decided about an image."""
+
+
+def found(rows: Sequence[sqlite3.Row], id: int) -> sqlite3.Row:
+    """Returns the row of an image.
+
+    Raises:
+        UnknownImage: There is none.
+    """
+    if not rows:
+        raise UnknownImage(f"there is no image {id}, or its file was removed")
+    return rows[0]
+
+
+def image_of(row: sqlite3.Row) -> StudioImage:
+    """Returns an image, with its details if they were selected."""
+    values = dict(row)
+    details = values.pop("details", None)
+    size, mtime = values.pop("size", None), values.pop("mtime", None)
+    return StudioImage(
+        **{**values, "name": printable_name(values["name"])},
+        details=parse_json(details) if details else {},
+        stamp=None if size is None else Stamp(size, mtime),
+    )
+
+
+def words_of(caption: str, name: str) -> str:
+    """Returns the text in which a search looks."""
+    return folded(f"{caption}\n{name}")
+
+
+def printable_name(name: bytes) -> str:
+    r"""Returns a file name as text; bytes that are not UTF-8 become ``\xe9`` and the like."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+def file_name(name: bytes) -> str:
+    """Returns the relative path of an image, as the file system has it.
+
+    Raises:
+        StudioError: It leads out of the folder: somebody changed the database.
+    """
+    path = PurePath(os.fsdecode(name))
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in str(path):
+        raise StudioError(f"the project is damaged: {str(path)!r:.80} is not in the folder of the images")
+    return str(path)
