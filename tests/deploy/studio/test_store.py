@@ -336,8 +336,13 @@ def test_a_project_elsewhere_belongs_to_one_folder(folder, tmp_path):
         Store.open(tmp_path / "empty")
 
 
-def damaged_project(folder, content):
-    (project_folder(folder) / DATABASE).write_bytes(content)
+def test_the_project_knows_the_model_that_proposed(folder):
+    with opened(folder) as store:
+        assert store.model == []
+        store.keep_model(["starter"])
+        store.keep_model(["/runs/one", "/runs/caf\udce9"])
+    with Store.read(project_folder(folder)) as store:
+        assert store.model == ["/runs/one", "/runs/caf\udce9"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from capsmith.deploy.studio.project import StudioError
 
 STATUSES = ("pending", "proposed", "accepted", "edited", "failed")
 """Pending: not captioned yet. Accepted and edited: a person decided. Failed: the file cannot be read."""
+DECIDED = ("edited", "accepted")
+"""Statuses of images about which a person decided."""
 UNTOUCHED = ("pending", "proposed", "failed")
 """Statuses of images about which no person decided."""
 FILTERS = {
@@ -82,7 +84,7 @@ class Counts(NamedTuple):
 
 
 class Correction(NamedTuple):
-    """A caption that a person decided on.
+    """A caption that a person decided on; ``Store.captions`` returns proposed ones, too.
 
     Attributes:
         id: The image.
@@ -91,6 +93,8 @@ class Correction(NamedTuple):
         caption: The caption.
         status: ``edited``, or ``accepted``: the proposed caption was right.
         proposed: What the model had proposed; empty if nothing.
+        log_probability: Of what the model had proposed.
+        stamp: Size and time of the file.
     """
 
     id: int
@@ -99,6 +103,8 @@ class Correction(NamedTuple):
     caption: str
     status: str
     proposed: str
+    log_probability: float | None
+    stamp: Stamp
 
 
 class Todo(NamedTuple):

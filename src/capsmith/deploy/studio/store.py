@@ -4,7 +4,6 @@ Every change of a caption is a transaction that is on disk when the method retur
 proposal never replaces what a person decided.
 """
 
-import os
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -15,9 +14,10 @@ from capsmith.deploy.folder.journal import Stamp
 from capsmith.deploy.folder.selection import Item
 from capsmith.deploy.studio.caption_text import checked_caption, folded
 from capsmith.deploy.studio.database import Database
-from capsmith.deploy.studio.project import StudioError
+from capsmith.deploy.studio.project_values import keep_model, keep_root, model_of, root_of
 from capsmith.deploy.studio.proposed import save_proposals
 from capsmith.deploy.studio.records import (
+    DECIDED,
     FILTERS,
     SORTS,
     UNTOUCHED,
@@ -31,8 +31,6 @@ from capsmith.deploy.studio.records import (
 )
 from capsmith.deploy.studio.rows import LISTED, ONE, file_name, found, image_of, words_of
 from capsmith.deploy.studio.sync import Changes, synchronise
-
-_ROOT = "root"
 
 
 class Store:
@@ -63,7 +61,7 @@ class Store:
         store = cls(Path(project), Database.open(Path(project)), images)
         try:
             if images is not None:
-                store._keep_root(images)
+                keep_root(store.database, store.project, images)
             store.root  # noqa: B018  raises if it is not known
         except BaseException:
             store.close()
@@ -98,11 +96,17 @@ class Store:
             StudioError: The project does not know it.
         """
         if self._root is None:
-            rows = self.database.rows("SELECT value FROM project WHERE key = ?", (_ROOT,))
-            if not rows:
-                raise StudioError(f"{self.project} has no images yet: capsmith studio --images FOLDER fills it")
-            self._root = Path(os.path.normpath(self.project.absolute() / os.fsdecode(rows[0][0])))
+            self._root = root_of(self.database, self.project)
         return self._root
+
+    @property
+    def model(self) -> list[str]:
+        """The paths of the model that proposed last, several for an ensemble; none if it is not known."""
+        return model_of(self.database)
+
+    def keep_model(self, paths: Sequence[str]) -> None:
+        """Saves the paths of the model that proposes."""
+        keep_model(self.database, paths)
 
     # --- lists -------------------------------------------------------------------------------------------------------
 
@@ -155,15 +159,21 @@ class Store:
 
     def corrections(self) -> list[Correction]:
         """Returns the captions that a person decided on, in order of the file names, of images that exist."""
+        return self.captions(DECIDED)
+
+    def captions(self, statuses: Sequence[str] = ("proposed", *DECIDED)) -> list[Correction]:
+        """Returns the captions of images with these statuses, in order of the file names."""
         rows = self.database.rows(
-            "SELECT id, name, caption, status, proposed FROM images "
-            "WHERE missing = 0 AND status IN ('edited', 'accepted') ORDER BY place"
+            "SELECT id, name, caption, status, proposed, log_probability, size, mtime FROM images "  # noqa: S608
+            f"WHERE missing = 0 AND status IN ({', '.join('?' * len(statuses))}) ORDER BY place",
+            statuses,
         )
-        names = [file_name(row["name"]) for row in rows]
-        return [
-            Correction(row["id"], name, self.root / name, row["caption"], row["status"], row["proposed"])
-            for row, name in zip(rows, names, strict=True)
-        ]
+        found = []
+        for id, raw, caption, status, proposed, probability, size, mtime in rows:
+            name = file_name(raw)
+            stamp = Stamp(size, mtime)
+            found.append(Correction(id, name, self.root / name, caption, status, proposed, probability, stamp))
+        return found
 
     # --- a person's decisions ----------------------------------------------------------------------------------------
 
@@ -273,22 +283,6 @@ class Store:
     def sync(self, items: Sequence[Item]) -> Changes:
         """Takes over a listing of the folder; see ``synchronise``."""
         return synchronise(self.database, items)
-
-    # --- private -----------------------------------------------------------------------------------------------------
-
-    def _keep_root(self, images: Path) -> None:
-        root, project = os.path.abspath(images), os.path.abspath(self.project)
-        inside = os.path.commonpath([root, project]) in (root, project) and os.path.dirname(root) != root
-        name = os.fsencode(os.path.relpath(root, project) if inside else root)  # relative: both can be moved together
-        rows = self.database.rows("SELECT value FROM project WHERE key = ?", (_ROOT,))
-        if rows and rows[0][0] != name:
-            other = os.path.normpath(os.path.join(project, os.fsdecode(rows[0][0])))
-            raise StudioError(
-                f"{self.project} holds the captions of other images ({other}): name another folder with --project"
-            )
-        if not rows:
-            with self.database.change() as connection:
-                connection.execute("INSERT INTO project VALUES (?, ?)", (_ROOT, name))
 
 
 def _based_on(connection: sqlite3.Connection, id: int, revision: int) -> StudioImage:
