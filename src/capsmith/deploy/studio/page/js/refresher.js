@@ -1,0 +1,70 @@
+// Keeps what is on the screen up to date while images are being captioned.
+
+import { byId, counted } from "./dom.js";
+import { listImages, readImage } from "./server.js";
+
+const AT_ONCE = 12; // images asked for one by one
+
+export class Refresher {
+  constructor({ listing, grid, progress, writing, query, show }) {
+    Object.assign(this, { listing, grid, progress, writing, query, show, unseen: 0 });
+    progress.addEventListener("change", ({ detail }) => this.#progressed(detail));
+    grid.addEventListener("rest", () => this.progress.now.running && this.#look());
+    document.addEventListener("visibilitychange", () => !document.hidden && this.#look(true));
+    byId("fresh").addEventListener("click", () => {
+      this.unseen = 0;
+      this.query.again();
+    });
+  }
+
+  /** Finds everything again, and stays at the current image. */
+  all() {
+    if (!this.writing.id) this.query.again();
+    else this.#look(true);
+  }
+
+  #progressed(before) {
+    const done = this.progress.now.captioned - before.captioned;
+    if (done <= 0) return;
+    this.#look();
+    if (this.#steady) return;
+    this.unseen += done;
+    byId("fresh").hidden = false;
+    byId("fresh").textContent = `${counted(this.unseen, "new caption")}: show`;
+  }
+
+  /** Whether new captions change neither the order nor the choice of the images. */
+  get #steady() {
+    const { filter, q, sort } = this.listing.query;
+    return filter === "all" && !q && sort === "name";
+  }
+
+  /** Asks again for the images on the screen: those without a caption, or all. */
+  async #look(all = false) {
+    if (this.looking) return;
+    this.looking = true;
+    try {
+      const { visible } = this.grid;
+      const wanted = visible.filter((image) => all || image.status === "pending");
+      if (wanted.length) for (const image of await this.#read(wanted, visible)) this.#take(image);
+    } catch {
+      // the connection's own watch speaks of a server that is away
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  async #read(wanted, visible) {
+    if (!this.#steady) return Promise.all(wanted.slice(0, AT_ONCE).map(({ id }) => readImage(id)));
+    const offset = this.listing.placeOf(visible[0].id);
+    return (await listImages(this.listing.query, offset, visible.length)).images;
+  }
+
+  #take(image) {
+    const known = this.listing.get(image.id);
+    if (!known || this.writing.id === image.id || (known.revision === image.revision && known.status === image.status && known.proposed === image.proposed)) return;
+    this.listing.update(image);
+    this.grid.update(image.id);
+    if (this.grid.image === known) this.show();
+  }
+}
