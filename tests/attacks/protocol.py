@@ -90,7 +90,7 @@ def _(server: Server) -> Played:
     return _alone(server, *[post(("Transfer-Encoding", value)) + b"0\r\n\r\n" + SMUGGLED for value in values])
 
 
-@attack("headers that servers read differently", *REFUSED, 403, 405, bare=True)
+@attack("headers that servers read differently", *REFUSED, 403, 405, 415, bare=True)
 def _(server: Server) -> Played:
     start = b"POST /v1/captions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     lines = (

@@ -110,18 +110,26 @@ class Server:
     # checks -------------------------------------------------------------------------------------------------------
 
     def good_caption(self, patience: float) -> list[str]:
-        """Captions the good photo; returns what is wrong."""
+        """Captions the good photo, again if the server is still busy; returns what is wrong."""
         start = time.monotonic()
+        while True:
+            wrong = self._captioned()
+            self.seconds = time.monotonic() - start
+            if not wrong and self.seconds > patience:
+                return [f"afterwards: {self.seconds:.1f} s"]
+            if not wrong or self.seconds > patience:
+                return wrong
+            time.sleep(0.1)
+
+    def _captioned(self) -> list[str]:
         try:
             answer = self.upload(self.photo)
         except OSError as error:
             return [f"afterwards: no connection ({error})"]
-        self.seconds = time.monotonic() - start
         if answer is None or answer.status != 200:
             return [f"afterwards: {'no answer' if answer is None else answer.status}"]
-        if json.loads(answer.body)["results"][0]["caption"] != self.caption:
-            return ["afterwards: another caption"]
-        return [f"afterwards: {self.seconds:.1f} s"] if self.seconds > patience else []
+        caption = json.loads(answer.body)["results"][0]["caption"]
+        return [] if caption == self.caption else ["afterwards: another caption"]
 
     def resident(self) -> int:
         """Returns the memory that the server takes, in bytes."""
