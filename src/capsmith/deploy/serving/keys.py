@@ -18,7 +18,9 @@ SHORTEST_KEY = 16
 LONGEST_KEY = 512
 """Characters of the longest key."""
 
-_ATTEMPTS, _SECONDS, _ADDRESSES = 10, 60.0, 4096
+ATTEMPTS = 10
+"""Wrong keys within a minute after which an address has to wait."""
+_SECONDS, _ADDRESSES = 60.0, 4096
 log = get_logger(__name__)
 
 
@@ -80,12 +82,15 @@ class ApiKeys:
         return sum(hmac.compare_digest(digest, own) for own in self._digests) > 0
 
 
-def given_key(headers: Mapping[bytes, bytes]) -> bytes | None:
-    """Returns the key that a request sends, or None."""
-    scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() == b"bearer" and key.strip():
-        return key.strip()
-    return headers.get(b"x-api-key", b"").strip() or None
+def given_keys(headers: Mapping[bytes, bytes]) -> list[bytes]:
+    """Returns the keys that a request sends; all must be right. Credentials of another kind count as a wrong key."""
+    given = []
+    if b"authorization" in headers:
+        scheme, _, key = headers[b"authorization"].partition(b" ")
+        given.append(key.strip() if scheme.lower() == b"bearer" else b"")
+    if b"x-api-key" in headers:
+        given.append(headers[b"x-api-key"].strip())
+    return given
 
 
 class FailedAttempts:
@@ -97,9 +102,7 @@ class FailedAttempts:
         clock: The time in seconds.
     """
 
-    def __init__(
-        self, limit: int = _ATTEMPTS, seconds: float = _SECONDS, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, limit: int, seconds: float = _SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit, self.seconds, self._clock = limit, seconds, clock
         self._attempts: OrderedDict[str, list[float]] = OrderedDict()
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from capsmith.core.log import get_logger
+from capsmith.deploy.serving import keys
 from capsmith.deploy.serving.bodies import ClientGone
-from capsmith.deploy.serving.keys import ApiKeys, FailedAttempts, given_key
+from capsmith.deploy.serving.keys import ApiKeys, FailedAttempts, given_keys
 from capsmith.deploy.serving.metrics import Metrics
 from capsmith.deploy.serving.problems import Problem, busy
 from capsmith.deploy.serving.request_body import RequestBody
@@ -31,7 +32,7 @@ class Gate:
     def __init__(self, settings: ServeSettings) -> None:
         self._hosts = KnownHosts(settings.host, settings.hosts)
         self._keys = ApiKeys(settings.keys)
-        self._failed = FailedAttempts()
+        self._failed = FailedAttempts(keys.ATTEMPTS)
         self._max_header = settings.max_header
 
     def check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
@@ -51,16 +52,16 @@ class Gate:
         if not is_same_origin(scope["method"], headers):
             raise Problem(403, "requests from pages of other sites are not answered")
         if self._keys and not is_public(scope["path"]):
-            self._check_key(_address(scope), given_key(headers))
+            self._check_keys(_address(scope), given_keys(headers))
 
-    def _check_key(self, address: str, key: bytes | None) -> None:
+    def _check_keys(self, address: str, given: list[bytes]) -> None:
         challenge = {"www-authenticate": 'Bearer realm="capsmith"'}
-        if key is None:
+        if not given:
             detail = "an API key is needed: send it as Authorization: Bearer KEY or as X-API-Key"
             raise Problem(401, detail, headers=challenge)
         if seconds := self._failed.wait(address):
             raise busy("too many wrong API keys from this address; try again later", seconds)
-        if not self._keys.accepts(key):
+        if not all([self._keys.accepts(key) for key in given]):
             self._failed.add(address)
             raise Problem(401, "the API key is wrong", headers=challenge)
 

@@ -72,12 +72,14 @@ class Decoder:
     """
 
     def __init__(self, workers: int, max_pixels: int) -> None:
-        self._max_pixels = max_pixels
-        self._threads = ThreadPoolExecutor(workers, "decode")
+        self._workers, self._max_pixels = workers, max_pixels
+        self._threads: ThreadPoolExecutor | None = None
 
     def close(self) -> None:
-        """Ends the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Ends the threads; further images start others."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
 
     async def decode(self, uploads: Sequence[Upload], sizes: Sizes, field: str = "image") -> list[Picture]:
         """Decodes the images of a request.
@@ -91,8 +93,9 @@ class Decoder:
             Problem: 422 with an error for each image that cannot be read.
         """
         loop = asyncio.get_running_loop()
+        threads = self._threads = self._threads or ThreadPoolExecutor(self._workers, "decode")
         found = await asyncio.gather(
-            *(loop.run_in_executor(self._threads, self._picture, upload.data, sizes) for upload in uploads)
+            *(loop.run_in_executor(threads, self._picture, upload.data, sizes) for upload in uploads)
         )
         pictures = [picture for picture in found if isinstance(picture, Picture)]
         errors = [
