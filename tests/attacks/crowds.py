@@ -123,7 +123,9 @@ def _(server: Server) -> Played:
         connection = connect(server.port, 3.0)
         connections.append(connection)
         with contextlib.suppress(OSError):
-            connection.sendall(post(("Content-Length", "9999999")) + b"--x\r\n" + IMAGE.encode() + b"\r\n\r\n" + b"x" * 9_000_000)
+            connection.sendall(
+                post(("Content-Length", "9999999")) + b"--x\r\n" + IMAGE.encode() + b"\r\n\r\n" + b"x" * 9_000_000
+            )
     for connection in connections:
         connection.close()
     time.sleep(1.0)

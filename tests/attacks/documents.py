@@ -121,7 +121,17 @@ def _(server: Server) -> Played:
 
 @attack("words of strange letters", 200, 422)
 def _(server: Server) -> Played:
-    texts = ("\u202e", "\0", "a\0b", "\ufeff", "Z\u0351\u036b" * 30, "ﷺ" * 60, "İ" * 99, "\U0001f468\u200d\U0001f469", "ß" * 99)
+    texts = (
+        "\u202e",
+        "\0",
+        "a\0b",
+        "\ufeff",
+        "Z\u0351\u036b" * 30,
+        "ﷺ" * 60,
+        "İ" * 99,
+        "\U0001f468\u200d\U0001f469",
+        "ß" * 99,
+    )
     answers = [server.options(prefix=text) for text in texts] + [server.options(include=[text]) for text in texts]
     return [answer for answer in answers if answer is not None]
 
@@ -150,7 +160,11 @@ def _(server: Server) -> Played:
 @attack("lone surrogates", 400, 422)
 def _(server: Server) -> Played:
     return _all(
-        server, _with('"prefix": "\\ud800"'), _with('"include": ["\\udfff"]'), _with('"\\ud800": 1'), _with('"a": "\ud800"')
+        server,
+        _with('"prefix": "\\ud800"'),
+        _with('"include": ["\\udfff"]'),
+        _with('"\\ud800": 1'),
+        _with('"a": "\ud800"'),
     )
 
 
@@ -174,7 +188,18 @@ def _(server: Server) -> Played:
 
 @attack("images that are no base64", 422)
 def _(server: Server) -> Played:
-    values = ("", "====", "%%%", SMALL[:-3], SMALL + "!", " " + SMALL, "\n".join(SMALL), "-_" + SMALL, "é", "A" * 99_999)
+    values = (
+        "",
+        "====",
+        "%%%",
+        SMALL[:-3],
+        SMALL + "!",
+        " " + SMALL,
+        "\n".join(SMALL),
+        "-_" + SMALL,
+        "é",
+        "A" * 99_999,
+    )
     return _all(server, *[{"images": [value]} for value in values], {"images": [None, 1, [], {}]})
 
 
@@ -210,6 +235,19 @@ def _(server: Server) -> Played:
 @attack("100,000 empty images", 422, 413)
 def _(server: Server) -> Played:
     return server.json({"images": [""] * 100_000})
+
+
+@attack("a million words and a million lists of words", 422)
+def _(server: Server) -> Played:
+    return _all(
+        server,
+        _with('"include": [' + ", ".join(['"a"'] * 1_000_000) + "]"),
+        _with('"include": [' + ", ".join(["1"] * 1_000_000) + "]"),
+        _with('"exclude": [' + ", ".join(["[]"] * 1_000_000) + "]"),
+        _with('"prefix": "' + "a" * 5_000_000 + '"'),
+        _with('"search": "' + "a" * 5_000_000 + '"'),
+        _with('"' + "k" * 5_000_000 + '": 1'),
+    )
 
 
 @attack("a bomb in base64", 422)

@@ -187,7 +187,16 @@ def _(server: Server) -> Played:
 
 @attack("fields called __proto__, constructor and the like", 422)
 def _(server: Server) -> Played:
-    names = ("__proto__", "constructor", "prototype", "__class__", "model_config", "search_settings", "self", "images[]")
+    names = (
+        "__proto__",
+        "constructor",
+        "prototype",
+        "__class__",
+        "model_config",
+        "search_settings",
+        "self",
+        "images[]",
+    )
     return [a for name in names if (a := server.upload(server.photo, **{name: "1"})) is not None]
 
 
@@ -224,7 +233,7 @@ def _(server: Server) -> Played:
 @attack("a file name in other encodings", 200, 400)
 def _(server: Server) -> Played:
     answers = [server.upload(server.photo, name=name) for name in ("写真.jpg", "صورة.png", "🐶.gif", "e\u0301.jpg")]
-    starred = 'Content-Disposition: form-data; name="image"; filename*=UTF-8\'\'%2e%2e%2fetc%2fpasswd%00'
+    starred = "Content-Disposition: form-data; name=\"image\"; filename*=UTF-8''%2e%2e%2fetc%2fpasswd%00"
     answers.append(server.parts((starred, server.photo)))
     return [_require_harmless_name(a) for a in answers if a is not None]  # type: ignore[misc]
 

@@ -10,7 +10,9 @@ GUESS = "guessed-key-0123456789"
 
 
 def _ask(server: Server, target: str = "/v1/models", **headers: str | None) -> Played:
-    return server.request("GET", target, headers={"Authorization": None, **{k.replace("_", "-"): v for k, v in headers.items()}})
+    return server.request(
+        "GET", target, headers={"Authorization": None, **{k.replace("_", "-"): v for k, v in headers.items()}}
+    )
 
 
 @attack("no key", 401, 404)

@@ -75,7 +75,9 @@ def _(server: Server) -> Played:
 
 @attack("files that are no part of the pages", *MISSING)
 def _(server: Server) -> Played:
-    return _get(server, "/static/swagger/", "/static/swagger", "/static/.", "/.git/config", "/static/js", "/.env", "/app.py")
+    return _get(
+        server, "/static/swagger/", "/static/swagger", "/static/.", "/.git/config", "/static/js", "/.env", "/app.py"
+    )
 
 
 @attack("paths with line breaks and escape sequences, for the log", *MISSING, bare=True)
@@ -92,6 +94,11 @@ def _(server: Server) -> Played:
 
 @attack("parameters where none belong", 200)
 def _(server: Server) -> Played:
-    targets = ("/v1/models?model=../../etc", "/healthz?__proto__[a]=1", "/openapi.json?url=//evil", "/docs?url=//evil.example")
+    targets = (
+        "/v1/models?model=../../etc",
+        "/healthz?__proto__[a]=1",
+        "/openapi.json?url=//evil",
+        "/docs?url=//evil.example",
+    )
     answers = [server.get(target) for target in targets]
     return [answer for answer in answers if answer is not None]

@@ -39,7 +39,7 @@ def _alone(server: Server, *requests: bytes) -> Played:
     return answers or None
 
 
-# --- lengths -----------------------------------------------------------------------------------------------------------
+# --- lengths ----------------------------------------------------------------------------------------------------
 
 
 @attack("Content-Length too small", 400, 422, bare=True)
@@ -73,7 +73,9 @@ def _(server: Server) -> Played:
 
 @attack("two Content-Lengths", *REFUSED, bare=True)
 def _(server: Server) -> Played:
-    return _alone(server, post(("Content-Length", "5"), ("Content-Length", str(5 + len(SMUGGLED)))) + b"12345" + SMUGGLED)
+    return _alone(
+        server, post(("Content-Length", "5"), ("Content-Length", str(5 + len(SMUGGLED)))) + b"12345" + SMUGGLED
+    )
 
 
 @attack("Content-Length and Transfer-Encoding", 400, 415, 411, bare=True)
@@ -86,7 +88,16 @@ def _(server: Server) -> Played:
 
 @attack("Transfer-Encodings that servers read differently", 400, 411, 415, 501, bare=True)
 def _(server: Server) -> Played:
-    values = ("xchunked", "chunked, identity", "identity", "gzip, chunked", " chunked", "chunked\x0b", "CHUNKED;a=b", "")
+    values = (
+        "xchunked",
+        "chunked, identity",
+        "identity",
+        "gzip, chunked",
+        " chunked",
+        "chunked\x0b",
+        "CHUNKED;a=b",
+        "",
+    )
     return _alone(server, *[post(("Transfer-Encoding", value)) + b"0\r\n\r\n" + SMUGGLED for value in values])
 
 
@@ -134,7 +145,7 @@ def _(server: Server) -> Played:
     return _each(server, post(("Transfer-Encoding", "chunked")) + b"0\r\n" + b"X-Trailer: 1\r\n" * 70_000 + b"\r\n")
 
 
-# --- headers -----------------------------------------------------------------------------------------------------------
+# --- headers ----------------------------------------------------------------------------------------------------
 
 
 @attack("a header of 1 MB", 0, 400, 431, bare=True)
@@ -194,7 +205,8 @@ def _(server: Server) -> Played:
 @attack("a body of one byte each second", 408, slow=True)
 def _(server: Server) -> Played:
     start = time.monotonic()
-    answers = exchange(server.port, post(("Content-Length", "5000")), *[b"-"] * 50, pause=1.0, timeout=60.0)
+    letters = [bytes((letter,)) for letter in form([(IMAGE, server.photo)])[:55]]
+    answers = exchange(server.port, post(("Content-Length", "5000")), *letters, pause=1.0, timeout=60.0)
     if time.monotonic() - start > 56:
         raise Breach("the connection was held")
     return answers or None
@@ -217,7 +229,7 @@ def _(server: Server) -> Played:
     return None
 
 
-# --- first lines and other protocols -----------------------------------------------------------------------------------
+# --- first lines and other protocols ------------------------------------------------------------------------------
 
 
 @attack("first lines that are none", *REFUSED, 404, 405, bare=True)
@@ -338,5 +350,11 @@ def _(server: Server) -> Played:
 
 @attack("ranges of bytes", 200, 206, 416)
 def _(server: Server) -> Played:
-    values = ("bytes=0-", "bytes=-1", "bytes=9-1", "bytes=" + ",".join(f"{n}-" for n in range(1000)), "bytes=0-" + "9" * 99)
+    values = (
+        "bytes=0-",
+        "bytes=-1",
+        "bytes=9-1",
+        "bytes=" + ",".join(f"{n}-" for n in range(1000)),
+        "bytes=0-" + "9" * 99,
+    )
     return _each(server, *[head("GET", "/openapi.json", [HOST, CLOSE, ("Range", value)]) for value in values])

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
@@ -21,6 +23,7 @@ MakeApp = Callable[[Models, ServeSettings], Any]
 """Makes the application, such as ``app.create_app``."""
 
 _MODULES = {"fastapi": "fastapi", "uvicorn": "uvicorn", "h11": "uvicorn", "prometheus_client": "prometheus-client"}
+_M_MMAP_THRESHOLD, _MAPPED = -3, 1 << 20  # buffers from a megabyte are mapped, so none stays behind in a heap
 _LAST_BATCH = 10.0  # seconds that batches may take after the last request was answered or cancelled
 
 
@@ -46,6 +49,7 @@ def serve(
         CapsmithError, OSError, MemoryError: A model cannot be loaded.
         MissingExtraError: FastAPI or uvicorn is not installed.
     """
+    _prepare_process()
     models = Models()
     loading = _Loading(models)
     models.start(loads, loading.done)
@@ -58,6 +62,13 @@ def serve(
             one.close()
     if models.error is not None:
         raise models.error
+
+
+def _prepare_process() -> None:
+    """Returns freed memory to the system at once, and keeps what Pillow says about images out of the log."""
+    warnings.filterwarnings("ignore", module="PIL")
+    with contextlib.suppress(OSError, AttributeError):  # not with other C libraries than glibc
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MAPPED)
 
 
 class _Loading:
