@@ -65,11 +65,7 @@ class BatchWork:
         features = _features(self._filled(rows))
         captions = self.captioner.caption_features(features, wanted[0].decoding)[: len(rows)]
         captions = self._with_domain(rows, captions)
-        for attention in (False, True):
-            places = [place for place, one in enumerate(wanted) if one.attention is attention]
-            places = [place for place in places if attention or wanted[place].details]
-            self._add_details(rows, captions, places, attention)
-        return captions
+        return self._with_details(rows, captions, wanted)
 
     def _with_domain(self, rows: Sequence[Rows], captions: list[Any]) -> list[Any]:
         """Adds the distance of each image from the training images, if the captioner knows them."""
@@ -79,15 +75,19 @@ class BatchWork:
         checks = domain.check(np.stack([row[0] for row in rows]))
         return [replace(caption, domain=check) for caption, check in zip(captions, checks, strict=True)]
 
-    def _add_details(self, rows: Sequence[Rows], captions: list[Any], places: Sequence[int], attention: bool) -> None:
-        describe = getattr(self.captioner, "word_details", None)
-        if not places or describe is None:
-            return
+    def _with_details(self, rows: Sequence[Rows], captions: list[Any], wanted: Sequence[Wanted]) -> list[Any]:
+        """Adds probabilities and attention maps for those who want them, in one call: it computes all words again."""
+        places = [place for place, one in enumerate(wanted) if one.details or one.attention]
+        if not places:
+            return captions
         chosen = self._filled(places)
         features = _features([rows[place] for place in chosen])
-        detailed = describe(features, [captions[place] for place in chosen], attention=attention)
+        attention = any(one.attention for one in wanted)
+        detailed = self.captioner.word_details(features, [captions[place] for place in chosen], attention=attention)
+        captions = list(captions)
         for place, caption in zip(places, detailed, strict=False):  # what was filled up is not needed
-            captions[place] = caption
+            captions[place] = caption if wanted[place].attention else replace(caption, attention=None)
+        return captions
 
     def _filled(self, items: Sequence[Any]) -> list[Any]:
         if not self.padded:
