@@ -141,7 +141,7 @@ def test_progress(running, studio, folder):
     }
 
 
-@pytest.mark.parametrize("part, side", [("thumbnail", 320), ("picture", 1600)])
+@pytest.mark.parametrize("part, side", [("thumbnail", 480), ("picture", 1600)])
 def test_pictures_are_upright_jpegs_without_metadata(tmp_path, part, side):
     folder = tmp_path / "photos"
     folder.mkdir()
