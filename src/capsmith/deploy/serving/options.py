@@ -103,6 +103,17 @@ _LISTS = frozenset(("include", "exclude"))
 SEARCH_FIELDS = tuple(name for name in CaptionOptions.model_fields if name not in ("model", "attention"))
 """The fields that are settings of the search."""
 
+_OF_SEARCH: Mapping[str, tuple[str, ...]] = {
+    "beam_size": ("beam",),
+    "length_penalty": ("beam",),
+    "temperature": ("sample",),
+    "top_k": ("sample",),
+    "top_p": ("sample",),
+    "seed": ("sample",),
+    "include": ("beam", "greedy"),
+}
+"""Fields that only some searches have."""
+
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?")
 _DETAILS = {
@@ -156,9 +167,26 @@ def _checked(values: dict[str, Any], errors: list[dict[str, Any]]) -> CaptionOpt
         options = CaptionOptions.model_validate(values)
     except ValidationError as error:
         errors = [*errors, *map(_field_error, error.errors(include_url=False, include_context=False))]
+    else:
+        errors = [*errors, *_unfit(options)]
     if errors:
         raise Problem(422, _summary(errors), errors)
     return options
+
+
+def _unfit(options: CaptionOptions) -> list[dict[str, Any]]:
+    """Returns an error for each field that the search of a request does not have.
+
+    A request that names no search, but has fields of sampling, samples.
+    """
+    given = options.search_settings()
+    sampled = any(_OF_SEARCH.get(name) == ("sample",) for name in given)
+    search = options.search or ("sample" if sampled else None)
+    return [
+        {"field": name, "detail": f"only for search {' or '.join(_OF_SEARCH[name])}, not for {search}"}
+        for name in given
+        if search is not None and search not in _OF_SEARCH.get(name, (search,))
+    ]
 
 
 def _field_error(error: Any) -> dict[str, Any]:
