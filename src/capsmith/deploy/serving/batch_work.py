@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from capsmith.decoding.features import EnsembleFeatures
+from capsmith.deploy.serving.recording import record
 from capsmith.models.feature_captioner import Features, parts_of
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -43,6 +44,7 @@ class BatchWork:
 
     def __init__(self, captioner: Any, padded: bool = False) -> None:
         self.captioner, self.padded = captioner, padded
+        self._recording = record(captioner)
 
     def encode(self, pixels: Sequence[Sequence[np.ndarray]]) -> list[Rows]:
         """Returns the features of images.
@@ -63,6 +65,8 @@ class BatchWork:
             wanted: What each wants; ``decoding`` is the same in all.
         """
         features = _features(self._filled(rows))
+        if self._recording is not None:
+            self._recording.forget()
         captions = self.captioner.caption_features(features, wanted[0].decoding)[: len(rows)]
         captions = self._with_domain(rows, captions)
         return self._with_details(rows, captions, wanted)
@@ -76,18 +80,38 @@ class BatchWork:
         return [replace(caption, domain=check) for caption, check in zip(captions, checks, strict=True)]
 
     def _with_details(self, rows: Sequence[Rows], captions: list[Any], wanted: Sequence[Wanted]) -> list[Any]:
-        """Adds probabilities and attention maps for those who want them, in one call: it computes all words again."""
-        places = [place for place, one in enumerate(wanted) if one.details or one.attention]
+        """Adds probabilities and attention maps for those who want them.
+
+        What the search did not record is computed again, in one call.
+        """
+        detailed = self._with_recorded(captions)
+        places = [
+            place
+            for place, one in enumerate(wanted)
+            if one.attention or (one.details and not detailed[place].probabilities)
+        ]
         if not places:
-            return captions
+            return detailed
         chosen = self._filled(places)
         features = _features([rows[place] for place in chosen])
         attention = any(one.attention for one in wanted)
-        detailed = self.captioner.word_details(features, [captions[place] for place in chosen], attention=attention)
-        captions = list(captions)
-        for place, caption in zip(places, detailed, strict=False):  # what was filled up is not needed
-            captions[place] = caption if wanted[place].attention else replace(caption, attention=None)
-        return captions
+        again = self.captioner.word_details(features, [captions[place] for place in chosen], attention=attention)
+        for place, caption in zip(places, again, strict=False):  # what was filled up is not needed
+            detailed[place] = caption if wanted[place].attention else replace(caption, attention=None)
+        return detailed
+
+    def _with_recorded(self, captions: Sequence[Any]) -> list[Any]:
+        """Adds the probabilities that the search has recorded."""
+        if self._recording is None:
+            return list(captions)
+        encode = self.captioner.vocabulary.encode_words
+        tokens = [[own for (own,) in encode(caption.words)] for caption in captions]
+        found = self._recording.probabilities(tokens)
+        self._recording.forget()
+        return [
+            caption if own is None else replace(caption, probabilities=own)
+            for caption, own in zip(captions, found, strict=True)
+        ]
 
     def _filled(self, items: Sequence[Any]) -> list[Any]:
         if not self.padded:
