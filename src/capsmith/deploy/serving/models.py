@@ -151,29 +151,24 @@ class Models:
         """Returns ``ServedModel.describe`` of each loaded model, with ``default``."""
         return [model.describe() | {"default": model.name == self.default} for model in self]
 
-    def start(
-        self, paths: Sequence[NamedPath], load: Callable[[NamedPath], ServedModel], done: Callable[[], None]
-    ) -> threading.Thread:
+    def start(self, loads: "Mapping[str, Callable[[], ServedModel]]", done: Callable[[], None]) -> None:
         """Loads models in a thread.
 
         Args:
-            paths: The models.
-            load: Loads one.
+            loads: Loads each model, by name; the first is the default.
             done: Called by the thread when all are loaded, or ``error`` is set.
         """
-        self.names = [path.name for path in paths]
+        self.names = list(loads)
 
         def run() -> None:
             try:
-                for path in paths:
-                    self.served[path.name] = load(path)
+                for name, load in loads.items():
+                    self.served[name] = load()
             except Exception as error:
                 self.error = error
             done()
 
-        thread = threading.Thread(target=run, name="load models", daemon=True)
-        thread.start()
-        return thread
+        threading.Thread(target=run, name="load models", daemon=True).start()
 
     async def close(self) -> None:
         """Finishes all accepted images."""
@@ -233,7 +228,7 @@ def served_model(
         observe: Told about each batch.
     """
     batcher = Batcher(
-        captioner, name, settings.max_batch, settings.max_wait, settings.max_queue, padded=keras, observe=observe
+        captioner, name, settings.max_batch, settings.max_wait, settings.max_queue, keras=keras, observe=observe
     )
     kind = "ensemble" if len(getattr(captioner, "members", ())) > 1 else "run" if keras else "export"
     return ServedModel(name, kind, captioner, batcher, trained_on)

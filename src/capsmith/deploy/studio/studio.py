@@ -1,0 +1,111 @@
+"""A studio that runs: a project, the model that proposes, and what the operations share."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from capsmith.core.errors import one_line
+from capsmith.core.log import get_logger
+from capsmith.deploy.folder.selection import Selection
+from capsmith.deploy.serving.models import Models
+from capsmith.deploy.studio.exports import Exported, export_captions
+from capsmith.deploy.studio.looks import Looks
+from capsmith.deploy.studio.pictures import Pictures
+from capsmith.deploy.studio.proposals import Proposals
+from capsmith.deploy.studio.rows import printable_name
+from capsmith.deploy.studio.store import Store
+
+logger = get_logger(__name__)
+
+_POLL = 0.05  # seconds after which it is looked whether the models are loaded
+
+
+class Retraining(Protocol):
+    """Trains from the corrections in a process of its own; its methods may be called by any thread."""
+
+    def start(self) -> Any:
+        """Starts a training."""
+
+    def status(self) -> dict[str, Any]:
+        """Returns the state of the last training."""
+
+    def stop(self) -> Any:
+        """Stops a training that runs."""
+
+
+@dataclass
+class Studio:
+    """A project that is open in a service.
+
+    Attributes:
+        store: The project; the studio owns it.
+        models: The models; the default one proposes. They may still be loading.
+        fingerprint: Identifies the default model and its settings.
+        again: Also caption untouched images for which another model proposed.
+        workers: Threads that decode images in the background.
+        retraining: Trains from the corrections; None: that is not possible.
+    """
+
+    store: Store
+    models: Models
+    fingerprint: str
+    again: bool = False
+    workers: int = 2
+    retraining: Retraining | None = None
+    proposals: Proposals | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.pictures = Pictures(self.store.project)
+        self.looks = Looks(self.store, self.models, self.fingerprint)
+        self._exporting = asyncio.Lock()
+        self._folder = printable_name(os.fsencode(os.path.basename(os.path.abspath(self.store.root))))
+
+    def take_over(self, selection: Selection) -> None:
+        """Takes over a listing of the folder, and notes what changed."""
+        changes = self.store.sync(selection.items)
+        parts = [f"{count:,} {name}" for name, count in changes._asdict().items() if count]
+        logger.info(f"images: {self.store.counts().total:,}" + (f" ({', '.join(parts)})" if parts else ""))
+        if (count := self.store.proposed_by_others(self.fingerprint)) and not self.again:
+            logger.info(f"{count:,} captions were proposed by another model: --propose-again proposes anew")
+
+    async def run(self) -> None:
+        """Captions what has no caption, as soon as the models are loaded."""
+        while not self.models.ready:
+            if self.models.error is not None:
+                return
+            await asyncio.sleep(_POLL)
+        self.proposals = Proposals(self.store, self.models.get(), self.fingerprint, self.again, self.workers)
+        await self.proposals.run()
+
+    def progress(self) -> dict[str, Any]:
+        """Returns how far captioning and correcting are."""
+        known = {"project": self.store.identity, "folder": self._folder}
+        counts = known | self.store.counts()._asdict()
+        if self.models.error is not None:
+            return counts | {"running": False, "message": one_line(self.models.error)}
+        if self.proposals is None:  # the models are loading
+            return counts | {"running": bool(self.store.todo(self.fingerprint, self.again)), "message": None}
+        return counts | {"running": self.proposals.running, "message": self.proposals.error or None}
+
+    async def export(self, formats: Sequence[str]) -> Exported:
+        """Writes exports, one at a time.
+
+        Raises:
+            CapsmithError: As ``export_captions``.
+        """
+        async with self._exporting:
+            return await asyncio.to_thread(export_captions, self.store, formats)
+
+    async def image_file(self, id: int, large: bool) -> bytes:
+        """Returns a JPEG of an image.
+
+        Raises:
+            UnknownImage, ImageError: There is no such image, or it cannot be read.
+        """
+        path: Path = await asyncio.to_thread(self.store.path, id)
+        if large:
+            return await asyncio.to_thread(self.pictures.large, path)
+        return await asyncio.to_thread(self.pictures.small, id, path)
