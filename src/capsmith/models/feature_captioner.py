@@ -92,9 +92,13 @@ class FeatureCaptioner:
             self.require_attention()
         return [caption for batch in batches for caption in self._detailed(batch, search_config, attention)]
 
+    @property
+    def keeps_details(self) -> bool:
+        """Whether searches keep attention and probabilities, which then cost nothing; compiled ones do not."""
+        return not hasattr(self.stepper, "run_compiled")
+
     def _detailed(self, features: Features, decoding: "DecodingConfig", attention: bool) -> list[Caption]:
-        """Returns captions with the probabilities that the search has computed anyway; compiled searches keep none."""
-        if hasattr(self.stepper, "run_compiled"):
+        if not self.keeps_details:
             return self.word_details(features, self.search(features, decoding), attention)
         recording = RecordingStepper(self.stepper, partial(weights_of, self.members) if attention else None)
         captions = self.search(features, decoding, recording)

@@ -63,12 +63,22 @@ class BatchWork:
             wanted: What each wants; ``decoding`` is the same in all.
         """
         features = _features(self._filled(rows))
+        if getattr(self.captioner, "keeps_details", False):
+            details = any(one.details for one in wanted), any(one.attention for one in wanted)
+            return self._with_domain(rows, self._kept(features, wanted[0].decoding, *details)[: len(rows)])
         captions = self.captioner.caption_features(features, wanted[0].decoding)[: len(rows)]
         captions = self._with_domain(rows, captions)
         for attention in (False, True):
             places = [place for place, one in enumerate(wanted) if one.attention is attention]
             places = [place for place in places if attention or wanted[place].details]
             self._add_details(rows, captions, places, attention)
+        return captions
+
+    def _kept(self, features: Features, decoding: Any, details: bool, attention: bool) -> list[Any]:
+        """Returns captions with what the search has kept, which is there for all if it is for one."""
+        captions: list[Any] = self.captioner.caption_features(
+            features, decoding, attention=attention, probabilities=details
+        )
         return captions
 
     def _with_domain(self, rows: Sequence[Rows], captions: list[Any]) -> list[Any]:
