@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
     settings = settings_of(args)
     models = named_paths(args.models)
+    loads = {model.name: prepare(model, settings, args.set, _load_keras) for model in models}
     sockets = listen(settings.host, settings.port)
     if not (settings.keys or is_loopback(sockets)):
         print_error("note: other machines can use this service, as no API key is set: see --api-key-file")
@@ -71,7 +72,6 @@ def run(args: argparse.Namespace) -> int:
         from capsmith.deploy.starter import introduction
 
         print_error(introduction().replace("capsmith caption RUN IMAGE", "capsmith serve RUN"))
-    loads = {model.name: prepare(model, settings, args.set, _load_keras) for model in models}
     line = f"serving {', '.join(loads)} at {address_of(sockets)}"
     serve(sockets, loads, settings, started=lambda: print_line(line))
     return 0

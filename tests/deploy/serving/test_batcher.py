@@ -283,8 +283,7 @@ def test_details_and_attention_are_computed_for_those_who_want_them(captioner):
     plain, bare, attended, other = run(captioner, test)
     assert [len(c.probabilities) for c in (plain, bare, attended, other)] == [4, 0, 4, 4]
     assert [c.attention is not None for c in (plain, bare, attended, other)] == [False, False, True, False]
-    assert sorted(colour for batch, attention in captioner.detailed for colour in batch if not attention) == [0, 1, 4]
-    assert [batch for batch, attention in captioner.detailed if attention] == [[3]]
+    assert sorted(colour for batch, _ in captioner.detailed for colour in batch) == [0, 1, 3, 4]
 
 
 def test_close_finishes_what_was_accepted_and_refuses_the_rest(captioner):
@@ -302,6 +301,20 @@ def test_close_finishes_what_was_accepted_and_refuses_the_rest(captioner):
 
     assert len(run(captioner, test)) == 3
     assert not [thread for thread in threading.enumerate() if thread.name in ("encode m", "search m")]
+
+
+def test_giving_up_ends_all_requests_at_once(captioner):
+    captioner.shut()
+
+    async def test(batcher):
+        tasks = await start(batcher, captioner, 1, 2, 3)
+        batcher.give_up()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        with pytest.raises(Closed):
+            await batcher.caption(pixels_of(4), beam(captioner))
+        return results
+
+    assert [type(one) for one in run(captioner, test)] == [Closed] * 3
 
 
 def test_an_observer_is_told_about_each_batch_and_cannot_stop_the_service(captioner):

@@ -68,11 +68,7 @@ class BatchWork:
             return self._with_domain(rows, self._kept(features, wanted[0].decoding, *details)[: len(rows)])
         captions = self.captioner.caption_features(features, wanted[0].decoding)[: len(rows)]
         captions = self._with_domain(rows, captions)
-        for attention in (False, True):
-            places = [place for place, one in enumerate(wanted) if one.attention is attention]
-            places = [place for place in places if attention or wanted[place].details]
-            self._add_details(rows, captions, places, attention)
-        return captions
+        return self._with_details(rows, captions, wanted)
 
     def _kept(self, features: Features, decoding: Any, details: bool, attention: bool) -> list[Any]:
         """Returns captions with what the search has kept, which is there for all if it is for one."""
@@ -89,15 +85,19 @@ class BatchWork:
         checks = domain.check(np.stack([row[0] for row in rows]))
         return [replace(caption, domain=check) for caption, check in zip(captions, checks, strict=True)]
 
-    def _add_details(self, rows: Sequence[Rows], captions: list[Any], places: Sequence[int], attention: bool) -> None:
-        describe = getattr(self.captioner, "word_details", None)
-        if not places or describe is None:
-            return
+    def _with_details(self, rows: Sequence[Rows], captions: list[Any], wanted: Sequence[Wanted]) -> list[Any]:
+        """Adds probabilities and attention maps for those who want them, in one call: it computes all words again."""
+        places = [place for place, one in enumerate(wanted) if one.details or one.attention]
+        if not places:
+            return captions
         chosen = self._filled(places)
         features = _features([rows[place] for place in chosen])
-        detailed = describe(features, [captions[place] for place in chosen], attention=attention)
+        attention = any(one.attention for one in wanted)
+        detailed = self.captioner.word_details(features, [captions[place] for place in chosen], attention=attention)
+        captions = list(captions)
         for place, caption in zip(places, detailed, strict=False):  # what was filled up is not needed
-            captions[place] = caption
+            captions[place] = caption if wanted[place].attention else replace(caption, attention=None)
+        return captions
 
     def _filled(self, items: Sequence[Any]) -> list[Any]:
         if not self.padded:

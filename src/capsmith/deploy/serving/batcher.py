@@ -71,6 +71,7 @@ class Batcher:
         self._work, self._keras = BatchWork(captioner, keras), keras
         self._queue = BatchQueue(max_batch, max_wait)
         self._turn: Any = threading.Lock() if keras else contextlib.nullcontext()
+        self._jobs: set[Job] = set()  # that are awaited
         self._seconds = {"encode": 0.0, "search": 0.0}  # for an image, a moving mean
         self._threads = [
             threading.Thread(target=run, name=f"{stage} {name}", daemon=True)
@@ -121,9 +122,11 @@ class Batcher:
         wanted = Wanted(decoding, details, attention)
         job = Job(pixels, wanted, finish, images_at_once=images_at_once(decoding))
         self._accept(job)
+        self._jobs.add(job)
         try:
             return await result
         finally:
+            self._jobs.discard(job)
             if job.missing:  # an error, or cancelled
                 self._queue.drop(job)
 
@@ -161,8 +164,19 @@ class Batcher:
     async def close(self) -> None:
         """Finishes what was accepted, then ends the threads."""
         self._queue.close()
-        while any(thread.is_alive() for thread in self._threads):
+        while self.is_alive:
             await asyncio.sleep(0.01)  # a thread that waits for them could not be cancelled
+
+    def give_up(self) -> None:
+        """Accepts no more images, and ends all requests with ``Closed``."""
+        self._queue.close()
+        for job in list(self._jobs):
+            job.finish(job, Closed("the service is being stopped"))
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether one of the threads runs."""
+        return any(thread.is_alive() for thread in self._threads)
 
     def _accept(self, job: Job) -> None:
         waiting = self._queue.accept(job, self.max_queue)

@@ -113,6 +113,7 @@ class Models:
     served: dict[str, ServedModel] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     error: Exception | None = None
+    _loading: threading.Thread | None = None
 
     @classmethod
     def of(cls, *models: ServedModel) -> "Models":
@@ -168,7 +169,19 @@ class Models:
                 self.error = error
             done()
 
-        threading.Thread(target=run, name="load models", daemon=True).start()
+        self._loading = threading.Thread(target=run, name="load models", daemon=True)
+        self._loading.start()
+
+    def give_up(self) -> None:
+        """Ends all accepted requests with ``batcher.Closed``."""
+        for model in self:
+            model.batcher.give_up()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a model is being loaded, or a closed one still computes."""
+        loading = self._loading is not None and self._loading.is_alive()
+        return loading or any(model.batcher.is_alive for model in self)
 
     async def close(self) -> None:
         """Finishes all accepted images."""

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from capsmith.core.errors import escaped
 from capsmith.deploy.serving.bounds import MAX_PREFIX, MAX_WORD, MAX_WORDS, NUMBERS
@@ -21,7 +22,8 @@ def _words(description: str, example: list[str]) -> Any:
     return Field(default=None, max_length=MAX_WORDS, description=description, examples=[example])
 
 
-_Word = Annotated[str, Field(min_length=1, max_length=MAX_WORD)]
+_NO_CONTROL = r"^[^\x00-\x1f]*$"
+_Word = Annotated[str, Field(min_length=1, max_length=MAX_WORD, pattern=_NO_CONTROL)]
 _OPTION = ConfigDict(extra="forbid", strict=True)
 
 
@@ -65,6 +67,7 @@ class CaptionOptions(BaseModel):
     prefix: str | None = Field(
         default=None,
         max_length=MAX_PREFIX,
+        pattern=_NO_CONTROL,
         description="Every caption begins with this text. The model must know its words.",
         examples=["a photo of"],
     )
@@ -79,16 +82,15 @@ class CaptionOptions(BaseModel):
     )
     seed: int | None = _number("seed", "Of `sample`: the random seed. Equal seeds give equal captions of an image.", 1)
 
-    @model_validator(mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _whole_numbers(cls, values: Any) -> Any:
-        """JSON does not tell 3 from 3.0."""
-        if not isinstance(values, dict):
-            return values
-        return {
-            name: int(value) if name in _WHOLE and isinstance(value, float) and value.is_integer() else value
-            for name, value in values.items()
-        }
+    def _plain_value(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuses null, and takes 3.0 for 3, which JSON does not tell apart."""
+        if value is None:
+            raise PydanticCustomError("null", "leave the field out instead of null")
+        if info.field_name in _WHOLE and isinstance(value, float) and value.is_integer():
+            return int(value)
+        return value
 
     def search_settings(self) -> dict[str, Any]:
         """Returns what the request says about the search: only what is given."""
@@ -103,6 +105,10 @@ SEARCH_FIELDS = tuple(name for name in CaptionOptions.model_fields if name not i
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,20})?([eE][-+]?[0-9]{1,3})?")
+_DETAILS = {
+    "extra_forbidden": "there is no such field; see /docs",
+    "string_pattern_mismatch": "a control character cannot be part of it",
+}
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -142,7 +148,7 @@ def _value(name: str, text: str) -> Any:
         return int(text)
     if name in _DECIMAL and _NUMBER.fullmatch(text):
         return float(text)
-    return _BOOLEANS.get(text, text) if name == "attention" else text
+    return _BOOLEANS.get(text.lower(), text) if name == "attention" else text
 
 
 def _checked(values: dict[str, Any], errors: list[dict[str, Any]]) -> CaptionOptions:
@@ -157,8 +163,7 @@ def _checked(values: dict[str, Any], errors: list[dict[str, Any]]) -> CaptionOpt
 
 def _field_error(error: Any) -> dict[str, Any]:
     name, *place = error["loc"] or ("body",)
-    unknown = error["type"] == "extra_forbidden"
-    detail = "there is no such field; see /docs" if unknown else _lower(error["msg"])
+    detail = _DETAILS.get(error["type"]) or error["msg"][:1].lower() + error["msg"][1:]
     index = {"index": place[0]} if place and isinstance(place[0], int) else {}
     return {"field": _shown(str(name)), "detail": detail, **index}
 
@@ -171,7 +176,3 @@ def _summary(errors: list[dict[str, Any]]) -> str:
 
 def _shown(name: str) -> str:
     return escaped(name)[:100]
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]

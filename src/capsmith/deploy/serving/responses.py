@@ -11,6 +11,9 @@ from starlette.responses import Response
 from capsmith.deploy.serving.uploads import Picture, Upload
 from capsmith.models.caption import Caption
 
+SMALL_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mM4IScHAAK2AQUKW6YGAAAAAElFTkSuQmCC"
+"""A PNG of one pixel in base64, for examples that work."""
+
 _EXACT = ConfigDict(extra="forbid")
 _DIGITS = 6
 

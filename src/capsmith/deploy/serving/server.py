@@ -2,17 +2,21 @@
 
 import asyncio
 import contextlib
+import ctypes
+import importlib.util
 import os
 import signal
 import socket
 import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
-from capsmith.core.errors import MissingExtraError
+from capsmith.core.errors import CapsmithError, MissingExtraError
 from capsmith.core.interrupts import active_signals
-from capsmith.core.terminal import print_error
+from capsmith.core.terminal import flush, print_error
 from capsmith.deploy.serving.loading import Load
 from capsmith.deploy.serving.models import Models
 from capsmith.deploy.serving.settings import ServeSettings
@@ -20,8 +24,17 @@ from capsmith.deploy.serving.settings import ServeSettings
 MakeApp = Callable[[Models, ServeSettings], Any]
 """Makes the application, such as ``app.create_app``."""
 
-_MODULES = {"fastapi": "fastapi", "uvicorn": "uvicorn", "h11": "uvicorn", "prometheus_client": "prometheus-client"}
-_LAST_BATCH = 10.0  # seconds that batches may take after the last request was answered or cancelled
+_PACKAGES = {
+    "fastapi": "fastapi",
+    "uvicorn": "uvicorn",
+    "h11": "uvicorn",
+    "python_multipart": "python-multipart",
+    "prometheus_client": "prometheus-client",
+}
+"""The packages of the extra, by their modules."""
+_M_MMAP_THRESHOLD, _MAPPED = -3, 1 << 20  # buffers from a megabyte are mapped, so none stays behind in a heap
+_ANSWERS = 2.0  # seconds in which requests that were given up are answered
+_LAST_BATCH = 5.0  # seconds that native code may take at the end
 
 
 def serve(
@@ -46,18 +59,28 @@ def serve(
         CapsmithError, OSError, MemoryError: A model cannot be loaded.
         MissingExtraError: FastAPI or uvicorn is not installed.
     """
+    _prepare_process()
     models = Models()
     loading = _Loading(models)
-    models.start(loads, loading.done)
     try:
+        _require_packages()
+        models.start(loads, loading.done)
         server, app = _server(models, settings, make_app)
         loading.attach(server, app)
         asyncio.run(_run(server, models, settings, sockets, started))
     finally:
         for one in sockets:
             one.close()
+    _leave(models)
     if models.error is not None:
         raise models.error
+
+
+def _prepare_process() -> None:
+    """Returns freed memory to the system at once, and keeps what Pillow says about images out of the log."""
+    warnings.filterwarnings("ignore", module="PIL")
+    with contextlib.suppress(OSError, AttributeError):  # not with other C libraries than glibc
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MAPPED)
 
 
 class _Loading:
@@ -91,21 +114,27 @@ class _Loading:
             self._app.state.service.watch(model)
 
 
+def _require_packages() -> None:
+    """Raises MissingExtraError if a package of the extra is missing, without importing any."""
+    for module, package in _PACKAGES.items():
+        try:
+            found = importlib.util.find_spec(module) is not None
+        except ValueError:
+            found = False
+        if not found:
+            raise MissingExtraError(package, "serve", "capsmith serve")
+
+
 def _server(models: Models, settings: ServeSettings, make_app: MakeApp | None) -> tuple[Any, Any]:
-    try:
-        import uvicorn
+    import uvicorn
 
-        from capsmith.deploy.serving.protocol import limited
+    from capsmith.deploy.serving.protocol import limited
 
-        if make_app is None:
-            from capsmith.deploy.serving.app import create_app
+    if make_app is None:
+        from capsmith.deploy.serving.app import create_app
 
-            make_app = create_app
-        app = make_app(models, settings)
-    except ModuleNotFoundError as error:
-        if error.name not in _MODULES:
-            raise
-        raise MissingExtraError(_MODULES[error.name], "serve", "capsmith serve") from error
+        make_app = create_app
+    app = make_app(models, settings)
 
     class Server(uvicorn.Server):
         """Ends by our rules."""
@@ -126,7 +155,7 @@ def _server(models: Models, settings: ServeSettings, make_app: MakeApp | None) -
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=max(1, round(settings.keep_alive)),
-        timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
+        timeout_graceful_shutdown=round(settings.shutdown_timeout + _ANSWERS),
         h11_max_incomplete_event_size=settings.max_header,
     )
     return Server(config), app
@@ -140,9 +169,24 @@ async def _run(
         await asyncio.sleep(0.005)
     if server.started:
         started()
+    while not (server.should_exit or running.done()):
+        await asyncio.wait([running], timeout=0.05)
+    await asyncio.wait([running], timeout=settings.shutdown_timeout)
+    models.give_up()  # what has not been answered by now is answered by 503
     await running
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(models.close(), _LAST_BATCH)
+
+
+def _leave(models: Models) -> None:
+    """Ends the process at once if native code is still running: Python would let it crash at its end."""
+    end = time.monotonic() + _LAST_BATCH
+    while models.busy and time.monotonic() < end:
+        time.sleep(0.01)
+    if models.busy and threading.current_thread() is threading.main_thread():
+        with contextlib.suppress(CapsmithError, BrokenPipeError):
+            flush()
+        os._exit(0)
 
 
 @contextlib.contextmanager

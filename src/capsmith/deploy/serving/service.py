@@ -136,6 +136,7 @@ def _decoding(model: ServedModel, options: CaptionOptions) -> Any:
 
 def _invalid(error: CapsmithError) -> Problem:
     """Returns the problem of a search that is not possible, with the field that the message names."""
-    message = escaped(one_line(error)).replace("decoding.type", "search").replace("decoding.", "")
+    message = escaped(one_line(error)).removeprefix("decoding: ")
+    message = message.replace("decoding.type", "search").replace("decoding.", "")
     field = next((name for name in SEARCH_FIELDS if message.startswith(name)), None)
     return Problem(422, message, [{"field": field, "detail": message.removeprefix(f"{field}: ")}] if field else ())

@@ -4,6 +4,7 @@ import { Alternatives } from "./alternatives.js";
 import { announce, copy } from "./announce.js";
 import { curl } from "./curl.js";
 import { button, icon, make } from "./dom.js";
+import { relative } from "./field.js";
 import { Player } from "./player.js";
 import { altText, save, stem } from "./texts.js";
 import { percent, Words } from "./words.js";
@@ -32,8 +33,8 @@ export class CaptionCard {
     this.line = make("p", { class: "caption-large", dir: "auto" });
     this.tools = make("p", { class: "caption-tools" });
     this.node = make(
-      "section",
-      { class: "caption-card", "aria-labelledby": this.id, data: { model: model.name } },
+      "div",
+      { class: "caption-card", role: "group", "aria-labelledby": this.id, data: { model: model.name } },
       several ? make("p", { class: "eyebrow" }, model.name) : null,
       this.title,
       this.line,
@@ -59,7 +60,8 @@ export class CaptionCard {
   }
 
   wordsOf({ caption, words }) {
-    const look = (index) => this.light.look(words[index].attention, `${words[index].word}, ${percent(words[index].probability)}`);
+    const maps = relative(words.map(({ attention }) => attention));
+    const look = (index) => this.light.look(maps[index], `${words[index].word}, ${percent(words[index].probability)}`);
     return new Words(caption, words, { look, leave: () => this.light.leave() });
   }
 
@@ -140,7 +142,7 @@ export class CaptionCard {
   /** Opens the caption for editing: Enter keeps the change, Escape does not. */
   edit() {
     this.player?.stop();
-    const field = make("textarea", { class: "field caption-field", rows: 2, maxlength: 1000, dir: "auto", "aria-label": "Caption" });
+    const field = make("textarea", { class: "field caption-field", rows: 3, maxlength: 1000, dir: "auto", "aria-label": "Caption" });
     field.value = this.text;
     const close = (text) => {
       this.set(text);

@@ -1,4 +1,22 @@
-// A coarse map of weights as a smooth field, and the lines around its high parts.
+// Coarse maps of weights: what is particular to each word, as a smooth field, and the lines around its high parts.
+
+const FLOOR = 0.1; // of an even weight: places that no word looks at say nothing
+
+/**
+ * What each word looked at more than the other words of its caption did. Many decoders rest at a corner of the image
+ * whenever a word needs no image; divided by the mean of all words, that place disappears and the word's own remains.
+ * @param {(number[][]|null|undefined)[]} maps of the words, rows of weights
+ * @returns {(number[][]|null)[]}
+ */
+export function relative(maps) {
+  const known = maps.filter(Boolean);
+  if (known.length < 2) return maps.map((map) => map ?? null);
+  const [rows, columns] = [known[0].length, known[0][0].length];
+  const floor = FLOOR / (rows * columns);
+  const at = (y, x) => known.reduce((sum, map) => sum + map[y][x], 0) / known.length;
+  const means = Array.from({ length: rows }, (_, y) => Array.from({ length: columns }, (_, x) => at(y, x)));
+  return maps.map((map) => map && map.map((row, y) => row.map((value, x) => value / (means[y][x] + floor))));
+}
 
 /**
  * Interpolates a map with cubic B-splines: smooth, and nowhere above or below the map itself.

@@ -21,14 +21,20 @@ const options = new Options(element("options"), () => {
   element("apply").hidden = !cards.length;
 });
 
-/** Adds photographs, the first of them in front. */
-function take(files) {
+/** Adds photographs, the first of them in front. The page moves there if the visitor could not see it. */
+function take(files, shown = true) {
   const fresh = files.map((file) => new PhotoCard(file, { remove, again: enqueue, lead }));
   cards.unshift(...fresh);
   list.prepend(...fresh.map(({ node }) => node));
   fresh.forEach(enqueue);
   arranged();
+  if (shown) reveal(fresh[0]);
   if (files.length > 1) announce(`${files.length} photographs`);
+}
+
+function reveal({ node }) {
+  const { top } = node.getBoundingClientRect();
+  if (top < 0 || top > innerHeight / 2) node.scrollIntoView({ block: "start" });
 }
 
 function remove(card) {
@@ -44,7 +50,7 @@ function lead(card) {
   cards.unshift(card);
   list.prepend(card.node);
   arranged();
-  card.node.scrollIntoView({ block: "nearest" });
+  reveal(card);
   card.node.querySelector("button:not([hidden])")?.focus({ preventScroll: true });
 }
 
@@ -156,20 +162,20 @@ element("examples").addEventListener("click", async ({ target }) => {
   if (choice) await example(choice);
 });
 
-async function example(choice) {
+async function example(choice, shown = true) {
   const name = choice.dataset.example;
-  const shown = cards.find((card) => card.example === name);
-  if (shown) return lead(shown);
+  const before = cards.find((card) => card.example === name);
+  if (before) return lead(before);
   const answer = await fetch(api.address(`static/examples/${name}`));
   const blob = await answer.blob();
-  take([new File([blob], name, { type: "image/jpeg" })]);
+  take([new File([blob], name, { type: "image/jpeg" })], shown);
   cards[0].example = name;
   return undefined;
 }
 
 /** A visitor who has not begun sees the first example captioned. */
 function first() {
-  if (!cards.length) example(document.querySelector("[data-example]"));
+  if (!cards.length) example(document.querySelector("[data-example]"), false);
 }
 
 element("apply").addEventListener("click", again);

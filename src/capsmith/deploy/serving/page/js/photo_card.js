@@ -54,8 +54,9 @@ export class PhotoCard {
     const picture = make("div", { class: "photo-picture" }, this.image, this.canvas, this.word);
     this.image.addEventListener("load", () => this.ratio(this.image.naturalWidth, this.image.naturalHeight));
     this.image.addEventListener("error", () => {
+      const failed = this.node.dataset.state === "failed";
       this.image.hidden = true;
-      picture.dataset.unshown = "This browser cannot show this kind of image. The server can still caption it.";
+      picture.dataset.unshown = failed ? "" : "This browser cannot show this kind of image. The server can still caption it.";
     });
     this.image.src = this.url;
     return picture;
@@ -86,7 +87,7 @@ export class PhotoCard {
     return {
       signal: this.stop.signal,
       progress: (part) => (part < 1 ? this.wait("Sending …", part) : this.wait("Looking …")),
-      waiting: (error, seconds) => this.wait(`${error.status === 503 ? "The server is getting ready" : "The server is busy"}. Next try in ${seconds} s.`),
+      waiting: (error, seconds) => this.wait(`${error.status === 503 ? "The server is getting ready" : "The server is busy"}. Next try in ${seconds}\u00a0s.`),
     };
   }
 
@@ -136,6 +137,7 @@ export class PhotoCard {
   /** Says why there is no caption. */
   fail(message) {
     this.state = "failed";
+    if (this.image.hidden) this.picture.dataset.unshown = "";
     this.status.textContent = message;
     announce(`${this.name}: ${message}`);
   }
