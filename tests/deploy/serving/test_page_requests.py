@@ -173,13 +173,13 @@ def answered(context, address):
 
 
 def test_a_busy_server_is_asked_again_when_it_says(answered):
-    visit = answered((429, {"retry-after": "1"}), (503, {"retry-after": "1"}))
-    visit.page.wait_for_function("() => /busy.*1\\ss/.test(document.querySelector('.photo-status')?.textContent)")
+    visit = answered((429, {"retry-after": "2"}), (503, {"retry-after": "1"}))
+    visit.page.wait_for_function("() => /busy.*2\\ss/.test(document.querySelector('.photo-status')?.textContent)")
     visit.page.wait_for_selector(CAPTIONED)
 
 
 def test_models_that_are_loading_are_waited_for(answered):
-    visit = answered((503, {"retry-after": "1"}), path="models")
+    visit = answered((503, {"retry-after": "2"}), path="models")
     visit.page.wait_for_function("() => /loading/.test(document.getElementById('state').textContent)")
     visit.page.wait_for_selector(CAPTIONED)
     assert visit.page.locator("#state").is_hidden()
@@ -211,7 +211,7 @@ def test_a_server_that_comes_back_is_used_again(answered):
 
 
 def test_a_file_that_can_no_longer_be_read(answered, tmp_path):
-    visit = answered((503, {"retry-after": "1"}), path="models")
+    visit = answered((503, {"retry-after": "2"}), path="models")
     (tmp_path / "gone.png").write_bytes(RED[1])
     visit.page.set_input_files("#files", tmp_path / "gone.png")
     (tmp_path / "gone.png").unlink()
