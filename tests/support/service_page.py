@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from capsmith.core.pages.stylesheet import stylesheet
 from capsmith.models.training_domain import DomainCheck
 from tests.support.service import QuickCaptioner, quick_app, served
 
@@ -26,12 +25,9 @@ class PageCaptioner(QuickCaptioner):
 
 
 @contextlib.contextmanager
-def page_server(folder, settings=None, *captioners):
+def page_server(settings=None, *captioners):
     """Serves the page; yields its address."""
-    style = folder / "style.css"
-    style.write_text(stylesheet())
-    app = quick_app(settings, *(captioners or (PageCaptioner(),)), files={"style.css": style})
-    with served(app) as address:
+    with served(quick_app(settings, *(captioners or (PageCaptioner(),)))) as address:
         yield address
 
 
@@ -97,10 +93,9 @@ class PageVisit:
         }}"""
         return self.page.evaluate(script, argument)
 
-    def said(self):
-        """Returns what the live region says."""
-        self.page.wait_for_function("() => document.getElementById('announcer').textContent")
-        return self.page.inner_text("#announcer")
+    def hear(self, text):
+        """Waits until the live region says a text."""
+        self.page.wait_for_function("text => document.getElementById('announcer').textContent === text", arg=text)
 
     def overlay(self, card, x, y):
         """Returns the red, green, blue and alpha of the overlay at a place of the photograph, each in 0 to 1."""
@@ -110,8 +105,11 @@ class PageVisit:
         """Returns the pixels of the overlay at a height of the photograph, or one of them."""
         card.locator("canvas[data-settled]").wait_for(state="attached")
         data = card.locator("canvas").evaluate(
-            """(canvas, [x, y]) => Array.from(canvas.getContext('2d').getImageData(
-                Math.floor((x ?? 0) * canvas.width), Math.floor(y * canvas.height), x === null ? canvas.width : 1, 1).data)""",
+            """(canvas, [x, y]) => {
+                const place = [Math.floor((x ?? 0) * canvas.width), Math.floor(y * canvas.height)];
+                const wide = x === null ? canvas.width : 1;
+                return Array.from(canvas.getContext('2d').getImageData(...place, wide, 1).data);
+            }""",
             [x, y],
         )
         return [data[place : place + 4] for place in range(0, len(data), 4)]

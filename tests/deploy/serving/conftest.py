@@ -18,17 +18,17 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def address(chromium, tmp_path_factory):
+def address(chromium):
     """The page over one model."""
-    with page_server(tmp_path_factory.mktemp("page")) as found:
+    with page_server() as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def address_of_two(chromium, tmp_path_factory):
+def address_of_two(chromium):
     """The page over two models, of which the second does not attend."""
     captioners = (PageCaptioner(), PageCaptioner(attends=False))
-    with page_server(tmp_path_factory.mktemp("page"), None, *captioners) as found:
+    with page_server(None, *captioners) as found:
         yield found
 
 

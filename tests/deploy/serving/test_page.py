@@ -71,7 +71,11 @@ def test_a_photograph_is_brought(visit, kind):
 
 
 def test_the_page_shows_that_it_can_take_what_is_held_over_it(visit):
-    over = "kind => { const t = new DataTransfer(); t.items.add(new File([''], 'a.png')); document.body.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: t})); }"
+    over = """kind => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([''], 'a.png'));
+        document.body.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: transfer}));
+    }"""
     visit.page.evaluate(over, "dragenter")
     assert visit.page.locator(".drop-veil").is_visible()
     visit.page.evaluate(over, "dragleave")
@@ -185,6 +189,7 @@ def test_two_models_side_by_side(context, address_of_two):
     assert [cards.nth(place).get_attribute("data-model") for place in (0, 1)] == ["quick", "quick-2"]
     visit.page.click("#models button >> nth=0")
     visit.page.wait_for_selector(".photo:first-child [data-model='quick-2']:only-child")
+    assert visit.page.locator("#looks").is_hidden()
 
 
 def test_a_caption_is_edited(visit):
@@ -206,7 +211,7 @@ def test_a_caption_is_edited(visit):
 def test_alt_text_is_copied_and_said(visit):
     card = visit.choose(RED)
     card.locator(".copy-alt").click()
-    visit.page.wait_for_function("() => document.getElementById('announcer').textContent === 'Alt text copied'")
+    visit.hear("Alt text copied")
     assert clipboard(visit) == "A red picture."
     assert card.locator(".copy-alt").inner_text() == "Copied"
 
@@ -216,7 +221,7 @@ def test_copying_works_where_the_browser_has_no_clipboard(visit):
     card = visit.choose(RED)
     visit.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed')); }")
     card.locator(".copy-alt").click()
-    visit.page.wait_for_function("() => document.getElementById('announcer').textContent === 'Alt text copied'")
+    visit.hear("Alt text copied")
     visit.page.evaluate("() => { delete navigator.clipboard.writeText; }")
     assert clipboard(visit) == "A red picture."
 

@@ -275,7 +275,7 @@ def test_many_clients_at_once(address):
 
     def ask():
         with httpx.Client(base_url=address, trust_env=False) as client:
-            statuses.extend(client.post("/v1/captions", files={"image": RED}).status_code for _ in range(10))
+            statuses.extend([client.post("/v1/captions", files={"image": RED}).status_code for _ in range(10)])
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:

@@ -172,15 +172,20 @@ def test_a_killed_studio_goes_on(folder):
         assert sum(again.encoded) == 20 - count
 
 
-def test_an_error_of_the_model_is_told(folder):
+@pytest.mark.parametrize(
+    "error, message",
+    [(CapsmithError("the model is broken"), "the model is broken"), (ZeroDivisionError(), "ZeroDivision")],
+)
+def test_an_error_of_the_model_is_told(folder, error, message):
     class Broken(QuickCaptioner):
         def encode(self, pixels):
-            raise CapsmithError("the model is broken")
+            raise error
 
     with client_of_studio(studio_of(folder, Broken())) as client:
         wait_until(lambda: client.get("/v1/studio/progress").json()["message"])
         progress = client.get("/v1/studio/progress").json()
-        assert (progress["running"], progress["message"]) == (False, "the model is broken")
+        assert progress["running"] is False and message in progress["message"]
+        assert client.get("/v1/studio/images/1").json()["status"] == "pending"
 
 
 def test_before_and_without_a_model_the_captions_can_be_edited(folder):

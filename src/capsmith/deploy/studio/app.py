@@ -37,7 +37,7 @@ def studio_app(studio: Studio, settings: ServeSettings) -> FastAPI:
                 captioning.cancel()
                 with suppress(asyncio.CancelledError):
                     await captioning
-                studio.store.close()
+                studio.close()
 
     app.router.lifespan_context = lifespan
     return app

@@ -95,8 +95,9 @@ class Proposals:
                 following = self._decode(pool, parts[number + 1]) if number + 1 < len(parts) else None
                 proposals = [*self._failures(part, found), *await self._captions(part, found, decoding)]
                 await asyncio.to_thread(self.store.propose, proposals)
-        except (CapsmithError, MemoryError) as error:
-            self.error = one_line(error)
+        except Exception as error:  # told to the person, who can go on editing
+            known = isinstance(error, CapsmithError | MemoryError)
+            self.error = one_line(error) if known else f"an error of capsmith ({type(error).__name__})"
             logger.warning(f"the studio stopped captioning: {self.error}")
         finally:
             self.running = False

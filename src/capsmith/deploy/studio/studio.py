@@ -3,7 +3,9 @@
 import asyncio
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +22,7 @@ from capsmith.deploy.studio.store import Store
 
 logger = get_logger(__name__)
 
+_DRAWING = 2  # threads that make JPEGs
 _POLL = 0.05  # seconds after which it is looked whether the models are loaded
 
 
@@ -61,6 +64,7 @@ class Studio:
         self.pictures = Pictures(self.store.project)
         self.looks = Looks(self.store, self.models, self.fingerprint)
         self._exporting = asyncio.Lock()
+        self._drawing = ThreadPoolExecutor(_DRAWING, "studio pictures")  # edits do not wait behind large images
         self._folder = printable_name(os.fsencode(os.path.basename(os.path.abspath(self.store.root))))
 
     def take_over(self, selection: Selection) -> None:
@@ -106,6 +110,10 @@ class Studio:
             UnknownImage, ImageError: There is no such image, or it cannot be read.
         """
         path: Path = await asyncio.to_thread(self.store.path, id)
-        if large:
-            return await asyncio.to_thread(self.pictures.large, path)
-        return await asyncio.to_thread(self.pictures.small, id, path)
+        make = partial(self.pictures.large, path) if large else partial(self.pictures.small, id, path)
+        return await asyncio.get_running_loop().run_in_executor(self._drawing, make)
+
+    def close(self) -> None:
+        """Ends the threads and closes the project."""
+        self._drawing.shutdown(wait=False, cancel_futures=True)
+        self.store.close()

@@ -5,7 +5,8 @@ import { make } from "./dom.js";
 /** The probability of a whole caption as people read it. */
 export function likelihood(logProbability) {
   const value = 100 * Math.exp(logProbability);
-  if (value < 0.1) return "under 0.1 %";
+  if (value < 0.0001) return "under 0.0001 %";
+  if (value < 0.1) return `${Number(value.toPrecision(1))} %`;
   return value < 10 ? `${value.toFixed(1)} %` : `${Math.round(value)} %`;
 }
 

@@ -45,7 +45,7 @@ function failure(request) {
   const problem = parsed(request.responseText);
   const errors = Array.isArray(problem?.errors) ? problem.errors : [];
   const details = errors.map(({ field, detail }) => (field === "image" ? detail : `${field}: ${detail}`));
-  const own = { 401: true, 429: true, 500: true, 503: true }[request.status];
+  const own = { 401: true, 413: true, 429: true, 500: true, 503: true }[request.status];
   const said = details.length ? details.join("; ") : problem?.detail;
   const known = MESSAGES[request.status] ?? `The server answered ${request.status}.`;
   const message = own || !said ? known : joined(known, said, request.status);

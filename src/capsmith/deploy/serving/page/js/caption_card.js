@@ -33,8 +33,8 @@ export class CaptionCard {
     this.line = make("p", { class: "caption-large", dir: "auto" });
     this.tools = make("p", { class: "caption-tools" });
     this.node = make(
-      "section",
-      { class: "caption-card", "aria-labelledby": this.id, data: { model: model.name } },
+      "div",
+      { class: "caption-card", role: "group", "aria-labelledby": this.id, data: { model: model.name } },
       several ? make("p", { class: "eyebrow" }, model.name) : null,
       this.title,
       this.line,
@@ -142,7 +142,7 @@ export class CaptionCard {
   /** Opens the caption for editing: Enter keeps the change, Escape does not. */
   edit() {
     this.player?.stop();
-    const field = make("textarea", { class: "field caption-field", rows: 2, maxlength: 1000, dir: "auto", "aria-label": "Caption" });
+    const field = make("textarea", { class: "field caption-field", rows: 3, maxlength: 1000, dir: "auto", "aria-label": "Caption" });
     field.value = this.text;
     const close = (text) => {
       this.set(text);

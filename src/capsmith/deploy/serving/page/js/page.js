@@ -92,7 +92,7 @@ async function caption(card) {
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error.status === 401) askForKey(error);
-    card.fail(error instanceof api.Failure ? error.message : "The page failed. Load it again.");
+    card.fail(error instanceof api.Failure ? error.message : "The page failed. Load it again.", error.status === 413);
     if (!(error instanceof api.Failure)) throw error;
   }
 }
@@ -123,6 +123,7 @@ async function open() {
 }
 
 function described() {
+  element("looks").hidden = !models.chosen.some(({ attends }) => attends);
   element("trained").textContent = models.sentences().join(" ");
   options.describe(models.chosen[0].decoding);
 }
