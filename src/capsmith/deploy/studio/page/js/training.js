@@ -79,9 +79,9 @@ export class Training {
     const { edited, accepted } = this.work();
     const list = [
       `The model goes on learning, from ${counted(edited, "caption")} that you corrected and ${counted(accepted, "caption")} that you accepted.`,
-      "A few of these images are held back: on them, the old and the new model are compared.",
-      "It also repeats what it knew, and is measured on that too.",
-      "It runs on this computer. You can go on correcting meanwhile, or stop it at any time.",
+      "One image in five is held back: on those, the old and the new model are compared. With few captions, the figures are rough.",
+      "Where the images of its first training are at hand, it rehearses them and is measured on them too.",
+      "All of this happens on this computer. You can go on correcting meanwhile, or stop it at any time.",
     ];
     const start = make("button.button.button-main", { type: "button", disabled: edited + accepted === 0, on: { click: () => this.start() } }, again ? "Retrain again" : "Start");
     return [
