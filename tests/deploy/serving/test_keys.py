@@ -90,6 +90,18 @@ def test_attempts_of_many_addresses_take_bounded_memory():
     assert len(attempts._attempts) <= 4096
 
 
+def test_addresses_with_a_right_key_are_known_for_an_hour():
+    now = [0.0]
+    attempts = FailedAttempts(3, clock=lambda: now[0])
+    attempts.succeeded("a")
+    assert attempts.knows("a") and not attempts.knows("b")
+    now[0] = 3601.0
+    assert not attempts.knows("a")
+    for number in range(5000):
+        attempts.succeeded(str(number))
+    assert len(attempts._known) <= 4096
+
+
 @pytest.fixture
 def client():
     with client_of(quick_app(ServeSettings(keys=(KEY, OTHER)))) as client:
@@ -123,6 +135,13 @@ def test_guessing_has_to_wait(client):
     late = client.get("/v1/models", headers={"x-api-key": KEY})
     assert late.status_code == 429 and 1 <= int(late.headers["retry-after"]) <= 60
     assert client.get("/healthz").status_code == 200
+
+
+def test_guesses_do_not_lock_out_clients_of_the_same_address(client):
+    assert client.get("/v1/models", headers={"x-api-key": KEY}).status_code == 200
+    answers = [client.get("/v1/models", headers={"x-api-key": f"guess-{n}"}).status_code for n in range(ATTEMPTS + 3)]
+    assert answers == [401] * ATTEMPTS + [429] * 3
+    assert client.get("/v1/models", headers={"x-api-key": OTHER}).status_code == 200
 
 
 def test_keys_are_declared_in_the_document(client):

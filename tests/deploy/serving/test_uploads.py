@@ -1,5 +1,6 @@
 """Uploads: limits of size, count and time; malformed forms and JSON; a client that goes away. All are problems."""
 
+import asyncio
 import base64
 import json
 import socket
@@ -7,9 +8,13 @@ import threading
 import time
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
+from capsmith.deploy.serving import uploads
 from capsmith.deploy.serving.settings import ServeSettings
+from tests.support.image_bytes import encoded
 from tests.support.service import QuickCaptioner, client_of, image_bytes, quick_app, served
 
 RED = image_bytes()
@@ -290,3 +295,68 @@ def wait_until(true, seconds=5):
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_a_body_in_chunks(address):
+    body = part() + END
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (body[:50], body[50:51], body[51:]))
+    with connection(address) as client:
+        client.sendall(head(address, None) + chunks + b"0\r\n\r\n")
+        assert answer_of(client).startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_that_is_longer_than_stated(address):
+    body = part() + END
+    with connection(address) as client:
+        client.sendall(head(address, len(body)) + body + b"GET /" + b"\x00" * 100)
+        assert answer_of(client).startswith(b"HTTP/1.1 200")
+
+
+def test_a_connection_is_used_again(address):
+    with httpx.Client(base_url=address, trust_env=False) as client:
+        streams = set()
+        for _ in range(3):
+            answer = client.post("/v1/captions", files={"image": RED})
+            assert answer.status_code == 200
+            streams.add(answer.extensions["network_stream"].get_extra_info("client_addr"))
+    assert len(streams) == 1
+
+
+def test_ordinary_images_do_not_wait_for_large_ones(monkeypatch):
+    """Two large images are decoded one after the other, and an ordinary one meanwhile, though there is one worker."""
+    decoding, most, go = 0, 0, threading.Event()
+
+    def load(data, size, max_pixels):
+        nonlocal decoding, most
+        if len(data) > 2000:
+            decoding += 1
+            most = max(most, decoding)
+            assert go.wait(20)
+            decoding -= 1
+        return np.zeros((*size, 3), np.uint8)
+
+    monkeypatch.setattr(uploads, "load_image", load)
+    large, small = (encoded(Image.new("1", (side, side)), "PNG") for side in (4000, 20))
+    assert len(large) > 2000 > len(small)
+
+    async def run():
+        decoder = uploads.Decoder(1, 40_000_000)
+        slow = asyncio.ensure_future(decoder.decode([uploads.Upload(large)] * 2, [(8, 8)]))
+        await asyncio.sleep(0.1)
+        quick = await asyncio.wait_for(decoder.decode([uploads.Upload(small)], [(8, 8)]), 10)
+        assert (quick[0].width, not slow.done()) == (20, True)
+        go.set()
+        assert [picture.height for picture in await slow] == [4000, 4000] and most == 1
+        decoder.close()
+
+    asyncio.run(run())
+
+
+def test_a_body_of_many_keys(client):
+    answer = client.post("/v1/captions", json={"images": [], **{f"key{n}": 1 for n in range(10_000)}})
+    assert answer.status_code == 422 and len(answer.content) < 1000
+
+
+@pytest.mark.parametrize("path", ["/static/style.css%0a", "/v1/models%0d%0aX:1", "/healthz%00", "/%7f"])
+def test_control_characters_in_a_path(client, path):
+    assert client.get(path).status_code == 400

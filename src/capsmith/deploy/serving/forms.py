@@ -10,6 +10,8 @@ from capsmith.deploy.serving.problems import Problem
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.deploy.serving.uploads import Body, Upload, too_many_images
 
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs each form that is not valid
+
 MAX_FIELD = 4096
 """Bytes of a form field that is not an image."""
 MAX_NAME = 255

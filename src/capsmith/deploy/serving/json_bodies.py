@@ -30,6 +30,8 @@ def json_body(raw: bytes, settings: ServeSettings) -> Body:
         raise Problem(400, f"the body is not valid JSON: {_reason(error)}") from error
     if not isinstance(document, dict):
         raise Problem(422, 'the body is not an object, such as {"images": ["…"]}')
+    if len(document) > settings.max_fields:
+        raise Problem(422, f"the body has more than {settings.max_fields} keys")
     images = document.pop("images", None)
     if not isinstance(images, list):
         detail = "a list of base64 texts is needed"

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from capsmith.core.errors import ConfigError, escaped
 from capsmith.core.log import get_logger
@@ -20,7 +21,7 @@ LONGEST_KEY = 512
 
 ATTEMPTS = 10
 """Wrong keys within a minute after which an address has to wait."""
-_SECONDS, _ADDRESSES = 60.0, 4096
+_SECONDS, _KNOWN, _ADDRESSES = 60.0, 3600.0, 4096
 log = get_logger(__name__)
 
 
@@ -96,6 +97,9 @@ def given_keys(headers: Mapping[bytes, bytes]) -> list[bytes]:
 class FailedAttempts:
     """Counts wrong keys by address, and names the addresses that have to wait.
 
+    An address from which a right key came within an hour need not wait with that: several clients may share it, as
+    behind a proxy, and one of them could otherwise lock all out by guesses.
+
     Args:
         limit: Wrong keys within the time after which an address waits.
         seconds: The time.
@@ -105,6 +109,7 @@ class FailedAttempts:
     def __init__(self, limit: int, seconds: float = _SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit, self.seconds, self._clock = limit, seconds, clock
         self._attempts: OrderedDict[str, list[float]] = OrderedDict()
+        self._known: OrderedDict[str, float] = OrderedDict()
 
     def wait(self, address: str) -> float:
         """Returns the seconds that an address has to wait; 0 if it may try a key."""
@@ -114,14 +119,27 @@ class FailedAttempts:
     def add(self, address: str) -> None:
         """Counts a wrong key."""
         recent = [*self._recent(address), self._clock()]
-        self._attempts[address] = recent[-self.limit :]
-        self._attempts.move_to_end(address)
-        while len(self._attempts) > _ADDRESSES:
-            self._attempts.popitem(last=False)
+        _put(self._attempts, address, recent[-self.limit :])
+
+    def succeeded(self, address: str) -> None:
+        """Remembers that a right key came from an address."""
+        _put(self._known, address, self._clock())
+
+    def knows(self, address: str) -> bool:
+        """Returns whether a right key came from an address within an hour."""
+        return address in self._known and self._known[address] > self._clock() - _KNOWN
 
     def _recent(self, address: str) -> list[float]:
         start = self._clock() - self.seconds
         return [time for time in self._attempts.get(address, ()) if time > start]
+
+
+def _put(values: OrderedDict[str, Any], address: str, value: Any) -> None:
+    """Sets the value of an address, and forgets the oldest if there are many."""
+    values[address] = value
+    values.move_to_end(address)
+    while len(values) > _ADDRESSES:
+        values.popitem(last=False)
 
 
 def _digest(key: bytes) -> bytes:

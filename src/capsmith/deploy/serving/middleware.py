@@ -1,6 +1,7 @@
 """What every request passes: who may ask, how long and how large, and what every answer carries."""
 
 import ipaddress
+import re
 import time
 import traceback
 from pathlib import Path
@@ -19,6 +20,7 @@ from capsmith.deploy.serving.settings import ServeSettings
 PUBLIC = frozenset(("/", "/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.ico"))
 """Paths that need no API key: they tell nothing about images. Files below ``/static/`` need none either."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 log = get_logger(__name__)
 
 
@@ -44,6 +46,8 @@ class Gate:
         size = sum(len(name) + len(value) + 4 for name, value in scope["headers"]) + len(scope.get("raw_path") or b"")
         if size + len(scope["query_string"]) > self._max_header:
             raise Problem(431, f"the request line and the headers have more than {self._max_header:,} bytes")
+        if _CONTROL.search(scope["path"]):
+            raise Problem(400, "the path has control characters")
         host = headers.get(b"host", b"").decode("latin-1")
         if not host:
             raise Problem(400, "the Host header is missing")
@@ -59,11 +63,15 @@ class Gate:
         if not given:
             detail = "an API key is needed: send it as Authorization: Bearer KEY or as X-API-Key"
             raise Problem(401, detail, headers=challenge)
-        if seconds := self._failed.wait(address):
+        right = all([self._keys.accepts(key) for key in given])
+        seconds = self._failed.wait(address)
+        if right and (not seconds or self._failed.knows(address)):
+            self._failed.succeeded(address)
+            return
+        if seconds:
             raise busy("too many wrong API keys from this address; try again later", seconds)
-        if not all([self._keys.accepts(key) for key in given]):
-            self._failed.add(address)
-            raise Problem(401, "the API key is wrong", headers=challenge)
+        self._failed.add(address)
+        raise Problem(401, "the API key is wrong", headers=challenge)
 
 
 def is_public(path: str) -> bool:

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import ctypes
 import importlib.util
 import os
 import signal
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
@@ -30,6 +32,7 @@ _PACKAGES = {
     "prometheus_client": "prometheus-client",
 }
 """The packages of the extra, by their modules."""
+_M_MMAP_THRESHOLD, _MAPPED = -3, 1 << 20  # buffers from a megabyte are mapped, so none stays behind in a heap
 _ANSWERS = 2.0  # seconds in which requests that were given up are answered
 _LAST_BATCH = 5.0  # seconds that native code may take at the end
 
@@ -56,6 +59,7 @@ def serve(
         CapsmithError, OSError, MemoryError: A model cannot be loaded.
         MissingExtraError: FastAPI or uvicorn is not installed.
     """
+    _prepare_process()
     models = Models()
     loading = _Loading(models)
     try:
@@ -70,6 +74,13 @@ def serve(
     _leave(models)
     if models.error is not None:
         raise models.error
+
+
+def _prepare_process() -> None:
+    """Returns freed memory to the system at once, and keeps what Pillow says about images out of the log."""
+    warnings.filterwarnings("ignore", module="PIL")
+    with contextlib.suppress(OSError, AttributeError):  # not with other C libraries than glibc
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MAPPED)
 
 
 class _Loading:

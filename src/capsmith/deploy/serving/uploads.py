@@ -18,6 +18,7 @@ Sizes = Sequence[tuple[int, int]]
 """Height and width of the pixels that each encoder takes."""
 
 _NAME = "image"  # in messages: file names stay out of them
+_LARGE = 13_000_000  # pixels from which images are decoded one after the other: each takes up to 18 bytes a pixel
 
 
 @dataclass
@@ -64,21 +65,22 @@ class Picture:
 
 
 class Decoder:
-    """Decodes images in threads.
+    """Decodes images in threads. Large images have a thread of their own, so that ordinary ones never wait for them.
 
     Args:
-        workers: Number of threads.
+        workers: Number of threads for ordinary images.
         max_pixels: Images with more pixels are refused before they are decoded.
     """
 
     def __init__(self, workers: int, max_pixels: int) -> None:
         self._workers, self._max_pixels = workers, max_pixels
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: tuple[ThreadPoolExecutor, ThreadPoolExecutor] | None = None
 
     def close(self) -> None:
         """Ends the threads; further images start others."""
         if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            for threads in self._threads:
+                threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
 
     async def decode(self, uploads: Sequence[Upload], sizes: Sizes, field: str = "image") -> list[Picture]:
@@ -92,11 +94,7 @@ class Decoder:
         Raises:
             Problem: 422 with an error for each image that cannot be read.
         """
-        loop = asyncio.get_running_loop()
-        threads = self._threads = self._threads or ThreadPoolExecutor(self._workers, "decode")
-        found = await asyncio.gather(
-            *(loop.run_in_executor(threads, self._picture, upload.data, sizes) for upload in uploads)
-        )
+        found = await asyncio.gather(*(self._decoded(upload.data, sizes) for upload in uploads))
         pictures = [picture for picture in found if isinstance(picture, Picture)]
         errors = [
             {"field": field, "index": index, "detail": reason}
@@ -108,11 +106,24 @@ class Decoder:
             raise Problem(422, f"{many} cannot be read: {errors[0]['detail']}", errors)
         return pictures
 
-    def _picture(self, data: bytes, sizes: Sizes) -> Picture | str:
+    async def _decoded(self, data: bytes, sizes: Sizes) -> Picture | str:
         """Returns an image, or the reason why it cannot be read."""
+        loop = asyncio.get_running_loop()
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._workers, "decode"), ThreadPoolExecutor(1, "decode-large")
+        ordinary, one = self._threads
+        found = await loop.run_in_executor(ordinary, self._picture, data, sizes, _LARGE)
+        if found is None:
+            found = await loop.run_in_executor(one, self._picture, data, sizes, self._max_pixels)
+        return found or "the image has too many pixels"
+
+    def _picture(self, data: bytes, sizes: Sizes, most: int) -> Picture | str | None:
+        """Returns an image, the reason why it cannot be read, or None if it can but has more than ``most`` pixels."""
         try:
             with open_image(data, _NAME, self._max_pixels) as image:
                 width, height = upright_size(image)
+                if width * height > most:
+                    return None
             return Picture(width, height, self._pixels(data, sizes))
         except ImageError as error:
             return one_line(error).removeprefix(f"{_NAME}: ").removeprefix("image (bytes): ")
