@@ -117,6 +117,20 @@ def test_captions_appear_while_the_folder_is_captioned(open_window, tmp_path):
         window.until(lambda: not window.page.locator("#captioning").is_visible())
 
 
+def test_new_images_of_the_folder_are_found(open_window, tmp_path):
+    folder = paint(tmp_path / "photos", ("a.png", "c.png"))
+    with studio_over(folder) as address:
+        window = open_window(address)
+        window.go("c.png")
+        paint(folder, ("a.png", "b.png"))
+        window.page.click("#scan")
+        shown(window, "a.png", "b.png", "c.png")
+        window.until(lambda: window.status("b.png") == "proposed")
+        assert window.caption("b.png") == "a green picture"
+        assert window.current == "c.png"
+        assert "1 new image" in window.page.text_content("#notices")
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     """A folder of 2,000 images that are all captioned."""

@@ -1,7 +1,8 @@
 // Keeps what is on the screen up to date while images are being captioned.
 
 import { byId, counted } from "./dom.js";
-import { readImages } from "./server.js";
+import { notify } from "./notices.js";
+import { readImages, scanFolder } from "./server.js";
 
 const AT_ONCE = 100; // images in one question
 
@@ -11,6 +12,7 @@ export class Refresher {
     progress.addEventListener("change", ({ detail }) => this.#progressed(detail));
     grid.addEventListener("rest", () => this.progress.now.running && this.#look());
     document.addEventListener("visibilitychange", () => !document.hidden && this.#look(true));
+    byId("scan").addEventListener("click", () => this.#scan());
     byId("fresh").addEventListener("click", () => {
       this.unseen = 0;
       this.query.again();
@@ -21,6 +23,23 @@ export class Refresher {
   all() {
     if (!this.writing.id) this.query.again();
     else this.#look(true);
+  }
+
+  /** Lists the folder again. */
+  async #scan() {
+    const before = this.progress.now.total;
+    byId("scan").disabled = true;
+    try {
+      const { total } = await scanFolder();
+      await this.progress.ask();
+      await this.query.again();
+      const what = total < before ? `${counted(before - total, "image")} fewer` : `${counted(total - before, "new image")}`;
+      notify(total === before ? "No new images." : `${what}.`);
+    } catch (error) {
+      notify(error.message);
+    } finally {
+      byId("scan").disabled = false;
+    }
   }
 
   #progressed(before) {

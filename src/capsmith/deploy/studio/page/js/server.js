@@ -30,6 +30,7 @@ export const readImages = (ids) => call("GET", `images?${new URLSearchParams({ i
 export const readImage = (id, signal) => call("GET", `images/${id}`, { signal });
 export const writeImage = (id, caption, status, revision) => call("PUT", `images/${id}`, { body: { caption, status, revision } });
 export const readProgress = () => call("GET", "progress");
+export const scanFolder = () => call("POST", "scan");
 export const writeExports = (formats) => call("POST", "exports", { body: { formats } });
 export const readTraining = () => call("GET", "retrain");
 export const startTraining = () => call("POST", "retrain", { body: {} });
