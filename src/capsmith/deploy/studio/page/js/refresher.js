@@ -43,7 +43,9 @@ export class Refresher {
   }
 
   #progressed(before) {
-    const done = this.progress.now.captioned - before.captioned;
+    const { now } = this.progress;
+    if (now.edited !== before.edited || now.accepted !== before.accepted) this.#look(true); // maybe in another window
+    const done = now.captioned - before.captioned;
     if (done <= 0) return;
     this.#look();
     if (this.#steady) return;
