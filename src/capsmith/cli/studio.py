@@ -116,9 +116,11 @@ def _serve(args: argparse.Namespace) -> int:
 
             def make_app(models: Any, limits: Any) -> Any:
                 from capsmith.deploy.studio.app import studio_app
+                from capsmith.deploy.studio.retrain import Retrain
                 from capsmith.deploy.studio.studio import Studio
 
-                studio = Studio(store, models, identity, args.propose_again, args.workers, args.recursive)
+                again, retraining = args.propose_again, Retrain(store.project)
+                studio = Studio(store, models, identity, again, args.workers, args.recursive, retraining)
                 return studio_app(studio, limits)
 
             def started() -> None:

@@ -210,6 +210,15 @@ def test_a_server_that_comes_back_is_used_again(answered):
     assert visit.page.locator("#state").is_hidden()
 
 
+def test_a_file_that_can_no_longer_be_read(answered, tmp_path):
+    visit = answered((503, {"retry-after": "1"}), path="models")
+    (tmp_path / "gone.png").write_bytes(RED[1])
+    visit.page.set_input_files("#files", tmp_path / "gone.png")
+    (tmp_path / "gone.png").unlink()
+    card = visit.wait(tmp_path / "gone.png", FAILED)
+    assert "cannot be read" in card.locator(".photo-status").inner_text()
+
+
 def test_a_photograph_that_is_removed_is_no_longer_waited_for(answered):
     visit = answered((429, {"retry-after": "1"}))
     visit.page.wait_for_function("() => /busy/.test(document.querySelector('.photo-status')?.textContent)")

@@ -23,6 +23,7 @@ const options = new Options(element("options"), () => {
 
 /** Adds photographs, the first of them in front. The page moves there if the visitor could not see it. */
 function take(files, shown = true) {
+  if (models) state("");
   const fresh = files.map((file) => new PhotoCard(file, { remove, again: enqueue, lead }));
   cards.unshift(...fresh);
   list.prepend(...fresh.map(({ node }) => node));
@@ -188,6 +189,6 @@ element("clear").addEventListener("click", () => {
   announce("No photographs");
 });
 
-intake(take, [element("files"), element("camera")], () => announce("Drop photographs from your device."));
+intake(take, [element("files"), element("camera")], () => state("That was no photograph. Drop files from your device."));
 element("server").textContent = location.host;
 start().then(first, () => {});
