@@ -30,7 +30,8 @@ export class Actions {
     if (!image) return;
     const found = await this.details.of(image).catch(() => undefined);
     const alternative = others(found)[number - 1];
-    if (!alternative) return notify(found ? `There is no alternative ${number}.` : "The alternatives cannot be loaded now.");
+    if (!alternative)
+      return notify(found ? `There is no alternative ${number}.` : "The alternatives cannot be loaded now.");
     this.#unless(image, alternative.caption, alternative.caption === image.proposed ? "accepted" : "edited");
     say(`Took alternative ${number}: ${alternative.caption}`);
   }

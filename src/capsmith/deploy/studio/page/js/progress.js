@@ -54,7 +54,10 @@ export class Progress extends EventTarget {
     byId("captioning-bar").hidden = !running;
     byId("captioning-bar").max = Math.max(1, total);
     byId("captioning-bar").value = captioned + failed;
-    setText(byId("captioned"), message ? `Captioning stopped: ${message}` : `Captioning: ${count(captioned + failed)} of ${count(total)}`);
+    setText(
+      byId("captioned"),
+      message ? `Captioning stopped: ${message}` : `Captioning: ${count(captioned + failed)} of ${count(total)}`,
+    );
     const numbers = { all: total, todo: total - failed - edited - accepted, edited, accepted, failed };
     for (const [name, value] of Object.entries(numbers)) setText(byId(`count-${name}`), count(Math.max(0, value)));
   }

@@ -33,7 +33,8 @@ export class Refresher {
       const { total } = await scanFolder();
       await this.progress.ask();
       await this.query.again();
-      const what = total < before ? `${counted(before - total, "image")} fewer` : `${counted(total - before, "new image")}`;
+      const what =
+        total < before ? `${counted(before - total, "image")} fewer` : `${counted(total - before, "new image")}`;
       notify(total === before ? "No new images." : `${what}.`);
     } catch (error) {
       notify(error.message);
@@ -77,7 +78,12 @@ export class Refresher {
 
   #take(image) {
     const known = this.listing.get(image.id);
-    if (!known || this.writing.id === image.id || (known.revision === image.revision && known.status === image.status && known.proposed === image.proposed)) return;
+    if (
+      !known ||
+      this.writing.id === image.id ||
+      (known.revision === image.revision && known.status === image.status && known.proposed === image.proposed)
+    )
+      return;
     this.listing.update(image);
     this.grid.update(image.id);
     if (this.grid.image === known) this.show();
