@@ -12,7 +12,9 @@ export function connect({ saves, progress, drafts, refresher, listing }) {
     gone.hidden = !away;
     if (!away) return;
     const kept = "kept in this window, and saved when it is back.";
-    const rest = saves.open ? `${counted(saves.open, "edit")} not saved yet: ${kept}` : `You can go on: edits are ${kept}`;
+    const rest = saves.open
+      ? `${counted(saves.open, "edit")} not saved yet: ${kept}`
+      : `You can go on: edits are ${kept}`;
     setText(gone, `${saves.trouble} ${rest}`);
   };
   const change = (now) => {
