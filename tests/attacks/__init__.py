@@ -135,6 +135,9 @@ def carry_out(case: Attack, server: Server, patience: float, memory: int) -> Out
     except Breach as breach:
         outcome.faults.append(f"breach: {breach}")
         played = []
+    except Exception as error:  # the attack itself, such as an element that a page no longer has
+        outcome.faults.append(f"not played: {type(error).__name__}: {str(error).splitlines()[:1]}")
+        played = []
     answers = played if isinstance(played, list) else [played] if played is not None else []
     outcome.statuses = [answer.status for answer in answers] or ([] if played == [] else [0])
     if wrong := sorted({status for status in outcome.statuses if status not in case.expected}):

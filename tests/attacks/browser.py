@@ -49,7 +49,7 @@ def check(server: Server, tab: Any, messages: list[str], addresses: list[str]) -
 def _(server: Server) -> Played:
     answers = [edit(server, HTML, name) for name in ("plain.png", NAMES[0], "__proto__.png")]
     with visit(server) as (tab, messages, addresses):
-        tab.wait_for_function("document.body.innerText.includes('onerror')", timeout=20_000)
+        tab.wait_for_function("() => document.body.innerText.includes('onerror')", timeout=20_000)
         check(server, tab, messages, addresses)
         for _ in range(12):  # every image is shown once in detail
             tab.keyboard.press("j")
@@ -65,7 +65,7 @@ def _(server: Server) -> Played:
 def _(server: Server) -> Played:
     """The page compares the two versions, which are both HTML."""
     with visit(server) as (tab, messages, addresses):
-        tab.wait_for_function("document.body.innerText.includes('png')", timeout=20_000)
+        tab.wait_for_function("() => document.body.innerText.includes('png')", timeout=20_000)
         edit(server, f"{HTML} other")
         tab.keyboard.press("j")
         tab.keyboard.press("Enter")

@@ -110,7 +110,7 @@ def _(server: Server) -> Played:
     return [answer for fields in values if (answer := server.options(**fields)) is not None]
 
 
-@attack("the dearest search that is allowed", 200, 422)
+@attack("the dearest search that is allowed", 200, 422, slow=True)
 def _(server: Server) -> Played:
     words = [f"{a}|{b}" for a in ("dog", "man", "red", "water") for b in ("cat", "girl", "blue", "grass", "snow")]
     dear = {"search": "beam", "beam_size": 10, "n": 10, "min_length": 60, "max_length": 60, "no_repeat": 3}
