@@ -162,6 +162,8 @@ def faults(answer: Answer, bare: bool = False) -> Iterator[str]:
         return
     if answer.header(NOSNIFF[0]) != NOSNIFF[1]:
         yield "no nosniff"
+    if answer.status < 400 and answer.header("cross-origin-resource-policy") != "same-origin":
+        yield "other sites can embed it"
     if answer.header("access-control-allow-origin"):
         yield "CORS is on"
     if answer.status >= 400 and answer.status not in (499,):

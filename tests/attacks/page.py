@@ -71,3 +71,13 @@ def _(server: Server) -> Played:
         tab.wait_for_timeout(500)
         check(server, tab, messages, addresses)
     return server.get("/")
+
+
+@attack("Swagger UI that is told to show another site's document", 200, slow=True)
+def _(server: Server) -> Played:
+    evil = "http://evil.example/openapi.json"
+    for query in (f"url={evil}", f"configUrl={evil}", f"urls.primaryName=x&url=data:text/html,{HTML}"):
+        with visit(server, f"/docs?{query}#/{HTML}") as (tab, messages, addresses):
+            tab.wait_for_function("() => document.body.innerText.includes('/v1/captions')", timeout=20_000)
+            check(server, tab, messages, addresses)
+    return server.get("/docs")

@@ -18,6 +18,7 @@ from tests.attacks.wire import Answer
 
 HTML = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>'\"&lt;{{7*7}}${7*7}"
 NAMES = ("<img src=x onerror=document.title='run'>.png", "a'; DROP TABLE image;--.png", "=1+1.png", "__proto__.png")
+STRANGE = b"caf\xe9\n\x1b[31m injected.png"
 IMAGES = "/v1/studio/images"
 
 
@@ -26,6 +27,7 @@ def make_folder(folder: Path) -> None:
     folder.mkdir()
     for number, name in enumerate((*NAMES, "plain.png", "édité ✓.png", "changed.png")):
         Image.new("RGB", (60, 40), (number * 30, 90, 160)).save(folder / name)
+    Image.new("RGB", (60, 40), (9, 9, 90)).save(folder / os.fsdecode(STRANGE), "PNG")
     (folder / "broken.jpg").write_bytes(b"secret-of-this-machine")
     secret = folder.parent / "secret.png"
     secret.write_bytes(b"secret-of-this-machine")
@@ -120,7 +122,7 @@ def _(server: Server) -> Played:
         "1;2",
         "1%20or%201=1",
     )
-    paths = ("..%2f..%2fetc%2fpasswd", "../../../etc/passwd", "%2e%2e", "a.png", "1/../../secret.png", "1%2fthumbnail")
+    paths = ("..%2f..%2fetc%2fpasswd", "../../../etc/passwd", "%2e%2e", "a.png", "1/../../secret.png", "1%2f..%2fx")
     answers = []
     for number in (*numbers, *paths):
         for part in ("", "/thumbnail", "/picture"):
@@ -280,6 +282,15 @@ def _(server: Server) -> Played:
     names = [name for name in ("broken.jpg", "link.png") if name in listed]
     parts = ("thumbnail", "picture")
     return _all([server.get(f"{IMAGES}/{listed[name]['id']}/{part}") for name in names for part in parts])
+
+
+@attack("a name that is not UTF-8 and has a line break and an escape sequence", 200)
+def _(server: Server) -> Played:
+    listed = [one for one in images(server) if one["name"].startswith("caf")]
+    if len(listed) != 1 or any(ord(character) < 32 for character in listed[0]["name"]):
+        raise Breach(f"it is listed as {[one['name'] for one in listed]}")
+    answers = [server.get(f"{IMAGES}/{listed[0]['id']}{part}") for part in ("", "/thumbnail", "/picture")]
+    return _all([*answers, edit(server, "a red square", listed[0]["name"]), server.get("/v1/studio/captions.csv")])
 
 
 @attack("an image that becomes a link to a secret, a pipe, a folder", 404, 200)

@@ -64,17 +64,19 @@ def test_the_servers_end_as_told(servers):
 
 PROBLEM = ("content-type", "application/problem+json")
 SAFE = ("x-content-type-options", "nosniff")
+OURS = ("cross-origin-resource-policy", "same-origin")
 BODY = b'{"type": "about:blank", "title": "Not Found", "status": 404, "detail": "no"}'
 
 
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
-        (Answer(200, [SAFE], b"fine"), 0),
+        (Answer(200, [SAFE, OURS], b"fine"), 0),
+        (Answer(200, [SAFE], b"fine"), 1),
         (Answer(404, [SAFE, PROBLEM], BODY), 0),
-        (Answer(200, [], b"fine"), 1),
-        (Answer(200, [SAFE], b"Traceback (most recent call last)"), 1),
-        (Answer(200, [SAFE, ("access-control-allow-origin", "*")], b""), 1),
+        (Answer(200, [OURS], b"fine"), 1),
+        (Answer(200, [SAFE, OURS], b"Traceback (most recent call last)"), 1),
+        (Answer(200, [SAFE, OURS, ("access-control-allow-origin", "*")], b""), 1),
         (Answer(404, [SAFE, ("content-type", "text/plain")], b"no"), 1),
         (Answer(405, [SAFE, PROBLEM], BODY), 1),
         (Answer(404, [SAFE, PROBLEM], b'{"status": 404}'), 1),
@@ -111,7 +113,7 @@ class FakeServer:
     [
         (lambda server: Answer(404, [SAFE, PROBLEM], BODY), FakeServer(), 0),
         (lambda server: None, FakeServer(), 1),  # no answer, though one is expected
-        (lambda server: Answer(200, [SAFE]), FakeServer(), 1),
+        (lambda server: Answer(200, [SAFE, OURS]), FakeServer(), 1),
         (lambda server: [Answer(404, [SAFE, PROBLEM], BODY)] * 2, FakeServer(peak=10**9), 1),
         (lambda server: [], FakeServer(caption=["no answer"], log=["the key in the log"]), 2),
         (lambda server: 1 / 0, FakeServer(), 1),
