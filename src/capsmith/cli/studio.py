@@ -132,7 +132,7 @@ def _studio(args: argparse.Namespace, store: Any, models: Any, model: Any, selec
     from capsmith.deploy.studio.studio import Studio
 
     store.keep_model([STARTER if model.path == starter_folder() else str(model.path.absolute())])
-    studio = Studio(store, models, fingerprint(model.path, args.set), args.propose_again, args.workers)
+    studio = Studio(store, models, fingerprint(model.path, args.set), args.propose_again, args.workers, args.recursive)
     studio.take_over(selection)
     return studio
 

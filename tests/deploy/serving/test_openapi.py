@@ -99,6 +99,6 @@ def test_the_bounds_of_options_are_in_the_document(document):
     for name, (kind, least, most) in NUMBERS.items():
         assert form[name]["type"] == {int: "integer", float: "number"}[kind]
         assert (form[name]["minimum"], form[name]["maximum"]) == (least, most)
-        assert form[name]["description"] and form[name]["examples"]
+        assert form[name]["description"] and request[name]["examples"]
     assert form["prefix"]["maxLength"] == 200 and form["exclude"]["items"]["maxLength"] == 100
     assert form["image"]["maxItems"] == 16

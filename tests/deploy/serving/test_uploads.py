@@ -297,6 +297,31 @@ def wait_until(true, seconds=5):
         time.sleep(0.01)
 
 
+def test_a_body_in_chunks(address):
+    body = part() + END
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (body[:50], body[50:51], body[51:]))
+    with connection(address) as client:
+        client.sendall(head(address, None) + chunks + b"0\r\n\r\n")
+        assert answer_of(client).startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_that_is_longer_than_stated(address):
+    body = part() + END
+    with connection(address) as client:
+        client.sendall(head(address, len(body)) + body + b"GET /" + b"\x00" * 100)
+        assert answer_of(client).startswith(b"HTTP/1.1 200")
+
+
+def test_a_connection_is_used_again(address):
+    with httpx.Client(base_url=address, trust_env=False) as client:
+        streams = set()
+        for _ in range(3):
+            answer = client.post("/v1/captions", files={"image": RED})
+            assert answer.status_code == 200
+            streams.add(answer.extensions["network_stream"].get_extra_info("client_addr"))
+    assert len(streams) == 1
+
+
 def test_ordinary_images_do_not_wait_for_large_ones(monkeypatch):
     """Two large images are decoded one after the other, and an ordinary one meanwhile, though there is one worker."""
     decoding, most, go = 0, 0, threading.Event()

@@ -1,5 +1,7 @@
 import asyncio
 import math
+import os
+import sys
 import threading
 
 import pytest
@@ -93,6 +95,27 @@ def test_files_that_cannot_be_read_fail_and_do_not_stop_the_others(folder):
     with opened(folder) as store:
         captioned(store)
         assert (store.image(1).status, store.image(1).error) == ("proposed", "")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="file names are UTF-8 there")
+@pytest.mark.parametrize("name", [b"a  b.png", b"new\nline.png", b"caf\xe9.png", b"\xff\xfe.png", b"-rf *.png"])
+def test_strange_names_of_damaged_and_good_files(tmp_path, name):
+    folder = photos(tmp_path / "photos", ["0.png"])
+    raw = os.path.join(os.fsencode(folder), name)
+    with open(raw, "wb") as file:
+        file.write(b"not an image")
+    with client_of_studio(studio_of(folder)) as client:
+        wait_until(lambda: not client.get("/v1/studio/progress").json()["running"])
+        (image,) = client.get("/v1/studio/images?filter=failed").json()["images"]
+        assert image["error"].startswith("not an image") and image["name"] == name.decode("utf-8", "backslashreplace")
+        assert client.get(f"/v1/studio/images/{image['id']}/thumbnail").status_code == 404
+    os.unlink(raw)
+    write_image(folder / os.fsdecode(name), seed=4)
+    with client_of_studio(studio_of(folder)) as client:
+        wait_until(lambda: not client.get("/v1/studio/progress").json()["running"])
+        assert client.get("/v1/studio/progress").json()["captioned"] == 2
+        assert client.post("/v1/studio/exports", json={"formats": ["csv", "jsonl", "txt"]}).json()["kept"] == 0
+    assert os.path.exists(raw.removesuffix(b".png") + b".txt")
 
 
 def test_only_what_is_new_or_changed_is_captioned_after_a_restart(folder):

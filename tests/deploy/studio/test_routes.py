@@ -191,6 +191,24 @@ def test_a_file_that_is_gone_or_becomes_something_else(client, studio, folder):
         assert put(client, id).json()["caption"] == "mine"
 
 
+def test_new_and_removed_images_are_found_while_the_studio_runs(running, studio, folder):
+    put(running, 2)
+    (folder / "a.png").unlink()
+    write_image(folder / "new.png", seed=30)
+    (folder / "b.png").rename(folder / "renamed.png")
+    assert running.post("/v1/studio/scan").json()["total"] == 4
+    wait_until(lambda: running.get("/v1/studio/progress").json()["captioned"] == 4)
+    images = {image["name"]: image for image in running.get("/v1/studio/images").json()["images"]}
+    assert sorted(images) == ["c.png", "new.png", "renamed.png", "sub/d.png"]
+    assert (images["renamed.png"]["id"], images["renamed.png"]["caption"]) == (2, "mine")
+    assert images["new.png"]["status"] == "proposed"
+    problem(running.get("/v1/studio/images/1"), 404)
+    for path in folder.rglob("*.png"):
+        path.unlink()
+    problem(running.post("/v1/studio/scan"), 409)  # a disk that was unplugged, perhaps: nothing is forgotten
+    assert running.get("/v1/studio/progress").json()["total"] == 4
+
+
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
@@ -348,6 +366,7 @@ def test_the_document_names_every_operation_with_its_errors(studio):
         "get /images/{id}/picture",
         "get /progress",
         "post /exports",
+        "post /scan",
         "get /captions.csv",
         "get /retrain",
         "post /retrain",

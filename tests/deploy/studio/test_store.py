@@ -410,6 +410,20 @@ def test_a_database_that_is_removed_while_it_is_open_takes_no_edits(store):
         store.edit(1, "mine", "edited", 0)
 
 
+def test_a_full_disk_loses_nothing_and_is_told(store):
+    for revision in range(3):
+        store.edit(1, f"caption {revision}", "edited", revision)
+    pages = store.database.rows("PRAGMA page_count")[0][0]
+    store.database._writer.execute(f"PRAGMA max_page_count = {pages}")
+    saved = 0
+    with pytest.raises(StudioError, match="full"):
+        for saved in range(3, 500):
+            store.edit(1, f"caption {saved} " + "x" * 900, "edited", saved)
+    assert store.image(1).revision == saved == len(history(store))
+    store.database._writer.execute("PRAGMA max_page_count = 100000")
+    assert store.edit(1, "there is space", "edited", saved).revision == saved + 1
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="the administrator may write everywhere")
 def test_a_folder_that_cannot_be_written(folder):
     folder.chmod(0o500)

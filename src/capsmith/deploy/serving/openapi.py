@@ -73,7 +73,7 @@ def _bodies(settings: ServeSettings) -> dict[str, Any]:
     count = {"minItems": 1, "maxItems": settings.max_images}
     images = f"At most {settings.max_images} images; the body has at most {settings.max_upload:,} bytes."
     return {
-        "Search": {**search, "title": "Search"},
+        "Search": {**_without_examples(search), "title": "Search"},
         "CaptionForm": {
             "title": "CaptionForm",
             "type": "object",
@@ -82,7 +82,7 @@ def _bodies(settings: ServeSettings) -> dict[str, Any]:
             "additionalProperties": False,
             "properties": {
                 "image": {"type": "array", "items": file, **count, "description": images},
-                **options,
+                **{name: _without_examples(schema) for name, schema in options.items()},
             },
         },
         "CaptionRequest": {
@@ -109,3 +109,8 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"]
     rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
     return {**(kinds[0] if kinds else {}), **rest}
+
+
+def _without_examples(schema: dict[str, Any]) -> dict[str, Any]:
+    """Returns the schema of a field without examples: Swagger UI fills a form with them, all at once."""
+    return {key: value for key, value in schema.items() if key != "examples"}

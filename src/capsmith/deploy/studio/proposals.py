@@ -15,6 +15,7 @@ import numpy as np
 from capsmith.core.errors import CapsmithError, ImageError, one_line
 from capsmith.core.log import get_logger
 from capsmith.deploy.studio.records import Proposal, Todo
+from capsmith.deploy.studio.rows import utf8
 from capsmith.deploy.studio.store import Store
 from capsmith.vision.image_files import open_image, upright_size
 from capsmith.vision.images import load_image
@@ -61,7 +62,7 @@ def decoded(path: Any, sizes: Sequence[tuple[int, int]]) -> Pixels:
             size = upright_size(image)
         return Pixels(size, [load_image(path, wanted) for wanted in sizes])
     except ImageError as error:
-        raise ImageError(one_line(error).removeprefix(f"{path}: ")) from error
+        raise ImageError(" ".join(utf8(str(error).removeprefix(f"{path}: ")).split())) from error
 
 
 class Proposals:

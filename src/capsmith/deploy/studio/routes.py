@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from capsmith.core.errors import ConfigError, ImageError, one_line
+from capsmith.core.errors import ConfigError, DataError, ImageError, one_line
 from capsmith.deploy.serving.problems import Problem, busy, problem_responses
 from capsmith.deploy.serving.responses import as_json
 from capsmith.deploy.studio import answers
@@ -20,6 +20,7 @@ from capsmith.deploy.studio.caption_text import CaptionError
 from capsmith.deploy.studio.exports import STEM, table
 from capsmith.deploy.studio.project import StudioError
 from capsmith.deploy.studio.records import Conflict, UnknownImage
+from capsmith.deploy.studio.rows import utf8
 from capsmith.deploy.studio.studio import Studio
 
 MAX_LIMIT = 1000
@@ -117,6 +118,14 @@ def _add_changes(router: APIRouter, studio: Studio) -> None:
             image = await asyncio.to_thread(studio.store.undo, id, body.revision)
         return as_json(answers.detailed(image))
 
+    scan = _operation("scan_folder", "Look for new images", answers.Progress, answers.PROGRESS, 409, 503)
+
+    @router.post("/scan", **scan)
+    async def scan_folder() -> Response:
+        with _problems():
+            await studio.scan()
+            return as_json(await asyncio.to_thread(studio.progress))
+
     export = _operation(
         "write_exports", "Write the captions into files", answers.ExportAnswer, _EXPORTED, *_BODY, 409, 503
     )
@@ -132,8 +141,8 @@ def _add_changes(router: APIRouter, studio: Studio) -> None:
                 "files": [*(path.name for path in done.tables), *sidecars],
                 "folder": "images" if done.folder == studio.store.root else "project",
                 "kept": len(done.kept),
-                "kept_files": [_printable(name) for name in done.kept[:_SHOWN]],
-                "failed": [_printable(one_line(error)) for error in done.failed[:_SHOWN]],
+                "kept_files": [utf8(name) for name in done.kept[:_SHOWN]],
+                "failed": [utf8(one_line(error)) for error in done.failed[:_SHOWN]],
             }
         )
 
@@ -171,19 +180,15 @@ def _problems() -> Iterator[None]:
     except UnknownImage as error:
         raise Problem(404, one_line(error)) from error
     except Conflict as error:
-        raise Problem(409, _printable(one_line(error)), current=answers.listed(error.current)) from error
+        raise Problem(409, utf8(one_line(error)), current=answers.listed(error.current)) from error
     except CaptionError as error:
         raise Problem(422, one_line(error), [{"field": "caption", "detail": one_line(error)}]) from error
     except ImageError as error:
         raise Problem(404, "the image cannot be read") from error
-    except ConfigError as error:
-        raise Problem(409, _printable(one_line(error))) from error
+    except (ConfigError, DataError) as error:
+        raise Problem(409, utf8(one_line(error))) from error
     except StudioError as error:
-        raise busy(_printable(one_line(error)), 5, 503) from error
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+        raise busy(utf8(one_line(error)), 5, 503) from error
 
 
 _SHOWN = 20

@@ -63,6 +63,11 @@ def printable_name(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
+def utf8(text: str) -> str:
+    r"""Returns a text that can be encoded: bytes of file names that are not UTF-8 become ``\udce9`` and the like."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def file_name(name: bytes) -> str:
     """Returns the relative path of an image, as the file system has it.
 

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 from capsmith.core.errors import one_line
 from capsmith.core.log import get_logger
-from capsmith.deploy.folder.selection import Selection
+from capsmith.deploy.folder.selection import Selection, select
 from capsmith.deploy.serving.models import Models
 from capsmith.deploy.studio.exports import Exported, export_captions
 from capsmith.deploy.studio.looks import Looks
 from capsmith.deploy.studio.pictures import Pictures
 from capsmith.deploy.studio.proposals import Proposals
-from capsmith.deploy.studio.rows import printable_name
+from capsmith.deploy.studio.rows import printable_name, utf8
 from capsmith.deploy.studio.store import Store
 
 logger = get_logger(__name__)
@@ -49,6 +49,7 @@ class Studio:
         fingerprint: Identifies the default model and its settings.
         again: Also caption untouched images for which another model proposed.
         workers: Threads that decode images in the background.
+        recursive: Look into the folders of the folder.
         retraining: Trains from the corrections; None: that is not possible.
     """
 
@@ -57,13 +58,15 @@ class Studio:
     fingerprint: str
     again: bool = False
     workers: int = 2
+    recursive: bool = True
     retraining: Retraining | None = None
     proposals: Proposals | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.pictures = Pictures(self.store.project)
         self.looks = Looks(self.store, self.models, self.fingerprint)
-        self._exporting = asyncio.Lock()
+        self._exporting, self._scanning = asyncio.Lock(), asyncio.Lock()
+        self._changed = asyncio.Event()
         self._drawing = ThreadPoolExecutor(_DRAWING, "studio pictures")  # edits do not wait behind large images
         self._folder = printable_name(os.fsencode(os.path.basename(os.path.abspath(self.store.root))))
 
@@ -75,24 +78,38 @@ class Studio:
         if (count := self.store.proposed_by_others(self.fingerprint)) and not self.again:
             logger.info(f"{count:,} captions were proposed by another model: --propose-again proposes anew")
 
+    async def scan(self) -> None:
+        """Lists the folder again, and captions what is new.
+
+        Raises:
+            CapsmithError: The folder cannot be read, or has no images any more.
+        """
+        async with self._scanning:
+            selection = await asyncio.to_thread(select, [self.store.root], self.recursive)
+            await asyncio.to_thread(self.take_over, selection.rooted())
+        self._changed.set()
+
     async def run(self) -> None:
-        """Captions what has no caption, as soon as the models are loaded."""
+        """Captions what has no caption, as soon as the models are loaded, and again after each scan."""
         while not self.models.ready:
             if self.models.error is not None:
                 return
             await asyncio.sleep(_POLL)
         self.proposals = Proposals(self.store, self.models.get(), self.fingerprint, self.again, self.workers)
-        await self.proposals.run()
+        while True:
+            await self.proposals.run()
+            await self._changed.wait()
+            self._changed.clear()
 
     def progress(self) -> dict[str, Any]:
         """Returns how far captioning and correcting are."""
         known = {"project": self.store.identity, "folder": self._folder}
         counts = known | self.store.counts()._asdict()
         if self.models.error is not None:
-            return counts | {"running": False, "message": one_line(self.models.error)}
+            return counts | {"running": False, "message": utf8(one_line(self.models.error))}
         if self.proposals is None:  # the models are loading
             return counts | {"running": bool(self.store.todo(self.fingerprint, self.again)), "message": None}
-        return counts | {"running": self.proposals.running, "message": self.proposals.error or None}
+        return counts | {"running": self.proposals.running, "message": utf8(self.proposals.error) or None}
 
     async def export(self, formats: Sequence[str]) -> Exported:
         """Writes exports, one at a time.

@@ -10,6 +10,7 @@ from capsmith.core.errors import CapsmithError, one_line
 from capsmith.deploy.serving.problems import Problem, problem_responses
 from capsmith.deploy.serving.responses import as_json
 from capsmith.deploy.studio.answers import NO_TRAINING, Training
+from capsmith.deploy.studio.rows import utf8
 from capsmith.deploy.studio.studio import Retraining, Studio
 
 
@@ -50,7 +51,7 @@ async def _call(method: Any) -> None:
     try:
         await asyncio.to_thread(method)
     except CapsmithError as error:
-        raise Problem(409, one_line(error)) from error
+        raise Problem(409, utf8(one_line(error))) from error
 
 
 def _operation(name: str, summary: str, *statuses: int) -> dict[str, Any]:

@@ -53,7 +53,8 @@ export class Actions {
   }
 
   #unless(image, caption, status) {
-    if (image.caption !== caption || image.status !== status) this.#put(image, caption, status);
+    const again = this.saves.stateOf(image.id) === "refused"; // the person tries once more
+    if (again || image.caption !== caption || image.status !== status) this.#put(image, caption, status);
   }
 
   #put(image, caption, status) {

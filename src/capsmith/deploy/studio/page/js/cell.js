@@ -31,7 +31,7 @@ export class Cell {
     this.frame = make("div.cell-picture", { data: { action: "open" } }, this.picture);
     this.caption = make("p.cell-caption", { id: `${prefix}-caption`, dir: "auto", data: { action: "edit" } });
     this.status = make("span.cell-status", { id: `${prefix}-status` });
-    this.name = make("bdi.cell-name", { id: `${prefix}-name` }, image.name);
+    this.name = make("bdi.cell-name", { id: `${prefix}-name`, title: image.name }, image.name.split("/").at(-1));
     this.sure = make("span.cell-sure.number");
     this.save = make("button.cell-save", { type: "button", data: { action: "compare" }, tabindex: "-1", hidden: true });
     this.accept = make("button.cell-accept", { type: "button", data: { action: "accept" }, tabindex: "-1", title: "Accept (A)", "aria-label": `Accept the caption of ${image.name}` }, icon("check"));

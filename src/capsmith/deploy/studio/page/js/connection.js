@@ -10,7 +10,7 @@ export function connect({ saves, progress, drafts, refresher, listing }) {
   const show = () => {
     const gone = byId("gone");
     gone.hidden = !away;
-    if (away) setText(gone, `The server does not answer. ${saves.open ? `${counted(saves.open, "edit")} not saved yet: kept in this window, and saved when it is back.` : "You can go on: edits are kept in this window, and saved when it is back."}`);
+    if (away) setText(gone, `${saves.trouble} ${saves.open ? `${counted(saves.open, "edit")} not saved yet: kept in this window, and saved when it is back.` : "You can go on: edits are kept in this window, and saved when it is back."}`);
   };
   const change = (now) => {
     const back = away && !now;

@@ -11,7 +11,7 @@ import { make } from "./dom.js";
  */
 export class Editor {
   constructor(host, image, text, on) {
-    Object.assign(this, { host, image, on, original: text });
+    Object.assign(this, { host, image, on, original: image.caption });
     this.field = make("textarea.field.editor", { dir: "auto", rows: "3", maxlength: "1000", spellcheck: "true", enterkeyhint: "done", "aria-label": `Caption of ${image.name}` });
     this.field.value = text;
     this.hint = make("p.editor-hint", { role: "alert", hidden: true });
@@ -25,8 +25,9 @@ export class Editor {
     this.field.setSelectionRange(text.length, text.length);
   }
 
+  /** What is written, as one line. */
   get text() {
-    return this.field.value.replace(/\s*[\r\n\t]+\s*/g, " ").trim();
+    return this.field.value.replace(/\s*[\u0000-\u001f\u007f-\u009f\u2028\u2029]+\s*/g, " ").trim();
   }
 
   /** Closes the field. */

@@ -1,13 +1,17 @@
-// Writes the captions as files beside the images, or hands them over as a download.
+// Writes the captions as files, or hands them over as a download.
 
-import { byId, counted, make } from "./dom.js";
+import { byId, count, counted, make, setText } from "./dom.js";
 import { tableUrl, writeExports } from "./server.js";
+
+const FOLDERS = { images: "in the folder of the images", project: "in the folder “exports” of the project" };
 
 /**
  * Sets the dialog up.
- * @param {() => {checked: number, open: number}} state how many captions were checked, and how many edits are not saved
+ * @param {Progress} progress
+ * @param {Saves} saves
+ * @returns {() => void} what shows it
  */
-export function exportDialog(state) {
+export function exportDialog(progress, saves) {
   const dialog = byId("export");
   const result = byId("export-result");
   const start = byId("export-start");
@@ -15,29 +19,41 @@ export function exportDialog(state) {
 
   start.addEventListener("click", async () => {
     const formats = Array.from(dialog.querySelectorAll("input[name=format]:checked"), (box) => box.value);
-    if (!formats.length) return show("alert", "Choose at least one kind of file.");
+    if (!formats.length) return result.replaceChildren(make("p.alert", {}, "Choose at least one kind of file."));
     start.disabled = true;
-    show("note", "Writing …");
+    result.replaceChildren(make("p.note", {}, "Writing …"));
     try {
-      const { files } = await writeExports(formats);
-      show("note", files.length ? `Written: ${counted(files.length, "file")}` : "There was nothing to write.", files);
+      result.replaceChildren(...said(await writeExports(formats)));
     } catch (error) {
-      show("alert", error.message);
+      result.replaceChildren(make("p.alert", {}, error.message));
     } finally {
       start.disabled = false;
     }
+    return undefined;
   });
 
-  function show(kind, text, files = []) {
-    const shown = files.slice(0, 8).map((file) => make("li", {}, make("code", {}, make("bdi", {}, String(file.path ?? file)))));
-    if (files.length > shown.length) shown.push(make("li", {}, `and ${counted(files.length - shown.length, "more file")}`));
-    result.replaceChildren(make(`p.${kind}`, {}, text), ...(shown.length ? [make("ul.paths", {}, ...shown)] : []));
-  }
+  const show = () => {
+    const rest = Math.max(0, progress.now.captioned - progress.checked);
+    const unsaved = saves.open ? ` ${counted(saves.open, "edit")} not saved yet will be missing.` : "";
+    setText(byId("export-state"), `${counted(progress.now.captioned, "caption")}: ${count(progress.checked)} checked by you, ${count(rest)} as the model proposed.${unsaved}`);
+  };
+  progress.addEventListener("change", show);
 
   return () => {
-    const { checked, open } = state();
+    show();
+    progress.ask();
     result.replaceChildren();
-    byId("export-state").textContent = `You have checked ${counted(checked, "caption")}.${open ? ` ${counted(open, "edit")} not saved yet will be missing.` : ""}`;
     dialog.showModal();
   };
 }
+
+/** Says what was written and where. */
+function said({ files = [], folder, folder_path: path, kept = 0, kept_files: keptFiles = [], failed = [] }) {
+  const place = path ? make("code", {}, make("bdi", {}, path)) : (FOLDERS[folder] ?? "");
+  const parts = [make("p.written", {}, make("strong", {}, files.length ? "Written " : "Nothing was written "), place), list(files)];
+  if (kept) parts.push(make("p.note", {}, `${counted(kept, "file")} kept as ${kept === 1 ? "it was" : "they were"}, because capsmith did not write ${kept === 1 ? "it" : "them"}:`), list(keptFiles));
+  if (failed.length) parts.push(make("p.alert", {}, "Some files cannot be written:"), list(failed));
+  return parts;
+}
+
+const list = (lines) => make("ul.paths", {}, ...lines.map((line) => make("li", {}, make("bdi", {}, line))));

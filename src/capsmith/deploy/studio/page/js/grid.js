@@ -118,9 +118,17 @@ export class Grid extends EventTarget {
     this.root.style.height = `${Math.ceil(this.listing.images.length / columns) * rowHeight - GAP * rem}px`;
     this.root.setAttribute("aria-rowcount", Math.ceil(this.listing.images.length / columns));
     this.root.setAttribute("aria-colcount", columns);
-    if (moved) for (const [row, node] of this.rows) this.#remove(row, node);
+    const focused = this.root.contains(document.activeElement);
+    if (moved) this.#removeAll();
     for (const [row, node] of this.rows) this.#place(row, node);
     this.render();
+    if (moved) this.#rebuilt(focused);
+  }
+
+  /** After a change of the columns: the current image stays in view and keeps the focus. */
+  #rebuilt(focused) {
+    if (focused) this.show(this.current);
+    this.dispatchEvent(new Event("rebuilt"));
   }
 
   #ensure(row) {
@@ -155,8 +163,13 @@ export class Grid extends EventTarget {
     this.rows.delete(row);
   }
 
-  #clear() {
+  #removeAll() {
+    this.dispatchEvent(new Event("rebuilding")); // a field must close before it loses its place
     for (const [row, node] of this.rows) this.#remove(row, node);
+  }
+
+  #clear() {
+    this.#removeAll();
     this.current = 0;
   }
 

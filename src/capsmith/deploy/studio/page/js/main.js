@@ -31,7 +31,7 @@ async function project() {
       byId("gone").hidden = true;
       return found;
     } catch (error) {
-      setText(byId("gone"), error.status ? error.message : "The server does not answer. This page tries again.");
+      setText(byId("gone"), `${error.message} This page tries again.`);
       byId("gone").hidden = false;
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
@@ -55,11 +55,11 @@ async function begin() {
   const studio = { drafts, saves, listing, details, actions, progress, grid };
 
   const act = (action, number) => shortcuts.act(action, number);
-  const side = new Panel(byId("side"), details, { part: "picture", on: act });
+  const side = new Panel(byId("side"), details, act);
   const viewer = new Viewer(details, act);
   const writing = new Writing({ ...studio, viewer });
   const training = new Training(() => progress.now);
-  const exporting = exportDialog(() => ({ checked: progress.checked, open: saves.open }));
+  const exporting = exportDialog(progress, saves);
   const query = new Query({ listing, grid, name });
   const shortcuts = new Shortcuts({ ...studio, viewer, writing, query, exporting, training, showKeys: keysDialog() });
   const refresher = new Refresher({ ...studio, writing, query, show });
@@ -78,6 +78,7 @@ async function begin() {
   WIDE.addEventListener("change", show);
   viewer.addEventListener("close", () => (writing.end(), grid.show(grid.current), show()));
   listing.addEventListener("change", ({ detail }) => {
+    byId("side").hidden = !(WIDE.matches && listing.images.length); // before the grid measures its width
     grid.refresh(detail.fresh);
     query.restore(detail.fresh);
     show();

@@ -1,6 +1,7 @@
 // One image in full: picture, words with the places where the model looked, alternatives. Used beside the grid and alone.
 
 import { Attention } from "../../js/attention.js";
+import { relative } from "../../js/field.js";
 import { percent, Words } from "../../js/words.js";
 import { others } from "./actions.js";
 import { isProposal, sureness } from "./caption.js";
@@ -8,6 +9,7 @@ import { SAVE, STATUS } from "./cell.js";
 import { count, icon, make } from "./dom.js";
 import { imageUrl } from "./server.js";
 
+const REST = 120; // milliseconds of standstill until picture, words and alternatives are loaded
 const BUTTONS = [
   ["accept", "Accept", "A"],
   ["edit", "Edit", "Enter"],
@@ -19,10 +21,10 @@ export class Panel {
   /**
    * @param {HTMLElement} root
    * @param {Details} details
-   * @param {{part: string, on: (action: string, number?: number) => void}} options which picture to load, what buttons do
+   * @param {(action: string, number?: number) => void} on what its buttons do
    */
-  constructor(root, details, { part, on }) {
-    Object.assign(this, { root, details, part });
+  constructor(root, details, on) {
+    Object.assign(this, { root, details });
     this.picture = make("img", { decoding: "async", on: { error: () => this.#unreadable() } });
     this.canvas = make("canvas.light", { "aria-hidden": "true" });
     this.attention = new Attention(this.canvas);
@@ -34,9 +36,10 @@ export class Panel {
     this.facts = make("p.panel-facts");
     this.proposal = make("div.panel-proposal", { hidden: true });
     this.hint = make("p.note", { hidden: true }, "Point at a word, or go to it with Tab and the arrow keys, to see where the model looked.");
+    this.unlike = make("p.panel-unlike", { hidden: true }, "This image is unlike those that the model learned from: look closely.");
     this.others = make("div.panel-others", { hidden: true });
     const buttons = make("div.panel-buttons", {}, ...BUTTONS.map((one) => button(...one)));
-    const text = make("div.panel-text", {}, this.place, this.host, this.facts, buttons, this.proposal, this.hint, this.others);
+    const text = make("div.panel-text", {}, this.place, this.host, this.facts, this.unlike, buttons, this.proposal, this.hint, this.others);
     root.append(make("div.panel-frame", {}, this.shape, this.missing), text);
     root.addEventListener("click", ({ target }) => {
       const { action, number } = target.closest("[data-action]")?.dataset ?? {};
@@ -54,8 +57,11 @@ export class Panel {
     if (other) this.#picture(image);
     if (version === this.version) return;
     this.version = version;
-    this.#words(image, this.details.known(image)?.words);
+    this.#words(image, this.details.known(image)?.words ?? image.words);
     this.#others(this.details.known(image), image);
+    await new Promise((resolve) => setTimeout(resolve, other ? REST : 0)); // a person who holds J asks for nothing
+    if (this.version !== version) return;
+    if (other) this.picture.src = imageUrl(image.id, "picture");
     try {
       const details = await this.details.of(image);
       if (this.version !== version) return;
@@ -72,7 +78,7 @@ export class Panel {
     this.shape.hidden = false;
     this.shape.style.setProperty("--ratio", image.width ? image.width / image.height : 1.5);
     this.picture.alt = image.caption || image.name;
-    this.picture.src = imageUrl(image.id, this.part);
+    this.picture.src = imageUrl(image.id, "thumbnail"); // the picture follows
   }
 
   #unreadable() {
@@ -97,25 +103,27 @@ export class Panel {
     if (mine || !lit) this.caption.replaceChildren(image.caption || make("span.soft", {}, image.error || "No caption yet"));
     else this.caption.replaceChildren(lit);
     this.proposal.hidden = !mine || !lit;
-    this.proposal.replaceChildren(make("h3.label", {}, "The model proposed"), make("p", { dir: "auto" }, mine ? lit : null));
+    this.proposal.replaceChildren(make("h2.label", {}, "The model proposed"), make("p", { dir: "auto" }, mine ? lit : null));
     this.hint.hidden = !words.some((word) => word.attention);
   }
 
   #lit(text, words) {
     if (!words.length) return document.createTextNode(text);
-    const look = (place) => words[place].attention && this.attention.show(words[place].attention);
+    const maps = relative(words.map((word) => word.attention));
+    const look = (place) => maps[place] && this.attention.show(maps[place]);
     return new Words(text, words, { look, leave: () => this.attention.hide() }).node;
   }
 
   #others(details, image) {
     const found = others(details);
+    this.unlike.hidden = !details?.unlike_training;
     this.others.hidden = !found.length;
     const lines = found.map(({ caption, score }, place) => {
       const value = Number.isFinite(score) ? make("span.soft.number", { title: "The model's score: the closer to zero, the surer" }, score.toFixed(2).replace("-", "−")) : null;
       const properties = { type: "button", data: { action: "take", number: place + 1 }, "aria-pressed": String(caption === image.caption) };
       return make("li", {}, make("button.panel-other", properties, make("kbd", {}, String(place + 1)), make("span", { dir: "auto" }, caption), value));
     });
-    this.others.replaceChildren(make("h3.label", {}, "Alternatives"), make("ol", {}, ...lines));
+    this.others.replaceChildren(make("h2.label", {}, "Alternatives"), make("ol", {}, ...lines));
   }
 }
 

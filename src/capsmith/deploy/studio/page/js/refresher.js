@@ -1,9 +1,9 @@
 // Keeps what is on the screen up to date while images are being captioned.
 
 import { byId, counted } from "./dom.js";
-import { listImages, readImage } from "./server.js";
+import { readImages } from "./server.js";
 
-const AT_ONCE = 12; // images asked for one by one
+const AT_ONCE = 100; // images in one question
 
 export class Refresher {
   constructor({ listing, grid, progress, writing, query, show }) {
@@ -44,20 +44,14 @@ export class Refresher {
     if (this.looking) return;
     this.looking = true;
     try {
-      const { visible } = this.grid;
-      const wanted = visible.filter((image) => all || image.status === "pending");
-      if (wanted.length) for (const image of await this.#read(wanted, visible)) this.#take(image);
+      const wanted = this.grid.visible.filter((image) => all || image.status === "pending");
+      const ids = wanted.slice(0, AT_ONCE).map(({ id }) => id);
+      if (ids.length) for (const image of await readImages(ids)) this.#take(image);
     } catch {
       // the connection's own watch speaks of a server that is away
     } finally {
       this.looking = false;
     }
-  }
-
-  async #read(wanted, visible) {
-    if (!this.#steady) return Promise.all(wanted.slice(0, AT_ONCE).map(({ id }) => readImage(id)));
-    const offset = this.listing.placeOf(visible[0].id);
-    return (await listImages(this.listing.query, offset, visible.length)).images;
   }
 
   #take(image) {

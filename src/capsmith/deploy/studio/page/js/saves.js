@@ -1,8 +1,10 @@
 // Saves edits: shown at once, sent one by one, tried again while the server is away, kept over a reload.
 
-import { Refused, Unreachable, writeImage } from "./server.js";
+import { GONE, Refused, Unreachable, writeImage } from "./server.js";
 
 const WAITS = [400, 800, 1500, 3000, 5000]; // milliseconds between tries
+
+const decided = ({ status }) => status === "edited" || status === "accepted";
 
 /**
  * Changes on their way to the server. Fires "change" with `detail: {id, image?}` whenever the state of one changes, and
@@ -17,6 +19,7 @@ export class Saves extends EventTarget {
     this.drafts = drafts;
     this.entries = new Map();
     this.connected = true;
+    this.trouble = GONE;
     this.tries = 0;
     for (const entry of drafts.outbox.values()) this.entries.set(entry.id, { ...entry, state: "saving", version: 0 });
   }
@@ -107,7 +110,7 @@ export class Saves extends EventTarget {
         this.#online();
         this.#refused(id, version, error);
       } else if (error instanceof Unreachable) {
-        this.#offline();
+        this.#offline(error.message);
         return false;
       } else throw error;
     }
@@ -127,7 +130,7 @@ export class Saves extends EventTarget {
     if (!entry) return;
     const theirs = error.problem.current ?? error.problem.image;
     if (error.status === 409 && theirs) {
-      const arrived = theirs.caption === entry.caption && theirs.status === entry.status;
+      const arrived = theirs.caption === entry.caption && decided(theirs) === decided(entry);
       if (arrived) return this.#finish(entry, theirs); // saved earlier, but the answer got lost
       Object.assign(entry, { state: "conflict", theirs });
     } else if (entry.version === version) {
@@ -150,7 +153,8 @@ export class Saves extends EventTarget {
     this.dispatchEvent(new Event("connection"));
   }
 
-  #offline() {
+  #offline(message) {
+    this.trouble = message;
     const wait = WAITS[Math.min(this.tries++, WAITS.length - 1)];
     this.timer = setTimeout(() => this.send(), wait);
     this.connected = false;

@@ -4,13 +4,16 @@ const ROOT = new URL("v1/studio/", document.baseURI);
 const PATIENCE = 20_000; // milliseconds until a server that does not answer counts as gone
 const BUSY = new Set([408, 425, 429, 502, 503, 504]); // worth another try
 
+export const GONE = "The server does not answer.";
+
 /** The server cannot be reached, or asks to be called again later. */
 export class Unreachable extends Error {}
 
 /** The server refused a request, with the problem that it named (RFC 9457). */
 export class Refused extends Error {
   constructor(status, problem) {
-    super(problem.errors?.map((one) => one.detail).join("; ") || problem.detail || problem.title || `The server answered ${status}.`);
+    super(problem.errors?.map((one) => one.detail).join("; ") || problem.detail || problem.title || `The server answered ${status}`);
+    this.message = sentence(this.message);
     this.status = status;
     this.problem = problem;
   }
@@ -23,6 +26,7 @@ export const imageUrl = (id, part) => new URL(`images/${id}/${part}`, ROOT);
 export const tableUrl = () => new URL("captions.csv", ROOT);
 
 export const listImages = (query, offset, limit, signal) => call("GET", `images?${new URLSearchParams({ ...query, offset, limit })}`, { signal });
+export const readImages = (ids) => call("GET", `images?${new URLSearchParams({ ids: ids.join(",") })}`).then(({ images }) => images);
 export const readImage = (id, signal) => call("GET", `images/${id}`, { signal });
 export const writeImage = (id, caption, status, revision) => call("PUT", `images/${id}`, { body: { caption, status, revision } });
 export const readProgress = () => call("GET", "progress");
@@ -46,12 +50,15 @@ async function call(method, path, { body, signal } = {}) {
     answer = await response.text();
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Unreachable("The server does not answer.");
+    throw new Unreachable(GONE);
   }
-  if (BUSY.has(response.status)) throw new Unreachable(parsed(answer).detail ?? "The server is busy.");
+  if (BUSY.has(response.status)) throw new Unreachable(sentence(parsed(answer).detail ?? "the server is busy"));
   if (!response.ok) throw new Refused(response.status, parsed(answer));
   return parsed(answer);
 }
+
+/** Problems begin in lower case and end without a stop. */
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 function parsed(text) {
   try {

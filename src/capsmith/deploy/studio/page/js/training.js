@@ -140,7 +140,7 @@ function table(rows) {
     return make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, score(one.cider)), make("td", {}, score(two.cider)), make(`td.${kind}`, {}, `${change >= 0 ? "+" : "−"}${score(Math.abs(change))}`));
   };
   const head = ["CIDEr", "Before", "After", "Change"].map((name) => make("th", { scope: "col" }, name));
-  return make("div.scroll", {}, make("table.table.retrain-scores", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.map(line))));
+  return make("div.scroll", { role: "region", tabindex: "0", "aria-label": "Scores before and after" }, make("table.table.retrain-scores", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.map(line))));
 }
 
 function verdict(before, after) {

@@ -8,7 +8,7 @@ export class Viewer extends EventTarget {
   constructor(details, on) {
     super();
     this.dialog = byId("viewer");
-    this.panel = new Panel(this.dialog.querySelector(".panel"), details, { part: "picture", on });
+    this.panel = new Panel(this.dialog.querySelector(".panel"), details, on);
     this.panel.root.prepend(
       make("div.viewer-tools", {}, ...[["previous", "Previous (K)", "‹"], ["next", "Next (J)", "›"], ["close", "Close (F or Escape)", "×"]].map(([action, label, sign]) =>
         make("button.button.button-quiet", { type: "button", data: { action }, "aria-label": label, title: label }, sign))),

@@ -6,6 +6,8 @@ import { say } from "./notices.js";
 export class Writing {
   constructor({ drafts, listing, grid, actions, viewer, saves }) {
     Object.assign(this, { drafts, listing, grid, actions, viewer, saves });
+    grid.addEventListener("rebuilding", () => this.#pause());
+    grid.addEventListener("rebuilt", () => this.#goOn());
   }
 
   /** The number of the image whose caption is being written. */
@@ -47,14 +49,25 @@ export class Writing {
     say("Your unfinished caption is here again.");
   }
 
+  /** The grid is built anew under the field: what was written is a draft. */
+  #pause() {
+    this.paused = this.viewer.open ? undefined : this.id;
+    if (this.paused) this.end();
+  }
+
+  #goOn() {
+    if (this.paused && this.paused === this.grid.image?.id) this.begin();
+    this.paused = undefined;
+  }
+
   /** @param {"next"|"stay"|"left"} then where the focus goes */
   #save(image, text, base, then) {
     this.drafts.drop(image.id);
     this.end();
     image.revision = Math.min(image.revision, base); // a change made meanwhile in another window is a conflict
     this.actions.write(image, text);
-    if (then === "next") this.grid.show(this.grid.current + 1, { focus: !this.viewer.open });
-    else if (then === "stay") this.#focus();
+    if (then === "next") this.grid.show(this.grid.current + 1, { focus: false });
+    if (then !== "left") this.#focus();
   }
 
   #cancel(image, focus = true) {
