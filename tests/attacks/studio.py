@@ -287,7 +287,7 @@ def _(server: Server) -> Played:
 @attack("a name that is not UTF-8 and has a line break and an escape sequence", 200)
 def _(server: Server) -> Played:
     listed = [one for one in images(server) if one["name"].startswith("caf")]
-    if len(listed) != 1 or any(ord(character) < 32 for character in listed[0]["name"]):
+    if len(listed) != 1 or not listed[0]["name"].isascii():
         raise Breach(f"it is listed as {[one['name'] for one in listed]}")
     answers = [server.get(f"{IMAGES}/{listed[0]['id']}{part}") for part in ("", "/thumbnail", "/picture")]
     return _all([*answers, edit(server, "a red square", listed[0]["name"]), server.get("/v1/studio/captions.csv")])
