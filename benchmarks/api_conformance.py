@@ -9,11 +9,13 @@ answered. Prints each failure, and the two counts; exits with 1 if there is a fa
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +45,8 @@ def run(examples: int, seed: int = 1, phases: str = "examples,coverage,fuzzing,s
     Raises:
         RuntimeError: Schemathesis did not finish.
     """
-    keys.ATTEMPTS = 1_000_000  # a check tries wrong keys; their limit has its own test
-    settings = ServeSettings(keys=(KEY,))
-    with tempfile.TemporaryDirectory() as folder, served(quick_app(settings, QuickCaptioner())) as address:
+    app = quick_app(ServeSettings(keys=(KEY,)), QuickCaptioner())
+    with tempfile.TemporaryDirectory() as folder, _any_number_of_wrong_keys(), served(app) as address:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json", "--checks", "all"]
         command += ["--max-examples", str(examples), "--seed", str(seed), "--phases", phases, "--no-color"]
@@ -64,6 +65,16 @@ def run(examples: int, seed: int = 1, phases: str = "examples,coverage,fuzzing,s
         "answered": sum(rate["accepted"] for rate in rates),
         "output": output,
     }
+
+
+@contextlib.contextmanager
+def _any_number_of_wrong_keys() -> Iterator[None]:
+    """A check of schemathesis tries wrong keys; their limit has a test of its own."""
+    before, keys.ATTEMPTS = keys.ATTEMPTS, 1_000_000
+    try:
+        yield
+    finally:
+        keys.ATTEMPTS = before
 
 
 def _path() -> str:

@@ -238,7 +238,7 @@ def _(server: Server) -> Played:
     return server.json({"images": [""] * 100_000})
 
 
-@attack("13 MB of what takes a parser long", 400)
+@attack("13 MB of what takes a parser long", 400, 422)
 def _(server: Server) -> Played:
     """Each takes a second or more in a parser that nothing interrupts."""
     bodies = (

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
+def add_config(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Adds ``--config``, ``--set`` and ``--plugin``."""
-    parser.add_argument("--config", required=True, metavar="FILE", help="a YAML file, or the name of a shipped config")
+    parser.add_argument(
+        "--config", required=required, metavar="FILE", help="a YAML file, or the name of a shipped config"
+    )
     add_set(parser)
     add_plugin(parser)
 

@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
+    from capsmith.core.starter import STARTER, starter_folder
     from capsmith.core.terminal import print_error, print_line
     from capsmith.deploy.folder.selection import select
     from capsmith.deploy.serving.listening import address_of, is_loopback, listen
@@ -88,7 +89,9 @@ def _serve(args: argparse.Namespace) -> int:
     from capsmith.deploy.serving.models import named_paths
     from capsmith.deploy.serving.server import serve
     from capsmith.deploy.serving.settings import ServeSettings
+    from capsmith.deploy.studio.fingerprint import fingerprint
     from capsmith.deploy.studio.project import project_folder
+    from capsmith.deploy.studio.scan import take_over
     from capsmith.deploy.studio.store import Store
 
     (model,) = named_paths([args.run] if args.run else [])
@@ -107,11 +110,18 @@ def _serve(args: argparse.Namespace) -> int:
                 from capsmith.deploy.starter import introduction
 
                 print_error(introduction().replace("capsmith caption RUN IMAGE", "capsmith studio --images FOLDER RUN"))
+            store.keep_model([STARTER if model.path == starter_folder() else str(model.path.absolute())])
+            identity = fingerprint(model.path, args.set)
+            take_over(store, selection, identity, args.propose_again)
 
             def make_app(models: Any, limits: Any) -> Any:
                 from capsmith.deploy.studio.app import studio_app
+                from capsmith.deploy.studio.retrain import Retrain
+                from capsmith.deploy.studio.studio import Studio
 
-                return studio_app(_studio(args, store, models, model, selection), limits)
+                again, retraining = args.propose_again, Retrain(store.project)
+                studio = Studio(store, models, identity, again, args.workers, args.recursive, retraining)
+                return studio_app(studio, limits)
 
             def started() -> None:
                 print_line(f"studio of {args.folder} at {address}")
@@ -123,18 +133,6 @@ def _serve(args: argparse.Namespace) -> int:
         for one in sockets:
             one.close()
     return 0
-
-
-def _studio(args: argparse.Namespace, store: Any, models: Any, model: Any, selection: Any) -> Any:
-    """Returns the studio, after the folder was compared with the project."""
-    from capsmith.core.starter import STARTER, starter_folder
-    from capsmith.deploy.studio.fingerprint import fingerprint
-    from capsmith.deploy.studio.studio import Studio
-
-    store.keep_model([STARTER if model.path == starter_folder() else str(model.path.absolute())])
-    studio = Studio(store, models, fingerprint(model.path, args.set), args.propose_again, args.workers, args.recursive)
-    studio.take_over(selection)
-    return studio
 
 
 def _export(args: argparse.Namespace) -> int:

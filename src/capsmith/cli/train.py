@@ -5,11 +5,18 @@ from pathlib import Path
 
 from capsmith.cli.keras_import import load_keras
 from capsmith.cli.options import add_config, default_run
+from capsmith.core.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    add_config(parser)
+    add_config(parser, required=False)
+    parser.add_argument(
+        "--from-studio",
+        type=Path,
+        metavar="DIR",
+        help="instead of a config: teach the model of a studio its corrected captions, given its folder of images",
+    )
     parser.add_argument("--run", type=Path, metavar="DIR", help="the run directory (default: runs/NAME-OF-CONFIG)")
     parser.add_argument("--resume", action="store_true", help="continue an interrupted training")
     parser.add_argument(
@@ -21,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Trains a captioner."""
+    if args.from_studio is not None:
+        _retrain(args)
+        return
+    if args.config is None:
+        raise ConfigError("train needs --config FILE, or --from-studio DIR to learn the corrections of a studio")
     from capsmith.config import load_config
     from capsmith.core.terminal import print_path
     from capsmith.training.smoke_config import OVERRIDES, smoke_config
@@ -36,6 +48,29 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.training.fit import train
 
     train(config, directory, resume=args.resume)
+    print_path(directory)
+
+
+def _retrain(args: argparse.Namespace) -> None:
+    """Retrains the model of a studio with the captions that a person corrected."""
+    from capsmith.core.terminal import print_path
+    from capsmith.deploy.studio.project import find_project
+    from capsmith.deploy.studio.retrain_state import retraining
+    from capsmith.deploy.studio.store import Store
+
+    if args.config is not None or args.smoke:
+        other = "--config" if args.config is not None else "--smoke"
+        raise ConfigError(f"--from-studio takes the config of the studio's model: remove {other}, or --from-studio")
+    project = find_project(args.from_studio)
+    with Store.read(project) as store:
+        corrections = {correction.name: correction.caption for correction in store.corrections()}
+        root, models = store.root, store.model
+    directory = args.run or Path("runs") / f"{root.name or 'studio'}-corrected"
+    with retraining(project, directory):
+        load_keras()
+        from capsmith.training.retraining.retrain import retrain
+
+        retrain(corrections, root, models, directory, project / "cache", args.set, args.resume)
     print_path(directory)
 
 

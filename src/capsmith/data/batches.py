@@ -55,6 +55,8 @@ class Batches:
         seed: Seed of the order.
         group_by_image: Keep the captions of an image in one batch.
         flipped_ids: The replacement of each token id in captions of mirrored images (V,); None if no image is mirrored.
+        old: Images that the training repeats. Each epoch shows a random part of them.
+        old_share: Share of the images of an epoch that are old; it is lower if there are too few.
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class Batches:
         seed: int,
         group_by_image: bool = True,
         flipped_ids: np.ndarray | None = None,
+        old: Sequence[Example] = (),
+        old_share: float = 0.0,
     ) -> None:
         self.source, self.seed, self.flipped_ids = source, seed, flipped_ids
         most = max((len(example.captions) for example in examples), default=1)
@@ -72,12 +76,20 @@ class Batches:
         self.captions_per_image = min(most, batch_size, _MAX_ROWS) if group_by_image else 1
         self.images = max(1, batch_size // self.captions_per_image)
         self.batch_size = self.images * self.captions_per_image
-        self.examples = [part for example in examples for part in _split(example, self.captions_per_image)]
+        self.new, self.old = (
+            [part for example in group for part in _split(example, self.captions_per_image)]
+            for group in (examples, old)
+        )
+        self.examples = self.new
+        self.repeated = min(len(self.old), round(len(self.new) * old_share / (1 - old_share)))
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Sets the batch order of an epoch."""
         self.epoch = epoch
+        if self.repeated:
+            places = np.random.default_rng((self.seed, epoch, 1)).permutation(len(self.old))[: self.repeated]
+            self.examples = [*self.new, *(self.old[place] for place in places)]
         rng = np.random.default_rng((self.seed, epoch))
         order = rng.permutation(len(self.examples))
         pool = _POOL * self.images

@@ -167,6 +167,56 @@ class CroppedSource(VariedSource):
         return out
 
 
+class RehearsedSource(TrainingSource):
+    """The images of a training, and old images that it repeats unchanged: row r of these has the number -1 - r.
+
+    Args:
+        own: The images of the training.
+        old: The features or pixels of the old images.
+    """
+
+    def __init__(self, own: TrainingSource, old: FeatureSource) -> None:
+        super().__init__(own.source)
+        self.own, self.old = own, old
+
+    def rows(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns the row of each image of the training, without variation."""
+        return self.own.rows(ids)
+
+    def old_rows(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns the row of each old image."""
+        return -1 - self.old.rows(ids)
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Returns features (P, …) or pixels (P, H, W, 3) of rows of both kinds."""
+        is_old = rows < 0
+        parts = [self.own.gather(rows[~is_old])] if not is_old.all() else []
+        parts += [self.old.gather(-1 - rows[is_old])] if is_old.any() else []
+        out = np.empty((len(rows), *parts[0].shape[1:]), parts[0].dtype)
+        for places, part in zip([at for at in (~is_old, is_old) if at.any()], parts, strict=True):
+            out[places] = part
+        return out
+
+    def draw(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Replaces the row of each image of the training with that of a random variant."""
+        drawn, own = rows.copy(), rows >= 0
+        drawn[own] = self.own.draw(rows[own], rng)
+        return drawn
+
+    def original(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the rows of the images without variation, for rows of any variants."""
+        return np.where(rows < 0, rows, self.own.original(rows))
+
+    def flipped(self, rows: np.ndarray) -> np.ndarray:
+        """Returns which rows are mirror images, (P,) bool."""
+        return (rows >= 0) & self.own.flipped(np.maximum(rows, 0))
+
+    @property
+    def flips(self) -> bool:
+        """Whether some variants are mirror images."""
+        return self.own.flips
+
+
 def flip_ids(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> np.ndarray:
     """Returns the replacement of each word id in captions of mirrored images (W,): ``right`` for ``left``.
 

@@ -119,6 +119,10 @@ class TrainingDomain:
         """
         return [DomainCheck(float(distance), self.threshold) for distance in self.distances(features)]
 
+    def pooled(self) -> np.ndarray:
+        """Returns the pooled features (P, D) of the training images, without what the components leave out."""
+        return self.mean + _product(self.vectors[:, :-1].astype(np.float32), self._back)
+
     def _vectors(self, pooled: np.ndarray) -> np.ndarray:
         """Returns whitened components followed by the standardised norm of the residual, (N, d)."""
         centred = pooled - self.mean

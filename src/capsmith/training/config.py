@@ -24,6 +24,19 @@ class StageOneConfig(Settings):
     """Overrides of that config, such as ``decoder.standardise=false``."""
 
 
+class RehearsalConfig(Settings):
+    """Captions of the model in ``transfer_from`` that a training repeats beside its own (Robins 1995)."""
+
+    source: Literal["auto", "data", "model"] = "auto"
+    """``data``: training images of that run, with their references. ``model``: its summary of its training images, with
+    the captions that it gives them (pseudo-rehearsal); an export needs no data for it. ``auto``: ``data`` if its images
+    can be read, else ``model``."""
+    share: float = Field(default=0.5, gt=0, lt=1)
+    """Share of the captions in an epoch that are old."""
+    images: int = Field(default=1_000, ge=1)
+    """Maximum number of old images, spread evenly over the train split."""
+
+
 class TrainingConfig(Settings):
     """How the decoder is trained."""
 
@@ -48,6 +61,12 @@ class TrainingConfig(Settings):
     """Run directory, export, or ``starter`` (the model that comes with capsmith) to transfer weights from, for a new
     dataset with another vocabulary. Words in both vocabularies keep their embeddings; new words are initialised.
     Encoder and decoder of a run must equal those of this config; those of an export or ``starter`` replace them."""
+    keep_words: bool = False
+    """``transfer_from`` only: keep all words of that model, which the new captions may lack, and add those that it
+    lacks. Set it to teach a model more captions; without it, the vocabulary is that of the new captions."""
+    rehearsal: RehearsalConfig | None = None
+    """``transfer_from`` only: train on old captions too, so that the model does not forget them. ``{}`` uses the
+    defaults; null trains on the new captions only."""
     teacher_captions: Path | None = None
     """``cross_entropy`` only: file with captions of training images by another captioner, such as the predictions of an
     ensemble on the train split, learned beside the references (sequence-level distillation, Kim and Rush 2016). Any
@@ -129,6 +148,11 @@ class TrainingConfig(Settings):
                 "transfer_from takes a run with another vocabulary, resume_weights_from one with the same: "
                 "remove one of them"
             )
+        if self.transfer_from is None and (self.keep_words or self.rehearsal is not None):
+            key = "keep_words" if self.keep_words else "rehearsal"
+            raise ValueError(f"{key} is about the model in transfer_from: set transfer_from, or remove {key}")
+        if self.objective == "scst" and self.rehearsal is not None:
+            raise ValueError("rehearsal is of captions, which cross_entropy learns: remove it, or change objective")
         if self.objective == "scst" and self.teacher_captions is not None:
             raise ValueError("teacher_captions are learned by cross_entropy: set them in the config of stage one")
         if self.stage_one is not None and self.resume_weights_from is None:

@@ -29,6 +29,7 @@ class CrossEntropy(Objective):
         config = captioner.config
         records = with_teacher_captions(images.records, config.training.teacher_captions)
         rows = images.source.rows([record.image_id for record in records])
+        rehearsal = config.training.rehearsal
         super().__init__(
             captioner,
             Batches(
@@ -38,6 +39,8 @@ class CrossEntropy(Objective):
                 config.seed,
                 config.trains_encoder or len(captioner.feature_shape) > 1,
                 images.flipped_ids,
+                encode_captions(images.old_records, captioner.vocabulary, config, images.old_rows),
+                rehearsal.share if rehearsal is not None else 0.0,
             ),
         )
 

@@ -14,6 +14,7 @@ from capsmith.models.caption_model import build_model
 from capsmith.models.captioner import Captioner
 from capsmith.models.feature_origin import encoder_for_pickle
 from capsmith.models.keras_member import KerasMember
+from capsmith.training.transfer import transferred_vocabulary
 from capsmith.vision.encoder import AnyEncoder, build_encoders
 from capsmith.vision.pickle_store import PickleStore
 
@@ -33,7 +34,12 @@ def make_vocabulary(
         resumed: The vocabulary of the training that is resumed: subwords are learned only once.
     """
     captions = [tokens for record in corpus.split("train") for tokens in record.tokens(config.text)]
-    if config.text.mode == "subword":
+    source = config.training.transfer_from
+    if source is not None and config.training.keep_words:
+        old = transferred_vocabulary(source)
+        vocabulary = old.extended(captions, config.text.min_count, config.text.max_words)
+        logger.info(f"words: {len(vocabulary) - len(old):,} new ones beside the {len(old):,} of {source}")
+    elif config.text.mode == "subword":
         size = config.text.max_words or SIZE
         vocabulary = resumed.counted(captions) if resumed else Vocabulary.of_pieces(captions, size)
     else:

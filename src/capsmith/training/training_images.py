@@ -8,10 +8,20 @@ import numpy as np
 from capsmith.core.log import get_logger
 from capsmith.data.prepare import Prepared, extract_store
 from capsmith.data.records import Record
-from capsmith.data.sources import AugmentedSource, CroppedSource, TrainingSource, flip_ids, known_pairs
+from capsmith.data.sources import (
+    AugmentedSource,
+    CroppedSource,
+    RehearsedSource,
+    TrainingSource,
+    flip_ids,
+    known_pairs,
+)
 from capsmith.models.captioner import Captioner
+from capsmith.training.rehearsal import rehearsal_of
 
 logger = get_logger(__name__)
+
+_PATTERNS = 100  # images that lend their regions to remembered ones
 
 
 @dataclass(frozen=True)
@@ -22,11 +32,20 @@ class TrainingImages:
         source: Features or pixels, of which each epoch shows one variant.
         records: The images with their references.
         flipped_ids: For each word id, the id to use for a mirror image, (V,).
+        old_records: Images that the training repeats, with their captions.
     """
 
     source: TrainingSource
     records: Sequence[Record]
     flipped_ids: np.ndarray
+    old_records: Sequence[Record] = ()
+
+    @property
+    def old_rows(self) -> np.ndarray:
+        """The row of each image that the training repeats."""
+        if not isinstance(self.source, RehearsedSource):
+            return np.zeros(0, np.int64)
+        return self.source.old_rows([record.image_id for record in self.old_records])
 
     @classmethod
     def of(cls, captioner: Captioner, prepared: Prepared) -> "TrainingImages":
@@ -47,7 +66,11 @@ class TrainingImages:
             source = AugmentedSource(prepared.source, ids, training.augment)
         if source.flips:
             _report_unknown(words, training.flip_word_pairs)
-        return cls(source, records, flip_ids(words, training.flip_word_pairs))
+        rows = prepared.source.rows(ids[:_PATTERNS])
+        rehearsal = rehearsal_of(captioner, lambda: prepared.source.gather(rows))
+        old = rehearsal.records if rehearsal is not None else ()
+        source = source if rehearsal is None else RehearsedSource(source, rehearsal.source)
+        return cls(source, records, flip_ids(words, training.flip_word_pairs), old)
 
 
 def _report_unknown(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:

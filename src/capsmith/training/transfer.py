@@ -1,13 +1,17 @@
 """``training.transfer_from`` an export: its encoder and decoder replace those of the config."""
 
+from pathlib import Path
+
 from capsmith.config import Config, validate
 from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.core.log import get_logger
 from capsmith.core.starter import STARTER, is_starter
+from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.export_config import export_config
 from capsmith.models.export_folder import ExportFolder
 from capsmith.models.export_manifest import MemberEntry
 from capsmith.models.exported_weights import decoder_weights
+from capsmith.models.run import RunDirectory
 from capsmith.vision.fingerprint import encoder_fingerprint
 
 logger = get_logger(__name__)
@@ -54,6 +58,20 @@ def with_transferred_model(config: Config) -> Config:
             f"{source}; those of the config are not used"
         )
     return changed
+
+
+def transferred_vocabulary(source: Path) -> Vocabulary:
+    """Returns the words of the run or export that ``training.transfer_from`` names.
+
+    Raises:
+        CheckpointError: They cannot be read.
+    """
+    folder = ExportFolder.named(source)
+    if folder.is_export:
+        return folder.vocabulary
+    run = RunDirectory(folder.path)
+    run.require_complete()
+    return Vocabulary.load(run.vocabulary)
 
 
 def single_member(folder: ExportFolder) -> MemberEntry:

@@ -8,7 +8,7 @@ from tests.support.service_page import PageCaptioner, PageVisit, page_server
 CONTEXT = {"viewport": {"width": 1280, "height": 800}, "permissions": ["clipboard-read", "clipboard-write"]}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     pytest.importorskip("playwright", reason="needs playwright")
     if browser.chromium() is None:

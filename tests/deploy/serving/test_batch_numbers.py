@@ -134,3 +134,28 @@ def test_a_batcher_of_a_closed_loop_can_be_used_by_another(served, images):
     texts = [asyncio.run(batcher.caption(images[:1], decoding))[0].text for _ in range(2)]
     asyncio.run(batcher.close())
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("options", [*SEARCHES, {"search": "beam", "beam_size": 5, "exclude": ["a"], "n": 2}])
+def test_probabilities_that_the_search_recorded_are_those_that_are_computed_again(served, images, options, monkeypatch):
+    if served.kind == "run":
+        pytest.skip("a compiled search is not recorded")
+    work = BatchWork(served.captioner)
+    decoding = served.decoding(options)
+    rows = work.encode(images[:7])
+    features = served.captioner.encode(np.stack([pixels for (pixels,) in images[:7]]))
+    again = served.captioner.word_details(features, served.captioner.caption_features(features, decoding))
+    monkeypatch.setattr(type(served.captioner), "word_details", None)
+    for caption, own in zip(work.search(rows, [Wanted(decoding)] * 7), again, strict=True):
+        assert caption.words == own.words
+        np.testing.assert_allclose(caption.probabilities, own.probabilities, atol=1e-5)
+
+
+def test_what_was_not_recorded_is_computed_again(served, images):
+    """The last word of a caption that was cut off was chosen, but never read by the decoder."""
+    work = BatchWork(served.captioner, padded=served.kind == "run")
+    decoding = served.decoding({"max_length": 2, "min_length": 2})
+    captions = work.search(work.encode(images[:3]), [Wanted(decoding)] * 3)
+    assert (
+        [len(caption.probabilities) for caption in captions] == [len(caption.words) for caption in captions] == [2] * 3
+    )

@@ -2,11 +2,7 @@
 
 import pytest
 
-from benchmarks import browser
 from tests.support.service import image_bytes, quick_app, served
-
-pytestmark = pytest.mark.skipif(browser.chromium() is None, reason="needs Chromium")
-pytest.importorskip("playwright")
 
 FORM = "#operations-captions-create_captions"
 
@@ -18,16 +14,16 @@ def address():
 
 
 @pytest.fixture(scope="module")
-def page(address):
-    with browser.launched() as chromium:
-        page = chromium.new_page()
-        page.problems, page.requests = [], []
-        page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.goto(f"{address}/docs")
-        page.wait_for_selector(".opblock")
-        yield page
+def page(chromium, address):
+    page = chromium.new_page()
+    page.problems, page.requests = [], []
+    page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("request", lambda request: page.requests.append(request.url))
+    page.goto(f"{address}/docs")
+    page.wait_for_selector(".opblock")
+    yield page
+    page.close()
 
 
 def test_a_request_of_swagger_ui_is_answered(page, tmp_path):

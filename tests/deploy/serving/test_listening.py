@@ -1,5 +1,6 @@
 """Sockets: the address, and one clear line for each reason that there is none."""
 
+import asyncio
 import socket
 
 import pytest
@@ -65,3 +66,27 @@ def test_a_host_that_is_not_of_this_machine_is_one_line(host):
 def test_a_port_out_of_range_is_refused(port):
     with pytest.raises(ConfigError, match="--port"):
         listen("127.0.0.1", port)
+
+
+def test_connections_send_without_delay():
+    """Head and body of an answer are two packets: with Nagle's algorithm, the second would wait for 40 ms."""
+
+    async def accepted():
+        delays = []
+
+        class Protocol(asyncio.Protocol):
+            def connection_made(self, transport):
+                connection = transport.get_extra_info("socket")
+                delays.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                transport.close()
+
+        sockets = listen("127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(Protocol, sock=sockets[0])
+        reader, writer = await asyncio.open_connection(*sockets[0].getsockname())
+        await reader.read()
+        writer.close()
+        server.close()
+        return delays
+
+    (delay,) = asyncio.run(accepted())
+    assert delay != 0

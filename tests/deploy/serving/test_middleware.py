@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from capsmith.core.errors import CheckpointError
 from capsmith.deploy.serving.app import create_app
 from capsmith.deploy.serving.models import Models
 from capsmith.deploy.serving.settings import ServeSettings
@@ -15,8 +16,10 @@ SECRET = "secret-words"
 class Broken(QuickCaptioner):
     """Fails with a message that tells a name."""
 
+    error = ValueError
+
     def encode(self, pixels):
-        raise ValueError(f"cannot read /home/me/{SECRET}.png")
+        raise self.error(f"cannot read /home/me/{SECRET}.png")
 
 
 class Exhausted(QuickCaptioner):
@@ -47,12 +50,15 @@ def test_the_service_is_quiet_unless_asked(log_lines):
     assert log_lines == []
 
 
-def test_an_error_of_the_service_is_a_problem_and_one_log_line(log_lines):
-    with client_of(quick_app(None, Broken())) as client:
+@pytest.mark.parametrize("error", [ValueError, CheckpointError, KeyError])
+def test_an_error_of_the_service_is_a_problem_and_one_log_line(log_lines, error):
+    captioner = Broken()
+    captioner.error = error
+    with client_of(quick_app(None, captioner)) as client:
         answer = client.post("/v1/captions", files={"image": image_bytes()})
     assert answer.status_code == 500 and answer.headers["content-type"] == "application/problem+json"
     assert SECRET not in answer.text and "Traceback" not in answer.text
-    assert len(log_lines) == 1 and "ValueError" in log_lines[0] and SECRET not in log_lines[0]
+    assert len(log_lines) == 1 and error.__name__ in log_lines[0] and SECRET not in log_lines[0]
 
 
 def test_too_little_memory_is_not_an_error_of_the_service():

@@ -75,9 +75,11 @@ def test_examples_are_valid(document, schema, example):
 
 def test_examples_of_requests_are_answered(client, document):
     content = operations_of(document)["create_captions"]["requestBody"]["content"]
-    for example in content["application/json"]["examples"].values():
-        assert errors_of(document, "CaptionRequest", example["value"]) == []
-        assert client.post("/v1/captions", json=example["value"]).status_code == 200
+    examples = [example["value"] for example in content["application/json"]["examples"].values()]
+    assert {example.get("search") for example in examples} == {None, "beam", "sample"}
+    for example in examples:
+        assert errors_of(document, "CaptionRequest", example) == []
+        assert client.post("/v1/captions", json=example).status_code == 200
 
 
 def test_answers_are_valid(client, document):
@@ -99,6 +101,6 @@ def test_the_bounds_of_options_are_in_the_document(document):
     for name, (kind, least, most) in NUMBERS.items():
         assert form[name]["type"] == {int: "integer", float: "number"}[kind]
         assert (form[name]["minimum"], form[name]["maximum"]) == (least, most)
-        assert form[name]["description"] and request[name]["examples"]
+        assert form[name]["description"] == request[name]["description"]
     assert form["prefix"]["maxLength"] == 200 and form["exclude"]["items"]["maxLength"] == 100
     assert form["image"]["maxItems"] == 16

@@ -82,6 +82,20 @@ def test_the_page_shows_that_it_can_take_what_is_held_over_it(visit):
     assert visit.page.locator(".drop-veil").is_hidden()
 
 
+def test_what_is_dropped_without_a_file_is_explained(visit):
+    visit.page.evaluate(
+        """() => {
+            const transfer = new DataTransfer();
+            transfer.setData('text/plain', 'a dog');
+            const init = {bubbles: true, cancelable: true, dataTransfer: transfer};
+            document.body.dispatchEvent(new DragEvent('drop', init));
+        }"""
+    )
+    assert visit.page.locator("#state").is_visible()
+    visit.choose(RED)
+    assert visit.page.locator("#state").is_hidden()
+
+
 def test_the_camera_can_be_used(visit):
     assert visit.page.get_attribute("#camera", "capture") == "environment"
     visit.page.set_input_files("#camera", {"name": "camera.png", "mimeType": "image/png", "buffer": RED[1]})
@@ -189,6 +203,7 @@ def test_two_models_side_by_side(context, address_of_two):
     assert [cards.nth(place).get_attribute("data-model") for place in (0, 1)] == ["quick", "quick-2"]
     visit.page.click("#models button >> nth=0")
     visit.page.wait_for_selector(".photo:first-child [data-model='quick-2']:only-child")
+    assert visit.page.locator("#looks").is_hidden()
 
 
 def test_a_caption_is_edited(visit):

@@ -167,14 +167,22 @@ def test_the_page_follows_the_system(visit, scheme):
 def test_nothing_moves_for_those_who_ask(visit):
     visit.page.emulate_media(reduced_motion="reduce")
     card = visit.choose(RED)
-    card.locator(".word").nth(0).focus()
-    frames = card.locator("canvas").evaluate(
-        "canvas => new Promise(done => requestAnimationFrame(() => requestAnimationFrame("
-        "() => done(canvas.dataset.settled))))"
+    settled = card.evaluate(
+        """card => new Promise(done => {
+            card.querySelector('.word').focus();
+            requestAnimationFrame(() => done(card.querySelector('canvas').dataset.settled));
+        })"""
     )
     running = visit.page.evaluate("document.getAnimations().filter(one => one.playState === 'running').length")
     visit.page.emulate_media(reduced_motion="no-preference")
-    assert frames == "1" and running == 0
+    assert settled == "1" and running == 0
+
+
+def test_a_phone_moves_to_the_new_photograph(visit):
+    visit.page.set_viewport_size(PHONE)
+    visit.page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
+    visit.choose(RED)
+    visit.page.wait_for_function("() => document.querySelector('.photo').getBoundingClientRect().top < 100")
 
 
 def test_a_caption_from_right_to_left(answering):

@@ -36,3 +36,11 @@ def test_a_lost_edit_would_be_found(folder):
         connection.execute("DELETE FROM history WHERE (image, revision, caption) = (?, ?, ?)", edits[0])
         connection.execute("UPDATE images SET caption = 'torn' WHERE id = ?", (edits[0][0],))
     assert {problem.split(":")[0] for problem in lost(folder, edits)} == {"lost", "torn"}
+
+
+def test_what_a_killed_process_saved_can_be_read_without_opening_the_project_for_writing(folder):
+    acknowledged = killed_process(folder, random.Random(6))
+    assert (project_folder(folder) / "studio.sqlite-wal").exists()
+    with Store.read(project_folder(folder)) as store:
+        kept = {tuple(row) for row in store.database.rows("SELECT image, revision, caption FROM history")}
+        assert kept >= set(acknowledged)

@@ -110,6 +110,32 @@ class Vocabulary:
         counts[END] = len(captions)
         return Vocabulary(self.words, counts, self.pieces)
 
+    def extended(
+        self, token_lists: Iterable[Sequence[str]], min_count: int = 1, max_words: int | None = None
+    ) -> "Vocabulary":
+        """Returns all words with their ids, followed by the words that only these captions have.
+
+        Args:
+            token_lists: The tokens of each caption, without start and end.
+            min_count: New words that occur less often become unknown.
+            max_words: Maximum number of words, without the special words; old words always stay.
+
+        Returns:
+            New words by decreasing count, then alphabetically. Each count is the sum of the old one and that in these
+            captions. Subword pieces spell new words, so there are no new pieces.
+        """
+        captions = list(token_lists)
+        new: tuple[str, ...] = ()
+        counts = Counter(
+            token for tokens in captions for token in tokens if token not in self and token not in SPECIALS
+        )
+        if not self.pieces and any(n >= min_count for n in counts.values()):
+            room = None if max_words is None else max(0, max_words + len(SPECIALS) - len(self))
+            new = Vocabulary.build([list(counts.elements())], min_count).words[len(SPECIALS) :][:room]
+        words = Vocabulary([*self.words, *new], pieces=self.pieces).counted(captions)
+        before = (*self.counts, *(0 for _ in new))
+        return Vocabulary(words.words, [a + b for a, b in zip(words.counts, before, strict=True)], self.pieces)
+
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Returns the ids of tokens, without start and end. With subword pieces, a word may have several ids."""
         if self.pieces:

@@ -63,9 +63,14 @@ class BatchWork:
             wanted: What each wants; ``decoding`` is the same in all.
         """
         features = _features(self._filled(rows))
+        details, attention = any(one.details for one in wanted), any(one.attention for one in wanted)
+        if getattr(self.captioner, "keeps_details", False):  # the search has them, for all if for one
+            captions = self.captioner.caption_features(
+                features, wanted[0].decoding, attention=attention, probabilities=details
+            )
+            return self._with_domain(rows, [_as_wanted(*pair) for pair in zip(captions, wanted, strict=False)])
         captions = self.captioner.caption_features(features, wanted[0].decoding)[: len(rows)]
-        captions = self._with_domain(rows, captions)
-        return self._with_details(rows, captions, wanted)
+        return self._with_details(rows, self._with_domain(rows, captions), wanted)
 
     def _with_domain(self, rows: Sequence[Rows], captions: list[Any]) -> list[Any]:
         """Adds the distance of each image from the training images, if the captioner knows them."""
@@ -86,7 +91,7 @@ class BatchWork:
         detailed = self.captioner.word_details(features, [captions[place] for place in chosen], attention=attention)
         captions = list(captions)
         for place, caption in zip(places, detailed, strict=False):  # what was filled up is not needed
-            captions[place] = caption if wanted[place].attention else replace(caption, attention=None)
+            captions[place] = _as_wanted(caption, wanted[place])
         return captions
 
     def _filled(self, items: Sequence[Any]) -> list[Any]:
@@ -94,6 +99,10 @@ class BatchWork:
             return list(items)
         size = next((size for size in SIZES if size >= len(items)), len(items))
         return [*items, *[items[-1]] * (size - len(items))]
+
+
+def _as_wanted(caption: Any, wanted: Wanted) -> Any:
+    return caption if wanted.attention or caption.attention is None else replace(caption, attention=None)
 
 
 def _features(rows: Sequence[Rows]) -> Features:

@@ -63,7 +63,7 @@ def _addresses(host: str) -> list[tuple[int, str]]:
 
 
 def _bound(family: int, address: tuple[str, int]) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else asyncio sets no TCP_NODELAY
     try:
         if os.name == "posix":  # elsewhere it would let two processes share the port
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -9,7 +9,6 @@ from fastapi.openapi.utils import get_openapi
 from capsmith.deploy.serving.middleware import is_public
 from capsmith.deploy.serving.options import CaptionOptions
 from capsmith.deploy.serving.problems import ProblemDocument
-from capsmith.deploy.serving.responses import SMALL_PNG
 from capsmith.deploy.serving.settings import ServeSettings
 
 _DESCRIPTION = """Captions of images by one's own models. Errors are problem documents (RFC 9457).
@@ -68,12 +67,11 @@ def _bodies(settings: ServeSettings) -> dict[str, Any]:
         "contentEncoding": "base64",
         "minLength": 1,
         "description": "An image file in base64, or as a data URL (`data:image/png;base64,…`).",
-        "examples": [SMALL_PNG],
     }
     count = {"minItems": 1, "maxItems": settings.max_images}
     images = f"At most {settings.max_images} images; the body has at most {settings.max_upload:,} bytes."
     return {
-        "Search": {**_without_examples(search), "title": "Search"},
+        "Search": {**search, "title": "Search"},
         "CaptionForm": {
             "title": "CaptionForm",
             "type": "object",
@@ -82,7 +80,7 @@ def _bodies(settings: ServeSettings) -> dict[str, Any]:
             "additionalProperties": False,
             "properties": {
                 "image": {"type": "array", "items": file, **count, "description": images},
-                **{name: _without_examples(schema) for name, schema in options.items()},
+                **options,
             },
         },
         "CaptionRequest": {
@@ -109,8 +107,3 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"]
     rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
     return {**(kinds[0] if kinds else {}), **rest}
-
-
-def _without_examples(schema: dict[str, Any]) -> dict[str, Any]:
-    """Returns the schema of a field without examples: Swagger UI fills a form with them, all at once."""
-    return {key: value for key, value in schema.items() if key != "examples"}

@@ -177,8 +177,8 @@ METADATA: dict[str, Any] = {
     "name": "starter",
     "description": "a captioner of capsmith, trained on flickr8k",
     "type": "Image-to-Text Translation",
-    "source": "https://pypi.org/project/capsmith/",
-    "license": "Apache-2.0",
+    "source": "capsmith",
+    "license": "Apache-2.0 (capsmith)",
 }
 
 

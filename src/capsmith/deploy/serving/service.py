@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from capsmith.core.errors import CapsmithError, ConfigError, escaped, one_line, out_of_memory
+from capsmith.core.errors import ConfigError, escaped, one_line, out_of_memory
 from capsmith.deploy.serving.batcher import Closed, Overloaded
 from capsmith.deploy.serving.bodies import BodyReader, ClientGone, UploadMemory
 from capsmith.deploy.serving.metrics import Metrics
@@ -103,7 +103,7 @@ class Service:
             raise busy(f"{one_line(error)}; try again later", error.retry_after) from error
         except Closed as error:
             raise busy(one_line(error), _LOADING, 503) from error
-        except CapsmithError as error:
+        except ConfigError as error:
             raise _invalid(error) from error
         finally:
             task.cancel()
@@ -134,7 +134,7 @@ def _decoding(model: ServedModel, options: CaptionOptions) -> Any:
         raise _invalid(error) from error
 
 
-def _invalid(error: CapsmithError) -> Problem:
+def _invalid(error: ConfigError) -> Problem:
     """Returns the problem of a search that is not possible, with the field that the message names."""
     message = escaped(one_line(error)).removeprefix("decoding: ")
     message = message.replace("decoding.type", "search").replace("decoding.", "")

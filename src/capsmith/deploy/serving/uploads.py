@@ -12,7 +12,7 @@ from capsmith.core.errors import ImageError, one_line, out_of_memory
 from capsmith.deploy.serving.problems import Problem
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.vision.image_files import open_image, upright_size
-from capsmith.vision.images import load_image
+from capsmith.vision.images import load_image, opened_pixels
 
 Sizes = Sequence[tuple[int, int]]
 """Height and width of the pixels that each encoder takes."""
@@ -124,20 +124,17 @@ class Decoder:
                 width, height = upright_size(image)
                 if width * height > most:
                     return None
-            return Picture(width, height, self._pixels(data, sizes))
+                pixels = {sizes[0]: opened_pixels(image, sizes[0], _NAME)}  # not opened twice: that decodes a PNG
+            for size in sizes[1:]:
+                if size not in pixels:
+                    pixels[size] = load_image(data, size, self._max_pixels)
+            return Picture(width, height, [pixels[size] for size in sizes])
         except ImageError as error:
             return one_line(error).removeprefix(f"{_NAME}: ").removeprefix("image (bytes): ")
         except Exception as error:
             if not out_of_memory(error):
                 raise
             return "not enough memory to decode it"
-
-    def _pixels(self, data: bytes, sizes: Sizes) -> list[np.ndarray]:
-        different: dict[tuple[int, int], Any] = {}
-        for size in sizes:
-            if size not in different:
-                different[size] = load_image(data, size, self._max_pixels)
-        return [different[size] for size in sizes]
 
 
 def too_many_images(settings: ServeSettings) -> Problem:

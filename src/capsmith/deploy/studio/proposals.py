@@ -18,7 +18,7 @@ from capsmith.deploy.studio.records import Proposal, Todo
 from capsmith.deploy.studio.rows import utf8
 from capsmith.deploy.studio.store import Store
 from capsmith.vision.image_files import open_image, upright_size
-from capsmith.vision.images import load_image
+from capsmith.vision.images import load_image, opened_pixels
 
 logger = get_logger(__name__)
 
@@ -60,7 +60,8 @@ def decoded(path: Any, sizes: Sequence[tuple[int, int]]) -> Pixels:
     try:
         with open_image(path, str(path)) as image:
             size = upright_size(image)
-        return Pixels(size, [load_image(path, wanted) for wanted in sizes])
+            first = opened_pixels(image, sizes[0], str(path))  # not opened twice: that decodes a PNG
+        return Pixels(size, [first, *(load_image(path, wanted) for wanted in sizes[1:])])
     except ImageError as error:
         raise ImageError(" ".join(utf8(str(error).removeprefix(f"{path}: ")).split())) from error
 

@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from capsmith.core.errors import one_line
-from capsmith.core.log import get_logger
-from capsmith.deploy.folder.selection import Selection, select
+from capsmith.deploy.folder.selection import select
 from capsmith.deploy.serving.models import Models
 from capsmith.deploy.studio.exports import Exported, export_captions
 from capsmith.deploy.studio.looks import Looks
 from capsmith.deploy.studio.pictures import Pictures
 from capsmith.deploy.studio.proposals import Proposals
 from capsmith.deploy.studio.rows import printable_name, utf8
+from capsmith.deploy.studio.scan import take_over
 from capsmith.deploy.studio.store import Store
-
-logger = get_logger(__name__)
 
 _DRAWING = 2  # threads that make JPEGs
 _POLL = 0.05  # seconds after which it is looked whether the models are loaded
@@ -70,14 +68,6 @@ class Studio:
         self._drawing = ThreadPoolExecutor(_DRAWING, "studio pictures")  # edits do not wait behind large images
         self._folder = printable_name(os.fsencode(os.path.basename(os.path.abspath(self.store.root))))
 
-    def take_over(self, selection: Selection) -> None:
-        """Takes over a listing of the folder, and notes what changed."""
-        changes = self.store.sync(selection.items)
-        parts = [f"{count:,} {name}" for name, count in changes._asdict().items() if count]
-        logger.info(f"images: {self.store.counts().total:,}" + (f" ({', '.join(parts)})" if parts else ""))
-        if (count := self.store.proposed_by_others(self.fingerprint)) and not self.again:
-            logger.info(f"{count:,} captions were proposed by another model: --propose-again proposes anew")
-
     async def scan(self) -> None:
         """Lists the folder again, and captions what is new.
 
@@ -86,7 +76,7 @@ class Studio:
         """
         async with self._scanning:
             selection = await asyncio.to_thread(select, [self.store.root], self.recursive)
-            await asyncio.to_thread(self.take_over, selection.rooted())
+            await asyncio.to_thread(take_over, self.store, selection.rooted(), self.fingerprint, self.again)
         self._changed.set()
 
     async def run(self) -> None:

@@ -32,6 +32,7 @@ _JSON: dict[str, Any] = {
     "examples": {
         "one image": {"value": {"images": [SMALL_PNG]}},
         "beam search": {"value": {"images": [SMALL_PNG], "search": "beam", "n": 3, "attention": True}},
+        "sampling": {"value": {"images": [SMALL_PNG], "search": "sample", "n": 3, "temperature": 0.8, "seed": 1}},
     },
 }
 

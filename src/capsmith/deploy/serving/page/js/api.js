@@ -45,7 +45,7 @@ function failure(request) {
   const problem = parsed(request.responseText);
   const errors = Array.isArray(problem?.errors) ? problem.errors : [];
   const details = errors.map(({ field, detail }) => (field === "image" ? detail : `${field}: ${detail}`));
-  const own = { 401: true, 429: true, 500: true, 503: true }[request.status];
+  const own = { 401: true, 413: true, 429: true, 500: true, 503: true }[request.status];
   const said = details.length ? details.join("; ") : problem?.detail;
   const known = MESSAGES[request.status] ?? `The server answered ${request.status}.`;
   const message = own || !said ? known : joined(known, said, request.status);
@@ -127,6 +127,15 @@ export async function models(waiting) {
   return found.toSorted((one, other) => Number(other.default) - Number(one.default));
 }
 
+/** For the browser, a file that it cannot read is a server that does not answer. */
+async function readable(file) {
+  try {
+    await file.arrayBuffer();
+  } catch {
+    throw new Failure(0, "The file cannot be read. It was moved or changed, or it is a folder.");
+  }
+}
+
 /**
  * Captions one photograph.
  * @param {File} file
@@ -135,11 +144,16 @@ export async function models(waiting) {
  * @returns {Promise<Object>} `{model, result}`, with one of the `results` of the API
  */
 export async function caption(file, fields, { progress, waiting, signal } = {}) {
-  const attempt = () => {
+  const attempt = async () => {
     const body = new FormData();
     body.append("image", file, file.name || "photo");
     fields.forEach(([name, value]) => body.append(name, value));
-    return send("POST", "v1/captions", { body, progress, signal });
+    try {
+      return await send("POST", "v1/captions", { body, progress, signal });
+    } catch (error) {
+      if (error.status === 0) await readable(file);
+      throw error;
+    }
   };
   const answer = await patiently(attempt, waiting, signal);
   return { model: answer.model, result: answer.results[0], answer };

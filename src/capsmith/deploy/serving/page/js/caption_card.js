@@ -70,10 +70,12 @@ export class CaptionCard {
     edit.classList.add("edit");
     if (!this.words) return [edit, ...(own ? [] : [this.restore()])];
     if (!this.result.words[0].attention) return [edit];
-    const play = button("Play", { look: "button-small button-quiet play", picture: "play", label: "Play where the model looked, word by word" }, () => this.player.toggle());
+    const label = "Play where the model looked, word by word";
+    const play = button("Play", { look: "button-small button-quiet play", picture: "play", label }, () => this.player.toggle());
     this.player = new Player(this.words, (playing) => {
       play.replaceChildren(icon(playing ? "stop" : "play"), make("span", {}, playing ? "Stop" : "Play"));
       play.setAttribute("aria-pressed", String(playing));
+      play.setAttribute("aria-label", playing ? "Stop" : label);
     });
     return [play, edit];
   }

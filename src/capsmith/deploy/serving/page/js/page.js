@@ -23,6 +23,7 @@ const options = new Options(element("options"), () => {
 
 /** Adds photographs, the first of them in front. The page moves there if the visitor could not see it. */
 function take(files, shown = true) {
+  if (models) state("");
   const fresh = files.map((file) => new PhotoCard(file, { remove, again: enqueue, lead }));
   cards.unshift(...fresh);
   list.prepend(...fresh.map(({ node }) => node));
@@ -92,7 +93,7 @@ async function caption(card) {
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error.status === 401) askForKey(error);
-    card.fail(error instanceof api.Failure ? error.message : "The page failed. Load it again.");
+    card.fail(error instanceof api.Failure ? error.message : "The page failed. Load it again.", error.status === 413);
     if (!(error instanceof api.Failure)) throw error;
   }
 }
@@ -123,6 +124,7 @@ async function open() {
 }
 
 function described() {
+  element("looks").hidden = !models.chosen.some(({ attends }) => attends);
   element("trained").textContent = models.sentences().join(" ");
   options.describe(models.chosen[0].decoding);
 }
@@ -187,6 +189,6 @@ element("clear").addEventListener("click", () => {
   announce("No photographs");
 });
 
-intake(take, [element("files"), element("camera")], () => announce("Drop photographs from your device."));
+intake(take, [element("files"), element("camera")], () => state("That was no photograph. Drop files from your device."));
 element("server").textContent = location.host;
 start().then(first, () => {});

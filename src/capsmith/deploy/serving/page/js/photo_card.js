@@ -4,6 +4,7 @@ import { announce } from "./announce.js";
 import { Attention } from "./attention.js";
 import { CaptionCard } from "./caption_card.js";
 import { button, make } from "./dom.js";
+import { shrink } from "./shrink.js";
 
 export class PhotoCard {
   /**
@@ -21,7 +22,8 @@ export class PhotoCard {
     this.status = make("p", { class: "photo-status" });
     this.bar = make("progress", { max: 1, "aria-label": `Progress of ${this.name}` });
     this.retry = button("Try again", { picture: "again", look: "retry", hidden: true }, () => listeners.again(this));
-    this.work = make("div", { class: "photo-work" }, this.status, this.bar, this.retry);
+    this.smaller = button("Send a smaller copy", { look: "smaller", hidden: true }, () => this.sendSmaller(listeners));
+    this.work = make("div", { class: "photo-work" }, this.status, this.bar, this.smaller, this.retry);
     this.panels = make("div", { class: "photo-captions" });
     this.facts = make("span", {}, this.name);
     const tools = { look: "button-small button-quiet" };
@@ -72,6 +74,7 @@ export class PhotoCard {
     this.panels.hidden = state !== "captioned";
     this.bar.hidden = state === "failed";
     this.retry.hidden = state !== "failed";
+    this.smaller.hidden = true;
   }
 
   /** Says what is being waited for; `part` of the upload is done, or nobody knows how much. */
@@ -98,7 +101,7 @@ export class PhotoCard {
    */
   show(found, milliseconds) {
     const [{ result }] = found;
-    if (this.image.hidden) this.ratio(result.width, result.height);
+    if (!this.image.naturalWidth) this.ratio(result.width, result.height);
     const changed = (text) => (this.image.alt = text);
     this.captions = found.map(
       (one, index) =>
@@ -134,10 +137,19 @@ export class PhotoCard {
     this.captions.forEach(({ others }) => others && (others.open = open));
   }
 
-  /** Says why there is no caption. */
-  fail(message) {
+  async sendSmaller(listeners) {
+    this.wait("Making a smaller copy …");
+    const copy = await shrink(this.file);
+    if (!copy) return this.fail("This browser cannot make a smaller copy of it.");
+    this.file = copy;
+    return listeners.again(this);
+  }
+
+  /** Says why there is no caption; one that is too large can be made smaller. */
+  fail(message, large = false) {
     this.state = "failed";
     if (this.image.hidden) this.picture.dataset.unshown = "";
+    this.smaller.hidden = !large || this.image.hidden;
     this.status.textContent = message;
     announce(`${this.name}: ${message}`);
   }

@@ -39,7 +39,7 @@ export class Words {
     this.listeners = { look, leave };
     this.pinned = null;
     this.buttons = [];
-    this.node = make("span", { class: "words", role: "group", "aria-label": "Words: where the model looked" });
+    this.node = make("span", { class: "words", role: "group", "aria-label": "Words, and how likely each is" });
     segments(caption, words).forEach(({ before, text }, index) => {
       this.buttons.push(this.button(text, words[index].probability, index));
       this.node.append(before, this.buttons[index]);

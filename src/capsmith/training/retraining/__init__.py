@@ -1,0 +1,1 @@
+"""Correct and retrain: teaches a model the captions that a person corrected, and measures what changed."""
