@@ -105,6 +105,10 @@ def test_swagger_is_served_from_the_package(client):
         and "'unsafe-inline'" in page.headers["content-security-policy"]
     )
     assert "script-src 'self';" in page.headers["content-security-policy"]
+    assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
+    assert all(
+        client.get(f"/static/swagger/swagger-ui-bundle.js{ending}").is_success for ending in ("", ".LICENSE.txt")
+    )
     script = client.get("/static/swagger/swagger-ui-bundle.js")
     assert script.headers["content-type"].startswith("text/javascript") and len(script.content) > 1_000_000
     again = client.get("/static/swagger/swagger-ui-bundle.js", headers={"if-none-match": script.headers["etag"]})

@@ -50,7 +50,7 @@ def test_files_of_a_further_folder(client):
 )
 def test_nothing_else_is_served(client, path):
     answer = client.get(f"/static/mine/{path}")
-    assert answer.status_code == 404 and "secret" not in answer.text
+    assert answer.status_code == (400 if "%00" in path else 404) and "secret" not in answer.text
 
 
 def test_text_is_compressed_if_the_client_can(client):

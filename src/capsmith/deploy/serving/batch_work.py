@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from capsmith.decoding.features import EnsembleFeatures
-from capsmith.deploy.serving.recording import record
 from capsmith.models.feature_captioner import Features, parts_of
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -44,7 +43,6 @@ class BatchWork:
 
     def __init__(self, captioner: Any, padded: bool = False) -> None:
         self.captioner, self.padded = captioner, padded
-        self._recording = record(captioner)
 
     def encode(self, pixels: Sequence[Sequence[np.ndarray]]) -> list[Rows]:
         """Returns the features of images.
@@ -65,11 +63,14 @@ class BatchWork:
             wanted: What each wants; ``decoding`` is the same in all.
         """
         features = _features(self._filled(rows))
-        if self._recording is not None:
-            self._recording.forget()
+        details, attention = any(one.details for one in wanted), any(one.attention for one in wanted)
+        if getattr(self.captioner, "keeps_details", False):  # the search has them, for all if for one
+            captions = self.captioner.caption_features(
+                features, wanted[0].decoding, attention=attention, probabilities=details
+            )
+            return self._with_domain(rows, [_as_wanted(*pair) for pair in zip(captions, wanted, strict=False)])
         captions = self.captioner.caption_features(features, wanted[0].decoding)[: len(rows)]
-        captions = self._with_domain(rows, captions)
-        return self._with_details(rows, captions, wanted)
+        return self._with_details(rows, self._with_domain(rows, captions), wanted)
 
     def _with_domain(self, rows: Sequence[Rows], captions: list[Any]) -> list[Any]:
         """Adds the distance of each image from the training images, if the captioner knows them."""
@@ -80,44 +81,28 @@ class BatchWork:
         return [replace(caption, domain=check) for caption, check in zip(captions, checks, strict=True)]
 
     def _with_details(self, rows: Sequence[Rows], captions: list[Any], wanted: Sequence[Wanted]) -> list[Any]:
-        """Adds probabilities and attention maps for those who want them.
-
-        What the search did not record is computed again, in one call.
-        """
-        detailed = self._with_recorded(captions)
-        places = [
-            place
-            for place, one in enumerate(wanted)
-            if one.attention or (one.details and not detailed[place].probabilities)
-        ]
+        """Adds probabilities and attention maps for those who want them, in one call: it computes all words again."""
+        places = [place for place, one in enumerate(wanted) if one.details or one.attention]
         if not places:
-            return detailed
+            return captions
         chosen = self._filled(places)
         features = _features([rows[place] for place in chosen])
         attention = any(one.attention for one in wanted)
-        again = self.captioner.word_details(features, [captions[place] for place in chosen], attention=attention)
-        for place, caption in zip(places, again, strict=False):  # what was filled up is not needed
-            detailed[place] = caption if wanted[place].attention else replace(caption, attention=None)
-        return detailed
-
-    def _with_recorded(self, captions: Sequence[Any]) -> list[Any]:
-        """Adds the probabilities that the search has recorded."""
-        if self._recording is None:
-            return list(captions)
-        encode = self.captioner.vocabulary.encode_words
-        tokens = [[own for (own,) in encode(caption.words)] for caption in captions]
-        found = self._recording.probabilities(tokens)
-        self._recording.forget()
-        return [
-            caption if own is None else replace(caption, probabilities=own)
-            for caption, own in zip(captions, found, strict=True)
-        ]
+        detailed = self.captioner.word_details(features, [captions[place] for place in chosen], attention=attention)
+        captions = list(captions)
+        for place, caption in zip(places, detailed, strict=False):  # what was filled up is not needed
+            captions[place] = _as_wanted(caption, wanted[place])
+        return captions
 
     def _filled(self, items: Sequence[Any]) -> list[Any]:
         if not self.padded:
             return list(items)
         size = next((size for size in SIZES if size >= len(items)), len(items))
         return [*items, *[items[-1]] * (size - len(items))]
+
+
+def _as_wanted(caption: Any, wanted: Wanted) -> Any:
+    return caption if wanted.attention or caption.attention is None else replace(caption, attention=None)
 
 
 def _features(rows: Sequence[Rows]) -> Features:
