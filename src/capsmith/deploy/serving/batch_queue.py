@@ -14,8 +14,9 @@ _FEW_ROWS = 400
 """Hypotheses that are searched at once, unless one image has more: others should not wait long for their turn."""
 _MANY, _MOMENT = 8, 0.1
 """Images for which the search waits while the CNN computes, and seconds: eight together cost half as much as alone."""
-_PATIENCE = 20
-"""Batches after which a size is compiled although there is other work."""
+IDLE, _PATIENCE = 1.0, 20
+"""Seconds without work after which a size is compiled, which takes as long as several requests; and batches after which
+it is compiled in any case."""
 
 
 class Job:
@@ -78,7 +79,7 @@ class BatchQueue:
         self._encoded: deque[Image] = deque()
         self._encoding = self._searching = 0
         self._last: Job | None = None  # searched
-        self._since_rare = 0
+        self._since_rare, self._idle_since = 0, 0.0
         self._closed = self._all_encoded = False
 
     @property
@@ -143,9 +144,9 @@ class BatchQueue:
     def next_pixels(self) -> list[Image]:
         """Waits for images, and returns a batch of them; an empty one after the last image."""
         with self._changed:
-            is_idle = not self._pixels
+            is_idle, self._idle_since = not self._pixels, time.monotonic()
             while not (self._pixels or self._closed or self._rare_now()):
-                self._changed.wait()
+                self._changed.wait(IDLE if self._rare else None)
             if self._rare_now():
                 self._since_rare = 0
                 batch = self._rare.popleft().images
@@ -158,7 +159,10 @@ class BatchQueue:
             return batch
 
     def _rare_now(self) -> bool:
-        return bool(self._rare) and not self._closed and (not self._pixels or self._since_rare >= _PATIENCE)
+        if not self._rare or self._closed:
+            return False
+        idle = not self._pixels and time.monotonic() - self._idle_since >= IDLE
+        return idle or self._since_rare >= _PATIENCE
 
     def _gather(self) -> None:
         end = time.monotonic() + self._max_wait
