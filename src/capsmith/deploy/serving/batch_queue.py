@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from capsmith.deploy.serving.batch_work import Rows, Wanted
+from capsmith.deploy.serving.batch_work import Encoded, Wanted
 
 _FEW_ROWS = 400
 """Hypotheses that are searched at once, unless one image has more: others should not wait long for their turn."""
-_MANY, _MOMENT = 8, 0.1
-"""Images for which the search waits while the CNN computes, and seconds: eight together cost half as much as alone."""
 IDLE, _PATIENCE = 1.0, 20
 """Seconds without work after which a size is compiled, which takes as long as several requests; and batches after which
 it is compiled in any case."""
@@ -56,7 +54,7 @@ class Image:
     def __init__(self, job: Job, number: int, pixels: Sequence[np.ndarray]) -> None:
         self.job, self.number = job, number
         self.pixels = pixels
-        self.rows: Rows = ()
+        self.encoded: Encoded | None = None
 
 
 class BatchQueue:
@@ -171,10 +169,15 @@ class BatchQueue:
                 return
             self._changed.wait(left)
 
-    def pass_on(self, images: Sequence[Image]) -> None:
-        """Hands encoded images to the search; waits while it is far behind, which bounds the memory of features."""
+    def pass_on(self, images: Sequence[Image], taken: int) -> None:
+        """Hands encoded images to the search; waits while it is far behind, which bounds the memory of features.
+
+        Args:
+            images: The images.
+            taken: Number of images of the batch that are finished, failed ones included.
+        """
         with self._changed:
-            self._encoding = 0
+            self._encoding -= taken
             self._encoded.extend(images)
             self._changed.notify_all()
             while len(self._encoded) > 2 * self.limit:
@@ -198,7 +201,6 @@ class BatchQueue:
                 self._changed.wait()
             if not self._encoded:
                 return []
-            self._gather_encoded()
             last = self._last
             first = next((one.job for one in self._encoded if last is None or not one.job.joins(last)), None)
             first = self._encoded[0].job if first is None else first
@@ -210,14 +212,6 @@ class BatchQueue:
             self._encoded, self._last, self._searching = others, first, len(batch)
             self._changed.notify_all()
             return batch
-
-    def _gather_encoded(self) -> None:
-        """Waits for images that are being encoded: on few cores, both at once would only take longer."""
-        end = time.monotonic() + _MOMENT
-        while (self._encoding or self._pixels) and len(self._encoded) < min(_MANY, self.limit):
-            if (left := end - time.monotonic()) <= 0:
-                return
-            self._changed.wait(left)
 
     def searched(self) -> None:
         """Declares the batch of the search finished."""
