@@ -49,7 +49,7 @@ class PageVisit:
     def begin(cls, context, address, example=True):
         """Opens the page, and by default waits until it has captioned its first example."""
         visit = cls(context.new_page())
-        visit.page.set_default_timeout(15_000)
+        visit.page.set_default_timeout(30_000)
         visit.page.on("request", lambda request: visit.requests.append(request.url))
         visit.page.on("console", visit._listen)
         visit.page.on("pageerror", lambda error: visit.problems.append(str(error)))

@@ -11,6 +11,7 @@ from capsmith.deploy.serving.problems import Problem
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.deploy.serving.uploads import Body, Upload, too_many_images
 
+_MAX_VALUES = 5_000  # commas, brackets and quotes of each kind; a request needs a few hundred
 _DATA_URL = re.compile(r"data:image/[A-Za-z0-9.+-]{1,64};base64,")
 
 
@@ -24,6 +25,10 @@ def json_body(raw: bytes, settings: ServeSettings) -> Body:
     Raises:
         Problem: 400 if it is not valid JSON, 422 if its images are not.
     """
+    if raw.count(b",") > _MAX_VALUES:  # parsing millions of values takes seconds
+        raise Problem(422, "the body has too many values")
+    if any(raw.count(one) > _MAX_VALUES for one in (b"[", b"{", b'"')):
+        raise Problem(400, "the body is not valid JSON of a request: it has too many brackets or quotes")
     try:
         document = parse_json(raw)
     except ValueError as error:
