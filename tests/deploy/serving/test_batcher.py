@@ -343,7 +343,29 @@ def test_no_images_are_no_work(captioner):
 # --- models that are compiled for each size ---------------------------------------------------------------------------
 
 
-def test_batches_of_keras_are_filled_up_to_sizes_that_were_compiled_before(captioner):
+@pytest.fixture
+def impatient(monkeypatch):
+    """Compiles sizes as soon as there is nothing to do."""
+    monkeypatch.setattr("capsmith.deploy.serving.batch_queue.IDLE", 0.01)
+
+
+def test_sizes_are_compiled_when_there_has_been_nothing_to_do_for_a_while(captioner, monkeypatch):
+    monkeypatch.setattr("capsmith.deploy.serving.batch_queue.IDLE", 0.3)
+
+    async def test(batcher):
+        await asyncio.to_thread(batcher.warm_up, pixels_of(0)[0], beam(captioner))
+        for colour in range(1, 6):
+            await asyncio.sleep(0.02)
+            await batcher.caption(pixels_of(colour), beam(captioner))
+        before = list(captioner.encoded)
+        await until(lambda: len(captioner.encoded) > 6)
+        return before
+
+    assert run(captioner, test, keras=True, max_batch=2) == [[0], [1], [2], [3], [4], [5]]
+    assert captioner.encoded[6:] == [[0, 0]]
+
+
+def test_batches_of_keras_are_filled_up_to_sizes_that_were_compiled_before(captioner, impatient):
     async def test(batcher):
         await asyncio.to_thread(batcher.warm_up, pixels_of(0)[0], beam(captioner))
         assert captioner.encoded[0] == [0]
@@ -360,7 +382,7 @@ def test_batches_of_keras_are_filled_up_to_sizes_that_were_compiled_before(capti
     assert {len(batch) for batch in captioner.encoded + captioner.searched} == {1, 2, 4, 8}
 
 
-def test_a_size_is_used_only_when_it_is_compiled(captioner):
+def test_a_size_is_used_only_when_it_is_compiled(captioner, impatient):
     batches = []
     original = captioner.encode
     captioner.encode = lambda pixels: (batches.append(len(pixels)), original(pixels))[1]
@@ -408,3 +430,19 @@ def test_the_warm_up_raises_what_the_captioner_raises(captioner):
             await asyncio.to_thread(batcher.warm_up, pixels_of(BROKEN)[0], beam(captioner))
 
     run(captioner, test)
+
+
+def test_a_client_that_goes_away_while_the_cnn_waits_for_others_ends_nothing(captioner):
+    """Its image is the only one, and another upload is announced, for which the idle CNN waits."""
+
+    async def test(batcher):
+        with batcher.expecting():
+            (task,) = await start(batcher, captioner, 1)
+            task.cancel()
+            await until(lambda: batcher.waiting == 0)
+        await asyncio.sleep(0.6)
+        assert batcher.is_alive
+        (caption,) = await asyncio.wait_for(batcher.caption(pixels_of(2), beam(captioner)), 5)
+        return caption.text
+
+    assert run(captioner, test, max_wait=0.3) == text_for(2, beam(captioner))

@@ -12,10 +12,9 @@ from capsmith.deploy.serving.batch_work import Rows, Wanted
 
 _FEW_ROWS = 400
 """Hypotheses that are searched at once, unless one image has more: others should not wait long for their turn."""
-_MANY, _MOMENT = 8, 0.1
-"""Images for which the search waits while the CNN computes, and seconds: eight together cost half as much as alone."""
-_PATIENCE = 20
-"""Batches after which a size is compiled although there is other work."""
+IDLE, _PATIENCE = 1.0, 20
+"""Seconds without work after which a size is compiled, which takes as long as several requests; and batches after which
+it is compiled in any case."""
 
 
 class Job:
@@ -78,7 +77,7 @@ class BatchQueue:
         self._encoded: deque[Image] = deque()
         self._encoding = self._searching = 0
         self._last: Job | None = None  # searched
-        self._since_rare = 0
+        self._since_rare, self._idle_since = 0, 0.0
         self._closed = self._all_encoded = False
 
     @property
@@ -143,22 +142,27 @@ class BatchQueue:
     def next_pixels(self) -> list[Image]:
         """Waits for images, and returns a batch of them; an empty one after the last image."""
         with self._changed:
-            is_idle = not self._pixels
-            while not (self._pixels or self._closed or self._rare_now()):
-                self._changed.wait()
-            if self._rare_now():
-                self._since_rare = 0
-                batch = self._rare.popleft().images
-            else:
-                if is_idle:
-                    self._gather()
-                batch = [self._pixels.popleft() for _ in range(min(self.limit, len(self._pixels)))]
-                self._since_rare += 1
-            self._encoding = len(batch)
-            return batch
+            while True:
+                is_idle, self._idle_since = not self._pixels, time.monotonic()
+                while not (self._pixels or self._closed or self._rare_now()):
+                    self._changed.wait(IDLE if self._rare else None)
+                if self._rare_now():
+                    self._since_rare = 0
+                    batch = self._rare.popleft().images
+                else:
+                    if is_idle:
+                        self._gather()
+                    batch = [self._pixels.popleft() for _ in range(min(self.limit, len(self._pixels)))]
+                    self._since_rare += 1
+                if batch or self._closed:  # all images may have been dropped meanwhile
+                    self._encoding = len(batch)
+                    return batch
 
     def _rare_now(self) -> bool:
-        return bool(self._rare) and not self._closed and (not self._pixels or self._since_rare >= _PATIENCE)
+        if not self._rare or self._closed:
+            return False
+        idle = not self._pixels and time.monotonic() - self._idle_since >= IDLE
+        return idle or self._since_rare >= _PATIENCE
 
     def _gather(self) -> None:
         end = time.monotonic() + self._max_wait
@@ -194,7 +198,6 @@ class BatchQueue:
                 self._changed.wait()
             if not self._encoded:
                 return []
-            self._gather_encoded()
             last = self._last
             first = next((one.job for one in self._encoded if last is None or not one.job.joins(last)), None)
             first = self._encoded[0].job if first is None else first
@@ -206,14 +209,6 @@ class BatchQueue:
             self._encoded, self._last, self._searching = others, first, len(batch)
             self._changed.notify_all()
             return batch
-
-    def _gather_encoded(self) -> None:
-        """Waits for images that are being encoded: on few cores, both at once would only take longer."""
-        end = time.monotonic() + _MOMENT
-        while (self._encoding or self._pixels) and len(self._encoded) < min(_MANY, self.limit):
-            if (left := end - time.monotonic()) <= 0:
-                return
-            self._changed.wait(left)
 
     def searched(self) -> None:
         """Declares the batch of the search finished."""
