@@ -10,18 +10,24 @@ An attack sends what it likes to a server in a process of its own and returns th
 ``tests/deploy/serving/test_attacks.py`` plays the quick ones, ``benchmarks/attacks.py`` all.
 """
 
+import contextlib
 import importlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from tests.attacks.server import Server
+from tests.attacks.server import KEY, Server, running
 from tests.attacks.wire import Answer
 
 Played = Answer | list[Answer] | None
 
-MODULES = ("images", "forms", "documents", "protocol", "origins", "paths", "keys", "crowds", "studio", "browser")
-"""The modules with attacks, in the order in which they are played."""
+SERVERS: dict[str, tuple[str, ...]] = {
+    "serve": ("images", "forms", "documents", "protocol", "origins", "paths", "crowds", "page"),
+    "keyed": ("keys",),
+    "studio": ("studio", "browser"),
+}
+"""The modules with attacks, by the server on which they are played."""
 SECRETS = (b"Traceback", b"root:x:0", b"site-packages", b".py", b"/tmp/", b"secret-of-this-machine")
 """What no answer may contain."""
 NOSNIFF = ("x-content-type-options", "nosniff")
@@ -67,13 +73,33 @@ def attack(
     return register
 
 
-def load(*kinds: str) -> list[Attack]:
-    """Returns the attacks of some modules, by default of all."""
-    for name in MODULES:
+def load(server: str) -> list[Attack]:
+    """Returns the attacks that are played on one of ``SERVERS``."""
+    for name in SERVERS[server]:
         importlib.import_module(f"tests.attacks.{name}")
     names = [attack.name for attack in ATTACKS]
     assert len(set(names)) == len(names), [name for name in names if names.count(name) > 1]
-    return [attack for attack in ATTACKS if attack.kind in (kinds or MODULES)]
+    return [attack for attack in ATTACKS if attack.kind in SERVERS[server]]
+
+
+@contextlib.contextmanager
+def target(name: str, folder: Path) -> Iterator[Server]:
+    """Starts one of ``SERVERS`` in an empty folder; yields it when it answers."""
+    if name == "keyed":
+        file = folder / "keys"
+        file.write_text(f"# the only one\n{KEY}\n")
+        file.chmod(0o600)
+        with running("serve", ["--api-key-file", str(file), "--verbose"], folder) as server:
+            yield server
+    elif name == "studio":
+        from tests.attacks.studio import make_folder
+
+        make_folder(folder / "images")
+        with running("studio", ["--images", str(folder / "images")], folder) as server:
+            yield server
+    else:
+        with running("serve", ["--verbose"], folder) as server:
+            yield server
 
 
 @dataclass
@@ -109,6 +135,9 @@ def carry_out(case: Attack, server: Server, patience: float, memory: int) -> Out
     except Breach as breach:
         outcome.faults.append(f"breach: {breach}")
         played = []
+    except Exception as error:  # the attack itself, such as an element that a page no longer has
+        outcome.faults.append(f"not played: {type(error).__name__}: {str(error).splitlines()[:1]}")
+        played = []
     answers = played if isinstance(played, list) else [played] if played is not None else []
     outcome.statuses = [answer.status for answer in answers] or ([] if played == [] else [0])
     if wrong := sorted({status for status in outcome.statuses if status not in case.expected}):
@@ -133,6 +162,8 @@ def faults(answer: Answer, bare: bool = False) -> Iterator[str]:
         return
     if answer.header(NOSNIFF[0]) != NOSNIFF[1]:
         yield "no nosniff"
+    if answer.status < 400 and answer.header("cross-origin-resource-policy") != "same-origin":
+        yield "other sites can embed it"
     if answer.header("access-control-allow-origin"):
         yield "CORS is on"
     if answer.status >= 400 and answer.status not in (499,):

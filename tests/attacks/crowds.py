@@ -132,6 +132,24 @@ def _(server: Server) -> Played:
     return None
 
 
+@attack("20 JSON bodies of 13 MB of nested lists at once", 400, 413, 422, 429, slow=True)
+def _(server: Server) -> Played:
+    """A parser that holds the interpreter must not hold up everybody else."""
+    body = b'{"images": [' + (b"[" * 100 + b"]" * 100 + b",") * 64_000 + b"0]}"
+    with ThreadPoolExecutor(20) as clients:
+        coming = [clients.submit(server.json, body) for _ in range(20)]
+        time.sleep(0.5)
+        slowest = 0.0
+        while not all(one.done() for one in coming):
+            start = time.monotonic()
+            server.get("/healthz")
+            slowest = max(slowest, time.monotonic() - start)
+        answers = [one.result() for one in coming]
+    if slowest > 3.0:
+        raise Breach(f"others wait for {slowest:.1f} s")
+    return [answer for answer in answers if answer is not None]
+
+
 @attack("200 threads that ask for everything", 200, 404, 405, 429, 503, slow=True)
 def _(server: Server) -> Played:
     targets = ["/", "/docs", "/openapi.json", "/metrics", "/v1/models", "/v1/captions", "/static/style.css", "/nothing"]

@@ -3,6 +3,7 @@
 import base64
 import json
 import socket
+import time
 from typing import Any
 
 from tests.attacks import Breach, Played, attack
@@ -110,7 +111,7 @@ def _(server: Server) -> Played:
     return [answer for fields in values if (answer := server.options(**fields)) is not None]
 
 
-@attack("the dearest search that is allowed", 200, 422)
+@attack("the dearest search that is allowed", 200, 422, slow=True)
 def _(server: Server) -> Played:
     words = [f"{a}|{b}" for a in ("dog", "man", "red", "water") for b in ("cat", "girl", "blue", "grass", "snow")]
     dear = {"search": "beam", "beam_size": 10, "n": 10, "min_length": 60, "max_length": 60, "no_repeat": 3}
@@ -232,12 +233,31 @@ def _(server: Server) -> Played:
         raise Breach("the server opened a connection")
 
 
-@attack("100,000 empty images", 422, 413)
+@attack("100,000 empty images", 400, 422, 413)
 def _(server: Server) -> Played:
     return server.json({"images": [""] * 100_000})
 
 
-@attack("a million words and a million lists of words", 422)
+@attack("13 MB of what takes a parser long", 400, 422)
+def _(server: Server) -> Played:
+    """Each takes a second or more in a parser that nothing interrupts."""
+    bodies = (
+        b'{"images": [' + b'""' * 6_000_000,
+        _with('"prefix": "' + "\\ud83d\\ude00" * 1_100_000 + '"'),
+        b'{"images": [' + (b"[" * 100 + b"]" * 100 + b",") * 64_000 + b"0]}",
+        b'{"a": ' * 2_000_000,
+        b'{"images": [' + b"1," * 6_000_000 + b"1]}",
+    )
+    answers = []
+    for body in bodies:
+        start = time.monotonic()
+        answers.append(server.json(body))
+        if time.monotonic() - start > 4:
+            raise Breach(f"it takes {time.monotonic() - start:.1f} s")
+    return [answer for answer in answers if answer is not None]
+
+
+@attack("a million words and a million lists of words", 400, 422)
 def _(server: Server) -> Played:
     return _all(
         server,

@@ -52,6 +52,12 @@ def _(server: Server) -> Played:
     return server.send(form([(IMAGE, server.photo)], "y"), FORM)
 
 
+@attack("two boundaries", 400, 200)
+def _(server: Server) -> Played:
+    body = form([(IMAGE, server.photo)]) + form([(IMAGE, server.photo)], "y")
+    return server.send(body, "multipart/form-data; boundary=y; boundary=x")
+
+
 @attack("no last boundary", 400)
 def _(server: Server) -> Played:
     return server.send(form([(IMAGE, server.photo)])[:-6], FORM)

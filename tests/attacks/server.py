@@ -83,7 +83,7 @@ class Server:
 
     def send(self, body: bytes, kind: str, target: str = "/v1/captions", method: str = "POST") -> Answer | None:
         """Sends a body of some type."""
-        return self.request(method, target, body, {"Content-Type": kind}, timeout=40.0)
+        return self.request(method, target, body, {"Content-Type": kind}, timeout=90.0)
 
     def parts(self, *parts: tuple[str, bytes]) -> Answer | None:
         """Sends a form of parts: headers and content."""

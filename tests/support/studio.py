@@ -10,16 +10,12 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from capsmith.deploy.folder.selection import select
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.deploy.studio.app import studio_app
-from capsmith.deploy.studio.project import project_folder
-from capsmith.deploy.studio.store import Store
-from capsmith.deploy.studio.studio import Studio
 from capsmith.models.caption import Caption
-from tests.support.service import QuickCaptioner, quick_models
+from tests.deploy.studio.projects import studio_of
+from tests.support.service import QuickCaptioner
 
-FINGERPRINT = "quick"
 OTHERS = ("a coloured picture", "the picture of a colour", "a photo", "the dog")
 """Alternatives of each caption."""
 
@@ -37,12 +33,7 @@ class StudioCaptioner(QuickCaptioner):
 
 def quick_studio(folder: Path, captioner=None, retraining=None) -> FastAPI:
     """Returns the studio of a folder."""
-    settings = ServeSettings()
-    store = Store.open(project_folder(folder, None), folder)
-    models = quick_models(settings, captioner or StudioCaptioner())
-    studio = Studio(store, models, FINGERPRINT, retraining=retraining)
-    studio.take_over(select([folder]).rooted())
-    return studio_app(studio, settings)
+    return studio_app(studio_of(folder, captioner or StudioCaptioner(), retraining=retraining), ServeSettings())
 
 
 if __name__ == "__main__":

@@ -430,3 +430,19 @@ def test_the_warm_up_raises_what_the_captioner_raises(captioner):
             await asyncio.to_thread(batcher.warm_up, pixels_of(BROKEN)[0], beam(captioner))
 
     run(captioner, test)
+
+
+def test_a_client_that_goes_away_while_the_cnn_waits_for_others_ends_nothing(captioner):
+    """Its image is the only one, and another upload is announced, for which the idle CNN waits."""
+
+    async def test(batcher):
+        with batcher.expecting():
+            (task,) = await start(batcher, captioner, 1)
+            task.cancel()
+            await until(lambda: batcher.waiting == 0)
+        await asyncio.sleep(0.6)
+        assert batcher.is_alive
+        (caption,) = await asyncio.wait_for(batcher.caption(pixels_of(2), beam(captioner)), 5)
+        return caption.text
+
+    assert run(captioner, test, max_wait=0.3) == text_for(2, beam(captioner))

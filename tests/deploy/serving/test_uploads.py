@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capsmith.deploy.serving import uploads
+from capsmith.deploy.serving import json_bodies, uploads
+from capsmith.deploy.serving.problems import Problem
 from capsmith.deploy.serving.settings import ServeSettings
 from tests.support.image_bytes import encoded
 from tests.support.service import QuickCaptioner, client_of, image_bytes, quick_app, served
@@ -354,9 +355,26 @@ def test_ordinary_images_do_not_wait_for_large_ones(monkeypatch):
     asyncio.run(run())
 
 
-def test_a_body_of_many_keys(client):
-    answer = client.post("/v1/captions", json={"images": [], **{f"key{n}": 1 for n in range(10_000)}})
-    assert answer.status_code == 422 and len(answer.content) < 1000
+@pytest.mark.parametrize(("keys", "status"), [(100, 422), (100_000, 422)])
+def test_a_body_of_many_keys(client, keys, status):
+    answer = client.post("/v1/captions", json={"images": [], **{f"key{n}": 1 for n in range(keys)}})
+    assert answer.status_code in (status, 400, 413) and len(answer.content) < 1000
+
+
+@pytest.mark.parametrize(
+    "costly", [b'""' * 30_000, b"[" * 90 + b"]" * 90, b"1," * 30_000, b'"' + b"\\ud83d\\ude00" * 9000]
+)
+def test_json_that_would_hold_up_everybody_is_not_parsed(costly, monkeypatch):
+    """What takes a parser long is counted before; images in base64 are not, however other programs escape them."""
+    parsed = []
+    monkeypatch.setattr(json_bodies, "parse_json", lambda raw: parsed.append(raw) or {"images": []})
+    with pytest.raises(Problem) as refused:
+        json_bodies.json_body(b'{"images": [' + costly * 300, ServeSettings())
+    assert refused.value.status in (400, 422) and not parsed
+    image = base64.b64encode(bytes(range(256)) * 20_000)
+    escaped = image.replace(b"/", b"\\/").replace(b"+", b"\\u002B")
+    json_bodies.json_body(b'{"images": ["' + escaped + b'"]}', ServeSettings())
+    assert len(parsed) == 1
 
 
 @pytest.mark.parametrize("path", ["/static/style.css%0a", "/v1/models%0d%0aX:1", "/healthz%00", "/%7f"])

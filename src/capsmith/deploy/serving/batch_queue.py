@@ -142,19 +142,21 @@ class BatchQueue:
     def next_pixels(self) -> list[Image]:
         """Waits for images, and returns a batch of them; an empty one after the last image."""
         with self._changed:
-            is_idle, self._idle_since = not self._pixels, time.monotonic()
-            while not (self._pixels or self._closed or self._rare_now()):
-                self._changed.wait(IDLE if self._rare else None)
-            if self._rare_now():
-                self._since_rare = 0
-                batch = self._rare.popleft().images
-            else:
-                if is_idle:
-                    self._gather()
-                batch = [self._pixels.popleft() for _ in range(min(self.limit, len(self._pixels)))]
-                self._since_rare += 1
-            self._encoding = len(batch)
-            return batch
+            while True:
+                is_idle, self._idle_since = not self._pixels, time.monotonic()
+                while not (self._pixels or self._closed or self._rare_now()):
+                    self._changed.wait(IDLE if self._rare else None)
+                if self._rare_now():
+                    self._since_rare = 0
+                    batch = self._rare.popleft().images
+                else:
+                    if is_idle:
+                        self._gather()
+                    batch = [self._pixels.popleft() for _ in range(min(self.limit, len(self._pixels)))]
+                    self._since_rare += 1
+                if batch or self._closed:  # all images may have been dropped meanwhile
+                    self._encoding = len(batch)
+                    return batch
 
     def _rare_now(self) -> bool:
         if not self._rare or self._closed:

@@ -11,7 +11,9 @@ from capsmith.deploy.serving.problems import Problem
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.deploy.serving.uploads import Body, Upload, too_many_images
 
-_MAX_VALUES = 5_000  # commas, brackets and quotes of each kind; a request needs a few hundred
+_MAX_VALUES = (
+    5_000  # commas, brackets, quotes and escaped halves of characters, of each kind; a request needs a few hundred
+)
 _DATA_URL = re.compile(r"data:image/[A-Za-z0-9.+-]{1,64};base64,")
 
 
@@ -27,7 +29,7 @@ def json_body(raw: bytes, settings: ServeSettings) -> Body:
     """
     if raw.count(b",") > _MAX_VALUES:  # parsing millions of values takes seconds
         raise Problem(422, "the body has too many values")
-    if any(raw.count(one) > _MAX_VALUES for one in (b"[", b"{", b'"')):
+    if any(raw.count(one) > _MAX_VALUES for one in (b"[", b"{", b'"', b"\\ud", b"\\uD")):
         raise Problem(400, "the body is not valid JSON of a request: it has too many brackets or quotes")
     try:
         document = parse_json(raw)

@@ -122,7 +122,7 @@ def test_an_edit_whose_answer_was_lost_is_no_conflict(open_window, address, fold
 
 def test_a_conflict_shows_both_versions(open_window, address, folder):
     mine = open_window(address)
-    other = open_window(address, context=mine.page.context)
+    other = open_window(address)
     other.press("Enter")
     other.write("from the other window")
     other.press("Enter")
@@ -157,7 +157,7 @@ def test_a_draft_is_not_saved_over_what_another_window_wrote(open_window, addres
     mine = open_window(address)
     mine.press("Enter")
     mine.write("my draft")
-    other = open_window(address, context=mine.page.context)
+    other = open_window(address)
     other.press("Enter")
     other.write("theirs")
     other.press("Enter")

@@ -1,7 +1,5 @@
 """Captions edited on the studio's page, in a real browser: with keys alone, saved at once, there after a reload."""
 
-import pytest
-
 from tests.deploy.studio.page.window import paint, propose, stored, studio_over
 
 
@@ -177,36 +175,39 @@ def test_html_stays_text(open_window, tmp_path):
 
 
 WRITINGS = {
-    "arabic": ("كلب يركض على العشب", "rtl"),
-    "hebrew": ("כלב רץ על הדשא (אחד)", "rtl"),
-    "japanese": ("芝生の上を走る犬", "ltr"),
-    "chinese": ("一只狗在草地上奔跑", "ltr"),
-    "hindi": ("घास पर दौड़ता कुत्ता", "ltr"),
-    "emoji": ("a 👩‍👩‍👧 family 🏖️", "ltr"),
+    "arabic.png": ("كلب يركض على العشب", "rtl"),
+    "chinese.png": ("一只狗在草地上奔跑", "ltr"),
+    "emoji.png": ("a 👩‍👩‍👧 family 🏖️", "ltr"),
+    "hebrew.png": ("כלב רץ על הדשא (אחד)", "rtl"),
+    "hindi.png": ("घास पर दौड़ता कुत्ता", "ltr"),
+    "japanese.png": ("芝生の上を走る犬", "ltr"),
 }
+_EDGES = """node => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const [text, box] = [range, node].map(one => one.getBoundingClientRect());
+    return [text.left - box.left, box.right - text.right];
+}"""
 
 
-@pytest.mark.parametrize(("text", "direction"), WRITINGS.values(), ids=WRITINGS)
-def test_any_script(window, folder, text, direction):
-    window.press("Enter", "ControlOrMeta+a")
-    window.page.keyboard.insert_text(text)
-    style = "node => getComputedStyle(node).direction"
-    assert window.page.locator("textarea.editor").evaluate(style) == direction
-    window.press("Enter")
-    window.saved()
-    assert stored(folder)["a.png"] == (text, "edited")
-    window.reload()
-    shown = window.cell("a.png").locator(".cell-caption")
-    assert shown.text_content() == text
-    assert shown.evaluate(style) == direction
-    edge = """node => {
-        const range = document.createRange();
-        range.selectNodeContents(node);
-        const [text, box] = [range, node].map(one => one.getBoundingClientRect());
-        return [text.left - box.left, box.right - text.right];
-    }"""
-    left, right = shown.evaluate(edge)
-    assert (right < left) == (direction == "rtl")  # right-to-left text begins at the right
+def test_any_script(open_window, tmp_path):
+    folder = paint(tmp_path / "photos", tuple(WRITINGS))
+    direction = "node => getComputedStyle(node).direction"
+    with studio_over(folder) as address:
+        window = open_window(address)
+        for text, expected in WRITINGS.values():
+            window.press("Enter", "ControlOrMeta+a")
+            window.page.keyboard.insert_text(text)
+            assert window.page.locator("textarea.editor").evaluate(direction) == expected
+            window.press("Enter")
+        window.saved()
+        assert stored(folder) == {name: (text, "edited") for name, (text, _) in WRITINGS.items()}
+        window.reload()
+        for name, (text, expected) in WRITINGS.items():
+            shown = window.cell(name).locator(".cell-caption")
+            assert (shown.text_content(), shown.evaluate(direction)) == (text, expected)
+            left, right = shown.evaluate(_EDGES)
+            assert (right < left) == (expected == "rtl")  # right-to-left text begins at the right
 
 
 def test_enter_and_escape_belong_to_the_input_method_while_it_composes(window, folder):

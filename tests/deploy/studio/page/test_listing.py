@@ -117,6 +117,46 @@ def test_captions_appear_while_the_folder_is_captioned(open_window, tmp_path):
         window.until(lambda: not window.page.locator("#captioning").is_visible())
 
 
+def test_undo_reaches_images_that_the_filter_hides(open_window, varied):
+    window = open_window(varied, "?filter=todo")
+    window.press("a")
+    window.saved()
+    window.page.click("[data-filter=edited]")
+    window.page.locator("#empty").wait_for()
+    window.press("u")
+    window.until(lambda: window.page.text_content("#count-accepted") == "0")
+    window.page.click("[data-filter=all]")
+    window.until(lambda: window.names and window.status("a.png") == "proposed")
+    window.saved()
+
+
+def test_edits_of_another_window_appear(open_window, varied):
+    window, other = open_window(varied), open_window(varied)
+    other.press("Enter")
+    other.write("written over there")
+    other.press("Enter")
+    other.saved()
+    window.until(lambda: window.caption("a.png") == "written over there")
+    window.press("Enter")
+    window.write("and over here")
+    window.press("Enter")
+    window.saved()
+
+
+def test_new_images_of_the_folder_are_found(open_window, tmp_path):
+    folder = paint(tmp_path / "photos", ("a.png", "c.png"))
+    with studio_over(folder) as address:
+        window = open_window(address)
+        window.go("c.png")
+        paint(folder, ("a.png", "b.png"))
+        window.page.click("#scan")
+        shown(window, "a.png", "b.png", "c.png")
+        window.until(lambda: window.status("b.png") == "proposed")
+        assert window.caption("b.png") == "a green picture"
+        assert window.current == "c.png"
+        assert "1 new image" in window.page.text_content("#notices")
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     """A folder of 2,000 images that are all captioned."""

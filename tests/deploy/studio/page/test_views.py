@@ -231,10 +231,13 @@ def test_correct_and_retrain(open_window, tmp_path):
 
 def test_a_retraining_without_scores_of_old_data(open_window, tmp_path):
     training = Training()
-    scores = {"before": {"new": {"cider": 0.5}, "old": None}, "after": {"new": {"cider": 0.4}, "old": None}}
+    before, after = ({"new": {"cider": cider, "images": 4}, "old": None} for cider in (0.5, 0.4))
+    scores = {"before": before, "after": after}
     training.now = {"state": "done", "message": "", "progress": 1.0, "run": "/runs/one", **scores}
     with studio_over(paint(tmp_path / "photos"), retraining=training) as address:
         window = open_window(address)
         window.page.click("#retrain-open")
         window.until(lambda: window.page.locator("#retrain-body tbody tr").count() == 1)
         assert "not better" in window.page.text_content("#retrain-body .verdict")
+        assert "4 images only" in window.page.text_content("#retrain-body .rough")
+        assert "not measured" in window.page.text_content("#retrain-body")

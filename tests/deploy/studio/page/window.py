@@ -13,7 +13,7 @@ from capsmith.deploy.studio.records import Proposal
 from capsmith.deploy.studio.store import Store
 from tests.deploy.studio.projects import listing
 from tests.support.service import served
-from tests.support.studio import FINGERPRINT, quick_studio
+from tests.support.studio import quick_studio
 
 COLOURS = {"red": (200, 20, 20), "green": (20, 160, 40), "blue": (30, 60, 200)}
 _EXPECTED = ("Failed to load resource",)  # what Chromium says of answers with an error status
@@ -42,7 +42,7 @@ def _proposal(image, what):
     words = more.get("caption", "").split()
     probabilities = [0.5] * len(words)
     details = {"words": words, "probabilities": probabilities, "score": -1.0, "alternatives": []}
-    plain = {"per_word": -0.7, "log_probability": -2.0, "model": FINGERPRINT, "size": (60, 40), "details": details}
+    plain = {"per_word": -0.7, "log_probability": -2.0, "model": "one", "size": (60, 40), "details": details}
     return Proposal(image.id, image.stamp, **plain | more)
 
 

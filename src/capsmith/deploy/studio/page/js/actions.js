@@ -10,6 +10,7 @@ export class Actions {
    */
   constructor(saves, listing, details) {
     Object.assign(this, { saves, listing, details, done: [] });
+    saves.addEventListener("change", ({ detail }) => this.#keep(detail.image));
   }
 
   /** @returns {boolean} whether there was a caption to accept. */
@@ -29,7 +30,8 @@ export class Actions {
     if (!image) return;
     const found = await this.details.of(image).catch(() => undefined);
     const alternative = others(found)[number - 1];
-    if (!alternative) return notify(found ? `There is no alternative ${number}.` : "The alternatives cannot be loaded now.");
+    if (!alternative)
+      return notify(found ? `There is no alternative ${number}.` : "The alternatives cannot be loaded now.");
     this.#unless(image, alternative.caption, alternative.caption === image.proposed ? "accepted" : "edited");
     say(`Took alternative ${number}: ${alternative.caption}`);
   }
@@ -50,6 +52,11 @@ export class Actions {
     this.saves.put(image, last.caption, STORED.has(last.status) ? last.status : "proposed");
     notify(`Undone: ${image.name}`);
     return image;
+  }
+
+  /** What can be undone is based on the image as it is now, also when another filter does not show it. */
+  #keep(image) {
+    for (const one of this.done) if (one.image.id === image?.id) this.saves.overlay(Object.assign(one.image, image));
   }
 
   #unless(image, caption, status) {

@@ -24,5 +24,9 @@ export function showCaption(node, image) {
 
 function marked(text, probability) {
   if (probability >= UNSURE) return text;
-  return make(`span.unsure${probability < VERY_UNSURE ? ".very" : ""}`, { title: `The model was ${percent(probability)} sure of this word` }, text);
+  return make(
+    `span.unsure${probability < VERY_UNSURE ? ".very" : ""}`,
+    { title: `The model was ${percent(probability)} sure of this word` },
+    text,
+  );
 }

@@ -34,10 +34,26 @@ export class Cell {
     this.name = make("bdi.cell-name", { id: `${prefix}-name`, title: image.name }, image.name.split("/").at(-1));
     this.sure = make("span.cell-sure.number");
     this.save = make("button.cell-save", { type: "button", data: { action: "compare" }, tabindex: "-1", hidden: true });
-    this.accept = make("button.cell-accept", { type: "button", data: { action: "accept" }, tabindex: "-1", title: "Accept (A)", "aria-label": `Accept the caption of ${image.name}` }, icon("check"));
+    this.accept = make(
+      "button.cell-accept",
+      {
+        type: "button",
+        data: { action: "accept" },
+        tabindex: "-1",
+        title: "Accept (A)",
+        "aria-label": `Accept the caption of ${image.name}`,
+      },
+      icon("check"),
+    );
     this.node = make(
       "div.cell",
-      { id: prefix, role: "gridcell", tabindex: "-1", "aria-labelledby": `${prefix}-caption ${prefix}-status ${prefix}-name`, data: { id: image.id } },
+      {
+        id: prefix,
+        role: "gridcell",
+        tabindex: "-1",
+        "aria-labelledby": `${prefix}-caption ${prefix}-status ${prefix}-name`,
+        data: { id: image.id },
+      },
       this.frame,
       this.accept,
       make("div.cell-words", {}, this.caption),
@@ -63,7 +79,11 @@ export class Cell {
     this.node.dataset.save = save.state;
     this.frame.classList.toggle("unreadable", image.status === "failed");
     if (image.caption) showCaption(this.caption, image);
-    else this.caption.textContent = image.status === "failed" ? image.error || "This image could not be captioned." : "The model has not seen this image yet.";
+    else
+      this.caption.textContent =
+        image.status === "failed"
+          ? image.error || "This image could not be captioned."
+          : "The model has not seen this image yet.";
     this.caption.classList.toggle("cell-empty", !image.caption);
     this.status.replaceChildren(icon(symbol), make("span.cell-label", {}, label));
     const known = Number.isFinite(image.per_word) && image.proposed && isProposal(image);

@@ -10,7 +10,12 @@ export function connect({ saves, progress, drafts, refresher, listing }) {
   const show = () => {
     const gone = byId("gone");
     gone.hidden = !away;
-    if (away) setText(gone, `${saves.trouble} ${saves.open ? `${counted(saves.open, "edit")} not saved yet: kept in this window, and saved when it is back.` : "You can go on: edits are kept in this window, and saved when it is back."}`);
+    if (!away) return;
+    const kept = "kept in this window, and saved when it is back.";
+    const rest = saves.open
+      ? `${counted(saves.open, "edit")} not saved yet: ${kept}`
+      : `You can go on: edits are ${kept}`;
+    setText(gone, `${saves.trouble} ${rest}`);
   };
   const change = (now) => {
     const back = away && !now;
@@ -26,7 +31,8 @@ export function connect({ saves, progress, drafts, refresher, listing }) {
   saves.addEventListener("change", ({ detail: { id, image } }) => {
     show();
     if (image) say("Saved.");
-    else if (saves.stateOf(id) === "refused") notify(`Not saved: ${saves.entries.get(id).reason}`, { key: `refused-${id}` });
+    else if (saves.stateOf(id) === "refused")
+      notify(`Not saved: ${saves.entries.get(id).reason}`, { key: `refused-${id}` });
   });
   progress.addEventListener("gone", () => change(true));
   progress.addEventListener("change", () => {

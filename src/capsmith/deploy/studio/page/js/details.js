@@ -2,7 +2,8 @@
 
 import { readImage } from "./server.js";
 
-const KEPT = 60;
+const KEPT = 60; // images
+const AGAIN = 15_000; // milliseconds until words without attention are asked for again: the model may have been loading
 
 export class Details {
   constructor() {
@@ -11,8 +12,8 @@ export class Details {
 
   /** @returns {Object|undefined} what was loaded before. */
   known(image) {
-    const found = this.found.get(image.id);
-    return found?.proposed === image.proposed ? found : undefined;
+    const { details, until } = this.found.get(image.id) ?? {};
+    return details?.proposed === image.proposed && performance.now() < until ? details : undefined;
   }
 
   /** @returns {Promise<Object>} the image with `words` (probability, attention) and `alternatives`. */
@@ -21,7 +22,8 @@ export class Details {
     if (known) return known;
     const details = await readImage(image.id);
     this.found.delete(image.id);
-    this.found.set(image.id, details);
+    const lit = details.words.some((word) => word.attention);
+    this.found.set(image.id, { details, until: lit ? Infinity : performance.now() + AGAIN });
     if (this.found.size > KEPT) this.found.delete(this.found.keys().next().value);
     return details;
   }

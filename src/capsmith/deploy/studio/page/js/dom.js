@@ -34,7 +34,10 @@ export function setText(node, text) {
 
 /** Says whether a person is writing in an element. */
 export function isWriting(node) {
-  return node instanceof HTMLElement && (node.isContentEditable || node.matches("textarea, select, input:not([type=checkbox], [type=radio])"));
+  return (
+    node instanceof HTMLElement &&
+    (node.isContentEditable || node.matches("textarea, select, input:not([type=checkbox], [type=radio])"))
+  );
 }
 
 const formats = new Intl.NumberFormat("en");

@@ -7,12 +7,19 @@ import { make } from "./dom.js";
  * @param {HTMLElement} host the element whose caption is edited; the field is its last child
  * @param {Object} image
  * @param {string} text
- * @param {{draft: (text) => void, save: (text, then: string) => void, cancel: (focus?: boolean) => void}} on what happens with the text
+ * @param {{draft: (text) => void, save: (text, then: string) => void, cancel: (focus?: boolean) => void}} on
  */
 export class Editor {
   constructor(host, image, text, on) {
     Object.assign(this, { host, image, on, original: image.caption });
-    this.field = make("textarea.field.editor", { dir: "auto", rows: "3", maxlength: "1000", spellcheck: "true", enterkeyhint: "done", "aria-label": `Caption of ${image.name}` });
+    this.field = make("textarea.field.editor", {
+      dir: "auto",
+      rows: "3",
+      maxlength: "1000",
+      spellcheck: "true",
+      enterkeyhint: "done",
+      "aria-label": `Caption of ${image.name}`,
+    });
     this.field.value = text;
     this.hint = make("p.editor-hint", { role: "alert", hidden: true });
     this.field.addEventListener("keydown", (event) => this.#key(event));

@@ -34,8 +34,10 @@ export function exportDialog(progress, saves) {
 
   const show = () => {
     const rest = Math.max(0, progress.now.captioned - progress.checked);
+    const all = counted(progress.now.captioned, "caption");
     const unsaved = saves.open ? ` ${counted(saves.open, "edit")} not saved yet will be missing.` : "";
-    setText(byId("export-state"), `${counted(progress.now.captioned, "caption")}: ${count(progress.checked)} checked by you, ${count(rest)} as the model proposed.${unsaved}`);
+    const parts = `${count(progress.checked)} checked by you, ${count(rest)} as the model proposed.`;
+    setText(byId("export-state"), `${all}: ${parts}${unsaved}`);
   };
   progress.addEventListener("change", show);
 
@@ -50,8 +52,12 @@ export function exportDialog(progress, saves) {
 /** Says what was written and where. */
 function said({ files = [], folder, folder_path: path, kept = 0, kept_files: keptFiles = [], failed = [] }) {
   const place = path ? make("code", {}, make("bdi", {}, path)) : (FOLDERS[folder] ?? "");
-  const parts = [make("p.written", {}, make("strong", {}, files.length ? "Written " : "Nothing was written "), place), list(files)];
-  if (kept) parts.push(make("p.note", {}, `${counted(kept, "file")} kept as ${kept === 1 ? "it was" : "they were"}, because capsmith did not write ${kept === 1 ? "it" : "them"}:`), list(keptFiles));
+  const parts = [
+    make("p.written", {}, make("strong", {}, files.length ? "Written " : "Nothing was written "), place),
+    list(files),
+  ];
+  if (kept) parts.push(make("p.note", {}, `Kept, because capsmith did not write ${kept === 1 ? "it" : "them"}:`));
+  if (kept) parts.push(list(keptFiles));
   if (failed.length) parts.push(make("p.alert", {}, "Some files cannot be written:"), list(failed));
   return parts;
 }

@@ -18,7 +18,17 @@ export class Grid extends EventTarget {
    */
   constructor(root, listing, saveOf) {
     super();
-    Object.assign(this, { root, listing, saveOf, rows: new Map(), cells: new Map(), current: 0, size: "medium", columns: 1, rowHeight: 1 });
+    Object.assign(this, {
+      root,
+      listing,
+      saveOf,
+      rows: new Map(),
+      cells: new Map(),
+      current: 0,
+      size: "medium",
+      columns: 1,
+      rowHeight: 1,
+    });
     new ResizeObserver(() => this.#measure()).observe(root);
     addEventListener("scroll", () => this.#soon(), { passive: true });
   }
@@ -190,7 +200,8 @@ export class Grid extends EventTarget {
     const start = this.root.getBoundingClientRect().top + row * this.rowHeight;
     const covered = this.#covered();
     if (top || start < covered + 8) scrollBy({ top: start - covered - 12, behavior: "instant" });
-    else if (start + this.rowHeight > innerHeight) scrollBy({ top: start + this.rowHeight - innerHeight + 4, behavior: "instant" });
+    else if (start + this.rowHeight > innerHeight)
+      scrollBy({ top: start + this.rowHeight - innerHeight + 4, behavior: "instant" });
   }
 
   #soon() {

@@ -4,7 +4,7 @@ import { isWriting } from "./dom.js";
 
 const SWITCH = "capsmith-studio:keys";
 
-/** Says whether single keys are switched on: a person who dictates, or whose keys are pressed by a device, wants them off. */
+/** Says whether single keys are switched on: a person who dictates wants them off. */
 export const keysOn = () => localStorage.getItem(SWITCH) !== "off";
 
 /** Switches single keys on or off in this browser. */
@@ -12,8 +12,8 @@ export const switchKeys = (on) => localStorage.setItem(SWITCH, on ? "on" : "off"
 
 /**
  * Calls what belongs to a key.
- * @param {(name: string, event: KeyboardEvent) => boolean|void} act gets the name of a key, such as "a", "1", "ArrowDown",
- *   "/", "?"; returns true if it did nothing with it
+ * @param {(name: string, event: KeyboardEvent) => boolean|void} act gets the name of a key, such as "a", "1" or "ArrowDown";
+ *   returns true if it did nothing with it
  */
 export function listen(act) {
   document.addEventListener("keydown", (event) => {
@@ -21,7 +21,8 @@ export function listen(act) {
     if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target)) return;
     const name = nameOf(event);
     if (name.length === 1 && !keysOn()) return;
-    if ((name === "Enter" || name === " ") && event.target.closest("button, a, summary, input")) return; // they press that
+    const pressed = event.target.closest("button, a, summary, input");
+    if ((name === "Enter" || name === " ") && pressed) return;
     if (act(name, event) !== true) event.preventDefault();
   });
 }

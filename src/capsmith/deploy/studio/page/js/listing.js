@@ -28,7 +28,7 @@ export class Listing extends EventTarget {
     this.complete = false;
     const seen = new Set();
     try {
-      for (let offset = 0, total = Infinity; offset < total; ) {
+      for (let offset = 0, total = Infinity; offset < total;) {
         const answer = await listImages(query, offset, offset ? MORE : FIRST, signal);
         if (signal.aborted) return;
         if (!offset) this.#clear();

@@ -88,9 +88,17 @@ async function begin() {
     grid.update(id);
     if (grid.image?.id === id) show();
     if (image) progress.soon();
-    if (saves.stateOf(id) === "conflict") notify(`${saves.entries.get(id).name} was changed in another window.`, { label: "Compare", act: () => shortcuts.compare(id), stay: true, key: `conflict-${id}` });
+    if (saves.stateOf(id) === "conflict")
+      notify(`${saves.entries.get(id).name} was changed in another window.`, {
+        label: "Compare",
+        act: () => shortcuts.compare(id),
+        stay: true,
+        key: `conflict-${id}`,
+      });
   });
-  shortcuts.addEventListener("compare", ({ detail }) => compare(saves.entries.get(detail), (choice) => saves.settle(detail, choice)));
+  shortcuts.addEventListener("compare", ({ detail }) =>
+    compare(saves.entries.get(detail), (choice) => saves.settle(detail, choice)),
+  );
   connect({ ...studio, refresher });
   await query.find();
   saves.send();

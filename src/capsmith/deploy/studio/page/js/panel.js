@@ -1,4 +1,4 @@
-// One image in full: picture, words with the places where the model looked, alternatives. Used beside the grid and alone.
+// One image in full: picture, words that show where the model looked, alternatives.
 
 import { Attention } from "../../js/attention.js";
 import { relative } from "../../js/field.js";
@@ -35,11 +35,30 @@ export class Panel {
     this.host = make("div.panel-words", {}, this.caption);
     this.facts = make("p.panel-facts");
     this.proposal = make("div.panel-proposal", { hidden: true });
-    this.hint = make("p.note", { hidden: true }, "Point at a word, or go to it with Tab and the arrow keys, to see where the model looked.");
-    this.unlike = make("p.panel-unlike", { hidden: true }, "This image is unlike those that the model learned from: look closely.");
+    this.hint = make(
+      "p.note",
+      { hidden: true },
+      "Point at a word, or go to it with Tab and the arrow keys, to see where the model looked.",
+    );
+    this.unlike = make(
+      "p.panel-unlike",
+      { hidden: true },
+      "This image is unlike those that the model learned from: look closely.",
+    );
     this.others = make("div.panel-others", { hidden: true });
     const buttons = make("div.panel-buttons", {}, ...BUTTONS.map((one) => button(...one)));
-    const text = make("div.panel-text", {}, this.place, this.host, this.facts, this.unlike, buttons, this.proposal, this.hint, this.others);
+    const text = make(
+      "div.panel-text",
+      {},
+      this.place,
+      this.host,
+      this.facts,
+      this.unlike,
+      buttons,
+      this.proposal,
+      this.hint,
+      this.others,
+    );
     root.append(make("div.panel-frame", {}, this.shape, this.missing), text);
     root.addEventListener("click", ({ target }) => {
       const { action, number } = target.closest("[data-action]")?.dataset ?? {};
@@ -93,17 +112,24 @@ export class Panel {
     if (Number.isFinite(image.per_word) && image.proposed) facts.push(`${percent(sureness(image))} sure a word`);
     if (save.state !== "saved") facts.push(save.reason ?? SAVE[save.state]);
     const status = make("span.cell-status", { data: { status: image.status } }, icon(symbol), make("span", {}, label));
-    this.facts.replaceChildren(status, make("span", {}, make("bdi", {}, image.name), ...facts.filter(Boolean).map((fact) => ` · ${fact}`)));
+    this.facts.replaceChildren(
+      status,
+      make("span", {}, make("bdi", {}, image.name), ...facts.filter(Boolean).map((fact) => ` · ${fact}`)),
+    );
   }
 
   #words(image, words = []) {
     const mine = !isProposal(image);
     const lit = image.proposed ? this.#lit(image.proposed, words) : null;
     this.picture.alt = image.caption || image.name;
-    if (mine || !lit) this.caption.replaceChildren(image.caption || make("span.soft", {}, image.error || "No caption yet"));
+    if (mine || !lit)
+      this.caption.replaceChildren(image.caption || make("span.soft", {}, image.error || "No caption yet"));
     else this.caption.replaceChildren(lit);
     this.proposal.hidden = !mine || !lit;
-    this.proposal.replaceChildren(make("h2.label", {}, "The model proposed"), make("p", { dir: "auto" }, mine ? lit : null));
+    this.proposal.replaceChildren(
+      make("h2.label", {}, "The model proposed"),
+      make("p", { dir: "auto" }, mine ? lit : null),
+    );
     this.hint.hidden = !words.some((word) => word.attention);
   }
 
@@ -119,9 +145,29 @@ export class Panel {
     this.unlike.hidden = !details?.unlike_training;
     this.others.hidden = !found.length;
     const lines = found.map(({ caption, score }, place) => {
-      const value = Number.isFinite(score) ? make("span.soft.number", { title: "The model's score: the closer to zero, the surer" }, score.toFixed(2).replace("-", "−")) : null;
-      const properties = { type: "button", data: { action: "take", number: place + 1 }, "aria-pressed": String(caption === image.caption) };
-      return make("li", {}, make("button.panel-other", properties, make("kbd", {}, String(place + 1)), make("span", { dir: "auto" }, caption), value));
+      const value = Number.isFinite(score)
+        ? make(
+            "span.soft.number",
+            { title: "The model's score: the closer to zero, the surer" },
+            score.toFixed(2).replace("-", "−"),
+          )
+        : null;
+      const properties = {
+        type: "button",
+        data: { action: "take", number: place + 1 },
+        "aria-pressed": String(caption === image.caption),
+      };
+      return make(
+        "li",
+        {},
+        make(
+          "button.panel-other",
+          properties,
+          make("kbd", {}, String(place + 1)),
+          make("span", { dir: "auto" }, caption),
+          value,
+        ),
+      );
     });
     this.others.replaceChildren(make("h2.label", {}, "Alternatives"), make("ol", {}, ...lines));
   }
@@ -130,5 +176,10 @@ export class Panel {
 function button(action, label, key) {
   const main = action === "accept" ? ".button-main" : "";
   const sign = make("kbd", { "aria-hidden": "true" }, key === "Enter" ? "↵" : key);
-  return make(`button.button.button-small${main}`, { type: "button", data: { action }, "aria-keyshortcuts": key }, label, sign);
+  return make(
+    `button.button.button-small${main}`,
+    { type: "button", data: { action }, "aria-keyshortcuts": key },
+    label,
+    sign,
+  );
 }

@@ -45,15 +45,19 @@ export class Progress extends EventTarget {
   }
 
   #show() {
-    const { total, captioned, failed, edited, accepted, running } = this.now;
+    const { total, captioned, failed, edited, accepted, running, message } = this.now;
     const bar = byId("checked-bar");
     bar.max = Math.max(1, total);
     bar.value = this.checked;
     setText(byId("checked"), `${count(this.checked)} of ${count(total)} checked`);
-    byId("captioning").hidden = !running;
+    byId("captioning").hidden = !running && !message;
+    byId("captioning-bar").hidden = !running;
     byId("captioning-bar").max = Math.max(1, total);
     byId("captioning-bar").value = captioned + failed;
-    setText(byId("captioned"), `Captioning: ${count(captioned + failed)} of ${count(total)}`);
+    setText(
+      byId("captioned"),
+      message ? `Captioning stopped: ${message}` : `Captioning: ${count(captioned + failed)} of ${count(total)}`,
+    );
     const numbers = { all: total, todo: total - failed - edited - accepted, edited, accepted, failed };
     for (const [name, value] of Object.entries(numbers)) setText(byId(`count-${name}`), count(Math.max(0, value)));
   }

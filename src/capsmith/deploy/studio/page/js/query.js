@@ -42,7 +42,8 @@ export class Query {
   find() {
     clearTimeout(this.timer);
     byId("fresh").hidden = true;
-    for (const chip of byId("filters").children) chip.setAttribute("aria-pressed", String(chip.dataset.filter === this.now.filter));
+    for (const chip of byId("filters").children)
+      chip.setAttribute("aria-pressed", String(chip.dataset.filter === this.now.filter));
     return this.listing.find({ ...this.now, q: this.now.q.trim() });
   }
 
@@ -102,19 +103,27 @@ export class Query {
     node.hidden = length > 0;
     if (length) return;
     const { filter, q } = this.now;
-    const [title, text] = q || filter === "edited" || filter === "accepted" ? ["No image matches", q ? `No caption or file name holds “${q}”.` : "You have not done that yet."] : (NOTHING[filter] ?? NOTHING.all);
+    const [title, text] =
+      q || filter === "edited" || filter === "accepted"
+        ? ["No image matches", q ? `No caption or file name holds “${q}”.` : "You have not done that yet."]
+        : (NOTHING[filter] ?? NOTHING.all);
     const click = () => {
       byId("words").value = "";
       this.ask({ ...PLAIN, sort: this.now.sort });
     };
-    const all = filter !== "all" || q ? make("button.button", { type: "button", on: { click } }, "Show all images") : null;
+    const all =
+      filter !== "all" || q ? make("button.button", { type: "button", on: { click } }, "Show all images") : null;
     node.replaceChildren(make("h2", {}, title), make("p.soft", { dir: "auto" }, text), all);
   }
 
   #failed(error) {
     byId("empty").hidden = this.listing.images.length > 0;
     const again = make("button.button", { type: "button", on: { click: () => this.find() } }, "Try again");
-    byId("empty").replaceChildren(make("h2", {}, "The images cannot be listed"), make("p.soft", {}, error.message), again);
+    byId("empty").replaceChildren(
+      make("h2", {}, "The images cannot be listed"),
+      make("p.soft", {}, error.message),
+      again,
+    );
     this.unfinished = true;
   }
 }

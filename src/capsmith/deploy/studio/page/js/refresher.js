@@ -1,7 +1,8 @@
 // Keeps what is on the screen up to date while images are being captioned.
 
 import { byId, counted } from "./dom.js";
-import { readImages } from "./server.js";
+import { notify } from "./notices.js";
+import { readImages, scanFolder } from "./server.js";
 
 const AT_ONCE = 100; // images in one question
 
@@ -11,6 +12,7 @@ export class Refresher {
     progress.addEventListener("change", ({ detail }) => this.#progressed(detail));
     grid.addEventListener("rest", () => this.progress.now.running && this.#look());
     document.addEventListener("visibilitychange", () => !document.hidden && this.#look(true));
+    byId("scan").addEventListener("click", () => this.#scan());
     byId("fresh").addEventListener("click", () => {
       this.unseen = 0;
       this.query.again();
@@ -23,8 +25,28 @@ export class Refresher {
     else this.#look(true);
   }
 
+  /** Lists the folder again. */
+  async #scan() {
+    const before = this.progress.now.total;
+    byId("scan").disabled = true;
+    try {
+      const { total } = await scanFolder();
+      await this.progress.ask();
+      await this.query.again();
+      const what =
+        total < before ? `${counted(before - total, "image")} fewer` : `${counted(total - before, "new image")}`;
+      notify(total === before ? "No new images." : `${what}.`);
+    } catch (error) {
+      notify(error.message);
+    } finally {
+      byId("scan").disabled = false;
+    }
+  }
+
   #progressed(before) {
-    const done = this.progress.now.captioned - before.captioned;
+    const { now } = this.progress;
+    if (now.edited !== before.edited || now.accepted !== before.accepted) this.#look(true); // maybe in another window
+    const done = now.captioned - before.captioned;
     if (done <= 0) return;
     this.#look();
     if (this.#steady) return;
@@ -56,7 +78,12 @@ export class Refresher {
 
   #take(image) {
     const known = this.listing.get(image.id);
-    if (!known || this.writing.id === image.id || (known.revision === image.revision && known.status === image.status && known.proposed === image.proposed)) return;
+    if (
+      !known ||
+      this.writing.id === image.id ||
+      (known.revision === image.revision && known.status === image.status && known.proposed === image.proposed)
+    )
+      return;
     this.listing.update(image);
     this.grid.update(image.id);
     if (this.grid.image === known) this.show();

@@ -68,7 +68,12 @@ export class Saves extends EventTarget {
     const entry = this.entries.get(id);
     if (entry?.state !== "conflict") return;
     if (choice === "theirs") return this.#finish(entry, entry.theirs);
-    Object.assign(entry, { revision: entry.theirs.revision, theirs: undefined, state: "saving", version: entry.version + 1 });
+    Object.assign(entry, {
+      revision: entry.theirs.revision,
+      theirs: undefined,
+      state: "saving",
+      version: entry.version + 1,
+    });
     this.drafts.post(entry);
     this.#changed(id);
     this.send();
@@ -86,7 +91,7 @@ export class Saves extends EventTarget {
     if (this.sending) return;
     this.sending = true;
     try {
-      for (let entry; (entry = this.#next()); ) {
+      for (let entry; (entry = this.#next());) {
         if (!(await this.#deliver(entry))) return;
       }
     } finally {

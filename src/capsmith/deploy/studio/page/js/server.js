@@ -12,7 +12,12 @@ export class Unreachable extends Error {}
 /** The server refused a request, with the problem that it named (RFC 9457). */
 export class Refused extends Error {
   constructor(status, problem) {
-    super(problem.errors?.map((one) => one.detail).join("; ") || problem.detail || problem.title || `The server answered ${status}`);
+    super(
+      problem.errors?.map((one) => one.detail).join("; ") ||
+        problem.detail ||
+        problem.title ||
+        `The server answered ${status}`,
+    );
     this.message = sentence(this.message);
     this.status = status;
     this.problem = problem;
@@ -25,11 +30,15 @@ export const imageUrl = (id, part) => new URL(`images/${id}/${part}`, ROOT);
 /** @returns {URL} the address of the captions as one table. */
 export const tableUrl = () => new URL("captions.csv", ROOT);
 
-export const listImages = (query, offset, limit, signal) => call("GET", `images?${new URLSearchParams({ ...query, offset, limit })}`, { signal });
-export const readImages = (ids) => call("GET", `images?${new URLSearchParams({ ids: ids.join(",") })}`).then(({ images }) => images);
+export const listImages = (query, offset, limit, signal) =>
+  call("GET", `images?${new URLSearchParams({ ...query, offset, limit })}`, { signal });
+export const readImages = (ids) =>
+  call("GET", `images?${new URLSearchParams({ ids: ids.join(",") })}`).then(({ images }) => images);
 export const readImage = (id, signal) => call("GET", `images/${id}`, { signal });
-export const writeImage = (id, caption, status, revision) => call("PUT", `images/${id}`, { body: { caption, status, revision } });
+export const writeImage = (id, caption, status, revision) =>
+  call("PUT", `images/${id}`, { body: { caption, status, revision } });
 export const readProgress = () => call("GET", "progress");
+export const scanFolder = () => call("POST", "scan");
 export const writeExports = (formats) => call("POST", "exports", { body: { formats } });
 export const readTraining = () => call("GET", "retrain");
 export const startTraining = () => call("POST", "retrain", { body: {} });

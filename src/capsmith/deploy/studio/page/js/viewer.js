@@ -10,8 +10,21 @@ export class Viewer extends EventTarget {
     this.dialog = byId("viewer");
     this.panel = new Panel(this.dialog.querySelector(".panel"), details, on);
     this.panel.root.prepend(
-      make("div.viewer-tools", {}, ...[["previous", "Previous (K)", "‹"], ["next", "Next (J)", "›"], ["close", "Close (F or Escape)", "×"]].map(([action, label, sign]) =>
-        make("button.button.button-quiet", { type: "button", data: { action }, "aria-label": label, title: label }, sign))),
+      make(
+        "div.viewer-tools",
+        {},
+        ...[
+          ["previous", "Previous (K)", "‹"],
+          ["next", "Next (J)", "›"],
+          ["close", "Close (F or Escape)", "×"],
+        ].map(([action, label, sign]) =>
+          make(
+            "button.button.button-quiet",
+            { type: "button", data: { action }, "aria-label": label, title: label },
+            sign,
+          ),
+        ),
+      ),
     );
     this.dialog.addEventListener("close", () => this.dispatchEvent(new Event("close")));
   }

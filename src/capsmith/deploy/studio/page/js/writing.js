@@ -24,7 +24,8 @@ export class Writing {
     const text = this.drafts.textOf(image) ?? image.caption;
     const base = this.drafts.revisionOf(image) ?? image.revision;
     this.editor = new Editor(host, image, text, {
-      draft: (written) => (written === image.caption ? this.drafts.drop(image.id) : this.drafts.keep(image, written, base)),
+      draft: (written) =>
+        written === image.caption ? this.drafts.drop(image.id) : this.drafts.keep(image, written, base),
       save: (written, next) => this.#save(image, written, base, next),
       cancel: (focus) => this.#cancel(image, focus),
     });
