@@ -1,5 +1,9 @@
 """ONNX files are opened only if they are what the manifest says, and hold nothing that reads or runs other files."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -136,3 +140,20 @@ def test_weights_in_eight_bits_become_floats_when_the_file_is_opened(tmp_path):
     (features,) = opened(tmp_path, small)({"pixels": pixels})
     expected = pixels.astype(np.float32).mean(axis=(1, 2)) @ (weights * np.float32(0.01))
     np.testing.assert_allclose(features, expected, rtol=1e-4)
+
+
+def test_no_telemetry(tmp_path, encoder):
+    """onnxruntime writes an identifier of the device into the home directory, unless it is told not to."""
+    (tmp_path / "encoder.onnx").write_bytes(encoder.SerializeToString())
+    script = f"""
+from pathlib import Path
+from capsmith.core.onnx_session import TensorSpec, open_session
+open_session(Path({str(tmp_path / "encoder.onnx")!r}), [{PIXELS!r}], [{FEATURES!r}])
+"""
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
+    for name in ("XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY"):
+        environment.pop(name, None)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+    assert list(home.rglob("*")) == []

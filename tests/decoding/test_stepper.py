@@ -85,6 +85,16 @@ def test_every_option_is_compiled(config, monkeypatch):
     assert len(stepper._programs) == 1
 
 
+def test_further_searches_run_step_by_step(monkeypatch):
+    """A service is asked for searches of any length; TensorFlow keeps memory of every function that it has compiled."""
+    stepper, features = decoder()
+    monkeypatch.setattr("capsmith.decoding.stepper.MOST_PROGRAMS", 2)
+    for length in range(3, 8):
+        config = BeamConfig(beam_size=3, max_length=length)
+        assert_same(search(stepper, features, config), reference_search(stepper, features, config))
+    assert len(stepper._programs) == 2
+
+
 def test_another_penalty_does_not_recompile():
     stepper, features = decoder()
     for penalty, shortest in ((0.0, 0), (0.9, 3), (1.5, 1)):

@@ -142,6 +142,32 @@ def test_alternatives_and_words_of_ones_own(exports):
         captioner.word_details(features, captions[:2])
 
 
+@pytest.mark.parametrize("model", ["wide", "both"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SEARCH,
+        {"decoding": "greedy", "max_length": 3},
+        {"decoding": "sample", "samples": 4, "seed": 3, "max_length": 9},
+        {"decoding": "beam", "beam_size": 4, "groups": 2, "max_length": 6},
+        {"decoding": "beam", "prefix": "a red", "exclude": ["bar"], "n": 3, "max_length": 8},
+        {"decoding": "beam", "include": ["bar"], "min_length": 4, "max_length": 8},
+    ],
+    ids=str,
+)
+def test_a_search_keeps_what_teacher_forcing_computes(exports, model, settings, monkeypatch):
+    captioner = RuntimeCaptioner.load(exports / model)
+    features = captioner.features(images())
+    captions = captioner.caption_features(features, **settings)
+    expected = captioner.word_details(features, captions, attention=True)
+    monkeypatch.setattr(captioner, "word_details", None)  # nothing is computed once more
+    for own, other in zip(captioner.caption_features(features, attention=True, **settings), expected, strict=True):
+        same(own, other)
+    for own, other in zip(captioner.caption_features(features, probabilities=True, **settings), expected, strict=True):
+        np.testing.assert_allclose(own.probabilities, other.probabilities, **EXACT)
+        assert own.attention is None and own.alternatives == other.alternatives
+
+
 def test_many_images_are_read_in_parts(exports, monkeypatch):
     captioner = RuntimeCaptioner.load(exports / "wide")
     features = captioner.features(images())

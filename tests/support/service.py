@@ -43,12 +43,13 @@ class QuickCaptioner:
         self.vocabulary = Vocabulary.build([WORDS])
         self.gate = threading.Event()
         self.gate.set()
-        self.encoded = []
+        self.started, self.encoded = 0, []
 
     def chosen(self, decoding, settings):
         return changed(self.config.decoding, decoding, **settings)
 
     def encode(self, pixels):
+        self.started += 1
         assert self.gate.wait(60)
         time.sleep(self.delay)
         self.encoded.append(len(pixels))

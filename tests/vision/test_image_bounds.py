@@ -1,5 +1,6 @@
 """The cost of an image is computed from its bytes, for ordinary files and for files built to cost too much."""
 
+import io
 import random
 import time
 import tracemalloc
@@ -161,6 +162,23 @@ def test_damaged_files_are_refused_or_passed_to_the_decoder(kind):
             assert isinstance(check(bytes(data)), bytes)
         except ValueError:
             pass
+
+
+@pytest.mark.parametrize("start", [b"P6", b"P6\n40", b"P6 40 30", b"P1 40", b"Pf 40 30\n"])
+@pytest.mark.parametrize("filler", [b"#" + b"c" * 99_999, b" " * 100_000, b"# a\n" * 25_000])
+def test_long_comments_in_the_header_of_a_ppm_are_refused(start, filler):
+    with pytest.raises(ValueError, match="comments"):
+        BOUNDS["PPM"](start + b" " + filler + b"\n40 30 255\n" + bytes(3600))
+
+
+def test_comments_of_an_ordinary_ppm_stay():
+    for kind, mode, last in ((b"P6", "RGB", b"\n255"), (b"P5", "L", b"\n255"), (b"P4", "1", b"")):
+        pixels = bytes(range(256)) * 2000
+        data = kind + b"\n# made by # a program\n400 300 # size" + last + b"\n" + pixels
+        assert BOUNDS["PPM"](data) is data
+        assert Image.open(io.BytesIO(data)).mode == mode
+    short = b"P6 # never ends"
+    assert BOUNDS["PPM"](short) is short
 
 
 def test_checking_a_large_file_takes_little_memory():

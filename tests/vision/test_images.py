@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from capsmith.core.errors import ImageError
-from capsmith.vision.images import load_image
+from capsmith.vision.image_files import open_image, upright_size
+from capsmith.vision.images import load_image, opened_pixels
 
 RNG = np.random.default_rng(0)
 
@@ -246,3 +247,18 @@ def test_errors_of_broken_files_are_one_line_with_path_and_reason(tmp_path):
 def test_a_damaged_exif_block_does_not_lose_the_image():
     data = encoded(Image.fromarray(smooth()), "JPEG", quality=95, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff garbage")
     close(load_image(data, (60, 80)), smooth(), 8)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "TIFF", "WEBP"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_image_that_was_opened_for_its_size_gives_the_same_pixels(form, turned):
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+    file, exif = io.BytesIO(), Image.Exif()
+    if turned:
+        exif[274] = 6
+    Image.fromarray(pixels).save(file, form, **({"exif": exif} if turned and form != "GIF" else {}))
+    data = file.getvalue()
+    with open_image(data, "image") as image:
+        upright_size(image)
+        found = opened_pixels(image, (20, 30), "image")
+    np.testing.assert_array_equal(found, load_image(data, (20, 30)))

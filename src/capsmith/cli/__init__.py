@@ -25,6 +25,8 @@ VERBS = {
     "extract": "extract the features of a config's images into its cache",
     "evaluate": "score a run on a split and write its report",
     "caption": "caption images, or folders of images",
+    "serve": "caption images over HTTP, with a page for people",
+    "studio": "correct the captions of a folder in the browser, and train from them",
     "export": "write a captioner for onnxruntime, LiteRT, TensorFlow or the browser",
     "show": "list the components of a run's captioner, and draw them",
     "score": "score captions of any model against references",

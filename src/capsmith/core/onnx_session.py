@@ -96,7 +96,7 @@ def open_session(
             onnxruntime does not have, or has other inputs or outputs.
         CapsmithError: onnxruntime is not installed.
     """
-    runtime = _onnxruntime()
+    runtime = import_onnxruntime()
     if (fault := fault_of(_read(path))) is not None:
         raise CheckpointError(f"{path} cannot be used: {fault}; {_ADVICE}")
     try:
@@ -131,7 +131,16 @@ def _options(runtime: Any, threads: int | None) -> Any:
     return options
 
 
-def _onnxruntime() -> Any:
+def import_onnxruntime() -> Any:
+    """Imports onnxruntime with its telemetry off.
+
+    Its wheels for Linux write an identifier of the device into the home directory and send usage data, unless
+    ``ORT_DISABLE_TELEMETRY`` is set before the first import.
+
+    Raises:
+        CapsmithError: onnxruntime is not installed.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

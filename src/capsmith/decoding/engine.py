@@ -88,6 +88,11 @@ def run(program: Program, stepper: Stepper, features: Any, *arguments: Any) -> A
     run_compiled = getattr(stepper, "run_compiled", None)
     if run_compiled is not None:
         return run_compiled(program, features, arguments)
+    return run_in_numpy(program, stepper, features, arguments)
+
+
+def run_in_numpy(program: Program, stepper: Stepper, features: Any, arguments: tuple[Any, ...]) -> Any:
+    """Runs a search step by step; arguments as those of ``DecoderStepper.run_compiled``."""
     return program(NumpyNamespace(), _numpy_rows(stepper, features, program.rows), *arguments)
 
 

@@ -11,8 +11,12 @@ import numpy as np
 from keras import ops
 
 from capsmith.core.compilation import compiled
-from capsmith.decoding.engine import Program, RowState
+from capsmith.decoding.engine import Program, RowState, run_in_numpy
 from capsmith.decoding.features import EnsembleFeatures, Features, MaskedFeatures
+
+MOST_PROGRAMS = 32
+"""Searches that are compiled; further ones run step by step. A service is asked for searches of any length and width,
+and TensorFlow never frees all memory of a compiled function."""
 
 
 class DecoderStepper:
@@ -54,6 +58,8 @@ class DecoderStepper:
     def run_compiled(self, program: Program, features: Features, arguments: tuple[Any, ...]) -> Any:
         """Runs a search on the device as one compiled function; see ``engine.run``."""
         if program not in self._programs:
+            if len(self._programs) >= MOST_PROGRAMS:
+                return run_in_numpy(program, self, features, arguments)
             self._programs[program] = compiled(self._function(program), self.decoder)
         result = self._programs[program](*_tensors(features), tuple(map(_tensor, arguments)))
         return keras.tree.map_structure(ops.convert_to_numpy, result)

@@ -4,12 +4,15 @@ P images · R captions of an image · N rows, P × R · T tokens · L regions.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.data.text.vocabulary import START
+from capsmith.decoding.recording import Path
+from capsmith.models.caption import Caption
 from capsmith.models.member import Member
 from capsmith.vision.joined import overlaps
 
@@ -31,6 +34,10 @@ class WordDetails(NamedTuple):
 
     probabilities: np.ndarray
     attention: np.ndarray | None = None
+
+    def added_to(self, caption: Caption) -> Caption:
+        """Returns the caption with them."""
+        return replace(caption, probabilities=tuple(self.probabilities.tolist()), attention=self.attention)
 
 
 def word_details(
@@ -78,6 +85,52 @@ def require_attention(members: Sequence[Member]) -> None:
         )
 
 
+def recorded_details(members: Sequence[Member], words: Words, path: Path, attention: bool = False) -> WordDetails:
+    """Returns what a search has computed for the words of one of its captions.
+
+    Args:
+        members: The models.
+        words: The caption.
+        path: Its tokens' probabilities, and the weights of each member that attends.
+        attention: Also return attention maps.
+    """
+    if not attention:
+        return _by_word(words, path.log_probabilities, None)
+    attending = [member for member in members if member.attends]
+    return _by_word(words, path.log_probabilities, _mean(path.weights, attending))
+
+
+def weights_of(members: Sequence[Member], state: Any) -> list[np.ndarray]:
+    """Returns the weights of the regions (N, L) of each member that attends.
+
+    Args:
+        members: The models.
+        state: That of the only member's stepper, or of a ``JointStepper``.
+    """
+    states = [state] if len(members) == 1 else state
+    return [
+        _checked(member, member.stepper.attention(own))
+        for member, own in zip(members, states, strict=True)
+        if member.attends
+    ]
+
+
+def _checked(member: Member, weights: np.ndarray) -> np.ndarray:
+    regions = member.grid[0] * member.grid[1]
+    if weights.shape[1:] != (regions,):
+        raise CheckpointError(
+            f"{member.run}: the state of its decoder ends with {weights.shape}, not with weights of {regions} regions"
+        )
+    return weights
+
+
+def _mean(maps: Sequence[np.ndarray], members: Sequence[Member]) -> np.ndarray:
+    """Returns the mean of maps (…, L), one for each member, as (…, rows, columns) on the grid of the first member."""
+    grids = [own.reshape(*own.shape[:-1], *member.grid) for own, member in zip(maps, members, strict=True)]
+    mean: np.ndarray = np.mean([_resized(own, members[0].grid) for own in grids], axis=0)
+    return mean
+
+
 def _details(
     members: Sequence[Member], features: Sequence[np.ndarray], captions: Sequence[Sequence[Words]], attention: bool
 ) -> list[list[WordDetails]]:
@@ -86,8 +139,7 @@ def _details(
     log_probability = np.logaddexp.reduce([own for own, _ in results], axis=0) - np.float32(np.log(len(members)))
     maps = None
     if attention:
-        grids = [(own, member.grid) for (_, own), member in zip(results, members, strict=True) if own is not None]
-        maps = np.mean([_resized(_shaped(own, grid), grids[0][1]) for own, grid in grids], axis=0)
+        maps = _mean([own for _, own in results if own is not None], [m for m in members if m.attends])
     return [
         [
             _by_word(words, log_probability[row], None if maps is None else maps[row])
@@ -129,18 +181,8 @@ def _read(
         parents = rows
         log_probability[:, position] = next_token[rows, tokens_NT[:, position + 1]]
         if maps is not None:
-            weights = member.stepper.attention(state)
-            if weights.shape != maps[:, position].shape:
-                raise CheckpointError(
-                    f"{member.run}: the state of its decoder ends with {weights.shape}, not with the weights of "
-                    f"{maps.shape[2]} regions"
-                )
-            maps[:, position] = weights
+            maps[:, position] = _checked(member, member.stepper.attention(state))
     return log_probability, maps
-
-
-def _shaped(maps: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    return maps.reshape(*maps.shape[:-1], *grid)
 
 
 def _resized(maps: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:

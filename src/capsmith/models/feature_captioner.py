@@ -6,7 +6,7 @@ B images · L regions · D channels.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,12 @@ from capsmith.decoding.features import EnsembleFeatures
 from capsmith.decoding.hypotheses import Hypothesis, require_known_tokens
 from capsmith.decoding.joint_stepper import JointStepper
 from capsmith.decoding.limits import images_at_once
+from capsmith.decoding.recording import RecordingStepper
 from capsmith.decoding.rerank.rerank import rerank
 from capsmith.decoding.search import is_own, search
 from capsmith.decoding.wishes import Wishes, has_wishes
 from capsmith.models.arguments import checked_features, require_same_process
-from capsmith.models.attention_maps import require_attention, word_details
+from capsmith.models.attention_maps import recorded_details, require_attention, weights_of, word_details
 from capsmith.models.caption import Caption, caption_of
 from capsmith.models.member import Member, StoredFeatures, require_same_words
 from capsmith.models.wishes import resolve
@@ -57,17 +58,26 @@ class FeatureCaptioner:
         self._process = os.getpid()
         self._wishes: tuple[Any, Wishes | None] | None = None  # those of the last search
 
-    def caption_features(self, features: Features, decoding: Any = None, **settings: Any) -> list[Caption]:
-        """Captions images by their features; ``decoding`` and ``settings`` as in ``caption``.
+    def caption_features(
+        self,
+        features: Features,
+        decoding: Any = None,
+        attention: bool = False,
+        probabilities: bool = False,
+        **settings: Any,
+    ) -> list[Caption]:
+        """Captions images by their features; all other arguments as in ``caption``.
 
         Args:
             features: Features in the form that ``features`` returns.
             decoding: The search.
+            attention: Also return attention maps and the probability of each word.
+            probabilities: Also return the probability of each word.
             **settings: Changes to the search.
 
         Raises:
             FeatureError: The features have another shape than those the decoder was trained on, or are not finite.
-            ConfigError: The search is invalid.
+            ConfigError: The search is invalid, or no member attends to regions.
             TypeError: An argument has the wrong type.
             CapsmithError: The captioner was loaded before this process was forked.
         """
@@ -76,7 +86,30 @@ class FeatureCaptioner:
         parts = self._checked_parts(features)
         size = self.batch_size(search_config, max(1, len(parts[0])))
         batches = (features[first : first + size] for first in range(0, len(parts[0]), size))
-        return [caption for batch in batches for caption in self.search(batch, search_config)]
+        if not (attention or probabilities):
+            return [caption for batch in batches for caption in self.search(batch, search_config)]
+        if attention:
+            self.require_attention()
+        return [caption for batch in batches for caption in self._detailed(batch, search_config, attention)]
+
+    @property
+    def keeps_details(self) -> bool:
+        """Whether searches keep attention and probabilities, which then cost nothing; compiled ones do not."""
+        return not hasattr(self.stepper, "run_compiled")
+
+    def _detailed(self, features: Features, decoding: "DecodingConfig", attention: bool) -> list[Caption]:
+        if not self.keeps_details:
+            return self.word_details(features, self.search(features, decoding), attention)
+        recording = RecordingStepper(self.stepper, partial(weights_of, self.members) if attention else None)
+        captions = self.search(features, decoding, recording)
+        for image, caption in enumerate(captions):
+            words = self.vocabulary.encode_words(caption.words)
+            path = recording.path(image, [token for word in words for token in word])
+            if path is None:  # of a plugin's search, or of members that draw samples for a reranker
+                (captions[image],) = self.word_details(features[image : image + 1], [caption], attention)
+            else:
+                captions[image] = recorded_details(self.members, words, path, attention).added_to(caption)
+        return captions
 
     def word_details(
         self, features: Features, captions: Sequence[Caption], attention: bool = False, alternatives: bool = False
@@ -106,10 +139,7 @@ class FeatureCaptioner:
         ids = [[self.vocabulary.encode_words(caption.words) for caption in group] for group in groups]
         details = word_details(self.members, self._checked_parts(features), ids, attention)
         filled = [
-            [
-                replace(caption, probabilities=tuple(own.probabilities.tolist()), attention=own.attention)
-                for caption, own in zip(group, found, strict=True)
-            ]
+            [own.added_to(caption) for caption, own in zip(group, found, strict=True)]
             for group, found in zip(groups, details, strict=True)
         ]
         return [replace(first, alternatives=tuple(rest)) if alternatives else first for first, *rest in filled]
@@ -154,9 +184,16 @@ class FeatureCaptioner:
 
     # --- searching ---------------------------------------------------------------------------------------------------
 
-    def search(self, features: Features, decoding: "DecodingConfig") -> list[Caption]:
-        """Captions one batch of images by their features, without checking the features."""
-        return self.to_captions(search(self.stepper, features, decoding, self.wishes(decoding)), features, decoding)
+    def search(self, features: Features, decoding: "DecodingConfig", stepper: Stepper | None = None) -> list[Caption]:
+        """Captions one batch of images by their features, without checking the features.
+
+        Args:
+            features: The features.
+            decoding: The search.
+            stepper: A wrapper of ``self.stepper`` to search with.
+        """
+        hypotheses = search(stepper or self.stepper, features, decoding, self.wishes(decoding))
+        return self.to_captions(hypotheses, features, decoding)
 
     def wishes(self, decoding: "DecodingConfig") -> Wishes | None:
         """Returns the words of a search as ids of the vocabulary; None if it has none.

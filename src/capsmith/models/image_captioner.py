@@ -80,11 +80,11 @@ class ImageCaptioner(FeatureCaptioner):
     ) -> list[Caption]:
         """Returns the captions of a batch of images."""
         features = self.encode(*(np.stack(part) for part in zip(*pixels, strict=True)))
-        captions = self.caption_features(features, decoding)
+        captions = self.caption_features(features, decoding, attention, probabilities)
         if self.domain is not None:
             checks = self.domain.check(parts_of(features)[0])
             captions = [replace(caption, domain=check) for caption, check in zip(captions, checks, strict=True)]
-        return self.word_details(features, captions, attention) if attention or probabilities else captions
+        return captions
 
     def features(self, images: ImageSource | Several) -> Features:
         """Returns the features of images; B is 1 for a single one. For an ensemble, they are ``EnsembleFeatures``."""

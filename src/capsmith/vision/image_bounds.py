@@ -17,6 +17,7 @@ _MAX_JUNK = 1 << 20  # bytes between these segments
 _MAX_CHUNKS = 200_000  # of a PNG; most writers put at least 8 kB into a chunk
 _MAX_TEXT = 1 << 16  # bytes of a PNG text chunk that is kept
 _MAX_GIF_START = 1 << 20  # bytes of extensions before the first frame of a GIF
+_MAX_PPM_HEADER = 1 << 16  # bytes of numbers and comments, which Pillow reads one by one
 _MAX_STRIPS = 500_000  # strips or tiles of a TIFF: 100 megapixels in tiles of 16 × 16
 _TIFF_COMPRESSIONS = frozenset((1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50000))
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -135,6 +136,15 @@ def gif(data: bytes) -> bytes:
     return data
 
 
+def ppm(data: bytes) -> bytes:
+    """Returns a PPM; refuses one with long comments in its header."""
+    header = data[2:_MAX_PPM_HEADER]
+    numbers = re.sub(rb"#[^\r\n]*", b" ", header).split()
+    if len(data) > _MAX_PPM_HEADER and len(numbers) < (2 if data[1:2] in b"14" else 3):
+        raise ValueError(f"its header has more than {_MAX_PPM_HEADER:,} bytes of comments")
+    return data
+
+
 def tiff(data: bytes) -> bytes:
     """Returns a TIFF; refuses one whose tables, tiles or embedded JPEGs cost far more than its pixels."""
     tags = _tiff_layout(data)
@@ -244,5 +254,5 @@ def _hide_segments(data: bytes, offsets: list[int]) -> bytes:
     return bytes(changed)
 
 
-BOUNDS: dict[str, Callable[[bytes], bytes]] = {"JPEG": jpeg, "PNG": png, "GIF": gif, "TIFF": tiff}
+BOUNDS: dict[str, Callable[[bytes], bytes]] = {"JPEG": jpeg, "PNG": png, "GIF": gif, "TIFF": tiff, "PPM": ppm}
 """Check of each format that needs more than a size limit: returns the bytes to open, or raises ValueError."""

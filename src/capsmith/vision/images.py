@@ -61,10 +61,15 @@ def load_image(
     if isinstance(source, Image.Image):
         return _to_pixels(_copy(source, name, max_pixels), size, name, crop)
     with open_image(source, name, max_pixels) as image:
-        if image.format in ("JPEG", "MPO"):
-            side = 2 * max(size)  # the larger side for both: an EXIF rotation may still swap them
-            image.draft(None, (side, side))
-        return _to_pixels(image, size, name, crop)
+        return opened_pixels(image, size, name, crop)
+
+
+def opened_pixels(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None = None) -> np.ndarray:
+    """Returns the pixels (H, W, 3) of an image that ``open_image`` has opened, as ``load_image`` does; once only."""
+    if image.format in ("JPEG", "MPO"):
+        side = 2 * max(size)  # the larger side for both: an EXIF rotation may still swap them
+        image.draft(None, (side, side))
+    return _to_pixels(image, size, name, crop)
 
 
 def image_name(source: ImageSource) -> str:

@@ -105,7 +105,19 @@ def test_swagger_is_served_from_the_package(client):
         and "'unsafe-inline'" in page.headers["content-security-policy"]
     )
     assert "script-src 'self';" in page.headers["content-security-policy"]
+    assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
+    assert all(
+        client.get(f"/static/swagger/swagger-ui-bundle.js{ending}").is_success for ending in ("", ".LICENSE.txt")
+    )
     script = client.get("/static/swagger/swagger-ui-bundle.js")
     assert script.headers["content-type"].startswith("text/javascript") and len(script.content) > 1_000_000
     again = client.get("/static/swagger/swagger-ui-bundle.js", headers={"if-none-match": script.headers["etag"]})
     assert again.status_code == 304 and not again.content
+
+
+def test_the_stylesheet_of_all_pages_is_served(client):
+    from capsmith.core.pages.stylesheet import stylesheet
+
+    answer = client.get("/static/style.css")
+    assert answer.headers["content-type"] == "text/css; charset=utf-8"
+    assert answer.text == stylesheet() and answer.headers["cache-control"] == "no-cache" and answer.headers["etag"]

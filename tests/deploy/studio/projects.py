@@ -1,15 +1,19 @@
 """Folders of small images, and projects over them, for the tests of the studio."""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from capsmith.deploy.folder.selection import Selection, select
+from capsmith.deploy.serving.settings import ServeSettings
+from capsmith.deploy.studio.app import studio_app
 from capsmith.deploy.studio.project import project_folder
 from capsmith.deploy.studio.records import Proposal, StudioImage
 from capsmith.deploy.studio.store import Store
+from capsmith.deploy.studio.studio import Studio
 
 NAMES = ("a.png", "b.png", "c.png", "sub/d.png")
 
@@ -49,3 +53,25 @@ def proposal(image: StudioImage, caption: str = "a dog runs", **more) -> Proposa
 def propose(store: Store, id: int, caption: str = "a dog runs", **more) -> StudioImage:
     store.propose([proposal(store.image(id), caption, **more)])
     return store.image(id)
+
+
+def studio_of(folder: Path, *captioners, project: Path | None = None, **more):
+    """Returns a studio over quick captioners, whose project is open."""
+    from tests.support.service import quick_models
+
+    store = opened(folder, project)
+    return Studio(store, quick_models(None, *captioners), fingerprint="one", **more)
+
+
+def client_of_studio(studio, settings=None):
+    """Returns a client of a studio; as a context manager it captions in the background."""
+    from tests.support.service import client_of
+
+    return client_of(studio_app(studio, settings or ServeSettings()))
+
+
+def wait_until(condition, seconds: float = 20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)

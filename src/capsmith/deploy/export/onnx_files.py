@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from capsmith.core.errors import CheckpointError, one_line
+from capsmith.core.onnx_session import import_onnxruntime
 from capsmith.deploy.export.graphs import Graph
 from capsmith.deploy.export.onnx_simplify import fold_convolutions, simplify_decoder
 from capsmith.deploy.export.onnx_weights import store_float16, store_int8
@@ -153,8 +154,6 @@ def quiet() -> Iterator[None]:
 
 def open_onnx(path: Path) -> Any:
     """Opens an ONNX file as a function of arrays."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_inputs()]
     return lambda *arrays: session.run(None, dict(zip(names, arrays, strict=True)))

@@ -11,6 +11,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from capsmith.core.onnx_session import import_onnxruntime
+
 _SMALL = 256  # numbers: sharing smaller constants saves nothing
 
 
@@ -20,8 +22,7 @@ def fold_convolutions(model: Any) -> Any:
     tf2onnx folds most batch normalisation, but not that of depthwise convolutions. onnxruntime would fold it each time
     it loads the file; a quantised file needs it before the weights are rounded.
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # standard operations only
     options.log_severity_level = 3

@@ -170,7 +170,7 @@ class Journal:
             raise ConfigError(f"{path} is not a regular file: remove it")
         busy = f"another process captions into {folder}: wait for it, or stop it"
         with locked(folder, busy, _Unwritable, FILE):
-            contents, end = _read(path)
+            contents, end = read_journal(path)
             try:
                 with path.open("r+b", buffering=0) as file:
                     file.truncate(end)
@@ -220,7 +220,7 @@ class _Unwritable(ConfigError):
         super().__init__(f"{message}; name another folder with --output" if message.startswith("cannot") else message)
 
 
-def _read(path: Path) -> tuple[Contents, int]:
+def read_journal(path: Path) -> tuple[Contents, int]:
     """Returns the content of a journal, and where its last complete line ends.
 
     Raises:

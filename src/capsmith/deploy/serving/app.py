@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from capsmith.core.pages.stylesheet import stylesheet
 from capsmith.deploy.serving.middleware import ServiceMiddleware
 from capsmith.deploy.serving.models import Models
 from capsmith.deploy.serving.openapi import openapi_bytes
@@ -27,9 +28,8 @@ HERE = Path(__file__).parent
 FOLDERS = {
     "": HERE / "page",
     "swagger": HERE / "swagger",
-    "style.css": HERE.parent.parent / "core" / "pages" / "style.css",
 }
-"""Files below ``/static/``: the page's own by their names, and those of others below another name."""
+"""Files below ``/static/``: the page's own by their names, and those of Swagger UI below theirs."""
 
 
 def create_app(
@@ -64,7 +64,8 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.service = service
-    pages = page_router(StaticFiles({**FOLDERS, **(files or {})}), cache(lambda: openapi_bytes(app, settings)))
+    static = StaticFiles({**FOLDERS, **(files or {})}, {"style.css": stylesheet()})
+    pages = page_router(static, cache(lambda: openapi_bytes(app, settings)))
     for router in (captions.router, model_list.router, state.router, max_api.router, *routers, pages):
         app.router.routes.extend(router.routes)
     app.add_exception_handler(Problem, _problem)

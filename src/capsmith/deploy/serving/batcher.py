@@ -5,18 +5,19 @@ busy, so batches grow with the load, and a single request does not wait.
 """
 
 import asyncio
+import contextlib
 import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
 from capsmith.core.errors import CapsmithError
-from capsmith.deploy.serving.batch_work import BatchWork, Rows, Wanted
+from capsmith.deploy.serving.batch_queue import BatchQueue, Image, Job, images_at_once
+from capsmith.deploy.serving.batch_work import SIZES, BatchWork, Wanted
 
 Observer = Callable[[str, int, float], None]
 """Told about each batch, by the thread that computed it: ``encode`` or ``search``, images, seconds."""
@@ -41,27 +42,6 @@ class Closed(CapsmithError):
     """The service is being stopped and accepts no more images."""
 
 
-class _Job:
-    """The images of one call of ``caption``."""
-
-    def __init__(self, count: int, wanted: Wanted) -> None:
-        self.wanted = wanted
-        self.loop = asyncio.get_running_loop()
-        self.result: asyncio.Future[list[Any]] = self.loop.create_future()
-        self.captions: list[Any] = [None] * count
-        self.missing = count
-        self.ended = False  # failed or cancelled: what is left of it need not be computed
-
-
-class _Image:
-    """An image that waits for the CNN, and then for the search."""
-
-    def __init__(self, job: _Job, number: int, pixels: Sequence[np.ndarray]) -> None:
-        self.job, self.number = job, number
-        self.pixels: Sequence[np.ndarray] | None = pixels
-        self.rows: Rows | None = None
-
-
 class Batcher:
     """Runs a captioner for many requests at once. Captions do not depend on what they were batched with.
 
@@ -71,7 +51,8 @@ class Batcher:
         max_batch: Most images that are encoded or searched at once.
         max_wait: Seconds that an idle model waits for images that are being uploaded, see ``expecting``.
         max_queue: Most images that are accepted and not yet answered.
-        padded: Fill batches up to a few sizes, for which Keras compiles its functions.
+        keras: The captioner compiles its functions for each size of a batch: batches are filled up to a few sizes, and
+            one thread at a time computes.
         observe: Called after each batch.
     """
 
@@ -82,20 +63,16 @@ class Batcher:
         max_batch: int = 16,
         max_wait: float = 0.004,
         max_queue: int = 64,
-        padded: bool = False,
+        keras: bool = False,
         observe: Observer | None = None,
     ) -> None:
         self.captioner, self.name = captioner, name
-        self.max_batch, self.max_wait, self.max_queue = max_batch, max_wait, max_queue
-        self.observe = observe
-        self._work = BatchWork(captioner, padded)
-        self._changed = threading.Condition()
-        self._pixels: deque[_Image] = deque()
-        self._encoded: deque[_Image] = deque()
-        self._active = {"encode": 0, "search": 0}  # images that are computed now
+        self.max_batch, self.max_queue, self.observe = max_batch, max_queue, observe
+        self._work, self._keras = BatchWork(captioner, keras), keras
+        self._queue = BatchQueue(max_batch, max_wait)
+        self._turn: Any = threading.Lock() if keras else contextlib.nullcontext()
+        self._jobs: set[Job] = set()  # that are awaited
         self._seconds = {"encode": 0.0, "search": 0.0}  # for an image, a moving mean
-        self._expected = 0
-        self._closing = self._all_encoded = False
         self._threads = [
             threading.Thread(target=run, name=f"{stage} {name}", daemon=True)
             for stage, run in (("encode", self._encode_all), ("search", self._search_all))
@@ -106,23 +83,16 @@ class Batcher:
     @property
     def waiting(self) -> int:
         """Number of images that were accepted and not yet answered."""
-        with self._changed:
-            return self._waiting()
+        return self._queue.waiting
 
-    def _waiting(self) -> int:
-        return len(self._pixels) + len(self._encoded) + sum(self._active.values())
-
-    @contextmanager
+    @contextlib.contextmanager
     def expecting(self) -> Iterator[None]:
         """Announces a request that is being uploaded or decoded, for which an idle model waits a few milliseconds."""
-        with self._changed:
-            self._expected += 1
+        self._queue.expect(1)
         try:
             yield
         finally:
-            with self._changed:
-                self._expected -= 1
-                self._changed.notify_all()
+            self._queue.expect(-1)
 
     async def caption(
         self, pixels: Sequence[Sequence[np.ndarray]], decoding: Any, details: bool = True, attention: bool = False
@@ -140,124 +110,123 @@ class Batcher:
             Closed: The batcher was closed.
             CapsmithError, MemoryError: The images cannot be captioned with these settings.
         """
-        job = _Job(len(pixels), Wanted(decoding, details, attention))
         if not pixels:
             return []
-        self._accept([_Image(job, number, image) for number, image in enumerate(pixels)])
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[list[Any]] = loop.create_future()
+
+        def finish(job: Job, error: Exception | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the event loop has ended
+                loop.call_soon_threadsafe(_resolve, result, job, error)
+
+        wanted = Wanted(decoding, details, attention)
+        job = Job(pixels, wanted, finish, images_at_once=images_at_once(decoding))
+        self._accept(job)
+        self._jobs.add(job)
         try:
-            return await job.result
+            return await result
         finally:
-            if job.missing:
-                self._drop(job)
+            self._jobs.discard(job)
+            if job.missing:  # an error, or cancelled
+                self._queue.drop(job)
+
+    def warm_up(self, pixels: Sequence[np.ndarray], decoding: Any) -> None:
+        """Captions an image before the service begins, and waits for it; Keras compiles other sizes when it is idle.
+
+        Args:
+            pixels: An image.
+            decoding: The usual search.
+
+        Raises:
+            Exception: What the captioner raises.
+        """
+        first, errors = threading.Event(), deque[Exception]()
+
+        def finish(job: Job, error: Exception | None) -> None:
+            if error is not None:
+                errors.append(error)
+            elif self._keras:
+                self._queue.set_limit(min(self.max_batch, len(job.images)))
+            first.set()
+
+        def job(size: int) -> Job:
+            return Job([pixels] * size, Wanted(decoding), finish, is_alone=True)
+
+        self._queue.set_limit(1 if self._keras else self.max_batch)
+        self._accept(job(1))
+        first.wait()
+        if errors:
+            raise errors[0]
+        if self._keras and self.max_batch > 1:
+            last = next((size for size in SIZES if size >= self.max_batch), self.max_batch)
+            self._queue.add_rare(job(size) for size in SIZES if 1 < size <= last)
 
     async def close(self) -> None:
         """Finishes what was accepted, then ends the threads."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        for thread in self._threads:
-            await asyncio.to_thread(thread.join)
+        self._queue.close()
+        while self.is_alive:
+            await asyncio.sleep(0.01)  # a thread that waits for them could not be cancelled
 
-    # --- the queues --------------------------------------------------------------------------------------------------
+    def give_up(self) -> None:
+        """Accepts no more images, and ends all requests with ``Closed``."""
+        self._queue.close()
+        for job in list(self._jobs):
+            job.finish(job, Closed("the service is being stopped"))
 
-    def _accept(self, images: list[_Image]) -> None:
-        with self._changed:
-            if self._closing:
-                raise Closed("the service is being stopped")
-            waiting = self._waiting()
-            if waiting and waiting + len(images) > self.max_queue:
-                retry = min(_LONGEST_RETRY, max(1.0, waiting * max(self._seconds.values())))
-                raise Overloaded(f"{waiting} images wait for {self.name or 'the model'}", math.ceil(retry))
-            self._pixels.extend(images)
-            self._changed.notify_all()
+    @property
+    def is_alive(self) -> bool:
+        """Whether one of the threads runs."""
+        return any(thread.is_alive() for thread in self._threads)
 
-    def _drop(self, job: _Job) -> None:
-        """Frees the places of a job."""
-        with self._changed:
-            job.ended = True
-            self._pixels = deque(image for image in self._pixels if image.job is not job)
-            self._encoded = deque(image for image in self._encoded if image.job is not job)
-            self._changed.notify_all()
-
-    def _next_pixels(self) -> list[_Image]:
-        """Returns the next images for the CNN, once there are any; none when all work is done."""
-        with self._changed:
-            self._active["encode"] = 0
-            idle = not self._pixels
-            while not self._pixels and not self._closing:
-                self._changed.wait()
-            if idle:
-                self._gather()
-            batch = [self._pixels.popleft() for _ in range(min(self.max_batch, len(self._pixels)))]
-            self._active["encode"] = len(batch)
-            return batch
-
-    def _gather(self) -> None:
-        """Waits a moment for requests that are being uploaded."""
-        end = time.monotonic() + self.max_wait
-        while self._expected and len(self._pixels) < self.max_batch and not self._closing:
-            if (left := end - time.monotonic()) <= 0:
-                return
-            self._changed.wait(left)
-
-    def _next_encoded(self) -> list[_Image]:
-        """Returns the next images for the search, all with the same settings; none when all work is done."""
-        with self._changed:
-            self._active["search"] = 0
-            self._changed.notify_all()
-            while not self._encoded and not self._all_encoded:
-                self._changed.wait()
-            batch: list[_Image] = []
-            others: deque[_Image] = deque()
-            for image in self._encoded:
-                same = not batch or image.job.wanted.decoding == batch[0].job.wanted.decoding
-                (batch if same and len(batch) < self.max_batch else others).append(image)
-            self._encoded = others
-            self._active["search"] = len(batch)
-            return batch
-
-    def _pass_on(self, images: list[_Image]) -> None:
-        """Hands encoded images to the search, and waits if it is far behind, which bounds the memory of features."""
-        with self._changed:
-            self._active["encode"] = 0
-            self._encoded.extend(image for image in images if not image.job.ended)
-            self._changed.notify_all()
-            while len(self._encoded) > 2 * self.max_batch:
-                self._changed.wait()
+    def _accept(self, job: Job) -> None:
+        waiting = self._queue.accept(job, self.max_queue)
+        if waiting == -1:
+            raise Closed("the service is being stopped")
+        if waiting is not None:
+            retry = min(_LONGEST_RETRY, max(1.0, waiting * max(self._seconds.values())))
+            raise Overloaded(f"{waiting} images wait for {self.name or 'the model'}", math.ceil(retry))
 
     # --- the two threads ---------------------------------------------------------------------------------------------
 
     def _encode_all(self) -> None:
-        while batch := self._next_pixels():
-            self._pass_on(self._computed("encode", self._encode, batch))
-            del batch
-        with self._changed:
-            self._all_encoded = True
-            self._changed.notify_all()
+        while batch := self._queue.next_pixels():
+            size = self._work.encoded_at_once or len(batch)
+            while batch:
+                part, batch = batch[:size], batch[size:]
+                self._queue.pass_on(self._computed("encode", self._encode, part), len(part))
+            del part  # frees the pixels while the thread waits
+        self._queue.end()
 
     def _search_all(self) -> None:
-        while batch := self._next_encoded():
-            _answer(self._computed("search", self._search, batch))
-            del batch
+        while batch := self._queue.next_encoded():
+            answered = self._computed("search", self._search, batch)
+            self._queue.searched()
+            for image in answered:
+                image.job.missing -= 1
+                if not image.job.missing:
+                    image.job.finish(image.job, None)
+            del batch, answered
 
-    def _encode(self, batch: list[_Image]) -> None:
-        for image, rows in zip(batch, self._work.encode([_given(image.pixels) for image in batch]), strict=True):
-            image.rows, image.pixels = rows, None
+    def _encode(self, batch: list[Image]) -> None:
+        for image, encoded in zip(batch, self._work.encode([image.pixels for image in batch]), strict=True):
+            image.encoded, image.pixels = encoded, ()
 
-    def _search(self, batch: list[_Image]) -> None:
-        captions = self._work.search([_given(image.rows) for image in batch], [image.job.wanted for image in batch])
+    def _search(self, batch: list[Image]) -> None:
+        encoded = [image.encoded for image in batch if image.encoded is not None]
+        captions = self._work.search(encoded, [image.job.wanted for image in batch])
         for image, caption in zip(batch, captions, strict=True):
             image.job.captions[image.number] = caption
 
-    def _computed(self, stage: str, compute: Callable[[list[_Image]], None], batch: list[_Image]) -> list[_Image]:
+    def _computed(self, stage: str, compute: Callable[[list[Image]], None], batch: list[Image]) -> list[Image]:
         """Computes a batch; if that fails, each job of it alone. Returns the images of jobs without an error."""
         start = time.perf_counter()
         try:
-            compute(batch)
+            with self._turn:
+                compute(batch)
         except Exception as error:
             jobs = list(dict.fromkeys(image.job for image in batch))
             if len(jobs) == 1:
-                _fail(jobs[0], error)
+                jobs[0].finish(jobs[0], error)
                 return []
             parts = [[image for image in batch if image.job is job] for job in jobs]
             return [image for part in parts for image in self._computed(stage, compute, part)]
@@ -265,36 +234,15 @@ class Batcher:
         before = self._seconds[stage]
         self._seconds[stage] = before + (_SMOOTHING if before else 1.0) * (seconds / len(batch) - before)
         if self.observe is not None:
-            self.observe(stage, len(batch), seconds)
+            with contextlib.suppress(Exception):  # nobody would answer requests without this thread
+                self.observe(stage, len(batch), seconds)
         return batch
 
 
-def _given(value: Any) -> Any:
-    if value is None:
-        raise RuntimeError("an image has left its stage twice")
-    return value
-
-
-def _answer(batch: list[_Image]) -> None:
-    for image in batch:
-        image.job.missing -= 1
-        if not image.job.missing:
-            _resolve(image.job, None)
-
-
-def _fail(job: _Job, error: Exception) -> None:
-    job.ended = True
-    _resolve(job, error)
-
-
-def _resolve(job: _Job, error: Exception | None) -> None:
-    def resolve() -> None:
-        if job.result.done():
-            return
-        if error is None:
-            job.result.set_result(job.captions)
-        else:
-            job.result.set_exception(error)
-
-    with suppress(RuntimeError):  # the event loop has ended
-        job.loop.call_soon_threadsafe(resolve)
+def _resolve(result: "asyncio.Future[list[Any]]", job: Job, error: Exception | None) -> None:
+    if result.done():
+        return
+    if error is None:
+        result.set_result(job.captions)
+    else:
+        result.set_exception(error)

@@ -1,5 +1,6 @@
 """Multipart forms, read piece by piece and kept in memory: ``image`` parts are images, all others are short texts."""
 
+import logging
 import re
 
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -9,6 +10,8 @@ from capsmith.deploy.serving.problems import Problem
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.deploy.serving.uploads import Body, Upload, too_many_images
 
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs each form that is not valid
+
 MAX_FIELD = 4096
 """Bytes of a form field that is not an image."""
 MAX_NAME = 255
@@ -16,6 +19,9 @@ MAX_NAME = 255
 _MAX_PART_HEADER = 2048  # bytes of one header of a part
 _MAX_PART_HEADERS = 8
 _MAX_FIELD_NAME = 100
+_PARSER_LOG = logging.getLogger("python_multipart.multipart")
+_PARSER_LOG.addHandler(logging.NullHandler())  # it would print a line for each malformed body
+_PARSER_LOG.propagate = False
 
 
 class Form:

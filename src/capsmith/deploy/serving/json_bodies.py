@@ -11,6 +11,9 @@ from capsmith.deploy.serving.problems import Problem
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.deploy.serving.uploads import Body, Upload, too_many_images
 
+_MAX_VALUES = (
+    5_000  # commas, brackets, quotes and escaped halves of characters, of each kind; a request needs a few hundred
+)
 _DATA_URL = re.compile(r"data:image/[A-Za-z0-9.+-]{1,64};base64,")
 
 
@@ -24,12 +27,18 @@ def json_body(raw: bytes, settings: ServeSettings) -> Body:
     Raises:
         Problem: 400 if it is not valid JSON, 422 if its images are not.
     """
+    if raw.count(b",") > _MAX_VALUES:  # parsing millions of values takes seconds
+        raise Problem(422, "the body has too many values")
+    if any(raw.count(one) > _MAX_VALUES for one in (b"[", b"{", b'"', b"\\ud", b"\\uD")):
+        raise Problem(400, "the body is not valid JSON of a request: it has too many brackets or quotes")
     try:
         document = parse_json(raw)
     except ValueError as error:
         raise Problem(400, f"the body is not valid JSON: {_reason(error)}") from error
     if not isinstance(document, dict):
         raise Problem(422, 'the body is not an object, such as {"images": ["…"]}')
+    if len(document) > settings.max_fields:
+        raise Problem(422, f"the body has more than {settings.max_fields} keys")
     images = document.pop("images", None)
     if not isinstance(images, list):
         detail = "a list of base64 texts is needed"

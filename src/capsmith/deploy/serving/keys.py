@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from capsmith.core.errors import ConfigError, escaped
 from capsmith.core.log import get_logger
@@ -18,7 +19,9 @@ SHORTEST_KEY = 16
 LONGEST_KEY = 512
 """Characters of the longest key."""
 
-_ATTEMPTS, _SECONDS, _ADDRESSES = 10, 60.0, 4096
+ATTEMPTS = 10
+"""Wrong keys within a minute after which an address has to wait."""
+_SECONDS, _KNOWN, _ADDRESSES = 60.0, 3600.0, 4096
 log = get_logger(__name__)
 
 
@@ -80,16 +83,22 @@ class ApiKeys:
         return sum(hmac.compare_digest(digest, own) for own in self._digests) > 0
 
 
-def given_key(headers: Mapping[bytes, bytes]) -> bytes | None:
-    """Returns the key that a request sends, or None."""
-    scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() == b"bearer" and key.strip():
-        return key.strip()
-    return headers.get(b"x-api-key", b"").strip() or None
+def given_keys(headers: Mapping[bytes, bytes]) -> list[bytes]:
+    """Returns the keys that a request sends; all must be right. Credentials of another kind count as a wrong key."""
+    given = []
+    if b"authorization" in headers:
+        scheme, _, key = headers[b"authorization"].partition(b" ")
+        given.append(key.strip() if scheme.lower() == b"bearer" else b"")
+    if b"x-api-key" in headers:
+        given.append(headers[b"x-api-key"].strip())
+    return given
 
 
 class FailedAttempts:
     """Counts wrong keys by address, and names the addresses that have to wait.
+
+    An address from which a right key came within an hour need not wait with that: several clients may share it, as
+    behind a proxy, and one of them could otherwise lock all out by guesses.
 
     Args:
         limit: Wrong keys within the time after which an address waits.
@@ -97,11 +106,10 @@ class FailedAttempts:
         clock: The time in seconds.
     """
 
-    def __init__(
-        self, limit: int = _ATTEMPTS, seconds: float = _SECONDS, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, limit: int, seconds: float = _SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit, self.seconds, self._clock = limit, seconds, clock
         self._attempts: OrderedDict[str, list[float]] = OrderedDict()
+        self._known: OrderedDict[str, float] = OrderedDict()
 
     def wait(self, address: str) -> float:
         """Returns the seconds that an address has to wait; 0 if it may try a key."""
@@ -111,14 +119,27 @@ class FailedAttempts:
     def add(self, address: str) -> None:
         """Counts a wrong key."""
         recent = [*self._recent(address), self._clock()]
-        self._attempts[address] = recent[-self.limit :]
-        self._attempts.move_to_end(address)
-        while len(self._attempts) > _ADDRESSES:
-            self._attempts.popitem(last=False)
+        _put(self._attempts, address, recent[-self.limit :])
+
+    def succeeded(self, address: str) -> None:
+        """Remembers that a right key came from an address."""
+        _put(self._known, address, self._clock())
+
+    def knows(self, address: str) -> bool:
+        """Returns whether a right key came from an address within an hour."""
+        return address in self._known and self._known[address] > self._clock() - _KNOWN
 
     def _recent(self, address: str) -> list[float]:
         start = self._clock() - self.seconds
         return [time for time in self._attempts.get(address, ()) if time > start]
+
+
+def _put(values: OrderedDict[str, Any], address: str, value: Any) -> None:
+    """Sets the value of an address, and forgets the oldest if there are many."""
+    values[address] = value
+    values.move_to_end(address)
+    while len(values) > _ADDRESSES:
+        values.popitem(last=False)
 
 
 def _digest(key: bytes) -> bytes:

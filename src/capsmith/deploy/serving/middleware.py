@@ -1,14 +1,16 @@
 """What every request passes: who may ask, how long and how large, and what every answer carries."""
 
 import ipaddress
+import re
 import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 from capsmith.core.log import get_logger
+from capsmith.deploy.serving import keys
 from capsmith.deploy.serving.bodies import ClientGone
-from capsmith.deploy.serving.keys import ApiKeys, FailedAttempts, given_key
+from capsmith.deploy.serving.keys import ApiKeys, FailedAttempts, given_keys
 from capsmith.deploy.serving.metrics import Metrics
 from capsmith.deploy.serving.problems import Problem, busy
 from capsmith.deploy.serving.request_body import RequestBody
@@ -18,6 +20,7 @@ from capsmith.deploy.serving.settings import ServeSettings
 PUBLIC = frozenset(("/", "/healthz", "/readyz", "/docs", "/openapi.json", "/favicon.ico"))
 """Paths that need no API key: they tell nothing about images. Files below ``/static/`` need none either."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 log = get_logger(__name__)
 
 
@@ -31,7 +34,7 @@ class Gate:
     def __init__(self, settings: ServeSettings) -> None:
         self._hosts = KnownHosts(settings.host, settings.hosts)
         self._keys = ApiKeys(settings.keys)
-        self._failed = FailedAttempts()
+        self._failed = FailedAttempts(keys.ATTEMPTS)
         self._max_header = settings.max_header
 
     def check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
@@ -43,6 +46,8 @@ class Gate:
         size = sum(len(name) + len(value) + 4 for name, value in scope["headers"]) + len(scope.get("raw_path") or b"")
         if size + len(scope["query_string"]) > self._max_header:
             raise Problem(431, f"the request line and the headers have more than {self._max_header:,} bytes")
+        if _CONTROL.search(scope["path"]):
+            raise Problem(400, "the path has control characters")
         host = headers.get(b"host", b"").decode("latin-1")
         if not host:
             raise Problem(400, "the Host header is missing")
@@ -51,18 +56,22 @@ class Gate:
         if not is_same_origin(scope["method"], headers):
             raise Problem(403, "requests from pages of other sites are not answered")
         if self._keys and not is_public(scope["path"]):
-            self._check_key(_address(scope), given_key(headers))
+            self._check_keys(_address(scope), given_keys(headers))
 
-    def _check_key(self, address: str, key: bytes | None) -> None:
+    def _check_keys(self, address: str, given: list[bytes]) -> None:
         challenge = {"www-authenticate": 'Bearer realm="capsmith"'}
-        if key is None:
+        if not given:
             detail = "an API key is needed: send it as Authorization: Bearer KEY or as X-API-Key"
             raise Problem(401, detail, headers=challenge)
-        if seconds := self._failed.wait(address):
+        right = all([self._keys.accepts(key) for key in given])
+        seconds = self._failed.wait(address)
+        if right and (not seconds or self._failed.knows(address)):
+            self._failed.succeeded(address)
+            return
+        if seconds:
             raise busy("too many wrong API keys from this address; try again later", seconds)
-        if not self._keys.accepts(key):
-            self._failed.add(address)
-            raise Problem(401, "the API key is wrong", headers=challenge)
+        self._failed.add(address)
+        raise Problem(401, "the API key is wrong", headers=challenge)
 
 
 def is_public(path: str) -> bool:

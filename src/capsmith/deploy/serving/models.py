@@ -113,6 +113,7 @@ class Models:
     served: dict[str, ServedModel] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     error: Exception | None = None
+    _loading: threading.Thread | None = None
 
     @classmethod
     def of(cls, *models: ServedModel) -> "Models":
@@ -151,29 +152,36 @@ class Models:
         """Returns ``ServedModel.describe`` of each loaded model, with ``default``."""
         return [model.describe() | {"default": model.name == self.default} for model in self]
 
-    def start(
-        self, paths: Sequence[NamedPath], load: Callable[[NamedPath], ServedModel], done: Callable[[], None]
-    ) -> threading.Thread:
+    def start(self, loads: "Mapping[str, Callable[[], ServedModel]]", done: Callable[[], None]) -> None:
         """Loads models in a thread.
 
         Args:
-            paths: The models.
-            load: Loads one.
+            loads: Loads each model, by name; the first is the default.
             done: Called by the thread when all are loaded, or ``error`` is set.
         """
-        self.names = [path.name for path in paths]
+        self.names = list(loads)
 
         def run() -> None:
             try:
-                for path in paths:
-                    self.served[path.name] = load(path)
+                for name, load in loads.items():
+                    self.served[name] = load()
             except Exception as error:
                 self.error = error
             done()
 
-        thread = threading.Thread(target=run, name="load models", daemon=True)
-        thread.start()
-        return thread
+        self._loading = threading.Thread(target=run, name="load models", daemon=True)
+        self._loading.start()
+
+    def give_up(self) -> None:
+        """Ends all accepted requests with ``batcher.Closed``."""
+        for model in self:
+            model.batcher.give_up()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a model is being loaded, or a closed one still computes."""
+        loading = self._loading is not None and self._loading.is_alive()
+        return loading or any(model.batcher.is_alive for model in self)
 
     async def close(self) -> None:
         """Finishes all accepted images."""
@@ -233,7 +241,7 @@ def served_model(
         observe: Told about each batch.
     """
     batcher = Batcher(
-        captioner, name, settings.max_batch, settings.max_wait, settings.max_queue, padded=keras, observe=observe
+        captioner, name, settings.max_batch, settings.max_wait, settings.max_queue, keras=keras, observe=observe
     )
     kind = "ensemble" if len(getattr(captioner, "members", ())) > 1 else "run" if keras else "export"
     return ServedModel(name, kind, captioner, batcher, trained_on)

@@ -21,6 +21,8 @@ _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
 }
+_LEFT_OUT = (("Problem", "errors"), ("Problem", "current"), ("FieldError", "index"), ("Word", "attention"))
+"""Fields of answers that are left out instead of being null."""
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -40,11 +42,10 @@ def openapi_document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
         title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes, openapi_version="3.1.0"
     )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (ProblemDocument,):
-        schema = model.model_json_schema(ref_template=_REFERENCE)
-        schemas.update(schema.pop("$defs", {}))
-        schemas[schema["title"]] = schema
-    schemas.update(_bodies(settings))
+    problem = ProblemDocument.model_json_schema(ref_template=_REFERENCE)
+    schemas.update(problem.pop("$defs"), Problem=problem, **_bodies(settings))
+    for name, field in _LEFT_OUT:
+        schemas[name]["properties"][field] = _without_null(schemas[name]["properties"][field])
     if settings.keys:
         document["components"]["securitySchemes"] = _SCHEMES
         for path, operations in document["paths"].items():
@@ -55,18 +56,22 @@ def openapi_document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
 
 def _bodies(settings: ServeSettings) -> dict[str, Any]:
     """Returns the schemas of the bodies, which FastAPI does not know."""
-    options = CaptionOptions.model_json_schema()["properties"]
+    properties = CaptionOptions.model_json_schema()["properties"]
+    options = {name: _without_null(schema) for name, schema in properties.items()}
+    search = options["search"]
+    options["search"] = {"$ref": "#/components/schemas/Search"}
     file = {"type": "string", "format": "binary", "description": "An image file."}
     base64 = {
         "type": "string",
+        "format": "byte",
         "contentEncoding": "base64",
         "minLength": 1,
-        "pattern": r"^(data:image/[A-Za-z0-9.+-]{1,64};base64,)?[A-Za-z0-9+/]+={0,2}$",
-        "description": "An image file in base64, or as a data URL.",
+        "description": "An image file in base64, or as a data URL (`data:image/png;base64,…`).",
     }
     count = {"minItems": 1, "maxItems": settings.max_images}
     images = f"At most {settings.max_images} images; the body has at most {settings.max_upload:,} bytes."
     return {
+        "Search": {**search, "title": "Search"},
         "CaptionForm": {
             "title": "CaptionForm",
             "type": "object",
@@ -75,7 +80,7 @@ def _bodies(settings: ServeSettings) -> dict[str, Any]:
             "additionalProperties": False,
             "properties": {
                 "image": {"type": "array", "items": file, **count, "description": images},
-                **{name: _without_null(schema) for name, schema in options.items()},
+                **options,
             },
         },
         "CaptionRequest": {
@@ -98,7 +103,7 @@ def _bodies(settings: ServeSettings) -> dict[str, Any]:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Returns the schema of a field without null: a form cannot hold it."""
+    """Returns the schema of a field without null: what is not wanted is left out."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"]
     rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
     return {**(kinds[0] if kinds else {}), **rest}

@@ -11,6 +11,9 @@ from starlette.responses import Response
 from capsmith.deploy.serving.uploads import Picture, Upload
 from capsmith.models.caption import Caption
 
+SMALL_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mM4IScHAAK2AQUKW6YGAAAAAElFTkSuQmCC"
+"""A PNG of one pixel in base64, for examples that work."""
+
 _EXACT = ConfigDict(extra="forbid")
 _DIGITS = 6
 
@@ -174,8 +177,8 @@ METADATA: dict[str, Any] = {
     "name": "starter",
     "description": "a captioner of capsmith, trained on flickr8k",
     "type": "Image-to-Text Translation",
-    "source": "https://pypi.org/project/capsmith/",
-    "license": "Apache-2.0",
+    "source": "capsmith",
+    "license": "Apache-2.0 (capsmith)",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from capsmith.core.errors import CapsmithError, ConfigError, escaped, one_line, out_of_memory
+from capsmith.core.errors import ConfigError, escaped, one_line, out_of_memory
 from capsmith.deploy.serving.batcher import Closed, Overloaded
 from capsmith.deploy.serving.bodies import BodyReader, ClientGone, UploadMemory
 from capsmith.deploy.serving.metrics import Metrics
@@ -103,7 +103,7 @@ class Service:
             raise busy(f"{one_line(error)}; try again later", error.retry_after) from error
         except Closed as error:
             raise busy(one_line(error), _LOADING, 503) from error
-        except CapsmithError as error:
+        except ConfigError as error:
             raise _invalid(error) from error
         finally:
             task.cancel()
@@ -134,8 +134,9 @@ def _decoding(model: ServedModel, options: CaptionOptions) -> Any:
         raise _invalid(error) from error
 
 
-def _invalid(error: CapsmithError) -> Problem:
+def _invalid(error: ConfigError) -> Problem:
     """Returns the problem of a search that is not possible, with the field that the message names."""
-    message = escaped(one_line(error)).replace("decoding.type", "search").replace("decoding.", "")
+    message = escaped(one_line(error)).removeprefix("decoding: ")
+    message = message.replace("decoding.type", "search").replace("decoding.", "")
     field = next((name for name in SEARCH_FIELDS if message.startswith(name)), None)
     return Problem(422, message, [{"field": field, "detail": message.removeprefix(f"{field}: ")}] if field else ())

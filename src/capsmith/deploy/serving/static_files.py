@@ -64,9 +64,11 @@ class StaticFiles:
     Args:
         folders: Each folder by the beginning of its files' names, such as ``swagger``; ``""`` for the names themselves.
             A single file is also possible, by its name.
+        texts: Content that is no file, by its name.
     """
 
-    def __init__(self, folders: Mapping[str, Path]) -> None:
+    def __init__(self, folders: Mapping[str, Path], texts: Mapping[str, str] | None = None) -> None:
+        self._texts = {name: StaticFile(text.encode(), Path(name).suffix) for name, text in (texts or {}).items()}
         self._paths: dict[str, Path] = {}
         for start, place in folders.items():
             if place.is_file():
@@ -88,10 +90,9 @@ class StaticFiles:
         Raises:
             Problem: 404.
         """
-        path = self._paths.get(name)
-        if path is None:
+        file = self._file(name)
+        if file is None:
             raise Problem(404, "there is no such file")
-        file = self._file(name, path)
         own = {"etag": file.etag, "cache-control": "no-cache", "vary": "accept-encoding", **(headers or {})}
         if file.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=own)
@@ -101,10 +102,12 @@ class StaticFiles:
         return Response(body, headers=own, media_type=_TYPES[file.ending])
 
     def __contains__(self, name: str) -> bool:
-        return name in self._paths
+        return name in self._paths or name in self._texts
 
-    def _file(self, name: str, path: Path) -> StaticFile:
+    def _file(self, name: str) -> StaticFile | None:
         """Returns a file, read again if it was changed."""
+        if (path := self._paths.get(name)) is None:
+            return self._texts.get(name)
         changed = path.stat().st_mtime_ns
         known = self._read.get(name)
         if known is None or known[0] != changed:

@@ -12,12 +12,13 @@ from capsmith.core.errors import ImageError, one_line, out_of_memory
 from capsmith.deploy.serving.problems import Problem
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.vision.image_files import open_image, upright_size
-from capsmith.vision.images import load_image
+from capsmith.vision.images import load_image, opened_pixels
 
 Sizes = Sequence[tuple[int, int]]
 """Height and width of the pixels that each encoder takes."""
 
 _NAME = "image"  # in messages: file names stay out of them
+_LARGE = 13_000_000  # pixels from which images are decoded one after the other: each takes up to 18 bytes a pixel
 
 
 @dataclass
@@ -64,20 +65,23 @@ class Picture:
 
 
 class Decoder:
-    """Decodes images in threads.
+    """Decodes images in threads. Large images have a thread of their own, so that ordinary ones never wait for them.
 
     Args:
-        workers: Number of threads.
+        workers: Number of threads for ordinary images.
         max_pixels: Images with more pixels are refused before they are decoded.
     """
 
     def __init__(self, workers: int, max_pixels: int) -> None:
-        self._max_pixels = max_pixels
-        self._threads = ThreadPoolExecutor(workers, "decode")
+        self._workers, self._max_pixels = workers, max_pixels
+        self._threads: tuple[ThreadPoolExecutor, ThreadPoolExecutor] | None = None
 
     def close(self) -> None:
-        """Ends the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Ends the threads; further images start others."""
+        if self._threads is not None:
+            for threads in self._threads:
+                threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
 
     async def decode(self, uploads: Sequence[Upload], sizes: Sizes, field: str = "image") -> list[Picture]:
         """Decodes the images of a request.
@@ -90,10 +94,7 @@ class Decoder:
         Raises:
             Problem: 422 with an error for each image that cannot be read.
         """
-        loop = asyncio.get_running_loop()
-        found = await asyncio.gather(
-            *(loop.run_in_executor(self._threads, self._picture, upload.data, sizes) for upload in uploads)
-        )
+        found = await asyncio.gather(*(self._decoded(upload.data, sizes) for upload in uploads))
         pictures = [picture for picture in found if isinstance(picture, Picture)]
         errors = [
             {"field": field, "index": index, "detail": reason}
@@ -105,25 +106,35 @@ class Decoder:
             raise Problem(422, f"{many} cannot be read: {errors[0]['detail']}", errors)
         return pictures
 
-    def _picture(self, data: bytes, sizes: Sizes) -> Picture | str:
+    async def _decoded(self, data: bytes, sizes: Sizes) -> Picture | str:
         """Returns an image, or the reason why it cannot be read."""
+        loop = asyncio.get_running_loop()
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._workers, "decode"), ThreadPoolExecutor(1, "decode-large")
+        ordinary, one = self._threads
+        found = await loop.run_in_executor(ordinary, self._picture, data, sizes, _LARGE)
+        if found is None:
+            found = await loop.run_in_executor(one, self._picture, data, sizes, self._max_pixels)
+        return found or "the image has too many pixels"
+
+    def _picture(self, data: bytes, sizes: Sizes, most: int) -> Picture | str | None:
+        """Returns an image, the reason why it cannot be read, or None if it can but has more than ``most`` pixels."""
         try:
             with open_image(data, _NAME, self._max_pixels) as image:
                 width, height = upright_size(image)
-            return Picture(width, height, self._pixels(data, sizes))
+                if width * height > most:
+                    return None
+                pixels = {sizes[0]: opened_pixels(image, sizes[0], _NAME)}  # not opened twice: that decodes a PNG
+            for size in sizes[1:]:
+                if size not in pixels:
+                    pixels[size] = load_image(data, size, self._max_pixels)
+            return Picture(width, height, [pixels[size] for size in sizes])
         except ImageError as error:
             return one_line(error).removeprefix(f"{_NAME}: ").removeprefix("image (bytes): ")
         except Exception as error:
             if not out_of_memory(error):
                 raise
             return "not enough memory to decode it"
-
-    def _pixels(self, data: bytes, sizes: Sizes) -> list[np.ndarray]:
-        different: dict[tuple[int, int], Any] = {}
-        for size in sizes:
-            if size not in different:
-                different[size] = load_image(data, size, self._max_pixels)
-        return [different[size] for size in sizes]
 
 
 def too_many_images(settings: ServeSettings) -> Problem:

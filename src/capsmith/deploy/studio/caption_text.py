@@ -14,6 +14,7 @@ _REFUSED = {
     "Cs": "half of a character",
 }
 """Unicode categories that a caption may not contain, with their description."""
+_INVISIBLE = ("Cf", "Zs")  # marks of direction and joiners, blanks: they are kept beside visible characters
 _MARK = "\ufeff"  # a byte order mark, which text files lose at their start
 
 
@@ -34,7 +35,7 @@ def checked_caption(text: str) -> str:
         what = "a byte order mark" if character == _MARK else _REFUSED.get(unicodedata.category(character))
         if what is not None:
             raise CaptionError(f"character {place} (U+{ord(character):04X}) is {what}: a caption is one line of text")
-    if not any(character.isprintable() and not character.isspace() for character in text):
+    if all(unicodedata.category(character) in _INVISIBLE for character in text):
         raise CaptionError("the caption is empty")
     return text
 

@@ -15,9 +15,9 @@ from capsmith.vision.thumbnails import thumbnail
 
 FOLDER = "thumbnails"
 """The folder of the small images inside the project."""
-SMALL, LARGE = 320, 1600
+SMALL, LARGE = 480, 1600
 """The longer sides in pixels."""
-CACHE = 256_000_000
+CACHE = 400_000_000
 """Bytes of small images that are kept."""
 _QUALITY = {SMALL: 80, LARGE: 88}
 _NAME = re.compile(r"[0-9]+-[0-9a-f]+-[0-9a-f]+\.thumb")  # no ending of an image: no command captions them

@@ -1,13 +1,14 @@
 """What a project knows besides captions: the folder of its images, and the model that proposed."""
 
 import os
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 from capsmith.deploy.studio.database import Database
 from capsmith.deploy.studio.project import StudioError
 
-_ROOT, _MODEL = "root", "model"
+_ROOT, _MODEL, _IDENTITY = "root", "model", "identity"
 
 
 def root_of(database: Database, project: Path) -> Path:
@@ -34,9 +35,15 @@ def keep_root(database: Database, project: Path, images: Path) -> None:
     known = _value(database, _ROOT)
     if known is None:
         _keep(database, _ROOT, name)
+        _keep(database, _IDENTITY, uuid.uuid4().hex.encode())
     elif known != name:
         other = os.path.normpath(os.path.join(place, os.fsdecode(known)))
         raise StudioError(f"{project} holds the captions of other images ({other}): name another with --project")
+
+
+def identity_of(database: Database) -> str:
+    """Returns what identifies the project, wherever it is moved to; empty if it has no images yet."""
+    return (_value(database, _IDENTITY) or b"").decode("ascii", "replace")
 
 
 def model_of(database: Database) -> list[str]:

@@ -15,9 +15,10 @@ import numpy as np
 from capsmith.core.errors import CapsmithError, ImageError, one_line
 from capsmith.core.log import get_logger
 from capsmith.deploy.studio.records import Proposal, Todo
+from capsmith.deploy.studio.rows import utf8
 from capsmith.deploy.studio.store import Store
 from capsmith.vision.image_files import open_image, upright_size
-from capsmith.vision.images import load_image
+from capsmith.vision.images import load_image, opened_pixels
 
 logger = get_logger(__name__)
 
@@ -59,9 +60,10 @@ def decoded(path: Any, sizes: Sequence[tuple[int, int]]) -> Pixels:
     try:
         with open_image(path, str(path)) as image:
             size = upright_size(image)
-        return Pixels(size, [load_image(path, wanted) for wanted in sizes])
+            first = opened_pixels(image, sizes[0], str(path))  # not opened twice: that decodes a PNG
+        return Pixels(size, [first, *(load_image(path, wanted) for wanted in sizes[1:])])
     except ImageError as error:
-        raise ImageError(one_line(error).removeprefix(f"{path}: ")) from error
+        raise ImageError(" ".join(utf8(str(error).removeprefix(f"{path}: ")).split())) from error
 
 
 class Proposals:
@@ -95,8 +97,9 @@ class Proposals:
                 following = self._decode(pool, parts[number + 1]) if number + 1 < len(parts) else None
                 proposals = [*self._failures(part, found), *await self._captions(part, found, decoding)]
                 await asyncio.to_thread(self.store.propose, proposals)
-        except (CapsmithError, MemoryError) as error:
-            self.error = one_line(error)
+        except Exception as error:  # told to the person, who can go on editing
+            known = isinstance(error, CapsmithError | MemoryError)
+            self.error = one_line(error) if known else f"an error of capsmith ({type(error).__name__})"
             logger.warning(f"the studio stopped captioning: {self.error}")
         finally:
             self.running = False

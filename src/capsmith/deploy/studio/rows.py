@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import PurePath
+from typing import Any
 
 from capsmith.core.readers.json_files import parse_json
 from capsmith.deploy.folder.journal import Stamp
@@ -11,9 +12,9 @@ from capsmith.deploy.studio.caption_text import folded
 from capsmith.deploy.studio.project import StudioError
 from capsmith.deploy.studio.records import UNTOUCHED, StudioImage, UnknownImage
 
-LISTED = "id, name, status, caption, proposed, revision, width, height, log_probability, per_word, error"
+LISTED = "id, name, status, caption, proposed, revision, width, height, log_probability, per_word, error, details"
 """Columns of an image in a list."""
-ONE = f"SELECT {LISTED}, model, size, mtime, details FROM images WHERE id = ? AND missing = 0"  # noqa: S608
+ONE = f"SELECT {LISTED}, model, size, mtime FROM images WHERE id = ? AND missing = 0"  # noqa: S608
 """Selects an image with its details."""
 IS_UNTOUCHED = f"status IN ({', '.join(repr(status) for status in UNTOUCHED)})"
 """Condition: no person decided about an image."""
@@ -31,15 +32,25 @@ def found(rows: Sequence[sqlite3.Row], id: int) -> sqlite3.Row:
 
 
 def image_of(row: sqlite3.Row) -> StudioImage:
-    """Returns an image, with its details if they were selected."""
+    """Returns an image; those of a list have no model and no stamp."""
     values = dict(row)
-    details = values.pop("details", None)
+    details = values.pop("details")
     size, mtime = values.pop("size", None), values.pop("mtime", None)
     return StudioImage(
         **{**values, "name": printable_name(values["name"])},
-        details=parse_json(details) if details else {},
+        details=_details(details),
         stamp=None if size is None else Stamp(size, mtime),
     )
+
+
+def _details(text: str) -> dict[str, Any]:
+    try:
+        details = parse_json(text)
+    except ValueError as error:
+        raise StudioError(f"the project is damaged: details of an image are not valid JSON ({error})") from error
+    if not isinstance(details, dict):
+        raise StudioError("the project is damaged: details of an image are not an object")
+    return details
 
 
 def words_of(caption: str, name: str) -> str:
@@ -50,6 +61,11 @@ def words_of(caption: str, name: str) -> str:
 def printable_name(name: bytes) -> str:
     r"""Returns a file name as text; bytes that are not UTF-8 become ``\xe9`` and the like."""
     return name.decode("utf-8", "backslashreplace")
+
+
+def utf8(text: str) -> str:
+    r"""Returns a text that can be encoded: bytes of file names that are not UTF-8 become ``\udce9`` and the like."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def file_name(name: bytes) -> str:

@@ -8,18 +8,17 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from capsmith.deploy.folder.journal import Stamp
 from capsmith.deploy.folder.selection import Item
-from capsmith.deploy.studio.caption_text import checked_caption, folded
+from capsmith.deploy.studio.caption_text import checked_caption
 from capsmith.deploy.studio.database import Database
-from capsmith.deploy.studio.project_values import keep_model, keep_root, model_of, root_of
+from capsmith.deploy.studio.listing import page_of
+from capsmith.deploy.studio.project_values import identity_of, keep_model, keep_root, model_of, root_of
 from capsmith.deploy.studio.proposed import save_proposals
 from capsmith.deploy.studio.records import (
     DECIDED,
-    FILTERS,
-    SORTS,
     UNTOUCHED,
     Conflict,
     Correction,
@@ -29,7 +28,7 @@ from capsmith.deploy.studio.records import (
     StudioImage,
     Todo,
 )
-from capsmith.deploy.studio.rows import LISTED, ONE, file_name, found, image_of, words_of
+from capsmith.deploy.studio.rows import ONE, file_name, found, image_of, words_of
 from capsmith.deploy.studio.sync import Changes, synchronise
 
 
@@ -100,6 +99,11 @@ class Store:
         return self._root
 
     @property
+    def identity(self) -> str:
+        """Identifies the project, wherever it is moved to."""
+        return identity_of(self.database)
+
+    @property
     def model(self) -> list[str]:
         """The paths of the model that proposed last, several for an ensemble; none if it is not known."""
         return model_of(self.database)
@@ -111,7 +115,13 @@ class Store:
     # --- lists -------------------------------------------------------------------------------------------------------
 
     def images(
-        self, filter: str = "all", query: str = "", sort: str = "name", offset: int = 0, limit: int = 200
+        self,
+        filter: str = "all",
+        query: str = "",
+        sort: str = "name",
+        offset: int = 0,
+        limit: int = 200,
+        ids: Sequence[int] | None = None,
     ) -> Page:
         """Returns a part of the list of images.
 
@@ -121,18 +131,9 @@ class Store:
             sort: One of ``SORTS``.
             offset: Images to skip.
             limit: Images to return at most.
+            ids: Only images with these numbers.
         """
-        where, values = ["missing = 0"], list[Any]()
-        if statuses := FILTERS[filter]:
-            where.append(f"status IN ({', '.join('?' * len(statuses))})")
-            values += statuses
-        for word in folded(query).split():
-            where.append("instr(words, ?) > 0")
-            values.append(word)
-        source = f"FROM images WHERE {' AND '.join(where)}"
-        total = self.database.rows(f"SELECT count(*) {source}", values)[0][0]  # noqa: S608  no text from outside
-        listed = f"SELECT {LISTED} {source} ORDER BY {SORTS[sort]} LIMIT ? OFFSET ?"  # noqa: S608
-        return Page(total, [image_of(row) for row in self.database.rows(listed, [*values, limit, offset])])
+        return page_of(self.database, (filter, query, ids), sort, offset, limit)
 
     def image(self, id: int) -> StudioImage:
         """Returns an image with its details.

@@ -10,6 +10,8 @@ from capsmith.deploy.folder.writers.writer import ENCODING, Result, TableWriter,
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """First characters that make a spreadsheet read a cell as a formula (OWASP, CSV injection); also full-width ones."""
+BOM = b"\xef\xbb\xbf"
+"""The byte order mark, without which Excel misreads UTF-8."""
 _COLUMNS = ("image", "caption", "log_probability", "unlike_training", "error")
 
 
@@ -32,24 +34,26 @@ class CsvWriter(TableWriter):
 
     def encoded(self, results: Iterable[Result]) -> Iterator[bytes]:
         """Yields the header and the rows."""
-        yield b"\xef\xbb\xbf" + _row(_COLUMNS)
+        yield BOM + csv_row(_COLUMNS)
         for item, record, error in results:
             for cells in [("", "", "", error)] if record is None else _cells(record):
-                yield _row([_safe(item.name), *cells[:3], _safe(cells[3])])
+                yield csv_row([safe_cell(item.name), *cells[:3], safe_cell(cells[3])])
 
 
 def _cells(record: dict[str, Any]) -> Iterator[tuple[Any, Any, Any, str]]:
     scores = [beam.get("log_probability", "") for beam in record.get("beams", ())]
     unlike = {True: "yes", False: "no", None: ""}[record.get("unlike_training")]
     for number, text in enumerate(all_texts(record)):
-        yield _safe(text), scores[number] if number < len(scores) else "", unlike, ""
+        yield safe_cell(text), scores[number] if number < len(scores) else "", unlike, ""
 
 
-def _safe(cell: str) -> str:
+def safe_cell(cell: str) -> str:
+    """Returns a text that no spreadsheet runs as a formula."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _row(cells: Iterable[Any]) -> bytes:
+def csv_row(cells: Iterable[Any]) -> bytes:
+    """Returns a row of a CSV file."""
     text = io.StringIO()
     csv.writer(text).writerow(cells)
     return text.getvalue().encode(**ENCODING)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from capsmith.deploy.serving.options import CaptionOptions, from_form, from_json
 from capsmith.deploy.serving.problems import Problem, problem_responses
-from capsmith.deploy.serving.responses import CAPTIONS, Captions, as_json, captions_document
+from capsmith.deploy.serving.responses import CAPTIONS, SMALL_PNG, Captions, as_json, captions_document
 from capsmith.deploy.serving.service import Service
 
 router = APIRouter(tags=["captions"])
@@ -30,8 +30,9 @@ _FORM: dict[str, Any] = {
 _JSON: dict[str, Any] = {
     "schema": {"$ref": "#/components/schemas/CaptionRequest"},
     "examples": {
-        "one image": {"value": {"images": ["<base64 of photo.jpg>"]}},
-        "beam search": {"value": {"images": ["<base64 of photo.jpg>"], "search": "beam", "n": 3, "attention": True}},
+        "one image": {"value": {"images": [SMALL_PNG]}},
+        "beam search": {"value": {"images": [SMALL_PNG], "search": "beam", "n": 3, "attention": True}},
+        "sampling": {"value": {"images": [SMALL_PNG], "search": "sample", "n": 3, "temperature": 0.8, "seed": 1}},
     },
 }
 

@@ -16,6 +16,7 @@ from capsmith.models.caption import Caption
 router = APIRouter(tags=["IBM MAX"])
 
 _CAPTIONS = 3
+_AS_400 = (411, 415, 422)  # MAX answers 400 to all that is wrong with a request
 _TYPES = "send a form with one image, as in curl -F image=@photo.jpg"
 
 
@@ -32,7 +33,7 @@ _TYPES = "send a form with one image, as in curl -F image=@photo.jpg"
             "description": "The captions, best first.",
             "content": {"application/json": {"example": PREDICTIONS}},
         },
-        **problem_responses(411, 415, 503, 504),
+        **problem_responses(503, 504),
     },
     openapi_extra={
         "requestBody": {
@@ -51,7 +52,7 @@ async def predict(request: Request) -> Response:
             image = _one_image(await reader.read())
             _, captions = await service.caption(request, model, image, CaptionOptions(n=_CAPTIONS))
         except Problem as problem:
-            if problem.status != 422:
+            if problem.status not in _AS_400:
                 raise
             raise Problem(400, problem.detail, problem.errors) from problem
         return as_json({"status": "ok", "predictions": _predictions(captions[0])})

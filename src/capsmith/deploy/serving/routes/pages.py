@@ -34,7 +34,7 @@ def page_router(files: StaticFiles, openapi: Callable[[], bytes]) -> APIRouter:
 
     @router.get("/favicon.ico")
     async def get_icon(request: Request) -> Response:
-        return files.answer(request, "favicon.ico" if "favicon.ico" in files else "swagger/favicon-32x32.png")
+        return files.answer(request, "icon.svg")
 
     @router.get("/openapi.json")
     async def get_openapi() -> Response:
