@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument("--max-images", type=int, metavar="N", help="most images in one request (default 16)")
     limits.add_argument("--max-queue", type=int, metavar="N", help="most images that wait for a model (default 64)")
     limits.add_argument("--max-batch", type=int, metavar="N", help="most images computed at once (default 16)")
-    limits.add_argument("--threads", type=int, metavar="N", help="threads of an export (default: one for each core)")
+    limits.add_argument(
+        "--threads", type=int, metavar="N", help="threads of an export's CNN (default: one fewer than cores)"
+    )
     limits.add_argument("--workers", type=int, metavar="N", help="threads that decode images (default 2)")
     parser.add_argument("--verbose", action="store_true", help="print a line for each request, without its content")
     add_set(parser)

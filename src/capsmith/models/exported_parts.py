@@ -60,7 +60,7 @@ def load_parts(
     Args:
         folder: The export.
         encoder: Also open the encoders.
-        threads: Number of threads of the encoders; by default one for each core.
+        threads: Number of threads; by default one for each core. The decoder takes at most two.
 
     Raises:
         CheckpointError: A file is missing, is not the one that was exported, or cannot be used.
@@ -113,6 +113,7 @@ def _load(folder: ExportFolder, member: MemberEntry, encoder: bool, threads: int
         member.n_static,
         member.state,
         words,
+        None if threads is None else min(2, threads),
     )
     return ExportedParts(
         member.feature_shape, member.store_float16, tuple(encoders), stepper, member.attends, member.encoders[0].grid

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from capsmith.deploy.serving.batch_work import Rows, Wanted
+from capsmith.deploy.serving.batch_work import Encoded, Wanted
 
 _FEW_ROWS = 400
 """Hypotheses that are searched at once, unless one image has more: others should not wait long for their turn."""
@@ -54,7 +54,7 @@ class Image:
     def __init__(self, job: Job, number: int, pixels: Sequence[np.ndarray]) -> None:
         self.job, self.number = job, number
         self.pixels = pixels
-        self.rows: Rows = ()
+        self.encoded: Encoded | None = None
 
 
 class BatchQueue:
@@ -171,10 +171,15 @@ class BatchQueue:
                 return
             self._changed.wait(left)
 
-    def pass_on(self, images: Sequence[Image]) -> None:
-        """Hands encoded images to the search; waits while it is far behind, which bounds the memory of features."""
+    def pass_on(self, images: Sequence[Image], taken: int) -> None:
+        """Hands encoded images to the search; waits while it is far behind, which bounds the memory of features.
+
+        Args:
+            images: The images.
+            taken: Number of images of the batch that are finished, failed ones included.
+        """
         with self._changed:
-            self._encoding = 0
+            self._encoding -= taken
             self._encoded.extend(images)
             self._changed.notify_all()
             while len(self._encoded) > 2 * self.limit:

@@ -190,8 +190,11 @@ class Batcher:
 
     def _encode_all(self) -> None:
         while batch := self._queue.next_pixels():
-            self._queue.pass_on(self._computed("encode", self._encode, batch))
-            del batch  # frees the pixels while the thread waits
+            size = self._work.encoded_at_once or len(batch)
+            while batch:
+                part, batch = batch[:size], batch[size:]
+                self._queue.pass_on(self._computed("encode", self._encode, part), len(part))
+            del part  # frees the pixels while the thread waits
         self._queue.end()
 
     def _search_all(self) -> None:
@@ -205,11 +208,12 @@ class Batcher:
             del batch, answered
 
     def _encode(self, batch: list[Image]) -> None:
-        for image, rows in zip(batch, self._work.encode([image.pixels for image in batch]), strict=True):
-            image.rows, image.pixels = rows, ()
+        for image, encoded in zip(batch, self._work.encode([image.pixels for image in batch]), strict=True):
+            image.encoded, image.pixels = encoded, ()
 
     def _search(self, batch: list[Image]) -> None:
-        captions = self._work.search([image.rows for image in batch], [image.job.wanted for image in batch])
+        encoded = [image.encoded for image in batch if image.encoded is not None]
+        captions = self._work.search(encoded, [image.job.wanted for image in batch])
         for image, caption in zip(batch, captions, strict=True):
             image.job.captions[image.number] = caption
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from capsmith.core.errors import ConfigError
+from capsmith.core.onnx_session import default_threads
 from capsmith.data.text.vocabulary import END
 from capsmith.deploy.serving.models import NamedPath, ServedModel, served_model
 from capsmith.deploy.serving.settings import ServeSettings
@@ -54,7 +55,7 @@ def _export(model: NamedPath, settings: ServeSettings) -> Load:
     runtime_config(model.path, {})
 
     def load() -> ServedModel:
-        captioner = Captioner.load(model.path, threads=settings.threads)
+        captioner = Captioner.load(model.path, threads=settings.threads or max(1, default_threads() - 1))
         trained_on = ExportFolder(model.path).manifest.labels.get("trained_on", "")
         return served_model(model.name, captioner, settings, trained_on)
 

@@ -29,7 +29,8 @@ class ServeSettings:
         max_batch: Most images that are encoded or searched at once.
         max_wait: Seconds that an idle model waits for images that are being uploaded.
         max_queue: Most images that wait for a model; further requests are answered by 429.
-        threads: Threads of each model; None chooses as many as there are cores.
+        threads: Threads of an export's CNN; None chooses one fewer than there are cores: the search, which runs at the
+            same time, has one too.
         workers: Threads that decode images.
         verbose: Log a line for each request.
     """

@@ -169,6 +169,24 @@ def test_a_draft_is_not_saved_over_what_another_window_wrote(open_window, addres
     assert stored(folder)["a.png"] == ("theirs", "edited")
 
 
+def test_a_second_edit_before_the_first_is_saved_is_no_conflict(open_window, address, folder):
+    window = open_window(address)
+    held = []
+    window.page.route("**/v1/studio/images/1", lambda route: held.append(route))
+    window.press("Enter")
+    window.write("first")
+    window.press("Shift+Enter", "Enter")
+    window.write("second")
+    window.until(lambda: held)
+    held[0].continue_()
+    window.page.unroute("**/v1/studio/images/1")
+    window.until(lambda: stored(folder)["a.png"] == ("first", "edited"))
+    window.until(lambda: "Saved" in window.said)
+    window.press("Enter")
+    window.saved()
+    assert stored(folder)["a.png"] == ("second", "edited")
+
+
 def test_a_refused_edit_says_why_and_keeps_the_text(open_window, address, folder):
     window = open_window(address)
     window.press("Enter", "ControlOrMeta+a")

@@ -119,12 +119,17 @@ def test_captions_appear_while_the_folder_is_captioned(open_window, tmp_path):
 
 def test_undo_reaches_images_that_the_filter_hides(open_window, varied):
     window = open_window(varied, "?filter=todo")
-    window.press("a")
+    for text in ("first", "second"):
+        window.press("Enter")
+        window.write(text)
+        window.press("Shift+Enter")
     window.saved()
-    window.page.click("[data-filter=edited]")
+    window.page.click("[data-filter=accepted]")
     window.page.locator("#empty").wait_for()
     window.press("u")
-    window.until(lambda: window.page.text_content("#count-accepted") == "0")
+    window.until(lambda: "Saved" in window.said)
+    window.press("u")
+    window.until(lambda: window.page.text_content("#count-edited") == "0")
     window.page.click("[data-filter=all]")
     window.until(lambda: window.names and window.status("a.png") == "proposed")
     window.saved()

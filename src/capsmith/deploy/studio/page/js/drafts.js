@@ -18,6 +18,14 @@ export class Drafts {
     this.#write("drafts");
   }
 
+  /** Notes that an earlier edit of the same window was saved. */
+  rebase(id, revision) {
+    const draft = this.drafts.get(id);
+    if (!draft) return;
+    draft.revision = revision;
+    this.#write("drafts");
+  }
+
   /** Forgets what was being written. */
   drop(id) {
     if (this.drafts.delete(id)) this.#write("drafts");

@@ -6,6 +6,7 @@ import { say } from "./notices.js";
 export class Writing {
   constructor({ drafts, listing, grid, actions, viewer, saves }) {
     Object.assign(this, { drafts, listing, grid, actions, viewer, saves });
+    saves.addEventListener("change", ({ detail: { id, image } }) => image && this.#rebase(id, image.revision));
     grid.addEventListener("rebuilding", () => this.#pause());
     grid.addEventListener("rebuilt", () => this.#goOn());
   }
@@ -22,11 +23,11 @@ export class Writing {
     this.end();
     const host = this.viewer.open ? this.viewer.panel.host : cell.node.querySelector(".cell-words");
     const text = this.drafts.textOf(image) ?? image.caption;
-    const base = this.drafts.revisionOf(image) ?? image.revision;
+    this.base = this.drafts.revisionOf(image) ?? image.revision; // on what the person saw
     this.editor = new Editor(host, image, text, {
       draft: (written) =>
-        written === image.caption ? this.drafts.drop(image.id) : this.drafts.keep(image, written, base),
-      save: (written, next) => this.#save(image, written, base, next),
+        written === image.caption ? this.drafts.drop(image.id) : this.drafts.keep(image, written, this.base),
+      save: (written, next) => this.#save(image, written, next),
       cancel: (focus) => this.#cancel(image, focus),
     });
   }
@@ -50,6 +51,12 @@ export class Writing {
     say("Your unfinished caption is here again.");
   }
 
+  /** An earlier edit of this window was saved: what is being written is based on it. */
+  #rebase(id, revision) {
+    this.drafts.rebase(id, revision);
+    if (this.id === id) this.base = revision;
+  }
+
   /** The grid is built anew under the field: what was written is a draft. */
   #pause() {
     this.paused = this.viewer.open ? undefined : this.id;
@@ -62,10 +69,10 @@ export class Writing {
   }
 
   /** @param {"next"|"stay"|"left"} then where the focus goes */
-  #save(image, text, base, then) {
+  #save(image, text, then) {
     this.drafts.drop(image.id);
     this.end();
-    image.revision = Math.min(image.revision, base); // a change made meanwhile in another window is a conflict
+    image.revision = Math.min(image.revision, this.base); // a change made meanwhile in another window is a conflict
     this.actions.write(image, text);
     if (then === "next") this.grid.show(this.grid.current + 1, { focus: false });
     if (then !== "left") this.#focus();
