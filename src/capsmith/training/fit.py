@@ -110,7 +110,7 @@ def _train(training: Training, corpus: Corpus) -> Captioner:
     adapt_encoders(config, corpus)
     captioner, prepared, files = _set_up(config, run, corpus)
     resumed = run.has_state
-    if not resumed:
+    if not resumed or config.training.rehearsal is not None:  # a teacher has the weights before training
         initialise(captioner)
     loop = TrainingLoop(
         OBJECTIVES[config.training.objective](captioner, TrainingImages.of(captioner, prepared)),

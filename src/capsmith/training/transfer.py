@@ -5,6 +5,7 @@ from pathlib import Path
 from capsmith.config import Config, validate
 from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.core.log import get_logger
+from capsmith.core.scopes import Scope, field_scope
 from capsmith.core.starter import STARTER, is_starter
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.export_config import export_config
@@ -49,6 +50,9 @@ def with_transferred_model(config: Config) -> Config:
     ]
     decoder = export_config(folder.path).decoder.model_dump(mode="json")
     decoder["embedding"]["vectors"] = None  # they are among the transferred weights
+    if decoder["type"] == config.decoder.type:  # dropout is a matter of the training, not of the model
+        own = config.decoder.model_dump(mode="json")
+        decoder |= {key: own[key] for key in own if field_scope(type(config.decoder), key) is Scope.TRAINING}
     values = config.model_dump(mode="json")
     values |= {"encoder": encoders if len(encoders) > 1 else encoders[0], "decoder": decoder}
     changed = validate(values, "training.transfer_from")
