@@ -148,3 +148,15 @@ def test_the_first_of_a_chain(tmp_path):
 def test_evenly_spaced():
     assert evenly_spaced(range(10), 4) == [0, 3, 6, 9]
     assert evenly_spaced([], 4) == [] and evenly_spaced("ab", 4) == ["a", "b"]
+
+
+def test_images_of_both_trainings_are_familiar(tmp_path):
+    """The run that learned more warns of no image that the old one knew, nor of those that it learned."""
+    root = tmp_path / "data"
+    shapes.make_data(root)
+    config = taught("data")
+    train(config.model_copy(update={"data": config.data.model_copy(update={"root": root})}), tmp_path / "run")
+    old, new = Captioner.load(shapes.trained()), Captioner.load(tmp_path / "run")
+    assert len(new.domain.vectors) == 2 * len(old.domain.vectors) and new.domain.threshold == old.domain.threshold
+    images = [min((root / "images").iterdir())]
+    assert new.domain.distances(new.features(images)) == pytest.approx([0], abs=0.05)

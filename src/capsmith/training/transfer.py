@@ -13,6 +13,7 @@ from capsmith.models.export_folder import ExportFolder
 from capsmith.models.export_manifest import MemberEntry
 from capsmith.models.exported_weights import decoder_weights
 from capsmith.models.run import RunDirectory
+from capsmith.models.training_domain import TrainingDomain
 from capsmith.vision.fingerprint import encoder_fingerprint
 
 logger = get_logger(__name__)
@@ -76,6 +77,20 @@ def transferred_vocabulary(source: Path) -> Vocabulary:
     run = RunDirectory(folder.path)
     run.require_complete()
     return Vocabulary.load(run.vocabulary)
+
+
+def transferred_domain(source: Path, channels: int) -> TrainingDomain | None:
+    """Returns the summary of the training images of a run or export; None if it has none.
+
+    Args:
+        source: The run or export.
+        channels: D of the features.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
+    folder = ExportFolder.named(source)
+    return TrainingDomain.load(folder.domain if folder.is_export else RunDirectory(folder.path).domain, channels)
 
 
 def single_member(folder: ExportFolder) -> MemberEntry:
