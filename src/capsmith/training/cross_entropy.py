@@ -31,7 +31,7 @@ class CrossEntropy(Objective):
         records = with_teacher_captions(images.records, config.training.teacher_captions)
         rows = images.source.rows([record.image_id for record in records])
         rehearsal = config.training.rehearsal
-        kind = TaughtBatches if images.from_memory else Batches
+        kind = TaughtBatches if images.old_records and not config.trains_encoder else Batches
         batches = kind(
             images.source,
             encode_captions(records, captioner.vocabulary, config, rows),

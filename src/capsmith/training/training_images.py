@@ -17,7 +17,7 @@ from capsmith.data.sources import (
     known_pairs,
 )
 from capsmith.models.captioner import Captioner
-from capsmith.training.rehearsal import RememberedImages, rehearsal_of
+from capsmith.training.rehearsal import rehearsal_of
 
 logger = get_logger(__name__)
 
@@ -33,14 +33,12 @@ class TrainingImages:
         records: The images with their references.
         flipped_ids: For each word id, the id to use for a mirror image, (V,).
         old_records: Images that the training repeats, with their captions.
-        from_memory: Whether these are what the old model remembers, with its own captions.
     """
 
     source: TrainingSource
     records: Sequence[Record]
     flipped_ids: np.ndarray
     old_records: Sequence[Record] = ()
-    from_memory: bool = False
 
     @property
     def old_rows(self) -> np.ndarray:
@@ -71,9 +69,8 @@ class TrainingImages:
         rows = prepared.source.rows(ids[:_PATTERNS])
         rehearsal = rehearsal_of(captioner, lambda: prepared.source.gather(rows))
         old = rehearsal.records if rehearsal is not None else ()
-        from_memory = rehearsal is not None and isinstance(rehearsal.source, RememberedImages)
         source = source if rehearsal is None else RehearsedSource(source, rehearsal.source)
-        return cls(source, records, flip_ids(words, training.flip_word_pairs), old, from_memory)
+        return cls(source, records, flip_ids(words, training.flip_word_pairs), old)
 
 
 def _report_unknown(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:
