@@ -89,7 +89,9 @@ class Retrain:
             if process is not None:
                 self._end(process, wait)
                 last = read_state(self.project)
-                if last is not None and last.state == "running" and not self._running():  # it ended too early to say so
+                if last is None or last.process != process:  # it had not begun
+                    self._child = None
+                elif last.state == "running" and not self._running():  # it could not say how it ended
                     write_state(self.project, replace(last, state="stopped"))
         return self.status()
 
