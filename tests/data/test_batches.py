@@ -150,3 +150,35 @@ def test_padding_images_repeat_those_of_the_batch():
 def test_ungrouped_batches_hold_the_features_of_an_image_once():
     inputs, _ = Batches(Source(), examples(16), 80, seed=0, group_by_image=False)[0]
     assert sorted(inputs["features"][:, 0]) == list(range(16))
+
+
+class Both(Source):
+    """Features that identify their image; old images have negative rows."""
+
+    def draw(self, rows, rng):
+        return rows
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(("share", "count"), [(0.5, 60), (0.25, 20), (0.9, 100)])
+def test_a_share_of_each_epoch_is_old(together, share, count):
+    new = examples(captions=1)
+    old = [Example(-1 - row, ((500 + row, 3),)) for row in range(100)]
+    batches = Batches(Both(), new, 16, 0, together, old=old, old_share=share)
+    epochs = []
+    for epoch in (0, 1, 0):
+        batches.set_epoch(epoch)
+        found = [one for batch in read(batches) for one in batch]
+        assert sorted(one for one in found if one[0] >= 0) == sorted((e.row, e.captions[0]) for e in new)
+        epochs.append(sorted(one for one in found if one[0] < 0))
+        assert len(set(epochs[-1])) == len(epochs[-1]) == count
+        assert all(words == (499 - row, 3) for row, words in epochs[-1])
+        for inputs, targets in (batches[index] for index in range(len(batches))):
+            real = targets[:, 0] != PAD
+            assert (inputs["old"][real] == (targets[real, 0] >= 500)).all()
+    assert epochs[0] == epochs[2] and (epochs[0] != epochs[1] or count == 100)
+
+
+def test_without_old_images_nothing_changes():
+    plain, other = (Batches(Source(), examples(), 40, 0, **more) for more in ({}, {"old": [], "old_share": 0.5}))
+    assert read(plain) == read(other) and "old" not in plain[0][0]

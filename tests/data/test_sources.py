@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from capsmith.data.batches import Batches, Example
-from capsmith.data.sources import CroppedSource, TrainingSource, flip_ids
+from capsmith.data.sources import CroppedSource, RehearsedSource, TrainingSource, flip_ids
 from capsmith.data.text.vocabulary import END, SPECIALS, Vocabulary
 
 IDS = [f"{n}.jpg" for n in range(40)]
@@ -98,3 +98,29 @@ def test_a_plain_source_has_no_variants():
     np.testing.assert_array_equal(source.gather(rows), store.gather(rows))
     assert not source.flips and not source.flipped(rows).any()
     assert rng.random() == np.random.default_rng(0).random()  # nothing was drawn
+
+
+def test_old_images_have_negative_rows():
+    """Each kind of row is read from its own source; only images of the training vary."""
+
+    class Rows(TrainingSource):
+        def __init__(self, sign):
+            super().__init__(self)
+            self.sign = sign
+
+        def rows(self, ids):
+            return np.array([int(i) for i in ids])
+
+        def gather(self, rows):
+            return np.stack([np.full(3, self.sign * (row + 1)) for row in rows])
+
+    both = RehearsedSource(Rows(1), Rows(-1))
+    assert both.rows(["4", "0"]).tolist() == [4, 0] and both.old_rows(["0", "4"]).tolist() == [-1, -5]
+    assert both.gather(np.array([-1, 4, -5, 0]))[:, 0].tolist() == [-1, 5, -5, 1]
+    assert both.gather(np.array([2]))[:, 0].tolist() == [3] and both.gather(np.array([-3]))[:, 0].tolist() == [-3]
+    crops = RehearsedSource(CroppedSource([Rows(1), Rows(10), Rows(100)], ["0", "1"]), Rows(-1))
+    drawn = crops.draw(np.array([0, -2, 1] * 50), np.random.default_rng(0))
+    assert (drawn[1::3] == -2).all() and len(set(drawn[0::3])) == 3
+    assert crops.original(drawn).tolist() == [0, -2, 1] * 50
+    assert not crops.flipped(np.array([-1, -6])).any() and crops.flips == crops.own.flips
+    assert crops.flipped(np.array([0, 2, 4, -3])).tolist()[:3] == crops.own.flipped(np.array([0, 2, 4])).tolist()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from capsmith.data.text.vocabulary import END
-from capsmith.models.caption_model import CaptionModel, masked_cross_entropy
+from capsmith.models.caption_model import CaptionModel, distilled_cross_entropy, masked_cross_entropy
 from capsmith.models.decoders.config import DECODERS, InjectConfig
 from tests.support.backends import gradient
 
@@ -150,3 +150,18 @@ def test_scheduled_sampling_replaces_input_words():
     made.mixing.assign(0.5)
     share = np.mean([(mixed() == said)[words & (said != tokens)].mean() for _ in range(60)])
     assert 0.35 < share < 0.65
+
+
+def test_old_captions_follow_the_teacher():
+    """The loss is computed by hand; where the model agrees with the teacher, its gradient is zero."""
+    logs = LOGITS - np.log(np.exp(LOGITS).sum(-1, keepdims=True))
+    teacher = np.random.default_rng(1).dirichlet(np.ones(LOGITS.shape[-1]), LOGITS.shape[:2]).astype("float32")
+    old = np.arange(len(TARGETS)) % 2 == 0
+    hard = -np.take_along_axis(logs, TARGETS[..., None], -1)[..., 0]
+    losses = np.where(old[:, None], -(teacher * logs).sum(-1), hard)
+    targets = keras.ops.convert_to_tensor(TARGETS)
+    found = float(distilled_cross_entropy(targets, LOGITS, teacher, old))
+    assert found == pytest.approx(losses[TARGETS > 0].mean(), rel=1e-5)
+    own = np.exp(logs)
+    slope = gradient(lambda x: distilled_cross_entropy(targets, x, own, np.ones(len(TARGETS), bool)), LOGITS)
+    np.testing.assert_allclose(slope, 0, atol=1e-6)

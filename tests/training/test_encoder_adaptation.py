@@ -22,6 +22,7 @@ from capsmith.vision.encoder import build_encoder
 from capsmith.vision.encoders import ENCODERS
 from capsmith.vision.images import load_image
 from capsmith.vision.networks import build_network, layers_after, layers_by_name
+from tests.support import shapes
 from tests.support.adaptation import asked, scores, settings
 from tests.support.prepared import corpus_of, prepare_splits
 
@@ -216,3 +217,26 @@ def test_where_the_last_block_begins(name, before, first):
     block = layers_after(core, ENCODERS[name].block)
     assert block.inputs[0].shape[1:] == before and block.output.shape == core.output.shape
     assert first is None or block.layers[1].name == first
+
+
+def test_a_training_that_goes_on_uses_the_encoder_of_its_run(adapted, tmp_path):
+    """With other captions; a folder that is not that of the run is refused as before."""
+    folder, config = adapted
+    shapes.make_data(tmp_path / "data")
+    table = tmp_path / "data" / "captions.csv"
+    table.write_text(table.read_text().replace(" red ", " crimson "))
+    values = settings(folder)
+    values["data"]["root"] = str(tmp_path / "data")
+    with pytest.raises(CheckpointError, match="other settings"):
+        adapt_encoders(*asked(load_config(values)))
+    values["training"] |= {"transfer_from": str(folder / "run"), "keep_words": True}
+    before = (folder / "adapted" / "encoder.weights.h5").read_bytes()
+    new = train(load_config(values), tmp_path / "run")
+    assert "crimson" in new.vocabulary and "red" in new.vocabulary
+    assert (folder / "adapted" / "encoder.weights.h5").read_bytes() == before
+    assert (tmp_path / "run" / "encoder.weights.h5").read_bytes() == before
+    other = load_config(settings(tmp_path / "elsewhere", epochs=1))
+    adapt_encoders(*asked(other))
+    values["encoder"]["pretrain_on_words"]["output"] = str(tmp_path / "elsewhere" / "adapted")
+    with pytest.raises(CheckpointError, match="other settings"):
+        adapt_encoders(*asked(load_config(values)))

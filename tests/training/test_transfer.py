@@ -59,6 +59,8 @@ def test_encoder_and_decoder_are_those_of_the_export(exported, data):
     assert config.decoder.model_dump(mode="json") == original["decoder"]
     assert config.text == frozen(data, exported).text and config.data.root == data
     assert with_transferred_model(config) == config
+    own = settings(data, exported, decoder={**original["decoder"], "dropout": 0.05})
+    assert with_transferred_model(load_config(own)).decoder.dropout == 0.05 != original["decoder"]["dropout"]
     plain = load_config(toy.settings(data, data.parent))
     assert with_transferred_model(plain) is plain
 

@@ -43,7 +43,7 @@ class Batches:
     """Yields ``({"features": (P, …), "tokens": (B, T), "image": (B,)}, targets (B, T))``.
 
     ``image`` holds the row in ``features`` of each caption. It is omitted with ``group_by_image``: the captions of
-    image p then start at row p · B / P.
+    image p then start at row p · B / P. With ``old`` images, ``"old"`` (B,) says which captions are theirs.
 
     The order depends only on seed and epoch, so resumed training gets the same batches as uninterrupted training. Rows
     without a caption are all padding; ``targets`` is 0 at positions without a loss.
@@ -55,7 +55,7 @@ class Batches:
         seed: Seed of the order.
         group_by_image: Keep the captions of an image in one batch.
         flipped_ids: The replacement of each token id in captions of mirrored images (V,); None if no image is mirrored.
-        old: Images that the training repeats. Each epoch shows a random part of them.
+        old: Images that the training repeats, whose rows are negative. Each epoch shows a random part of them.
         old_share: Share of the images of an epoch that are old; it is lower if there are too few.
     """
 
@@ -121,12 +121,16 @@ class Batches:
             flipped[: len(sentences)] = np.repeat(self.source.flipped(rows), self.captions_per_image)
             tokens[flipped] = self.flipped_ids[tokens[flipped]]
             targets[flipped] = self.flipped_ids[targets[flipped]]
+        more = {}
+        if self.repeated:
+            more["old"] = np.resize(np.repeat(rows < 0, self.captions_per_image), self.batch_size)
         if self.group_by_image:
-            return {"features": self.source.gather(np.resize(rows, self.images)), "tokens": tokens}, targets
+            features = self.source.gather(np.resize(rows, self.images))
+            return {"features": features, "tokens": tokens, **more}, targets
         unique, image = np.unique(rows, return_inverse=True)
         unique = np.resize(unique, len(unique) + -len(unique) % _IMAGE_STEP)  # rounded up by repeating the first ones
         image = np.resize(image.astype(np.int32), self.batch_size)
-        return {"features": self.source.gather(unique), "tokens": tokens, "image": image}, targets
+        return {"features": self.source.gather(unique), "tokens": tokens, "image": image, **more}, targets
 
     def _padded_captions(self, example: Example) -> tuple[tuple[int, ...], ...]:
         """Returns the captions of an image, padded with empty ones to ``captions_per_image``."""

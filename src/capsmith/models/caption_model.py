@@ -80,9 +80,12 @@ class CaptionModel(keras.Model):
         """Returns the mean cross-entropy over all tokens except padding, in nats.
 
         If a batch has ``"weight"`` (B,), each caption is weighted by it, without label smoothing. With the advantage of
-        a sampled caption as weight, this is the policy gradient (Williams 1992).
+        a sampled caption as weight, this is the policy gradient (Williams 1992). If it has ``"teacher"``, captions in
+        ``"old"`` are learned from its probabilities.
         """
         weight = x.get("weight")
+        if x.get("teacher") is not None:
+            return sum(self.losses, distilled_cross_entropy(y, y_pred, x["teacher"], x["old"]))
         loss = masked_cross_entropy(y, y_pred, self.label_smoothing if weight is None else 0.0, weight)
         for extra in self.losses:
             loss = loss + extra
@@ -139,6 +142,29 @@ def masked_cross_entropy(targets: Any, logits: Any, smoothing: float = 0.0, weig
     loss = _smoothed(ops.cast(logits, "float32"), ops.cast(targets, "int32"), smoothing)  # bfloat16 is too coarse here
     if weight is not None:
         loss = loss * ops.cast(weight, loss.dtype)[:, None]
+    return ops.sum(loss * mask) / ops.maximum(ops.sum(mask), 1.0)
+
+
+def distilled_cross_entropy(targets: Any, logits: Any, teacher: Any, old: Any) -> Any:
+    """Returns the mean cross-entropy over real tokens, with the probabilities of a teacher as targets of some captions.
+
+    Where the model agrees with the teacher, the gradient is zero (knowledge distillation, Hinton et al. 2015; against
+    forgetting, Li and Hoiem 2016).
+
+    Args:
+        targets: Word ids (B, T); 0 is padding.
+        logits: (B, T, V).
+        teacher: Probabilities (B, T, V).
+        old: The captions that are learned from them, (B,) bool.
+
+    Returns:
+        A scalar, in nats.
+    """
+    mask = ops.cast(ops.not_equal(targets, PAD), "float32")
+    logs = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+    hard = -ops.take_along_axis(logs, ops.cast(targets, "int32")[..., None], axis=-1)[..., 0]
+    soft = -ops.sum(ops.cast(teacher, "float32") * logs, axis=-1)
+    loss = ops.where(ops.cast(old, "bool")[:, None], soft, hard)
     return ops.sum(loss * mask) / ops.maximum(ops.sum(mask), 1.0)
 
 

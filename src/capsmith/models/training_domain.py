@@ -104,6 +104,16 @@ class TrainingDomain:
         summary = replace(summary, vectors=summary._vectors(pooled))
         return replace(summary, threshold=_threshold(summary.distances(dev_pooled)))
 
+    def extended(self, lookup: FeatureLookup, train: Sequence[str]) -> "TrainingDomain":
+        """Returns the summary of these training images and of others, with the same components and threshold.
+
+        Args:
+            lookup: Looks up the features of the others.
+            train: Their ids.
+        """
+        others = self._vectors(_pooled(lookup, _evenly_spaced(train, _MAX_TRAIN)))
+        return replace(self, vectors=np.concatenate([self.vectors.astype(np.float32), others]))
+
     def distances(self, features: np.ndarray) -> np.ndarray:
         """Returns the distance of images (N, D) or (N, L, D) to the nearest training image, (N,)."""
         queries = self._vectors(pool(features))

@@ -25,7 +25,10 @@ class StageOneConfig(Settings):
 
 
 class RehearsalConfig(Settings):
-    """Captions of the model in ``transfer_from`` that a training repeats beside its own (Robins 1995)."""
+    """Captions of the model in ``transfer_from`` that a training repeats beside its own (Robins 1995).
+
+    With a frozen encoder, their targets are the probabilities of that model (Li and Hoiem 2017).
+    """
 
     source: Literal["auto", "data", "model"] = "auto"
     """``data``: training images of that run, with their references. ``model``: its summary of its training images, with

@@ -11,6 +11,7 @@ from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.captioner import Captioner
 from capsmith.training.history import Row
 from capsmith.training.objective import Objective
+from capsmith.training.teacher import TaughtBatches, Teacher
 from capsmith.training.teacher_captions import with_teacher_captions
 from capsmith.training.training_images import TrainingImages
 
@@ -30,19 +31,20 @@ class CrossEntropy(Objective):
         records = with_teacher_captions(images.records, config.training.teacher_captions)
         rows = images.source.rows([record.image_id for record in records])
         rehearsal = config.training.rehearsal
-        super().__init__(
-            captioner,
-            Batches(
-                images.source,
-                encode_captions(records, captioner.vocabulary, config, rows),
-                config.training.batch_size,
-                config.seed,
-                config.trains_encoder or len(captioner.feature_shape) > 1,
-                images.flipped_ids,
-                encode_captions(images.old_records, captioner.vocabulary, config, images.old_rows),
-                rehearsal.share if rehearsal is not None else 0.0,
-            ),
+        kind = TaughtBatches if images.old_records and not config.trains_encoder else Batches
+        batches = kind(
+            images.source,
+            encode_captions(records, captioner.vocabulary, config, rows),
+            config.training.batch_size,
+            config.seed,
+            config.trains_encoder or len(captioner.feature_shape) > 1,
+            images.flipped_ids,
+            encode_captions(images.old_records, captioner.vocabulary, config, images.old_rows),
+            rehearsal.share if rehearsal is not None else 0.0,
         )
+        if isinstance(batches, TaughtBatches):
+            batches.teacher = Teacher(captioner)
+        super().__init__(captioner, batches)
 
     @property
     def summary(self) -> str:

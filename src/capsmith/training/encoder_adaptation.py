@@ -35,6 +35,8 @@ logger = get_logger(__name__)
 def adapt_encoders(config: Config, corpus: Corpus) -> None:
     """Adapts the encoders that a config pretrains on words, unless this is done already.
 
+    A training that transfers weights from a run uses the encoder that the run adapted to its own captions.
+
     An interrupted process resumes after its last complete pass.
 
     Raises:
@@ -42,8 +44,19 @@ def adapt_encoders(config: Config, corpus: Corpus) -> None:
         FeatureError: The images cannot be read, the layer or the words cannot be used, or the loss is NaN or infinite.
     """
     for encoder in config.encoders:
-        if encoder.pretrain_on_words is not None:
-            _adapt(encoder, encoder.pretrain_on_words, config, corpus)
+        settings = encoder.pretrain_on_words
+        if settings is not None and not _is_transferred(EncoderFolder(settings.output), config):
+            _adapt(encoder, settings, config, corpus)
+
+
+def _is_transferred(folder: EncoderFolder, config: Config) -> bool:
+    """Returns whether a folder holds an encoder of the run that ``training.transfer_from`` names."""
+    if (source := config.training.transfer_from) is None or not folder.weights.is_file():
+        return False
+    copies = [copy.pretraining for copy in RunDirectory(source).encoders(len(config.encoders))]
+    paths = [path for path in (folder.pretraining, *copies) if path.is_file()]
+    made = [read_json(path, CheckpointError) for path in paths]
+    return folder.pretraining.is_file() and made[0] in made[1:]
 
 
 def copy_adapted_encoders(config: Config, run: RunDirectory) -> None:

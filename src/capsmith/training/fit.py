@@ -42,7 +42,7 @@ from capsmith.training.self_critical import SelfCritical
 from capsmith.training.sessions import Sessions
 from capsmith.training.setup import make_vocabulary, new_captioner
 from capsmith.training.training_images import TrainingImages
-from capsmith.training.transfer import with_transferred_model
+from capsmith.training.transfer import transferred_domain, with_transferred_model
 from capsmith.training.validation import Validation
 from capsmith.training.warm_start import initialise
 
@@ -110,7 +110,7 @@ def _train(training: Training, corpus: Corpus) -> Captioner:
     adapt_encoders(config, corpus)
     captioner, prepared, files = _set_up(config, run, corpus)
     resumed = run.has_state
-    if not resumed:
+    if not resumed or config.training.rehearsal is not None:  # a teacher has the weights before training
         initialise(captioner)
     loop = TrainingLoop(
         OBJECTIVES[config.training.objective](captioner, TrainingImages.of(captioner, prepared)),
@@ -157,7 +157,13 @@ def _set_up(config: Config, run: RunDirectory, corpus: Corpus) -> tuple[Captione
 def _finish(member: Member, prepared: Prepared, run: RunDirectory, history: History) -> None:
     """Saves the summary of the training images, and logs the best epoch."""
     ids = [[record.image_id for record in prepared.split(split)] for split in ("train", "dev")]
-    domain = TrainingDomain.of(StoredFeatures(member, prepared.source), *ids)
+    lookup, training = StoredFeatures(member, prepared.source), member.config.training
+    domain = TrainingDomain.of(lookup, *ids)
+    if (
+        training.keep_words
+        and (old := transferred_domain(training.transfer_from, member.feature_shape[-1])) is not None
+    ):
+        domain = old.extended(lookup, ids[0])  # the images of the old model are familiar too
     if domain is not None:
         domain.save(run.domain)
     best = history.best or 0

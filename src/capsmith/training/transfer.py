@@ -5,6 +5,7 @@ from pathlib import Path
 from capsmith.config import Config, validate
 from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.core.log import get_logger
+from capsmith.core.scopes import Scope, field_scope
 from capsmith.core.starter import STARTER, is_starter
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.export_config import export_config
@@ -12,6 +13,7 @@ from capsmith.models.export_folder import ExportFolder
 from capsmith.models.export_manifest import MemberEntry
 from capsmith.models.exported_weights import decoder_weights
 from capsmith.models.run import RunDirectory
+from capsmith.models.training_domain import TrainingDomain
 from capsmith.vision.fingerprint import encoder_fingerprint
 
 logger = get_logger(__name__)
@@ -49,6 +51,9 @@ def with_transferred_model(config: Config) -> Config:
     ]
     decoder = export_config(folder.path).decoder.model_dump(mode="json")
     decoder["embedding"]["vectors"] = None  # they are among the transferred weights
+    if decoder["type"] == config.decoder.type:  # dropout is a matter of the training, not of the model
+        own = config.decoder.model_dump(mode="json")
+        decoder |= {key: own[key] for key in own if field_scope(type(config.decoder), key) is Scope.TRAINING}
     values = config.model_dump(mode="json")
     values |= {"encoder": encoders if len(encoders) > 1 else encoders[0], "decoder": decoder}
     changed = validate(values, "training.transfer_from")
@@ -72,6 +77,20 @@ def transferred_vocabulary(source: Path) -> Vocabulary:
     run = RunDirectory(folder.path)
     run.require_complete()
     return Vocabulary.load(run.vocabulary)
+
+
+def transferred_domain(source: Path, channels: int) -> TrainingDomain | None:
+    """Returns the summary of the training images of a run or export; None if it has none.
+
+    Args:
+        source: The run or export.
+        channels: D of the features.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
+    folder = ExportFolder.named(source)
+    return TrainingDomain.load(folder.domain if folder.is_export else RunDirectory(folder.path).domain, channels)
 
 
 def single_member(folder: ExportFolder) -> MemberEntry:

@@ -237,3 +237,31 @@ def test_training_captions_are_decoded_from_their_ids(captions, config):
     assert vocabulary.counts[END] == len(captions)
     ids = [n for said in tokens for n in vocabulary.encode(said)]
     assert list(np.bincount(ids, minlength=len(vocabulary)))[4:] == list(vocabulary.counts)[4:]
+
+
+def test_an_extended_vocabulary_keeps_every_word_and_adds_new_ones():
+    """Computed by hand: old ids and counts stay, new words follow by count, then alphabetically."""
+    old = Vocabulary.build(CAPTIONS, min_count=2)
+    new = old.extended([["a", "crimson", "disc"], ["crimson", "azure", "dog"], ["<pad>"]])
+    assert new.words == (*old.words, "crimson", "azure", "disc")
+    assert dict(zip(new.words, new.counts, strict=True)) == {
+        "<pad>": 0,
+        "<unk>": 4,  # cat, runs, एक; and <pad>, which is no word
+        "<start>": 0,
+        "<end>": 6,
+        "a": 4,
+        "dog": 3,
+        "crimson": 2,
+        "azure": 1,
+        "disc": 1,
+    }
+    assert old.extended([["a", "crimson", "disc"], ["crimson"]], min_count=2).words == (*old.words, "crimson")
+    assert old.extended([["azure"], ["crimson"], ["crimson"]], max_words=3).words == (*old.words, "crimson")
+    assert old.extended([["azure"]], max_words=1).words == old.words
+    assert old.extended([]) == old
+
+
+def test_pieces_are_not_extended():
+    old = Vocabulary([*SPECIALS, "a", "d", "##o", "##g"], pieces=True)
+    new = old.extended([["a", "dog", "cat"]])
+    assert (new.words, new.pieces, new.counts[UNK]) == (old.words, True, 1)

@@ -16,6 +16,7 @@ from capsmith.training.retraining.corrections import FILE
 from capsmith.training.transfer import with_transferred_model
 
 _MODEL = "training.transfer_from="
+_DROPOUT = 0.1  # at most: it is noise that moves what the model knows
 _TRAINING = {
     "keep_words": True,
     "rehearsal": {},
@@ -96,6 +97,7 @@ def retrain_config(
     values["encoder"] = _encoders(values["encoder"], model)
     values["features"] |= {"store": None, "cache": str(cache.absolute()), "max_bad_fraction": 0.5}
     values["decoder"]["embedding"]["vectors"] = None
+    values["decoder"]["dropout"] = min(values["decoder"]["dropout"], _DROPOUT)
     values["decoding"]["rerank"] = None
     values["training"] = {**_TRAINING, "batch_size": _batch_size(taught), "transfer_from": _absolute(model)}
     values["evaluation"] |= {"after_training": "dev"}
