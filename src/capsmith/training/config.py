@@ -27,13 +27,13 @@ class StageOneConfig(Settings):
 class RehearsalConfig(Settings):
     """Captions of the model in ``transfer_from`` that a training repeats beside its own (Robins 1995).
 
-    With a frozen encoder, their targets are the probabilities of that model (Li and Hoiem 2017).
+    With a frozen encoder, the targets of their words are the probabilities of that model (Li and Hoiem 2016).
     """
 
     source: Literal["auto", "data", "model"] = "auto"
     """``data``: training images of that run, with their references. ``model``: its summary of its training images, with
-    the captions that it gives them (pseudo-rehearsal); an export needs no data for it. ``auto``: ``data`` if its images
-    can be read, else ``model``."""
+    captions that it samples for them (pseudo-rehearsal); an export needs no data for it. ``auto``: ``data`` if its
+    images can be read, else ``model``."""
     share: float = Field(default=0.5, gt=0, lt=1)
     """Share of the captions in an epoch that are old."""
     images: int = Field(default=1_000, ge=1)

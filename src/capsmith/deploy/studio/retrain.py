@@ -19,7 +19,14 @@ from capsmith.core.errors import CapsmithError
 from capsmith.core.readers.json_files import read_json
 from capsmith.core.readers.number_tables import read_number_table
 from capsmith.deploy.studio.project import StudioError
-from capsmith.deploy.studio.retrain_state import RetrainBusy, RetrainState, is_locked, read_state, write_state
+from capsmith.deploy.studio.retrain_state import (
+    ENDED,
+    RetrainBusy,
+    RetrainState,
+    is_locked,
+    read_state,
+    write_state,
+)
 from capsmith.models.run import RunDirectory
 
 LOG, RUNS = "retrain.log", "runs"
@@ -102,8 +109,10 @@ class Retrain:
             ``state`` (none, running, done, failed or stopped), ``message``, ``progress`` from 0 to 1, ``run``, and
             ``before`` and ``after``: the scores by domain (``new``, ``old``), or None until they are measured.
         """
-        running, last = self._running(), read_state(self.project)
-        child = self._child
+        running = self._running()
+        last, child = read_state(self.project), self._child
+        if last is not None and last.state in ENDED and child is not None and last.process == child.pid:
+            running = False  # it ended between the two looks
         if child is not None and (last is None or last.process != child.pid):
             if running:
                 return _status("running", "starting", 0.0)
@@ -124,18 +133,21 @@ class Retrain:
     # --- private -----------------------------------------------------------------------------------------------------
 
     def _running(self) -> bool:
-        if is_locked(self.project):
-            return True
-        child, last = self._child, read_state(self.project)
+        return self._living_child() is not None or is_locked(self.project)
+
+    def _living_child(self) -> int | None:
+        """Returns the number of this studio's own process, unless it ended or only has to exit."""
+        child = self._child
         if child is None or child.poll() is not None:
-            return False
-        return last is None or last.process != child.pid or last.state == "running"  # else it is only exiting
+            return None
+        last = read_state(self.project)
+        ended = last is not None and last.process == child.pid and last.state in ENDED
+        return None if ended else child.pid
 
     def _process(self) -> int | None:
         """Returns the number of the process that retrains, if there is one."""
-        child = self._child
-        if child is not None and child.poll() is None:
-            return child.pid
+        if (child := self._living_child()) is not None:
+            return child
         last: RetrainState | None = read_state(self.project)
         return last.process if last is not None and is_locked(self.project) else None
 
