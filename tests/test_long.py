@@ -1,4 +1,4 @@
-"""Short versions of the long tests in ``benchmarks/``: fuzzing of all readers, and real kills.
+"""Short versions of the long tests in ``benchmarks/``: fuzzing of all readers, real kills, a service under load.
 
 They take minutes and are marked slow: ``pytest -m slow tests/test_long.py``.
 """
@@ -12,7 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SOURCE = BENCHMARKS.parent / "src"
@@ -82,3 +84,26 @@ def test_every_kill_is_survived(tmp_path):
     assert part["robust.kills_tried"]["value"] == part["robust.kills_survived"]["value"] == 4
     for stage in ("extraction", "training", "self-critical", "evaluation"):
         assert f"{stage}: 1 of 1 kills survived" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_service_under_mixed_load_loses_nothing(tmp_path):
+    for number in range(4):
+        pixels = np.random.default_rng(number).integers(0, 255, (3, 4, 3), np.uint8)
+        Image.fromarray(pixels).resize((320, 240)).save(tmp_path / f"{number}.jpg")
+    command = ["-m", "benchmarks.serving", "soak", "--photos", ".", "--minutes", "0.15", "--write", "part.json"]
+    path = os.pathsep.join([str(SOURCE), str(BENCHMARKS.parent)])
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    part = json.loads((tmp_path / "part.json").read_text(encoding="utf-8"))
+    assert part["serve.lost"]["value"] == part["serve.wrong"]["value"] == 0
+    counts = dict(re.findall(r"(\w+) (\d+)", done.stdout))
+    assert all(int(counts[kind]) > 0 for kind in ("form", "JSON", "bad", "left", "captions"))

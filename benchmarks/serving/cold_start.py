@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from benchmarks.serving.servers import free_port, serving
-from benchmarks.serving.throughput import PHOTOS, command_of, environment
+from benchmarks.serving.throughput import PHOTOS, command_of, environment, photographs
 from benchmarks.serving.wire import TARGETS
 
 _PAUSE = 0.01
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace) -> int:
     """Prints the seconds of each model."""
-    target, photo = TARGETS["capsmith"], min(args.photos.glob("*.jpg"))
+    target, photo = TARGETS["capsmith"], Path(photographs(args.photos, 1)[0])
     request = target.request(photo.read_bytes())
     found: dict[str, list[float]] = {model: [] for model in args.models}
     for turn in range(args.rounds):

@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks.serving.mix import OPTIONS, Ask, Mix
 from benchmarks.serving.servers import Server, free_port, serving
-from benchmarks.serving.throughput import PHOTOS, command_of, environment, in_process
+from benchmarks.serving.throughput import PHOTOS, command_of, environment, in_process, photographs
 from benchmarks.serving.wire import TARGETS
 
 TIMEOUT = 90
@@ -70,7 +70,7 @@ class Tally:
 
 def measure(args: argparse.Namespace) -> int:
     """Runs the load, prints a line a minute and a report; returns 1 if an answer was lost or wrong."""
-    paths = [str(path) for path in sorted(args.photos.glob("*.jpg"))[:: max(1, 8000 // args.images)][: args.images]]
+    paths = photographs(args.photos, args.images)
     images = [Path(path).read_bytes() for path in paths]
     job = {"model": args.model, "paths": paths, "options": OPTIONS}
     expected = in_process([sys.executable, "-m", "benchmarks.serving.offline"], job)

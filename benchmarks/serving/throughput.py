@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace) -> int:
     """Prints the rates, and returns 1 if an answer was lost or wrong."""
-    paths = [str(path) for path in sorted(args.photos.glob("*.jpg"))[:: max(1, 8000 // args.images)][: args.images]]
+    paths = photographs(args.photos, args.images)
     expected = [Answer(*own.values()) for own in _single(args.model, paths, len(paths))["answers"]]
     expected = [one._replace(probabilities=tuple(one.probabilities)) for one in expected]
     results: Results = defaultdict(list)
@@ -62,6 +62,14 @@ def measure(args: argparse.Namespace) -> int:
     if args.write:
         args.write.write_text(json.dumps(_part(args, figures, results), indent=2) + "\n", encoding="utf-8")
     return int(any(one["failed"] for (name, _), runs in results.items() for one in runs if name == "capsmith"))
+
+
+def photographs(folder: Path, count: int) -> list[str]:
+    """Returns some of the JPEG files of a folder, evenly spaced by name."""
+    paths = [str(path) for path in sorted(folder.glob("*.jpg"))]
+    if not paths:
+        raise SystemExit(f"{folder} has no *.jpg: name another folder by --photos")
+    return paths[:: max(1, len(paths) // count)][:count]
 
 
 def _sides(args: argparse.Namespace) -> list[str]:

@@ -1,6 +1,7 @@
 """Many clients: that go away, that hold connections, and that ask for the dearest things at once."""
 
 import contextlib
+import random
 import resource
 import socket
 import struct
@@ -32,6 +33,38 @@ def _(server: Server) -> Played:
         connection.sendall(post(("Content-Length", str(len(body)))) + body)
         time.sleep(0.003 * (number % 5))
         _leave(connection)
+    time.sleep(1.0)
+    return None
+
+
+@attack("600 clients that go away at any moment, alone and eight at a time", 0, slow=True)
+def _(server: Server) -> Played:
+    """Their images may be waiting, decoded, in a batch of the encoder, or in a search; others share these batches."""
+    chance = random.Random(3)
+
+    def ask(moment: float) -> None:
+        images = 1 + int(moment * 1e6) % 2
+        body = form([(IMAGE, server.photo)] * images)
+        connection = connect(server.port)
+        connection.sendall(post(("Content-Length", str(len(body)))) + body)
+        time.sleep(moment)
+        _leave(connection)
+
+    with ThreadPoolExecutor(8) as clients:
+        list(clients.map(ask, [chance.choice((0.15, 0.05, 0.01)) * chance.random() for _ in range(300)]))
+    over = threading.Event()
+
+    def keep_it_expecting() -> None:
+        while not over.is_set():
+            server.upload(bomb(3500))
+
+    other = threading.Thread(target=keep_it_expecting)
+    other.start()
+    for _ in range(300):
+        ask(0.02 * chance.random())
+        time.sleep(0.01)
+    over.set()
+    other.join()
     time.sleep(1.0)
     return None
 

@@ -57,12 +57,18 @@ def test_every_verb_has_a_module(verb, capsys):
     assert f"usage: capsmith {verb}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["nothing"], ["train"], ["list", "nothing"], ["train", "--nonsense"]])
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["evaluate"], ["list", "nothing"], ["train", "--nonsense"]])
 def test_a_usage_error_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
     assert "usage: capsmith" in capsys.readouterr().err
+
+
+def test_train_needs_a_config_or_a_studio(capsys):
+    assert main(["train"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--config" in line and "--from-studio" in line
 
 
 def replace_validate(monkeypatch, action):

@@ -10,7 +10,7 @@ from tests.support import shapes
 
 COLOURS = {"golden": (235, 200, 40), "violet": (150, 50, 200)}
 COPIES = 5
-LEARN = ("training.epochs=30", "training.learning_rate=0.004", "training.batch_size=24")
+LEARN = ("training.epochs=30", "training.learning_rate=0.003", "training.batch_size=24")
 """Settings with which the tiny captioner learns them in seconds."""
 
 

@@ -317,6 +317,30 @@ def test_giving_up_ends_all_requests_at_once(captioner):
     assert [type(one) for one in run(captioner, test)] == [Closed] * 3
 
 
+@pytest.mark.parametrize("stage", ["pass_on", "next_encoded"])
+def test_a_thread_that_fails_refuses_requests_instead_of_letting_them_wait(captioner, stage, monkeypatch, log_lines):
+    captioner.shut("encode")
+
+    async def test(batcher):
+        tasks = await start(batcher, captioner, 1)
+        await until(lambda: captioner.encoded == [[1]])
+        tasks += await start(batcher, captioner, 2)
+
+        def fail(*args):
+            raise SystemError("a mistake of ours")
+
+        monkeypatch.setattr(batcher._queue, stage, fail)
+        captioner.open()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        with pytest.raises(Closed):
+            await batcher.caption(pixels_of(4), beam(captioner))
+        return results
+
+    results = run(captioner, test)
+    assert isinstance(results[1], Closed) or stage == "next_encoded"  # the second image may share the last batch
+    assert any("stopped working: SystemError" in line for line in log_lines)
+
+
 def test_an_observer_is_told_about_each_batch_and_cannot_stop_the_service(captioner):
     seen = []
 

@@ -85,6 +85,23 @@ def test_it_learns_and_a_restarted_studio_sees_it(photos):
     assert button.status() == end
 
 
+def test_it_stops_before_the_training_begins(photos):
+    """The process is killed so early that it cannot save how it ended."""
+    project = photos / ".capsmith-studio"
+    button = Retrain(project, retouched.LEARN[1:])
+    button.start()
+    wait_for(lambda: read_state(project), lambda now: now is not None and now.state == "running")
+    assert button.stop(wait=0)["state"] == "stopped" and not is_locked(project)
+
+
+def test_it_stops_before_the_process_begins(photos):
+    project = photos / ".capsmith-studio"
+    before = Retrain(project).status()
+    button = Retrain(project, retouched.LEARN[1:])
+    button.start()
+    assert button.stop(wait=0) == before and not is_locked(project)
+
+
 def test_it_stops_and_goes_on(photos):
     project = photos / ".capsmith-studio"
     button = Retrain(project, [*retouched.LEARN[1:], "training.epochs=2000", "training.patience=null"])

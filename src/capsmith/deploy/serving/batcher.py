@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 
 from capsmith.core.errors import CapsmithError
+from capsmith.core.log import get_logger
 from capsmith.deploy.serving.batch_queue import BatchQueue, Image, Job, images_at_once
 from capsmith.deploy.serving.batch_work import SIZES, BatchWork, Wanted
 
 Observer = Callable[[str, int, float], None]
 """Told about each batch, by the thread that computed it: ``encode`` or ``search``, images, seconds."""
+
+log = get_logger(__name__)
 
 _SMOOTHING = 0.2  # weight of the last batch in the mean time of an image
 _LONGEST_RETRY = 60.0
@@ -74,7 +77,7 @@ class Batcher:
         self._jobs: set[Job] = set()  # that are awaited
         self._seconds = {"encode": 0.0, "search": 0.0}  # for an image, a moving mean
         self._threads = [
-            threading.Thread(target=run, name=f"{stage} {name}", daemon=True)
+            threading.Thread(target=self._guarded, args=(run,), name=f"{stage} {name}", daemon=True)
             for stage, run in (("encode", self._encode_all), ("search", self._search_all))
         ]
         for thread in self._threads:
@@ -187,6 +190,15 @@ class Batcher:
             raise Overloaded(f"{waiting} images wait for {self.name or 'the model'}", math.ceil(retry))
 
     # --- the two threads ---------------------------------------------------------------------------------------------
+
+    def _guarded(self, run: Callable[[], None]) -> None:
+        """Runs a thread; if it fails, requests are refused instead of waiting for ever."""
+        try:
+            run()
+        except BaseException as error:
+            log.error("the model %s stopped working: %s", self.name, type(error).__name__)
+            self._queue.end()
+            self.give_up()
 
     def _encode_all(self) -> None:
         while batch := self._queue.next_pixels():

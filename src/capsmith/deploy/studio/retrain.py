@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,21 @@ from capsmith.core.errors import CapsmithError
 from capsmith.core.readers.json_files import read_json
 from capsmith.core.readers.number_tables import read_number_table
 from capsmith.deploy.studio.project import StudioError
-from capsmith.deploy.studio.retrain_state import ENDED, RetrainBusy, RetrainState, is_locked, read_state
+from capsmith.deploy.studio.retrain_state import (
+    ENDED,
+    RetrainBusy,
+    RetrainState,
+    is_locked,
+    read_state,
+    write_state,
+)
 from capsmith.models.run import RunDirectory
 
 LOG, RUNS = "retrain.log", "runs"
 _GAIN = "retrain.json"  # in the run; see training/retraining/gain.py
 _MEASURED = 0.1  # share of the progress until the old model is measured; training takes as far as _TRAINED
 _TRAINED = 0.9
+_KILLED = 10.0  # seconds after which a killed process is surely gone
 _LAST = 4096  # bytes of the log in which the last message is looked for
 
 
@@ -86,6 +95,11 @@ class Retrain:
             process = self._process()
             if process is not None:
                 self._end(process, wait)
+                last = read_state(self.project)
+                if last is None or last.process != process:  # it had not begun
+                    self._child = None
+                elif last.state == "running" and not self._running():  # it could not say how it ended
+                    write_state(self.project, replace(last, state="stopped"))
         return self.status()
 
     def status(self) -> dict[str, Any]:
@@ -145,7 +159,7 @@ class Retrain:
                 time.sleep(0.05)
             if self._running():
                 os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-                while self._running() and time.monotonic() < until + wait:
+                while self._running() and time.monotonic() < until + _KILLED:
                     time.sleep(0.05)
 
     def _new_run(self) -> Path:
