@@ -75,7 +75,7 @@ def main() -> int:
 def retrained(model: str, args: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Retrains a model; returns and prints the CIDEr of both domains before and after, and the minutes."""
     photos, run = make_project(model, args, work), work / "run"
-    sets = [*args.set, *(["training.rehearsal={source: model}"] if args.no_old_data else [])]
+    sets = [*args.set, *(["training.rehearsal.source=model"] if args.no_old_data else [])]
     command = [sys.executable, "-m", "capsmith", "train", "--from-studio", str(photos), "--run", str(run)]
     started = time.perf_counter()
     subprocess.run([*command, *(part for change in sets for part in ("--set", change))], check=True)

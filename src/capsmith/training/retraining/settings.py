@@ -19,7 +19,7 @@ _MODEL = "training.transfer_from="
 _DROPOUT = 0.1  # at most: it is noise that moves what the model knows
 _TRAINING = {
     "keep_words": True,
-    "rehearsal": {},
+    "rehearsal": {"share": 0.7, "images": 2000},
     "epochs": 24,
     "learning_rate": 3e-4,
     "patience": 8,
