@@ -52,6 +52,6 @@ def test_cross_entropy_learns_from_them(tmp_path, monkeypatch):
     config = SimpleNamespace(training=training, seed=1, trains_encoder=False)
     captioner = SimpleNamespace(config=config, vocabulary=None, feature_shape=(4,), model=None)
     source = SimpleNamespace(rows=lambda ids: list(range(len(ids))))
-    images = SimpleNamespace(source=source, records=RECORDS, flipped_ids=None)
+    images = SimpleNamespace(source=source, records=RECORDS, flipped_ids=None, old_records=(), old_rows=())
     cross_entropy.CrossEntropy(captioner, images)
     assert [record.captions for record in seen] == [("one", "two", "taught"), ("three",)]

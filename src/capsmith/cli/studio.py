@@ -87,13 +87,14 @@ def _serve(args: argparse.Namespace) -> int:
     from capsmith.deploy.serving.listening import address_of, is_loopback, listen
     from capsmith.deploy.serving.loading import prepare
     from capsmith.deploy.serving.models import named_paths
-    from capsmith.deploy.serving.server import serve
+    from capsmith.deploy.serving.server import require_packages, serve
     from capsmith.deploy.serving.settings import ServeSettings
     from capsmith.deploy.studio.fingerprint import fingerprint
     from capsmith.deploy.studio.project import project_folder
     from capsmith.deploy.studio.scan import take_over
     from capsmith.deploy.studio.store import Store
 
+    require_packages("capsmith studio")  # before a project is created
     (model,) = named_paths([args.run] if args.run else [])
     settings = ServeSettings(args.host, args.port, tuple(args.allowed_host), threads=args.threads, workers=args.workers)
     load = prepare(model, settings, args.set, _load_keras)

@@ -63,7 +63,7 @@ def serve(
     models = Models()
     loading = _Loading(models)
     try:
-        _require_packages()
+        require_packages()
         models.start(loads, loading.done)
         server, app = _server(models, settings, make_app)
         loading.attach(server, app)
@@ -114,7 +114,7 @@ class _Loading:
             self._app.state.service.watch(model)
 
 
-def _require_packages() -> None:
+def require_packages(verb: str = "capsmith serve") -> None:
     """Raises MissingExtraError if a package of the extra is missing, without importing any."""
     for module, package in _PACKAGES.items():
         try:
@@ -122,7 +122,7 @@ def _require_packages() -> None:
         except ValueError:
             found = False
         if not found:
-            raise MissingExtraError(package, "serve", "capsmith serve")
+            raise MissingExtraError(package, "serve", verb)
 
 
 def _server(models: Models, settings: ServeSettings, make_app: MakeApp | None) -> tuple[Any, Any]:
