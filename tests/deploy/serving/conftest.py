@@ -2,19 +2,9 @@
 
 import pytest
 
-from benchmarks import browser
 from tests.support.service_page import PageCaptioner, PageVisit, page_server
 
 CONTEXT = {"viewport": {"width": 1280, "height": 800}, "permissions": ["clipboard-read", "clipboard-write"]}
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    pytest.importorskip("playwright", reason="needs playwright")
-    if browser.chromium() is None:
-        pytest.skip("needs Chromium")
-    with browser.launched() as launched:
-        yield launched
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,6 @@ CAPTIONS = {
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return photos(tmp_path / "photos")
-
-
-@pytest.fixture
 def store(folder):
     with opened(folder) as store:
         for image in store.images().images:

@@ -9,15 +9,10 @@ from PIL import Image
 from capsmith.deploy.serving.openapi import openapi_document
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.deploy.studio.app import studio_app
-from tests.deploy.studio.projects import client_of_studio, photos, propose, studio_of, wait_until, write_image
+from tests.deploy.studio.projects import client_of_studio, propose, studio_of, wait_until, write_image
 from tests.support.service import QuickCaptioner
 
 JSON = {"content-type": "application/json"}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return photos(tmp_path / "photos")
 
 
 @pytest.fixture

@@ -16,11 +16,6 @@ from tests.deploy.studio.projects import listing, opened, photos, proposal, prop
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return photos(tmp_path / "photos")
-
-
-@pytest.fixture
 def store(folder):
     with opened(folder) as store:
         yield store

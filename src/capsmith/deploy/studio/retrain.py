@@ -126,7 +126,7 @@ class Retrain:
             message, progress = _stage(run, gain)
             return _status("running", message, progress, last.run, gain)
         if last.state == "running":  # it was killed
-            return _status("failed", "the training ended unexpectedly; it can be continued", 0.0, last.run, gain)
+            return _status("failed", "the training ended unexpectedly: start it again", 0.0, last.run, gain)
         progress = 1.0 if last.state == "done" else 0.0
         return _status(last.state, last.message, progress, last.run, gain)
 

@@ -2,17 +2,7 @@
 
 import pytest
 
-from benchmarks import browser
 from tests.deploy.studio.page.window import Window, paint, studio_over
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    pytest.importorskip("playwright", reason="needs playwright")
-    if browser.chromium() is None:
-        pytest.skip("needs Chromium")
-    with browser.launched() as launched:
-        yield launched
 
 
 @pytest.fixture
