@@ -123,8 +123,9 @@ def test_a_screen_reader_hears_what_the_grid_is_and_what_happens(open_window, tm
         window.press("Enter")
         assert window.page.get_by_role("alert").filter(has_text=re.compile("word")).count() == 1
         window.press("Escape", "End", "a", "a")
-        # again, as "Saved" may be said just after it
-        window.until(lambda: window.press("j") or "last image" in window.said)
+        window.page.wait_for_timeout(800)  # until the edits are saved, which is said too
+        window.press("j")
+        window.until(lambda: "last image" in window.said)
 
 
 def test_tab_reaches_everything_and_the_focus_is_visible(open_window, tmp_path):
