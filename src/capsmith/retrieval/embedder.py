@@ -38,7 +38,7 @@ class Embedder(Protocol):
 
     @property
     def bank(self) -> np.ndarray | None:
-        """Vectors of training images (P, d) in the joint space, against which popularity is measured; None if unknown."""
+        """Vectors of training images (P, d) in the joint space, to measure popularity against; None if unknown."""
 
     def encode(self, *pixels: np.ndarray) -> np.ndarray:
         """Returns the features (N, D) or (N, L, D) of pixels (N, H, W, 3) in 0–255, one array for each encoder."""
