@@ -29,6 +29,7 @@ from capsmith.models.exported_member import ExportedMember
 from capsmith.models.feature_origin import require_encoder
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
+from capsmith.training.config import RootConfig
 
 logger = get_logger(__name__)
 
@@ -98,7 +99,7 @@ def evaluate(
     return evaluate_captioner(captioner, out, corpus, split, runs.runs, runs.average)
 
 
-def require_report(out: Path, split: str, config: Config) -> None:
+def require_report(out: Path, split: str, config: RootConfig) -> None:
     """Checks that the report of a split may be written, before any work is done.
 
     Raises:

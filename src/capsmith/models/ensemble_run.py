@@ -18,7 +18,7 @@ from capsmith.models.export_folder import ExportFolder
 from capsmith.models.model_paths import YAML as _YAML
 from capsmith.models.model_paths import is_model as is_model
 from capsmith.models.run import RunDirectory
-from capsmith.models.run_config import run_config, run_configs
+from capsmith.models.run_config import any_run_config, run_config, run_configs
 
 RunPaths = str | Path | Iterable[str | Path]
 """A run directory, an export, a saved ensemble, or several of them."""
@@ -112,7 +112,7 @@ def _expanded(run: RunDirectory, overrides: tuple[str, ...], average: bool) -> M
         if average:
             raise ConfigError(f"{run} is an export: only the weights of runs can be averaged")
         return ModelRuns((run.path,), False, export.report, overrides)
-    config = run_config(run.path, overrides)
+    config = any_run_config(run.path, overrides)
     others = [_beside(member.run, run.path) for member in config.ensemble]
     report = run.report / "average" if average and others else run.report
     return ModelRuns((run.path, *others), average, report, overrides)
