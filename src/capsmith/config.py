@@ -22,15 +22,8 @@ from capsmith.core.yaml_io import dump_yaml, read_yaml
 from capsmith.data.datasets import DATASETS
 from capsmith.decoding.config import DECODINGS, DecodingConfig, GreedyConfig
 from capsmith.models.decoders.config import DECODERS, DecoderConfig, EmbeddingConfig
-from capsmith.training.config import (
-    EvaluationConfig,
-    MemberConfig,
-    RootConfig,
-    StageOneConfig,
-    TrainingConfig,
-    check_members,
-    check_mirrors,
-)
+from capsmith.training.common.config import MemberConfig, RootConfig, StageOneConfig, check_members, check_mirrors
+from capsmith.training.config import EvaluationConfig, TrainingConfig
 from capsmith.training.embedding.config import EmbeddingRunConfig
 from capsmith.vision.config import require_pickle_suffices
 
@@ -45,6 +38,7 @@ class Config(RootConfig):
     """The complete settings of the training of a captioner."""
 
     kind: ClassVar[str] = "captioner"
+    words_key: ClassVar[str] = "decoder.embedding"
 
     decoder: Annotated[AnyDecoder, Scope.MODEL]
     """The language model."""
@@ -81,8 +75,13 @@ class Config(RootConfig):
     @property
     def stage_one(self) -> tuple[Path, StageOneConfig] | None:
         """The run whose weights the training starts from and the training that makes it, if the config names both."""
-        run, settings = self.training.resume_weights_from, self.training.stage_one
-        return (run, settings) if run is not None and settings is not None else None
+        settings = self.training.stage_one
+        return (self.weights_from, settings) if self.weights_from is not None and settings is not None else None
+
+    @property
+    def weights_from(self) -> Path | None:
+        """The run of the same model whose weights the training starts from, if any."""
+        return self.training.resume_weights_from
 
     @property
     def transferred_from(self) -> Path | None:

@@ -6,7 +6,7 @@ An image is right for a caption if the caption is one of its own. The rank of a 
 wrong items that are at least as similar as its best right item: a tie counts against the model.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -99,7 +99,7 @@ class _Scores:
         full = f"{score}_{self.name}" if self.name else score
         signature = f"{full}|similarity:{self.name or 'cosine'}|{self.end}"
         value = float(combine(statistics.sum(axis=0)))
-        per_image = dict(zip(self.ids, values.tolist(), strict=True))
+        per_image: dict[Hashable, float] = dict(zip(self.ids, values.tolist(), strict=True))
         self.scores[full] = Score(full, value, per_image, signature, statistics, combine)
 
 

@@ -7,7 +7,7 @@ from capsmith.config import EmbeddingRunConfig
 from capsmith.core.errors import ConfigError
 from capsmith.models.embedding.embedder import EmbeddingRun, RunEmbedder
 from capsmith.models.ensemble_run import find_runs
-from capsmith.models.run_config import any_run_config, of_run
+from capsmith.models.run_config import of_run
 from capsmith.retrieval.embedder import Embedder
 
 
@@ -40,5 +40,7 @@ def run_embedder(runs: Sequence[str | Path], overrides: Sequence[str] = ()) -> R
         ConfigError: An override is not valid, or would change the model.
     """
     found = find_runs([runs] if isinstance(runs, str | Path) else runs, overrides)
-    configs = [of_run(run, any_run_config(run, found.overrides), EmbeddingRunConfig) for run in found.runs]
+    configs = [
+        of_run(run, config, EmbeddingRunConfig) for run, config in zip(found.runs, found.any_configs(), strict=True)
+    ]
     return RunEmbedder([EmbeddingRun.load(run, config) for run, config in zip(found.runs, configs, strict=True)])

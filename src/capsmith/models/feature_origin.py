@@ -16,7 +16,7 @@ from capsmith.core.log import get_logger
 from capsmith.core.readers.file_schema import FileSchema
 from capsmith.data.records import Record
 from capsmith.models.run import RunDirectory
-from capsmith.training.config import RootConfig
+from capsmith.training.common.config import RootConfig
 from capsmith.vision.encoder_folder import encoder_folders
 from capsmith.vision.fingerprint import MAY_DIFFER_IN_RUNS, describe_differences, encoder_fingerprint, file_sha256
 from capsmith.vision.images import load_image

@@ -71,7 +71,7 @@ def any_run_config(run: str | Path, overrides: Sequence[str] = (), require_all: 
 _ADDED_LATER = frozenset({"seed", "ensemble"})  # sections that the first version did not write
 
 
-def run_configs(runs: Sequence[str | Path], overrides: Sequence[str] = (), require_all: bool = True) -> list[Config]:
+def run_configs(runs: Sequence[str | Path], overrides: Sequence[str] = (), require_all: bool = True) -> list[AnyConfig]:
     """Reads the configs of runs that form an ensemble. Decoding and evaluation follow the first run.
 
     Args:
@@ -85,7 +85,7 @@ def run_configs(runs: Sequence[str | Path], overrides: Sequence[str] = (), requi
     """
     overrides = check_overrides(overrides)
     shared = [change for change in overrides if _section_scope(change) not in _OF_THE_FIRST]
-    return [run_config(run, shared if number else overrides, require_all) for number, run in enumerate(runs)]
+    return [any_run_config(run, shared if number else overrides, require_all) for number, run in enumerate(runs)]
 
 
 def _section_scope(override: str) -> Scope | None:

@@ -179,10 +179,8 @@ def _schema(settings: _Settings, headers: Mapping[str, ArrayHeader]) -> dict[str
             "text_hidden_bias": ("h",),
             "text_output_kernel": ("h", "d"),
         }
-    return {
-        _SETTINGS: _BYTES,
-        **{name: ArraySpec(FLOATS, shape, -_LARGEST, _LARGEST) for name, shape in shapes.items()},
-    }
+    schema = {name: ArraySpec(FLOATS, shape, -_LARGEST, _LARGEST) for name, shape in shapes.items()}
+    return {_SETTINGS: _BYTES, **schema, "bank": ArraySpec(FLOATS, ("P", "d"), -2, 2)}
 
 
 def _recurrent_shapes(settings: _Settings, headers: Mapping[str, ArrayHeader]) -> dict[str, tuple[int | str, ...]]:

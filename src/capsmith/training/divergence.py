@@ -4,7 +4,7 @@ import math
 
 from capsmith.core.errors import CapsmithError
 from capsmith.models.run import RunDirectory
-from capsmith.training.config import OptimisationConfig
+from capsmith.training.common.config import OptimisationConfig
 
 
 def require_finite(loss: float, epoch: int, config: OptimisationConfig, run: RunDirectory, has_best: bool) -> None:

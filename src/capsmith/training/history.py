@@ -12,7 +12,7 @@ from capsmith.core.errors import CheckpointError
 from capsmith.core.files import write_text
 from capsmith.core.readers.file_schema import FileSchema
 from capsmith.core.readers.number_tables import read_number_table
-from capsmith.training.config import OptimisationConfig
+from capsmith.training.common.config import OptimisationConfig
 
 Row = dict[str, float]
 _ADVICE = "remove it to train from the start"

@@ -170,9 +170,9 @@ class TrainingLoop:
         )
 
     def _log_epoch(self, row: Row, scores: Mapping[str, Score], best: bool) -> None:
-        dev = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
+        dev = " ".join([self.validation.label, *(f"{name} {score.value:.4f}" for name, score in scores.items())])
         logger.info(
-            f"epoch {row['epoch']:.0f}/{self.config.epochs}  {self.objective.progress(row)}  {self.validation.label} {dev}  "
+            f"epoch {row['epoch']:.0f}/{self.config.epochs}  {self.objective.progress(row)}  {dev}  "
             f"{row['seconds']:.0f} s" + ("  *" if best else "")
         )
 

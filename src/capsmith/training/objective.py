@@ -9,7 +9,7 @@ import numpy as np
 
 from capsmith.core.compilation import training_step
 from capsmith.data.text.vocabulary import PAD
-from capsmith.training.config import OptimisationConfig
+from capsmith.training.common.config import OptimisationConfig
 from capsmith.training.history import Row
 
 Samples = dict[str, list[float]]

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from capsmith.models.captioner import Captioner
-from capsmith.training.config import OptimisationConfig
+from capsmith.training.common.config import OptimisationConfig
 
 
 class _PerVariableRates:

@@ -8,7 +8,7 @@ from capsmith.config import AnyConfig, load_config, of_kind
 from capsmith.core.errors import ConfigError
 from capsmith.core.scopes import Use, inherit
 from capsmith.models.run import RunDirectory
-from capsmith.training.config import MemberConfig
+from capsmith.training.common.config import MemberConfig
 from capsmith.training.history import History, read_csv
 
 

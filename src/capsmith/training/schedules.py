@@ -2,7 +2,7 @@
 
 import math
 
-from capsmith.training.config import OptimisationConfig
+from capsmith.training.common.config import OptimisationConfig
 
 _RISE, _INITIAL = 0.3, 1 / 25  # of onecycle: fraction of the epochs with a rising rate, and the initial rate
 

@@ -14,7 +14,7 @@ from keras import ops
 from capsmith.data.text.vocabulary import PAD, UNK
 from capsmith.models.decoders.dense import product
 from capsmith.models.decoders.feature_scaling import FeatureScaling
-from capsmith.models.decoders.recurrence import build_recurrence
+from capsmith.models.decoders.recurrence import Recurrence, build_recurrence
 from capsmith.models.embedding.config import BagOfWordsConfig, ImageHeadConfig, JointEmbeddingConfig, RecurrentConfig
 from capsmith.models.embedding.losses import hinge, infonce, negatives
 from capsmith.retrieval.heads import ImageHead, TextHead
@@ -100,18 +100,19 @@ class TextNetwork(keras.layers.Layer):
         self.dropout = keras.layers.Dropout(config.dropout)
         self.bag_dropout = keras.layers.Dropout(config.dropout)
         self.chance = keras.random.SeedGenerator()
-        recurrent = isinstance(config, RecurrentConfig)
-        self.directions = {}
+        self.directions: dict[str, Recurrence] = {}
+        self.pooling = config.pooling if isinstance(config, RecurrentConfig) else "mean"
         if isinstance(config, RecurrentConfig):
             names = ("forward", "backward") if config.bidirectional else ("forward",)
             self.directions = {name: build_recurrence(config.cell, config.units, width, name=name) for name in names}
             parts = len(names) * (2 if config.pooling == "mean_max" else 1)
             self.kernel = self.add_weight(shape=(config.units * parts, size), name="kernel")
-        self.has_bag = not recurrent or config.bag_of_words
+        self.has_bag = isinstance(config, BagOfWordsConfig) or config.bag_of_words
         if self.has_bag:
             self.bag_kernel = self.add_weight(shape=(width, size), initializer="glorot_normal", name="bag_kernel")
-        self.hidden = 0 if recurrent else config.hidden
-        if self.hidden:
+        self.hidden = 0
+        if isinstance(config, BagOfWordsConfig) and config.hidden:
+            self.hidden = config.hidden
             self.hidden_dropout = keras.layers.Dropout(config.hidden_dropout)
             self.hidden_kernel = self.add_weight(shape=(width, self.hidden), name="hidden_kernel")
             self.hidden_bias = self.add_weight(shape=(self.hidden,), initializer="zeros", name="hidden_bias")
@@ -153,13 +154,13 @@ class TextNetwork(keras.layers.Layer):
             own = x if name == "forward" else ops.take_along_axis(x, back[..., None], axis=1)
             z = layer.inputs(own)
             h = layer.sentence(z, layer.zero(z[:, 0]))  # pooling does not ask for the order of words
-            if self.config.pooling == "last":
+            if self.pooling == "last":
                 last = ops.maximum(length - 1, 0)
                 pooled.append(ops.take_along_axis(h, last[..., None], axis=1)[:, 0])
-            if self.config.pooling in ("mean", "mean_max"):
+            if self.pooling in ("mean", "mean_max"):
                 count = ops.cast(ops.maximum(length, 1), h.dtype)
                 pooled.append(ops.sum(h * mask, axis=1) / count)
-            if self.config.pooling in ("max", "mean_max"):
+            if self.pooling in ("max", "mean_max"):
                 found = ops.max(ops.where(mask > 0, h, -2.0), axis=1)  # an output is never below -1
                 highest.append(ops.where(length > 0, found, ops.zeros_like(found)))
         return ops.concatenate([*pooled, *highest], axis=-1)

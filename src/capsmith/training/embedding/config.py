@@ -9,12 +9,7 @@ from capsmith.core.schema import Settings
 from capsmith.core.scopes import Scope
 from capsmith.models.decoders.config import EmbeddingConfig
 from capsmith.models.embedding.config import JointEmbeddingConfig
-from capsmith.training.config import (
-    MemberConfig,
-    OptimisationConfig,
-    RootConfig,
-    check_mirrors,
-)
+from capsmith.training.common.config import MemberConfig, OptimisationConfig, RootConfig, check_mirrors
 
 
 class EmbeddingTrainingConfig(OptimisationConfig):
@@ -69,6 +64,7 @@ class EmbeddingRunConfig(RootConfig):
     """The complete settings of the training of a joint embedding."""
 
     kind: ClassVar[str] = "embedding"
+    words_key: ClassVar[str] = "embedding.text.words"
 
     embedding: Annotated[JointEmbeddingConfig, Scope.MODEL]
     """The joint space of images and texts."""
