@@ -4,7 +4,8 @@ Training, extraction and captioning all use `load_image`, so an image gives the 
 Pillow's antialiased bilinear filter, directly to the requested height and width; the aspect ratio is not kept, as in
 the training of the encoders. Large JPEG files are decoded at 1/2, 1/4 or 1/8 size (Pillow's draft mode) when that
 still leaves twice the requested pixels in each direction: several times faster, and within a few grey levels of the
-full decode. ``image_files`` decides which files are opened.
+full decode. ``image_files`` decides which files are opened. Networks that were trained elsewhere may take images that
+were brought to size in another way (``framing``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from capsmith.core.errors import ImageError, one_line
 from capsmith.vision.cached_crops import Crop
+from capsmith.vision.framing import Framing, centre_box
 from capsmith.vision.image_files import MAX_PIXELS, check_size, open_image, orientation, read_image
 from capsmith.vision.image_formats import FORMATS
 
@@ -35,7 +37,11 @@ _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
 def load_image(
-    source: ImageSource, size: tuple[int, int], max_pixels: int = MAX_PIXELS, crop: Crop | None = None
+    source: ImageSource,
+    size: tuple[int, int],
+    max_pixels: int = MAX_PIXELS,
+    crop: Crop | None = None,
+    framing: Framing = "stretch",
 ) -> np.ndarray:
     """Loads one image as upright 8-bit RGB of the given size.
 
@@ -48,6 +54,8 @@ def load_image(
         size: Height and width of the result in pixels.
         max_pixels: Images with more pixels than this are refused before they are decoded.
         crop: Region of the upright image to keep, optionally mirrored; None keeps the complete image.
+        framing: How the image is brought to this size; a crop is always stretched. ``centre`` uses Pillow's bicubic
+            filter and decodes at full size.
 
     Returns:
         (H, W, 3) uint8.
@@ -59,15 +67,19 @@ def load_image(
     if isinstance(source, np.ndarray):
         pillow_image = _from_array(source, name)
         check_size(*pillow_image.size, name, max_pixels)
-        return _to_pixels(pillow_image, size, name, crop)
+        return _to_pixels(pillow_image, size, name, crop, framing)
     if isinstance(source, Image.Image):
-        return _to_pixels(_copy(source, name, max_pixels), size, name, crop)
+        return _to_pixels(_copy(source, name, max_pixels), size, name, crop, framing)
     with open_image(source, name, max_pixels) as image:
-        return opened_pixels(image, size, name, crop)
+        return opened_pixels(image, size, name, crop, framing)
 
 
 def load_sizes(
-    source: ImageSource, sizes: Sequence[tuple[int, int]], name: str | None = None, max_pixels: int = MAX_PIXELS
+    source: ImageSource,
+    sizes: Sequence[tuple[int, int]],
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    framing: Framing = "stretch",
 ) -> list[np.ndarray]:
     """Loads one image in several sizes; each is what ``load_image`` returns.
 
@@ -78,6 +90,7 @@ def load_sizes(
         sizes: Height and width of each result in pixels.
         name: Name of the image in messages; by default that of the source.
         max_pixels: As for ``load_image``.
+        framing: As for ``load_image``.
 
     Returns:
         For each size (H, W, 3) uint8.
@@ -87,34 +100,36 @@ def load_sizes(
     """
     name = image_name(source) if name is None else name
     if isinstance(source, np.ndarray | Image.Image):
-        made = {size: load_image(source, size, max_pixels) for size in dict.fromkeys(sizes)}
+        made = {size: load_image(source, size, max_pixels, framing=framing) for size in dict.fromkeys(sizes)}
         return [made[size] for size in sizes]
     data = source if isinstance(source, bytes) else read_image(source, name)
     made = {}
     while left := [size for size in sizes if size not in made]:
         with open_image(data, name, max_pixels) as image:
-            same = [size for size in left if _draft(image, size) == _draft(image, left[0])]
-            _use_draft(image, left[0])
+            same = [size for size in left if _draft(image, size, framing) == _draft(image, left[0], framing)]
+            _use_draft(image, left[0], framing)
             rgb = _decoded(image, name)
-            made |= {size: _resized(rgb, size, name, None) for size in same}
+            made |= {size: _resized(rgb, size, name, None, framing) for size in same}
     return [made[size] for size in sizes]
 
 
-def opened_pixels(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None = None) -> np.ndarray:
+def opened_pixels(
+    image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None = None, framing: Framing = "stretch"
+) -> np.ndarray:
     """Returns the pixels (H, W, 3) of an image that ``open_image`` has opened, as ``load_image`` does; once only."""
-    _use_draft(image, size)
-    return _to_pixels(image, size, name, crop)
+    _use_draft(image, size, framing)
+    return _to_pixels(image, size, name, crop, framing)
 
 
-def _use_draft(image: Image.Image, size: tuple[int, int]) -> None:
-    if image.format in ("JPEG", "MPO"):
+def _use_draft(image: Image.Image, size: tuple[int, int], framing: Framing) -> None:
+    if image.format in ("JPEG", "MPO") and framing == "stretch":
         side = 2 * max(size)  # the larger side for both: an EXIF rotation may still swap them
         image.draft(None, (side, side))
 
 
-def _draft(image: Image.Image, size: tuple[int, int]) -> int:
+def _draft(image: Image.Image, size: tuple[int, int], framing: Framing) -> int:
     """Returns by how much Pillow's draft mode will reduce an image that is not decoded yet."""
-    if image.format not in ("JPEG", "MPO"):
+    if image.format not in ("JPEG", "MPO") or framing != "stretch":
         return 1
     possible = min(image.size) // (2 * max(size))
     return next((scale for scale in (8, 4, 2) if possible >= scale), 1)
@@ -142,8 +157,8 @@ def _copy(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
         raise ImageError(f"{name}: the image cannot be decoded ({one_line(error)})") from error
 
 
-def _to_pixels(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None) -> np.ndarray:
-    return _resized(_decoded(image, name), size, name, crop)
+def _to_pixels(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None, framing: Framing) -> np.ndarray:
+    return _resized(_decoded(image, name), size, name, crop, framing)
 
 
 def _decoded(image: Image.Image, name: str) -> Image.Image:
@@ -153,11 +168,15 @@ def _decoded(image: Image.Image, name: str) -> Image.Image:
         return _rgb(_upright(image))
 
 
-def _resized(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None) -> np.ndarray:
+def _resized(
+    image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None, framing: Framing
+) -> np.ndarray:
     target = (size[1], size[0])  # Pillow's order: width, height
     with _damage_explained(name):
         if crop is not None:
             return np.array(_crop(image, crop, target))
+        if framing == "centre" and image.size != target:
+            return np.array(image.resize(target, Image.Resampling.BICUBIC, box=centre_box(image.size, target)))
         return np.array(image if image.size == target else image.resize(target, Image.Resampling.BILINEAR))
 
 

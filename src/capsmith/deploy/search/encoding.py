@@ -84,7 +84,7 @@ def encode_images(
             hash = hashlib.sha256(data).digest()
             if hash in known:
                 return Decoded(item, None, Encoded(item, hash))
-            pixels = load_sizes(data, embedder.image_sizes, str(item.path))
+            pixels = load_sizes(data, embedder.image_sizes, str(item.path), framing=embedder.framing)
         except ImageError as error:
             return Decoded(item, None, Encoded(item, error=error))
         return Decoded(item, pixels, Encoded(item, hash, look_of(pixels[0])))

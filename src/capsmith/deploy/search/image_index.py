@@ -178,7 +178,7 @@ class ImageIndex:
         """
         _require(by)
         model = self._model()
-        pixels = load_sizes(image, model.image_sizes)
+        pixels = load_sizes(image, model.image_sizes, framing=model.framing)
         with self._encoding:
             features = model.encode(*(part[None] for part in pixels))
         queries = model.embed_features(features)[:1], model.visual_vectors(features)[:1]
