@@ -168,9 +168,7 @@ def _decoded(image: Image.Image, name: str) -> Image.Image:
         return _rgb(_upright(image))
 
 
-def _resized(
-    image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None, framing: Framing
-) -> np.ndarray:
+def _resized(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None, framing: Framing) -> np.ndarray:
     target = (size[1], size[0])  # Pillow's order: width, height
     with _damage_explained(name):
         if crop is not None:

@@ -4,6 +4,7 @@ An image is a name in the folder. Its content is what the file holds, known by i
 their vectors, and a moved image is not encoded again. The vectors of a content are one row of the vector files.
 """
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -108,17 +109,17 @@ def state_of(database: Database) -> State:
     Raises:
         ImageIndexError: The numbers make no sense.
     """
-    values = dict(database.rows("SELECT key, value FROM meta WHERE key != ?", (_ROOT,)))
+    values = {key: value for key, value in database.rows("SELECT key, value FROM meta WHERE key != ?", (_ROOT,))}
     numbers = [values.get(key, 0) for key in (_ROWS, _NUMBER, _CHANGES)]
     if not all(type(number) is int and 0 <= number < _MOST for number in numbers):
         raise ImageIndexError(f"{database.path} is damaged ({numbers!r:.80} rows): {ADVICE}")
     return State(*numbers)
 
 
-def keep_state(connection: object, state: State) -> None:
+def keep_state(connection: sqlite3.Connection, state: State) -> None:
     """Saves it, in a transaction."""
     values = zip((_ROWS, _NUMBER, _CHANGES), state, strict=True)
-    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)  # type: ignore[attr-defined]
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
 
 
 def root_of(database: Database) -> bytes | None:

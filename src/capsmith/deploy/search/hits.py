@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from capsmith.core.errors import ConfigError
+
+By = Literal["visual", "semantic", "both"]
+"""What hits for an image are ranked by; ``both``: the mean of the two cosines."""
 MAX_BITS = 6
 """Bits of 64 in which the looks of near-duplicates may differ."""
 MIN_COSINE = 0.97
@@ -81,3 +85,13 @@ def near_duplicates(first: Candidate, second: Candidate) -> bool:
     if ((first.look ^ second.look) & (1 << 64) - 1).bit_count() > MAX_BITS:
         return False
     return float(first.vector.astype(np.float32) @ second.vector.astype(np.float32)) >= MIN_COSINE
+
+
+def require_by(by: str) -> None:
+    """Checks what hits are ranked by.
+
+    Raises:
+        ConfigError: It is none of ``By``.
+    """
+    if by not in get_args(By):
+        raise ConfigError(f"by: {by!r:.40} is not one of {', '.join(get_args(By))}")

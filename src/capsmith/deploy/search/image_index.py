@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Self
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from capsmith.core.errors import ConfigError
 from capsmith.core.files import path_argument
 from capsmith.deploy.folder.names import name_inside, printable_name
 from capsmith.deploy.search.catalog import CHECKED, check_blocks, read_catalog, root_of
-from capsmith.deploy.search.hits import Candidate, Hit, folded
+from capsmith.deploy.search.hits import By, Candidate, Hit, folded, require_by
 from capsmith.deploy.search.index_file import ADVICE, ImageIndexError, IndexFile
 from capsmith.deploy.search.vector_file import KINDS
 from capsmith.deploy.search.view import Queries, View, current_view
@@ -21,8 +21,6 @@ from capsmith.deploy.search.words import best_captions
 from capsmith.retrieval.embedder import Embedder
 from capsmith.vision.images import ImageSource, load_sizes
 
-By = Literal["visual", "semantic", "both"]
-"""What hits for an image are ranked by; ``both``: the mean of the two cosines."""
 MOST = 10_000
 """Most hits of a search."""
 _SQL = 500  # values in one statement
@@ -176,7 +174,7 @@ class ImageIndex:
             ImageError: The image cannot be read.
             ImageIndexError: The index was opened without its model, or is damaged.
         """
-        _require(by)
+        require_by(by)
         model = self._model()
         pixels = load_sizes(image, model.image_sizes, framing=model.framing)
         with self._encoding:
@@ -199,7 +197,7 @@ class ImageIndex:
         Raises:
             UnknownImage: There is no such image, or it could not be read.
         """
-        _require(by)
+        require_by(by)
         sql = "SELECT c.row FROM images i JOIN contents c ON c.id = i.content WHERE i.id = ?"
         view = self._current()
         rows = self._database.rows(sql, (id,))
@@ -239,7 +237,7 @@ class ImageIndex:
         if not 1 <= top <= MOST:
             raise ConfigError(f"top: {top} is not a number from 1 to {MOST:,}")
         view = self._current()
-        total = view.count
+        total = view.total
         count = min(_wanted(top, fold) + (without is not None), total)
         while count:
             rows, scores, ranks = view.ranked(queries, KINDS if by == "both" else (by,), count)
@@ -299,8 +297,3 @@ def _hits(candidates: list[Candidate], fold: bool) -> list[Hit]:
 
 def _wanted(top: int, fold: bool) -> int:
     return 2 * top + 8 if fold else top
-
-
-def _require(by: str) -> None:
-    if by not in get_args(By):
-        raise ConfigError(f"by: {by!r:.40} is not one of {', '.join(get_args(By))}")

@@ -100,14 +100,15 @@ class IndexFile:
             raise _NewerError(f"{version}, not {FORMAT}")
         if version != FORMAT:
             raise ValueError(f"index: {version}")
-        sizes = [_typed(values[key], int) for key in ("size", "visual_size")]
-        if not all(1 <= size <= _LARGEST for size in sizes):
-            raise ValueError(f"vectors of {sizes[0]} and {sizes[1]} numbers")
+        size, visual_size = (_typed(values[key], int) for key in ("size", "visual_size"))
+        if not (1 <= size <= _LARGEST and 1 <= visual_size <= _LARGEST):
+            raise ValueError(f"vectors of {size} and {visual_size} numbers")
         engine = values["engine"]
         return cls(
             _typed(values["fingerprint"], str),
             _typed(values["model"], str),
-            *sizes,
+            size,
+            visual_size,
             tuple(_typed(run, str) for run in _typed(values["runs"], list)),
             None if engine is None else _typed(engine, str),
         )

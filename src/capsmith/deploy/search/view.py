@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from capsmith.core.database import Database
 from capsmith.deploy.search.catalog import State, state_of
 from capsmith.deploy.search.index_file import ADVICE, ImageIndexError, IndexFile
-from capsmith.deploy.search.nearest import search_of
 from capsmith.deploy.search.vector_file import KINDS, VectorFile
+from capsmith.retrieval.vectors import VectorSearch, search_of
 
 Queries = tuple[np.ndarray | None, np.ndarray | None]
 """The semantic vector (1, d) and the visual vector (1, v) of a query; None: the query has no such."""
@@ -32,11 +32,11 @@ class View(NamedTuple):
     state: State
     files: Sequence[VectorFile]
     vectors: tuple[np.ndarray, np.ndarray]
-    searches: tuple[Any, Any]
+    searches: tuple[VectorSearch, VectorSearch]
     live: np.ndarray | None
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """Number of vectors that belong to an image."""
         return self.state.rows if self.live is None else len(self.live)
 
@@ -59,7 +59,7 @@ class View(NamedTuple):
             Rows; their cosines of each kind; the score that ranks them.
         """
         if len(kinds) > 1:
-            count = min(max(count, _LEAST), self.count)
+            count = min(max(count, _LEAST), self.total)
         found = [
             search.nearest(query, count, self.live)[0][0]
             for kind, search, query in zip(KINDS, self.searches, queries, strict=True)

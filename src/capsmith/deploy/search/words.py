@@ -6,7 +6,7 @@ of the index, and not SQLite's FTS5: that is missing in some builds, and its own
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 
 from capsmith.core.database import Database
 from capsmith.core.unicode import nfc
@@ -44,7 +44,7 @@ def best_captions(database: Database, query: str, top: int) -> tuple[list[tuple[
         Contents with their scores, best first; unknown words.
     """
     captioned, length = database.rows("SELECT count(*), avg(length) FROM contents WHERE captioner != ''")[0]
-    scores: Counter[int] = Counter()
+    scores: dict[int, float] = defaultdict(float)
     unknown = []
     for word in list(dict.fromkeys(words_of(query)))[:MAX_WORDS]:
         rows = database.rows(
