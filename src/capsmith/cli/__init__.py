@@ -27,6 +27,7 @@ VERBS = {
     "caption": "caption images, or folders of images",
     "index": "index a folder of images, to search it",
     "search": "search an index by a phrase, an image or words",
+    "recommend": "rank a library of ready-made captions for photos",
     "serve": "caption images over HTTP, with a page for people",
     "studio": "correct the captions of a folder in the browser, and train from them",
     "export": "write a captioner for onnxruntime, LiteRT, TensorFlow or the browser",
