@@ -47,12 +47,26 @@ class CaptionIndex(Protocol):
         """Returns one row of predictions per image, as ``concepts.score`` takes it."""
 
 
+class CaptionJudge(Protocol):
+    """Compares captions with images in a joint embedding; see ``retrieval.caption_judge.CaptionJudge``."""
+
+    def images(self, features: np.ndarray) -> np.ndarray:
+        """Returns one row per image, as ``similarity`` takes it."""
+
+    def similarity(self, image_d: np.ndarray, captions: "Sentences") -> np.ndarray:  # noqa: N803
+        """Returns the cosine of one image and each caption."""
+
+
 class RerankContext(Protocol):
     """The data that rerankers may read besides hypotheses and features; a captioner implements it."""
 
     @property
     def caption_index(self) -> CaptionIndex:
         """Captions of the training images; loaded on first use."""
+
+    @property
+    def caption_judge(self) -> CaptionJudge:
+        """The joint embedding that compares captions with images; loaded on first use."""
 
 
 class Reranker(Protocol):
