@@ -29,6 +29,7 @@ from capsmith.models.caption import Caption, caption_of
 from capsmith.models.member import Member, StoredFeatures, require_same_words
 from capsmith.models.wishes import resolve
 from capsmith.retrieval.caption_index import CaptionIndex
+from capsmith.retrieval.caption_judge import CaptionJudge
 
 if TYPE_CHECKING:
     from capsmith.config import Config
@@ -55,6 +56,7 @@ class FeatureCaptioner:
         self.members = tuple(members)
         require_same_words(self.members)
         self._given_index = caption_index
+        self._judges: dict[Path, CaptionJudge] = {}
         self._process = os.getpid()
         self._wishes: tuple[Any, Wishes | None] | None = None  # those of the last search
 
@@ -244,6 +246,19 @@ class FeatureCaptioner:
         if self._given_index is not None:
             return self._given_index
         return self.members[0].load_caption_index()
+
+    def caption_judge(self, embedding: Path) -> CaptionJudge:
+        """Returns the first member's copy of a joint embedding; read when first used.
+
+        Args:
+            embedding: The run of the embedding, as the settings of a reranker name it.
+
+        Raises:
+            CheckpointError: There is none, or it is a copy of another embedding.
+        """
+        if embedding not in self._judges:
+            self._judges[embedding] = self.members[0].load_caption_judge(embedding)
+        return self._judges[embedding]
 
     def batch_size(self, decoding: "DecodingConfig", most: int) -> int:
         """Returns the number of images to search together, ``most`` or fewer; see ``limits.images_at_once``."""

@@ -4,6 +4,7 @@ N images · L regions · D channels · d dimensions of the joint space · C capt
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,9 @@ class JointSpace(Protocol):
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Returns the unit vectors (N, d) of texts."""
 
+    def save(self, folder: Path, source: str | None = None) -> None:
+        """Writes its files into a run or an export, under another name of its source."""
+
 
 class CaptionJudge:
     """Says how well captions fit an image, by their cosine in a joint space.
@@ -35,6 +39,10 @@ class CaptionJudge:
 
     def __init__(self, space: JointSpace, to_text: Callable[[Sequence[int]], str], pooled: bool = False) -> None:
         self.space, self.to_text, self.pooled = space, to_text, pooled
+
+    def save(self, folder: Path, source: str) -> None:
+        """Writes the embedding into an export, under the name by which the export's settings call it."""
+        self.space.save(folder, source)
 
     def images(self, features: np.ndarray) -> np.ndarray:
         """Returns the vectors (N, d) of images.

@@ -23,6 +23,7 @@ from capsmith.evaluation.evaluate import evaluate_captioner, require_report
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
 from capsmith.models.feature_origin import FeatureOrigin, require_same_features
+from capsmith.models.judge_copy import copy_judge
 from capsmith.models.keras_member import KerasMember
 from capsmith.models.loading import keras_members
 from capsmith.models.member import Member, StoredFeatures
@@ -123,6 +124,7 @@ def _train(training: Training, corpus: Corpus) -> Captioner:
         files.write()
     else:
         files.write_config()
+    copy_judge(config, run.path)  # fails now, not after the training
     history = loop.run(resumed)
     load_weights(captioner.model.without_optimizer(), run.weights)
     if files.precision != "float32":
@@ -176,6 +178,7 @@ def _evaluate(captioner: Captioner, prepared: Prepared, run: RunDirectory, corpu
     config = captioner.config
     if config.decoding.requires_caption_index:
         build_caption_index(captioner.members[0], prepared).save(run.path)
+    copy_judge(config, run.path)
     if config.evaluation.after_training is None:
         return
     others = [member.run for member in config.ensemble]

@@ -104,9 +104,9 @@ class MbrReranker:
 
     def _similarities(self, features: np.ndarray, context: RerankContext) -> "Sequence[CaptionScore | None]":
         """Returns for each image what compares captions with it in the joint embedding; None if that is not used."""
-        if not self.config.embedding_weight:
+        if not self.config.requires_embedding or self.config.embedding is None:
             return [None] * len(features)
-        judge = context.caption_judge
+        judge = context.caption_judge(self.config.embedding)
         return [partial(judge.similarity, image) for image in judge.images(features)]
 
 

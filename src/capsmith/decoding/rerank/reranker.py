@@ -4,6 +4,7 @@ B images · D channels · L regions.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -64,9 +65,8 @@ class RerankContext(Protocol):
     def caption_index(self) -> CaptionIndex:
         """Captions of the training images; loaded on first use."""
 
-    @property
-    def caption_judge(self) -> CaptionJudge:
-        """The joint embedding that compares captions with images; loaded on first use."""
+    def caption_judge(self, embedding: Path) -> CaptionJudge:
+        """Returns what compares captions with images in a joint embedding, which settings name; loaded on first use."""
 
 
 class Reranker(Protocol):
