@@ -96,6 +96,11 @@ class RunDirectory:
         return self.ensemble.is_file()
 
     @property
+    def has_best(self) -> bool:
+        """Whether the directory holds the model of a finished epoch."""
+        return self.weights.exists() or self.embedding.exists()
+
+    @property
     def has_state(self) -> bool:
         """Whether the directory holds a training that can be resumed."""
         return self.state.exists()
@@ -131,7 +136,7 @@ class RunDirectory:
         """All files that a training writes into the run, including those of a single encoder."""
         own = (
             *(self.config, self.versions, self.vocabulary, self.captioner, self.weights, self.state, self.plugins),
-            *(self.caption_judge, self.path / judge_file.DESCRIPTION),
+            *(self.embedding, self.caption_judge, self.path / judge_file.DESCRIPTION),
             *(*index_paths(self.path), self.domain, self.history, self.history_plot, self.log),
         )
         return [*own, *EncoderFolder(self.path).files]

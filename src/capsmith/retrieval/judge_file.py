@@ -17,9 +17,10 @@ from capsmith.core.errors import CheckpointError, ConfigError, one_line
 from capsmith.core.files import read_json, write_json
 from capsmith.data.text.plain_settings import text_from
 from capsmith.data.text.tokens import detokenise, tokenise
-from capsmith.data.text.vocabulary import PAD, Vocabulary
+from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.retrieval.caption_judge import CaptionJudge
 from capsmith.retrieval.joint_embedding import JointEmbedding
+from capsmith.retrieval.texts import embed_all, text_ids
 
 FILE, DESCRIPTION = "caption_judge.npz", "caption_judge.json"
 _FORMAT = 1
@@ -52,11 +53,8 @@ class StoredJudge:
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Returns the unit vectors (N, d) of texts."""
-        ids = [self.vocabulary.encode(tokenise(text, self._settings)) for text in texts]
-        tokens = np.full((len(ids), max([1, *map(len, ids)])), PAD, np.int64)
-        for row, own in enumerate(ids):
-            tokens[row, : len(own)] = own
-        return self.embedding.embed_tokens(tokens)
+        ids = [text_ids(tokenise(text, self._settings), self.vocabulary, self._settings) for text in texts]
+        return embed_all(self.embedding.text, ids)
 
     @cached_property
     def _settings(self) -> Any:
