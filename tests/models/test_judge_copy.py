@@ -6,10 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from capsmith import Captioner
+from capsmith import Captioner, evaluate
 from capsmith.core.errors import CheckpointError
 from capsmith.decoding.config import BeamConfig
-from capsmith.evaluation.evaluate import evaluate
 from capsmith.models.judge_copy import copy_judge
 from capsmith.models.run_config import run_config
 from capsmith.retrieval.joint_embedding import JointEmbedding

@@ -31,7 +31,9 @@ def tiny_embedding(channels: int, words: int, seed: int = 0, size: int = 8, pool
         },
     )
     text = TextHead("", "mean", {"words": normal(words, 6), "bias": normal(size), "bag_kernel": normal(6, size)})
-    return JointEmbedding(image, text, normal(channels), normal(channels, 4), normal(5, size).astype(np.float16))
+    return JointEmbedding(
+        image, text, normal(channels), normal(channels, 4), normal(5, size).clip(-1, 1).astype(np.float16)
+    )
 
 
 def write_embedding_run(
