@@ -24,7 +24,7 @@ _LARGEST_SCALE = 100.0  # the lowest temperature that is learned, as in CLIP (Ra
 
 
 class ImageNetwork(keras.layers.Layer):
-    """Maps pooled features (P, W), or with attention regions (P, L, W), to unit vectors (P, d) in float32.
+    """Maps standardised features (P, W), or with attention regions (P, L, W), to unit vectors (P, d) in float32.
 
     Args:
         config: Its settings.
@@ -33,10 +33,8 @@ class ImageNetwork(keras.layers.Layer):
     """
 
     def __init__(self, config: ImageHeadConfig, inputs: int, size: int) -> None:
-        super().__init__(name="image", autocast=False)
+        super().__init__(name="image")
         self.config = config
-        self.scaling = FeatureScaling(dtype="float32", name="scaling")
-        self.scaling.build((None, inputs))
         self.dropout = keras.layers.Dropout(config.dropout)
         self.hidden_dropout = keras.layers.Dropout(config.hidden_dropout)
         self.kernel = self.add_weight(shape=(inputs, size), initializer="glorot_normal", name="kernel")
@@ -54,8 +52,7 @@ class ImageNetwork(keras.layers.Layer):
 
     def call(self, features: Any, training: bool = False) -> Any:
         """Returns unit vectors (P, d), float32."""
-        x = ops.cast(self.scaling(ops.cast(features, "float32")), self.compute_dtype)
-        x = self.dropout(x, training=training)
+        x = self.dropout(features, training=training)
         if self.config.pooling == "attention" and len(x.shape) == 3:
             scores = ops.tanh(product(x, self.attention_kernel, self.attention_bias))
             weights = ops.softmax(ops.sum(scores * self.attention_query, axis=-1, keepdims=True), axis=1)
@@ -66,13 +63,13 @@ class ImageNetwork(keras.layers.Layer):
             y = y + product(self.hidden_dropout(h, training=training), self.output_kernel)
         return unit(y)
 
-    def head(self) -> ImageHead:
-        """Returns the same function in NumPy."""
+    def head(self, scaling: FeatureScaling) -> ImageHead:
+        """Returns the scaling of features followed by this network, in NumPy."""
         names = ["kernel", "bias"]
         names += ["attention_kernel", "attention_bias", "attention_query"] * (self.config.pooling == "attention")
         names += ["hidden_kernel", "hidden_bias", "output_kernel"] * bool(self.config.hidden)
         arrays = {name: _numbers(getattr(self, name)) for name in names}
-        scale = {"mean": _numbers(self.scaling.mean), "scale": _numbers(self.scaling.scale)}
+        scale = {"mean": _numbers(scaling.mean), "scale": _numbers(scaling.scale)}
         return ImageHead(self.config.pooling, {**scale, **arrays})
 
 
@@ -89,7 +86,7 @@ class TextNetwork(keras.layers.Layer):
     def __init__(
         self, config: BagOfWordsConfig | RecurrentConfig, words: int, size: int, vectors: np.ndarray | None = None
     ) -> None:
-        super().__init__(name="text", autocast=False)
+        super().__init__(name="text")
         self.config = config
         width = config.words.size
         start = keras.initializers.RandomNormal(stddev=0.1) if vectors is None else _constant(vectors)
@@ -198,7 +195,9 @@ class EmbeddingModel(keras.Model):
         words: int,
         vectors: np.ndarray | None = None,
     ) -> None:
-        super().__init__(name="embedding", autocast=False)
+        super().__init__(name="embedding", autocast=False)  # bfloat16 is too coarse before features are standardised
+        self.scaling = FeatureScaling(dtype="float32", name="scaling")
+        self.scaling.build((None, inputs))
         self.image = ImageNetwork(config.image, inputs, config.size)
         self.text = TextNetwork(config.text, words, config.size, vectors)
         self.settings = training
@@ -213,7 +212,12 @@ class EmbeddingModel(keras.Model):
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> tuple[Any, Any]:
         """Returns the unit vectors of images (P, d) and captions (B, d)."""
-        return self.image(inputs["features"], training=training), self.text(inputs["tokens"], training=training)
+        features = self.scaling(ops.cast(inputs["features"], "float32"))
+        return self.image(features, training=training), self.text(inputs["tokens"], training=training)
+
+    def heads(self) -> tuple[ImageHead, TextHead]:
+        """Returns both networks in NumPy."""
+        return self.image.head(self.scaling), self.text.head()
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True

@@ -79,8 +79,8 @@ class RetrievalValidation:
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns the vectors of the dev images and of their captions, by the networks in NumPy."""
-        text = self.trainee.model.text.head()
-        return image_vectors(self.trainee.model.image.head(), self.trainee.dev), embed_all(text, self.tokens)
+        image, text = self.trainee.model.heads()
+        return image_vectors(image, self.trainee.dev), embed_all(text, self.tokens)
 
     def scores(self, predictions: tuple[np.ndarray, np.ndarray]) -> dict[str, Score]:
         """Returns the recalls, and their mean."""

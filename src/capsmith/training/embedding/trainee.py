@@ -73,7 +73,7 @@ class Trainee:
         sample = train.sample(_SCALE_SAMPLE, config.seed)
         with dtype_scope(precision):
             model = EmbeddingModel(config.embedding, config.training, sample.shape[-1], len(vocabulary), vectors)
-        model.image.scaling.learn(sample)
+        model.scaling.learn(sample)
         return cls(config, vocabulary, model, train, dev, records, prepared)
 
     def source(self) -> TrainingSource:
@@ -115,9 +115,9 @@ class Trainee:
     def embedding(self) -> JointEmbedding:
         """Returns the model with its current weights."""
         mean, projection, _ = self.visual
-        image = self.model.image.head()
+        image, text = self.model.heads()
         bank = image_vectors(image, self.train).astype(np.float16)
-        return JointEmbedding(image, self.model.text.head(), mean, projection, bank)
+        return JointEmbedding(image, text, mean, projection, bank)
 
 
 def image_vectors(head: ImageHead, features: PooledFeatures) -> np.ndarray:
