@@ -17,4 +17,8 @@ def load_embedder(models: list[Path] | None = None, engine: str | None = None) -
         CheckpointError: A folder is not the run of an embedding, or is damaged.
         ConfigError: The engine is unknown, its package is missing, or its weights cannot be had.
     """
+    if engine is not None:
+        from capsmith.models.clip.embedder import load_clip
+
+        return load_clip(engine)
     raise ConfigError(f"{models or engine} is not a joint embedding")
