@@ -35,7 +35,7 @@ def fetch_preset(name: str) -> Path:
             f"--engine clip:{escaped(name)}: neither a folder nor a CLIP preset{nearest(name, known)} "
             f"(presets: {', '.join(known)})"
         )
-    import kagglehub
+    import kagglehub  # type: ignore[import-untyped]
 
     handle = handle.removeprefix(_HANDLE)
 
