@@ -16,6 +16,7 @@ _MODULES = {
     "extract": "capsmith.training.extract",
     "Captioner": "capsmith.models.captioner",
     "Caption": "capsmith.models.caption",
+    "load_embedder": "capsmith.models.embedders",
     "Evaluation": "capsmith.evaluation.evaluate",
     "search": "capsmith.decoding.search",
     "Hypothesis": "capsmith.decoding.hypotheses",

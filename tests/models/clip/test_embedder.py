@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -187,6 +188,11 @@ def test_weights_of_other_sizes_are_refused(copy):
     config["config"]["projection_dim"] = 13
     (copy / "config.json").write_text(json.dumps(config))
     fails(f"clip:{copy}", CheckpointError, "model.weights.h5")
+
+
+def test_without_tensorflow_text_the_package_is_named(preset, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
+    fails(f"clip:{preset}", ConfigError, "tensorflow-text")
 
 
 @pytest.mark.parametrize("engine", ["", "clip:", "clip", "siglip:x", "CLIP:x"])

@@ -1,5 +1,6 @@
 """Fetches CLIP presets by name, through keras-hub's registry, into the cache of kagglehub."""
 
+import importlib
 import json
 import sys
 import threading
@@ -35,8 +36,7 @@ def fetch_preset(name: str) -> Path:
             f"--engine clip:{escaped(name)}: neither a folder nor a CLIP preset{nearest(name, known)} "
             f"(presets: {', '.join(known)})"
         )
-    import kagglehub  # type: ignore[import-untyped]
-
+    kagglehub = importlib.import_module("kagglehub")  # comes with keras-hub
     handle = handle.removeprefix(_HANDLE)
 
     def fetch(file: str) -> Path:

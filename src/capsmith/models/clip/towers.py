@@ -3,6 +3,7 @@
 N images or texts · T tokens · d dimensions of the joint space · v dimensions of the image encoder.
 """
 
+import importlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 
 from capsmith.core.compilation import compiled
-from capsmith.core.errors import CheckpointError, FeatureError, one_line, out_of_memory
+from capsmith.core.errors import CheckpointError, ConfigError, FeatureError, one_line, out_of_memory
 from capsmith.models.clip.download import import_keras_hub
 from capsmith.models.clip.preset import ADVICE, MERGES, VOCABULARY, Preset, Text, Vision
 from capsmith.vision.weights import count_numbers, load_weights_file
@@ -29,11 +30,13 @@ class Towers:
 
     Raises:
         CheckpointError: The files are damaged, or do not belong together.
+        ConfigError: tensorflow-text is missing.
         MissingExtraError: keras-hub is not installed.
     """
 
     def __init__(self, preset: Preset) -> None:
         models = import_keras_hub().models
+        _require_text_library()
         _require_enough_numbers(preset)
         try:
             self.tokenizer = models.CLIPTokenizer(
@@ -93,6 +96,17 @@ class Towers:
 
     def _pooled(self, images: Any) -> Any:
         return self.backbone.vision_pooler(self.backbone.vision_encoder({"images": images}))
+
+
+def _require_text_library() -> None:
+    """Raises ConfigError if keras-hub's tokenizer would not work; it needs TensorFlow on every backend of Keras."""
+    try:
+        importlib.import_module("tensorflow_text")
+    except Exception as error:  # a version for another TensorFlow raises errors of TensorFlow
+        raise ConfigError(
+            "--engine clip: needs tensorflow-text, whichever backend Keras uses: pip install 'capsmith[clip]' installs "
+            "it, except on Windows"
+        ) from error
 
 
 def batches(n: int, sizes: Sequence[int]) -> Iterator[slice]:
