@@ -50,6 +50,33 @@ class Body:
 
 
 @dataclass(frozen=True)
+class BodyShape:
+    """What the body of an operation may hold.
+
+    Attributes:
+        key: The key of its images in JSON. Forms always have ``image``.
+        single: It has one image at most, which JSON gives as a text; else JSON gives a list.
+        required: JSON needs the key.
+        max_values: Commas, quotes and brackets of its JSON, of each kind.
+        long_fields: The most bytes of those fields of a form that may be long.
+    """
+
+    key: str = "images"
+    single: bool = False
+    required: bool = True
+    max_values: int = 5_000
+    long_fields: Mapping[str, int] = field(default_factory=dict)
+
+    def most(self, settings: ServeSettings) -> int:
+        """Returns how many images it may have."""
+        return 1 if self.single else settings.max_images
+
+
+IMAGES = BodyShape()
+"""Images and a few options."""
+
+
+@dataclass(frozen=True)
 class Picture:
     """A decoded image.
 
@@ -137,7 +164,7 @@ class Decoder:
             return "not enough memory to decode it"
 
 
-def too_many_images(settings: ServeSettings) -> Problem:
-    """Returns the problem of a request with too many images."""
-    detail = f"more than {settings.max_images} images; send several requests"
+def too_many_images(most: int) -> Problem:
+    """Returns the problem of a request with more than this many images."""
+    detail = f"more than {most} image{'s' * (most > 1)}; send several requests"
     return Problem(422, detail, [{"field": "image", "detail": detail}])
