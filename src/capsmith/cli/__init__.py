@@ -25,6 +25,7 @@ VERBS = {
     "extract": "extract the features of a config's images into its cache",
     "evaluate": "score a run on a split and write its report",
     "caption": "caption images, or folders of images",
+    "recommend": "rank a library of ready-made captions for photos",
     "serve": "caption images over HTTP, with a page for people",
     "studio": "correct the captions of a folder in the browser, and train from them",
     "export": "write a captioner for onnxruntime, LiteRT, TensorFlow or the browser",
