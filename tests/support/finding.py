@@ -1,6 +1,5 @@
 """Libraries and indexes of colours for tests of the service: no network, and the truth is known by the colours."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,8 @@ import numpy as np
 from PIL import Image
 
 from capsmith.core.errors import ConfigError, DataError
+from capsmith.deploy.recommend.library import Library
+from capsmith.deploy.recommend.recommender import Recommender
 from capsmith.deploy.serving.embedding.embeddings import Embeddings
 from capsmith.deploy.serving.embedding.indexes import OpenIndex, ServedIndex
 from capsmith.deploy.serving.embedding.libraries import Libraries
@@ -27,70 +28,19 @@ CAPTIONS = [
 """Caption, description and theme."""
 
 
-@dataclass(frozen=True)
-class ToyLibrary:
-    captions: tuple
-    descriptions: tuple
-    themes: tuple
-
-    @classmethod
-    def of(cls, captions, descriptions, themes):
-        if any(not caption.strip() for caption in captions):
-            raise DataError("a caption is empty")
-        return cls(tuple(captions), tuple(descriptions), tuple(themes))
-
-    @property
-    def fingerprint(self):
-        return hashlib.sha256(repr((self.captions, self.descriptions, self.themes)).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class ToyRecommendation:
-    rank: int
-    caption: str
-    similarity: float
-    score: float
-    theme: str
-
-
-class ToyRecommender:
-    def __init__(self, embedder, library, correction):
-        self.embedder, self.library, self.correction = embedder, library, correction
-        self.vectors = embedder.embed_texts(
-            [d or c for c, d in zip(library.captions, library.descriptions, strict=True)]
-        )
-
-    def recommend_features(self, features, top=5, diverse=False, themes=()):
-        if themes and not set(themes) <= set(self.library.themes):
-            raise ConfigError(f"library has no theme '{themes[0]}'")
-        found = []
-        for row in self.embedder.embed_features(features) @ self.vectors.T:
-            order = [n for n in np.argsort(-row) if not themes or self.library.themes[n] in themes][:top]
-            found.append(
-                [
-                    ToyRecommendation(
-                        rank, self.library.captions[n], float(row[n]), float(row[n]), self.library.themes[n]
-                    )
-                    for rank, n in enumerate(order, start=1)
-                ]
-            )
-        return found
-
-
 @dataclass
 class ToyHit:
     id: int
     path: str
     semantic: float | None
     visual: float | None
+    words: float | None
     caption: str | None
     duplicates: tuple
 
 
 class ToyIndex:
     """All images of a folder, by their names."""
-
-    has_captions = False
 
     def __init__(self, folder, embedder):
         self.folder, self.embedder = folder, embedder
@@ -99,11 +49,13 @@ class ToyIndex:
         features = embedder.encode(pixels)
         self.semantic, self.visual = embedder.embed_features(features), embedder.visual_vectors(features)
 
-    @property
-    def images(self):
+    def __len__(self):
         return len(self.names)
 
-    def file(self, id):
+    def captioned(self):
+        return 0
+
+    def path(self, id):
         if not 1 <= id <= len(self.names):
             raise DataError(f"there is no image {id}")
         return self.folder / self.names[id - 1]
@@ -115,7 +67,13 @@ class ToyIndex:
         order = [n for n in order if threshold is None or scores[n] >= threshold][:top]
         return [
             ToyHit(
-                int(n) + 1, self.names[n], float(semantic[n]), None if visual is None else float(visual[n]), None, ()
+                int(n) + 1,
+                self.names[n],
+                float(semantic[n]),
+                None if visual is None else float(visual[n]),
+                None,
+                None,
+                (),
             )
             for n in order
         ]
@@ -123,16 +81,14 @@ class ToyIndex:
     def search_text(self, text, top, threshold, fold):
         return self._hits(self.semantic @ self.embedder.embed_texts([text])[0], None, top, threshold)
 
-    def search_pixels(self, pixels, top, threshold, by, fold):
-        features = self.embedder.encode(*(one[None] for one in pixels))
-        semantic = self.semantic @ self.embedder.embed_features(features)[0]
-        return self._hits(semantic, self.visual @ self.embedder.visual_vectors(features)[0], top, threshold, by)
+    def search_vectors(self, semantic, visual, top, threshold, by, fold):
+        return self._hits(self.semantic @ semantic, self.visual @ visual, top, threshold, by)
 
     def more_like(self, id, top, threshold, by, fold):
         n = id - 1
         return self._hits(self.semantic @ self.semantic[n], self.visual @ self.visual[n], top, threshold, by, n)
 
-    def search_words(self, words, top, fold):
+    def search_words(self, words, top, threshold, fold):
         raise ConfigError("the index has no captions")
 
 
@@ -146,32 +102,37 @@ def colour_photos(folder: Path, copies: int = 2) -> Path:
     return folder
 
 
+def toy_embedder():
+    """With a bank of colours, against which the popularity of captions is measured."""
+    bank = ToyEmbedder().embed_texts(list(COLOURS))
+    return SharedEmbedder(ToyEmbedder(bank=bank))
+
+
 def toy_libraries(embedder=None):
-    embedder = embedder or SharedEmbedder(ToyEmbedder())
-    library = ToyLibrary.of(*zip(*CAPTIONS, strict=True))
+    embedder = embedder or toy_embedder()
+    library = Library.of(*zip(*CAPTIONS, strict=True))
     return Libraries(
         embedder,
         {"social": library},
-        lambda library, correction: ToyRecommender(embedder, library, correction),
-        ToyLibrary.of,
+        lambda library, correction: Recommender(embedder, library, None, correction),
     )
 
 
 def toy_index(folder, home, name="colours", embedder=None, scan=None):
     """An index of the images of a folder; ``home`` is where it would be."""
-    embedder = embedder or SharedEmbedder(ToyEmbedder())
+    embedder = embedder or toy_embedder()
     home.mkdir(exist_ok=True)
 
     def again(told):
         told(0, None)
         return {"new": 0}
 
-    return ServedIndex(name, OpenIndex(home, embedder, lambda: ToyIndex(folder, embedder), scan or again))
+    return ServedIndex(name, OpenIndex(home, embedder, ToyIndex(folder, embedder), scan or again))
 
 
 def finding_app(folder, home, settings=None, **more):
     """The service over quick captioners, with a library and an index of colours."""
-    embedder = SharedEmbedder(ToyEmbedder())
+    embedder = toy_embedder()
     index = toy_index(folder, home, embedder=embedder, **more)
     embeddings = Embeddings(Worker("embedding", 64), toy_libraries(embedder), {index.name: index})
     app = quick_app(settings)

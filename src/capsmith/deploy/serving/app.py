@@ -24,9 +24,7 @@ from capsmith.deploy.serving.service import Service
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.deploy.serving.static_files import StaticFiles
 
-ROUTERS = tuple(
-    one.router for one in (captions, model_list, recommendations, search, indexes, state, max_api)
-)
+ROUTERS = tuple(one.router for one in (captions, model_list, recommendations, search, indexes, state, max_api))
 """The operations of the service."""
 HERE = Path(__file__).parent
 FOLDERS = {

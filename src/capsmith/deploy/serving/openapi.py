@@ -11,7 +11,8 @@ from capsmith.deploy.serving.openapi_bodies import REFERENCE, bodies, without_nu
 from capsmith.deploy.serving.problems import ProblemDocument
 from capsmith.deploy.serving.settings import ServeSettings
 
-_DESCRIPTION = """Captions of images by one's own models, recommendations of ready-made captions, and image search. Errors are problem documents (RFC 9457).
+_DESCRIPTION = """Captions of images by one's own models, recommendations of ready-made captions, and image
+search. Errors are problem documents (RFC 9457).
 
 ```
 curl -F image=@photo.jpg http://127.0.0.1:8000/v1/captions

@@ -49,7 +49,9 @@ def bodies(settings: ServeSettings) -> dict[str, Any]:
         "CaptionRequest": _body("CaptionRequest", json, {"images": texts, **caption}, "images"),
         "RecommendForm": _body("RecommendForm", form, {"image": files, **with_lines}, "image"),
         "RecommendRequest": _body("RecommendRequest", json, {"images": texts, **recommend}, "images"),
-        "SearchForm": _body("SearchForm", "A query: an image as a file, or one of the others.", {"image": _FILE, **query}),
+        "SearchForm": _body(
+            "SearchForm", "A query: an image as a file, or one of the others.", {"image": _FILE, **query}
+        ),
         "SearchRequest": _body(
             "SearchRequest", "A query: an image in base64, or one of the others.", {"image": _BASE64, **query}
         ),

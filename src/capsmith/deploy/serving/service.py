@@ -98,9 +98,7 @@ class Service:
         """
         decoding = _decoding(model, options)
         try:
-            return await self.answered(
-                request, self._captioned(model, body.images, decoding, options.attention, field)
-            )
+            return await self.answered(request, self._captioned(model, body.images, decoding, options.attention, field))
         except ConfigError as error:
             raise _invalid(error) from error
 

@@ -11,6 +11,7 @@ import numpy as np
 from capsmith.core.errors import ImageError, one_line, out_of_memory
 from capsmith.deploy.serving.problems import Problem
 from capsmith.deploy.serving.settings import ServeSettings
+from capsmith.vision.framing import Framing
 from capsmith.vision.image_files import open_image, upright_size
 from capsmith.vision.images import load_image, opened_pixels
 
@@ -110,18 +111,21 @@ class Decoder:
                 threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
 
-    async def decode(self, uploads: Sequence[Upload], sizes: Sizes, field: str = "image") -> list[Picture]:
+    async def decode(
+        self, uploads: Sequence[Upload], sizes: Sizes, field: str = "image", framing: Framing = "stretch"
+    ) -> list[Picture]:
         """Decodes the images of a request.
 
         Args:
             uploads: The images.
             sizes: Height and width that each encoder takes.
             field: Name of the request's field, for messages.
+            framing: How images are brought to these sizes.
 
         Raises:
             Problem: 422 with an error for each image that cannot be read.
         """
-        found = await asyncio.gather(*(self._decoded(upload.data, sizes) for upload in uploads))
+        found = await asyncio.gather(*(self._decoded(upload.data, sizes, framing) for upload in uploads))
         pictures = [picture for picture in found if isinstance(picture, Picture)]
         errors = [
             {"field": field, "index": index, "detail": reason}
@@ -133,28 +137,30 @@ class Decoder:
             raise Problem(422, f"{many} cannot be read: {errors[0]['detail']}", errors)
         return pictures
 
-    async def _decoded(self, data: bytes, sizes: Sizes) -> Picture | str:
+    async def _decoded(self, data: bytes, sizes: Sizes, framing: Framing) -> Picture | str:
         """Returns an image, or the reason why it cannot be read."""
         loop = asyncio.get_running_loop()
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._workers, "decode"), ThreadPoolExecutor(1, "decode-large")
         ordinary, one = self._threads
-        found = await loop.run_in_executor(ordinary, self._picture, data, sizes, _LARGE)
+        found = await loop.run_in_executor(ordinary, self._picture, data, sizes, framing, _LARGE)
         if found is None:
-            found = await loop.run_in_executor(one, self._picture, data, sizes, self._max_pixels)
+            found = await loop.run_in_executor(one, self._picture, data, sizes, framing, self._max_pixels)
         return found or "the image has too many pixels"
 
-    def _picture(self, data: bytes, sizes: Sizes, most: int) -> Picture | str | None:
+    def _picture(self, data: bytes, sizes: Sizes, framing: Framing, most: int) -> Picture | str | None:
         """Returns an image, the reason why it cannot be read, or None if it can but has more than ``most`` pixels."""
         try:
             with open_image(data, _NAME, self._max_pixels) as image:
                 width, height = upright_size(image)
                 if width * height > most:
                     return None
-                pixels = {sizes[0]: opened_pixels(image, sizes[0], _NAME)}  # not opened twice: that decodes a PNG
+                pixels = {
+                    sizes[0]: opened_pixels(image, sizes[0], _NAME, framing=framing)
+                }  # not opened twice: that decodes a PNG
             for size in sizes[1:]:
                 if size not in pixels:
-                    pixels[size] = load_image(data, size, self._max_pixels)
+                    pixels[size] = load_image(data, size, self._max_pixels, framing=framing)
             return Picture(width, height, [pixels[size] for size in sizes])
         except ImageError as error:
             return one_line(error).removeprefix(f"{_NAME}: ").removeprefix("image (bytes): ")

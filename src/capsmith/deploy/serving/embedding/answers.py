@@ -1,4 +1,4 @@
-"""Answers about libraries and indexes: their models for the OpenAPI document, and the same shapes without validating."""
+"""Answers about libraries and indexes: their models for the OpenAPI document, and the same shapes made directly."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,10 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from capsmith.core.errors import escaped
+from capsmith.deploy.recommend.recommender import Recommendation
 from capsmith.deploy.serving.embedding.indexes import shown_name
-from capsmith.deploy.serving.embedding.interfaces import Hit, Recommendation
+from capsmith.deploy.serving.embedding.interfaces import Hit
 
 _EXACT = ConfigDict(extra="forbid")
 _DIGITS = 6
@@ -42,6 +44,7 @@ class Recommendations(BaseModel):
 
     model: str = Field(description="The embedding.")
     library: str | None = Field(description="Name of the library; null for the captions of the request.")
+    notes: list[str] = Field(description="What was left out, such as captions without a word that the model knows.")
     results: list[RecommendResult] = Field(min_length=1, description="One for each image.")
 
 
@@ -90,6 +93,7 @@ class FoundImage(BaseModel):
     name: str = Field(description="Its file name inside the folder; control characters are escaped.")
     semantic: float | None = Field(description="Cosine in the joint space of images and texts, if that was compared.")
     visual: float | None = Field(description="Cosine of how alike it looks, if that was compared.")
+    words: float | None = Field(description="How well its caption has the words (BM25), if that was searched.")
     caption: str | None = Field(description="Its caption, if captions were indexed.")
     duplicates: list[str] = Field(description="Names of copies that are not listed by themselves.")
     thumbnail: str = Field(description="Path of a small JPEG of it.")
@@ -148,6 +152,7 @@ class IndexList(BaseModel):
 RECOMMENDATIONS: dict[str, Any] = {
     "model": "flickr8k_embedding",
     "library": "social",
+    "notes": [],
     "results": [
         {
             "index": 0,
@@ -183,6 +188,7 @@ FOUND: dict[str, Any] = {
             "name": "summer/dog.jpg",
             "semantic": 0.3121,
             "visual": None,
+            "words": None,
             "caption": "a small dog wears a hat",
             "duplicates": ["copies/dog.jpg"],
             "thumbnail": "/v1/indexes/photos/images/7/thumbnail",
@@ -203,7 +209,11 @@ INDEX: dict[str, Any] = {
 
 
 def recommendations_document(
-    model: str, library: str | None, names: Sequence[str | None], found: Sequence[Sequence[Recommendation]]
+    model: str,
+    library: str | None,
+    names: Sequence[str | None],
+    found: Sequence[Sequence[Recommendation]],
+    notes: Sequence[str],
 ) -> dict[str, Any]:
     """Returns the answer of ``POST /v1/recommendations``.
 
@@ -212,13 +222,14 @@ def recommendations_document(
         library: Name of the library; None for the request's own captions.
         names: File names of the images, if they have any.
         found: The captions of each image.
+        notes: What was left out.
     """
     rows = enumerate(zip(names, found, strict=True))
     results = [
         {"index": index, "image": name, "recommendations": [_recommended(one) for one in captions]}
         for index, (name, captions) in rows
     ]
-    return {"model": model, "library": library, "results": results}
+    return {"model": model, "library": library, "notes": [escaped(note)[:300] for note in notes], "results": results}
 
 
 def _recommended(one: Recommendation) -> dict[str, Any]:
@@ -240,6 +251,7 @@ def found_image(index: str, hit: Hit) -> dict[str, Any]:
         "name": shown_name(hit.path),
         "semantic": _rounded(hit.semantic),
         "visual": _rounded(hit.visual),
+        "words": _rounded(hit.words),
         "caption": hit.caption or None,
         "duplicates": [shown_name(name) for name in hit.duplicates],
         "thumbnail": f"{place}/thumbnail",

@@ -30,18 +30,18 @@ class Refreshing(CapsmithError):
 
 @dataclass(frozen=True)
 class OpenIndex:
-    """Where an index is, and how it is opened and scanned.
+    """An index, and how its folder is scanned again.
 
     Attributes:
         folder: The folder of the index.
         embedder: The embedding of its images.
-        open: Opens it.
+        index: The open index, which follows its files.
         scan: Scans its images again, and returns how many are new, changed, … by name.
     """
 
     folder: Path
     embedder: Embedder
-    open: Callable[[], Index]
+    index: Index
     scan: Callable[[Told], Mapping[str, int]]
 
 
@@ -70,25 +70,27 @@ class Refresh:
 
 @dataclass(eq=False)
 class ServedIndex:
-    """An index. Searches use it as it was opened last; after a scan it is opened again.
+    """An index that is served.
 
     Attributes:
         name: Its name in requests.
         place: Where it is.
-        index: The open index.
         refresh: The last or present scan.
     """
 
     name: str
     place: OpenIndex
-    index: Index = field(init=False)
     refresh: Refresh = field(default_factory=Refresh)
 
     def __post_init__(self) -> None:
-        self.index = self.place.open()
         self.pictures = Pictures(self.place.folder)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+
+    @property
+    def index(self) -> Index:
+        """The open index."""
+        return self.place.index
 
     @property
     def embedder(self) -> Embedder:
@@ -121,7 +123,6 @@ class ServedIndex:
 
         try:
             state.report = dict(self.place.scan(told))
-            self.index = self.place.open()
         except Exception as error:  # the thread's end would not be seen
             state.message = _reason(error)
             log.error("the index %s was not refreshed: %s", self.name, type(error).__name__)
@@ -134,7 +135,7 @@ class ServedIndex:
         Raises:
             CapsmithError: There is no such image, or it cannot be read.
         """
-        path = self.index.file(id)
+        path = self.index.path(id)
         return self.pictures.large(path) if large else self.pictures.small(id, path)
 
     def describe(self) -> dict[str, Any]:
@@ -143,8 +144,8 @@ class ServedIndex:
         return {
             "name": self.name,
             "model": self.embedder.name,
-            "images": self.index.images,
-            "captions": self.index.has_captions,
+            "images": len(self.index),
+            "captions": bool(self.index.captioned()),
             "updated": updated,
             "bytes": size,
             "refresh": self.refresh.describe(),

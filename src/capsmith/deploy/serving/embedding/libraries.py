@@ -1,20 +1,15 @@
 """The libraries of captions of a service, and the captions that requests bring."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from capsmith.core.errors import CapsmithError, escaped
-from capsmith.deploy.serving.embedding.interfaces import (
-    Library,
-    MakeLibrary,
-    MakeRecommender,
-    Recommendation,
-    Recommender,
-)
+from capsmith.deploy.recommend.library import Library
+from capsmith.deploy.recommend.recommender import Recommendation, Recommender
 from capsmith.retrieval.embedder import Embedder
 
 _RANKERS = 8  # libraries of requests, or corrections, whose vectors are kept
@@ -52,14 +47,12 @@ class Libraries:
     Attributes:
         embedder: The embedding.
         libraries: The libraries by their names, the default first.
-        make_recommender: Makes what ranks a library.
-        make_library: Makes a library of a request's captions.
+        make_recommender: Makes what ranks a library, with a correction of popularity; None is the usual one.
     """
 
     embedder: Embedder
     libraries: Mapping[str, Library]
-    make_recommender: MakeRecommender
-    make_library: MakeLibrary
+    make_recommender: Callable[[Library, str | None], Recommender]
     _known: "OrderedDict[tuple[str, str | None], Recommender]" = field(default_factory=OrderedDict)
 
     @property
@@ -79,8 +72,10 @@ class Libraries:
             raise UnknownLibrary(f"library: {escaped(name or '')[:64]!r} is not served here (one of: {known})")
         return found
 
-    def recommend(self, images: Sequence[Sequence[np.ndarray]], wanted: Wanted) -> list[list[Recommendation]]:
-        """Returns the recommended captions of each image.
+    def recommend(
+        self, images: Sequence[Sequence[np.ndarray]], wanted: Wanted
+    ) -> tuple[list[list[Recommendation]], list[str]]:
+        """Returns the recommended captions of each image, and notes about captions that cannot be recommended.
 
         Args:
             images: For each image one array (H, W, 3) for each different encoder.
@@ -92,7 +87,8 @@ class Libraries:
         ranker = self._ranker(wanted.own if wanted.own is not None else self.get(wanted.library), wanted.correction)
         features = self.embedder.encode(*(np.stack(part) for part in zip(*images, strict=True)))
         themes = () if wanted.theme is None else (wanted.theme,)
-        return [list(one) for one in ranker.recommend_features(features, wanted.top, wanted.diverse, themes)]
+        found = ranker.recommend_features(features, wanted.top, wanted.diverse, themes)
+        return [list(one) for one in found], list(ranker.notes)
 
     def warm_up(self) -> None:
         """Embeds the libraries, and an image."""
@@ -117,7 +113,7 @@ class Libraries:
                 "default": name == self.default,
                 "model": self.embedder.name,
                 "captions": len(library.captions),
-                "themes": list(dict.fromkeys(theme for theme in library.themes if theme)),
+                "themes": list(library.theme_counts),
             }
             for name, library in self.libraries.items()
         ]
@@ -130,12 +126,8 @@ class Libraries:
         """
         library = self.get(name)
         about = next(one for one in self.describe() if one["name"] == name)
-        return about | {"entries": [_entry(*row) for row in zip(*_columns(library), strict=True)]}
-
-
-def _columns(library: Library) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
-    empty = [""] * len(library.captions)
-    return library.captions, library.descriptions or empty, library.themes or empty
+        rows = zip(library.captions, library.descriptions, library.themes, strict=True)
+        return about | {"entries": [_entry(*row) for row in rows]}
 
 
 def _entry(caption: str, description: str, theme: str) -> dict[str, Any]:

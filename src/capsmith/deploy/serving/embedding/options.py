@@ -82,7 +82,7 @@ class SearchOptions(RequestFields):
     by: Literal["both", "visual", "semantic"] | None = Field(
         default=None,
         description="Only with an image or `like`: `visual` finds what looks alike, `semantic` what shows the same, "
-        "`both` (the default) counts each for half.",
+        "`both` counts each for half; by default `visual`.",
     )
     top: int = Field(default=9, ge=1, le=200, description="Most images to find.")
     threshold: float | None = Field(

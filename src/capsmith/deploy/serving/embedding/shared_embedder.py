@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from capsmith.retrieval.embedder import Embedder
+from capsmith.vision.framing import Framing
 
 _TEXTS = 8_192
 """Vectors of texts that are kept: an edited library is mostly the same as before."""
@@ -74,6 +75,11 @@ class SharedEmbedder:
     def image_sizes(self) -> list[tuple[int, int]]:
         """See ``Embedder``."""
         return self._embedder.image_sizes
+
+    @property
+    def framing(self) -> Framing:
+        """See ``Embedder``."""
+        return self._embedder.framing
 
     @property
     def bank(self) -> np.ndarray | None:

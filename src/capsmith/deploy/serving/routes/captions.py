@@ -70,4 +70,3 @@ async def create_captions(request: Request) -> Response:
         return as_json(captions_document(model.name, body.images, pictures, captions, options.attention))
     finally:
         reader.release()
-

@@ -1,10 +1,12 @@
 """``POST /v1/recommendations`` and ``GET /v1/libraries``."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from capsmith.deploy.recommend.library import Library
+from capsmith.deploy.recommend.recommender import Recommendation
 from capsmith.deploy.serving.embedding import answers
 from capsmith.deploy.serving.embedding.libraries import Libraries, Wanted
 from capsmith.deploy.serving.embedding.options import RECOMMENDING, RecommendOptions
@@ -28,7 +30,10 @@ curl -F image=@photo.jpg --form-string $'captions=Chasing waves.\\nRoots and win
 In a form, `captions` is one text with a caption on each line; in JSON it is a list of texts, or of objects that have a
 `description` and a `theme` too.
 """
-_OWN = ["Chasing waves.", {"caption": "Roots and wings.", "description": "a family outdoors", "theme": "family"}]
+_OWN = [
+    "Blue waves ahead.",
+    {"caption": "Roots and wings.", "description": "a family in a green park", "theme": "family"},
+]
 _EXAMPLES = {
     "a library": {"images": [SMALL_PNG], "top": 5},
     "own captions": {"images": [SMALL_PNG], "captions": _OWN, "diverse": True},
@@ -63,26 +68,28 @@ async def create_recommendations(request: Request) -> Response:
             name = options.library or (None if options.captions else libraries.default)
             if name is not None:
                 libraries.get(name)
-            found = await service.answered(request, _recommended(service, libraries, body, options, field))
+            found, notes = await service.answered(request, _recommended(service, libraries, body, options, field))
         service.metrics.recommended(len(found))
         names = [image.name for image in body.images]
-        return as_json(answers.recommendations_document(libraries.embedder.name, name, names, found))
+        return as_json(answers.recommendations_document(libraries.embedder.name, name, names, found, notes))
     finally:
         reader.release()
 
 
 async def _recommended(
     service: Service, libraries: Libraries, body: Body, options: RecommendOptions, field: str
-) -> list[Any]:
-    pictures = await service.decoder.decode(body.images, libraries.embedder.image_sizes, field)
+) -> tuple[list[list[Recommendation]], list[str]]:
+    pictures = await service.decoder.decode(
+        body.images, libraries.embedder.image_sizes, field, libraries.embedder.framing
+    )
     images = [picture.pixels for picture in pictures]
     entries = options.entries()
 
-    def work() -> list[Any]:
+    def work() -> tuple[list[list[Recommendation]], list[str]]:
         own = None
         if entries is not None:
             texts = ([one.caption for one in entries], [one.description or "" for one in entries])
-            own = libraries.make_library(*texts, [one.theme or "" for one in entries])
+            own = Library.of(*texts, [one.theme or "" for one in entries], "captions")
         wanted = Wanted(options.library, own, options.top, options.diverse, options.theme, options.correction)
         return libraries.recommend(images, wanted)
 
@@ -91,7 +98,9 @@ async def _recommended(
 
 @router.get(
     "/v1/libraries",
-    **operation("list_libraries", "List the libraries", "The libraries of captions, the default first.", "/v1/libraries"),
+    **operation(
+        "list_libraries", "List the libraries", "The libraries of captions, the default first.", "/v1/libraries"
+    ),
     responses={
         200: {
             "model": answers.LibraryList,

@@ -1,14 +1,15 @@
 """``POST /v1/search``."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from capsmith.core.errors import CapsmithError
 from capsmith.deploy.serving.embedding import answers
 from capsmith.deploy.serving.embedding.indexes import ServedIndex
+from capsmith.deploy.serving.embedding.interfaces import Hit
 from capsmith.deploy.serving.embedding.options import SEARCHING, SearchOptions, query_of
 from capsmith.deploy.serving.problems import Problem, problem_responses
 from capsmith.deploy.serving.responses import SMALL_PNG, as_json
@@ -77,15 +78,17 @@ async def search_images(request: Request) -> Response:
 
 async def _found(
     service: Service, index: ServedIndex, body: Body, options: SearchOptions, query: str
-) -> tuple[Sequence[Any], list[str]]:
+) -> tuple[Sequence[Hit], list[str]]:
     """Returns the hits, and the words of the text that the model does not know."""
-    pixels: Sequence[Any] = ()
+    pixels: Sequence[np.ndarray] = ()
     if query == "image":
-        pixels = (await service.decoder.decode(body.images, index.embedder.image_sizes))[0].pixels
+        pixels = (
+            await service.decoder.decode(body.images, index.embedder.image_sizes, framing=index.embedder.framing)
+        )[0].pixels
     search = _search(index, options, query, pixels)
     words = options.text if query == "text" else ""
 
-    def work() -> tuple[Sequence[Any], list[str]]:
+    def work() -> tuple[Sequence[Hit], list[str]]:
         if options.like is not None:
             _require(index, options.like)
         return search(), index.embedder.unknown_words(words) if words else []
@@ -95,21 +98,27 @@ async def _found(
 
 def _require(index: ServedIndex, id: int) -> None:
     try:
-        index.index.file(id)
+        index.index.path(id)
     except CapsmithError as error:
         detail = f"like: there is no image {id} in the index"
         raise Problem(404, detail, [{"field": "like", "detail": detail}]) from error
 
 
 def _search(
-    served: ServedIndex, options: SearchOptions, query: str, pixels: Sequence[Any]
-) -> Callable[[], Sequence[Any]]:
-    index, top, threshold, fold = served.index, options.top, options.threshold, options.fold
-    by = options.by or "both"
-    if query == "text":
-        return lambda: index.search_text(options.text or "", top, threshold, fold)
-    if query == "words":
-        return lambda: index.search_words(options.words or "", top, fold)
-    if query == "like":
-        return lambda: index.more_like(options.like or 0, top, threshold, by, fold)
-    return lambda: index.search_pixels(pixels, top, threshold, by, fold)
+    served: ServedIndex, options: SearchOptions, query: str, pixels: Sequence[np.ndarray]
+) -> Callable[[], Sequence[Hit]]:
+    index, embedder = served.index, served.embedder
+    by, more = options.by or "visual", (options.top, options.threshold)
+
+    def search() -> Sequence[Hit]:
+        if query == "text":
+            return index.search_text(options.text or "", *more, fold=options.fold)
+        if query == "words":
+            return index.search_words(options.words or "", *more, fold=options.fold)
+        if query == "like":
+            return index.more_like(options.like or 0, *more, by=by, fold=options.fold)
+        features = embedder.encode(*(one[None] for one in pixels))
+        vectors = embedder.embed_features(features)[0], embedder.visual_vectors(features)[0]
+        return index.search_vectors(*vectors, *more, by=by, fold=options.fold)
+
+    return search

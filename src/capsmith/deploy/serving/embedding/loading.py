@@ -1,1 +1,0 @@
-"""Libraries and indexes of a command line: checked at once, loaded in the background."""
