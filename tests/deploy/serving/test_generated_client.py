@@ -109,7 +109,7 @@ def test_search(client):
     models, types = importlib.import_module("capsmith_client.models"), importlib.import_module("capsmith_client.types")
     (index,) = call("search", "list_indexes", client=client).parsed.indexes
     found = call("search", "search_images", client=client, body=models.SearchRequest(text="green", top=1)).parsed
-    assert found.index == index.name and found.results[0].name == "green-0.png"
+    assert found.index == index.name and found.results[0].name.startswith("green")
     image = types.File(io.BytesIO(image_bytes()), "red.png", "image/png")
     form = call("search", "search_images", client=client, body=models.SearchForm(image=image)).parsed
     assert form.query == "image" and form.results[0].visual > 0.99
@@ -117,7 +117,7 @@ def test_search(client):
     for operation in ("get_thumbnail", "get_picture"):
         assert call("search", operation, client=client, name=index.name, id=number).status_code == 200
     assert call("search", "refresh_index", client=client, name=index.name).status_code == 202
-    assert call("search", "get_index", client=client, name=index.name).parsed.images == 12
+    assert call("search", "get_index", client=client, name=index.name).parsed.images == 13
 
 
 def test_a_client_without_its_key(service, generated):

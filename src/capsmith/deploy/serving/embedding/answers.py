@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from capsmith.core.errors import escaped
 from capsmith.deploy.recommend.recommender import Recommendation
+from capsmith.deploy.search.hits import Hit
 from capsmith.deploy.serving.embedding.indexes import shown_name
-from capsmith.deploy.serving.embedding.interfaces import Hit
 
 _EXACT = ConfigDict(extra="forbid")
 _DIGITS = 6

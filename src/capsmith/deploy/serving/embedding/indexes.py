@@ -11,7 +11,7 @@ from typing import Any
 from capsmith.core.errors import CapsmithError, escaped, one_line, out_of_memory
 from capsmith.core.log import get_logger
 from capsmith.deploy.pictures import Pictures
-from capsmith.deploy.serving.embedding.interfaces import Index
+from capsmith.deploy.search.image_index import ImageIndex
 from capsmith.retrieval.embedder import Embedder
 
 log = get_logger(__name__)
@@ -41,7 +41,7 @@ class OpenIndex:
 
     folder: Path
     embedder: Embedder
-    index: Index
+    index: ImageIndex
     scan: Callable[[Told], Mapping[str, int]]
 
 
@@ -88,7 +88,7 @@ class ServedIndex:
         self._thread: threading.Thread | None = None
 
     @property
-    def index(self) -> Index:
+    def index(self) -> ImageIndex:
         """The open index."""
         return self.place.index
 

@@ -6,10 +6,10 @@ import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from capsmith.core.errors import CapsmithError
+from capsmith.deploy.search.hits import Hit
+from capsmith.deploy.search.image_index import UnknownImage
 from capsmith.deploy.serving.embedding import answers
 from capsmith.deploy.serving.embedding.indexes import ServedIndex
-from capsmith.deploy.serving.embedding.interfaces import Hit
 from capsmith.deploy.serving.embedding.options import SEARCHING, SearchOptions, query_of
 from capsmith.deploy.serving.problems import Problem, problem_responses
 from capsmith.deploy.serving.responses import SMALL_PNG, as_json
@@ -99,7 +99,7 @@ async def _found(
 def _require(index: ServedIndex, id: int) -> None:
     try:
         index.index.path(id)
-    except CapsmithError as error:
+    except UnknownImage as error:
         detail = f"like: there is no image {id} in the index"
         raise Problem(404, detail, [{"field": "like", "detail": detail}]) from error
 
