@@ -42,7 +42,12 @@ def sources(runs: Sequence[Path]) -> list[dict[str, str]]:
     for path in runs:
         run = RunDirectory(Path(path))
         entry = {"run": str(run)}
-        names = (("config_sha256", run.config), ("weights_sha256", run.weights), ("export_sha256", path / MANIFEST))
+        names = (
+            ("config_sha256", run.config),
+            ("weights_sha256", run.weights),
+            ("embedding_sha256", run.embedding),
+            ("export_sha256", path / MANIFEST),
+        )
         for key, name in names:
             with contextlib.suppress(OSError), open_regular(name) as file:
                 entry[key] = hashlib.file_digest(file, "sha256").hexdigest()

@@ -77,8 +77,8 @@ class TextHead:
         pooling: How the outputs of the recurrent layer are pooled over words.
         arrays: ``words`` (V, E) and ``bias`` (d,); of a recurrent layer ``forward_kernel`` (E, G),
             ``forward_recurrent`` (U, G), ``forward_bias`` (G,), the same of ``backward``, and ``kernel`` (…, d); of
-            convolutions over w words ``convolution_w_kernel`` (w E, F), ``convolution_w_bias`` (F,), and ``kernel``; of a
-            bag of words ``bag_kernel`` (E, d), and with a hidden layer ``hidden_kernel`` (E, H), ``hidden_bias`` (H,),
+            convolutions over w words ``convolution_w_kernel`` (w E, F), ``convolution_w_bias`` (F,), and ``kernel``; of
+            a bag of words ``bag_kernel`` (E, d), and with a hidden layer ``hidden_kernel`` (E, H), ``hidden_bias`` (H,),
             ``output_kernel`` (H, d).
     """
 
@@ -105,9 +105,8 @@ class TextHead:
     @property
     def widths(self) -> list[int]:
         """The widths of the convolutions, in words."""
-        return sorted(
-            int(name.split("_")[1]) for name in self.arrays if name.startswith("convolution_") and "kernel" in name
-        )
+        kernels = [name.split("_") for name in self.arrays if name.startswith("convolution_")]
+        return sorted({int(parts[1]) for parts in kernels})
 
     def _convolved(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Returns the highest output of each filter over the windows that begin with a word, (N, widths · F)."""

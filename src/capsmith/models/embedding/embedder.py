@@ -93,8 +93,6 @@ class RunEmbedder:
         CheckpointError: They have different encoders.
     """
 
-    framing: Framing = "stretch"
-
     def __init__(self, members: Sequence[EmbeddingRun]) -> None:
         first, *others = self.members = list(members)
         for member in others:
