@@ -78,8 +78,8 @@ class TextHead:
         arrays: ``words`` (V, E) and ``bias`` (d,); of a recurrent layer ``forward_kernel`` (E, G),
             ``forward_recurrent`` (U, G), ``forward_bias`` (G,), the same of ``backward``, and ``kernel`` (…, d); of
             convolutions over w words ``convolution_w_kernel`` (w E, F), ``convolution_w_bias`` (F,), and ``kernel``; of
-            a bag of words ``bag_kernel`` (E, d), and with a hidden layer ``hidden_kernel`` (E, H), ``hidden_bias`` (H,),
-            ``output_kernel`` (H, d).
+            a bag of words ``bag_kernel`` (E, d), and with a hidden layer ``hidden_kernel`` (E, H), ``hidden_bias``
+            (H,), ``output_kernel`` (H, d).
     """
 
     cell: Literal["gru", "lstm", ""]

@@ -35,7 +35,7 @@ def test_images_and_texts(embedder):
 
 
 def test_unknown_words(embedder):
-    assert embedder.unknown_words("A purple Ball, on the moon!") == ["purple", "moon"]
+    assert embedder.unknown_words("A purple SQUARE, on the moon!") == ["purple", "moon"]
 
 
 def test_an_ensemble_averages_cosines(tiny_embedding, embedder):

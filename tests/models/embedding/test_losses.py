@@ -8,7 +8,7 @@ from keras import ops
 
 from capsmith.models.embedding.losses import hinge, infonce, negatives
 
-# images 0 and 1 are copies of one another; captions 0 and 1 belong to image 0, caption 2 to image 1, caption 3 to image 2
+# images 0 and 1 are copies; captions 0 and 1 belong to image 0, caption 2 to image 1, caption 3 to image 2
 S = np.array([[0.9, 0.5, 0.6, 0.1], [0.2, 0.3, 0.7, 0.4], [0.3, 0.8, 0.0, 0.5]], np.float32)
 IMAGE = np.array([0, 0, 1, 2], np.int32)
 IMAGE_GROUPS, CAPTION_GROUPS = np.array([7, 7, 2]), np.array([7, 7, 7, 2])
