@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from capsmith import Captioner, evaluate
 from capsmith.core.errors import CheckpointError
+from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.config import BeamConfig
 from capsmith.models.embedders import load_embedder
 from capsmith.models.judge_copy import copy_judge
@@ -150,6 +152,39 @@ def test_a_trained_embedding_gives_a_captioner_the_vectors_of_its_own_run(tiny_e
     np.testing.assert_allclose(judge.images(features), embedder.embed_features(features), atol=1e-6)
     texts = ["a red bar", "a blue ball on the left", "unheard words", ""]
     np.testing.assert_allclose(judge.space.embed_texts(texts), embedder.embed_texts(texts), atol=1e-6)
+
+
+def test_the_vectors_of_the_training_captions_are_kept_and_follow_the_caption_index(run, embedding, tiny_run):
+    search = [
+        f"decoding={{type: beam, rerank: {{type: mbr, samples: 3, neighbours: 0, embedding: {embedding}, "
+        "utility_weight: 0, log_prob_weight: 0, caption_weight: 1, caption_neighbours: 2}}"
+    ]
+    found = evaluate(run, "test", search)
+    captioner, source = Captioner.load(run, overrides=search), load_judge_source(embedding)
+    judge, index = captioner.caption_judge(embedding), captioner.caption_index
+    captions = [caption for group in index.captions for caption in group]
+    texts = [" ".join(captioner.vocabulary.decode(caption)) for caption in captions]
+    np.testing.assert_allclose(judge.vectors, source.embed_texts(texts), atol=1e-3)
+    shutil.rmtree(embedding)
+    assert evaluate(run, "test", search).captions == found.captions
+    (run / "caption_index.npz").write_bytes((run / "caption_index.npz").read_bytes() + b" ")  # another index
+    with pytest.raises(CheckpointError):
+        Captioner.load(run, overrides=search).caption(next((tiny_run.data / "images").iterdir()))
+    (run / "caption_index.npz").unlink()
+    assert evaluate(run, "test", search).captions == found.captions
+
+
+def load_judge_source(embedding):
+    """Returns what an embedding says of texts, by its own files."""
+    source, vocabulary = (
+        JointEmbedding.load(embedding / "embedding.npz"),
+        Vocabulary.load(embedding / "vocabulary.json"),
+    )
+    return SimpleNamespace(
+        embed_texts=lambda texts: np.concatenate(
+            [source.embed_tokens(np.array([vocabulary.encode(text.replace("<unk>", "unk").split())])) for text in texts]
+        )
+    )
 
 
 def test_what_is_no_embedding_is_refused(run, tiny_run, tmp_path):

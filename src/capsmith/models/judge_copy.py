@@ -8,9 +8,11 @@ from capsmith.core.files import read_json
 from capsmith.core.log import get_logger
 from capsmith.core.yaml_io import read_yaml
 from capsmith.data.text.plain_settings import text_from
+from capsmith.data.text.tokens import detokenise
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.feature_origin import FeatureOrigin
 from capsmith.models.run import RunDirectory
+from capsmith.retrieval.caption_index import CaptionIndex
 from capsmith.retrieval.joint_embedding import JointEmbedding
 from capsmith.retrieval.judge_file import StoredJudge, digest
 from capsmith.vision.encoder_folder import encoder_folders
@@ -36,18 +38,34 @@ def copy_judge(config: Any, run: Path) -> None:
     """
     if not config.decoding.requires_embedding:
         return
-    path = Path(config.decoding.rerank.embedding)
-    source, target = RunDirectory(path), RunDirectory(run)
-    if not source.embedding.is_file() and target.caption_judge.is_file():
-        require_same_judge(StoredJudge.load(run), path)
-        return
+    path, target = Path(config.decoding.rerank.embedding), RunDirectory(run)
+    before = _saved(target)
+    judge = _current(RunDirectory(path), target, before)
+    wants_vectors = config.decoding.rerank.requires_caption_vectors and target.caption_index.is_file()
+    if wants_vectors and judge.vectors is None:
+        judge = judge.with_vectors(_captions(target, config))
+    if judge is not before:
+        logger.info(f"rerank: copying the joint embedding of {path} into {target}")
+        judge.save(run)
+
+
+def _current(source: RunDirectory, target: RunDirectory, before: StoredJudge | None) -> StoredJudge:
+    """Returns the copy in a run if it is still that of the source, or a new one."""
+    if not source.embedding.is_file() and before is not None:
+        require_same_judge(before, source.path)
+        return before
     sha256 = _digest(source)
-    if target.caption_judge.is_file() and _saved_digest(target) == sha256:
-        return
+    if before is not None and before.sha256 == sha256:
+        return before
     embedding, text, pools = _read(source)
     _require_same_features(source, target, embedding)
-    logger.info(f"rerank: copying the joint embedding of {source} into {target}")
-    StoredJudge(embedding, Vocabulary.load(source.vocabulary), text, str(path), sha256, pools).save(run)
+    return StoredJudge(embedding, Vocabulary.load(source.vocabulary), text, str(source.path), sha256, pools)
+
+
+def _captions(target: RunDirectory, config: Any) -> list[str]:
+    """Returns the captions of a run's caption index as text."""
+    vocabulary, index = Vocabulary.load(target.vocabulary), CaptionIndex.load(target.path)
+    return [detokenise(vocabulary.decode(ids), config.text) for group in index.captions for ids in group]
 
 
 def require_same_judge(judge: StoredJudge, path: Path) -> None:
@@ -77,10 +95,10 @@ def _digest(source: RunDirectory) -> str:
     return digest(source.embedding, source.vocabulary)
 
 
-def _saved_digest(target: RunDirectory) -> str | None:
-    """Returns the digest in a run's copy; None if it is damaged, and is to be written again."""
+def _saved(target: RunDirectory) -> StoredJudge | None:
+    """Returns the copy in a run; None if there is none, or it is damaged and is to be written again."""
     try:
-        return StoredJudge.load(target.path).sha256
+        return StoredJudge.load(target.path)
     except CheckpointError:
         return None
 
