@@ -25,6 +25,8 @@ VERBS = {
     "extract": "extract the features of a config's images into its cache",
     "evaluate": "score a run on a split and write its report",
     "caption": "caption images, or folders of images",
+    "index": "index a folder of images, to search it",
+    "search": "search an index by a phrase, an image or words",
     "recommend": "rank a library of ready-made captions for photos",
     "serve": "caption images over HTTP, with a page for people",
     "studio": "correct the captions of a folder in the browser, and train from them",
@@ -39,6 +41,7 @@ VERBS = {
 _HOW_TO_CONTINUE = {
     "train": ": the same command with --resume continues from the saved state",
     "extract": ": the same command continues where this one stopped",
+    "index": ": the same command continues where this one stopped",
     "evaluate": ": the same command starts again, but extracted features are kept",
 }
 

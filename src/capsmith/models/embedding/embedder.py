@@ -22,6 +22,7 @@ from capsmith.retrieval.joint_embedding import JointEmbedding
 from capsmith.retrieval.texts import embed_all, text_ids
 from capsmith.training.embedding.config import EmbeddingRunConfig
 from capsmith.vision.fingerprint import file_sha256, json_sha256
+from capsmith.vision.framing import Framing
 
 if TYPE_CHECKING:
     from capsmith.models.compiled_encoders import CompiledEncoders
@@ -91,6 +92,8 @@ class RunEmbedder:
     Raises:
         CheckpointError: They have different encoders.
     """
+
+    framing: Framing = "stretch"
 
     def __init__(self, members: Sequence[EmbeddingRun]) -> None:
         first, *others = self.members = list(members)
