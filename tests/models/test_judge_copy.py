@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from capsmith import Captioner, evaluate
+from capsmith import Captioner, evaluate, train
 from capsmith.core.errors import CheckpointError
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.config import BeamConfig
@@ -191,6 +191,9 @@ def test_what_is_no_embedding_is_refused(run, tiny_run, tmp_path):
     for path in (tmp_path / "nowhere", tiny_run.run):
         with pytest.raises(CheckpointError, match="embedding.npz"):
             copy_judge(config_of(run, path), run)
+        with pytest.raises(CheckpointError, match="embedding.npz"):
+            train(config_of(run, path), tmp_path / "new")
+        assert not (tmp_path / "new").exists()  # before any work
     with pytest.raises(CheckpointError, match="caption_judge.npz"):
         Captioner.load(run).caption_judge(tmp_path)
 

@@ -49,6 +49,16 @@ def copy_judge(config: Any, run: Path) -> None:
         judge.save(run)
 
 
+def require_embedding(config: Any, run: Path) -> None:
+    """Checks that the embedding of a config's reranker exists, or a run's copy of it.
+
+    Raises:
+        CheckpointError: There is neither.
+    """
+    if config.decoding.requires_embedding and not RunDirectory(run).caption_judge.is_file():
+        _digest(RunDirectory(Path(config.decoding.rerank.embedding)))
+
+
 def _current(source: RunDirectory, target: RunDirectory, before: StoredJudge | None) -> StoredJudge:
     """Returns the copy in a run if it is still that of the source, or a new one."""
     if not source.embedding.is_file() and before is not None:
