@@ -4,14 +4,14 @@ M stored vectors · Q queries · d dimensions · k neighbours · C lists.
 """
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from capsmith.core.errors import FeatureError
+from capsmith.core.errors import CapsmithError, FeatureError
 from capsmith.core.locks import locked
 from capsmith.core.onnx_session import default_threads
 from capsmith.retrieval.vectors import list_files
@@ -20,8 +20,7 @@ from capsmith.retrieval.vectors.fingerprint import fingerprint
 from capsmith.retrieval.vectors.inverted_lists import InvertedLists, Quantizer, bound_threads, import_faiss
 from capsmith.retrieval.vectors.rescoring import nearest_of
 
-_PROBED = 32  # 1/32 of the lists are searched
-_MIN_PROBES = 8
+_COMPARED = 2**15  # vectors with which a query is compared, about: two to four milliseconds
 _SPARE = 32  # candidates besides 2k: codes of 8 bits rank approximately
 _FEW = 16  # a subset of at most 1/16 of the vectors is searched exactly
 _MAX_PARTS = 16
@@ -93,7 +92,7 @@ class FaissSearch:
         if new:
             added = quantizer.encode(vectors[manifest.rows :], manifest.rows)
             parts.append(added)
-            with _writing(folder):
+            with contextlib.suppress(CapsmithError), _writing(folder):  # keeping them only saves time
                 if list_files.read_manifest(folder) == manifest:  # unless another process has just added them
                     list_files.append(folder, manifest, added, fingerprint(vectors))
         return cls(vectors, quantizer, parts)
@@ -139,7 +138,8 @@ class FaissSearch:
             bits = np.packbits(allowed, bitorder="little")
             options["sel"] = faiss.IDSelectorBitmap(bits)
         candidates: list[np.ndarray] = [np.empty(0, np.int64)] * len(queries)
-        short, probes = np.arange(len(queries)), max(_MIN_PROBES, self._index.nlist // _PROBED)
+        short = np.arange(len(queries))
+        probes = 1 + self._index.nlist * _COMPARED // len(self)
         while len(short):
             probes = min(probes, self._index.nlist)
             parameters = faiss.SearchParametersIVF(nprobe=probes, **options)
@@ -154,7 +154,7 @@ class FaissSearch:
 
 
 @contextlib.contextmanager
-def _writing(folder: Path | None) -> Any:
+def _writing(folder: Path | None) -> Iterator[None]:
     if folder is None:
         yield
         return
