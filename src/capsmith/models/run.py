@@ -11,6 +11,7 @@ from capsmith.core.files import path_argument
 from capsmith.core.locks import FILE as LOCK_FILE
 from capsmith.core.locks import locked
 from capsmith.core.outputs import COPIES, REPORT_FILES, listed_copies
+from capsmith.retrieval import judge_file
 from capsmith.retrieval.index_file import index_path, index_paths
 from capsmith.vision.encoder_folder import EncoderFolder, FileName, encoder_folders
 
@@ -32,6 +33,8 @@ class RunDirectory:
     """Format version, feature shape, vocabulary fingerprint, and the origin of features from a pickle."""
     weights = FileName("model.weights.h5")
     """Weights of the best dev epoch."""
+    embedding = FileName("embedding.npz")
+    """The best dev epoch of a joint embedding, which has no other weights."""
     state = FileName("state.npz")
     """Weights, optimizer, seeds and progress from which ``--resume`` continues."""
     versions = FileName("versions.json")
@@ -41,6 +44,8 @@ class RunDirectory:
     log = FileName("log.txt")
     domain = FileName("domain.npz")
     """Summary of the training images, for out-of-domain warnings."""
+    caption_judge = FileName(judge_file.FILE)
+    """Copy of the joint embedding that reranks captions, with ``caption_judge.json``."""
     test_readings = FileName("test_readings.jsonl")
     """One line for each evaluation of the test split. It is never removed."""
     ensemble = FileName("ensemble.yaml")
@@ -91,6 +96,11 @@ class RunDirectory:
         return self.ensemble.is_file()
 
     @property
+    def has_best(self) -> bool:
+        """Whether the directory holds the model of a finished epoch."""
+        return self.weights.exists() or self.embedding.exists()
+
+    @property
     def has_state(self) -> bool:
         """Whether the directory holds a training that can be resumed."""
         return self.state.exists()
@@ -126,6 +136,7 @@ class RunDirectory:
         """All files that a training writes into the run, including those of a single encoder."""
         own = (
             *(self.config, self.versions, self.vocabulary, self.captioner, self.weights, self.state, self.plugins),
+            *(self.embedding, self.caption_judge, self.path / judge_file.DESCRIPTION),
             *(*index_paths(self.path), self.domain, self.history, self.history_plot, self.log),
         )
         return [*own, *EncoderFolder(self.path).files]

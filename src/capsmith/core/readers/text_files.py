@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from capsmith.core.errors import CapsmithError, DataError
-from capsmith.core.readers.regular_files import read_bytes
+from capsmith.core.readers.regular_files import LARGE_FILE, read_bytes
 
 _MARKS = {
     b"\xff\xfe\x00\x00": "utf-32",
@@ -27,18 +27,19 @@ _SIGNATURES = {
 """First bytes of files that are mistaken for text, each with a description and advice."""
 
 
-def read_text(path: Path, error: type[CapsmithError] = DataError) -> str:
+def read_text(path: Path, error: type[CapsmithError] = DataError, limit: int = LARGE_FILE) -> str:
     """Reads UTF-8 text, or UTF-16 and UTF-32 with a byte order mark. All line ends become newlines.
 
     Args:
         path: The file.
         error: The exception to raise.
+        limit: Maximum size in bytes.
 
     Raises:
         CapsmithError: As ``error``: the file cannot be read, is not text, or has another encoding.
     """
     try:
-        raw = read_bytes(path)
+        raw = read_bytes(path, limit)
     except OSError as cause:
         raise error(f"cannot read {path}: {cause.strerror or cause}") from cause
     if kind := next((kind for start, kind in _SIGNATURES.items() if raw.startswith(start)), ""):
