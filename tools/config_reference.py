@@ -37,8 +37,8 @@ A run is described by one YAML file. This page lists every key; it is generated 
 - YAML reads `1e-3` as text: write `1.0e-3` or `0.001`.
 """
 JOINT = """A config with the section `embedding` in place of `decoder` and `decoding` trains a
-[joint embedding](embedding.md). `seed`, `data`, `text`, `encoder` and `features` are the same, except that the encoder is
-frozen. It has these sections of its own:
+[joint embedding](embedding.md). `seed`, `data`, `text`, `encoder` and `features` are the same, except that the encoder
+is frozen. It has these sections of its own:
 """
 _WORDS = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path", type(None): "null"}
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}

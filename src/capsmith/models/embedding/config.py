@@ -30,7 +30,7 @@ class TextHeadConfig(Settings):
     """Settings of both kinds of text networks."""
 
     words: EmbeddingConfig = EmbeddingConfig(size=300)
-    """The word vectors."""
+    """The word vectors; 300 dimensions if the section is left out."""
     dropout: Annotated[float, Scope.TRAINING] = Field(default=0.2, ge=0, lt=1)
     """Dropout rate of the vector of a text before its projection to the joint space."""
     word_dropout: Annotated[float, Scope.TRAINING] = Field(default=0.1, ge=0, lt=1)
