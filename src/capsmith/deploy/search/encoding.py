@@ -111,4 +111,6 @@ def encode_images(
 
 
 def _with(image: Encoded, vectors: tuple[np.ndarray, np.ndarray] | None) -> Encoded:
+    if vectors is not None and not all(np.isfinite(part).all() for part in vectors):
+        return Encoded(image.item, error=ImageError(f"{image.item.path}: the model has no vectors for it (NaN)"))
     return Encoded(image.item, image.hash, image.look, vectors, image.error)
