@@ -21,7 +21,7 @@ from capsmith.core.interrupts import active_signals, interrupt
 VERBS = {
     "init": "read a folder of images and captions, and write a config for it",
     "inspect": "write a page about a dataset: images, captions, and their problems",
-    "train": "train a captioner from a config, and score it",
+    "train": "train a captioner or a joint embedding from a config, and score it",
     "extract": "extract the features of a config's images into its cache",
     "evaluate": "score a run on a split and write its report",
     "caption": "caption images, or folders of images",
