@@ -22,6 +22,7 @@ from capsmith.models.run import RunDirectory
 from capsmith.retrieval.joint_embedding import JointEmbedding
 from capsmith.training.embedding.config import EmbeddingRunConfig
 from capsmith.vision.fingerprint import file_sha256, json_sha256
+from capsmith.vision.framing import Framing
 
 if TYPE_CHECKING:
     from capsmith.models.compiled_encoders import CompiledEncoders
@@ -133,6 +134,11 @@ class RunEmbedder:
         sizes = [encoder.size for encoder in self.config.encoders]
         known = [size for size in sizes if size is not None]
         return known if len(known) == len(sizes) else [part.image_size for part in self._encoders.parts]
+
+    @property
+    def framing(self) -> Framing:
+        """How images are brought to these sizes."""
+        return "stretch"
 
     @cached_property
     def bank(self) -> np.ndarray | None:
