@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from unittest import mock
 
-from tests.deploy.search.damage import DAMAGES
+from tests.deploy.search.damage import DAMAGES, edit_json
 from tests.mistakes import Workshop, mistake
 from tests.support.toy_embedder import ToyEmbedder
 
@@ -40,7 +40,7 @@ def _damaged(kind: str, *says: str) -> None:
     def _(shop: Workshop) -> list[str]:
         index = _index(shop)
         DAMAGES[kind](index)
-        return ["search", str(index), "--text", "red"]
+        return ["search", str(index), "--text", "red", "--top", "99"]
 
 
 _damaged("no index.json", "my.index")
@@ -64,23 +64,20 @@ _damaged("a pipe as vectors", "semantic-0.f16")
 _damaged("vectors that are no numbers", "my.index")
 
 
+OTHER_MODEL = edit_json(fingerprint="another", model="runs/other")
+
+
 @_search("search: an index of another model", "runs/other", "toy")
 def _(shop: Workshop) -> list[str]:
     index = _index(shop)
-    DAMAGES_OTHER(index)
+    OTHER_MODEL(index)
     return ["search", str(index), "--text", "red"]
-
-
-def DAMAGES_OTHER(index: Path) -> None:
-    from tests.deploy.search.damage import edit_json
-
-    edit_json(fingerprint="another", model="runs/other")(index)
 
 
 @_search("index: an index of another model", "runs/other", "--out")
 def _(shop: Workshop) -> list[str]:
     index = _index(shop)
-    DAMAGES_OTHER(index)
+    OTHER_MODEL(index)
     return ["index", str(shop.toy.run), str(index.parent), "--out", str(index)]
 
 
@@ -102,8 +99,6 @@ def _(shop: Workshop) -> list[str]:
 
 @_search("search: a model that is gone", "gone", "--model")
 def _(shop: Workshop) -> list[str]:
-    from tests.deploy.search.damage import edit_json
-
     index = _index(shop)
     edit_json(runs=[str(shop / "gone")])(index)
     return ["search", str(index), "--text", "red"]
@@ -184,16 +179,8 @@ def _(shop: Workshop) -> list[str]:
 
 @_search("index: a captioner that is none", "nothing")
 def _(shop: Workshop) -> list[str]:
-    out = str(shop / "new.index")
-    return [
-        "index",
-        str(shop.toy.run),
-        str(shop.toy.data / "images"),
-        "--out",
-        out,
-        "--captions",
-        str(shop / "nothing"),
-    ]
+    more = ["--out", str(shop / "new.index"), "--captions", str(shop / "nothing")]
+    return ["index", str(shop.toy.run), str(shop.toy.data / "images"), *more]
 
 
 @_search("index: a folder without images", "empty")
