@@ -137,11 +137,6 @@ class RunEmbedder:
         known = [size for size in sizes if size is not None]
         return known if len(known) == len(sizes) else [part.image_size for part in self._encoders.parts]
 
-    @property
-    def framing(self) -> Framing:
-        """How images are brought to these sizes."""
-        return "stretch"
-
     @cached_property
     def bank(self) -> np.ndarray | None:
         """Vectors of training images (P, d), float16; None if the members were trained on different numbers of them."""
