@@ -19,7 +19,7 @@ from capsmith.retrieval.vectors.rescoring import nearest_of
 from capsmith.retrieval.vectors.sketch import Sketch
 
 _SMALL = 2**24  # numbers up to which vectors are kept as float32; above, as 8-bit integers
-_BLOCK_NUMBERS = 2**23  # of a block of rows in the first stage
+_BLOCK_NUMBERS = 2**22  # of a block of rows in the first stage
 _QUERIES = 16  # in one pass over the vectors
 _FEW = 16  # a subset of at most 1/16 of the vectors is rescored without the first stage
 
