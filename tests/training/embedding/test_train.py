@@ -40,9 +40,10 @@ def test_a_resumed_training_gives_the_same_numbers(tmp_path, monkeypatch):
     monkeypatch.undo()
     train(config, tmp_path / "parts", resume=True)
     for row, other in zip(*(read_csv(tmp_path / name / "history.csv") for name in ("whole", "parts")), strict=True):
-        assert {**row, "seconds": 0} == {**other, "seconds": 0}
+        assert {**row, "seconds": 0} == pytest.approx({**other, "seconds": 0}, abs=1e-6)
     whole, parts = (np.load(tmp_path / name / "embedding.npz") for name in ("whole", "parts"))
-    assert all((whole[name] == parts[name]).all() for name in whole.files)
+    for name in whole.files:  # threads add the gradients of a word in any order
+        assert parts[name] == pytest.approx(whole[name], abs=2e-5)
     other = load_config(embedding_settings(training={"epochs": 2, "temperature": 0.1}))
     with pytest.raises(CheckpointError, match=r"training\.ema|training\.temperature"):
         train(other, tmp_path / "whole", resume=True)
