@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pickle
+import shlex
 import shutil
 import subprocess
 import sys
@@ -265,14 +266,15 @@ def test_folders_that_are_really_read_only(shop):
     before = mistakes.snapshot(shop.folder)
     config = shop.config()
     commands = {
-        f"train --config '{config}' --run '{run_}/new'": 2,
-        f"extract --config '{config}'": 2,
-        f"evaluate '{run_}' --set features.cache='{shop.toy.cache}'": 2,
-        f"caption '{run_}' '{image}'": 0,
+        ("train", "--config", str(config), "--run", f"{run_}/new"): 2,
+        ("extract", "--config", str(config)): 2,
+        ("evaluate", str(run_), "--set", f"features.cache={shop.toy.cache}"): 2,
+        ("caption", str(run_), str(image)): 0,
     }
     mounts = "".join(f"mount --bind '{f}' '{f}' && mount -o remount,ro,bind '{f}' || exit 9; " for f in (run_, cache))
-    calls = "".join(f"'{sys.executable}' -m capsmith {command}; echo $?; " for command in commands)
-    done = subprocess.run(["unshare", "-rm", "sh", "-c", mounts + calls], capture_output=True, text=True, timeout=300)
+    script = f"from capsmith.cli import main\nfor command in {[*commands]!r}: print(main(list(command)), flush=True)"
+    call = f"exec {shlex.join([sys.executable, '-c', script])}"  # one process for all: it imports TensorFlow once
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", mounts + call], capture_output=True, text=True, timeout=300)
     if done.returncode == 9:
         pytest.skip("folders cannot be mounted read-only here")
     assert [int(line) for line in done.stdout.splitlines() if line.isdigit()] == [*commands.values()], done.stderr
