@@ -4,7 +4,7 @@ import contextlib
 
 from tests.support.finding import colour_photos, finding_app
 from tests.support.service import served
-from tests.support.service_page import PageVisit
+from tests.support.service_page import DESKTOP, PageVisit
 
 
 @contextlib.contextmanager
@@ -19,6 +19,15 @@ def visit_view(context, address, view):
     """Opens a view of the page, such as ``search?text=red``, and waits until it knows what the server offers."""
     visit = PageVisit.begin(context, f"{address}/#{view}", example=False)
     visit.page.wait_for_selector("#views:not([hidden])")
+    return visit
+
+
+def again(visit, view):
+    """Shows a view in a tab that was used before, as a new visitor of a desktop sees it."""
+    visit.page.set_viewport_size(DESKTOP)
+    visit.page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+    visit.page.evaluate("view => { location.hash = view; }", view)
+    visit.problems.clear()
     return visit
 
 

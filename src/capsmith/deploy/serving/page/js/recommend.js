@@ -143,6 +143,7 @@ export class Recommend {
     const most = Math.max(...recommendations.map(({ similarity }) => similarity), 0.01);
     const items = recommendations.map((one) => this.item(one, Math.max(0, one.similarity / most)));
     element("recommended").replaceChildren(...items);
+    element("recommended").dataset.photo = this.file.name;
     const captions = recommendations.map(({ caption }) => caption);
     this.editor.mark(captions);
     this.state(captions.length ? "" : "No caption fits.");

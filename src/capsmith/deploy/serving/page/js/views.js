@@ -31,12 +31,12 @@ export class Views {
 
   show(name, parameters) {
     this.name = name;
-    for (const part of document.querySelectorAll("[data-view]")) part.hidden = part.dataset.view !== name;
+    for (const part of document.querySelectorAll("[data-view]")) part.hidden = !part.dataset.view.split(" ").includes(name);
     for (const tab of this.tabs.querySelectorAll("[data-to]")) {
       if (tab.dataset.to === name) tab.setAttribute("aria-current", "page");
       else tab.removeAttribute("aria-current");
     }
-    document.getElementById("skip").href = `#${this.view.skip}`;
+    document.querySelector(".skip-link").href = `#${this.view.skip}`;
     document.getElementById("drop-text").textContent = this.view.drop;
     this.view.show(parameters);
   }
