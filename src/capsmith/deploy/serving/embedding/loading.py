@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +93,7 @@ class _Models:
 
 def _libraries(finding: Finding, models: _Models) -> Callable[[], Libraries]:
     named = _named(finding.captions, "--captions")
-    libraries = {name: Library.read(path) for name, path in named.items()} or {EXAMPLE: Library.example()}
+    libraries = {name: _library(name, path) for name, path in named.items()} or {EXAMPLE: Library.example()}
 
     def load() -> Libraries:
         embedder = models.shared(load_embedder([*finding.recommend] or None, finding.engine))
@@ -109,6 +109,12 @@ def _libraries(finding: Finding, models: _Models) -> Callable[[], Libraries]:
         return found
 
     return load
+
+
+def _library(name: str, path: Path) -> Library:
+    """Reads a library; messages to clients call it by its name, not by its path."""
+    library = Library.read(path)
+    return replace(library, name=name, notes=tuple(note.replace(str(path), name) for note in library.notes))
 
 
 def _index(name: str, folder: Path, models: _Models) -> Callable[[], ServedIndex]:
