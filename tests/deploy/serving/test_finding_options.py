@@ -5,10 +5,10 @@ import pytest
 from capsmith.cli import main
 from capsmith.core.errors import CapsmithError
 from capsmith.deploy.search import build_index
-from capsmith.deploy.serving.embedding import loading
 from capsmith.deploy.serving.embedding.loading import Finding, embeddings_of
 from capsmith.deploy.serving.embedding.shared_embedder import SharedEmbedder
 from capsmith.deploy.serving.settings import ServeSettings
+from capsmith.models import embedders
 from tests.support.finding import colour_photos
 from tests.support.toy_embedder import ToyEmbedder
 
@@ -17,7 +17,7 @@ from tests.support.toy_embedder import ToyEmbedder
 def home(tmp_path, monkeypatch):
     """A folder with a library and an index, where every run is the embedding of colours."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(loading, "load_embedder", lambda models=None, engine=None: ToyEmbedder("/runs/toy"))
+    monkeypatch.setattr(embedders, "load_embedder", lambda models=None, engine=None: ToyEmbedder("/runs/toy"))
     build_index(colour_photos(tmp_path / "photos"), tmp_path / "photos.index", ToyEmbedder(), runs=["/runs/toy"])
     (tmp_path / "own words.csv").write_text("caption,description,theme\nRosy,red,warm\nRosy,red,warm\nCalm,blue,cool\n")
     return tmp_path

@@ -22,7 +22,7 @@ from capsmith.deploy.serving.embedding.libraries import Libraries
 from capsmith.deploy.serving.embedding.shared_embedder import SharedEmbedder
 from capsmith.deploy.serving.embedding.worker import Worker
 from capsmith.deploy.serving.settings import ServeSettings
-from capsmith.models.embedders import load_embedder
+from capsmith.models import embedders
 from capsmith.retrieval.embedder import Embedder
 
 EXAMPLE = "social"
@@ -96,7 +96,7 @@ def _libraries(finding: Finding, models: _Models) -> Callable[[], Libraries]:
     libraries = {name: _library(name, path) for name, path in named.items()} or {EXAMPLE: Library.example()}
 
     def load() -> Libraries:
-        embedder = models.shared(load_embedder([*finding.recommend] or None, finding.engine))
+        embedder = models.shared(embedders.load_embedder([*finding.recommend] or None, finding.engine))
         place = user_cache()
         folder = None if place is None else place / FOLDER
         own = {library.fingerprint for library in libraries.values()}
