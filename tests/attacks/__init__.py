@@ -100,7 +100,9 @@ def target(name: str, folder: Path) -> Iterator[Server]:
         (folder / "secret.txt").write_text("secret-of-this-machine")
         index = folder / "photos.index"
         build_index(colour_photos(folder / "photos"), index, ToyEmbedder(), runs=[folder])
-        options = ["--recommend", "run", "--search", f"colours={index}", "--verbose"]
+        words = folder / "social.csv"
+        words.write_text("caption,description\nRosy,red\nCalm,blue\n")
+        options = ["--recommend", "run", "--captions", str(words), "--search", f"colours={index}", "--verbose"]
         with running("serve", options, folder, FINDING) as server:
             yield server
     elif name == "studio":

@@ -41,7 +41,7 @@ def test_a_library_and_an_index_of_one_model_share_it(home):
 
 
 def test_a_refresh_brings_the_index_up_to_date(home):
-    found = embeddings(Finding(["/runs/toy"], None, [], [str(home / "photos.index")]))
+    found = embeddings(Finding(search=[str(home / "photos.index")]))
     found.load()
     (home / "photos" / "white-0.png").unlink()
     told = []

@@ -9,6 +9,7 @@ import numpy as np
 
 from capsmith.core.errors import ConfigError
 from capsmith.core.user_cache import user_cache
+from capsmith.deploy.recommend.library import EXAMPLE as LIBRARY
 from capsmith.deploy.recommend.library import Library
 from capsmith.deploy.recommend.recommender import Recommender
 from capsmith.deploy.recommend.vectors import FOLDER
@@ -93,7 +94,7 @@ class _Models:
 
 def _libraries(finding: Finding, models: _Models) -> Callable[[], Libraries]:
     named = _named(finding.captions, "--captions")
-    libraries = {name: _library(name, path) for name, path in named.items()} or {EXAMPLE: Library.example()}
+    libraries = {name: _called(name, Library.read(path)) for name, path in (named or {EXAMPLE: LIBRARY}).items()}
 
     def load() -> Libraries:
         embedder = models.shared(embedders.load_embedder([*finding.recommend] or None, finding.engine))
@@ -111,10 +112,9 @@ def _libraries(finding: Finding, models: _Models) -> Callable[[], Libraries]:
     return load
 
 
-def _library(name: str, path: Path) -> Library:
-    """Reads a library; messages to clients call it by its name, not by its path."""
-    library = Library.read(path)
-    return replace(library, name=name, notes=tuple(note.replace(str(path), name) for note in library.notes))
+def _called(name: str, library: Library) -> Library:
+    """Returns a library with a name: messages to clients must not tell its path."""
+    return replace(library, name=name, notes=tuple(note.replace(library.name, name) for note in library.notes))
 
 
 def _index(name: str, folder: Path, models: _Models) -> Callable[[], ServedIndex]:
