@@ -18,7 +18,7 @@ def home(tmp_path, monkeypatch):
     """A folder with a library and an index, where every run is the embedding of colours."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(embedders, "load_embedder", lambda models=None, engine=None: ToyEmbedder("/runs/toy"))
-    build_index(colour_photos(tmp_path / "photos"), tmp_path / "photos.index", ToyEmbedder(), runs=["/runs/toy"])
+    build_index(colour_photos(tmp_path / "photos"), tmp_path / "photos.index", ToyEmbedder(), runs=[tmp_path])
     (tmp_path / "own words.csv").write_text("caption,description,theme\nRosy,red,warm\nRosy,red,warm\nCalm,blue,cool\n")
     return tmp_path
 
