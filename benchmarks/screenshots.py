@@ -1,9 +1,10 @@
 """Screenshots of the service's page, for the documentation and for looking at them.
 
-    python -m benchmarks.screenshots OUT [--second NAME=MODEL] [--only NAME …] [--png]
+    python -m benchmarks.screenshots OUT [--second NAME=MODEL] [--recommend RUN] [--search INDEX] [--only NAME …]
 
 Starts ``capsmith serve`` with the starter, and with ``--second`` beside another model for the comparison. Writes
-``OUT/serve_*.webp``: the page in light and dark mode, on a phone, where the model looked, and two models side by side.
+``OUT/serve_*.webp``: the page in light and dark mode, on a phone, where the model looked, two models side by side; with
+``--recommend`` the tab of recommendations, and with ``--search`` that of search.
 """
 
 import argparse
@@ -127,6 +128,26 @@ def compare(page: Any) -> bytes:
     return shot
 
 
+def recommend(page: Any) -> bytes:
+    """The captions of a library for an example."""
+    page.click("#views [data-to=recommend]")
+    page.wait_for_selector("#recommended:not([aria-busy])[data-photo='dog.jpg']")
+    page.wait_for_timeout(500)
+    shot: bytes = page.screenshot()
+    return shot
+
+
+def search(page: Any) -> bytes:
+    """The photographs that a phrase finds."""
+    page.click("#views [data-to=search]")
+    page.fill("#query", "a small dog with a hat")
+    page.press("#query", "Enter")
+    page.wait_for_selector("#hits:not([aria-busy]) .hit")
+    page.wait_for_timeout(1500)
+    shot: bytes = page.screenshot()
+    return shot
+
+
 def _row(shots: list[Image.Image]) -> bytes:
     """Puts pictures of one size beside each other."""
     gap = 12
@@ -152,6 +173,8 @@ SCENES = {
     "serve_phone": Scene(phone, {"viewport": _PHONE, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}),
     "serve_attention": Scene(attention, {"viewport": _DESKTOP}),
     "serve_compare": Scene(compare, {"viewport": _DESKTOP}),
+    "serve_recommend": Scene(recommend, {"viewport": _DESKTOP}),
+    "serve_search": Scene(search, {"viewport": _DESKTOP}),
 }
 
 
@@ -166,12 +189,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--second", metavar="NAME=MODEL", help="a model to compare the starter with")
+    parser.add_argument("--recommend", metavar="RUN", help="the run of an embedding that recommends captions")
+    parser.add_argument("--search", metavar="INDEX", help="an index of images to search")
     parser.add_argument("--only", nargs="+", choices=SCENES, default=list(SCENES))
     parser.add_argument("--png", action="store_true", help="PNG instead of WebP")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     with browser.launched() as chromium:
-        for models, names in _services(args.only, args.second):
+        for models, names in _services(args):
             with service(*models) as address:
                 for name in names:
                     path = args.out / f"{name}.{'png' if args.png else 'webp'}"
@@ -179,12 +204,15 @@ def main() -> None:
                     print(f"{path} {path.stat().st_size / 1000:.0f} kB")
 
 
-def _services(wanted: list[str], second: str | None) -> Iterator[tuple[list[str], list[str]]]:
-    """Yields the models of each service, and the scenes that it is for."""
-    if alone := [name for name in wanted if name != "serve_compare"]:
+def _services(args: argparse.Namespace) -> Iterator[tuple[list[str], list[str]]]:
+    """Yields the arguments of each service, and the scenes that it is for."""
+    needs = {"serve_compare": args.second, "serve_recommend": args.recommend, "serve_search": args.search}
+    if alone := [name for name in args.only if name not in needs]:
         yield ["starter"], alone
-    if second and "serve_compare" in wanted:
-        yield ["starter", second], ["serve_compare"]
+    options = {"serve_compare": [], "serve_recommend": ["--recommend"], "serve_search": ["--search"]}
+    for name, value in needs.items():
+        if value and name in args.only:
+            yield ["starter", *options[name], value], [name]
 
 
 def _shot(chromium: Any, address: str, scene: Scene) -> bytes:

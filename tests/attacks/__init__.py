@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.attacks.server import KEY, Server, running
+from tests.attacks.server import FINDING, KEY, Server, running
 from tests.attacks.wire import Answer
 
 Played = Answer | list[Answer] | None
@@ -26,6 +26,7 @@ SERVERS: dict[str, tuple[str, ...]] = {
     "serve": ("images", "forms", "documents", "protocol", "origins", "paths", "crowds", "page"),
     "keyed": ("keys",),
     "studio": ("studio", "browser"),
+    "finding": ("finding",),
 }
 """The modules with attacks, by the server on which they are played."""
 SECRETS = (b"Traceback", b"root:x:0", b"site-packages", b".py", b"/tmp/", b"secret-of-this-machine")
@@ -90,6 +91,19 @@ def target(name: str, folder: Path) -> Iterator[Server]:
         file.write_text(f"# the only one\n{KEY}\n")
         file.chmod(0o600)
         with running("serve", ["--api-key-file", str(file), "--verbose"], folder) as server:
+            yield server
+    elif name == "finding":
+        from capsmith.deploy.search import build_index
+        from tests.support.finding import colour_photos
+        from tests.support.toy_embedder import ToyEmbedder
+
+        (folder / "secret.txt").write_text("secret-of-this-machine")
+        index = folder / "photos.index"
+        build_index(colour_photos(folder / "photos"), index, ToyEmbedder(), runs=[folder])
+        words = folder / "social.csv"
+        words.write_text("caption,description\nRosy,red\nCalm,blue\n")
+        options = ["--recommend", "run", "--captions", str(words), "--search", f"colours={index}", "--verbose"]
+        with running("serve", options, folder, FINDING) as server:
             yield server
     elif name == "studio":
         from tests.attacks.studio import make_folder

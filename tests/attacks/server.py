@@ -23,6 +23,9 @@ KEY = "a-good-key-0123456789abcdef"
 """The API key of a server that has one."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 COMMAND = (sys.executable, "-m", "capsmith")
+FINDING = (sys.executable, "-m", "tests.support.finding_command")
+"""The same with an embedding of colours in place of every run."""
+ROOT = Path(__file__).resolve().parents[2]
 _START = 60.0  # seconds
 NAME_IN_LOG = "name-of-a-private-photo"
 """A part of file names that must not appear in the log."""
@@ -178,11 +181,16 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(verb: str = "serve", arguments: Sequence[str] = (), folder: Path | None = None) -> Iterator[Server]:
+def running(
+    verb: str = "serve",
+    arguments: Sequence[str] = (),
+    folder: Path | None = None,
+    program: Sequence[str] = COMMAND,
+) -> Iterator[Server]:
     """Starts ``capsmith VERB`` on a free port; yields it as soon as its models are loaded."""
     with tempfile.TemporaryDirectory() as temporary:
         place = folder or Path(temporary)
-        command = [*COMMAND, verb, "--port", "0", *arguments]
+        command = [*program, verb, "--port", "0", *arguments]
         with (place / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=place, env=_environment())
         try:
@@ -199,7 +207,14 @@ def running(verb: str = "serve", arguments: Sequence[str] = (), folder: Path | N
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "PYTHONUNBUFFERED": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
 
 
 def _port(process: subprocess.Popen[bytes], log: Path) -> int:

@@ -41,7 +41,7 @@ def colour_photos(folder: Path, copies: int = 2) -> Path:
 def toy_embedder():
     """With a bank of colours, against which the popularity of captions is measured."""
     bank = ToyEmbedder().embed_texts(list(COLOURS))
-    return SharedEmbedder(ToyEmbedder(bank=bank))
+    return SharedEmbedder(ToyEmbedder("/secret folder/toy", bank=bank))
 
 
 def toy_libraries(embedder=None):

@@ -53,7 +53,7 @@ class PageVisit:
         visit.page.on("request", lambda request: visit.requests.append(request.url))
         visit.page.on("console", visit._listen)
         visit.page.on("pageerror", lambda error: visit.problems.append(str(error)))
-        visit.page.goto(f"{address}/")
+        visit.page.goto(address if "#" in address else f"{address}/")
         if example:
             visit.page.wait_for_selector(CAPTIONED)
         return visit

@@ -55,6 +55,11 @@ def test_attacks_on_the_studio(case, servers):
     _play(case, servers("studio"))
 
 
+@pytest.mark.parametrize("case", _quick("finding"))
+def test_attacks_on_recommendations_and_search(case, servers):
+    _play(case, servers("finding"))
+
+
 def test_the_servers_end_as_told(servers):
     for name in attacks.SERVERS:
         assert servers(name).stop() == 0

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from capsmith.core.errors import CapsmithError, escaped, one_line, out_of_memory
+from capsmith.core.errors import CapsmithError, DataError, escaped, one_line, out_of_memory
 from capsmith.core.log import get_logger
 from capsmith.deploy.pictures import Pictures
 from capsmith.deploy.search.image_index import ImageIndex
+from capsmith.deploy.search.index_file import IndexBusy
 from capsmith.retrieval.embedder import Embedder
 
 log = get_logger(__name__)
@@ -125,7 +126,7 @@ class ServedIndex:
             state.report = dict(self.place.scan(told))
         except Exception as error:  # the thread's end would not be seen
             state.message = _reason(error)
-            log.error("the index %s was not refreshed: %s", self.name, type(error).__name__)
+            log.error("the index %s was not refreshed: %s", self.name, escaped(one_line(error))[:500])
         finally:
             state.running = False
 
@@ -158,10 +159,13 @@ def shown_name(path: str) -> str:
 
 
 def _reason(error: Exception) -> str:
+    """Returns why a scan failed, without the paths that messages for the operator name."""
     if out_of_memory(error):
         return "not enough memory"
-    if isinstance(error, CapsmithError):
-        return escaped(one_line(error))[:300]
+    if isinstance(error, IndexBusy):
+        return "another process writes the index"
+    if isinstance(error, DataError):
+        return "the folder of the images cannot be read, or has none"
     return "it failed; the log of the service says more"
 
 

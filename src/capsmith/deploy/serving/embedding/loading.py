@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from capsmith.core.errors import ConfigError
 from capsmith.core.user_cache import user_cache
+from capsmith.deploy.recommend.library import EXAMPLE as LIBRARY
 from capsmith.deploy.recommend.library import Library
 from capsmith.deploy.recommend.recommender import Recommender
 from capsmith.deploy.recommend.vectors import FOLDER
@@ -22,7 +23,7 @@ from capsmith.deploy.serving.embedding.libraries import Libraries
 from capsmith.deploy.serving.embedding.shared_embedder import SharedEmbedder
 from capsmith.deploy.serving.embedding.worker import Worker
 from capsmith.deploy.serving.settings import ServeSettings
-from capsmith.models.embedders import load_embedder
+from capsmith.models import embedders
 from capsmith.retrieval.embedder import Embedder
 
 EXAMPLE = "social"
@@ -93,10 +94,10 @@ class _Models:
 
 def _libraries(finding: Finding, models: _Models) -> Callable[[], Libraries]:
     named = _named(finding.captions, "--captions")
-    libraries = {name: Library.read(path) for name, path in named.items()} or {EXAMPLE: Library.example()}
+    libraries = {name: _called(name, Library.read(path)) for name, path in (named or {EXAMPLE: LIBRARY}).items()}
 
     def load() -> Libraries:
-        embedder = models.shared(load_embedder([*finding.recommend] or None, finding.engine))
+        embedder = models.shared(embedders.load_embedder([*finding.recommend] or None, finding.engine))
         place = user_cache()
         folder = None if place is None else place / FOLDER
         own = {library.fingerprint for library in libraries.values()}
@@ -109,6 +110,11 @@ def _libraries(finding: Finding, models: _Models) -> Callable[[], Libraries]:
         return found
 
     return load
+
+
+def _called(name: str, library: Library) -> Library:
+    """Returns a library with a name: messages to clients must not tell its path."""
+    return replace(library, name=name, notes=tuple(note.replace(library.name, name) for note in library.notes))
 
 
 def _index(name: str, folder: Path, models: _Models) -> Callable[[], ServedIndex]:

@@ -4,6 +4,7 @@ N images or texts · d dimensions of the joint space · v dimensions of visual v
 """
 
 import contextlib
+import re
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from capsmith.retrieval.embedder import Embedder
 from capsmith.vision.framing import Framing
 
+_FOLDERS = re.compile(r"^([a-z]{2,}:)?.*[/\\](?=[^/\\])")
 _TEXTS = 8_192
 """Vectors of texts that are kept: an edited library is mostly the same as before."""
 
@@ -53,8 +55,8 @@ class SharedEmbedder:
 
     @property
     def name(self) -> str:
-        """See ``Embedder``."""
-        return self._embedder.name
+        """The model without the folders of its files: clients see it, also in messages."""
+        return " + ".join(_FOLDERS.sub(r"\1", part) for part in self._embedder.name.split(" + "))
 
     @property
     def fingerprint(self) -> str:

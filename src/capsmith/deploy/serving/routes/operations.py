@@ -7,12 +7,17 @@ from typing import Any
 from starlette.responses import Response
 
 from capsmith.core.errors import CapsmithError, escaped, one_line
+from capsmith.core.log import get_logger
+from capsmith.deploy.search.image_index import UnknownImage
+from capsmith.deploy.search.index_file import ImageIndexError
 from capsmith.deploy.serving.batcher import Closed, Overloaded
 from capsmith.deploy.serving.embedding.embeddings import NotLoaded, NotOffered
 from capsmith.deploy.serving.embedding.indexes import Refreshing, UnknownIndex
 from capsmith.deploy.serving.embedding.libraries import UnknownLibrary
 from capsmith.deploy.serving.problems import Problem, busy
 from capsmith.deploy.serving.service import LOADING
+
+log = get_logger(__name__)
 
 
 def operation(name: str, summary: str, description: str, path: str = "", method: str = "") -> dict[str, Any]:
@@ -62,6 +67,11 @@ def problems(**fields: str) -> Iterator[None]:
         raise Problem(409, one_line(error)) from error
     except (Overloaded, Closed):
         raise
+    except UnknownImage as error:
+        raise Problem(404, "there is no such image in the index, or it could not be read") from error
+    except ImageIndexError as error:  # its message names the folder
+        log.error("an index cannot be searched: %s", escaped(one_line(error))[:500])
+        raise Problem(500, "the index cannot be searched; the log of the service says more") from error
     except CapsmithError as error:
         message = escaped(one_line(error))
         field = next((field for word, field in fields.items() if word in message), None)

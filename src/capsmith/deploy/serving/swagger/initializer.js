@@ -3,7 +3,7 @@ function withEmptyForms(document) {
   const schemas = document.components.schemas;
   for (const schema of Object.values(schemas)) {
     for (const [name, field] of Object.entries(schema.properties ?? {})) {
-      if (schema.title?.endsWith("Form") && !schema.required.includes(name)) {
+      if (schema.title?.endsWith("Form") && !schema.required?.includes(name)) {
         const target = field.$ref ? { ...schemas[field.$ref.split("/").pop()], ...field } : field;
         delete target.$ref;
         schema.properties[name] = { ...target, example: target.type === "array" ? [] : "" };

@@ -1,11 +1,15 @@
-// The page: photographs in, captions out.
+// The page: its views, and of the first one: photographs in, captions out.
 
 import { announce } from "./announce.js";
 import * as api from "./api.js";
+import * as finding from "./finding_api.js";
 import { intake } from "./intake.js";
 import { Models } from "./models.js";
 import { fieldsOf, Options } from "./options.js";
 import { PhotoCard } from "./photo_card.js";
+import { Recommend } from "./recommend.js";
+import { Search } from "./search.js";
+import { Views } from "./views.js";
 
 const AT_ONCE = 4; // requests; the server captions them together
 const element = (id) => document.getElementById(id);
@@ -20,6 +24,24 @@ const options = new Options(element("options"), () => {
   element("options-summary").textContent = options.summary();
   element("apply").hidden = !cards.length;
 });
+
+const failed = (error) => error.status === 401 && askForKey();
+const recommend = new Recommend(failed);
+const search = new Search((parameters) => views.go("search", parameters), failed);
+const captioning = { show: () => models && first(), take, skip: "results", drop: "Drop to caption" };
+const views = new Views(element("views"), { caption: captioning, recommend, search });
+
+/** Shows the tabs if there is more than captions, or if that is still loading. */
+async function offer() {
+  const tabs = (shown) => shown && (element("views").hidden = false);
+  const waiting = () => tabs(true);
+  const parts = [[finding.libraries, recommend], [finding.indexes, search]];
+  await Promise.all(parts.map(async ([get, view]) => {
+    const found = await get(waiting);
+    tabs(found.length);
+    view.offer(found);
+  }));
+}
 
 /** Adds photographs, the first of them in front. The page moves there if the visitor could not see it. */
 function take(files, shown = true) {
@@ -156,7 +178,7 @@ element("key").addEventListener("submit", async (event) => {
   await start();
   announce("The key is right");
   again();
-  first();
+  begin();
 });
 
 element("examples").addEventListener("click", async ({ target }) => {
@@ -177,7 +199,7 @@ async function example(choice, shown = true) {
 
 /** A visitor who has not begun sees the first example captioned. */
 function first() {
-  if (!cards.length) example(document.querySelector("[data-example]"), false);
+  if (!cards.length && views.name === "caption") example(document.querySelector("[data-example]"), false);
 }
 
 element("apply").addEventListener("click", again);
@@ -189,6 +211,12 @@ element("clear").addEventListener("click", () => {
   announce("No photographs");
 });
 
-intake(take, [element("files"), element("camera")], () => state("That was no photograph. Drop files from your device."));
+function begin() {
+  first();
+  offer().catch((error) => failed(error) || state(error.message));
+}
+
+intake((files) => views.view.take(files), [element("files"), element("camera")], () => state("That was no photograph. Drop files from your device."));
 element("server").textContent = location.host;
-start().then(first, () => {});
+views.follow();
+start().then(begin, () => {});
