@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from capsmith.vision.framing import Framing
+
 COLOURS = {
     "red": (220, 30, 30),
     "green": (30, 200, 40),
@@ -19,6 +21,7 @@ class ToyEmbedder:
 
     size, visual_size = 4, 48
     image_sizes = [(16, 16)]
+    framing: Framing = "stretch"
 
     def __init__(self, name: str = "toy", fingerprint: str = "toy-1", bank: np.ndarray | None = None) -> None:
         self.name, self.fingerprint, self.bank = name, fingerprint, bank

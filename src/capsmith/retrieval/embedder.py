@@ -9,6 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
+from capsmith.vision.framing import Framing
+
 
 class Embedder(Protocol):
     """Maps images and texts to unit vectors whose cosine says how well they belong together.
@@ -35,6 +37,10 @@ class Embedder(Protocol):
     @property
     def image_sizes(self) -> list[tuple[int, int]]:
         """Height and width of the pixels that each different encoder takes."""
+
+    @property
+    def framing(self) -> Framing:
+        """How images are brought to these sizes: pass it to ``vision.images.load_image``."""
 
     @property
     def bank(self) -> np.ndarray | None:

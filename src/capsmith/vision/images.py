@@ -4,7 +4,8 @@ Training, extraction and captioning all use `load_image`, so an image gives the 
 Pillow's antialiased bilinear filter, directly to the requested height and width; the aspect ratio is not kept, as in
 the training of the encoders. Large JPEG files are decoded at 1/2, 1/4 or 1/8 size (Pillow's draft mode) when that
 still leaves twice the requested pixels in each direction: several times faster, and within a few grey levels of the
-full decode. ``image_files`` decides which files are opened.
+full decode. ``image_files`` decides which files are opened. Networks that were trained elsewhere may take images that
+were brought to size in another way (``framing``).
 """
 
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from capsmith.core.errors import ImageError, one_line
 from capsmith.vision.cached_crops import Crop
+from capsmith.vision.framing import Framing, centre_box
 from capsmith.vision.image_files import MAX_PIXELS, check_size, open_image, orientation
 from capsmith.vision.image_formats import FORMATS
 
@@ -33,7 +35,11 @@ _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
 def load_image(
-    source: ImageSource, size: tuple[int, int], max_pixels: int = MAX_PIXELS, crop: Crop | None = None
+    source: ImageSource,
+    size: tuple[int, int],
+    max_pixels: int = MAX_PIXELS,
+    crop: Crop | None = None,
+    framing: Framing = "stretch",
 ) -> np.ndarray:
     """Loads one image as upright 8-bit RGB of the given size.
 
@@ -46,6 +52,8 @@ def load_image(
         size: Height and width of the result in pixels.
         max_pixels: Images with more pixels than this are refused before they are decoded.
         crop: Region of the upright image to keep, optionally mirrored; None keeps the complete image.
+        framing: How the image is brought to this size; a crop is always stretched. ``centre`` uses Pillow's bicubic
+            filter and decodes at full size.
 
     Returns:
         (H, W, 3) uint8.
@@ -57,19 +65,21 @@ def load_image(
     if isinstance(source, np.ndarray):
         pillow_image = _from_array(source, name)
         check_size(*pillow_image.size, name, max_pixels)
-        return _to_pixels(pillow_image, size, name, crop)
+        return _to_pixels(pillow_image, size, name, crop, framing)
     if isinstance(source, Image.Image):
-        return _to_pixels(_copy(source, name, max_pixels), size, name, crop)
+        return _to_pixels(_copy(source, name, max_pixels), size, name, crop, framing)
     with open_image(source, name, max_pixels) as image:
-        return opened_pixels(image, size, name, crop)
+        return opened_pixels(image, size, name, crop, framing)
 
 
-def opened_pixels(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None = None) -> np.ndarray:
+def opened_pixels(
+    image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None = None, framing: Framing = "stretch"
+) -> np.ndarray:
     """Returns the pixels (H, W, 3) of an image that ``open_image`` has opened, as ``load_image`` does; once only."""
-    if image.format in ("JPEG", "MPO"):
+    if image.format in ("JPEG", "MPO") and framing == "stretch":
         side = 2 * max(size)  # the larger side for both: an EXIF rotation may still swap them
         image.draft(None, (side, side))
-    return _to_pixels(image, size, name, crop)
+    return _to_pixels(image, size, name, crop, framing)
 
 
 def image_name(source: ImageSource) -> str:
@@ -94,13 +104,15 @@ def _copy(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
         raise ImageError(f"{name}: the image cannot be decoded ({one_line(error)})") from error
 
 
-def _to_pixels(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None) -> np.ndarray:
+def _to_pixels(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None, framing: Framing) -> np.ndarray:
     target = (size[1], size[0])  # Pillow's order: width, height
     try:
         image.load()
         image = _rgb(_upright(image))
         if crop is not None:
             return np.array(_crop(image, crop, target))
+        if framing == "centre" and image.size != target:
+            return np.array(image.resize(target, Image.Resampling.BICUBIC, box=centre_box(image.size, target)))
         return np.array(image if image.size == target else image.resize(target, Image.Resampling.BILINEAR))
     except Exception as error:  # Pillow's decoders raise nearly every kind of exception on damaged files
         raise ImageError(f"{name}: the image is truncated or damaged ({one_line(error)}): replace the file") from error
