@@ -81,18 +81,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _recommend(args: argparse.Namespace, recommender: Any, selection: Any) -> int:
     from capsmith.cli.folder_options import report_failures
-    from capsmith.core.errors import ImageError
     from capsmith.core.terminal import print_json, print_line
+    from capsmith.deploy.recommend.photos import photo_vectors
 
     failed = list(selection.failed)
     several = len(selection.paths) > 1
     printed = 0
-    for path in selection.paths:
-        try:
-            found = recommender.recommend(path, args.top, args.diverse, args.theme)
-        except ImageError as error:
+    for path, vector, error in photo_vectors(recommender.embedder, selection.paths):
+        if error is not None:
             failed.append(error)
             continue
+        found = recommender.recommend_vectors(vector[None], args.top, args.diverse, args.theme)[0]
         if args.json:
             captions = [vars(one) for one in found]
             print_json({"image": str(path), "correction": recommender.correction, "captions": captions})
