@@ -16,6 +16,7 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # nohup and backg
 import pytest  # noqa: E402
 
 from tests.support.logs import recorded  # noqa: E402
+from tests.support.toy_embedding import tiny_embedding  # noqa: E402, F401  a fixture
 from tests.support.toy_run import tiny_run  # noqa: E402, F401  a fixture
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -12,7 +12,7 @@ import yaml
 from benchmarks import rescoring
 from capsmith.core.errors import CapsmithError
 from capsmith.evaluation import readings
-from capsmith.evaluation.evaluate import evaluate
+from capsmith.evaluation.kinds import evaluate
 from capsmith.models.run import RunDirectory
 from tests.support import shapes
 from tools import grammar, keep, measures, paths, reconstruct_readings, sweep

@@ -7,26 +7,26 @@ once.
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError, model_validator
 
 from capsmith.core.config_files import find_config
 from capsmith.core.errors import ConfigError
 from capsmith.core.files import write_text
 from capsmith.core.overrides import apply_override, check_overrides
 from capsmith.core.registry import UNLOADED, OneOf
-from capsmith.core.schema import Settings, explain
+from capsmith.core.schema import explain
 from capsmith.core.scopes import Scope
 from capsmith.core.yaml_io import dump_yaml, read_yaml
-from capsmith.data.datasets import DATASETS, DatasetConfig
-from capsmith.data.text.config import TextConfig
+from capsmith.data.datasets import DATASETS
 from capsmith.decoding.config import DECODINGS, DecodingConfig, GreedyConfig
-from capsmith.models.decoders.config import DECODERS, DecoderConfig
-from capsmith.training.config import EvaluationConfig, MemberConfig, TrainingConfig
-from capsmith.vision.config import EncoderConfig, Encoders, FeaturesConfig, require_pickle_suffices
+from capsmith.models.decoders.config import DECODERS, DecoderConfig, EmbeddingConfig
+from capsmith.training.common.config import MemberConfig, RootConfig, StageOneConfig, check_members, check_mirrors
+from capsmith.training.config import EvaluationConfig, TrainingConfig
+from capsmith.training.embedding.config import EmbeddingRunConfig
+from capsmith.vision.config import require_pickle_suffices
 
-AnyDataset = Annotated[DatasetConfig, OneOf(DATASETS)]
 AnyDecoder = Annotated[DecoderConfig, OneOf(DECODERS)]
 AnyDecoding = Annotated[DecodingConfig, OneOf(DECODINGS)]
 
@@ -34,19 +34,12 @@ _NONE: Mapping[tuple[str, str], str] = MappingProxyType({})
 _REGISTRIES = {"data": DATASETS, "decoder": DECODERS, "decoding": DECODINGS}
 
 
-class Config(Settings):
-    """The complete settings of a training."""
+class Config(RootConfig):
+    """The complete settings of the training of a captioner."""
 
-    seed: Annotated[int, Scope.SEED] = Field(default=1, ge=0, lt=2**32)
-    """Seed of the initial weights, the order of training images and dropout."""
-    data: Annotated[AnyDataset, Scope.DATA]
-    """The images and captions."""
-    text: Annotated[TextConfig, Scope.INPUT] = TextConfig()
-    """How captions become tokens."""
-    encoder: Annotated[Encoders, Scope.INPUT] = EncoderConfig()
-    """The CNN, or a list of several CNNs whose features are joined."""
-    features: Annotated[FeaturesConfig, Scope.FILES] = FeaturesConfig()
-    """Feature extraction and the cache of features."""
+    kind: ClassVar[str] = "captioner"
+    words_key: ClassVar[str] = "decoder.embedding"
+
     decoder: Annotated[AnyDecoder, Scope.MODEL]
     """The language model."""
     training: Annotated[TrainingConfig, Scope.TRAINING] = TrainingConfig()
@@ -58,22 +51,8 @@ class Config(Settings):
     ensemble: Annotated[tuple[MemberConfig, ...], Scope.DECODING] = ()
     """Runs that form an ensemble with this one when captions are scored after training. Missing runs are trained."""
 
-    @field_validator("encoder")
-    @classmethod
-    def _check_encoders(cls, value: Any) -> Any:
-        if isinstance(value, tuple):
-            if not value:
-                raise ValueError("the list of encoders is empty")
-            if len({encoder.output for encoder in value}) > 1:
-                raise ValueError("all encoders in a list need the same output, pooled or grid")
-            if len(value) > 1 and any(encoder.trainable for encoder in value):
-                raise ValueError("trainable needs a single encoder: encoders of a list stay frozen")
-        return value
-
     @model_validator(mode="after")
     def _check_sections(self) -> "Config":
-        if len(self.encoders) > 1 and self.features.store is not None:
-            raise ValueError("features.store is the store of one encoder, but there are several encoders: leave it out")
         if self.features.pickle is not None:
             require_pickle_suffices(self.features, self.encoders, self.trains_encoder, self.training.cached_crops)
         if self.training.cached_crops and self.trains_encoder:
@@ -84,49 +63,47 @@ class Config(Settings):
             )
         if self.training.augment is not None and not self.trains_encoder:
             raise ValueError("training.augment needs a trainable encoder: for a frozen one use training.cached_crops")
-        mirrored = self.training.cached_crops or (self.training.augment is not None and self.training.augment.mirror)
-        if mirrored and self.text.mode == "subword":
-            raise ValueError("mirrored images need complete words, to swap left and right: text.mode subword has none")
+        check_mirrors(
+            self.training.cached_crops or (self.training.augment is not None and self.training.augment.mirror),
+            self.text,
+        )
         if self.decoder.standardise and self.trains_encoder:
             raise ValueError("decoder.standardise needs a frozen encoder: leave it out")
-        return self
-
-    @model_validator(mode="after")
-    def _check_members(self) -> "Config":
-        count = len(self.encoders)
-        for member in self.ensemble:
-            chosen = range(count) if member.encoders is None else member.encoders
-            if not chosen or not all(0 <= number < count for number in chosen):
-                raise ValueError(
-                    f"ensemble: {member.run} uses encoders {[*chosen]}, but there are {count}, counted from 0"
-                )
+        check_members(self.ensemble, len(self.encoders))
         return self
 
     @property
-    def encoders(self) -> tuple[EncoderConfig, ...]:
-        """The encoders whose features are joined; usually one."""
-        return self.encoder if isinstance(self.encoder, tuple) else (self.encoder,)
+    def stage_one(self) -> tuple[Path, StageOneConfig] | None:
+        """The run whose weights the training starts from and the training that makes it, if the config names both."""
+        settings = self.training.stage_one
+        return (self.weights_from, settings) if self.weights_from is not None and settings is not None else None
 
     @property
-    def trains_encoder(self) -> bool:
-        """Whether the encoder is trained together with the decoder."""
-        return bool(self.encoders[0].trainable)
+    def weights_from(self) -> Path | None:
+        """The run of the same model whose weights the training starts from, if any."""
+        return self.training.resume_weights_from
 
-    def adapted_into(self, folders: Sequence[Path | None]) -> "Config":
-        """Returns this config with the folders of its adapted encoders replaced.
+    @property
+    def transferred_from(self) -> Path | None:
+        """The run or export whose weights and encoders the training takes over, if any."""
+        return self.training.transfer_from
 
-        Args:
-            folders: One for each encoder; None leaves the encoder unchanged.
-        """
-        encoders = tuple(
-            encoder.model_copy(
-                update={"pretrain_on_words": encoder.pretrain_on_words.model_copy(update={"output": folder})}
-            )
-            if encoder.pretrain_on_words is not None and folder is not None
-            else encoder
-            for encoder, folder in zip(self.encoders, folders, strict=True)
-        )
-        return self.model_copy(update={"encoder": encoders if isinstance(self.encoder, tuple) else encoders[0]})
+    @property
+    def dev_metric(self) -> str:
+        """The dev score that selects the best epoch, as the history names it."""
+        from capsmith.metrics.scorer import expand
+
+        return expand([self.training.metric])[-1]
+
+    @property
+    def extended_from(self) -> Path | None:
+        """The run or export all of whose words the vocabulary keeps, if any."""
+        return self.training.transfer_from if self.training.keep_words else None
+
+    @property
+    def words(self) -> EmbeddingConfig:
+        """The settings of the word vectors."""
+        return self.decoder.embedding
 
     def components(self) -> Iterable[tuple[str, str]]:
         """Yields the components that this config names, by kind and name: those that a plugin can provide."""
@@ -139,13 +116,21 @@ class Config(Settings):
         yield from (("metric", name) for name in dict.fromkeys([*self.evaluation.metrics, self.training.metric]))
 
 
+AnyConfig = Config | EmbeddingRunConfig
+"""The config of a captioner, or of a joint embedding."""
+_SECTIONS: dict[str, type[RootConfig]] = {"decoder": Config, "embedding": EmbeddingRunConfig}
+KIND_NAMES = {"captioner": "a captioner", "embedding": "a joint embedding"}
+"""What messages call each kind."""
+C = TypeVar("C", bound=RootConfig)
+
+
 def require_config(config: Any, function: str) -> None:
     """Checks that a Python caller passed a config.
 
     Raises:
-        TypeError: The argument is not a ``Config``; it may be a path, for example.
+        TypeError: The argument is not a config; it may be a path, for example.
     """
-    if not isinstance(config, Config):
+    if not isinstance(config, RootConfig):
         raise TypeError(f"{function} takes a Config, not {type(config).__name__}: read it with load_config")
 
 
@@ -153,8 +138,10 @@ def load_config(
     source: str | Path | Mapping[str, Any],
     overrides: Sequence[str] = (),
     unloaded: Mapping[tuple[str, str], str] = _NONE,
-) -> Config:
+) -> AnyConfig:
     """Reads and checks a config.
+
+    Its sections decide its kind: a captioner has ``decoder``, a joint embedding has ``embedding``.
 
     Args:
         source: A path, a mapping, or a bare name, which is also looked up among capsmith's own configs.
@@ -167,7 +154,7 @@ def load_config(
     Raises:
         ConfigError: The file is missing, is not YAML, or is not valid. All errors of one file are reported at once.
     """
-    if isinstance(source, Config) or not isinstance(source, str | Path | Mapping):
+    if isinstance(source, RootConfig) or not isinstance(source, str | Path | Mapping):
         raise TypeError(f"load_config takes a path, a name or a mapping, not {type(source).__name__}")
     overrides = check_overrides(overrides)
     if isinstance(source, Mapping):
@@ -180,9 +167,20 @@ def load_config(
     return validate(values, where, unloaded)
 
 
+def captioner_config(
+    source: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    unloaded: Mapping[tuple[str, str], str] = _NONE,
+) -> Config:
+    """Reads and checks the config of a captioner; arguments and errors as ``load_config``."""
+    return of_kind(
+        load_config(source, overrides, unloaded), Config, f"{source}" if isinstance(source, str | Path) else "config"
+    )
+
+
 def validate(
     values: Mapping[str, Any], where: str = "config", unloaded: Mapping[tuple[str, str], str] = _NONE
-) -> Config:
+) -> AnyConfig:
     """Turns a mapping into a config.
 
     Args:
@@ -194,12 +192,44 @@ def validate(
     Raises:
         ConfigError: The values are not valid.
     """
+    kind = config_kind(values, where)
     try:
-        return Config.model_validate(values, context={UNLOADED: unloaded})
+        return kind.model_validate(values, context={UNLOADED: unloaded})
     except ValidationError as error:
-        lines = explain(error, Config)
+        lines = explain(error, kind)
+        if "decoder: required" in lines:
+            lines[lines.index("decoder: required")] = "decoder: required (or embedding, for a joint embedding)"
         intro = f"{where}: " if len(lines) == 1 else f"{where} has {len(lines)} errors:\n  "
         raise ConfigError(intro + "\n  ".join(lines)) from None
+
+
+def config_kind(values: Mapping[str, Any], where: str = "config") -> type[AnyConfig]:
+    """Returns the class of a config by its sections.
+
+    Raises:
+        ConfigError: It has the sections of both kinds.
+    """
+    if "embedding" not in values:
+        return Config
+    if "decoder" in values:
+        raise ConfigError(
+            f"{where} has the sections decoder and embedding: a captioner has the first, a joint embedding the second; "
+            "remove one of them"
+        )
+    return EmbeddingRunConfig
+
+
+def of_kind(config: RootConfig, kind: type[C], where: str) -> C:
+    """Returns a config that must be of one kind.
+
+    Raises:
+        ConfigError: It is of another.
+    """
+    if not isinstance(config, kind):
+        raise ConfigError(
+            f"{where} is the config of {KIND_NAMES[config.kind]}, but this needs that of {KIND_NAMES[kind.kind]}"
+        )
+    return config
 
 
 def is_config(path: Path) -> bool:
@@ -208,9 +238,9 @@ def is_config(path: Path) -> bool:
         values = read_yaml(path)
     except ConfigError:
         return False
-    return {"data", "decoder"} <= values.keys() <= Config.model_fields.keys()
+    return any({"data", name} <= values.keys() <= kind.model_fields.keys() for name, kind in _SECTIONS.items())
 
 
-def save_config(config: Config, path: Path) -> None:
+def save_config(config: RootConfig, path: Path) -> None:
     """Writes the resolved config, all defaults included."""
     write_text(path, dump_yaml(config.model_dump(mode="json")))

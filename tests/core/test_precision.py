@@ -144,11 +144,11 @@ def test_a_resumed_training_keeps_its_precision(tmp_path, monkeypatch):
     values = settings(make_data(tmp_path / "data"), tmp_path / "cache")
     values["training"] |= {"epochs": 1, "precision": "auto"}
     made = []
-    monkeypatch.setattr("capsmith.training.fit.faster_dtype", lambda: "bfloat16")
-    monkeypatch.setattr("capsmith.training.fit.new_captioner", watched(made))
+    monkeypatch.setattr("capsmith.training.setup.faster_dtype", lambda: "bfloat16")
+    monkeypatch.setattr("capsmith.training.captioning.new_captioner", watched(made))
     captioner = train(Config.model_validate(values), tmp_path / "run")
     assert captioner.model.decoder.compute_dtype == "float32"  # as when loaded from disk
-    monkeypatch.setattr("capsmith.training.fit.faster_dtype", lambda: "float32")
+    monkeypatch.setattr("capsmith.training.setup.faster_dtype", lambda: "float32")
     train(Config.model_validate(values), tmp_path / "run", resume=True)
     assert made == ["bfloat16", "bfloat16"]
 
@@ -156,8 +156,8 @@ def test_a_resumed_training_keeps_its_precision(tmp_path, monkeypatch):
 def test_a_trainable_encoder_trains_in_float32(tmp_path, monkeypatch):
     """With precision ``auto``, whichever is faster; an explicit precision is used."""
     made = []
-    monkeypatch.setattr("capsmith.training.fit.faster_dtype", lambda: "bfloat16")
-    monkeypatch.setattr("capsmith.training.fit.new_captioner", watched(made))
+    monkeypatch.setattr("capsmith.training.setup.faster_dtype", lambda: "bfloat16")
+    monkeypatch.setattr("capsmith.training.captioning.new_captioner", watched(made))
     for asked in ("auto", "bfloat16"):
         values = settings(make_data(tmp_path / asked), tmp_path / "cache")
         values["encoder"] |= {"trainable": True}

@@ -9,7 +9,8 @@ import pytest
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, DataError
 from capsmith.data.records import read_dataset
-from capsmith.evaluation.evaluate import evaluate, shuffled, tokeniser
+from capsmith.evaluation.evaluate import shuffled, tokeniser
+from capsmith.evaluation.kinds import evaluate
 from capsmith.metrics import score
 from capsmith.training.history import read_csv
 from tests.support import shapes

@@ -10,7 +10,7 @@ import pytest
 
 from capsmith.core.errors import CapsmithError
 from capsmith.evaluation import readings
-from capsmith.evaluation.evaluate import evaluate
+from capsmith.evaluation.kinds import evaluate
 from capsmith.models.run import RunDirectory
 from tests.support import shapes
 

@@ -123,7 +123,7 @@ assert not loaded & set({HEAVY!r}), loaded & set({HEAVY!r})
 
 
 def test_evaluation_captions_what_the_captioner_captions(export, data, tmp_path):
-    from capsmith.evaluation.evaluate import evaluate
+    from capsmith.evaluation.kinds import evaluate
 
     result = evaluate(export, "test", out=tmp_path / "report")
     captioner = Captioner.load(export)

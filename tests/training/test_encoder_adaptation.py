@@ -10,7 +10,7 @@ from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError
 from capsmith.data.records import Corpus, Record
-from capsmith.evaluation.evaluate import evaluate
+from capsmith.evaluation.kinds import evaluate
 from capsmith.models.feature_origin import require_encoder
 from capsmith.models.run_config import run_config
 from capsmith.training import encoder_adaptation

@@ -5,7 +5,7 @@ import pytest
 from capsmith.config import load_config
 from capsmith.core.errors import CapsmithError
 from capsmith.models import keras_member
-from capsmith.training import fit, loop
+from capsmith.training import captioning, loop
 from capsmith.training.fit import train
 from tests.support import toy
 from tests.support.toy import config_of
@@ -49,7 +49,7 @@ def test_an_unexpected_error_leaves_none(folder, monkeypatch):
     def fail(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(fit, "make_vocabulary", fail)
+    monkeypatch.setattr(captioning, "make_vocabulary", fail)
     with pytest.raises(ZeroDivisionError):
         train(config_of(folder), folder / "run")
     assert not (folder / "run").exists()

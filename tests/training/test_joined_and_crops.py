@@ -6,7 +6,7 @@ import pytest
 from capsmith import Captioner
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError
-from capsmith.evaluation.evaluate import evaluate
+from capsmith.evaluation.kinds import evaluate
 from capsmith.models.feature_origin import require_encoder
 from capsmith.training.fit import train
 from capsmith.training.training_images import TrainingImages

@@ -9,9 +9,9 @@ import yaml
 from capsmith.config import load_config
 from capsmith.core.errors import CapsmithError, ConfigError, MissingExtraError
 from capsmith.core.scopes import Use, difference
-from capsmith.evaluation.evaluate import evaluate
+from capsmith.evaluation.kinds import evaluate
 from capsmith.models.run import RunDirectory
-from capsmith.training import fit
+from capsmith.training import captioning, fit
 from capsmith.training.fit import train
 from capsmith.training.history import read_csv
 from capsmith.training.plan import is_finished, stage_one, training_plan
@@ -101,7 +101,7 @@ def test_an_error_in_stage_one_names_it(tmp_path, first, monkeypatch, error):
     def fails(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(fit, "make_vocabulary", fails)
+    monkeypatch.setattr(captioning, "make_vocabulary", fails)
     with pytest.raises(
         CapsmithError, match=f"stage one.*training.stage_one.set.*{error}".replace("[", r"\[")
     ) as raised:

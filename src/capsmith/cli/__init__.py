@@ -21,10 +21,12 @@ from capsmith.core.interrupts import active_signals, interrupt
 VERBS = {
     "init": "read a folder of images and captions, and write a config for it",
     "inspect": "write a page about a dataset: images, captions, and their problems",
-    "train": "train a captioner from a config, and score it",
+    "train": "train a captioner or a joint embedding from a config, and score it",
     "extract": "extract the features of a config's images into its cache",
     "evaluate": "score a run on a split and write its report",
     "caption": "caption images, or folders of images",
+    "index": "index a folder of images, to search it",
+    "search": "search an index by a phrase, an image or words",
     "recommend": "rank a library of ready-made captions for photos",
     "serve": "caption images over HTTP, with a page for people",
     "studio": "correct the captions of a folder in the browser, and train from them",
@@ -39,6 +41,7 @@ VERBS = {
 _HOW_TO_CONTINUE = {
     "train": ": the same command with --resume continues from the saved state",
     "extract": ": the same command continues where this one stopped",
+    "index": ": the same command continues where this one stopped",
     "evaluate": ": the same command starts again, but extracted features are kept",
 }
 

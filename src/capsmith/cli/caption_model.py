@@ -35,27 +35,44 @@ class CaptionModel:
 
 def caption_model(args: argparse.Namespace, models: Sequence[Path]) -> CaptionModel:
     """Returns the model that the arguments name; reports mistakes before anything is loaded that takes time."""
+    changes = overrides_of(args)
+    overrides = [*args.set, *as_overrides(changes)]
+    full = bool(args.set or args.average or args.plugin)
+    return _model(models, changes, overrides, args.average, full)
+
+
+def plain_model(model: str | Path, plugins: bool = False) -> CaptionModel:
+    """Returns a model with its own settings.
+
+    Args:
+        model: A run, an export, a saved ensemble, or ``starter``.
+        plugins: It may need the plugins that were loaded.
+    """
+    return _model([Path(model)], {}, [], False, plugins)
+
+
+def _model(
+    models: Sequence[Path], changes: dict[str, Any], overrides: Sequence[str], average: bool, full: bool
+) -> CaptionModel:
     from capsmith.core.starter import model_path
     from capsmith.models.export_folder import ExportFolder
 
     models = [model_path(path) for path in models]
-    full = args.set or args.average or args.plugin
     if len(models) == 1 and not full and ExportFolder(models[0]).is_export:
-        return _of_export(args, models[0])
-    return _of_runs(args, models)
+        return _of_export(models[0], changes)
+    return _of_runs(models, overrides, average)
 
 
-def _of_export(args: argparse.Namespace, folder: Path) -> CaptionModel:
+def _of_export(folder: Path, changes: dict[str, Any]) -> CaptionModel:
     from capsmith.deploy.runtime import Captioner, runtime_config
 
-    changes = overrides_of(args)
     return CaptionModel(runtime_config(folder, changes), [folder], False, lambda: Captioner.load(folder, changes))
 
 
-def _of_runs(args: argparse.Namespace, models: Sequence[Path]) -> CaptionModel:
+def _of_runs(models: Sequence[Path], overrides: Sequence[str], average: bool) -> CaptionModel:
     from capsmith.models.ensemble_run import find_runs
 
-    runs = find_runs(models, [*args.set, *as_overrides(overrides_of(args))], args.average)
+    runs = find_runs(models, overrides, average)
     configs = runs.configs(require_all=False)
 
     def load() -> Any:

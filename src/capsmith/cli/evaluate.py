@@ -9,6 +9,7 @@ from capsmith.cli.options import add_average, add_plugin, add_set
 
 if TYPE_CHECKING:
     from capsmith.evaluation.evaluate import Evaluation
+    from capsmith.evaluation.retrieval.evaluate import RetrievalEvaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,10 +42,10 @@ def run(args: argparse.Namespace) -> None:
     from capsmith.models.ensemble_run import find_runs
 
     runs = find_runs(args.runs, args.set, args.average)
-    runs.configs()  # reports mistakes before Keras is loaded
+    runs.any_configs()  # reports mistakes before Keras is loaded
     if runs.needs_keras:
         load_keras()
-    from capsmith.evaluation.evaluate import evaluate
+    from capsmith.evaluation.kinds import evaluate
     from capsmith.metrics.table import table
 
     result = evaluate(args.runs, args.split, args.set, out=args.out, average=args.average)
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     print_path(result.page)
 
 
-def _record(result: "Evaluation", control: bool) -> dict[str, Any]:
+def _record(result: "Evaluation | RetrievalEvaluation", control: bool) -> dict[str, Any]:
     """Returns the ``--json`` output: the scores (with ``--control``, of the control), and the control scores."""
     scores, shuffled = (
         {name: score.as_dict() for name, score in group.items()} for group in (result.scores, result.control)

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Reads a config's dataset; writes a page about it."""
-    from capsmith.config import load_config
+    from capsmith.config import Config, load_config, of_kind
     from capsmith.core.errors import ConfigError
     from capsmith.core.input_files import input_files
     from capsmith.core.outputs import require_page
@@ -43,5 +43,5 @@ def run(args: argparse.Namespace) -> None:
     for line in describe(found):
         print_line(line)
     title = f"{Path(args.config).stem}: the data"
-    variants = Variants(config, found, args.seed) if args.augment else None
+    variants = Variants(of_kind(config, Config, args.config), found, args.seed) if args.augment else None
     print_path(write_inspection(directory, title, found, args.images, args.seed, variants))

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from capsmith.config import Config, find_config
+from capsmith.config import AnyConfig, find_config
 from capsmith.core.errors import CapsmithError, ConfigError, escaped, one_line
 from capsmith.core.starter import STARTER, has_starter, is_starter
 from capsmith.vision.config import EncoderConfig
 
 
-def require_files(config: Config, where: str) -> None:
+def require_files(config: AnyConfig, where: str) -> None:
     """Checks that the files and folders of a config exist, except those that its training creates.
 
     Args:
@@ -26,24 +26,23 @@ def require_files(config: Config, where: str) -> None:
         raise ConfigError(f"{where} is valid, but {len(lines)} files are missing:\n  " + "\n  ".join(lines))
 
 
-def missing(config: Config) -> Iterator[str]:
+def missing(config: AnyConfig) -> Iterator[str]:
     """Yields a line for each missing file or folder, as in ``encoder.weights: no file cnn.weights.h5``."""
     yield from config.data.missing()
     several = isinstance(config.encoder, tuple)
     for number, encoder in enumerate(config.encoders):
         yield from _of_encoder(encoder, f"encoder.{number}" if several else "encoder")
-    files = {"decoder.embedding.vectors": config.decoder.embedding.vectors}
+    files = {f"{config.words_key}.vectors": config.words.vectors}
     yield from (f"{key}: no file {path}" for key, path in files.items() if path is not None and not path.is_file())
-    training = config.training
-    folders = {"features.store": config.features.store, "training.transfer_from": training.transfer_from}
-    if training.stage_one is None:
-        folders["training.resume_weights_from"] = training.resume_weights_from
+    folders = {"features.store": config.features.store, "training.transfer_from": config.transferred_from}
+    if config.stage_one is None:
+        folders["training.resume_weights_from"] = config.weights_from
     for key, path in folders.items():
         if path is not None and is_starter(path):
             yield from () if has_starter() else (f"{key}: the starter is not in this installation",)
         elif path is not None and not path.is_dir():
             yield f"{key}: no folder {path}"
-    configs = {"training.stage_one.config": training.stage_one.config if training.stage_one else None}
+    configs = {"training.stage_one.config": config.stage_one[1].config if config.stage_one else None}
     configs |= {f"ensemble.{number}.config": member.config for number, member in enumerate(config.ensemble)}
     for key, name in configs.items():
         if name is not None:

@@ -59,7 +59,7 @@ def training_step(model: keras.Model) -> Callable[[dict[str, Any], Any], float]:
     """Returns a function that takes one training step and returns the loss.
 
     Args:
-        model: Compiled and built; its inputs' ``"tokens"`` are (B, T).
+        model: Compiled and built; ``"tokens"`` in its inputs are (B, T).
     """
     if keras.backend.backend() != "tensorflow" or model.run_eagerly:
         return lambda inputs, targets: float(model.train_on_batch(inputs, targets))
@@ -75,7 +75,7 @@ def training_step(model: keras.Model) -> Callable[[dict[str, Any], Any], float]:
     functions: dict[int, Any] = {}  # by length T: each is traced once, for any number of images
 
     def step(inputs: dict[str, Any], targets: Any) -> float:
-        length = targets.shape[1]
+        length = inputs["tokens"].shape[1]
         if length not in functions:
             functions[length] = tf.function(learn, reduce_retracing=True, autograph=False)
         tensors = tf.nest.map_structure(tf.convert_to_tensor, inputs)

@@ -123,7 +123,7 @@ def _is_scores(path: Path) -> bool:
         value = parse_json(read_bytes(path))
     except ValueError:
         return False
-    return isinstance(value, dict) and {"split", "scores", "decoding"} <= value.keys()
+    return isinstance(value, dict) and {"split", "scores"} <= value.keys()
 
 
 def _is_predictions(path: Path) -> bool:

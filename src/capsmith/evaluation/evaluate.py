@@ -29,6 +29,7 @@ from capsmith.models.exported_member import ExportedMember
 from capsmith.models.feature_origin import require_encoder
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
+from capsmith.training.common.config import RootConfig
 
 logger = get_logger(__name__)
 
@@ -57,28 +58,14 @@ class Evaluation:
         return self.directory / PAGE
 
 
-def evaluate(
+def evaluate_runs(
     run: RunPaths,
     split: str = "test",
     overrides: Sequence[str] = (),
     out: str | Path | None = None,
     average: bool = False,
 ) -> Evaluation:
-    """Scores the best checkpoint of a run, or an ensemble, on a split, and writes the report.
-
-    Args:
-        run: An export; a run directory, whose config may name an ``ensemble``; a saved ensemble; or several runs,
-            which form an ensemble.
-        split: ``train``, ``dev`` or ``test``.
-        overrides: Changes of the config such as ``"decoding.type=beam"``.
-        out: Folder of the report; by default ``report`` in the run, or ``report/ensemble`` in the first of several.
-        average: Average the weights of several runs instead of their probabilities: for stages of one training.
-
-    Raises:
-        CheckpointError: A directory is not a run, or is incomplete, or the runs cannot be combined.
-        ConfigError: An override is invalid, or would change the model.
-        DataError: There is no such split, or the data cannot be used.
-    """
+    """Scores a captioner on a split, and writes the report. Arguments and errors as ``kinds.evaluate``."""
     runs = find_runs(run, overrides, average)
     if split not in SPLITS:
         raise DataError(f"split: {split!r:.80} is not one of {', '.join(SPLITS)}{nearest(split, SPLITS)}")
@@ -98,7 +85,7 @@ def evaluate(
     return evaluate_captioner(captioner, out, corpus, split, runs.runs, runs.average)
 
 
-def require_report(out: Path, split: str, config: Config) -> None:
+def require_report(out: Path, split: str, config: RootConfig) -> None:
     """Checks that the report of a split may be written, before any work is done.
 
     Raises:

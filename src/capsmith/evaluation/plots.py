@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
@@ -64,36 +65,77 @@ def best_point(lines: list[Line], best_by: str | None) -> tuple[Line, tuple[floa
     return None
 
 
-def contact_sheet(items: Sequence[tuple[ImageSource, str, str]], path: Path, cell: int = 320) -> None:
-    """Draws images with captions below them, up to four per row.
+class Head(NamedTuple):
+    """The head of a sheet.
+
+    Attributes:
+        title: A line of text.
+        image: An image beside it; None: none.
+    """
+
+    title: str
+    image: ImageSource | None = None
+
+
+def contact_sheet(
+    items: Sequence[tuple[ImageSource, str, str]],
+    path: Path,
+    cell: int = 320,
+    columns: int = 4,
+    head: Head | None = None,
+    kind: str = "captions",
+) -> None:
+    """Draws images with captions below them.
 
     Args:
         items: For each image its source, as ``load_image`` takes it, its caption, and a second line in smaller type.
         path: The file to write; its suffix selects the format (PNG, JPEG, …).
         cell: The width of an image in pixels.
+        columns: Most images in a row.
+        head: Stands above all images.
+        kind: What the sheet shows, as ``image_marks.is_marked`` takes it.
 
     Raises:
         ImageError: An image cannot be read.
         CapsmithError: The file cannot be written, or its suffix is not an image format.
     """
-    columns = min(4, max(1, math.ceil(math.sqrt(len(items)))))
+    columns = min(columns, max(1, math.ceil(math.sqrt(len(items)))))
     cards = [_card(thumbnail(image, cell, enlarge=True), caption, sub, cell) for image, caption, sub in items]
     rows = [cards[first : first + columns] for first in range(0, len(cards), columns)]
-    save_image(_laid_out(rows, cell), path, "captions")
+    top = None if head is None else _head(head, columns * (cell + _GAP) - _GAP, cell)
+    save_image(_laid_out(rows, cell, top), path, kind)
 
 
-def _laid_out(rows: list[list[Image.Image]], cell: int) -> Image.Image:
+def _laid_out(rows: list[list[Image.Image]], cell: int, top: Image.Image | None = None) -> Image.Image:
     """Arranges cards of equal width in rows."""
     columns = max(map(len, rows), default=0)
     heights = [max(card.height for card in row) for row in rows]
-    width, height = columns * (cell + _GAP) + _GAP, sum(heights) + (len(rows) + 1) * _GAP
+    y = _GAP if top is None else top.height + 2 * _GAP
+    width, height = columns * (cell + _GAP) + _GAP, y + sum(heights) + len(rows) * _GAP
     sheet = Image.new("RGB", (width, max(height, 1)), _PAPER)
-    y = _GAP
+    if top is not None:
+        sheet.paste(top, (_GAP, _GAP))
     for row, tall in zip(rows, heights, strict=True):
         for column, card in enumerate(row):
             sheet.paste(card, (_GAP + column * (cell + _GAP), y))
         y += tall + _GAP
     return sheet
+
+
+def _head(head: Head, width: int, cell: int) -> Image.Image:
+    """Returns the title, to the right of its image if it has one."""
+    image = None if head.image is None else thumbnail(head.image, cell // 2)
+    left = 0 if image is None else image.width + _GAP
+    font = font_for(head.title, 26)
+    lines = wrap(head.title, font, width - left)[:4]
+    height = 36 * len(lines)
+    top = Image.new("RGB", (width, max(height, image.height if image else 1)), _PAPER)
+    if image is not None:
+        top.paste(image, (0, 0))
+    draw = ImageDraw.Draw(top)
+    for number, line in enumerate(lines):
+        draw.text((left, (top.height - height) // 2 + 36 * number), line, fill=INK, font=font)
+    return top
 
 
 def _card(image: Image.Image, caption: str, sub: str, cell: int) -> Image.Image:

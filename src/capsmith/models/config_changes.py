@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from capsmith.config import Config, load_config
+from capsmith.config import AnyConfig, load_config
 from capsmith.core.errors import ConfigError
 from capsmith.core.scopes import Use, difference
 
 
 def with_overrides(
-    trained: Config, overrides: Sequence[str], unloaded: Mapping[tuple[str, str], str], model: object
-) -> Config:
+    trained: AnyConfig, overrides: Sequence[str], unloaded: Mapping[tuple[str, str], str], model: object
+) -> AnyConfig:
     """Returns the config of a trained model with changes that leave the model as it is.
 
     Args:

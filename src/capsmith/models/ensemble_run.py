@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from capsmith.config import Config
+from capsmith.config import AnyConfig, Config
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
 from capsmith.core.files import path_argument, write_text
 from capsmith.core.overrides import check_overrides
@@ -18,7 +18,7 @@ from capsmith.models.export_folder import ExportFolder
 from capsmith.models.model_paths import YAML as _YAML
 from capsmith.models.model_paths import is_model as is_model
 from capsmith.models.run import RunDirectory
-from capsmith.models.run_config import run_config, run_configs
+from capsmith.models.run_config import any_run_config, of_run, run_config, run_configs
 
 RunPaths = str | Path | Iterable[str | Path]
 """A run directory, an export, a saved ensemble, or several of them."""
@@ -52,12 +52,23 @@ class ModelRuns:
     overrides: tuple[str, ...]
 
     @property
+    def kind(self) -> str:
+        """What the first run is: ``captioner`` or ``embedding``."""
+        return any_run_config(self.runs[0]).kind
+
+    @property
     def needs_keras(self) -> bool:
         """Whether one of them is a run; exports need no Keras."""
         return not all(ExportFolder(run).is_export for run in self.runs)
 
     def configs(self, require_all: bool = True) -> list[Config]:
-        """Reads the config of each run, with the overrides; arguments and errors as ``run_configs``."""
+        """Reads the config of each captioner, with the overrides; arguments and errors as ``run_configs``."""
+        return [
+            of_run(run, config, Config) for run, config in zip(self.runs, self.any_configs(require_all), strict=True)
+        ]
+
+    def any_configs(self, require_all: bool = True) -> list[AnyConfig]:
+        """Reads the config of each run, of any kind; arguments and errors as ``run_configs``."""
         return run_configs(self.runs, self.overrides, require_all)
 
 
@@ -112,7 +123,7 @@ def _expanded(run: RunDirectory, overrides: tuple[str, ...], average: bool) -> M
         if average:
             raise ConfigError(f"{run} is an export: only the weights of runs can be averaged")
         return ModelRuns((run.path,), False, export.report, overrides)
-    config = run_config(run.path, overrides)
+    config = any_run_config(run.path, overrides)
     others = [_beside(member.run, run.path) for member in config.ensemble]
     report = run.report / "average" if average and others else run.report
     return ModelRuns((run.path, *others), average, report, overrides)

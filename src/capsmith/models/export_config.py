@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from capsmith.config import Config, validate
+from capsmith.config import Config, of_kind, validate
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
 from capsmith.core.migrations import migrate
 from capsmith.models.config_changes import with_overrides
@@ -31,10 +31,11 @@ def export_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     values = copy.deepcopy({**manifest.config, "text": manifest.text, "decoding": manifest.decoding})
     unloaded = _components(values)
     try:
-        trained = validate(migrate(values, Config), str(folder.path / MANIFEST), unloaded)
+        where = str(folder.path / MANIFEST)
+        trained = of_kind(validate(migrate(values, Config), where, unloaded), Config, where)
     except ConfigError as error:
         raise CheckpointError(f"{folder} cannot be used: {one_line(error)}; {ADVICE}") from error
-    return with_overrides(trained, overrides, unloaded, folder)
+    return of_kind(with_overrides(trained, overrides, unloaded, folder), Config, str(folder))
 
 
 def _components(values: Mapping[str, Any]) -> dict[tuple[str, str], str]:

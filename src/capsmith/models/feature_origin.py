@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from capsmith.config import Config
 from capsmith.core.errors import CheckpointError, FeatureError, ImageError, one_line
 from capsmith.core.files import read_json
 from capsmith.core.log import get_logger
 from capsmith.core.readers.file_schema import FileSchema
 from capsmith.data.records import Record
 from capsmith.models.run import RunDirectory
+from capsmith.training.common.config import RootConfig
 from capsmith.vision.encoder_folder import encoder_folders
 from capsmith.vision.fingerprint import MAY_DIFFER_IN_RUNS, describe_differences, encoder_fingerprint, file_sha256
 from capsmith.vision.images import load_image
@@ -84,7 +84,7 @@ class FeatureOrigin(FileSchema):
         return f"was trained on the features in {self.store}: {self.why}"
 
 
-def require_encoder(config: Config, run: Path) -> None:
+def require_encoder(config: RootConfig, run: Path) -> None:
     """Checks that a config's encoder is the one whose features a run was trained with.
 
     Features from a pickle are accepted as they are, since their encoder is unknown; the log contains a
@@ -116,7 +116,7 @@ def require_encoder(config: Config, run: Path) -> None:
             raise CheckpointError(f"{run} was trained with features of another encoder ({changed})")
 
 
-def require_same_features(config: Config, run: Path) -> None:
+def require_same_features(config: RootConfig, run: Path) -> None:
     """Checks that a resumed training uses the features with which it started.
 
     Raises:
@@ -133,7 +133,7 @@ def require_same_features(config: Config, run: Path) -> None:
 
 
 def encoder_for_pickle(
-    config: Config, store: PickleStore, records: Sequence[Record]
+    config: RootConfig, store: PickleStore, records: Sequence[Record]
 ) -> "tuple[Encoder | FileEncoder | None, FeatureOrigin]":
     """Builds the encoder of a config if it may have computed the features of a pickle.
 
@@ -151,7 +151,7 @@ def encoder_for_pickle(
 
 
 def _compared_encoder(
-    config: Config, store: PickleStore, records: Sequence[Record]
+    config: RootConfig, store: PickleStore, records: Sequence[Record]
 ) -> "tuple[Encoder | FileEncoder | None, Kind, str]":
     from capsmith.vision.encoder import build_encoder
 

@@ -32,6 +32,8 @@ class RunDirectory:
     """Format version, feature shape, vocabulary fingerprint, and the origin of features from a pickle."""
     weights = FileName("model.weights.h5")
     """Weights of the best dev epoch."""
+    embedding = FileName("embedding.npz")
+    """The best dev epoch of a joint embedding, which has no other weights."""
     state = FileName("state.npz")
     """Weights, optimizer, seeds and progress from which ``--resume`` continues."""
     versions = FileName("versions.json")
@@ -91,6 +93,11 @@ class RunDirectory:
         return self.ensemble.is_file()
 
     @property
+    def has_best(self) -> bool:
+        """Whether the directory holds the model of a finished epoch."""
+        return self.weights.exists() or self.embedding.exists()
+
+    @property
     def has_state(self) -> bool:
         """Whether the directory holds a training that can be resumed."""
         return self.state.exists()
@@ -126,6 +133,7 @@ class RunDirectory:
         """All files that a training writes into the run, including those of a single encoder."""
         own = (
             *(self.config, self.versions, self.vocabulary, self.captioner, self.weights, self.state, self.plugins),
+            self.embedding,
             *(*index_paths(self.path), self.domain, self.history, self.history_plot, self.log),
         )
         return [*own, *EncoderFolder(self.path).files]

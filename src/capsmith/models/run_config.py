@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from capsmith.config import Config, validate
+from capsmith.config import KIND_NAMES, AnyConfig, C, Config, config_kind, validate
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
 from capsmith.core.migrations import migrate
 from capsmith.core.overrides import check_overrides
@@ -19,7 +19,26 @@ _OF_THE_FIRST = frozenset({Scope.DECODING, Scope.EVALUATION})  # in an ensemble,
 
 
 def run_config(run: str | Path, overrides: Sequence[str] = (), require_all: bool = False) -> Config:
-    """Reads the resolved config of a run or an export. Configs written by earlier versions are migrated.
+    """Reads the resolved config of a captioner: a run or an export. Old configs are migrated.
+
+    Arguments and errors as ``any_run_config``; CheckpointError also for the run of a joint embedding.
+    """
+    return of_run(run, any_run_config(run, overrides, require_all), Config)
+
+
+def of_run(run: str | Path, config: AnyConfig, kind: type[C]) -> C:
+    """Returns the config of a run that must be of one kind.
+
+    Raises:
+        CheckpointError: It is of another.
+    """
+    if not isinstance(config, kind):
+        raise CheckpointError(f"{run} is {KIND_NAMES[config.kind]}, but this needs {KIND_NAMES[kind.kind]}")
+    return config
+
+
+def any_run_config(run: str | Path, overrides: Sequence[str] = (), require_all: bool = False) -> AnyConfig:
+    """Reads the resolved config of a run of any kind, or of an export. Configs of earlier versions are migrated.
 
     Args:
         run: The run directory.
@@ -37,8 +56,10 @@ def run_config(run: str | Path, overrides: Sequence[str] = (), require_all: bool
     unloaded = unloaded_components(directory.plugins, require_all)
     path = directory.config
     try:
-        values = migrate(read_yaml(path), Config)
-        if missing := [name for name in Config.model_fields if name not in values and name not in _ADDED_LATER]:
+        values = read_yaml(path)
+        kind = config_kind(values, str(path))
+        values = migrate(values, kind)
+        if missing := [name for name in kind.model_fields if name not in values and name not in _ADDED_LATER]:
             raise ConfigError(f"{path} is damaged: it lacks {', '.join(missing)}")
         trained = validate(values, str(path), unloaded)
     except ConfigError as error:
@@ -50,7 +71,7 @@ def run_config(run: str | Path, overrides: Sequence[str] = (), require_all: bool
 _ADDED_LATER = frozenset({"seed", "ensemble"})  # sections that the first version did not write
 
 
-def run_configs(runs: Sequence[str | Path], overrides: Sequence[str] = (), require_all: bool = True) -> list[Config]:
+def run_configs(runs: Sequence[str | Path], overrides: Sequence[str] = (), require_all: bool = True) -> list[AnyConfig]:
     """Reads the configs of runs that form an ensemble. Decoding and evaluation follow the first run.
 
     Args:
@@ -64,14 +85,14 @@ def run_configs(runs: Sequence[str | Path], overrides: Sequence[str] = (), requi
     """
     overrides = check_overrides(overrides)
     shared = [change for change in overrides if _section_scope(change) not in _OF_THE_FIRST]
-    return [run_config(run, shared if number else overrides, require_all) for number, run in enumerate(runs)]
+    return [any_run_config(run, shared if number else overrides, require_all) for number, run in enumerate(runs)]
 
 
 def _section_scope(override: str) -> Scope | None:
     return field_scope(Config, override.partition("=")[0].strip().split(".")[0])
 
 
-def _with_own_encoders(config: Config, run: RunDirectory) -> Config:
+def _with_own_encoders(config: AnyConfig, run: RunDirectory) -> AnyConfig:
     """Uses the run's copies of adapted encoders whose original folders no longer exist."""
     if not any(encoder.pretrain_on_words for encoder in config.encoders):
         return config

@@ -19,11 +19,9 @@ from capsmith.metrics.utility import DocumentFrequencies
 from capsmith.retrieval import index_file
 from capsmith.retrieval.concepts import ConceptPredictor, semantic_directions
 from capsmith.retrieval.pooled import FeatureLookup, pool
-from capsmith.vision.feature_scale import feature_scale
+from capsmith.retrieval.principal_components import PrincipalComponents, unit
 
-_DIMENSIONS = 256  # of the visual part, at most
 _COMPONENTS = 768  # principal components from which captions are predicted, at most
-_WHITENING = 0.25  # divides a component by its variance to this power; at 0 the first few would dominate
 _IDENTICAL = 0.999  # visual cosine; vectors are stored as float16
 _BATCH = 256
 
@@ -62,22 +60,16 @@ class CaptionIndex:
         pooled = np.concatenate(
             [pool(source.features(ids[first : first + _BATCH])) for first in range(0, len(ids), _BATCH)]
         )
-        mean, variance = pooled.mean(axis=0), pooled.var(axis=0)
-        scale = feature_scale(variance, np.median(variance) or variance.mean())
-        scaled = (pooled - mean) * scale
-        strength, components = np.linalg.eigh(scaled.T @ scaled / len(scaled))
-        order = np.argsort(-strength)
-        largest, basis = order[: min(_DIMENSIONS, len(ids))], components[:, order[: min(_COMPONENTS, len(ids))]]
-        weight = np.maximum(strength[largest], 1e-6) ** -_WHITENING
-        visual = (scale[:, None] * components[:, largest] * weight).astype(np.float32)
-        projected = scaled @ basis
-        to_components = scale[:, None] * basis  # maps centred features to the components
+        parts = PrincipalComponents.of(pooled)
+        basis, visual = parts.basis(_COMPONENTS), parts.visual_projection()
+        projected = parts.scaled @ basis
+        to_components = parts.scale[:, None] * basis  # maps centred features to the components
         semantic = (to_components @ semantic_directions(projected, captions)).astype(np.float32)
         concepts = ConceptPredictor.fit(projected, captions)
         concepts = replace(concepts, encode=(to_components @ concepts.encode).astype(np.float32))
         ids_of_tokens = tuple(tuple(tuple(int(token) for token in c) for c in group) for group in captions)
-        vectors = _vectors(pooled - mean, visual, semantic).astype(np.float16)
-        return cls(ids_of_tokens, vectors, mean, visual, semantic, concepts)
+        vectors = _vectors(pooled - parts.mean, visual, semantic).astype(np.float16)
+        return cls(ids_of_tokens, vectors, parts.mean, visual, semantic, concepts)
 
     def nearest(
         self, features: np.ndarray, k: int, semantic_weight: float = 0.0, skip_identical: bool = False
@@ -144,9 +136,4 @@ class CaptionIndex:
 
 
 def _vectors(centred: np.ndarray, visual: np.ndarray, semantic: np.ndarray) -> np.ndarray:
-    return np.concatenate([_unit(centred @ visual), _unit(centred @ semantic)], axis=1)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return unit
+    return np.concatenate([unit(centred @ visual), unit(centred @ semantic)], axis=1)

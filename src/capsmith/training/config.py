@@ -1,4 +1,4 @@
-"""Settings of training, ensemble members and evaluation."""
+"""Settings of the training and evaluation of captioners."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,20 +8,11 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from capsmith.core.errors import DataError
 from capsmith.core.registry import UNLOADED
-from capsmith.core.schema import Precision, Settings
+from capsmith.core.schema import Settings
 from capsmith.core.scopes import Scope
 from capsmith.metrics.registry import canonical
+from capsmith.training.common.config import OptimisationConfig, StageOneConfig
 from capsmith.vision.augment import AugmentConfig
-
-
-class StageOneConfig(Settings):
-    """A training that precedes this one and provides its initial weights."""
-
-    config: str
-    """Path or name of its config. It inherits the seed, data, text, features and encoder of this config, except
-    ``encoder.trainable`` and ``encoder.lr_multiplier``: train with a frozen encoder first, then fine-tune."""
-    set: tuple[str, ...] = ()
-    """Overrides of that config, such as ``decoder.standardise=false``."""
 
 
 class RehearsalConfig(Settings):
@@ -40,7 +31,7 @@ class RehearsalConfig(Settings):
     """Maximum number of old images, spread evenly over the train split."""
 
 
-class TrainingConfig(Settings):
+class TrainingConfig(OptimisationConfig):
     """How the decoder is trained."""
 
     renamed: ClassVar[Mapping[str, str]] = {
@@ -88,42 +79,8 @@ class TrainingConfig(Settings):
     neighbour_weight: float = Field(default=1.0, ge=0)
     """``scst`` only: weight of the CIDEr-D against the captions of ``neighbours``, added to that against the
     references."""
-    epochs: int = Field(default=20, ge=1)
-    """Maximum number of passes over the train split."""
-    batch_size: int = Field(default=160, ge=1)
-    """Captions in a batch. Captions of one image share its features. Lower it when memory runs out."""
-    precision: Precision = "float32"
-    """Compute precision; weights stay in float32. ``auto`` uses bfloat16 where it is faster on this machine (up to
-    twice as fast), but float32 when the encoder is trained too, because that loses quality in bfloat16."""
-    optimizer: Literal["adam", "adamw"] = "adam"
-    """Adam, or Adam with decoupled weight decay."""
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """Peak learning rate."""
-    weight_decay: float = Field(default=1e-4, ge=0)
-    """``adamw`` only: decoupled weight decay, relative to the learning rate."""
-    schedule: Literal["constant", "cosine", "onecycle", "plateau"] = "cosine"
-    """``cosine`` decays to ``final_rate`` over ``epochs``. ``onecycle`` rises over the first 30 % of ``epochs``, then
-    decays; it ignores ``warmup``. ``plateau`` multiplies the rate by ``plateau_factor`` when the dev score stalls."""
-    warmup: float = Field(default=0.5, ge=0)
-    """Epochs over which the rate rises linearly from zero; fractions are allowed."""
-    final_rate: float = Field(default=0.01, ge=0, le=1)
-    """Final rate of ``cosine`` and ``onecycle``, as a fraction of the peak."""
-    plateau_factor: float = Field(default=0.5, gt=0, lt=1)
-    """``plateau`` only: factor applied to the rate."""
-    plateau_patience: int = Field(default=2, ge=1)
-    """``plateau`` only: epochs without a better dev score before the rate is reduced."""
-    clip_norm: float | None = Field(default=5.0, gt=0)
-    """Maximum global norm of the gradient; null disables clipping. Lower it when the loss becomes NaN."""
-    ema: float | None = Field(default=None, gt=0, lt=1)
-    """Decay per step of an exponential moving average of the weights, such as 0.99. The average is decoded on dev and
-    saved as the checkpoint; null uses the last weights."""
-    cached_crops: int = Field(default=0, ge=0, le=32)
-    """Random crops cached for each training image, every other one mirrored. Their features are extracted once; each
-    epoch uses either the image or one of its crops. Only for frozen encoders; trained ones use ``augment``."""
     augment: AugmentConfig | None = None
     """Random augmentation of training images, for an encoder that is trained. ``{}`` uses the defaults."""
-    flip_word_pairs: tuple[tuple[str, str], ...] = (("left", "right"),)
-    """Pairs of words that are swapped in the captions of mirrored images. Set the pairs of your language."""
     scheduled_sampling: float = Field(default=0.0, ge=0, le=1)
     """Fraction of input words replaced by words that the model samples in the last epoch; it rises linearly from 0 in
     the first (Bengio et al. 2015)."""
@@ -131,11 +88,12 @@ class TrainingConfig(Settings):
     """Probability mass of the target that is spread evenly over the vocabulary."""
     metric: str = "cider"
     """Dev metric that selects the best epoch and drives ``patience`` and ``plateau``."""
-    checkpoint_every: Annotated[float | None, Scope.TRAINING_FILES] = Field(default=10.0, ge=0)
-    """Minutes between saves of the training state within an epoch: the most that a killed process loses. ``0`` saves
-    after every batch; null saves only at the end of an epoch."""
-    patience: int | None = Field(default=5, ge=1)
-    """Epochs without a better dev score before training stops; null trains all epochs."""
+
+    def restart(self, run: Path) -> list[str]:
+        """Returns the overrides with which another training starts from the best weights of a run."""
+        named = {"transfer_from": self.transfer_from, "stage_one": self.stage_one}
+        off = [f"training.{key}=null" for key, value in named.items() if value is not None]
+        return [f"training.resume_weights_from={run}", *off]
 
     @field_validator("metric")
     @classmethod
@@ -163,19 +121,6 @@ class TrainingConfig(Settings):
         if self.objective == "scst" and self.baseline == "leave_one_out" and self.samples < 2:
             raise ValueError("baseline leave_one_out requires samples of 2 or more")
         return self
-
-
-class MemberConfig(Settings):
-    """Another run in the ensemble."""
-
-    run: Path
-    """Its run directory."""
-    config: str
-    """Config that trains the run when it is missing. It inherits data, text, features and encoder of this config."""
-    set: tuple[str, ...] = ()
-    """Overrides of that config, such as ``seed=2``."""
-    encoders: tuple[int, ...] | None = None
-    """Indices of the encoders that the member uses, counted from 0; null for all."""
 
 
 class EvaluationConfig(Settings):

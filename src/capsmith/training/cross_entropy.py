@@ -9,14 +9,14 @@ from capsmith.data.batches import Batches, Example
 from capsmith.data.records import Record
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.captioner import Captioner
+from capsmith.training.caption_objective import CaptionObjective
 from capsmith.training.history import Row
-from capsmith.training.objective import Objective
 from capsmith.training.teacher import TaughtBatches, Teacher
 from capsmith.training.teacher_captions import with_teacher_captions
 from capsmith.training.training_images import TrainingImages
 
 
-class CrossEntropy(Objective):
+class CrossEntropy(CaptionObjective):
     """Minimises the mean cross-entropy of the references' words.
 
     Args:

@@ -4,10 +4,10 @@ import math
 
 from capsmith.core.errors import CapsmithError
 from capsmith.models.run import RunDirectory
-from capsmith.training.config import TrainingConfig
+from capsmith.training.common.config import OptimisationConfig
 
 
-def require_finite(loss: float, epoch: int, config: TrainingConfig, run: RunDirectory, has_best: bool) -> None:
+def require_finite(loss: float, epoch: int, config: OptimisationConfig, run: RunDirectory, has_best: bool) -> None:
     """Checks the loss of a training step.
 
     Args:
@@ -26,10 +26,7 @@ def require_finite(loss: float, epoch: int, config: TrainingConfig, run: RunDire
     if config.clip_norm is None:
         advice.append("training.clip_norm=5")
     message = f"the loss is {loss} in epoch {epoch}: train into another --run with {_options(advice)}"
-    if has_best:
-        start = [f"training.resume_weights_from={run}"]
-        start += ["training.transfer_from=null"] if config.transfer_from is not None else []
-        start += ["training.stage_one=null"] if config.stage_one is not None else []
+    if has_best and (start := config.restart(run.path)):
         message += f" ({_options(start)} starts from the weights of its best epoch)"
     raise CapsmithError(message)
 

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from capsmith.config import Config
+from capsmith.config import AnyConfig
 from capsmith.core.errors import CheckpointError, FeatureError
 from capsmith.core.files import atomic, read_json, write_json
 from capsmith.core.log import get_logger
@@ -32,7 +32,7 @@ from capsmith.vision.weights import load_weights_file
 logger = get_logger(__name__)
 
 
-def adapt_encoders(config: Config, corpus: Corpus) -> None:
+def adapt_encoders(config: AnyConfig, corpus: Corpus) -> None:
     """Adapts the encoders that a config pretrains on words, unless this is done already.
 
     A training that transfers weights from a run uses the encoder that the run adapted to its own captions.
@@ -49,9 +49,9 @@ def adapt_encoders(config: Config, corpus: Corpus) -> None:
             _adapt(encoder, settings, config, corpus)
 
 
-def _is_transferred(folder: EncoderFolder, config: Config) -> bool:
+def _is_transferred(folder: EncoderFolder, config: AnyConfig) -> bool:
     """Returns whether a folder holds an encoder of the run that ``training.transfer_from`` names."""
-    if (source := config.training.transfer_from) is None or not folder.weights.is_file():
+    if (source := config.transferred_from) is None or not folder.weights.is_file():
         return False
     copies = [copy.pretraining for copy in RunDirectory(source).encoders(len(config.encoders))]
     paths = [path for path in (folder.pretraining, *copies) if path.is_file()]
@@ -59,7 +59,7 @@ def _is_transferred(folder: EncoderFolder, config: Config) -> bool:
     return folder.pretraining.is_file() and made[0] in made[1:]
 
 
-def copy_adapted_encoders(config: Config, run: RunDirectory) -> None:
+def copy_adapted_encoders(config: AnyConfig, run: RunDirectory) -> None:
     """Copies adapted encoders into a run, byte for byte: it can then be used without the original folders.
 
     Raises:
@@ -84,7 +84,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfileobj(file, copy)
 
 
-def _adapt(encoder: EncoderConfig, settings: PretrainOnWordsConfig, config: Config, corpus: Corpus) -> None:
+def _adapt(encoder: EncoderConfig, settings: PretrainOnWordsConfig, config: AnyConfig, corpus: Corpus) -> None:
     """Adapts one encoder, and starts the feature store of the adapted encoder."""
     original = encoder.model_copy(update={"pretrain_on_words": None})
     after = settings.after or ENCODERS[encoder.type].block
@@ -112,7 +112,7 @@ def _adapt(encoder: EncoderConfig, settings: PretrainOnWordsConfig, config: Conf
 
 
 def _made_from(
-    original: EncoderConfig, after: str, settings: PretrainOnWordsConfig, config: Config, corpus: Corpus
+    original: EncoderConfig, after: str, settings: PretrainOnWordsConfig, config: AnyConfig, corpus: Corpus
 ) -> dict[str, Any]:
     """Returns everything that determines the adapted weights, as stored in ``adapted.json``."""
     train = corpus.split("train")

@@ -1,14 +1,14 @@
 """Feature extraction for a config: adapts the encoders that require it, then fills the feature store."""
 
-from capsmith.config import Config, require_config
+from capsmith.config import AnyConfig, require_config
 from capsmith.core.errors import DataError
 from capsmith.data.prepare import AnyStore, extract_store, open_pickle, read_corpus
 from capsmith.data.records import SPLITS
 from capsmith.training.encoder_adaptation import adapt_encoders
-from capsmith.training.transfer import with_transferred_model
+from capsmith.training.kinds import kind_of
 
 
-def extract(config: Config) -> AnyStore:
+def extract(config: AnyConfig) -> AnyStore:
     """Creates or completes the feature store of a config's dataset; features of several encoders are joined.
 
     Args:
@@ -19,7 +19,7 @@ def extract(config: Config) -> AnyStore:
         FeatureError: The images or the encoder cannot be used.
     """
     require_config(config, "extract")
-    config = with_transferred_model(config)
+    config = kind_of(config).resolved(config)
     if config.trains_encoder:
         raise DataError("encoder.trainable is true: its features change while it learns, so none are stored")
     corpus = read_corpus(config.data, config.features)

@@ -33,7 +33,13 @@ class FirstSteps:
         try:
             yield
         except Exception:
-            started = [self.run.captioner, self.run.state, self.run.weights, *(run.state for run in logged)]
+            started = [
+                self.run.captioner,
+                self.run.state,
+                self.run.weights,
+                self.run.embedding,
+                *(run.state for run in logged),
+            ]
             if not any(path.exists() for path in started):
                 self._undo()
             raise

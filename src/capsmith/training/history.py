@@ -12,7 +12,7 @@ from capsmith.core.errors import CheckpointError
 from capsmith.core.files import write_text
 from capsmith.core.readers.file_schema import FileSchema
 from capsmith.core.readers.number_tables import read_number_table
-from capsmith.training.config import TrainingConfig
+from capsmith.training.common.config import OptimisationConfig
 
 Row = dict[str, float]
 _ADVICE = "remove it to train from the start"
@@ -59,7 +59,12 @@ class History:
         """Returns the dev score of a row."""
         return self.rows[index][f"dev_{self.metric}"]
 
-    def add(self, row: Row, config: TrainingConfig) -> bool:
+    def describe_best(self, label: str) -> str:
+        """Returns a line about the best epoch; ``label`` says what its score is of."""
+        best = self.best or 0
+        return f"best epoch {self.rows[best]['epoch']:.0f}: {label} {self.metric} {self.score(best):.4f}"
+
+    def add(self, row: Row, config: OptimisationConfig) -> bool:
         """Adds an epoch and updates the ``plateau`` scale; returns whether the epoch is the best so far."""
         self.rows.append(row)
         since = self.epochs_since_best
@@ -67,7 +72,7 @@ class History:
             self.scale *= config.plateau_factor
         return since == 0
 
-    def finished(self, config: TrainingConfig) -> bool:
+    def finished(self, config: OptimisationConfig) -> bool:
         """Returns whether all epochs are done or patience has run out."""
         out_of_patience = config.patience is not None and self.epochs_since_best >= config.patience
         return out_of_patience or self.epochs >= config.epochs

@@ -1,6 +1,7 @@
 """The training loop: epochs of batches, dev scores after each epoch, and a state from which training resumes."""
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -8,15 +9,13 @@ from capsmith.core.errors import CheckpointError, memory_advice
 from capsmith.core.log import get_logger
 from capsmith.core.prefetch import prefetch
 from capsmith.core.progress import progress_bar
-from capsmith.data.text.vocabulary import PAD
 from capsmith.metrics import Score
 from capsmith.models.checkpoints import load_state, save_state
-from capsmith.models.loading import keras_members
 from capsmith.training.divergence import require_finite
 from capsmith.training.epoch_state import EpochProgress
 from capsmith.training.history import History, Row
 from capsmith.training.objective import Objective
-from capsmith.training.optimizers import averaged_weights, optimizer_of
+from capsmith.training.optimizers import averaged_weights
 from capsmith.training.run_files import RunFiles
 from capsmith.training.schedules import learning_rate
 from capsmith.training.sessions import Sessions
@@ -27,10 +26,10 @@ logger = get_logger(__name__)
 
 
 class TrainingLoop:
-    """Trains a captioner until its dev score stops improving.
+    """Trains a model until its dev score stops improving.
 
     Args:
-        objective: The objective, with the captioner and the batches.
+        objective: The objective, with the model and the batches.
         validation: Scores the dev split.
         files: The files of the run.
         sessions: Counts the processes of this training; a new count by default.
@@ -41,11 +40,11 @@ class TrainingLoop:
     ) -> None:
         self.objective, self.validation, self.files = objective, validation, files
         self.sessions = sessions or Sessions()
-        self.captioner, self.model, self.batches = objective.captioner, objective.model, objective.batches
+        self.model, self.batches = objective.model, objective.batches
         self.config, self.directory = objective.config, files.run
         self.history = History(validation.metric)
         self.saved_at: tuple[int, int] | None = None  # finished epochs and batches in the state on disk
-        self.step = objective.compile(optimizer_of(self.captioner))
+        self.step = objective.compile(objective.optimizer())
 
     def run(self, resume: bool) -> History:
         """Trains to the end.
@@ -81,15 +80,15 @@ class TrainingLoop:
         started = time.perf_counter() - progress.seconds
         self._train_epoch(progress, stop)
         with averaged_weights(self.model, self.config):
-            captions = self.validation.captions()
-            scores = self.validation.scores(captions)
+            predictions = self.validation.predict()
+            scores = self.validation.scores(predictions)
             row: Row = {"epoch": progress.epoch + 1, "loss": progress.mean_loss, "learning_rate": progress.rate}
-            row |= self.objective.row_fields(captions.values())
+            row |= self.objective.row_fields(predictions)
             row |= {f"dev_{name}": score.value for name, score in scores.items()}
             row["seconds"] = round(time.perf_counter() - started, 2)
             best = self.history.add(row, self.config)
             if best:
-                keras_members(self.captioner.members)[0].save_weights(self.directory.path)
+                self.files.write_best()
         self._save_state(None)
         self.files.write_history(self.history)
         self._log_epoch(row, scores, best)
@@ -120,11 +119,13 @@ class TrainingLoop:
         self.model.optimizer.learning_rate = progress.rate
         inputs, targets = self.batches.finalize(batch)
         with memory_advice(
-            "training.batch_size", self.config.batch_size, "a smaller model (decoder.units), in another --run"
+            "training.batch_size",
+            self.config.batch_size,
+            f"a smaller model ({self.objective.size_key}), in another --run",
         ):
             loss = self.step(inputs, targets)
         require_finite(loss, progress.epoch + 1, self.config, self.directory, self.history.epochs > 0)
-        progress.add(loss, int(np.count_nonzero(targets != PAD)))
+        progress.add(loss, self.objective.weight(targets))
 
     # --- saving and resuming ---------------------------------------------------------------------------------------
 
@@ -164,14 +165,14 @@ class TrainingLoop:
     def _log_model(self) -> None:
         count = sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
         logger.info(
-            f"model: {self.captioner.config.decoder.type}, {count:,} trained parameters; {len(self.batches)} batches "
+            f"model: {self.objective.name}, {count:,} trained parameters; {len(self.batches)} batches "
             f"of {self.batches.batch_size} captions an epoch, {self.objective.summary}"
         )
 
-    def _log_epoch(self, row: Row, scores: dict[str, Score], best: bool) -> None:
-        dev = " ".join(f"{name} {score.value:.4f}" for name, score in scores.items())
+    def _log_epoch(self, row: Row, scores: Mapping[str, Score], best: bool) -> None:
+        dev = " ".join([self.validation.label, *(f"{name} {score.value:.4f}" for name, score in scores.items())])
         logger.info(
-            f"epoch {row['epoch']:.0f}/{self.config.epochs}  {self.objective.progress(row)}  dev (greedy) {dev}  "
+            f"epoch {row['epoch']:.0f}/{self.config.epochs}  {self.objective.progress(row)}  {dev}  "
             f"{row['seconds']:.0f} s" + ("  *" if best else "")
         )
 

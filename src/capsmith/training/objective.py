@@ -1,14 +1,15 @@
 """The interface between the training loop and an objective, which training minimises."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import keras
 import numpy as np
 
 from capsmith.core.compilation import training_step
-from capsmith.models.captioner import Captioner
+from capsmith.data.text.vocabulary import PAD
+from capsmith.training.common.config import OptimisationConfig
 from capsmith.training.history import Row
 
 Samples = dict[str, list[float]]
@@ -31,22 +32,28 @@ class TrainingBatches(Protocol):
         """Returns the part of a batch that does not depend on the model. A prefetch thread calls it."""
 
     def finalize(self, batch: Any) -> tuple[dict[str, Any], np.ndarray]:
-        """Returns the inputs and targets (B, T) of a loaded batch."""
+        """Returns the inputs, with ``"tokens"`` (B, T), and the targets of a loaded batch."""
 
 
 class Objective(ABC):
     """A training objective: its batches, its training step, and its values in the history and the state.
 
     Args:
-        captioner: The captioner to train.
+        model: The network to train.
+        config: The settings of the training.
         batches: The batches to train on.
     """
 
-    def __init__(self, captioner: Captioner, batches: TrainingBatches) -> None:
-        self.captioner, self.batches = captioner, batches
-        self.config, self.model = captioner.config.training, captioner.model
-        if self.config.scheduled_sampling:
-            self.model.sample_inputs()
+    size_key = "decoder.units"
+    """The setting that makes the network smaller, for advice when memory runs out."""
+
+    def __init__(self, model: keras.Model, config: OptimisationConfig, batches: TrainingBatches) -> None:
+        self.model, self.config, self.batches = model, config, batches
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The kind of network for the log, such as ``merge``."""
 
     @property
     @abstractmethod
@@ -57,11 +64,19 @@ class Objective(ABC):
     def progress(self, row: Row) -> str:
         """Returns the description of an epoch for the log, such as ``loss 2.1453``."""
 
-    def row_fields(self, dev_captions: Collection[str]) -> Row:
+    @abstractmethod
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """Returns the optimizer of the training."""
+
+    def weight(self, targets: np.ndarray) -> int:
+        """Returns the weight of a batch in the mean loss of an epoch: here the number of its words."""
+        return int(np.count_nonzero(targets != PAD))
+
+    def row_fields(self, predictions: Any) -> Row:
         """Returns the columns that the objective adds to an epoch's row of the history.
 
         Args:
-            dev_captions: The captions of the dev images after the epoch.
+            predictions: What the validation predicted for the dev images after the epoch.
         """
         return {}
 
@@ -73,8 +88,6 @@ class Objective(ABC):
             samples: The value of ``samples`` saved within this epoch, if it is resumed; else empty.
         """
         self.batches.set_epoch(epoch)
-        if self.model.mixing is not None:
-            self.model.mixing.assign(self.config.scheduled_sampling * epoch / max(self.config.epochs - 1, 1))
 
     @property
     def samples(self) -> Samples:

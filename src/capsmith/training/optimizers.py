@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from capsmith.models.captioner import Captioner
-from capsmith.training.config import TrainingConfig
+from capsmith.training.common.config import OptimisationConfig
 
 
 class _PerVariableRates:
@@ -72,7 +72,7 @@ class AdamW(_PerVariableRates, _FusedUpdate, keras.optimizers.AdamW):
 
 
 def build_optimizer(
-    config: TrainingConfig, encoder: Collection[Any] = (), lr_multiplier: float = 1.0
+    config: OptimisationConfig, encoder: Collection[Any] = (), lr_multiplier: float = 1.0
 ) -> keras.optimizers.Optimizer:
     """Returns the optimizer of a training.
 
@@ -104,7 +104,7 @@ def optimizer_of(captioner: Captioner) -> keras.optimizers.Optimizer:
 
 
 @contextmanager
-def averaged_weights(model: keras.Model, config: TrainingConfig) -> Iterator[None]:
+def averaged_weights(model: keras.Model, config: OptimisationConfig) -> Iterator[None]:
     """Replaces the weights by their exponential moving average inside the block, if the config enables it."""
     if config.ema is None:
         yield

@@ -1,14 +1,14 @@
 """The trainings that a config needs, as a flat list: stage one, ensemble members, and the config's own training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from capsmith.config import Config, load_config
+from capsmith.config import AnyConfig, load_config, of_kind
 from capsmith.core.errors import ConfigError
 from capsmith.core.scopes import Use, inherit
-from capsmith.metrics.scorer import expand
 from capsmith.models.run import RunDirectory
-from capsmith.training.config import MemberConfig
+from capsmith.training.common.config import MemberConfig
 from capsmith.training.history import History, read_csv
 
 
@@ -23,13 +23,13 @@ class Training:
         overrides: The key that overrides its settings, for messages.
     """
 
-    config: Config
+    config: AnyConfig
     run: RunDirectory
     title: str = ""
     overrides: str = ""
 
 
-def training_plan(config: Config, run: RunDirectory) -> list[Training]:
+def training_plan(config: AnyConfig, run: RunDirectory) -> list[Training]:
     """Returns the trainings to run, in order; the last one is the config's own.
 
     Stage one is omitted if it is finished, or if the config's own training has started; members are omitted if
@@ -65,20 +65,20 @@ def _plan(training: Training, after: tuple[Path, ...]) -> list[Training]:
     return [*plan, training]
 
 
-def stage_one(config: Config) -> list[Training]:
+def stage_one(config: AnyConfig) -> list[Training]:
     """Returns a config's stage one, if it has any.
 
     Raises:
         ConfigError: Its config is missing or invalid.
     """
-    run, settings = config.training.resume_weights_from, config.training.stage_one
-    if run is None or settings is None:
+    if config.stage_one is None:
         return []
-    stage = inherit(load_config(settings.config, settings.set), config, Use.STAGE)
+    run, settings = config.stage_one
+    stage = inherit(_same_kind(settings.config, settings.set, config), config, Use.STAGE)
     return [Training(stage, RunDirectory(run), f"stage one ({settings.config})", "training.stage_one.set")]
 
 
-def ensemble_members(config: Config) -> list[Training]:
+def ensemble_members(config: AnyConfig) -> list[Training]:
     """Returns the trainings of the ensemble's other members. Unlike a stage one, a member has its own seed.
 
     Raises:
@@ -101,16 +101,21 @@ def is_finished(training: Training) -> bool:
     Raises:
         CheckpointError: Its history is damaged.
     """
-    if not training.run.history.exists() or not training.run.weights.exists():
+    if not training.run.history.exists() or not training.run.has_best:
         return False
     rows = read_csv(training.run.history)
-    metric = expand([training.config.training.metric])[-1]
+    metric = training.config.dev_metric
     scored = bool(rows) and all(f"dev_{metric}" in row for row in rows)
     return scored and History(metric, rows).finished(training.config.training)
 
 
-def _member_config(member: MemberConfig, config: Config) -> Config:
-    own = inherit(load_config(member.config, member.set), config, Use.MEMBER)
+def _same_kind(name: str, overrides: Sequence[str], config: AnyConfig) -> AnyConfig:
+    """Reads the config of a training that another one needs; both train a captioner, or both a joint embedding."""
+    return of_kind(load_config(name, overrides), type(config), name)
+
+
+def _member_config(member: MemberConfig, config: AnyConfig) -> AnyConfig:
+    own = inherit(_same_kind(member.config, member.set, config), config, Use.MEMBER)
     evaluation = own.evaluation.model_copy(update={"after_training": None})  # the ensemble is scored, not its members
     encoder = config.encoder
     if member.encoders is not None:

@@ -2,12 +2,12 @@
 
 import math
 
-from capsmith.training.config import TrainingConfig
+from capsmith.training.common.config import OptimisationConfig
 
 _RISE, _INITIAL = 0.3, 1 / 25  # of onecycle: fraction of the epochs with a rising rate, and the initial rate
 
 
-def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int, scale: float = 1.0) -> float:
+def learning_rate(config: OptimisationConfig, step: int, steps_per_epoch: int, scale: float = 1.0) -> float:
     """Returns the learning rate of a step.
 
     Args:
@@ -27,7 +27,7 @@ def learning_rate(config: TrainingConfig, step: int, steps_per_epoch: int, scale
     return config.learning_rate * _half_cosine(1.0, config.final_rate, progress) * scale
 
 
-def _one_cycle(config: TrainingConfig, epochs: float) -> float:
+def _one_cycle(config: OptimisationConfig, epochs: float) -> float:
     """Rises from a 25th of the peak over 30 % of the epochs, then decays (Smith and Topin 2018, with cosines)."""
     rise = _RISE * config.epochs
     if epochs < rise:

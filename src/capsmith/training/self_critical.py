@@ -6,19 +6,20 @@ that beat a baseline: the image's greedy caption, or the mean of its other sampl
 self-critical sequence training").
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 import numpy as np
 
 from capsmith.metrics.diversity import diversity
 from capsmith.models.captioner import Captioner
+from capsmith.training.caption_objective import CaptionObjective
 from capsmith.training.history import Row
-from capsmith.training.objective import Objective, Samples
+from capsmith.training.objective import Samples
 from capsmith.training.sampled_batches import SampledBatches
 from capsmith.training.training_images import TrainingImages
 
 
-class SelfCritical(Objective):
+class SelfCritical(CaptionObjective):
     """Maximises the reward of sampled captions by policy gradient.
 
     Args:
@@ -43,12 +44,12 @@ class SelfCritical(Objective):
         """Returns the mean reward."""
         return f"reward {row['reward']:.4f}"
 
-    def row_fields(self, dev_captions: Collection[str]) -> Row:
+    def row_fields(self, predictions: Mapping[str, str]) -> Row:
         """Returns the mean reward and baseline, and the share of truncated dev captions."""
         return {
             "reward": float(np.mean(self.batches.rewards)),
             "baseline": float(np.mean(self.batches.baselines)),
-            "dev_broken": diversity([caption.split() for caption in dev_captions]).broken,
+            "dev_broken": diversity([caption.split() for caption in predictions.values()]).broken,
         }
 
     def start_epoch(self, epoch: int, samples: Samples) -> None:

@@ -1,10 +1,15 @@
 """Creates the vocabulary and the untrained captioner with which a training starts."""
 
+from typing import Literal
+
 import numpy as np
 
-from capsmith.config import Config
+from capsmith.config import AnyConfig, Config
+from capsmith.core.errors import CheckpointError
+from capsmith.core.files import read_json
 from capsmith.core.log import get_logger
-from capsmith.core.precision import dtype_scope
+from capsmith.core.precision import dtype_scope, faster_dtype
+from capsmith.core.readers.file_schema import FileSchema
 from capsmith.data.prepare import Prepared
 from capsmith.data.records import Corpus
 from capsmith.data.text.glove import load_vectors
@@ -14,6 +19,7 @@ from capsmith.models.caption_model import build_model
 from capsmith.models.captioner import Captioner
 from capsmith.models.feature_origin import encoder_for_pickle
 from capsmith.models.keras_member import KerasMember
+from capsmith.models.run import RunDirectory
 from capsmith.training.transfer import transferred_vocabulary
 from capsmith.vision.encoder import AnyEncoder, build_encoders
 from capsmith.vision.pickle_store import PickleStore
@@ -23,19 +29,20 @@ logger = get_logger(__name__)
 _SCALE_SAMPLE = 500  # images from which the scale of the features is estimated
 
 
-def make_vocabulary(
-    config: Config, corpus: Corpus, resumed: Vocabulary | None = None
-) -> tuple[Vocabulary, np.ndarray | None]:
+def make_vocabulary(config: AnyConfig, corpus: Corpus, run: RunDirectory) -> tuple[Vocabulary, np.ndarray | None]:
     """Returns the vocabulary of the training captions, and initial word vectors (V, E) or None.
 
     Args:
         config: Its ``text`` section defines what a word is.
         corpus: The captions.
-        resumed: The vocabulary of the training that is resumed: subwords are learned only once.
+        run: The run; if its training is resumed, its subwords are used: they are learned only once.
+
+    Raises:
+        CheckpointError: The run was trained on other captions.
     """
+    resumed = Vocabulary.load(run.vocabulary) if run.has_state else None
     captions = [tokens for record in corpus.split("train") for tokens in record.tokens(config.text)]
-    source = config.training.transfer_from
-    if source is not None and config.training.keep_words:
+    if (source := config.extended_from) is not None:
         old = transferred_vocabulary(source)
         vocabulary = old.extended(captions, config.text.min_count, config.text.max_words)
         logger.info(f"words: {len(vocabulary) - len(old):,} new ones beside the {len(old):,} of {source}")
@@ -46,7 +53,9 @@ def make_vocabulary(
         vocabulary = Vocabulary.build(captions, config.text.min_count, config.text.max_words)
     kind = "pieces of words" if vocabulary.pieces else "words"
     logger.info(f"vocabulary: {len(vocabulary):,} {kind} from {len(captions):,} training captions")
-    embedding = config.decoder.embedding
+    if resumed is not None and vocabulary != resumed:
+        raise CheckpointError(f"{run}: the training captions have changed since it began: choose another --run")
+    embedding = config.words
     if embedding.vectors is None:
         return vocabulary, None
     vectors, coverage = load_vectors(embedding.vectors, vocabulary, embedding.size, config.seed)
@@ -88,3 +97,22 @@ def _sample_features(prepared: Prepared, seed: int) -> np.ndarray:
     ids = [record.image_id for record in prepared.split("train")]
     chosen = np.sort(np.random.default_rng(seed).permutation(len(ids))[:_SCALE_SAMPLE])
     return prepared.source.gather(prepared.source.rows([ids[index] for index in chosen]))
+
+
+def precision_of(config: AnyConfig, run: RunDirectory) -> str:
+    """Returns the compute precision: the config's, or for ``auto`` that of the resumed run, or the faster one.
+
+    ``auto`` is float32 if the encoder is trained: its gradients pass through the complete decoder, and lose quality in
+    bfloat16.
+    """
+    if config.training.precision != "auto":
+        return config.training.precision
+    if not run.has_state:
+        return "float32" if config.trains_encoder else faster_dtype()
+    advice = "delete it to continue in float32"
+    versions = read_json(run.versions, CheckpointError)
+    return _Versions.check(versions, run.versions, CheckpointError, advice).precision
+
+
+class _Versions(FileSchema):
+    precision: Literal["float32", "bfloat16"] = "float32"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from capsmith.config import Config, load_config
+from capsmith.config import AnyConfig, load_config
 from capsmith.models.run import RunDirectory
 
 OVERRIDES = (
@@ -18,7 +18,7 @@ OVERRIDES = (
 """Overrides that make a training tiny."""
 
 
-def smoke_config(config: Config, directory: Path) -> Config:
+def smoke_config(config: AnyConfig, directory: Path) -> AnyConfig:
     """Returns a config whose stage one, ensemble members and adapted encoders are trained inside a directory.
 
     Args:
@@ -38,11 +38,11 @@ class _SmokeConfig:
         self.directory = directory
         self.places: dict[Path, Path] = {}
 
-    def of(self, config: Config) -> Config:
+    def of(self, config: AnyConfig) -> AnyConfig:
         run, training = RunDirectory(self.directory), config.training
-        if training.stage_one is not None and training.resume_weights_from is not None:
-            place = self._place(training.resume_weights_from, run.stage_one)
-            stage = training.stage_one
+        if config.stage_one is not None:
+            weights, stage = config.stage_one
+            place = self._place(weights, run.stage_one)
             moved = self._overrides(stage.config, stage.set, place)
             training = training.model_copy(
                 update={"resume_weights_from": place, "stage_one": stage.model_copy(update={"set": moved})}
@@ -58,11 +58,12 @@ class _SmokeConfig:
     def _overrides(self, name: str, overrides: Sequence[str], place: Path) -> tuple[str, ...]:
         """Returns the overrides of a stage one's or member's config, with those that move its own stage one."""
         overrides = (*overrides, *OVERRIDES)
-        training = load_config(name, overrides).training
-        if training.stage_one is None or training.resume_weights_from is None:
+        first = load_config(name, overrides).stage_one
+        if first is None:
             return overrides
-        inner = self._place(training.resume_weights_from, RunDirectory(place).stage_one)
-        moved = self._overrides(training.stage_one.config, training.stage_one.set, inner)
+        weights, stage = first
+        inner = self._place(weights, RunDirectory(place).stage_one)
+        moved = self._overrides(stage.config, stage.set, inner)
         return (
             *overrides,
             f"training.resume_weights_from={json.dumps(str(inner))}",

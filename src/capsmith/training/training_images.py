@@ -65,7 +65,7 @@ class TrainingImages:
         if training.augment is not None:
             source = AugmentedSource(prepared.source, ids, training.augment)
         if source.flips:
-            _report_unknown(words, training.flip_word_pairs)
+            report_unknown(words, training.flip_word_pairs)
         rows = prepared.source.rows(ids[:_PATTERNS])
         rehearsal = rehearsal_of(captioner, lambda: prepared.source.gather(rows))
         old = rehearsal.records if rehearsal is not None else ()
@@ -73,7 +73,8 @@ class TrainingImages:
         return cls(source, records, flip_ids(words, training.flip_word_pairs), old)
 
 
-def _report_unknown(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:
+def report_unknown(words: Sequence[str], pairs: Sequence[tuple[str, str]]) -> None:
+    """Logs which pairs of words are not swapped in the captions of mirrored images, because one is unknown."""
     known = known_pairs(words, pairs)
     if unknown := [pair for pair in pairs if pair not in known]:
         first = "/".join(unknown[0])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from capsmith.config import Config, validate
+from capsmith.config import Config, of_kind, validate
 from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.core.log import get_logger
 from capsmith.core.scopes import Scope, field_scope
@@ -56,7 +56,7 @@ def with_transferred_model(config: Config) -> Config:
         decoder |= {key: own[key] for key in own if field_scope(type(config.decoder), key) is Scope.TRAINING}
     values = config.model_dump(mode="json")
     values |= {"encoder": encoders if len(encoders) > 1 else encoders[0], "decoder": decoder}
-    changed = validate(values, "training.transfer_from")
+    changed = of_kind(validate(values, "training.transfer_from"), Config, "training.transfer_from")
     if (config.encoder, config.decoder) != (changed.encoder, changed.decoder):
         logger.info(
             f"training.transfer_from: encoder and decoder ({decoder['type']}, {decoder['units']} units) are those of "

@@ -10,7 +10,7 @@ import ctypes
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from io import BytesIO
 from itertools import islice
@@ -72,9 +72,29 @@ def open_image(source: str | Path | bytes, name: str, max_pixels: int = MAX_PIXE
         raise ImageError(
             f"{name}: {type(source).__name__} is not an image: pass a path, bytes, a PIL image or an array"
         )
-    try:
+    with _explained(name):
         data = source if isinstance(source, bytes) else _read(Path(source), name)
         return _open(data, name, max_pixels)
+
+
+def read_image(path: str | Path, name: str) -> bytes:
+    """Returns the bytes of an image file, which ``open_image`` takes.
+
+    Args:
+        path: The file.
+        name: Name of the image in messages.
+
+    Raises:
+        ImageError: It cannot be read, is no regular file, is too large, or begins as no image does.
+    """
+    with _explained(name):
+        return _read(Path(path), name)
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    try:
+        yield
     except UnidentifiedImageError as error:
         raise ImageError(f"{name}: not an image in a known format (JPEG, PNG, GIF, WebP, BMP, TIFF, …)") from error
     except OSError as error:

@@ -8,6 +8,8 @@ full decode. ``image_files`` decides which files are opened. Networks that were 
 were brought to size in another way (``framing``).
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from PIL import Image, ImageFile, ImageOps
 from capsmith.core.errors import ImageError, one_line
 from capsmith.vision.cached_crops import Crop
 from capsmith.vision.framing import Framing, centre_box
-from capsmith.vision.image_files import MAX_PIXELS, check_size, open_image, orientation
+from capsmith.vision.image_files import MAX_PIXELS, check_size, open_image, orientation, read_image
 from capsmith.vision.image_formats import FORMATS
 
 ImageSource = str | Path | bytes | Image.Image | np.ndarray
@@ -72,14 +74,65 @@ def load_image(
         return opened_pixels(image, size, name, crop, framing)
 
 
+def load_sizes(
+    source: ImageSource,
+    sizes: Sequence[tuple[int, int]],
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    framing: Framing = "stretch",
+) -> list[np.ndarray]:
+    """Loads one image in several sizes; each is what ``load_image`` returns.
+
+    The file is read once, and decoded once: only a large JPEG whose draft modes differ is decoded once in each of them.
+
+    Args:
+        source: As for ``load_image``.
+        sizes: Height and width of each result in pixels.
+        name: Name of the image in messages; by default that of the source.
+        max_pixels: As for ``load_image``.
+        framing: As for ``load_image``.
+
+    Returns:
+        For each size (H, W, 3) uint8.
+
+    Raises:
+        ImageError: The image cannot be read.
+    """
+    name = image_name(source) if name is None else name
+    if isinstance(source, np.ndarray | Image.Image):
+        made = {size: load_image(source, size, max_pixels, framing=framing) for size in dict.fromkeys(sizes)}
+        return [made[size] for size in sizes]
+    data = source if isinstance(source, bytes) else read_image(source, name)
+    made = {}
+    while left := [size for size in sizes if size not in made]:
+        with open_image(data, name, max_pixels) as image:
+            same = [size for size in left if _draft(image, size, framing) == _draft(image, left[0], framing)]
+            _use_draft(image, left[0], framing)
+            rgb = _decoded(image, name)
+            made |= {size: _resized(rgb, size, name, None, framing) for size in same}
+    return [made[size] for size in sizes]
+
+
 def opened_pixels(
     image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None = None, framing: Framing = "stretch"
 ) -> np.ndarray:
     """Returns the pixels (H, W, 3) of an image that ``open_image`` has opened, as ``load_image`` does; once only."""
+    _use_draft(image, size, framing)
+    return _to_pixels(image, size, name, crop, framing)
+
+
+def _use_draft(image: Image.Image, size: tuple[int, int], framing: Framing) -> None:
     if image.format in ("JPEG", "MPO") and framing == "stretch":
         side = 2 * max(size)  # the larger side for both: an EXIF rotation may still swap them
         image.draft(None, (side, side))
-    return _to_pixels(image, size, name, crop, framing)
+
+
+def _draft(image: Image.Image, size: tuple[int, int], framing: Framing) -> int:
+    """Returns by how much Pillow's draft mode will reduce an image that is not decoded yet."""
+    if image.format not in ("JPEG", "MPO") or framing != "stretch":
+        return 1
+    possible = min(image.size) // (2 * max(size))
+    return next((scale for scale in (8, 4, 2) if possible >= scale), 1)
 
 
 def image_name(source: ImageSource) -> str:
@@ -105,15 +158,30 @@ def _copy(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
 
 
 def _to_pixels(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None, framing: Framing) -> np.ndarray:
-    target = (size[1], size[0])  # Pillow's order: width, height
-    try:
+    return _resized(_decoded(image, name), size, name, crop, framing)
+
+
+def _decoded(image: Image.Image, name: str) -> Image.Image:
+    """Returns the complete image, upright and in RGB."""
+    with _damage_explained(name):
         image.load()
-        image = _rgb(_upright(image))
+        return _rgb(_upright(image))
+
+
+def _resized(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None, framing: Framing) -> np.ndarray:
+    target = (size[1], size[0])  # Pillow's order: width, height
+    with _damage_explained(name):
         if crop is not None:
             return np.array(_crop(image, crop, target))
         if framing == "centre" and image.size != target:
             return np.array(image.resize(target, Image.Resampling.BICUBIC, box=centre_box(image.size, target)))
         return np.array(image if image.size == target else image.resize(target, Image.Resampling.BILINEAR))
+
+
+@contextmanager
+def _damage_explained(name: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # Pillow's decoders raise nearly every kind of exception on damaged files
         raise ImageError(f"{name}: the image is truncated or damaged ({one_line(error)}): replace the file") from error
 

@@ -13,7 +13,7 @@ from capsmith.decoding.hypotheses import Hypothesis
 from capsmith.decoding.rerank.config import MbrConfig
 from capsmith.decoding.rerank.mbr import choose
 from capsmith.decoding.search import search
-from capsmith.evaluation.evaluate import evaluate
+from capsmith.evaluation.kinds import evaluate
 from capsmith.metrics.reward import CiderReward
 from capsmith.metrics.utility import DocumentFrequencies
 from capsmith.models.run_config import run_config

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from capsmith.core.errors import ConfigError
 from capsmith.deploy.folder.journal import Journal
+from capsmith.deploy.folder.names import kept_root
 from capsmith.deploy.folder.selection import Selection
 from capsmith.deploy.folder.writers.gallery import GalleryWriter
 from capsmith.deploy.folder.writers.metadata import MetadataWriter
@@ -83,9 +84,7 @@ class Destination:
 
     def root_of(self, selection: Selection) -> str:
         """Returns the folder of the images as the journal names it: relative, so that both can be moved together."""
-        root, folder = os.path.abspath(selection.root or ""), os.path.abspath(self.folder)
-        inside = os.path.commonpath([root, folder]) in (root, folder) and os.path.dirname(root) != root
-        return os.path.relpath(root, folder) if inside else root
+        return kept_root(selection.root or Path(), self.folder)
 
 
 def destination(write: str | None, output: Path | None, selection: Selection) -> tuple[Destination, Selection] | None:

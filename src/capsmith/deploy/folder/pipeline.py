@@ -12,24 +12,20 @@ B images in a batch.
 
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from capsmith.core.errors import ImageError
-from capsmith.vision.images import load_image
+from capsmith.deploy.folder.decoding import Batch, Decoded, decoded_batches
+from capsmith.deploy.folder.stages import QUEUED, items_of, stage
+from capsmith.vision.images import load_sizes
 
 BATCH, KERAS_BATCH = 16, 32
 """Images that are encoded and searched at once: few stay in a processor's cache, but calls of Keras are expensive."""
-_QUEUED = 2  # batches that wait between two stages
-_AHEAD = 3  # batches that are decoded ahead
-_POLL = 0.1  # seconds after which a waiting stage looks whether the pipeline was stopped
 
 
 class ImageCaptioner(Protocol):
@@ -60,13 +56,6 @@ class Captioned(NamedTuple):
     error: ImageError | None = None
 
 
-@dataclass
-class _Batch:
-    results: list[Captioned]
-    pixels: list[list[np.ndarray]]
-    features: Any = None
-
-
 def caption_images(
     captioner: ImageCaptioner,
     paths: Sequence[Path],
@@ -74,7 +63,7 @@ def caption_images(
     workers: int = 2,
     batch_size: int | None = None,
     overlap: bool = True,
-) -> Iterator[Captioned]:
+) -> Generator[Captioned, None, None]:
     """Captions images and yields the results in the order of ``paths``.
 
     Args:
@@ -92,84 +81,49 @@ def caption_images(
         return
     size = min(batch_size or (BATCH if overlap else KERAS_BATCH), len(paths))
     stop = threading.Event()
-    searched: queue.Queue[Any] = queue.Queue(_QUEUED)
-    encode, search = _encoder(captioner, size), _searcher(captioner, decoding)
+    searched: queue.Queue[Any] = queue.Queue(QUEUED)
+    search = _searcher(captioner, decoding)
 
-    def batches() -> Iterator[_Batch]:
-        return _decoded(paths, captioner.image_sizes, size, workers, stop)
+    def encoded() -> Iterator[Batch[Path]]:
+        for batch in decoded_batches(paths, _decoder(captioner.image_sizes), size, workers, stop):
+            yield batch.encode(captioner.encode, size)
 
     threads = []
     if overlap:
-        encoded: queue.Queue[Any] = queue.Queue(_QUEUED)
-        threads.append(_stage("encode", lambda: map(encode, batches()), encoded, stop))
-        threads.append(_stage("search", lambda: map(search, _items(encoded, stop)), searched, stop))
+        waiting: queue.Queue[Any] = queue.Queue(QUEUED)
+        threads.append(stage("encode", encoded, waiting, stop))
+        threads.append(stage("search", lambda: map(search, items_of(waiting, stop)), searched, stop))
     else:
-        threads.append(_stage("encode", lambda: (search(encode(batch)) for batch in batches()), searched, stop))
+        threads.append(stage("encode", lambda: map(search, encoded()), searched, stop))
     try:
-        for batch in _items(searched, stop):
-            yield from batch.results
+        for results in items_of(searched, stop):
+            yield from results
     finally:
         stop.set()
         for thread in threads:
             thread.join()
 
 
-def _decoded(
-    paths: Sequence[Path], sizes: Sequence[tuple[int, int]], count: int, workers: int, stop: threading.Event
-) -> Iterator[_Batch]:
-    """Yields batches with ``count`` readable images each; unreadable ones stand between them."""
-
-    def load(path: Path) -> list[np.ndarray] | ImageError:
+def _decoder(sizes: Sequence[tuple[int, int]]) -> Callable[[Path], Decoded[Path]]:
+    def decode(path: Path) -> Decoded[Path]:
         try:
-            return [load_image(path, size) for size in sizes]
+            return Decoded(path, load_sizes(path, sizes))
         except ImageError as error:
-            return error
+            return Decoded(path, None, error)
 
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    pending: deque[tuple[Path, Future[list[np.ndarray] | ImageError]]] = deque()
-    batch = _Batch([], [])
-    left = iter(paths)
-    try:
-        while not stop.is_set():
-            while len(pending) < _AHEAD * count and (path := next(left, None)) is not None:
-                pending.append((path, pool.submit(load, path)))
-            if not pending:
-                break
-            path, future = pending.popleft()
-            pixels = future.result()
-            if isinstance(pixels, ImageError):
-                batch.results.append(Captioned(path, error=pixels))
-            else:
-                batch.results.append(Captioned(path))
-                batch.pixels.append(pixels)
-            if len(batch.pixels) == count or len(batch.results) >= 4 * count:  # many unreadable images are a batch too
-                yield batch
-                batch = _Batch([], [])
-        if batch.results:
-            yield batch
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return decode
 
 
-def _encoder(captioner: ImageCaptioner, size: int) -> Callable[[_Batch], _Batch]:
-    def encode(batch: _Batch) -> _Batch:
-        if batch.pixels:
-            filled = batch.pixels + [batch.pixels[-1]] * (size - len(batch.pixels))
-            batch.features = captioner.encode(*(np.stack(part) for part in zip(*filled, strict=True)))
-        return batch
-
-    return encode
-
-
-def _searcher(captioner: ImageCaptioner, decoding: Any) -> Callable[[_Batch], _Batch]:
-    def search(batch: _Batch) -> _Batch:
-        if batch.pixels:
-            captions = iter(
-                _with_domain(captioner, batch.features, captioner.caption_features(batch.features, decoding))
-            )
-            batch.results = [one if one.error else one._replace(caption=next(captions)) for one in batch.results]
-        batch.pixels, batch.features = [], None
-        return batch
+def _searcher(captioner: ImageCaptioner, decoding: Any) -> Callable[[Batch[Path]], list[Captioned]]:
+    def search(batch: Batch[Path]) -> list[Captioned]:
+        captions: Iterator[Any] = iter(())
+        if batch.features is not None:
+            found = captioner.caption_features(batch.features, decoding)
+            captions = iter(_with_domain(captioner, batch.features, found))
+        return [
+            Captioned(one.item, error=one.about) if one.about else Captioned(one.item, next(captions))
+            for one in batch.images
+        ]
 
     return search
 
@@ -181,58 +135,3 @@ def _with_domain(captioner: Any, features: Any, captions: Sequence[Any]) -> Sequ
         return captions
     checks = domain.check(features.parts[0] if hasattr(features, "parts") else features)
     return [replace(caption, domain=check) for caption, check in zip(captions, checks, strict=True)]
-
-
-# --- stages -----------------------------------------------------------------------------------------------------------
-
-
-class _Failed(NamedTuple):
-    error: BaseException
-
-
-_END = object()
-
-
-def _stage(
-    name: str, make: Callable[[], Iterator[Any]], target: "queue.Queue[Any]", stop: threading.Event
-) -> threading.Thread:
-    """Starts a thread that puts the items of an iterator into a queue, then an end or the error."""
-
-    def run() -> None:
-        last: Any = _END
-        items: Iterator[Any] | None = None
-        try:
-            items = make()
-            for item in items:
-                if not _put(target, item, stop):
-                    return
-        except BaseException as error:  # raised again in the thread that takes it from the queue
-            last = _Failed(error)
-        finally:
-            items = None
-            _put(target, last, stop)
-
-    thread = threading.Thread(target=run, name=f"capsmith-{name}", daemon=True)
-    thread.start()
-    return thread
-
-
-def _put(target: "queue.Queue[Any]", item: Any, stop: threading.Event) -> bool:
-    while not stop.is_set():
-        with suppress(queue.Full):
-            target.put(item, timeout=_POLL)
-            return True
-    return False
-
-
-def _items(source: "queue.Queue[Any]", stop: threading.Event) -> Iterator[Any]:
-    while not stop.is_set():
-        try:
-            item = source.get(timeout=_POLL)
-        except queue.Empty:
-            continue
-        if item is _END:
-            return
-        if isinstance(item, _Failed):
-            raise item.error
-        yield item

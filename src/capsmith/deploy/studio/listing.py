@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from capsmith.core.database import Database
 from capsmith.deploy.studio.caption_text import folded
-from capsmith.deploy.studio.database import Database
 from capsmith.deploy.studio.records import FILTERS, SORTS, Page
 from capsmith.deploy.studio.rows import LISTED, image_of
 

@@ -5,7 +5,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from capsmith.deploy.studio.database import Database
+from capsmith.core.database import Database
+from capsmith.deploy.folder.names import kept_root
 from capsmith.deploy.studio.project import StudioError
 
 _ROOT, _MODEL, _IDENTITY = "root", "model", "identity"
@@ -29,15 +30,13 @@ def keep_root(database: Database, project: Path, images: Path) -> None:
     Raises:
         StudioError: The project belongs to another folder.
     """
-    root, place = os.path.abspath(images), os.path.abspath(project)
-    inside = os.path.commonpath([root, place]) in (root, place) and os.path.dirname(root) != root
-    name = os.fsencode(os.path.relpath(root, place) if inside else root)
+    name = os.fsencode(kept_root(images, project))
     known = _value(database, _ROOT)
     if known is None:
         _keep(database, _ROOT, name)
         _keep(database, _IDENTITY, uuid.uuid4().hex.encode())
     elif known != name:
-        other = os.path.normpath(os.path.join(place, os.fsdecode(known)))
+        other = os.path.normpath(os.path.join(os.path.abspath(project), os.fsdecode(known)))
         raise StudioError(f"{project} holds the captions of other images ({other}): name another with --project")
 
 

@@ -4,9 +4,10 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from capsmith.deploy.studio.database import Database
+from capsmith.core.database import Database
+from capsmith.deploy.folder.names import printable_name
 from capsmith.deploy.studio.records import Proposal
-from capsmith.deploy.studio.rows import IS_UNTOUCHED, printable_name, words_of
+from capsmith.deploy.studio.rows import IS_UNTOUCHED, words_of
 
 
 def save_proposals(database: Database, proposals: Sequence[Proposal]) -> int:

@@ -1,13 +1,12 @@
 """Rows of the table of images, as the store hands them out."""
 
-import os
 import sqlite3
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any
 
 from capsmith.core.readers.json_files import parse_json
 from capsmith.deploy.folder.journal import Stamp
+from capsmith.deploy.folder.names import name_inside, printable_name
 from capsmith.deploy.studio.caption_text import folded
 from capsmith.deploy.studio.project import StudioError
 from capsmith.deploy.studio.records import UNTOUCHED, StudioImage, UnknownImage
@@ -58,11 +57,6 @@ def words_of(caption: str, name: str) -> str:
     return folded(f"{caption}\n{name}")
 
 
-def printable_name(name: bytes) -> str:
-    r"""Returns a file name as text; bytes that are not UTF-8 become ``\xe9`` and the like."""
-    return name.decode("utf-8", "backslashreplace")
-
-
 def utf8(text: str) -> str:
     r"""Returns a text that can be encoded: bytes of file names that are not UTF-8 become ``\udce9`` and the like."""
     return text.encode("utf-8", "backslashreplace").decode()
@@ -74,7 +68,7 @@ def file_name(name: bytes) -> str:
     Raises:
         StudioError: It leads out of the folder: somebody changed the database.
     """
-    path = PurePath(os.fsdecode(name))
-    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in str(path):
-        raise StudioError(f"the project is damaged: {str(path)!r:.80} is not in the folder of the images")
-    return str(path)
+    try:
+        return name_inside(name)
+    except ValueError as error:
+        raise StudioError(f"the project is damaged: {error}") from error

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from capsmith.core.database import Database
 from capsmith.deploy.folder.journal import Stamp
 from capsmith.deploy.folder.selection import Item
 from capsmith.deploy.studio.caption_text import checked_caption
-from capsmith.deploy.studio.database import Database
+from capsmith.deploy.studio.database import open_database, read_database
 from capsmith.deploy.studio.listing import page_of
 from capsmith.deploy.studio.project_values import identity_of, keep_model, keep_root, model_of, root_of
 from capsmith.deploy.studio.proposed import save_proposals
@@ -57,7 +58,7 @@ class Store:
             StudioBusy: Another process has it open.
             StudioError: The project cannot be written, is damaged, or belongs to another folder of images.
         """
-        store = cls(Path(project), Database.open(Path(project)), images)
+        store = cls(Path(project), open_database(Path(project)), images)
         try:
             if images is not None:
                 keep_root(store.database, store.project, images)
@@ -74,7 +75,7 @@ class Store:
         Raises:
             StudioError: The project cannot be read, or is damaged.
         """
-        return cls(Path(project), Database.read(Path(project)))
+        return cls(Path(project), read_database(Path(project)))
 
     def __enter__(self) -> Self:
         return self

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from capsmith.core.database import Database
 from capsmith.deploy.folder.journal import Stamp
+from capsmith.deploy.folder.names import printable_name
 from capsmith.deploy.folder.selection import Item
-from capsmith.deploy.studio.database import Database
-from capsmith.deploy.studio.rows import IS_UNTOUCHED, printable_name, words_of
+from capsmith.deploy.studio.rows import IS_UNTOUCHED, words_of
 
 
 class Changes(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from capsmith.config import Config, load_config
+from capsmith.config import Config, captioner_config
 from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.core.starter import is_starter
 from capsmith.models.ensemble_run import find_runs
@@ -102,7 +102,7 @@ def retrain_config(
     values["training"] = {**_TRAINING, "batch_size": _batch_size(taught), "transfer_from": _absolute(model)}
     values["evaluation"] |= {"after_training": "dev"}
     values["ensemble"] = []
-    config = load_config(values, [override for override in overrides if not override.startswith(_MODEL)])
+    config = captioner_config(values, [override for override in overrides if not override.startswith(_MODEL)])
     return with_transferred_model(config)
 
 

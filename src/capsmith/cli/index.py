@@ -1,0 +1,103 @@
+"""``capsmith index``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from capsmith.cli.options import add_plugin
+
+_MAX_WORKERS = 256
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="[RUN …] FOLDER",
+        help="the run of an embedding, several for an ensemble, and the folder of the images",
+    )
+    parser.epilog = "Exit code: 0 if every image can be searched; 2 if some could not be read (the others can)."
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="INDEX", help="the index, a folder; an existing one is updated"
+    )
+    parser.add_argument("--engine", metavar="clip:MODEL", help="a CLIP model, by name or path, instead of a RUN")
+    parser.add_argument(
+        "--captions",
+        metavar="MODEL",
+        help="also caption the images, to search the words: a captioner's run or export, or starter",
+    )
+    parser.add_argument(
+        "--recursive",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="look into the folders of the folder, at any depth (the default)",
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="threads that decode images; by default one a core")
+    add_plugin(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Indexes what is new or changed, and says what it did."""
+    from capsmith.cli.folder_options import report_failures
+    from capsmith.cli.keras_import import load_keras
+    from capsmith.core.errors import ConfigError
+    from capsmith.core.terminal import print_line
+    from capsmith.deploy.search.build import build_index
+    from capsmith.models.embedders import load_embedder
+
+    *runs, folder = map(Path, args.images)
+    if args.workers is not None and not 1 <= args.workers <= _MAX_WORKERS:
+        raise ConfigError(f"--workers {args.workers}: a number from 1 to {_MAX_WORKERS}")
+    require_one_model(runs, args.engine, "RUN FOLDER")
+    captioning = _captioning(args) if args.captions else None
+    embedder = load_embedder(runs or None, args.engine)
+    report = build_index(
+        folder,
+        args.out,
+        embedder,
+        captioning,
+        recursive=args.recursive,
+        workers=args.workers,
+        runs=runs,
+        engine=args.engine,
+        prepare=load_keras,
+    )
+    print_line(f"{args.out}: {report}")
+    report_failures(report.failed)
+    return 2 if report.failed else 0
+
+
+def require_one_model(runs: Sequence[Path], engine: str | None, usage: str) -> None:
+    """Checks that either runs or an engine are named.
+
+    Raises:
+        ConfigError: None or both are.
+    """
+    from capsmith.core.errors import ConfigError
+
+    if runs and engine:
+        raise ConfigError(f"{runs[0]} and --engine {engine} are both named: use one of them")
+    if not runs and not engine:
+        raise ConfigError(f"no model is named: {usage}, or --engine clip:MODEL")
+
+
+def _captioning(args: argparse.Namespace) -> Any:
+    """Returns what captions the images; the model is loaded when there is something to caption."""
+    import os
+    import sys
+
+    from capsmith.cli.caption_model import plain_model
+    from capsmith.deploy.folder.fingerprint import model_fingerprint
+    from capsmith.deploy.folder.pipeline import caption_images
+    from capsmith.deploy.search.build import Captioning
+
+    model = plain_model(args.captions, bool(args.plugin))
+
+    def captions(paths: list[Path]) -> Any:
+        captioner = model.load()
+        workers = args.workers or min(os.cpu_count() or 1, 16)
+        return caption_images(captioner, paths, workers=workers, overlap="keras" not in sys.modules)
+
+    return Captioning(model_fingerprint(model.folders), captions)

@@ -1,0 +1,236 @@
+"""Makes an index of a folder, and brings it up to date: only what is new or changed is encoded."""
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from capsmith.core.errors import CapsmithError, ImageError, one_line
+from capsmith.core.files import path_argument
+from capsmith.core.log import get_logger
+from capsmith.core.progress import progress_bar
+from capsmith.deploy.folder.journal import Stamp
+from capsmith.deploy.folder.pipeline import KERAS_BATCH, Captioned
+from capsmith.deploy.folder.selection import Item, Selection, select
+from capsmith.deploy.search.encoding import Encoded, encode_images
+from capsmith.deploy.search.index_file import IndexFile
+from capsmith.deploy.search.writer import Entry, IndexWriter, Known
+from capsmith.retrieval.embedder import Embedder
+
+logger = get_logger(__name__)
+
+_SAVE_SECONDS = 2.0  # of work that a killed process loses at most
+_NO_STAMP = Stamp(0, 0)
+GO_ON = "the same command goes on from here"
+
+
+class Captioning(NamedTuple):
+    """What captions the images of an index.
+
+    Attributes:
+        fingerprint: Of the captioner and its search: other captions are replaced.
+        captions: Captions images in order: ``pipeline.caption_images`` with a captioner, which is loaded when this is
+            called.
+    """
+
+    fingerprint: str
+    captions: Callable[[list[Path]], Generator[Captioned, None, None]]
+
+
+@dataclass
+class Report:
+    """What a command did.
+
+    Attributes:
+        total: Images of the folder that can be searched now.
+        new: Images that were not in the index.
+        changed: Images with another content.
+        moved: Images with another name.
+        deleted: Images that are gone.
+        unchanged: Images as before.
+        encoded: Contents that were encoded.
+        captioned: Contents that were captioned.
+        failed: Images and folders that cannot be read.
+        kept: Images in folders that cannot be read, which were not removed.
+    """
+
+    total: int = 0
+    new: int = 0
+    changed: int = 0
+    moved: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    encoded: int = 0
+    captioned: int = 0
+    failed: list[CapsmithError] = field(default_factory=list)
+    kept: int = 0
+
+    def __str__(self) -> str:
+        names = ("new", "changed", "moved", "deleted", "unchanged", "captioned", "kept")
+        parts = [f"{count:,} {name}" for name in names if (count := getattr(self, name))]
+        if self.failed:
+            parts.append(f"{len(self.failed):,} unreadable")
+        return f"{self.total:,} images" + (f" ({', '.join(parts)})" if parts else "")
+
+
+def build_index(
+    images: str | Path,
+    out: str | Path,
+    embedder: Embedder,
+    captioner: Captioning | None = None,
+    *,
+    recursive: bool = True,
+    workers: int | None = None,
+    batch_size: int = KERAS_BATCH,
+    runs: Sequence[str | Path] = (),
+    engine: str | None = None,
+    prepare: Callable[[], None] | None = None,
+) -> Report:
+    """Makes the index of a folder of images, or brings it up to date.
+
+    Killed at any time, the same call goes on where it stopped. An image counts as unchanged if size and time of its
+    file are; a file of a known content is not encoded again, whatever its name.
+
+    Args:
+        images: The folder.
+        out: The index, a folder.
+        embedder: The model; an index belongs to one.
+        captioner: Also captions the images, so that their words can be searched.
+        recursive: Look into the folders of the folder.
+        workers: Threads that decode images; by default one for each core, at most 16.
+        batch_size: Images that are encoded at once.
+        runs: The model's runs, by which ``capsmith search`` finds it.
+        engine: The model's engine, such as ``clip:PRESET``.
+        prepare: Called before the first image is encoded, if any is.
+
+    Raises:
+        ConfigError: ``out`` cannot be written, or is the index of other images.
+        DataError: The folder has no images, or cannot be read.
+        IndexBusy, IndexModelError, ImageIndexError: Another process writes the index, another model made it, or it is
+            damaged.
+        KeyboardInterrupt: With a note that says how to go on.
+    """
+    root, folder = path_argument(images, "images"), path_argument(out, "out")
+    selection = select([root], recursive).rooted()
+    with IndexWriter.open(folder, IndexFile.of(embedder, runs, engine), embedder) as writer:
+        writer.take_root(root)
+        work = _Work(writer, selection)
+        threads = workers or min(os.cpu_count() or 1, 16)
+        began = time.monotonic()
+        try:
+            if work.todo:
+                with closing(
+                    encode_images(embedder, work.todo, writer.hashes, threads, batch_size, prepare)
+                ) as encoded:
+                    work.save(encoded)
+            work.finish()
+            if captioner is not None:
+                work.caption(captioner, root)
+        except KeyboardInterrupt as error:
+            error.add_note(f": {work.left:,} of {len(selection.items):,} images are left; {GO_ON}")
+            raise
+    if work.report.encoded:
+        seconds = time.monotonic() - began
+        rate = work.report.encoded / max(seconds, 1e-9)
+        logger.info(f"encoded {work.report.encoded:,} images in {seconds:,.0f} s ({rate:,.1f} images/s)")
+    return work.report
+
+
+class _Work:
+    """One command: what the folder holds now, beside what the index knows."""
+
+    def __init__(self, writer: IndexWriter, selection: Selection) -> None:
+        self.writer, self.report = writer, Report(failed=list(selection.failed))
+        known = writer.images()
+        self._stamps = {item.name: Stamp.of(item.path) or _NO_STAMP for item in selection.items}
+        here = {os.fsencode(item.name): item for item in selection.items}
+        self._known = known
+        self.todo = [item for name, item in here.items() if self._is_new(known.get(name), item)]
+        self.report.unchanged = len(here) - len(self.todo)
+        self.left = len(self.todo)
+        gone = {name: image for name, image in known.items() if name not in here}
+        if selection.failed:  # perhaps a drive that is not there: its images stay
+            self.report.kept, gone = len(gone), {}
+        self._gone = {image.id for image in gone.values()}
+        self._by_hash: dict[bytes, list[int]] = defaultdict(list)
+        for image in gone.values():
+            if image.hash is not None:
+                self._by_hash[image.hash].append(image.id)
+
+    def _is_new(self, known: Known | None, item: Item) -> bool:
+        return known is None or known.hash is None or known.stamp != self._stamps[item.name]
+
+    def save(self, batches: Iterable[list[Encoded]]) -> None:
+        """Saves images as they are encoded."""
+        waiting: list[Entry] = []
+        saved = time.monotonic()
+        with progress_bar(total=len(self.todo), desc="index", unit="image") as bar:
+            for batch in batches:
+                waiting += [self._entry(image) for image in batch]
+                bar.update(len(batch))
+                if time.monotonic() - saved > _SAVE_SECONDS:
+                    self._save(waiting)
+                    waiting, saved = [], time.monotonic()
+        self._save(waiting)
+
+    def _save(self, entries: list[Entry]) -> None:
+        self.writer.save(entries)
+        self.left -= len(entries)
+
+    def _entry(self, image: Encoded) -> Entry:
+        """Returns what to save, and counts it."""
+        name = os.fsencode(image.item.name)
+        known, stamp = self._known.get(name), self._stamps[image.item.name]
+        id = known.id if known else None
+        if image.error is not None or image.hash is None:
+            error = image.error or ImageError(f"{image.item.path}: unreadable")
+            self.report.failed.append(error)
+            return Entry(name, stamp, None, id, error=one_line(error).removeprefix(f"{image.item.path}: "))
+        self.report.encoded += image.vectors is not None
+        if known is not None and known.hash is not None:
+            self.report.changed += image.hash != known.hash
+            self.report.unchanged += image.hash == known.hash
+        elif known is None and self._by_hash[image.hash]:
+            id = self._by_hash[image.hash].pop(0)
+            self._gone.remove(id)
+            self.report.moved += 1
+        else:
+            self.report.new += 1
+        return Entry(name, stamp, image.hash, id, image.look, image.vectors)
+
+    def finish(self) -> None:
+        """Removes images that are gone, and their vectors if there are many."""
+        self.report.deleted = len(self._gone)
+        self.writer.remove(sorted(self._gone))
+        self.writer.compact()
+        self.report.total = self.writer.readable()
+
+    def caption(self, captioner: Captioning, root: Path) -> None:
+        """Captions the contents that this captioner has not captioned yet."""
+        todo = self.writer.uncaptioned(captioner.fingerprint)
+        self.left = len(todo)
+        if not todo:
+            return
+        waiting: list[tuple[int, str]] = []
+        saved = time.monotonic()
+        results = captioner.captions([root / os.fsdecode(name) for _, name in todo])
+        with progress_bar(total=len(todo), desc="captions", unit="image") as bar, closing(results):
+            for (content, _), result in zip(todo, results, strict=True):
+                bar.update()
+                if result.error is not None:
+                    self.report.failed.append(result.error)
+                else:
+                    waiting.append((content, result.caption.text))
+                if time.monotonic() - saved > _SAVE_SECONDS:
+                    self._caption(waiting, captioner)
+                    waiting, saved = [], time.monotonic()
+        self._caption(waiting, captioner)
+
+    def _caption(self, captions: list[tuple[int, str]], captioner: Captioning) -> None:
+        self.writer.caption(captions, captioner.fingerprint)
+        self.left -= len(captions)
+        self.report.captioned += len(captions)

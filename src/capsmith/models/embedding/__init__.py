@@ -1,0 +1,1 @@
+"""Joint embeddings of images and texts: their settings, their networks, and trained runs as embedders."""

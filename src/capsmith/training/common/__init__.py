@@ -1,0 +1,1 @@
+"""What the trainings of captioners and of joint embeddings have in common."""
