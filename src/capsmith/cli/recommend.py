@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the best captions of each photo, and reports unreadable ones at the end."""
+    from capsmith.cli.keras_import import load_keras
     from capsmith.core.terminal import print_error, require_output
     from capsmith.core.user_cache import user_cache
     from capsmith.deploy.folder.selection import select
@@ -72,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     for note in selection.notes():
         print_error(note)
     embedder = load_embedder(models or None, args.engine)
+    load_keras()
     cache = None if args.no_cache else user_cache()
     recommender = Recommender(embedder, library, None if cache is None else cache / FOLDER, args.correction)
     for note in recommender.notes:

@@ -11,7 +11,7 @@ import numpy as np
 
 from capsmith.core.errors import ImageError
 from capsmith.retrieval.embedder import Embedder
-from capsmith.vision.images import ImageSource, load_image
+from capsmith.vision.images import ImageSource, load_sizes
 
 BATCH = 16
 
@@ -67,4 +67,4 @@ def photo_vectors(embedder: Embedder, paths: Sequence[Path], batch: int = BATCH)
 
 
 def _pixels(embedder: Embedder, image: ImageSource) -> list[np.ndarray]:
-    return [load_image(image, size, framing=embedder.framing) for size in embedder.image_sizes]
+    return load_sizes(image, embedder.image_sizes, framing=embedder.framing)
