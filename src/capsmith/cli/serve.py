@@ -27,6 +27,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run directories, exports or saved ensembles, each a model of its own, the first by default; without any "
         "the starter, the model that comes with capsmith",
     )
+    finding = parser.add_argument_group("recommendations and search")
+    finding.add_argument(
+        "--recommend",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="recommend captions by the run of a joint embedding; repeat for an ensemble",
+    )
+    finding.add_argument("--engine", metavar="clip:MODEL", help="recommend captions by a CLIP model instead")
+    finding.add_argument(
+        "--captions",
+        action="append",
+        default=[],
+        metavar="[NAME=]LIBRARY",
+        help="a library of captions, as for capsmith recommend; may be repeated; by default the example library",
+    )
+    finding.add_argument(
+        "--search",
+        action="append",
+        default=[],
+        metavar="[NAME=]INDEX",
+        help="search the images of an index that capsmith index made; may be repeated",
+    )
     parser.epilog = (
         "Ctrl-C or SIGTERM answers what was accepted and ends with exit code 0; a second Ctrl-C ends at once."
     )
@@ -67,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     models = named_paths(args.models)
     loads = {model.name: prepare(model, settings, args.set, _load_keras) for model in models}
+    embeddings = _embeddings(args, settings)
     sockets = listen(settings.host, settings.port)
     if not (settings.keys or is_loopback(sockets)):
         print_error("note: other machines can use this service, as no API key is set: see --api-key-file")
@@ -75,8 +100,18 @@ def run(args: argparse.Namespace) -> int:
 
         print_error(introduction().replace("capsmith caption RUN IMAGE", "capsmith serve RUN"))
     line = f"serving {', '.join(loads)} at {address_of(sockets)}"
-    serve(sockets, loads, settings, started=lambda: print_line(line))
+    serve(sockets, loads, settings, started=lambda: print_line(line), embeddings=embeddings)
     return 0
+
+
+def _embeddings(args: argparse.Namespace, settings: Any) -> Any:
+    """Returns the libraries and indexes to load; None if no option names any."""
+    if not (args.recommend or args.engine or args.captions or args.search):
+        return None
+    from capsmith.deploy.serving.embedding.loading import Finding, embeddings_of
+
+    finding = Finding(args.recommend, args.engine, args.captions, args.search)
+    return embeddings_of(finding, settings, _load_keras)
 
 
 def settings_of(args: argparse.Namespace) -> Any:

@@ -42,6 +42,11 @@ class SearchRules:
         """Whether the reranker reads the captions of the training images."""
         return self.rerank is not None and self.rerank.requires_caption_index
 
+    @property
+    def requires_embedding(self) -> bool:
+        """Whether the reranker reads a joint embedding."""
+        return self.rerank is not None and self.rerank.requires_embedding
+
     @classmethod
     def prepare_field(cls, name: str, value: Any) -> Any:
         """Returns a value before its type is checked: a single word to include or exclude becomes a list of one.
@@ -146,6 +151,11 @@ class RerankRules:
         """Whether the reranker reads the captions of the training images."""
         return False
 
+    @property
+    def requires_embedding(self) -> bool:
+        """Whether the reranker reads a joint embedding."""
+        return False
+
     def check(self) -> None:
         """Raises ValueError if the settings do not fit together."""
 
@@ -163,10 +173,18 @@ class MbrRules(RerankRules):
         """CIDEr-D needs the document frequencies of the training captions."""
         return True
 
+    @property
+    def requires_embedding(self) -> bool:
+        """Only if it counts."""
+        return self.embedding_weight > 0
+
     def check(self) -> None:
-        """Checks that some weight counts."""
+        """Checks that some weight counts, and that the embedding is named if it does."""
         knn = self.neighbours and self.knn_weight
-        if not (self.utility_weight or self.concept_weight or self.log_prob_weight or knn):
+        if not (self.utility_weight or self.concept_weight or self.embedding_weight or self.log_prob_weight or knn):
             raise ValueError(
-                "all weights are 0: set utility_weight, knn_weight (with neighbours), concept_weight or log_prob_weight"
+                "all weights are 0: set utility_weight, knn_weight (with neighbours), concept_weight, "
+                "embedding_weight or log_prob_weight"
             )
+        if self.embedding_weight and self.embedding is None:
+            raise ValueError("embedding_weight needs an embedding: set embedding to the run of one")

@@ -27,6 +27,7 @@ from capsmith.models.ensemble_run import RunPaths, find_runs
 from capsmith.models.export_folder import ExportFolder
 from capsmith.models.exported_member import ExportedMember
 from capsmith.models.feature_origin import require_encoder
+from capsmith.models.judge_copy import copy_judge
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 from capsmith.training.common.config import RootConfig
@@ -82,6 +83,8 @@ def evaluate_runs(
     if configs[0].decoding.requires_caption_index and not exported[0] and not index.caption_index.exists():
         prepared = _training_images(configs[0], index, corpus)
         build_caption_index(captioner.members[0], prepared).save(index.path)
+    if not exported[0]:
+        copy_judge(configs[0], index.path)
     return evaluate_captioner(captioner, out, corpus, split, runs.runs, runs.average)
 
 

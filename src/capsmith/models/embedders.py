@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from capsmith.config import EmbeddingRunConfig
-from capsmith.core.errors import ConfigError
 from capsmith.models.embedding.embedder import EmbeddingRun, RunEmbedder
 from capsmith.models.ensemble_run import find_runs
 from capsmith.models.run_config import of_run
@@ -24,7 +23,9 @@ def load_embedder(models: Sequence[str | Path] | None = None, engine: str | None
         ConfigError: The engine is unknown, its package is missing, or its weights cannot be had.
     """
     if engine is not None:
-        raise ConfigError(f"engine {engine!r:.80} is not known")
+        from capsmith.models.clip.embedder import load_clip
+
+        return load_clip(engine)
     return run_embedder(models or [])
 
 

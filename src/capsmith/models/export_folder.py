@@ -14,9 +14,11 @@ from capsmith.core.starter import STARTER, has_starter, model_path, starter_fold
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.export_manifest import ADVICE, MAX_MANIFEST, FileEntry, Manifest, read_manifest
 from capsmith.models.run import RunDirectory
+from capsmith.retrieval import judge_file
 
 MANIFEST, CARD, VOCABULARY = "manifest.json", "README.md", "vocabulary.json"
 DOMAIN, CAPTION_INDEX = "domain.npz", "caption_index.npz"
+CAPTION_JUDGE = (judge_file.FILE, judge_file.DESCRIPTION)
 _OPENED = ("onnx", "web")  # kinds whose graphs are ONNX files
 _BLOCK = 2**20
 
@@ -110,6 +112,11 @@ class ExportFolder:
     def has_caption_index(self) -> bool:
         """Whether the export has the captions of the training images, for reranking."""
         return CAPTION_INDEX in self.manifest.files
+
+    @property
+    def has_caption_judge(self) -> bool:
+        """Whether the export has a copy of a joint embedding, for reranking."""
+        return self.manifest.files.keys() >= set(CAPTION_JUDGE)
 
     @property
     def report(self) -> Path:

@@ -16,9 +16,10 @@ from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.onnx_stepper import OnnxStepper
 from capsmith.models.arguments import check_pixels
 from capsmith.models.export_folder import ExportFolder
-from capsmith.models.exported_parts import ExportedParts, load_domain, load_index, load_parts
+from capsmith.models.exported_parts import ExportedParts, load_domain, load_index, load_judge, load_parts
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.retrieval.caption_index import CaptionIndex
+from capsmith.retrieval.caption_judge import CaptionJudge
 from capsmith.vision.onnx_encoder import OnnxEncoder
 
 
@@ -101,6 +102,15 @@ class ExportedMember:
             CheckpointError: The export has none.
         """
         return load_index(self.run, self.feature_shape[-1], len(self.vocabulary))
+
+    def load_caption_judge(self, embedding: Path) -> CaptionJudge:
+        """Reads the export's copy of a joint embedding.
+
+        Raises:
+            CheckpointError: It has none, or one of another embedding.
+        """
+        judge = load_judge(self.run, self.feature_shape[-1], embedding)
+        return judge.judge(self.vocabulary, self.config.text, self.feature_shape)
 
     def save(self, run: str | Path) -> None:
         """Raises ConfigError: an export cannot be written as a run."""

@@ -5,6 +5,7 @@ B images · L regions · D channels · V vocabulary.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from capsmith.models.export_folder import ExportFolder
 from capsmith.models.export_manifest import ADVICE, MemberEntry
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.retrieval.caption_index import CaptionIndex
+from capsmith.retrieval.judge_file import StoredJudge
 from capsmith.vision.joined import join_features, joined_shape
 from capsmith.vision.onnx_encoder import OnnxEncoder
 
@@ -91,6 +93,31 @@ def load_index(folder: ExportFolder, channels: int, vocabulary_size: int) -> Cap
             "decoding.rerank=null"
         )
     return CaptionIndex.load(folder.path, channels, vocabulary_size)
+
+
+def load_judge(folder: ExportFolder, channels: int, embedding: Path) -> StoredJudge:
+    """Reads the copy of a joint embedding.
+
+    Args:
+        folder: The export.
+        channels: D of the features that its decoder takes.
+        embedding: The embedding that a search names: an export does not need its run, but can judge by no other.
+
+    Raises:
+        CheckpointError: The export has no copy, or one of another embedding, or it is damaged.
+    """
+    if not folder.has_caption_judge:
+        raise CheckpointError(
+            f"{folder} has no copy of a joint embedding, which its reranker needs: export the run with its "
+            "reranker, or set decoding.rerank.embedding_weight=0"
+        )
+    judge = StoredJudge.load(folder.path, channels)
+    if judge.source != str(embedding):
+        raise CheckpointError(
+            f"decoding.rerank.embedding: {folder} judges with a copy of {judge.source}, not of {embedding}: export the "
+            "run with this reranker"
+        )
+    return judge
 
 
 def _load(folder: ExportFolder, member: MemberEntry, encoder: bool, threads: int | None, words: int) -> ExportedParts:

@@ -27,6 +27,7 @@ from capsmith.models.arguments import checked_features, require_same_process
 from capsmith.models.attention_maps import recorded_details, require_attention, weights_of, word_details
 from capsmith.models.caption import Caption, caption_of
 from capsmith.models.member import Member, StoredFeatures, require_same_words
+from capsmith.models.rerank_data import RerankData
 from capsmith.models.wishes import resolve
 from capsmith.retrieval.caption_index import CaptionIndex
 
@@ -40,7 +41,7 @@ Features = np.ndarray | EnsembleFeatures
 """Features of B images: an array (B, D) or (B, L, D), or one array for each member of an ensemble."""
 
 
-class FeatureCaptioner:
+class FeatureCaptioner(RerankData):
     """Captions images by their features.
 
     Args:
@@ -54,7 +55,7 @@ class FeatureCaptioner:
     def __init__(self, members: Sequence[Member], caption_index: CaptionIndex | None = None) -> None:
         self.members = tuple(members)
         require_same_words(self.members)
-        self._given_index = caption_index
+        super().__init__(caption_index)
         self._process = os.getpid()
         self._wishes: tuple[Any, Wishes | None] | None = None  # those of the last search
 
@@ -233,17 +234,6 @@ class FeatureCaptioner:
         from capsmith.models.ensemble import EnsembleStepper
 
         return EnsembleStepper(steppers, [member.feature_shape for member in self.members])
-
-    @cached_property
-    def caption_index(self) -> CaptionIndex:
-        """Captions of the training images, from the first member's run; read when first used.
-
-        Raises:
-            CheckpointError: There is none.
-        """
-        if self._given_index is not None:
-            return self._given_index
-        return self.members[0].load_caption_index()
 
     def batch_size(self, decoding: "DecodingConfig", most: int) -> int:
         """Returns the number of images to search together, ``most`` or fewer; see ``limits.images_at_once``."""

@@ -26,10 +26,13 @@ from capsmith.models.arguments import check_pixels
 from capsmith.models.caption_model import CaptionModel, build_model
 from capsmith.models.checkpoints import load_weights, save_weights
 from capsmith.models.feature_origin import FeatureOrigin
+from capsmith.models.judge_copy import require_same_judge
 from capsmith.models.run import RunDirectory
 from capsmith.models.run_config import run_config
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.retrieval.caption_index import CaptionIndex
+from capsmith.retrieval.caption_judge import CaptionJudge
+from capsmith.retrieval.judge_file import StoredJudge
 from capsmith.vision.encoder import AnyEncoder, Encoder, join_encoders
 from capsmith.vision.file_encoder import FileEncoder
 from capsmith.vision.joined import join_features
@@ -166,6 +169,18 @@ class KerasMember:
         if self.run is None:
             raise CheckpointError("this captioner has no caption index, which reranking needs: pass one")
         return CaptionIndex.load(self.run.path, self.feature_shape[-1], len(self.vocabulary))
+
+    def load_caption_judge(self, embedding: Path) -> CaptionJudge:
+        """Reads the run's copy of a joint embedding.
+
+        Raises:
+            CheckpointError: There is none, or it is a copy of another embedding.
+        """
+        if self.run is None:
+            raise CheckpointError("this captioner has no run, whose copy of the joint embedding reranking needs")
+        judge = StoredJudge.load(self.run.path, self.feature_shape[-1])
+        require_same_judge(judge, embedding)
+        return judge.judge(self.vocabulary, self.config.text, self.feature_shape)
 
     @property
     def encoders(self) -> tuple[Encoder | FileEncoder, ...]:

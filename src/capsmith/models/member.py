@@ -15,6 +15,7 @@ from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.decoding.engine import AttentiveStepper
 from capsmith.models.training_domain import TrainingDomain
 from capsmith.retrieval.caption_index import CaptionIndex
+from capsmith.retrieval.caption_judge import CaptionJudge
 
 if TYPE_CHECKING:
     from capsmith.data.sources import FeatureSource
@@ -101,6 +102,9 @@ class Member(Protocol):
 
     def load_caption_index(self) -> CaptionIndex:
         """Reads the captions of the training images; raises CheckpointError if there are none."""
+
+    def load_caption_judge(self, embedding: Path) -> CaptionJudge:
+        """Reads the copy of a joint embedding; raises CheckpointError if there is none, or one of another embedding."""
 
 
 @dataclass(frozen=True)

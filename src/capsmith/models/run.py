@@ -11,6 +11,7 @@ from capsmith.core.files import path_argument
 from capsmith.core.locks import FILE as LOCK_FILE
 from capsmith.core.locks import locked
 from capsmith.core.outputs import COPIES, REPORT_FILES, listed_copies
+from capsmith.retrieval import judge_file
 from capsmith.retrieval.index_file import index_path, index_paths
 from capsmith.vision.encoder_folder import EncoderFolder, FileName, encoder_folders
 
@@ -43,6 +44,8 @@ class RunDirectory:
     log = FileName("log.txt")
     domain = FileName("domain.npz")
     """Summary of the training images, for out-of-domain warnings."""
+    caption_judge = FileName(judge_file.FILE)
+    """Copy of the joint embedding that reranks captions, with ``caption_judge.json``."""
     test_readings = FileName("test_readings.jsonl")
     """One line for each evaluation of the test split. It is never removed."""
     ensemble = FileName("ensemble.yaml")
@@ -133,7 +136,7 @@ class RunDirectory:
         """All files that a training writes into the run, including those of a single encoder."""
         own = (
             *(self.config, self.versions, self.vocabulary, self.captioner, self.weights, self.state, self.plugins),
-            self.embedding,
+            *(self.embedding, self.caption_judge, self.path / judge_file.DESCRIPTION),
             *(*index_paths(self.path), self.domain, self.history, self.history_plot, self.log),
         )
         return [*own, *EncoderFolder(self.path).files]

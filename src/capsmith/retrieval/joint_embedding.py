@@ -4,17 +4,17 @@ N images or texts · L regions · D feature channels · d dimensions of the join
 P training images.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from capsmith.core.errors import CheckpointError, one_line
 from capsmith.core.files import atomic
 from capsmith.core.readers.arrays import FLOATS, INTEGERS, ArrayHeader, ArraySpec, read_array, read_arrays, read_headers
-from capsmith.core.readers.file_schema import FileSchema
 from capsmith.core.readers.json_files import parse_json
 from capsmith.retrieval.heads import ImageHead, ImagePooling, TextHead, TextPooling
 from capsmith.retrieval.pooled import pool
@@ -24,14 +24,29 @@ from capsmith.retrieval.recurrence import GATES
 _ADVICE = "copy or train the run again"
 _LARGEST = 1e6  # trained numbers are far smaller, and products of larger ones could overflow
 _SETTINGS = "settings"
+_FORMAT = 1
 _BYTES = ArraySpec(INTEGERS, ("length",), minimum=0, maximum=255)
 
 
-class _Settings(FileSchema):
-    format: Literal[1] = 1
+class _Settings(NamedTuple):  # not a FileSchema: exports with a caption judge are used without pydantic
     image_pooling: ImagePooling
     cell: Literal["gru", "lstm", ""]
     text_pooling: TextPooling
+
+    @classmethod
+    def check(cls, content: Any, path: Path) -> "_Settings":
+        """Returns the settings in a file; raises CheckpointError if they are damaged."""
+        allowed = {
+            "image_pooling": get_args(ImagePooling),
+            "cell": ("gru", "lstm", ""),
+            "text_pooling": get_args(TextPooling),
+        }
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise CheckpointError(f"{path} is damaged: its settings are not of format {_FORMAT}; {_ADVICE}")
+        for name, values in allowed.items():
+            if content.get(name) not in values:
+                raise CheckpointError(f"{path} is damaged: {name} is {content.get(name)!r:.40}; {_ADVICE}")
+        return cls(**{name: content[name] for name in allowed})
 
 
 @dataclass(frozen=True)
@@ -86,9 +101,8 @@ class JointEmbedding:
 
     def save(self, path: Path) -> None:
         """Writes the file, atomically."""
-        settings = _Settings(
-            image_pooling=self.image.pooling, cell=self.text.cell, text_pooling=self.text.pooling
-        ).model_dump_json()
+        chosen = _Settings(self.image.pooling, self.text.cell, self.text.pooling)
+        settings = json.dumps({"format": _FORMAT, **chosen._asdict()})
         arrays = {
             _SETTINGS: np.frombuffer(settings.encode(), np.uint8),
             **{f"image_{name}": array for name, array in self.image.arrays.items()},
@@ -115,7 +129,7 @@ class JointEmbedding:
             content = parse_json(raw.astype(np.uint8).tobytes())
         except ValueError as error:
             raise CheckpointError(f"{path} is damaged: {one_line(error)}; {_ADVICE}") from error
-        settings = _Settings.check(content, path, CheckpointError, _ADVICE)
+        settings = _Settings.check(content, path)
         arrays = read_arrays(path, _schema(settings, headers), CheckpointError, _ADVICE)
         inputs = len(arrays["visual_mean"]) * (2 if settings.image_pooling == "mean_max" else 1)
         if len(arrays["image_mean"]) not in (inputs, len(arrays["visual_mean"])):

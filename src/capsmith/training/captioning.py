@@ -14,6 +14,7 @@ from capsmith.evaluation.build_index import build_caption_index
 from capsmith.evaluation.evaluate import evaluate_captioner
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
+from capsmith.models.judge_copy import copy_judge
 from capsmith.models.keras_member import KerasMember
 from capsmith.models.loading import keras_members
 from capsmith.models.member import Member, StoredFeatures
@@ -66,6 +67,7 @@ def train_captioner(config: Config, run: RunDirectory, corpus: Corpus, sessions:
         files.write()
     else:
         files.write_config()
+    copy_judge(config, run.path)  # fails now, not after the training
     history = loop.run(resumed)
     load_weights(captioner.model.without_optimizer(), run.weights)
     if files.precision != "float32":
@@ -114,6 +116,7 @@ def _evaluate(captioner: Captioner, prepared: Prepared, run: RunDirectory, corpu
     config = captioner.config
     if config.decoding.requires_caption_index:
         build_caption_index(captioner.members[0], prepared).save(run.path)
+    copy_judge(config, run.path)
     if config.evaluation.after_training is None:
         return
     others = [member.run for member in config.ensemble]

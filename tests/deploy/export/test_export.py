@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,11 +20,14 @@ from capsmith.deploy.export import formats
 from capsmith.deploy.export.export import export
 from capsmith.models.caption_model import build_model
 from capsmith.models.captioner import Captioner
+from capsmith.models.judge_copy import copy_judge
 from capsmith.models.keras_member import KerasMember
+from capsmith.models.run_config import run_config
 from capsmith.retrieval.caption_index import CaptionIndex
 from capsmith.vision.encoder import build_encoders
 from tests.support import shapes, toy
 from tests.support.captioners import VOCABULARY, built_captioner
+from tests.support.tiny_embedding import write_embedding_run
 
 SMALL = {"units": 16, "embedding": {"size": 8}, "attention_units": 8, "heads": 2}
 
@@ -236,6 +240,32 @@ def test_a_reranker_takes_its_caption_index_along(run, tmp_path):
     content = manifest(made.folder)
     assert content["decoding"]["rerank"]["type"] == "mbr" and "caption_index.npz" in content["files"]
     assert made.comparison.same == 1.0
+
+
+def test_a_joint_embedding_goes_along_and_is_needed_no_more(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run")
+    captioner = Captioner.load(copy)
+    names = [f"{colour} {shape}" for colour in ("red", "green") for shape in toy.SHAPES]
+    captions = [[captioner.vocabulary.encode(["a", *name.split()])] for name in names]
+    pictures = [toy.image(*name.split()) for name in names]
+    rows = dict(zip(names, captioner.features(pictures), strict=True))
+    CaptionIndex.build(
+        SimpleNamespace(features=lambda ids: np.stack([rows[name] for name in ids])), names, captions
+    ).save(copy)
+    embedding = write_embedding_run(tmp_path / "embedding", copy)
+    overrides = [
+        f"decoding.rerank={{type: mbr, samples: 3, neighbours: 2, embedding: {embedding}, embedding_weight: 40}}"
+    ]
+    with pytest.raises(CheckpointError, match="caption_judge"):
+        export(copy, tmp_path / "out", overrides=overrides)
+    copy_judge(run_config(copy, overrides), copy)
+    made = export(copy, tmp_path / "out", overrides=overrides)
+    expected = Captioner.load(copy, overrides=overrides).caption(pictures)
+    shutil.rmtree(embedding)
+    assert {"caption_judge.npz", "caption_judge.json"} <= manifest(made.folder)["files"].keys()
+    found = Captioner.load(made.folder).caption(pictures)
+    assert [one.text for one in found] == [one.text for one in expected]
+    np.testing.assert_allclose([one.score for one in found], [one.score for one in expected], atol=1e-3)
 
 
 def test_a_trained_encoder_is_not_rounded(tmp_path):

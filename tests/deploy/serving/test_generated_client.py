@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from capsmith.deploy.serving.settings import ServeSettings
-from tests.support.service import client_of, image_bytes, quick_app, served
+from tests.support.finding import colour_photos, finding_app
+from tests.support.service import client_of, image_bytes, served
 
 pytest.importorskip("openapi_python_client")
 
@@ -17,8 +18,9 @@ KEY = "a-key-of-enough-characters"
 
 
 @pytest.fixture(scope="module")
-def service():
-    return quick_app(ServeSettings(keys=(KEY,)))
+def service(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finding")
+    return finding_app(colour_photos(folder / "photos"), folder / "photos.index", ServeSettings(keys=(KEY,)))
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,9 @@ def generated(service, tmp_path_factory):
     folder = tmp_path_factory.mktemp("generated")
     with client_of(service) as client:
         (folder / "openapi.json").write_bytes(client.get("/openapi.json").content)
-    (folder / "config.yaml").write_text("post_hooks: []\n")
+    (folder / "config.yaml").write_text(
+        "post_hooks: []\ncontent_type_overrides:\n  image/jpeg: application/octet-stream\n"
+    )
     command = ["generate", "--path", "openapi.json", "--config", "config.yaml", "--output-path", "out"]
     program = Path(sys.executable).with_name("openapi-python-client")
     done = subprocess.run([program, *command, "--fail-on-warning"], cwd=folder, capture_output=True, text=True)
@@ -89,6 +93,31 @@ def test_the_other_operations(client):
     predictions = call("ibm_max", "predict", client=client, body=form).parsed.predictions
     assert [one.index for one in predictions] == ["0", "1", "2"] and predictions[0].caption == "a red picture"
     assert call("ibm_max", "get_metadata", client=client).parsed.id == "quick"
+
+
+def test_recommendations(client):
+    models, types = importlib.import_module("capsmith_client.models"), importlib.import_module("capsmith_client.types")
+    (library,) = call("recommendations", "list_libraries", client=client).parsed.libraries
+    content = call("recommendations", "get_library", client=client, name=library.name).parsed
+    assert len(content.entries) == library.captions and content.entries[1].description == "blue"
+    body = models.RecommendForm(image=[types.File(io.BytesIO(image_bytes()), "red.png", "image/png")], top=2)
+    answer = call("recommendations", "create_recommendations", client=client, body=body).parsed
+    assert answer.results[0].recommendations[0].caption == "Roses are red"
+
+
+def test_search(client):
+    models, types = importlib.import_module("capsmith_client.models"), importlib.import_module("capsmith_client.types")
+    (index,) = call("search", "list_indexes", client=client).parsed.indexes
+    found = call("search", "search_images", client=client, body=models.SearchRequest(text="green", top=1)).parsed
+    assert found.index == index.name and found.results[0].name.startswith("green")
+    image = types.File(io.BytesIO(image_bytes()), "red.png", "image/png")
+    form = call("search", "search_images", client=client, body=models.SearchForm(image=image)).parsed
+    assert form.query == "image" and form.results[0].visual > 0.99
+    number = found.results[0].id
+    for operation in ("get_thumbnail", "get_picture"):
+        assert call("search", operation, client=client, name=index.name, id=number).status_code == 200
+    assert call("search", "refresh_index", client=client, name=index.name).status_code == 202
+    assert call("search", "get_index", client=client, name=index.name).parsed.images == 13
 
 
 def test_a_client_without_its_key(service, generated):

@@ -6,9 +6,11 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from capsmith.deploy.serving.bounds import NUMBERS, OPTIONS
+from capsmith.deploy.serving.embedding import answers
 from capsmith.deploy.serving.options import SEARCH_FIELDS
 from capsmith.deploy.serving.responses import CAPTIONS, METADATA, MODELS, PREDICTIONS
-from tests.support.service import client_of, image_bytes, quick_app
+from tests.support.finding import colour_photos, finding_app
+from tests.support.service import client_of, image_bytes
 
 OPERATIONS = {
     "create_captions",
@@ -18,12 +20,22 @@ OPERATIONS = {
     "get_metrics",
     "predict",
     "get_metadata",
+    "create_recommendations",
+    "list_libraries",
+    "get_library",
+    "search_images",
+    "list_indexes",
+    "get_index",
+    "refresh_index",
+    "get_thumbnail",
+    "get_picture",
 }
 
 
 @pytest.fixture(scope="module")
-def client():
-    with client_of(quick_app()) as client:
+def client(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finding")
+    with client_of(finding_app(colour_photos(folder / "photos"), folder / "photos.index")) as client:
         yield client
 
 
@@ -51,6 +63,8 @@ def test_the_operations(document):
 def test_every_answer_has_an_example(document):
     for name, operation in operations_of(document).items():
         for status, response in operation["responses"].items():
+            if status == "304":
+                continue
             kind, content = next(iter(response["content"].items()))
             assert "example" in content, (name, status)
             if status >= "400":
@@ -66,11 +80,34 @@ def test_every_reference_is_there(document):
 
 @pytest.mark.parametrize(
     "schema, example",
-    [("Captions", CAPTIONS), ("ModelList", MODELS), ("MaxPredictions", PREDICTIONS), ("MaxMetadata", METADATA)],
+    [
+        ("Captions", CAPTIONS),
+        ("ModelList", MODELS),
+        ("MaxPredictions", PREDICTIONS),
+        ("MaxMetadata", METADATA),
+        ("Recommendations", answers.RECOMMENDATIONS),
+        ("LibraryContent", {**answers.LIBRARY, "entries": [answers.ENTRY]}),
+        ("Found", answers.FOUND),
+        ("IndexDescription", answers.INDEX),
+    ],
 )
 def test_examples_are_valid(document, schema, example):
     assert errors_of(document, schema, example) == []
     assert errors_of(document, schema, example | {"unknown": 1}) != []
+
+
+@pytest.mark.parametrize(
+    ("operation", "schema", "path"),
+    [
+        ("create_recommendations", "RecommendRequest", "/v1/recommendations"),
+        ("search_images", "SearchRequest", "/v1/search"),
+    ],
+)
+def test_examples_of_finding_are_answered(client, document, operation, schema, path):
+    content = operations_of(document)[operation]["requestBody"]["content"]
+    for example in content["application/json"]["examples"].values():
+        assert errors_of(document, schema, example["value"]) == []
+        assert client.post(path, json=example["value"]).status_code == 200
 
 
 def test_examples_of_requests_are_answered(client, document):
@@ -89,6 +126,13 @@ def test_answers_are_valid(client, document):
     assert errors_of(document, "ModelList", client.get("/v1/models").json()) == []
     assert errors_of(document, "MaxPredictions", client.post("/model/predict", files=files).json()) == []
     assert errors_of(document, "MaxMetadata", client.get("/model/metadata").json()) == []
+    assert errors_of(document, "Recommendations", client.post("/v1/recommendations", files=files).json()) == []
+    assert errors_of(document, "LibraryList", client.get("/v1/libraries").json()) == []
+    assert errors_of(document, "LibraryContent", client.get("/v1/libraries/social").json()) == []
+    assert errors_of(document, "Found", client.post("/v1/search", json={"text": "red"}).json()) == []
+    assert errors_of(document, "Found", client.post("/v1/search", files=files).json()) == []
+    assert errors_of(document, "IndexList", client.get("/v1/indexes").json()) == []
+    assert errors_of(document, "IndexDescription", client.post("/v1/indexes/colours/refresh").json()) == []
     assert errors_of(document, "Problem", client.get("/nothing").json()) == []
     assert errors_of(document, "Problem", client.post("/v1/captions", files={"image": b"x"}).json()) == []
 

@@ -3,8 +3,10 @@
 import pytest
 
 from capsmith.deploy.serving.bounds import NUMBERS
-from capsmith.deploy.serving.options import from_form, from_json
+from capsmith.deploy.serving.options import CaptionOptions
 from capsmith.deploy.serving.problems import Problem
+
+from_form, from_json = CaptionOptions.from_form, CaptionOptions.from_json
 
 
 def fields_of(make, values):

@@ -1,5 +1,6 @@
 """Settings of rerankers, which reorder the hypotheses of any search."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -54,6 +55,12 @@ class MbrConfig(MbrRules, RerankConfig):
     for example to train another model on these captions (``training.teacher_captions``)."""
     concept_weight: float = Field(default=0.0, ge=0, le=1e6)
     """Weight of the concept score: how well a caption covers the words predicted from the image."""
+    embedding: Path | None = None
+    """Run of a joint embedding over the same encoders (``capsmith train --config flickr8k_embedding.yaml``). The first
+    evaluation copies its ``embedding.npz`` into the captioner's run, which then needs no other run."""
+    embedding_weight: float = Field(default=0.0, ge=0, le=1e6)
+    """Weight of the cosine between the image and the caption in the space of ``embedding``; 0 does not use it. The
+    cosines of one image's candidates differ by about 0.1."""
     log_prob_weight: float = Field(default=1.0, ge=0, le=1e6)
     """Weight of the log probability, divided by the caption's length to the power ``length_penalty``."""
     length_penalty: float = Field(default=0.7, ge=0, le=10)

@@ -3,10 +3,11 @@
 B images · C candidates · E captions of the evidence set · k neighbours · W words.
 
 The most probable caption is usually not the one most similar to human captions. The candidates are the hypotheses of a
-search and random samples. They are ranked by a weighted sum of four scores: the expected utility, which is the mean
+search and random samples. They are ranked by a weighted sum of five scores: the expected utility, which is the mean
 CIDEr-D against the evidence set of samples (Kumar and Byrne 2004); the mean CIDEr-D against the captions of the
 nearest training images (Devlin et al. 2015, "Exploring nearest neighbor approaches for image captioning"); the concept
-score, how well a caption covers the words predicted from the image (``retrieval.concepts``); and the log probability.
+score, how well a caption covers the words predicted from the image (``retrieval.concepts``); the cosine of image and
+caption in a joint embedding (``retrieval.caption_judge``); and the log probability.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
     from capsmith.decoding.config import DecodingConfig
     from capsmith.decoding.rerank.config import MbrConfig
 
+CaptionScore = Callable[[Sentences], np.ndarray]
+"""Returns the score of each of C captions of one image, (C,)."""
+
 
 class MbrReranker:
-    """Ranks candidates by expected utility, neighbours' captions, concepts and log probability.
+    """Ranks candidates by expected utility, neighbours' captions, concepts, a joint embedding and log probability.
 
     Args:
         config: The weights.
@@ -77,11 +81,12 @@ class MbrReranker:
         Args:
             candidates: Hypotheses of B images.
             features: Features (B, D) or (B, L, D) that the caption index was built from.
-            context: Provides the caption index.
+            context: Provides the caption index, and the joint embedding if ``embedding_weight`` is set.
         """
         config, index = self.config, context.caption_index
         neighbours = index.nearest(features, config.neighbours, config.semantic_weight, config.skip_identical)
         predictions = index.predict_concepts(features)
+        similarities = self._similarities(features, context)
         return [
             choose(
                 pool,
@@ -90,9 +95,19 @@ class MbrReranker:
                 config,
                 index.frequencies,
                 partial(index.concepts.score, prediction),
+                image_similarity,
             )
-            for pool, nearest, similarity, prediction in zip(candidates, *neighbours, predictions, strict=True)
+            for pool, nearest, similarity, prediction, image_similarity in zip(
+                candidates, *neighbours, predictions, similarities, strict=True
+            )
         ]
+
+    def _similarities(self, features: np.ndarray, context: RerankContext) -> "Sequence[CaptionScore | None]":
+        """Returns for each image what compares captions with it in the joint embedding; None if that is not used."""
+        if not self.config.requires_embedding or self.config.embedding is None:
+            return [None] * len(features)
+        judge = context.caption_judge(self.config.embedding)
+        return [partial(judge.similarity, image) for image in judge.images(features)]
 
 
 def choose(
@@ -101,7 +116,8 @@ def choose(
     similarity: Sequence[float] | np.ndarray,
     config: "MbrConfig",
     frequencies: DocumentFrequencies,
-    concept_score: Callable[[Sentences], np.ndarray] | None = None,
+    concept_score: CaptionScore | None = None,
+    image_similarity: CaptionScore | None = None,
 ) -> list[Hypothesis]:
     """Returns the distinct candidates of one image, best first, with their new scores.
 
@@ -112,6 +128,7 @@ def choose(
         config: The weights.
         frequencies: Document frequencies of n-grams in the training captions.
         concept_score: Scores captions against the words predicted from the image; used if ``concept_weight`` is set.
+        image_similarity: Compares captions with the image in a joint embedding; used if ``embedding_weight`` is set.
     """
     complete = [hypothesis for hypothesis in candidates if hypothesis.ended] or list(candidates)
     distinct = list({hypothesis.tokens: hypothesis for hypothesis in complete}.values())
@@ -123,6 +140,8 @@ def choose(
         total += config.utility_weight * pairwise_utility(tokens, evidence, frequencies).mean(axis=1)
     if config.concept_weight and concept_score is not None:
         total += config.concept_weight * concept_score(tokens)
+    if config.embedding_weight and image_similarity is not None:
+        total += config.embedding_weight * image_similarity(tokens)
     references = [caption for captions in neighbours for caption in captions]
     if config.knn_weight and references:
         logits = np.asarray(similarity) * (0 if config.knn_temperature is None else 1 / config.knn_temperature)

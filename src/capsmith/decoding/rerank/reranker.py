@@ -4,6 +4,7 @@ B images · D channels · L regions.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -47,12 +48,25 @@ class CaptionIndex(Protocol):
         """Returns one row of predictions per image, as ``concepts.score`` takes it."""
 
 
+class CaptionJudge(Protocol):
+    """Compares captions with images in a joint embedding; see ``retrieval.caption_judge.CaptionJudge``."""
+
+    def images(self, features: np.ndarray) -> np.ndarray:
+        """Returns one row per image, as ``similarity`` takes it."""
+
+    def similarity(self, image_d: np.ndarray, captions: "Sentences") -> np.ndarray:  # noqa: N803
+        """Returns the cosine of one image and each caption."""
+
+
 class RerankContext(Protocol):
     """The data that rerankers may read besides hypotheses and features; a captioner implements it."""
 
     @property
     def caption_index(self) -> CaptionIndex:
         """Captions of the training images; loaded on first use."""
+
+    def caption_judge(self, embedding: Path) -> CaptionJudge:
+        """Returns what compares captions with images in a joint embedding, which settings name; loaded on first use."""
 
 
 class Reranker(Protocol):

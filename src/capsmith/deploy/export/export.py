@@ -103,6 +103,8 @@ def export(
         _ = member.encoders  # raises if there are none
     if configs[0].decoding.requires_caption_index:
         _ = captioner.caption_index
+    if configs[0].decoding.requires_embedding:
+        _ = captioner.caption_judge(configs[0].decoding.rerank.embedding)  # type: ignore[union-attr]
     sample = sample_images(configs[0], folder)
     with _parents(target), temporary_folder(target) as temporary:
         built = temporary / "export"
@@ -150,6 +152,9 @@ def _build(
         captioner.domain.save(folder / export_folder.DOMAIN, compact=quantise is not None)
     if captioner.config.decoding.requires_caption_index:
         captioner.caption_index.save(folder)
+    if captioner.config.decoding.requires_embedding:
+        embedding = captioner.config.decoding.rerank.embedding  # type: ignore[union-attr]
+        captioner.caption_judge(embedding).save(folder, str(embedding))
     if spec.finisher:
         spec.load(spec.finisher)(folder, captioner, entries, prepared)
     more: dict[str, Any] = {"scores": run_scores(runs, captioner.config.decoding), "labels": labels(captioner, sample)}

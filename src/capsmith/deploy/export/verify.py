@@ -22,6 +22,8 @@ from capsmith.models.caption import Caption, caption_of
 from capsmith.models.captioner import Captioner
 from capsmith.models.feature_captioner import parts_of
 from capsmith.retrieval.caption_index import CaptionIndex
+from capsmith.retrieval.caption_judge import CaptionJudge
+from capsmith.retrieval.judge_file import StoredJudge
 from capsmith.vision.images import ImageSource, load_image
 
 READ_BY_CAPTIONER = ("onnx", "web")
@@ -170,6 +172,12 @@ class LoadedExport:
     def caption_index(self) -> CaptionIndex:
         """The caption index of the export."""
         return CaptionIndex.load(self.folder, self.captioner.feature_shape[-1], len(self.captioner.vocabulary))
+
+    def caption_judge(self, embedding: Path) -> CaptionJudge:
+        """The copy of a joint embedding in the export."""
+        captioner = self.captioner
+        judge = StoredJudge.load(self.folder, captioner.feature_shape[-1])
+        return judge.judge(captioner.vocabulary, captioner.config.text, captioner.feature_shape)
 
 
 def compare(captioner: Captioner, export: Reader, images: Sequence[ImageSource], source: str) -> Comparison:

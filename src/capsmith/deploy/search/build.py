@@ -89,6 +89,7 @@ def build_index(
     runs: Sequence[str | Path] = (),
     engine: str | None = None,
     prepare: Callable[[], None] | None = None,
+    told: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Makes the index of a folder of images, or brings it up to date.
 
@@ -106,6 +107,7 @@ def build_index(
         runs: The model's runs, by which ``capsmith search`` finds it.
         engine: The model's engine, such as ``clip:PRESET``.
         prepare: Called before the first image is encoded, if any is.
+        told: Told how many images are encoded, and of how many.
 
     Raises:
         ConfigError: ``out`` cannot be written, or is the index of other images.
@@ -126,7 +128,7 @@ def build_index(
                 with closing(
                     encode_images(embedder, work.todo, writer.hashes, threads, batch_size, prepare)
                 ) as encoded:
-                    work.save(encoded)
+                    work.save(encoded, told)
             work.finish()
             if captioner is not None:
                 work.caption(captioner, root)
@@ -164,14 +166,16 @@ class _Work:
     def _is_new(self, known: Known | None, item: Item) -> bool:
         return known is None or known.hash is None or known.stamp != self._stamps[item.name]
 
-    def save(self, batches: Iterable[list[Encoded]]) -> None:
+    def save(self, batches: Iterable[list[Encoded]], told: Callable[[int, int], None]) -> None:
         """Saves images as they are encoded."""
         waiting: list[Entry] = []
-        saved = time.monotonic()
+        saved, done = time.monotonic(), 0
         with progress_bar(total=len(self.todo), desc="index", unit="image") as bar:
             for batch in batches:
                 waiting += [self._entry(image) for image in batch]
                 bar.update(len(batch))
+                done += len(batch)
+                told(done, len(self.todo))
                 if time.monotonic() - saved > _SAVE_SECONDS:
                     self._save(waiting)
                     waiting, saved = [], time.monotonic()

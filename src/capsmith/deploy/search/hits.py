@@ -80,6 +80,16 @@ def folded(candidates: Sequence[Candidate]) -> Iterator[Hit]:
         yield replace(leader.hit, duplicates=(*leader.hit.duplicates, *more))
 
 
+def hits_of(candidates: Sequence[Candidate], fold: bool) -> list[Hit]:
+    """Returns the hits, best first; with ``fold`` without near-duplicates of better ones."""
+    return list(folded(candidates)) if fold else [one.hit for one in candidates]
+
+
+def wanted(top: int, fold: bool) -> int:
+    """Returns how many candidates to ask for, so that folding usually leaves enough hits."""
+    return 2 * top + 8 if fold else top
+
+
 def near_duplicates(first: Candidate, second: Candidate) -> bool:
     """Returns whether two images are the same picture in another size, format or compression."""
     if ((first.look ^ second.look) & (1 << 64) - 1).bit_count() > MAX_BITS:

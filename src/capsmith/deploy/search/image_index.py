@@ -13,7 +13,7 @@ from capsmith.core.errors import ConfigError
 from capsmith.core.files import path_argument
 from capsmith.deploy.folder.names import name_inside, printable_name
 from capsmith.deploy.search.catalog import CHECKED, check_blocks, read_catalog, root_of
-from capsmith.deploy.search.hits import By, Candidate, Hit, folded, require_by
+from capsmith.deploy.search.hits import By, Candidate, Hit, hits_of, require_by, wanted
 from capsmith.deploy.search.index_file import ADVICE, ImageIndexError, IndexFile
 from capsmith.deploy.search.vector_file import KINDS
 from capsmith.deploy.search.view import Queries, View, current_view
@@ -154,12 +154,7 @@ class ImageIndex:
         return self._found((query, None), "semantic", top, threshold, fold)
 
     def search_image(
-        self,
-        image: ImageSource,
-        top: int = 9,
-        threshold: float | None = None,
-        by: By = "visual",
-        fold: bool = True,
+        self, image: ImageSource, top: int = 9, threshold: float | None = None, by: By = "visual", fold: bool = True
     ) -> list[Hit]:
         """Returns the images that are most like another one.
 
@@ -174,13 +169,25 @@ class ImageIndex:
             ImageError: The image cannot be read.
             ImageIndexError: The index was opened without its model, or is damaged.
         """
-        require_by(by)
         model = self._model()
         pixels = load_sizes(image, model.image_sizes, framing=model.framing)
         with self._encoding:
             features = model.encode(*(part[None] for part in pixels))
-        queries = model.embed_features(features)[:1], model.visual_vectors(features)[:1]
-        return self._found(queries, by, top, threshold, fold)
+        vectors = model.embed_features(features)[0], model.visual_vectors(features)[0]
+        return self.search_vectors(*vectors, top, threshold, by, fold)
+
+    def search_vectors(
+        self,
+        semantic: np.ndarray,
+        visual: np.ndarray,
+        top: int = 9,
+        threshold: float | None = None,
+        by: By = "visual",
+        fold: bool = True,
+    ) -> list[Hit]:
+        """Returns what ``search_image`` does, for an image whose unit vectors (d,) and (v,) are known."""
+        require_by(by)
+        return self._found((semantic[None], visual[None]), by, top, threshold, fold)
 
     def more_like(
         self, id: int, top: int = 9, threshold: float | None = None, by: By = "visual", fold: bool = True
@@ -215,10 +222,10 @@ class ImageIndex:
             threshold: Least score.
             fold: Near-duplicates become one hit.
         """
-        found, _ = best_captions(self._database, words, _wanted(top, fold))
+        found, _ = best_captions(self._database, words, wanted(top, fold))
         kept = [(content, score) for content, score in found if threshold is None or score >= threshold]
         candidates = self._candidates("id", [content for content, _ in kept], {"words": dict(kept)}, self._current())
-        return _hits(candidates, fold)[:top]
+        return hits_of(candidates, fold)[:top]
 
     def unknown_caption_words(self, words: str) -> list[str]:
         """Returns the words of a query that occur in no caption."""
@@ -238,14 +245,14 @@ class ImageIndex:
             raise ConfigError(f"top: {top} is not a number from 1 to {MOST:,}")
         view = self._current()
         total = view.total
-        count = min(_wanted(top, fold) + (without is not None), total)
+        count = min(wanted(top, fold) + (without is not None), total)
         while count:
             rows, scores, ranks = view.ranked(queries, KINDS if by == "both" else (by,), count)
             kept = ranks >= (-np.inf if threshold is None else threshold)
             if without is not None:
                 kept &= rows != without
             named = {kind: dict(zip(rows.tolist(), one.tolist(), strict=True)) for kind, one in scores.items()}
-            hits = _hits(self._candidates("row", rows[kept].tolist(), named, view), fold)
+            hits = hits_of(self._candidates("row", rows[kept].tolist(), named, view), fold)
             if len(hits) >= top or count >= total or not kept[-1]:
                 return hits[:top]
             count = min(4 * count, total)
@@ -289,11 +296,3 @@ class ImageIndex:
         with self._lock:
             self._view = current_view(self.folder, self.file, self._database, self._view)
             return self._view
-
-
-def _hits(candidates: list[Candidate], fold: bool) -> list[Hit]:
-    return list(folded(candidates)) if fold else [one.hit for one in candidates]
-
-
-def _wanted(top: int, fold: bool) -> int:
-    return 2 * top + 8 if fold else top

@@ -18,12 +18,14 @@ from capsmith.deploy.serving.middleware import ServiceMiddleware
 from capsmith.deploy.serving.models import Models
 from capsmith.deploy.serving.openapi import openapi_bytes
 from capsmith.deploy.serving.problems import Problem
-from capsmith.deploy.serving.routes import captions, max_api, model_list, state
+from capsmith.deploy.serving.routes import captions, indexes, max_api, model_list, recommendations, search, state
 from capsmith.deploy.serving.routes.pages import page_router
 from capsmith.deploy.serving.service import Service
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.deploy.serving.static_files import StaticFiles
 
+ROUTERS = tuple(one.router for one in (captions, model_list, recommendations, search, indexes, state, max_api))
+"""The operations of the service."""
 HERE = Path(__file__).parent
 FOLDERS = {
     "": HERE / "page",
@@ -66,7 +68,7 @@ def create_app(
     app.state.service = service
     static = StaticFiles({**FOLDERS, **(files or {})}, {"style.css": stylesheet()})
     pages = page_router(static, cache(lambda: openapi_bytes(app, settings)))
-    for router in (captions.router, model_list.router, state.router, max_api.router, *routers, pages):
+    for router in (*ROUTERS, *routers, pages):
         app.router.routes.extend(router.routes)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_problem)

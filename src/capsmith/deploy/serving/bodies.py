@@ -13,7 +13,7 @@ from capsmith.deploy.serving.json_bodies import json_body
 from capsmith.deploy.serving.problems import Problem, busy
 from capsmith.deploy.serving.request_body import content_length, too_large
 from capsmith.deploy.serving.settings import ServeSettings
-from capsmith.deploy.serving.uploads import Body
+from capsmith.deploy.serving.uploads import IMAGES, Body, BodyShape
 
 _LARGE = 262_144  # bytes from which a body is parsed by a thread
 
@@ -55,10 +55,13 @@ class BodyReader:
         receive: Receives its body.
         settings: The limits.
         memory: The memory of all uploads. ``release`` gives back what this body took.
+        shape: What it may hold.
     """
 
-    def __init__(self, scope: Any, receive: Any, settings: ServeSettings, memory: UploadMemory) -> None:
-        self._receive, self._settings, self._memory = receive, settings, memory
+    def __init__(
+        self, scope: Any, receive: Any, settings: ServeSettings, memory: UploadMemory, shape: BodyShape = IMAGES
+    ) -> None:
+        self._receive, self._settings, self._memory, self._shape = receive, settings, memory, shape
         self._headers = dict(scope["headers"])
         self._taken = 0
 
@@ -105,7 +108,7 @@ class BodyReader:
             raise Problem(400, "the Content-Type has no boundary: let your client set it, as curl -F does")
         if charset not in (b"utf-8", b"utf8", b"us-ascii"):
             raise Problem(415, "write form fields in UTF-8")
-        form = Form(self._settings)
+        form = Form(self._settings, self._shape)
         limit = self._settings.max_upload
         if content_length(self._headers) > limit:
             raise too_large(limit)
@@ -129,5 +132,5 @@ class BodyReader:
         async for piece in self._pieces():
             raw += piece
         if len(raw) < _LARGE:
-            return json_body(bytes(raw), self._settings)
-        return await asyncio.to_thread(json_body, bytes(raw), self._settings)
+            return json_body(bytes(raw), self._settings, self._shape)
+        return await asyncio.to_thread(json_body, bytes(raw), self._settings, self._shape)

@@ -8,12 +8,12 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from capsmith.core.errors import escaped
 from capsmith.deploy.serving.problems import Problem
 from capsmith.deploy.serving.settings import ServeSettings
-from capsmith.deploy.serving.uploads import Body, Upload, too_many_images
+from capsmith.deploy.serving.uploads import IMAGES, Body, BodyShape, Upload, too_many_images
 
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs each form that is not valid
 
 MAX_FIELD = 4096
-"""Bytes of a form field that is not an image."""
+"""Bytes of a form field that is not an image, unless the operation allows more."""
 MAX_NAME = 255
 """Characters of a file name that are kept."""
 _MAX_PART_HEADER = 2048  # bytes of one header of a part
@@ -33,10 +33,11 @@ class Form:
 
     Args:
         settings: The limits.
+        shape: What it may hold.
     """
 
-    def __init__(self, settings: ServeSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: ServeSettings, shape: BodyShape = IMAGES) -> None:
+        self._settings, self._shape = settings, shape
         self.body = Body()
         self.complete = False
         self._parts = 0
@@ -89,8 +90,8 @@ class Form:
         self._file_name = options.get(b"filename")
         if len(self._name) > _MAX_FIELD_NAME:
             raise Problem(422, f"the name of a field has more than {_MAX_FIELD_NAME} characters")
-        if self._is_image and len(self.body.images) == self._settings.max_images:
-            raise too_many_images(self._settings)
+        if self._is_image and len(self.body.images) == self._shape.most(self._settings):
+            raise too_many_images(self._shape.most(self._settings))
         if self._file_name is not None and not self._is_image:
             errors = [{"field": escaped(self._name), "detail": "send files as image"}]
             raise Problem(422, "a part other than image is a file", errors)
@@ -100,8 +101,9 @@ class Form:
         return self._name == "image"
 
     def _add(self, data: bytes, start: int, end: int) -> None:
-        if not self._is_image and len(self._data) + end - start > MAX_FIELD:
-            errors = [{"field": escaped(self._name), "detail": f"more than {MAX_FIELD:,} bytes"}]
+        most = self._shape.long_fields.get(self._name, MAX_FIELD)
+        if not self._is_image and len(self._data) + end - start > most:
+            errors = [{"field": escaped(self._name), "detail": f"more than {most:,} bytes"}]
             raise Problem(422, "a field of the form is too long", errors)
         self._data += memoryview(data)[start:end]
 

@@ -20,6 +20,8 @@ class Metrics:
         self._requests = Counter("http_requests", "Requests answered.", ("method", "route", "status"), **made)
         self._seconds = Histogram("http_request_seconds", "Time to answer.", ("route",), buckets=_SECONDS, **made)
         self._captions = Counter("captions", "Images captioned.", ("model",), **made)
+        self._recommended = Counter("recommendations", "Images for which captions were recommended.", **made)
+        self._searches = Counter("searches", "Searches of an index.", ("index", "query"), **made)
         self._rejected = Counter("rejected", "Requests refused because of load.", ("reason",), **made)
         self._batches = Histogram("batch_images", "Images in a batch.", ("model", "stage"), buckets=_BATCHES, **made)
         self._waiting = Gauge("queue_images", "Images that wait for a model.", ("model",), **made)
@@ -37,6 +39,14 @@ class Metrics:
     def captioned(self, model: str, images: int) -> None:
         """Counts images that were captioned."""
         self._captions.labels(model).inc(images)
+
+    def recommended(self, images: int) -> None:
+        """Counts images for which captions were recommended."""
+        self._recommended.inc(images)
+
+    def searched(self, index: str, query: str) -> None:
+        """Counts a search: of which index, and by ``text``, ``image``, ``like`` or ``words``."""
+        self._searches.labels(index, query).inc()
 
     def rejected(self, reason: str) -> None:
         """Counts a request that was refused because of load."""

@@ -11,6 +11,7 @@ from capsmith.core.errors import CapsmithError, ConfigError, escaped
 from capsmith.core.starter import STARTER, is_starter, model_path
 from capsmith.deploy.serving.batcher import Batcher, Observer
 from capsmith.deploy.serving.bounds import check_bounds
+from capsmith.deploy.serving.embedding.embeddings import Embeddings
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.models.model_paths import is_model
 from capsmith.models.wishes import resolve
@@ -108,11 +109,13 @@ class Models:
     Attributes:
         names: The names of all models, also of those that are not loaded yet; the first one is the default.
         error: Why loading failed; None if it did not.
+        embeddings: Libraries and indexes, which are loaded after the models.
     """
 
     served: dict[str, ServedModel] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     error: Exception | None = None
+    embeddings: Embeddings = field(default_factory=Embeddings)
     _loading: threading.Thread | None = None
 
     @classmethod
@@ -157,7 +160,7 @@ class Models:
 
         Args:
             loads: Loads each model, by name; the first is the default.
-            done: Called by the thread when all are loaded, or ``error`` is set.
+            done: Called by the thread when all are loaded, the embeddings too, or ``error`` is set.
         """
         self.names = list(loads)
 
@@ -165,6 +168,7 @@ class Models:
             try:
                 for name, load in loads.items():
                     self.served[name] = load()
+                self.embeddings.load()
             except Exception as error:
                 self.error = error
             done()
@@ -176,17 +180,19 @@ class Models:
         """Ends all accepted requests with ``batcher.Closed``."""
         for model in self:
             model.batcher.give_up()
+        self.embeddings.give_up()
 
     @property
     def busy(self) -> bool:
         """Whether a model is being loaded, or a closed one still computes."""
         loading = self._loading is not None and self._loading.is_alive()
-        return loading or any(model.batcher.is_alive for model in self)
+        return loading or self.embeddings.busy or any(model.batcher.is_alive for model in self)
 
     async def close(self) -> None:
         """Finishes all accepted images."""
         for model in self:
             await model.batcher.close()
+        await self.embeddings.close()
 
 
 def named_paths(arguments: Sequence[str]) -> list[NamedPath]:

@@ -17,6 +17,7 @@ from typing import Any
 from capsmith.core.errors import CapsmithError, MissingExtraError
 from capsmith.core.interrupts import active_signals
 from capsmith.core.terminal import flush, print_error
+from capsmith.deploy.serving.embedding.embeddings import Embeddings
 from capsmith.deploy.serving.loading import Load
 from capsmith.deploy.serving.models import Models
 from capsmith.deploy.serving.settings import ServeSettings
@@ -43,6 +44,7 @@ def serve(
     settings: ServeSettings,
     make_app: MakeApp | None = None,
     started: Callable[[], None] = lambda: None,
+    embeddings: Embeddings | None = None,
 ) -> None:
     """Serves until SIGINT or SIGTERM, then answers the requests that were accepted.
 
@@ -54,13 +56,14 @@ def serve(
         settings: The limits.
         make_app: Makes the application; by default the caption service.
         started: Called once the service answers; the models may still be loading.
+        embeddings: Libraries and indexes, which are loaded after the models.
 
     Raises:
         CapsmithError, OSError, MemoryError: A model cannot be loaded.
         MissingExtraError: FastAPI or uvicorn is not installed.
     """
     _prepare_process()
-    models = Models()
+    models = Models(embeddings=embeddings or Embeddings())
     loading = _Loading(models)
     try:
         require_packages()

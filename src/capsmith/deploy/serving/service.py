@@ -1,26 +1,30 @@
 """What the operations of the service share: models, limits, decoder, metrics; and the way from images to captions."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from capsmith.core.errors import ConfigError, escaped, one_line, out_of_memory
 from capsmith.deploy.serving.batcher import Closed, Overloaded
 from capsmith.deploy.serving.bodies import BodyReader, ClientGone, UploadMemory
+from capsmith.deploy.serving.embedding.embeddings import Embeddings
 from capsmith.deploy.serving.metrics import Metrics
 from capsmith.deploy.serving.models import Models, NotReady, ServedModel, UnknownModel
 from capsmith.deploy.serving.options import SEARCH_FIELDS, CaptionOptions
 from capsmith.deploy.serving.problems import Problem, busy
 from capsmith.deploy.serving.request_body import largest_body
 from capsmith.deploy.serving.settings import ServeSettings
-from capsmith.deploy.serving.uploads import Body, Decoder, Picture, Upload
+from capsmith.deploy.serving.uploads import IMAGES, Body, BodyShape, Decoder, Picture, Upload
 from capsmith.models.caption import Caption
 
 _BODIES = 24  # largest bodies that are in memory at once
-_LOADING = 2.0  # seconds after which a client may ask again while models are loading
+LOADING = 2.0
+"""Seconds after which a client may ask again while models are loading."""
+
+T = TypeVar("T")
 
 
 class Service:
@@ -54,9 +58,14 @@ class Service:
         """Ends the threads that decode."""
         self.decoder.close()
 
-    def reader(self, request: Request) -> BodyReader:
+    def reader(self, request: Request, shape: BodyShape = IMAGES) -> BodyReader:
         """Returns what reads the body of a request."""
-        return BodyReader(request.scope, request.receive, self.settings, self.memory)
+        return BodyReader(request.scope, request.receive, self.settings, self.memory, shape)
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """The libraries and indexes."""
+        return self.models.embeddings
 
     def model(self, name: str | None = None) -> ServedModel:
         """Returns a model by its name, by default the first.
@@ -69,7 +78,7 @@ class Service:
         except UnknownModel as error:
             raise Problem(404, one_line(error)) from error
         except NotReady as error:
-            raise busy(one_line(error), _LOADING, 503) from error
+            raise busy(one_line(error), LOADING, 503) from error
 
     async def caption(
         self, request: Request, model: ServedModel, body: Body, options: CaptionOptions, field: str = "image"
@@ -88,7 +97,24 @@ class Service:
             ClientGone: The client closed the connection.
         """
         decoding = _decoding(model, options)
-        task = asyncio.ensure_future(self._captioned(model, body.images, decoding, options.attention, field))
+        try:
+            return await self.answered(request, self._captioned(model, body.images, decoding, options.attention, field))
+        except ConfigError as error:
+            raise _invalid(error) from error
+
+    async def answered(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
+        """Returns what a coroutine computes for a request, unless its client goes away.
+
+        Args:
+            request: The request, whose body was read.
+            work: Computes the answer; it is cancelled if it takes too long or nobody waits for it.
+
+        Raises:
+            Problem: 429, 503 or 504.
+            ClientGone: The client closed the connection.
+            CapsmithError: What the work raises.
+        """
+        task = asyncio.ensure_future(work)
         gone = asyncio.ensure_future(request.receive())
         try:
             await asyncio.wait((task, gone), timeout=self.settings.request_timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -102,9 +128,12 @@ class Service:
             self.metrics.rejected("queue")
             raise busy(f"{one_line(error)}; try again later", error.retry_after) from error
         except Closed as error:
-            raise busy(one_line(error), _LOADING, 503) from error
-        except ConfigError as error:
-            raise _invalid(error) from error
+            raise busy(one_line(error), LOADING, 503) from error
+        except Exception as error:
+            if out_of_memory(error):
+                self.metrics.rejected("memory")
+                raise busy("not enough memory for this request; try again later", 5, 503) from error
+            raise
         finally:
             task.cancel()
             gone.cancel()
@@ -114,15 +143,9 @@ class Service:
     ) -> tuple[list[Picture], list[Caption]]:
         with model.batcher.expecting():
             pictures = await self.decoder.decode(images, model.image_sizes, field)
-        try:
-            captions = await model.batcher.caption(
-                [picture.pixels for picture in pictures], decoding, details=True, attention=attention and model.attends
-            )
-        except Exception as error:
-            if out_of_memory(error):
-                self.metrics.rejected("memory")
-                raise busy("not enough memory for this request; try again later", 5, 503) from error
-            raise
+        captions = await model.batcher.caption(
+            [picture.pixels for picture in pictures], decoding, details=True, attention=attention and model.attends
+        )
         self.metrics.captioned(model.name, len(captions))
         return pictures, captions
 

@@ -12,10 +12,10 @@ from typing import Any, Protocol
 from capsmith.core.errors import one_line
 from capsmith.deploy.folder.names import printable_name
 from capsmith.deploy.folder.selection import select
+from capsmith.deploy.pictures import Pictures
 from capsmith.deploy.serving.models import Models
 from capsmith.deploy.studio.exports import Exported, export_captions
 from capsmith.deploy.studio.looks import Looks
-from capsmith.deploy.studio.pictures import Pictures
 from capsmith.deploy.studio.proposals import Proposals
 from capsmith.deploy.studio.rows import utf8
 from capsmith.deploy.studio.scan import take_over

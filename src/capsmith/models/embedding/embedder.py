@@ -17,11 +17,12 @@ from capsmith.core.errors import CheckpointError
 from capsmith.data.text.tokens import tokenise
 from capsmith.data.text.vocabulary import UNK, Vocabulary
 from capsmith.models.arguments import check_pixels, require_same_process
-from capsmith.models.embedding.texts import embed_all, text_ids
 from capsmith.models.run import RunDirectory
 from capsmith.retrieval.joint_embedding import JointEmbedding
+from capsmith.retrieval.texts import embed_all, text_ids
 from capsmith.training.embedding.config import EmbeddingRunConfig
 from capsmith.vision.fingerprint import file_sha256, json_sha256
+from capsmith.vision.framing import Framing
 
 if TYPE_CHECKING:
     from capsmith.models.compiled_encoders import CompiledEncoders
@@ -91,6 +92,8 @@ class RunEmbedder:
     Raises:
         CheckpointError: They have different encoders.
     """
+
+    framing: Framing = "stretch"
 
     def __init__(self, members: Sequence[EmbeddingRun]) -> None:
         first, *others = self.members = list(members)

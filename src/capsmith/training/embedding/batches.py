@@ -10,7 +10,7 @@ import numpy as np
 
 from capsmith.data.batches import Example
 from capsmith.data.sources import TrainingSource
-from capsmith.models.embedding.texts import padded
+from capsmith.retrieval.texts import padded
 
 _STEP = 4  # lengths are rounded up to a multiple, so that few are compiled
 

@@ -6,8 +6,8 @@ import numpy as np
 from capsmith.data.sources import flip_ids
 from capsmith.metrics.retrieval import Ranks, retrieval_scores
 from capsmith.metrics.scores import Score
-from capsmith.models.embedding.texts import embed_all
 from capsmith.models.run import RunDirectory
+from capsmith.retrieval.texts import embed_all
 from capsmith.training.embedding.batches import PairBatches
 from capsmith.training.embedding.trainee import Trainee, image_vectors
 from capsmith.training.history import Row

@@ -14,10 +14,10 @@ from capsmith.data.records import Record
 from capsmith.data.sources import CroppedSource, TrainingSource
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.embedding.network import EmbeddingModel
-from capsmith.models.embedding.texts import text_ids
 from capsmith.retrieval.heads import ImageHead
 from capsmith.retrieval.joint_embedding import JointEmbedding, visual_vectors
 from capsmith.retrieval.principal_components import PrincipalComponents
+from capsmith.retrieval.texts import text_ids
 from capsmith.training.embedding.images import PooledFeatures, copies
 from capsmith.training.training_images import report_unknown
 

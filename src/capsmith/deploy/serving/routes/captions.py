@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from capsmith.deploy.serving.options import CaptionOptions, from_form, from_json
+from capsmith.deploy.serving.options import CaptionOptions
 from capsmith.deploy.serving.problems import Problem, problem_responses
 from capsmith.deploy.serving.responses import CAPTIONS, SMALL_PNG, Captions, as_json, captions_document
 from capsmith.deploy.serving.service import Service
@@ -61,7 +61,7 @@ async def create_captions(request: Request) -> Response:
     reader = service.reader(request)
     try:
         body = await reader.read()
-        options = _options(body)
+        options = CaptionOptions.of(body)
         field = "image" if body.values is None else "images"
         if not body.images:
             raise Problem(422, "there is no image", [{"field": field, "detail": "at least one is needed"}])
@@ -70,7 +70,3 @@ async def create_captions(request: Request) -> Response:
         return as_json(captions_document(model.name, body.images, pictures, captions, options.attention))
     finally:
         reader.release()
-
-
-def _options(body: Any) -> CaptionOptions:
-    return from_form(body.fields) if body.values is None else from_json(body.values)

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from capsmith.deploy.serving.metrics import CONTENT_TYPE
-from capsmith.deploy.serving.problems import problem_responses
+from capsmith.deploy.serving.problems import busy, problem_responses
 from capsmith.deploy.serving.responses import State, as_json
-from capsmith.deploy.serving.service import Service
+from capsmith.deploy.serving.service import LOADING, Service
 
 router = APIRouter(tags=["operation"])
 
@@ -35,7 +35,7 @@ async def get_health() -> Response:
     "/readyz",
     operation_id="get_readiness",
     summary="Are the models loaded?",
-    description="503 until all models are loaded.\n\n```\ncurl --fail http://127.0.0.1:8000/readyz\n```\n",
+    description="503 until all models are loaded, and libraries and indexes.\n\n```\ncurl --fail http://127.0.0.1:8000/readyz\n```\n",
     response_class=Response,
     responses={**_state("ready", "The models are loaded."), **problem_responses(503)},
 )
@@ -43,6 +43,8 @@ async def get_readiness(request: Request) -> Response:
     """Answers whether the models are loaded."""
     service: Service = request.app.state.service
     service.model()
+    if not service.embeddings.ready:
+        raise busy("the libraries and indexes are still being loaded", LOADING, 503)
     return as_json({"status": "ready"})
 
 
@@ -70,4 +72,6 @@ async def get_metrics(request: Request) -> Response:
     """Returns the metrics."""
     service: Service = request.app.state.service
     waiting = {model.name: model.batcher.waiting for model in service.models}
+    if (worker := service.embeddings.worker).used:
+        waiting[worker.name] = worker.waiting
     return Response(service.metrics.text(waiting, service.memory.used), media_type=CONTENT_TYPE)

@@ -1,17 +1,20 @@
 """Texts as the token ids that a joint embedding reads, in training and afterwards."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capsmith.data.text.config import TextConfig
 from capsmith.data.text.vocabulary import PAD, UNK, Vocabulary
 from capsmith.retrieval.heads import TextHead
+
+if TYPE_CHECKING:
+    from capsmith.data.text.config import TextConfig
 
 _AT_ONCE = 512  # texts
 
 
-def text_ids(tokens: Sequence[str], vocabulary: Vocabulary, config: TextConfig) -> tuple[int, ...]:
+def text_ids(tokens: Sequence[str], vocabulary: Vocabulary, config: "TextConfig") -> tuple[int, ...]:
     """Returns the ids of the tokens of a text, cut at ``text.max_length``; those of a text without any are one UNK."""
     return tuple(vocabulary.encode(tokens)[: config.max_length]) or (UNK,)
 

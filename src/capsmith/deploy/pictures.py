@@ -1,4 +1,4 @@
-"""Images for the page: small and large JPEGs that this program makes. The small ones are kept in the project."""
+"""Images for pages: small and large JPEGs that this program makes. The small ones are kept in a folder."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from capsmith.deploy.folder.journal import Stamp
 from capsmith.vision.thumbnails import thumbnail
 
 FOLDER = "thumbnails"
-"""The folder of the small images inside the project."""
+"""The folder of the small images inside the project or index."""
 SMALL, LARGE = 480, 1600
 """The longer sides in pixels."""
 CACHE = 400_000_000
@@ -28,12 +28,12 @@ class Pictures:
     """Makes JPEGs of images. Its methods may be called by any thread.
 
     Args:
-        project: The project folder.
+        home: The folder of the project or index.
         limit: Bytes of small images that are kept; the oldest are removed.
     """
 
-    def __init__(self, project: Path, limit: int = CACHE) -> None:
-        self._folder, self._limit = project / FOLDER, limit
+    def __init__(self, home: Path, limit: int = CACHE) -> None:
+        self._folder, self._limit = home / FOLDER, limit
         self._lock = threading.Lock()
         self._sizes: OrderedDict[str, int] = OrderedDict()  # oldest first
         with suppress(OSError):

@@ -4,7 +4,7 @@ import pytest
 
 from capsmith.core.errors import ImageError
 from capsmith.deploy.folder.selection import select
-from capsmith.deploy.studio.pictures import FOLDER, Pictures
+from capsmith.deploy.pictures import FOLDER, Pictures
 from tests.deploy.studio.projects import photos, write_image
 
 
@@ -21,7 +21,7 @@ def kept(project):
 def test_small_images_are_made_once(folder, tmp_path, monkeypatch):
     pictures = Pictures(tmp_path / "project")
     first = pictures.small(1, folder / "a.png")
-    monkeypatch.setattr("capsmith.deploy.studio.pictures.thumbnail", None)
+    monkeypatch.setattr("capsmith.deploy.pictures.thumbnail", None)
     assert pictures.small(1, folder / "a.png") == first
     assert Pictures(tmp_path / "project").small(1, folder / "a.png") == first
     assert len(kept(tmp_path / "project")) == 1

@@ -1,0 +1,1 @@
+"""CLIP models of keras-hub as joint embeddings (Radford et al. 2021)."""
