@@ -25,6 +25,10 @@ PAGES = tuple(
         "docs/starter.md",
         "docs/serving.md",
         "docs/studio.md",
+        "docs/embedding.md",
+        "docs/recommend.md",
+        "docs/search.md",
+        "docs/decoding.md",
         "CHANGELOG.md",
         "results/README.md",
     )
@@ -40,6 +44,10 @@ PREFIXES = {
     "starter": ("starter.", "export.", "folder.", "web."),
     "serve": ("serve.",),
     "studio": ("studio.",),
+    "retrieval": ("retrieval.",),
+    "recommend": ("recommend.",),
+    "search": ("index.", "search."),
+    "rerank": ("rerank.",),
 }
 """Tables of figures by the beginnings of their names."""
 TABLES: dict[str, Callable[[Summary], str]] = {

@@ -112,9 +112,13 @@ def test_unreadable_images_are_returned_or_raised(export, images):
 
 def test_an_exported_ensemble(tmp_path, images, export):
     both = write_export(tmp_path / "both", seeds=(0, 1), config=read_manifest(export)["config"])
+    for name in ("caption_index.npz", "caption_judge.npz", "caption_judge.json"):
+        shutil.copy(export / name, both / name)
+    write_manifest(both, read_manifest(both) | {"files": {}})
     captioner = Captioner.load(both)
     assert len(captioner.members) == 2
-    assert captioner.caption(images) == FullCaptioner.load(both).caption(images)
+    for settings in ({}, {"rerank": {**JUDGED, "samples_from": "members"}}):
+        assert captioner.caption(images, **settings) == FullCaptioner.load(both).caption(images, **settings)
 
 
 def test_mistakes_are_clear_errors(export, images, tmp_path):

@@ -184,6 +184,11 @@ def _(shop: Workshop) -> list[str]:
     return _mbr(shop, "utility_weight=0", *(f"decoding.rerank.{name}=0" for name in weights))
 
 
+@mistake("a reranker with a joint embedding that is not named", "embedding_weight", "decoding.rerank")
+def _(shop: Workshop) -> list[str]:
+    return _mbr(shop, "embedding_weight=2")
+
+
 @mistake("a reranker of a run without a caption index", "caption_index.npz", "evaluate")
 def _(shop: Workshop) -> list[str]:
     return _mbr(shop)

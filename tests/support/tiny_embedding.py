@@ -50,18 +50,16 @@ def write_embedding_run(
     """
     folder.mkdir(parents=True)
     config = yaml.safe_load((captioner / "config.yaml").read_text())
-    saved = json.loads((captioner / "captioner.json").read_text())
+    shape = json.loads((captioner / "captioner.json").read_text())["feature_shape"]
     encoder = json.loads((captioner / "encoder.json").read_text())
-    shape = saved["feature_shape"]
     if output is not None:
         encoder["fingerprint"]["output"] = output
-        shape = shape[-1:] if output == "pooled" else [4, shape[-1]]
+        config["encoder"]["output"] = output
     encoder["fingerprint"] |= changed
     text = config["text"] | {"lowercase": True}
     vocabulary = Vocabulary([*SPECIALS, *WORDS])
     vocabulary.save(folder / "vocabulary.json")
     (folder / "config.yaml").write_text(yaml.safe_dump({"text": text, "encoder": config["encoder"]}))
-    (folder / "captioner.json").write_text(json.dumps({**saved, "feature_shape": shape}))
     (folder / "encoder.json").write_text(json.dumps(encoder))
     tiny_embedding(shape[-1], len(vocabulary), seed).save(folder / "embedding.npz")
     return folder

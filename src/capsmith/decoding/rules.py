@@ -156,6 +156,11 @@ class RerankRules:
         """Whether the reranker reads a joint embedding."""
         return False
 
+    @property
+    def requires_caption_vectors(self) -> bool:
+        """Whether the reranker searches the training captions in the space of its joint embedding."""
+        return False
+
     def check(self) -> None:
         """Raises ValueError if the settings do not fit together."""
 
@@ -176,15 +181,22 @@ class MbrRules(RerankRules):
     @property
     def requires_embedding(self) -> bool:
         """Only if it counts."""
-        return self.embedding_weight > 0
+        return self.embedding_weight > 0 or self.requires_caption_vectors
+
+    @property
+    def requires_caption_vectors(self) -> bool:
+        """Only if the nearest captions count."""
+        return self.caption_weight > 0 and self.caption_neighbours > 0
 
     def check(self) -> None:
         """Checks that some weight counts, and that the embedding is named if it does."""
         knn = self.neighbours and self.knn_weight
-        if not (self.utility_weight or self.concept_weight or self.embedding_weight or self.log_prob_weight or knn):
+        others = self.utility_weight or self.concept_weight or self.log_prob_weight
+        if not (others or knn or self.requires_embedding):
             raise ValueError(
                 "all weights are 0: set utility_weight, knn_weight (with neighbours), concept_weight, "
-                "embedding_weight or log_prob_weight"
+                "embedding_weight, caption_weight (with caption_neighbours) or log_prob_weight"
             )
-        if self.embedding_weight and self.embedding is None:
-            raise ValueError("embedding_weight needs an embedding: set embedding to the run of one")
+        if self.requires_embedding and self.embedding is None:
+            weight = "embedding_weight" if self.embedding_weight else "caption_weight"
+            raise ValueError(f"{weight} needs an embedding: set embedding to the run of one")

@@ -1,6 +1,6 @@
 """Evaluation of a model of any kind. The only place where evaluation tells captioners and joint embeddings apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from capsmith.core.errors import ConfigError
@@ -31,7 +31,7 @@ def evaluate(
         ConfigError: An override is invalid, or would change the model.
         DataError: There is no such split, or the data cannot be used.
     """
-    paths = run if isinstance(run, str | Path) else [*run]
+    paths = [*run] if isinstance(run, Iterable) and not isinstance(run, str | Path) else run  # it is read twice
     if find_runs(paths, overrides, average).kind == "captioner":
         return evaluate_runs(paths, split, overrides, out, average)
     if average:

@@ -35,14 +35,17 @@ def sources(runs: Sequence[Path]) -> list[dict[str, str]]:
         runs: Run directories.
 
     Returns:
-        For each run its path, and the SHA-256 of its config and weights, or of an export's manifest, if these files
-        exist.
+        For each run its path, and the SHA-256 of its config and weights, or of an export's manifest, and of its copy of
+        a joint embedding for reranking, if these files exist.
     """
     described = []
     for path in runs:
         run = RunDirectory(Path(path))
         entry = {"run": str(run)}
-        names = (("config_sha256", run.config), ("weights_sha256", run.weights), ("export_sha256", path / MANIFEST))
+        names = (
+            *(("config_sha256", run.config), ("weights_sha256", run.weights), ("export_sha256", path / MANIFEST)),
+            ("judge_sha256", run.caption_judge),
+        )
         for key, name in names:
             with contextlib.suppress(OSError), open_regular(name) as file:
                 entry[key] = hashlib.file_digest(file, "sha256").hexdigest()

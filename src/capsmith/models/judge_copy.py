@@ -8,8 +8,11 @@ from capsmith.core.files import read_json
 from capsmith.core.log import get_logger
 from capsmith.core.yaml_io import read_yaml
 from capsmith.data.text.plain_settings import text_from
+from capsmith.data.text.tokens import detokenise
 from capsmith.data.text.vocabulary import Vocabulary
+from capsmith.models.feature_origin import FeatureOrigin
 from capsmith.models.run import RunDirectory
+from capsmith.retrieval.caption_index import CaptionIndex
 from capsmith.retrieval.joint_embedding import JointEmbedding
 from capsmith.retrieval.judge_file import StoredJudge, digest
 from capsmith.vision.encoder_folder import encoder_folders
@@ -35,19 +38,44 @@ def copy_judge(config: Any, run: Path) -> None:
     """
     if not config.decoding.requires_embedding:
         return
-    path = Path(config.decoding.rerank.embedding)
-    source, target = RunDirectory(path), RunDirectory(run)
-    if not source.embedding.is_file() and target.caption_judge.is_file():
-        require_same_judge(StoredJudge.load(run), path)
-        return
+    path, target = Path(config.decoding.rerank.embedding), RunDirectory(run)
+    before = _saved(target)
+    judge = _current(RunDirectory(path), target, before)
+    wants_vectors = config.decoding.rerank.requires_caption_vectors and target.caption_index.is_file()
+    if wants_vectors and judge.vectors is None:
+        judge = judge.with_vectors(_captions(target, config))
+    if judge is not before:
+        logger.info(f"rerank: copying the joint embedding of {path} into {target}")
+        judge.save(run)
+
+
+def require_embedding(config: Any, run: Path) -> None:
+    """Checks that the embedding of a config's reranker exists, or a run's copy of it.
+
+    Raises:
+        CheckpointError: There is neither.
+    """
+    if config.decoding.requires_embedding and not RunDirectory(run).caption_judge.is_file():
+        _digest(RunDirectory(Path(config.decoding.rerank.embedding)))
+
+
+def _current(source: RunDirectory, target: RunDirectory, before: StoredJudge | None) -> StoredJudge:
+    """Returns the copy in a run if it is still that of the source, or a new one."""
+    if not source.embedding.is_file() and before is not None:
+        require_same_judge(before, source.path)
+        return before
     sha256 = _digest(source)
-    if target.caption_judge.is_file() and _saved_digest(target) == sha256:
-        return
-    embedding, text, shape = _read(source)
-    pools = len(shape) == 1
-    _require_same_features(source, target, embedding, pools)
-    logger.info(f"rerank: copying the joint embedding of {source} into {target}")
-    StoredJudge(embedding, Vocabulary.load(source.vocabulary), text, str(path), sha256, pools).save(run)
+    if before is not None and before.sha256 == sha256:
+        return before
+    embedding, text, pools = _read(source)
+    _require_same_features(source, target, embedding)
+    return StoredJudge(embedding, Vocabulary.load(source.vocabulary), text, str(source.path), sha256, pools)
+
+
+def _captions(target: RunDirectory, config: Any) -> list[str]:
+    """Returns the captions of a run's caption index as text."""
+    vocabulary, index = Vocabulary.load(target.vocabulary), CaptionIndex.load(target.path)
+    return [detokenise(vocabulary.decode(ids), config.text) for group in index.captions for ids in group]
 
 
 def require_same_judge(judge: StoredJudge, path: Path) -> None:
@@ -77,10 +105,10 @@ def _digest(source: RunDirectory) -> str:
     return digest(source.embedding, source.vocabulary)
 
 
-def _saved_digest(target: RunDirectory) -> str | None:
-    """Returns the digest in a run's copy; None if it is damaged, and is to be written again."""
+def _saved(target: RunDirectory) -> StoredJudge | None:
+    """Returns the copy in a run; None if there is none, or it is damaged and is to be written again."""
     try:
-        return StoredJudge.load(target.path).sha256
+        return StoredJudge.load(target.path)
     except CheckpointError:
         return None
 
@@ -92,21 +120,27 @@ def _not_an_embedding(path: Path) -> CheckpointError:
     )
 
 
-def _read(source: RunDirectory) -> tuple[JointEmbedding, dict[str, Any], list[int]]:
-    """Returns the networks of an embedding's run, its settings of text, and the shape of the features that it read."""
+def _read(source: RunDirectory) -> tuple[JointEmbedding, dict[str, Any], bool]:
+    """Returns the networks of an embedding's run, its settings of text, and whether it was trained on vectors."""
     embedding = JointEmbedding.load(source.embedding)
     try:
-        values, saved = read_yaml(source.config), read_json(source.captioner, CheckpointError)
-        text, shape = values.get("text"), saved.get("feature_shape") if isinstance(saved, dict) else None
-        if not isinstance(text, dict) or not isinstance(shape, list) or len(shape) not in (1, 2):
-            raise ConfigError("its config or captioner.json is damaged")
+        values = read_yaml(source.config)
+        text, encoders = values.get("text"), _encoders(values)
+        if not isinstance(text, dict) or not all(isinstance(one, dict) for one in encoders):
+            raise ConfigError("its config is damaged")
         text_from(text)
     except ConfigError as error:
         raise CheckpointError(f"{source} is not the run of a joint embedding: {one_line(error)}") from error
-    return embedding, text, shape
+    return embedding, text, encoders[0].get("output") != "grid"
 
 
-def _require_same_features(source: RunDirectory, target: RunDirectory, embedding: JointEmbedding, pools: bool) -> None:
+def _encoders(config: dict[str, Any]) -> list[Any]:
+    """Returns the settings of the encoders of a run."""
+    values = config.get("encoder")
+    return values if isinstance(values, list) and values else [values]
+
+
+def _require_same_features(source: RunDirectory, target: RunDirectory, embedding: JointEmbedding) -> None:
     """Checks that an embedding reads the features of a captioner, or their mean over regions."""
     theirs, ours = _features(source), _features(target)
     if len(theirs) != len(ours):
@@ -128,13 +162,10 @@ def _require_same_features(source: RunDirectory, target: RunDirectory, embedding
 
 
 def _features(run: RunDirectory) -> list[dict[str, Any]]:
-    """Returns what determines the features of a run: the fingerprints of its encoders, or that of a pickle."""
-    saved = read_json(run.captioner, CheckpointError)
-    pickle = saved.get("features") if isinstance(saved, dict) else None
-    if isinstance(pickle, dict):
-        return [{"pickle": f"sha256:{pickle.get('sha256')}"}]
-    values = read_yaml(run.config).get("encoder")
-    folders = encoder_folders(run.path, len(values) if isinstance(values, list) else 1)
+    """Returns what determines the features of a run: the fingerprints of its encoders, or a pickle."""
+    if (origin := FeatureOrigin.of_run(run.path)) is not None and origin.encoder != "verified":
+        return [{"pickle": f"sha256:{origin.sha256}"}]
+    folders = encoder_folders(run.path, len(_encoders(read_yaml(run.config))))
     contents = [read_json(folder.description, CheckpointError) for folder in folders]
     found = [content.get("fingerprint") if isinstance(content, dict) else None for content in contents]
     if damaged := next((f for f, one in zip(folders, found, strict=True) if not isinstance(one, dict)), None):

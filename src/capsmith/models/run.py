@@ -136,7 +136,7 @@ class RunDirectory:
         """All files that a training writes into the run, including those of a single encoder."""
         own = (
             *(self.config, self.versions, self.vocabulary, self.captioner, self.weights, self.state, self.plugins),
-            *(self.embedding, self.caption_judge, self.path / judge_file.DESCRIPTION),
+            *(self.embedding, *(self.path / name for name in judge_file.FILES)),
             *(*index_paths(self.path), self.domain, self.history, self.history_plot, self.log),
         )
         return [*own, *EncoderFolder(self.path).files]

@@ -90,9 +90,16 @@ class CaptionIndex:
         queries[:, width:] *= semantic_weight
         similarity = queries @ vectors.T / np.float32(1 + semantic_weight)
         if skip_identical:
-            similarity[queries[:, :width] @ vectors[:, :width].T > _IDENTICAL] = -1.0
+            similarity[self.identical(features)] = -1.0
         nearest: np.ndarray = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
         return nearest, np.take_along_axis(similarity, nearest, axis=1)
+
+    def identical(self, features: np.ndarray) -> np.ndarray:
+        """Returns which training images are the image itself, (N, P) bool, for features (N, D) or (N, L, D)."""
+        queries = unit((pool(features) - self.mean) @ self.visual_projection)
+        vectors = self.vectors[:, : self.visual_projection.shape[1]].astype(np.float32)
+        same: np.ndarray = queries @ vectors.T > _IDENTICAL
+        return same
 
     def predict_concepts(self, features: np.ndarray) -> np.ndarray:
         """Returns the predictions (N, W) of ``concepts`` for features (N, D) or (N, L, D)."""

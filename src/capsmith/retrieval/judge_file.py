@@ -1,7 +1,10 @@
 """The files of a captioner's judge: its own copy of a joint embedding, so that captioning needs no other run.
 
 ``caption_judge.npz`` holds the networks of images and texts, ``caption_judge.json`` the words of the embedding, how it
-cleans text, and where it came from. No pydantic: exports are used without it.
+cleans text, and where it came from. ``caption_vectors.npz``, which only some rerankers need, holds the vectors of the
+captions of the caption index. No pydantic: exports are used without it.
+
+M training captions · d dimensions of the joint space.
 """
 
 import hashlib
@@ -14,16 +17,20 @@ from typing import Any
 import numpy as np
 
 from capsmith.core.errors import CheckpointError, ConfigError, one_line
-from capsmith.core.files import read_json, write_json
+from capsmith.core.files import atomic, read_json, write_json
+from capsmith.core.readers.arrays import FLOATS, ArraySpec, read_arrays
 from capsmith.data.text.plain_settings import text_from
 from capsmith.data.text.tokens import detokenise, tokenise
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.retrieval.caption_judge import CaptionJudge
+from capsmith.retrieval.index_file import index_path
 from capsmith.retrieval.joint_embedding import JointEmbedding
 from capsmith.retrieval.texts import embed_all, text_ids
 
-FILE, DESCRIPTION = "caption_judge.npz", "caption_judge.json"
+FILE, DESCRIPTION, VECTORS = "caption_judge.npz", "caption_judge.json", "caption_vectors.npz"
+FILES = (FILE, DESCRIPTION, VECTORS)
 _FORMAT = 1
+_SCHEMA = {"vectors": ArraySpec(FLOATS, ("M", "d"), -2, 2)}
 _ADVICE = "delete it, and evaluate the run once where the embedding is"
 
 
@@ -38,6 +45,7 @@ class StoredJudge:
         source: The run that it was copied from, as the config named it.
         sha256: Digest of that run's files, see ``digest``.
         pools: Whether it was trained on vectors: a grid must be pooled before.
+        vectors: Vectors (M, d) of the training captions, float16; None if no reranker needs them.
     """
 
     embedding: JointEmbedding
@@ -46,6 +54,7 @@ class StoredJudge:
     source: str
     sha256: str
     pools: bool
+    vectors: np.ndarray | None = None
 
     def embed_features(self, features: np.ndarray) -> np.ndarray:
         """Returns the unit vectors (N, d) of features (N, D) or (N, L, D)."""
@@ -69,15 +78,24 @@ class StoredJudge:
             feature_shape: Shape of the features of one image, (D,) or (L, D).
         """
         pooled = self.pools and len(feature_shape) == 2
-        return CaptionJudge(self, lambda caption: detokenise(vocabulary.decode(caption), text), pooled)
+        return CaptionJudge(self, lambda caption: detokenise(vocabulary.decode(caption), text), pooled, self.vectors)
 
-    def save(self, folder: Path, source: str | None = None) -> None:
-        """Writes both files, each atomically; the description, which names the other's hash, is last.
+    def with_vectors(self, captions: Sequence[str]) -> "StoredJudge":
+        """Returns this judge with the vectors of the captions of a caption index, one image's after another's."""
+        return replace(self, vectors=self.embed_texts(captions).astype(np.float16))
+
+    def save(self, folder: Path, source: str | None = None, vectors: bool = True) -> None:
+        """Writes the files, each atomically; the description, which names the hashes of the others, is last.
 
         Args:
-            folder: A run or an export.
+            folder: A run or an export, with its caption index if there are vectors.
             source: Another name of the run that it was copied from.
+            vectors: Whether to write the vectors of the training captions too, if there are any.
         """
+        kept = self.vectors if vectors else None
+        if kept is not None:
+            with atomic(folder / VECTORS, "wb") as file:
+                np.savez(file, vectors=kept)
         bank = self.embedding.bank[:0]  # the vectors of its training images: a judge does not need them
         replace(self.embedding, bank=bank).save(folder / FILE)
         write_json(
@@ -87,6 +105,8 @@ class StoredJudge:
                 "source": self.source if source is None else source,
                 "source_sha256": self.sha256,
                 "sha256": _sha256(folder / FILE),
+                "vectors_sha256": "" if kept is None else _sha256(folder / VECTORS),
+                "index_sha256": "" if kept is None else digest(index_path(folder)),
                 "pools": self.pools,
                 "text": self.text,
                 "words": self.vocabulary.words,
@@ -114,6 +134,11 @@ class StoredJudge:
         content = _description(path)
         if content["sha256"] != _sha256(embedding_path):
             raise CheckpointError(f"{path} does not belong to {embedding_path.name}: {_ADVICE}")
+        vectors = None  # also of a caption index that was built again
+        if content["vectors_sha256"] and content["index_sha256"] == digest(index_path(folder)):
+            if content["vectors_sha256"] != _sha256(folder / VECTORS):
+                raise CheckpointError(f"{path} does not belong to {VECTORS}: {_ADVICE}")
+            vectors = read_arrays(folder / VECTORS, _SCHEMA, CheckpointError, _ADVICE)["vectors"]
         embedding = JointEmbedding.load(embedding_path)
         if channels is not None and embedding.channels != channels:
             raise CheckpointError(
@@ -125,11 +150,12 @@ class StoredJudge:
             text_from(content["text"])
             if embedding.words != len(vocabulary):
                 raise ValueError(f"{len(vocabulary)} words for {embedding.words} word vectors")
+            if vectors is not None and vectors.shape[1] != embedding.size:
+                raise ValueError(f"{VECTORS} has {vectors.shape[1]} dimensions for {embedding.size}")
         except (ValueError, ConfigError) as error:
             raise CheckpointError(f"{path} is damaged: {one_line(error)}; {_ADVICE}") from error
-        return cls(
-            embedding, vocabulary, content["text"], content["source"], content["source_sha256"], content["pools"]
-        )
+        origin = (content["source"], content["source_sha256"], content["pools"])
+        return cls(embedding, vocabulary, content["text"], *origin, vectors)
 
 
 def digest(*files: Path) -> str:
@@ -146,6 +172,8 @@ def _description(path: Path) -> dict[str, Any]:
         "source": str,
         "source_sha256": str,
         "sha256": str,
+        "vectors_sha256": str,
+        "index_sha256": str,
         "pools": bool,
         "text": dict,
         "words": list,

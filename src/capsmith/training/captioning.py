@@ -14,7 +14,7 @@ from capsmith.evaluation.build_index import build_caption_index
 from capsmith.evaluation.evaluate import evaluate_captioner
 from capsmith.models.captioner import Captioner
 from capsmith.models.checkpoints import load_weights
-from capsmith.models.judge_copy import copy_judge
+from capsmith.models.judge_copy import copy_judge, require_embedding
 from capsmith.models.keras_member import KerasMember
 from capsmith.models.loading import keras_members
 from capsmith.models.member import Member, StoredFeatures
@@ -67,7 +67,7 @@ def train_captioner(config: Config, run: RunDirectory, corpus: Corpus, sessions:
         files.write()
     else:
         files.write_config()
-    copy_judge(config, run.path)  # fails now, not after the training
+    copy_judge(config, run.path)  # another encoder is noticed now, not after the training
     history = loop.run(resumed)
     load_weights(captioner.model.without_optimizer(), run.weights)
     if files.precision != "float32":
@@ -87,6 +87,7 @@ def _set_up(config: Config, run: RunDirectory, corpus: Corpus) -> tuple[Captione
         ConfigError: The search in the config would not fit into memory.
     """
     vocabulary, vectors = make_vocabulary(config, corpus, run)
+    require_embedding(config, run.path)
     wishes = resolve(config.decoding, vocabulary, config.text)  # fails now, not after training, as the next line
     images_at_once(config.decoding, len(vocabulary), 1, 1 + len(config.ensemble), wishes.banks if wishes else 1)
     prepared = prepare(corpus, config.encoders, config.features, ("train", "dev"))

@@ -51,8 +51,8 @@ class MbrConfig(MbrRules, RerankConfig):
     semantic_weight: float = Field(default=0.0, ge=0, le=1e3)
     """Weight of semantic similarity relative to visual similarity (weight 1) in the search for nearest images."""
     skip_identical: bool = False
-    """Ignore training images that are the image itself (visual cosine above 0.999). Set it to caption training images,
-    for example to train another model on these captions (``training.teacher_captions``)."""
+    """Ignore training images that are the image itself (visual cosine above 0.999), and their captions. Set it to
+    caption training images, for example to train another model on these captions (``training.teacher_captions``)."""
     concept_weight: float = Field(default=0.0, ge=0, le=1e6)
     """Weight of the concept score: how well a caption covers the words predicted from the image."""
     embedding: Path | None = None
@@ -61,6 +61,14 @@ class MbrConfig(MbrRules, RerankConfig):
     embedding_weight: float = Field(default=0.0, ge=0, le=1e6)
     """Weight of the cosine between the image and the caption in the space of ``embedding``; 0 does not use it. The
     cosines of one image's candidates differ by about 0.1."""
+    caption_neighbours: int = Field(default=50, ge=0, le=10_000)
+    """Training captions nearest to the image in the space of ``embedding`` that are compared with the candidates."""
+    caption_weight: float = Field(default=0.0, ge=0, le=1e6)
+    """Weight of the mean CIDEr-D against these captions; 0 does not use them. With a weight, the run also keeps the
+    vectors of all training captions (30 MB for 30,000 of 512 dimensions)."""
+    caption_temperature: float | None = Field(default=None, ge=1e-3, le=1e6)
+    """Softmax temperature over the cosines of these captions: lower values favour the nearest ones. By default all have
+    the same weight."""
     log_prob_weight: float = Field(default=1.0, ge=0, le=1e6)
     """Weight of the log probability, divided by the caption's length to the power ``length_penalty``."""
     length_penalty: float = Field(default=0.7, ge=0, le=10)

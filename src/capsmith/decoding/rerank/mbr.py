@@ -3,15 +3,16 @@
 B images · C candidates · E captions of the evidence set · k neighbours · W words.
 
 The most probable caption is usually not the one most similar to human captions. The candidates are the hypotheses of a
-search and random samples. They are ranked by a weighted sum of five scores: the expected utility, which is the mean
+search and random samples. They are ranked by a weighted sum of scores: the expected utility, which is the mean
 CIDEr-D against the evidence set of samples (Kumar and Byrne 2004); the mean CIDEr-D against the captions of the
 nearest training images (Devlin et al. 2015, "Exploring nearest neighbor approaches for image captioning"); the concept
-score, how well a caption covers the words predicted from the image (``retrieval.concepts``); the cosine of image and
-caption in a joint embedding (``retrieval.caption_judge``); and the log probability.
+score, how well a caption covers the words predicted from the image (``retrieval.concepts``); the log probability; and
+in a joint embedding (``retrieval.caption_judge``) the cosine of image and caption, and the mean CIDEr-D against the
+training captions nearest to the image.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,21 @@ if TYPE_CHECKING:
 
 CaptionScore = Callable[[Sentences], np.ndarray]
 """Returns the score of each of C captions of one image, (C,)."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a joint embedding says of one image.
+
+    Attributes:
+        similarity: Compares captions with the image.
+        captions: The training captions nearest to it, as token ids.
+        cosines: Their cosines.
+    """
+
+    similarity: CaptionScore
+    captions: Sentences = ()
+    cosines: Sequence[float] | np.ndarray = ()
 
 
 class MbrReranker:
@@ -86,7 +102,7 @@ class MbrReranker:
         config, index = self.config, context.caption_index
         neighbours = index.nearest(features, config.neighbours, config.semantic_weight, config.skip_identical)
         predictions = index.predict_concepts(features)
-        similarities = self._similarities(features, context)
+        judgements = self._judgements(features, context)
         return [
             choose(
                 pool,
@@ -95,19 +111,31 @@ class MbrReranker:
                 config,
                 index.frequencies,
                 partial(index.concepts.score, prediction),
-                image_similarity,
+                judgement,
             )
-            for pool, nearest, similarity, prediction, image_similarity in zip(
-                candidates, *neighbours, predictions, similarities, strict=True
+            for pool, nearest, similarity, prediction, judgement in zip(
+                candidates, *neighbours, predictions, judgements, strict=True
             )
         ]
 
-    def _similarities(self, features: np.ndarray, context: RerankContext) -> "Sequence[CaptionScore | None]":
-        """Returns for each image what compares captions with it in the joint embedding; None if that is not used."""
-        if not self.config.requires_embedding or self.config.embedding is None:
+    def _judgements(self, features: np.ndarray, context: RerankContext) -> "Sequence[Judgement | None]":
+        """Returns what the joint embedding says of each image; None if it is not used."""
+        config = self.config
+        if not config.requires_embedding or config.embedding is None:
             return [None] * len(features)
-        judge = context.caption_judge(self.config.embedding)
-        return [partial(judge.similarity, image) for image in judge.images(features)]
+        judge, index = context.caption_judge(config.embedding), context.caption_index
+        images = judge.images(features)
+        if not config.requires_caption_vectors:
+            return [Judgement(partial(judge.similarity, image)) for image in images]
+        captions = [caption for group in index.captions for caption in group]
+        sizes = [len(group) for group in index.captions]
+        itself = index.identical(features) if config.skip_identical else [None] * len(images)
+        judgements = []
+        for image, same in zip(images, itself, strict=True):
+            ignored = None if same is None else np.repeat(same, sizes)
+            rows, cosines = judge.nearest_captions(image, config.caption_neighbours, ignored)
+            judgements.append(Judgement(partial(judge.similarity, image), [captions[row] for row in rows], cosines))
+        return judgements
 
 
 def choose(
@@ -117,7 +145,7 @@ def choose(
     config: "MbrConfig",
     frequencies: DocumentFrequencies,
     concept_score: CaptionScore | None = None,
-    image_similarity: CaptionScore | None = None,
+    judgement: Judgement | None = None,
 ) -> list[Hypothesis]:
     """Returns the distinct candidates of one image, best first, with their new scores.
 
@@ -128,7 +156,7 @@ def choose(
         config: The weights.
         frequencies: Document frequencies of n-grams in the training captions.
         concept_score: Scores captions against the words predicted from the image; used if ``concept_weight`` is set.
-        image_similarity: Compares captions with the image in a joint embedding; used if ``embedding_weight`` is set.
+        judgement: What a joint embedding says of the image; used if ``embedding_weight`` or ``caption_weight`` is set.
     """
     complete = [hypothesis for hypothesis in candidates if hypothesis.ended] or list(candidates)
     distinct = list({hypothesis.tokens: hypothesis for hypothesis in complete}.values())
@@ -140,13 +168,23 @@ def choose(
         total += config.utility_weight * pairwise_utility(tokens, evidence, frequencies).mean(axis=1)
     if config.concept_weight and concept_score is not None:
         total += config.concept_weight * concept_score(tokens)
-    if config.embedding_weight and image_similarity is not None:
-        total += config.embedding_weight * image_similarity(tokens)
+    if judgement is not None and config.embedding_weight:
+        total += config.embedding_weight * judgement.similarity(tokens)
+    if judgement is not None and config.caption_weight and judgement.captions:
+        weights = softmax(judgement.cosines, config.caption_temperature)
+        total += config.caption_weight * (pairwise_utility(tokens, judgement.captions, frequencies) @ weights)
     references = [caption for captions in neighbours for caption in captions]
     if config.knn_weight and references:
-        logits = np.asarray(similarity) * (0 if config.knn_temperature is None else 1 / config.knn_temperature)
-        logits = np.repeat(logits, [len(captions) for captions in neighbours])
-        weights = np.exp(logits - logits.max())
-        total += config.knn_weight * (pairwise_utility(tokens, references, frequencies) @ (weights / weights.sum()))
+        each = np.repeat(np.asarray(similarity), [len(captions) for captions in neighbours])
+        weights = softmax(each, config.knn_temperature)
+        total += config.knn_weight * (pairwise_utility(tokens, references, frequencies) @ weights)
     order = np.argsort(-total, kind="stable")
     return [replace(distinct[index], score=float(total[index])) for index in order]
+
+
+def softmax(similarity: Sequence[float] | np.ndarray, temperature: float | None) -> np.ndarray:
+    """Returns weights of sum 1 from similarities, all equal without a temperature."""
+    logits = np.asarray(similarity) * (0 if temperature is None else 1 / temperature)
+    weights = np.exp(logits - logits.max())
+    normalised: np.ndarray = weights / weights.sum()
+    return normalised

@@ -44,6 +44,9 @@ class CaptionIndex(Protocol):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns indices and similarity of the k nearest training images of each image, both (B, k)."""
 
+    def identical(self, features: np.ndarray) -> np.ndarray:
+        """Returns which training images are the image itself, (B, P) bool."""
+
     def predict_concepts(self, features: np.ndarray) -> np.ndarray:
         """Returns one row of predictions per image, as ``concepts.score`` takes it."""
 
@@ -56,6 +59,14 @@ class CaptionJudge(Protocol):
 
     def similarity(self, image_d: np.ndarray, captions: "Sentences") -> np.ndarray:  # noqa: N803
         """Returns the cosine of one image and each caption."""
+
+    def nearest_captions(
+        self,
+        image_d: np.ndarray,  # noqa: N803
+        k: int,
+        ignored_M: np.ndarray | None = None,  # noqa: N803
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the k training captions nearest to one image, as rows of all M captions, and their cosines."""
 
 
 class RerankContext(Protocol):

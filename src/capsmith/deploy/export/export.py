@@ -153,8 +153,9 @@ def _build(
     if captioner.config.decoding.requires_caption_index:
         captioner.caption_index.save(folder)
     if captioner.config.decoding.requires_embedding:
-        embedding = captioner.config.decoding.rerank.embedding  # type: ignore[union-attr]
-        captioner.caption_judge(embedding).save(folder, str(embedding))
+        rerank: Any = captioner.config.decoding.rerank
+        judge = captioner.caption_judge(rerank.embedding)
+        judge.save(folder, str(rerank.embedding), rerank.requires_caption_vectors)
     if spec.finisher:
         spec.load(spec.finisher)(folder, captioner, entries, prepared)
     more: dict[str, Any] = {"scores": run_scores(runs, captioner.config.decoding), "labels": labels(captioner, sample)}

@@ -174,7 +174,11 @@ class LoadedExport:
         return CaptionIndex.load(self.folder, self.captioner.feature_shape[-1], len(self.captioner.vocabulary))
 
     def caption_judge(self, embedding: Path) -> CaptionJudge:
-        """The copy of a joint embedding in the export."""
+        """Returns the copy of a joint embedding in the export."""
+        return self._judge
+
+    @cached_property
+    def _judge(self) -> CaptionJudge:
         captioner = self.captioner
         judge = StoredJudge.load(self.folder, captioner.feature_shape[-1])
         return judge.judge(captioner.vocabulary, captioner.config.text, captioner.feature_shape)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from capsmith.core.errors import FeatureError
+from capsmith.retrieval.vectors.checks import require_unit
 
 _ROUNDING = 2.0**-24  # relative error of one float32 operation
 _BLOCK = 2**22  # numbers
@@ -40,16 +40,13 @@ class FloatApproximation:
 
     def __init__(self, vectors: np.ndarray) -> None:
         self._vectors = np.ascontiguousarray(vectors, np.float32)
-        self._norm = 0.0
         for first, last in blocks(*vectors.shape):
-            squares = np.einsum("md,md->m", self._vectors[first:last], self._vectors[first:last], dtype=np.float64)
-            require_finite(squares, first)
-            self._norm = max(self._norm, float(np.sqrt(squares.max(initial=0))))
+            require_unit(self._vectors[first:last], first)
 
     def prepare(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the queries and their bounds: for any order of a sum of d products, d times the rounding."""
+        """Returns the queries, and d times the rounding of one operation: a bound for any order of the sum."""
         norms = np.linalg.norm(queries.astype(np.float64), axis=1, keepdims=True)
-        return queries, (1.01 * (queries.shape[1] + 4) * _ROUNDING * norms * self._norm).astype(np.float32)
+        return queries, (1.02 * (queries.shape[1] + 4) * _ROUNDING * norms).astype(np.float32)
 
     def scores(self, prepared: tuple[np.ndarray, np.ndarray], first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """See ``Approximation.scores``."""
@@ -62,10 +59,3 @@ def blocks(rows: int, size: int) -> Iterator[tuple[int, int]]:
     step = max(1, _BLOCK // max(1, size))
     for first in range(0, rows, step):
         yield first, min(first + step, rows)
-
-
-def require_finite(squares: np.ndarray, first: int) -> None:
-    """Raises FeatureError if a row's sum of squares is NaN or infinite; ``first`` is the row of the first."""
-    if not np.isfinite(squares).all():
-        row = first + int(np.flatnonzero(~np.isfinite(squares))[0])
-        raise FeatureError(f"vector {row} holds NaN or infinite values")

@@ -3,12 +3,14 @@
 M stored vectors · Q queries · d dimensions · k neighbours.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 
 from capsmith.retrieval.vectors.exact import ExactSearch
+from capsmith.retrieval.vectors.faiss_search import FaissSearch
 
 Kind = Literal["auto", "exact", "faiss"]
 EXACT_UP_TO = 1_000_000
@@ -43,10 +45,12 @@ def search_of(vectors: np.ndarray, kind: Kind = "auto", cache: Path | None = Non
     Args:
         vectors: Unit vectors (M, d), float16 or float32; an array or a memory map, which must not change.
         kind: ``exact``, ``faiss``, or ``auto``: exact up to a million vectors, above with faiss if it is installed.
-        cache: Folder in which what is computed from the vectors is kept for the next time; None keeps nothing.
+        cache: Folder in which what faiss makes of the vectors is kept for the next time; None keeps nothing.
 
     Raises:
         FeatureError: The vectors hold NaN or infinite values, or are of another type.
         MissingExtraError: ``faiss`` is not installed, and ``kind`` asks for it.
     """
+    if kind == "faiss" or (kind == "auto" and len(vectors) > EXACT_UP_TO and find_spec("faiss")):
+        return FaissSearch.open(vectors, cache)
     return ExactSearch(vectors)
