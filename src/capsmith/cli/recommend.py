@@ -41,7 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--correction",
         metavar="NAME",
         help="how to correct the ranking for captions that are close to every photo: none, csls or inverted_softmax; "
-        "by default csls, or none if the model has no images to compare with",
+        "by default inverted_softmax, or none if the model has no images to compare with",
+    )
+    parser.add_argument(
+        "--bank",
+        type=Path,
+        metavar="INDEX",
+        help="compare with the images of this index, not with those of the training",
     )
     parser.add_argument(
         "--engine", metavar="clip:MODEL", help="use a CLIP model, a preset or a folder, instead of a run"
@@ -62,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from capsmith.deploy.recommend.library import Library
     from capsmith.deploy.recommend.recommender import Recommender, require_top
     from capsmith.deploy.recommend.vectors import FOLDER
+    from capsmith.deploy.search.bank import bank_of_index
     from capsmith.models.embedders import load_embedder
 
     require_output("captions")
@@ -75,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
     embedder = load_embedder(models or None, args.engine)
     load_keras()
     cache = None if args.no_cache else user_cache()
-    recommender = Recommender(embedder, library, None if cache is None else cache / FOLDER, args.correction)
+    bank = None if args.bank is None else bank_of_index(args.bank, embedder)
+    recommender = Recommender(embedder, library, None if cache is None else cache / FOLDER, args.correction, bank)
     for note in recommender.notes:
         print_error(f"note: {note}")
     return _recommend(args, recommender, selection)
@@ -90,8 +98,8 @@ def _recommend(args: argparse.Namespace, recommender: Any, selection: Any) -> in
     several = len(selection.paths) > 1
     printed = 0
     for path, vector, error in photo_vectors(recommender.embedder, selection.paths):
-        if error is not None:
-            failed.append(error)
+        if vector is None:
+            failed += [error] if error is not None else []
             continue
         found = recommender.recommend_vectors(vector[None], args.top, args.diverse, args.theme)[0]
         if args.json:

@@ -20,7 +20,7 @@ from capsmith.retrieval.embedder import Embedder
 from capsmith.retrieval.popularity import CORRECTIONS, Correction, corrected
 from capsmith.vision.images import ImageSource
 
-CORRECTION: Correction = "csls"
+CORRECTION: Correction = "inverted_softmax"
 """The correction that is used unless another is named, where there is a bank; chosen on dev (docs/recommend.md)."""
 MAX_TOP = 1000
 _POOL, _POOL_FACTOR = 50, 10  # candidates of a diverse choice: at least so many, and so many for each caption
