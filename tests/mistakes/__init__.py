@@ -295,6 +295,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     plugins,
     readers,
     run_files,
+    recommending,
     scoring,
     searching,
     starter,
