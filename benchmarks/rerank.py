@@ -114,7 +114,7 @@ def main() -> None:
         best = rows[-TOP] if len(rows) >= TOP else rows[0]
         print(f"{judges}: " + ", ".join(f"{name} {value}" for name, value in best.items() if name != "judges"))
     with args.write.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 

@@ -16,9 +16,10 @@ from typing import Any, Literal
 
 from pydantic.fields import FieldInfo
 
-from capsmith.config import Config
+from capsmith.config import Config, EmbeddingRunConfig
 from capsmith.core.registry import OneOf, Registry
 from capsmith.core.schema import Settings
+from capsmith.training.common.config import RootConfig
 from tools.paths import ROOT
 
 PAGE = ROOT / "docs" / "configuration.md"
@@ -35,6 +36,10 @@ A run is described by one YAML file. This page lists every key; it is generated 
 - The resolved config, defaults included, is saved in the run directory.
 - YAML reads `1e-3` as text: write `1.0e-3` or `0.001`.
 """
+JOINT = """A config with the section `embedding` in place of `decoder` and `decoding` trains a
+[joint embedding](embedding.md). `seed`, `data`, `text`, `encoder` and `features` are the same, except that the encoder
+is frozen. It has these sections of its own:
+"""
 _WORDS = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path", type(None): "null"}
 _SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
@@ -44,6 +49,10 @@ def page() -> str:
     sections = [INTRODUCTION, "## Top level\n", _prose(Config), table(Config.model_fields)]
     for name, field in Config.model_fields.items():
         sections += section(name, field)
+    own = [name for name in EmbeddingRunConfig.model_fields if name not in RootConfig.model_fields]
+    sections += ["\n# Joint embeddings\n", JOINT, table({name: EmbeddingRunConfig.model_fields[name] for name in own})]
+    for name in (name for name in own if name != "ensemble"):  # as that of captioners
+        sections += section(name, EmbeddingRunConfig.model_fields[name])
     return "\n".join(sections).rstrip() + "\n"
 
 

@@ -289,6 +289,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     folders,
     image_folders,
     images,
+    indexes,
     names,
     outputs,
     pickles,

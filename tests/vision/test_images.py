@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from capsmith.core.errors import ImageError
+from capsmith.vision import images
 from capsmith.vision.image_files import open_image, upright_size
 from capsmith.vision.images import load_image, opened_pixels
 
@@ -262,3 +263,24 @@ def test_an_image_that_was_opened_for_its_size_gives_the_same_pixels(form, turne
         upright_size(image)
         found = opened_pixels(image, (20, 30), "image")
     np.testing.assert_array_equal(found, load_image(data, (20, 30)))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("framing", ["stretch", "centre"])
+def test_several_sizes_are_those_of_single_loads_and_decoded_once(tmp_path, monkeypatch, format, framing):
+    path = tmp_path / "large"
+    noise = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
+    Image.fromarray(noise).resize((1300, 900)).save(path, format)
+    sizes = [(64, 64), (96, 80), (224, 224), (300, 300), (64, 64)]
+    wanted = [load_image(path, size, framing=framing) for size in sizes]
+    decoded = []
+    monkeypatch.setattr(images, "_upright", lambda image: decoded.append(image.size) or image)
+    for source in (path, path.read_bytes()):
+        decoded.clear()
+        found = images.load_sizes(source, sizes, framing=framing)
+        assert all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))
+        scales = {(1300 // 4, 900 // 4), (1300 // 2, 900 // 2), (1300, 900)}
+        assert set(decoded) == (scales if (format, framing) == ("JPEG", "stretch") else {(1300, 900)})
+        assert len(decoded) == len(set(decoded))
+    with pytest.raises(ImageError, match="name of it"):
+        images.load_sizes(path.read_bytes()[:2000], sizes, "name of it", framing=framing)

@@ -116,8 +116,8 @@ def _hits(args: argparse.Namespace, index: Any) -> Sequence[Any]:
 def _print(args: argparse.Namespace, index: Any, hits: Sequence[Any]) -> None:
     from capsmith.core.terminal import print_json, print_line
 
-    for rank, hit in enumerate(hits, start=1):
-        path = index.path(hit.id)
+    paths = [index.path(hit.id) for hit in hits]  # all of them before the first line
+    for rank, (hit, path) in enumerate(zip(hits, paths, strict=True), start=1):
         if args.json:
             values = hit.as_dict()
             print_json({"rank": rank, "image": str(path), **values})

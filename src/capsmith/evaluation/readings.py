@@ -43,7 +43,10 @@ def sources(runs: Sequence[Path]) -> list[dict[str, str]]:
         run = RunDirectory(Path(path))
         entry = {"run": str(run)}
         names = (
-            *(("config_sha256", run.config), ("weights_sha256", run.weights), ("export_sha256", path / MANIFEST)),
+            ("config_sha256", run.config),
+            ("weights_sha256", run.weights),
+            ("embedding_sha256", run.embedding),
+            ("export_sha256", path / MANIFEST),
             ("judge_sha256", run.caption_judge),
         )
         for key, name in names:

@@ -98,8 +98,8 @@ def metric_of(name: str) -> Metric:
 
 
 def title(name: str) -> str:
-    """Returns the title of a score name, such as ``BLEU-4``."""
-    return metric_of(name).title
+    """Returns the title of a score name, such as ``BLEU-4``; other names, such as those of retrieval, stay the same."""
+    return metric_of(name).title if name in _by_name() else name
 
 
 def canonical(words: Iterable[str]) -> list[str]:

@@ -76,9 +76,10 @@ class TextHead:
         cell: ``gru`` or ``lstm``; empty without a recurrent layer.
         pooling: How the outputs of the recurrent layer are pooled over words.
         arrays: ``words`` (V, E) and ``bias`` (d,); of a recurrent layer ``forward_kernel`` (E, G),
-            ``forward_recurrent`` (U, G), ``forward_bias`` (G,), the same of ``backward``, and ``kernel`` (…, d); of a
-            bag of words ``bag_kernel`` (E, d), and with a hidden layer ``hidden_kernel`` (E, H), ``hidden_bias`` (H,),
-            ``output_kernel`` (H, d).
+            ``forward_recurrent`` (U, G), ``forward_bias`` (G,), the same of ``backward``, and ``kernel`` (…, d); of
+            convolutions over w words ``convolution_w_kernel`` (w E, F), ``convolution_w_bias`` (F,), and ``kernel``; of
+            a bag of words ``bag_kernel`` (E, d), and with a hidden layer ``hidden_kernel`` (E, H), ``hidden_bias``
+            (H,), ``output_kernel`` (H, d).
     """
 
     cell: Literal["gru", "lstm", ""]
@@ -90,6 +91,8 @@ class TextHead:
         a, mask = self.arrays, np.asarray(tokens) != PAD
         x = np.asarray(a["words"], np.float32)[tokens]
         y = np.zeros((len(x), len(a["bias"])), np.float32) + a["bias"]
+        if self.widths:
+            y = y + self._convolved(x * mask[..., None], mask) @ a["kernel"]
         if self.cell:
             y = y + self._pooled(self._recurrent(x, mask), mask) @ a["kernel"]
         if "bag_kernel" in a:
@@ -98,6 +101,21 @@ class TextHead:
             if "hidden_kernel" in a:
                 y = y + np.maximum(bag @ a["hidden_kernel"] + a["hidden_bias"], 0) @ a["output_kernel"]
         return unit(y).astype(np.float32)
+
+    @property
+    def widths(self) -> list[int]:
+        """The widths of the convolutions, in words."""
+        kernels = [name.split("_") for name in self.arrays if name.startswith("convolution_")]
+        return sorted({int(parts[1]) for parts in kernels})
+
+    def _convolved(self, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Returns the highest output of each filter over the windows that begin with a word, (N, widths · F)."""
+        found = []
+        for width in self.widths:
+            kernel, bias = (self.arrays[f"convolution_{width}_{part}"] for part in ("kernel", "bias"))
+            outputs = np.maximum(windows(x, width) @ kernel + bias, 0)
+            found.append((outputs * mask[..., None]).max(axis=1))
+        return np.concatenate(found, axis=1)
 
     def _recurrent(self, x: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
         """Returns the outputs (N, T, U) of each direction."""
@@ -125,6 +143,12 @@ class TextHead:
             return mean
         highest = np.where(words.any(axis=1), np.where(words, h, -np.inf).max(axis=1), np.float32(0))
         return highest if self.pooling == "max" else np.concatenate([mean, highest], axis=1)
+
+
+def windows(x: np.ndarray, width: int) -> np.ndarray:
+    """Returns each word vector (N, T, E) followed by those after it, (N, T, width · E); zeros follow the last one."""
+    padded = np.pad(x, ((0, 0), (0, width - 1), (0, 0)))
+    return np.concatenate([padded[:, n : n + x.shape[1]] for n in range(width)], axis=-1)
 
 
 def bag_of_words(x: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ P training images.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ _ADVICE = "copy or train the run again"
 _LARGEST = 1e6  # trained numbers are far smaller, and products of larger ones could overflow
 _SETTINGS = "settings"
 _FORMAT = 1
+_CONVOLUTION = re.compile("text_convolution_([1-9])_kernel")
 _BYTES = ArraySpec(INTEGERS, ("length",), minimum=0, maximum=255)
 
 
@@ -185,6 +187,8 @@ def _schema(settings: _Settings, headers: Mapping[str, ArrayHeader]) -> dict[str
         }
     if settings.cell:
         shapes |= _recurrent_shapes(settings, headers)
+    else:
+        shapes |= _convolution_shapes(headers)
     if "text_bag_kernel" in headers or not settings.cell:
         shapes["text_bag_kernel"] = ("E", "d")
     if "text_hidden_kernel" in headers and "text_bag_kernel" in shapes:
@@ -195,6 +199,20 @@ def _schema(settings: _Settings, headers: Mapping[str, ArrayHeader]) -> dict[str
         }
     schema = {name: ArraySpec(FLOATS, shape, -_LARGEST, _LARGEST) for name, shape in shapes.items()}
     return {_SETTINGS: _BYTES, **schema, "bank": ArraySpec(FLOATS, ("P", "d"), -2, 2)}
+
+
+def _convolution_shapes(headers: Mapping[str, ArrayHeader]) -> dict[str, tuple[int | str, ...]]:
+    widths = [int(match[1]) for name in headers if (match := _CONVOLUTION.fullmatch(name))]
+    if not widths:
+        return {}
+    words, bias = headers.get("text_words"), headers.get(f"text_convolution_{widths[0]}_bias")
+    channels = words.shape[-1] if words is not None and words.shape else 1
+    filters = bias.shape[0] if bias is not None and bias.shape else 1
+    shapes: dict[str, tuple[int | str, ...]] = {"text_kernel": (len(widths) * filters, "d")}
+    for width in widths:
+        shapes[f"text_convolution_{width}_kernel"] = (width * channels, filters)
+        shapes[f"text_convolution_{width}_bias"] = (filters,)
+    return shapes
 
 
 def _recurrent_shapes(settings: _Settings, headers: Mapping[str, ArrayHeader]) -> dict[str, tuple[int | str, ...]]:

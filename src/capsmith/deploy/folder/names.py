@@ -21,8 +21,15 @@ def name_inside(name: bytes) -> str:
     return str(path)
 
 
-def kept_root(root: Path, folder: Path) -> str:
-    """Returns how a folder names the folder of its images: relative if one is in the other, so both can be moved."""
+def kept_root(root: Path, folder: Path, beside: bool = False) -> str:
+    """Returns how a folder names the folder of its images: relative if one is in the other, so both can be moved.
+
+    Args:
+        root: The folder of the images.
+        folder: The folder that keeps the name.
+        beside: Also relative if both are in the same folder.
+    """
     images, place = os.path.abspath(root), os.path.abspath(folder)
-    inside = os.path.commonpath([images, place]) in (images, place) and os.path.dirname(images) != images
-    return os.path.relpath(images, place) if inside else images
+    near = os.path.commonpath([images, place]) in (images, place) and os.path.dirname(images) != images
+    near |= beside and os.path.dirname(images) == os.path.dirname(place)
+    return os.path.relpath(images, place) if near else images

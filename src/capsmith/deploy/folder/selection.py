@@ -45,9 +45,11 @@ class Selection:
 
     def rooted(self) -> "Selection":
         """Returns the selection with each image once, and with a root: if need be, the folder above all images."""
-        root = self.root or Path(os.path.commonpath([os.path.abspath(path.parent) for path in self.paths]))
-        once = {item.name: item for item in _items(self.paths, root)}
-        return replace(self, root=root, items=tuple(once.values()))
+        root, items = self.root, self.items
+        if root is None:
+            root = Path(os.path.commonpath([os.path.abspath(path.parent) for path in self.paths]))
+            items = _items(self.paths, root)
+        return replace(self, root=root, items=tuple({item.name: item for item in items}.values()))
 
     def notes(self, results: Sequence[str] = ()) -> list[str]:
         """Returns a line about the skipped files of each folder.

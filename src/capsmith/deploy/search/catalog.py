@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from capsmith.core.database import Database, DatabaseFormat
 from capsmith.deploy.search.index_file import ADVICE, ImageIndexError, IndexBusy
 from capsmith.deploy.search.vector_file import VectorFile
@@ -114,6 +116,18 @@ def state_of(database: Database) -> State:
     if not all(type(number) is int and 0 <= number < _MOST for number in numbers):
         raise ImageIndexError(f"{database.path} is damaged ({numbers!r:.80} rows): {ADVICE}")
     return State(*numbers)
+
+
+def live_rows(database: Database, state: State) -> np.ndarray:
+    """Returns the rows of vectors that belong to a content, in order.
+
+    Raises:
+        ImageIndexError: There are no such vectors.
+    """
+    rows = np.array([row[0] for row in database.rows("SELECT row FROM contents ORDER BY row")], np.int64)
+    if len(rows) and not 0 <= rows[0] <= rows[-1] < state.rows:
+        raise ImageIndexError(f"{database.path} is damaged (vector {rows[-1]} of {state.rows}): {ADVICE}")
+    return rows
 
 
 def keep_state(connection: sqlite3.Connection, state: State) -> None:

@@ -77,6 +77,14 @@ def encode_images(
     stop = threading.Event()
     finished: queue.Queue[list[Encoded]] = queue.Queue(QUEUED)
     begin = [prepare] if prepare else []
+    lock = threading.Lock()
+    known_sizes: list[Sequence[tuple[int, int]]] = []
+
+    def sizes() -> Sequence[tuple[int, int]]:
+        with lock:  # once: some models have to load their encoders to know it
+            if not known_sizes:
+                known_sizes.append(embedder.image_sizes)
+        return known_sizes[0]
 
     def decode(item: Item) -> Decoded[Item]:
         try:
@@ -84,7 +92,7 @@ def encode_images(
             hash = hashlib.sha256(data).digest()
             if hash in known:
                 return Decoded(item, None, Encoded(item, hash))
-            pixels = load_sizes(data, embedder.image_sizes, str(item.path), framing=embedder.framing)
+            pixels = load_sizes(data, sizes(), str(item.path), framing=embedder.framing)
         except ImageError as error:
             return Decoded(item, None, Encoded(item, error=error))
         return Decoded(item, pixels, Encoded(item, hash, look_of(pixels[0])))
@@ -111,4 +119,6 @@ def encode_images(
 
 
 def _with(image: Encoded, vectors: tuple[np.ndarray, np.ndarray] | None) -> Encoded:
+    if vectors is not None and not all(np.isfinite(part).all() for part in vectors):
+        return Encoded(image.item, error=ImageError(f"{image.item.path}: the model has no vectors for it (NaN)"))
     return Encoded(image.item, image.hash, image.look, vectors, image.error)

@@ -12,7 +12,7 @@ By = Literal["visual", "semantic", "both"]
 """What hits for an image are ranked by; ``both``: the mean of the two cosines."""
 MAX_BITS = 6
 """Bits of 64 in which the looks of near-duplicates may differ."""
-MIN_COSINE = 0.97
+MIN_COSINE = 0.9
 """Least cosine of the visual vectors of near-duplicates."""
 
 

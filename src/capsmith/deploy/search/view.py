@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from capsmith.core.database import Database
-from capsmith.deploy.search.catalog import State, state_of
+from capsmith.core.errors import FeatureError
+from capsmith.deploy.search.catalog import State, live_rows, state_of
 from capsmith.deploy.search.index_file import ADVICE, ImageIndexError, IndexFile
 from capsmith.deploy.search.vector_file import KINDS, VectorFile
 from capsmith.retrieval.vectors import VectorSearch, search_of
@@ -100,11 +101,12 @@ def current_view(folder: Path, file: IndexFile, database: Database, known: View 
         except ImageIndexError:
             if not left or state_of(database) == state:  # else the files were just replaced
                 raise
-    rows = np.array([row[0] for row in database.rows("SELECT row FROM contents ORDER BY row")], np.int64)
-    if len(rows) and not 0 <= rows[0] <= rows[-1] < state.rows:
-        raise ImageIndexError(f"{database.path} is damaged (vector {rows[-1]} of {state.rows}): {ADVICE}")
+    rows = live_rows(database, state)
     live = None if len(rows) == state.rows else rows
-    return View(state, files, (semantic, visual), (search_of(semantic), search_of(visual)), live)
+    try:
+        return View(state, files, (semantic, visual), (search_of(semantic), search_of(visual)), live)
+    except FeatureError as error:
+        raise ImageIndexError(f"the vectors of {folder} are damaged ({error}): {ADVICE}") from error
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

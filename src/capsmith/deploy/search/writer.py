@@ -19,6 +19,7 @@ from capsmith.deploy.search.catalog import (
     check_blocks,
     keep_root,
     keep_state,
+    live_rows,
     open_catalog,
     root_of,
     state_of,
@@ -126,7 +127,7 @@ class IndexWriter:
         Raises:
             ConfigError: The index is of another folder, which still exists.
         """
-        name, known = os.fsencode(kept_root(root, self.folder)), root_of(self.database)
+        name, known = os.fsencode(kept_root(root, self.folder, beside=True)), root_of(self.database)
         if known == name:
             return
         if known is not None:
@@ -216,7 +217,7 @@ class IndexWriter:
 
     def compact(self, least: int = 1000) -> None:
         """Copies the vectors into new files if a quarter of them, and at least so many, belong to no image."""
-        rows = np.array([row[0] for row in self.database.rows("SELECT row FROM contents ORDER BY row")], np.int64)
+        rows = live_rows(self.database, self.state)
         if self.state.rows - len(rows) < max(least, self.state.rows // 4):
             return
         number = self.state.number + 1
@@ -250,6 +251,7 @@ class IndexWriter:
         remove_others(self.folder, self.state.number)
         for file in self._files:
             file.cut()
+        live_rows(self.database, self.state)
         check_blocks(self.database, self._files)
 
 

@@ -16,7 +16,7 @@ from capsmith.data.prepare import prepare, read_corpus
 from capsmith.data.records import SPLITS, Corpus, Record
 from capsmith.evaluation import readings
 from capsmith.evaluation.evaluate import require_report
-from capsmith.evaluation.retrieval.page import write_retrieval_page
+from capsmith.evaluation.retrieval.page import Found, write_retrieval_page
 from capsmith.metrics.retrieval import Ranks, retrieval_scores
 from capsmith.metrics.scores import Score
 from capsmith.models.embedders import run_embedder
@@ -121,7 +121,8 @@ def evaluate_embedder(embedder: RunEmbedder, out: Path, corpus: Corpus, split: s
         )
         notes = readings.record(entry, runs, directory)
     _write_scores(result)
-    write_retrieval_page(directory, config, records, ranks, images @ texts.T, scores, control, split)
+    found = Found(records, ranks, images @ texts.T, config.evaluation.shown)
+    write_retrieval_page(directory, config, split, found, scores, control)
     _log(result, notes)
     return result
 

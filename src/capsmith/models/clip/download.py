@@ -13,7 +13,7 @@ from capsmith.core.errors import ConfigError, MissingExtraError, escaped, one_li
 from capsmith.core.spelling import nearest
 from capsmith.models.clip.preset import CONVERTER, FILES, SHARDS, WEIGHTS
 
-PATIENCE = 20
+PATIENCE = 10
 """Seconds to wait for the first answer: kagglehub itself waits for each of several addresses in turn."""
 _HANDLE = "kaggle://"
 _OFFLINE = "on a machine without network pass the folder of a preset, see docs/clip.md"

@@ -93,8 +93,6 @@ class RunEmbedder:
         CheckpointError: They have different encoders.
     """
 
-    framing: Framing = "stretch"
-
     def __init__(self, members: Sequence[EmbeddingRun]) -> None:
         first, *others = self.members = list(members)
         for member in others:
@@ -136,6 +134,11 @@ class RunEmbedder:
         sizes = [encoder.size for encoder in self.config.encoders]
         known = [size for size in sizes if size is not None]
         return known if len(known) == len(sizes) else [part.image_size for part in self._encoders.parts]
+
+    @property
+    def framing(self) -> Framing:
+        """How an image is brought to the size of the encoders."""
+        return "stretch"
 
     @cached_property
     def bank(self) -> np.ndarray | None:

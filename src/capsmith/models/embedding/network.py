@@ -15,7 +15,14 @@ from capsmith.data.text.vocabulary import PAD, UNK
 from capsmith.models.decoders.dense import product
 from capsmith.models.decoders.feature_scaling import FeatureScaling
 from capsmith.models.decoders.recurrence import Recurrence, build_recurrence
-from capsmith.models.embedding.config import BagOfWordsConfig, ImageHeadConfig, JointEmbeddingConfig, RecurrentConfig
+from capsmith.models.embedding.config import (
+    AnyTextHead,
+    BagOfWordsConfig,
+    ConvolutionalConfig,
+    ImageHeadConfig,
+    JointEmbeddingConfig,
+    RecurrentConfig,
+)
 from capsmith.models.embedding.losses import hinge, infonce, negatives
 from capsmith.retrieval.heads import ImageHead, TextHead
 from capsmith.training.embedding.config import EmbeddingTrainingConfig
@@ -83,9 +90,7 @@ class TextNetwork(keras.layers.Layer):
         vectors: Initial word vectors (V, E), or None.
     """
 
-    def __init__(
-        self, config: BagOfWordsConfig | RecurrentConfig, words: int, size: int, vectors: np.ndarray | None = None
-    ) -> None:
+    def __init__(self, config: AnyTextHead, words: int, size: int, vectors: np.ndarray | None = None) -> None:
         super().__init__(name="text")
         self.config = config
         width = config.words.size
@@ -104,7 +109,14 @@ class TextNetwork(keras.layers.Layer):
             self.directions = {name: build_recurrence(config.cell, config.units, width, name=name) for name in names}
             parts = len(names) * (2 if config.pooling == "mean_max" else 1)
             self.kernel = self.add_weight(shape=(config.units * parts, size), name="kernel")
-        self.has_bag = isinstance(config, BagOfWordsConfig) or config.bag_of_words
+        self.widths: dict[int, tuple[Any, Any]] = {}
+        if isinstance(config, ConvolutionalConfig):
+            for n in config.widths:
+                kernel = self.add_weight(shape=(n * width, config.filters), name=f"convolution_{n}_kernel")
+                bias = self.add_weight(shape=(config.filters,), initializer="zeros", name=f"convolution_{n}_bias")
+                self.widths[n] = kernel, bias
+            self.kernel = self.add_weight(shape=(config.filters * len(config.widths), size), name="kernel")
+        self.has_bag = not isinstance(config, RecurrentConfig) or config.bag_of_words
         if self.has_bag:
             self.bag_kernel = self.add_weight(shape=(width, size), initializer="glorot_normal", name="bag_kernel")
         self.hidden = 0
@@ -121,15 +133,16 @@ class TextNetwork(keras.layers.Layer):
         present = ops.not_equal(tokens, PAD)
         if training and self.config.word_dropout:
             dropped = keras.random.uniform(ops.shape(tokens), seed=self.chance) < self.config.word_dropout
-            if self.directions:
+            if not isinstance(self.config, BagOfWordsConfig):
                 tokens = ops.where(dropped & present, UNK, tokens)
             else:
                 present = present & ~dropped
         x = ops.cast(ops.take(self.words, tokens, axis=0), self.compute_dtype)
         mask = ops.cast(present, self.compute_dtype)[..., None]
         y = ops.cast(self.bias, self.compute_dtype)
-        if self.directions:
-            h = self.dropout(self._recurrent(x, mask), training=training)
+        if self.directions or self.widths:
+            h = self._recurrent(x, mask) if self.directions else self._convolved(x * mask, mask)
+            h = self.dropout(h, training=training)
             y = y + product(h, self.kernel)
         if self.has_bag:
             count = ops.sum(ops.cast(present, "float32"), axis=1, keepdims=True)
@@ -140,6 +153,15 @@ class TextNetwork(keras.layers.Layer):
                 h = ops.relu(product(bag, self.hidden_kernel, self.hidden_bias))
                 y = y + product(self.hidden_dropout(h, training=training), self.output_kernel)
         return unit(y)
+
+    def _convolved(self, x: Any, mask: Any) -> Any:
+        """Returns the highest output of each filter over the windows that begin with a word, (B, widths · F)."""
+        length, found = x.shape[1], []
+        for width, (kernel, bias) in self.widths.items():
+            padded = ops.pad(x, ((0, 0), (0, width - 1), (0, 0)))
+            windows = ops.concatenate([padded[:, n : n + length] for n in range(width)], axis=-1)
+            found.append(ops.max(ops.relu(product(windows, kernel, bias)) * mask, axis=1))
+        return ops.concatenate(found, axis=-1)
 
     def _recurrent(self, x: Any, mask: Any) -> Any:
         """Returns the outputs of both directions, pooled over words."""
@@ -164,13 +186,15 @@ class TextNetwork(keras.layers.Layer):
 
     def head(self) -> TextHead:
         """Returns the same function in NumPy."""
-        names = ["words", "bias"] + ["kernel"] * bool(self.directions) + ["bag_kernel"] * self.has_bag
+        names = ["words", "bias"] + ["kernel"] * bool(self.directions or self.widths) + ["bag_kernel"] * self.has_bag
         names += ["hidden_kernel", "hidden_bias", "output_kernel"] * bool(self.hidden)
         arrays = {name: _numbers(getattr(self, name)) for name in names}
         for name, layer in self.directions.items():
             arrays[f"{name}_kernel"] = _numbers(layer.kernel)
             arrays[f"{name}_recurrent"] = _numbers(layer.recurrent_kernel)
             arrays[f"{name}_bias"] = _numbers(layer.bias)
+        for n, (kernel, bias) in self.widths.items():
+            arrays[f"convolution_{n}_kernel"], arrays[f"convolution_{n}_bias"] = _numbers(kernel), _numbers(bias)
         if isinstance(self.config, RecurrentConfig):
             return TextHead(self.config.cell, self.config.pooling, arrays)
         return TextHead("", "mean", arrays)

@@ -43,7 +43,8 @@ class PairBatches:
     ) -> None:
         self.source, self.examples, self.groups = source, examples, groups.astype(np.int32)
         self.captions_per_image, self.seed, self.flipped_ids = captions_per_image, seed, flipped_ids
-        self.images = max(1, min(batch_size // captions_per_image, len(examples)))
+        parts = -(-len(examples) // max(1, batch_size // captions_per_image))  # of a pass, with as many images each
+        self.images = len(examples) // parts
         self.batch_size = self.images * captions_per_image
         captions = sum(len(example.captions) for example in examples)
         self.passes = max(1, round(captions / len(examples) / captions_per_image))

@@ -55,7 +55,7 @@ class RetrievalConfig(Settings):
     after_training: Literal["test", "dev"] | None = "test"
     """Split that ``train`` scores and reports at the end; null for none."""
     examples: int = Field(default=40, ge=0)
-    """Images and captions shown in the report, best and worst first."""
+    """Queries shown in the report: half of them images and half captions, best and worst of each."""
     shown: int = Field(default=5, ge=1, le=100)
     """Results shown for each of them."""
 
