@@ -62,7 +62,7 @@ def test_several_photos_have_their_names_before(place, capsys):
 
 def test_json_has_similarity_and_score(place, capsys):
     shown = json.loads(run(capsys, "run", "photos/red.png", "--captions", "library.csv", "--json").out)
-    assert shown["image"] == "photos/red.png" and shown["correction"] == "csls"
+    assert shown["image"] == "photos/red.png" and shown["correction"] == "inverted_softmax"
     first = shown["captions"][0]
     assert {*first} == {"rank", "caption", "similarity", "score", "theme", "description"}
     assert first["rank"] == 1 and first["theme"] == "moods" and first["score"] != first["similarity"]

@@ -295,6 +295,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     pickles,
     plugins,
     readers,
+    recommending,
     run_files,
     scoring,
     searching,

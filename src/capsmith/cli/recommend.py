@@ -41,7 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--correction",
         metavar="NAME",
         help="how to correct the ranking for captions that are close to every photo: none, csls or inverted_softmax; "
-        "by default csls, or none if the model has no images to compare with",
+        "by default inverted_softmax, or none if the model has no images to compare with",
+    )
+    parser.add_argument(
+        "--bank",
+        type=Path,
+        metavar="INDEX",
+        help="compare with the images of this index, not with those of the training",
     )
     parser.add_argument(
         "--engine", metavar="clip:MODEL", help="use a CLIP model, a preset or a folder, instead of a run"
@@ -55,12 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the best captions of each photo, and reports unreadable ones at the end."""
+    from capsmith.cli.keras_import import load_keras
     from capsmith.core.terminal import print_error, require_output
     from capsmith.core.user_cache import user_cache
     from capsmith.deploy.folder.selection import select
     from capsmith.deploy.recommend.library import Library
     from capsmith.deploy.recommend.recommender import Recommender, require_top
     from capsmith.deploy.recommend.vectors import FOLDER
+    from capsmith.deploy.search.bank import bank_of_index
     from capsmith.models.embedders import load_embedder
 
     require_output("captions")
@@ -72,8 +80,10 @@ def run(args: argparse.Namespace) -> int:
     for note in selection.notes():
         print_error(note)
     embedder = load_embedder(models or None, args.engine)
+    load_keras()
     cache = None if args.no_cache else user_cache()
-    recommender = Recommender(embedder, library, None if cache is None else cache / FOLDER, args.correction)
+    bank = None if args.bank is None else bank_of_index(args.bank, embedder)
+    recommender = Recommender(embedder, library, None if cache is None else cache / FOLDER, args.correction, bank)
     for note in recommender.notes:
         print_error(f"note: {note}")
     return _recommend(args, recommender, selection)
@@ -81,18 +91,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _recommend(args: argparse.Namespace, recommender: Any, selection: Any) -> int:
     from capsmith.cli.folder_options import report_failures
-    from capsmith.core.errors import ImageError
     from capsmith.core.terminal import print_json, print_line
+    from capsmith.deploy.recommend.photos import photo_vectors
 
     failed = list(selection.failed)
     several = len(selection.paths) > 1
     printed = 0
-    for path in selection.paths:
-        try:
-            found = recommender.recommend(path, args.top, args.diverse, args.theme)
-        except ImageError as error:
-            failed.append(error)
+    for path, vector, error in photo_vectors(recommender.embedder, selection.paths):
+        if vector is None:
+            failed += [error] if error is not None else []
             continue
+        found = recommender.recommend_vectors(vector[None], args.top, args.diverse, args.theme)[0]
         if args.json:
             captions = [vars(one) for one in found]
             print_json({"image": str(path), "correction": recommender.correction, "captions": captions})

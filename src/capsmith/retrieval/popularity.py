@@ -15,8 +15,8 @@ Correction = Literal["none", "csls", "inverted_softmax"]
 CORRECTIONS: tuple[Correction, ...] = ("none", "csls", "inverted_softmax")
 NEIGHBOURS = 10
 """Neighbours that CSLS averages over (Conneau et al. 2018 use 10)."""
-TEMPERATURE = 0.05
-"""Temperature of the inverted softmax: the inverse of β of Smith et al. 2017."""
+TEMPERATURE = 0.07
+"""Temperature of the inverted softmax, the inverse of β of Smith et al. 2017; chosen on dev (docs/recommend.md)."""
 _BLOCK = 1 << 24  # similarities that are in memory at once
 
 

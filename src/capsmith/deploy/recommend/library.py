@@ -166,7 +166,7 @@ def _checked(rows: Iterable[Row], name: str) -> Library:
 
 def _clean(value: object) -> str:
     """Returns a text in form NFC on one line; empty for None, and for values that are not text."""
-    return " ".join(nfc(value).split()) if isinstance(value, str) else ""
+    return " ".join(nfc(value).split()) if value and isinstance(value, str) else ""
 
 
 def _problem(row: Row, cleaned: dict[str, str]) -> str:

@@ -14,12 +14,13 @@ from capsmith.core.errors import ConfigError, DataError
 from capsmith.core.spelling import nearest
 from capsmith.deploy.recommend.diversity import choose_diverse
 from capsmith.deploy.recommend.library import Library
+from capsmith.deploy.recommend.photos import image_vector
 from capsmith.deploy.recommend.vectors import text_vectors
 from capsmith.retrieval.embedder import Embedder
 from capsmith.retrieval.popularity import CORRECTIONS, Correction, corrected
-from capsmith.vision.images import ImageSource, load_image
+from capsmith.vision.images import ImageSource
 
-CORRECTION: Correction = "csls"
+CORRECTION: Correction = "inverted_softmax"
 """The correction that is used unless another is named, where there is a bank; chosen on dev (docs/recommend.md)."""
 MAX_TOP = 1000
 _POOL, _POOL_FACTOR = 50, 10  # candidates of a diverse choice: at least so many, and so many for each caption
@@ -107,8 +108,7 @@ class Recommender:
             ConfigError: ``top`` is out of range, or a theme does not exist.
         """
         self._check(top, themes)
-        pixels = [load_image(image, size)[None] for size in self.embedder.image_sizes]
-        return self.recommend_features(self.embedder.encode(*pixels), top, diverse, themes)[0]
+        return self.recommend_vectors(image_vector(self.embedder, image)[None], top, diverse, themes)[0]
 
     def recommend_features(
         self, features: np.ndarray, top: int = 5, diverse: bool = False, themes: Sequence[str] = ()

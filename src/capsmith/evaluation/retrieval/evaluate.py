@@ -98,7 +98,7 @@ def evaluate_embedder(embedder: RunEmbedder, out: Path, corpus: Corpus, split: s
     """
     config, runs = embedder.config, [member.run.path for member in embedder.members]
     evaluated = readings.sources(runs)
-    images, texts, owner, records = _vectors(embedder, corpus, split)
+    images, texts, owner, records = split_vectors(embedder, corpus, split)
     ids = [record.image_id for record in records]
     ranks = Ranks.of(images, texts, owner)
     scores = retrieval_scores(ranks, ids)
@@ -127,7 +127,7 @@ def evaluate_embedder(embedder: RunEmbedder, out: Path, corpus: Corpus, split: s
     return result
 
 
-def _vectors(
+def split_vectors(
     embedder: RunEmbedder, corpus: Corpus, split: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Record]]:
     """Returns the vectors of the images of a split and of their captions, the image of each caption, and the images."""
