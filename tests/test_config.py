@@ -17,7 +17,7 @@ OURS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 def test_every_shipped_config_is_valid_and_commented(path):
     config = load_config(path)
     assert path.read_text().startswith("# ")
-    assert config.training.metric in ("cider", "bleu4")
+    assert config.training.metric in ({"cider", "bleu4"} if hasattr(config, "decoder") else {"recall"})
 
 
 def test_configs_are_shipped():
@@ -33,8 +33,12 @@ def test_a_saved_config_loads_to_the_same_config(path, tmp_path):
     save_config(config, tmp_path / "run" / "config.yaml")
     assert load_config(tmp_path / "run" / "config.yaml") == config
     saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))
-    assert saved["decoder"]["units"] == config.decoder.units
-    assert saved["evaluation"]["batch_size"] == 128  # every default is written out
+    if hasattr(config, "decoder"):
+        assert saved["decoder"]["units"] == config.decoder.units
+        assert saved["evaluation"]["batch_size"] == 128  # every default is written out
+    else:
+        assert saved["embedding"]["text"]["units"] == config.embedding.text.units
+        assert saved["training"]["learn_temperature"] is False
 
 
 @pytest.mark.parametrize("name", ["1e3", "0E0", "12_0e-4", "no", "1.5", "2024-01-01", "a\x85b", "a: b", "null"])
