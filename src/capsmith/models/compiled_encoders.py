@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from capsmith.core.compilation import compiled
-from capsmith.vision.encoder import AnyEncoder
+from capsmith.vision.encoder import Encoder
 from capsmith.vision.file_encoder import FileEncoder
 from capsmith.vision.joined import join_features
 
@@ -20,13 +20,11 @@ class CompiledEncoders:
     """The encoders of one model.
 
     Args:
-        encoder: The encoder, or several that are joined.
-        frozen: Whether its features were stored for training: grids then become float16, the precision of a store, so
-            that an image file and its stored features give the same result.
+        parts: The encoders.
     """
 
-    def __init__(self, encoder: AnyEncoder, frozen: bool) -> None:
-        self.parts, self.stored = encoder.parts, frozen and len(encoder.feature_shape) == 2
+    def __init__(self, parts: Sequence[Encoder | FileEncoder]) -> None:
+        self.parts = parts
 
     def encode_with(self, number: int, pixels: np.ndarray) -> np.ndarray:
         """Returns the features of pixels (B, H, W, 3) in 0–255 from one of the encoders."""
@@ -34,10 +32,6 @@ class CompiledEncoders:
             return encoder.encode(pixels)
         features: np.ndarray = keras.ops.convert_to_numpy(self._compiled[number](keras.ops.convert_to_tensor(pixels)))
         return features
-
-    def join(self, features: Sequence[np.ndarray]) -> np.ndarray:
-        """Joins the features of the encoders."""
-        return join_features([part.astype(np.float16) for part in features] if self.stored else features)
 
     @cached_property
     def _compiled(self) -> list[Callable[[Any], Any]]:
@@ -47,3 +41,17 @@ class CompiledEncoders:
             else compiled(partial(encoder.model, training=False), encoder.model)
             for encoder in self.parts
         ]
+
+
+def join_as_stored(features: Sequence[np.ndarray], frozen: bool) -> np.ndarray:
+    """Joins the features of several encoders into what a model reads.
+
+    Grids of frozen encoders become float16, the precision of a feature store: an image file and its stored features
+    give the same result.
+
+    Args:
+        features: One array (B, D) or (B, L, D) for each encoder.
+        frozen: Whether the encoders are frozen.
+    """
+    stored = frozen and features[0].ndim == 3
+    return join_features([part.astype(np.float16) for part in features] if stored else features)

@@ -4,18 +4,16 @@ B images · L regions · D channels.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import keras
 import numpy as np
 from pydantic import Field
 
 from capsmith.config import Config, save_config
-from capsmith.core.compilation import compiled
 from capsmith.core.errors import CheckpointError
 from capsmith.core.files import read_json, write_json
 from capsmith.core.plugin_requirements import write_requirements
@@ -25,6 +23,7 @@ from capsmith.decoding.stepper import DecoderStepper
 from capsmith.models.arguments import check_pixels
 from capsmith.models.caption_model import CaptionModel, build_model
 from capsmith.models.checkpoints import load_weights, save_weights
+from capsmith.models.compiled_encoders import CompiledEncoders, join_as_stored
 from capsmith.models.feature_origin import FeatureOrigin
 from capsmith.models.judge_copy import require_same_judge
 from capsmith.models.run import RunDirectory
@@ -35,7 +34,6 @@ from capsmith.retrieval.caption_judge import CaptionJudge
 from capsmith.retrieval.judge_file import StoredJudge
 from capsmith.vision.encoder import AnyEncoder, Encoder, join_encoders
 from capsmith.vision.file_encoder import FileEncoder
-from capsmith.vision.joined import join_features
 from capsmith.vision.regions import grid_of
 from capsmith.vision.saved_encoder import load_encoder, load_encoders, save_encoders
 
@@ -202,28 +200,15 @@ class KerasMember:
 
     def encode_with(self, number: int, pixels: np.ndarray) -> np.ndarray:
         """Returns the features of pixels (B, H, W, 3) from one of the encoders."""
-        if isinstance(encoder := self.encoders[number], FileEncoder):
-            return encoder.encode(pixels)
-        features: np.ndarray = keras.ops.convert_to_numpy(self._compiled[number](keras.ops.convert_to_tensor(pixels)))
-        return features
+        return self._compiled.encode_with(number, pixels)
 
     def join(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """Joins the features of the encoders into what the decoder reads.
-
-        Grids of frozen encoders become float16, the precision of a feature store: an image file and its stored
-        features give the same caption.
-        """
-        stored = len(self.feature_shape) == 2 and not self.config.trains_encoder
-        return join_features([part.astype(np.float16) for part in parts] if stored else parts)
+        """Joins the features of the encoders into what the decoder reads."""
+        return join_as_stored(parts, frozen=not self.config.trains_encoder)
 
     @cached_property
-    def _compiled(self) -> list[Callable[[Any], Any]]:
-        return [
-            encoder.encode
-            if isinstance(encoder, FileEncoder)
-            else compiled(partial(encoder.model, training=False), encoder.model)
-            for encoder in self.encoders
-        ]
+    def _compiled(self) -> CompiledEncoders:
+        return CompiledEncoders(self.encoders)
 
 
 def _load_encoders(config: Config, run: RunDirectory, frozen: dict[str, Encoder | FileEncoder] | None) -> AnyEncoder:

@@ -154,8 +154,10 @@ class RunEmbedder:
         """Returns the features (N, D) or (N, L, D) of pixels (N, H, W, 3) in 0–255, one array for each encoder."""
         require_same_process(self._process)
         check_pixels(pixels, self.image_sizes)
+        from capsmith.models.compiled_encoders import join_as_stored
+
         encoders = self._encoders
-        return encoders.join([encoders.encode_with(number, array) for number, array in enumerate(pixels)])
+        return join_as_stored([encoders.encode_with(number, array) for number, array in enumerate(pixels)], frozen=True)
 
     def embed_features(self, features: np.ndarray) -> np.ndarray:
         """Returns the unit vectors (N, d), float32, of images in the joint space."""
@@ -180,7 +182,7 @@ class RunEmbedder:
         from capsmith.vision.saved_encoder import load_encoders
 
         first = self.members[0]
-        return CompiledEncoders(load_encoders(first.config.encoders, first.run.path), frozen=True)
+        return CompiledEncoders(load_encoders(first.config.encoders, first.run.path).parts)
 
     def _joined(self, vectors: Sequence[np.ndarray]) -> np.ndarray:
         if len(vectors) == 1:
