@@ -330,7 +330,7 @@ def test_ordinary_images_do_not_wait_for_large_ones(monkeypatch):
     """Two large images are decoded one after the other, and an ordinary one meanwhile, though there is one worker."""
     decoding, most, go = 0, 0, threading.Event()
 
-    def load(image, size, name):
+    def load(image, size, name, **_):
         nonlocal decoding, most
         if image.width > 2000:
             decoding += 1
