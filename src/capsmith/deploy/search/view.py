@@ -103,10 +103,16 @@ def current_view(folder: Path, file: IndexFile, database: Database, known: View 
                 raise
     rows = live_rows(database, state)
     live = None if len(rows) == state.rows else rows
+    searches = (_search(files[0], semantic), _search(files[1], visual))
+    return View(state, files, (semantic, visual), searches, live)
+
+
+def _search(file: VectorFile, vectors: np.ndarray) -> VectorSearch:
+    """Returns the search over the vectors of a file."""
     try:
-        return View(state, files, (semantic, visual), (search_of(semantic), search_of(visual)), live)
+        return search_of(vectors)
     except FeatureError as error:
-        raise ImageIndexError(f"the vectors of {folder} are damaged ({error}): {ADVICE}") from error
+        raise ImageIndexError(f"{file.path} is damaged ({error}): {ADVICE}") from error
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
