@@ -87,6 +87,17 @@ def _(shop: Workshop) -> list[str]:
     return ["index", str(shop.toy.run), str(shop.toy.data / "images"), "--out", str(index)]
 
 
+@_search("index: a folder that does not exist", "nowhere", "no such folder")
+def _(shop: Workshop) -> list[str]:
+    return ["index", str(shop.toy.run), str(shop / "nowhere"), "--out", str(shop / "new.index")]
+
+
+@_search("index: an image in place of a folder", "red_ball.png", "not a folder")
+def _(shop: Workshop) -> list[str]:
+    image = shop.toy.data / "images" / "red_ball.png"
+    return ["index", str(shop.toy.run), str(image), "--out", str(shop / "new.index")]
+
+
 @_search("search: a folder of images", "album", "capsmith index")
 def _(shop: Workshop) -> list[str]:
     return ["search", str(_index(shop).parent), "--text", "red"]

@@ -9,6 +9,8 @@ from PIL import Image
 from capsmith.core.errors import ConfigError, ImageError
 from capsmith.deploy.search import ImageIndex, ImageIndexError, build_index
 from capsmith.deploy.search.image_index import UnknownImage
+from capsmith.retrieval.vectors import search as vector_search
+from capsmith.retrieval.vectors.inverted_lists import Quantizer
 from capsmith.vision.images import load_image
 from tests.support.toy_index import picture
 
@@ -153,3 +155,26 @@ def test_hits_as_plain_data(index):
     values = index.search_text("red", top=1)[0].as_dict()
     assert values == {"id": values["id"], "path": "red.png", "semantic": values["semantic"], "duplicates": []}
     assert values["semantic"] == round(values["semantic"], 4)
+
+
+def test_what_faiss_prepares_is_kept_in_the_index(photos, out, toy, monkeypatch, tmp_path):
+    pytest.importorskip("faiss")
+    monkeypatch.setattr(vector_search, "EXACT_UP_TO", 4)
+    build_index(photos, out, toy)
+    trained = []
+    train = Quantizer.train
+    monkeypatch.setattr(Quantizer, "train", lambda vectors: trained.append(len(vectors)) or train(vectors))
+
+    def search():
+        with ImageIndex.open(out, toy) as opened:
+            return [hit.path for hit in opened.search_text("red", top=3)]
+
+    hits = search()
+    assert trained == [8, 8]  # semantic and visual vectors
+    assert search() == hits and hits[0] == "red.png"
+    assert trained == [8, 8]
+    for kind in ("semantic", "visual"):  # a link could lead out of the index
+        (out / f"{kind}.faiss").rename(tmp_path / kind)
+        (out / f"{kind}.faiss").symlink_to(tmp_path / "elsewhere")
+    assert search() == hits and trained == [8, 8, 8, 8]
+    assert not (tmp_path / "elsewhere").exists()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from capsmith.core.errors import CapsmithError, ImageError, one_line
+from capsmith.core.errors import CapsmithError, DataError, ImageError, one_line
 from capsmith.core.files import path_argument
 from capsmith.core.log import get_logger
 from capsmith.core.progress import progress_bar
@@ -117,6 +117,8 @@ def build_index(
         KeyboardInterrupt: With a note that says how to go on.
     """
     root, folder = path_argument(images, "images"), path_argument(out, "out")
+    if not root.is_dir():
+        raise DataError(f"{root}: {'not a folder of images' if root.exists() else 'no such folder'}")
     selection = select([root], recursive).rooted()
     with IndexWriter.open(folder, IndexFile.of(embedder, runs, engine), embedder) as writer:
         writer.take_root(root)

@@ -40,7 +40,7 @@ class VectorFile:
 
     def __init__(self, folder: Path, kind: str, number: int, size: int, rows: int) -> None:
         self.path = folder / f"{kind}-{number}.f16"
-        self.size, self.rows = size, rows
+        self.kind, self.size, self.rows = kind, size, rows
         require_own_file(self.path)
 
     def check(self) -> None:

@@ -108,9 +108,10 @@ def current_view(folder: Path, file: IndexFile, database: Database, known: View 
 
 
 def _search(file: VectorFile, vectors: np.ndarray) -> VectorSearch:
-    """Returns the search over the vectors of a file."""
+    """Returns the search over the vectors of a file. What an approximate one prepares is kept in the index."""
+    prepared = file.path.parent / f"{file.kind}.faiss"
     try:
-        return search_of(vectors)
+        return search_of(vectors, cache=None if prepared.is_symlink() else prepared)
     except FeatureError as error:
         raise ImageIndexError(f"{file.path} is damaged ({error}): {ADVICE}") from error
 

@@ -99,11 +99,15 @@ class FaissSearch:
 
     @classmethod
     def open(cls, vectors: np.ndarray, folder: Path | None) -> "FaissSearch":
-        """Loads what a folder holds for these vectors, or builds it; raises as ``build``."""
+        """Loads what a folder holds for these vectors, or builds it; raises as ``build``.
+
+        If the folder cannot be written, or another process is writing into it, nothing is kept.
+        """
         if folder is not None:
-            with contextlib.suppress(FeatureError):
-                return cls.load(vectors, folder)
-        return cls.build(vectors, folder)
+            for source in (cls.load, cls.build):
+                with contextlib.suppress(FeatureError):
+                    return source(vectors, folder)
+        return cls.build(vectors)
 
     def __len__(self) -> int:
         return len(self.vectors)
