@@ -132,7 +132,7 @@ def find(words: Words, tokens: Sequence[str], start: int) -> tuple[int, Entry] |
     if not heads:
         return None
     for length in range(min(words.longest, len(tokens) - start), 0, -1):
-        candidates = [(head,) for head in heads]
+        candidates: list[tuple[str, ...]] = [(head,) for head in heads]
         for token in tokens[start + 1 : start + length]:
             candidates = [(*before, form) for before in candidates for form in singular(token)]
         found = next((words.entries[words_] for words_ in candidates if words_ in words.entries), None)
