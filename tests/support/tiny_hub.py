@@ -8,7 +8,7 @@ SIDE, WIDTH = 32, 16
 
 
 def save_tiny(kind: str, folder: Path, seed: int = 0, converter: bool = True, **changed: Any) -> Any:
-    """Saves a preset with patches of 8 pixels and two layers, and returns its backbone.
+    """Saves a preset with patches of 8 pixels and two layers, and returns the backbone that keras-hub loads from it.
 
     Args:
         kind: ``vit``, ``dinov2``, ``dinov3`` or ``siglip``.
@@ -44,7 +44,7 @@ def save_tiny(kind: str, folder: Path, seed: int = 0, converter: bool = True, **
     if converter:
         scale, offset = [1 / 255 / 0.25, 1 / 255 / 0.26, 1 / 255 / 0.27], [-0.48 / 0.25, -0.45 / 0.26, -0.4 / 0.27]
         made(image_size=(SIDE, SIDE), scale=scale, offset=offset).save_to_preset(str(folder))
-    return backbone
+    return type(backbone).from_preset(str(folder))
 
 
 def random_weights(backbone: Any, seed: int) -> None:

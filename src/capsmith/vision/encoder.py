@@ -12,11 +12,12 @@ from keras import layers, ops
 from capsmith.core.errors import CheckpointError, FeatureError
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.custom import load_custom
+from capsmith.vision.encoder_folder import EncoderFolder
 from capsmith.vision.encoders import ENCODERS, Preprocess
 from capsmith.vision.file_encoder import FileEncoder
-from capsmith.vision.fingerprint import encoder_fingerprint
-from capsmith.vision.hub.description import HubEncoder, find_preset, read_preset
-from capsmith.vision.hub.networks import preset_core
+from capsmith.vision.fingerprint import describe_differences, encoder_fingerprint
+from capsmith.vision.hub.description import HubEncoder, find_preset, is_saved, read_preset, saved_description
+from capsmith.vision.hub.networks import preset_core, saved_core
 from capsmith.vision.joined import joined_shape
 from capsmith.vision.networks import build_network, layers_after
 from capsmith.vision.regions import grid_of
@@ -115,14 +116,24 @@ def build_encoder(config: EncoderConfig) -> Encoder | FileEncoder:
         except CheckpointError as error:
             raise FeatureError(f"encoder.weights: {error}") from error
     if config.preset is not None:
-        folder = find_preset(config.preset)
-        preset = read_preset(folder, config.requested_size)
-        return assemble_encoder(preset_core(preset, folder, config.output == "grid"), config, fingerprint, preset)
+        return _hub_encoder(find_preset(config.preset), config, fingerprint)
     if config.type == "custom":
         core = load_custom(Path(config.weights).expanduser(), config.layer, config.size)
     else:
         core = build_network(config)
     return assemble_encoder(core, config, fingerprint)
+
+
+def _hub_encoder(folder: Path, config: EncoderConfig, fingerprint: dict[str, Any]) -> Encoder:
+    grid = config.output == "grid"
+    if not is_saved(folder):
+        preset = read_preset(folder, config.requested_size)
+        return assemble_encoder(preset_core(preset, folder, grid), config, fingerprint, preset)
+    preset, saved = saved_description(folder)
+    if differences := describe_differences(fingerprint, saved):
+        raise FeatureError(f"encoder.preset: {folder} has another encoder ({differences})")
+    core = saved_core(preset, EncoderFolder(folder).weights, grid)
+    return assemble_encoder(core, config, fingerprint, preset)
 
 
 def assemble_encoder(

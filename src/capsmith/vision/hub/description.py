@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from capsmith.core.errors import CheckpointError, ConfigError
+from capsmith.core.errors import CheckpointError, ConfigError, escaped
 from capsmith.core.readers.file_schema import FileSchema
+from capsmith.core.readers.json_files import read_json
+from capsmith.vision.encoder_folder import EncoderFolder
 from capsmith.vision.framing import ImageSize, Resize
 from capsmith.vision.hashes import json_sha256
 from capsmith.vision.hub.families import FAMILIES, KIND, Family
@@ -141,13 +143,41 @@ def projection_size(folder: Path) -> int:
 
 
 def find_preset(name: str) -> Path:
-    """Returns the folder of a preset by its folder or name; see ``preset_folder``."""
+    """Returns the folder of a preset by its folder or name, or the run that is named instead; see ``preset_folder``."""
+    folder = Path(name).expanduser()
+    if folder.name != name and not folder.is_dir():
+        raise ConfigError(
+            f"{KIND.prefix}{escaped(name)}: no such folder; a run that was trained with it has a copy: set "
+            "encoder.preset to the run, or to its encoder_1, encoder_2 …"
+        )
     return preset_folder(name, KIND)
 
 
 def preset_hash(name: str) -> str:
     """Returns the SHA-256 of everything in a preset that features depend on, and of how it is used."""
-    return f"sha256:{json_sha256({'method': METHOD, 'files': file_hashes(find_preset(name), KIND)})}"
+    folder = find_preset(name)
+    if is_saved(folder):
+        return str(saved_description(folder)[1]["weights"])
+    return f"sha256:{json_sha256({'method': METHOD, 'files': file_hashes(folder, KIND)})}"
+
+
+def is_saved(folder: Path) -> bool:
+    """Returns whether a folder is a run, or part of one, which keeps a preset's image encoder."""
+    return EncoderFolder(folder).description.is_file() and not (folder / CONFIG).is_file()
+
+
+def saved_description(folder: Path) -> tuple[HubEncoder, dict[str, Any]]:
+    """Returns the image encoder that a run keeps, and its fingerprint.
+
+    Raises:
+        CheckpointError: The run keeps none, or is damaged.
+    """
+    path = EncoderFolder(folder).description
+    content = read_json(path, CheckpointError)
+    fingerprint = content.get("fingerprint") if isinstance(content, dict) else None
+    if not isinstance(fingerprint, dict) or fingerprint.get("type") != "hub":
+        raise CheckpointError(f"{path}: the run has no encoder of type hub: set encoder.preset to a preset")
+    return from_json(content.get("preset"), path), fingerprint
 
 
 class _Projected(FileSchema):
