@@ -9,10 +9,9 @@ from capsmith.cli.options import add_plugin
 _EXIT = "Exit code: 0; 2 if an image could not be read, or a part of its description failed (the others are done)."
 _HINTS = {
     "objects": "--detector MODEL.onnx",
-    "grounding": "--detector MODEL.onnx",
     "similar": "--library INDEX",
     "found": "--source FOLDER",
-    "recommendations": "--library INDEX, --embedding RUN or --engine clip:MODEL",
+    "recommendations": "name it by --library INDEX, --embedding RUN or --engine clip:MODEL",
 }
 
 
@@ -24,9 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXIT
     parser.add_argument(
         "--model",
-        default="starter",
         metavar="MODEL",
-        help="the captioner: a run, an export, a model of another program such as blip:NAME, or starter (the default)",
+        help="the captioner: a run, an export, or one of others such as blip:NAME; by default the starter",
     )
     parser.add_argument("--detector", metavar="MODEL.onnx", help="finds objects, which confirm words of the caption")
     parser.add_argument(
@@ -93,7 +91,8 @@ def run(args: argparse.Namespace) -> int:
     for note in selection.notes():
         print_error(note)
     for part, reason in describer.missing().items():
-        print_error(f"note: {part} left out: {reason}" + (f" ({_HINTS[part]})" if part in _HINTS else ""))
+        if part in _HINTS:
+            print_error(f"note: {part} left out: {reason} ({_HINTS[part]})")
     failed: list[Exception] = list(selection.failed)
     described: list[tuple[Any, Any]] = []
     query = None if args.query == "auto" else args.query
@@ -123,26 +122,25 @@ def _describer(args: argparse.Namespace) -> Any:
     from capsmith.cli.caption_model import plain_model
     from capsmith.cli.keras_import import load_keras
     from capsmith.core.errors import ConfigError
+    from capsmith.core.starter import starter_folder
     from capsmith.deploy.describe.parts import ImageVectors
     from capsmith.deploy.describe.pipeline import Describer
     from capsmith.deploy.describe.record import Names
     from capsmith.deploy.recommend.library import Library
     from capsmith.deploy.search.image_index import ImageIndex
 
-    model = plain_model(args.model, bool(args.plugin))
+    model = plain_model(args.model or starter_folder(), bool(args.plugin))
     library = _library(args)
     source = _source(args)
     detector = _detector(args)
     embedder = _embedder(args)
     for option in ("captions", "source"):
         if getattr(args, option) is not None and embedder is None:
-            raise ConfigError(
-                f"--{option} needs a joint embedding, which --library INDEX, --embedding RUN or --engine clip:MODEL names"
-            )
+            raise ConfigError(f"--{option} needs a joint embedding: {_HINTS['recommendations']}")
     index = None if args.library is None else ImageIndex.open(args.library, embedder)
     captioner = model.load()
     names = Names(
-        captioner=str(args.model),
+        captioner=str(args.model or "the starter"),
         detector=getattr(detector, "name", "detector"),
         index=str(args.library),
         library="the example library" if args.captions is None else str(args.captions),
@@ -233,8 +231,9 @@ def _lines(one: Any) -> Any:
         yield "caption", [one.caption.text]
     if one.grounding is not None:
         words = one.grounding.words
-        yield "confirmed", [f"{w.word} ({_scores(one, w.objects)})" for w in words if w.confirmed]
-        yield "not confirmed", [f"{w.word} (no {w.object} detected)" for w in words if not w.confirmed]
+        named = [(w.status, w.word, _scores(one, w.objects) or f"no {w.object} detected") for w in words]
+        yield "confirmed", [f"{word} ({why})" for status, word, why in named if status == "confirmed"]
+        yield "not confirmed", [f"{word} ({why})" for status, word, why in named if status == "unconfirmed"]
     if one.objects is not None:
         yield "objects", [f"{found.label} {found.score:.2f}" for found in one.objects.objects] or ["none"]
     for similar in (one.similar, one.found):

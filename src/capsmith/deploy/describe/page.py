@@ -23,6 +23,7 @@ MOST = 200
 """Images on a page: one has 200 to 500 kB."""
 LARGE, SMALL = 1120, 240
 """The longer sides of the described image and of similar ones in pixels."""
+_TAG = 18, 6  # room of a label in percent of the image's width and height
 _QUALITY = {LARGE: 84, SMALL: 76}
 
 
@@ -64,6 +65,8 @@ class Box:
         number: Its number in the record.
         object: The object.
         left: Left edge in percent of the width; ``top``, ``width`` and ``height`` likewise.
+        inside: Whether the label stands inside the box: there is no room above it.
+        row: By how many lines the label is lower, so that it covers no other.
     """
 
     number: int
@@ -72,6 +75,8 @@ class Box:
     top: float
     width: float
     height: float
+    inside: bool
+    row: int = 0
 
 
 @dataclass(frozen=True)
@@ -175,12 +180,22 @@ def _pieces(one: Description) -> list[Piece]:
 def _boxes(detected: Detected | None) -> list[Box]:
     if detected is None or not detected.width or not detected.height:
         return []
-    boxes = []
-    for number, one in enumerate(detected.objects):
+    boxes: list[Box] = []
+    for number, one in sorted(enumerate(detected.objects), key=lambda pair: -_area(pair[1])):
         left, top, right, bottom = one.box
         across, down = 100 / detected.width, 100 / detected.height
-        boxes.append(Box(number, one, left * across, top * down, (right - left) * across, (bottom - top) * down))
-    return sorted(boxes, key=lambda box: -box.width * box.height)
+        place = left * across, top * down
+        inside = place[1] < _TAG[1]
+        near = (other for other in boxes if other.inside == inside and abs(other.left - place[0]) < _TAG[0])
+        row = max((other.row + 1 for other in near if abs(other.top - place[1]) < _TAG[1]), default=0)
+        size = (right - left) * across, (bottom - top) * down
+        boxes.append(Box(number, one, *place, *size, inside, row))
+    return boxes
+
+
+def _area(found: Detection) -> float:
+    left, top, right, bottom = found.box
+    return (right - left) * (bottom - top)
 
 
 def _card(image: SimilarImage, folder: Path) -> Card:
