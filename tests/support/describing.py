@@ -49,7 +49,7 @@ class FixedDetector:
 class FolderSource:
     """Has the images of a folder for each query; ``queries`` are those that were asked."""
 
-    name = "folder"
+    name, reads_query = "folder", True
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.queries = folder, []
@@ -63,7 +63,7 @@ class FolderSource:
 class Broken:
     """Fails, whatever it is asked."""
 
-    name, fingerprint, labels, threshold, correction = "broken", "", (), 0.5, "none"
+    name, fingerprint, labels, threshold, correction, reads_query = "broken", "", (), 0.5, "none", True
 
     def __init__(self, message: str = "it broke", error: type[Exception] = CapsmithError) -> None:
         self.message, self.error = message, error

@@ -54,9 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--query",
-        default="auto",
         metavar="WORDS",
         help="what the source is asked; auto (the default) takes the objects that the caption names",
+    )
+    parser.add_argument(
+        "--candidates",
+        type=int,
+        metavar="N",
+        help="images of the source to compare; by default 200 of a folder, 30 of other sources",
     )
     parser.add_argument(
         "--top",
@@ -167,11 +172,20 @@ def _detector(args: argparse.Namespace) -> Any:
 
 
 def _source(args: argparse.Namespace) -> Any:
-    if args.source is None:
-        return None
-    from capsmith.deploy.describe.sources import open_source
+    from capsmith.core.errors import ConfigError
 
-    return open_source(args.source)
+    if args.source is None:
+        for option in ("query", "candidates"):
+            if getattr(args, option) is not None:
+                raise ConfigError(f"--{option} needs --source: a folder, a list of addresses, or pixabay")
+        return None
+    import os
+
+    from capsmith.deploy.describe.sources.opening import MAX_LIMIT, open_source
+
+    if args.candidates is not None:
+        return open_source(args.source, args.candidates)
+    return open_source(args.source, MAX_LIMIT) if os.path.isdir(args.source) else open_source(args.source)
 
 
 def _embedder(args: argparse.Namespace) -> Any:

@@ -113,10 +113,18 @@ def test_nothing_at_all_is_a_description_too(photo):
     assert record["omitted"].keys() == set(PARTS) and record["width"] == 32
 
 
-def test_a_source_without_a_caption_needs_a_query(tmp_path, photo):
-    describer = toy_describer(tmp_path, captioner=None)
-    assert "query" in describer.describe(photo).failed["found"]
+def test_the_query_is_given_or_taken_from_the_caption(tmp_path, photo):
+    describer = toy_describer(tmp_path)
     assert describer.describe(photo, query="red").found.query == "red"
+    describer.captioner = None
+    describer.describe(photo)
+    assert describer.source.source.queries == ["red", ""]
+
+
+def test_a_source_that_reads_no_query_has_none_in_the_record(tmp_path, photo):
+    describer = toy_describer(tmp_path)
+    describer.source.source.reads_query = False
+    assert describer.describe(photo).as_dict()["found"]["query"] == ""
 
 
 def test_parts_run_at_the_same_time(photo):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from capsmith.core.errors import ConfigError
 from capsmith.deploy.describe.record import GroundedCaption, GroundedWord
 from capsmith.metrics.grounding import CLASSES
 from capsmith.metrics.grounding import ground as mentions
@@ -44,13 +43,10 @@ def query_of(caption: Caption | None, grounding: GroundedCaption | None) -> str:
 
     If there are none, all nouns of the caption; if they are not known, its words that are not common.
 
-    Raises:
-        ConfigError: There is no caption, or it has no words.
+    It is empty if there is no caption.
     """
     words = () if grounding is None else grounding.words
     named = [word.object for word in words if word.status == "confirmed"] or [word.object for word in words]
     if not named and caption is not None:
         named = [word for word in caption.words or caption.text.split() if word.casefold() not in _COMMON]
-    if not named:
-        raise ConfigError("there is no caption to take a query from: give the query")
     return " ".join([*dict.fromkeys(named)][:_MAX_WORDS])

@@ -115,7 +115,7 @@ class Similar:
         images: How many images were compared.
         meaning: The images most similar in meaning, best first.
         look: The images most similar in look, best first.
-        query: The words that a source was asked; None for an index.
+        query: The words that a source was asked, empty if it takes none; None for an index.
     """
 
     place: str
