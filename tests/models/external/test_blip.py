@@ -12,7 +12,8 @@ if not (find_spec("transformers") and find_spec("torch")):
     pytest.skip("transformers and torch are not installed: pip install 'capsmith[blip]'", allow_module_level=True)
 
 from capsmith.core.errors import ConfigError
-from capsmith.models.external.blip import BlipEngine, Generation, load_blip
+from capsmith.models.external.blip import BlipEngine, load_blip
+from capsmith.models.external.generation import Generation
 from capsmith.vision.images import load_image
 from tests.support.toy_blip import SIDE, make_blip
 
@@ -135,7 +136,8 @@ def test_shards_are_one_model(engine, pixels, tmp_path):
 def test_neither_tensorflow_nor_keras_is_imported(folder):
     code = (
         "import sys, numpy as np\n"
-        "from capsmith.models.external.blip import Generation, load_blip\n"
+        "from capsmith.models.external.blip import load_blip\n"
+        "from capsmith.models.external.generation import Generation\n"
         f"load_blip({str(folder)!r}).generate(np.zeros((1, {SIDE}, {SIDE}, 3), np.uint8), Generation(1, 3))\n"
         "sys.exit(bool({'tensorflow', 'keras', 'jax'} & set(sys.modules)))"
     )

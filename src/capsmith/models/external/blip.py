@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,44 +18,11 @@ import numpy as np
 
 from capsmith.core.errors import CheckpointError, ConfigError, MissingExtraError, escaped, one_line, out_of_memory
 from capsmith.models.external.blip_folder import ADVICE, CONFIG, OPTIONAL, BlipFolder, read_blip
+from capsmith.models.external.generation import Generated, Generation
 from capsmith.models.external.hugging_face import repository_folder
 from capsmith.vision.framing import ImageSize
 
 PREFIX, EXTRA = "blip:", "blip"
-
-
-@dataclass(frozen=True)
-class Generation:
-    """How captions are generated.
-
-    Attributes:
-        beam_size: Number of beams; 1 is greedy.
-        max_length: Longest caption in tokens, with the prefix, without start and end.
-        prefix: Text with which every caption begins.
-        n: Captions to return for each image, at most ``beam_size``.
-        length_penalty: A hypothesis is ranked by its log probability divided by its length to this power.
-    """
-
-    beam_size: int = 3
-    max_length: int = 20
-    prefix: str = ""
-    n: int = 1
-    length_penalty: float = 1.0
-
-
-@dataclass(frozen=True)
-class Generated:
-    """A caption.
-
-    Attributes:
-        text: The caption, with the prefix.
-        log_probability: Natural logarithm of its probability, prefix and end token included.
-        score: By which the search ranked it.
-    """
-
-    text: str
-    log_probability: float
-    score: float
 
 
 def load_blip(name: str) -> "BlipEngine":
