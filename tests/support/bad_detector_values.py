@@ -1,13 +1,14 @@
 """Detectors with wrong inputs, outputs or properties: what stands in an ONNX file that opens well."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto
 
-from tests.support.bad_detectors import CODE, NAMES, BadDetector, plain, reaching, unreadable, yolo_output
+from tests.support.bad_detectors import CLASSES, CODE, NAMES, BadDetector, plain, reaching, unreadable, yolo_output
 from tests.support.onnx_files import constant_model, saved
 
 _FLOAT, _INT64 = TensorProto.FLOAT, TensorProto.INT64
@@ -107,10 +108,12 @@ def _numbers() -> _Models:
         "two million boxes above the threshold": lambda: _filled(2_000_000),
         "40,000 classes": lambda: yolo_output(84, 40_000),
     }
-    return {
-        name: ((lambda value=value: plain(value(), metadata={} if "classes" in name else {"names": NAMES})), False)
-        for name, value in values.items()
-    }
+    return {name: (partial(_with_output, value), False) for name, value in values.items()}
+
+
+def _with_output(value: Callable[[], np.ndarray]) -> onnx.ModelProto:
+    output = value()
+    return plain(output, metadata={"names": NAMES} if output.shape[1] == 4 + CLASSES else {})
 
 
 def _names() -> _Models:

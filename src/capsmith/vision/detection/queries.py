@@ -6,23 +6,10 @@ of query and class count, as many as there are queries (Zhu et al. 2021). Q quer
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-
-class Candidates(NamedTuple):
-    """What a model proposes for one image, most confident first.
-
-    Attributes:
-        boxes: (N, 4) left, top, right, bottom.
-        scores: (N,) confidence, 0 to 1.
-        classes: (N,) indices of the classes' names.
-    """
-
-    boxes: np.ndarray
-    scores: np.ndarray
-    classes: np.ndarray
+from capsmith.vision.detection.candidates import Candidates, corners
 
 
 def decode_queries(
@@ -39,20 +26,20 @@ def decode_queries(
         boxes: (Q, 4) centre x, centre y, width and height as fractions of the model's input.
         threshold: Scores must exceed it.
         softmax: Whether scores are a softmax over all columns, of which a query's best one counts.
-        columns: The columns that are classes, in the order of their names. None: all, without the last one of a
-            softmax. Other columns take part in a softmax and win nothing.
+        columns: The columns that stand for a class. None: all, without the last one of a softmax. Other columns
+            take part in a softmax and win nothing.
 
     Returns:
-        Candidates whose boxes are fractions as well. Queries that hold NaN or infinity are left out.
+        Candidates whose boxes are fractions as well, and whose classes are columns. Queries that hold NaN or infinity
+        are left out.
     """
     logits, boxes = np.asarray(logits, np.float64), np.asarray(boxes, np.float64)
     finite = np.isfinite(logits).all(axis=1) & np.isfinite(boxes).all(axis=1)
     logits, boxes = logits[finite], boxes[finite]
     scores = _softmax(logits) if softmax else _sigmoid(logits)
-    if columns is not None:
-        scores = scores[:, list(columns)]
-    elif softmax:
-        scores = scores[:, :-1]
+    if columns is None:
+        columns = range(scores.shape[1] - 1 if softmax else scores.shape[1])
+    scores = scores[:, list(columns)]
     if not scores.size:
         return Candidates(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
     if softmax:
@@ -63,13 +50,7 @@ def decode_queries(
     found = scores[queries, classes]
     order = np.argsort(-found, kind="stable")
     order = order[found[order] > threshold]
-    return Candidates(corners(boxes[queries[order]]), found[order], classes[order].astype(np.int64))
-
-
-def corners(boxes: np.ndarray) -> np.ndarray:
-    """Returns left, top, right and bottom (N, 4) of boxes given as centre x, centre y, width and height."""
-    half = boxes[:, 2:] / 2
-    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+    return Candidates(corners(boxes[queries[order]]), found[order], np.asarray(columns, np.int64)[classes[order]])
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
