@@ -38,7 +38,8 @@ def parsed_names(text: str) -> list[str] | None:
 
 def _matches(pattern: re.Pattern[str], text: str) -> list[tuple[str, ...]]:
     """Returns the groups of matches that together make up a text; an empty list if there is anything else in it."""
-    groups, place = [], 0
+    groups: list[tuple[str, ...]] = []
+    place = 0
     while place < len(text.rstrip()):
         match = pattern.match(text, place)
         if match is None or len(groups) > _MOST:

@@ -62,8 +62,8 @@ class Preparation:
         """
         pixels, window = self._framed(image, size)
         channels = pixels[:, :, ::-1] if self.bgr else pixels
-        values = channels.astype(np.float32) * np.float32(self.scale)
-        values = (values - np.float32(self.mean)) / np.float32(self.std)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        values = (channels.astype(np.float32) * np.float32(self.scale) - mean) / std
         return np.ascontiguousarray(values.transpose(2, 0, 1)[None], dtype=np.float32), window
 
     def _framed(self, image: Image.Image, size: tuple[int, int]) -> tuple[np.ndarray, Window]:

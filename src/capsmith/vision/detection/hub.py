@@ -47,7 +47,7 @@ class HubDetector:
         self.name = name
         self.fingerprint = preset.fingerprint
         self._names = labels_for(preset.classes, labels, name)
-        self.labels = [label for label in self._names if label is not None]
+        self.labels: Sequence[str] = [label for label in self._names if label is not None]
         self.threshold = THRESHOLD if threshold is None else threshold
         self._columns = [i for i, label in enumerate(self._names) if label is not None]
         self._preset = preset

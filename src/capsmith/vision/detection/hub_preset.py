@@ -114,8 +114,8 @@ def _inside(config: dict[str, Any], *names: str) -> dict[str, Any]:
     """Returns the arguments of an object within others; an empty dict if there is none."""
     for name in names:
         part = config.get(name)
-        config = part.get("config") if isinstance(part, dict) else {}
-        config = config if isinstance(config, dict) else {}
+        inner = part.get("config") if isinstance(part, dict) else None
+        config = inner if isinstance(inner, dict) else {}
     return config
 
 

@@ -64,7 +64,7 @@ class OnnxDetector:
         names = labels if labels is not None else parsed_names(metadata.get("names", ""))
         self.layout = self._recognised(metadata, names)
         self._labels = self._named(names)
-        self.labels = [label for label in self._labels if label is not None]
+        self.labels: Sequence[str] = [label for label in self._labels if label is not None]
         self._columns = [number for number, label in enumerate(self._labels) if label is not None]
         self.threshold = self.layout.threshold if threshold is None else threshold
         self.fingerprint = self._fingerprint()

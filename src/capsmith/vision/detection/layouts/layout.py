@@ -35,19 +35,23 @@ class Network:
 
 
 class Layout(Protocol):
-    """How the outputs of a recognized network are read.
+    """How the outputs of a recognized network are read."""
 
-    Attributes:
-        name: Such as ``yolov8``.
-        classes: Number of classes that it scores; None where the outputs hold numbers of classes only.
-        preparation: How its images are prepared.
-        threshold: Confidence by default.
-    """
+    @property
+    def name(self) -> str:
+        """Such as ``yolov8``."""
 
-    name: str
-    classes: int | None
-    preparation: Preparation
-    threshold: float
+    @property
+    def classes(self) -> int | None:
+        """Number of classes that it scores; None where the outputs hold numbers of classes only."""
+
+    @property
+    def preparation(self) -> Preparation:
+        """How its images are prepared."""
+
+    @property
+    def threshold(self) -> float:
+        """Confidence by default."""
 
     def read(
         self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float, columns: Sequence[int] | None
