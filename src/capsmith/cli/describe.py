@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--query",
         metavar="WORDS",
-        help="what the source is asked; auto (the default) takes the objects that the caption names",
+        help="what the source is asked; auto (the default) takes the nouns of the caption that were confirmed",
     )
     parser.add_argument(
         "--candidates",
