@@ -288,6 +288,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     exports,
     features,
     folders,
+    hub_encoders,
     image_folders,
     images,
     indexes,
