@@ -151,7 +151,7 @@ def write_page(described: Sequence[tuple[ImageSource, Description]], path: str |
 def page(described: Sequence[tuple[ImageSource, Description]], folder: Path) -> str:
     """Returns the text of a page that will stand in a folder."""
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="page") as pool:
-        views = list(pool.map(lambda pair: _view(*pair, folder), described))
+        views = list(pool.map(lambda pair: _view(pair[0], pair[1], folder), described))
     title = views[0].name if len(views) == 1 else f"{len(views)} images described"
     return environment("capsmith.deploy.describe").get_template("describe.html").render(title=title, views=views)
 
@@ -191,8 +191,9 @@ def _boxes(detected: Detected | None) -> list[Box]:
         across, down = 100 / detected.width, 100 / detected.height
         place = left * across, top * down
         inside = place[1] < _TAG[1]
-        near = (other for other in boxes if other.inside == inside and abs(other.left - place[0]) < _TAG[0])
-        row = max((other.row + 1 for other in near if abs(other.top - place[1]) < _TAG[1]), default=0)
+        near = [other for other in boxes if other.inside == inside and abs(other.left - place[0]) < _TAG[0]]
+        near = [other for other in near if abs(other.top - place[1]) < _TAG[1]]
+        row = max((other.row + (1 if other.top <= place[1] else 2) for other in near), default=0)
         size = (right - left) * across, (bottom - top) * down
         boxes.append(Box(number, one, *place, *size, inside, row))
     return boxes
