@@ -70,6 +70,11 @@ class BlipEngine:
         self._config = packages.generation
 
     @property
+    def default(self) -> Generation:
+        """How captions are generated unless something else is asked for: as in the paper, by three beams."""
+        return Generation(max_length=min(Generation.max_length, self.max_length))
+
+    @property
     def image_sizes(self) -> list[ImageSize]:
         """Height and width of the pixels, as the only element."""
         return [self._blip.image_size]
