@@ -170,7 +170,8 @@ class Describer:
         if caption is None or objects is None:
             work.omitted.setdefault("grounding", _MISSING["grounding"])
             return None
-        return work.run("grounding", lambda: self._ground(caption.text, objects.objects))
+        labels = () if self.detector is None else self.detector.labels
+        return work.run("grounding", lambda: self._ground(caption.text, objects.objects, labels))
 
     def _compared(
         self, work: "_Work", image: ImageSource, top: int

@@ -20,6 +20,8 @@ class AddressList:
         cache: Keeps the images.
     """
 
+    reads_query = False
+
     def __init__(self, name: str, addresses: list[tuple[str, str]], cache: DownloadCache) -> None:
         self.name, self._addresses, self._cache = name, addresses, cache
 

@@ -16,6 +16,8 @@ class FolderSource:
         limit: Images to yield at most: the first by name.
     """
 
+    reads_query = False
+
     def __init__(self, folder: Path, limit: int) -> None:
         self.name, self._folder, self._limit = str(folder), folder, limit
 

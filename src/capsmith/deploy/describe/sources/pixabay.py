@@ -38,7 +38,7 @@ class Pixabay:
         address: Of the API.
     """
 
-    name = "Pixabay"
+    name, reads_query = "Pixabay", True
 
     def __init__(
         self, key: str, limit: int, answers: DownloadCache, images: DownloadCache, address: str = ADDRESS
