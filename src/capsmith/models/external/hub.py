@@ -10,16 +10,21 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from capsmith.core.errors import CheckpointError, ConfigError, escaped, one_line, out_of_memory
+from capsmith.decoding.config import GreedyConfig
 from capsmith.models.external.generation import Generated, Generation
 from capsmith.models.external.hub_preset import KIND, CaptionerPreset, read_captioner_preset
+from capsmith.vision.hashes import json_sha256
 from capsmith.vision.framing import ImageSize
-from capsmith.vision.hub.presets import ADVICE, import_keras_hub, preset_folder
+from capsmith.vision.hub.presets import ADVICE, file_hashes, import_keras_hub, preset_folder
 
+METHOD = "hub captioner 1"
+"""Changes when the same files would give other captions."""
 _MOST_LOGITS = 2**26  # numbers of logits at a time: 256 MB
 
 
@@ -41,7 +46,7 @@ def load_hub(name: str) -> "HubEngine":
 
 
 class HubEngine:
-    """An image-to-text model of keras-hub. One thread at a time uses it.
+    """A model of keras-hub behind ``models.external.engine.CaptionEngine``. One thread at a time uses it.
 
     Args:
         preset: The checked preset.
@@ -52,8 +57,8 @@ class HubEngine:
         CheckpointError: The files are damaged, or do not belong together.
     """
 
-    default = Generation(beam_size=1)
-    """How captions are generated unless something else is asked for."""
+    decoding = GreedyConfig(max_length=20)
+    settings = frozenset({"max_length", "prefix"})
 
     def __init__(self, preset: CaptionerPreset, name: str, models: Any) -> None:
         self.name = name
@@ -61,6 +66,11 @@ class HubEngine:
         self._task = _load(preset, models)
         self._tokenizer = self._task.preprocessor.tokenizer
         self._lock = threading.Lock()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything that captions depend on but the search."""
+        return json_sha256({"method": METHOD, "files": file_hashes(self._preset.folder, KIND)})
 
     @property
     def image_sizes(self) -> list[ImageSize]:
