@@ -15,8 +15,8 @@ from capsmith.core.errors import CheckpointError, escaped, one_line
 from capsmith.core.readers.file_schema import FileSchema
 from capsmith.core.readers.json_files import read_json
 from capsmith.models.external.hugging_face import DOCS, SHARDS, WEIGHTS
-from capsmith.vision.hashes import file_sha256, json_sha256
 from capsmith.vision.framing import ImageSize, Resize
+from capsmith.vision.hashes import file_sha256, json_sha256
 
 CONFIG, PREPROCESSOR, PROCESSOR = "config.json", "preprocessor_config.json", "processor_config.json"
 TOKENIZER, VOCABULARY = "tokenizer.json", "vocab.txt"

@@ -19,8 +19,8 @@ from capsmith.core.errors import CheckpointError, ConfigError, escaped, one_line
 from capsmith.decoding.config import GreedyConfig
 from capsmith.models.external.generation import Generated, Generation
 from capsmith.models.external.hub_preset import KIND, CaptionerPreset, read_captioner_preset
-from capsmith.vision.hashes import json_sha256
 from capsmith.vision.framing import ImageSize
+from capsmith.vision.hashes import json_sha256
 from capsmith.vision.hub.presets import ADVICE, file_hashes, import_keras_hub, preset_folder
 
 METHOD = "hub captioner 1"
