@@ -73,6 +73,27 @@ def load_image(
         return opened_pixels(image, size, name, crop, framing)
 
 
+def load_upright(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Loads one image as upright 8-bit RGB at its own size, decoded in full.
+
+    Args:
+        source: As for ``load_image``.
+        max_pixels: As for ``load_image``.
+
+    Raises:
+        ImageError: The image cannot be read.
+    """
+    name = image_name(source)
+    if isinstance(source, np.ndarray):
+        image = _from_array(source, name)
+        check_size(*image.size, name, max_pixels)
+        return _decoded(image, name)
+    if isinstance(source, Image.Image):
+        return _decoded(_copy(source, name, max_pixels), name)
+    with open_image(source, name, max_pixels) as opened:
+        return _decoded(opened, name)
+
+
 def load_sizes(
     source: ImageSource,
     sizes: Sequence[tuple[int, int]],
