@@ -12,8 +12,8 @@ By = Literal["visual", "semantic", "both"]
 """What hits for an image are ranked by; ``both``: the mean of the two cosines."""
 MAX_BITS = 6
 """Bits of 64 in which the looks of near-duplicates may differ."""
-MIN_COSINE = 0.9
-"""Least cosine of the visual vectors of near-duplicates."""
+MIN_COSINE = 0.6
+"""Least cosine of the visual vectors of near-duplicates; ``benchmarks/duplicates.py`` shows what it finds."""
 
 
 @dataclass(frozen=True)

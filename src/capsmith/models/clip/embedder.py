@@ -9,16 +9,15 @@ joint space. As they are, they say what two images look like: they keep what a c
 
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from capsmith.core.errors import ConfigError
-from capsmith.models.clip.download import fetch_preset
-from capsmith.models.clip.preset import Preset, read_preset
+from capsmith.models.clip.preset import CLIP, Preset, read_preset
 from capsmith.models.clip.prompts import PROMPTS, clean, prompted
 from capsmith.vision.framing import Framing
+from capsmith.vision.hub.presets import preset_folder
 
 if TYPE_CHECKING:
     from capsmith.models.clip.towers import Towers
@@ -41,12 +40,7 @@ def load_clip(engine: str) -> "ClipEmbedder":
     kind, _, name = engine.partition(":")
     if kind != "clip" or not name.strip():
         raise ConfigError(f"--engine {engine!r} is unknown: use clip:PRESET or clip:FOLDER, see docs/clip.md")
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        if folder.exists() or folder.name != name:
-            raise ConfigError(f"--engine clip:{name}: no such folder")
-        folder = fetch_preset(name)
-    return ClipEmbedder(read_preset(folder), engine)
+    return ClipEmbedder(read_preset(preset_folder(name, CLIP)), engine)
 
 
 class ClipEmbedder:

@@ -6,27 +6,39 @@ Nothing is deserialized: the networks are built from the numbers that this modul
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from capsmith.core.errors import CheckpointError, FeatureError, escaped
+from capsmith.core.errors import CheckpointError
 from capsmith.core.readers.file_schema import FileSchema
 from capsmith.core.readers.json_files import read_json
-from capsmith.vision.fingerprint import file_sha256, json_sha256
+from capsmith.vision.fingerprint import json_sha256
+from capsmith.vision.hub.presets import (
+    ADVICE,
+    CONVERTER,
+    PresetKind,
+    file_hashes,
+    read_config,
+    require_files,
+    weights_file,
+)
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Channel means and standard deviations of OpenAI's training images, in 0–1."""
 VOCABULARY, MERGES = "assets/tokenizer/vocabulary.json", "assets/tokenizer/merges.txt"
-WEIGHTS, SHARDS = "model.weights.h5", "model.weights.json"
-FILES = ("config.json", "tokenizer.json", VOCABULARY, MERGES)
-"""What every preset has, apart from its weights."""
-CONVERTER = "image_converter.json"
+CLIP = PresetKind(
+    prefix="--engine clip:",
+    noun="CLIP preset",
+    classes=("CLIPBackbone",),
+    files=("tokenizer.json", VOCABULARY, MERGES),
+    docs="docs/clip.md",
+    extra="clip",
+)
 
 Size = Annotated[int, Field(ge=1, le=2**20)]
 Layers = Annotated[int, Field(ge=1, le=1000)]
 Activation = Literal["quick_gelu", "gelu", "relu", "silu", "swish"]
-ADVICE = "copy the preset's folder again"
 
 
 class Vision(FileSchema):
@@ -97,8 +109,7 @@ class Preset:
     @property
     def weights(self) -> Path:
         """The file that holds the weights, or lists the files that do."""
-        path = self.folder / WEIGHTS
-        return path if path.exists() else self.folder / SHARDS
+        return weights_file(self.folder)
 
     def fingerprint(self, method: str) -> str:
         """Returns the hash of everything that vectors depend on.
@@ -106,12 +117,7 @@ class Preset:
         Args:
             method: Names what else determines them, such as the prompts.
         """
-        names = [*FILES, CONVERTER, *sorted(path.name for path in self.folder.glob("model*.weights.h5"))]
-        try:
-            files = {name: file_sha256(path) for name in names if (path := self.folder / name).exists()}
-        except FeatureError as error:
-            raise CheckpointError(str(error).removeprefix("encoder weights ")) from error
-        return json_sha256({"method": method, "files": files})
+        return json_sha256({"method": method, "files": file_hashes(self.folder, CLIP)})
 
 
 def read_preset(folder: Path) -> Preset:
@@ -123,33 +129,13 @@ def read_preset(folder: Path) -> Preset:
     Raises:
         CheckpointError: The folder is incomplete or damaged, or holds another kind of model.
     """
-    config = _described(folder)
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if not ((folder / WEIGHTS).is_file() or (folder / SHARDS).is_file()):
-        missing.append(WEIGHTS)
-    if missing:
-        raise CheckpointError(f"{folder} is not a complete CLIP preset: {', '.join(missing)} missing; {ADVICE}")
+    config = read_config(folder, CLIP)
+    require_files(folder, CLIP)
     backbone = _Config.check(config, folder / "config.json", CheckpointError, ADVICE).config
     vision, text = backbone.vision_encoder.config, backbone.text_encoder.config
     _require_consistent(folder / "config.json", vision, text)
     scale, offset, crops = _scaling(folder / CONVERTER)
     return Preset(folder, vision, text, backbone.projection_dim, scale, offset, crops)
-
-
-def _described(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    if not path.is_file():
-        raise CheckpointError(f"{folder} is not a keras-hub preset: it has no config.json")
-    config = read_json(path, CheckpointError)
-    kind = config.get("class_name") if isinstance(config, dict) else None
-    if kind == "CLIPBackbone":
-        return dict(config)
-    if isinstance(config, dict) and kind is None and "model_type" in config:
-        raise CheckpointError(
-            f"{folder} is a Hugging Face folder: CLIP is read from keras-hub presets, see docs/clip.md"
-        )
-    named = f"holds a {escaped(str(kind))[:60]}" if kind else "is not a keras-hub preset"
-    raise CheckpointError(f"{folder} {named}: --engine clip: needs the preset of a CLIPBackbone")
 
 
 def _require_consistent(path: Path, vision: Vision, text: Text) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 
 from capsmith.core.compilation import compiled
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError, one_line, out_of_memory
-from capsmith.models.clip.download import import_keras_hub
-from capsmith.models.clip.preset import ADVICE, MERGES, VOCABULARY, Preset, Text, Vision
+from capsmith.models.clip.preset import CLIP, MERGES, VOCABULARY, Preset, Text, Vision
+from capsmith.vision.hub.presets import ADVICE, import_keras_hub
 from capsmith.vision.weights import count_numbers, load_weights_file
 
 IMAGE_BATCHES = TEXT_BATCHES = (32, 8, 1)
@@ -35,7 +35,7 @@ class Towers:
     """
 
     def __init__(self, preset: Preset) -> None:
-        models = import_keras_hub().models
+        models = import_keras_hub(CLIP.prefix, CLIP.extra).models
         _require_text_library()
         _require_enough_numbers(preset)
         try:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from capsmith.core.errors import ConfigError, MissingExtraError
-from capsmith.models.clip import download
+from capsmith.models.clip.preset import CLIP
 from capsmith.models.embedders import load_embedder
+from capsmith.vision.hub import presets
 
 NAME = "clip_vit_base_patch32"
 
@@ -57,7 +58,7 @@ def test_without_network_the_error_is_one_line(hub):
 
 
 def test_a_server_that_does_not_answer_is_given_up(hub, monkeypatch):
-    monkeypatch.setattr(download, "PATIENCE", 0.1)
+    monkeypatch.setattr(presets, "PATIENCE", 0.1)
     hub.serve = lambda file: time.sleep(5)
     start = time.monotonic()
     with pytest.raises(ConfigError, match=r"0\.1 s"):
@@ -83,7 +84,7 @@ def test_weights_in_parts_are_fetched_completely(hub, preset, tmp_path):
         return str((tmp_path if file == "model.weights.json" else preset) / file)
 
     hub.serve = serve
-    assert download.fetch_preset(NAME) == Path(preset)
+    assert presets.fetch_preset(NAME, CLIP) == Path(preset)
     assert parts <= {file for _, file in hub.asked}
 
 

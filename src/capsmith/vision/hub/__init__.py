@@ -1,0 +1,1 @@
+"""Pretrained models of keras-hub: their presets, and encoders made of them."""
