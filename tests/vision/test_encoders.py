@@ -70,7 +70,9 @@ def test_image_size_is_the_default_of_keras_applications(spec, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "spec", [spec for spec in ENCODERS.values() if spec.name not in ("custom", "onnx")], ids=lambda spec: spec.name
+    "spec",
+    [spec for spec in ENCODERS.values() if spec.name not in ("custom", "onnx", "hub")],
+    ids=lambda spec: spec.name,
 )
 def test_networks_build_and_have_the_listed_channels(spec):
     encoder = build_encoder(EncoderConfig(type=spec.name, weights="none", image_size=96, trainable=True))

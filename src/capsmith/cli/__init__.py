@@ -28,6 +28,7 @@ VERBS = {
     "index": "index a folder of images, to search it",
     "search": "search an index by a phrase, an image or words",
     "recommend": "rank a library of ready-made captions for photos",
+    "describe": "caption images, and find their objects, similar images and fitting captions",
     "serve": "caption images over HTTP, with a page for people",
     "studio": "correct the captions of a folder in the browser, and train from them",
     "export": "write a captioner for onnxruntime, LiteRT, TensorFlow or the browser",

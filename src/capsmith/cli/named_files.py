@@ -50,7 +50,11 @@ def missing(config: AnyConfig) -> Iterator[str]:
 
 
 def _of_encoder(encoder: EncoderConfig, key: str) -> Iterator[str]:
-    if encoder.type == "onnx" and encoder.weights == STARTER:
+    if encoder.preset is not None:
+        path = Path(encoder.preset).expanduser()
+        if path.name != encoder.preset and not path.is_dir():
+            yield f"{key}.preset: no folder {encoder.preset}"
+    elif encoder.type == "onnx" and encoder.weights == STARTER:
         if not has_starter():
             yield f"{key}.weights: the starter is not in this installation"
     elif encoder.weights not in ("imagenet", "none") and not Path(encoder.weights).expanduser().is_file():

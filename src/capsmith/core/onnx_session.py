@@ -5,10 +5,12 @@ would keep the cores busy between two steps of a search, where NumPy needs them.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,19 +38,35 @@ class TensorSpec:
     shape: tuple[int | None, ...] | None = None
 
 
+class TensorInfo(NamedTuple):
+    """What a file says about an input or output.
+
+    Attributes:
+        name: Its name.
+        dtype: Its element type as onnxruntime writes it, such as ``float``, ``float16`` or ``int64``; the complete
+            type of what is no tensor.
+        shape: Its sizes; open axes have names, or None.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+
 class OnnxSession:
     """An opened ONNX file.
 
     Args:
         session: The onnxruntime session.
+        patience: Seconds that a computation may take; None for any time. A loop without end is legal in ONNX.
 
     Attributes:
         inputs: Names of the inputs, in order.
         outputs: Names of the outputs, in order.
     """
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
+    def __init__(self, session: Any, patience: float | None = None) -> None:
+        self._session, self._patience = session, patience
         self.inputs = [value.name for value in session.get_inputs()]
         self.outputs = [value.name for value in session.get_outputs()]
 
@@ -62,12 +80,43 @@ class OnnxSession:
             CheckpointError: The computation fails: the file is damaged.
         """
         try:
-            results: list[np.ndarray] = self._session.run(self.outputs, feeds)
+            with self._limited() as options:
+                results: list[np.ndarray] = self._session.run(self.outputs, feeds, options)
         except Exception as error:  # onnxruntime has no common base class
             if "allocate" in str(error).lower():
                 raise MemoryError(one_line(error)) from error
             raise CheckpointError(f"the exported model cannot be computed: {one_line(error)[:200]}") from error
         return results
+
+    @contextmanager
+    def _limited(self) -> Iterator[Any]:
+        """Yields options that stop a computation after ``patience`` seconds; None without a limit."""
+        if self._patience is None:
+            yield None
+            return
+        options = import_onnxruntime().RunOptions()
+        timer = threading.Timer(self._patience, setattr, (options, "terminate", True))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield options
+        finally:
+            timer.cancel()
+
+    @property
+    def input_infos(self) -> list[TensorInfo]:
+        """What the file says about its inputs, in order."""
+        return [_info(value) for value in self._session.get_inputs()]
+
+    @property
+    def output_infos(self) -> list[TensorInfo]:
+        """What the file says about its outputs, in order."""
+        return [_info(value) for value in self._session.get_outputs()]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The properties that the file's author wrote into it."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
 
     def input_shape(self, name: str) -> tuple[int | str | None, ...]:
         """Returns the shape of an input; open axes have names, or None."""
@@ -96,19 +145,38 @@ def open_session(
             onnxruntime does not have, or has other inputs or outputs.
         CapsmithError: onnxruntime is not installed.
     """
-    runtime = import_onnxruntime()
-    if (fault := fault_of(_read(path))) is not None:
-        raise CheckpointError(f"{path} cannot be used: {fault}; {_ADVICE}")
-    try:
-        # by its path: from bytes, onnxruntime keeps a copy of all weights
-        session = runtime.InferenceSession(
-            os.fspath(path), _options(runtime, threads), providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # onnxruntime has no common base class
-        raise CheckpointError(f"{path} is damaged, or not an ONNX model: {one_line(error)[:200]}; {_ADVICE}") from error
+    session = _opened(path, threads, _ADVICE)
     _require(path, "input", session.get_inputs(), inputs, ordered=False)
     _require(path, "output", session.get_outputs(), outputs, ordered=True)
     return OnnxSession(session)
+
+
+def open_foreign(path: Path, advice: str, patience: float, threads: int | None = None) -> OnnxSession:
+    """Opens an ONNX file that another program made, whatever its inputs and outputs are; see ``open_session``.
+
+    Args:
+        path: The file.
+        advice: What a user can do about a file that cannot be used, for messages.
+        patience: Seconds that a computation may take.
+        threads: As for ``open_session``.
+    """
+    return OnnxSession(_opened(path, threads, advice), patience)
+
+
+def _opened(path: Path, threads: int | None, advice: str) -> Any:
+    runtime = import_onnxruntime()
+    if (fault := fault_of(_read(path, advice))) is not None:
+        raise CheckpointError(f"{path} cannot be used: {fault}; {advice}")
+    try:
+        # by its path: from bytes, onnxruntime keeps a copy of all weights
+        return runtime.InferenceSession(os.fspath(path), _options(runtime, threads), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has no common base class
+        raise CheckpointError(f"{path} is damaged, or not an ONNX model: {one_line(error)[:200]}; {advice}") from error
+
+
+def _info(value: Any) -> TensorInfo:
+    shape = value.shape if isinstance(value.shape, list | tuple) else ()
+    return TensorInfo(value.name, value.type.removeprefix("tensor(").removesuffix(")"), tuple(shape))
 
 
 def default_threads() -> int:
@@ -148,13 +216,13 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, advice: str) -> bytes:
     from capsmith.core.readers.regular_files import read_bytes
 
     try:
         return read_bytes(path)
     except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}; {_ADVICE}") from error
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}; {advice}") from error
 
 
 def _require(path: Path, kind: str, found: Sequence[Any], specs: Sequence[TensorSpec], ordered: bool) -> None:

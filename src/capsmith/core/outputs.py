@@ -82,7 +82,7 @@ def require_page(directory: Path, option: str, inputs: Iterable[Path] = (), repo
     """
     if os.path.lexists(directory) and not os.path.isdir(directory):
         raise ConfigError(f"{directory} is not a folder: name another path ({option})")
-    tests: dict[str, Test] = {PAGE: _is_page}
+    tests: dict[str, Test] = {PAGE: is_page}
     tests |= {PREDICTIONS: _is_predictions, SCORES: _is_scores} if report else {}
     inputs = list(inputs)
     for name, ours in tests.items():
@@ -113,7 +113,8 @@ def listed_copies(folder: Path) -> set[str] | None:
     return {name for name in names if isinstance(name, str) and _COPY.fullmatch(name)}
 
 
-def _is_page(path: Path) -> bool:
+def is_page(path: Path) -> bool:
+    """Returns whether a file is a page that capsmith wrote."""
     with path.open(encoding="utf-8", errors="replace") as file:
         return GENERATOR in file.read(400)
 

@@ -44,16 +44,21 @@ class EncoderConfig(Settings):
 
     type: str = "resnet50"
     """Name of the network; ``capsmith list encoders`` lists them. ``custom`` is a custom Keras model, ``onnx``
-    the frozen encoder of an export."""
+    the frozen encoder of an export, ``hub`` an image encoder of keras-hub such as CLIP."""
     weights: Annotated[str, Scope.FILES] = "imagenet"
     """Initial weights: ``imagenet`` (downloaded once), ``none`` (random), or the path of a Keras weights file or
     ``.keras`` model. For ``type: onnx`` the path of an export's encoder, or ``starter``, the encoder of the model that
     comes with capsmith."""
+    preset: Annotated[str | None, Scope.FILES] = None
+    """For ``type: hub`` the name of a preset of keras-hub (downloaded once), such as ``clip_vit_base_patch32``,
+    ``dinov2_base`` or ``vit_base_patch16_224_imagenet``, or the folder of a preset. CLIP, ViT, DINOv2, DINOv3 and
+    SigLIP are supported, each with its own preprocessing."""
     layer: str | None = None
     """Layer whose output becomes the features; by default the last one before the classifier. Earlier layers have more
     regions and preserve more spatial detail."""
     output: Literal["pooled", "grid"] = "pooled"
-    """``pooled``: one vector (D,) per image; ``grid``: one vector per region, (L, D), which attention decoders need."""
+    """``pooled``: one vector (D,) per image; ``grid``: one vector per region, (L, D), which attention decoders need.
+    The regions of ``type: hub`` are its patches."""
     image_size: int | tuple[int, int] | None = None
     """Input size in pixels, one number or (height, width), 8 to 4096; by default the size that the encoder was trained
     on. Larger images give more regions and take longer."""
@@ -105,6 +110,10 @@ class EncoderConfig(Settings):
             raise ValueError("type custom needs weights: PATH.keras, a complete Keras model")
         if self.type == "onnx":
             self._check_onnx()
+        if self.type == "hub":
+            self._check_hub()
+        elif self.preset is not None:
+            raise ValueError(f"preset belongs to type: hub, not {self.type}: remove it, or set type: hub")
         if self.pretrain_on_words is not None and (self.type == "custom" or self.trainable):
             conflict = "type: custom" if self.type == "custom" else f"trainable: {self.trainable}".lower()
             raise ValueError(f"pretrain_on_words needs a frozen built-in encoder, but {conflict} is set: remove one")
@@ -118,6 +127,16 @@ class EncoderConfig(Settings):
             if getattr(self, name):
                 raise ValueError(f"type onnx is a frozen encoder with its own preprocessing: remove {name}")
 
+    def _check_hub(self) -> None:
+        """Refuses settings that a frozen encoder with its own preprocessing does not take."""
+        if not (self.preset or "").strip():
+            raise ValueError("type hub needs preset: NAME or FOLDER, such as clip_vit_base_patch32")
+        if self.weights != "none":
+            raise ValueError("type hub has the weights of its preset: remove weights, and set preset: NAME or FOLDER")
+        for name in ("trainable", "pretrain_on_words", "layer", "preprocess"):
+            if getattr(self, name):
+                raise ValueError(f"type hub is a frozen encoder with its own preprocessing: remove {name}")
+
     @property
     def learning_rate_multiplier(self) -> float:
         """The encoder's learning rate relative to the decoder's: ``lr_multiplier``, or its default."""
@@ -127,7 +146,9 @@ class EncoderConfig(Settings):
 
     @property
     def origin(self) -> str:
-        """Source of the weights: ``weights``, or the file of the encoder pretrained on words."""
+        """Source of the weights: ``weights``, the file of the encoder pretrained on words, or the preset."""
+        if self.preset is not None:
+            return self.preset
         if self.type == "onnx" and self.weights == STARTER:
             return str(EncoderFolder(starter_folder()).exported)
         if self.pretrain_on_words is None:
@@ -135,11 +156,14 @@ class EncoderConfig(Settings):
         return str(EncoderFolder(self.pretrain_on_words.output).weights)
 
     @property
+    def requested_size(self) -> tuple[int, int] | None:
+        """Height and width of the input, if ``image_size`` is set."""
+        return (self.image_size, self.image_size) if isinstance(self.image_size, int) else self.image_size
+
+    @property
     def size(self) -> tuple[int, int] | None:
-        """Height and width of the input; None if it is only known from the file of a custom model."""
-        if self.image_size is None:
-            return ENCODERS[self.type].size
-        return self.image_size if isinstance(self.image_size, tuple) else (self.image_size, self.image_size)
+        """Height and width of the input; None if only a file knows it: a custom model, an export, or a preset."""
+        return None if self.preset is not None else self.requested_size or ENCODERS[self.type].size
 
 
 def _one_or_several(value: Any) -> str:

@@ -12,9 +12,12 @@ from keras import layers, ops
 from capsmith.core.errors import CheckpointError, FeatureError
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.custom import load_custom
+from capsmith.vision.encoder_folder import EncoderFolder
 from capsmith.vision.encoders import ENCODERS, Preprocess
 from capsmith.vision.file_encoder import FileEncoder
-from capsmith.vision.fingerprint import encoder_fingerprint
+from capsmith.vision.fingerprint import describe_differences, encoder_fingerprint
+from capsmith.vision.hub.description import HubEncoder, find_preset, is_saved, read_preset, saved_description
+from capsmith.vision.hub.networks import preset_core, saved_core
 from capsmith.vision.joined import joined_shape
 from capsmith.vision.networks import build_network, layers_after
 from capsmith.vision.regions import grid_of
@@ -30,6 +33,7 @@ class Encoder:
         image_size: Height and width of the input.
         feature_shape: (D,) pooled, or (L, D) grid, row by row from the top left.
         fingerprint: Everything that determines the features, see `capsmith.vision.fingerprint`.
+        preset: Sizes and preprocessing of an encoder of keras-hub; None for others.
     """
 
     model: keras.Model
@@ -37,6 +41,7 @@ class Encoder:
     image_size: tuple[int, int]
     feature_shape: tuple[int, ...]
     fingerprint: dict[str, Any]
+    preset: HubEncoder | None = None
 
     @property
     def parts(self) -> "tuple[Encoder, ...]":
@@ -102,6 +107,7 @@ def build_encoder(config: EncoderConfig) -> Encoder | FileEncoder:
 
     Raises:
         FeatureError: The weights cannot be loaded, the layer does not exist, or its output does not suit ``output``.
+        CapsmithError: A preset cannot be loaded.
     """
     fingerprint = encoder_fingerprint(config)
     if config.type == "onnx":
@@ -109,6 +115,8 @@ def build_encoder(config: EncoderConfig) -> Encoder | FileEncoder:
             return FileEncoder(Path(config.origin).expanduser(), config.output, fingerprint)
         except CheckpointError as error:
             raise FeatureError(f"encoder.weights: {error}") from error
+    if config.preset is not None:
+        return _hub_encoder(find_preset(config.preset), config, fingerprint)
     if config.type == "custom":
         core = load_custom(Path(config.weights).expanduser(), config.layer, config.size)
     else:
@@ -116,26 +124,46 @@ def build_encoder(config: EncoderConfig) -> Encoder | FileEncoder:
     return assemble_encoder(core, config, fingerprint)
 
 
-def assemble_encoder(core: keras.Model, config: EncoderConfig, fingerprint: dict[str, Any]) -> Encoder:
+def _hub_encoder(folder: Path, config: EncoderConfig, fingerprint: dict[str, Any]) -> Encoder:
+    grid = config.output == "grid"
+    if not is_saved(folder):
+        preset = read_preset(folder, config.requested_size)
+        return assemble_encoder(preset_core(preset, folder, grid), config, fingerprint, preset)
+    preset, saved = saved_description(folder)
+    if differences := describe_differences(fingerprint, saved):
+        raise FeatureError(f"encoder.preset: {folder} has another encoder ({differences})")
+    core = saved_core(preset, EncoderFolder(folder).weights, grid)
+    return assemble_encoder(core, config, fingerprint, preset)
+
+
+def assemble_encoder(
+    core: keras.Model, config: EncoderConfig, fingerprint: dict[str, Any], preset: HubEncoder | None = None
+) -> Encoder:
     """Adds preprocessing and pooling to a network, and sets which of its layers are trained.
 
     Args:
         core: From preprocessed pixels to the chosen layer.
         config: The encoder's settings.
         fingerprint: The encoder's fingerprint.
+        preset: Sizes and preprocessing of an encoder of keras-hub.
 
     Raises:
         FeatureError: The layer's output does not suit ``output``, or the network has no known last block.
     """
     height, width = config.size or core.inputs[0].shape[1:3]
     pixels = keras.Input((height, width, 3), name="pixels")
-    features = _pool(core(preprocess(pixels, config.preprocess or ENCODERS[config.type].preprocess)), config)
+    if preset is not None:
+        scaled = layers.Rescaling(list(preset.scale), list(preset.offset), dtype="float32", name="scaling")(pixels)
+    else:
+        scaled = preprocess(pixels, config.preprocess or ENCODERS[config.type].preprocess)
+    features = _pool(core(scaled), config)
     _set_trainable(core, config)
     model = keras.Model(pixels, features, name="encoder")
     if keras.backend.backend() == "tensorflow":
         model.jit_compile = False  # XLA's convolutions are ten times slower on a CPU (MobileNetV2)
     shape = tuple(int(n) for n in model.output_shape[1:])
-    return Encoder(model, core, (int(height), int(width)), shape, fingerprint)
+    size = preset.image_size if preset is not None else (int(height), int(width))
+    return Encoder(model, core, size, shape, fingerprint, preset)
 
 
 def head_after(encoder: Encoder, config: EncoderConfig, layer: str) -> keras.Model:

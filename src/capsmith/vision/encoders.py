@@ -126,6 +126,15 @@ _SPECS = (
         description="the frozen encoder of an export (weights: PATH.onnx, or starter)",
         pretrained=False,
     ),
+    EncoderSpec(
+        "hub",
+        application=None,
+        size=None,
+        preprocess="none",
+        layer=None,
+        description="CLIP, ViT, DINOv2, DINOv3 or SigLIP of keras-hub (preset: NAME or FOLDER; capsmith[hub])",
+        pretrained=False,
+    ),
     EncoderSpec("custom", None, None, "none", None, "a custom Keras model (weights: PATH.keras)"),
 )
 

@@ -3,18 +3,17 @@
 A fingerprint is computed without building the network, so a complete feature store opens without Keras.
 """
 
-import functools
-import hashlib
-import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from capsmith.core.errors import FeatureError
 from capsmith.core.loaded_plugins import provider
-from capsmith.core.readers.regular_files import open_regular
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.encoders import ENCODERS
+from capsmith.vision.hashes import file_sha256 as file_sha256
+from capsmith.vision.hashes import json_sha256 as json_sha256
+from capsmith.vision.hub.description import preset_hash
 
 FEATURE_FORMAT = 1
 """Incremented when the same encoder would give different features, for example after a change to resizing."""
@@ -31,31 +30,38 @@ def encoder_fingerprint(config: EncoderConfig, weights: str | None = None) -> di
         weights: Value of the key ``weights``; by default it is derived from the config.
 
     Returns:
-        A flat dict that can be saved as JSON. A weights file is identified by its SHA-256, not by its path.
+        A flat dict that can be saved as JSON. A weights file is identified by its SHA-256, not by its path, and a
+        preset by the SHA-256 of its files.
 
     Raises:
-        FeatureError: The weights file cannot be read.
+        CapsmithError: The weights file or the preset cannot be read.
     """
     spec = ENCODERS[config.type]
-    if weights is None:
-        if config.pretrain_on_words is not None and not Path(config.origin).exists():
-            raise FeatureError(
-                f"encoder.pretrain_on_words: {config.origin} is missing: `capsmith train` or `extract` creates it; to "
-                "use a run's copy, set encoder.pretrain_on_words.output to the run, or to its encoder_1, encoder_2 …"
-            )
-        is_file = config.origin not in ("imagenet", "none")
-        weights = f"sha256:{file_sha256(Path(config.origin).expanduser())}" if is_file else config.origin
+    weights = _weights(config) if weights is None else weights
+    size = config.requested_size or config.size
     plugin = provider("encoder", config.type)
     return {
         "format": FEATURE_FORMAT,
         "type": config.type,
         "layer": config.layer or spec.layer or "last",
         "weights": weights,
-        "size": list(config.size) if config.size else "the model's own",
-        "preprocess": config.preprocess or spec.preprocess,
+        "size": list(size) if size else "the model's own",
+        "preprocess": "the preset's own" if config.preset is not None else config.preprocess or spec.preprocess,
         "output": config.output,
         **({"plugin": f"sha256:{plugin.sha256}"} if plugin is not None else {}),
     }
+
+
+def _weights(config: EncoderConfig) -> str:
+    if config.preset is not None:
+        return preset_hash(config.preset)
+    if config.pretrain_on_words is not None and not Path(config.origin).exists():
+        raise FeatureError(
+            f"encoder.pretrain_on_words: {config.origin} is missing: `capsmith train` or `extract` creates it; to "
+            "use a run's copy, set encoder.pretrain_on_words.output to the run, or to its encoder_1, encoder_2 …"
+        )
+    is_file = config.origin not in ("imagenet", "none")
+    return f"sha256:{file_sha256(Path(config.origin).expanduser())}" if is_file else config.origin
 
 
 def describe_differences(actual: dict[str, Any], expected: dict[str, Any], ignore: Collection[str] = ()) -> str:
@@ -70,32 +76,6 @@ def describe_differences(actual: dict[str, Any], expected: dict[str, Any], ignor
     return ", ".join(
         f"{key}: {_shorten(actual.get(key))} instead of {_shorten(expected.get(key))}" for key in dict.fromkeys(keys)
     )
-
-
-def json_sha256(value: Any) -> str:
-    """Returns the SHA-256 of a JSON value as 64 hexadecimal digits. The order of keys does not matter."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file. Repeated calls read the file again only if it changed.
-
-    Raises:
-        FeatureError: The file does not exist or cannot be read.
-    """
-    try:
-        open_regular(path).close()  # reading a pipe or a device would never end
-        stat = path.stat()  # st_ctime_ns as well: any program can set st_mtime_ns, and cp -p and rsync do
-        return _sha256(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
-    except OSError as error:
-        raise FeatureError(f"encoder weights {path}: {error.strerror or error}") from error
-
-
-@functools.lru_cache(maxsize=64)
-def _sha256(path: Path, state: tuple[int, ...]) -> str:
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _shorten(value: Any) -> str:

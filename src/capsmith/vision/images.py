@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from capsmith.core.errors import ImageError, one_line
 from capsmith.vision.cached_crops import Crop
-from capsmith.vision.framing import Framing, centre_box
+from capsmith.vision.framing import Framing, Resize, framing_of
 from capsmith.vision.image_files import MAX_PIXELS, check_size, open_image, orientation, read_image
 from capsmith.vision.image_formats import FORMATS
 
@@ -51,11 +51,10 @@ def load_image(
     Args:
         source: A path, the bytes of a file, a Pillow image, or an array: (H, W), (H, W, 3) or (H, W, 4); uint8 or
             uint16 over the full range, bool, or floats in [0, 1].
-        size: Height and width of the result in pixels.
+        size: Height and width of the result in pixels; an ``ImageSize`` says how the image is brought to this size.
         max_pixels: Images with more pixels than this are refused before they are decoded.
         crop: Region of the upright image to keep, optionally mirrored; None keeps the complete image.
-        framing: How the image is brought to this size; a crop is always stretched. ``centre`` uses Pillow's bicubic
-            filter and decodes at full size.
+        framing: How the image is brought to a size that does not say it; a crop is always stretched.
 
     Returns:
         (H, W, 3) uint8.
@@ -72,6 +71,27 @@ def load_image(
         return _to_pixels(_copy(source, name, max_pixels), size, name, crop, framing)
     with open_image(source, name, max_pixels) as image:
         return opened_pixels(image, size, name, crop, framing)
+
+
+def load_upright(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Loads one image as upright 8-bit RGB at its own size, decoded in full.
+
+    Args:
+        source: As for ``load_image``.
+        max_pixels: As for ``load_image``.
+
+    Raises:
+        ImageError: The image cannot be read.
+    """
+    name = image_name(source)
+    if isinstance(source, np.ndarray):
+        image = _from_array(source, name)
+        check_size(*image.size, name, max_pixels)
+        return _decoded(image, name)
+    if isinstance(source, Image.Image):
+        return _decoded(_copy(source, name, max_pixels), name)
+    with open_image(source, name, max_pixels) as opened:
+        return _decoded(opened, name)
 
 
 def load_sizes(
@@ -122,14 +142,14 @@ def opened_pixels(
 
 
 def _use_draft(image: Image.Image, size: tuple[int, int], framing: Framing) -> None:
-    if image.format in ("JPEG", "MPO") and framing == "stretch":
+    if image.format in ("JPEG", "MPO") and framing_of(size, framing) == "stretch":
         side = 2 * max(size)  # the larger side for both: an EXIF rotation may still swap them
         image.draft(None, (side, side))
 
 
 def _draft(image: Image.Image, size: tuple[int, int], framing: Framing) -> int:
     """Returns by how much Pillow's draft mode will reduce an image that is not decoded yet."""
-    if image.format not in ("JPEG", "MPO") or framing != "stretch":
+    if image.format not in ("JPEG", "MPO") or framing_of(size, framing) != "stretch":
         return 1
     possible = min(image.size) // (2 * max(size))
     return next((scale for scale in (8, 4, 2) if possible >= scale), 1)
@@ -170,11 +190,13 @@ def _decoded(image: Image.Image, name: str) -> Image.Image:
 
 def _resized(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | None, framing: Framing) -> np.ndarray:
     target = (size[1], size[0])  # Pillow's order: width, height
+    framing = framing_of(size, framing)
     with _damage_explained(name):
         if crop is not None:
-            return np.array(_crop(image, crop, target))
-        if framing == "centre" and image.size != target:
-            return np.array(image.resize(target, Image.Resampling.BICUBIC, box=centre_box(image.size, target)))
+            resample = framing.filter if isinstance(framing, Resize) else Image.Resampling.BILINEAR
+            return np.array(_crop(image, crop, target, resample))
+        if isinstance(framing, Resize):
+            return np.array(framing.apply(image, target))
         return np.array(image if image.size == target else image.resize(target, Image.Resampling.BILINEAR))
 
 
@@ -186,11 +208,11 @@ def _damage_explained(name: str) -> Iterator[None]:
         raise ImageError(f"{name}: the image is truncated or damaged ({one_line(error)}): replace the file") from error
 
 
-def _crop(image: Image.Image, crop: Crop, target: tuple[int, int]) -> Image.Image:
+def _crop(image: Image.Image, crop: Crop, target: tuple[int, int], resample: Image.Resampling) -> Image.Image:
     if crop.mirrored:
         image = ImageOps.mirror(image)
     left, top, right, bottom = (fraction * side for fraction, side in zip(crop.box, image.size * 2, strict=True))
-    return image.resize(target, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+    return image.resize(target, resample, box=(left, top, right, bottom))
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -11,6 +11,8 @@ from capsmith.vision.encoder import AnyEncoder, Encoder, assemble_encoder, join_
 from capsmith.vision.encoder_folder import EncoderFolder, encoder_folders
 from capsmith.vision.file_encoder import FileEncoder
 from capsmith.vision.fingerprint import MAY_DIFFER_IN_RUNS, describe_differences, encoder_fingerprint, file_sha256
+from capsmith.vision.hub.description import from_json
+from capsmith.vision.hub.networks import saved_core
 from capsmith.vision.networks import build_network
 from capsmith.vision.weights import replacing
 
@@ -30,6 +32,9 @@ def load_encoders(configs: Sequence[EncoderConfig], run: Path) -> AnyEncoder:
 def save_encoder(encoder: Encoder | FileEncoder, directory: Path) -> None:
     """Writes the weights, a custom encoder's complete network, or an ONNX encoder's file, and ``encoder.json``.
 
+    Of a preset of keras-hub, the weights and the numbers that describe the image encoder are written, so that the run
+    needs neither the preset nor a network connection.
+
     Args:
         encoder: A frozen or trained encoder. Only the network up to the chosen layer is saved.
         directory: The folder, see `EncoderFolder`; created when missing.
@@ -48,7 +53,8 @@ def save_encoder(encoder: Encoder | FileEncoder, directory: Path) -> None:
         encoder.core.save(temporary) if path == folder.network else encoder.core.save_weights(temporary)
     if encoder.core.trainable:
         fingerprint["weights"] = f"sha256:{file_sha256(path)}"
-    write_json(folder.description, {"fingerprint": fingerprint})
+    preset = {} if encoder.preset is None else {"preset": encoder.preset.as_json()}
+    write_json(folder.description, {"fingerprint": fingerprint, **preset})
 
 
 def load_encoder(config: EncoderConfig, directory: Path) -> Encoder | FileEncoder:
@@ -69,6 +75,9 @@ def load_encoder(config: EncoderConfig, directory: Path) -> Encoder | FileEncode
     if config.type == "onnx":
         return FileEncoder(path, config.output, saved)
     try:
+        if config.preset is not None:
+            preset = from_json(description.get("preset"), folder.description)
+            return assemble_encoder(saved_core(preset, path, config.output == "grid"), config, saved, preset)
         is_custom = config.type == "custom"
         core = load_custom(path, None, config.size) if is_custom else build_network(config, weights=path)
         return assemble_encoder(core, config, saved)

@@ -7,7 +7,7 @@
     describer = Describer(captioner=captioner, detector=detector, index=index, recommender=recommender)
     description = describer.describe("photo.jpg")
     print(description.as_dict())
-    write_page([description], "photo.html")
+    write_page([("photo.jpg", description)], "photo.html")
 """
 
 from capsmith.core.lazy_names import lazy_names

@@ -1,15 +1,16 @@
 """How a caption and the detected objects agree, and what to ask a source of images."""
 
-import re
 from collections.abc import Callable, Sequence
 
-from capsmith.core.errors import ConfigError
 from capsmith.deploy.describe.record import GroundedCaption, GroundedWord
+from capsmith.metrics.grounding import CLASSES
+from capsmith.metrics.grounding import ground as mentions
+from capsmith.metrics.grounding.table import canonical
 from capsmith.models.caption import Caption
 from capsmith.vision.detection.detector import Detection
 
-Ground = Callable[[str, Sequence[Detection]], GroundedCaption]
-"""Finds the words of a caption that name objects, and the detected objects that confirm them."""
+Ground = Callable[[str, Sequence[Detection], Sequence[str]], GroundedCaption]
+"""Compares a caption with the detected objects, given the labels that the detector has."""
 _MAX_WORDS = 6
 _COMMON = frozenset(  # words that say nothing about what an image shows
     "a an the this that these those his her its their two three four some several many other another one and or but of "
@@ -18,32 +19,34 @@ _COMMON = frozenset(  # words that say nothing about what an image shows
 )
 
 
-def ground(caption: str, objects: Sequence[Detection]) -> GroundedCaption:
-    """Returns the words of a caption that name one of COCO's objects, and which detected objects confirm them."""
+def ground(caption: str, objects: Sequence[Detection], labels: Sequence[str] = ()) -> GroundedCaption:
+    """Returns the nouns of a caption, and which detected objects confirm them.
+
+    Args:
+        caption: An English caption.
+        objects: The detected objects.
+        labels: The labels that the detector has; COCO's by default.
+    """
     numbers: dict[str, list[int]] = {}
     for number, one in enumerate(objects):
-        numbers.setdefault(one.label, []).append(number)
+        numbers.setdefault(canonical(one.label), []).append(number)
     words = tuple(
-        GroundedWord(found[0], found.start(), found.end(), found[0].casefold(), tuple(numbers[found[0].casefold()]))
-        for found in re.finditer(r"\w+", caption)
-        if found[0].casefold() in numbers
+        GroundedWord(one.text, one.start, one.end, one.label, one.status, tuple(numbers.get(canonical(one.label), ())))
+        for one in mentions(caption, [one.label for one in objects], labels or CLASSES)
     )
-    named = {word.object for word in words}
-    return GroundedCaption(words, tuple(n for n, one in enumerate(objects) if one.label not in named))
+    named = {number for word in words for number in word.objects}
+    return GroundedCaption(words, tuple(number for number in range(len(objects)) if number not in named))
 
 
 def query_of(caption: Caption | None, grounding: GroundedCaption | None) -> str:
-    """Returns what to ask a source of images: the objects of the caption that were detected.
+    """Returns what to ask a source of images: the nouns of the caption that were confirmed.
 
-    If there are none, all objects that it names; if it names none, its words that are not common.
+    If there are none, all nouns of the caption; if they are not known, its words that are not common.
 
-    Raises:
-        ConfigError: There is no caption, or it has no words.
+    It is empty if there is no caption.
     """
     words = () if grounding is None else grounding.words
-    named = [word.object for word in words if word.confirmed] or [word.object for word in words]
+    named = [word.word for word in words if word.status == "confirmed"] or [word.word for word in words]
     if not named and caption is not None:
         named = [word for word in caption.words or caption.text.split() if word.casefold() not in _COMMON]
-    if not named:
-        raise ConfigError("there is no caption to take a query from: give the query")
-    return " ".join([*dict.fromkeys(named)][:_MAX_WORDS])
+    return " ".join([*dict.fromkeys(word.casefold() for word in named)][:_MAX_WORDS])

@@ -100,12 +100,16 @@ class Source(Protocol):
 
     Attributes:
         name: The source for people.
+        reads_query: Whether its images depend on the query.
     """
 
     name: str
+    reads_query: bool
 
     def images(self, query: str) -> Iterator[SourceImage]:
         """Yields the images that a query finds; those that cannot be had are skipped, with a line in the log.
+
+        The query is empty if there is no caption to take it from.
 
         Raises:
             CapsmithError: None can be had: the reason.

@@ -108,7 +108,7 @@ class Describer:
             name: Its name in the record; by default its path.
             top: Similar images of each kind, and recommended captions, at most; 1 to ``MAX_TOP``.
             threshold: Least confidence of objects; by default the detector's.
-            query: What the source is asked; by default the objects that the caption names.
+            query: What the source is asked; by default the nouns of the caption that were confirmed.
             parts: The parts to compute, of those that there are.
 
         Raises:
@@ -170,7 +170,8 @@ class Describer:
         if caption is None or objects is None:
             work.omitted.setdefault("grounding", _MISSING["grounding"])
             return None
-        return work.run("grounding", lambda: self._ground(caption.text, objects.objects))
+        labels = () if self.detector is None else self.detector.labels
+        return work.run("grounding", lambda: self._ground(caption.text, objects.objects, labels))
 
     def _compared(
         self, work: "_Work", image: ImageSource, top: int

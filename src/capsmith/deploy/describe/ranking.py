@@ -70,8 +70,9 @@ class SourceRanking:
         """
         images = [one for one in self._images(query) if not _same(one.path, image)]
         pairs = list(self._embedded(images))
+        query = query if self.source.reads_query else ""
         if not pairs:
-            raise CapsmithError(f"{self.source.name} has no image for {query!r:.200}")
+            raise CapsmithError(f"{self.source.name} has no other image" + (f" for {query!r:.200}" if query else ""))
         semantic, visual = (np.stack(part) for part in zip(*(one for _, one in pairs), strict=True))
         scores = np.clip(semantic @ vectors.semantic, -1, 1), np.clip(visual @ vectors.visual, -1, 1)
         ranked = [

@@ -5,7 +5,7 @@
     {"image": "photo.jpg", "width": 640, "height": 426,
      "caption": {"text", "model", "score", "log_probability", "alternatives": [text, …], "unlike_training"},
      "objects": {"detector", "threshold", "found": [{"label", "score", "box": [left, top, right, bottom]}, …]},
-     "grounding": {"words": [{"word", "start", "end", "object", "confirmed", "objects": [number, …]}, …],
+     "grounding": {"words": [{"word", "start", "end", "object", "status", "objects": [number, …]}, …],
                    "unnamed": [number, …]},
      "similar": {"index", "images", "meaning": [{"id", "path", "semantic", "visual", "caption"}, …], "look": […]},
      "found": {"source", "query", "images", "meaning": [{"path", "title", "page", "credit", "semantic", "visual"}, …],
@@ -15,7 +15,7 @@
      "omitted": {part: reason, …}, "failed": {part: reason, …}, "seconds": {part: seconds, …, "total": seconds}}
 
 A part that is omitted or failed is null. Numbers of objects are places in ``objects.found``; ``start`` and ``end``
-are places in ``caption.text``.
+are places in ``caption.text``. A ``status`` is confirmed, unconfirmed or unknown.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,7 @@ from typing import Any, Literal, get_args
 
 from capsmith.core.errors import escaped
 from capsmith.deploy.recommend.recommender import Recommendation
+from capsmith.metrics.grounding import Status
 from capsmith.models.caption import Caption
 from capsmith.vision.detection.detector import Detected
 
@@ -35,13 +36,15 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 @dataclass(frozen=True)
 class GroundedWord:
-    """A word of the caption that names an object which the detector knows.
+    """A noun of the caption, and what the detector says about it.
 
     Attributes:
-        word: The word, or words, as they stand in the caption.
-        start: Where they begin in the caption.
-        end: Where they end.
-        object: The class that they name, such as ``person`` for ``girl``.
+        word: The noun, one word or several, as it stands in the caption.
+        start: Where it begins in the caption, in characters.
+        end: Where it ends.
+        object: The detector's class that it names, such as ``person`` for ``girl``; the noun itself if there is none.
+        status: ``confirmed``: the detector found such an object; ``unconfirmed``: it did not; ``unknown``: the detector
+            has no such class.
         objects: Numbers of the detected objects of this class.
     """
 
@@ -49,19 +52,12 @@ class GroundedWord:
     start: int
     end: int
     object: str
+    status: Status
     objects: tuple[int, ...] = ()
-
-    @property
-    def confirmed(self) -> bool:
-        """Whether the detector found such an object."""
-        return bool(self.objects)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it as plain data."""
-        return {
-            **{name: getattr(self, name) for name in ("word", "start", "end", "object", "confirmed")},
-            "objects": list(self.objects),
-        }
+        return {**vars(self), "objects": list(self.objects)}
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ class GroundedCaption:
     """How a caption and the detected objects agree.
 
     Attributes:
-        words: The words that name objects, in the order of the caption.
+        words: The nouns, in the order of the caption; they do not overlap.
         unnamed: Numbers of the detected objects that the caption does not name.
     """
 
@@ -119,7 +115,7 @@ class Similar:
         images: How many images were compared.
         meaning: The images most similar in meaning, best first.
         look: The images most similar in look, best first.
-        query: The words that a source was asked; None for an index.
+        query: The words that a source was asked, empty if it takes none; None for an index.
     """
 
     place: str

@@ -35,6 +35,7 @@ from capsmith.models.captioner import Captioner
 from capsmith.models.ensemble_run import ModelRuns, RunPaths, find_runs
 from capsmith.models.keras_member import KerasMember
 from capsmith.models.loading import keras_members
+from capsmith.vision.framing import ImageSize
 
 logger = get_logger(__name__)
 
@@ -98,9 +99,8 @@ def export(
     package = None if onnxruntime_web is None else path_argument(onnxruntime_web, "onnxruntime_web")
     prepared = spec.load(spec.preparer)(package) if spec.preparer else None
     captioner = Captioner.load_members(runs.runs, configs, average=runs.average)
-    keras_members(captioner.members)
-    for member in captioner.members:
-        _ = member.encoders  # raises if there are none
+    for member in keras_members(captioner.members):
+        _require_plain_images(member)  # raises as well if it has no encoder
     if configs[0].decoding.requires_caption_index:
         _ = captioner.caption_index
     if configs[0].decoding.requires_embedding:
@@ -129,6 +129,15 @@ def require_portable(config: Config) -> None:
         raise PluginError(
             f"reranker '{reranker.type}' is a plugin's, and exports contain no code: --set decoding.rerank=null "
             "exports the search without it"
+        )
+
+
+def _require_plain_images(member: KerasMember) -> None:
+    """Raises CheckpointError if images are cut out or filtered as exports do not: their programs only stretch them."""
+    if any(isinstance(encoder.image_size, ImageSize) for encoder in member.encoders):
+        raise CheckpointError(
+            f"{member.run}: its encoder is a preset of keras-hub, whose preprocessing exports do not have: caption and "
+            "serve from the run"
         )
 
 

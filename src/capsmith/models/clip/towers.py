@@ -12,7 +12,7 @@ import numpy as np
 
 from capsmith.core.compilation import compiled
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError, one_line, out_of_memory
-from capsmith.models.clip.preset import CLIP, MERGES, VOCABULARY, Preset, Text, Vision
+from capsmith.models.clip.preset import CLIP, MERGES, VOCABULARY, Preset
 from capsmith.vision.hub.presets import ADVICE, import_keras_hub
 from capsmith.vision.weights import count_numbers, load_weights_file
 
@@ -149,18 +149,12 @@ def _require_enough_numbers(preset: Preset) -> None:
         found = count_numbers(preset.weights)
     except FeatureError as error:
         raise CheckpointError(f"{str(error).removeprefix('encoder weights ')}; {ADVICE}") from error
-    embeddings = preset.text.vocabulary_size * preset.text.embedding_dim
-    needed = embeddings + _block_numbers(preset.vision) + _block_numbers(preset.text)
+    needed = preset.vision.least + preset.text.least
     if needed > found:
         raise CheckpointError(
             f"{preset.weights} holds {found:,} numbers, but config.json describes a model of more than {needed:,}; "
             f"{ADVICE}"
         )
-
-
-def _block_numbers(encoder: Vision | Text) -> int:
-    """Returns the number of weights of all attention and dense kernels of an encoder."""
-    return encoder.num_layers * encoder.hidden_dim * (4 * encoder.hidden_dim + 2 * encoder.intermediate_dim)
 
 
 def _numpy(tensor: Any) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import Any
 from capsmith.core.errors import CheckpointError, ConfigError, FeatureError, MissingExtraError, escaped, one_line
 from capsmith.core.readers.json_files import read_json
 from capsmith.core.spelling import nearest
-from capsmith.vision.fingerprint import file_sha256
+from capsmith.vision.hashes import file_sha256
 
 PATIENCE = 10
 """Seconds to wait for the first answer: kagglehub itself waits for each of several addresses in turn."""

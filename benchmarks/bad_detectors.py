@@ -1,0 +1,54 @@
+"""Loads hostile and broken detectors, each in a process with limits, and counts those that did no harm.
+
+    python -m benchmarks.bad_detectors [--seconds 30] [--only WORDS]
+
+A file is handled if it is refused with one line, or read so that all that is found is possible, within the time and
+the memory, and without running code of its own. Prints figures `detect.badfiles_tried` and `detect.badfiles_handled`.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import capsmith.vision.detection.onnx_detector as onnx_detector
+from capsmith.vision.detection.load import load_detector
+from tests.support.bad_detector_values import bad_detectors
+from tests.support.bad_detectors import MARKER, BadDetector
+from tests.support.bad_runs import Outcome, detect_within
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)
+
+
+def tried(bad: BadDetector, seconds: float) -> Outcome:
+    """Returns how loading a file ended; files that must be refused and are not count as harm."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        outcome = detect_within(bad.make(folder), IMAGE, load_detector, seconds)
+        if any(folder.rglob(MARKER)) or (folder.parent / "outside.txt").exists():
+            return Outcome("harmed", "its code ran", outcome.seconds)
+        if bad.refused and outcome.kind == "read":
+            return Outcome("harmed", f"read: {outcome.text}", outcome.seconds)
+        return outcome
+
+
+def main() -> None:
+    """Tries all files and prints one line for each, then the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=30.0, help="time for one file")
+    parser.add_argument("--only", default="", help="only files whose names contain this")
+    args = parser.parse_args()
+    onnx_detector.PATIENCE = min(onnx_detector.PATIENCE, args.seconds / 3)
+    chosen = [bad for bad in bad_detectors() if args.only in bad.name]
+    handled = 0
+    for bad in chosen:
+        outcome = tried(bad, args.seconds)
+        handled += outcome.kind != "harmed"
+        print(f"{outcome.kind:8} {outcome.seconds:6.2f} s  {bad.name}: {outcome.text}", flush=True)
+    print(json.dumps({"detect.badfiles_tried": len(chosen), "detect.badfiles_handled": handled}))
+
+
+if __name__ == "__main__":
+    main()

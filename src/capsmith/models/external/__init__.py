@@ -1,0 +1,1 @@
+"""Captioners of others, behind one interface."""

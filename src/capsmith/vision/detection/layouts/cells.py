@@ -1,0 +1,183 @@
+"""Outputs with a box and scores for each cell of a grid, which overlap and are suppressed class by class.
+
+| name | row of a cell | who exports it |
+|---|---|---|
+| ``yolov8`` | 4 of a box, C scores | YOLOv8, v9, v11 and later; also RT-DETR of the same program |
+| ``yolov5`` | 4 of a box, confidence, C scores | YOLOv5, v7, and v6 |
+| ``yolox`` | the same; blue first, 0–255, image in the corner | YOLOX, with boxes decoded or not |
+| ``boxes_scores`` | boxes and scores apart | YOLO-NAS, PP-YOLOE |
+
+A box is centre x, centre y, width and height in pixels of the input; libreyolo's YOLOv9 and the separate boxes are
+left, top, right and bottom. N cells · C classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from capsmith.vision.detection.candidates import MOST, Candidates, corners
+from capsmith.vision.detection.framing import IMAGENET_MEAN, IMAGENET_STD, Preparation
+from capsmith.vision.detection.layouts.layout import Network
+from capsmith.vision.detection.nms import suppress
+
+OVERLAP = 0.45
+"""Intersection over union above which the less confident of two boxes of a class is suppressed."""
+_STRIDES = (8, 16, 32)
+_LIBREYOLO_CORNERS = ("yolo9", "yolo9_e2e", "yolo9_p2")
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Rows of cells; see ``Layout``.
+
+    Attributes:
+        boxes: Name of the output with the boxes.
+        scores: Name of the output with the scores, where they are apart.
+        rows_first: Whether a cell is a row of the matrix, not a column.
+        confidence: Whether the fifth number of a row is a confidence that multiplies the scores.
+        corner_boxes: Whether boxes are left, top, right and bottom.
+        fractions: Whether boxes are fractions of the input.
+        raw: Whether boxes are to be decoded from cells, as YOLOX's.
+        overlap: None where the network needs no suppression.
+    """
+
+    name: str
+    classes: int | None
+    boxes: str
+    scores: str = ""
+    rows_first: bool = False
+    confidence: bool = False
+    corner_boxes: bool = False
+    fractions: bool = False
+    raw: bool = False
+    overlap: float | None = OVERLAP
+    preparation: Preparation = field(default_factory=Preparation)
+    threshold: float = 0.25
+
+    def read(
+        self, outputs: Mapping[str, np.ndarray], size: tuple[int, int], threshold: float, columns: Sequence[int] | None
+    ) -> Candidates:
+        """Returns what is left after suppression; see ``Layout.read``."""
+        matrix = _matrix(outputs[self.boxes], self.rows_first)
+        boxes = matrix[:, :4].astype(np.float64)
+        scores = _matrix(outputs[self.scores], True) if self.scores else matrix[:, 5 if self.confidence else 4 :]
+        scores = scores.astype(np.float64) * (matrix[:, 4:5] if self.confidence else 1.0)
+        if self.raw:
+            boxes = _decoded(boxes, size)
+        if not self.corner_boxes:
+            boxes = corners(boxes)
+        if self.fractions:
+            boxes = boxes * [size[1], size[0], size[1], size[0]]
+        return best_cells(boxes, scores, threshold, self.overlap, columns)
+
+
+def _matrix(output: np.ndarray, rows_first: bool) -> np.ndarray:
+    return output[0] if rows_first else output[0].T
+
+
+def best_cells(
+    boxes: np.ndarray, scores: np.ndarray, threshold: float, overlap: float | None, columns: Sequence[int] | None
+) -> Candidates:
+    """Returns the boxes above a threshold after suppression, most confident first. A cell may hold several classes.
+
+    Args:
+        boxes: (N, 4) left, top, right, bottom. Those that hold NaN or infinity are left out.
+        scores: (N, C).
+        threshold: Scores must exceed it.
+        overlap: Largest intersection over union of two boxes of a class; None for no suppression.
+        columns: The columns of the scores that stand for a class; None for all.
+    """
+    columns = range(scores.shape[1]) if columns is None else columns
+    scores = scores[:, list(columns)]
+    with np.errstate(invalid="ignore"):
+        rows, classes = np.nonzero(scores > threshold)
+    finite = np.isfinite(boxes[rows]).all(axis=1) & np.isfinite(scores[rows, classes])
+    rows, classes = rows[finite], classes[finite]
+    found = Candidates(boxes[rows], scores[rows, classes], np.asarray(columns, np.int64)[classes])
+    kept = suppress(*found, overlap) if overlap is not None else np.argsort(-found.scores, kind="stable")[:MOST]
+    return Candidates(*(part[kept] for part in found))
+
+
+def _decoded(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns YOLOX's boxes in pixels: offsets from a cell's corner and logarithms of sides, in strides."""
+    cells, strides = [], []
+    for stride in _STRIDES:
+        down, across = np.meshgrid(np.arange(size[0] // stride), np.arange(size[1] // stride), indexing="ij")
+        cells.append(np.stack([across.ravel(), down.ravel()], axis=1))
+        strides.append(np.full((cells[-1].shape[0], 1), stride))
+    stride_N1 = np.concatenate(strides)
+    with np.errstate(over="ignore"):
+        sides = np.exp(boxes[:, 2:]) * stride_N1
+    return np.concatenate([(boxes[:, :2] + np.concatenate(cells)) * stride_N1, sides], axis=1)
+
+
+def recognise(network: Network) -> Cells | None:
+    """Returns the layout of a network whose outputs are cells; None for any other."""
+    if len(network.outputs) >= 2:
+        return _separate(network)
+    name, output = next(iter(network.outputs.items()), ("", np.zeros(0)))
+    if output.ndim != 3 or output.shape[0] != 1 or output.dtype.kind != "f":
+        return None
+    return _joined(network, name, output)
+
+
+def _joined(network: Network, name: str, output: np.ndarray) -> Cells | None:
+    rows, columns = output.shape[1:]
+    names = None if network.names is None else len(network.names)
+    cells = _cells(network.size)
+    first = _rows_first(rows, columns, names, cells)
+    width = columns if first else rows
+    if width < 5 or (names is not None and width not in (names + 4, names + 5)):
+        return None
+    confidence = width == names + 5 if names is not None else first and (width == 85 or rows != cells)
+    if network.family in _LIBREYOLO_CORNERS:
+        corner = network.metadata.get("letterbox_pad", "topleft") != "center"
+        overlap = None if network.family == "yolo9_e2e" else OVERLAP
+        preparation = Preparation(corner=corner)
+        return Cells("yolov8", width - 4, name, "", first, False, True, overlap=overlap, preparation=preparation)
+    if not confidence:
+        fractions = first and rows <= 1000 and bool(np.nanmax(np.abs(output[0, :, :4]), initial=0.0) <= 2)
+        if fractions:  # queries, whose scores went through their sigmoid
+            stretch = Preparation("stretch")
+            return Cells("yolov8", width - 4, name, "", first, fractions=True, overlap=None, preparation=stretch)
+        return Cells("yolov8", width - 4, name, "", first)
+    if network.family == "yolox" or (not network.family and rows == cells):
+        raw = bool((output[0, :, 2:4] <= 0).any())
+        preparation = Preparation(corner=True, bgr=True, scale=1.0)
+        return Cells("yolox", width - 5, name, "", first, True, raw=raw, preparation=preparation)
+    return Cells("yolov5", width - 5, name, "", first, True)
+
+
+def _rows_first(rows: int, columns: int, names: int | None, cells: int) -> bool:
+    """Returns whether the second axis counts cells. The names tell, else the number of cells, else the longer axis."""
+    if names is not None and (columns in (names + 4, names + 5)) != (rows in (names + 4, names + 5)):
+        return columns in (names + 4, names + 5)
+    if (rows in (cells, 3 * cells)) != (columns in (cells, 3 * cells)):
+        return rows in (cells, 3 * cells)
+    return rows > columns
+
+
+def _cells(size: tuple[int, int]) -> int:
+    return sum((size[0] // stride) * (size[1] // stride) for stride in _STRIDES)
+
+
+def _separate(network: Network) -> Cells | None:
+    if len(network.outputs) != 2 or any(v.ndim != 3 or v.dtype.kind != "f" for v in network.outputs.values()):
+        return None
+    (first, a), (second, b) = network.outputs.items()
+    if a.shape[:2] != b.shape[:2] or a.shape[0] != 1 or {a.shape[2], b.shape[2]} == {4}:
+        return None
+    if a.shape[2] != 4:
+        first, second, a, b = second, first, b, a
+    if a.shape[2] != 4 or b.min(initial=0) < 0 or b.max(initial=0) > 1 or not _pixels(network, a):
+        return None
+    preparation = Preparation("stretch", mean=IMAGENET_MEAN, std=IMAGENET_STD)  # PP-YOLOE
+    if network.family != "ppyoloe" and "boxes" not in network.outputs:
+        preparation = Preparation()  # YOLO-NAS
+    return Cells("boxes_scores", b.shape[2], first, second, True, False, True, preparation=preparation)
+
+
+def _pixels(network: Network, boxes: np.ndarray) -> bool:
+    """Returns whether boxes are pixels, not fractions as queries': a grid's boxes reach beyond 2 somewhere."""
+    return network.family in ("yolonas", "ppyoloe") or bool(np.abs(boxes).max(initial=0) > 2)
