@@ -282,6 +282,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     checkpoints,
     components,
     configs,
+    detecting,
     describing,
     encoders,
     exporting,

@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 
-from capsmith.metrics.grounding import CLASSES
 from capsmith.metrics.grounding.table import canonical
+from capsmith.vision.detection.labels import COCO, COCO_IDS
 
-_WITHOUT = frozenset((12, 26, 29, 30, 45, 66, 68, 69, 71, 83))
-"""Numbers from 1 to 90 that COCO does not use: classes that it planned and never annotated."""
-COCO_IDS = dict(zip(CLASSES, (number for number in range(1, 91) if number not in _WITHOUT), strict=True))
-"""COCO's numbers of its 80 classes."""
+_NUMBERS = dict(zip(COCO, COCO_IDS, strict=True))
 
 
 def category_ids(labels: Sequence[str]) -> dict[str, int]:
@@ -21,6 +18,6 @@ def category_ids(labels: Sequence[str]) -> dict[str, int]:
         COCO's own numbers, 1 to 90, if all labels are names of its classes, in any spelling; otherwise 1 … C in order.
     """
     names = [canonical(label) for label in labels]
-    if len(set(names)) == len(names) and all(name in COCO_IDS for name in names):
-        return {label: COCO_IDS[name] for label, name in zip(labels, names, strict=True)}
+    if len(set(names)) == len(names) and all(name in _NUMBERS for name in names):
+        return {label: _NUMBERS[name] for label, name in zip(labels, names, strict=True)}
     return {label: number for number, label in enumerate(labels, 1)}
