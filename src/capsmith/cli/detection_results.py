@@ -30,7 +30,7 @@ class Results:
         self._names = {item.path: item.name for item in selection.items}
         self.threshold: float | None = args.threshold
         self._require_outputs()
-        self._only = None if args.only is None else _names(args.only)
+        self._only: set[str] | None = None if args.only is None else set(_names(args.only))
         self._drawn: list[tuple[Path, Any]] = []
         self._found: list[tuple[Path, Any]] = []
         self._annotations: Any = None

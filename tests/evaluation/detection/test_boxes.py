@@ -64,7 +64,10 @@ def test_narrow_images_and_long_names():
 def test_labels_do_not_cover_each_other_and_stay_inside():
     rng = np.random.default_rng(0)
     corners = rng.integers(0, (560, 400), (25, 2))
-    boxes = [(x, y, x + w, y + h) for (x, y), (w, h) in zip(corners.tolist(), rng.integers(20, 80, (25, 2)).tolist())]
+    boxes = [
+        (x, y, x + w, y + h)
+        for (x, y), (w, h) in zip(corners.tolist(), rng.integers(20, 80, (25, 2)).tolist(), strict=True)
+    ]
     places = place_labels(boxes, [(90, 20)] * 25, (640, 480), range(25))
     for number, one in enumerate(places):
         assert one[0] >= 0 and one[1] >= 0 and one[2] <= 640 and one[3] <= 480

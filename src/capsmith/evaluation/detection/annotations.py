@@ -64,14 +64,14 @@ class Annotations:
         """
         by_name = {image.name: image for image in self.images.values()}
         by_last: dict[str, list[AnnotatedImage]] = {}
-        for image in self.images.values():
-            by_last.setdefault(PurePosixPath(image.name).name, []).append(image)
+        for annotated in self.images.values():
+            by_last.setdefault(PurePosixPath(annotated.name).name, []).append(annotated)
         found: dict[str, AnnotatedImage] = {}
         owner: dict[int, str] = {}
         for name in names:
             parts = Path(name).parts
             tails = ["/".join(parts[first:]) for first in range(len(parts))]
-            image = next((by_name[tail] for tail in tails if tail in by_name), None)
+            image: AnnotatedImage | None = next((by_name[tail] for tail in tails if tail in by_name), None)
             if image is None and (several := by_last.get(parts[-1], [])):
                 if len(several) > 1:
                     raise DataError(f"{name}: {self.path} has several images of this name ({several[0].name}, …)")
@@ -104,15 +104,12 @@ def read_annotations(path: Path) -> Annotations:
     content = read_json(path, DataError, strict=False)
     if not isinstance(content, dict):
         raise DataError(f"{path}: not a COCO file: an object with images, categories and annotations is expected")
-    lists = {key: content.get(key) for key in ("images", "categories", "annotations")}
-    for key, value in lists.items():
-        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-            raise DataError(f"{path}: {key}: a list of objects is expected, as in COCO's instances files")
     reader = _Reader(path)
-    names = reader.names(lists["categories"])
+    images, categories, objects = (reader.entries(content, key) for key in ("images", "categories", "annotations"))
+    names = reader.names(categories)
     numbers = sorted(names)
-    images = reader.images(lists["images"], {number: place for place, number in enumerate(numbers)}, lists)
-    return Annotations(path, images, tuple(names[number] for number in numbers), tuple(numbers))
+    read = reader.images(images, objects, {number: place for place, number in enumerate(numbers)})
+    return Annotations(path, read, tuple(names[number] for number in numbers), tuple(numbers))
 
 
 class _Reader:
@@ -120,6 +117,13 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def entries(self, content: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        """Returns a list of the file."""
+        entries = content.get(key)
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise DataError(f"{self.path}: {key}: a list of objects is expected, as in COCO's instances files")
+        return entries
 
     def names(self, entries: Sequence[dict[str, Any]]) -> dict[int, str]:
         """Returns the names of the classes by their numbers."""
@@ -137,7 +141,7 @@ class _Reader:
         return names
 
     def images(
-        self, entries: Sequence[dict[str, Any]], places: Mapping[int, int], lists: Mapping[str, Any]
+        self, entries: Sequence[dict[str, Any]], objects: Sequence[dict[str, Any]], places: Mapping[int, int]
     ) -> dict[int, AnnotatedImage]:
         """Returns the images with their objects, by their numbers."""
         rows: dict[int, list[tuple[list[float], int, float, bool]]] = {}
@@ -149,10 +153,11 @@ class _Reader:
             if number in known or name in names:
                 raise self._error("images", place, f"{name!r:.80} or its id {number} is there twice")
             names.add(name)
-            size = (entry.get("width"), entry.get("height"))
-            known[number] = name, size if all(isinstance(side, int) and side > 0 for side in size) else None
+            width, height = entry.get("width"), entry.get("height")
+            stated = isinstance(width, int) and isinstance(height, int) and min(width, height) > 0
+            known[number] = name, (width, height) if stated else None  # type: ignore[assignment]
             rows[number] = []
-        for place, entry in enumerate(lists["annotations"]):
+        for place, entry in enumerate(objects):
             image = self._integer(entry, "annotations", place, "image_id")
             if image not in rows:
                 raise self._error("annotations", place, f"image_id {image} is not the id of an image")
