@@ -1,8 +1,8 @@
 """Writes detections as COCO files.
 
 Without annotations, the file is a data set: ``images``, ``categories`` and ``annotations`` with a ``score``, as
-labelling programs import it. With annotations, it is a list of results with their numbers of images and classes, as pycocotools'
-``loadRes`` and COCO's server take it. Boxes are left, top, width and height in pixels.
+labelling programs import it. With annotations, it is a list of results with the numbers of images and classes of the
+annotation file, as pycocotools' ``loadRes`` and COCO's server take it. Boxes are left, top, width and height in pixels.
 """
 
 import json
