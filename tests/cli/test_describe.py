@@ -31,7 +31,7 @@ def toys(tmp_path, monkeypatch):
     monkeypatch.setattr(embedders, "load_embedder", lambda models=None, engine=None: embedder)
     monkeypatch.setattr(keras_import, "load_keras", lambda: None)
     monkeypatch.setattr(detection, "load_detector", lambda model: FixedDetector(), raising=False)
-    model = caption_model.CaptionModel(None, [], False, SentenceCaptioner)
+    model = caption_model.CaptionModel(None, [], False, SentenceCaptioner, lambda: "0")
     monkeypatch.setattr(caption_model, "plain_model", lambda name, plugins=False: model)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return ["--library", str(tmp_path / "photos.index"), "--detector", "toy.onnx"]

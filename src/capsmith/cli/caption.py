@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from capsmith.cli.folder_options import (
 )
 from capsmith.cli.options import add_average, add_plugin, add_set
 from capsmith.cli.search_options import add_search_options
+from capsmith.models.external.names import model_argument
 
 _EXIT = (
     "Exit code: 0 if every image was captioned; 2 if some could not be read or some results not be written (the "
@@ -28,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument(
         "run",
-        type=Path,
+        type=model_argument,
         metavar="[RUN]",
-        help="a run directory, an export or a saved ensemble; several before the images form an ensemble; by default "
-        "the starter, the model that comes with capsmith",
+        help="a run directory, an export or a saved ensemble; several before the images form an ensemble; or a "
+        "captioner of others: blip:NAME, hub:PRESET, exec:COMMAND; by default the starter, which comes with capsmith",
     )
     parser.add_argument(
         "images",
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         from capsmith.models.wishes import without_file
 
         settings = {"decoding": without_file(model.config.decoding), "average": model.average}
-        return caption_into_files(args, model.load, selection, place, model.folders, settings)
+        return caption_into_files(args, model.load, selection, place, model.fingerprint, settings)
     return _caption_to_output(args, model.load(), selection)
 
 
@@ -139,19 +140,20 @@ def _captions(args: argparse.Namespace, captioner: Any, paths: list[Path]) -> It
             yield Captioned(path, error=error)
 
 
-def _split_arguments(paths: list[Path]) -> tuple[list[Path], list[Path]]:
+def _split_arguments(paths: Sequence[str | Path]) -> tuple[list[str | Path], list[Path]]:
     """Separates the models, which come first, from the images; without any model the starter is used."""
     from capsmith.core.errors import ConfigError
     from capsmith.deploy.starter import is_for_starter
+    from capsmith.models.external.names import is_external
     from capsmith.models.model_paths import is_model
 
     count = next((number for number, path in enumerate(paths) if number and not is_model(path)), len(paths))
-    if is_for_starter(paths[0]):
+    if not is_external(paths[0]) and is_for_starter(Path(paths[0])):
         count = 0
-    models, images = paths[:count], paths[count:]
+    models, images = list(paths[:count]), [Path(path) for path in paths[count:]]
     if not images:
         raise ConfigError(f"no image given: {paths[-1]} is a run, and images come after the runs")
-    if misplaced := next((path for path in images if is_model(path)), None):
+    if misplaced := next((path for path in images if is_model(path) or is_external(path)), None):
         raise ConfigError(f"{misplaced} is a run, but comes after {images[0]}: runs come before the images")
     return models, images
 

@@ -19,21 +19,25 @@ class CaptionModel:
         folders: The runs or exports of its members.
         average: Whether the weights of the runs are averaged.
         load: Loads the captioner.
+        fingerprint: Returns the hash of what captions depend on but the search.
     """
 
     config: Any
     folders: Sequence[Path]
     average: bool
     load: Callable[[], Any]
+    fingerprint: Callable[[], str]
 
     def notes(self) -> list[str]:
         """Checks the words of the search, and returns notes about those without effect."""
         from capsmith.models.export_folder import VOCABULARY
 
+        if not self.folders:
+            return []
         return check_words(self.config, self.folders[0] / VOCABULARY)  # the same name in runs and exports
 
 
-def caption_model(args: argparse.Namespace, models: Sequence[Path]) -> CaptionModel:
+def caption_model(args: argparse.Namespace, models: Sequence[str | Path]) -> CaptionModel:
     """Returns the model that the arguments name; reports mistakes before anything is loaded that takes time."""
     changes = overrides_of(args)
     overrides = [*args.set, *as_overrides(changes)]
@@ -45,13 +49,34 @@ def plain_model(model: str | Path, plugins: bool = False) -> CaptionModel:
     """Returns a model with its own settings.
 
     Args:
-        model: A run, an export, a saved ensemble, or ``starter``.
+        model: A run, an export, a saved ensemble, ``starter``, or the name of a captioner of others.
         plugins: It may need the plugins that were loaded.
     """
-    return _model([Path(model)], {}, [], False, plugins)
+    return _model([model], {}, [], False, plugins)
 
 
 def _model(
+    models: Sequence[str | Path], changes: dict[str, Any], overrides: Sequence[str], average: bool, full: bool
+) -> CaptionModel:
+    from capsmith.models.external.names import is_external
+
+    if any(is_external(model) for model in models):
+        return _external([str(model) for model in models], overrides, average)
+    return _of_folders([Path(model) for model in models], changes, overrides, average, full)
+
+
+def _external(names: Sequence[str], overrides: Sequence[str], average: bool) -> CaptionModel:
+    """Returns a captioner of others, which has to be loaded to know what it can do."""
+    from capsmith.core.errors import ConfigError
+    from capsmith.models.external.load import load_external
+
+    if len(names) > 1 or average:
+        raise ConfigError(f"{names[0]}: a captioner of others forms no ensemble: name it alone")
+    captioner = load_external(names[0], overrides)
+    return CaptionModel(captioner.config, [], False, lambda: captioner, lambda: captioner.engine.fingerprint)
+
+
+def _of_folders(
     models: Sequence[Path], changes: dict[str, Any], overrides: Sequence[str], average: bool, full: bool
 ) -> CaptionModel:
     from capsmith.core.starter import model_path
@@ -66,7 +91,13 @@ def _model(
 def _of_export(folder: Path, changes: dict[str, Any]) -> CaptionModel:
     from capsmith.deploy.runtime import Captioner, runtime_config
 
-    return CaptionModel(runtime_config(folder, changes), [folder], False, lambda: Captioner.load(folder, changes))
+    return CaptionModel(
+        runtime_config(folder, changes),
+        [folder],
+        False,
+        lambda: Captioner.load(folder, changes),
+        lambda: _fingerprint([folder]),
+    )
 
 
 def _of_runs(models: Sequence[Path], overrides: Sequence[str], average: bool) -> CaptionModel:
@@ -88,4 +119,10 @@ def _of_runs(models: Sequence[Path], overrides: Sequence[str], average: bool) ->
                 print_error(f"note: {member.run} {member.feature_origin.note}")
         return captioner
 
-    return CaptionModel(configs[0], runs.runs, runs.average, load)
+    return CaptionModel(configs[0], runs.runs, runs.average, load, lambda: _fingerprint(runs.runs))
+
+
+def _fingerprint(folders: Sequence[Path]) -> str:
+    from capsmith.deploy.folder.fingerprint import model_fingerprint
+
+    return model_fingerprint(folders)

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--query",
         metavar="WORDS",
-        help="what the source is asked; auto (the default) takes the objects that the caption names",
+        help="what the source is asked; auto (the default) takes the nouns of the caption that were confirmed",
     )
     parser.add_argument(
         "--candidates",
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         require_output("descriptions")
     else:
         _require_page(args.html, selection.paths)
-    describer = _describer(args)
+    describer = load_describer(args)
     for note in selection.notes():
         print_error(note)
     for part, reason in describer.missing().items():
@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def _describer(args: argparse.Namespace) -> Any:
+def load_describer(args: argparse.Namespace) -> Any:
     """Returns the parts that the options name, loaded; mistakes are reported before anything that takes time."""
     from capsmith.cli.caption_model import plain_model
     from capsmith.cli.keras_import import load_keras
@@ -250,10 +250,10 @@ def _lines(one: Any) -> Any:
         yield "not confirmed", [f"{word} ({why})" for status, word, why in named if status == "unconfirmed"]
     if one.objects is not None:
         yield "objects", [f"{found.label} {found.score:.2f}" for found in one.objects.objects] or ["none"]
-    for similar in (one.similar, one.found):
+    for place, similar in (("index", one.similar), ("source", one.found)):
         if similar is not None:
             for kind in ("meaning", "look"):
-                yield f"alike in {kind}", [_similar(hit) for hit in getattr(similar, kind)]
+                yield f"{place}: {kind}", [_similar(hit) for hit in getattr(similar, kind)]
     if one.recommendations is not None:
         yield "recommended", [f"{r.rank}. {r.caption} ({r.similarity:.4f})" for r in one.recommendations]
 

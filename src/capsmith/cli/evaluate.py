@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from capsmith.cli.keras_import import load_keras
 from capsmith.cli.options import add_average, add_plugin, add_set
+from capsmith.models.external.names import is_external, model_argument
 
 if TYPE_CHECKING:
     from capsmith.evaluation.evaluate import Evaluation
@@ -16,10 +17,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument(
         "runs",
-        type=Path,
+        type=model_argument,
         nargs="+",
         metavar="RUN",
-        help="a run directory, an export or a saved ensemble; several form an ensemble",
+        help="a run directory, an export or a saved ensemble; several form an ensemble; or, with --dataset, a "
+        "captioner of others: blip:NAME, hub:PRESET, exec:COMMAND",
+    )
+    parser.add_argument(
+        "--dataset",
+        type=Path,
+        metavar="CONFIG",
+        help="the config whose data a captioner of others is scored on; runs have their own",
     )
     add_average(parser)
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test", help="default: test")
@@ -39,16 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Captions a split, scores the captions, and writes the report."""
     from capsmith.core.terminal import print_json, print_line, print_path, print_text
-    from capsmith.models.ensemble_run import find_runs
-
-    runs = find_runs(args.runs, args.set, args.average)
-    runs.any_configs()  # reports mistakes before Keras is loaded
-    if runs.needs_keras:
-        load_keras()
-    from capsmith.evaluation.kinds import evaluate
     from capsmith.metrics.table import table
 
-    result = evaluate(args.runs, args.split, args.set, out=args.out, average=args.average)
+    result = _evaluated(args)
     scores = result.control if args.control else result.scores
     if args.json:
         print_json(_record(result, args.control is not None), indent=2)
@@ -56,6 +57,37 @@ def run(args: argparse.Namespace) -> None:
     print_line(f"{args.split} split" + (", images shuffled" if args.control else ""))
     print_text(table(scores))
     print_path(result.page)
+
+
+def _evaluated(args: argparse.Namespace) -> "Evaluation | RetrievalEvaluation":
+    from capsmith.core.errors import ConfigError
+    from capsmith.models.ensemble_run import find_runs
+
+    if external := [str(run) for run in args.runs if is_external(run)]:
+        return _external(args, external[0])
+    if args.dataset is not None:
+        raise ConfigError(
+            f"--dataset {args.dataset}: the config of {args.runs[0]} names its data; change it by --set data.…"
+        )
+    runs = find_runs(args.runs, args.set, args.average)
+    runs.any_configs()  # reports mistakes before Keras is loaded
+    if runs.needs_keras:
+        load_keras()
+    from capsmith.evaluation.kinds import evaluate
+
+    return evaluate(args.runs, args.split, args.set, out=args.out, average=args.average)
+
+
+def _external(args: argparse.Namespace, name: str) -> "Evaluation":
+    """Evaluates a captioner of others."""
+    from capsmith.core.errors import ConfigError
+    from capsmith.evaluation.external import evaluate_external
+
+    if len(args.runs) > 1 or args.average:
+        raise ConfigError(f"{name}: a captioner of others forms no ensemble: name it alone")
+    if args.dataset is None:
+        raise ConfigError(f"{name} has no data of its own: name a config by --dataset, such as flickr8k.yaml")
+    return evaluate_external(name, args.dataset, args.split, args.set, args.out)
 
 
 def _record(result: "Evaluation | RetrievalEvaluation", control: bool) -> dict[str, Any]:

@@ -88,13 +88,12 @@ def caption_into_files(
     load: Callable[[], Any],
     selection: Any,
     place: Any,
-    runs: Sequence[Path],
+    fingerprint: Callable[[], str],
     settings: dict[str, Any],
 ) -> int:
     """Captions images into files, prints the names of the tables, and reports what failed; returns the exit code."""
     from capsmith.core.terminal import print_error, print_json, print_path
     from capsmith.deploy.folder.caption_folder import caption_folder
-    from capsmith.deploy.folder.fingerprint import model_fingerprint
     from capsmith.deploy.folder.pipeline import caption_images
 
     def captions(paths: list[Path]) -> Any:
@@ -109,7 +108,7 @@ def caption_into_files(
         print_error(note)
     several = bool(settings["decoding"].get("n"))
     output = show if args.json else None
-    report = caption_folder(captions, selection, place, model_fingerprint(runs), settings, output, several)
+    report = caption_folder(captions, selection, place, fingerprint(), settings, output, several)
     if not args.json:
         for path in report.files:
             print_path(path)

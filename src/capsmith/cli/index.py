@@ -89,7 +89,6 @@ def _captioning(args: argparse.Namespace) -> Any:
     import sys
 
     from capsmith.cli.caption_model import plain_model
-    from capsmith.deploy.folder.fingerprint import model_fingerprint
     from capsmith.deploy.folder.pipeline import caption_images
     from capsmith.deploy.search.build import Captioning
 
@@ -100,4 +99,4 @@ def _captioning(args: argparse.Namespace) -> Any:
         workers = args.workers or min(os.cpu_count() or 1, 16)
         return caption_images(captioner, paths, workers=workers, overlap="keras" not in sys.modules)
 
-    return Captioning(model_fingerprint(model.folders), captions)
+    return Captioning(model.fingerprint(), captions)

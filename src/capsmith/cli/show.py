@@ -4,19 +4,25 @@ import argparse
 from pathlib import Path
 
 from capsmith.cli.keras_import import load_keras
+from capsmith.models.external.names import model_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run directory or a saved ensemble")
+    parser.add_argument("run", type=model_argument, metavar="RUN", help="a run directory or a saved ensemble")
     parser.add_argument("--layers", action="store_true", help="list the encoder's layers one by one")
     parser.add_argument("--diagram", type=Path, metavar="OUT.svg", help="also draw the (first) model")
 
 
 def run(args: argparse.Namespace) -> None:
     """Prints the layers of a captioner."""
+    from capsmith.core.errors import ConfigError
     from capsmith.core.terminal import print_line, print_text, require_output
     from capsmith.models.ensemble_run import find_runs
+    from capsmith.models.external.names import is_external
+
+    if is_external(args.run):
+        raise ConfigError(f"{args.run} is a captioner of others: only networks that were trained here can be shown")
 
     if args.diagram is None:
         require_output("summary")

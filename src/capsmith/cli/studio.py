@@ -89,7 +89,7 @@ def _serve(args: argparse.Namespace) -> int:
     from capsmith.deploy.serving.models import named_paths
     from capsmith.deploy.serving.server import require_packages, serve
     from capsmith.deploy.serving.settings import ServeSettings
-    from capsmith.deploy.studio.fingerprint import fingerprint
+    from capsmith.deploy.studio.fingerprint import external_fingerprint, fingerprint
     from capsmith.deploy.studio.project import project_folder
     from capsmith.deploy.studio.scan import take_over
     from capsmith.deploy.studio.store import Store
@@ -111,8 +111,11 @@ def _serve(args: argparse.Namespace) -> int:
                 from capsmith.deploy.starter import introduction
 
                 print_error(introduction().replace("capsmith caption RUN IMAGE", "capsmith studio --images FOLDER RUN"))
-            store.keep_model([STARTER if model.path == starter_folder() else str(model.path.absolute())])
-            identity = fingerprint(model.path, args.set)
+            named = STARTER if model.path == starter_folder() else str(model.path.absolute())
+            store.keep_model([model.external or named])
+            identity = (
+                external_fingerprint(model.external, args.set) if model.external else fingerprint(model.path, args.set)
+            )
             take_over(store, selection, identity, args.propose_again)
 
             def make_app(models: Any, limits: Any) -> Any:

@@ -24,6 +24,7 @@ def write_results(
     control: Mapping[str, Score],
     references: Mapping[str, list[str]],
     paths: Mapping[str, Path],
+    model: str = "",
 ) -> None:
     """Writes predictions, scores and the report page.
 
@@ -36,6 +37,7 @@ def write_results(
         control: The same for captions of other images.
         references: The references of each image.
         paths: The file of each image.
+        model: The name of a captioner of others, of which the config describes the data only.
     """
     write_text(directory / PREDICTIONS, predictions_text(captions))
     control_values = {name: score.value for name, score in control.items()}
@@ -53,7 +55,7 @@ def write_results(
     per_image = ranking.per_image if ranking is not None else {}
     write_report(
         directory,
-        title=f"{config.decoder.type} on {config.data.type}, {split}",
+        title=f"{model or config.decoder.type} on {config.data.type}, {split}",
         scores=[
             {
                 "name": name,
@@ -78,8 +80,8 @@ def write_results(
         most=config.evaluation.examples,
         notes=[
             f"Search: {config.decoding.type} {search_settings(config.decoding)}",
-            f"Encoder: {' + '.join(encoder.type for encoder in config.encoders)}",
-            f"Seed: {config.seed}",
+            *([] if model else [f"Encoder: {' + '.join(encoder.type for encoder in config.encoders)}"]),
+            *([] if model else [f"Seed: {config.seed}"]),
         ],
     )
 

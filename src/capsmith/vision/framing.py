@@ -45,10 +45,9 @@ class Resize:
         return image.resize(target, self.filter, box=(whole[0], whole[1], whole[2], whole[3]))
 
 
-Framing = Literal["stretch", "centre"] | Resize
+Framing = Literal["stretch"] | Resize
 """``stretch`` resizes height and width independently, as the encoders here were trained; large JPEGs may be decoded at
-a reduced size. ``centre`` resizes the shorter side and keeps the centre, as CLIP was trained. A ``Resize`` is the
-protocol of another network."""
+a reduced size. A ``Resize`` is the protocol of another network."""
 
 
 class ImageSize(tuple[int, int]):
@@ -81,6 +80,14 @@ class ImageSize(tuple[int, int]):
         """Returns a hash that agrees with ``==``."""
         return hash(tuple(self)) if self.framing == "stretch" else hash((*self, self.framing))
 
+    def __repr__(self) -> str:
+        """Returns both, for error messages of Python; ``str`` shows the tuple."""
+        return f"ImageSize({self[0]}, {self[1]}, {self.framing!r})"
+
+    def __str__(self) -> str:
+        """Returns the tuple."""
+        return tuple.__repr__(self)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Returns how to copy or unpickle it."""
         return type(self), (*self, self.framing)
@@ -89,32 +96,3 @@ class ImageSize(tuple[int, int]):
 def framing_of(size: tuple[int, int], framing: Framing) -> Framing:
     """Returns the framing that a size brings along, otherwise the given one."""
     return size.framing if isinstance(size, ImageSize) else framing
-
-
-Box = tuple[float, float, float, float]
-
-
-def centre_box(image: tuple[int, int], target: tuple[int, int]) -> Box:
-    """Returns the region of an image that ``centre`` keeps: left, top, right and bottom, in pixels of the image.
-
-    Resizing this region to the target gives the same pixels as the protocol of CLIP: the image is resized until the
-    target just fits into it, with the longer side rounded down to whole pixels, and its centre is cut out.
-
-    Args:
-        image: Width and height of the image.
-        target: Width and height wanted.
-    """
-    width, height = image
-    if width * target[1] >= height * target[0]:
-        resized = (target[1] * width // height, target[1])
-    else:
-        resized = (target[0], target[0] * height // width)
-    left, right = _middle(resized[0], target[0], width)
-    top, bottom = _middle(resized[1], target[1], height)
-    return left, top, right, bottom
-
-
-def _middle(resized: int, target: int, original: int) -> tuple[float, float]:
-    start = round((resized - target) / 2)  # rounds halves to even, as torchvision's CenterCrop
-    scale = original / resized
-    return start * scale, min((start + target) * scale, float(original))

@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from capsmith.core.errors import ImageError, one_line
 from capsmith.vision.cached_crops import Crop
-from capsmith.vision.framing import Framing, Resize, centre_box, framing_of
+from capsmith.vision.framing import Framing, Resize, framing_of
 from capsmith.vision.image_files import MAX_PIXELS, check_size, open_image, orientation, read_image
 from capsmith.vision.image_formats import FORMATS
 
@@ -54,8 +54,7 @@ def load_image(
         size: Height and width of the result in pixels; an ``ImageSize`` says how the image is brought to this size.
         max_pixels: Images with more pixels than this are refused before they are decoded.
         crop: Region of the upright image to keep, optionally mirrored; None keeps the complete image.
-        framing: How the image is brought to a size that does not say it; a crop is always stretched. ``centre`` uses
-            Pillow's bicubic filter and decodes at full size.
+        framing: How the image is brought to a size that does not say it; a crop is always stretched.
 
     Returns:
         (H, W, 3) uint8.
@@ -198,8 +197,6 @@ def _resized(image: Image.Image, size: tuple[int, int], name: str, crop: Crop | 
             return np.array(_crop(image, crop, target, resample))
         if isinstance(framing, Resize):
             return np.array(framing.apply(image, target))
-        if framing == "centre" and image.size != target:
-            return np.array(image.resize(target, Image.Resampling.BICUBIC, box=centre_box(image.size, target)))
         return np.array(image if image.size == target else image.resize(target, Image.Resampling.BILINEAR))
 
 

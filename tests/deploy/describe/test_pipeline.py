@@ -9,8 +9,12 @@ from PIL import Image
 
 from capsmith.core.errors import ConfigError, ImageError
 from capsmith.deploy.describe import Describer
+from capsmith.deploy.describe.page import page
 from capsmith.deploy.describe.record import PARTS
+from capsmith.deploy.describe.sources.download_cache import DownloadCache
+from capsmith.deploy.describe.sources.pixabay import Pixabay
 from tests.support.describing import OBJECTS, SENTENCE, Broken, FixedDetector, SentenceCaptioner, toy_describer
+from tests.support.image_server import KEY, image_server
 from tests.support.toy_index import picture
 
 
@@ -35,7 +39,7 @@ def test_every_part_is_in_the_record(tmp_path, photo):
     for place in ("similar", "found"):
         assert [one["path"] for one in record[place]["look"]][0] == str(tmp_path / "photos" / "red.png")
         assert len(record[place]["meaning"]) == 2 and record[place]["meaning"][0]["semantic"] > 0.99
-    assert record["found"]["query"] == "person dog"
+    assert record["found"]["query"] == "woman dogs"
     assert record["recommendations"]["captions"][0]["caption"] == "red thing"
     assert record["omitted"] == record["failed"] == {}
     assert {"caption", "objects", "vectors", "similar", "found", "recommendations", "total"} <= record["seconds"].keys()
@@ -167,3 +171,14 @@ def test_top_has_a_range(photo, top):
 def test_an_index_needs_vectors(tmp_path):
     with pytest.raises(ConfigError, match="index"):
         toy_describer(tmp_path, vectors=None)
+
+
+def test_pixabay_is_asked_for_what_the_caption_names(tmp_path, photo):
+    with image_server() as server:
+        caches = DownloadCache(tmp_path / "answers"), DownloadCache(tmp_path / "images")
+        source = Pixabay(KEY, 4, *caches, address=f"{server.address}/api/")
+        one = toy_describer(tmp_path, source=source).describe(photo, top=4)
+    assert [asked["q"] for asked in server.asked] == ["woman dogs"]
+    assert one.found.query == "woman dogs" and one.found.look[0].visual > one.found.look[-1].visual
+    assert all(image.credit and image.page.startswith("https://pixabay.com/") for image in one.found.look)
+    assert KEY not in json.dumps(one.as_dict()) + page([(photo, one)], tmp_path)

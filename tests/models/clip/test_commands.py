@@ -36,7 +36,7 @@ def clip(preset):
 @pytest.fixture(scope="module")
 def vectors(place, clip):
     """Vectors of the photographs in the joint space, (3, d), framed as CLIP does."""
-    pixels = [load_image(place / "photos" / f"{n}.png", clip.image_sizes[0], framing="centre") for n in NAMES]
+    pixels = [load_image(place / "photos" / f"{n}.png", clip.image_sizes[0]) for n in NAMES]
     return clip.embed_features(clip.encode(np.stack(pixels)))
 
 

@@ -39,14 +39,14 @@ def ground(caption: str, objects: Sequence[Detection], labels: Sequence[str] = (
 
 
 def query_of(caption: Caption | None, grounding: GroundedCaption | None) -> str:
-    """Returns what to ask a source of images: the objects of the caption that were detected.
+    """Returns what to ask a source of images: the nouns of the caption that were confirmed.
 
     If there are none, all nouns of the caption; if they are not known, its words that are not common.
 
     It is empty if there is no caption.
     """
     words = () if grounding is None else grounding.words
-    named = [word.object for word in words if word.status == "confirmed"] or [word.object for word in words]
+    named = [word.word for word in words if word.status == "confirmed"] or [word.word for word in words]
     if not named and caption is not None:
         named = [word for word in caption.words or caption.text.split() if word.casefold() not in _COMMON]
-    return " ".join([*dict.fromkeys(named)][:_MAX_WORDS])
+    return " ".join([*dict.fromkeys(word.casefold() for word in named)][:_MAX_WORDS])

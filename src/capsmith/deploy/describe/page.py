@@ -7,6 +7,7 @@ import base64
 import io
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -24,6 +25,7 @@ MOST = 200
 LARGE, SMALL = 1120, 240
 """The longer sides of the described image and of similar ones in pixels."""
 _TAG = 18, 6  # room of a label in percent of the image's width and height
+_THREADS = 4
 _QUALITY = {LARGE: 84, SMALL: 76}
 
 
@@ -148,7 +150,8 @@ def write_page(described: Sequence[tuple[ImageSource, Description]], path: str |
 
 def page(described: Sequence[tuple[ImageSource, Description]], folder: Path) -> str:
     """Returns the text of a page that will stand in a folder."""
-    views = [_view(image, one, folder) for image, one in described]
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="page") as pool:
+        views = list(pool.map(lambda pair: _view(pair[0], pair[1], folder), described))
     title = views[0].name if len(views) == 1 else f"{len(views)} images described"
     return environment("capsmith.deploy.describe").get_template("describe.html").render(title=title, views=views)
 
@@ -157,9 +160,11 @@ def _view(image: ImageSource, one: Description, folder: Path) -> View:
     places = []
     for similar in (one.similar, one.found):
         if similar is not None:
+            images = {other.path: other for other in (*similar.meaning, *similar.look)}
+            cards = {path: Card(other, _picture(path, SMALL), _link(other, folder)) for path, other in images.items()}
             groups = [
-                Group("Similar in meaning", "semantic", [_card(other, folder) for other in similar.meaning]),
-                Group("Similar in look", "visual", [_card(other, folder) for other in similar.look]),
+                Group("Similar in meaning", "semantic", [cards[other.path] for other in similar.meaning]),
+                Group("Similar in look", "visual", [cards[other.path] for other in similar.look]),
             ]
             places.append((similar, groups))
     name = escaped(os.path.basename(one.image) or one.image)
@@ -186,8 +191,9 @@ def _boxes(detected: Detected | None) -> list[Box]:
         across, down = 100 / detected.width, 100 / detected.height
         place = left * across, top * down
         inside = place[1] < _TAG[1]
-        near = (other for other in boxes if other.inside == inside and abs(other.left - place[0]) < _TAG[0])
-        row = max((other.row + 1 for other in near if abs(other.top - place[1]) < _TAG[1]), default=0)
+        near = [other for other in boxes if other.inside == inside and abs(other.left - place[0]) < _TAG[0]]
+        near = [other for other in near if abs(other.top - place[1]) < _TAG[1]]
+        row = max((other.row + (1 if other.top <= place[1] else 2) for other in near), default=0)
         size = (right - left) * across, (bottom - top) * down
         boxes.append(Box(number, one, *place, *size, inside, row))
     return boxes
@@ -196,10 +202,6 @@ def _boxes(detected: Detected | None) -> list[Box]:
 def _area(found: Detection) -> float:
     left, top, right, bottom = found.box
     return (right - left) * (bottom - top)
-
-
-def _card(image: SimilarImage, folder: Path) -> Card:
-    return Card(image, _picture(image.path, SMALL), _link(image, folder))
 
 
 def _link(image: SimilarImage, folder: Path) -> str:

@@ -108,7 +108,7 @@ class Describer:
             name: Its name in the record; by default its path.
             top: Similar images of each kind, and recommended captions, at most; 1 to ``MAX_TOP``.
             threshold: Least confidence of objects; by default the detector's.
-            query: What the source is asked; by default the objects that the caption names.
+            query: What the source is asked; by default the nouns of the caption that were confirmed.
             parts: The parts to compute, of those that there are.
 
         Raises:

@@ -79,6 +79,9 @@ def caption_images(
     """
     if not paths:
         return
+    if getattr(captioner, "reads_files", False):
+        yield from _one_by_one(captioner, paths, decoding)
+        return
     size = min(batch_size or (BATCH if overlap else KERAS_BATCH), len(paths))
     stop = threading.Event()
     searched: queue.Queue[Any] = queue.Queue(QUEUED)
@@ -102,6 +105,15 @@ def caption_images(
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def _one_by_one(captioner: Any, paths: Sequence[Path], decoding: Any) -> Iterator[Captioned]:
+    """Captions images with a captioner that reads the files itself."""
+    for path in paths:
+        try:
+            yield Captioned(path, captioner.caption(path, decoding))
+        except ImageError as error:
+            yield Captioned(path, error=error)
 
 
 def _decoder(sizes: Sequence[tuple[int, int]]) -> Callable[[Path], Decoded[Path]]:

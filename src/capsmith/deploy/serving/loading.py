@@ -25,7 +25,7 @@ def prepare(
     """Checks a model and the changes to its search, before anything is loaded that takes time.
 
     Args:
-        model: Its name and its run, export or saved ensemble.
+        model: Its name and its run, export or saved ensemble, or a captioner of others.
         settings: The limits.
         overrides: Changes to its config, such as ``"decoding.beam_size=3"``.
         load_keras: Called before Keras is imported.
@@ -34,7 +34,12 @@ def prepare(
         CheckpointError: There is no such model, or its manifest or config is damaged.
         ConfigError: The changes are invalid.
     """
-    load = _export(model, settings) if _is_plain(model, overrides) else _runs(model, settings, overrides, load_keras)
+    if model.external:
+        load = _external(model, settings, overrides)
+    elif _is_plain(model, overrides):
+        load = _export(model, settings)
+    else:
+        load = _runs(model, settings, overrides, load_keras)
 
     def warmed_up() -> ServedModel:
         served = load()
@@ -60,6 +65,13 @@ def _export(model: NamedPath, settings: ServeSettings) -> Load:
         return served_model(model.name, captioner, settings, trained_on)
 
     return load
+
+
+def _external(model: NamedPath, settings: ServeSettings, overrides: Sequence[str]) -> Load:
+    from capsmith.models.external.load import load_external
+
+    captioner = load_external(model.external, overrides)
+    return lambda: served_model(model.name, captioner, settings)
 
 
 def _runs(

@@ -13,9 +13,12 @@ from capsmith.deploy.serving.batcher import Batcher, Observer
 from capsmith.deploy.serving.bounds import check_bounds
 from capsmith.deploy.serving.embedding.embeddings import Embeddings
 from capsmith.deploy.serving.settings import ServeSettings
+from capsmith.models.external.names import is_external
 from capsmith.models.model_paths import is_model
 from capsmith.models.wishes import resolve
 
+EXTERNAL = "external"
+"""The kind of captioners of others."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _OTHER = re.compile(r"[^A-Za-z0-9._\-]+")
 
@@ -34,10 +37,12 @@ class NamedPath(NamedTuple):
     Attributes:
         name: Its name in requests.
         path: Its run, export or saved ensemble.
+        external: In place of a path, the name of a captioner of others.
     """
 
     name: str
     path: Path
+    external: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +51,7 @@ class ServedModel:
 
     Attributes:
         name: Its name in requests.
-        kind: ``run``, ``export`` or ``ensemble``.
+        kind: ``run``, ``export``, ``ensemble`` or ``external``.
         captioner: The captioner, which only the batcher calls.
         batcher: Captions images.
         trained_on: What it was trained on, in a few words; empty if unknown.
@@ -84,7 +89,7 @@ class ServedModel:
         search = options.get("search")
         settings = {name: value for name, value in options.items() if name != "search"}
         decoding = self.captioner.chosen(search, settings)
-        if settings:  # not with captioner.wishes(…), which belongs to the batcher's thread
+        if settings and self.kind != EXTERNAL:  # not with captioner.wishes(…), of the batcher's thread
             resolve(decoding, self.captioner.vocabulary, self.captioner.config.text)
         return decoding
 
@@ -95,7 +100,7 @@ class ServedModel:
             "name": self.name,
             "kind": self.kind,
             "attends": self.attends,
-            "words": len(self.captioner.vocabulary),
+            "words": 0 if self.kind == EXTERNAL else len(self.captioner.vocabulary),
             "trained_on": self.trained_on,
             "image_sizes": [list(size) for size in self.image_sizes],
             "decoding": {key: value for key, value in values.items() if key != "exclude_file"},
@@ -211,6 +216,8 @@ def named_paths(arguments: Sequence[str]) -> list[NamedPath]:
 
 def _named(argument: str) -> NamedPath:
     name, equals, rest = argument.partition("=")
+    if is_external(argument):
+        return NamedPath(_external_name(argument), Path(), argument)
     if not equals or is_model(argument):
         path = model_path(argument)
         return NamedPath(STARTER if is_starter(argument) else _name_of(path), path)
@@ -220,12 +227,21 @@ def _named(argument: str) -> NamedPath:
         )
     if not rest:
         raise ConfigError(f"{name}=: the path of the model is missing")
-    return NamedPath(name, model_path(rest))
+    return NamedPath(name, Path(), rest) if is_external(rest) else NamedPath(name, model_path(rest))
 
 
 def _name_of(path: Path) -> str:
-    name = _OTHER.sub("-", path.absolute().resolve().stem if path.is_file() else path.absolute().resolve().name)
-    return name.strip("-._")[:64] or "model"
+    return _short(path.absolute().resolve().stem if path.is_file() else path.absolute().resolve().name)
+
+
+def _external_name(argument: str) -> str:
+    words = argument.partition(":")[2].split()
+    return _short(Path(words[0]).name if words else "")
+
+
+def _short(name: str) -> str:
+    """Returns a text as the name of a model."""
+    return _OTHER.sub("-", name).strip("-._")[:64] or "model"
 
 
 def served_model(
@@ -250,4 +266,6 @@ def served_model(
         captioner, name, settings.max_batch, settings.max_wait, settings.max_queue, keras=keras, observe=observe
     )
     kind = "ensemble" if len(getattr(captioner, "members", ())) > 1 else "run" if keras else "export"
+    if hasattr(captioner, "engine"):
+        kind = EXTERNAL
     return ServedModel(name, kind, captioner, batcher, trained_on)

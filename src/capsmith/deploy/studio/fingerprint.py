@@ -11,6 +11,14 @@ from capsmith.models.export_folder import ExportFolder
 from capsmith.models.wishes import without_file
 
 
+def external_fingerprint(name: str, overrides: Sequence[str] = ()) -> str:
+    """Returns the hash of a captioner of others and of its search; errors as for ``loading.prepare``."""
+    from capsmith.models.external.load import load_external
+
+    captioner = load_external(name, overrides)
+    return f"{captioner.engine.fingerprint[:16]}-{_search(captioner.config.decoding)}"
+
+
 def fingerprint(path: Path, overrides: Sequence[str] = ()) -> str:
     """Returns a hash of a model's files and of its search.
 
@@ -22,8 +30,11 @@ def fingerprint(path: Path, overrides: Sequence[str] = ()) -> str:
         CheckpointError, ConfigError: As for ``loading.prepare``.
     """
     folders, decoding = _parts(path, overrides)
-    search = hashlib.sha256(json.dumps(without_file(decoding), sort_keys=True).encode()).hexdigest()
-    return f"{model_fingerprint(folders)}-{search[:8]}"
+    return f"{model_fingerprint(folders)}-{_search(decoding)}"
+
+
+def _search(decoding: Any) -> str:
+    return hashlib.sha256(json.dumps(without_file(decoding), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _parts(path: Path, overrides: Sequence[str]) -> tuple[Sequence[Path], Any]:

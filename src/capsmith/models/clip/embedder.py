@@ -16,13 +16,14 @@ import numpy as np
 from capsmith.core.errors import ConfigError
 from capsmith.models.clip.preset import CLIP, Preset, read_preset
 from capsmith.models.clip.prompts import PROMPTS, clean, prompted
-from capsmith.vision.framing import Framing
+from capsmith.vision.framing import ImageSize, Resize
+from capsmith.vision.hub.families import FAMILIES
 from capsmith.vision.hub.presets import preset_folder
 
 if TYPE_CHECKING:
     from capsmith.models.clip.towers import Towers
 
-METHOD = f"clip 1, prompts {'|'.join(PROMPTS)}"
+METHOD = f"clip 2, prompts {'|'.join(PROMPTS)}"
 """Changes when the same preset would give other vectors."""
 
 
@@ -79,14 +80,14 @@ class ClipEmbedder:
 
     @property
     def image_sizes(self) -> list[tuple[int, int]]:
-        """Height and width of the pixels, as the only element."""
+        """Height and width of the pixels, as the only element; it says how images are brought to this size."""
         height, width, _ = self._preset.vision.image_shape
-        return [(height, width)]
+        return [ImageSize(height, width, self.framing)]
 
     @property
-    def framing(self) -> Framing:
-        """``centre`` unless the preset was trained on stretched images."""
-        return "centre" if self._preset.crops else "stretch"
+    def framing(self) -> Resize:
+        """The shorter side is resized and the centre cut out, unless the preset was trained on stretched images."""
+        return FAMILIES["CLIPBackbone"].framing(self._preset.vision.image_shape[0], self._preset.crops)
 
     def encode(self, *pixels: np.ndarray) -> np.ndarray:
         """Returns the pooled outputs (N, v) of pixels (N, H, W, 3) in 0–255, uint8 or float."""
