@@ -44,10 +44,19 @@ def main():
             answer = {"caption": 3}
         elif mode == "refuse" and "blue" in path:
             answer = {"error": "I do not caption\nblue images"}
+        elif mode == "twice":
+            print(json.dumps({"caption": "an answer to nothing"}), flush=True)
+        elif mode == "behind":
+            answer["image"] = "/the/image/before.png"
+        elif mode == "escape":
+            subprocess.Popen(["sleep", "15"], start_new_session=True)
+            time.sleep(600)
         elif mode == "close":
             os.close(1)
             time.sleep(600)
         print(json.dumps(answer), flush=True)
+        if mode == "leave":
+            os.close(1)
 
 
 main()
