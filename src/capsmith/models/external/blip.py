@@ -11,18 +11,22 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from capsmith.core.errors import CheckpointError, ConfigError, MissingExtraError, escaped, one_line, out_of_memory
+from capsmith.decoding.config import BeamConfig
 from capsmith.models.external.blip_folder import ADVICE, CONFIG, OPTIONAL, BlipFolder, read_blip
 from capsmith.models.external.generation import Generated, Generation
 from capsmith.models.external.hugging_face import repository_folder
 from capsmith.vision.framing import ImageSize
 
 PREFIX, EXTRA = "blip:", "blip"
+METHOD = "blip 1"
+"""Changes when the same files would give other captions."""
 
 
 def load_blip(name: str) -> "BlipEngine":
@@ -50,7 +54,9 @@ def load_blip(name: str) -> "BlipEngine":
 
 
 class BlipEngine:
-    """A BLIP captioner. One thread at a time uses it.
+    """A BLIP captioner behind the interface ``models.external.engine.CaptionEngine``. One thread at a time uses it.
+
+    By default it searches as in the paper: three beams, no length penalty beyond the mean, at most 20 tokens.
 
     Args:
         blip: The checked folder.
@@ -61,13 +67,21 @@ class BlipEngine:
         CheckpointError: The files are damaged, or do not belong together.
     """
 
+    settings = frozenset({"beam_size", "max_length", "length_penalty", "prefix", "n"})
+
     def __init__(self, blip: BlipFolder, name: str, packages: "_Packages") -> None:
         self.name = name
         self._blip, self._torch = blip, packages.torch
+        self.decoding = BeamConfig(beam_size=3, max_length=min(20, self.max_length), length_penalty=1.0)
         self._lock = threading.Lock()
         self._tokenizer = _tokenizer(blip, packages)
         self._model = _model(blip, packages)
         self._config = packages.generation
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything that captions depend on but the search."""
+        return self._blip.fingerprint(METHOD)
 
     @property
     def image_sizes(self) -> list[ImageSize]:

@@ -16,6 +16,7 @@ from capsmith.core.readers.file_schema import FileSchema
 from capsmith.core.readers.json_files import read_json
 from capsmith.models.external.hugging_face import DOCS, SHARDS, WEIGHTS
 from capsmith.vision.framing import ImageSize, Resize
+from capsmith.vision.hashes import file_sha256, json_sha256
 
 CONFIG, PREPROCESSOR, PROCESSOR = "config.json", "preprocessor_config.json", "processor_config.json"
 TOKENIZER, VOCABULARY = "tokenizer.json", "vocab.txt"
@@ -117,6 +118,16 @@ class BlipFolder:
             text.num_hidden_layers * text.hidden_size * (4 * text.hidden_size + cross + 2 * text.intermediate_size)
         )
         return embeddings + encoder + decoder
+
+    def fingerprint(self, method: str) -> str:
+        """Returns the hash of every file that captions depend on.
+
+        Args:
+            method: Names what else determines them.
+        """
+        names = [CONFIG, *OPTIONAL, *(path.name for path in self.weights)]
+        files = {name: self.folder / name for name in names}
+        return json_sha256({"method": method, "files": {n: file_sha256(p) for n, p in files.items() if p.is_file()}})
 
     def preprocess(self, pixels: np.ndarray) -> np.ndarray:
         """Returns pixels (B, H, W, 3) in 0–255 as the network takes them: (B, 3, H, W) float32."""

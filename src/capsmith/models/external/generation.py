@@ -28,7 +28,8 @@ class Generated:
 
     Attributes:
         text: The caption, with the prefix.
-        log_probability: Natural logarithm of its probability, prefix and end token included.
+        log_probability: Natural logarithm of its probability, end token included; with that of the prefix if the model
+            is a ``blip:``, given the prefix if it is a ``hub:``.
         score: By which the search ranked it.
     """
 
