@@ -286,6 +286,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     encoders,
     exporting,
     exports,
+    external,
     features,
     folders,
     hub_encoders,

@@ -28,7 +28,7 @@ def main():
         if mode == "several":
             answer = {"captions": [f"a {colour(path)} square", f"something {colour(path)}", "a square"]}
         elif mode == "crash" and number == 1:
-            print("Traceback: out of memory\x1b[31m", file=sys.stderr)
+            print("torch: out of memory\x1b[31m", file=sys.stderr)
             sys.exit(3)
         elif mode == "silent":
             subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])

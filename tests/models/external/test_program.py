@@ -70,7 +70,7 @@ def test_an_error_of_one_image_does_not_end_the_others(photos):
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
-        ("crash", "exit code 3 before it answered: Traceback: out of memory"),
+        ("crash", "exit code 3 before it answered: torch: out of memory"),
         ("garbage", "loading weights"),
         ("flood", "1,000,000 bytes"),
         ("none", "key caption"),
