@@ -26,7 +26,9 @@ curl -F image=@photo.jpg -F threshold=0.4 http://127.0.0.1:8000/v1/detections
 
 @router.get(
     "/v1/detectors",
-    **operation("list_detectors", "List the detectors", "The detector of this service, if it has one.", "/v1/detectors"),
+    **operation(
+        "list_detectors", "List the detectors", "The detector of this service, if it has one.", "/v1/detectors"
+    ),
     responses={
         200: {
             "model": answers.DetectorList,
