@@ -11,7 +11,7 @@ _HINTS = {
     "objects": "--detector MODEL.onnx",
     "similar": "--library INDEX",
     "found": "--source FOLDER",
-    "recommendations": "name it by --library INDEX, --embedding RUN or --engine clip:MODEL",
+    "recommendations": "--library INDEX, --embedding RUN or --engine clip:MODEL",
 }
 
 

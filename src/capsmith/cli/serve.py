@@ -51,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]INDEX",
         help="search the images of an index that capsmith index made; may be repeated",
     )
+    finding.add_argument(
+        "--detector",
+        metavar="MODEL.onnx",
+        help="detect objects, and describe images by caption, objects, index and library together",
+    )
     parser.epilog = (
         "Ctrl-C or SIGTERM answers what was accepted and ends with exit code 0; a second Ctrl-C ends at once."
     )
@@ -106,11 +111,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _embeddings(args: argparse.Namespace, settings: Any) -> Any:
     """Returns the libraries and indexes to load; None if no option names any."""
-    if not (args.recommend or args.engine or args.captions or args.search):
+    if not (args.recommend or args.engine or args.captions or args.search or args.detector):
         return None
     from capsmith.deploy.serving.embedding.loading import Finding, embeddings_of
 
-    finding = Finding(args.recommend, args.engine, args.captions, args.search)
+    finding = Finding(args.recommend, args.engine, args.captions, args.search, args.detector)
     return embeddings_of(finding, settings, _load_keras)
 
 

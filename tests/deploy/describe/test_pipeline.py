@@ -54,6 +54,26 @@ def test_any_source_of_an_image(tmp_path, photo, kind):
     assert one.similar.look[0].name == "red.png"
 
 
+def test_an_image_of_pillow_is_decoded_before_threads_use_it(tmp_path):
+    Image.new("RGB", (640, 480), "red").save(tmp_path / "photo.jpg", exif=_turned())
+    seen = []
+
+    class Looking(FixedDetector):
+        def detect(self, image, threshold=None):
+            seen.append(image)
+            return super().detect(image, threshold)
+
+    with Image.open(tmp_path / "photo.jpg") as image:
+        one = Describer(SentenceCaptioner(), Looking()).describe(image)
+    assert (one.width, one.height) == (480, 640) and seen[0].shape == (640, 480, 3)
+
+
+def _turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
 def test_scores_are_the_cosines_of_both_kinds(tmp_path, photo):
     describer = toy_describer(tmp_path)
     one = describer.describe(photo, top=3)

@@ -35,7 +35,7 @@ _MISSING: dict[Part, str] = {
     "grounding": "it needs a caption and objects",
     "similar": "no index of images is given",
     "found": "no source of images is given",
-    "recommendations": "no joint embedding and library are given",
+    "recommendations": "no joint embedding is given",
 }
 _log = get_logger(__name__)
 _T = TypeVar("_T")
@@ -121,6 +121,8 @@ class Describer:
         work = _Work({**{part: "it was not asked for" for part in PARTS if part not in parts}, **self.missing()})
         begin = time.perf_counter()
         width, height = _size(image, name)
+        if isinstance(image, Image.Image):  # Pillow decodes it when it is first used, and must not in several threads
+            image = load_image(image, (height, width))
         results = self._results(work, image, top, threshold, query)
         if work.failed:
             load_image(image, (16, 16))  # an image that cannot be decoded is the reason, not the parts

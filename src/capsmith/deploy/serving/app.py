@@ -18,13 +18,26 @@ from capsmith.deploy.serving.middleware import ServiceMiddleware
 from capsmith.deploy.serving.models import Models
 from capsmith.deploy.serving.openapi import openapi_bytes
 from capsmith.deploy.serving.problems import Problem
-from capsmith.deploy.serving.routes import captions, indexes, max_api, model_list, recommendations, search, state
+from capsmith.deploy.serving.routes import (
+    captions,
+    descriptions,
+    detections,
+    indexes,
+    max_api,
+    model_list,
+    recommendations,
+    search,
+    state,
+)
 from capsmith.deploy.serving.routes.pages import page_router
 from capsmith.deploy.serving.service import Service
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.deploy.serving.static_files import StaticFiles
 
-ROUTERS = tuple(one.router for one in (captions, model_list, recommendations, search, indexes, state, max_api))
+ROUTERS = tuple(
+    one.router
+    for one in (captions, model_list, descriptions, detections, recommendations, search, indexes, state, max_api)
+)
 """The operations of the service."""
 HERE = Path(__file__).parent
 FOLDERS = {

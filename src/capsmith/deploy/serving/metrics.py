@@ -21,6 +21,8 @@ class Metrics:
         self._seconds = Histogram("http_request_seconds", "Time to answer.", ("route",), buckets=_SECONDS, **made)
         self._captions = Counter("captions", "Images captioned.", ("model",), **made)
         self._recommended = Counter("recommendations", "Images for which captions were recommended.", **made)
+        self._detected = Counter("detections", "Images whose objects were detected.", **made)
+        self._described = Counter("descriptions", "Images that were described.", **made)
         self._searches = Counter("searches", "Searches of an index.", ("index", "query"), **made)
         self._rejected = Counter("rejected", "Requests refused because of load.", ("reason",), **made)
         self._batches = Histogram("batch_images", "Images in a batch.", ("model", "stage"), buckets=_BATCHES, **made)
@@ -43,6 +45,14 @@ class Metrics:
     def recommended(self, images: int) -> None:
         """Counts images for which captions were recommended."""
         self._recommended.inc(images)
+
+    def detected(self, images: int) -> None:
+        """Counts images whose objects were detected."""
+        self._detected.inc(images)
+
+    def described(self, images: int) -> None:
+        """Counts images that were described."""
+        self._described.inc(images)
 
     def searched(self, index: str, query: str) -> None:
         """Counts a search: of which index, and by ``text``, ``image``, ``like`` or ``words``."""

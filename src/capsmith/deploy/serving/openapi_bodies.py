@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from capsmith.deploy.serving.describing.options import DescribeOptions, DetectOptions
 from capsmith.deploy.serving.embedding.options import MAX_CAPTION, MAX_CAPTIONS, RecommendOptions, SearchOptions
 from capsmith.deploy.serving.fields import RequestFields
 from capsmith.deploy.serving.options import CaptionOptions
@@ -55,6 +56,10 @@ def bodies(settings: ServeSettings) -> dict[str, Any]:
         "SearchRequest": _body(
             "SearchRequest", "A query: an image in base64, or one of the others.", {"image": _BASE64, **query}
         ),
+        "DetectForm": _body("DetectForm", form, {"image": files, **_options(DetectOptions)}, "image"),
+        "DetectRequest": _body("DetectRequest", json, {"images": texts, **_options(DetectOptions)}, "images"),
+        "DescribeForm": _body("DescribeForm", form, {"image": files, **_options(DescribeOptions)}, "image"),
+        "DescribeRequest": _body("DescribeRequest", json, {"images": texts, **_options(DescribeOptions)}, "images"),
         "MaxForm": _body("MaxForm", "One image as a file.", {"image": _FILE}, "image"),
     }
 

@@ -98,7 +98,7 @@ class Service:
         """
         decoding = _decoding(model, options)
         try:
-            return await self.answered(request, self._captioned(model, body.images, decoding, options.attention, field))
+            return await self.answered(request, self.captioned(model, body.images, decoding, options.attention, field))
         except ConfigError as error:
             raise _invalid(error) from error
 
@@ -138,9 +138,18 @@ class Service:
             task.cancel()
             gone.cancel()
 
-    async def _captioned(
+    async def captioned(
         self, model: ServedModel, images: Sequence[Upload], decoding: Any, attention: bool, field: str
     ) -> tuple[list[Picture], list[Caption]]:
+        """Decodes and captions images.
+
+        Args:
+            model: The model.
+            images: The images.
+            decoding: The search.
+            attention: Also compute attention maps.
+            field: Name of the field of images, for messages.
+        """
         with model.batcher.expecting():
             pictures = await self.decoder.decode(images, model.image_sizes, field)
         captions = await model.batcher.caption(

@@ -14,9 +14,9 @@ from capsmith.decoding.config import DecodingConfig
 from capsmith.models.arguments import OnError, check_pixels, image_list, read_images, require_same_process
 from capsmith.models.caption import Caption
 from capsmith.models.decoding_argument import Search, chosen_decoding
-from capsmith.models.external.config import ExternalConfig, external_config, generation_of
 from capsmith.models.external.engine import CaptionEngine
 from capsmith.models.external.generation import Generated
+from capsmith.models.external.settings import ExternalConfig, external_config, generation_of
 
 _AT_ONCE = 8  # images: these networks are large
 

@@ -226,10 +226,15 @@ def recommendations_document(
     """
     rows = enumerate(zip(names, found, strict=True))
     results = [
-        {"index": index, "image": name, "recommendations": [_recommended(one) for one in captions]}
+        {"index": index, "image": name, "recommendations": recommended_captions(captions)}
         for index, (name, captions) in rows
     ]
     return {"model": model, "library": library, "notes": [escaped(note)[:300] for note in notes], "results": results}
+
+
+def recommended_captions(captions: Sequence[Recommendation]) -> list[dict[str, Any]]:
+    """Returns the captions that are recommended for an image."""
+    return [_recommended(one) for one in captions]
 
 
 def _recommended(one: Recommendation) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a service has besides captioners: libraries of captions and indexes of images, loaded in the background."""
+"""What a service has besides captioners, loaded in the background: libraries, indexes of images, and a detector."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from capsmith.core.errors import CapsmithError, escaped
+from capsmith.deploy.serving.describing.detecting import ServedDetector
 from capsmith.deploy.serving.embedding.indexes import ServedIndex, UnknownIndex
 from capsmith.deploy.serving.embedding.libraries import Libraries
 from capsmith.deploy.serving.embedding.worker import Worker
@@ -18,12 +19,12 @@ class NotOffered(CapsmithError):
 
 
 class NotLoaded(CapsmithError):
-    """The libraries and indexes are still being loaded."""
+    """Libraries, indexes or the detector are still being loaded."""
 
 
 @dataclass(eq=False)
 class Embeddings:
-    """Libraries and indexes. They are ready at once if they are given, or when ``load`` has ended.
+    """Libraries, indexes and a detector. They are ready at once if they are given, or when ``load`` has ended.
 
     Attributes:
         worker: The thread that embeds images and texts for requests.
@@ -31,6 +32,8 @@ class Embeddings:
         indexes: The indexes by their names, the default first.
         load_libraries: Loads the libraries; None if there are none, or they are loaded.
         load_indexes: Loads each index, by name.
+        detector: The detector; None if the service has none.
+        load_detector: Loads it; None if there is none, or it is loaded.
     """
 
     worker: Worker = field(default_factory=lambda: Worker("embedding", 64))
@@ -38,14 +41,18 @@ class Embeddings:
     indexes: dict[str, ServedIndex] = field(default_factory=dict)
     load_libraries: Callable[[], Libraries] | None = None
     load_indexes: Mapping[str, Callable[[], ServedIndex]] = field(default_factory=dict)
+    detector: ServedDetector | None = None
+    load_detector: Callable[[], ServedDetector] | None = None
     _drawing: ThreadPoolExecutor | None = None
 
     def load(self) -> None:
         """Loads all; called by a thread.
 
         Raises:
-            CapsmithError: A model, a library or an index cannot be loaded.
+            CapsmithError: A model, a library, an index or the detector cannot be loaded.
         """
+        if self.load_detector is not None:
+            self.detector = self.load_detector()
         if self.load_libraries is not None:
             self.libraries = self.load_libraries()
         for name, load in self.load_indexes.items():
@@ -55,7 +62,8 @@ class Embeddings:
     def ready(self) -> bool:
         """Whether all that was asked for is loaded."""
         recommends = self.load_libraries is None or self.libraries is not None
-        return recommends and len(self.indexes) >= len(self.load_indexes)
+        detects = self.load_detector is None or self.detector is not None
+        return recommends and detects and len(self.indexes) >= len(self.load_indexes)
 
     @property
     def index_names(self) -> list[str]:
@@ -76,6 +84,39 @@ class Embeddings:
             "this service recommends no captions: start it with --recommend RUN (the run of an embedding), or with "
             "--engine clip:PRESET"
         )
+
+    def detecting(self) -> ServedDetector:
+        """Returns the detector.
+
+        Raises:
+            NotOffered, NotLoaded: There is none, or not yet.
+        """
+        if self.detector is not None:
+            return self.detector
+        if self.load_detector is not None:
+            raise NotLoaded("the detector is still being loaded")
+        raise NotOffered("this service detects nothing: start it with --detector MODEL.onnx")
+
+    def describing(
+        self, index: str | None, library: str | None
+    ) -> tuple[ServedDetector | None, ServedIndex | None, Libraries | None]:
+        """Returns what there is to describe images by.
+
+        Args:
+            index: Name of the index; None: the first one, if there is any.
+            library: Name of the library; None: the first one, if there is any.
+
+        Raises:
+            NotOffered, NotLoaded, UnknownIndex, UnknownLibrary: What is named is not there, or something not yet.
+        """
+        has_detector = self.detector is not None or self.load_detector is not None
+        has_libraries = self.libraries is not None or self.load_libraries is not None
+        detector = self.detecting() if has_detector else None
+        found = self.index(index) if self.index_names or index is not None else None
+        libraries = self.recommending() if has_libraries or library is not None else None
+        if libraries is not None:
+            libraries.get(library)
+        return detector, found, libraries
 
     def index(self, name: str | None = None) -> ServedIndex:
         """Returns an index by its name, by default the first.
@@ -109,14 +150,19 @@ class Embeddings:
     @property
     def busy(self) -> bool:
         """Whether a thread computes."""
-        return self.worker.is_alive or any(index.is_alive for index in self.indexes.values())
+        detects = self.detector is not None and self.detector.worker.is_alive
+        return self.worker.is_alive or detects or any(index.is_alive for index in self.indexes.values())
 
     def give_up(self) -> None:
         """Ends all accepted requests."""
         self.worker.give_up()
+        if self.detector is not None:
+            self.detector.worker.give_up()
 
     async def close(self) -> None:
         """Finishes the accepted requests. A scan of an index is not waited for: the next one continues it."""
         if self._drawing is not None:
             self._drawing.shutdown(wait=False, cancel_futures=True)
         await self.worker.close()
+        if self.detector is not None:
+            await self.detector.worker.close()

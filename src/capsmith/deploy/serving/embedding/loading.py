@@ -17,6 +17,7 @@ from capsmith.deploy.search.build import Report, build_index
 from capsmith.deploy.search.image_index import ImageIndex
 from capsmith.deploy.search.index_file import IndexFile
 from capsmith.deploy.search.model import model_of_index
+from capsmith.deploy.serving.describing.detecting import ServedDetector
 from capsmith.deploy.serving.embedding.embeddings import Embeddings
 from capsmith.deploy.serving.embedding.indexes import OpenIndex, ServedIndex, Told
 from capsmith.deploy.serving.embedding.libraries import Libraries
@@ -25,6 +26,7 @@ from capsmith.deploy.serving.embedding.worker import Worker
 from capsmith.deploy.serving.settings import ServeSettings
 from capsmith.models import embedders
 from capsmith.retrieval.embedder import Embedder
+from capsmith.vision.detection import load_detector
 
 EXAMPLE = "social"
 """Name of the library that comes with capsmith."""
@@ -41,12 +43,14 @@ class Finding:
         engine: Its engine instead, such as ``clip:PRESET``.
         captions: Libraries, each ``PATH`` or ``NAME=PATH``; without any the one that comes with capsmith.
         search: Indexes, each ``PATH`` or ``NAME=PATH``.
+        detector: A detector: an ONNX file, or ``hub:PRESET``.
     """
 
     recommend: Sequence[Path] = ()
     engine: str | None = None
     captions: Sequence[str] = ()
     search: Sequence[str] = ()
+    detector: str | None = None
 
 
 def embeddings_of(finding: Finding, settings: ServeSettings, load_keras: Callable[[], None]) -> Embeddings:
@@ -72,7 +76,24 @@ def embeddings_of(finding: Finding, settings: ServeSettings, load_keras: Callabl
     models = _Models(load_keras)
     indexes = {name: _index(name, path, models) for name, path in _named(finding.search, "--search").items()}
     libraries = _libraries(finding, models) if recommends else None
-    return Embeddings(Worker("embedding", settings.max_queue), load_libraries=libraries, load_indexes=indexes)
+    detector = None if finding.detector is None else _detector(finding.detector, settings, load_keras)
+    worker = Worker("embedding", settings.max_queue)
+    return Embeddings(worker, load_libraries=libraries, load_indexes=indexes, load_detector=detector)
+
+
+def _detector(name: str, settings: ServeSettings, load_keras: Callable[[], None]) -> Callable[[], ServedDetector]:
+    is_hub = name.startswith("hub:")
+    if not is_hub and not Path(name).expanduser().is_file():
+        raise ConfigError(f"--detector {name}: no such file, see docs/detection.md")
+
+    def load() -> ServedDetector:
+        if is_hub:
+            load_keras()
+        served = ServedDetector(load_detector(name), Worker("detection", settings.max_queue))
+        served.detector.detect(np.full((64, 64, 3), 114, np.uint8))
+        return served
+
+    return load
 
 
 @dataclass

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from capsmith.deploy.serving.options import CaptionOptions
-from capsmith.deploy.serving.problems import Problem, problem_responses
+from capsmith.deploy.serving.problems import problem_responses
 from capsmith.deploy.serving.responses import CAPTIONS, SMALL_PNG, Captions, as_json, captions_document
+from capsmith.deploy.serving.routes.operations import require_images
 from capsmith.deploy.serving.service import Service
 
 router = APIRouter(tags=["captions"])
@@ -62,9 +63,7 @@ async def create_captions(request: Request) -> Response:
     try:
         body = await reader.read()
         options = CaptionOptions.of(body)
-        field = "image" if body.values is None else "images"
-        if not body.images:
-            raise Problem(422, "there is no image", [{"field": field, "detail": "at least one is needed"}])
+        field = require_images(body)
         model = service.model(options.model)
         pictures, captions = await service.caption(request, model, body, options, field)
         return as_json(captions_document(model.name, body.images, pictures, captions, options.attention))

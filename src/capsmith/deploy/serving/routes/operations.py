@@ -16,6 +16,7 @@ from capsmith.deploy.serving.embedding.indexes import Refreshing, UnknownIndex
 from capsmith.deploy.serving.embedding.libraries import UnknownLibrary
 from capsmith.deploy.serving.problems import Problem, busy
 from capsmith.deploy.serving.service import LOADING
+from capsmith.deploy.serving.uploads import Body
 
 log = get_logger(__name__)
 
@@ -48,6 +49,18 @@ def body_of(name: str, examples: Mapping[str, Any]) -> dict[str, Any]:
         "examples": {what: {"value": value} for what, value in examples.items()},
     }
     return {"requestBody": {"required": True, "content": {"multipart/form-data": form, "application/json": json}}}
+
+
+def require_images(body: Body) -> str:
+    """Returns the name of the field of a request's images.
+
+    Raises:
+        Problem: 422: there is none.
+    """
+    field = "image" if body.values is None else "images"
+    if not body.images:
+        raise Problem(422, "there is no image", [{"field": field, "detail": "at least one is needed"}])
+    return field
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from capsmith.deploy.recommend.recommender import Recommendation
 from capsmith.deploy.serving.embedding import answers
 from capsmith.deploy.serving.embedding.libraries import Libraries, Wanted
 from capsmith.deploy.serving.embedding.options import RECOMMENDING, RecommendOptions
-from capsmith.deploy.serving.problems import Problem, problem_responses
+from capsmith.deploy.serving.problems import problem_responses
 from capsmith.deploy.serving.responses import SMALL_PNG, as_json
-from capsmith.deploy.serving.routes.operations import body_of, operation, problems
+from capsmith.deploy.serving.routes.operations import body_of, operation, problems, require_images
 from capsmith.deploy.serving.service import Service
 from capsmith.deploy.serving.uploads import Body
 
@@ -60,9 +60,7 @@ async def create_recommendations(request: Request) -> Response:
     try:
         body = await reader.read()
         options = RecommendOptions.of(body)
-        field = "image" if body.values is None else "images"
-        if not body.images:
-            raise Problem(422, "there is no image", [{"field": field, "detail": "at least one is needed"}])
+        field = require_images(body)
         with problems(captions="captions", theme="theme", correction="correction"):
             libraries = service.embeddings.recommending()
             name = options.library or (None if options.captions else libraries.default)

@@ -1,0 +1,1 @@
+"""Detection and description of images in the service."""
