@@ -14,7 +14,7 @@ def test_unknown_metric_names_the_nearest():
 
 
 def test_every_metric_has_a_description():
-    assert set(METRICS) == {"bleu", "rouge", "cider", "cider_d", "cider_plain", "meteor", "spice"}
+    assert set(METRICS) == {"bleu", "rouge", "cider", "cider_d", "cider_plain", "meteor", "spice", "hallucination"}
     assert all(entry.description and "\n" not in entry.description for entry in METRICS.values())
 
 

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metrics",
         default="bleu,rouge,cider",
         metavar="LIST",
-        help="from bleu, rouge, cider, cider_d, cider_plain, meteor, spice; default: %(default)s",
+        help="from bleu, rouge, cider, cider_d, cider_plain, meteor, spice, hallucination; default: %(default)s",
     )
     parser.add_argument("--tokeniser", default="coco", metavar="NAME", help="coco (default), simple, char or none")
     parser.add_argument("--split", metavar="NAME", help="use the references of this split, if the file has splits")
@@ -37,6 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cider-df", type=Path, metavar="FILE", help="references for cider_d's document frequencies")
     parser.add_argument("--cider-end", action="store_true", help="count the end of a caption as a token in cider_d")
+    parser.add_argument(
+        "--detections",
+        type=Path,
+        metavar="FILE",
+        help="objects that a detector found, for hallucination: lines of capsmith detect --json, or COCO results",
+    )
+    parser.add_argument(
+        "--detection-threshold", type=float, default=0.0, metavar="P", help="their least confidence; default: all"
+    )
     parser.add_argument("--explain", metavar="IMAGE_ID", help="show the n-grams that determine the score of one image")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--per-image", action="store_true", help="with --json: the scores of every image")
@@ -47,6 +56,7 @@ def run(args: argparse.Namespace) -> None:
     """Reads and scores captions, and prints the scores."""
     from capsmith.core.terminal import print_error, print_json, print_text, require_output
     from capsmith.metrics import files
+    from capsmith.metrics.grounding.detections import read_detections
     from capsmith.metrics.scorer import JAVA, Scorer
 
     require_output("scores")
@@ -67,6 +77,7 @@ def run(args: argparse.Namespace) -> None:
         frequencies,
         "" if args.cider_df is None else args.cider_df.stem,
         args.cider_end,
+        None if args.detections is None else read_detections(args.detections, args.detection_threshold),
     )
     quick = [name for name in scorer.names if name not in JAVA]
     if args.human and not quick:

@@ -21,6 +21,9 @@ from capsmith.evaluation.decode import decode_images
 from capsmith.evaluation.exported_features import exported_features
 from capsmith.evaluation.write_results import predictions_text, search_settings, write_results
 from capsmith.metrics import Score, Scorer
+from capsmith.metrics.grounding import detections
+from capsmith.metrics.grounding.detections import DetectedLabels
+from capsmith.metrics.grounding.hallucination import is_hallucination
 from capsmith.models.caption import Caption
 from capsmith.models.captioner import Captioner
 from capsmith.models.ensemble_run import RunPaths, find_runs
@@ -125,7 +128,7 @@ def evaluate_captioner(
     captions = decode_images(
         captioner, [prepared.source for prepared in all_prepared], list(references), config.decoding
     )
-    scorer = Scorer(references, config.evaluation.metrics, tokeniser(config))
+    scorer = Scorer(references, config.evaluation.metrics, tokeniser(config), detections=read_detections(config))
     texts = {image_id: caption.text for image_id, caption in captions.items()}
     scores = scorer.score(texts)
     control = scorer.score(shuffled(texts, config.seed)) if len(texts) > 1 else {}
@@ -159,6 +162,18 @@ def shuffled(captions: dict[str, str], seed: int) -> dict[str, str]:
 def tokeniser(config: Config) -> str:
     """Returns the tokeniser for scoring captions of this config."""
     return config.evaluation.tokeniser or ("char" if config.text.mode == "char" else "coco")
+
+
+def read_detections(config: Config) -> DetectedLabels | None:
+    """Reads the detections that the hallucination rate of a config uses; None if it uses none.
+
+    Raises:
+        DataError: The file cannot be read, or holds no detections.
+    """
+    settings = config.evaluation
+    if settings.detections is None or not any(map(is_hallucination, settings.metrics)):
+        return None
+    return detections.read_detections(settings.detections, settings.detection_threshold)
 
 
 def _prepare(captioner: Captioner, corpus: Corpus, split: str) -> list[Prepared]:

@@ -10,6 +10,7 @@ from capsmith.core.outputs import PREDICTIONS, SCORES
 from capsmith.decoding.config import DecodingConfig
 from capsmith.evaluation.report import write_report
 from capsmith.metrics import Score
+from capsmith.metrics.registry import lower_is_better
 from capsmith.models.caption import Caption
 
 _RANKING = ("cider", "bleu4", "rouge")  # the examples are ranked by the first of these that was computed
@@ -58,7 +59,7 @@ def write_results(
         title=f"{model or config.decoder.type} on {config.data.type}, {split}",
         scores=[
             {
-                "name": name,
+                "name": f"{name} (lower is better)" if lower_is_better(name) else name,
                 "value": score.value,
                 "interval": score.interval,
                 "control": control_values.get(name),

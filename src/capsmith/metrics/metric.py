@@ -82,10 +82,12 @@ class Metric(ABC):
     Attributes:
         name: The name of its score, such as ``bleu4``.
         title: The name as papers print it, such as ``BLEU-4``.
+        lower_is_better: Whether better captions score lower, as with an error rate.
     """
 
     name: str
     title: str
+    lower_is_better: bool = False
 
     @abstractmethod
     def statistics(self, corpus: Corpus) -> Floats:

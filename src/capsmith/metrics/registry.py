@@ -9,6 +9,7 @@ from capsmith.core.tables import RegistrationError, Table
 from capsmith.metrics.bleu import Bleu
 from capsmith.metrics.cider import Cider
 from capsmith.metrics.cider_d import CiderD
+from capsmith.metrics.grounding.hallucination import Hallucination
 from capsmith.metrics.meteor import Meteor
 from capsmith.metrics.metric import Metric
 from capsmith.metrics.ngrams import ORDER
@@ -27,7 +28,7 @@ class MetricEntry:
 
     Attributes:
         description: One line for ``capsmith list metrics``.
-        metrics: The metrics, one per score: four for ``bleu``, otherwise one.
+        metrics: The metrics, one per score: four for ``bleu``, two for ``hallucination``, otherwise one.
     """
 
     description: str
@@ -54,6 +55,11 @@ METRICS.update(
         ),
         "meteor": MetricEntry("METEOR 1.5 (Denkowski and Lavie 2014); extra [coco] and Java", (Meteor(),)),
         "spice": MetricEntry("SPICE (Anderson et al. 2016); extra [coco], Java, and a separate download", (Spice(),)),
+        "hallucination": MetricEntry(
+            "the share of named objects that no reference and no detection confirms, CHAIRi, and of captions with one, "
+            "CHAIRs; lower is better (Rohrbach et al. 2018)",
+            (Hallucination(per_caption=False), Hallucination(per_caption=True)),
+        ),
     }
 )
 BLEU = tuple(metric.name for metric in METRICS["bleu"].metrics)
@@ -86,7 +92,7 @@ def register_metric(
 
 def find(word: str) -> str | None:
     """Returns the name of the metric that a word such as ``BLEU-4`` or ``ROUGE-L`` denotes; None if there is none."""
-    if word in METRICS or word in BLEU:
+    if word in METRICS or word in _by_name():
         return word
     titles = {folded(metric.title): metric.name for metric in _by_name().values()}
     return METRICS.find(word) or titles.get(folded(word))
@@ -100,6 +106,16 @@ def metric_of(name: str) -> Metric:
 def title(name: str) -> str:
     """Returns the title of a score name, such as ``BLEU-4``; other names, such as those of retrieval, stay the same."""
     return metric_of(name).title if name in _by_name() else name
+
+
+def lower_is_better(name: str) -> bool:
+    """Returns whether better captions have a lower score of this name."""
+    return name in _by_name() and metric_of(name).lower_is_better
+
+
+def heading(name: str) -> str:
+    """Returns the title of a score name for a table, which says so where lower is better."""
+    return f"{title(name)} (lower is better)" if lower_is_better(name) else title(name)
 
 
 def canonical(words: Iterable[str]) -> list[str]:
@@ -120,14 +136,15 @@ def canonical(words: Iterable[str]) -> list[str]:
 
 
 def expand(words: Iterable[str]) -> list[str]:
-    """Returns the score names of metrics: ``bleu`` becomes ``bleu1`` to ``bleu4``.
+    """Returns the score names of metrics: ``bleu`` becomes ``bleu1`` to ``bleu4``, ``hallucination`` its two rates.
 
     Raises:
         DataError: A word denotes no metric, or there are no words.
     """
     names: dict[str, None] = {}
     for name in canonical(words):
-        names.update(dict.fromkeys(BLEU if name == "bleu" else (name,)))
+        entry = METRICS.get(name)
+        names.update(dict.fromkeys([metric.name for metric in entry.metrics] if entry is not None else (name,)))
     return list(names)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from capsmith.metrics import tokenisers
 from capsmith.metrics.cider_d import CiderD
+from capsmith.metrics.grounding.detections import DetectedLabels
+from capsmith.metrics.grounding.hallucination import Hallucination
 from capsmith.metrics.inputs import check_caption, check_ids, check_references, is_list, single_caption
 from capsmith.metrics.metric import Corpus, References, Tokens
 from capsmith.metrics.registry import BLEU, DEFAULT, JAVA, METRICS, expand, metric_of
@@ -26,6 +28,7 @@ class Scorer:
             None takes them from the references themselves.
         frequencies_name: The name of these references in the signature.
         end: Count the end of the sentence as a word, in ``cider_d`` only.
+        detections: Objects that a detector found, a second truth for ``hallucination`` besides the references.
 
     Attributes:
         names: The names of the scores.
@@ -45,6 +48,7 @@ class Scorer:
         frequencies: Mapping[Any, Sequence[Any]] | None = None,
         frequencies_name: str = "other",
         end: bool = False,
+        detections: DetectedLabels | None = None,
     ) -> None:
         self.names = expand(metrics)
         self.tokeniser = tokenisers.find(tokeniser)
@@ -56,6 +60,9 @@ class Scorer:
         others = None if frequencies is None else self._tokenised(frequencies)
         if "cider_d" in self._metrics:
             self._metrics["cider_d"] = CiderD(others, frequencies_name, end)
+        for name, metric in self._metrics.items():
+            if detections is not None and isinstance(metric, Hallucination):
+                self._metrics[name] = metric.with_detections(detections, self.ids)
 
     @property
     def tokens(self) -> Sequence[Sequence[Tokens]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from capsmith.core.errors import escaped
 from capsmith.metrics.diversity import Diversity
-from capsmith.metrics.registry import title
+from capsmith.metrics.registry import heading
 from capsmith.metrics.scores import Score, compare
 
 
@@ -16,7 +16,7 @@ def table(scores: Mapping[str, Score], signatures: bool = True) -> str:
         signatures: Include the signatures.
     """
     rows = [["", "score", "95 % interval"]]
-    rows += [[title(name), f"{score.value:.3f}", span(score.interval)] for name, score in scores.items()]
+    rows += [[heading(name), f"{score.value:.3f}", span(score.interval)] for name, score in scores.items()]
     lines = columns(rows)
     return "\n".join([*lines, "", *(score.signature for score in scores.values())] if signatures else lines)
 
@@ -35,7 +35,7 @@ def comparison(first: Mapping[str, Score], second: Mapping[str, Score], names: t
         mark = " *" if tested.p_value < 0.05 else ""
         rows.append(
             [
-                title(name),
+                heading(name),
                 f"{score.value:.3f}",
                 f"{second[name].value:.3f}",
                 f"{tested.difference:+.3f}",
@@ -58,7 +58,7 @@ def human_row(by_reference: Sequence[Mapping[str, Score]], model: Mapping[str, S
     for name, score in model.items():
         values = [row[name].value for row in by_reference]
         mean = sum(values) / len(values)
-        rows.append([title(name), f"{score.value:.3f}", f"{mean:.3f}", *(f"{value:.3f}" for value in values)])
+        rows.append([heading(name), f"{score.value:.3f}", f"{mean:.3f}", *(f"{value:.3f}" for value in values)])
     note = "people: each reference in turn against the others, so one reference fewer than the captions have"
     return "\n".join([*columns(rows), note])
 

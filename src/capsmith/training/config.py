@@ -10,7 +10,7 @@ from capsmith.core.errors import DataError
 from capsmith.core.registry import UNLOADED
 from capsmith.core.schema import Settings
 from capsmith.core.scopes import Scope
-from capsmith.metrics.registry import canonical
+from capsmith.metrics.registry import canonical, expand, lower_is_better
 from capsmith.training.common.config import OptimisationConfig, StageOneConfig
 from capsmith.vision.augment import AugmentConfig
 
@@ -98,7 +98,10 @@ class TrainingConfig(OptimisationConfig):
     @field_validator("metric")
     @classmethod
     def _known(cls, value: str, info: ValidationInfo) -> str:
-        return _metrics(info, value)[0]
+        (name,) = _metrics(info, value)
+        if name not in _unloaded(info) and any(map(lower_is_better, expand([name]))):
+            raise ValueError(f"{name} is lowest for captions that name nothing: it cannot select the best epoch")
+        return name
 
     @model_validator(mode="after")
     def _complete(self) -> "TrainingConfig":
@@ -128,6 +131,11 @@ class EvaluationConfig(Settings):
 
     metrics: tuple[str, ...] = ("bleu", "rouge", "cider")
     """Metrics to compute; ``capsmith list metrics`` prints the names."""
+    detections: Path | None = None
+    """For the metric ``hallucination``: file with the objects that a detector found in the images, which are true
+    besides those that references name: lines of ``capsmith detect --json``, or COCO results."""
+    detection_threshold: float = Field(default=0.0, ge=0, le=1)
+    """Least confidence of the objects of ``detections`` that count; 0 for all that the file holds."""
     tokeniser: Literal["coco", "simple", "char"] | None = None
     """Tokeniser for scoring; by default ``coco``, or ``char`` where ``text.mode`` is ``char``."""
     after_training: Literal["test", "dev"] | None = "test"
@@ -146,10 +154,15 @@ class EvaluationConfig(Settings):
 
 def _metrics(info: ValidationInfo, *names: str) -> tuple[str, ...]:
     """Returns canonical metric names; names from plugins that are not loaded stay unchanged."""
-    unloaded = (info.context or {}).get(UNLOADED, {})
-    known = [name for name in names if ("metric", name) not in unloaded]
+    unloaded = _unloaded(info)
+    known = [name for name in names if name not in unloaded]
     try:
         canonical_names = dict(zip(known, canonical(known), strict=True)) if known or not names else {}
     except DataError as error:
         raise ValueError(str(error)) from error
     return tuple(canonical_names.get(name, name) for name in names)
+
+
+def _unloaded(info: ValidationInfo) -> set[str]:
+    """Returns the metrics of plugins that are not loaded."""
+    return {name for kind, name in (info.context or {}).get(UNLOADED, {}) if kind == "metric"}

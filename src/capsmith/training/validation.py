@@ -6,12 +6,13 @@ from typing import Any, Protocol
 from capsmith.data.prepare import Prepared
 from capsmith.decoding.config import GreedyConfig
 from capsmith.evaluation.decode import decode_images
-from capsmith.evaluation.evaluate import tokeniser
+from capsmith.evaluation.evaluate import read_detections, tokeniser
 from capsmith.metrics import Score
 from capsmith.metrics.scorer import Scorer
 from capsmith.models.captioner import Captioner
 
-_SLOW_METRICS = {"meteor", "spice"}  # they start Java: not after every epoch
+_LATER_METRICS = {"meteor", "spice", "hallucination", "chair_i", "chair_s"}
+"""Metrics that are not computed after every epoch: two start Java, and no epoch is chosen by hallucinations."""
 
 
 class Validation(Protocol):
@@ -45,7 +46,8 @@ class CaptionValidation:
         records = prepared.split("dev")
         self.ids = [record.image_id for record in records]
         self.metric = config.dev_metric
-        metrics = [metric for metric in config.evaluation.metrics if metric not in _SLOW_METRICS]
+        read_detections(config)  # its errors come before the training
+        metrics = [metric for metric in config.evaluation.metrics if metric not in _LATER_METRICS]
         references = {record.image_id: record.captions for record in records}
         self.scorer = Scorer(references, dict.fromkeys([*metrics, self.metric]), tokeniser(config))
 
