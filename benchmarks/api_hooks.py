@@ -41,7 +41,7 @@ schemathesis.openapi.format("byte", st.sampled_from([base64.b64encode(image).dec
 @schemathesis.hook
 def before_load_schema(context: Any, raw_schema: dict[str, Any]) -> None:
     """Hides that parts of forms are files: schemathesis 4.32 fails on its own files where it makes invalid forms."""
-    for name in ("CaptionForm", "MaxForm", "RecommendForm", "SearchForm"):
+    for name in ("CaptionForm", "MaxForm", "RecommendForm", "SearchForm", "DetectForm", "DescribeForm"):
         image = raw_schema["components"]["schemas"][name]["properties"]["image"]
         image.get("items", image).pop("format")
 

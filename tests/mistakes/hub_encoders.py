@@ -1,4 +1,4 @@
-"""Presets of keras-hub as encoders: missing, of another kind, damaged, or not to be had."""
+"""Encoders of others: presets of keras-hub that are missing, damaged or of another kind, and foreign ONNX files."""
 
 import contextlib
 import json
@@ -146,3 +146,27 @@ def _(shop: Workshop) -> list[str]:
     converter = json.dumps({"config": {"pad_to_aspect_ratio": True, "crop_to_aspect_ratio": False}})
     files = {"image_converter.json": converter}
     return _extract(shop, preset=str(_preset(shop, {"class_name": "ViTBackbone", "config": VIT}, **files)))
+
+
+def _onnx(shop: Workshop, path: Path, **encoder: object) -> list[str]:
+    return _extract(shop, type="onnx", weights=str(path), **encoder)
+
+
+@mistake("onnx: a file of another program that is text", "mine.onnx")
+def _(shop: Workshop) -> list[str]:
+    return _onnx(shop, shop.write("mine.onnx", "weights" * 99), preprocess="torch")
+
+
+@mistake("onnx: a file of another program that is missing", "mine.onnx")
+def _(shop: Workshop) -> list[str]:
+    return _onnx(shop, shop / "mine.onnx", preprocess="torch")
+
+
+@mistake("onnx: an unknown preprocessing", "encoder.preprocess", "'torhc'", "torch")
+def _(shop: Workshop) -> list[str]:
+    return _onnx(shop, shop / "mine.onnx", preprocess="torhc")
+
+
+@mistake("onnx: a size without preprocessing", "image_size", "preprocess")
+def _(shop: Workshop) -> list[str]:
+    return _onnx(shop, shop / "mine.onnx", image_size=224)

@@ -8,12 +8,14 @@ from PIL import Image
 from capsmith.deploy.recommend.library import Library
 from capsmith.deploy.recommend.recommender import Recommender
 from capsmith.deploy.search import ImageIndex, build_index
+from capsmith.deploy.serving.describing.detecting import ServedDetector
 from capsmith.deploy.serving.embedding.embeddings import Embeddings
 from capsmith.deploy.serving.embedding.indexes import OpenIndex, ServedIndex
 from capsmith.deploy.serving.embedding.libraries import Libraries
 from capsmith.deploy.serving.embedding.shared_embedder import SharedEmbedder
 from capsmith.deploy.serving.embedding.worker import Worker
 from tests.support.service import quick_app
+from tests.support.toy_detector import ToyDetector
 from tests.support.toy_embedder import COLOURS, ToyEmbedder
 from tests.support.toy_index import picture
 
@@ -25,6 +27,8 @@ CAPTIONS = [
     ("White lies", "white", ""),
 ]
 """Caption, description and theme."""
+DETECTED = {"red": "picture"}
+"""What the toy detector calls a colour: the captions of the quick captioner name pictures."""
 
 
 def colour_photos(folder: Path, copies: int = 2) -> Path:
@@ -67,10 +71,11 @@ def toy_index(folder, home, name="colours", embedder=None, scan=None):
 
 
 def finding_app(folder, home, settings=None, **more):
-    """The service over quick captioners, with a library and an index of colours."""
+    """The service over quick captioners, with a library and an index of colours, and a detector of colours."""
     embedder = toy_embedder()
     index = toy_index(folder, home, embedder=embedder, **more)
     embeddings = Embeddings(Worker("embedding", 64), toy_libraries(embedder), {index.name: index})
+    embeddings.detector = ServedDetector(ToyDetector(DETECTED))
     app = quick_app(settings)
     app.state.service.models.embeddings = embeddings
     return app

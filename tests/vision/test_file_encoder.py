@@ -117,7 +117,6 @@ def test_the_starters_encoder_has_a_name(folder, monkeypatch):
         ({"pretrain_on_words": {"output": "words"}}, "pretrain_on_words"),
         ({"layer": "block_12_add"}, "layer"),
         ({"image_size": 64}, "image_size"),
-        ({"preprocess": "tf"}, "preprocess"),
         ({"weights": "imagenet"}, "weights"),
         ({"weights": "none"}, "weights"),
         ({"weights": "encoder.keras"}, "weights"),

@@ -48,14 +48,14 @@ class EncoderConfig(Settings):
     weights: Annotated[str, Scope.FILES] = "imagenet"
     """Initial weights: ``imagenet`` (downloaded once), ``none`` (random), or the path of a Keras weights file or
     ``.keras`` model. For ``type: onnx`` the path of an export's encoder, or ``starter``, the encoder of the model that
-    comes with capsmith."""
+    comes with capsmith; or with ``preprocess`` an image encoder that another program wrote."""
     preset: Annotated[str | None, Scope.FILES] = None
     """For ``type: hub`` the name of a preset of keras-hub (downloaded once), such as ``clip_vit_base_patch32``,
     ``dinov2_base`` or ``vit_base_patch16_224_imagenet``, or the folder of a preset. CLIP, ViT, DINOv2, DINOv3 and
     SigLIP are supported, each with its own preprocessing."""
     layer: str | None = None
     """Layer whose output becomes the features; by default the last one before the classifier. Earlier layers have more
-    regions and preserve more spatial detail."""
+    regions and preserve more spatial detail. For ``type: onnx`` with ``preprocess`` the name of an output."""
     output: Literal["pooled", "grid"] = "pooled"
     """``pooled``: one vector (D,) per image; ``grid``: one vector per region, (L, D), which attention decoders need.
     The regions of ``type: hub`` are its patches."""
@@ -64,8 +64,9 @@ class EncoderConfig(Settings):
     on. Larger images give more regions and take longer."""
     preprocess: Preprocess | None = None
     """Pixel scaling; by default the encoder's own. ``caffe``: BGR minus ImageNet's mean; ``tf``: [-1, 1]; ``torch``:
-    ImageNet's mean and deviation; ``lite``: (x − 127) / 128; ``unit``: [0, 1]; ``none``: 0–255. Set it only for
-    weights trained with another scaling."""
+    ImageNet's mean and deviation; ``clip``: CLIP's; ``lite``: (x − 127) / 128; ``unit``: [0, 1]; ``none``: 0–255.
+    Set it for weights trained with another scaling, for ``custom`` models that do not scale pixels themselves, and for
+    an ONNX file of another program (with ``clip``, its images are also cut as CLIP's are)."""
     trainable: Annotated[bool | Literal["last_block", "all"], Scope.FINE_TUNING] = False
     """Train the encoder together with the decoder: ``true`` or ``all`` trains all of it, ``last_block`` only its last
     block. Pretrained batch norm statistics stay fixed, and no features are cached."""
@@ -123,9 +124,17 @@ class EncoderConfig(Settings):
         """Refuses settings that need the network's layers, which an ONNX file does not have."""
         if not (self.weights.endswith(".onnx") or self.weights == STARTER):
             raise ValueError(f"type onnx needs weights: PATH.onnx, the encoder of an export, or weights: {STARTER}")
-        for name in ("trainable", "pretrain_on_words", "layer", "image_size", "preprocess"):
+        for name in ("trainable", "pretrain_on_words"):
             if getattr(self, name):
-                raise ValueError(f"type onnx is a frozen encoder with its own preprocessing: remove {name}")
+                raise ValueError(f"type onnx is a frozen encoder: remove {name}")
+        for name in ("layer", "image_size"):
+            if getattr(self, name) and not self.preprocess:
+                raise ValueError(
+                    f"type onnx without preprocess is the encoder of an export, which has its own {name}: remove it, "
+                    "or set preprocess for an ONNX file of another program"
+                )
+        if self.preprocess and self.weights == STARTER:
+            raise ValueError("the starter's encoder has its own preprocessing: remove preprocess")
 
     def _check_hub(self) -> None:
         """Refuses settings that a frozen encoder with its own preprocessing does not take."""
@@ -163,7 +172,7 @@ class EncoderConfig(Settings):
     @property
     def size(self) -> tuple[int, int] | None:
         """Height and width of the input; None if only a file knows it: a custom model, an export, or a preset."""
-        return None if self.preset is not None else self.requested_size or ENCODERS[self.type].size
+        return None if self.type in ("hub", "onnx") else self.requested_size or ENCODERS[self.type].size
 
 
 def _one_or_several(value: Any) -> str:

@@ -13,9 +13,10 @@ from capsmith.core.errors import CheckpointError, FeatureError
 from capsmith.vision.config import EncoderConfig
 from capsmith.vision.custom import load_custom
 from capsmith.vision.encoder_folder import EncoderFolder
-from capsmith.vision.encoders import ENCODERS, Preprocess
+from capsmith.vision.encoders import ENCODERS, Preprocess, pixel_scaling
 from capsmith.vision.file_encoder import FileEncoder
 from capsmith.vision.fingerprint import describe_differences, encoder_fingerprint
+from capsmith.vision.foreign_encoder import file_encoder
 from capsmith.vision.hub.description import HubEncoder, find_preset, is_saved, read_preset, saved_description
 from capsmith.vision.hub.networks import preset_core, saved_core
 from capsmith.vision.joined import joined_shape
@@ -112,7 +113,7 @@ def build_encoder(config: EncoderConfig) -> Encoder | FileEncoder:
     fingerprint = encoder_fingerprint(config)
     if config.type == "onnx":
         try:
-            return FileEncoder(Path(config.origin).expanduser(), config.output, fingerprint)
+            return file_encoder(Path(config.origin).expanduser(), config, fingerprint)
         except CheckpointError as error:
             raise FeatureError(f"encoder.weights: {error}") from error
     if config.preset is not None:
@@ -181,14 +182,7 @@ def preprocess(pixels: Any, mode: Preprocess) -> Any:
         return pixels
     if mode == "caffe":
         pixels = ops.flip(pixels, axis=-1)  # RGB to BGR
-    deviation = np.array([0.229, 0.224, 0.225])
-    scale, offset = {
-        "caffe": (1.0, [-103.939, -116.779, -123.68]),
-        "tf": (1 / 127.5, -1.0),
-        "torch": (list(1 / 255 / deviation), list(-np.array([0.485, 0.456, 0.406]) / deviation)),
-        "lite": (1 / 128, -127 / 128),
-        "unit": (1 / 255, 0.0),
-    }[mode]
+    scale, offset = pixel_scaling(mode)
     return layers.Rescaling(scale, offset, dtype="float32", name=mode)(pixels)
 
 

@@ -10,7 +10,26 @@ from typing import Any, Literal, get_args
 
 from capsmith.core.tables import RegistrationError, Table
 
-Preprocess = Literal["caffe", "tf", "torch", "lite", "unit", "none"]
+Preprocess = Literal["caffe", "tf", "torch", "clip", "lite", "unit", "none"]
+
+
+def pixel_scaling(mode: Preprocess) -> tuple[list[float], list[float]]:
+    """Returns factor and offset of each channel of pixels 0–255. For ``caffe``, channels are blue, green, red."""
+    if mode in ("torch", "clip"):
+        mean, std = (
+            ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+            if mode == "torch"
+            else ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])
+        )
+        return [1 / 255 / s for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
+    scale, *offset = {
+        "caffe": (1.0, -103.939, -116.779, -123.68),
+        "tf": (1 / 127.5, -1.0, -1.0, -1.0),
+        "lite": (1 / 128, *[-127 / 128] * 3),
+        "unit": (1 / 255, 0.0, 0.0, 0.0),
+        "none": (1.0, 0.0, 0.0, 0.0),
+    }[mode]
+    return [scale] * 3, offset
 
 
 @dataclass(frozen=True)
@@ -22,8 +41,8 @@ class EncoderSpec:
         application: Function of ``keras.applications`` that builds the network; None for other networks.
         size: Height and width in pixels on which it was trained; None if only its file specifies them.
         preprocess: ``caffe``: BGR minus ImageNet's mean colour; ``tf``: [-1, 1]; ``torch``: [0, 1], then ImageNet's
-            mean and deviation; ``lite``: (x − 127) / 128; ``unit``: [0, 1]; ``none``: 0–255, which the network scales
-            itself.
+            mean and deviation; ``clip``: CLIP's mean and deviation; ``lite``: (x − 127) / 128; ``unit``: [0, 1];
+            ``none``: 0–255, which the network scales itself.
         layer: Default layer whose output is used; None is the last layer before the classifier.
         description: Line for ``capsmith list encoders``: D, and the purpose.
         pooling: How a grid becomes one vector: its ``mean``, or mean and maximum concatenated.
@@ -123,7 +142,7 @@ _SPECS = (
         size=None,
         preprocess="none",
         layer=None,
-        description="the frozen encoder of an export (weights: PATH.onnx, or starter)",
+        description="the frozen encoder of an export, or an ONNX file of another program (weights: PATH.onnx)",
         pretrained=False,
     ),
     EncoderSpec(

@@ -37,6 +37,14 @@ class FileEncoder(OnnxEncoder):
     model = None  # there is no Keras network to train or to read
 
     def __init__(self, path: Path, output: str, fingerprint: dict[str, Any]) -> None:
+        self._read(path, fingerprint)
+        size, shape = _shapes(path)
+        if len(shape) != (2 if output == "grid" else 1):
+            kind = f"a grid {shape}: set output: grid" if len(shape) == 2 else f"one vector {shape}: set output: pooled"
+            raise CheckpointError(f"{path} gives {kind}")
+        super().__init__(path, size, shape)
+
+    def _read(self, path: Path, fingerprint: dict[str, Any]) -> None:
         try:
             self.content = read_bytes(path)
         except OSError as error:
@@ -44,11 +52,6 @@ class FileEncoder(OnnxEncoder):
         if f"sha256:{hashlib.sha256(self.content).hexdigest()}" != fingerprint["weights"]:
             raise CheckpointError(f"{path} is not the encoder with which the features were computed (another SHA-256)")
         self.fingerprint = fingerprint
-        size, shape = _shapes(path)
-        if len(shape) != (2 if output == "grid" else 1):
-            kind = f"a grid {shape}: set output: grid" if len(shape) == 2 else f"one vector {shape}: set output: pooled"
-            raise CheckpointError(f"{path} gives {kind}")
-        super().__init__(path, size, shape)
 
     @property
     def parts(self) -> "tuple[FileEncoder, ...]":

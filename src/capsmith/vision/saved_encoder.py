@@ -11,6 +11,7 @@ from capsmith.vision.encoder import AnyEncoder, Encoder, assemble_encoder, join_
 from capsmith.vision.encoder_folder import EncoderFolder, encoder_folders
 from capsmith.vision.file_encoder import FileEncoder
 from capsmith.vision.fingerprint import MAY_DIFFER_IN_RUNS, describe_differences, encoder_fingerprint, file_sha256
+from capsmith.vision.foreign_encoder import file_encoder
 from capsmith.vision.hub.description import from_json
 from capsmith.vision.hub.networks import saved_core
 from capsmith.vision.networks import build_network
@@ -73,7 +74,7 @@ def load_encoder(config: EncoderConfig, directory: Path) -> Encoder | FileEncode
     if differences := describe_differences(saved, expected, MAY_DIFFER_IN_RUNS):
         raise CheckpointError(f"{directory} contains another encoder than its config names ({differences})")
     if config.type == "onnx":
-        return FileEncoder(path, config.output, saved)
+        return file_encoder(path, config, saved)
     try:
         if config.preset is not None:
             preset = from_json(description.get("preset"), folder.description)

@@ -1,5 +1,6 @@
 """Detections and descriptions over the API: colours say which objects, images and captions are right."""
 
+import argparse
 import base64
 import io
 
@@ -9,12 +10,10 @@ from PIL import Image
 
 from capsmith.cli.serve import add_arguments
 from capsmith.core.errors import ConfigError
-from capsmith.deploy.serving.describing.detecting import ServedDetector
 from capsmith.deploy.serving.embedding.loading import Finding, embeddings_of
 from capsmith.deploy.serving.settings import ServeSettings
 from tests.support.finding import colour_photos, finding_app
 from tests.support.service import client_of, image_bytes, quick_app
-from tests.support.toy_detector import ToyDetector
 
 
 def scene():
@@ -27,16 +26,11 @@ def scene():
     return file.getvalue()
 
 
-def detecting(app, names=None):
-    app.state.service.models.embeddings.detector = ServedDetector(ToyDetector(names))
-    return app
-
-
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     folder = tmp_path_factory.mktemp("describing")
     app = finding_app(colour_photos(folder / "photos"), folder / "photos.index")
-    with client_of(detecting(app, {"red": "picture"})) as client:
+    with client_of(app) as client:
         yield client
 
 
@@ -132,8 +126,6 @@ def test_counts(client):
 def test_a_missing_detector_is_reported_before_anything_is_loaded(tmp_path):
     with pytest.raises(ConfigError, match="nothing.onnx"):
         embeddings_of(Finding(detector=str(tmp_path / "nothing.onnx")), ServeSettings(), lambda: None)
-    import argparse
-
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     assert parser.parse_args(["--detector", "model.onnx"]).detector == "model.onnx"

@@ -105,6 +105,17 @@ def test_recommendations(client):
     assert answer.results[0].recommendations[0].caption == "Roses are red"
 
 
+def test_detections_and_descriptions(client):
+    models, types = importlib.import_module("capsmith_client.models"), importlib.import_module("capsmith_client.types")
+    files = [types.File(io.BytesIO(image_bytes()), "red.png", "image/png")]
+    found = call("descriptions", "create_detections", client=client, body=models.DetectForm(image=files)).parsed
+    assert [one.label for one in found.results[0].objects] == ["picture"]
+    files = [types.File(io.BytesIO(image_bytes()), "red.png", "image/png")]
+    body = models.DescribeForm(image=files, top=1)
+    (result,) = call("descriptions", "create_descriptions", client=client, body=body).parsed.results
+    assert (result.caption, result.words[0].status, len(result.similar.look)) == ("a red picture", "confirmed", 1)
+
+
 def test_search(client):
     models, types = importlib.import_module("capsmith_client.models"), importlib.import_module("capsmith_client.types")
     (index,) = call("search", "list_indexes", client=client).parsed.indexes

@@ -6,6 +6,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 
 from capsmith.deploy.serving.bounds import NUMBERS, OPTIONS
+from capsmith.deploy.serving.describing import answers as describing
 from capsmith.deploy.serving.embedding import answers
 from capsmith.deploy.serving.options import SEARCH_FIELDS
 from capsmith.deploy.serving.responses import CAPTIONS, METADATA, MODELS, PREDICTIONS
@@ -20,6 +21,8 @@ OPERATIONS = {
     "get_metrics",
     "predict",
     "get_metadata",
+    "create_detections",
+    "create_descriptions",
     "create_recommendations",
     "list_libraries",
     "get_library",
@@ -88,6 +91,8 @@ def test_every_reference_is_there(document):
         ("Recommendations", answers.RECOMMENDATIONS),
         ("LibraryContent", {**answers.LIBRARY, "entries": [answers.ENTRY]}),
         ("Found", answers.FOUND),
+        ("Detections", describing.DETECTIONS),
+        ("Descriptions", describing.DESCRIPTIONS),
         ("IndexDescription", answers.INDEX),
     ],
 )
@@ -101,6 +106,8 @@ def test_examples_are_valid(document, schema, example):
     [
         ("create_recommendations", "RecommendRequest", "/v1/recommendations"),
         ("search_images", "SearchRequest", "/v1/search"),
+        ("create_detections", "DetectRequest", "/v1/detections"),
+        ("create_descriptions", "DescribeRequest", "/v1/descriptions"),
     ],
 )
 def test_examples_of_finding_are_answered(client, document, operation, schema, path):
@@ -127,6 +134,8 @@ def test_answers_are_valid(client, document):
     assert errors_of(document, "MaxPredictions", client.post("/model/predict", files=files).json()) == []
     assert errors_of(document, "MaxMetadata", client.get("/model/metadata").json()) == []
     assert errors_of(document, "Recommendations", client.post("/v1/recommendations", files=files).json()) == []
+    assert errors_of(document, "Detections", client.post("/v1/detections", files=files).json()) == []
+    assert errors_of(document, "Descriptions", client.post("/v1/descriptions", files=files).json()) == []
     assert errors_of(document, "LibraryList", client.get("/v1/libraries").json()) == []
     assert errors_of(document, "LibraryContent", client.get("/v1/libraries/social").json()) == []
     assert errors_of(document, "Found", client.post("/v1/search", json={"text": "red"}).json()) == []

@@ -35,6 +35,7 @@ from capsmith.models.captioner import Captioner
 from capsmith.models.ensemble_run import ModelRuns, RunPaths, find_runs
 from capsmith.models.keras_member import KerasMember
 from capsmith.models.loading import keras_members
+from capsmith.vision.foreign_encoder import ForeignEncoder
 from capsmith.vision.framing import ImageSize
 
 logger = get_logger(__name__)
@@ -133,11 +134,15 @@ def require_portable(config: Config) -> None:
 
 
 def _require_plain_images(member: KerasMember) -> None:
-    """Raises CheckpointError if images are cut out or filtered as exports do not: their programs only stretch them."""
+    """Raises CheckpointError if images are brought to size or scaled as exports do not: their programs only stretch."""
     if any(isinstance(encoder.image_size, ImageSize) for encoder in member.encoders):
         raise CheckpointError(
-            f"{member.run}: its encoder is a preset of keras-hub, whose preprocessing exports do not have: caption and "
-            "serve from the run"
+            f"{member.run}: its encoder is a preset of keras-hub or cuts its images as CLIP does, and exports cannot: "
+            "caption and serve from the run"
+        )
+    if any(isinstance(encoder, ForeignEncoder) for encoder in member.encoders):
+        raise CheckpointError(
+            f"{member.run}: its encoder is another program's ONNX file: caption and serve from the run"
         )
 
 
