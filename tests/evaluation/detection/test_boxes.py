@@ -108,4 +108,4 @@ def test_several_images_become_a_sheet(tmp_path):
 
 def test_the_summary_counts():
     objects = [("dog", 0.9, (0, 0, 9, 9)), ("person", 0.8, (0, 0, 9, 9)), ("dog", 0.7, (0, 0, 9, 9))]
-    assert summary(detected(*objects)) == "2 × dog, person" and summary(detected())
+    assert summary(detected(*objects)) == "dog (2), person" and summary(detected())

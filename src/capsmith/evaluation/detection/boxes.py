@@ -17,7 +17,7 @@ from capsmith.vision.thumbnails import thumbnail
 KIND = "detections"
 """What ``image_marks`` knows these images as."""
 _SMALLEST, _LARGEST = 640, 2048  # the longer side of a drawn image in pixels
-_CELL = 640  # the longer side of an image on a sheet
+_CELL, _SMALL_CELL = 640, 420  # the longer side of an image on a sheet of few and of many
 _EDGE = (20, 22, 26, 150)  # the thin dark line around a box, which sets it off from any background
 _TINT = 20  # the opacity of a box, of 255
 
@@ -83,17 +83,17 @@ def save_boxes(images: Sequence[DrawnImage], path: Path) -> None:
     if len(images) == 1:
         save_image(draw_boxes(images[0].source, images[0].detected), path, KIND)
         return
-    drawn = ((draw_boxes(one.source, one.detected, _CELL), summary(one.detected), one.name) for one in images)
-    columns = 3 if len(images) < 30 else 4
-    contact_sheet([*drawn], path, _CELL if len(images) <= 12 else 400, columns, kind=KIND)
+    columns, cell = (3, _CELL) if len(images) <= 12 else (4, _SMALL_CELL)
+    drawn = [(draw_boxes(one.source, one.detected, cell), summary(one.detected), one.name) for one in images]
+    contact_sheet(drawn, path, cell, columns, kind=KIND)
 
 
 def summary(detected: Detected) -> str:
-    """Returns what was found as a text: ``2 × person, dog``; the classes of the most confident objects first."""
+    """Returns what was found as a text: ``person (2), dog``; the classes of the most confident objects first."""
     counts: dict[str, int] = {}
     for one in detected.objects:
         counts[one.label] = counts.get(one.label, 0) + 1
-    return ", ".join(label if count == 1 else f"{count} × {label}" for label, count in counts.items()) or "nothing"
+    return ", ".join(label if count == 1 else f"{label} ({count})" for label, count in counts.items()) or "nothing"
 
 
 def _draw_box(draw: ImageDraw.ImageDraw, box: Rectangle, colour: tuple[int, int, int], line: int, radius: int) -> None:
