@@ -1,6 +1,7 @@
 """``capsmith detect``, with a detector of coloured rectangles."""
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -155,3 +156,21 @@ def test_an_image_of_another_size_than_annotated_is_an_error(place, capsys, tmp_
     annotations(tmp_path / "truth.json", size=(640, 480))
     shown = run(capsys, "photos", "--annotations", "truth.json", code=2)
     assert "120×80" in shown.err and "640×480" in shown.err and shown.out == ""
+
+
+def test_the_real_nanodet_on_three_photographs(capsys, tmp_path, monkeypatch):
+    shared = Path(__file__).resolve().parents[3] / "shared"
+    model, photos = shared / "weights" / "nanodet_coco80_416.onnx", shared / "photos"
+    if not (model.is_file() and photos.is_dir()):
+        pytest.skip("the detector and the photographs of ../shared are not here")
+    monkeypatch.setenv("CAPSMITH_DETECTOR", str(model))
+    shown = run(capsys, photos, "--json", "--show", tmp_path / "out.png", "--threshold", "0.5", model=False)
+    found = {Path(row["image"]).stem: row["objects"] for row in map(json.loads, shown.out.splitlines())}
+    labels = {name: [one["label"] for one in objects] for name, objects in found.items()}
+    assert labels == {
+        "plane": ["airplane"],
+        "soccer": ["sports ball", "person", "person"],
+        "surfing": ["person", "surfboard"],
+    }
+    left, top, right, bottom = found["plane"][0]["box"]
+    assert (left, top, right, bottom) == pytest.approx((524, 358, 713, 482), abs=12)  # looked at
