@@ -115,3 +115,10 @@ def _(shop: Workshop) -> list[str]:
 def _(shop: Workshop) -> list[str]:
     german = _said(*({"image": row["image"], "caption": "ein Würfel"} for row in toy.rows()[::2]))
     return _score(shop, german, "--metrics", "hallucination", references=german)
+
+
+@mistake("detections that are missing when a training begins", "found.jsonl", "No such file")
+def _(shop: Workshop) -> list[str]:
+    changes = ["evaluation.metrics=[hallucination]", f"evaluation.detections={shop / 'found.jsonl'}"]
+    sets = [part for change in changes for part in ("--set", change)]
+    return ["train", "--config", shop.config(), "--run", str(shop / "new"), *sets]
