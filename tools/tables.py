@@ -29,6 +29,10 @@ PAGES = tuple(
         "docs/recommend.md",
         "docs/search.md",
         "docs/decoding.md",
+        "docs/detection.md",
+        "docs/describe.md",
+        "docs/grounding.md",
+        "docs/hub_encoders.md",
         "CHANGELOG.md",
         "results/README.md",
     )
@@ -48,6 +52,11 @@ PREFIXES = {
     "recommend": ("recommend.",),
     "search": ("index.", "search."),
     "rerank": ("rerank.",),
+    "encoders": ("encoder.",),
+    "detect": ("detect.",),
+    "hub": ("hub.",),
+    "describe": ("describe.",),
+    "grounding": ("grounding.",),
 }
 """Tables of figures by the beginnings of their names."""
 TABLES: dict[str, Callable[[Summary], str]] = {

@@ -283,6 +283,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     components,
     configs,
     describing,
+    detecting,
     encoders,
     exporting,
     exports,

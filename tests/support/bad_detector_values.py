@@ -152,7 +152,8 @@ def _transformers() -> _Models:
         return lambda: constant_model({"labels": labels, "boxes": boxes, "scores": scores, **changes}, both)
 
     def queries(logits: np.ndarray, centres: np.ndarray) -> Callable[[], onnx.ModelProto]:
-        return lambda: constant_model({"logits": logits.astype(np.float32), "pred_boxes": centres.astype(np.float32)})
+        outputs = {"logits": logits.astype(np.float32), "pred_boxes": centres.astype(np.float32)}
+        return lambda: constant_model(outputs, metadata={"names": NAMES} if logits.shape[2] == CLASSES else None)
 
     sizes_as_floats = {"images": _GOOD, "orig_target_sizes": (_FLOAT, (1, 2))}
     return {

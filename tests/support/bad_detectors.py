@@ -319,7 +319,7 @@ def reaching() -> list[BadDetector]:
         "sizes that do not fit": (_mismatch, True),
         "20,000 operators": (_many_nodes, False),
         "an output that is a sequence": (_optional_sequence, True),
-        "an output named twice": (_named_twice, True),
+        "an output named twice": (_named_twice, False),
         "operators of the future": (lambda: plain(opset=999), True),
         "a format of the future": (lambda: plain(ir_version=9999), True),
     }

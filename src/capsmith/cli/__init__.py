@@ -25,6 +25,7 @@ VERBS = {
     "extract": "extract the features of a config's images into its cache",
     "evaluate": "score a run on a split and write its report",
     "caption": "caption images, or folders of images",
+    "detect": "find objects in images, draw them, and score a detector",
     "index": "index a folder of images, to search it",
     "search": "search an index by a phrase, an image or words",
     "recommend": "rank a library of ready-made captions for photos",

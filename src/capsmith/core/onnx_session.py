@@ -85,6 +85,8 @@ class OnnxSession:
         except Exception as error:  # onnxruntime has no common base class
             if "allocate" in str(error).lower():
                 raise MemoryError(one_line(error)) from error
+            if "terminate flag" in str(error):
+                raise CheckpointError(f"the model was not computed within {self._patience:g} s") from error
             raise CheckpointError(f"the exported model cannot be computed: {one_line(error)[:200]}") from error
         return results
 
@@ -213,6 +215,7 @@ def import_onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise CapsmithError("exported captioners need onnxruntime: pip install onnxruntime") from error
+    onnxruntime.set_default_logger_severity(_FATAL)  # errors are exceptions
     return onnxruntime
 
 

@@ -28,7 +28,8 @@ class Candidates(NamedTuple):
 def corners(boxes: np.ndarray) -> np.ndarray:
     """Returns left, top, right and bottom (N, 4) of boxes given as centre x, centre y, width and height."""
     half = boxes[:, 2:4] / 2
-    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+    with np.errstate(invalid="ignore"):  # of infinite boxes, which are left out later
+        return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
 
 
 def found(candidates: Candidates, labels: Sequence[str | None], width: int, height: int) -> Detected:

@@ -38,6 +38,7 @@ class Preparation:
     Attributes:
         fit: ``letterbox`` keeps the aspect ratio and fills up; ``stretch`` does not keep it.
         corner: Whether a letterboxed image lies in the top left corner instead of the centre.
+        most: Largest side of a letterboxed image in pixels, where bars stand on all sides; None for the input's.
         fill: Value of the bars, 0–255.
         bgr: Whether blue comes first.
         scale: Factor of pixels 0–255, applied first.
@@ -47,6 +48,7 @@ class Preparation:
 
     fit: Literal["letterbox", "stretch"] = "letterbox"
     corner: bool = False
+    most: int | None = None
     fill: int = 114
     bgr: bool = False
     scale: float = 1 / 255
@@ -71,7 +73,8 @@ class Preparation:
         if self.fit == "stretch":
             resized = image.resize((width, height), Image.Resampling.BILINEAR)
             return np.asarray(resized), Window(width / image.width, height / image.height, 0, 0)
-        ratio = min(height / image.height, width / image.width)
+        limits = (height, width) if self.most is None else (min(height, self.most), min(width, self.most))
+        ratio = min(limits[0] / image.height, limits[1] / image.width)
         inner = max(1, round(image.width * ratio)), max(1, round(image.height * ratio))
         resized = image if inner == image.size else image.resize(inner, Image.Resampling.BILINEAR)
         left, top = (0, 0) if self.corner else ((width - inner[0]) // 2, (height - inner[1]) // 2)

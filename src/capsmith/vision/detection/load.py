@@ -33,7 +33,7 @@ def load_detector(
 
         return load_hub_detector(model.removeprefix(_HUB), threshold, names)
     path = Path(model).expanduser()
-    if path.suffix.lower() != ".onnx" and not path.exists():
+    if not str(model) or (path.suffix.lower() != ".onnx" and not path.exists()):
         raise ConfigError(f"{escaped(str(model))}: neither a file nor hub: and a preset of keras-hub")
     from capsmith.vision.detection.onnx_detector import OnnxDetector
 

@@ -61,7 +61,11 @@ class OnnxInputs:
             pixels = pixels.transpose(0, 2, 3, 1)
         feeds = {self._image.name: np.ascontiguousarray(pixels, dtype=_DTYPES[self._image.dtype])}
         for info in self._others:
-            feeds[info.name] = _OTHERS[info.name](*self.size).astype(_NUMBERS[info.dtype])
+            value: np.ndarray = _OTHERS[info.name](*self.size).astype(_NUMBERS[info.dtype])
+            if info.name == "pixel_mask":  # optimum fixes its sides to 64, whatever the image's
+                sides = [side if isinstance(side, int) else self.size[i] for i, side in enumerate(info.shape[1:3])]
+                value = np.ones((1, *sides), value.dtype) if max(sides) <= _LARGEST else value
+            feeds[info.name] = value
         return feeds
 
 

@@ -45,7 +45,7 @@ def decode_queries(
     if softmax:
         queries, classes = np.arange(len(scores)), scores.argmax(axis=1)
     else:
-        best = np.argsort(-scores, axis=None, kind="stable")[: len(finite)]
+        best = np.argsort(-scores, axis=None, kind="stable")[: len(logits)]
         queries, classes = np.unravel_index(best, scores.shape)
     found = scores[queries, classes]
     order = np.argsort(-found, kind="stable")

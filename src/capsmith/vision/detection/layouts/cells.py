@@ -2,13 +2,15 @@
 
 | name | row of a cell | who exports it |
 |---|---|---|
-| ``yolov8`` | 4 of a box, C scores | YOLOv8, v9, v11 and later; also RT-DETR of the same program |
+| ``yolov8`` | 4 of a box, C scores | YOLOv8, v9, v11 and later |
+| ``libreyolo`` | the same, a box by its corners | libreyolo: YOLOv9, v7, v4, v3, RTMDet, PicoDet |
+| ``scored_queries`` | the same, as fractions of the input | RT-DETR of the program that exports YOLOv8 |
 | ``yolov5`` | 4 of a box, confidence, C scores | YOLOv5, v7, and v6 |
 | ``yolox`` | the same; blue first, 0–255, image in the corner | YOLOX, with boxes decoded or not |
 | ``boxes_scores`` | boxes and scores apart | YOLO-NAS, PP-YOLOE |
 
-A box is centre x, centre y, width and height in pixels of the input; libreyolo's YOLOv9 and the separate boxes are
-left, top, right and bottom. N cells · C classes.
+A box is centre x, centre y, width and height in pixels of the input; libreyolo's and the separate boxes are left, top,
+right and bottom. N cells · C classes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +19,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from capsmith.vision.detection.candidates import MOST, Candidates, corners
-from capsmith.vision.detection.framing import IMAGENET_MEAN, IMAGENET_STD, Preparation
+from capsmith.vision.detection.framing import Preparation
+from capsmith.vision.detection.layouts.families import family_of
 from capsmith.vision.detection.layouts.layout import Network
 from capsmith.vision.detection.nms import suppress
 
 OVERLAP = 0.45
 """Intersection over union above which the less confident of two boxes of a class is suppressed."""
 _STRIDES = (8, 16, 32)
-_LIBREYOLO_CORNERS = ("yolo9", "yolo9_e2e", "yolo9_p2")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Cells:
         corner_boxes: Whether boxes are left, top, right and bottom.
         fractions: Whether boxes are fractions of the input.
         raw: Whether boxes are to be decoded from cells, as YOLOX's.
+        several: Whether a cell may hold several classes, not its best one only.
         overlap: None where the network needs no suppression.
     """
 
@@ -51,6 +54,7 @@ class Cells:
     corner_boxes: bool = False
     fractions: bool = False
     raw: bool = False
+    several: bool = False
     overlap: float | None = OVERLAP
     preparation: Preparation = field(default_factory=Preparation)
     threshold: float = 0.25
@@ -69,7 +73,7 @@ class Cells:
             boxes = corners(boxes)
         if self.fractions:
             boxes = boxes * [size[1], size[0], size[1], size[0]]
-        return best_cells(boxes, scores, threshold, self.overlap, columns)
+        return best_cells(boxes, scores, threshold, self.overlap, columns, self.several)
 
 
 def _matrix(output: np.ndarray, rows_first: bool) -> np.ndarray:
@@ -77,9 +81,14 @@ def _matrix(output: np.ndarray, rows_first: bool) -> np.ndarray:
 
 
 def best_cells(
-    boxes: np.ndarray, scores: np.ndarray, threshold: float, overlap: float | None, columns: Sequence[int] | None
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    threshold: float,
+    overlap: float | None,
+    columns: Sequence[int] | None,
+    several: bool = True,
 ) -> Candidates:
-    """Returns the boxes above a threshold after suppression, most confident first. A cell may hold several classes.
+    """Returns the boxes above a threshold after suppression, most confident first.
 
     Args:
         boxes: (N, 4) left, top, right, bottom. Those that hold NaN or infinity are left out.
@@ -87,11 +96,15 @@ def best_cells(
         threshold: Scores must exceed it.
         overlap: Largest intersection over union of two boxes of a class; None for no suppression.
         columns: The columns of the scores that stand for a class; None for all.
+        several: Whether a cell may hold several classes, not its best one only.
     """
     columns = range(scores.shape[1]) if columns is None else columns
     scores = scores[:, list(columns)]
     with np.errstate(invalid="ignore"):
         rows, classes = np.nonzero(scores > threshold)
+    if not several and len(rows):
+        best = scores.argmax(axis=1)[rows] == classes
+        rows, classes = rows[best], classes[best]
     finite = np.isfinite(boxes[rows]).all(axis=1) & np.isfinite(scores[rows, classes])
     rows, classes = rows[finite], classes[finite]
     found = Candidates(boxes[rows], scores[rows, classes], np.asarray(columns, np.int64)[classes])
@@ -130,17 +143,25 @@ def _joined(network: Network, name: str, output: np.ndarray) -> Cells | None:
     width = columns if first else rows
     if width < 5 or (names is not None and width not in (names + 4, names + 5)):
         return None
-    confidence = width == names + 5 if names is not None else first and (width == 85 or rows != cells)
-    if network.family in _LIBREYOLO_CORNERS:
-        corner = network.metadata.get("letterbox_pad", "topleft") != "center"
-        overlap = None if network.family == "yolo9_e2e" else OVERLAP
-        preparation = Preparation(corner=corner)
-        return Cells("yolov8", width - 4, name, "", first, False, True, overlap=overlap, preparation=preparation)
+    confidence = width == names + 5 if names is not None else first and (width == 85 or rows == 3 * cells)
+    if (family := family_of(network)) is not None:
+        return Cells(
+            "libreyolo",
+            width - 4,
+            name,
+            rows_first=first,
+            corner_boxes=True,
+            several=family.several,
+            overlap=OVERLAP if family.suppressed else None,
+            preparation=family.preparation,
+        )
     if not confidence:
         fractions = first and rows <= 1000 and bool(np.nanmax(np.abs(output[0, :, :4]), initial=0.0) <= 2)
         if fractions:  # queries, whose scores went through their sigmoid
             stretch = Preparation("stretch")
-            return Cells("yolov8", width - 4, name, "", first, fractions=True, overlap=None, preparation=stretch)
+            return Cells(
+                "scored_queries", width - 4, name, "", first, fractions=True, overlap=None, preparation=stretch
+            )
         return Cells("yolov8", width - 4, name, "", first)
     if network.family == "yolox" or (not network.family and rows == cells):
         raw = bool((output[0, :, 2:4] <= 0).any())
@@ -172,12 +193,11 @@ def _separate(network: Network) -> Cells | None:
         first, second, a, b = second, first, b, a
     if a.shape[2] != 4 or b.min(initial=0) < 0 or b.max(initial=0) > 1 or not _pixels(network, a):
         return None
-    preparation = Preparation("stretch", mean=IMAGENET_MEAN, std=IMAGENET_STD)  # PP-YOLOE
-    if network.family != "ppyoloe" and "boxes" not in network.outputs:
-        preparation = Preparation()  # YOLO-NAS
-    return Cells("boxes_scores", b.shape[2], first, second, True, False, True, preparation=preparation)
+    family = family_of(network)
+    preparation, several = (family.preparation, family.several) if family else (Preparation(), False)
+    return Cells("boxes_scores", b.shape[2], first, second, True, False, True, several=several, preparation=preparation)
 
 
 def _pixels(network: Network, boxes: np.ndarray) -> bool:
     """Returns whether boxes are pixels, not fractions as queries': a grid's boxes reach beyond 2 somewhere."""
-    return network.family in ("yolonas", "ppyoloe") or bool(np.abs(boxes).max(initial=0) > 2)
+    return family_of(network) is not None or bool(np.abs(boxes).max(initial=0) > 2)

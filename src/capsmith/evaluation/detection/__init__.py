@@ -1,0 +1,1 @@
+"""Detections drawn into images, written as COCO files, and scored against annotations."""
