@@ -64,7 +64,7 @@ def test_a_split_is_scored_with_its_control(tmp_path, capsys):
     (reading,) = [json.loads(line) for line in (out / "test_readings.jsonl").read_text().splitlines()]
     assert reading["runs"][0]["run"] == command() and len(reading["runs"][0]["fingerprint"]) == 16
     assert "caption_program.py" in (out / "index.html").read_text()
-    assert not (out / ".captions.partial.jsonl").exists()
+    assert not (out / "captions.partial.jsonl").exists()
 
 
 def test_an_interrupted_evaluation_goes_on(tmp_path, capsys):
@@ -82,7 +82,7 @@ def test_an_interrupted_evaluation_goes_on(tmp_path, capsys):
     captioner = load_external(command("", log))
     about = {"model": captioner.engine.fingerprint, "decoding": captioner.config.decoding.model_dump(mode="json")}
     lines = [json.dumps(about), *predictions[:2], predictions[2][:20]]
-    (out / "dev" / ".captions.partial.jsonl").write_text("\n".join(lines))
+    (out / "dev" / "captions.partial.jsonl").write_text("\n".join(lines))
     log.write_text("")
     assert main(arguments) == 0
     assert log.read_text().splitlines() == images[2:]

@@ -287,6 +287,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     encoders,
     exporting,
     exports,
+    external,
     features,
     folders,
     hub_encoders,

@@ -28,7 +28,7 @@ def main():
         if mode == "several":
             answer = {"captions": [f"a {colour(path)} square", f"something {colour(path)}", "a square"]}
         elif mode == "crash" and number == 1:
-            print("Traceback: out of memory\x1b[31m", file=sys.stderr)
+            print("torch: out of memory\x1b[31m", file=sys.stderr)
             sys.exit(3)
         elif mode == "silent":
             subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -44,10 +44,19 @@ def main():
             answer = {"caption": 3}
         elif mode == "refuse" and "blue" in path:
             answer = {"error": "I do not caption\nblue images"}
+        elif mode == "twice":
+            print(json.dumps({"caption": "an answer to nothing"}), flush=True)
+        elif mode == "behind":
+            answer["image"] = "/the/image/before.png"
+        elif mode == "escape":
+            subprocess.Popen(["sleep", "15"], start_new_session=True)
+            time.sleep(600)
         elif mode == "close":
             os.close(1)
             time.sleep(600)
         print(json.dumps(answer), flush=True)
+        if mode == "leave":
+            os.close(1)
 
 
 main()

@@ -147,7 +147,8 @@ def _split_arguments(paths: Sequence[str | Path]) -> tuple[list[str | Path], lis
     from capsmith.models.external.names import is_external
     from capsmith.models.model_paths import is_model
 
-    count = next((number for number, path in enumerate(paths) if number and not is_model(path)), len(paths))
+    no_model = (number for number, path in enumerate(paths) if number and not (is_model(path) or is_external(path)))
+    count = next(no_model, len(paths))
     if not is_external(paths[0]) and is_for_starter(Path(paths[0])):
         count = 0
     models, images = list(paths[:count]), [Path(path) for path in paths[count:]]

@@ -69,9 +69,11 @@ def _external(names: Sequence[str], overrides: Sequence[str], average: bool) -> 
     """Returns a captioner of others, which has to be loaded to know what it can do."""
     from capsmith.core.errors import ConfigError
     from capsmith.models.external.load import load_external
+    from capsmith.models.external.names import is_external
 
     if len(names) > 1 or average:
-        raise ConfigError(f"{names[0]}: a captioner of others forms no ensemble: name it alone")
+        external = next(name for name in names if is_external(name))
+        raise ConfigError(f"{external}: a captioner of others forms no ensemble: name it alone")
     captioner = load_external(names[0], overrides)
     return CaptionModel(captioner.config, [], False, lambda: captioner, lambda: captioner.engine.fingerprint)
 

@@ -23,7 +23,7 @@ from capsmith.models.caption import Caption
 from capsmith.models.external.captioner import ExternalCaptioner
 from capsmith.models.external.load import load_external
 
-PARTIAL = ".captions.partial.jsonl"
+PARTIAL = "captions.partial.jsonl"
 """Captions of an evaluation that is not finished; the same command goes on from there."""
 _NAMED = 5  # unreadable images in the log
 logger = get_logger(__name__)

@@ -70,18 +70,21 @@ def test_an_error_of_one_image_does_not_end_the_others(photos):
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
-        ("crash", "exit code 3 before it answered: Traceback: out of memory"),
+        ("crash", "exit code 3 before it answered: torch: out of memory"),
         ("garbage", "loading weights"),
         ("flood", "1,000,000 bytes"),
         ("none", "key caption"),
         ("number", "key caption"),
         ("close", "closed its output"),
+        ("leave", "closed its output"),
+        ("twice", "without having been asked"),
+        ("behind", "/the/image/before.png"),
     ],
 )
 def test_a_program_that_fails_is_one_line(photos, mode, said):
     captioner = load_external(command(mode))
     with pytest.raises(CapsmithError, match=said) as caught:
-        captioner.caption([photos / "red.png", photos / "blue.png"])
+        captioner.caption([photos / "red.png", photos / "blue.png", photos / "red.png"])
     assert not isinstance(caught.value, ImageError) and str(caught.value).isprintable()
     assert captioner.engine._process is None  # it is started again for the next image
 
@@ -98,6 +101,25 @@ def test_a_silent_program_is_ended_with_its_children(photos, tmp_path, monkeypat
             break
         time.sleep(0.05)
     assert not _alive(group)
+
+
+def test_a_child_that_left_the_group_and_keeps_the_output_holds_nothing_up(photos, monkeypatch):
+    monkeypatch.setenv(TIMEOUT, "0.5")
+    captioner, start = load_external(command("escape")), time.monotonic()
+    with pytest.raises(CapsmithError, match=TIMEOUT):
+        captioner.caption(photos / "red.png")
+    assert time.monotonic() - start < 10  # the child sleeps for 15 s
+
+
+def test_images_in_memory_keep_their_shape(photos, tmp_path):
+    program = tmp_path / "size.py"
+    program.write_text(
+        "import json, sys\nfrom PIL import Image\n"
+        "for line in sys.stdin:\n    print(json.dumps({'caption': str(Image.open(line[:-1]).size)}))"
+    )
+    captioner = load_external("exec:" + shlex.join([sys.executable, str(program)]))
+    captions = captioner.caption([(photos / "red.png").read_bytes(), Image.new("RGB", (4096, 1024))])
+    assert [one.text for one in captions] == ["(20, 30)", "(2048, 512)"]
 
 
 def _alive(group):

@@ -3,7 +3,8 @@ r"""``exec:COMMAND``: any program that captions images, such as a vision-languag
 The command is started once, without a shell. Each image is a line on its standard input: the path of a file. For each,
 the program writes a line of JSON to its standard output and flushes it: ``{"caption": "a dog runs"}``, or several, best
 first: ``{"captions": ["a dog runs", "a brown dog"]}``, or ``{"error": "why the image cannot be captioned"}``. It may
-add ``image`` and other keys. It ends when its standard input ends.
+add other keys, and had better add ``image``, the path that it read: an answer to another path is an error. It ends when
+its standard input ends.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 from PIL import Image
@@ -28,14 +29,17 @@ from PIL import Image
 from capsmith.core.errors import CapsmithError, ConfigError, ImageError, escaped
 from capsmith.decoding.config import DecodingConfig, GreedyConfig
 from capsmith.models.external.generation import Generated, Generation
-from capsmith.vision.images import ImageSource, image_name, load_image
+from capsmith.vision.images import ImageSource, image_name, load_image, load_upright
 
 TIMEOUT = "CAPSMITH_EXEC_TIMEOUT"
 """The variable of the environment that says how many seconds an image may take; by default 300."""
 _SECONDS = 300.0
 _LINE = 1_000_000  # bytes of an answer
 _SHOWN = 300  # characters of a program's last words
-_SIDE = 768  # pixels of images that are not files
+_AHEAD = 4  # answers that are read before somebody asks for them
+_LAST_WORDS = 10_000  # bytes of its standard error that are kept
+_SIDE = 768  # pixels of images of the service
+_LARGEST = 2048  # pixels of a side of other images that are not files
 _HASHED = 50_000_000  # bytes of a file of the command
 _CODE = frozenset(".py .sh .js .mjs .rb .pl .r .jl .lua .json .yaml .yml .toml .ini .txt".split())
 
@@ -94,8 +98,9 @@ class ProgramEngine:
             load_image(image, (16, 16))
             if "\n" not in name and "\r" not in name:
                 return self._ask(os.path.abspath(image), name, generation)
-        pixels = load_image(image, (_SIDE, _SIDE))
-        return self._ask_pixels(pixels, escaped(image_name(image)), generation)
+        upright = load_upright(image)
+        upright.thumbnail((_LARGEST, _LARGEST))
+        return self._ask_copy(upright, escaped(image_name(image)), generation)
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """Returns pixels (B, H, W, 3) as they are: the program does the rest."""
@@ -103,12 +108,13 @@ class ProgramEngine:
 
     def decode(self, features: np.ndarray, generation: Generation) -> list[list[Generated]]:
         """Returns the captions of pixels, which the program gets as files."""
-        return [self._ask_pixels(pixels, "the image", generation) for pixels in features]
+        images = (Image.fromarray(np.asarray(pixels, np.uint8)) for pixels in features)
+        return [self._ask_copy(image, "the image", generation) for image in images]
 
-    def _ask_pixels(self, pixels: np.ndarray, name: str, generation: Generation) -> list[Generated]:
+    def _ask_copy(self, image: Image.Image, name: str, generation: Generation) -> list[Generated]:
         with tempfile.TemporaryDirectory(prefix="capsmith-") as folder:
             path = Path(folder) / "image.png"
-            Image.fromarray(np.asarray(pixels, np.uint8)).save(path, compress_level=1)
+            image.save(path, compress_level=1)
             return self._ask(str(path), name, generation)
 
     def _ask(self, path: str, name: str, generation: Generation) -> list[Generated]:
@@ -116,7 +122,7 @@ class ProgramEngine:
             self._process = _Process(self._parts, self.name)
         try:
             line = self._process.ask(path, self._timeout)
-            captions = _captions(line, f"{self.name} answers {name}", name)
+            captions = _captions(line, f"{self.name} answers {name}", name, path)
         except ImageError:
             raise
         except BaseException:  # whatever it answers now belongs to no image
@@ -131,37 +137,46 @@ class _Process:
 
     def __init__(self, parts: Sequence[str], name: str) -> None:
         self._name = name
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the process
         try:
             self._process = subprocess.Popen(  # noqa: S603  the user's own command, without a shell
                 list(parts),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._log,
+                stderr=subprocess.PIPE,
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         except (OSError, ValueError) as error:
             raise ConfigError(f"{name} cannot be started: {getattr(error, 'strerror', None) or error}") from error
-        self._lines: queue.Queue[bytes] = queue.Queue()
-        assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101  pipes
-        self._input = self._process.stdin
-        threading.Thread(target=_read, args=(self._process.stdout, self._lines), daemon=True).start()
-        self.end = weakref.finalize(self, _end, self._process, self._log)
+        pipes = self._process.stdin, self._process.stdout, self._process.stderr
+        self._input, output, errors = (cast(IO[bytes], pipe) for pipe in pipes)
+        self._lines: queue.Queue[bytes] = queue.Queue(_AHEAD)
+        self._words = bytearray()
+        ended = threading.Event()
+        threading.Thread(target=_read, args=(output, self._lines, ended), daemon=True).start()
+        self._listener = threading.Thread(target=_listen, args=(errors, self._words), daemon=True)
+        self._listener.start()
+        self.end = weakref.finalize(self, _end, self._process, ended)
 
     def ask(self, path: str, seconds: float) -> bytes:
         """Returns the program's line for a path."""
+        if early := self._early():
+            raise CapsmithError(
+                f"{self._name} wrote {_shown(early)!r} without having been asked: it may write one line for each path"
+            )
+        line = b""
         try:
-            self._input.write(os.fsencode(path) + b"\n")
-            self._input.flush()
-            line = self._lines.get(timeout=seconds)
+            if early is None:
+                self._input.write(os.fsencode(path) + b"\n")
+                self._input.flush()
+                line = self._lines.get(timeout=seconds)
         except queue.Empty:
             raise CapsmithError(
                 f"{self._name} did not answer within {seconds:g} s: does it flush its output? {TIMEOUT} sets another "
                 "number of seconds"
             ) from None
         except OSError:  # it has ended
-            line = b""
+            pass
         if line:
             return line
         with suppress(subprocess.TimeoutExpired):
@@ -170,36 +185,58 @@ class _Process:
         how = "closed its output" if code is None else f"ended with exit code {code}"
         raise CapsmithError(f"{self._name} {how} before it answered{self._last_words()}")
 
+    def _early(self) -> bytes | None:
+        """Returns what it wrote before it is asked: nothing (None), a line, or the end of its output."""
+        try:
+            return self._lines.get_nowait()
+        except queue.Empty:
+            return None
+
     def _last_words(self) -> str:
-        with suppress(OSError, ValueError):
-            self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - 10_000))
-            lines = self._log.read().decode("utf-8", "replace").split("\n")
-            if said := next((line for line in reversed(lines) if line.strip()), ""):
-                return f": {escaped(said.strip())[:_SHOWN]}"
-        return ""
+        self._listener.join(timeout=0.5)
+        lines = bytes(self._words).decode("utf-8", "replace").split("\n")
+        said = next((line for line in reversed(lines) if line.strip()), "")
+        return f": {escaped(said.strip())[:_SHOWN]}" if said else ""
 
 
-def _read(output: IO[bytes], lines: "queue.Queue[bytes]") -> None:
-    """Hands on lines; an empty one is the end."""
-    with suppress(OSError, ValueError):
-        while line := output.readline(_LINE + 1):
-            lines.put(line)
-    lines.put(b"")
+def _read(output: IO[bytes], lines: "queue.Queue[bytes]", ended: threading.Event) -> None:
+    """Hands on lines; an empty one is the end. Only this thread closes the pipe: a child of the program may keep it."""
+    line = b"-"
+    with suppress(OSError, ValueError), output:
+        while line and not ended.is_set():
+            line = output.readline(_LINE + 1)
+            _hand_on(line, lines, ended)
+    if line:
+        _hand_on(b"", lines, ended)
 
 
-def _end(process: "subprocess.Popen[bytes]", log: IO[bytes]) -> None:
+def _hand_on(line: bytes, lines: "queue.Queue[bytes]", ended: threading.Event) -> None:
+    while not ended.is_set():
+        with suppress(queue.Full):
+            return lines.put(line, timeout=0.5)
+
+
+def _listen(errors: IO[bytes], words: bytearray) -> None:
+    """Keeps the end of what a program writes to its standard error."""
+    with suppress(OSError, ValueError), errors:
+        while part := errors.read1(_LAST_WORDS):  # type: ignore[attr-defined]
+            words += part
+            del words[:-_LAST_WORDS]
+
+
+def _end(process: "subprocess.Popen[bytes]", ended: threading.Event) -> None:
     """Ends a program and its children."""
+    ended.set()
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=5)
-    for pipe in (process.stdin, process.stdout, log):
-        if pipe is not None:
-            with suppress(OSError, ValueError):
-                pipe.close()
+    if process.stdin is not None:
+        with suppress(OSError, ValueError):
+            process.stdin.close()
 
 
-def _captions(line: bytes, answer: str, name: str) -> list[str]:
+def _captions(line: bytes, answer: str, name: str, path: str) -> list[str]:
     """Returns the captions of an answer.
 
     Raises:
@@ -213,14 +250,19 @@ def _captions(line: bytes, answer: str, name: str) -> list[str]:
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        shown = escaped(line.decode("utf-8", "replace").strip())[:80]
-        raise CapsmithError(f"{answer} with {shown!r}, which is no JSON object: it may print nothing else")
+        raise CapsmithError(f"{answer} with {_shown(line)!r}, which is no JSON object: it may print nothing else")
+    if isinstance(values.get("image"), str) and values["image"] != path:
+        raise CapsmithError(f"{answer} with a caption of another image, {escaped(values['image'])[:_SHOWN]}")
     if isinstance(values.get("error"), str):
         raise ImageError(f"{name}: {escaped(values['error'])[:_SHOWN]}")
     captions = values.get("captions", [values.get("caption")])
     if not isinstance(captions, list) or not captions or not all(isinstance(one, str) for one in captions):
         raise CapsmithError(f"{answer} without a caption: it needs a key caption, a text")
     return [" ".join(one.split()) for one in captions]
+
+
+def _shown(line: bytes) -> str:
+    return escaped(line.decode("utf-8", "replace").strip())[:80]
 
 
 def _timeout() -> float:
