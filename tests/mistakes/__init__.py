@@ -290,6 +290,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     external,
     features,
     folders,
+    hub_captioners,
     hub_encoders,
     image_folders,
     images,

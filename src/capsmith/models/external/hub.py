@@ -41,8 +41,8 @@ def load_hub(name: str) -> "HubEngine":
     """
     if not name.strip():
         raise ConfigError("hub: needs a folder, or the name of a preset such as pali_gemma_3b_mix_224")
-    models = import_keras_hub(KIND.prefix, KIND.extra).models
-    return HubEngine(read_captioner_preset(preset_folder(name, KIND)), f"{KIND.prefix}{name}", models)
+    preset = read_captioner_preset(preset_folder(name, KIND))  # before keras-hub is imported, which takes seconds
+    return HubEngine(preset, f"{KIND.prefix}{name}", import_keras_hub(KIND.prefix, KIND.extra).models)
 
 
 class HubEngine:
