@@ -127,3 +127,22 @@ def test_missing_and_damaged_files_are_errors(tmp_path, data):
         path.write_bytes(data)
     with pytest.raises(FeatureError, match=r"(?i)no such file|\.keras"):
         load_custom(path, None, None)
+
+
+@pytest.mark.parametrize(
+    ("mode", "mean", "std"),
+    [
+        ("torch", [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ("clip", [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]),
+        ("unit", [0.0] * 3, [1.0] * 3),
+    ],
+)
+def test_a_custom_model_declares_its_preprocessing_in_the_config(saved, mode, mean, std, tmp_path):
+    model, path = saved
+    encoder = build_encoder(config(path, preprocess=mode))
+    expected = np.asarray(model(((PIXELS / 255 - mean) / std).astype(np.float32)))
+    np.testing.assert_allclose(encoder.encode(PIXELS), expected, rtol=1e-4, atol=1e-5)
+    save_encoder(encoder, tmp_path / "run")
+    np.testing.assert_array_equal(
+        load_encoder(config(path, preprocess=mode), tmp_path / "run").encode(PIXELS), encoder.encode(PIXELS)
+    )

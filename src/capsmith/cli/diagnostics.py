@@ -25,6 +25,7 @@ _BACKENDS = {
 _EXTRAS = {  # optional packages: their use, and the extra that installs them
     "tokenizers": ("text.mode: subword", "text"),
     "pycocoevalcap": ("METEOR and SPICE", "coco"),
+    "keras-hub": ("encoder.type: hub and --engine clip:", "hub"),
 }
 _THREADS = {"TF_NUM_INTRAOP_THREADS": "TensorFlow", "OMP_NUM_THREADS": "OpenMP (PyTorch, NumPy)"}
 _NEEDED_MEMORY, _NEEDED_DISK = 3.0, 3.0  # GiB: an attention model on Flickr8k, and its features

@@ -129,3 +129,11 @@ def test_a_missing_detector_is_reported_before_anything_is_loaded(tmp_path):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     assert parser.parse_args(["--detector", "model.onnx"]).detector == "model.onnx"
+
+
+def test_the_detector_is_listed_without_the_folder_of_its_file(client, bare):
+    labels = ["picture", "green", "blue", "yellow", "white", "black"]
+    assert client.get("/v1/detectors").json() == {
+        "detectors": [{"name": "toy detector", "threshold": 0.5, "labels": labels}]
+    }
+    assert bare.get("/v1/detectors").json() == {"detectors": []}

@@ -110,6 +110,8 @@ def test_detections_and_descriptions(client):
     files = [types.File(io.BytesIO(image_bytes()), "red.png", "image/png")]
     found = call("descriptions", "create_detections", client=client, body=models.DetectForm(image=files)).parsed
     assert [one.label for one in found.results[0].objects] == ["picture"]
+    (detector,) = call("descriptions", "list_detectors", client=client).parsed.detectors
+    assert detector.name == found.detector and "picture" in detector.labels
     files = [types.File(io.BytesIO(image_bytes()), "red.png", "image/png")]
     body = models.DescribeForm(image=files, top=1)
     (result,) = call("descriptions", "create_descriptions", client=client, body=body).parsed.results

@@ -22,6 +22,7 @@ OPERATIONS = {
     "predict",
     "get_metadata",
     "create_detections",
+    "list_detectors",
     "create_descriptions",
     "create_recommendations",
     "list_libraries",

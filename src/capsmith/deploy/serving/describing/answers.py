@@ -46,6 +46,24 @@ class Detections(BaseModel):
     results: list[DetectionResult] = Field(min_length=1, description="One for each image.")
 
 
+class DetectorDescription(BaseModel):
+    """A detector."""
+
+    model_config = _EXACT
+
+    name: str = Field(description="Its name.")
+    threshold: float = Field(description="The least confidence by default.")
+    labels: list[str] = Field(description="The names of its classes.")
+
+
+class DetectorList(BaseModel):
+    """The detectors of this service: one, or none."""
+
+    model_config = _EXACT
+
+    detectors: list[DetectorDescription] = Field(description="The detectors.")
+
+
 class GroundedNoun(BaseModel):
     """A noun of the caption, and what the detector says about it."""
 
@@ -102,6 +120,9 @@ class Descriptions(BaseModel):
     results: list[DescriptionResult] = Field(min_length=1, description="One for each image.")
 
 
+DETECTORS: dict[str, Any] = {
+    "detectors": [{"name": "nanodet.onnx", "threshold": 0.35, "labels": ["person", "bicycle", "car"]}]
+}
 _OBJECTS = [{"label": "dog", "score": 0.91, "box": [40.0, 31.5, 300.0, 280.0]}]
 _IMAGE = {"index": 0, "image": "dog.jpg", "width": 400, "height": 300}
 DETECTIONS: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from capsmith.deploy.serving.embedding.worker import Worker
 from capsmith.vision.detection.detector import Detected, Detector
@@ -23,6 +24,10 @@ class ServedDetector:
     def name(self) -> str:
         """The detector without the folders of its file."""
         return self.detector.name.replace("\\", "/").rpartition("/")[2] or self.detector.name
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what people may know about it."""
+        return {"name": self.name, "threshold": self.detector.threshold, "labels": list(self.detector.labels)}
 
     async def detect(self, images: Sequence[bytes], threshold: float | None) -> list[Detected]:
         """Returns the objects of images that can be read.

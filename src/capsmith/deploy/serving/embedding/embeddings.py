@@ -97,6 +97,11 @@ class Embeddings:
             raise NotLoaded("the detector is still being loaded")
         raise NotOffered("this service detects nothing: start it with --detector MODEL.onnx")
 
+    @property
+    def has_detector(self) -> bool:
+        """Whether there is a detector, loaded or not."""
+        return self.detector is not None or self.load_detector is not None
+
     def describing(
         self, index: str | None, library: str | None
     ) -> tuple[ServedDetector | None, ServedIndex | None, Libraries | None]:
@@ -109,9 +114,8 @@ class Embeddings:
         Raises:
             NotOffered, NotLoaded, UnknownIndex, UnknownLibrary: What is named is not there, or something not yet.
         """
-        has_detector = self.detector is not None or self.load_detector is not None
         has_libraries = self.libraries is not None or self.load_libraries is not None
-        detector = self.detecting() if has_detector else None
+        detector = self.detecting() if self.has_detector else None
         found = self.index(index) if self.index_names or index is not None else None
         libraries = self.recommending() if has_libraries or library is not None else None
         if libraries is not None:

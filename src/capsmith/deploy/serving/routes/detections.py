@@ -24,6 +24,28 @@ curl -F image=@photo.jpg -F threshold=0.4 http://127.0.0.1:8000/v1/detections
 """
 
 
+@router.get(
+    "/v1/detectors",
+    **operation(
+        "list_detectors", "List the detectors", "The detector of this service, if it has one.", "/v1/detectors"
+    ),
+    responses={
+        200: {
+            "model": answers.DetectorList,
+            "description": "Done.",
+            "content": {"application/json": {"example": answers.DETECTORS}},
+        },
+        **problem_responses(503),
+    },
+)
+def list_detectors(request: Request) -> Response:
+    """Lists the detector; none if the service was started without."""
+    service: Service = request.app.state.service
+    with problems():
+        found = [service.embeddings.detecting().describe()] if service.embeddings.has_detector else []
+    return as_json({"detectors": found})
+
+
 @router.post(
     "/v1/detections",
     **operation("create_detections", "Detect objects", _DESCRIPTION),

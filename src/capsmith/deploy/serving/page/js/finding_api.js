@@ -29,6 +29,15 @@ export const index = (name) => send("GET", `v1/indexes/${encodeURIComponent(name
 
 export const refresh = (name) => send("POST", `v1/indexes/${encodeURIComponent(name)}/refresh`);
 
+/** The detectors of the service: one or none. */
+export const detectors = async (waiting) => (await loaded(() => send("GET", "v1/detectors"), waiting)).detectors;
+
+/** Everything about one photograph. */
+export async function describe(file, signal) {
+  const images = [await base64(file)];
+  return patiently(() => json("POST", "v1/descriptions", { images }, signal), undefined, signal);
+}
+
 /** Captions for one photograph. */
 export async function recommend(file, fields, signal) {
   const images = [await base64(file)];

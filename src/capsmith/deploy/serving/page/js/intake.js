@@ -1,4 +1,12 @@
-// Photographs come in: dropped anywhere, pasted, chosen, or taken with the camera.
+// Photographs come in: dropped anywhere, pasted, chosen, or taken with the camera; or they are examples of the page.
+
+import { address } from "./api.js";
+
+/** An example of the page as a file. */
+export async function example(name) {
+  const answer = await fetch(address(`static/examples/${name}`));
+  return new File([await answer.blob()], name, { type: "image/jpeg" });
+}
 
 /**
  * @param {function(File[]): void} take

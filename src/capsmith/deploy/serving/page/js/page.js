@@ -2,8 +2,9 @@
 
 import { announce } from "./announce.js";
 import * as api from "./api.js";
+import { Describe } from "./describe.js";
 import * as finding from "./finding_api.js";
-import { intake } from "./intake.js";
+import { example as exampleFile, intake } from "./intake.js";
 import { Models } from "./models.js";
 import { fieldsOf, Options } from "./options.js";
 import { PhotoCard } from "./photo_card.js";
@@ -26,21 +27,24 @@ const options = new Options(element("options"), () => {
 });
 
 const failed = (error) => error.status === 401 && askForKey();
+const describe = new Describe(failed);
 const recommend = new Recommend(failed);
 const search = new Search((parameters) => views.go("search", parameters), failed);
 const captioning = { show: () => models && first(), take, skip: "results", drop: "Drop to caption" };
-const views = new Views(element("views"), { caption: captioning, recommend, search });
+const views = new Views(element("views"), { caption: captioning, describe, recommend, search });
 
 /** Shows the tabs if there is more than captions, or if that is still loading. */
 async function offer() {
   const tabs = (shown) => shown && (element("views").hidden = false);
   const waiting = () => tabs(true);
-  const parts = [[finding.libraries, recommend], [finding.indexes, search]];
-  await Promise.all(parts.map(async ([get, view]) => {
+  const parts = [[finding.libraries, recommend], [finding.indexes, search], [finding.detectors, null]];
+  const counts = await Promise.all(parts.map(async ([get, view]) => {
     const found = await get(waiting);
     tabs(found.length);
-    view.offer(found);
+    view?.offer(found);
+    return found.length;
   }));
+  describe.offer(counts.some(Boolean));
 }
 
 /** Adds photographs, the first of them in front. The page moves there if the visitor could not see it. */
@@ -190,9 +194,7 @@ async function example(choice, shown = true) {
   const name = choice.dataset.example;
   const before = cards.find((card) => card.example === name);
   if (before) return lead(before);
-  const answer = await fetch(api.address(`static/examples/${name}`));
-  const blob = await answer.blob();
-  take([new File([blob], name, { type: "image/jpeg" })], shown);
+  take([await exampleFile(name)], shown);
   cards[0].example = name;
   return undefined;
 }

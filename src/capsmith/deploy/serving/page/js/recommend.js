@@ -1,12 +1,12 @@
 // The view "Recommend": captions of a library for one photograph.
 
 import { announce, copy } from "./announce.js";
-import { address } from "./api.js";
 import { button, make } from "./dom.js";
 import * as api from "./finding_api.js";
+import { example } from "./intake.js";
 import { LibraryEditor } from "./library_editor.js";
 import { MOST } from "./library_file.js";
-import { shrink } from "./shrink.js";
+import { fitting } from "./shrink.js";
 
 const element = (id) => document.getElementById(id);
 
@@ -71,9 +71,7 @@ export class Recommend {
   }
 
   async example(choice) {
-    const name = choice.dataset.recommend;
-    const answer = await fetch(address(`static/examples/${name}`));
-    this.take([new File([await answer.blob()], name, { type: "image/jpeg" })]);
+    this.take([await example(choice.dataset.recommend)]);
   }
 
   take([file]) {
@@ -129,14 +127,9 @@ export class Recommend {
   }
 
   async sent(fields, signal) {
-    try {
-      return await api.recommend(this.file, fields, signal);
-    } catch (error) {
-      const smaller = error.status === 413 ? await shrink(this.file) : null;
-      if (!smaller) throw error;
-      this.file = smaller;
-      return api.recommend(smaller, fields, signal);
-    }
+    const { answer, file } = await fitting(this.file, (one) => api.recommend(one, fields, signal));
+    this.file = file;
+    return answer;
   }
 
   list({ recommendations, notes }) {

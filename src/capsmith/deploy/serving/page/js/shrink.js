@@ -4,6 +4,22 @@ const SIDE = 1600; // pixels of the longer side
 const QUALITY = 0.92;
 
 /**
+ * Sends a photograph; one that is too large for the server as a smaller copy.
+ * @param {File} file
+ * @param {function(File): Promise<Object>} send
+ * @returns {Promise<{answer: Object, file: File}>} the answer, and the file that was sent
+ */
+export async function fitting(file, send) {
+  try {
+    return { answer: await send(file), file };
+  } catch (error) {
+    const smaller = error.status === 413 ? await shrink(file) : null;
+    if (!smaller) throw error;
+    return { answer: await send(smaller), file: smaller };
+  }
+}
+
+/**
  * Makes a smaller copy, upright.
  * @param {File} file
  * @returns {Promise<File|null>} null if this browser cannot read the file
