@@ -87,9 +87,9 @@ def test_unreadable_images_are_reported_at_the_end(place, capsys, tmp_path):
 
 def test_the_environment_names_the_model(place, capsys, monkeypatch):
     assert "CAPSMITH_DETECTOR" in run(capsys, "photos/a.png", code=2, model=False).err
-    monkeypatch.setenv("CAPSMITH_DETECTOR", "hub:toy")
+    monkeypatch.setenv("CAPSMITH_DETECTOR", "other.onnx")
     assert "person" in run(capsys, "photos/a.png", model=False).out
-    assert place == [("hub:toy", None)]
+    assert place == [("other.onnx", None)]
 
 
 def test_boxes_are_drawn_and_only_own_drawings_are_replaced(place, capsys, tmp_path):
