@@ -118,7 +118,15 @@ def test_a_search_of_the_wrong_type(captioner, given):
 
 
 def test_searches_and_errors_are_exported():
-    for name in ("search", "Hypothesis", "Evaluation", *(f"{kind}Config" for kind in ("Greedy", "Beam", "Sample"))):
+    for name in (
+        "search",
+        "Hypothesis",
+        "Evaluation",
+        "load_detector",
+        "Detection",
+        "Detected",
+        *(f"{kind}Config" for kind in ("Greedy", "Beam", "Sample")),
+    ):
         assert name in capsmith.__all__ and getattr(capsmith, name).__name__ == name
     for name in ("ConfigError", "DataError", "ImageError", "FeatureError", "CheckpointError"):
         assert issubclass(getattr(capsmith, name), CapsmithError)

@@ -87,3 +87,11 @@ def test_an_interrupted_evaluation_goes_on(tmp_path, capsys):
     assert main(arguments) == 0
     assert log.read_text().splitlines() == images[2:]
     assert json.loads(capsys.readouterr().out)["scores"] == scores
+
+
+def test_show_is_one_line(capsys):
+    assert main(["show", command()]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    from capsmith.models.external.load import load_external
+
+    assert line.startswith(command()) and line.endswith(load_external(command()).engine.fingerprint)

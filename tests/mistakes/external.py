@@ -256,6 +256,16 @@ def _(shop: Workshop) -> list[str]:
     return ["export", _program(), str(shop / "export")]
 
 
+@mistake("the layers of a program", "--layers", "exec:")
+def _(shop: Workshop) -> list[str]:
+    return ["show", _program(), "--layers"]
+
+
+@mistake("the diagram of a program", "--diagram", "exec:")
+def _(shop: Workshop) -> list[str]:
+    return ["show", _program(), "--diagram", str(shop / "out.svg")]
+
+
 @mistake("an index of images by a program", "exec:")
 def _(shop: Workshop) -> list[str]:
     return ["index", _program(), str(shop.toy.data / "images"), "--out", str(shop / "new.index")]

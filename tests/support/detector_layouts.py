@@ -78,17 +78,17 @@ def _yolox_raw() -> onnx.ModelProto:
     return _v8(rows)
 
 
-def _nanodet() -> onnx.ModelProto:
+def _nanodet(centre: float = 0.5, strides: tuple[int, ...] = (8, 16, 32), together: bool = False) -> onnx.ModelProto:
     """Distances as distributions over 8 bins, two of which share the weight; objects in cells of stride 16."""
-    outputs = {}
-    for stride in (8, 16, 32):
-        count = (INPUT[0] // stride) * (INPUT[1] // stride)
+    outputs, tables = {}, []
+    for stride in strides:
+        count = -(-INPUT[0] // stride) * -(-INPUT[1] // stride)
         scores, bins = np.full((count, 80), 0.01, np.float32), np.zeros((count, 4, 8), np.float32)
         if stride == 16:
             for number, score, box in OBJECTS:
                 left, top, right, bottom = stretched(box)
                 across, down = int((left + right) / 2 // 16), int((top + bottom) / 2 // 16)
-                x, y, cell = (across + 0.5) * 16, (down + 0.5) * 16, down * 6 + across
+                x, y, cell = (across + centre) * 16, (down + centre) * 16, down * 6 + across
                 scores[cell, number] = score
                 bins[cell] = -30
                 for side, distance in enumerate((x - left, y - top, right - x, bottom - y)):
@@ -96,7 +96,29 @@ def _nanodet() -> onnx.ModelProto:
                     bins[cell, side, int(whole)] = np.log(1 - part + 1e-9)
                     bins[cell, side, int(whole) + 1] = np.log(part + 1e-9)
         outputs[f"scores{stride}"], outputs[f"bins{stride}"] = scores[None], bins.reshape(1, count, 32)
+        tables.append(np.concatenate([scores, bins.reshape(count, 32)], axis=1))
+    if together:
+        return constant_model({"output": np.concatenate(tables)[None]})
     return constant_model(dict(sorted(outputs.items(), reverse=True)))
+
+
+def _two_heads() -> onnx.ModelProto:
+    """YOLOv9 with the auxiliary head that trains it, which sees other objects; the main head comes second."""
+    auxiliary = _table(_CELLS, 7, lambda box: (1, 1, 9, 9)).T
+    main = _table(_CELLS, 7, centred).T
+    return constant_model({"output0": auxiliary[None], "1900": main[None]}, metadata=_STATED)
+
+
+def _with_maps() -> onnx.ModelProto:
+    """YOLOv5 with the maps of its strides beside the boxes, as older programs export it."""
+    maps = {f"map{s}": np.zeros((1, 3, INPUT[0] // s, INPUT[1] // s, 8), np.float32) for s in (8, 16, 32)}
+    return constant_model({"output": _table(3 * _CELLS, 8, centred, True)[None], **maps}, metadata=_STATED)
+
+
+def _yolov6() -> onnx.ModelProto:
+    """A confidence that is always 1, and boxes in a letterbox."""
+    rows = _table(_CELLS, 84, centred)
+    return _v8(np.concatenate([rows[:, :4], np.ones((_CELLS, 1), np.float32), rows[:, 4:]], axis=1))
 
 
 def _queries(columns: int, shift: int = 0, softmax: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -206,6 +228,13 @@ LAYOUTS: dict[str, tuple[str, Callable[[], onnx.ModelProto]]] = {
             shapes={"output0": ("batch", 7, "anchors")},
         ),
     ),
+    "YOLOv9 with its auxiliary head": ("yolov8", _two_heads),
+    "YOLOv8, whole numbers": (
+        "yolov8",
+        lambda: _v8(_table(_CELLS, 7, centred).T, _STATED, inputs={"images": (TensorProto.UINT8, (1, 3, *INPUT))}),
+    ),
+    "YOLOv5 with its maps": ("yolov5", _with_maps),
+    "YOLOv6": ("yolov5", _yolov6),
     "YOLOv5, v7": ("yolov5", lambda: _v8(_table(3 * _CELLS, 8, centred, True), _STATED)),
     "YOLOv5, COCO's classes, nothing stated": ("yolov5", lambda: _v8(_table(3 * _CELLS, 85, centred, True))),
     "YOLOX": ("yolox", _yolox_raw),
@@ -217,6 +246,8 @@ LAYOUTS: dict[str, tuple[str, Callable[[], onnx.ModelProto]]] = {
     "PP-YOLOE": ("boxes_scores", lambda: _apart(("boxes", "scores"), stretched, "ppyoloe")),
     "PaddleDetection": ("paddle", _paddle),
     "NanoDet": ("nanodet", _nanodet),
+    "NanoDet in one output": ("nanodet", lambda: _nanodet(together=True)),
+    "NanoDet-Plus": ("nanodet", lambda: _nanodet(0.0, (8, 16, 32, 64), together=True)),
     "YOLOv9 of libreyolo": ("libreyolo", lambda: _of_libreyolo("yolo9", cornered, "topleft")),
     "YOLOv9 of libreyolo, centred": ("libreyolo", lambda: _of_libreyolo("yolo9", centred, "center")),
     "YOLOv9 without suppression": ("libreyolo", lambda: _of_libreyolo("yolo9_e2e", cornered, "topleft")),

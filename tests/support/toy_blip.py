@@ -1,5 +1,6 @@
 """A BLIP of a few layers with random weights, saved by transformers as the real ones are."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,20 @@ def make_blip(folder: Path, seed: int = 0, side: int = SIDE, **processor: Any) -
     images = BlipImageProcessorPil(size={"height": side, "width": side}, **processor)
     BlipProcessor(images, tokenizer).save_pretrained(str(folder))
     return folder
+
+
+def captions_by_transformers(folder: Path, images: Sequence[Path], **arguments: Any) -> list[str]:
+    """Returns the captions of image files by transformers alone: its processor, its generate, its tokenizer."""
+    import torch
+    from PIL import Image
+    from transformers import BlipForConditionalGeneration, BlipProcessor
+
+    model = BlipForConditionalGeneration.from_pretrained(str(folder)).eval()
+    processor = BlipProcessor.from_pretrained(str(folder))
+    texts = []
+    for path in images:
+        inputs = processor(images=Image.open(path).convert("RGB"), return_tensors="pt")
+        with torch.no_grad():
+            (tokens,) = model.generate(**inputs, **arguments)
+        texts.append(" ".join(processor.decode(tokens, skip_special_tokens=True).split()))
+    return texts

@@ -9,21 +9,21 @@ from capsmith.models.external.names import model_argument
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument("run", type=model_argument, metavar="RUN", help="a run directory or a saved ensemble")
+    parser.add_argument(
+        "run", type=model_argument, metavar="RUN", help="a run directory or a saved ensemble, or a captioner of others"
+    )
     parser.add_argument("--layers", action="store_true", help="list the encoder's layers one by one")
     parser.add_argument("--diagram", type=Path, metavar="OUT.svg", help="also draw the (first) model")
 
 
 def run(args: argparse.Namespace) -> None:
     """Prints the layers of a captioner."""
-    from capsmith.core.errors import ConfigError
     from capsmith.core.terminal import print_line, print_text, require_output
     from capsmith.models.ensemble_run import find_runs
     from capsmith.models.external.names import is_external
 
     if is_external(args.run):
-        raise ConfigError(f"{args.run} is a captioner of others: only networks that were trained here can be shown")
-
+        return _external(str(args.run), args)
     if args.diagram is None:
         require_output("summary")
     runs = find_runs(args.run)
@@ -41,3 +41,15 @@ def run(args: argparse.Namespace) -> None:
     print_text(captioner.summary(args.layers))
     if args.diagram is not None:
         print_line(f"diagram  {args.diagram}")
+
+
+def _external(name: str, args: argparse.Namespace) -> None:
+    """Prints a line about a captioner of others."""
+    from capsmith.core.errors import ConfigError
+    from capsmith.core.terminal import print_line
+    from capsmith.models.external.load import load_external
+
+    if args.layers or args.diagram is not None:
+        option = "--layers" if args.layers else "--diagram"
+        raise ConfigError(f"{option}: {name} is a captioner of others, whose layers are not known here")
+    print_line(load_external(name).summary())

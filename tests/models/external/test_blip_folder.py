@@ -157,6 +157,16 @@ def test_a_bad_folder_is_one_line(folder, name):
 
 
 @needs_torch
+def test_processors_of_other_versions_are_read(folder):
+    """Fast processors of version 4 write null for what they do not use, and the size as one number was valid once."""
+    values = json.loads((folder / "processor_config.json").read_text())["image_processor"]
+    unused = dict.fromkeys(["crop_size", "data_format", "do_center_crop", "do_pad", "device", "pad_size"])
+    (folder / "preprocessor_config.json").write_text(json.dumps({**values, **unused, "size": 32}))
+    (folder / "processor_config.json").unlink()
+    assert tuple(load_blip(str(folder)).image_sizes[0]) == (32, 32)
+
+
+@needs_torch
 def test_code_in_the_folder_is_not_run(folder, tmp_path):
     """auto_map names classes of the folder's own modules, which transformers imports if it is told to trust them."""
     trace = tmp_path / "ran"

@@ -51,6 +51,32 @@ def test_files(tmp_path):
         assert read_names(tmp_path / "n.json") == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "names:\n  0: person\n  1: no\nnc: 2\n",
+        "nc: 2\nnames: [person, 'no']\n",
+        "- person\n- no\n",
+        "path: ../coco\nid2label: {1: no, 0: person}\n",
+    ],
+)
+def test_yaml(content, tmp_path):
+    """As in the data.yaml of a YOLO data set; ``no`` is a name, not a truth value."""
+    (tmp_path / "data.yaml").write_text(content)
+    assert read_names(tmp_path / "data.yaml") == ["person", "no"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["names: {0: a, 2: b}", "names: [[a]]", "nc: 2", "a", "[" * 5000, "- a\n" * 100_000,
+     "a: &a [x, x]\nnames: [*a, *a]", "names: !!python/object/apply:os.getcwd []", "names: {? [a] : b}"],
+)  # fmt: skip
+def test_yaml_without_names(content, tmp_path):
+    (tmp_path / "data.yml").write_text(content)
+    with pytest.raises(ConfigError, match="names of classes"):
+        read_names(tmp_path / "data.yml")
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"\n\n"])
 def test_files_without_names(content, tmp_path):
     (tmp_path / "names.txt").write_bytes(content)

@@ -43,14 +43,16 @@ def load_blip(name: str) -> "BlipEngine":
     """
     if not name.strip():
         raise ConfigError(f"{PREFIX} needs a folder, or a name such as Salesforce/blip-image-captioning-base")
-    packages = _require_packages()
+    for package in ("transformers", "torch"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(package, EXTRA, PREFIX)
     folder = Path(name).expanduser()
     if not folder.is_dir():
         if folder.exists() or name.startswith((".", "/", "~")):
             raise ConfigError(f"{PREFIX}{escaped(name)}: no such folder")
         folder = repository_folder(PREFIX, name, EXTRA, [CONFIG], OPTIONAL)
-    blip = read_blip(folder)
-    return BlipEngine(blip, f"{PREFIX}{name}", packages)
+    blip = read_blip(folder)  # before PyTorch is imported, which takes seconds
+    return BlipEngine(blip, f"{PREFIX}{name}", _import_packages())
 
 
 class BlipEngine:
@@ -196,10 +198,7 @@ class _Packages(NamedTuple):
     generation: Any
 
 
-def _require_packages() -> _Packages:
-    for package in ("transformers", "torch"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, EXTRA, PREFIX)
+def _import_packages() -> _Packages:
     hide_broken_torchvision()
     try:
         transformers = importlib.import_module("transformers")

@@ -201,6 +201,8 @@ def _read_processor(folder: Path) -> _Processor:
     values = read_json(path, CheckpointError)
     if path.name == PROCESSOR and isinstance(values, dict):
         values = values.get("image_processor", values)
+    if isinstance(values, dict):  # processors of some versions write null for what they do not use
+        values = {name: value for name, value in values.items() if value is not None}
     processor = _Processor.check(values, path, CheckpointError, ADVICE)
     if processor.resample not in _FILTERS or not processor.do_resize or processor.do_center_crop or processor.do_pad:
         raise CheckpointError(f"{path}: only resizing, bicubic or bilinear, is supported; BLIP does not crop or pad")

@@ -136,7 +136,11 @@ class ExternalCaptioner:
 
     def summary(self, layers: bool = False) -> str:
         """Returns a line about the model."""
-        return f"{self.engine.name}: a captioner of another package or program, {self.engine.fingerprint}"
+        config = self.config.decoding
+        known = [key for key in ("beam_size", "max_length", "length_penalty", "n") if key in self.engine.settings]
+        search = ", ".join([config.type, *(f"{key} {value}" for key in known if (value := getattr(config, key, None)))])
+        kind = "a program" if self.reads_files else "a captioner of another package"
+        return f"{self.engine.name}: {kind}; search: {search}; fingerprint {self.engine.fingerprint}"
 
     def _by_files(self, sources: Sequence[Any], decoding: DecodingConfig, on_error: OnError) -> list[Any]:
         generation = generation_of(self.engine.name, decoding, self.engine.settings)

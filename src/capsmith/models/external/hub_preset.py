@@ -12,7 +12,8 @@ from capsmith.core.errors import CheckpointError, FeatureError, escaped
 from capsmith.core.readers.json_files import read_json
 from capsmith.models.external.hugging_face import DOCS
 from capsmith.vision.framing import ImageSize, Resize
-from capsmith.vision.hub.presets import ADVICE, CONFIG, CONVERTER, SHARDS, PresetKind, read_config, require_files
+from capsmith.vision.hub.presets import ADVICE, CONFIG, CONVERTER, PresetKind, read_config, require_files
+from capsmith.vision.hub.trees import check_tree, require_shards_inside
 from capsmith.vision.weights import count_numbers
 
 TASK, PREPROCESSOR, TOKENIZER = "task.json", "preprocessor.json", "tokenizer.json"
@@ -75,7 +76,7 @@ _PLAIN_PARTS = frozenset(
     }
 )
 _PATHS = ("proto", "vocabulary", "merges")  # of a tokenizer; a preset's own are in its folder
-_LARGEST, _DEEPEST, _LONGEST = 2**24, 32, 20_000  # a number, the tree, and its number of values
+_LARGEST = 2**24  # number in a tree
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ def read_captioner_preset(folder: Path) -> CaptionerPreset:
     require_files(folder, KIND)
     trees = {name: read_json(folder / name, CheckpointError) for name in _described(folder)}
     for name, tree in trees.items():
-        _check(tree, folder / name)
-    _require_shards_inside(folder)
+        check_tree(tree, folder / name, _LARGEST, _require_known)
+    require_shards_inside(folder)
     _require_enough_numbers(folder, config)
     return CaptionerPreset(folder, _family(folder, config), _image_size(folder, config, trees.get(CONVERTER, {})))
 
@@ -147,25 +148,6 @@ def _image_size(folder: Path, config: dict[str, Any], converter: dict[str, Any])
     return ImageSize(height, width, Resize("bicubic" if bicubic else "bilinear", height if crops else None))
 
 
-def _check(tree: Any, path: Path) -> None:
-    """Raises CheckpointError unless a tree consists of plain values and known classes, within bounds."""
-    if not isinstance(tree, dict) or not isinstance(tree.get("config"), dict):
-        raise CheckpointError(f"{path} is damaged: it describes no model; {ADVICE}")
-    left, seen = [(tree, 0)], 0
-    while left:
-        value, depth = left.pop()
-        seen += 1
-        if depth > _DEEPEST or seen > _LONGEST:
-            raise CheckpointError(f"{path} is damaged: it is nested too deeply or too long; {ADVICE}")
-        if isinstance(value, dict):
-            _require_known(value, path)
-            left += [(item, depth + 1) for item in value.values()]
-        elif isinstance(value, list):
-            left += [(item, depth + 1) for item in value]
-        elif isinstance(value, int | float) and not abs(value) <= _LARGEST:
-            raise CheckpointError(f"{path} is damaged: it holds the number {value}; {ADVICE}")
-
-
 def _require_known(value: dict[str, Any], path: Path) -> None:
     if named := next((key for key in _PATHS if isinstance(value.get(key), str)), None):
         raise CheckpointError(f"{path} names a file for {named}: a preset's own files are needed; {ADVICE}")
@@ -185,20 +167,6 @@ def _require_known(value: dict[str, Any], path: Path) -> None:
         raise CheckpointError(
             f"{path} asks for {escaped(f'{module}.{name}')[:80]}, which is no part of a captioner of keras-hub"
         )
-
-
-def _require_shards_inside(folder: Path) -> None:
-    path = folder / SHARDS
-    if not path.is_file():
-        return
-    index = read_json(path, CheckpointError)
-    shards = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(shards, dict):
-        raise CheckpointError(f"{path} is damaged: it lists no files; {ADVICE}")
-    for value in shards.values():
-        for name in value if isinstance(value, list) else [value]:
-            if not isinstance(name, str) or Path(name).name != name:
-                raise CheckpointError(f"{path} is damaged: it names files outside the folder; {ADVICE}")
 
 
 def _require_enough_numbers(folder: Path, config: dict[str, Any]) -> None:

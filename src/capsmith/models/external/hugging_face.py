@@ -69,12 +69,13 @@ class _NoSafetensorsError(Exception):
 
 def _cached(hub: Any, repository: str, revision: str | None, required: list[str]) -> Path | None:
     """Returns the folder of a complete model in the cache. No network is needed, and it does not change by itself."""
-    converted = sorted(Path(hub.constants.HF_HUB_CACHE).glob(f"models--{repository.replace('/', '--')}/refs/refs/pr/*"))
+    cache = hub.constants.HF_HUB_CACHE
+    converted = sorted(Path(cache).glob(f"models--{repository.replace('/', '--')}/refs/refs/pr/*"))
     for at in (revision, *(f"refs/pr/{path.name}" for path in converted if revision is None)):
-        found = [hub.try_to_load_from_cache(repository, file, revision=at) for file in (*required, WEIGHTS)]
+        found = [hub.try_to_load_from_cache(repository, file, cache, at) for file in (*required, WEIGHTS)]
         if all(isinstance(path, str) for path in found):
             return Path(found[0]).parent
-        index = hub.try_to_load_from_cache(repository, SHARDS, revision=at)
+        index = hub.try_to_load_from_cache(repository, SHARDS, cache, at)
         if all(isinstance(path, str) for path in (*found[:-1], index)):
             folder = Path(index).parent
             if all((folder / name).is_file() for name in _shards(Path(index))):

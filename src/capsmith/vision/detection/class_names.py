@@ -5,9 +5,11 @@ Exporting programs write them as a Python dict, as JSON or as a list. They are r
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from capsmith.core.errors import ConfigError, because, escaped
 from capsmith.core.readers.regular_files import SMALL_FILE, read_bytes
@@ -16,6 +18,7 @@ _STRING = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _PAIR = re.compile(rf"\s*['\"]?(\d{{1,7}})['\"]?\s*:\s*({_STRING})\s*(?:,|$)", re.DOTALL)
 _ITEM = re.compile(rf"\s*({_STRING})\s*(?:,|$)", re.DOTALL)
 _MOST, _LONGEST = 100_000, 100  # names, and characters of one
+_LARGEST_YAML = 256 * 1024  # characters; it is read slowly
 
 
 def parsed_names(text: str) -> list[str] | None:
@@ -67,7 +70,9 @@ def _checked(names: Sequence[Any]) -> list[str] | None:
 
 
 def read_names(path: Path) -> list[str]:
-    """Reads names of classes: one a line, or a JSON file with a list or with names by number.
+    """Reads names of classes: one a line, or a JSON or YAML file with a list or with names by number.
+
+    The names may stand under ``names``, as in the ``data.yaml`` of a YOLO data set, or under ``id2label``.
 
     Raises:
         ConfigError: The file cannot be read, or holds no names.
@@ -78,21 +83,35 @@ def read_names(path: Path) -> list[str]:
         raise ConfigError(f"cannot read the names of classes in {path}: {because(error)}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} holds no names of classes: it is not UTF-8 text") from error
-    names = _of_json(text) if path.suffix.lower() == ".json" else _checked(_lines(text))
+    names = _READERS.get(path.suffix.lower(), _of_lines)(text)
     if names is None:
-        raise ConfigError(f"{path} holds no names of classes: one a line is expected, or a list in a .json file")
+        raise ConfigError(
+            f"{path} holds no names of classes: one a line is expected, or a list in a .json or .yaml file"
+        )
     return names
 
 
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
+def _of_lines(text: str) -> list[str] | None:
+    return _checked([line.strip() for line in text.splitlines() if line.strip()])
 
 
 def _of_json(text: str) -> list[str] | None:
     try:
-        value = json.loads(text)
+        return _of_value(json.loads(text))
     except (ValueError, RecursionError):
         return None
+
+
+def _of_yaml(text: str) -> list[str] | None:
+    if len(text) > _LARGEST_YAML:
+        return None
+    try:
+        return _of_value(yaml.load(text, Loader=yaml.BaseLoader))  # noqa: S506  makes strings, lists and dicts only
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _of_value(value: Any) -> list[str] | None:
     if isinstance(value, dict):
         value = value.get("id2label", value.get("names", value))
     if isinstance(value, dict):
@@ -100,3 +119,6 @@ def _of_json(text: str) -> list[str] | None:
             return None
         return _numbered({int(key): name for key, name in value.items() if isinstance(name, str)})
     return _checked(value) if isinstance(value, list) else None
+
+
+_READERS: dict[str, Callable[[str], list[str] | None]] = {".json": _of_json, ".yaml": _of_yaml, ".yml": _of_yaml}

@@ -1,6 +1,6 @@
 """How an image becomes a network's input, and how boxes come back: letterboxed or stretched, scaled, RGB or BGR."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -54,6 +54,11 @@ class Preparation:
     scale: float = 1 / 255
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @property
+    def unscaled(self) -> "Preparation":
+        """The same for a network that scales pixels itself."""
+        return replace(self, scale=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
     def prepared(self, image: Image.Image, size: tuple[int, int]) -> tuple[np.ndarray, Window]:
         """Returns an upright RGB image as an input (1, 3, H, W), float32, and where it lies in it.

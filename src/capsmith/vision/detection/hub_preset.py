@@ -11,7 +11,8 @@ from typing import Any
 from capsmith.core.errors import CheckpointError, escaped
 from capsmith.core.readers.json_files import read_json
 from capsmith.vision.fingerprint import json_sha256
-from capsmith.vision.hub.presets import ADVICE, CONFIG, SHARDS, PresetKind, file_hashes, read_config, require_files
+from capsmith.vision.hub.presets import ADVICE, CONFIG, PresetKind, file_hashes, read_config, require_files
+from capsmith.vision.hub.trees import check_tree, require_shards_inside
 
 TASK, TASK_WEIGHTS, PREPROCESSOR, CONVERTER = (
     "task.json",
@@ -47,7 +48,7 @@ _PARTS = frozenset(
     }
 )
 _MODULES = ("keras", "keras_hub")
-_LARGEST, _DEEPEST, _LONGEST = 2**14, 32, 10_000  # a number, the tree, and its number of values
+_LARGEST = 2**14  # number in a tree
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ def read_detector_preset(folder: Path) -> DetectorPreset:
     for name in (CONFIG, TASK, PREPROCESSOR, CONVERTER):
         path = folder / name
         if path.is_file():
-            _check(read_json(path, CheckpointError), path)
-    _require_shards_inside(folder)
+            check_tree(read_json(path, CheckpointError), path, _LARGEST, _require_known)
+    require_shards_inside(folder)
     task = read_json(folder / TASK, CheckpointError)
     name, config = task.get("class_name"), task.get("config")
     if _TASKS.get(name) != backbone or not isinstance(config, dict):
@@ -119,26 +120,6 @@ def _inside(config: dict[str, Any], *names: str) -> dict[str, Any]:
     return config
 
 
-def _check(tree: Any, path: Path) -> None:
-    """Raises CheckpointError unless a tree consists of plain values and known classes, within bounds."""
-    if not isinstance(tree, dict) or not isinstance(tree.get("config"), dict):
-        raise CheckpointError(f"{path} is damaged: it describes no model; {ADVICE}")
-    left = [(tree, 0)]
-    seen = 0
-    while left:
-        value, depth = left.pop()
-        seen += 1
-        if depth > _DEEPEST or seen > _LONGEST:
-            raise CheckpointError(f"{path} is damaged: it is nested too deeply or too long; {ADVICE}")
-        if isinstance(value, dict):
-            _require_known(value, path)
-            left += [(item, depth + 1) for item in value.values()]
-        elif isinstance(value, list):
-            left += [(item, depth + 1) for item in value]
-        elif isinstance(value, int | float) and not abs(value) <= _LARGEST:
-            raise CheckpointError(f"{path} is damaged: it holds the number {value}; {ADVICE}")
-
-
 def _require_known(value: dict[str, Any], path: Path) -> None:
     name = value.get("class_name", value.get("registered_name"))
     if name is None and "module" not in value:
@@ -148,17 +129,3 @@ def _require_known(value: dict[str, Any], path: Path) -> None:
     if name not in _PARTS or registered != name or module not in _MODULES:
         found = f"{value.get('module')}.{name}" if value.get("module") else str(name)
         raise CheckpointError(f"{path} asks for {escaped(found)[:80]}, which is no part of a detector of keras-hub")
-
-
-def _require_shards_inside(folder: Path) -> None:
-    path = folder / SHARDS
-    if not path.is_file():
-        return
-    index = read_json(path, CheckpointError)
-    shards = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(shards, dict):
-        raise CheckpointError(f"{path} is damaged: it lists no files; {ADVICE}")
-    for value in shards.values():
-        for name in value if isinstance(value, list) else [value]:
-            if not isinstance(name, str) or Path(name).name != name:
-                raise CheckpointError(f"{path} is damaged: it names files outside the folder; {ADVICE}")

@@ -18,7 +18,8 @@ def load_detector(
     Args:
         model: An ONNX file of any known layout, or ``hub:`` and the name or folder of a preset of keras-hub.
         threshold: The confidence that is used by default, 0 to 1; if None, one that suits the model.
-        labels: Names of the classes, or a file with one a line; if None, those that the model states, or COCO's.
+        labels: Names of the classes, or a file: one a line, JSON or YAML; if None, those that the model
+            states, or COCO's.
 
     Raises:
         ConfigError: The threshold is out of range, or the names of the classes are unknown or do not fit.

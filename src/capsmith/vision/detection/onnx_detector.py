@@ -63,6 +63,7 @@ class OnnxDetector:
         self._inputs = OnnxInputs(path, self._session, metadata)
         names = labels if labels is not None else parsed_names(metadata.get("names", ""))
         self.layout = self._recognised(metadata, names)
+        self._preparation = self.layout.preparation.unscaled if self._inputs.whole else self.layout.preparation
         self._labels = self._named(names)
         self.labels: Sequence[str] = [label for label in self._labels if label is not None]
         self._columns = [number for number, label in enumerate(self._labels) if label is not None]
@@ -76,7 +77,7 @@ class OnnxDetector:
             CheckpointError: The file cannot be computed.
         """
         upright = load_upright(image)
-        pixels, window = self.layout.preparation.prepared(upright, self._inputs.size)
+        pixels, window = self._preparation.prepared(upright, self._inputs.size)
         least = self.threshold if threshold is None else threshold
         candidates = self._read(self._computed(pixels), least)
         boxes = window.undone(candidates.boxes)
@@ -97,7 +98,8 @@ class OnnxDetector:
 
     def _recognised(self, metadata: Mapping[str, str], names: Sequence[str] | None) -> Layout:
         grey = Image.new("RGB", self._inputs.size[::-1], (114, 114, 114))
-        pixels, _ = Preparation().prepared(grey, self._inputs.size)
+        preparation = Preparation().unscaled if self._inputs.whole else Preparation()
+        pixels, _ = preparation.prepared(grey, self._inputs.size)
         outputs = self._computed(pixels)
         network = Network(tuple(self._inputs.names), outputs, self._inputs.size, metadata, names)
         layout = recognise(network) or recognise(replace(network, names=None))

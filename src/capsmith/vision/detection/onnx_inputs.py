@@ -32,6 +32,7 @@ class OnnxInputs:
 
     Attributes:
         names: Names of all inputs.
+        whole: Whether pixels are whole numbers: the network scales them itself.
         size: Height and width of the image in pixels.
 
     Raises:
@@ -46,6 +47,7 @@ class OnnxInputs:
             shown = ", ".join(name[:40] for name in self.names[:8]) or "none"
             raise CheckpointError(f"{path} is no detector: one image is expected as input, not {shown}")
         self._image = images[0]
+        self.whole = self._image.dtype == "uint8"
         self._others = [info for info in infos if info is not self._image]
         self._last = _channels_last(path, self._image)
         self.size = _size(path, self._image, self._last, metadata, _DETR_SIDE if "pixel_mask" in self.names else _SIDE)
@@ -55,8 +57,8 @@ class OnnxInputs:
 
     def feeds(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """Returns all inputs for a prepared image (1, 3, H, W)."""
-        if self._image.dtype == "uint8":
-            pixels = np.clip(np.rint(pixels * (255 if pixels.max(initial=0) <= 1 else 1)), 0, 255)
+        if self.whole:
+            pixels = np.clip(np.rint(pixels), 0, 255)
         if self._last:
             pixels = pixels.transpose(0, 2, 3, 1)
         feeds = {self._image.name: np.ascontiguousarray(pixels, dtype=_DTYPES[self._image.dtype])}

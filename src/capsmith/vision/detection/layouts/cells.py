@@ -2,7 +2,7 @@
 
 | name | row of a cell | who exports it |
 |---|---|---|
-| ``yolov8`` | 4 of a box, C scores | YOLOv8, v9, v11 and later |
+| ``yolov8`` | 4 of a box, C scores | YOLOv8, v9 (also with its auxiliary head, which comes first), v11 |
 | ``libreyolo`` | the same, a box by its corners | libreyolo: YOLOv9, v7, v4, v3, RTMDet, PicoDet |
 | ``scored_queries`` | the same, as fractions of the input | RT-DETR of the program that exports YOLOv8 |
 | ``yolov5`` | 4 of a box, confidence, C scores | YOLOv5, v7, and v6 |
@@ -127,12 +127,21 @@ def _decoded(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def recognise(network: Network) -> Cells | None:
     """Returns the layout of a network whose outputs are cells; None for any other."""
-    if len(network.outputs) >= 2:
+    outputs = {name: value for name, value in network.outputs.items() if not _is_map(value.shape, network.size)}
+    if len(outputs) == 2 and len({value.shape for value in outputs.values()}) > 1:
         return _separate(network)
-    name, output = next(iter(network.outputs.items()), ("", np.zeros(0)))
+    if not outputs or len(outputs) > 2:
+        return None
+    name, output = list(outputs.items())[-1]
     if output.ndim != 3 or output.shape[0] != 1 or output.dtype.kind != "f":
         return None
     return _joined(network, name, output)
+
+
+def _is_map(shape: tuple[int, ...], size: tuple[int, int]) -> bool:
+    """Returns whether an output is what a head computes for the cells of one stride, exported beside the boxes."""
+    sides = [(size[0] // stride, size[1] // stride) for stride in _STRIDES]
+    return len(shape) in (4, 5) and shape[2:4] in sides
 
 
 def _joined(network: Network, name: str, output: np.ndarray) -> Cells | None:
@@ -163,8 +172,10 @@ def _joined(network: Network, name: str, output: np.ndarray) -> Cells | None:
                 "scored_queries", width - 4, name, "", first, fractions=True, overlap=None, preparation=stretch
             )
         return Cells("yolov8", width - 4, name, "", first)
-    if network.family == "yolox" or (not network.family and rows == cells):
-        raw = bool((output[0, :, 2:4] <= 0).any())
+    if network.family == "yolox" or (
+        not network.family and rows == cells and not (output[0, :, 4] == 1).all()
+    ):  # v6: 1
+        raw = bool((output[0, :, 2:4] <= 0).any())  # logarithms
         preparation = Preparation(corner=True, bgr=True, scale=1.0)
         return Cells("yolox", width - 5, name, "", first, True, raw=raw, preparation=preparation)
     return Cells("yolov5", width - 5, name, "", first, True)
