@@ -107,9 +107,8 @@ class Agreement:
         layout: The layout as which it was recognized.
         objects: How many objects libreyolo finds.
         surplus: How many more, or fewer, are found here.
-        box: Largest difference of a box's side in pixels.
+        box: Largest difference of a box's side in pixels; infinite if an object is not found here.
         score: Largest difference of a score.
-        labels: Whether all classes are the same.
     """
 
     layout: str
@@ -117,7 +116,6 @@ class Agreement:
     surplus: int
     box: float
     score: float
-    labels: bool
 
 
 def agreement(path: Path) -> Agreement:
@@ -140,12 +138,15 @@ def agreement(path: Path) -> Agreement:
     mine = found(candidates._replace(boxes=boxes), detector._labels, *image.size).objects
     labels = list(detector.labels)
     numbers = [labels.index(each.label) for each in mine]
-    ours = _sorted([each.box for each in mine], [each.score for each in mine], numbers)
-    theirs = _sorted(*_read_by_libreyolo(path, list(outputs.values()), image.size, size, threshold))
-    both = min(len(ours[0]), len(theirs[0]))
-    box, score = (float(np.abs(a[:both] - b[:both]).max(initial=0)) for a, b in zip(ours[:2], theirs[:2], strict=True))
-    same = bool((ours[2][:both] == theirs[2][:both]).all())
-    return Agreement(layout.name, len(theirs[0]), len(ours[0]) - len(theirs[0]), box, score, same)
+    ours = np.array([[*each.box, each.score] for each in mine]).reshape(-1, 5), np.array(numbers)
+    boxes, scores, theirs = _read_by_libreyolo(path, list(outputs.values()), image.size, size, threshold)
+    box, score = 0.0, 0.0
+    for side, value, number in zip(boxes, scores, theirs, strict=True):  # its nearest of the same class and score
+        away = np.abs(ours[0] - [*side, value])
+        away[(ours[1] != number) | (away[:, 4] > 1e-5)] = np.inf
+        nearest = away[:, :4].max(axis=1).argmin() if len(away) else 0
+        box, score = max(box, away[nearest, :4].max()), max(score, away[nearest, 4])
+    return Agreement(layout.name, len(theirs), len(mine) - len(theirs), float(box), float(score))
 
 
 def _rescored(layout: Cells, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -159,13 +160,6 @@ def _rescored(layout: Cells, outputs: dict[str, np.ndarray]) -> dict[str, np.nda
     some = random.choice(len(rows), 80, replace=False)
     rows[some, rows.shape[1] - classes + random.integers(0, classes, 80)] = random.uniform(0.3, 0.9, 80)
     return {**outputs, name: changed}
-
-
-def _sorted(boxes: Any, scores: Any, numbers: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    scores, numbers = np.asarray(scores, np.float64), np.asarray(numbers)
-    order = np.lexsort((boxes[:, 1].round(1), boxes[:, 0].round(1), numbers))
-    return boxes[order], scores[order], numbers[order]
 
 
 def _read_by_libreyolo(

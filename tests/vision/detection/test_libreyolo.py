@@ -17,5 +17,5 @@ KINDS = {"yolo9": "libreyolo", "yolox": "yolox", "yolonas": "boxes_scores", "pic
 def test_boxes_are_those_of_the_exporting_program(family, tmp_path):
     result = agreement(export(family, tmp_path))
     assert result.layout == KINDS[family]
-    assert result.objects > 50 and result.surplus == 0 and result.labels
+    assert result.objects > 50 and result.surplus == 0
     assert result.box < 1e-3 and result.score < 1e-6
