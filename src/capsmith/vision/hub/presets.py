@@ -90,8 +90,8 @@ def fetch_preset(name: str, kind: PresetKind) -> Path:
             return _fetch_files(fetch, kind)
     except Exception as error:  # no network, refused, disk full, interrupted transfer
         raise ConfigError(
-            f"{kind.prefix}{name}: its files cannot be downloaded ({_reason(error)}); on a machine without network pass "
-            f"the folder of a preset, see {kind.docs}"
+            f"{kind.prefix}{name}: its files cannot be downloaded ({_reason(error)}); on a machine without network "
+            f"pass the folder of a preset, see {kind.docs}"
         ) from error
 
 
