@@ -1,6 +1,6 @@
 """Reads a detector's file of every known layout, and, where libreyolo is installed, files of true architectures.
 
-    python -m benchmarks.detection_layouts [--true] [--only NAME …]
+    python -m benchmarks.detection_layouts [--true] [--only NAME …] [--write FILE]
 
 The first are files whose outputs show two known objects (``tests/support/detector_layouts.py``). With ``--true``,
 libreyolo exports architectures with random weights, and what is read from their outputs is compared with what it reads
@@ -44,12 +44,12 @@ def built() -> Counter[str]:
     return counts
 
 
-def true(only: list[str]) -> int:
-    """Compares files of true architectures, prints a line for each, and returns how many agree."""
+def true(only: list[str]) -> tuple[int, int]:
+    """Compares files of true architectures, prints a line for each, and returns how many agree, and of how many."""
     from tests.support.libreyolo_files import ARCHITECTURES, agreement, export
 
-    agreed = 0
-    for family in only or ARCHITECTURES:
+    agreed, families = 0, only or list(ARCHITECTURES)
+    for family in families:
         with tempfile.TemporaryDirectory() as folder:
             start = time.monotonic()
             result = agreement(export(family, Path(folder)))
@@ -60,20 +60,37 @@ def true(only: list[str]) -> int:
             f"{result.box:.1g} pixels, scores within {result.score:.1g}; {time.monotonic() - start:.0f} s",
             flush=True,
         )
-    return agreed
+    return agreed, len(families)
 
 
 def main() -> None:
-    """Reads all files and prints the figures as JSON."""
+    """Reads all files and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--true", action="store_true", help="also files of true architectures; needs libreyolo")
     parser.add_argument("--only", nargs="*", default=[], help="only these architectures of libreyolo")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the figures as JSON")
     args = parser.parse_args()
     counts = built()
-    figures = {"detect.layouts": sum(counts.values()), "by layout": dict(counts)}
+    print(f"{sum(counts.values())} of {len(LAYOUTS)} kinds of files, by layout: {dict(counts)}")
+    figures: dict[str, object] = {
+        "detect.layouts": {
+            "value": sum(counts.values()),
+            "unit": "",
+            "command": "python -m benchmarks.detection_layouts",
+            "note": f"kinds of detectors' ONNX files, of {len(counts)} layouts, whose known objects are found",
+        }
+    }
     if args.true:
-        figures["true architectures"] = true(args.only)
-    print(json.dumps(figures))
+        agreed, tried = true(args.only)
+        print(f"{agreed} of {tried} true architectures")
+        figures["detect.true_architectures"] = {
+            "value": agreed,
+            "unit": "",
+            "command": "python -m benchmarks.detection_layouts --true",
+            "note": f"of {tried} architectures that libreyolo exports with random weights, those read as it reads them",
+        }
+    if args.write:
+        args.write.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 """Compares the suppression of boxes with a plain reference on pycocotools' intersection over union.
 
-    python -m benchmarks.detection_nms [--cases 1000]
+    python -m benchmarks.detection_nms [--cases 1000] [--write FILE]
 
 The reference goes through the boxes by falling confidence and keeps a box unless a kept one of its class overlaps it by
 more than the limit: the definition, in two loops. Boxes are random, some equal, touching, within each other or of no
-size, and some scores are equal. Prints the number of cases whose kept boxes differ, a part of the figure
+size, and some scores are equal. Prints the number of cases whose kept boxes differ, the figure
 `detect.nms_disagreements`.
 """
 
 import argparse
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -60,8 +61,17 @@ def main() -> None:
     """Compares random cases and prints the result as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the figures as JSON")
     args = parser.parse_args()
-    print(json.dumps({"suppression: cases": args.cases, "suppression: disagreements": disagreements(args.cases)}))
+    differ = disagreements(args.cases)
+    print(f"{args.cases:,} cases: {differ} disagreements")
+    if args.write:
+        command = f"python -m benchmarks.detection_nms --cases {args.cases}"
+        note = (
+            f"of {args.cases:,} random sets of boxes, those of which suppression keeps others than its definition on "
+        )
+        figure = {"value": differ, "unit": "", "command": command, "note": f"{note}pycocotools' overlaps"}
+        args.write.write_text(json.dumps({"detect.nms_disagreements": figure}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Screenshots of the service's page, for the documentation and for looking at them.
 
-    python -m benchmarks.screenshots OUT [--second NAME=MODEL] [--recommend RUN] [--search INDEX] [--only NAME …]
+    python -m benchmarks.screenshots OUT [--second NAME=MODEL] [--recommend RUN] [--search INDEX] [--detector FILE]
 
 Starts ``capsmith serve`` with the starter, and with ``--second`` beside another model for the comparison. Writes
 ``OUT/serve_*.webp``: the page in light and dark mode, on a phone, where the model looked, two models side by side; with
-``--recommend`` the tab of recommendations, and with ``--search`` that of search.
+``--recommend`` the tab of recommendations, with ``--search`` that of search, with ``--detector`` that of descriptions.
 """
 
 import argparse
@@ -137,6 +137,18 @@ def recommend(page: Any) -> bytes:
     return shot
 
 
+def describe(page: Any) -> bytes:
+    """An example with the box of a word."""
+    page.click("#views [data-to=describe]")
+    page.click("[data-describe='dog.jpg']")
+    page.wait_for_selector("#described[data-photo='dog.jpg']:not([aria-busy]) .noun")
+    page.evaluate("scrollTo(0, 0)")
+    page.locator(".noun").first.hover()
+    page.wait_for_timeout(500)
+    shot: bytes = page.screenshot()
+    return shot
+
+
 def search(page: Any) -> bytes:
     """The photographs that a phrase finds."""
     page.click("#views [data-to=search]")
@@ -174,6 +186,7 @@ SCENES = {
     "serve_attention": Scene(attention, {"viewport": _DESKTOP}),
     "serve_compare": Scene(compare, {"viewport": _DESKTOP}),
     "serve_recommend": Scene(recommend, {"viewport": _DESKTOP}),
+    "serve_describe": Scene(describe, {"viewport": _DESKTOP}),
     "serve_search": Scene(search, {"viewport": _DESKTOP}),
 }
 
@@ -191,6 +204,7 @@ def main() -> None:
     parser.add_argument("--second", metavar="NAME=MODEL", help="a model to compare the starter with")
     parser.add_argument("--recommend", metavar="RUN", help="the run of an embedding that recommends captions")
     parser.add_argument("--search", metavar="INDEX", help="an index of images to search")
+    parser.add_argument("--detector", metavar="MODEL.onnx", help="a detector; with --recommend also captions that fit")
     parser.add_argument("--only", nargs="+", choices=SCENES, default=list(SCENES))
     parser.add_argument("--png", action="store_true", help="PNG instead of WebP")
     args = parser.parse_args()
@@ -206,10 +220,21 @@ def main() -> None:
 
 def _services(args: argparse.Namespace) -> Iterator[tuple[list[str], list[str]]]:
     """Yields the arguments of each service, and the scenes that it is for."""
-    needs = {"serve_compare": args.second, "serve_recommend": args.recommend, "serve_search": args.search}
+    needs = {
+        "serve_compare": args.second,
+        "serve_recommend": args.recommend,
+        "serve_describe": args.detector,
+        "serve_search": args.search,
+    }
     if alone := [name for name in args.only if name not in needs]:
         yield ["starter"], alone
-    options = {"serve_compare": [], "serve_recommend": ["--recommend"], "serve_search": ["--search"]}
+    fits = ["--recommend", args.recommend] if args.recommend else []
+    options = {
+        "serve_compare": [],
+        "serve_recommend": ["--recommend"],
+        "serve_describe": [*fits, "--detector"],
+        "serve_search": ["--search"],
+    }
     for name, value in needs.items():
         if value and name in args.only:
             yield ["starter", *options[name], value], [name]

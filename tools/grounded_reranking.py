@@ -32,6 +32,7 @@ from capsmith.metrics import Score, Scorer
 from capsmith.metrics.grounding import objects_of
 from capsmith.metrics.grounding.detections import read_detections
 from capsmith.metrics.scores import compare
+from tools import paths
 from tools.hallucination import DETECTIONS, FOLDER
 
 TABLE = FOLDER / "rerank_dev.csv"
@@ -43,6 +44,7 @@ SEARCH = {
     "rerank": {"type": "mbr", "samples": 60, "knn_weight": 24.0, "log_prob_weight": 1.0},
 }
 BATCH = 50
+COMMAND = "python -m tools.grounded_reranking CANDIDATES.jsonl"
 
 
 def decode(run: str, overrides: Sequence[str], out: Path) -> None:
@@ -144,6 +146,35 @@ def sweep(all_pools: Sequence[Pool], references: Mapping[str, Sequence[str]]) ->
             yield line(kind, best, scored[best][measuring], bases[measuring])
 
 
+def figures(table: Sequence[Mapping[str, Any]]) -> paths.Summary:
+    """Returns the gains of the combination with MBR whose CIDEr on dev is best."""
+    best = max((one for one in table if one["score"] == "mbr" and one["images"] == max_images(table)), key=_cider)
+    how = f"starter_scst on dev, MBR, threshold {best['threshold']}, w {best['confirmed']}, v {best['unconfirmed']}"
+    values = {
+        "grounding.rerank_cider_gain": ("cider", "CIDEr"),
+        "grounding.rerank_hallucination_gain": ("chair_i", "CHAIRi, by references alone; negative is better"),
+    }
+    return {
+        name: {
+            "value": float(best[f"{metric}_gain"]),
+            "unit": "",
+            "command": COMMAND,
+            "seeds": 1,
+            "note": f"reranking by agreement with the detector, {title}: {how}; p {best[f'{metric}_p']}",
+        }
+        for name, (metric, title) in values.items()
+    }
+
+
+def max_images(table: Sequence[Mapping[str, Any]]) -> int:
+    """Returns the number of images of the lines that measure all."""
+    return max(one["images"] for one in table)
+
+
+def _cider(one: Mapping[str, Any]) -> float:
+    return float(one["cider"])
+
+
 def main() -> None:
     """Decodes on request, sweeps and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -160,6 +191,7 @@ def main() -> None:
         writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)
+    paths.write_summary(paths.read_summary() | figures(table))
 
 
 if __name__ == "__main__":

@@ -39,9 +39,7 @@ KEPT = 0.3  # least confidence of the detections in the repository
 COMMAND = "python -m tools.hallucination"
 RATES = ("chair_i", "chair_s")
 PEOPLE, CONTROL = "people", "control"
-NOTE = (
-    "CHAIRi of coco80.1 against four references and NanoDet at 0.4, test; mean over leaving out each of five references"
-)
+NOTE = "hallucinated mentions by all mentions (CHAIRi), test, four references and NanoDet at 0.4"
 
 
 def detect(model: Path, images: Path, split: str) -> None:
@@ -105,7 +103,7 @@ def figures(table: Sequence[Mapping[str, Any]]) -> paths.Summary:
             "unit": "",
             "command": COMMAND,
             "seeds": 1 if line["row"] == PEOPLE else line["seeds"],
-            "note": NOTE,
+            "note": f"{line['row']}: {NOTE}",
         }
         for line in table
         if line["row"] in names

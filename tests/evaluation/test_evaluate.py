@@ -9,9 +9,11 @@ import pytest
 from capsmith.config import load_config
 from capsmith.core.errors import CheckpointError, ConfigError, DataError
 from capsmith.data.records import read_dataset
+from capsmith.evaluation import evaluate as evaluation
 from capsmith.evaluation.evaluate import shuffled, tokeniser
 from capsmith.evaluation.kinds import evaluate
 from capsmith.metrics import score
+from capsmith.models.caption import Caption
 from capsmith.training.history import read_csv
 from tests.support import shapes
 
@@ -89,6 +91,30 @@ def test_overrides_are_not_saved(run, dev):
     assert list(found.scores) == ["bleu1"]
     assert all(len(caption.text.split()) <= 2 for caption in found.captions.values())
     assert (run / "config.yaml").read_text() == before
+
+
+def test_detections_confirm_objects_that_no_reference_names(tiny_run, tmp_path, monkeypatch):
+    """Three images of a ball, a box and a stripe; the captions of all three name a ball."""
+
+    def balls(captioner, sources, ids, decoding):
+        return {image_id: Caption("a ball", 0.0, 0.0) for image_id in ids}
+
+    monkeypatch.setattr(evaluation, "decode_images", balls)
+    changes = ["evaluation.metrics=[hallucination]"]
+    alone = evaluate(tiny_run.run, "dev", changes, tmp_path / "alone")
+    assert list(alone.scores) == ["chair_i", "chair_s"] and "truth:references|" in alone.scores["chair_i"].signature
+    assert alone.scores["chair_i"].value == alone.control["chair_i"].value == pytest.approx(2 / 3)
+    ball = {"label": "sports ball", "score": 0.5}
+    found = tmp_path / "found.jsonl"
+    boxes = [image for image in alone.captions if "ball" not in image]
+    found.write_text(json.dumps({"image": boxes[0], "objects": [ball]}))
+    changes.append(f"evaluation.detections={found}")
+    both = evaluate(tiny_run.run, "dev", changes, tmp_path / "both")
+    assert both.scores["chair_i"].value == pytest.approx(1 / 3)
+    assert "detected:1/3" in both.scores["chair_i"].signature
+    assert "chair_i (lower is better)" in both.page.read_text(encoding="utf-8")
+    sure = evaluate(tiny_run.run, "dev", [*changes, "evaluation.detection_threshold=0.6"], tmp_path / "sure")
+    assert sure.scores["chair_i"].value == pytest.approx(2 / 3)
 
 
 def test_evaluate_refuses_invalid_arguments(run, tmp_path):

@@ -250,6 +250,16 @@ def _(shop: Workshop) -> list[str]:
     return ["validate", "--config", shop.config(), "--set", "evaluation.metrics=[bleu"]
 
 
+@mistake("the hallucination rate to select epochs by", "training.metric", "hallucination")
+def _(shop: Workshop) -> list[str]:
+    return ["validate", "--config", shop.config(), "--set", "training.metric=hallucination"]
+
+
+@mistake("a detection threshold above 1", "evaluation.detection_threshold")
+def _(shop: Workshop) -> list[str]:
+    return ["validate", "--config", shop.config(), "--set", "evaluation.detection_threshold=40"]
+
+
 @mistake("--set with a tag that runs a command", "--set data.root", "YAML")
 def _(shop: Workshop) -> list[str]:
     value = f"!!python/object/apply:os.system ['touch {shop.sentinel}']"

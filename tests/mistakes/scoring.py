@@ -85,3 +85,40 @@ def _(shop: Workshop) -> list[str]:
 @mistake("a split to score that the references lack", "split")
 def _(shop: Workshop) -> list[str]:
     return _score(shop, ONE_EACH, "--split", "holdout")
+
+
+@mistake("detections that are captions", "found.jsonl, line 1", "capsmith detect --json")
+def _(shop: Workshop) -> list[str]:
+    found = str(shop.write("found.jsonl", LINES))
+    return _score(shop, ONE_EACH, "--metrics", "hallucination", "--detections", found)
+
+
+@mistake("detections of a class that COCO does not have", "found.json, entry 1", "category_id 91")
+def _(shop: Workshop) -> list[str]:
+    found = str(shop.write("found.json", '[{"image_id": 1, "category_id": 91, "score": 1}]'))
+    return _score(shop, ONE_EACH, "--metrics", "hallucination", "--detections", found)
+
+
+@mistake("detections that are missing", "found.jsonl", "No such file")
+def _(shop: Workshop) -> list[str]:
+    return _score(shop, ONE_EACH, "--metrics", "hallucination", "--detections", str(shop / "found.jsonl"))
+
+
+@mistake("a threshold of detections above 1", "threshold", "1.5")
+def _(shop: Workshop) -> list[str]:
+    found = str(shop.write("found.jsonl", '{"image": "red_ball.png", "objects": []}'))
+    more = ["--detections", found, "--detection-threshold", "1.5"]
+    return _score(shop, ONE_EACH, "--metrics", "hallucination", *more)
+
+
+@mistake("hallucinations of captions in another language", "hallucination", "English")
+def _(shop: Workshop) -> list[str]:
+    german = _said(*({"image": row["image"], "caption": "ein Würfel"} for row in toy.rows()[::2]))
+    return _score(shop, german, "--metrics", "hallucination", references=german)
+
+
+@mistake("detections that are missing when a training begins", "found.jsonl", "No such file")
+def _(shop: Workshop) -> list[str]:
+    changes = ["evaluation.metrics=[hallucination]", f"evaluation.detections={shop / 'found.jsonl'}"]
+    sets = [part for change in changes for part in ("--set", change)]
+    return ["train", "--config", shop.config(), "--run", str(shop / "new"), *sets]

@@ -62,7 +62,10 @@ def export(family: str, folder: Path) -> Path:
     """Exports an architecture with random weights; needs torch. Takes seconds to a minute."""
     repair_torchvision()
     import libreyolo
+    import torch
     from libreyolo import models
+
+    torch.manual_seed(0)
 
     name, size, side = ARCHITECTURES[family]
     with warnings.catch_warnings(), _without_downloads():
@@ -174,7 +177,7 @@ def _read_by_libreyolo(
 
     backend = OnnxBackend(str(path), device="cpu")
     side = size[0] if size[0] == size[1] else size
-    read = backend._postprocess(outputs, threshold, 1.0, image, input_size=side, max_det=300)
+    read = backend._postprocess(outputs, threshold, 2.0, image, input_size=side, max_det=300)
     boxes, scores, numbers = (np.asarray(read[key]) for key in ("boxes", "scores", "classes"))
     boxes = np.clip(boxes, 0, [*image, *image])
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])

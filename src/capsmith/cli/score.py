@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--detections",
         type=Path,
         metavar="FILE",
-        help="objects that a detector found, for hallucination: lines of capsmith detect --json, or COCO results",
+        help="objects that a detector found, for hallucination: lines of capsmith detect --json, or COCO JSON",
     )
     parser.add_argument(
         "--detection-threshold", type=float, default=0.0, metavar="P", help="their least confidence; default: all"

@@ -81,7 +81,7 @@ def write_results(
         most=config.evaluation.examples,
         notes=[
             f"Search: {config.decoding.type} {search_settings(config.decoding)}",
-            *([] if model else [f"Encoder: {' + '.join(encoder.type for encoder in config.encoders)}"]),
+            *([] if model else [f"Encoder: {' + '.join(encoder.title for encoder in config.encoders)}"]),
             *([] if model else [f"Seed: {config.seed}"]),
         ],
     )

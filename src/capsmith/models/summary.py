@@ -72,7 +72,7 @@ def headline(member: KerasMember) -> str:
 
 def encoder_name(config: Config) -> str:
     """Returns the names of the encoders, each with the layer at which it is cut, unless that is the last one."""
-    return " + ".join(encoder.type + (f" ({encoder.layer})" if encoder.layer else "") for encoder in config.encoders)
+    return " + ".join(encoder.title + (f" ({encoder.layer})" if encoder.layer else "") for encoder in config.encoders)
 
 
 def encoder_rows(member: KerasMember, layers: bool = False) -> list[Row]:
@@ -83,10 +83,11 @@ def encoder_rows(member: KerasMember, layers: bool = False) -> list[Row]:
     for config, part in zip(member.config.encoders, member.encoder.parts, strict=True):
         shapes = f"{_shape((*part.image_size, 3))} → {_shape(part.feature_shape)}"
         if isinstance(part, FileEncoder):
-            rows.append(_row("encoder", config.type, "ONNX file, frozen", [], shapes))
+            rows.append(_row("encoder", config.title, "ONNX file, frozen", [], shapes))
             continue
         how = "trained" if config.trainable else "adapted, frozen" if config.pretrain_on_words else "frozen"
-        rows.append(_row("encoder", config.type, f"CNN, {how}", part.core.weights, shapes))
+        kind = "CNN" if config.preset is None else "transformer"
+        rows.append(_row("encoder", config.title, f"{kind}, {how}", part.core.weights, shapes))
         if layers:
             weighted = [layer for layer in part.core.layers if layer.weights]
             rows += [

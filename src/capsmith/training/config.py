@@ -133,7 +133,7 @@ class EvaluationConfig(Settings):
     """Metrics to compute; ``capsmith list metrics`` prints the names."""
     detections: Path | None = None
     """For the metric ``hallucination``: file with the objects that a detector found in the images, which are true
-    besides those that references name: lines of ``capsmith detect --json``, or COCO results."""
+    besides those that references name: lines of ``capsmith detect --json``, or COCO results or annotations."""
     detection_threshold: float = Field(default=0.0, ge=0, le=1)
     """Least confidence of the objects of ``detections`` that count; 0 for all that the file holds."""
     tokeniser: Literal["coco", "simple", "char"] | None = None

@@ -8,6 +8,7 @@ from capsmith.decoding.config import GreedyConfig
 from capsmith.evaluation.decode import decode_images
 from capsmith.evaluation.evaluate import read_detections, tokeniser
 from capsmith.metrics import Score
+from capsmith.metrics.grounding.hallucination import is_hallucination
 from capsmith.metrics.scorer import Scorer
 from capsmith.models.captioner import Captioner
 
@@ -46,9 +47,11 @@ class CaptionValidation:
         records = prepared.split("dev")
         self.ids = [record.image_id for record in records]
         self.metric = config.dev_metric
-        read_detections(config)  # its errors come before the training
         metrics = [metric for metric in config.evaluation.metrics if metric not in _LATER_METRICS]
         references = {record.image_id: record.captions for record in records}
+        if any(map(is_hallucination, config.evaluation.metrics)):  # its errors come before the training
+            checked = Scorer(references, ["hallucination"], tokeniser(config), detections=read_detections(config))
+            checked.score_tokens([group[0] for group in checked.tokens])
         self.scorer = Scorer(references, dict.fromkeys([*metrics, self.metric]), tokeniser(config))
 
     def predict(self) -> dict[str, str]:

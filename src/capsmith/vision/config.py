@@ -154,6 +154,11 @@ class EncoderConfig(Settings):
         return 1.0 if self.weights == "none" else 0.1
 
     @property
+    def title(self) -> str:
+        """The encoder for people: its type, with the preset of ``hub``."""
+        return self.type if self.preset is None else f"{self.type} {Path(self.preset).name}"
+
+    @property
     def origin(self) -> str:
         """Source of the weights: ``weights``, the file of the encoder pretrained on words, or the preset."""
         if self.preset is not None:

@@ -45,7 +45,8 @@ class EncoderSpec:
             ``none``: 0–255, which the network scales itself.
         layer: Default layer whose output is used; None is the last layer before the classifier.
         description: Line for ``capsmith list encoders``: D, and the purpose.
-        pooling: How a grid becomes one vector: its ``mean``, or mean and maximum concatenated.
+        pooling: How a grid becomes one vector: its ``mean``, or mean and maximum concatenated. ``own``: the pooled
+            output is no function of the grid.
         block: Layer before the last block, the block that is fine-tuned; None if the config must name it.
         build: Function that builds a registered network, see ``register_encoder``; None for other networks.
         pretrained: Whether pretrained weights exist (``weights: imagenet``).
@@ -57,7 +58,7 @@ class EncoderSpec:
     preprocess: Preprocess
     layer: str | None
     description: str
-    pooling: Literal["mean", "mean_max"] = "mean"
+    pooling: Literal["mean", "mean_max", "own"] = "mean"
     block: str | None = None
     build: Callable[[tuple[int, int], str | None], Any] | None = None
     pretrained: bool = True
@@ -143,6 +144,7 @@ _SPECS = (
         preprocess="none",
         layer=None,
         description="the frozen encoder of an export, or an ONNX file of another program (weights: PATH.onnx)",
+        pooling="own",
         pretrained=False,
     ),
     EncoderSpec(
@@ -152,6 +154,7 @@ _SPECS = (
         preprocess="none",
         layer=None,
         description="CLIP, ViT, DINOv2, DINOv3 or SigLIP of keras-hub (preset: NAME or FOLDER; capsmith[hub])",
+        pooling="own",
         pretrained=False,
     ),
     EncoderSpec("custom", None, None, "none", None, "a custom Keras model (weights: PATH.keras)"),

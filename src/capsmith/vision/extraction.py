@@ -150,7 +150,7 @@ def _extract_missing(
         dtype = "float32" if encoder_config.output == "pooled" else "float16"
         manifest = Manifest(_fingerprint(encoder_config, crop), encoder.feature_shape, dtype, precision=precision)
     what = f"images (cached crop {crop})" if crop else "images"
-    name = encoder_config.type + ("" if precision == "float32" else f" in {precision}")
+    name = encoder_config.title + ("" if precision == "float32" else f" in {precision}")
     logger.info(f"features: extracting {len(todo):,} of {len(requested):,} {what} with {name} into {folder}")
     began = time.monotonic()
     batch_size = min(features_config.batch_size, len(requested))  # the same shape for all batches, and after a restart

@@ -49,6 +49,17 @@ def test_coco_results(write):
     assert found.of(["42", "COCO_val2014_000000000042.jpg", 7, "000000000007.jpg"]) == [{"dog"}, {"dog"}, set(), set()]
 
 
+def test_coco_annotations(write):
+    annotations = {
+        "images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}],
+        "categories": [{"id": 5, "name": "aeroplane"}, {"id": 6, "name": "tree"}],
+        "annotations": [{"image_id": 1, "category_id": 5}, {"image_id": 1, "category_id": 6, "score": 0.2}],
+    }
+    path = write(json.dumps(annotations), "instances.json")
+    assert read_detections(path).of(["a.jpg", "b.jpg", "c.jpg"]) == [{"airplane", "tree"}, frozenset(), None]
+    assert read_detections(path, 0.5).of(["a.jpg"]) == [{"airplane"}]
+
+
 def test_the_numbers_of_coco():
     assert (COCO_IDS[1], COCO_IDS[13], COCO_IDS[18], COCO_IDS[44], COCO_IDS[67], COCO_IDS[90]) == (
         "person",
@@ -78,6 +89,8 @@ def test_the_numbers_of_coco():
         ('[{"image_id": 1, "category_id": true, "score": 1}]', "a.json"),
         ('[{"category_id": 1, "score": 1}]', "a.json"),
         ('[{"image_id": 1, "caption": "a dog"}]', "a.json"),
+        ('{"images": [], "annotations": [{"image_id": 1}], "categories": []}', "a.json"),
+        ('{"images": [{"id": 1}], "annotations": [{"image_id": 1, "category_id": [2]}], "categories": []}', "a.json"),
         ("image,caption\na.jpg,a dog", "a.csv"),
     ],
 )

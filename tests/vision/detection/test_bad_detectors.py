@@ -21,7 +21,7 @@ SAMPLE = (
     "operators that run Python",
     "a loop without end",
     "an output of 2^62 numbers",
-    "20,000 operators",
+    "an output named twice",
     "strings as input",
     "an input of 2^31 pixels a side",
     "an output that is a sequence",

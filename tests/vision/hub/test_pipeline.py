@@ -9,9 +9,13 @@ import pytest
 import yaml
 
 from capsmith.cli import main
+from capsmith.core.errors import CheckpointError
 from capsmith.models.captioner import Captioner
+from capsmith.models.judge_copy import copy_judge
+from capsmith.models.run_config import run_config
 from capsmith.vision.store import FeatureStore
 from tests.support import toy
+from tests.support.tiny_embedding import write_embedding_run
 
 CONFIG = Path(__file__).parents[3] / "configs" / "flickr8k_clip.yaml"
 
@@ -71,3 +75,11 @@ def test_export_is_refused_in_one_line(trained, capsys, tmp_path):
     assert main(["export", str(trained / "run"), str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "keras-hub" in error and not (tmp_path / "out").exists()
+
+
+def test_a_pooled_output_is_not_taken_for_the_mean_of_the_patches(trained, tmp_path):
+    run = shutil.copytree(trained / "run", tmp_path / "run")
+    embedding = write_embedding_run(tmp_path / "embedding", run, output="pooled")
+    rerank = f"decoding.rerank={{type: mbr, embedding: {embedding}, embedding_weight: 1.0}}"
+    with pytest.raises(CheckpointError, match="output: pooled instead of grid"):
+        copy_judge(run_config(run, [rerank]), run)

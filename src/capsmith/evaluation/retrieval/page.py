@@ -102,7 +102,7 @@ def write_retrieval_page(
         sections=sections,
         notes=[
             f"Text: {config.embedding.text.type}, {config.embedding.size} dimensions",
-            f"Encoder: {' + '.join(encoder.type for encoder in config.encoders)}",
+            f"Encoder: {' + '.join(encoder.title for encoder in config.encoders)}",
             f"Seed: {config.seed}",
         ],
     )

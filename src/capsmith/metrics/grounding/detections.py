@@ -1,9 +1,11 @@
 """Reads the objects that a detector found, as a second truth for the hallucination rate.
 
-Two formats, told apart by content:
+Three formats, told apart by content:
 
 - JSON lines of ``capsmith detect --json``: ``{"image": "a.jpg", "objects": [{"label": "dog", "score": 0.9, …}]}``;
-- COCO results: a JSON list of ``image_id``, ``category_id`` (COCO's numbers, 1 to 90) and ``score``.
+- COCO results: a JSON list of ``image_id``, ``category_id`` (COCO's numbers, 1 to 90) and ``score``;
+- COCO annotations: ``images``, ``annotations`` and ``categories``, as ``capsmith detect --coco`` writes them. With
+  COCO's own ``instances_val2014.json`` the annotated objects are the truth, as in CHAIR.
 """
 
 import hashlib
@@ -21,6 +23,7 @@ from capsmith.metrics.grounding.table import CLASSES, canonical
 _UNUSED = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})  # numbers of COCO's list that no annotation uses
 COCO_IDS = {number: label for number, label in zip((n for n in range(1, 91) if n not in _UNUSED), CLASSES, strict=True)}
 """COCO's classes by their numbers in COCO's files."""
+_ANNOTATIONS = ("images", "annotations", "categories")
 _IMAGE = ("image", "file_name", "filename", "path", "image_id", "id")
 
 
@@ -70,6 +73,8 @@ def read_detections(path: Path, threshold: float = 0.0) -> DetectedLabels:
         rows = _results(path, value, threshold)
     elif isinstance(value, dict) and "objects" in value:  # a single line in a file called .json
         rows = _lines(path, text, threshold)
+    elif isinstance(value, dict) and all(isinstance(value.get(key), list) for key in _ANNOTATIONS):
+        rows = _annotations(path, value, threshold)
     else:
         raise DataError(f"{path}: no detections: write them with capsmith detect --json, or as COCO results")
     labels: dict[str, set[str]] = {}
@@ -98,6 +103,26 @@ def _results(path: Path, entries: Sequence[Any], threshold: float) -> Iterator[t
         if isinstance(number, bool) or not isinstance(number, int) or number not in COCO_IDS:
             raise DataError(f"{where}: category_id {number!r:.40} is not one of COCO's classes (1 to 90)")
         yield _image(values, where), [COCO_IDS[number]] if _score(values, where) >= threshold else []
+
+
+def _annotations(path: Path, value: Mapping[str, Any], threshold: float) -> Iterator[tuple[str, list[str]]]:
+    names, labels = (
+        {one.get("id"): str(one.get(name, one.get("id"))) for one in value[key] if isinstance(one, dict)}
+        for key, name in (("images", "file_name"), ("categories", "name"))
+    )
+    yield from ((name, []) for name in names.values())
+    for row in open_json_list(path, value["annotations"], "annotation").rows:
+        where, values = f"{path}, annotation {row.number}", row.values or {}
+        image, category = _number(values, "image_id", names, where), _number(values, "category_id", labels, where)
+        yield image, [canonical(category)] if _score(values, where) >= threshold else []
+
+
+def _number(values: Mapping[str, Any], key: str, names: Mapping[Any, str], where: str) -> str:
+    """Returns the name of what a number of an annotation refers to."""
+    number = values.get(key)
+    if not isinstance(number, int | str) or number not in names:
+        raise DataError(f"{where}: {key} {number!r:.40} is not listed in the file")
+    return names[number]
 
 
 def _image(values: Mapping[str, Any], where: str) -> str:

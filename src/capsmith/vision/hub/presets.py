@@ -89,11 +89,16 @@ def fetch_preset(name: str, kind: PresetKind) -> Path:
         with redirect_stdout(sys.stderr):  # kagglehub prints about newer versions of itself
             return _fetch_files(fetch, kind)
     except Exception as error:  # no network, refused, disk full, interrupted transfer
-        reason = one_line(error)[:200] if str(error) else type(error).__name__
         raise ConfigError(
-            f"{kind.prefix}{name}: its files cannot be downloaded ({reason}); on a machine without network pass the "
+            f"{kind.prefix}{name}: its files cannot be downloaded ({_reason(error)}); on a machine without network pass the "
             f"folder of a preset, see {kind.docs}"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and "Max retries exceeded" in str(error):  # requests' message has the whole address
+        return "api.kaggle.com cannot be reached"
+    return one_line(error)[:200] if str(error) else type(error).__name__
 
 
 def preset_handles(kind: PresetKind) -> dict[str, str]:

@@ -126,14 +126,14 @@ export function recommendedOf(recommendations, library) {
     const about = make("p", { class: "note" }, "similarity ", make("span", { class: "number" }, number(similarity)), theme ? ` · ${theme}` : "");
     return make("li", {}, make("div", {}, make("p", { dir: "auto" }, caption), about), copies);
   });
-  return make("section", { class: "described-captions" }, make("h3", {}, "Captions that fit", make("span", { class: "soft" }, ` from ${library}`)), make("ol", { role: "list" }, ...items));
+  return make("section", { class: "described-captions" }, make("h3", {}, "Captions that fit", make("span", { class: "soft" }, ` from “${library}”`)), make("ol", { role: "list" }, ...items));
 }
 
 /** Photographs of the index: each links to what is like it. */
 export function similarOf(similar, index) {
   const lists = [["Similar in meaning", similar.meaning], ["Similar in look", similar.look]];
   return lists.map(([title, hits]) =>
-    make("section", {}, make("h2", {}, title, make("span", { class: "soft" }, ` in ${index}`)), make("ul", { class: "hits", role: "list", "aria-label": title }, ...hits.map((hit) => make("li", {}, link(hit, index))))),
+    make("section", {}, make("h2", {}, title, make("span", { class: "soft" }, ` in “${index}”`)), make("ul", { class: "hits", role: "list", "aria-label": title }, ...hits.map((hit) => make("li", {}, link(hit, index))))),
   );
 }
 
