@@ -68,7 +68,8 @@ def test_yaml(content, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ["names: {0: a, 2: b}", "names: [[a]]", "nc: 2", "a", "[" * 5000, "- a\n" * 100_000,
+    ["names: {0: a, 2: b}", "names: [[a]]", "nc: 2", "a", "[" * 200_000, "- " * 100_000, "? " * 100_000, "[" * 400,
+     "- a\n" * 100_000,
      "a: &a [x, x]\nnames: [*a, *a]", "names: !!python/object/apply:os.getcwd []", "names: {? [a] : b}"],
 )  # fmt: skip
 def test_yaml_without_names(content, tmp_path):

@@ -19,6 +19,7 @@ _PAIR = re.compile(rf"\s*['\"]?(\d{{1,7}})['\"]?\s*:\s*({_STRING})\s*(?:,|$)", r
 _ITEM = re.compile(rf"\s*({_STRING})\s*(?:,|$)", re.DOTALL)
 _MOST, _LONGEST = 100_000, 100  # names, and characters of one
 _LARGEST_YAML = 256 * 1024  # characters; it is read slowly
+_NESTING, _MOST_NESTING = re.compile(r"[\[{]|[-?:] +(?=[-?:] )"), 500  # PyYAML's time grows with the square of depth
 
 
 def parsed_names(text: str) -> list[str] | None:
@@ -103,7 +104,7 @@ def _of_json(text: str) -> list[str] | None:
 
 
 def _of_yaml(text: str) -> list[str] | None:
-    if len(text) > _LARGEST_YAML:
+    if len(text) > _LARGEST_YAML or len(_NESTING.findall(text)) > _MOST_NESTING:
         return None
     try:
         return _of_value(yaml.load(text, Loader=yaml.BaseLoader))  # noqa: S506  makes strings, lists and dicts only
