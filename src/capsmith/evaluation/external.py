@@ -133,7 +133,7 @@ def _line(image_id: str, caption: Caption) -> dict[str, Any]:
 
 
 def _kept(path: Path, about: Any) -> Iterator[tuple[str, Caption]]:
-    """Yields the captions that a run with the same model, search and images has made; the last line may be incomplete."""
+    """Yields what a run with the same model, search and images has made; the last line may be incomplete."""
     if not path.is_file():
         return
     try:
