@@ -88,10 +88,18 @@ class ServedModel:
         check_bounds(options)
         search = options.get("search")
         settings = {name: value for name, value in options.items() if name != "search"}
+        if self.kind == EXTERNAL:
+            return self._external_decoding(search, settings)
         decoding = self.captioner.chosen(search, settings)
-        if settings and self.kind != EXTERNAL:  # not with captioner.wishes(…), of the batcher's thread
+        if settings:  # not with captioner.wishes(…), of the batcher's thread
             resolve(decoding, self.captioner.vocabulary, self.captioner.config.text)
         return decoding
+
+    def _external_decoding(self, search: Any, settings: Mapping[str, Any]) -> Any:
+        try:
+            return self.captioner.chosen(search, settings)
+        except ConfigError as error:  # its own name is a path or a command
+            raise ConfigError(str(error).replace(self.captioner.engine.name, self.name)) from error
 
     def describe(self) -> dict[str, Any]:
         """Returns what a client should know about it: no path, nothing about the machine."""
