@@ -227,6 +227,8 @@ def _require_page(path: Path, images: list[Path]) -> None:
         raise ConfigError(f"--html {path}: the name of a page ends in .html")
     if len(images) > MOST:
         raise ConfigError(f"--html {path}: a page has at most {MOST} images, and {len(images):,} are named")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise ConfigError(f"--html {path}: its folder is a file")
     require_replaceable(path, is_page, "--html", images)
 
 

@@ -57,7 +57,7 @@ def load_program(command: str) -> "ProgramEngine":
     if not parts:
         raise ConfigError("exec: needs a command, such as exec:'python caption.py'")
     if shutil.which(parts[0]) is None:
-        raise ConfigError(f"exec:{escaped(command)[:80]}: there is no program {escaped(parts[0])[:80]!r}")
+        raise ConfigError(f"exec:{escaped(command)[:80]}: there is no program {escaped(parts[0])[:300]!r}")
     return ProgramEngine(command, parts)
 
 
