@@ -166,8 +166,11 @@ def _library(args: argparse.Namespace) -> Any:
 def _detector(args: argparse.Namespace) -> Any:
     if args.detector is None:
         return None
+    from capsmith.cli.keras_import import load_keras
     from capsmith.vision.detection import load_detector
 
+    if args.detector.startswith("hub:"):
+        load_keras()
     return load_detector(args.detector)
 
 
