@@ -3,6 +3,7 @@
 import argparse
 import base64
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from capsmith.cli.serve import add_arguments
 from capsmith.core.errors import CheckpointError, ConfigError
+from capsmith.deploy.describe.grounding import ground
 from capsmith.deploy.serving.embedding.loading import Finding, embeddings_of
 from capsmith.deploy.serving.settings import ServeSettings
 from tests.support.finding import colour_photos, finding_app
@@ -127,6 +129,18 @@ def test_a_detector_that_fails_is_an_error_of_the_service_without_its_path(clien
     monkeypatch.setattr(detector, "detect", fail)
     answer = client.post(f"/v1/{path}", files={"image": scene()})
     assert answer.status_code == 500 and "model.onnx" not in answer.text
+
+
+def test_captions_are_grounded_outside_the_event_loop(client, monkeypatch):
+    threads = []
+
+    def recorded(*arguments):
+        threads.append(threading.current_thread().name)
+        return ground(*arguments)
+
+    monkeypatch.setattr("capsmith.deploy.serving.describing.describe.ground", recorded)
+    assert client.post("/v1/descriptions", files={"image": scene()}).json()["results"][0]["words"]
+    assert [name.startswith("detection") for name in threads] == [True]
 
 
 def test_counts(client):

@@ -66,6 +66,9 @@ class Words:
     longest: int
 
 
+_MOST_WORDS = 6  # of a class that captions name; ``find`` tries all singulars of so many words
+
+
 @lru_cache(maxsize=64)
 def words_of(classes: tuple[str, ...] = ()) -> Words:
     """Returns the table, extended by classes of another detector, which are matched by their own names.
@@ -80,7 +83,7 @@ def words_of(classes: tuple[str, ...] = ()) -> Words:
     entries.update({tuple(word.split()): Entry((), word) for word in _TABLE["not_objects"]})
     for name in classes:
         label = canonical(name)
-        if label and label not in CLASSES:
+        if label and label not in CLASSES and label.count(" ") < _MOST_WORDS:
             known = entries.get(tuple(label.split()))
             entries[tuple(label.split())] = Entry((label, *(known.labels if known else ())), label)
     return Words(entries, frozenset(words[0] for words in entries), max(map(len, entries)))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from capsmith.deploy.describe.grounding import ground
+from capsmith.deploy.describe.record import GroundedCaption
 from capsmith.deploy.search.hits import By
 from capsmith.deploy.serving.describing.answers import grounding_of, objects_of
 from capsmith.deploy.serving.describing.detecting import ServedDetector
@@ -70,6 +71,7 @@ class Describing:
         objects: Sequence[Detected | None] = [None] * len(images)
         if self.detector is not None:  # after the images were decoded: broken ones do not come here
             objects = await self.detector.detect([image.data for image in images], self.options.threshold)
+        grounded = await self._grounded([caption.text for caption in captions], objects)
         results = []
         for number, (image, picture, caption, found) in enumerate(
             zip(images, pictures, captions, objects, strict=True)
@@ -82,7 +84,7 @@ class Describing:
                     "caption": caption.text,
                     "unlike_training": None if domain is None else bool(domain.unlike_training),
                     "objects": None if found is None else objects_of(found),
-                    **grounding_of(None if found is None else self._grounding(caption.text, found)),
+                    **grounding_of(grounded[number]),
                     "similar": similar[number],
                     "recommendations": recommendations[number],
                 }
@@ -96,9 +98,16 @@ class Describing:
             "results": results,
         }
 
-    def _grounding(self, caption: str, found: Detected) -> Any:
-        labels = [] if self.detector is None else self.detector.detector.labels
-        return ground(caption, found.objects, labels)
+    async def _grounded(
+        self, captions: Sequence[str], objects: Sequence[Detected | None]
+    ) -> list[GroundedCaption | None]:
+        """Returns the grounded captions. Not in the event loop: WordNet, where it is installed, takes long to load."""
+        if self.detector is None:
+            return [None] * len(captions)
+        labels, pairs = self.detector.detector.labels, list(zip(captions, objects, strict=True))
+        return await self.detector.worker.run(
+            lambda: [None if found is None else ground(text, found.objects, labels) for text, found in pairs]
+        )
 
     async def _compared(self, service: Service, images: Sequence[Upload], field: str) -> Found:
         """Returns similar images and recommendations."""
