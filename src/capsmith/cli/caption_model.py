@@ -1,6 +1,8 @@
 """The model of ``capsmith caption``: runs with their configs, or an export, which needs neither Keras nor pydantic."""
 
 import argparse
+import importlib.util
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +76,8 @@ def _external(names: Sequence[str], overrides: Sequence[str], average: bool) -> 
     if len(names) > 1 or average:
         external = next(name for name in names if is_external(name))
         raise ConfigError(f"{external}: a captioner of others forms no ensemble: name it alone")
+    if names[0].startswith("hub:") and "keras_hub" not in sys.modules and importlib.util.find_spec("keras_hub"):
+        load_keras()
     captioner = load_external(names[0], overrides)
     return CaptionModel(captioner.config, [], False, lambda: captioner, lambda: captioner.engine.fingerprint)
 
