@@ -67,26 +67,48 @@ def test_a_split_is_scored_with_its_control(tmp_path, capsys):
     assert not (out / "captions.partial.jsonl").exists()
 
 
-def test_an_interrupted_evaluation_goes_on(tmp_path, capsys):
+def interrupted(arguments, monkeypatch):
+    """Leaves what an evaluation leaves that is ended before its report is written."""
+
+    def ended(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("capsmith.evaluation.external.write_results", ended)
+        assert main(arguments) == 130
+
+
+def test_an_interrupted_evaluation_goes_on(tmp_path, capsys, monkeypatch):
     config, log, out = shapes.trained() / "config.yaml", tmp_path / "log", tmp_path / "report"
     arguments = ["evaluate", command("", log), "--dataset", str(config), "--out", str(out), "--split", "dev", "--json"]
     assert main(arguments) == 0
     scores = json.loads(capsys.readouterr().out)["scores"]
     images = log.read_text().splitlines()
-    predictions = (out / "dev" / "predictions.jsonl").read_text().splitlines()
-    # what a killed evaluation leaves: three captions, the last one torn
-    shutil.rmtree(out)
-    (out / "dev").mkdir(parents=True)
-    from capsmith.models.external.load import load_external
-
-    captioner = load_external(command("", log))
-    about = {"model": captioner.engine.fingerprint, "decoding": captioner.config.decoding.model_dump(mode="json")}
-    lines = [json.dumps(about), *predictions[:2], predictions[2][:20]]
-    (out / "dev" / "captions.partial.jsonl").write_text("\n".join(lines))
+    interrupted(arguments, monkeypatch)
+    # a killed evaluation: two captions, and a torn one
+    partial = out / "dev" / "captions.partial.jsonl"
+    about, *lines = partial.read_text().splitlines()
+    assert len(lines) == len(images)
+    partial.write_text("\n".join([about, *lines[:2], lines[2][:20]]))
     log.write_text("")
     assert main(arguments) == 0
     assert log.read_text().splitlines() == images[2:]
     assert json.loads(capsys.readouterr().out)["scores"] == scores
+    # damaged: all images are captioned again
+    partial.write_text("\n".join([about, '{"image": "a"}', "[]", "1", ""]))
+    log.write_text("")
+    assert main(arguments) == 0 and log.read_text().splitlines() == images
+
+
+def test_captions_of_another_data_set_with_the_same_names_are_not_taken_over(tmp_path, capsys, monkeypatch):
+    config, log, out = shapes.trained() / "config.yaml", tmp_path / "log", tmp_path / "report"
+    copy = shutil.copytree(shapes.data(), tmp_path / "copy")
+    arguments = ["evaluate", command("", log), "--dataset", str(config), "--out", str(out), "--split", "dev", "--json"]
+    interrupted(arguments, monkeypatch)
+    images = log.read_text().splitlines()
+    log.write_text("")
+    assert main([*arguments, "--set", f"data.root={copy}"]) == 0
+    assert log.read_text().splitlines() == [line.replace(str(shapes.data()), str(copy)) for line in images]
 
 
 def test_show_is_one_line(capsys):

@@ -30,6 +30,7 @@ EXCEPTIONS = {
     "text.max_words": Scope.VOCABULARY,
     "text.max_length": Scope.VOCABULARY,
     "encoder.weights": Scope.FILES,
+    "encoder.preset": Scope.FILES,
     "encoder.pretrain_on_words.output": Scope.FILES,
     "encoder.trainable": Scope.FINE_TUNING,
     "encoder.lr_multiplier": Scope.FINE_TUNING,

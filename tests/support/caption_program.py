@@ -42,6 +42,8 @@ def main():
             answer = {"text": "a dog"}
         elif mode == "number":
             answer = {"caption": 3}
+        elif mode == "control":
+            answer = {"caption": "a r\x1b[31med d\ud800og"}
         elif mode == "refuse" and "blue" in path:
             answer = {"error": "I do not caption\nblue images"}
         elif mode == "twice":
@@ -57,6 +59,7 @@ def main():
         print(json.dumps(answer), flush=True)
         if mode == "leave":
             os.close(1)
+            time.sleep(600)
 
 
 main()

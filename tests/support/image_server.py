@@ -98,6 +98,24 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 time.sleep(0.05)
 
+    def _drip(self):
+        self.wfile.write(b"HTTP/1.0 200 OK\r\nX-Long: ")
+        self._on_and_on(b"x")
+
+    def _trailers(self):
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n")
+        self._on_and_on(b"X: y\r\n")
+
+    def _on_and_on(self, data):
+        with contextlib.suppress(OSError):
+            for _ in range(400):
+                self.wfile.write(data)
+                self.wfile.flush()
+                time.sleep(0.05)
+
+    def _superscript(self):
+        self.answer(429, b"", headers={"Retry-After": "\u00b2"})
+
     def _garbage(self):
         self.wfile.write(b"\0\1\2 this is not HTTP\r\n\r\n")
 

@@ -132,7 +132,9 @@ def agreement(path: Path) -> Agreement:
         outputs = _rescored(layout, outputs)
         layout = replace(layout, overlap=None if layout.overlap is None else 1.0)
     scores = np.sort(layout.read(outputs, size, 0.0, detector._columns).scores)[::-1]
-    threshold = float(scores[min(100, len(scores) - 1)])
+    ranked = np.append(scores[40:120] if len(scores) > 60 else scores, 0.0)
+    gap = int((ranked[:-1] - ranked[1:]).argmax())  # within rounding, scores beside the threshold would differ
+    threshold = float(ranked[gap] + ranked[gap + 1]) / 2
     candidates = layout.read(outputs, size, threshold, detector._columns)
     boxes = window.undone(candidates.boxes)
     mine = found(candidates._replace(boxes=boxes), detector._labels, *image.size).objects

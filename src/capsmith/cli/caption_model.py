@@ -1,14 +1,12 @@
 """The model of ``capsmith caption``: runs with their configs, or an export, which needs neither Keras nor pydantic."""
 
 import argparse
-import importlib.util
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from capsmith.cli.keras_import import load_keras
+from capsmith.cli.keras_import import load_keras, load_keras_for
 from capsmith.cli.search_options import as_overrides, check_words, overrides_of
 
 
@@ -76,8 +74,7 @@ def _external(names: Sequence[str], overrides: Sequence[str], average: bool) -> 
     if len(names) > 1 or average:
         external = next(name for name in names if is_external(name))
         raise ConfigError(f"{external}: a captioner of others forms no ensemble: name it alone")
-    if names[0].startswith("hub:") and "keras_hub" not in sys.modules and importlib.util.find_spec("keras_hub"):
-        load_keras()
+    load_keras_for(names[0])
     captioner = load_external(names[0], overrides)
     return CaptionModel(captioner.config, [], False, lambda: captioner, lambda: captioner.engine.fingerprint)
 

@@ -167,11 +167,10 @@ def _library(args: argparse.Namespace) -> Any:
 def _detector(args: argparse.Namespace) -> Any:
     if args.detector is None:
         return None
-    from capsmith.cli.keras_import import load_keras
+    from capsmith.cli.keras_import import load_keras_for
     from capsmith.vision.detection import load_detector
 
-    if args.detector.startswith("hub:"):
-        load_keras()
+    load_keras_for(args.detector)
     return load_detector(args.detector)
 
 
@@ -228,6 +227,8 @@ def _require_page(path: Path, images: list[Path]) -> None:
         raise ConfigError(f"--html {path}: the name of a page ends in .html")
     if len(images) > MOST:
         raise ConfigError(f"--html {path}: a page has at most {MOST} images, and {len(images):,} are named")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise ConfigError(f"--html {path}: its folder is a file")
     require_replaceable(path, is_page, "--html", images)
 
 

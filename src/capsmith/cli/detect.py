@@ -95,11 +95,10 @@ def detector_model(named: str | None, option: str = "--model") -> str:
 
 
 def _loaded(model: str, args: argparse.Namespace) -> Any:
-    from capsmith.cli.keras_import import load_keras
+    from capsmith.cli.keras_import import load_keras_for
     from capsmith.vision.detection.load import load_detector
 
-    if model.startswith("hub:"):
-        load_keras()
+    load_keras_for(model)
     return load_detector(model, args.threshold, args.labels)
 
 

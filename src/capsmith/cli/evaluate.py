@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from capsmith.cli.keras_import import load_keras
+from capsmith.cli.keras_import import load_keras, load_keras_for
 from capsmith.cli.options import add_average, add_plugin, add_set
 from capsmith.models.external.names import is_external, model_argument
 
@@ -87,6 +87,7 @@ def _external(args: argparse.Namespace, name: str) -> "Evaluation":
         raise ConfigError(f"{name}: a captioner of others forms no ensemble: name it alone")
     if args.dataset is None:
         raise ConfigError(f"{name} has no data of its own: name a config by --dataset, such as flickr8k.yaml")
+    load_keras_for(name)
     return evaluate_external(name, args.dataset, args.split, args.set, args.out)
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from importlib.util import find_spec
 
 from capsmith.core.errors import CapsmithError, one_line
 
@@ -35,3 +36,13 @@ def load_keras() -> None:
         os.close(stderr)
         os.close(null_device)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns about every new shape in a search
+
+
+def load_keras_for(name: str) -> None:
+    """Imports Keras, as ``load_keras``, if a model is named that keras-hub computes and keras-hub is installed.
+
+    Args:
+        name: A captioner of others or a detector, such as ``hub:PRESET``.
+    """
+    if name.startswith("hub:") and find_spec("keras_hub") is not None:
+        load_keras()

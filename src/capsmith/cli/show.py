@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from capsmith.cli.keras_import import load_keras
+from capsmith.cli.keras_import import load_keras, load_keras_for
 from capsmith.models.external.names import model_argument
 
 
@@ -52,4 +52,5 @@ def _external(name: str, args: argparse.Namespace) -> None:
     if args.layers or args.diagram is not None:
         option = "--layers" if args.layers else "--diagram"
         raise ConfigError(f"{option}: {name} is a captioner of others, whose layers are not known here")
+    load_keras_for(name)
     print_line(load_external(name).summary())

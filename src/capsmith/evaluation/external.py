@@ -1,5 +1,6 @@
 """Evaluation of a captioner of others on a split of a data set: it has no run, so a config names the images."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -94,7 +95,11 @@ def evaluate_external(
 def _captions(captioner: ExternalCaptioner, records: Sequence[Record], directory: Path) -> dict[str, Caption]:
     """Returns the captions of the images that can be read; those of a run that was interrupted are not made again."""
     path = directory / PARTIAL
-    about = {"model": captioner.engine.fingerprint, "decoding": captioner.config.decoding.model_dump(mode="json")}
+    about = {
+        "model": captioner.engine.fingerprint,
+        "decoding": captioner.config.decoding.model_dump(mode="json"),
+        "images": _images(records),
+    }
     found = dict(_kept(path, about))
     todo = [record for record in records if record.image_id not in found]
     failed: list[ImageError] = []
@@ -117,12 +122,18 @@ def _captions(captioner: ExternalCaptioner, records: Sequence[Record], directory
     return {record.image_id: found[record.image_id] for record in records if record.image_id in found}
 
 
+def _images(records: Sequence[Record]) -> str:
+    """Returns a hash of the images of a split: those of two data sets may have the same names."""
+    files = [[record.image_id, str(record.path.absolute())] for record in records]
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
+
+
 def _line(image_id: str, caption: Caption) -> dict[str, Any]:
     return {"image": image_id, "caption": caption.text, "log_probability": caption.log_probability}
 
 
 def _kept(path: Path, about: Any) -> Iterator[tuple[str, Caption]]:
-    """Yields the captions that a run with the same model and search has made; the last line may be incomplete."""
+    """Yields what a run with the same model, search and images has made; the last line may be incomplete."""
     if not path.is_file():
         return
     try:
@@ -130,11 +141,11 @@ def _kept(path: Path, about: Any) -> Iterator[tuple[str, Caption]]:
         if parse_json(first) != about:
             return
         values = [parse_json(line) for line in lines[:-1]]
-    except (OSError, ValueError, CapsmithError):
+        kept = [(str(one["image"]), str(one["caption"]), float(one["log_probability"])) for one in values]
+    except (OSError, ValueError, KeyError, TypeError, CapsmithError):
         return
-    for one in values:
-        text, number = str(one["caption"]), float(one["log_probability"])
-        yield str(one["image"]), Caption(text, number, number, words=tuple(text.split()))
+    for image_id, text, number in kept:
+        yield image_id, Caption(text, number, number, words=tuple(text.split()))
 
 
 def _short(name: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from capsmith.cli.serve import add_arguments
-from capsmith.core.errors import ConfigError
+from capsmith.core.errors import CheckpointError, ConfigError
 from capsmith.deploy.serving.embedding.loading import Finding, embeddings_of
 from capsmith.deploy.serving.settings import ServeSettings
 from tests.support.finding import colour_photos, finding_app
@@ -115,6 +115,18 @@ def test_broken_images_are_named(client, path):
     answer = client.post(f"/v1/{path}", files=files)
     assert answer.status_code == 422 and answer.json()["errors"][0]["index"] == 1
     assert client.post(f"/v1/{path}", json={"images": []}).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["detections", "descriptions"])
+def test_a_detector_that_fails_is_an_error_of_the_service_without_its_path(client, path, monkeypatch):
+    detector = client.app.state.service.embeddings.detector.detector
+
+    def fail(image, threshold=None):
+        raise CheckpointError("/home/me/secret/model.onnx: the model was not computed within 60 s")
+
+    monkeypatch.setattr(detector, "detect", fail)
+    answer = client.post(f"/v1/{path}", files={"image": scene()})
+    assert answer.status_code == 500 and "model.onnx" not in answer.text
 
 
 def test_counts(client):

@@ -39,6 +39,6 @@ def test_a_request_of_swagger_ui_is_answered(page, tmp_path):
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_is_blocked(page, address):
-    assert page.locator(".opblock").count() == 16
+    assert page.locator(".opblock").count() == 19
     assert [url for url in page.requests if not url.startswith((f"{address}/", "data:", "blob:"))] == []
     assert page.problems == []

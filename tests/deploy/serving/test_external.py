@@ -1,5 +1,6 @@
 """A captioner of others in the service."""
 
+from capsmith.core.errors import ConfigError
 from capsmith.deploy.serving.app import create_app
 from capsmith.deploy.serving.loading import prepare
 from capsmith.deploy.serving.models import Models, named_paths
@@ -23,4 +24,26 @@ def test_a_program_is_served():
         assert result["caption"] == "a blue square"
         for options in ({"beam_size": "4"}, {"prefix": "a"}, {"search": "sample"}):
             refused = client.post("/v1/captions", files=photo, data=options)
-            assert refused.status_code == 422 and "exec:" in refused.json()["detail"], refused.text
+            assert refused.status_code == 422 and "colours" in refused.json()["detail"], refused.text
+            assert "caption_program" not in refused.text  # the command may hold paths and keys
+
+        engine = models.get().captioner.engine
+
+        def refuse(*arguments):
+            raise ConfigError(f"max_length 900: {engine.name} has positions for 20")
+
+        engine.decode = refuse
+        refused = client.post("/v1/captions", files=photo)
+        assert refused.status_code == 422 and refused.json()["errors"][0]["field"] == "max_length", refused.text
+        assert "colours" in refused.text and "caption_program" not in refused.text
+
+
+def test_a_program_that_fails_is_an_error_of_the_service_that_tells_nothing_about_it(tmp_path):
+    settings = ServeSettings()
+    (named,) = named_paths([f"colours={command('crash', tmp_path / 'log')}"])  # at its second image
+    models = Models.of(prepare(named, settings)())
+    with client_of(create_app(models, settings), raise_server_exceptions=False) as client:
+        for path in ("descriptions", "captions"):
+            answers = [client.post(f"/v1/{path}", files={"image": image_bytes()}) for _ in range(3)]
+            assert any(answer.status_code >= 500 for answer in answers), answers
+            assert not any("torch" in answer.text or "caption_program" in answer.text for answer in answers)

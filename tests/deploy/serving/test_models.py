@@ -37,8 +37,8 @@ def fake(name):
 
 def test_without_a_model_the_starter_is_served(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    ((name, path),) = named_paths([])
-    assert (name, path) == ("starter", starter_folder())
+    (one,) = named_paths([])
+    assert (one.name, one.path, one.external) == ("starter", starter_folder(), "")
 
 
 def test_a_model_is_called_like_its_folder_unless_it_is_named(tiny_run, tmp_path):

@@ -55,6 +55,12 @@ def test_several_captions_of_an_image(photos):
     assert (caption.text, [one.text for one in caption.alternatives]) == ("a red square", ["something red"])
 
 
+def test_captions_hold_no_character_that_controls_a_terminal_or_is_no_text(photos):
+    (caption, *_) = load_external(command("control")).caption([photos / "red.png"])
+    assert caption.text == "a r\\x1b[31med d\\ud800og"
+    caption.text.encode()
+
+
 def test_an_error_of_one_image_does_not_end_the_others(photos):
     captioner = load_external(command("refuse"))
     broken = photos / "broken.png"
@@ -77,7 +83,7 @@ def test_an_error_of_one_image_does_not_end_the_others(photos):
         ("number", "key caption"),
         ("close", "closed its output"),
         ("leave", "closed its output"),
-        ("twice", "without having been asked"),
+        ("twice", "without having been asked|another image"),  # whether its second line is here already
         ("behind", "/the/image/before.png"),
     ],
 )
@@ -189,6 +195,7 @@ def test_what_it_cannot_do(photos, monkeypatch):
 def test_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert is_external("blip:a/b") and is_external("hub:x") and is_external("exec:y z")
+    assert is_external(f"exec:python caption.py --prompt '{'describe it ' * 50}'")  # longer than names of files may be
     assert not is_external("run") and not is_external("https://x") and not is_external(tmp_path)
     os.mkdir("blip:run")
     assert not is_external("blip:run")

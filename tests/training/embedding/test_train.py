@@ -43,7 +43,8 @@ def test_a_resumed_training_gives_the_same_numbers(tmp_path, monkeypatch):
         assert {**row, "seconds": 0} == pytest.approx({**other, "seconds": 0}, abs=1e-6)
     whole, parts = (np.load(tmp_path / name / "embedding.npz") for name in ("whole", "parts"))
     for name in whole.files:  # threads add the gradients of a word in any order
-        assert parts[name] == pytest.approx(whole[name], abs=2e-5)
+        last_place = 2 * float(np.abs(np.spacing(whole[name])).max()) if whole[name].dtype == np.float16 else 0
+        assert parts[name] == pytest.approx(whole[name], abs=2e-5 + last_place)
     other = load_config(embedding_settings(training={"epochs": 2, "temperature": 0.1}))
     with pytest.raises(CheckpointError, match=r"training\.ema|training\.temperature"):
         train(other, tmp_path / "whole", resume=True)

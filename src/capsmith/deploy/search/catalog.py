@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from capsmith.core.database import Database, DatabaseFormat
+from capsmith.deploy.folder.names import name_inside
 from capsmith.deploy.search.index_file import ADVICE, ImageIndexError, IndexBusy
 from capsmith.deploy.search.vector_file import VectorFile
 
@@ -165,3 +166,15 @@ def check_blocks(database: Database, files: Sequence[VectorFile]) -> None:
         end = first + count
     if end != files[0].rows:
         raise ImageIndexError(f"{database.path} is damaged ({end} of {files[0].rows} vectors known): {ADVICE}")
+
+
+def checked_name(database: Database, name: bytes) -> str:
+    """Returns the path of an image relative to the folder of the images, as the database has it.
+
+    Raises:
+        ImageIndexError: It leads out of the folder: the index was tampered with.
+    """
+    try:
+        return name_inside(name)
+    except ValueError as error:
+        raise ImageIndexError(f"{database.path} is damaged: {error}; {ADVICE}") from error

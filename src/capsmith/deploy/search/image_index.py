@@ -11,10 +11,10 @@ import numpy as np
 from capsmith.core.database import Database
 from capsmith.core.errors import ConfigError
 from capsmith.core.files import path_argument
-from capsmith.deploy.folder.names import name_inside, printable_name
-from capsmith.deploy.search.catalog import CHECKED, check_blocks, read_catalog, root_of
+from capsmith.deploy.folder.names import printable_name
+from capsmith.deploy.search.catalog import CHECKED, check_blocks, checked_name, read_catalog, root_of
 from capsmith.deploy.search.hits import By, Candidate, Hit, hits_of, require_by, wanted
-from capsmith.deploy.search.index_file import ADVICE, ImageIndexError, IndexFile
+from capsmith.deploy.search.index_file import ImageIndexError, IndexFile
 from capsmith.deploy.search.vector_file import KINDS
 from capsmith.deploy.search.view import Queries, View, current_view
 from capsmith.deploy.search.words import best_captions
@@ -111,10 +111,7 @@ class ImageIndex:
         rows = self._database.rows("SELECT name FROM images WHERE id = ?", (id,))
         if not rows:
             raise UnknownImage(f"there is no image {id} in {self.folder}")
-        try:
-            return self.root / name_inside(rows[0][0])
-        except ValueError as error:
-            raise ImageIndexError(f"{self._database.path} is damaged: {error}; {ADVICE}") from error
+        return self.root / checked_name(self._database, rows[0][0])
 
     def find(self, path: str) -> int:
         """Returns the number of the image with this path, relative to the folder of the images or complete.
@@ -272,6 +269,7 @@ class ImageIndex:
                 part,
             ):
                 id, look, row, caption = image
+                checked_name(self._database, name)  # of duplicates too, whose files are not opened here
                 found.setdefault(value, []).append((id, printable_name(name), look, row, caption))
         candidates = []
         for value in values:

@@ -35,7 +35,7 @@ def prepare(
         ConfigError: The changes are invalid.
     """
     if model.external:
-        load = _external(model, settings, overrides)
+        load = _external(model, settings, overrides, load_keras)
     elif _is_plain(model, overrides):
         load = _export(model, settings)
     else:
@@ -67,9 +67,13 @@ def _export(model: NamedPath, settings: ServeSettings) -> Load:
     return load
 
 
-def _external(model: NamedPath, settings: ServeSettings, overrides: Sequence[str]) -> Load:
+def _external(
+    model: NamedPath, settings: ServeSettings, overrides: Sequence[str], load_keras: Callable[[], None] | None
+) -> Load:
     from capsmith.models.external.load import load_external
 
+    if load_keras is not None and model.external.startswith("hub:"):
+        load_keras()
     captioner = load_external(model.external, overrides)
     return lambda: served_model(model.name, captioner, settings)
 

@@ -88,10 +88,18 @@ class ServedModel:
         check_bounds(options)
         search = options.get("search")
         settings = {name: value for name, value in options.items() if name != "search"}
-        decoding = self.captioner.chosen(search, settings)
+        try:
+            decoding = self.captioner.chosen(search, settings)
+        except ConfigError as error:
+            raise self.renamed(error) from error
         if settings and self.kind != EXTERNAL:  # not with captioner.wishes(…), of the batcher's thread
             resolve(decoding, self.captioner.vocabulary, self.captioner.config.text)
         return decoding
+
+    def renamed(self, error: ConfigError) -> ConfigError:
+        """Returns an error for clients: a captioner of others calls itself by a path or a command."""
+        own = self.captioner.engine.name if self.kind == EXTERNAL else ""
+        return ConfigError(str(error).replace(own, self.name)) if own else error
 
     def describe(self) -> dict[str, Any]:
         """Returns what a client should know about it: no path, nothing about the machine."""
@@ -210,7 +218,9 @@ def named_paths(arguments: Sequence[str]) -> list[NamedPath]:
     found = [_named(argument) for argument in arguments or [STARTER]]
     for place, one in enumerate(found):
         if one.name in [other.name for other in found[:place]]:
-            raise ConfigError(f"two models are called {one.name}: give one another name, as in {one.name}-2={one.path}")
+            raise ConfigError(
+                f"two models are called {one.name}: give one another name, as in {one.name}-2={one.external or one.path}"
+            )
     return found
 
 

@@ -100,7 +100,7 @@ class Service:
         try:
             return await self.answered(request, self.captioned(model, body.images, decoding, options.attention, field))
         except ConfigError as error:
-            raise _invalid(error) from error
+            raise _invalid(model.renamed(error)) from error
 
     async def answered(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
         """Returns what a coroutine computes for a request, unless its client goes away.

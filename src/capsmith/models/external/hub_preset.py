@@ -14,7 +14,6 @@ from capsmith.models.external.hugging_face import DOCS
 from capsmith.vision.framing import ImageSize, Resize
 from capsmith.vision.hub.presets import ADVICE, CONFIG, CONVERTER, PresetKind, read_config, require_files
 from capsmith.vision.hub.trees import check_tree, require_shards_inside
-from capsmith.vision.weights import count_numbers
 
 TASK, PREPROCESSOR, TOKENIZER = "task.json", "preprocessor.json", "tokenizer.json"
 _ASSETS = "assets/tokenizer/"
@@ -171,6 +170,8 @@ def _require_known(value: dict[str, Any], path: Path) -> None:
 
 def _require_enough_numbers(folder: Path, config: dict[str, Any]) -> None:
     """Raises CheckpointError if config.json describes a far larger network than the weights files hold."""
+    from capsmith.vision.weights import count_numbers  # imports Keras
+
     try:
         found = sum(count_numbers(path) for path in sorted(folder.glob("model*.weights.h5")))
     except FeatureError as error:

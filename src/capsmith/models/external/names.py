@@ -1,5 +1,6 @@
 """Names of captioners of others: a prefix, and what follows it. It imports nothing heavy."""
 
+import os
 from pathlib import Path
 
 PREFIXES = {
@@ -13,7 +14,7 @@ PREFIXES = {
 def is_external(name: str | Path) -> bool:
     """Returns whether a name has one of the prefixes, such as ``blip:FOLDER``, and is no file of this name."""
     prefix, colon, _ = str(name).partition(":")
-    return bool(colon) and prefix in PREFIXES and not Path(name).exists()
+    return bool(colon) and prefix in PREFIXES and not os.path.exists(name)
 
 
 def model_argument(argument: str) -> str | Path:

@@ -57,7 +57,7 @@ def load_program(command: str) -> "ProgramEngine":
     if not parts:
         raise ConfigError("exec: needs a command, such as exec:'python caption.py'")
     if shutil.which(parts[0]) is None:
-        raise ConfigError(f"exec:{escaped(command)[:80]}: there is no program {escaped(parts[0])[:80]!r}")
+        raise ConfigError(f"exec:{escaped(command)[:80]}: there is no program {escaped(parts[0])[:300]!r}")
     return ProgramEngine(command, parts)
 
 
@@ -147,7 +147,7 @@ class _Process:
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{name} cannot be started: {getattr(error, 'strerror', None) or error}") from error
+            raise CapsmithError(f"{name} cannot be started: {getattr(error, 'strerror', None) or error}") from error
         pipes = self._process.stdin, self._process.stdout, self._process.stderr
         self._input, output, errors = (cast(IO[bytes], pipe) for pipe in pipes)
         self._lines: queue.Queue[bytes] = queue.Queue(_AHEAD)
@@ -259,7 +259,7 @@ def _captions(line: bytes, answer: str, name: str, path: str) -> list[str]:
     captions = values.get("captions", [values.get("caption")])
     if not isinstance(captions, list) or not captions or not all(isinstance(one, str) for one in captions):
         raise CapsmithError(f"{answer} without a caption: it needs a key caption, a text")
-    return [" ".join(one.split()) for one in captions]
+    return [escaped(" ".join(one.split())) for one in captions]
 
 
 def _shown(line: bytes) -> str:

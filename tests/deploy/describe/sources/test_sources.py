@@ -98,6 +98,7 @@ def test_a_spent_limit_is_waited_for_or_said(pixabay, server, monkeypatch):
     ("answers", "tries", "said"),
     [
         ([fail(400, f"[ERROR 400] bad key {KEY}".encode())], 1, "ERROR 400"),
+        ([fail(400, b"the address " + b"x" * 150 + f" had {KEY} in it".encode() * 9)], 1, "400: the address"),
         ([fail(429, X_RateLimit_Reset="999")], 1, "429"),
         ([fail(500)] * 3, 3, "500"),
         ([fail(302, b"", Location="https://example.org/?stolen")], 1, "redirects"),
@@ -155,7 +156,7 @@ def test_a_wrong_and_a_missing_key(server, tmp_path, monkeypatch):
     assert open_source("pixabay").name == "Pixabay"
 
 
-BAD = ("missing", "page", "broken", "endless", "garbage", "empty", "local", "circle", "slow")
+BAD = ("missing", "page", "broken", "endless", "garbage", "empty", "local", "circle", "slow", "superscript")
 
 
 def test_a_list_of_addresses_skips_what_cannot_be_had(server, tmp_path, monkeypatch):
@@ -180,6 +181,33 @@ def test_a_list_of_addresses_skips_what_cannot_be_had(server, tmp_path, monkeypa
     asked = len(server.paths)
     assert len(list(AddressList.read(path, 1, DownloadCache(tmp_path / "cache")).images(""))) == 1
     assert len(server.paths) == asked  # kept
+
+
+@pytest.mark.parametrize("name", ["drip", "trailers"])
+def test_an_answer_without_end_is_ended(server, monkeypatch, name):
+    monkeypatch.setattr(http, "_DEADLINE", 0.3)
+    monkeypatch.setattr(http, "TRIES", 1)
+    begin = http.time.monotonic()
+    with pytest.raises(http.HttpError, match=r"longer than 0\.3 s"):
+        http.get(f"{server.address}/{name}", 1000)
+    assert http.time.monotonic() - begin < 5
+
+
+def test_addresses_are_written_in_ascii(server):
+    assert http.get(f"{server.address}/red.png/schön 1.png", 9999).body
+    assert server.paths == ["/red.png/sch%C3%B6n%201.png"]
+    with pytest.raises(http.HttpError, match="not an address"):
+        http.get(f"{server.address}/\ud800", 9999)
+
+
+def test_images_that_are_just_downloaded_are_not_removed_from_a_small_cache(server, tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text(f"{server.address}/red.png\n{server.address}/blue.png\n", encoding="utf-8")
+    cache = DownloadCache(tmp_path / "cache", limit=10)
+    cache.write("old", b"0123456789")
+    assert colours(AddressList.read(path, 9, cache).images("")) == [0, 2]
+    assert colours(list(AddressList.read(path, 9, cache).images(""))) == [0, 2]
+    assert cache.read("old") is None
 
 
 def test_a_list_without_a_single_image_is_an_error(server, tmp_path):

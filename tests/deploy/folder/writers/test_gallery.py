@@ -130,7 +130,7 @@ def test_chromium_shows_it(photos):
         errors = []
         tab.on("console", lambda message: errors.append(message.text))
         tab.goto((photos / "captions.html").as_uri())
-        assert tab.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+        tab.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
         names = [image.get_attribute("alt") for image in tab.get_by_role("img").all()]
         assert names == list(captions.values()) and not errors
         axe = pytest.importorskip("axe_playwright_python.sync_playwright")

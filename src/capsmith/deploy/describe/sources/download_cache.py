@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,8 +64,12 @@ class DownloadCache:
         with atomic(self.path(key), "wb") as file:
             file.write(data)
 
-    def trim(self) -> None:
-        """Removes the files that were not used for longest, until the rest is small enough."""
+    def trim(self, needed: Collection[Path] = ()) -> None:
+        """Removes the files that were not used for longest, until the rest is small enough.
+
+        Args:
+            needed: Files that are not removed.
+        """
         stamps = []
         for path in self.folder.glob(f"*{_ENDING}"):
             with suppress(OSError):
@@ -75,6 +79,8 @@ class DownloadCache:
         for _, size, path in sorted(stamps):
             if excess <= 0:
                 break
+            if path in needed:
+                continue
             with suppress(OSError):
                 path.unlink()
             excess -= size

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from capsmith.core.errors import CapsmithError, escaped, one_line
 from capsmith.core.log import get_logger
@@ -46,7 +47,7 @@ def download_images(downloads: Sequence[Download], cache: DownloadCache) -> Iter
         CapsmithError: None can be had: the first reason.
     """
     first: CapsmithError | None = None
-    found = False
+    found: set[Path] = set()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="download") as pool:
         results = [pool.submit(_downloaded, one, cache) for one in downloads]
         try:
@@ -56,12 +57,12 @@ def download_images(downloads: Sequence[Download], cache: DownloadCache) -> Iter
                     first = first or image
                     _log.warning(str(image))
                 else:
-                    found = True
+                    found.add(image.path)
                     yield image
         finally:
             for result in results:
                 result.cancel()
-    cache.trim()
+    cache.trim(found)
     if first is not None and not found:
         raise first
 

@@ -124,7 +124,7 @@ class Pixabay:
 def _pause(answer: Answer) -> float:
     """Returns how many seconds the API takes no requests."""
     left, reset = (answer.headers.get(f"x-ratelimit-{name}", "") for name in ("remaining", "reset"))
-    return float(reset) if left == "0" and reset.isdigit() else 0.0
+    return float(reset) if left == "0" and reset.isdecimal() else 0.0
 
 
 def _shortened(query: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from capsmith.core.errors import CapsmithError, escaped, one_line
+from capsmith.core.errors import CapsmithError, ConfigError, DataError, ImageError, escaped, one_line
 from capsmith.core.log import get_logger
 from capsmith.deploy.search.image_index import UnknownImage
 from capsmith.deploy.search.index_file import ImageIndexError
@@ -65,7 +65,9 @@ def require_images(body: Body) -> str:
 
 @contextmanager
 def problems(**fields: str) -> Iterator[None]:
-    """Turns errors of libraries and indexes into problems.
+    """Turns errors of libraries, indexes, detectors and captioners into problems.
+
+    Only those about a request are answered with their message: others may name files and commands.
 
     Args:
         **fields: The fields of the request to which an error belongs whose message has a word: ``word=field``.
@@ -85,7 +87,10 @@ def problems(**fields: str) -> Iterator[None]:
     except ImageIndexError as error:  # its message names the folder
         log.error("an index cannot be searched: %s", escaped(one_line(error))[:500])
         raise Problem(500, "the index cannot be searched; the log of the service says more") from error
-    except CapsmithError as error:
+    except (ConfigError, DataError, ImageError) as error:
         message = escaped(one_line(error))
         field = next((field for word, field in fields.items() if word in message), None)
         raise Problem(422, message, [{"field": field, "detail": message}] if field else ()) from error
+    except CapsmithError as error:
+        log.error("a request cannot be answered: %s", escaped(one_line(error))[:500])
+        raise Problem(500, "an error of the service; its log says more") from error
