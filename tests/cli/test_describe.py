@@ -44,6 +44,8 @@ def test_the_starter_alone_needs_no_keras(photo, tmp_path, capsys, monkeypatch):
     record = json.loads(output.out)
     assert record["caption"]["text"] and record["omitted"].keys() >= {"objects", "similar", "recommendations"}
     assert "--detector" in output.err and "--library" in output.err
+    assert "note: found" not in output.err and "images of the source" in output.err
+    assert "images of the source" in (tmp_path / "out.html").read_text()
     assert GENERATOR in (tmp_path / "out.html").read_text()[:400]
     assert "keras" not in sys.modules
 

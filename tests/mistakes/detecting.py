@@ -35,6 +35,11 @@ def _(shop: Workshop) -> list[str]:
     return _detect(shop)
 
 
+@mistake("a detector in PyTorch's form", "model.pt", "not an ONNX file", "docs/detection.md")
+def _(shop: Workshop) -> list[str]:
+    return _detect(shop, model=str(shop.write("model.pt", b"weights")))
+
+
 @mistake("a detector that is a run", "run")
 def _(shop: Workshop) -> list[str]:
     return _detect(shop, model=str(shop.run()))

@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from capsmith.core.errors import CapsmithError, ConfigError, ImageError
     from capsmith.core.terminal import print_error, print_json, require_output
     from capsmith.deploy.describe.pipeline import MAX_TOP
+    from capsmith.deploy.describe.record import part_title
     from capsmith.deploy.folder.selection import select
 
     if not 1 <= args.top <= MAX_TOP:
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         print_error(note)
     for part, reason in describer.missing().items():
         if part in _HINTS:
-            print_error(f"note: {part} left out: {reason} ({_HINTS[part]})")
+            print_error(f"note: {part_title(part)} left out: {reason} ({_HINTS[part]})")
     failed: list[Exception] = list(selection.failed)
     described: list[tuple[Any, Any]] = []
     query = None if args.query == "auto" else args.query
@@ -107,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         except ImageError as error:
             failed.append(error)
             continue
-        failed += [CapsmithError(f"{path}: {part}: {reason}") for part, reason in one.failed.items()]
+        failed += [CapsmithError(f"{path}: {part_title(part)}: {reason}") for part, reason in one.failed.items()]
         if args.json:
             print_json(one.as_dict())
         else:
@@ -166,11 +167,10 @@ def _library(args: argparse.Namespace) -> Any:
 def _detector(args: argparse.Namespace) -> Any:
     if args.detector is None:
         return None
-    from capsmith.cli.keras_import import load_keras
+    from capsmith.cli.keras_import import load_keras_for
     from capsmith.vision.detection import load_detector
 
-    if args.detector.startswith("hub:"):
-        load_keras()
+    load_keras_for(args.detector)
     return load_detector(args.detector)
 
 

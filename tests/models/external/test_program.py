@@ -109,6 +109,15 @@ def test_a_silent_program_is_ended_with_its_children(photos, tmp_path, monkeypat
     assert not _alive(group)
 
 
+@pytest.mark.parametrize(("name", "asks"), [("exec:tail", True), ("exec:tail -n 1", False)])
+def test_a_command_of_one_word_that_is_silent_may_lack_quotation_marks(photos, monkeypatch, name, asks):
+    monkeypatch.setenv(TIMEOUT, "0.5")
+    captioner = load_external(name)
+    with pytest.raises(CapsmithError, match=TIMEOUT) as caught:
+        captioner.caption(photos / "red.png")
+    assert ("quotation marks" in str(caught.value)) == asks
+
+
 def test_a_child_that_left_the_group_and_keeps_the_output_holds_nothing_up(photos, monkeypatch):
     monkeypatch.setenv(TIMEOUT, "0.5")
     captioner, start = load_external(command("escape")), time.monotonic()

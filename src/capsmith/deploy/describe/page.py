@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from capsmith.core.errors import ImageError, escaped
 from capsmith.core.files import atomic
 from capsmith.core.pages.environment import environment
-from capsmith.deploy.describe.record import Description, GroundedWord, Similar, SimilarImage
+from capsmith.deploy.describe.record import Description, GroundedWord, Similar, SimilarImage, part_title
 from capsmith.vision.detection.detector import Detected, Detection
 from capsmith.vision.images import ImageSource
 from capsmith.vision.thumbnails import thumbnail
@@ -153,7 +153,11 @@ def page(described: Sequence[tuple[ImageSource, Description]], folder: Path) -> 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="page") as pool:
         views = list(pool.map(lambda pair: _view(pair[0], pair[1], folder), described))
     title = views[0].name if len(views) == 1 else f"{len(views)} images described"
-    return environment("capsmith.deploy.describe").get_template("describe.html").render(title=title, views=views)
+    return (
+        environment("capsmith.deploy.describe")
+        .get_template("describe.html")
+        .render(title=title, views=views, part_title=part_title)
+    )
 
 
 def _view(image: ImageSource, one: Description, folder: Path) -> View:

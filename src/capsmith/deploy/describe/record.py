@@ -32,6 +32,12 @@ from capsmith.vision.detection.detector import Detected
 Part = Literal["caption", "objects", "grounding", "similar", "found", "recommendations"]
 """What an image is described by."""
 PARTS: tuple[Part, ...] = get_args(Part)
+_TITLES = {"similar": "similar images of the index", "found": "similar images of the source"}
+
+
+def part_title(part: str) -> str:
+    """Returns the name of a part for people."""
+    return _TITLES.get(part, part)
 
 
 @dataclass(frozen=True)

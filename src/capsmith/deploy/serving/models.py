@@ -218,8 +218,9 @@ def named_paths(arguments: Sequence[str]) -> list[NamedPath]:
     found = [_named(argument) for argument in arguments or [STARTER]]
     for place, one in enumerate(found):
         if one.name in [other.name for other in found[:place]]:
-            path = one.external or one.path
-            raise ConfigError(f"two models are called {one.name}: give one another name, as in {one.name}-2={path}")
+            raise ConfigError(
+                f"two models are called {one.name}: give one another name, as in {one.name}-2={one.external or one.path}"
+            )
     return found
 
 

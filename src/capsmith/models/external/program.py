@@ -171,9 +171,10 @@ class _Process:
                 self._input.flush()
                 line = self._lines.get(timeout=seconds)
         except queue.Empty:
+            quotes = "" if " " in self._name else "is the whole command in quotation marks, and "
             raise CapsmithError(
-                f"{self._name} did not answer within {seconds:g} s: does it flush its output? {TIMEOUT} sets another "
-                "number of seconds"
+                f"{self._name} did not answer within {seconds:g} s: {quotes}does it flush its output? {TIMEOUT} sets "
+                "another number of seconds"
             ) from None
         except OSError:  # it has ended
             pass

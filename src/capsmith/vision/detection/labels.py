@@ -32,7 +32,7 @@ def labels_for(count: int, given: Sequence[str] | None, model: str) -> list[str 
     if given is not None and len(given) == count:
         return list(given)
     if given is not None and tuple(given) != COCO:
-        raise ConfigError(f"{model} has {count:,} classes, but {len(given):,} names are given: one for each is needed")
+        raise ConfigError(f"{model} has {count:,} classes, and was given names for {len(given):,}: each needs one")
     if count == len(COCO):
         return list(COCO)
     if count in (90, 91, 92):  # by COCO's identifiers, from 1 or from 0; YOLOS and DETR add one without a meaning

@@ -8,6 +8,7 @@ from capsmith.vision.detection.class_names import read_names
 from capsmith.vision.detection.detector import Detector
 
 _HUB = "hub:"
+_WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors", ".h5", ".keras", ".tflite", ".engine", ".xml")
 
 
 def load_detector(
@@ -36,6 +37,8 @@ def load_detector(
     path = Path(model).expanduser()
     if not str(model) or (path.suffix.lower() != ".onnx" and not path.exists()):
         raise ConfigError(f"{escaped(str(model))}: neither a file nor hub: and a preset of keras-hub")
+    if path.suffix.lower() in _WEIGHTS:
+        raise ConfigError(f"{escaped(str(model))}: not an ONNX file: docs/detection.md says how to export one")
     from capsmith.vision.detection.onnx_detector import OnnxDetector
 
     return OnnxDetector(path, threshold, names)
