@@ -219,7 +219,8 @@ def named_paths(arguments: Sequence[str]) -> list[NamedPath]:
     for place, one in enumerate(found):
         if one.name in [other.name for other in found[:place]]:
             raise ConfigError(
-                f"two models are called {one.name}: give one another name, as in {one.name}-2={one.external or one.path}"
+                f"two models are called {one.name}: give one another name, as in "
+                f"{one.name}-2={one.external or one.path}"
             )
     return found
 
