@@ -1,6 +1,6 @@
 """A captioner of others in the service."""
 
-from capsmith.core.errors import ConfigError
+from capsmith.core.errors import ConfigError, ImageError
 from capsmith.deploy.serving.app import create_app
 from capsmith.deploy.serving.loading import prepare
 from capsmith.deploy.serving.models import Models, named_paths
@@ -36,6 +36,14 @@ def test_a_program_is_served():
         refused = client.post("/v1/captions", files=photo)
         assert refused.status_code == 422 and refused.json()["errors"][0]["field"] == "max_length", refused.text
         assert "colours" in refused.text and "caption_program" not in refused.text
+
+        def refuse_image(*arguments):
+            raise ImageError("the image: shows too little")
+
+        engine.decode = refuse_image
+        for path in ("captions", "descriptions"):
+            refused = client.post(f"/v1/{path}", files=photo)
+            assert refused.status_code == 422 and refused.json()["detail"] == "the image: shows too little"
 
 
 def test_a_program_that_fails_is_an_error_of_the_service_that_tells_nothing_about_it(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
-from capsmith.core.errors import ConfigError, escaped, one_line, out_of_memory
+from capsmith.core.errors import ConfigError, ImageError, escaped, one_line, out_of_memory
 from capsmith.deploy.serving.batcher import Closed, Overloaded
 from capsmith.deploy.serving.bodies import BodyReader, ClientGone, UploadMemory
 from capsmith.deploy.serving.embedding.embeddings import Embeddings
@@ -101,6 +101,8 @@ class Service:
             return await self.answered(request, self.captioned(model, body.images, decoding, options.attention, field))
         except ConfigError as error:
             raise _invalid(model.renamed(error)) from error
+        except ImageError as error:  # a captioner of others refuses an image that can be read
+            raise Problem(422, escaped(one_line(error))) from error
 
     async def answered(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
         """Returns what a coroutine computes for a request, unless its client goes away.
