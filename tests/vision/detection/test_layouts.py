@@ -39,7 +39,7 @@ def test_a_threshold_and_a_users_names(tmp_path):
 @pytest.mark.parametrize("labels", [["one"], [f"c{i}" for i in range(50)]])
 def test_another_number_of_names_is_refused(labels, tmp_path):
     path = saved(LAYOUTS["YOLOv8, v9, v11"][1](), tmp_path / "detector.onnx")
-    with pytest.raises(ConfigError, match=f"3 classes, but {len(labels)} "):
+    with pytest.raises(ConfigError, match=f"3 classes, and was given names for {len(labels)}:"):
         load_detector(path, labels=labels)
 
 
