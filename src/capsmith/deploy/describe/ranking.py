@@ -4,6 +4,7 @@ N images · d dimensions of the joint space · v dimensions of visual vectors.
 """
 
 import os
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -55,6 +56,7 @@ class SourceRanking:
     def __init__(self, source: Source, vectors: EmbedPart) -> None:
         self.source, self._vectors = source, vectors
         self._known: OrderedDict[tuple[Path, Stamp | None], Vectors] = OrderedDict()
+        self._lock = threading.Lock()
 
     def similar(self, query: str, vectors: Vectors, top: int, image: ImageSource) -> Similar:
         """Returns the images that the source finds and that are most like an image, without the image itself.
@@ -69,7 +71,8 @@ class SourceRanking:
             CapsmithError: The source has no image, or cannot be asked.
         """
         images = [one for one in self._images(query) if not _same(one.path, image)]
-        pairs = list(self._embedded(images))
+        with self._lock:  # several threads may describe images
+            pairs = list(self._embedded(images))
         query = query if self.source.reads_query else ""
         if not pairs:
             raise CapsmithError(f"{self.source.name} has no other image" + (f" for {query!r:.200}" if query else ""))
