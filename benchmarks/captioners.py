@@ -3,7 +3,7 @@
     python -m benchmarks.captioners starter runs/mine blip:FOLDER 'exec:python caption.py' --dataset flickr8k.yaml \
         --set data.root=… [--split dev] [--images 200] [--out table.json]
 
-Models are runs, exports, saved ensembles or captioners of others, each with its own search. Each captions the same
+Models are runs, exports, saved ensembles or third-party captioners, each with its own search. Each captions the same
 image files in a process of its own, one model after another, so that none sees what another has loaded. The columns:
 
 - scores with their 95 % interval, by one scorer; ``control`` is the last metric with the captions on other images;

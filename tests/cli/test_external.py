@@ -1,4 +1,4 @@
-"""Captioners of others in commands: a program that names colours captions images, folders and a split."""
+"""Third-party captioners in commands: a program that names colours captions images, folders and a split."""
 
 import json
 import shutil

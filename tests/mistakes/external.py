@@ -1,4 +1,4 @@
-"""Captioners of others: their names, what programs answer, and what they cannot do."""
+"""Third-party captioners: their names, what programs answer, and what they cannot do."""
 
 import contextlib
 import os

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=model_argument,
         metavar="[RUN]",
         help="a run directory, an export or a saved ensemble; several before the images form an ensemble; or a "
-        "captioner of others: blip:NAME, hub:PRESET, exec:COMMAND; by default the starter, which comes with capsmith",
+        "third-party captioner: blip:NAME, hub:PRESET, exec:COMMAND; by default the starter, which comes with capsmith",
     )
     parser.add_argument(
         "images",

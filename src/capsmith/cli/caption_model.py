@@ -49,7 +49,7 @@ def plain_model(model: str | Path, plugins: bool = False) -> CaptionModel:
     """Returns a model with its own settings.
 
     Args:
-        model: A run, an export, a saved ensemble, ``starter``, or the name of a captioner of others.
+        model: A run, an export, a saved ensemble, ``starter``, or the name of a third-party captioner.
         plugins: It may need the plugins that were loaded.
     """
     return _model([model], {}, [], False, plugins)
@@ -66,14 +66,14 @@ def _model(
 
 
 def _external(names: Sequence[str], overrides: Sequence[str], average: bool) -> CaptionModel:
-    """Returns a captioner of others, which has to be loaded to know what it can do."""
+    """Returns a third-party captioner, which has to be loaded to know what it can do."""
     from capsmith.core.errors import ConfigError
     from capsmith.models.external.load import load_external
     from capsmith.models.external.names import is_external
 
     if len(names) > 1 or average:
         external = next(name for name in names if is_external(name))
-        raise ConfigError(f"{external}: a captioner of others forms no ensemble: name it alone")
+        raise ConfigError(f"{external}: a third-party captioner forms no ensemble: name it alone")
     load_keras_for(names[0])
     captioner = load_external(names[0], overrides)
     return CaptionModel(captioner.config, [], False, lambda: captioner, lambda: captioner.engine.fingerprint)

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="MODEL",
-        help="the captioner: a run, an export, or one of others such as blip:NAME; by default the starter",
+        help="the captioner: a run, an export, or a third-party one such as blip:NAME; by default the starter",
     )
     parser.add_argument("--detector", metavar="MODEL.onnx", help="finds objects, which confirm words of the caption")
     parser.add_argument(

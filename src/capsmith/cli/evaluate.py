@@ -21,13 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="RUN",
         help="a run directory, an export or a saved ensemble; several form an ensemble; or, with --dataset, a "
-        "captioner of others: blip:NAME, hub:PRESET, exec:COMMAND",
+        "third-party captioner: blip:NAME, hub:PRESET, exec:COMMAND",
     )
     parser.add_argument(
         "--dataset",
         type=Path,
         metavar="CONFIG",
-        help="the config whose data a captioner of others is scored on; runs have their own",
+        help="the config whose data a third-party captioner is scored on; runs have their own",
     )
     add_average(parser)
     parser.add_argument("--split", choices=("train", "dev", "test"), default="test", help="default: test")
@@ -79,12 +79,12 @@ def _evaluated(args: argparse.Namespace) -> "Evaluation | RetrievalEvaluation":
 
 
 def _external(args: argparse.Namespace, name: str) -> "Evaluation":
-    """Evaluates a captioner of others."""
+    """Evaluates a third-party captioner."""
     from capsmith.core.errors import ConfigError
     from capsmith.evaluation.external import evaluate_external
 
     if len(args.runs) > 1 or args.average:
-        raise ConfigError(f"{name}: a captioner of others forms no ensemble: name it alone")
+        raise ConfigError(f"{name}: a third-party captioner forms no ensemble: name it alone")
     if args.dataset is None:
         raise ConfigError(f"{name} has no data of its own: name a config by --dataset, such as flickr8k.yaml")
     load_keras_for(name)

@@ -42,7 +42,7 @@ def load_keras_for(name: str) -> None:
     """Imports Keras, as ``load_keras``, if a model is named that keras-hub computes and keras-hub is installed.
 
     Args:
-        name: A captioner of others or a detector, such as ``hub:PRESET``.
+        name: A third-party captioner or a detector, such as ``hub:PRESET``.
     """
     if name.startswith("hub:") and find_spec("keras_hub") is not None:
         load_keras()

@@ -10,7 +10,10 @@ from capsmith.models.external.names import model_argument
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument(
-        "run", type=model_argument, metavar="RUN", help="a run directory or a saved ensemble, or a captioner of others"
+        "run",
+        type=model_argument,
+        metavar="RUN",
+        help="a run directory or a saved ensemble, or a third-party captioner",
     )
     parser.add_argument("--layers", action="store_true", help="list the encoder's layers one by one")
     parser.add_argument("--diagram", type=Path, metavar="OUT.svg", help="also draw the (first) model")
@@ -44,13 +47,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _external(name: str, args: argparse.Namespace) -> None:
-    """Prints a line about a captioner of others."""
+    """Prints a line about a third-party captioner."""
     from capsmith.core.errors import ConfigError
     from capsmith.core.terminal import print_line
     from capsmith.models.external.load import load_external
 
     if args.layers or args.diagram is not None:
         option = "--layers" if args.layers else "--diagram"
-        raise ConfigError(f"{option}: {name} is a captioner of others, whose layers are not known here")
+        raise ConfigError(f"{option}: {name} is a third-party captioner, whose layers are not known here")
     load_keras_for(name)
     print_line(load_external(name).summary())

@@ -1,4 +1,4 @@
-"""Evaluation of a captioner of others on a split of a data set: it has no run, so a config names the images."""
+"""Evaluation of a third-party captioner on a split of a data set: it has no run, so a config names the images."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ def evaluate_external(
     overrides: Sequence[str] = (),
     out: str | Path | None = None,
 ) -> Evaluation:
-    """Captions a split of a data set with a captioner of others, scores the captions, and writes the report.
+    """Captions a split of a data set with a third-party captioner, scores the captions, and writes the report.
 
     Args:
         name: The captioner, such as ``blip:FOLDER``.

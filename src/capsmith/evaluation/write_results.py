@@ -38,7 +38,7 @@ def write_results(
         control: The same for captions of other images.
         references: The references of each image.
         paths: The file of each image.
-        model: The name of a captioner of others, of which the config describes the data only.
+        model: The name of a third-party captioner, of which the config describes the data only.
     """
     write_text(directory / PREDICTIONS, predictions_text(captions))
     control_values = {name: score.value for name, score in control.items()}

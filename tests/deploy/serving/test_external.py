@@ -1,4 +1,4 @@
-"""A captioner of others in the service."""
+"""A third-party captioner in the service."""
 
 from capsmith.core.errors import ConfigError, ImageError
 from capsmith.deploy.serving.app import create_app

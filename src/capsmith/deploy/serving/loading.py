@@ -25,7 +25,7 @@ def prepare(
     """Checks a model and the changes to its search, before anything is loaded that takes time.
 
     Args:
-        model: Its name and its run, export or saved ensemble, or a captioner of others.
+        model: Its name and its run, export or saved ensemble, or a third-party captioner.
         settings: The limits.
         overrides: Changes to its config, such as ``"decoding.beam_size=3"``.
         load_keras: Called before Keras is imported.

@@ -18,7 +18,7 @@ from capsmith.models.model_paths import is_model
 from capsmith.models.wishes import resolve
 
 EXTERNAL = "external"
-"""The kind of captioners of others."""
+"""The kind of third-party captioners."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _OTHER = re.compile(r"[^A-Za-z0-9._\-]+")
 
@@ -37,7 +37,7 @@ class NamedPath(NamedTuple):
     Attributes:
         name: Its name in requests.
         path: Its run, export or saved ensemble.
-        external: In place of a path, the name of a captioner of others.
+        external: In place of a path, the name of a third-party captioner.
     """
 
     name: str
@@ -97,7 +97,7 @@ class ServedModel:
         return decoding
 
     def renamed(self, error: ConfigError) -> ConfigError:
-        """Returns an error for clients: a captioner of others calls itself by a path or a command."""
+        """Returns an error for clients: a third-party captioner calls itself by a path or a command."""
         own = self.captioner.engine.name if self.kind == EXTERNAL else ""
         return ConfigError(str(error).replace(own, self.name)) if own else error
 

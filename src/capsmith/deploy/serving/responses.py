@@ -78,7 +78,7 @@ class ModelDescription(BaseModel):
 
     name: str = Field(description="Name, for the field `model` of a request.")
     default: bool = Field(description="Whether it captions requests that name no model.")
-    kind: str = Field(description="`run`, `export`, `ensemble`, or `external`: a captioner of others.")
+    kind: str = Field(description="`run`, `export`, `ensemble`, or `external`: a third-party captioner.")
     attends: bool = Field(description="Whether it can show where it looked for each word.")
     words: int = Field(ge=0, description="Size of its vocabulary; 0 if that is unknown.")
     trained_on: str | None = Field(description="What it was trained on, if that is known.")

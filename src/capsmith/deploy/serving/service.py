@@ -101,7 +101,7 @@ class Service:
             return await self.answered(request, self.captioned(model, body.images, decoding, options.attention, field))
         except ConfigError as error:
             raise _invalid(model.renamed(error)) from error
-        except ImageError as error:  # a captioner of others refuses an image that can be read
+        except ImageError as error:  # a third-party captioner refuses an image that can be read
             raise Problem(422, escaped(one_line(error))) from error
 
     async def answered(self, request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -12,7 +12,7 @@ from capsmith.models.wishes import without_file
 
 
 def external_fingerprint(name: str, overrides: Sequence[str] = ()) -> str:
-    """Returns the hash of a captioner of others and of its search; errors as for ``loading.prepare``."""
+    """Returns the hash of a third-party captioner and of its search; errors as for ``loading.prepare``."""
     from capsmith.models.external.load import load_external
 
     captioner = load_external(name, overrides)

@@ -1,1 +1,1 @@
-"""Captioners of others, behind one interface."""
+"""Third-party captioners, behind one interface."""

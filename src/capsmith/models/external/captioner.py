@@ -1,4 +1,4 @@
-"""A captioner of others with the methods of a ``Captioner``: for commands, folders, evaluation, the service.
+"""A third-party captioner with the methods of a ``Captioner``: for commands, folders, evaluation, the service.
 
 B images.
 """

@@ -1,4 +1,4 @@
-"""What captioners of others are asked for, and what they return."""
+"""What third-party captioners are asked for, and what they return."""
 
 from dataclasses import dataclass
 

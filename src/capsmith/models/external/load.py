@@ -1,4 +1,4 @@
-"""Loads captioners of others by their names."""
+"""Loads third-party captioners by their names."""
 
 import importlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from capsmith.models.external.names import PREFIXES
 
 
 def load_external(name: str, overrides: Sequence[str] = ()) -> ExternalCaptioner:
-    """Loads a captioner of others.
+    """Loads a third-party captioner.
 
     Args:
         name: ``blip:FOLDER``, ``blip:OWNER/NAME``, ``hub:PRESET``, ``hub:FOLDER`` or ``exec:COMMAND``.
@@ -24,7 +24,7 @@ def load_external(name: str, overrides: Sequence[str] = ()) -> ExternalCaptioner
     prefix, _, rest = name.partition(":")
     if prefix not in PREFIXES:
         known = ", ".join(f"{one}:" for one in PREFIXES)
-        raise ConfigError(f"{escaped(name)[:80]}: a captioner of others begins with one of {known}")
+        raise ConfigError(f"{escaped(name)[:80]}: a third-party captioner begins with one of {known}")
     module, _, function = PREFIXES[prefix].partition(":")
     engine: Any = getattr(importlib.import_module(module), function)(rest)
     return ExternalCaptioner(engine, overrides)

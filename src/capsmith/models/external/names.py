@@ -1,4 +1,4 @@
-"""Names of captioners of others: a prefix, and what follows it. It imports nothing heavy."""
+"""Names of third-party captioners: a prefix, and what follows it. It imports nothing heavy."""
 
 import os
 from pathlib import Path
@@ -18,5 +18,5 @@ def is_external(name: str | Path) -> bool:
 
 
 def model_argument(argument: str) -> str | Path:
-    """Returns an argument of a command line: a path, or unchanged if it is the name of a captioner of others."""
+    """Returns an argument of a command line: a path, or unchanged if it is the name of a third-party captioner."""
     return argument if is_external(argument) else Path(argument)

@@ -1,4 +1,4 @@
-"""Settings of captioners of others."""
+"""Settings of third-party captioners."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from capsmith.models.external.generation import Generation
 
 
 class ExternalConfig(Settings):
-    """What a captioner of others has of a config."""
+    """What a third-party captioner has of a config."""
 
     text: TextConfig = TextConfig()
     """How captions become words."""

@@ -1,5 +1,6 @@
 """The numbers in a preset's ``config.json`` from which its network is built. Nothing of the file is deserialized."""
 
+from abc import abstractmethod
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -28,9 +29,9 @@ class Blocks(FileSchema):
     num_heads: Size
 
     @property
+    @abstractmethod
     def width(self) -> int:
         """Channels inside a block's feed-forward network."""
-        raise NotImplementedError
 
     @property
     def least(self) -> int:
