@@ -13,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-import capsmith.vision.detection.onnx_detector as onnx_detector
-from capsmith.vision.detection.load import load_detector
 from tests.support.bad_detector_values import bad_detectors
 from tests.support.bad_detectors import MARKER, BadDetector
 from tests.support.bad_runs import Outcome, detect_within
@@ -22,11 +20,11 @@ from tests.support.bad_runs import Outcome, detect_within
 IMAGE = np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)
 
 
-def tried(bad: BadDetector, seconds: float) -> Outcome:
-    """Returns how loading a file ended; files that must be refused and are not count as harm."""
+def tried(bad: BadDetector, seconds: float, patience: float) -> Outcome:
+    """Returns how loading a file ended, see ``detect_within``; files that must be refused and are not count as harm."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        outcome = detect_within(bad.make(folder), IMAGE, load_detector, seconds)
+        outcome = detect_within(bad.make(folder), IMAGE, seconds, patience)
         if any(folder.rglob(MARKER)) or (folder.parent / "outside.txt").exists():
             return Outcome("harmed", "its code ran", outcome.seconds)
         if bad.refused and outcome.kind == "read":
@@ -41,11 +39,10 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only files whose names contain this")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the figures as JSON")
     args = parser.parse_args()
-    onnx_detector.PATIENCE = min(onnx_detector.PATIENCE, args.seconds / 3)
     chosen = [bad for bad in bad_detectors() if args.only in bad.name]
     handled = 0
     for bad in chosen:
-        outcome = tried(bad, args.seconds)
+        outcome = tried(bad, args.seconds, args.seconds / 3)
         handled += outcome.kind != "harmed"
         print(f"{outcome.kind:8} {outcome.seconds:6.2f} s  {bad.name}: {outcome.text}", flush=True)
     print(f"{handled} of {len(chosen)} handled")

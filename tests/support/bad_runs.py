@@ -1,10 +1,10 @@
 """Loads a detector's file in a process of its own, with limits, and says how it ended."""
 
+import importlib
 import json
 import os
 import resource
-import select
-import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from capsmith.core.errors import CapsmithError, printable
 
 MEMORY = 8 * 2**30
 """Bytes of address space that a process may use."""
+LOAD = "capsmith.vision.detection.load:load_detector"
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -34,57 +38,48 @@ class Outcome:
     seconds: float
 
 
-def detect_within(path: Path, image: Any, load: Callable[[Path], Any], seconds: float = 30) -> Outcome:
-    """Loads a file and detects objects in an image, in a forked process whose working folder is the file's.
+def detect_within(path: Path, image: Any, seconds: float = 30, patience: float = 10, load: str = LOAD) -> Outcome:
+    """Loads a file and detects objects in an image, in a new process whose working folder is the file's.
 
     Args:
         path: The file.
-        image: What ``detect`` takes.
-        load: Returns a detector of the file.
+        image: (H, W, 3) uint8.
         seconds: After which the process is ended.
+        patience: Seconds after which a computation is to be stopped by the detector itself.
+        load: Module and function that returns a detector of the file.
     """
-    start, (reading, writing) = time.monotonic(), os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reading)
-        _report(writing, path, image, load)
-    os.close(writing)
-    content = _read(reading, start + seconds)
+    start, image_path = time.monotonic(), path.parent / "bad_runs_image.npy"
+    np.save(image_path, image)
+    command = [sys.executable, "-m", "tests.support.bad_runs", str(path), str(image_path), str(patience), load]
+    search = os.pathsep.join(filter(None, (str(ROOT), str(ROOT / "src"), os.environ.get("PYTHONPATH", ""))))
+    environment = {**os.environ, "PYTHONPATH": search}
+    process = subprocess.Popen(  # noqa: S603
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=path.parent, env=environment
+    )
+    try:
+        output, messages = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return Outcome("harmed", f"no end within {seconds:g} s", time.monotonic() - start)
     spent = time.monotonic() - start
-    if content is None:
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if content is None:
-        return Outcome("harmed", f"no end within {seconds:g} s", spent)
-    if not content:
-        return Outcome("harmed", f"the process died ({status})", spent)
-    kind, text = json.loads(content)
+    if process.returncode:
+        return Outcome("harmed", f"the process died ({process.returncode}): {messages[-300:]}", spent)
+    kind, text = json.loads(output.splitlines()[-1])
     return Outcome(kind, text, spent)
 
 
-def _read(handle: int, deadline: float) -> bytes | None:
-    parts = []
-    with os.fdopen(handle, "rb", buffering=0) as pipe:
-        while (left := deadline - time.monotonic()) > 0:
-            if select.select([pipe], [], [], left)[0]:
-                part = pipe.read(2**16)
-                if not part:
-                    return b"".join(parts)
-                parts.append(part)
-    return None
-
-
-def _report(writing: int, path: Path, image: Any, load: Callable[[Path], Any]) -> None:
-    """Does the work of the child process, and ends it."""
-    try:
-        os.chdir(path.parent)
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        result = _tried(path, image, load)
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(json.dumps(result).encode())
-    finally:
-        sys.stdout.flush()
-        os._exit(0)
+def main() -> None:
+    """Does the work of the new process."""
+    path, image_path, patience, load = sys.argv[1:]
+    module, _, name = load.partition(":")
+    loader = getattr(importlib.import_module(module), name)
+    importlib.import_module("capsmith.vision.detection.onnx_detector").PATIENCE = float(patience)
+    image = np.load(image_path)
+    Path(image_path).unlink()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    print(json.dumps(_tried(Path(path), image, loader)), flush=True)
+    os._exit(0)  # threads may still compute
 
 
 def _tried(path: Path, image: Any, load: Callable[[Path], Any]) -> tuple[str, str]:
@@ -101,3 +96,7 @@ def _tried(path: Path, image: Any, load: Callable[[Path], Any]) -> tuple[str, st
         if not (inside and 0 <= found.score <= 1 and found.label and found.label.isprintable()):
             return "harmed", f"impossible: {found}"
     return "read", f"{len(detected.objects)} objects"
+
+
+if __name__ == "__main__":
+    main()

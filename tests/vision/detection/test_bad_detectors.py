@@ -1,10 +1,12 @@
 """Hostile and broken detectors: a sample of those that ``python -m benchmarks.bad_detectors`` tries."""
 
+import os
+import signal
+
+import numpy as np
 import pytest
 
-import capsmith.vision.detection.onnx_detector as onnx_detector
 from benchmarks.bad_detectors import tried
-from capsmith.vision.detection.load import load_detector
 from tests.support.bad_detector_values import bad_detectors
 from tests.support.bad_detectors import plain
 from tests.support.bad_runs import detect_within
@@ -36,9 +38,8 @@ SAMPLE = (
 
 
 @pytest.mark.parametrize("name", SAMPLE)
-def test_a_bad_detector_does_no_harm(name, monkeypatch):
-    monkeypatch.setattr(onnx_detector, "PATIENCE", 1.0)
-    outcome = tried(BAD[name], 30)
+def test_a_bad_detector_does_no_harm(name):
+    outcome = tried(BAD[name], 30, patience=1)
     assert outcome.kind != "harmed", outcome.text
 
 
@@ -47,22 +48,27 @@ def test_there_are_enough_and_their_names_differ():
 
 
 def test_a_good_detector_is_read(tmp_path):
-    import numpy as np
-
-    outcome = detect_within(
-        saved(plain(), tmp_path / "model.onnx"), np.zeros((80, 120, 3), np.uint8), load_detector, 30
-    )
+    outcome = detect_within(saved(plain(), tmp_path / "model.onnx"), np.zeros((80, 120, 3), np.uint8))
     assert (outcome.kind, outcome.text) == ("read", "1 objects")
 
 
-def test_harm_is_noticed(tmp_path):
-    def crash(path):
-        raise RuntimeError("a traceback")
+def crash(path):
+    raise RuntimeError("a traceback")
 
-    def hang(path):
-        while True:
-            pass
 
-    path = tmp_path / "model.onnx"
-    assert detect_within(path, None, crash, 30).kind == "harmed"
-    assert detect_within(path, None, hang, 0.3).kind == "harmed"
+def hang(path):
+    while True:
+        pass
+
+
+def die(path):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@pytest.mark.parametrize(
+    ("harm", "text"), [("crash", "a traceback"), ("hang", "no end within 5 s"), ("die", "the process died (-11)")]
+)
+def test_harm_is_noticed(harm, text, tmp_path):
+    load = f"tests.vision.detection.test_bad_detectors:{harm}"
+    outcome = detect_within(tmp_path / "model.onnx", np.zeros((8, 8, 3), np.uint8), 5, load=load)
+    assert outcome.kind == "harmed" and text in outcome.text
