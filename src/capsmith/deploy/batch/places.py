@@ -1,0 +1,206 @@
+"""Folders that may be remote: local paths, ``s3://bucket/folder``, and what pyarrow or fsspec can open besides.
+
+Credentials and the endpoint of S3 come from the usual environment variables: ``AWS_ACCESS_KEY_ID``,
+``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION``, ``AWS_ENDPOINT_URL``.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from capsmith.core.errors import DataError, MissingExtraError, one_line
+from capsmith.core.files import atomic
+
+_URI = re.compile(r"([a-z][a-z0-9+.-]+)://")
+_LONGEST = 200  # characters of a remote store's message
+
+
+class Entry(NamedTuple):
+    """A file of a place.
+
+    Attributes:
+        name: Its path relative to the place, with ``/``.
+        size: Its size in bytes.
+    """
+
+    name: str
+    size: int
+
+
+class Place:
+    """A folder, local or remote; it can be sent to other processes.
+
+    Args:
+        uri: A path, or an address such as ``s3://bucket/folder``.
+
+    Attributes:
+        uri: The same.
+        local: The local folder; None for a remote one.
+
+    Raises:
+        MissingExtraError: It is remote, and pyarrow or the package for its protocol is not installed.
+        DataError: No package opens such an address.
+    """
+
+    def __init__(self, uri: str | Path) -> None:
+        self.uri = str(uri)
+        match = _URI.match(self.uri)
+        self.local = Path(self.uri) if match is None else Path(self.uri[7:]) if match[1] == "file" else None
+        if self.local is None:
+            self._files, self._root = _filesystem(self.uri, match[1] if match else "")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Place, (self.uri,)
+
+    def __str__(self) -> str:
+        return self.uri
+
+    def __truediv__(self, name: str) -> "Place":
+        """Returns a folder below this one."""
+        return Place(f"{self.uri.rstrip('/')}/{name}")
+
+    def read(self, name: str) -> bytes:
+        """Returns the content of a file.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        with self.open(name) as file:
+            content: bytes = file.read()
+        return content
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Any]:
+        """Opens a file for random access.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        with self._explained(name, "read"):
+            opened = (self.local / name).open("rb") if self.local else self._files.open_input_file(self._path(name))
+            with opened as file:
+                yield file
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a file, which appears when it is complete.
+
+        Raises:
+            CapsmithError: It cannot be written.
+        """
+        if self.local:
+            with atomic(self.local / name, "wb") as file:
+                file.write(content)
+            return
+        with self._explained(name, "write"), self._files.open_output_stream(self._path(name)) as stream:
+            stream.write(content)
+
+    def remove(self, name: str) -> None:
+        """Removes a file, if there is one."""
+        with self._explained(name, "remove"):
+            try:
+                (self.local / name).unlink() if self.local else self._files.delete_file(self._path(name))
+            except FileNotFoundError:
+                pass
+
+    def exists(self, name: str) -> bool:
+        """Returns whether there is a file of this name."""
+        if self.local:
+            return (self.local / name).is_file()
+        with self._explained(name, "read"):
+            return bool(self._files.get_file_info(self._path(name)).is_file)
+
+    def entries(self, folder: str = "") -> tuple[list[Entry], list[str]]:
+        """Returns the files in a folder, and the names of the folders in it, both sorted; nothing if it is missing.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        with self._explained(folder, "read"):
+            return self._local_entries(folder) if self.local else self._remote_entries(folder)
+
+    def walk(self, recursive: bool = True) -> Iterator[Entry]:
+        """Yields all files at any depth, without hidden ones, in a fixed order; one folder is held at a time."""
+        waiting = [""]
+        while waiting:
+            files, folders = self.entries(waiting.pop())
+            yield from (entry for entry in files if not _hidden(entry.name))
+            if recursive:
+                waiting += [folder for folder in reversed(folders) if not _hidden(folder)]
+
+    def _local_entries(self, folder: str) -> tuple[list[Entry], list[str]]:
+        assert self.local is not None  # noqa: S101
+        files, folders = [], []
+        prefix = f"{folder}/" if folder else ""
+        try:
+            with os.scandir(self.local / folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(prefix + entry.name)
+                    elif entry.is_file():
+                        files.append(Entry(prefix + entry.name, entry.stat().st_size))
+        except FileNotFoundError:
+            pass
+        return sorted(files), sorted(folders)
+
+    def _remote_entries(self, folder: str) -> tuple[list[Entry], list[str]]:
+        from pyarrow import fs
+
+        selector = fs.FileSelector(self._path(folder), allow_not_found=True)
+        start = len(self._root) + 1
+        files, folders = [], []
+        for info in self._files.get_file_info(selector):
+            if info.is_file:
+                files.append(Entry(info.path[start:], info.size))
+            elif info.type == fs.FileType.Directory:
+                folders.append(info.path[start:].rstrip("/"))
+        return sorted(files), sorted(folders)
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}" if name else self._root
+
+    @contextmanager
+    def _explained(self, name: str, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror if self.local and error.strerror else one_line(error)[:_LONGEST]
+            where = f"{self.uri.rstrip('/')}/{name}" if name else self.uri
+            raise DataError(f"cannot {verb} {where}: {reason}") from error
+
+
+def _hidden(name: str) -> bool:
+    return name.rpartition("/")[2].startswith(".")
+
+
+def _filesystem(uri: str, protocol: str) -> tuple[Any, str]:
+    """Returns a pyarrow filesystem, and the path of a folder on it."""
+    try:
+        from pyarrow import fs
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "shards", uri) from error
+    root = uri.split("://", 1)[1].rstrip("/")
+    if not root:
+        raise DataError(f"{uri}: name a bucket or folder, such as {protocol}://bucket/folder")
+    if protocol == "s3":
+        return fs.S3FileSystem(**_s3_settings()), root
+    try:
+        import fsspec
+
+        return fs.PyFileSystem(fs.FSSpecHandler(fsspec.filesystem(protocol))), root
+    except ImportError as error:
+        raise DataError(f"{uri}: {one_line(error)[:_LONGEST]}") from error
+    except ValueError as error:
+        raise DataError(f"{uri}: no package opens {protocol}:// ({one_line(error)[:_LONGEST]})") from error
+
+
+def _s3_settings() -> dict[str, Any]:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    settings: dict[str, Any] = {"region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")}
+    if endpoint:
+        scheme, _, host = endpoint.rpartition("://")
+        settings |= {"endpoint_override": host.rstrip("/"), "scheme": scheme or "https"}
+        settings["region"] = settings["region"] or "us-east-1"
+    return {name: value for name, value in settings.items() if value}

@@ -1,0 +1,96 @@
+"""The shards of a job: one Parquet file for each block, with the files beside it that its rows belong to."""
+
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from capsmith.core.errors import CheckpointError, one_line
+from capsmith.deploy.batch.places import Place
+from capsmith.deploy.batch.plan import import_pyarrow
+from capsmith.deploy.batch.work import Shard, shard_name
+
+_NAME = re.compile(r"shards/(\d{8})\.parquet")
+_FAILED = b"capsmith.failed"
+_READERS = 16  # threads that read the ends of shards
+
+
+def write_shard(folder: Place, block: int, shard: Shard) -> int:
+    """Writes a shard: first its files, then the Parquet file that makes it count. Returns the number of its rows.
+
+    Raises:
+        CapsmithError: It cannot be written.
+    """
+    arrow, parquet = import_pyarrow()
+    for extension, content in shard.files.items():
+        folder.write(shard_name(block) + extension, content)
+    table = arrow.table(shard.columns)
+    failed = json.dumps(shard.failed, ensure_ascii=True).encode()
+    table = table.replace_schema_metadata({_FAILED: failed})
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, compression="zstd")
+    folder.write(f"{shard_name(block)}.parquet", buffer.getvalue())
+    rows: int = table.num_rows
+    return rows
+
+
+def read_shard(folder: Place, block: int) -> tuple[Any, dict[str, str]]:
+    """Returns the table of a shard, and the reasons why images cannot be read.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
+    arrow, parquet = import_pyarrow()
+    name = f"{shard_name(block)}.parquet"
+    try:
+        table = parquet.read_table(io.BytesIO(folder.read(name)))
+        failed = json.loads((table.schema.metadata or {})[_FAILED])
+    except (arrow.ArrowException, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{folder}/{name} is damaged ({one_line(error)[:100]}): delete it, and run the same command again"
+        ) from error
+    return table, failed
+
+
+def finished(folder: Place, blocks: int) -> np.ndarray:
+    """Returns which blocks have a shard, (blocks,) bool."""
+    done = np.zeros(blocks, bool)
+    for name in _names(folder):
+        match = _NAME.fullmatch(name)
+        if match is not None and int(match[1]) < blocks:
+            done[int(match[1])] = True
+    return done
+
+
+def counted(folder: Place, blocks: Iterable[int]) -> tuple[int, int]:
+    """Returns how many rows some shards have, and how many images could not be read; reads the ends of files only.
+
+    Raises:
+        CheckpointError: A shard is damaged.
+    """
+    arrow, parquet = import_pyarrow()
+
+    def count(block: int) -> tuple[int, int]:
+        name = f"{shard_name(block)}.parquet"
+        try:
+            with folder.open(name) as file:
+                metadata = parquet.read_metadata(file)
+                return metadata.num_rows, len(json.loads(metadata.metadata[_FAILED]))
+        except (arrow.ArrowException, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{folder}/{name} is damaged ({one_line(error)[:100]}): delete it, and run the same command again"
+            ) from error
+
+    rows = failed = 0
+    with ThreadPoolExecutor(_READERS) as pool:
+        for one, other in pool.map(count, blocks):
+            rows, failed = rows + one, failed + other
+    return rows, failed
+
+
+def _names(folder: Place) -> Iterator[str]:
+    return (entry.name for entry in folder.entries("shards")[0])

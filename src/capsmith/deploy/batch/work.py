@@ -1,0 +1,114 @@
+"""What a sharded job computes: a worker turns the images of one block into one shard."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from capsmith.deploy.batch.inputs import NamedImage, images_of
+from capsmith.deploy.batch.places import Place
+from capsmith.deploy.batch.plan import Plan
+
+
+@dataclass
+class Shard:
+    """The result of a block.
+
+    Attributes:
+        columns: Columns of the shard's Parquet file, of the same length: one row for each readable image.
+        failed: The reason why an image cannot be read, by name.
+        files: Content of files beside it, by extension such as ``.npy``; they are written first.
+    """
+
+    columns: dict[str, Any]
+    failed: dict[str, str] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+class Worker(Protocol):
+    """A loaded model."""
+
+    def __call__(self, images: Iterator[NamedImage]) -> Shard:
+        """Computes the images of a block. Its result depends on nothing else."""
+
+
+class Work(Protocol):
+    """A job's work, without its model: it is sent to other processes, and therefore picklable.
+
+    Attributes:
+        title: What is made, for progress, such as ``captions``.
+        fingerprint: What results depend on besides the images: a restart with another one is refused.
+    """
+
+    title: str
+    fingerprint: dict[str, Any]
+
+    def open(self, threads: int) -> Worker:
+        """Loads the model.
+
+        Args:
+            threads: Number of threads that the worker may use.
+
+        Raises:
+            CapsmithError: It cannot be loaded.
+        """
+
+
+class Done(NamedTuple):
+    """A finished block.
+
+    Attributes:
+        block: Its number.
+        rows: Rows of its shard.
+        failed: Images that cannot be read.
+        seconds: Time that it took.
+        error: Why it could not be computed, in one line: such an error ends the job. Empty otherwise.
+    """
+
+    block: int
+    rows: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    error: str = ""
+
+
+def shard_name(block: int) -> str:
+    """Returns the name of a shard, without an extension, relative to the folder of the job."""
+    return f"shards/{block:08d}"
+
+
+class BlockRunner:
+    """Computes blocks and writes their shards; an engine has one in each of its processes.
+
+    Args:
+        work: The work.
+        folder: Address of the folder of the job.
+        threads: Number of threads that it may use.
+    """
+
+    def __init__(self, work: Work, folder: str, threads: int) -> None:
+        self.folder = Place(folder)
+        self.worker = work.open(threads)
+        self._plan: Plan | None = None
+
+    def __call__(self, block: int) -> Done:
+        """Computes a block and writes its shard, which appears when it is complete.
+
+        Raises:
+            CapsmithError: The input cannot be read, or the shard not be written.
+        """
+        import time
+
+        from capsmith.deploy.batch.shards import write_shard
+
+        began = time.monotonic()
+        shard = self.worker(images_of(self.plan, self.plan.block(block)))
+        rows = write_shard(self.folder, block, shard)
+        return Done(block, rows, len(shard.failed), time.monotonic() - began)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the job."""
+        if self._plan is None:
+            self._plan = Plan.read(self.folder)
+        assert self._plan is not None  # noqa: S101 - the driver wrote it
+        return self._plan
