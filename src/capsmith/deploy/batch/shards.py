@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,30 @@ import numpy as np
 from capsmith.core.errors import CheckpointError, one_line
 from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.plan import import_pyarrow
-from capsmith.deploy.batch.work import Shard, shard_name
 
 _NAME = re.compile(r"shards/(\d{8})\.parquet")
 _FAILED = b"capsmith.failed"
 _READERS = 16  # threads that read the ends of shards
+
+
+@dataclass
+class Shard:
+    """The result of a block.
+
+    Attributes:
+        columns: Columns of the shard's Parquet file, of the same length: one row for each readable image.
+        failed: The reason why an image cannot be read, by name.
+        files: Content of files beside it, by extension such as ``.npy``; they are written first.
+    """
+
+    columns: dict[str, Any]
+    failed: dict[str, str] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+def shard_name(block: int) -> str:
+    """Returns the name of a shard, without an extension, relative to the folder of the job."""
+    return f"shards/{block:08d}"
 
 
 def write_shard(folder: Place, block: int, shard: Shard) -> int:

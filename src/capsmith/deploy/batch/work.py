@@ -1,27 +1,13 @@
 """What a sharded job computes: a worker turns the images of one block into one shard."""
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from capsmith.deploy.batch.inputs import NamedImage, images_of
 from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.plan import Plan
-
-
-@dataclass
-class Shard:
-    """The result of a block.
-
-    Attributes:
-        columns: Columns of the shard's Parquet file, of the same length: one row for each readable image.
-        failed: The reason why an image cannot be read, by name.
-        files: Content of files beside it, by extension such as ``.npy``; they are written first.
-    """
-
-    columns: dict[str, Any]
-    failed: dict[str, str] = field(default_factory=dict)
-    files: dict[str, bytes] = field(default_factory=dict)
+from capsmith.deploy.batch.shards import Shard, write_shard
 
 
 class Worker(Protocol):
@@ -71,11 +57,6 @@ class Done(NamedTuple):
     error: str = ""
 
 
-def shard_name(block: int) -> str:
-    """Returns the name of a shard, without an extension, relative to the folder of the job."""
-    return f"shards/{block:08d}"
-
-
 class BlockRunner:
     """Computes blocks and writes their shards; an engine has one in each of its processes.
 
@@ -96,10 +77,6 @@ class BlockRunner:
         Raises:
             CapsmithError: The input cannot be read, or the shard not be written.
         """
-        import time
-
-        from capsmith.deploy.batch.shards import write_shard
-
         began = time.monotonic()
         shard = self.worker(images_of(self.plan, self.plan.block(block)))
         rows = write_shard(self.folder, block, shard)
