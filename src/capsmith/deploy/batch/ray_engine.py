@@ -5,6 +5,7 @@ through Ray's object store. Blocks are sent in groups, so that the driver has fe
 """
 
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,13 +138,22 @@ def _connect(ray: Any, workers: int | None, threads: int) -> None:
     cpus = max(os.cpu_count() or 1, (workers or 1) * threads)
     own: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": _STORE, "include_dashboard": False}
     try:
+        if address:
+            _require_reachable(address)
         with _silent():
             ray.init(address=address or "local", **({} if address else own), **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         where = f"the Ray cluster at {address} (RAY_ADDRESS)" if address else "a Ray cluster on this machine"
         raise CapsmithError(f"cannot {'reach' if address else 'start'} {where}: {one_line(error)[:200]}") from error
     finally:
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+
+
+def _require_reachable(address: str) -> None:
+    """Raises OSError if nothing answers at ``host:port``: Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 @contextmanager
