@@ -19,9 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the run of an embedding, several for an ensemble, and the folder of the images",
     )
     parser.epilog = "Exit code: 0 if every image can be searched; 2 if some could not be read (the others can)."
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="INDEX", help="the index, a folder; an existing one is updated"
-    )
+    parser.add_argument("--out", required=True, metavar="INDEX", help="the index, a folder; an existing one is updated")
     parser.add_argument(
         "--engine",
         action="append",
@@ -59,11 +57,13 @@ def run(args: argparse.Namespace) -> int:
     from capsmith.deploy.search.engines import Engines
     from capsmith.models.embedders import load_embedder
 
-    if remote := next((image for image in args.images if "://" in image), None):
-        raise ConfigError(f"{remote}: an index is of a local folder, or one of a file system that is mounted")
+    if remote := next((name for name in (*args.images, args.out) if "://" in name), None):
+        raise ConfigError(
+            f"{remote}: an index and its images are in local folders, or in those of a mounted file system"
+        )
     *runs, folder = map(Path, args.images)
     engines = Engines.of(args.engine)
-    if args.workers is not None and not 1 <= args.workers <= _MAX_WORKERS:
+    if args.workers is not None and not 1 <= args.workers <= _MAX_WORKERS and engines.computing != "ray":
         raise ConfigError(f"--workers {args.workers}: a number from 1 to {_MAX_WORKERS}")
     require_one_model(runs, engines.model, "RUN FOLDER")
     captioning = _captioning(args) if args.captions else None

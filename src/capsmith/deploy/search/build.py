@@ -127,9 +127,8 @@ def build_index(
     if not root.is_dir():
         raise DataError(f"{root}: {'not a folder of images' if root.exists() else 'no such folder'}")
     engines = Engines.of(engine)
-    job: VectorWork | None = None
-    if engines.computing is not None:
-        job = _vector_work(root, embedder, runs, engines.model, plugins, batch_size, prepare)
+    computing = engines.engine(workers)
+    job = _vector_work(root, embedder, runs, engines.model, plugins, batch_size, prepare) if computing else None
     selection = select([root], recursive).rooted()
     with IndexWriter.open(folder, IndexFile.of(embedder, runs, engines.model), embedder) as writer:
         writer.take_root(root)
@@ -137,8 +136,8 @@ def build_index(
         threads = workers or min(os.cpu_count() or 1, 16)
         began = time.monotonic()
         try:
-            if job is not None:
-                for part in sharded_vectors(writer, job, engines.engine(workers, threads), work.todo, work.stamps):
+            if computing and job:
+                for part in sharded_vectors(writer, job, computing, work.todo, work.stamps):
                     work.save(part, told)
             elif work.todo:
                 with closing(

@@ -32,6 +32,7 @@ from capsmith.deploy.search.writer import IndexWriter
 
 JOBS = "jobs"
 """The folder in an index for its jobs."""
+_BLOCKS, _BATCHES = 64, 4  # that a job, and a block have at least, if the other allows it
 _KNOWN = "known.npy"
 
 
@@ -63,7 +64,7 @@ def sharded_vectors(
             if writer.hashes:
                 KnownHashes.write(known, writer.hashes)
             units = (Unit(name, size=stamps[name].size) for name in left)
-            return Plan.make(place, work.root, "images", units, BLOCK)
+            return Plan.make(place, work.root, "images", units, _per_block(len(left), work.batch_size))
 
         run_job(replace(work, known=str(known)), work.root, folder.uri, plan, engine)
 
@@ -80,6 +81,12 @@ def sharded_vectors(
         remove_jobs(writer.folder, work.title)
         if left and not resumed:
             raise ImageIndexError(f"{len(left):,} images were not computed: run the same command again")
+
+
+def _per_block(images: int, batch: int) -> int:
+    """Returns the number of images in a block: whole batches, and blocks for several workers if images are few."""
+    most = max(BLOCK // batch, 1)
+    return batch * min(max(images // (_BLOCKS * batch), min(_BATCHES, most)), most)
 
 
 def _is_wanted(
