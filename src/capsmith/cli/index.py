@@ -22,7 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="INDEX", help="the index, a folder; an existing one is updated"
     )
-    parser.add_argument("--engine", metavar="clip:MODEL", help="a CLIP model, by name or path, instead of a RUN")
+    parser.add_argument(
+        "--engine",
+        action="append",
+        metavar="ENGINE",
+        help="local or ray: a sharded job computes the images, in this process or on a Ray cluster; clip:MODEL: a CLIP "
+        "model, by name or path, instead of a RUN; may be given for both",
+    )
     parser.add_argument(
         "--captions",
         metavar="MODEL",
@@ -34,7 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="look into the folders of the folder, at any depth (the default)",
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="threads that decode images; by default one a core")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="threads that decode images; by default one a core; of --engine ray, processes",
+    )
     add_plugin(parser)
 
 
@@ -45,14 +56,18 @@ def run(args: argparse.Namespace) -> int:
     from capsmith.core.errors import ConfigError
     from capsmith.core.terminal import print_line
     from capsmith.deploy.search.build import build_index
+    from capsmith.deploy.search.engines import Engines
     from capsmith.models.embedders import load_embedder
 
+    if remote := next((image for image in args.images if "://" in image), None):
+        raise ConfigError(f"{remote}: an index is of a local folder, or one of a file system that is mounted")
     *runs, folder = map(Path, args.images)
+    engines = Engines.of(args.engine)
     if args.workers is not None and not 1 <= args.workers <= _MAX_WORKERS:
         raise ConfigError(f"--workers {args.workers}: a number from 1 to {_MAX_WORKERS}")
-    require_one_model(runs, args.engine, "RUN FOLDER")
+    require_one_model(runs, engines.model, "RUN FOLDER")
     captioning = _captioning(args) if args.captions else None
-    embedder = load_embedder(runs or None, args.engine)
+    embedder = load_embedder(runs or None, engines.model)
     report = build_index(
         folder,
         args.out,
@@ -62,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         workers=args.workers,
         runs=runs,
         engine=args.engine,
+        plugins=args.plugin,
         prepare=load_keras,
     )
     print_line(f"{args.out}: {report}")

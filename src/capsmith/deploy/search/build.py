@@ -9,21 +9,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from capsmith.core.errors import CapsmithError, DataError, ImageError, one_line
+from capsmith.core.errors import CapsmithError, ConfigError, DataError, ImageError, one_line
 from capsmith.core.files import path_argument
 from capsmith.core.log import get_logger
 from capsmith.core.progress import progress_bar
+from capsmith.deploy.batch.vectors import VectorWork
 from capsmith.deploy.folder.journal import Stamp
 from capsmith.deploy.folder.pipeline import KERAS_BATCH, Captioned
 from capsmith.deploy.folder.selection import Item, Selection, select
 from capsmith.deploy.search.encoding import Encoded, encode_images
+from capsmith.deploy.search.engines import Engines
 from capsmith.deploy.search.index_file import IndexFile
+from capsmith.deploy.search.sharded import remove_jobs, sharded_vectors
 from capsmith.deploy.search.writer import Entry, IndexWriter, Known
 from capsmith.retrieval.embedder import Embedder
 
 logger = get_logger(__name__)
 
 _SAVE_SECONDS = 2.0  # of work that a killed process loses at most
+_SAVE_IMAGES = 4096  # that wait at most
 _NO_STAMP = Stamp(0, 0)
 GO_ON = "the same command goes on from here"
 
@@ -87,7 +91,8 @@ def build_index(
     workers: int | None = None,
     batch_size: int = KERAS_BATCH,
     runs: Sequence[str | Path] = (),
-    engine: str | None = None,
+    engine: str | Sequence[str] | None = None,
+    plugins: Sequence[str] = (),
     prepare: Callable[[], None] | None = None,
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
@@ -102,15 +107,17 @@ def build_index(
         embedder: The model; an index belongs to one.
         captioner: Also captions the images, so that their words can be searched.
         recursive: Look into the folders of the folder.
-        workers: Threads that decode images; by default one for each core, at most 16.
+        workers: Threads that decode images; by default one for each core, at most 16. Of ``ray``, processes.
         batch_size: Images that are encoded at once.
         runs: The model's runs, by which ``capsmith search`` finds it.
-        engine: The model's engine, such as ``clip:PRESET``.
+        engine: ``local`` or ``ray``: images are computed in a sharded job, by this process or by a cluster whose nodes
+            see both folders; needs ``runs``. Or the model's engine, such as ``clip:PRESET``. Or both.
+        plugins: Plugins that the model needs; workers of ``ray`` load them.
         prepare: Called before the first image is encoded, if any is.
         told: Told how many images are encoded, and of how many.
 
     Raises:
-        ConfigError: ``out`` cannot be written, or is the index of other images.
+        ConfigError: ``out`` cannot be written, or is the index of other images; or the engine is unknown.
         DataError: The folder has no images, or cannot be read.
         IndexBusy, IndexModelError, ImageIndexError: Another process writes the index, another model made it, or it is
             damaged.
@@ -119,14 +126,21 @@ def build_index(
     root, folder = path_argument(images, "images"), path_argument(out, "out")
     if not root.is_dir():
         raise DataError(f"{root}: {'not a folder of images' if root.exists() else 'no such folder'}")
+    engines = Engines.of(engine)
+    job: VectorWork | None = None
+    if engines.computing is not None:
+        job = _vector_work(root, embedder, runs, engines.model, plugins, batch_size, prepare)
     selection = select([root], recursive).rooted()
-    with IndexWriter.open(folder, IndexFile.of(embedder, runs, engine), embedder) as writer:
+    with IndexWriter.open(folder, IndexFile.of(embedder, runs, engines.model), embedder) as writer:
         writer.take_root(root)
         work = _Work(writer, selection)
         threads = workers or min(os.cpu_count() or 1, 16)
         began = time.monotonic()
         try:
-            if work.todo:
+            if job is not None:
+                for part in sharded_vectors(writer, job, engines.engine(workers, threads), work.todo, work.stamps):
+                    work.save(part, told)
+            elif work.todo:
                 with closing(
                     encode_images(embedder, work.todo, writer.hashes, threads, batch_size, prepare)
                 ) as encoded:
@@ -135,7 +149,8 @@ def build_index(
             if captioner is not None:
                 work.caption(captioner, root)
         except KeyboardInterrupt as error:
-            error.add_note(f": {work.left:,} of {len(selection.items):,} images are left; {GO_ON}")
+            if not getattr(error, "__notes__", ()):  # a job has said how to go on
+                error.add_note(f": {work.left:,} of {len(selection.items):,} images are left; {GO_ON}")
             raise
     if work.report.encoded:
         seconds = time.monotonic() - began
@@ -144,13 +159,35 @@ def build_index(
     return work.report
 
 
+def _vector_work(
+    root: Path,
+    embedder: Embedder,
+    runs: Sequence[str | Path],
+    engine: str | None,
+    plugins: Sequence[str],
+    batch_size: int,
+    prepare: Callable[[], None] | None,
+) -> VectorWork:
+    if not runs and engine is None:
+        raise ConfigError("a sharded job loads the model in its workers: name it with runs=, or engine=")
+    return VectorWork(
+        os.path.abspath(root),
+        embedder.fingerprint,
+        tuple(os.path.abspath(run) for run in runs),
+        engine,
+        tuple(plugins),
+        batch_size=batch_size,
+        prepare=prepare,
+    )
+
+
 class _Work:
     """One command: what the folder holds now, beside what the index knows."""
 
     def __init__(self, writer: IndexWriter, selection: Selection) -> None:
         self.writer, self.report = writer, Report(failed=list(selection.failed))
         known = writer.images()
-        self._stamps = {item.name: Stamp.of(item.path) or _NO_STAMP for item in selection.items}
+        self.stamps = {item.name: Stamp.of(item.path) or _NO_STAMP for item in selection.items}
         here = {os.fsencode(item.name): item for item in selection.items}
         self._known = known
         self.todo = [item for name, item in here.items() if self._is_new(known.get(name), item)]
@@ -166,19 +203,19 @@ class _Work:
                 self._by_hash[image.hash].append(image.id)
 
     def _is_new(self, known: Known | None, item: Item) -> bool:
-        return known is None or known.hash is None or known.stamp != self._stamps[item.name]
+        return known is None or known.hash is None or known.stamp != self.stamps[item.name]
 
     def save(self, batches: Iterable[list[Encoded]], told: Callable[[int, int], None]) -> None:
         """Saves images as they are encoded."""
         waiting: list[Entry] = []
         saved, done = time.monotonic(), 0
-        with progress_bar(total=len(self.todo), desc="index", unit="image") as bar:
+        with progress_bar(total=self.left, desc="index", unit="image") as bar:
             for batch in batches:
                 waiting += [self._entry(image) for image in batch]
                 bar.update(len(batch))
                 done += len(batch)
                 told(done, len(self.todo))
-                if time.monotonic() - saved > _SAVE_SECONDS:
+                if time.monotonic() - saved > _SAVE_SECONDS or len(waiting) >= _SAVE_IMAGES:
                     self._save(waiting)
                     waiting, saved = [], time.monotonic()
         self._save(waiting)
@@ -190,7 +227,7 @@ class _Work:
     def _entry(self, image: Encoded) -> Entry:
         """Returns what to save, and counts it."""
         name = os.fsencode(image.item.name)
-        known, stamp = self._known.get(name), self._stamps[image.item.name]
+        known, stamp = self._known.get(name), image.stamp or self.stamps[image.item.name]
         id = known.id if known else None
         if image.error is not None or image.hash is None:
             error = image.error or ImageError(f"{image.item.path}: unreadable")
@@ -210,6 +247,7 @@ class _Work:
 
     def finish(self) -> None:
         """Removes images that are gone, and their vectors if there are many."""
+        remove_jobs(self.writer.folder, VectorWork.title)
         self.report.deleted = len(self._gone)
         self.writer.remove(sorted(self._gone))
         self.writer.compact()

@@ -71,11 +71,12 @@ class IndexWriter:
         folder: The index.
         database: Its database.
         hashes: Hashes of the contents whose vectors it has.
+        sizes: Dimensions of semantic and visual vectors.
     """
 
     def __init__(self, folder: Path, database: Database, file: IndexFile) -> None:
         self.folder, self.database = folder, database
-        self._sizes = (file.size, file.visual_size)
+        self.sizes = (file.size, file.visual_size)
         self.state = state_of(database)
         self._files = self._open_files(self.state)
         self.hashes = {row[0] for row in database.rows("SELECT hash FROM contents")}
@@ -243,7 +244,7 @@ class IndexWriter:
     def _open_files(self, state: State) -> list[VectorFile]:
         return [
             VectorFile(self.folder, kind, state.number, size, state.rows)
-            for kind, size in zip(KINDS, self._sizes, strict=True)
+            for kind, size in zip(KINDS, self.sizes, strict=True)
         ]
 
     def _recover(self) -> None:
