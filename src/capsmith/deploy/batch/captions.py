@@ -14,10 +14,11 @@ input. The columns are the same for every captioner, and for a shard without row
     training_distance      double        distance from the nearest training image; null likewise
     training_threshold     double        largest usual distance; null likewise
 
-pandas, DuckDB (``select * from 'out/shards/*.parquet'``) and Spark read the folder ``shards`` as one table. A caption is
-that of ``capsmith caption`` for the same file.
+pandas, DuckDB (``select * from 'out/shards/*.parquet'``) and Spark read the folder ``shards`` as one table. A caption
+is that of ``capsmith caption`` for the same file.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.plan import import_pyarrow
 from capsmith.deploy.batch.shards import Shard
 from capsmith.deploy.batch.work import Worker
+from capsmith.deploy.folder.names import printable_name
 from capsmith.deploy.folder.pipeline import caption_images
 from capsmith.deploy.folder.record import record_of
 from capsmith.deploy.named_captioner import CaptionerName, NamedCaptioner
@@ -62,9 +64,18 @@ class CaptionWork:
     _found: NamedCaptioner | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, captioner: NamedCaptioner, remote: bool = False, batch_size: int | None = None) -> "CaptionWork":
-        """Returns the work of a captioner, which this process does not have to find again."""
-        fingerprint = {"model": captioner.fingerprint(), **captioner.settings()}
+    def of(
+        cls, captioner: NamedCaptioner, remote: bool = False, batch_size: int | None = None, **more: Any
+    ) -> "CaptionWork":
+        """Returns the work of a captioner, which this process does not have to find again.
+
+        Args:
+            captioner: The captioner.
+            remote: See the class, as for ``batch_size``.
+            batch_size: Images that are captioned at once.
+            more: What else a restart must not change.
+        """
+        fingerprint = {"model": captioner.fingerprint(), **captioner.settings(), **more}
         return cls(captioner.portable(), fingerprint, remote, batch_size, _found=captioner)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -102,10 +113,11 @@ class CaptionWorker:
         records: list[dict[str, Any]] = []
         failed: dict[str, str] = {}
         for image, caption, error in caption_images(self._captioner, images, source=self._source, **self._settings):
+            name = printable_name(os.fsencode(image.name))
             if error is not None:
-                failed[image.name] = one_line(error).removeprefix(f"{image.name}: ")
+                failed[name] = one_line(error).removeprefix(f"{image.name}: ")
             else:
-                names.append(image.name)
+                names.append(name)
                 records.append(record_of(caption))
         return Shard(columns_of(names, records), failed)
 
@@ -165,9 +177,14 @@ def caption_shards(
         names = (model,) if isinstance(model, str | Path) else tuple(model)
         model = CaptionerName(names).find()
     runner = engine_named(engine, workers)
-    work = CaptionWork.of(model, Place(input).local is None, batch_size)
-    plan = partial(plan_input, address=str(input), recursive=recursive)
-    return run_job(work, str(input), str(output), plan, runner)
+    source, target = _address(input), _address(output)
+    work = CaptionWork.of(model, Place(source).local is None, batch_size, recursive=recursive)
+    return run_job(work, source, target, partial(plan_input, address=source, recursive=recursive), runner)
+
+
+def _address(place: str | Path) -> str:
+    """Returns an address that means the same in every process of this machine."""
+    return str(place) if "://" in str(place) else os.path.abspath(place)
 
 
 def _content(image: NamedImage) -> tuple[ImageSource, str | None]:
