@@ -42,7 +42,7 @@ class Captioning(NamedTuple):
     """
 
     fingerprint: str
-    captions: Callable[[list[Path]], Generator[Captioned, None, None]]
+    captions: Callable[[list[Path]], Generator[Captioned[Path], None, None]]
 
 
 @dataclass
