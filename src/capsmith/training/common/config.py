@@ -144,7 +144,7 @@ class OptimisationConfig(Settings):
     """Maximum number of passes over the train split."""
     batch_size: int = Field(default=160, ge=1)
     """Captions in a batch. Captions of one image share its features. Lower it when memory runs out."""
-    distribute: Annotated[Literal["none", "auto"], Scope.TRAINING_FILES] = "none"
+    distribute: Annotated[Literal["none", "auto"], Scope.FILES] = "none"
     """``auto`` divides each batch among all GPUs of this machine (or the CPU devices, if there are several); ``none``
     uses one device. ``batch_size`` is the batch of all devices together, so the result is that of one device and the
     learning rate stays. When you raise ``batch_size`` to fill more devices, raise ``learning_rate`` with its square
