@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.workers is not None and not 1 <= args.workers <= _MAX_WORKERS and engines.computing != "ray":
         raise ConfigError(f"--workers {args.workers}: a number from 1 to {_MAX_WORKERS}")
     require_one_model(runs, engines.model, "RUN FOLDER")
-    captioning = _captioning(args) if args.captions else None
+    captioning = _captioning(args, engines.computing is not None) if args.captions else None
     embedder = load_embedder(runs or None, engines.model)
     report = build_index(
         folder,
@@ -99,20 +99,23 @@ def require_one_model(runs: Sequence[Path], engine: str | None, usage: str) -> N
         raise ConfigError(f"no model is named: {usage}, or --engine clip:MODEL")
 
 
-def _captioning(args: argparse.Namespace) -> Any:
+def _captioning(args: argparse.Namespace, computing: bool) -> Any:
     """Returns what captions the images; the model is loaded when there is something to caption."""
     import os
     import sys
 
-    from capsmith.cli.caption_model import plain_model
+    from capsmith.cli.keras_import import load_keras
+    from capsmith.deploy.batch.captions import CaptionWork
     from capsmith.deploy.folder.pipeline import caption_images
+    from capsmith.deploy.named_captioner import CaptionerName
     from capsmith.deploy.search.build import Captioning
 
-    model = plain_model(args.captions, bool(args.plugin))
+    name = CaptionerName((args.captions,), full=bool(args.plugin), plugins=tuple(args.plugin), prepare=load_keras)
+    model = name.find()
 
     def captions(paths: list[Path]) -> Any:
         captioner = model.load()
         workers = args.workers or min(os.cpu_count() or 1, 16)
         return caption_images(captioner, paths, workers=workers, overlap="keras" not in sys.modules)
 
-    return Captioning(model.fingerprint(), captions)
+    return Captioning(model.fingerprint(), captions, CaptionWork.of(model) if computing else None)

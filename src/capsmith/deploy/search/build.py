@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from capsmith.core.errors import CapsmithError, ConfigError, DataError, ImageError, one_line
+from capsmith.core.errors import CapsmithError, DataError, ImageError, one_line
 from capsmith.core.files import path_argument
 from capsmith.core.log import get_logger
 from capsmith.core.progress import progress_bar
@@ -45,7 +45,7 @@ class Captioning(NamedTuple):
     """
 
     fingerprint: str
-    captions: Callable[[list[Path]], Generator[Captioned, None, None]]
+    captions: Callable[[list[Path]], Generator[Captioned[Path], None, None]]
     work: Work | None = None
 
 
@@ -132,7 +132,7 @@ def build_index(
         raise DataError(f"{root}: {'not a folder of images' if root.exists() else 'no such folder'}")
     engines = Engines.of(engine)
     computing = engines.engine(workers)
-    job = _vector_work(root, embedder, runs, engines.model, plugins, batch_size, prepare) if computing else None
+    job = VectorWork.of(root, embedder, runs, engines.model, plugins, batch_size, prepare) if computing else None
     selection = select([root], recursive).rooted()
     with IndexWriter.open(folder, IndexFile.of(embedder, runs, engines.model), embedder) as writer:
         writer.take_root(root)
@@ -160,28 +160,6 @@ def build_index(
         rate = work.report.encoded / max(seconds, 1e-9)
         logger.info(f"encoded {work.report.encoded:,} images in {seconds:,.0f} s ({rate:,.1f} images/s)")
     return work.report
-
-
-def _vector_work(
-    root: Path,
-    embedder: Embedder,
-    runs: Sequence[str | Path],
-    engine: str | None,
-    plugins: Sequence[str],
-    batch_size: int,
-    prepare: Callable[[], None] | None,
-) -> VectorWork:
-    if not runs and engine is None:
-        raise ConfigError("a sharded job loads the model in its workers: name it with runs=, or engine=")
-    return VectorWork(
-        os.path.abspath(root),
-        embedder.fingerprint,
-        tuple(os.path.abspath(run) for run in runs),
-        engine,
-        tuple(plugins),
-        batch_size=batch_size,
-        prepare=prepare,
-    )
 
 
 class _Work:

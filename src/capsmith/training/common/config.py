@@ -144,6 +144,11 @@ class OptimisationConfig(Settings):
     """Maximum number of passes over the train split."""
     batch_size: int = Field(default=160, ge=1)
     """Captions in a batch. Captions of one image share its features. Lower it when memory runs out."""
+    distribute: Annotated[Literal["none", "auto"], Scope.FILES] = "none"
+    """``auto`` divides each batch among all GPUs of this machine (or the CPU devices, if there are several); ``none``
+    uses one device. ``batch_size`` is the batch of all devices together, so the result is that of one device and the
+    learning rate stays. When you raise ``batch_size`` to fill more devices, raise ``learning_rate`` with its square
+    root (Adam: Malladi et al. 2022; the linear rule of Goyal et al. 2017 is for SGD), and keep ``warmup``."""
     precision: Precision = "float32"
     """Compute precision; weights stay in float32. ``auto`` uses bfloat16 where it is faster on this machine (up to
     twice as fast), but float32 when the encoder is trained too, because that loses quality in bfloat16."""
