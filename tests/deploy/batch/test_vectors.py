@@ -28,7 +28,7 @@ from tests.support.toy_index import picture, stored  # noqa: E402
 def models(toy, monkeypatch):  # noqa: F811
     """Workers load the toy model; blocks are small."""
     monkeypatch.setattr("capsmith.models.embedders.load_embedder", lambda models=None, engine=None: toy)
-    monkeypatch.setattr(sharded, "per_block", lambda images: 4)
+    monkeypatch.setattr(sharded, "block_size", lambda images: 4)
     monkeypatch.setattr("capsmith.deploy.search.build._SAVE_SECONDS", -1.0)  # each shard is merged by itself
 
 
