@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 import sqlite3
+import sys
 
 import numpy as np
 import pytest
@@ -315,3 +316,13 @@ def test_engines_that_are_none(names):
 
     with pytest.raises(ConfigError, match="--engine"):
         Engines.of(names)
+
+
+def test_only_a_sharded_job_needs_pyarrow(photos, out, toy, monkeypatch):  # noqa: F811
+    from capsmith.core.errors import MissingExtraError
+
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert build_index(photos, out, toy).total == 8
+    picture("white", "red", seed=8).save(photos / "aaa.png")
+    with pytest.raises(MissingExtraError, match="shards"):
+        sharded_index(photos, out, toy)
