@@ -10,6 +10,7 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,10 +58,10 @@ def plan_input(folder: Place, address: str, recursive: bool = True, per_block: i
     units: Iterator[Unit] = (Unit(entry.name, size=entry.size) for entry in entries)
     if kind == "parquet":
         units = (part for unit in units for part in _ranges(input, unit, per_block or BLOCK))
-    plan = Plan.make(folder, input.uri, kind, units, per_block)
-    if not plan.units:
+    first = next(units, None)
+    if first is None:  # before a plan is kept, which a restart would find
         raise DataError(f"{address} has no images ({endings()}), no .tar and no .parquet files")
-    return plan
+    return Plan.make(folder, input.uri, kind, chain([first], units), per_block)
 
 
 def images_of(plan: Plan, units: Sequence[Unit]) -> Iterator[NamedImage]:
@@ -85,7 +86,9 @@ def images_of(plan: Plan, units: Sequence[Unit]) -> Iterator[NamedImage]:
 
 def _found(address: str, recursive: bool) -> tuple[Place, Kind, Iterator[Entry]]:
     head, _, tail = address.rpartition("/")
-    if _GLOB & set(tail) or tail.endswith((".tar", ".parquet")):
+    if Path(address).is_dir():
+        pass  # whatever its name is
+    elif _GLOB & set(tail) or tail.endswith((".tar", ".parquet")):
         place = Place(head or ("/" if address.startswith("/") else "."))
         entries = [entry for entry in place.entries()[0] if fnmatch.fnmatchcase(entry.name, tail) or entry.name == tail]
         if not entries:
@@ -144,6 +147,8 @@ def _members(place: Place, unit: Unit) -> Iterator[NamedImage]:
 
 def _rows(place: Place, unit: Unit) -> Iterator[NamedImage]:
     with _parquet(place, unit.name) as file:
+        if file.metadata.num_rows < unit.first + unit.rows:
+            raise DataError(f"{place}/{unit.name} has changed since the job was planned: start again in another folder")
         names = file.schema_arrow.names
         column = next((name for name in IMAGE_COLUMNS if name in names), None)
         if column is None:
@@ -155,7 +160,10 @@ def _rows(place: Place, unit: Unit) -> Iterator[NamedImage]:
             value = row[column]
             given = value.get("path") if isinstance(value, dict) else None
             content = value.get("bytes") if isinstance(value, dict) else value
-            name = str(row[key]) if key else str(given or f"{unit.name}/{number}")
+            id = row[key] if key else given
+            if isinstance(id, bytes):
+                id = id.decode("utf-8", "backslashreplace")
+            name = f"{unit.name}/{number}" if id is None else str(id)
             content = content if isinstance(content, bytes) else None
             yield NamedImage(name, len(content or b""), partial(_content, name, content))
 

@@ -139,8 +139,8 @@ class Place:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(prefix + entry.name)
-                    elif entry.is_file():
-                        files.append(Entry(prefix + entry.name, entry.stat().st_size))
+                    elif (size := _size(entry)) is not None:
+                        files.append(Entry(prefix + entry.name, size))
         except FileNotFoundError:
             pass
         return sorted(files), sorted(folders)
@@ -169,6 +169,14 @@ class Place:
             reason = error.strerror if self.local and error.strerror else one_line(error)[:_LONGEST]
             where = f"{self.uri.rstrip('/')}/{name}" if name else self.uri
             raise DataError(f"cannot {verb} {where}: {reason}") from error
+
+
+def _size(entry: "os.DirEntry[str]") -> int | None:
+    """Returns the size of a file; None if it is something else, or a link that leads nowhere or in a circle."""
+    try:
+        return entry.stat().st_size if entry.is_file() else None
+    except OSError:
+        return None
 
 
 def _hidden(name: str) -> bool:

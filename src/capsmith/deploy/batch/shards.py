@@ -6,17 +6,19 @@ import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from capsmith.core.errors import CheckpointError, one_line
+from capsmith.core.readers.json_files import parse_json
 from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.plan import import_pyarrow
 
 _NAME = re.compile(r"shards/(\d{8})\.parquet")
 _FAILED = b"capsmith.failed"
-_READERS = 16  # threads that read the ends of shards
+_READERS, _PART = 16, 4096  # threads that read the ends of shards, and shards that are given to them at once
 
 
 @dataclass
@@ -68,8 +70,8 @@ def read_shard(folder: Place, block: int) -> tuple[Any, dict[str, str]]:
     name = f"{shard_name(block)}.parquet"
     try:
         table = parquet.read_table(io.BytesIO(folder.read(name)))
-        failed = json.loads((table.schema.metadata or {})[_FAILED])
-    except (arrow.ArrowException, ValueError, KeyError) as error:
+        failed = _failures(table.schema.metadata)
+    except (arrow.ArrowException, ValueError, KeyError, OSError) as error:
         raise CheckpointError(
             f"{folder}/{name} is damaged ({one_line(error)[:100]}): delete it, and run the same command again"
         ) from error
@@ -99,17 +101,26 @@ def counted(folder: Place, blocks: Iterable[int]) -> tuple[int, int]:
         try:
             with folder.open(name) as file:
                 metadata = parquet.read_metadata(file)
-                return metadata.num_rows, len(json.loads(metadata.metadata[_FAILED]))
-        except (arrow.ArrowException, ValueError, KeyError, TypeError) as error:
+                return metadata.num_rows, len(_failures(metadata.metadata))
+        except (arrow.ArrowException, ValueError, KeyError) as error:
             raise CheckpointError(
                 f"{folder}/{name} is damaged ({one_line(error)[:100]}): delete it, and run the same command again"
             ) from error
 
     rows = failed = 0
+    left = iter(blocks)
     with ThreadPoolExecutor(_READERS) as pool:
-        for one, other in pool.map(count, blocks):
-            rows, failed = rows + one, failed + other
+        while part := list(islice(left, _PART)):  # a pool keeps all that it was given
+            for one, other in pool.map(count, part):
+                rows, failed = rows + one, failed + other
     return rows, failed
+
+
+def _failures(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
+    failed = parse_json((metadata or {})[_FAILED], strict=False)
+    if type(failed) is not dict or not all(type(reason) is str for reason in failed.values()):
+        raise ValueError("its failures are no texts")
+    return failed
 
 
 def _names(folder: Place) -> Iterator[str]:
