@@ -67,18 +67,31 @@ def plan_input(folder: Place, address: str, recursive: bool = True, per_block: i
 def images_of(plan: Plan, units: Sequence[Unit]) -> Iterator[NamedImage]:
     """Yields the images of a block.
 
+    A damaged tar or Parquet file counts as an unreadable image, after those before the damage.
+
     Raises:
-        DataError: A tar or Parquet file cannot be read.
+        DataError: A tar or Parquet file cannot be read now, or has changed.
     """
     place = Place(plan.input)
     for unit in units:
-        if plan.kind == "tars":
-            yield from _members(place, unit)
-        elif plan.kind == "parquet":
-            yield from _rows(place, unit)
+        if plan.kind != "images":
+            try:
+                yield from (_members if plan.kind == "tars" else _rows)(place, unit)
+            except _DamagedError as error:
+                yield NamedImage(unit.name, unit.size, partial(_raise, str(error)))
         else:
             path = None if place.local is None else place.local / (unit.path or unit.name)
             yield NamedImage(unit.name, unit.size, partial(_read, place, unit), path)
+
+
+def require_input(address: str) -> None:
+    """Checks that an input is still there, when images could not be read.
+
+    Raises:
+        DataError: It is not: a drive that is not mounted must not become a job without images.
+    """
+    if not Place(address).is_there():
+        raise DataError(f"{address} is gone, or empty: mount it again, and run the same command again")
 
 
 # --- finding -------------------------------------------------------------------------------------------------------
@@ -86,9 +99,8 @@ def images_of(plan: Plan, units: Sequence[Unit]) -> Iterator[NamedImage]:
 
 def _found(address: str, recursive: bool) -> tuple[Place, Kind, Iterator[Entry]]:
     head, _, tail = address.rpartition("/")
-    if Path(address).is_dir():
-        pass  # whatever its name is
-    elif _GLOB & set(tail) or tail.endswith((".tar", ".parquet")):
+    is_folder = os.path.isdir(address)  # whatever its name is
+    if not is_folder and (_GLOB & set(tail) or tail.endswith((".tar", ".parquet"))):
         place = Place(head or ("/" if address.startswith("/") else "."))
         entries = [entry for entry in place.entries()[0] if fnmatch.fnmatchcase(entry.name, tail) or entry.name == tail]
         if not entries:
@@ -132,8 +144,13 @@ def _read(place: Place, unit: Unit) -> bytes:
 
 
 def _members(place: Place, unit: Unit) -> Iterator[NamedImage]:
+    with place.open(unit.name) as file:
+        yield from _members_of(file, f"{place}/{unit.name}")
+
+
+def _members_of(file: Any, name: str) -> Iterator[NamedImage]:
     try:
-        with place.open(unit.name) as file, tarfile.open(fileobj=file, mode="r|") as tar:
+        with tarfile.open(fileobj=file, mode="r|") as tar:
             for member in tar:
                 if not member.isreg() or not is_image_name(os.path.basename(member.name)):
                     continue
@@ -141,8 +158,11 @@ def _members(place: Place, unit: Unit) -> Iterator[NamedImage]:
                 if member.size <= MAX_BYTES and (opened := tar.extractfile(member)) is not None:
                     content = opened.read()
                 yield NamedImage(member.name.removeprefix("./"), member.size, partial(_content, member.name, content))
+        file.seek(-tarfile.BLOCKSIZE, os.SEEK_END)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile takes half a header for the end
+            raise tarfile.ReadError("it has no end")
     except tarfile.TarError as error:
-        raise DataError(f"{place}/{unit.name} is damaged, or not a tar file: {one_line(error)}") from error
+        raise _DamagedError(f"{name} is damaged, or not a tar file: {one_line(error)}") from error
 
 
 def _rows(place: Place, unit: Unit) -> Iterator[NamedImage]:
@@ -201,12 +221,21 @@ class _parquet:  # noqa: N801 - a context manager
             return parquet.ParquetFile(file)
         except (arrow.ArrowException, OSError) as error:
             self._opening.__exit__(None, None, None)
-            raise DataError(f"{self._name} is damaged, or not a Parquet file: {one_line(error)[:200]}") from error
+            raise _DamagedError(f"{self._name} is damaged, or not a Parquet file: {one_line(error)[:200]}") from error
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self._opening.__exit__(None, None, None)
-        if isinstance(error, self._error):
-            raise DataError(f"{self._name} is damaged: {one_line(error)[:200]}") from error
+        unreadable = isinstance(error, OSError) and error.errno is not None
+        if isinstance(error, (self._error, OSError)) and not unreadable:
+            raise _DamagedError(f"{self._name} is damaged: {one_line(error)[:200]}") from error
+
+
+class _DamagedError(DataError):
+    """A tar or Parquet file is none, or damaged."""
+
+
+def _raise(message: str) -> bytes:
+    raise ImageError(message)
 
 
 def _content(name: str, content: bytes | None) -> bytes:

@@ -103,7 +103,10 @@ def run_job(work: Work, source: str, output: str, plan: Callable[[Place], Plan],
         if len(todo):
             _compute(work, folder, todo, engine, report)
             if lost := blocks.blocks - int(finished(folder, blocks.blocks).sum()):
-                raise CapsmithError(f"{lost:,} shards of {folder} were removed meanwhile: run the same command again")
+                more = "" if folder.exists(JOB) else f"delete {folder}, and "
+                raise CapsmithError(
+                    f"{lost:,} shards of {folder} were removed meanwhile: {more}run the same command again"
+                )
         if len(todo) or not folder.exists(MANIFEST):
             totals = {"shards": blocks.blocks, "rows": report.rows, "failed": report.failed}
             folder.write(MANIFEST, _json(totals | work.fingerprint))

@@ -112,6 +112,23 @@ class Place:
         with self._explained(name, "read"):
             return bool(self._files.get_file_info(self._path(name)).is_file)
 
+    def is_there(self) -> bool:
+        """Returns whether the folder is there, and not empty.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        with self._explained("", "read"):
+            if self.local is None:
+                from pyarrow import fs
+
+                return bool(self._files.get_file_info(self._path("")).type != fs.FileType.NotFound)
+            try:
+                with os.scandir(self.local) as entries:
+                    return next(entries, None) is not None
+            except FileNotFoundError:
+                return False
+
     def entries(self, folder: str = "") -> tuple[list[Entry], list[str]]:
         """Returns the files in a folder, and the names of the folders in it, both sorted; nothing if it is missing.
 
