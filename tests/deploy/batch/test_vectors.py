@@ -1,17 +1,24 @@
 """An index by the sharded job is the index by today's way; a kill loses nothing, and no shard is computed again."""
 
+import io
 import os
 import pickle
 import shutil
+import sqlite3
+import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("pyarrow", reason="sharded jobs need pyarrow")
 
 from capsmith.core.errors import CheckpointError, ConfigError  # noqa: E402
+from capsmith.deploy.batch.shards import Shard  # noqa: E402
 from capsmith.deploy.batch.vectors import KnownHashes, VectorWork  # noqa: E402
-from capsmith.deploy.search import ImageIndex, build_index, sharded  # noqa: E402
+from capsmith.deploy.folder.pipeline import Captioned  # noqa: E402
+from capsmith.deploy.search import Captioning, ImageIndex, build_index, sharded  # noqa: E402
+from capsmith.models.caption import Caption  # noqa: E402
 from tests.deploy.search.conftest import out, photos, toy  # noqa: E402, F401  fixtures
 from tests.deploy.search.test_build import counts  # noqa: E402
 from tests.support.toy_index import picture, stored  # noqa: E402
@@ -21,7 +28,7 @@ from tests.support.toy_index import picture, stored  # noqa: E402
 def models(toy, monkeypatch):  # noqa: F811
     """Workers load the toy model; blocks are small."""
     monkeypatch.setattr("capsmith.models.embedders.load_embedder", lambda models=None, engine=None: toy)
-    monkeypatch.setattr(sharded, "BLOCK", 4)
+    monkeypatch.setattr(sharded, "block_size", lambda images: 4)
     monkeypatch.setattr("capsmith.deploy.search.build._SAVE_SECONDS", -1.0)  # each shard is merged by itself
 
 
@@ -44,8 +51,6 @@ def test_the_index_of_a_job_is_that_without_one(photos, out, toy, tmp_path):  # 
 
 def everything(index):
     """Returns what an index says about each image, also about unreadable ones."""
-    import sqlite3
-
     with sqlite3.connect(index / "images.sqlite") as connection:
         rows = connection.execute(
             "SELECT i.name, i.size, i.mtime, i.error, c.hash, c.look, c.row FROM images i "
@@ -133,6 +138,71 @@ def test_an_unfinished_job_of_another_way_is_no_obstacle(photos, out, toy, tmp_p
             sharded_index(photos, out, toy)
     build_index(photos, out, toy)
     assert not (out / sharded.JOBS).exists() and len(stored(out)) == 8
+
+
+# --- captions ---------------------------------------------------------------------------------------------------------
+
+
+class Captioner:
+    """A work: the caption of an image is its colour; its mean is read from the file, which shows that it was read."""
+
+    title, fingerprint = "captions", {"model": "one"}
+
+    def __init__(self):
+        self.captioned = []
+
+    def open(self, threads):
+        return self
+
+    def __call__(self, images):
+        rows, failed = [], {}
+        for image in images:
+            try:
+                rows.append((image.name, self.caption(image.read())))
+            except Exception as error:
+                failed[image.name] = str(error)
+        return Shard({"image": [id for id, _ in rows], "caption": [text for _, text in rows]}, failed)
+
+    def caption(self, data):
+        self.captioned.append(data)
+        red, green, blue = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).mean(axis=(0, 1)).round()
+        return f"red {red:.0f} green {green:.0f} blue {blue:.0f}"
+
+    def locally(self, paths):
+        for path in paths:
+            yield Captioned(path, Caption(self.caption(path.read_bytes()), -1.0, -1.0))
+
+    @property
+    def captioning(self):
+        return Captioning("one", self.locally, self)
+
+
+def captions_of(index):
+    with sqlite3.connect(index / "images.sqlite") as connection:
+        return dict(
+            connection.execute("SELECT i.name, c.caption FROM images i JOIN contents c ON c.id = i.content").fetchall()
+        )
+
+
+@pytest.mark.parametrize("shards", [0, 1])
+def test_captions_of_a_job_are_those_without_one_also_after_a_kill(photos, out, toy, tmp_path, monkeypatch, shards):  # noqa: F811
+    os.rename(os.fsencode(photos / "blue.png"), os.path.join(os.fsencode(photos), b"\xe9 \n.png"))
+    shutil.copyfile(photos / "red.png", photos / "copy.png")
+    build_index(photos, tmp_path / "plain", toy, Captioner().captioning)
+    captioner = Captioner()
+    with monkeypatch.context() as patch:
+        dies_after(patch, "capsmith.deploy.batch.work.write_shard", 3 + shards)  # three of vectors
+        with pytest.raises(Killed):
+            sharded_index(photos, out, toy, captioner=captioner.captioning)
+    assert captions_of(out) and not any(captions_of(out).values())
+    captioner.captioned.clear()
+    picture("white", "red", seed=8).save(photos / "deep" / "zzz.png")
+    report = sharded_index(photos, out, toy, captioner=captioner.captioning)
+    assert report.captioned == 9 and len(captioner.captioned) == 9 - 4 * shards
+    (photos / "deep" / "zzz.png").unlink()
+    sharded_index(photos, out, toy, captioner=captioner.captioning)
+    assert captions_of(out) == captions_of(tmp_path / "plain") and everything(out) == everything(tmp_path / "plain")
+    assert not (out / sharded.JOBS).exists()
 
 
 # --- damage -----------------------------------------------------------------------------------------------------------
@@ -246,3 +316,13 @@ def test_engines_that_are_none(names):
 
     with pytest.raises(ConfigError, match="--engine"):
         Engines.of(names)
+
+
+def test_only_a_sharded_job_needs_pyarrow(photos, out, toy, monkeypatch):  # noqa: F811
+    from capsmith.core.errors import MissingExtraError
+
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert build_index(photos, out, toy).total == 8
+    picture("white", "red", seed=8).save(photos / "aaa.png")
+    with pytest.raises(MissingExtraError, match="shards"):
+        sharded_index(photos, out, toy)

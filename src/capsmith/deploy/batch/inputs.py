@@ -27,6 +27,7 @@ from capsmith.vision.image_files import MAX_BYTES, read_image
 IMAGE_COLUMNS = ("image", "jpg", "jpeg", "png", "webp", "bytes")
 ID_COLUMNS = ("id", "key", "__key__", "image_id", "file_name", "path")
 _GLOB = frozenset("*?[")
+_LONGEST = 200  # characters of a reason
 
 
 class NamedImage(NamedTuple):
@@ -45,7 +46,7 @@ class NamedImage(NamedTuple):
     path: Path | None = None
 
 
-def plan_input(folder: Place, address: str, recursive: bool = True, per_block: int = BLOCK) -> Plan:
+def plan_input(folder: Place, address: str, recursive: bool = True, per_block: int | None = None) -> Plan:
     """Divides an input into blocks.
 
     Args:
@@ -53,7 +54,7 @@ def plan_input(folder: Place, address: str, recursive: bool = True, per_block: i
         address: A folder of images, tars or Parquet files; a tar or Parquet file; or a pattern such as
             ``s3://bucket/train-*.tar``.
         recursive: Look for images at any depth.
-        per_block: Images in a block; of Parquet files, most rows in a block.
+        per_block: Images in a block; of Parquet files, most rows in a block. None: see ``plan.block_size``.
 
     Raises:
         DataError: There is nothing to read.
@@ -61,7 +62,7 @@ def plan_input(folder: Place, address: str, recursive: bool = True, per_block: i
     input, kind, entries = _found(address, recursive)
     units: Iterator[Unit] = (Unit(entry.name, size=entry.size) for entry in entries)
     if kind == "parquet":
-        units = (part for unit in units for part in _ranges(input, unit, per_block))
+        units = (part for unit in units for part in _ranges(input, unit, per_block or BLOCK))
     first = next(units, None)
     if first is None:
         raise DataError(f"{address} has no images ({endings()}), no .tar and no .parquet files")
@@ -167,6 +168,9 @@ def _members(place: Place, unit: Unit) -> Iterator[NamedImage]:
                     opened = tar.extractfile(member) if member.size <= MAX_BYTES and not member.issparse() else None
                     name = member.name.removeprefix("./")
                     yield NamedImage(name, member.size, _reader(name, None if opened is None else opened.read()))
+            file.seek(tar.offset)
+            if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile takes a damaged header for the end
+                raise tarfile.InvalidHeaderError("invalid header")
         except (OSError, CapsmithError):
             raise
         except Exception as error:  # tarfile raises many types for damaged headers
@@ -230,12 +234,14 @@ def _parquet(place: Place, name: str) -> Iterator[Any]:
         try:
             opened = parquet.ParquetFile(file)
         except (arrow.ArrowException, ValueError) as error:
-            reason = one_line(error)[:200]
+            reason = one_line(error)[:_LONGEST]
             raise DataError(f"{place}/{name} is damaged, or not a Parquet file: {reason}") from error
         try:
             yield opened
-        except (arrow.ArrowException, ValueError) as error:
-            raise _DamagedError(f"the Parquet file is damaged: {one_line(error)[:200]}") from error
+        except (arrow.ArrowException, ValueError, OSError) as error:
+            if isinstance(error, OSError) and (error.errno or "AWS Error" in str(error)):
+                raise  # the store, or the disk; pyarrow raises OSError for content, too
+            raise _DamagedError(f"the Parquet file is damaged: {one_line(error)[:_LONGEST]}") from error
 
 
 def _reader(name: str, content: Any) -> Callable[[], bytes]:

@@ -16,6 +16,7 @@ import numpy as np
 from capsmith.core.errors import CapsmithError, MissingExtraError, one_line, printable
 from capsmith.core.log import get_logger
 from capsmith.deploy.batch.places import Place
+from capsmith.deploy.batch.shards import counted, shard_name
 from capsmith.deploy.batch.work import BlockRunner, Done, Work
 
 logger = get_logger(__name__)
@@ -90,6 +91,8 @@ class _Actor:
         if self._runner is None:
             return Done(block, error=self._error)
         try:
+            if self._folder.exists(f"{shard_name(block)}.parquet"):  # done by a worker that died later in this group
+                return Done(block, *counted(self._folder, [block]))
             with self._attempt(block):
                 return self._runner(block)
         except CapsmithError as error:

@@ -14,7 +14,7 @@ It holds no names that the driver would trust: see ``deploy/search/sharded.py``.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,35 @@ class VectorWork:
     prepare: Callable[[], None] | None = None
     title: str = "vectors"
 
+    @classmethod
+    def of(
+        cls,
+        root: Path,
+        embedder: Embedder,
+        runs: Sequence[str | Path],
+        engine: str | None,
+        plugins: Sequence[str] = (),
+        batch_size: int = KERAS_BATCH,
+        prepare: Callable[[], None] | None = None,
+    ) -> "VectorWork":
+        """Returns the work of a model; paths become absolute.
+
+        Raises:
+            ConfigError: Nothing says where workers find the model.
+        """
+        if not runs and engine is None:
+            raise ConfigError("a sharded job loads the model in its workers: name it with runs=, or engine=")
+        kind, _, model = (engine or "").partition(":")
+        return cls(
+            os.path.abspath(root),
+            embedder.fingerprint,
+            tuple(os.path.abspath(run) for run in runs),
+            f"{kind}:{_absolute(model)}" if engine else None,
+            tuple(map(_absolute, plugins)),
+            batch_size=batch_size,
+            prepare=prepare,
+        )
+
     @property
     def fingerprint(self) -> dict[str, Any]:
         """What vectors depend on besides the images."""
@@ -90,6 +119,10 @@ class VectorWork:
         if embedder.fingerprint != self.model:
             raise ConfigError(f"{embedder.name} is another model here than in the command: copy it to every node")
         return VectorWorker(self, embedder, threads)
+
+
+def _absolute(name: str) -> str:
+    return os.path.abspath(name) if os.path.exists(name) else name
 
 
 class VectorWorker:

@@ -9,19 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from capsmith.core.errors import CapsmithError, ConfigError, DataError, ImageError, one_line
+from capsmith.core.errors import CapsmithError, DataError, ImageError, one_line
 from capsmith.core.files import path_argument
 from capsmith.core.log import get_logger
 from capsmith.core.progress import progress_bar
+from capsmith.deploy.batch.job import Engine
 from capsmith.deploy.batch.vectors import VectorWork
+from capsmith.deploy.batch.work import Work
 from capsmith.deploy.folder.journal import Stamp
 from capsmith.deploy.folder.pipeline import KERAS_BATCH, Captioned
 from capsmith.deploy.folder.selection import Item, Selection, select
 from capsmith.deploy.search.encoding import Encoded, encode_images
 from capsmith.deploy.search.engines import Engines
 from capsmith.deploy.search.index_file import IndexFile
-from capsmith.deploy.search.sharded import remove_jobs, sharded_vectors
-from capsmith.deploy.search.writer import Entry, IndexWriter, Known
+from capsmith.deploy.search.sharded import remove_jobs, sharded_captions, sharded_vectors
+from capsmith.deploy.search.writer import Entry, IndexWriter, Known, Uncaptioned
 from capsmith.retrieval.embedder import Embedder
 
 logger = get_logger(__name__)
@@ -39,10 +41,12 @@ class Captioning(NamedTuple):
         fingerprint: Of the captioner and its search: other captions are replaced.
         captions: Captions images in order: ``pipeline.caption_images`` with a captioner, which is loaded when this is
             called.
+        work: Captions images in a sharded job: ``batch.captions.CaptionWork``; None: this process does, always.
     """
 
     fingerprint: str
     captions: Callable[[list[Path]], Generator[Captioned[Path], None, None]]
+    work: Work | None = None
 
 
 @dataclass
@@ -127,9 +131,8 @@ def build_index(
     if not root.is_dir():
         raise DataError(f"{root}: {'not a folder of images' if root.exists() else 'no such folder'}")
     engines = Engines.of(engine)
-    job: VectorWork | None = None
-    if engines.computing is not None:
-        job = _vector_work(root, embedder, runs, engines.model, plugins, batch_size, prepare)
+    computing = engines.engine(workers)
+    job = VectorWork.of(root, embedder, runs, engines.model, plugins, batch_size, prepare) if computing else None
     selection = select([root], recursive).rooted()
     with IndexWriter.open(folder, IndexFile.of(embedder, runs, engines.model), embedder) as writer:
         writer.take_root(root)
@@ -137,8 +140,8 @@ def build_index(
         threads = workers or min(os.cpu_count() or 1, 16)
         began = time.monotonic()
         try:
-            if job is not None:
-                for part in sharded_vectors(writer, job, engines.engine(workers, threads), work.todo, work.stamps):
+            if computing and job:
+                for part in sharded_vectors(writer, job, computing, work.todo, work.stamps):
                     work.save(part, told)
             elif work.todo:
                 with closing(
@@ -147,7 +150,7 @@ def build_index(
                     work.save(encoded, told)
             work.finish()
             if captioner is not None:
-                work.caption(captioner, root)
+                work.caption(captioner, root, computing)
         except KeyboardInterrupt as error:
             if not getattr(error, "__notes__", ()):  # a job has said how to go on
                 error.add_note(f": {work.left:,} of {len(selection.items):,} images are left; {GO_ON}")
@@ -157,28 +160,6 @@ def build_index(
         rate = work.report.encoded / max(seconds, 1e-9)
         logger.info(f"encoded {work.report.encoded:,} images in {seconds:,.0f} s ({rate:,.1f} images/s)")
     return work.report
-
-
-def _vector_work(
-    root: Path,
-    embedder: Embedder,
-    runs: Sequence[str | Path],
-    engine: str | None,
-    plugins: Sequence[str],
-    batch_size: int,
-    prepare: Callable[[], None] | None,
-) -> VectorWork:
-    if not runs and engine is None:
-        raise ConfigError("a sharded job loads the model in its workers: name it with runs=, or engine=")
-    return VectorWork(
-        os.path.abspath(root),
-        embedder.fingerprint,
-        tuple(os.path.abspath(run) for run in runs),
-        engine,
-        tuple(plugins),
-        batch_size=batch_size,
-        prepare=prepare,
-    )
 
 
 class _Work:
@@ -253,23 +234,27 @@ class _Work:
         self.writer.compact()
         self.report.total = self.writer.readable()
 
-    def caption(self, captioner: Captioning, root: Path) -> None:
+    def caption(self, captioner: Captioning, root: Path, engine: Engine | None) -> None:
         """Captions the contents that this captioner has not captioned yet."""
         todo = self.writer.uncaptioned(captioner.fingerprint)
         self.left = len(todo)
-        if not todo:
-            return
+        if engine is not None and captioner.work is not None:
+            for part in sharded_captions(self.writer, captioner.work, engine, root, todo):
+                self._save_captions(part, captioner)
+            remove_jobs(self.writer.folder, captioner.work.title)
+        elif todo:
+            with closing(_captions(captioner, root, todo)) as captions:
+                self._save_captions(captions, captioner)
+
+    def _save_captions(self, batches: Iterable[list[tuple[int, str | ImageError]]], captioner: Captioning) -> None:
         waiting: list[tuple[int, str]] = []
         saved = time.monotonic()
-        results = captioner.captions([root / os.fsdecode(name) for _, name in todo])
-        with progress_bar(total=len(todo), desc="captions", unit="image") as bar, closing(results):
-            for (content, _), result in zip(todo, results, strict=True):
-                bar.update()
-                if result.error is not None:
-                    self.report.failed.append(result.error)
-                else:
-                    waiting.append((content, result.caption.text))
-                if time.monotonic() - saved > _SAVE_SECONDS:
+        with progress_bar(total=self.left, desc="captions", unit="image") as bar:
+            for batch in batches:
+                bar.update(len(batch))
+                self.report.failed += [found for _, found in batch if isinstance(found, ImageError)]
+                waiting += [(content, found) for content, found in batch if isinstance(found, str)]
+                if time.monotonic() - saved > _SAVE_SECONDS or len(waiting) >= _SAVE_IMAGES:
                     self._caption(waiting, captioner)
                     waiting, saved = [], time.monotonic()
         self._caption(waiting, captioner)
@@ -278,3 +263,11 @@ class _Work:
         self.writer.caption(captions, captioner.fingerprint)
         self.left -= len(captions)
         self.report.captioned += len(captions)
+
+
+def _captions(
+    captioner: Captioning, root: Path, todo: Sequence[Uncaptioned]
+) -> Generator[list[tuple[int, str | ImageError]], None, None]:
+    with closing(captioner.captions([root / os.fsdecode(one.name) for one in todo])) as results:
+        for one, result in zip(todo, results, strict=True):
+            yield [(one.content, result.caption.text if result.error is None else result.error)]

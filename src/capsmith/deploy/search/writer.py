@@ -42,6 +42,14 @@ class Known(NamedTuple):
     hash: bytes | None
 
 
+class Uncaptioned(NamedTuple):
+    """A content without a caption: its number, the name of an image of it, and its hash."""
+
+    content: int
+    name: bytes
+    hash: bytes
+
+
 class Entry(NamedTuple):
     """An image to save.
 
@@ -153,14 +161,14 @@ class IndexWriter:
         count: int = self.database.rows("SELECT count(content) FROM images")[0][0]
         return count
 
-    def uncaptioned(self, captioner: str) -> list[tuple[int, bytes]]:
-        """Returns each content without a caption by this captioner, and the name of an image of it."""
+    def uncaptioned(self, captioner: str) -> list[Uncaptioned]:
+        """Returns each content without a caption by this captioner."""
         rows = self.database.rows(
-            "SELECT i.content, i.name FROM images i JOIN contents c ON c.id = i.content "
+            "SELECT i.content, i.name, c.hash FROM images i JOIN contents c ON c.id = i.content "
             "WHERE c.captioner != ? GROUP BY i.content ORDER BY min(i.id)",
             (captioner,),
         )
-        return [(content, name) for content, name in rows]
+        return [Uncaptioned(*row) for row in rows]
 
     # --- changes -----------------------------------------------------------------------------------------------------
 
