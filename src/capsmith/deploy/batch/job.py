@@ -141,11 +141,12 @@ def _compute(work: Work, folder: Place, todo: np.ndarray, engine: Engine, report
 
 
 def _take(folder: Place, wanted: dict[str, Any]) -> None:
-    """Claims the folder for a job."""
+    """Claims the folder for a job. A job without a plan has computed nothing: another one may take its place."""
+    files, folders = folder.entries()
     if not folder.exists(JOB):
-        files, folders = folder.entries()
         if others := [name for name in (*(entry.name for entry in files), *folders) if not name.startswith(".")]:
             raise ConfigError(f"{folder} holds {others[0]}, which no job wrote: choose another folder")
+    if not folders or (folders == ["plan"] and Plan.read(folder) is None):
         folder.write(JOB, _json(wanted))
         return
     try:

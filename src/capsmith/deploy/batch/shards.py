@@ -94,26 +94,41 @@ def counted(folder: Place, blocks: Iterable[int]) -> tuple[int, int]:
     Raises:
         CheckpointError: A shard is damaged.
     """
+    rows = failed = 0
+    for count, unreadable in _ends(folder, blocks):
+        rows, failed = rows + count, failed + len(unreadable)
+    return rows, failed
+
+
+def failures(folder: Place, blocks: Iterable[int]) -> Iterator[tuple[str, str]]:
+    """Yields names of images that cannot be read, and the reasons; reads the ends of files only.
+
+    Raises:
+        CheckpointError: A shard is damaged.
+    """
+    for _, unreadable in _ends(folder, blocks):
+        yield from unreadable.items()
+
+
+def _ends(folder: Place, blocks: Iterable[int]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields the number of rows of each shard, and what could not be read."""
     arrow, parquet = import_pyarrow()
 
-    def count(block: int) -> tuple[int, int]:
+    def end(block: int) -> tuple[int, dict[str, str]]:
         name = f"{shard_name(block)}.parquet"
         try:
             with folder.open(name) as file:
                 metadata = parquet.read_metadata(file)
-                return metadata.num_rows, len(_failures(metadata.metadata))
+                return metadata.num_rows, _failures(metadata.metadata)
         except (arrow.ArrowException, ValueError, KeyError) as error:
             raise CheckpointError(
                 f"{folder}/{name} is damaged ({one_line(error)[:100]}): delete it, and run the same command again"
             ) from error
 
-    rows = failed = 0
     left = iter(blocks)
     with ThreadPoolExecutor(_READERS) as pool:
-        while part := list(islice(left, _PART)):  # a pool keeps all that it was given
-            for one, other in pool.map(count, part):
-                rows, failed = rows + one, failed + other
-    return rows, failed
+        while part := list(islice(left, _PART)):
+            yield from pool.map(end, part)
 
 
 def _failures(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
