@@ -144,6 +144,9 @@ class OptimisationConfig(Settings):
     """Maximum number of passes over the train split."""
     batch_size: int = Field(default=160, ge=1)
     """Captions in a batch. Captions of one image share its features. Lower it when memory runs out."""
+    shuffle_window: int | None = Field(default=None, ge=1)
+    """Images within which an epoch is shuffled; null shuffles all. Set it when the features are larger than memory: an
+    epoch then reads them nearly in sequence, in runs of a sixteenth of the window that are in random order."""
     precision: Precision = "float32"
     """Compute precision; weights stay in float32. ``auto`` uses bfloat16 where it is faster on this machine (up to
     twice as fast), but float32 when the encoder is trained too, because that loses quality in bfloat16."""
