@@ -22,6 +22,7 @@ def photo(tmp_path):
 def toys(tmp_path, monkeypatch):
     """Replaces what is loaded by toys; returns the options that name an index and a detector."""
     from capsmith.cli import caption_model, keras_import
+    from capsmith.deploy.named_captioner import NamedCaptioner
     from capsmith.deploy.search import build_index
     from capsmith.models import embedders
     from capsmith.vision import detection
@@ -31,7 +32,7 @@ def toys(tmp_path, monkeypatch):
     monkeypatch.setattr(embedders, "load_embedder", lambda models=None, engine=None: embedder)
     monkeypatch.setattr(keras_import, "load_keras", lambda: None)
     monkeypatch.setattr(detection, "load_detector", lambda model: FixedDetector(), raising=False)
-    model = caption_model.CaptionModel(None, [], False, SentenceCaptioner, lambda: "0")
+    model = NamedCaptioner(None, None, [], False, SentenceCaptioner, lambda: "0")
     monkeypatch.setattr(caption_model, "plain_model", lambda name, plugins=False: model)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return ["--library", str(tmp_path / "photos.index"), "--detector", "toy.onnx"]

@@ -5,7 +5,8 @@ import json
 
 from capsmith import Captioner
 from capsmith.cli import main
-from capsmith.cli.search_options import add_search_options, as_overrides, overrides_of
+from capsmith.cli.search_options import add_search_options, overrides_of
+from capsmith.deploy.named_captioner import as_overrides
 from tests.support import shapes
 
 IMAGE = shapes.data() / "images" / "red_bar_left_4.png"

@@ -41,6 +41,7 @@ EXCEPTIONS = {
     "decoder.doubly_stochastic": Scope.TRAINING,
     "decoder.embedding.trainable": Scope.TRAINING,
     "decoder.embedding.vectors": Scope.TRAINING_FILES,
+    "training.distribute": Scope.FILES,
     "training.resume_weights_from": Scope.TRAINING_FILES,
     "training.checkpoint_every": Scope.TRAINING_FILES,
 }

@@ -23,7 +23,7 @@ def test_a_nan_loss_stops(tmp_path):
 def test_the_advice_after_a_good_epoch_works(tmp_path, monkeypatch):
     """The advice is followed literally, and works."""
     changes = settings(training={"epochs": 2, "learning_rate": 1e-3})
-    monkeypatch.setattr(objective, "training_step", lambda model: failing_later)
+    monkeypatch.setattr(objective, "training_step", lambda model, devices: failing_later)
     with pytest.raises(CapsmithError) as stopped:
         train(load_config(changes), tmp_path / "run")
     monkeypatch.undo()

@@ -65,7 +65,7 @@ def test_out_of_memory_names_the_batch_size(tmp_path, monkeypatch):
     def learn(inputs, targets):
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")
 
-    monkeypatch.setattr(objective, "training_step", lambda model: learn)
+    monkeypatch.setattr(objective, "training_step", lambda model, devices: learn)
     with pytest.raises(CapsmithError, match="training.batch_size .*16.* 8"):
         train(load_config(settings(training={"batch_size": 16})), tmp_path / "run")
 

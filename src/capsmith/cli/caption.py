@@ -84,10 +84,7 @@ def run(args: argparse.Namespace) -> int:
             print_error(note)
 
     if place is not None:
-        from capsmith.models.wishes import without_file
-
-        settings = {"decoding": without_file(model.config.decoding), "average": model.average}
-        return caption_into_files(args, model.load, selection, place, model.fingerprint, settings)
+        return caption_into_files(args, model.load, selection, place, model.fingerprint, model.settings())
     return _caption_to_output(args, model.load(), selection)
 
 

@@ -19,10 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the run of an embedding, several for an ensemble, and the folder of the images",
     )
     parser.epilog = "Exit code: 0 if every image can be searched; 2 if some could not be read (the others can)."
+    parser.add_argument("--out", required=True, metavar="INDEX", help="the index, a folder; an existing one is updated")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="INDEX", help="the index, a folder; an existing one is updated"
+        "--engine",
+        action="append",
+        metavar="ENGINE",
+        help="local or ray: a sharded job computes the images, in this process or on a Ray cluster; clip:MODEL: a CLIP "
+        "model, by name or path, instead of a RUN; may be given for both",
     )
-    parser.add_argument("--engine", metavar="clip:MODEL", help="a CLIP model, by name or path, instead of a RUN")
     parser.add_argument(
         "--captions",
         metavar="MODEL",
@@ -34,7 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="look into the folders of the folder, at any depth (the default)",
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="threads that decode images; by default one a core")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="threads that decode images; by default one a core; of --engine ray, processes",
+    )
     add_plugin(parser)
 
 
@@ -45,14 +54,20 @@ def run(args: argparse.Namespace) -> int:
     from capsmith.core.errors import ConfigError
     from capsmith.core.terminal import print_line
     from capsmith.deploy.search.build import build_index
+    from capsmith.deploy.search.engines import Engines
     from capsmith.models.embedders import load_embedder
 
+    if remote := next((name for name in (*args.images, args.out) if "://" in name), None):
+        raise ConfigError(
+            f"{remote}: an index and its images are in local folders, or in those of a mounted file system"
+        )
     *runs, folder = map(Path, args.images)
-    if args.workers is not None and not 1 <= args.workers <= _MAX_WORKERS:
+    engines = Engines.of(args.engine)
+    if args.workers is not None and not 1 <= args.workers <= _MAX_WORKERS and engines.computing != "ray":
         raise ConfigError(f"--workers {args.workers}: a number from 1 to {_MAX_WORKERS}")
-    require_one_model(runs, args.engine, "RUN FOLDER")
-    captioning = _captioning(args) if args.captions else None
-    embedder = load_embedder(runs or None, args.engine)
+    require_one_model(runs, engines.model, "RUN FOLDER")
+    captioning = _captioning(args, engines.computing is not None) if args.captions else None
+    embedder = load_embedder(runs or None, engines.model)
     report = build_index(
         folder,
         args.out,
@@ -62,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         workers=args.workers,
         runs=runs,
         engine=args.engine,
+        plugins=args.plugin,
         prepare=load_keras,
     )
     print_line(f"{args.out}: {report}")
@@ -83,20 +99,23 @@ def require_one_model(runs: Sequence[Path], engine: str | None, usage: str) -> N
         raise ConfigError(f"no model is named: {usage}, or --engine clip:MODEL")
 
 
-def _captioning(args: argparse.Namespace) -> Any:
+def _captioning(args: argparse.Namespace, computing: bool) -> Any:
     """Returns what captions the images; the model is loaded when there is something to caption."""
     import os
     import sys
 
-    from capsmith.cli.caption_model import plain_model
+    from capsmith.cli.keras_import import load_keras
+    from capsmith.deploy.batch.captions import CaptionWork
     from capsmith.deploy.folder.pipeline import caption_images
+    from capsmith.deploy.named_captioner import CaptionerName
     from capsmith.deploy.search.build import Captioning
 
-    model = plain_model(args.captions, bool(args.plugin))
+    name = CaptionerName((args.captions,), full=bool(args.plugin), plugins=tuple(args.plugin), prepare=load_keras)
+    model = name.find()
 
     def captions(paths: list[Path]) -> Any:
         captioner = model.load()
         workers = args.workers or min(os.cpu_count() or 1, 16)
         return caption_images(captioner, paths, workers=workers, overlap="keras" not in sys.modules)
 
-    return Captioning(model.fingerprint(), captions)
+    return Captioning(model.fingerprint(), captions, CaptionWork.of(model) if computing else None)

@@ -1,8 +1,6 @@
 """Options of ``capsmith caption`` that say what the captions should be; each is a setting of ``decoding``."""
 
 import argparse
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,32 +36,3 @@ def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
         "n": args.n,
     }
     return {name: value for name, value in given.items() if value is not None}
-
-
-def as_overrides(settings: Mapping[str, Any]) -> list[str]:
-    """Returns settings of ``decoding`` in the form of ``--set``."""
-    return [f"decoding.{name}={json.dumps(value)}" for name, value in settings.items()]
-
-
-def check_words(config: Any, vocabulary: Path) -> list[str]:
-    """Checks the words of a run's search before anything is loaded that takes time.
-
-    Args:
-        config: The config of the run, with all overrides.
-        vocabulary: The run's ``vocabulary.json``.
-
-    Returns:
-        Notes about words without effect.
-
-    Raises:
-        ConfigError: Words are not in the vocabulary, or contradict each other.
-        CheckpointError: The vocabulary is missing or damaged.
-    """
-    from capsmith.data.text.vocabulary import Vocabulary
-    from capsmith.decoding.wishes import has_wishes
-    from capsmith.models.wishes import resolve
-
-    if not has_wishes(config.decoding):
-        return []
-    wishes = resolve(config.decoding, Vocabulary.load(vocabulary), config.text)
-    return [] if wishes is None else list(wishes.notes)

@@ -5,12 +5,13 @@ device, so it compiles its own function. Training uses Keras's own step except o
 retraces with an unknown length as soon as a second length occurs; a recurrence of known length is 20 % faster.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import keras
 
+from capsmith.core.devices import divided, on_device, parts_of
 from capsmith.core.precision import AutocastScope
 
 
@@ -42,7 +43,11 @@ def _jax(function: Callable[..., Any], layer: keras.layers.Layer) -> Callable[..
             return function(*args)
 
     jitted = jax.jit(pure)
-    return lambda *args: jitted([variable.value for variable in layer.variables], *args)
+
+    def run(*args: Any) -> Any:
+        return jitted([variable.value for variable in layer.variables], *jax.tree.map(divided, args))
+
+    return run
 
 
 def _torch(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,30 +60,49 @@ def _torch(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def training_step(model: keras.Model) -> Callable[[dict[str, Any], Any], float]:
+def training_step(model: keras.Model, devices: Sequence[str] = ()) -> Callable[[dict[str, Any], Any], float]:
     """Returns a function that takes one training step and returns the loss.
 
     Args:
         model: Compiled and built; ``"tokens"`` in its inputs are (B, T).
+        devices: Result of ``devices.training_devices``; with several, TensorFlow computes a part of the batch on each.
     """
     if keras.backend.backend() != "tensorflow" or model.run_eagerly:
         return lambda inputs, targets: float(model.train_on_batch(inputs, targets))
     import tensorflow as tf
 
-    def learn(inputs: dict[str, Any], targets: Any) -> Any:
-        with tf.GradientTape() as tape:
-            loss = model.compute_loss(inputs, targets, model(inputs, training=True))
-        variables = model.trainable_variables
-        model.optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
+    def learn(*parts: tuple[dict[str, Any], Any, Any]) -> Any:
+        losses, gradients = [], []
+        for device, (inputs, targets, share) in zip(devices or ("",), parts, strict=False):
+            with tf.device(on_device(device) if device else None), tf.GradientTape() as tape:
+                loss = share * model.compute_loss(inputs, targets, model(inputs, training=True))
+            losses.append(loss)
+            gradients.append(tape.gradient(loss, model.trainable_variables))
+        total = (
+            gradients[0] if len(parts) == 1 else [_added(of_variable) for of_variable in zip(*gradients, strict=True)]
+        )
+        model.optimizer.apply(total, model.trainable_variables)
+        return tf.add_n(losses) if len(losses) > 1 else losses[0]
 
-    functions: dict[int, Any] = {}  # by length T: each is traced once, for any number of images
+    functions: dict[tuple[int, int], Any] = {}  # by length T: each is traced once, for any number of images
 
     def step(inputs: dict[str, Any], targets: Any) -> float:
-        length = inputs["tokens"].shape[1]
-        if length not in functions:
-            functions[length] = tf.function(learn, reduce_retracing=True, autograph=False)
-        tensors = tf.nest.map_structure(tf.convert_to_tensor, inputs)
-        return float(functions[length](tensors, tf.convert_to_tensor(targets)))
+        parts = parts_of(inputs, targets, len(devices)) if len(devices) > 1 else [(inputs, targets, 1.0)]
+        key = len(parts), inputs["tokens"].shape[1]
+        if key not in functions:
+            functions[key] = tf.function(learn, reduce_retracing=True, autograph=False)
+        return float(functions[key](*tf.nest.map_structure(tf.convert_to_tensor, parts)))
 
     return step
+
+
+def _added(gradients: tuple[Any, ...]) -> Any:
+    """Returns the sum of the gradients of one variable; None if there are none."""
+    import tensorflow as tf
+
+    known = [gradient for gradient in gradients if gradient is not None]
+    slices = [gradient for gradient in known if isinstance(gradient, tf.IndexedSlices)]  # of an embedding's rows
+    if slices and len(slices) == len(known):
+        values, indices = tf.concat([one.values for one in slices], 0), tf.concat([one.indices for one in slices], 0)
+        return tf.IndexedSlices(values, indices, slices[0].dense_shape)
+    return tf.add_n([tf.convert_to_tensor(gradient) for gradient in known]) if known else None

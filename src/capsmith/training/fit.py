@@ -6,7 +6,8 @@ from typing import Any
 import keras
 
 from capsmith.config import AnyConfig, require_config
-from capsmith.core.errors import CapsmithError, CheckpointError
+from capsmith.core.devices import distributed, training_devices
+from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError
 from capsmith.core.log import get_logger, log_file
 from capsmith.core.scopes import Use, difference
 from capsmith.data.prepare import open_pickle, read_corpus, require_splits
@@ -77,7 +78,24 @@ def _train(training: Training, corpus: Corpus) -> Any:
     keras.utils.set_random_seed(config.seed)
     _require_data(config, corpus)
     adapt_encoders(config, corpus)
-    return kind_of(config).train(config, training.run, corpus, sessions)
+    with distributed(_devices(config)):
+        return kind_of(config).train(config, training.run, corpus, sessions)
+
+
+def _devices(config: AnyConfig) -> list[str]:
+    """Returns the devices of a training, and logs them.
+
+    Raises:
+        ConfigError: The backend cannot distribute this training.
+    """
+    devices = training_devices(config.training.distribute)
+    if len(devices) > 1 and keras.backend.backend() == "tensorflow":
+        what = "joint embeddings" if config.kind == "embedding" else "trained encoders" if config.trains_encoder else ""
+        if what:  # their loss, or their batch statistics, are not sums over parts of the batch
+            raise ConfigError(f"training.distribute: {what} are distributed with KERAS_BACKEND=jax only; set none")
+    if devices:
+        logger.info(f"devices: {len(devices)} ({', '.join(devices)})")
+    return devices
 
 
 def _require_data(config: AnyConfig, corpus: Corpus) -> None:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from capsmith.core.compilation import training_step
+from capsmith.core.devices import training_devices
 from capsmith.data.text.vocabulary import PAD
 from capsmith.training.common.config import OptimisationConfig
 from capsmith.training.history import Row
@@ -101,4 +102,4 @@ class Objective(ABC):
         """
         self.model.compile(optimizer, jit_compile=keras.backend.backend() == "jax")
         self.model.optimizer.build(self.model.trainable_variables)
-        return training_step(self.model)
+        return training_step(self.model, training_devices(self.config.distribute))

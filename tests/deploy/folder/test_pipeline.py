@@ -37,7 +37,7 @@ def test_unreadable_images_are_results_in_place(tmp_path):
         (tmp_path / name).write_bytes(b"")
     results = list(caption_images(FakeCaptioner(), [tmp_path / name for name in captions], batch_size=2))
     assert [isinstance(result.error, ImageError) for result in results] == [i % 4 == 0 for i in range(9)]
-    assert [result.path.name for result in results] == list(captions)
+    assert [result.image.name for result in results] == list(captions)
     expected = [None if i % 4 == 0 else text for i, text in enumerate(captions.values())]
     assert [result.caption and result.caption.text for result in results] == expected
 

@@ -22,6 +22,7 @@ from capsmith.data.shards.config import Pattern, ShardRows, ShardsConfig, all_sh
 from capsmith.data.tables import Column
 
 _MEMBER = re.compile(r"((?:.*/)?[^/.][^/.]*)\.([^/]+)")
+_EXPECTED = {"txt", *(ending[1:] for ending in IMAGES)}  # extensions that only images and their captions have
 _Place = tuple[str, int, int]  # name, offset, size
 
 
@@ -72,12 +73,12 @@ def _add_shard(rows: ShardRows, config: WebDatasetConfig, shard: Path, split: st
             samples.setdefault(match[1], {}).setdefault(match[2].lower(), (member, offset, size))
     for key, parts in samples.items():
         image = next((place for ending, place in parts.items() if f".{ending}" in IMAGES), None)
+        if image is None:
+            if any(ending == config.captions or ending.rpartition(".")[2] in _EXPECTED for ending in parts):
+                rows.bad_image(f"key without an image ({', '.join(parts)[:60]})", f"{name}/{key}", counted=False)
+            continue  # otherwise statistics and the like
         captions = _captions(rows, config, f"{name}/{key}", parts, file)
-        if image is None and (captions or any(f".{ending.rpartition('.')[2]}" in IMAGES for ending in parts)):
-            rows.bad_image(f"key without an image ({', '.join(parts)[:60]})", f"{name}/{key}", counted=False)
-        elif image is None:
-            continue  # statistics and the like
-        elif ".." in Path(image[0]).parts or image[0].startswith("/"):
+        if ".." in Path(image[0]).parts or image[0].startswith("/"):
             rows.bad_image("member outside the shard", f"{name}/{image[0]}", counted=False)
         elif captions is None:
             rows.bad_image("image without a caption", f"{name}/{image[0]}", counted=False)

@@ -10,6 +10,7 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from capsmith.core.errors import DataError, ImageError, one_line
@@ -30,11 +31,13 @@ class NamedImage(NamedTuple):
         name: Its id.
         size: Bytes of its file.
         read: Returns the bytes of its file; raises ImageError if it cannot be read. A decoding thread calls it.
+        path: Its file on this machine; None if it is remote, or a part of another file.
     """
 
     name: str
     size: int
     read: Callable[[], bytes]
+    path: Path | None = None
 
 
 def plan_input(folder: Place, address: str, recursive: bool = True, per_block: int = BLOCK) -> Plan:
@@ -73,7 +76,8 @@ def images_of(plan: Plan, units: Sequence[Unit]) -> Iterator[NamedImage]:
         elif plan.kind == "parquet":
             yield from _rows(place, unit)
         else:
-            yield NamedImage(unit.name, unit.size, partial(_read, place, unit))
+            path = None if place.local is None else place.local / (unit.path or unit.name)
+            yield NamedImage(unit.name, unit.size, partial(_read, place, unit), path)
 
 
 # --- finding -------------------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ A unit is an image, a tar, or a range of rows of a Parquet file. A block is one 
 
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
@@ -25,6 +25,7 @@ BLOCK = 512
 """Images in a block by default: what a dead worker loses at most."""
 _PER_FILE = 100_000  # units in a file of the plan
 _FOLDER, _FILE = "plan", "plan.json"
+_TEXTS = ("name", "path")  # kept as bytes: a file name need not be UTF-8
 _SAVED = ("input", "kind", "units", "per_block")
 
 
@@ -63,6 +64,7 @@ class Plan:
     kind: Kind
     units: int
     per_block: int
+    _tables: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def blocks(self) -> int:
@@ -128,34 +130,41 @@ class Plan:
 
     def _between(self, first: int, last: int) -> Iterator[Unit]:
         for number in range(first // _PER_FILE, -(-last // _PER_FILE)):
-            table = _table(self.folder.uri, number)
+            table = self._table(number)
             start = max(first - number * _PER_FILE, 0)
             part = table.slice(start, min(last - number * _PER_FILE, _PER_FILE) - start)
             if number * _PER_FILE + start + part.num_rows != min(last, (number + 1) * _PER_FILE):
                 raise CheckpointError(f"{self.folder}/{_FOLDER} is damaged: delete {self.folder} and start again")
-            columns = [part.column(name).to_pylist() for name in Unit._fields]
-            yield from map(Unit._make, zip(*columns, strict=True))
+            columns = {name: part.column(name).to_pylist() for name in Unit._fields}
+            for name in _TEXTS:
+                columns[name] = [os.fsdecode(value) for value in columns[name]]
+            yield from map(Unit._make, zip(*columns.values(), strict=True))
+
+    def _table(self, number: int) -> Any:
+        """Returns the table of a file of the plan; the last one is kept."""
+        if number not in self._tables:
+            arrow, parquet = import_pyarrow()
+            place = self.folder / _FOLDER
+            name = f"units-{number:06d}.parquet"
+            try:
+                table = parquet.read_table(io.BytesIO(place.read(name)), columns=list(Unit._fields))
+            except (arrow.ArrowException, ValueError, KeyError) as error:
+                raise CheckpointError(f"{place}/{name} is damaged: delete {self.folder} and start again") from error
+            self._tables.clear()
+            self._tables[number] = table
+        return self._tables[number]
 
 
 def _encoded(units: list[Unit]) -> bytes:
     arrow, parquet = import_pyarrow()
-    columns = dict(zip(Unit._fields, zip(*units, strict=True), strict=True))
-    types = [arrow.string(), arrow.string(), arrow.int64(), arrow.int64(), arrow.int64()]
+    columns: dict[str, Any] = dict(zip(Unit._fields, zip(*units, strict=True), strict=True))
+    for name in _TEXTS:
+        columns[name] = [os.fsencode(value) for value in columns[name]]
+    types = [arrow.binary(), arrow.binary(), arrow.int64(), arrow.int64(), arrow.int64()]
     schema = arrow.schema(list(zip(Unit._fields, types, strict=True)))
     buffer = io.BytesIO()
     parquet.write_table(arrow.table(columns, schema), buffer)
     return buffer.getvalue()
-
-
-@lru_cache(maxsize=2)
-def _table(job: str, number: int) -> Any:
-    arrow, parquet = import_pyarrow()
-    place = Place(job) / _FOLDER
-    name = f"units-{number:06d}.parquet"
-    try:
-        return parquet.read_table(io.BytesIO(place.read(name)), columns=list(Unit._fields))
-    except (arrow.ArrowException, ValueError, KeyError) as error:
-        raise CheckpointError(f"{place}/{name} is damaged: delete the folder of the job and start again") from error
 
 
 def import_pyarrow() -> tuple[Any, Any]:

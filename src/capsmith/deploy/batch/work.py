@@ -18,15 +18,15 @@ class Worker(Protocol):
 
 
 class Work(Protocol):
-    """A job's work, without its model: it is sent to other processes, and therefore picklable.
+    """A job's work, without its model: it is sent to other processes, and therefore picklable."""
 
-    Attributes:
-        title: What is made, for progress, such as ``captions``.
-        fingerprint: What results depend on besides the images: a restart with another one is refused.
-    """
+    @property
+    def title(self) -> str:
+        """What is made, for progress, such as ``captions``."""
 
-    title: str
-    fingerprint: dict[str, Any]
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What results depend on besides the images: a restart with another one is refused."""
 
     def open(self, threads: int) -> Worker:
         """Loads the model.

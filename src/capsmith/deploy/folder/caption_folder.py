@@ -20,7 +20,7 @@ from capsmith.deploy.folder.writers.writer import Result, Writer
 
 logger = get_logger(__name__)
 
-Captions = Callable[[list[Path]], Iterator[Captioned]]
+Captions = Callable[[list[Path]], Iterator[Captioned[Path]]]
 """Captions images in order: ``pipeline.caption_images`` with a captioner, which is loaded when this is called."""
 _SYNC_SECONDS = 2.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -176,7 +176,7 @@ class _Work:
             self.report.files += writer.finish(self._saved(item) for item in self.items)
         self.journal.end()
 
-    def _captioned(self, item: Item, captioned: Captioned) -> Result:
+    def _captioned(self, item: Item, captioned: Captioned[Path]) -> Result:
         """Saves a new caption in the journal before anything else is written."""
         self.finished += 1
         stamp, error = self.stamps[item.name], captioned.error

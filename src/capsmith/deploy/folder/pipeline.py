@@ -12,17 +12,20 @@ B images in a batch.
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from capsmith.core.errors import ImageError
 from capsmith.deploy.folder.decoding import Batch, Decoded, decoded_batches
 from capsmith.deploy.folder.stages import QUEUED, items_of, stage
-from capsmith.vision.images import load_sizes
+from capsmith.vision.images import ImageSource, load_sizes
+
+Item = TypeVar("Item")
+Source = Callable[[Any], tuple[ImageSource, str | None]]
+"""Returns an image, and its name in messages, by default that of the image; it may read a file and raise ImageError."""
 
 BATCH, KERAS_BATCH = 16, 32
 """Images that are encoded and searched at once: few stay in a processor's cache, but calls of Keras are expensive."""
@@ -42,53 +45,55 @@ class ImageCaptioner(Protocol):
         """Returns the captions of features."""
 
 
-class Captioned(NamedTuple):
+class Captioned(NamedTuple, Generic[Item]):
     """The result for one image.
 
     Attributes:
-        path: The image.
+        image: The image, as it was passed.
         caption: A ``Caption``; None if the image cannot be read.
         error: The reason in that case.
     """
 
-    path: Path
+    image: Item
     caption: Any = None
     error: ImageError | None = None
 
 
 def caption_images(
     captioner: ImageCaptioner,
-    paths: Sequence[Path],
+    images: Iterable[Item],
     decoding: Any = None,
     workers: int = 2,
     batch_size: int | None = None,
     overlap: bool = True,
-) -> Generator[Captioned, None, None]:
-    """Captions images and yields the results in the order of ``paths``.
+    source: Source | None = None,
+) -> Generator[Captioned[Item], None, None]:
+    """Captions images and yields the results in the order of ``images``.
 
     Args:
         captioner: A captioner.
-        paths: The images.
+        images: The images: paths, or what ``source`` takes. It is read in another thread, some batches ahead.
         decoding: The search; by default that of the captioner's config.
         workers: Threads that decode images.
         batch_size: Images that are encoded and searched at once; by default 16, without ``overlap`` 32.
         overlap: Search in a thread of its own. Without it, one thread encodes and searches in turn.
+        source: Returns an image of ``images`` as a path or as bytes, in a decoding thread; None: they are paths.
 
     Raises:
         ConfigError, CapsmithError: As ``Captioner.caption``; images that cannot be read are results, not errors.
     """
-    if not paths:
-        return
     if getattr(captioner, "reads_files", False):
-        yield from _one_by_one(captioner, paths, decoding)
+        yield from _one_by_one(captioner, images, decoding, source)
         return
-    size = min(batch_size or (BATCH if overlap else KERAS_BATCH), len(paths))
+    size = batch_size or (BATCH if overlap else KERAS_BATCH)
+    if isinstance(images, Sized):
+        size = max(1, min(size, len(images)))
     stop = threading.Event()
     searched: queue.Queue[Any] = queue.Queue(QUEUED)
     search = _searcher(captioner, decoding)
 
-    def encoded() -> Iterator[Batch[Path]]:
-        for batch in decoded_batches(paths, _decoder(captioner.image_sizes), size, workers, stop):
+    def encoded() -> Iterator[Batch[Item]]:
+        for batch in decoded_batches(images, _decoder(captioner.image_sizes, source), size, workers, stop):
             yield batch.encode(captioner.encode, size)
 
     threads = []
@@ -107,27 +112,30 @@ def caption_images(
             thread.join()
 
 
-def _one_by_one(captioner: Any, paths: Sequence[Path], decoding: Any) -> Iterator[Captioned]:
+def _one_by_one(
+    captioner: Any, images: Iterable[Item], decoding: Any, source: Source | None
+) -> Iterator[Captioned[Item]]:
     """Captions images with a captioner that reads the files itself."""
-    for path in paths:
+    for image in images:
         try:
-            yield Captioned(path, captioner.caption(path, decoding))
+            yield Captioned(image, captioner.caption(source(image)[0] if source else image, decoding))
         except ImageError as error:
-            yield Captioned(path, error=error)
+            yield Captioned(image, error=error)
 
 
-def _decoder(sizes: Sequence[tuple[int, int]]) -> Callable[[Path], Decoded[Path]]:
-    def decode(path: Path) -> Decoded[Path]:
+def _decoder(sizes: Sequence[tuple[int, int]], source: Source | None) -> Callable[[Item], Decoded[Item]]:
+    def decode(image: Item) -> Decoded[Item]:
         try:
-            return Decoded(path, load_sizes(path, sizes))
+            content, name = source(image) if source else (image, None)
+            return Decoded(image, load_sizes(content, sizes, name))  # type: ignore[arg-type]
         except ImageError as error:
-            return Decoded(path, None, error)
+            return Decoded(image, None, error)
 
     return decode
 
 
-def _searcher(captioner: ImageCaptioner, decoding: Any) -> Callable[[Batch[Path]], list[Captioned]]:
-    def search(batch: Batch[Path]) -> list[Captioned]:
+def _searcher(captioner: ImageCaptioner, decoding: Any) -> Callable[[Batch[Item]], list[Captioned[Item]]]:
+    def search(batch: Batch[Item]) -> list[Captioned[Item]]:
         captions: Iterator[Any] = iter(())
         if batch.features is not None:
             found = captioner.caption_features(batch.features, decoding)

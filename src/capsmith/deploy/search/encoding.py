@@ -17,6 +17,7 @@ from PIL import Image
 
 from capsmith.core.errors import ImageError
 from capsmith.deploy.folder.decoding import Batch, Decoded, decoded_batches
+from capsmith.deploy.folder.journal import Stamp
 from capsmith.deploy.folder.selection import Item
 from capsmith.deploy.folder.stages import QUEUED, items_of, stage
 from capsmith.retrieval.embedder import Embedder
@@ -35,6 +36,7 @@ class Encoded:
         look: Hash of its look; 0 if its content is known.
         vectors: Semantic and visual vector; None if its content is known.
         error: Why it cannot be read.
+        stamp: Size and time of the file when it was read, if the reader knows.
     """
 
     item: Item
@@ -42,6 +44,7 @@ class Encoded:
     look: int = 0
     vectors: tuple[np.ndarray, np.ndarray] | None = None
     error: ImageError | None = None
+    stamp: Stamp | None = None
 
 
 def look_of(pixels: np.ndarray) -> int:

@@ -42,6 +42,14 @@ class Known(NamedTuple):
     hash: bytes | None
 
 
+class Uncaptioned(NamedTuple):
+    """A content without a caption: its number, the name of an image of it, and its hash."""
+
+    content: int
+    name: bytes
+    hash: bytes
+
+
 class Entry(NamedTuple):
     """An image to save.
 
@@ -71,11 +79,12 @@ class IndexWriter:
         folder: The index.
         database: Its database.
         hashes: Hashes of the contents whose vectors it has.
+        sizes: Dimensions of semantic and visual vectors.
     """
 
     def __init__(self, folder: Path, database: Database, file: IndexFile) -> None:
         self.folder, self.database = folder, database
-        self._sizes = (file.size, file.visual_size)
+        self.sizes = (file.size, file.visual_size)
         self.state = state_of(database)
         self._files = self._open_files(self.state)
         self.hashes = {row[0] for row in database.rows("SELECT hash FROM contents")}
@@ -152,14 +161,14 @@ class IndexWriter:
         count: int = self.database.rows("SELECT count(content) FROM images")[0][0]
         return count
 
-    def uncaptioned(self, captioner: str) -> list[tuple[int, bytes]]:
-        """Returns each content without a caption by this captioner, and the name of an image of it."""
+    def uncaptioned(self, captioner: str) -> list[Uncaptioned]:
+        """Returns each content without a caption by this captioner."""
         rows = self.database.rows(
-            "SELECT i.content, i.name FROM images i JOIN contents c ON c.id = i.content "
+            "SELECT i.content, i.name, c.hash FROM images i JOIN contents c ON c.id = i.content "
             "WHERE c.captioner != ? GROUP BY i.content ORDER BY min(i.id)",
             (captioner,),
         )
-        return [(content, name) for content, name in rows]
+        return [Uncaptioned(*row) for row in rows]
 
     # --- changes -----------------------------------------------------------------------------------------------------
 
@@ -243,7 +252,7 @@ class IndexWriter:
     def _open_files(self, state: State) -> list[VectorFile]:
         return [
             VectorFile(self.folder, kind, state.number, size, state.rows)
-            for kind, size in zip(KINDS, self._sizes, strict=True)
+            for kind, size in zip(KINDS, self.sizes, strict=True)
         ]
 
     def _recover(self) -> None:

@@ -147,6 +147,11 @@ class OptimisationConfig(Settings):
     shuffle_window: int | None = Field(default=None, ge=1)
     """Images within which an epoch is shuffled; null shuffles all. Set it when the features are larger than memory: an
     epoch then reads them nearly in sequence, in runs of a sixteenth of the window that are in random order."""
+    distribute: Annotated[Literal["none", "auto"], Scope.FILES] = "none"
+    """``auto`` divides each batch among all GPUs of this machine (or the CPU devices, if there are several); ``none``
+    uses one device. ``batch_size`` is the batch of all devices together, so the result is that of one device and the
+    learning rate stays. When you raise ``batch_size`` to fill more devices, raise ``learning_rate`` with its square
+    root (Adam: Malladi et al. 2022; the linear rule of Goyal et al. 2017 is for SGD), and keep ``warmup``."""
     precision: Precision = "float32"
     """Compute precision; weights stay in float32. ``auto`` uses bfloat16 where it is faster on this machine (up to
     twice as fast), but float32 when the encoder is trained too, because that loses quality in bfloat16."""
