@@ -1,0 +1,1 @@
+"""Benchmarks of sharded jobs, sharded data sets and training on several devices."""
