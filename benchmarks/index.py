@@ -59,6 +59,7 @@ def main() -> int:
     parser.add_argument("--no-unchanged", action="store_true", help="do not index all IMAGES")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--kill-images", type=int, default=200)
+    parser.add_argument("--engine", help="of the killed commands: local, or ray with its start-up")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the figures as JSON")
     args = parser.parse_args()
@@ -139,7 +140,7 @@ def unchanged(args: argparse.Namespace, out: Path) -> float:
 def kills(args: argparse.Namespace, photos: Path, home: Path) -> tuple[int, int]:
     """Returns how many kills were tried and survived."""
     rng = random.Random(args.seed)
-    _start(args, photos, home / "reference.index").wait()
+    _start(args, photos, home / "reference.index", "").wait()
     wanted = stored(home / "reference.index")
     if len(wanted) != len(select([photos]).paths):
         raise RuntimeError(f"the undisturbed run indexed {len(wanted)} images")
@@ -159,8 +160,8 @@ def _chain(args: argparse.Namespace, photos: Path, out: Path, most: int, total: 
     count = 0
     while count < most:
         process = _start(args, photos, out)
-        before = _rows(out)
-        while rng.random() < 0.98 and process.poll() is None and _rows(out) in (before, total):
+        before = _progress(out)
+        while rng.random() < 0.98 and process.poll() is None and _progress(out) in (before, total):
             time.sleep(0.1)  # most kills while it writes; some while it starts
         try:
             process.wait(rng.uniform(0, 2.5))
@@ -186,16 +187,20 @@ def stored(out: Path) -> list[tuple[bytes, bytes, bytes, bytes]]:
     return sorted((name, hash, *(part[row].tobytes() for part in parts)) for name, hash, row in images)
 
 
-def _rows(out: Path) -> int:
+def _progress(out: Path) -> int:
+    """Returns the number of images in the index, or the shards of its job."""
     try:
         with sqlite3.connect(f"file:{out / 'images.sqlite'}?mode=ro", uri=True) as connection:
-            return int(connection.execute("SELECT count(*) FROM images").fetchone()[0])
+            rows = int(connection.execute("SELECT count(*) FROM images").fetchone()[0])
     except sqlite3.Error:
-        return 0
+        rows = 0
+    return rows or len(list(out.glob("jobs/*/shards/*.parquet")))
 
 
-def _start(args: argparse.Namespace, photos: Path, out: Path) -> "subprocess.Popen[bytes]":
+def _start(args: argparse.Namespace, photos: Path, out: Path, engine: str | None = None) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "capsmith", "index", str(args.run), str(photos), "--out", str(out)]
+    if engine := args.engine if engine is None else engine:
+        command += ["--engine", engine]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 

@@ -28,6 +28,15 @@ def test_index_says_in_one_line_what_it_did(capsmith, run, photos, out):  # noqa
     assert (code, len(lines), len(errors)) == (2, 1, 1) and "bad.png" in errors[0]
 
 
+def test_a_sharded_job_prints_the_same_line(capsmith, run, photos, out, tmp_path):  # noqa: F811
+    pytest.importorskip("pyarrow")
+    options = ("--engine", "local", "--workers", 2, "--out")
+    assert capsmith("index", run, photos, *options, out)[:2] == (0, [f"{out}: 8 images (8 new)"])
+    assert capsmith("index", photos, *options, tmp_path / "other", "--engine", "clip:toy")[0] == 0
+    for index, expected in ((out, {"engine": None}), (tmp_path / "other", {"engine": "clip:toy", "runs": []})):
+        assert expected.items() <= json.loads((index / "index.json").read_text()).items()
+
+
 def test_a_phrase_prints_scores_and_paths_best_first(capsmith, indexed, photos):  # noqa: F811
     code, lines, errors = capsmith("search", indexed, "--text", "yellow", "--top", "3")
     score, path = lines[0].split("\t")

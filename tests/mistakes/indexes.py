@@ -166,6 +166,36 @@ def _(shop: Workshop) -> list[str]:
     return ["index", str(shop.toy.run), "album", "--engine", "clip:x", "--out", str(shop / "new.index")]
 
 
+def _engines(shop: Workshop, *names: str, folder: str | None = None) -> list[str]:
+    images, options = folder or str(shop.toy.data / "images"), [word for name in names for word in ("--engine", name)]
+    return ["index", str(shop.toy.run), images, *options, "--out", str(shop / "new.index")]
+
+
+@_search("index: an unknown engine", "rya", "--engine")
+def _(shop: Workshop) -> list[str]:
+    return _engines(shop, "rya")
+
+
+@_search("index: two engines", "local", "ray")
+def _(shop: Workshop) -> list[str]:
+    return _engines(shop, "ray", "local")
+
+
+@_search("index: a sharded job of a model and an engine", "clip:x")
+def _(shop: Workshop) -> list[str]:
+    return _engines(shop, "local", "clip:x")
+
+
+@_search("index: a remote folder", "s3://bucket/photos", "local")
+def _(shop: Workshop) -> list[str]:
+    return _engines(shop, "local", folder="s3://bucket/photos")
+
+
+@_search("index: a sharded job of --workers 0", "--workers 0")
+def _(shop: Workshop) -> list[str]:
+    return [*_engines(shop, "ray"), "--workers", "0"]
+
+
 @_search("index: no model", "RUN")
 def _(shop: Workshop) -> list[str]:
     return ["index", "album", "--out", str(shop / "new.index")]

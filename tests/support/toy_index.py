@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from capsmith.deploy.batch.vectors import VectorWork
 from capsmith.deploy.search import ImageIndex, build_index
 from tests.support.toy_embedder import COLOURS, ToyEmbedder
 
@@ -49,6 +50,13 @@ def stored(index: Path) -> dict[str, tuple[bytes, bytes, bytes]]:
 
 def hash_of(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
+
+
+class ToyVectorWork(VectorWork):
+    """The work of a sharded job with the toy model, also in processes of another engine."""
+
+    def load(self) -> ToyEmbedder:
+        return ToyEmbedder()
 
 
 class SlowEmbedder(ToyEmbedder):

@@ -12,6 +12,9 @@ from capsmith.core.errors import CapsmithError
 from capsmith.deploy.batch.engines import engine_named
 from capsmith.deploy.batch.inputs import plan_input
 from capsmith.deploy.batch.job import run_job
+from capsmith.deploy.search import build_index
+from tests.support.toy_embedder import ToyEmbedder
+from tests.support.toy_index import ToyVectorWork, make_photos, stored
 from tests.support.toy_work import ToyWork, make_images
 
 ray = pytest.importorskip("ray")
@@ -70,6 +73,16 @@ def test_killed_workers_lose_nothing(cluster, images, tmp_path):
     assert report.rows == 40
     table = parquet.read_table(tmp_path / "out" / "shards")
     assert dict(zip(*table.to_pydict().values(), strict=True)) == images[1] and table.num_rows == 40
+
+
+def test_an_index_by_ray_is_that_of_this_process(cluster, tmp_path, monkeypatch):
+    photos = make_photos(tmp_path / "photos")
+    (photos / "note.png").write_text("buy milk")
+    monkeypatch.setattr("capsmith.deploy.search.build.VectorWork", ToyVectorWork)
+    monkeypatch.setattr("capsmith.deploy.batch.plan.block_size", lambda images: 2)
+    build_index(photos, tmp_path / "plain", ToyEmbedder())
+    report = build_index(photos, tmp_path / "ray", ToyEmbedder(), engine="ray", workers=2, runs=["run"])
+    assert (report.new, len(report.failed)) == (8, 1) and stored(tmp_path / "ray") == stored(tmp_path / "plain")
 
 
 @pytest.mark.parametrize(("fault", "text"), [("load", "export it again"), ("block", "no space left")])

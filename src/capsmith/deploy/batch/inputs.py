@@ -40,7 +40,7 @@ class NamedImage(NamedTuple):
     path: Path | None = None
 
 
-def plan_input(folder: Place, address: str, recursive: bool = True, per_block: int = BLOCK) -> Plan:
+def plan_input(folder: Place, address: str, recursive: bool = True, per_block: int | None = None) -> Plan:
     """Divides an input into blocks.
 
     Args:
@@ -48,7 +48,7 @@ def plan_input(folder: Place, address: str, recursive: bool = True, per_block: i
         address: A folder of images, tars or Parquet files; a tar or Parquet file; or a pattern such as
             ``s3://bucket/train-*.tar``.
         recursive: Look for images at any depth.
-        per_block: Images in a block; of Parquet files, most rows in a block.
+        per_block: Images in a block; of Parquet files, most rows in a block. None: see ``plan.block_size``.
 
     Raises:
         DataError: There is nothing to read.
@@ -56,7 +56,7 @@ def plan_input(folder: Place, address: str, recursive: bool = True, per_block: i
     input, kind, entries = _found(address, recursive)
     units: Iterator[Unit] = (Unit(entry.name, size=entry.size) for entry in entries)
     if kind == "parquet":
-        units = (part for unit in units for part in _ranges(input, unit, per_block))
+        units = (part for unit in units for part in _ranges(input, unit, per_block or BLOCK))
     plan = Plan.make(folder, input.uri, kind, units, per_block)
     if not plan.units:
         raise DataError(f"{address} has no images ({endings()}), no .tar and no .parquet files")

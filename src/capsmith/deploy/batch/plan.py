@@ -22,7 +22,8 @@ from capsmith.deploy.batch.places import Place
 
 Kind = Literal["images", "tars", "parquet"]
 BLOCK = 512
-"""Images in a block by default: what a dead worker loses at most."""
+"""Most images in a block by default: what a dead worker loses."""
+_SMALLEST, _BLOCKS = 64, 64  # images in a block of a small job, and the blocks that it is worth having
 _PER_FILE = 100_000  # units in a file of the plan
 _FOLDER, _FILE = "plan", "plan.json"
 _TEXTS = ("name", "path")  # kept as bytes: a file name need not be UTF-8
@@ -72,7 +73,7 @@ class Plan:
         return -(-self.units // self.per_block)
 
     @classmethod
-    def make(cls, folder: Place, input: str, kind: Kind, units: Iterable[Unit], per_block: int = BLOCK) -> "Plan":
+    def make(cls, folder: Place, input: str, kind: Kind, units: Iterable[Unit], per_block: int | None = None) -> "Plan":
         """Writes a plan; memory does not grow with the number of units.
 
         Args:
@@ -80,7 +81,7 @@ class Plan:
             input: Address of the input.
             kind: What the units are.
             units: The units in order; it is read once.
-            per_block: Images in a block; other units are blocks by themselves.
+            per_block: Images in a block, see ``block_size``; other units are blocks by themselves.
 
         Raises:
             MissingExtraError: pyarrow is not installed.
@@ -91,7 +92,8 @@ class Plan:
         while part := list(islice(left, _PER_FILE)):
             place.write(f"units-{total // _PER_FILE:06d}.parquet", _encoded(part))
             total += len(part)
-        plan = cls(folder, input, kind, total, per_block if kind == "images" else 1)
+        size = per_block or block_size(total)
+        plan = cls(folder, input, kind, total, size if kind == "images" else 1)
         fields = {name: getattr(plan, name) for name in _SAVED}
         place.write(_FILE, json.dumps(fields, indent=2).encode() + b"\n")
         return plan
@@ -153,6 +155,11 @@ class Plan:
             self._tables.clear()
             self._tables[number] = table
         return self._tables[number]
+
+
+def block_size(images: int) -> int:
+    """Returns how many images a block has by default: few in a small job, so that all workers are busy to the end."""
+    return min(max(images // _BLOCKS // _SMALLEST * _SMALLEST, _SMALLEST), BLOCK)
 
 
 def _encoded(units: list[Unit]) -> bytes:

@@ -20,12 +20,11 @@ from typing import Any
 from capsmith.core.errors import CheckpointError, ImageError, one_line
 from capsmith.deploy.batch.job import Engine, run_job
 from capsmith.deploy.batch.places import Place
-from capsmith.deploy.batch.plan import BLOCK, Plan, Unit
+from capsmith.deploy.batch.plan import Plan, Unit
 from capsmith.deploy.batch.shards import read_shard, shard_name
 from capsmith.deploy.batch.vectors import KnownHashes, VectorWork, encoded_rows
 from capsmith.deploy.batch.work import Work
 from capsmith.deploy.folder.journal import Stamp
-from capsmith.deploy.folder.pipeline import KERAS_BATCH
 from capsmith.deploy.folder.selection import Item
 from capsmith.deploy.search.encoding import Encoded
 from capsmith.deploy.search.index_file import ADVICE, ImageIndexError
@@ -34,7 +33,6 @@ from capsmith.deploy.search.writer import IndexWriter, Uncaptioned
 JOBS = "jobs"
 """The folder in an index for its jobs."""
 _KNOWN = "known.npy"
-_BLOCKS, _BATCHES = 64, 4  # that a job, and a block have at least, if the other allows it
 _IMAGE, _CAPTION = "image", "caption"  # columns of captions
 
 
@@ -82,7 +80,7 @@ def sharded_vectors(
             yield [row for row in rows if is_wanted(row) and left.pop(row.item.name)]
 
     while left:
-        job.run(work, engine, units, len(left))
+        job.run(work, engine, units)
         yield batches()
         job.end(len(left))
 
@@ -125,7 +123,7 @@ def sharded_captions(
             yield found
 
     while left:
-        job.run(work, engine, units, len(left))
+        job.run(work, engine, units)
         yield batches()
         job.end(len(left))
 
@@ -161,12 +159,14 @@ class _Job:
         self.folder = Place(os.path.abspath(jobs / f"{work.title}-{digest}"))
         self.resumed = False
 
-    def run(self, work: Work, engine: Engine, units: Callable[[], Iterable[Unit]], images: int) -> None:
+    def run(self, work: Work, engine: Engine, units: Callable[[], Iterable[Unit]]) -> None:
         """Computes the missing shards; a new job has the units that ``units`` returns."""
         self.resumed = Plan.read(self.folder) is not None
+        if not self.resumed:  # what is there was not begun, or written late by workers of a job that is removed
+            shutil.rmtree(self.folder.uri, ignore_errors=True)
 
         def plan(place: Place) -> Plan:
-            return Plan.make(place, self.source, "images", units(), per_block(images))
+            return Plan.make(place, self.source, "images", units())
 
         run_job(work, self.source, self.folder.uri, plan, engine)
 
@@ -194,12 +194,6 @@ class _Job:
             raise ImageIndexError(
                 f"{self.folder} is damaged ({left:,} images are not in it): delete it, and run the same command again"
             )
-
-
-def per_block(images: int) -> int:
-    """Returns the number of images in a block: whole batches, and blocks for several workers if images are few."""
-    most = BLOCK // KERAS_BATCH
-    return KERAS_BATCH * min(max(images // (_BLOCKS * KERAS_BATCH), _BATCHES), most)
 
 
 def remove_jobs(index: Path, title: str) -> None:

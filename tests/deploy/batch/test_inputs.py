@@ -1,0 +1,118 @@
+"""Folders, tars and Parquet files as the input of a job; the files are written by tarfile and pyarrow."""
+
+import io
+import tarfile
+
+import pytest
+
+from capsmith.core.errors import DataError, ImageError
+from capsmith.deploy.batch.inputs import images_of, plan_input
+from capsmith.deploy.batch.places import Place
+from tests.support.toy_work import make_images
+
+arrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+
+@pytest.fixture
+def images(tmp_path):
+    make_images(tmp_path / "images", 6)
+    return {
+        str(path.relative_to(tmp_path / "images")): path.read_bytes()
+        for path in sorted((tmp_path / "images").rglob("*.png"))
+    }
+
+
+def read(tmp_path, address, **settings):
+    """Returns name and content of every image of every block, and the number of blocks."""
+    plan = plan_input(Place(tmp_path / "job"), str(address), **settings)
+    found = [
+        (image.name, image.read()) for number in range(plan.blocks) for image in images_of(plan, plan.block(number))
+    ]
+    return found, plan.blocks
+
+
+def write_tar(path, members):
+    with tarfile.open(path, "w") as tar:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+def test_a_folder(images, tmp_path):
+    (tmp_path / "images" / "notes.txt").touch()
+    (tmp_path / "images" / "a" / ".hidden.png").touch()
+    found, blocks = read(tmp_path, tmp_path / "images", per_block=4)
+    assert found == sorted(images.items()) and blocks == 2
+
+
+def test_only_the_folder_itself(images, tmp_path):
+    (tmp_path / "images" / "top.png").write_bytes(b"top")
+    plan = plan_input(Place(tmp_path / "job"), str(tmp_path / "images"), recursive=False)
+    assert [image.name for image in images_of(plan, plan.block(0))] == ["top.png"]
+
+
+def test_tars(images, tmp_path):
+    names = sorted(images)
+    (tmp_path / "tars").mkdir()
+    for number in range(2):
+        part = {name: images[name] for name in names[number::2]}
+        write_tar(tmp_path / "tars" / f"train-{number}.tar", {**part, "a.json": b"{}", f"./{number}.txt": b"a dog"})
+    (tmp_path / "tars" / "readme.md").touch()
+    found, blocks = read(tmp_path, tmp_path / "tars")
+    assert found == [(name, images[name]) for name in names[0::2] + names[1::2]] and blocks == 2
+    one, _ = read(tmp_path, tmp_path / "tars" / "train-1.tar")
+    pattern, _ = read(tmp_path, tmp_path / "tars" / "*-1.tar")
+    assert [name for name, _ in one] == [name for name, _ in pattern] == names[1::2]
+
+
+@pytest.mark.parametrize("column", ["bytes", "struct"])
+@pytest.mark.parametrize("per_block", [1, 4, 100])
+def test_parquet(images, tmp_path, column, per_block):
+    content = list(images.values())
+    values = content if column == "bytes" else [{"bytes": one, "path": "x"} for one in content]
+    table = arrow.table({"image": values, "id": list(images), "caption": ["a dog"] * 6})
+    (tmp_path / "rows").mkdir()
+    parquet.write_table(table, tmp_path / "rows" / "train.parquet", row_group_size=4)
+    found, blocks = read(tmp_path, tmp_path / "rows", per_block=per_block)
+    assert found == list(images.items()) and blocks == -(-6 // per_block)
+
+
+def test_rows_without_ids_are_numbered(images, tmp_path):
+    parquet.write_table(arrow.table({"jpg": list(images.values())}), tmp_path / "a.parquet")
+    found, _ = read(tmp_path, tmp_path / "a.parquet", per_block=2)
+    assert [name for name, _ in found] == [f"a.parquet/{number}" for number in range(6)]
+
+
+def test_a_row_without_an_image_is_an_unreadable_image(tmp_path):
+    parquet.write_table(arrow.table({"image": arrow.array([None], arrow.binary())}), tmp_path / "a.parquet")
+    plan = plan_input(Place(tmp_path / "job"), str(tmp_path / "a.parquet"))
+    (image,) = images_of(plan, plan.block(0))
+    with pytest.raises(ImageError, match="a.parquet/0"):
+        image.read()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.tar", b"no tar" * 200), ("a.parquet", b"no parquet"), ("a.parquet", "columns"), ("a.tar", "truncated")],
+)
+def test_damaged_files_are_one_line(tmp_path, images, name, content):
+    path = tmp_path / name
+    if content == "columns":
+        parquet.write_table(arrow.table({"picture": [b"x"]}), path)
+    elif content == "truncated":
+        write_tar(path, {"a.jpg": b"x" * 5000, "b.jpg": b"x" * 5000})
+        path.write_bytes(path.read_bytes()[:7000])
+    else:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=name) as caught:
+        read(tmp_path, path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["missing", "missing.tar", "*.tar", "empty"])
+def test_nothing_to_read_is_one_line(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="such|empty"):
+        plan_input(Place(tmp_path / "job"), str(tmp_path / name))
