@@ -4,9 +4,9 @@
 
 The first images of each of Flickr8k's splits are written as tars and as Parquet files in the scratch folder. In each
 round, the folder and both kinds of shards are measured turn by turn, in an order that changes: decoding alone,
-extraction into a new store, and training from it. Rates are images per second of wall time; the rate of a kind of shards
-is the median over the rounds of its ratio to the folder in the same round. CPU time is given beside it, since the
-machine may be busy with other things. The first round, which compiles, is not counted.
+extraction into a new store, and training from it. Rates are images per second of wall time; the rate of a kind of
+shards is the median over the rounds of its ratio to the folder in the same round. CPU time is given beside it, since
+the machine may be busy with other things. The first round, which compiles, is not counted.
 """
 
 import argparse
