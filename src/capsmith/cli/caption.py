@@ -17,6 +17,7 @@ from capsmith.cli.folder_options import (
 )
 from capsmith.cli.options import add_average, add_plugin, add_set
 from capsmith.cli.search_options import add_search_options
+from capsmith.cli.shard_options import add_shard_options, caption_into_shards, require_local
 from capsmith.models.external.names import model_argument
 
 _EXIT = (
@@ -44,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON line per image, with all beams and scores; with --attention also each word's probability",
+        help="print one JSON line per image, with all beams and scores; with --attention also each word's probability; "
+        "with --input, one line about the job",
     )
     parser.add_argument("--show", type=Path, metavar="OUT.png", help="draw the images with their captions")
     parser.add_argument(
@@ -55,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_search_options(parser)
     add_folder_options(parser)
+    add_shard_options(parser)
     add_average(parser)
     add_set(parser)
     add_plugin(parser)
@@ -67,6 +70,9 @@ def run(args: argparse.Namespace) -> int:
     from capsmith.deploy.folder.selection import select
     from capsmith.deploy.starter import introduction
 
+    if args.input is not None:
+        return caption_into_shards(args)
+    require_local(args)
     models, paths = _split_arguments([args.run, *map(Path, args.images)])
     if not models:
         models = [starter_folder()]  # whatever is called "starter" here

@@ -16,9 +16,10 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--write", metavar="FORMAT,…", help="write the captions into files: txt, xmp, jsonl, csv, html")
     group.add_argument(
         "--output",
-        type=Path,
+        type=place_argument,
         metavar="FOLDER|FILE",
-        help="where results go; by default beside the images, which must be in one folder",
+        help="where results go; by default beside the images, which must be in one folder; with --input, a folder or "
+        "an address such as s3://BUCKET/FOLDER",
     )
     choice = group.add_mutually_exclusive_group()
     choice.add_argument(
@@ -38,10 +39,20 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="look into the folders of a folder, at any depth (the default)",
     )
-    group.add_argument("--workers", type=int, metavar="N", help="threads that decode images; by default one a core")
+    group.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="threads that decode images; by default one a core; of --engine ray, processes",
+    )
     group.add_argument(
         "--batch-size", type=int, metavar="N", help="images that are captioned at once; by default 16, in Keras 32"
     )
+
+
+def place_argument(argument: str) -> str | Path:
+    """Returns an argument of a command line: a path, or unchanged if it is an address such as ``s3://…``."""
+    return argument if "://" in argument else Path(argument)
 
 
 def choose_destination(args: argparse.Namespace, selection: Any) -> tuple[Any, Any]:

@@ -93,22 +93,81 @@ def test_a_row_without_an_image_is_an_unreadable_image(tmp_path):
         image.read()
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [("a.tar", b"no tar" * 200), ("a.parquet", b"no parquet"), ("a.parquet", "columns"), ("a.tar", "truncated")],
-)
-def test_damaged_files_are_one_line(tmp_path, images, name, content):
-    path = tmp_path / name
-    if content == "columns":
-        parquet.write_table(arrow.table({"picture": [b"x"]}), path)
-    elif content == "truncated":
-        write_tar(path, {"a.jpg": b"x" * 5000, "b.jpg": b"x" * 5000})
-        path.write_bytes(path.read_bytes()[:7000])
-    else:
+@pytest.mark.parametrize("content", [b"no parquet", b"", "columns", "paths"])
+def test_tables_without_images_are_one_line(tmp_path, images, content):
+    path = tmp_path / "a.parquet"
+    if isinstance(content, bytes):
         path.write_bytes(content)
-    with pytest.raises(DataError, match=name) as caught:
+    else:
+        parquet.write_table(arrow.table({"picture": [b"x"]} if content == "columns" else {"image": ["a.jpg"]}), path)
+    with pytest.raises(DataError, match=r"a\.parquet") as caught:
         read(tmp_path, path)
     assert "\n" not in str(caught.value)
+
+
+def parts(folder, path):
+    """Returns the names of the images that can be read, and the errors of the others."""
+    plan = plan_input(Place(folder / "job"), str(path))
+    found, errors = [], {}
+    for number in range(plan.blocks):
+        for image in images_of(plan, plan.block(number)):
+            try:
+                image.read()
+                found.append(image.name)
+            except ImageError as error:
+                errors[image.name] = str(error)
+    return found, errors
+
+
+def header(**fields):
+    member = tarfile.TarInfo(fields.pop("name", "x.jpg"))
+    for name, value in fields.items():
+        setattr(member, name, value)
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+SPARSE = bytearray(header(type=tarfile.GNUTYPE_SPARSE, size=0))
+SPARSE[483:495] = b"07777777777\0"  # 8 GiB of zeros in no bytes
+SPARSE[148:156] = b"%06o\0 " % (sum(SPARSE) - sum(SPARSE[148:156]) + 8 * 32)
+LONG_NAME = header(name="././@LongLink", type=tarfile.GNUTYPE_LONGNAME, size=2) + b"a\0".ljust(512, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("tail", "damaged"),
+    [
+        (b"no tar at all" * 100, True),
+        (header(size=5000) + b"x" * 100, True),
+        (header(size=7 << 30), True),
+        (bytes(SPARSE) + bytes(1024), False),
+        (LONG_NAME * 3_000 + header() + bytes(1024), True),
+        (header(type=tarfile.SYMTYPE, linkname="/etc/passwd") + bytes(1024), False),
+        (header(type=tarfile.CHRTYPE) + bytes(1024), False),
+    ],
+    ids=["noise", "cut off", "cut off, huge", "sparse", "long names without end", "link", "device"],
+)
+def test_what_is_before_the_damage_of_a_tar_is_read(tmp_path, tail, damaged):
+    good = header(name="good.jpg", size=3) + b"123".ljust(512, b"\0")
+    (tmp_path / "a.tar").write_bytes(good + tail)
+    found, errors = parts(tmp_path, tmp_path / "a.tar")
+    assert found == ["good.jpg"]
+    assert ("a.tar" in errors) == damaged and all(len(error) < 300 for error in errors.values())
+
+
+def test_a_file_that_is_no_tar_is_an_unreadable_image(tmp_path):
+    (tmp_path / "a.tar").write_bytes(b"no tar" * 200)
+    assert [*parts(tmp_path, tmp_path / "a.tar")[1]] == ["a.tar"]
+
+
+def test_rows_before_the_damage_of_a_table_are_read(tmp_path):
+    path = tmp_path / "a.parquet"
+    table = arrow.table({"image": [bytes([number]) * 2000 for number in range(40)]})
+    parquet.write_table(table, path, row_group_size=10, compression="zstd", use_dictionary=False)
+    start = parquet.read_metadata(path).row_group(2).column(0).data_page_offset
+    content = bytearray(path.read_bytes())
+    content[start : start + 60] = b"\xff" * 60
+    path.write_bytes(content)
+    found, errors = parts(tmp_path, path)
+    assert found == [f"a.parquet/{number}" for number in range(20)] and list(errors) == ["a.parquet"]
 
 
 @pytest.mark.parametrize("name", ["missing", "missing.tar", "*.tar", "empty"])

@@ -21,6 +21,7 @@ is that of ``capsmith caption`` for the same file.
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -112,13 +113,14 @@ class CaptionWorker:
         names: list[str] = []
         records: list[dict[str, Any]] = []
         failed: dict[str, str] = {}
-        for image, caption, error in caption_images(self._captioner, images, source=self._source, **self._settings):
-            name = printable_name(os.fsencode(image.name))
-            if error is not None:
-                failed[name] = one_line(error).removeprefix(f"{image.name}: ")
-            else:
-                names.append(name)
-                records.append(record_of(caption))
+        with closing(caption_images(self._captioner, images, source=self._source, **self._settings)) as captioned:
+            for image, caption, error in captioned:
+                name = printable_name(os.fsencode(image.name))
+                if error is not None:
+                    failed[name] = one_line(error).removeprefix(f"{image.name}: ")
+                else:
+                    names.append(name)
+                    records.append(record_of(caption))
         return Shard(columns_of(names, records), failed)
 
 

@@ -3,17 +3,22 @@
 In a tar, an image is a member with an image extension. In a Parquet file, a row is an image: the column ``image`` (or
 ``jpg``, ``jpeg``, ``png``, ``webp``, ``bytes``) holds the bytes of a file, or Hugging Face's struct of bytes and path;
 its id is the column ``id``, ``key``, ``image_id``, ``file_name`` or ``path``, else the number of the row.
+
+A tar or Parquet file that is cut off or damaged does not end a job: what can be read of it is computed, and the file
+itself is one of the images that cannot be read. A store that does not answer ends a job, which can be started again.
 """
 
 import fnmatch
 import os
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from capsmith.core.errors import DataError, ImageError, one_line
+from capsmith.core.errors import CapsmithError, DataError, ImageError, one_line
 from capsmith.data.image_listing import endings, is_image_name
 from capsmith.deploy.batch.places import Entry, Place
 from capsmith.deploy.batch.plan import BLOCK, Kind, Plan, Unit, import_pyarrow
@@ -22,6 +27,7 @@ from capsmith.vision.image_files import MAX_BYTES, read_image
 IMAGE_COLUMNS = ("image", "jpg", "jpeg", "png", "webp", "bytes")
 ID_COLUMNS = ("id", "key", "__key__", "image_id", "file_name", "path")
 _GLOB = frozenset("*?[")
+_LONGEST = 200  # characters of a reason
 
 
 class NamedImage(NamedTuple):
@@ -57,27 +63,38 @@ def plan_input(folder: Place, address: str, recursive: bool = True, per_block: i
     units: Iterator[Unit] = (Unit(entry.name, size=entry.size) for entry in entries)
     if kind == "parquet":
         units = (part for unit in units for part in _ranges(input, unit, per_block or BLOCK))
-    plan = Plan.make(folder, input.uri, kind, units, per_block)
-    if not plan.units:
+    first = next(units, None)
+    if first is None:  # before a plan is kept, which a restart would find
         raise DataError(f"{address} has no images ({endings()}), no .tar and no .parquet files")
-    return plan
+    return Plan.make(folder, input.uri, kind, chain([first], units), per_block)
 
 
 def images_of(plan: Plan, units: Sequence[Unit]) -> Iterator[NamedImage]:
     """Yields the images of a block.
 
     Raises:
-        DataError: A tar or Parquet file cannot be read.
+        DataError: A tar or Parquet file cannot be opened, or has changed.
     """
     place = Place(plan.input)
     for unit in units:
-        if plan.kind == "tars":
-            yield from _members(place, unit)
-        elif plan.kind == "parquet":
-            yield from _rows(place, unit)
+        if plan.kind in ("tars", "parquet"):
+            try:
+                yield from (_members if plan.kind == "tars" else _rows)(place, unit)
+            except _DamagedError as error:
+                yield NamedImage(unit.name, unit.size, partial(_unreadable, f"{unit.name}: {error}"))
         else:
             path = None if place.local is None else place.local / (unit.path or unit.name)
             yield NamedImage(unit.name, unit.size, partial(_read, place, unit), path)
+
+
+def require_input(address: str) -> None:
+    """Checks that an input is still there, when images could not be read.
+
+    Raises:
+        DataError: It is not: a drive that is not mounted must not become a job without images.
+    """
+    if not Place(address).is_there():
+        raise DataError(f"{address} is gone, or empty: mount it again, and run the same command again")
 
 
 # --- finding -------------------------------------------------------------------------------------------------------
@@ -85,28 +102,41 @@ def images_of(plan: Plan, units: Sequence[Unit]) -> Iterator[NamedImage]:
 
 def _found(address: str, recursive: bool) -> tuple[Place, Kind, Iterator[Entry]]:
     head, _, tail = address.rpartition("/")
-    if _GLOB & set(tail) or tail.endswith((".tar", ".parquet")):
-        place = Place(head or ("/" if address.startswith("/") else "."))
-        entries = [entry for entry in place.entries()[0] if fnmatch.fnmatchcase(entry.name, tail) or entry.name == tail]
-        if not entries:
-            raise DataError(f"{address}: no such file")
-        return (place, *_of_files(address, entries))
+    above = None
+    if tail and not head.endswith(("/", ":")):  # else it is a bucket
+        above = Place(head or ("/" if address.startswith("/") else "."))
+        if _looks_like_a_file(tail) and above.exists(tail):
+            return (above, *_of_files(address, [Entry(tail, above.size(tail))]))
     place = Place(address)
     files, folders = place.entries()
     if not files and not folders:
-        raise DataError(f"{address}: no such folder, or it is empty")
+        if above is None or not _GLOB & set(tail):
+            raise DataError(f"{address}: no such file or folder, or it is empty")
+        entries = [entry for entry in above.entries()[0] if fnmatch.fnmatchcase(entry.name, tail)]
+        if not entries:
+            raise DataError(f"{address}: no such files")
+        return (above, *_of_files(address, entries))
     packed = [entry for entry in files if entry.name.endswith((".tar", ".parquet"))]
     if packed and not any(is_image_name(entry.name) for entry in files):
         return (place, *_of_files(address, packed))
-    return place, "images", (e for e in place.walk(recursive) if is_image_name(e.name.rpartition("/")[2]))
+    found = place.walk(recursive, (files, folders))
+    return place, "images", (entry for entry in found if is_image_name(entry.name.rpartition("/")[2]))
+
+
+def _looks_like_a_file(name: str) -> bool:
+    return name.endswith((".tar", ".parquet")) or is_image_name(name)
 
 
 def _of_files(address: str, entries: Sequence[Entry]) -> tuple[Kind, Iterator[Entry]]:
-    tars = [entry for entry in entries if entry.name.endswith(".tar")]
-    rows = [entry for entry in entries if entry.name.endswith(".parquet")]
-    if len(tars) + len(rows) != len(entries) or (tars and rows):
-        raise DataError(f"{address}: files of several kinds; name .tar files, .parquet files, or a folder of images")
-    return ("tars", iter(tars)) if tars else ("parquet", iter(rows))
+    kinds: dict[Kind, list[Entry]] = {"tars": [], "parquet": [], "images": []}
+    for entry in entries:
+        end = entry.name.rpartition(".")[2]
+        kinds["tars" if end == "tar" else "parquet" if end == "parquet" else "images"].append(entry)
+    kinds["images"] = [entry for entry in kinds["images"] if is_image_name(entry.name)]
+    found: list[tuple[Kind, list[Entry]]] = [(kind, some) for kind, some in kinds.items() if some]
+    if len(found) > 1:
+        raise DataError(f"{address}: files of several kinds; name .tar files, .parquet files, or images")
+    return (found[0][0], iter(found[0][1])) if found else ("images", iter(()))
 
 
 def _ranges(place: Place, unit: Unit, most: int) -> Iterator[Unit]:
@@ -119,45 +149,76 @@ def _ranges(place: Place, unit: Unit, most: int) -> Iterator[Unit]:
 # --- reading -------------------------------------------------------------------------------------------------------
 
 
+class _DamagedError(Exception):
+    """A file is damaged from here on."""
+
+
 def _read(place: Place, unit: Unit) -> bytes:
     if place.local is not None:
-        return read_image(unit.path or place.local / unit.name, unit.path or unit.name)
+        return read_image(place.local / (unit.path or unit.name), unit.path or unit.name)
+    if unit.size > MAX_BYTES:
+        raise ImageError(f"{unit.name}: {unit.size:,} bytes is more than the limit of {MAX_BYTES:,}")
     try:
         return place.read(unit.name)
     except DataError as error:
-        raise ImageError(str(error)) from error
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        raise ImageError(f"{unit.name}: the file is gone") from error
 
 
 def _members(place: Place, unit: Unit) -> Iterator[NamedImage]:
-    try:
-        with place.open(unit.name) as file, tarfile.open(fileobj=file, mode="r|") as tar:
-            for member in tar:
-                if not member.isreg() or not is_image_name(os.path.basename(member.name)):
-                    continue
-                content = None
-                if member.size <= MAX_BYTES and (opened := tar.extractfile(member)) is not None:
-                    content = opened.read()
-                yield NamedImage(member.name.removeprefix("./"), member.size, partial(_content, member.name, content))
-    except tarfile.TarError as error:
-        raise DataError(f"{place}/{unit.name} is damaged, or not a tar file: {one_line(error)}") from error
+    count = 0
+    with place.open(unit.name) as file:
+        try:
+            tar = tarfile.open(fileobj=file, mode="r|", encoding="utf-8", errors="surrogateescape")
+            while (member := tar.next()) is not None:
+                tar.members = []  # type: ignore[attr-defined]  # tarfile would keep all of them
+                count += 1
+                if member.isreg() and is_image_name(os.path.basename(member.name)):
+                    opened = tar.extractfile(member) if member.size <= MAX_BYTES and not member.issparse() else None
+                    name = member.name.removeprefix("./")
+                    yield NamedImage(name, member.size, _reader(name, None if opened is None else opened.read()))
+            file.seek(tar.offset)
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile takes a damaged header for the end
+                raise tarfile.ReadError("its end is missing")
+        except (OSError, CapsmithError):
+            raise
+        except Exception as error:  # tarfile raises many types for damaged headers
+            what = f"the tar file is cut off or damaged after {count:,} members" if count else "not a tar file"
+            raise _DamagedError(f"{what} ({one_line(error)[:100]})") from error
 
 
 def _rows(place: Place, unit: Unit) -> Iterator[NamedImage]:
     with _parquet(place, unit.name) as file:
-        names = file.schema_arrow.names
-        column = next((name for name in IMAGE_COLUMNS if name in names), None)
+        if file.metadata.num_rows < unit.first + unit.rows:
+            raise DataError(f"{place}/{unit.name} has changed since the job was planned: start again in another folder")
+        schema = file.schema_arrow
+        column = next(
+            (name for name in IMAGE_COLUMNS if name in schema.names and _holds_bytes(schema.field(name))), None
+        )
         if column is None:
             known = ", ".join(IMAGE_COLUMNS)
-            raise DataError(f"{place}/{unit.name}: no column of images ({known}); it has {', '.join(names)[:200]}")
-        key = next((name for name in ID_COLUMNS if name in names), None)
+            names = ", ".join(schema.names)[:200]
+            raise DataError(f"{place}/{unit.name}: no column of bytes of images ({known}); it has {names}")
+        key = next((name for name in ID_COLUMNS if name in schema.names), None)
         wanted = [column, *([key] if key else [])]
         for number, row in _between(file, unit.first, unit.first + unit.rows, wanted):
             value = row[column]
             given = value.get("path") if isinstance(value, dict) else None
             content = value.get("bytes") if isinstance(value, dict) else value
-            name = str(row[key]) if key else str(given or f"{unit.name}/{number}")
-            content = content if isinstance(content, bytes) else None
-            yield NamedImage(name, len(content or b""), partial(_content, name, content))
+            id = row[key] if key else given
+            if isinstance(id, bytes):
+                id = id.decode("utf-8", "backslashreplace")
+            name = f"{unit.name}/{number}" if id is None else str(id)
+            yield NamedImage(name, len(content or b""), _reader(name, content))
+
+
+def _holds_bytes(field: Any) -> bool:
+    """Returns whether a column holds bytes, or structs with bytes."""
+    type = field.type
+    if str(type).startswith("struct"):
+        return "bytes" in [type.field(number).name for number in range(type.num_fields)]
+    return str(type).removeprefix("large_").startswith(("binary", "fixed_size_binary"))
 
 
 def _between(file: Any, first: int, last: int, columns: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -175,33 +236,34 @@ def _between(file: Any, first: int, last: int, columns: list[str]) -> Iterator[t
             start += count
 
 
-class _parquet:  # noqa: N801 - a context manager
+@contextmanager
+def _parquet(place: Place, name: str) -> Iterator[Any]:
     """Opens a Parquet file of a place.
 
     Raises:
-        DataError: It is none, or damaged.
+        DataError: It is none.
+        _DamagedError: What is read of it is damaged.
     """
-
-    def __init__(self, place: Place, name: str) -> None:
-        self._opening, self._name = place.open(name), f"{place}/{name}"
-
-    def __enter__(self) -> Any:
-        arrow, parquet = import_pyarrow()
-        self._error = arrow.ArrowException
-        file = self._opening.__enter__()
+    arrow, parquet = import_pyarrow()
+    with place.open(name) as file:
         try:
-            return parquet.ParquetFile(file)
-        except (arrow.ArrowException, OSError) as error:
-            self._opening.__exit__(None, None, None)
-            raise DataError(f"{self._name} is damaged, or not a Parquet file: {one_line(error)[:200]}") from error
+            opened = parquet.ParquetFile(file)
+        except (arrow.ArrowException, ValueError) as error:
+            reason = one_line(error)[:_LONGEST]
+            raise DataError(f"{place}/{name} is damaged, or not a Parquet file: {reason}") from error
+        try:
+            yield opened
+        except (arrow.ArrowException, ValueError, OSError) as error:
+            if isinstance(error, OSError) and (error.errno or "AWS Error" in str(error)):
+                raise  # the store, or the disk; pyarrow raises OSError for content, too
+            raise _DamagedError(f"the Parquet file is damaged: {one_line(error)[:_LONGEST]}") from error
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self._opening.__exit__(None, None, None)
-        if isinstance(error, self._error):
-            raise DataError(f"{self._name} is damaged: {one_line(error)[:200]}") from error
+
+def _reader(name: str, content: Any) -> Callable[[], bytes]:
+    if isinstance(content, bytes):
+        return partial(bytes, content)
+    return partial(_unreadable, f"{name}: it holds no image, or one that is too large")
 
 
-def _content(name: str, content: bytes | None) -> bytes:
-    if content is None:
-        raise ImageError(f"{name}: it holds no image, or one that is too large")
-    return content
+def _unreadable(message: str) -> bytes:
+    raise ImageError(message)

@@ -7,7 +7,7 @@ Credentials and the endpoint of S3 come from the usual environment variables: ``
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,13 @@ from capsmith.core.files import atomic
 
 _URI = re.compile(r"([a-z][a-z0-9+.-]+)://")
 _LONGEST = 200  # characters of a remote store's message
+_HINTS = {
+    "NETWORK_CONNECTION": "does AWS_ENDPOINT_URL name the store?",
+    "ACCESS_DENIED": "are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY right, and may they do this?",
+    "AccessKeyId": "is AWS_ACCESS_KEY_ID right?",
+    "Signature": "is AWS_SECRET_ACCESS_KEY right?",
+}
+_S3_TIMES = {"connect_timeout": 3, "request_timeout": 15}  # seconds without an answer, three times
 
 
 class Entry(NamedTuple):
@@ -112,6 +119,34 @@ class Place:
         with self._explained(name, "read"):
             return bool(self._files.get_file_info(self._path(name)).is_file)
 
+    def is_there(self) -> bool:
+        """Returns whether the folder is there, and not empty.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        with self._explained("", "read"):
+            if self.local is None:
+                from pyarrow import fs
+
+                return bool(self._files.get_file_info(self._path("")).type != fs.FileType.NotFound)
+            try:
+                with os.scandir(self.local) as entries:
+                    return next(entries, None) is not None
+            except FileNotFoundError:
+                return False
+
+    def size(self, name: str) -> int:
+        """Returns the bytes of a file.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        with self._explained(name, "read"):
+            if self.local:
+                return (self.local / name).stat().st_size
+            return int(self._files.get_file_info(self._path(name)).size)
+
     def entries(self, folder: str = "") -> tuple[list[Entry], list[str]]:
         """Returns the files in a folder, and the names of the folders in it, both sorted; nothing if it is missing.
 
@@ -121,11 +156,17 @@ class Place:
         with self._explained(folder, "read"):
             return self._local_entries(folder) if self.local else self._remote_entries(folder)
 
-    def walk(self, recursive: bool = True) -> Iterator[Entry]:
-        """Yields all files at any depth, without hidden ones, in a fixed order; one folder is held at a time."""
+    def walk(self, recursive: bool = True, entries: tuple[list[Entry], list[str]] | None = None) -> Iterator[Entry]:
+        """Yields all files at any depth, without hidden ones, in a fixed order; one folder is held at a time.
+
+        Args:
+            recursive: Look into the folders.
+            entries: Those of this folder, if they are known.
+        """
         waiting = [""]
         while waiting:
-            files, folders = self.entries(waiting.pop())
+            folder = waiting.pop()
+            files, folders = self.entries(folder) if folder or entries is None else entries
             yield from (entry for entry in files if not _hidden(entry.name))
             if recursive:
                 waiting += [folder for folder in reversed(folders) if not _hidden(folder)]
@@ -139,8 +180,8 @@ class Place:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(prefix + entry.name)
-                    elif entry.is_file():
-                        files.append(Entry(prefix + entry.name, entry.stat().st_size))
+                    elif (size := _size(entry)) is not None:
+                        files.append(Entry(prefix + entry.name, size))
         except FileNotFoundError:
             pass
         return sorted(files), sorted(folders)
@@ -149,13 +190,14 @@ class Place:
         from pyarrow import fs
 
         selector = fs.FileSelector(self._path(folder), allow_not_found=True)
-        start = len(self._root) + 1
+        start = len(self._root.strip("/")) + 1  # some file systems begin paths with a slash, others do not
         files, folders = [], []
         for info in self._files.get_file_info(selector):
-            if info.is_file:
-                files.append(Entry(info.path[start:], info.size))
+            name = info.path.strip("/")[start:]
+            if info.is_file and name:
+                files.append(Entry(name, info.size))
             elif info.type == fs.FileType.Directory:
-                folders.append(info.path[start:].rstrip("/"))
+                folders.append(name)
         return sorted(files), sorted(folders)
 
     def _path(self, name: str) -> str:
@@ -166,9 +208,24 @@ class Place:
         try:
             yield
         except OSError as error:
-            reason = error.strerror if self.local and error.strerror else one_line(error)[:_LONGEST]
+            reason = error.strerror if self.local and error.strerror else _reason(error)
             where = f"{self.uri.rstrip('/')}/{name}" if name else self.uri
             raise DataError(f"cannot {verb} {where}: {reason}") from error
+
+
+def _size(entry: "os.DirEntry[str]") -> int | None:
+    """Returns the size of a file; None if it is something else, or a link that leads nowhere or in a circle."""
+    try:
+        return entry.stat().st_size if entry.is_file() else None
+    except OSError:
+        return None
+
+
+def _reason(error: OSError) -> str:
+    """Returns the reason that a remote store gives, shortened, and what to look at."""
+    message = one_line(error)
+    hint = next((f"; {hint}" for part, hint in _HINTS.items() if part.casefold() in message.casefold()), "")
+    return message[:_LONGEST] + hint
 
 
 def _hidden(name: str) -> bool:
@@ -182,25 +239,29 @@ def _filesystem(uri: str, protocol: str) -> tuple[Any, str]:
     except ImportError as error:
         raise MissingExtraError("pyarrow", "shards", uri) from error
     root = uri.split("://", 1)[1].rstrip("/")
-    if not root:
+    if not root or (protocol == "s3" and root.startswith("/")):
         raise DataError(f"{uri}: name a bucket or folder, such as {protocol}://bucket/folder")
     if protocol == "s3":
-        return fs.S3FileSystem(**_s3_settings()), root
+        return _s3(fs), root
     try:
         import fsspec
 
-        return fs.PyFileSystem(fs.FSSpecHandler(fsspec.filesystem(protocol))), root
+        files, root = fsspec.core.url_to_fs(uri)
+        return fs.PyFileSystem(fs.FSSpecHandler(files)), root.rstrip("/")
     except ImportError as error:
         raise DataError(f"{uri}: {one_line(error)[:_LONGEST]}") from error
     except ValueError as error:
         raise DataError(f"{uri}: no package opens {protocol}:// ({one_line(error)[:_LONGEST]})") from error
 
 
-def _s3_settings() -> dict[str, Any]:
+def _s3(fs: Any) -> Any:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     settings: dict[str, Any] = {"region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")}
     if endpoint:
         scheme, _, host = endpoint.rpartition("://")
         settings |= {"endpoint_override": host.rstrip("/"), "scheme": scheme or "https"}
         settings["region"] = settings["region"] or "us-east-1"
-    return {name: value for name, value in settings.items() if value}
+    settings = {name: value for name, value in settings.items() if value}
+    with suppress(TypeError):  # it writes a small file by one request; older versions of pyarrow need three
+        return fs.S3FileSystem(**settings, **_S3_TIMES, allow_delayed_open=True)
+    return fs.S3FileSystem(**settings, **_S3_TIMES)

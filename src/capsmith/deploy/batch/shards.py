@@ -6,17 +6,19 @@ import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from capsmith.core.errors import CheckpointError, one_line
+from capsmith.core.readers.json_files import parse_json
 from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.plan import import_pyarrow
 
 _NAME = re.compile(r"shards/(\d{8})\.parquet")
 _FAILED = b"capsmith.failed"
-_READERS = 16  # threads that read the ends of shards
+_READERS, _PART = 16, 4096  # threads that read the ends of shards, and shards that are given to them at once
 
 
 @dataclass
@@ -68,8 +70,8 @@ def read_shard(folder: Place, block: int) -> tuple[Any, dict[str, str]]:
     name = f"{shard_name(block)}.parquet"
     try:
         table = parquet.read_table(io.BytesIO(folder.read(name)))
-        failed = json.loads((table.schema.metadata or {})[_FAILED])
-    except (arrow.ArrowException, ValueError, KeyError) as error:
+        failed = _failures(table.schema.metadata)
+    except (arrow.ArrowException, ValueError, KeyError, OSError) as error:
         raise CheckpointError(
             f"{folder}/{name} is damaged ({one_line(error)[:100]}): delete it, and run the same command again"
         ) from error
@@ -92,24 +94,48 @@ def counted(folder: Place, blocks: Iterable[int]) -> tuple[int, int]:
     Raises:
         CheckpointError: A shard is damaged.
     """
+    rows = failed = 0
+    for count, unreadable in _ends(folder, blocks):
+        rows, failed = rows + count, failed + len(unreadable)
+    return rows, failed
+
+
+def failures(folder: Place, blocks: Iterable[int]) -> Iterator[tuple[str, str]]:
+    """Yields names of images that cannot be read, and the reasons; reads the ends of files only.
+
+    Raises:
+        CheckpointError: A shard is damaged.
+    """
+    for _, unreadable in _ends(folder, blocks):
+        yield from unreadable.items()
+
+
+def _ends(folder: Place, blocks: Iterable[int]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields the number of rows of each shard, and what could not be read."""
     arrow, parquet = import_pyarrow()
 
-    def count(block: int) -> tuple[int, int]:
+    def end(block: int) -> tuple[int, dict[str, str]]:
         name = f"{shard_name(block)}.parquet"
         try:
             with folder.open(name) as file:
                 metadata = parquet.read_metadata(file)
-                return metadata.num_rows, len(json.loads(metadata.metadata[_FAILED]))
-        except (arrow.ArrowException, ValueError, KeyError, TypeError) as error:
+                return metadata.num_rows, _failures(metadata.metadata)
+        except (arrow.ArrowException, ValueError, KeyError) as error:
             raise CheckpointError(
                 f"{folder}/{name} is damaged ({one_line(error)[:100]}): delete it, and run the same command again"
             ) from error
 
-    rows = failed = 0
+    left = iter(blocks)
     with ThreadPoolExecutor(_READERS) as pool:
-        for one, other in pool.map(count, blocks):
-            rows, failed = rows + one, failed + other
-    return rows, failed
+        while part := list(islice(left, _PART)):
+            yield from pool.map(end, part)
+
+
+def _failures(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
+    failed = parse_json((metadata or {})[_FAILED], strict=False)
+    if type(failed) is not dict or not all(type(reason) is str for reason in failed.values()):
+        raise ValueError("its failures are no texts")
+    return failed
 
 
 def _names(folder: Place) -> Iterator[str]:
