@@ -162,7 +162,7 @@ def _members(place: Place, unit: Unit) -> Iterator[NamedImage]:
         try:
             tar = tarfile.open(fileobj=file, mode="r|", encoding="utf-8", errors="surrogateescape")
             while (member := tar.next()) is not None:
-                tar.members = []  # tarfile would keep all of them
+                tar.members = []  # type: ignore[attr-defined]  # tarfile would keep all of them
                 count += 1
                 if member.isreg() and is_image_name(os.path.basename(member.name)):
                     opened = tar.extractfile(member) if member.size <= MAX_BYTES and not member.issparse() else None
@@ -170,7 +170,7 @@ def _members(place: Place, unit: Unit) -> Iterator[NamedImage]:
                     yield NamedImage(name, member.size, _reader(name, None if opened is None else opened.read()))
             file.seek(tar.offset)
             if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile takes a damaged header for the end
-                raise tarfile.InvalidHeaderError("invalid header")
+                raise tarfile.ReadError("invalid header")
         except (OSError, CapsmithError):
             raise
         except Exception as error:  # tarfile raises many types for damaged headers
