@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -36,10 +37,10 @@ def captions(output: Path) -> list[tuple[str, str]]:
     return sorted(zip(*table.to_pydict().values(), strict=True))
 
 
-def start(model: str, images: Path, output: Path, engine: str) -> subprocess.Popen[str]:
-    """Starts a driver."""
+def start(model: str, images: Path, output: Path, engine: str, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Starts a driver, after a prefix of its command."""
     return subprocess.Popen(
-        [sys.executable, "-c", _CODE, model, str(images), str(output), engine],
+        [*prefix, sys.executable, "-c", _CODE, model, str(images), str(output), engine],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -28,7 +28,7 @@ from tests.support.toy_index import picture, stored  # noqa: E402
 def models(toy, monkeypatch):  # noqa: F811
     """Workers load the toy model; blocks are small."""
     monkeypatch.setattr("capsmith.models.embedders.load_embedder", lambda models=None, engine=None: toy)
-    monkeypatch.setattr(sharded, "block_size", lambda images: 4)
+    monkeypatch.setattr("capsmith.deploy.batch.plan.block_size", lambda images: 4)
     monkeypatch.setattr("capsmith.deploy.search.build._SAVE_SECONDS", -1.0)  # each shard is merged by itself
 
 
@@ -97,7 +97,7 @@ def test_killed_while_computing_or_merging_it_goes_on(photos, out, toy, tmp_path
     encoded, shards = toy.encoded, len(list(out.glob("jobs/*/shards/*.parquet")))
     assert shards == (after if where == "write_shard" else 3)
     report = sharded_index(photos, out, toy)
-    assert toy.encoded - encoded == 4 * (3 - shards) - (shards < 3)
+    assert toy.encoded - encoded == 32 * (3 - shards)  # a batch for each missing shard, filled up
     assert report.total == 11 and everything(out) == everything(tmp_path / "plain")
     assert not (out / sharded.JOBS).exists()
 
@@ -326,3 +326,11 @@ def test_only_a_sharded_job_needs_pyarrow(photos, out, toy, monkeypatch):  # noq
     picture("white", "red", seed=8).save(photos / "aaa.png")
     with pytest.raises(MissingExtraError, match="shards"):
         sharded_index(photos, out, toy)
+
+
+def test_blocks_of_fewer_images_than_a_batch_are_filled_up(photos, tmp_path, toy):  # noqa: F811
+    sizes = []
+    encode = toy.encode
+    toy.encode = lambda *pixels: sizes.append(len(pixels[0])) or encode(*pixels)
+    sharded_index(photos, tmp_path / "i", toy, batch_size=8)
+    assert sizes == [8, 8]

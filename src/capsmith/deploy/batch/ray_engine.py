@@ -145,7 +145,7 @@ def _connect(ray: Any, workers: int | None, threads: int) -> None:
             _require_reachable(address)
         with _silent():
             ray.init(address=address or "local", **({} if address else own), **quiet)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         where = f"the Ray cluster at {address} (RAY_ADDRESS)" if address else "a Ray cluster on this machine"
         raise CapsmithError(f"cannot {'reach' if address else 'start'} {where}: {one_line(error)[:200]}") from error
     finally:

@@ -144,7 +144,9 @@ class VectorWorker:
         stamps = [Stamp.of(item.path) or _GONE for item in items]
         work = self.work
         found: list[Encoded] = []
-        for part in encode_images(self.embedder, items, self._known, self.threads, work.batch_size, work.prepare):
+        for part in encode_images(
+            self.embedder, items, self._known, self.threads, work.batch_size, work.prepare, fill=True
+        ):
             found += part
         return _shard(found, stamps, (self.embedder.size, self.embedder.visual_size))
 

@@ -65,6 +65,7 @@ def encode_images(
     workers: int,
     batch_size: int,
     prepare: Callable[[], None] | None = None,
+    fill: bool = False,
 ) -> Generator[list[Encoded], None, None]:
     """Yields the vectors of images in batches, in order.
 
@@ -75,8 +76,10 @@ def encode_images(
         workers: Threads that decode.
         batch_size: Images that are encoded at once.
         prepare: Called before the first image is encoded, if any is: it may import Keras.
+        fill: Batches are filled up even if there are fewer images: their vectors are then those that they have among
+            more, to the last bit.
     """
-    size = min(batch_size, len(items))
+    size = batch_size if fill else min(batch_size, len(items))
     stop = threading.Event()
     finished: queue.Queue[list[Encoded]] = queue.Queue(QUEUED)
     begin = [prepare] if prepare else []

@@ -20,7 +20,7 @@ from typing import Any
 from capsmith.core.errors import CheckpointError, ImageError, one_line
 from capsmith.deploy.batch.job import Engine, run_job
 from capsmith.deploy.batch.places import Place
-from capsmith.deploy.batch.plan import Plan, Unit, block_size
+from capsmith.deploy.batch.plan import Plan, Unit
 from capsmith.deploy.batch.shards import read_shard, shard_name
 from capsmith.deploy.batch.vectors import KnownHashes, VectorWork, encoded_rows
 from capsmith.deploy.batch.work import Work
@@ -80,7 +80,7 @@ def sharded_vectors(
             yield [row for row in rows if is_wanted(row) and left.pop(row.item.name)]
 
     while left:
-        job.run(work, engine, units, len(left))
+        job.run(work, engine, units)
         yield batches()
         job.end(len(left))
 
@@ -123,7 +123,7 @@ def sharded_captions(
             yield found
 
     while left:
-        job.run(work, engine, units, len(left))
+        job.run(work, engine, units)
         yield batches()
         job.end(len(left))
 
@@ -159,12 +159,14 @@ class _Job:
         self.folder = Place(os.path.abspath(jobs / f"{work.title}-{digest}"))
         self.resumed = False
 
-    def run(self, work: Work, engine: Engine, units: Callable[[], Iterable[Unit]], images: int) -> None:
+    def run(self, work: Work, engine: Engine, units: Callable[[], Iterable[Unit]]) -> None:
         """Computes the missing shards; a new job has the units that ``units`` returns."""
         self.resumed = Plan.read(self.folder) is not None
+        if not self.resumed:  # what is there was not begun, or written late by workers of a job that is removed
+            shutil.rmtree(self.folder.uri, ignore_errors=True)
 
         def plan(place: Place) -> Plan:
-            return Plan.make(place, self.source, "images", units(), block_size(images))
+            return Plan.make(place, self.source, "images", units())
 
         run_job(work, self.source, self.folder.uri, plan, engine)
 
