@@ -305,6 +305,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     scoring,
     searching,
     sharding,
+    shards,
     starter,
     state,
     stores,
