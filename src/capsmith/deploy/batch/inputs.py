@@ -64,7 +64,7 @@ def plan_input(folder: Place, address: str, recursive: bool = True, per_block: i
     if kind == "parquet":
         units = (part for unit in units for part in _ranges(input, unit, per_block or BLOCK))
     first = next(units, None)
-    if first is None:
+    if first is None:  # before a plan is kept, which a restart would find
         raise DataError(f"{address} has no images ({endings()}), no .tar and no .parquet files")
     return Plan.make(folder, input.uri, kind, chain([first], units), per_block)
 
@@ -73,7 +73,7 @@ def images_of(plan: Plan, units: Sequence[Unit]) -> Iterator[NamedImage]:
     """Yields the images of a block.
 
     Raises:
-        DataError: A tar or Parquet file cannot be opened.
+        DataError: A tar or Parquet file cannot be opened, or has changed.
     """
     place = Place(plan.input)
     for unit in units:
@@ -85,6 +85,16 @@ def images_of(plan: Plan, units: Sequence[Unit]) -> Iterator[NamedImage]:
         else:
             path = None if place.local is None else place.local / (unit.path or unit.name)
             yield NamedImage(unit.name, unit.size, partial(_read, place, unit), path)
+
+
+def require_input(address: str) -> None:
+    """Checks that an input is still there, when images could not be read.
+
+    Raises:
+        DataError: It is not: a drive that is not mounted must not become a job without images.
+    """
+    if not Place(address).is_there():
+        raise DataError(f"{address} is gone, or empty: mount it again, and run the same command again")
 
 
 # --- finding -------------------------------------------------------------------------------------------------------
@@ -169,8 +179,8 @@ def _members(place: Place, unit: Unit) -> Iterator[NamedImage]:
                     name = member.name.removeprefix("./")
                     yield NamedImage(name, member.size, _reader(name, None if opened is None else opened.read()))
             file.seek(tar.offset)
-            if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile takes a damaged header for the end
-                raise tarfile.ReadError("invalid header")
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile takes a damaged header for the end
+                raise tarfile.ReadError("its end is missing")
         except (OSError, CapsmithError):
             raise
         except Exception as error:  # tarfile raises many types for damaged headers
@@ -180,6 +190,8 @@ def _members(place: Place, unit: Unit) -> Iterator[NamedImage]:
 
 def _rows(place: Place, unit: Unit) -> Iterator[NamedImage]:
     with _parquet(place, unit.name) as file:
+        if file.metadata.num_rows < unit.first + unit.rows:
+            raise DataError(f"{place}/{unit.name} has changed since the job was planned: start again in another folder")
         schema = file.schema_arrow
         column = next(
             (name for name in IMAGE_COLUMNS if name in schema.names and _holds_bytes(schema.field(name))), None
@@ -194,7 +206,10 @@ def _rows(place: Place, unit: Unit) -> Iterator[NamedImage]:
             value = row[column]
             given = value.get("path") if isinstance(value, dict) else None
             content = value.get("bytes") if isinstance(value, dict) else value
-            name = str(row[key]) if key else str(given or f"{unit.name}/{number}")
+            id = row[key] if key else given
+            if isinstance(id, bytes):
+                id = id.decode("utf-8", "backslashreplace")
+            name = f"{unit.name}/{number}" if id is None else str(id)
             yield NamedImage(name, len(content or b""), _reader(name, content))
 
 

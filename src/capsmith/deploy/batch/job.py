@@ -21,6 +21,7 @@ from capsmith.core import locks
 from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError
 from capsmith.core.log import get_logger
 from capsmith.core.progress import progress_bar
+from capsmith.core.readers.json_files import parse_json
 from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.plan import Plan
 from capsmith.deploy.batch.shards import counted, finished
@@ -101,6 +102,11 @@ def run_job(work: Work, source: str, output: str, plan: Callable[[Place], Plan],
         report.rows, report.failed = counted(folder, np.flatnonzero(done))
         if len(todo):
             _compute(work, folder, todo, engine, report)
+            if lost := blocks.blocks - int(finished(folder, blocks.blocks).sum()):
+                more = "" if folder.exists(JOB) else f"delete {folder}, and "
+                raise CapsmithError(
+                    f"{lost:,} shards of {folder} were removed meanwhile: {more}run the same command again"
+                )
         if len(todo) or not folder.exists(MANIFEST):
             totals = {"shards": blocks.blocks, "rows": report.rows, "failed": report.failed}
             folder.write(MANIFEST, _json(totals | work.fingerprint))
@@ -138,13 +144,13 @@ def _take(folder: Place, wanted: dict[str, Any]) -> None:
     """Claims the folder for a job. A job without a plan has computed nothing: another one may take its place."""
     files, folders = folder.entries()
     if not folder.exists(JOB):
-        if others := [entry.name for entry in files if entry.name != locks.FILE] + folders:
+        if others := [name for name in (*(entry.name for entry in files), *folders) if not name.startswith(".")]:
             raise ConfigError(f"{folder} holds {others[0]}, which no job wrote: choose another folder")
     if not folders or (folders == ["plan"] and Plan.read(folder) is None):
         folder.write(JOB, _json(wanted))
         return
     try:
-        known = json.loads(folder.read(JOB))
+        known = parse_json(folder.read(JOB), strict=False)
         differs = [key for key in {**known, **wanted} if known.get(key) != json.loads(_json(wanted)).get(key)]
     except (ValueError, AttributeError, TypeError) as error:
         raise CheckpointError(f"{folder}/{JOB} is damaged: delete {folder} and start again") from error

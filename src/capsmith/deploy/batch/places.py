@@ -119,6 +119,23 @@ class Place:
         with self._explained(name, "read"):
             return bool(self._files.get_file_info(self._path(name)).is_file)
 
+    def is_there(self) -> bool:
+        """Returns whether the folder is there, and not empty.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        with self._explained("", "read"):
+            if self.local is None:
+                from pyarrow import fs
+
+                return bool(self._files.get_file_info(self._path("")).type != fs.FileType.NotFound)
+            try:
+                with os.scandir(self.local) as entries:
+                    return next(entries, None) is not None
+            except FileNotFoundError:
+                return False
+
     def size(self, name: str) -> int:
         """Returns the bytes of a file.
 
@@ -163,8 +180,8 @@ class Place:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(prefix + entry.name)
-                    elif entry.is_file():
-                        files.append(Entry(prefix + entry.name, entry.stat().st_size))
+                    elif (size := _size(entry)) is not None:
+                        files.append(Entry(prefix + entry.name, size))
         except FileNotFoundError:
             pass
         return sorted(files), sorted(folders)
@@ -194,6 +211,14 @@ class Place:
             reason = error.strerror if self.local and error.strerror else _reason(error)
             where = f"{self.uri.rstrip('/')}/{name}" if name else self.uri
             raise DataError(f"cannot {verb} {where}: {reason}") from error
+
+
+def _size(entry: "os.DirEntry[str]") -> int | None:
+    """Returns the size of a file; None if it is something else, or a link that leads nowhere or in a circle."""
+    try:
+        return entry.stat().st_size if entry.is_file() else None
+    except OSError:
+        return None
 
 
 def _reason(error: OSError) -> str:

@@ -18,12 +18,14 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from capsmith.core.errors import CheckpointError, MissingExtraError
+from capsmith.core.readers.json_files import parse_json
 from capsmith.deploy.batch.places import Place
 
 Kind = Literal["images", "tars", "parquet"]
 BLOCK = 512
 """Most images in a block by default: what a dead worker loses."""
 _SMALLEST, _BLOCKS = 64, 64  # images in a block of a small job, and the blocks that it is worth having
+_MOST, _MOST_BLOCKS = 1 << 40, 100_000_000  # units, and blocks: a shard is named by eight digits
 _PER_FILE = 100_000  # units in a file of the plan
 _FOLDER, _FILE = "plan", "plan.json"
 _TEXTS = ("name", "path")  # kept as bytes: a file name need not be UTF-8
@@ -109,13 +111,18 @@ class Plan:
         if not place.exists(_FILE):
             return None
         try:
-            fields = json.loads(place.read(_FILE))
-            plan = cls(folder, **fields)
-            if plan.kind not in ("images", "tars", "parquet") or not (plan.units >= 0 and plan.per_block > 0):
-                raise ValueError
+            plan = cls(folder, **parse_json(place.read(_FILE), strict=False))
+            plan._require_sense()
         except (ValueError, TypeError) as error:
             raise CheckpointError(f"{place}/{_FILE} is damaged: delete {folder} and start again") from error
         return plan
+
+    def _require_sense(self) -> None:
+        types = (type(self.input), type(self.units), type(self.per_block))
+        if self.kind not in ("images", "tars", "parquet") or types != (str, int, int):
+            raise ValueError
+        if not (0 <= self.units < _MOST and self.per_block > 0 and self.blocks < _MOST_BLOCKS):
+            raise ValueError
 
     def block(self, number: int) -> list[Unit]:
         """Returns the units of a block.
@@ -149,8 +156,10 @@ class Plan:
             place = self.folder / _FOLDER
             name = f"units-{number:06d}.parquet"
             try:
-                table = parquet.read_table(io.BytesIO(place.read(name)), columns=list(Unit._fields))
-            except (arrow.ArrowException, ValueError, KeyError) as error:
+                table = parquet.read_table(io.BytesIO(place.read(name)))
+                if table.schema != _schema() or any(column.null_count for column in table.columns):
+                    raise ValueError
+            except (arrow.ArrowException, ValueError, OSError) as error:
                 raise CheckpointError(f"{place}/{name} is damaged: delete {self.folder} and start again") from error
             self._tables.clear()
             self._tables[number] = table
@@ -167,11 +176,15 @@ def _encoded(units: list[Unit]) -> bytes:
     columns: dict[str, Any] = dict(zip(Unit._fields, zip(*units, strict=True), strict=True))
     for name in _TEXTS:
         columns[name] = [os.fsencode(value) for value in columns[name]]
-    types = [arrow.binary(), arrow.binary(), arrow.int64(), arrow.int64(), arrow.int64()]
-    schema = arrow.schema(list(zip(Unit._fields, types, strict=True)))
     buffer = io.BytesIO()
-    parquet.write_table(arrow.table(columns, schema), buffer)
+    parquet.write_table(arrow.table(columns, _schema()), buffer)
     return buffer.getvalue()
+
+
+def _schema() -> Any:
+    arrow, _ = import_pyarrow()
+    types = [arrow.binary() if name in _TEXTS else arrow.int64() for name in Unit._fields]
+    return arrow.schema(list(zip(Unit._fields, types, strict=True)))
 
 
 def import_pyarrow() -> tuple[Any, Any]:

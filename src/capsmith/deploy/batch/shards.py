@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from capsmith.core.errors import CheckpointError, one_line
+from capsmith.core.readers.json_files import parse_json
 from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.plan import import_pyarrow
 
 _NAME = re.compile(r"shards/(\d{8})\.parquet")
 _FAILED = b"capsmith.failed"
-_READERS = 16  # threads that read the ends of shards
+_READERS, _PART = 16, 4096  # threads that read the ends of shards, and shards that are given to them at once
 
 
 @dataclass
@@ -69,8 +70,8 @@ def read_shard(folder: Place, block: int) -> tuple[Any, dict[str, str]]:
     name = f"{shard_name(block)}.parquet"
     try:
         table = parquet.read_table(io.BytesIO(folder.read(name)))
-        failed = json.loads((table.schema.metadata or {})[_FAILED])
-    except (arrow.ArrowException, ValueError, KeyError) as error:
+        failed = _failures(table.schema.metadata)
+    except (arrow.ArrowException, ValueError, KeyError, OSError) as error:
         raise CheckpointError(
             f"{folder}/{name} is damaged ({one_line(error)[:100]}): delete it, and run the same command again"
         ) from error
@@ -118,16 +119,23 @@ def _ends(folder: Place, blocks: Iterable[int]) -> Iterator[tuple[int, dict[str,
         try:
             with folder.open(name) as file:
                 metadata = parquet.read_metadata(file)
-                return metadata.num_rows, dict(json.loads(metadata.metadata[_FAILED]))
-        except (arrow.ArrowException, ValueError, KeyError, TypeError) as error:
+                return metadata.num_rows, _failures(metadata.metadata)
+        except (arrow.ArrowException, ValueError, KeyError) as error:
             raise CheckpointError(
                 f"{folder}/{name} is damaged ({one_line(error)[:100]}): delete it, and run the same command again"
             ) from error
 
     left = iter(blocks)
     with ThreadPoolExecutor(_READERS) as pool:
-        while part := list(islice(left, 8 * _READERS)):
+        while part := list(islice(left, _PART)):
             yield from pool.map(end, part)
+
+
+def _failures(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
+    failed = parse_json((metadata or {})[_FAILED], strict=False)
+    if type(failed) is not dict or not all(type(reason) is str for reason in failed.values()):
+        raise ValueError("its failures are no texts")
+    return failed
 
 
 def _names(folder: Place) -> Iterator[str]:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from capsmith.core.errors import ConfigError, ImageError, one_line
-from capsmith.deploy.batch.inputs import NamedImage
+from capsmith.deploy.batch.inputs import NamedImage, require_input
 from capsmith.deploy.batch.plan import import_pyarrow
 from capsmith.deploy.batch.shards import Shard
 from capsmith.deploy.folder.journal import Stamp
@@ -148,6 +148,8 @@ class VectorWorker:
             self.embedder, items, self._known, self.threads, work.batch_size, work.prepare, fill=True
         ):
             found += part
+        if any(one.error is not None for one in found):
+            require_input(work.root)
         return _shard(found, stamps, (self.embedder.size, self.embedder.visual_size))
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
-from capsmith.deploy.batch.inputs import NamedImage, images_of
+from capsmith.deploy.batch.inputs import NamedImage, images_of, require_input
 from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.plan import Plan
 from capsmith.deploy.batch.shards import Shard, write_shard
@@ -79,6 +79,8 @@ class BlockRunner:
         """
         began = time.monotonic()
         shard = self.worker(images_of(self.plan, self.plan.block(block)))
+        if shard.failed:
+            require_input(self.plan.input)
         rows = write_shard(self.folder, block, shard)
         return Done(block, rows, len(shard.failed), time.monotonic() - began)
 
