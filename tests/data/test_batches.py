@@ -182,3 +182,64 @@ def test_a_share_of_each_epoch_is_old(together, share, count):
 def test_without_old_images_nothing_changes():
     plain, other = (Batches(Source(), examples(), 40, 0, **more) for more in ({}, {"old": [], "old_share": 0.5}))
     assert read(plain) == read(other) and "old" not in plain[0][0]
+
+
+# --- the order of earlier versions, which trained runs depend on ------------------------------------------------------
+
+
+def orders_before(examples, old, old_share, images, captions_per_image, seed, epoch):
+    """Returns the (row, captions) of each batch as lists of Python objects computed them until version 23."""
+
+    def split(example):
+        captions = example.captions
+        starts = range(0, len(captions), captions_per_image)
+        return [Example(example.row, captions[first : first + captions_per_image]) for first in starts]
+
+    new, old = ([part for example in group for part in split(example)] for group in (examples, old))
+    repeated = min(len(old), round(len(new) * old_share / (1 - old_share)))
+    chosen = new
+    if repeated:
+        places = np.random.default_rng((seed, epoch, 1)).permutation(len(old))[:repeated]
+        chosen = [*new, *(old[place] for place in places)]
+    rng = np.random.default_rng((seed, epoch))
+    order = rng.permutation(len(chosen))
+    batches = []
+    for first in range(0, len(order), 16 * images):
+        ranked = sorted(order[first : first + 16 * images], key=lambda index: chosen[index].longest)
+        batches += [ranked[start : start + images] for start in range(0, len(ranked), images)]
+    order = rng.permutation(len(batches))
+    after = rng.integers(2**40)  # what the variants of images are drawn from
+    return [[(chosen[i].row, chosen[i].captions) for i in batches[place]] for place in order], after
+
+
+class Drawing(Source):
+    """Notes the state of the random numbers when the variants of images are drawn."""
+
+    def draw(self, rows, rng):
+        self.after = rng.integers(2**40)
+        return rows
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("share", [0.0, 0.3])
+@pytest.mark.parametrize("size", [3, 40, 160])
+def test_batches_and_order_are_those_of_earlier_versions(together, share, size):
+    rng = np.random.default_rng(8)
+    given = [
+        Example(row, tuple(tuple(rng.integers(4, 90_000, rng.integers(1, 30))) for _ in range(rng.integers(1, 9))))
+        for row in rng.permutation(700)
+    ]
+    old = [Example(-1 - row, ((500 + row, 3), (4,))) for row in range(200)] if share else []
+    source = Drawing()
+    batches = Batches(source, given, size, 11, together, old=old, old_share=share)
+    for epoch in (0, 4):
+        batches.set_epoch(epoch)
+        wanted, after = orders_before(given, old, share, batches.images, batches.captions_per_image, 11, epoch)
+        assert source.after == after and len(batches) == len(wanted)
+        for index, parts in enumerate(wanted):
+            _, targets = batches[index]
+            found = [tuple(int(w) for w in row[: np.count_nonzero(row) - 1]) for row in targets if row.any()]
+            assert all(row[np.count_nonzero(row) - 1] == END for row in targets if row.any())
+            assert found == [tuple(map(int, caption)) for _, captions in parts for caption in captions]
+            if together:
+                assert batches[index][0]["features"][: len(parts), 0].astype(int).tolist() == [r for r, _ in parts]

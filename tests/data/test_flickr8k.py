@@ -59,7 +59,7 @@ def test_limit_applies_to_each_split(root):
 
 
 def test_all_formats_are_registered():
-    assert DATASETS.names() == ["flickr8k", "folder", "kaggle", "karpathy", "scenes"]
+    assert DATASETS.names() == ["flickr8k", "folder", "kaggle", "karpathy", "scenes", "parquet", "webdataset"]
     assert all(DATASETS.describe().values())
 
 

@@ -304,6 +304,7 @@ from tests.mistakes import (  # noqa: E402, F401 - importing registers the cases
     run_files,
     scoring,
     searching,
+    sharded_data,
     sharding,
     starter,
     state,

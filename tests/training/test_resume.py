@@ -22,7 +22,7 @@ from tests.support import dying, shapes
 DROPPING = {"units": 16, "dropout": 0.4}
 
 
-FROZEN = {"decoder": DROPPING, "training": {"epochs": 5, "metric": "bleu1"}}
+FROZEN = {"decoder": DROPPING, "training": {"epochs": 5, "metric": "bleu1", "shuffle_window": 32}}
 
 
 LEARNING = {  # with trainable batch norm, on a few small batches

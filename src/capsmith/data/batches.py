@@ -8,35 +8,55 @@ captions are grouped by length regardless of image, which leaves almost no paddi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from capsmith.data.encoded_captions import EncodedCaptions, Example
+from capsmith.data.shuffling import batch_order, epoch_order
 from capsmith.data.sources import TrainingSource
 from capsmith.data.text.vocabulary import END, PAD, START
+
+__all__ = ["Batches", "Example", "pad"]
 
 _POOL = 16  # batches sorted by length together: enough for little padding, few enough for a random order
 _TOKEN_STEP, _IMAGE_STEP = 4, 8  # sizes are rounded up to multiples of these, so that few shapes are compiled
 _MAX_ROWS = 5  # captions of one image in a batch; the rest go into other batches
 
 
-@dataclass(frozen=True)
-class Example:
-    """An image and its captions.
+class _Parts:
+    """Images with at most so many captions each: an image with more is divided.
+
+    Args:
+        examples: The images.
+        most: Captions in a part.
 
     Attributes:
-        row: The row of the image in the source.
-        captions: Token ids of each caption, without start and end.
+        rows: Row of the image of each part, (M,).
+        first: Its first caption, (M,).
+        counts: Its number of captions, (M,).
+        longest: Length of its longest caption, (M,).
     """
 
-    row: int
-    captions: tuple[tuple[int, ...], ...]
+    def __init__(self, examples: EncodedCaptions, most: int) -> None:
+        captions = np.diff(examples.first)
+        parts = -(-captions // most)
+        image = np.repeat(np.arange(len(examples), dtype=np.int32), parts)
+        within = np.arange(len(image)) - np.repeat(np.cumsum(parts) - parts, parts)
+        self.rows = examples.rows[image]
+        self.first = examples.first[image] + within * most
+        self.counts = np.minimum(captions[image] - within * most, most).astype(np.uint8 if most < 256 else np.int32)
+        reduced = np.maximum.reduceat(examples.lengths, self.first) if len(image) else np.zeros(0, np.int32)
+        self.longest = reduced.astype(np.uint16 if not len(image) or reduced.max() < 2**16 else np.int32)
+        self.examples = examples
 
-    @property
-    def longest(self) -> int:
-        """Length of the longest caption in tokens."""
-        return max(len(caption) for caption in self.captions)
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def captions(self, part: int) -> list[list[int]]:
+        """Returns the token ids of the captions of a part."""
+        first = int(self.first[part])
+        return [self.examples.caption(number) for number in range(first, first + int(self.counts[part]))]
 
 
 class Batches:
@@ -57,6 +77,7 @@ class Batches:
         flipped_ids: The replacement of each token id in captions of mirrored images (V,); None if no image is mirrored.
         old: Images that the training repeats, whose rows are negative. Each epoch shows a random part of them.
         old_share: Share of the images of an epoch that are old; it is lower if there are too few.
+        window: Images within which an epoch is shuffled, see ``shuffling.py``; None shuffles all.
     """
 
     def __init__(
@@ -69,37 +90,41 @@ class Batches:
         flipped_ids: np.ndarray | None = None,
         old: Sequence[Example] = (),
         old_share: float = 0.0,
+        window: int | None = None,
     ) -> None:
         self.source, self.seed, self.flipped_ids = source, seed, flipped_ids
-        most = max((len(example.captions) for example in examples), default=1)
+        encoded = EncodedCaptions.of(examples)
+        most = max(1, int(np.diff(encoded.first).max(initial=1)))
         self.group_by_image = group_by_image
         self.captions_per_image = min(most, batch_size, _MAX_ROWS) if group_by_image else 1
         self.images = max(1, batch_size // self.captions_per_image)
         self.batch_size = self.images * self.captions_per_image
-        self.new, self.old = (
-            [part for example in group for part in _split(example, self.captions_per_image)]
-            for group in (examples, old)
-        )
-        self.examples = self.new
+        self.new = _Parts(encoded, self.captions_per_image)
+        self.old = _Parts(EncodedCaptions.of(old), self.captions_per_image)
+        per_image = len(self.new) / max(len(encoded), 1)
+        self.window = None if window is None else max(self.images, round(window * per_image))
         self.repeated = min(len(self.old), round(len(self.new) * old_share / (1 - old_share)))
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Sets the batch order of an epoch."""
         self.epoch = epoch
+        rows, longest = self.new.rows, self.new.longest
         if self.repeated:
             places = np.random.default_rng((self.seed, epoch, 1)).permutation(len(self.old))[: self.repeated]
-            self.examples = [*self.new, *(self.old[place] for place in places)]
+            self.places = places
+            rows = np.concatenate([rows, self.old.rows[places]])
+            longest = np.concatenate([longest, self.old.longest[places]])
         rng = np.random.default_rng((self.seed, epoch))
-        order = rng.permutation(len(self.examples))
+        order = epoch_order(rows, rng, self.window)
         pool = _POOL * self.images
-        batches: list[list[int]] = []
-        for first in range(0, len(order), pool):
-            ranked = sorted(order[first : first + pool], key=lambda index: self.examples[index].longest)
-            batches += [ranked[start : start + self.images] for start in range(0, len(ranked), self.images)]
-        self.batches = [batches[index] for index in rng.permutation(len(batches))]
-        rows = np.array([example.row for example in self.examples], np.int64)
-        self.rows = self.source.draw(rows, rng)
+        for first in range(0, len(order), pool):  # short captions first
+            part = order[first : first + pool]
+            order[first : first + pool] = part[np.argsort(longest[part], kind="stable")]
+        self.order = order
+        count = -(-len(order) // self.images)
+        self.batches = batch_order(count, rng, None if self.window is None else -(-self.window // self.images))
+        self.rows, self._longest = self.source.draw(rows, rng), longest
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -113,8 +138,9 @@ class Batches:
 
     def load(self, index: int) -> tuple[dict[str, Any], np.ndarray]:
         """Loads a batch; may be called from a prefetch thread."""
-        examples, rows = [self.examples[i] for i in self.batches[index]], self.rows[self.batches[index]]
-        sentences = [(ids, True) for example in examples for ids in self._padded_captions(example)]
+        parts = self._parts(index)
+        rows = self.rows[parts]
+        sentences = [(ids, True) for part in parts for ids in self._padded_captions(int(part))]
         tokens, targets = pad(sentences, self.batch_size)
         if self.flipped_ids is not None:
             flipped = np.zeros(self.batch_size, bool)
@@ -132,18 +158,26 @@ class Batches:
         image = np.resize(image.astype(np.int32), self.batch_size)
         return {"features": self.source.gather(unique), "tokens": tokens, "image": image, **more}, targets
 
-    def _padded_captions(self, example: Example) -> tuple[tuple[int, ...], ...]:
+    def _parts(self, index: int) -> np.ndarray:
+        """Returns the parts of a batch."""
+        first = int(self.batches[index]) * self.images
+        return self.order[first : first + self.images]
+
+    def _padded_captions(self, part: int) -> list[list[int]]:
         """Returns the captions of an image, padded with empty ones to ``captions_per_image``."""
-        return example.captions + ((),) * (self.captions_per_image - len(example.captions))
+        is_new = part < len(self.new)
+        captions = self.new.captions(part) if is_new else self.old.captions(int(self.places[part - len(self.new)]))
+        empty: list[list[int]] = [[]]
+        return captions + empty * (self.captions_per_image - len(captions))
 
     @property
     def padding(self) -> float:
         """Fraction of the token positions in this epoch that are padding."""
-        real = sum(len(caption) + 1 for example in self.examples for caption in example.captions)
-        padded = 0
-        for batch in self.batches:
-            length = max(self.examples[i].longest for i in batch) + 1
-            padded += self.batch_size * (length + -length % _TOKEN_STEP)
+        real = int((self.new.examples.lengths + 1).sum())
+        if self.repeated:
+            real += sum(len(ids) + 1 for place in self.places for ids in self.old.captions(int(place)))
+        length = np.array([int(self._longest[self._parts(index)].max()) + 1 for index in range(len(self))])
+        padded = self.batch_size * int((length + -length % _TOKEN_STEP).sum())
         return 1 - real / padded
 
 
@@ -167,9 +201,3 @@ def pad(sentences: Sequence[tuple[Sequence[int], bool]], rows: int) -> tuple[np.
         tokens[row, 0], tokens[row, 1 : len(target)] = START, target[:-1]
         targets[row, : len(target)] = target
     return tokens, targets
-
-
-def _split(example: Example, most: int) -> list[Example]:
-    """Splits an example whose image has more captions than a batch may hold."""
-    captions = example.captions
-    return [Example(example.row, captions[first : first + most]) for first in range(0, len(captions), most)]

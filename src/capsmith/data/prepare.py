@@ -8,7 +8,7 @@ import numpy as np
 
 from capsmith.core.errors import DataError, ImageError
 from capsmith.core.log import get_logger
-from capsmith.data.records import SPLITS, Corpus, DatasetConfig, Record, read_dataset
+from capsmith.data.records import SPLITS, Corpus, DatasetConfig, Record, chosen_records, read_dataset
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.extraction import extract as extract_features
 from capsmith.vision.joined_store import JoinedStore
@@ -37,14 +37,14 @@ class Prepared:
         encoder: The encoder if it is trained, else None.
     """
 
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     source: "AnyStore | PixelCache"
     feature_shape: tuple[int, ...]
     encoder: "Encoder | FileEncoder | None"
 
-    def split(self, name: str) -> list[Record]:
+    def split(self, name: str) -> Sequence[Record]:
         """Returns the records of one split."""
-        return [record for record in self.records if record.split == name]
+        return Corpus(self.records).split(name)
 
 
 class PixelCache:
@@ -183,7 +183,7 @@ def prepare(
         FeatureError: The features cannot be used.
     """
     require_splits(corpus, splits)
-    records = [record for record in corpus.records if record.split in SPLITS]
+    records = chosen_records(corpus.records, lambda record: record.split in SPLITS)
     if features.pickle is not None or not encoders[0].trainable:
         store: AnyStore
         if features.pickle is not None:
@@ -196,7 +196,7 @@ def prepare(
 
         encoder = build_network_encoder(encoders[0])
     (trained,) = encoder.parts
-    used = [record for record in records if record.split in splits]
+    used = chosen_records(records, lambda record: record.split in splits)
     images = PixelCache(used, trained.image_size, features.workers)
     if len(images.unreadable) / len(used) > features.max_bad_fraction:
         raise DataError(
@@ -206,5 +206,5 @@ def prepare(
     return Prepared(_readable(used, images), images, trained.feature_shape, trained)
 
 
-def _readable(records: Sequence[Record], source: "AnyStore | PixelCache") -> tuple[Record, ...]:
-    return tuple(record for record in records if record.image_id in source)
+def _readable(records: Sequence[Record], source: "AnyStore | PixelCache") -> Sequence[Record]:
+    return chosen_records(records, lambda record: record.image_id in source)

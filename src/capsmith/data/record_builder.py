@@ -21,6 +21,10 @@ IMAGES = IMAGE_ENDINGS
 """Image file extensions, in lower case."""
 SKIPPED = "image that does not exist (data.subset is true)"
 """The kind of problem that does not count as bad."""
+SURROGATE = "row with an unpaired surrogate, which UTF-8 cannot encode"
+"""A kind of problem, as are the next ones."""
+EMPTY = "empty caption"
+DUPLICATE = "duplicate row"
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -31,6 +35,25 @@ def safe_id(image_id: str) -> str | None:
     if not text or not parts[0] or ".." in parts or "\0" in text or _DRIVE.match(text):
         return None
     return PurePosixPath(text).as_posix()
+
+
+def has_surrogates(text: str) -> bool:
+    """Returns whether a text has unpaired surrogates."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def is_empty(caption: str) -> bool:
+    """Returns whether a caption has neither letters nor digits."""
+    return not any(character.isalnum() for character in caption)
+
+
+def require_few(config: DatasetConfig, source: Path, what: str, bad: int, total: int, because: str) -> None:
+    """Raises DataError if more rows or images are unusable than ``config.max_bad_fraction`` allows."""
+    if total and bad / total > config.max_bad_fraction:
+        raise DataError(
+            f"{source}: {bad} of {total} {what} cannot be used, more than data.max_bad_fraction "
+            f"({config.max_bad_fraction:g}) allows{because}; correct them, or raise the limit"
+        )
 
 
 class ImageDirectory:
@@ -135,8 +158,8 @@ class RecordBuilder:
             DataError: An earlier row puts the image into another split.
         """
         self._rows += 1
-        if any("\ud800" <= character <= "\udfff" for character in image_id + caption):
-            self._bad_row("row with an unpaired surrogate, which UTF-8 cannot encode", ascii(image_id))
+        if has_surrogates(image_id + caption):
+            self._bad_row(SURROGATE, ascii(image_id))
             return
         name = safe_id(image_id)
         if name is None:
@@ -145,10 +168,10 @@ class RecordBuilder:
         name = self.folder.with_ending(name) if self.add_ending else name
         captions = self._captions.setdefault(name, [])
         self._add_split(name, split)
-        if not any(character.isalnum() for character in caption):
-            self._bad_row("empty caption", name)
+        if is_empty(caption):
+            self._bad_row(EMPTY, name)
         elif key is not None and (name, key) in self._keys:
-            self._bad_row("duplicate row", f"{name}#{key}")
+            self._bad_row(DUPLICATE, f"{name}#{key}")
         else:
             captions.append(caption.strip())
             if key is not None:
@@ -203,7 +226,7 @@ class RecordBuilder:
             if counts[caption] > 1 and surplus > 0:
                 counts[caption] -= 1
                 surplus -= 1
-                self._bad_row("duplicate row", f"{image_id}: {caption[:40]}")
+                self._bad_row(DUPLICATE, f"{image_id}: {caption[:40]}")
             else:
                 unique.append(caption)
         return unique[::-1]
@@ -226,11 +249,7 @@ class RecordBuilder:
         self.problems.add(kind, example)
 
     def _check(self, what: str, bad: int, total: int) -> None:
-        if total and bad / total > self.config.max_bad_fraction:
-            raise DataError(
-                f"{self.source}: {bad} of {total} {what} cannot be used, more than data.max_bad_fraction "
-                f"({self.config.max_bad_fraction:g}) allows{self._because()}; correct them, or raise the limit"
-            )
+        require_few(self.config, self.source, what, bad, total, self._because())
 
     def _because(self) -> str:
         if not self.problems.by_kind:

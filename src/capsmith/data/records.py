@@ -1,12 +1,14 @@
 """The result of every dataset reader: images with captions and splits, and the problems of the files."""
 
 import sys
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from capsmith.core.errors import PluginError
@@ -120,6 +122,30 @@ class Record:
         return self._tokens[text]
 
 
+class LazyRecords(Sequence[Record], ABC):
+    """Records that are made when they are used, see ``compact_records.py``."""
+
+    @abstractmethod
+    def image_id(self, index: int) -> str:
+        """Returns the id of a record."""
+
+    @abstractmethod
+    def select(self, indices: np.ndarray) -> "LazyRecords":
+        """Returns some of the records, given their places."""
+
+    @abstractmethod
+    def split(self, name: str) -> "LazyRecords":
+        """Returns the records of a split."""
+
+
+def chosen_records(records: Sequence[Record], choose: Callable[[Record], bool]) -> Sequence[Record]:
+    """Returns the records for which a function is true; lazy ones stay lazy."""
+    if not isinstance(records, LazyRecords):
+        return [record for record in records if choose(record)]
+    chosen = np.fromiter(map(choose, records), bool, len(records))
+    return records if chosen.all() else records.select(np.flatnonzero(chosen))
+
+
 @dataclass
 class Problems:
     """Counts of what a reader skipped or repaired, with examples.
@@ -153,12 +179,14 @@ class Corpus:
         repaired: Deviations from the format that could be read, or that the config says to skip.
     """
 
-    records: tuple[Record, ...]
+    records: Sequence[Record]
     problems: Problems = field(default_factory=Problems)
     repaired: Problems = field(default_factory=Problems)
 
-    def split(self, name: str) -> list[Record]:
+    def split(self, name: str) -> Sequence[Record]:
         """Returns the records of one split (``train``, ``dev`` or ``test``)."""
+        if isinstance(self.records, LazyRecords):
+            return self.records.split(name)
         return [record for record in self.records if record.split == name]
 
     def references(self, name: str) -> dict[str, list[str]]:
@@ -184,12 +212,13 @@ def read_dataset(config: DatasetConfig) -> Corpus:
     if config.limit is None:
         return corpus
     counts: Counter[str] = Counter()
-    records = []
-    for record in corpus.records:
+
+    def within(record: Record) -> bool:
         counts[record.split] += 1
-        if counts[record.split] <= config.limit:
-            records.append(record)
-    return replace(corpus, records=tuple(records))
+        return counts[record.split] <= limit
+
+    limit = config.limit
+    return replace(corpus, records=chosen_records(corpus.records, within))
 
 
 def _require_records(corpus: Any, name: str) -> None:

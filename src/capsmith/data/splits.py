@@ -2,13 +2,15 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from capsmith.core.errors import DataError
 from capsmith.core.schema import Settings
 from capsmith.data.files import locate, numbered_lines
-from capsmith.data.records import DatasetConfig, SplitConfig
+from capsmith.data.records import SPLITS, DatasetConfig, SplitConfig
 
 _SPELLINGS = {
     "train": "train",
@@ -97,6 +99,27 @@ def seeded_split(image_ids: Iterable[str], config: SplitConfig) -> dict[str, str
             room[split] -= len(groups[name])
         splits |= dict.fromkeys(groups[name], split)
     return splits
+
+
+def seeded_split_codes(image_ids: Sequence[str], config: SplitConfig) -> np.ndarray:
+    """Returns what ``seeded_split`` does, as places in ("", "train", "dev", "test"), for millions of different ids.
+
+    Args:
+        image_ids: Different ids.
+        config: As for ``seeded_split``.
+    """
+    codes = {split: code for code, split in enumerate(("", *SPLITS))}
+    if config.groups:
+        splits = seeded_split(image_ids, config)
+        return np.fromiter((codes[splits[name]] for name in image_ids), np.uint8, len(image_ids))
+    digests = (hashlib.sha256(f"{config.seed}:{name}".encode()).digest() for name in image_ids)
+    total = len(image_ids)
+    ranked = np.argsort(np.frombuffer(b"".join(digests), ">u8").reshape(total, 4)[:, 0], kind="stable")
+    test = min(_rounded(config.test, total), max(0, total - 1))
+    dev = min(_rounded(config.dev, total), max(0, total - 1 - test))
+    found = np.full(total, codes["train"], np.uint8)
+    found[ranked[:test]], found[ranked[test : test + dev]] = codes["test"], codes["dev"]
+    return found
 
 
 def _rounded(fraction: float, total: int) -> int:

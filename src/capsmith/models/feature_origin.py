@@ -14,6 +14,7 @@ from capsmith.core.errors import CheckpointError, FeatureError, ImageError, one_
 from capsmith.core.files import read_json
 from capsmith.core.log import get_logger
 from capsmith.core.readers.file_schema import FileSchema
+from capsmith.core.readers.shard_members import file_size
 from capsmith.data.records import Record
 from capsmith.models.run import RunDirectory
 from capsmith.training.common.config import RootConfig
@@ -181,7 +182,7 @@ def _median_cosine(encoder: "Encoder | FileEncoder", store: PickleStore, records
     for record in records:
         if len(ids) == _COMPARED:
             break
-        if record.image_id in store and record.path.is_file():
+        if record.image_id in store and file_size(record.path) >= 0:
             try:
                 pixels.append(load_image(record.path, encoder.image_size))
             except ImageError:

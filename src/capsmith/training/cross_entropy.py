@@ -1,11 +1,12 @@
 """Cross-entropy training: the model learns to predict each word of the references (teacher forcing)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from capsmith.config import Config
-from capsmith.data.batches import Batches, Example
+from capsmith.data.batches import Batches
+from capsmith.data.encoded_captions import EncodedCaptions, Example
 from capsmith.data.records import Record
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.models.captioner import Captioner
@@ -41,6 +42,7 @@ class CrossEntropy(CaptionObjective):
             images.flipped_ids,
             encode_captions(images.old_records, captioner.vocabulary, config, images.old_rows),
             rehearsal.share if rehearsal is not None else 0.0,
+            config.training.shuffle_window,
         )
         if isinstance(batches, TaughtBatches):
             batches.teacher = Teacher(captioner)
@@ -58,7 +60,7 @@ class CrossEntropy(CaptionObjective):
 
 def encode_captions(
     records: Sequence[Record], vocabulary: Vocabulary, config: Config, rows: np.ndarray
-) -> list[Example]:
+) -> EncodedCaptions:
     """Returns the captions of images as word ids, cut at ``text.max_length``. Empty captions are omitted.
 
     Args:
@@ -67,10 +69,12 @@ def encode_captions(
         config: Its ``text`` section defines how captions are tokenised.
         rows: Row of each image in the source.
     """
-    examples = []
-    for record, row in zip(records, rows, strict=True):
-        encoded = (vocabulary.encode(tokens)[: config.text.max_length] for tokens in record.tokens(config.text))
-        captions = tuple(tuple(ids) for ids in encoded if ids)
-        if captions:
-            examples.append(Example(int(row), captions))
-    return examples
+
+    def examples() -> Iterator[Example]:
+        for record, row in zip(records, rows, strict=True):
+            encoded = (vocabulary.encode(tokens)[: config.text.max_length] for tokens in record.tokens(config.text))
+            captions = tuple(tuple(ids) for ids in encoded if ids)
+            if captions:
+                yield Example(int(row), captions)
+
+    return EncodedCaptions(examples())

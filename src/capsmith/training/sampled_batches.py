@@ -20,6 +20,7 @@ import numpy as np
 from capsmith.core.errors import PluginError
 from capsmith.data.batches import pad
 from capsmith.data.records import Record
+from capsmith.data.shuffling import epoch_order
 from capsmith.data.sources import TrainingSource
 from capsmith.decoding.config import GreedyConfig, SampleConfig
 from capsmith.decoding.features import MaskedFeatures
@@ -96,7 +97,8 @@ class SampledBatches:
         """Orders the images of an epoch and clears the rewards."""
         self.epoch = epoch
         rng = np.random.default_rng((self.seed, epoch))
-        self.order = self.source.draw(rng.permutation(self.rows), rng)
+        order = epoch_order(self.rows, rng, self.config.shuffle_window)
+        self.order = self.source.draw(self.rows[order], rng)
         self.rewards, self.baselines = [], []
         # read here, because the prefetch thread must not read a variable during a training step
         standardise = getattr(self.captioner.model.decoder, "standardise", None)

@@ -1,5 +1,6 @@
 """Creates the vocabulary and the untrained captioner with which a training starts."""
 
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -41,18 +42,26 @@ def make_vocabulary(config: AnyConfig, corpus: Corpus, run: RunDirectory) -> tup
         CheckpointError: The run was trained on other captions.
     """
     resumed = Vocabulary.load(run.vocabulary) if run.has_state else None
-    captions = [tokens for record in corpus.split("train") for tokens in record.tokens(config.text)]
+    records, count = corpus.split("train"), 0
+
+    def tokens() -> Iterator[Sequence[str]]:
+        nonlocal count
+        for record in records:
+            for caption in record.tokens(config.text):
+                count += 1
+                yield caption
+
     if (source := config.extended_from) is not None:
         old = transferred_vocabulary(source)
-        vocabulary = old.extended(captions, config.text.min_count, config.text.max_words)
+        vocabulary = old.extended(tokens(), config.text.min_count, config.text.max_words)
         logger.info(f"words: {len(vocabulary) - len(old):,} new ones beside the {len(old):,} of {source}")
     elif config.text.mode == "subword":
         size = config.text.max_words or SIZE
-        vocabulary = resumed.counted(captions) if resumed else Vocabulary.of_pieces(captions, size)
+        vocabulary = resumed.counted(tokens()) if resumed else Vocabulary.of_pieces(tokens(), size)
     else:
-        vocabulary = Vocabulary.build(captions, config.text.min_count, config.text.max_words)
+        vocabulary = Vocabulary.build(tokens(), config.text.min_count, config.text.max_words)
     kind = "pieces of words" if vocabulary.pieces else "words"
-    logger.info(f"vocabulary: {len(vocabulary):,} {kind} from {len(captions):,} training captions")
+    logger.info(f"vocabulary: {len(vocabulary):,} {kind} from {count:,} training captions")
     if resumed is not None and vocabulary != resumed:
         raise CheckpointError(f"{run}: the training captions have changed since it began: choose another --run")
     embedding = config.words

@@ -12,6 +12,7 @@ import numpy as np
 from capsmith.core.errors import FeatureError, ImageError, memory_advice
 from capsmith.core.log import get_logger
 from capsmith.core.progress import progress_bar
+from capsmith.core.readers.shard_members import file_size
 from capsmith.vision.cached_crops import crop_of
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.fingerprint import encoder_fingerprint, json_sha256
@@ -115,7 +116,7 @@ def _stat(images: Sequence[tuple[str, Path]]) -> list[_ImageFile]:
     for image, path in images:
         if paths.setdefault(image, path) != path:
             raise FeatureError(f"two images have the id {image}: {paths[image]} and {path}")
-    return [_ImageFile(image, path, _file_size(path)) for image, path in paths.items()]
+    return [_ImageFile(image, path, file_size(path)) for image, path in paths.items()]
 
 
 def _why_absent(path: Path) -> str:
@@ -127,13 +128,6 @@ def _why_absent(path: Path) -> str:
     except OSError:
         pass
     return f"{path}: no such file"
-
-
-def _file_size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
 
 
 def _extract_missing(

@@ -8,6 +8,7 @@ import numpy as np
 
 from capsmith.core.log import get_logger
 from capsmith.core.progress import progress_bar
+from capsmith.core.readers.shard_members import file_size
 from capsmith.vision.config import EncoderConfig, FeaturesConfig
 from capsmith.vision.extraction import store_folder
 from capsmith.vision.fingerprint import encoder_fingerprint
@@ -43,7 +44,7 @@ def extract_from_layer(
         manifest = current_manifest(folder, fingerprint)
         done = manifest.file_sizes() if manifest else {}
         todo = [
-            (image, path.stat().st_size)
+            (image, file_size(path))
             for image, path in dict(images).items()
             if image in layer_store and image not in done
         ]

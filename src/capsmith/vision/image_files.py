@@ -1,8 +1,9 @@
 """Opens image files: only formats of an allow list, only regular files, and at a bounded cost.
 
-All images are opened here. The cost of an image is bounded before it is decoded: the pixels from its header, the scans
-of a progressive JPEG from its markers. Decoders run in C, where Ctrl-C has to wait. Therefore a long JPEG is decoded in
-pieces, and formats that are decoded in one call may have fewer pixels. No call takes much more than a second.
+All images are opened here, those inside shards included (``core/readers/shard_members.py``). The cost of an image is
+bounded before it is decoded: the pixels from its header, the scans of a progressive JPEG from its markers. Decoders run
+in C, where Ctrl-C has to wait. Therefore a long JPEG is decoded in pieces, and formats that are decoded in one call may
+have fewer pixels. No call takes much more than a second.
 """
 
 import contextlib
@@ -18,7 +19,9 @@ from pathlib import Path
 
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 
-from capsmith.core.errors import ImageError, one_line
+from capsmith.core.errors import ImageError, MissingExtraError, one_line
+from capsmith.core.readers.shard_members import read_member
+from capsmith.core.readers.tar_index import ShardError
 from capsmith.vision.image_bounds import BOUNDS, MAX_EXIF, has_several_scans, icon, jpeg_scans, tags_fit, webp_size
 from capsmith.vision.image_formats import HEAD, format_of, why_unknown
 
@@ -99,7 +102,9 @@ def _explained(name: str) -> Iterator[None]:
         raise ImageError(f"{name}: not an image in a known format (JPEG, PNG, GIF, WebP, BMP, TIFF, …)") from error
     except OSError as error:
         raise ImageError(f"{name}: {error.strerror or one_line(error)}") from error
-    except ImageError:
+    except ShardError as error:
+        raise ImageError(f"{name}: {one_line(error)}") from error
+    except (ImageError, MissingExtraError):
         raise
     except Exception as error:  # decoders raise nearly every kind of exception for a bad header
         raise ImageError(f"{name}: the image is damaged ({one_line(error)}): replace the file") from error
@@ -144,21 +149,32 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _read(path: Path, name: str) -> bytes:
-    """Reads a regular file; reading a pipe or a device might never end."""
-    _require_file(path.stat().st_mode, name)
+    """Reads a regular file or a member of a shard; reading a pipe or a device might never end."""
+    try:
+        mode = path.stat().st_mode
+    except (NotADirectoryError, FileNotFoundError):
+        if (content := read_member(path, MAX_BYTES)) is None:
+            raise
+        _require_image(content[:HEAD], name)
+        return content
+    _require_file(mode, name)
     with open(path, "rb", opener=_open_nonblocking) as file:
         status = os.fstat(file.fileno())
         _require_file(status.st_mode, name)  # it may have been replaced meanwhile
         if status.st_size > MAX_BYTES:
             raise ImageError(f"{name}: {status.st_size:,} bytes is more than the limit of {MAX_BYTES:,}")
         head = file.read(min(HEAD, status.st_size))
-        if head and format_of(head) is None:
-            raise ImageError(f"{name}: {why_unknown(head)}")
+        _require_image(head, name)
         parts, rest = [head], status.st_size - len(head)
         while rest > 0 and (part := file.read(min(rest, _BLOCK))):
             parts.append(part)
             rest -= len(part)
         return b"".join(parts)
+
+
+def _require_image(head: bytes, name: str) -> None:
+    if head and format_of(head) is None:
+        raise ImageError(f"{name}: {why_unknown(head)}")
 
 
 def _require_file(mode: int, name: str) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,34 @@ PAD, UNK, START, END = range(4)
 PAD_WORD, UNK_WORD, START_WORD, END_WORD = "<pad>", "<unk>", "<start>", "<end>"
 SPECIALS = (PAD_WORD, UNK_WORD, START_WORD, END_WORD)
 _FORMAT = 1
+
+
+class _Counted:
+    """Captions that are counted while they are read; they are read once, and not kept.
+
+    Args:
+        token_lists: The tokens of each caption.
+
+    Attributes:
+        words: How often each token occurs.
+        captions: Number of captions.
+    """
+
+    def __init__(self, token_lists: Iterable[Sequence[str]]) -> None:
+        self._token_lists = token_lists
+        self.words: Counter[str] = Counter()
+        self.captions = 0
+
+    def __iter__(self) -> Iterator[Sequence[str]]:
+        for tokens in self._token_lists:
+            self.words.update(tokens)
+            self.captions += 1
+            yield tokens
+
+    def read(self) -> None:
+        """Reads all captions."""
+        for _ in self:
+            pass
 
 
 class Vocabulary:
@@ -65,11 +93,9 @@ class Vocabulary:
         Raises:
             DataError: No word occurs often enough.
         """
-        counts: Counter[str] = Counter()
-        captions = 0
-        for tokens in token_lists:
-            counts.update(tokens)
-            captions += 1
+        read = _Counted(token_lists)
+        read.read()
+        counts, captions = read.words, read.captions
         ranked = sorted(
             (word for word, n in counts.items() if n >= min_count and word not in SPECIALS),
             key=lambda word: (-counts[word], word),
@@ -94,21 +120,19 @@ class Vocabulary:
             MissingExtraError: The package ``tokenizers`` is not installed.
             DataError: There are no words.
         """
-        captions = [list(tokens) for tokens in token_lists]
-        pieces = train_wordpiece(captions, size, SPECIALS)
+        words = _Counted(token_lists)
+        pieces = train_wordpiece(words, size, SPECIALS)
         if not pieces:
-            raise DataError(f"the {len(captions)} training captions have no words: check the captions")
-        counted = cls([*SPECIALS, *pieces], pieces=True).counted(captions)
+            raise DataError(f"the {words.captions} training captions have no words: check the captions")
+        counted = cls([*SPECIALS, *pieces], pieces=True)._counted(words)
         order = sorted(range(len(SPECIALS), len(counted)), key=lambda n: (-counted.counts[n], counted.words[n]))
-        return cls([*SPECIALS, *(counted.words[n] for n in order)], pieces=True).counted(captions)
+        return cls([*SPECIALS, *(counted.words[n] for n in order)], pieces=True)._counted(words)
 
     def counted(self, token_lists: Iterable[Sequence[str]]) -> "Vocabulary":
-        """Returns the same words with their counts in these captions."""
-        captions = list(token_lists)
-        counter = Counter(index for tokens in captions for index in self.encode(tokens))
-        counts = [counter[n] for n in range(len(self))]
-        counts[END] = len(captions)
-        return Vocabulary(self.words, counts, self.pieces)
+        """Returns the same words with their counts in these captions, which are read once."""
+        words = _Counted(token_lists)
+        words.read()
+        return self._counted(words)
 
     def extended(
         self, token_lists: Iterable[Sequence[str]], min_count: int = 1, max_words: int | None = None
@@ -124,17 +148,24 @@ class Vocabulary:
             New words by decreasing count, then alphabetically. Each count is the sum of the old one and that in these
             captions. Subword pieces spell new words, so there are no new pieces.
         """
-        captions = list(token_lists)
+        read = _Counted(token_lists)
+        read.read()
         new: tuple[str, ...] = ()
-        counts = Counter(
-            token for tokens in captions for token in tokens if token not in self and token not in SPECIALS
-        )
+        counts = Counter({word: n for word, n in read.words.items() if word not in self and word not in SPECIALS})
         if not self.pieces and any(n >= min_count for n in counts.values()):
             room = None if max_words is None else max(0, max_words + len(SPECIALS) - len(self))
             new = Vocabulary.build([list(counts.elements())], min_count).words[len(SPECIALS) :][:room]
-        words = Vocabulary([*self.words, *new], pieces=self.pieces).counted(captions)
+        words = Vocabulary([*self.words, *new], pieces=self.pieces)._counted(read)
         before = (*self.counts, *(0 for _ in new))
         return Vocabulary(words.words, [a + b for a, b in zip(words.counts, before, strict=True)], self.pieces)
+
+    def _counted(self, words: "_Counted") -> "Vocabulary":
+        counts = [0] * len(self)
+        for word, count in words.words.items():
+            for index in self.encode([word]):
+                counts[index] += count
+        counts[END] = words.captions
+        return Vocabulary(self.words, counts, self.pieces)
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Returns the ids of tokens, without start and end. With subword pieces, a word may have several ids."""

@@ -129,7 +129,7 @@ def evaluate_embedder(embedder: RunEmbedder, out: Path, corpus: Corpus, split: s
 
 def split_vectors(
     embedder: RunEmbedder, corpus: Corpus, split: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Record]]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Sequence[Record]]:
     """Returns the vectors of the images of a split and of their captions, the image of each caption, and the images."""
     config = embedder.config
     prepared = prepare(corpus, config.encoders, config.features, (split,))

@@ -144,6 +144,9 @@ class OptimisationConfig(Settings):
     """Maximum number of passes over the train split."""
     batch_size: int = Field(default=160, ge=1)
     """Captions in a batch. Captions of one image share its features. Lower it when memory runs out."""
+    shuffle_window: int | None = Field(default=None, ge=1)
+    """Images within which an epoch is shuffled; null shuffles all. Set it when the features are larger than memory: an
+    epoch then reads them nearly in sequence, in runs of a sixteenth of the window that are in random order."""
     distribute: Annotated[Literal["none", "auto"], Scope.FILES] = "none"
     """``auto`` divides each batch among all GPUs of this machine (or the CPU devices, if there are several); ``none``
     uses one device. ``batch_size`` is the batch of all devices together, so the result is that of one device and the

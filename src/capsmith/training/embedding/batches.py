@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from capsmith.data.batches import Example
+from capsmith.data.encoded_captions import Example
+from capsmith.data.shuffling import epoch_order
 from capsmith.data.sources import TrainingSource
 from capsmith.retrieval.texts import padded
 
@@ -29,6 +30,7 @@ class PairBatches:
         captions_per_image: k.
         seed: Seed of the order.
         flipped_ids: The replacement of each token id in captions of mirrored images (V,).
+        window: Images within which a pass is shuffled, see ``data/shuffling.py``; None shuffles all.
     """
 
     def __init__(
@@ -40,7 +42,9 @@ class PairBatches:
         captions_per_image: int,
         seed: int,
         flipped_ids: np.ndarray,
+        window: int | None = None,
     ) -> None:
+        self.window = window
         self.source, self.examples, self.groups = source, examples, groups.astype(np.int32)
         self.captions_per_image, self.seed, self.flipped_ids = captions_per_image, seed, flipped_ids
         parts = -(-len(examples) // max(1, batch_size // captions_per_image))  # of a pass, with as many images each
@@ -60,7 +64,7 @@ class PairBatches:
         rows = np.array([example.row for example in self.examples], np.int64)
         self.batches: list[tuple[np.ndarray, np.ndarray, int]] = []
         for number in range(self.passes):
-            images, drawn = rng.permutation(count), self.source.draw(rows, rng)
+            images, drawn = epoch_order(rows, rng, self.window), self.source.draw(rows, rng)
             for first in range(0, count - self.images + 1, self.images):  # the rest waits for another pass
                 chosen = images[first : first + self.images]
                 self.batches.append((chosen, drawn[chosen], number * self.captions_per_image))

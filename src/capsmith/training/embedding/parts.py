@@ -40,6 +40,7 @@ class PairObjective(Objective):
             training.captions_per_image,
             config.seed,
             flip_ids(words, training.flip_word_pairs),
+            training.shuffle_window,
         )
         super().__init__(trainee.model, training, batches)
 

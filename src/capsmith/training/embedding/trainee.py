@@ -1,5 +1,6 @@
 """A joint embedding in training: network, images and words, and the trained state as a ``JointEmbedding``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -44,7 +45,7 @@ class Trainee:
     model: EmbeddingModel
     train: PooledFeatures
     dev: PooledFeatures
-    records: dict[str, list[Record]]
+    records: dict[str, Sequence[Record]]
     prepared: Prepared
 
     @classmethod

@@ -1,0 +1,1 @@
+"""Sharded data sets: WebDataset tars and Parquet files, read without unpacking them."""
