@@ -43,16 +43,21 @@ def extract(
     Raises:
         FeatureError: Too many images are unreadable, the store belongs to another encoder, or the disk is full.
     """
-    requested = _stat(images)
+    requested = stat_images(images)
     paths = dict(images)
-    expected = _fingerprint(encoder_config, crop)
+    expected = store_fingerprint(encoder_config, crop)
     folder = store_folder(images, encoder_config, features_config, crop)
     with locked_store(folder):
         manifest = current_manifest(folder, expected)
         sizes = manifest.file_sizes() if manifest else {}
         todo = [image for image in requested if sizes.get(image.id) != image.size]
-        absent = {image.id: _why_absent(paths[image.id]) for image in todo if image.size < 0}
-        _require_readable(requested, (manifest.reasons() if manifest else {}) | absent, features_config)
+        absent = {image.id: why_absent(paths[image.id]) for image in todo if image.size < 0}
+        require_readable(requested, (manifest.reasons() if manifest else {}) | absent, features_config)
+        if todo and manifest is not None and manifest.shards:
+            raise FeatureError(
+                f"the features in {folder} are shards, and {len(todo):,} of {len(requested):,} images are new or "
+                "changed: run `capsmith extract --engine local` (or ray) first"
+            )
         if todo:
             _extract_missing(todo, requested, folder, manifest, encoder_config, features_config, crop)
         else:
@@ -79,11 +84,17 @@ def store_folder(
     return features_config.cache / name
 
 
-def _fingerprint(encoder_config: EncoderConfig, crop: int) -> dict[str, Any]:
+def store_fingerprint(encoder_config: EncoderConfig, crop: int) -> dict[str, Any]:
+    """Returns the fingerprint of the features of complete images, or of a cached crop."""
     return encoder_fingerprint(encoder_config) | ({"view": crop} if crop else {})
 
 
-def _stat(images: Sequence[tuple[str, Path]]) -> list[SourceImage]:
+def stat_images(images: Sequence[tuple[str, Path]]) -> list[SourceImage]:
+    """Returns the images with the sizes of their files, each once.
+
+    Raises:
+        FeatureError: There are none, or two have one id.
+    """
     if not images:
         raise FeatureError("there are no images to extract features from")
     paths: dict[str, Path] = {}
@@ -93,7 +104,7 @@ def _stat(images: Sequence[tuple[str, Path]]) -> list[SourceImage]:
     return [SourceImage(image, path, file_size(path)) for image, path in paths.items()]
 
 
-def _why_absent(path: Path) -> str:
+def why_absent(path: Path) -> str:
     """Returns why a file cannot be found: it is missing, or its folder cannot be searched."""
     try:
         path.stat()
@@ -116,7 +127,7 @@ def _extract_missing(
     stored = None if manifest is None else manifest.precision
     encoder, precision = build_fastest(encoder_config, features_config, len(todo), stored)
     if manifest is None:
-        dtype, fingerprint = stored_dtype(encoder_config), _fingerprint(encoder_config, crop)
+        dtype, fingerprint = stored_dtype(encoder_config), store_fingerprint(encoder_config, crop)
         manifest = Manifest(fingerprint, encoder.feature_shape, dtype, precision=precision)
     what = f"images (cached crop {crop})" if crop else "images"
     name = encoder_config.title + ("" if precision == "float32" else f" in {precision}")
@@ -131,17 +142,17 @@ def _extract_missing(
             for batch in encoded_batches(todo, encoder, batch_size, features_config.workers, crop):
                 ids, sizes = [image.id for image in batch.images], [image.size for image in batch.images]
                 journal.append(ids, sizes, batch.features, batch.unreadable)
-                _require_readable(requested, manifest.reasons(), features_config)
+                require_readable(requested, manifest.reasons(), features_config)
                 progress.update(len(batch))
         journal.finish()
     finally:
         journal.close()
     seconds = time.monotonic() - began
     logger.info(f"features: done in {seconds:,.0f} s ({len(todo) / seconds:,.1f} images/s)")
-    _log_unreadable(todo, manifest)
+    log_unreadable(todo, manifest)
 
 
-def _require_readable(requested: list[SourceImage], reasons: dict[str, str], config: FeaturesConfig) -> None:
+def require_readable(requested: list[SourceImage], reasons: dict[str, str], config: FeaturesConfig) -> None:
     """Raises FeatureError as soon as too many images are unreadable, so that a wrong folder is reported early."""
     if len(reasons) <= config.max_bad_fraction * len(requested):
         return
@@ -153,7 +164,8 @@ def _require_readable(requested: list[SourceImage], reasons: dict[str, str], con
         )
 
 
-def _log_unreadable(todo: list[SourceImage], manifest: Manifest) -> None:
+def log_unreadable(todo: list[SourceImage], manifest: Manifest) -> None:
+    """Logs the images that cannot be read."""
     by_id = manifest.reasons()
     reasons = [by_id[image.id] for image in todo if image.id in by_id]
     for reason in reasons[:_LOGGED]:
