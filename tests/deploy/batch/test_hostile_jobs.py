@@ -9,9 +9,10 @@ from functools import partial
 
 import pytest
 
-from capsmith.core.errors import CapsmithError, CheckpointError, DataError
+from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError, DataError
 from capsmith.deploy.batch.inputs import plan_input
 from capsmith.deploy.batch.job import local_engine, run_job
+from capsmith.deploy.batch.work import BlockRunner
 from tests.support.toy_work import ToyWork, make_images
 
 arrow = pytest.importorskip("pyarrow", reason="sharded jobs need pyarrow")
@@ -162,6 +163,12 @@ def test_what_a_killed_process_and_a_file_manager_leave_is_no_obstacle(source, t
     for name in (".capsmith-abcdefgh-job.json", ".DS_Store"):
         (tmp_path / "out" / name).write_text("{")
     assert run(source, tmp_path / "out").rows == 10
+
+
+def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path):
+    with pytest.raises(ConfigError, match="all machines"):
+        BlockRunner(ToyWork(), str(tmp_path / "elsewhere"), 1)(0)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 # --- inputs -----------------------------------------------------------------------------------------------------------
