@@ -87,7 +87,17 @@ def test_units_of_other_columns(source, job, columns):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"PAR1" + bytes(100) + b"\xff\xff\xff\x7fPAR1", None, DEEP, "[]", '{"a": 1}'], ids=str
+    "content",
+    [
+        b"",
+        b"PAR1" + bytes(100) + b"\xff\xff\xff\x7fPAR1",
+        b"PAR1" + bytes(100) + b"\x32\0\0\0PAR1",
+        None,
+        DEEP,
+        "[]",
+        '{"a": 1}',
+    ],
+    ids=str,
 )
 def test_shards_that_are_none(source, job, content):
     shard = job / "shards" / "00000001.parquet"
@@ -196,6 +206,11 @@ def test_a_truncated_tar_is_an_unreadable_image_beside_others(tmp_path, size, wh
     assert json.loads(
         parquet.read_schema(tmp_path / "out/shards/00000000.parquet").metadata[b"capsmith.failed"]
     ).keys() == {"a.tar"}
+
+
+def test_names_that_are_not_utf_8(source, tmp_path):
+    os.rename(source / "a" / "000.png", os.fsencode(source) + b"/\xe9\n.png")
+    assert run(source, tmp_path / "out").rows == 10
 
 
 def test_links_in_a_circle_and_folders_like_patterns(tmp_path):
