@@ -178,9 +178,9 @@ class Place:
             files, folders = self.entries(folder) if folder or entries is None else entries
             yield from (entry for entry in files if not _hidden(entry.name))
             below = [name for name in folders if recursive and not _hidden(name)]
-            behind = [name for name in below if self.local is not None and (self.local / name).is_symlink()]
-            links.extend(behind)
-            waiting += [name for name in reversed(below) if name not in behind]
+            behind = {name: self.local is not None and (self.local / name).is_symlink() for name in below}
+            links.extend(name for name in below if behind[name])
+            waiting += [name for name in reversed(below) if not behind[name]]
 
     def _is_new(self, folder: str, visited: set[str]) -> bool:
         """Returns whether a folder behind a link is outside of this one, and was not visited; notes the visit."""
