@@ -92,61 +92,59 @@ def commands(summary: Summary) -> str:
 
 def scores(summary: Summary) -> str:
     """Returns all scores: our rows, then those of others."""
-    lines = _header("model", "training captions at decoding", *COLUMNS.values())
+    lines = header("model", "training captions at decoding", *COLUMNS.values())
     for name, row in ROWS.items():
         cells = [_value(summary.get(f"flickr8k.{name}.{column}")) for column in COLUMNS]
-        lines.append(_line(_label(name), "yes" if row.uses_training_captions else "", *cells))
+        lines.append(line(_label(name), "yes" if row.uses_training_captions else "", *cells))
     for label, values in QUOTED:
-        lines.append(_line(label, "", *(_quoted(summary, values.get(column)) for column in COLUMNS)))
+        lines.append(line(label, "", *(_quoted(summary, values.get(column)) for column in COLUMNS)))
     return "\n".join(lines)
 
 
 def short_scores(summary: Summary) -> str:
     """Returns the README's table: a few rows, a few scores."""
-    lines = _header("model", *SHORT_COLUMNS.values())
+    lines = header("model", *SHORT_COLUMNS.values())
     for name, label in README_ROWS.items():
         cells = [_value(summary.get(f"flickr8k.{name}.{column}")) for column in SHORT_COLUMNS]
         mark = " \\*" if ROWS[name].uses_training_captions else ""
-        lines.append(_line(f"{label} (`{name}`){mark}", *cells))
+        lines.append(line(f"{label} (`{name}`){mark}", *cells))
     return "\n".join(lines)
 
 
 def people(summary: Summary) -> str:
     """Returns the comparison with people: four references each, and properties of the captions."""
     known = [key for key in STATISTICS if any(name.startswith(f"reading.{key}_") for name in summary)]
-    lines = _header("model", *PEOPLE.values(), *(STATISTICS[key] for key in known))
+    lines = header("model", *PEOPLE.values(), *(STATISTICS[key] for key in known))
     for name in HEADLINE:
         cells = [_value(summary.get(f"flickr8k.{name}.{key}")) for key in PEOPLE]
-        lines.append(_line(_label(name), *cells, *(_statistic(summary, key, name) for key in known)))
+        lines.append(line(_label(name), *cells, *(_statistic(summary, key, name) for key in known)))
     human = [_value(summary.get(f"human.{key.removesuffix('_four_references')}")) for key in PEOPLE]
     statistics = (_statistic(summary, key, "people") for key in known)
-    lines.append(_line("*people, one against the other four*", *human, *statistics))
+    lines.append(line("*people, one against the other four*", *human, *statistics))
     return "\n".join(lines)
 
 
 def cost(summary: Summary) -> str:
     """Returns the cost of each row, its test readings, and what the repository proves about the choice made on dev."""
-    lines = _header("model", *COST.values(), "test readings", "of these replaced", "dev choice verifiable from")
+    lines = header("model", *COST.values(), "test readings", "of these replaced", "dev choice verifiable from")
     log = paths.read_log()
     for name, row in ROWS.items():
         cells = [_value(summary.get(f"flickr8k.{name}.{column}")) for column in COST]
         readings = [entry for entry in log if entry.get("row") == name]
         replaced_count = sum(entry.get("replaced_by") is not None for entry in readings)
-        lines.append(_line(_label(name), *cells, str(len(readings)), str(replaced_count or ""), row.verifiable))
+        lines.append(line(_label(name), *cells, str(len(readings)), str(replaced_count or ""), row.verifiable))
     return "\n".join(lines)
 
 
 def replaced(_: Summary) -> str:
     """Returns the readings that are no longer shown, and their successors."""
     entries = {entry["id"]: entry for entry in paths.read_log()}
-    lines = _header(
-        "read as", "seed", "CIDEr", "BLEU-4", "replaced by", "CIDEr of its successor", "row today", "reason"
-    )
+    lines = header("read as", "seed", "CIDEr", "BLEU-4", "replaced by", "CIDEr of its successor", "row today", "reason")
     for entry in entries.values():
         if (successor := entries.get(entry.get("replaced_by"))) is not None:
             values = [f"{entry['scores'][key]:.3f}" if key in entry["scores"] else "" for key in ("cider", "bleu4")]
             lines.append(
-                _line(
+                line(
                     f"`{entry['kept_as'] or 'not kept'}`",
                     str(entry["seed"]),
                     *values,
@@ -161,7 +159,7 @@ def replaced(_: Summary) -> str:
 
 def figures(summary: Summary, prefixes: Sequence[str]) -> str:
     """Returns a line for each figure whose name starts with a prefix."""
-    lines = _header("figure", "value", "what it is")
+    lines = header("figure", "value", "what it is")
     for name, entry in summary.items():
         if not name.startswith(tuple(prefixes)):
             continue
@@ -169,28 +167,28 @@ def figures(summary: Summary, prefixes: Sequence[str]) -> str:
         if "range" in entry:  # varies between runs: a single value would be misleading
             value = " to ".join(f"{bound:,.4g}" for bound in entry["range"])
         unit = f" {entry['unit']}" if entry.get("unit") else ""
-        lines.append(_line(f"`{name}`", f"**{value}**{unit}", entry.get("note", "")))
+        lines.append(line(f"`{name}`", f"**{value}**{unit}", entry.get("note", "")))
     return "\n".join(lines)
 
 
 def ablation(_: Summary) -> str:
     """Returns the gain of each part of the recipe, the largest first."""
     rows = json.loads(ABLATION.read_text(encoding="utf-8"))["rows"]
-    lines = _header("changed", "dev BLEU-4", "dev CIDEr", "change")
+    lines = header("changed", "dev BLEU-4", "dev CIDEr", "change")
     for name, row in sorted(rows.items(), key=lambda item: -item[1]["dev_cider_change"]):
         label = f"**{name}**" if name == "base" else name
         change = "" if name == "base" else f"{row['dev_cider_change']:+.3f}"
-        lines.append(_line(label, f"{row['dev_bleu4']:.3f}", f"{row['dev_cider']:.3f}", change))
+        lines.append(line(label, f"{row['dev_bleu4']:.3f}", f"{row['dev_cider']:.3f}", change))
     return "\n".join(lines)
 
 
 def forms(_: Summary) -> str:
     """Returns size, times and memory of one captioner in each form that it was exported to."""
-    lines = _header("form", "MB", "load, s", "first caption, s", "ms an image", "peak memory, MB", "equal captions")
+    lines = header("form", "MB", "load, s", "first caption, s", "ms an image", "peak memory, MB", "equal captions")
     for name, row in json.loads(FORMS.read_text(encoding="utf-8")).items():
         memory = f"{row['memory_mb']:.0f}" if "memory_mb" in row else ""
         times = [f"{row[key]:.2f}" if key in row else "" for key in ("load_s", "first_s")]
-        lines.append(_line(name, f"{row['mb']:.1f}", *times, f"{row['ms']:.1f}", memory, row["equal"]))
+        lines.append(line(name, f"{row['mb']:.1f}", *times, f"{row['ms']:.1f}", memory, row["equal"]))
     return "\n".join(lines)
 
 
@@ -200,11 +198,13 @@ def _label(name: str) -> str:
     return f"{ROWS[name].label}{mean} (`{name}`)"
 
 
-def _header(*names: str) -> list[str]:
-    return [_line(*names), "|---" * len(names) + "|"]
+def header(*names: str) -> list[str]:
+    """Returns the first lines of a Markdown table."""
+    return [line(*names), "|---" * len(names) + "|"]
 
 
-def _line(*cells: str) -> str:
+def line(*cells: str) -> str:
+    """Returns a row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from tools import paths, renamed_keys, table_rows
+from tools import paths, renamed_keys, scale_rows, table_rows
 from tools.table_rows import Summary, figures
 
 PAGES = tuple(
@@ -33,6 +33,7 @@ PAGES = tuple(
         "docs/describe.md",
         "docs/grounding.md",
         "docs/hub_encoders.md",
+        "docs/scale.md",
         "CHANGELOG.md",
         "results/README.md",
     )
@@ -57,6 +58,7 @@ PREFIXES = {
     "hub": ("hub.",),
     "describe": ("describe.",),
     "grounding": ("grounding.",),
+    "scale": ("ray.", "scale.", "dist.", "shards."),
 }
 """Tables of figures by the beginnings of their names."""
 TABLES: dict[str, Callable[[Summary], str]] = {
@@ -70,6 +72,9 @@ TABLES: dict[str, Callable[[Summary], str]] = {
     "commands": table_rows.commands,
     "renamed": renamed_keys.table,
     "forms": table_rows.forms,
+    "scale_rates": scale_rows.rates,
+    "scale_costs": scale_rows.costs,
+    "scale_assumed": scale_rows.assumed,
 }
 
 

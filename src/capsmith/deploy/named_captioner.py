@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from capsmith.core.starter import model_path
-from capsmith.models.export_folder import VOCABULARY, ExportFolder
 from capsmith.models.external.names import is_external
 
 
@@ -62,6 +61,8 @@ class CaptionerName:
         if any(is_external(model) for model in self.models):
             return _external(self)
         paths = [model_path(path) for path in self.models]
+        from capsmith.models.export_folder import ExportFolder
+
         if len(paths) == 1 and not self.full and ExportFolder(paths[0]).is_export:
             return _of_export(self, paths[0])
         return _of_runs(self, paths)
@@ -118,6 +119,8 @@ class NamedCaptioner:
 
         if not self.folders or not has_wishes(self.config.decoding):
             return []
+        from capsmith.models.export_folder import VOCABULARY
+
         vocabulary = Vocabulary.load(self.folders[0] / VOCABULARY)  # the same name in runs and exports
         wishes = resolve(self.config.decoding, vocabulary, self.config.text)
         return [] if wishes is None else list(wishes.notes)

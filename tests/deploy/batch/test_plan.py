@@ -53,7 +53,7 @@ def test_a_damaged_plan_is_one_line(tmp_path, change):
 
 
 @pytest.mark.parametrize(
-    ("images", "size"), [(1, 64), (600, 64), (8_091, 64), (16_384, 256), (1_000_000, 512), (10**9, 512)]
+    ("images", "size"), [(1, 64), (600, 64), (8_091, 64), (16_384, 256), (1_000_000, 512), (10**8, 4096), (10**9, 4096)]
 )
 def test_small_jobs_have_small_blocks(images, size):
     assert block_size(images) == size

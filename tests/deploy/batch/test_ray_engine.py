@@ -186,3 +186,13 @@ def test_relative_folders_and_the_end_of_a_cluster(images, tmp_path):
     assert done.stdout.splitlines() == ["no space left on the disk", "[]"]
     assert len(list((tmp_path / "out" / "shards").iterdir())) == 4
     assert not [line for line in done.stderr.splitlines() if "pid=" in line or "Traceback" in line or "***" in line]
+
+
+def test_more_workers_than_this_machine_can_have_are_refused_at_once(monkeypatch, images, tmp_path):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("started"))
+    folder, _ = images
+    plan = partial(plan_input, address=str(folder), per_block=2)
+    with pytest.raises(ConfigError, match="--workers 10000"):
+        run_job(ToyWork(), str(folder), str(tmp_path / "out"), plan, engine_named("ray", 10_000))

@@ -23,6 +23,7 @@ from capsmith.data.folder import FolderConfig
 from capsmith.data.image_folder import ImageFolder
 from capsmith.data.karpathy import KarpathyConfig
 from capsmith.data.onboarding.known_images import KnownImages
+from capsmith.data.onboarding.shard_layout import shard_layout
 from capsmith.data.onboarding.table_layout import DatasetLayout, json_layout, table_layout
 from capsmith.data.record_builder import IMAGES
 from capsmith.data.sidecars import sidecar_names, sidecar_path
@@ -53,6 +54,8 @@ def detect_layout(folder: Path, captions: Path | None = None) -> DatasetLayout:
         DataError: The folder does not exist, has no images, or has no captions for them; the message says
             what was tried.
     """
+    if captions is None and (layout := shard_layout(folder)) is not None:
+        return layout
     images = ImageFolder(folder)
     if captions is not None:
         return _given_captions(images, captions)

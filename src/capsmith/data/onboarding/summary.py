@@ -9,6 +9,8 @@ from capsmith.data.onboarding.init import default_max_bad_fraction
 from capsmith.data.onboarding.layout import DatasetLayout
 from capsmith.data.onboarding.statistics import DatasetStatistics
 from capsmith.data.records import DatasetConfig
+from capsmith.data.shards.config import ShardsConfig
+from capsmith.data.shards.parquet import ParquetConfig
 
 _EXAMPLES = 3
 _LEAK = "near-duplicate images in different splits: the model would be tested on training images"
@@ -85,7 +87,11 @@ def _relaxed_limits(stats: DatasetStatistics, data: DatasetConfig) -> Iterator[s
 
 def _layout(layout: DatasetLayout) -> Iterator[str]:
     data = layout.config
-    yield f"read as         {data.type}: {getattr(data, 'captions', '')} in {data.root}"
+    files = ", ".join(_shards(data)) if isinstance(data, ShardsConfig) else getattr(data, "captions", "")
+    yield f"read as         {data.type}: {files} in {data.root}"
+    if isinstance(data, ParquetConfig):
+        rows = f"id: {data.id_column}" if data.id_column else "an image in each row"
+        yield f"columns         image: {data.image_column}, caption: {', '.join(data.caption_columns)}, {rows}"
     if isinstance(data, FolderConfig) and (data.root / data.captions).is_dir():
         yield f"captions in     text files named like the images (below {data.images}), one caption per line"
     elif isinstance(data, FolderConfig):
@@ -101,6 +107,13 @@ def _layout(layout: DatasetLayout) -> Iterator[str]:
         yield f"not read        the columns {_examples(list(layout.unused_columns))}"
     if layout.other_files:
         yield f"not read        {_examples(list(layout.other_files))}: choose another with --captions FILE"
+
+
+def _shards(data: ShardsConfig) -> Iterator[str]:
+    """Yields the patterns of the shards."""
+    for value in (data.train, data.dev, data.test):
+        if value is not None:
+            yield from (value,) if isinstance(value, str) else value
 
 
 def _group(ids: list[str]) -> str:

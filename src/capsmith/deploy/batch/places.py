@@ -19,7 +19,7 @@ _LONGEST = 200  # characters of a remote store's message
 _HINTS = {
     "NETWORK_CONNECTION": "does AWS_ENDPOINT_URL name the store?",
     "ACCESS_DENIED": "are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY right, and may they do this?",
-    "AccessKeyId": "is AWS_ACCESS_KEY_ID right?",
+    "ACCESS_KEY_ID": "is AWS_ACCESS_KEY_ID right?",
     "Signature": "is AWS_SECRET_ACCESS_KEY right?",
 }
 _S3_TIMES = {"connect_timeout": 3, "request_timeout": 15}  # seconds without an answer, three times
@@ -277,6 +277,8 @@ def _s3(fs: Any) -> Any:
         scheme, _, host = endpoint.rpartition("://")
         settings |= {"endpoint_override": host.rstrip("/"), "scheme": scheme or "https"}
         settings["region"] = settings["region"] or "us-east-1"
+        # Checksums after the content are stored as a part of it by stores that do not know them
+        os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
     settings = {name: value for name, value in settings.items() if value}
     with suppress(TypeError):  # it writes a small file by one request; older versions of pyarrow need three
         return fs.S3FileSystem(**settings, **_S3_TIMES, allow_delayed_open=True)

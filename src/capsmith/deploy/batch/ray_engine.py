@@ -24,6 +24,7 @@ from capsmith.deploy.batch.work import BlockRunner, Done, Work
 logger = get_logger(__name__)
 
 _GROUPS = 2_000  # tasks at most
+_PER_CORE = 8  # workers of this machine at most: each has the model
 _ATTEMPTS = 5  # workers that may die of one block
 ATTEMPTS = "attempts"
 """The folder of a job that counts attempts at unfinished blocks."""
@@ -182,7 +183,10 @@ def _connect(ray: Any, workers: int | None, threads: int) -> None:
 
     address = os.environ.get("RAY_ADDRESS")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-    cpus = max(os.cpu_count() or 1, (workers or 1) * threads)
+    cores = os.cpu_count() or 1
+    cpus = max(cores, (workers or 1) * threads)
+    if not address and cpus > _PER_CORE * max(cores, 2):
+        raise ConfigError(f"--workers {workers}: this machine has {cores} cores; RAY_ADDRESS names a cluster with more")
     own: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": _STORE, "include_dashboard": False}
     try:
         if address:
