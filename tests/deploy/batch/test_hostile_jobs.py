@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError, DataError
+from capsmith.data.image_listing import list_images
 from capsmith.deploy.batch.inputs import plan_input
 from capsmith.deploy.batch.job import local_engine, run_job
 from capsmith.deploy.batch.work import BlockRunner
@@ -226,3 +227,14 @@ def test_ids_that_are_bytes_or_missing(tmp_path):
     parquet.write_table(arrow.table(images), tmp_path / "a.parquet")
     run(tmp_path / "a.parquet", tmp_path / "out")
     assert parquet.read_table(tmp_path / "out" / "shards")["image"].to_pylist() == ["a\\xff", "a\nb", "a.parquet/2"]
+
+
+def test_links_to_folders_are_followed_once_as_by_other_commands(tmp_path):
+    make_images(tmp_path / "photos", 3)
+    make_images(tmp_path / "elsewhere", 5)
+    for name, target in {"x": "elsewhere", "y": "elsewhere", "again": "photos", "inner": "photos/a"}.items():
+        (tmp_path / "photos" / name).symlink_to(tmp_path / target)
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "photos")
+    run(tmp_path / "photos", tmp_path / "out")
+    found = parquet.read_table(tmp_path / "out" / "shards")["image"].to_pylist()
+    assert sorted(found) == sorted(list_images(tmp_path / "photos").images) and len(found) == 8
