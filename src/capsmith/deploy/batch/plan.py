@@ -96,6 +96,7 @@ class Plan:
             place.write(f"units-{total // _PER_FILE:06d}.parquet", _encoded(part))
             total += len(part)
         size = per_block or block_size(total)
+        input = input if "://" in input else os.path.abspath(input)  # workers may have another working directory
         plan = cls(folder, input, kind, total, size if kind == "images" else 1)
         fields = {name: getattr(plan, name) for name in _SAVED}
         place.write(_FILE, json.dumps(fields, indent=2).encode() + b"\n")
