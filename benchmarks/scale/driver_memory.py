@@ -2,8 +2,8 @@
 
     python -m benchmarks.scale.driver_memory FOLDER [--images 100000000] [--write FILE]
 
-The names are made up and the workers read no image, but plan, blocks, shards and Ray are those of a real job. FOLDER
-takes about 2 GB and 200,000 small files, and is emptied at the end; a folder in memory such as /dev/shm is quickest.
+The names are made up, and the workers report each block at once; plan, driver and Ray are those of a real job. FOLDER
+takes about 2 GB and an empty file for each block, and is emptied at the end; /dev/shm is quickest.
 Prints the figure `scale.driver_memory_growth`: the largest memory of the driver after the first hundredth of the
 images, relative to its memory then.
 """
@@ -20,13 +20,12 @@ from typing import Any
 import numpy as np
 import psutil
 
-from capsmith.deploy.batch.inputs import NamedImage
 from capsmith.deploy.batch.job import Engine, run_job
 from capsmith.deploy.batch.places import Place
-from capsmith.deploy.batch.plan import Plan, Unit
+from capsmith.deploy.batch.plan import BLOCK, Plan, Unit
 from capsmith.deploy.batch.ray_engine import RayEngine
-from capsmith.deploy.batch.shards import Shard
-from capsmith.deploy.batch.work import Done, Work
+from capsmith.deploy.batch.shards import shard_name
+from capsmith.deploy.batch.work import Done, Work, Worker
 
 _SAMPLED = 100_000  # units between two samples of the memory while planning
 
@@ -59,19 +58,28 @@ class Memory:
 
 
 @dataclass
-class CountNames:
-    """Counts the images of a block without reading them."""
+class NoWork:
+    """Work that is never done."""
 
     title: str = "names"
     fingerprint: dict[str, Any] = field(default_factory=dict)
 
-    def open(self, threads: int) -> "CountNames":
-        """Returns itself."""
-        return self
+    def open(self, threads: int) -> Worker:
+        """Loads nothing."""
+        raise NotImplementedError
 
-    def __call__(self, images: Iterator[NamedImage]) -> Shard:
-        """Returns a row with the number of images."""
-        return Shard({"images": [sum(1 for _ in images)]})
+
+class Instant:
+    """A Ray worker that reports each block at once."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+        """Yields a row for each block, as a real worker does."""
+        for block in batch["data"]:
+            done = Done(int(block), BLOCK, 0, 1.0)
+            yield {name: np.array([value]) for name, value in done._asdict().items()}
 
 
 def planned(images: int, memory: Memory) -> Any:
@@ -87,13 +95,16 @@ def planned(images: int, memory: Memory) -> Any:
 
 
 def sampled(engine: Engine, memory: Memory) -> Engine:
-    """Returns an engine whose driver's memory is sampled."""
+    """Returns an engine whose driver's memory is sampled; afterwards each block has an (empty) shard."""
 
     def run(work: Work, folder: str, blocks: np.ndarray) -> Iterable[Done]:
         for step, done in enumerate(engine(work, folder, blocks)):
             if step % 50 == 0:
                 memory.sample(step)
             yield done
+        (Path(folder) / "shards").mkdir()
+        for block in blocks:
+            (Path(folder) / f"{shard_name(block)}.parquet").touch()
 
     return run
 
@@ -114,9 +125,10 @@ def main() -> None:
         seconds = time.monotonic() - began
         print(f"planning {args.images:,} images: {seconds:.0f} s, {plan.blocks:,} blocks; {planning}", flush=True)
         driving = Memory(plan.blocks)
-        engine = sampled(RayEngine(args.workers), driving)
+        engine = sampled(RayEngine(args.workers, actor=Instant), driving)
         (job / "job.json").write_text(json.dumps({"title": "names", "input": "s3://images"}))
-        report = run_job(CountNames(), "s3://images", str(job), lambda folder: plan, engine)
+        report = run_job(NoWork(), "s3://images", str(job), lambda folder: plan, engine)
+        driving.sample(plan.blocks)  # after the list of all shards
         print(f"running {report.blocks:,} blocks: {report.seconds:.0f} s; {driving}", flush=True)
     finally:
         shutil.rmtree(job, ignore_errors=True)

@@ -20,8 +20,9 @@ class ToyWork:
 
     Attributes:
         seconds: Time for each block.
-        fault: ``load``: the model cannot be loaded; ``block``: a block cannot be computed; ``kill``: each worker dies
-            of the block that holds ``image``.
+        fault: ``load``: the model cannot be loaded; ``die``: each worker dies of loading it; ``block``: a block cannot
+            be computed; ``bug``: neither, by an unforeseen error; ``kill``: each worker dies of the block that holds
+            ``image``.
         image: The image that causes it.
         pids: A folder into which workers write their process ids.
     """
@@ -37,6 +38,8 @@ class ToyWork:
         """Returns itself."""
         if self.fault == "load":
             raise CheckpointError("toy.onnx is damaged: export it again")
+        if self.fault == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.pids:
             (Path(self.pids) / str(os.getpid())).touch()
         return self
@@ -49,6 +52,8 @@ class ToyWork:
                 os.kill(os.getpid(), signal.SIGKILL)
             if image.name == self.image and self.fault == "block":
                 raise CheckpointError("no space left on the disk")
+            if image.name == self.image and self.fault == "bug":
+                raise RuntimeError("shapes differ:\n  (2, 3)")
             try:
                 sizes[image.name] = len(image.read())
             except ImageError as error:

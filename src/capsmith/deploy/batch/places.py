@@ -157,6 +157,22 @@ class Place:
         with self._explained(folder, "read"):
             return self._local_entries(folder) if self.local else self._remote_entries(folder)
 
+    def names(self, folder: str) -> Iterator[str]:
+        """Yields the names of what is in a folder, in any order; those of a local one are not held.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        if self.local is None:
+            yield from (entry.name for entry in self.entries(folder)[0])
+            return
+        with self._explained(folder, "read"):
+            try:
+                with os.scandir(self.local / folder) as entries:
+                    yield from (f"{folder}/{entry.name}" for entry in entries)
+            except FileNotFoundError:
+                pass
+
     def walk(self, recursive: bool = True, entries: tuple[list[Entry], list[str]] | None = None) -> Iterator[Entry]:
         """Yields all files at any depth, without hidden ones, in a fixed order; one folder is held at a time.
 
@@ -178,9 +194,9 @@ class Place:
             files, folders = self.entries(folder) if folder or entries is None else entries
             yield from (entry for entry in files if not _hidden(entry.name))
             below = [name for name in folders if recursive and not _hidden(name)]
-            behind = [name for name in below if self.local is not None and (self.local / name).is_symlink()]
-            links.extend(behind)
-            waiting += [name for name in reversed(below) if name not in behind]
+            behind = {name: self.local is not None and (self.local / name).is_symlink() for name in below}
+            links.extend(name for name in below if behind[name])
+            waiting += [name for name in reversed(below) if not behind[name]]
 
     def _is_new(self, folder: str, visited: set[str]) -> bool:
         """Returns whether a folder behind a link is outside of this one, and was not visited; notes the visit."""

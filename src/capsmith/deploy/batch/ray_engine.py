@@ -5,6 +5,7 @@ through Ray's object store. Blocks are sent in groups, so that the driver has fe
 """
 
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from capsmith.core.errors import CapsmithError, ConfigError, MissingExtraError, one_line, printable
+from capsmith.core.errors import CapsmithError, ConfigError, DataError, MissingExtraError, one_line, printable
 from capsmith.core.log import get_logger
 from capsmith.deploy.batch.places import Place
+from capsmith.deploy.batch.plan import Plan
 from capsmith.deploy.batch.shards import counted, shard_name
 from capsmith.deploy.batch.work import BlockRunner, Done, Work
 
@@ -31,62 +33,35 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
-class RayEngine:
-    """Computes blocks with actors; an ``Engine``.
+class Actor:
+    """A worker process. Its errors become rows: Ray would try again.
 
     Args:
-        workers: Number of actors; by default one for each CPU of the cluster, or each GPU if it has any.
-        threads: CPUs of an actor.
-
-    Raises:
-        MissingExtraError: Ray is not installed.
+        work: The work.
+        folder: Address of the folder of the job.
+        threads: Number of threads that it may use.
+        driver: Name of the driver's host: errors on others name theirs.
     """
 
-    def __init__(self, workers: int | None = None, threads: int = 1) -> None:
-        self._workers, self._threads = workers, threads
-        _import_ray()
-
-    def __call__(self, work: Work, folder: str, blocks: np.ndarray) -> Iterator[Done]:
-        """Yields finished blocks in any order.
-
-        Raises:
-            CapsmithError: The cluster cannot be reached, or a worker died again and again.
-        """
-        ray = _import_ray()
-        began = time.monotonic()
-        with _cluster(ray, self._workers, self._threads) as (workers, gpus):
-            logger.info(f"ray: {workers} workers, started in {time.monotonic() - began:.0f} s")
-            _forget_attempts(Place(folder))
-            groups = np.array_split(blocks, min(len(blocks), _GROUPS))
-            done = ray.data.from_numpy(groups).map_batches(
-                _Actor,
-                fn_constructor_args=(work, os.path.abspath(folder) if "://" not in folder else folder, self._threads),
-                batch_size=None,
-                compute=ray.data.ActorPoolStrategy(size=min(workers, len(groups)), max_tasks_in_flight_per_actor=2),
-                num_cpus=self._threads,
-                num_gpus=1 if gpus else 0,
-                runtime_env={"env_vars": dict.fromkeys(_THREADS, str(self._threads))},
-            )
-            try:
-                for row in done.iter_rows():
-                    yield Done(**row)
-            except ray.exceptions.RayError as error:
-                raise CapsmithError(f"a worker died again and again: {one_line(error)[:200]}") from error
-
-
-class _Actor:
-    """A worker process. Its errors become rows: Ray would try again."""
-
-    def __init__(self, work: Work, folder: str, threads: int) -> None:
+    def __init__(self, work: Work, folder: str, threads: int, driver: str = "") -> None:
+        host = socket.gethostname()
         self._error, self._runner, self._folder = "", None, Place(folder)
+        self._where = "" if driver in ("", host) else f" (on {host})"
         try:
-            self._runner = BlockRunner(work, folder, threads)
-        except CapsmithError as error:
-            self._error = printable(error)
+            if Plan.read(self._folder) is None:
+                raise DataError(f"{folder} is not there: give --output a folder that all hosts share")
+            with self._loading(f"loading-{host}-"):
+                self._runner = BlockRunner(work, folder, threads)
+        except Exception as error:  # Ray would start the worker again without end
+            self._error = self._line(error)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+        """Yields a row for each block, up to the first error."""
         for block in batch["data"]:
-            yield {name: np.array([value]) for name, value in self._done(int(block))._asdict().items()}
+            done = self._done(int(block))
+            yield {name: np.array([value]) for name, value in done._asdict().items()}
+            if done.error:
+                return
 
     def _done(self, block: int) -> Done:
         if self._runner is None:
@@ -96,8 +71,24 @@ class _Actor:
                 return Done(block, *counted(self._folder, [block]))
             with self._attempt(block):
                 return self._runner(block)
-        except CapsmithError as error:
-            return Done(block, error=printable(error))
+        except Exception as error:
+            return Done(block, error=self._line(error))
+
+    @contextmanager
+    def _loading(self, prefix: str) -> Iterator[None]:
+        """Marks that this process loads the model; a model that kills its workers would be loaded without end.
+
+        Raises:
+            CapsmithError: Too many processes of this host died of it.
+        """
+        prefix = f"{ATTEMPTS}/{prefix}"
+        dead = [name for name in self._folder.names(ATTEMPTS) if name.startswith(prefix) and _is_dead(name)]
+        if len(dead) >= _ATTEMPTS:
+            raise CapsmithError(f"{_ATTEMPTS} workers died while they loaded the model: is there enough memory?")
+        self._folder.write(f"{prefix}{os.getpid()}", b"")
+        yield
+        for name in (f"{prefix}{os.getpid()}", *dead):
+            self._folder.remove(name)
 
     @contextmanager
     def _attempt(self, block: int) -> Iterator[None]:
@@ -114,6 +105,55 @@ class _Actor:
         yield
         self._folder.remove(name)
 
+    def _line(self, error: Exception) -> str:
+        if not isinstance(error, CapsmithError):
+            error = CapsmithError(f"a worker failed: {type(error).__name__}: {one_line(error)[:200]}")
+        return " ".join(printable(error).split("\n")) + self._where
+
+
+class RayEngine:
+    """Computes blocks with actors; an ``Engine``.
+
+    Args:
+        workers: Number of actors; by default one for each CPU of the cluster, or each GPU if it has any.
+        threads: CPUs of an actor.
+        actor: Their class.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+    """
+
+    def __init__(self, workers: int | None = None, threads: int = 1, actor: type = Actor) -> None:
+        self._workers, self._threads, self._actor = workers, threads, actor
+        _import_ray()
+
+    def __call__(self, work: Work, folder: str, blocks: np.ndarray) -> Iterator[Done]:
+        """Yields finished blocks in any order.
+
+        Raises:
+            CapsmithError: The cluster cannot be reached, or a worker died again and again.
+        """
+        ray = _import_ray()
+        began = time.monotonic()
+        with _cluster(ray, self._workers, self._threads) as (workers, gpus):
+            logger.info(f"ray: {workers} workers, started in {time.monotonic() - began:.0f} s")
+            _forget_attempts(Place(folder))
+            groups = np.array_split(blocks, min(len(blocks), _GROUPS))
+            done = ray.data.from_numpy(groups).map_batches(
+                self._actor,
+                fn_constructor_args=(work, _absolute(folder), self._threads, socket.gethostname()),
+                batch_size=None,
+                compute=ray.data.ActorPoolStrategy(size=min(workers, len(groups)), max_tasks_in_flight_per_actor=2),
+                num_cpus=self._threads,
+                num_gpus=1 if gpus else 0,
+                runtime_env={"env_vars": dict.fromkeys(_THREADS, str(self._threads))},
+            )
+            try:
+                for row in done.iter_rows():
+                    yield Done(**row)
+            except ray.exceptions.RayError as error:
+                raise CapsmithError(_reason(error)) from error
+
 
 @contextmanager
 def _cluster(ray: Any, workers: int | None, threads: int) -> Iterator[tuple[int, bool]]:
@@ -126,9 +166,13 @@ def _cluster(ray: Any, workers: int | None, threads: int) -> Iterator[tuple[int,
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         context.wait_for_min_actors_s = 0
-        resources = ray.cluster_resources()
-        gpus = int(resources.get("GPU", 0))
-        yield workers or gpus or max(1, int(resources.get("CPU", 1)) // threads), gpus > 0
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        gpus = sum(int(node.get("GPU", 0)) for node in nodes)
+        fitting = sum(int(node.get("CPU", 0)) // threads for node in nodes)
+        if not fitting:
+            most = max(int(node.get("CPU", 0)) for node in nodes)
+            raise ConfigError(f"--threads {threads}: the hosts of the Ray cluster have at most {most} CPUs")
+        yield workers or gpus or fitting, gpus > 0
     finally:
         if mine:
             ray.shutdown()
@@ -174,6 +218,29 @@ def _silent() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nothing)
+
+
+def _absolute(folder: str) -> str:
+    return folder if "://" in folder else os.path.abspath(folder)
+
+
+def _reason(error: Exception) -> str:
+    """Explains an error of Ray, whose messages are long."""
+    text = str(error)
+    if match := re.search(r"ModuleNotFoundError: (No module named '[^']*')", text):
+        return f"a host of the Ray cluster lacks a package ({match[1]}): install the same capsmith on every host"
+    return f"Ray gave up: {one_line(error)[:200]}"
+
+
+def _is_dead(name: str) -> bool:
+    """Returns whether the process of this host is gone whose number ends a name."""
+    try:
+        os.kill(int(name.rpartition("-")[2]), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, OSError):
+        pass
+    return False
 
 
 def _forget_attempts(folder: Place) -> None:

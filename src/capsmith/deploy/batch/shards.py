@@ -81,7 +81,7 @@ def read_shard(folder: Place, block: int) -> tuple[Any, dict[str, str]]:
 def finished(folder: Place, blocks: int) -> np.ndarray:
     """Returns which blocks have a shard, (blocks,) bool."""
     done = np.zeros(blocks, bool)
-    for name in _names(folder):
+    for name in folder.names("shards"):
         match = _NAME.fullmatch(name)
         if match is not None and int(match[1]) < blocks:
             done[int(match[1])] = True
@@ -141,7 +141,3 @@ def _failures(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
     if type(failed) is not dict or not all(type(reason) is str for reason in failed.values()):
         raise ValueError("its failures are no texts")
     return failed
-
-
-def _names(folder: Place) -> Iterator[str]:
-    return (entry.name for entry in folder.entries("shards")[0])
