@@ -64,9 +64,12 @@ def main() -> None:
     folder, dropout = Path(sys.argv[1]), float(sys.argv[2])
     pooled = {"decoder": {"dropout": dropout}}
     attention = {"type": "attention", "units": 16, "dropout": dropout, "embedding": {"size": 16}}
+    attention |= {"doubly_stochastic": 1.0}  # a mean over captions, unlike the cross-entropy
     grid = {"encoder": {"output": "grid", "image_size": 48}, "decoder": attention, "training": {"epochs": 1}}
     stage_two = {"objective": "scst", "resume_weights_from": str(folder / "pooled_none"), "batch_size": 20}
+    taught = {"transfer_from": str(folder / "pooled_none"), "keep_words": True, "rehearsal": {}, "epochs": 1}
     kinds = {"pooled": pooled, "grid": grid, "scst": {**pooled, "training": {**stage_two, "warmup": 0, "epochs": 1}}}
+    kinds["rehearsal"] = {**pooled, "training": taught}
     found = {}
     for name, sections in kinds.items():
         found[name] = [losses(folder / f"{name}_{mode}", mode, **sections) for mode in ("none", "auto")]

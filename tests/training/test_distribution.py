@@ -30,9 +30,9 @@ def test_two_devices_train_as_one_does(tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stderr.count("devices: 2 (cpu:0, cpu:1)") == 4
+    assert done.stderr.count("devices: 2 (cpu:0, cpu:1)") == 5
     found = json.loads(done.stdout.splitlines()[-1])
-    assert set(found) == {"pooled", "grid", "scst", "interrupted"}
+    assert set(found) == {"pooled", "grid", "scst", "rehearsal", "interrupted"}
     assert found["pooled"][0][0] - found["pooled"][0][1] > 0.01  # it learns
     for one, two in found.values():
         np.testing.assert_allclose(two, one, atol=2e-6)

@@ -71,11 +71,13 @@ def training_step(model: keras.Model, devices: Sequence[str] = ()) -> Callable[[
         return lambda inputs, targets: float(model.train_on_batch(inputs, targets))
     import tensorflow as tf
 
-    def learn(*parts: tuple[dict[str, Any], Any, Any]) -> Any:
+    def learn(*parts: tuple[dict[str, Any], Any, Any, Any]) -> Any:
         losses, gradients = [], []
-        for device, (inputs, targets, share) in zip(devices or ("",), parts, strict=False):
+        for device, (inputs, targets, of_words, of_captions) in zip(devices or ("",), parts, strict=False):
             with tf.device(on_device(device) if device else None), tf.GradientTape() as tape:
-                loss = share * model.compute_loss(inputs, targets, model(inputs, training=True))
+                loss = of_words * model.compute_loss(inputs, targets, model(inputs, training=True))
+                for extra in model.losses if len(parts) > 1 else ():  # of layers: means over captions, not words
+                    loss = loss + (of_captions - of_words) * extra
             losses.append(loss)
             gradients.append(tape.gradient(loss, model.trainable_variables))
         total = (
@@ -87,7 +89,7 @@ def training_step(model: keras.Model, devices: Sequence[str] = ()) -> Callable[[
     functions: dict[tuple[int, int], Any] = {}  # by length T: each is traced once, for any number of images
 
     def step(inputs: dict[str, Any], targets: Any) -> float:
-        parts = parts_of(inputs, targets, len(devices)) if len(devices) > 1 else [(inputs, targets, 1.0)]
+        parts = parts_of(inputs, targets, len(devices)) if len(devices) > 1 else [(inputs, targets, 1.0, 1.0)]
         key = len(parts), inputs["tokens"].shape[1]
         if key not in functions:
             functions[key] = tf.function(learn, reduce_retracing=True, autograph=False)

@@ -83,14 +83,15 @@ def divided(value: Any) -> Any:
     return jax.device_put(value, distribution.get_data_layout(value.shape).backend_layout)
 
 
-Part = tuple[dict[str, Any], np.ndarray, float]
-"""Inputs and targets of one device, and the share of its words in the global batch."""
+Part = tuple[dict[str, Any], np.ndarray, float, float]
+"""Inputs and targets of one device, and the shares of its words and of its captions in the global batch."""
 
 
 def parts_of(inputs: dict[str, Any], targets: np.ndarray, count: int, pad: int = 0) -> list[Part]:
     """Divides a batch of captions by images, P images and B captions; parts without a word are left out.
 
-    The loss of the batch is the sum of the losses of the parts, each weighted by its share.
+    A mean over the words of the batch is the sum of the means of the parts, each weighted by its share of the words; a
+    mean over captions likewise. A caption without a word is padding.
 
     Args:
         inputs: ``features`` (P, …), ``tokens`` (B, T), ``image`` (B,) or none: then the captions of image p start at
@@ -101,7 +102,7 @@ def parts_of(inputs: dict[str, Any], targets: np.ndarray, count: int, pad: int =
     """
     images, captions = len(inputs["features"]), len(targets)
     grouped = "image" not in inputs
-    total = max(int(np.count_nonzero(targets != pad)), 1)
+    words_B = np.count_nonzero(targets != pad, axis=1)
     parts = []
     for chosen in np.array_split(np.arange(images if grouped else captions), count):
         if grouped:
@@ -112,17 +113,19 @@ def parts_of(inputs: dict[str, Any], targets: np.ndarray, count: int, pad: int =
             rows = chosen
             used, place = np.unique(inputs["image"][rows], return_inverse=True)
             more = {"image": place.astype(np.int32)}
-        words = int(np.count_nonzero(targets[rows] != pad))
-        if words:
+        mine = words_B[rows]
+        if mine.any():
             part = {name: _taken(value, name, rows, used) for name, value in inputs.items()} | more
-            parts.append((part, targets[rows], words / total))
+            shares = float(mine.sum() / words_B.sum()), float(np.count_nonzero(mine) / np.count_nonzero(words_B))
+            parts.append((part, targets[rows], *shares))
     return parts
 
 
 def _taken(value: Any, name: str, rows: np.ndarray, images: np.ndarray) -> Any:
     if name == "dropout_masks":
         return tuple(mask[images] for mask in value)
-    return value[images] if name == "features" else value[rows]
+    chosen = images if name == "features" else rows
+    return value[chosen] if isinstance(value, np.ndarray) else keras.ops.take(value, chosen, axis=0)  # of a teacher
 
 
 def on_device(device: str) -> str:
