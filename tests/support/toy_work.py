@@ -11,6 +11,7 @@ from typing import Any
 from capsmith.core.errors import CheckpointError, ImageError
 from capsmith.deploy.batch.inputs import NamedImage
 from capsmith.deploy.batch.shards import Shard
+from capsmith.deploy.folder.names import printable_name
 
 
 @dataclass
@@ -53,7 +54,8 @@ class ToyWork:
             except ImageError as error:
                 failed[image.name] = str(error)
         time.sleep(self.seconds)
-        return Shard({"image": list(sizes), "bytes": list(sizes.values())}, failed)
+        names = [printable_name(os.fsencode(name)) for name in sizes]
+        return Shard({"image": names, "bytes": list(sizes.values())}, failed)
 
 
 def make_images(folder: Path, count: int) -> dict[str, int]:

@@ -72,15 +72,15 @@ def test_a_gpu_waits_for_the_cores_that_decode():
     ],
 )
 def test_network_and_driver_bound_the_rate(assumed, limit, rate):
-    found = estimate(1e8, TASK, Fleet(100, 16), assumed)
+    found = estimate(1e7, TASK, Fleet(100, 16), assumed)
     assert found.limit == limit
-    assert found.hours == pytest.approx(1e8 / rate / 3600, rel=1e-3)
+    assert found.hours == pytest.approx(1e7 / rate / 3600, rel=0.01)  # the last block is waited for
 
 
 def test_ten_times_the_machines_take_a_tenth_of_the_hours_for_the_same_money():
     few, many = (estimate(1e9, TASK, Fleet(count, 16), FREE) for count in (10, 100))
-    assert few.hours / many.hours == pytest.approx(10, rel=1e-3)
-    assert few.compute == pytest.approx(many.compute, rel=1e-3)
+    assert few.hours / many.hours == pytest.approx(10, rel=0.01)
+    assert few.compute == pytest.approx(many.compute, rel=0.01)
 
 
 def test_hours_and_money_grow_with_images_and_fall_with_rate():
@@ -107,8 +107,10 @@ def test_a_cluster_pays_from_where_its_start_is_paid_back():
 
 
 def test_more_workers_than_blocks_idle():
-    found = estimate(512, TASK, Fleet(100, 16), FREE)  # 8 blocks of 64 images: 6.4 s, of which half is waited for again
-    assert found.hours == pytest.approx((6.4 + 3.2) / 3600)
+    found = estimate(
+        512, TASK, Fleet(100, 16), FREE
+    )  # 4 blocks of 128 images: 12.8 s, of which half is waited for again
+    assert found.hours == pytest.approx((12.8 + 6.4) / 3600)
 
 
 def test_impossible_fleets_are_refused():

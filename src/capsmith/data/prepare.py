@@ -1,7 +1,8 @@
 """Prepares a dataset for training: the records, and the features or pixels of each image."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 AnyStore = FeatureStore | JoinedStore | PickleStore
+Compute = Callable[[Sequence[tuple[str, Path]], EncoderConfig, FeaturesConfig, int], FeatureStore]
+"""Creates or completes a store, given ids and paths, the encoder, its settings and the number of the crop."""
 _NAMED = 5  # unreadable images named in the log
 
 
@@ -148,6 +151,7 @@ def extract_store(
     encoders: Sequence[EncoderConfig],
     features: FeaturesConfig,
     view: int = 0,
+    compute: Compute | None = None,
 ) -> FeatureStore | JoinedStore:
     """Creates or completes the feature store of some images; several encoders give one joined store.
 
@@ -156,9 +160,10 @@ def extract_store(
         encoders: The frozen encoders.
         features: The folder of the stores, and the share of images that may be unreadable.
         view: Number of the random crop, see ``vision.cached_crops``; 0 is the complete image.
+        compute: Creates or completes the store of one encoder; by default ``vision.extraction.extract``.
     """
     images = [(record.image_id, record.path) for record in records]
-    stores = [extract_features(images, encoder, features, view) for encoder in encoders]
+    stores = [(compute or extract_features)(images, encoder, features, view) for encoder in encoders]
     return stores[0] if len(stores) == 1 else JoinedStore(stores)
 
 

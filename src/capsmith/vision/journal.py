@@ -24,6 +24,7 @@ import numpy as np
 from capsmith.core import locks
 from capsmith.core.errors import FeatureError
 from capsmith.core.readers.json_files import read_json
+from capsmith.vision.encoded_batches import as_stored
 from capsmith.vision.journal_lines import apply_line, read_lines, rows_by_id
 from capsmith.vision.manifest import Manifest
 from capsmith.vision.store import FeatureStore, write_pooled
@@ -112,13 +113,7 @@ class Journal:
         new_rows = iter(range(len(self.manifest.ids), 1 << 62))
         rows = [self._row_of[image] if image in self._row_of else next(new_rows) for image in ids]
         line = {"rows": rows, "ids": ids, "sizes": sizes, "broken": unreadable}
-        with np.errstate(over="ignore"):
-            values = np.ascontiguousarray(features, self.manifest.dtype)
-        if not np.isfinite(values).all():
-            raise FeatureError(
-                f"the encoder gives features up to {np.abs(features).max():g}, which are not finite or too large for "
-                f"{self.manifest.dtype}: do its weights and preprocessing match?"
-            )
+        values = as_stored(features, self.manifest.dtype)
         with _writing(self.folder):
             for row, value in zip(rows, values, strict=True):
                 position = self._header_bytes + row * self._row_bytes

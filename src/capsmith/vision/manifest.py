@@ -16,11 +16,22 @@ FileBytes = Annotated[int, Field(ge=-1, lt=2**63)]
 """Size of an image file in bytes; -1 for a missing file."""
 
 
+ShardName = Annotated[str, Field(pattern=r"^job-\d{3}/shards/\d{8}\.npy$")]
+"""A shard of the features, relative to the store."""
+
+
 class SavedNote(FileSchema):
     """Why an image is unreadable, and the size of its file."""
 
     reason: str
     size: FileBytes
+
+
+class SavedShard(FileSchema):
+    """A file with some of the rows."""
+
+    name: ShardName
+    rows: Annotated[int, Field(ge=1, lt=2**32)]
 
 
 class SavedHead(FileSchema):
@@ -38,12 +49,15 @@ class SavedManifest(SavedHead):
     ids: list[str | None]
     sizes: list[FileBytes]
     broken: dict[str, SavedNote]
+    shards: list[SavedShard] = []
 
     @model_validator(mode="after")
     def _rows_agree(self) -> "SavedManifest":
         named = [image for image in self.ids if image is not None]
         if len(self.ids) != len(self.sizes) or len(set(named)) != len(named):
             raise ValueError("ids and sizes must have one entry per row, and ids must be distinct")
+        if self.shards and sum(shard.rows for shard in self.shards) != len(self.ids):
+            raise ValueError("the rows of the shards must be those of the store")
         return self
 
 
@@ -59,6 +73,7 @@ class Manifest:
         sizes: Size in bytes of each row's image file when it was read.
         broken: Unreadable images: ``{id: {"reason": …, "size": …}}``; size -1 for a missing file.
         precision: Precision in which the encoder computed.
+        shards: Files with the rows in order: ``{"name": …, "rows": …}``; empty if one file has them all.
     """
 
     fingerprint: dict[str, Any]
@@ -68,6 +83,7 @@ class Manifest:
     sizes: list[int] = field(default_factory=list)
     broken: dict[str, dict[str, Any]] = field(default_factory=dict)
     precision: str = "float32"
+    shards: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -87,7 +103,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Writes ``manifest.json`` atomically."""
-        write_json(folder / "manifest.json", asdict(self))
+        write_json(folder / "manifest.json", {k: v for k, v in asdict(self).items() if k != "shards" or v})
 
     def file_sizes(self) -> dict[str, int]:
         """Returns the size of each image file when it was last read, unreadable ones included."""

@@ -4,6 +4,7 @@
 manifest.json   the encoder's fingerprint, shape and dtype, image id of each row, file sizes, unreadable images
 features.pkl    pooled: {image_id: float32 (D,)}
 features.npy    grid: float16 (N, L, D), one row per image
+job-000/shards  instead of these, the features of a sharded job: one file for each block of images
 ```
 The manifest is written last: a folder without one is unfinished. ``journal.py`` describes the files of an unfinished
 extraction.
@@ -23,14 +24,15 @@ from capsmith.core.readers.regular_files import open_regular
 from capsmith.vision.grid_file import GridFile, is_finite
 from capsmith.vision.manifest import Manifest
 from capsmith.vision.safe_pickle import load_arrays
+from capsmith.vision.shard_files import ShardFiles
 from capsmith.vision.stored_features import StoredFeatures
 
 
 class FeatureStore(StoredFeatures):
     """The features of one encoder on disk; created by `FeatureStore.open`, `FeatureStore.create` or `extract`.
 
-    Pooled features are held in memory as one float32 matrix. Grids stay on disk and only the requested rows are read,
-    so memory does not grow with the dataset.
+    Pooled features are held in memory as one float32 matrix. Grids and shards stay on disk and only the requested rows
+    are read, so memory does not grow with the dataset.
 
     Attributes:
         path: The folder.
@@ -49,8 +51,9 @@ class FeatureStore(StoredFeatures):
         self.dtype = np.dtype(manifest.dtype)
         self.fingerprint = manifest.fingerprint
         self.precision = manifest.precision
-        self._matrix = _read_pooled(path, manifest) if len(self.shape) == 1 else None
-        self._grids = GridFile(path, manifest) if self._matrix is None else None
+        pooled = len(self.shape) == 1 and not manifest.shards
+        self._matrix = _read_pooled(path, manifest) if pooled else None
+        self._grids = None if pooled else _open_rows(path, manifest)
 
     @classmethod
     def open(cls, path: Path, expect_fingerprint: dict[str, Any] | None = None) -> "FeatureStore":
@@ -125,7 +128,7 @@ class FeatureStore(StoredFeatures):
             return self._matrix[rows]
         grids = self._grids.read(rows)
         if not is_finite(grids):
-            bad_rows = rows[~np.isfinite(grids).all(axis=(1, 2))]
+            bad_rows = rows[~np.isfinite(grids).all(axis=tuple(range(1, grids.ndim)))]
             image = next(image for image in self.ids if self._row_of[image] in bad_rows)
             raise _not_finite(self._grids.path, image)
         return grids
@@ -139,6 +142,12 @@ class FeatureStore(StoredFeatures):
         reason = self.missing.get(ids[0], "run `capsmith extract` for this dataset")
         count = f"{len(ids)} images have" if len(ids) > 1 else "image has"
         return f"{count} no features in {self.path}: {ids[0]} ({reason})"
+
+
+def _open_rows(path: Path, manifest: Manifest) -> GridFile | ShardFiles:
+    if manifest.shards:
+        return ShardFiles(path, manifest)
+    return GridFile(path / "features.npy", manifest.shape, manifest.dtype, len(manifest.ids))
 
 
 def write_pooled(folder: Path, manifest: Manifest, matrix: np.ndarray) -> None:

@@ -9,9 +9,11 @@ from functools import partial
 
 import pytest
 
-from capsmith.core.errors import CapsmithError, CheckpointError, DataError
+from capsmith.core.errors import CapsmithError, CheckpointError, ConfigError, DataError
+from capsmith.data.image_listing import list_images
 from capsmith.deploy.batch.inputs import plan_input
 from capsmith.deploy.batch.job import local_engine, run_job
+from capsmith.deploy.batch.work import BlockRunner
 from tests.support.toy_work import ToyWork, make_images
 
 arrow = pytest.importorskip("pyarrow", reason="sharded jobs need pyarrow")
@@ -86,7 +88,17 @@ def test_units_of_other_columns(source, job, columns):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"PAR1" + bytes(100) + b"\xff\xff\xff\x7fPAR1", None, DEEP, "[]", '{"a": 1}'], ids=str
+    "content",
+    [
+        b"",
+        b"PAR1" + bytes(100) + b"\xff\xff\xff\x7fPAR1",
+        b"PAR1" + bytes(100) + b"\x32\0\0\0PAR1",
+        None,
+        DEEP,
+        "[]",
+        '{"a": 1}',
+    ],
+    ids=str,
 )
 def test_shards_that_are_none(source, job, content):
     shard = job / "shards" / "00000001.parquet"
@@ -164,6 +176,12 @@ def test_what_a_killed_process_and_a_file_manager_leave_is_no_obstacle(source, t
     assert run(source, tmp_path / "out").rows == 10
 
 
+def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path):
+    with pytest.raises(ConfigError, match="all machines"):
+        BlockRunner(ToyWork(), str(tmp_path / "elsewhere"), 1)(0)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 # --- inputs -----------------------------------------------------------------------------------------------------------
 
 
@@ -191,6 +209,11 @@ def test_a_truncated_tar_is_an_unreadable_image_beside_others(tmp_path, size, wh
     ).keys() == {"a.tar"}
 
 
+def test_names_that_are_not_utf_8(source, tmp_path):
+    os.rename(source / "a" / "000.png", os.fsencode(source) + b"/\xe9\n.png")
+    assert run(source, tmp_path / "out").rows == 10
+
+
 def test_links_in_a_circle_and_folders_like_patterns(tmp_path):
     folder = tmp_path / "photos[1]"
     make_images(folder, 3)
@@ -204,3 +227,14 @@ def test_ids_that_are_bytes_or_missing(tmp_path):
     parquet.write_table(arrow.table(images), tmp_path / "a.parquet")
     run(tmp_path / "a.parquet", tmp_path / "out")
     assert parquet.read_table(tmp_path / "out" / "shards")["image"].to_pylist() == ["a\\xff", "a\nb", "a.parquet/2"]
+
+
+def test_links_to_folders_are_followed_once_as_by_other_commands(tmp_path):
+    make_images(tmp_path / "photos", 3)
+    make_images(tmp_path / "elsewhere", 5)
+    for name, target in {"x": "elsewhere", "y": "elsewhere", "again": "photos", "inner": "photos/a"}.items():
+        (tmp_path / "photos" / name).symlink_to(tmp_path / target)
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "photos")
+    run(tmp_path / "photos", tmp_path / "out")
+    found = parquet.read_table(tmp_path / "out" / "shards")["image"].to_pylist()
+    assert sorted(found) == sorted(list_images(tmp_path / "photos").images) and len(found) == 8

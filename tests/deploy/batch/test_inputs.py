@@ -153,6 +153,22 @@ def test_what_is_before_the_damage_of_a_tar_is_read(tmp_path, tail, damaged):
     assert ("a.tar" in errors) == damaged and all(len(error) < 300 for error in errors.values())
 
 
+def test_a_tar_is_read_in_large_parts(tmp_path, monkeypatch):
+    """A read of a remote file is a request: tarfile's own 10 kB would be 200 of them here."""
+    write_tar(tmp_path / "a.tar", {f"{number}.jpg": bytes(100_000) for number in range(20)})
+    reads = []
+
+    class Counting(io.FileIO):
+        def read(self, size=-1):
+            reads.append(size)
+            return super().read(size)
+
+    monkeypatch.setattr(Place, "open", lambda place, name: Counting(place.local / name))
+    names, _ = read(tmp_path, tmp_path / "a.tar")
+    assert len(names) == 20
+    assert len(reads) < 5
+
+
 def test_a_file_that_is_no_tar_is_an_unreadable_image(tmp_path):
     (tmp_path / "a.tar").write_bytes(b"no tar" * 200)
     assert [*parts(tmp_path, tmp_path / "a.tar")[1]] == ["a.tar"]

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from capsmith.core.errors import CapsmithError
+from capsmith.core.errors import CapsmithError, ConfigError
 from capsmith.deploy.batch.engines import engine_named
 from capsmith.deploy.batch.inputs import plan_input
 from capsmith.deploy.batch.job import run_job
@@ -104,3 +104,13 @@ def test_a_cluster_that_cannot_be_reached_is_one_line(monkeypatch, images, tmp_p
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(CapsmithError, match="RAY_ADDRESS"):
         run(images, tmp_path / "out")
+
+
+def test_more_workers_than_this_machine_can_have_are_refused_at_once(monkeypatch, images, tmp_path):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("started"))
+    folder, _ = images
+    plan = partial(plan_input, address=str(folder), per_block=2)
+    with pytest.raises(ConfigError, match="--workers 10000"):
+        run_job(ToyWork(), str(folder), str(tmp_path / "out"), plan, engine_named("ray", 10_000))

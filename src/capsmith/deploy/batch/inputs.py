@@ -26,6 +26,7 @@ from capsmith.vision.image_files import MAX_BYTES, read_image
 
 IMAGE_COLUMNS = ("image", "jpg", "jpeg", "png", "webp", "bytes")
 ID_COLUMNS = ("id", "key", "__key__", "image_id", "file_name", "path")
+_PART = 4 * 2**20  # bytes of a tar that are read at once: of a remote one, each read is a request
 _GLOB = frozenset("*?[")
 _LONGEST = 200  # characters of a reason
 
@@ -170,7 +171,7 @@ def _members(place: Place, unit: Unit) -> Iterator[NamedImage]:
     count = 0
     with place.open(unit.name) as file:
         try:
-            tar = tarfile.open(fileobj=file, mode="r|", encoding="utf-8", errors="surrogateescape")
+            tar = tarfile.open(fileobj=file, mode="r|", bufsize=_PART, encoding="utf-8", errors="surrogateescape")
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would keep all of them
                 count += 1

@@ -6,6 +6,7 @@ Credentials and the endpoint of S3 come from the usual environment variables: ``
 
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ _LONGEST = 200  # characters of a remote store's message
 _HINTS = {
     "NETWORK_CONNECTION": "does AWS_ENDPOINT_URL name the store?",
     "ACCESS_DENIED": "are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY right, and may they do this?",
-    "AccessKeyId": "is AWS_ACCESS_KEY_ID right?",
+    "ACCESS_KEY_ID": "is AWS_ACCESS_KEY_ID right?",
     "Signature": "is AWS_SECRET_ACCESS_KEY right?",
 }
 _S3_TIMES = {"connect_timeout": 3, "request_timeout": 15}  # seconds without an answer, three times
@@ -159,17 +160,35 @@ class Place:
     def walk(self, recursive: bool = True, entries: tuple[list[Entry], list[str]] | None = None) -> Iterator[Entry]:
         """Yields all files at any depth, without hidden ones, in a fixed order; one folder is held at a time.
 
+        Local links to folders are followed after all real folders, as ``data.image_listing`` does; each leads somewhere
+        once, so cycles are harmless.
+
         Args:
             recursive: Look into the folders.
             entries: Those of this folder, if they are known.
         """
-        waiting = [""]
-        while waiting:
+        waiting, links = [""], deque[str]()
+        visited: set[str] | None = None  # real paths of folders behind links, once all others are done
+        while waiting or links:
+            if not waiting:
+                waiting, visited = [links.popleft()], visited or set()
             folder = waiting.pop()
+            if visited is not None and not self._is_new(folder, visited):
+                continue
             files, folders = self.entries(folder) if folder or entries is None else entries
             yield from (entry for entry in files if not _hidden(entry.name))
-            if recursive:
-                waiting += [folder for folder in reversed(folders) if not _hidden(folder)]
+            below = [name for name in folders if recursive and not _hidden(name)]
+            behind = {name: self.local is not None and (self.local / name).is_symlink() for name in below}
+            links.extend(name for name in below if behind[name])
+            waiting += [name for name in reversed(below) if not behind[name]]
+
+    def _is_new(self, folder: str, visited: set[str]) -> bool:
+        """Returns whether a folder behind a link is outside of this one, and was not visited; notes the visit."""
+        root, real = (os.path.realpath(path) for path in (self.local or "", os.path.join(self.local or "", folder)))
+        if real in visited or os.path.commonpath([root, real]) == root:
+            return False
+        visited.add(real)
+        return True
 
     def _local_entries(self, folder: str) -> tuple[list[Entry], list[str]]:
         assert self.local is not None  # noqa: S101
@@ -178,7 +197,7 @@ class Place:
         try:
             with os.scandir(self.local / folder) as entries:
                 for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
+                    if _is_folder(entry):
                         folders.append(prefix + entry.name)
                     elif (size := _size(entry)) is not None:
                         files.append(Entry(prefix + entry.name, size))
@@ -211,6 +230,13 @@ class Place:
             reason = error.strerror if self.local and error.strerror else _reason(error)
             where = f"{self.uri.rstrip('/')}/{name}" if name else self.uri
             raise DataError(f"cannot {verb} {where}: {reason}") from error
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
 
 
 def _size(entry: "os.DirEntry[str]") -> int | None:
@@ -261,6 +287,8 @@ def _s3(fs: Any) -> Any:
         scheme, _, host = endpoint.rpartition("://")
         settings |= {"endpoint_override": host.rstrip("/"), "scheme": scheme or "https"}
         settings["region"] = settings["region"] or "us-east-1"
+        # Checksums after the content are stored as a part of it by stores that do not know them
+        os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
     settings = {name: value for name, value in settings.items() if value}
     with suppress(TypeError):  # it writes a small file by one request; older versions of pyarrow need three
         return fs.S3FileSystem(**settings, **_S3_TIMES, allow_delayed_open=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from capsmith.core.errors import CapsmithError, MissingExtraError, one_line, printable
+from capsmith.core.errors import CapsmithError, ConfigError, MissingExtraError, one_line, printable
 from capsmith.core.log import get_logger
 from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.shards import counted, shard_name
@@ -22,6 +22,7 @@ from capsmith.deploy.batch.work import BlockRunner, Done, Work
 logger = get_logger(__name__)
 
 _GROUPS = 2_000  # tasks at most
+_PER_CORE = 8  # workers of this machine at most: each has the model
 _ATTEMPTS = 5  # workers that may die of one block
 ATTEMPTS = "attempts"
 """The folder of a job that counts attempts at unfinished blocks."""
@@ -138,7 +139,10 @@ def _connect(ray: Any, workers: int | None, threads: int) -> None:
 
     address = os.environ.get("RAY_ADDRESS")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-    cpus = max(os.cpu_count() or 1, (workers or 1) * threads)
+    cores = os.cpu_count() or 1
+    cpus = max(cores, (workers or 1) * threads)
+    if not address and cpus > _PER_CORE * max(cores, 2):
+        raise ConfigError(f"--workers {workers}: this machine has {cores} cores; RAY_ADDRESS names a cluster with more")
     own: dict[str, Any] = {"num_cpus": cpus, "object_store_memory": _STORE, "include_dashboard": False}
     try:
         if address:

@@ -118,7 +118,12 @@ def _ends(folder: Place, blocks: Iterable[int]) -> Iterator[tuple[int, dict[str,
         name = f"{shard_name(block)}.parquet"
         try:
             with folder.open(name) as file:
-                metadata = parquet.read_metadata(file)
+                try:
+                    metadata = parquet.read_metadata(file)
+                except OSError as error:
+                    if error.errno or "AWS Error" in str(error):
+                        raise  # the disk, or the store; pyarrow raises OSError for content, too
+                    raise ValueError(one_line(error)) from error
                 return metadata.num_rows, _failures(metadata.metadata)
         except (arrow.ArrowException, ValueError, KeyError) as error:
             raise CheckpointError(

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterator
+from socket import gethostname
 from typing import Any, NamedTuple, Protocol
 
+from capsmith.core.errors import ConfigError
 from capsmith.deploy.batch.inputs import NamedImage, images_of, require_input
 from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.plan import Plan
@@ -75,6 +77,7 @@ class BlockRunner:
         """Computes a block and writes its shard, which appears when it is complete.
 
         Raises:
+            ConfigError: This machine does not see the folder of the job.
             CapsmithError: The input cannot be read, or the shard not be written.
         """
         began = time.monotonic()
@@ -89,5 +92,6 @@ class BlockRunner:
         """The plan of the job."""
         if self._plan is None:
             self._plan = Plan.read(self.folder)
-        assert self._plan is not None  # noqa: S101 - the driver wrote it
+        if self._plan is None:  # the driver wrote it
+            raise ConfigError(f"{self.folder} is not on {gethostname()}: name a folder that all machines see")
         return self._plan
