@@ -81,7 +81,7 @@ class Assumptions:
     network: float = 500e6
     page_seconds: float = 0.15
     plan_rate: float = 200_000.0
-    driver_rate: float = 200.0
+    driver_rate: float = 100.0
     cluster_start: float = 20.0
     hours_to_death: float = 24.0
 

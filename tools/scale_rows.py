@@ -6,6 +6,7 @@ from tools.scale_model import GPU, Assumptions, Fleet, assumptions, estimate, me
 from tools.table_rows import Summary, header, line
 
 FLEET = Fleet(machines=16, vcpus=16)
+GPUS = Fleet(machines=2, gpus=8)
 IMAGES = (1e6, 1e8, 1e9)
 _MADE = "decode.photo", "plan"  # measured rates that are parts of others
 _ORDER = ("extract", "caption", "index")
@@ -38,15 +39,16 @@ def costs(_: Summary) -> str:
     found = measured()
     assumed = assumptions(found)
     known = tasks(found, assumed.decode_rate)
-    lines = header("task", "core-hours of 1M", *(f"{label}: hours, $" for label in ("1M", "100M", "1B")))
-    lines[0] = lines[0][:-1] + "| result of 1B | its storage a month |"
-    lines[1] += "---|---|"
+    labels = [f"{label}: hours, $" for label in ("1M", "100M", "1B")]
+    lines = header("task", "core-hours of 1M", *labels, "1B on 16 GPUs", "result of 1B", "its storage a month")
     for name in _SHOWN:
         if name not in known:
             continue
         task = known[name]
         every = [estimate(images, task, FLEET, assumed) for images in IMAGES]
-        cells = [f"{number(one.hours)} h, ${number(one.compute + one.requests)}" for one in every]
+        gpus = [estimate(IMAGES[-1], task, GPUS, assumed)] if task.gpu_rate else []
+        cells = [f"{number(one.hours)} h, ${number(one.compute + one.requests)}" for one in [*every, *gpus]]
+        cells += [""] * (not gpus)
         core_hours = number(1e6 / task.core_rate / 3600)
         lines.append(line(f"`{name}`", core_hours, *cells, size(every[-1].gigabytes), f"${number(every[-1].storage)}"))
     return "\n".join(lines)
