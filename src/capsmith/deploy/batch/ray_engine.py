@@ -18,7 +18,7 @@ from capsmith.core.errors import CapsmithError, ConfigError, DataError, MissingE
 from capsmith.core.log import get_logger
 from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.plan import Plan
-from capsmith.deploy.batch.shards import counted, shard_name
+from capsmith.deploy.batch.shards import counted, names, shard_name
 from capsmith.deploy.batch.work import BlockRunner, Done, Work
 
 logger = get_logger(__name__)
@@ -87,7 +87,7 @@ class Actor:
             CapsmithError: Too many processes of this host died of it.
         """
         prefix = f"{ATTEMPTS}/{prefix}"
-        dead = [name for name in self._folder.names(ATTEMPTS) if name.startswith(prefix) and _is_dead(name)]
+        dead = [name for name in names(self._folder, ATTEMPTS) if name.startswith(prefix) and _is_dead(name)]
         if len(dead) >= _ATTEMPTS:
             raise CapsmithError(f"{_ATTEMPTS} workers died while they loaded the model: is there enough memory?")
         self._folder.write(f"{prefix}{os.getpid()}", b"")
