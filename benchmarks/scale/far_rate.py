@@ -28,7 +28,6 @@ from capsmith.data.text.config import TextConfig
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.vision.grid_file import GridFile
 from capsmith.vision.images import load_image
-from capsmith.vision.manifest import Manifest
 
 GRID = (4, 1280)
 _SIDE = 64  # pixels from which features are made
@@ -100,8 +99,9 @@ def main() -> None:
     encoded = [tuple(tuple(vocabulary.encode(tokens)[:22]) for tokens in record.tokens(text)) for record in records]
     write_store(args.scratch, features_of([record.path for record in records]), args.rows)
     examples = EncodedCaptions(Example(row, encoded[row % len(encoded)]) for row in range(args.rows))
-    manifest = Manifest({}, GRID, "float16", [], [])
-    batches = Batches(Rows(GridFile(args.scratch, manifest)), examples, 160, 0, window=args.window)
+    batches = Batches(
+        Rows(GridFile(args.scratch / "features.npy", GRID, "float16", args.rows)), examples, 160, 0, window=args.window
+    )
     batches.set_epoch(1)
     figures = _figures(measure(batches), args.rows, args.window)
     (args.scratch / "features.npy").unlink()
