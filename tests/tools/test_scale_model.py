@@ -107,8 +107,10 @@ def test_a_cluster_pays_from_where_its_start_is_paid_back():
 
 
 def test_more_workers_than_blocks_idle():
-    found = estimate(512, TASK, Fleet(100, 16), FREE)  # 8 blocks of 64 images: 6.4 s, of which half is waited for again
-    assert found.hours == pytest.approx((6.4 + 3.2) / 3600)
+    found = estimate(
+        512, TASK, Fleet(100, 16), FREE
+    )  # 4 blocks of 128 images: 12.8 s, of which half is waited for again
+    assert found.hours == pytest.approx((12.8 + 6.4) / 3600)
 
 
 def test_impossible_fleets_are_refused():

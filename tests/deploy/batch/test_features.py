@@ -22,6 +22,12 @@ from tests.support import shapes
 pytest.importorskip("pyarrow")
 
 
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Two blocks of the 120 images."""
+    monkeypatch.setattr("capsmith.deploy.batch.features.block_size", lambda images: 64)
+
+
 @pytest.fixture(params=["pooled", "grid"])
 def values(request, tmp_path):
     """A config of its own copy of the images."""
@@ -81,6 +87,7 @@ def test_a_killed_job_goes_on(tmp_path):
     code = (
         "import sys, time, yaml; import capsmith.deploy.batch.work as work; write = work.write_shard\n"
         "work.write_shard = lambda *args: (write(*args), time.sleep(60))\n"
+        "import capsmith.deploy.batch.features as features; features.block_size = lambda images: 64\n"
         "from tests.deploy.batch.test_features import sharded; sharded(yaml.safe_load(sys.stdin))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True)

@@ -53,7 +53,8 @@ def test_a_damaged_plan_is_one_line(tmp_path, change):
 
 
 @pytest.mark.parametrize(
-    ("images", "size"), [(1, 64), (600, 64), (8_091, 64), (16_384, 256), (1_000_000, 512), (10**8, 4096), (10**9, 4096)]
+    ("images", "size"),
+    [(1, 128), (600, 128), (8_091, 192), (16_384, 512), (1_000_000, 512), (10**8, 4096), (10**9, 4096)],
 )
 def test_small_jobs_have_small_blocks(images, size):
     assert block_size(images) == size

@@ -24,8 +24,8 @@ from capsmith.deploy.batch.places import Place
 Kind = Literal["images", "tars", "parquet"]
 BLOCK = 512
 """Images in a block by default, in jobs that are neither small nor very large: what a dead worker loses at most."""
-_SMALLEST, _LARGEST = 64, 4096  # images in a block of a small and of a very large job
-_FEW, _MANY = 64, 20_000  # blocks that a job has if it is small, and if it is very large
+_STEP, _LARGEST = 64, 4096  # blocks of small jobs are a multiple; images in a block of a very large one
+_FEW, _MANY = 32, 20_000  # blocks that a job has if it is small, and if it is very large
 _MOST, _MOST_BLOCKS = 1 << 40, 100_000_000  # units, and blocks: a shard is named by eight digits
 _PER_FILE = 100_000  # units in a file of the plan
 _FOLDER, _FILE = "plan", "plan.json"
@@ -173,7 +173,7 @@ def block_size(images: int) -> int:
     Small jobs have small blocks, so that all workers are busy to the end; very large ones have larger blocks, so that
     their shards can be listed and counted quickly.
     """
-    least, most = max(images // _FEW // _SMALLEST, 1) * _SMALLEST, max(images // _MANY // BLOCK, 1) * BLOCK
+    least, most = max(images // _FEW // _STEP, 2) * _STEP, max(images // _MANY // BLOCK, 1) * BLOCK
     return min(least, most, _LARGEST)
 
 
