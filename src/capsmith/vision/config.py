@@ -211,6 +211,13 @@ class FeaturesConfig(Settings):
     """Largest fraction of images, 0 to 1, that may be unreadable or lack features in a pickle. Such images are
     skipped; a larger fraction is an error."""
 
+    @field_validator("cache", "store", mode="before")
+    @classmethod
+    def _local(cls, value: Any) -> Any:
+        if isinstance(value, str) and "://" in value:
+            raise ValueError(f"{value} is remote, and features are read row by row: name a local or mounted folder")
+        return value
+
     @property
     def pickle(self) -> Path | None:
         """The pickle in ``store``; None if ``store`` is a folder or not set."""

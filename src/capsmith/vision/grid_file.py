@@ -21,16 +21,20 @@ class GridFile:
         shape: Shape of a row.
         dtype: Type of the values.
         rows: Rows that it has at least.
+        start: Offset of the first row in bytes, of a file that was checked before.
+
+    Attributes:
+        start: The same, of any file.
 
     Raises:
         FeatureError: The file is missing, truncated, damaged, or does not match the manifest.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: str, rows: int) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: str, rows: int, start: int | None = None) -> None:
         self.path, self._shape, self._dtype = path, shape, np.dtype(dtype)
         self._row_bytes = self._dtype.itemsize * int(np.prod(self._shape))
         self._lock = threading.Lock()  # the threads share one file position
-        self._start = self._check_header(rows)
+        self.start = self._check_header(rows) if start is None else start
         try:
             self._file = self.path.open("rb", buffering=0)
         except OSError as error:
@@ -45,7 +49,7 @@ class GridFile:
         values = np.empty((len(rows), *self._shape), self._dtype)
         with self._lock:
             for value, row in zip(values, rows, strict=True):
-                self._file.seek(self._start + int(row) * self._row_bytes)
+                self._file.seek(self.start + int(row) * self._row_bytes)
                 if self._file.readinto(value) != self._row_bytes:
                     raise FeatureError(f"{self.path} is truncated; extract the features again")
         return values

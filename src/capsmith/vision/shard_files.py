@@ -10,7 +10,7 @@ from capsmith.core.errors import FeatureError
 from capsmith.vision.grid_file import GridFile
 from capsmith.vision.manifest import Manifest
 
-_OPEN = 64  # files
+_OPEN = 256  # files
 
 
 class ShardFiles:
@@ -29,6 +29,7 @@ class ShardFiles:
         self._shape, self._dtype = manifest.shape, manifest.dtype
         self._names = [folder / shard["name"] for shard in manifest.shards]
         self._starts = np.cumsum([0, *(shard["rows"] for shard in manifest.shards)])
+        self._offsets: list[int | None] = [None] * len(self._names)  # of shards whose header was checked
         self._open: OrderedDict[int, GridFile] = OrderedDict()
         self._lock = threading.Lock()
         if missing := next((name for name in self._names if not name.is_file()), None):
@@ -44,8 +45,8 @@ class ShardFiles:
         order = np.argsort(rows, kind="stable")
         shards = np.searchsorted(self._starts, rows[order], side="right") - 1
         with self._lock:
-            for shard in np.unique(shards):
-                chosen = order[shards == shard]
+            found, first = np.unique(shards, return_index=True)
+            for shard, chosen in zip(found, np.split(order, first[1:]), strict=False):
                 values[chosen] = self._file(int(shard)).read(rows[chosen] - self._starts[shard])
         return values
 
@@ -58,7 +59,8 @@ class ShardFiles:
     def _file(self, shard: int) -> GridFile:
         if shard not in self._open:
             count = int(self._starts[shard + 1] - self._starts[shard])
-            self._open[shard] = GridFile(self._names[shard], self._shape, self._dtype, count)
+            file = GridFile(self._names[shard], self._shape, self._dtype, count, self._offsets[shard])
+            self._open[shard], self._offsets[shard] = file, file.start
             if len(self._open) > _OPEN:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(shard)

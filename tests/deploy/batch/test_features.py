@@ -13,8 +13,9 @@ from PIL import Image
 
 from capsmith.config import load_config
 from capsmith.core.errors import CapsmithError, ConfigError, FeatureError
-from capsmith.deploy.batch.features import in_shards
+from capsmith.deploy.batch.features import FeatureWork, in_shards
 from capsmith.training.extract import extract
+from capsmith.vision.extraction import store_fingerprint
 from capsmith.vision.store import FeatureStore
 from tests.support import shapes
 
@@ -161,3 +162,17 @@ def test_what_cannot_be_sharded_is_refused(tmp_path):
         sharded(pickle)
     with pytest.raises(ConfigError, match="spark"):
         in_shards("spark")
+
+
+def test_a_worker_with_other_weights_computes_nothing(values):
+    encoder = load_config(values).encoders[0]
+    expected = store_fingerprint(encoder, 0)
+    FeatureWork(encoder, "float32", 8, expected).open(1)
+    with pytest.raises(FeatureError, match="weights"):
+        FeatureWork(encoder, "float32", 8, expected | {"weights": "sha256:0"}).open(1)
+
+
+@pytest.mark.parametrize("key", ["store", "cache"])
+def test_remote_features_are_refused(key):
+    with pytest.raises(ConfigError, match=rf"features.{key}: .*s3://bucket/features"):
+        load_config(shapes.settings(features={key: "s3://bucket/features"}))

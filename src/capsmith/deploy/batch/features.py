@@ -11,6 +11,7 @@ Images that are new or changed later are another job, ``job-001``.
 """
 
 import io
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +46,7 @@ from capsmith.vision.extraction import (
     store_fingerprint,
     store_folder,
 )
+from capsmith.vision.fingerprint import describe_differences
 from capsmith.vision.grid_file import GridFile
 from capsmith.vision.journal import locked_store
 from capsmith.vision.journal_lines import current_manifest
@@ -78,6 +80,7 @@ class FeatureWork:
         encoder: The encoder.
         precision: In which it computes.
         batch_size: Images that are encoded at once.
+        expected: Fingerprint of the features, computed where the job was started.
         crop: Number of the cached crop; 0 for complete images.
         title: For progress.
     """
@@ -85,16 +88,26 @@ class FeatureWork:
     encoder: EncoderConfig
     precision: str
     batch_size: int
+    expected: dict[str, Any]
     crop: int = 0
     title: str = "features"
 
     @property
     def fingerprint(self) -> dict[str, Any]:
         """The encoder, its precision, and the crop."""
-        return {"encoder": store_fingerprint(self.encoder, self.crop), "precision": self.precision}
+        return {"encoder": self.expected, "precision": self.precision}
 
     def open(self, threads: int) -> Callable[[Iterator[NamedImage]], Shard]:
-        """Builds the encoder."""
+        """Builds the encoder.
+
+        Raises:
+            FeatureError: This machine has other weights than the one that started the job.
+        """
+        if differs := describe_differences(store_fingerprint(self.encoder, self.crop), self.expected):
+            raise FeatureError(
+                f"{platform.node()} has another encoder than the machine that started the job ({differs}): copy its "
+                "files there"
+            )
         encoder = build_encoder_in(self.encoder, self.precision)
         return partial(self._encoded, encoder, max(threads, 2))
 
@@ -151,7 +164,7 @@ def extract_sharded(
             precision = fixed_precision(encoder_config, features_config, len(todo), stored)
             if precision is None:
                 precision = build_fastest(encoder_config, features_config, len(todo), stored)[1]
-            work = FeatureWork(encoder_config, precision, features_config.batch_size, crop)
+            work = FeatureWork(encoder_config, precision, features_config.batch_size, expected, crop)
             manifest = manifest or Manifest(expected, (), stored_dtype(encoder_config), precision=precision)
             _compute(work, folder, manifest, todo, paths, engine)
             require_readable(requested, manifest.reasons(), features_config)
