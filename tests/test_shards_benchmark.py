@@ -7,7 +7,6 @@ from benchmarks.scale import corpus_memory, far_rate, shards
 from capsmith.data.batches import Batches
 from capsmith.data.encoded_captions import EncodedCaptions, Example
 from capsmith.vision.grid_file import GridFile
-from capsmith.vision.manifest import Manifest
 
 
 def test_both_forms_hold_the_same():
@@ -21,7 +20,7 @@ def test_both_forms_hold_the_same():
 def test_rows_of_the_store_repeat_the_features(tmp_path):
     features = np.random.default_rng(0).normal(0, 1, (7, *far_rate.GRID)).astype(np.float16)
     far_rate.write_store(tmp_path, features, 20)
-    source = far_rate.Rows(GridFile(tmp_path, Manifest({}, far_rate.GRID, "float16", [], [])))
+    source = far_rate.Rows(GridFile(tmp_path / "features.npy", far_rate.GRID, "float16", 20))
     assert (source.gather(np.arange(20)) == features[np.arange(20) % 7]).all()
     examples = EncodedCaptions(Example(row, ((row + 4, 5),)) for row in range(20))
     found = far_rate.measure(Batches(source, examples, 2, 0, window=8))

@@ -10,6 +10,7 @@ the process's CPU time as well, since the machine may be busy with other things.
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -28,21 +29,20 @@ from capsmith.data.text.config import TextConfig
 from capsmith.data.text.vocabulary import Vocabulary
 from capsmith.vision.grid_file import GridFile
 from capsmith.vision.images import load_image
-from capsmith.vision.manifest import Manifest
 
 GRID = (4, 1280)
-_SIDE = 64  # pixels from which features are made
+_SIDE = 32  # pixels from which features are made
 _TENTHS = 10
 
 
 def features_of(paths: list[Path]) -> np.ndarray:
     """Returns some features (N, 4, 1280) of images: a random projection of their pixels, which no network needs."""
     projection = np.random.default_rng(0).normal(0, 0.05, (_SIDE * _SIDE * 3 // 4, GRID[1])).astype(np.float32)
-    out = np.empty((len(paths), *GRID), np.float16)
-    for place, path in enumerate(paths):
-        pixels = load_image(path, (_SIDE, _SIDE)).astype(np.float32).reshape(4, -1) / 255
-        out[place] = pixels @ projection
-    return out
+    pixels = np.stack([load_image(path, (_SIDE, _SIDE)) for path in paths]).reshape(-1, len(projection))
+    parts = np.array_split(pixels, max(1, len(pixels) // 4096))
+    return np.concatenate([(part / np.float32(255) @ projection).astype(np.float16) for part in parts]).reshape(
+        -1, *GRID
+    )
 
 
 def write_store(folder: Path, features: np.ndarray, rows: int) -> None:
@@ -54,6 +54,8 @@ def write_store(folder: Path, features: np.ndarray, rows: int) -> None:
         np.lib.format.write_array_header_1_0(file, header)
         for first in range(0, rows, len(features)):
             features[: rows - first].tofile(file)
+        file.flush()
+        os.fsync(file.fileno())  # writing must not go on while the store is read
 
 
 class Rows(TrainingSource):
@@ -100,8 +102,8 @@ def main() -> None:
     encoded = [tuple(tuple(vocabulary.encode(tokens)[:22]) for tokens in record.tokens(text)) for record in records]
     write_store(args.scratch, features_of([record.path for record in records]), args.rows)
     examples = EncodedCaptions(Example(row, encoded[row % len(encoded)]) for row in range(args.rows))
-    manifest = Manifest({}, GRID, "float16", [], [])
-    batches = Batches(Rows(GridFile(args.scratch, manifest)), examples, 160, 0, window=args.window)
+    file = GridFile(args.scratch / "features.npy", GRID, "float16", args.rows)
+    batches = Batches(Rows(file), examples, 160, 0, window=args.window)
     batches.set_epoch(1)
     figures = _figures(measure(batches), args.rows, args.window)
     (args.scratch / "features.npy").unlink()

@@ -135,6 +135,7 @@ def test_a_model_that_kills_every_worker_ends_the_job(images, tmp_path):
     assert "5 workers died" in row["error"].item()
 
 
+@pytest.mark.slow  # each death takes seconds
 def test_a_block_that_kills_every_worker_ends_the_job(cluster, images, tmp_path):
     with pytest.raises(CapsmithError, match="workers died of block 5 ") as caught:
         run(images, tmp_path / "out", fault="kill", image="a/020.png")

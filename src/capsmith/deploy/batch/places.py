@@ -157,22 +157,6 @@ class Place:
         with self._explained(folder, "read"):
             return self._local_entries(folder) if self.local else self._remote_entries(folder)
 
-    def names(self, folder: str) -> Iterator[str]:
-        """Yields the names of what is in a folder, in any order; those of a local one are not held.
-
-        Raises:
-            DataError: It cannot be read.
-        """
-        if self.local is None:
-            yield from (entry.name for entry in self.entries(folder)[0])
-            return
-        with self._explained(folder, "read"):
-            try:
-                with os.scandir(self.local / folder) as entries:
-                    yield from (f"{folder}/{entry.name}" for entry in entries)
-            except FileNotFoundError:
-                pass
-
     def walk(self, recursive: bool = True, entries: tuple[list[Entry], list[str]] | None = None) -> Iterator[Entry]:
         """Yields all files at any depth, without hidden ones, in a fixed order; one folder is held at a time.
 

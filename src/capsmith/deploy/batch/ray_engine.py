@@ -18,7 +18,7 @@ from capsmith.core.errors import CapsmithError, ConfigError, DataError, MissingE
 from capsmith.core.log import get_logger
 from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.plan import Plan
-from capsmith.deploy.batch.shards import counted, shard_name
+from capsmith.deploy.batch.shards import counted, names, shard_name
 from capsmith.deploy.batch.work import BlockRunner, Done, Work
 
 logger = get_logger(__name__)
@@ -29,7 +29,12 @@ _ATTEMPTS = 5  # workers that may die of one block
 ATTEMPTS = "attempts"
 """The folder of a job that counts attempts at unfinished blocks."""
 _STORE = 128 * 2**20  # bytes of Ray's object store on this machine: rows are small
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
@@ -82,7 +87,7 @@ class Actor:
             CapsmithError: Too many processes of this host died of it.
         """
         prefix = f"{ATTEMPTS}/{prefix}"
-        dead = [name for name in self._folder.names(ATTEMPTS) if name.startswith(prefix) and _is_dead(name)]
+        dead = [name for name in names(self._folder, ATTEMPTS) if name.startswith(prefix) and _is_dead(name)]
         if len(dead) >= _ATTEMPTS:
             raise CapsmithError(f"{_ATTEMPTS} workers died while they loaded the model: is there enough memory?")
         self._folder.write(f"{prefix}{os.getpid()}", b"")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from capsmith.core.errors import CheckpointError, one_line
+from capsmith.core.errors import CheckpointError, DataError, one_line
 from capsmith.core.readers.json_files import parse_json
 from capsmith.deploy.batch.places import Place
 from capsmith.deploy.batch.plan import import_pyarrow
@@ -81,7 +82,7 @@ def read_shard(folder: Place, block: int) -> tuple[Any, dict[str, str]]:
 def finished(folder: Place, blocks: int) -> np.ndarray:
     """Returns which blocks have a shard, (blocks,) bool."""
     done = np.zeros(blocks, bool)
-    for name in folder.names("shards"):
+    for name in names(folder, "shards"):
         match = _NAME.fullmatch(name)
         if match is not None and int(match[1]) < blocks:
             done[int(match[1])] = True
@@ -141,3 +142,21 @@ def _failures(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
     if type(failed) is not dict or not all(type(reason) is str for reason in failed.values()):
         raise ValueError("its failures are no texts")
     return failed
+
+
+def names(folder: Place, inside: str) -> Iterator[str]:
+    """Yields the names of what is in a folder of a job, in any order; those of a local one are not held.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    if folder.local is None:
+        yield from (entry.name for entry in folder.entries(inside)[0])
+        return
+    try:
+        with os.scandir(folder.local / inside) as entries:
+            yield from (f"{inside}/{entry.name}" for entry in entries)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise DataError(f"cannot read {folder}/{inside}: {error.strerror or one_line(error)}") from error
