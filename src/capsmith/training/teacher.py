@@ -26,7 +26,7 @@ class Teacher:
         model = build_model(captioner.config, captioner.vocabulary, captioner.feature_shape)
         self._decoder = model.decoder
         for mine, weight in zip(model.decoder.weights, captioner.model.decoder.weights, strict=True):
-            mine.assign(weight)
+            mine.assign(np.array(ops.convert_to_numpy(weight)))  # JAX training frees the arrays of the model
         self._functions: dict[tuple[int, bool], Callable[..., Any]] = {}  # a recurrence is traced once for each length
 
     def probabilities(self, inputs: dict[str, Any]) -> Any:
