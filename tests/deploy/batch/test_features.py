@@ -1,11 +1,14 @@
 """Features in shards equal those of one process, and training finds them; killed and damaged jobs."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -80,6 +83,47 @@ def test_new_changed_and_unreadable_images_are_another_job(values, tmp_path):
     for id, value in features(one).items():
         np.testing.assert_allclose(features(other)[id], value, atol=1e-5)
     assert len(list(other.path.glob("job-001/shards/*.npy"))) == 1
+
+
+def test_an_image_repaired_after_an_interrupted_job_is_read_again(tmp_path):
+    """A job that is not in the manifest yet says nothing about files that were repaired or moved after it."""
+    data = shapes.make_data(tmp_path / "data")
+    settings = {"cache": str(tmp_path / "shards"), "store": str(tmp_path / "shards" / "store"), "batch_size": 32}
+    values = shapes.settings(data={"root": str(data)}, features=settings)
+    images = sorted((data / "images").iterdir())
+    content = {path: path.read_bytes() for path in images[:40]}
+    for path in content:
+        path.write_bytes(b"%PDF-1.4 is no image" * 9)
+    with pytest.raises(FeatureError, match="max_bad_fraction"):
+        sharded(values)
+    for path, original in content.items():
+        path.write_bytes(original)
+    assert len(sharded(values).ids) == 120
+
+    shutil.rmtree(tmp_path / "shards")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("capsmith.deploy.batch.job._compute", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            sharded(values)
+    data.rename(tmp_path / "moved")
+    assert len(sharded(shapes.settings(data={"root": str(tmp_path / "moved")}, features=settings)).ids) == 120
+
+
+def test_jobs_without_readable_images_are_not_added_twice(tmp_path):
+    data = shapes.make_data(tmp_path / "data")
+    settings = {"cache": str(tmp_path / "shards"), "batch_size": 32, "max_bad_fraction": 0.2}
+    values = shapes.settings(data={"root": str(data)}, features=settings)
+    sharded(values).close()
+    image = sorted((data / "images").iterdir())[0]
+    for content in (b"%PDF-1.4 is no image" * 9, None, b"%PDF-1.4 is no image" * 8):  # a broken one fills no shard
+        if content is None:
+            Image.new("RGB", (64, 64), (9, 200, 9)).save(image)
+        else:
+            image.write_bytes(content)
+        store = sharded(values)
+        names = [shard["name"] for shard in json.loads((store.path / "manifest.json").read_text())["shards"]]
+        assert len(names) == len(set(names)) and (image.name in store) == (content is None)
+        store.close()
 
 
 def test_a_killed_job_goes_on(tmp_path):

@@ -45,6 +45,7 @@ from capsmith.vision.extraction import (
     stat_images,
     store_fingerprint,
     store_folder,
+    why_absent,
 )
 from capsmith.vision.fingerprint import describe_differences
 from capsmith.vision.grid_file import GridFile
@@ -159,6 +160,8 @@ def extract_sharded(
                 f"{folder} was extracted without --engine, and {len(todo):,} of {len(requested):,} images are missing: "
                 "go on without it, or delete the folder"
             )
+        absent = {image.id: why_absent(paths[image.id]) for image in todo if image.size < 0}
+        require_readable(requested, (manifest.reasons() if manifest else {}) | absent, features_config)
         if todo:
             stored = manifest.precision if manifest else None
             precision = fixed_precision(encoder_config, features_config, len(todo), stored)
@@ -185,7 +188,7 @@ def _compute(
 ) -> None:
     """Runs the job of the missing images and adds its shards; images that came after its plan are another job."""
     left = {image.id: image for image in todo}
-    used = len({shard["name"].split("/")[0] for shard in manifest.shards})
+    used = 1 + max((int(shard["name"][4:7]) for shard in manifest.shards), default=-1)
     for number in range(used, _JOBS):
         job = Place((folder / f"job-{number:03d}").absolute())
         wanted = list(left.values())
@@ -195,14 +198,18 @@ def _compute(
             return Plan.make(place, "/", "images", units, min(block_size(len(wanted)), BLOCK))
 
         run_job(work, str(folder.absolute()), job.uri, plan, engine)
-        _add(job, manifest, left)
+        _add(job, manifest, left, paths)
         if not left:
             return
     raise FeatureError(f"{folder} has {_JOBS:,} jobs: delete it and extract again")
 
 
-def _add(job: Place, manifest: Manifest, left: dict[str, SourceImage]) -> None:
-    """Adds the shards of a job to the manifest, and takes its images from those that are left."""
+def _add(job: Place, manifest: Manifest, left: dict[str, SourceImage], paths: dict[str, Path]) -> None:
+    """Adds the shards of a job to the manifest, and takes its images from those that are left.
+
+    The job may be an older, interrupted one: an image that it could not read, but which was changed or moved since, is
+    left.
+    """
     blocks = Plan.read(job)
     row_of = {image: row for row, image in enumerate(manifest.ids) if image is not None}
     for block in range(blocks.blocks if blocks else 0):
@@ -229,8 +236,9 @@ def _add(job: Place, manifest: Manifest, left: dict[str, SourceImage]) -> None:
         if ids:
             manifest.shards.append({"name": f"{Path(job.uri).name}/{name}", "rows": len(ids)})
         current = {id: size for id, size in zip(ids, sizes, strict=True) if id in left and left[id].size == size}
+        planned = {unit.name: (unit.path, unit.size) for unit in blocks.block(block)} if blocks and failed else {}
         for id, reason in failed.items():
-            if id in left:
+            if id in left and planned.get(id) == (str(paths[id].absolute()), left[id].size):
                 if (row := row_of.pop(id, None)) is not None:
                     manifest.ids[row] = None
                 manifest.broken[id] = {"reason": reason, "size": left[id].size}
