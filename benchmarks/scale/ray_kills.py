@@ -97,6 +97,19 @@ def round_of(args: argparse.Namespace, images: Path, output: Path, victims: list
     return killed if finished(driver) else -killed
 
 
+def undisturbed(model: str, images: Path, count: int, folder: Path) -> tuple[Path, list[tuple[str, str]]]:
+    """Copies the first images into a folder and captions them in one process; returns the copies and the captions."""
+    copies = folder / "images"
+    copies.mkdir()
+    for path in sorted(images.glob("*.jpg"))[:count]:
+        shutil.copy(path, copies)
+    if not finished(start(model, copies, folder / "local", "local")):
+        sys.exit("the local engine failed")
+    truth = captions(folder / "local")
+    print(f"{len(truth):,} captions by the local engine", flush=True)
+    return copies, truth
+
+
 def main() -> None:
     """Runs rounds until there were enough kills."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -111,14 +124,8 @@ def main() -> None:
     args = parser.parse_args()
     rng, tried, survived, drivers = random.Random(args.seed), 0, 0, args.drivers
     with tempfile.TemporaryDirectory() as name:
-        folder, images = Path(name), Path(name) / "images"
-        images.mkdir()
-        for path in sorted(args.images.glob("*.jpg"))[: args.count]:
-            shutil.copy(path, images)
-        if not finished(start(args.model, images, folder / "local", "local")):
-            sys.exit("the local engine failed")
-        truth = captions(folder / "local")
-        print(f"{len(truth):,} captions by the local engine", flush=True)
+        folder = Path(name)
+        images, truth = undisturbed(args.model, args.images, args.count, folder)
         workers = 0
         for number in range(args.kills * 4):
             if workers >= args.kills and not drivers:

@@ -12,7 +12,6 @@ to one second, five failures: usually it takes half a minute. Prints the figure 
 import argparse
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.scale.ray_kills import captions, finished, start
+from benchmarks.scale.ray_kills import captions, finished, start, undisturbed
 
 COMMAND = "python -m benchmarks.scale.ray_partition MODEL IMAGES"
 HOSTS = {"cs-head": "10.77.0.1", "cs-a": "10.77.0.2", "cs-b": "10.77.0.3"}
@@ -152,14 +151,8 @@ def main() -> None:
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the figures as JSON")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder, images = Path(name), Path(name) / "images"
-        images.mkdir()
-        for path in sorted(args.images.glob("*.jpg"))[: args.count]:
-            shutil.copy(path, images)
-        if not finished(start(args.model, images, folder / "local", "local")):
-            sys.exit("the local engine failed")
-        truth = captions(folder / "local")
-        print(f"{len(truth):,} captions by the local engine", flush=True)
+        folder = Path(name)
+        images, truth = undisturbed(args.model, args.images, args.count, folder)
         os.environ["RAY_AUTH_MODE"] = "disabled"  # the hosts are on a network of their own
         with network():
             right = disturbed(args, images, folder) and captions(folder / "ray") == truth

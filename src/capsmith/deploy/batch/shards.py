@@ -145,7 +145,7 @@ def _failures(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
 
 
 def names(folder: Place, inside: str) -> Iterator[str]:
-    """Yields the names of what is in a folder of a job, in any order; those of a local one are not held.
+    """Yields the names of the files in a folder of a job, in any order; those of a local one are not held.
 
     Raises:
         DataError: It cannot be read.
@@ -155,7 +155,7 @@ def names(folder: Place, inside: str) -> Iterator[str]:
         return
     try:
         with os.scandir(folder.local / inside) as entries:
-            yield from (f"{inside}/{entry.name}" for entry in entries)
+            yield from (f"{inside}/{entry.name}" for entry in entries if entry.is_file())
     except FileNotFoundError:
         pass
     except OSError as error:
