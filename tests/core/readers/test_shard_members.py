@@ -138,6 +138,19 @@ def test_hostile_headers_are_refused_quickly(tmp_path):
         TarIndex.read(path)
 
 
+def test_many_global_headers_are_refused_quickly(tmp_path):
+    """tarfile copies all global settings for each member that has its own: a small file would take hours."""
+    fields = b"".join(b"13 k%06d=v\n" % number for number in range(50_000))
+    header, own = tarfile.TarInfo("g"), tarfile.TarInfo("x")
+    header.type, header.size, own.type, own.size = tarfile.XGLTYPE, len(fields), tarfile.XHDTYPE, 512
+    members = (own.tobuf() + b"11 path=ab\n".ljust(512, b"\0") + tarfile.TarInfo("a.jpg").tobuf()) * 3
+    (tmp_path / "a.tar").write_bytes(
+        header.tobuf() + fields + bytes(-len(fields) % 512) + members + bytes(1024),
+    )
+    with pytest.raises(ShardError, match="global"):
+        TarIndex.read(tmp_path / "a.tar")
+
+
 def test_names_are_looked_up_composed_and_without_a_leading_dot(tmp_path):
     path = tmp_path / "a.tar"
     path.write_bytes(tar_bytes([("./cafe\u0301.jpg", b"1"), ("n" * 3000 + ".jpg", b"2"), ("../up.jpg", b"3")]))
@@ -173,6 +186,20 @@ def test_rows_are_read_in_any_order_and_by_threads(rows, column):
     assert found == values[:699]
     assert file_size(path / column / "3") == file_size(path / column / "149") != file_size(path / column / "150") > 0
     assert parquet_rows(path).without_value(column) == {700}
+
+
+def test_large_rows_are_not_kept(tmp_path):
+    """A small file whose dictionary repeats a large value must not fill memory."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    codes = pyarrow.array([0] * 64, pyarrow.int32())
+    column = pyarrow.DictionaryArray.from_arrays(codes, pyarrow.array([bytes(4 * 2**20)], pyarrow.binary()))
+    path = tmp_path / "same.parquet"
+    parquet.write_table(pyarrow.table({"image": column}), path, store_schema=False)
+    before = pyarrow.total_allocated_bytes()
+    assert all(len(read_member(path / "image" / str(row), 2**23)) == 4 * 2**20 for row in (0, 40, 63))
+    assert pyarrow.total_allocated_bytes() - before < 200 * 2**20 < 64 * 4 * 2**20
 
 
 @pytest.mark.parametrize(

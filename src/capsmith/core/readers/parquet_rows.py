@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from capsmith.core.errors import MissingExtraError, one_line
 from capsmith.core.readers.regular_files import open_regular
 from capsmith.core.readers.tar_index import ShardError
 
-_BATCH = 32  # rows read at once
-_KEPT = 8  # batches
+_BATCH = 32  # rows read at once, at most
+_BATCH_BYTES = 256 * 2**20  # that they may take if all have the largest value of a dictionary
+_KEPT = 256  # rows kept
+_KEPT_BYTES = 64 * 2**20  # that they may take
 _BUFFER = 2**20  # bytes read at once
 _MAX_RATIO = 200  # of unpacked to packed bytes of a row group: images do not pack well
 _UNCHECKED = 64 * 2**20  # bytes up to which any ratio is allowed
@@ -46,11 +49,10 @@ class ParquetRows:
             self.file = parquet.ParquetFile(str(path), buffer_size=_BUFFER)
         metadata = self.file.metadata
         counts = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-        self._starts = [sum(counts[:number]) for number in range(len(counts))]
-        self.rows: int = sum(counts)
+        *self._starts, self.rows = accumulate(counts, initial=0)
         self._lock = threading.Lock()
         self._cursor: tuple[str, int, Iterator[Any], int] | None = None  # column, row group, batches, next row
-        self._recent: deque[tuple[str, int, Any]] = deque(maxlen=_KEPT)  # column, first row, values
+        self._recent: deque[tuple[str, int, Any]] = deque()  # column, first row, values
 
     def value(self, column: str, row: int) -> bytes | None:
         """Returns the bytes in a column of bytes, or of structs with a field ``bytes``; None if they are missing.
@@ -66,6 +68,7 @@ class ParquetRows:
             if found is None:
                 self._advance(column, row)
                 found = self._find(column, row)
+                self._forget()
             value = None if found is None else found.as_py()
             if value is not None and not isinstance(value, bytes):
                 raise ShardError(f"its column '{column}' does not hold bytes of images")
@@ -165,13 +168,21 @@ class ParquetRows:
                 return values[row - first]
         return None
 
+    def _forget(self) -> None:
+        """Drops the oldest batches, so that large images do not fill memory."""
+        while sum(len(values) for _, _, values in self._recent) > _KEPT or (
+            sum(values.nbytes for _, _, values in self._recent) > _KEPT_BYTES
+        ):
+            self._recent.popleft()
+
     def _advance(self, column: str, row: int) -> None:
         group = self._group(row)
         if self._cursor is None or self._cursor[:2] != (column, group) or self._cursor[3] > row:
             packed, unpacked = self._sizes(column, group)
             if unpacked > max(_UNCHECKED, _MAX_RATIO * packed):
                 raise ShardError(f"its column '{column}' would unpack from {packed:,} to {unpacked:,} bytes")
-            batches = self.file.iter_batches(_BATCH, [group], [self.leaf(column)], use_threads=False)
+            rows = max(1, min(_BATCH, _BATCH_BYTES // max(unpacked, 1)))
+            batches = self.file.iter_batches(rows, [group], [self.leaf(column)], use_threads=False)
             self._cursor = column, group, batches, self._starts[group]
         batches, place = self._cursor[2:]
         try:
@@ -180,6 +191,8 @@ class ParquetRows:
                 values = values.field("bytes") if hasattr(values, "field") else values
                 self._recent.append((column, place, values))
                 place += len(values)
+                if place <= row:
+                    self._forget()
         except StopIteration as error:
             raise ShardError("it has fewer rows than it states") from error
         finally:
