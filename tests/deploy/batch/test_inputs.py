@@ -191,3 +191,17 @@ def test_nothing_to_read_is_one_line(tmp_path, name):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="such|empty"):
         plan_input(Place(tmp_path / "job"), str(tmp_path / name))
+
+
+def test_a_tar_with_endless_global_settings_is_damaged(images, tmp_path):
+    with tarfile.open(
+        tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT, pax_headers={str(n): "x" for n in range(1500)}
+    ) as tar:
+        for name, content in images.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    plan = plan_input(Place(tmp_path / "job"), str(tmp_path / "a.tar"))
+    (image,) = images_of(plan, plan.block(0))
+    with pytest.raises(ImageError, match="global"):
+        image.read()

@@ -18,7 +18,8 @@ from capsmith.core.unicode import nfc
 
 _MAX_NAME = 1000  # bytes
 _MAX_HEADER = 2**20  # bytes of an extended header
-_MAX_GLOBAL = 1000  # settings for all members, which tarfile copies for each
+MAX_GLOBAL = 1000
+"""Settings for all members that a tar file may have: tarfile copies them for each."""
 _PACKED = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
 
 
@@ -116,8 +117,8 @@ def _members(file: io.BufferedReader) -> Iterator[tarfile.TarInfo]:
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would keep all of them
                 if member.offset <= last or member.size < 0:
                     raise ShardError(f"it is damaged after {count:,} members: copy or download it again")
-                if len(tar.pax_headers) > _MAX_GLOBAL:
-                    raise ShardError(f"it has more than {_MAX_GLOBAL:,} global settings in its headers")
+                if len(tar.pax_headers) > MAX_GLOBAL:
+                    raise ShardError(f"it has more than {MAX_GLOBAL:,} global settings in its headers")
                 last = member.offset
                 yield member
                 count += 1

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from capsmith.core.errors import CapsmithError, DataError, ImageError, one_line
+from capsmith.core.readers.tar_index import MAX_GLOBAL
 from capsmith.data.image_listing import endings, is_image_name
 from capsmith.deploy.batch.places import Entry, Place
 from capsmith.deploy.batch.plan import BLOCK, Kind, Plan, Unit, import_pyarrow
@@ -174,6 +175,8 @@ def _members(place: Place, unit: Unit) -> Iterator[NamedImage]:
             tar = tarfile.open(fileobj=file, mode="r|", bufsize=_PART, encoding="utf-8", errors="surrogateescape")
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would keep all of them
+                if len(tar.pax_headers) > MAX_GLOBAL:
+                    raise tarfile.ReadError(f"it has more than {MAX_GLOBAL:,} global settings")
                 count += 1
                 if member.isreg() and is_image_name(os.path.basename(member.name)):
                     opened = tar.extractfile(member) if member.size <= MAX_BYTES and not member.issparse() else None
