@@ -232,7 +232,7 @@ def test_set_accepts_a_quoted_string(text):
 def test_set_accepts_a_plain_word(text):
     assume(text.lower() not in WORDS_OF_YAML)
     assert put(text) == text
-    assert load_config(BASE, [f"features.cache={text}"]).features.cache == Path(text)
+    assert load_config(BASE, [f"evaluation.detections={text}"]).evaluation.detections == Path(text)
 
 
 @settings(max_examples=200, deadline=None)

@@ -110,7 +110,7 @@ def test_features_in_bfloat16_have_nearly_the_same_direction(tmp_path, log_lines
 def test_precisions_are_timed_only_for_many_images(tmp_path, monkeypatch, log_lines):
     """On a machine with bfloat16 both precisions are built and timed; the faster one computes the features."""
     monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
-    monkeypatch.setattr("capsmith.vision.extraction._MIN_IMAGES_TO_TIME", 3)
+    monkeypatch.setattr("capsmith.vision.encoded_batches._MIN_IMAGES_TO_TIME", 3)
     files = images(tmp_path / "images", 5)
     config = EncoderConfig(type="small_cnn", weights="none", image_size=32)
     for chosen in ("float32", "bfloat16"):
