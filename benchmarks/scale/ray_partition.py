@@ -138,8 +138,9 @@ def disturbed(args: argparse.Namespace, images: Path, folder: Path) -> bool:
     kill_all("cs-b")
     node.wait()
     print(f"the other node killed: {shards(output)} shards, driver {'works' if driver.poll() is None else 'ENDED'}")
-    working = driver.poll() is None
-    return finished(driver) and working
+    if driver.poll() is not None:
+        sys.exit("the job was over before the node was killed: take more images (--count)")
+    return finished(driver)
 
 
 def main() -> None:
