@@ -140,7 +140,7 @@ def _figures(images: int, planning: Memory, driving: Memory, seconds: float) -> 
     note = (
         f"driver of a job of {images:,} images' metadata, largest memory after the first hundredth relative to the "
         f"memory then; while planning {planning.growth:+.1%} (at most {planning.largest:.0f} MB, {seconds:.0f} s), "
-        f"while Ray runs {driving.growth:+.1%} (at most {driving.largest:.0f} MB)"
+        f"while Ray's workers report each block at once {driving.growth:+.1%} (at most {driving.largest:.0f} MB)"
     )
     value = round(max(planning.growth, driving.growth), 3)
     command = "python -m benchmarks.scale.driver_memory FOLDER"

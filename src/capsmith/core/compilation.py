@@ -45,7 +45,9 @@ def _jax(function: Callable[..., Any], layer: keras.layers.Layer) -> Callable[..
     jitted = jax.jit(pure)
 
     def run(*args: Any) -> Any:
-        return jitted([variable.value for variable in layer.variables], *jax.tree.map(divided, args))
+        if keras.distribution.distribution() is not None:
+            args = jax.tree.map(divided, args)
+        return jitted([variable.value for variable in layer.variables], *args)
 
     return run
 
@@ -86,7 +88,9 @@ def training_step(model: keras.Model, devices: Sequence[str] = ()) -> Callable[[
         model.optimizer.apply(total, model.trainable_variables)
         return tf.add_n(losses) if len(losses) > 1 else losses[0]
 
-    functions: dict[tuple[int, int], Any] = {}  # by length T: each is traced once, for any number of images
+    functions: dict[
+        tuple[int, int], Any
+    ] = {}  # by number of parts and length T: each is traced once, for any number of images
 
     def step(inputs: dict[str, Any], targets: Any) -> float:
         parts = parts_of(inputs, targets, len(devices)) if len(devices) > 1 else [(inputs, targets, 1.0, 1.0)]

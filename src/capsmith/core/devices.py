@@ -74,13 +74,13 @@ def _layout_of(devices: Sequence[str]) -> Any:
 
 
 def divided(value: Any) -> Any:
-    """Returns a NumPy array as a JAX array that is divided among the devices in use; anything else unchanged."""
-    distribution = keras.distribution.distribution()
-    if distribution is None or not isinstance(value, np.ndarray):
+    """Returns a NumPy array as a JAX array that is divided among the devices of ``distributed``; others unchanged."""
+    if not isinstance(value, np.ndarray):
         return value
     import jax
 
-    return jax.device_put(value, distribution.get_data_layout(value.shape).backend_layout)
+    layout = keras.distribution.distribution().get_data_layout(value.shape)
+    return jax.device_put(value, layout.backend_layout)
 
 
 Part = tuple[dict[str, Any], np.ndarray, float, float]

@@ -15,8 +15,9 @@ def engine_named(name: str, workers: int | None = None, threads: int | None = No
     Args:
         name: ``local`` computes in this process; ``ray`` on the cluster of ``RAY_ADDRESS``, or else in processes of
             this machine.
-        workers: ``ray`` only: number of processes; by default one for each CPU or GPU of the cluster.
-        threads: Threads of a process; by default all cores for ``local``, one for ``ray``.
+        workers: Processes of ``ray``, by default one for each CPU or GPU of the cluster; threads of ``local``, by
+            default one for each core.
+        threads: Threads of a process, by default one for ``ray``; for ``local`` in place of ``workers``.
 
     Raises:
         ConfigError: There is no such engine, or a number is out of range.
